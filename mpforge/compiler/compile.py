@@ -1,0 +1,349 @@
+"""Spec + host facts + project facts + lock → plan.
+
+One plan for all sessions of a spec; a session that can't run here carries its refusal, so that one
+impossible target stops no other. Pure: the same values in give the same plan.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mpforge.compiler import availability, backends, steps, strategies
+from mpforge.compiler.index import compile_index, cpu_word
+from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.index import IndexedSession
+from mpforge.plan.model import (
+    Choice,
+    Compilers,
+    IndexSettings,
+    InstallPackages,
+    Machine,
+    OutputOf,
+    Plan,
+    PlannedSession,
+    ProjectFiles,
+    Refusal,
+    Step,
+    Tree,
+)
+from mpforge.plan.pins import EnvironmentRequest, Lock
+from mpforge.platforms import Platform, well_known
+from mpforge.spec.options import ResolvedTarget, resolve, targets
+
+if TYPE_CHECKING:
+    from mpforge.spec.model import BuildOptions, Spec
+
+# The CPU model that tests run on unless the spec names others: the baseline, never `max`.
+BASELINE_CPU = {"aarch64": "cortex-a53"}
+
+# Options that say how or where to build, not what: no part of what tells a shipped file apart.
+_NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "timeout", "tools", "frontend"}
+
+
+@dataclass
+class _Compilation:
+    """The values of one compilation, and the steps that it has given so far."""
+
+    spec: "Spec"
+    host: HostFacts
+    project: ProjectFacts
+    lock: Lock
+    steps: dict[str, Step] = field(default_factory=dict)
+
+    def add(self, found: Iterable[Step]) -> tuple[str, ...]:
+        """Keep steps; their ids."""
+        new = {step.id: step for step in found}
+        self.steps.update(new)
+        return tuple(new)
+
+    @property
+    def host_platform(self) -> str:
+        """The host's platform, or a word that no target has."""
+        return self.host.platform or "none"
+
+    @property
+    def sdist_python(self) -> str | None:
+        """The Python that makes the sdist: the first one of the spec that this version builds for."""
+        words = [word for target in targets(self.spec) for word in target.pythons]
+        return next((w for w in words if w.startswith("cp") and not w.endswith("t")), None)
+
+    @property
+    def source(self) -> Tree:
+        """What a wheel is built from."""
+        made = self.project.form == "tree" and self.spec.sdist.enable
+        return OutputOf("sdist") if made else ProjectFiles()
+
+
+def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Lock) -> Plan:
+    """The plan of every session. Never raises for what a session can't do: see ``Refusal``."""
+    compilation = _Compilation(spec, host, project, lock)
+    by_name = {target.name: target for target in targets(spec)}
+    sessions = tuple(
+        _session(compilation, entry, by_name.get(entry.target or ""))
+        for entry in compile_index(spec, "").sessions
+    )
+    zig = _toolchain_request(compilation)
+    requests = [
+        step.command.request
+        for step in compilation.steps.values()
+        if isinstance(step.command, InstallPackages) and step.command.extra is None
+    ]
+    missing = {request: None for request in requests if lock.environment(request) is None}
+    if zig is not None and lock.environment(zig) is None:
+        missing[zig] = None
+    return Plan(
+        host=host.system,
+        sessions=sessions,
+        steps=tuple(compilation.steps.values()),
+        index=IndexSettings(
+            url=spec.index.url,
+            extra=tuple(spec.index.extra),
+            username=spec.index.credentials.username,
+            password=spec.index.credentials.password,
+        ),
+        toolchain=zig,
+        missing=tuple(missing),
+    )
+
+
+def _toolchain_request(compilation: _Compilation) -> EnvironmentRequest | None:
+    if compilation.host.platform is None:
+        return None
+    return steps.zig_request(compilation.spec.build, compilation.host.platform)
+
+
+def _session(
+    compilation: _Compilation, entry: IndexedSession, target: ResolvedTarget | None
+) -> PlannedSession:
+    planned = PlannedSession(
+        entry.name, entry.phase, entry.target, entry.python, entry.requires, group=entry.group
+    )
+    if entry.phase == "release":
+        return _with(planned, refusal=_not_yet("uploading ([release])"))
+    if entry.group:
+        return planned
+    if compilation.host.platform is None:
+        return _with(planned, refusal=_foreign_host(compilation.host))
+    if entry.phase == "sdist":
+        return _sdist(compilation, planned)
+    if target is None:
+        raise AssertionError(f"{entry.name} has no target")
+    if entry.phase == "deps":
+        return _deps(compilation, planned, target)
+    if entry.phase == "build":
+        return _build(compilation, planned, target)
+    return _test(compilation, planned, target, entry.cpu)
+
+
+def _with(
+    planned: PlannedSession,
+    *,
+    refusal: Refusal | None = None,
+    not_run: str | None = None,
+) -> PlannedSession:
+    return PlannedSession(
+        planned.name,
+        planned.phase,
+        planned.target,
+        planned.python,
+        planned.requires,
+        refusal=refusal,
+        not_run=not_run,
+    )
+
+
+def _not_yet(what: str) -> Refusal:
+    return Refusal("not-available-yet", f"{what}: not available yet in this version of mpforge")
+
+
+def _foreign_host(host: HostFacts) -> Refusal:
+    return Refusal(
+        "host-cannot",
+        f"builds and tests run on Linux with glibc on x86-64 or aarch64; this is {host.system}",
+        hint="run it in such a machine, container or CI job; check, plan, lock and matrix work here",
+    )
+
+
+def _sdist(compilation: _Compilation, planned: PlannedSession) -> PlannedSession:
+    spec, project = compilation.spec, compilation.project
+    if project.form == "sdist":
+        return _with(planned, not_run="the source is an sdist already")
+    if not spec.sdist.enable:
+        return _with(planned, not_run="[sdist] enable = false")
+    python = compilation.sdist_python
+    if python is None:
+        return _with(planned, refusal=_not_yet("making an sdist with these Pythons"))
+    found = steps.sdist_steps(
+        project,
+        spec.build,
+        exclude=tuple(spec.sdist.exclude),
+        python=python,
+        host=compilation.host_platform,
+    )
+    ids = compilation.add(found)
+    return PlannedSession(
+        planned.name,
+        "sdist",
+        None,
+        None,
+        planned.requires,
+        steps=ids,
+        result=ids[-1],
+        options=_digest(compilation, spec.build),
+    )
+
+
+def _choice(
+    compilation: _Compilation, target: ResolvedTarget, python: str | None, build: "BuildOptions"
+) -> tuple[Platform, Choice | Refusal]:
+    platform = well_known()[target.platform]
+    refusal = availability.refusal(compilation.spec, platform, python, build)
+    if refusal is not None:
+        return platform, refusal
+    policy = build.policy if build.policy != "auto" else platform.default_policy
+    wanted = strategies.Wanted(
+        target=target.name,
+        platform=platform,
+        strategy=build.strategy,
+        toolchain=build.toolchain,
+        policy=steps.normal_policy(policy),
+        backend=backends.recognise(compilation.project) if build.kind == "wheel" else None,
+    )
+    pin = compilation.lock.strategy(target.name, compilation.host_platform)
+    return platform, strategies.choose(wanted, compilation.host, pin)
+
+
+def _deps(
+    compilation: _Compilation, planned: PlannedSession, target: ResolvedTarget
+) -> PlannedSession:
+    found: list[Compilers] = []
+    choice: Choice | Refusal | None = None
+    for python in target.pythons or (None,):
+        build = resolve(compilation.spec, target=target.name, python=python).build
+        _, choice = _choice(compilation, target, python, build)
+        if isinstance(choice, Choice):
+            found.append(_compilers(choice, target, python))
+    if not found and isinstance(choice, Refusal):
+        return _with(planned, refusal=choice)
+    return PlannedSession(
+        planned.name,
+        "deps",
+        planned.target,
+        None,
+        planned.requires,
+        choice=choice if isinstance(choice, Choice) else None,
+        compilers=tuple(found),
+    )
+
+
+def _compilers(choice: Choice, target: ResolvedTarget, python: str | None) -> Compilers:
+    cross = choice.strategy == "cross"
+    return Compilers(choice.toolchain, target.platform, choice.policy, cross, python)
+
+
+def _build(
+    compilation: _Compilation, planned: PlannedSession, target: ResolvedTarget
+) -> PlannedSession:
+    python = planned.python
+    build = resolve(compilation.spec, target=target.name, python=python).build
+    _, choice = _choice(compilation, target, python, build)
+    if isinstance(choice, Refusal):
+        return _with(planned, refusal=choice)
+    compilers = _compilers(choice, target, python)
+    exclude = tuple(compilation.spec.sdist.exclude)
+    # Tests can't change a wheel that never saw them: "edit a test, rebuild nothing".
+    tests = tuple(resolve(compilation.spec, target=target.name, python=python).test.sources)
+    after = None
+    if python is None:
+        found = steps.command_steps(build, exclude=exclude, compilers=compilers)
+    else:
+        found = steps.wheel_steps(
+            compilation.project,
+            build,
+            source=compilation.source,
+            exclude=exclude,
+            tests=tests,
+            compilers=compilers,
+            python=python,
+            host=compilation.host_platform,
+        )
+        lowest = target.pythons[0]
+        if compilation.project.may_be_abi3 and python != lowest:
+            after = f"build-{target.name}-{lowest}"
+    ids = compilation.add(found)
+    return PlannedSession(
+        planned.name,
+        "build",
+        planned.target,
+        python,
+        planned.requires,
+        steps=ids,
+        result=ids[-1],
+        choice=choice,
+        compilers=(compilers,),
+        options=_digest(compilation, build),
+        after=after,
+        folder=_folder(target, python),
+    )
+
+
+def _folder(target: ResolvedTarget, python: str | None) -> str:
+    """Where below ``dist/`` a build's files go: wheels at its top unless the target says where."""
+    if target.dist is not None:
+        return f"{target.dist}/"
+    return "" if python is not None else f"{target.name}/"
+
+
+def _digest(compilation: _Compilation, build: "BuildOptions") -> str:
+    """What tells a shipped file apart: the options of its content, not of how it was made."""
+    data = build.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT)
+    text = json.dumps([data, compilation.spec.sdist.model_dump(mode="json")], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _test(
+    compilation: _Compilation, planned: PlannedSession, target: ResolvedTarget, cpu: str | None
+) -> PlannedSession:
+    python = planned.python
+    options = resolve(compilation.spec, target=target.name, python=python)
+    test = options.test
+    platform = well_known()[target.platform]
+    if test.strategy == "skip":
+        return _with(planned, not_run="test.strategy is skip")
+    if python is None and test.command == "import":
+        return _with(planned, not_run="no test.command is given")
+    native = platform.name == compilation.host.platform
+    refusal = availability.refusal(compilation.spec, platform, python, options.build)
+    refusal = refusal or availability.test_refusal(test, native=native)
+    if refusal is None and test.strategy == "native" and not native:
+        refusal = Refusal(
+            "host-cannot",
+            f"{planned.name}: test.strategy is native and this host is {compilation.host.system}",
+            hint=f"run it on a {platform.name} machine, or set test.strategy = 'auto'",
+        )
+    if refusal is not None:
+        return _with(planned, refusal=refusal)
+    emulated = not native or test.strategy == "emulate"
+    model = cpu or (BASELINE_CPU.get(platform.machine) if emulated else None)
+    stem = "-".join(word for word in (target.name, python, cpu and cpu_word(cpu)) if word)
+    found = steps.test_steps(
+        compilation.project,
+        test,
+        stem=stem,
+        session="-".join(word for word in ("build", target.name, python) if word),
+        platform=platform.name,
+        python=python,
+        machine=Machine(platform.name, emulated, model),
+    )
+    ids = compilation.add(found)
+    return PlannedSession(
+        planned.name,
+        "test",
+        planned.target,
+        python,
+        planned.requires,
+        steps=ids,
+        result=ids[-1],
+    )

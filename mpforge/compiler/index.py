@@ -1,0 +1,114 @@
+"""Spec → index: which sessions there are, what they require, their tags (DESIGN.md 2.3).
+
+It depends on the spec alone. Knows nothing of hosts, locks or whether a session can run.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from mpforge.plan.index import Index, IndexedSession
+from mpforge.spec.options import ResolvedTarget, resolve, targets
+
+if TYPE_CHECKING:
+    from mpforge.spec.model import Spec
+
+
+def cpu_word(model: str) -> str:
+    """A CPU model as a word of a session name: ``neoverse-n1`` → ``neoverse_n1``."""
+    return model.lower().replace("-", "_").replace(".", "_")
+
+
+def compile_index(spec: "Spec", key: str) -> Index:
+    """All sessions of a spec, in the order in which ``nox -l`` shows them."""
+    every = targets(spec)
+    sessions: list[IndexedSession] = []
+    if any(target.pythons for target in every):
+        sessions.append(
+            IndexedSession("sdist", "The source distribution", "sdist", tags=("sdist",))
+        )
+    for target in every:
+        sessions += _sessions_of(spec, target, sdist=bool(target.pythons))
+    phases: tuple[Literal["build", "test"], ...] = ("build", "test")
+    for phase in phases:
+        names = tuple(f"{phase}-{target.name}" for target in every)
+        what = "Build everything" if phase == "build" else "Test everything"
+        sessions.append(
+            IndexedSession(phase, what, phase, requires=names, tags=(phase,), group=True)
+        )
+    sessions.append(
+        IndexedSession(
+            "release", "Upload what dist/mpforge.json records", "release", tags=("release",)
+        )
+    )
+    return Index(key=key, sessions=tuple(sessions))
+
+
+def _sessions_of(spec: "Spec", target: ResolvedTarget, *, sdist: bool) -> Iterator[IndexedSession]:
+    name = target.name
+    deps = f"deps-{name}"
+    yield IndexedSession(
+        deps, f"Toolchain and native libraries for {name}", "deps", name, tags=("deps", name)
+    )
+    if not sdist:
+        yield IndexedSession(
+            f"build-{name}",
+            f"Build for {name}",
+            "build",
+            name,
+            requires=(deps,),
+            tags=("build", name),
+        )
+        yield from _tests_of(spec, target, None)
+        return
+    for python in target.pythons:
+        yield IndexedSession(
+            f"build-{name}-{python}",
+            f"Build the {python} wheel for {name}",
+            "build",
+            name,
+            python,
+            requires=("sdist", deps),
+            tags=("build", name, python),
+        )
+    for python in target.pythons:
+        yield from _tests_of(spec, target, python)
+    phases: tuple[Literal["build", "test"], ...] = ("build", "test")
+    for phase in phases:
+        yield IndexedSession(
+            f"{phase}-{name}",
+            f"{phase.capitalize()} all wheels for {name}",
+            phase,
+            name,
+            requires=tuple(f"{phase}-{name}-{python}" for python in target.pythons),
+            tags=(phase, name),
+            group=True,
+        )
+
+
+def _tests_of(spec: "Spec", target: ResolvedTarget, python: str | None) -> Iterator[IndexedSession]:
+    words = [word for word in (target.name, python) if word]
+    stem = "-".join(words)
+    what = f"the {python} wheel" if python else "what was built"
+    cpus = tuple(resolve(spec, target=target.name, python=python).test.cpus)
+    tags = ("test", *words)
+    for cpu in cpus:
+        yield IndexedSession(
+            f"test-{stem}-{cpu_word(cpu)}",
+            f"Test {what} for {target.name} on a {cpu}",
+            "test",
+            target.name,
+            python,
+            cpu,
+            requires=(f"build-{stem}",),
+            tags=tags,
+        )
+    yield IndexedSession(
+        f"test-{stem}",
+        f"Test {what} for {target.name}" + (" on each CPU model" if cpus else ""),
+        "test",
+        target.name,
+        python,
+        requires=tuple(f"test-{stem}-{cpu_word(cpu)}" for cpu in cpus) or (f"build-{stem}",),
+        tags=tags,
+        group=bool(cpus),
+    )

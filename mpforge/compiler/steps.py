@@ -1,0 +1,246 @@
+"""The steps of a session, by what it builds: an sdist, a wheel, anything else, a test.
+
+Values in, values out: options and choices become typed commands. Knows nothing of hosts.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mpforge.compiler.availability import is_zig
+from mpforge.plan.facts import ProjectFacts
+from mpforge.plan.model import (
+    Argv,
+    AskRequirements,
+    BuildWheel,
+    CommandLine,
+    Compilers,
+    InstallPackages,
+    Machine,
+    MakeSdist,
+    OutputOf,
+    Placeholder,
+    ProjectFiles,
+    RepairWheel,
+    RunCommands,
+    RunTests,
+    ShellLine,
+    ShippedFiles,
+    Step,
+    Text,
+    Tree,
+    Variables,
+)
+from mpforge.plan.pins import EnvironmentRequest
+from mpforge.spec.placeholders import parse
+
+if TYPE_CHECKING:
+    from mpforge.spec.model import BuildOptions, TestOptions
+
+ZIG = "ziglang"
+
+# On make's command line, because a makefile's own `CC = gcc` overrides the environment.
+_MAKE_VARIABLES = " ".join(f'{name}="${name}"' for name in ("CC", "CXX", "AR", "RANLIB", "STRIP"))
+MAKE = ShellLine(("make -j", Placeholder("jobs"), f" {_MAKE_VARIABLES}"))
+
+
+def text(written: str) -> Text:
+    """A user's text with its placeholders as references."""
+    return tuple(
+        part if isinstance(part, str) else Placeholder(part.name, part.argument)
+        for part in parse(written)
+    )
+
+
+def commands(written: str | Sequence[str | Sequence[str]]) -> tuple[CommandLine, ...]:
+    """Shell lines and argv lists as typed commands."""
+    lines = [written] if isinstance(written, str) else list(written)
+    return tuple(
+        ShellLine(text(line)) if isinstance(line, str) else Argv(tuple(text(w) for w in line))
+        for line in lines
+    )
+
+
+def settings(written: Mapping[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Config settings as sorted pairs; a single string is a list of one."""
+    return tuple(
+        (name, (value,) if isinstance(value, str) else tuple(value))
+        for name, value in sorted(written.items())
+    )
+
+
+def variables(options: "BuildOptions | TestOptions") -> Variables:
+    """A step's environment as the spec gives it."""
+    values = tuple((name, text(str(value))) for name, value in sorted(options.environment.items()))
+    return Variables(
+        values=values, passed=tuple(options.pass_environment), secrets=tuple(options.secrets)
+    )
+
+
+def zig_request(build: "BuildOptions", host: str) -> EnvironmentRequest:
+    """The pin of zig itself; ``build.tools`` may name a version."""
+    wanted = next((tool for tool in build.tools if is_zig(tool)), ZIG)
+    return EnvironmentRequest("tool", "cp311", host, (wanted,))
+
+
+def build_request(
+    project: ProjectFacts, build: "BuildOptions", *, python: str, host: str
+) -> EnvironmentRequest:
+    """The pin of a build environment: host packages for the host's interpreter."""
+    wanted = {*project.requires, *build.requires}
+    return EnvironmentRequest(
+        "build", python, host, tuple(sorted(wanted)), tuple(sorted(build.constraints))
+    )
+
+
+def sdist_steps(
+    project: ProjectFacts,
+    build: "BuildOptions",
+    *,
+    exclude: Iterable[str],
+    python: str,
+    host: str,
+) -> tuple[Step, ...]:
+    """The steps that give the ``sdist`` step's tree: the archive and its unpacked content."""
+    request = build_request(project, build, python=python, host=host)
+    given = variables(build)
+    config = settings(build.config_settings)
+    source = ProjectFiles(vcs=True)
+    return (
+        Step("sdist-base", f"build requirements ({python})", InstallPackages(request)),
+        Step(
+            "sdist-requirements",
+            "what else the backend wants",
+            AskRequirements(
+                "sdist", source, OutputOf("sdist-base"), python, None, config_settings=config
+            ),
+            given,
+        ),
+        Step(
+            "sdist-environment",
+            f"build environment ({python})",
+            InstallPackages(request, OutputOf("sdist-requirements")),
+        ),
+        Step(
+            "sdist",
+            "the source distribution",
+            MakeSdist(source, OutputOf("sdist-environment"), python, tuple(exclude), config),
+            given,
+            int(build.timeout),
+        ),
+    )
+
+
+def wheel_steps(
+    project: ProjectFacts,
+    build: "BuildOptions",
+    *,
+    source: Tree,
+    exclude: tuple[str, ...],
+    tests: tuple[str, ...],
+    compilers: Compilers,
+    python: str,
+    host: str,
+) -> tuple[Step, ...]:
+    """From build requirements to a repaired and verified wheel; the last step is the result."""
+    stem = f"{compilers.target}-{python}"
+    request = build_request(project, build, python=python, host=host)
+    given = variables(build)
+    config = settings(build.config_settings)
+    ask = AskRequirements(
+        "wheel", source, OutputOf(f"base-{stem}"), python, compilers, exclude, tests, config
+    )
+    environment = InstallPackages(request, OutputOf(f"requirements-{stem}"))
+    wheel = BuildWheel(
+        source=source,
+        exclude=exclude,
+        tests=tests,
+        environment=OutputOf(f"environment-{stem}"),
+        python=python,
+        compilers=compilers,
+        before=commands(list(build.before_build)),
+        config_settings=config,
+        frontend=build.frontend,
+    )
+    repair = RepairWheel(
+        wheel=OutputOf(f"wheel-{stem}"),
+        target=compilers.target,
+        python=python,
+        policy=compilers.policy,
+        pure=build.pure,
+        strip=build.repair.strip,
+        exclude=tuple(build.repair.exclude),
+        arguments=tuple(build.repair.args),
+    )
+    return (
+        Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
+        Step(f"requirements-{stem}", "what else the backend wants", ask, given),
+        Step(f"environment-{stem}", f"build environment ({python})", environment),
+        Step(f"wheel-{stem}", f"the wheel for {stem}", wheel, given, int(build.timeout)),
+        Step(f"repair-{stem}", f"repair and verify {stem}", repair),
+    )
+
+
+def command_steps(
+    build: "BuildOptions", *, exclude: tuple[str, ...], compilers: Compilers
+) -> tuple[Step, ...]:
+    """The one step of a build by the user's own commands, or by make."""
+    lines = (MAKE,) if build.kind == "make" else commands(list(build.commands))
+    run = RunCommands(
+        source=ProjectFiles(),
+        exclude=exclude,
+        commands=lines,
+        outputs=tuple(build.outputs),
+        compilers=compilers,
+        target=compilers.target,
+        policy=compilers.policy,
+    )
+    title = f"{build.kind} for {compilers.target}"
+    step = f"build-{compilers.target}"
+    return (Step(step, title, run, variables(build), int(build.timeout)),)
+
+
+def test_steps(
+    project: ProjectFacts,
+    test: "TestOptions",
+    *,
+    stem: str,
+    session: str,
+    platform: str,
+    python: str | None,
+    machine: Machine,
+) -> tuple[Step, ...]:
+    """The environment of the tests and the tests; the last step is the result."""
+    shipped = ShippedFiles(session)
+    suffix = f"{stem}-{machine.cpu}" if machine.cpu else stem
+    steps: list[Step] = []
+    environment = None
+    if python is not None:
+        groups = dict(project.groups)
+        wanted = [*test.requires, *(r for group in test.groups for r in groups.get(group, ()))]
+        request = EnvironmentRequest("test", python, platform, tuple(sorted(set(wanted))))
+        install = InstallPackages(request, shipped, tuple(test.extras))
+        steps.append(Step(f"test-environment-{stem}", f"test requirements ({stem})", install))
+        environment = OutputOf(f"test-environment-{stem}")
+    imports = test.command == "import"
+    run = RunTests(
+        shipped=shipped,
+        sources=() if imports else tuple(test.sources),
+        commands=() if imports else commands(test.command),
+        machine=machine,
+        python=python,
+        environment=environment,
+        before=commands(list(test.before)),
+    )
+    title = f"tests of {stem}" if not imports else f"import of {stem}"
+    steps.append(Step(f"test-{suffix}", title, run, variables(test), int(test.timeout), test.cache))
+    return tuple(steps)
+
+
+def normal_policy(policy: str) -> str:
+    """``manylinux2014`` → ``manylinux_2_17`` (PEP 600's aliases)."""
+    return {
+        "manylinux1": "manylinux_2_5",
+        "manylinux2010": "manylinux_2_12",
+        "manylinux2014": "manylinux_2_17",
+    }.get(policy, re.sub(r"_(x86_64|aarch64)$", "", policy))

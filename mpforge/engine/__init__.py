@@ -1,0 +1,1 @@
+"""One session: decide, lock, run, verify, store, publish, report."""

@@ -1,0 +1,121 @@
+"""The index and the plan of a workspace, compiled or as kept in ``.mpforge/``.
+
+What is kept is known by the digest of all that it was compiled from, so a cached session needs neither
+pydantic nor a compilation.
+"""
+
+import contextlib
+import hashlib
+import json
+import tomllib
+from dataclasses import dataclass
+from typing import Any
+
+from mpforge import __version__
+from mpforge.engine.facts import host_facts, project_facts
+from mpforge.engine.inputs import Inputs
+from mpforge.engine.workspace import Workspace
+from mpforge.errors import Place, Problem, SpecInvalid
+from mpforge.plan.codec import decode, encode
+from mpforge.plan.index import Index
+from mpforge.plan.model import Plan
+from mpforge.sources.project import Project, locate
+from mpforge.store.local import Store, hash_file, write_atomically
+
+_READ = ("pyproject.toml", "setup.py", "setup.cfg")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A workspace's plan, and its source as inputs."""
+
+    plan: Plan
+    source: Project
+    inputs: Inputs
+    store: Store
+
+
+def load_index(workspace: Workspace) -> Index:
+    """The index of a spec. Raises ``SpecInvalid``."""
+    data = workspace.spec.read_bytes()
+    key = hashlib.sha256(data + __version__.encode()).hexdigest()
+    kept = workspace.state / "index.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        index = Index.from_json(json.loads(kept.read_text(encoding="utf-8")))
+        if index.key == key:
+            return index
+    from mpforge.compiler.index import compile_index
+    from mpforge.spec.load import load_spec
+
+    index = compile_index(load_spec(_text(data, workspace), file=workspace.spec.name), key)
+    with contextlib.suppress(OSError):
+        write_atomically(kept, json.dumps(index.to_json()).encode())
+    return index
+
+
+def _text(data: bytes, workspace: Workspace) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        place = Place(workspace.spec.name, line)
+        raise SpecInvalid((Problem("toml-syntax", "the spec is not UTF-8", place),)) from None
+
+
+def compiled(workspace: Workspace) -> Compiled:
+    """The plan of a workspace on this host, and its source.
+
+    Raises ``SpecInvalid``, ``SourceMissing``, ``LockInvalid``, and what reading the source raises.
+    """
+    data = workspace.spec.read_bytes()
+    text = _text(data, workspace)
+    source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
+    store = Store(workspace.cache / "store")
+    inputs = Inputs(source, store)
+    key = _key(workspace, data, source, inputs)
+    kept = workspace.state / "plan.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if found["key"] == key:
+            return Compiled(decode(Plan, found["plan"]), source, inputs, store)
+    plan = _compile(workspace, text, inputs)
+    with contextlib.suppress(OSError):
+        record = {"schema": 1, "key": key, "plan": encode(plan)}
+        write_atomically(kept, json.dumps(record).encode())
+    return Compiled(plan, source, inputs, store)
+
+
+def _compile(workspace: Workspace, text: str, inputs: Inputs) -> Plan:
+    from mpforge.compiler.compile import compile_plan
+    from mpforge.spec.load import load_spec
+    from mpforge.spec.options import targets
+    from mpforge.tools import lockfile
+
+    spec = load_spec(text, file=workspace.spec.name)
+    wheel = any(target.pythons for target in targets(spec))
+    project = project_facts(inputs, wheel=wheel)
+    return compile_plan(spec, host_facts(), project, lockfile.read(workspace.lock))
+
+
+def _source_word(text: str, workspace: Workspace) -> str:
+    """``project.source``, read without the schema; a spec that is wrong is told by its loader."""
+    try:
+        table: dict[str, Any] = tomllib.loads(text)
+        word = table.get("project", {}).get("source", ".")
+    except (tomllib.TOMLDecodeError, AttributeError):
+        word = None
+    if isinstance(word, str):
+        return word
+    from mpforge.spec.load import load_spec
+
+    return load_spec(text, file=workspace.spec.name).project.source
+
+
+def _key(workspace: Workspace, data: bytes, source: Project, inputs: Inputs) -> str:
+    lock = workspace.lock.read_bytes() if workspace.lock.exists() else b""
+    parts: list[str | None] = [__version__, data.hex(), lock.hex(), repr(host_facts()), source.form]
+    if source.form == "packed-sdist":
+        parts.append(hash_file(source.root).digest)
+    else:
+        parts += [inputs.read(name) for name in _READ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,84 @@
+"""Finding out what the compiler must know: this host, this project."""
+
+import os
+import platform
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from mpforge.engine.inputs import Inputs
+from mpforge.engine.workspace import host_system
+from mpforge.errors import SourceMissing, WrongInput
+from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.platforms import by_machine
+from mpforge.runners.hooks import build_system
+
+# Where a project says that it uses the limited API: its build script or configuration.
+_LIMITED = re.compile(r"py_limited_api|Py_LIMITED_API|limited[-_]api|abi3")
+
+
+def host_facts() -> HostFacts:
+    """This host. Only Linux with glibc has a platform that can build."""
+    machine = os.uname().machine if hasattr(os, "uname") else platform.machine()
+    found = by_machine(machine) if sys.platform == "linux" else None
+    glibc = hasattr(os, "confstr") and _glibc()
+    return HostFacts(
+        platform=found.name if found is not None and glibc else None, system=host_system()
+    )
+
+
+def _glibc() -> bool:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (ValueError, OSError):
+        return False
+
+
+def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
+    """What the project says of its building. Raises ``SourceMissing``, ``WrongInput``.
+
+    Where no wheel is built, the project need not be a Python one.
+    """
+    text = inputs.read("pyproject.toml")
+    setup = inputs.read("setup.py")
+    if wheel and text is None and setup is None:
+        raise SourceMissing(
+            f"{inputs.source.root} has neither pyproject.toml nor setup.py",
+            hint="set project.source to the package's directory, or [build] kind",
+        )
+    try:
+        table: Mapping[str, Any] = tomllib.loads(text) if text is not None else {}
+        system = build_system(text)
+    except tomllib.TOMLDecodeError as error:
+        raise WrongInput(f"pyproject.toml is no TOML: {error}") from None
+    declared = table.get("project", {})
+    return ProjectFacts(
+        form="sdist" if inputs.source.is_sdist else "tree",
+        backend=system.backend,
+        in_tree=bool(system.backend_path),
+        requires=system.requires,
+        name=declared.get("name"),
+        requires_python=declared.get("requires-python"),
+        dependencies=_static(declared, "dependencies"),
+        groups=_groups(table.get("dependency-groups", {})),
+        may_be_abi3=any(
+            _LIMITED.search(part) for part in (text, setup, inputs.read("setup.cfg")) if part
+        ),
+    )
+
+
+def _static(declared: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    """A field of ``[project]`` where it is static, None where a build decides it."""
+    if not declared or key in declared.get("dynamic", ()):
+        return None
+    return tuple(declared.get(key, ()))
+
+
+def _groups(table: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if not table:
+        return ()
+    from dependency_groups import resolve
+
+    return tuple((name, tuple(sorted(resolve(table, name)))) for name in sorted(table))

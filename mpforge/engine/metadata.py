@@ -1,0 +1,44 @@
+"""What a wheel says that it requires (core metadata, PEP 566), for a target and a Python."""
+
+import zipfile
+from email.message import Message
+from email.parser import BytesHeaderParser
+from pathlib import Path
+
+from mpforge.platforms import well_known
+
+
+def requirements_of(
+    wheel: Path, *, target: str, python: str, extras: tuple[str, ...]
+) -> tuple[str, ...]:
+    """A wheel's ``Requires-Dist`` that apply to the target, without their markers, sorted."""
+    from packaging.markers import default_environment
+    from packaging.requirements import Requirement
+
+    version = f"3.{python.removeprefix('cp3')}"
+    here = {name: str(value) for name, value in default_environment().items()}
+    environment: dict[str, str] = here | {
+        "platform_machine": well_known()[target].machine,
+        "python_version": version,
+        "python_full_version": f"{version}.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+    }
+    found = set()
+    for text in _metadata(wheel).get_all("Requires-Dist", []):
+        requirement = Requirement(text)
+        marker = requirement.marker
+        requirement.marker = None
+        wanted = [{**environment, "extra": extra} for extra in ("", *extras)]
+        if marker is None or any(marker.evaluate(values) for values in wanted):
+            found.add(str(requirement))
+    return tuple(sorted(found))
+
+
+def _metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        return BytesHeaderParser().parsebytes(archive.read(name))

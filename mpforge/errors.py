@@ -1,0 +1,301 @@
+"""Every error that mpforge shows to a user, as data.
+
+An error has a stable kebab-case ``code``, an exit code, what happened, and optionally a place in a
+file, a reason and a remedy. Text is composed in ``render`` alone. This module knows nothing of who
+raises an error, nor of terminals.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every mpforge command (DESIGN.md 2.4)."""
+
+    DONE = 0
+    STEP_FAILED = 1
+    WRONG_INPUT = 2
+    NOTHING_SELECTED = 3
+    HOST_CANNOT = 4
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a file something stands; line and column count from 1."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with the spec: its place, the dotted key, what was expected, a near match."""
+
+    code: str
+    message: str
+    place: Place
+    key: str = ""
+    nearest: str | None = None
+    warning: bool = False
+
+    def __str__(self) -> str:
+        kind = "warning: " if self.warning else ""
+        near = f" (did you mean {self.nearest}?)" if self.nearest else ""
+        return f"{self.place}: {kind}{self.code}: {self.message}{near}"
+
+
+class MpforgeError(Exception):
+    """Base of all errors shown to a user.
+
+    ``what`` is one sentence; ``why`` what is known of the cause; ``hint`` what to do about it;
+    ``place`` where in a file. Subclasses fix ``code`` (unique, by a test) and ``exit_code``.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[ExitCode] = ExitCode.STEP_FAILED
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str | None = None,
+        hint: str | None = None,
+        place: Place | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.hint = hint
+        self.place = place
+
+    def __str__(self) -> str:
+        return render(self)
+
+
+def render(error: MpforgeError) -> str:
+    """Compose an error's text: place, code, what, then why and remedy on lines of their own."""
+    place = f"{error.place}: " if error.place else ""
+    lines = [f"{place}{error.code}: {error.what}"]
+    if error.why:
+        lines += [f"  {line}" for line in error.why.rstrip().splitlines()]
+    if error.hint:
+        lines.append(f"  -> {error.hint}")
+    return "\n".join(lines)
+
+
+# --- the spec, the lock or the command line is wrong: exit 2 ---------------------------------
+
+
+class WrongInput(MpforgeError):
+    """The spec, the lock or the command line is wrong."""
+
+    code = "wrong-input"
+    exit_code = ExitCode.WRONG_INPUT
+
+
+class SpecInvalid(WrongInput):
+    """The spec has problems; ``problems`` holds every one of them, in file order."""
+
+    code = "spec-invalid"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        errors = [problem for problem in problems if not problem.warning]
+        count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
+        file = problems[0].place.file if problems else "the spec"
+        super().__init__(f"{count} in {file}", why="\n".join(str(p) for p in problems))
+        self.problems = problems
+
+
+class SpecNotFound(WrongInput):
+    """There is no spec where one was looked for."""
+
+    code = "spec-not-found"
+
+
+class SourceMissing(WrongInput):
+    """``project.source`` names nothing that can be built."""
+
+    code = "source-missing"
+
+
+class SourceUnreadable(WrongInput):
+    """The project's files can't be listed or unpacked safely."""
+
+    code = "source-unreadable"
+
+
+class LockInvalid(WrongInput):
+    """``multiplatform.lock`` can't be read."""
+
+    code = "lock-invalid"
+
+
+class PinMissing(WrongInput):
+    """``--locked`` (or CI) and the lock has no pin for something that is needed."""
+
+    code = "pin-missing"
+
+
+class Unresolvable(WrongInput):
+    """Requirements that the index answered for, but that nothing satisfies."""
+
+    code = "unresolvable"
+
+
+class UnknownSession(WrongInput):
+    """A session that the spec does not give."""
+
+    code = "unknown-session"
+
+
+class SessionNameTaken(WrongInput):
+    """The noxfile defines a session that ``register()`` would define too."""
+
+    code = "session-name-taken"
+
+
+class NothingSelected(MpforgeError):
+    """The command line selects no session."""
+
+    code = "nothing-selected"
+    exit_code = ExitCode.NOTHING_SELECTED
+
+
+# --- this host can't do it: exit 4 ------------------------------------------------------------
+
+
+class HostCannot(MpforgeError):
+    """This host can't do what the spec asks; the hint says what would make it able."""
+
+    code = "host-cannot"
+    exit_code = ExitCode.HOST_CANNOT
+
+
+class NotAvailableYet(HostCannot):
+    """The spec's vocabulary has it, this version of mpforge does not build it."""
+
+    code = "not-available-yet"
+
+
+class NoStrategy(HostCannot):
+    """No strategy can build this target here; ``why`` has each one's reason."""
+
+    code = "no-strategy"
+
+
+class NoHostPython(HostCannot):
+    """A CPython of the wanted minor version, or its headers, can't be had on this host."""
+
+    code = "no-host-python"
+
+
+class NoEmulator(HostCannot):
+    """The target's programs can't be run here and no emulator can be obtained."""
+
+    code = "no-emulator"
+
+
+class NoTargetPython(HostCannot):
+    """No provider has a Python of this version for the target."""
+
+    code = "no-target-python"
+
+
+class ToolUnavailable(HostCannot):
+    """A tool that is needed can't be found or obtained on this host."""
+
+    code = "tool-unavailable"
+
+
+class IndexUnreachable(HostCannot):
+    """The package index, a mirror or an archive did not answer."""
+
+    code = "index-unreachable"
+
+
+class PinGone(HostCannot):
+    """A pinned thing that its origin no longer has, and the store neither."""
+
+    code = "pin-gone"
+
+
+class HashMismatch(HostCannot):
+    """What an origin sent is not what the lock pins."""
+
+    code = "hash-mismatch"
+
+
+# --- a step failed: exit 1 --------------------------------------------------------------------
+
+
+class StepFailed(MpforgeError):
+    """A command of a step ended with an error."""
+
+    code = "step-failed"
+
+
+class StepTimeout(StepFailed):
+    """A step ran longer than its ``timeout``."""
+
+    code = "step-timeout"
+
+
+class OutputMissing(StepFailed):
+    """A step ended well, but something that it declares as output is not there."""
+
+    code = "output-missing"
+
+
+class NoExtension(StepFailed):
+    """A wheel for a platform that holds no compiled code: its extensions failed to build."""
+
+    code = "no-extension"
+
+
+class WheelRejected(StepFailed):
+    """What was built breaks the promise of its tag; ``why`` has each reason."""
+
+    code = "wheel-rejected"
+
+
+class TestsFailed(StepFailed):
+    """The test command ended with an error."""
+
+    code = "tests-failed"
+
+
+class ImportedElsewhere(StepFailed):
+    """A test imported the package from another place than the installed wheel."""
+
+    code = "imported-elsewhere"
+
+
+class WrongMachine(StepFailed):
+    """What ran was not what the plan says: another machine or CPU model answered."""
+
+    code = "wrong-machine"
+
+
+class DistConflict(StepFailed):
+    """Publishing would replace a file of ``dist/`` that is not this session's."""
+
+    code = "dist-conflict"
+
+
+class ArchiveRefused(StepFailed):
+    """An archive has an entry that could escape its directory, or is no plain file."""
+
+    code = "archive-refused"
+
+
+class Interrupted(MpforgeError):
+    """Ctrl-C or SIGTERM."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED

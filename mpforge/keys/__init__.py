@@ -1,0 +1,1 @@
+"""A step's key: named ingredients, their digest, their explanation."""

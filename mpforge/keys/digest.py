@@ -1,0 +1,101 @@
+"""A step's key: one walk over named ingredients, two readers (a digest, an explanation).
+
+An ingredient has a dotted name and a text value; absent things are ingredients too. Neither absolute
+paths nor times nor the number of jobs may become one. This module knows nothing of how a value was
+found out.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA = "1"
+"""Raised whenever the meaning of an ingredient changes: it disowns every older key."""
+
+SHORT = 12
+"""How many hex digits of a key are shown to people."""
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One named part of a key. ``tree`` says that ``value`` is the digest of a file tree."""
+
+    name: str
+    value: str
+    tree: bool = False
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One ingredient that is not what it was; None: it was not there, or is no more."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"{self.name} appeared ({_short(self.after or '')})"
+        if self.after is None:
+            return f"{self.name} is gone"
+        if _is_digest(self.before) and _is_digest(self.after):
+            return f"{self.name} changed"
+        return f"{self.name}: {self.before} → {self.after}"
+
+
+def _is_digest(value: str) -> bool:
+    word = value.split(" ", maxsplit=1)[0].removeprefix("sha256:")
+    return len(word) == 64 and all(c in "0123456789abcdef" for c in word)
+
+
+def _short(value: str) -> str:
+    return value[:SHORT] if _is_digest(value) else value
+
+
+def digest(ingredients: Iterable[Ingredient]) -> str:
+    """The key: sha256, as hex, of the ingredients in canonical bytes, whatever their order.
+
+    Raises ``ValueError`` for two ingredients of one name.
+    """
+    pairs = sorted((i.name, i.value) for i in ingredients)
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise ValueError(f"an ingredient was named twice: {names}")
+    data = json.dumps([SCHEMA, pairs], ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(data.encode("ascii")).hexdigest()
+
+
+def short(key: str) -> str:
+    """A key as shown to people: 12 hex digits."""
+    return key[:SHORT]
+
+
+def to_json(ingredients: Iterable[Ingredient], files: Mapping[str, str]) -> dict[str, Any]:
+    """What is kept of a key for a later explanation; ``files`` are its trees' files by name."""
+    return {
+        "schema": 1,
+        "ingredients": {i.name: i.value for i in ingredients},
+        "trees": sorted(i.name for i in ingredients if i.tree),
+        "files": dict(files),
+    }
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """What differs between two records of ``to_json``; a tree is told file by file."""
+    found: list[Difference] = []
+    trees = {*before.get("trees", ()), *after.get("trees", ())}
+    for name, old, new in _unequal(before["ingredients"], after["ingredients"]):
+        if name not in trees:
+            found.append(Difference(name, old, new))
+    found += [Difference(*row) for row in _unequal(before["files"], after["files"])]
+    return tuple(found)
+
+
+def _unequal(
+    before: Mapping[str, str], after: Mapping[str, str]
+) -> Iterable[tuple[str, str | None, str | None]]:
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            yield name, before.get(name), after.get(name)

@@ -1,0 +1,69 @@
+"""The one walk over a step's ingredients.
+
+Every field of the step's command is an ingredient by construction: a reference enters as the digest of
+what it refers to, anything else as its own value, placeholders as written. What the step uses beside
+its inputs (interpreters, toolchains, packages, emulators) enters as named parts that its provider gives.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mpforge import __version__
+from mpforge.keys.digest import Ingredient
+from mpforge.plan.codec import encode
+from mpforge.plan.model import OutputOf, ProjectFiles, ShippedFiles, Step, symbolic
+
+ABSENT = "(absent)"
+SECRET = "(secret)"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a step's references stand for.
+
+    ``trees`` are digests by the command's field; ``parts`` the named parts of everything else that is
+    used (``zig.version``, ``package.setuptools``); ``host`` the values of variables that are passed on.
+    """
+
+    trees: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+    host: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def ingredients(step: Step, resolved: Resolved) -> Iterator[Ingredient]:
+    """Every ingredient of a step's key. Raises ``KeyError`` for a reference that is not resolved."""
+    yield Ingredient("mpforge", __version__)
+    for name, value in _fields(step):
+        if isinstance(value, ProjectFiles | OutputOf | ShippedFiles):
+            yield Ingredient(name, resolved.trees[name], tree=True)
+        else:
+            yield Ingredient(name, _text(value))
+    for name, value in resolved.parts.items():
+        yield Ingredient(name, value)
+    for name, written in step.variables.values:
+        yield Ingredient(f"environment.{name}", symbolic(written))
+    for name in step.variables.passed:
+        taken = resolved.host.get(name)
+        yield Ingredient(f"environment.{name}", ABSENT if taken is None else taken)
+    for name in step.variables.secrets:
+        yield Ingredient(f"environment.{name}", SECRET)
+
+
+def references(step: Step) -> dict[str, ProjectFiles | OutputOf | ShippedFiles]:
+    """The references of a step's command by field: what must be resolved."""
+    return {
+        name: value
+        for name, value in _fields(step)
+        if isinstance(value, ProjectFiles | OutputOf | ShippedFiles)
+    }
+
+
+def _fields(step: Step) -> Iterator[tuple[str, object]]:
+    for item in dataclasses.fields(step.command):
+        yield item.name, getattr(step.command, item.name)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(encode(value), sort_keys=True)

@@ -1,0 +1,72 @@
+"""Plan types to JSON data and back: dataclasses, tuples, None, scalars, unions told apart by ``kind``.
+
+Knows nothing of what the types mean; a plan that was written by another version fails with
+``ValueError`` rather than being half understood.
+"""
+
+import dataclasses
+import functools
+import types
+import typing
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def encode(value: Any) -> Any:
+    """JSON data for a plan value."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [encode(item) for item in value]
+    return value
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _decode_union(members: tuple[Any, ...], data: Any) -> Any:
+    if data is None and type(None) in members:
+        return None
+    for member in members:
+        if dataclasses.is_dataclass(member):
+            if isinstance(data, dict) and data.get("kind", None) == getattr(member, "kind", None):
+                return _decode(member, data)
+        elif typing.get_origin(member) is tuple:
+            if isinstance(data, list):
+                return _decode(member, data)
+        elif isinstance(member, type) and isinstance(data, member):
+            return data
+    raise ValueError(f"no member of the union fits {data!r}")
+
+
+def _decode(kind: Any, data: Any) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _decode_union(typing.get_args(kind), data)
+    if origin is typing.Literal:
+        if data not in typing.get_args(kind):
+            raise ValueError(f"{data!r} is none of {typing.get_args(kind)}")
+        return data
+    if origin is tuple:
+        members = typing.get_args(kind)
+        if not isinstance(data, list):
+            raise ValueError(f"a list was expected, not {data!r}")
+        if len(members) == 2 and members[1] is Ellipsis:
+            return tuple(_decode(members[0], item) for item in data)
+        return tuple(_decode(member, item) for member, item in zip(members, data, strict=True))
+    if dataclasses.is_dataclass(kind):
+        hints = _hints(typing.cast(type, kind))
+        if not isinstance(data, dict) or set(data) != set(hints):
+            raise ValueError(f"not a {kind}: {data!r}")
+        return typing.cast(Any, kind)(**{key: _decode(hints[key], data[key]) for key in hints})
+    if isinstance(kind, type) and isinstance(data, kind):
+        return data
+    raise ValueError(f"{kind} was expected, not {data!r}")
+
+
+def decode(kind: type[T], data: Any) -> T:
+    """The value of ``encode``'s JSON data; ``ValueError`` where it does not fit ``kind``."""
+    return typing.cast(T, _decode(kind, data))

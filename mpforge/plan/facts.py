@@ -1,0 +1,38 @@
+"""What the compiler must know beside the spec and the lock: the host and the project, as data.
+
+Gathering these facts is the engine's business.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """This machine: ``platform`` is a target name (``x86_64``) or None where builds can't run.
+
+    ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``); ``distribution`` is
+    (id, suite), e.g. ("debian", "bookworm"), where packages of it can be fetched.
+    """
+
+    platform: str | None
+    system: str
+    distribution: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class ProjectFacts:
+    """The project to build: what its pyproject.toml says of building, and what kind of source it is.
+
+    ``backend`` is ``build-backend``; ``in_tree`` says that ``backend-path`` is set; ``form`` is
+    ``tree`` (a checkout or a plain directory) or ``sdist`` (packed or unpacked).
+    """
+
+    form: str
+    backend: str
+    in_tree: bool
+    requires: tuple[str, ...]
+    name: str | None = None
+    requires_python: str | None = None
+    dependencies: tuple[str, ...] | None = None
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    may_be_abi3: bool = False

@@ -1,0 +1,349 @@
+"""What will happen: sessions, their steps, and why, as frozen data.
+
+A plan holds no callable, clock or open file: it prints, serialises, diffs and compares with ``==``.
+What is known only when it runs (a file that a step makes, where a tool lies) is a typed reference.
+This module knows neither how the user wrote it down nor how a step is run.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mpforge.plan.pins import EnvironmentRequest
+
+Phase = Literal["sdist", "deps", "build", "test", "release"]
+Strategy = Literal["native", "cross", "hybrid", "emulate"]
+Hook = Literal["sdist", "wheel"]
+
+
+# --- text with references to what is known only when a step runs -------------------------------
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """``{name}`` or ``{name:argument}`` of DESIGN.md 2.2; it stays symbolic in keys."""
+
+    name: str
+    argument: str | None = None
+    kind: Literal["placeholder"] = "placeholder"
+
+    def __str__(self) -> str:
+        return "{" + self.name + (f":{self.argument}" if self.argument else "") + "}"
+
+
+Text = tuple[str | Placeholder, ...]
+
+
+@dataclass(frozen=True)
+class ShellLine:
+    """A line for ``sh -e -c``."""
+
+    text: Text
+    kind: Literal["shell"] = "shell"
+
+    def __str__(self) -> str:
+        return symbolic(self.text)
+
+
+@dataclass(frozen=True)
+class Argv:
+    """A program and its arguments, as they are."""
+
+    words: tuple[Text, ...]
+    kind: Literal["argv"] = "argv"
+
+    def __str__(self) -> str:
+        return " ".join(symbolic(word) for word in self.words)
+
+
+CommandLine = ShellLine | Argv
+
+
+def symbolic(text: Text) -> str:
+    """A text with its placeholders as written, for keys and for people."""
+    return "".join(str(part) for part in text)
+
+
+# --- references: what is known only at run time ------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ProjectFiles:
+    """The project's own files (DESIGN.md 2.2, Sources); with ``vcs`` also git's state."""
+
+    vcs: bool = False
+    kind: Literal["project-files"] = "project-files"
+
+
+@dataclass(frozen=True)
+class OutputOf:
+    """The tree that another step of this plan gives."""
+
+    step: str
+    kind: Literal["output-of"] = "output-of"
+
+
+@dataclass(frozen=True)
+class ShippedFiles:
+    """What ``dist/`` ships for a target and a Python: the wheel, or the target's other files."""
+
+    session: str
+    kind: Literal["shipped-files"] = "shipped-files"
+
+
+Tree = ProjectFiles | OutputOf | ShippedFiles
+
+
+@dataclass(frozen=True)
+class Compilers:
+    """The compiler wrappers for one target, and what a host Python must know to build for it.
+
+    ``toolchain`` is ``zig`` or ``gcc``; ``cross`` says that the build hooks see the target.
+    """
+
+    toolchain: str
+    target: str
+    policy: str
+    cross: bool
+    python: str | None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a target's programs run: the emulator (None: this host itself) and its CPU model."""
+
+    target: str
+    emulated: bool
+    cpu: str | None
+
+
+# --- commands: what a step does ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class InstallPackages:
+    """Install pinned packages into a tree of their own.
+
+    ``request`` is complete unless ``extra`` names a step that answers with further requirements, or a
+    wheel whose own requirements (and ``extras``) belong to it.
+    """
+
+    request: EnvironmentRequest
+    extra: OutputOf | ShippedFiles | None = None
+    extras: tuple[str, ...] = ()
+    kind: Literal["install-packages"] = "install-packages"
+
+
+@dataclass(frozen=True)
+class AskRequirements:
+    """Ask the build backend what else it wants (PEP 517 ``get_requires_for_build_*``).
+
+    It sees the source that the build will see: see ``BuildWheel`` for ``exclude`` and ``tests``.
+    """
+
+    hook: Hook
+    source: Tree
+    environment: OutputOf
+    python: str
+    compilers: Compilers | None
+    exclude: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    kind: Literal["ask-requirements"] = "ask-requirements"
+
+
+@dataclass(frozen=True)
+class MakeSdist:
+    """Make the source distribution (PEP 517 ``build_sdist``)."""
+
+    source: Tree
+    environment: OutputOf
+    python: str
+    exclude: tuple[str, ...] = ()
+    config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    kind: Literal["make-sdist"] = "make-sdist"
+
+
+@dataclass(frozen=True)
+class BuildWheel:
+    """Build one wheel (PEP 517 ``build_wheel``).
+
+    ``exclude`` are globs that are no input; ``tests`` neither, unless the sdist says it installs them.
+    """
+
+    source: Tree
+    exclude: tuple[str, ...]
+    tests: tuple[str, ...]
+    environment: OutputOf
+    python: str
+    compilers: Compilers
+    before: tuple[CommandLine, ...] = ()
+    config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    frontend: Literal["build", "uv"] = "build"
+    kind: Literal["build-wheel"] = "build-wheel"
+
+
+@dataclass(frozen=True)
+class RepairWheel:
+    """Make a wheel carry what it needs, give it its tag, and prove what the tag promises."""
+
+    wheel: OutputOf
+    target: str
+    python: str
+    policy: str
+    pure: bool = False
+    strip: bool = False
+    exclude: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    kind: Literal["repair-wheel"] = "repair-wheel"
+
+
+@dataclass(frozen=True)
+class RunCommands:
+    """Run the user's own build commands and collect the declared outputs."""
+
+    source: Tree
+    exclude: tuple[str, ...]
+    commands: tuple[CommandLine, ...]
+    outputs: tuple[str, ...]
+    compilers: Compilers
+    target: str
+    policy: str
+    kind: Literal["run-commands"] = "run-commands"
+
+
+@dataclass(frozen=True)
+class RunTests:
+    """Run tests against what is shipped, in a directory that holds the test sources only.
+
+    ``commands`` empty: import every extension module of the wheel. ``environment`` holds what the
+    tests and the wheel require.
+    """
+
+    shipped: ShippedFiles
+    sources: tuple[str, ...]
+    commands: tuple[CommandLine, ...]
+    machine: Machine
+    python: str | None
+    environment: OutputOf | None
+    before: tuple[CommandLine, ...] = ()
+    kind: Literal["run-tests"] = "run-tests"
+
+
+Command = (
+    InstallPackages
+    | AskRequirements
+    | MakeSdist
+    | BuildWheel
+    | RepairWheel
+    | RunCommands
+    | RunTests
+)
+
+
+@dataclass(frozen=True)
+class Variables:
+    """A step's environment: values, names taken from the host, and names that are secret."""
+
+    values: tuple[tuple[str, Text], ...] = ()
+    passed: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One unit of work with a key. ``timeout`` is in seconds."""
+
+    id: str
+    title: str
+    command: Command
+    variables: Variables = Variables()
+    timeout: int = 7200
+    cache: bool = True
+
+
+# --- sessions ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a session can't run here: an error's code and texts, raised when it is asked to run."""
+
+    error: str
+    what: str
+    why: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The strategy of a target: what, with which toolchain and policy, why, and why no better one.
+
+    ``passed_over`` are (strategy, reason) in order of preference.
+    """
+
+    strategy: Strategy
+    toolchain: str
+    policy: str
+    why: str
+    passed_over: tuple[tuple[Strategy, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedSession:
+    """One session: what it requires, the steps that it owns, or why it can't or need not run.
+
+    ``result`` is the step whose output it publishes or that is its test. ``options`` is a digest of
+    the options that decide whether a file in ``dist/`` is this session's, whatever host made it
+    (DESIGN.md 2.3). ``after`` names the build session of the lowest Python where one abi3 wheel
+    may serve this one too. ``folder`` is where below ``dist/`` its files go (``gateway/``). ``group``: it only stands for the sessions that it requires.
+    """
+
+    name: str
+    phase: Phase
+    target: str | None
+    python: str | None
+    requires: tuple[str, ...]
+    steps: tuple[str, ...] = ()
+    result: str | None = None
+    choice: Choice | None = None
+    compilers: tuple[Compilers, ...] = ()
+    options: str = ""
+    refusal: Refusal | None = None
+    not_run: str | None = None
+    after: str | None = None
+    folder: str = ""
+    group: bool = False
+
+
+@dataclass(frozen=True)
+class IndexSettings:
+    """The package index as the spec gives it; ``username`` and ``password`` name variables."""
+
+    url: str | None = None
+    extra: tuple[str, ...] = ()
+    username: str | None = None
+    password: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a spec means on this host with this lock.
+
+    ``toolchain`` is the request for zig; ``missing`` the environments that the lock does not pin yet,
+    so that a step that needs one has no key.
+    """
+
+    host: str
+    sessions: tuple[PlannedSession, ...]
+    steps: tuple[Step, ...]
+    index: IndexSettings = IndexSettings()
+    toolchain: EnvironmentRequest | None = None
+    missing: tuple[EnvironmentRequest, ...] = ()
+
+    def session(self, name: str) -> PlannedSession | None:
+        """The session of that name."""
+        return next((session for session in self.sessions if session.name == name), None)
+
+    def step(self, identifier: str) -> Step:
+        """The step of that id; every id in a plan has one."""
+        return next(step for step in self.steps if step.id == identifier)

@@ -1,0 +1,109 @@
+"""What the lock pins, as data: packages by hash, tools by digest, strategies by name.
+
+The lock is an input of the compiler, so its types live here; reading and writing the file is
+``mpforge.tools.lockfile``'s business. Everything is frozen, sorted and comparable.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Purpose = Literal["build", "test", "tool"]
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package of a resolved environment; ``hashes`` are ``sha256:…``, sorted.
+
+    ``size`` is the bytes of the file that would be downloaded, where the index said it.
+    """
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class EnvironmentRequest:
+    """What an environment must hold: the key of its pin.
+
+    ``python`` is a word like ``cp311``; ``platform`` a target name (the host's for ``build`` and
+    ``tool``, the target's for ``test``); ``requirements`` and ``constraints`` are PEP 508 strings, sorted.
+    """
+
+    purpose: Purpose
+    python: str
+    platform: str
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EnvironmentPin:
+    """A request and the packages that it was resolved to, by name."""
+
+    request: EnvironmentRequest
+    packages: tuple[Package, ...]
+
+
+@dataclass(frozen=True)
+class DistroPackage:
+    """One package of the distribution; ``version`` is the distribution's, ``sha256`` of the file."""
+
+    name: str
+    version: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class DistroRequest:
+    """Packages of the host's distribution for another architecture: the key of their pin.
+
+    ``distribution`` and ``suite`` as in os-release and the archive (``debian``, ``bookworm``);
+    ``architecture`` is the distribution's word (``arm64``); ``names`` sorted.
+    """
+
+    distribution: str
+    suite: str
+    architecture: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DistroPin:
+    """A request and the exact packages that answer it, in the request's order."""
+
+    request: DistroRequest
+    packages: tuple[DistroPackage, ...]
+
+
+@dataclass(frozen=True)
+class StrategyPin:
+    """What ``auto`` chose for a target on a host of this machine type."""
+
+    target: str
+    host: str
+    strategy: str
+    toolchain: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """All pins of ``multiplatform.lock``."""
+
+    environments: tuple[EnvironmentPin, ...] = field(default=())
+    distribution: tuple[DistroPin, ...] = field(default=())
+    strategies: tuple[StrategyPin, ...] = field(default=())
+
+    def environment(self, request: EnvironmentRequest) -> EnvironmentPin | None:
+        """The pin of exactly this request."""
+        return next((pin for pin in self.environments if pin.request == request), None)
+
+    def packages_of(self, request: DistroRequest) -> DistroPin | None:
+        """The pin of exactly this request for distribution packages."""
+        return next((pin for pin in self.distribution if pin.request == request), None)
+
+    def strategy(self, target: str, host: str) -> StrategyPin | None:
+        """What was chosen for ``target`` on a host of type ``host``."""
+        return next((p for p in self.strategies if (p.target, p.host) == (target, host)), None)

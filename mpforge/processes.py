@@ -1,0 +1,188 @@
+"""Starting programs: argv, environment, cwd, timeout, process group, live log.
+
+The only module that imports ``subprocess``. A program gets exactly the environment that its caller
+gives; its whole process group ends with it, whatever ends it. This module knows nothing of steps.
+
+Interrupts are remembered (``interrupted``), because a program may exit 0 on SIGINT and nox may go on
+after one: who stores or publishes asks first.
+"""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+_TERMINATE_SECONDS = 2.0
+_PR_SET_PDEATHSIG = 1
+_interrupt = threading.Event()
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended: exit status (negative: the signal), wall and CPU seconds."""
+
+    returncode: int
+    seconds: float
+    cpu_seconds: float
+    timed_out: bool = False
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What a short program answered."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def watch_interrupts() -> None:
+    """Make SIGINT and SIGTERM set the flag and raise KeyboardInterrupt in the main thread.
+
+    nox handles Ctrl-C alone; a SIGTERM would leave its children running (NOX.md 7).
+    """
+
+    def handler(_signal: int, _frame: FrameType | None) -> None:
+        _interrupt.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
+        signal.signal(signal.SIGTERM, handler)
+
+
+def interrupted() -> bool:
+    """Whether an interrupt has come, even if nobody reacted to it."""
+    return _interrupt.is_set()
+
+
+def _die_with_parent() -> None:
+    """In the child, before exec: SIGKILL when mpforge dies by kill -9 (prctl(2))."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """End the process and its whole group: SIGTERM, a short grace, SIGKILL."""
+    if process.poll() is None:
+        _signal_group(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_TERMINATE_SECONDS)
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+@contextlib.contextmanager
+def _started(process: "subprocess.Popen[bytes]") -> Iterator["subprocess.Popen[bytes]"]:
+    """The process's group is gone when the block ends, however it ends."""
+    try:
+        with process:
+            try:
+                yield process
+            finally:
+                _end_group(process)
+    finally:
+        _signal_group(process, signal.SIGKILL)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    cwd: Path,
+    log: BinaryIO,
+    timeout: float | None = None,
+) -> Ended:
+    """Run a program to its end with its output appended to ``log`` as it comes.
+
+    ``timeout`` is in seconds. Raises ``FileNotFoundError`` or ``PermissionError`` when it can't be
+    started, ``KeyboardInterrupt`` when interrupted (nothing of it is left running then).
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.monotonic()
+    log.flush()
+    with _started(
+        subprocess.Popen(
+            argv,
+            env=dict(environment),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+    ) as process:
+        timed_out = False
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Ended(process.returncode, time.monotonic() - start, cpu, timed_out)
+
+
+def capture(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = 600,
+) -> Captured:
+    """Run a short program and return what it printed, decoded with replacement.
+
+    Without ``environment`` it sees mpforge's own (a host tool such as git or uv needs its
+    configuration). Raises ``FileNotFoundError`` when there is no such program, ``TimeoutError``
+    after ``timeout`` seconds.
+    """
+    with _started(
+        subprocess.Popen(
+            argv,
+            env=None if environment is None else dict(environment),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{argv[0]} did not end in {timeout} s") from None
+    return Captured(
+        process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+    )
+
+
+def foreground(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> int:
+    """Run a program on this terminal, in this process group, and return its exit status.
+
+    Ctrl-C reaches it directly; SIGTERM to us is passed on.
+    """
+    with subprocess.Popen(argv, env=dict(environment), cwd=cwd) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGTERM if process.poll() is None else 0)
+                with contextlib.suppress(KeyboardInterrupt):
+                    return process.wait()

@@ -1,0 +1,192 @@
+"""Events as lines for people: rich on a terminal, plain text elsewhere.
+
+During long work a terminal shows what runs and for how long; elsewhere a heartbeat line appears now and
+then, because CI ends silent jobs. Knows nothing of how the work is done.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from mpforge.errors import MpforgeError, render
+from mpforge.plan.events import (
+    Chosen,
+    Event,
+    Published,
+    SessionEnded,
+    StepEnded,
+    StepHit,
+    StepStarted,
+    StepWaits,
+    Tested,
+    Warned,
+    WorkEnded,
+    Working,
+)
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+HEARTBEAT_SECONDS = 30.0
+
+
+class Console:
+    """Shows one session's events on a stream."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+        self._terminal = self._stream.isatty()
+        self._activity: _Activity | None = None
+
+    def show(self, event: Event) -> None:
+        """Show an event, if it is worth a line."""
+        match event:
+            case Chosen():
+                self._line(_chosen(event))
+            case StepStarted():
+                self._begin(event.title)
+            case StepWaits():
+                self._line(f"waiting: another process makes {event.step}")
+            case Working():
+                self._begin(event.what)
+            case WorkEnded():
+                self._end(f"{event.what}: {duration(event.seconds)}")
+            case StepEnded():
+                self._end(None if event.failed else _ended(event), event.step)
+            case Published():
+                word = "wrote" if event.fresh else "in place"
+                self._line(f"{word} {event.path}")
+            case Tested():
+                word = "imported" if event.import_only else "tested"
+                model = f", CPU {event.cpu}" if event.cpu else ""
+                self._line(f"{word} {event.wheel} on {event.machine}{model}")
+            case Warned():
+                self._line(f"warning: {event.message}")
+            case StepHit() | SessionEnded():
+                pass
+
+    def close(self) -> None:
+        """Stop showing what runs."""
+        if self._activity is not None:
+            self._activity.stop()
+            self._activity = None
+
+    def _line(self, text: str) -> None:
+        self._stream.write(f"mpforge > {text}\n")
+        self._stream.flush()
+
+    def _begin(self, what: str) -> None:
+        self.close()
+        if self._terminal:
+            self._activity = _Spinner(what, self._stream)
+        else:
+            self._line(f"{what} …")
+            self._activity = _Heartbeat(what, self._line)
+
+    def _end(self, text: str | None, step: str = "") -> None:
+        what = self._activity.what if self._activity else step
+        self.close()
+        if text is None:
+            self._line(f"{what}: failed")
+        else:
+            self._line(text.replace("{what}", what))
+
+
+class _Activity:
+    """Something that runs; ``what`` it is."""
+
+    what: str
+
+    def stop(self) -> None:
+        """It has ended."""
+
+
+class _Heartbeat(_Activity):
+    """A line now and then, from a thread of its own."""
+
+    def __init__(self, what: str, line: Callable[[str], None]) -> None:
+        self.what = what
+        self._line = line
+        self._start = time.monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            self._line(f"{self.what}: still running, {duration(time.monotonic() - self._start)}")
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
+class _Spinner(_Activity):
+    """rich's status line with the time that has passed."""
+
+    def __init__(self, what: str, stream: TextIO) -> None:
+        from rich.console import Console as RichConsole
+        from rich.markup import escape
+
+        self.what = what
+        self._start = time.monotonic()
+        self._status: Status = RichConsole(file=stream).status(escape(what))
+        self._status.start()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._tick, args=(escape(what),), daemon=True)
+        self._thread.start()
+
+    def _tick(self, what: str) -> None:
+        while not self._ended.wait(1.0):
+            self._status.update(f"{what} [dim]{duration(time.monotonic() - self._start)}[/dim]")
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._status.stop()
+
+
+def _chosen(event: Chosen) -> str:
+    if event.download is None:
+        fetch = "how much will be fetched is not known" if event.items else "nothing to fetch"
+    elif event.items:
+        fetch = f"up to {size(event.download)} to fetch"
+    else:
+        fetch = "nothing to fetch"
+    return f"{event.target}: {event.strategy} ({event.toolchain}), because {event.why}; {fetch}"
+
+
+def _ended(event: StepEnded) -> str:
+    return f"{{what}}: {duration(event.seconds)}, {event.cpu_seconds:.1f} s CPU"
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``12 s``, ``3m05s``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds) // 60}m{int(seconds) % 60:02d}s"
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``97 MB``."""
+    if count < 1_000_000:
+        return f"{max(1, round(count / 1000))} kB"
+    return f"{count / 1_000_000:.0f} MB"
+
+
+def failure(error: MpforgeError, *, session: str, log: str | None, tail: str, kept: str) -> str:
+    """A failed session's last words: the log's end, what failed, how to repeat it, what is done."""
+    lines = []
+    if tail:
+        lines += [f"--- the last lines of {log}", tail, "---"]
+    lines.append(render(error))
+    if log is not None:
+        lines.append(f"  log: {log}")
+    lines.append(f"  again: mpforge run {session}")
+    if kept:
+        lines.append(f"  finished in dist/: {kept}")
+    return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""What both front doors do with a session: run it, show and record it, and say how it ended.
+
+Knows nothing of nox or of command lines.
+"""
+
+import os
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+from mpforge.engine.dist import Dist
+from mpforge.engine.workspace import Options, Workspace, run_id
+from mpforge.errors import ExitCode, Interrupted, MpforgeError, StepFailed
+from mpforge.plan.events import Event, SessionEnded
+from mpforge.plan.index import IndexedSession
+from mpforge.reports.console import Console, failure
+from mpforge.reports.journal import Journal
+
+
+def journal_of(workspace: Workspace) -> Journal:
+    """The journal of this run."""
+    return Journal(workspace.state / "report.jsonl", run_id())
+
+
+def run(
+    session: IndexedSession,
+    *,
+    workspace: Workspace,
+    posargs: tuple[str, ...],
+    selected: Iterable[str] = (),
+) -> tuple[SessionEnded, str]:
+    """Run a session and record its end; with a failure, the text to show.
+
+    Raises ``KeyboardInterrupt`` after recording it.
+    """
+    journal = journal_of(workspace)
+    if session.group:
+        ended = group_end(session, journal.outcomes())
+        journal.write(ended)
+        return ended, ""
+    return _run(session, workspace, journal, posargs, selected)
+
+
+def _run(
+    session: IndexedSession,
+    workspace: Workspace,
+    journal: Journal,
+    posargs: tuple[str, ...],
+    selected: Iterable[str],
+) -> tuple[SessionEnded, str]:
+    from mpforge.engine.session import run_session
+
+    console = Console()
+
+    def emit(event: Event) -> None:
+        journal.write(event)
+        console.show(event)
+
+    try:
+        ended = run_session(
+            session.name,
+            workspace=workspace,
+            options=Options.from_environment(os.environ),
+            emit=emit,
+            posargs=posargs if session.phase == "test" else (),
+            selected=selected,
+        )
+        text = ""
+    except MpforgeError as error:
+        ended = _failed(session, error)
+        text = _last_words(error, session.name, workspace)
+    except KeyboardInterrupt:
+        end = SessionEnded(
+            session.name, session.phase, "interrupted", "interrupted", ExitCode.INTERRUPTED
+        )
+        journal.write(end)
+        raise
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        ended = _failed(session, StepFailed(f"{error.strerror}{where}"))
+        text = _last_words(StepFailed(f"{error.strerror}{where}"), session.name, workspace)
+        _keep_traceback(workspace, session.name)
+    finally:
+        console.close()
+    journal.write(ended)
+    return ended, text
+
+
+def _failed(session: IndexedSession, error: MpforgeError) -> SessionEnded:
+    return SessionEnded(
+        session.name,
+        session.phase,
+        "failed",
+        f"{error.code}: {error.what}",
+        int(error.exit_code),
+        error.code,
+    )
+
+
+def _keep_traceback(workspace: Workspace, session: str) -> None:
+    with workspace.logs(session).open("a", encoding="utf-8") as log:
+        log.write(traceback.format_exc())
+
+
+def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
+    from mpforge.runners.step import tail
+
+    path = workspace.logs(session)
+    ran = isinstance(error, StepFailed) and path.is_file() and path.stat().st_size > 0
+    log = _shown(path, workspace.root) if ran else None
+    entries = Dist(workspace.dist, workspace.state).entries()
+    kept = ", ".join(entry.path for entry in entries)
+    return failure(error, session=session, log=log, tail=tail(path) if ran else "", kept=kept)
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def group_end(session: IndexedSession, outcomes: Iterable[SessionEnded]) -> SessionEnded:
+    """How a session that only stands for others ended: cached where all that it requires were."""
+    ends = {ended.session: ended for ended in outcomes}
+    required = [ends[name] for name in session.requires if name in ends]
+    total = len(session.requires)
+    cached = sum(1 for ended in required if ended.status == "cached")
+    idle = sum(1 for ended in required if ended.status == "not-run")
+    if not required:
+        words = "what it requires was not selected"
+        return _group(session, "not-run", f"not run: {words}")
+    if idle == total:
+        return _group(
+            session, "not-run", f"not run: {required[0].reason.removeprefix('not run: ')}"
+        )
+    if cached + idle == total:
+        return _group(session, "cached", f"cached: {cached} of {total}")
+    return _group(session, "done", f"{total - cached - idle} of {total} done, {cached} cached")
+
+
+def _group(session: IndexedSession, status: str, reason: str) -> SessionEnded:
+    if status == "cached":
+        return SessionEnded(session.name, session.phase, "cached", reason, group=True)
+    if status == "not-run":
+        return SessionEnded(session.name, session.phase, "not-run", reason, group=True)
+    return SessionEnded(session.name, session.phase, "done", reason, group=True)
+
+
+def interrupted_error(session: str) -> MpforgeError:
+    """The error of an interrupted session."""
+    return Interrupted(f"{session} was interrupted", hint="nothing of it was stored or published")

@@ -1,0 +1,106 @@
+"""``.mpforge/report.jsonl``: every event of every run, written as things happen.
+
+A line is an event with its run's id and the time. Processes of one run append to one file; what a run's
+sessions came to is read back from it. Knows nothing of terminals.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mpforge.plan.events import Event, SessionEnded
+
+_LARGEST = 4_000_000
+"""Bytes after which an old report is set aside as ``report.1.jsonl``."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The report of a checkout, as one run writes it."""
+
+    path: Path
+    run: str
+
+    def write(self, event: Event) -> None:
+        """Append an event; a report that can't be written fails nothing."""
+        record = {
+            "schema": 1,
+            "run": self.run,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "event": type(event).__name__,
+            **asdict(event),
+        }
+        line = (json.dumps(record) + "\n").encode()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(descriptor, line)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return
+
+    def begin(self) -> None:
+        """Set a report that has grown too large aside."""
+        try:
+            if self.path.stat().st_size > _LARGEST:
+                os.replace(self.path, self.path.with_name("report.1.jsonl"))
+        except OSError:
+            return
+
+    def outcomes(self) -> tuple[SessionEnded, ...]:
+        """How this run's sessions ended, each one's last word, in the order of their ends."""
+        found: dict[str, SessionEnded] = {}
+        for record in self._records():
+            if record.get("event") == "SessionEnded":
+                ended = _ended(record)
+                found.pop(ended.session, None)
+                found[ended.session] = ended
+        return tuple(found.values())
+
+    def _records(self) -> Iterable[dict[str, Any]]:
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return
+        for line in lines:
+            if f'"run": "{self.run}"' in line:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
+
+
+def _ended(record: dict[str, Any]) -> SessionEnded:
+    names = SessionEnded.__dataclass_fields__
+    return SessionEnded(**{name: record[name] for name in names})
+
+
+def summary(outcomes: Iterable[SessionEnded]) -> str:
+    """``N built, N tested, N import-only, N not run``; failures first where there are any.
+
+    A wheel that was in place already counts as built, a stored pass as tested: it is what is there
+    now that counts, and how much of it was cached is said in brackets.
+    """
+    single = [ended for ended in outcomes if not ended.group]
+    good = [ended for ended in single if ended.status in ("done", "cached")]
+    built = [ended for ended in good if ended.phase == "build"]
+    tested = [ended for ended in good if ended.phase == "test"]
+    counts = [
+        _count("built", built),
+        _count("tested", [ended for ended in tested if not ended.import_only]),
+        _count("import-only", [ended for ended in tested if ended.import_only]),
+        _count("not run", [e for e in single if e.status == "not-run" and e.phase != "sdist"]),
+    ]
+    failed = [ended for ended in single if ended.status == "failed"]
+    return ", ".join([*([_count("failed", failed)] if failed else []), *counts])
+
+
+def _count(word: str, ended: list[SessionEnded]) -> str:
+    cached = sum(1 for e in ended if e.status == "cached")
+    return f"{len(ended)} {word}" + (f" ({cached} cached)" if cached else "")

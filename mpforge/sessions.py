@@ -1,0 +1,148 @@
+"""nox's front door: ``import mpforge.sessions`` and ``mpforge.sessions.register()``.
+
+Registering reads the index only: no pydantic, no probe, no process. The only module that imports nox.
+Facts on nox are in docs/design.md, "What nox does".
+"""
+
+import atexit
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import nox
+import nox.registry
+
+from mpforge import processes
+from mpforge.engine.workspace import RUN_ID, SPEC_NAME, Workspace, open_workspace, run_id
+from mpforge.errors import MpforgeError, SessionNameTaken, render
+from mpforge.plan.index import Index, IndexedSession
+
+_ours: dict[str, object] = {}
+
+
+def register(path: str | os.PathLike[str] = SPEC_NAME, *, prefix: str = "") -> None:
+    """Define the sessions of a spec: ``register("agent.toml", prefix="agent")`` for a second one.
+
+    ``path`` is relative to the noxfile. A spec that is wrong ends nox with exit code 2 and every
+    problem; so does a session name that exists already.
+    """
+    noxfile = Path(sys._getframe(1).f_globals.get("__file__") or "noxfile.py")
+    try:
+        workspace = open_workspace(noxfile.resolve().parent / path)
+        index = _index(workspace)
+        _define(index, workspace, prefix)
+    except MpforgeError as error:
+        sys.stderr.write(f"{render(error)}\n")
+        raise SystemExit(int(error.exit_code)) from None
+
+
+def _index(workspace: Workspace) -> Index:
+    from mpforge.engine.compiled import load_index
+
+    return load_index(workspace)
+
+
+def _define(index: Index, workspace: Workspace, prefix: str) -> None:
+    if RUN_ID not in os.environ:
+        run_id()
+        atexit.register(_sum_up, workspace, os.getpid())
+    processes.watch_interrupts()
+    known = nox.registry.get()
+    for session in index.sessions:
+        name = _prefixed(session.name, prefix)
+        if name in known:
+            raise _taken(name, prefix)
+        _define_one(session, workspace, prefix)
+
+
+def _prefixed(name: str, prefix: str) -> str:
+    return f"{prefix}-{name}" if prefix else name
+
+
+def _taken(name: str, prefix: str) -> SessionNameTaken:
+    other = "another" if prefix else "a"
+    return SessionNameTaken(
+        f"the noxfile defines a session {name!r}, and so does the spec",
+        why="nox would keep the one that was defined last and only warn",
+        hint=f'give {other} prefix: mpforge.sessions.register(…, prefix="wheels")',
+    )
+
+
+def _define_one(session: IndexedSession, workspace: Workspace, prefix: str) -> None:
+    name = _prefixed(session.name, prefix)
+
+    def function(nox_session: nox.Session) -> None:
+        _run(nox_session, session, workspace, name)
+
+    function.__name__ = name.replace("-", "_")
+    function.__doc__ = session.description
+    _ours[name] = function
+    nox.session(
+        name=name,
+        python=False,
+        venv_backend="none",
+        tags=list(session.tags),
+        requires=[_prefixed(required, prefix) for required in session.requires],
+        default=session.name == "build",
+    )(function)
+
+
+def _run(
+    nox_session: nox.Session, session: IndexedSession, workspace: Workspace, name: str
+) -> None:
+    """A session as nox runs it; no SystemExit may leave it (NOX.md 5)."""
+    from mpforge.reports import front
+
+    _refuse_redefined(nox_session, name)
+    if _option(nox_session, "install_only"):
+        nox_session.skip("not run: --install-only")
+    if processes.interrupted():
+        raise KeyboardInterrupt
+    try:
+        ended, text = front.run(
+            session,
+            workspace=workspace,
+            posargs=tuple(nox_session.posargs),
+            selected=_selected(nox_session),
+        )
+    except SystemExit as error:
+        nox_session.error(f"a library ended the process ({error.code})")
+    if ended.status in ("cached", "not-run"):
+        nox_session.skip(ended.reason)
+    if ended.status == "failed":
+        sys.stderr.write(f"{text}\n")
+        nox_session.error(ended.reason)
+    nox_session.log(ended.reason)
+
+
+def _refuse_redefined(nox_session: nox.Session, name: str) -> None:
+    """A session defined after ``register()`` under one of our names has silently won (NOX.md 14)."""
+    for other, function in _ours.items():
+        found = nox.registry.get().get(other)
+        if found is not None and getattr(found, "func", None) is not function:
+            nox_session.error(render(_taken(other, "")))
+
+
+def _option(nox_session: nox.Session, name: str) -> Any:
+    """One of nox's own options; it has no public way to ask."""
+    return getattr(nox_session._runner.global_config, name, None)
+
+
+def _selected(nox_session: nox.Session) -> Iterable[str]:
+    """The sessions of this run, as far as nox tells."""
+    sessions = nox_session._runner.manifest.list_all_sessions()
+    return tuple(runner.friendly_name for runner, selected in sessions if selected)
+
+
+def _sum_up(workspace: Workspace, process: int) -> None:
+    """At the end of the run, in the process that began it: what there is now."""
+    from mpforge.reports.front import journal_of
+    from mpforge.reports.journal import summary
+
+    if os.getpid() != process:
+        return
+    outcomes = journal_of(workspace).outcomes()
+    if outcomes:
+        sys.stderr.write(f"mpforge > {summary(outcomes)}\n")

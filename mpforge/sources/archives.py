@@ -1,0 +1,65 @@
+"""Unpacking archives that somebody else made.
+
+Absolute names, ``..``, links that leave, devices and setuid bits are refused (CACHE.md rule 13), before
+anything is written. Knows nothing of what is inside.
+"""
+
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+from mpforge.errors import ArchiveRefused, SourceUnreadable
+
+SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
+
+
+def unpack(archive: Path, destination: Path) -> None:
+    """Unpack a tar or zip archive into an empty directory.
+
+    Raises ``ArchiveRefused`` for an entry that could escape, ``SourceUnreadable`` for a file that is
+    no whole archive.
+    """
+    try:
+        if archive.name.endswith(".zip"):
+            _unpack_zip(archive, destination)
+        else:
+            _unpack_tar(archive, destination)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise SourceUnreadable(f"{archive.name} can't be unpacked", why=str(error)) from None
+
+
+def _unpack_tar(archive: Path, destination: Path) -> None:
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.mode & (stat.S_ISUID | stat.S_ISGID):
+                raise ArchiveRefused(f"{archive.name}: {member.name} is setuid or setgid")
+            try:
+                tarfile.data_filter(member, str(destination))
+            except tarfile.FilterError as error:
+                raise ArchiveRefused(f"{archive.name}: {error}") from None
+        tar.extractall(destination, filter="data")
+
+
+def _unpack_zip(archive: Path, destination: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for entry in file.infolist():
+            parts = Path(entry.filename).parts
+            kind = stat.S_IFMT(entry.external_attr >> 16)
+            if Path(entry.filename).is_absolute() or ".." in parts or "\\" in entry.filename:
+                raise ArchiveRefused(f"{archive.name}: {entry.filename} leaves its directory")
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise ArchiveRefused(f"{archive.name}: {entry.filename} is no plain file")
+        for entry in file.infolist():
+            written = Path(file.extract(entry, destination))
+            if (entry.external_attr >> 16) & 0o100 and not entry.is_dir():
+                written.chmod(0o755)
+
+
+def sole_directory(folder: Path) -> Path:
+    """The one directory that an sdist holds at its top. Raises ``SourceUnreadable`` without it."""
+    found = list(folder.iterdir())
+    if len(found) != 1 or not found[0].is_dir():
+        names = ", ".join(sorted(path.name for path in found)) or "nothing"
+        raise SourceUnreadable(f"an sdist holds one directory, this one holds {names}")
+    return found[0]

@@ -1,0 +1,6 @@
+"""What the user wrote: the spec's vocabulary, its checks, and its options merged for one target.
+
+``model`` has the types, ``load`` reads a text, ``options`` merges, ``placeholders`` tokenises,
+``schema`` gives the JSON schema. pydantic is imported by those modules, never by importing this
+package. The room knows nothing of hosts, locks, files or plans.
+"""

@@ -1,0 +1,46 @@
+"""Checks of the globs of ``project.skip`` and ``overrides``: one that matches nothing is a slip.
+
+Only meaningful where the names of targets and Pythons are right, see ``check``.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+
+from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.spec.model import Spec
+from mpforge.spec.options import all_pythons, is_wheel, python_words, target_names, word
+from mpforge.spec.suggest import close_to
+
+
+def check_globs(spec: Spec) -> Iterator[Finding]:
+    """Warn of globs that match no TARGET-PYTHON; ``skip`` is applied before ``select``."""
+    everything, left = _words(spec, all_pythons), _words(spec, python_words)
+    yield from _matching_nothing(("project", "skip"), spec.project.skip, everything)
+    for number, override in enumerate(spec.overrides):
+        yield from _matching_nothing(("overrides", number, "select"), override.select, left)
+
+
+def _words(spec: Spec, pythons: Callable[[Spec, str], tuple[str, ...]]) -> list[str]:
+    return [
+        word(name, python)
+        for name in target_names(spec)
+        for python in (pythons(spec, name) if is_wheel(spec, name) else (None,))
+    ]
+
+
+def _matching_nothing(path: Path, globs: tuple[str, ...], words: list[str]) -> Iterator[Finding]:
+    for number, glob in enumerate(globs):
+        if not any(fnmatchcase(name, glob) for name in words):
+            yield Finding(
+                "nothing-matches",
+                (*path, number),
+                f'`{dotted(path)}`: "{glob}" matches none of {_some(words)}',
+                close_to(glob, words, 0.75) if not re.search(r"[*?\[]", glob) else None,
+                warning=True,
+            )
+
+
+def _some(words: list[str]) -> str:
+    more = f" and {len(words) - 4} more" if len(words) > 4 else ""
+    return ", ".join(words[:4]) + more

@@ -1,0 +1,227 @@
+"""Checks of names: Pythons, targets, and what the tables of names define and use.
+
+Knows which names there are, not what stands behind them, nor the globs that select by them.
+"""
+
+import keyword
+import re
+from collections.abc import Collection, Iterator
+
+from mpforge import platforms
+from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.spec.model import BuildOptions, Library, Spec
+from mpforge.spec.options import (
+    all_levels,
+    all_pythons,
+    is_wheel,
+    platform_name,
+    target_names,
+)
+from mpforge.spec.suggest import (
+    close_to,
+    is_python_word,
+    nearest_name,
+    nearest_platform,
+    nearest_python,
+    nearest_target,
+)
+
+# Words of our sessions and of the spec's values, and of nox's command line (`nox -k "a and b"`).
+RESERVED = frozenset(
+    {
+        *("all", "auto", "build", "container", "cross", "default", "deps", "dist", "emulate"),
+        *("gcc", "host", "hybrid", "import", "lock", "mpforge", "native", "nox", "notest"),
+        *("release", "sdist", "session", "sessions", "skip", "target", "targets", "test"),
+        *("wheel", "zig"),
+    }
+) | {name.lower() for name in keyword.kwlist}
+
+_TOOLCHAINS = ("auto", "zig", "gcc")
+
+
+def check_names(spec: Spec) -> Iterator[Finding]:
+    """Findings about names; ``select`` and ``skip`` are ``check_globs``'s."""
+    yield from _pythons(spec)
+    yield from _targets(spec)
+    yield from _defined(("targets",), spec.targets, free=platforms.well_known())
+    yield from _defined(("toolchains",), spec.toolchains)
+    yield from _defined(("libraries",), spec.libraries)
+    for level in all_levels(spec):
+        yield from _used(spec, (*level.path, "build"), level.build)
+    for name, library in spec.libraries.items():
+        yield from _needs(spec, name, library)
+
+
+def _pythons(spec: Spec) -> Iterator[Finding]:
+    lists: list[tuple[Path, tuple[str, ...]]] = [(("project", "python"), spec.project.python)]
+    lists += [
+        (("targets", name, "python"), target.python)
+        for name, target in spec.targets.items()
+        if target.python is not None
+    ]
+    for path, words in lists:
+        yield from _duplicates(path, words)
+        for number, python in enumerate(words):
+            if not is_python_word(python):
+                yield Finding(
+                    "unknown-python",
+                    (*path, number),
+                    f'`{dotted(path)}`: "{python}" is no Python: expected cp3XY, cp3XYt (from '
+                    "cp313t on) or pp3XY, such as cp311",
+                    nearest_python(python),
+                )
+    for name in target_names(spec):
+        if is_wheel(spec, name) and not all_pythons(spec, name):
+            own = spec.targets.get(name)
+            path = ("project", "python")
+            if own is not None and own.python is not None:
+                path = ("targets", name, "python")
+            yield Finding(
+                "missing-key",
+                path,
+                f'`{dotted(path)}`: kind = "wheel" needs at least one Python, such as ["cp311"]',
+            )
+
+
+def _targets(spec: Spec) -> Iterator[Finding]:
+    path: Path = ("project", "targets")
+    yield from _duplicates(path, spec.project.targets)
+    if not target_names(spec):
+        yield Finding(
+            "missing-key", path, '`project.targets` needs at least one target, such as "aarch64"'
+        )
+    for number, name in enumerate(spec.project.targets):
+        if name not in platforms.well_known() and name not in spec.targets:
+            yield Finding(
+                "unknown-target",
+                (*path, number),
+                f'`project.targets`: "{name}" is no well-known target, and there is no '
+                f"{dotted_table('targets', name)} that defines it",
+                nearest_target(name, spec.targets),
+            )
+    for name in spec.targets:
+        yield from _platform(spec, name)
+    yield from _same_wheels(spec)
+
+
+def _platform(spec: Spec, name: str) -> Iterator[Finding]:
+    written = spec.targets[name].platform
+    known = platforms.well_known()
+    path: Path = ("targets", name, "platform")
+    if platform_name(spec, name) is None and written is None:
+        yield Finding(
+            "unknown-target",
+            path[:2],
+            f'`{dotted(path[:2])}`: "{name}" is no well-known target, so it needs a `platform`, '
+            'such as "linux/arm/v7"',
+            nearest_target(name, ()),
+        )
+    elif platform_name(spec, name) is None and written is not None:
+        yield Finding(
+            "bad-value",
+            path,
+            f"`{dotted(path)}`: expected a well-known target or a docker platform such as "
+            f'"linux/arm/v7", got "{written}"',
+            nearest_platform(written),
+        )
+    elif name in known and platform_name(spec, name) != name:
+        yield Finding(
+            "bad-value",
+            path,
+            f'`{dotted(path)}`: the well-known target {name} can\'t be "{written}"; give the '
+            "target another name",
+            known[name].docker_platform or name,
+        )
+
+
+def _same_wheels(spec: Spec) -> Iterator[Finding]:
+    seen: dict[tuple[str, str | None], str] = {}
+    for name in target_names(spec):
+        platform = platform_name(spec, name)
+        if platform is None or not is_wheel(spec, name):
+            continue
+        own = spec.targets.get(name)
+        dist = own.dist if own else None
+        other = seen.setdefault((platform, dist), name)
+        if other == name:
+            continue
+        owner = name if own else other
+        yield Finding(
+            "missing-key" if dist is None else "duplicate",
+            ("targets", owner, "dist"),
+            f"`{dotted(('targets', owner, 'dist'))}`: {other} and {name} are both {platform} and "
+            "would give the same wheel names; give one of them a `dist` of its own",
+        )
+
+
+def _defined(path: Path, names: Collection[str], free: Collection[str] = ()) -> Iterator[Finding]:
+    for name in names:
+        if name in free:
+            continue
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            yield Finding(
+                "bad-name",
+                (*path, name),
+                f'`{dotted((*path, name))}`: a name is lower-case letters, digits and "_", and '
+                "begins with a letter",
+                nearest_name(name),
+            )
+        elif name in RESERVED or re.fullmatch(r"(cp|pp)3\d+t?", name):
+            yield Finding(
+                "bad-name",
+                (*path, name),
+                f"`{dotted((*path, name))}`: `{name}` is a word of nox's or mpforge's own; choose "
+                "another name",
+                f"my_{name}",
+            )
+
+
+def _used(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
+    if build.toolchain not in _TOOLCHAINS and build.toolchain not in spec.toolchains:
+        yield Finding(
+            "unknown-toolchain",
+            (*path, "toolchain"),
+            f'`{dotted((*path, "toolchain"))}`: expected "auto", "zig", "gcc" or a name from '
+            f'[toolchains], got "{build.toolchain}"',
+            close_to(build.toolchain, {*_TOOLCHAINS, *spec.toolchains}),
+        )
+    yield from _duplicates((*path, "libraries"), build.libraries)
+    yield from _libraries(spec, (*path, "libraries"), build.libraries)
+
+
+def _libraries(spec: Spec, path: Path, names: tuple[str, ...]) -> Iterator[Finding]:
+    for number, name in enumerate(names):
+        if name not in spec.libraries:
+            yield Finding(
+                "unknown-library",
+                (*path, number),
+                f"`{dotted(path)}`: there is no {dotted_table('libraries', name)}",
+                close_to(name, spec.libraries),
+            )
+
+
+def _needs(spec: Spec, name: str, library: Library) -> Iterator[Finding]:
+    path: Path = ("libraries", name, "needs")
+    yield from _libraries(spec, path, library.needs)
+    reached, todo = set[str](), list(library.needs)
+    while todo:
+        other = todo.pop()
+        if other == name:
+            yield Finding("cycle", path, f"`{dotted(path)}`: {name} needs itself in the end")
+            return
+        if other in spec.libraries and other not in reached:
+            reached.add(other)
+            todo += spec.libraries[other].needs
+
+
+def _duplicates(path: Path, words: tuple[str, ...]) -> Iterator[Finding]:
+    for number, name in enumerate(words):
+        if name in words[:number]:
+            yield Finding(
+                "duplicate", (*path, number), f'`{dotted(path)}`: "{name}" is there twice'
+            )
+
+
+def dotted_table(table: str, name: str) -> str:
+    """``[libraries.zlib]``, as its header is written."""
+    return f"[{dotted((table, name))}]"

@@ -1,0 +1,225 @@
+"""Checks of options that must agree with one another, on the merged options of each target.
+
+A finding stands where the option was last given, so that it names the line to change.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mpforge import platforms
+from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.spec.model import Library, LibrarySource, Spec, Toolchain
+from mpforge.spec.options import (
+    Options,
+    all_pythons,
+    given,
+    is_wheel,
+    levels_of,
+    origin,
+    platform_name,
+    resolve,
+    target_names,
+)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One target and Python, and their merged options."""
+
+    spec: Spec
+    target: str
+    python: str | None
+    options: Options
+
+    def at(self, option: str) -> Path:
+        """Where ``option`` was given, else where it would be."""
+        where = origin(self.spec, self.target, self.python, option)
+        return where or tuple(option.split("."))
+
+    def gives(self, option: str) -> bool:
+        return given(self.spec, self.target, self.python, option)
+
+
+def check_options(spec: Spec) -> Iterator[Finding]:
+    """Findings about options that contradict or lack one another."""
+    for number, override in enumerate(spec.overrides):
+        if "kind" in override.build.model_fields_set:
+            path = ("overrides", number, "build", "kind")
+            yield Finding(
+                "misplaced-key",
+                path,
+                f"`{dotted(path)}`: the kind decides what an override can select; give it in "
+                "[build] or in the target's `build`",
+                "targets.X.build.kind",
+            )
+    for case in _cases(spec):
+        yield from _kind(case)
+        yield from _strategy(case)
+        yield from _policy(case)
+        yield from _test(case)
+    for name, toolchain in spec.toolchains.items():
+        yield from _toolchain(("toolchains", name), toolchain)
+    for name, library in spec.libraries.items():
+        yield from _library(("libraries", name), library)
+
+
+def _cases(spec: Spec) -> Iterator[_Case]:
+    """One case for each target and set of overrides that reach it."""
+    for target in target_names(spec):
+        seen = set()
+        for python in all_pythons(spec, target) if is_wheel(spec, target) else (None,):
+            levels = tuple(level.path for level in levels_of(spec, target, python))
+            if levels not in seen:
+                seen.add(levels)
+                yield _Case(spec, target, python, resolve(spec, target=target, python=python))
+
+
+def _kind(case: _Case) -> Iterator[Finding]:
+    build = case.options.build
+    beside = case.at("build.kind")[:-1]
+    wanted = {"commands": ("commands", "outputs"), "make": ("outputs",)}.get(build.kind, ())
+    for key in wanted:
+        if not getattr(build, key):
+            path = case.at(f"build.{key}") if case.gives(f"build.{key}") else (*beside, key)
+            yield Finding(
+                "missing-key", path, f'`{dotted(path)}`: kind = "{build.kind}" needs `{key}`'
+            )
+    for key in ("commands", "outputs"):
+        if build.kind == "wheel" and getattr(build, key):
+            path = case.at(f"build.{key}")
+            yield Finding(
+                "unused-key",
+                path,
+                f'`{dotted(path)}` has no effect with kind = "wheel"',
+                'kind = "commands"',
+                warning=True,
+            )
+
+
+def _strategy(case: _Case) -> Iterator[Finding]:
+    build = case.options.build
+    path = case.at("build.strategy")
+    toolchain = case.spec.toolchains.get(build.toolchain)
+    in_image = toolchain is not None and toolchain.kind == "container"
+    if in_image and build.strategy in {"native", "emulate"}:
+        yield Finding(
+            "conflict",
+            path,
+            f'`{dotted(path)}`: strategy = "{build.strategy}" can\'t use the toolchain '
+            f'"{build.toolchain}", a cross compiler in an image',
+            "cross",
+        )
+    no_image = build.strategy == "cross" or (
+        build.strategy == "native" and not case.gives("build.image")
+    )
+    if build.before_all and no_image:
+        where = case.at("build.before-all")
+        yield Finding(
+            "conflict",
+            where,
+            f'`{dotted(where)}` needs an image, and strategy = "{build.strategy}" has none',
+            "build.before-build",
+        )
+    if build.strategy == "cross" and case.gives("build.image"):
+        where = case.at("build.image")
+        yield Finding(
+            "unused-key",
+            where,
+            f'`{dotted(where)}` has no effect with strategy = "cross"',
+            warning=True,
+        )
+
+
+def _policy(case: _Case) -> Iterator[Finding]:
+    policy = case.options.build.policy
+    platform = platforms.well_known().get(platform_name(case.spec, case.target) or "")
+    if platform is None or platform.libc == "none" or not policy.startswith(("many", "musl")):
+        return
+    if policy.startswith("musl") != (platform.libc == "musl"):
+        path = case.at("build.policy")
+        yield Finding(
+            "conflict",
+            path,
+            f'`{dotted(path)}`: "{policy}" is no policy for {case.target}, a {platform.libc} '
+            f"target; give it its own in {dotted(('targets', case.target, 'build', 'policy'))}",
+            platform.default_policy,
+        )
+
+
+def _test(case: _Case) -> Iterator[Finding]:
+    test = case.options.test
+    kind = case.options.build.kind
+    if kind != "wheel" and test.command == "import" and case.gives("test.command"):
+        path = case.at("test.command")
+        yield Finding(
+            "conflict",
+            path,
+            f'`{dotted(path)}`: only a wheel can be imported, and kind = "{kind}" makes none',
+        )
+    if test.strategy == "native" and test.cpus:
+        path = case.at("test.cpus")
+        yield Finding(
+            "conflict",
+            path,
+            f'`{dotted(path)}`: CPU models are an emulator\'s, and strategy = "native" has none',
+            "emulate",
+        )
+
+
+def _toolchain(path: Path, toolchain: Toolchain) -> Iterator[Finding]:
+    if toolchain.kind == "container" and toolchain.image is None:
+        yield _needed((*path, "image"), 'kind = "container" needs an image')
+    for key, kind in (("image", "container"), ("prefix", "gcc")):
+        if getattr(toolchain, key) is not None and toolchain.kind != kind:
+            yield Finding(
+                "conflict",
+                (*path, key),
+                f'`{dotted((*path, key))}` belongs to kind = "{kind}", not to "{toolchain.kind}"',
+            )
+
+
+def _library(path: Path, library: Library) -> Iterator[Finding]:
+    if library.recipe is not None:
+        for key in ("source", "kind", "commands"):
+            if key in library.model_fields_set:
+                yield Finding(
+                    "conflict",
+                    (*path, key),
+                    f"`{dotted((*path, key))}`: a recipe brings its own `{key}`",
+                )
+        return
+    if library.source is None:
+        yield _needed((*path, "source"), "a library needs a source, or a recipe")
+    else:
+        yield from _source((*path, "source"), library.source)
+    if library.kind is None:
+        yield _needed((*path, "kind"), "a library needs a kind, or a recipe")
+    if library.kind == "commands" and not library.commands:
+        yield _needed((*path, "commands"), 'kind = "commands" needs commands')
+
+
+def _source(path: Path, source: LibrarySource) -> Iterator[Finding]:
+    origins = [key for key in ("url", "path", "git") if getattr(source, key) is not None]
+    if len(origins) != 1:
+        yield Finding(
+            "bad-value",
+            path,
+            f"`{dotted(path)}`: expected exactly one of url + sha256, path, git + commit",
+        )
+        return
+    for key, proof, shape, expected in (
+        ("url", "sha256", r"[0-9a-f]{64}", "64 hexadecimal digits"),
+        ("git", "commit", r"[0-9a-f]{40}|[0-9a-f]{64}", "the whole hash of a commit"),
+    ):
+        value: str | None = getattr(source, proof)
+        if key in origins and value is None:
+            yield _needed((*path, proof), f"`{key}` needs `{proof}`")
+        elif value is not None and not re.fullmatch(shape, value):
+            yield Finding(
+                "bad-value", (*path, proof), f"`{dotted((*path, proof))}`: expected {expected}"
+            )
+
+
+def _needed(path: Path, why: str) -> Finding:
+    return Finding("missing-key", path, f"`{dotted(path)}`: {why}")

@@ -1,0 +1,112 @@
+"""Checks of environments and of placeholders, wherever they stand.
+
+Knows which variables a toolchain or mpforge sets itself; not which table a value is from.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from mpforge.spec.check_names import dotted_table
+from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.spec.model import Spec
+from mpforge.spec.placeholders import Placeholder, misspelt, parse
+from mpforge.spec.suggest import close_to
+
+# What a toolchain sets: given otherwise, a part of the build would silently use another compiler.
+COMPILERS = frozenset(
+    {
+        *("CC", "CXX", "CPP", "FC", "F77", "F90", "AR", "AS", "LD", "NM", "RANLIB", "STRIP"),
+        *("OBJCOPY", "OBJDUMP", "READELF", "LDSHARED", "LDCXXSHARED", "CMAKE_TOOLCHAIN_FILE"),
+        *("CROSS_COMPILE", "CROSS_TRIPLE", "CROSS_ROOT"),
+    }
+)
+# What mpforge sets to show the target to a build, or to find programs.
+_OURS: Mapping[str, str] = {
+    "PATH": "mpforge composes it; name programs in `build.tools`",
+    "PYTHONHOME": "mpforge sets it",
+    "_PYTHON_HOST_PLATFORM": "mpforge sets it",
+    "_PYTHON_SYSCONFIGDATA_NAME": "mpforge sets it",
+}
+_SHELL = re.compile(r"\$(?!ORIGIN\b|\{ORIGIN\})(\w+|\{\w+\}|\()")  # $ORIGIN is the loader's
+
+Texts = Sequence[str | Sequence[str]]
+
+
+def check_environment(spec: Spec, path: Path, values: Mapping[str, str]) -> Iterator[Finding]:
+    """An ``environment`` table of a build, a test or a library."""
+    for name, value in values.items():
+        yield from check_variable((*path, name), name)
+        yield from _reserved((*path, name), name)
+        yield from check_value(spec, (*path, name), value)
+
+
+def check_variables(path: Path, names: Sequence[str]) -> Iterator[Finding]:
+    """Variables of the host, by name."""
+    for number, name in enumerate(names):
+        yield from check_variable((*path, number), name)
+        yield from _reserved((*path, number), name)
+
+
+def check_variable(path: Path, name: str) -> Iterator[Finding]:
+    """A variable's name."""
+    if not is_variable(name):
+        yield Finding(
+            "bad-name", path, f'`{dotted(path)}`: expected the name of a variable, got "{name}"'
+        )
+
+
+def is_variable(name: str) -> bool:
+    """Whether an environment variable can be called ``name``."""
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+
+
+def _reserved(path: Path, name: str) -> Iterator[Finding]:
+    if name in COMPILERS:
+        why = "the toolchain sets it; define one in [toolchains] and name it in `build.toolchain`"
+    elif name in _OURS:
+        why = _OURS[name]
+    else:
+        return
+    yield Finding("reserved-variable", path, f"`{dotted(path)}`: {name} can't be given here: {why}")
+
+
+def check_value(spec: Spec, path: Path, value: str) -> Iterator[Finding]:
+    """A variable's value."""
+    yield from check_placeholders(spec, path, value)
+    if (match := _SHELL.search(value)) is not None:
+        yield Finding(
+            "shell-variable",
+            path,
+            f"`{dotted(path)}`: nothing expands `{match.group()}` in an environment value: it is "
+            "no shell; `pass-environment` passes a variable of the host",
+            warning=True,
+        )
+
+
+def check_texts(spec: Spec, path: Path, texts: Texts) -> Iterator[Finding]:
+    """Every text of a list, the words of argv lists included."""
+    for number, text in enumerate(texts):
+        if isinstance(text, str):
+            yield from check_placeholders(spec, (*path, number), text)
+        else:
+            yield from check_texts(spec, (*path, number), text)
+
+
+def check_placeholders(spec: Spec, path: Path, text: str) -> Iterator[Finding]:
+    """Misspelt placeholders, and libraries that ``{prefix:LIB}`` names in vain."""
+    for written, near in misspelt(text):
+        yield Finding(
+            "unknown-placeholder",
+            path,
+            f"`{dotted(path)}`: there is no placeholder {written}; `#{written}` is the text itself",
+            near,
+        )
+    for part in parse(text):
+        if isinstance(part, Placeholder) and part.argument and part.argument not in spec.libraries:
+            yield Finding(
+                "unknown-library",
+                path,
+                f"`{dotted(path)}`: there is no {dotted_table('libraries', part.argument)} for "
+                f"{part}",
+                close_to(part.argument, spec.libraries),
+            )

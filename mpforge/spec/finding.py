@@ -1,0 +1,55 @@
+"""A problem before it has a place: a path of keys, a code, and words. Knows no file and no text."""
+
+import json
+import re
+from dataclasses import dataclass
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong at ``path`` of the document; ``nearest`` is a valid name close to it."""
+
+    code: str
+    path: Path
+    message: str
+    nearest: str | None = None
+    warning: bool = False
+
+
+def dotted(path: Path) -> str:
+    """``("overrides", 0, "build")`` → ``overrides[0].build``; odd keys are quoted as in TOML."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        key = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else json.dumps(part)
+        text += f".{key}" if text else key
+    return text
+
+
+def as_written(document: object, path: Path) -> Path:
+    """``path`` without the parts that validation added to what the document really has.
+
+    A string that stands for a list has no index, and a union's tag is no key. A missing key of a
+    table stays, so that it can be named.
+    """
+    kept: list[str | int] = []
+    value = document
+    for part in path:
+        if isinstance(value, dict):
+            kept.append(part)
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            kept.append(part)
+            value = value[part]
+        elif value is None:
+            kept.append(part)
+    return tuple(kept)
+
+
+def overlap(one: Path, other: Path) -> bool:
+    """Whether one of the paths leads to or into the other."""
+    return all(a == b for a, b in zip(one, other, strict=False))

@@ -1,0 +1,110 @@
+"""A spec's text → ``Spec``, or every problem with its place.
+
+Takes text, never reads a file; ``file`` is only what places are named by. A TOML syntax error alone
+ends the parse: shape and meaning are checked together, so that all problems show at once.
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from mpforge.errors import Place, Problem, SpecInvalid
+from mpforge.spec.check import check
+from mpforge.spec.finding import Finding, as_written, dotted
+from mpforge.spec.model import Spec
+from mpforge.spec.translate import finding_of, follows, prune
+
+_WHERE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+
+
+def load_spec(text: str, *, file: str) -> Spec:
+    """The spec that ``text`` is; warnings alone do not hinder it.
+
+    Raises SpecInvalid with every problem, warnings included, in file order.
+    """
+    try:
+        document = _parse(text)
+    except ValueError as error:
+        raise SpecInvalid((_syntax_problem(text, file, str(error)),)) from error
+    spec, findings = _examine(document)
+    if spec is None or any(not finding.warning for finding in findings):
+        raise SpecInvalid(_placed(text, file, document, findings))
+    return spec
+
+
+def find_problems(text: str, *, file: str) -> tuple[Problem, ...]:
+    """Every problem and warning of ``text``, in file order; none for a good spec."""
+    try:
+        document = _parse(text)
+    except ValueError as error:
+        return (_syntax_problem(text, file, str(error)),)
+    return _placed(text, file, document, _examine(document)[1])
+
+
+def _parse(text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text.replace("\r\n", "\n"))
+    except RecursionError as error:
+        raise ValueError("Nested too deeply") from error
+
+
+def _examine(document: dict[str, object]) -> tuple[Spec | None, tuple[Finding, ...]]:
+    """The spec, ``None`` where its shape is wrong, and what is wrong or doubtful."""
+    try:
+        spec = Spec.model_validate(document)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=True)
+        shape = tuple(dict.fromkeys(finding_of(document, detail) for detail in details))
+        return None, (*shape, *_meaning_despite(document, shape))
+    return spec, check(spec)
+
+
+def _meaning_despite(
+    document: dict[str, object], shape: tuple[Finding, ...]
+) -> tuple[Finding, ...]:
+    """The semantic problems that are no mere consequence of ``shape``."""
+    try:
+        spec = Spec.model_validate(prune(document, shape))
+    except ValidationError:
+        return ()
+    found = (replace(f, path=as_written(document, f.path)) for f in check(spec))
+    return tuple(finding for finding in found if not follows(finding, shape))
+
+
+def _placed(
+    text: str, file: str, document: dict[str, object], findings: Sequence[Finding]
+) -> tuple[Problem, ...]:
+    if not findings:
+        return ()
+    from mpforge.spec.places import key_places, nearest_place
+
+    places = key_places(text)
+    problems = []
+    for finding in findings:
+        path = as_written(document, finding.path)
+        line, column = nearest_place(places, path)
+        problems.append(
+            Problem(
+                code=finding.code,
+                message=finding.message,
+                place=Place(file, line, column),
+                key=dotted(path),
+                nearest=finding.nearest,
+                warning=finding.warning,
+            )
+        )
+    return tuple(sorted(problems, key=lambda p: (p.place.line, p.place.column)))
+
+
+def _syntax_problem(text: str, file: str, said: str) -> Problem:
+    match = _WHERE.search(said)
+    message = said[: match.start()] if match else said
+    if match is not None and match["line"]:
+        place = Place(file, int(match["line"]), int(match["column"]))
+    else:
+        lines = text.splitlines() or [""]
+        place = Place(file, len(lines), len(lines[-1]) + 1) if match else Place(file)
+    return Problem("toml-syntax", f"this is not TOML: {message}", place)

@@ -1,0 +1,301 @@
+"""The spec as types: every table and key of ``multiplatform.toml`` (DESIGN.md 2.2).
+
+All models are frozen and refuse unknown keys; a key is the field's name with dashes. The same
+``BuildOptions`` and ``TestOptions`` serve at every level: on a target or an override only the
+fields in ``model_fields_set`` count. Only shapes are checked here; what a value must agree with
+elsewhere is ``check``'s business, and no type here knows how anything is built.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mpforge.spec.values import (
+    DURATION,
+    Commands,
+    Environment,
+    Flag,
+    Globs,
+    Seconds,
+    Settings,
+    TestCommand,
+    Text,
+    Texts,
+)
+
+BuildStrategy = Literal["auto", "native", "cross", "hybrid", "emulate"]
+TestStrategy = Literal["auto", "native", "emulate", "skip"]
+Kind = Literal["wheel", "commands", "make", "cmake", "meson", "autotools"]
+LibraryKind = Literal["commands", "make", "cmake", "meson", "autotools"]
+ToolchainKind = Literal["zig", "gcc", "container"]
+Frontend = Literal["build", "uv"]
+
+
+class Table(BaseModel):
+    """What every table of the spec has in common."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=lambda name: name.replace("_", "-"),
+        protected_namespaces=(),
+    )
+
+
+class Project(Table):
+    """What is shipped, for which Pythons and targets."""
+
+    source: Text = Field(default=".", description="A directory with a pyproject.toml, or an sdist.")
+    python: Texts = Field(default=(), description="Pythons to build for: cp3XY, cp3XYt, pp3XY.")
+    targets: Texts = Field(
+        default=(), description="Well-known target names; [targets.X] adds others or adjusts these."
+    )
+    skip: Globs = Field(
+        default=(), description='Globs over TARGET-PYTHON that are not built, e.g. "*_musl-pp*".'
+    )
+
+
+class Sdist(Table):
+    """The source distribution that wheels are built from."""
+
+    enable: Flag = Field(
+        default=True,
+        description="Build wheels from the project's own sdist; false: from tracked files.",
+    )
+    exclude: Texts = Field(
+        default=(), description='Globs that are no input of a build, e.g. ["docs/**"].'
+    )
+
+
+class Credentials(Table):
+    """Names of the environment variables that hold the index's credentials, never their values."""
+
+    username: Text | None = Field(
+        default=None, description="Name of the variable with the user name."
+    )
+    password: Text | None = Field(
+        default=None, description="Name of the variable with the password."
+    )
+
+
+class Index(Table):
+    """The package index; seen by resolving and fetching only, never by a build."""
+
+    url: Text | None = Field(
+        default=None,
+        description="Address of the index; default: what pip and uv are configured with.",
+    )
+    extra: Texts = Field(default=(), description="Addresses of further indexes.")
+    credentials: Credentials = Field(
+        default=Credentials(), description="Names of the variables that hold the credentials."
+    )
+
+
+class RepairOptions(Table):
+    """How a built wheel is repaired."""
+
+    strip: Flag = Field(default=False, description="Strip symbols from shared libraries.")
+    exclude: Texts = Field(
+        default=(), description="Shared libraries that are not copied into the wheel."
+    )
+    args: Texts = Field(default=(), description="Further arguments of the repair tool.")
+
+
+class BuildOptions(Table):
+    """How wheels, or other outputs, are built."""
+
+    strategy: BuildStrategy = Field(default="auto", description="How the target's code is made.")
+    toolchain: Text = Field(
+        default="auto", description="auto, zig, gcc, or a name from [toolchains]."
+    )
+    image: Text = Field(
+        default="auto",
+        description="The target's environment for hybrid and emulate (and native, if given); "
+        "auto: the policy's PyPA image.",
+    )
+    policy: Text = Field(
+        default="auto",
+        description="Upper bound of the wheel tag and what is compiled for: manylinux_2_28, "
+        "musllinux_1_2, ...",
+    )
+    kind: Kind = Field(default="wheel", description="What is built, and by what.")
+    commands: Commands = Field(
+        default=(), description='For kind = "commands": shell lines, or argv lists.'
+    )
+    outputs: Texts = Field(
+        default=(),
+        description="Files, folders, globs; they land in dist/TARGET/ with relative paths.",
+    )
+    pure: Flag = Field(default=False, description="A wheel without compiled code is fine.")
+    frontend: Frontend = Field(default="build", description="The PEP 517 frontend.")
+    isolation: Flag = Field(
+        default=True, description="Build in an environment of its own (PEP 517)."
+    )
+    requires: Texts = Field(default=(), description="Requirements besides build-system.requires.")
+    constraints: Texts = Field(default=(), description="Constraints on build requirements.")
+    target_requires: Texts = Field(
+        default=(),
+        description="Build requirements whose headers or libraries must be the target's, "
+        'e.g. "numpy>=2".',
+    )
+    tools: Texts = Field(
+        default=(), description='Programs a step may call beyond the base set, e.g. "cmake>=3.28".'
+    )
+    before_all: Commands = Field(
+        default=(), description="Run once in the image and kept as a layer; needs an image."
+    )
+    before_build: Commands = Field(
+        default=(), description="Run in the build's own copy of the source, for each wheel."
+    )
+    environment: Environment = Field(
+        default={},
+        description="Literals and placeholders, no shell; CFLAGS and the like are appended to the "
+        "toolchain's.",
+    )
+    pass_environment: Texts = Field(
+        default=(), description="Host variables whose value enters the key."
+    )
+    secrets: Texts = Field(
+        default=(),
+        description="Host variables that never enter a key; such a step's result is not stored.",
+    )
+    network: Flag = Field(default=False, description="Allow the network; loopback is always up.")
+    config_settings: Settings = Field(default={}, description="PEP 517 config settings.")
+    libraries: Texts = Field(default=(), description="Names from [libraries] that the build needs.")
+    repair: RepairOptions = Field(default=RepairOptions(), description="How the wheel is repaired.")
+    timeout: Seconds = Field(
+        default=7200,
+        description="Longest time of a build.",
+        json_schema_extra={"default": "2h", "pattern": DURATION},
+    )
+
+
+class TestOptions(Table):
+    """How what was built is tested."""
+
+    __test__ = False  # not a test class, whatever pytest makes of its name
+
+    strategy: TestStrategy = Field(default="auto", description="Where the target's code runs.")
+    command: TestCommand = Field(
+        default="import",
+        description="import: every extension module of the wheel; else shell lines or argv lists.",
+    )
+    sources: Texts = Field(
+        default=("tests", "test", "conftest.py", "pytest.ini"),
+        description="Copied into the empty directory where tests run; those missing are left out.",
+    )
+    requires: Texts = Field(default=(), description="Requirements of the tests.")
+    extras: Texts = Field(default=(), description="Extras of the wheel to install.")
+    groups: Texts = Field(default=(), description="Dependency groups of pyproject.toml to install.")
+    before: Commands = Field(default=(), description="Run before the tests.")
+    environment: Environment = Field(default={}, description="Literals and placeholders, no shell.")
+    pass_environment: Texts = Field(
+        default=(), description="Host variables whose value enters the key."
+    )
+    secrets: Texts = Field(
+        default=(),
+        description="Host variables that never enter a key; such a result is not stored.",
+    )
+    network: Flag = Field(default=False, description="Allow the network; loopback is always up.")
+    cpus: Texts = Field(
+        default=(), description='CPU models to repeat the tests on, e.g. ["cortex-a53", "max"].'
+    )
+    cache: Flag = Field(default=True, description="Keep a pass and do not repeat it.")
+    timeout: Seconds = Field(
+        default=1800,
+        description="Longest time of a test.",
+        json_schema_extra={"default": "30m", "pattern": DURATION},
+    )
+
+
+class Target(Table):
+    """A target of one's own, or adjustments of a well-known one."""
+
+    platform: Text | None = Field(
+        default=None,
+        description="A well-known target name or a docker platform (linux/arm/v7); needed where "
+        "the target's own name is not well-known.",
+    )
+    python: Texts | None = Field(default=None, description="Instead of project.python.")
+    dist: Text | None = Field(
+        default=None,
+        description="Folder below dist/; needed where two targets would give the same wheel names.",
+    )
+    build: BuildOptions = Field(default=BuildOptions(), description="Replaces or extends [build].")
+    test: TestOptions = Field(default=TestOptions(), description="Replaces or extends [test].")
+
+
+class Override(Table):
+    """Options for some builds; applied last, in file order."""
+
+    select: Globs = Field(description="Globs over TARGET-PYTHON.")
+    build: BuildOptions = Field(default=BuildOptions(), description="Replaces or extends [build].")
+    test: TestOptions = Field(default=TestOptions(), description="Replaces or extends [test].")
+
+
+class Toolchain(Table):
+    """A compiler and what belongs to it."""
+
+    kind: ToolchainKind = Field(description="container: a cross compiler in an image.")
+    image: Text | None = Field(default=None, description="For kind = container: the image.")
+    prefix: Text | None = Field(
+        default=None, description='For kind = gcc: e.g. "arm-linux-gnueabihf-".'
+    )
+    path: Text | None = Field(default=None, description="The directory of its programs.")
+    sysroot: Text | None = Field(default=None, description="The target's headers and libraries.")
+    environment: Environment = Field(
+        default={}, description="Variables that every step of it sees."
+    )
+
+
+class LibrarySource(Table):
+    """Where a library's source comes from: url + sha256, path, or git + commit."""
+
+    url: Text | None = Field(default=None, description="Address of an archive.")
+    sha256: Text | None = Field(default=None, description="Digest of the archive.")
+    path: Text | None = Field(default=None, description="A directory or archive of the project.")
+    git: Text | None = Field(default=None, description="Address of a repository.")
+    commit: Text | None = Field(default=None, description="The whole hash of a commit.")
+
+
+class Library(Table):
+    """A native dependency: built once a target, kept, handed to the builds that name it."""
+
+    source: LibrarySource | None = Field(default=None, description="Where its source comes from.")
+    kind: LibraryKind | None = Field(default=None, description="What builds it.")
+    recipe: Text | None = Field(
+        default=None, description="A recipe of mpforge's, instead of the rest."
+    )
+    options: Texts = Field(default=(), description="Arguments of its configure step.")
+    commands: Commands = Field(default=(), description='For kind = "commands".')
+    patches: Texts = Field(default=(), description="Patch files, applied in order.")
+    needs: Texts = Field(default=(), description="Libraries that it needs.")
+    shared: Flag = Field(default=False, description="Build a shared library; else a static one.")
+    environment: Environment = Field(default={}, description="Literals and placeholders, no shell.")
+
+
+class Release(Table):
+    """Where a release is uploaded."""
+
+    index: Text | None = Field(default=None, description="The index that is uploaded to.")
+
+
+class Spec(Table):
+    """All that a ``multiplatform.toml`` says."""
+
+    schema_version: Literal[1] = Field(
+        alias="schema", description="The version of this vocabulary."
+    )
+    project: Project = Field(default=Project(), description="What is shipped, and for what.")
+    sdist: Sdist = Field(default=Sdist(), description="The source distribution.")
+    index: Index = Field(default=Index(), description="The package index.")
+    build: BuildOptions = Field(default=BuildOptions(), description="How everything is built.")
+    test: TestOptions = Field(default=TestOptions(), description="How everything is tested.")
+    targets: Mapping[str, Target] = Field(
+        default={}, description="Targets added or adjusted, by name."
+    )
+    overrides: tuple[Override, ...] = Field(default=(), description="Options for some builds.")
+    toolchains: Mapping[str, Toolchain] = Field(default={}, description="Toolchains by name.")
+    libraries: Mapping[str, Library] = Field(default={}, description="Native dependencies by name.")
+    release: Release | None = Field(default=None, description="Uploading.")

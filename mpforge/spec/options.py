@@ -1,0 +1,184 @@
+"""One target's options, merged from every level of the spec, and the targets themselves.
+
+Order: defaults < ``[build]``/``[test]`` < the target's < overrides in file order. Scalars, lists
+and ``command`` replace; tables merge by key. What depends on the platform or the host stays
+``"auto"``: the platform's defaults (its policy, its image) are chosen by the compiler. A valid spec
+is assumed, see ``load``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from mpforge import platforms
+from mpforge.spec.finding import Path
+from mpforge.spec.model import BuildOptions, RepairOptions, Spec, Table, TestOptions
+
+_Options = TypeVar("_Options", bound=Table)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of one build and its test; ``model_fields_set`` of each is what was given."""
+
+    build: BuildOptions
+    test: TestOptions
+
+
+@dataclass(frozen=True)
+class ResolvedTarget:
+    """A target that has something to build.
+
+    ``platform`` is a well-known name; ``pythons`` those left by ``skip``, empty exactly where the
+    kind is not wheel; ``dist`` the folder below ``dist/``, ``None`` for ``dist/`` itself.
+    """
+
+    name: str
+    platform: str
+    pythons: tuple[str, ...]
+    dist: str | None
+
+
+@dataclass(frozen=True)
+class Level:
+    """One place where options were written, and what was written there."""
+
+    path: Path
+    build: BuildOptions
+    test: TestOptions
+
+
+def resolve(spec: Spec, *, target: str, python: str | None) -> Options:
+    """The merged options of ``target`` and ``python``; ``None`` where there is no Python."""
+    levels = tuple(levels_of(spec, target, python))
+    return Options(
+        build=_merged(BuildOptions(), tuple(level.build for level in levels)),
+        test=_merged(TestOptions(), tuple(level.test for level in levels)),
+    )
+
+
+def given(spec: Spec, target: str, python: str | None, option: str) -> bool:
+    """Whether ``option`` (``build.image``, ``build.repair.strip``) was written at any level."""
+    return origin(spec, target, python, option) is not None
+
+
+def origin(spec: Spec, target: str, python: str | None, option: str) -> Path | None:
+    """The path of the last level that writes ``option``, with the option; ``None`` if none does."""
+    words = tuple(option.split("."))
+    for level in reversed(tuple(levels_of(spec, target, python))):
+        table: object = level.build if words[0] == "build" else level.test
+        for word in words[1:]:
+            table = _written(table, word)
+        if table is not None:
+            return (*level.path, *words)
+    return None
+
+
+def levels_of(spec: Spec, target: str, python: str | None) -> Iterator[Level]:
+    """The levels that concern ``target`` and ``python``, weakest first."""
+    yield Level((), spec.build, spec.test)
+    if target in spec.targets:
+        own = spec.targets[target]
+        yield Level(("targets", target), own.build, own.test)
+    name = word(target, python)
+    for number, override in enumerate(spec.overrides):
+        if any(fnmatchcase(name, glob) for glob in override.select):
+            yield Level(("overrides", number), override.build, override.test)
+
+
+def all_levels(spec: Spec) -> Iterator[Level]:
+    """Every level of the spec, whatever it concerns, in the order of ``levels_of``."""
+    yield Level((), spec.build, spec.test)
+    for name, target in spec.targets.items():
+        yield Level(("targets", name), target.build, target.test)
+    for number, override in enumerate(spec.overrides):
+        yield Level(("overrides", number), override.build, override.test)
+
+
+def word(target: str, python: str | None) -> str:
+    """What globs are matched with: ``aarch64-cp311``, or ``gateway`` where there is no Python."""
+    return target if python is None else f"{target}-{python}"
+
+
+def targets(spec: Spec) -> tuple[ResolvedTarget, ...]:
+    """Every target with something to build: ``project.targets`` first, then added ones."""
+    found = []
+    for name in target_names(spec):
+        pythons = python_words(spec, name)
+        if not pythons and (is_wheel(spec, name) or _skipped(spec, name)):
+            continue
+        own = spec.targets.get(name)
+        platform = platform_name(spec, name) or name
+        found.append(ResolvedTarget(name, platform, pythons, own.dist if own else None))
+    return tuple(found)
+
+
+def target_names(spec: Spec) -> tuple[str, ...]:
+    """The names of all targets, ``skip`` not applied, each once."""
+    return tuple(dict.fromkeys((*spec.project.targets, *spec.targets)))
+
+
+def python_words(spec: Spec, target: str) -> tuple[str, ...]:
+    """The Pythons that ``target`` is built for; none where the kind is not wheel."""
+    return tuple(p for p in all_pythons(spec, target) if not _skipped(spec, word(target, p)))
+
+
+def all_pythons(spec: Spec, target: str) -> tuple[str, ...]:
+    """As ``python_words``, but ``skip`` not applied."""
+    if not is_wheel(spec, target):
+        return ()
+    own = spec.targets.get(target)
+    return spec.project.python if own is None or own.python is None else own.python
+
+
+def is_wheel(spec: Spec, target: str) -> bool:
+    """Whether ``target`` ships wheels; overrides have no say in it, as it decides their words."""
+    own = spec.targets.get(target)
+    if own is not None and "kind" in own.build.model_fields_set:
+        return own.build.kind == "wheel"
+    return spec.build.kind == "wheel"
+
+
+def platform_name(spec: Spec, target: str) -> str | None:
+    """The well-known name of ``target``'s platform, ``None`` where the spec gives none that is.
+
+    A docker platform means glibc, but for a well-known musl target, whose own it may repeat.
+    """
+    known = platforms.well_known()
+    own = spec.targets.get(target)
+    written = own.platform if own else None
+    if written is None:
+        return target if target in known else None
+    if target in known and written in (target, known[target].docker_platform):
+        return target
+    if written in known:
+        return written
+    return platforms.foreign_names().get(written) if "/" in written else None
+
+
+def _skipped(spec: Spec, name: str) -> bool:
+    return any(fnmatchcase(name, glob) for glob in spec.project.skip)
+
+
+def _written(table: object, key: str) -> object:
+    if isinstance(table, Table):
+        field = key.replace("-", "_")
+        return getattr(table, field) if field in table.model_fields_set else None
+    return table.get(key) if isinstance(table, Mapping) else None
+
+
+def _merged(defaults: _Options, levels: tuple[_Options, ...]) -> _Options:
+    values: dict[str, object] = {}
+    for level in levels:
+        for name in level.model_fields_set:
+            values[name] = _joined(values.get(name), getattr(level, name))
+    return defaults.model_copy(update=values)
+
+
+def _joined(weak: object, strong: object) -> object:
+    if isinstance(weak, Mapping) and isinstance(strong, Mapping):
+        return {**weak, **strong}
+    if isinstance(weak, RepairOptions) and isinstance(strong, RepairOptions):
+        return _merged(RepairOptions(), (weak, strong))
+    return strong

@@ -1,0 +1,83 @@
+"""Placeholders in commands and values: what is one, and what stays the shell's.
+
+Only ``{word}`` not preceded by ``$`` or ``#`` is one, so ``${VAR}`` and ``{a,b}`` are the shell's;
+``#{word}`` is literal ``{word}``; ``{prefix:LIB}`` names a library. An unknown word stays literal.
+This module knows no value of any placeholder.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+
+KNOWN = frozenset(
+    {
+        "project",
+        "package",
+        "wheel",
+        "dest_dir",
+        "prefix",
+        "triple",
+        "arch",
+        "jobs",
+        "python",
+        "policy",
+        "version",
+        "target",
+        "posargs",
+        "run",
+        "build_dir",
+    }
+)
+
+_WORD = re.compile(
+    r"(?P<mark>[$#]?)\{(?P<word>[A-Za-z_][A-Za-z0-9_]*)(?::(?P<arg>[a-z][a-z0-9_]*))?\}"
+)
+_CLOSE = 0.75
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """``{name}``, or ``{prefix:argument}`` where ``argument`` is a library's name."""
+
+    name: str
+    argument: str | None = None
+
+    def __str__(self) -> str:
+        return "{" + self.name + (f":{self.argument}" if self.argument else "") + "}"
+
+
+def parse(text: str) -> tuple[str | Placeholder, ...]:
+    """``text`` as literals and placeholders, in order; no empty and no two adjacent literals."""
+    parts: list[str | Placeholder] = []
+    literal, end = "", 0
+    for match in _WORD.finditer(text):
+        literal += text[end : match.start()]
+        end = match.end()
+        if match["mark"] == "#":
+            literal += match.group()[1:]
+        elif match["mark"] == "$" or not _is_known(match["word"], match["arg"]):
+            literal += match.group()
+        else:
+            parts += [literal] if literal else []
+            parts.append(Placeholder(match["word"], match["arg"]))
+            literal = ""
+    literal += text[end:]
+    return tuple([*parts, literal] if literal else parts)
+
+
+def misspelt(text: str) -> tuple[tuple[str, str], ...]:
+    """Each ``{word}`` that is none but is close to one, with the one it is close to."""
+    found = []
+    for match in _WORD.finditer(text):
+        word, argument = match["word"], match["arg"]
+        if match["mark"] or _is_known(word, argument):
+            continue
+        close = difflib.get_close_matches(word.lower(), sorted(KNOWN), n=1, cutoff=_CLOSE)
+        if close:
+            kept = argument if close[0] == "prefix" else None
+            found.append((match.group(), str(Placeholder(close[0], kept))))
+    return tuple(found)
+
+
+def _is_known(word: str, argument: str | None) -> bool:
+    return word in KNOWN and (argument is None or word == "prefix")

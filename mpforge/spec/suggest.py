@@ -1,0 +1,206 @@
+"""The nearest valid name for one that is none: typing slips, underscores, other tools' names.
+
+Knows the vocabularies of cibuildwheel, tox, goreleaser and pip as far as they differ from ours;
+which name is wrong, and where it stands, is known by the callers.
+"""
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+
+from mpforge import platforms
+
+# Keys of other tools and common wishes, dashed and in lower case → our dotted key.
+FOREIGN_KEYS: Mapping[str, str] = {
+    "arch": "project.targets",
+    "archs": "project.targets",
+    "architecture": "project.targets",
+    "architectures": "project.targets",
+    "goarch": "project.targets",
+    "platform": "project.targets",
+    "platforms": "project.targets",
+    "target": "project.targets",
+    "free-threaded-support": "project.python",
+    "only": "project.python",
+    "python-version": "project.python",
+    "python-versions": "project.python",
+    "pythons": "project.python",
+    "requires-python": "project.python",
+    "package-dir": "project.source",
+    "src": "project.source",
+    "before-script": "build.before-build",
+    "build-args": "build.config-settings",
+    "build-backend": "build.frontend",
+    "build-environment": "build.environment",
+    "build-frontend": "build.frontend",
+    "build-requires": "build.requires",
+    "cc": "build.toolchain",
+    "compiler": "build.toolchain",
+    "dependency-versions": "build.constraints",
+    "deps": "build.requires",
+    "env": "build.environment",
+    "environment-pass": "build.pass-environment",
+    "linker": "build.toolchain",
+    "manylinux": "build.policy",
+    "musllinux": "build.policy",
+    "passenv": "build.pass-environment",
+    "plat": "build.policy",
+    "pre-build": "build.before-build",
+    "repair-wheel-command": "build.repair",
+    "set-env": "build.environment",
+    "setenv": "build.environment",
+    "xbuild-tools": "build.tools",
+    "before-test": "test.before",
+    "commands-pre": "test.before",
+    "dependency-groups": "test.groups",
+    "test-command": "test.command",
+    "test-environment": "test.environment",
+    "test-extras": "test.extras",
+    "test-groups": "test.groups",
+    "test-requires": "test.requires",
+    "test-skip": "test.strategy",
+    "test-sources": "test.sources",
+    "extra-index-url": "index.extra",
+    "index-url": "index.url",
+}
+
+# The same words where a table of ours around them gives them another meaning.
+_IN_TABLE: Mapping[tuple[str, str], str] = {
+    ("test", "args"): "test.command",
+    ("test", "cmd"): "test.command",
+    ("test", "commands"): "test.command",
+    ("test", "deps"): "test.requires",
+    ("test", "env"): "test.environment",
+    ("test", "passenv"): "test.pass-environment",
+    ("test", "run"): "test.command",
+    ("test", "script"): "test.command",
+    ("test", "setenv"): "test.environment",
+    ("test", "skip"): "test.strategy",
+    ("build", "cmd"): "build.commands",
+    ("build", "command"): "build.commands",
+    ("build", "run"): "build.commands",
+    ("build", "script"): "build.commands",
+    ("build", "target"): "project.targets",
+}
+
+# Keys that nothing here stands for, and what there is instead.
+NOTES: Mapping[str, str] = {
+    "build-verbosity": "each session's whole log is kept, see `mpforge log SESSION`",
+    "container-engine": "an engine is found on the host, see `mpforge doctor`",
+    "enable": "what `project.python` lists is enabled",
+    "output-dir": "results are always in dist/",
+    "tool": "`mpforge init` translates [tool.cibuildwheel] of pyproject.toml",
+}
+
+_FOREIGN_VALUES: Mapping[str, str] = {
+    "bdist_wheel": "wheel",
+    "configure": "autotools",
+    "cross-compile": "cross",
+    "docker": "container",
+    "makefile": "make",
+    "none": "skip",
+    "package": "wheel",
+    "pip": "build",
+    "qemu": "emulate",
+    "setuptools": "wheel",
+}
+
+_IMAGE = re.compile(r"(manylinux|musllinux)-.*image")
+_POLICY_TAG = re.compile(
+    r"(?P<policy>(?:many|musl)?linux(?:2014|2010|1|_\d+_\d+)?)_(?P<machine>\w+)"
+)
+
+
+def close_to(name: str, valid: Collection[str], cutoff: float = 0.6) -> str | None:
+    """The one of ``valid`` that is most like ``name``, if any is like it."""
+    by_lower = {word.lower(): word for word in sorted(valid)}
+    match = difflib.get_close_matches(name.lower(), sorted(by_lower), n=1, cutoff=cutoff)
+    return by_lower[match[0]] if match else None
+
+
+def nearest_key(
+    key: str, *, kind: str, siblings: Collection[str], sections: Mapping[str, Collection[str]]
+) -> tuple[bool, str] | None:
+    """The valid key nearest to ``key`` in a table of sort ``kind`` that allows ``siblings``.
+
+    ``sections`` has the keys of each top-level table. True with a sibling's name, False with a
+    dotted key of elsewhere; ``None`` where nothing is near.
+    """
+    dashed = key.lower().replace("_", "-")
+    if dashed in siblings:
+        return True, dashed
+    foreign = _IN_TABLE.get((kind, dashed)) or FOREIGN_KEYS.get(dashed)
+    if foreign is None and _IMAGE.fullmatch(dashed):
+        foreign = "build.image"
+    if foreign is not None:
+        section, _, rest = foreign.partition(".")
+        return (True, rest) if section == kind else (False, foreign)
+    return _close_key(dashed, siblings, sections)
+
+
+def _close_key(
+    key: str, siblings: Collection[str], sections: Mapping[str, Collection[str]]
+) -> tuple[bool, str] | None:
+    """As ``nearest_key``, by likeness alone: first here, then elsewhere."""
+    if (near := close_to(key, siblings, 0.75)) is not None:
+        return True, near
+    for section, keys in sections.items():
+        if key in keys:
+            return False, f"{section}.{key}"
+    if (near := close_to(key, siblings)) is not None:
+        return True, near
+    near = close_to(key, FOREIGN_KEYS, 0.85)
+    return None if near is None else (False, FOREIGN_KEYS[near])
+
+
+def nearest_value(value: str, valid: Collection[str]) -> str | None:
+    """The one of ``valid`` that was probably meant by ``value``."""
+    foreign = _FOREIGN_VALUES.get(value.lower())
+    return foreign if foreign in valid else close_to(value, valid)
+
+
+def nearest_target(name: str, declared: Collection[str]) -> str | None:
+    """The target that ``name`` is called elsewhere, or that it is close to."""
+    known = platforms.well_known()
+    lower = name.lower()
+    for word in (name, lower):
+        found = platforms.foreign_names().get(word)
+        if found is not None:
+            return found
+    if (tag := _POLICY_TAG.fullmatch(lower)) is not None:
+        musl = "_musl" if tag["policy"].startswith("musl") else ""
+        machine = tag["machine"]
+        machine = platforms.foreign_names().get(machine, machine)
+        if machine + musl in known:
+            return machine + musl
+    return close_to(lower.replace("-", "_"), {*known, *declared}, 0.7)
+
+
+def nearest_platform(name: str) -> str | None:
+    """The docker platform or target that ``name`` is close to."""
+    if "/" not in name:
+        return nearest_target(name, ())
+    docker = {platform.docker_platform for platform in platforms.well_known().values()}
+    return close_to(name, {word for word in docker if word is not None})
+
+
+def nearest_python(name: str) -> str | None:
+    """``3.11``, ``cp311-*``, ``python3.13t`` → the word for it."""
+    match = re.search(r"3[._-]?(?P<minor>\d{1,2})(?P<threads>t?)", name.lower())
+    if match is None:
+        return None
+    implementation = "pp" if re.match(r"pp|pypy", name.lower()) else "cp"
+    word = f"{implementation}3{match['minor']}"
+    return next((w for w in (word + match["threads"], word) if is_python_word(w)), None)
+
+
+def is_python_word(word: str) -> bool:
+    """Whether ``word`` is ``cp3XY``, ``cp3XYt`` (there is none before 3.13) or ``pp3XY``."""
+    match = re.fullmatch(r"(?:(?:cp|pp)3[1-9]\d|cp3(?P<minor>[1-9]\d)t)", word)
+    return match is not None and (match["minor"] is None or int(match["minor"]) >= 13)
+
+
+def nearest_name(name: str) -> str | None:
+    """``name`` respelt so that it may name a target, toolchain or library."""
+    word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return word if re.fullmatch(r"[a-z][a-z0-9_]*", word) else None

@@ -1,0 +1,1 @@
+"""The store: content-addressed blobs, trees of them, and the results of actions."""

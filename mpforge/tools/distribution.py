@@ -1,0 +1,360 @@
+"""Packages of the host's distribution for any architecture, without root and without its dpkg.
+
+apt gets a private state (its own lists, status and cache) for each suite and architecture, so the
+host's package database is neither read nor written. Downloaded packages are kept by sha256: a later
+run needs no network. Only named packages are fetched; this module resolves no dependencies and does
+not know what a package is for.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from mpforge import processes
+from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
+from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
+
+MIRROR_VARIABLE = "MPFORGE_DISTRO_MIRROR"
+_COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
+_KEYRING = "/usr/share/keyrings/{distribution}-archive-keyring.gpg"
+# sources.list(5) fields of `apt-get indextargets`; unknown ones are printed as they stand.
+_TARGETS = "$(RELEASE)|$(COMPONENT)|$(ORIGIN)|$(SIGNED_BY)|$(TRUSTED)|$(REPO_URI)"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where the host's apt gets its packages: the mirror's address and how it is trusted."""
+
+    address: str
+    signed_by: str | None = None
+    trusted: bool = False
+
+
+def host_distribution(os_release: Path = Path("/etc/os-release")) -> tuple[str, str] | None:
+    """The host's (id, codename), e.g. ``("debian", "bookworm")``, where its apt can be used.
+
+    ``None`` where apt-get or dpkg-deb is missing, or the distribution is not one we know.
+    """
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        return None
+    try:
+        found = parse_os_release(os_release.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return found if found is not None and found[0] in _COMPONENTS else None
+
+
+def parse_os_release(text: str) -> tuple[str, str] | None:
+    """(ID, VERSION_CODENAME) of an os-release(5) text, ``None`` unless both are given."""
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals:
+            fields[name.strip()] = value.strip().strip("\"'")
+    if fields.get("ID") and fields.get("VERSION_CODENAME"):
+        return fields["ID"], fields["VERSION_CODENAME"]
+    return None
+
+
+def choose_archive(lines: Sequence[str], distribution: str) -> Archive | None:
+    """The distribution's own archive among ``apt-get indextargets`` lines in our format.
+
+    Archives of others, and the security archive (it lacks most packages), come last.
+    """
+    found: list[tuple[int, Archive]] = []
+    for line in lines:
+        release, component, origin, signed_by, trusted, address = line.split("|", 5)
+        if component != "main" or not address.startswith(("http", "file:", "ftp")):
+            continue
+        rank = 2 * (origin.lower() != distribution) + ("security" in release + address)
+        keyring = signed_by if signed_by.startswith("/") else None
+        found.append((rank, Archive(address.rstrip("/"), keyring, trusted == "yes")))
+    return min(found, key=lambda item: item[0])[1] if found else None
+
+
+def parse_stanzas(text: str) -> tuple[Mapping[str, str], ...]:
+    """The stanzas of ``apt-cache show``, each field's first line only (deb-control(5))."""
+    stanzas = []
+    for block in re.split(r"\n\s*\n", text):
+        fields = re.findall(r"^([A-Za-z0-9-]+):[ \t]*(.*)$", block, re.MULTILINE)
+        if fields:
+            stanzas.append({name.lower(): value.strip() for name, value in fields})
+    return tuple(stanzas)
+
+
+def resolve(request: DistroRequest, *, state: Path) -> DistroPin:
+    """The newest packages that the archive has for ``request``, with their sha256 and sizes.
+
+    Raises ``IndexUnreachable`` when the archive does not answer, ``ToolUnavailable`` without apt or
+    where the archive lacks a package.
+    """
+    apt = _Apt.of(request, state)
+    with apt.lock():
+        apt.update()
+        found = apt.show(*request.names)
+    missing = [name for name in request.names if name not in found]
+    if missing:
+        raise ToolUnavailable(
+            f"{request.distribution} {request.suite} has no package {', '.join(missing)}"
+            f" for {request.architecture}"
+        )
+    return DistroPin(request, tuple(found[name] for name in request.names))
+
+
+def fetch(pin: DistroPin, *, state: Path, dest: Path) -> None:
+    """Unpack exactly the pinned packages into ``dest``, downloading those that are not kept yet.
+
+    Each file's sha256 is checked here, whatever apt has checked. Raises ``PinGone`` when the archive
+    no longer has a pinned file, ``IndexUnreachable`` when it does not answer, ``ToolUnavailable``
+    without apt.
+    """
+    request = pin.request
+    apt = _Apt.of(request, state)
+    kept = state / "downloads"
+    missing = [package for package in pin.packages if not _is_kept(kept, package)]
+    if missing:
+        with apt.lock():
+            _download(apt, [p for p in missing if not _is_kept(kept, p)], kept)
+    dest.mkdir(parents=True, exist_ok=True)
+    for package in pin.packages:
+        file = _kept_file(kept, package)
+        unpacked = processes.capture(["dpkg-deb", "-x", str(file), str(dest)])
+        if unpacked.returncode != 0:
+            raise ToolUnavailable(
+                f"the package {package.name} could not be unpacked", why=_last(unpacked.stderr)
+            )
+
+
+def _kept_file(kept: Path, package: DistroPackage) -> Path:
+    return kept / f"{package.name}-{package.sha256}.deb"
+
+
+def _is_kept(kept: Path, package: DistroPackage) -> bool:
+    """Whether the file is here, whole; a damaged one is removed."""
+    file = _kept_file(kept, package)
+    try:
+        with file.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() == package.sha256:
+                return True
+    except FileNotFoundError:
+        return False
+    file.unlink(missing_ok=True)
+    return False
+
+
+def _download(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> None:
+    """Fetch what is missing; a miss may only mean that our lists are old, so ask again once."""
+    kept.mkdir(parents=True, exist_ok=True)
+    apt.update(only_if_empty=True)
+    missing = _take(apt, packages, kept)
+    if not missing:
+        return
+    apt.update()
+    missing = _take(apt, missing, kept)
+    for package in missing:
+        offered = apt.show(f"{package.name}={package.version}").get(package.name)
+        if offered is None or offered.sha256 != package.sha256:
+            raise PinGone(
+                f"{package.name} {package.version} is no longer in {apt.name}",
+                why=_instead(apt.show(package.name).get(package.name)),
+                hint=f"mpforge lock --update {package.name}",
+            )
+    if missing:
+        names = ", ".join(package.name for package in missing)
+        raise IndexUnreachable(f"{apt.name} did not give {names}", why=apt.last_error)
+
+
+def _instead(newest: DistroPackage | None) -> str:
+    if newest is None:
+        return "it has no package of this name"
+    return f"it has {newest.version} now, {newest.sha256[:12]}"
+
+
+def _take(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> tuple[DistroPackage, ...]:
+    """Download packages into ``kept``; those that did not come, or came with other bytes."""
+    with tempfile.TemporaryDirectory(prefix=".arriving-", dir=kept) as arriving:
+        apt.download(packages, Path(arriving))
+        arrived: dict[str, Path] = {}
+        for file in Path(arriving).glob("*.deb"):
+            with file.open("rb") as stream:
+                arrived[hashlib.file_digest(stream, "sha256").hexdigest()] = file
+        for package in packages:
+            if package.sha256 in arrived:
+                os.replace(arrived[package.sha256], _kept_file(kept, package))
+    return tuple(package for package in packages if package.sha256 not in arrived)
+
+
+def _last(text: str, lines: int = 4) -> str | None:
+    """The last lines of a program's complaint."""
+    return "\n".join(text.strip().splitlines()[-lines:]) or None
+
+
+class _Apt:
+    """apt with a state of its own for one suite and architecture."""
+
+    def __init__(self, request: DistroRequest, state: Path, archive: Archive) -> None:
+        self.name = f"the {request.distribution} archive ({request.suite}, {request.architecture})"
+        self.last_error: str | None = None
+        self._root = state / f"{request.distribution}-{request.suite}-{request.architecture}"
+        self._request = request
+        self._archive = archive
+
+    @classmethod
+    def of(cls, request: DistroRequest, state: Path) -> "_Apt":
+        """The private apt for a request. Raises ``ToolUnavailable`` where the host has no apt."""
+        if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+            raise ToolUnavailable(
+                f"no apt on this host to fetch {request.names[0]} ({request.architecture}) with",
+                hint="use a Debian or Ubuntu host, or give the program by a path",
+            )
+        return cls(request, state.absolute(), _host_archive(request.distribution))
+
+    def lock(self) -> FileLock:
+        """Held while the lists or the downloads of this state change."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._root / ".lock")
+
+    def update(self, *, only_if_empty: bool = False) -> None:
+        """Fetch the archive's lists. Raises ``IndexUnreachable``."""
+        self._lay_out()
+        if only_if_empty and any((self._root / "lists").glob("*Packages*")):
+            return
+        done = self._run("apt-get", "-qq", "update")
+        if done.returncode != 0:
+            raise IndexUnreachable(
+                f"{self.name} did not answer",
+                why=_last(done.stderr),
+                hint="check the network and the host's apt sources,"
+                f" or set {MIRROR_VARIABLE} to a mirror",
+            )
+
+    def show(self, *specs: str) -> Mapping[str, DistroPackage]:
+        """What the lists say of packages (``NAME``: the newest, or ``NAME=VERSION``), by name."""
+        done = self._run("apt-cache", "show", "--no-all-versions", *specs)
+        found: dict[str, DistroPackage] = {}
+        for fields in parse_stanzas(done.stdout):
+            name, sha256 = fields.get("package"), fields.get("sha256")
+            if name and sha256:
+                package = DistroPackage(name, fields["version"], sha256, int(fields["size"]))
+                found.setdefault(name, package)
+        return found
+
+    def download(self, packages: Sequence[DistroPackage], into: Path) -> None:
+        """Download exact versions into a directory; what fails is simply not there afterwards."""
+        specs = [f"{package.name}={package.version}" for package in packages]
+        done = self._run("apt-get", "-qq", "download", *specs, cwd=into)
+        if done.returncode != 0:
+            self.last_error = _last(done.stderr)
+            for spec in specs if len(specs) > 1 else ():
+                self._run("apt-get", "-qq", "download", spec, cwd=into)
+
+    def _lay_out(self) -> None:
+        for folder in ("lists/partial", "cache/archives/partial", "etc"):
+            (self._root / folder).mkdir(parents=True, exist_ok=True)
+        (self._root / "status").touch()
+        request, archive = self._request, self._archive
+        keyring = archive.signed_by or _KEYRING.format(distribution=request.distribution)
+        options = [f"signed-by={keyring}"] if Path(keyring).exists() else []
+        options += ["trusted=yes"] if archive.trusted else []
+        brackets = f"[{' '.join(options)}] " if options else ""
+        components = _COMPONENTS.get(request.distribution, "main")
+        line = f"deb {brackets}{archive.address} {request.suite} {components}\n"
+        (self._root / "etc" / "sources.list").write_text(line, encoding="utf-8")
+
+    def _run(self, program: str, *words: str, cwd: Path | None = None) -> processes.Captured:
+        root, architecture = self._root, self._request.architecture
+        options = {
+            "Dir::State": root,
+            "Dir::State::lists": root / "lists",
+            "Dir::State::status": root / "status",
+            "Dir::Cache": root / "cache",
+            "Dir::Etc::sourcelist": root / "etc" / "sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "APT::Architecture": architecture,
+            "APT::Architectures": architecture,
+            "APT::Sandbox::User": "",
+            "APT::Update::Error-Mode": "any",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "2",
+            "Acquire::http::Timeout": "30",
+        }
+        given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        # apt's messages are quoted to the user, never parsed; C keeps them in the log's language.
+        environment = {**os.environ, "LC_ALL": "C"}
+        return processes.capture([program, *given, *words], environment=environment, cwd=cwd)
+
+
+def _host_archive(distribution: str) -> Archive:
+    """The archive that the host's apt uses, or the mirror given by the environment."""
+    given = os.environ.get(MIRROR_VARIABLE)
+    if given:
+        return Archive(given.rstrip("/"))
+    done = processes.capture(
+        ["apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"]
+    )
+    archive = choose_archive(done.stdout.splitlines(), distribution)
+    if archive is None:
+        raise ToolUnavailable(
+            "the host's apt has no archive to fetch from",
+            why=_last(done.stderr),
+            hint=f"configure apt, or set {MIRROR_VARIABLE} to a mirror of {distribution}",
+        )
+    return archive
+
+
+def merge_lib(root: Path) -> None:
+    """Make ``lib`` a link to ``usr/lib`` in an unpacked tree, as installed systems have it.
+
+    Packages older than the merge carry both folders, newer ones ``usr/lib`` alone, while every
+    program asks for its loader as ``/lib/ld-linux…``.
+    """
+    for name in ("lib", "lib64"):
+        old, new = root / name, root / "usr" / name
+        new_existed = new.is_dir()
+        if old.is_symlink() or not (old.is_dir() or new_existed):
+            continue
+        new.mkdir(parents=True, exist_ok=True)
+        if old.is_dir():
+            _move_into(old, new)
+        old.symlink_to(Path("usr") / name)
+
+
+def _move_into(source: Path, target: Path) -> None:
+    """Move everything of ``source`` into ``target``, folder by folder; ``source`` goes away."""
+    for entry in sorted(source.iterdir()):
+        there = target / entry.name
+        if entry.is_dir() and not entry.is_symlink() and there.is_dir():
+            _move_into(entry, there)
+        else:
+            os.replace(entry, there)
+    source.rmdir()
+
+
+def relink(root: Path) -> None:
+    """Make absolute symlinks of an unpacked tree relative, so that none leads out to the host."""
+    for path in _links(root):
+        target = os.readlink(path)
+        if target.startswith("/"):
+            inside = root / target.lstrip("/")
+            path.unlink()
+            path.symlink_to(os.path.relpath(inside, path.parent))
+
+
+def _links(root: Path) -> list[Path]:
+    found = []
+    for folder, folders, files in os.walk(root):
+        found += [path for name in (*folders, *files) if (path := Path(folder, name)).is_symlink()]
+    return found
+
+
+def digest_of(pin: DistroPin, *words: str) -> str:
+    """The identity of what is made from a pin: names, versions, hashes, and how it was made."""
+    lines = [f"{p.name} {p.version} {p.sha256}" for p in pin.packages]
+    return hashlib.sha256("\n".join([*lines, *words]).encode()).hexdigest()

@@ -1,0 +1,377 @@
+"""A host CPython of each wanted minor version, with its headers: found, or obtained by uv.
+
+Build hooks run on it and a target view is made from its headers, so its identity enters the key of
+every wheel: its version and build string, its ABI, and the digests of executable, libpython,
+sysconfig data and headers (DESIGN.md 3), never its path. This module does not know what is built.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mpforge import processes
+from mpforge.errors import NoHostPython
+
+_WORD = re.compile(r"cp(3)(\d+)(t?)")
+_SCHEMA = 1
+
+# Run by any interpreter from 3.6 on, with nothing but its standard library. Debian's own keeps
+# pyconfig.h in a directory of the multiarch name, hence the third candidate.
+_PROBE = """
+import json, os, sys, sysconfig
+get = sysconfig.get_config_var
+include = sysconfig.get_path("include", "posix_prefix")
+multiarch = get("MULTIARCH") or getattr(sys.implementation, "_multiarch", "")
+head, tail = os.path.split(include)
+includes = [include, sysconfig.get_path("platinclude", "posix_prefix"),
+            os.path.join(head, multiarch, tail)]
+name = sysconfig._get_sysconfigdata_name()
+data = getattr(__import__(name), "__file__", "")
+library = os.path.join(get("LIBDIR") or "", get("INSTSONAME") or get("LDLIBRARY") or "")
+print(json.dumps({
+    "version": "%d.%d.%d" % sys.version_info[:3],
+    "build": sys.version,
+    "implementation": sys.implementation.name,
+    "free_threaded": bool(get("Py_GIL_DISABLED")),
+    "abiflags": sys.abiflags,
+    "soabi": get("SOABI") or "",
+    "ext_suffix": get("EXT_SUFFIX") or "",
+    "multiarch": multiarch,
+    "includes": [d for i, d in enumerate(includes) if d not in includes[:i] and os.path.isdir(d)],
+    "sysconfigdata": data,
+    "sysconfigdata_name": name,
+    "libpython": library if get("Py_ENABLE_SHARED") and os.path.isfile(library) else "",
+    "executable": getattr(sys, "_base_executable", None) or sys.executable,
+    "is_environment": sys.prefix != sys.base_prefix,
+}))
+"""
+
+
+@dataclass(frozen=True)
+class HostPython:
+    """A host interpreter with headers.
+
+    ``python`` is its word (``cp311``), ``version`` its full version, ``executable`` its real path
+    (never a shim's or a virtual environment's), ``digest`` its identity and ``parts`` what that is
+    made of. ``includes`` are its header directories, the one with Python.h first; ``libpython`` and
+    ``sysconfigdata`` are paths, the former empty where there is no shared one. ``stamp`` has path,
+    size, mtime and ctime (ns) and inode of what was hashed.
+    """
+
+    python: str
+    version: str
+    executable: Path
+    digest: str
+    parts: tuple[tuple[str, str], ...]
+    abiflags: str
+    soabi: str
+    multiarch: str
+    sysconfigdata_name: str
+    includes: tuple[Path, ...]
+    stamp: tuple[tuple[str, int, int, int, int], ...]
+
+    def ingredients(self) -> tuple[tuple[str, str], ...]:
+        """The named parts of its identity, e.g. ``("version", "3.11.7")``; no paths."""
+        return self.parts
+
+    @property
+    def short_version(self) -> str:
+        """``3.11``, as in the names of its directories."""
+        return self.version.rpartition(".")[0]
+
+    @property
+    def headers_name(self) -> str:
+        """``python3.11`` or ``python3.13t``: the directory its headers are kept in."""
+        return f"python{self.short_version}{self.abiflags}"
+
+
+def find(python: str) -> HostPython:
+    """A host CPython of this word, from pyenv, uv or PATH, else installed by uv.
+
+    Raises ``NoHostPython``, which names the interpreters that had no headers and the remedy.
+    """
+    match = _WORD.fullmatch(python)
+    if match is None:
+        raise NoHostPython(
+            f"no host interpreter for {python}", why="builds run on CPython (cp3XY, cp3XYt) only"
+        )
+    version, suffix = f"{match[1]}.{match[2]}", match[3]
+    headless: list[Path] = []
+    found = _first(python, _candidates(version, suffix), headless)
+    if found is None:
+        failure = _install(version + suffix)
+        found = _first(python, _managed(version, suffix), headless)
+        if found is None:
+            raise _absent(version, suffix, headless, failure)
+    return found
+
+
+def find_all(words: Iterable[str], remembered: Path) -> dict[str, HostPython | NoHostPython]:
+    """``find`` for each word; ``remembered`` is a file that keeps what was found between calls.
+
+    A remembered interpreter is trusted while nothing of it has changed (``still_valid``).
+    """
+    known = _load(remembered)
+    answer: dict[str, HostPython | NoHostPython] = {}
+    for word in dict.fromkeys(words):
+        kept = known.get(word)
+        if kept is not None and still_valid(kept):
+            answer[word] = kept
+            continue
+        try:
+            answer[word] = find(word)
+        except NoHostPython as error:
+            answer[word] = error
+    fresh = {word: host for word, host in answer.items() if isinstance(host, HostPython)}
+    if any(known.get(word) != host for word, host in fresh.items()):
+        _keep(remembered, known | fresh)
+    return answer
+
+
+def identity(python: str) -> str:
+    """The digest of the host interpreter of this word; raises ``NoHostPython``."""
+    return find(python).digest
+
+
+def to_json(host: HostPython) -> str:
+    """One line that ``from_json`` reads back."""
+    record = asdict(host)
+    record["executable"] = str(host.executable)
+    record["includes"] = [str(directory) for directory in host.includes]
+    return json.dumps({"schema": _SCHEMA, **record}, sort_keys=True)
+
+
+def from_json(text: str) -> HostPython:
+    """What ``to_json`` wrote; raises ``ValueError`` for anything else."""
+    record = json.loads(text)
+    if not isinstance(record, dict) or record.pop("schema", None) != _SCHEMA:
+        raise ValueError("not a remembered interpreter of this version of mpforge")
+    try:
+        record["executable"] = Path(record["executable"])
+        record["includes"] = tuple(Path(directory) for directory in record["includes"])
+        record["parts"] = tuple((str(name), str(value)) for name, value in record["parts"])
+        record["stamp"] = tuple(tuple(entry) for entry in record["stamp"])
+        return HostPython(**record)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a remembered interpreter: {error}") from error
+
+
+def still_valid(host: HostPython) -> bool:
+    """Whether every file that was hashed is the one that it was, by its stamp."""
+    return host.stamp == _stamp(Path(entry[0]) for entry in host.stamp)
+
+
+def headers(includes: Iterable[Path]) -> dict[str, Path]:
+    """CPython's own headers by their relative name; of two with one name, the later directory's.
+
+    Other packages put theirs beside them (greenlet, numpy): those are no part of an interpreter.
+    """
+    found: dict[str, Path] = {}
+    for directory in includes:
+        files = [*directory.glob("*.h")]
+        for part in ("cpython", "internal"):
+            files += directory.joinpath(part).rglob("*.h")
+        found |= {path.relative_to(directory).as_posix(): path for path in files if path.is_file()}
+    return found
+
+
+# --- where interpreters are -------------------------------------------------------------------
+
+
+def _candidates(version: str, suffix: str) -> Iterator[Path]:
+    yield from _pyenv(version, suffix)
+    yield from _managed(version, suffix)
+    for directory in os.environ.get("PATH", "").split(os.pathsep):
+        for name in (f"python{version}{suffix}", "python3"):
+            if directory and (path := Path(directory, name)).is_file():
+                yield path
+    yield Path(getattr(sys, "_base_executable", sys.executable))
+
+
+def _pyenv(version: str, suffix: str) -> Iterator[Path]:
+    root = os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")
+    for home in newest_first(Path(root, "versions"), rf"{re.escape(version)}[.-].*"):
+        yield home / "bin" / f"python{version}{suffix}"
+
+
+def _managed(version: str, suffix: str) -> Iterator[Path]:
+    """uv's own interpreters, where ``uv python dir`` says they are (its documented rules)."""
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    root = os.environ.get("UV_PYTHON_INSTALL_DIR") or str(Path(data, "uv", "python"))
+    for home in newest_first(Path(root), rf"cpython-{re.escape(version)}\..*"):
+        yield home / "bin" / f"python{version}{suffix}"
+
+
+def newest_first(root: Path, pattern: str) -> list[Path]:
+    """The directories of ``root`` whose name matches, the highest patch version first."""
+    try:
+        homes = [path for path in root.iterdir() if re.fullmatch(pattern, path.name)]
+    except OSError:
+        return []
+
+    def patch(path: Path) -> tuple[bool, int, str]:
+        match = re.search(r"3\.\d+\.(\d+)(?P<pre>a|b|rc)?", path.name)
+        released = match is not None and match["pre"] is None
+        return released, int(match[1]) if match else -1, path.name
+
+    return sorted(homes, key=patch, reverse=True)
+
+
+def _install(request: str) -> str:
+    """Have uv install ``3.13`` or ``3.13t``; why it could not, else an empty string."""
+    import uv
+
+    argv = [uv.find_uv_bin(), "python", "install", "--no-bin", request]
+    try:
+        answer = processes.capture(argv, timeout=1800)
+    except (OSError, TimeoutError) as error:
+        return str(error)
+    return "" if answer.returncode == 0 else answer.stderr.strip()
+
+
+def _absent(version: str, suffix: str, headless: list[Path], failure: str) -> NoHostPython:
+    seen = [f"{path} has no headers (no Python.h, or no pyconfig.h)" for path in headless]
+    if failure:
+        seen += [f"uv python install {version}{suffix}: {line}" for line in failure.splitlines()]
+    hint = f"uv python install {version}{suffix}, or pyenv install {version}{suffix}"
+    system = [path for path in headless if path.parent in {Path("/usr/bin"), Path("/bin")}]
+    if system:
+        hint = f"apt-get install {system[0].name}-dev"
+    what = f"no CPython {version}{suffix} with its headers on this host"
+    return NoHostPython(what, why="\n".join(seen) or None, hint=hint)
+
+
+# --- what an interpreter is -------------------------------------------------------------------
+
+
+def _first(python: str, candidates: Iterable[Path], headless: list[Path]) -> HostPython | None:
+    """The first candidate of this word that has headers; those without join ``headless``."""
+    seen: set[Path] = set()
+    for candidate in candidates:
+        answer = _probe(candidate)
+        if answer is None or word_of(answer) != python:
+            continue
+        executable = Path(str(answer["executable"])).resolve()
+        if executable in seen or executable in headless:
+            continue
+        seen.add(executable)
+        host = _described(python, executable, answer)
+        if host is not None:
+            return host
+        headless.append(executable)
+    return None
+
+
+def word_of(answer: Mapping[str, object]) -> str | None:
+    """``cp313t`` for what a probe answered, ``None`` for what is no CPython."""
+    if answer.get("implementation") != "cpython":
+        return None
+    major, minor, _ = str(answer["version"]).split(".")
+    return f"cp{major}{minor}{'t' if answer['free_threaded'] else ''}"
+
+
+def _probe(interpreter: Path) -> dict[str, object] | None:
+    """What an interpreter says of itself, asked without site and user settings; ``None`` if mute."""
+    answer = _ask(interpreter)
+    if answer is not None and answer.get("is_environment"):
+        # Python 3.14 answers for the environment even without site: ask what it stands on.
+        return _ask(Path(str(answer["executable"])))
+    return answer
+
+
+def _ask(interpreter: Path) -> dict[str, object] | None:
+    # _PYTHON_SYSCONFIGDATA_NAME and its like are obeyed even with -I.
+    environment = {key: value for key, value in os.environ.items() if "PYTHON" not in key}
+    argv = [str(interpreter), "-I", "-S", "-c", _PROBE]
+    try:
+        answer = processes.capture(argv, environment=environment, timeout=60)
+        record = json.loads(answer.stdout) if answer.returncode == 0 else None
+    except (OSError, TimeoutError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _described(python: str, executable: Path, answer: Mapping[str, object]) -> HostPython | None:
+    """The interpreter with its identity; ``None`` where it has no headers."""
+    listed = answer["includes"]
+    includes = tuple(map(Path, listed)) if isinstance(listed, list) else ()
+    found = headers(includes)
+    if not {"Python.h", "pyconfig.h"} <= found.keys():
+        return None
+    libpython, sysconfigdata = str(answer["libpython"]), str(answer["sysconfigdata"])
+    files = [executable, *(Path(path) for path in (libpython, sysconfigdata) if path)]
+    parts = (
+        ("version", str(answer["version"])),
+        ("build", " ".join(str(answer["build"]).split())),
+        ("abi", f"{answer['soabi']} {answer['ext_suffix']}"),
+        ("executable", _sha256(executable)),
+        ("libpython", _sha256(Path(libpython)) if libpython else "none"),
+        ("sysconfigdata", _sha256(Path(sysconfigdata)) if sysconfigdata else "none"),
+        ("headers", _sha256_all(found)),
+    )
+    return HostPython(
+        python=python,
+        version=str(answer["version"]),
+        executable=executable,
+        digest=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
+        parts=parts,
+        abiflags=str(answer["abiflags"]),
+        soabi=str(answer["soabi"]),
+        multiarch=str(answer["multiarch"]),
+        sysconfigdata_name=str(answer["sysconfigdata_name"]),
+        includes=includes,
+        stamp=_stamp([*files, *includes]),
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_all(files: Mapping[str, Path]) -> str:
+    lines = [f"{name} {_sha256(files[name])}\n" for name in sorted(files)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _stamp(paths: Iterable[Path]) -> tuple[tuple[str, int, int, int, int], ...]:
+    stamps = []
+    for path in paths:
+        try:
+            s = path.stat()
+        except OSError:
+            stamps.append((str(path), -1, 0, 0, 0))
+        else:
+            stamps.append((str(path), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino))
+    return tuple(stamps)
+
+
+# --- remembering ------------------------------------------------------------------------------
+
+
+def _load(remembered: Path) -> dict[str, HostPython]:
+    """What the file remembers; one that can't be read remembers nothing."""
+    try:
+        lines = remembered.read_text(encoding="utf-8").splitlines()
+        hosts = [from_json(line) for line in lines]
+    except (OSError, ValueError):
+        return {}
+    return {host.python: host for host in hosts}
+
+
+def _keep(remembered: Path, hosts: Mapping[str, HostPython]) -> None:
+    """Replace the file at once, so that another process reads the old or the new one."""
+    text = "".join(f"{to_json(hosts[word])}\n" for word in sorted(hosts))
+    with contextlib.suppress(OSError):
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(prefix=".hostpython-", dir=remembered.parent)
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(name, remembered)

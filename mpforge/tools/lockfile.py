@@ -1,0 +1,165 @@
+"""Reading and changing ``multiplatform.lock``: by merge, under a file lock, atomically.
+
+A pin answers a request; merging replaces the answers to the same requests and keeps all others. This
+module knows nothing of how pins are found, nor of the file's text (``lockformat``).
+"""
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from mpforge.errors import LockInvalid, Place
+from mpforge.plan.pins import DistroPin, EnvironmentPin, Lock, StrategyPin
+from mpforge.tools.lockformat import AGAIN, in_order, parse, render
+
+
+def read(path: Path) -> Lock:
+    """The lock in ``path``; an empty one where there is no file.
+
+    Raises ``LockInvalid``, with the place, for a file that is no lock or is of a newer mpforge.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return Lock()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockInvalid(
+            f"{path.name} can't be read", why=str(error), hint=AGAIN, place=Place(path.name)
+        ) from error
+    return parse(text, path.name)
+
+
+def merge(
+    path: Path,
+    *,
+    environments: Sequence[EnvironmentPin] = (),
+    distribution: Sequence[DistroPin] = (),
+    strategies: Sequence[StrategyPin] = (),
+) -> Lock:
+    """Add pins to the lock in ``path``, each in the place of an earlier answer to its request.
+
+    Returns the whole lock as written. Raises ``LockInvalid``.
+    """
+    new = Lock(tuple(environments), tuple(distribution), tuple(strategies))
+    return update(path, lambda lock: merged(lock, new))
+
+
+def update(path: Path, change: Callable[[Lock], Lock]) -> Lock:
+    """Replace the lock in ``path`` by what ``change`` makes of it, atomically and one at a time.
+
+    The file is read again under the lock, and not written where nothing changes. Raises
+    ``LockInvalid``.
+    """
+    state = path.absolute().parent / ".mpforge"
+    state.mkdir(parents=True, exist_ok=True)
+    with FileLock(state / f"{path.name}.lock"):
+        old = read(path)
+        new = in_order(change(old))
+        if new != old or not path.exists():
+            _write(path.resolve(), render(new))
+    return new
+
+
+def merged(old: Lock, new: Lock) -> Lock:
+    """Both locks' pins; where both answer the same request, ``new``'s."""
+    environments = {p.request: p for p in (*old.environments, *new.environments)}
+    distribution = {p.request: p for p in (*old.distribution, *new.distribution)}
+    strategies = {(p.target, p.host): p for p in (*old.strategies, *new.strategies)}
+    return in_order(
+        Lock(
+            tuple(environments.values()),
+            tuple(distribution.values()),
+            tuple(strategies.values()),
+        )
+    )
+
+
+def forget(lock: Lock, name: str) -> Lock:
+    """The lock without every pin that holds the package ``name``, so that it is resolved anew.
+
+    To keep the other packages where they are, give the forgotten pin's to ``resolve(prefer=...)``.
+    A target's name forgets its strategies.
+    """
+    wanted = _normal(name)
+    return Lock(
+        tuple(p for p in lock.environments if wanted not in {_normal(x.name) for x in p.packages}),
+        tuple(p for p in lock.distribution if wanted not in {_normal(x.name) for x in p.packages}),
+        tuple(p for p in lock.strategies if p.target != name),
+    )
+
+
+def difference(old: Lock, new: Lock) -> tuple[str, ...]:
+    """What moved, one line each: ``cython 3.0 -> 3.1 (build cp311 x86_64)``, ``+ …``, ``- …``."""
+    before, after = _versions(old), _versions(new)
+    lines = []
+    for key in sorted(before.keys() | after.keys()):
+        was, now = before.get(key, {}), after.get(key, {})
+        if was == now:
+            continue
+        gone, come = sorted(was.keys() - now.keys()), sorted(now.keys() - was.keys())
+        name, label = key
+        if len(gone) == len(come) == 1:
+            lines.append(f"{name} {gone[0]} -> {come[0]} ({label})")
+            continue
+        lines += [f"- {name} {version} ({label})" for version in gone]
+        lines += [f"+ {name} {version} ({label})" for version in come]
+        if not gone and not come:
+            versions = ", ".join(sorted(now))
+            lines.append(f"{name} {versions}: other files than before ({label})")
+    return tuple(lines)
+
+
+# --- difference -------------------------------------------------------------------------------
+
+_Versions = dict[tuple[str, str], dict[str, frozenset[str]]]
+
+
+def _versions(lock: Lock) -> _Versions:
+    """(name, what for) → version → digests."""
+    found: _Versions = {}
+
+    def add(name: str, label: str, version: str, digests: Sequence[str]) -> None:
+        versions = found.setdefault((name, label), {})
+        versions[version] = versions.get(version, frozenset()) | frozenset(digests)
+
+    for pin in lock.environments:
+        request = pin.request
+        label = f"{request.purpose} {request.python} {request.platform}"
+        if request.purpose == "tool":
+            label = f"tool, {request.platform}"
+        for package in pin.packages:
+            add(package.name, label, package.version, package.hashes)
+    for distro in lock.distribution:
+        where = distro.request
+        label = f"{where.distribution} {where.suite} {where.architecture}"
+        for file in distro.packages:
+            add(file.name, label, file.version, (file.sha256,))
+    for choice in lock.strategies:
+        words = f"{choice.strategy} with {choice.toolchain}"
+        add(choice.target, f"strategy, host {choice.host}", words, ())
+    return found
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _write(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise

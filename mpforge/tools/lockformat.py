@@ -1,0 +1,271 @@
+"""The text of ``multiplatform.lock``: TOML that a person can read in a diff.
+
+Entries are sorted and one package is one line, so that two branches' locks conflict only where both
+moved the same pin. No address has a place in it. This module knows nothing of files or processes.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar, get_args
+
+from mpforge.errors import LockInvalid, Place
+from mpforge.plan.pins import (
+    DistroPackage,
+    DistroPin,
+    DistroRequest,
+    EnvironmentPin,
+    EnvironmentRequest,
+    Lock,
+    Package,
+    Purpose,
+    StrategyPin,
+)
+
+SCHEMA = 1
+AGAIN = "restore the file from version control, or delete it and run: mpforge lock"
+_HEADER = """\
+# Written by mpforge, to be committed: everything from outside that a build uses, pinned by digest.
+# `mpforge lock` adds what is missing, `mpforge lock --update [NAME]` moves pins and says what moved.
+"""
+_ENVIRONMENT_KEYS = ("purpose", "python", "platform", "requirements", "constraints")
+_DISTRO_KEYS = ("distribution", "suite", "architecture", "names")
+_STRATEGY_KEYS = ("target", "host", "strategy", "toolchain")
+_PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+_Pin = TypeVar("_Pin")
+
+
+def parse(text: str, file: str) -> Lock:
+    """The lock that ``text`` says; ``file`` names it in errors. Raises ``LockInvalid``."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _no_toml(error, text, file) from error
+    schema = table.get("schema")
+    if schema != SCHEMA:
+        newer = isinstance(schema, int) and schema > SCHEMA
+        raise LockInvalid(
+            f"{file} has schema {schema!r}; this mpforge reads {SCHEMA}",
+            hint="install the mpforge that wrote it, or a newer one" if newer else AGAIN,
+            place=Place(file, _line_of(text, r"schema\s*="), 1),
+        )
+    return in_order(
+        Lock(
+            _read_all(table, "environments", _environment_pin, text=text, file=file),
+            _read_all(table, "distribution", _distro_pin, text=text, file=file),
+            _read_all(table, "strategies", _strategy_pin, text=text, file=file),
+        )
+    )
+
+
+def render(lock: Lock) -> str:
+    """The text of a lock: the same for equal locks."""
+    lock = in_order(lock)
+    parts = [f"{_HEADER}schema = {SCHEMA}\n"]
+    parts += [_entry("strategies", _fields(pin, _STRATEGY_KEYS)) for pin in lock.strategies]
+    for pin in lock.environments:
+        fields = _fields(pin.request, _ENVIRONMENT_KEYS)
+        parts.append(_entry("environments", fields, [_package(p) for p in pin.packages]))
+    for distro in lock.distribution:
+        fields = _fields(distro.request, _DISTRO_KEYS)
+        parts.append(_entry("distribution", fields, [_package(p) for p in distro.packages]))
+    return "\n".join(parts)
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def in_order(lock: Lock) -> Lock:
+    """The same pins in the order of the file."""
+    environments = (
+        replace(pin, packages=tuple(sorted(pin.packages, key=lambda p: (p.name, p.version))))
+        for pin in lock.environments
+    )
+    return Lock(
+        tuple(sorted(environments, key=lambda pin: _environment_order(pin.request))),
+        tuple(sorted(lock.distribution, key=lambda pin: _distro_order(pin.request))),
+        tuple(sorted(lock.strategies, key=lambda pin: (pin.target, pin.host))),
+    )
+
+
+def _environment_order(request: EnvironmentRequest) -> tuple[object, ...]:
+    return (
+        request.purpose,
+        request.python,
+        request.platform,
+        request.requirements,
+        request.constraints,
+    )
+
+
+def _distro_order(request: DistroRequest) -> tuple[object, ...]:
+    return (request.distribution, request.suite, request.architecture, request.names)
+
+
+def _fields(of: object, keys: Sequence[str]) -> list[tuple[str, object]]:
+    return [(key, getattr(of, key)) for key in keys]
+
+
+def _package(package: Package | DistroPackage) -> str:
+    fields: list[tuple[str, object]] = [("name", package.name), ("version", package.version)]
+    if isinstance(package, Package):
+        fields.append(("hashes", package.hashes))
+    else:
+        fields.append(("sha256", package.sha256))
+    if package.size is not None:
+        fields.append(("size", package.size))
+    return "{ " + ", ".join(f"{key} = {_value(value)}" for key, value in fields) + " }"
+
+
+def _entry(
+    table: str, fields: Sequence[tuple[str, object]], packages: Sequence[str] | None = None
+) -> str:
+    lines = [f"[[{table}]]", *(f"{key} = {_value(value)}" for key, value in fields)]
+    if packages is not None:
+        lines += ["packages = [", *(f"    {line}," for line in packages), "]"]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, str):  # JSON's escapes are TOML's, but for DEL
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value)
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+class _WrongEntry(Exception):
+    """An entry whose content is not what it must be."""
+
+
+def _no_toml(error: tomllib.TOMLDecodeError, text: str, file: str) -> LockInvalid:
+    match = re.search(r"at line (\d+), column (\d+)", str(error))
+    conflict = re.search(r"^(<<<<<<<|>>>>>>>)", text, re.MULTILINE)
+    place = Place(file, int(match.group(1)), int(match.group(2))) if match else Place(file)
+    if conflict:
+        return LockInvalid(
+            f"{file} has the conflict markers of a merge",
+            hint="keep the lines of both sides, then run: mpforge lock",
+            place=Place(file, text.count("\n", 0, conflict.start()) + 1, 1),
+        )
+    return LockInvalid(f"{file} is not TOML", why=str(error), hint=AGAIN, place=place)
+
+
+def _line_of(text: str, pattern: str, number: int = 0) -> int:
+    """The line of the ``number``-th line that begins with ``pattern``; 1 where there is none."""
+    matches = [n for n, line in enumerate(text.splitlines(), 1) if re.match(pattern, line)]
+    return matches[number] if number < len(matches) else 1
+
+
+def _read_all(
+    table: Mapping[str, Any],
+    name: str,
+    one: Callable[[Mapping[str, Any]], _Pin],
+    *,
+    text: str,
+    file: str,
+) -> tuple[_Pin, ...]:
+    """Every entry ``[[name]]`` of the file, read by ``one``; an error has the entry's place."""
+    entries = table.get(name, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise LockInvalid(f"{name} must be tables, [[{name}]]", hint=AGAIN, place=Place(file))
+    pins = []
+    for number, entry in enumerate(entries):
+        try:
+            pins.append(one(entry))
+        except _WrongEntry as error:
+            raise LockInvalid(
+                f"an entry of [[{name}]] can't be used",
+                why=str(error),
+                hint=AGAIN,
+                place=Place(file, _line_of(text, rf"\[\[{name}\]\]", number), 1),
+            ) from error
+    return tuple(pins)
+
+
+def _environment_pin(entry: Mapping[str, Any]) -> EnvironmentPin:
+    request = EnvironmentRequest(
+        _purpose(entry),
+        _text(entry, "python"),
+        _text(entry, "platform"),
+        _texts(entry, "requirements"),
+        _texts(entry, "constraints"),
+    )
+    packages = []
+    for table in _tables(entry, "packages"):
+        hashes = tuple(_sha256(value, "sha256:") for value in _texts(table, "hashes"))
+        if not hashes:
+            raise _WrongEntry(f"{_text(table, 'name')} has no hash")
+        size = _size(table) if "size" in table else None
+        packages.append(Package(_text(table, "name"), _text(table, "version"), hashes, size))
+    return EnvironmentPin(request, tuple(packages))
+
+
+def _purpose(entry: Mapping[str, Any]) -> Purpose:
+    word = _text(entry, "purpose")
+    for purpose in _PURPOSES:
+        if word == purpose:
+            return purpose
+    raise _WrongEntry(f"purpose is {word!r}, not one of {', '.join(_PURPOSES)}")
+
+
+def _distro_pin(entry: Mapping[str, Any]) -> DistroPin:
+    request = DistroRequest(
+        _text(entry, "distribution"),
+        _text(entry, "suite"),
+        _text(entry, "architecture"),
+        _texts(entry, "names"),
+    )
+    packages = (
+        DistroPackage(
+            _text(table, "name"),
+            _text(table, "version"),
+            _sha256(_text(table, "sha256"), ""),
+            _size(table),
+        )
+        for table in _tables(entry, "packages")
+    )
+    return DistroPin(request, tuple(packages))
+
+
+def _strategy_pin(entry: Mapping[str, Any]) -> StrategyPin:
+    return StrategyPin(*(_text(entry, key) for key in _STRATEGY_KEYS))
+
+
+def _text(entry: Mapping[str, Any], key: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str):
+        raise _WrongEntry(f"{key} must be a string, not {value!r}")
+    return value
+
+
+def _texts(entry: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = entry.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _WrongEntry(f"{key} must be a list of strings, not {value!r}")
+    return tuple(value)
+
+
+def _tables(entry: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], ...]:
+    value = entry.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise _WrongEntry(f"{key} must be a list of tables, not {value!r}")
+    return tuple(value)
+
+
+def _size(entry: Mapping[str, Any]) -> int:
+    value = entry.get("size")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise _WrongEntry(f"size must be a number of bytes, not {value!r}")
+    return value
+
+
+def _sha256(value: str, prefix: str) -> str:
+    if not re.fullmatch(rf"{prefix}[0-9a-f]{{64}}", value):
+        raise _WrongEntry(f"{value!r} is not {prefix or 'the hexadecimal digits of '}a sha256")
+    return value

@@ -1,0 +1,277 @@
+"""What the build hooks of a host CPython are shown, so that they build for a target.
+
+For Linux a build needs no Python of the target: the host's headers of the same minor version with an
+overlay of what the compiler knows, build variables in the target's words, and answers to what setup
+scripts ask (CROSS.md). A view is a relocatable tree of the tool store. Hooks alone may see it:
+build requirements are installed for, and run on, the host. This module knows nothing of hooks.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from mpforge import processes
+from mpforge.errors import ToolUnavailable
+from mpforge.platforms import Platform, policy_version
+from mpforge.tools import hostpython, wrappers
+from mpforge.tools.hostpython import HostPython
+
+# CFLAGS of the environment replace setuptools' own, so these are CPython's that matter.
+CFLAGS = "-fno-strict-overflow -Wsign-compare -DNDEBUG -O3 -Wall"
+
+_FLAG_VARIABLES = ("CFLAGS", "PY_CFLAGS", "OPT", "PY_CORE_CFLAGS")
+_EMPTY_VARIABLES = (
+    *("LDFLAGS", "PY_LDFLAGS", "PY_CORE_LDFLAGS", "PY_LDFLAGS_NODIST", "LDFLAGS_NODIST"),
+    *("CONFIGURE_CFLAGS", "CONFIGURE_LDFLAGS", "CONFIGURE_CPPFLAGS", "CFLAGS_NODIST"),
+    *("CPPFLAGS", "PY_CPPFLAGS", "BASECPPFLAGS", "EXTRA_CFLAGS", "MULTIARCH_CPPFLAGS"),
+    *("CONFIGURE_CFLAGS_NODIST", "CONFIGURE_LDFLAGS_NODIST", "PY_CFLAGS_NODIST"),
+    *("LIBS", "BLDLIBRARY", "LDLIBRARY", "LIBRARY", "LINKFORSHARED", "RUNSHARED", "LIBPYTHON"),
+)
+_LONG_DOUBLE = {"armv7l": 8, "i686": 12}
+_SMALL_ALIGNMENT = {"armv7l", "s390x"}
+
+
+def multiarch(platform: Platform) -> str:
+    """The platform's name in file names of extension modules (PEP 3149): Debian's multiarch."""
+    if platform.gnu_triple.startswith("i686-"):
+        return platform.gnu_triple.replace("i686", "i386", 1)
+    return platform.gnu_triple
+
+
+def soabi(host: HostPython, platform: Platform) -> str:
+    """``cpython-311-aarch64-linux-gnu``: what the target's CPython calls its extension modules."""
+    return f"cpython-{host.short_version.replace('.', '')}{host.abiflags}-{multiarch(platform)}"
+
+
+def view_ingredients(
+    *, host: HostPython, platform: Platform, policy: str, cross: bool
+) -> tuple[tuple[str, str], ...]:
+    """All that ``make_view`` makes a view of, by name, without paths: what its digest is made from."""
+    texts = _texts(host, platform, policy, cross=cross)
+    return (
+        ("interpreter", host.digest),
+        ("target", wrappers.zig_target(platform, policy)),
+        ("programs", _digest(texts)),
+    )
+
+
+def make_view(
+    dest: Path, *, host: HostPython, platform: Platform, policy: str, cross: bool
+) -> None:
+    """Fill the directory ``dest``: ``include/``, ``bin/``, and ``site/`` when crossing.
+
+    The tree holds no path of itself and may be moved. Natively the headers are the host's with one
+    whole pyconfig.h, because the compiler does not see /usr/include. Raises ``OSError``, and
+    ``ToolUnavailable`` if the interpreter can't compile what it is shown.
+    """
+    _copy_headers(dest / "include" / host.headers_name, host, cross=cross)
+    texts = wrappers.programs(platform, policy, cross=cross, headers_name=host.headers_name)
+    wrappers.write_programs(dest / "bin", texts)
+    (dest / "lib" / "pkgconfig").mkdir(parents=True)  # what a target has: nothing yet
+    if cross:
+        site = dest / "site"
+        site.mkdir()
+        for name, text in _site(host, platform, policy).items():
+            (site / name).write_text(text, encoding="utf-8")
+        _compile(host, site)
+
+
+def make_compilers(dest: Path, platform: Platform, policy: str, *, cross: bool = True) -> None:
+    """Fill the directory ``dest`` with ``bin/`` alone, for builds that are no Python's."""
+    texts = wrappers.programs(platform, policy, cross=cross)
+    wrappers.write_programs(dest / "bin", texts)
+    (dest / "lib" / "pkgconfig").mkdir(parents=True)
+
+
+def compilers_ingredients(
+    platform: Platform, policy: str, *, cross: bool = True
+) -> tuple[tuple[str, str], ...]:
+    """All that ``make_compilers`` writes, by name: what the digest of its tree is made from."""
+    texts = wrappers.programs(platform, policy, cross=cross)
+    return (("target", wrappers.zig_target(platform, policy)), ("programs", _digest(texts)))
+
+
+def compiler_environment(
+    view: Path,
+    *,
+    zig: Path,
+    zig_cache: Path,
+    scratch: Path,
+    step: Path,
+    log: Path,
+    debug: bool = False,
+) -> dict[str, str]:
+    """The variables under which the programs of a view's ``bin/`` work, and which name them.
+
+    ``zig_cache`` is what ``zig.prime`` returned, ``scratch`` a private directory, ``step`` the one
+    that becomes ``.`` in what is built, ``log`` a file that the compilers' notes are appended to.
+    ``debug`` keeps debug information. PATH is the caller's: ``view / "bin"`` belongs on it, before
+    the host's programs, so that a plain ``cc`` is the target's too.
+    """
+    tool = {name: str(view / "bin" / name) for name in ("cc", "c++", "ar", "ranlib", "strip")}
+    environment = {
+        "CC": tool["cc"],
+        "CXX": tool["c++"],
+        "AR": tool["ar"],
+        "RANLIB": tool["ranlib"],
+        "STRIP": tool["strip"],
+        "LD": str(view / "bin" / "ld"),
+        "OBJCOPY": str(view / "bin" / "objcopy"),
+        "MPFORGE_ZIG": str(zig),
+        "MPFORGE_STEP_DIR": str(step),
+        "MPFORGE_WRAPPER_LOG": str(log),
+        "ZIG_GLOBAL_CACHE_DIR": str(zig_cache),
+        "ZIG_LOCAL_CACHE_DIR": str(scratch / "zig"),
+        "PKG_CONFIG_LIBDIR": str(view / "lib" / "pkgconfig"),
+        "PKG_CONFIG_PATH": "",
+    }
+    return {**environment, "MPFORGE_DEBUG": "1"} if debug else environment
+
+
+def view_environment(
+    view: Path,
+    *,
+    host: HostPython,
+    platform: Platform,
+    cross: bool,
+    zig: Path,
+    zig_cache: Path,
+    scratch: Path,
+    step: Path,
+    log: Path,
+    debug: bool = False,
+) -> dict[str, str]:
+    """What build hooks get on top of their plain environment; see ``compiler_environment``.
+
+    Set it last: pypa/build empties PYTHONPATH. Append a user's CFLAGS to these, do not replace them.
+    """
+    compilers = compiler_environment(
+        view, zig=zig, zig_cache=zig_cache, scratch=scratch, step=step, log=log, debug=debug
+    )
+    environment = {
+        **compilers,
+        "LDSHARED": f"{compilers['CC']} -shared",
+        "LDCXXSHARED": f"{compilers['CXX']} -shared",
+        "CFLAGS": CFLAGS,
+        "CXXFLAGS": CFLAGS,
+        "LDFLAGS": "",
+    }
+    if not cross:
+        return environment
+    return {
+        **environment,
+        "PYTHONPATH": str(view / "site"),
+        "_PYTHON_HOST_PLATFORM": f"linux-{platform.machine}",
+        "_PYTHON_SYSCONFIGDATA_NAME": _sysconfigdata_name(host, platform),
+        "ARCHFLAGS": "",
+    }
+
+
+# --- headers ----------------------------------------------------------------------------------
+
+
+def _copy_headers(directory: Path, host: HostPython, *, cross: bool) -> None:
+    """CPython's headers; the last of several pyconfig.h is the real one (Debian's first is a switch)."""
+    found = hostpython.headers(host.includes)
+    for name, source in found.items():
+        target = directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    if cross:
+        (directory / "pyconfig.h").rename(directory / "pyconfig_host.h")
+        (directory / "pyconfig.h").write_text(_data("pyconfig_overlay.h"), encoding="utf-8")
+
+
+# --- what Python is told ----------------------------------------------------------------------
+
+
+def _texts(host: HostPython, platform: Platform, policy: str, *, cross: bool) -> dict[str, str]:
+    texts = wrappers.programs(platform, policy, cross=cross, headers_name=host.headers_name)
+    if cross:
+        texts |= _site(host, platform, policy) | {"pyconfig.h": _data("pyconfig_overlay.h")}
+    return texts
+
+
+def _sysconfigdata_name(host: HostPython, platform: Platform) -> str:
+    return f"_sysconfigdata_{host.abiflags}_linux_{multiarch(platform)}"
+
+
+def _site(host: HostPython, platform: Platform, policy: str) -> dict[str, str]:
+    """The modules of ``site/`` by file name."""
+    facts = target_facts(host, platform, policy)
+    lines = ['"""The target, for the modules beside this one. Written by mpforge."""\n']
+    lines += [f"{name} = {value!r}" for name, value in facts.items()]
+    return {
+        "_mpforge_target.py": "\n".join(lines) + "\n",
+        f"{_sysconfigdata_name(host, platform)}.py": _data("sysconfigdata.py"),
+        "sitecustomize.py": _data("sitecustomize.py"),
+    }
+
+
+def target_facts(host: HostPython, platform: Platform, policy: str) -> dict[str, object]:
+    """What the modules of ``site/`` know of host and target; literals only, no paths."""
+    major, minor = host.short_version.split(".")
+    libc = "glibc" if platform.libc == "glibc" else ""
+    version = ".".join(str(part) for part in policy_version(policy)) if libc else ""
+    return {
+        "PYTHON": (int(major), int(minor)),
+        "ABIFLAGS": host.abiflags,
+        "HOST_SYSCONFIGDATA": host.sysconfigdata_name,
+        "HOST_MULTIARCH": host.multiarch,
+        "HEADERS_NAME": host.headers_name,
+        "MACHINE": platform.machine,
+        "MULTIARCH": multiarch(platform),
+        "GNU_TRIPLE": platform.gnu_triple,
+        "SOABI": soabi(host, platform),
+        "BITS": platform.bits,
+        "LIBC": (libc, version),
+        "CFLAGS": CFLAGS,
+        "FLAG_VARIABLES": _FLAG_VARIABLES,
+        "EMPTY_VARIABLES": _EMPTY_VARIABLES,
+        "SIZES": _sizes(platform),
+    }
+
+
+def _sizes(platform: Platform) -> dict[str, int]:
+    """The variables that pyconfig_overlay.h takes from the compiler, for who asks Python instead."""
+    machine, word = platform.machine, platform.bits // 8
+    words = ("LONG", "VOID_P", "SIZE_T", "UINTPTR_T", "PTHREAD_T", "TIME_T")
+    big = int(platform.endian == "big")
+    return {
+        **{f"SIZEOF_{name}": word for name in words},
+        "SIZEOF_LONG_DOUBLE": _LONG_DOUBLE.get(machine, 16),
+        "SIZEOF_WCHAR_T": 4,
+        "ALIGNOF_LONG": word,
+        "ALIGNOF_SIZE_T": word,
+        "ALIGNOF_MAX_ALIGN_T": 8 if machine in _SMALL_ALIGNMENT else 16,
+        "WORDS_BIGENDIAN": big,
+        "DOUBLE_IS_BIG_ENDIAN_IEEE754": big,
+        "DOUBLE_IS_LITTLE_ENDIAN_IEEE754": 1 - big,
+        "HAVE_GCC_ASM_FOR_X64": int(machine == "x86_64"),
+        "HAVE_GCC_ASM_FOR_X87": int(machine in {"x86_64", "i686"}),
+        "HAVE_GCC_UINT128_T": int(platform.bits == 64),
+        "HAVE___UINT128_T": int(platform.bits == 64),
+    }
+
+
+def _compile(host: HostPython, site: Path) -> None:
+    """Compile once, here: a hook must not write into the tool store, nor compile at every start."""
+    argv = [str(host.executable), "-I", "-S", "-m", "compileall", "-q", "-s", str(site.parent)]
+    answer = processes.capture(
+        [*argv, "--invalidation-mode", "unchecked-hash", str(site)], environment={"PATH": ""}
+    )
+    if answer.returncode != 0:
+        what = f"{host.executable} can't compile the target view"
+        raise ToolUnavailable(what, why=answer.stdout + answer.stderr)
+
+
+def _data(name: str) -> str:
+    text = resources.files("mpforge.tools").joinpath("targetdata", name)
+    return text.read_text(encoding="utf-8")
+
+
+def _digest(texts: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()

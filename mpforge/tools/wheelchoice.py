@@ -1,0 +1,120 @@
+"""Which of an index's wheels would be installed for a Python and a platform, and how large it is.
+
+The words of uv, of wheel tags and of our platforms meet here. This module knows nothing of
+environments, and no address leaves it.
+"""
+
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, url2pathname, urlopen
+
+from mpforge.errors import NotAvailableYet, Unresolvable
+from mpforge.plan.pins import EnvironmentRequest
+
+_HEAD_SECONDS = 4.0
+_GLIBC = 28  # environments are for glibc 2.28 and later: PyPA's images, Debian 10
+# The oldest glibc 2.X that wheels exist for (PEP 513, PEP 599).
+_OLDEST = {"x86_64": 5, "aarch64": 17}
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel that the index offers."""
+
+    filename: str
+    address: str = field(repr=False)
+    sha256: str
+    size: int | None
+
+
+def python_version(word: str) -> str:
+    """``cp311`` → ``3.11``. Raises ``NotAvailableYet`` for anything but a CPython with its GIL."""
+    match = re.fullmatch(r"cp3(\d+)", word)
+    if match is None:
+        raise NotAvailableYet(
+            f"requirements can't be resolved for {word} yet", why="only CPython 3.X is supported"
+        )
+    return f"3.{match.group(1)}"
+
+
+def uv_platform(name: str) -> str:
+    """uv's word for a platform. Raises ``NotAvailableYet`` for one that is not supported."""
+    if name not in _OLDEST:
+        raise NotAvailableYet(
+            f"requirements can't be resolved for {name} yet",
+            why=f"supported: {', '.join(_OLDEST)}",
+        )
+    return f"{name}-manylinux_2_{_GLIBC}"
+
+
+def for_words(request: EnvironmentRequest) -> str:
+    """How messages name what a request is for."""
+    return f"{request.platform}, {request.python}"
+
+
+def best_wheel(entry: Mapping[str, Any], request: EnvironmentRequest) -> Wheel:
+    """The wheel that an installer would take of a package's table in a PEP 751 file.
+
+    Raises ``Unresolvable`` where no wheel fits, or none has a sha256.
+    """
+    from packaging.utils import parse_wheel_filename  # not on the cached path
+
+    ranks = _tag_ranks(request)
+    fitting: list[tuple[int, Wheel]] = []
+    for table in entry.get("wheels", []):
+        address = str(table.get("url") or table.get("path") or "")
+        filename = str(table.get("name") or unquote(urlsplit(address).path).rsplit("/", 1)[-1])
+        digest = table.get("hashes", {}).get("sha256")
+        fits = [ranks[tag] for tag in parse_wheel_filename(filename)[3] if tag in ranks]
+        if digest and fits:
+            wheel = Wheel(filename, address, str(digest), table.get("size"))
+            fitting.append((min(fits), wheel))
+    if not fitting:
+        raise Unresolvable(
+            f"{entry['name']} {entry.get('version', '')} can't be pinned for {for_words(request)}",
+            why="the index has no wheel with a sha256 for it",
+        )
+    return min(fitting, key=lambda pair: pair[0])[1]
+
+
+def size_of(wheel: Wheel) -> int | None:
+    """The file's bytes: as the index says, else by a HEAD request; ``None`` if neither tells."""
+    if wheel.size is not None:
+        return wheel.size
+    parts = urlsplit(wheel.address)
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        if parts.scheme == "file":
+            return Path(url2pathname(parts.path)).stat().st_size
+        if parts.scheme in {"http", "https"}:
+            head = Request(wheel.address, method="HEAD")  # noqa: S310 - http or https, see above
+            with urlopen(head, timeout=_HEAD_SECONDS) as answer:  # noqa: S310
+                return int(answer.headers["Content-Length"])
+    return None
+
+
+def _tag_ranks(request: EnvironmentRequest) -> Mapping[Any, int]:
+    """Wheel tags that fit, by rank; 0 is the best (PEP 425, PEP 600)."""
+    from packaging.tags import compatible_tags, cpython_tags  # as above
+
+    machine = request.platform
+    platforms = []
+    for minor in range(_GLIBC, _OLDEST[machine] - 1, -1):
+        platforms.append(f"manylinux_2_{minor}_{machine}")
+        if minor in _LEGACY:
+            platforms.append(f"{_LEGACY[minor]}_{machine}")
+    platforms.append(f"linux_{machine}")
+    version = tuple(int(part) for part in python_version(request.python).split("."))
+    tags = [
+        *cpython_tags(version, [request.python], platforms),
+        *compatible_tags(version, request.python, platforms),
+    ]
+    ranks: dict[Any, int] = {}
+    for rank, tag in enumerate(tags):
+        ranks.setdefault(tag, rank)
+    return ranks

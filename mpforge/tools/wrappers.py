@@ -1,0 +1,118 @@
+"""The compilers of a target: POSIX shell programs that call zig the way that GCC is called.
+
+A project's build says what GCC understands; zig refuses part of it. The programs give zig the target
+and the oldest C library that the policy allows, drop or translate what it refuses, and note each
+such flag. They hold no path: zig's is in ``MPFORGE_ZIG``. This module knows nothing of Python.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from mpforge.platforms import Platform, policy_version
+
+# The baseline of each platform's wheels, where it is not what zig takes (platforms.csv).
+_MACHINE_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "armv7l": ("-mcpu=cortex_a7",),
+    "i686": ("-mcpu=pentium4",),
+    "ppc64le": ("-mabi=ibmlongdouble",),
+}
+
+# Debug mode traps on undefined behaviour, and clang says what it thinks of GCC's flags at length.
+_COMMON_FLAGS = (
+    "-fno-sanitize=undefined",
+    "-Wno-unknown-warning-option",
+    "-Wno-unused-command-line-argument",
+    "-Wno-ignored-optimization-argument",
+)
+
+# What no variable of the environment says is found on PATH by these names.
+_DRIVERS = {"cc": ("cc", "c"), "c++": ("c++", "c++")}
+_PROGRAMS = {"ar": "ar", "ranlib": "ranlib", "objcopy": "objcopy", "ld": "ld.lld"}
+
+
+@dataclass(frozen=True)
+class WrapperNote:
+    """What a compiler did to a flag: ``kind`` is dropped, translated or refused.
+
+    ``instead`` is what was said in its place, empty unless translated.
+    """
+
+    kind: str
+    flag: str
+    instead: str = ""
+
+
+def zig_target(platform: Platform, policy: str) -> str:
+    """``aarch64-linux-gnu.2.17``: zig's triple with the policy's C library, as ``-target`` takes it.
+
+    musl's has no version: zig has the one that it brings. Raises ``ValueError`` for no policy.
+    """
+    if platform.libc != "glibc":
+        return platform.zig_triple
+    major, minor = policy_version(policy)
+    return f"{platform.zig_triple}.{major}.{minor}"
+
+
+def machine_flags(platform: Platform) -> tuple[str, ...]:
+    """What the compiler is told beside the target: the oldest CPU of its kind."""
+    return _MACHINE_FLAGS.get(platform.name.removesuffix("_musl"), ())
+
+
+def programs(
+    platform: Platform, policy: str, *, cross: bool, headers_name: str | None = None
+) -> dict[str, str]:
+    """The text of each program of ``bin/`` by its name.
+
+    ``headers_name`` is the directory below ``include/`` that every compilation searches first.
+    """
+    values = {
+        "TRIPLE": platform.gnu_triple,
+        "ARCH": platform.zig_triple.partition("-")[0],
+        "TARGET": zig_target(platform, policy),
+        "PLAIN_TARGET": platform.zig_triple,
+        "FLAGS": " ".join((*_COMMON_FLAGS, *machine_flags(platform))),
+        "INCLUDE": f'-I "$mpf_view/include/{headers_name}"' if headers_name else "",
+        "CROSS": "1" if cross else "",
+    }
+    texts = {
+        name: _filled("compiler.sh", {**values, "MODE": mode, "LANGUAGE": language})
+        for name, (mode, language) in _DRIVERS.items()
+    }
+    for name, program in _PROGRAMS.items():
+        texts[name] = _filled("program.sh", {"PROGRAM": program})
+    return {**texts, "strip": _template("strip.sh")}
+
+
+def write_programs(directory: Path, texts: Mapping[str, str]) -> None:
+    """Write what ``programs`` gave into a directory that does not exist yet."""
+    directory.mkdir(parents=True)
+    for name, text in texts.items():
+        path = directory / name
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
+
+
+def read_notes(log: Path) -> tuple[WrapperNote, ...]:
+    """What ``$MPFORGE_WRAPPER_LOG`` tells, each thing once, in order; a missing file tells nothing."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return ()
+    rows = (line.split("\t") for line in dict.fromkeys(lines))
+    return tuple(WrapperNote(row[0], row[1], row[2]) for row in rows if len(row) == 3)
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    text = _template(template)
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+@functools.cache
+def _template(name: str) -> str:
+    data = resources.files("mpforge.tools").joinpath("targetdata", name)
+    return data.read_text(encoding="utf-8")

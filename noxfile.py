@@ -1,0 +1,77 @@
+"""The sessions of this checkout: those of multiplatform.toml, and our own chores.
+
+A chore runs in the environment that nox runs in, the one that the README's first command made.
+"""
+
+import sys
+from pathlib import Path
+
+import nox
+
+import mpforge.sessions
+
+nox.needs_version = ">=2026.8.10"
+
+HERE = Path(__file__).parent
+
+mpforge.sessions.register()
+
+
+def _program(name: str) -> str:
+    """A program of nox's own environment, which need not be activated."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def _install_tools(session: nox.Session) -> None:
+    """Install the group `dev` into nox's environment (by pip, so with pip's configuration)."""
+    project = nox.project.load_toml(HERE / "pyproject.toml")
+    tools = nox.project.dependency_groups(project, "dev")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    session.run(*pip, *tools)
+
+
+@nox.session(python=False, venv_backend="none", default=False)
+def tests(session: nox.Session) -> None:
+    """Set the machine up and run the tests; what stands after `--` goes to pytest."""
+    session.run("bash", "scripts/setup-system.sh")
+    _install_tools(session)
+    session.run(sys.executable, "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=False, venv_backend="none", default=False)
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff; changes nothing."""
+    _install_tools(session)
+    session.run(_program("ruff"), "check")
+    session.run(_program("ruff"), "format", "--check")
+
+
+@nox.session(python=False, venv_backend="none", default=False)
+def types(session: nox.Session) -> None:
+    """Check the types of the package, the tests and this file with mypy, strictly."""
+    _install_tools(session)
+    session.run(_program("mypy"))
+
+
+@nox.session(python=False, venv_backend="none", default=False)
+def layers(session: nox.Session) -> None:
+    """Check with import-linter that each room imports only from rooms above it."""
+    _install_tools(session)
+    session.run(_program("lint-imports"))
+
+
+@nox.session(python=False, venv_backend="none", default=False)
+def schema(session: nox.Session) -> None:
+    """Write docs/schema.json anew, for editors; a test compares it with the spec's models."""
+    text = session.run(_program("mpforge"), "schema", silent=True)
+    (HERE / "docs" / "schema.json").write_text(str(text), encoding="utf-8")
+
+
+@nox.session(python=False, venv_backend="none", default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the budgets of docs/design.md, as ratios within one run."""
+    benchmarks = sorted((HERE / "benchmarks").glob("[!_]*.py"))
+    if not benchmarks:
+        session.error("there is nothing in benchmarks/ yet")
+    for benchmark in benchmarks:
+        session.run(sys.executable, str(benchmark), *session.posargs)

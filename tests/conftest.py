@@ -1,0 +1,185 @@
+"""Rules for all tests: what a tier needs, what a unit test may not do, and that CI skips nothing.
+
+- A test says what it needs by a marker (`cross`, `emulation`, `network`, ...). Where the machine
+  lacks it, the test is skipped and the reason printed; with CI set, or with `--strict-tiers`, a skip
+  is a failure.
+- Outside tests/e2e, starting a process or opening a connection is an error.
+"""
+
+import functools
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from mpforge import processes
+from mpforge.errors import MpforgeError
+from mpforge.tools import distribution, emulators
+
+TESTS = Path(__file__).parent
+
+# --- tiers: marker → why its tests can't run here, or None ------------------------------------
+
+
+def _no_program(name: str) -> str | None:
+    if shutil.which(name):
+        return None
+    return f"no {name} on PATH (scripts/setup-system.sh installs it)"
+
+
+def _no_cross() -> str | None:
+    if sys.platform != "linux":
+        return "mpforge builds on Linux only"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return f"{sys.executable} has no headers (scripts/setup-system.sh installs them)"
+    return None
+
+
+def _no_emulation() -> str | None:
+    """The distribution has the emulator, where none is installed, and always the target's Python."""
+    request = emulators.distro_request()
+    if request is None:
+        return "this system has no apt, which target Pythons come from"
+    with tempfile.TemporaryDirectory() as state:
+        try:
+            distribution.resolve(request, state=Path(state))
+        except MpforgeError as error:
+            return str(error)
+    return None
+
+
+def _no_engine() -> str | None:
+    if shutil.which("docker") is None:
+        return "no docker on PATH"
+    answer = processes.capture(["docker", "version", "--format", "{{.Server.Version}}"], timeout=30)
+    return None if answer.returncode == 0 else f"no container engine: {answer.stderr.strip()}"
+
+
+def _no_network() -> str | None:
+    """Ask the index that uv is configured with, past its cache, for a small package."""
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable]
+    argv = [*uv, "--quiet", "--dry-run", "--no-cache", "--reinstall", "iniconfig"]
+    answer = processes.capture(argv, timeout=120)
+    return None if answer.returncode == 0 else f"no package index: {answer.stderr.strip()}"
+
+
+_PROBES: Mapping[str, Callable[[], str | None]] = {
+    "cross": _no_cross,
+    "docker": _no_engine,
+    "emulation": _no_emulation,
+    "gcc": functools.partial(_no_program, "gcc"),
+    "git": functools.partial(_no_program, "git"),
+    "make": functools.partial(_no_program, "make"),
+    "network": _no_network,
+}
+
+
+@functools.cache
+def _lacking(tier: str) -> str | None:
+    return _PROBES[tier]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers():
+        if marker.name in _PROBES:
+            reason = _lacking(marker.name)
+            if reason is not None:
+                pytest.skip(f"{marker.name}: {reason}")
+
+
+# --- no skip in CI ----------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--strict-tiers",
+        action="store_true",
+        default=os.environ.get("CI", "").lower() not in {"", "0", "false"},
+        help="a skipped test is a failure (the default where CI is set)",
+    )
+
+
+def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure with the same reason; an expected failure stays what it is."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"all tiers must run here (CI or --strict-tiers), but: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if item.config.getoption("strict_tiers"):
+        _forbid_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if collector.config.getoption("strict_tiers"):
+        _forbid_skip(report)
+    return report
+
+
+# --- a unit test starts nothing ---------------------------------------------------------------
+
+_STARTS = frozenset(
+    {
+        "os.exec",
+        "os.fork",
+        "os.forkpty",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.system",
+        "pty.spawn",
+        "subprocess.Popen",
+        "socket.connect",
+        "socket.getaddrinfo",
+    }
+)
+
+
+@dataclass
+class _Guard:
+    """What the running unit test did that it may not do."""
+
+    armed: bool = False
+    caught: list[str] = field(default_factory=list)
+
+    def hear(self, event: str, arguments: tuple[object, ...]) -> None:
+        """Audit hook (PEP 578): there is no way round it, and none to remove it."""
+        if self.armed and event in _STARTS:
+            self.caught.append(f"{event}{arguments!r:.200}")
+            raise AssertionError(f"a unit test must not do this: {self.caught[-1]}")
+
+
+_guard = _Guard()
+sys.addaudithook(_guard.hear)
+
+
+@pytest.fixture(autouse=True)
+def _starts_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Make a start or a connection an error outside tests/e2e, also where the test swallows it."""
+    if TESTS / "e2e" in request.path.parents:
+        yield
+        return
+    _guard.armed, _guard.caught = True, []
+    try:
+        yield
+    finally:
+        _guard.armed = False
+    if _guard.caught:
+        pytest.fail("a unit test must not do this: " + "; ".join(_guard.caught))

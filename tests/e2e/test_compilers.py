@@ -1,0 +1,442 @@
+"""The compilers of a target, run as a build would run them: with zig itself, and with what it is told.
+
+The first half replaces zig by a program that prints its arguments; the second compiles for aarch64.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mpforge import processes
+from mpforge.platforms import well_known
+from mpforge.processes import Captured
+from mpforge.tools import hostpython, targetview, wrappers
+from mpforge.tools.hostpython import HostPython
+from mpforge.tools.wrappers import WrapperNote
+from mpforge.tools.zig import Zig, prime
+
+pytestmark = pytest.mark.cross
+
+AARCH64 = well_known()["aarch64"]
+POLICY = "manylinux_2_17"
+PATH = "/usr/bin:/bin"
+
+# --- what zig is told -------------------------------------------------------------------------
+
+Told = Callable[..., tuple[list[str], list[WrapperNote]]]
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Told:
+    """What zig is told for a call: the arguments that are not always there, and the notes."""
+    zig = tmp_path / "zig"
+    zig.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n", encoding="utf-8")
+    zig.chmod(0o755)
+
+    def call(*arguments: str, target: str = "aarch64") -> tuple[list[str], list[WrapperNote]]:
+        tree, log = tmp_path / target, tmp_path / "notes"
+        log.unlink(missing_ok=True)
+        if not tree.exists():
+            targetview.make_compilers(tree, well_known()[target], POLICY)
+        environment = {
+            "PATH": PATH,
+            "MPFORGE_ZIG": str(zig),
+            "MPFORGE_WRAPPER_LOG": str(log),
+            "ZIG_GLOBAL_CACHE_DIR": str(tmp_path),
+        }
+        answer = processes.capture([str(tree / "bin" / "cc"), *arguments], environment=environment)
+        assert answer.returncode == 0, answer.stderr
+        lines = answer.stdout.splitlines()
+        ours = [line for line in lines if line.startswith("-ffile-prefix-map=")]
+        own = lines[lines.index(ours[-1]) + 1 :]
+        return [word for word in own if word not in {"-g0", "-Wl,-s"}], [*wrappers.read_notes(log)]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "-flto=auto",
+        "-ffat-lto-objects",
+        "-fcf-protection=full",
+        "-mtune=generic",
+        "-march=native",
+        "--target=aarch64-unknown-linux-gnu",
+        "-specs=/usr/lib/rpm/redhat/redhat-hardened-cc1",
+        "-fplugin=annobin",
+        "-fno-tree-pre",
+        "-Wl,-Bsymbolic-functions",
+        "-Wl,--exclude-libs=ALL",
+        "-Wl,--icf=all",
+        "-Wl,-Map=out.map",
+        "-Wl,--unresolved-symbols=ignore-all",
+        "-Wl,--push-state",
+        "-Wl,-z,pack-relative-relocs",
+        "-Wl,-Map,out.map",
+    ],
+)
+def test_a_flag_that_zig_refuses_is_dropped_and_noted(told: Told, flag: str) -> None:
+    arguments, notes = told("-O2", flag, "-c", "a.c")
+    assert arguments == ["-O2", "-c", "a.c"]
+    assert notes == [WrapperNote("dropped", flag)]
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        (["-march=armv8-a"], ["-mcpu=generic"]),
+        (["-march=armv8-a+crc+crypto"], ["-mcpu=generic+crc+aes+sha2"]),
+        (["-march=armv8.2-a+fp16+nosimd"], ["-mcpu=generic+v8_2a+fullfp16-simd"]),
+        (["-mcpu=cortex-a53"], ["-mcpu=cortex_a53"]),
+        (["-mcpu=neoverse-n1"], ["-mcpu=neoverse_n1"]),
+        (["-Wp,-D_FORTIFY_SOURCE=2,-DX"], ["-D_FORTIFY_SOURCE=2", "-DX"]),
+        (["-Wl,--undefined=f"], ["-Wl,-u,f"]),
+        (["-Wl,-h,libx.so"], ["-Wl,-soname,libx.so"]),
+    ],
+)
+def test_a_flag_that_zig_calls_otherwise_is_translated(
+    told: Told, given: list[str], instead: list[str]
+) -> None:
+    arguments, notes = told("-O2", *given, "a.c")
+    assert arguments == ["-O2", *instead, "a.c"]
+    assert [note.kind for note in notes] == ["translated"]
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        (["-Wl,-O1,--as-needed,-Bsymbolic-functions,-z,relro"], ["-Wl,--as-needed,-z,relro"]),
+        (["-Wl,--exclude-libs,ALL,-rpath,$ORIGIN/x"], ["-Wl,-rpath,$ORIGIN/x"]),
+        (["-Wl,--exclude-libs", "-Wl,ALL"], []),
+        (["-Wl,-z", "-Wl,now"], ["-Wl,-z,now"]),
+        (["-Wl,-rpath", "-Wl,/x"], ["-Wl,-rpath", "-Wl,/x"]),
+        (["-Xlinker", "-Bsymbolic-functions", "-Xlinker", "--as-needed"], ["-Wl,--as-needed"]),
+        (["-Wl,--push-state,--as-needed,-lm,--pop-state"], ["-Wl,--as-needed", "-lm"]),
+        (
+            ["-Wl,--start-group,-la,-lb,--end-group"],
+            ["-Wl,--start-group", "-la", "-lb", "-Wl,--end-group"],
+        ),
+        (["-u", "f"], ["-Wl,-u,f"]),
+        (["-target", "x86_64-linux-gnu"], []),
+    ],
+)
+def test_flags_of_the_linker_are_sifted_inside_of_their_lists(
+    told: Told, given: list[str], left: list[str]
+) -> None:
+    arguments, _ = told("-O2", "-shared", "a.o", *given)
+    assert arguments == ["-O2", "-shared", "a.o", *left]
+
+
+def test_arguments_with_spaces_quotes_and_dollars_stay_whole(told: Told) -> None:
+    words = ["-O2", '-DNAME="a b"', "-D", "-flto=auto", "-Wl,-rpath,$ORIGIN/a b", "a $(b) 'c'.c"]
+    assert told(*words) == (words, [])
+
+
+@pytest.mark.parametrize("flag", ["-mavx2", "-fcf-protection", "-flto", "-fno-tree-vectorize"])
+def test_what_the_target_understands_is_kept(told: Told, flag: str) -> None:
+    assert told("-O2", flag, "a.c", target="x86_64") == (["-O2", flag, "a.c"], [])
+
+
+def test_a_cpu_of_x86_is_said_in_zigs_words(told: Told) -> None:
+    arguments, _ = told("-O2", "-march=x86-64-v2", "-mtune=generic", "a.c", target="x86_64")
+    assert arguments == ["-O2", "-mcpu=x86_64_v2", "a.c"]
+
+
+def test_a_link_without_a_mode_is_one_of_those_made_beforehand(told: Told) -> None:
+    assert told("-shared", "a.o", "-o", "a.so")[0] == ["-shared", "a.o", "-o", "a.so", "-O3"]
+    assert told("-c", "a.c")[0] == ["-c", "a.c"]
+
+
+@pytest.mark.parametrize("question", ["-dumpmachine", "-print-multiarch"])
+def test_a_compiler_names_its_target_when_asked(tmp_path: Path, question: str) -> None:
+    targetview.make_compilers(tmp_path / "tree", AARCH64, POLICY)
+    environment = {"MPFORGE_ZIG": "/bin/false", "ZIG_GLOBAL_CACHE_DIR": "/"}
+    argv = [str(tmp_path / "tree" / "bin" / "cc"), question]
+    assert processes.capture(argv, environment=environment).stdout == "aarch64-linux-gnu\n"
+
+
+# --- with zig ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def zig(request: pytest.FixtureRequest) -> tuple[Zig, Path]:
+    """zig of the development environment and its cache, which is kept from one run to the next."""
+    ziglang = pytest.importorskip("ziglang", reason="the package ziglang is not installed")
+    from importlib.metadata import version
+
+    found = Zig(Path(ziglang.__file__).parent / "zig", version("ziglang"), version("ziglang"))
+    root = request.config.cache.mkdir("mpforge-tools")
+    triple = wrappers.zig_target(AARCH64, POLICY)
+    return found, prime(found, triple=triple, languages=("c", "c++"), store_root=root)
+
+
+class Step:
+    """A directory in which compilers are called with the variables of a step."""
+
+    def __init__(self, directory: Path, view: Path, zig: tuple[Zig, Path]) -> None:
+        directory.mkdir(parents=True)
+        self.directory = directory
+        self.log = directory / "notes"
+        self.environment = {"PATH": PATH} | targetview.compiler_environment(
+            view,
+            zig=zig[0].path,
+            zig_cache=zig[1],
+            scratch=directory / "scratch",
+            step=directory,
+            log=self.log,
+        )
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def call(self, variable: str, *arguments: str) -> Captured:
+        argv = [self.environment[variable], *arguments]
+        return processes.capture(argv, environment=self.environment, cwd=self.directory)
+
+    def must(self, variable: str, *arguments: str) -> None:
+        answer = self.call(variable, *arguments)
+        assert answer.returncode == 0, answer.stderr
+
+
+@pytest.fixture
+def step(tmp_path: Path, zig: tuple[Zig, Path]) -> Step:
+    targetview.make_compilers(tmp_path / "tree", AARCH64, POLICY)
+    return Step(tmp_path / "step", tmp_path / "tree", zig)
+
+
+C = """
+#include <math.h>
+#include <stdio.h>
+const char *where(void) { return __FILE__; }
+double f(double x) { printf("%s", where()); return pow(x, 2.5); }
+"""
+CXX = """
+#include <stdexcept>
+#include <string>
+extern "C" int g(const char *s) {
+  try { if (!*s) throw std::runtime_error(std::string(s) + __FILE__); }
+  catch (const std::exception &e) { return e.what()[0]; }
+  return 0;
+}
+"""
+
+
+def machine_and_glibc(path: Path) -> tuple[str, tuple[int, ...]]:
+    """The ELF header's machine, and the highest version of glibc that a symbol needs."""
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.gnuversions import GNUVerNeedSection
+
+    with path.open("rb") as file:
+        elf = ELFFile(file)
+        names = [
+            auxiliary.name
+            for section in elf.iter_sections()
+            if isinstance(section, GNUVerNeedSection)
+            for _, auxiliaries in section.iter_versions()
+            for auxiliary in auxiliaries
+        ]
+        found = [name.removeprefix("GLIBC_") for name in names if name.startswith("GLIBC_")]
+        versions = [tuple(int(part) for part in name.split(".")) for name in found]
+        return elf["e_machine"], max(versions, default=(0,))
+
+
+@pytest.mark.parametrize(
+    ("variable", "name", "text"), [("CC", "a b.c", C), ("CXX", "a b.cc", CXX)], ids=["c", "c++"]
+)
+def test_two_directories_give_the_same_bytes_for_the_target(
+    tmp_path: Path, zig: tuple[Zig, Path], variable: str, name: str, text: str
+) -> None:
+    results = []
+    for place in ("one", "another directory"):
+        tree = tmp_path / place / "tree"
+        targetview.make_compilers(tree, AARCH64, POLICY)
+        step = Step(tmp_path / place / "step", tree, zig)
+        source = step.write(f"src/{name}", text)
+        step.must(variable, "-g", "-O3", "-fPIC", "-c", str(source), "-o", "a b.o")
+        step.must(variable, "-shared", "a b.o", "-O3", "-lm", "-o", "a b.so")
+        linked = step.directory / "a b.so"
+        assert machine_and_glibc(linked)[0] == "EM_AARCH64"
+        assert (2, 0) < machine_and_glibc(linked)[1] <= (2, 17)
+        results.append((linked.read_bytes(), (step.directory / "a b.o").read_bytes()))
+    assert results[0] == results[1]
+    assert not [blob for blob in results[0] if str(tmp_path).encode() in blob]
+
+
+def test_what_debian_and_pyenv_leave_in_cflags_compiles_and_links(step: Step) -> None:
+    step.write("a.c", C)
+    debian = "-g -fwrapv -O2 -fstack-protector-strong -Wformat -Werror=format-security"
+    fedora = "-flto=auto -ffat-lto-objects -fcf-protection -Wp,-D_FORTIFY_SOURCE=2 -mtune=generic"
+    link = "-shared -Wl,-O1 -Wl,-Bsymbolic-functions -Wl,-z,relro,-z,now,-z,pack-relative-relocs"
+    flags = f"{debian} {fedora} -fstack-clash-protection -fno-semantic-interposition".split()
+    step.must("CC", *flags, "-fPIC", "-c", "a.c", "-o", "a.o")
+    step.must("CC", *link.split(), *flags, "a.o", "-Wl,--exclude-libs,ALL", "-o", "a.so")
+    dropped = {note.flag for note in wrappers.read_notes(step.log) if note.kind == "dropped"}
+    assert {"-flto=auto", "-fcf-protection", "-Wl,-Bsymbolic-functions"} <= dropped
+    assert machine_and_glibc(step.directory / "a.so")[1] <= (2, 17)
+
+
+def test_a_program_is_stripped_of_what_names_this_machine_unless_debugging_is_asked_for(
+    step: Step,
+) -> None:
+    source = step.write("a.c", C.replace("double f", "int main(void) { return 0; }\ndouble f"))
+    step.must("CC", "-g", "-O3", str(source), "-lm", "-o", "a")
+    assert b".debug_info" not in (step.directory / "a").read_bytes()
+    step.environment["MPFORGE_DEBUG"] = "1"
+    step.must("CC", "-g", "-O3", "-c", str(source), "-o", "b.o")
+    assert b".debug_info" in (step.directory / "b.o").read_bytes()
+
+
+def test_an_archive_is_made_listed_and_linked(step: Step) -> None:
+    step.write("a.c", C)
+    step.must("CC", "-O2", "-c", "a.c", "-o", "a.o")
+    step.must("AR", "rcs", "liba.a", "a.o")
+    step.must("RANLIB", "liba.a")
+    step.write("m.c", "double f(double);\nint main(void) { return (int)f(0); }\n")
+    step.must("CC", "m.c", "-L.", "-la", "-lm", "-o", "m")
+    step.must("STRIP", "m")
+    assert machine_and_glibc(step.directory / "m") == ("EM_AARCH64", (2, 17))
+    assert step.call("AR", "t", "liba.a").stdout == "a.o\n"
+    assert WrapperNote("dropped", "strip m") in wrappers.read_notes(step.log)
+
+
+def test_a_program_may_come_from_standard_input(step: Step) -> None:
+    source = step.write(
+        "a.c", "int x = __GLIBC__;\n#include <features.h>\nint y=__GLIBC_MINOR__;\n"
+    )
+    script = f'"$CC" -E - < "{source}"'
+    answer = processes.capture(["/bin/sh", "-c", script], environment=step.environment)
+    assert "int y=17;" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-I/usr/include"],
+        ["-I", "/usr/local/include"],
+        ["-isystem", "/usr/include/x86_64-linux-gnu"],
+        ["-L/usr/lib"],
+        ["-Wl,-L,/usr/lib/x86_64-linux-gnu"],
+    ],
+)
+def test_a_directory_of_the_host_is_refused_naming_the_call(
+    step: Step, arguments: list[str]
+) -> None:
+    step.write("a.c", C)
+    answer = step.call("CC", *arguments, "-O3", "-c", "a.c")
+    assert answer.returncode == 1
+    assert "directory of this host" in answer.stderr
+    assert " ".join([step.environment["CC"], *arguments, "-O3"]) in answer.stderr
+    assert [note.kind for note in wrappers.read_notes(step.log)] == ["refused"]
+
+
+def test_a_native_compiler_refuses_no_directory(tmp_path: Path, zig: tuple[Zig, Path]) -> None:
+    targetview.make_compilers(tmp_path / "tree", well_known()["x86_64"], POLICY, cross=False)
+    step = Step(tmp_path / "step", tmp_path / "tree", zig)
+    step.write("a.c", "int f(void) { return 1; }\n")
+    step.must("CC", "-I/usr/include", "-O3", "-c", "a.c")
+
+
+def test_a_compiler_outside_of_a_step_says_that_it_needs_one(step: Step) -> None:
+    answer = processes.capture([step.environment["CC"], "-c", "a.c"], environment={"PATH": PATH})
+    assert answer.returncode != 0
+    assert "within a step of mpforge" in answer.stderr
+
+
+# --- what a host Python says inside of a view -------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def host() -> HostPython:
+    return hostpython.find(f"cp{sys.version_info.major}{sys.version_info.minor}")
+
+
+@pytest.fixture
+def view(tmp_path: Path, host: HostPython) -> Path:
+    """A view, used at another place than it was made at, as the tool store does."""
+    making = tmp_path / "making"
+    making.mkdir()
+    targetview.make_view(making, host=host, platform=AARCH64, policy=POLICY, cross=True)
+    return making.rename(tmp_path / "view")
+
+
+def hook_environment(
+    view: Path, host: HostPython, zig: tuple[Zig, Path], step: Path
+) -> dict[str, str]:
+    return {"PATH": PATH} | targetview.view_environment(
+        view,
+        host=host,
+        platform=AARCH64,
+        cross=True,
+        zig=zig[0].path,
+        zig_cache=zig[1],
+        scratch=step / "scratch",
+        step=step,
+        log=step / "notes",
+    )
+
+
+ASK = """
+import importlib.machinery, json, os, platform, struct, sys, sysconfig
+print(json.dumps({
+    "platform": sysconfig.get_platform(),
+    "machine": [os.uname().machine, platform.machine(), platform.uname().machine],
+    "libc": platform.libc_ver(),
+    "suffix": sysconfig.get_config_var("EXT_SUFFIX"),
+    "own_suffixes": importlib.machinery.EXTENSION_SUFFIXES,
+    "include": sysconfig.get_path("include"),
+    "includepy": sysconfig.get_config_var("INCLUDEPY"),
+    "cc": sysconfig.get_config_var("CC"),
+    "ldshared": sysconfig.get_config_var("LDSHARED"),
+    "libdir": sysconfig.get_config_var("LIBDIR"),
+    "variables": {k: v for k, v in sysconfig.get_config_vars().items() if isinstance(v, str)},
+}))
+"""
+
+
+def test_a_host_python_describes_the_target(
+    view: Path, host: HostPython, zig: tuple[Zig, Path], tmp_path: Path
+) -> None:
+    environment = hook_environment(view, host, zig, tmp_path)
+    before = sorted(view.rglob("*"))
+    answer = processes.capture([str(host.executable), "-c", ASK], environment=environment)
+    assert answer.returncode == 0, answer.stderr
+    said = json.loads(answer.stdout)
+    number = host.python.removeprefix("cp")
+    assert said["platform"] == "linux-aarch64"
+    assert said["machine"] == ["aarch64"] * 3
+    assert said["libc"] == ["glibc", "2.17"]
+    assert said["suffix"] == f".cpython-{number}-aarch64-linux-gnu.so"
+    assert f".cpython-{number}-{host.multiarch}.so" in said["own_suffixes"]
+    assert said["include"] == said["includepy"] == str(view / "include" / host.headers_name)
+    assert said["cc"] == str(view / "bin" / "cc")
+    assert said["ldshared"] == f"{view}/bin/cc -shared"
+    linking = ("LDFLAGS", "PY_LDFLAGS", "BLDSHARED", "LIBDIR", "CFLAGS", "CONFIGURE_LDFLAGS")
+    assert not [name for name in linking if "-rpath" in said["variables"].get(name, "")]
+    assert sorted(view.rglob("*")) == before, "a hook wrote into the tool store"
+
+
+def test_an_extension_module_compiles_against_the_view(
+    view: Path, host: HostPython, zig: tuple[Zig, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "m.c").write_text(
+        "#include <Python.h>\n"
+        "_Static_assert(SIZEOF_LONG == sizeof(long), "
+        '"pyconfig.h is another machine\'s");\n'
+        "#ifdef HAVE_GCC_ASM_FOR_X64\n#error the host's pyconfig.h\n#endif\n"
+        'static struct PyModuleDef m = {PyModuleDef_HEAD_INIT, "m"};\n'
+        "PyMODINIT_FUNC PyInit_m(void) { return PyModule_Create(&m); }\n",
+        encoding="utf-8",
+    )
+    environment = hook_environment(view, host, zig, tmp_path)
+    flags = environment["CFLAGS"].split()
+    argv = [*environment["LDSHARED"].split(), *flags, "-fPIC", "m.c", "-o", "m.so"]
+    answer = processes.capture(argv, environment=environment, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert machine_and_glibc(tmp_path / "m.so")[0] == "EM_AARCH64"

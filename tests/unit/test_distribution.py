@@ -1,0 +1,80 @@
+"""Packages of the distribution: the parts that read texts and trees."""
+
+from pathlib import Path
+
+from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
+from mpforge.tools import distribution
+from mpforge.tools.distribution import Archive
+
+
+def test_os_release_gives_id_and_codename_with_and_without_quotes() -> None:
+    text = 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_CODENAME="bookworm"\n'
+    assert distribution.parse_os_release(text) == ("debian", "bookworm")
+
+
+def test_a_system_without_a_codename_is_no_distribution_of_ours() -> None:
+    assert distribution.parse_os_release("ID=arch\n") is None
+
+
+def test_the_distribution_s_own_archive_is_chosen_before_others_and_before_security() -> None:
+    lines = [
+        "bookworm|main|Vendor|$(SIGNED_BY)||http://vendor.test/debian/",
+        "bookworm-security|main|Debian|$(SIGNED_BY)||http://mirror.test/debian-security/",
+        "bookworm|contrib|Debian|$(SIGNED_BY)||http://mirror.test/contrib/",
+        "bookworm|main|Debian|/usr/share/k.gpg|yes|http://mirror.test/debian/",
+    ]
+    chosen = distribution.choose_archive(lines, "debian")
+    assert chosen == Archive("http://mirror.test/debian", "/usr/share/k.gpg", trusted=True)
+
+
+def test_an_installation_disc_is_no_archive() -> None:
+    line = "bookworm|main|Debian|$(SIGNED_BY)||cdrom://[Debian 12]/"
+    assert distribution.choose_archive([line], "debian") is None
+
+
+def test_stanzas_of_apt_cache_are_read_field_by_field() -> None:
+    text = "Package: libc6\nVersion: 2.36-9\nSize: 12\n\nPackage: zlib1g\nDescription: x\n more\n"
+    assert distribution.parse_stanzas(text) == (
+        {"package": "libc6", "version": "2.36-9", "size": "12"},
+        {"package": "zlib1g", "description": "x"},
+    )
+
+
+def test_a_tree_from_before_the_merge_gets_lib_as_a_link_and_keeps_every_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "lib" / "triple").mkdir(parents=True)
+    (tmp_path / "lib" / "triple" / "libc.so").write_text("c")
+    (tmp_path / "usr" / "lib" / "triple").mkdir(parents=True)
+    (tmp_path / "usr" / "lib" / "triple" / "libz.so").write_text("z")
+    distribution.merge_lib(tmp_path)
+    assert (tmp_path / "lib").is_symlink()
+    assert sorted(p.name for p in (tmp_path / "lib" / "triple").iterdir()) == ["libc.so", "libz.so"]
+
+
+def test_a_merged_tree_gets_the_link_that_its_loader_is_asked_for_by(tmp_path: Path) -> None:
+    (tmp_path / "usr" / "lib").mkdir(parents=True)
+    distribution.merge_lib(tmp_path)
+    distribution.merge_lib(tmp_path)
+    assert (tmp_path / "lib").resolve() == tmp_path / "usr" / "lib"
+
+
+def test_an_absolute_link_of_a_tree_stays_inside_it(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "conf").write_text("inside")
+    (tmp_path / "usr" / "lib").mkdir(parents=True)
+    (tmp_path / "usr" / "lib" / "conf").symlink_to("/etc/conf")
+    distribution.relink(tmp_path)
+    assert (tmp_path / "usr" / "lib" / "conf").read_text() == "inside"
+
+
+def test_what_is_made_from_a_pin_is_known_by_its_packages_and_by_how_it_was_made() -> None:
+    request = DistroRequest("debian", "bookworm", "arm64", ("libc6",))
+    pin = DistroPin(request, (DistroPackage("libc6", "2.36", "a" * 64, 1),))
+    other = DistroPin(request, (DistroPackage("libc6", "2.36", "b" * 64, 1),))
+    digests = {
+        distribution.digest_of(pin),
+        distribution.digest_of(pin, "compiled"),
+        distribution.digest_of(other),
+    }
+    assert len(digests) == 3

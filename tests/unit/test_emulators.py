@@ -1,0 +1,43 @@
+"""Emulators: names, models, and what is said where there is none."""
+
+import pytest
+
+from mpforge.platforms import well_known
+from mpforge.tools import emulators
+
+ARM = "Available CPUs:\n  a64fx\n  cortex-a53\n  max\n"
+X86 = "Available CPUs:\nx86 486      (alias)\nx86 qemu64    QEMU\n\nRecognized CPUID flags:\n  fpu sse\n"
+OTHERS = "s390 z900   IBM\nPowerPC power8  (alias for power8_v2.0)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "models"),
+    [
+        (ARM, ("a64fx", "cortex-a53", "max")),
+        (X86, ("486", "qemu64")),
+        (OTHERS, ("z900", "power8")),
+        ("any;\nrv64;\n", ("any", "rv64")),
+    ],
+)
+def test_cpu_models_are_read_from_each_emulator_s_list(text: str, models: tuple[str, ...]) -> None:
+    assert emulators.parse_models(text) == models
+
+
+def test_tests_run_on_the_oldest_cpu_unless_told_otherwise_and_never_on_max() -> None:
+    assert emulators.baseline_cpu(well_known()["aarch64"]) == "cortex-a53"
+    assert emulators.baseline_cpu(well_known()["x86_64"]) == "qemu64"
+    assert "max" not in emulators.BASELINE_CPU.values()
+
+
+def test_a_missing_emulator_is_said_with_what_to_install() -> None:
+    error = emulators.no_emulator(well_known()["aarch64"])
+    assert error.exit_code == 4
+    assert error.hint is not None
+    assert "qemu-user-static" in error.hint
+
+
+def test_a_platform_that_qemu_has_no_emulator_for_is_said_to_be_one() -> None:
+    error = emulators.no_emulator(well_known()["windows_x86_64"])
+    assert error.why is not None
+    assert error.hint is not None
+    assert "skip" in error.hint

@@ -1,0 +1,207 @@
+"""Which index uv is told of: the spec's, else uv's own, else pip's; credentials in no argument."""
+
+from pathlib import Path
+
+import pytest
+
+from mpforge.errors import ExitCode, HostCannot, Unresolvable
+from mpforge.plan.pins import EnvironmentRequest
+from mpforge.processes import Captured
+from mpforge.tools.index import Index, uv_arguments, without_credentials
+from mpforge.tools.uvcall import environment_for, explanation, failure, unreachable
+from mpforge.tools.wheelchoice import best_wheel
+
+URL = "https://index.example/simple"
+
+
+def pip_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "pip.conf"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def asked(
+    index: Index, environment: dict[str, str], *pip: Path
+) -> tuple[list[str], dict[str, str]]:
+    return uv_arguments(index, environment=environment, pip_files=pip, uv_files=())
+
+
+def test_without_any_configuration_uv_is_told_nothing() -> None:
+    assert asked(Index(), {}) == ([], {})
+
+
+def test_the_specs_index_beats_what_the_machine_is_configured_with(tmp_path: Path) -> None:
+    pip = pip_file(tmp_path, "[global]\nindex-url = https://other.example/simple\n")
+    _, variables = asked(Index(url=URL), {"UV_INDEX_URL": "https://third.example"}, pip)
+    assert variables["UV_DEFAULT_INDEX"] == f"mpforge={URL}"
+    assert variables["UV_INDEX_URL"] == variables["UV_INDEX"] == ""
+
+
+def test_credentials_go_by_the_environment_only() -> None:
+    index = Index(url=URL, username_env="WHO", password_env="WORD")
+    arguments, variables = asked(index, {"WHO": "me", "WORD": "s:/c"})
+    assert arguments == []
+    assert variables["UV_INDEX_MPFORGE_USERNAME"] == "me"
+    assert variables["UV_INDEX_MPFORGE_PASSWORD"] == "s:/c"
+    assert "s:/c" not in variables["UV_DEFAULT_INDEX"]
+
+
+def test_credentials_of_a_url_are_not_given_to_the_extra_indexes() -> None:
+    index = Index(url=URL, extra=("https://other.example",), username_env="WHO")
+    _, variables = asked(index, {"WHO": "me"})
+    assert [name for name, value in variables.items() if value == "me"] == [
+        "UV_INDEX_MPFORGE_USERNAME"
+    ]
+
+
+def test_the_specs_extra_indexes_replace_pips_and_are_asked_first(tmp_path: Path) -> None:
+    pip = pip_file(tmp_path, f"[global]\nindex-url = {URL}\nextra-index-url = https://c.example\n")
+    index = Index(extra=("https://a.example", "https://b.example"), username_env="WHO")
+    _, variables = asked(index, {"WHO": "me"}, pip)
+    assert variables["UV_DEFAULT_INDEX"] == URL
+    assert variables["UV_INDEX"] == (
+        "mpforge-extra0=https://a.example mpforge-extra1=https://b.example"
+    )
+    assert variables["UV_INDEX_MPFORGE_EXTRA1_USERNAME"] == "me"
+    assert "UV_INDEX_STRATEGY" not in variables
+
+
+def test_a_credential_that_is_not_set_is_named() -> None:
+    with pytest.raises(HostCannot, match="NOT_THERE") as caught:
+        asked(Index(url=URL, password_env="NOT_THERE"), {})
+    assert caught.value.exit_code == ExitCode.HOST_CANNOT
+
+
+def test_pips_configuration_counts_where_uv_has_none(tmp_path: Path) -> None:
+    pip = pip_file(
+        tmp_path,
+        f"[global]\nindex_url = {URL}\nextra-index-url = file://{tmp_path} file:///not/there\n"
+        "cert = /ca.pem\n",
+    )
+    assert asked(Index(), {}, pip) == (
+        [],
+        {
+            "UV_DEFAULT_INDEX": URL,
+            "UV_INDEX": f"file://{tmp_path}",
+            "UV_INDEX_STRATEGY": "unsafe-best-match",
+            "SSL_CERT_FILE": "/ca.pem",
+        },
+    )
+
+
+def test_pips_variables_beat_its_files_and_install_beats_global(tmp_path: Path) -> None:
+    pip = pip_file(tmp_path, "[install]\nindex-url = b\n[global]\nindex-url = a\nno-index = true\n")
+    assert asked(Index(), {}, pip) == (["--no-index"], {"UV_DEFAULT_INDEX": "b"})
+    assert asked(Index(), {"PIP_INDEX_URL": "c"}, pip)[1]["UV_DEFAULT_INDEX"] == "c"
+
+
+def test_a_broken_pip_file_is_passed_over(tmp_path: Path) -> None:
+    assert asked(Index(), {}, pip_file(tmp_path, "no section\n")) == ([], {})
+
+
+@pytest.mark.parametrize("text", ["[[index]]\nurl = 'x'\n", "[pip]\nindex-url = 'x'\n", "broken ["])
+def test_a_uv_file_with_an_index_leaves_pips_configuration_aside(tmp_path: Path, text: str) -> None:
+    uv_file = tmp_path / "uv.toml"
+    uv_file.write_text(text, encoding="utf-8")
+    pip = pip_file(tmp_path, f"[global]\nindex-url = {URL}\n")
+    assert uv_arguments(Index(), environment={}, pip_files=[pip], uv_files=[uv_file]) == ([], {})
+
+
+def test_the_files_are_found_where_pip_and_uv_look(tmp_path: Path) -> None:
+    pip = tmp_path / "config" / "pip" / "pip.conf"
+    pip.parent.mkdir(parents=True)
+    pip.write_text(f"[global]\nindex-url = {URL}\n", encoding="utf-8")
+    places = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    places["UV_CONFIG_FILE"] = str(tmp_path / "none.toml")
+    assert uv_arguments(Index(), environment=places)[1]["UV_DEFAULT_INDEX"] == URL
+
+
+def test_messages_name_an_index_without_its_credentials() -> None:
+    index = Index(url="https://me:secret@index.example/simple", extra=("file:///x",))
+    assert str(index) == "https://index.example/simple file:///x"
+    assert without_credentials("at https://a:b@c/d, http://t@e") == "at https://c/d, http://e"
+
+
+def test_variables_that_would_change_a_result_do_not_reach_uv() -> None:
+    own = {"UV_TARGET": "x", "UV_CONSTRAINT": "y", "VIRTUAL_ENV": "z", "UV_CACHE_DIR": "c"}
+    seen = environment_for({}, environment={**own, "UV_HTTP_RETRIES": "9", "HOME": "/h"})
+    assert (seen["UV_CACHE_DIR"], seen["HOME"], seen["UV_HTTP_RETRIES"]) == ("c", "/h", "9")
+    assert not {"UV_TARGET", "UV_CONSTRAINT", "VIRTUAL_ENV"} & seen.keys()
+
+
+DOWN = """error: Request failed after 1 retry in 1.1s
+  cause: Failed to fetch: http://u:secret@127.0.0.1:9404/simple/pytest/
+  cause: client error (Connect)
+"""
+REFUSED = """error: No solution found when resolving dependencies
+  cause: Because pytest was not found in the package registry
+
+hint: An index URL (http://127.0.0.1/simple) could not be queried due to a lack of valid \
+authentication credentials (401 Unauthorized)
+"""
+UNSOLVED = """warning: something else
+error: No solution found when resolving dependencies
+  cause: Because all versions of x have no usable wheels
+         and you require x
+
+hint: Wheels are required (i.e., with `--no-build`)
+"""
+
+
+def answered(stderr: str) -> Captured:
+    return Captured(1, "", stderr)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "kind"),
+    [
+        (DOWN, "unreachable"),
+        (REFUSED, "unreachable"),
+        (UNSOLVED, "unsolved"),
+        ("error: Failed to download\n  cause: Hash mismatch for `a==1`", "hash"),
+        ("  cause: Failed to fetch: http://x/a.whl\n  cause: (404 Not Found)", "gone"),
+        ("error: Permission denied", "other"),
+    ],
+)
+def test_the_failures_of_uv_are_told_apart(stderr: str, kind: str) -> None:
+    assert failure(answered(stderr)) == kind
+
+
+def test_an_index_that_is_down_is_named_without_credentials() -> None:
+    text = str(unreachable(answered(DOWN), Index()))
+    assert "the package index http://127.0.0.1:9404/simple did not answer" in text
+    assert "secret" not in text
+
+
+def test_an_index_that_refuses_is_not_called_down() -> None:
+    assert "refuses access (401 Unauthorized)" in str(unreachable(answered(REFUSED), Index()))
+
+
+def test_an_explanation_is_uvs_without_advice_about_its_own_options() -> None:
+    assert explanation(answered(UNSOLVED)) == (
+        "Because all versions of x have no usable wheels\nand you require x"
+    )
+
+
+def wheels(*names: str) -> dict[str, object]:
+    table = [{"url": f"https://e/{n}", "hashes": {"sha256": n}} for n in names]
+    return {"name": "a", "version": "1", "wheels": table}
+
+
+def test_the_wheel_that_is_pinned_is_the_one_that_an_installer_takes() -> None:
+    request = EnvironmentRequest("test", "cp313", "aarch64", ("a",))
+    offered = wheels(
+        "a-1-py3-none-any.whl",
+        "a-1-cp311-abi3-manylinux2014_aarch64.whl",
+        "a-1-cp313-cp313-manylinux_2_17_aarch64.manylinux2014_aarch64.whl",
+        "a-1-cp313-cp313-manylinux_2_28_aarch64.whl",
+        "a-1-cp313-cp313-manylinux_2_28_x86_64.whl",
+        "a-1-cp313-cp313-manylinux_2_34_aarch64.whl",
+    )
+    assert best_wheel(offered, request).sha256 == "a-1-cp313-cp313-manylinux_2_28_aarch64.whl"
+
+
+def test_a_package_without_a_fitting_wheel_cannot_be_pinned() -> None:
+    request = EnvironmentRequest("test", "cp313", "aarch64", ("a",))
+    with pytest.raises(Unresolvable, match="aarch64, cp313"):
+        best_wheel(wheels("a-1-cp313-cp313-win_amd64.whl"), request)

@@ -1,0 +1,113 @@
+"""The launcher: what is written where, without running it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mpforge.runners import launcher
+from mpforge.tools.emulators import Emulator
+from mpforge.tools.targetpython import TargetPython
+
+QEMU = Emulator(Path("/tools/qemu-aarch64"), "7.2", "d" * 64, "a test")
+SYSROOT = Path("/tools/root")
+PYTHON = TargetPython(
+    "cp311", "3.11.2", SYSROOT, SYSROOT / "usr/bin/python3.11", "e" * 64, "distribution"
+)
+LONG = "/" + "/".join(["long"] * 40) + "/python"
+
+
+def package(site: Path, name: str, entry_points: str) -> None:
+    folder = site / f"{name}-1.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    (folder / "entry_points.txt").write_text(entry_points)
+
+
+def test_an_emulated_python_is_a_script_that_fixes_model_root_and_name(tmp_path: Path) -> None:
+    python = launcher.write_launcher(tmp_path, python=PYTHON, emulator=QEMU, cpu="cortex-a53")
+    assert python == tmp_path / "bin/python"
+    assert os.access(python, os.X_OK)
+    assert python.read_text().splitlines()[-1] == (
+        "exec /tools/qemu-aarch64 -cpu cortex-a53 -L /tools/root"
+        f' -0 {python} /tools/root/usr/bin/python3.11 "$@"'
+    )
+
+
+def test_other_names_of_the_interpreter_lead_to_the_launcher(tmp_path: Path) -> None:
+    launcher.write_launcher(tmp_path, python=PYTHON, emulator=QEMU, cpu=None)
+    for name in ("python3", "python3.11"):
+        assert os.readlink(tmp_path / "bin" / name) == "python"
+
+
+def test_the_environment_s_home_is_where_the_target_s_interpreter_lies(tmp_path: Path) -> None:
+    launcher.write_launcher(tmp_path, python=PYTHON, emulator=QEMU, cpu=None)
+    assert "home = /tools/root/usr/bin\n" in (tmp_path / "pyvenv.cfg").read_text()
+    assert (tmp_path / "lib/python3.11/site-packages").is_dir()
+
+
+def test_without_an_emulator_the_interpreter_is_a_link_and_can_replace_a_launcher(
+    tmp_path: Path,
+) -> None:
+    launcher.write_launcher(tmp_path, python=PYTHON, emulator=QEMU, cpu=None)
+    python = launcher.write_launcher(tmp_path, python=PYTHON, emulator=None, cpu=None)
+    assert os.readlink(python) == "/tools/root/usr/bin/python3.11"
+
+
+@pytest.mark.parametrize(
+    ("python", "folder"), [("cp313t", "python3.13t"), ("pp311", "pypy3.11"), ("cp39", "python3.9")]
+)
+def test_packages_lie_where_each_python_looks_for_them(python: str, folder: str) -> None:
+    assert launcher.site_packages(Path("/v"), python) == Path(f"/v/lib/{folder}/site-packages")
+
+
+def test_a_target_s_program_runs_by_itself_natively_and_under_the_emulator_otherwise() -> None:
+    assert launcher.run_prefix(None, cpu=None, sysroot=SYSROOT) == ()
+    assert launcher.run_prefix(QEMU, cpu="a64fx", sysroot=SYSROOT) == (
+        *("/tools/qemu-aarch64", "-cpu", "a64fx"),
+        *("-L", "/tools/root"),
+    )
+
+
+def test_scripts_of_packages_start_the_environment_s_interpreter(tmp_path: Path) -> None:
+    site = launcher.site_packages(tmp_path, "cp311")
+    package(site, "tool", "[console_scripts]\ntool = tool.cli:App.run [extra]\n[other]\nx = y:z\n")
+    (script,) = launcher.write_entry_points(tmp_path)
+    assert script.read_text().splitlines() == [
+        f"#!{tmp_path}/bin/python",
+        "import sys",
+        "from tool.cli import App",
+        'if __name__ == "__main__":',
+        "    sys.exit(App.run())",
+    ]
+    assert os.access(script, os.X_OK)
+
+
+def test_a_package_can_displace_neither_the_launcher_nor_a_file_outside(tmp_path: Path) -> None:
+    site = launcher.site_packages(tmp_path, "cp311")
+    package(site, "bad", "[console_scripts]\npython = a:b\n../../evil = a:b\n")
+    assert launcher.write_entry_points(tmp_path) == ()
+
+
+def test_scripts_and_programs_that_uv_left_in_its_target_are_carried_over(tmp_path: Path) -> None:
+    programs = launcher.site_packages(tmp_path, "cp311") / "bin"
+    programs.mkdir(parents=True)
+    (programs / "script").write_bytes(b"#!/usr/bin/python3\nprint(1)\n")
+    (programs / "far").write_bytes(
+        b"#!/bin/sh\n'''exec' '/python' \"$0\" \"$@\"\n' '''\nprint(2)\n"
+    )
+    (programs / "ninja").write_bytes(b"\x7fELF...")
+    launcher.write_entry_points(tmp_path, run=("/tools/qemu", "-L", "/tools/root"))
+    assert (tmp_path / "bin/script").read_text() == f"#!{tmp_path}/bin/python\nprint(1)\n"
+    assert (tmp_path / "bin/far").read_text() == f"#!{tmp_path}/bin/python\nprint(2)\n"
+    ninja = (tmp_path / "bin/ninja").read_text()
+    assert ninja.endswith(
+        f'exec /tools/qemu -L /tools/root -0 {tmp_path}/bin/ninja {programs}/ninja "$@"\n'
+    )
+
+
+@pytest.mark.parametrize("interpreter", ["/with space/python", LONG])
+def test_a_path_that_no_first_line_can_hold_goes_through_sh(interpreter: str) -> None:
+    text = launcher.shebang(Path(interpreter))
+    assert text.startswith("#!/bin/sh\n'''exec' ")
+    compile(text + "pass\n", "script", "exec")

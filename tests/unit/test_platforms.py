@@ -1,0 +1,140 @@
+"""What platforms are called: target names, others' names for them, policies."""
+
+import re
+
+import pytest
+
+from mpforge.platforms import ELF_MACHINES, by_machine, foreign_names, policy_version, well_known
+
+LINUX = ["aarch64", "armv7l", "x86_64", "i686", "s390x", "ppc64le", "riscv64", "loongarch64"]
+OTHERS = ["windows_x86_64", "windows_arm64", "macos_arm64", "macos_x86_64"]
+
+
+def test_the_well_known_targets_are_those_of_the_contract() -> None:
+    assert set(well_known()) == {*LINUX, *(f"{name}_musl" for name in LINUX), *OTHERS}
+
+
+@pytest.mark.parametrize("name", sorted(well_known()))
+def test_a_target_name_is_safe_in_a_session_name(name: str) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+    assert well_known()[name].name == name
+
+
+@pytest.mark.parametrize(
+    ("foreign", "name"),
+    [
+        ("amd64", "x86_64"),
+        ("linux/amd64", "x86_64"),
+        ("x86_64-linux-gnu", "x86_64"),
+        ("linux/arm64", "aarch64"),
+        ("aarch64-unknown-linux-gnu", "aarch64"),
+        ("armhf", "armv7l"),
+        ("linux/arm/v7", "armv7l"),
+        ("i386", "i686"),
+        ("ppc64el", "ppc64le"),
+        ("win_amd64", "windows_x86_64"),
+        ("apple-silicon", "macos_arm64"),
+    ],
+)
+def test_names_used_elsewhere_lead_to_a_target(foreign: str, name: str) -> None:
+    assert foreign_names()[foreign] == name
+
+
+def test_no_foreign_name_is_a_target_name_and_all_lead_to_one() -> None:
+    assert not set(foreign_names()) & set(well_known())
+    assert set(foreign_names().values()) <= set(well_known())
+
+
+@pytest.mark.parametrize(
+    ("machine", "name"), [("x86_64", "x86_64"), ("arm64", "aarch64"), ("armv7l", "armv7l")]
+)
+def test_a_machine_is_found_by_what_uname_says(machine: str, name: str) -> None:
+    platform = by_machine(machine)
+    assert platform is not None
+    assert platform.name == name
+
+
+def test_an_unknown_machine_is_no_platform() -> None:
+    assert by_machine("vax") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        ("x86_64", "manylinux_2_17"),
+        ("aarch64", "manylinux_2_17"),
+        ("armv7l", "manylinux_2_31"),
+        ("riscv64", "manylinux_2_39"),
+        ("loongarch64", "manylinux_2_38"),
+        ("aarch64_musl", "musllinux_1_2"),
+        ("riscv64_musl", "musllinux_1_2"),
+    ],
+)
+def test_the_default_policy_is_the_oldest_that_an_image_is_kept_for(name: str, policy: str) -> None:
+    assert well_known()[name].default_policy == policy
+
+
+def test_a_linux_target_has_policies_of_its_own_libc_from_old_to_new() -> None:
+    for platform in well_known().values():
+        if platform.os == "linux":
+            word = "musllinux_" if platform.libc == "musl" else "manylinux_"
+            versions = [policy_version(policy) for policy in platform.policies]
+            assert all(policy.startswith(word) for policy in platform.policies)
+            assert versions, platform.name
+            assert versions == sorted(set(versions))
+
+
+@pytest.mark.parametrize(
+    ("policy", "version"),
+    [
+        ("manylinux1", (2, 5)),
+        ("manylinux2010", (2, 12)),
+        ("manylinux2014", (2, 17)),
+        ("manylinux_2_28", (2, 28)),
+        ("musllinux_1_2", (1, 2)),
+    ],
+)
+def test_a_policy_names_its_libc_version(policy: str, version: tuple[int, int]) -> None:
+    assert policy_version(policy) == version
+
+
+@pytest.mark.parametrize(
+    "word", ["", "manylinux", "manylinux_2", "linux_2_17", "manylinux_2_17_x86_64"]
+)
+def test_what_is_no_policy_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match="not a platform policy"):
+        policy_version(word)
+
+
+def test_aarch64_is_named_as_each_tool_names_it() -> None:
+    platform = well_known()["aarch64"]
+    assert platform.docker_platform == "linux/arm64"
+    assert platform.machine == "aarch64"
+    assert platform.gnu_triple == "aarch64-linux-gnu"
+    assert platform.zig_triple == "aarch64-linux-gnu"
+    assert platform.rust_triple == "aarch64-unknown-linux-gnu"
+    assert platform.debian_arch == "arm64"
+    assert platform.qemu == "qemu-aarch64"
+    assert platform.github_runner == "ubuntu-24.04-arm"
+    assert (platform.endian, platform.bits, platform.libc) == ("little", 64, "glibc")
+
+
+def test_s390x_is_the_big_endian_one() -> None:
+    big = {platform.name for platform in well_known().values() if platform.endian == "big"}
+    assert big == {"s390x", "s390x_musl"}
+
+
+def test_the_32_bit_targets_are_said_to_be() -> None:
+    narrow = {platform.name for platform in well_known().values() if platform.bits == 32}
+    assert narrow == {"armv7l", "armv7l_musl", "i686", "i686_musl"}
+
+
+def test_no_triple_carries_a_libc_version() -> None:
+    for platform in well_known().values():
+        if platform.os == "linux":
+            assert not re.search(r"\d\.\d", platform.zig_triple + platform.gnu_triple)
+
+
+def test_every_linux_machine_has_an_elf_machine() -> None:
+    linux = {platform.machine for platform in well_known().values() if platform.os == "linux"}
+    assert linux == set(ELF_MACHINES)
