@@ -23,6 +23,7 @@ from types import FrameType
 from typing import BinaryIO
 
 _TERMINATE_SECONDS = 2.0
+_CLEANING_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 _interrupt = threading.Event()
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -50,12 +51,17 @@ class Captured:
 def watch_interrupts() -> None:
     """Make SIGINT and SIGTERM set the flag and raise KeyboardInterrupt in the main thread.
 
-    nox handles Ctrl-C alone; a SIGTERM would leave its children running (NOX.md 7).
+    nox handles Ctrl-C alone; a SIGTERM would leave its children running. A second signal soon after
+    the first does not disturb the cleaning up, which is short.
     """
+    seen: list[float] = []
 
     def handler(_signal: int, _frame: FrameType | None) -> None:
+        first = not seen or time.monotonic() - seen[-1] > _CLEANING_SECONDS
         _interrupt.set()
-        raise KeyboardInterrupt
+        if first:
+            seen.append(time.monotonic())
+            raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, handler)
@@ -176,13 +182,18 @@ def capture(
 def foreground(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> int:
     """Run a program on this terminal, in this process group, and return its exit status.
 
-    Ctrl-C reaches it directly; SIGTERM to us is passed on.
+    SIGTERM is passed on, and so is SIGINT where no terminal has sent it to both.
     """
     with subprocess.Popen(argv, env=dict(environment), cwd=cwd) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGTERM if process.poll() is None else 0)
-                with contextlib.suppress(KeyboardInterrupt):
-                    return process.wait()
+
+        def forward(number: int, _frame: FrameType | None) -> None:
+            if number == signal.SIGTERM or not sys.stdin.isatty():
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(number)
+
+        former = {n: signal.signal(n, forward) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            return process.wait()
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)

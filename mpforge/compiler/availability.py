@@ -4,6 +4,7 @@ Such a spec is valid; a session that needs one of these things says so and ends 
 Nothing here pretends.
 """
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -72,5 +73,4 @@ def _needed(
 
 def is_zig(requirement: str) -> bool:
     """Whether a requirement names zig's package, with or without a version."""
-    name = requirement.strip().lower()
-    return name == "ziglang" or (name.startswith("ziglang") and not name[7].isalnum())
+    return re.fullmatch(r"ziglang(?![A-Za-z0-9._-]).*", requirement.strip(), re.I | re.S) is not None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mpforge.compiler import availability, backends, steps, strategies
-from mpforge.compiler.index import compile_index, cpu_word
+from mpforge.compiler.index import compile_index
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
 from mpforge.plan.model import (
@@ -90,9 +90,8 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
         for step in compilation.steps.values()
         if isinstance(step.command, InstallPackages) and step.command.extra is None
     ]
-    missing = {request: None for request in requests if lock.environment(request) is None}
-    if zig is not None and lock.environment(zig) is None:
-        missing[zig] = None
+    needed = dict.fromkeys([*requests, zig] if zig is not None else requests)
+    missing = tuple(request for request in needed if lock.environment(request) is None)
     return Plan(
         host=host.system,
         sessions=sessions,
@@ -104,7 +103,7 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
             password=spec.index.credentials.password,
         ),
         toolchain=zig,
-        missing=tuple(missing),
+        missing=missing,
     )
 
 
@@ -219,21 +218,25 @@ def _deps(
     compilation: _Compilation, planned: PlannedSession, target: ResolvedTarget
 ) -> PlannedSession:
     found: list[Compilers] = []
-    choice: Choice | Refusal | None = None
+    choices: list[Choice] = []
+    refusal: Refusal | None = None
     for python in target.pythons or (None,):
         build = resolve(compilation.spec, target=target.name, python=python).build
         _, choice = _choice(compilation, target, python, build)
         if isinstance(choice, Choice):
+            choices.append(choice)
             found.append(_compilers(choice, target, python))
-    if not found and isinstance(choice, Refusal):
-        return _with(planned, refusal=choice)
+        else:
+            refusal = refusal or choice
+    if not found:
+        return _with(planned, refusal=refusal)
     return PlannedSession(
         planned.name,
         "deps",
         planned.target,
         None,
         planned.requires,
-        choice=choice if isinstance(choice, Choice) else None,
+        choice=choices[0],
         compilers=tuple(found),
     )
 
@@ -327,12 +330,12 @@ def _test(
         return _with(planned, refusal=refusal)
     emulated = not native or test.strategy == "emulate"
     model = cpu or (BASELINE_CPU.get(platform.machine) if emulated else None)
-    stem = "-".join(word for word in (target.name, python, cpu and cpu_word(cpu)) if word)
+    stem = "-".join(word for word in (target.name, python) if word)
     found = steps.test_steps(
         compilation.project,
         test,
         stem=stem,
-        session="-".join(word for word in ("build", target.name, python) if word),
+        session=f"build-{stem}",
         platform=platform.name,
         python=python,
         machine=Machine(platform.name, emulated, model),

@@ -232,7 +232,8 @@ def test_steps(
         environment=environment,
         before=commands(list(test.before)),
     )
-    title = f"tests of {stem}" if not imports else f"import of {stem}"
+    model = f" on a {machine.cpu}" if machine.cpu else ""
+    title = f"{'import' if imports else 'tests'} of {stem}{model}"
     steps.append(Step(f"test-{suffix}", title, run, variables(test), int(test.timeout), test.cache))
     return tuple(steps)
 

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,10 @@ class Dist:
         with FileLock(self._lock_path):
             yield
 
-    def publish(self, entry: Entry, content: Path) -> bool:
+    def publish(self, entry: Entry, content: Path, *, beside: Collection[str] = ()) -> bool:
         """Put a file in place and record it; False where it was there already.
 
+        ``beside`` are the paths that the session publishes along with it: they stay until their turn.
         Raises ``DistConflict`` where a file that is not ours, or another session's with other bytes,
         has that name.
         """
@@ -95,9 +96,9 @@ class Dist:
             if fresh:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 _copy_atomically(content, place)
+            self._forget_former(entry, recorded, beside)
             if known is not None and known.digest == entry.digest:
                 entry = _joined(known, entry)
-            self._forget_former(entry, recorded)
             recorded[entry.path] = entry
             self._write(recorded)
         return fresh
@@ -117,11 +118,13 @@ class Dist:
                     hint='give one of the targets its own folder: [targets.NAME] dist = "…"',
                 )
 
-    def _forget_former(self, entry: Entry, recorded: dict[str, Entry]) -> None:
+    def _forget_former(
+        self, entry: Entry, recorded: dict[str, Entry], beside: Collection[str]
+    ) -> None:
         """Remove what the same session published under another name before (another version)."""
         for path, former in list(recorded.items()):
             mine = former.session == entry.session and not former.users
-            if mine and path != entry.path and former.recipe != entry.recipe:
+            if mine and path not in (entry.path, *beside) and former.recipe != entry.recipe:
                 with contextlib.suppress(FileNotFoundError):
                     if self.intact(former):
                         (self.root / path).unlink()

@@ -61,7 +61,7 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
         requires=system.requires,
         name=declared.get("name"),
         requires_python=declared.get("requires-python"),
-        dependencies=_static(declared, "dependencies"),
+        dependencies=_dependencies(declared),
         groups=_groups(table.get("dependency-groups", {})),
         may_be_abi3=any(
             _LIMITED.search(part) for part in (text, setup, inputs.read("setup.cfg")) if part
@@ -69,11 +69,18 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
     )
 
 
-def _static(declared: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
-    """A field of ``[project]`` where it is static, None where a build decides it."""
-    if not declared or key in declared.get("dynamic", ()):
+def _dependencies(declared: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """What the wheel will require, extras by marker; None where only a build can tell."""
+    dynamic = declared.get("dynamic", ())
+    if not declared or "dependencies" in dynamic or "optional-dependencies" in dynamic:
         return None
-    return tuple(declared.get(key, ()))
+    found = list(declared.get("dependencies", ()))
+    for extra, requirements in declared.get("optional-dependencies", {}).items():
+        for requirement in requirements:
+            name, _, marker = requirement.partition(";")
+            others = f"({marker.strip()}) and " if marker else ""
+            found.append(f'{name}; {others}extra == "{extra}"')
+    return tuple(found)
 
 
 def _groups(table: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -92,13 +92,16 @@ def selected(tree: Directory, globs: Sequence[str]) -> Directory:
     return from_entries({path: entries[path] for path in project.select(entries, globs)})
 
 
-def unseen_test_sources(tree: Directory, sources: Sequence[str], store: Store) -> tuple[str, ...]:
+def unseen_test_sources(
+    tree: Directory, sources: Sequence[str], read: Callable[[str], str | None]
+) -> tuple[str, ...]:
     """The test sources that a build must not see: all but those that the sdist says it installs.
 
-    setuptools writes the top-level names that it installs into ``top_level.txt``.
+    setuptools writes the top-level names that it installs into ``top_level.txt``; ``read`` gives the
+    text of one of the tree's files.
     """
     installed: set[str] = set()
     for path, node in tree.walk():
         if path.endswith("egg-info/top_level.txt") and isinstance(node, FileNode):
-            installed |= set(store.read(node.digest).decode().split())
+            installed |= set((read(path) or "").split())
     return tuple(source for source in sources if source.removesuffix(".py") not in installed)

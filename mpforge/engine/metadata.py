@@ -1,6 +1,8 @@
 """What a wheel says that it requires (core metadata, PEP 566), for a target and a Python."""
 
+import re
 import zipfile
+from collections.abc import Iterable
 from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path
@@ -12,6 +14,14 @@ def requirements_of(
     wheel: Path, *, target: str, python: str, extras: tuple[str, ...]
 ) -> tuple[str, ...]:
     """A wheel's ``Requires-Dist`` that apply to the target, without their markers, sorted."""
+    texts = _metadata(wheel).get_all("Requires-Dist", [])
+    return applicable(texts, target=target, python=python, extras=extras)
+
+
+def applicable(
+    texts: Iterable[str], *, target: str, python: str, extras: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The requirements (PEP 508) that apply to the target, without their markers, sorted."""
     from packaging.markers import default_environment
     from packaging.requirements import Requirement
 
@@ -28,7 +38,7 @@ def requirements_of(
         "os_name": "posix",
     }
     found = set()
-    for text in _metadata(wheel).get_all("Requires-Dist", []):
+    for text in texts:
         requirement = Requirement(text)
         marker = requirement.marker
         requirement.marker = None
@@ -40,5 +50,7 @@ def requirements_of(
 
 def _metadata(wheel: Path) -> Message:
     with zipfile.ZipFile(wheel) as archive:
-        name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        # Its own is at the top: a wheel may hold others', of what it vendors.
+        own = re.compile(r"[^/]+\.dist-info/METADATA")
+        name = next(name for name in archive.namelist() if own.fullmatch(name))
         return BytesHeaderParser().parsebytes(archive.read(name))

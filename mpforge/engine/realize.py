@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -58,7 +58,11 @@ class Shipped:
 
 @dataclass
 class Realizer:
-    """Realizes steps of a plan for one session."""
+    """Realizes steps of a plan for one session.
+
+    ``ran`` are the steps that were not in the store; ``listed`` each step's key and its record. A
+    ``dry`` one runs nothing and writes nothing: it raises ``NotMade`` at the first step that would run.
+    """
 
     plan: Plan
     store: Store
@@ -73,9 +77,12 @@ class Realizer:
     keys: Path
     use_cache: bool
     keep: bool
+    dry: bool = False
     posargs: tuple[str, ...] = ()
     shipped: Mapping[str, Shipped] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
+    listed: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    _logged: list[str] = field(default_factory=list)
     _done: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
 
     def realize(self, identifier: str) -> tuple[ActionResult, Directory]:
@@ -108,8 +115,12 @@ class Realizer:
     def _realize(self, step: Step) -> tuple[ActionResult, Directory]:
         given = self._given(step)
         key, listed = self._key(step, given)
-        self._remember(step, listed, given)
+        self.listed[step.id] = key, to_json(listed, _files(given))
         hit = self._hit(step, key)
+        if self.dry and hit is None:
+            raise NotMade(step.id)
+        if not self.dry:
+            self._remember(step.id)
         if hit is not None:
             return hit
         with self._alone(step, key):
@@ -121,7 +132,8 @@ class Realizer:
                 self.inputs.stored()
                 given = self._given(step)
                 key, listed = self._key(step, given)
-                self._remember(step, listed, given)
+                self.listed[step.id] = key, to_json(listed, _files(given))
+                self._remember(step.id)
             return self._run(step, key, given)
 
     def _alone(self, step: Step, key: str) -> "_Held":
@@ -157,6 +169,9 @@ class Realizer:
         start, cpu = time.monotonic(), _children_cpu()
         failed = True
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if not self._logged:
+            self.log.write_bytes(b"")
+            self._logged.append(step.id)
         try:
             with self.log.open("ab") as log:
                 begin = log.tell()
@@ -196,14 +211,10 @@ class Realizer:
         tree = self.inputs.files
         command = step.command
         if isinstance(command, BuildWheel | AskRequirements):
-            return self._without_tests(tree, command)
+            return _without_tests(tree, command, self.inputs.read)
         if isinstance(command, RunCommands):
             return pruned(tree, command.exclude)
         return tree
-
-    def _without_tests(self, tree: Directory, command: BuildWheel | AskRequirements) -> Directory:
-        unseen = unseen_test_sources(tree, command.tests, self.store)
-        return pruned(tree, (*command.exclude, *unseen))
 
     def _given(self, step: Step) -> Given:
         trees: dict[str, Directory] = {}
@@ -233,8 +244,17 @@ class Realizer:
             return tree
         content = tree.directories["tree"]
         if isinstance(step.command, BuildWheel | AskRequirements):
-            return self._without_tests(content, step.command)
+            return _without_tests(content, step.command, self._reader(content))
         return content
+
+    def _reader(self, tree: Directory) -> Callable[[str], str | None]:
+        """How the text of a stored tree's file is read."""
+
+        def read(path: str) -> str | None:
+            node = tree.get(path)
+            return None if node is None else self.store.read(node.digest).decode("utf-8", "replace")
+
+        return read
 
     def _packages(self, command: InstallPackages) -> EnvironmentPin:
         """The pin of an environment, with the requirements that only now are known."""
@@ -293,24 +313,46 @@ class Realizer:
                 parts["posargs"] = json.dumps(given.posargs if given else ())
         return parts
 
-    def _remember(self, step: Step, listed: list[Ingredient], given: Given) -> None:
+    def _remember(self, identifier: str) -> None:
         """Keep the ingredients of this run's key, and of the run before, for ``explain``."""
-        files = {
-            f"{name}/{path}": text
-            for name, tree in given.trees.items()
-            if name != "environment"
-            for path, text in tree.described().items()
-        }
-        record = json.dumps(to_json(listed, files), indent=1, sort_keys=True).encode()
-        place = self.keys / f"{step.id}.json"
+        record = json.dumps(self.listed[identifier][1], indent=1, sort_keys=True).encode()
+        place = self.keys / f"{identifier}.json"
         try:
-            if place.exists() and place.read_bytes() != record:
-                os.replace(place, place.with_suffix(".previous.json"))
-            elif place.exists():
+            if place.exists() and place.read_bytes() == record:
                 return
+            if place.exists():
+                os.replace(place, place.with_suffix(".previous.json"))
             write_atomically(place, record)
         except OSError as error:
             self.emit(Warned(self.session, f"{place} can't be written: {error.strerror}"))
+
+
+class NotMade(Exception):
+    """In a dry run: a step's result is not in the store, so what follows can't be told."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__(step)
+        self.step = step
+
+
+def _without_tests(
+    tree: Directory,
+    command: BuildWheel | AskRequirements,
+    read: Callable[[str], str | None],
+) -> Directory:
+    """A source as a build sees it: without what is excluded, and without tests."""
+    unseen = unseen_test_sources(tree, command.tests, read)
+    return pruned(tree, (*command.exclude, *unseen))
+
+
+def _files(given: Given) -> dict[str, str]:
+    """The files of a step's inputs, for its explanation; environments are told by their packages."""
+    return {
+        f"{name}/{path}": text
+        for name, tree in given.trees.items()
+        if name != "environment"
+        for path, text in tree.described().items()
+    }
 
 
 class _Held:

@@ -18,7 +18,7 @@ from mpforge.engine.dist import Dist, Entry, digest_of
 from mpforge.engine.execution import Executor
 from mpforge.engine.metadata import requirements_of
 from mpforge.engine.pins import Pins
-from mpforge.engine.realize import Realizer, Shipped
+from mpforge.engine.realize import NotMade, Realizer, Shipped
 from mpforge.engine.toolbox import Toolbox
 from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import (
@@ -68,7 +68,7 @@ def run_session(
         raise refusal_error(session.refusal)
     if session.not_run is not None:
         return SessionEnded(name, session.phase, "not-run", f"not run: {session.not_run}")
-    run = _Run(found, session, workspace, options, emit, posargs, tuple(selected))
+    run = SessionRun(found, session, workspace, options, emit, posargs, tuple(selected))
     return run.to_its_end()
 
 
@@ -80,7 +80,7 @@ def refusal_error(refusal: Refusal) -> MpforgeError:
 
 
 @dataclass(frozen=True)
-class _Run:
+class SessionRun:
     """A session that runs, with everything that it needs."""
 
     found: Compiled
@@ -88,8 +88,9 @@ class _Run:
     workspace: Workspace
     options: Options
     emit: Emit
-    posargs: tuple[str, ...]
-    selected: tuple[str, ...]
+    posargs: tuple[str, ...] = ()
+    selected: tuple[str, ...] = ()
+    dry: bool = False
 
     def to_its_end(self) -> SessionEnded:
         """Do what the phase asks for."""
@@ -110,7 +111,8 @@ class _Run:
     # --- what a run consists of ----------------------------------------------------------------
 
     @functools.cached_property
-    def _pins(self) -> Pins:
+    def pins(self) -> Pins:
+        """The lock, completed as this session needs it."""
         from mpforge.tools.index import Index
 
         given = self.found.plan.index
@@ -124,40 +126,38 @@ class _Run:
         )
 
     @functools.cached_property
-    def _toolbox(self) -> Toolbox:
+    def toolbox(self) -> Toolbox:
+        """This session's tools."""
         return Toolbox(
             self.workspace,
-            self._pins,
+            self.pins,
             self.found.plan.toolchain,
             session=self.session.name,
             emit=self.emit,
         )
 
     @functools.cached_property
-    def _realizer(self) -> Realizer:
+    def realizer(self) -> Realizer:
+        """What realizes this session's steps."""
         found = self.found
-        executor = Executor(found.store, self._toolbox, self._pins, found.inputs)
+        executor = Executor(found.store, self.toolbox, self.pins, found.inputs)
         return Realizer(
             plan=found.plan,
             store=found.store,
-            toolbox=self._toolbox,
-            pins=self._pins,
+            toolbox=self.toolbox,
+            pins=self.pins,
             inputs=found.inputs,
             executor=executor,
             emit=self.emit,
             announce=self._announce,
             session=self.session.name,
-            log=self._fresh_log(),
+            log=self.workspace.logs(self.session.name),
             keys=self.workspace.state / "keys",
             use_cache=not self.options.no_cache,
             keep=self.options.keep,
+            dry=self.dry,
             posargs=self.posargs,
         )
-
-    def _fresh_log(self) -> Path:
-        log = self.workspace.logs(self.session.name)
-        log.write_bytes(b"")
-        return log
 
     @functools.cached_property
     def _dist(self) -> Dist:
@@ -165,11 +165,12 @@ class _Run:
 
     @functools.cached_property
     def _store_name(self) -> str:
-        """This store's own name: what a record from another machine does not have."""
+        """This store on this machine: what a record from elsewhere does not name."""
         place = self.workspace.cache / "name"
         if not place.exists():
-            write_atomically(place, hashlib.sha256(os.urandom(32)).hexdigest()[:16].encode())
-        return place.read_text("ascii")
+            write_atomically(place, os.urandom(8).hex().encode())
+        machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+        return f"{place.read_text('ascii')}-{machine}"
 
     # --- saying what will happen ---------------------------------------------------------------
 
@@ -186,7 +187,7 @@ class _Run:
             if session.phase != "deps" or session.choice is None or session.target is None:
                 continue
             if session.name == f"deps-{self.session.target}" or session.name in self.selected:
-                size, items = self._to_fetch(session)
+                size, items = self.to_fetch(session)
                 choice = session.choice
                 self.emit(
                     Chosen(
@@ -199,7 +200,7 @@ class _Run:
                         items,
                     )
                 )
-                self._pins.strategy(
+                self.pins.strategy(
                     StrategyPin(
                         session.target, self._host_platform, choice.strategy, choice.toolchain
                     )
@@ -211,18 +212,18 @@ class _Run:
 
         return host_facts().platform or platform.machine()
 
-    def _to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:
+    def to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:
         """The bytes that a target's builds will download as far as the lock tells, and of what."""
         sizes: dict[str, int | None] = {}
-        if any(c.toolchain == "zig" and not self._toolbox.is_prepared(c) for c in deps.compilers):
-            for package in self._toolbox.zig_pin().packages:
+        if any(c.toolchain == "zig" and not self.toolbox.is_prepared(c) for c in deps.compilers):
+            for package in self.toolbox.zig_pin().packages:
                 sizes[f"{package.name} {package.version}"] = package.size
         for session in self.found.plan.sessions:
             if session.phase == "build" and session.target == deps.target:
                 for identifier in session.steps:
                     command = self.found.plan.step(identifier).command
                     if isinstance(command, InstallPackages) and command.extra is None:
-                        for package in self._pins.environment(command.request).packages:
+                        for package in self.pins.environment(command.request).packages:
                             sizes[f"{package.name} {package.version}"] = package.size
         known = [size for size in sizes.values() if size is not None]
         return (sum(known) if known or not sizes else None), tuple(sizes)
@@ -231,10 +232,10 @@ class _Run:
 
     def _sdist(self) -> SessionEnded:
         session = self.session
-        recipe = self._recipe(session)
-        shipped = self._unchanged(session, recipe)
+        shipped = self.shipped_already(session)
         if shipped is not None:
             return self._cached(shipped[0].key)
+        recipe = self._recipe(session)
         result, tree = self._realize(session)
         name = result.facts["sdist"]
         node = tree.directories["archive"].files[name]
@@ -242,26 +243,29 @@ class _Run:
         return self._ended(result.key)
 
     def _deps(self) -> SessionEnded:
-        tools = [compilers for compilers in self.session.compilers]
-        ready = not self.options.no_cache and all(self._toolbox.is_prepared(c) for c in tools)
+        shipped = self._all_shipped_elsewhere()
+        if shipped:
+            return self._cached(digest_of({entry.path: entry.key for entry in shipped}))
+        tools = self.session.compilers
+        ready = not self.options.no_cache and all(self.toolbox.is_prepared(c) for c in tools)
         parts = {
             f"{number}.{name}": value
             for number, compilers in enumerate(tools)
-            for name, value in self._toolbox.compiler_parts(compilers).items()
+            for name, value in self.toolbox.compiler_parts(compilers).items()
         }
         key = digest_of(parts)
         if ready:
             return self._cached(key)
         self._announce()
         for compilers in tools:
-            self._toolbox.prepare(compilers)
+            self.toolbox.prepare(compilers)
         return SessionEnded(self.session.name, "deps", "done", f"ready: {short(key)}")
 
     def _build(self, session: PlannedSession) -> SessionEnded:
-        recipe = self._recipe(session)
-        shipped = self._unchanged(session, recipe) or self._from_elsewhere(session)
+        shipped = self.shipped_already(session)
         if shipped is not None:
             return self._cached(shipped[0].key)
+        recipe = self._recipe(session)
         served = self._served_by_lowest(session)
         if served is not None:
             return served
@@ -290,16 +294,9 @@ class _Run:
     def _test(self) -> SessionEnded:
         session = self.session
         step = self.found.plan.step(session.result or "")
-        command = step.command
-        if not isinstance(command, RunTests):
-            raise AssertionError(f"{step.id} is no test")
-        build = self.found.plan.session(command.shipped.session)
-        if build is None:
-            raise AssertionError(f"{command.shipped.session} is no session")
-        entries = self._shipped(build)
-        self._realizer.shipped = {build.name: self._as_shipped(entries, command, build.folder)}
-        result, _ = self._realizer.realize(step.id)
-        import_only = not command.commands
+        entries = self.see_shipped()
+        import_only = isinstance(step.command, RunTests) and not step.command.commands
+        result, _ = self.realizer.realize(step.id)
         facts = {**result.facts, "key": result.key, "passed": result.finished}
         for entry in entries:
             self._dist.record_test(entry, session.name, facts)
@@ -307,7 +304,7 @@ class _Run:
         machine, cpu = result.facts["machine"], result.facts.get("cpu")
         self.emit(Tested(session.name, names, machine, cpu, import_only))
         reason = f"passed on {machine}" + (f" ({cpu})" if cpu else "")
-        if step.id in self._realizer.ran:
+        if step.id in self.realizer.ran:
             status: SessionEnded = SessionEnded(session.name, "test", "done", reason)
         else:
             when = result.finished[:10]
@@ -317,15 +314,27 @@ class _Run:
 
     # --- parts of the phases -------------------------------------------------------------------
 
+    def see_shipped(self) -> tuple[Entry, ...]:
+        """Find what this test session tests, built only if there is none."""
+        command = self.found.plan.step(self.session.result or "").command
+        if not isinstance(command, RunTests):
+            raise AssertionError(f"{self.session.name} is no test")
+        build = self.found.plan.session(command.shipped.session)
+        if build is None:
+            raise AssertionError(f"{command.shipped.session} is no session")
+        entries = self._shipped(build)
+        self.realizer.shipped = {build.name: self._as_shipped(entries, command, build.folder)}
+        return entries
+
     def _realize(self, session: PlannedSession) -> tuple[ActionResult, Directory]:
         if session.result is None:
             raise AssertionError(f"{session.name} has no result")
-        return self._realizer.realize(session.result)
+        return self.realizer.realize(session.result)
 
     def _recipe(self, session: PlannedSession) -> str:
         made = self.found.plan.session("sdist")
         before = made.steps if made is not None and session.phase == "build" else ()
-        return digest_of(self._realizer.recipe((*before, *session.steps)))
+        return digest_of(self.realizer.recipe((*before, *session.steps)))
 
     def _source(self, session: PlannedSession) -> str:
         tests: tuple[str, ...] = ()
@@ -338,26 +347,43 @@ class _Run:
                 exclude = command.exclude
         return self.found.inputs.identity((*exclude, *tests))
 
-    def _unchanged(self, session: PlannedSession, recipe: str) -> tuple[Entry, ...] | None:
-        """What ``dist/`` has of a session if it was made from exactly this, and is whole."""
+    def shipped_already(self, session: PlannedSession) -> tuple[Entry, ...] | None:
+        """What ``dist/`` has of a session, if nothing is left to do for it."""
         if self.options.no_cache:
             return None
+        return self._from_elsewhere(session) or self._unchanged(session)
+
+    def _all_shipped_elsewhere(self) -> tuple[Entry, ...]:
+        """All that another machine made of this target's builds, or nothing if any is left to do."""
+        found: list[Entry] = []
+        for session in self.found.plan.sessions:
+            builds = session.phase == "build" and session.target == self.session.target
+            if builds and not session.group:
+                entries = None if self.options.no_cache else self._from_elsewhere(session)
+                if entries is None:
+                    return ()
+                found += entries
+        return tuple(found)
+
+    def _unchanged(self, session: PlannedSession) -> tuple[Entry, ...] | None:
+        """What ``dist/`` has of a session if it was made from exactly this, and is whole."""
         entries = self._dist.of(session.name)
+        if not entries:
+            return None
+        recipe = self._recipe(session)
         same = all(e.recipe == recipe or session.name in e.users for e in entries)
         if session.after:
             lowest = self.found.plan.session(session.after)
             served = [e for e in entries if session.name in e.users]
             if served and lowest is not None:
                 same = all(e.recipe == self._recipe(lowest) for e in served)
-        if entries and same and all(self._dist.intact(entry) for entry in entries):
-            return entries
-        return None
+        return entries if same and all(map(self._dist.intact, entries)) else None
 
     def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """What another machine made of the same source and options: it is what is shipped."""
         entries = self._matching(session)
         foreign = bool(entries) and all(entry.store != self._store_name for entry in entries)
-        return entries if foreign and not self.options.no_cache else None
+        return entries if foreign else None
 
     def _matching(self, session: PlannedSession) -> tuple[Entry, ...]:
         """What ``dist/`` records for a session's target, Python, source and options, if whole."""
@@ -375,6 +401,8 @@ class _Run:
             return entries
         if build.refusal is not None:
             raise refusal_error(build.refusal)
+        if self.dry:
+            raise NotMade(build.name)
         self._build(build)
         return self._dist.of(build.name)
 
@@ -438,7 +466,7 @@ class _Run:
             ) from None
 
     def _ended(self, key: str) -> SessionEnded:
-        if self._realizer.ran:
+        if self.realizer.ran:
             made = SessionEnded(
                 self.session.name, self.session.phase, "done", f"built: {short(key)}"
             )

@@ -268,7 +268,7 @@ class Toolbox:
         parts = {"machine.cpu": machine.cpu or "this host's"}
         if not machine.emulated:
             host = by_machine(os.uname().machine)
-            parts["machine"] = f"native {host.name if host else os.uname().machine}"
+            parts["machine.native"] = f"{host.name if host else os.uname().machine}"
             return parts | (self.python_parts(python) if python else {})
         parts |= self._emulator_parts(platform)
         return parts | self._target_parts(platform, python)

@@ -44,11 +44,12 @@ def ingredients(step: Step, resolved: Resolved) -> Iterator[Ingredient]:
         yield Ingredient(name, value)
     for name, written in step.variables.values:
         yield Ingredient(f"environment.{name}", symbolic(written))
-    for name in step.variables.passed:
+    for name in dict.fromkeys(step.variables.passed):
         taken = resolved.host.get(name)
-        yield Ingredient(f"environment.{name}", ABSENT if taken is None else taken)
-    for name in step.variables.secrets:
-        yield Ingredient(f"environment.{name}", SECRET)
+        # Quoted, so that no value looks like an absent one.
+        yield Ingredient(f"pass-environment.{name}", ABSENT if taken is None else json.dumps(taken))
+    for name in dict.fromkeys(step.variables.secrets):
+        yield Ingredient(f"secrets.{name}", SECRET)
 
 
 def references(step: Step) -> dict[str, ProjectFiles | OutputOf | ShippedFiles]:

@@ -5,6 +5,7 @@ What is known only when it runs (a file that a step makes, where a tool lies) is
 This module knows neither how the user wrote it down nor how a step is run.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,9 +59,15 @@ class Argv:
 CommandLine = ShellLine | Argv
 
 
+# What reads as a placeholder but is none: written `#{word}` in the spec; `${word}` is the shell's.
+_LITERAL_WORD = re.compile(r"(?<!\$)(?=\{[A-Za-z_][A-Za-z0-9_]*(?::[a-z][a-z0-9_]*)?\})")
+
+
 def symbolic(text: Text) -> str:
-    """A text with its placeholders as written, for keys and for people."""
-    return "".join(str(part) for part in text)
+    """A text as it may be written in a spec, for keys and for people: two texts never look alike."""
+    return "".join(
+        _LITERAL_WORD.sub("#", part) if isinstance(part, str) else str(part) for part in text
+    )
 
 
 # --- references: what is known only at run time ------------------------------------------------

@@ -133,7 +133,8 @@ def group_end(session: IndexedSession, outcomes: Iterable[SessionEnded]) -> Sess
         )
     if cached + idle == total:
         return _group(session, "cached", f"cached: {cached} of {total}")
-    return _group(session, "done", f"{total - cached - idle} of {total} done, {cached} cached")
+    done = sum(1 for ended in required if ended.status == "done")
+    return _group(session, "done", f"{done} of {total} done, {cached} cached")
 
 
 def _group(session: IndexedSession, status: str, reason: str) -> SessionEnded:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MAGIC = b"\x7fELF"
 
@@ -59,6 +59,7 @@ def _read(file: BinaryIO) -> ElfFacts:
     glibc = (0, 0)
     for section in elf.iter_sections():
         if isinstance(section, DynamicSection):
+            tag: Any  # its attributes are set by its kind
             for tag in section.iter_tags():
                 if tag.entry.d_tag == "DT_NEEDED":
                     needed.append(str(tag.needed))

@@ -47,10 +47,12 @@ def serves(filename: str, python: str) -> bool:
     tags = wheel_name(filename)
     minor = int(python.removeprefix("cp3"))
     for interpreter in tags.pythons:
-        if interpreter == python or interpreter in ("py3", f"py3{minor}"):
+        if interpreter in (python, "py3"):
             return True
-        older = interpreter.startswith("cp3") and interpreter.removeprefix("cp3").isdigit()
-        if older and "abi3" in tags.abis and int(interpreter.removeprefix("cp3")) <= minor:
+        # An older one will do for the limited API, and where no interpreter's ABI is used.
+        kind, older = interpreter[:3], interpreter[3:]
+        lasts = (kind == "cp3" and "abi3" in tags.abis) or (kind == "py3" and "none" in tags.abis)
+        if lasts and older.isdigit() and int(older) <= minor:
             return True
     return False
 
@@ -102,6 +104,8 @@ def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> 
             yield f"the tag {tag} is not for {platform.machine}"
         elif base == "linux":
             yield f"the tag {tag} is no manylinux tag; no index takes it"
+        elif base.startswith("musl") != policy.startswith("musl"):
+            yield f"the tag {tag} is for another C library than {policy}"
         elif policy_version(base) > policy_version(policy):
             yield f"the tag {tag} is above the policy {policy}"
 

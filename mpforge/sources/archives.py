@@ -32,28 +32,36 @@ def unpack(archive: Path, destination: Path) -> None:
 def _unpack_tar(archive: Path, destination: Path) -> None:
     with tarfile.open(archive) as tar:
         for member in tar:
-            if member.mode & (stat.S_ISUID | stat.S_ISGID):
-                raise ArchiveRefused(f"{archive.name}: {member.name} is setuid or setgid")
+            _refuse(archive, member.name, member.mode)
             try:
                 tarfile.data_filter(member, str(destination))
             except tarfile.FilterError as error:
                 raise ArchiveRefused(f"{archive.name}: {error}") from None
-        tar.extractall(destination, filter="data")
+        try:
+            tar.extractall(destination, filter="data")
+        except tarfile.FilterError as error:  # a link that leaves only by way of another one
+            raise ArchiveRefused(f"{archive.name}: {error}") from None
 
 
 def _unpack_zip(archive: Path, destination: Path) -> None:
     with zipfile.ZipFile(archive) as file:
         for entry in file.infolist():
-            parts = Path(entry.filename).parts
             kind = stat.S_IFMT(entry.external_attr >> 16)
-            if Path(entry.filename).is_absolute() or ".." in parts or "\\" in entry.filename:
-                raise ArchiveRefused(f"{archive.name}: {entry.filename} leaves its directory")
+            _refuse(archive, entry.filename, entry.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise ArchiveRefused(f"{archive.name}: {entry.filename} is no plain file")
         for entry in file.infolist():
             written = Path(file.extract(entry, destination))
             if (entry.external_attr >> 16) & 0o100 and not entry.is_dir():
                 written.chmod(0o755)
+
+
+def _refuse(archive: Path, name: str, mode: int) -> None:
+    """Refuse an entry for its name or its mode."""
+    if name.startswith("/") or ".." in name.split("/") or "\\" in name:
+        raise ArchiveRefused(f"{archive.name}: {name} leaves its directory")
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        raise ArchiveRefused(f"{archive.name}: {name} is setuid or setgid")
 
 
 def sole_directory(folder: Path) -> Path:

@@ -81,7 +81,7 @@ def stays_inside(root: Path, path: str) -> bool:
         return not full.is_dir()
     target = os.readlink(full)
     place = os.path.normpath(os.path.join(os.path.dirname(path), target))
-    return not os.path.isabs(target) and not place.startswith("..")
+    return not os.path.isabs(target) and place.split("/", 1)[0] != ".."
 
 
 def _files_without_git(project: Project) -> list[str]:

@@ -1,0 +1,106 @@
+"""``mpforge explain SESSION``: the strategy's reason, each key's ingredients, what changed."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mpforge.cli.options import add_spec, sessions_of, workspace_of, write_json
+from mpforge.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mpforge.engine.preview import Changes, SessionPreview, StepPreview
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Its arguments."""
+    parser = commands.add_parser(
+        "explain", description="Say why a session is built as it is, and what changed."
+    )
+    add_spec(parser)
+    parser.add_argument("session", help="a session; one that stands for others explains them all")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the explanation."""
+    from mpforge.engine.compiled import compiled
+    from mpforge.engine.preview import changes, preview
+
+    workspace = workspace_of(arguments)
+    found = compiled(workspace)
+    sessions = sessions_of(found.plan, [arguments.session])
+    phases = {s.phase for s in sessions if s.name == arguments.session}
+    told = [
+        preview(found, workspace, session)
+        for session in sessions
+        if not session.group and (session.phase in phases or session.phase == "sdist")
+    ]
+    differing = {
+        step.id: change
+        for item in told
+        for step in item.steps
+        if (change := changes(workspace, step)) is not None
+    }
+    if arguments.json:
+        write_json({"sessions": [_data(item, differing) for item in told]})
+        return ExitCode.DONE
+    for item in told:
+        sys.stdout.write("\n".join(_lines(item, differing)) + "\n")
+    return ExitCode.DONE
+
+
+def _lines(item: "SessionPreview", differing: "dict[str, Changes]") -> list[str]:
+    why = f" ({item.why})" if item.why else ""
+    lines = [f"{item.session.name}: {item.state}{why}"]
+    refusal, choice = item.session.refusal, item.session.choice
+    if refusal is not None:
+        lines += [f"  {line}" for line in (refusal.why or "").splitlines()]
+        lines += [f"  -> {refusal.hint}"] if refusal.hint else []
+    if choice is not None:
+        lines.append(f"  strategy: {choice.strategy} with {choice.toolchain}, for {choice.policy}")
+        lines.append(f"  because {choice.why}")
+        lines += [f"  not {strategy}: {reason}" for strategy, reason in choice.passed_over]
+    for step in item.steps:
+        lines += _step(step, differing.get(step.id))
+    return lines
+
+
+def _step(step: "StepPreview", change: "Changes | None") -> list[str]:
+    reason = f" ({step.why})" if step.why else ""
+    key = f", key {step.key[:12]}" if step.key else ""
+    lines = [f"  {step.id}: {step.title}: {step.state}{reason}{key}"]
+    if change is not None:
+        lines.append(f"    {change.since}:")
+        lines += [f"      {difference}" for difference in change.differences]
+    for name, value in sorted((step.ingredients or {}).items()):
+        lines.append(f"    {name} = {value}")
+    return lines
+
+
+def _data(item: "SessionPreview", differing: "dict[str, Changes]") -> dict[str, Any]:
+    from mpforge.plan.codec import encode
+
+    return {
+        "session": item.session.name,
+        "state": item.state,
+        "why": item.why,
+        "choice": encode(item.session.choice),
+        "refusal": encode(item.session.refusal),
+        "steps": [_step_data(step, differing.get(step.id)) for step in item.steps],
+    }
+
+
+def _step_data(step: "StepPreview", change: "Changes | None") -> dict[str, Any]:
+    from mpforge.plan.codec import encode
+
+    return {
+        "id": step.id,
+        "title": step.title,
+        "state": step.state,
+        "why": step.why,
+        "key": step.key,
+        "ingredients": dict(step.ingredients) if step.ingredients is not None else None,
+        "since": change.since if change is not None else None,
+        "differences": encode(change.differences) if change is not None else [],
+    }

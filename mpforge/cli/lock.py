@@ -1,0 +1,43 @@
+"""``mpforge lock``: pins for all targets, from any host; prints the difference."""
+
+import argparse
+import sys
+
+from mpforge.cli.options import add_spec, workspace_of
+from mpforge.errors import ExitCode
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Its arguments."""
+    parser = commands.add_parser(
+        "lock", description="Pin everything from outside, for all targets, from any host."
+    )
+    add_spec(parser)
+    parser.add_argument(
+        "--update",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="move pins: every one, or those that hold the package or target NAME",
+    )
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Lock and print what moved."""
+    from mpforge.engine.locking import lock
+
+    workspace = workspace_of(arguments)
+    locked = lock(
+        workspace,
+        update=arguments.update is not None,
+        name=arguments.update or None,
+        say=lambda text: print(text, file=sys.stderr),  # noqa: T201 - progress, on the command line
+    )
+    for line in locked.differences:
+        sys.stdout.write(f"{line}\n")
+    for line in locked.left:
+        sys.stdout.write(f"not pinned: {line}\n")
+    if not locked.differences:
+        sys.stdout.write(f"{workspace.lock.name}: nothing moved\n")
+    return ExitCode.DONE

@@ -1,0 +1,43 @@
+"""``mpforge log SESSION``: a session's log; after a hit, what the store kept of it."""
+
+import argparse
+import sys
+
+from mpforge.cli.options import add_spec, indexed, workspace_of
+from mpforge.errors import ExitCode, UnknownSession
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Its arguments."""
+    parser = commands.add_parser("log", description="Print a session's log.")
+    add_spec(parser)
+    parser.add_argument("session")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the log of the session's last run here, else those of its steps in the store."""
+    from mpforge.engine.compiled import load_index
+
+    workspace = workspace_of(arguments)
+    indexed(load_index(workspace), arguments.session)
+    path = workspace.logs(arguments.session)
+    if path.is_file() and path.stat().st_size:
+        sys.stdout.write(path.read_text("utf-8", "replace"))
+        return ExitCode.DONE
+    from mpforge.engine.compiled import compiled
+    from mpforge.engine.preview import preview
+
+    found = compiled(workspace)
+    session = found.plan.session(arguments.session)
+    steps = preview(found, workspace, session).steps if session is not None else ()
+    for step in steps:
+        result = found.store.find(step.key) if step.state == "cached" and step.key else None
+        if result is not None:
+            sys.stdout.write(found.store.read(result.log).decode("utf-8", "replace"))
+    if not any(step.state == "cached" for step in steps):
+        raise UnknownSession(
+            f"{arguments.session} has no log: it has not run here",
+            hint=f"mpforge run {arguments.session}",
+        )
+    return ExitCode.DONE

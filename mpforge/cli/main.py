@@ -1,0 +1,66 @@
+"""``mpforge``: parse the command line, run a command, turn its error into text and an exit code.
+
+Start-up is a feature: a command's module is imported when it is asked for, and imports what is heavy
+when it runs.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from mpforge import __version__
+from mpforge.errors import ExitCode, MpforgeError, render
+
+COMMANDS = (
+    ("init", "write multiplatform.toml from pyproject.toml and [tool.cibuildwheel]"),
+    ("check", "report every problem of the spec"),
+    ("plan", "show what would run, how and why, and what is cached"),
+    ("run", "run sessions by nox"),
+    ("explain", "say why a session is built as it is, and what changed"),
+    ("lock", "pin everything from outside, for all targets"),
+    ("doctor", "say what this host can do for each target"),
+    ("matrix", "give the sessions as CI jobs"),
+    ("log", "print a session's log"),
+    ("schema", "print the spec's JSON schema"),
+)
+
+
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser; only the arguments of ``command`` are known, the others' modules stay unread."""
+    top = argparse.ArgumentParser(
+        prog="mpforge",
+        description="Python software for many platforms: one TOML file, nox sessions, "
+        "nothing built twice.",
+    )
+    top.add_argument("--version", action="version", version=f"mpforge {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    for name, text in COMMANDS:
+        if name == command:
+            importlib.import_module(f"mpforge.cli.{name}").add_parser(commands)
+        else:
+            commands.add_parser(name, help=text, add_help=False)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; its exit code (DESIGN.md 2.4)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    named = next((word for word in words if not word.startswith("-")), None)
+    known = parser(named)
+    arguments = known.parse_args(words)
+    if arguments.command is None:
+        known.print_help()
+        return ExitCode.WRONG_INPUT
+    try:
+        return int(arguments.func(arguments))
+    except MpforgeError as error:
+        sys.stderr.write(f"{render(error)}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has gone (`mpforge log … | head`): no traceback at exit for it.
+        sys.stderr.close()
+        return ExitCode.DONE

@@ -1,0 +1,66 @@
+"""Arguments that several commands share, and what they stand for."""
+
+import argparse
+import difflib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpforge.engine.workspace import SPEC_NAME, Workspace, open_workspace
+from mpforge.errors import UnknownSession
+
+if TYPE_CHECKING:
+    from mpforge.plan.index import Index
+    from mpforge.plan.model import Plan, PlannedSession
+
+
+def add_spec(parser: argparse.ArgumentParser) -> None:
+    """``--spec FILE``."""
+    parser.add_argument(
+        "--spec", type=Path, default=Path(SPEC_NAME), metavar="FILE", help="default: %(default)s"
+    )
+
+
+def workspace_of(arguments: argparse.Namespace) -> Workspace:
+    """The workspace of ``--spec``. Raises ``SpecNotFound``."""
+    return open_workspace(arguments.spec)
+
+
+def sessions_of(plan: "Plan", names: list[str]) -> "list[PlannedSession]":
+    """The named sessions and all that they require, in order; all of them without a name.
+
+    Raises ``UnknownSession`` with a near match.
+    """
+    if not names:
+        return list(plan.sessions)
+    wanted: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        session = plan.session(name)
+        if session is None:
+            raise unknown(name, [known.name for known in plan.sessions])
+        if name not in wanted:
+            wanted.add(name)
+            pending += session.requires
+    return [session for session in plan.sessions if session.name in wanted]
+
+
+def unknown(name: str, known: list[str]) -> UnknownSession:
+    """The error for a session that there is not."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"sessions: {' '.join(known)}"
+    return UnknownSession(f"there is no session {name}", hint=hint)
+
+
+def indexed(index: "Index", name: str) -> None:
+    """Check that a session is in the index. Raises ``UnknownSession``."""
+    names = [session.name for session in index.sessions]
+    if name not in names:
+        raise unknown(name, names)
+
+
+def write_json(data: dict[str, Any]) -> None:
+    """Print JSON data, which carries its schema's number."""
+    sys.stdout.write(json.dumps({"schema": 1, **data}, indent=2) + "\n")

@@ -1,0 +1,72 @@
+"""``mpforge plan``: what would run, how and why, what is cached, what would be fetched; runs nothing."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mpforge.cli.options import add_spec, sessions_of, workspace_of, write_json
+from mpforge.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mpforge.engine.preview import SessionPreview
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Its arguments."""
+    parser = commands.add_parser("plan", description="Show what would run; runs nothing.")
+    add_spec(parser)
+    parser.add_argument("session", nargs="*", help="and all that it requires; default: all")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the plan."""
+    from mpforge.engine.compiled import compiled
+    from mpforge.engine.preview import preview
+
+    workspace = workspace_of(arguments)
+    found = compiled(workspace)
+    sessions = sessions_of(found.plan, arguments.session)
+    shown = [preview(found, workspace, session) for session in sessions]
+    if arguments.json:
+        write_json({"host": found.plan.host, "sessions": [_data(item) for item in shown]})
+        return ExitCode.DONE
+    sys.stdout.write(f"on {found.plan.host}\n")
+    for item in shown:
+        sys.stdout.write("\n".join(_lines(item)) + "\n")
+    return ExitCode.DONE
+
+
+def _lines(item: "SessionPreview") -> list[str]:
+    why = f" ({item.why})" if item.why else ""
+    lines = [f"{item.session.name}: {item.state}{why}"]
+    choice = item.session.choice
+    if choice is not None:
+        lines.append(f"    {choice.strategy} with {choice.toolchain}, {choice.policy}: {choice.why}")
+    if item.session.phase == "deps" and item.state != "cached":
+        lines.append(f"    to fetch: {_size(item)}")
+    for step in item.steps:
+        key = f" {step.key[:12]}" if step.key else ""
+        reason = f" ({step.why})" if step.why else ""
+        lines.append(f"    {step.id}: {step.title}: {step.state}{key}{reason}")
+    return lines
+
+
+def _size(item: "SessionPreview") -> str:
+    from mpforge.reports.console import size
+
+    amount = size(item.fetch) if item.fetch else "size not known"
+    return f"{', '.join(item.items)} ({amount})" if item.items else "nothing"
+
+
+def _data(item: "SessionPreview") -> dict[str, Any]:
+    from mpforge.plan.codec import encode
+
+    session = encode(item.session)
+    steps = [
+        {"id": s.id, "title": s.title, "state": s.state, "why": s.why, "key": s.key}
+        for s in item.steps
+    ]
+    fetch = {"bytes": item.fetch, "items": list(item.items)}
+    return {**session, "state": item.state, "why": item.why, "steps": steps, "fetch": fetch}

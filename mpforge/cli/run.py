@@ -1,0 +1,108 @@
+"""``mpforge run``: sessions by nox, with mpforge's exit codes.
+
+nox itself can only say that something failed; which kind of failure it was is in the journal.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge.cli.options import add_spec, unknown, workspace_of
+from mpforge.errors import ExitCode, NothingSelected
+from mpforge.processes import foreground
+
+if TYPE_CHECKING:
+    from mpforge.engine.workspace import Workspace
+    from mpforge.plan.events import SessionEnded
+
+_FLAGS = {"no_cache": "MPFORGE_NO_CACHE", "keep": "MPFORGE_KEEP", "strict": "MPFORGE_STRICT"}
+_NOXFILE = """\
+# Written by mpforge: this checkout has no noxfile of its own.
+import mpforge.sessions
+
+mpforge.sessions.register({spec!r})
+"""
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Its arguments."""
+    parser = commands.add_parser(
+        "run",
+        description="Run sessions by nox. What stands after -- goes to the tests.",
+    )
+    add_spec(parser)
+    parser.add_argument("session", nargs="*")
+    parser.add_argument("--no-cache", action="store_true", help="run every step again")
+    parser.add_argument("--keep", action="store_true", help="keep a failed step's directory")
+    parser.add_argument("--locked", action="store_true", help="fail where the lock lacks a pin")
+    parser.add_argument("--strict", action="store_true", help="what is not run is a failure")
+    parser.add_argument("-j", type=int, metavar="N", default=1, help="sessions at once")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run nox; the exit code of DESIGN.md 2.4."""
+    from mpforge.engine.compiled import load_index
+    from mpforge.engine.workspace import RUN_ID, run_id
+    from mpforge.reports.front import journal_of
+    from mpforge.reports.journal import summary
+
+    workspace = workspace_of(arguments)
+    known = [session.name for session in load_index(workspace).sessions]
+    selected, posargs = _split(arguments.session)
+    if not selected:
+        raise NothingSelected("no session is named", hint=f"sessions: {' '.join(known)}")
+    noxfile, own = _noxfile(workspace)
+    if own:
+        for name in selected:
+            if name not in known:
+                raise unknown(name, known)
+    os.environ.pop(RUN_ID, None)
+    environment = {**os.environ, RUN_ID: run_id()}
+    environment |= {v: "1" for flag, v in _FLAGS.items() if getattr(arguments, flag)}
+    if arguments.locked:
+        environment["MPFORGE_LOCKED"] = "1"
+    argv = [sys.executable, "-m", "nox", "-f", str(noxfile), "-s", *selected]
+    argv += ["-j", str(arguments.j)] if arguments.j > 1 else []
+    argv += ["--", *posargs] if posargs else []
+    code = foreground(argv, environment=environment, cwd=workspace.root)
+    outcomes = journal_of(workspace).outcomes()
+    if outcomes:
+        sys.stderr.write(f"mpforge > {summary(outcomes)}\n")
+    return _exit_code(code, outcomes)
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Sessions and, after ``--``, the tests' arguments (argparse has taken the ``--`` away)."""
+    given = sys.argv[1:]
+    if "--" not in given:
+        return words, []
+    after = given[given.index("--") + 1 :]
+    return words[: len(words) - len(after)], after
+
+
+def _noxfile(workspace: "Workspace") -> tuple[Path, bool]:
+    """The checkout's noxfile, else one of our own; whether it is ours."""
+    there = workspace.root / "noxfile.py"
+    if there.is_file():
+        return there, False
+    ours = workspace.state / "noxfile.py"
+    ours.parent.mkdir(parents=True, exist_ok=True)
+    ours.write_text(_NOXFILE.format(spec=str(workspace.spec)), encoding="utf-8")
+    return ours, True
+
+
+def _exit_code(code: int, outcomes: "Iterable[SessionEnded]") -> int:
+    """nox's exit code, made precise: a failed step counts before a wrong spec, that before a host."""
+    if any(ended.status == "interrupted" for ended in outcomes) or code < 0:
+        return ExitCode.INTERRUPTED
+    if code != 1:
+        return code
+    codes = {ended.exit_code for ended in outcomes if ended.status == "failed"}
+    for wanted in (ExitCode.STEP_FAILED, ExitCode.WRONG_INPUT, ExitCode.HOST_CANNOT):
+        if wanted in codes:
+            return wanted
+    return ExitCode.STEP_FAILED

@@ -1,0 +1,181 @@
+"""``mpforge lock``: every pin that a spec needs, for all targets, from any host.
+
+Builds resolve what they miss one by one; this does it for all of them at once, also for hosts of
+other kinds, so that CI can run with ``--locked``. Knows nothing of printing.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from mpforge.engine.compiled import compiled
+from mpforge.engine.facts import host_facts, project_facts
+from mpforge.engine.metadata import applicable
+from mpforge.engine.workspace import Workspace
+from mpforge.errors import MpforgeError, NotAvailableYet
+from mpforge.plan.facts import HostFacts
+from mpforge.plan.model import InstallPackages, Plan, RunTests, ShippedFiles
+from mpforge.plan.pins import (
+    DistroRequest,
+    EnvironmentPin,
+    EnvironmentRequest,
+    Lock,
+    Package,
+    StrategyPin,
+)
+from mpforge.platforms import well_known
+from mpforge.tools import lockfile
+
+# The kinds of host that builds and tests run on.
+HOSTS = ("x86_64", "aarch64")
+
+
+@dataclasses.dataclass(frozen=True)
+class Locked:
+    """What locking came to: the differences in words, and what could not be pinned and why."""
+
+    differences: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def lock(
+    workspace: Workspace, *, update: bool, name: str | None, say: Callable[[str], None]
+) -> Locked:
+    """Pin what is missing; with ``update`` move pins, all of them or those that hold ``name``.
+
+    Raises ``SpecInvalid`` and the like; what can't be pinned here is told in the result.
+    """
+    old = lockfile.read(workspace.lock)
+    kept = old
+    preferred: dict[EnvironmentRequest, tuple[Package, ...]] = {}
+    if update:
+        kept = lockfile.forget(old, name) if name else Lock()
+        gone = [pin for pin in old.environments if pin not in kept.environments]
+        if name:
+            preferred = {
+                pin.request: tuple(p for p in pin.packages if p.name != name) for pin in gone
+            }
+    left: list[str] = []
+    found = _resolved(workspace, kept, preferred, say, left)
+    new = lockfile.update(workspace.lock, lambda _now: found)
+    return Locked(lockfile.difference(old, new), tuple(left))
+
+
+def _resolved(
+    workspace: Workspace,
+    kept: Lock,
+    preferred: dict[EnvironmentRequest, tuple[Package, ...]],
+    say: Callable[[str], None],
+    left: list[str],
+) -> Lock:
+    from mpforge.tools import distribution
+    from mpforge.tools.index import Index
+    from mpforge.tools.packages import resolve
+
+    plans = list(_plans(workspace, kept))
+    settings = plans[0][1].index
+    index = Index(settings.url, settings.extra, settings.username, settings.password)
+    environments = list(kept.environments)
+    for request in _environments(plans, workspace):
+        if not request.requirements or kept.environment(request) is not None:
+            continue
+        what = f"{' '.join(request.requirements)} for {request.python} {request.platform}"
+        say(f"resolving {what}")
+        try:
+            pin: EnvironmentPin = resolve(request, index, prefer=preferred.get(request, ()))
+            environments.append(pin)
+        except NotAvailableYet as error:
+            left.append(error.what)
+    packages = list(kept.distribution)
+    for wanted in _distribution(plans):
+        if kept.packages_of(wanted) is not None:
+            continue
+        say(f"looking up packages of {wanted.distribution} {wanted.suite} {wanted.architecture}")
+        try:
+            packages.append(distribution.resolve(wanted, state=workspace.cache / "distribution"))
+        except MpforgeError as error:
+            left.append(error.what)
+    return Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)))
+
+
+def _plans(workspace: Workspace, known: Lock) -> Iterator[tuple[HostFacts, Plan]]:
+    """The plan on each kind of host, this one's first."""
+    from mpforge.compiler.compile import compile_plan
+    from mpforge.spec.load import load_spec
+    from mpforge.spec.options import targets
+
+    here = host_facts()
+    inputs = compiled(workspace).inputs
+    spec = load_spec(workspace.spec.read_text("utf-8"), file=workspace.spec.name)
+    every = targets(spec)
+    project = project_facts(inputs, wheel=any(target.pythons for target in every))
+    wanted = {target.platform for target in every}
+    hosts = [host for host in HOSTS if host in wanted or host == here.platform] or [HOSTS[0]]
+    for host in sorted(hosts, key=lambda h: h != here.platform):
+        facts = here if host == here.platform else HostFacts(host, f"Linux {host}")
+        yield facts, compile_plan(spec, facts, project, known)
+
+
+def _environments(
+    plans: list[tuple[HostFacts, Plan]], workspace: Workspace
+) -> Iterator[EnvironmentRequest]:
+    seen: set[EnvironmentRequest] = set()
+    dependencies = project_facts(compiled(workspace).inputs, wheel=False).dependencies or ()
+    for _, plan in plans:
+        requests = [plan.toolchain] if plan.toolchain is not None else []
+        for step in plan.steps:
+            if isinstance(step.command, InstallPackages):
+                request = step.command.request
+                if isinstance(step.command.extra, ShippedFiles):
+                    own = applicable(
+                        dependencies,
+                        target=request.platform,
+                        python=request.python,
+                        extras=step.command.extras,
+                    )
+                    wanted = {*request.requirements, *own}
+                    request = dataclasses.replace(request, requirements=tuple(sorted(wanted)))
+                requests.append(request)
+        for request in requests:
+            if request not in seen:
+                seen.add(request)
+                yield request
+
+
+def _distribution(plans: list[tuple[HostFacts, Plan]]) -> Iterator[DistroRequest]:
+    """Emulators and target Pythons of this host's tests."""
+    from mpforge.tools import emulators, targetpython
+
+    seen: set[DistroRequest] = set()
+    here, plan = plans[0]
+    if here != host_facts():
+        return
+    for step in plan.steps:
+        command = step.command
+        if not isinstance(command, RunTests) or not command.machine.emulated:
+            continue
+        platform = well_known()[command.machine.target]
+        if command.python is not None:
+            requests = list(targetpython.distro_requests(platform, command.python))
+        else:
+            runtime = targetpython.runtime_request(platform)
+            requests = [runtime] if runtime is not None else []
+        if emulators.host_emulator(platform) is None:
+            emulator = emulators.distro_request()
+            requests += [emulator] if emulator is not None else []
+        for request in requests:
+            if request not in seen:
+                seen.add(request)
+                yield request
+
+
+def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[StrategyPin]:
+    yield from kept.strategies
+    for host, plan in plans:
+        for session in plan.sessions:
+            choice = session.choice
+            if session.phase == "deps" and choice is not None and session.target is not None:
+                known = kept.strategy(session.target, host.platform or "")
+                if known is None and host.platform is not None:
+                    yield StrategyPin(
+                        session.target, host.platform, choice.strategy, choice.toolchain
+                    )

@@ -1,0 +1,151 @@
+"""What a session would do, and why, without doing it: for ``plan`` and ``explain``.
+
+Keys are computed as far as the store and the lock allow. Runs no step, fetches nothing, writes nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mpforge.engine.compiled import Compiled
+from mpforge.engine.realize import NotMade
+from mpforge.engine.session import SessionRun
+from mpforge.engine.workspace import Options, Workspace
+from mpforge.errors import MpforgeError, PinMissing
+from mpforge.keys.digest import Difference, differences
+from mpforge.plan.model import PlannedSession, RunTests
+
+State = Literal["cached", "would run", "not known", "impossible", "not run"]
+
+
+@dataclass(frozen=True)
+class StepPreview:
+    """A step as it stands: its key and ingredients where they can be known, else why not."""
+
+    id: str
+    title: str
+    state: State
+    why: str = ""
+    key: str | None = None
+    ingredients: Mapping[str, str] | None = None
+    record: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class SessionPreview:
+    """A session as it stands; ``fetch`` are the bytes to download (None: not known) and of what."""
+
+    session: PlannedSession
+    state: State
+    why: str
+    steps: tuple[StepPreview, ...] = ()
+    fetch: int | None = 0
+    items: tuple[str, ...] = ()
+
+
+def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> SessionPreview:
+    """What a session would do now."""
+    if session.refusal is not None:
+        return SessionPreview(session, "impossible", session.refusal.what)
+    if session.not_run is not None:
+        return SessionPreview(session, "not run", session.not_run)
+    if session.group:
+        return SessionPreview(session, "would run", f"all of {', '.join(session.requires)}")
+    run = SessionRun(
+        found, session, workspace, Options(locked=True), lambda _event: None, dry=True
+    )
+    try:
+        return _preview(run, session)
+    except PinMissing as error:
+        return SessionPreview(session, "not known", f"lock first: {error.what}")
+    except MpforgeError as error:
+        return SessionPreview(session, "impossible", error.what)
+
+
+def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
+    if session.phase == "deps":
+        size, items = run.to_fetch(session)
+        ready = all(run.toolbox.is_prepared(compilers) for compilers in session.compilers)
+        state: State = "cached" if ready else "would run"
+        return SessionPreview(session, state, "", (), size, items)
+    if session.phase != "test" and run.shipped_already(session):
+        return SessionPreview(session, "cached", "dist/ has it", _steps(run, session))
+    steps = _steps(run, session)
+    states = {step.state for step in steps}
+    for worst in ("not known", "would run"):
+        if worst in states:
+            why = next(step.why for step in steps if step.state == worst)
+            return SessionPreview(session, worst, why, steps)
+    return SessionPreview(session, "cached", "", steps)
+
+
+def _steps(run: SessionRun, session: PlannedSession) -> tuple[StepPreview, ...]:
+    if session.phase == "test":
+        try:
+            run.see_shipped()
+        except (NotMade, MpforgeError):
+            step = run.found.plan.step(session.result or session.steps[-1])
+            why = "the wheel is not built yet"
+            return (StepPreview(step.id, step.title, "not known", why),)
+    return tuple(_step(run, identifier) for identifier in session.steps)
+
+
+def _step(run: SessionRun, identifier: str) -> StepPreview:
+    step = run.found.plan.step(identifier)
+    state: State
+    try:
+        run.realizer.realize(identifier)
+        state, why = "cached", ""
+    except NotMade as missing:
+        if missing.step == identifier:
+            state, why = "would run", "not in the store"
+        else:
+            state, why = "not known", f"{missing.step} runs first"
+    except PinMissing as error:
+        state, why = "not known", f"lock first: {error.what}"
+    key, record = run.realizer.listed.get(identifier, (None, None))
+    if isinstance(step.command, RunTests) and not step.cache:
+        state, why = "would run", "test.cache = false"
+    return StepPreview(
+        identifier,
+        step.title,
+        state,
+        why,
+        key,
+        record["ingredients"] if record else None,
+        record,
+    )
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What differs for a step: ``since`` says from when to when."""
+
+    step: str
+    since: str
+    differences: tuple[Difference, ...]
+
+
+def changes(workspace: Workspace, step: StepPreview) -> Changes | None:
+    """What differs now from the last run; if nothing does, from the run before to the last one."""
+    folder = workspace.state / "keys"
+    last = _read(folder / f"{step.id}.json")
+    if last is None:
+        return None
+    now = step.record
+    if now is not None and (found := differences(last, now)):
+        return Changes(step.id, "since the last run", found)
+    before = _read(folder / f"{step.id}.previous.json")
+    if before is None or not (found := differences(before, last)):
+        return None
+    return Changes(step.id, "in the last run, since the one before", found)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and "ingredients" in record else None

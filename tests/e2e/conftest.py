@@ -1,0 +1,184 @@
+"""The small package of the end-to-end tests, built once, and a copy of it for each test.
+
+Tools (zig, its libraries, target Pythons) are kept in ``$MPFORGE_TEST_CACHE`` between runs and shared
+by xdist's workers. Results are shared by the tests of one run only; a test that needs an empty store
+asks for ``empty_cache``. With ``$MPFORGE_TEST_KEEP`` set, each test's directory is copied there.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tests.e2e.workspace import Cache, Gate, Workspace
+
+NOXFILE = """
+    import mpforge.sessions
+
+    mpforge.sessions.register()
+"""
+SPEC = """
+    schema = 1
+
+    [project]
+    python = ["cp311"]
+    targets = ["aarch64"]
+
+    [build]
+    environment = {}
+
+    [test]
+    command = ["{python} -m unittest discover -v -s tests {posargs}"]
+"""
+PYPROJECT = """
+    [build-system]
+    requires = ["setuptools>=77"]
+    build-backend = "setuptools.build_meta"
+
+    [project]
+    name = "tiny"
+    version = "1.0"
+
+    [tool.setuptools]
+    packages = ["tiny"]
+"""
+SETUP = """
+    from setuptools import Extension, setup
+
+    setup(ext_modules=[Extension("tiny._tiny", ["tiny/_tiny.c"])])
+"""
+C_SOURCE = """
+    #define PY_SSIZE_T_CLEAN
+    #include <Python.h>
+
+    static PyObject *
+    answer(PyObject *self, PyObject *ignored)
+    {
+        return PyLong_FromLong(42);
+    }
+
+    static PyMethodDef methods[] = {
+        {"answer", answer, METH_NOARGS, NULL},
+        {NULL, NULL, 0, NULL},
+    };
+
+    static struct PyModuleDef module = {
+        PyModuleDef_HEAD_INIT, "_tiny", NULL, -1, methods,
+    };
+
+    PyMODINIT_FUNC
+    PyInit__tiny(void)
+    {
+        return PyModule_Create(&module);
+    }
+"""
+TEST = """
+    import os
+    import subprocess
+    import sys
+    import unittest
+
+    from tiny._tiny import answer
+
+
+    class Tiny(unittest.TestCase):
+        def test_answer(self):
+            self.assertEqual(answer(), 42)
+
+        def test_child(self):
+            code = "import os; print('the child is on', os.uname().machine)"
+            print("the parent is on", os.uname().machine, flush=True)
+            subprocess.run([sys.executable, "-c", code], check=True)
+"""
+
+
+def write_project(workspace: Workspace) -> None:
+    """The small package: one C file, setuptools, two tests."""
+    workspace.write("noxfile.py", NOXFILE)
+    workspace.write("multiplatform.toml", SPEC)
+    workspace.write("pyproject.toml", PYPROJECT)
+    workspace.write("setup.py", SETUP)
+    workspace.write("tiny/__init__.py", "")
+    workspace.write("tiny/_tiny.c", C_SOURCE)
+    workspace.write("tests/test_tiny.py", TEST)
+    workspace.write("MANIFEST.in", "graft tests\n")
+
+
+@pytest.fixture(scope="session")
+def tools(request: pytest.FixtureRequest) -> Path:
+    """The tools that all runs of the tests share."""
+    given = os.environ.get("MPFORGE_TEST_CACHE")
+    return Path(given) if given else request.config.rootpath / ".pytest_cache" / "mpforge"
+
+
+@pytest.fixture(scope="session")
+def built(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The small package, built and tested for aarch64 by one of the run's workers; not to be changed."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root = base / "built"
+    with FileLock(base / "built.lock"):
+        if not (base / "built.done").exists():
+            workspace = Workspace(root, Cache.sharing(tools, base / "cache"))
+            write_project(workspace)
+            run = workspace.nox("test-aarch64")
+            assert run.code == 0, run
+            (base / "built.output").write_text(run.output, encoding="utf-8")
+            (base / "built.done").touch()
+    return Workspace(root, Cache(base / "cache"))
+
+
+@pytest.fixture
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A directory for what a test makes; big things in it are removed, unless they shall be kept."""
+    root = tmp_path / "place"
+    root.mkdir()
+    yield root
+    if keep := os.environ.get("MPFORGE_TEST_KEEP"):
+        kept = Path(keep) / request.node.name
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(root, kept, symlinks=True, ignore_dangling_symlinks=True)
+    shutil.rmtree(root / "cache", ignore_errors=True)
+
+
+@pytest.fixture
+def workspace(built: Workspace, place: Path) -> Workspace:
+    """A copy of the built package: all is in place, and the results of its steps are in the store."""
+    return built.copy(place / "project")
+
+
+@pytest.fixture
+def unbuilt(workspace: Workspace, request: pytest.FixtureRequest) -> Workspace:
+    """The package with a line of its own in the C file, its lock, and nothing built of it."""
+    shutil.rmtree(workspace.dist)
+    shutil.rmtree(workspace.root / ".mpforge")
+    make_unlike(workspace, request)
+    return workspace
+
+
+@pytest.fixture
+def unlike(workspace: Workspace, request: pytest.FixtureRequest) -> str:
+    """A line of C that no other test has, so that no other's result is hit."""
+    return f"/* {request.node.name} */\n"
+
+
+def make_unlike(workspace: Workspace, request: pytest.FixtureRequest) -> None:
+    """Make the source this test's own."""
+    workspace.write("tiny/_tiny.c", f"/* {request.node.name} */\n{workspace.read('tiny/_tiny.c')}")
+
+
+@pytest.fixture
+def empty_cache(tools: Path, place: Path) -> Cache:
+    """A cache with the shared tools, and nothing in its store."""
+    return Cache.sharing(tools, place / "cache")
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """Where this test's builds wait."""
+    made = Gate(tmp_path / "gate")
+    yield made
+    made.close()

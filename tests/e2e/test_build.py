@@ -1,0 +1,287 @@
+"""From a spec to a tested wheel, by the real nox, zig and QEMU; and what the second run does."""
+
+import os
+import shutil
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from tests.e2e.workspace import Cache, Workspace
+
+pytestmark = [pytest.mark.cross, pytest.mark.emulation, pytest.mark.network]
+
+BUILD, TEST, SDIST = "build-aarch64-cp311", "test-aarch64-cp311", "sdist"
+
+
+def machines(wheel: Path) -> dict[str, str]:
+    """The machine of each compiled file of a wheel, read independently of mpforge."""
+    with zipfile.ZipFile(wheel) as archive:
+        compiled = [name for name in archive.namelist() if name.endswith(".so")]
+        return {n: ELFFile(BytesIO(archive.read(n)))["e_machine"] for n in compiled}
+
+
+# --- the first run, and the second ----------------------------------------------------------------
+
+
+def test_a_build_publishes_a_wheel_for_the_target(built: Workspace) -> None:
+    wheel = built.wheel()
+    assert wheel.name.startswith("tiny-1.0-cp311-cp311-")
+    assert wheel.name.endswith("manylinux_2_17_aarch64.whl")
+    assert machines(wheel) == {"tiny/_tiny.cpython-311-aarch64-linux-gnu.so": "EM_AARCH64"}
+    entry = built.record()[wheel.name]
+    assert (entry["target"], entry["python"], entry["strategy"]) == ("aarch64", "cp311", "cross")
+
+
+def test_tests_run_on_the_target_child_processes_too(built: Workspace) -> None:
+    log = built.log(TEST)
+    assert "the parent is on aarch64" in log
+    assert "the child is on aarch64" in log
+    result = built.record()[built.wheel().name]["tests"][TEST]
+    assert (result["machine"], result["cpu"]) == ("aarch64", "cortex-a53")
+
+
+def test_a_second_run_does_nothing_and_says_cached(workspace: Workspace) -> None:
+    run = workspace.nox("test-aarch64")
+    assert run.code == 0
+    assert run.did == set()
+    assert all(status == "skipped" for status, _ in run.sessions.values())
+    assert re_matches(r"cached: [0-9a-f]{12}", run.reason(BUILD))
+    assert re_matches(r"cached: passed \d{4}-\d\d-\d\d, [0-9a-f]{12}", run.reason(TEST))
+    assert run.reason("test-aarch64") == "cached: 1 of 1"
+    assert workspace.steps() == []
+
+
+def re_matches(pattern: str, text: str) -> bool:
+    import re
+
+    return re.fullmatch(pattern, text) is not None
+
+
+def test_the_same_sources_in_another_checkout_hit_and_are_restored(
+    workspace: Workspace,
+) -> None:
+    shutil.rmtree(workspace.root / ".mpforge")
+    shutil.rmtree(workspace.dist)
+    run = workspace.nox("test-aarch64")
+    assert run.code == 0
+    assert {SDIST, BUILD, TEST} <= run.cached
+    assert workspace.steps() == []
+    assert machines(workspace.wheel())
+
+
+# --- what is a hit, what is a miss ----------------------------------------------------------------
+
+
+def test_touching_a_source_rebuilds_nothing(workspace: Workspace) -> None:
+    os.utime(workspace.root / "tiny" / "_tiny.c")
+    run = workspace.nox("test-aarch64")
+    assert run.did == set()
+    assert workspace.steps() == []
+
+
+def test_one_changed_byte_runs_sdist_build_and_test_and_nothing_else(workspace: Workspace) -> None:
+    before = workspace.wheel().read_bytes()
+    workspace.edit("tiny/_tiny.c", "FromLong(42)", "FromLong(43)")
+    workspace.edit("tests/test_tiny.py", "42", "43")
+    run = workspace.nox("test-aarch64")
+    assert run.code == 0, run
+    assert run.did == {SDIST, BUILD, TEST, "test-aarch64"}
+    assert "deps-aarch64" in run.cached
+    assert workspace.wheel().read_bytes() != before
+    assert not any("environment" in step or "base" in step for step in workspace.steps())
+
+
+def test_going_back_to_an_older_input_hits(workspace: Workspace, unlike: str) -> None:
+    before = workspace.wheel().read_bytes()
+    original = workspace.read("tiny/_tiny.c")
+    workspace.write("tiny/_tiny.c", unlike + original.replace("(42)", "(40 + 3)"))
+    assert workspace.nox(BUILD).did == {SDIST, BUILD}
+    assert workspace.wheel().read_bytes() != before
+    workspace.write("tiny/_tiny.c", original)
+    run = workspace.nox(BUILD)
+    assert {SDIST, BUILD} <= run.cached
+    assert workspace.wheel().read_bytes() == before
+
+
+def test_making_an_input_executable_is_a_miss(workspace: Workspace) -> None:
+    (workspace.root / "tiny" / "_tiny.c").chmod(0o755)
+    assert SDIST in workspace.nox(BUILD).did
+    assert "sdist" in workspace.steps()
+
+
+def test_an_edited_test_runs_again_and_rebuilds_no_wheel(workspace: Workspace) -> None:
+    workspace.edit("tests/test_tiny.py", "42)", "40 + 2)")
+    run = workspace.nox("test-aarch64")
+    assert run.code == 0
+    assert BUILD in run.cached
+    assert TEST in run.did
+    assert not any(step.startswith(("wheel", "repair")) for step in workspace.steps())
+
+
+def test_an_edit_of_the_test_table_rebuilds_no_wheel(workspace: Workspace) -> None:
+    workspace.edit("multiplatform.toml", "-v -s tests", "-s tests")
+    run = workspace.nox("test-aarch64")
+    assert {SDIST, BUILD} <= run.cached
+    assert TEST in run.did
+
+
+def test_a_changed_build_environment_is_a_miss(workspace: Workspace) -> None:
+    workspace.edit(
+        "multiplatform.toml", "environment = {}", 'environment = { CFLAGS = "-DANSWER=1" }'
+    )
+    run = workspace.nox(BUILD)
+    assert run.code == 0
+    assert BUILD in run.did
+    assert "wheel-aarch64-cp311" in workspace.steps()
+
+
+def test_a_changed_host_variable_that_the_build_sees_is_a_miss_and_others_are_not(
+    workspace: Workspace,
+) -> None:
+    workspace.edit("multiplatform.toml", "environment = {}", 'pass-environment = ["FLAVOUR"]')
+    assert BUILD in workspace.nox(BUILD).did
+    assert BUILD in workspace.nox(BUILD, env={"ANOTHER": "1"}).cached
+    assert BUILD in workspace.nox(BUILD, env={"FLAVOUR": "vanilla"}).did
+
+
+def test_another_zig_in_the_lock_is_a_miss(workspace: Workspace) -> None:
+    lock = workspace.read("multiplatform.lock")
+    start = lock.index('name = "ziglang"')
+    version = lock[start:].split('version = "')[1].split('"')[0]
+    entry = lock[start : lock.index("\n", start)]
+    other = entry.replace(version, "0.0.1")
+    workspace.write("multiplatform.lock", lock.replace(entry, other))
+    run = workspace.nox(BUILD)
+    assert run.code == 1
+    assert "deps-aarch64" not in run.cached, "it is another zig, which no index has"
+    assert BUILD not in run.cached
+    assert "ziglang" in run.output
+    assert "Traceback" not in run.output
+
+
+# --- dist/ ----------------------------------------------------------------------------------------
+
+
+def test_a_deleted_dist_is_restored_without_building(workspace: Workspace) -> None:
+    before = {path.name: path.read_bytes() for path in workspace.dist.iterdir()}
+    shutil.rmtree(workspace.dist)
+    run = workspace.nox(BUILD)
+    assert {SDIST, BUILD} <= run.cached
+    assert workspace.steps() == []
+    wheel = workspace.wheel()
+    assert wheel.read_bytes() == before[wheel.name]
+
+
+def test_an_output_edited_by_hand_is_restored(workspace: Workspace) -> None:
+    wheel = workspace.wheel()
+    before = wheel.read_bytes()
+    wheel.write_bytes(before + b"edited")
+    run = workspace.nox(BUILD)
+    assert BUILD in run.cached
+    assert wheel.read_bytes() == before
+
+
+def test_a_users_file_in_dist_is_left_alone(workspace: Workspace) -> None:
+    notes = workspace.write("dist/notes.txt", "mine")
+    workspace.edit("tiny/_tiny.c", "(42)", "(41 + 1)")
+    assert workspace.nox(BUILD).code == 0
+    assert notes.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_file_that_is_not_ours_is_never_overwritten(workspace: Workspace) -> None:
+    name = workspace.wheel().name
+    shutil.rmtree(workspace.dist)
+    mine = workspace.write(f"dist/{name}", "mine")
+    run = workspace.nox(BUILD)
+    assert run.code == 1
+    assert "dist-conflict" in run.reason(BUILD)
+    assert mine.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_new_version_replaces_our_old_wheel(workspace: Workspace) -> None:
+    workspace.edit("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
+    assert workspace.nox(BUILD).code == 0
+    assert {name.split("-")[1] for name in workspace.published() if name.endswith("whl")} == {"1.1"}
+
+
+def test_a_build_is_shipped_to_a_machine_with_an_empty_store_and_tested_there(
+    workspace: Workspace, empty_cache: Cache
+) -> None:
+    before = workspace.wheel().read_bytes()
+    shutil.rmtree(workspace.root / ".mpforge")
+    there = Workspace(workspace.root, empty_cache)
+    run = there.nox("test-aarch64")
+    assert run.code == 0, run
+    assert {SDIST, BUILD} <= run.cached
+    assert TEST in run.did
+    assert there.wheel().read_bytes() == before
+    assert [step for step in there.steps() if not step.startswith("test-")] == []
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+def test_a_compiler_error_fails_the_build_and_publishes_nothing(unbuilt: Workspace) -> None:
+    good = unbuilt.read("tiny/_tiny.c")
+    unbuilt.write("tiny/_tiny.c", good.replace("return PyLong", "return no_such_thing + PyLong"))
+    for _ in range(2):
+        run = unbuilt.nox(BUILD)
+        assert run.code == 1
+        assert run.sessions[BUILD][0] == "aborted"
+        assert "step-failed" in run.reason(BUILD)
+        assert "no_such_thing" in run.output
+        assert f"mpforge run {BUILD}" in run.output
+        assert ".mpforge/logs" in run.output
+        assert "Traceback (most recent call last)\n  File" not in run.output
+        assert unbuilt.wheels() == []
+        assert "wheel-aarch64-cp311" in unbuilt.steps(), "a failure is not remembered"
+    unbuilt.write("tiny/_tiny.c", good)
+    assert BUILD in unbuilt.nox(BUILD).did
+    assert unbuilt.wheels()
+
+
+def test_a_failing_test_fails_the_session_each_time(workspace: Workspace) -> None:
+    workspace.edit("tests/test_tiny.py", "42)", "54)")
+    for _ in range(2):
+        run = workspace.nox("test-aarch64")
+        assert run.code == 1
+        assert run.sessions[TEST][0] == "aborted"
+        assert "tests-failed" in run.reason(TEST)
+        assert "42 != 54" in run.output
+        assert BUILD in run.cached, "the wheel stays"
+    assert "passed" not in str(workspace.record()[workspace.wheel().name]["tests"].get(TEST))
+
+
+def test_tests_that_import_the_package_from_the_checkout_fail(workspace: Workspace) -> None:
+    workspace.write(
+        "tests/test_tiny.py",
+        f"""
+        import sys
+        import unittest
+
+        sys.path.insert(0, {str(workspace.root)!r})
+        import tiny
+
+
+        class Tiny(unittest.TestCase):
+            def test_there_is_one(self):
+                self.assertTrue(tiny.__file__)
+        """,
+    )
+    run = workspace.nox("test-aarch64")
+    assert run.code == 1
+    assert "imported-elsewhere" in run.reason(TEST)
+    assert str(workspace.root / "tiny" / "__init__.py") in run.output
+
+
+def test_posargs_reach_the_tests_and_no_build_session(workspace: Workspace) -> None:
+    run = workspace.nox("test-aarch64", "--", "-k", "test_answer")
+    assert run.code == 0
+    assert {SDIST, BUILD} <= run.cached
+    assert TEST in run.did, "a test with other posargs is another test"
+    log = workspace.log(TEST)
+    assert "test_answer" in log
+    assert "Ran 1 test" in log
