@@ -43,7 +43,9 @@ def _lines(item: "SessionPreview") -> list[str]:
     lines = [f"{item.session.name}: {item.state}{why}"]
     choice = item.session.choice
     if choice is not None:
-        lines.append(f"    {choice.strategy} with {choice.toolchain}, {choice.policy}: {choice.why}")
+        lines.append(
+            f"    {choice.strategy} with {choice.toolchain}, {choice.policy}: {choice.why}"
+        )
     if item.session.phase == "deps" and item.state != "cached":
         lines.append(f"    to fetch: {_size(item)}")
     for step in item.steps:

@@ -73,4 +73,6 @@ def _needed(
 
 def is_zig(requirement: str) -> bool:
     """Whether a requirement names zig's package, with or without a version."""
-    return re.fullmatch(r"ziglang(?![A-Za-z0-9._-]).*", requirement.strip(), re.I | re.S) is not None
+    return (
+        re.fullmatch(r"ziglang(?![A-Za-z0-9._-]).*", requirement.strip(), re.I | re.S) is not None
+    )

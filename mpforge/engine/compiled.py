@@ -16,6 +16,7 @@ from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.inputs import Inputs
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import Place, Problem, SpecInvalid
+from mpforge.plan.facts import HostFacts
 from mpforge.plan.codec import decode, encode
 from mpforge.plan.index import Index
 from mpforge.plan.model import Plan
@@ -78,23 +79,32 @@ def compiled(workspace: Workspace) -> Compiled:
         found = json.loads(kept.read_text(encoding="utf-8"))
         if found["key"] == key:
             return Compiled(decode(Plan, found["plan"]), source, inputs, store)
-    plan = _compile(workspace, text, inputs)
+    plan, _ = _compile(workspace, text, inputs, host_facts())
     with contextlib.suppress(OSError):
         record = {"schema": 1, "key": key, "plan": encode(plan)}
         write_atomically(kept, json.dumps(record).encode())
     return Compiled(plan, source, inputs, store)
 
 
-def _compile(workspace: Workspace, text: str, inputs: Inputs) -> Plan:
+def plan_on(workspace: Workspace, host: HostFacts) -> tuple[Plan, dict[str, str]]:
+    """The plan as it would be on another host, and each target's platform. Raises as ``compiled``."""
+    found = compiled(workspace)
+    return _compile(workspace, workspace.spec.read_text("utf-8"), found.inputs, host)
+
+
+def _compile(
+    workspace: Workspace, text: str, inputs: Inputs, host: HostFacts
+) -> tuple[Plan, dict[str, str]]:
     from mpforge.compiler.compile import compile_plan
     from mpforge.spec.load import load_spec
     from mpforge.spec.options import targets
     from mpforge.tools import lockfile
 
     spec = load_spec(text, file=workspace.spec.name)
-    wheel = any(target.pythons for target in targets(spec))
-    project = project_facts(inputs, wheel=wheel)
-    return compile_plan(spec, host_facts(), project, lockfile.read(workspace.lock))
+    every = targets(spec)
+    project = project_facts(inputs, wheel=any(target.pythons for target in every))
+    plan = compile_plan(spec, host, project, lockfile.read(workspace.lock))
+    return plan, {target.name: target.platform for target in every}
 
 
 def _source_word(text: str, workspace: Workspace) -> str:

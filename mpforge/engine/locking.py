@@ -7,7 +7,7 @@ other kinds, so that CI can run with ``--locked``. Knows nothing of printing.
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from mpforge.engine.compiled import compiled
+from mpforge.engine.compiled import compiled, plan_on
 from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.metadata import applicable
 from mpforge.engine.workspace import Workspace
@@ -71,7 +71,7 @@ def _resolved(
     from mpforge.tools.index import Index
     from mpforge.tools.packages import resolve
 
-    plans = list(_plans(workspace, kept))
+    plans = list(_plans(workspace))
     settings = plans[0][1].index
     index = Index(settings.url, settings.extra, settings.username, settings.password)
     environments = list(kept.environments)
@@ -97,22 +97,15 @@ def _resolved(
     return Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)))
 
 
-def _plans(workspace: Workspace, known: Lock) -> Iterator[tuple[HostFacts, Plan]]:
+def _plans(workspace: Workspace) -> Iterator[tuple[HostFacts, Plan]]:
     """The plan on each kind of host, this one's first."""
-    from mpforge.compiler.compile import compile_plan
-    from mpforge.spec.load import load_spec
-    from mpforge.spec.options import targets
-
     here = host_facts()
-    inputs = compiled(workspace).inputs
-    spec = load_spec(workspace.spec.read_text("utf-8"), file=workspace.spec.name)
-    every = targets(spec)
-    project = project_facts(inputs, wheel=any(target.pythons for target in every))
-    wanted = {target.platform for target in every}
+    _, platforms = plan_on(workspace, here)
+    wanted = set(platforms.values())
     hosts = [host for host in HOSTS if host in wanted or host == here.platform] or [HOSTS[0]]
     for host in sorted(hosts, key=lambda h: h != here.platform):
         facts = here if host == here.platform else HostFacts(host, f"Linux {host}")
-        yield facts, compile_plan(spec, facts, project, known)
+        yield facts, plan_on(workspace, facts)[0]
 
 
 def _environments(

@@ -52,16 +52,24 @@ def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> S
     if session.not_run is not None:
         return SessionPreview(session, "not run", session.not_run)
     if session.group:
-        return SessionPreview(session, "would run", f"all of {', '.join(session.requires)}")
-    run = SessionRun(
-        found, session, workspace, Options(locked=True), lambda _event: None, dry=True
-    )
+        return SessionPreview(session, *_group(found, workspace, session))
+    run = SessionRun(found, session, workspace, Options(locked=True), lambda _event: None, dry=True)
     try:
         return _preview(run, session)
     except PinMissing as error:
         return SessionPreview(session, "not known", f"lock first: {error.what}")
     except MpforgeError as error:
         return SessionPreview(session, "impossible", error.what)
+
+
+def _group(found: Compiled, workspace: Workspace, session: PlannedSession) -> tuple[State, str]:
+    """A group is what the sessions that it requires are: the first that is not cached says it."""
+    required = [found.plan.session(name) for name in session.requires]
+    told = [preview(found, workspace, one) for one in required if one is not None]
+    for item in told:
+        if item.state not in ("cached", "not run"):
+            return item.state, f"see {item.session.name}"
+    return "cached", f"{len(told)} of {len(told)}"
 
 
 def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
@@ -87,8 +95,8 @@ def _steps(run: SessionRun, session: PlannedSession) -> tuple[StepPreview, ...]:
             run.see_shipped()
         except (NotMade, MpforgeError):
             step = run.found.plan.step(session.result or session.steps[-1])
-            why = "the wheel is not built yet"
-            return (StepPreview(step.id, step.title, "not known", why),)
+            why = "what it tests is not built yet"
+            return (StepPreview(step.id, step.title, "would run", why),)
     return tuple(_step(run, identifier) for identifier in session.steps)
 
 
@@ -99,10 +107,8 @@ def _step(run: SessionRun, identifier: str) -> StepPreview:
         run.realizer.realize(identifier)
         state, why = "cached", ""
     except NotMade as missing:
-        if missing.step == identifier:
-            state, why = "would run", "not in the store"
-        else:
-            state, why = "not known", f"{missing.step} runs first"
+        own = missing.step == identifier
+        state, why = "would run", "not in the store" if own else f"after {missing.step}"
     except PinMissing as error:
         state, why = "not known", f"lock first: {error.what}"
     key, record = run.realizer.listed.get(identifier, (None, None))

@@ -40,7 +40,7 @@ from mpforge.plan.model import (
     ShippedFiles,
     Step,
 )
-from mpforge.plan.pins import EnvironmentPin
+from mpforge.plan.pins import EnvironmentPin, Package
 from mpforge.processes import interrupted
 from mpforge.runners.step import StepDirectory
 from mpforge.store.local import ActionResult, Damaged, Store, write_atomically
@@ -109,6 +109,15 @@ class Realizer:
             for ingredient in ingredients(step, resolved):
                 parts[f"{identifier}: {ingredient.name}"] = ingredient.value
         return parts
+
+    def packages_to_fetch(self, identifier: str, command: InstallPackages) -> tuple[Package, ...]:
+        """The pinned packages of an environment that is not in the store yet."""
+        pin = self.pins.environment(command.request)
+        key, _ = self._key(self.plan.step(identifier), Given({}, packages=pin))
+        try:
+            return () if self.use_cache and self.store.find(key) else pin.packages
+        except Damaged:
+            return pin.packages
 
     # --- from key to result --------------------------------------------------------------------
 

@@ -215,7 +215,7 @@ class SessionRun:
     def to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:
         """The bytes that a target's builds will download as far as the lock tells, and of what."""
         sizes: dict[str, int | None] = {}
-        if any(c.toolchain == "zig" and not self.toolbox.is_prepared(c) for c in deps.compilers):
+        if any(c.toolchain == "zig" for c in deps.compilers) and not self.toolbox.has_zig():
             for package in self.toolbox.zig_pin().packages:
                 sizes[f"{package.name} {package.version}"] = package.size
         for session in self.found.plan.sessions:
@@ -223,7 +223,7 @@ class SessionRun:
                 for identifier in session.steps:
                     command = self.found.plan.step(identifier).command
                     if isinstance(command, InstallPackages) and command.extra is None:
-                        for package in self.pins.environment(command.request).packages:
+                        for package in self.realizer.packages_to_fetch(identifier, command):
                             sizes[f"{package.name} {package.version}"] = package.size
         known = [size for size in sizes.values() if size is not None]
         return (sum(known) if known or not sizes else None), tuple(sizes)

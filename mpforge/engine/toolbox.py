@@ -137,15 +137,17 @@ class Toolbox:
             self._primed(compilers, ("c",))
             self._view(compilers)
 
+    def has_zig(self) -> bool:
+        """Whether zig itself is in the tool store."""
+        from mpforge.tools import zig
+
+        return self.store.find("zig", zig.digest_of(self.zig_pin().packages)) is not None
+
     def is_prepared(self, compilers: Compilers) -> bool:
         """Whether ``prepare`` has nothing to do."""
         if compilers.toolchain == "gcc":
             return True
-        from mpforge.tools import zig
-
-        packages = self.zig_pin().packages
-        here = self.store.find("zig", zig.digest_of(packages)) is not None
-        return here and self.store.find(*self._view_name(compilers)) is not None
+        return self.has_zig() and self.store.find(*self._view_name(compilers)) is not None
 
     def _gcc(self, compilers: Compilers) -> ReadyCompilers:
         programs = gcc.find().programs
@@ -310,7 +312,9 @@ class Toolbox:
                 platform, pins=pins, store=self.store, state=self._distro_state
             )
             return ReadyMachine(emulator, None, runtime.sysroot, machine.cpu)
-        with self._working(f"the {python} of {platform.name}"):
+        amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
+        how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
+        with self._working(f"the {python} of {platform.name}{how_much}"):
             found = self._target_python(platform, python, tuple(pins))
         return ReadyMachine(emulator, found, found.sysroot, machine.cpu)
 

@@ -48,6 +48,8 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
         for entry in file.infolist():
             kind = stat.S_IFMT(entry.external_attr >> 16)
             _refuse(archive, entry.filename, entry.external_attr >> 16)
+            if "\\" in entry.filename:
+                raise ArchiveRefused(f"{archive.name}: {entry.filename} leaves its directory")
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise ArchiveRefused(f"{archive.name}: {entry.filename} is no plain file")
         for entry in file.infolist():
@@ -58,7 +60,7 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
 
 def _refuse(archive: Path, name: str, mode: int) -> None:
     """Refuse an entry for its name or its mode."""
-    if name.startswith("/") or ".." in name.split("/") or "\\" in name:
+    if name.startswith("/") or ".." in name.split("/"):
         raise ArchiveRefused(f"{archive.name}: {name} leaves its directory")
     if mode & (stat.S_ISUID | stat.S_ISGID):
         raise ArchiveRefused(f"{archive.name}: {name} is setuid or setgid")

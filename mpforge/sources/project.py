@@ -23,7 +23,28 @@ Form = Literal["checkout", "directory", "unpacked-sdist", "packed-sdist"]
 OWN_FILES = ("noxfile.py", ".git", ".nox", ".mpforge", "dist", "multiplatform.lock")
 
 # Without git: what tools leave behind. Documented in docs/sources.md.
-IGNORED_NAMES = ["__pycache__", "*.pyc", "*.pyo", ".venv", "venv", ".env", ".tox", ".nox", ".git", ".hg", ".svn", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".coverage", ".idea", ".vscode", ".DS_Store", "node_modules"]
+IGNORED_NAMES = [
+    "__pycache__",
+    "*.pyc",
+    "*.pyo",
+    ".venv",
+    "venv",
+    ".env",
+    ".tox",
+    ".nox",
+    ".git",
+    ".hg",
+    ".svn",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    ".coverage",
+    ".idea",
+    ".vscode",
+    ".DS_Store",
+    "node_modules",
+]
 IGNORED_IN_DIRECTORY = ["*.cpython-*.so", "*.abi3.so"]
 IGNORED_AT_TOP = ["build", "*.egg-info", ".eggs"]
 _DISTUTILS_LEFTOVER = re.compile(r"(lib|temp|bdist)\.")

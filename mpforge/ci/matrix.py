@@ -1,0 +1,85 @@
+"""A plan's sessions as the jobs of a CI matrix, build and test apart.
+
+Jobs are planned for x86-64 Linux, where CI's machines are cheapest; a test runs on a machine of its
+target where GitHub has one, else under emulation. Knows nothing of files and of printing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from mpforge.plan.model import Plan, PlannedSession, RunTests
+from mpforge.platforms import well_known
+
+DEFAULT_RUNNER = "ubuntu-24.04"
+_PREPARATION_MINUTES = 15
+"""Added to a job's time for what comes before its steps: tools, environments, a cold store."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its sessions in order, where it runs, how, and after what (``level`` 0, then 1).
+
+    ``timeout`` is in minutes. ``python`` is None where one job has several.
+    """
+
+    name: str
+    sessions: tuple[str, ...]
+    phase: Literal["build", "test"]
+    target: str
+    python: str | None
+    runs_on: str
+    strategy: str
+    level: int
+    timeout: int
+
+
+def jobs(plan: Plan, platforms: dict[str, str], *, by: str) -> tuple[Job, ...]:
+    """The jobs of every session that can run, one for each target or for each session.
+
+    ``platforms`` are the targets' platform names. Sessions that would not run give no job.
+    """
+    single = [s for s in plan.sessions if not s.group and s.phase in ("build", "test")]
+    able = [s for s in single if s.refusal is None and s.not_run is None]
+    groups: dict[tuple[str, ...], list[PlannedSession]] = {}
+    for session in able:
+        key = (session.phase, session.target or "", *([session.name] if by == "session" else []))
+        groups.setdefault(key, []).append(session)
+    return tuple(_job(plan, platforms, group) for group in groups.values())
+
+
+def _job(plan: Plan, platforms: dict[str, str], group: list[PlannedSession]) -> Job:
+    first = group[0]
+    target = first.target or ""
+    phase: Literal["build", "test"] = "test" if first.phase == "test" else "build"
+    runner, strategy = _place(plan, well_known()[platforms[target]].name, first)
+    pythons = {session.python for session in group}
+    name = first.name if len(group) == 1 else f"{phase}-{target}"
+    return Job(
+        name=name,
+        sessions=tuple(session.name for session in group),
+        phase=phase,
+        target=target,
+        python=first.python if len(pythons) == 1 else None,
+        runs_on=runner,
+        strategy=strategy,
+        level=0 if phase == "build" else 1,
+        timeout=_minutes(plan, group),
+    )
+
+
+def _place(plan: Plan, platform: str, session: PlannedSession) -> tuple[str, str]:
+    """The machine of a job and its strategy there."""
+    if session.choice is not None:
+        return DEFAULT_RUNNER, session.choice.strategy
+    command = plan.step(session.result or "").command
+    emulated = isinstance(command, RunTests) and command.machine.emulated
+    if not emulated:
+        return DEFAULT_RUNNER, "native"
+    own = well_known()[platform].github_runner
+    return (own, "native") if own is not None else (DEFAULT_RUNNER, "emulate")
+
+
+def _minutes(plan: Plan, group: Iterable[PlannedSession]) -> int:
+    seconds = sum(plan.step(s.result or "").timeout for s in group)
+    return -(-seconds // 60) + _PREPARATION_MINUTES

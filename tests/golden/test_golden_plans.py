@@ -1,0 +1,84 @@
+"""Whole plans: each folder's ``case.toml`` compiles to the ``case.plan.json`` beside it.
+
+A case holds the spec's text and the other inputs of the compiler: ``[host]`` and ``[project]`` are the
+fields of HostFacts and ProjectFacts, ``[[strategies]]`` and ``[[environments]]`` pins of the lock.
+"""
+
+import json
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpforge.compiler.compile import compile_plan
+from mpforge.plan.codec import decode, encode
+from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.model import Plan
+from mpforge.plan.pins import EnvironmentPin, Lock, StrategyPin
+from mpforge.spec.load import load_spec
+
+HERE = Path(__file__).parent
+CASES = sorted(path.parent for path in HERE.glob("*/case.toml"))
+
+LINUX = HostFacts(platform="x86_64", system="Linux x86_64")
+SETUPTOOLS = ProjectFacts(
+    form="tree",
+    backend="setuptools.build_meta",
+    in_tree=False,
+    requires=("setuptools>=77",),
+)
+
+
+def _facts(table: dict[str, Any]) -> dict[str, Any]:
+    """TOML's values as a frozen dataclass has them; an empty text is None, as TOML has no null."""
+    lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
+    return {key: value or None for key, value in table.items()} | lists
+
+
+def plan_of(case: dict[str, Any]) -> Plan:
+    lock = Lock(
+        environments=tuple(decode(EnvironmentPin, pin) for pin in case.get("environments", ())),
+        strategies=tuple(StrategyPin(**pin) for pin in case.get("strategies", ())),
+    )
+    return compile_plan(
+        load_spec(case["spec"], file="case.toml"),
+        replace(LINUX, **_facts(case.get("host", {}))),
+        replace(SETUPTOOLS, **_facts(case.get("project", {}))),
+        lock,
+    )
+
+
+def _case(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "case.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
+def test_a_spec_compiles_to_exactly_its_golden_plan(
+    folder: Path, request: pytest.FixtureRequest
+) -> None:
+    written = json.dumps(encode(plan_of(_case(folder))), indent=1, ensure_ascii=False) + "\n"
+    golden = folder / "case.plan.json"
+    if request.config.getoption("--regenerate-golden"):
+        golden.write_text(written, encoding="utf-8")
+    assert written == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
+def test_a_plan_read_back_from_its_json_is_the_same_plan(folder: Path) -> None:
+    plan = plan_of(_case(folder))
+    assert decode(Plan, json.loads(json.dumps(encode(plan)))) == plan
+
+
+@pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
+def test_whatever_a_session_or_a_step_refers_to_is_in_the_plan(folder: Path) -> None:
+    plan = plan_of(_case(folder))
+    names = {session.name for session in plan.sessions}
+    ids = {step.id for step in plan.steps}
+    assert len(names) == len(plan.sessions)
+    assert len(ids) == len(plan.steps)
+    for session in plan.sessions:
+        assert names.issuperset(session.requires)
+        assert ids.issuperset(session.steps)
+        assert session.result is None or session.result == session.steps[-1]
