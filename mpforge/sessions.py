@@ -1,12 +1,14 @@
 """nox's front door: ``import mpforge.sessions`` and ``mpforge.sessions.register()``.
 
 Registering reads the index only: no pydantic, no probe, no process. The only module that imports nox.
-Facts on nox are in docs/design.md, "What nox does".
+Facts on nox are in docs/design.md, "What nox does". nox has no public way to ask for its options or for the
+sessions that a run selected, hence its private ``_runner``.
 """
 
 import atexit
 import os
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ def register(path: str | os.PathLike[str] = SPEC_NAME, *, prefix: str = "") -> N
     ``path`` is relative to the noxfile. A spec that is wrong ends nox with exit code 2 and every
     problem; so does a session name that exists already.
     """
-    noxfile = Path(sys._getframe(1).f_globals.get("__file__") or "noxfile.py")
+    noxfile = Path(sys._getframe(1).f_globals.get("__file__") or "noxfile.py")  # noqa: SLF001 - documented, if private
     try:
         workspace = open_workspace(noxfile.resolve().parent / path)
         index = _index(workspace)
@@ -49,12 +51,29 @@ def _define(index: Index, workspace: Workspace, prefix: str) -> None:
         run_id()
         atexit.register(_sum_up, workspace, os.getpid())
     processes.watch_interrupts()
+    if not _ours:
+        _watch_redefinitions()
     known = nox.registry.get()
     for session in index.sessions:
         name = _prefixed(session.name, prefix)
         if name in known:
             raise _taken(name, prefix)
         _define_one(session, workspace, prefix)
+
+
+def _watch_redefinitions() -> None:
+    """End nox where the noxfile defines one of our sessions again later: nox only warns (NOX.md 14)."""
+    show = warnings.showwarning
+
+    def hear(message: Warning | str, category: type[Warning], filename: str, *rest: Any) -> None:
+        for name in _ours:
+            if str(message).startswith(f"The session {name!r} has already been registered"):
+                sys.stderr.write(f"{render(_taken(name, ''))}\n")
+                raise SystemExit(int(SessionNameTaken.exit_code))
+        show(message, category, filename, *rest)
+
+    warnings.showwarning = hear
+    warnings.filterwarnings("always", "The session .* has already been", FutureWarning)
 
 
 def _prefixed(name: str, prefix: str) -> str:
@@ -74,7 +93,7 @@ def _define_one(session: IndexedSession, workspace: Workspace, prefix: str) -> N
     name = _prefixed(session.name, prefix)
 
     def function(nox_session: nox.Session) -> None:
-        _run(nox_session, session, workspace, name)
+        _run(nox_session, session, workspace)
 
     function.__name__ = name.replace("-", "_")
     function.__doc__ = session.description
@@ -89,13 +108,11 @@ def _define_one(session: IndexedSession, workspace: Workspace, prefix: str) -> N
     )(function)
 
 
-def _run(
-    nox_session: nox.Session, session: IndexedSession, workspace: Workspace, name: str
-) -> None:
+def _run(nox_session: nox.Session, session: IndexedSession, workspace: Workspace) -> None:
     """A session as nox runs it; no SystemExit may leave it (NOX.md 5)."""
     from mpforge.reports import front
 
-    _refuse_redefined(nox_session, name)
+    _refuse_redefined(nox_session)
     if _option(nox_session, "install_only"):
         nox_session.skip("not run: --install-only")
     if processes.interrupted():
@@ -117,7 +134,7 @@ def _run(
     nox_session.log(ended.reason)
 
 
-def _refuse_redefined(nox_session: nox.Session, name: str) -> None:
+def _refuse_redefined(nox_session: nox.Session) -> None:
     """A session defined after ``register()`` under one of our names has silently won (NOX.md 14)."""
     for other, function in _ours.items():
         found = nox.registry.get().get(other)
@@ -127,12 +144,12 @@ def _refuse_redefined(nox_session: nox.Session, name: str) -> None:
 
 def _option(nox_session: nox.Session, name: str) -> Any:
     """One of nox's own options; it has no public way to ask."""
-    return getattr(nox_session._runner.global_config, name, None)
+    return getattr(nox_session._runner.global_config, name, None)  # noqa: SLF001 - see above
 
 
 def _selected(nox_session: nox.Session) -> Iterable[str]:
     """The sessions of this run, as far as nox tells."""
-    sessions = nox_session._runner.manifest.list_all_sessions()
+    sessions = nox_session._runner.manifest.list_all_sessions()  # noqa: SLF001 - see above
     return tuple(runner.friendly_name for runner, selected in sessions if selected)
 
 

@@ -12,17 +12,17 @@ from mpforge.plan.model import Refusal
 from mpforge.platforms import Platform
 
 if TYPE_CHECKING:
-    from mpforge.spec.model import BuildOptions, Spec, TestOptions
+    from mpforge.spec.model import BuildOptions, TestOptions
 
 PLATFORMS = ("x86_64", "aarch64")
 KINDS = ("wheel", "make", "commands")
+TOOLCHAINS = ("auto", "zig", "gcc")
+CONTAINED = ("hybrid", "emulate")
 
 
-def refusal(
-    spec: "Spec", platform: Platform, python: str | None, build: "BuildOptions"
-) -> Refusal | None:
+def refusal(platform: Platform, python: str | None, build: "BuildOptions") -> Refusal | None:
     """The first thing that a build session needs and that is not available yet."""
-    for key, what in _needed(spec, platform, python, build):
+    for key, what in _needed(platform, python, build):
         return _not_yet(key, what)
     return None
 
@@ -43,36 +43,33 @@ def _not_yet(key: str, what: str) -> Refusal:
 
 
 def _needed(
-    spec: "Spec", platform: Platform, python: str | None, build: "BuildOptions"
+    platform: Platform, python: str | None, build: "BuildOptions"
 ) -> Iterator[tuple[str, str]]:
+    """The keys that a build needs and this version does not have, each with what it stands for."""
     if platform.name not in PLATFORMS:
         yield "project.targets", f"the target {platform.name}"
     if python is not None and (python.endswith("t") or not python.startswith("cp")):
         yield "project.python", f"the Python {python}"
     if build.kind not in KINDS:
         yield "build.kind", f"kind = {build.kind!r}"
-    if build.strategy in ("hybrid", "emulate"):
-        yield "build.strategy", f"the strategy {build.strategy!r}"
-    if build.image != "auto":
-        yield "build.image", "images"
-    if build.toolchain not in ("auto", "zig", "gcc"):
-        yield "build.toolchain", f"the toolchain {build.toolchain!r} of [toolchains]"
-    if build.libraries:
-        yield "build.libraries", "native libraries"
-    if build.before_all:
-        yield "build.before-all", "commands that are run once in an image"
-    if not build.isolation:
-        yield "build.isolation", "builds without isolation"
-    if build.target_requires:
-        yield "build.target-requires", "build requirements of the target's own"
-    if any(not is_zig(tool) for tool in build.tools):
-        yield "build.tools", "declared tools other than ziglang"
-    if build.policy.startswith("musllinux"):
-        yield "build.policy", "musl policies"
+    toolchain = f"the toolchain {build.toolchain!r} of [toolchains]"
+    missing = {
+        ("build.strategy", f"the strategy {build.strategy!r}"): build.strategy in CONTAINED,
+        ("build.image", "images"): build.image != "auto",
+        ("build.toolchain", toolchain): build.toolchain not in TOOLCHAINS,
+        ("build.libraries", "native libraries"): bool(build.libraries),
+        ("build.before-all", "commands that run once in an image"): bool(build.before_all),
+        ("build.isolation", "builds without isolation"): not build.isolation,
+        ("build.target-requires", "the target's own build requirements"): bool(
+            build.target_requires
+        ),
+        ("build.tools", "tools other than ziglang"): not all(map(is_zig, build.tools)),
+        ("build.policy", "musl policies"): build.policy.startswith("musllinux"),
+    }
+    yield from (what for what, needed in missing.items() if needed)
 
 
 def is_zig(requirement: str) -> bool:
     """Whether a requirement names zig's package, with or without a version."""
-    return (
-        re.fullmatch(r"ziglang(?![A-Za-z0-9._-]).*", requirement.strip(), re.I | re.S) is not None
-    )
+    name = re.match(r"[A-Za-z0-9._-]*", requirement.strip())
+    return name is not None and name.group().lower() == "ziglang"

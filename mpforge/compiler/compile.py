@@ -30,7 +30,7 @@ from mpforge.plan.model import (
 )
 from mpforge.plan.pins import EnvironmentRequest, Lock
 from mpforge.platforms import Platform, well_known
-from mpforge.spec.options import ResolvedTarget, resolve, targets
+from mpforge.spec.options import ResolvedTarget, resolve, targets, word
 
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, Spec
@@ -54,9 +54,12 @@ class _Compilation:
 
     def add(self, found: Iterable[Step]) -> tuple[str, ...]:
         """Keep steps; their ids."""
-        new = {step.id: step for step in found}
-        self.steps.update(new)
-        return tuple(new)
+        ids = []
+        for step in found:
+            if self.steps.setdefault(step.id, step) != step:
+                raise AssertionError(f"two steps are called {step.id}")
+            ids.append(step.id)
+        return tuple(ids)
 
     @property
     def host_platform(self) -> str:
@@ -66,7 +69,7 @@ class _Compilation:
     @property
     def sdist_python(self) -> str | None:
         """The Python that makes the sdist: the first one of the spec that this version builds for."""
-        words = [word for target in targets(self.spec) for word in target.pythons]
+        words = [python for target in targets(self.spec) for python in target.pythons]
         return next((w for w in words if w.startswith("cp") and not w.endswith("t")), None)
 
     @property
@@ -125,15 +128,12 @@ def _session(
         return planned
     if compilation.host.platform is None:
         return _with(planned, refusal=_foreign_host(compilation.host))
-    if entry.phase == "sdist":
-        return _sdist(compilation, planned)
     if target is None:
-        raise AssertionError(f"{entry.name} has no target")
-    if entry.phase == "deps":
-        return _deps(compilation, planned, target)
-    if entry.phase == "build":
-        return _build(compilation, planned, target)
-    return _test(compilation, planned, target, entry.cpu)
+        return _sdist(compilation, planned)
+    if entry.phase == "test":
+        return _test(compilation, planned, target, entry.cpu)
+    of_phase = _deps if entry.phase == "deps" else _build
+    return of_phase(compilation, planned, target)
 
 
 def _with(
@@ -198,7 +198,7 @@ def _choice(
     compilation: _Compilation, target: ResolvedTarget, python: str | None, build: "BuildOptions"
 ) -> tuple[Platform, Choice | Refusal]:
     platform = well_known()[target.platform]
-    refusal = availability.refusal(compilation.spec, platform, python, build)
+    refusal = availability.refusal(platform, python, build)
     if refusal is not None:
         return platform, refusal
     policy = build.policy if build.policy != "auto" else platform.default_policy
@@ -259,12 +259,14 @@ def _build(
     # Tests can't change a wheel that never saw them: "edit a test, rebuild nothing".
     tests = tuple(resolve(compilation.spec, target=target.name, python=python).test.sources)
     after = None
+    stem = word(target.name, python)
     if python is None:
-        found = steps.command_steps(build, exclude=exclude, compilers=compilers)
+        found = steps.command_steps(build, stem=stem, exclude=exclude, compilers=compilers)
     else:
         found = steps.wheel_steps(
             compilation.project,
             build,
+            stem=stem,
             source=compilation.source,
             exclude=exclude,
             tests=tests,
@@ -301,8 +303,9 @@ def _folder(target: ResolvedTarget, python: str | None) -> str:
 
 def _digest(compilation: _Compilation, build: "BuildOptions") -> str:
     """What tells a shipped file apart: the options of its content, not of how it was made."""
-    data = build.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT)
-    text = json.dumps([data, compilation.spec.sdist.model_dump(mode="json")], sort_keys=True)
+    # Not mode="json": pydantic 2 warns there of its own lists where a command may be text or words.
+    data = build.model_dump(exclude=_NOT_OF_THE_RESULT)
+    text = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -318,19 +321,19 @@ def _test(
     if python is None and test.command == "import":
         return _with(planned, not_run="no test.command is given")
     native = platform.name == compilation.host.platform
-    refusal = availability.refusal(compilation.spec, platform, python, options.build)
+    refusal = availability.refusal(platform, python, options.build)
     refusal = refusal or availability.test_refusal(test, native=native)
     if refusal is None and test.strategy == "native" and not native:
         refusal = Refusal(
             "host-cannot",
             f"{planned.name}: test.strategy is native and this host is {compilation.host.system}",
-            hint=f"run it on a {platform.name} machine, or set test.strategy = 'auto'",
+            hint=f"run it on a machine of type {platform.name}, or set test.strategy = 'auto'",
         )
     if refusal is not None:
         return _with(planned, refusal=refusal)
     emulated = not native or test.strategy == "emulate"
     model = cpu or (BASELINE_CPU.get(platform.machine) if emulated else None)
-    stem = "-".join(word for word in (target.name, python) if word)
+    stem = word(target.name, python)
     found = steps.test_steps(
         compilation.project,
         test,

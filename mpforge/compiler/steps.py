@@ -135,6 +135,7 @@ def wheel_steps(
     project: ProjectFacts,
     build: "BuildOptions",
     *,
+    stem: str,
     source: Tree,
     exclude: tuple[str, ...],
     tests: tuple[str, ...],
@@ -142,8 +143,10 @@ def wheel_steps(
     python: str,
     host: str,
 ) -> tuple[Step, ...]:
-    """From build requirements to a repaired and verified wheel; the last step is the result."""
-    stem = f"{compilers.target}-{python}"
+    """From build requirements to a repaired and verified wheel; the last step is the result.
+
+    ``stem`` is TARGET-PYTHON: two targets of one platform have steps of their own.
+    """
     request = build_request(project, build, python=python, host=host)
     given = variables(build)
     config = settings(build.config_settings)
@@ -182,7 +185,7 @@ def wheel_steps(
 
 
 def command_steps(
-    build: "BuildOptions", *, exclude: tuple[str, ...], compilers: Compilers
+    build: "BuildOptions", *, stem: str, exclude: tuple[str, ...], compilers: Compilers
 ) -> tuple[Step, ...]:
     """The one step of a build by the user's own commands, or by make."""
     lines = (MAKE,) if build.kind == "make" else commands(list(build.commands))
@@ -195,9 +198,8 @@ def command_steps(
         target=compilers.target,
         policy=compilers.policy,
     )
-    title = f"{build.kind} for {compilers.target}"
-    step = f"build-{compilers.target}"
-    return (Step(step, title, run, variables(build), int(build.timeout)),)
+    title = f"{build.kind} for {stem}"
+    return (Step(f"build-{stem}", title, run, variables(build), int(build.timeout)),)
 
 
 def test_steps(

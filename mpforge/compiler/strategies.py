@@ -4,7 +4,7 @@ Each strategy is a function that answers with its reason to serve or not to. Kno
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mpforge.compiler.backends import Backend
 from mpforge.plan.facts import HostFacts
@@ -17,11 +17,10 @@ CONTAINERS = "it needs containers, which this version of mpforge does not drive 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a strategy can serve, why, and what would make it able where it can't."""
+    """Whether a strategy can serve, and why or why not."""
 
     can: bool
     why: str
-    remedy: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,13 @@ def native(wanted: Wanted, host: HostFacts) -> Verdict:
     """On a machine of the target's own kind."""
     if host.platform == wanted.platform.name:
         return Verdict(True, f"this host is {wanted.platform.name}")
-    machine = f"a {wanted.platform.name} machine"
-    return Verdict(False, f"this host is {host.platform}, not {wanted.platform.name}", machine)
+    return Verdict(False, f"this host is {host.platform}, not {wanted.platform.name}")
 
 
-def cross(wanted: Wanted, host: HostFacts) -> Verdict:
+def cross(wanted: Wanted, _host: HostFacts) -> Verdict:
     """By a cross compiler on this host, where the build backend is known to allow it."""
+    if wanted.toolchain == "gcc":
+        return Verdict(False, "the host's gcc builds for this host only")
     if wanted.backend is None:
         return Verdict(True, "the commands are given a cross compiler")
     if wanted.backend.crosses:
@@ -59,7 +59,7 @@ def cross(wanted: Wanted, host: HostFacts) -> Verdict:
     )
 
 
-def contained(wanted: Wanted, host: HostFacts) -> Verdict:
+def contained(_wanted: Wanted, _host: HostFacts) -> Verdict:
     """In a container, emulated or not."""
     return Verdict(False, CONTAINERS)
 
@@ -80,6 +80,7 @@ def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice |
     if asked == "auto" and pin is not None:
         asked, origin = pin.strategy, "pinned in the lock"
         toolchain = pin.toolchain if wanted.toolchain == "auto" else toolchain
+    wanted = replace(wanted, toolchain=toolchain)
     passed: list[tuple[Strategy, str]] = []
     for strategy, verdict_of in IN_ORDER:
         if asked not in ("auto", strategy):
@@ -89,16 +90,21 @@ def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice |
             why = verdict.why if asked == "auto" else f"{origin}; {verdict.why}"
             return Choice(strategy, toolchain, wanted.policy, why, tuple(passed))
         passed.append((strategy, verdict.why))
-    return _refuse(wanted, passed)
+    return _refuse(wanted, passed, origin=origin if asked != "auto" else None)
 
 
-def _refuse(wanted: Wanted, passed: list[tuple[Strategy, str]]) -> Refusal:
-    pure = ""
-    if wanted.backend is not None and not wanted.backend.crosses:
-        pure = f", or a backend that mpforge crosses (setuptools) instead of {wanted.backend.name}"
+def _refuse(wanted: Wanted, passed: list[tuple[Strategy, str]], *, origin: str | None) -> Refusal:
+    instead = ""
+    if wanted.toolchain == "gcc":
+        instead = ", or take zig as toolchain"
+    elif wanted.backend is not None and not wanted.backend.crosses:
+        instead = f", or take a backend that mpforge crosses, not {wanted.backend.name}"
     return Refusal(
         error="no-strategy",
         what=f"{wanted.target} can't be built on this host",
-        why="\n".join(f"{strategy}: {reason}" for strategy, reason in passed),
-        hint=f"run it on a {wanted.platform.name} machine{pure}",
+        why="\n".join(
+            f"{strategy} ({origin}): {reason}" if origin else f"{strategy}: {reason}"
+            for strategy, reason in passed
+        ),
+        hint=f"run it on a machine of type {wanted.platform.name}{instead}",
     )

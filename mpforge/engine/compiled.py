@@ -16,8 +16,8 @@ from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.inputs import Inputs
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import Place, Problem, SpecInvalid
-from mpforge.plan.facts import HostFacts
 from mpforge.plan.codec import decode, encode
+from mpforge.plan.facts import HostFacts
 from mpforge.plan.index import Index
 from mpforge.plan.model import Plan
 from mpforge.sources.project import Project, locate

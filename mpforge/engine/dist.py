@@ -111,8 +111,10 @@ class Dist:
                 f"dist/{entry.path} is there and was not made by mpforge",
                 hint="move it away, or delete it if it is an older build",
             )
-        if known is not None and known.session != entry.session and known.digest != entry.digest:
-            if known.source == entry.source and known.options == entry.options:
+        other = known is not None and known.session != entry.session
+        if known is not None and other and known.digest != entry.digest:
+            same = (known.source, known.options) == (entry.source, entry.options)
+            if same:
                 raise DistConflict(
                     f"{entry.session} and {known.session} both make {entry.path}, with other bytes",
                     hint='give one of the targets its own folder: [targets.NAME] dist = "…"',
@@ -147,6 +149,16 @@ class Dist:
             known = recorded.get(entry.path)
             if known is not None and known.digest == entry.digest:
                 tests = {**known.tests, session: dict(result)}
+                recorded[entry.path] = Entry(**{**_fields(known), "tests": tests})
+                self._write(recorded)
+
+    def forget_test(self, entry: Entry, session: str) -> None:
+        """Remove what is recorded of a test that fails now."""
+        with self.locked():
+            recorded = {e.path: e for e in self.entries()}
+            known = recorded.get(entry.path)
+            if known is not None and session in known.tests:
+                tests = {name: result for name, result in known.tests.items() if name != session}
                 recorded[entry.path] = Entry(**{**_fields(known), "tests": tests})
                 self._write(recorded)
 

@@ -63,6 +63,16 @@ class Given:
 
 
 @dataclass(frozen=True)
+class Task:
+    """One execution: the step, what it is given, its own directory, its log."""
+
+    step: Step
+    given: Given
+    directory: StepDirectory
+    log: BinaryIO
+
+
+@dataclass(frozen=True)
 class Executor:
     """Executes steps with the tools and the store of a session."""
 
@@ -71,54 +81,49 @@ class Executor:
     pins: Pins
     inputs: Inputs
 
-    def execute(
-        self, step: Step, given: Given, directory: StepDirectory, log: BinaryIO
-    ) -> dict[str, str]:
+    def execute(self, task: Task) -> dict[str, str]:
         """Run a step; its output is in ``directory.output``, the facts that it found are returned.
 
         Raises the errors of the command's runner.
         """
-        command = step.command
+        command = task.step.command
         match command:
             case InstallPackages():
-                return self._install(command, given, directory)
+                facts = self._install(task)
             case AskRequirements():
-                return self._ask(step, command, given, directory, log)
+                facts = self._ask(task, command)
             case MakeSdist():
-                return self._sdist(step, command, given, directory, log)
+                facts = self._sdist(task, command)
             case BuildWheel():
-                return self._wheel(step, command, given, directory, log)
+                facts = self._wheel(task, command)
             case RepairWheel():
-                self.store.restore(given.trees["wheel"], directory.source)
-                run = self._run(step, directory, log, {}, ())
-                made = repair.repair(run, command, given.build_log)
-                return {"wheel": made.name}
+                facts = self._repair(task, command)
             case RunCommands():
-                return self._commands(step, command, given, directory, log)
+                facts = self._commands(task, command)
             case RunTests():
-                return self._tests(step, command, given, directory, log)
+                facts = self._tests(task, command)
             case _:
                 assert_never(command)
+        return facts
 
     # --- what steps share ----------------------------------------------------------------------
 
     def _run(
         self,
-        step: Step,
-        directory: StepDirectory,
-        log: BinaryIO,
+        task: Task,
         variables: Mapping[str, str],
         path: tuple[str, ...],
         *,
         placeholders: Mapping[str, str] | None = None,
         programs: tuple[str, ...] = (),
     ) -> StepRun:
-        directory.prepare()
+        """What runs a step's programs, with the base set, ``programs`` and ``path`` on its PATH."""
+        step, directory = task.step, task.directory.prepare()
         base = str(base_programs(self.toolbox.store, programs))
         environment = base_environment(directory, [*path, base])
         environment |= {"MPFORGE_STEP_DIR": str(directory.root), **variables}
         known = {"jobs": str(os.cpu_count() or 1), **(placeholders or {})}
-        plain = StepRun(step.title, directory, log, environment, step.timeout, known)
+        plain = StepRun(step.title, directory, task.log, environment, step.timeout, known)
         return dataclasses.replace(plain, environment=with_variables(environment, step, plain.fill))
 
     def _environment(self, tree: Directory, word: str, directory: StepDirectory) -> Path:
@@ -131,100 +136,92 @@ class Executor:
 
     # --- one function for each kind ------------------------------------------------------------
 
-    def _install(
-        self, command: InstallPackages, given: Given, directory: StepDirectory
-    ) -> dict[str, str]:
+    def _install(self, task: Task) -> dict[str, str]:
         from mpforge.tools import packages, venvs
 
-        pin = given.packages
+        pin = task.given.packages
         if pin is None:
             raise AssertionError("packages to install were not resolved")
         python = self.toolbox.host_python(pin.request.python).executable
-        directory.prepare()
+        task.directory.prepare()
         if pin.request.purpose == "test":
             packages.install_target(
-                pin, dest=directory.output, index=self.pins.index, host_python=python
+                pin, dest=task.directory.output, index=self.pins.index, host_python=python
             )
         else:
             packages.install_venv(
-                pin, python=python, dest=directory.environment, index=self.pins.index
+                pin, python=python, dest=task.directory.environment, index=self.pins.index
             )
-            directory.output.rmdir()
-            venvs.export_tree(directory.environment, directory.output)
+            task.directory.output.rmdir()
+            venvs.export_tree(task.directory.environment, task.directory.output)
         return {}
 
-    def _ask(
-        self,
-        step: Step,
-        command: AskRequirements,
-        given: Given,
-        directory: StepDirectory,
-        log: BinaryIO,
-    ) -> dict[str, str]:
-        self._source(command.hook == "sdist", given.trees["source"], directory)
-        ready = self._compilers(command.compilers, directory)
-        run = self._hook_run(step, command.python, ready, given, directory, log)
+    def _ask(self, task: Task, command: AskRequirements) -> dict[str, str]:
+        self._source(task, vcs=command.hook == "sdist")
+        ready = self._compilers(command.compilers, task.directory)
+        run = self._hook_run(task, command.python, ready)
         asked = hooks.requirements(
             run,
             command.hook,
-            python=directory.environment / "bin" / "python",
-            source=self._source_root(command.hook == "sdist", directory),
+            python=task.directory.environment / "bin" / "python",
+            source=self._source_root(task.directory, vcs=command.hook == "sdist"),
             settings=command.config_settings,
-            extra=_hook_variables(ready, step, run),
+            extra=_hook_variables(ready, task.step, run),
         )
         return {"requirements": json.dumps(asked)}
 
-    def _sdist(
-        self, step: Step, command: MakeSdist, given: Given, directory: StepDirectory, log: BinaryIO
-    ) -> dict[str, str]:
-        self._source(True, given.trees["source"], directory)
-        run = self._hook_run(step, command.python, None, given, directory, log)
+    def _repair(self, task: Task, command: RepairWheel) -> dict[str, str]:
+        self.store.restore(task.given.trees["wheel"], task.directory.source)
+        made = repair.repair(self._run(task, {}, ()), command, task.given.build_log)
+        return {"wheel": made.name}
+
+    def _sdist(self, task: Task, command: MakeSdist) -> dict[str, str]:
+        self._source(task, vcs=True)
+        run = self._hook_run(task, command.python, None)
         archive = hooks.build(
             run,
             "sdist",
-            python=directory.environment / "bin" / "python",
-            source=self._source_root(True, directory),
-            output=directory.root,
+            python=task.directory.environment / "bin" / "python",
+            source=self._source_root(task.directory, vcs=True),
+            output=task.directory.root,
             settings=command.config_settings,
             extra={},
         )
-        unpacked = directory.root / "unpacked"
+        unpacked = task.directory.root / "unpacked"
         archives.unpack(archive, unpacked)
-        kept = directory.output / "tree"
+        kept = task.directory.output / "tree"
         archives.sole_directory(unpacked).rename(kept)
         for path in set(files_below(kept)) - set(
             project.without(files_below(kept), command.exclude)
         ):
             (kept / path).unlink()
-        (directory.output / "archive").mkdir()
-        archive.rename(directory.output / "archive" / archive.name)
+        (task.directory.output / "archive").mkdir()
+        archive.rename(task.directory.output / "archive" / archive.name)
         return {"sdist": archive.name}
 
-    def _wheel(
-        self, step: Step, command: BuildWheel, given: Given, directory: StepDirectory, log: BinaryIO
-    ) -> dict[str, str]:
-        source = given.trees["source"]
-        self._source(False, source, directory)
+    def _wheel(self, task: Task, command: BuildWheel) -> dict[str, str]:
+        source = task.given.trees["source"]
+        self._source(task, vcs=False)
         ready = self.toolbox.compilers(
-            command.compilers, languages(source, self.store), directory.root
+            command.compilers, languages(source, self.store), task.directory.root
         )
-        run = self._hook_run(step, command.python, ready, given, directory, log)
+        run = self._hook_run(task, command.python, ready)
         for line in command.before:
-            run.command(line, cwd=directory.source)
-        python = directory.environment / "bin" / "python"
+            run.command(line, cwd=task.directory.source)
+        python = task.directory.environment / "bin" / "python"
         if command.frontend == "uv":
-            self._by_uv(run, command, python, _hook_variables(ready, step, run))
+            self._by_uv(run, command, python, _hook_variables(ready, task.step, run))
         else:
             hooks.build(
                 run,
                 "wheel",
                 python=python,
-                source=directory.source,
-                output=directory.output,
+                source=task.directory.source,
+                output=task.directory.output,
                 settings=command.config_settings,
-                extra=_hook_variables(ready, step, run),
+                extra=_hook_variables(ready, task.step, run),
             )
-        wheel = repair.sole_wheel(directory.output)
+        wheel = repair.sole_wheel(task.directory.output)
         return {"wheel": wheel.name}
 
     def _by_uv(
@@ -240,33 +237,24 @@ class Executor:
         run.call([*argv, "-o", str(directory.output), str(directory.source)], extra=extra)
         (directory.output / ".gitignore").unlink(missing_ok=True)
 
-    def _commands(
-        self,
-        step: Step,
-        command: RunCommands,
-        given: Given,
-        directory: StepDirectory,
-        log: BinaryIO,
-    ) -> dict[str, str]:
-        source = pruned(given.trees["source"], command.exclude)
-        self.store.restore(source, directory.source)
+    def _commands(self, task: Task, command: RunCommands) -> dict[str, str]:
+        source = pruned(task.given.trees["source"], command.exclude)
+        self.store.restore(source, task.directory.source)
         ready = self.toolbox.compilers(
-            command.compilers, languages(source, self.store), directory.root
+            command.compilers, languages(source, self.store), task.directory.root
         )
         platform = well_known()[command.target]
         run = self._run(
-            step,
-            directory,
-            log,
+            task,
             ready.variables,
             ready.path,
-            placeholders=self._build_placeholders(command.compilers, directory),
+            placeholders=self._build_placeholders(command.compilers, task.directory),
         )
         for line in command.commands:
-            run.command(line, cwd=directory.source)
-        _collect(command.outputs, directory)
+            run.command(line, cwd=task.directory.source)
+        _collect(command.outputs, task.directory)
         allowed = policy_libraries(command.policy, platform)
-        reasons = list(elf_reasons(directory.output, platform, command.policy, allowed))
+        reasons = list(elf_reasons(task.directory.output, platform, command.policy, allowed))
         if reasons:
             raise WheelRejected(
                 f"what was built for {command.target} can't run where {command.policy} promises",
@@ -275,14 +263,12 @@ class Executor:
             )
         return {}
 
-    def _tests(
-        self, step: Step, command: RunTests, given: Given, directory: StepDirectory, log: BinaryIO
-    ) -> dict[str, str]:
+    def _tests(self, task: Task, command: RunTests) -> dict[str, str]:
         ready = self.toolbox.machine(command.machine, command.python)
-        shipped = dict(given.shipped or {})
-        self.store.restore(selected(self.inputs.stored(), command.sources), directory.source)
+        shipped = dict(task.given.shipped or {})
+        self.store.restore(selected(self.inputs.stored(), command.sources), task.directory.source)
         scene = tests.Scene(
-            directory=directory,
+            directory=task.directory,
             machine=command.machine,
             emulator=ready.emulator,
             python=ready.python,
@@ -294,15 +280,16 @@ class Executor:
         )
         if command.environment is not None:
             site = tests.site_packages(scene)
-            self.store.restore(given.trees["environment"], site)
-        placeholders, path = tests.prepare(scene, given.posargs)
-        run = self._run(step, directory, log, {}, path, placeholders=placeholders)
-        return tests.run(run, scene, command, given.posargs)
+            self.store.restore(task.given.trees["environment"], site)
+        placeholders, path = tests.prepare(scene, task.given.posargs)
+        run = self._run(task, {}, path, placeholders=placeholders)
+        return tests.run(run, scene, command, task.given.posargs)
 
     # --- parts of the above --------------------------------------------------------------------
 
-    def _source(self, vcs: bool, tree: Directory, directory: StepDirectory) -> None:
+    def _source(self, task: Task, *, vcs: bool) -> None:
         """Put a step's copy of the source in place; with git's view of it for the sdist."""
+        tree, directory = task.given.trees["source"], task.directory
         if not vcs or self.inputs.source.form != "checkout":
             self.store.restore(tree, directory.source)
             return
@@ -311,7 +298,7 @@ class Executor:
         self.store.restore(tree, place)
         git.refresh(directory.source)
 
-    def _source_root(self, vcs: bool, directory: StepDirectory) -> Path:
+    def _source_root(self, directory: StepDirectory, *, vcs: bool) -> Path:
         source = self.inputs.source
         if not vcs or source.form != "checkout":
             return directory.source
@@ -326,16 +313,10 @@ class Executor:
             return None
         return self.toolbox.compilers(compilers, (), directory.root)
 
-    def _hook_run(
-        self,
-        step: Step,
-        word: str,
-        ready: ReadyCompilers | None,
-        given: Given,
-        directory: StepDirectory,
-        log: BinaryIO,
-    ) -> StepRun:
-        python = self._environment(given.trees["environment"], word, directory)
+    def _hook_run(self, task: Task, word: str, ready: ReadyCompilers | None) -> StepRun:
+        """What runs build hooks: the build environment at its place, the compilers on PATH."""
+        directory = task.directory
+        python = self._environment(task.given.trees["environment"], word, directory)
         variables = dict(ready.variables) if ready else {}
         path = (str(python.parent), *(ready.path if ready else ()))
         placeholders = {
@@ -344,15 +325,13 @@ class Executor:
             "package": str(directory.source),
             "dest_dir": str(directory.output),
         }
-        command = step.command
+        command = task.step.command
         if isinstance(command, BuildWheel):
             placeholders |= self._build_placeholders(command.compilers, directory)
         programs = ("git",) if isinstance(command, MakeSdist | AskRequirements) else ()
         has_git = self.inputs.source.form == "checkout"
         return self._run(
-            step,
-            directory,
-            log,
+            task,
             variables,
             path,
             placeholders=placeholders,

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from mpforge.engine.execution import Executor, Given
+from mpforge.engine.execution import Executor, Given, Task
 from mpforge.engine.inputs import Inputs, pruned, selected, unseen_test_sources
 from mpforge.engine.pins import Pins
 from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
@@ -186,7 +186,7 @@ class Realizer:
                 begin = log.tell()
                 log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
                 log.flush()
-                facts = self.executor.execute(step, given, directory, log)
+                facts = self.executor.execute(Task(step, given, directory, log))
                 _append_notes(directory.root / COMPILER_NOTES, log)
             if interrupted():
                 raise KeyboardInterrupt

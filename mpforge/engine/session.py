@@ -296,10 +296,16 @@ class SessionRun:
         step = self.found.plan.step(session.result or "")
         entries = self.see_shipped()
         import_only = isinstance(step.command, RunTests) and not step.command.commands
-        result, _ = self.realizer.realize(step.id)
+        try:
+            result, _ = self.realizer.realize(step.id)
+        except StepFailed:
+            for entry in entries:
+                self._dist.forget_test(entry, session.name)
+            raise
         facts = {**result.facts, "key": result.key, "passed": result.finished}
-        for entry in entries:
-            self._dist.record_test(entry, session.name, facts)
+        if not self.posargs:  # a selection of tests is no test of what is shipped
+            for entry in entries:
+                self._dist.record_test(entry, session.name, facts)
         names = ", ".join(entry.path for entry in entries)
         machine, cpu = result.facts["machine"], result.facts.get("cpu")
         self.emit(Tested(session.name, names, machine, cpu, import_only))
@@ -318,7 +324,7 @@ class SessionRun:
         """Find what this test session tests, built only if there is none."""
         command = self.found.plan.step(self.session.result or "").command
         if not isinstance(command, RunTests):
-            raise AssertionError(f"{self.session.name} is no test")
+            raise TypeError(f"{self.session.name} is no test")
         build = self.found.plan.session(command.shipped.session)
         if build is None:
             raise AssertionError(f"{command.shipped.session} is no session")
@@ -467,10 +473,8 @@ class SessionRun:
 
     def _ended(self, key: str) -> SessionEnded:
         if self.realizer.ran:
-            made = SessionEnded(
-                self.session.name, self.session.phase, "done", f"built: {short(key)}"
-            )
-            return made
+            words = f"built: {short(key)}"
+            return SessionEnded(self.session.name, self.session.phase, "done", words)
         return self._cached(key)
 
     def _cached(self, key: str) -> SessionEnded:

@@ -31,14 +31,14 @@ class Options:
     def from_environment(environment: Mapping[str, str]) -> "Options":
         """From ``MPFORGE_NO_CACHE`` and so on; ``CI`` means ``locked`` unless it is set to 0."""
 
-        def flag(name: str, default: bool = False) -> bool:
-            value = environment.get(name)
-            return default if value is None else value not in ("", "0", "false")
+        def flag(name: str, other: str = "") -> bool:
+            value = environment.get(name, environment.get(other, ""))
+            return value not in ("", "0", "false")
 
         return Options(
             no_cache=flag("MPFORGE_NO_CACHE"),
             keep=flag("MPFORGE_KEEP"),
-            locked=flag("MPFORGE_LOCKED", default=flag("CI")),
+            locked=flag("MPFORGE_LOCKED", "CI"),
             strict=flag("MPFORGE_STRICT"),
         )
 

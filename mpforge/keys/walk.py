@@ -16,7 +16,7 @@ from mpforge.plan.codec import encode
 from mpforge.plan.model import OutputOf, ProjectFiles, ShippedFiles, Step, symbolic
 
 ABSENT = "(absent)"
-SECRET = "(secret)"
+SECRET = "(secret)"  # noqa: S105 - what stands in a key for one
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What will happen, as data: plan, index, pins, facts, events."""

@@ -302,7 +302,8 @@ class PlannedSession:
     ``result`` is the step whose output it publishes or that is its test. ``options`` is a digest of
     the options that decide whether a file in ``dist/`` is this session's, whatever host made it
     (DESIGN.md 2.3). ``after`` names the build session of the lowest Python where one abi3 wheel
-    may serve this one too. ``folder`` is where below ``dist/`` its files go (``gateway/``). ``group``: it only stands for the sessions that it requires.
+    may serve this one too. ``folder`` is where below ``dist/`` its files go (``gateway/``).
+    ``group``: it only stands for the sessions that it requires.
     """
 
     name: str

@@ -170,9 +170,9 @@ def foreign_names() -> Mapping[str, str]:
 def by_machine(machine: str) -> Platform | None:
     """The glibc Linux platform whose ``uname -m`` is ``machine``, e.g. ``arm64`` → aarch64."""
     for platform in well_known().values():
-        if platform.os == "linux" and platform.libc == "glibc":
-            if machine == platform.machine or machine in platform.aliases:
-                return platform
+        glibc = platform.os == "linux" and platform.libc == "glibc"
+        if glibc and machine in (platform.machine, *platform.aliases):
+            return platform
     return None
 
 

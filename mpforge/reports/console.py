@@ -43,27 +43,16 @@ class Console:
     def show(self, event: Event) -> None:
         """Show an event, if it is worth a line."""
         match event:
-            case Chosen():
-                self._line(_chosen(event))
             case StepStarted():
                 self._begin(event.title)
-            case StepWaits():
-                self._line(f"waiting: another process makes {event.step}")
             case Working():
                 self._begin(event.what)
             case WorkEnded():
                 self._end(f"{event.what}: {duration(event.seconds)}")
             case StepEnded():
                 self._end(None if event.failed else _ended(event), event.step)
-            case Published():
-                word = "wrote" if event.fresh else "in place"
-                self._line(f"{word} {event.path}")
-            case Tested():
-                word = "imported" if event.import_only else "tested"
-                model = f", CPU {event.cpu}" if event.cpu else ""
-                self._line(f"{word} {event.wheel} on {event.machine}{model}")
-            case Warned():
-                self._line(f"warning: {event.message}")
+            case Chosen() | StepWaits() | Published() | Tested() | Warned():
+                self._line(_told(event))
             case StepHit() | SessionEnded():
                 pass
 
@@ -146,6 +135,23 @@ class _Spinner(_Activity):
         self._ended.set()
         self._thread.join()
         self._status.stop()
+
+
+def _told(event: Chosen | StepWaits | Published | Tested | Warned) -> str:
+    """The line of an event that has one."""
+    match event:
+        case Chosen():
+            return _chosen(event)
+        case StepWaits():
+            return f"waiting: another process makes {event.step}"
+        case Published():
+            return f"{'wrote' if event.fresh else 'in place'} {event.path}"
+        case Tested():
+            word = "imported" if event.import_only else "tested"
+            model = f", CPU {event.cpu}" if event.cpu else ""
+            return f"{word} {event.wheel} on {event.machine}{model}"
+        case Warned():
+            return f"warning: {event.message}"
 
 
 def _chosen(event: Chosen) -> str:

@@ -40,7 +40,13 @@ def repair(run: StepRun, command: RepairWheel, build_log: str) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(content)
     compiled = list(elf.elf_files(content))
-    made = _repaired(run, command, wheel, compiled, content, platform, build_log)
+    _refuse(command, wheel, compiled, content, build_log)
+    if compiled:
+        made = _audited(run, wheel, command)
+    elif wheel_name(wheel.name).pure:
+        made = Path(shutil.copy(wheel, run.directory.output / wheel.name))
+    else:
+        made = _tagged(run, wheel, command, platform)
     _verify(run, command, made, platform)
     return made
 
@@ -53,15 +59,10 @@ def sole_wheel(folder: Path) -> Path:
     return found[0]
 
 
-def _repaired(
-    run: StepRun,
-    command: RepairWheel,
-    wheel: Path,
-    compiled: list[Path],
-    content: Path,
-    platform: Platform,
-    build_log: str,
-) -> Path:
+def _refuse(
+    command: RepairWheel, wheel: Path, compiled: list[Path], content: Path, build_log: str
+) -> None:
+    """Raise what is wrong with a wheel as the backend made it."""
     pure = wheel_name(wheel.name).pure
     if not compiled and not pure and not command.pure:
         raise NoExtension(
@@ -71,16 +72,13 @@ def _repaired(
         )
     if compiled and pure:
         raise WheelRejected(f"{wheel.name} claims to run anywhere but holds compiled code")
-    if not compiled:
-        return _tagged(run, wheel, command, platform) if not pure else _taken(run, wheel)
     reasons = [
         f"{path.relative_to(content)}: {reason}"
         for path in compiled
-        for reason in machine_reasons(elf.read(path), platform)
+        for reason in machine_reasons(elf.read(path), well_known()[command.target])
     ]
     if reasons:
         raise WheelRejected(f"{wheel.name} holds code for another machine", why="\n".join(reasons))
-    return _audited(run, wheel, command)
 
 
 def compiler_errors(log: str) -> str:
@@ -90,10 +88,6 @@ def compiler_errors(log: str) -> str:
     if not shown:
         return "the build's log shows no compiler error: does the project have an extension module?"
     return "\n".join(["the build went on after these errors:", *shown])
-
-
-def _taken(run: StepRun, wheel: Path) -> Path:
-    return Path(shutil.copy(wheel, run.directory.output / wheel.name))
 
 
 def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform) -> Path:

@@ -168,10 +168,7 @@ class Store:
         except OSError:
             return None
         try:
-            data: dict[str, Any] = json.loads(text)
-            if data.pop("schema") != SCHEMA or data["key"] != key:
-                raise KeyError("schema")
-            return ActionResult(**data)
+            return _result(json.loads(text), key)
         except (ValueError, KeyError, TypeError):
             self.forget(key)
             raise Damaged(f"the entry of {key[:12]} was damaged and has been removed") from None
@@ -191,6 +188,12 @@ class Store:
         folder = self.root / "work"
         folder.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=folder))
+
+
+def _result(data: Any, key: str) -> ActionResult:
+    if not isinstance(data, dict) or data.pop("schema") != SCHEMA or data["key"] != key:
+        raise ValueError(f"not the result of {key}")
+    return ActionResult(**data)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

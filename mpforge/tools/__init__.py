@@ -1,0 +1,1 @@
+"""Obtaining tools: compilers, interpreters, emulators, packages; each known by digest."""

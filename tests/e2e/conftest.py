@@ -125,7 +125,7 @@ def built(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
             workspace = Workspace(root, Cache.sharing(tools, base / "cache"))
             write_project(workspace)
             run = workspace.nox("test-aarch64")
-            assert run.code == 0, run
+            assert run.code == 0, str(run)
             (base / "built.output").write_text(run.output, encoding="utf-8")
             (base / "built.done").touch()
     return Workspace(root, Cache(base / "cache"))

@@ -6,6 +6,7 @@ fields of HostFacts and ProjectFacts, ``[[strategies]]`` and ``[[environments]]`
 
 import json
 import tomllib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,22 @@ def plan_of(case: dict[str, Any]) -> Plan:
     )
 
 
+def _lines(data: Any, *, head: str = "", tail: str = "") -> Iterator[str]:
+    """JSON in lines for a diff: what fits on a line stays on it, or each item has its own."""
+    indent = " " * (len(head) - len(head.lstrip()))
+    whole = f"{head}{json.dumps(data, ensure_ascii=False)}{tail}"
+    if not data or not isinstance(data, dict | list) or len(whole) <= 110:
+        yield whole
+        return
+    pairs = data.items() if isinstance(data, dict) else [(None, item) for item in data]
+    opening, closing = "{}" if isinstance(data, dict) else "[]"
+    yield f"{head}{opening}"
+    for number, (name, item) in enumerate(pairs, start=1):
+        key = "" if name is None else f"{json.dumps(name)}: "
+        yield from _lines(item, head=f"{indent} {key}", tail="," if number < len(data) else "")
+    yield f"{indent}{closing}{tail}"
+
+
 def _case(folder: Path) -> dict[str, Any]:
     return tomllib.loads((folder / "case.toml").read_text(encoding="utf-8"))
 
@@ -58,10 +75,11 @@ def _case(folder: Path) -> dict[str, Any]:
 def test_a_spec_compiles_to_exactly_its_golden_plan(
     folder: Path, request: pytest.FixtureRequest
 ) -> None:
-    written = json.dumps(encode(plan_of(_case(folder))), indent=1, ensure_ascii=False) + "\n"
+    written = "\n".join(_lines(encode(plan_of(_case(folder))))) + "\n"
     golden = folder / "case.plan.json"
     if request.config.getoption("--regenerate-golden"):
         golden.write_text(written, encoding="utf-8")
+    assert json.loads(written) == encode(plan_of(_case(folder)))
     assert written == golden.read_text(encoding="utf-8")
 
 

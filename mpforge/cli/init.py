@@ -1,0 +1,180 @@
+"""``mpforge init``: write the first spec from pyproject.toml; nothing that is there is overwritten."""
+
+import argparse
+import ast
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge.cli.options import add_spec
+from mpforge.errors import ExitCode, SourceMissing, SpecInvalid, WrongInput
+
+if TYPE_CHECKING:
+    from mpforge.spec.initial import InitialSpec
+
+NOXFILE_LINES = ("import mpforge.sessions", "mpforge.sessions.register()")
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Its arguments."""
+    parser = commands.add_parser(
+        "init",
+        description="Write multiplatform.toml from the pyproject.toml beside it and its "
+        "[tool.cibuildwheel], and say what could not be translated. Overwrites nothing.",
+    )
+    add_spec(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the spec and print what it says and what not.
+
+    Raises ``WrongInput`` where there is one already, ``SourceMissing`` without a project.
+    """
+    from mpforge.compiler.availability import PLATFORMS
+    from mpforge.spec.initial import initial_spec
+    from mpforge.spec.load import find_problems
+
+    path = Path(arguments.spec).absolute()
+    if os.path.lexists(path):
+        raise _there_already(path)
+    pyproject = _pyproject(path.parent)
+    initial = initial_spec(pyproject, available=PLATFORMS)
+    problems = find_problems(initial.text, file=path.name)
+    if any(not problem.warning for problem in problems):
+        raise SpecInvalid(problems)
+    write_new(path, initial.text)
+    sys.stdout.write(f"{summary(initial, path.name)}\n{_backend(pyproject)}")
+    register = "" if path.name == "multiplatform.toml" else repr(path.name)
+    sys.stdout.write(f"{noxfile_advice(path.parent / 'noxfile.py', register)}\n")
+    return ExitCode.DONE
+
+
+def _there_already(path: Path) -> WrongInput:
+    return WrongInput(
+        f"{path.name} is there already; it was left as it is",
+        hint="`mpforge check` says whether it is right; rename it to begin anew",
+    )
+
+
+def _pyproject(folder: Path) -> str | None:
+    """The text of pyproject.toml; None where only setup.py is. Raises ``SourceMissing``."""
+    path = folder / "pyproject.toml"
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise WrongInput("pyproject.toml is not UTF-8") from None
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            raise WrongInput(f"pyproject.toml can't be read: {error.strerror}") from None
+    if not (folder / "setup.py").is_file():
+        raise SourceMissing(
+            f"there is neither pyproject.toml nor setup.py in {folder}",
+            hint="go to the project's directory; for other projects than Python's, "
+            "docs/configuration.md shows what to write ([build] kind)",
+        )
+    return None
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there: whole or not at all, and never over another.
+
+    Raises ``WrongInput`` if it is there by now or the directory can't be written to.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    except OSError as error:
+        raise WrongInput(f"{path.parent} can't be written to: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        _name_it(Path(name), path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _name_it(written: Path, path: Path) -> None:
+    try:
+        os.link(written, path)
+    except FileExistsError:
+        raise _there_already(path) from None
+    except OSError:
+        # A file system without hard links: the moment between look and rename can't be closed.
+        if os.path.lexists(path):
+            raise _there_already(path) from None
+        os.replace(written, path)
+
+
+def summary(initial: "InitialSpec", name: str) -> str:
+    """What was written, and what is not in it."""
+    lines = [f"wrote {name}: {' '.join(initial.pythons)} for {', '.join(initial.targets)}"]
+    if initial.translated:
+        lines.append(f"from [tool.cibuildwheel]: {', '.join(dict.fromkeys(initial.translated))}")
+    if initial.remarks:
+        lines.append("not translated (the file's last lines say it too):")
+        lines += [f"  {remark.key}: {remark.reason}" for remark in initial.remarks]
+    return "\n".join(lines)
+
+
+def _backend(pyproject: str | None) -> str:
+    """A line where the project's build backend is not known to cross, else nothing."""
+    from mpforge.compiler.backends import recognise
+    from mpforge.plan.facts import ProjectFacts
+    from mpforge.runners.hooks import build_system
+
+    system = build_system(pyproject)
+    project = ProjectFacts("tree", system.backend, bool(system.backend_path), system.requires)
+    backend = recognise(project)
+    if backend.crosses:
+        return ""
+    return (
+        f"note: {backend.name} is not known to cross in this version ({backend.by}): "
+        "each target builds on a machine of its own kind only\n"
+    )
+
+
+def noxfile_advice(noxfile: Path, argument: str) -> str:
+    """What to put in the noxfile, unless it is there; ``argument`` is ``register``'s, as written."""
+    wanted = (NOXFILE_LINES[0], f"mpforge.sessions.register({argument})")
+    indented = "\n".join(f"  {line}" for line in wanted)
+    try:
+        text = noxfile.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = None
+    if text is not None and registers(text):
+        return "noxfile.py: it registers mpforge's sessions already; `nox -l` lists them"
+    what = "make it with these two lines" if text is None else "add these two lines"
+    return f"noxfile.py: {what}\n{indented}"
+
+
+def registers(noxfile: str) -> bool:
+    """Whether a noxfile imports ``mpforge.sessions`` and calls its ``register``, however spelt."""
+    try:
+        tree = ast.parse(noxfile)
+    except (SyntaxError, ValueError):
+        return False
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name == "mpforge.sessions":
+                    names.add(f"{alias.asname or alias.name}.register")
+        elif isinstance(node, ast.ImportFrom) and node.module == "mpforge":
+            names |= {
+                f"{alias.asname or alias.name}.register"
+                for alias in node.names
+                if alias.name == "sessions"
+            }
+        elif isinstance(node, ast.ImportFrom) and node.module == "mpforge.sessions":
+            names |= {
+                alias.asname or alias.name for alias in node.names if alias.name == "register"
+            }
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any(ast.unparse(call.func) in names for call in calls)

@@ -1,0 +1,162 @@
+"""A spec that is about to be written: a document, comments on it, and its text as TOML.
+
+``validated`` drops what the vocabulary does not allow, so that what is written is a good spec. Where
+the document's values come from is not known here.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mpforge.spec.finding import Finding, Path, dotted
+
+_WIDTH = 88
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that the written spec does not say: what it was called, and why it is not there."""
+
+    key: str
+    reason: str
+
+
+@dataclass
+class Draft:
+    """A document by table and key, and comments by the path of what they stand beside or above."""
+
+    document: dict[str, Any] = field(default_factory=dict)
+    comments: dict[Path, str] = field(default_factory=dict)
+
+    def table(self, *path: str) -> dict[str, Any]:
+        """The table of that path, made if need be."""
+        table = self.document
+        for key in path:
+            table = table.setdefault(key, {})
+        return table
+
+
+def validated(draft: Draft) -> tuple[Remark, ...]:
+    """Take out of ``draft`` all that a spec may not say; what was taken, and why.
+
+    What is missing altogether can't be mended by taking something out: it stays for
+    ``load.find_problems`` to tell.
+    """
+    remarks: list[Remark] = []
+    while True:
+        errors = [finding for finding in _findings(draft.document) if not finding.warning]
+        dropped = next((f for f in reversed(errors) if _drop(draft.document, f.path)), None)
+        if dropped is None:
+            return tuple(remarks)
+        remarks.append(Remark(dotted(dropped.path), dropped.message))
+
+
+def _findings(document: dict[str, Any]) -> tuple[Finding, ...]:
+    from pydantic import ValidationError
+
+    from mpforge.spec.check import check
+    from mpforge.spec.model import Spec
+    from mpforge.spec.translate import finding_of
+
+    try:
+        return check(Spec.model_validate(document))
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=True)
+        return tuple(finding_of(document, detail) for detail in details)
+
+
+def _drop(document: dict[str, Any], path: Path) -> bool:
+    """Remove what a path leads to, and the lists and tables that are empty then."""
+    parents: list[Any] = [document]
+    for part in path[:-1]:
+        inside = _item(parents[-1], part)
+        if inside is None:
+            return False
+        parents.append(inside)
+    if _item(parents[-1], path[-1]) is None:
+        return False
+    for parent, part in zip(reversed(parents), reversed(path), strict=True):
+        del parent[part]
+        if parent or parent is document:
+            break
+    return True
+
+
+def _item(holder: Any, part: str | int) -> Any:
+    if isinstance(holder, dict):
+        return holder.get(part)
+    if isinstance(holder, list) and isinstance(part, int) and part < len(holder):
+        return holder[part]
+    return None
+
+
+def to_toml(draft: Draft) -> str:
+    """The text of a draft: plain values first, then its tables; long lists over several lines."""
+    return "\n".join(_table((), draft.document, draft.comments)).strip() + "\n"
+
+
+def comment(text: str) -> str:
+    """A text as lines of comment; no line of it can become TOML."""
+    return "\n".join(f"# {line}".rstrip() for line in _printable(text).splitlines())
+
+
+def _table(path: Path, table: Mapping[str, Any], comments: Mapping[Path, str]) -> Iterator[str]:
+    tables = {key: value for key, value in table.items() if _is_table(value)}
+    for key, value in table.items():
+        if key not in tables:
+            beside = comments.get((*path, key), "")
+            note = f"   # {' '.join(_printable(beside).split())}" if beside else ""
+            yield f"{_key(key)} = {_value(value)}{note}"
+    for key, value in tables.items():
+        below = (*path, key)
+        if isinstance(value, list):
+            for number, element in enumerate(value):
+                yield from _section((*below, number), element, comments, f"[[{_header(below)}]]")
+        else:
+            yield from _section(below, value, comments, f"[{_header(below)}]")
+
+
+def _section(
+    path: Path, table: Mapping[str, Any], comments: Mapping[Path, str], header: str
+) -> Iterator[str]:
+    above = comments.get(path)
+    only_tables = bool(table) and all(map(_is_table, table.values()))
+    if not only_tables or header.startswith("[["):
+        yield ""
+        if above:
+            yield comment(above)
+        yield header
+    yield from _table(path, table, comments)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    )
+
+
+def _header(path: Path) -> str:
+    return ".".join(_key(part) for part in path if isinstance(part, str))
+
+
+def _key(word: str) -> str:
+    return word if re.fullmatch(r"[A-Za-z0-9_-]+", word) else _value(word)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, list | tuple):
+        items = [_value(item) for item in value]
+        line = f"[{', '.join(items)}]"
+        return line if len(line) <= _WIDTH else "[\n" + "".join(f"  {i},\n" for i in items) + "]"
+    # A TOML basic string is a JSON string, but for DEL.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c == "\n" or c.isprintable() else " " for c in text)

@@ -1,0 +1,94 @@
+"""Ctrl-C and SIGTERM in the middle of a build: it ends at once, and leaves nothing."""
+
+import shutil
+import signal
+
+import pytest
+
+from tests.e2e.workspace import Cache, Gate, Run, Running, Workspace, wait_until_gone
+
+pytestmark = [pytest.mark.cross, pytest.mark.network]
+
+SETUP = """
+    from setuptools import Extension, setup
+    from setuptools.command.build_ext import build_ext
+
+
+    class Gated(build_ext):
+        def run(self):
+            {gate}
+            super().run()
+
+
+    setup(
+        ext_modules=[Extension("tiny._tiny", ["tiny/_tiny.c"])],
+        cmdclass={{"build_ext": Gated}},
+    )
+"""
+TWO = 'targets = ["aarch64", "x86_64"]'
+
+
+@pytest.fixture
+def gated(unbuilt: Workspace, gate: Gate, empty_cache: Cache) -> Workspace:
+    """The package with a build that waits at the gate, for two targets, in a store of its own."""
+    unbuilt.write("setup.py", SETUP.format(gate=gate.python))
+    unbuilt.edit("multiplatform.toml", 'targets = ["aarch64"]', TWO)
+    unbuilt.cache = empty_cache
+    return unbuilt
+
+
+def left_nothing(workspace: Workspace, run: Run, running: Running, told: list[int]) -> None:
+    wait_until_gone(*told)
+    assert running.left() == []
+    assert workspace.wheels() == []
+    assert not [name for name in workspace.published() if ".mpforge" in name]
+    assert workspace.cache.leftovers() == []
+    assert "Traceback" not in run.output
+
+
+@pytest.mark.parametrize("kind", ["Ctrl-C", "SIGTERM"])
+def test_an_interrupted_build_ends_with_130_and_leaves_nothing(
+    gated: Workspace, gate: Gate, kind: str
+) -> None:
+    with gated.started("nox", "-s", "build-aarch64") as running:
+        told = gate.arrivals(1)
+        number = signal.SIGINT if kind == "Ctrl-C" else signal.SIGTERM
+        running.signal(number, group=kind == "Ctrl-C")
+        run = running.end()
+    assert run.code == 130, str(run)
+    left_nothing(gated, run, running, told)
+    gate.open()
+    again = gated.nox("build-aarch64")
+    assert again.code == 0, again
+    assert "build-aarch64-cp311" in again.did, "the interrupted build is no result"
+    assert len(gated.wheels()) == 1
+
+
+@pytest.mark.parametrize("kind", ["Ctrl-C", "SIGTERM"])
+def test_interrupted_parallel_builds_end_and_leave_nothing(
+    gated: Workspace, gate: Gate, kind: str
+) -> None:
+    with gated.started("nox", "-j", "2", "-s", "build") as running:
+        told = gate.arrivals(2)
+        number = signal.SIGINT if kind == "Ctrl-C" else signal.SIGTERM
+        running.signal(number, group=kind == "Ctrl-C")
+        run = running.end()
+    assert run.code == 130, str(run)
+    left_nothing(gated, run, running, told)
+
+
+def test_a_killed_mpforge_takes_its_build_with_it_and_the_next_run_builds(
+    gated: Workspace, gate: Gate
+) -> None:
+    with gated.started("nox", "-s", "build-aarch64") as running:
+        told = gate.arrivals(1)
+        running.signal(signal.SIGKILL, group=False)
+        running.end()
+    wait_until_gone(told[0])
+    gate.open()
+    assert gated.wheels() == []
+    again = gated.nox("build-aarch64")
+    assert again.code == 0, again
+    assert "build-aarch64-cp311" in again.did
+    assert len(gated.wheels()) == 1
+    shutil.rmtree(gated.cache.root / "store" / "work", ignore_errors=True)

@@ -1,0 +1,193 @@
+"""Bad input and unable hosts: a clear message, the right exit code, never a traceback."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.workspace import Cache, Run, Workspace
+
+pytestmark = [pytest.mark.cross, pytest.mark.network]
+
+BUILD = "build-aarch64-cp311"
+SIX = """
+    schema = 1
+
+    [project]
+    source = "."
+    python = ["cp311", "3.12"]
+    archs = ["aarch64"]
+    targets = ["arch64"]
+
+    [build]
+    strategy = "crosss"
+    environment = { CC = "gcc" }
+
+    [test]
+    command = "{pyhton} -m pytest"
+"""
+MISTAKES = {
+    "python": "5:",
+    "archs": "6:",
+    "targets": "7:",
+    "strategy": "10:",
+    "CC": "11:",
+    "pyhton": "14:",
+}
+
+
+def refused(run: Run, code: str, *, exit_code: int = 1) -> None:
+    """A run that fails with a code, says so, and shows nothing of our inside."""
+    assert run.code == exit_code, str(run)
+    assert code in run.output
+    assert "Traceback" not in run.output
+
+
+# --- the spec -------------------------------------------------------------------------------------
+
+
+def six_mistakes_are_told(run: Run) -> None:
+    assert run.code == 2, str(run)
+    assert "Traceback" not in run.output
+    lines = [line for line in run.output.splitlines() if "multiplatform.toml:" in line]
+    assert len(lines) == 6, str(run)
+    for word, line in MISTAKES.items():
+        assert any(f"multiplatform.toml:{line}" in told and word in told for told in lines), word
+    assert "did you mean" in run.output
+
+
+def test_a_spec_with_six_mistakes_gives_six_errors_with_places_from_nox(
+    workspace: Workspace,
+) -> None:
+    workspace.write("multiplatform.toml", SIX)
+    six_mistakes_are_told(workspace.nox("-l"))
+
+
+def test_a_spec_with_six_mistakes_gives_six_errors_with_places_from_check(
+    workspace: Workspace,
+) -> None:
+    workspace.write("multiplatform.toml", SIX)
+    six_mistakes_are_told(workspace.mpforge("check"))
+
+
+def test_a_spec_that_is_no_toml_is_told_with_its_place(workspace: Workspace) -> None:
+    workspace.write("multiplatform.toml", "schema = 1\n[project\n")
+    run = workspace.nox("-l")
+    refused(run, "toml-syntax", exit_code=2)
+    assert "multiplatform.toml:2:" in run.output
+
+
+def test_no_spec_at_all_is_told(workspace: Workspace) -> None:
+    (workspace.root / "multiplatform.toml").unlink()
+    refused(workspace.nox("-l"), "spec-not-found", exit_code=2)
+
+
+def test_a_missing_source_fails_the_session(workspace: Workspace) -> None:
+    workspace.edit("multiplatform.toml", "[project]", '[project]\nsource = "nowhere"')
+    run = workspace.nox(BUILD)
+    refused(run, "source-missing")
+    assert "nowhere" in run.output
+
+
+def test_what_is_not_built_yet_is_refused_by_its_own_session_only(workspace: Workspace) -> None:
+    workspace.edit("multiplatform.toml", 'targets = ["aarch64"]', 'targets = ["aarch64", "s390x"]')
+    assert workspace.nox(BUILD).code == 0
+    refused(workspace.nox("build-s390x"), "not-available-yet")
+
+
+def test_a_backend_that_is_not_known_to_cross_is_refused_by_name(workspace: Workspace) -> None:
+    workspace.edit("pyproject.toml", '"setuptools>=77"', '"maturin"')
+    workspace.edit("pyproject.toml", "setuptools.build_meta", "maturin")
+    run = workspace.nox(BUILD)
+    refused(run, "no-strategy")
+    assert "maturin" in run.output
+
+
+# --- the noxfile ----------------------------------------------------------------------------------
+
+OWN_BUILD = """
+    @nox.session(python=False)
+    def build(session):
+        session.log("mine")
+"""
+
+
+def test_a_session_defined_before_register_is_not_replaced(workspace: Workspace) -> None:
+    head, call = "import nox\nimport mpforge.sessions\n", "mpforge.sessions.register()\n"
+    (workspace.root / "noxfile.py").write_text(head + unindented(OWN_BUILD) + call, "utf-8")
+    run = workspace.nox("-l")
+    refused(run, "session-name-taken", exit_code=2)
+    assert "prefix=" in run.output
+
+
+def test_a_session_defined_after_register_does_not_win_silently(workspace: Workspace) -> None:
+    head, call = "import nox\nimport mpforge.sessions\n", "mpforge.sessions.register()\n"
+    (workspace.root / "noxfile.py").write_text(head + call + unindented(OWN_BUILD), "utf-8")
+    refused(workspace.nox("build"), "session-name-taken", exit_code=2)
+
+
+def unindented(text: str) -> str:
+    return text.replace("\n    ", "\n")
+
+
+def test_install_only_stores_and_publishes_nothing(unbuilt: Workspace, empty_cache: Cache) -> None:
+    unbuilt.cache = empty_cache
+    run = unbuilt.nox("--install-only", BUILD)
+    assert run.code == 0, str(run)
+    assert run.did == set()
+    assert empty_cache.stored() == set()
+    assert unbuilt.published() == set()
+
+
+# --- the lock -------------------------------------------------------------------------------------
+
+
+def test_with_ci_set_a_missing_pin_is_refused_and_names_the_command(unbuilt: Workspace) -> None:
+    (unbuilt.root / "multiplatform.lock").unlink()
+    run = unbuilt.nox(BUILD, env={"CI": "true", "MPFORGE_LOCKED": None})
+    refused(run, "pin-missing")
+    assert "mpforge lock" in run.output
+    assert not (unbuilt.root / "multiplatform.lock").exists()
+
+
+def test_a_lock_with_conflict_markers_is_told_with_its_place(workspace: Workspace) -> None:
+    lock = workspace.read("multiplatform.lock")
+    (workspace.root / "multiplatform.lock").write_text("<<<<<<< ours\n" + lock, "utf-8")
+    run = workspace.nox(BUILD)
+    refused(run, "lock-invalid")
+    assert "multiplatform.lock:1:" in run.output
+
+
+# --- the host -------------------------------------------------------------------------------------
+
+
+def test_an_unreachable_index_is_told(unbuilt: Workspace, empty_cache: Cache) -> None:
+    unbuilt.cache = empty_cache
+    (unbuilt.root / "multiplatform.lock").unlink()
+    spec = unbuilt.read("multiplatform.toml")
+    unbuilt.write("multiplatform.toml", f'{spec}\n[index]\nurl = "http://127.0.0.1:9/simple"\n')
+    without = {name: None for name in os.environ if name.startswith(("PIP_", "UV_"))}
+    quiet = {**without, "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1", "UV_HTTP_RETRIES": "0"}
+    run = unbuilt.nox(BUILD, env={**quiet, "UV_CACHE_DIR": str(empty_cache.root / "uv")})
+    refused(run, "index-unreachable")
+    assert unbuilt.published() == set()
+
+
+@pytest.mark.emulation
+def test_a_missing_emulator_is_told_with_what_would_help(
+    workspace: Workspace, empty_cache: Cache, place: Path
+) -> None:
+    workspace.cache = empty_cache
+    programs = place / "bin"
+    programs.mkdir()
+    for folder in os.get_exec_path():
+        for program in Path(folder).glob("*"):
+            lacking = program.name.startswith(("qemu-", "apt", "dpkg"))
+            if not lacking and not (programs / program.name).exists():
+                (programs / program.name).symlink_to(program)
+    run = workspace.nox("test-aarch64", env={"PATH": str(programs)})
+    refused(run, "no-emulator")
+    assert "qemu" in run.output
+    assert BUILD in run.cached, "the wheel is there all the same"
+    shutil.rmtree(programs)

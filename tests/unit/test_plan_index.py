@@ -1,0 +1,64 @@
+"""The index that nox's names come from, as it is kept; and lookups in plans and locks."""
+
+import json
+
+import pytest
+
+from mpforge.plan.index import Index, IndexedSession
+from mpforge.plan.model import Plan, PlannedSession
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Lock, StrategyPin
+
+INDEX = Index(
+    key="k",
+    sessions=(
+        IndexedSession("sdist", "The source distribution", "sdist", tags=("sdist",)),
+        IndexedSession(
+            "test-aarch64-cp311-max",
+            "Test it",
+            "test",
+            "aarch64",
+            "cp311",
+            "max",
+            requires=("build-aarch64-cp311",),
+            tags=("test", "aarch64", "cp311"),
+        ),
+        IndexedSession("test", "Test everything", "test", requires=("test-aarch64",), group=True),
+    ),
+)
+
+
+def test_an_index_survives_the_way_through_json() -> None:
+    assert Index.from_json(json.loads(json.dumps(INDEX.to_json()))) == INDEX
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {**INDEX.to_json(), "schema": 2},
+        {**INDEX.to_json(), "sessions": None},
+        {**INDEX.to_json(), "sessions": [{"name": "x"}]},
+        {**INDEX.to_json(), "sessions": [{**INDEX.to_json()["sessions"][0], "more": 1}]},
+    ],
+)
+def test_an_index_of_another_version_is_refused(data: dict[str, object]) -> None:
+    with pytest.raises((KeyError, TypeError)):
+        Index.from_json(data)
+
+
+def test_a_plan_finds_its_sessions_by_name_and_says_where_there_is_none() -> None:
+    session = PlannedSession("build", "build", None, None, (), group=True)
+    plan = Plan("Linux x86_64", (session,), ())
+    assert plan.session("build") is session
+    assert plan.session("biuld") is None
+
+
+def test_a_lock_answers_only_for_exactly_what_was_asked() -> None:
+    request = EnvironmentRequest("build", "cp311", "x86_64", ("setuptools",))
+    pin = EnvironmentPin(request, ())
+    chosen = StrategyPin("aarch64", "x86_64", "cross", "zig")
+    lock = Lock(environments=(pin,), strategies=(chosen,))
+    assert lock.environment(request) is pin
+    assert lock.environment(EnvironmentRequest("build", "cp313", "x86_64", ("setuptools",))) is None
+    assert lock.strategy("aarch64", "x86_64") is chosen
+    assert lock.strategy("aarch64", "aarch64") is None
