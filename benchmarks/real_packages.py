@@ -103,6 +103,8 @@ def rows(package: str, version: str, backend: str, events: Sequence[dict[str, An
         if build and test and broken is None:
             wheel = Path(ran[f"test-{stem}"]["wheel"]).name
             result, why = f"imported on {_machine(ran[f'test-{stem}'])}", wheel
+            if any(_makes_libraries(e) and e["session"] == f"build-{stem}" for e in events):
+                seconds += " with zig's own libraries, once"
         elif broken is None:
             result, why = "not run", "a session that it requires failed"
         else:
@@ -111,6 +113,10 @@ def rows(package: str, version: str, backend: str, events: Sequence[dict[str, An
             (package, version, backend, stem, result, seconds, why),
             result.startswith("imported"),
         )
+
+
+def _makes_libraries(event: dict[str, Any]) -> bool:
+    return event["event"] == "Working" and event["what"].startswith("making zig's")
 
 
 def _machine(tested: dict[str, Any]) -> str:

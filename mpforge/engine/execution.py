@@ -11,10 +11,12 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, assert_never
+from typing import assert_never
 
 from mpforge.engine.inputs import Inputs, pruned, selected
+from mpforge.engine.machines import Machines
 from mpforge.engine.pins import Pins
+from mpforge.engine.task import Task
 from mpforge.engine.toolbox import ReadyCompilers, Toolbox
 from mpforge.errors import OutputMissing, WheelRejected
 from mpforge.plan.model import (
@@ -28,7 +30,6 @@ from mpforge.plan.model import (
     RunTests,
     Step,
 )
-from mpforge.plan.pins import EnvironmentPin
 from mpforge.platforms import well_known
 from mpforge.runners import hooks, repair, tests
 from mpforge.runners.step import (
@@ -48,36 +49,12 @@ _CPLUSPLUS_CYTHON = (b"language = c++", b"language=c++", b"language: c++", b"lib
 
 
 @dataclass(frozen=True)
-class Given:
-    """What a step is executed with: its references' trees by field, and texts that it needs.
-
-    ``packages`` is the pin of an ``InstallPackages``; ``build_log`` the log of the wheel to repair;
-    ``shipped`` the files to test by their path; ``posargs`` those of a test.
-    """
-
-    trees: Mapping[str, Directory]
-    packages: EnvironmentPin | None = None
-    build_log: str = ""
-    shipped: Mapping[str, Path] | None = None
-    posargs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Task:
-    """One execution: the step, what it is given, its own directory, its log."""
-
-    step: Step
-    given: Given
-    directory: StepDirectory
-    log: BinaryIO
-
-
-@dataclass(frozen=True)
 class Executor:
     """Executes steps with the tools and the store of a session."""
 
     store: Store
     toolbox: Toolbox
+    machines: Machines
     pins: Pins
     inputs: Inputs
 
@@ -264,7 +241,7 @@ class Executor:
         return {}
 
     def _tests(self, task: Task, command: RunTests) -> dict[str, str]:
-        ready = self.toolbox.machine(command.machine, command.python)
+        ready = self.machines.ready(command.machine, command.python)
         shipped = dict(task.given.shipped or {})
         self.store.restore(selected(self.inputs.stored(), command.sources), task.directory.source)
         scene = tests.Scene(

@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from mpforge.engine.execution import Executor, Given, Task
 from mpforge.engine.inputs import Inputs, pruned, selected, unseen_test_sources
 from mpforge.engine.pins import Pins
+from mpforge.engine.task import Given, Task
 from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
 from mpforge.keys import digest as key_of
 from mpforge.keys.digest import Ingredient, to_json
@@ -42,9 +42,12 @@ from mpforge.plan.model import (
 )
 from mpforge.plan.pins import EnvironmentPin, Package
 from mpforge.processes import interrupted
-from mpforge.runners.step import StepDirectory
 from mpforge.store.local import ActionResult, Damaged, Store, write_atomically
 from mpforge.store.trees import Directory
+
+if TYPE_CHECKING:
+    from mpforge.engine.execution import Executor
+    from mpforge.engine.machines import Machines
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Realizer:
     toolbox: Toolbox
     pins: Pins
     inputs: Inputs
-    executor: Executor
+    executor: "Callable[[], Executor]"
+    machines: "Callable[[], Machines]"
     emit: Emit
     announce: Callable[[], None]
     session: str
@@ -174,6 +178,8 @@ class Realizer:
     def _run(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
         self.announce()
         self.emit(StepStarted(self.session, step.id, step.title, str(self.log)))
+        from mpforge.runners.step import StepDirectory
+
         directory = StepDirectory(self.store.work_directory())
         start, cpu = time.monotonic(), _children_cpu()
         failed = True
@@ -186,7 +192,7 @@ class Realizer:
                 begin = log.tell()
                 log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
                 log.flush()
-                facts = self.executor.execute(Task(step, given, directory, log))
+                facts = self.executor().execute(Task(step, given, directory, log))
                 _append_notes(directory.root / COMPILER_NOTES, log)
             if interrupted():
                 raise KeyboardInterrupt
@@ -317,7 +323,7 @@ class Realizer:
             case RunCommands():
                 parts |= self.toolbox.compiler_parts(command.compilers)
             case RunTests():
-                parts |= self.toolbox.machine_parts(command.machine, command.python)
+                parts |= self.machines().parts(command.machine, command.python)
                 parts["sources.files"] = selected(self.inputs.files, command.sources).digest()
                 parts["posargs"] = json.dumps(given.posargs if given else ())
         return parts

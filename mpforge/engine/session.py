@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpforge.engine.compiled import Compiled, compiled
 from mpforge.engine.dist import Dist, Entry, digest_of
-from mpforge.engine.execution import Executor
 from mpforge.engine.metadata import requirements_of
 from mpforge.engine.pins import Pins
 from mpforge.engine.realize import NotMade, Realizer, Shipped
@@ -42,9 +42,12 @@ from mpforge.plan.model import (
 )
 from mpforge.plan.pins import StrategyPin
 from mpforge.processes import interrupted
-from mpforge.runners.verification import serves, wheel_name
 from mpforge.store.local import ActionResult, Damaged, write_atomically
 from mpforge.store.trees import Directory, FileNode, from_entries
+
+if TYPE_CHECKING:
+    from mpforge.engine.execution import Executor
+    from mpforge.engine.machines import Machines
 
 
 def run_session(
@@ -137,10 +140,22 @@ class SessionRun:
         )
 
     @functools.cached_property
+    def machines(self) -> "Machines":
+        """Where this session's tests run."""
+        from mpforge.engine.machines import Machines
+
+        return Machines(self.workspace, self.pins, self.toolbox)
+
+    @functools.cached_property
     def realizer(self) -> Realizer:
         """What realizes this session's steps."""
         found = self.found
-        executor = Executor(found.store, self.toolbox, self.pins, found.inputs)
+
+        def executor() -> "Executor":
+            from mpforge.engine.execution import Executor
+
+            return Executor(found.store, self.toolbox, self.machines, self.pins, found.inputs)
+
         return Realizer(
             plan=found.plan,
             store=found.store,
@@ -148,6 +163,7 @@ class SessionRun:
             pins=self.pins,
             inputs=found.inputs,
             executor=executor,
+            machines=lambda: self.machines,
             emit=self.emit,
             announce=self._announce,
             session=self.session.name,
@@ -283,6 +299,8 @@ class SessionRun:
         lowest = self.found.plan.session(session.after) if session.after else None
         if lowest is None or session.python is None:
             return None
+        from mpforge.runners.verification import serves
+
         self._build(lowest)
         for entry in self._dist.of(lowest.name):
             if self._dist.intact(entry) and serves(Path(entry.path).name, session.python):
@@ -437,6 +455,8 @@ class SessionRun:
     ) -> None:
         if interrupted():
             raise KeyboardInterrupt
+        from mpforge.runners.verification import wheel_name
+
         choice = session.choice
         for path, node in files.items():
             entry = Entry(

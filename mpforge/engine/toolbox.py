@@ -1,31 +1,30 @@
-"""The tools of a session: what each is for a key, and the thing itself when a step runs.
+"""The interpreters and compilers of a session: what each is for a key, and the thing itself for a step.
 
 Naming a tool's parts fetches nothing; providing it may. Knows which room has which tool, not how a
 step uses it.
 """
 
-import functools
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from mpforge.engine.pins import Pins
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import NoHostPython, NoTargetPython
+from mpforge.errors import NoHostPython
 from mpforge.plan.events import Emit, WorkEnded, Working
-from mpforge.plan.model import Compilers, Machine
-from mpforge.plan.pins import DistroPin, DistroRequest, EnvironmentPin, EnvironmentRequest
-from mpforge.platforms import Platform, by_machine, well_known
-from mpforge.tools import emulators, gcc, hostpython, targetpython
-from mpforge.tools.emulators import Emulator
+from mpforge.plan.model import Compilers
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
+from mpforge.platforms import well_known
+from mpforge.tools import hostpython
 from mpforge.tools.hostpython import HostPython
-from mpforge.tools.targetpython import TargetPython
 from mpforge.tools.toolstore import ToolStore
-from mpforge.tools.zig import Language, Zig
+
+if TYPE_CHECKING:
+    from mpforge.tools.zig import Language, Zig
 
 COMPILER_NOTES = "compiler-notes.txt"
 """The file of a step's directory where the compiler wrappers say what they dropped or changed."""
@@ -41,16 +40,6 @@ class ReadyCompilers:
     variables: Mapping[str, str]
     hooks: Mapping[str, str]
     path: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ReadyMachine:
-    """Where a target's programs run: ``emulator`` None natively; ``python`` None for other programs."""
-
-    emulator: Emulator | None
-    python: TargetPython | None
-    sysroot: Path
-    cpu: str | None
 
 
 class Toolbox:
@@ -74,7 +63,8 @@ class Toolbox:
         self._pythons: dict[str, HostPython] = {}
 
     @contextmanager
-    def _working(self, what: str) -> Iterator[None]:
+    def working(self, what: str) -> Iterator[None]:
+        """Say that something long goes on while the block runs."""
         self._emit(Working(self._session, what))
         start = monotonic()
         try:
@@ -109,6 +99,8 @@ class Toolbox:
     def compiler_parts(self, compilers: Compilers) -> dict[str, str]:
         """What compilers are, for a key; nothing is fetched."""
         if compilers.toolchain == "gcc":
+            from mpforge.tools import gcc
+
             return dict(gcc.find().parts)
         package = self.zig_pin().packages[0]
         parts = {
@@ -119,7 +111,7 @@ class Toolbox:
         return parts | view
 
     def compilers(
-        self, compilers: Compilers, languages: tuple[Language, ...], directory: Path
+        self, compilers: Compilers, languages: "tuple[Language, ...]", directory: Path
     ) -> ReadyCompilers:
         """Compilers that a step in ``directory`` can call.
 
@@ -132,7 +124,7 @@ class Toolbox:
     def prepare(self, compilers: Compilers) -> None:
         """Obtain what any build with these compilers needs: zig, its C library, the view."""
         if compilers.toolchain == "gcc":
-            gcc.find()
+            self._gcc(compilers)
         else:
             self._primed(compilers, ("c",))
             self._view(compilers)
@@ -150,6 +142,8 @@ class Toolbox:
         return self.has_zig() and self.store.find(*self._view_name(compilers)) is not None
 
     def _gcc(self, compilers: Compilers) -> ReadyCompilers:
+        from mpforge.tools import gcc
+
         programs = gcc.find().programs
 
         def make(folder: Path) -> None:
@@ -163,19 +157,21 @@ class Toolbox:
         variables = {name: place for name, place in programs.items() if name not in ("LD", "AS")}
         return ReadyCompilers(variables, shared if compilers.python else {}, (str(links),))
 
-    def zig(self) -> Zig:
+    def zig(self) -> "Zig":
         """zig itself; fetched if need be."""
         from mpforge.tools import packages, zig
 
         pin = self.zig_pin()
 
         def install(folder: Path) -> None:
-            with self._working(f"fetching zig {pin.packages[0].version}"):
+            with self.working(f"fetching zig {pin.packages[0].version}"):
                 packages.install_target(pin, dest=folder, index=self._pins.index)
 
         return zig.provide(pin.packages, self.store, install)
 
-    def _primed(self, compilers: Compilers, languages: tuple[Language, ...]) -> tuple[Zig, Path]:
+    def _primed(
+        self, compilers: Compilers, languages: "tuple[Language, ...]"
+    ) -> "tuple[Zig, Path]":
         """zig and its cache with each language's libraries made."""
         from mpforge.tools import wrappers, zig
 
@@ -185,7 +181,7 @@ class Toolbox:
         flags = wrappers.machine_flags(platform)
         root = self._workspace.cache
 
-        def prime(wanted: tuple[Language, ...]) -> Path:
+        def prime(wanted: "tuple[Language, ...]") -> Path:
             return zig.prime(program, triple=triple, languages=wanted, store_root=root, flags=flags)
 
         for language in languages:
@@ -193,12 +189,12 @@ class Toolbox:
                 program, triple=triple, languages=(language,), store_root=root, flags=flags
             ):
                 name = {"c": "C", "c++": "C++"}[language]
-                with self._working(f"making zig's {name} libraries for {triple}, once"):
+                with self.working(f"making zig's {name} libraries for {triple}, once"):
                     prime((language,))
         return program, prime(languages)
 
     def _zig_view(
-        self, compilers: Compilers, languages: tuple[Language, ...], directory: Path
+        self, compilers: Compilers, languages: "tuple[Language, ...]", directory: Path
     ) -> ReadyCompilers:
         from mpforge.tools import targetview
 
@@ -261,122 +257,6 @@ class Toolbox:
 
         name, digest = self._view_name(compilers)
         return self.store.obtain(name=name, version="1", digest=digest, make=make).path
-
-    # --- where tests run -----------------------------------------------------------------------
-
-    def machine_parts(self, machine: Machine, python: str | None) -> dict[str, str]:
-        """What a target's programs run on, for a key; only pins are looked up."""
-        platform = well_known()[machine.target]
-        parts = {"machine.cpu": machine.cpu or "this host's"}
-        if not machine.emulated:
-            host = by_machine(os.uname().machine)
-            parts["machine.native"] = f"{host.name if host else os.uname().machine}"
-            return parts | (self.python_parts(python) if python else {})
-        parts |= self._emulator_parts(platform)
-        return parts | self._target_parts(platform, python)
-
-    def _emulator_parts(self, platform: Platform) -> dict[str, str]:
-        found = self._host_emulator(platform)
-        if found is not None:
-            return {
-                "machine.emulator": f"qemu {found.version}",
-                "machine.emulator.file": found.digest,
-            }
-        package = self._emulator_pin(platform).packages[0]
-        return {
-            "machine.emulator": f"{package.name} {package.version}",
-            "machine.emulator.file": package.sha256,
-        }
-
-    def _target_parts(self, platform: Platform, python: str | None) -> dict[str, str]:
-        requests = self._distro_requests(platform, python)
-        if python is not None and not requests:
-            provided = self._target_python(platform, python, ())
-            return {"target-python": f"{provided.provider} {provided.digest}"}
-        pins = [self._pins.distribution(request) for request in requests]
-        files = {
-            f"target.{p.name}": f"{p.version} {p.sha256}" for pin in pins for p in pin.packages
-        }
-        return {"target-python": python or "none", **files}
-
-    def machine(self, machine: Machine, python: str | None) -> ReadyMachine:
-        """Where a target's programs run, ready: emulator and Python are fetched if need be."""
-        platform = well_known()[machine.target]
-        if not machine.emulated:
-            native = None if python is None else self._native_python(python)
-            return ReadyMachine(None, native, Path("/"), None)
-        emulator = self._emulator(platform)
-        pins = [self._pins.distribution(r) for r in self._distro_requests(platform, python)]
-        if python is None:
-            runtime = targetpython.provide_runtime(
-                platform, pins=pins, store=self.store, state=self._distro_state
-            )
-            return ReadyMachine(emulator, None, runtime.sysroot, machine.cpu)
-        amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
-        how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
-        with self._working(f"the {python} of {platform.name}{how_much}"):
-            found = self._target_python(platform, python, tuple(pins))
-        return ReadyMachine(emulator, found, found.sysroot, machine.cpu)
-
-    def _native_python(self, word: str) -> TargetPython:
-        host = self.host_python(word)
-        return TargetPython(
-            python=word,
-            version=host.version,
-            sysroot=Path("/"),
-            executable=host.executable,
-            digest=host.digest,
-            provider="host",
-        )
-
-    @property
-    def _distro_state(self) -> Path:
-        return self._workspace.cache / "distribution"
-
-    def _distro_requests(self, platform: Platform, python: str | None) -> tuple[DistroRequest, ...]:
-        if python is not None:
-            return targetpython.distro_requests(platform, python)
-        request = targetpython.runtime_request(platform)
-        if request is None:
-            raise NoTargetPython(
-                f"the C library of {platform.name} can't be had: this host has no apt",
-                hint=f"test on a {platform.name} machine",
-            )
-        return (request,)
-
-    def _target_python(
-        self, platform: Platform, python: str, pins: tuple[DistroPin, ...]
-    ) -> TargetPython:
-        try:
-            host: str | None = str(self.host_python(python).executable)
-        except NoHostPython:
-            host = None
-        return targetpython.provide(
-            platform,
-            python,
-            pins=pins,
-            store=self.store,
-            state=self._distro_state,
-            host_python=host,
-        )
-
-    @functools.cache  # noqa: B019 - a toolbox lives as long as its session
-    def _host_emulator(self, platform: Platform) -> Emulator | None:
-        return emulators.host_emulator(platform)
-
-    def _emulator_pin(self, platform: Platform) -> DistroPin:
-        request = emulators.distro_request()
-        if request is None or platform.qemu is None:
-            raise emulators.no_emulator(platform)
-        return self._pins.distribution(request)
-
-    def _emulator(self, platform: Platform) -> Emulator:
-        found = self._host_emulator(platform)
-        if found is not None:
-            return found
-        pin = self._emulator_pin(platform)
-        with self._working(f"the emulator for {platform.name}"):
-            return emulators.provide(platform, pin, self.store, self._distro_state)
 
 
 def _digest(*words: str) -> str:

@@ -184,15 +184,20 @@ def size(count: int) -> str:
     return f"{count / 1_000_000:.0f} MB"
 
 
-def failure(error: MpforgeError, *, session: str, log: str | None, tail: str, kept: str) -> str:
+def failure(
+    error: MpforgeError, *, session: str, host: str, log: str | None, tail: str, kept: str
+) -> str:
     """A failed session's last words: the log's end, what failed, how to repeat it, what is done."""
     lines = []
     if tail:
         lines += [f"--- the last lines of {log}", tail, "---"]
     lines.append(render(error))
+    lines.append(f"  session: {session}, on {host}")
+    keep = ""
     if log is not None:
         lines.append(f"  log: {log}")
-    lines.append(f"  again: mpforge run {session}")
+        keep = " (with --keep, its directory stays to be looked at)"
+    lines.append(f"  again: mpforge run {session}{keep}")
     if kept:
         lines.append(f"  finished in dist/: {kept}")
     return "\n".join(lines)

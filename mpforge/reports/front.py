@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mpforge.engine.dist import Dist
-from mpforge.engine.workspace import Options, Workspace, run_id
+from mpforge.engine.workspace import Options, Workspace, host_system, run_id
 from mpforge.errors import ExitCode, Interrupted, MpforgeError, StepFailed
-from mpforge.plan.events import Event, SessionEnded
+from mpforge.plan.events import Chosen, Event, SessionEnded
 from mpforge.plan.index import IndexedSession
 from mpforge.reports.console import Console, failure
 from mpforge.reports.journal import Journal
@@ -51,8 +51,11 @@ def _run(
     from mpforge.engine.session import run_session
 
     console = Console()
+    options = Options.from_environment(os.environ)
 
     def emit(event: Event) -> None:
+        if isinstance(event, Chosen) and not journal.is_news(event):
+            return
         journal.write(event)
         console.show(event)
 
@@ -60,12 +63,14 @@ def _run(
         ended = run_session(
             session.name,
             workspace=workspace,
-            options=Options.from_environment(os.environ),
+            options=options,
             emit=emit,
             posargs=posargs if session.phase == "test" else (),
             selected=selected,
         )
         text = ""
+        if ended.status == "not-run" and options.strict and session.phase != "sdist":
+            raise StepFailed(f"{session.name}: {ended.reason}", why="--strict: it must run")
     except MpforgeError as error:
         ended = _failed(session, error)
         text = _last_words(error, session.name, workspace)
@@ -110,7 +115,14 @@ def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
     log = _shown(path, workspace.root) if ran else None
     entries = Dist(workspace.dist, workspace.state).entries()
     kept = ", ".join(entry.path for entry in entries)
-    return failure(error, session=session, log=log, tail=tail(path) if ran else "", kept=kept)
+    return failure(
+        error,
+        session=session,
+        host=host_system(),
+        log=log,
+        tail=tail(path) if ran else "",
+        kept=kept,
+    )
 
 
 def _shown(path: Path, root: Path) -> str:

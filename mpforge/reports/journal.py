@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mpforge.plan.events import Event, SessionEnded
+from mpforge.plan.events import Chosen, Event, SessionEnded
 
 _LARGEST = 4_000_000
 """Bytes after which an old report is set aside as ``report.1.jsonl``."""
@@ -62,6 +62,13 @@ class Journal:
                 found.pop(ended.session, None)
                 found[ended.session] = ended
         return tuple(found.values())
+
+    def is_news(self, chosen: Chosen) -> bool:
+        """Whether this run has not yet said how that target is built."""
+        return not any(
+            record.get("event") == "Chosen" and record.get("target") == chosen.target
+            for record in self._records()
+        )
 
     def _records(self) -> Iterable[dict[str, Any]]:
         try:

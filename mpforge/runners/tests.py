@@ -5,7 +5,6 @@ host side. At the end of the chain the machine and the CPU model are read back: 
 machine than planned fails. Knows nothing of keys and stores.
 """
 
-import json
 import shlex
 import zipfile
 from collections.abc import Mapping
@@ -20,12 +19,27 @@ from mpforge.runners.step import StepDirectory, StepRun
 from mpforge.tools.emulators import Emulator
 from mpforge.tools.targetpython import TargetPython
 
+# An extension module in a package of tests is loaded without that package where the package wants what
+# only tests need (greenlet.tests wants psutil): nothing says that it is installed.
 _IMPORT = """\
-import importlib, os, sys
+import importlib, importlib.util, os, sys
 print("importing on", os.uname().machine, "with Python", sys.version.split()[0])
-for name in {modules}:
-    importlib.import_module(name)
-    print("imported", name)
+
+def alone(name, path):
+    spec = importlib.util.spec_from_file_location(name, os.path.join({site!r}, path))
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+for name, path in {modules!r}.items():
+    try:
+        importlib.import_module(name)
+        print("imported", name)
+    except ModuleNotFoundError as error:
+        package = name.rpartition(".")[0]
+        shipped = error.name is None or error.name.partition(".")[0] in {tops!r}
+        if shipped or not {{"tests", "test"}} & set(package.split(".")):
+            raise
+        alone(name, path)
+        print("imported", name, "without", package + ", which wants", error.name)
 """
 
 
@@ -161,14 +175,16 @@ def _has_posargs(line: CommandLine) -> bool:
 
 def _import(step: StepRun, scene: Scene) -> None:
     wheel = next(iter((scene.directory.root / "shipped").rglob("*.whl")))
-    modules = extension_modules(wheel) or top_level_modules(wheel)
+    tops = top_level_modules(wheel)
+    modules = dict(extension_modules(wheel)) or dict.fromkeys(tops, "")
+    text = _IMPORT.format(modules=modules, tops=tops, site=str(site_packages(scene)))
     script = scene.directory.root / "import_all.py"
-    script.write_text(_IMPORT.format(modules=json.dumps(modules)), encoding="utf-8")
+    script.write_text(text, encoding="utf-8")
     step.call([step.placeholders["python"], str(script)], cwd=scene.directory.source)
 
 
-def extension_modules(wheel: Path) -> tuple[str, ...]:
-    """The dotted names of a wheel's extension modules, sorted.
+def extension_modules(wheel: Path) -> tuple[tuple[str, str], ...]:
+    """The dotted names of a wheel's extension modules and their files in it, sorted.
 
     A shared object counts where its name ends as an extension module's does (PEP 3149, ``.abi3.so``, or
     plain ``.so`` beside Python files) and every folder above it is a package's name.
@@ -182,7 +198,7 @@ def extension_modules(wheel: Path) -> tuple[str, ...]:
         tagged = rest.startswith(("cpython-", "abi3")) and rest.endswith("so")
         plain = rest == "so" and (not folders or f"{'/'.join(folders)}/__init__.py" in names)
         if (tagged or plain) and stem.isidentifier() and all(f.isidentifier() for f in folders):
-            found.add(".".join([*folders, stem]))
+            found.add((".".join([*folders, stem]), name))
     return tuple(sorted(found))
 
 

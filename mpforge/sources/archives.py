@@ -4,6 +4,7 @@ Absolute names, ``..``, links that leave, devices and setuid bits are refused (C
 anything is written. Knows nothing of what is inside.
 """
 
+import posixpath
 import stat
 import tarfile
 import zipfile
@@ -31,8 +32,15 @@ def unpack(archive: Path, destination: Path) -> None:
 
 def _unpack_tar(archive: Path, destination: Path) -> None:
     with tarfile.open(archive) as tar:
+        files: set[str] = set()
         for member in tar:
             _refuse(archive, member.name, member.mode)
+            name, linked = posixpath.normpath(member.name), posixpath.normpath(member.linkname)
+            # tarfile unpacks such a link again and again, or silently not at all.
+            if (member.islnk() and linked not in files) or (member.issym() and not member.linkname):
+                raise ArchiveRefused(f"{archive.name}: {member.name} is a link to nothing")
+            if member.isreg() or member.islnk():
+                files.add(name)
             try:
                 tarfile.data_filter(member, str(destination))
             except tarfile.FilterError as error:
@@ -60,7 +68,7 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
 
 def _refuse(archive: Path, name: str, mode: int) -> None:
     """Refuse an entry for its name or its mode."""
-    if name.startswith("/") or ".." in name.split("/"):
+    if not name or name.startswith("/") or ".." in name.split("/"):
         raise ArchiveRefused(f"{archive.name}: {name} leaves its directory")
     if mode & (stat.S_ISUID | stat.S_ISGID):
         raise ArchiveRefused(f"{archive.name}: {name} is setuid or setgid")

@@ -1,4 +1,4 @@
-"""cibuildwheel's vocabulary: its globs over build identifiers, its lists, and one level of its options.
+"""cibuildwheel's options, one level of them at a time, as ours.
 
 ``read_level`` turns options (``[tool.cibuildwheel]`` with its ``linux`` table, or one override) into
 ours, with a remark for each that has no equal here. Facts: cibuildwheel's options reference and its
@@ -6,14 +6,22 @@ JSON schema, 1.x to 3.x. Which targets and Pythons there are, is the caller's bu
 """
 
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
+from mpforge.spec.cibuildwheel_text import (
+    INSTALLS_SYSTEM_PACKAGES,
+    PIP_INSTALL,
+    as_list,
+    commands,
+    is_requirement,
+    pip_requirements,
+    quoted,
+    with_our_placeholders,
+    words,
+)
 from mpforge.spec.draft import Remark
-from mpforge.spec.placeholders import KNOWN, misspelt
 
 TEST_SOURCES = ("tests", "test", "conftest.py", "pytest.ini")
 
@@ -33,16 +41,20 @@ _REASONS: Mapping[str, str] = {
 }
 _SILENT = re.compile(r"select|inherit|musllinux-.*-image|manylinux-pypy_.*-image")
 _POLICY = re.compile(r"manylinux(?:_(\d+)_(\d+)|1|2010|2014)(?!\d)")
-_PIP = re.compile(
-    r"(?:\{?python3?\}?\s+-m\s+)?\{?(?:uv\s+)?pip3?\}?\s+install\s+(?P<words>.+)", re.DOTALL
+
+_UNSEEN = "a build does not see what is named there; name it if no build needs it"
+_FOR_BUILDS = frozenset(
+    {
+        ".",
+        "src",
+        "pyproject.toml",
+        "setup.py",
+        "setup.cfg",
+        "MANIFEST.in",
+        "README.md",
+        "README.rst",
+    }
 )
-_PIP_FLAGS = frozenset(
-    {"-U", "--upgrade", "-q", "--quiet", "--no-cache-dir", "--prefer-binary", "-v", "--verbose"}
-)
-_SYSTEM = re.compile(
-    r"\b(?:yum|dnf|apt|apt-get|apk|brew|choco|vcpkg|conan)\s+(?:-\S+\s+)*install\b|\bapk\s+add\b"
-)
-_KEEPS_STATE = re.compile(r"\s*(?:cd|pushd|export|source|set|\.)\s")
 
 
 @dataclass
@@ -84,7 +96,7 @@ def read_level(
             level.remark(key, _REASONS[key])
         elif not _SILENT.fullmatch(key) and key not in SELECTING and not isinstance(value, dict):
             level.remark(key, "mpforge does not know this option")
-        if len(level.remarks) == before and not _SILENT.fullmatch(key):
+        if len(level.remarks) == before and not _SILENT.fullmatch(key) and key not in SELECTING:
             level.translated.append(f"{where}{key}")
     return level
 
@@ -94,78 +106,7 @@ SELECTING = frozenset({"archs", "build", "skip", "test-skip", "enable", "free-th
 SELECTING |= {"overrides", "project-requires-python"}
 
 
-# --- lists and globs --------------------------------------------------------------------------
-
-
-def words(value: object) -> list[str]:
-    """A list, or words in one string (quoted as for a shell)."""
-    if isinstance(value, str):
-        try:
-            return shlex.split(value)
-        except ValueError:
-            return value.split()
-    return [str(item) for item in value] if isinstance(value, list) else []
-
-
-def globs(value: object) -> list[str]:
-    """Globs over build identifiers with their braces expanded."""
-    text = " ".join(value) if isinstance(value, list) else str(value or "")
-    return [glob for word in _split(text) for glob in _expanded(word)]
-
-
-def is_selected(identifier: str, build: Sequence[str], skip: Sequence[str]) -> bool:
-    """Whether cibuildwheel would build ``cp311-manylinux_x86_64``."""
-    return matches(identifier, build or ["*"]) and not matches(identifier, skip)
-
-
-def matches(identifier: str, patterns: Sequence[str]) -> bool:
-    """Whether one of the globs matches."""
-    return any(fnmatchcase(identifier, pattern) for pattern in patterns)
-
-
-def _split(text: str) -> list[str]:
-    """At white space outside braces."""
-    return re.findall(r"(?:\{[^}]*\}|[^\s{])+", text)
-
-
-def _expanded(glob: str) -> list[str]:
-    match = re.search(r"\{([^{}]*)\}", glob)
-    if match is None:
-        return [glob]
-    head, tail = glob[: match.start()], glob[match.end() :]
-    return [
-        whole
-        for choice in match.group(1).split(",")
-        for whole in _expanded(f"{head}{choice.strip()}{tail}")
-    ]
-
-
-# --- commands ---------------------------------------------------------------------------------
-
-
-def commands(value: object) -> list[str]:
-    """Shell lines; cibuildwheel joins a list with ``&&``, so lines that change a shell stay one."""
-    lines = [value] if isinstance(value, str) else [str(line) for line in _list(value)]
-    if any(_KEEPS_STATE.match(line) for line in lines[:-1]):
-        lines = [" && ".join(lines)]
-    return [_with_our_placeholders(line) for line in lines]
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _with_our_placeholders(line: str) -> str:
-    """What is no placeholder of cibuildwheel's is no placeholder of ours either."""
-    theirs = {"project", "package", "wheel", "dest_dir", "python"}
-
-    def kept(match: re.Match[str]) -> str:
-        word = match["word"]
-        ours = word in KNOWN - theirs or bool(misspelt(match.group()))
-        return f"#{match.group()}" if ours and word not in theirs else match.group()
-
-    line = line.replace("{pip}", "pip")
-    return re.sub(r"(?<![$#])\{(?P<word>[A-Za-z_]\w*)(?::\w+)?\}", kept, line)
+# --- one reader for each option ---------------------------------------------------------------
 
 
 def _without_pip(level: Level, key: str, lines: list[str]) -> tuple[list[str], list[str]]:
@@ -174,43 +115,19 @@ def _without_pip(level: Level, key: str, lines: list[str]) -> tuple[list[str], l
     for line in lines:
         rest = []
         for part in line.split("&&"):
-            pip = _PIP.fullmatch(part.strip())
-            found = _requirements(words(pip["words"])) if pip else None
+            pip = PIP_INSTALL.fullmatch(part.strip())
+            found = pip_requirements(words(pip["words"])) if pip else None
             if found is not None:
                 requirements += found
             elif pip is not None:
-                level.remark(key, f"{_quoted(part)}: there is no pip in a step's environment")
-            elif _SYSTEM.search(part):
-                level.remark(key, f"{_quoted(part)}: a step can't install system packages")
+                level.remark(key, f"{quoted(part)}: there is no pip in a step's environment")
+            elif INSTALLS_SYSTEM_PACKAGES.search(part):
+                level.remark(key, f"{quoted(part)}: a step can't install system packages")
             else:
                 rest.append(part)
         if rest:
             kept.append("&&".join(rest).strip())
     return kept, requirements
-
-
-def _requirements(listed: list[str]) -> list[str] | None:
-    """The requirements among pip's arguments, ``None`` if there is anything else."""
-    found = [word for word in listed if word not in _PIP_FLAGS]
-    return found if all(map(_is_requirement, found)) else None
-
-
-def _is_requirement(text: str) -> bool:
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        Requirement(text)
-    except InvalidRequirement:
-        return False
-    return True
-
-
-def _quoted(text: str) -> str:
-    line = " ".join(text.split())
-    return f"`{line}`" if len(line) <= 70 else f"`{line[:66]} …`"
-
-
-# --- one reader for each option ---------------------------------------------------------------
 
 
 def _before_build(level: Level, key: str, value: object) -> None:
@@ -232,13 +149,18 @@ def _require(table: dict[str, Any], requirements: list[str]) -> None:
         table["requires"] = list(dict.fromkeys([*table.get("requires", ()), *requirements]))
 
 
-def _test_command(level: Level, _key: str, value: object) -> None:
+def _test_command(level: Level, key: str, value: object) -> None:
     lines = commands(value)
     level.test["command"] = lines
     used = re.findall(r"\{(?:project|package)\}/([\w.*/-]+)", " ".join(lines))
-    paths = [path.strip("/") for path in used if ".." not in path.split("/")]
     known = level.test.get("sources", list(level.sources))
-    more = [p for p in dict.fromkeys(paths) if p.strip(".") and not _covered(p, known)]
+    more = []
+    for path in dict.fromkeys(path.strip("/.") for path in used):
+        if path and not _covered(path, known):
+            if re.match(r"test\w*$|(conftest\.py|pytest\.ini|tox\.ini)$", path):
+                more.append(path)
+            else:
+                level.remark(key, f"{quoted(path)} is not in test.sources: {_UNSEEN}")
     if more:
         level.test["sources"] = [*known, *more]
 
@@ -247,19 +169,29 @@ def _covered(path: str, sources: Sequence[str]) -> bool:
     return any(path == source or path.startswith(f"{source}/") for source in sources)
 
 
-def _test_sources(level: Level, _key: str, value: object) -> None:
+def _test_sources(level: Level, key: str, value: object) -> None:
     listed = [source.rstrip("/") for source in words(value)]
+    for source in [source for source in listed if source in _FOR_BUILDS]:
+        level.remark(key, f"{quoted(source)}: {_UNSEEN}")
+        listed.remove(source)
     given = level.test.get("sources", ())
     more = [path for path in given if path not in level.sources and not _covered(path, listed)]
     level.test["sources"] = [*listed, *more]
 
 
 def _test_requires(level: Level, key: str, value: object) -> None:
-    listed = words(value)
-    bad = [word for word in listed if not _is_requirement(word)]
-    if bad:
-        level.remark(key, f"{_quoted(' '.join(bad))}: only requirements (PEP 508) can be given")
-    _require(level.test, [word for word in listed if word not in bad])
+    good: list[str] = []
+    rest = iter(words(value))
+    for word in rest:
+        if word.startswith("-"):
+            with_value = word in ("-r", "-c", "-e", "-f", "-i") or word.startswith("--")
+            text = f"{word} {next(rest, '')}" if with_value and "=" not in word else word
+            level.remark(key, f"{quoted(text)}: only requirements (PEP 508) can be given")
+        elif is_requirement(word):
+            good.append(word)
+        else:
+            level.remark(key, f"{quoted(word)}: only requirements (PEP 508) can be given")
+    _require(level.test, good)
 
 
 def _into(section: str, key: str) -> Callable[[Level, str, object], None]:
@@ -275,11 +207,11 @@ def _environment(section: str) -> Callable[[Level, str, object], None]:
         kept = {}
         for name, text in _assignments(value).items():
             if "$" in text or "`" in text:
-                level.remark(f"{key}.{name}", f"{_quoted(text)}: values are literal, no shell")
+                level.remark(f"{key}.{name}", f"{quoted(text)}: values are literal, no shell")
             elif name.startswith(("PIP_", "CIBW_")):
                 level.remark(f"{key}.{name}", "no pip and no cibuildwheel reads it")
             else:
-                kept[name] = _with_our_placeholders(text)
+                kept[name] = with_our_placeholders(text)
         if kept:
             (level.build if section == "build" else level.test)["environment"] = kept
 
@@ -302,7 +234,7 @@ def _config_settings(level: Level, key: str, value: object) -> None:
         return
     found: dict[str, Any] = {}
     for name, text in ((n, t) for n, e, t in (w.partition("=") for w in words(value)) if e):
-        found[name] = [*_list(found[name]), text] if name in found else [text]
+        found[name] = [*as_list(found[name]), text] if name in found else [text]
     level.build[key] = {n: some[0] if len(some) == 1 else some for n, some in found.items()}
 
 
@@ -322,13 +254,13 @@ def _frontend(level: Level, key: str, value: object) -> None:
 
 
 def _repair(level: Level, key: str, value: object) -> None:
-    lines = [value] if isinstance(value, str) else [str(line) for line in _list(value)]
+    lines = [value] if isinstance(value, str) else [str(line) for line in as_list(value)]
     argv = words(lines[0]) if len(lines) == 1 else []
     if not any(line.strip() for line in lines):
         level.remark(key, "every wheel is repaired and verified, or is not shipped")
         return
     if argv[:2] != ["auditwheel", "repair"] or "&&" in argv or "|" in argv:
-        level.remark(key, f"{_quoted(' && '.join(lines))}: mpforge runs auditwheel itself")
+        level.remark(key, f"{quoted(' && '.join(lines))}: mpforge runs auditwheel itself")
         return
     repair: dict[str, Any] = {}
     rest = iter(argv[2:])
@@ -360,7 +292,7 @@ def _image(level: Level, key: str, value: object) -> None:
     machine = key.removeprefix("manylinux-").removesuffix("-image")
     policy = _policy(str(value))
     if policy is None:
-        level.remark(key, f"{_quoted(str(value))}: images are not available yet")
+        level.remark(key, f"{quoted(str(value))}: images are not available yet")
     else:
         level.policies[machine] = policy
 

@@ -50,7 +50,8 @@ def validated(draft: Draft) -> tuple[Remark, ...]:
         dropped = next((f for f in reversed(errors) if _drop(draft.document, f.path)), None)
         if dropped is None:
             return tuple(remarks)
-        remarks.append(Remark(dotted(dropped.path), dropped.message))
+        key = dotted(dropped.path)
+        remarks.append(Remark(key, dropped.message.removeprefix(f"`{key}`: ")))
 
 
 def _findings(document: dict[str, Any]) -> tuple[Finding, ...]:

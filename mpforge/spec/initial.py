@@ -11,7 +11,7 @@ from typing import Any
 
 from mpforge import platforms
 from mpforge.errors import WrongInput
-from mpforge.spec import cibuildwheel
+from mpforge.spec import cibuildwheel_text as text_of
 from mpforge.spec.cibuildwheel import Level, read_level
 from mpforge.spec.draft import Draft, Remark, comment, to_toml, validated
 
@@ -27,6 +27,7 @@ Without a test command, every extension module of a wheel is imported. With pyte
 [test]
 requires = ["pytest"]
 command = ["{python} -m pytest {posargs}"]"""
+_NOT_YET = "not available yet in this version of mpforge"
 _OTHER_PLATFORMS = ("android", "ios", "macos", "pyodide", "windows")
 _ALL_LINUX = ("x86_64", "aarch64", "i686", "ppc64le", "s390x", "armv7l", "riscv64")
 _MANY = {"all": _ALL_LINUX, "auto32": ("i686",), "auto": (), "auto64": (), "native": ()}
@@ -105,7 +106,7 @@ class _Translation:
         self.draft.document["schema"] = 1
         pythons, why = self._pythons()
         targets = self._targets()
-        build, skip = (cibuildwheel.globs(self.table.get(key)) for key in ("build", "skip"))
+        build, skip = (text_of.globs(self.table.get(key)) for key in ("build", "skip"))
         self.matrix = {
             target: found
             for target in targets
@@ -128,7 +129,7 @@ class _Translation:
         """The Pythons that the project allows, and what says so."""
         project = _table(self.pyproject, "project")
         allowed, why = self._allowed(project.get("requires-python"))
-        if cibuildwheel.globs(self.table.get("build")) not in ([], ["*"]):
+        if text_of.globs(self.table.get("build")) not in ([], ["*"]):
             return allowed, why
         named = [word for word in allowed if _classifier(word) in project.get("classifiers", ())]
         if named and named != allowed:
@@ -163,7 +164,7 @@ class _Translation:
         return allowed, f'requires-python = "{requires}"'
 
     def _targets(self) -> list[str]:
-        listed = cibuildwheel.words(self.table.get("archs"))
+        listed = text_of.words(self.table.get("archs"))
         named = [name for word in listed for name in _MANY.get(word, (word,))]
         linux = [name for name in dict.fromkeys(named) if name in _ALL_LINUX]
         if not linux:
@@ -172,7 +173,7 @@ class _Translation:
         targets = [name for name in linux if name in self.available]
         for name in linux:
             if name not in self.available:
-                self.remarks.append(Remark(f"archs: {name}", _not_yet("this target is")))
+                self.remarks.append(Remark(f"archs: {name}", _NOT_YET))
         return targets or linux
 
     def _nothing_selected(self, pythons: list[str], targets: list[str]) -> None:
@@ -208,10 +209,9 @@ class _Translation:
     def overrides(self) -> None:
         """Overrides, and the tests that are skipped."""
         found: list[dict[str, Any]] = []
-        listed = self.all.get("overrides", [])
-        for number, table in enumerate(listed if isinstance(listed, list) else []):
+        for number, table in enumerate(_listed(self.all.get("overrides"))):
             where = f"overrides[{number}]"
-            select = cibuildwheel.globs(table.get("select"))
+            select = text_of.globs(table.get("select"))
             matched = self._matched(select)
             if not matched:
                 reason = f"{' '.join(select)}: selects nothing that this spec builds"
@@ -220,11 +220,11 @@ class _Translation:
             override = self._override(table, f"{where}.")
             if override:
                 found.append({"select": self._selecting(matched), **override})
-        skipped = cibuildwheel.globs(self.table.get("test-skip"))
+        skipped = text_of.globs(self.table.get("test-skip"))
         if matched := self._matched(skipped):
             path = ("overrides", len(found))
             self.draft.comments[path] = (
-                f"test-skip = {' '.join(skipped)}: mpforge tests under emulation, so these may run."
+                f"cibuildwheel's test-skip, {' '.join(skipped)}; without this, tests are emulated."
             )
             found.append({"select": self._selecting(matched), "test": {"strategy": "skip"}})
         if skipped:
@@ -257,7 +257,7 @@ class _Translation:
             (target, python)
             for target, pythons in self.matrix.items()
             for python in pythons
-            if cibuildwheel.matches(_identifier(python, target), patterns)
+            if text_of.matches(_identifier(python, target), patterns)
         ]
 
     def _selecting(self, matched: list[tuple[str, str]]) -> str | list[str]:
@@ -268,37 +268,38 @@ class _Translation:
 
     def elsewhere(self) -> None:
         """What cibuildwheel builds and this version of mpforge does not."""
-        build, skip = (cibuildwheel.globs(self.table.get(key)) for key in ("build", "skip"))
-        enabled = cibuildwheel.words(self.table.get("enable"))
+        build, skip = (text_of.globs(self.table.get(key)) for key in ("build", "skip"))
+        enabled = text_of.words(self.table.get("enable"))
         asked = " ".join([*build, *enabled])
         if "pypy" in asked or any(glob.startswith("pp") for glob in build):
-            self.remarks.append(Remark("PyPy", _not_yet("it is")))
+            self.remarks.append(Remark("PyPy", _NOT_YET))
         free = self.table.get("free-threaded-support") or "cpython-freethreading" in enabled
         if free or any(glob.startswith("cp3") and "t-" in glob for glob in build):
-            self.remarks.append(Remark("free-threaded Pythons", _not_yet("they are")))
+            self.remarks.append(Remark("free-threaded Pythons", _NOT_YET))
         musl = [
             f"{target}_musl"
             for target in self.matrix
             if any(
-                cibuildwheel.is_selected(f"{python}-musllinux_{target}", build, skip)
+                text_of.is_selected(f"{python}-musllinux_{target}", build, skip)
                 for python in PYTHONS
             )
         ]
         if self.all and musl:
-            reason = f"{_not_yet('they are')}; they will be the targets {', '.join(musl)}"
+            reason = f"{_NOT_YET}; they will be the targets {', '.join(musl)}"
             self.remarks.append(Remark("musllinux wheels", reason))
         for name in _OTHER_PLATFORMS:
             if self.all.get(name):
-                self.remarks.append(Remark(name, f"{_not_yet('this platform is')}"))
+                self.remarks.append(Remark(name, _NOT_YET))
+
+
+def _listed(value: object) -> list[dict[str, Any]]:
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict)]
 
 
 def _table(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = holder.get(key, {})
     return found if isinstance(found, dict) else {}
-
-
-def _not_yet(what: str) -> str:
-    return f"{what} not available yet in this version of mpforge"
 
 
 def _classifier(python: str) -> str:
@@ -311,7 +312,7 @@ def _identifier(python: str, target: str) -> str:
 
 
 def _wanted(python: str, target: str, build: Sequence[str], skip: Sequence[str]) -> bool:
-    return cibuildwheel.is_selected(_identifier(python, target), build, skip)
+    return text_of.is_selected(_identifier(python, target), build, skip)
 
 
 def _words(chosen: Sequence[tuple[str, str]], matrix: Mapping[str, Sequence[str]]) -> list[str]:
@@ -337,11 +338,11 @@ def _inherited(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str
         mine, theirs = override.get(key), base.get(key)
         if how == "none" or not mine or not theirs or isinstance(mine, dict):
             continue
-        as_list = cibuildwheel.commands if key.endswith(("command", "build", "test")) else _plain
+        as_list = text_of.commands if key.endswith(("command", "build", "test")) else _plain
         one, other = as_list(theirs), as_list(mine)
         found[key] = [*one, *other] if how == "append" else [*other, *one]
     return found
 
 
 def _plain(value: object) -> list[str]:
-    return cibuildwheel.words(value)
+    return text_of.words(value)

@@ -92,8 +92,8 @@ class HostPython:
         return f"python{self.short_version}{self.abiflags}"
 
 
-def find(python: str) -> HostPython:
-    """A host CPython of this word, from pyenv, uv or PATH, else installed by uv.
+def find(python: str, *, install: bool = True) -> HostPython:
+    """A host CPython of this word, from pyenv, uv or PATH, else installed by uv if ``install``.
 
     Raises ``NoHostPython``, which names the interpreters that had no headers and the remedy.
     """
@@ -106,7 +106,7 @@ def find(python: str) -> HostPython:
     headless: list[Path] = []
     found = _first(python, _candidates(version, suffix), headless)
     if found is None:
-        failure = _install(version + suffix)
+        failure = _install(version + suffix) if install else ""
         found = _first(python, _managed(version, suffix), headless)
         if found is None:
             raise _absent(version, suffix, headless, failure)

@@ -75,7 +75,7 @@ def test_a_step_survives_the_way_through_json(step: Step) -> None:
     assert decode(Step, json.loads(json.dumps(encode(step)))) == step
 
 
-def test_an_index_of_another_shape_is_refused_not_half_understood() -> None:
+def test_a_step_of_another_shape_is_refused_not_half_understood() -> None:
     data = encode(Step("a", "b", InstallPackages(EnvironmentRequest("test", "cp311", "x86_64", ()))))
     for broken in (
         {**data, "more": 1},

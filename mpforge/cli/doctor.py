@@ -1,0 +1,162 @@
+"""``mpforge doctor``: what this host can do for each target; fetches nothing."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from mpforge.cli.options import add_spec, write_json
+from mpforge.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mpforge.engine.doctor import Diagnosis, TargetAbility
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and rows of equal length; the last cell of a row may be long."""
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Its arguments."""
+    parser = commands.add_parser(
+        "doctor", description="Say what this host can do for each target; fetches nothing."
+    )
+    add_spec(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the diagnosis."""
+    from mpforge.engine.doctor import diagnose
+
+    found = diagnose(arguments.spec.with_suffix(".lock"), os.environ)
+    if arguments.json:
+        write_json(asdict(found))
+    elif sys.stdout.isatty():
+        _show_tables(found)
+    else:
+        sys.stdout.write(plain(tuple(sections(found))))
+    return ExitCode.DONE
+
+
+def sections(found: "Diagnosis") -> Iterator[Section]:
+    """The diagnosis in words."""
+    distribution = f", {found.distribution}" if found.distribution else ""
+    yield Section(f"mpforge {found.version} on {found.system}{distribution}", ())
+    able = [target for target in found.targets if target.available]
+    later = [target for target in found.targets if not target.available]
+    yield Section(
+        "Targets",
+        tuple(
+            (target.name, f"{what}: {ability.how}", _with(ability.why, ability.remedy))
+            for target in able
+            for what, ability in (("build", target.build), ("test", target.test))
+        ),
+    )
+    yield Section(
+        "Targets that are not available yet in this version, and what would run their programs here",
+        tuple(_later(later)),
+    )
+    yield Section(
+        "CPythons of this host, with headers",
+        tuple(
+            (p.python, p.version or "-", p.executable or _with(p.why or "", p.remedy))
+            for p in found.host_pythons
+        ),
+        ("A build that needs one that is not here tries `uv python install` by itself.",)
+        if any(p.version is None for p in found.host_pythons)
+        else (),
+    )
+    yield Section(
+        "Pythons to test with",
+        tuple(
+            (p.target, p.python, p.provider or "no", _with(p.origin, p.remedy))
+            for p in found.target_pythons
+        ),
+        ("They are fetched when first needed; whether their origins answer was not tried.",)
+        if any(p.provider in ("distribution", "uv") for p in found.target_pythons)
+        else (),
+    )
+    yield Section("Host", tuple(_host(found)))
+
+
+def _later(targets: "Sequence[TargetAbility]") -> Iterator[tuple[str, ...]]:
+    """Targets by what would run their programs; one row for each."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for target in targets:
+        groups.setdefault((target.test.how, target.test.why), []).append(target.name)
+    for (how, why), names in groups.items():
+        yield " ".join(names), how, why
+
+
+def _host(found: "Diagnosis") -> Iterator[tuple[str, ...]]:
+    for program in found.programs:
+        yield program.name, _with(program.version or program.path or "not here", program.remedy)
+    zig = found.zig
+    pinned = f"{zig.pinned} pinned by the lock" if zig.pinned else "not pinned by a lock here"
+    cached = f"in the store: {', '.join(zig.cached)}" if zig.cached else "none in the store"
+    yield "zig", _with(f"{pinned}; {cached}", zig.problem)
+    store = found.store
+    state = _size(store.size) if store.exists else "not made yet"
+    free = f", {_size(store.free)} free" if store.free is not None else ""
+    writable = "" if store.writable else ", not writable: set MPFORGE_CACHE to a directory that is"
+    yield "store", f"{store.path}: {state}{free}{writable}"
+    allowed = {True: "allowed", False: "not allowed", None: "not known"}[found.isolation.namespaces]
+    yield "namespaces", f"{allowed}: {found.isolation.why}"
+    if not found.isolation.used:
+        yield "network", "steps are not kept off the network yet in this version of mpforge"
+    yield "containers", found.containers
+
+
+def _with(text: str, remedy: str | None) -> str:
+    words = " ".join(text.split())
+    return f"{words} -> {remedy}" if remedy else words
+
+
+def _size(amount: int) -> str:
+    from mpforge.reports.console import size
+
+    return size(amount) if amount else "empty"
+
+
+def plain(shown: Sequence[Section]) -> str:
+    """Sections as text in columns."""
+    lines: list[str] = []
+    for section in shown:
+        if not section.rows and len(lines) > 0:
+            continue
+        lines += ([""] if lines else []) + [section.title]
+        *widths, _ = [max(map(len, column)) for column in zip(*section.rows, strict=True)] or [0]
+        for row in section.rows:
+            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+            lines.append("  " + "  ".join([*cells, row[-1]]))
+        lines += [f"  {note}" for note in section.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _show_tables(found: "Diagnosis") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for section in sections(found):
+        if not section.rows:
+            console.print(Text(section.title, style="bold"))
+            continue
+        table = Table(title=section.title, title_justify="left", show_header=False)
+        for _ in section.rows[0]:
+            table.add_column(overflow="fold")
+        for row in section.rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+        for note in section.notes:
+            console.print(Text(note))

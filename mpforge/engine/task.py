@@ -1,0 +1,38 @@
+"""One execution of a step: what it is given, where it works. Light: a session without work reads it too."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from mpforge.plan.model import Step
+from mpforge.plan.pins import EnvironmentPin
+from mpforge.store.trees import Directory
+
+if TYPE_CHECKING:
+    from mpforge.runners.step import StepDirectory
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a step is executed with: its references' trees by field, and texts that it needs.
+
+    ``packages`` is the pin of an ``InstallPackages``; ``build_log`` the log of the wheel to repair;
+    ``shipped`` the files to test by their path; ``posargs`` those of a test.
+    """
+
+    trees: Mapping[str, Directory]
+    packages: EnvironmentPin | None = None
+    build_log: str = ""
+    shipped: Mapping[str, Path] | None = None
+    posargs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """One execution: the step, what it is given, its own directory, its log."""
+
+    step: Step
+    given: Given
+    directory: "StepDirectory"
+    log: BinaryIO

@@ -1,0 +1,115 @@
+"""What the spec may say and this version does not build: refused, and by name."""
+
+from dataclasses import replace
+
+import pytest
+
+from mpforge.compiler.compile import compile_plan
+from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.model import Plan, PlannedSession
+from mpforge.plan.pins import Lock
+from mpforge.spec.load import load_spec
+
+HOST = HostFacts(platform="x86_64", system="Linux x86_64")
+PROJECT = ProjectFacts("tree", "setuptools.build_meta", False, ("setuptools",))
+
+
+def _plan(text: str, host: HostFacts = HOST) -> Plan:
+    return compile_plan(load_spec(f"schema = 1\n{text}", file="m.toml"), host, PROJECT, Lock())
+
+
+def _session(plan: Plan, name: str) -> PlannedSession:
+    session = plan.session(name)
+    assert session is not None
+    return session
+
+
+def _spec(build: str = "", *, target: str = "x86_64", python: str = "cp311", rest: str = "") -> str:
+    return (
+        f'[project]\npython = ["{python}"]\ntargets = ["{target}"]\n[build]\n{build}\n{rest}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (_spec(target="s390x"), "s390x"),
+        (_spec(target="aarch64_musl"), "aarch64_musl"),
+        (_spec(target="windows_x86_64"), "windows_x86_64"),
+        (_spec(python="cp313t"), "cp313t"),
+        (_spec(python="pp311"), "pp311"),
+        (_spec('strategy = "hybrid"'), "hybrid"),
+        (_spec('strategy = "emulate"'), "emulate"),
+        (_spec('strategy = "native"\nimage = "manylinux_2_28"'), "image"),
+        (_spec("isolation = false"), "isolation"),
+        (_spec('target-requires = ["numpy>=2"]'), "target-requires"),
+        (_spec('tools = ["cmake>=3.28"]'), "tools"),
+        (_spec('tools = ["ziglang-extras"]'), "tools"),
+        (
+            _spec('toolchain = "boxed"', rest='[toolchains.boxed]\nkind = "container"\nimage = "x"'),
+            "boxed",
+        ),
+        (
+            _spec(
+                'libraries = ["z"]',
+                rest='[libraries.z]\nkind = "make"\nsource = { path = "z" }',
+            ),
+            "libraries",
+        ),
+    ],
+)
+def test_a_build_that_is_not_available_is_refused_by_name_and_so_is_its_test(
+    text: str, named: str
+) -> None:
+    plan = _plan(text)
+    refused = [s for s in plan.sessions if s.refusal is not None and s.phase in ("build", "test")]
+    assert {session.phase for session in refused} == {"build", "test"}
+    for session in refused:
+        assert session.refusal is not None
+        assert session.refusal.error == "not-available-yet"
+        assert named in session.refusal.what
+        assert session.steps == ()
+
+
+@pytest.mark.parametrize("kind", ["cmake", "meson", "autotools"])
+def test_other_kinds_than_wheel_make_and_commands_are_refused(kind: str) -> None:
+    plan = _plan(f'[project]\ntargets = ["x86_64"]\n[build]\nkind = "{kind}"\noutputs = ["x"]\n')
+    refusal = _session(plan, "build-x86_64").refusal
+    assert refusal is not None
+    assert kind in refusal.what
+
+
+@pytest.mark.parametrize("tool", ["ziglang", "ziglang==0.15.2", "Ziglang >= 0.15"])
+def test_a_version_of_zig_may_be_asked_for_and_is_what_is_pinned(tool: str) -> None:
+    plan = _plan(_spec(f'tools = ["{tool}"]'))
+    assert _session(plan, "build-x86_64-cp311").refusal is None
+    assert plan.toolchain is not None
+    assert plan.toolchain.requirements == (tool,)
+
+
+def test_one_python_that_is_not_available_does_not_stop_a_target_s_others() -> None:
+    plan = _plan('[project]\npython = ["cp311", "cp313t"]\ntargets = ["x86_64"]\n')
+    assert _session(plan, "build-x86_64-cp311").refusal is None
+    assert _session(plan, "build-x86_64-cp313t").refusal is not None
+    deps = _session(plan, "deps-x86_64")
+    assert deps.choice is not None
+    assert [compilers.python for compilers in deps.compilers] == ["cp311"]
+
+
+def test_cpu_models_on_a_target_that_needs_no_emulator_are_refused() -> None:
+    plan = _plan(_spec(rest='[test]\ncpus = ["max"]'))
+    refusal = _session(plan, "test-x86_64-cp311-max").refusal
+    assert refusal is not None
+    assert "test.cpus" in refusal.what
+
+
+def test_on_a_host_that_can_t_build_only_groups_and_release_are_not_refused_for_it() -> None:
+    plan = _plan(_spec(), replace(HOST, platform=None, system="Darwin arm64"))
+    for session in plan.sessions:
+        if session.group or session.phase == "release":
+            continue
+        assert session.refusal is not None
+        assert session.refusal.error == "host-cannot"
+        assert "Darwin arm64" in session.refusal.what
+    assert plan.steps == ()
+    assert plan.missing == ()

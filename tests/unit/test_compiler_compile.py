@@ -1,0 +1,280 @@
+"""Plans: what each session does, and what of the spec tells one result from another."""
+
+from dataclasses import replace
+
+import pytest
+
+from mpforge.compiler.compile import compile_plan
+from mpforge.compiler.steps import commands, normal_policy, settings, text
+from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.model import (
+    Argv,
+    BuildWheel,
+    InstallPackages,
+    MakeSdist,
+    OutputOf,
+    Placeholder,
+    Plan,
+    PlannedSession,
+    ProjectFiles,
+    RepairWheel,
+    RunCommands,
+    RunTests,
+    ShellLine,
+)
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Lock
+from mpforge.spec.load import load_spec
+
+HOST = HostFacts(platform="x86_64", system="Linux x86_64")
+PROJECT = ProjectFacts("tree", "setuptools.build_meta", False, ("setuptools",))
+ONE = '[project]\npython = ["cp311", "cp313"]\ntargets = ["aarch64", "x86_64"]\n'
+
+
+def _plan(text: str = ONE, *, project: ProjectFacts = PROJECT, lock: Lock | None = None) -> Plan:
+    spec = load_spec(f"schema = 1\n{text}", file="m.toml")
+    return compile_plan(spec, HOST, project, lock or Lock())
+
+
+def _session(plan: Plan, name: str) -> PlannedSession:
+    session = plan.session(name)
+    assert session is not None, name
+    return session
+
+
+def _wheel(plan: Plan, name: str) -> BuildWheel:
+    steps = [plan.step(identifier).command for identifier in _session(plan, name).steps]
+    return next(command for command in steps if isinstance(command, BuildWheel))
+
+
+def _test(plan: Plan, name: str) -> RunTests:
+    command = plan.step(_session(plan, name).result or "").command
+    assert isinstance(command, RunTests)
+    return command
+
+
+def test_the_same_values_give_the_same_plan() -> None:
+    assert _plan() == _plan()
+
+
+def test_a_wheel_is_built_from_the_sdist_repaired_last_and_that_is_what_is_published() -> None:
+    plan = _plan()
+    session = _session(plan, "build-aarch64-cp311")
+    assert _wheel(plan, session.name).source == OutputOf("sdist")
+    last = plan.step(session.result or "").command
+    assert isinstance(last, RepairWheel)
+    assert (last.target, last.python, last.policy) == ("aarch64", "cp311", "manylinux_2_17")
+
+
+def test_the_sdist_step_alone_sees_git() -> None:
+    plan = _plan()
+    sdist = plan.step(_session(plan, "sdist").result or "").command
+    assert isinstance(sdist, MakeSdist)
+    assert sdist.source == ProjectFiles(vcs=True)
+    seen = [
+        step.id
+        for step in plan.steps
+        if getattr(step.command, "source", None) == ProjectFiles(vcs=True)
+    ]
+    assert all(name.startswith("sdist") for name in seen)
+
+
+def test_an_sdist_as_source_is_used_as_it_is() -> None:
+    plan = _plan(project=replace(PROJECT, form="sdist"))
+    assert _session(plan, "sdist").not_run == "the source is an sdist already"
+    assert _wheel(plan, "build-aarch64-cp311").source == ProjectFiles()
+
+
+def test_without_an_sdist_wheels_are_built_from_the_tracked_files() -> None:
+    plan = _plan(f"{ONE}[sdist]\nenable = false\n")
+    assert _session(plan, "sdist").not_run is not None
+    assert _wheel(plan, "build-aarch64-cp311").source == ProjectFiles()
+
+
+def test_two_targets_of_one_platform_are_built_each_with_their_own_options() -> None:
+    own = '[targets.edge]\nplatform = "linux/arm64"\ndist = "edge"\n'
+    plan = _plan(f'{ONE}{own}build = {{ environment = {{ WHO = "edge" }} }}\n')
+    values = {
+        name: plan.step(step.id).variables.values
+        for name in ("build-aarch64-cp311", "build-edge-cp311")
+        for step in (plan.step(i) for i in _session(plan, name).steps)
+        if isinstance(step.command, BuildWheel)
+    }
+    assert values == {
+        "build-aarch64-cp311": (),
+        "build-edge-cp311": (("WHO", ("edge",)),),
+    }
+    assert _wheel(plan, "build-edge-cp311").compilers.target == "aarch64"
+
+
+def test_two_targets_of_one_platform_that_run_make_have_a_step_each() -> None:
+    plan = _plan(
+        '[project]\ntargets = ["aarch64"]\n[build]\nkind = "make"\noutputs = ["x"]\n'
+        '[targets.edge]\nplatform = "linux/arm64"\nbuild = { outputs = ["y"] }\n'
+    )
+    made = {
+        name: plan.step(_session(plan, name).result or "").command
+        for name in ("build-aarch64", "build-edge")
+    }
+    assert [c.outputs for c in made.values() if isinstance(c, RunCommands)] == [("x",), ("y",)]
+    folders = [_session(plan, name).folder for name in made]
+    assert folders == ["aarch64/", "edge/"]
+
+
+def test_wheels_go_to_the_top_of_dist_unless_the_target_names_a_folder() -> None:
+    plan = _plan(f'{ONE}[targets.edge]\nplatform = "linux/arm64"\ndist = "out"\n')
+    assert _session(plan, "build-aarch64-cp311").folder == ""
+    assert _session(plan, "build-edge-cp311").folder == "out/"
+
+
+def test_build_requirements_are_the_project_s_and_the_spec_s_for_the_host() -> None:
+    plan = _plan(f'{ONE}[build]\nrequires = ["cython"]\nconstraints = ["setuptools<81"]\n')
+    first = plan.step(_session(plan, "build-aarch64-cp313").steps[0]).command
+    assert isinstance(first, InstallPackages)
+    assert first.request == EnvironmentRequest(
+        "build", "cp313", "x86_64", ("cython", "setuptools"), ("setuptools<81",)
+    )
+
+
+def test_test_requirements_are_of_the_target_with_groups_and_the_wheel_s_extras() -> None:
+    project = replace(PROJECT, groups=(("dev", ("hypothesis", "pytest")), ("other", ("x",))))
+    plan = _plan(
+        f'{ONE}[test]\ncommand = "pytest"\nrequires = ["pytest"]\ngroups = ["dev"]\n'
+        'extras = ["fast"]\n',
+        project=project,
+    )
+    install = plan.step(_session(plan, "test-aarch64-cp311").steps[0]).command
+    assert isinstance(install, InstallPackages)
+    assert install.request == EnvironmentRequest(
+        "test", "cp311", "aarch64", ("hypothesis", "pytest")
+    )
+    assert install.extras == ("fast",)
+
+
+@pytest.mark.parametrize(
+    ("target", "strategy", "emulated", "cpu"),
+    [
+        ("aarch64", "auto", True, "cortex-a53"),
+        ("aarch64", "emulate", True, "cortex-a53"),
+        ("x86_64", "auto", False, None),
+        ("x86_64", "native", False, None),
+    ],
+)
+def test_tests_run_here_or_on_the_baseline_cpu_of_an_emulator(
+    target: str, strategy: str, emulated: bool, cpu: str | None
+) -> None:
+    plan = _plan(f'{ONE}[test]\nstrategy = "{strategy}"\n')
+    machine = _test(plan, f"test-{target}-cp311").machine
+    assert (machine.target, machine.emulated, machine.cpu) == (target, emulated, cpu)
+
+
+def test_emulated_tests_of_the_host_s_own_kind_stay_emulated() -> None:
+    plan = _plan(f'{ONE}[test]\nstrategy = "emulate"\n')
+    assert _test(plan, "test-x86_64-cp311").machine.emulated
+
+
+def test_native_tests_of_another_machine_are_refused_and_told_where_they_would_run() -> None:
+    refusal = _session(
+        _plan(f'{ONE}[test]\nstrategy = "native"\n'), "test-aarch64-cp311"
+    ).refusal
+    assert refusal is not None
+    assert refusal.error == "host-cannot"
+    assert "aarch64" in (refusal.hint or "")
+
+
+def test_tests_that_are_skipped_say_so_and_need_nothing() -> None:
+    plan = _plan(f'{ONE}[test]\nstrategy = "skip"\n')
+    session = _session(plan, "test-aarch64-cp311")
+    assert session.not_run == "test.strategy is skip"
+    assert session.steps == ()
+
+
+def test_importing_needs_no_test_sources() -> None:
+    plan = _plan()
+    assert _test(plan, "test-aarch64-cp311").commands == ()
+    assert _test(plan, "test-aarch64-cp311").sources == ()
+
+
+def test_cpu_models_share_the_environment_and_have_a_test_each() -> None:
+    plan = _plan(f'{ONE}[targets.aarch64]\ntest = {{ cpus = ["cortex-a53", "max"] }}\n')
+    one = _session(plan, "test-aarch64-cp311-cortex_a53")
+    other = _session(plan, "test-aarch64-cp311-max")
+    assert one.steps[0] == other.steps[0]
+    assert one.result != other.result
+    assert _test(plan, other.name).machine.cpu == "max"
+    assert _session(plan, "test-aarch64-cp311").steps == ()
+
+
+def test_a_project_that_may_be_abi3_lets_the_lowest_python_s_wheel_serve_the_others() -> None:
+    plan = _plan(project=replace(PROJECT, may_be_abi3=True))
+    assert _session(plan, "build-aarch64-cp311").after is None
+    assert _session(plan, "build-aarch64-cp313").after == "build-aarch64-cp311"
+    assert _session(_plan(), "build-aarch64-cp313").after is None
+
+
+def test_only_builds_that_cross_are_shown_the_target() -> None:
+    plan = _plan()
+    assert _wheel(plan, "build-aarch64-cp311").compilers.cross
+    assert not _wheel(plan, "build-x86_64-cp311").compilers.cross
+
+
+def test_a_policy_s_old_name_is_the_same_policy() -> None:
+    plan = _plan(f'{ONE}[build]\npolicy = "manylinux2014"\n')
+    assert _wheel(plan, "build-aarch64-cp311").compilers.policy == "manylinux_2_17"
+    assert normal_policy("manylinux_2_28") == "manylinux_2_28"
+
+
+def test_environments_are_missing_until_the_lock_pins_them() -> None:
+    plan = _plan()
+    assert {request.purpose for request in plan.missing} == {"build", "tool"}
+    pinned = Lock(environments=tuple(EnvironmentPin(request, ()) for request in plan.missing))
+    assert _plan(lock=pinned).missing == ()
+
+
+# --- what tells a shipped file from another -----------------------------------------------------
+
+
+def _options(build: str, rest: str = "") -> str:
+    return _session(_plan(f"{ONE}[build]\n{build}\n{rest}"), "build-x86_64-cp311").options
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        'environment = { A = "1" }',
+        'requires = ["cython"]',
+        'config-settings = { "--x" = ["a", "b"] }',
+        'policy = "manylinux_2_28"',
+        'before-build = [["touch", "x"]]',
+        "repair = { strip = true }",
+        "pure = true",
+    ],
+)
+def test_an_option_that_may_change_a_wheel_tells_it_apart(build: str) -> None:
+    assert _options(build) != _options("")
+
+
+@pytest.mark.parametrize(
+    "build", ['strategy = "native"', 'toolchain = "gcc"', 'timeout = "1h"', 'frontend = "uv"']
+)
+def test_how_and_where_a_wheel_was_made_does_not_tell_it_apart(build: str) -> None:
+    assert _options(build) == _options("")
+
+
+def test_test_options_do_not_tell_a_wheel_apart() -> None:
+    assert _options("", '[test]\ncommand = "pytest"\nrequires = ["pytest"]\n') == _options("")
+
+
+# --- texts --------------------------------------------------------------------------------------
+
+
+def test_commands_are_shell_lines_or_words_with_placeholders_as_references() -> None:
+    assert commands("make {jobs}") == (ShellLine(("make ", Placeholder("jobs"))),)
+    assert commands(["a", ["b", "{prefix:z}/c"]]) == (
+        ShellLine(("a",)),
+        Argv((("b",), (Placeholder("prefix", "z"), "/c"))),
+    )
+    assert text("${jobs} #{jobs} {unknown}") == ("${jobs} {jobs} {unknown}",)
+
+
+def test_config_settings_are_sorted_and_a_string_is_a_list_of_one() -> None:
+    assert settings({"b": "1", "a": ["2", "3"]}) == (("a", ("2", "3")), ("b", ("1",)))

@@ -1,0 +1,101 @@
+"""The strategy of a target: which, why, and what is said where there is none."""
+
+from dataclasses import replace
+
+import pytest
+
+from mpforge.compiler.backends import Backend
+from mpforge.compiler.strategies import Wanted, choose
+from mpforge.plan.facts import HostFacts
+from mpforge.plan.model import Choice, Refusal
+from mpforge.plan.pins import StrategyPin
+from mpforge.platforms import well_known
+
+HOST = HostFacts(platform="x86_64", system="Linux x86_64")
+SETUPTOOLS = Backend("setuptools", True, "build-backend")
+HATCHLING = Backend("hatchling", False, "build-backend")
+
+
+def _wanted(target: str, backend: Backend | None = SETUPTOOLS) -> Wanted:
+    return Wanted(target, well_known()[target], "auto", "auto", "manylinux_2_17", backend)
+
+
+def _chosen(wanted: Wanted, pin: StrategyPin | None = None) -> Choice:
+    choice = choose(wanted, HOST, pin)
+    assert isinstance(choice, Choice), choice
+    return choice
+
+
+def _refused(wanted: Wanted, pin: StrategyPin | None = None) -> Refusal:
+    refusal = choose(wanted, HOST, pin)
+    assert isinstance(refusal, Refusal), refusal
+    assert refusal.error == "no-strategy"
+    return refusal
+
+
+def test_a_target_of_the_host_s_own_kind_is_built_natively_whatever_the_backend() -> None:
+    for backend in (SETUPTOOLS, HATCHLING, None):
+        choice = _chosen(_wanted("x86_64", backend))
+        assert (choice.strategy, choice.toolchain) == ("native", "zig")
+        assert choice.passed_over == ()
+
+
+def test_another_target_is_crossed_and_native_is_said_to_be_passed_over() -> None:
+    choice = _chosen(_wanted("aarch64"))
+    assert choice.strategy == "cross"
+    assert "setuptools" in choice.why
+    assert choice.passed_over == (("native", "this host is x86_64, not aarch64"),)
+
+
+def test_the_user_s_own_commands_are_crossed() -> None:
+    assert _chosen(_wanted("aarch64", None)).strategy == "cross"
+
+
+def test_a_backend_that_is_not_known_to_cross_is_refused_with_every_strategy_s_reason() -> None:
+    refusal = _refused(_wanted("aarch64", HATCHLING))
+    told = (refusal.why or "").splitlines()
+    assert [line.split(":")[0] for line in told] == ["native", "cross", "hybrid", "emulate"]
+    assert "hatchling" in (refusal.why or "")
+    assert "aarch64" in (refusal.hint or "")
+    assert "hatchling" in (refusal.hint or "")
+
+
+def test_what_the_spec_asks_for_is_taken_or_refused_but_never_replaced() -> None:
+    crossed = _chosen(replace(_wanted("x86_64"), strategy="cross"))
+    assert crossed.strategy == "cross"
+    assert "the spec asks for it" in crossed.why
+    refusal = _refused(replace(_wanted("aarch64"), strategy="native"))
+    assert "cross" not in (refusal.why or "")
+    assert "the spec asks for it" in (refusal.why or "")
+
+
+def test_the_lock_s_strategy_is_taken_before_a_better_one() -> None:
+    choice = _chosen(_wanted("x86_64"), StrategyPin("x86_64", "x86_64", "cross", "zig"))
+    assert choice.strategy == "cross"
+    assert "pinned" in choice.why
+
+
+def test_the_spec_overrules_the_lock() -> None:
+    pin = StrategyPin("x86_64", "x86_64", "cross", "zig")
+    wanted = replace(_wanted("x86_64"), strategy="native", toolchain="gcc")
+    assert (_chosen(wanted, pin).strategy, _chosen(wanted, pin).toolchain) == ("native", "gcc")
+
+
+def test_the_lock_s_toolchain_is_taken_unless_the_spec_names_one() -> None:
+    pin = StrategyPin("x86_64", "x86_64", "native", "gcc")
+    assert _chosen(_wanted("x86_64"), pin).toolchain == "gcc"
+    assert _chosen(replace(_wanted("x86_64"), toolchain="zig"), pin).toolchain == "zig"
+
+
+def test_a_pinned_strategy_that_can_t_serve_is_refused_and_said_to_be_pinned() -> None:
+    refusal = _refused(
+        _wanted("aarch64", HATCHLING), StrategyPin("aarch64", "x86_64", "cross", "zig")
+    )
+    assert "pinned in the lock" in (refusal.why or "")
+
+
+@pytest.mark.parametrize("strategy", ["auto", "cross"])
+def test_the_host_s_gcc_crosses_nothing(strategy: str) -> None:
+    refusal = _refused(replace(_wanted("aarch64"), toolchain="gcc", strategy=strategy))
+    assert "gcc" in (refusal.why or "")
+    assert "zig" in (refusal.hint or "")
