@@ -22,6 +22,8 @@ from mpforge.errors import MpforgeError, SessionNameTaken, render
 from mpforge.plan.index import Index, IndexedSession
 
 _ours: dict[str, object] = {}
+_begun: list[int] = []
+"""This process, if it began the run: nox's children and ``mpforge run`` have got the run's name."""
 
 
 def register(path: str | os.PathLike[str] = SPEC_NAME, *, prefix: str = "") -> None:
@@ -49,6 +51,8 @@ def _index(workspace: Workspace) -> Index:
 def _define(index: Index, workspace: Workspace, prefix: str) -> None:
     if RUN_ID not in os.environ:
         run_id()
+        _begun.append(os.getpid())
+    if _begun:
         atexit.register(_sum_up, workspace, os.getpid())
     processes.watch_interrupts()
     if not _ours:

@@ -31,6 +31,9 @@ from mpforge.tools.emulators import Emulator
 # The Pythons that there are to look for.
 PYTHONS = ("cp311", "cp312", "cp313", "cp314")
 
+# QEMU older than this dies of illegal instructions there (platforms.csv, measured).
+_QEMU_NEEDED = {"loongarch64": 10}
+
 _ASKING_SECONDS = 20.0
 
 
@@ -234,7 +237,11 @@ def test_ability(
         return TestAbility("native", f"this host is {platform.name}")
     cpu = emulators.baseline_cpu(platform)
     program = (platform.qemu or "").removesuffix("-static")
+    needed = _QEMU_NEEDED.get(platform.machine, 0)
     if host.platform is not None and emulator is not None:
+        if (major := emulator.version.partition(".")[0]).isdigit() and int(major) < needed:
+            why = f"{program} {emulator.version} of this host is too old"
+            return TestAbility("no", why, remedy=f"QEMU {needed} or newer")
         why = f"{program} {emulator.version} of this host"
         return TestAbility(
             "emulated", why, emulator=str(emulator.path), version=emulator.version, cpu=cpu

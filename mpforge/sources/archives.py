@@ -49,6 +49,8 @@ def _unpack_tar(archive: Path, destination: Path) -> None:
             tar.extractall(destination, filter="data")
         except tarfile.FilterError as error:  # a link that leaves only by way of another one
             raise ArchiveRefused(f"{archive.name}: {error}") from None
+        except RecursionError:  # tarfile's answer to a link in the place of its own directory
+            raise ArchiveRefused(f"{archive.name} holds a link to itself") from None
 
 
 def _unpack_zip(archive: Path, destination: Path) -> None:

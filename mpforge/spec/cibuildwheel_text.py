@@ -93,7 +93,8 @@ def with_our_placeholders(line: str) -> str:
         ours = word in KNOWN - theirs or bool(misspelt(match.group()))
         return f"#{match.group()}" if ours and word not in theirs else match.group()
 
-    line = line.replace("{pip}", "pip")
+    # In its containers the project is /project.
+    line = re.sub(r"(?<![\w/.}])/project(?=/|$)", "{project}", line.replace("{pip}", "pip"))
     return re.sub(r"(?<![$#])\{(?P<word>[A-Za-z_]\w*)(?::\w+)?\}", kept, line)
 
 
