@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import nox
 import nox.registry
@@ -69,12 +69,19 @@ def _watch_redefinitions() -> None:
     """End nox where the noxfile defines one of our sessions again later: nox only warns (NOX.md 14)."""
     show = warnings.showwarning
 
-    def hear(message: Warning | str, category: type[Warning], filename: str, *rest: Any) -> None:
+    def hear(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         for name in _ours:
             if str(message).startswith(f"The session {name!r} has already been registered"):
                 sys.stderr.write(f"{render(_taken(name, ''))}\n")
                 raise SystemExit(int(SessionNameTaken.exit_code))
-        show(message, category, filename, *rest)
+        show(message, category, filename, lineno, file, line)
 
     warnings.showwarning = hear
     warnings.filterwarnings("always", "The session .* has already been", FutureWarning)
@@ -109,6 +116,7 @@ def _define_one(session: IndexedSession, workspace: Workspace, prefix: str) -> N
         tags=list(session.tags),
         requires=[_prefixed(required, prefix) for required in session.requires],
         default=session.name == "build",
+        allow_parallel=True,
     )(function)
 
 

@@ -25,6 +25,7 @@ from mpforge.plan.events import (
     WorkEnded,
     Working,
 )
+from mpforge.processes import interrupted
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -78,7 +79,7 @@ class Console:
         what = self._activity.what if self._activity else step
         self.close()
         if text is None:
-            self._line(f"{what}: failed")
+            self._line(f"{what}: {'interrupted' if interrupted() else 'failed'}")
         else:
             self._line(text.replace("{what}", what))
 

@@ -4,13 +4,14 @@ Knows nothing of nox or of command lines.
 """
 
 import os
+import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
 from mpforge.engine.dist import Dist
 from mpforge.engine.workspace import Options, Workspace, host_system, run_id
-from mpforge.errors import ExitCode, Interrupted, MpforgeError, StepFailed
+from mpforge.errors import ExitCode, Interrupted, MpforgeError, StepFailed, render
 from mpforge.plan.events import Chosen, Event, SessionEnded
 from mpforge.plan.index import IndexedSession
 from mpforge.reports.console import Console, failure
@@ -79,6 +80,7 @@ def _run(
             session.name, session.phase, "interrupted", "interrupted", ExitCode.INTERRUPTED
         )
         journal.write(end)
+        sys.stderr.write(f"{render(interrupted_error(session.name))}\n")
         raise
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""

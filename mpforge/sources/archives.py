@@ -1,9 +1,11 @@
 """Unpacking archives that somebody else made.
 
 Absolute names, ``..``, links that leave, devices and setuid bits are refused (CACHE.md rule 13), before
-anything is written. Knows nothing of what is inside.
+anything is written; links that leave only by way of other links, when they are. Knows nothing of what is
+inside.
 """
 
+import os
 import posixpath
 import stat
 import tarfile
@@ -32,25 +34,38 @@ def unpack(archive: Path, destination: Path) -> None:
 
 def _unpack_tar(archive: Path, destination: Path) -> None:
     with tarfile.open(archive) as tar:
-        files: set[str] = set()
-        for member in tar:
-            _refuse(archive, member.name, member.mode)
-            name, linked = posixpath.normpath(member.name), posixpath.normpath(member.linkname)
-            # tarfile unpacks such a link again and again, or silently not at all.
-            if (member.islnk() and linked not in files) or (member.issym() and not member.linkname):
-                raise ArchiveRefused(f"{archive.name}: {member.name} is a link to nothing")
-            if member.isreg() or member.islnk():
-                files.add(name)
-            try:
-                tarfile.data_filter(member, str(destination))
-            except tarfile.FilterError as error:
-                raise ArchiveRefused(f"{archive.name}: {error}") from None
+        _check_tar(archive, tar, destination)
         try:
             tar.extractall(destination, filter="data")
-        except tarfile.FilterError as error:  # a link that leaves only by way of another one
+        except tarfile.FilterError as error:
             raise ArchiveRefused(f"{archive.name}: {error}") from None
         except RecursionError:  # tarfile's answer to a link in the place of its own directory
             raise ArchiveRefused(f"{archive.name} holds a link to itself") from None
+        inside = destination.resolve()
+        for member in tar:
+            if member.issym() and not _real(destination / member.name).is_relative_to(inside):
+                raise ArchiveRefused(f"{archive.name}: {member.name} leaves its directory")
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; a loop of links leads nowhere and is no error."""
+    return Path(os.path.realpath(path))
+
+
+def _check_tar(archive: Path, tar: tarfile.TarFile, destination: Path) -> None:
+    files: set[str] = set()
+    for member in tar:
+        _refuse(archive, member.name, member.mode)
+        name, linked = posixpath.normpath(member.name), posixpath.normpath(member.linkname)
+        # tarfile unpacks such a link again and again, or silently not at all.
+        if (member.islnk() and linked not in files) or (member.issym() and not member.linkname):
+            raise ArchiveRefused(f"{archive.name}: {member.name} is a link to nothing")
+        if member.isreg() or member.islnk():
+            files.add(name)
+        try:
+            tarfile.data_filter(member, str(destination))
+        except tarfile.FilterError as error:
+            raise ArchiveRefused(f"{archive.name}: {error}") from None
 
 
 def _unpack_zip(archive: Path, destination: Path) -> None:

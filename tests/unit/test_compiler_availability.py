@@ -25,9 +25,7 @@ def _session(plan: Plan, name: str) -> PlannedSession:
 
 
 def _spec(build: str = "", *, target: str = "x86_64", python: str = "cp311", rest: str = "") -> str:
-    return (
-        f'[project]\npython = ["{python}"]\ntargets = ["{target}"]\n[build]\n{build}\n{rest}\n'
-    )
+    return f'[project]\npython = ["{python}"]\ntargets = ["{target}"]\n[build]\n{build}\n{rest}\n'
 
 
 @pytest.mark.parametrize(
@@ -46,7 +44,9 @@ def _spec(build: str = "", *, target: str = "x86_64", python: str = "cp311", res
         (_spec('tools = ["cmake>=3.28"]'), "tools"),
         (_spec('tools = ["ziglang-extras"]'), "tools"),
         (
-            _spec('toolchain = "boxed"', rest='[toolchains.boxed]\nkind = "container"\nimage = "x"'),
+            _spec(
+                'toolchain = "boxed"', rest='[toolchains.boxed]\nkind = "container"\nimage = "x"'
+            ),
             "boxed",
         ),
         (

@@ -173,9 +173,7 @@ def test_emulated_tests_of_the_host_s_own_kind_stay_emulated() -> None:
 
 
 def test_native_tests_of_another_machine_are_refused_and_told_where_they_would_run() -> None:
-    refusal = _session(
-        _plan(f'{ONE}[test]\nstrategy = "native"\n'), "test-aarch64-cp311"
-    ).refusal
+    refusal = _session(_plan(f'{ONE}[test]\nstrategy = "native"\n'), "test-aarch64-cp311").refusal
     assert refusal is not None
     assert refusal.error == "host-cannot"
     assert "aarch64" in (refusal.hint or "")

@@ -35,9 +35,7 @@ STEP = Step(
     "wheel",
     "the wheel",
     COMMAND,
-    Variables(
-        values=(("LEVEL", ("one",)),), passed=("PASSED", "UNSET"), secrets=("TOKEN",)
-    ),
+    Variables(values=(("LEVEL", ("one",)),), passed=("PASSED", "UNSET"), secrets=("TOKEN",)),
 )
 RESOLVED = Resolved(
     trees={"source": "1" * 64, "environment": "2" * 64},
@@ -103,9 +101,7 @@ def test_a_change_of_a_step_s_variables_changes_its_key(variables: Variables) ->
 
 
 def test_names_titles_and_timeouts_are_no_part_of_a_key() -> None:
-    renamed = replace(
-        COMMAND, environment=OutputOf("environment of another session")
-    )
+    renamed = replace(COMMAND, environment=OutputOf("environment of another session"))
     other = replace(STEP, id="x", title="y", timeout=1, cache=False, command=renamed)
     assert _key(other) == _key()
 
@@ -135,9 +131,7 @@ def test_an_input_that_was_not_resolved_has_no_key() -> None:
 
 def test_a_step_says_which_of_its_inputs_must_be_resolved() -> None:
     assert references(STEP) == {"source": ProjectFiles(), "environment": OutputOf("environment")}
-    test = RunTests(
-        ShippedFiles("build"), (), (), Machine("aarch64", True, "max"), "cp311", None
-    )
+    test = RunTests(ShippedFiles("build"), (), (), Machine("aarch64", True, "max"), "cp311", None)
     assert references(replace(STEP, command=test)) == {"shipped": ShippedFiles("build")}
 
 

@@ -76,7 +76,9 @@ def test_a_step_survives_the_way_through_json(step: Step) -> None:
 
 
 def test_a_step_of_another_shape_is_refused_not_half_understood() -> None:
-    data = encode(Step("a", "b", InstallPackages(EnvironmentRequest("test", "cp311", "x86_64", ()))))
+    data = encode(
+        Step("a", "b", InstallPackages(EnvironmentRequest("test", "cp311", "x86_64", ())))
+    )
     for broken in (
         {**data, "more": 1},
         {key: value for key, value in data.items() if key != "title"},

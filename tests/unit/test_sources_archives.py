@@ -29,9 +29,9 @@ def _tar(path: Path, *members: tarfile.TarInfo, content: bytes = b"data") -> Pat
     return path
 
 
-def _member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644) -> (
-    tarfile.TarInfo
-):
+def _member(
+    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644
+) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.type, member.linkname, member.mode = kind, link, mode
     return member

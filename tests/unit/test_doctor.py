@@ -1,0 +1,186 @@
+"""What a host can do, told from facts: no host is asked here."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mpforge.cli.doctor import Section, plain, sections
+from mpforge.engine import doctor
+from mpforge.engine.doctor import (
+    BuildAbility,
+    Diagnosis,
+    HostPythonFact,
+    IsolationFact,
+    Program,
+    StoreFact,
+    TargetAbility,
+    TargetPythonFact,
+    TestAbility,
+    ZigFact,
+)
+from mpforge.plan.facts import HostFacts
+from mpforge.plan.pins import DistroRequest, EnvironmentPin, EnvironmentRequest, Lock, Package
+from mpforge.platforms import well_known
+from mpforge.tools.emulators import Emulator
+
+INTEL = HostFacts("x86_64", "Linux x86_64")
+ARM = HostFacts("aarch64", "Linux aarch64")
+MAC = HostFacts(None, "Darwin arm64")
+PACKAGE = DistroRequest("debian", "bookworm", "amd64", ("qemu-user-static",))
+
+
+def emulator(version: str) -> Emulator:
+    return Emulator(Path("/usr/bin/qemu"), version, "0" * 64, "this host")
+
+
+def test_the_hosts_own_platform_is_built_and_tested_natively() -> None:
+    for host in (INTEL, ARM):
+        platform = well_known()[host.platform or ""]
+        assert doctor.build_ability(platform, host).how == "native"
+        assert doctor.test_ability(platform, host, None, None).how == "native"
+
+
+def test_the_other_platform_is_crossed() -> None:
+    assert doctor.build_ability(well_known()["aarch64"], INTEL).how == "cross"
+    assert doctor.build_ability(well_known()["x86_64"], ARM).how == "cross"
+
+
+@pytest.mark.parametrize("name", ["s390x", "aarch64_musl", "windows_x86_64", "macos_arm64"])
+def test_what_this_version_does_not_build_is_said_to_be_so(name: str) -> None:
+    ability = doctor.build_ability(well_known()[name], INTEL)
+    assert ability == BuildAbility("no", "not available yet in this version of mpforge")
+
+
+def test_a_mac_builds_nothing_and_is_told_what_would() -> None:
+    ability = doctor.build_ability(well_known()["aarch64"], MAC)
+    assert ability.how == "no"
+    assert "Linux machine" in (ability.remedy or "")
+    assert doctor.test_ability(well_known()["aarch64"], MAC, None, None).how == "no"
+
+
+def test_an_emulator_of_the_host_is_named_with_its_version_and_model() -> None:
+    ability = doctor.test_ability(well_known()["aarch64"], INTEL, emulator("7.2.22"), PACKAGE)
+    assert (ability.how, ability.version, ability.cpu) == ("emulated", "7.2.22", "cortex-a53")
+    assert ability.package is None
+
+
+def test_without_an_emulator_the_distributions_package_is_named() -> None:
+    ability = doctor.test_ability(well_known()["aarch64"], INTEL, None, PACKAGE)
+    assert (ability.how, ability.emulator) == ("emulated", None)
+    assert ability.package == "qemu-user-static of debian bookworm"
+
+
+def test_without_any_emulator_the_remedy_is_named() -> None:
+    ability = doctor.test_ability(well_known()["aarch64"], INTEL, None, None)
+    assert ability.how == "no"
+    assert "qemu-user-static" in (ability.remedy or "")
+
+
+def test_an_emulator_that_is_too_old_is_none() -> None:
+    loongarch = well_known()["loongarch64"]
+    assert doctor.test_ability(loongarch, INTEL, emulator("7.2.22"), PACKAGE).how == "no"
+    assert doctor.test_ability(loongarch, INTEL, emulator("10.0.2"), PACKAGE).how == "emulated"
+
+
+def test_windows_programs_have_no_emulator() -> None:
+    ability = doctor.test_ability(well_known()["windows_arm64"], INTEL, None, PACKAGE)
+    assert ability.how == "no"
+    assert "no user-mode emulator" in ability.why
+
+
+def test_a_python_by_path_is_told_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    variable = "MPFORGE_TARGET_PYTHON_AARCH64_CP311"
+    monkeypatch.setenv(variable, str(tmp_path))
+    fact = doctor.target_python(well_known()["aarch64"], "cp311", None)
+    assert (fact.provider, fact.origin, fact.remedy) == ("path", f"{variable}={tmp_path}", None)
+    monkeypatch.setenv(variable, str(tmp_path / "none"))
+    fact = doctor.target_python(well_known()["aarch64"], "cp311", None)
+    assert variable in (fact.remedy or "")
+
+
+def test_debian_has_a_target_python_of_two_versions() -> None:
+    fact = doctor.target_python(well_known()["aarch64"], "cp313", ("debian", "bookworm"))
+    assert (fact.provider, fact.origin) == ("distribution", "debian trixie, arm64")
+
+
+def test_without_apt_a_target_python_must_be_given() -> None:
+    fact = doctor.target_python(well_known()["aarch64"], "cp311", None)
+    assert fact.provider is None
+    assert fact.remedy == "give one by MPFORGE_TARGET_PYTHON_AARCH64_CP311=ROOT"
+
+
+def test_the_locks_zig_is_found() -> None:
+    request = EnvironmentRequest("tool", "cp311", "x86_64", ("ziglang",))
+    pin = EnvironmentPin(request, (Package("ziglang", "0.17.1", ("sha256:00",)),))
+    assert doctor.pinned_zig(Lock(environments=(pin,))) == "0.17.1"
+    assert doctor.pinned_zig(Lock()) is None
+
+
+def test_tools_in_the_store_are_listed_and_leftovers_are_not(tmp_path: Path) -> None:
+    for name, text in (
+        ("zig-0123", json.dumps({"name": "zig", "version": "0.17.1"})),
+        ("torn-0123", "{"),
+        ("odd-0123", "[]"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tool.json").write_text(text)
+    (tmp_path / ".making-x").mkdir()
+    assert list(doctor.stored_tools(tmp_path)) == ["zig 0.17.1"]
+    assert list(doctor.stored_tools(tmp_path / "none")) == []
+
+
+def test_the_stores_size_is_that_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "one").write_bytes(b"123")
+    (tmp_path / "two").write_bytes(b"4567")
+    assert doctor.size_below(tmp_path) == 7
+    assert doctor.size_below(tmp_path / "none") == 0
+
+
+def test_the_text_says_everything_that_is_missing() -> None:
+    found = Diagnosis(
+        version="1",
+        system="Linux x86_64",
+        platform="x86_64",
+        distribution=None,
+        targets=(
+            TargetAbility(
+                "aarch64",
+                available=True,
+                build=BuildAbility("cross", "zig"),
+                test=TestAbility("no", "no emulator", remedy="install qemu"),
+            ),
+            TargetAbility(
+                "s390x",
+                available=False,
+                build=BuildAbility("no", "not available yet"),
+                test=TestAbility("emulated", "qemu-s390x 7"),
+            ),
+        ),
+        host_pythons=(HostPythonFact("cp314", why="not found", remedy="uv python install 3.14"),),
+        target_pythons=(TargetPythonFact("aarch64", "cp311", None, "no apt", "give one"),),
+        programs=(Program("git", None, remedy="install it"),),
+        zig=ZigFact(None, ()),
+        store=StoreFact("/no", exists=False, writable=False, size=0, free=None, tools=()),
+        isolation=IsolationFact(None, "no unshare(1)"),
+    )
+    text = plain(tuple(sections(found)))
+    for words in (
+        "aarch64  test: no      no emulator -> install qemu",
+        "s390x  emulated  qemu-s390x 7",
+        "cp314  -  not found -> uv python install 3.14",
+        "aarch64  cp311  no  no apt -> give one",
+        "not here -> install it",
+        "not writable: set MPFORGE_CACHE",
+        "steps are not kept off the network yet",
+        "containers  not available yet",
+    ):
+        assert words in text
+
+
+def test_columns_are_aligned_and_the_last_one_is_free() -> None:
+    section = Section("T", (("a", "bb", "long text"), ("ccc", "d", "e")), ("note",))
+    assert plain((section,)) == "T\n  a    bb  long text\n  ccc  d   e\n  note\n"
