@@ -68,6 +68,13 @@ def schema(session: nox.Session) -> None:
 
 
 @nox.session(python=False, venv_backend="none", default=False)
+def golden(session: nox.Session) -> None:
+    """Write tests/golden/*/case.plan.json anew; review the difference before committing it."""
+    _install_tools(session)
+    session.run(sys.executable, "-m", "pytest", "tests/golden", "--regenerate-golden")
+
+
+@nox.session(python=False, venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
     """Measure the budgets of docs/design.md, as ratios within one run."""
     benchmarks = sorted((HERE / "benchmarks").glob("[!_]*.py"))

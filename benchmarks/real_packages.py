@@ -91,7 +91,9 @@ def backend_of(folder: Path, store: Store) -> str:
     return recognise(project_facts(Inputs(project, store), wheel=True)).name
 
 
-def rows(package: str, version: str, backend: str, events: Sequence[dict[str, Any]]) -> Iterator[Row]:
+def rows(
+    package: str, version: str, backend: str, events: Sequence[dict[str, Any]]
+) -> Iterator[Row]:
     """What the events say, a row for each target and Python."""
     ended = {e["session"]: e for e in events if e["event"] == "SessionEnded"}
     ran = {e["session"]: e for e in events if e["event"] == "Tested"}

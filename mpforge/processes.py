@@ -10,7 +10,6 @@ after one: who stores or publishes asks first.
 import contextlib
 import ctypes
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -26,6 +25,8 @@ _TERMINATE_SECONDS = 2.0
 _CLEANING_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 _interrupt = threading.Event()
+_POSIX = os.name == "posix"
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -76,12 +77,25 @@ def interrupted() -> bool:
 def _die_with_parent() -> None:
     """In the child, before exec: SIGKILL when mpforge dies by kill -9 (prctl(2))."""
     if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _libc.prctl(_PR_SET_PDEATHSIG, _KILL)
 
 
 def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+        if _POSIX:
+            os.killpg(process.pid, number)
+        else:
+            process.kill()
+
+
+def children_cpu() -> float:
+    """CPU seconds, user and system, of all programs that have ended; 0 where it can't be known."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _end_group(process: "subprocess.Popen[bytes]") -> None:
@@ -90,7 +104,7 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
         _signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_TERMINATE_SECONDS)
-    _signal_group(process, signal.SIGKILL)
+    _signal_group(process, _KILL)
     process.wait()
 
 
@@ -104,7 +118,7 @@ def _started(process: "subprocess.Popen[bytes]") -> Iterator["subprocess.Popen[b
             finally:
                 _end_group(process)
     finally:
-        _signal_group(process, signal.SIGKILL)
+        _signal_group(process, _KILL)
 
 
 def run(
@@ -120,7 +134,7 @@ def run(
     ``timeout`` is in seconds. Raises ``FileNotFoundError`` or ``PermissionError`` when it can't be
     started, ``KeyboardInterrupt`` when interrupted (nothing of it is left running then).
     """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = children_cpu()
     start = time.monotonic()
     log.flush()
     with _started(
@@ -131,8 +145,8 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
+            start_new_session=_POSIX,
+            preexec_fn=_die_with_parent if _libc is not None else None,
         )
     ) as process:
         timed_out = False
@@ -140,9 +154,8 @@ def run(
             process.wait(timeout)
         except subprocess.TimeoutExpired:
             timed_out = True
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Ended(process.returncode, time.monotonic() - start, cpu, timed_out)
+    seconds = time.monotonic() - start
+    return Ended(process.returncode, seconds, children_cpu() - before, timed_out)
 
 
 def capture(
@@ -166,8 +179,8 @@ def capture(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
+            start_new_session=_POSIX,
+            preexec_fn=_die_with_parent if _libc is not None else None,
         )
     ) as process:
         try:

@@ -69,7 +69,7 @@ def _watch_redefinitions() -> None:
     """End nox where the noxfile defines one of our sessions again later: nox only warns (NOX.md 14)."""
     show = warnings.showwarning
 
-    def hear(
+    def hear(  # noqa: PLR0917 - warnings.showwarning's own arguments
         message: Warning | str,
         category: type[Warning],
         filename: str,

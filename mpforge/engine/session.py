@@ -24,6 +24,7 @@ from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import (
     HostCannot,
     MpforgeError,
+    NoHostPython,
     NoStrategy,
     NotAvailableYet,
     StepFailed,
@@ -33,6 +34,7 @@ from mpforge.keys.digest import short
 from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
 from mpforge.plan.model import (
     BuildWheel,
+    Compilers,
     InstallPackages,
     MakeSdist,
     PlannedSession,
@@ -262,7 +264,7 @@ class SessionRun:
         shipped = self._all_shipped_elsewhere()
         if shipped:
             return self._cached(digest_of({entry.path: entry.key for entry in shipped}))
-        tools = self.session.compilers
+        tools = self._usable(self.session.compilers)
         ready = not self.options.no_cache and all(self.toolbox.is_prepared(c) for c in tools)
         parts = {
             f"{number}.{name}": value
@@ -276,6 +278,26 @@ class SessionRun:
         for compilers in tools:
             self.toolbox.prepare(compilers)
         return SessionEnded(self.session.name, "deps", "done", f"ready: {short(key)}")
+
+    def _usable(self, tools: tuple[Compilers, ...]) -> tuple[Compilers, ...]:
+        """The compilers whose host Python is there: a missing one stops its own build only.
+
+        Raises ``NoHostPython`` where none is.
+        """
+        usable: list[Compilers] = []
+        missing: list[NoHostPython] = []
+        for compilers in tools:
+            try:
+                if compilers.python is not None:
+                    self.toolbox.host_python(compilers.python)
+                usable.append(compilers)
+            except NoHostPython as error:
+                missing.append(error)
+        if missing and not usable:
+            raise missing[0]
+        for absent in missing:
+            self.emit(Warned(self.session.name, absent.what))
+        return tuple(usable)
 
     def _build(self, session: PlannedSession) -> SessionEnded:
         shipped = self.shipped_already(session)

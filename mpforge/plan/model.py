@@ -198,7 +198,6 @@ class RepairWheel:
     python: str
     policy: str
     pure: bool = False
-    strip: bool = False
     exclude: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     kind: Literal["repair-wheel"] = "repair-wheel"

@@ -40,18 +40,21 @@ class Console:
         self._stream = stream if stream is not None else sys.stderr
         self._terminal = self._stream.isatty()
         self._activity: _Activity | None = None
+        self._outer: list[tuple[str, float]] = []
 
     def show(self, event: Event) -> None:
         """Show an event, if it is worth a line."""
         match event:
             case StepStarted():
+                self.close()
                 self._begin(event.title)
             case Working():
                 self._begin(event.what)
             case WorkEnded():
-                self._end(f"{event.what}: {duration(event.seconds)}")
+                self._resume()
+                self._line(f"{event.what}: {duration(event.seconds)}")
             case StepEnded():
-                self._end(None if event.failed else _ended(event), event.step)
+                self._end(event)
             case Chosen() | StepWaits() | Published() | Tested() | Warned():
                 self._line(_told(event))
             case StepHit() | SessionEnded():
@@ -59,54 +62,68 @@ class Console:
 
     def close(self) -> None:
         """Stop showing what runs."""
-        if self._activity is not None:
-            self._activity.stop()
-            self._activity = None
+        self._outer.clear()
+        self._stop()
 
     def _line(self, text: str) -> None:
         self._stream.write(f"mpforge > {text}\n")
         self._stream.flush()
 
     def _begin(self, what: str) -> None:
-        self.close()
-        if self._terminal:
-            self._activity = _Spinner(what, self._stream)
-        else:
+        if not self._terminal:
             self._line(f"{what} …")
-            self._activity = _Heartbeat(what, self._line)
+        self._outer.append((what, time.monotonic()))
+        self._go_on()
 
-    def _end(self, text: str | None, step: str = "") -> None:
-        what = self._activity.what if self._activity else step
+    def _resume(self) -> None:
+        """The innermost work has ended; what it was part of goes on."""
+        if self._outer:
+            self._outer.pop()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._stop()
+        if self._outer and self._terminal:
+            self._activity = _Spinner(*self._outer[-1], self._stream)
+        elif self._outer:
+            self._activity = _Heartbeat(*self._outer[-1], self._line)
+
+    def _stop(self) -> None:
+        if self._activity is not None:
+            self._activity.stop()
+            self._activity = None
+
+    def _end(self, event: StepEnded) -> None:
+        what = self._outer[0][0] if self._outer else event.step
         self.close()
-        if text is None:
+        if event.failed:
             self._line(f"{what}: {'interrupted' if interrupted() else 'failed'}")
         else:
-            self._line(text.replace("{what}", what))
+            spent = f"{duration(event.seconds)}, {event.cpu_seconds:.1f} s CPU"
+            self._line(f"{what}: {spent}")
 
 
 class _Activity:
-    """Something that runs; ``what`` it is."""
-
-    what: str
+    """Something that is shown to run, from a thread of its own."""
 
     def stop(self) -> None:
         """It has ended."""
 
 
 class _Heartbeat(_Activity):
-    """A line now and then, from a thread of its own."""
+    """A line now and then: what runs, and since when."""
 
-    def __init__(self, what: str, line: Callable[[str], None]) -> None:
-        self.what = what
+    def __init__(self, what: str, start: float, line: Callable[[str], None]) -> None:
+        self._what = what
         self._line = line
-        self._start = time.monotonic()
+        self._start = start
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS):
-            self._line(f"{self.what}: still running, {duration(time.monotonic() - self._start)}")
+            self._line(f"{self._what}: still running, {duration(time.monotonic() - self._start)}")
 
     def stop(self) -> None:
         self._ended.set()
@@ -116,12 +133,11 @@ class _Heartbeat(_Activity):
 class _Spinner(_Activity):
     """rich's status line with the time that has passed."""
 
-    def __init__(self, what: str, stream: TextIO) -> None:
+    def __init__(self, what: str, start: float, stream: TextIO) -> None:
         from rich.console import Console as RichConsole
         from rich.markup import escape
 
-        self.what = what
-        self._start = time.monotonic()
+        self._start = start
         self._status: Status = RichConsole(file=stream).status(escape(what))
         self._status.start()
         self._ended = threading.Event()
@@ -163,10 +179,6 @@ def _chosen(event: Chosen) -> str:
     else:
         fetch = "nothing to fetch"
     return f"{event.target}: {event.strategy} ({event.toolchain}), because {event.why}; {fetch}"
-
-
-def _ended(event: StepEnded) -> str:
-    return f"{{what}}: {duration(event.seconds)}, {event.cpu_seconds:.1f} s CPU"
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ put, and nowhere else. Knows nothing of stores and keys.
 """
 
 import tomllib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,11 +111,22 @@ def build(
     return output / _called(run, make)
 
 
+def _with_warnings_in_log(run: StepRun, hook: Callable[[], T]) -> T:
+    """Newer pyproject_hooks repeat a backend's warnings in this process: they belong to the log."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            return hook()
+        finally:
+            for warning in told:
+                run.note(f"{warning.filename}:{warning.lineno}: {warning.message}")
+
+
 def _called(run: StepRun, hook: Callable[[], T]) -> T:
     from pyproject_hooks import BackendUnavailable, HookMissing, UnsupportedOperation
 
     try:
-        return hook()
+        return _with_warnings_in_log(run, hook)
     except BackendUnavailable as error:
         raise StepFailed(
             f"{run.title}: the build backend can't be imported",

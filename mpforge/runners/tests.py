@@ -176,11 +176,19 @@ def _has_posargs(line: CommandLine) -> bool:
 def _import(step: StepRun, scene: Scene) -> None:
     wheel = next(iter((scene.directory.root / "shipped").rglob("*.whl")))
     tops = top_level_modules(wheel)
-    modules = dict(extension_modules(wheel)) or dict.fromkeys(tops, "")
+    modules = dict(extension_modules(wheel)) or dict.fromkeys(_public(tops), "")
     text = _IMPORT.format(modules=modules, tops=tops, site=str(site_packages(scene)))
     script = scene.directory.root / "import_all.py"
     script.write_text(text, encoding="utf-8")
     step.call([step.placeholders["python"], str(script)], cwd=scene.directory.source)
+
+
+def _public(modules: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that a user would import; all of them where every one is private.
+
+    Without its extension, pyyaml's ``_yaml`` refuses to be imported, and is right.
+    """
+    return tuple(name for name in modules if not name.startswith("_")) or modules
 
 
 def extension_modules(wheel: Path) -> tuple[tuple[str, str], ...]:

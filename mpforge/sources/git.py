@@ -14,6 +14,7 @@ from mpforge.errors import SourceUnreadable, ToolUnavailable
 from mpforge.processes import Captured, capture
 
 _SUBMODULE = "160000"
+_CHANGED = "d1" * 20  # a commit that nobody has
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def clone(root: Path, destination: Path, files: Iterable[str]) -> Path:
 
     It has the history, tags and index of the original and no files: the caller puts ``files``
     (relative to ``root``) in place. Every other tracked file is marked as not checked out, so that it
-    does not count as deleted.
+    does not count as deleted, unless the user deleted it. Submodules come as plain files; one that is
+    changed makes the clone dirty as it makes the original.
     """
     top = top_level(root)
     if top is None:
@@ -138,11 +140,29 @@ def clone(root: Path, destination: Path, files: Iterable[str]) -> Path:
     inside = root.resolve().relative_to(top.resolve())
     present = {str(inside / path) for path in files}
     tracked = [path for path in _answer(destination, "ls-files", "-z").split("\0") if path]
-    absent = [path for path in tracked if path not in present]
+    absent = [p for p in tracked if p not in present and os.path.lexists(top / p)]
     for start in range(0, len(absent), 500):
         batch = absent[start : start + 500]
         _answer(destination, "update-index", "--skip-worktree", "--", *batch)
+    _mark_changed_submodules(top, destination)
     return destination / inside
+
+
+def _mark_changed_submodules(top: Path, clone_root: Path) -> None:
+    """Let the clone's index name a commit that is not HEAD's for each submodule that is not as HEAD's."""
+    submodules = _submodules(top)
+    if not submodules or _git(top, "rev-parse", "--verify", "-q", "HEAD").returncode:
+        return
+    for path in _answer(top, "diff", "--name-only", "-z", "HEAD", "--", *submodules).split("\0"):
+        if path:
+            entry = f"{_SUBMODULE},{_CHANGED},{path}"
+            _answer(clone_root, "update-index", "--add", "--cacheinfo", entry)
+
+
+def commit_time(root: Path) -> int | None:
+    """When HEAD was committed, in seconds since 1970; None where there is no commit."""
+    answer = _git(root, "log", "-1", "--format=%ct").stdout.strip()
+    return int(answer) if answer.isdecimal() else None
 
 
 def refresh(clone_root: Path) -> None:

@@ -70,7 +70,7 @@ def locate(workspace: Path, source: str, spec_name: str) -> Project:
     Raises ``SourceMissing`` where there is nothing that can be built.
     """
     root = (workspace / source).resolve()
-    own = (*OWN_FILES, spec_name)
+    own = (*OWN_FILES, spec_name, str(Path(spec_name).with_suffix(".lock")))
     if root.is_file() and root.name.endswith(SUFFIXES):
         return Project(root, "packed-sdist", own)
     if not root.is_dir():

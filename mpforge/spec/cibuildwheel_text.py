@@ -37,7 +37,7 @@ def words(value: object) -> list[str]:
 
 def globs(value: object) -> list[str]:
     """Globs over build identifiers with their braces expanded."""
-    text = " ".join(value) if isinstance(value, list) else str(value or "")
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
     return [glob for word in _split(text) for glob in _expanded(word)]
 
 

@@ -30,7 +30,10 @@ command = ["{python} -m pytest {posargs}"]"""
 _NOT_YET = "not available yet in this version of mpforge"
 _OTHER_PLATFORMS = ("android", "ios", "macos", "pyodide", "windows")
 _ALL_LINUX = ("x86_64", "aarch64", "i686", "ppc64le", "s390x", "armv7l", "riscv64")
-_MANY = {"all": _ALL_LINUX, "auto32": ("i686",), "auto": (), "auto64": (), "native": ()}
+# What cibuildwheel takes for this or that machine: `auto` depends on the one that it runs on.
+_MANY = {"all": _ALL_LINUX, "auto32": ("i686",)} | dict.fromkeys(
+    ("auto", "auto64", "native"), TARGETS
+)
 
 
 @dataclass(frozen=True)
@@ -170,11 +173,10 @@ class _Translation:
         if not linux:
             return list(TARGETS)
         self.translated.append("archs")
-        targets = [name for name in linux if name in self.available]
-        for name in linux:
-            if name not in self.available:
-                self.remarks.append(Remark(f"archs: {name}", _NOT_YET))
-        return targets or linux
+        later = [name for name in linux if name not in self.available]
+        if later:
+            self.remarks.append(Remark(f"archs: {', '.join(later)}", _NOT_YET))
+        return [name for name in linux if name in self.available] or linux
 
     def _nothing_selected(self, pythons: list[str], targets: list[str]) -> None:
         """cibuildwheel builds for older Pythons alone (an abi3 wheel, say): the oldest of ours."""
@@ -287,9 +289,9 @@ class _Translation:
         if self.all and musl:
             reason = f"{_NOT_YET}; they will be the targets {', '.join(musl)}"
             self.remarks.append(Remark("musllinux wheels", reason))
-        for name in _OTHER_PLATFORMS:
-            if self.all.get(name):
-                self.remarks.append(Remark(name, _NOT_YET))
+        others = [name for name in _OTHER_PLATFORMS if self.all.get(name)]
+        if others:
+            self.remarks.append(Remark(", ".join(others), _NOT_YET))
 
 
 def _listed(value: object) -> list[dict[str, Any]]:

@@ -27,9 +27,11 @@ SHARED = ("tools", "zig", "distribution")
 """What a cache may take from another: all that is no result of a project."""
 
 _NOT_PASSED = re.compile(r"(MPFORGE|NOX|PYTEST|COV|FORCE_COLOR|CI$|GITHUB|VIRTUAL_ENV|PYTHONPATH)")
-_ENDED = re.compile(r"^nox > \* (?P<name>\S+): (?P<status>[a-z]+)(?: \((?P<why>.*)\))?(?:, took .*)?$")
+_ENDED = re.compile(
+    r"^nox > \* (?P<name>\S+): (?P<status>[a-z]+)(?: \((?P<why>.*)\))?(?:, took .*)?$"
+)
 _SAID = re.compile(r"^nox > Session (?P<name>\S+) (?:skipped|aborted|failed): (?P<why>.*?)\.?$")
-_PATIENCE = 300.0
+_PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -310,13 +312,19 @@ class Gate:
 
     def open(self) -> None:
         """From now on nobody waits."""
+        self._release()
         for path in (self._told, self._wait):
             path.unlink()
             path.touch()
 
     def close(self) -> None:
-        """Let the descriptor go."""
+        """Let everybody go."""
+        self._release()
         os.close(self._descriptor)
+
+    def _release(self) -> None:
+        """Who waits in ``open`` is woken by a writer's coming and going."""
+        os.close(os.open(self._wait, os.O_RDWR | os.O_NONBLOCK))
 
 
 def wait_until_gone(*processes: int) -> None:

@@ -1,6 +1,7 @@
 """Keys: what they depend on, and how a difference is told."""
 
 import json
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ def _listed(table: dict[str, str]) -> list[Ingredient]:
 
 @given(TABLES, st.randoms(use_true_random=False))
 def test_the_order_of_ingredients_does_not_change_a_key(
-    table: dict[str, str], random: "st.random.Random"
+    table: dict[str, str], random: Random
 ) -> None:
     shuffled = _listed(table)
     random.shuffle(shuffled)

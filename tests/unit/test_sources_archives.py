@@ -1,5 +1,6 @@
 """Archives that somebody else made: unpacked whole, or refused; never outside their directory."""
 
+import contextlib
 import io
 import os
 import stat
@@ -197,10 +198,8 @@ def _unpacked_or_refused(
 ) -> tuple[Path, list[str]]:
     place = folder / "around" / "place"
     place.mkdir(parents=True)
-    try:
+    with contextlib.suppress(MpforgeError):
         unpack(pack(folder / name), place)
-    except MpforgeError:
-        pass
     return place, _below(place)
 
 

@@ -220,7 +220,7 @@ def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path: Path) -
 
 def test_a_file_that_can_t_be_replaced_stays_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     (tmp_path / "folder" / "inner").mkdir(parents=True)
-    with pytest.raises(OSError, match="."):
+    with pytest.raises(OSError, match=r"."):
         write_atomically(tmp_path / "folder", b"data")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 

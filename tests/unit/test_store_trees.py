@@ -1,6 +1,7 @@
 """File trees as data: what their digest depends on."""
 
 from collections.abc import Mapping
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ ENTRIES = st.dictionaries(PATHS, NODES | st.sampled_from(["x", "../y"]), min_siz
 
 @given(ENTRIES, st.randoms(use_true_random=False))
 def test_the_order_of_listing_does_not_change_a_tree_s_digest(
-    entries: dict[str, FileNode | str], random: "st.random.Random"
+    entries: dict[str, FileNode | str], random: Random
 ) -> None:
     items = list(entries.items())
     random.shuffle(items)

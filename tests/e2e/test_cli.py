@@ -1,0 +1,200 @@
+"""The commands beside nox, as they are called in a checkout: they look, and run nothing."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.workspace import Cache, Workspace
+
+pytestmark = [pytest.mark.cross, pytest.mark.emulation, pytest.mark.network]
+
+ROOT = Path(__file__).parents[2]
+BUILD, TEST = "build-aarch64-cp311", "test-aarch64-cp311"
+CFLAGS = 'environment = { CFLAGS = "-DX" }'
+
+
+def states(workspace: Workspace, *words: str) -> dict[str, str]:
+    plan = workspace.json("plan", "--json", *words)
+    assert plan["schema"] == 1
+    return {session["name"]: session["state"] for session in plan["sessions"]}
+
+
+# --- plan, explain --------------------------------------------------------------------------------
+
+
+def test_a_plan_of_what_is_built_says_cached_and_touches_nothing(workspace: Workspace) -> None:
+    before = {path: path.stat().st_mtime_ns for path in workspace.root.rglob("*")}
+    assert set(states(workspace, "test-aarch64").values()) == {"cached"}
+    assert {path: path.stat().st_mtime_ns for path in workspace.root.rglob("*")} == before
+
+
+def test_a_plan_without_lock_and_store_asks_for_a_lock_and_runs_nothing(
+    unbuilt: Workspace, empty_cache: Cache
+) -> None:
+    unbuilt.cache = empty_cache
+    (unbuilt.root / "multiplatform.lock").unlink()
+    found = states(unbuilt, BUILD)
+    assert found[BUILD] != "cached"
+    done = unbuilt.mpforge("plan", BUILD)
+    assert done.code == 0
+    assert "not known: lock first" in done.output
+    assert not (unbuilt.root / "multiplatform.lock").exists()
+    assert unbuilt.published() == set()
+    assert empty_cache.stored() == set()
+
+
+def test_the_plan_tells_strategy_policy_and_what_would_run(workspace: Workspace) -> None:
+    workspace.edit("tiny/_tiny.c", "(42)", "(6 * 7)")
+    done = workspace.mpforge("plan", "test-aarch64")
+    assert done.code == 0
+    assert "cross with zig, manylinux_2_17" in done.output
+    found = states(workspace, "test-aarch64")
+    assert found["deps-aarch64"] == "cached"
+    assert found[BUILD] == found["sdist"] == "would run"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "ingredient"),
+    [
+        ("multiplatform.toml", "environment = {}", CFLAGS, "environment.CFLAGS"),
+        ("tiny/_tiny.c", "(42)", "(40 + 2)", "tiny/_tiny.c"),
+        ("multiplatform.lock", 'name = "ziglang", version = "', None, "toolchain.zig"),
+    ],
+)
+def test_explain_names_the_ingredient_that_differs_from_the_last_run(
+    workspace: Workspace, file: str, old: str, new: str | None, ingredient: str
+) -> None:
+    workspace.edit(file, old, new or f"{old}9")
+    done = workspace.mpforge("explain", BUILD)
+    assert done.code == 0, str(done)
+    block = done.output.split("since the last run:\n", 1)[1]
+    assert ingredient in block.splitlines()[0]
+    data = workspace.json("explain", BUILD, "--json")
+    assert data["schema"] == 1
+    assert ingredient in json.dumps(data)
+
+
+def test_explain_gives_the_strategy_and_its_reason(workspace: Workspace) -> None:
+    done = workspace.mpforge("explain", BUILD)
+    assert "strategy: cross with zig" in done.output
+    assert "setuptools is known to cross" in done.output
+    assert "since the last run" not in done.output
+
+
+# --- run ------------------------------------------------------------------------------------------
+
+
+def test_run_gives_the_exit_code_of_what_failed(unbuilt: Workspace) -> None:
+    assert unbuilt.mpforge("run", BUILD).code == 0
+    assert unbuilt.mpforge("run").code == 3
+    assert unbuilt.mpforge("run", "build-nothing").code in (2, 3)
+    unbuilt.edit("multiplatform.toml", '["aarch64"]', '["aarch64", "s390x"]')
+    done = unbuilt.mpforge("run", "build-s390x")
+    assert done.code == 4, str(done)
+    unbuilt.edit("multiplatform.toml", "[project]", '[project]\nsource = "nowhere"')
+    assert unbuilt.mpforge("run", BUILD).code == 2
+
+
+def test_run_without_cache_runs_every_step_and_gives_the_same_bytes(workspace: Workspace) -> None:
+    before = workspace.wheel().read_bytes()
+    done = workspace.mpforge("run", "--no-cache", BUILD)
+    assert done.code == 0, str(done)
+    assert "wheel-aarch64-cp311" in workspace.steps()
+    assert workspace.wheel().read_bytes() == before
+
+
+def test_run_keeps_a_failed_steps_directory_when_asked_to(
+    unbuilt: Workspace, empty_cache: Cache
+) -> None:
+    unbuilt.cache = empty_cache
+    unbuilt.edit("tiny/_tiny.c", "return PyLong", "return no_such_thing + PyLong")
+    done = unbuilt.mpforge("run", "--keep", BUILD)
+    assert done.code == 1
+    (line,) = [line for line in done.output.splitlines() if "kept: " in line]
+    assert Path(line.split("kept: ")[1].strip(), "src", "tiny", "_tiny.c").is_file()
+
+
+def test_strict_takes_a_test_that_is_not_run_as_a_failure(workspace: Workspace) -> None:
+    workspace.edit("multiplatform.toml", "[test]", '[test]\nstrategy = "skip"')
+    assert workspace.mpforge("run", TEST).code == 0
+    done = workspace.mpforge("run", "--strict", TEST)
+    assert done.code == 1, str(done)
+
+
+def test_run_passes_on_what_stands_behind_two_dashes(workspace: Workspace) -> None:
+    done = workspace.mpforge("run", TEST, "--", "-k", "test_child")
+    assert done.code == 0, str(done)
+    assert "Ran 1 test" in workspace.log(TEST)
+
+
+# --- lock, log, matrix, schema --------------------------------------------------------------------
+
+
+def test_lock_pins_what_a_locked_build_needs(unbuilt: Workspace) -> None:
+    lock = unbuilt.root / "multiplatform.lock"
+    lock.unlink()
+    done = unbuilt.mpforge("lock")
+    assert done.code == 0, str(done)
+    assert "+ setuptools" in done.output
+    assert "+ ziglang" in done.output
+    before = lock.read_bytes()
+    assert tomllib.loads(before.decode())["schema"] == 1
+    run = unbuilt.nox("test-aarch64", env={"CI": "true", "MPFORGE_LOCKED": None})
+    assert run.code == 0, str(run)
+    assert lock.read_bytes() == before, "a build never moves a pin"
+    assert unbuilt.mpforge("lock").code == 0
+    assert lock.read_bytes() == before
+
+
+def test_log_prints_a_sessions_log(workspace: Workspace) -> None:
+    done = workspace.mpforge("log", TEST)
+    assert done.code == 0
+    assert "the child is on aarch64" in done.output
+    assert workspace.mpforge("log", "build-nothing").code == 2
+
+
+def test_the_matrix_has_a_job_for_each_session_and_the_arm_tests_run_on_arm(
+    workspace: Workspace,
+) -> None:
+    workspace.edit("multiplatform.toml", '["aarch64"]', '["aarch64", "x86_64"]')
+    jobs = {job["name"]: job for job in workspace.json("matrix", "--format", "json")["jobs"]}
+    assert {BUILD, TEST, "build-x86_64-cp311", "test-x86_64-cp311"} <= set(jobs)
+    assert (jobs[BUILD]["phase"], jobs[TEST]["phase"]) == ("build", "test")
+    assert "arm" in jobs[TEST]["runs_on"]
+    assert "arm" not in jobs[BUILD]["runs_on"]
+    lines = workspace.mpforge("matrix", "--format", "github").output.splitlines()
+    given = dict(line.split("=", 1) for line in lines)
+    assert {job["name"] for job in json.loads(given["test"])["include"]} == {
+        TEST,
+        "test-x86_64-cp311",
+    }
+
+
+def test_schema_prints_the_committed_schema(workspace: Workspace) -> None:
+    committed = ROOT / "docs" / "schema.json"
+    assert workspace.json("schema") == json.loads(committed.read_text(encoding="utf-8"))
+
+
+def test_check_of_a_good_spec_ends_with_0(workspace: Workspace) -> None:
+    done = workspace.mpforge("check")
+    assert done.code == 0, str(done)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["plan"], ["plan", "--json"], ["explain", BUILD], ["check"], ["lock"]),
+        *(["matrix", "--format", "json"], ["log", BUILD], ["run", BUILD]),
+    ],
+    ids=" ".join,
+)
+def test_every_command_says_that_there_is_no_spec(workspace: Workspace, words: list[str]) -> None:
+    (workspace.root / "multiplatform.toml").unlink()
+    shutil.rmtree(workspace.root / ".mpforge")
+    done = workspace.mpforge(*words)
+    assert done.code == 2, str(done)
+    assert "spec-not-found" in done.output
+    assert "Traceback" not in done.output

@@ -1,0 +1,208 @@
+"""What is built beside one wheel for one Python: abi3, pure, nothing compiled, make, two targets."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from tests.e2e.workspace import PROGRAMS, Cache, Workspace
+
+pytestmark = [pytest.mark.cross, pytest.mark.network]
+
+ROOT = Path(__file__).parents[2]
+BUILD, TEST = "build-aarch64-cp311", "test-aarch64-cp311"
+ABI3 = """
+    from setuptools import Extension, setup
+
+    setup(
+        ext_modules=[
+            Extension(
+                "tiny._tiny",
+                ["tiny/_tiny.c"],
+                define_macros=[("Py_LIMITED_API", "0x030B0000")],
+                py_limited_api=True,
+            )
+        ],
+        options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    )
+"""
+OPTIONAL = """
+    from setuptools import Extension, setup
+
+    setup(ext_modules=[Extension("tiny._tiny", ["tiny/_tiny.c"], optional=True)])
+"""
+
+
+def has(word: str) -> bool:
+    """Whether this host has a CPython of the word with headers, without fetching one."""
+    version = word.replace("cp3", "3.")
+    argv = [str(PROGRAMS / "uv"), "python", "find", "--no-python-downloads", version]
+    found = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if found.returncode:
+        return False
+    ask = "import os, sysconfig; print(os.path.exists(sysconfig.get_path('include') + '/Python.h'))"
+    answer = subprocess.run([found.stdout.strip(), "-c", ask], capture_output=True, check=False)
+    return answer.stdout.strip() == b"True"
+
+
+# --- wheels ---------------------------------------------------------------------------------------
+
+
+def test_a_limited_api_wheel_is_tagged_abi3(unbuilt: Workspace) -> None:
+    unbuilt.write("setup.py", ABI3)
+    run = unbuilt.nox("build-aarch64")
+    assert run.code == 0, str(run)
+    assert "-cp311-abi3-" in unbuilt.wheel().name
+
+
+def test_a_limited_api_wheel_is_built_once_and_the_second_python_points_to_it(
+    unbuilt: Workspace,
+) -> None:
+    second = next((word for word in ("cp313", "cp312", "cp314") if has(word)), None)
+    if second is None:
+        pytest.xfail("this host has no second CPython with headers, and nothing to fetch one from")
+    unbuilt.write("setup.py", ABI3)
+    unbuilt.edit("multiplatform.toml", '["cp311"]', f'["cp311", "{second}"]')
+    run = unbuilt.nox("build-aarch64")
+    assert run.code == 0, str(run)
+    assert BUILD in run.did
+    assert f"build-aarch64-{second}" in run.cached
+    entry = unbuilt.record()[unbuilt.wheel().name]
+    assert (entry["session"], entry["users"]) == (BUILD, [f"build-aarch64-{second}"])
+    again = unbuilt.nox("build-aarch64")
+    assert again.did == set()
+    assert again.reason("build-aarch64") == "cached: 2 of 2"
+    shutil.rmtree(unbuilt.dist)
+    assert unbuilt.nox(f"build-aarch64-{second}").code == 0
+    assert unbuilt.wheel().name == entry["path"]
+
+
+def test_a_wheel_whose_extension_failed_to_compile_is_no_wheel(unbuilt: Workspace) -> None:
+    unbuilt.write("setup.py", OPTIONAL)
+    good = unbuilt.read("tiny/_tiny.c")
+    unbuilt.write("tiny/_tiny.c", "#include <no_such_library.h>\n" + good)
+    run = unbuilt.nox(BUILD)
+    assert run.code == 1
+    assert "no-extension" in run.reason(BUILD)
+    assert "'no_such_library.h' file not found" in run.output
+    assert unbuilt.wheels() == []
+    unbuilt.edit("multiplatform.toml", "environment = {}", "pure = true")
+    run = unbuilt.nox(BUILD)
+    assert run.code == 0, str(run)
+    assert unbuilt.wheel().name.endswith("aarch64.whl")
+
+
+@pytest.mark.emulation
+def test_a_package_without_compiled_code_gives_one_wheel_for_all_targets(
+    unbuilt: Workspace,
+) -> None:
+    unbuilt.write("setup.py", "from setuptools import setup\n\nsetup()\n")
+    unbuilt.write("tests/test_tiny.py", PURE_TEST)
+    unbuilt.edit("multiplatform.toml", '["aarch64"]', '["aarch64", "x86_64"]')
+    run = unbuilt.nox("test")
+    assert run.code == 0, str(run)
+    assert unbuilt.wheel().name == "tiny-1.0-py3-none-any.whl"
+    assert BUILD in run.did
+    assert "build-x86_64-cp311" in run.cached
+    tested = unbuilt.record()[unbuilt.wheel().name]["tests"]
+    assert {test["machine"] for test in tested.values()} == {"aarch64", "x86_64"}
+    assert unbuilt.nox("test").did == set()
+
+
+PURE_TEST = """
+    import unittest
+
+    import tiny
+
+
+    class Tiny(unittest.TestCase):
+        def test_it_is_there(self):
+            self.assertTrue(tiny.__file__)
+"""
+
+
+def test_two_targets_build_at_the_same_time(unbuilt: Workspace, empty_cache: Cache) -> None:
+    unbuilt.cache = empty_cache
+    unbuilt.edit("multiplatform.toml", '["aarch64"]', '["aarch64", "x86_64"]')
+    run = unbuilt.nox("-j2", "build")
+    assert run.code == 0, str(run)
+    assert {BUILD, "build-x86_64-cp311", "sdist"} <= run.did
+    tags = {wheel.stem.rsplit("_", 1)[-1] for wheel in unbuilt.wheels()}
+    assert tags == {"aarch64", "64"}, "x86_64 ends with 64"
+    assert {e["target"] for e in unbuilt.record().values()} == {None, "aarch64", "x86_64"}
+    assert unbuilt.steps().count("sdist") == 1
+    again = unbuilt.nox("-j2", "build")
+    assert again.did == set()
+
+
+def test_a_native_wheel_is_tested_by_pytest_with_its_posargs(unbuilt: Workspace) -> None:
+    unbuilt.edit("multiplatform.toml", '["aarch64"]', '["x86_64"]')
+    spec = unbuilt.read("multiplatform.toml")
+    command = '["{python} -m unittest discover -v -s tests {posargs}"]'
+    assert command in spec
+    pytest_command = '["{python} -m pytest -v {posargs}"]\nrequires = ["pytest>=8"]'
+    unbuilt.write("multiplatform.toml", spec.replace(command, pytest_command))
+    run = unbuilt.nox("test-x86_64", "--", "-k", "answer and not child", "--no-header")
+    assert run.code == 0, str(run)
+    log = unbuilt.log("test-x86_64-cp311")
+    assert "1 passed, 1 deselected" in log
+    assert "x86_64" in unbuilt.wheel().name
+
+
+@pytest.mark.git
+def test_a_sdist_made_in_a_git_checkout_has_what_git_tracks(unbuilt: Workspace) -> None:
+    unbuilt.write(".gitignore", "ignored.c\n.mpforge\n")
+    unbuilt.write("ignored.c", "#error\n")
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], cwd=unbuilt.root, check=True, capture_output=True)
+    assert unbuilt.nox(BUILD).code == 0
+    unbuilt.write("ignored.c", "#error changed\n")
+    assert unbuilt.nox(BUILD).did == set(), "what git ignores is no input"
+
+
+# --- other things than wheels, other specs --------------------------------------------------------
+
+
+@pytest.mark.emulation
+@pytest.mark.make
+def test_the_make_example_is_built_and_tested_for_both_machines(
+    built: Workspace, place: Path
+) -> None:
+    root = place / "project"
+    shutil.copytree(ROOT / "examples" / "hello-make", root)
+    example = Workspace(root, built.cache)
+    run = example.nox("test")
+    assert run.code == 0, str(run)
+    machines = {}
+    for target in ("aarch64", "x86_64"):
+        program = example.dist / target / "hello"
+        assert os.access(program, os.X_OK)
+        with program.open("rb") as file:
+            machines[target] = ELFFile(file)["e_machine"]
+        assert f"self-test passed on {target}" in example.log(f"test-{target}")
+    assert machines == {"aarch64": "EM_AARCH64", "x86_64": "EM_X86_64"}
+    again = example.nox("test")
+    assert again.did == set()
+    assert again.reason("test-x86_64").startswith("cached: passed ")
+
+
+def test_a_second_spec_has_its_sessions_under_a_prefix(workspace: Workspace) -> None:
+    second = workspace.read("multiplatform.toml").replace('"aarch64"', '"x86_64"')
+    workspace.write("agent.toml", second)
+    shutil.copy(workspace.root / "multiplatform.lock", workspace.root / "agent.lock")
+    register = 'mpforge.sessions.register("agent.toml", prefix="agent")'
+    workspace.write(
+        "noxfile.py", f"import mpforge.sessions\n\nmpforge.sessions.register()\n{register}\n"
+    )
+    run = workspace.nox("agent-build", "build")
+    assert run.code == 0, str(run)
+    assert {"agent-build-x86_64-cp311", "agent-deps-x86_64"} <= set(run.sessions)
+    assert BUILD in run.cached
+    assert {entry["target"] for entry in workspace.record().values()} >= {"aarch64", "x86_64"}
+    again = workspace.nox("agent-build", "build")
+    assert again.code == 0
+    assert again.did == set()

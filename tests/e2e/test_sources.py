@@ -1,0 +1,297 @@
+"""Sources in git: which files, which state, and the clone that the sdist step sees."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mpforge.engine.inputs import Inputs
+from mpforge.errors import SourceUnreadable
+from mpforge.processes import capture
+from mpforge.sources import git
+from mpforge.sources.project import Project, files, locate
+from mpforge.store.local import Store
+
+pytestmark = pytest.mark.git
+
+SPEC = "multiplatform.toml"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    settings = ["user.name=T", "user.email=t@example.org", "protocol.file.allow=always"]
+    options = [word for setting in settings for word in ("-c", setting)]
+    done = capture(["git", *options, "-C", str(root), *arguments])
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _write(root: Path, **contents: str) -> None:
+    for name, text in contents.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+def _repository(root: Path, **contents: str) -> Path:
+    root.mkdir(parents=True)
+    _git(root, "init", "-q", "-b", "main")
+    _write(root, **contents)
+    _git(root, "add", "-A")
+    _git(root, "commit", "-q", "-m", "first")
+    return root
+
+
+@pytest.fixture(name="root")
+def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "no-config"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    root = tmp_path / "repository"
+    contents = {
+        "pyproject.toml": "[project]\n",
+        "src/p.c": "int p;",
+        SPEC: "schema = 1\n",
+        "noxfile.py": "",
+        ".gitignore": "*.o\n",
+    }
+    _repository(root, **contents)
+    _git(root, "tag", "v1.0")
+    git.top_level.cache_clear()
+    return root
+
+
+def _project(root: Path) -> Project:
+    return locate(root, ".", SPEC)
+
+
+def _clone(root: Path, destination: Path) -> Path:
+    """What the sdist step sees: a clone with the source's files put in place."""
+    project = _project(root)
+    chosen = files(project)
+    place = git.clone(root, destination, chosen)
+    for path in chosen:
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        if (root / path).is_symlink():
+            (place / path).symlink_to(os.readlink(root / path))
+        else:
+            (place / path).write_bytes((root / path).read_bytes())
+            (place / path).chmod((root / path).stat().st_mode)
+    git.refresh(destination)
+    return place
+
+
+def _described(root: Path) -> str:
+    """What setuptools_scm asks for."""
+    return _git(root, "describe", "--dirty", "--tags", "--long", "--always")
+
+
+# --- which files ------------------------------------------------------------------------------
+
+
+def test_a_checkout_s_source_is_what_git_tracks_and_what_it_does_not_ignore(root: Path) -> None:
+    _write(root, **{"src/new.c": "", "src/p.o": "", "__pycache__/x.pyc": "", "dist/x.whl": ""})
+    (root / "src/p.c").unlink()
+    assert _project(root).form == "checkout"
+    assert files(_project(root)) == [
+        ".gitignore",
+        "__pycache__/x.pyc",
+        "pyproject.toml",
+        "src/new.c",
+    ]
+
+
+def test_names_that_a_shell_would_trip_over_are_kept(root: Path) -> None:
+    names = ["with space.c", "new\nline.c", "ünï.c", '"quoted".c', "-dash.c"]
+    _write(root, **dict.fromkeys(names, ""))
+    assert set(names) <= set(files(_project(root)))
+
+
+def test_a_package_below_the_top_has_its_own_files_only(root: Path) -> None:
+    _write(root, **{"sub/pyproject.toml": "", "sub/a.c": ""})
+    found = locate(root, "sub", SPEC)
+    assert found.form == "checkout"
+    assert files(found) == ["a.c", "pyproject.toml"]
+
+
+def test_an_ignored_directory_of_a_checkout_is_a_plain_one(root: Path) -> None:
+    _write(root, **{".gitignore": "made/\n", "made/pyproject.toml": "", "made/a.pyc": ""})
+    found = locate(root, "made", SPEC)
+    assert found.form == "directory"
+    assert files(found) == ["pyproject.toml"]
+
+
+def test_variables_of_a_git_hook_do_not_lead_to_another_repository(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = _repository(tmp_path / "other", **{"only-here.c": ""})
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    git.top_level.cache_clear()
+    assert git.top_level(root) == root.resolve()
+    assert "only-here.c" not in files(_project(root))
+
+
+# --- submodules -------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="with_submodule")
+def _with_submodule(root: Path, tmp_path: Path) -> Path:
+    library = _repository(tmp_path / "library", **{"lib.c": "int lib;", ".gitignore": "*.o\n"})
+    _git(root, "submodule", "-q", "add", str(library), "vendor/library")
+    _git(root, "commit", "-q", "-m", "submodule")
+    return root
+
+
+def test_a_submodule_s_files_are_source(with_submodule: Path) -> None:
+    _write(with_submodule, **{"vendor/library/new.c": "", "vendor/library/x.o": ""})
+    found = files(_project(with_submodule))
+    assert {"vendor/library/lib.c", "vendor/library/new.c"} <= set(found)
+    assert "vendor/library/x.o" not in found
+    assert "vendor/library" not in found
+
+
+def test_a_submodule_that_is_not_checked_out_is_said_with_the_command(
+    with_submodule: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    _git(tmp_path, "clone", "-q", str(with_submodule), str(clone))
+    with pytest.raises(SourceUnreadable, match="vendor/library") as caught:
+        files(_project(clone))
+    assert "submodule update" in (caught.value.hint or "")
+
+
+# --- state ------------------------------------------------------------------------------------
+
+
+def _state(root: Path) -> git.VcsState:
+    state = Inputs(_project(root), Store(root.parent / "store")).vcs
+    assert state is not None
+    return state
+
+
+def test_a_commit_a_tag_a_branch_and_a_change_each_change_the_state(root: Path) -> None:
+    seen = [_state(root)]
+    _write(root, **{"src/p.c": "int q;"})
+    seen.append(_state(root))
+    _git(root, "commit", "-q", "-a", "-m", "second")
+    seen.append(_state(root))
+    _git(root, "tag", "v1.1")
+    seen.append(_state(root))
+    _git(root, "checkout", "-q", "-b", "other")
+    seen.append(_state(root))
+    assert len({repr(state) for state in seen}) == len(seen)
+    assert [bool(state.dirty) for state in seen] == [False, True, False, False, False]
+
+
+def test_touching_a_file_and_mpforge_s_own_files_do_not_change_the_state(root: Path) -> None:
+    before = _state(root)
+    os.utime(root / "src/p.c", (0, 0))
+    _write(root, **{SPEC: "schema = 1\n[project]\n", "dist/x.whl": "", ".mpforge/x": ""})
+    assert _state(root) == before
+
+
+def test_reading_a_repository_does_not_write_to_it(root: Path) -> None:
+    os.utime(root / "src/p.c", (0, 0))
+    before = {path: path.stat().st_mtime_ns for path in (root / ".git").rglob("*")}
+    _state(root)
+    files(_project(root))
+    assert {path: path.stat().st_mtime_ns for path in (root / ".git").rglob("*")} == before
+
+
+# --- the clone --------------------------------------------------------------------------------
+
+
+def test_a_clean_checkout_s_clone_has_the_same_version_and_is_clean(
+    root: Path, tmp_path: Path
+) -> None:
+    place = _clone(root, tmp_path / "clone")
+    assert _described(place) == _described(root)
+    assert "dirty" not in _described(place)
+    assert not (place / "noxfile.py").exists()
+    assert _git(place, "status", "--porcelain") == ""
+
+
+def test_a_dirty_checkout_s_clone_is_as_dirty(root: Path, tmp_path: Path) -> None:
+    _write(root, **{"src/p.c": "int q;", "src/staged.c": ""})
+    _git(root, "add", "src/staged.c")
+    place = _clone(root, tmp_path / "clone")
+    assert _described(place) == _described(root)
+    assert "dirty" in _described(place)
+    assert _git(place, "status", "--porcelain") == _git(root, "status", "--porcelain")
+
+
+def test_a_file_that_is_only_changed_where_builds_do_not_look_leaves_the_clone_clean(
+    root: Path, tmp_path: Path
+) -> None:
+    _write(root, **{"noxfile.py": "import nox", SPEC: "schema = 1\n\n"})
+    place = _clone(root, tmp_path / "clone")
+    assert "dirty" not in _described(place)
+
+
+def test_a_package_below_the_top_is_cloned_with_the_history_of_the_whole(
+    root: Path, tmp_path: Path
+) -> None:
+    _write(root, **{"sub/pyproject.toml": "", "sub/a.c": ""})
+    _git(root, "add", "-A")
+    _git(root, "commit", "-q", "-m", "sub")
+    sub = root / "sub"
+    place = _clone(sub, tmp_path / "clone")
+    assert place == tmp_path / "clone" / "sub"
+    assert sorted(path.name for path in place.iterdir()) == ["a.c", "pyproject.toml"]
+    assert _described(place) == _described(sub)
+
+
+def test_a_shallow_checkout_as_ci_makes_it_can_be_cloned(root: Path, tmp_path: Path) -> None:
+    _write(root, **{"src/p.c": "int q;"})
+    _git(root, "commit", "-q", "-a", "-m", "second")
+    shallow = tmp_path / "shallow"
+    _git(tmp_path, "clone", "-q", "--depth", "1", f"file://{root}", str(shallow))
+    place = _clone(shallow, tmp_path / "clone")
+    assert _described(place) == _described(shallow)
+    assert (place / "src/p.c").read_text() == "int q;"
+
+
+def test_a_work_tree_of_another_checkout_can_be_cloned(root: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    _git(root, "worktree", "add", "-q", "-b", "other", str(tree))
+    _write(tree, **{"src/p.c": "int q;"})
+    _git(tree, "commit", "-q", "-a", "-m", "on the other branch")
+    place = _clone(tree, tmp_path / "clone")
+    assert _described(place) == _described(tree)
+    assert "dirty" not in _described(place)
+    assert _state(tree).branch == "other"
+
+
+def test_a_repository_without_a_commit_can_be_cloned(tmp_path: Path) -> None:
+    root = tmp_path / "young"
+    root.mkdir()
+    _git(root, "init", "-q", "-b", "main")
+    _write(root, **{"pyproject.toml": ""})
+    _git(root, "add", "-A")
+    git.top_level.cache_clear()
+    assert _state(root).head == ""
+    place = _clone(root, tmp_path / "clone")
+    assert (place / "pyproject.toml").exists()
+
+
+def test_a_clone_with_a_submodule_is_as_clean_as_its_original(
+    with_submodule: Path, tmp_path: Path
+) -> None:
+    place = _clone(with_submodule, tmp_path / "clone")
+    assert (place / "vendor/library/lib.c").read_text() == "int lib;"
+    assert _described(place) == _described(with_submodule)
+
+
+def test_a_clone_lacks_what_was_deleted_and_is_dirty_for_it(root: Path, tmp_path: Path) -> None:
+    (root / "src/p.c").unlink()
+    place = _clone(root, tmp_path / "clone")
+    assert not (place / "src/p.c").exists()
+    assert "dirty" in _described(place)
+    assert _described(place) == _described(root)
+
+
+def test_a_clone_with_a_dirty_submodule_is_as_dirty_as_its_original(
+    with_submodule: Path, tmp_path: Path
+) -> None:
+    _write(with_submodule, **{"vendor/library/lib.c": "int changed;"})
+    place = _clone(with_submodule, tmp_path / "clone")
+    assert "dirty" in _described(with_submodule)
+    assert _described(place) == _described(with_submodule)

@@ -1,0 +1,273 @@
+"""``dist/``: only what its record says is ours is replaced or removed."""
+
+import json
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mpforge.engine.dist import RECORD, Dist, Entry, digest_of
+from mpforge.errors import DistConflict
+from mpforge.store.local import hash_file
+
+
+@pytest.fixture(name="dist")
+def _dist(tmp_path: Path) -> Dist:
+    return Dist(tmp_path / "dist", tmp_path / "state")
+
+
+def _content(dist: Dist, text: str) -> Path:
+    path = dist.root.parent / "content"
+    path.write_text(text)
+    return path
+
+
+def _entry(
+    dist: Dist, path: str, text: str, *, session: str = "build-aarch64-cp311", recipe: str = "r1"
+) -> Entry:
+    return Entry(
+        path=path,
+        digest=hash_file(_content(dist, text)).digest,
+        session=session,
+        target="aarch64",
+        python="cp311",
+        source="s",
+        options="o",
+        recipe=recipe,
+        key="k",
+        store="here",
+        strategy="cross",
+        host="Linux x86_64",
+        tags=("manylinux_2_17_aarch64",),
+    )
+
+
+def _publish(dist: Dist, entry: Entry, text: str, *, beside: tuple[str, ...] = ()) -> bool:
+    return dist.publish(entry, _content(dist, text), beside=beside)
+
+
+def _made(
+    dist: Dist, path: str, text: str, session: str = "build-aarch64-cp311", recipe: str = "r1"
+) -> Entry:
+    entry = _entry(dist, path, text, session=session, recipe=recipe)
+    _publish(dist, entry, text)
+    return entry
+
+
+def _files(dist: Dist) -> list[str]:
+    found = (path.relative_to(dist.root) for path in dist.root.rglob("*") if path.is_file())
+    return sorted(str(path) for path in found if path.name != RECORD)
+
+
+# --- publishing -------------------------------------------------------------------------------
+
+
+def test_a_file_is_put_in_place_and_recorded(dist: Dist) -> None:
+    entry = _entry(dist, "a.whl", "one")
+    assert _publish(dist, entry, "one")
+    assert (dist.root / "a.whl").read_text() == "one"
+    assert dist.entries() == (entry,)
+    assert dist.of(entry.session) == (entry,)
+    assert dist.of("another") == ()
+    assert dist.intact(entry)
+
+
+def test_the_record_is_json_that_says_its_schema(dist: Dist) -> None:
+    _made(dist, "a.whl", "one")
+    data = json.loads((dist.root / RECORD).read_text())
+    assert data["schema"] == 1
+    assert [item["path"] for item in data["files"]] == ["a.whl"]
+
+
+def test_a_file_that_is_in_place_is_left_as_it_is(dist: Dist) -> None:
+    entry = _made(dist, "a.whl", "one")
+    before = (dist.root / "a.whl").stat()
+    assert not _publish(dist, entry, "one")
+    assert (dist.root / "a.whl").stat().st_ino == before.st_ino
+
+
+def test_a_file_that_was_edited_or_deleted_is_put_back(dist: Dist) -> None:
+    entry = _made(dist, "a.whl", "one")
+    (dist.root / "a.whl").write_text("edited")
+    assert not dist.intact(entry)
+    assert _publish(dist, entry, "one")
+    (dist.root / "a.whl").unlink()
+    assert not dist.intact(entry)
+    assert _publish(dist, entry, "one")
+    assert (dist.root / "a.whl").read_text() == "one"
+
+
+def test_folders_and_executable_bits_are_kept(dist: Dist) -> None:
+    content = _content(dist, "#!/bin/sh")
+    entry = _entry(dist, "gateway/bin/hello", "#!/bin/sh")
+    content.chmod(0o755)
+    dist.publish(entry, content)
+    assert os.access(dist.root / "gateway/bin/hello", os.X_OK)
+
+
+def test_nothing_is_left_beside_a_published_file(dist: Dist) -> None:
+    _made(dist, "a.whl", "one")
+    assert sorted(path.name for path in dist.root.iterdir()) == ["a.whl", RECORD]
+
+
+# --- what is not ours -------------------------------------------------------------------------
+
+
+def test_a_user_s_file_is_neither_replaced_nor_removed(dist: Dist) -> None:
+    dist.root.mkdir()
+    (dist.root / "a.whl").write_text("mine")
+    (dist.root / "notes.txt").write_text("mine")
+    with pytest.raises(DistConflict, match=r"a\.whl"):
+        _made(dist, "a.whl", "one")
+    _made(dist, "b.whl", "one")
+    _made(dist, "c.whl", "two", recipe="r2")
+    assert (dist.root / "a.whl").read_text() == "mine"
+    assert _files(dist) == ["a.whl", "c.whl", "notes.txt"]
+
+
+def test_a_file_that_happens_to_be_the_very_same_becomes_ours(dist: Dist) -> None:
+    dist.root.mkdir()
+    (dist.root / "a.whl").write_text("one")
+    entry = _entry(dist, "a.whl", "one")
+    assert not _publish(dist, entry, "one")
+    assert dist.entries() == (entry,)
+
+
+@pytest.mark.parametrize("record", ["", "{", "[]", '{"files": 1}', '{"files": [{"path": "x"}]}'])
+def test_an_unreadable_record_holds_nothing_and_endangers_nothing(dist: Dist, record: str) -> None:
+    dist.root.mkdir()
+    (dist.root / "a.whl").write_text("old")
+    (dist.root / RECORD).write_text(record)
+    assert dist.entries() == ()
+    with pytest.raises(DistConflict):
+        _made(dist, "a.whl", "one")
+    assert (dist.root / "a.whl").read_text() == "old"
+
+
+# --- several sessions -------------------------------------------------------------------------
+
+
+def test_the_same_name_with_other_bytes_of_the_same_source_fails(dist: Dist) -> None:
+    _made(dist, "a.whl", "one", "build-aarch64-cp311")
+    with pytest.raises(DistConflict, match="build-edge-cp311"):
+        _made(dist, "a.whl", "two", "build-edge-cp311")
+    assert (dist.root / "a.whl").read_text() == "one"
+
+
+def test_another_session_s_file_of_an_older_source_is_replaced(dist: Dist) -> None:
+    _made(dist, "a.whl", "one", "build-aarch64-cp311")
+    newer = replace(_entry(dist, "a.whl", "two", session="build-edge-cp311"), source="newer")
+    assert _publish(dist, newer, "two")
+    assert dist.entries() == (newer,)
+
+
+def test_the_same_bytes_of_two_sessions_are_one_file_that_serves_both(dist: Dist) -> None:
+    first = _made(dist, "a-py3-none-any.whl", "one", "build-aarch64-cp311")
+    _made(dist, "a-py3-none-any.whl", "one", "build-x86_64-cp311")
+    assert dist.entries() == (replace(first, users=("build-x86_64-cp311",)),)
+    assert dist.of("build-x86_64-cp311") == dist.of("build-aarch64-cp311")
+
+
+def test_a_file_is_recorded_to_serve_a_session_once(dist: Dist) -> None:
+    entry = _made(dist, "a-abi3.whl", "one")
+    for session in ("build-aarch64-cp313", "build-aarch64-cp313", entry.session):
+        dist.serve(entry, session)
+    assert dist.of("build-aarch64-cp313") == (replace(entry, users=("build-aarch64-cp313",)),)
+
+
+def test_making_the_same_bytes_again_keeps_users_and_tests(dist: Dist) -> None:
+    entry = _made(dist, "a.whl", "one")
+    dist.serve(entry, "build-aarch64-cp313")
+    dist.record_test(entry, "test-aarch64-cp311", {"machine": "aarch64"})
+    _made(dist, "a.whl", "one", recipe="r2")
+    (again,) = dist.entries()
+    assert again.recipe == "r2"
+    assert again.users == ("build-aarch64-cp313",)
+    assert again.tests == {"test-aarch64-cp311": {"machine": "aarch64"}}
+
+
+def test_tests_of_other_bytes_are_not_recorded(dist: Dist) -> None:
+    entry = _made(dist, "a.whl", "one")
+    dist.record_test(replace(entry, digest="0" * 64), "test-aarch64-cp311", {"machine": "x"})
+    assert dist.entries() == (entry,)
+
+
+def test_new_bytes_have_no_tests_yet(dist: Dist) -> None:
+    entry = _made(dist, "a.whl", "one")
+    dist.record_test(entry, "test-aarch64-cp311", {"machine": "aarch64"})
+    _made(dist, "a.whl", "two", recipe="r2")
+    assert dist.entries()[0].tests == {}
+
+
+# --- what was there before --------------------------------------------------------------------
+
+
+def test_an_older_version_of_the_same_session_is_removed(dist: Dist) -> None:
+    _made(dist, "a-1.whl", "one")
+    _made(dist, "b-1.whl", "other", "build-x86_64-cp311")
+    _made(dist, "a-2.whl", "two", recipe="r2")
+    assert _files(dist) == ["a-2.whl", "b-1.whl"]
+    assert [entry.path for entry in dist.entries()] == ["a-2.whl", "b-1.whl"]
+
+
+def test_an_older_version_that_was_edited_by_hand_is_left_to_its_editor(dist: Dist) -> None:
+    _made(dist, "a-1.whl", "one")
+    (dist.root / "a-1.whl").write_text("edited")
+    _made(dist, "a-2.whl", "two", recipe="r2")
+    assert _files(dist) == ["a-1.whl", "a-2.whl"]
+    assert [entry.path for entry in dist.entries()] == ["a-2.whl"]
+
+
+def test_an_older_version_that_serves_another_session_stays(dist: Dist) -> None:
+    entry = _made(dist, "a-1.whl", "one")
+    dist.serve(entry, "build-aarch64-cp313")
+    _made(dist, "a-2.whl", "two", recipe="r2")
+    assert _files(dist) == ["a-1.whl", "a-2.whl"]
+
+
+def test_an_older_version_goes_also_where_the_new_one_is_another_session_s_file(
+    dist: Dist,
+) -> None:
+    _made(dist, "a-cp313.whl", "old", "build-aarch64-cp313")
+    _made(dist, "a-abi3.whl", "one", "build-aarch64-cp311")
+    _made(dist, "a-abi3.whl", "one", "build-aarch64-cp313", recipe="r2")
+    assert _files(dist) == ["a-abi3.whl"]
+
+
+def test_files_that_are_published_together_are_never_missing_meanwhile(dist: Dist) -> None:
+    paths = ("aarch64/one", "aarch64/two")
+    for path in paths:
+        _publish(dist, _entry(dist, path, "old"), "old", beside=paths)
+    _made(dist, "aarch64/gone", "old")
+    (dist.root / "aarch64/two").write_text("edited by hand")
+    new = _entry(dist, "aarch64/one", "new", recipe="r2")
+    _publish(dist, new, "new", beside=paths)
+    assert _files(dist) == ["aarch64/one", "aarch64/two"]
+    _publish(dist, replace(new, path="aarch64/two"), "new", beside=paths)
+    assert (dist.root / "aarch64/two").read_text() == "new"
+    assert [entry.recipe for entry in dist.entries()] == ["r2", "r2"]
+
+
+def test_sessions_that_publish_at_once_all_end_up_in_the_record(dist: Dist) -> None:
+    contents = dist.root.parent / "contents"
+    contents.mkdir()
+    entries = []
+    for number in range(8):
+        (contents / str(number)).write_text(str(number))
+        entries.append(_entry(dist, f"{number}.whl", str(number), session=f"build-{number}"))
+    threads = [
+        threading.Thread(target=Dist(dist.root, dist.root.parent / "state").publish, args=(e, c))
+        for e, c in zip(entries, sorted(contents.iterdir()), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert dist.entries() == tuple(entries)
+
+
+def test_one_digest_of_named_digests_depends_on_both_and_not_on_their_order() -> None:
+    assert digest_of({"a": "1", "b": "2"}) == digest_of({"b": "2", "a": "1"})
+    assert len({digest_of(p) for p in ({"a": "1"}, {"a": "2"}, {"b": "1"}, {})}) == 4

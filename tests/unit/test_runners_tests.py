@@ -1,0 +1,124 @@
+"""What a test session runs, and what it imports where no command is given."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mpforge.plan.model import Argv, CommandLine, Placeholder, ShellLine
+from mpforge.runners.repair import compiler_errors
+from mpforge.runners.tests import extension_modules, top_level_modules, with_posargs
+
+POSARGS = Placeholder("posargs")
+
+
+@pytest.mark.parametrize(
+    ("commands", "expected"),
+    [
+        ((ShellLine(("pytest",)),), [ShellLine(("pytest", " ", POSARGS))]),
+        ((Argv((("pytest",),)),), [Argv((("pytest",), ("-k",), ("a b",)))]),
+        (
+            (ShellLine(("a",)), Argv((("b",),))),
+            [ShellLine(("a",)), Argv((("b",), ("-k",), ("a b",)))],
+        ),
+        (
+            (ShellLine(("pytest ", POSARGS)), ShellLine(("after",))),
+            [ShellLine(("pytest ", POSARGS)), ShellLine(("after",))],
+        ),
+        ((Argv((("pytest",), (POSARGS,))),), [Argv((("pytest",), (POSARGS,)))]),
+        ((), []),
+    ],
+)
+def test_posargs_go_to_the_last_command_unless_one_says_where(
+    commands: tuple[CommandLine, ...], expected: list[CommandLine]
+) -> None:
+    assert with_posargs(commands, ("-k", "a b")) == expected
+
+
+def test_without_posargs_the_commands_are_run_as_written() -> None:
+    commands = (ShellLine(("pytest",)),)
+    assert with_posargs(commands, ()) == list(commands)
+
+
+def _wheel(folder: Path, *names: str) -> Path:
+    path = folder / "p-1-cp311-cp311-linux_aarch64.whl"
+    with zipfile.ZipFile(path, "w") as file:
+        for name in names:
+            file.writestr(name, "")
+    return path
+
+
+def test_extension_modules_are_told_from_other_shared_objects(tmp_path: Path) -> None:
+    wheel = _wheel(
+        tmp_path,
+        "top.cpython-311-aarch64-linux-gnu.so",
+        "p/__init__.py",
+        "p/_speedups.cpython-311-aarch64-linux-gnu.so",
+        "p/limited.abi3.so",
+        "p/plain.so",
+        "p/__init__.pyi",
+        "namespace/inner/x.cpython-311-aarch64-linux-gnu.so",
+        "p.libs/libz-1234.so.1",
+        "p.libs/libz.so",
+        "data/plugin.so",
+        "p/lib-with-dash.so",
+        "p/versioned.so.1",
+        "p-1.dist-info/RECORD",
+    )
+    assert [module for module, _ in extension_modules(wheel)] == [
+        "namespace.inner.x",
+        "p._speedups",
+        "p.limited",
+        "p.plain",
+        "top",
+    ]
+    assert dict(extension_modules(wheel))["p.plain"] == "p/plain.so"
+
+
+def test_a_pure_wheel_has_top_level_modules_and_no_extension_modules(tmp_path: Path) -> None:
+    wheel = _wheel(
+        tmp_path, "p/__init__.py", "single.py", "p-1.dist-info/RECORD", "p.libs/x.so", "notes.txt"
+    )
+    assert extension_modules(wheel) == ()
+    assert top_level_modules(wheel) == ("p", "single")
+
+
+def test_a_module_at_the_top_is_named_without_its_suffixes(tmp_path: Path) -> None:
+    wheel = _wheel(tmp_path, "top.cpython-311-aarch64-linux-gnu.so", "lim.abi3.so")
+    assert top_level_modules(wheel) == ("lim", "top")
+    assert [module for module, _ in extension_modules(wheel)] == ["lim", "top"]
+
+
+# --- errors that a build swallowed ------------------------------------------------------------
+
+
+def test_compiler_and_linker_errors_are_found_in_a_log_each_once() -> None:
+    log = """\
+cc -c a.c -Werror -o a.o
+a.c:1:10: fatal error: yaml.h: No such file or directory
+a.c:9:1: error: unknown type name 'foo'
+a.c:9:1: error: unknown type name 'foo'
+ld.lld: error: undefined symbol: bar
+/usr/bin/ld: cannot find -lyaml
+warning: something: error-prone
+  no-error: fine
+done
+"""
+    told = compiler_errors(log).splitlines()
+    assert told[1:] == [
+        "a.c:1:10: fatal error: yaml.h: No such file or directory",
+        "a.c:9:1: error: unknown type name 'foo'",
+        "ld.lld: error: undefined symbol: bar",
+        "/usr/bin/ld: cannot find -lyaml",
+    ]
+
+
+def test_only_the_first_errors_of_many_are_told() -> None:
+    told = compiler_errors("\n".join(f"x.c:{n}:1: error: number {n}" for n in range(50)))
+    assert "number 0" in told
+    assert "number 49" not in told
+    assert len(told.splitlines()) < 12
+
+
+def test_a_log_without_errors_asks_whether_there_is_an_extension_module() -> None:
+    assert "extension module" in compiler_errors("all fine\n")

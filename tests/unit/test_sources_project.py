@@ -1,0 +1,153 @@
+"""Which files of a project are its source, where there is no git (with git: tests/e2e)."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mpforge.errors import SourceMissing
+from mpforge.sources.project import files, locate, select, stays_inside, without
+
+
+def _write(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+
+
+# --- where it is ------------------------------------------------------------------------------
+
+
+def test_a_plain_directory_is_found_relative_to_the_spec(tmp_path: Path) -> None:
+    _write(tmp_path, "package/pyproject.toml")
+    found = locate(tmp_path, "package", "multiplatform.toml")
+    assert (found.form, found.root, found.is_sdist) == (
+        "directory",
+        (tmp_path / "package").resolve(),
+        False,
+    )
+
+
+def test_an_unpacked_sdist_is_known_by_its_pkg_info(tmp_path: Path) -> None:
+    _write(tmp_path, "PKG-INFO", "setup.py")
+    found = locate(tmp_path, ".", "multiplatform.toml")
+    assert (found.form, found.is_sdist) == ("unpacked-sdist", True)
+
+
+@pytest.mark.parametrize("name", ["p-1.tar.gz", "p-1.zip"])
+def test_a_packed_sdist_is_known_by_its_name(tmp_path: Path, name: str) -> None:
+    _write(tmp_path, name)
+    found = locate(tmp_path, name, "multiplatform.toml")
+    assert (found.form, found.is_sdist) == ("packed-sdist", True)
+
+
+@pytest.mark.parametrize("source", ["nowhere", "README.md"])
+def test_what_can_t_be_built_is_said_with_the_place_that_was_looked_at(
+    tmp_path: Path, source: str
+) -> None:
+    _write(tmp_path, "README.md")
+    with pytest.raises(SourceMissing, match=r"project\.source") as caught:
+        locate(tmp_path, source, "multiplatform.toml")
+    assert str(tmp_path) in (caught.value.hint or "")
+
+
+# --- which files ------------------------------------------------------------------------------
+
+
+def test_what_tools_leave_behind_is_no_source_of_a_directory(tmp_path: Path) -> None:
+    kept = ["pyproject.toml", "src/p/a.c", "src/p/data.so", "src/build/x.py", "tests/test_a.py"]
+    left = [
+        "src/p/__pycache__/a.cpython-311.pyc",
+        "src/p/a.cpython-311-x86_64-linux-gnu.so",
+        "src/p/b.abi3.so",
+        ".venv/bin/python",
+        ".hg/x",
+        "build/lib/x.py",
+        "p.egg-info/PKG-INFO",
+        "node_modules/x.js",
+        ".DS_Store",
+    ]
+    _write(tmp_path, *kept, *left)
+    assert sorted(files(locate(tmp_path, ".", "m.toml"))) == sorted(kept)
+
+
+def test_mpforge_s_own_files_are_no_source(tmp_path: Path) -> None:
+    own = ["noxfile.py", "m.toml", "m.lock", "multiplatform.lock", ".mpforge/x", "dist/x.whl"]
+    kept = ["pyproject.toml", "sub/noxfile.py", "sub/dist/x", "n.toml"]
+    _write(tmp_path, *own, *kept)
+    assert sorted(files(locate(tmp_path, ".", "m.toml"))) == sorted(kept)
+
+
+def test_an_unpacked_sdist_keeps_what_a_checkout_would_not(tmp_path: Path) -> None:
+    _write(tmp_path, "PKG-INFO", "p.egg-info/SOURCES.txt", "build/config.py", "p/x.abi3.so")
+    assert "p.egg-info/SOURCES.txt" in files(locate(tmp_path, ".", "m.toml"))
+    assert "build/config.py" in files(locate(tmp_path, ".", "m.toml"))
+    assert "p/x.abi3.so" in files(locate(tmp_path, ".", "m.toml"))
+
+
+def test_what_a_former_build_left_in_an_unpacked_sdist_is_no_source(tmp_path: Path) -> None:
+    _write(tmp_path, "PKG-INFO", "build/lib.linux-x86_64-cpython-311/p/x.so", "build/x")
+    assert files(locate(tmp_path, ".", "m.toml")) == ["PKG-INFO"]
+
+
+def test_links_that_leave_the_source_are_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    _write(root, "a/file", "..file")
+    for name, target in {
+        "inside": "a/file",
+        "a/up": "../..file",
+        "folder": "a",
+        "dangling": "a/nothing",
+        "absolute": str(root / "a/file"),
+        "out": "../elsewhere",
+        "a/out": "../../elsewhere",
+    }.items():
+        (root / name).symlink_to(target)
+    found = {path for path in files(locate(root, ".", "m.toml")) if (root / path).is_symlink()}
+    assert found == {"inside", "a/up", "folder", "dangling"}
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    _write(tmp_path, "a/b")
+    assert stays_inside(tmp_path, "a/b")
+    assert not stays_inside(tmp_path, "a")
+
+
+# --- globs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("glob", "matched"),
+    [
+        ("docs", ["docs/a/b.md", "docs/x.md"]),
+        ("docs/", ["docs/a/b.md", "docs/x.md"]),
+        ("docs/**", ["docs/a/b.md", "docs/x.md"]),
+        ("docs/*", ["docs/a/b.md", "docs/x.md"]),
+        ("docs/*.md", ["docs/x.md"]),
+        ("*.md", ["x.md"]),
+        ("**/*.md", ["docs/a/b.md", "docs/x.md", "x.md"]),
+        ("**/a", ["docs/a/b.md"]),
+        ("?.md", ["x.md"]),
+        ("doc", []),
+        ("x+md", []),
+        ("docs/x.md", ["docs/x.md"]),
+    ],
+)
+def test_a_glob_matches_within_names_and_a_folder_means_all_of_it(
+    glob: str, matched: list[str]
+) -> None:
+    paths = ["docs/a/b.md", "docs/x.md", "x.md", "src/x.c"]
+    assert select(paths, [glob]) == matched
+    assert without(paths, [glob]) == [path for path in paths if path not in matched]
+
+
+@given(
+    st.lists(st.sampled_from(["a", "a/b", "a/b.c", "b", "b/a", "c d/e\n"]), unique=True),
+    st.lists(st.sampled_from(["*", "a/*", "**", "**/a", "b", "?/b*", "[a]", "c d"])),
+)
+def test_every_path_is_either_selected_or_left(paths: list[str], globs: list[str]) -> None:
+    chosen, rest = select(paths, globs), without(paths, globs)
+    assert sorted([*chosen, *rest]) == sorted(paths)
+    assert all(os.path.normpath(path) in paths for path in chosen)
