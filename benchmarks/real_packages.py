@@ -6,6 +6,7 @@ that an earlier call in the same directory finished are cached. Exit status 1: s
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -73,16 +74,28 @@ def unpack(sdist: Path, folder: Path, spec: str = SPEC) -> None:
     (folder / "noxfile.py").write_text(NOXFILE, encoding="utf-8")
 
 
-def nox(folder: Path, cache: Path, *sessions: str) -> list[dict[str, Any]]:
-    """Run sessions; the events that mpforge reported. What nox printed is in ``nox.log`` beside."""
+@dataclass(frozen=True)
+class Ran:
+    """A run of nox: exit status, CPU seconds of the process tree, mpforge's events, what it printed."""
+
+    returncode: int
+    cpu_seconds: float
+    events: Sequence[dict[str, Any]]
+    said: str
+
+
+def nox(folder: Path, cache: Path, *sessions: str) -> Ran:
+    """Run sessions in a folder; a log beside it keeps what nox printed."""
     report = folder / ".mpforge" / "report.jsonl"
     report.unlink(missing_ok=True)
     environment = {**os.environ, "MPFORGE_CACHE": str(cache), "MPFORGE_LOCKED": "0"}
-    with folder.with_name(f"{folder.name}.nox.log").open("wb") as log:
+    printed = folder.with_name(f"{folder.name}.nox.log")
+    with printed.open("wb") as log:
         argv = [sys.executable, "-m", "nox", "-s", *sessions]
-        processes.run(argv, environment=environment, cwd=folder, log=log)
+        ended = processes.run(argv, environment=environment, cwd=folder, log=log)
     lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
-    return [json.loads(line) for line in lines]
+    events = [json.loads(line) for line in lines]
+    return Ran(ended.returncode, ended.cpu_seconds, events, printed.read_text("utf-8", "replace"))
 
 
 def backend_of(folder: Path, store: Store) -> str:
@@ -92,33 +105,40 @@ def backend_of(folder: Path, store: Store) -> str:
 
 
 def rows(
-    package: str, version: str, backend: str, events: Sequence[dict[str, Any]]
+    package: str, version: str, backend: str, events: Sequence[dict[str, Any]], said: str
 ) -> Iterator[Row]:
-    """What the events say, a row for each target and Python."""
+    """What the events say, a row for each target and Python; ``said`` is what nox printed."""
     ended = {e["session"]: e for e in events if e["event"] == "SessionEnded"}
     ran = {e["session"]: e for e in events if e["event"] == "Tested"}
-    for stem in (f"{target}-{python}" for target in TARGETS for python in PYTHONS):
-        build, test = ended.get(f"build-{stem}"), ended.get(f"test-{stem}")
-        broken = next((e for e in (build, test) if e is None or e["status"] == "failed"), None)
+    for target, python in ((target, python) for target in TARGETS for python in PYTHONS):
+        stem = f"{target}-{python}"
+        chain = ("sdist", f"deps-{target}", f"build-{stem}", f"test-{stem}")
+        failed = next((ended[n] for n in chain if n in ended and ended[n]["exit_code"]), None)
         steps = [e for e in events if e["event"] == "StepEnded" and e["session"] == f"build-{stem}"]
         seconds = f"{sum(e['cpu_seconds'] for e in steps):.1f}" if steps else "cached"
-        if build and test and broken is None:
-            wheel = Path(ran[f"test-{stem}"]["wheel"]).name
-            result, why = f"imported on {_machine(ran[f'test-{stem}'])}", wheel
-            if any(_makes_libraries(e) and e["session"] == f"build-{stem}" for e in events):
-                seconds += " with zig's own libraries, once"
-        elif broken is None:
-            result, why = "not run", "a session that it requires failed"
+        if failed is not None:
+            result, why = f"failed: {failed['error']}", _reason(failed, said)
+        elif f"test-{stem}" in ran:
+            result = f"imported on {_machine(ran[f'test-{stem}'])}"
+            why = Path(ran[f"test-{stem}"]["wheel"]).name
         else:
-            result, why = f"failed: {broken['error']}", broken["reason"].partition(": ")[2]
-        yield Row(
-            (package, version, backend, stem, result, seconds, why),
-            result.startswith("imported"),
-        )
+            result, why = "not run", "see what nox printed"
+        if any(_makes_libraries(e) and e["session"] == f"build-{stem}" for e in events):
+            seconds += " with zig's own libraries, once"
+        good = result.startswith("imported")
+        yield Row((package, version, backend, stem, result, seconds, why), good)
+
+
+def _reason(ended: dict[str, Any], said: str) -> str:
+    """A failed session's words, with the lines that mpforge printed below them."""
+    _, found, rest = said.partition(f"\n{ended['reason']}\n")
+    lines = (line.strip() for line in rest.splitlines()) if found else iter(())
+    below = itertools.takewhile(lambda line: not line.startswith(("-> ", "session: ")), lines)
+    return "; ".join([ended["reason"].partition(": ")[2], *below])
 
 
 def _makes_libraries(event: dict[str, Any]) -> bool:
-    return event["event"] == "Working" and event["what"].startswith("making zig's")
+    return bool(event["event"] == "Working" and event["what"].startswith("making zig's"))
 
 
 def _machine(tested: dict[str, Any]) -> str:
@@ -139,7 +159,8 @@ def measure(name: str, directory: Path) -> list[Row]:
         backend = backend_of(folder, Store(directory / "cache" / "store"))
     except (MpforgeError, tarfile.TarError) as error:
         return [Row((name, version, "", "", "not unpacked", "", str(error)), good=False)]
-    return list(rows(name, version, backend, nox(folder, directory / "cache", "test")))
+    ran = nox(folder, directory / "cache", "test")
+    return list(rows(name, version, backend, ran.events, ran.said))
 
 
 def line(cells: Sequence[str]) -> str:

@@ -41,7 +41,7 @@ def repair(run: StepRun, command: RepairWheel, build_log: str) -> Path:
         archive.extractall(content)
     compiled = list(elf.elf_files(content))
     _refuse(command, wheel, compiled, content, build_log)
-    if compiled:
+    if any(elf.read(path).needed for path in compiled):
         made = _audited(run, wheel, command)
     elif wheel_name(wheel.name).pure:
         made = Path(shutil.copy(wheel, run.directory.output / wheel.name))
@@ -91,7 +91,10 @@ def compiler_errors(log: str) -> str:
 
 
 def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform) -> Path:
-    """Without compiled code there is nothing to audit: it runs on whatever the policy says."""
+    """Where no library is needed there is none to graft: it runs on whatever the policy says.
+
+    auditwheel refuses an abi3 extension that needs not even libc ("couldn't detect libc").
+    """
     tag = f"{command.policy}_{platform.machine}"
     copy = Path(shutil.copy(wheel, run.directory.output / wheel.name))
     run.call(

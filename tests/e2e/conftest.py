@@ -160,7 +160,7 @@ def unbuilt(workspace: Workspace, request: pytest.FixtureRequest) -> Workspace:
 
 
 @pytest.fixture
-def unlike(workspace: Workspace, request: pytest.FixtureRequest) -> str:
+def unlike(request: pytest.FixtureRequest) -> str:
     """A line of C that no other test has, so that no other's result is hit."""
     return f"/* {request.node.name} */\n"
 
