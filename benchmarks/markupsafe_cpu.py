@@ -17,7 +17,6 @@ from pathlib import Path
 
 from real_packages import fetch, line, nox, unpack
 
-from mpforge import processes
 from mpforge.platforms import by_machine
 
 PYTHON = "cp{}{}".format(*sys.version_info[:2])

@@ -89,6 +89,7 @@ def nox(folder: Path, cache: Path, *sessions: str) -> Ran:
     report = folder / ".mpforge" / "report.jsonl"
     report.unlink(missing_ok=True)
     environment = {**os.environ, "MPFORGE_CACHE": str(cache), "MPFORGE_LOCKED": "0"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's mpforge is compiled once
     printed = folder.with_name(f"{folder.name}.nox.log")
     with printed.open("wb") as log:
         argv = [sys.executable, "-m", "nox", "-s", *sessions]

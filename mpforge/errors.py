@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """The exit codes of every mpforge command (DESIGN.md 2.4)."""
+    """The exit codes of every mpforge command (docs/design.md 2.4)."""
 
     DONE = 0
     STEP_FAILED = 1

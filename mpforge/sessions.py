@@ -66,7 +66,7 @@ def _define(index: Index, workspace: Workspace, prefix: str) -> None:
 
 
 def _watch_redefinitions() -> None:
-    """End nox where the noxfile defines one of our sessions again later: nox only warns (NOX.md 14)."""
+    """End nox where the noxfile defines one of our sessions again later: nox only warns."""
     show = warnings.showwarning
 
     def hear(  # noqa: PLR0917 - warnings.showwarning's own arguments
@@ -104,7 +104,7 @@ def _define_one(session: IndexedSession, workspace: Workspace, prefix: str) -> N
     name = _prefixed(session.name, prefix)
 
     def function(nox_session: nox.Session) -> None:
-        _run(nox_session, session, workspace)
+        _run(nox_session, session, workspace, prefix)
 
     function.__name__ = name.replace("-", "_")
     function.__doc__ = session.description
@@ -120,8 +120,10 @@ def _define_one(session: IndexedSession, workspace: Workspace, prefix: str) -> N
     )(function)
 
 
-def _run(nox_session: nox.Session, session: IndexedSession, workspace: Workspace) -> None:
-    """A session as nox runs it; no SystemExit may leave it (NOX.md 5)."""
+def _run(
+    nox_session: nox.Session, session: IndexedSession, workspace: Workspace, prefix: str
+) -> None:
+    """A session as nox runs it; no SystemExit may leave it (docs/design.md, "What nox does")."""
     from mpforge.reports import front
 
     _refuse_redefined(nox_session)
@@ -134,7 +136,7 @@ def _run(nox_session: nox.Session, session: IndexedSession, workspace: Workspace
             session,
             workspace=workspace,
             posargs=tuple(nox_session.posargs),
-            selected=_selected(nox_session),
+            selected=_selected(nox_session, prefix),
         )
     except SystemExit as error:
         nox_session.error(f"a library ended the process ({error.code})")
@@ -147,7 +149,7 @@ def _run(nox_session: nox.Session, session: IndexedSession, workspace: Workspace
 
 
 def _refuse_redefined(nox_session: nox.Session) -> None:
-    """A session defined after ``register()`` under one of our names has silently won (NOX.md 14)."""
+    """A session defined after ``register()`` under one of our names has silently won."""
     for other, function in _ours.items():
         found = nox.registry.get().get(other)
         if found is not None and getattr(found, "func", None) is not function:
@@ -159,10 +161,11 @@ def _option(nox_session: nox.Session, name: str) -> Any:
     return getattr(nox_session._runner.global_config, name, None)  # noqa: SLF001 - see above
 
 
-def _selected(nox_session: nox.Session) -> Iterable[str]:
-    """The sessions of this run, as far as nox tells."""
+def _selected(nox_session: nox.Session, prefix: str) -> Iterable[str]:
+    """The sessions of this run as the spec names them, as far as nox tells."""
     sessions = nox_session._runner.manifest.list_all_sessions()  # noqa: SLF001 - see above
-    return tuple(runner.friendly_name for runner, selected in sessions if selected)
+    names = (runner.friendly_name for runner, selected in sessions if selected)
+    return tuple(name.removeprefix(f"{prefix}-") if prefix else name for name in names)
 
 
 def _sum_up(workspace: Workspace, process: int) -> None:

@@ -44,7 +44,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; its exit code (DESIGN.md 2.4)."""
+    """Run a command; its exit code (docs/design.md 2.4)."""
     words = list(sys.argv[1:] if argv is None else argv)
     named = next((word for word in words if not word.startswith("-")), None)
     known = parser(named)

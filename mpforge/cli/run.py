@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec, unknown, workspace_of
+from mpforge.engine.workspace import SPEC_NAME
 from mpforge.errors import ExitCode, NothingSelected
 from mpforge.processes import foreground
 
@@ -44,7 +45,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run nox; the exit code of DESIGN.md 2.4."""
+    """Run nox; the exit code of docs/design.md 2.4."""
     from mpforge.engine.compiled import load_index
     from mpforge.engine.workspace import RUN_ID, run_id
     from mpforge.reports.front import journal_of
@@ -87,7 +88,7 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
 def _noxfile(workspace: "Workspace") -> tuple[Path, bool]:
     """The checkout's noxfile, else one of our own; whether it is ours."""
     there = workspace.root / "noxfile.py"
-    if there.is_file():
+    if there.is_file() and workspace.spec.name == SPEC_NAME:
         return there, False
     ours = workspace.state / "noxfile.py"
     ours.parent.mkdir(parents=True, exist_ok=True)

@@ -28,15 +28,12 @@ from mpforge.plan.model import (
     Step,
     Tree,
 )
-from mpforge.plan.pins import EnvironmentRequest, Lock
-from mpforge.platforms import Platform, well_known
+from mpforge.plan.pins import Lock
+from mpforge.platforms import BASELINE_CPU, Platform, well_known
 from mpforge.spec.options import ResolvedTarget, resolve, targets, word
 
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, Spec
-
-# The CPU model that tests run on unless the spec names others: the baseline, never `max`.
-BASELINE_CPU = {"aarch64": "cortex-a53"}
 
 # Options that say how or where to build, not what: no part of what tells a shipped file apart.
 _NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "timeout", "tools", "frontend"}
@@ -87,13 +84,13 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
         _session(compilation, entry, by_name.get(entry.target or ""))
         for entry in compile_index(spec, "").sessions
     )
-    zig = _toolchain_request(compilation)
+    zigs = (compilers.zig for session in sessions for compilers in session.compilers)
     requests = [
         step.command.request
         for step in compilation.steps.values()
         if isinstance(step.command, InstallPackages) and step.command.extra is None
     ]
-    needed = dict.fromkeys([*requests, zig] if zig is not None else requests)
+    needed = dict.fromkeys([*requests, *(request for request in zigs if request is not None)])
     missing = tuple(request for request in needed if lock.environment(request) is None)
     return Plan(
         host=host.system,
@@ -105,15 +102,8 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
             username=spec.index.credentials.username,
             password=spec.index.credentials.password,
         ),
-        toolchain=zig,
         missing=missing,
     )
-
-
-def _toolchain_request(compilation: _Compilation) -> EnvironmentRequest | None:
-    if compilation.host.platform is None:
-        return None
-    return steps.zig_request(compilation.spec.build, compilation.host.platform)
 
 
 def _session(
@@ -225,7 +215,7 @@ def _deps(
         _, choice = _choice(compilation, target, python, build)
         if isinstance(choice, Choice):
             choices.append(choice)
-            found.append(_compilers(choice, target, python))
+            found.append(_compilers(compilation, choice, target, python))
         else:
             refusal = refusal or choice
     if not found:
@@ -241,9 +231,19 @@ def _deps(
     )
 
 
-def _compilers(choice: Choice, target: ResolvedTarget, python: str | None) -> Compilers:
-    cross = choice.strategy == "cross"
-    return Compilers(choice.toolchain, target.platform, choice.policy, cross, python)
+def _compilers(
+    compilation: _Compilation, choice: Choice, target: ResolvedTarget, python: str | None
+) -> Compilers:
+    build = resolve(compilation.spec, target=target.name, python=python).build
+    zig = choice.toolchain == "zig"
+    return Compilers(
+        toolchain=choice.toolchain,
+        target=target.platform,
+        policy=choice.policy,
+        cross=choice.strategy == "cross",
+        python=python,
+        zig=steps.zig_request(build, compilation.host_platform) if zig else None,
+    )
 
 
 def _build(
@@ -254,7 +254,7 @@ def _build(
     _, choice = _choice(compilation, target, python, build)
     if isinstance(choice, Refusal):
         return _with(planned, refusal=choice)
-    compilers = _compilers(choice, target, python)
+    compilers = _compilers(compilation, choice, target, python)
     exclude = tuple(compilation.spec.sdist.exclude)
     # Tests can't change a wheel that never saw them: "edit a test, rebuild nothing".
     tests = tuple(resolve(compilation.spec, target=target.name, python=python).test.sources)
@@ -274,7 +274,7 @@ def _build(
             python=python,
             host=compilation.host_platform,
         )
-        lowest = target.pythons[0]
+        lowest = min(target.pythons, key=_minor)
         if compilation.project.may_be_abi3 and python != lowest:
             after = f"build-{target.name}-{lowest}"
     ids = compilation.add(found)
@@ -292,6 +292,11 @@ def _build(
         after=after,
         folder=_folder(target, python),
     )
+
+
+def _minor(python: str) -> int:
+    """``cp311`` → 11, ``cp313t`` → 13."""
+    return int(python[3:].rstrip("t"))
 
 
 def _folder(target: ResolvedTarget, python: str | None) -> str:
@@ -323,6 +328,13 @@ def _test(
     native = platform.name == compilation.host.platform
     refusal = availability.refusal(platform, python, options.build)
     refusal = refusal or availability.test_refusal(test, native=native)
+    unknown = sorted(set(test.groups) - {name for name, _ in compilation.project.groups})
+    if unknown:
+        refusal = Refusal(
+            "wrong-input",
+            f"test.groups names {unknown[0]!r}, which pyproject.toml's [dependency-groups] lacks",
+            hint="its groups: " + (", ".join(n for n, _ in compilation.project.groups) or "none"),
+        )
     if refusal is None and test.strategy == "native" and not native:
         refusal = Refusal(
             "host-cannot",

@@ -26,9 +26,9 @@ RECORD = "mpforge.json"
 class Entry:
     """One file of ``dist/``.
 
-    ``path`` is relative to ``dist/``; ``session`` made it, ``users`` are the other sessions that it
-    serves. ``source`` and ``options`` tell what it was built from, ``recipe`` everything that was known
-    before building, ``store`` which machine's store it came from. ``tests`` maps a test session to
+    ``path`` is relative to ``dist/``; ``session`` of ``spec`` made it, ``users`` are the other
+    sessions that it serves. ``source`` and ``options`` tell what it was built from, ``recipe``
+    everything that was known before building, ``store`` which machine's store it came from. ``tests`` maps a test session to
     what it reported.
     """
 
@@ -44,16 +44,18 @@ class Entry:
     store: str
     strategy: str
     host: str
+    spec: str = "multiplatform.toml"
     tags: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Dist:
-    """The ``dist/`` directory of a workspace; ``state`` keeps its lock."""
+    """The ``dist/`` directory of a checkout, as one of its specs sees it; ``state`` keeps its lock."""
 
-    def __init__(self, root: Path, state: Path) -> None:
+    def __init__(self, root: Path, state: Path, spec: str = "multiplatform.toml") -> None:
         self.root = root
+        self._spec = spec
         self._lock_path = state / "dist.lock"
 
     def entries(self) -> tuple[Entry, ...]:
@@ -66,7 +68,8 @@ class Dist:
 
     def of(self, session: str) -> tuple[Entry, ...]:
         """The files that a session made or that serve it."""
-        return tuple(e for e in self.entries() if session == e.session or session in e.users)
+        entries = [entry for entry in self.entries() if entry.spec == self._spec]
+        return tuple(e for e in entries if session == e.session or session in e.users)
 
     def intact(self, entry: Entry) -> bool:
         """Whether the file is there with the recorded content."""
@@ -111,7 +114,7 @@ class Dist:
                 f"dist/{entry.path} is there and was not made by mpforge",
                 hint="move it away, or delete it if it is an older build",
             )
-        other = known is not None and known.session != entry.session
+        other = known is not None and (known.spec, known.session) != (entry.spec, entry.session)
         if known is not None and other and known.digest != entry.digest:
             same = (known.source, known.options) == (entry.source, entry.options)
             if same:
@@ -125,7 +128,8 @@ class Dist:
     ) -> None:
         """Remove what the same session published under another name before (another version)."""
         for path, former in list(recorded.items()):
-            mine = former.session == entry.session and not former.users
+            same = (former.spec, former.session) == (entry.spec, entry.session)
+            mine = same and not former.users
             if mine and path not in (entry.path, *beside) and former.recipe != entry.recipe:
                 with contextlib.suppress(FileNotFoundError):
                     if self.intact(former):

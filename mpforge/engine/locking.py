@@ -114,7 +114,8 @@ def _environments(
     seen: set[EnvironmentRequest] = set()
     dependencies = project_facts(compiled(workspace).inputs, wheel=False).dependencies or ()
     for _, plan in plans:
-        requests = [plan.toolchain] if plan.toolchain is not None else []
+        zigs = (c.zig for session in plan.sessions for c in session.compilers)
+        requests = [request for request in zigs if request is not None]
         for step in plan.steps:
             if isinstance(step.command, InstallPackages):
                 request = step.command.request

@@ -1,9 +1,10 @@
-"""Pins for what a session needs: from the lock, else resolved and recorded (DESIGN.md 2.5).
+"""Pins for what a session needs: from the lock, else resolved and recorded (docs/design.md 2.5).
 
 A build never moves a pin. With ``--locked`` (or in CI) a missing one is an error that names the
 command. Knows nothing of what is done with a pin.
 """
 
+import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,16 @@ class Pins:
         found = self._timed(f"resolving {what} for {request.python} {request.platform}", resolve)
         self.lock = lockfile.merge(self.path, environments=(found,))
         return found
+
+    def digest_of(self, request: EnvironmentRequest) -> str:
+        """A digest of every pin for a request's purpose, Python and platform."""
+        like = (request.purpose, request.python, request.platform)
+        pins = [
+            pin
+            for pin in self.lock.environments
+            if (pin.request.purpose, pin.request.python, pin.request.platform) == like
+        ]
+        return hashlib.sha256(repr(pins).encode()).hexdigest()
 
     def distribution(self, request: DistroRequest) -> DistroPin:
         """The distribution's packages that answer a request. Raises as ``environment`` does."""

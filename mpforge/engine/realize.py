@@ -87,6 +87,7 @@ class Realizer:
     listed: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     _logged: list[str] = field(default_factory=list)
     _done: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
+    _made: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
 
     def realize(self, identifier: str) -> tuple[ActionResult, Directory]:
         """The result of a step and its output tree. Raises what the step raises."""
@@ -111,6 +112,9 @@ class Realizer:
             resolved = Resolved(trees, self._parts(step), self._host(step))
             for ingredient in ingredients(step, resolved):
                 parts[f"{identifier}: {ingredient.name}"] = ingredient.value
+            if isinstance(step.command, InstallPackages) and step.command.extra is not None:
+                # Which environment it comes to is known when its hook has answered: any of these.
+                parts[f"{identifier}: pins"] = self.pins.digest_of(step.command.request)
         return parts
 
     def packages_to_fetch(self, identifier: str, command: InstallPackages) -> tuple[Package, ...]:
@@ -146,7 +150,21 @@ class Realizer:
                 key, listed = self._key(step, given)
                 self.listed[step.id] = key, to_json(listed, _files(given))
                 self._remember(step.id)
-            return self._run(step, key, given)
+            try:
+                return self._run(step, key, given)
+            except Damaged as error:
+                self.emit(Warned(self.session, f"{error}; what {step.title} needs is made again"))
+                for value in references(step).values():
+                    if isinstance(value, OutputOf):
+                        self.disown(value.step)
+                return self._run(step, key, self._given(step))
+
+    def disown(self, identifier: str) -> None:
+        """Forget a step's result, which proved damaged: it is made again when it is needed."""
+        result, _ = self._done.pop(identifier)
+        self.store.forget(result.key)
+        for other in [name for name, (known, _) in self._done.items() if known.key == result.key]:
+            del self._done[other]
 
     def _alone(self, step: Step, key: str) -> "_Held":
         """The lock of a key: one process runs it, the others wait and then hit."""
@@ -161,6 +179,8 @@ class Realizer:
         return _Held(lock)
 
     def _hit(self, step: Step, key: str) -> tuple[ActionResult, Directory] | None:
+        if key in self._made:  # two steps of one key are one, without the store too
+            return self._made[key]
         if not self.use_cache or not step.cache:
             return None
         try:
@@ -168,6 +188,7 @@ class Realizer:
             if result is None:
                 return None
             found = result, self.store.tree(result.tree)
+            self.store.check(found[1])
         except Damaged as error:
             self.emit(Warned(self.session, f"{error}; {step.title} is made again"))
             return None
@@ -196,18 +217,20 @@ class Realizer:
             if interrupted():
                 raise KeyboardInterrupt
             self.ran.append(step.id)
+            secret = bool(step.variables.secrets)
             result = ActionResult(
                 key=key,
                 tree=(tree := self.store.put_directory(directory.output)).digest(),
-                log=self.store.put_bytes(_since(self.log, begin)),
+                log=self.store.put_bytes(b"" if secret else _since(self.log, begin)),
                 facts=facts,
                 cpu_seconds=round(children_cpu() - cpu, 3),
                 seconds=round(time.monotonic() - start, 3),
                 finished=datetime.now(UTC).isoformat(timespec="seconds"),
             )
-            if step.cache and not step.variables.secrets:
+            if step.cache and not secret:
                 self.store.keep(result)
             failed = False
+            self._made[key] = result, tree
             return result, tree
         finally:
             seconds = time.monotonic() - start

@@ -9,7 +9,7 @@ import hashlib
 import os
 import platform
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from mpforge.errors import (
     NotAvailableYet,
     StepFailed,
     UnknownSession,
+    WrongInput,
 )
 from mpforge.keys.digest import short
 from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
@@ -50,6 +51,8 @@ from mpforge.store.trees import Directory, FileNode, from_entries
 if TYPE_CHECKING:
     from mpforge.engine.execution import Executor
     from mpforge.engine.machines import Machines
+
+    Pick = Callable[[ActionResult, Directory], dict[str, FileNode]]
 
 
 def run_session(
@@ -79,7 +82,7 @@ def run_session(
 
 def refusal_error(refusal: Refusal) -> MpforgeError:
     """The error of a session that this host can't run."""
-    kinds = {kind.code: kind for kind in (NotAvailableYet, NoStrategy, HostCannot)}
+    kinds = {kind.code: kind for kind in (NotAvailableYet, NoStrategy, HostCannot, WrongInput)}
     kind = kinds[refusal.error]
     return kind(refusal.what, why=refusal.why, hint=refusal.hint)
 
@@ -136,9 +139,9 @@ class SessionRun:
         return Toolbox(
             self.workspace,
             self.pins,
-            self.found.plan.toolchain,
             session=self.session.name,
             emit=self.emit,
+            install=not self.dry,
         )
 
     @functools.cached_property
@@ -179,7 +182,7 @@ class SessionRun:
 
     @functools.cached_property
     def _dist(self) -> Dist:
-        return Dist(self.workspace.dist, self.workspace.state)
+        return Dist(self.workspace.dist, self.workspace.shared_state, self.workspace.spec.name)
 
     @functools.cached_property
     def _store_name(self) -> str:
@@ -233,9 +236,10 @@ class SessionRun:
     def to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:
         """The bytes that a target's builds will download as far as the lock tells, and of what."""
         sizes: dict[str, int | None] = {}
-        if any(c.toolchain == "zig" for c in deps.compilers) and not self.toolbox.has_zig():
-            for package in self.toolbox.zig_pin().packages:
-                sizes[f"{package.name} {package.version}"] = package.size
+        for compilers in deps.compilers:
+            if compilers.toolchain == "zig" and not self.toolbox.has_zig(compilers):
+                for package in self.toolbox.zig_pin(compilers).packages:
+                    sizes[f"{package.name} {package.version}"] = package.size
         for session in self.found.plan.sessions:
             if session.phase == "build" and session.target == deps.target:
                 for identifier in session.steps:
@@ -253,12 +257,12 @@ class SessionRun:
         shipped = self.shipped_already(session)
         if shipped is not None:
             return self._cached(shipped[0].key)
-        recipe = self._recipe(session)
-        result, tree = self._realize(session)
-        name = result.facts["sdist"]
-        node = tree.directories["archive"].files[name]
-        self._publish(session, {name: node}, result, recipe)
-        return self._ended(result.key)
+
+        def archive(result: ActionResult, tree: Directory) -> dict[str, FileNode]:
+            name = result.facts["sdist"]
+            return {name: tree.directories["archive"].files[name]}
+
+        return self._ended(self._publish(session, archive).key)
 
     def _deps(self) -> SessionEnded:
         shipped = self._all_shipped_elsewhere()
@@ -303,18 +307,15 @@ class SessionRun:
         shipped = self.shipped_already(session)
         if shipped is not None:
             return self._cached(shipped[0].key)
-        recipe = self._recipe(session)
         served = self._served_by_lowest(session)
         if served is not None:
             return served
-        result, tree = self._realize(session)
-        files = {
-            f"{session.folder}{path}": node
-            for path, node in tree.walk()
-            if isinstance(node, FileNode)
-        }
-        self._publish(session, files, result, recipe)
-        return self._ended(result.key)
+
+        def every_file(_result: ActionResult, tree: Directory) -> dict[str, FileNode]:
+            files = ((path, node) for path, node in tree.walk() if isinstance(node, FileNode))
+            return {f"{session.folder}{path}": node for path, node in files}
+
+        return self._ended(self._publish(session, every_file).key)
 
     def _served_by_lowest(self, session: PlannedSession) -> SessionEnded | None:
         """Where the lowest Python's wheel serves this one too (abi3, pure), point to it."""
@@ -383,15 +384,16 @@ class SessionRun:
         return digest_of(self.realizer.recipe((*before, *session.steps)))
 
     def _source(self, session: PlannedSession) -> str:
-        tests: tuple[str, ...] = ()
+        """What tells the source of a session's result apart, wherever it is made.
+
+        Test sources are a part of it: a project may install them.
+        """
         exclude: tuple[str, ...] = ()
         for identifier in session.steps:
             command = self.found.plan.step(identifier).command
-            if isinstance(command, BuildWheel):
-                tests, exclude = command.tests, command.exclude
-            elif isinstance(command, RunCommands | MakeSdist):
+            if isinstance(command, BuildWheel | RunCommands | MakeSdist):
                 exclude = command.exclude
-        return self.found.inputs.identity((*exclude, *tests))
+        return self.found.inputs.identity(exclude)
 
     def shipped_already(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """What ``dist/`` has of a session, if nothing is left to do for it."""
@@ -414,7 +416,8 @@ class SessionRun:
     def _unchanged(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """What ``dist/`` has of a session if it was made from exactly this, and is whole."""
         entries = self._dist.of(session.name)
-        if not entries:
+        secret = any(self.found.plan.step(name).variables.secrets for name in session.steps)
+        if not entries or secret:
             return None
         recipe = self._recipe(session)
         same = all(e.recipe == recipe or session.name in e.users for e in entries)
@@ -468,50 +471,56 @@ class SessionRun:
 
         return Shipped(files, from_entries(nodes), requirements)
 
-    def _publish(
-        self,
-        session: PlannedSession,
-        files: dict[str, FileNode],
-        result: ActionResult,
-        recipe: str,
+    def _publish(self, session: PlannedSession, pick: "Pick") -> ActionResult:
+        """Realize a session's result and publish the files that ``pick`` takes of it.
+
+        What proves damaged on the way out of the store is made again, once.
+        """
+        result, tree = self._realize(session)
+        try:
+            self._put_in_place(session, result, pick(result, tree))
+        except Damaged as error:
+            self.emit(Warned(session.name, f"{error}; it is made again"))
+            self.realizer.disown(session.result or "")
+            result, tree = self._realize(session)
+            self._put_in_place(session, result, pick(result, tree))
+        return result
+
+    def _put_in_place(
+        self, session: PlannedSession, result: ActionResult, files: dict[str, FileNode]
     ) -> None:
         if interrupted():
             raise KeyboardInterrupt
+        for path, node in files.items():
+            entry = self._entry(session, result, path, node)
+            with tempfile.TemporaryDirectory(dir=self.workspace.state) as folder:
+                copy = Path(folder) / "file"
+                self.found.store.copy_out(node.digest, copy, executable=node.executable)
+                fresh = self._dist.publish(entry, copy, beside=tuple(files))
+            self.emit(Published(session.name, f"dist/{path}", node.digest, fresh))
+
+    def _entry(
+        self, session: PlannedSession, result: ActionResult, path: str, node: FileNode
+    ) -> Entry:
         from mpforge.runners.verification import wheel_name
 
         choice = session.choice
-        for path, node in files.items():
-            entry = Entry(
-                path=path,
-                digest=node.digest,
-                session=session.name,
-                target=session.target,
-                python=session.python,
-                source=self._source(session),
-                options=session.options,
-                recipe=recipe,
-                key=result.key,
-                store=self._store_name,
-                strategy=choice.strategy if choice else "native",
-                host=self.found.plan.host,
-                tags=wheel_name(path).platforms if path.endswith(".whl") else (),
-            )
-            with tempfile.TemporaryDirectory(dir=self.workspace.state) as folder:
-                copy = Path(folder) / "file"
-                self._restored(node, copy, session)
-                fresh = self._dist.publish(entry, copy)
-            self.emit(Published(session.name, f"dist/{path}", node.digest, fresh))
-
-    def _restored(self, node: FileNode, copy: Path, session: PlannedSession) -> None:
-        """A stored file; one that is damaged is made again, once."""
-        try:
-            self.found.store.copy_out(node.digest, copy, executable=node.executable)
-        except Damaged as error:
-            self.emit(Warned(session.name, f"{error}; it is made again"))
-            raise StepFailed(
-                f"{session.name}: its stored result was damaged and has been removed",
-                hint="run it again: it will be built anew",
-            ) from None
+        return Entry(
+            path=path,
+            digest=node.digest,
+            session=session.name,
+            target=session.target,
+            python=session.python,
+            source=self._source(session),
+            options=session.options,
+            recipe=self._recipe(session),
+            key=result.key,
+            store=self._store_name,
+            strategy=choice.strategy if choice else "native",
+            host=self.found.plan.host,
+            spec=self.workspace.spec.name,
+            tags=wheel_name(Path(path).name).platforms if path.endswith(".whl") else (),
+        )
 
     def _ended(self, key: str) -> SessionEnded:
         if self.realizer.ran:

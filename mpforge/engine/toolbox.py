@@ -17,7 +17,7 @@ from mpforge.engine.workspace import Workspace
 from mpforge.errors import NoHostPython
 from mpforge.plan.events import Emit, WorkEnded, Working
 from mpforge.plan.model import Compilers
-from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
+from mpforge.plan.pins import EnvironmentPin
 from mpforge.platforms import well_known
 from mpforge.tools import hostpython
 from mpforge.tools.hostpython import HostPython
@@ -49,15 +49,15 @@ class Toolbox:
         self,
         workspace: Workspace,
         pins: Pins,
-        zig: EnvironmentRequest | None,
         *,
         session: str,
         emit: Emit,
+        install: bool = True,
     ) -> None:
         self.store = ToolStore(workspace.tools)
         self._workspace = workspace
         self._pins = pins
-        self._zig = zig
+        self._install = install
         self._session = session
         self._emit = emit
         self._pythons: dict[str, HostPython] = {}
@@ -78,7 +78,7 @@ class Toolbox:
         """The host's CPython of a word. Raises ``NoHostPython``."""
         if word not in self._pythons:
             remembered = self._workspace.cache / "hostpythons.jsonl"
-            found = hostpython.find_all([word], remembered)[word]
+            found = hostpython.find_all([word], remembered, install=self._install)[word]
             if isinstance(found, NoHostPython):
                 raise found
             self._pythons[word] = found
@@ -90,11 +90,11 @@ class Toolbox:
 
     # --- compilers -----------------------------------------------------------------------------
 
-    def zig_pin(self) -> EnvironmentPin:
-        """The pinned zig."""
-        if self._zig is None:
-            raise AssertionError("no toolchain on a host that can't build")
-        return self._pins.environment(self._zig)
+    def zig_pin(self, compilers: Compilers) -> EnvironmentPin:
+        """The pinned zig of these compilers."""
+        if compilers.zig is None:
+            raise ValueError(f"{compilers} are not zig's")
+        return self._pins.environment(compilers.zig)
 
     def compiler_parts(self, compilers: Compilers) -> dict[str, str]:
         """What compilers are, for a key; nothing is fetched."""
@@ -102,7 +102,7 @@ class Toolbox:
             from mpforge.tools import gcc
 
             return dict(gcc.find().parts)
-        package = self.zig_pin().packages[0]
+        package = self.zig_pin(compilers).packages[0]
         parts = {
             "toolchain.zig": f"{package.name} {package.version}",
             "toolchain.zig.files": _digest(*package.hashes),
@@ -129,17 +129,17 @@ class Toolbox:
             self._primed(compilers, ("c",))
             self._view(compilers)
 
-    def has_zig(self) -> bool:
+    def has_zig(self, compilers: Compilers) -> bool:
         """Whether zig itself is in the tool store."""
         from mpforge.tools import zig
 
-        return self.store.find("zig", zig.digest_of(self.zig_pin().packages)) is not None
+        return self.store.find("zig", zig.digest_of(self.zig_pin(compilers).packages)) is not None
 
     def is_prepared(self, compilers: Compilers) -> bool:
         """Whether ``prepare`` has nothing to do."""
         if compilers.toolchain == "gcc":
             return True
-        return self.has_zig() and self.store.find(*self._view_name(compilers)) is not None
+        return self.has_zig(compilers) and self.store.find(*self._view_name(compilers)) is not None
 
     def _gcc(self, compilers: Compilers) -> ReadyCompilers:
         from mpforge.tools import gcc
@@ -157,11 +157,11 @@ class Toolbox:
         variables = {name: place for name, place in programs.items() if name not in ("LD", "AS")}
         return ReadyCompilers(variables, shared if compilers.python else {}, (str(links),))
 
-    def zig(self) -> "Zig":
+    def zig(self, compilers: Compilers) -> "Zig":
         """zig itself; fetched if need be."""
         from mpforge.tools import packages, zig
 
-        pin = self.zig_pin()
+        pin = self.zig_pin(compilers)
 
         def install(folder: Path) -> None:
             with self.working(f"fetching zig {pin.packages[0].version}"):
@@ -176,7 +176,7 @@ class Toolbox:
         from mpforge.tools import wrappers, zig
 
         platform = well_known()[compilers.target]
-        program = self.zig()
+        program = self.zig(compilers)
         triple = wrappers.zig_target(platform, compilers.policy)
         flags = wrappers.machine_flags(platform)
         root = self._workspace.cache

@@ -20,7 +20,7 @@ RUN_ID = "MPFORGE_RUN_ID"
 
 @dataclass(frozen=True)
 class Options:
-    """``mpforge run``'s options: each is also a variable, for nox itself (DESIGN.md 2.4)."""
+    """``mpforge run``'s options: each is also a variable, for nox itself (docs/design.md 2.4)."""
 
     no_cache: bool = False
     keep: bool = False
@@ -63,8 +63,13 @@ class Workspace:
     @property
     def state(self) -> Path:
         """This checkout's state; safe to delete."""
-        name = "" if self.spec.name == SPEC_NAME else f"{self.spec.stem}/"
-        return self.root / STATE_NAME / name if name else self.root / STATE_NAME
+        own = self.spec.name == SPEC_NAME
+        return self.shared_state if own else self.shared_state / self.spec.stem
+
+    @property
+    def shared_state(self) -> Path:
+        """The state that all specs of this checkout share."""
+        return self.root / STATE_NAME
 
     @property
     def dist(self) -> Path:

@@ -1,7 +1,8 @@
 """The one walk over a step's ingredients.
 
 Every field of the step's command is an ingredient by construction: a reference enters as the digest of
-what it refers to, anything else as its own value, placeholders as written. What the step uses beside
+what it refers to, anything else as its own value, placeholders as written (but for fields that only narrow
+a tree: what is left of it has the digest). What the step uses beside
 its inputs (interpreters, toolchains, packages, emulators) enters as named parts that its provider gives.
 """
 
@@ -13,7 +14,15 @@ from dataclasses import dataclass, field
 from mpforge import __version__
 from mpforge.keys.digest import Ingredient
 from mpforge.plan.codec import encode
-from mpforge.plan.model import OutputOf, ProjectFiles, ShippedFiles, Step, symbolic
+from mpforge.plan.model import (
+    NARROWS,
+    Compilers,
+    OutputOf,
+    ProjectFiles,
+    ShippedFiles,
+    Step,
+    symbolic,
+)
 
 ABSENT = "(absent)"
 SECRET = "(secret)"  # noqa: S105 - what stands in a key for one
@@ -35,10 +44,11 @@ class Resolved:
 def ingredients(step: Step, resolved: Resolved) -> Iterator[Ingredient]:
     """Every ingredient of a step's key. Raises ``KeyError`` for a reference that is not resolved."""
     yield Ingredient("mpforge", __version__)
+    narrowing = {f.name for f in dataclasses.fields(step.command) if NARROWS in f.metadata}
     for name, value in _fields(step):
         if isinstance(value, ProjectFiles | OutputOf | ShippedFiles):
             yield Ingredient(name, resolved.trees[name], tree=True)
-        else:
+        elif name not in narrowing:
             yield Ingredient(name, _text(value))
     for name, value in resolved.parts.items():
         yield Ingredient(name, value)
@@ -67,4 +77,6 @@ def _fields(step: Step) -> Iterator[tuple[str, object]]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, Compilers):
+        value = dataclasses.replace(value, zig=None)
     return value if isinstance(value, str) else json.dumps(encode(value), sort_keys=True)

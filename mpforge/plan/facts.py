@@ -10,13 +10,11 @@ from dataclasses import dataclass
 class HostFacts:
     """This machine: ``platform`` is a target name (``x86_64``) or None where builds can't run.
 
-    ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``); ``distribution`` is
-    (id, suite), e.g. ("debian", "bookworm"), where packages of it can be fetched.
+    ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``).
     """
 
     platform: str | None
     system: str
-    distribution: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

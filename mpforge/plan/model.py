@@ -6,10 +6,13 @@ This module knows neither how the user wrote it down nor how a step is run.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mpforge.plan.pins import EnvironmentRequest
+
+NARROWS = "narrows"
+"""Marks a field that is no ingredient as it stands: what it leads to (a tree, a pin) is one."""
 
 Phase = Literal["sdist", "deps", "build", "test", "release"]
 Strategy = Literal["native", "cross", "hybrid", "emulate"]
@@ -21,7 +24,7 @@ Hook = Literal["sdist", "wheel"]
 
 @dataclass(frozen=True)
 class Placeholder:
-    """``{name}`` or ``{name:argument}`` of DESIGN.md 2.2; it stays symbolic in keys."""
+    """``{name}`` or ``{name:argument}`` of docs/design.md 2.2; it stays symbolic in keys."""
 
     name: str
     argument: str | None = None
@@ -75,7 +78,7 @@ def symbolic(text: Text) -> str:
 
 @dataclass(frozen=True)
 class ProjectFiles:
-    """The project's own files (DESIGN.md 2.2, Sources); with ``vcs`` also git's state."""
+    """The project's own files (docs/design.md 2.2, Sources); with ``vcs`` also git's state."""
 
     vcs: bool = False
     kind: Literal["project-files"] = "project-files"
@@ -104,7 +107,8 @@ Tree = ProjectFiles | OutputOf | ShippedFiles
 class Compilers:
     """The compiler wrappers for one target, and what a host Python must know to build for it.
 
-    ``toolchain`` is ``zig`` or ``gcc``; ``cross`` says that the build hooks see the target.
+    ``toolchain`` is ``zig`` or ``gcc``; ``zig`` is the request for zig's own package. ``cross`` says that
+    the build hooks see the target.
     """
 
     toolchain: str
@@ -112,6 +116,7 @@ class Compilers:
     policy: str
     cross: bool
     python: str | None
+    zig: EnvironmentRequest | None = field(default=None, metadata={NARROWS: True})
 
 
 @dataclass(frozen=True)
@@ -152,8 +157,8 @@ class AskRequirements:
     environment: OutputOf
     python: str
     compilers: Compilers | None
-    exclude: tuple[str, ...] = ()
-    tests: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = field(default=(), metadata={NARROWS: True})
+    tests: tuple[str, ...] = field(default=(), metadata={NARROWS: True})
     config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
     kind: Literal["ask-requirements"] = "ask-requirements"
 
@@ -178,8 +183,8 @@ class BuildWheel:
     """
 
     source: Tree
-    exclude: tuple[str, ...]
-    tests: tuple[str, ...]
+    exclude: tuple[str, ...] = field(metadata={NARROWS: True})
+    tests: tuple[str, ...] = field(metadata={NARROWS: True})
     environment: OutputOf
     python: str
     compilers: Compilers
@@ -208,7 +213,7 @@ class RunCommands:
     """Run the user's own build commands and collect the declared outputs."""
 
     source: Tree
-    exclude: tuple[str, ...]
+    exclude: tuple[str, ...] = field(metadata={NARROWS: True})
     commands: tuple[CommandLine, ...]
     outputs: tuple[str, ...]
     compilers: Compilers
@@ -226,7 +231,7 @@ class RunTests:
     """
 
     shipped: ShippedFiles
-    sources: tuple[str, ...]
+    sources: tuple[str, ...] = field(metadata={NARROWS: True})
     commands: tuple[CommandLine, ...]
     machine: Machine
     python: str | None
@@ -300,7 +305,7 @@ class PlannedSession:
 
     ``result`` is the step whose output it publishes or that is its test. ``options`` is a digest of
     the options that decide whether a file in ``dist/`` is this session's, whatever host made it
-    (DESIGN.md 2.3). ``after`` names the build session of the lowest Python where one abi3 wheel
+    (docs/design.md 2.3). ``after`` names the build session of the lowest Python where one abi3 wheel
     may serve this one too. ``folder`` is where below ``dist/`` its files go (``gateway/``).
     ``group``: it only stands for the sessions that it requires.
     """
@@ -336,15 +341,13 @@ class IndexSettings:
 class Plan:
     """Everything that a spec means on this host with this lock.
 
-    ``toolchain`` is the request for zig; ``missing`` the environments that the lock does not pin yet,
-    so that a step that needs one has no key.
+    ``missing`` are the environments that the lock does not pin yet: a step that needs one has no key.
     """
 
     host: str
     sessions: tuple[PlannedSession, ...]
     steps: tuple[Step, ...]
     index: IndexSettings = IndexSettings()
-    toolchain: EnvironmentRequest | None = None
     missing: tuple[EnvironmentRequest, ...] = ()
 
     def session(self, name: str) -> PlannedSession | None:

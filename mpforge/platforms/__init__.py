@@ -63,10 +63,21 @@ ELF_MACHINES: Mapping[str, str] = {
     "loongarch64": "EM_LOONGARCH",
 }
 
+# The oldest CPU model that each machine's wheels and distributions support, in QEMU's words.
+BASELINE_CPU: Mapping[str, str] = {
+    "aarch64": "cortex-a53",
+    "armv7l": "cortex-a7",
+    "x86_64": "qemu64",
+    "i686": "qemu32",
+    "ppc64le": "power8",
+    "riscv64": "rv64",
+    "s390x": "qemu",
+}
+
 # GitHub's name for a machine of each platform; the table's column is prose where there is none.
 _GITHUB = re.compile(r"^(ubuntu|windows|macos)-[0-9a-z.-]+")
 
-# musl targets of DESIGN.md 2.2 that the table has no row for are derived from the glibc row.
+# musl targets of docs/design.md 2.2 that the table has no row for are derived from the glibc row.
 _MUSL_ABI = {
     "x86_64": "x86_64-linux-musl",
     "i686": "i686-linux-musl",
@@ -75,7 +86,7 @@ _MUSL_ABI = {
     "loongarch64": "loongarch64-linux-musl",
 }
 
-# Rows of the table that DESIGN.md does not list among the well-known names.
+# Rows of the table that docs/design.md does not list among the well-known names.
 _NOT_WELL_KNOWN = {"armv6l", "windows_i686"}
 
 
@@ -145,7 +156,7 @@ def _musl_of(glibc: Platform, triple: str) -> Platform:
 
 @functools.cache
 def well_known() -> Mapping[str, Platform]:
-    """Every well-known target by name, in the table's order (DESIGN.md 2.2)."""
+    """Every well-known target by name, in the table's order (docs/design.md 2.2)."""
     text = resources.files(__name__).joinpath("platforms.csv").read_text(encoding="utf-8")
     rows = [_platform(row) for row in csv.DictReader(text.splitlines())]
     table = {row.name: row for row in rows if row.name not in _NOT_WELL_KNOWN}

@@ -115,7 +115,7 @@ def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
     path = workspace.logs(session)
     ran = isinstance(error, StepFailed) and path.is_file() and path.stat().st_size > 0
     log = _shown(path, workspace.root) if ran else None
-    entries = Dist(workspace.dist, workspace.state).entries()
+    entries = Dist(workspace.dist, workspace.shared_state, workspace.spec.name).entries()
     kept = ", ".join(entry.path for entry in entries)
     return failure(
         error,

@@ -7,6 +7,7 @@ caller adds. This module knows nothing of wheels, keys or stores.
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,8 +152,9 @@ class StepDirectory:
 
 @dataclass(frozen=True)
 class StepRun:
-    """A step that runs: its directory, log and complete environment; ``timeout`` in seconds.
+    """A step that runs: its directory, log and complete environment.
 
+    ``timeout`` is in seconds and for all of its programs together, from when this was made.
     ``placeholders`` have the values that the user's commands may refer to.
     """
 
@@ -162,6 +164,7 @@ class StepRun:
     environment: Mapping[str, str]
     timeout: float
     placeholders: Mapping[str, str] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
 
     def call(
         self,
@@ -179,7 +182,7 @@ class StepRun:
                 environment=environment,
                 cwd=cwd or self.directory.root,
                 log=self.log,
-                timeout=self.timeout,
+                timeout=max(0.0, self.started + self.timeout - time.monotonic()),
             )
         except FileNotFoundError:
             raise StepFailed(

@@ -175,12 +175,17 @@ def _has_posargs(line: CommandLine) -> bool:
 
 def _import(step: StepRun, scene: Scene) -> None:
     wheel = next(iter((scene.directory.root / "shipped").rglob("*.whl")))
-    tops = top_level_modules(wheel)
-    modules = dict(extension_modules(wheel)) or dict.fromkeys(_public(tops), "")
-    text = _IMPORT.format(modules=modules, tops=tops, site=str(site_packages(scene)))
+    text = import_script(wheel, site_packages(scene))
     script = scene.directory.root / "import_all.py"
     script.write_text(text, encoding="utf-8")
     step.call([step.placeholders["python"], str(script)], cwd=scene.directory.source)
+
+
+def import_script(wheel: Path, site: Path) -> str:
+    """A program that imports what an installed wheel has: its extension modules, else its packages."""
+    tops = top_level_modules(wheel)
+    modules = dict(extension_modules(wheel)) or dict.fromkeys(_public(tops), "")
+    return _IMPORT.format(modules=modules, tops=tops, site=str(site))
 
 
 def _public(modules: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Unpacking archives that somebody else made.
 
-Absolute names, ``..``, links that leave, devices and setuid bits are refused (CACHE.md rule 13), before
+Absolute names, ``..``, links that leave, devices and setuid bits are refused (docs/design.md), before
 anything is written; links that leave only by way of other links, when they are. Knows nothing of what is
 inside.
 """

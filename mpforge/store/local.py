@@ -74,6 +74,7 @@ class Store:
                     size += len(chunk)
                 executable = bool(os.fstat(original.fileno()).st_mode & 0o111)
                 copy.flush()
+                os.fchmod(copy.fileno(), 0o644)
                 os.fsync(copy.fileno())
             place = self._blob(sha.hexdigest())
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -145,6 +146,12 @@ class Store:
             )
         except (ValueError, KeyError, TypeError):
             raise Damaged(f"{digest[:12]} is no directory") from None
+
+    def check(self, tree: Directory) -> None:
+        """Raise ``Damaged`` where a file of the tree has no blob; their content is checked when read."""
+        for _, node in tree.walk():
+            if not isinstance(node, str) and not self._blob(node.digest).is_file():
+                raise Damaged(f"blob {node.digest[:12]} is gone")
 
     def restore(self, tree: Directory, destination: Path) -> None:
         """Write a tree's verified files below ``destination``, made if need be. Raises ``Damaged``."""

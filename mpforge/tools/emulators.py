@@ -2,34 +2,22 @@
 
 An emulator is one static executable. Its identity is its bytes; the CPU model it shows to programs
 is chosen by its caller, with a baseline here that is never ``max``: a wheel that needs more than the
-oldest machine of its kind must not pass its tests by luck (CONTAINERS.md, "CPU models"). This
+oldest machine of its kind must not pass its tests by luck (docs/design.md, "CPU models"). This
 module does not know what is run under an emulator.
 """
 
 import hashlib
 import re
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import NoEmulator
 from mpforge.plan.pins import DistroPin, DistroRequest
-from mpforge.platforms import Platform
+from mpforge.platforms import BASELINE_CPU, Platform
 from mpforge.tools import distribution
 from mpforge.tools.toolstore import ToolStore
-
-# The oldest model that each machine's wheels and distributions support, in QEMU's words.
-BASELINE_CPU: Mapping[str, str] = {
-    "aarch64": "cortex-a53",
-    "armv7l": "cortex-a7",
-    "x86_64": "qemu64",
-    "i686": "qemu32",
-    "ppc64le": "power8",
-    "riscv64": "rv64",
-    "s390x": "qemu",
-}
 
 # Up to these suites the static programs are in qemu-user-static, later in qemu-user.
 _STATIC_SUITES = {

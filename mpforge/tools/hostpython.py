@@ -2,7 +2,7 @@
 
 Build hooks run on it and a target view is made from its headers, so its identity enters the key of
 every wheel: its version and build string, its ABI, and the digests of executable, libpython,
-sysconfig data and headers (DESIGN.md 3), never its path. This module does not know what is built.
+sysconfig data and headers (docs/design.md 3), never its path. This module does not know what is built.
 """
 
 import contextlib
@@ -113,7 +113,9 @@ def find(python: str, *, install: bool = True) -> HostPython:
     return found
 
 
-def find_all(words: Iterable[str], remembered: Path) -> dict[str, HostPython | NoHostPython]:
+def find_all(
+    words: Iterable[str], remembered: Path, *, install: bool = True
+) -> dict[str, HostPython | NoHostPython]:
     """``find`` for each word; ``remembered`` is a file that keeps what was found between calls.
 
     A remembered interpreter is trusted while nothing of it has changed (``still_valid``).
@@ -126,7 +128,7 @@ def find_all(words: Iterable[str], remembered: Path) -> dict[str, HostPython | N
             answer[word] = kept
             continue
         try:
-            answer[word] = find(word)
+            answer[word] = find(word, install=install)
         except NoHostPython as error:
             answer[word] = error
     fresh = {word: host for word, host in answer.items() if isinstance(host, HostPython)}

@@ -2,7 +2,7 @@
 
 For Linux a build needs no Python of the target: the host's headers of the same minor version with an
 overlay of what the compiler knows, build variables in the target's words, and answers to what setup
-scripts ask (CROSS.md). A view is a relocatable tree of the tool store. Hooks alone may see it:
+scripts ask (docs/design.md). A view is a relocatable tree of the tool store. Hooks alone may see it:
 build requirements are installed for, and run on, the host. This module knows nothing of hooks.
 """
 

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.cross, pytest.mark.network]
 
 def commands() -> list[str]:
     """The commands of the README's console blocks, without what they print."""
-    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 

@@ -83,8 +83,9 @@ def test_other_kinds_than_wheel_make_and_commands_are_refused(kind: str) -> None
 def test_a_version_of_zig_may_be_asked_for_and_is_what_is_pinned(tool: str) -> None:
     plan = _plan(_spec(f'tools = ["{tool}"]'))
     assert _session(plan, "build-x86_64-cp311").refusal is None
-    assert plan.toolchain is not None
-    assert plan.toolchain.requirements == (tool,)
+    zig = _session(plan, "deps-x86_64").compilers[0].zig
+    assert zig is not None
+    assert zig.requirements == (tool,)
 
 
 def test_one_python_that_is_not_available_does_not_stop_a_target_s_others() -> None:

@@ -55,7 +55,6 @@ def _named(step: Step = STEP, resolved: Resolved = RESOLVED) -> Mapping[str, str
 @pytest.mark.parametrize(
     "command",
     [
-        replace(COMMAND, exclude=()),
         replace(COMMAND, python="cp313"),
         replace(COMMAND, compilers=replace(COMPILERS, target="x86_64")),
         replace(COMMAND, compilers=replace(COMPILERS, policy="manylinux_2_28")),
@@ -98,6 +97,11 @@ def test_a_change_of_what_a_step_is_given_changes_its_key(resolved: Resolved) ->
 )
 def test_a_change_of_a_step_s_variables_changes_its_key(variables: Variables) -> None:
     assert _key(replace(STEP, variables=variables)) != _key()
+
+
+def test_what_only_narrows_the_source_counts_by_what_is_left_of_it() -> None:
+    narrower = replace(COMMAND, exclude=("docs/**", "*.md"), tests=("tests", "conftest.py"))
+    assert _key(replace(STEP, command=narrower)) == _key()
 
 
 def test_names_titles_and_timeouts_are_no_part_of_a_key() -> None:

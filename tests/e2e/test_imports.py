@@ -1,0 +1,52 @@
+"""The program that imports an installed wheel where no test command is given."""
+
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+from mpforge.processes import Captured, capture
+from mpforge.runners.tests import import_script
+
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+
+
+def _imported(tmp_path: Path, **files: str) -> Captured:
+    """Run the program for a wheel of these files, installed; what stands for an extension is Python."""
+    wheel, site = tmp_path / "p-1-py3-none-any.whl", tmp_path / "site"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    script = tmp_path / "import_all.py"
+    script.write_text(import_script(wheel, site), encoding="utf-8")
+    return capture([sys.executable, str(script)], environment={"PYTHONPATH": str(site)})
+
+
+def test_without_extension_modules_only_public_packages_are_imported(tmp_path: Path) -> None:
+    private = "raise ModuleNotFoundError('No module named _p')"
+    done = _imported(tmp_path, **{"p/__init__.py": "", "_p/__init__.py": private})
+    assert done.returncode == 0, done.stderr
+    assert "imported p" in done.stdout
+    assert "imported _p" not in done.stdout
+
+
+def test_an_extension_of_a_tests_package_is_loaded_alone_where_the_package_wants_test_requirements(
+    tmp_path: Path,
+) -> None:
+    files = {
+        "p/__init__.py": "",
+        "p/tests/__init__.py": "import not_installed",
+        f"p/tests/_ext{SUFFIX}": "no shared object",
+    }
+    done = _imported(tmp_path, **files)
+    assert done.returncode != 0
+    assert f"_ext{SUFFIX}" in done.stderr  # it came to loading the file itself
+
+
+def test_a_package_that_wants_what_is_not_installed_fails(tmp_path: Path) -> None:
+    files = {"p/__init__.py": "import not_installed", f"p/_ext{SUFFIX}": "no shared object"}
+    done = _imported(tmp_path, **files)
+    assert done.returncode != 0
+    assert done.stderr.rstrip().endswith("No module named 'not_installed'")
