@@ -28,8 +28,8 @@ class Entry:
 
     ``path`` is relative to ``dist/``; ``session`` of ``spec`` made it, ``users`` are the other
     sessions that it serves. ``source`` and ``options`` tell what it was built from, ``recipe``
-    everything that was known before building, ``store`` which machine's store it came from. ``tests`` maps a test session to
-    what it reported.
+    everything that was known before building, ``store`` which machine's store it came from.
+    ``tests`` maps a test session to what it reported.
     """
 
     path: str

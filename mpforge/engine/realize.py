@@ -163,6 +163,7 @@ class Realizer:
         """Forget a step's result, which proved damaged: it is made again when it is needed."""
         result, _ = self._done.pop(identifier)
         self.store.forget(result.key)
+        self._made.pop(result.key, None)
         for other in [name for name, (known, _) in self._done.items() if known.key == result.key]:
             del self._done[other]
 

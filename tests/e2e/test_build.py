@@ -1,5 +1,6 @@
 """From a spec to a tested wheel, by the real nox, zig and QEMU; and what the second run does."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -177,6 +178,26 @@ def test_an_output_edited_by_hand_is_restored(workspace: Workspace) -> None:
     run = workspace.nox(BUILD)
     assert BUILD in run.cached
     assert wheel.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["bytes", "gone"])
+def test_a_damaged_stored_wheel_is_told_and_made_again(
+    workspace: Workspace, empty_cache: Cache, damage: str
+) -> None:
+    wheel = workspace.wheel().read_bytes()
+    shutil.copytree(workspace.cache.root / "store", empty_cache.root / "store")
+    workspace.cache = empty_cache
+    digest = hashlib.sha256(wheel).hexdigest()
+    (blob,) = (empty_cache.root / "store").rglob(digest)
+    blob.unlink()
+    if damage == "bytes":
+        blob.write_bytes(wheel[:-1] + b"!")
+    shutil.rmtree(workspace.dist)
+    run = workspace.nox(BUILD)
+    assert run.code == 0, str(run)
+    assert "mpforge > warning: " in run.output
+    assert "made again" in run.output
+    assert workspace.wheel().read_bytes() == wheel
 
 
 def test_a_users_file_in_dist_is_left_alone(workspace: Workspace) -> None:
