@@ -46,9 +46,13 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; its exit code (docs/design.md 2.4)."""
     words = list(sys.argv[1:] if argv is None else argv)
+    posargs: list[str] = []
+    if "--" in words:
+        end = words.index("--")
+        words, posargs = words[:end], words[end + 1 :]
     named = next((word for word in words if not word.startswith("-")), None)
     known = parser(named)
-    arguments = known.parse_args(words)
+    arguments = known.parse_args(words, argparse.Namespace(posargs=posargs))
     if arguments.command is None:
         known.print_help()
         return ExitCode.WRONG_INPUT
@@ -60,6 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return ExitCode.INTERRUPTED
+    except FileNotFoundError as error:
+        # Above all a working directory that has been deleted meanwhile.
+        sys.stderr.write(f"wrong-input: {error.strerror}: {error.filename or 'this directory'}\n")
+        return ExitCode.WRONG_INPUT
     except BrokenPipeError:
         # Whoever read has gone (`mpforge log … | head`): no traceback at exit for it.
         sys.stderr.close()

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     workspace = workspace_of(arguments)
     known = [session.name for session in load_index(workspace).sessions]
-    selected, posargs = _split(arguments.session)
+    selected = arguments.session
     if not selected:
         raise NothingSelected("no session is named", hint=f"sessions: {' '.join(known)}")
     noxfile, own = _noxfile(workspace)
@@ -68,21 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
         environment["MPFORGE_LOCKED"] = "1"
     argv = [sys.executable, "-m", "nox", "-f", str(noxfile), "-s", *selected]
     argv += ["-j", str(arguments.j)] if arguments.j > 1 else []
-    argv += ["--", *posargs] if posargs else []
+    argv += ["--", *arguments.posargs] if arguments.posargs else []
     code = foreground(argv, environment=environment, cwd=workspace.root)
     outcomes = journal_of(workspace).outcomes()
     if outcomes:
         sys.stderr.write(f"mpforge > {summary(outcomes)}\n")
     return _exit_code(code, outcomes)
-
-
-def _split(words: list[str]) -> tuple[list[str], list[str]]:
-    """Sessions and, after ``--``, the tests' arguments (argparse has taken the ``--`` away)."""
-    given = sys.argv[1:]
-    if "--" not in given:
-        return words, []
-    after = given[given.index("--") + 1 :]
-    return words[: len(words) - len(after)], after
 
 
 def _noxfile(workspace: "Workspace") -> tuple[Path, bool]:
