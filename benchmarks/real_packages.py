@@ -2,7 +2,8 @@
 
 ``python benchmarks/real_packages.py [--directory DIR] [NAME...]`` fetches each package's newest sdist by
 pip from the configured index, unpacks it, adds the smallest spec and runs ``nox -s test`` in it. Sessions
-that an earlier call in the same directory finished are cached. Exit status 1: something did not build.
+that an earlier call in the same directory finished are cached. Exit status 1: something did
+not build that should.
 """
 
 import argparse
@@ -31,6 +32,8 @@ PACKAGES = (
     *("markupsafe", "msgpack", "greenlet", "psutil", "multidict"),
     *("cmarkgfm", "xattr", "frozenlist", "yarl", "argon2-cffi-bindings", "pyyaml"),
 )
+# What is known not to build yet, and the error that says so: anything else there is a defect of ours.
+EXPECTED = {"argon2-cffi-bindings": "no-strategy", "pyyaml": "no-extension"}
 TARGETS = ("aarch64", "x86_64")
 PYTHONS = ("cp311", "cp313")
 SPEC = f"""schema = 1
@@ -116,17 +119,20 @@ def rows(
         chain = ("sdist", f"deps-{target}", f"build-{stem}", f"test-{stem}")
         failed = next((ended[n] for n in chain if n in ended and ended[n]["exit_code"]), None)
         steps = [e for e in events if e["event"] == "StepEnded" and e["session"] == f"build-{stem}"]
-        seconds = f"{sum(e['cpu_seconds'] for e in steps):.1f}" if steps else "cached"
+        seconds = f"{sum(e['cpu_seconds'] for e in steps):.1f}" if steps else ""
         if failed is not None:
             result, why = f"failed: {failed['error']}", _reason(failed, said)
+            if failed["error"] == EXPECTED.get(package):
+                result += ", as expected"
         elif f"test-{stem}" in ran:
             result = f"imported on {_machine(ran[f'test-{stem}'])}"
             why = Path(ran[f"test-{stem}"]["wheel"]).name
+            seconds = seconds or "cached"
         else:
             result, why = "not run", "see what nox printed"
         if any(_makes_libraries(e) and e["session"] == f"build-{stem}" for e in events):
             seconds += " with zig's own libraries, once"
-        good = result.startswith("imported")
+        good = result.startswith("imported") or result.endswith("as expected")
         yield Row((package, version, backend, stem, result, seconds, why), good)
 
 

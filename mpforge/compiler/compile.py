@@ -7,7 +7,7 @@ impossible target stops no other. Pure: the same values in give the same plan.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mpforge.compiler import availability, backends, steps, strategies
@@ -113,34 +113,17 @@ def _session(
         entry.name, entry.phase, entry.target, entry.python, entry.requires, group=entry.group
     )
     if entry.phase == "release":
-        return _with(planned, refusal=_not_yet("uploading ([release])"))
+        return replace(planned, refusal=_not_yet("uploading ([release])"))
     if entry.group:
         return planned
     if compilation.host.platform is None:
-        return _with(planned, refusal=_foreign_host(compilation.host))
+        return replace(planned, refusal=_foreign_host(compilation.host))
     if target is None:
         return _sdist(compilation, planned)
     if entry.phase == "test":
         return _test(compilation, planned, target, entry.cpu)
     of_phase = _deps if entry.phase == "deps" else _build
     return of_phase(compilation, planned, target)
-
-
-def _with(
-    planned: PlannedSession,
-    *,
-    refusal: Refusal | None = None,
-    not_run: str | None = None,
-) -> PlannedSession:
-    return PlannedSession(
-        planned.name,
-        planned.phase,
-        planned.target,
-        planned.python,
-        planned.requires,
-        refusal=refusal,
-        not_run=not_run,
-    )
 
 
 def _not_yet(what: str) -> Refusal:
@@ -158,12 +141,12 @@ def _foreign_host(host: HostFacts) -> Refusal:
 def _sdist(compilation: _Compilation, planned: PlannedSession) -> PlannedSession:
     spec, project = compilation.spec, compilation.project
     if project.form == "sdist":
-        return _with(planned, not_run="the source is an sdist already")
+        return replace(planned, not_run="the source is an sdist already")
     if not spec.sdist.enable:
-        return _with(planned, not_run="[sdist] enable = false")
+        return replace(planned, not_run="[sdist] enable = false")
     python = compilation.sdist_python
     if python is None:
-        return _with(planned, refusal=_not_yet("making an sdist with these Pythons"))
+        return replace(planned, refusal=_not_yet("making an sdist with these Pythons"))
     found = steps.sdist_steps(
         project,
         spec.build,
@@ -219,7 +202,7 @@ def _deps(
         else:
             refusal = refusal or choice
     if not found:
-        return _with(planned, refusal=refusal)
+        return replace(planned, refusal=refusal)
     return PlannedSession(
         planned.name,
         "deps",
@@ -253,7 +236,7 @@ def _build(
     build = resolve(compilation.spec, target=target.name, python=python).build
     _, choice = _choice(compilation, target, python, build)
     if isinstance(choice, Refusal):
-        return _with(planned, refusal=choice)
+        return replace(planned, refusal=choice)
     compilers = _compilers(compilation, choice, target, python)
     exclude = tuple(compilation.spec.sdist.exclude)
     # Tests can't change a wheel that never saw them: "edit a test, rebuild nothing".
@@ -322,9 +305,9 @@ def _test(
     test = options.test
     platform = well_known()[target.platform]
     if test.strategy == "skip":
-        return _with(planned, not_run="test.strategy is skip")
+        return replace(planned, not_run="test.strategy is skip")
     if python is None and test.command == "import":
-        return _with(planned, not_run="no test.command is given")
+        return replace(planned, not_run="no test.command is given")
     native = platform.name == compilation.host.platform
     refusal = availability.refusal(platform, python, options.build)
     refusal = refusal or availability.test_refusal(test, native=native)
@@ -342,7 +325,7 @@ def _test(
             hint=f"run it on a machine of type {platform.name}, or set test.strategy = 'auto'",
         )
     if refusal is not None:
-        return _with(planned, refusal=refusal)
+        return replace(planned, refusal=refusal)
     emulated = not native or test.strategy == "emulate"
     model = cpu or (BASELINE_CPU.get(platform.machine) if emulated else None)
     stem = word(target.name, python)

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class Dist:
         try:
             data = json.loads((self.root / RECORD).read_text(encoding="utf-8"))
             return tuple(_entry(item) for item in data["files"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return ()
 
     def of(self, session: str) -> tuple[Entry, ...]:
@@ -143,7 +143,7 @@ class Dist:
             if entry.path in recorded and session not in (entry.session, *entry.users):
                 known = recorded[entry.path]
                 users = tuple(sorted({*known.users, session}))
-                recorded[entry.path] = Entry(**{**_fields(known), "users": users})
+                recorded[entry.path] = replace(known, users=users)
                 self._write(recorded)
 
     def record_test(self, entry: Entry, session: str, result: Mapping[str, str]) -> None:
@@ -153,7 +153,7 @@ class Dist:
             known = recorded.get(entry.path)
             if known is not None and known.digest == entry.digest:
                 tests = {**known.tests, session: dict(result)}
-                recorded[entry.path] = Entry(**{**_fields(known), "tests": tests})
+                recorded[entry.path] = replace(known, tests=tests)
                 self._write(recorded)
 
     def forget_test(self, entry: Entry, session: str) -> None:
@@ -163,17 +163,13 @@ class Dist:
             known = recorded.get(entry.path)
             if known is not None and session in known.tests:
                 tests = {name: result for name, result in known.tests.items() if name != session}
-                recorded[entry.path] = Entry(**{**_fields(known), "tests": tests})
+                recorded[entry.path] = replace(known, tests=tests)
                 self._write(recorded)
 
     def _write(self, recorded: Mapping[str, Entry]) -> None:
         files = [asdict(recorded[path]) for path in sorted(recorded)]
         text = json.dumps({"schema": 1, "files": files}, indent=1, sort_keys=True) + "\n"
         write_atomically(self.root / RECORD, text.encode())
-
-
-def _fields(entry: Entry) -> dict[str, Any]:
-    return dict(vars(entry))
 
 
 def _entry(item: dict[str, Any]) -> Entry:
@@ -184,9 +180,9 @@ def _entry(item: dict[str, Any]) -> Entry:
 def _joined(known: Entry, new: Entry) -> Entry:
     """The same bytes published again: the maker stays, its users and tests too."""
     if known.session == new.session:
-        return Entry(**{**_fields(new), "users": known.users, "tests": known.tests})
+        return replace(new, users=known.users, tests=known.tests)
     users = tuple(sorted({*known.users, new.session}))
-    return Entry(**{**_fields(known), "users": users})
+    return replace(known, users=users)
 
 
 def _copy_atomically(content: Path, place: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,17 +168,16 @@ class Realizer:
         for other in [name for name, (known, _) in self._done.items() if known.key == result.key]:
             del self._done[other]
 
-    def _alone(self, step: Step, key: str) -> "_Held":
+    def _alone(self, step: Step, key: str) -> AbstractContextManager[object]:
         """The lock of a key: one process runs it, the others wait and then hit."""
         folder = self.store.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / key)
         try:
-            lock.acquire(timeout=0)
+            return lock.acquire(timeout=0)
         except Timeout:
             self.emit(StepWaits(self.session, step.id))
-            lock.acquire()
-        return _Held(lock)
+            return lock.acquire()
 
     def _hit(self, step: Step, key: str) -> tuple[ActionResult, Directory] | None:
         if key in self._made:  # two steps of one key are one, without the store too
@@ -391,19 +391,6 @@ def _files(given: Given) -> dict[str, str]:
         if name != "environment"
         for path, text in tree.described().items()
     }
-
-
-class _Held:
-    """A lock that is held until the block ends."""
-
-    def __init__(self, lock: FileLock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def package_parts(pin: EnvironmentPin) -> dict[str, str]:

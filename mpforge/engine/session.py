@@ -10,7 +10,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -357,7 +357,7 @@ class SessionRun:
             when = result.finished[:10]
             words = f"cached: passed {when}, {short(result.key)}"
             status = SessionEnded(session.name, "test", "cached", words)
-        return _replaced(status, import_only=import_only)
+        return replace(status, import_only=import_only)
 
     # --- parts of the phases -------------------------------------------------------------------
 
@@ -532,9 +532,3 @@ class SessionRun:
         return SessionEnded(
             self.session.name, self.session.phase, "cached", f"cached: {short(key)}"
         )
-
-
-def _replaced(ended: SessionEnded, *, import_only: bool) -> SessionEnded:
-    return SessionEnded(
-        ended.session, ended.phase, ended.status, ended.reason, import_only=import_only
-    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from mpforge.engine.dist import Dist
 from mpforge.engine.workspace import Options, Workspace, host_system, run_id
 from mpforge.errors import ExitCode, Interrupted, MpforgeError, StepFailed, render
-from mpforge.plan.events import Chosen, Event, SessionEnded
+from mpforge.plan.events import Chosen, Event, SessionEnded, Status
 from mpforge.plan.index import IndexedSession
 from mpforge.reports.console import Console, failure
 from mpforge.reports.journal import Journal
@@ -151,12 +151,8 @@ def group_end(session: IndexedSession, outcomes: Iterable[SessionEnded]) -> Sess
     return _group(session, "done", f"{done} of {total} done, {cached} cached")
 
 
-def _group(session: IndexedSession, status: str, reason: str) -> SessionEnded:
-    if status == "cached":
-        return SessionEnded(session.name, session.phase, "cached", reason, group=True)
-    if status == "not-run":
-        return SessionEnded(session.name, session.phase, "not-run", reason, group=True)
-    return SessionEnded(session.name, session.phase, "done", reason, group=True)
+def _group(session: IndexedSession, status: Status, reason: str) -> SessionEnded:
+    return SessionEnded(session.name, session.phase, status, reason, group=True)
 
 
 def interrupted_error(session: str) -> MpforgeError:
