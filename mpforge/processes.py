@@ -25,6 +25,8 @@ _TERMINATE_SECONDS = 2.0
 _CLEANING_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 _interrupt = threading.Event()
+_held_back = threading.Event()
+_waiting = threading.Event()
 _POSIX = os.name == "posix"
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -60,13 +62,28 @@ def watch_interrupts() -> None:
     def handler(_signal: int, _frame: FrameType | None) -> None:
         first = not seen or time.monotonic() - seen[-1] > _CLEANING_SECONDS
         _interrupt.set()
-        if first:
+        if _held_back.is_set():
+            _waiting.set()
+        elif first:
             seen.append(time.monotonic())
             raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, handler)
         signal.signal(signal.SIGTERM, handler)
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """An interrupt that comes within the block is raised at its end: nothing started is lost."""
+    _held_back.set()
+    try:
+        yield
+    finally:
+        _held_back.clear()
+        if _waiting.is_set():
+            _waiting.clear()
+            raise KeyboardInterrupt
 
 
 def interrupted() -> bool:
@@ -109,16 +126,35 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextlib.contextmanager
-def _started(process: "subprocess.Popen[bytes]") -> Iterator["subprocess.Popen[bytes]"]:
-    """The process's group is gone when the block ends, however it ends."""
+def _started(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None,
+    cwd: Path | None,
+    stdout: int | BinaryIO,
+    stderr: int,
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a program in a group of its own; the group is gone when the block ends, however it ends."""
+    process = None
     try:
-        with process:
-            try:
-                yield process
-            finally:
-                _end_group(process)
+        with _interrupts_held_back():
+            process = subprocess.Popen(
+                argv,
+                env=None if environment is None else dict(environment),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=_POSIX,
+                preexec_fn=_die_with_parent if _libc is not None else None,
+            )
+        yield process
     finally:
-        _signal_group(process, _KILL)
+        if process is not None:
+            _end_group(process)
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
 
 def run(
@@ -138,16 +174,7 @@ def run(
     start = time.monotonic()
     log.flush()
     with _started(
-        subprocess.Popen(
-            argv,
-            env=dict(environment),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=_POSIX,
-            preexec_fn=_die_with_parent if _libc is not None else None,
-        )
+        argv, environment=environment, cwd=cwd, stdout=log, stderr=subprocess.STDOUT
     ) as process:
         timed_out = False
         try:
@@ -171,18 +198,8 @@ def capture(
     configuration). Raises ``FileNotFoundError`` when there is no such program, ``TimeoutError``
     after ``timeout`` seconds.
     """
-    with _started(
-        subprocess.Popen(
-            argv,
-            env=None if environment is None else dict(environment),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=_POSIX,
-            preexec_fn=_die_with_parent if _libc is not None else None,
-        )
-    ) as process:
+    pipe = subprocess.PIPE
+    with _started(argv, environment=environment, cwd=cwd, stdout=pipe, stderr=pipe) as process:
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
