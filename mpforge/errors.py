@@ -288,10 +288,22 @@ class DistConflict(StepFailed):
     code = "dist-conflict"
 
 
+class Damaged(StepFailed):
+    """A blob or an entry of the store is not what its name says, or is gone: a miss, made again."""
+
+    code = "store-damaged"
+
+
 class ArchiveRefused(StepFailed):
     """An archive has an entry that could escape its directory, or is no plain file."""
 
     code = "archive-refused"
+
+
+class FileTrouble(HostCannot):
+    """The file system refuses what mpforge must do: read-only, no permission, a file in the way."""
+
+    code = "file-trouble"
 
 
 class Interrupted(MpforgeError):

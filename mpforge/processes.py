@@ -71,6 +71,9 @@ def watch_interrupts() -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, handler)
         signal.signal(signal.SIGTERM, handler)
+        hangup = getattr(signal, "SIGHUP", None)  # a closed terminal, unless nohup said otherwise
+        if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+            signal.signal(hangup, handler)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import nox.registry
 
 from mpforge import processes
 from mpforge.engine.workspace import RUN_ID, SPEC_NAME, Workspace, open_workspace, run_id
-from mpforge.errors import MpforgeError, SessionNameTaken, render
+from mpforge.errors import FileTrouble, MpforgeError, SessionNameTaken, render
 from mpforge.plan.index import Index, IndexedSession
 
 _ours: dict[str, object] = {}
@@ -40,6 +40,10 @@ def register(path: str | os.PathLike[str] = SPEC_NAME, *, prefix: str = "") -> N
     except MpforgeError as error:
         sys.stderr.write(f"{render(error)}\n")
         raise SystemExit(int(error.exit_code)) from None
+    except OSError as error:
+        trouble = FileTrouble(f"{error.strerror}: {error.filename}")
+        sys.stderr.write(f"{render(trouble)}\n")
+        raise SystemExit(int(trouble.exit_code)) from None
 
 
 def _index(workspace: Workspace) -> Index:
@@ -52,6 +56,9 @@ def _define(index: Index, workspace: Workspace, prefix: str) -> None:
     if RUN_ID not in os.environ:
         run_id()
         _begun.append(os.getpid())
+        from mpforge.reports.journal import begin
+
+        begin(workspace.state)
     if _begun:
         atexit.register(_sum_up, workspace, os.getpid())
     processes.watch_interrupts()

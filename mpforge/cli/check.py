@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mpforge.spec.load import find_problems
 
     workspace = workspace_of(arguments)
-    text = Path(workspace.spec).read_bytes().decode("utf-8", "replace")
+    text = Path(workspace.spec).read_bytes().decode("utf-8-sig", "replace")
     problems = find_problems(text, file=workspace.spec.name)
     for problem in problems:
         sys.stdout.write(f"{problem}\n")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from mpforge import __version__
-from mpforge.errors import ExitCode, MpforgeError, render
+from mpforge.errors import ExitCode, FileTrouble, MpforgeError, render
 
 COMMANDS = (
     ("init", "write multiplatform.toml from pyproject.toml and [tool.cibuildwheel]"),
@@ -64,11 +64,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return ExitCode.INTERRUPTED
-    except FileNotFoundError as error:
-        # Above all a working directory that has been deleted meanwhile.
-        sys.stderr.write(f"wrong-input: {error.strerror}: {error.filename or 'this directory'}\n")
-        return ExitCode.WRONG_INPUT
     except BrokenPipeError:
         # Whoever read has gone (`mpforge log … | head`): no traceback at exit for it.
         sys.stderr.close()
         return ExitCode.DONE
+    except OSError as error:
+        # Read-only, no permission, a file in the way, a working directory that has been deleted.
+        trouble = FileTrouble(
+            f"{error.strerror}: {error.filename or 'this directory'}",
+            hint="the project's directory and MPFORGE_CACHE must be directories that this user can write",
+        )
+        sys.stderr.write(f"{render(trouble)}\n")
+        return trouble.exit_code

@@ -58,8 +58,9 @@ def _lines(item: "SessionPreview") -> list[str]:
 def _size(item: "SessionPreview") -> str:
     from mpforge.reports.console import size
 
-    amount = size(item.fetch) if item.fetch else "size not known"
-    return f"{', '.join(item.items)} ({amount})" if item.items else "nothing"
+    if item.fetch is None:
+        return "not known yet: `mpforge lock` finds it out"
+    return f"{', '.join(item.items)} ({size(item.fetch)})" if item.items else "nothing"
 
 
 def _data(item: "SessionPreview") -> dict[str, Any]:

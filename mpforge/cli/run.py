@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec, unknown, workspace_of
 from mpforge.engine.workspace import SPEC_NAME
-from mpforge.errors import ExitCode, NothingSelected
+from mpforge.errors import ExitCode, NothingSelected, render
 from mpforge.processes import foreground
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mpforge.engine.compiled import load_index
     from mpforge.engine.workspace import RUN_ID, run_id
     from mpforge.reports.front import journal_of
-    from mpforge.reports.journal import summary
+    from mpforge.reports.journal import begin, summary
 
     workspace = workspace_of(arguments)
     known = [session.name for session in load_index(workspace).sessions]
@@ -61,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         for name in selected:
             if name not in known:
                 raise unknown(name, known)
+    begin(workspace.state)
     os.environ.pop(RUN_ID, None)
     environment = {**os.environ, RUN_ID: run_id()}
     environment |= {v: "1" for flag, v in _FLAGS.items() if getattr(arguments, flag)}
@@ -73,6 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
     outcomes = journal_of(workspace).outcomes()
     if outcomes:
         sys.stderr.write(f"mpforge > {summary(outcomes)}\n")
+    if code == ExitCode.NOTHING_SELECTED:
+        for name in selected:
+            if name not in known:
+                sys.stderr.write(f"{render(unknown(name, known))}\n")
     return _exit_code(code, outcomes)
 
 

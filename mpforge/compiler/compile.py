@@ -257,7 +257,8 @@ def _build(
             python=python,
             host=compilation.host_platform,
         )
-        lowest = min(target.pythons, key=_minor)
+        able = [p for p in target.pythons if p.startswith("cp") and not p.endswith("t")]
+        lowest = min(able, key=_minor)
         if compilation.project.may_be_abi3 and python != lowest:
             after = f"build-{target.name}-{lowest}"
     ids = compilation.add(found)
@@ -278,8 +279,8 @@ def _build(
 
 
 def _minor(python: str) -> int:
-    """``cp311`` → 11, ``cp313t`` → 13."""
-    return int(python[3:].rstrip("t"))
+    """``cp311`` → 11."""
+    return int(python[3:])
 
 
 def _folder(target: ResolvedTarget, python: str | None) -> str:

@@ -247,6 +247,7 @@ def test_steps(
     imports = test.command == "import"
     run = RunTests(
         shipped=shipped,
+        source=ProjectFiles(),
         sources=() if imports else tuple(test.sources),
         commands=() if imports else commands(test.command),
         machine=machine,

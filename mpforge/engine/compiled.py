@@ -56,7 +56,7 @@ def load_index(workspace: Workspace) -> Index:
 
 def _text(data: bytes, workspace: Workspace) -> str:
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         place = Place(workspace.spec.name, line)

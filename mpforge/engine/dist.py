@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock
@@ -173,6 +173,10 @@ class Dist:
 
 
 def _entry(item: dict[str, Any]) -> Entry:
+    """Read one file's record, which may come from another machine. ``ValueError`` for a bad path."""
+    path = PurePosixPath(item["path"])
+    if path.is_absolute() or ".." in path.parts or "\\" in item["path"]:
+        raise ValueError(f"{item['path']} leaves dist/")
     lists = {name: tuple(item.get(name, ())) for name in ("tags", "users")}
     return Entry(**{**item, **lists})
 

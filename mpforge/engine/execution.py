@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from mpforge.engine.inputs import Inputs, pruned, selected
+from mpforge.engine.inputs import Inputs, pruned
 from mpforge.engine.machines import Machines
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
@@ -243,15 +243,14 @@ class Executor:
 
     def _tests(self, task: Task, command: RunTests) -> dict[str, str]:
         ready = self.machines.ready(command.machine, command.python)
-        shipped = dict(task.given.shipped or {})
-        self.store.restore(selected(self.inputs.stored(), command.sources), task.directory.source)
+        self.store.restore(task.given.trees["source"], task.directory.source)
+        self.store.restore(task.given.trees["shipped"], tests.shipped_directory(task.directory))
         scene = tests.Scene(
             directory=task.directory,
             machine=command.machine,
             emulator=ready.emulator,
             python=ready.python,
             sysroot=ready.sysroot,
-            shipped=shipped,
             compile_with=None
             if command.python is None
             else self.toolbox.host_python(command.python).executable,

@@ -50,6 +50,7 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
         )
     try:
         table: Mapping[str, Any] = tomllib.loads(text) if text is not None else {}
+        _check_shape(table)
         system = build_system(text)
     except tomllib.TOMLDecodeError as error:
         raise WrongInput(f"pyproject.toml is no TOML: {error}") from None
@@ -67,6 +68,46 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
             _LIMITED.search(part) for part in (text, setup, inputs.read("setup.cfg")) if part
         ),
     )
+
+
+# What is read of pyproject.toml, and of what kind it must be (PEP 518, PEP 621, PEP 735).
+_SHAPES: Mapping[str, type] = {
+    "build-system": dict,
+    "build-system.build-backend": str,
+    "build-system.requires": list,
+    "build-system.backend-path": list,
+    "project": dict,
+    "project.name": str,
+    "project.dynamic": list,
+    "project.dependencies": list,
+    "project.optional-dependencies": dict,
+    "dependency-groups": dict,
+}
+_WORDS: Mapping[type, str] = {dict: "a table", list: "a list of strings", str: "a string"}
+
+
+def _check_shape(table: Mapping[str, Any]) -> None:
+    """Raise ``WrongInput`` where pyproject.toml has another kind of value than it must."""
+    for key, kind in _SHAPES.items():
+        value: Any = table
+        for word in key.split("."):
+            value = value.get(word) if isinstance(value, dict) else None
+        strings = not isinstance(value, list) or all(isinstance(item, str) for item in value)
+        if value is not None and not (isinstance(value, kind) and strings):
+            raise WrongInput(f"pyproject.toml: {key} must be {_WORDS[kind]}, not {value!r}")
+    for requirement in table.get("project", {}).get("dependencies", ()):
+        _check_requirement("project.dependencies", requirement)
+
+
+def _check_requirement(key: str, text: str) -> None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        Requirement(text)
+    except InvalidRequirement as error:
+        raise WrongInput(
+            f"pyproject.toml: {key}: {text!r} is no requirement", why=str(error)
+        ) from None
 
 
 def _dependencies(declared: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -88,4 +129,7 @@ def _groups(table: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]
         return ()
     from dependency_groups import resolve
 
-    return tuple((name, tuple(sorted(resolve(table, name)))) for name in sorted(table))
+    try:
+        return tuple((name, tuple(sorted(resolve(table, name)))) for name in sorted(table))
+    except (ValueError, TypeError, LookupError) as error:
+        raise WrongInput(f"pyproject.toml: [dependency-groups]: {error}") from None

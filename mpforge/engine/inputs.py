@@ -28,6 +28,7 @@ class Inputs:
     def __init__(self, source: Project, store: Store) -> None:
         self.source = source
         self._store = store
+        self._settled = False
 
     @functools.cached_property
     def files(self) -> Directory:
@@ -48,7 +49,11 @@ class Inputs:
         return git.state(self.source.root, self.source.own)
 
     def stored(self) -> Directory:
-        """The project's files in the store; from now on this is what ``files`` means."""
+        """The project's files in the store, and git's state then: from now on what both mean."""
+        if self._settled:
+            return self.files
+        self._settled = True
+        self.__dict__.pop("vcs", None)
         if self.source.form != "packed-sdist":
             tree = self._store.put_directory(self.source.root, iter(project.files(self.source)))
             self.__dict__["files"] = tree

@@ -57,7 +57,7 @@ def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> S
     try:
         return _preview(run, session)
     except PinMissing as error:
-        return SessionPreview(session, "not known", f"lock first: {error.what}")
+        return SessionPreview(session, "not known", f"lock first: {error.what}", fetch=None)
     except MpforgeError as error:
         return SessionPreview(session, "impossible", error.what)
 

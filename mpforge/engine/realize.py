@@ -22,8 +22,9 @@ from mpforge.engine.inputs import Inputs, pruned, selected, unseen_test_sources
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Given, Task
 from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
+from mpforge.errors import Damaged
 from mpforge.keys import digest as key_of
-from mpforge.keys.digest import Ingredient, to_json
+from mpforge.keys.digest import Ingredient, short, to_json
 from mpforge.keys.walk import Resolved, ingredients, references
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
 from mpforge.plan.model import (
@@ -40,9 +41,9 @@ from mpforge.plan.model import (
     ShippedFiles,
     Step,
 )
-from mpforge.plan.pins import EnvironmentPin, Package
+from mpforge.plan.pins import EnvironmentPin
 from mpforge.processes import children_cpu, interrupted
-from mpforge.store.local import ActionResult, Damaged, Store, write_atomically
+from mpforge.store.local import ActionResult, Store, write_atomically
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
@@ -52,10 +53,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shipped:
-    """What ``dist/`` ships for a build session: files by path, as a tree, and what a wheel requires."""
+    """What ``dist/`` ships for a build session, as a tree by path, and what a wheel requires.
 
-    files: Mapping[str, Path]
+    ``store`` puts the files into the store as they are now and returns their tree.
+    """
+
     tree: Directory
+    store: Callable[[], Directory]
     requirements: Callable[[tuple[str, ...]], tuple[str, ...]]
 
 
@@ -118,47 +122,63 @@ class Realizer:
                 parts[f"{identifier}: pins"] = self.pins.digest_of(step.command.request)
         return parts
 
-    def packages_to_fetch(self, identifier: str, command: InstallPackages) -> tuple[Package, ...]:
-        """The pinned packages of an environment that is not in the store yet."""
-        pin = self.pins.environment(command.request)
+    def has_packages(self, identifier: str, command: InstallPackages) -> bool:
+        """Whether an environment that the lock pins is in the store. Raises ``NoHostPython``."""
+        pin = self.pins.lock.environment(command.request)
+        if pin is None or not self.use_cache:
+            return False
         key, _ = self._key(self.plan.step(identifier), Given({}, packages=pin))
-        try:
-            return () if self.use_cache and self.store.find(key) else pin.packages
-        except Damaged:
-            return pin.packages
+        return self.store.find(key) is not None
 
     # --- from key to result --------------------------------------------------------------------
 
     def _realize(self, step: Step) -> tuple[ActionResult, Directory]:
-        given = self._given(step)
-        key, listed = self._key(step, given)
-        self.listed[step.id] = key, to_json(listed, _files(given))
+        key, given = self._keyed(step)
         hit = self._hit(step, key)
         if self.dry and hit is None:
             raise NotMade(step.id)
         if not self.dry:
             self._remember(step.id)
-        if hit is not None:
-            return hit
-        with self._alone(step, key):
-            hit = self._hit(step, key)
-            if hit is not None:
-                return hit
-            if any(isinstance(value, ProjectFiles) for value in references(step).values()):
-                # What is stored now is what the step will see: the key is taken from that.
+        while hit is None:
+            with self._alone(step, key):
+                hit = self._hit(step, key)
+                if hit is not None:
+                    break
+                # What is stored now is what the step will see, so the key is taken from that; if it
+                # is another one, somebody else may have its lock, or its result.
+                self._settle(step)
+                settled, given = self._keyed(step)
+                if settled == key:
+                    self._remember(step.id)
+                    return self._run_mending(step, key, given)
+                key = settled
+        return hit
+
+    def _keyed(self, step: Step) -> tuple[str, Given]:
+        given = self._given(step)
+        key, listed = self._key(step, given)
+        self.listed[step.id] = key, to_json(listed, _files(given))
+        return key, given
+
+    def _settle(self, step: Step) -> None:
+        """Put the files that a step refers to into the store: nothing moves under it any more."""
+        for value in references(step).values():
+            if isinstance(value, ProjectFiles):
                 self.inputs.stored()
-                given = self._given(step)
-                key, listed = self._key(step, given)
-                self.listed[step.id] = key, to_json(listed, _files(given))
-                self._remember(step.id)
-            try:
-                return self._run(step, key, given)
-            except Damaged as error:
-                self.emit(Warned(self.session, f"{error}; what {step.title} needs is made again"))
-                for value in references(step).values():
-                    if isinstance(value, OutputOf):
-                        self.disown(value.step)
-                return self._run(step, key, self._given(step))
+            elif isinstance(value, ShippedFiles):
+                shipped = self.shipped[value.session]
+                self.shipped = {value.session: dataclasses.replace(shipped, tree=shipped.store())}
+
+    def _run_mending(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
+        """Run a step; if an input proves damaged, make that again first, once."""
+        try:
+            return self._run(step, key, given)
+        except Damaged as error:
+            self.emit(Warned(self.session, f"{error.what}; what {step.title} needs is made again"))
+            for value in references(step).values():
+                if isinstance(value, OutputOf):
+                    self.disown(value.step)
+            return self._run(step, key, self._given(step))
 
     def disown(self, identifier: str) -> None:
         """Forget a step's result, which proved damaged: it is made again when it is needed."""
@@ -191,7 +211,7 @@ class Realizer:
             found = result, self.store.tree(result.tree)
             self.store.check(found[1])
         except Damaged as error:
-            self.emit(Warned(self.session, f"{error}; {step.title} is made again"))
+            self.emit(Warned(self.session, f"{error.what}; {step.title} is made again"))
             return None
         self.emit(StepHit(self.session, step.id, key))
         return found
@@ -218,7 +238,7 @@ class Realizer:
             if interrupted():
                 raise KeyboardInterrupt
             self.ran.append(step.id)
-            secret = bool(step.variables.secrets)
+            secret = self._saw_secret(step)
             result = ActionResult(
                 key=key,
                 tree=(tree := self.store.put_directory(directory.output)).digest(),
@@ -252,6 +272,8 @@ class Realizer:
             return _without_tests(tree, command, self.inputs.read)
         if isinstance(command, RunCommands):
             return pruned(tree, command.exclude)
+        if isinstance(command, RunTests):
+            return selected(tree, command.sources)
         return tree
 
     def _given(self, step: Step) -> Given:
@@ -267,14 +289,27 @@ class Realizer:
                 result, tree = self.realize(value.step)
                 trees[name] = self._part_of(step, value, tree)
                 if isinstance(step.command, RepairWheel):
-                    build_log = self.store.read(result.log).decode("utf-8", "replace")
+                    build_log = self._log_of(result)
         command = step.command
         if isinstance(command, InstallPackages):
             return Given(trees, packages=self._packages(command))
         if isinstance(command, RunTests):
-            files = self.shipped[command.shipped.session].files
-            return Given(trees, shipped=files, posargs=self.posargs if command.commands else ())
+            return Given(trees, posargs=self.posargs if command.commands else ())
         return Given(trees, build_log=build_log)
+
+    def _saw_secret(self, step: Step) -> bool:
+        """Whether a step sees a secret, itself or by what it is given."""
+        given = (v.step for v in references(step).values() if isinstance(v, OutputOf))
+        below = (self.plan.step(name) for name in given)
+        return bool(step.variables.secrets) or any(self._saw_secret(s) for s in below)
+
+    def _log_of(self, result: ActionResult) -> str:
+        """The log of a stored result; a fault of the store costs only the log."""
+        try:
+            return self.store.read(result.log).decode("utf-8", "replace")
+        except Damaged as error:
+            self.emit(Warned(self.session, f"the log of {short(result.key)}: {error.what}"))
+            return ""
 
     def _part_of(self, step: Step, reference: OutputOf, tree: Directory) -> Directory:
         """What a step sees of another's output: of an sdist its content, less what builds ignore."""
@@ -347,7 +382,6 @@ class Realizer:
                 parts |= self.toolbox.compiler_parts(command.compilers)
             case RunTests():
                 parts |= self.machines().parts(command.machine, command.python)
-                parts["sources.files"] = selected(self.inputs.files, command.sources).digest()
                 parts["posargs"] = json.dumps(given.posargs if given else ())
         return parts
 

@@ -4,6 +4,7 @@ What is done depends on the phase: the sdist, a target's tools, a build, a test.
 nothing of nox, terminals or JSON lines; it emits events and returns how the session ended.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -22,6 +23,7 @@ from mpforge.engine.realize import NotMade, Realizer, Shipped
 from mpforge.engine.toolbox import Toolbox
 from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import (
+    Damaged,
     HostCannot,
     MpforgeError,
     NoHostPython,
@@ -43,9 +45,9 @@ from mpforge.plan.model import (
     RunCommands,
     RunTests,
 )
-from mpforge.plan.pins import StrategyPin
+from mpforge.plan.pins import EnvironmentRequest, Package, StrategyPin
 from mpforge.processes import interrupted
-from mpforge.store.local import ActionResult, Damaged, write_atomically
+from mpforge.store.local import ActionResult, hash_file
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 if TYPE_CHECKING:
@@ -189,7 +191,9 @@ class SessionRun:
         """This store on this machine: what a record from elsewhere does not name."""
         place = self.workspace.cache / "name"
         if not place.exists():
-            write_atomically(place, os.urandom(8).hex().encode())
+            self.workspace.cache.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError), place.open("xb") as file:
+                file.write(os.urandom(8).hex().encode())
         machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
         return f"{place.read_text('ascii')}-{machine}"
 
@@ -235,20 +239,34 @@ class SessionRun:
 
     def to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:
         """The bytes that a target's builds will download as far as the lock tells, and of what."""
-        sizes: dict[str, int | None] = {}
-        for compilers in deps.compilers:
-            if compilers.toolchain == "zig" and not self.toolbox.has_zig(compilers):
-                for package in self.toolbox.zig_pin(compilers).packages:
-                    sizes[f"{package.name} {package.version}"] = package.size
+        packages: dict[str, Package] = {}
+        complete = True
+        requests = {c.zig for c in deps.compilers if c.zig and not self.toolbox.has_zig(c)}
         for session in self.found.plan.sessions:
             if session.phase == "build" and session.target == deps.target:
-                for identifier in session.steps:
-                    command = self.found.plan.step(identifier).command
-                    if isinstance(command, InstallPackages) and command.extra is None:
-                        for package in self.realizer.packages_to_fetch(identifier, command):
-                            sizes[f"{package.name} {package.version}"] = package.size
-        known = [size for size in sizes.values() if size is not None]
-        return (sum(known) if known or not sizes else None), tuple(sizes)
+                requests |= self._environments_to_fetch(session)
+        for request in requests:
+            pin = self.pins.lock.environment(request)
+            complete = complete and pin is not None
+            for package in pin.packages if pin is not None else ():
+                packages[f"{package.name} {package.version}"] = package
+        known = sum(package.size or 0 for package in packages.values())
+        return (known if complete else None), tuple(sorted(packages))
+
+    def _environments_to_fetch(self, session: PlannedSession) -> set[EnvironmentRequest]:
+        """The environments of a build that are not in the store, as far as that can be told now.
+
+        Only reads: another session's missing Python or pin is that session's business.
+        """
+        found = set()
+        for identifier in session.steps:
+            command = self.found.plan.step(identifier).command
+            if not isinstance(command, InstallPackages) or command.extra is not None:
+                continue
+            with contextlib.suppress(MpforgeError):
+                if not self.realizer.has_packages(identifier, command):
+                    found.add(command.request)
+        return found
 
     # --- the phases ----------------------------------------------------------------------------
 
@@ -320,11 +338,14 @@ class SessionRun:
     def _served_by_lowest(self, session: PlannedSession) -> SessionEnded | None:
         """Where the lowest Python's wheel serves this one too (abi3, pure), point to it."""
         lowest = self.found.plan.session(session.after) if session.after else None
-        if lowest is None or session.python is None:
+        if lowest is None or session.python is None or lowest.refusal is not None:
             return None
         from mpforge.runners.verification import serves
 
-        self._build(lowest)
+        try:
+            self._build(lowest)
+        except NoHostPython:
+            return None
         for entry in self._dist.of(lowest.name):
             if self._dist.intact(entry) and serves(Path(entry.path).name, session.python):
                 self._dist.serve(entry, session.name)
@@ -459,9 +480,12 @@ class SessionRun:
         files = {
             entry.path.removeprefix(folder): self.workspace.dist / entry.path for entry in entries
         }
-        nodes: dict[str, FileNode | str] = {
-            path: self.found.store.put_file(place) for path, place in files.items()
-        }
+
+        def stored() -> Directory:
+            put = self.found.store.put_file
+            tree = from_entries({path: put(place) for path, place in files.items()})
+            self.found.store.put_tree(tree)
+            return tree
 
         def requirements(extras: tuple[str, ...]) -> tuple[str, ...]:
             wheel = next(iter(files.values()))
@@ -469,7 +493,8 @@ class SessionRun:
                 wheel, target=command.machine.target, python=command.python or "", extras=extras
             )
 
-        return Shipped(files, from_entries(nodes), requirements)
+        seen = from_entries({path: hash_file(place) for path, place in files.items()})
+        return Shipped(seen, stored, requirements)
 
     def _publish(self, session: PlannedSession, pick: "Pick") -> ActionResult:
         """Realize a session's result and publish the files that ``pick`` takes of it.

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mpforge.plan.model import Step
@@ -18,13 +17,12 @@ class Given:
     """What a step is executed with: its references' trees by field, and texts that it needs.
 
     ``packages`` is the pin of an ``InstallPackages``; ``build_log`` the log of the wheel to repair;
-    ``shipped`` the files to test by their path; ``posargs`` those of a test.
+    ``posargs`` those of a test.
     """
 
     trees: Mapping[str, Directory]
     packages: EnvironmentPin | None = None
     build_log: str = ""
-    shipped: Mapping[str, Path] | None = None
     posargs: tuple[str, ...] = ()
 
 

@@ -133,7 +133,8 @@ class Toolbox:
         """Whether zig itself is in the tool store."""
         from mpforge.tools import zig
 
-        return self.store.find("zig", zig.digest_of(self.zig_pin(compilers).packages)) is not None
+        pin = self._pins.lock.environment(compilers.zig) if compilers.zig else None
+        return pin is not None and self.store.find("zig", zig.digest_of(pin.packages)) is not None
 
     def is_prepared(self, compilers: Compilers) -> bool:
         """Whether ``prepare`` has nothing to do."""

@@ -102,7 +102,7 @@ def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> 
     if not spec.is_file():
         raise SpecNotFound(
             f"there is no {spec.name} in {spec.parent}",
-            hint="`mpforge init` writes one from pyproject.toml",
+            hint="run it in the directory of the spec, or give --spec FILE; `mpforge init` writes a new one",
         )
     return Workspace(spec, cache_directory(os.environ if environment is None else environment))
 

@@ -231,6 +231,7 @@ class RunTests:
     """
 
     shipped: ShippedFiles
+    source: ProjectFiles
     sources: tuple[str, ...] = field(metadata={NARROWS: True})
     commands: tuple[CommandLine, ...]
     machine: Machine

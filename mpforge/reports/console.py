@@ -173,7 +173,7 @@ def _told(event: Chosen | StepWaits | Published | Tested | Warned) -> str:
 
 def _chosen(event: Chosen) -> str:
     if event.download is None:
-        fetch = "how much will be fetched is not known" if event.items else "nothing to fetch"
+        fetch = "how much is to be fetched is not known yet"
     elif event.items:
         fetch = f"up to {size(event.download)} to fetch"
     else:
@@ -198,9 +198,19 @@ def size(count: int) -> str:
 
 
 def failure(
-    error: MpforgeError, *, session: str, host: str, log: str | None, tail: str, kept: str
+    error: MpforgeError,
+    *,
+    session: str,
+    host: str,
+    log: str | None,
+    tail: str,
+    finished: tuple[str, ...],
+    older: tuple[str, ...],
 ) -> str:
-    """A failed session's last words: the log's end, what failed, how to repeat it, what is done."""
+    """A failed session's last words: the log's end, what failed, how to repeat it, what is done.
+
+    ``finished`` are the files of ``dist/`` that this run put in place, ``older`` those of others.
+    """
     lines = []
     if tail:
         lines += [f"--- the last lines of {log}", tail, "---"]
@@ -211,6 +221,8 @@ def failure(
         lines.append(f"  log: {log}")
         keep = " (with --keep, its directory stays to be looked at)"
     lines.append(f"  again: mpforge run {session}{keep}")
-    if kept:
-        lines.append(f"  finished in dist/: {kept}")
+    if finished:
+        lines.append(f"  finished in this run: {', '.join(finished)}")
+    if older:
+        lines.append(f"  from earlier runs, untouched: {', '.join(older)}")
     return "\n".join(lines)

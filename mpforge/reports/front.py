@@ -3,6 +3,7 @@
 Knows nothing of nox or of command lines.
 """
 
+import contextlib
 import os
 import sys
 import traceback
@@ -11,16 +12,16 @@ from pathlib import Path
 
 from mpforge.engine.dist import Dist
 from mpforge.engine.workspace import Options, Workspace, host_system, run_id
-from mpforge.errors import ExitCode, Interrupted, MpforgeError, StepFailed, render
+from mpforge.errors import ExitCode, FileTrouble, Interrupted, MpforgeError, StepFailed, render
 from mpforge.plan.events import Chosen, Event, SessionEnded, Status
 from mpforge.plan.index import IndexedSession
 from mpforge.reports.console import Console, failure
-from mpforge.reports.journal import Journal
+from mpforge.reports.journal import REPORT, Journal
 
 
 def journal_of(workspace: Workspace) -> Journal:
     """The journal of this run."""
-    return Journal(workspace.state / "report.jsonl", run_id())
+    return Journal(workspace.state / REPORT, run_id())
 
 
 def run(
@@ -70,8 +71,7 @@ def _run(
             selected=selected,
         )
         text = ""
-        if ended.status == "not-run" and options.strict and session.phase != "sdist":
-            raise StepFailed(f"{session.name}: {ended.reason}", why="--strict: it must run")
+        _refuse_idle(session, ended, strict=options.strict)
     except MpforgeError as error:
         ended = _failed(session, error)
         text = _last_words(error, session.name, workspace)
@@ -83,14 +83,23 @@ def _run(
         sys.stderr.write(f"{render(interrupted_error(session.name))}\n")
         raise
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        ended = _failed(session, StepFailed(f"{error.strerror}{where}"))
-        text = _last_words(StepFailed(f"{error.strerror}{where}"), session.name, workspace)
+        trouble = file_trouble(error, workspace)
+        ended, text = _failed(session, trouble), _last_words(trouble, session.name, workspace)
         _keep_traceback(workspace, session.name)
+    except Exception:
+        # A fault of ours keeps its traceback, but the run's report must not miss the failure.
+        journal.write(_failed(session, StepFailed("a fault of mpforge: see the traceback")))
+        raise
     finally:
         console.close()
     journal.write(ended)
     return ended, text
+
+
+def _refuse_idle(session: IndexedSession, ended: SessionEnded, *, strict: bool) -> None:
+    """With ``--strict``, a session that did not run has failed; an sdist may be there already."""
+    if strict and ended.status == "not-run" and session.phase != "sdist":
+        raise StepFailed(f"{session.name}: {ended.reason}", why="--strict: it must run")
 
 
 def _failed(session: IndexedSession, error: MpforgeError) -> SessionEnded:
@@ -104,8 +113,20 @@ def _failed(session: IndexedSession, error: MpforgeError) -> SessionEnded:
     )
 
 
+def file_trouble(error: OSError, workspace: Workspace) -> FileTrouble:
+    """What the file system refused, and where to look."""
+    return FileTrouble(
+        f"{error.strerror}: {error.filename or 'a file'}",
+        hint=f"mpforge writes to {workspace.root} (.mpforge/, dist/, the lock) and to "
+        f"{workspace.cache} (MPFORGE_CACHE): both must be directories that this user can write",
+    )
+
+
 def _keep_traceback(workspace: Workspace, session: str) -> None:
-    with workspace.logs(session).open("a", encoding="utf-8") as log:
+    with (
+        contextlib.suppress(OSError),
+        workspace.logs(session).open("a", encoding="utf-8") as log,
+    ):
         log.write(traceback.format_exc())
 
 
@@ -115,15 +136,17 @@ def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
     path = workspace.logs(session)
     ran = isinstance(error, StepFailed) and path.is_file() and path.stat().st_size > 0
     log = _shown(path, workspace.root) if ran else None
+    done = journal_of(workspace).published()
     entries = Dist(workspace.dist, workspace.shared_state, workspace.spec.name).entries()
-    kept = ", ".join(entry.path for entry in entries)
+    older = [f"dist/{entry.path}" for entry in entries if f"dist/{entry.path}" not in done]
     return failure(
         error,
         session=session,
         host=host_system(),
         log=log,
         tail=tail(path) if ran else "",
-        kept=kept,
+        finished=done,
+        older=tuple(older),
     )
 
 

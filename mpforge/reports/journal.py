@@ -14,8 +14,12 @@ from typing import Any
 
 from mpforge.plan.events import Chosen, Event, SessionEnded
 
+REPORT = "report.jsonl"
 _LARGEST = 4_000_000
 """Bytes after which an old report is set aside as ``report.1.jsonl``."""
+
+
+_unwritten: list[dict[str, Any]] = []
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,13 @@ class Journal:
             finally:
                 os.close(descriptor)
         except OSError:
-            return
+            # Where nothing can be written, this process at least knows what happened in it.
+            _unwritten.append(record)
 
-    def begin(self) -> None:
-        """Set a report that has grown too large aside."""
-        try:
-            if self.path.stat().st_size > _LARGEST:
-                os.replace(self.path, self.path.with_name("report.1.jsonl"))
-        except OSError:
-            return
+    def published(self) -> tuple[str, ...]:
+        """The files that this run put, or found, in place: ``dist/…``, in order."""
+        paths = (r["path"] for r in self._records() if r.get("event") == "Published")
+        return tuple(dict.fromkeys(paths))
 
     def outcomes(self) -> tuple[SessionEnded, ...]:
         """How this run's sessions ended, each one's last word, in the order of their ends."""
@@ -71,6 +73,7 @@ class Journal:
         )
 
     def _records(self) -> Iterable[dict[str, Any]]:
+        yield from (record for record in _unwritten if record["run"] == self.run)
         try:
             lines = self.path.read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -81,6 +84,16 @@ class Journal:
                     yield json.loads(line)
                 except ValueError:
                     continue
+
+
+def begin(state: Path) -> None:
+    """At the start of a run: set a report that has grown too large aside."""
+    path = state / REPORT
+    try:
+        if path.stat().st_size > _LARGEST:
+            os.replace(path, path.with_name("report.1.jsonl"))
+    except OSError:
+        return
 
 
 def _ended(record: dict[str, Any]) -> SessionEnded:

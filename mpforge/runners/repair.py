@@ -34,7 +34,19 @@ def repair(run: StepRun, command: RepairWheel, build_log: str) -> Path:
     Raises ``NoExtension`` with the compiler errors of ``build_log`` for a platform wheel without
     compiled code, ``WheelRejected`` with every reason for one that breaks its promise.
     """
+    from elftools.common.exceptions import ELFError
+    from packaging.utils import InvalidWheelFilename
+
     wheel = sole_wheel(run.directory.source)
+    try:
+        return _repair(run, command, wheel, build_log)
+    except (zipfile.BadZipFile, InvalidWheelFilename, ELFError) as error:
+        raise WheelRejected(
+            f"{wheel.name} is damaged, or no wheel", why=f"{type(error).__name__}: {error}"
+        ) from None
+
+
+def _repair(run: StepRun, command: RepairWheel, wheel: Path, build_log: str) -> Path:
     platform = well_known()[command.target]
     content = run.directory.root / "wheel"
     with zipfile.ZipFile(wheel) as archive:

@@ -45,14 +45,13 @@ for name, path in {modules!r}.items():
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a test runs: machine, interpreter, and what is shipped (files by their path)."""
+    """Where a test runs: directory, machine, interpreter."""
 
     directory: StepDirectory
     machine: Machine
     emulator: Emulator | None
     python: TargetPython | None
     sysroot: Path
-    shipped: Mapping[str, Path]
     compile_with: Path | None
 
     @property
@@ -70,6 +69,11 @@ class Scene:
         )
 
 
+def shipped_directory(directory: StepDirectory) -> Path:
+    """Where the files that are shipped lie during a test."""
+    return directory.root / "shipped"
+
+
 def site_packages(scene: Scene) -> Path:
     """The test environment's site-packages; the directory is made."""
     if scene.python is None:
@@ -83,12 +87,7 @@ def prepare(scene: Scene, posargs: tuple[str, ...]) -> tuple[dict[str, str], tup
     """Lay out the environment; the placeholders' values and the directories for PATH."""
     directory = scene.directory.prepare()
     directory.source.mkdir(exist_ok=True)
-    files = directory.root / "shipped"
-    for path, content in scene.shipped.items():
-        place = files / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content.read_bytes())
-        place.chmod(content.stat().st_mode & 0o777)
+    files = shipped_directory(directory)
     placeholders = {
         "project": str(directory.source),
         "package": str(directory.source),
@@ -174,7 +173,7 @@ def _has_posargs(line: CommandLine) -> bool:
 
 
 def _import(step: StepRun, scene: Scene) -> None:
-    wheel = next(iter((scene.directory.root / "shipped").rglob("*.whl")))
+    wheel = next(iter(shipped_directory(scene.directory).rglob("*.whl")))
     text = import_script(wheel, site_packages(scene))
     script = scene.directory.root / "import_all.py"
     script.write_text(text, encoding="utf-8")
@@ -236,7 +235,10 @@ def _probed(step: StepRun, scene: Scene) -> dict[str, str]:
     probe = Path(cpuprobe.__file__)
     line = f'"{step.placeholders["python"]}" "{probe}" > "{answer}"'
     step.call(["/bin/sh", "-e", "-c", line], cwd=scene.directory.source)
-    facts = cpuprobe.parse(answer.read_text(encoding="utf-8"))
+    try:
+        facts = cpuprobe.parse(answer.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WrongMachine(f"{step.title}: nothing was read back", why=str(error)) from None
     wanted = scene.machine.cpu if scene.emulator else None
     for seen, how in ((facts, "as the tests ran"), (facts["bare"], "with an empty environment")):
         if seen["machine"] != step.placeholders["arch"]:

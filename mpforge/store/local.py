@@ -15,14 +15,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mpforge.errors import Damaged
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 SCHEMA = 1
 _CHUNK = 1 << 20
-
-
-class Damaged(Exception):
-    """A blob or an entry that is not what its name says, or is gone: the caller has a miss."""
 
 
 @dataclass(frozen=True)

@@ -135,15 +135,30 @@ def test_an_input_that_was_not_resolved_has_no_key() -> None:
 
 def test_a_step_says_which_of_its_inputs_must_be_resolved() -> None:
     assert references(STEP) == {"source": ProjectFiles(), "environment": OutputOf("environment")}
-    test = RunTests(ShippedFiles("build"), (), (), Machine("aarch64", True, "max"), "cp311", None)
-    assert references(replace(STEP, command=test)) == {"shipped": ShippedFiles("build")}
+    test = RunTests(
+        ShippedFiles("build"),
+        ProjectFiles(),
+        (),
+        (),
+        Machine("aarch64", True, "max"),
+        "cp311",
+        None,
+    )
+    assert references(replace(STEP, command=test)) == {
+        "shipped": ShippedFiles("build"),
+        "source": ProjectFiles(),
+    }
 
 
 def test_the_cpu_model_and_the_absence_of_an_emulator_are_in_a_test_s_key() -> None:
-    resolved = Resolved(trees={"shipped": "1" * 64})
+    resolved = Resolved(trees={"shipped": "1" * 64, "source": "2" * 64})
     keys = {
         _key(
-            Step("t", "t", RunTests(ShippedFiles("build"), (), (), machine, "cp311", None)),
+            Step(
+                "t",
+                "t",
+                RunTests(ShippedFiles("build"), ProjectFiles(), (), (), machine, "cp311", None),
+            ),
             resolved,
         )
         for machine in (

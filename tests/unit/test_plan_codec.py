@@ -54,6 +54,7 @@ COMMANDS = (
     | st.builds(
         RunTests,
         st.builds(ShippedFiles, WORDS),
+        st.builds(ProjectFiles),
         st.just(("tests",)),
         st.lists(LINES, max_size=2).map(tuple),
         st.builds(Machine, WORDS, st.booleans(), st.none() | WORDS),

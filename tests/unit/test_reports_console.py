@@ -108,8 +108,8 @@ def test_an_event_that_is_worth_a_line_has_one(event: Event, line: str) -> None:
     [
         (97_400_000, ("ziglang 0.15",), "up to 97 MB to fetch"),
         (300, ("tiny 1",), "up to 1 kB to fetch"),
-        (None, ("ziglang 0.15",), "how much will be fetched is not known"),
-        (None, (), "nothing to fetch"),
+        (None, ("ziglang 0.15",), "how much is to be fetched is not known yet"),
+        (None, (), "how much is to be fetched is not known yet"),
         (0, (), "nothing to fetch"),
     ],
 )
@@ -140,7 +140,8 @@ def test_a_failure_ends_with_the_log_the_command_to_repeat_it_and_what_is_kept()
         host="Linux x86_64",
         log=".mpforge/logs/x.log",
         tail="error: boom",
-        kept="a.whl",
+        finished=("dist/a.whl",),
+        older=("dist/old.whl",),
     )
     wanted = [
         ".mpforge/logs/x.log",
@@ -150,14 +151,21 @@ def test_a_failure_ends_with_the_log_the_command_to_repeat_it_and_what_is_kept()
         "install it",
         "Linux x86_64",
         "mpforge run build-aarch64-cp311",
-        "a.whl",
+        "finished in this run: dist/a.whl",
+        "from earlier runs, untouched: dist/old.whl",
     ]
     assert [words for words in wanted if words not in text] == []
 
 
 def test_a_failure_without_a_log_speaks_of_none() -> None:
     text = failure(
-        StepFailed("no"), session="sdist", host="Linux x86_64", log=None, tail="", kept=""
+        StepFailed("no"),
+        session="sdist",
+        host="Linux x86_64",
+        log=None,
+        tail="",
+        finished=(),
+        older=(),
     )
     assert "log" not in text
     assert "dist/" not in text

@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpforge.store.local import (
-    ActionResult,
-    Damaged,
-    Store,
-    files_below,
-    hash_file,
-    write_atomically,
-)
+from mpforge.errors import Damaged
+from mpforge.store.local import ActionResult, Store, files_below, hash_file, write_atomically
 from mpforge.store.trees import Directory
 
 RESULT = ActionResult(
