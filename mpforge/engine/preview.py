@@ -78,7 +78,7 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
         ready = all(run.toolbox.is_prepared(compilers) for compilers in session.compilers)
         state: State = "cached" if ready else "would run"
         return SessionPreview(session, state, "", (), size, items)
-    if session.phase != "test" and run.shipped_already(session):
+    if session.phase != "test" and run.shipping.already(session):
         return SessionPreview(session, "cached", "dist/ has it", _steps(run, session))
     steps = _steps(run, session)
     states = {step.state for step in steps}

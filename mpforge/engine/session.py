@@ -6,20 +6,17 @@ nothing of nox, terminals or JSON lines; it emits events and returns how the ses
 
 import contextlib
 import functools
-import hashlib
-import os
 import platform
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.engine.compiled import Compiled, compiled
-from mpforge.engine.dist import Dist, Entry, digest_of
-from mpforge.engine.metadata import requirements_of
+from mpforge.engine.dist import Entry, digest_of
 from mpforge.engine.pins import Pins
-from mpforge.engine.realize import NotMade, Realizer, Shipped
+from mpforge.engine.realize import NotMade, Realizer
+from mpforge.engine.shipping import Shipping
 from mpforge.engine.toolbox import Toolbox
 from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import (
@@ -36,19 +33,15 @@ from mpforge.errors import (
 from mpforge.keys.digest import short
 from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
 from mpforge.plan.model import (
-    BuildWheel,
     Compilers,
     InstallPackages,
-    MakeSdist,
     PlannedSession,
     Refusal,
-    RunCommands,
     RunTests,
 )
 from mpforge.plan.pins import EnvironmentRequest, Package, StrategyPin
-from mpforge.processes import interrupted
-from mpforge.store.local import ActionResult, hash_file
-from mpforge.store.trees import Directory, FileNode, from_entries
+from mpforge.store.local import ActionResult
+from mpforge.store.trees import Directory, FileNode
 
 if TYPE_CHECKING:
     from mpforge.engine.execution import Executor
@@ -183,19 +176,15 @@ class SessionRun:
         )
 
     @functools.cached_property
-    def _dist(self) -> Dist:
-        return Dist(self.workspace.dist, self.workspace.shared_state, self.workspace.spec.name)
-
-    @functools.cached_property
-    def _store_name(self) -> str:
-        """This store on this machine: what a record from elsewhere does not name."""
-        place = self.workspace.cache / "name"
-        if not place.exists():
-            self.workspace.cache.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError), place.open("xb") as file:
-                file.write(os.urandom(8).hex().encode())
-        machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-        return f"{place.read_text('ascii')}-{machine}"
+    def shipping(self) -> Shipping:
+        """What ``dist/`` ships, as this session sees it."""
+        return Shipping(
+            self.found,
+            self.workspace,
+            self.realizer,
+            no_cache=self.options.no_cache,
+            emit=self.emit,
+        )
 
     # --- saying what will happen ---------------------------------------------------------------
 
@@ -272,7 +261,7 @@ class SessionRun:
 
     def _sdist(self) -> SessionEnded:
         session = self.session
-        shipped = self.shipped_already(session)
+        shipped = self.shipping.already(session)
         if shipped is not None:
             return self._cached(shipped[0].key)
 
@@ -283,7 +272,7 @@ class SessionRun:
         return self._ended(self._publish(session, archive).key)
 
     def _deps(self) -> SessionEnded:
-        shipped = self._all_shipped_elsewhere()
+        shipped = self.shipping.all_from_elsewhere(self.session.target)
         if shipped:
             return self._cached(digest_of({entry.path: entry.key for entry in shipped}))
         tools = self._usable(self.session.compilers)
@@ -322,7 +311,7 @@ class SessionRun:
         return tuple(usable)
 
     def _build(self, session: PlannedSession) -> SessionEnded:
-        shipped = self.shipped_already(session)
+        shipped = self.shipping.already(session)
         if shipped is not None:
             return self._cached(shipped[0].key)
         served = self._served_by_lowest(session)
@@ -346,9 +335,9 @@ class SessionRun:
             self._build(lowest)
         except NoHostPython:
             return None
-        for entry in self._dist.of(lowest.name):
-            if self._dist.intact(entry) and serves(Path(entry.path).name, session.python):
-                self._dist.serve(entry, session.name)
+        for entry in self.shipping.dist.of(lowest.name):
+            if self.shipping.dist.intact(entry) and serves(Path(entry.path).name, session.python):
+                self.shipping.dist.serve(entry, session.name)
                 self.emit(Published(session.name, f"dist/{entry.path}", entry.digest, False))
                 return self._ended(entry.key)
         return None
@@ -362,12 +351,12 @@ class SessionRun:
             result, _ = self.realizer.realize(step.id)
         except StepFailed:
             for entry in entries:
-                self._dist.forget_test(entry, session.name)
+                self.shipping.dist.forget_test(entry, session.name)
             raise
         facts = {**result.facts, "key": result.key, "passed": result.finished}
         if not self.posargs:  # a selection of tests is no test of what is shipped
             for entry in entries:
-                self._dist.record_test(entry, session.name, facts)
+                self.shipping.dist.record_test(entry, session.name, facts)
         names = ", ".join(entry.path for entry in entries)
         machine, cpu = result.facts["machine"], result.facts.get("cpu")
         self.emit(Tested(session.name, names, machine, cpu, import_only))
@@ -391,7 +380,9 @@ class SessionRun:
         if build is None:
             raise AssertionError(f"{command.shipped.session} is no session")
         entries = self._shipped(build)
-        self.realizer.shipped = {build.name: self._as_shipped(entries, command, build.folder)}
+        self.realizer.shipped = {
+            build.name: self.shipping.as_shipped(entries, command, build.folder)
+        }
         return entries
 
     def _realize(self, session: PlannedSession) -> tuple[ActionResult, Directory]:
@@ -399,74 +390,9 @@ class SessionRun:
             raise AssertionError(f"{session.name} has no result")
         return self.realizer.realize(session.result)
 
-    def _recipe(self, session: PlannedSession) -> str:
-        made = self.found.plan.session("sdist")
-        before = made.steps if made is not None and session.phase == "build" else ()
-        return digest_of(self.realizer.recipe((*before, *session.steps)))
-
-    def _source(self, session: PlannedSession) -> str:
-        """What tells the source of a session's result apart, wherever it is made.
-
-        Test sources are a part of it: a project may install them.
-        """
-        exclude: tuple[str, ...] = ()
-        for identifier in session.steps:
-            command = self.found.plan.step(identifier).command
-            if isinstance(command, BuildWheel | RunCommands | MakeSdist):
-                exclude = command.exclude
-        return self.found.inputs.identity(exclude)
-
-    def shipped_already(self, session: PlannedSession) -> tuple[Entry, ...] | None:
-        """What ``dist/`` has of a session, if nothing is left to do for it."""
-        if self.options.no_cache:
-            return None
-        return self._from_elsewhere(session) or self._unchanged(session)
-
-    def _all_shipped_elsewhere(self) -> tuple[Entry, ...]:
-        """All that another machine made of this target's builds, or nothing if any is left to do."""
-        found: list[Entry] = []
-        for session in self.found.plan.sessions:
-            builds = session.phase == "build" and session.target == self.session.target
-            if builds and not session.group:
-                entries = None if self.options.no_cache else self._from_elsewhere(session)
-                if entries is None:
-                    return ()
-                found += entries
-        return tuple(found)
-
-    def _unchanged(self, session: PlannedSession) -> tuple[Entry, ...] | None:
-        """What ``dist/`` has of a session if it was made from exactly this, and is whole."""
-        entries = self._dist.of(session.name)
-        secret = any(self.found.plan.step(name).variables.secrets for name in session.steps)
-        if not entries or secret:
-            return None
-        recipe = self._recipe(session)
-        same = all(e.recipe == recipe or session.name in e.users for e in entries)
-        if session.after:
-            lowest = self.found.plan.session(session.after)
-            served = [e for e in entries if session.name in e.users]
-            if served and lowest is not None:
-                same = all(e.recipe == self._recipe(lowest) for e in served)
-        return entries if same and all(map(self._dist.intact, entries)) else None
-
-    def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
-        """What another machine made of the same source and options: it is what is shipped."""
-        entries = self._matching(session)
-        foreign = bool(entries) and all(entry.store != self._store_name for entry in entries)
-        return entries if foreign else None
-
-    def _matching(self, session: PlannedSession) -> tuple[Entry, ...]:
-        """What ``dist/`` records for a session's target, Python, source and options, if whole."""
-        entries = self._dist.of(session.name)
-        if not entries:
-            return ()
-        source = self._source(session)
-        same = all(e.source == source and e.options == session.options for e in entries)
-        return entries if same and all(map(self._dist.intact, entries)) else ()
-
     def _shipped(self, build: PlannedSession) -> tuple[Entry, ...]:
         """What a test tests: what is shipped, built only if there is none."""
-        entries = self._matching(build)
+        entries = self.shipping.matching(build)
         if entries and not self.options.no_cache:
             return entries
         if build.refusal is not None:
@@ -474,27 +400,7 @@ class SessionRun:
         if self.dry:
             raise NotMade(build.name)
         self._build(build)
-        return self._dist.of(build.name)
-
-    def _as_shipped(self, entries: tuple[Entry, ...], command: RunTests, folder: str) -> Shipped:
-        files = {
-            entry.path.removeprefix(folder): self.workspace.dist / entry.path for entry in entries
-        }
-
-        def stored() -> Directory:
-            put = self.found.store.put_file
-            tree = from_entries({path: put(place) for path, place in files.items()})
-            self.found.store.put_tree(tree)
-            return tree
-
-        def requirements(extras: tuple[str, ...]) -> tuple[str, ...]:
-            wheel = next(iter(files.values()))
-            return requirements_of(
-                wheel, target=command.machine.target, python=command.python or "", extras=extras
-            )
-
-        seen = from_entries({path: hash_file(place) for path, place in files.items()})
-        return Shipped(seen, stored, requirements)
+        return self.shipping.dist.of(build.name)
 
     def _publish(self, session: PlannedSession, pick: "Pick") -> ActionResult:
         """Realize a session's result and publish the files that ``pick`` takes of it.
@@ -503,49 +409,13 @@ class SessionRun:
         """
         result, tree = self._realize(session)
         try:
-            self._put_in_place(session, result, pick(result, tree))
+            self.shipping.put_in_place(session, result, pick(result, tree))
         except Damaged as error:
             self.emit(Warned(session.name, f"{error}; it is made again"))
             self.realizer.disown(session.result or "")
             result, tree = self._realize(session)
-            self._put_in_place(session, result, pick(result, tree))
+            self.shipping.put_in_place(session, result, pick(result, tree))
         return result
-
-    def _put_in_place(
-        self, session: PlannedSession, result: ActionResult, files: dict[str, FileNode]
-    ) -> None:
-        if interrupted():
-            raise KeyboardInterrupt
-        for path, node in files.items():
-            entry = self._entry(session, result, path, node)
-            with tempfile.TemporaryDirectory(dir=self.workspace.state) as folder:
-                copy = Path(folder) / "file"
-                self.found.store.copy_out(node.digest, copy, executable=node.executable)
-                fresh = self._dist.publish(entry, copy, beside=tuple(files))
-            self.emit(Published(session.name, f"dist/{path}", node.digest, fresh))
-
-    def _entry(
-        self, session: PlannedSession, result: ActionResult, path: str, node: FileNode
-    ) -> Entry:
-        from mpforge.runners.verification import wheel_name
-
-        choice = session.choice
-        return Entry(
-            path=path,
-            digest=node.digest,
-            session=session.name,
-            target=session.target,
-            python=session.python,
-            source=self._source(session),
-            options=session.options,
-            recipe=self._recipe(session),
-            key=result.key,
-            store=self._store_name,
-            strategy=choice.strategy if choice else "native",
-            host=self.found.plan.host,
-            spec=self.workspace.spec.name,
-            tags=wheel_name(Path(path).name).platforms if path.endswith(".whl") else (),
-        )
 
     def _ended(self, key: str) -> SessionEnded:
         if self.realizer.ran:

@@ -1,0 +1,179 @@
+"""What ``dist/`` ships of a session: whether it is what the session would make, and putting it there.
+
+The rules are docs/design.md 2.3: what another machine made of the same source and options is shipped as it
+is; what this one made counts while its whole recipe is the same. Knows nothing of how a result is made.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+from mpforge.engine.compiled import Compiled
+from mpforge.engine.dist import Dist, Entry, digest_of
+from mpforge.engine.metadata import requirements_of
+from mpforge.engine.realize import Realizer, Shipped
+from mpforge.engine.workspace import Workspace
+from mpforge.plan.events import Emit, Published
+from mpforge.plan.model import BuildWheel, MakeSdist, PlannedSession, RunCommands, RunTests
+from mpforge.processes import interrupted
+from mpforge.store.local import ActionResult, hash_file
+from mpforge.store.trees import Directory, FileNode, from_entries
+
+
+class Shipping:
+    """``dist/`` as one session sees it."""
+
+    def __init__(
+        self,
+        found: Compiled,
+        workspace: Workspace,
+        realizer: Realizer,
+        *,
+        no_cache: bool,
+        emit: Emit,
+    ) -> None:
+        self.dist = Dist(workspace.dist, workspace.shared_state, workspace.spec.name)
+        self._found = found
+        self._workspace = workspace
+        self._realizer = realizer
+        self._no_cache = no_cache
+        self._emit = emit
+
+    @functools.cached_property
+    def _store_name(self) -> str:
+        """This store on this machine: what a record from elsewhere does not name."""
+        place = self._workspace.cache / "name"
+        if not place.exists():
+            self._workspace.cache.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError), place.open("xb") as file:
+                file.write(os.urandom(8).hex().encode())
+        machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+        return f"{place.read_text('ascii')}-{machine}"
+
+    def recipe(self, session: PlannedSession) -> str:
+        """All that was known of a session's result before it was made, as one digest."""
+        made = self._found.plan.session("sdist")
+        before = made.steps if made is not None and session.phase == "build" else ()
+        return digest_of(self._realizer.recipe((*before, *session.steps)))
+
+    def source(self, session: PlannedSession) -> str:
+        """What tells the source of a session's result apart, wherever it is made.
+
+        Test sources are a part of it: a project may install them.
+        """
+        exclude: tuple[str, ...] = ()
+        for identifier in session.steps:
+            command = self._found.plan.step(identifier).command
+            if isinstance(command, BuildWheel | RunCommands | MakeSdist):
+                exclude = command.exclude
+        return self._found.inputs.identity(exclude)
+
+    def already(self, session: PlannedSession) -> tuple[Entry, ...] | None:
+        """What ``dist/`` has of a session, if nothing is left to do for it."""
+        if self._no_cache:
+            return None
+        return self._from_elsewhere(session) or self._unchanged(session)
+
+    def all_from_elsewhere(self, target: str | None) -> tuple[Entry, ...]:
+        """All that another machine made of a target's builds, or nothing if any is left to do."""
+        found: list[Entry] = []
+        for session in self._found.plan.sessions:
+            builds = session.phase == "build" and session.target == target
+            if builds and not session.group:
+                entries = None if self._no_cache else self._from_elsewhere(session)
+                if entries is None:
+                    return ()
+                found += entries
+        return tuple(found)
+
+    def _unchanged(self, session: PlannedSession) -> tuple[Entry, ...] | None:
+        """What ``dist/`` has of a session if it was made from exactly this, and is whole."""
+        entries = self.dist.of(session.name)
+        secret = any(self._found.plan.step(name).variables.secrets for name in session.steps)
+        if not entries or secret:
+            return None
+        recipe = self.recipe(session)
+        same = all(e.recipe == recipe or session.name in e.users for e in entries)
+        if session.after:
+            lowest = self._found.plan.session(session.after)
+            served = [e for e in entries if session.name in e.users]
+            if served and lowest is not None:
+                same = all(e.recipe == self.recipe(lowest) for e in served)
+        return entries if same and all(map(self.dist.intact, entries)) else None
+
+    def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
+        """What another machine made of the same source and options: it is what is shipped."""
+        entries = self.matching(session)
+        foreign = bool(entries) and all(entry.store != self._store_name for entry in entries)
+        return entries if foreign else None
+
+    def matching(self, session: PlannedSession) -> tuple[Entry, ...]:
+        """What ``dist/`` records for a session's target, Python, source and options, if whole."""
+        entries = self.dist.of(session.name)
+        if not entries:
+            return ()
+        source = self.source(session)
+        same = all(e.source == source and e.options == session.options for e in entries)
+        return entries if same and all(map(self.dist.intact, entries)) else ()
+
+    def as_shipped(self, entries: tuple[Entry, ...], command: RunTests, folder: str) -> Shipped:
+        """Shipped files as a test is given them."""
+        files = {
+            entry.path.removeprefix(folder): self._workspace.dist / entry.path for entry in entries
+        }
+
+        def stored() -> Directory:
+            put = self._found.store.put_file
+            tree = from_entries({path: put(place) for path, place in files.items()})
+            self._found.store.put_tree(tree)
+            return tree
+
+        def requirements(extras: tuple[str, ...]) -> tuple[str, ...]:
+            wheel = next(iter(files.values()))
+            return requirements_of(
+                wheel, target=command.machine.target, python=command.python or "", extras=extras
+            )
+
+        seen = from_entries({path: hash_file(place) for path, place in files.items()})
+        return Shipped(seen, stored, requirements)
+
+    def put_in_place(
+        self, session: PlannedSession, result: ActionResult, files: dict[str, FileNode]
+    ) -> None:
+        """Publish files of a result, each recorded with what it was made from. Raises ``Damaged``."""
+        if interrupted():
+            raise KeyboardInterrupt
+        for path, node in files.items():
+            entry = self._entry(session, result, path, node)
+            with tempfile.TemporaryDirectory(dir=self._workspace.state) as folder:
+                copy = Path(folder) / "file"
+                self._found.store.copy_out(node.digest, copy, executable=node.executable)
+                fresh = self.dist.publish(entry, copy, beside=tuple(files))
+            self._emit(Published(session.name, f"dist/{path}", node.digest, fresh))
+
+    def _entry(
+        self, session: PlannedSession, result: ActionResult, path: str, node: FileNode
+    ) -> Entry:
+        from mpforge.runners.verification import wheel_name
+
+        choice = session.choice
+        return Entry(
+            path=path,
+            digest=node.digest,
+            session=session.name,
+            target=session.target,
+            python=session.python,
+            source=self.source(session),
+            options=session.options,
+            recipe=self.recipe(session),
+            key=result.key,
+            store=self._store_name,
+            strategy=choice.strategy if choice else "native",
+            host=self._found.plan.host,
+            spec=self._workspace.spec.name,
+            tags=wheel_name(Path(path).name).platforms if path.endswith(".whl") else (),
+        )
