@@ -21,7 +21,8 @@ from mpforge.plan.facts import HostFacts
 from mpforge.plan.index import Index
 from mpforge.plan.model import Plan
 from mpforge.sources.project import Project, locate
-from mpforge.store.local import Store, hash_file, write_atomically
+from mpforge.store.files import hash_file, write_atomically
+from mpforge.store.local import Store
 
 _READ = ("pyproject.toml", "setup.py", "setup.cfg")
 

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from mpforge.errors import DistConflict
-from mpforge.store.local import hash_file, write_atomically
+from mpforge.store.files import hash_file, write_atomically
 
 RECORD = "mpforge.json"
 

@@ -40,7 +40,8 @@ from mpforge.runners.step import (
 )
 from mpforge.runners.verification import elf_reasons, policy_libraries
 from mpforge.sources import archives, git, project
-from mpforge.store.local import Store, files_below
+from mpforge.store.files import files_below
+from mpforge.store.local import Store
 from mpforge.store.trees import Directory
 from mpforge.tools.zig import Language
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from mpforge.sources import archives, git, project
 from mpforge.sources.project import Project
-from mpforge.store.local import Store, hash_file
+from mpforge.store.files import hash_file
+from mpforge.store.local import Store
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 # What a build reads is its input, whatever else it is used for.

@@ -43,7 +43,8 @@ from mpforge.plan.model import (
 )
 from mpforge.plan.pins import EnvironmentPin
 from mpforge.processes import children_cpu, interrupted
-from mpforge.store.local import ActionResult, Store, write_atomically
+from mpforge.store.files import write_atomically
+from mpforge.store.local import ActionResult, Store
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:

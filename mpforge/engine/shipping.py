@@ -20,7 +20,8 @@ from mpforge.engine.workspace import Workspace
 from mpforge.plan.events import Emit, Published
 from mpforge.plan.model import BuildWheel, MakeSdist, PlannedSession, RunCommands, RunTests
 from mpforge.processes import interrupted
-from mpforge.store.local import ActionResult, hash_file
+from mpforge.store.files import hash_file
+from mpforge.store.local import ActionResult
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 

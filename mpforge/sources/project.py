@@ -15,7 +15,7 @@ from typing import Literal
 from mpforge.errors import SourceMissing
 from mpforge.sources import git
 from mpforge.sources.archives import SUFFIXES
-from mpforge.store.local import files_below
+from mpforge.store.files import files_below
 
 Form = Literal["checkout", "directory", "unpacked-sdist", "packed-sdist"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from mpforge.engine.dist import RECORD, Dist, Entry, digest_of
 from mpforge.errors import DistConflict
-from mpforge.store.local import hash_file
+from mpforge.store.files import hash_file
 
 
 @pytest.fixture(name="dist")

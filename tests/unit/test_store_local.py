@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpforge.errors import Damaged
-from mpforge.store.local import ActionResult, Store, files_below, hash_file, write_atomically
+from mpforge.store.files import files_below, hash_file, write_atomically
+from mpforge.store.local import ActionResult, Store
 from mpforge.store.trees import Directory
 
 RESULT = ActionResult(
