@@ -1,0 +1,56 @@
+"""Single flight: one process does a thing, the others wait visibly and then find it done.
+
+The lock is flock(2) on a file, by ``filelock``: it dies with its holder, however that ends. Where it can't
+be had (a file system without locks, a read-only one) the work is done without it: at worst twice, never
+wrong, because everything is put in place atomically. Knows nothing of what is done under a lock.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+_POLL_SECONDS = 0.05
+
+
+@contextlib.contextmanager
+def alone(path: Path, *, waits: Callable[[], None], warn: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of ``path`` while the block runs.
+
+    ``waits`` is called once if somebody else holds it; ``warn`` gets the reason why there is no lock, where
+    that is so. The file is removed with the hold: only a killed holder leaves one, which holds nothing.
+    """
+    lock = _acquired(path, waits, warn)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()  # whoever waits for this file notices, and tries for a new one
+            with contextlib.suppress(OSError):
+                lock.release()
+
+
+def _acquired(
+    path: Path, waits: Callable[[], None], warn: Callable[[str], None]
+) -> "BaseFileLock | None":
+    # Imported late: it costs a third of what a cached session may.
+    from filelock import FileLock, Timeout
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The soft locks that it would fall back to outlive a killed holder.
+        lock = FileLock(path, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waits()
+            lock.acquire()
+    except OSError as error:
+        warn(f"no lock on {path.parent}: {os.strerror(error.errno or 0)}; work may be done twice")
+        return None
+    return lock
