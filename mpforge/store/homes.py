@@ -10,15 +10,14 @@ import functools
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-try:
+if sys.platform != "win32":  # nothing is built there
     import fcntl
-except ImportError:  # Windows: nothing is built there
-    fcntl = None  # type: ignore[assignment]
 
 _USES = "uses"
 _FORGOTTEN_SECONDS = 2 * 24 * 3600.0  # where there are no locks: nobody works that long
@@ -65,18 +64,18 @@ def _claimed(folder: Path) -> tuple[Path, int]:
     while True:
         path = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=folder))
         descriptor = os.open(path, os.O_RDONLY)
-        _lock(descriptor)
+        _lock(descriptor, wait=True)
         if path.exists():  # else somebody swept it before it was locked
             return path, descriptor
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool | None:
+def _lock(descriptor: int, *, wait: bool = False) -> bool | None:
     """Whether the lock was free; None where there are no locks."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except OSError:
