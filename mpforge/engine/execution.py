@@ -39,7 +39,7 @@ from mpforge.runners.step import (
     base_programs,
 )
 from mpforge.runners.verification import elf_reasons, policy_libraries
-from mpforge.sources import archives, git, project
+from mpforge.sources import archives, canonical, git, project
 from mpforge.store.files import files_below
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory
@@ -167,6 +167,8 @@ class Executor:
         )
         unpacked = task.directory.root / "unpacked"
         archives.unpack(archive, unpacked)
+        if archive.name.endswith(".tar.gz"):
+            canonical.rewrite_tar_gz(archive, mtime=canonical.epoch_of(run.environment))
         kept = task.directory.output / "tree"
         archives.sole_directory(unpacked).rename(kept)
         for path in set(files_below(kept)) - set(

@@ -16,8 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from filelock import FileLock, Timeout
-
 from mpforge.engine.inputs import Inputs, pruned, selected, unseen_test_sources
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Given, Task
@@ -44,7 +42,8 @@ from mpforge.plan.model import (
 from mpforge.plan.pins import EnvironmentPin
 from mpforge.processes import children_cpu, interrupted
 from mpforge.store.files import write_atomically
-from mpforge.store.local import ActionResult, Store
+from mpforge.store.local import Store
+from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
@@ -191,14 +190,7 @@ class Realizer:
 
     def _alone(self, step: Step, key: str) -> AbstractContextManager[object]:
         """The lock of a key: one process runs it, the others wait and then hit."""
-        folder = self.store.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / key)
-        try:
-            return lock.acquire(timeout=0)
-        except Timeout:
-            self.emit(StepWaits(self.session, step.id))
-            return lock.acquire()
+        return self.store.alone(key, lambda: self.emit(StepWaits(self.session, step.id)))
 
     def _hit(self, step: Step, key: str) -> tuple[ActionResult, Directory] | None:
         if key in self._made:  # two steps of one key are one, without the store too

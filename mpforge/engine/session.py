@@ -40,7 +40,7 @@ from mpforge.plan.model import (
     RunTests,
 )
 from mpforge.plan.pins import EnvironmentRequest, Package, StrategyPin
-from mpforge.store.local import ActionResult
+from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from mpforge.plan.events import Emit, Published
 from mpforge.plan.model import BuildWheel, MakeSdist, PlannedSession, RunCommands, RunTests
 from mpforge.processes import interrupted
 from mpforge.store.files import hash_file
-from mpforge.store.local import ActionResult
+from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 

@@ -1,201 +1,353 @@
-"""The local store: blobs by sha256, directories as blobs, action results by key.
+"""The local store: blobs by sha256, trees of them, results of actions by key (docs/design.md 6).
 
-Layout under the root: ``blobs/ab/<sha256>``, ``actions/ab/<key>.json``, ``locks/``, ``work/``. Everything is
-written to a temporary file, flushed to disk and renamed: a crash leaves garbage, never half an entry.
-Blobs are verified when read. This module knows nothing of what an action does.
+Whatever the file system does, a fault of the store costs at most a rebuild: what can't be written goes to a
+private store of this process, with one warning that names the cause; what can't be read, or is not what
+its name says, is a miss. Any number of processes may use a store at once. Knows nothing of what an
+action does.
 """
 
 import contextlib
+import functools
 import hashlib
-import json
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from io import RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from mpforge.errors import Damaged
-from mpforge.store.files import files_below, write_atomically
+from mpforge.store.files import files_below
+from mpforge.store.homes import private_directory
+from mpforge.store.locks import alone
+from mpforge.store.results import ActionResult, from_bytes, to_bytes
+from mpforge.store.shelf import Batch, Kind, Shelf, copied, layout_problem, touch
 from mpforge.store.trees import Directory, FileNode, from_entries
 
-SCHEMA = 1
-_CHUNK = 1 << 20
+T = TypeVar("T")
+_ROOM = 1 << 20
 
 
-@dataclass(frozen=True)
-class ActionResult:
-    """What a successful step gave: its output tree, its log's digest, what it found out, its cost.
-
-    ``facts`` are small texts by name (the machine that answered, requirements a hook asked for).
-    """
-
-    key: str
-    tree: str
-    log: str
-    facts: Mapping[str, str] = field(default_factory=dict)
-    cpu_seconds: float = 0.0
-    seconds: float = 0.0
-    finished: str = ""
+def _say_nothing(_message: str) -> None:
+    pass
 
 
 class Store:
-    """A store at ``root``; any number of processes may use it at once."""
+    """The store at ``root``; ``warn`` is given what is wrong with it, each thing once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, warn: Callable[[str], None] = _say_nothing) -> None:
         self.root = root
+        self._warn = functools.cache(warn)
+        self._bad: set[str] = set()
+        self._used: set[str] = set()
+        self._given_up = False
+
+    # --- where things are ----------------------------------------------------------------------
+
+    @functools.cached_property
+    def _main(self) -> Shelf | None:
+        """The store itself, unless it is another version's."""
+        problem = layout_problem(self.root)
+        if problem is not None:
+            self._warn(f"the store is not used: {problem}")
+        return Shelf(self.root) if problem is None else None
+
+    @functools.cached_property
+    def _private(self) -> Shelf:
+        """What only this process sees, and nobody after it."""
+        return Shelf(private_directory() / "store")
+
+    def _shelves(self, name: str) -> Iterator[Shelf]:
+        """Where a thing is looked for: what is known to be bad is not taken from the store."""
+        if "_private" in self.__dict__:
+            yield self._private
+        if self._main is not None and name not in self._bad:
+            yield self._main
+
+    def _writing(self, write: Callable[[Shelf], T], *, private: bool = False) -> T:
+        """Write to the store; where it can't be written, to a private one from now on."""
+        if private or self._main is None or self._given_up:
+            return write(self._private)
+        try:
+            return write(self._main)
+        except OSError as error:
+            self.give_up(error.strerror or str(error))
+            return write(self._private)
+
+    def give_up(self, why: str) -> None:
+        """From now on everything is written to a private store, which ends with this process."""
+        self._given_up = True
+        self._warn(f"the store at {self.root} can't be written ({why}); nothing new is kept")
+
+    def is_full(self) -> bool:
+        """Whether the store's file system has no room left, and a private store may have some."""
+        if self._main is None or self._given_up:
+            return False
+        try:
+            status = os.statvfs(self.root)
+        except OSError:
+            return False
+        return status.f_bavail * status.f_frsize < _ROOM or status.f_favail == 0 < status.f_files
+
+    def work_directory(self) -> Path:
+        """A new empty directory for a step; its owner removes it."""
+
+        def make(shelf: Shelf) -> Path:
+            shelf.home.use(*self._used)
+            return shelf.home.directory()
+
+        return self._writing(make)
+
+    def alone(self, key: str, waits: Callable[[], None]) -> AbstractContextManager[None]:
+        """The lock of a key: one process runs it, the others wait and then hit."""
+        return alone(self.root / "locks" / key, waits=waits, warn=self._warn)
+
+    def use(self, name: str) -> None:
+        """Whoever collects garbage leaves this alone while this process runs."""
+        self._used.add(name)
+        if self._main is not None and "home" in self._main.__dict__:
+            with contextlib.suppress(OSError):
+                self._main.home.use(name)
 
     # --- blobs ---------------------------------------------------------------------------------
 
-    def _blob(self, digest: str) -> Path:
-        return self.root / "blobs" / digest[:2] / digest
-
-    def put_bytes(self, data: bytes) -> str:
+    def put_bytes(self, data: bytes, *, private: bool = False) -> str:
         """Store bytes; their digest."""
         digest = hashlib.sha256(data).hexdigest()
-        if not self._blob(digest).exists():
-            write_atomically(self._blob(digest), data)
+
+        def put(shelf: Shelf) -> None:
+            if digest in self._bad or not shelf.has("blobs", digest, len(data)):
+                shelf.add_bytes("blobs", digest, data)
+
+        self._writing(put, private=private)
+        self._bad.discard(digest)
         return digest
 
     def put_file(self, path: Path) -> FileNode:
         """Store a copy of a file as it is now; what was copied is what was hashed."""
-        folder = self.root / "blobs"
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".new-", dir=folder)
-        try:
-            with os.fdopen(descriptor, "wb") as copy, path.open("rb") as original:
-                sha = hashlib.sha256()
-                size = 0
-                while chunk := original.read(_CHUNK):
-                    sha.update(chunk)
-                    copy.write(chunk)
-                    size += len(chunk)
-                executable = bool(os.fstat(original.fileno()).st_mode & 0o111)
-                copy.flush()
-                os.fchmod(copy.fileno(), 0o644)
-                os.fsync(copy.fileno())
-            place = self._blob(sha.hexdigest())
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(name, place)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
-        return FileNode(sha.hexdigest(), size, executable)
+
+        def put(shelf: Shelf) -> FileNode:
+            with shelf.adding() as batch:
+                return batch.add_file(path, anew=self._bad)
+
+        node = self._writing(put)
+        self._bad.discard(node.digest)
+        return node
 
     def read(self, digest: str) -> bytes:
         """A blob's verified bytes. Raises ``Damaged``; a bad blob is removed then."""
-        try:
-            data = self._blob(digest).read_bytes()
-        except OSError as error:
-            raise Damaged(f"blob {digest[:12]} can't be read: {error.strerror}") from None
+        with self._opened("blobs", digest) as blob:
+            data: bytes = blob.readall()
         if hashlib.sha256(data).hexdigest() != digest:
-            with contextlib.suppress(OSError):
-                self._blob(digest).unlink()
-            raise Damaged(f"blob {digest[:12]} was damaged and has been removed")
+            raise self._damaged("blobs", digest)
         return data
 
     def copy_out(self, digest: str, destination: Path, *, executable: bool = False) -> None:
         """Write a blob's verified bytes to a new file. Raises ``Damaged``; no file is left then."""
-        sha = hashlib.sha256()
-        mode = 0o755 if executable else 0o644
-        try:
-            with self._blob(digest).open("rb") as blob:
-                descriptor = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-                with os.fdopen(descriptor, "wb") as copy:
-                    while chunk := blob.read(_CHUNK):
-                        sha.update(chunk)
-                        copy.write(chunk)
-                    os.fchmod(copy.fileno(), mode)
-        except FileNotFoundError:
-            raise Damaged(f"blob {digest[:12]} is gone") from None
-        if sha.hexdigest() != digest:
-            destination.unlink()
+        with self._opened("blobs", digest) as blob:
+            node = FileNode(digest, os.fstat(blob.fileno()).st_size, executable)
+            if not _write_out(blob, node, destination):
+                raise self._damaged("blobs", digest)
+
+    @contextlib.contextmanager
+    def _opened(self, kind: Kind, name: str) -> Iterator[RawIOBase]:
+        """A blob or pack. Raises ``Damaged`` where there is none that can be read."""
+        file, why = None, "is gone"
+        for shelf in self._shelves(name):
+            try:
+                file = shelf.place(kind, name).open("rb", buffering=0)
+                break
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                why = f"can't be read ({error.strerror})"
+        if file is None:
+            self._bad.add(name)
+            raise Damaged(f"{kind[:-1]} {name[:12]} of the store {why}")
+        with file:
+            yield file
+
+    def _damaged(self, kind: Kind, name: str) -> Damaged:
+        """Remove what is not what its name says; it is not trusted again even where that fails."""
+        for shelf in self._shelves(name):
             with contextlib.suppress(OSError):
-                self._blob(digest).unlink()
-            raise Damaged(f"blob {digest[:12]} was damaged and has been removed")
+                shelf.place(kind, name).unlink()
+        self._bad.add(name)
+        return Damaged(f"{kind[:-1]} {name[:12]} of the store was damaged and is not used")
 
     # --- trees ---------------------------------------------------------------------------------
 
-    def put_directory(self, root: Path, paths: Iterator[str] | None = None) -> Directory:
-        """Store a directory (or only ``paths`` of it, relative) and its files; the tree."""
+    def put_directory(
+        self,
+        root: Path,
+        paths: Iterable[str] | None = None,
+        *,
+        packed: bool = False,
+        private: bool = False,
+    ) -> Directory:
+        """Store a directory (or only ``paths`` of it, relative) and its files; the tree.
+
+        A ``packed`` one is kept in one piece, which is quicker for many small files: its files can't be
+        read by their digests. A ``private`` one is gone when this process ends.
+        """
         chosen = sorted(paths) if paths is not None else list(files_below(root))
+        put = self._put_packed if packed else self._put_files
+        tree = self._writing(lambda shelf: put(shelf, root, chosen), private=private)
+        for _, node in tree.walk():
+            if isinstance(node, FileNode):
+                self._bad.discard(node.digest)
+        return tree
+
+    def _put_files(self, shelf: Shelf, root: Path, paths: list[str]) -> Directory:
         entries: dict[str, FileNode | str] = {}
-        for path in chosen:
-            full = root / path
-            entries[path] = os.readlink(full) if full.is_symlink() else self.put_file(full)
-        tree = from_entries(entries)
-        self.put_tree(tree)
+        with shelf.adding() as batch:
+            for path in paths:
+                full = root / path
+                if full.is_symlink():
+                    entries[path] = os.readlink(full)
+                else:
+                    entries[path] = batch.add_file(full, anew=self._bad)
+            tree = from_entries(entries)
+            self._add_tree(shelf, batch, tree)
+        return tree
+
+    def _put_packed(self, shelf: Shelf, root: Path, paths: list[str]) -> Directory:
+        entries: dict[str, FileNode | str] = {}
+        with shelf.adding() as batch:
+            with batch.writing() as (pack, put):
+                for path in sorted(paths, key=_order):
+                    full = root / path
+                    if full.is_symlink():
+                        entries[path] = os.readlink(full)
+                        continue
+                    with full.open("rb", buffering=0) as file:
+                        executable = bool(os.fstat(file.fileno()).st_mode & 0o111)
+                        entries[path] = FileNode(*copied(file, pack), executable)
+                tree = from_entries(entries)
+                put("packs", tree.digest())
+            self._add_tree(shelf, batch, tree)
+        self._bad.discard(tree.digest())
         return tree
 
     def put_tree(self, tree: Directory) -> str:
         """Store the directories of a tree whose files are stored; the tree's digest."""
+
+        def put(shelf: Shelf) -> None:
+            with shelf.adding() as batch:
+                self._add_tree(shelf, batch, tree)
+
+        self._writing(put)
+        return tree.digest()
+
+    def _add_tree(self, shelf: Shelf, batch: Batch, tree: Directory) -> None:
         for child in tree.directories.values():
-            self.put_tree(child)
-        return self.put_bytes(tree.canonical())
+            self._add_tree(shelf, batch, child)
+        data, digest = tree.canonical(), tree.digest()
+        if digest in self._bad or not shelf.has("blobs", digest, len(data)):
+            batch.add_bytes("blobs", digest, data)
+            self._bad.discard(digest)
 
     def tree(self, digest: str) -> Directory:
         """Read a tree back. Raises ``Damaged``."""
         try:
-            data = json.loads(self.read(digest))
-            return Directory(
-                files={n: FileNode(d, size, x) for n, d, size, x in data["files"]},
-                directories={n: self.tree(d) for n, d in data["directories"]},
-                symlinks=dict(data["symlinks"]),
-            )
-        except (ValueError, KeyError, TypeError):
+            return Directory.from_canonical(self.read(digest), self.tree)
+        except ValueError:
             raise Damaged(f"{digest[:12]} is no directory") from None
 
     def check(self, tree: Directory) -> None:
-        """Raise ``Damaged`` where a file of the tree has no blob; their content is checked when read."""
+        """Raise ``Damaged`` where a file of the tree is not there in its size.
+
+        Content is checked when it is read.
+        """
+        if self._has("packs", tree.digest(), tree.size()):
+            return
         for _, node in tree.walk():
-            if not isinstance(node, str) and not self._blob(node.digest).is_file():
-                raise Damaged(f"blob {node.digest[:12]} is gone")
+            if isinstance(node, FileNode) and not self._has("blobs", node.digest, node.size):
+                self._bad.add(node.digest)
+                raise Damaged(f"blob {node.digest[:12]} of the store is gone or damaged")
+
+    def _has(self, kind: Kind, name: str, size: int) -> bool:
+        return any(shelf.has(kind, name, size) for shelf in self._shelves(name))
 
     def restore(self, tree: Directory, destination: Path) -> None:
         """Write a tree's verified files below ``destination``, made if need be. Raises ``Damaged``."""
+        if self._has("packs", tree.digest(), tree.size()):
+            with self._opened("packs", tree.digest()) as pack:
+                self._restore(tree, destination, functools.partial(self._unpack, tree, pack))
+        else:
+            self._restore(tree, destination, self._copy_node)
+
+    def _restore(
+        self, tree: Directory, destination: Path, write: Callable[[FileNode, Path], None]
+    ) -> None:
         destination.mkdir(parents=True, exist_ok=True)
-        for name, child in tree.directories.items():
-            self.restore(child, destination / name)
-        for name, node in tree.files.items():
-            self.copy_out(node.digest, destination / name, executable=node.executable)
-        for name, target in tree.symlinks.items():
-            (destination / name).symlink_to(target)
+        for name, entry in tree.entries():
+            place = destination / name
+            if isinstance(entry, Directory):
+                self._restore(entry, place, write)
+            elif isinstance(entry, FileNode):
+                write(entry, place)
+            else:
+                place.symlink_to(entry)
 
-    # --- actions -------------------------------------------------------------------------------
+    def _copy_node(self, node: FileNode, place: Path) -> None:
+        self.copy_out(node.digest, place, executable=node.executable)
 
-    def _action(self, key: str) -> Path:
-        return self.root / "actions" / key[:2] / f"{key}.json"
+    def _unpack(self, tree: Directory, pack: RawIOBase, node: FileNode, place: Path) -> None:
+        if not _write_out(pack, node, place):
+            raise self._damaged("packs", tree.digest())
+
+    # --- results -------------------------------------------------------------------------------
 
     def find(self, key: str) -> ActionResult | None:
         """The result stored under a key, or None. Raises ``Damaged`` for an unreadable entry."""
-        try:
-            text = self._action(key).read_text(encoding="utf-8")
-        except OSError:
-            return None
-        try:
-            return _result(json.loads(text), key)
-        except (ValueError, KeyError, TypeError):
-            self.forget(key)
-            raise Damaged(f"the entry of {key[:12]} was damaged and has been removed") from None
+        self.use(f"action {key}")
+        for shelf in self._shelves(key):
+            place = shelf.place("actions", key)
+            try:
+                data, used = place.read_bytes(), place.stat().st_mtime
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self._warn(f"results in {self.root} can't be read ({error.strerror})")
+                continue
+            try:
+                result = from_bytes(data, key)
+            except ValueError:
+                self.forget(key)
+                raise Damaged(f"the entry of {key[:12]} was damaged and is not used") from None
+            touch(place, used)
+            return result
+        return None
 
     def keep(self, result: ActionResult) -> None:
         """Store a result; its blobs and trees must be stored already."""
-        data = {"schema": SCHEMA, **asdict(result)}
-        write_atomically(self._action(result.key), json.dumps(data, indent=1).encode())
+        data = to_bytes(result)
+        self.use(f"action {result.key}")
+        self._writing(lambda shelf: shelf.add_bytes("actions", result.key, data))
+        self._bad.discard(result.key)
 
     def forget(self, key: str) -> None:
-        """Remove a key's result, if there is one."""
-        with contextlib.suppress(OSError):
-            self._action(key).unlink()
-
-    def work_directory(self) -> Path:
-        """A new empty directory for a step; its owner removes it."""
-        folder = self.root / "work"
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(dir=folder))
+        """Remove a key's result, if there is one; it is not trusted again even where that fails."""
+        for shelf in self._shelves(key):
+            with contextlib.suppress(OSError):
+                shelf.place("actions", key).unlink()
+        self._bad.add(key)
 
 
-def _result(data: Any, key: str) -> ActionResult:
-    if not isinstance(data, dict) or data.pop("schema") != SCHEMA or data["key"] != key:
-        raise ValueError(f"not the result of {key}")
-    return ActionResult(**data)
+def _order(path: str) -> list[str]:
+    """Sorts paths as a tree's files are walked."""
+    return path.split("/")
+
+
+def _write_out(file: RawIOBase, node: FileNode, place: Path) -> bool:
+    """Write the next bytes of a file to a new one; False, and no file, where they are others."""
+    mode = 0o755 if node.executable else 0o644
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with open(descriptor, "wb", buffering=0) as copy:
+        found = copied(file, copy, node.size)
+        os.fchmod(descriptor, mode)
+    if found != (node.digest, node.size):
+        place.unlink()
+        return False
+    return True

@@ -6,7 +6,7 @@ are no part of it. This module reads and writes files but knows nothing of where
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -41,15 +41,38 @@ class Directory:
         """The tree's digest: sha256 of the canonical bytes, as hex."""
         return hashlib.sha256(self.canonical()).hexdigest()
 
-    def walk(self, under: str = "") -> Iterator[tuple[str, FileNode | str]]:
-        """Every file (a node) and symlink (its target) by path, sorted."""
+    @classmethod
+    def from_canonical(cls, data: bytes, read: Callable[[str], "Directory"]) -> "Directory":
+        """What ``canonical`` wrote; ``read`` gives a directory by its digest.
+
+        Raises ``ValueError`` for anything else.
+        """
+        try:
+            found = json.loads(data)
+            return cls(
+                files={n: FileNode(d, size, x) for n, d, size, x in found["files"]},
+                directories={n: read(d) for n, d in found["directories"]},
+                symlinks=dict(found["symlinks"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a directory: {error}") from None
+
+    def size(self) -> int:
+        """The bytes of all its files."""
+        return sum(node.size for _, node in self.walk() if isinstance(node, FileNode))
+
+    def entries(self) -> Iterator[tuple[str, "FileNode | str | Directory"]]:
+        """What is in this directory by name, sorted: files, symlinks' targets, directories."""
         entries: dict[str, FileNode | str | Directory] = {
             **self.files,
             **self.symlinks,
             **self.directories,
         }
-        for name in sorted(entries):
-            entry = entries[name]
+        return ((name, entries[name]) for name in sorted(entries))
+
+    def walk(self, under: str = "") -> Iterator[tuple[str, FileNode | str]]:
+        """Every file (a node) and symlink (its target) by path, sorted."""
+        for name, entry in self.entries():
             if isinstance(entry, Directory):
                 yield from entry.walk(f"{under}{name}/")
             else:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mpforge.errors import Damaged
 from mpforge.store.files import files_below, hash_file, write_atomically
-from mpforge.store.local import ActionResult, Store
+from mpforge.store.local import Store
+from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
 
 RESULT = ActionResult(

@@ -1,0 +1,53 @@
+"""Results of actions as they lie on disk: one JSON file for each key, with a digest of itself.
+
+A field that this version does not know is ignored, so that a newer mpforge may add one. Knows nothing of
+the files that a result names.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ActionResult:
+    """What a successful step gave: its output tree, its log's digest, what it found out, its cost.
+
+    ``facts`` are small texts by name (the machine that answered, requirements a hook asked for).
+    """
+
+    key: str
+    tree: str
+    log: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
+    seconds: float = 0.0
+    finished: str = ""
+
+
+def to_bytes(result: ActionResult) -> bytes:
+    """The file of a result."""
+    body = asdict(result)
+    record = {"schema": SCHEMA, "sha256": _digest(body), "result": body}
+    return json.dumps(record, indent=1).encode()
+
+
+def from_bytes(data: bytes, key: str) -> ActionResult:
+    """What ``to_bytes`` wrote for a key. Raises ``ValueError`` for anything else."""
+    record = json.loads(data)
+    try:
+        body = record["result"]
+        if record["schema"] != SCHEMA or record["sha256"] != _digest(body) or body["key"] != key:
+            raise ValueError(f"not the result of {key}")
+        known = {item.name for item in fields(ActionResult)}
+        return ActionResult(**{name: value for name, value in body.items() if name in known})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a result: {error}") from None
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
