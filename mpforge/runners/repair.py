@@ -1,7 +1,8 @@
 """From a backend's wheel to one that may be shipped: repaired, tagged, verified.
 
-auditwheel grafts libraries and finds the lowest tag that the audit proves; what it says is then checked
-by ``verification``. Knows nothing of how the wheel was built, but for the compiler errors in its log.
+auditwheel grafts libraries and finds the lowest tag that the audit proves; the wheel is then packed in
+the one way (``sources.canonical``), and what its tag says is checked by ``verification``. Knows nothing
+of how the wheel was built, but for the compiler errors in its log.
 """
 
 import re
@@ -23,6 +24,7 @@ from mpforge.runners.verification import (
     tag_reasons,
     wheel_name,
 )
+from mpforge.sources import canonical
 
 _ERROR_LINE = re.compile(r"(fatal error|(?<![\w-])error): |undefined symbol|cannot find -l")
 _SHOWN = 8
@@ -59,6 +61,7 @@ def _repair(run: StepRun, command: RepairWheel, wheel: Path, build_log: str) -> 
         made = Path(shutil.copy(wheel, run.directory.output / wheel.name))
     else:
         made = _tagged(run, wheel, command, platform)
+    canonical.rewrite_wheel(made, mtime=canonical.epoch_of(run.environment))
     _verify(run, command, made, platform)
     return made
 
