@@ -240,6 +240,12 @@ class StepFailed(MpforgeError):
     code = "step-failed"
 
 
+class ToolNotDeclared(StepFailed):
+    """A step called a program that is neither in the base set nor declared."""
+
+    code = "tool-not-declared"
+
+
 class StepTimeout(StepFailed):
     """A step ran longer than its ``timeout``."""
 

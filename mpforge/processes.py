@@ -9,13 +9,14 @@ after one: who stores or publishes asks first.
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -94,8 +95,13 @@ def interrupted() -> bool:
     return _interrupt.is_set()
 
 
-def _die_with_parent() -> None:
-    """In the child, before exec: SIGKILL when mpforge dies by kill -9 (prctl(2))."""
+def _before_exec(in_child: Callable[[], None] | None) -> None:
+    """In the child: what its caller wants, then SIGKILL when mpforge dies by kill -9 (prctl(2)).
+
+    In this order, because a change of credentials would drop the wish.
+    """
+    if in_child is not None:
+        in_child()
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, _KILL)
 
@@ -136,6 +142,7 @@ def _started(
     cwd: Path | None,
     stdout: int | BinaryIO,
     stderr: int,
+    in_child: Callable[[], None] | None,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Start a program in a group of its own; the group is gone when the block ends, however it ends."""
     process = None
@@ -149,7 +156,7 @@ def _started(
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=_POSIX,
-                preexec_fn=_die_with_parent if _libc is not None else None,
+                preexec_fn=None if _libc is None else functools.partial(_before_exec, in_child),
             )
         yield process
     finally:
@@ -167,17 +174,24 @@ def run(
     cwd: Path,
     log: BinaryIO,
     timeout: float | None = None,
+    in_child: Callable[[], None] | None = None,
 ) -> Ended:
     """Run a program to its end with its output appended to ``log`` as it comes.
 
-    ``timeout`` is in seconds. Raises ``FileNotFoundError`` or ``PermissionError`` when it can't be
+    ``timeout`` is in seconds; ``in_child`` is called in the child before the program takes its
+    place (on Linux). Raises ``FileNotFoundError`` or ``PermissionError`` when it can't be
     started, ``KeyboardInterrupt`` when interrupted (nothing of it is left running then).
     """
     before = children_cpu()
     start = time.monotonic()
     log.flush()
     with _started(
-        argv, environment=environment, cwd=cwd, stdout=log, stderr=subprocess.STDOUT
+        argv,
+        environment=environment,
+        cwd=cwd,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        in_child=in_child,
     ) as process:
         timed_out = False
         try:
@@ -194,6 +208,7 @@ def capture(
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float | None = 600,
+    in_child: Callable[[], None] | None = None,
 ) -> Captured:
     """Run a short program and return what it printed, decoded with replacement.
 
@@ -202,7 +217,9 @@ def capture(
     after ``timeout`` seconds.
     """
     pipe = subprocess.PIPE
-    with _started(argv, environment=environment, cwd=cwd, stdout=pipe, stderr=pipe) as process:
+    with _started(
+        argv, environment=environment, cwd=cwd, stdout=pipe, stderr=pipe, in_child=in_child
+    ) as process:
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:

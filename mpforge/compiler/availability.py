@@ -63,7 +63,6 @@ def _needed(
         ("build.target-requires", "the target's own build requirements"): bool(
             build.target_requires
         ),
-        ("build.tools", "tools other than ziglang"): not all(map(is_zig, build.tools)),
         ("build.policy", "musl policies"): build.policy.startswith("musllinux"),
     }
     yield from (what for what, needed in missing.items() if needed)

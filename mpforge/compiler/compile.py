@@ -90,6 +90,7 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
         for step in compilation.steps.values()
         if isinstance(step.command, InstallPackages) and step.command.extra is None
     ]
+    requests += [request for step in compilation.steps.values() for request in step.tools.wheels]
     needed = dict.fromkeys([*requests, *(request for request in zigs if request is not None)])
     missing = tuple(request for request in needed if lock.environment(request) is None)
     return Plan(
@@ -244,7 +245,10 @@ def _build(
     after = None
     stem = word(target.name, python)
     if python is None:
-        found = steps.command_steps(build, stem=stem, exclude=exclude, compilers=compilers)
+        host = compilation.host_platform
+        found = steps.command_steps(
+            build, stem=stem, exclude=exclude, compilers=compilers, host=host
+        )
     else:
         found = steps.wheel_steps(
             compilation.project,

@@ -5,8 +5,10 @@ Values in, values out: options and choices become typed commands. Knows nothing 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mpforge.compiler import programs
 from mpforge.compiler.availability import is_zig
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.model import (
@@ -112,6 +114,16 @@ def build_request(
     )
 
 
+def _granted(build: "BuildOptions", host: str, *steps: Step) -> tuple[Step, ...]:
+    """Steps with what the spec grants to those that run the project's own programs."""
+    tools = programs.tools(build, host)
+    own = AskRequirements | MakeSdist | BuildWheel | RunCommands
+    return tuple(
+        replace(step, network=build.network, tools=tools) if isinstance(step.command, own) else step
+        for step in steps
+    )
+
+
 def sdist_steps(
     project: ProjectFacts,
     build: "BuildOptions",
@@ -125,7 +137,9 @@ def sdist_steps(
     given = variables(build, of_target=False)
     config = settings(build.config_settings)
     source = ProjectFiles(vcs=True)
-    return (
+    return _granted(
+        build,
+        host,
         Step("sdist-base", f"build requirements ({python})", InstallPackages(request)),
         Step(
             "sdist-requirements",
@@ -195,7 +209,9 @@ def wheel_steps(
         exclude=tuple(build.repair.exclude),
         arguments=tuple(build.repair.args),
     )
-    return (
+    return _granted(
+        build,
+        host,
         Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
         Step(f"requirements-{stem}", "what else the backend wants", ask, given),
         Step(f"environment-{stem}", f"build environment ({python})", environment),
@@ -205,7 +221,12 @@ def wheel_steps(
 
 
 def command_steps(
-    build: "BuildOptions", *, stem: str, exclude: tuple[str, ...], compilers: Compilers
+    build: "BuildOptions",
+    *,
+    stem: str,
+    exclude: tuple[str, ...],
+    compilers: Compilers,
+    host: str,
 ) -> tuple[Step, ...]:
     """The one step of a build by the user's own commands, or by make."""
     lines = (MAKE,) if build.kind == "make" else commands(list(build.commands))
@@ -219,7 +240,8 @@ def command_steps(
         policy=compilers.policy,
     )
     title = f"{build.kind} for {stem}"
-    return (Step(f"build-{stem}", title, run, variables(build), int(build.timeout)),)
+    step = Step(f"build-{stem}", title, run, variables(build), int(build.timeout))
+    return _granted(build, host, step)
 
 
 def test_steps(
@@ -257,7 +279,8 @@ def test_steps(
     )
     model = f" on a {machine.cpu}" if machine.cpu else ""
     title = f"{'import' if imports else 'tests'} of {stem}{model}"
-    steps.append(Step(f"test-{suffix}", title, run, variables(test), int(test.timeout), test.cache))
+    given, timeout = variables(test), int(test.timeout)
+    steps.append(Step(f"test-{suffix}", title, run, given, timeout, test.cache, test.network))
     return tuple(steps)
 
 

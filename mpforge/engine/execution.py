@@ -32,11 +32,11 @@ from mpforge.plan.model import (
 )
 from mpforge.platforms import well_known
 from mpforge.runners import hooks, repair, tests
+from mpforge.runners.offline import isolation
 from mpforge.runners.step import (
     StepDirectory,
     StepRun,
     base_environment,
-    base_programs,
 )
 from mpforge.runners.verification import elf_reasons, policy_libraries
 from mpforge.sources import archives, canonical, git, project
@@ -64,6 +64,7 @@ class Executor:
 
         Raises the errors of the command's runner.
         """
+        network = self._network(task.step)
         command = task.step.command
         match command:
             case InstallPackages():
@@ -82,9 +83,25 @@ class Executor:
                 facts = self._tests(task, command)
             case _:
                 assert_never(command)
-        return facts
+        return facts | network
 
     # --- what steps share ----------------------------------------------------------------------
+
+    def _network(self, step: Step) -> dict[str, str]:
+        """What the programs of a step saw of the network: none, declared, or open: not cut off."""
+        if isinstance(step.command, InstallPackages):
+            return {}
+        if step.network:
+            return {"network": "declared"}
+        found = isolation()
+        if found.cut_off is not None:
+            return {"network": "none"}
+        remedy = f" ({found.remedy})" if found.remedy else ""
+        self.toolbox.warn_once(
+            f"this host can't keep steps off the network: {found.why}{remedy}; what they fetch is "
+            "not seen"
+        )
+        return {"network": "open"}
 
     def _run(
         self,
@@ -93,15 +110,25 @@ class Executor:
         path: tuple[str, ...],
         *,
         placeholders: Mapping[str, str] | None = None,
-        programs: tuple[str, ...] = (),
     ) -> StepRun:
-        """What runs a step's programs, with the base set, ``programs`` and ``path`` on its PATH."""
+        """What runs a step's programs, with ``path``, the declared tools and the base set on PATH."""
         step, directory = task.step, task.directory.prepare()
-        base = str(base_programs(self.toolbox.store, programs))
-        environment = base_environment(directory, [*path, base])
+        git = self.inputs.source.form == "checkout"
+        environment = base_environment(
+            directory, [*path, *self.toolbox.programs.folders(step, git=git)]
+        )
         environment |= {"MPFORGE_STEP_DIR": str(directory.root), **variables}
         known = {"jobs": str(os.cpu_count() or 1), **(placeholders or {})}
-        plain = StepRun(step.title, directory, task.log, environment, step.timeout, known)
+        plain = StepRun(
+            step.title,
+            directory,
+            task.log,
+            environment,
+            step.timeout,
+            known,
+            None if step.network else isolation().cut_off,
+            "test" if isinstance(step.command, RunTests) else "build",
+        )
         return dataclasses.replace(plain, environment=with_variables(environment, step, plain.fill))
 
     def _environment(self, tree: Directory, word: str, directory: StepDirectory) -> Path:
@@ -309,7 +336,6 @@ class Executor:
         compilers = getattr(command, "compilers", None)
         if isinstance(compilers, Compilers):
             placeholders |= self._build_placeholders(compilers, directory)
-        programs = ("git",) if isinstance(command, MakeSdist | AskRequirements) else ()
         has_git = self.inputs.source.form == "checkout"
         if has_git and isinstance(command, MakeSdist):
             # The day in a dirty version is HEAD's, not 1980's: the key has HEAD.
@@ -320,7 +346,6 @@ class Executor:
             variables,
             path,
             placeholders=placeholders,
-            programs=programs if has_git else (),
         )
 
     def _build_placeholders(self, compilers: Compilers, directory: StepDirectory) -> dict[str, str]:

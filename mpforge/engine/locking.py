@@ -116,6 +116,7 @@ def _environments(
     for _, plan in plans:
         zigs = (c.zig for session in plan.sessions for c in session.compilers)
         requests = [request for request in zigs if request is not None]
+        requests += [request for step in plan.steps for request in step.tools.wheels]
         for step in plan.steps:
             if isinstance(step.command, InstallPackages):
                 request = step.command.request

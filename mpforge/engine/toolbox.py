@@ -13,9 +13,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mpforge.engine.pins import Pins
+from mpforge.engine.programs import Programs
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import NoHostPython
-from mpforge.plan.events import Emit, WorkEnded, Working
+from mpforge.plan.events import Emit, Warned, WorkEnded, Working
 from mpforge.plan.model import Compilers
 from mpforge.plan.pins import EnvironmentPin
 from mpforge.platforms import well_known
@@ -61,6 +62,19 @@ class Toolbox:
         self._session = session
         self._emit = emit
         self._pythons: dict[str, HostPython] = {}
+        self._warned: set[str] = set()
+        self.programs = Programs(
+            store=self.store,
+            pins=pins,
+            remembered=workspace.cache / "hostprograms.json",
+            working=self.working,
+        )
+
+    def warn_once(self, message: str) -> None:
+        """Say something that holds for the whole session."""
+        if message not in self._warned:
+            self._warned.add(message)
+            self._emit(Warned(self._session, message))
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:

@@ -50,6 +50,7 @@ def ingredients(step: Step, resolved: Resolved) -> Iterator[Ingredient]:
             yield Ingredient(name, resolved.trees[name], tree=True)
         elif name not in narrowing:
             yield Ingredient(name, _text(value))
+    yield Ingredient("network", "declared" if step.network else "none")
     for name, value in resolved.parts.items():
         yield Ingredient(name, value)
     for name, written in step.variables.values:

@@ -262,8 +262,33 @@ class Variables:
 
 
 @dataclass(frozen=True)
+class HostTool:
+    """A program that the host must have; ``specifier`` is PEP 440's and may be empty."""
+
+    name: str
+    specifier: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.specifier}"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Programs that a step may call beyond the base set.
+
+    ``wheels`` are requests for packages that carry programs, one each; ``host`` those of the host.
+    """
+
+    wheels: tuple[EnvironmentRequest, ...] = ()
+    host: tuple[HostTool, ...] = ()
+
+
+@dataclass(frozen=True)
 class Step:
-    """One unit of work with a key. ``timeout`` is in seconds."""
+    """One unit of work with a key.
+
+    ``timeout`` is in seconds; ``network`` says that its programs may see more than loopback.
+    """
 
     id: str
     title: str
@@ -271,6 +296,8 @@ class Step:
     variables: Variables = Variables()
     timeout: int = 7200
     cache: bool = True
+    network: bool = False
+    tools: Tools = Tools()
 
 
 # --- sessions ----------------------------------------------------------------------------------

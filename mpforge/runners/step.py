@@ -4,122 +4,24 @@ The environment holds what the step declares and nothing else; PATH is the base 
 caller adds. This module knows nothing of wheels, keys or stores.
 """
 
-import hashlib
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
-from mpforge.errors import StepFailed, StepTimeout, ToolUnavailable, WrongInput
+from mpforge.compiler.programs import declared_as
+from mpforge.errors import StepFailed, StepTimeout, ToolNotDeclared, WrongInput
 from mpforge.plan.model import CommandLine, Placeholder, ShellLine, Text
 from mpforge.processes import run
-from mpforge.tools.toolstore import ToolStore
-
-# A POSIX shell, coreutils, tar, make and the like: what a configure script or a makefile may call.
-BASE_PROGRAMS = [
-    "sh",
-    "bash",
-    "awk",
-    "basename",
-    "bzip2",
-    "cat",
-    "chmod",
-    "chgrp",
-    "chown",
-    "cksum",
-    "cmp",
-    "comm",
-    "cp",
-    "cut",
-    "date",
-    "dd",
-    "df",
-    "diff",
-    "dirname",
-    "du",
-    "echo",
-    "egrep",
-    "env",
-    "expr",
-    "false",
-    "fgrep",
-    "find",
-    "fold",
-    "getconf",
-    "grep",
-    "gzip",
-    "gunzip",
-    "head",
-    "hostname",
-    "id",
-    "install",
-    "join",
-    "ln",
-    "ls",
-    "m4",
-    "make",
-    "md5sum",
-    "mkdir",
-    "mkfifo",
-    "mktemp",
-    "mv",
-    "nl",
-    "nproc",
-    "od",
-    "paste",
-    "patch",
-    "pathchk",
-    "pr",
-    "printf",
-    "pwd",
-    "readlink",
-    "realpath",
-    "rm",
-    "rmdir",
-    "sed",
-    "seq",
-    "sha1sum",
-    "sha256sum",
-    "sha512sum",
-    "sleep",
-    "sort",
-    "split",
-    "stat",
-    "stty",
-    "sum",
-    "tail",
-    "tar",
-    "tee",
-    "test",
-    "timeout",
-    "touch",
-    "tr",
-    "true",
-    "truncate",
-    "tsort",
-    "tty",
-    "uname",
-    "unexpand",
-    "uniq",
-    "unlink",
-    "unxz",
-    "unzip",
-    "wc",
-    "which",
-    "whoami",
-    "xargs",
-    "xz",
-    "yes",
-    "zip",
-    "zstd",
-]
+from mpforge.runners import symptoms
 
 # 1980-01-01, the earliest time that a zip archive can hold (https://reproducible-builds.org/specs/).
 SOURCE_DATE_EPOCH = "315532800"
 LOG_TAIL = 25
+_TAIL_BYTES = 32_768
 
 
 @dataclass(frozen=True)
@@ -155,7 +57,8 @@ class StepRun:
     """A step that runs: its directory, log and complete environment.
 
     ``timeout`` is in seconds and for all of its programs together, from when this was made.
-    ``placeholders`` have the values that the user's commands may refer to.
+    ``placeholders`` have the values that the user's commands may refer to. ``cut_off`` keeps a program
+    off the network (``offline``); None: it sees it. ``table`` is the spec's for this step.
     """
 
     title: str
@@ -164,6 +67,8 @@ class StepRun:
     environment: Mapping[str, str]
     timeout: float
     placeholders: Mapping[str, str] = field(default_factory=dict)
+    cut_off: Callable[[], None] | None = None
+    table: Literal["build", "test"] = "build"
     started: float = field(default_factory=time.monotonic)
 
     def call(
@@ -173,9 +78,10 @@ class StepRun:
         cwd: Path | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> None:
-        """Run a program of the step. Raises ``StepFailed`` or ``StepTimeout``."""
+        """Run a program of the step. Raises ``StepFailed``, ``ToolNotDeclared`` or ``StepTimeout``."""
         environment = {**self.environment, **(extra or {})}
         self.note(f"$ {' '.join(argv)}")
+        begin = self.log.tell()
         try:
             ended = run(
                 argv,
@@ -183,13 +89,10 @@ class StepRun:
                 cwd=cwd or self.directory.root,
                 log=self.log,
                 timeout=max(0.0, self.started + self.timeout - time.monotonic()),
+                in_child=self.cut_off,
             )
-        except FileNotFoundError:
-            raise StepFailed(
-                f"{self.title}: there is no program {argv[0]!r} in this step",
-                why=f"PATH = {environment.get('PATH', '')}",
-                hint="a step sees the base set, its build environment and its toolchain",
-            ) from None
+        except (FileNotFoundError, PermissionError) as error:
+            raise self._not_started(argv[0], environment, error) from None
         if ended.timed_out:
             raise StepTimeout(
                 f"{self.title} ran longer than {self.timeout:.0f} s",
@@ -201,7 +104,47 @@ class StepRun:
                 if ended.returncode > 0
                 else f"signal {-ended.returncode}"
             )
-            raise StepFailed(f"{self.title} failed ({how})")
+            raise self._failure(how, environment, tail_of(self.log, begin).splitlines())
+
+    def _not_started(
+        self, program: str, environment: Mapping[str, str], error: OSError
+    ) -> StepFailed:
+        """The error of a program that the system would not start."""
+        if isinstance(error, FileNotFoundError) and "/" not in program:
+            return self._not_declared(program, f"PATH = {environment.get('PATH', '')}")
+        return StepFailed(
+            f"{self.title}: {program} can't be started: {error.strerror}",
+            hint="is it there, executable, and of this machine? {run} starts a target's program",
+        )
+
+    def _failure(
+        self, how: str, environment: Mapping[str, str], lines: Sequence[str]
+    ) -> StepFailed:
+        """The error of a program that ended so, with what its last lines tell of the cause."""
+
+        def is_missing(name: str) -> bool:
+            return shutil.which(name, path=environment.get("PATH", "")) is None
+
+        lacking = symptoms.missing_program(lines, is_missing)
+        if lacking is not None and lacking.name is not None:
+            return self._not_declared(lacking.name, lacking.line)
+        tried = symptoms.unreachable(lines) if self.cut_off is not None else None
+        if tried is None:
+            return StepFailed(f"{self.title} failed ({how})")
+        address = f" {tried.name}" if tried.name else " the network"
+        return StepFailed(
+            f"{self.title} failed ({how}): it tried to reach{address}",
+            why=tried.line,
+            hint=f"the step has no network; [{self.table}] network = true lets it have it",
+        )
+
+    def _not_declared(self, program: str, why: str) -> ToolNotDeclared:
+        remedy = f'tools = ["{declared_as(program)}"] in [build] puts it on the step\'s PATH'
+        if self.table == "test":
+            remedy = "[test] requires may name a package that carries it"
+        return ToolNotDeclared(
+            f"{self.title}: there is no program {program} in this step", why=why, hint=remedy
+        )
 
     def command(self, line: CommandLine, *, cwd: Path) -> None:
         """Run a user's command with its placeholders filled in."""
@@ -247,26 +190,14 @@ def base_environment(directory: StepDirectory, path: Sequence[str]) -> dict[str,
     }
 
 
-def base_programs(store: ToolStore, also: Sequence[str] = ()) -> Path:
-    """A directory of links to the base set's programs on this host, and to ``also``."""
-    searched = [
-        folder
-        for folder in os.environ.get("PATH", os.defpath).split(os.pathsep)
-        if folder and not folder.endswith("shims")
-    ]
-    path = os.pathsep.join([*searched, "/usr/bin", "/bin"])
-    found = {name: shutil.which(name, path=path) for name in (*BASE_PROGRAMS, *also)}
-    for name in ("sh", *also):
-        if found[name] is None:
-            raise ToolUnavailable(f"there is no {name} on PATH", hint=f"install {name}")
-    links = {name: place for name, place in sorted(found.items()) if place is not None}
-    digest = hashlib.sha256(repr(links).encode()).hexdigest()
-
-    def make(folder: Path) -> None:
-        for name, place in links.items():
-            (folder / name).symlink_to(place)
-
-    return store.obtain(name="base", version="1", digest=digest, make=make).path
+def tail_of(log: BinaryIO, begin: int, lines: int = LOG_TAIL) -> str:
+    """The last lines that were written to a step's open log after ``begin``."""
+    log.flush()
+    end = log.tell()
+    with open(log.name, "rb") as file:
+        file.seek(max(begin, end - _TAIL_BYTES))
+        text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def tail(log: Path, lines: int = LOG_TAIL) -> str:
@@ -274,7 +205,7 @@ def tail(log: Path, lines: int = LOG_TAIL) -> str:
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 32_768))
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""

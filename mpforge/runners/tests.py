@@ -148,7 +148,7 @@ def run(step: StepRun, scene: Scene, command: RunTests, posargs: tuple[str, ...]
     except StepTimeout:
         raise
     except StepFailed as error:
-        raise TestsFailed(error.what, why=error.why) from None
+        raise TestsFailed(error.what, why=error.why, hint=error.hint) from None
     facts = _probed(step, scene)
     _check(step, scene, facts)
     return facts

@@ -19,6 +19,7 @@ from mpforge.spec.check_texts import (
 from mpforge.spec.finding import Finding, Path, dotted
 from mpforge.spec.model import BuildOptions, Spec, TestOptions
 from mpforge.spec.options import all_levels
+from mpforge.spec.programs import parse_tool
 from mpforge.spec.suggest import close_to
 
 _POLICY = re.compile(r"manylinux(1|2010|2014)|(many|musl)linux_\d+_\d+")
@@ -51,9 +52,9 @@ def _build(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
         ("requires", build.requires),
         ("constraints", build.constraints),
         ("target-requires", build.target_requires),
-        ("tools", build.tools),
     ):
         yield from _requirements((*path, key), requirements)
+    yield from _tools((*path, "tools"), build.tools)
     yield from _inside((*path, "outputs"), build.outputs)
     lists: tuple[tuple[str, Texts], ...] = (
         ("commands", build.commands),
@@ -145,6 +146,19 @@ def _requirements(path: Path, requirements: Sequence[str]) -> Iterator[Finding]:
                 (*path, number),
                 f'`{dotted(path)}`: expected a requirement (PEP 508) such as "numpy>=2", got '
                 f'"{text}"',
+            )
+
+
+def _tools(path: Path, tools: Sequence[str]) -> Iterator[Finding]:
+    for number, text in enumerate(tools):
+        try:
+            parse_tool(text)
+        except ValueError:
+            yield Finding(
+                "bad-requirement",
+                (*path, number),
+                f"`{dotted(path)}`: expected the name of a program and perhaps its versions, such "
+                f'as "nasm" or "cmake>=3.28", got "{text}"',
             )
 
 

@@ -1,0 +1,144 @@
+"""The programs that a step may call: the host's base set, and what ``[build] tools`` declares.
+
+What each is for a key, by digest, and the directories for PATH. The build environment and the
+toolchain are others' business.
+"""
+
+import hashlib
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from mpforge.engine.pins import Pins
+from mpforge.errors import ToolUnavailable
+from mpforge.keys.walk import ABSENT, references
+from mpforge.plan.model import HostTool, InstallPackages, ProjectFiles, Step
+from mpforge.plan.pins import EnvironmentPin
+from mpforge.tools import hostprograms
+from mpforge.tools.toolstore import ToolStore
+
+Working = Callable[[str], AbstractContextManager[None]]
+
+
+class Programs:
+    """The programs of a session's steps; ``remembered`` is a file of the cache for their digests."""
+
+    def __init__(self, *, store: ToolStore, pins: Pins, remembered: Path, working: Working) -> None:
+        self._store = store
+        self._pins = pins
+        self._remembered = remembered
+        self._working = working
+        self._digests: dict[str, str] = {}
+
+    def parts(self, step: Step) -> dict[str, str]:
+        """What a step's programs are, for a key. Only pins are looked up, nothing is run.
+
+        Raises ``ToolUnavailable`` for a declared tool that this host does not have.
+        """
+        if isinstance(step.command, InstallPackages):
+            return {}
+        names = (*hostprograms.BASE_PROGRAMS, *hostprograms.NAMED_BY_SCRIPTS, *_git(step))
+        parts = {f"program.{name}": digest for name, digest in self._known(names).items()}
+        for pin in self._wheels(step):
+            parts |= {
+                f"tool.{package.name}": f"{package.version} {' '.join(package.hashes)}"
+                for package in pin.packages
+            }
+            parts["tools.python"] = platform.python_version()
+        for tool in step.tools.host:
+            digest = self._known([tool.name])[tool.name]
+            if digest == ABSENT:
+                raise _absent(tool)
+            parts[f"tool.{tool.name}"] = f"{digest} {tool.specifier}".rstrip()
+        return parts
+
+    def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:
+        """The directories for PATH: declared tools, then the base set; wheels are fetched if need be.
+
+        ``git``: the step's source is a checkout, so git is needed. Raises ``ToolUnavailable`` also for
+        a tool of another version than declared.
+        """
+        wheels = tuple(str(self._programs_of(pin)) for pin in self._wheels(step))
+        found = hostprograms.find(tool.name for tool in step.tools.host)
+        for tool in step.tools.host:
+            _check(tool, found[tool.name])
+        declared = (str(self._links("tools", found)),) if found else ()
+        return (*wheels, *declared, str(self._base(_git(step) if git else ())))
+
+    def _known(self, names: Iterable[str]) -> dict[str, str]:
+        """Digests, each taken once a session."""
+        wanted = list(names)
+        missing = [name for name in wanted if name not in self._digests]
+        if missing:
+            self._digests |= hostprograms.parts(missing, self._remembered)
+        return {name: self._digests[name] for name in wanted}
+
+    def _wheels(self, step: Step) -> Iterator[EnvironmentPin]:
+        for request in step.tools.wheels:
+            yield self._pins.environment(request)
+
+    def _programs_of(self, pin: EnvironmentPin) -> Path:
+        from mpforge.tools import toolwheels
+
+        found = toolwheels.find(pin, self._store)
+        if found is not None:
+            return found
+        package = pin.packages[0]
+        with self._working(f"fetching {package.name} {package.version}"):
+            return toolwheels.provide(pin, self._store, self._pins.index)
+
+    def _base(self, also: tuple[str, ...]) -> Path:
+        found = hostprograms.find((*hostprograms.BASE_PROGRAMS, *also))
+        for name in ("sh", *also):
+            if found[name] is None:
+                raise ToolUnavailable(f"there is no {name} on PATH", hint=f"install {name}")
+        return self._links("base", found)
+
+    def _links(self, name: str, found: dict[str, str | None]) -> Path:
+        """A directory of links to programs of the host."""
+        links = {name: place for name, place in sorted(found.items()) if place is not None}
+
+        def make(folder: Path) -> None:
+            for link, place in links.items():
+                (folder / link).symlink_to(place)
+
+        digest = hashlib.sha256(repr(links).encode()).hexdigest()
+        return self._store.obtain(name=name, version="1", digest=digest, make=make).path
+
+
+def _git(step: Step) -> tuple[str, ...]:
+    """Git, for a step that sees the checkout's history."""
+    sources = references(step).values()
+    return ("git",) if any(isinstance(s, ProjectFiles) and s.vcs for s in sources) else ()
+
+
+def _absent(tool: HostTool) -> ToolUnavailable:
+    return ToolUnavailable(
+        f"there is no {tool.name} on this host's PATH",
+        why="[build] tools declares it, and no wheel is known that carries it",
+        hint=f"install {tool.name} here, or take it out of [build] tools",
+    )
+
+
+def _check(tool: HostTool, place: str | None) -> None:
+    """Raise for a tool that is not there, or whose version is not what was declared."""
+    if place is None:
+        raise _absent(tool)
+    if not tool.specifier:
+        return
+    from packaging.specifiers import SpecifierSet
+
+    version = hostprograms.version(place)
+    if version is None:
+        raise ToolUnavailable(
+            f"{tool} was declared, and {tool.name} does not tell its version",
+            why=f"`{place} --version` prints none",
+            hint=f'declare tools = ["{tool.name}"]: the program is in the key by its digest',
+        )
+    if not SpecifierSet(tool.specifier).contains(version, prereleases=True):
+        raise ToolUnavailable(
+            f"{tool} was declared, and this host has {tool.name} {version}",
+            why=place,
+            hint=f"install {tool} here, or allow {version} in [build] tools",
+        )

@@ -1,0 +1,109 @@
+"""Why a program of a step failed, read from its log's last lines: a program or the network is missing.
+
+Values in, values out. A line only suggests a program; that it is really missing is for the caller to
+confirm. Knows nothing of specs.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
+_QUOTE = "[\u2018'\"`]"  # coreutils' quotes in UTF-8 locales, and everybody else's
+_END = "[\u2019'\"`]"
+_HOST = r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+_NO_FILE = "No such file or directory"
+
+# What says without a doubt that a program was called and is not there.
+_CALLED = [
+    # dash, busybox; bash, zsh; as a script's line too
+    rf"^\S*: (?:line )?\d+: (?P<name>{_NAME}): (?:command )?not found$",
+    rf"^(?:\S*/)?\w*sh: (?P<name>{_NAME}): (?:command )?not found$",
+    rf"^make(?:\[\d+\])?: (?P<name>{_NAME}): Command not found$",
+    # coreutils, findutils
+    rf"^(?:\S*/)?env: {_QUOTE}?(?P<name>{_NAME}){_END}?: {_NO_FILE}$",
+    rf"^(?:\S*/)?xargs: (?P<name>{_NAME}): {_NO_FILE}$",
+    rf"failed to run command {_QUOTE}(?P<name>{_NAME}){_END}: {_NO_FILE}$",
+    # distutils, setuptools
+    rf"error: command {_QUOTE}(?P<name>{_NAME}){_END} failed: {_NO_FILE}$",
+    rf"unable to execute {_QUOTE}(?P<name>{_NAME}){_END}: {_NO_FILE}$",
+    # Perl (autotools), node
+    rf"Can't exec \"(?P<name>{_NAME})\": {_NO_FILE}",
+    rf"\bspawn (?P<name>{_NAME}) ENOENT\b",
+    # CMake; "-- Could NOT find" is only its news
+    rf"Could not find {_NAME} using the following names: (?P<name>{_NAME})",
+    r"build program corresponding to \"(?P<generator>Ninja|Unix Makefiles)\"",
+    r"^\s+Could NOT find \w+ \(missing:.*?\b(?P<variable>[A-Za-z0-9_]+)_EXECUTABLE\b",
+    # meson, meson-python, scikit-build-core
+    rf"ERROR: Program(?:\(s\))? \[?{_QUOTE}(?P<name>{_NAME}){_END}.* not found",
+    r"Could not (?:detect|find) (?P<cased>CMake|Ninja|Meson)(?: with)? (?:v|version)",
+]
+# The same words for a missing file: these need a second sign.
+_MAKE = re.compile(rf"^make(?:\[\d+\])?: (?P<name>{_NAME}): {_NO_FILE}$")
+_MAKE_SIGN = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*Error 127\b")
+_PYTHON = re.compile(rf"^FileNotFoundError: .*{_NO_FILE}: {_QUOTE}(?P<name>{_NAME}){_END}$")
+_PYTHON_SIGN = re.compile(r"_execute_child|_posix_spawn|\bexecv|_execvpe|in _spawn")
+_SIGN_WITHIN = 12
+
+_GENERATORS = {"Ninja": "ninja", "Unix Makefiles": "make"}
+_PATTERNS = [re.compile(pattern) for pattern in _CALLED]
+_UNREACHABLE = re.compile(
+    r"Temporary failure in name resolution|Network is unreachable|Could(?: not|n't) resolve host"
+    r"|Name or service not known|unable to resolve host address|EAI_AGAIN"
+    r"|network is unreachable|No route to host",
+)
+_ADDRESSES = [
+    re.compile(r"[a-z][a-z0-9+]*://[^\s'\"<>)\]]+"),
+    re.compile(r"host ?= ?'([A-Za-z0-9.-]+)'"),
+    re.compile(rf"resolve host(?:name)?(?: address)?:? {_QUOTE}?({_HOST})"),
+    re.compile(rf"EAI_AGAIN ({_HOST})"),
+]
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """What a line of the log says is missing: a program's name, or an address (None: not told)."""
+
+    line: str
+    name: str | None
+
+
+def missing_program(lines: Sequence[str], is_missing: Callable[[str], bool]) -> Symptom | None:
+    """The last program that the lines say was called in vain, and that ``is_missing`` confirms."""
+    for line, name in _suggested(lines):
+        if is_missing(name):
+            return Symptom(line.strip(), name)
+    return None
+
+
+def unreachable(lines: Sequence[str]) -> Symptom | None:
+    """The last line that says that the network was tried in vain."""
+    for line in reversed(lines):
+        if _UNREACHABLE.search(line):
+            found = (pattern.search(line) for pattern in _ADDRESSES)
+            address = next((m[m.lastindex or 0] for m in found if m is not None), None)
+            return Symptom(line.strip(), address)
+    return None
+
+
+def _suggested(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Lines that may name a missing program, the last first, and the name."""
+    for number in range(len(lines) - 1, -1, -1):
+        line = lines[number].rstrip()
+        for pattern in _PATTERNS:
+            if match := pattern.search(line):
+                yield line, _program(match)
+        after, before = lines[number + 1 :], lines[max(0, number - _SIGN_WITHIN) : number]
+        if (match := _MAKE.search(line)) and any(map(_MAKE_SIGN.search, after)):
+            yield line, match["name"]
+        if (match := _PYTHON.search(line)) and any(map(_PYTHON_SIGN.search, before)):
+            yield line, match["name"]
+
+
+def _program(match: re.Match[str]) -> str:
+    found = {group: text for group, text in match.groupdict().items() if text}
+    if "generator" in found:
+        return _GENERATORS[found["generator"]]
+    if "variable" in found:
+        return found["variable"].lower().replace("_", "-")
+    return found["cased"].lower() if "cased" in found else found["name"]
