@@ -352,7 +352,7 @@ class Realizer:
     def _parts(self, step: Step, *, given: Given | None = None) -> dict[str, str]:
         """What a step uses beside its inputs, by name; without ``given``, what is known beforehand."""
         command = step.command
-        parts: dict[str, str] = {"host": self.plan.host}
+        parts = {"host": self.plan.host} | self.toolbox.programs.parts(step)
         match command:
             case InstallPackages():
                 known = given.packages if given else None
