@@ -210,7 +210,10 @@ class Executor:
         source = task.given.trees["source"]
         self._source(task, vcs=False)
         ready = self.toolbox.compilers(
-            command.compilers, languages(source, self.store), task.directory.root
+            command.compilers,
+            languages(source, self.store),
+            task.directory.root,
+            _compiler_flags(task.step),
         )
         run = self._hook_run(task, command.python, ready)
         for line in command.before:
@@ -249,7 +252,10 @@ class Executor:
         source = pruned(task.given.trees["source"], command.exclude)
         self.store.restore(source, task.directory.source)
         ready = self.toolbox.compilers(
-            command.compilers, languages(source, self.store), task.directory.root
+            command.compilers,
+            languages(source, self.store),
+            task.directory.root,
+            _compiler_flags(task.step),
         )
         platform = well_known()[command.target]
         run = self._run(
@@ -376,6 +382,12 @@ def _hook_variables(ready: ReadyCompilers | None, step: Step, run: StepRun) -> d
         return {}
     given = with_variables(ready.hooks, step, run.fill)
     return {name: given[name] for name in ready.hooks}
+
+
+def _compiler_flags(step: Step) -> tuple[str, ...]:
+    """What the spec gives the compilers, less its placeholders."""
+    given = [t for name, t in step.variables.values if name in ("CFLAGS", "CXXFLAGS", "LDFLAGS")]
+    return tuple(part for text in given for part in text if isinstance(part, str))
 
 
 def with_variables(

@@ -81,9 +81,8 @@ class Programs:
     def _programs_of(self, pin: EnvironmentPin) -> Path:
         from mpforge.tools import toolwheels
 
-        found = toolwheels.find(pin, self._store)
-        if found is not None:
-            return found
+        if toolwheels.find(pin, self._store) is not None:
+            return toolwheels.provide(pin, self._store, self._pins.index)
         package = pin.packages[0]
         with self._working(f"fetching {package.name} {package.version}"):
             return toolwheels.provide(pin, self._store, self._pins.index)

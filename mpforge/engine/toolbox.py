@@ -5,8 +5,8 @@ step uses it.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -22,10 +22,10 @@ from mpforge.plan.pins import EnvironmentPin
 from mpforge.platforms import well_known
 from mpforge.tools import hostpython
 from mpforge.tools.hostpython import HostPython
-from mpforge.tools.toolstore import ToolStore
+from mpforge.tools.toolstore import ToolStore, ToolTree
 
 if TYPE_CHECKING:
-    from mpforge.tools.zig import Language, Zig
+    from mpforge.tools.zig import Language, Runtime, Zig
 
 COMPILER_NOTES = "compiler-notes.txt"
 """The file of a step's directory where the compiler wrappers say what they dropped or changed."""
@@ -43,8 +43,12 @@ class ReadyCompilers:
     path: tuple[str, ...] = ()
 
 
+def _unrecorded(_tool: str) -> None:
+    pass
+
+
 class Toolbox:
-    """Tools for one session."""
+    """Tools for one session; ``used`` is told the name of each before it is looked up."""
 
     def __init__(
         self,
@@ -54,8 +58,9 @@ class Toolbox:
         session: str,
         emit: Emit,
         install: bool = True,
+        used: Callable[[str], None] = _unrecorded,
     ) -> None:
-        self.store = ToolStore(workspace.tools)
+        self.store = ToolStore(workspace.tools, used=used, waits=self._waits, warn=self.warn_once)
         self._workspace = workspace
         self._pins = pins
         self._install = install
@@ -75,6 +80,12 @@ class Toolbox:
         if message not in self._warned:
             self._warned.add(message)
             self._emit(Warned(self._session, message))
+
+    def _waits(self, tool: str) -> None:
+        """Say that another process makes a tool; it may take minutes."""
+        what = f"waiting for another run, which makes {tool}"
+        self._emit(Working(self._session, what))
+        self._emit(WorkEnded(self._session, what, 0.0))
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
@@ -125,22 +136,27 @@ class Toolbox:
         return parts | view
 
     def compilers(
-        self, compilers: Compilers, languages: "tuple[Language, ...]", directory: Path
+        self,
+        compilers: Compilers,
+        languages: "tuple[Language, ...]",
+        directory: Path,
+        flags: tuple[str, ...] = (),
     ) -> ReadyCompilers:
-        """Compilers that a step in ``directory`` can call.
+        """Compilers that a step in ``directory`` can call, once.
 
-        They are fetched, and their libraries made for ``languages``, if need be.
+        They are fetched, and their libraries made for ``languages``, if need be. ``flags`` are the
+        texts of CFLAGS and the like: libraries that depend on them are made beforehand too.
         """
         if compilers.toolchain == "gcc":
             return self._gcc(compilers)
-        return self._zig_view(compilers, languages, directory)
+        return self._zig_view(compilers, languages, directory, flags)
 
     def prepare(self, compilers: Compilers) -> None:
         """Obtain what any build with these compilers needs: zig, its C library, the view."""
         if compilers.toolchain == "gcc":
             self._gcc(compilers)
         else:
-            self._primed(compilers, ("c",))
+            self._primed(compilers, "c", self._runtime(compilers))
             self._view(compilers)
 
     def has_zig(self, compilers: Compilers) -> bool:
@@ -154,7 +170,10 @@ class Toolbox:
         """Whether ``prepare`` has nothing to do."""
         if compilers.toolchain == "gcc":
             return True
-        return self.has_zig(compilers) and self.store.find(*self._view_name(compilers)) is not None
+        if not self.has_zig(compilers):
+            return False
+        wanted = self._runtime(compilers).name("c"), self._view_name(compilers)
+        return all(self.store.find(*name) is not None for name in wanted)
 
     def _gcc(self, compilers: Compilers) -> ReadyCompilers:
         from mpforge.tools import gcc
@@ -184,38 +203,60 @@ class Toolbox:
 
         return zig.provide(pin.packages, self.store, install)
 
-    def _primed(
-        self, compilers: Compilers, languages: "tuple[Language, ...]"
-    ) -> "tuple[Zig, Path]":
-        """zig and its cache with each language's libraries made."""
+    def _runtime(self, compilers: Compilers, flags: tuple[str, ...] = ()) -> "Runtime":
+        """What zig makes for these compilers' links, and for builds with these flags."""
         from mpforge.tools import wrappers, zig
 
         platform = well_known()[compilers.target]
-        program = self.zig(compilers)
-        triple = wrappers.zig_target(platform, compilers.policy)
-        flags = wrappers.machine_flags(platform)
-        root = self._workspace.cache
+        return zig.Runtime(
+            zig.digest_of(self.zig_pin(compilers).packages),
+            wrappers.zig_target(platform, compilers.policy),
+            wrappers.programs(platform, compilers.policy, cross=True),
+            zig.runtime_flags(flags),
+        )
 
-        def prime(wanted: "tuple[Language, ...]") -> Path:
-            return zig.prime(program, triple=triple, languages=wanted, store_root=root, flags=flags)
+    def _primed(self, compilers: Compilers, language: "Language", runtime: "Runtime") -> ToolTree:
+        """zig's cache with a language's libraries; they are made if need be."""
+        from mpforge.tools import zig
 
-        for language in languages:
-            if not zig.is_primed(
-                program, triple=triple, languages=(language,), store_root=root, flags=flags
-            ):
-                name = {"c": "C", "c++": "C++"}[language]
-                with self.working(f"making zig's {name} libraries for {triple}, once"):
-                    prime((language,))
-        return program, prime(languages)
+        def making(language: "Language") -> AbstractContextManager[None]:
+            name = {"c": "C", "c++": "C++"}[language]
+            how = f" with {' '.join(runtime.flags)}" if runtime.flags else ""
+            return self.working(f"making zig's {name} libraries for {runtime.triple}{how}, once")
+
+        return zig.prime(self.zig(compilers), runtime, language, self.store, making)
+
+    def _private_cache(
+        self,
+        compilers: Compilers,
+        languages: "tuple[Language, ...]",
+        flags: tuple[str, ...],
+        directory: Path,
+    ) -> Path:
+        """zig's cache for one step. For no language, what is there already serves."""
+        from mpforge.tools import zig
+
+        runtime = self._runtime(compilers, flags if languages else ())
+        found = self.store.find(*runtime.name("c")) is not None
+        wanted: Language | None = (
+            "c++" if "c++" in languages else "c" if languages or found else None
+        )
+        primed = None if wanted is None else self._primed(compilers, wanted, runtime)
+        return zig.private_cache(primed, directory)
 
     def _zig_view(
-        self, compilers: Compilers, languages: "tuple[Language, ...]", directory: Path
+        self,
+        compilers: Compilers,
+        languages: "tuple[Language, ...]",
+        directory: Path,
+        flags: tuple[str, ...],
     ) -> ReadyCompilers:
         from mpforge.tools import targetview
 
-        program, cache = self._primed(compilers, languages)
-        view = self._view(compilers)
         scratch, notes = directory / "zig", directory / COMPILER_NOTES
+        program = self.zig(compilers)
+        cache = self._private_cache(compilers, languages, flags, scratch / "global")
+        view = self._view(compilers)
         variables = targetview.compiler_environment(
             view, zig=program.path, zig_cache=cache, scratch=scratch, step=directory, log=notes
         )

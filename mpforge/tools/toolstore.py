@@ -1,19 +1,35 @@
 """The tool store: immutable trees, each made once for all of a user's projects and used in place.
 
 A tool is known by the digest of what it was made from (a pinned archive, or named ingredients). It is
-made in a temporary directory beside its place and renamed, under a lock, so that it is there whole
-or not at all. This module knows nothing of what a tool is.
+made in a directory of the process that makes it and renamed, under a lock, so that it is there whole
+or not at all; before it is used it is compared with what was recorded of it then. Where the store can't
+be written, tools are made for this process alone. This module knows nothing of what a tool is.
 """
 
+import contextlib
+import functools
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from filelock import FileLock
+from mpforge.errors import MpforgeError, ToolUnavailable
+from mpforge.store.files import write_atomically
+from mpforge.store.homes import Home, private_directory
+from mpforge.store.locks import alone
+from mpforge.tools import manifests
+
+SCHEMA = 2
+_RECORD = "tool.json"
+_MAKING = ".making"  # homes of processes that make or remove tools
+_PROBE_BYTES = 1 << 20
+_TOUCH_SECONDS = 3600.0
+
+# Trees that this process compared with their manifests already.
+_looked_at: set[Path] = set()
 
 
 @dataclass(frozen=True)
@@ -26,53 +42,286 @@ class ToolTree:
     path: Path
 
 
-class ToolStore:
-    """Tools under ``root`` (``$MPFORGE_CACHE/tools``); several processes may share it."""
+@dataclass(frozen=True)
+class KeptTool:
+    """A tool as the store keeps it, under ``name``: its size in bytes, when it was last used."""
 
-    def __init__(self, root: Path) -> None:
+    name: str
+    size: int
+    last_used: float
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a kept tool, in words that name the file."""
+
+    tool: str
+    what: str
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A tool that is asked for, and what makes it."""
+
+    name: str
+    version: str
+    digest: str
+    make: Callable[[Path], None]
+
+    @property
+    def folder(self) -> str:
+        return f"{self.name}-{self.digest[:16]}"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+class _NoRoom(Exception):
+    """The store can't be written; ``args[0]`` says why."""
+
+
+def _nothing(_text: str) -> None:
+    pass
+
+
+class ToolStore:
+    """Tools under ``root`` (``$MPFORGE_CACHE/tools``); several processes may share it.
+
+    ``used`` is told the name of each tool before it is looked up, ``waits`` what another process is
+    making, ``warn`` what is wrong with the store. ``fallback`` gives a directory of this process's for
+    tools, where ``root`` can't be written.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        used: Callable[[str], None] = _nothing,
+        waits: Callable[[str], None] = _nothing,
+        warn: Callable[[str], None] = _nothing,
+        fallback: Callable[[], Path] = private_directory,
+    ) -> None:
         self.root = root
+        self._used = used
+        self._waits = waits
+        self._warn = functools.cache(warn)
+        self._fallback = fallback
+        self._private: Path | None = None
 
     def find(self, name: str, digest: str) -> ToolTree | None:
-        """The tool, if it is here."""
-        home = self._home(name, digest)
-        try:
-            record = json.loads((home / "tool.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        if record.get("digest") != digest:
-            return None
-        return ToolTree(name, str(record["version"]), digest, home / "tree")
+        """The tool, if it is here; for plans: only what ``obtain`` gives may be run."""
+        for root in self._roots():
+            home = root / f"{name}-{digest[:16]}"
+            record = _record(home)
+            if record is not None and record["digest"] == digest:
+                return ToolTree(name, str(record["version"]), digest, home / manifests.TREE)
+        return None
 
     def obtain(
         self, *, name: str, version: str, digest: str, make: Callable[[Path], None]
     ) -> ToolTree:
-        """The tool, made by ``make(directory)`` unless it is here.
+        """The tool, as it was made; made by ``make(directory)`` unless it is here and whole.
 
         ``make`` fills an empty directory; that directory's final path differs, so a tool holds no
         absolute path of itself. An error of ``make`` leaves nothing behind.
         """
-        found = self.find(name, digest)
-        if found is not None:
-            return found
-        home = self._home(name, digest)
-        self.root.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.root / f".{home.name}.lock"):
-            found = self.find(name, digest)
-            if found is not None:
-                return found
-            shutil.rmtree(home, ignore_errors=True)
-            work = Path(tempfile.mkdtemp(prefix=".making-", dir=self.root))
+        wanted = _Wanted(name, version, digest, make)
+        self._used(wanted.folder)
+        for root in self._roots():
+            if _problem(root / wanted.folder, wanted) is None:
+                return _tree(root / wanted.folder, wanted)
+        if self._private is None:
             try:
-                tree = work / "tree"
-                tree.mkdir()
-                make(tree)
-                record = {"schema": 1, "name": name, "version": version, "digest": digest}
-                (work / "tool.json").write_text(json.dumps(record), encoding="utf-8")
-                work.chmod(0o755)
-                os.rename(work, home)
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
-        return ToolTree(name, version, digest, home / "tree")
+                return self._made(self.root, wanted)
+            except _NoRoom as error:
+                self._warn(f"{self.root}: {error.args[0]}; tools are made for this run alone")
+        try:
+            return self._made(self._private_root(), wanted)
+        except _NoRoom as error:
+            raise ToolUnavailable(
+                f"there is no room for {wanted}",
+                why=str(error.args[0]),
+                hint="free some, or set MPFORGE_CACHE and TMPDIR to where there is",
+            ) from error
 
-    def _home(self, name: str, digest: str) -> Path:
-        return self.root / f"{name}-{digest[:16]}"
+    # --- what is kept --------------------------------------------------------------------------
+
+    def trees(self) -> Iterator[KeptTool]:
+        """The tools that are kept; one without a readable record too, as long as it takes room."""
+        for home in _homes(self.root):
+            record = _record(home)
+            try:
+                last_used = (home / _RECORD if record else home).stat().st_mtime
+                size = int(record["size"]) if record else _size(home)
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            yield KeptTool(home.name, size, last_used)
+
+    def remove(self, tool: str, keep: Callable[[], bool] = lambda: False) -> bool:
+        """Remove a kept tool by its name; whether it is gone.
+
+        It is renamed first, so that nobody sees half of it. Then ``keep`` is asked: a process that said
+        since that it uses the tool gets it back. Raises ``OSError``.
+        """
+        with contextlib.closing(Home(self.root / _MAKING)) as place:
+            away = place.new()
+            os.rename(self.root / tool, away)
+            if keep():
+                with contextlib.suppress(OSError):  # it was made again meanwhile
+                    os.rename(away, self.root / tool)
+                    return False
+        return True
+
+    def verify(self) -> Iterator[Problem]:
+        """Compare every kept tool with its manifest, by content."""
+        for home in _homes(self.root):
+            record = _record(home)
+            if record is None:
+                found = iter([f"{_RECORD} is not readable"])
+            elif record["schema"] > SCHEMA:
+                found = iter(["it was made by a newer mpforge"])
+            else:
+                found = manifests.problems(home, str(record.get("tree")))
+            for what in found:
+                if home.exists():  # else it was removed while it was read
+                    yield Problem(home.name, what)
+
+    # --- making --------------------------------------------------------------------------------
+
+    def _roots(self) -> Iterator[Path]:
+        yield self.root
+        if self._private is not None:
+            yield self._private
+
+    def _private_root(self) -> Path:
+        if self._private is None:
+            self._private = self._fallback() / "tools"
+        return self._private
+
+    def _made(self, root: Path, wanted: _Wanted) -> ToolTree:
+        """The tool below ``root``, made by one process while the others wait. Raises ``_NoRoom``."""
+        home = root / wanted.folder
+        record = _record(home)
+        if record is not None and int(record["schema"]) > SCHEMA:
+            raise _NoRoom(f"{home.name} was made by a newer mpforge")
+        with _room():
+            place = Home(root / _MAKING)
+        with contextlib.closing(place), self._alone(root, wanted):
+            problem = _problem(home, wanted)
+            if problem is None:
+                return _tree(home, wanted)
+            if problem:
+                self._warn(f"{wanted} was damaged: {problem}; it is made again")
+            work = place.new()
+            _fill(work, wanted)
+            with _room():
+                _put(work, home, place)
+        _looked_at.add(home)
+        return _tree(home, wanted)
+
+    def _alone(self, root: Path, wanted: _Wanted) -> contextlib.AbstractContextManager[None]:
+        path = root / f".{wanted.folder}.lock"
+        return alone(path, waits=lambda: self._waits(str(wanted)), warn=self._warn)
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    """What goes wrong in the block is the store's fault. Raises ``_NoRoom``."""
+    try:
+        yield
+    except OSError as error:
+        raise _NoRoom(error.strerror or str(error)) from error
+
+
+def _fill(work: Path, wanted: _Wanted) -> None:
+    """The whole tool and its record in a new directory. Raises ``_NoRoom``, and what making raises."""
+    with _room():
+        (work / manifests.TREE).mkdir(parents=True)
+    try:
+        wanted.make(work / manifests.TREE)
+    except (OSError, MpforgeError) as error:
+        why = _full(work)
+        if why is not None:
+            raise _NoRoom(why) from error
+        raise
+    with _room():
+        digest, size = manifests.seal(work)
+        record = {
+            "schema": SCHEMA,
+            "name": wanted.name,
+            "version": wanted.version,
+            "digest": wanted.digest,
+            "tree": digest,
+            "size": size,
+        }
+        write_atomically(work / _RECORD, json.dumps(record).encode())
+
+
+def _put(made: Path, home: Path, place: Home) -> None:
+    """Put what was made in its place; who still uses a damaged one finds the new one there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(home, place.new())
+    os.rename(made, home)
+
+
+def _full(folder: Path) -> str | None:
+    """Why nothing more can be written to a folder; None: it can."""
+    probe = folder / "probe"
+    try:
+        with probe.open("wb") as file:
+            file.write(bytes(_PROBE_BYTES))
+        probe.unlink()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+# --- looking ----------------------------------------------------------------------------------
+
+
+def _homes(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+    except OSError:
+        return []
+
+
+def _record(home: Path) -> dict[str, Any] | None:
+    """What ``tool.json`` says; None where there is none that can be understood."""
+    try:
+        record = json.loads((home / _RECORD).read_bytes())
+        int(record["schema"]), str(record["digest"]), str(record["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _problem(home: Path, wanted: _Wanted) -> str | None:
+    """What is wrong with a tool; None: nothing, empty: it is not here."""
+    if home in _looked_at and home.exists():
+        return None
+    record = _record(home)
+    if record is None:
+        return f"{_RECORD} is not readable" if home.exists() else ""
+    if record["digest"] != wanted.digest:
+        return f"{_RECORD} is another tool's"
+    if record["schema"] != SCHEMA:
+        return "it was made by another mpforge, without a manifest"
+    problem = manifests.damage(home, str(record.get("tree")))
+    if problem is None:
+        _looked_at.add(home)
+    return problem
+
+
+def _tree(home: Path, wanted: _Wanted) -> ToolTree:
+    """A tool that was looked at; that it is used is noted for who removes what is not."""
+    with contextlib.suppress(OSError):
+        if time.time() - (home / _RECORD).stat().st_mtime > _TOUCH_SECONDS:
+            os.utime(home / _RECORD)
+    return ToolTree(wanted.name, wanted.version, wanted.digest, home / manifests.TREE)
+
+
+def _size(home: Path) -> int:
+    return sum(
+        os.lstat(Path(folder, name)).st_size for folder, _, names in os.walk(home) for name in names
+    )

@@ -1,24 +1,26 @@
 """zig: the C and C++ compiler for every target, a wheel of the package index kept in the tool store.
 
-zig builds a target's C library, runtime and libc++ itself when first asked. That takes a minute, so
-it is done once for each zig and target, in a cache of ours (never the user's), which all later
-calls share. This module does not know what is compiled.
+zig builds a target's C library, runtime and libc++ itself when first asked. That takes a minute, so it
+is done once for each zig, target and mode, in a cache that is a tool too: nothing that a build does
+changes it, because each step works on a copy of its own. This module does not know what is compiled.
 """
 
 import hashlib
 import json
+import re
+import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
-
 from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.plan.pins import Package
-from mpforge.tools.toolstore import ToolStore
+from mpforge.tools.toolstore import ToolStore, ToolTree
+from mpforge.tools.wrappers import write_programs
 
 Language = Literal["c", "c++"]
 
@@ -42,6 +44,21 @@ _SAMPLES: dict[Language, tuple[str, str, str]] = {
     "c": ("sample.c", _C, "cc"),
     "c++": ("sample.cc", _CXX, "c++"),
 }
+_KINDS = (
+    ("-fPIC", "-shared", "-o", "sample.so"),
+    ("-o", "sample"),
+    ("-fPIE", "-pie", "-o", "sample-pie"),
+)
+
+# What a global cache holds that is worth keeping: manifests, what they tell of, zig's own settings. The
+# rest serves zig programs (z), or is of no use afterwards (tmp).
+_PARTS = ("h", "o", "b")
+
+# Flags that zig's own libraries are made with too. -O1 to -O3 and -O0 give the same ones.
+_OWN_FLAGS = re.compile(
+    r"-(O[sz]|march=.+|mcpu=.+|flto(=full|=thin)?|fomit-frame-pointer|funwind-tables)"
+)
+_OTHER_MODE = re.compile(r"-O.*|-fno-(lto|omit-frame-pointer|unwind-tables)")
 
 
 @dataclass(frozen=True)
@@ -79,76 +96,101 @@ def provide(
     return Zig(_executable(tree.path), version, tree.digest)
 
 
+@dataclass(frozen=True)
+class Runtime:
+    """What zig makes for links to a target: C library, compiler runtime, libc++; by its ingredients.
+
+    ``zig`` is zig's digest, ``triple`` as ``-target`` takes it (``wrappers.zig_target``), ``programs``
+    the compilers that call zig (``wrappers.programs``), ``flags`` what ``runtime_flags`` gave.
+    """
+
+    zig: str
+    triple: str
+    programs: Mapping[str, str]
+    flags: tuple[str, ...] = ()
+
+    def name(self, language: Language) -> tuple[str, str]:
+        """The tool store's name and digest of the cache that holds it."""
+        facts = [self.zig, self.triple, sorted(self.programs.items()), self.flags, _KINDS]
+        samples = [_SAMPLES["c"], *([_SAMPLES["c++"]] if language == "c++" else [])]
+        digest = hashlib.sha256(json.dumps(["zigcache", facts, samples]).encode()).hexdigest()
+        return f"zigcache-{self.triple}-{language.replace('+', 'x')}", digest
+
+
+def runtime_flags(texts: Iterable[str]) -> tuple[str, ...]:
+    """Those of a build's flags (CFLAGS and the like) that change zig's own libraries."""
+    found: dict[str, str] = {}
+    for word in " ".join(texts).split():
+        kind = word[:2] if word.startswith("-O") else word.replace("-fno-", "-f").partition("=")[0]
+        if _OWN_FLAGS.fullmatch(word):
+            found[kind] = word
+        elif _OTHER_MODE.fullmatch(word):
+            found.pop(kind, None)
+    return tuple(sorted(found.values()))
+
+
 def prime(
     zig: Zig,
-    *,
-    triple: str,
-    languages: Sequence[Language],
-    store_root: Path,
-    flags: Sequence[str] = (),
-) -> Path:
-    """The ``ZIG_GLOBAL_CACHE_DIR`` for a target, with what these languages' links need made.
+    runtime: Runtime,
+    language: Language,
+    store: ToolStore,
+    making: Callable[[Language], AbstractContextManager[None]],
+) -> ToolTree:
+    """A ``ZIG_GLOBAL_CACHE_DIR`` that holds what a language's links need, to be copied from.
 
-    ``triple`` is as ``-target`` takes it (``wrappers.zig_target``), ``flags`` are
-    ``wrappers.machine_flags``. Each language is made once, under a lock; the directory stays
-    writable, for combinations that were not made. Raises ``ToolUnavailable`` if zig can't.
+    It is made once, C++'s from C's; ``making(language)`` goes round the work. Raises
+    ``ToolUnavailable`` if zig can't.
     """
-    cache = _cache(zig, triple, flags, store_root)
-    missing = [language for language in languages if not _marker(cache, language).exists()]
-    if missing:
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache.with_name(f".{cache.name}.lock")):
-            for language in missing:
-                if not _marker(cache, language).exists():
-                    _make(zig, cache, language, ("-target", triple, *flags))
-                    _marker(cache, language).touch()
-    return cache
+
+    def make(directory: Path) -> None:
+        if language == "c++":
+            _copy(prime(zig, runtime, "c", store, making).path, directory)
+        with making(language):
+            _link(zig, runtime, language, directory)
+        for entry in [entry for entry in directory.iterdir() if entry.name not in _PARTS]:
+            shutil.rmtree(entry)
+
+    name, digest = runtime.name(language)
+    return store.obtain(name=name, version=zig.version, digest=digest, make=make)
 
 
-def is_primed(
-    zig: Zig,
-    *,
-    triple: str,
-    languages: Sequence[Language],
-    store_root: Path,
-    flags: Sequence[str] = (),
-) -> bool:
-    """Whether ``prime`` has nothing to do."""
-    cache = _cache(zig, triple, flags, store_root)
-    return all(_marker(cache, language).exists() for language in languages)
+def private_cache(primed: ToolTree | None, directory: Path) -> Path:
+    """A ``ZIG_GLOBAL_CACHE_DIR`` for one step in a new directory: a copy of what was primed."""
+    directory.mkdir(parents=True)
+    if primed is not None:
+        _copy(primed.path, directory)
+    return directory
 
 
-def _cache(zig: Zig, triple: str, flags: Sequence[str], store_root: Path) -> Path:
-    suffix = hashlib.sha256(" ".join(flags).encode()).hexdigest()[:8] if flags else ""
-    return store_root / "zig" / "-".join(filter(None, (zig.digest[:16], triple, suffix)))
+def _copy(cache: Path, directory: Path) -> None:
+    """Copy a cache, without modes: zig writes to its manifests."""
+    shutil.copytree(cache, directory, copy_function=shutil.copyfile, dirs_exist_ok=True)
 
 
-def _marker(cache: Path, language: Language) -> Path:
-    return cache / f"mpforge-primed-{language}"
-
-
-def _make(zig: Zig, cache: Path, language: Language, target: Sequence[str]) -> None:
-    """Link a shared library and a program: at -O3 and stripped, as the compiler wrappers do."""
+def _link(zig: Zig, runtime: Runtime, language: Language, cache: Path) -> None:
+    """Link libraries and programs as builds do; zig puts what it needs for them into ``cache``."""
     name, text, driver = _SAMPLES[language]
-    with tempfile.TemporaryDirectory(prefix="mpforge-zig-") as work:
-        Path(work, name).write_text(text, encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="mpforge-zig-") as folder:
+        work = Path(folder)
+        (work / name).write_text(text, encoding="utf-8")
+        write_programs(work / "bin", runtime.programs)
         environment = {
             "PATH": "/usr/bin:/bin",
+            "MPFORGE_ZIG": str(zig.path),
             "ZIG_GLOBAL_CACHE_DIR": str(cache),
-            "ZIG_LOCAL_CACHE_DIR": str(Path(work, "cache")),
+            "ZIG_LOCAL_CACHE_DIR": str(work / "cache"),
         }
-        options = (*target, "-fno-sanitize=undefined", "-O3", "-g0", "-Wl,-s")
-        for kind in (("-fPIC", "-shared", "-o", "sample.so"), ("-o", "sample")):
-            argv = [str(zig.path), driver, *options, *kind, name]
+        for kind in _KINDS:
+            argv = [str(work / "bin" / driver), "-O3", *runtime.flags, *kind, name]
             try:
                 answer = processes.capture(
-                    argv, environment=environment, cwd=Path(work), timeout=_PRIME_SECONDS
+                    argv, environment=environment, cwd=work, timeout=_PRIME_SECONDS
                 )
             except (OSError, TimeoutError) as error:
                 raise ToolUnavailable(f"zig {zig.version} can't be run", why=str(error)) from error
             if answer.returncode != 0:
                 raise ToolUnavailable(
-                    f"zig {zig.version} can't link {language} for {target[1]}",
+                    f"zig {zig.version} can't link {language} for {runtime.triple}",
                     why=answer.stderr[-2000:],
                 )
 

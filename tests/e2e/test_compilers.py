@@ -3,9 +3,11 @@
 The first half replaces zig by a program that prints its arguments; the second compiles for aarch64.
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,9 @@ from mpforge.platforms import well_known
 from mpforge.processes import Captured
 from mpforge.tools import hostpython, targetview, wrappers
 from mpforge.tools.hostpython import HostPython
+from mpforge.tools.toolstore import ToolStore, ToolTree
 from mpforge.tools.wrappers import WrapperNote
-from mpforge.tools.zig import Zig, prime
+from mpforge.tools.zig import Language, Runtime, Zig, prime, private_cache
 
 pytestmark = pytest.mark.cross
 
@@ -163,28 +166,33 @@ def test_a_compiler_names_its_target_when_asked(tmp_path: Path, question: str) -
 
 
 @pytest.fixture(scope="module")
-def zig(request: pytest.FixtureRequest) -> tuple[Zig, Path]:
-    """zig of the development environment and its cache, which is kept from one run to the next."""
+def zig(request: pytest.FixtureRequest) -> tuple[Zig, ToolTree]:
+    """zig of the development environment and its cache, made once for all runs."""
     ziglang = pytest.importorskip("ziglang", reason="the package ziglang is not installed")
     from importlib.metadata import version
 
     found = Zig(Path(ziglang.__file__).parent / "zig", version("ziglang"), version("ziglang"))
-    root = request.config.cache.mkdir("mpforge-tools")
-    triple = wrappers.zig_target(AARCH64, POLICY)
-    return found, prime(found, triple=triple, languages=("c", "c++"), store_root=root)
+    store = ToolStore(request.config.cache.mkdir("mpforge-tools"))
+    programs = wrappers.programs(AARCH64, POLICY, cross=True)
+    runtime = Runtime(found.digest, wrappers.zig_target(AARCH64, POLICY), programs)
+
+    def making(_language: Language) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    return found, prime(found, runtime, "c++", store, making)
 
 
 class Step:
     """A directory in which compilers are called with the variables of a step."""
 
-    def __init__(self, directory: Path, view: Path, zig: tuple[Zig, Path]) -> None:
+    def __init__(self, directory: Path, view: Path, zig: tuple[Zig, ToolTree]) -> None:
         directory.mkdir(parents=True)
         self.directory = directory
         self.log = directory / "notes"
         self.environment = {"PATH": PATH} | targetview.compiler_environment(
             view,
             zig=zig[0].path,
-            zig_cache=zig[1],
+            zig_cache=private_cache(zig[1], directory / "global"),
             scratch=directory / "scratch",
             step=directory,
             log=self.log,
@@ -206,7 +214,7 @@ class Step:
 
 
 @pytest.fixture
-def step(tmp_path: Path, zig: tuple[Zig, Path]) -> Step:
+def step(tmp_path: Path, zig: tuple[Zig, ToolTree]) -> Step:
     targetview.make_compilers(tmp_path / "tree", AARCH64, POLICY)
     return Step(tmp_path / "step", tmp_path / "tree", zig)
 
@@ -251,7 +259,7 @@ def machine_and_glibc(path: Path) -> tuple[str, tuple[int, ...]]:
     ("variable", "name", "text"), [("CC", "a b.c", C), ("CXX", "a b.cc", CXX)], ids=["c", "c++"]
 )
 def test_two_directories_give_the_same_bytes_for_the_target(
-    tmp_path: Path, zig: tuple[Zig, Path], variable: str, name: str, text: str
+    tmp_path: Path, zig: tuple[Zig, ToolTree], variable: str, name: str, text: str
 ) -> None:
     results = []
     for place in ("one", "another directory"):
@@ -336,7 +344,7 @@ def test_a_directory_of_the_host_is_refused_naming_the_call(
     assert [note.kind for note in wrappers.read_notes(step.log)] == ["refused"]
 
 
-def test_a_native_compiler_refuses_no_directory(tmp_path: Path, zig: tuple[Zig, Path]) -> None:
+def test_a_native_compiler_refuses_no_directory(tmp_path: Path, zig: tuple[Zig, ToolTree]) -> None:
     targetview.make_compilers(tmp_path / "tree", well_known()["x86_64"], POLICY, cross=False)
     step = Step(tmp_path / "step", tmp_path / "tree", zig)
     step.write("a.c", "int f(void) { return 1; }\n")
@@ -367,7 +375,7 @@ def view(tmp_path: Path, host: HostPython) -> Path:
 
 
 def hook_environment(
-    view: Path, host: HostPython, zig: tuple[Zig, Path], step: Path
+    view: Path, host: HostPython, zig: tuple[Zig, ToolTree], step: Path
 ) -> dict[str, str]:
     return {"PATH": PATH} | targetview.view_environment(
         view,
@@ -375,7 +383,7 @@ def hook_environment(
         platform=AARCH64,
         cross=True,
         zig=zig[0].path,
-        zig_cache=zig[1],
+        zig_cache=private_cache(zig[1], step / "global"),
         scratch=step / "scratch",
         step=step,
         log=step / "notes",
@@ -401,7 +409,7 @@ print(json.dumps({
 
 
 def test_a_host_python_describes_the_target(
-    view: Path, host: HostPython, zig: tuple[Zig, Path], tmp_path: Path
+    view: Path, host: HostPython, zig: tuple[Zig, ToolTree], tmp_path: Path
 ) -> None:
     environment = hook_environment(view, host, zig, tmp_path)
     before = sorted(view.rglob("*"))
@@ -423,7 +431,7 @@ def test_a_host_python_describes_the_target(
 
 
 def test_an_extension_module_compiles_against_the_view(
-    view: Path, host: HostPython, zig: tuple[Zig, Path], tmp_path: Path
+    view: Path, host: HostPython, zig: tuple[Zig, ToolTree], tmp_path: Path
 ) -> None:
     (tmp_path / "m.c").write_text(
         "#include <Python.h>\n"

@@ -1,0 +1,170 @@
+"""What a tool's tree holds, recorded beside it when it was made, and whether it still holds that.
+
+``manifest.json`` is the truth: directories, symlinks with their targets, files with size, exec bit and
+sha256; its own digest stands in ``tool.json``. ``stats.json`` is a hint: what ``lstat`` said. A tree that
+looks as it did then is not read again; of one that does not, only what changed is. This module does not
+know what a tool is, nor what becomes of a damaged one.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mpforge.store.files import hash_file, write_atomically
+
+MANIFEST, STATS, TREE = "manifest.json", "stats.json", "tree"
+_SCHEMA = 1
+# After this time a change can't leave the same ctime behind (a kernel's tick is 10 ms at most).
+_TICK_SECONDS = 0.02
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+# Size, mtime and ctime in ns, inode of a file or a symlink; None for a directory.
+_Stat = list[int] | None
+_Survey = dict[str, _Stat]
+
+
+def seal(home: Path) -> tuple[str, int]:
+    """Record ``home/tree`` in ``home`` and make its files read-only; its digest and size in bytes.
+
+    Nobody else may see ``home`` before this has returned. Raises ``OSError``.
+    """
+    tree = home / TREE
+    for path in _survey(tree):
+        mode = os.lstat(f"{tree}/{path}").st_mode
+        if stat.S_ISREG(mode):
+            os.chmod(f"{tree}/{path}", 0o555 if mode & 0o111 else 0o444)
+    survey = _survey(tree)
+    entries = {path: _entry(f"{tree}/{path}") for path in survey}
+    text = json.dumps({"schema": _SCHEMA, "entries": entries}, sort_keys=True).encode()
+    digest = hashlib.sha256(text).hexdigest()
+    time.sleep(_TICK_SECONDS)
+    write_atomically(home / MANIFEST, text)
+    _remember(home, digest, survey, _boot())
+    return digest, sum(seen[0] for seen in survey.values() if seen is not None)
+
+
+def damage(home: Path, digest: str) -> str | None:
+    """What is wrong with ``home/tree``, by a look at its files' stats; None: nothing.
+
+    What looks changed is read; if nothing is wrong with it, the new look is remembered.
+    """
+    survey = _survey(home / TREE)
+    known, again = _remembered(home, digest)
+    if survey == known and not again:
+        return None
+    problem = next(_differences(home, digest, survey, {} if again else known), None)
+    if problem is None:
+        with contextlib.suppress(OSError):
+            _remember(home, digest, survey, "")
+    return problem
+
+
+def problems(home: Path, digest: str) -> Iterator[str]:
+    """All that is wrong with ``home/tree``; every file is read."""
+    yield from _differences(home, digest, _survey(home / TREE), {})
+
+
+def _survey(tree: Path) -> _Survey:
+    """What ``lstat`` says of everything below a directory; an absent one holds nothing."""
+    found: _Survey = {}
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            listed = os.scandir(f"{tree}/{folder}")
+        except OSError:
+            continue
+        with listed:
+            for entry in listed:
+                path = folder + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    found[path] = None
+                    folders.append(f"{path}/")
+                else:
+                    seen = entry.stat(follow_symlinks=False)
+                    found[path] = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino]
+    return found
+
+
+def _entry(path: str) -> list[Any]:
+    """What a manifest says of a path."""
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        return ["symlink", os.readlink(path)]
+    if stat.S_ISDIR(mode):
+        return ["directory"]
+    if not stat.S_ISREG(mode):
+        return ["neither file, directory nor symlink"]
+    node = hash_file(Path(path))
+    return ["file", node.size, node.executable, node.digest]
+
+
+def _differences(home: Path, digest: str, survey: _Survey, known: _Survey) -> Iterator[str]:
+    """How a surveyed tree differs from its manifest; ``known`` stats need no reading."""
+    manifest = _manifest(home, digest)
+    if manifest is None:
+        yield f"{MANIFEST} is not what it was"
+        return
+    for path in sorted(manifest.keys() - survey.keys()):
+        yield f"{path} is missing"
+    for path in sorted(survey.keys() - manifest.keys()):
+        yield f"{path} was added"
+    for path in sorted(manifest.keys() & survey.keys()):
+        if survey[path] is not None and survey[path] == known.get(path):
+            continue
+        try:
+            same = _entry(f"{home / TREE}/{path}") == manifest[path]
+        except OSError as error:
+            yield f"{path} can't be read ({error.strerror})"
+            continue
+        if not same:
+            yield f"{path} was changed"
+
+
+def _manifest(home: Path, digest: str) -> Mapping[str, list[Any]] | None:
+    try:
+        text = (home / MANIFEST).read_bytes()
+        if hashlib.sha256(text).hexdigest() != digest:
+            return None
+        entries: Mapping[str, list[Any]] = json.loads(text)["entries"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return entries
+
+
+# --- the hint ---------------------------------------------------------------------------------
+
+
+def _remember(home: Path, digest: str, survey: _Survey, boot: str) -> None:
+    record = {"schema": _SCHEMA, "tree": digest, "boot": boot, "stats": survey}
+    write_atomically(home / STATS, json.dumps(record).encode())
+
+
+def _remembered(home: Path, digest: str) -> tuple[_Survey, bool]:
+    """The stats, and whether the tree must be read all the same.
+
+    That is so after the first start of the machine since it was made: what a power failure left of
+    files that were not on the disk yet may look right.
+    """
+    try:
+        record = json.loads((home / STATS).read_bytes())
+        if record["schema"] != _SCHEMA or record["tree"] != digest:
+            return {}, True
+        boot = record["boot"]
+        stats: _Survey = record["stats"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}, True
+    return stats, bool(boot) and boot != _boot()
+
+
+def _boot() -> str:
+    try:
+        return _BOOT.read_text("ascii").strip()
+    except OSError:
+        return ""
