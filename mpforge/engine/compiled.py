@@ -22,7 +22,7 @@ from mpforge.plan.index import Index
 from mpforge.plan.model import Plan
 from mpforge.sources.project import Project, locate
 from mpforge.store.files import hash_file, write_atomically
-from mpforge.store.local import Store
+from mpforge.store.local import Store, opened
 
 _READ = ("pyproject.toml", "setup.py", "setup.cfg")
 
@@ -72,7 +72,7 @@ def compiled(workspace: Workspace) -> Compiled:
     data = workspace.spec.read_bytes()
     text = _text(data, workspace)
     source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
-    store = Store(workspace.cache / "store")
+    store = opened(workspace.cache / "store")
     inputs = Inputs(source, store)
     key = _key(workspace, data, source, inputs)
     kept = workspace.state / "plan.json"

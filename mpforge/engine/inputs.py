@@ -60,6 +60,12 @@ class Inputs:
             self.__dict__["files"] = tree
         return self.files
 
+    def forget(self) -> None:
+        """Read everything again: what was stored of it is damaged."""
+        self._settled = False
+        for name in ("files", "vcs"):
+            self.__dict__.pop(name, None)
+
     def identity(self, exclude: Sequence[str]) -> str:
         """What tells this source from another: files less ``exclude``, git's HEAD, tags and changes."""
         tree = pruned(self.files, exclude)

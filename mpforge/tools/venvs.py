@@ -19,6 +19,7 @@ from mpforge.errors import ToolUnavailable
 from mpforge.processes import capture
 from mpforge.tools.uvcall import unexpected, uv
 
+_REFUSED = re.compile(r"^\w+: \[Errno (\d+)\]", re.MULTILINE)
 _COMPILE_SECONDS = 1800.0
 # uv's own form of a script in a relocatable environment: valid for sh and for Python.
 _RELOCATABLE = (
@@ -86,14 +87,18 @@ def compile_tree(python: Path, root: Path, *, below: Path | None = None) -> None
     """Compile each module in ``below`` (default: ``root``) to a ``.pyc`` without times or ``root``.
 
     Unchecked-hash files are valid wherever the tree is put. A module that is not valid for this
-    Python (a template, a test's bad example) is left as it is.
+    Python (a template, a test's bad example) is left as it is. Raises ``OSError`` where the file system
+    refuses one: a tree without it would be another tree.
     """
-    flags = ["-q", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(root)]
-    capture(
+    flags = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(root)]
+    said = capture(
         [str(python), "-I", "-m", "compileall", *flags, str(below or root)],
         environment={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
         timeout=_COMPILE_SECONDS,
     )
+    if refused := _REFUSED.search(said.stdout):
+        number = int(refused[1])
+        raise OSError(number, os.strerror(number), str(root))
 
 
 def make_scripts_relocatable(root: Path) -> None:
