@@ -26,13 +26,14 @@ _FORGOTTEN_SECONDS = 2 * 24 * 3600.0  # where there are no locks: nobody works t
 class Home:
     """This process's directory below ``folder``; removed when the process ends.
 
-    Raises ``OSError`` where it can't be made.
+    ``since`` (default: now) is when it began to look at what it uses; the name tells it. Raises
+    ``OSError`` where it can't be made.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, since: float | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
-        self.path, self._descriptor = _claimed(folder)
+        self.path, self._descriptor = _claimed(folder, time.time() if since is None else since)
         self._names = itertools.count()
         atexit.register(self.close)
 
@@ -59,10 +60,10 @@ class Home:
             os.close(self._descriptor)
 
 
-def _claimed(folder: Path) -> tuple[Path, int]:
+def _claimed(folder: Path, since: float) -> tuple[Path, int]:
     """A new directory and the descriptor whose lock says that it is ours."""
     while True:
-        path = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=folder))
+        path = Path(tempfile.mkdtemp(prefix=f"{int(since)}-{os.getpid()}-", dir=folder))
         descriptor = os.open(path, os.O_RDONLY)
         _lock(descriptor, wait=True)
         if path.exists():  # else somebody swept it before it was locked
@@ -97,6 +98,15 @@ def used(folder: Path) -> set[str]:
         with contextlib.suppress(OSError):
             names |= set((path / _USES).read_text("utf-8").split("\n"))
     return names - {""}
+
+
+def oldest(folder: Path, *, but: Path) -> float | None:
+    """When the first of the living processes began, in seconds since the epoch; None: there is none.
+
+    ``but`` is a home that does not count.
+    """
+    began = [path.name.partition("-")[0] for path in living(folder) if path != but]
+    return min((float(word) if word.isdigit() else 0.0 for word in began), default=None)
 
 
 def sweep(folder: Path) -> int:

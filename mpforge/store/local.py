@@ -326,7 +326,7 @@ class Store:
             except ValueError:
                 self.forget(key)
                 raise Damaged(f"the entry of {key[:12]} was damaged and is not used") from None
-            touch(place, used)
+            touch(place, used, shelf.begun)
             return result
         return None
 

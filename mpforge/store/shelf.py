@@ -24,13 +24,11 @@ from mpforge.store.trees import FileNode
 
 LAYOUT = 1
 LAYOUT_FILE = "layout.json"
-RECENT_SECONDS = 3600.0
-"""How old a time of last use may be before it is brought up to date."""
-
 Kind = Literal["blobs", "packs", "actions"]
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 20
+_DAY = 24 * 3600.0
 _FEW = 16
 
 
@@ -51,15 +49,16 @@ def layout_problem(root: Path) -> str | None:
 
 
 class Shelf:
-    """The things below ``root``."""
+    """The things below ``root``; ``begun`` is when this process began to use them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.begun = time.time()
 
     @functools.cached_property
     def home(self) -> Home:
         """This process's home, made with the store itself when something is first written."""
-        home = Home(self.root / "work")
+        home = Home(self.root / "work", since=self.begun)
         place = self.root / LAYOUT_FILE
         if not place.exists():
             temporary = home.new()
@@ -81,7 +80,7 @@ class Shelf:
             return False
         if status.st_size != size:
             return False
-        touch(place, status.st_mtime)
+        touch(place, status.st_mtime, self.begun)
         return True
 
     def add_bytes(self, kind: Kind, name: str, data: bytes) -> None:
@@ -110,7 +109,7 @@ class Batch:
     def add_bytes(self, kind: Kind, name: str, data: bytes) -> None:
         """A thing that is in memory."""
         with self.writing() as (file, put):
-            file.write(data)
+            _write_all(file, memoryview(data))
             put(kind, name)
 
     def add_file(self, path: Path, *, anew: Container[str] = ()) -> FileNode:
@@ -160,8 +159,11 @@ class Batch:
                 temporary.unlink()
 
 
-def copied(original: RawIOBase, copy: RawIOBase, size: int | None = None) -> tuple[str, int]:
-    """Copy a file, or its next ``size`` bytes, to another; sha256 and size of what was copied."""
+def copied(original: RawIOBase, copy: RawIOBase | None, size: int | None = None) -> tuple[str, int]:
+    """Copy a file, or its next ``size`` bytes, to another; sha256 and size of what was copied.
+
+    Without ``copy`` it is only read.
+    """
     sha, total = hashlib.sha256(), 0
     buffer = memoryview(bytearray(_CHUNK if size is None else min(_CHUNK, size or 1)))
     while size is None or total < size:
@@ -170,7 +172,8 @@ def copied(original: RawIOBase, copy: RawIOBase, size: int | None = None) -> tup
         if count == 0:
             break
         sha.update(part[:count])
-        _write_all(copy, part[:count])
+        if copy is not None:
+            _write_all(copy, part[:count])
         total += count
     return sha.hexdigest(), total
 
@@ -180,9 +183,9 @@ def _write_all(file: RawIOBase, data: memoryview) -> None:
         data = data[file.write(data) or 0 :]
 
 
-def touch(place: Path, used: float) -> None:
-    """Set a thing's time of last use to now, unless it is recent (``used`` is what it is)."""
-    if abs(time.time() - used) > RECENT_SECONDS:
+def touch(place: Path, used: float, since: float) -> None:
+    """Set a thing's time of last use to now, if that was (``used``) before ``since``, or is still to come."""
+    if not since <= used <= since + _DAY:
         with contextlib.suppress(OSError):
             os.utime(place)
 
