@@ -20,6 +20,7 @@ import pytest
 
 from mpforge import processes
 from mpforge.errors import MpforgeError
+from mpforge.runners import offline
 from mpforge.tools import distribution, emulators
 
 TESTS = Path(__file__).parent
@@ -69,6 +70,12 @@ def _no_network() -> str | None:
     return None if answer.returncode == 0 else f"no package index: {answer.stderr.strip()}"
 
 
+def _no_namespaces() -> str | None:
+    found = offline.isolation()
+    remedy = f" ({found.remedy})" if found.remedy else ""
+    return None if found.cut_off is not None else f"{found.why}{remedy}"
+
+
 _PROBES: Mapping[str, Callable[[], str | None]] = {
     "cross": _no_cross,
     "docker": _no_engine,
@@ -77,6 +84,7 @@ _PROBES: Mapping[str, Callable[[], str | None]] = {
     "git": functools.partial(_no_program, "git"),
     "make": functools.partial(_no_program, "make"),
     "network": _no_network,
+    "offline": _no_namespaces,
 }
 
 

@@ -109,10 +109,13 @@ def _host(found: "Diagnosis") -> Iterator[tuple[str, ...]]:
     free = f", {_size(store.free)} free" if store.free is not None else ""
     writable = "" if store.writable else ", not writable: set MPFORGE_CACHE to a directory that is"
     yield "store", f"{store.path}: {state}{free}{writable}"
-    allowed = {True: "allowed", False: "not allowed", None: "not known"}[found.isolation.namespaces]
-    yield "namespaces", f"{allowed}: {found.isolation.why}"
-    if not found.isolation.used:
-        yield "network", "steps are not kept off the network yet in this version of mpforge"
+    isolation = found.isolation
+    allowed = {True: "allowed", False: "not allowed", None: "there are none"}[isolation.namespaces]
+    yield "namespaces", f"{allowed}: {isolation.why}"
+    if isolation.network == "none":
+        yield "network", "steps are kept off it, unless they declare it"
+    else:
+        yield "network", _with("open: steps can't be kept off it here", isolation.remedy)
     yield "containers", found.containers
 
 

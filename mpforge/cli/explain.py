@@ -10,6 +10,9 @@ from mpforge.errors import ExitCode
 if TYPE_CHECKING:
     from mpforge.engine.preview import Changes, SessionPreview, StepPreview
 
+_PROGRAM = "program."
+"""What the names of the base set's ingredients begin with."""
+
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Its arguments."""
@@ -73,8 +76,10 @@ def _step(step: "StepPreview", change: "Changes | None") -> list[str]:
     if change is not None:
         lines.append(f"    {change.since}:")
         lines += [f"      {difference}" for difference in change.differences]
-    for name, value in sorted((step.ingredients or {}).items()):
-        lines.append(f"    {name} = {value}")
+    told = sorted((step.ingredients or {}).items())
+    lines += [f"    {name} = {value}" for name, value in told if not name.startswith(_PROGRAM)]
+    if count := sum(name.startswith(_PROGRAM) for name, _ in told):
+        lines.append(f"    {count} programs of this host, each by digest (--json has them)")
     return lines
 
 

@@ -130,14 +130,17 @@ class StoreFact:
 
 @dataclass(frozen=True)
 class IsolationFact:
-    """Whether this host lets a user make user and network namespaces (None: not known).
+    """Whether this host lets mpforge make network namespaces (None: it has none), and how or why not.
 
-    ``used`` says whether this version keeps steps off the network with them.
+    ``network`` is what a step sees of it that declares nothing: ``none``, or ``open`` where it can't be
+    cut off (``used`` is false then); ``remedy`` what would make the host able.
     """
 
     namespaces: bool | None
     why: str
     used: bool = False
+    network: Literal["none", "open"] = "open"
+    remedy: str | None = None
 
 
 @dataclass(frozen=True)
@@ -396,13 +399,14 @@ def size_below(root: Path) -> int:
 
 
 def _isolation() -> IsolationFact:
-    if not sys.platform.startswith("linux"):
-        return IsolationFact(None, "namespaces are Linux's")
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        return IsolationFact(None, "there is no unshare(1) to try it with")
-    done = _asked(unshare, "--user", "--map-root-user", "--net", "true")
-    if done is not None and done.returncode == 0:
-        return IsolationFact(True, "a user may make user and network namespaces")
-    why = done.stderr.strip().splitlines() if done is not None else []
-    return IsolationFact(False, why[-1] if why else "unshare(1) does not run")
+    from mpforge.runners.offline import isolation
+
+    found = isolation()
+    able = found.cut_off is not None
+    return IsolationFact(
+        namespaces=able if sys.platform.startswith("linux") else None,
+        why=found.why,
+        used=able,
+        network="none" if able else "open",
+        remedy=found.remedy,
+    )

@@ -22,6 +22,7 @@ from mpforge.runners import symptoms
 SOURCE_DATE_EPOCH = "315532800"
 LOG_TAIL = 25
 _TAIL_BYTES = 32_768
+_SYMPTOM_LINES = 60  # a chained traceback of a build backend is that long
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class StepRun:
                 if ended.returncode > 0
                 else f"signal {-ended.returncode}"
             )
-            raise self._failure(how, environment, tail_of(self.log, begin).splitlines())
+            raise self._failure(how, environment, _said_since(self.log, begin))
 
     def _not_started(
         self, program: str, environment: Mapping[str, str], error: OSError
@@ -190,14 +191,13 @@ def base_environment(directory: StepDirectory, path: Sequence[str]) -> dict[str,
     }
 
 
-def tail_of(log: BinaryIO, begin: int, lines: int = LOG_TAIL) -> str:
+def _said_since(log: BinaryIO, begin: int) -> list[str]:
     """The last lines that were written to a step's open log after ``begin``."""
-    log.flush()
     end = log.tell()
     with open(log.name, "rb") as file:
         file.seek(max(begin, end - _TAIL_BYTES))
         text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
-    return "\n".join(text.splitlines()[-lines:])
+    return text.splitlines()[-_SYMPTOM_LINES:]
 
 
 def tail(log: Path, lines: int = LOG_TAIL) -> str:

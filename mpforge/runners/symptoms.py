@@ -25,7 +25,7 @@ _CALLED = [
     rf"^(?:\S*/)?xargs: (?P<name>{_NAME}): {_NO_FILE}$",
     rf"failed to run command {_QUOTE}(?P<name>{_NAME}){_END}: {_NO_FILE}$",
     # distutils, setuptools
-    rf"error: command {_QUOTE}(?P<name>{_NAME}){_END} failed: {_NO_FILE}$",
+    rf"[Ee]rror: command {_QUOTE}(?P<name>{_NAME}){_END} failed: {_NO_FILE}$",
     rf"unable to execute {_QUOTE}(?P<name>{_NAME}){_END}: {_NO_FILE}$",
     # Perl (autotools), node
     rf"Can't exec \"(?P<name>{_NAME})\": {_NO_FILE}",
@@ -33,7 +33,7 @@ _CALLED = [
     # CMake; "-- Could NOT find" is only its news
     rf"Could not find {_NAME} using the following names: (?P<name>{_NAME})",
     r"build program corresponding to \"(?P<generator>Ninja|Unix Makefiles)\"",
-    r"^\s+Could NOT find \w+ \(missing:.*?\b(?P<variable>[A-Za-z0-9_]+)_EXECUTABLE\b",
+    r"^Could NOT find \w+ \(missing:.*?\b(?P<variable>[A-Za-z0-9_]+)_EXECUTABLE\b",
     # meson, meson-python, scikit-build-core
     rf"ERROR: Program(?:\(s\))? \[?{_QUOTE}(?P<name>{_NAME}){_END}.* not found",
     r"Could not (?:detect|find) (?P<cased>CMake|Ninja|Meson)(?: with)? (?:v|version)",
@@ -72,7 +72,7 @@ def missing_program(lines: Sequence[str], is_missing: Callable[[str], bool]) -> 
     """The last program that the lines say was called in vain, and that ``is_missing`` confirms."""
     for line, name in _suggested(lines):
         if is_missing(name):
-            return Symptom(line.strip(), name)
+            return Symptom(line, name)
     return None
 
 
@@ -89,7 +89,7 @@ def unreachable(lines: Sequence[str]) -> Symptom | None:
 def _suggested(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Lines that may name a missing program, the last first, and the name."""
     for number in range(len(lines) - 1, -1, -1):
-        line = lines[number].rstrip()
+        line = lines[number].strip()
         for pattern in _PATTERNS:
             if match := pattern.search(line):
                 yield line, _program(match)

@@ -140,7 +140,9 @@ class BuildOptions(Table):
         'e.g. "numpy>=2".',
     )
     tools: Texts = Field(
-        default=(), description='Programs a step may call beyond the base set, e.g. "cmake>=3.28".'
+        default=(),
+        description='Programs a step may call beyond the base set, e.g. "cmake>=3.28": from a pinned '
+        "wheel where one is known to carry it, else the host's, by digest.",
     )
     before_all: Commands = Field(
         default=(), description="Run once in the image and kept as a layer; needs an image."
@@ -160,7 +162,10 @@ class BuildOptions(Table):
         default=(),
         description="Host variables that never enter a key; such a step's result is not stored.",
     )
-    network: Flag = Field(default=False, description="Allow the network; loopback is always up.")
+    network: Flag = Field(
+        default=False,
+        description="Let its programs see the network; else they see a loopback of their own.",
+    )
     config_settings: Settings = Field(default={}, description="PEP 517 config settings.")
     libraries: Texts = Field(default=(), description="Names from [libraries] that the build needs.")
     repair: RepairOptions = Field(default=RepairOptions(), description="How the wheel is repaired.")
@@ -197,7 +202,10 @@ class TestOptions(Table):
         default=(),
         description="Host variables that never enter a key; such a result is not stored.",
     )
-    network: Flag = Field(default=False, description="Allow the network; loopback is always up.")
+    network: Flag = Field(
+        default=False,
+        description="Let its programs see the network; else they see a loopback of their own.",
+    )
     cpus: Texts = Field(
         default=(), description='CPU models to repeat the tests on, e.g. ["cortex-a53", "max"].'
     )

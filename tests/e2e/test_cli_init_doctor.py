@@ -102,7 +102,7 @@ def test_doctor_tells_of_this_host_in_plain_text(tmp_path: Path) -> None:
     done = mpforge(tmp_path, "doctor")
     assert (done.returncode, done.stderr) == (0, "")
     assert "mpforge" in done.stdout.splitlines()[0]
-    assert "steps are not kept off the network yet" in done.stdout
+    assert "namespaces" in done.stdout
     assert "\x1b" not in done.stdout
 
 
@@ -121,7 +121,8 @@ def test_doctor_answers_programs_with_a_schema(tmp_path: Path) -> None:
         assert (own["build"]["how"], own["test"]["how"]) == ("native", "native")
     here = f"cp3{sys.version_info.minor}"
     assert here in [python["python"] for python in found["host_pythons"]]
-    assert found["isolation"]["used"] is False
+    allowed = found["isolation"]["used"]
+    assert found["isolation"]["network"] == ("none" if allowed else "open")
     assert found["store"]["path"] == str((tmp_path / "cache").resolve())
 
 
@@ -132,7 +133,6 @@ def test_doctor_without_programs_names_the_remedies(tmp_path: Path) -> None:
     other = "aarch64" if found["platform"] != "aarch64" else "x86_64"
     test = next(target["test"] for target in found["targets"] if target["name"] == other)
     assert test["how"] == "no"
-    assert found["isolation"]["namespaces"] is None
 
 
 def test_doctor_says_that_a_lock_is_damaged(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_the_text_says_everything_that_is_missing() -> None:
         programs=(Program("git", None, remedy="install it"),),
         zig=ZigFact(None, ()),
         store=StoreFact("/no", exists=False, writable=False, size=0, free=None, tools=()),
-        isolation=IsolationFact(None, "no unshare(1)"),
+        isolation=IsolationFact(False, "EPERM", remedy="sysctl"),
     )
     text = plain(tuple(sections(found)))
     for words in (
@@ -175,7 +175,8 @@ def test_the_text_says_everything_that_is_missing() -> None:
         "aarch64  cp311  no  no apt -> give one",
         "not here -> install it",
         "not writable: set MPFORGE_CACHE",
-        "steps are not kept off the network yet",
+        "namespaces  not allowed: EPERM",
+        "open: steps can't be kept off it here -> sysctl",
         "containers  not available yet",
     ):
         assert words in text

@@ -1,0 +1,441 @@
+"""What a step sees of the network and of the host's programs, and what it is told when it misses one."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import NOXFILE
+from tests.e2e.workspace import PROGRAMS, Cache, Run, Workspace
+
+pytestmark = [pytest.mark.gcc]
+
+HERE = os.uname().machine
+BUILD, TEST = f"build-{HERE}", f"test-{HERE}"
+SPEC = """
+    schema = 1
+
+    [project]
+    targets = ["{target}"]
+
+    [build]
+    kind = "commands"
+    toolchain = "gcc"
+    commands = ["./make.sh"]
+    outputs = ["out.txt"]
+"""
+NOBODY = 65534
+# In a user namespace of its own, where nobody may make a network namespace.
+CLOSED = [
+    *("unshare", "--user", "--map-root-user", "sh", "-c"),
+    'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"',
+    "sh",
+]
+
+
+@dataclass
+class Listener:
+    """What listens on this host's loopback, and what it was told."""
+
+    socket: socket.socket
+    heard: list[bytes] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        found: int = self.socket.getsockname()[1]
+        return found
+
+    def listen(self) -> None:
+        """Hear everybody out until the socket is closed."""
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with connection:
+                self.heard.append(connection.makefile("rb").read())
+
+
+@contextmanager
+def listening() -> Iterator[Listener]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        listener = Listener(server)
+        thread = threading.Thread(target=listener.listen)
+        thread.start()
+        try:
+            yield listener
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with listening() as found:
+        yield found
+
+
+def write_plain(workspace: Workspace, script: str) -> Workspace:
+    """A project that is one shell script."""
+    workspace.write("noxfile.py", NOXFILE)
+    workspace.write("multiplatform.toml", SPEC.format(target=HERE))
+    workspace.write("make.sh", f"#!/bin/bash\nset -e\n{script}\necho made > out.txt\n")
+    (workspace.root / "make.sh").chmod(0o755)
+    return workspace
+
+
+@pytest.fixture
+def plain(place: Path) -> Workspace:
+    """A project that makes one file by a shell script, and a cache of its own."""
+    return write_plain(Workspace(place / "project", Cache(place / "cache")), "")
+
+
+def spec(workspace: Workspace, *lines: str) -> None:
+    """Add lines to the build's table, or further tables."""
+    text = workspace.read("multiplatform.toml")
+    workspace.write("multiplatform.toml", text + "".join(f"{line}\n" for line in lines))
+
+
+def program(folder: Path, name: str, text: str) -> Path:
+    """A program of this host's, a shell script."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def seeing(folder: Path) -> dict[str, str | None]:
+    """Variables of a run whose PATH has the folder first."""
+    return {"PATH": f"{folder}{os.pathsep}{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
+
+
+def said(listener: Listener) -> str:
+    """A command that speaks to what listens on 127.0.0.1."""
+    return f"echo from the step > /dev/tcp/127.0.0.1/{listener.port}"
+
+
+# --- the network ----------------------------------------------------------------------------------
+
+
+@pytest.mark.offline
+def test_a_build_reaches_nothing_that_listens_on_the_host_unless_it_declares_the_network(
+    plain: Workspace, listener: Listener
+) -> None:
+    write_plain(plain, said(listener))
+    run = plain.nox(BUILD)
+    assert run.code == 1, str(run)
+    assert listener.heard == []
+    spec(plain, "network = true")
+    run = plain.nox(BUILD)
+    assert run.code == 0, str(run)
+    assert listener.heard == [b"from the step\n"]
+
+
+@pytest.mark.offline
+def test_a_build_may_serve_and_connect_on_its_own_loopback(plain: Workspace) -> None:
+    write_plain(
+        plain,
+        """
+python3 - <<'END'
+import socket
+for family, address in (("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")):
+    with socket.create_server((address, 0), family=getattr(socket, family)) as server:
+        client = socket.create_connection(server.getsockname()[:2])
+        peer, _ = server.accept()
+        peer.sendall(b"heard")
+        print(family, client.recv(5).decode())
+        peer.close(), client.close()
+END
+""",
+    )
+    spec(plain, 'tools = ["python3"]')
+    run = plain.nox(BUILD)
+    assert run.code == 0, str(run)
+    assert "AF_INET heard\nAF_INET6 heard\n" in plain.log(BUILD)
+
+
+@pytest.mark.offline
+def test_a_test_reaches_the_host_only_if_it_declares_the_network(
+    plain: Workspace, listener: Listener
+) -> None:
+    tests = ["[test]", f"command = [\"bash -c '{said(listener)}'\"]"]
+    spec(plain, *tests)
+    run = plain.nox(TEST)
+    assert run.code == 1, str(run)
+    assert "tests-failed" in run.reason(TEST)
+    assert listener.heard == []
+    spec(plain, "network = true")
+    run = plain.nox(TEST)
+    assert run.code == 0, str(run)
+    assert BUILD in run.cached, "the build does not ask for it"
+    assert listener.heard == [b"from the step\n"]
+    (tested,) = plain.record()[f"{HERE}/out.txt"]["tests"].values()
+    assert tested["network"] == "declared"
+
+
+@pytest.mark.cross
+@pytest.mark.emulation
+@pytest.mark.network
+@pytest.mark.offline
+def test_an_emulated_test_is_kept_off_the_network_too(
+    workspace: Workspace, listener: Listener
+) -> None:
+    workspace.write("tests/test_tiny.py", EMULATED.replace("PORT", str(listener.port)))
+    run = workspace.nox("test-aarch64")
+    assert run.code == 0, str(run)
+    assert "heard by itself on aarch64, not by the host" in workspace.log("test-aarch64-cp311")
+    assert listener.heard == []
+    (tested,) = workspace.record()[workspace.wheel().name]["tests"].values()
+    assert tested["network"] == "none"
+
+
+EMULATED = """
+    import os
+    import socket
+    import unittest
+
+
+    class Network(unittest.TestCase):
+        def test_it(self):
+            with self.assertRaises(OSError):
+                socket.create_connection(("127.0.0.1", PORT))
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                client = socket.create_connection(server.getsockname())
+                peer, _ = server.accept()
+                peer.close()
+                client.close()
+            print("heard by itself on " + os.uname().machine + ", not by the host", flush=True)
+"""
+
+
+@pytest.mark.offline
+def test_a_build_that_wants_an_address_is_told_how_to_get_the_network(plain: Workspace) -> None:
+    write_plain(plain, "python3 -c \"import urllib.request as r; r.urlopen('http://a.test/x')\"")
+    spec(plain, 'tools = ["python3"]')
+    run = plain.nox(BUILD)
+    assert run.code == 1, str(run)
+    assert "the step has no network; [build] network = true lets it have it" in run.output
+
+
+@contextmanager
+def for_everybody() -> Iterator[Path]:
+    """A directory that other users reach too."""
+    root = Path(tempfile.mkdtemp(prefix="mpforge-everybody-"))
+    root.chmod(0o777)
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root)
+
+
+def started_by(words: list[str], workspace: Workspace, *, of: str = "nox") -> Run:
+    """Run nox for the build, started by other words."""
+    done = subprocess.run(
+        [*words, str(PROGRAMS / of), "-s", BUILD],
+        cwd=workspace.root,
+        env=workspace.environment({"HOME": str(workspace.root)}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout)
+
+
+@pytest.mark.offline
+def test_a_user_without_privileges_is_kept_off_the_network_and_stays_the_same_user(
+    listener: Listener,
+) -> None:
+    user = os.geteuid() or NOBODY
+    words = []
+    if os.geteuid() == 0:
+        words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        asked = [*words, str(PROGRAMS / "python"), "-c", "import mpforge"]
+        if subprocess.run(asked, cwd="/", check=False).returncode != 0:
+            pytest.xfail("mpforge is installed where another user can't read it")
+    with for_everybody() as root:
+        project = Workspace(root / "project", Cache(root / "cache"))
+        write_plain(project, f"touch mine; stat -c 'I am %u' mine; id -u\n! {said(listener)}")
+        if words:
+            subprocess.run(["chown", "-R", f"{user}:{user}", root], check=True)
+        run = started_by(words, project)
+        assert run.code == 0, str(run)
+        assert f"I am {user}\n{user}\n" in project.log(BUILD)
+    assert listener.heard == []
+
+
+@pytest.mark.offline
+def test_a_host_that_can_t_cut_the_network_off_says_so_and_builds(
+    plain: Workspace, listener: Listener
+) -> None:
+    write_plain(plain, said(listener))
+    run = started_by(CLOSED, plain)
+    assert run.code == 0, str(run)
+    assert listener.heard == [b"from the step\n"]
+    assert run.output.count("this host can't keep steps off the network") == 1
+    assert len(plain.events("Warned")) == 1
+
+
+@pytest.mark.offline
+def test_doctor_says_whether_steps_are_kept_off_the_network(plain: Workspace) -> None:
+    found = plain.json("doctor", "--json")["isolation"]
+    assert (found["network"], found["remedy"]) == ("none", None)
+    done = subprocess.run(
+        [*CLOSED, str(PROGRAMS / "mpforge"), "doctor", "--json"],
+        cwd=plain.root,
+        env=plain.environment(),
+        capture_output=True,
+        check=True,
+    )
+    closed = json.loads(done.stdout)["isolation"]
+    assert (closed["network"], closed["namespaces"]) == ("open", False)
+    assert closed["remedy"] == "sysctl -w user.max_net_namespaces=10000"
+
+
+# --- programs in the key --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "declared"), [("frobnicate", True), ("yes", False)])
+def test_a_program_with_other_content_is_another_key_whatever_its_times_say(
+    plain: Workspace, place: Path, name: str, declared: bool
+) -> None:
+    folder = place / "programs"
+    path = program(folder, name, "echo one")
+    write_plain(plain, f"{name} > seen.txt")
+    plain.edit("multiplatform.toml", '"out.txt"', '"seen.txt"')
+    if declared:
+        spec(plain, f'tools = ["{name}"]')
+    assert plain.nox(BUILD, env=seeing(folder)).code == 0
+    built = plain.dist / HERE / "seen.txt"
+    assert built.read_text() == "one\n"
+    assert BUILD in plain.nox(BUILD, env=seeing(folder)).cached
+    before = path.stat()
+    program(folder, name, "echo two")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    run = plain.nox(BUILD, env=seeing(folder))
+    assert run.code == 0, str(run)
+    assert BUILD in run.did
+    assert built.read_text() == "two\n"
+
+
+def test_a_program_that_no_step_may_call_is_no_part_of_a_key(plain: Workspace, place: Path) -> None:
+    folder = place / "programs"
+    program(folder, "frobnicate", "echo one")
+    assert plain.nox(BUILD, env=seeing(folder)).code == 0
+    program(folder, "frobnicate", "echo two")
+    assert BUILD in plain.nox(BUILD, env=seeing(folder)).cached
+
+
+def test_explain_names_the_program_that_changed(plain: Workspace, place: Path) -> None:
+    folder = place / "programs"
+    program(folder, "yes", "echo one")
+    assert plain.nox(BUILD, env=seeing(folder)).code == 0
+    program(folder, "yes", "echo two")
+    told = plain.mpforge("explain", BUILD, env=seeing(folder))
+    assert "program.yes changed" in told.output
+
+
+# --- declared tools -------------------------------------------------------------------------------
+
+
+def test_a_declared_tool_of_another_version_can_t_be_used_here(
+    plain: Workspace, place: Path
+) -> None:
+    folder = place / "programs"
+    program(folder, "frobnicate", "echo frobnicate v1.2.3 of 2020")
+    write_plain(plain, "frobnicate")
+    spec(plain, 'tools = ["frobnicate>=1.2"]')
+    assert plain.mpforge("run", BUILD, env=seeing(folder)).code == 0
+    plain.edit("multiplatform.toml", ">=1.2", ">=2")
+    run = plain.mpforge("run", BUILD, env=seeing(folder))
+    assert run.code == 4, str(run)
+    assert "tool-unavailable: frobnicate>=2 was declared, and this host has frobnicate 1.2.3" in (
+        run.output
+    )
+
+
+def test_a_declared_tool_that_is_not_here_is_named(plain: Workspace) -> None:
+    spec(plain, 'tools = ["frobnicate"]')
+    run = plain.mpforge("run", BUILD)
+    assert run.code == 4, str(run)
+    assert "tool-unavailable: there is no frobnicate on this host's PATH" in run.output
+    assert "install frobnicate here" in run.output
+
+
+@pytest.mark.network
+def test_cmake_and_ninja_from_pinned_wheels_build_a_program(plain: Workspace) -> None:
+    plain.write(
+        "CMakeLists.txt",
+        """
+        cmake_minimum_required(VERSION 3.28)
+        project(hello C)
+        add_executable(hello hello.c)
+        """,
+    )
+    plain.write("hello.c", '#include <stdio.h>\nint main(void) { return puts("hello") < 0; }\n')
+    write_plain(plain, "cmake -G Ninja -B build && cmake --build build && build/hello")
+    spec(plain, 'tools = ["cmake>=3.28", "ninja"]')
+    run = plain.nox(BUILD)
+    assert run.code == 0, str(run)
+    assert "hello\n" in plain.log(BUILD)
+    lock = plain.read("multiplatform.lock")
+    assert 'name = "cmake"' in lock
+    assert 'name = "ninja"' in lock
+    assert BUILD in plain.nox(BUILD, env={"MPFORGE_LOCKED": "1"}).cached
+
+
+# --- programs that are missed ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "how"),
+    [
+        ('"frobnicate --all"', "sh"),
+        ('["frobnicate", "--all"]', "exec"),
+        ("\"bash -c 'frobnicate; exit 3'\"", "bash"),
+        ('"make -f rules.mk"', "make"),
+        ('"env frobnicate"', "env"),
+        ('"python3 -c \'import subprocess; subprocess.run([\\"frobnicate\\"])\'"', "Python"),
+    ],
+)
+def test_a_program_that_a_step_calls_in_vain_is_named_with_the_remedy(
+    plain: Workspace, place: Path, command: str, how: str
+) -> None:
+    folder = place / "programs"
+    program(folder, "frobnicate", "echo made > out.txt")
+    plain.write("rules.mk", "all:\n\tfrobnicate --all\n")
+    plain.edit("multiplatform.toml", '"./make.sh"', command)
+    spec(plain, 'tools = ["python3"]')
+    run = plain.nox(BUILD, env=seeing(folder))
+    assert run.code == 1, str(run)
+    assert run.reason(BUILD).startswith("tool-not-declared: "), how
+    assert 'tools = ["frobnicate"]' in run.output
+    plain.edit("multiplatform.toml", 'tools = ["python3"]', 'tools = ["python3", "frobnicate"]')
+    if how != "bash":
+        run = plain.nox(BUILD, env=seeing(folder))
+        assert run.code == 0, str(run)
+
+
+@pytest.mark.cross
+@pytest.mark.network
+def test_a_program_that_setup_py_misses_is_named(unbuilt: Workspace) -> None:
+    script = unbuilt.read("setup.py")
+    call = 'import sys\nif "bdist_wheel" in sys.argv:\n    spawn(["swig", "x.i"])\n'
+    head = "from distutils.spawn import spawn\n"
+    unbuilt.write("setup.py", f"from setuptools import Extension, setup\n{head}{call}{script}")
+    run = unbuilt.nox("build-aarch64-cp311")
+    assert run.code == 1, str(run)
+    reason = run.reason("build-aarch64-cp311")
+    assert "tool-not-declared: the wheel for aarch64-cp311: there is no program swig" in reason
+    assert 'tools = ["swig"]' in run.output
