@@ -18,6 +18,7 @@ COMMANDS = (
     ("plan", "show what would run, how and why, and what is cached"),
     ("run", "run sessions by nox"),
     ("explain", "say why a session is built as it is, and what changed"),
+    ("verify", "build twice, from nothing, and say what differs"),
     ("lock", "pin everything from outside, for all targets"),
     ("doctor", "say what this host can do for each target"),
     ("matrix", "give the sessions as CI jobs"),

@@ -1,0 +1,140 @@
+"""``mpforge verify SESSION``: build twice, from nothing, and say what differs."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from mpforge.cli.options import add_spec, unknown, workspace_of, write_json
+from mpforge.errors import ExitCode, StepFailed
+
+if TYPE_CHECKING:
+    from mpforge.engine.verify import Verdict
+    from mpforge.engine.workspace import Workspace
+    from mpforge.runners.differences import FileDifference
+
+_SHOWN = 3
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Its arguments."""
+    parser = commands.add_parser(
+        "verify",
+        description="Build a session's result twice, from nothing and in two directories, and say "
+        "what differs. Changes neither dist/ nor the store.",
+    )
+    add_spec(parser)
+    parser.add_argument("session", help="sdist or a build session; a group verifies all of its own")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the verdict of each session; 1 if one of them differs."""
+    from mpforge.engine.compiled import compiled
+    from mpforge.engine.verify import verifiable, verify
+    from mpforge.engine.workspace import Options
+    from mpforge.processes import watch_interrupts
+    from mpforge.reports.console import Console
+
+    workspace = workspace_of(arguments)
+    found = compiled(workspace)
+    if found.plan.session(arguments.session) is None:
+        raise unknown(arguments.session, [session.name for session in found.plan.sessions])
+    watch_interrupts()
+    console = Console()
+    told = []
+    for session in verifiable(found.plan, arguments.session):
+        try:
+            verdict = verify(
+                found,
+                session,
+                workspace=workspace,
+                options=Options.from_environment(os.environ),
+                emit=console.show,
+            )
+        except StepFailed:
+            console.close()
+            _show_log(workspace, session.name)
+            raise
+        finally:
+            console.close()
+        told.append(verdict)
+        if not arguments.json:
+            sys.stdout.write("\n".join(_lines(verdict, workspace)) + "\n")
+    if arguments.json:
+        write_json({"sessions": [_data(verdict) for verdict in told]})
+    return ExitCode.DONE if all(verdict.equal for verdict in told) else ExitCode.STEP_FAILED
+
+
+def _show_log(workspace: "Workspace", session: str) -> None:
+    """The last lines of the build that failed: the second one's log is there only if it began."""
+    from mpforge.engine.verify import logs_of
+    from mpforge.runners.step import tail
+
+    logs = reversed(logs_of(workspace, session))
+    log = next((path for path in logs if path.is_file()), None)
+    if log is not None:
+        sys.stderr.write(f"--- the last lines of {log}\n{tail(log)}\n---\n")
+
+
+def _lines(verdict: "Verdict", workspace: "Workspace") -> Iterator[str]:
+    if verdict.equal:
+        yield f"{verdict.session}: built twice, the same bytes"
+        yield from (f"  {path} {digest}" for path, digest in verdict.first.items())
+        return
+    yield f"{verdict.session}: built twice, not the same bytes"
+    files: dict[str, list[FileDifference]] = {}
+    for difference in verdict.differences:
+        files.setdefault(difference.path[0], []).append(difference)
+    for path, found in files.items():
+        yield f"  {path}"
+        yield from _file(found)
+    if verdict.began is not None:
+        yield f"  the first step that differs: {verdict.began}"
+    if verdict.kept is not None:
+        yield f"  kept to be looked at: {os.path.relpath(verdict.kept, workspace.root)}/first, /second"
+
+
+def _file(found: "list[FileDifference]") -> Iterator[str]:
+    """A file's differences: of many of one kind the first few; what follows from others in a line."""
+    alike: dict[tuple[object, ...], list[FileDifference]] = {}
+    explained = {difference.path for difference in found if difference.hint}
+    followers: dict[tuple[str, ...], list[str]] = {}
+    for one in found:
+        if one.what.startswith("section ") and one.hint is None and one.path in explained:
+            followers.setdefault(one.path, []).append(one.what.split()[1].rstrip(":"))
+        else:
+            alike.setdefault((one.path[:-1], one.what, one.hint), []).append(one)
+    for same in alike.values():
+        for difference in same[:_SHOWN]:
+            yield from _difference(difference)
+        if len(same) > _SHOWN:
+            yield f"    … and {len(same) - _SHOWN} more of this kind"
+    for path, names in followers.items():
+        where = "".join(f"{name}: " for name in path[1:])
+        yield f"    {where}also {', '.join(dict.fromkeys(names))}, which may follow from the above"
+
+
+def _difference(difference: "FileDifference") -> Iterator[str]:
+    yield f"    {': '.join((*difference.path[1:], difference.what))}"
+    if difference.first or difference.second:
+        yield f"      first:  {difference.first}"
+        yield f"      second: {difference.second}"
+    if difference.hint is not None:
+        yield f"      -> {difference.hint}"
+
+
+def _data(verdict: "Verdict") -> dict[str, Any]:
+    from mpforge.plan.codec import encode
+
+    return {
+        "session": verdict.session,
+        "equal": verdict.equal,
+        "first": dict(verdict.first),
+        "second": dict(verdict.second),
+        "differences": encode(verdict.differences),
+        "began": verdict.began,
+        "kept": None if verdict.kept is None else str(verdict.kept),
+    }

@@ -1,0 +1,188 @@
+"""Building a session's result twice, from nothing, and comparing what would be published.
+
+Each build has a store, directories and a umask of its own; tools are shared. Neither ``dist/`` nor a result
+of the user's store changes. What a build can't help seeing (the day, the host, its number of CPUs) is
+the same in both, so a difference that only these make is not found.
+"""
+
+import dataclasses
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.engine.compiled import Compiled
+from mpforge.engine.inputs import Inputs
+from mpforge.engine.realize import Realizer
+from mpforge.engine.session import SessionRun, refusal_error
+from mpforge.engine.workspace import Options, Workspace
+from mpforge.errors import StepFailed, WrongInput
+from mpforge.plan.events import Emit, Warned, WorkEnded, Working
+from mpforge.plan.model import Plan, PlannedSession
+from mpforge.runners.causes import Circumstances
+from mpforge.runners.differences import FileDifference, compare_folders
+from mpforge.store.local import Store
+from mpforge.store.trees import Directory
+
+_PHASES = ("build", "sdist")
+_BUILDS = ("first", "second")
+_UMASK, _OTHER_UMASK = 0o022, 0o027
+# Of different lengths, as the paths of two checkouts are.
+_PLACES = ("a", "another-directory-of-a-longer-name")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What two builds of a session gave.
+
+    ``first`` and ``second`` map each path to its digest (or a link's target). ``began`` is the first step
+    whose result differs. ``kept`` holds both outputs, in ``first`` and ``second``, if they differ.
+    """
+
+    session: str
+    first: Mapping[str, str]
+    second: Mapping[str, str]
+    differences: tuple[FileDifference, ...] = ()
+    began: str | None = None
+    kept: Path | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether both are the same bytes under the same names, with the same modes."""
+        return self.kept is None
+
+
+@dataclass(frozen=True)
+class _Built:
+    """One build: what would be published, and where the rest can be read."""
+
+    output: Directory
+    realizer: Realizer
+    inputs: Inputs
+    store: Store
+    place: Path
+
+
+def verifiable(plan: Plan, name: str) -> tuple[PlannedSession, ...]:
+    """The build sessions that a name stands for; ``sdist`` is one too.
+
+    Raises ``WrongInput`` for another phase's, or where there is nothing to build.
+    """
+    session = plan.session(name)
+    if session is None or session.phase not in _PHASES:
+        raise WrongInput(
+            f"{name} can't be verified: it builds nothing",
+            hint="verify takes sdist and build sessions: "
+            + " ".join(s.name for s in plan.sessions if s.phase in _PHASES),
+        )
+    if session.not_run is not None:
+        raise WrongInput(f"{name} can't be verified: {session.not_run}")
+    if not session.group:
+        return (session,)
+    return tuple(one for required in session.requires for one in verifiable(plan, required))
+
+
+def logs_of(workspace: Workspace, session: str) -> tuple[Path, Path]:
+    """The logs of the first and the second build."""
+    return workspace.logs(f"{session}.{_BUILDS[0]}"), workspace.logs(f"{session}.{_BUILDS[1]}")
+
+
+def verify(
+    found: Compiled, session: PlannedSession, *, workspace: Workspace, options: Options, emit: Emit
+) -> Verdict:
+    """Build a session's result twice and compare. Raises what a build raises."""
+    if session.refusal is not None:
+        raise refusal_error(session.refusal)
+    for log in logs_of(workspace, session.name):
+        log.unlink(missing_ok=True)
+    place = found.store.work_directory()
+    began = time.time()
+    try:
+        verifier = _Verifier(found, session, workspace, options, emit)
+        first = verifier.build(place, 0)
+        with _umask(_OTHER_UMASK):
+            second = verifier.build(place, 1)
+        if first.inputs.files.digest() != second.inputs.files.digest():
+            raise StepFailed("the sources changed between the two builds", hint="verify once more")
+        places = (str(first.place), str(second.place))
+        return verifier.compare(first, second, Circumstances(places, began, time.time()))
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    """Another umask than the user's while the block runs: ``mask``, or the usual one."""
+    former = os.umask(mask)
+    if former == mask:
+        os.umask(_UMASK)
+    try:
+        yield
+    finally:
+        os.umask(former)
+
+
+@dataclass(frozen=True)
+class _Verifier:
+    found: Compiled
+    session: PlannedSession
+    workspace: Workspace
+    options: Options
+    emit: Emit
+
+    def build(self, below: Path, number: int) -> _Built:
+        """Build it with a store of its own, so that nothing can be a hit."""
+        place = below / _PLACES[number]
+        what = f"{self.session.name}, the {_BUILDS[number]} build"
+        self.emit(Working(self.session.name, what))
+        start = time.monotonic()
+        store = Store(place / "store")
+        store.listen(lambda text: self.emit(Warned(self.session.name, text)))
+        inputs = Inputs(self.found.source, store)
+        realizer = dataclasses.replace(
+            self._run(store, inputs).realizer,
+            announce=lambda: None,
+            log=logs_of(self.workspace, self.session.name)[number],
+            keys=place / "keys",
+        )
+        if self.session.result is None:
+            raise AssertionError(f"{self.session.name} has no result")
+        _, tree = realizer.realize(self.session.result)
+        self.emit(WorkEnded(self.session.name, what, time.monotonic() - start))
+        output = tree.directories["archive"] if self.session.phase == "sdist" else tree
+        return _Built(output, realizer, inputs, store, place)
+
+    def _run(self, store: Store, inputs: Inputs) -> SessionRun:
+        return SessionRun(
+            dataclasses.replace(self.found, store=store, inputs=inputs),
+            self.session,
+            self.workspace,
+            dataclasses.replace(self.options, no_cache=True),
+            self.emit,
+        )
+
+    def compare(self, first: _Built, second: _Built, known: Circumstances) -> Verdict:
+        """What differs; the outputs are put where a user can look at them."""
+        kept = self.workspace.state / "verify" / self.session.name
+        shutil.rmtree(kept, ignore_errors=True)
+        digests = first.output.described(), second.output.described()
+        if digests[0] == digests[1]:
+            return Verdict(self.session.name, *digests)
+        folders = kept / _BUILDS[0], kept / _BUILDS[1]
+        for built, folder in zip((first, second), folders, strict=True):
+            built.store.restore(built.output, folder)
+        found = compare_folders(*folders, known)
+        began = _first_that_differs(first.realizer, second.realizer)
+        return Verdict(self.session.name, *digests, found, began, kept)
+
+
+def _first_that_differs(first: Realizer, second: Realizer) -> str | None:
+    """The first step, in the order in which they ran, that gave something else."""
+    for step in first.ran:
+        (one, tree), (other, other_tree) = first.realize(step), second.realize(step)
+        if tree.digest() != other_tree.digest() or one.facts != other.facts:
+            return step
+    return None

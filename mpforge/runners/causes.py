@@ -1,0 +1,65 @@
+"""Why two builds of one thing differ, as far as the bytes that differ show it.
+
+Knows nothing of file formats.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_WORD = re.compile(rb"[\w./+-]+")
+_DATE = re.compile(
+    rb"\d{4}-\d\d-\d\d|\d\d?:\d\d:\d\d"
+    rb"|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d(?: \d{4})?"
+)
+_SECONDS = re.compile(rb"(?<!\d)(\d{10})(?:\d{3}|\d{6}|\d{9})?(?!\d)")
+_UNIQUE = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|tmp[a-z0-9_]{8}")
+
+# What a fact of an archive's member comes from, where it differs.
+CAUSES = {
+    "mtime": "a time of the build: SOURCE_DATE_EPOCH, which each step sees, is not used",
+    "mode": "the umask, or a mode that the build sets",
+    "owner": "who ran the build: write archives with owner 0",
+}
+ORDER = "the same in another order: a set, or files as a directory lists them; sort it"
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is known of the two builds: the directory of each, and the seconds since 1970 of both."""
+
+    places: tuple[str, str] = ("", "")
+    began: float = 0.0
+    ended: float = 0.0
+
+
+def likely_cause(first: bytes, second: bytes, known: Circumstances) -> str | None:
+    """The likely cause of a difference, where it shows."""
+    found = (os.fsencode(place) for place in known.places)
+    if any(place and place in data for place, data in zip(found, (first, second), strict=True)):
+        return (
+            "the build's directory is in it (os.getcwd(), __file__, an absolute path): "
+            "use a relative one"
+        )
+    if _differ(first, second, lambda data: _times(data, known)):
+        return "a date or time: use SOURCE_DATE_EPOCH, which each step sees, instead of the clock"
+    if _differ(first, second, _UNIQUE.findall):
+        return "a UUID or the name of a temporary file, which is another one each time"
+    words = _WORD.findall(first), _WORD.findall(second)
+    if words[0] != words[1] and sorted(words[0]) == sorted(words[1]):
+        return ORDER
+    return None
+
+
+def _differ(first: bytes, second: bytes, find: Callable[[bytes], list[bytes]]) -> bool:
+    """Whether both have some of what is looked for, but not the same."""
+    one, two = set(find(first)), set(find(second))
+    return bool(one and two and one != two)
+
+
+def _times(data: bytes, known: Circumstances) -> list[bytes]:
+    """What reads as a date, a time of day, or as seconds (or fractions) between begin and end."""
+    stamps = (match for match in _SECONDS.finditer(data))
+    now = [m.group() for m in stamps if known.began - 1 <= int(m.group(1)) <= known.ended + 1]
+    return [*_DATE.findall(data), *now]

@@ -1,0 +1,217 @@
+"""The same sources give the same bytes, and `mpforge verify` finds what does not."""
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mpforge.runners.causes import Circumstances
+from mpforge.runners.differences import compare_files
+from tests.e2e.workspace import Cache, Run, Workspace
+
+pytestmark = [pytest.mark.cross, pytest.mark.network]
+
+BUILD, TEST, SDIST = "build-aarch64-cp311", "test-aarch64-cp311", "sdist"
+
+
+def contents(root: Path) -> dict[str, str]:
+    """The digests of a directory's files."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def build_anew(workspace: Workspace, *, umask: int, seed: str) -> dict[str, str]:
+    """Build with that umask and that hash seed of mpforge's own; what is in ``dist/``."""
+    former = os.umask(umask)
+    try:
+        run = workspace.nox("build", env={"PYTHONHASHSEED": seed})
+    finally:
+        os.umask(former)
+    assert run.code == 0, str(run)
+    found = contents(workspace.dist)
+    del found["mpforge.json"]
+    return found
+
+
+# --- the same bytes -------------------------------------------------------------------------------
+
+
+def test_two_checkouts_with_stores_of_their_own_give_the_same_wheels_and_sdists(
+    unbuilt: Workspace, tools: Path, place: Path
+) -> None:
+    unbuilt.edit("multiplatform.toml", '["aarch64"]', '["aarch64", "x86_64"]')
+    source = unbuilt.read("tiny/_tiny.c").replace("FromLong(42)", "FromLong(__FILE__[0])")
+    unbuilt.write("tiny/_tiny.c", "#undef NDEBUG\n#include <assert.h>\n" + source)
+    unbuilt.edit(
+        "tiny/_tiny.c",
+        "    return PyModule_Create",
+        "    assert(1 + module.m_size == 0);\n    return PyModule_Create",
+    )
+    here = unbuilt.copy(place / "p", Cache.sharing(tools, place / "cache" / "1"))
+    there = Workspace(
+        place / "a/much/longer/way/to/go", Cache.sharing(tools, place / "cache" / "two")
+    )
+    for path in sorted(here.root.rglob("*"), reverse=True):  # made in another order
+        if path.is_file():
+            there.write(str(path.relative_to(here.root)), path.read_text(encoding="utf-8"))
+    one = build_anew(here, umask=0o022, seed="1")
+    two = build_anew(there, umask=0o077, seed="77")
+    assert one == two
+    assert {name.rsplit("_", 1)[-1] for name in one} == {"aarch64.whl", "64.whl", "tiny-1.0.tar.gz"}
+
+
+def test_a_pure_wheel_is_the_same_bytes_whatever_the_umask(
+    unbuilt: Workspace, tools: Path, place: Path
+) -> None:
+    unbuilt.write("setup.py", "from setuptools import setup\n\nsetup()\n")
+    unbuilt.edit("multiplatform.toml", "environment = {}", "pure = true")
+    there = unbuilt.copy(place / "another-checkout", Cache.sharing(tools, place / "cache" / "2"))
+    unbuilt.cache = Cache.sharing(tools, place / "cache" / "1")
+    one = build_anew(unbuilt, umask=0o022, seed="1")
+    assert "tiny-1.0-py3-none-any.whl" in one
+    assert build_anew(there, umask=0o077, seed="77") == one
+
+
+# --- mpforge verify -------------------------------------------------------------------------------
+
+
+def test_verify_says_that_two_builds_are_equal_and_changes_nothing(workspace: Workspace) -> None:
+    before, stored = contents(workspace.dist), workspace.cache.stored()
+    told = workspace.json("verify", "build-aarch64", "--json")
+    (verdict,) = told["sessions"]
+    wheel = workspace.wheel().name
+    assert (told["schema"], verdict["session"], verdict["equal"]) == (1, BUILD, True)
+    assert verdict["first"] == verdict["second"] == {wheel: f"sha256:{before[wheel]}"}
+    assert contents(workspace.dist) == before
+    assert workspace.cache.stored() == stored
+    assert workspace.cache.leftovers() == []
+    assert workspace.nox(BUILD).cached >= {SDIST, BUILD}
+
+
+def test_verify_of_an_sdist_gives_its_digest(workspace: Workspace) -> None:
+    run = workspace.mpforge("verify", SDIST)
+    assert run.code == 0, str(run)
+    digest = contents(workspace.dist)["tiny-1.0.tar.gz"]
+    assert f"tiny-1.0.tar.gz sha256:{digest}" in run.output
+    assert "sdist: built twice, the same bytes" in run.output
+
+
+BAKING = """
+    import os
+    import time
+    from setuptools import Extension, setup
+
+    with open("tiny/when.py", "w") as file:
+        file.write(f"NAME = 'tiny'\\nMADE = {time.time()}\\n")
+    with open("tiny/noise.bin", "wb") as file:
+        file.write(bytes(8) + os.urandom(8))
+    macros = [("WHERE", '"%s"' % os.getcwd())]
+    setup(
+        package_data={"tiny": ["*.bin"]},
+        ext_modules=[Extension("tiny._tiny", ["tiny/_tiny.c"], define_macros=macros)],
+    )
+"""
+
+
+def blocks(run: Run) -> dict[str, list[str]]:
+    """What a report says of each thing that differs: the indented lines below it."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in run.output.splitlines():
+        if line.startswith("      "):
+            lines.append(line.strip())
+        elif line.startswith("    "):
+            lines = found.setdefault(line.strip(), [])
+    return found
+
+
+def test_a_path_a_time_and_random_bytes_that_are_baked_in_are_found(unbuilt: Workspace) -> None:
+    unbuilt.write("setup.py", BAKING)
+    unbuilt.edit("tiny/_tiny.c", "PyLong_FromLong(42)", "PyUnicode_FromString(WHERE)")
+    run = unbuilt.mpforge("verify", BUILD)
+    assert run.code == 1, str(run)
+    assert f"{BUILD}: built twice, not the same bytes" in run.output
+    found = blocks(run)
+    library = "tiny/_tiny.cpython-311-aarch64-linux-gnu.so"
+    path, time, noise = (
+        found[f"{library}: section .rodata"],
+        found["tiny/when.py: line 2"],
+        found["tiny/noise.bin: bytes"],
+    )
+    assert "the build's directory is in it" in path[-1]
+    assert path[0].startswith("first: ")
+    assert path[0].endswith("/src")
+    assert time[0].startswith("first:  MADE = ")
+    assert "SOURCE_DATE_EPOCH" in time[-1]
+    assert noise[0].startswith("first:  at 0x8: ")
+    assert "the first step that differs: sdist" in run.output
+    assert unbuilt.published() == set()
+    kept = unbuilt.root / ".mpforge" / "verify" / BUILD
+    (one,), (two,) = (list((kept / which).iterdir()) for which in ("first", "second"))
+    assert one.name == two.name
+    assert one.read_bytes() != two.read_bytes()
+
+
+def test_what_verify_finds_is_there_for_programs_too(unbuilt: Workspace) -> None:
+    unbuilt.write("setup.py", BAKING)
+    run = unbuilt.mpforge("verify", SDIST, "--json")
+    assert run.code == 1, str(run)
+    (verdict,) = json.loads(run.output[run.output.index("{\n") :])["sessions"]
+    places = {(*difference["path"], difference["what"]) for difference in verdict["differences"]}
+    assert ("tiny-1.0.tar.gz", "tiny-1.0/tiny/when.py", "line 2") in places
+    assert verdict["equal"] is False
+    assert verdict["first"] != verdict["second"]
+
+
+def test_a_build_that_fails_while_it_is_verified_fails_as_any_other(unbuilt: Workspace) -> None:
+    unbuilt.edit("tiny/_tiny.c", "return PyLong", "return no_such_thing + PyLong")
+    run = unbuilt.mpforge("verify", BUILD)
+    assert run.code == 1
+    assert "step-failed" in run.output
+    assert "no_such_thing" in run.output
+    assert "Traceback (most recent call last)\n  File" not in run.output
+    assert unbuilt.cache.leftovers() == []
+
+
+@pytest.mark.parametrize("session", [TEST, "deps-aarch64", "build-nothing"])
+def test_verify_takes_what_builds_something(workspace: Workspace, session: str) -> None:
+    run = workspace.mpforge("verify", session)
+    assert run.code == 2, str(run)
+    assert session in run.output
+    assert BUILD in run.output
+    assert "Traceback" not in run.output
+
+
+# --- real ELF files -------------------------------------------------------------------------------
+
+
+@pytest.mark.gcc
+def test_the_sections_of_two_libraries_that_differ_are_named(place: Path) -> None:
+    libraries = []
+    for number, word in enumerate(("first", "other")):
+        folder = place / f"{number}"
+        folder.mkdir()
+        source = f'const char *word(void) {{ return "the {word} word"; }}\n'
+        extra = "" if number else '__attribute__((section(".own"))) int own = 1;\n'
+        (folder / "x.c").write_text(source + extra)
+        argv = ["gcc", "-shared", "-fPIC", "-g", "-Wl,--build-id=sha1", "-o", "x.so", "x.c"]
+        subprocess.run(argv, cwd=folder, check=True)
+        libraries.append(folder / "x.so")
+    known = Circumstances((str(place / "0"), str(place / "1")))
+    found = {one.what: one for one in compare_files(libraries[0], libraries[1], known)}
+    text, note, debug = (
+        found["section .rodata"],
+        found["section .note.gnu.build-id"],
+        found["section .debug_line_str"],
+    )
+    assert (text.first, text.second) == ("the first word", "the other word")
+    assert note.hint is not None
+    assert "linker" in note.hint
+    assert debug.hint is not None
+    assert "the build's directory" in debug.hint
+    assert "section .own only in the first" in found
+    assert "section .comment" not in found
+    assert compare_files(libraries[0], libraries[0], known) == ()
