@@ -1,9 +1,11 @@
 """Pins for what a session needs: from the lock, else resolved and recorded (docs/design.md 2.5).
 
 A build never moves a pin. With ``--locked`` (or in CI) a missing one is an error that names the
-command. Knows nothing of what is done with a pin.
+command. Sessions that miss the same pin at once resolve it once, and all take what the lock then holds.
+Knows nothing of what is done with a pin.
 """
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mpforge.errors import PinMissing
-from mpforge.plan.events import Emit, WorkEnded, Working
+from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.pins import (
     DistroPin,
     DistroRequest,
@@ -38,6 +40,7 @@ class Pins:
         self._locked = locked
         self._session = session
         self._emit = emit
+        self._warn = functools.cache(lambda message: emit(Warned(session, message)))
         self.lock: Lock = lockfile.read(path)
 
     def environment(self, request: EnvironmentRequest) -> EnvironmentPin:
@@ -55,9 +58,14 @@ class Pins:
 
             return resolve_packages(request, self.index)
 
-        found = self._timed(f"resolving {what} for {request.python} {request.platform}", resolve)
-        self.lock = lockfile.merge(self.path, environments=(found,))
-        return found
+        def look() -> EnvironmentPin | None:
+            return self.lock.environment(request)
+
+        def record(found: EnvironmentPin) -> Lock:
+            return lockfile.merge(self.path, environments=(found,), warn=self._warn)
+
+        doing = f"resolving {what} for {request.python} {request.platform}"
+        return self._single(doing, request, look, resolve, record)
 
     def digest_of(self, request: EnvironmentRequest) -> str:
         """A digest of every pin for a request's purpose, Python and platform."""
@@ -82,14 +90,18 @@ class Pins:
 
             return distribution.resolve(request, state=self._state)
 
-        found = self._timed(f"looking up packages of {what}", resolve)
-        self.lock = lockfile.merge(self.path, distribution=(found,))
-        return found
+        def look() -> DistroPin | None:
+            return self.lock.packages_of(request)
+
+        def record(found: DistroPin) -> Lock:
+            return lockfile.merge(self.path, distribution=(found,), warn=self._warn)
+
+        return self._single(f"looking up packages of {what}", request, look, resolve, record)
 
     def strategy(self, pin: StrategyPin) -> None:
         """Record what ``auto`` chose, unless it is recorded or may not be."""
         if not self._locked and self.lock.strategy(pin.target, pin.host) is None:
-            self.lock = lockfile.merge(self.path, strategies=(pin,))
+            self.lock = lockfile.merge(self.path, strategies=(pin,), warn=self._warn)
 
     def _refuse_if_locked(self, what: str) -> None:
         if self._locked:
@@ -98,6 +110,29 @@ class Pins:
                 why="--locked is set, or CI is",
                 hint="run `mpforge lock` where it may change, and commit the lock",
             )
+
+    def _single(
+        self,
+        doing: str,
+        request: EnvironmentRequest | DistroRequest,
+        look: Callable[[], T | None],
+        resolve: Callable[[], T],
+        record: Callable[[T], Lock],
+    ) -> T:
+        """What the lock holds for a request once one process has resolved it."""
+        name = f"resolving-{hashlib.sha256(repr(request).encode()).hexdigest()[:16]}"
+
+        def waits() -> None:
+            self._emit(StepWaits(self._session, f"a pin ({doing})"))
+
+        with lockfile.single(self.path, name, waits=waits, warn=self._warn):
+            self.lock = lockfile.read(self.path)
+            there = look()
+            if there is not None:
+                return there
+            found = self._timed(doing, resolve)
+            self.lock = record(found)
+        return look() or found
 
     def _timed(self, what: str, resolve: Callable[[], T]) -> T:
         self._emit(Working(self._session, what))

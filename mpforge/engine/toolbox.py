@@ -16,7 +16,7 @@ from mpforge.engine.pins import Pins
 from mpforge.engine.programs import Programs
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import NoHostPython
-from mpforge.plan.events import Emit, Warned, WorkEnded, Working
+from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.model import Compilers
 from mpforge.plan.pins import EnvironmentPin
 from mpforge.platforms import well_known
@@ -71,9 +71,14 @@ class Toolbox:
         self.programs = Programs(
             store=self.store,
             pins=pins,
-            remembered=workspace.cache / "hostprograms.json",
+            remembered=self._remembered,
             working=self.working,
         )
+
+    @property
+    def _remembered(self) -> Path:
+        """Where digests of the host's programs are remembered."""
+        return self._workspace.cache / "hostprograms.json"
 
     def warn_once(self, message: str) -> None:
         """Say something that holds for the whole session."""
@@ -82,10 +87,8 @@ class Toolbox:
             self._emit(Warned(self._session, message))
 
     def _waits(self, tool: str) -> None:
-        """Say that another process makes a tool; it may take minutes."""
-        what = f"waiting for another run, which makes {tool}"
-        self._emit(Working(self._session, what))
-        self._emit(WorkEnded(self._session, what, 0.0))
+        """Say that another process makes a tool."""
+        self._emit(StepWaits(self._session, tool))
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
@@ -126,7 +129,7 @@ class Toolbox:
         if compilers.toolchain == "gcc":
             from mpforge.tools import gcc
 
-            return dict(gcc.find().parts)
+            return dict(gcc.find(self._remembered).parts)
         package = self.zig_pin(compilers).packages[0]
         parts = {
             "toolchain.zig": f"{package.name} {package.version}",
@@ -178,7 +181,7 @@ class Toolbox:
     def _gcc(self, compilers: Compilers) -> ReadyCompilers:
         from mpforge.tools import gcc
 
-        programs = gcc.find().programs
+        programs = gcc.find(self._remembered).programs
 
         def make(folder: Path) -> None:
             for place in programs.values():

@@ -6,20 +6,22 @@ run needs no network. Only named packages are fetched; this module resolves no d
 not know what a package is for.
 """
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock
 
 from mpforge import processes
 from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
+from mpforge.store.homes import Home, private_directory
+from mpforge.store.locks import alone
+from mpforge.tools.toolstore import unwritable
 
 MIRROR_VARIABLE = "MPFORGE_DISTRO_MIRROR"
 _COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
@@ -95,7 +97,7 @@ def resolve(request: DistroRequest, *, state: Path) -> DistroPin:
     Raises ``IndexUnreachable`` when the archive does not answer, ``ToolUnavailable`` without apt or
     where the archive lacks a package.
     """
-    apt = _Apt.of(request, state)
+    apt = _Apt.of(request, _writable(state))
     with apt.lock():
         apt.update()
         found = apt.show(*request.names)
@@ -115,11 +117,12 @@ def fetch(pin: DistroPin, *, state: Path, dest: Path) -> None:
     no longer has a pinned file, ``IndexUnreachable`` when it does not answer, ``ToolUnavailable``
     without apt.
     """
-    request = pin.request
-    apt = _Apt.of(request, state)
     kept = state / "downloads"
-    missing = [package for package in pin.packages if not _is_kept(kept, package)]
-    if missing:
+    if not all(_is_kept(kept, package) for package in pin.packages):
+        state = _writable(state)
+        kept = state / "downloads"
+        missing = [package for package in pin.packages if not _is_kept(kept, package)]
+        apt = _Apt.of(pin.request, state)
         with apt.lock():
             _download(apt, [p for p in missing if not _is_kept(kept, p)], kept)
     dest.mkdir(parents=True, exist_ok=True)
@@ -130,6 +133,11 @@ def fetch(pin: DistroPin, *, state: Path, dest: Path) -> None:
             raise ToolUnavailable(
                 f"the package {package.name} could not be unpacked", why=_last(unpacked.stderr)
             )
+
+
+def _writable(state: Path) -> Path:
+    """``state``; where it can't be written, a directory of this process's."""
+    return state if unwritable(state) is None else private_directory() / "distribution"
 
 
 def _kept_file(kept: Path, package: DistroPackage) -> Path:
@@ -179,10 +187,10 @@ def _instead(newest: DistroPackage | None) -> str:
 
 def _take(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> tuple[DistroPackage, ...]:
     """Download packages into ``kept``; those that did not come, or came with other bytes."""
-    with tempfile.TemporaryDirectory(prefix=".arriving-", dir=kept) as arriving:
-        apt.download(packages, Path(arriving))
+    with contextlib.closing(Home(kept / ".arriving")) as arriving:
+        apt.download(packages, arriving.path)
         arrived: dict[str, Path] = {}
-        for file in Path(arriving).glob("*.deb"):
+        for file in arriving.path.glob("*.deb"):
             with file.open("rb") as stream:
                 arrived[hashlib.file_digest(stream, "sha256").hexdigest()] = file
         for package in packages:
@@ -216,10 +224,12 @@ class _Apt:
             )
         return cls(request, state.absolute(), _host_archive(request.distribution))
 
-    def lock(self) -> FileLock:
-        """Held while the lists or the downloads of this state change."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._root / ".lock")
+    def lock(self) -> AbstractContextManager[None]:
+        """Held while the lists or the downloads of this state change.
+
+        Where there are no locks apt's own say so.
+        """
+        return alone(self._root / ".lock", waits=lambda: None, warn=lambda _: None)
 
     def update(self, *, only_if_empty: bool = False) -> None:
         """Fetch the archive's lists. Raises ``IndexUnreachable``."""

@@ -1,22 +1,28 @@
 """The host's own gcc as a toolchain for native builds.
 
-Its identity is what it says of itself and the digests of what it is made of: cc1, as, ld, libgcc, the crt
-files and libc (docs/design.md 3). Knows nothing of targets: it builds for this host.
+Its identity is what it says of itself and the digests of what it is made of: drivers, cc1, as, ld, libgcc,
+the crt files and libc (docs/design.md 3). Knows nothing of targets: it builds for this host.
 """
 
 import functools
-import hashlib
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
 from mpforge.processes import capture
+from mpforge.tools import hostprograms
 
-_PROGRAMS = ("cc1", "cc1plus", "as", "ld")
-_FILES = ("libgcc.a", "crt1.o", "crti.o", "crtbeginS.o", "libc.so.6", "libstdc++.so")
+_DRIVERS = {"CC": "gcc", "CXX": "g++", "AR": "ar", "RANLIB": "ranlib", "STRIP": "strip"}
+_PROGRAMS = ("cc1", "cc1plus", "collect2", "lto1", "as", "ld")
+_FILES = (
+    *("libgcc.a", "libgcc_s.so.1", "crt1.o", "Scrt1.o", "crti.o", "crtn.o", "crtbegin.o"),
+    *("crtbeginS.o", "crtend.o", "crtendS.o", "libc.so.6", "libc_nonshared.a", "libm.so.6"),
+    *("libstdc++.so", "libstdc++.a"),
+)
 
 
 @dataclass(frozen=True)
@@ -28,12 +34,11 @@ class Gcc:
 
 
 @functools.cache
-def find() -> Gcc:
-    """The gcc on PATH. Raises ``ToolUnavailable``."""
+def find(remembered: Path) -> Gcc:
+    """The gcc on PATH; ``remembered`` keeps digests (``hostprograms``). Raises ``ToolUnavailable``."""
     path = os.environ.get("PATH", os.defpath)
     programs = {}
-    names = {"CC": "gcc", "CXX": "g++", "AR": "ar", "RANLIB": "ranlib", "STRIP": "strip"}
-    for variable, name in {**names, "LD": "ld", "AS": "as"}.items():
+    for variable, name in {**_DRIVERS, "LD": "ld", "AS": "as"}.items():
         found = shutil.which(name, path=path)
         if found is None and variable != "CXX":
             raise ToolUnavailable(
@@ -42,14 +47,44 @@ def find() -> Gcc:
             )
         if found is not None:
             programs[variable] = found
-    gcc = programs["CC"]
-    parts = {"gcc.machine": capture([gcc, "-dumpmachine"]).stdout.strip()}
-    parts["gcc.version"] = capture([gcc, "-v"]).stderr.strip().splitlines()[-1]
-    for option, kind in (("prog", _PROGRAMS), ("file", _FILES)):
-        for name in kind:
-            answer = capture([gcc, f"-print-{option}-name={name}"]).stdout.strip()
-            place = Path(shutil.which(answer, path=path) or answer)
-            if place.is_file():
-                with place.open("rb") as file:
-                    parts[f"gcc.{name}"] = hashlib.file_digest(file, "sha256").hexdigest()
-    return Gcc(programs, parts)
+    return Gcc(programs, _parts(programs, path, remembered))
+
+
+def _parts(programs: Mapping[str, str], path: str, remembered: Path) -> dict[str, str]:
+    # Nothing but PATH reaches a step's gcc either; its words are the C locale's there.
+    environment = {"PATH": path, "LC_ALL": "C"}
+    told = capture([programs["CC"], "-v"], environment=environment).stderr
+    dirs = capture([programs["CC"], "-print-search-dirs"], environment=environment).stdout
+    used = {name: programs[variable] for variable, name in _DRIVERS.items() if variable in programs}
+    used |= _found(_PROGRAMS, [*_listed(dirs, "programs"), *path.split(os.pathsep)])
+    used |= _found(_FILES, _listed(dirs, "libraries"))
+    known = hostprograms.digests(used.values(), remembered)
+    return {
+        "gcc.machine": _field(told, "Target"),
+        "gcc.configured": _field(told, "Configured with"),
+        "gcc.version": told.strip().rpartition("\n")[2],
+        **{f"gcc.{name}": known[place] for name, place in used.items()},
+    }
+
+
+def _field(told: str, name: str) -> str:
+    """A line of what ``gcc -v`` tells."""
+    match = re.search(rf"^{name}: *(.*)$", told, re.MULTILINE)
+    return match[1] if match else "not told"
+
+
+def _listed(dirs: str, name: str) -> list[str]:
+    """The directories that ``gcc -print-search-dirs`` lists for its programs or libraries."""
+    match = re.search(rf"^{name}: =(.*)$", dirs, re.MULTILINE)
+    return match[1].split(os.pathsep) if match else []
+
+
+def _found(names: Iterable[str], folders: list[str]) -> dict[str, str]:
+    """The first file of each name in the directories, as gcc looks for them."""
+    places: dict[str, str] = {}
+    for name in names:
+        candidates = (os.path.join(folder, name) for folder in folders if folder)
+        place = next((path for path in candidates if os.path.isfile(path)), None)
+        if place is not None:
+            places[name] = place
+    return places

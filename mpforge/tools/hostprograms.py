@@ -150,21 +150,25 @@ def parts(names: Iterable[str], remembered: Path) -> dict[str, str]:
     ``remembered`` is a file that keeps digests between calls; a file that changed in the last
     moments is read again.
     """
+    found = find(names)
+    known = digests((path for path in found.values() if path is not None), remembered)
+    return {name: ABSENT if path is None else known[path] for name, path in found.items()}
+
+
+def digests(paths: Iterable[str], remembered: Path) -> dict[str, str]:
+    """The sha256 of files of this host by path; ``remembered`` is as for ``parts``."""
     known = _load(remembered)
     fresh: dict[str, tuple[_Stamp, str]] = {}
     answer: dict[str, str] = {}
-    for name, path in find(names).items():
-        if path is None:
-            answer[name] = ABSENT
-            continue
+    for path in paths:
         stamp = _stamp(path)
         kept = known.get(path)
         if kept is not None and kept[0] == stamp:
-            answer[name] = kept[1]
+            answer[path] = kept[1]
             continue
-        answer[name] = _sha256(path)
+        answer[path] = _sha256(path)
         if time.time_ns() - max(stamp[1], stamp[2]) > _YOUNG_NS:
-            fresh[path] = stamp, answer[name]
+            fresh[path] = stamp, answer[path]
     if fresh:
         _keep(remembered, known | fresh)
     return answer

@@ -20,7 +20,7 @@ from mpforge import processes
 from mpforge.errors import NoHostPython
 
 _WORD = re.compile(r"cp(3)(\d+)(t?)")
-_SCHEMA = 1
+_SCHEMA = 2
 
 # Run by any interpreter from 3.6 on, with nothing but its standard library. Debian's own keeps
 # pyconfig.h in a directory of the multiarch name, hence the third candidate.
@@ -329,7 +329,7 @@ def _described(python: str, executable: Path, answer: Mapping[str, object]) -> H
         multiarch=str(answer["multiarch"]),
         sysconfigdata_name=str(answer["sysconfigdata_name"]),
         includes=includes,
-        stamp=_stamp([*files, *includes]),
+        stamp=_stamp([*files, *includes, *found.values()]),
     )
 
 

@@ -1,7 +1,7 @@
 """Reading and changing ``multiplatform.lock``: by merge, under a file lock, atomically.
 
-A pin answers a request; merging replaces the answers to the same requests and keeps all others. This
-module knows nothing of how pins are found, nor of the file's text (``lockformat``).
+A pin answers a request, and what is answered stays: only ``update`` moves a pin. This module knows
+nothing of how pins are found, nor of the file's text (``lockformat``).
 """
 
 import contextlib
@@ -9,13 +9,19 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-
-from filelock import FileLock
 
 from mpforge.errors import LockInvalid, Place
 from mpforge.plan.pins import DistroPin, EnvironmentPin, Lock, StrategyPin
+from mpforge.store.locks import alone
 from mpforge.tools.lockformat import AGAIN, in_order, parse, render
+
+Say = Callable[[str], None]
+
+
+def _nothing(_text: str) -> None:
+    pass
 
 
 def read(path: Path) -> Lock:
@@ -40,29 +46,36 @@ def merge(
     environments: Sequence[EnvironmentPin] = (),
     distribution: Sequence[DistroPin] = (),
     strategies: Sequence[StrategyPin] = (),
+    warn: Say = _nothing,
 ) -> Lock:
-    """Add pins to the lock in ``path``, each in the place of an earlier answer to its request.
+    """Add pins to the lock in ``path``; an earlier answer to the same request stays.
 
     Returns the whole lock as written. Raises ``LockInvalid``.
     """
     new = Lock(tuple(environments), tuple(distribution), tuple(strategies))
-    return update(path, lambda lock: merged(lock, new))
+    return update(path, lambda lock: merged(new, lock), warn=warn)
 
 
-def update(path: Path, change: Callable[[Lock], Lock]) -> Lock:
+def update(path: Path, change: Callable[[Lock], Lock], *, warn: Say = _nothing) -> Lock:
     """Replace the lock in ``path`` by what ``change`` makes of it, atomically and one at a time.
 
-    The file is read again under the lock, and not written where nothing changes. Raises
-    ``LockInvalid``.
+    The file is read again under the lock, and not written where nothing changes. ``warn`` is told
+    where there can be no lock. Raises ``LockInvalid``.
     """
-    state = path.absolute().parent / ".mpforge"
-    state.mkdir(parents=True, exist_ok=True)
-    with FileLock(state / f"{path.name}.lock"):
+    with single(path, "lock", waits=lambda: None, warn=warn):
         old = read(path)
         new = in_order(change(old))
         if new != old or not path.exists():
             _write(path.resolve(), render(new))
     return new
+
+
+def single(
+    path: Path, what: str, *, waits: Callable[[], None], warn: Say
+) -> AbstractContextManager[None]:
+    """Alone with a named piece of work for the lock in ``path``: see ``store.locks.alone``."""
+    state = path.absolute().parent / ".mpforge"
+    return alone(state / f"{path.name}.{what}", waits=waits, warn=warn)
 
 
 def merged(old: Lock, new: Lock) -> Lock:

@@ -7,9 +7,11 @@ be written, tools are made for this process alone. This module knows nothing of 
 """
 
 import contextlib
+import errno
 import functools
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +32,11 @@ _TOUCH_SECONDS = 3600.0
 
 # Trees that this process compared with their manifests already.
 _looked_at: set[Path] = set()
+
+
+def forget_looks() -> None:
+    """Compare every tree again when it is used next, as a new process does."""
+    _looked_at.clear()
 
 
 @dataclass(frozen=True)
@@ -240,7 +247,7 @@ def _fill(work: Path, wanted: _Wanted) -> None:
     try:
         wanted.make(work / manifests.TREE)
     except (OSError, MpforgeError) as error:
-        why = _full(work)
+        why = unwritable(work)
         if why is not None:
             raise _NoRoom(why) from error
         raise
@@ -261,16 +268,21 @@ def _put(made: Path, home: Path, place: Home) -> None:
     """Put what was made in its place; who still uses a damaged one finds the new one there."""
     with contextlib.suppress(FileNotFoundError):
         os.rename(home, place.new())
-    os.rename(made, home)
-
-
-def _full(folder: Path) -> str | None:
-    """Why nothing more can be written to a folder; None: it can."""
-    probe = folder / "probe"
     try:
-        with probe.open("wb") as file:
+        os.rename(made, home)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        # Where there are no locks another process may have been quicker: its tool is as good.
+
+
+def unwritable(folder: Path) -> str | None:
+    """Why nothing more can be written to a folder, made if need be; None: it can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".probe-", dir=folder) as file:
             file.write(bytes(_PROBE_BYTES))
-        probe.unlink()
+            file.flush()
     except OSError as error:
         return error.strerror or str(error)
     return None

@@ -85,6 +85,16 @@ def test_merging_replaces_the_answer_to_the_same_request() -> None:
     assert merged(old, new) == new
 
 
+def test_a_request_that_another_process_answered_meanwhile_keeps_that_answer(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "multiplatform.lock"
+    first, second = build(package("a", "1")), build(package("a", "2"))
+    merge(path, environments=[first])
+    assert merge(path, environments=[second]).environments == (first,)
+    assert read(path).environments == (first,)
+
+
 def test_merging_what_is_there_already_does_not_touch_the_file(tmp_path: Path) -> None:
     path = tmp_path / "multiplatform.lock"
     merge(path, strategies=[CROSS])
