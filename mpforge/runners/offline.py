@@ -5,6 +5,7 @@ Facts: unshare(2), user_namespaces(7), netdevice(7). Knows nothing of steps.
 """
 
 import ctypes
+import errno
 import functools
 import os
 import socket
@@ -102,7 +103,9 @@ def _enter(flags: int) -> None:
     user, group = os.geteuid(), os.getegid()
     if _libc is None or _libc.unshare(flags) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"unshare(2): {os.strerror(number)}")
+        # ENOSPC is a limit of namespaces here; its own words would be read as a full disk.
+        words = "no more namespaces" if number == errno.ENOSPC else os.strerror(number)
+        raise OSError(number, f"unshare(2): {words}")
     if flags & _NEW_USER:
         # Without a map the ids would be nobody's; only one's own may be mapped (user_namespaces(7)).
         _write("/proc/self/setgroups", "deny")
