@@ -1,6 +1,8 @@
 """``dist/`` and its record: what is published, by whom, and what it was made of.
 
-Only files that ``dist/mpforge.json`` says are ours are replaced or removed, atomically, under a lock.
+Only files that ``dist/mpforge.json`` says are ours are replaced or removed, atomically, under a lock. What
+is published together is recorded together, before the first file is put in place: whenever a process is
+killed, each file of ours is known to be ours, and what is missing is seen to be missing.
 """
 
 import contextlib
@@ -8,8 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +21,10 @@ from mpforge.errors import DistConflict
 from mpforge.store.files import hash_file, write_atomically
 
 RECORD = "mpforge.json"
+_MAKING = ".mpforge-new"
+
+Write = Callable[["Entry", Path], None]
+"""Writes what an entry says to a path that nothing has yet."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Entry:
     ``path`` is relative to ``dist/``; ``session`` of ``spec`` made it, ``users`` are the other
     sessions that it serves. ``source`` and ``options`` tell what it was built from, ``recipe``
     everything that was known before building, ``store`` which machine's store it came from.
-    ``tests`` maps a test session to what it reported.
+    ``tests`` maps a test session to what it reported. A ``symlink`` is recorded with its target,
+    whose bytes are what ``digest`` is of.
     """
 
     path: str
@@ -47,6 +53,8 @@ class Entry:
     spec: str = "multiplatform.toml"
     tags: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
+    executable: bool = False
+    symlink: str | None = None
     tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -72,9 +80,19 @@ class Dist:
         return tuple(e for e in entries if session == e.session or session in e.users)
 
     def intact(self, entry: Entry) -> bool:
-        """Whether the file is there with the recorded content."""
+        """Whether the file is there with the recorded content; what carries files may drop modes."""
         path = self.root / entry.path
-        return path.is_file() and hash_file(path).digest == entry.digest
+        if entry.symlink is not None:
+            return path.is_symlink() and os.readlink(path) == entry.symlink
+        whole = path.is_file() and not path.is_symlink()
+        return whole and hash_file(path).digest == entry.digest
+
+    def in_place(self, entry: Entry) -> bool:
+        """Whether the file is there as it was published: with its content and its executable bit."""
+        path = self.root / entry.path
+        if not self.intact(entry):
+            return False
+        return entry.symlink is not None or os.access(path, os.X_OK) == entry.executable
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -83,58 +101,96 @@ class Dist:
         with FileLock(self._lock_path):
             yield
 
-    def publish(self, entry: Entry, content: Path, *, beside: Collection[str] = ()) -> bool:
-        """Put a file in place and record it; False where it was there already.
+    def publish(self, entries: Sequence[Entry], write: Write) -> list[bool]:
+        """Put all files of a session in place and record them; for each, whether it was not there.
 
-        ``beside`` are the paths that the session publishes along with it: they stay until their turn.
-        Raises ``DistConflict`` where a file that is not ours, or another session's with other bytes,
-        has that name.
+        What the session published before and does not any more is removed. Raises ``DistConflict``
+        where a file that is not ours, or another session's with other bytes, has one of the names,
+        and what ``write`` raises; nothing has changed then.
         """
         with self.locked():
+            shutil.rmtree(self.root / _MAKING, ignore_errors=True)
             recorded = {e.path: e for e in self.entries()}
-            known = recorded.get(entry.path)
-            place = self.root / entry.path
-            self._check(entry, known, place)
-            fresh = not (place.is_file() and hash_file(place).digest == entry.digest)
-            if fresh:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                _copy_atomically(content, place)
-            self._forget_former(entry, recorded, beside)
-            if known is not None and known.digest == entry.digest:
-                entry = _joined(known, entry)
-            recorded[entry.path] = entry
-            self._write(recorded)
-        return fresh
+            former = self._former(entries, recorded)
+            for entry in entries:
+                self._check(entry, recorded.get(entry.path), former)
+            absent = [entry for entry in entries if not self.in_place(entry)]
+            try:
+                made = {entry.path: self._made(entry, write) for entry in absent}
+                for entry in entries:
+                    recorded[entry.path] = _joined(recorded.get(entry.path), entry)
+                self._write(recorded)
+                for entry in former:
+                    self._remove(entry)
+                for path, content in made.items():
+                    (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(content, self.root / path)
+            finally:
+                shutil.rmtree(self.root / _MAKING, ignore_errors=True)
+            if former:
+                self._write({path: e for path, e in recorded.items() if e not in former})
+        return [entry in absent for entry in entries]
 
-    def _check(self, entry: Entry, known: Entry | None, place: Path) -> None:
-        if not place.exists() and known is None:
-            return
-        if known is None and hash_file(place).digest != entry.digest:
+    def _check(self, entry: Entry, known: Entry | None, former: Sequence[Entry]) -> None:
+        """Raise ``DistConflict`` where an entry may not be published."""
+        alien = self._in_the_way(entry, known, former)
+        if alien is not None:
             raise DistConflict(
-                f"dist/{entry.path} is there and was not made by mpforge",
+                f"{self.root.name}/{alien.relative_to(self.root)} is there and was not made by mpforge",
                 hint="move it away, or delete it if it is an older build",
             )
-        other = known is not None and (known.spec, known.session) != (entry.spec, entry.session)
-        if known is not None and other and known.digest != entry.digest:
-            same = (known.source, known.options) == (entry.source, entry.options)
-            if same:
-                raise DistConflict(
-                    f"{entry.session} and {known.session} both make {entry.path}, with other bytes",
-                    hint='give one of the targets its own folder: [targets.NAME] dist = "…"',
-                )
+        if known is None or (known.spec, known.session) == (entry.spec, entry.session):
+            return
+        same = (known.source, known.options) == (entry.source, entry.options)
+        if same and known.digest != entry.digest:
+            raise DistConflict(
+                f"{entry.session} and {known.session} both make {entry.path}, with other bytes",
+                hint='give one of the targets its own folder: [targets.NAME] dist = "…"',
+            )
 
-    def _forget_former(
-        self, entry: Entry, recorded: dict[str, Entry], beside: Collection[str]
-    ) -> None:
-        """Remove what the same session published under another name before (another version)."""
-        for path, former in list(recorded.items()):
-            same = (former.spec, former.session) == (entry.spec, entry.session)
-            mine = same and not former.users
-            if mine and path not in (entry.path, *beside) and former.recipe != entry.recipe:
-                with contextlib.suppress(FileNotFoundError):
-                    if self.intact(former):
-                        (self.root / path).unlink()
-                del recorded[path]
+    def _in_the_way(
+        self, entry: Entry, known: Entry | None, former: Sequence[Entry]
+    ) -> Path | None:
+        """What stands where a file shall be, or one of its directories, and is not ours to replace."""
+        place = self.root / entry.path
+        going = {self.root / old.path for old in former if self.intact(old)}
+        for folder in place.parents[: len(Path(entry.path).parts) - 1]:
+            if os.path.lexists(folder) and not folder.is_dir() and folder not in going:
+                return folder
+        if place.is_dir() and not place.is_symlink():
+            inside = (path for path in place.rglob("*") if path.is_symlink() or not path.is_dir())
+            return next((path for path in inside if path not in going), None)
+        ours = known is not None or not os.path.lexists(place) or self.intact(entry)
+        return None if ours else place
+
+    def _made(self, entry: Entry, write: Write) -> Path:
+        """The content of a file, on disk beside its place."""
+        place = self.root / _MAKING / entry.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write(entry, place)
+        if entry.symlink is None:
+            with place.open("rb") as file:
+                os.fsync(file.fileno())
+        return place
+
+    def _former(self, entries: Sequence[Entry], recorded: Mapping[str, Entry]) -> list[Entry]:
+        """What the same sessions published before under other names (another version)."""
+        makers = {(entry.spec, entry.session) for entry in entries}
+        now = {entry.path for entry in entries}
+        return [
+            known
+            for path, known in recorded.items()
+            if (known.spec, known.session) in makers and path not in now and not known.users
+        ]
+
+    def _remove(self, entry: Entry) -> None:
+        """Remove what was ours, unless somebody changed it, and the directories that it leaves empty."""
+        place = self.root / entry.path
+        if self.intact(entry):
+            place.unlink()
+            with contextlib.suppress(OSError):
+                for folder in place.parents[: len(Path(entry.path).parts) - 1]:
+                    folder.rmdir()
 
     def serve(self, entry: Entry, session: str) -> None:
         """Record that a file of another session serves this one too."""
@@ -181,26 +237,14 @@ def _entry(item: dict[str, Any]) -> Entry:
     return Entry(**{**item, **lists})
 
 
-def _joined(known: Entry, new: Entry) -> Entry:
+def _joined(known: Entry | None, new: Entry) -> Entry:
     """The same bytes published again: the maker stays, its users and tests too."""
+    if known is None or known.digest != new.digest:
+        return new
     if known.session == new.session:
         return replace(new, users=known.users, tests=known.tests)
     users = tuple(sorted({*known.users, new.session}))
     return replace(known, users=users)
-
-
-def _copy_atomically(content: Path, place: Path) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=".mpforge-", dir=place.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file, content.open("rb") as original:
-            shutil.copyfileobj(original, file)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o755 if content.stat().st_mode & 0o100 else 0o644)
-        os.replace(name, place)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
 
 
 def digest_of(parts: Mapping[str, str]) -> str:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from mpforge.engine.execution import Executor
     from mpforge.engine.machines import Machines
 
-    Pick = Callable[[ActionResult, Directory], dict[str, FileNode]]
+    Pick = Callable[[ActionResult, Directory], dict[str, FileNode | str]]
 
 
 def run_session(
@@ -266,7 +266,7 @@ class SessionRun:
         if shipped is not None:
             return self._cached(shipped[0].key)
 
-        def archive(result: ActionResult, tree: Directory) -> dict[str, FileNode]:
+        def archive(result: ActionResult, tree: Directory) -> dict[str, FileNode | str]:
             name = result.facts["sdist"]
             return {name: tree.directories["archive"].files[name]}
 
@@ -319,9 +319,8 @@ class SessionRun:
         if served is not None:
             return served
 
-        def every_file(_result: ActionResult, tree: Directory) -> dict[str, FileNode]:
-            files = ((path, node) for path, node in tree.walk() if isinstance(node, FileNode))
-            return {f"{session.folder}{path}": node for path, node in files}
+        def every_file(_result: ActionResult, tree: Directory) -> dict[str, FileNode | str]:
+            return {f"{session.folder}{path}": node for path, node in tree.walk()}
 
         return self._ended(self._publish(session, every_file).key)
 

@@ -10,6 +10,8 @@ import hashlib
 import os
 import platform
 import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mpforge.engine.compiled import Compiled
@@ -107,7 +109,7 @@ class Shipping:
             served = [e for e in entries if session.name in e.users]
             if served and lowest is not None:
                 same = all(e.recipe == self.recipe(lowest) for e in served)
-        return entries if same and all(map(self.dist.intact, entries)) else None
+        return entries if same and all(map(self.dist.in_place, entries)) else None
 
     def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """What another machine made of the same source and options: it is what is shipped."""
@@ -127,48 +129,61 @@ class Shipping:
 
     def as_shipped(self, entries: tuple[Entry, ...], command: RunTests, folder: str) -> Shipped:
         """Shipped files as a test is given them."""
-        files = {
-            entry.path.removeprefix(folder): self._workspace.dist / entry.path for entry in entries
-        }
+        places = {entry.path: self._workspace.dist / entry.path for entry in entries}
+
+        def seen_by(read: Callable[[Path], FileNode]) -> Directory:
+            nodes: dict[str, FileNode | str] = {}
+            for entry in entries:
+                path = entry.path.removeprefix(folder)
+                if entry.symlink is not None:
+                    nodes[path] = entry.symlink
+                else:
+                    nodes[path] = replace(read(places[entry.path]), executable=entry.executable)
+            return from_entries(nodes)
 
         def stored() -> Directory:
-            put = self._found.store.put_file
-            tree = from_entries({path: put(place) for path, place in files.items()})
+            tree = seen_by(self._found.store.put_file)
             self._found.store.put_tree(tree)
             return tree
 
         def requirements(extras: tuple[str, ...]) -> tuple[str, ...]:
-            wheel = next(iter(files.values()))
+            wheel = next(iter(places.values()))
             return requirements_of(
                 wheel, target=command.machine.target, python=command.python or "", extras=extras
             )
 
-        seen = from_entries({path: hash_file(place) for path, place in files.items()})
-        return Shipped(seen, stored, requirements)
+        return Shipped(seen_by(hash_file), stored, requirements)
 
     def put_in_place(
-        self, session: PlannedSession, result: ActionResult, files: dict[str, FileNode]
+        self, session: PlannedSession, result: ActionResult, files: Mapping[str, FileNode | str]
     ) -> None:
-        """Publish files of a result, each recorded with what it was made from. Raises ``Damaged``."""
+        """Publish files of a result, each recorded with what it was made from. Raises ``Damaged``.
+
+        A ``str`` is a symlink's target.
+        """
         if interrupted():
             raise KeyboardInterrupt
-        for path, node in files.items():
-            entry = self._entry(session, result, path, node)
-            with tempfile.TemporaryDirectory(dir=self._workspace.state) as folder:
-                copy = Path(folder) / "file"
-                self._found.store.copy_out(node.digest, copy, executable=node.executable)
-                fresh = self.dist.publish(entry, copy, beside=tuple(files))
-            self._emit(Published(session.name, f"dist/{path}", node.digest, fresh))
 
-    def _entry(
-        self, session: PlannedSession, result: ActionResult, path: str, node: FileNode
-    ) -> Entry:
+        def write(entry: Entry, place: Path) -> None:
+            node = files[entry.path]
+            if isinstance(node, str):
+                place.symlink_to(node)
+            else:
+                self._found.store.copy_out(node.digest, place, executable=node.executable)
+
+        entries = self._entries(session, result, files)
+        for entry, fresh in zip(entries, self.dist.publish(entries, write), strict=True):
+            self._emit(Published(session.name, f"dist/{entry.path}", entry.digest, fresh))
+
+    def _entries(
+        self, session: PlannedSession, result: ActionResult, files: Mapping[str, FileNode | str]
+    ) -> list[Entry]:
         from mpforge.runners.verification import wheel_name
 
         choice = session.choice
-        return Entry(
-            path=path,
-            digest=node.digest,
+        common = Entry(
+            path="",
+            digest="",
             session=session.name,
             target=session.target,
             python=session.python,
@@ -180,8 +195,17 @@ class Shipping:
             strategy=choice.strategy if choice else "native",
             host=self._found.plan.host,
             spec=self._workspace.spec.name,
-            tags=wheel_name(Path(path).name).platforms if path.endswith(".whl") else (),
         )
+        entries = []
+        for path, node in files.items():
+            tags = wheel_name(Path(path).name).platforms if path.endswith(".whl") else ()
+            if isinstance(node, str):
+                digest = hashlib.sha256(os.fsencode(node)).hexdigest()
+                entries.append(replace(common, path=path, digest=digest, symlink=node))
+            else:
+                own = replace(common, path=path, digest=node.digest, executable=node.executable)
+                entries.append(replace(own, tags=tags))
+        return entries
 
 
 def _write_first(place: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.engine.dist import RECORD, Dist, Entry, digest_of
+from mpforge.engine.dist import RECORD, Dist, Entry, Write, digest_of
 from mpforge.errors import DistConflict
 from mpforge.store.files import hash_file
 
@@ -44,8 +44,20 @@ def _entry(
     )
 
 
-def _publish(dist: Dist, entry: Entry, text: str, *, beside: tuple[str, ...] = ()) -> bool:
-    return dist.publish(entry, _content(dist, text), beside=beside)
+def _writing(*texts: str, mode: int = 0o644) -> Write:
+    """Writes the next of these texts each time."""
+    left = list(texts)
+
+    def write(_entry: Entry, place: Path) -> None:
+        place.write_text(left.pop(0))
+        place.chmod(mode)
+
+    return write
+
+
+def _publish(dist: Dist, entry: Entry, text: str) -> bool:
+    (fresh,) = dist.publish([entry], _writing(text))
+    return fresh
 
 
 def _made(
@@ -100,11 +112,34 @@ def test_a_file_that_was_edited_or_deleted_is_put_back(dist: Dist) -> None:
 
 
 def test_folders_and_executable_bits_are_kept(dist: Dist) -> None:
-    content = _content(dist, "#!/bin/sh")
-    entry = _entry(dist, "gateway/bin/hello", "#!/bin/sh")
-    content.chmod(0o755)
-    dist.publish(entry, content)
+    entry = replace(_entry(dist, "gateway/bin/hello", "#!/bin/sh"), executable=True)
+    dist.publish([entry], _writing("#!/bin/sh", mode=0o755))
     assert os.access(dist.root / "gateway/bin/hello", os.X_OK)
+    assert dist.in_place(entry)
+
+
+def test_a_lost_executable_bit_is_put_back_and_is_no_other_file(dist: Dist) -> None:
+    entry = replace(_entry(dist, "hello", "#!/bin/sh"), executable=True)
+    dist.publish([entry], _writing("#!/bin/sh", mode=0o755))
+    (dist.root / "hello").chmod(0o644)
+    assert dist.intact(entry), "what carries dist/ to another machine may drop modes"
+    assert not dist.in_place(entry)
+    assert dist.publish([entry], _writing("#!/bin/sh", mode=0o755)) == [True]
+    assert os.access(dist.root / "hello", os.X_OK)
+
+
+def test_a_symlink_is_published_as_one_wherever_it_leads(dist: Dist) -> None:
+    link = replace(_entry(dist, "latest", "nowhere"), symlink="nowhere")
+
+    def write(entry: Entry, place: Path) -> None:
+        place.symlink_to(entry.symlink or "")
+
+    assert dist.publish([link], write) == [True]
+    assert os.readlink(dist.root / "latest") == "nowhere"
+    assert dist.publish([link], write) == [False]
+    (dist.root / "latest").unlink()
+    (dist.root / "latest").write_text("nowhere")
+    assert not dist.intact(link)
 
 
 def test_nothing_is_left_beside_a_published_file(dist: Dist) -> None:
@@ -119,7 +154,7 @@ def test_a_user_s_file_is_neither_replaced_nor_removed(dist: Dist) -> None:
     dist.root.mkdir()
     (dist.root / "a.whl").write_text("mine")
     (dist.root / "notes.txt").write_text("mine")
-    with pytest.raises(DistConflict, match=r"a\.whl"):
+    with pytest.raises(DistConflict, match=r"dist/a\.whl"):
         _made(dist, "a.whl", "one")
     _made(dist, "b.whl", "one")
     _made(dist, "c.whl", "two", recipe="r2")
@@ -236,30 +271,73 @@ def test_an_older_version_goes_also_where_the_new_one_is_another_session_s_file(
     assert _files(dist) == ["a-abi3.whl"]
 
 
-def test_files_that_are_published_together_are_never_missing_meanwhile(dist: Dist) -> None:
-    paths = ("aarch64/one", "aarch64/two")
-    for path in paths:
-        _publish(dist, _entry(dist, path, "old"), "old", beside=paths)
-    _made(dist, "aarch64/gone", "old")
-    (dist.root / "aarch64/two").write_text("edited by hand")
-    new = _entry(dist, "aarch64/one", "new", recipe="r2")
-    _publish(dist, new, "new", beside=paths)
-    assert _files(dist) == ["aarch64/one", "aarch64/two"]
-    _publish(dist, replace(new, path="aarch64/two"), "new", beside=paths)
-    assert (dist.root / "aarch64/two").read_text() == "new"
+def test_files_of_one_session_are_published_together(dist: Dist) -> None:
+    old = [_entry(dist, path, "old") for path in ("t/one", "t/two", "t/sub/gone")]
+    assert dist.publish(old, _writing("old", "old", "old")) == [True] * 3
+    (dist.root / "t/two").write_text("edited by hand")
+    new = [_entry(dist, path, "new", recipe="r2") for path in ("t/one", "t/two")]
+    assert dist.publish(new, _writing("new", "new")) == [True] * 2
+    assert _files(dist) == ["t/one", "t/two"]
+    assert not (dist.root / "t/sub").exists(), "it was left empty"
+    assert (dist.root / "t/two").read_text() == "new"
     assert [entry.recipe for entry in dist.entries()] == ["r2", "r2"]
 
 
+def test_what_can_not_be_written_changes_nothing(dist: Dist) -> None:
+    old = _made(dist, "a", "old")
+    entries = [_entry(dist, path, "new", recipe="r2") for path in ("a", "b")]
+    with pytest.raises(IndexError):
+        dist.publish(entries, _writing("new"))
+    assert dist.entries() == (old,)
+    assert sorted(path.name for path in dist.root.iterdir()) == ["a", RECORD]
+    assert dist.intact(old)
+
+
+def test_whenever_it_is_killed_each_file_is_known_to_be_ours(
+    dist: Dist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _made(dist, "old", "old")
+    entries = [_entry(dist, path, "new", recipe="r2") for path in ("a", "b")]
+    real = os.replace
+
+    def killed_at_b(source: Path, place: Path) -> None:
+        if Path(place).name == "b":
+            raise KeyboardInterrupt
+        real(source, place)
+
+    monkeypatch.setattr(os, "replace", killed_at_b)
+    with pytest.raises(KeyboardInterrupt):
+        dist.publish(entries, _writing("new", "new"))
+    monkeypatch.undo()
+    recorded = {entry.path for entry in dist.entries()}
+    assert set(_files(dist)) <= recorded
+    assert not all(map(dist.intact, dist.of(entries[0].session))), "it is seen to be incomplete"
+    assert dist.publish(entries, _writing("new")) == [False, True]
+    assert dist.entries() == tuple(entries)
+
+
+def test_a_file_may_become_a_directory_and_a_directory_a_file(dist: Dist) -> None:
+    _made(dist, "out", "one")
+    _made(dist, "out/a", "two", recipe="r2")
+    assert _files(dist) == ["out/a"]
+    _made(dist, "out", "three", recipe="r3")
+    assert _files(dist) == ["out"]
+    (dist.root / "out").unlink()
+    (dist.root / "out").mkdir()
+    (dist.root / "out/mine").write_text("mine")
+    with pytest.raises(DistConflict, match="dist/out/mine"):
+        _made(dist, "out", "four", recipe="r4")
+    with pytest.raises(DistConflict, match="dist/out/mine"):
+        _made(dist, "out/mine/b", "four", recipe="r4")
+    assert (dist.root / "out/mine").read_text() == "mine"
+
+
 def test_sessions_that_publish_at_once_all_end_up_in_the_record(dist: Dist) -> None:
-    contents = dist.root.parent / "contents"
-    contents.mkdir()
-    entries = []
-    for number in range(8):
-        (contents / str(number)).write_text(str(number))
-        entries.append(_entry(dist, f"{number}.whl", str(number), session=f"build-{number}"))
+    entries = [_entry(dist, f"{n}.whl", str(n), session=f"build-{n}") for n in range(8)]
+    state = dist.root.parent / "state"
     threads = [
-        threading.Thread(target=Dist(dist.root, dist.root.parent / "state").publish, args=(e, c))
-        for e, c in zip(entries, sorted(contents.iterdir()), strict=True)
+        threading.Thread(target=_publish, args=(Dist(dist.root, state), entry, str(number)))
+        for number, entry in enumerate(entries)
     ]
     for thread in threads:
         thread.start()
