@@ -73,7 +73,7 @@ def compiled(workspace: Workspace) -> Compiled:
     text = _text(data, workspace)
     source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
     store = opened(workspace.cache / "store")
-    inputs = Inputs(source, store)
+    inputs = Inputs(source, store, workspace.state / "fingerprints")
     key = _key(workspace, data, source, inputs)
     kept = workspace.state / "plan.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):

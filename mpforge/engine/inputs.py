@@ -7,28 +7,34 @@ key is taken from what was stored, so inputs can't move under a build.
 import functools
 import hashlib
 import json
-import os
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TypeVar
 
 from mpforge.sources import archives, git, project
 from mpforge.sources.project import Project
-from mpforge.store.files import hash_file
 from mpforge.store.local import Store
-from mpforge.store.trees import Directory, FileNode, from_entries
+from mpforge.store.trees import Directory, from_entries
 
+T = TypeVar("T")
+
+_WILD = {"*", "?"}
 # What a build reads is its input, whatever else it is used for.
 _BUILD_FILES = {"pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in", "PKG-INFO"}
 
 
 class Inputs:
-    """The project's files as trees; each is read once in a session."""
+    """The project's files as trees; each is read once in a session.
 
-    def __init__(self, source: Project, store: Store) -> None:
+    ``record`` is where digests of files that do not change are remembered from run to run.
+    """
+
+    def __init__(self, source: Project, store: Store, record: Path | None = None) -> None:
         self.source = source
         self._store = store
+        self._record = record
         self._settled = False
 
     @functools.cached_property
@@ -36,18 +42,14 @@ class Inputs:
         """The project's files as they are now, hashed in place (a packed sdist: unpacked)."""
         if self.source.form == "packed-sdist":
             return self._unpacked()
-        entries: dict[str, FileNode | str] = {}
-        for path in project.files(self.source):
-            full = self.source.root / path
-            entries[path] = os.readlink(full) if full.is_symlink() else hash_file(full)
-        return from_entries(entries)
+        return project.files(self.source, record=self._record)
 
     @functools.cached_property
     def vcs(self) -> git.VcsState | None:
         """What git knows of the source, None outside a checkout."""
-        if self.source.form != "checkout":
+        if self.source.listing is None:
             return None
-        return git.state(self.source.root, self.source.own)
+        return git.state(self.source.root, self.source.own, self.source.listing)
 
     def stored(self) -> Directory:
         """The project's files in the store, and git's state then: from now on what both mean."""
@@ -56,8 +58,10 @@ class Inputs:
         self._settled = True
         self.__dict__.pop("vcs", None)
         if self.source.form != "packed-sdist":
-            tree = self._store.put_directory(self.source.root, iter(project.files(self.source)))
-            self.__dict__["files"] = tree
+            self.source = project.looked_at_again(self.source)
+            now = project.files(self.source, record=self._record)
+            paths = (path for path, _ in now.walk())
+            self.__dict__["files"] = self._store.put_directory(self.source.root, paths)
         return self.files
 
     def forget(self) -> None:
@@ -95,10 +99,39 @@ class Inputs:
 
 def pruned(tree: Directory, exclude: Sequence[str]) -> Directory:
     """A tree less the paths that a glob matches."""
-    if not exclude:
+    for glob in exclude:
+        if not _WILD & set(glob):
+            tree = _without(tree, glob.strip("/").split("/"))
+    wild = [glob for glob in exclude if _WILD & set(glob)]
+    if not wild:
         return tree
     entries = dict(tree.walk())
-    return from_entries({path: entries[path] for path in project.without(entries, exclude)})
+    return from_entries({path: entries[path] for path in project.without(entries, wild)})
+
+
+def _without(tree: Directory, words: Sequence[str]) -> Directory:
+    """A tree less one path; what is not on the way to it stays the same object."""
+    name, *rest = words
+    if rest:
+        inner = tree.directories.get(name)
+        less = _without(inner, rest) if inner is not None else None
+        if less is inner or less is None:
+            return tree
+        return replace(tree, directories={**_less(tree.directories, name), **_filled(name, less)})
+    if not any(name in held for held in (tree.files, tree.directories, tree.symlinks)):
+        return tree
+    return Directory(
+        _less(tree.files, name), _less(tree.directories, name), _less(tree.symlinks, name)
+    )
+
+
+def _less(held: Mapping[str, T], name: str) -> dict[str, T]:
+    return {other: entry for other, entry in held.items() if other != name}
+
+
+def _filled(name: str, tree: Directory) -> dict[str, Directory]:
+    """A directory by its name, unless nothing is in it: empty ones are not kept."""
+    return {name: tree} if tree != Directory() else {}
 
 
 def selected(tree: Directory, globs: Sequence[str]) -> Directory:
@@ -116,8 +149,14 @@ def unseen_test_sources(
     text of one of the tree's files.
     """
     installed: set[str] = set()
-    for path, node in tree.walk():
-        if path.endswith("egg-info/top_level.txt") and isinstance(node, FileNode):
-            installed |= set((read(path) or "").split())
+    for path in _top_level_lists(tree):
+        installed |= set((read(path) or "").split())
     seen = installed | _BUILD_FILES
     return tuple(s for s in sources if s.removesuffix(".py") not in seen and s not in seen)
+
+
+def _top_level_lists(tree: Directory, under: str = "") -> Iterator[str]:
+    for name, inner in tree.directories.items():
+        if name.endswith("egg-info") and "top_level.txt" in inner.files:
+            yield f"{under}{name}/top_level.txt"
+        yield from _top_level_lists(inner, f"{under}{name}/")

@@ -6,15 +6,18 @@ Only reads the user's repository. Knows nothing of steps.
 import functools
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.errors import SourceUnreadable, ToolUnavailable
 from mpforge.processes import Captured, capture
 
-_SUBMODULE = "160000"
+_SUBMODULE = "160000 "
 _CHANGED = "d1" * 20  # a commit that nobody has
+_QUOTE = ("-c", "core.quotePath=true")
+# git status --porcelain=v2: how many fields stand before the path, by the kind of a row.
+_STATUS_FIELDS = {"1": 8, "u": 10}
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,20 @@ def _git(root: Path, *arguments: str) -> Captured:
 def _answer(root: Path, *arguments: str) -> str:
     done = _git(root, *arguments)
     if done.returncode:
-        raise SourceUnreadable(f"git {arguments[0]} failed in {root}", why=done.stderr)
+        command = next(word for word in arguments if word not in _QUOTE)
+        raise SourceUnreadable(f"git {command} failed in {root}", why=done.stderr)
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What git lists below a directory: the names in each folder (``""`` is the directory itself).
+
+    A name may be there twice, or be gone from the disk. ``index`` are git's own rows of what it tracks.
+    """
+
+    names: Mapping[str, list[str]]
+    index: list[str]
 
 
 @functools.cache
@@ -60,62 +75,100 @@ def top_level(root: Path) -> Path | None:
 
     Raises ``SourceUnreadable`` where there is one that git refuses to read (another owner).
     """
-    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+    if (root / ".git").exists():
+        return root
+    if not any((folder / ".git").exists() for folder in root.parents):
         return None
     done = _git(root, "rev-parse", "--show-toplevel")
     if done.returncode:
-        raise SourceUnreadable(f"git can't read the checkout at {root}", why=done.stderr)
+        raise _unreadable(root, done)
     return Path(done.stdout.rstrip("\n"))
 
 
-def _submodules(root: Path) -> list[str]:
-    rows = _answer(root, "ls-files", "-s", "-z").split("\0")
-    return [row.split("\t", 1)[1] for row in rows if row.startswith(_SUBMODULE)]
+def _unreadable(root: Path, done: Captured) -> SourceUnreadable:
+    return SourceUnreadable(f"git can't read the checkout at {root}", why=done.stderr)
 
 
-def tracked_files(root: Path) -> list[str]:
+def listing(root: Path) -> Listing:
     """Tracked and untracked, not ignored files below ``root``, those of submodules included.
 
-    Paths are relative to ``root``; a file that git tracks but that was deleted is left out.
+    Raises ``SourceUnreadable``.
     """
-    listed = _answer(root, "ls-files", "-z", "-c", "-o", "--exclude-standard").split("\0")
-    submodules = _submodules(root)
-    files = {path for path in listed if path and path not in submodules}
-    for submodule in submodules:
-        folder = root / submodule
-        if not (folder / ".git").exists():
-            raise SourceUnreadable(
-                f"the submodule {submodule} is not checked out",
-                hint="git submodule update --init --recursive",
-            )
-        files |= {f"{submodule}/{path}" for path in tracked_files(folder)}
-    return sorted(path for path in files if os.path.lexists(root / path))
+    # Without -z: git quotes unusual names then, so that none is lost when its answer is decoded.
+    done = _git(root, *_QUOTE, "ls-files", "-s", "-c", "-o", "--exclude-standard")
+    if done.returncode:
+        raise _unreadable(root, done)
+    rows = done.stdout.split("\n")[:-1]
+    index = [row for row in rows if "\t" in row]
+    names = by_folder(map(_path, rows))
+    for row in index:
+        if row.startswith(_SUBMODULE):
+            _add_submodule(names, root, _path(row))
+    return Listing(names, index)
 
 
-def state(root: Path, excluded: Iterable[str]) -> VcsState:
-    """What git knows of ``root``; ``excluded`` are paths below it that don't count."""
-    left_out = [f":(exclude,top){path}" for path in _from_top(root, excluded)]
+def _path(row: str) -> str:
+    """The path of one of git's rows, as it is on disk; git quotes as C does, where it must."""
+    text = row[row.rfind("\t") + 1 :]
+    if text[0] != '"':
+        return text
+    raw = text[1:-1].encode("ascii").decode("unicode_escape").encode("latin-1")
+    return os.fsdecode(raw)
+
+
+def by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
+    """The names in each folder of these paths."""
+    folders: dict[str, list[str]] = {}
+    last, names = None, []
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        if folder != last:
+            last, names = folder, folders.setdefault(folder, [])
+        names.append(name)
+    return folders
+
+
+def _add_submodule(names: dict[str, list[str]], root: Path, path: str) -> None:
+    if not (root / path / ".git").exists():
+        raise SourceUnreadable(
+            f"the submodule {path} is not checked out",
+            hint="git submodule update --init --recursive",
+        )
+    for folder, inner in listing(root / path).names.items():
+        names[f"{path}/{folder}" if folder else path] = inner
+
+
+def state(root: Path, excluded: Sequence[str], found: Listing) -> VcsState:
+    """What git knows of ``root``, which it lists as ``found``; ``excluded`` names there don't count."""
+    left_out = [f":(exclude,literal){name}" for name in excluded]
+    options = ("--porcelain=v2", "--branch", "--no-ahead-behind", "--no-renames")
     status = _answer(
-        root, "status", "--porcelain", "-z", "--untracked-files=no", "--", ".", *left_out
+        root, *_QUOTE, "status", *options, "--untracked-files=no", "--", ".", *left_out
     )
-    index = _answer(root, "ls-files", "-s", "-z", "--", ".", *left_out)
-    head = _git(root, "rev-parse", "--verify", "-q", "HEAD")
+    head = branch = ""
+    dirty: list[str] = []
+    for row in status.split("\n")[:-1]:
+        words = row.split(" ", 2)
+        if words[0] in _STATUS_FIELDS:
+            *_, path = row.split(" ", _STATUS_FIELDS[words[0]])
+            dirty.append(f"{words[1]} {path}")
+        elif words[1] == "branch.oid":
+            head = words[2].replace("(initial)", "")
+        elif words[1] == "branch.head":
+            branch = words[2].replace("(detached)", "")
+    own = set(excluded)
+    index = (row for row in found.index if _path(row).partition("/")[0] not in own)
     return VcsState(
-        head=head.stdout.strip(),
-        branch=_git(root, "symbolic-ref", "-q", "--short", "HEAD").stdout.strip(),
+        head=head,
+        branch=branch,
         tags=_digest(_answer(root, "for-each-ref", "refs/tags")),
-        index=_digest(index),
-        dirty=tuple(row for row in status.split("\0") if row),
+        index=_digest("\n".join(index)),
+        dirty=tuple(dirty),
     )
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _from_top(root: Path, paths: Iterable[str]) -> list[str]:
-    prefix = _answer(root, "rev-parse", "--show-prefix").rstrip("\n")
-    return [f"{prefix}{path}" for path in paths]
 
 
 def clone(root: Path, destination: Path, files: Iterable[str]) -> Path:
@@ -139,7 +192,8 @@ def clone(root: Path, destination: Path, files: Iterable[str]) -> Path:
         (destination / ".git" / "index").write_bytes(index.read_bytes())
     inside = root.resolve().relative_to(top.resolve())
     present = {str(inside / path) for path in files}
-    tracked = [path for path in _answer(destination, "ls-files", "-z").split("\0") if path]
+    rows = _answer(destination, *_QUOTE, "ls-files").split("\n")[:-1]
+    tracked = [_path(row) for row in rows]
     absent = [p for p in tracked if p not in present and os.path.lexists(top / p)]
     for start in range(0, len(absent), 500):
         batch = absent[start : start + 500]
@@ -150,13 +204,14 @@ def clone(root: Path, destination: Path, files: Iterable[str]) -> Path:
 
 def _mark_changed_submodules(top: Path, clone_root: Path) -> None:
     """Let the clone's index name a commit that is not HEAD's for each submodule that is not as HEAD's."""
-    submodules = _submodules(top)
+    rows = _answer(top, *_QUOTE, "ls-files", "-s").split("\n")
+    submodules = [_path(row) for row in rows if row.startswith(_SUBMODULE)]
     if not submodules or _git(top, "rev-parse", "--verify", "-q", "HEAD").returncode:
         return
-    for path in _answer(top, "diff", "--name-only", "-z", "HEAD", "--", *submodules).split("\0"):
-        if path:
-            entry = f"{_SUBMODULE},{_CHANGED},{path}"
-            _answer(clone_root, "update-index", "--add", "--cacheinfo", entry)
+    changed = _answer(top, *_QUOTE, "diff", "--name-only", "HEAD", "--", *submodules)
+    for row in changed.split("\n")[:-1]:
+        entry = f"{_SUBMODULE.strip()},{_CHANGED},{_path(row)}"
+        _answer(clone_root, "update-index", "--add", "--cacheinfo", entry)
 
 
 def commit_time(root: Path) -> int | None:

@@ -8,7 +8,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,8 @@ from mpforge.errors import SourceMissing
 from mpforge.sources import git
 from mpforge.sources.archives import SUFFIXES
 from mpforge.store.files import files_below
+from mpforge.store.fingerprints import scan
+from mpforge.store.trees import Directory
 
 Form = Literal["checkout", "directory", "unpacked-sdist", "packed-sdist"]
 
@@ -52,11 +54,15 @@ _DISTUTILS_LEFTOVER = re.compile(r"(lib|temp|bdist)\.")
 
 @dataclass(frozen=True)
 class Project:
-    """A source: ``root`` is its directory, or the file of a packed sdist; ``own`` names our files."""
+    """A source: ``root`` is its directory, or the file of a packed sdist; ``own`` names our files.
+
+    ``listing`` is what git lists of a checkout, as it was when the source was looked at.
+    """
 
     root: Path
     form: Form
     own: tuple[str, ...]
+    listing: git.Listing | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_sdist(self) -> bool:
@@ -80,27 +86,36 @@ def locate(workspace: Path, source: str, spec_name: str) -> Project:
         )
     if (root / "PKG-INFO").is_file() and not (root / ".git").exists():
         return Project(root, "unpacked-sdist", own)
-    if git.top_level(root) is not None and git.tracked_files(root):
-        return Project(root, "checkout", own)
+    listing = git.listing(root) if git.top_level(root) is not None else None
+    if listing is not None and listing.names:
+        return Project(root, "checkout", own, listing)
     return Project(root, "directory", own)
 
 
-def files(project: Project) -> list[str]:
-    """The files of a directory or checkout that are its source, relative to its root, sorted."""
-    if project.form == "checkout":
-        found: Iterable[str] = git.tracked_files(project.root)
+def looked_at_again(project: Project) -> Project:
+    """The source with what git lists of it now."""
+    return replace(project, listing=git.listing(project.root)) if project.listing else project
+
+
+def files(project: Project, *, record: Path | None = None) -> Directory:
+    """The files of a directory or checkout that are its source, hashed where they are.
+
+    ``record`` is where digests of files that do not change are remembered.
+    """
+    if project.listing is not None:
+        names = project.listing.names
     else:
-        found = _files_without_git(project)
-    kept = (path for path in found if path.split("/", 1)[0] not in project.own)
-    return [path for path in kept if stays_inside(project.root, path)]
+        names = git.by_folder(_files_without_git(project))
+    mine = {
+        folder: inside if folder else [name for name in inside if name not in project.own]
+        for folder, inside in names.items()
+        if folder.partition("/")[0] not in project.own
+    }
+    return scan(project.root, mine, record=record, keeps=stays_inside)
 
 
-def stays_inside(root: Path, path: str) -> bool:
-    """Whether a path is a file, or a symlink whose target lies below ``root``."""
-    full = root / path
-    if not full.is_symlink():
-        return not full.is_dir()
-    target = os.readlink(full)
+def stays_inside(path: str, target: str) -> bool:
+    """Whether a symlink at a path of the source leads to a place in the source."""
     place = os.path.normpath(os.path.join(os.path.dirname(path), target))
     return not os.path.isabs(target) and place.split("/", 1)[0] != ".."
 

@@ -4,10 +4,12 @@ A tree is known by the sha256 of its root directory's canonical JSON. Owners, um
 are no part of it. This module reads and writes files but knows nothing of where blobs are kept.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as _text
 from pathlib import PurePosixPath
 
 
@@ -30,15 +32,24 @@ class Directory:
 
     def canonical(self) -> bytes:
         """The bytes whose sha256 is this directory's digest."""
-        data = {
-            "directories": [[n, d.digest()] for n, d in sorted(self.directories.items())],
-            "files": [[n, f.digest, f.size, f.executable] for n, f in sorted(self.files.items())],
-            "symlinks": sorted(self.symlinks.items()),
-        }
-        return json.dumps(data, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+        directories = (f'[{_text(n)},"{d.digest()}"]' for n, d in sorted(self.directories.items()))
+        files = (
+            f'[{_text(n)},"{f.digest}",{f.size},{"true" if f.executable else "false"}]'
+            for n, f in sorted(self.files.items())
+        )
+        links = (f"[{_text(n)},{_text(target)}]" for n, target in sorted(self.symlinks.items()))
+        parts = (
+            f'"{key}":[{",".join(rows)}]'
+            for key, rows in (("directories", directories), ("files", files), ("symlinks", links))
+        )
+        return f"{{{','.join(parts)}}}".encode("ascii")
 
     def digest(self) -> str:
         """The tree's digest: sha256 of the canonical bytes, as hex."""
+        return self._digest
+
+    @functools.cached_property
+    def _digest(self) -> str:
         return hashlib.sha256(self.canonical()).hexdigest()
 
     @classmethod
@@ -100,16 +111,35 @@ def _describe(node: FileNode) -> str:
 
 def from_entries(entries: Mapping[str, FileNode | str]) -> Directory:
     """The tree of these paths (``/`` between names); a ``str`` entry is a symlink's target."""
-    files: dict[str, FileNode] = {}
-    symlinks: dict[str, str] = {}
-    below: dict[str, dict[str, FileNode | str]] = {}
+    folders: dict[str, tuple[dict[str, FileNode], dict[str, str]]] = {}
     for path, entry in entries.items():
-        head, _, rest = path.partition("/")
-        if rest:
-            below.setdefault(head, {})[rest] = entry
-        elif isinstance(entry, str):
-            symlinks[head] = entry
+        folder, _, name = path.rpartition("/")
+        if folder not in folders:
+            folders[folder] = {}, {}
+        if isinstance(entry, str):
+            folders[folder][1][name] = entry
         else:
-            files[head] = entry
-    folders = {name: from_entries(inner) for name, inner in below.items()}
-    return Directory(files=files, directories=folders, symlinks=symlinks)
+            folders[folder][0][name] = entry
+    return from_folders(folders)
+
+
+def from_folders(
+    folders: Mapping[str, tuple[Mapping[str, FileNode], Mapping[str, str]]],
+) -> Directory:
+    """The tree of these folders' files and symlinks, by the folders' paths (``""`` is the root).
+
+    A folder with nothing in it is left out.
+    """
+    inner: dict[str, dict[str, Directory]] = {
+        path: {} for path, held in folders.items() if any(held)
+    }
+    for path in list(inner):
+        while path := path.rpartition("/")[0]:
+            inner.setdefault(path, {})
+    root = inner.pop("", {})
+    for path in sorted(inner, key=len, reverse=True):  # a folder before the one that it is in
+        parent, _, name = path.rpartition("/")
+        files, symlinks = folders.get(path, ({}, {}))
+        (inner[parent] if parent else root)[name] = Directory(files, inner[path], symlinks)
+    files, symlinks = folders.get("", ({}, {}))
+    return Directory(files, root, symlinks)

@@ -8,8 +8,8 @@ import pytest
 from mpforge.engine.inputs import Inputs
 from mpforge.errors import SourceUnreadable
 from mpforge.processes import capture
-from mpforge.sources import git
-from mpforge.sources.project import Project, files, locate
+from mpforge.sources import git, project
+from mpforge.sources.project import Project, locate
 from mpforge.store.local import Store
 
 pytestmark = pytest.mark.git
@@ -62,10 +62,13 @@ def _project(root: Path) -> Project:
     return locate(root, ".", SPEC)
 
 
+def _files(source: Project) -> list[str]:
+    return [path for path, _ in project.files(source).walk()]
+
+
 def _clone(root: Path, destination: Path) -> Path:
     """What the sdist step sees: a clone with the source's files put in place."""
-    project = _project(root)
-    chosen = files(project)
+    chosen = _files(_project(root))
     place = git.clone(root, destination, chosen)
     for path in chosen:
         (place / path).parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +93,7 @@ def test_a_checkout_s_source_is_what_git_tracks_and_what_it_does_not_ignore(root
     _write(root, **{"src/new.c": "", "src/p.o": "", "__pycache__/x.pyc": "", "dist/x.whl": ""})
     (root / "src/p.c").unlink()
     assert _project(root).form == "checkout"
-    assert files(_project(root)) == [
+    assert _files(_project(root)) == [
         ".gitignore",
         "__pycache__/x.pyc",
         "pyproject.toml",
@@ -101,21 +104,37 @@ def test_a_checkout_s_source_is_what_git_tracks_and_what_it_does_not_ignore(root
 def test_names_that_a_shell_would_trip_over_are_kept(root: Path) -> None:
     names = ["with space.c", "new\nline.c", "ünï.c", '"quoted".c', "-dash.c"]
     _write(root, **dict.fromkeys(names, ""))
-    assert set(names) <= set(files(_project(root)))
+    assert set(names) <= set(_files(_project(root)))
+
+
+def test_a_name_that_is_no_utf_8_is_a_file_like_others(root: Path) -> None:
+    name = os.fsdecode(b"latin-\xe9.c")
+    _write(root, **{name: ""})
+    assert name in _files(_project(root))
+    _git(root, "add", "-A")
+    assert name in _files(_project(root))
+
+
+def test_files_below_a_folder_that_became_a_link_are_gone(root: Path) -> None:
+    (root / "src").rename(root / "moved")
+    (root / "src").symlink_to("moved")
+    found = _files(_project(root))
+    assert {"moved/p.c", "src"} <= set(found)
+    assert "src/p.c" not in found
 
 
 def test_a_package_below_the_top_has_its_own_files_only(root: Path) -> None:
     _write(root, **{"sub/pyproject.toml": "", "sub/a.c": ""})
     found = locate(root, "sub", SPEC)
     assert found.form == "checkout"
-    assert files(found) == ["a.c", "pyproject.toml"]
+    assert _files(found) == ["a.c", "pyproject.toml"]
 
 
 def test_an_ignored_directory_of_a_checkout_is_a_plain_one(root: Path) -> None:
     _write(root, **{".gitignore": "made/\n", "made/pyproject.toml": "", "made/a.pyc": ""})
     found = locate(root, "made", SPEC)
     assert found.form == "directory"
-    assert files(found) == ["pyproject.toml"]
+    assert _files(found) == ["pyproject.toml"]
 
 
 def test_variables_of_a_git_hook_do_not_lead_to_another_repository(
@@ -126,7 +145,7 @@ def test_variables_of_a_git_hook_do_not_lead_to_another_repository(
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
     git.top_level.cache_clear()
     assert git.top_level(root) == root.resolve()
-    assert "only-here.c" not in files(_project(root))
+    assert "only-here.c" not in _files(_project(root))
 
 
 # --- submodules -------------------------------------------------------------------------------
@@ -142,7 +161,7 @@ def _with_submodule(root: Path, tmp_path: Path) -> Path:
 
 def test_a_submodule_s_files_are_source(with_submodule: Path) -> None:
     _write(with_submodule, **{"vendor/library/new.c": "", "vendor/library/x.o": ""})
-    found = files(_project(with_submodule))
+    found = _files(_project(with_submodule))
     assert {"vendor/library/lib.c", "vendor/library/new.c"} <= set(found)
     assert "vendor/library/x.o" not in found
     assert "vendor/library" not in found
@@ -154,7 +173,7 @@ def test_a_submodule_that_is_not_checked_out_is_said_with_the_command(
     clone = tmp_path / "clone"
     _git(tmp_path, "clone", "-q", str(with_submodule), str(clone))
     with pytest.raises(SourceUnreadable, match="vendor/library") as caught:
-        files(_project(clone))
+        _files(_project(clone))
     assert "submodule update" in (caught.value.hint or "")
 
 
@@ -192,7 +211,7 @@ def test_reading_a_repository_does_not_write_to_it(root: Path) -> None:
     os.utime(root / "src/p.c", (0, 0))
     before = {path: path.stat().st_mtime_ns for path in (root / ".git").rglob("*")}
     _state(root)
-    files(_project(root))
+    _files(_project(root))
     assert {path: path.stat().st_mtime_ns for path in (root / ".git").rglob("*")} == before
 
 

@@ -8,13 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpforge.errors import SourceMissing
-from mpforge.sources.project import files, locate, select, stays_inside, without
+from mpforge.sources import project
+from mpforge.sources.project import Project, locate, select, without
 
 
 def _write(root: Path, *paths: str) -> None:
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path)
+
+
+def _files(source: Project) -> list[str]:
+    return [path for path, _ in project.files(source).walk()]
 
 
 # --- where it is ------------------------------------------------------------------------------
@@ -70,26 +75,26 @@ def test_what_tools_leave_behind_is_no_source_of_a_directory(tmp_path: Path) -> 
         ".DS_Store",
     ]
     _write(tmp_path, *kept, *left)
-    assert sorted(files(locate(tmp_path, ".", "m.toml"))) == sorted(kept)
+    assert sorted(_files(locate(tmp_path, ".", "m.toml"))) == sorted(kept)
 
 
 def test_mpforge_s_own_files_are_no_source(tmp_path: Path) -> None:
     own = ["noxfile.py", "m.toml", "m.lock", "multiplatform.lock", ".mpforge/x", "dist/x.whl"]
     kept = ["pyproject.toml", "sub/noxfile.py", "sub/dist/x", "n.toml"]
     _write(tmp_path, *own, *kept)
-    assert sorted(files(locate(tmp_path, ".", "m.toml"))) == sorted(kept)
+    assert sorted(_files(locate(tmp_path, ".", "m.toml"))) == sorted(kept)
 
 
 def test_an_unpacked_sdist_keeps_what_a_checkout_would_not(tmp_path: Path) -> None:
     _write(tmp_path, "PKG-INFO", "p.egg-info/SOURCES.txt", "build/config.py", "p/x.abi3.so")
-    assert "p.egg-info/SOURCES.txt" in files(locate(tmp_path, ".", "m.toml"))
-    assert "build/config.py" in files(locate(tmp_path, ".", "m.toml"))
-    assert "p/x.abi3.so" in files(locate(tmp_path, ".", "m.toml"))
+    assert "p.egg-info/SOURCES.txt" in _files(locate(tmp_path, ".", "m.toml"))
+    assert "build/config.py" in _files(locate(tmp_path, ".", "m.toml"))
+    assert "p/x.abi3.so" in _files(locate(tmp_path, ".", "m.toml"))
 
 
 def test_what_a_former_build_left_in_an_unpacked_sdist_is_no_source(tmp_path: Path) -> None:
     _write(tmp_path, "PKG-INFO", "build/lib.linux-x86_64-cpython-311/p/x.so", "build/x")
-    assert files(locate(tmp_path, ".", "m.toml")) == ["PKG-INFO"]
+    assert _files(locate(tmp_path, ".", "m.toml")) == ["PKG-INFO"]
 
 
 def test_links_that_leave_the_source_are_left_out(tmp_path: Path) -> None:
@@ -105,14 +110,15 @@ def test_links_that_leave_the_source_are_left_out(tmp_path: Path) -> None:
         "a/out": "../../elsewhere",
     }.items():
         (root / name).symlink_to(target)
-    found = {path for path in files(locate(root, ".", "m.toml")) if (root / path).is_symlink()}
+    found = {path for path in _files(locate(root, ".", "m.toml")) if (root / path).is_symlink()}
     assert found == {"inside", "a/up", "folder", "dangling"}
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_what_is_no_file_is_no_source(tmp_path: Path) -> None:
     _write(tmp_path, "a/b")
-    assert stays_inside(tmp_path, "a/b")
-    assert not stays_inside(tmp_path, "a")
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    assert _files(locate(tmp_path, ".", "m.toml")) == ["a/b"]
 
 
 # --- globs ------------------------------------------------------------------------------------
