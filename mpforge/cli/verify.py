@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mpforge.runners.differences import FileDifference
 
 _SHOWN = 3
+_BUILD_ID = "section .note.gnu.build-id"
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -100,10 +101,11 @@ def _lines(verdict: "Verdict", workspace: "Workspace") -> Iterator[str]:
 def _file(found: "list[FileDifference]") -> Iterator[str]:
     """A file's differences: of many of one kind the first few; what follows from others in a line."""
     alike: dict[tuple[object, ...], list[FileDifference]] = {}
-    explained = {difference.path for difference in found if difference.hint}
+    explained = {one.path for one in found if one.hint and one.what != _BUILD_ID}
     followers: dict[tuple[str, ...], list[str]] = {}
     for one in found:
-        if one.what.startswith("section ") and one.hint is None and one.path in explained:
+        follows = one.what == _BUILD_ID or (one.what.startswith("section ") and not one.hint)
+        if follows and one.path in explained:
             followers.setdefault(one.path, []).append(one.what.split()[1].rstrip(":"))
         else:
             alike.setdefault((one.path[:-1], one.what, one.hint), []).append(one)

@@ -30,6 +30,8 @@ from mpforge.store.trees import Directory
 _PHASES = ("build", "sdist")
 _BUILDS = ("first", "second")
 _UMASK, _OTHER_UMASK = 0o022, 0o027
+# Between the builds, so that no two times are equal: a zip archive counts in steps of two seconds.
+_TICK_SECONDS = 2.0
 # Of different lengths, as the paths of two checkouts are.
 _PLACES = ("a", "another-directory-of-a-longer-name")
 
@@ -103,6 +105,7 @@ def verify(
     try:
         verifier = _Verifier(found, session, workspace, options, emit)
         first = verifier.build(place, 0)
+        time.sleep(_TICK_SECONDS)
         with _umask(_OTHER_UMASK):
             second = verifier.build(place, 1)
         if first.inputs.files.digest() != second.inputs.files.digest():

@@ -166,6 +166,27 @@ def test_what_verify_finds_is_there_for_programs_too(unbuilt: Workspace) -> None
     assert verdict["first"] != verdict["second"]
 
 
+def test_a_time_in_whole_seconds_is_found_however_quick_the_build_is(unbuilt: Workspace) -> None:
+    unbuilt.write(
+        "multiplatform.toml",
+        """
+        schema = 1
+
+        [project]
+        targets = ["aarch64"]
+
+        [build]
+        kind = "commands"
+        commands = ["date +%H:%M:%S > made.txt"]
+        outputs = ["made.txt"]
+        """,
+    )
+    run = unbuilt.mpforge("verify", "build-aarch64")
+    assert run.code == 1, str(run)
+    (lines,) = blocks(run).values()
+    assert "a date or time" in lines[-1]
+
+
 def test_a_build_that_fails_while_it_is_verified_fails_as_any_other(unbuilt: Workspace) -> None:
     unbuilt.edit("tiny/_tiny.c", "return PyLong", "return no_such_thing + PyLong")
     run = unbuilt.mpforge("verify", BUILD)
