@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from filelock import FileLock
-
 from mpforge.errors import DistConflict
 from mpforge.store.files import hash_file, write_atomically
+from mpforge.store.locks import alone
 
 RECORD = "mpforge.json"
 _MAKING = ".mpforge-new"
@@ -68,11 +67,26 @@ class Dist:
 
     def entries(self) -> tuple[Entry, ...]:
         """What the record holds; an unreadable record holds nothing."""
+        return self._read() or ()
+
+    def _read(self) -> tuple[Entry, ...] | None:
+        """What the record holds; None where there is one that can't be understood."""
         try:
             data = json.loads((self.root / RECORD).read_text(encoding="utf-8"))
             return tuple(_entry(item) for item in data["files"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except FileNotFoundError:
             return ()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def set_damaged_aside(self) -> Path | None:
+        """Move a record that can't be understood away, so that nothing in it is lost; where to."""
+        with self.locked():
+            if self._read() is not None:
+                return None
+            place = self._lock_path.with_name(f"damaged-{RECORD}")
+            os.replace(self.root / RECORD, place)
+        return place
 
     def of(self, session: str) -> tuple[Entry, ...]:
         """The files that a session made or that serve it."""
@@ -97,8 +111,7 @@ class Dist:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else changes ``dist/`` meanwhile."""
-        self._lock_path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._lock_path):
+        with alone(self._lock_path, waits=lambda: None, warn=lambda _why: None):
             yield
 
     def publish(self, entries: Sequence[Entry], write: Write) -> list[bool]:

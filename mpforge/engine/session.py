@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mpforge.engine.compiled import Compiled, compiled
 from mpforge.engine.dist import Entry, digest_of
 from mpforge.engine.pins import Pins
+from mpforge.engine.provision import Provision
 from mpforge.engine.realize import NotMade, Realizer
 from mpforge.engine.shipping import Shipping
 from mpforge.engine.toolbox import Toolbox
@@ -148,6 +149,19 @@ class SessionRun:
         return Machines(self.workspace, self.pins, self.toolbox)
 
     @functools.cached_property
+    def provision(self) -> Provision:
+        """What this session's steps are given."""
+        return Provision(
+            plan=self.found.plan,
+            store=self.found.store,
+            toolbox=self.toolbox,
+            pins=self.pins,
+            inputs=self.found.inputs,
+            machines=lambda: self.machines,
+            posargs=self.posargs,
+        )
+
+    @functools.cached_property
     def realizer(self) -> Realizer:
         """What realizes this session's steps."""
         found = self.found
@@ -160,20 +174,16 @@ class SessionRun:
         return Realizer(
             plan=found.plan,
             store=found.store,
-            toolbox=self.toolbox,
-            pins=self.pins,
-            inputs=found.inputs,
+            provision=self.provision,
             executor=executor,
-            machines=lambda: self.machines,
             emit=self.emit,
             announce=self._announce,
             session=self.session.name,
             log=self.workspace.logs(self.session.name),
             keys=self.workspace.state / "keys",
+            kept=self.workspace.state / "kept" if self.options.keep else None,
             use_cache=not self.options.no_cache,
-            keep=self.options.keep,
             dry=self.dry,
-            posargs=self.posargs,
         )
 
     @functools.cached_property
@@ -182,7 +192,7 @@ class SessionRun:
         return Shipping(
             self.found,
             self.workspace,
-            self.realizer,
+            self.provision,
             no_cache=self.options.no_cache,
             emit=self.emit,
         )
@@ -380,7 +390,7 @@ class SessionRun:
         if build is None:
             raise AssertionError(f"{command.shipped.session} is no session")
         entries = self._shipped(build)
-        self.realizer.shipped = {
+        self.provision.shipped = {
             build.name: self.shipping.as_shipped(entries, command, build.folder)
         }
         return entries

@@ -17,9 +17,9 @@ from pathlib import Path
 from mpforge.engine.compiled import Compiled
 from mpforge.engine.dist import Dist, Entry, digest_of
 from mpforge.engine.metadata import requirements_of
-from mpforge.engine.realize import Realizer, Shipped
+from mpforge.engine.provision import Provision, Shipped
 from mpforge.engine.workspace import Workspace
-from mpforge.plan.events import Emit, Published
+from mpforge.plan.events import Emit, Published, Warned
 from mpforge.plan.model import BuildWheel, MakeSdist, PlannedSession, RunCommands, RunTests
 from mpforge.processes import interrupted
 from mpforge.store.files import hash_file
@@ -37,7 +37,7 @@ class Shipping:
         self,
         found: Compiled,
         workspace: Workspace,
-        realizer: Realizer,
+        provision: Provision,
         *,
         no_cache: bool,
         emit: Emit,
@@ -45,7 +45,7 @@ class Shipping:
         self.dist = Dist(workspace.dist, workspace.shared_state, workspace.spec.name)
         self._found = found
         self._workspace = workspace
-        self._realizer = realizer
+        self._provision = provision
         self._no_cache = no_cache
         self._emit = emit
 
@@ -64,7 +64,7 @@ class Shipping:
         """All that was known of a session's result before it was made, as one digest."""
         made = self._found.plan.session("sdist")
         before = made.steps if made is not None and session.phase == "build" else ()
-        return digest_of(self._realizer.recipe((*before, *session.steps)))
+        return digest_of(self._provision.recipe((*before, *session.steps)))
 
     def source(self, session: PlannedSession) -> str:
         """What tells the source of a session's result apart, wherever it is made.
@@ -163,6 +163,10 @@ class Shipping:
         """
         if interrupted():
             raise KeyboardInterrupt
+        aside = self.dist.set_damaged_aside()
+        if aside is not None:
+            words = f"dist/mpforge.json was damaged; it is {aside} now, and a new one is begun"
+            self._emit(Warned(session.name, words))
 
         def write(entry: Entry, place: Path) -> None:
             node = files[entry.path]

