@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from io import RawIOBase
@@ -25,6 +26,8 @@ from mpforge.store.shelf import Batch, Kind, Shelf, copied, layout_problem, touc
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 T = TypeVar("T")
+_FICLONE = 0x40049409
+_WORTH_CLONING = 1 << 16
 
 
 @functools.cache
@@ -43,6 +46,7 @@ class Store:
         self._bad: set[str] = set()
         self._used: set[str] = set()
         self._given_up = False
+        self._clones = True
 
     def listen(self, tell: Callable[[str], None]) -> None:
         """From now on ``tell`` is given what is wrong with the store, each thing once."""
@@ -156,7 +160,7 @@ class Store:
         """Write a blob's verified bytes to a new file. Raises ``Damaged``; no file is left then."""
         with self._opened("blobs", digest) as blob:
             node = FileNode(digest, os.fstat(blob.fileno()).st_size, executable)
-            if not _write_out(blob, node, destination):
+            if not self._write_out(blob, node, destination):
                 raise self._damaged("blobs", digest)
 
     @contextlib.contextmanager
@@ -304,8 +308,36 @@ class Store:
         self.copy_out(node.digest, place, executable=node.executable)
 
     def _unpack(self, tree: Directory, pack: RawIOBase, node: FileNode, place: Path) -> None:
-        if not _write_out(pack, node, place):
+        if not self._write_out(pack, node, place):
             raise self._damaged("packs", tree.digest())
+
+    def _write_out(self, file: RawIOBase, node: FileNode, place: Path) -> bool:
+        """Write the next bytes of a file to a new one; False, and no file, where they are others."""
+        mode = 0o755 if node.executable else 0o644
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        with open(descriptor, "r+b", buffering=0) as copy:
+            if self._cloned(file.fileno(), descriptor, node.size):
+                found = copied(copy, None)
+            else:
+                found = copied(file, copy, node.size)
+            os.fchmod(descriptor, mode)
+        if found != (node.digest, node.size):
+            place.unlink()
+            return False
+        return True
+
+    def _cloned(self, original: int, copy: int, size: int) -> bool:
+        """Let a new file share a whole file's blocks, where that can be (ioctl_ficlone(2))."""
+        worth = size >= _WORTH_CLONING and os.lseek(original, 0, os.SEEK_CUR) == 0
+        if sys.platform != "linux" or not worth or not self._clones:
+            return False
+        import fcntl
+
+        try:
+            fcntl.ioctl(copy, _FICLONE, original)
+        except OSError:  # nor will it for the next file
+            self._clones = False
+        return self._clones
 
     # --- results -------------------------------------------------------------------------------
 
@@ -348,16 +380,3 @@ class Store:
 def _order(path: str) -> list[str]:
     """Sorts paths as a tree's files are walked."""
     return path.split("/")
-
-
-def _write_out(file: RawIOBase, node: FileNode, place: Path) -> bool:
-    """Write the next bytes of a file to a new one; False, and no file, where they are others."""
-    mode = 0o755 if node.executable else 0o644
-    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(descriptor, "wb", buffering=0) as copy:
-        found = copied(file, copy, node.size)
-        os.fchmod(descriptor, mode)
-    if found != (node.digest, node.size):
-        place.unlink()
-        return False
-    return True
