@@ -23,6 +23,7 @@ from types import FrameType
 from typing import BinaryIO
 
 _TERMINATE_SECONDS = 2.0
+_UMASK = 0o022  # whatever the user's is: an archive that a step packs holds modes
 _CLEANING_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 _interrupt = threading.Event()
@@ -156,6 +157,7 @@ def _started(
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=_POSIX,
+                umask=_UMASK if _POSIX else -1,
                 preexec_fn=None if _libc is None else functools.partial(_before_exec, in_child),
             )
         yield process

@@ -5,6 +5,7 @@ step uses it.
 """
 
 import hashlib
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ class Toolbox:
         if compilers.toolchain == "gcc":
             from mpforge.tools import gcc
 
-            return dict(gcc.find(self._remembered).parts)
+            parts = dict(gcc.find(self._remembered).parts)
+            return parts | {"toolchain.programs": _digest(gcc.MAPPED)}
         package = self.zig_pin(compilers).packages[0]
         parts = {
             "toolchain.zig": f"{package.name} {package.version}",
@@ -184,14 +186,20 @@ class Toolbox:
         programs = gcc.find(self._remembered).programs
 
         def make(folder: Path) -> None:
-            for place in programs.values():
-                (folder / Path(place).name).symlink_to(place)
+            for variable, place in programs.items():
+                script = folder / Path(place).name
+                if variable in ("CC", "CXX"):
+                    script.write_text(gcc.MAPPED.format(place=shlex.quote(place)), "utf-8")
+                    script.chmod(0o755)
+                else:
+                    script.symlink_to(place)
 
-        digest = _digest(repr(sorted(programs.items())))
+        digest = _digest(gcc.MAPPED, repr(sorted(programs.items())))
         links = self.store.obtain(name="gcc", version="host", digest=digest, make=make).path
-        cc, cxx = programs["CC"], programs.get("CXX", programs["CC"])
+        called = {name: str(links / Path(place).name) for name, place in programs.items()}
+        cc, cxx = called["CC"], called.get("CXX", called["CC"])
         shared = {"LDSHARED": f"{cc} -shared", "LDCXXSHARED": f"{cxx} -shared"}
-        variables = {name: place for name, place in programs.items() if name not in ("LD", "AS")}
+        variables = {name: place for name, place in called.items() if name not in ("LD", "AS")}
         return ReadyCompilers(variables, shared if compilers.python else {}, (str(links),))
 
     def zig(self, compilers: Compilers) -> "Zig":

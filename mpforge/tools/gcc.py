@@ -25,6 +25,12 @@ _FILES = (
 )
 
 
+# gcc writes the step's directory into debug information, __FILE__ and assert: say `.` for it.
+MAPPED = """#!/bin/sh
+exec {place} "-ffile-prefix-map=${{MPFORGE_STEP_DIR:?}}=." "$@"
+"""
+
+
 @dataclass(frozen=True)
 class Gcc:
     """A gcc: its programs by variable (CC, CXX, AR …), and the named parts of its identity."""
