@@ -238,7 +238,11 @@ class Dist:
     def _write(self, recorded: Mapping[str, Entry]) -> None:
         files = [asdict(recorded[path]) for path in sorted(recorded)]
         text = json.dumps({"schema": 1, "files": files}, indent=1, sort_keys=True) + "\n"
-        write_atomically(self.root / RECORD, text.encode())
+        making = self.root / _MAKING / RECORD
+        write_atomically(making, text.encode())  # a crash leaves nothing beside the published files
+        os.replace(making, self.root / RECORD)
+        with contextlib.suppress(OSError):
+            making.parent.rmdir()
 
 
 def _entry(item: dict[str, Any]) -> Entry:
