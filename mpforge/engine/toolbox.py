@@ -230,7 +230,7 @@ class Toolbox:
         """zig's cache with a language's libraries; they are made if need be."""
         from mpforge.tools import zig
 
-        def making(language: "Language") -> AbstractContextManager[None]:
+        def making(runtime: "Runtime", language: "Language") -> AbstractContextManager[None]:
             name = {"c": "C", "c++": "C++"}[language]
             how = f" with {' '.join(runtime.flags)}" if runtime.flags else ""
             return self.working(f"making zig's {name} libraries for {runtime.triple}{how}, once")

@@ -5,6 +5,7 @@ is done once for each zig, target and mode, in a cache that is a tool too: nothi
 changes it, because each step works on a copy of its own. This module does not know what is compiled.
 """
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -134,18 +135,21 @@ def prime(
     runtime: Runtime,
     language: Language,
     store: ToolStore,
-    making: Callable[[Language], AbstractContextManager[None]],
+    making: Callable[[Runtime, Language], AbstractContextManager[None]],
 ) -> ToolTree:
     """A ``ZIG_GLOBAL_CACHE_DIR`` that holds what a language's links need, to be copied from.
 
-    It is made once, C++'s from C's; ``making(language)`` goes round the work. Raises
-    ``ToolUnavailable`` if zig can't.
+    It is made once, C++'s from C's, one with flags from one without; ``making(runtime, language)`` goes
+    round the work. Raises ``ToolUnavailable`` if zig can't.
     """
 
     def make(directory: Path) -> None:
-        if language == "c++":
+        if runtime.flags:
+            plain = dataclasses.replace(runtime, flags=())
+            _copy(prime(zig, plain, language, store, making).path, directory)
+        elif language == "c++":
             _copy(prime(zig, runtime, "c", store, making).path, directory)
-        with making(language):
+        with making(runtime, language):
             _link(zig, runtime, language, directory)
         for entry in [entry for entry in directory.iterdir() if entry.name not in _PARTS]:
             shutil.rmtree(entry)

@@ -176,7 +176,7 @@ def zig(request: pytest.FixtureRequest) -> tuple[Zig, ToolTree]:
     programs = wrappers.programs(AARCH64, POLICY, cross=True)
     runtime = Runtime(found.digest, wrappers.zig_target(AARCH64, POLICY), programs)
 
-    def making(_language: Language) -> AbstractContextManager[None]:
+    def making(_runtime: Runtime, _language: Language) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
 
     return found, prime(found, runtime, "c++", store, making)
