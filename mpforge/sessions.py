@@ -22,6 +22,9 @@ from mpforge.errors import FileTrouble, MpforgeError, SessionNameTaken, render
 from mpforge.plan.index import Index, IndexedSession
 
 _ours: dict[str, object] = {}
+_ran: list[str] = []
+_REPORT = "report.jsonl"
+_NOT_SMALL = 1_000_000
 _begun: list[int] = []
 """This process, if it began the run: nox's children and ``mpforge run`` have got the run's name."""
 
@@ -47,7 +50,7 @@ def register(path: str | os.PathLike[str] = SPEC_NAME, *, prefix: str = "") -> N
 
 
 def _index(workspace: Workspace) -> Index:
-    from mpforge.engine.compiled import load_index
+    from mpforge.engine.index import load_index
 
     return load_index(workspace)
 
@@ -56,9 +59,7 @@ def _define(index: Index, workspace: Workspace, prefix: str) -> None:
     if RUN_ID not in os.environ:
         run_id()
         _begun.append(os.getpid())
-        from mpforge.reports.journal import begin
-
-        begin(workspace.state)
+        _tidy(workspace)
     if _begun:
         atexit.register(_sum_up, workspace, os.getpid())
     processes.watch_interrupts()
@@ -70,6 +71,15 @@ def _define(index: Index, workspace: Workspace, prefix: str) -> None:
         if name in known:
             raise _taken(name, prefix)
         _define_one(session, workspace, prefix)
+
+
+def _tidy(workspace: Workspace) -> None:
+    """Set a report that has grown too large aside; what decides that is imported only if one might."""
+    report = workspace.state / _REPORT
+    if report.exists() and report.stat().st_size > _NOT_SMALL:
+        from mpforge.reports.journal import begin
+
+        begin(workspace.state)
 
 
 def _watch_redefinitions() -> None:
@@ -133,6 +143,7 @@ def _run(
     """A session as nox runs it; no SystemExit may leave it (docs/design.md, "What nox does")."""
     from mpforge.reports import front
 
+    _ran.append(session.name)
     _refuse_redefined(nox_session)
     if _option(nox_session, "install_only"):
         nox_session.skip("not run: --install-only")
@@ -175,13 +186,21 @@ def _selected(nox_session: nox.Session, prefix: str) -> Iterable[str]:
     return tuple(name.removeprefix(f"{prefix}-") if prefix else name for name in names)
 
 
+def _reported(workspace: Workspace) -> bool:
+    """Whether another process of this run, one of ``nox -j``, has told of something."""
+    try:
+        return run_id().encode() in (workspace.state / _REPORT).read_bytes()
+    except OSError:
+        return False
+
+
 def _sum_up(workspace: Workspace, process: int) -> None:
     """At the end of the run, in the process that began it: what there is now."""
+    if os.getpid() != process or not (_ran or _reported(workspace)):
+        return
     from mpforge.reports.front import journal_of
     from mpforge.reports.journal import summary
 
-    if os.getpid() != process:
-        return
     outcomes = journal_of(workspace).outcomes()
     if outcomes:
         sys.stderr.write(f"mpforge > {summary(outcomes)}\n")

@@ -17,7 +17,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the log of the session's last run here, else those of its steps in the store."""
-    from mpforge.engine.compiled import load_index
+    from mpforge.engine.index import load_index
 
     workspace = workspace_of(arguments)
     indexed(load_index(workspace), arguments.session)

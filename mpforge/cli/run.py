@@ -46,7 +46,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run nox; the exit code of docs/design.md 2.4."""
-    from mpforge.engine.compiled import load_index
+    from mpforge.engine.index import load_index
     from mpforge.engine.workspace import RUN_ID, run_id
     from mpforge.reports.front import journal_of
     from mpforge.reports.journal import begin, summary

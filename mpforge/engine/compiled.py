@@ -1,4 +1,4 @@
-"""The index and the plan of a workspace, compiled or as kept in ``.mpforge/``.
+"""The plan of a workspace, compiled or as kept in ``.mpforge/``.
 
 What is kept is known by the digest of all that it was compiled from, so a cached session needs neither
 pydantic nor a compilation.
@@ -13,16 +13,19 @@ from typing import Any
 
 from mpforge import __version__
 from mpforge.engine.facts import host_facts, project_facts
+from mpforge.engine.index import text_of
 from mpforge.engine.inputs import Inputs
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import Place, Problem, SpecInvalid
 from mpforge.plan.codec import decode, encode
 from mpforge.plan.facts import HostFacts
-from mpforge.plan.index import Index
 from mpforge.plan.model import Plan
 from mpforge.sources.project import Project, locate
 from mpforge.store.files import hash_file, write_atomically
 from mpforge.store.local import Store, opened
+
+PLAN = "plan.json"
+_plans: dict[str, Plan] = {}
+"""What this process has read or compiled, by key: each session of a run asks for it."""
 
 _READ = ("pyproject.toml", "setup.py", "setup.cfg")
 
@@ -37,54 +40,33 @@ class Compiled:
     store: Store
 
 
-def load_index(workspace: Workspace) -> Index:
-    """The index of a spec. Raises ``SpecInvalid``."""
-    data = workspace.spec.read_bytes()
-    key = hashlib.sha256(data + __version__.encode()).hexdigest()
-    kept = workspace.state / "index.json"
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        index = Index.from_json(json.loads(kept.read_text(encoding="utf-8")))
-        if index.key == key:
-            return index
-    from mpforge.compiler.index import compile_index
-    from mpforge.spec.load import load_spec
-
-    index = compile_index(load_spec(_text(data, workspace), file=workspace.spec.name), key)
-    with contextlib.suppress(OSError):
-        write_atomically(kept, json.dumps(index.to_json()).encode())
-    return index
-
-
-def _text(data: bytes, workspace: Workspace) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        place = Place(workspace.spec.name, line)
-        raise SpecInvalid((Problem("toml-syntax", "the spec is not UTF-8", place),)) from None
-
-
 def compiled(workspace: Workspace) -> Compiled:
     """The plan of a workspace on this host, and its source.
 
     Raises ``SpecInvalid``, ``SourceMissing``, ``LockInvalid``, and what reading the source raises.
     """
     data = workspace.spec.read_bytes()
-    text = _text(data, workspace)
+    text = text_of(data, workspace)
     source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
     store = opened(workspace.cache / "store")
     inputs = Inputs(source, store, workspace.state / "fingerprints")
     key = _key(workspace, data, source, inputs)
-    kept = workspace.state / "plan.json"
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found = json.loads(kept.read_text(encoding="utf-8"))
-        if found["key"] == key:
-            return Compiled(decode(Plan, found["plan"]), source, inputs, store)
-    plan, _ = _compile(workspace, text, inputs, host_facts())
-    with contextlib.suppress(OSError):
-        record = {"schema": 1, "key": key, "plan": encode(plan)}
-        write_atomically(kept, json.dumps(record).encode())
+    plan = _plans.get(key) or _kept_plan(workspace, key)
+    if plan is None:
+        plan, _ = _compile(workspace, text, inputs, host_facts())
+        with contextlib.suppress(OSError):
+            record = {"schema": 1, "key": key, "plan": encode(plan)}
+            write_atomically(workspace.state / PLAN, json.dumps(record).encode())
+    _plans[key] = plan
     return Compiled(plan, source, inputs, store)
+
+
+def _kept_plan(workspace: Workspace, key: str) -> Plan | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        found = json.loads((workspace.state / PLAN).read_text(encoding="utf-8"))
+        if found["key"] == key:
+            return decode(Plan, found["plan"])
+    return None
 
 
 def plan_on(workspace: Workspace, host: HostFacts) -> tuple[Plan, dict[str, str]]:

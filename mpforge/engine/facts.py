@@ -13,7 +13,6 @@ from mpforge.engine.workspace import host_system
 from mpforge.errors import SourceMissing, WrongInput
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.platforms import by_machine
-from mpforge.runners.hooks import build_system
 
 # Where a project says that it uses the limited API: its build script or configuration.
 _LIMITED = re.compile(r"py_limited_api|Py_LIMITED_API|limited[-_]api|abi3")
@@ -41,6 +40,8 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
 
     Where no wheel is built, the project need not be a Python one.
     """
+    from mpforge.runners.hooks import build_system
+
     text = inputs.read("pyproject.toml")
     setup = inputs.read("setup.py")
     if wheel and text is None and setup is None:

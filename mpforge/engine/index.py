@@ -1,0 +1,42 @@
+"""The index of a workspace, made or as kept in ``.mpforge/``: all that ``nox -l`` needs.
+
+Every ``nox`` reads it, so this module imports nothing else of the engine.
+"""
+
+import contextlib
+import hashlib
+import json
+
+from mpforge import __version__
+from mpforge.engine.workspace import Workspace
+from mpforge.errors import Place, Problem, SpecInvalid
+from mpforge.plan.index import Index
+
+
+def load_index(workspace: Workspace) -> Index:
+    """The index of a spec. Raises ``SpecInvalid``."""
+    data = workspace.spec.read_bytes()
+    key = hashlib.sha256(data + __version__.encode()).hexdigest()
+    kept = workspace.state / "index.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        index = Index.from_json(json.loads(kept.read_text(encoding="utf-8")))
+        if index.key == key:
+            return index
+    from mpforge.compiler.index import compile_index
+    from mpforge.spec.load import load_spec
+    from mpforge.store.files import write_atomically
+
+    index = compile_index(load_spec(text_of(data, workspace), file=workspace.spec.name), key)
+    with contextlib.suppress(OSError):
+        write_atomically(kept, json.dumps(index.to_json()).encode())
+    return index
+
+
+def text_of(data: bytes, workspace: Workspace) -> str:
+    """The text of a spec. Raises ``SpecInvalid`` where it is no UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        place = Place(workspace.spec.name, line)
+        raise SpecInvalid((Problem("toml-syntax", "the spec is not UTF-8", place),)) from None
