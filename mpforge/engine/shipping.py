@@ -113,10 +113,12 @@ class Shipping:
 
     def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """What another machine made of the same source and options: it is what is shipped."""
-        entries = self.matching(session)
+        # The records first: what the source is now costs a look at every file, and git's answers.
         known = {self._store_name, _UNNAMED}
-        foreign = self._store_name != _UNNAMED and not any(e.store in known for e in entries)
-        return entries if entries and foreign else None
+        ours = any(entry.store in known for entry in self.dist.of(session.name))
+        if ours or self._store_name == _UNNAMED:
+            return None
+        return self.matching(session) or None
 
     def matching(self, session: PlannedSession) -> tuple[Entry, ...]:
         """What ``dist/`` records for a session's target, Python, source and options, if whole."""
