@@ -6,7 +6,6 @@ through uv's environment, so no credentials show in an argv. This module starts 
 nothing of packages.
 """
 
-import configparser
 import os
 import re
 import sys
@@ -15,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from mpforge.errors import HostCannot
 
@@ -172,6 +170,8 @@ def _pip_settings(
     environment: Mapping[str, str], files: Sequence[Path] | None
 ) -> Mapping[str, str]:
     """pip's settings for ``pip install``: ``PIP_*`` over ``[install]`` over ``[global]``."""
+    import configparser
+
     general: dict[str, str] = {}
     install: dict[str, str] = {}
     for file in _pip_files(environment) if files is None else files:
@@ -195,6 +195,8 @@ def _is_there(address: str) -> bool:
     """pip passes over a local directory that is not there; uv refuses it."""
     parts = urlsplit(address)
     if parts.scheme == "file":
+        from urllib.request import url2pathname  # brings ssl, http and email with it
+
         return Path(url2pathname(parts.path)).exists()
     return bool(parts.scheme) or Path(address).expanduser().exists()
 
