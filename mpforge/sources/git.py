@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mpforge.errors import SourceUnreadable, ToolUnavailable
 from mpforge.processes import Captured, capture
+from mpforge.store.files import files_below
 
 _SUBMODULE = "160000 "
 _CHANGED = "d1" * 20  # a commit that nobody has
@@ -161,10 +162,45 @@ def state(root: Path, excluded: Sequence[str], found: Listing) -> VcsState:
     return VcsState(
         head=head,
         branch=branch,
-        tags=_digest(_answer(root, "for-each-ref", "refs/tags")),
+        tags=_digest("\n".join(_tags(root))),
         index=_digest("\n".join(index)),
         dirty=tuple(dirty),
     )
+
+
+def _tags(root: Path) -> list[str]:
+    """``SHA refs/tags/NAME`` of each tag, sorted.
+
+    Read from git's files (gitrepository-layout(5)) where they are as by default: each session asks, and
+    a process costs more than all else. As git does, what is not packed is read first and wins.
+    """
+    place = (top_level(root) or root) / ".git"
+    loose = None if (place / "reftable").exists() else _loose_tags(place / "refs" / "tags")
+    if loose is not None and not any(text.startswith("ref:") for text in loose.values()):
+        found = _packed_tags(place / "packed-refs") | loose
+        return sorted(f"{sha} {name}" for name, sha in found.items())
+    answer = _answer(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/tags")
+    return sorted(answer.splitlines())
+
+
+def _loose_tags(folder: Path) -> dict[str, str] | None:
+    """Each tag's file; None where there is no such folder, or git is packing it right now."""
+    try:
+        return {
+            f"refs/tags/{name}": (folder / name).read_text("utf-8", "replace").strip()
+            for name in files_below(folder)
+        }
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _packed_tags(file: Path) -> dict[str, str]:
+    try:
+        rows = file.read_text("utf-8", "surrogateescape").splitlines()
+    except FileNotFoundError:
+        return {}
+    parts = (row.partition(" ") for row in rows if not row.startswith(("#", "^")))
+    return {name: sha for sha, _, name in parts if name.startswith("refs/tags/")}
 
 
 def _digest(text: str) -> str:

@@ -1,6 +1,7 @@
 """Sources in git: which files, which state, and the clone that the sdist step sees."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,31 @@ def test_a_commit_a_tag_a_branch_and_a_change_each_change_the_state(root: Path) 
     seen.append(_state(root))
     assert len({repr(state) for state in seen}) == len(seen)
     assert [bool(state.dirty) for state in seen] == [False, True, False, False, False]
+
+
+def test_how_git_keeps_its_tags_does_not_change_the_state(root: Path, tmp_path: Path) -> None:
+    _git(root, "tag", "-a", "-m", "said", "release/2.0")
+    before = _state(root)
+    _git(root, "pack-refs", "--all")
+    assert _state(root) == before
+    _git(root, "worktree", "add", "-q", "--detach", str(tmp_path / "tree"))
+    assert _state(tmp_path / "tree").tags == before.tags
+    _git(root, "tag", "-f", "v1.0", "release/2.0")
+    assert _state(root).tags != before.tags
+    _git(root, "tag", "-d", "v1.0")
+    _git(root, "symbolic-ref", "refs/tags/v1.0", "refs/tags/release/2.0")
+    assert _state(root).tags != before.tags
+    _git(root, "tag", "-d", "v1.0")
+    _git(root, "pack-refs", "--all")
+    _git(root, "tag", "v1.0")
+    assert _state(root) == before
+
+
+def test_without_any_tag_there_is_a_state(root: Path) -> None:
+    before = _state(root)
+    _git(root, "tag", "-d", "v1.0")
+    shutil.rmtree(root / ".git" / "refs" / "tags")
+    assert _state(root).tags != before.tags
 
 
 def test_touching_a_file_and_mpforge_s_own_files_do_not_change_the_state(root: Path) -> None:
