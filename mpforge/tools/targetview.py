@@ -106,7 +106,7 @@ def compiler_environment(
 ) -> dict[str, str]:
     """The variables under which the programs of a view's ``bin/`` work, and which name them.
 
-    ``zig_cache`` is what ``zig.prime`` returned, ``scratch`` a private directory, ``step`` the one
+    ``zig_cache`` is what ``zig.private_cache`` gave, ``scratch`` a private directory, ``step`` the one
     that becomes ``.`` in what is built, ``log`` a file that the compilers' notes are appended to.
     ``debug`` keeps debug information. PATH is the caller's: ``view / "bin"`` belongs on it, before
     the host's programs, so that a plain ``cc`` is the target's too.

@@ -32,11 +32,14 @@ _TOUCH_SECONDS = 3600.0
 
 # Trees that this process compared with their manifests already.
 _looked_at: set[Path] = set()
+# Where this process keeps tools in the place of stores that it could not write.
+_instead: dict[Path, Path] = {}
 
 
-def forget_looks() -> None:
-    """Compare every tree again when it is used next, as a new process does."""
+def forget() -> None:
+    """Look at every tree again when it is used next, as a new process does."""
     _looked_at.clear()
+    _instead.clear()
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,6 @@ class ToolStore:
         self._waits = waits
         self._warn = functools.cache(warn)
         self._fallback = fallback
-        self._private: Path | None = None
 
     def find(self, name: str, digest: str) -> ToolTree | None:
         """The tool, if it is here; for plans: only what ``obtain`` gives may be run."""
@@ -137,7 +139,7 @@ class ToolStore:
         for root in self._roots():
             if _problem(root / wanted.folder, wanted) is None:
                 return _tree(root / wanted.folder, wanted)
-        if self._private is None:
+        if self.root not in _instead:
             try:
                 return self._made(self.root, wanted)
             except _NoRoom as error:
@@ -197,13 +199,13 @@ class ToolStore:
 
     def _roots(self) -> Iterator[Path]:
         yield self.root
-        if self._private is not None:
-            yield self._private
+        if self.root in _instead:
+            yield _instead[self.root]
 
     def _private_root(self) -> Path:
-        if self._private is None:
-            self._private = self._fallback() / "tools"
-        return self._private
+        if self.root not in _instead:
+            _instead[self.root] = self._fallback() / "tools"
+        return _instead[self.root]
 
     def _made(self, root: Path, wanted: _Wanted) -> ToolTree:
         """The tool below ``root``, made by one process while the others wait. Raises ``_NoRoom``."""

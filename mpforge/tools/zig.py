@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ _KINDS = (
 )
 
 # What a global cache holds that is worth keeping: manifests, what they tell of, zig's own settings. The
-# rest serves zig programs (z), or is of no use afterwards (tmp).
+# rest serves zig programs (z), or is of no use afterwards (tmp, samples).
 _PARTS = ("h", "o", "b")
 
 # Flags that zig's own libraries are made with too. -O1 to -O3 and -O0 give the same ones.
@@ -174,29 +173,29 @@ def _copy(cache: Path, directory: Path) -> None:
 def _link(zig: Zig, runtime: Runtime, language: Language, cache: Path) -> None:
     """Link libraries and programs as builds do; zig puts what it needs for them into ``cache``."""
     name, text, driver = _SAMPLES[language]
-    with tempfile.TemporaryDirectory(prefix="mpforge-zig-") as folder:
-        work = Path(folder)
-        (work / name).write_text(text, encoding="utf-8")
-        write_programs(work / "bin", runtime.programs)
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "MPFORGE_ZIG": str(zig.path),
-            "ZIG_GLOBAL_CACHE_DIR": str(cache),
-            "ZIG_LOCAL_CACHE_DIR": str(work / "cache"),
-        }
-        for kind in _KINDS:
-            argv = [str(work / "bin" / driver), "-O3", *runtime.flags, *kind, name]
-            try:
-                answer = processes.capture(
-                    argv, environment=environment, cwd=work, timeout=_PRIME_SECONDS
-                )
-            except (OSError, TimeoutError) as error:
-                raise ToolUnavailable(f"zig {zig.version} can't be run", why=str(error)) from error
-            if answer.returncode != 0:
-                raise ToolUnavailable(
-                    f"zig {zig.version} can't link {language} for {runtime.triple}",
-                    why=answer.stderr[-2000:],
-                )
+    work = cache / "samples"
+    work.mkdir()
+    (work / name).write_text(text, encoding="utf-8")
+    write_programs(work / "bin", runtime.programs)
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "MPFORGE_ZIG": str(zig.path),
+        "ZIG_GLOBAL_CACHE_DIR": str(cache),
+        "ZIG_LOCAL_CACHE_DIR": str(work / "cache"),
+    }
+    for kind in _KINDS:
+        argv = [str(work / "bin" / driver), "-O3", *runtime.flags, *kind, name]
+        try:
+            answer = processes.capture(
+                argv, environment=environment, cwd=work, timeout=_PRIME_SECONDS
+            )
+        except (OSError, TimeoutError) as error:
+            raise ToolUnavailable(f"zig {zig.version} can't be run", why=str(error)) from error
+        if answer.returncode != 0:
+            raise ToolUnavailable(
+                f"zig {zig.version} can't link {language} for {runtime.triple}",
+                why=answer.stderr[-2000:],
+            )
 
 
 def _executable(tree: Path) -> Path:

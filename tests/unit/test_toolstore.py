@@ -48,7 +48,7 @@ def obtain(tmp_path: Path, said: list[str], make: Maker) -> Callable[[], ToolTre
     """Ask for the tool as a new process does, which has looked at nothing yet."""
 
     def asked() -> ToolTree:
-        toolstore.forget_looks()
+        toolstore.forget()
         store = ToolStore(
             tmp_path / "tools", warn=said.append, fallback=lambda: tmp_path / "private"
         )
