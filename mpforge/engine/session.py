@@ -133,12 +133,17 @@ class SessionRun:
     @functools.cached_property
     def toolbox(self) -> Toolbox:
         """This session's tools."""
+
+        def used(tool: str) -> None:
+            self.found.store.use(f"tool {tool}", at_once=True)
+
         return Toolbox(
             self.workspace,
             self.pins,
             session=self.session.name,
             emit=self.emit,
             install=not self.dry,
+            used=used,
         )
 
     @functools.cached_property

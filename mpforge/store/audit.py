@@ -5,65 +5,80 @@ left alone. Knows nothing of tools.
 """
 
 import contextlib
-import re
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mpforge.errors import Damaged
-from mpforge.store.collection import KINDS, files_of, references
 from mpforge.store.files import hash_file
 from mpforge.store.local import Store
-from mpforge.store.shelf import LAYOUT_FILE, Kind, Shelf, copied
+from mpforge.store.references import KINDS, Node, References, files
+from mpforge.store.shelf import LAYOUT_FILE, Shelf, copied
 
-_NAME = re.compile(r"[0-9a-f]{64}(\.json)?")
+FOREIGN = "it is not mpforge's"
+
 _OWN = {*KINDS, "locks", "work", LAYOUT_FILE}
+
+State = Literal["removed", "left", "foreign"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something in a store that is not right; ``removed`` says what became of it."""
+    """Something that is not right, and what became of it; what is foreign is always left."""
 
     path: Path
     what: str
-    removed: bool
+    state: State
+
+
+def foreign(root: Path) -> Iterator[Path]:
+    """What is not the store's. Raises ``OSError`` where that can't be told."""
+    for path in sorted(root.iterdir()) if root.is_dir() else ():
+        if path.name not in _OWN and not path.name.lstrip(".").startswith("fingerprints"):
+            yield path
+    for kind in KINDS:
+        yield from (Path(entry.path) for entry, name in files(root, kind) if name is None)
 
 
 def findings(root: Path) -> Iterator[Finding]:
-    """All that is wrong below a store's root; blobs first, then what needs them."""
-    for path in sorted(root.iterdir()) if root.is_dir() else ():
-        if path.name not in _OWN and not path.name.startswith("fingerprints"):
-            yield Finding(path, "is not the store's", removed=False)
-    shelf = Shelf(root)
-    checks: dict[Kind, Callable[[Path], str | None]] = {
+    """All that is wrong below a store's root; files first, then what needs them.
+
+    Raises ``OSError`` where that can't be told.
+    """
+    for path in foreign(root):
+        yield Finding(path, FOREIGN, "foreign")
+    store, needs = Store(root), _Needs(root)
+    checks: dict[str, Callable[[Path], str | None]] = {
         "blobs": _blob_problem,
-        "packs": lambda path: _pack_problem(path, Store(root)),
-        "actions": lambda path: _result_problem(path, shelf),
+        "packs": lambda path: _pack_problem(path, store),
+        # Asked twice: what was looked up before may have been made again meanwhile.
+        "actions": lambda path: needs.problem(path.stem) and _Needs(root).problem(path.stem),
     }
-    for kind, check in checks.items():
-        for path in files_of(root, kind):
-            finding = _checked(path, shelf, kind, check)
-            if finding is not None:
-                yield finding
+    for kind in KINDS:
+        for entry, name in files(root, kind):
+            if name is not None and (found := _checked(Path(entry.path), checks[kind])):
+                yield found
 
 
-def _checked(
-    path: Path, shelf: Shelf, kind: Kind, check: Callable[[Path], str | None]
-) -> Finding | None:
-    name = path.name.removesuffix(".json")
-    if not _NAME.fullmatch(path.name) or path != shelf.place(kind, name) or not path.is_file():
-        return Finding(path, "is not the store's", removed=False)
+def _checked(path: Path, check: Callable[[Path], str | None]) -> Finding | None:
+    """What is wrong with a file, which is removed then; None also where it has gone meanwhile."""
     try:
+        looked_at = os.stat(path)
         problem = check(path)
-    except FileNotFoundError:  # collected meanwhile
+        if problem is None:
+            return None
+        # Another process may have put a whole one in its place.
+        if not os.path.samestat(looked_at, os.stat(path)):
+            return _checked(path, check)
+    except FileNotFoundError:
         return None
     except OSError as error:
-        return Finding(path, f"can't be read ({error.strerror})", removed=False)
-    if problem is None:
-        return None
+        return Finding(path, f"can't be read ({error.strerror})", "left")
     with contextlib.suppress(OSError):
         path.unlink()
-    return Finding(path, problem, removed=not path.exists())
+    return Finding(path, problem, "left" if path.exists() else "removed")
 
 
 def _blob_problem(path: Path) -> str | None:
@@ -84,12 +99,32 @@ def _pack_problem(path: Path, store: Store) -> str | None:
         return "it has more than its files" if pack.read(1) else None
 
 
-def _result_problem(path: Path, shelf: Shelf) -> str | None:
-    try:
-        needed = references(shelf.root, path.stem)
-    except FileNotFoundError:
-        return "a list of its files is gone" if path.exists() else None
-    except ValueError as error:
-        return f"it can't be understood ({error})"
-    gone = [thing for thing in sorted(needed) if not shelf.place(*thing).exists()]
-    return f"{gone[0][0][:-1]} {gone[0][1][:12]} is gone" if gone else None
+class _Needs:
+    """Whether all that results need is there; whatever many need is looked up once."""
+
+    def __init__(self, root: Path) -> None:
+        self._shelf = Shelf(root)
+        self._references = References(root)
+        self._gone: dict[Node, str | None] = {}
+
+    def problem(self, key: str) -> str | None:
+        """What a result lacks."""
+        return self._lacking(("actions", key))
+
+    def _lacking(self, node: Node) -> str | None:
+        if node not in self._gone:
+            self._gone[node] = self._look(node)
+        return self._gone[node]
+
+    def _look(self, node: Node) -> str | None:
+        kind, name = node
+        if kind != "actions" and not self._is_there(node):
+            return f"{'pack' if kind == 'packs' else 'blob'} {name[:12]} is gone"
+        try:
+            needed = self._references.of(node)
+        except ValueError as error:
+            return f"it can't be understood ({error})"
+        return next((lack for below in needed if (lack := self._lacking(below))), None)
+
+    def _is_there(self, node: Node) -> bool:
+        return self._shelf.place("packs" if node[0] == "packs" else "blobs", node[1]).exists()

@@ -1,29 +1,27 @@
 """Keeping a store bounded: what was not used for longest goes first, what is in use never.
 
-A result goes with whatever only it refers to. Everything that a living process touched since it began
-stays, and what it says that it uses. Other things than results (tools) are bounded along with them,
-whatever they are. Only sizes and times are looked at, and what results refer to: content is not read.
+A result goes with whatever only it refers to. What no result refers to (the sources that a build was given,
+what a crash left) goes after a day. Everything that a living process touched since it began stays, and
+what it says that it uses. Other things than results (tools) are bounded along with them, whatever they
+are. Only names, sizes and times are read, never content.
+
+A process that begins to use a thing in the very moment when it is removed finds it gone: a miss.
 """
 
-import contextlib
 import functools
-import json
 import os
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge.store.homes import Home, oldest, sweep, used
-from mpforge.store.results import from_bytes
-from mpforge.store.shelf import Kind, Shelf
+from mpforge.store.references import Node, References, contents
 
-Thing = tuple[Kind, str]
-
-KINDS: tuple[Kind, ...] = ("blobs", "packs", "actions")
-_NAME = re.compile(r"[0-9a-f]{64}")
+_DAY = 24 * 3600.0
+NOBODYS_SECONDS = _DAY
+"""How long a file is kept that no result refers to."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,10 @@ class Limits:
 
     size: int
     age: float
+
+
+NOTHING = Limits(size=0, age=float("-inf"))
+"""The limits that only what is in use is kept in spite of."""
 
 
 @dataclass(frozen=True)
@@ -50,80 +52,22 @@ class Evictable:
 
 @dataclass(frozen=True)
 class Collected:
-    """What a collection did: how many results and other things went, the bytes before and after."""
+    """What a collection did: what went, by the first words of its names; the bytes before and after.
 
-    removed: int
+    ``in_use`` are the names of what should have gone, but somebody uses it.
+    """
+
+    removed: Mapping[str, int]
+    in_use: tuple[str, ...]
     before: int
     after: int
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A file of the store: its size, and when it was last used."""
-
-    size: int
-    last_used: float
-
-
-def contents(root: Path) -> Iterator[tuple[Thing, Kept]]:
-    """Every blob, pack and result below a store's root; foreign files are passed over."""
-    for kind in KINDS:
-        for path in files_of(root, kind):
-            name = path.name.removesuffix(".json")
-            if not _NAME.fullmatch(name) or path.parent.name != name[:2]:
-                continue
-            with contextlib.suppress(OSError):
-                status = path.stat()
-                yield (kind, name), Kept(status.st_size, status.st_mtime)
-
-
-def files_of(root: Path, kind: Kind) -> Iterator[Path]:
-    """All that lies where things of a kind lie, foreign files too."""
-    for folder in _listed(root / kind):
-        if folder.is_dir() and not folder.is_symlink():
-            yield from _listed(folder)
-        else:
-            yield folder
-
-
-def _listed(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
-
-
-def references(root: Path, key: str) -> set[Thing]:
-    """What a result needs to be whole, by what its trees say.
-
-    Raises ``OSError`` or ``ValueError`` where that can't be told.
-    """
-    shelf = Shelf(root)
-    result = from_bytes(shelf.place("actions", key).read_bytes(), key)
-    found: set[Thing] = {("blobs", result.log)}
-    packed = shelf.place("packs", result.tree).exists()
-    if packed:
-        found.add(("packs", result.tree))
-    trees = [result.tree]
-    while trees:
-        digest = trees.pop()
-        if ("blobs", digest) in found:
-            continue
-        found.add(("blobs", digest))
-        entries = json.loads(shelf.place("blobs", digest).read_bytes())
-        try:
-            trees += [name for _, name in entries["directories"]]
-            if not packed:
-                found |= {("blobs", row[1]) for row in entries["files"]}
-        except (KeyError, TypeError, IndexError) as error:
-            raise ValueError(f"{digest} is no directory: {error}") from None
-    return found
-
-
 def collect(root: Path, limits: Limits, others: Iterable[Evictable] = ()) -> Collected:
-    """Remove what is older or more than the limits allow, and what no result refers to.
+    """Remove what is older or more than the limits allow.
 
-    Raises ``OSError`` where the store can't be changed.
+    Raises ``OSError`` where the store can't be changed, or not be read: nothing is removed then of which
+    it can't be told who needs it.
     """
     home = Home(root / "work")
     try:
@@ -134,88 +78,150 @@ def collect(root: Path, limits: Limits, others: Iterable[Evictable] = ()) -> Col
 
 
 class _Collection:
-    """One collection: what there is, what is in use, what goes."""
+    """One collection: what there is, who needs it, what is in use, what goes."""
 
     def __init__(
         self, root: Path, home: Home, limits: Limits, others: tuple[Evictable, ...]
     ) -> None:
         self._root = root
-        self._shelf = Shelf(root)
         self._home = home
         self._limits = limits
-        self._began = oldest(root / "work", but=home.path)
-        self._kept = dict(contents(root))
-        self._needs = {name: self._needed(name) for kind, name in self._kept if kind == "actions"}
-        self._users = Counter(thing for needs in self._needs.values() for thing in needs)
         self._others = others
+        # From before anything is looked at: what is touched from now on is somebody's.
+        self._since = _since(root, home)
+        self._kept = dict(contents(root))
+        self._references = References(root)
+        self._users: Counter[Node] = Counter()
+        for kind, name in self._kept:
+            if kind == "actions":
+                self._count((kind, name))
         self._size = sum(k.size for k in self._kept.values()) + sum(o.size for o in others)
+        self._removed: Counter[str] = Counter()
+        self._in_use: dict[str, None] = {}
+        self._heard: tuple[object, set[str]] = None, set()
 
     def run(self) -> Collected:
-        before, removed = self._size, 0
-        in_use = self._in_use()
-        for candidate in sorted(self._candidates(), key=lambda c: c.last_used):
-            old = time.time() - candidate.last_used > self._limits.age
-            if (old or self._size > self._limits.size) and candidate.name not in in_use:
-                removed += candidate.remove(functools.partial(self._is_used, candidate.name))
-        self._remove_unreferenced()
-        return Collected(removed, before, self._size)
+        before = self._size
+        nobodys = min(NOBODYS_SECONDS, self._limits.age)
+        for candidate in sorted(self._nobodys(), key=_last_used):
+            if _age(candidate) > nobodys:
+                self._take(candidate)
+        for candidate in sorted(self._candidates(), key=_last_used):
+            if _age(candidate) > self._limits.age or self._size > self._limits.size:
+                self._take(candidate)
+        return Collected(dict(self._removed), tuple(self._in_use), before, self._size)
+
+    def _take(self, candidate: Evictable) -> None:
+        """Remove a candidate, unless somebody uses it."""
+        used = functools.partial(self._is_used, candidate.name)
+        if not used() and candidate.remove(used):
+            self._removed[candidate.name.partition(" ")[0]] += 1
+        else:
+            self._in_use[candidate.name] = None
+
+    # --- what may go ---------------------------------------------------------------------------
 
     def _candidates(self) -> Iterator[Evictable]:
-        for key in self._needs:
-            kept = self._kept["actions", key]
-            remove = functools.partial(self._evict, key)
-            yield Evictable(f"action {key}", kept.size, kept.last_used, remove)
+        for (kind, key), kept in self._kept.items():
+            if kind == "actions":
+                remove = functools.partial(self._remove_result, key)
+                yield Evictable(f"action {key}", kept.size, kept.last_used, remove)
+        yield from self._nobodys()
         for other in self._others:
             yield replace(other, remove=functools.partial(self._remove_other, other))
 
-    def _remove_other(self, other: Evictable, keep: Callable[[], bool]) -> bool:
-        gone = other.remove(keep)
-        self._size -= other.size if gone else 0
-        return gone
+    def _nobodys(self) -> Iterator[Evictable]:
+        for thing, kept in self._kept.items():
+            if thing[0] != "actions" and not self._users[thing]:
+                remove = functools.partial(self._remove_nobodys, thing)
+                yield Evictable(_called(thing), kept.size, kept.last_used, remove)
 
-    def _evict(self, key: str, keep: Callable[[], bool]) -> bool:
-        """Remove a result; who said since that it uses it gets it back."""
-        place, away = self._shelf.place("actions", key), self._home.new()
+    def _remove_result(self, key: str, is_used: Callable[[], bool]) -> bool:
+        """Remove a result and what only it needs; who uses it after all gets it back."""
+        thing: Node = "actions", key
+        place, away = self._kept[thing].path, self._home.new()
         try:
             os.rename(place, away)
         except FileNotFoundError:
-            return False
-        if keep():
-            os.rename(away, place)
-            return False
-        away.unlink()
-        self._size -= self._kept.pop(("actions", key)).size
-        for thing in self._needs.pop(key):
-            self._users[thing] -= 1
-            if not self._users[thing]:
-                self._remove(thing)
+            pass  # another process was quicker
+        else:
+            if is_used() or away.stat().st_mtime != self._kept[thing].last_used:
+                os.rename(away, place)
+                return False
+            away.unlink()
+        self._size -= self._kept.pop(thing).size
+        self._release(thing)
         return True
 
-    def _remove_unreferenced(self) -> None:
-        for thing in [t for t in self._kept if t[0] != "actions" and not self._users[t]]:
-            self._remove(thing)
+    def _remove_other(self, other: Evictable, is_used: Callable[[], bool]) -> bool:
+        gone = other.remove(is_used)
+        self._size -= other.size if gone else 0
+        return gone
 
-    def _remove(self, thing: Thing) -> None:
+    def _remove_nobodys(self, thing: Node, _is_used: Callable[[], bool]) -> bool:
+        return self._remove_thing(thing)
+
+    def _remove_thing(self, thing: Node) -> bool:
         """Remove a blob or pack, unless a living process touched it since it began."""
-        kept = self._kept.get(thing)
-        place = self._shelf.place(*thing)
-        with contextlib.suppress(FileNotFoundError):
-            if kept is None or (
-                self._began is not None and place.stat().st_mtime >= self._began - 1
-            ):
-                return
-            place.unlink()
-            del self._kept[thing]
-            self._size -= kept.size
-
-    def _needed(self, key: str) -> set[Thing]:
+        place = self._kept[thing].path
         try:
-            return references(self._root, key)
-        except (OSError, ValueError):
-            return set()
+            if self._since <= os.stat(place).st_mtime <= time.time() + _DAY:
+                self._in_use[_called(thing)] = None
+                return False
+            os.unlink(place)
+        except FileNotFoundError:
+            pass
+        self._size -= self._kept.pop(thing).size
+        return True
+
+    # --- who needs what ------------------------------------------------------------------------
+
+    def _needs(self, node: Node) -> tuple[Node, ...]:
+        try:
+            return self._references.of(node)
+        except ValueError:  # damaged: what it needed is nobody's
+            return ()
+
+    def _count(self, node: Node) -> None:
+        """Count a node as a user of what it needs, and so on."""
+        for needed in self._needs(node):
+            self._users[needed] += 1
+            if self._users[needed] == 1:
+                self._count(needed)
+
+    def _release(self, node: Node) -> None:
+        """Remove what only a node needed that has gone."""
+        for needed in self._needs(node):
+            self._users[needed] -= 1
+            if not self._users[needed]:
+                self._release(needed)
+                if needed in self._kept:
+                    self._remove_thing(needed)
+
+    # --- who uses what -------------------------------------------------------------------------
 
     def _is_used(self, name: str) -> bool:
-        return name in self._in_use()
+        """Whether a living process said so; asked again only if one has said something more."""
+        said = [(str(p), p.stat().st_size) for p in sorted((self._root / "work").glob("*/uses"))]
+        if said != self._heard[0]:
+            self._heard = said, used(self._root / "work")
+        return name in self._heard[1]
 
-    def _in_use(self) -> set[str]:
-        return used(self._root / "work")
+
+def _since(root: Path, home: Home) -> float:
+    """What was touched after this may be somebody's: by the clock of the store's file system."""
+    own = home.path.stat().st_mtime
+    first = oldest(root / "work", but=home.path)
+    return own if first is None else min(own, first - 1)
+
+
+def _called(thing: Node) -> str:
+    return f"{thing[0][:-1]} {thing[1]}"
+
+
+def _last_used(candidate: Evictable) -> float:
+    return candidate.last_used
+
+
+def _age(candidate: Evictable) -> float:
+    return time.time() - candidate.last_used

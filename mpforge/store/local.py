@@ -87,6 +87,7 @@ class Store:
         if private or self._main is None or self._given_up:
             return write(self._private)
         try:
+            _ = self._main.home  # whoever collects garbage leaves alone what is touched from now on
             return write(self._main)
         except OSError as error:
             self.give_up(error.strerror or str(error))
@@ -116,10 +117,13 @@ class Store:
         """The lock of a key: one process runs it, the others wait and then hit."""
         return alone(self.root / "locks" / key, waits=waits, warn=self._warn)
 
-    def use(self, name: str) -> None:
-        """Whoever collects garbage leaves this alone while this process runs."""
+    def use(self, name: str, *, at_once: bool = False) -> None:
+        """Whoever collects garbage leaves this alone while this process runs.
+
+        Where this process has written nothing yet, others know it from its first step on, or ``at_once``.
+        """
         self._used.add(name)
-        if self._main is not None and "home" in self._main.__dict__:
+        if self._main is not None and (at_once or "home" in self._main.__dict__):
             with contextlib.suppress(OSError):
                 self._main.home.use(name)
 

@@ -25,6 +25,9 @@ from mpforge.store.locks import alone
 from mpforge.tools import manifests
 
 SCHEMA = 2
+NEWER = "it was made by a newer mpforge"
+"""The problem of a tool that is none for those who understand it."""
+
 _RECORD = "tool.json"
 _MAKING = ".making"  # homes of processes that make or remove tools
 _PROBE_BYTES = 1 << 20
@@ -156,12 +159,12 @@ class ToolStore:
     # --- what is kept --------------------------------------------------------------------------
 
     def trees(self) -> Iterator[KeptTool]:
-        """The tools that are kept; one without a readable record too, as long as it takes room."""
+        """The tools that are kept; one without a readable record too: it takes room."""
         for home in _homes(self.root):
             record = _record(home)
             try:
                 last_used = (home / _RECORD if record else home).stat().st_mtime
-                size = int(record["size"]) if record else _size(home)
+                size = int(record["size"]) if record and "size" in record else _size(home)
             except (OSError, ValueError, KeyError, TypeError):
                 continue
             yield KeptTool(home.name, size, last_used)
@@ -188,7 +191,7 @@ class ToolStore:
             if record is None:
                 found = iter([f"{_RECORD} is not readable"])
             elif record["schema"] > SCHEMA:
-                found = iter(["it was made by a newer mpforge"])
+                found = iter([NEWER])
             else:
                 found = manifests.problems(home, str(record.get("tree")))
             for what in found:

@@ -1,0 +1,229 @@
+"""``mpforge cache``: what is kept for all of a user's projects: shown, bounded, checked, emptied.
+
+It needs no project: only ``MPFORGE_CACHE``.
+"""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mpforge.cli.options import write_json
+from mpforge.engine.workspace import cache_directory
+from mpforge.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mpforge.engine.caching import Contents, Holding
+    from mpforge.store.audit import Finding
+    from mpforge.store.collection import Collected, Limits
+
+# What a collection calls things, in a user's words: one, and several.
+_WORDS = {
+    "action": ("result", "results"),
+    "tool": ("tool", "tools"),
+    "blob": ("file", "files"),
+    "pack": ("pack", "packs"),
+    "package": ("package", "packages"),
+    "lists": ("package list", "package lists"),
+}
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Its arguments."""
+    parser = commands.add_parser(
+        "cache",
+        description="Show, bound, check or empty what is kept for all of your projects "
+        "(MPFORGE_CACHE). What is used for longest not goes first; what a running build uses stays.",
+    )
+    parser.set_defaults(func=lambda _: _no_action(parser))
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    for name, text, function in (
+        ("stats", "what is kept, how much, and when it was last used", _stats),
+        ("gc", "remove what is over the limits, as is done once an hour after a build", _gc),
+        ("verify", "read everything; what is damaged is named and removed", _verify),
+        ("clear", "remove everything that no running build uses", _clear),
+    ):
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        action.add_argument("--json", action="store_true", help="for programs")
+        action.set_defaults(func=function)
+        if name == "gc":
+            action.add_argument(
+                "--size", metavar="SIZE", help="500MB, 20GB (default: MPFORGE_CACHE_SIZE, or 20GB)"
+            )
+            action.add_argument(
+                "--age", metavar="AGE", help="12h, 30d (default: MPFORGE_CACHE_AGE, or 30d)"
+            )
+
+
+def _no_action(parser: argparse.ArgumentParser) -> int:
+    parser.print_help()
+    return ExitCode.WRONG_INPUT
+
+
+# --- stats ----------------------------------------------------------------------------------------
+
+
+def _stats(arguments: argparse.Namespace) -> int:
+    from mpforge.engine.bounds import limits_of
+    from mpforge.engine.caching import stats
+
+    limits = limits_of(os.environ)
+    found = stats(cache_directory(os.environ))
+    if arguments.json:
+        write_json(
+            {
+                "path": str(found.path),
+                "size": found.size,
+                "limits": asdict(limits),
+                "holdings": [_as_json(holding) for holding in found.holdings],
+                "foreign": [str(path) for path in found.foreign],
+            }
+        )
+    else:
+        _show_stats(found, limits)
+    return ExitCode.DONE
+
+
+def _as_json(holding: "Holding") -> dict[str, object]:
+    times = {
+        name: None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
+        for name, moment in (
+            ("least_recent", holding.least_recent),
+            ("most_recent", holding.most_recent),
+        )
+    }
+    return {**asdict(holding), **times}
+
+
+def _show_stats(found: "Contents", limits: "Limits") -> None:
+    lines = [("", "number", "size", "last used")]
+    lines += [
+        (h.what, str(h.count), _amount(h.size), _moment(h.most_recent)) for h in found.holdings
+    ]
+    lines.append(("together", "", _amount(found.size), _fullness(found.size, limits)))
+    sys.stdout.write(f"{found.path}\n")
+    for what, count, size, words in lines:
+        sys.stdout.write(f"  {what:<14}{count:>8}{size:>10}  {words}".rstrip() + "\n")
+    for path in found.foreign:
+        sys.stdout.write(f"  not mpforge's: {path}\n")
+
+
+def _fullness(size: int, limits: "Limits") -> str:
+    share = f" ({100 * size / limits.size:.0f} %)" if limits.size else ""
+    return f"of {_amount(limits.size)}{share}; unused things go after {_duration(limits.age)}"
+
+
+# --- gc and clear ---------------------------------------------------------------------------------
+
+
+def _gc(arguments: argparse.Namespace) -> int:
+    from mpforge.engine.bounds import limits_of
+    from mpforge.engine.caching import collect
+
+    limits = limits_of(os.environ, size=arguments.size, age=arguments.age)
+    done = collect(cache_directory(os.environ), limits, waits=_say_waiting)
+    if arguments.json:
+        write_json({**_collected(done), "limits": asdict(limits)})
+    else:
+        sys.stdout.write(f"{_removed(done)} of {_amount(limits.size)}\n")
+        if done.in_use:
+            sys.stdout.write(f"left: {_counted(_kinds(done.in_use))}; running processes use them\n")
+    return ExitCode.DONE
+
+
+def _clear(arguments: argparse.Namespace) -> int:
+    from mpforge.engine.caching import clear
+
+    done, left = clear(cache_directory(os.environ), waits=_say_waiting)
+    if arguments.json:
+        write_json({**_collected(done), "left": [asdict(thing) for thing in left]})
+        return ExitCode.DONE
+    sys.stdout.write(f"{_removed(done)}\n")
+    if done.in_use:
+        sys.stdout.write(f"left: {_counted(_kinds(done.in_use))}: running processes use them\n")
+    for thing in left:
+        if thing.name not in done.in_use:
+            sys.stdout.write(f"left: {thing.name}: {thing.why}\n")
+    return ExitCode.DONE
+
+
+def _say_waiting() -> None:
+    sys.stderr.write("waiting: another mpforge is collecting in this cache\n")
+
+
+def _collected(done: "Collected") -> dict[str, object]:
+    return {
+        "removed": {_WORDS[kind][1]: count for kind, count in done.removed.items()},
+        "in_use": list(done.in_use),
+        "before": done.before,
+        "after": done.after,
+    }
+
+
+def _removed(done: "Collected") -> str:
+    if not done.removed:
+        return f"nothing was removed: {_amount(done.after)}"
+    return f"removed {_counted(done.removed)}: {_amount(done.before)} → {_amount(done.after)}"
+
+
+def _kinds(names: Iterable[str]) -> Mapping[str, int]:
+    return Counter(name.partition(" ")[0] for name in names)
+
+
+def _counted(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {_WORDS[kind][count != 1]}" for kind, count in kinds.items())
+
+
+# --- verify ---------------------------------------------------------------------------------------
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from mpforge.engine.caching import verify
+
+    damaged: list[Finding] = []
+    found: list[Finding] = []
+    for finding in verify(cache_directory(os.environ)):
+        found.append(finding)
+        if finding.state != "foreign":
+            damaged.append(finding)
+        if not arguments.json:
+            state = "left" if finding.state == "foreign" else finding.state
+            sys.stdout.write(f"{state}: {finding.path}: {finding.what}\n")
+            sys.stdout.flush()
+    if arguments.json:
+        rows = [{"path": str(f.path), "what": f.what, "state": f.state} for f in found]
+        write_json({"damaged": len(damaged), "findings": rows})
+    elif damaged:
+        removed = sum(finding.state == "removed" for finding in damaged)
+        sys.stdout.write(f"{len(damaged)} damaged, {removed} removed: made again when needed\n")
+    else:
+        sys.stdout.write("nothing is damaged\n")
+    return ExitCode.STEP_FAILED if damaged else ExitCode.DONE
+
+
+# --- numbers for people ---------------------------------------------------------------------------
+
+
+def _amount(size: int) -> str:
+    """Bytes with three digits: ``0 B``, ``97 MB``, ``1.25 GB``."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}"
+    return f"{size} B"
+
+
+def _duration(seconds: float) -> str:
+    for word, unit in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= unit and seconds % unit == 0:
+            return f"{seconds / unit:.0f} {word if seconds != unit else word[:-1]}"
+    return f"{seconds:.0f} seconds"
+
+
+def _moment(moment: float | None) -> str:
+    if moment is None:
+        return "-"
+    return datetime.fromtimestamp(moment, UTC).astimezone().strftime("%Y-%m-%d %H:%M")

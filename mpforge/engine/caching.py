@@ -1,0 +1,235 @@
+"""The whole cache directory: what is in it, kept within limits, checked, emptied.
+
+What is not mpforge's is named and left alone. So is the cache's name: by it the records in the projects'
+``dist/`` tell what was built here from what came from elsewhere. Knows nothing of command lines.
+"""
+
+import contextlib
+import hashlib
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.engine import holdings
+from mpforge.engine.bounds import limits_of
+from mpforge.engine.holdings import NAME, STAMP, Busy, give_way, unheard
+from mpforge.errors import FileTrouble, MpforgeError
+from mpforge.store import audit, collection
+from mpforge.store.audit import FOREIGN, Finding
+from mpforge.store.collection import NOTHING, Collected, Limits
+from mpforge.store.locks import alone
+from mpforge.store.references import contents
+from mpforge.store.shelf import layout_problem
+from mpforge.tools.toolstore import NEWER, ToolStore
+
+_EVERY_SECONDS = 3600.0
+_KINDS = {"actions": "results", "blobs": "files", "packs": "packs"}
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Things of one kind: how many, their bytes, the first and the last time that one was used."""
+
+    what: str
+    count: int
+    size: int
+    least_recent: float | None
+    most_recent: float | None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a cache holds; ``size`` in bytes is what the limits are for."""
+
+    path: Path
+    holdings: tuple[Holding, ...]
+    size: int
+    foreign: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Left:
+    """What ``clear`` left: a path, or what a process calls it; and why."""
+
+    name: str
+    why: str
+
+
+def stats(cache: Path) -> Contents:
+    """What the cache holds. Raises ``FileTrouble``."""
+    with _known(cache):
+        found: dict[str, list[tuple[int, float]]] = {what: [] for what in _KINDS.values()}
+        for (kind, _), kept in contents(cache / "store"):
+            found[_KINDS[kind]].append((kept.size, kept.last_used))
+        for what, things in (
+            ("tools", holdings.tools(cache)),
+            ("packages", holdings.packages(cache)),
+            ("package lists", holdings.lists(cache)),
+        ):
+            found[what] = [(thing.size, thing.last_used) for thing in things]
+        held = tuple(itertools.starmap(_holding, found.items()))
+        foreign = (*audit.foreign(cache / "store"), *holdings.foreign(cache))
+        return Contents(cache, held, sum(holding.size for holding in held), foreign)
+
+
+def _holding(what: str, things: list[tuple[int, float]]) -> Holding:
+    sizes, times = [size for size, _ in things], [last_used for _, last_used in things]
+    first, last = min(times, default=None), max(times, default=None)
+    return Holding(what, len(things), sum(sizes), first, last)
+
+
+# --- keeping it bounded ---------------------------------------------------------------------------
+
+
+def collect(cache: Path, limits: Limits, *, waits: Callable[[], None]) -> Collected:
+    """Remove what is older or more than the limits allow, least recently used first.
+
+    ``waits`` is called once if another process is at it. Raises ``FileTrouble``.
+    """
+    if not cache.is_dir():
+        return Collected({}, (), 0, 0)
+    with _known(cache), _alone(cache, waits):
+        return _collect(cache, limits)
+
+
+def tidy(cache: Path, *, environment: Mapping[str, str], warn: Callable[[str], None]) -> None:
+    """Collect by the limits, unless that was done within the hour, or another process is at it.
+
+    What goes wrong is a warning: a cache that is too large fails nothing.
+    """
+    if not _is_due(cache) or not os.access(cache, os.W_OK):
+        return
+    try:
+        with _known(cache), _alone(cache, give_way):
+            if _is_due(cache):
+                _collect_stamped(cache, limits_of(environment))
+    except Busy:
+        pass
+    except MpforgeError as error:
+        hint = f" ({error.why or error.hint})" if error.why or error.hint else ""
+        warn(f"the cache is not kept within its limits: {error.what}{hint}")
+
+
+def _is_due(cache: Path) -> bool:
+    try:
+        age = time.time() - (cache / STAMP).stat().st_mtime
+    except OSError:
+        return True
+    return not 0 <= age < _EVERY_SECONDS
+
+
+def _collect_stamped(cache: Path, limits: Limits) -> None:
+    # The stamp comes last: what a killed process began is begun again.
+    try:
+        _collect(cache, limits)
+    finally:
+        (cache / STAMP).touch()
+
+
+def _collect(cache: Path, limits: Limits) -> Collected:
+    others = (*holdings.tools(cache), *holdings.packages(cache), *holdings.lists(cache))
+    collected = collection.collect(cache / "store", limits, others)
+    holdings.sweep_leftovers(cache, but=_lock(cache))
+    return collected
+
+
+def clear(cache: Path, *, waits: Callable[[], None]) -> tuple[Collected, tuple[Left, ...]]:
+    """Remove everything but what living processes use, what is foreign, and the cache's name.
+
+    What it did and what it left. Raises ``FileTrouble``.
+    """
+    if not cache.is_dir():
+        return Collected({}, (), 0, 0), ()
+    with _known(cache), _alone(cache, waits):
+        collected = _collect(cache, NOTHING)
+        for path in holdings.notes(cache):
+            path.unlink(missing_ok=True)
+        return collected, tuple(_left(cache, collected.in_use))
+
+
+def _left(cache: Path, in_use: Iterable[str]) -> Iterator[Left]:
+    for name in in_use:
+        yield Left(name, "a running process uses it")
+    for path in (*audit.foreign(cache / "store"), *holdings.foreign(cache)):
+        yield Left(str(path), FOREIGN)
+    if (cache / NAME).exists():
+        yield Left(str(cache / NAME), "it tells in dist/ what was built here")
+
+
+# --- checking it ----------------------------------------------------------------------------------
+
+
+def verify(cache: Path) -> Iterator[Finding]:
+    """Everything that is wrong in the cache, by content. What is damaged is removed.
+
+    Raises ``FileTrouble``.
+    """
+    with _known(cache):
+        yield from audit.findings(cache / "store")
+        yield from _damaged_tools(cache)
+        yield from _damaged_packages(cache)
+        for path in holdings.foreign(cache):
+            yield Finding(path, FOREIGN, "foreign")
+
+
+def _damaged_tools(cache: Path) -> Iterator[Finding]:
+    store = ToolStore(cache / "tools")
+    for name, problems in itertools.groupby(store.verify(), key=lambda problem: problem.tool):
+        path = cache / "tools" / name
+        first, *more = [problem.what for problem in problems]
+        if not holdings.is_tool(name):
+            continue
+        if first == NEWER:
+            yield Finding(path, first, "foreign")
+            continue
+        what = f"{first}, and {len(more)} more" if more else first
+        is_used = holdings.users_of_tool(cache, name)
+        if is_used() or not holdings.remove_tool(store, name, is_used):
+            yield Finding(path, f"{what}; a running process uses it", "left")
+        else:
+            yield Finding(path, what, "removed")
+
+
+def _damaged_packages(cache: Path) -> Iterator[Finding]:
+    for path, digest in holdings.package_files(cache):
+        with path.open("rb") as file:
+            right = hashlib.file_digest(file, "sha256").hexdigest() == digest
+        if not right:
+            path.unlink(missing_ok=True)
+            yield Finding(path, "its content is not what its name says", "removed")
+
+
+# --- one process at a time, in a store that we know -----------------------------------------------
+
+
+def _lock(cache: Path) -> Path:
+    return cache / "store" / "locks" / "collection"
+
+
+def _alone(cache: Path, waits: Callable[[], None]) -> AbstractContextManager[None]:
+    # Where there are no locks two may collect at once, which only costs time.
+    return alone(_lock(cache), waits=waits, warn=unheard)
+
+
+@contextlib.contextmanager
+def _known(cache: Path) -> Iterator[None]:
+    """Work with a cache whose layout is ours. Raises ``FileTrouble``."""
+    problem = layout_problem(cache / "store")
+    if problem is not None:
+        raise FileTrouble(
+            "the cache is another version's, and left alone",
+            why=problem,
+            hint="use the mpforge that made it, or set MPFORGE_CACHE to another directory",
+        )
+    try:
+        yield
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        raise FileTrouble(
+            f"{error.strerror or error}{place}",
+            hint=f"{cache} (MPFORGE_CACHE) must be a directory that this user can read and write",
+        ) from error
