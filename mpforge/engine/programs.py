@@ -14,7 +14,7 @@ from mpforge.engine.pins import Pins
 from mpforge.errors import ToolUnavailable
 from mpforge.keys.walk import ABSENT, references
 from mpforge.plan.model import HostTool, InstallPackages, ProjectFiles, Step
-from mpforge.plan.pins import EnvironmentPin
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
 from mpforge.tools import hostprograms
 from mpforge.tools.toolstore import ToolStore
 
@@ -65,6 +65,13 @@ class Programs:
             _check(tool, found[tool.name])
         declared = (str(self._links("tools", found)),) if found else ()
         return (*wheels, *declared, str(self._base(_git(step) if git else ())))
+
+    def has(self, request: EnvironmentRequest) -> bool:
+        """Whether a wheel of programs is in the tool store, as far as the lock tells."""
+        from mpforge.tools import toolwheels
+
+        pin = self._pins.lock.environment(request)
+        return pin is not None and toolwheels.find(pin, self._store) is not None
 
     def _known(self, names: Iterable[str]) -> dict[str, str]:
         """Digests, each taken once a session."""

@@ -4,8 +4,8 @@ What is done depends on the phase: the sdist, a target's tools, a build, a test.
 nothing of nox, terminals or JSON lines; it emits events and returns how the session ended.
 """
 
-import contextlib
 import functools
+import os
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -35,12 +35,11 @@ from mpforge.keys.digest import short
 from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
 from mpforge.plan.model import (
     Compilers,
-    InstallPackages,
     PlannedSession,
     Refusal,
     RunTests,
 )
-from mpforge.plan.pins import EnvironmentRequest, Package, StrategyPin
+from mpforge.plan.pins import StrategyPin
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode
 
@@ -74,7 +73,21 @@ def run_session(
         return SessionEnded(name, session.phase, "not-run", f"not run: {session.not_run}")
     found.store.listen(lambda message: emit(Warned(name, message)))
     run = SessionRun(found, session, workspace, options, emit, posargs, tuple(selected))
-    return run.to_its_end()
+    ended = run.to_its_end()
+    if ended.status == "done":
+        _tidy(workspace, emit, name)
+    return ended
+
+
+def _tidy(workspace: Workspace, emit: Emit, session: str) -> None:
+    """Keep the cache within its limits, after something was added to it."""
+    from mpforge.engine.caching import tidy
+
+    tidy(
+        workspace.cache,
+        environment=os.environ,
+        warn=lambda message: emit(Warned(session, message)),
+    )
 
 
 def refusal_error(refusal: Refusal) -> MpforgeError:
@@ -243,35 +256,16 @@ class SessionRun:
         return host_facts().platform or platform.machine()
 
     def to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:
-        """The bytes that a target's builds will download as far as the lock tells, and of what."""
-        packages: dict[str, Package] = {}
-        complete = True
-        requests = {c.zig for c in deps.compilers if c.zig and not self.toolbox.has_zig(c)}
-        for session in self.found.plan.sessions:
-            if session.phase == "build" and session.target == deps.target:
-                requests |= self._environments_to_fetch(session)
-        for request in requests:
-            pin = self.pins.lock.environment(request)
-            complete = complete and pin is not None
-            for package in pin.packages if pin is not None else ():
-                packages[f"{package.name} {package.version}"] = package
-        known = sum(package.size or 0 for package in packages.values())
-        return (known if complete else None), tuple(sorted(packages))
+        """What a target's builds will download."""
+        from mpforge.engine.fetching import to_fetch
 
-    def _environments_to_fetch(self, session: PlannedSession) -> set[EnvironmentRequest]:
-        """The environments of a build that are not in the store, as far as that can be told now.
-
-        Only reads: another session's missing Python or pin is that session's business.
-        """
-        found = set()
-        for identifier in session.steps:
-            command = self.found.plan.step(identifier).command
-            if not isinstance(command, InstallPackages) or command.extra is not None:
-                continue
-            with contextlib.suppress(MpforgeError):
-                if not self.realizer.has_packages(identifier, command):
-                    found.add(command.request)
-        return found
+        return to_fetch(
+            deps,
+            plan=self.found.plan,
+            lock=self.pins.lock,
+            toolbox=self.toolbox,
+            realizer=self.realizer,
+        )
 
     # --- the phases ----------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ _ELF = b"\x7fELF"
 _STARTER = """\
 #!/bin/sh
 here=$(dirname -- "$(realpath -- "$0")")
-exec "$here/../env/bin/python" -I "$here/../env/bin/{name}" "$@"
+exec "$here/../env/bin/python" -I -B "$here/../env/bin/{name}" "$@"
 """
 
 
