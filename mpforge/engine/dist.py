@@ -18,6 +18,7 @@ from typing import Any
 from mpforge.errors import DistConflict
 from mpforge.store.files import hash_file, write_atomically
 from mpforge.store.locks import alone
+from mpforge.store.shelf import flush
 
 RECORD = "mpforge.json"
 _MAKING = ".mpforge-new"
@@ -130,6 +131,7 @@ class Dist:
             absent = [entry for entry in entries if not self.in_place(entry)]
             try:
                 made = {entry.path: self._made(entry, write) for entry in absent}
+                flush([path for path in made.values() if not path.is_symlink()])
                 for entry in entries:
                     recorded[entry.path] = _joined(recorded.get(entry.path), entry)
                 self._write(recorded)
@@ -177,13 +179,10 @@ class Dist:
         return None if ours else place
 
     def _made(self, entry: Entry, write: Write) -> Path:
-        """The content of a file, on disk beside its place."""
+        """The content of a file, ready to be put in its place."""
         place = self.root / _MAKING / entry.path
         place.parent.mkdir(parents=True, exist_ok=True)
         write(entry, place)
-        if entry.symlink is None:
-            with place.open("rb") as file:
-                os.fsync(file.fileno())
         return place
 
     def _former(self, entries: Sequence[Entry], recorded: Mapping[str, Entry]) -> list[Entry]:

@@ -145,7 +145,7 @@ class Batch:
 
     def commit(self) -> None:
         """Flush all to disk, then put it in place."""
-        _flush(list(self._places))
+        flush(list(self._places))
         for temporary, place in list(self._places.items()):
             if place is not None:
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,7 @@ def touch(place: Path, used: float, since: float) -> None:
             os.utime(place)
 
 
-def _flush(paths: list[Path]) -> None:
+def flush(paths: list[Path]) -> None:
     """Flush files to disk: each by itself, or where they are many their file system as a whole."""
     if len(paths) > _FEW and sys.platform == "linux":
         descriptor = os.open(paths[0], os.O_RDONLY)
