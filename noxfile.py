@@ -76,9 +76,10 @@ def golden(session: nox.Session) -> None:
 
 @nox.session(python=False, venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the budgets of docs/design.md, as ratios within one run."""
-    benchmarks = sorted((HERE / "benchmarks").glob("[!_]*.py"))
-    if not benchmarks:
-        session.error("there is nothing in benchmarks/ yet")
-    for benchmark in benchmarks:
-        session.run(sys.executable, str(benchmark), *session.posargs)
+    """Measure the budgets of docs/design.md; `-- NAME [ARGUMENTS]` runs one program of benchmarks/."""
+    programs = {path.stem: path for path in sorted((HERE / "benchmarks").glob("[!_]*.py"))}
+    name, *arguments = session.posargs or ("",)
+    if name and name not in programs:
+        session.error(f"benchmarks/ has no {name}: {', '.join(programs)}")
+    for program in [programs[name]] if name else programs.values():
+        session.run(sys.executable, str(program), *arguments)

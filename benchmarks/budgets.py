@@ -1,8 +1,9 @@
 """Measure the budgets of docs/design.md, each as a ratio within one run, and print them as a table.
 
-``python benchmarks/budgets.py [--rounds N] [--directory DIR] [--write] [NAME...]``: both sides of a budget
-are run in turn, and their medians compared. Seconds are CPU, user and system, of whole process trees.
-``--write`` puts the figures into docs/benchmarks.md. Exit status 1: a budget is missed.
+``python benchmarks/budgets.py [--rounds N] [--directory DIR] [--write] [--check] [NAME...]``: both sides of
+a budget are run in turn, and their medians compared. Seconds are CPU, user and system, of whole process
+trees. ``--write`` puts the figures into docs/benchmarks.md; with ``--check``, exit status 1 says that a
+budget is missed.
 """
 
 import argparse
@@ -86,12 +87,15 @@ def nox(*arguments: str, folder: Path, cache: Path | None = None) -> float:
 
 
 def medians(rounds: int, actions: Mapping[str, Action]) -> dict[str, float]:
-    """The median of each action's costs; they run in turn, so that noise meets all alike."""
+    """The median of each action's costs; they run in turn, so that noise meets all alike.
+
+    A first round is not counted: what is read is in memory then, and what is imported is compiled.
+    """
     costs: dict[str, list[float]] = {name: [] for name in actions}
-    for _ in range(rounds):
+    for _ in range(rounds + 1):
         for name, action in actions.items():
             costs[name].append(action())
-    return {name: statistics.median(found) for name, found in costs.items()}
+    return {name: statistics.median(found[1:]) for name, found in costs.items()}
 
 
 # --- what is measured -------------------------------------------------------------------------
@@ -219,6 +223,7 @@ def restoring(directory: Path, rounds: int) -> Outcome:
     for number in range(64):
         (source / f"f{number}").write_bytes(os.urandom(16 * MIB))
     piece("put", str(store), str(source), folder=directory)
+    os.sync()
     tree = _tree_of(source)
 
     def cleared(action: Action) -> Action:
@@ -299,6 +304,7 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, default=default, help="kept between calls")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a budget is missed")
     parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(BUDGETS))
     given = parser.parse_args()
     unknown = sorted({*given.names} - {*BUDGETS})
@@ -312,7 +318,8 @@ def main() -> int:
     show(outcomes)
     if given.write:
         write(outcomes, given.rounds)
-    return 0 if all(outcome.kept for outcome in outcomes) else 1
+    missed = [outcome for outcome in outcomes if not outcome.kept]
+    return 1 if given.check and missed else 0
 
 
 if __name__ == "__main__":
