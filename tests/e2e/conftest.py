@@ -6,6 +6,7 @@ asks for ``empty_cache``. With ``$MPFORGE_TEST_KEEP`` set, each test's directory
 """
 
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,21 @@ TEST = """
             subprocess.run([sys.executable, "-c", code], check=True)
 """
 
+NATIVE = platform.machine()
+"""The target that is this host: what builds for it runs here."""
+COMMANDS = f"""
+    schema = 1
+
+    [project]
+    targets = ["{NATIVE}"]
+
+    [build]
+    kind = "commands"
+    toolchain = "gcc"
+    commands = ["sh build.sh"]
+    outputs = ["out/**"]
+"""
+
 
 def write_project(workspace: Workspace) -> None:
     """The small package: one C file, setuptools, two tests."""
@@ -156,6 +172,20 @@ def unbuilt(workspace: Workspace, request: pytest.FixtureRequest) -> Workspace:
     shutil.rmtree(workspace.dist)
     shutil.rmtree(workspace.root / ".mpforge")
     make_unlike(workspace, request)
+    return workspace
+
+
+@pytest.fixture
+def quick(place: Path) -> Workspace:
+    """A project that shell lines build with this host's gcc, in a cache of its own: quick to run.
+
+    What ``build.sh`` leaves in ``out`` is published; now that is a copy of ``greeting.txt``.
+    """
+    workspace = Workspace(place / "quick", Cache(place / "cache"))
+    workspace.write("noxfile.py", NOXFILE)
+    workspace.write("multiplatform.toml", COMMANDS)
+    workspace.write("build.sh", "mkdir out\ncp greeting.txt out/\n")
+    workspace.write("greeting.txt", "hello, world\n")
     return workspace
 
 

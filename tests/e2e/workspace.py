@@ -23,7 +23,7 @@ from typing import Any
 PROGRAMS = Path(sys.executable).parent
 """Where nox and mpforge are: the environment that the tests run in."""
 
-SHARED = ("tools", "zig", "distribution")
+SHARED = ("tools", "distribution")
 """What a cache may take from another: all that is no result of a project."""
 
 _NOT_PASSED = re.compile(r"(MPFORGE|NOX|PYTEST|COV|FORCE_COLOR|CI$|GITHUB|VIRTUAL_ENV|PYTHONPATH)")
@@ -53,6 +53,13 @@ class Run:
         if not ended:
             return {name: ("skipped", why) for name, why in said.items()}
         return {n: (m["status"], m["why"] or said.get(n, "")) for n, m in ended.items()}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What mpforge warned of."""
+        mark = "mpforge > warning: "
+        lines = self.output.splitlines()
+        return [line.removeprefix(mark) for line in lines if line.startswith(mark)]
 
     @property
     def did(self) -> set[str]:
@@ -97,6 +104,13 @@ class Cache:
         store = self.root / "store"
         return [*store.rglob(".new-*"), *store.glob("work/*")]
 
+    def holding(self, data: bytes) -> list[Path]:
+        """The files of the store in which these bytes stand, however it keeps them."""
+        files = (path for path in (self.root / "store").rglob("*") if path.is_file())
+        found = [path for path in files if data in path.read_bytes()]
+        assert found, f"no file of the store holds {data[:60]!r}"
+        return found
+
 
 @dataclass
 class Running:
@@ -104,6 +118,7 @@ class Running:
 
     process: "subprocess.Popen[str]"
     mark: str
+    _heard: str = ""
 
     def signal(self, number: signal.Signals, *, group: bool) -> None:
         """Send a signal to the program, or as a terminal does to its whole group."""
@@ -112,14 +127,29 @@ class Running:
         else:
             self.process.send_signal(number)
 
+    def says(self, text: str) -> None:
+        """Wait until it has printed a text."""
+        assert self.process.stdout is not None
+        descriptor, end = self.process.stdout.fileno(), time.monotonic() + _PATIENCE
+        while text not in self._heard:
+            ready, _, _ = select.select([descriptor], [], [], max(0.0, end - time.monotonic()))
+            more = os.read(descriptor, 65536) if ready else b""
+            assert more, f"it did not say {text!r}:\n{self._heard}"
+            self._heard += more.decode("utf-8", "replace")
+
     def end(self) -> Run:
         """Wait for its end, and for that of all that it started and that is dying already."""
         output, _ = self.process.communicate(timeout=_PATIENCE)
-        return Run(self.process.returncode, output)
+        return Run(self.process.returncode, self._heard + output)
 
     def left(self) -> list[str]:
         """The programs with our mark in their environment that still run."""
-        return [program for program in _programs() if self.mark in program]
+        return programs_with(self.mark)
+
+
+def programs_with(mark: str) -> list[str]:
+    """The programs that have a text in their arguments or environment, as ``PID argv | environment``."""
+    return [program for program in _programs() if mark in program]
 
 
 def _programs() -> Iterator[str]:
@@ -141,6 +171,8 @@ class Workspace:
     root: Path
     cache: Cache
     variables: dict[str, str | None] = field(default_factory=dict)
+    under: tuple[str, ...] = ()
+    """What programs are started by (``setpriv …``)."""
 
     # --- files ---------------------------------------------------------------------------------
 
@@ -209,7 +241,7 @@ class Workspace:
     ) -> Iterator[Running]:
         """A program that runs; it is killed if it has not ended when the block does."""
         with subprocess.Popen(
-            [str(PROGRAMS / program), *words],
+            [*self.under, str(PROGRAMS / program), *words],
             cwd=self.root,
             env=self.environment(env),
             stdin=subprocess.DEVNULL,
