@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpforge.store.trees import FileNode
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -26,7 +26,7 @@ LAYOUT = 1
 LAYOUT_FILE = "layout.json"
 Kind = Literal["blobs", "packs", "actions"]
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18  # larger ones leave the cache of the processor
 _SMALL = 1 << 20
 _DAY = 24 * 3600.0
 _FEW = 16
