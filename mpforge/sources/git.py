@@ -43,7 +43,9 @@ def _environment() -> dict[str, str]:
 
 def _git(root: Path, *arguments: str) -> Captured:
     try:
-        return capture(["git", "-C", str(root), *arguments], environment=_environment())
+        argv = ["git", "-C", str(root), *arguments]
+        brief = _WRITE.isdisjoint(arguments)
+        return capture(argv, environment=_environment(), brief=brief)
     except FileNotFoundError:
         raise ToolUnavailable(
             "git is not on PATH, and this is a git checkout",
