@@ -15,6 +15,7 @@ from mpforge.processes import Captured, capture
 from mpforge.store.files import files_below
 
 _SUBMODULE = "160000 "
+_WRITE = {"clone", "fetch", "update-index"}
 _CHANGED = "d1" * 20  # a commit that nobody has
 _QUOTE = ("-c", "core.quotePath=true")
 # git status --porcelain=v2: how many fields stand before the path, by the kind of a row.
