@@ -52,7 +52,8 @@ def seal(home: Path) -> tuple[str, int]:
 def damage(home: Path, digest: str) -> str | None:
     """What is wrong with ``home/tree``, by a look at its files' stats; None: nothing.
 
-    What looks changed is read; if nothing is wrong with it, the new look is remembered.
+    What looks changed is read; if nothing is wrong with it, the new look is remembered. Raises
+    ``OSError``, also for a file that goes meanwhile.
     """
     survey = _survey(home / TREE)
     known, again = _remembered(home, digest)
@@ -67,7 +68,12 @@ def damage(home: Path, digest: str) -> str | None:
 
 def problems(home: Path, digest: str) -> Iterator[str]:
     """All that is wrong with ``home/tree``; every file is read."""
-    yield from _differences(home, digest, _survey(home / TREE), {})
+    try:
+        survey = _survey(home / TREE)
+    except OSError as error:
+        yield f"it can't be read ({error.strerror})"
+        return
+    yield from _differences(home, digest, survey, {})
 
 
 def _survey(tree: Path) -> _Survey:

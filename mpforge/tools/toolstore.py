@@ -177,12 +177,13 @@ class ToolStore:
         """
         with contextlib.closing(Home(self.root / _MAKING)) as place:
             away = place.new()
-            os.rename(self.root / tool, away)
-            if keep():
-                with contextlib.suppress(OSError):  # it was made again meanwhile
-                    os.rename(away, self.root / tool)
-                    return False
-        return True
+            try:
+                os.rename(self.root / tool, away)
+                kept = keep()
+            except BaseException:  # whether somebody uses it is not known
+                _give_back(away, self.root / tool)
+                raise
+            return not (kept and _give_back(away, self.root / tool))
 
     def verify(self) -> Iterator[Problem]:
         """Compare every kept tool with its manifest, by content."""
@@ -195,7 +196,7 @@ class ToolStore:
             else:
                 found = manifests.problems(home, str(record.get("tree")))
             for what in found:
-                if home.exists():  # else it was removed while it was read
+                if os.path.exists(home):  # else it was removed while it was read
                     yield Problem(home.name, what)
 
     # --- making --------------------------------------------------------------------------------
@@ -281,6 +282,14 @@ def _put(made: Path, home: Path, place: Home) -> None:
         # Where there are no locks another process may have been quicker: its tool is as good.
 
 
+def _give_back(away: Path, home: Path) -> bool:
+    """Put a tool back; False: it was made again meanwhile."""
+    with contextlib.suppress(OSError):
+        os.rename(away, home)
+        return True
+    return False
+
+
 def unwritable(folder: Path) -> str | None:
     """Why nothing more can be written to a folder, made if need be; None: it can."""
     try:
@@ -314,17 +323,23 @@ def _record(home: Path) -> dict[str, Any] | None:
 
 
 def _problem(home: Path, wanted: _Wanted) -> str | None:
-    """What is wrong with a tool; None: nothing, empty: it is not here."""
-    if home in _looked_at and home.exists():
+    """What is wrong with a tool; None: nothing, empty: it is not here.
+
+    Without the lock another process may replace or remove it meanwhile: only who has it can be sure.
+    """
+    if home in _looked_at and os.path.exists(home):
         return None
     record = _record(home)
     if record is None:
-        return f"{_RECORD} is not readable" if home.exists() else ""
+        return f"{_RECORD} is not readable" if os.path.exists(home) else ""
     if record["digest"] != wanted.digest:
         return f"{_RECORD} is another tool's"
     if record["schema"] != SCHEMA:
         return "it was made by another mpforge, without a manifest"
-    problem = manifests.damage(home, str(record.get("tree")))
+    try:
+        problem = manifests.damage(home, str(record.get("tree")))
+    except OSError as error:
+        return f"it can't be read ({error.strerror})"
     if problem is None:
         _looked_at.add(home)
     return problem

@@ -1,16 +1,18 @@
+import errno
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mpforge.errors import StepFailed, ToolUnavailable
 from mpforge.store.homes import Home
 from mpforge.store.locks import alone
-from mpforge.tools import toolstore
+from mpforge.tools import manifests, toolstore
 from mpforge.tools.toolstore import ToolStore, ToolTree
 
 DIGEST = "ab" * 32
@@ -323,6 +325,55 @@ def test_who_waits_for_another_process_says_for_what(tmp_path: Path, make: Maker
     assert waited == ["tool 1.0"]
 
 
+def test_a_tool_that_goes_while_it_is_looked_at_is_looked_at_again_under_the_lock(
+    obtain: Callable[[], ToolTree],
+    said: list[str],
+    make: Maker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tree = obtain().path
+    survey, looks = manifests._survey, []
+
+    def replaced_meanwhile(path: Path) -> object:
+        looks.append(path)
+        if len(looks) == 1:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return survey(path)
+
+    monkeypatch.setattr(manifests, "_survey", replaced_meanwhile)
+    assert obtain().path == tree
+    assert (len(looks), make.times, said) == (2, 1, [])
+
+
+def test_tools_that_may_not_be_seen_are_made_for_this_run_alone(
+    tmp_path: Path,
+    obtain: Callable[[], ToolTree],
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = tmp_path / "tools"
+    obtain()
+    looked, made = os.stat, os.mkdir
+
+    def refused(path: object) -> None:  # as root, who sees everything
+        if isinstance(path, str | Path) and Path(path).is_relative_to(place):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def stat(path: Any, *words: Any, **named: Any) -> os.stat_result:
+        refused(path if path != place else None)
+        return looked(path, *words, **named)
+
+    def mkdir(path: Any, *words: Any, **named: Any) -> None:
+        refused(path)
+        made(path, *words, **named)
+
+    (place / f"tool-{DIGEST[:16]}" / "tool.json").unlink()
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    assert obtain().path.is_relative_to(tmp_path / "private")
+    assert "Permission denied; tools are made for this run alone" in said[0]
+
+
 # --- what is kept -----------------------------------------------------------------------------
 
 
@@ -361,6 +412,34 @@ def test_a_tool_that_is_used_after_all_is_given_back(
     assert not store.remove(kept.name, keep=lambda: True)
     obtain()
     assert make.times == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_tool_of_which_it_can_t_be_told_whether_it_is_used_is_given_back(
+    error: type[BaseException], tmp_path: Path, obtain: Callable[[], ToolTree], make: Maker
+) -> None:
+    def keep() -> bool:
+        raise error
+
+    obtain()
+    store = ToolStore(tmp_path / "tools")
+    (kept,) = store.trees()
+    with pytest.raises(error):
+        store.remove(kept.name, keep=keep)
+    obtain()
+    assert make.times == 1
+
+
+def test_verifying_names_a_tool_that_can_t_be_listed(
+    tmp_path: Path, obtain: Callable[[], ToolTree], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_tree: Path) -> object:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    obtain()
+    monkeypatch.setattr(manifests, "_survey", refused)
+    (problem,) = ToolStore(tmp_path / "tools").verify()
+    assert problem.what == "it can't be read (Permission denied)"
 
 
 def test_verifying_reads_every_file_and_names_all_that_is_wrong(
