@@ -5,6 +5,7 @@ import io
 import os
 import stat
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -226,6 +227,100 @@ def test_whatever_a_zip_holds_nothing_is_written_outside_its_directory(
     place, found = _unpacked_or_refused(folder, "x.zip", lambda path: _zip(path, *unique))
     _assert_nothing_escaped(place)
     assert all((place / name).is_file() or (place / name).is_dir() for name in found)
+
+
+# --- names that no archiver would write -----------------------------------------------------------
+
+ODD = st.lists(
+    st.sampled_from(["..", "/", "\\", "C:", "a", "é", "\udcff", "\u202e", "\n", " ", "."]),
+    min_size=1,
+    max_size=5,
+).map("".join)
+MODES = st.sampled_from([0o644, 0o755, 0, 0o4755, 0o2755, 0o1777, 0o7777])
+ALL_KINDS = st.sampled_from(
+    [
+        *(tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE),
+        *(tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, b"V"),
+    ]
+)
+FORMATS = st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+ZIP_KINDS = st.sampled_from(
+    [0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK]
+)
+
+
+def _is_plain(place: Path, found: list[str]) -> bool:
+    """Whether all that was unpacked are files, directories and links that stay, without privileges."""
+    for name in found:
+        status = (place / name).lstat()
+        kind, mode = stat.S_IFMT(status.st_mode), stat.S_IMODE(status.st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK) or mode & 0o6000:
+            return False
+        if not Path(os.path.realpath(place / name)).is_relative_to(place.resolve()):
+            return False
+    return True
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(ODD, ALL_KINDS, ODD, MODES), min_size=1, max_size=4), FORMATS)
+def test_whatever_odd_members_a_tar_has_nothing_escapes_or_gains_privileges(
+    tmp_path_factory: pytest.TempPathFactory,
+    members: list[tuple[str, bytes, str, int]],
+    form: int,
+) -> None:
+    def pack(path: Path) -> Path:
+        with tarfile.open(path, "w:gz", format=form) as tar:
+            for name, kind, link, mode in members:
+                info = _member(name, kind, link, mode)
+                info.devmajor, info.devminor, info.uid = 1, 3, 0
+                with contextlib.suppress(
+                    ValueError
+                ):  # too long, or not to be encoded, in this format
+                    tar.addfile(info)
+        return path
+
+    place, found = _unpacked_or_refused(tmp_path_factory.mktemp("odd"), "x.tar.gz", pack)
+    _assert_nothing_escaped(place)
+    assert _is_plain(place, found)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(ODD, ODD, ZIP_KINDS, MODES, st.binary(max_size=9)), min_size=1, max_size=4)
+)
+def test_whatever_odd_entries_a_zip_has_nothing_escapes_or_gains_privileges(
+    tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[str, str, int, int, bytes]]
+) -> None:
+    def pack(path: Path) -> Path:
+        with zipfile.ZipFile(path, "w") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # one name twice
+            for _, local, kind, mode, content in entries:
+                info = zipfile.ZipInfo("x")
+                info.create_system, info.external_attr = 3, (kind | mode) << 16
+                info.filename = local.encode("utf-8", "replace").decode()
+                file.writestr(info, content)
+            # The name in the directory at the end may be another one than that before the content.
+            for info, (name, *_) in zip(file.filelist, entries, strict=True):
+                info.filename = name.encode("utf-8", "replace").decode()
+        return path
+
+    place, found = _unpacked_or_refused(tmp_path_factory.mktemp("odd"), "x.zip", pack)
+    _assert_nothing_escaped(place)
+    assert _is_plain(place, found)
+    assert not any((place / name).is_symlink() for name in found)
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_file_and_a_directory_of_one_name_are_no_way_out(
+    tmp_path: Path, place: Path, kind: str
+) -> None:
+    names = ["p/a", "p/a/b", "p/a/../../escaped", "p/A"]
+    with contextlib.suppress(MpforgeError):
+        if kind == "tar":
+            unpack(_tar(tmp_path / "x.tar.gz", *map(_member, names)), place)
+        else:
+            unpack(_zip(tmp_path / "x.zip", *[(name, 0o644) for name in names]), place)
+    _assert_nothing_escaped(place)
 
 
 # --- what is no archive -----------------------------------------------------------------------
