@@ -58,11 +58,20 @@ class Inputs:
         self._settled = True
         self.__dict__.pop("vcs", None)
         if self.source.form != "packed-sdist":
+            self.__dict__["files"] = self._stored_now()
+        return self.files
+
+    def _stored_now(self) -> Directory:
+        """List and store the files; once more where one of them goes meanwhile."""
+        for last in (False, False, True):
             self.source = project.looked_at_again(self.source)
             now = project.files(self.source, record=self._record)
-            paths = (path for path, _ in now.walk())
-            self.__dict__["files"] = self._store.put_directory(self.source.root, paths)
-        return self.files
+            try:
+                return self._store.put_directory(self.source.root, [p for p, _ in now.walk()])
+            except FileNotFoundError:
+                if last:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     def forget(self) -> None:
         """Read everything again: what was stored of it is damaged."""

@@ -7,7 +7,6 @@ needs. Only full success is stored, blobs first. Knows nothing of sessions or ``
 import errno
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -30,22 +29,23 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.processes import children_cpu, interrupted
-from mpforge.store.files import write_atomically
+from mpforge.store.files import remove_tree, unwritable, write_atomically
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
     from mpforge.engine.execution import Executor
+    from mpforge.runners.step import StepDirectory
 
 
 @dataclass
 class Realizer:
     """Realizes steps of a plan for one session.
 
-    ``ran`` are the steps that were not in the store; ``listed`` each step's key and its record. A
-    ``kept`` is where failed steps' directories are left, if at all. A
-    ``dry`` one runs nothing and writes nothing: it raises ``NotMade`` at the first step that would run.
+    ``ran`` are the steps that were not in the store; ``listed`` each step's key and its record.
+    ``kept`` is where failed steps' directories are left, if at all. A ``dry`` one runs nothing and writes
+    nothing: it raises ``NotMade`` at the first step that would run.
     """
 
     plan: Plan
@@ -83,14 +83,16 @@ class Realizer:
     # --- from key to result --------------------------------------------------------------------
 
     def _realize(self, step: Step) -> tuple[ActionResult, Directory]:
-        """The step's result; what it needs and proves damaged is made again first, once."""
-        try:
-            return self._found_or_made(step)
-        except Damaged as error:
-            if self.dry:
-                raise
-            self._mend(step, error)
-            return self._found_or_made(step)
+        """The step's result; what it needs and proves damaged is made again first, each thing once."""
+        told: set[str] = set()
+        while True:
+            try:
+                return self._found_or_made(step)
+            except Damaged as error:
+                if self.dry or error.what in told:
+                    raise
+                told.add(error.what)
+                self._mend(step, error)
 
     def _found_or_made(self, step: Step) -> tuple[ActionResult, Directory]:
         key, given = self._keyed(step)
@@ -170,9 +172,9 @@ class Realizer:
         self.announce()
         try:
             return self._run_once(step, key, given)
-        except _OutOfRoom as error:
-            if not self.store.give_up(os.strerror(errno.ENOSPC)):
-                raise error.why from None
+        except _FaultOfStore as fault:
+            if not self.store.give_up(fault.words):
+                raise fault.error from None
             return self._run_once(step, key, given)
 
     def _run_once(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
@@ -182,60 +184,71 @@ class Realizer:
         directory = StepDirectory(self._directory(step))
         start, cpu = time.monotonic(), children_cpu()
         failed = True
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        if not self._logged:
-            self.log.write_bytes(b"")
-            self._logged.append(step.id)
         try:
-            with self.log.open("ab") as log:
-                begin = log.tell()
-                log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
-                log.flush()
-                try:
-                    facts = self.executor().execute(Task(step, given, directory, log))
-                except (OSError, MpforgeError) as error:
-                    if _out_of_room(error, self.log, begin):
-                        raise _OutOfRoom(error) from None
-                    raise
-                _append_notes(directory.root / COMPILER_NOTES, log)
+            ran = self._executed(step, key, given, directory)
             if interrupted():
                 raise KeyboardInterrupt
             self.ran.append(step.id)
-            secret = self._saw_secret(step)
-            tree = self.store.put_directory(
-                directory.output,
-                packed=isinstance(step.command, InstallPackages),
-                private=secret,
-            )
-            result = ActionResult(
-                key=key,
-                tree=tree.digest(),
-                log=self.store.put_bytes(_since(self.log, begin), private=secret),
-                facts=facts,
-                cpu_seconds=round(children_cpu() - cpu, 3),
-                seconds=round(time.monotonic() - start, 3),
-                finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            )
-            if step.cache and not secret:
-                self.store.keep(result)
+            self._made[key] = self._stored(step, key, ran, directory)
             failed = False
-            self._made[key] = result, tree
-            return result, tree
+            return self._made[key]
         finally:
-            seconds = time.monotonic() - start
-            used = children_cpu() - cpu
+            seconds, used = time.monotonic() - start, children_cpu() - cpu
             self.emit(StepEnded(self.session, step.id, key, seconds, used, failed))
             if self.kept is not None and failed:
                 self.emit(Warned(self.session, f"kept: {directory.root}"))
             else:
-                shutil.rmtree(directory.root, ignore_errors=True)
+                remove_tree(directory.root)
+
+    def _executed(
+        self, step: Step, key: str, given: Given, directory: "StepDirectory"
+    ) -> "_Executed":
+        start, cpu = time.monotonic(), children_cpu()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if not self._logged:
+            self.log.write_bytes(b"")
+            self._logged.append(step.id)
+        with self.log.open("ab") as log:
+            begin = log.tell()
+            log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
+            log.flush()
+            try:
+                facts = self.executor().execute(Task(step, given, directory, log))
+            except (OSError, MpforgeError) as error:
+                words = _fault_of_store(error, directory.root, _since(self.log, begin))
+                if words is not None:
+                    raise _FaultOfStore(words, error) from None
+                raise
+            _append_notes(directory.root / COMPILER_NOTES, log)
+        seconds, used = time.monotonic() - start, children_cpu() - cpu
+        return _Executed(facts, _since(self.log, begin), seconds, used)
+
+    def _stored(
+        self, step: Step, key: str, ran: "_Executed", directory: "StepDirectory"
+    ) -> tuple[ActionResult, Directory]:
+        """Store what a step gave: its files and log, then the result."""
+        secret = self._saw_secret(step)
+        packed = isinstance(step.command, InstallPackages)
+        tree = self.store.put_directory(directory.output, packed=packed, private=secret)
+        result = ActionResult(
+            key=key,
+            tree=tree.digest(),
+            log=self.store.put_bytes(ran.log, private=secret),
+            facts=ran.facts,
+            cpu_seconds=round(ran.cpu_seconds, 3),
+            seconds=round(ran.seconds, 3),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        if step.cache and not secret:
+            self.store.keep(result)
+        return result, tree
 
     def _directory(self, step: Step) -> Path:
         """Where a step works: in the store, or in the checkout if it may have to be kept."""
         if self.kept is None:
             return self.store.work_directory()
         place = self.kept / step.id
-        shutil.rmtree(place, ignore_errors=True)
+        remove_tree(place)
         place.mkdir(parents=True)
         return place
 
@@ -276,20 +289,37 @@ def _was_open(result: ActionResult) -> bool:
     return isolation().cut_off is not None
 
 
-class _OutOfRoom(Exception):
-    """A step failed because the disk is full; ``why`` is how."""
+@dataclass(frozen=True)
+class _Executed:
+    """What an execution found out, its part of the log, its cost."""
 
-    def __init__(self, why: OSError | MpforgeError) -> None:
-        super().__init__(str(why))
-        self.why = why
+    facts: dict[str, str]
+    log: bytes
+    seconds: float
+    cpu_seconds: float
 
 
-def _out_of_room(error: OSError | MpforgeError, log: Path, begin: int) -> bool:
-    """Whether a step failed for want of room; programs say so with the C library's words."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    words = os.strerror(errno.ENOSPC)
-    return words in (error.why or "") or words.encode() in _since(log, begin)
+class _FaultOfStore(Exception):
+    """A step failed with ``error`` because of the file system that the store is on."""
+
+    def __init__(self, words: str, error: OSError | MpforgeError) -> None:
+        super().__init__(words)
+        self.words = words
+        self.error = error
+
+
+def _fault_of_store(error: OSError | MpforgeError, directory: Path, log: bytes) -> str | None:
+    """Why a step could not write to its directory, if that is why it failed.
+
+    A full disk may have room again when the program that filled it has ended; it said so then, in the C
+    library's words.
+    """
+    full = os.strerror(errno.ENOSPC)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return error.strerror
+    if isinstance(error, MpforgeError) and (full in (error.why or "") or full.encode() in log):
+        return full
+    return unwritable(directory) if directory.exists() else "a step's directory was removed"
 
 
 def _since(path: Path, begin: int) -> bytes:

@@ -414,17 +414,21 @@ class SessionRun:
     def _publish(self, session: PlannedSession, pick: "Pick") -> ActionResult:
         """Realize a session's result and publish the files that ``pick`` takes of it.
 
-        What proves damaged on the way out of the store is made again, once.
+        What proves damaged on the way out of the store is made again, each thing once.
         """
-        result, tree = self._realize(session)
-        try:
-            self.shipping.put_in_place(session, result, pick(result, tree))
-        except Damaged as error:
-            self.emit(Warned(session.name, f"{error}; it is made again"))
-            self.realizer.disown(session.result or "")
+        told: set[str] = set()
+        while True:
             result, tree = self._realize(session)
-            self.shipping.put_in_place(session, result, pick(result, tree))
-        return result
+            try:
+                self.shipping.put_in_place(session, result, pick(result, tree))
+            except Damaged as error:
+                if error.what in told:
+                    raise
+                told.add(error.what)
+                self.emit(Warned(session.name, f"{error.what}; it is made again"))
+                self.realizer.disown(session.result or "")
+            else:
+                return result
 
     def _ended(self, key: str) -> SessionEnded:
         if self.realizer.ran:

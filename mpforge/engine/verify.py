@@ -100,6 +100,7 @@ def verify(
         raise refusal_error(session.refusal)
     for log in logs_of(workspace, session.name):
         log.unlink(missing_ok=True)
+    found.store.listen(lambda message: emit(Warned(session.name, message)))
     place = found.store.work_directory()
     began = time.time()
     try:

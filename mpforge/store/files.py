@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from mpforge.store.trees import FileNode
 
 _CHUNK = 1 << 18
+_PROBE_BYTES = 1 << 20
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -51,3 +53,30 @@ def hash_file(path: Path) -> FileNode:
             sha.update(chunk)
             size += len(chunk)
     return FileNode(sha.hexdigest(), size, bool(status.st_mode & 0o111))
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory and all below it, those that were made read-only too, as far as that can be."""
+    shutil.rmtree(path, ignore_errors=True)
+    if not os.path.lexists(path):
+        return
+    with contextlib.suppress(OSError):
+        os.chmod(path, 0o700)
+        for folder, names, _ in os.walk(path):
+            for name in names:
+                place = os.path.join(folder, name)
+                if not os.path.islink(place):
+                    os.chmod(place, 0o700)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def unwritable(folder: Path) -> str | None:
+    """Why nothing more can be written to a folder, made if need be; None: it can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".probe-", dir=folder) as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

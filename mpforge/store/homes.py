@@ -9,12 +9,13 @@ import contextlib
 import functools
 import itertools
 import os
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from mpforge.store.files import remove_tree
 
 if sys.platform != "win32":  # nothing is built there
     import fcntl
@@ -55,24 +56,42 @@ class Home:
     def close(self) -> None:
         """Remove it with all that is in it."""
         atexit.unregister(self.close)
-        shutil.rmtree(self.path, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            os.close(self._descriptor)
+        remove_tree(self.path)
+        _close(self._descriptor)
 
 
-def _claimed(folder: Path, since: float) -> tuple[Path, int]:
-    """A new directory and the descriptor whose lock says that it is ours."""
+def _claimed(folder: Path, since: float) -> tuple[Path, int | None]:
+    """A new directory, and the descriptor whose lock says that it is ours (None where there are none)."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=f"{int(since)}-{os.getpid()}-", dir=folder))
-        descriptor = os.open(path, os.O_RDONLY)
+        with contextlib.suppress(FileNotFoundError):  # somebody swept it before it was locked
+            descriptor = _locked(path)
+            if path.exists():
+                return path, descriptor
+            _close(descriptor)
+
+
+def _locked(path: Path) -> int | None:
+    """Open and lock a directory; waits for who holds it. Raises ``FileNotFoundError``."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
         _lock(descriptor, wait=True)
-        if path.exists():  # else somebody swept it before it was locked
-            return path, descriptor
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _close(descriptor: int | None) -> None:
+    if descriptor is not None:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _lock(descriptor: int, *, wait: bool = False) -> bool | None:
-    """Whether the lock was free; None where there are no locks."""
+    """Whether the lock was free, and is ours until the descriptor is closed; None: there are no locks."""
     if sys.platform == "win32":
         return None
     try:
@@ -87,7 +106,9 @@ def _lock(descriptor: int, *, wait: bool = False) -> bool | None:
 def living(folder: Path) -> Iterator[Path]:
     """The homes below ``folder`` whose processes live, or may live."""
     for path in _homes(folder):
-        if _lives(path):
+        with _examined(path) as dead:
+            pass
+        if not dead:
             yield path
 
 
@@ -96,7 +117,7 @@ def used(folder: Path) -> set[str]:
     names: set[str] = set()
     for path in living(folder):
         with contextlib.suppress(OSError):
-            names |= set((path / _USES).read_text("utf-8").split("\n"))
+            names |= set((path / _USES).read_text("utf-8", "replace").split("\n"))
     return names - {""}
 
 
@@ -111,10 +132,15 @@ def oldest(folder: Path, *, but: Path) -> float | None:
 
 def sweep(folder: Path) -> int:
     """Remove the homes of dead processes; how many there were."""
-    dead = [path for path in _homes(folder) if not _lives(path)]
-    for path in dead:
-        shutil.rmtree(path, ignore_errors=True)
-    return len(dead)
+    return sum(_swept(path) for path in _homes(folder))
+
+
+def _swept(path: Path) -> bool:
+    """Remove a dead process's home while its lock is held: who waits for that sees that it is gone."""
+    with _examined(path) as dead:
+        if dead:
+            remove_tree(path)
+    return dead
 
 
 def _homes(folder: Path) -> list[Path]:
@@ -124,18 +150,30 @@ def _homes(folder: Path) -> list[Path]:
         return []
 
 
-def _lives(path: Path) -> bool:
+@contextlib.contextmanager
+def _examined(path: Path) -> Iterator[bool]:
+    """Whether the process of a home is dead; if so, its lock is held while the block runs."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = None if sys.platform == "win32" else os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield True
+        return
+    except OSError:  # a directory that was made unreadable, or another user's
+        yield _is_forgotten(path)
+        return
+    try:
+        free = None if descriptor is None else _lock(descriptor)
+        yield _is_forgotten(path) if free is None else free
+    finally:
+        _close(descriptor)
+
+
+def _is_forgotten(path: Path) -> bool:
+    """Whether a home is older than anybody works, where no lock tells."""
+    try:
+        return abs(time.time() - path.stat().st_mtime) > _FORGOTTEN_SECONDS
     except OSError:
         return False
-    try:
-        free = _lock(descriptor)
-        if free is None:
-            return abs(time.time() - os.fstat(descriptor).st_mtime) < _FORGOTTEN_SECONDS
-        return not free
-    finally:
-        os.close(descriptor)
 
 
 @functools.cache
@@ -145,5 +183,5 @@ def private_directory() -> Path:
     Raises ``OSError`` where there is no place for one either.
     """
     path = Path(tempfile.mkdtemp(prefix="mpforge-"))
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    atexit.register(remove_tree, path)
     return path

@@ -22,7 +22,7 @@ from mpforge.store.files import files_below
 from mpforge.store.homes import private_directory
 from mpforge.store.locks import alone
 from mpforge.store.results import ActionResult, from_bytes, to_bytes
-from mpforge.store.shelf import Batch, Kind, Shelf, copied, layout_problem, touch
+from mpforge.store.shelf import Batch, Kind, Shelf, Unreadable, copied, layout_problem, touch
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 T = TypeVar("T")
@@ -46,6 +46,7 @@ class Store:
         self._bad: set[str] = set()
         self._used: set[str] = set()
         self._given_up = False
+        self._found_damage = False
         self._clones = True
 
     def listen(self, tell: Callable[[str], None]) -> None:
@@ -90,8 +91,13 @@ class Store:
             _ = self._main.home  # whoever collects garbage leaves alone what is touched from now on
             return write(self._main)
         except OSError as error:
+            if isinstance(error, Unreadable) or not self._is_ours(error.filename):
+                raise  # what was to be stored is at fault
             self.give_up(error.strerror or str(error))
             return write(self._private)
+
+    def _is_ours(self, name: str | bytes | None) -> bool:
+        return name is None or Path(os.fsdecode(name)).is_relative_to(self.root)
 
     def give_up(self, why: str) -> bool:
         """From now on everything is written to a private store, which ends with this process.
@@ -115,6 +121,8 @@ class Store:
 
     def alone(self, key: str, waits: Callable[[], None]) -> AbstractContextManager[None]:
         """The lock of a key: one process runs it, the others wait and then hit."""
+        if self._main is None:
+            return contextlib.nullcontext()
         return alone(self.root / "locks" / key, waits=waits, warn=self._warn)
 
     def use(self, name: str, *, at_once: bool = False) -> None:
@@ -134,7 +142,7 @@ class Store:
         digest = hashlib.sha256(data).hexdigest()
 
         def put(shelf: Shelf) -> None:
-            if digest in self._bad or not shelf.has("blobs", digest, len(data)):
+            if not self._is_stored(shelf, digest, len(data)):
                 shelf.add_bytes("blobs", digest, data)
 
         self._writing(put, private=private)
@@ -146,16 +154,25 @@ class Store:
 
         def put(shelf: Shelf) -> FileNode:
             with shelf.adding() as batch:
-                return batch.add_file(path, anew=self._bad)
+                return batch.add_file(path, functools.partial(self._is_stored, shelf))
 
         node = self._writing(put)
         self._bad.discard(node.digest)
         return node
 
+    def _is_stored(self, shelf: Shelf, digest: str, size: int) -> bool:
+        """Whether a blob need not be written. Once one was damaged, no other's size is believed."""
+        return (
+            not self._found_damage and digest not in self._bad and shelf.has("blobs", digest, size)
+        )
+
     def read(self, digest: str) -> bytes:
         """A blob's verified bytes. Raises ``Damaged``; a bad blob is removed then."""
         with self._opened("blobs", digest) as blob:
-            data: bytes = blob.readall()
+            try:
+                data: bytes = blob.readall()
+            except OSError:
+                raise self._damaged("blobs", digest) from None
         if hashlib.sha256(data).hexdigest() != digest:
             raise self._damaged("blobs", digest)
         return data
@@ -191,6 +208,7 @@ class Store:
             with contextlib.suppress(OSError):
                 shelf.place(kind, name).unlink()
         self._bad.add(name)
+        self._found_damage = True
         return Damaged(f"{kind[:-1]} {name[:12]} of the store was damaged and is not used")
 
     # --- trees ---------------------------------------------------------------------------------
@@ -218,13 +236,14 @@ class Store:
 
     def _put_files(self, shelf: Shelf, root: Path, paths: list[str]) -> Directory:
         entries: dict[str, FileNode | str] = {}
+        is_stored = functools.partial(self._is_stored, shelf)
         with shelf.adding() as batch:
             for path in paths:
                 full = root / path
                 if full.is_symlink():
                     entries[path] = os.readlink(full)
                 else:
-                    entries[path] = batch.add_file(full, anew=self._bad)
+                    entries[path] = batch.add_file(full, is_stored)
             tree = from_entries(entries)
             self._add_tree(shelf, batch, tree)
         return tree
@@ -261,7 +280,7 @@ class Store:
         for child in tree.directories.values():
             self._add_tree(shelf, batch, child)
         data, digest = tree.canonical(), tree.digest()
-        if digest in self._bad or not shelf.has("blobs", digest, len(data)):
+        if not self._is_stored(shelf, digest, len(data)):
             batch.add_bytes("blobs", digest, data)
             self._bad.discard(digest)
 
@@ -319,16 +338,21 @@ class Store:
         """Write the next bytes of a file to a new one; False, and no file, where they are others."""
         mode = 0o755 if node.executable else 0o644
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
-        with open(descriptor, "r+b", buffering=0) as copy:
-            if self._cloned(file.fileno(), descriptor, node.size):
-                found = copied(copy, None)
-            else:
-                found = copied(file, copy, node.size)
-            os.fchmod(descriptor, mode)
-        if found != (node.digest, node.size):
-            place.unlink()
-            return False
-        return True
+        whole = False
+        try:
+            with open(descriptor, "r+b", buffering=0) as copy:
+                if self._cloned(file.fileno(), descriptor, node.size):
+                    found = copied(copy, None)
+                else:
+                    found = copied(file, copy, node.size)
+                os.fchmod(descriptor, mode)
+            whole = found == (node.digest, node.size)
+        except Unreadable:
+            pass
+        finally:
+            if not whole:
+                place.unlink()
+        return whole
 
     def _cloned(self, original: int, copy: int, size: int) -> bool:
         """Let a new file share a whole file's blocks, where that can be (ioctl_ficlone(2))."""

@@ -6,7 +6,6 @@ wrong, because everything is put in place atomically. Knows nothing of what is d
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,18 +38,37 @@ def _acquired(
     path: Path, waits: Callable[[], None], warn: Callable[[str], None]
 ) -> "BaseFileLock | None":
     # Imported late: it costs a third of what a cached session may.
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The soft locks that it would fall back to outlive a killed holder.
         lock = FileLock(path, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            waits()
-            lock.acquire()
+        if _is_free(lock):
+            return lock
     except OSError as error:
-        warn(f"no lock on {path.parent}: {os.strerror(error.errno or 0)}; work may be done twice")
+        _tell_why(path, error, warn)
+        return None
+    waits()
+    try:
+        lock.acquire()
+    except OSError as error:
+        _tell_why(path, error, warn)
         return None
     return lock
+
+
+def _is_free(lock: "BaseFileLock") -> bool:
+    """Take a lock unless somebody else holds it."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
+
+
+def _tell_why(path: Path, error: OSError, warn: Callable[[str], None]) -> None:
+    why = error.strerror or str(error)
+    warn(f"no lock on {path.parent}: {why}; work may be done twice")

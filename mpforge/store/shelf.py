@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from io import RawIOBase
 from pathlib import Path
 from typing import Literal
@@ -46,6 +46,10 @@ def layout_problem(root: Path) -> str | None:
     if layout == LAYOUT:
         return None
     return f"{root} has layout {layout!r}, and this mpforge knows layout {LAYOUT}"
+
+
+class Unreadable(OSError):
+    """What is copied can't be read: no fault of the place where it is put."""
 
 
 class Shelf:
@@ -112,10 +116,10 @@ class Batch:
             _write_all(file, memoryview(data))
             put(kind, name)
 
-    def add_file(self, path: Path, *, anew: Container[str] = ()) -> FileNode:
-        """A copy of a file as a blob: what is copied is what is hashed.
+    def add_file(self, path: Path, is_stored: Callable[[str, int], bool]) -> FileNode:
+        """A copy of a file as a blob, unless it ``is_stored``: what is copied is what is hashed.
 
-        A blob that is there already is left, unless it is one of ``anew``.
+        Raises ``Unreadable``.
         """
         with path.open("rb", buffering=0) as original:
             status = os.fstat(original.fileno())
@@ -125,9 +129,10 @@ class Batch:
                     digest, size = copied(original, copy)
                     put("blobs", digest)
                 return FileNode(digest, size, executable)
-            data = original.readall()
+            with _reading():
+                data = original.readall()
         digest = hashlib.sha256(data).hexdigest()
-        if digest in anew or not self._shelf.has("blobs", digest, len(data)):
+        if not is_stored(digest, len(data)):
             self.add_bytes("blobs", digest, data)
         return FileNode(digest, len(data), executable)
 
@@ -162,13 +167,14 @@ class Batch:
 def copied(original: RawIOBase, copy: RawIOBase | None, size: int | None = None) -> tuple[str, int]:
     """Copy a file, or its next ``size`` bytes, to another; sha256 and size of what was copied.
 
-    Without ``copy`` it is only read.
+    Without ``copy`` it is only read. Raises ``Unreadable``, and ``OSError`` where writing fails.
     """
     sha, total = hashlib.sha256(), 0
     buffer = memoryview(bytearray(_CHUNK if size is None else min(_CHUNK, size or 1)))
     while size is None or total < size:
         part = buffer if size is None else buffer[: size - total]
-        count = original.readinto(part) or 0
+        with _reading():
+            count = original.readinto(part) or 0
         if count == 0:
             break
         sha.update(part[:count])
@@ -176,6 +182,14 @@ def copied(original: RawIOBase, copy: RawIOBase | None, size: int | None = None)
             _write_all(copy, part[:count])
         total += count
     return sha.hexdigest(), total
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unreadable(error.errno, error.strerror) from error
 
 
 def _write_all(file: RawIOBase, data: memoryview) -> None:

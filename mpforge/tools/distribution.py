@@ -19,9 +19,9 @@ from pathlib import Path
 from mpforge import processes
 from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
+from mpforge.store.files import unwritable
 from mpforge.store.homes import Home, private_directory
 from mpforge.store.locks import alone
-from mpforge.tools.toolstore import unwritable
 
 MIRROR_VARIABLE = "MPFORGE_DISTRO_MIRROR"
 _COMPONENTS = {"debian": "main", "ubuntu": "main universe"}

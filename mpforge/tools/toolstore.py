@@ -11,7 +11,6 @@ import errno
 import functools
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mpforge.errors import MpforgeError, ToolUnavailable
-from mpforge.store.files import write_atomically
+from mpforge.store.files import unwritable, write_atomically
 from mpforge.store.homes import Home, private_directory
 from mpforge.store.locks import alone
 from mpforge.tools import manifests
@@ -30,7 +29,6 @@ NEWER = "it was made by a newer mpforge"
 
 _RECORD = "tool.json"
 _MAKING = ".making"  # homes of processes that make or remove tools
-_PROBE_BYTES = 1 << 20
 _TOUCH_SECONDS = 3600.0
 
 # Trees that this process compared with their manifests already.
@@ -288,18 +286,6 @@ def _give_back(away: Path, home: Path) -> bool:
         os.rename(away, home)
         return True
     return False
-
-
-def unwritable(folder: Path) -> str | None:
-    """Why nothing more can be written to a folder, made if need be; None: it can."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix=".probe-", dir=folder) as file:
-            file.write(bytes(_PROBE_BYTES))
-            file.flush()
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
 
 
 # --- looking ----------------------------------------------------------------------------------

@@ -94,6 +94,49 @@ def test_what_only_this_process_may_see_is_not_in_the_store(store: Store, projec
         other.read(digest)
 
 
+def test_the_store_of_another_version_is_not_touched_by_locks_either(store: Store) -> None:
+    _other_layout(store.root)
+    with store.alone("a" * 64, lambda: None):
+        assert [path.name for path in store.root.rglob("*")] == ["layout.json"]
+
+
+def test_a_file_that_is_not_there_is_no_fault_of_the_store(
+    store: Store, project: Path, said: list[str]
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.put_file(project / "absent")
+    with pytest.raises(FileNotFoundError):
+        store.put_directory(project, ["a.txt", "absent"])
+    node = store.put_file(project / "a.txt")
+    assert (said, Store(store.root).read(node.digest)) == ([], b"a")
+
+
+def test_a_blob_that_the_disk_can_t_read_is_a_damaged_one(store: Store, tmp_path: Path) -> None:
+    def copy_out(digest: str) -> None:
+        store.copy_out(digest, tmp_path / "out")
+
+    takes: list[Callable[[str], object]] = [store.read, copy_out]
+    for number, take in enumerate(takes):
+        digest = store.put_bytes(b"%d" % number)
+        blob = store.root / "blobs" / digest[:2] / digest
+        blob.unlink()
+        blob.symlink_to("/proc/self/mem")  # reading its first byte is EIO
+        with pytest.raises(Damaged):
+            take(digest)
+        assert not (tmp_path / "out").exists()
+
+
+def test_once_a_blob_was_damaged_all_others_are_written_anew(store: Store, project: Path) -> None:
+    tree = store.put_directory(project)
+    blobs = [path for path in (store.root / "blobs").rglob("*") if path.is_file()]
+    for blob in blobs:
+        blob.write_bytes(b"x" * blob.stat().st_size)
+    with pytest.raises(Damaged):
+        store.read(tree.files["a.txt"].digest)
+    assert store.put_directory(project) == tree
+    assert Store(store.root).tree(tree.digest()) == tree
+
+
 # --- packs ------------------------------------------------------------------------------------
 
 

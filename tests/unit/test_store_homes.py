@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mpforge.store.homes import Home, living, oldest, sweep, used
@@ -85,3 +86,36 @@ def test_files_among_the_homes_are_not_taken_for_homes(tmp_path: Path) -> None:
 def test_where_there_is_no_folder_nobody_lives(tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     assert (list(living(absent)), used(absent), sweep(absent)) == ([], set(), 0)
+
+
+def test_a_home_that_is_just_being_made_is_never_swept(tmp_path: Path) -> None:
+    """Many that begin at once: each sweeps before it makes its own."""
+
+    def lives(_number: int) -> bool:
+        home = Home(tmp_path)
+        sweep(tmp_path)
+        lived = home.path.exists()
+        home.close()
+        return lived
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(lives, range(400)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_step_made_read_only_goes_too(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    folder = home.directory() / "a"
+    (folder / "b").mkdir(parents=True)
+    (folder / "b" / "file").touch()
+    (folder / "b").chmod(0o500)
+    folder.chmod(0o500)
+    home.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_of_uses_that_is_no_text_is_passed_over(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    (home.path / "uses").write_bytes(b"\xff\xfe\ntool a\n")
+    assert "tool a" in used(tmp_path)
+    home.close()

@@ -96,3 +96,15 @@ def test_where_there_can_be_no_lock_the_work_is_done_and_the_reason_told(
     assert done
     assert len(said) == 1
     assert "no lock on" in said[0]
+
+
+def test_what_telling_of_the_wait_raises_is_no_fault_of_the_lock(tmp_path: Path) -> None:
+    first = FileLock(tmp_path / "key")
+    first.acquire()
+
+    def closed_pipe() -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError), alone(tmp_path / "key", waits=closed_pipe, warn=unheard):
+        pass
+    first.release()
