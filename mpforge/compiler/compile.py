@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mpforge.compiler import availability, backends, steps, strategies
+from mpforge.compiler.availability import is_zig
 from mpforge.compiler.index import compile_index
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
@@ -35,7 +36,8 @@ from mpforge.spec.options import ResolvedTarget, resolve, targets, word
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, Spec
 
-# Options that say how or where to build, not what: no part of what tells a shipped file apart.
+# Options that say how or where to build, not what: no part of what tells a shipped file apart. Of the
+# tools only zig's version is such: see ``_digest``.
 _NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "timeout", "tools", "frontend"}
 
 
@@ -298,6 +300,9 @@ def _digest(compilation: _Compilation, build: "BuildOptions") -> str:
     """What tells a shipped file apart: the options of its content, not of how it was made."""
     # Not mode="json": pydantic 2 warns there of its own lists where a command may be text or words.
     data = build.model_dump(exclude=_NOT_OF_THE_RESULT)
+    tools = [tool for tool in build.tools if not is_zig(tool)]
+    if tools:
+        data["tools"] = tools  # what a build script does may depend on whether it finds one
     text = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -245,6 +245,8 @@ def _options(build: str, rest: str = "") -> str:
         'before-build = [["touch", "x"]]',
         "repair = { strip = true }",
         "pure = true",
+        'tools = ["nasm"]',
+        'tools = ["cmake>=3.28", "ziglang"]',
     ],
 )
 def test_an_option_that_may_change_a_wheel_tells_it_apart(build: str) -> None:
@@ -252,7 +254,14 @@ def test_an_option_that_may_change_a_wheel_tells_it_apart(build: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "build", ['strategy = "native"', 'toolchain = "gcc"', 'timeout = "1h"', 'frontend = "uv"']
+    "build",
+    [
+        'strategy = "native"',
+        'toolchain = "gcc"',
+        'timeout = "1h"',
+        'frontend = "uv"',
+        'tools = ["ziglang==0.15.1"]',
+    ],
 )
 def test_how_and_where_a_wheel_was_made_does_not_tell_it_apart(build: str) -> None:
     assert _options(build) == _options("")
