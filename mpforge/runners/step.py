@@ -4,6 +4,7 @@ The environment holds what the step declares and nothing else; PATH is the base 
 caller adds. This module knows nothing of wheels, keys or stores.
 """
 
+import errno
 import os
 import shutil
 import time
@@ -23,6 +24,7 @@ SOURCE_DATE_EPOCH = "315532800"
 LOG_TAIL = 25
 _TAIL_BYTES = 32_768
 _SYMPTOM_LINES = 60  # a chained traceback of a build backend is that long
+_NO_PROGRAM = {errno.ENOENT, errno.EACCES, errno.ENOEXEC}
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class StepRun:
                 timeout=max(0.0, self.started + self.timeout - time.monotonic()),
                 in_child=self.cut_off,
             )
-        except (FileNotFoundError, PermissionError) as error:
+        except OSError as error:
             raise self._not_started(argv[0], environment, error) from None
         if ended.timed_out:
             raise StepTimeout(
@@ -113,9 +115,10 @@ class StepRun:
         """The error of a program that the system would not start."""
         if isinstance(error, FileNotFoundError) and "/" not in program:
             return self._not_declared(program, f"PATH = {environment.get('PATH', '')}")
+        hint = "is it there, executable, and of this machine? {run} starts a target's program"
         return StepFailed(
-            f"{self.title}: {program} can't be started: {error.strerror}",
-            hint="is it there, executable, and of this machine? {run} starts a target's program",
+            f"{self.title}: {program} can't be started: {error.strerror or error}",
+            hint=hint if error.errno in _NO_PROGRAM else None,
         )
 
     def _failure(
