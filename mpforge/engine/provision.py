@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -134,11 +135,12 @@ class Provision:
                     parts |= self.toolbox.compiler_parts(command.compilers)
             case MakeSdist():
                 parts |= self.toolbox.python_parts(command.python) | self.inputs.vcs_parts()
+                parts |= archive_parts()
             case BuildWheel():
                 parts |= self.toolbox.python_parts(command.python)
                 parts |= self.toolbox.compiler_parts(command.compilers)
             case RepairWheel():
-                parts |= auditor_parts()
+                parts |= auditor_parts() | archive_parts()
             case RunCommands():
                 parts |= self.toolbox.compiler_parts(command.compilers)
             case RunTests():
@@ -249,6 +251,11 @@ def _salt() -> dict[str, str]:
     """``MPFORGE_CACHE_SALT`` disowns all that was stored with another one, or none."""
     salt = os.environ.get("MPFORGE_CACHE_SALT")
     return {"salt": salt} if salt else {}
+
+
+def archive_parts() -> dict[str, str]:
+    """What has a part in the bytes of an archive that mpforge itself writes again."""
+    return {"archive.zlib": zlib.ZLIB_RUNTIME_VERSION}
 
 
 def auditor_parts() -> dict[str, str]:
