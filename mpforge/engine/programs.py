@@ -5,7 +5,7 @@ toolchain are others' business.
 """
 
 import hashlib
-import platform
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -45,7 +45,7 @@ class Programs:
                 f"tool.{package.name}": f"{package.version} {' '.join(package.hashes)}"
                 for package in pin.packages
             }
-            parts["tools.python"] = platform.python_version()
+            parts["tools.python"] = self._python()
         for tool in step.tools.host:
             digest = self._known([tool.name])[tool.name]
             if digest == ABSENT:
@@ -80,6 +80,13 @@ class Programs:
         if missing:
             self._digests |= hostprograms.parts(missing, self._remembered)
         return {name: self._digests[name] for name in wanted}
+
+    def _python(self) -> str:
+        """The interpreter that starts what wheels carry."""
+        from mpforge.tools import toolwheels
+
+        path = str(toolwheels.interpreter())
+        return f"{sys.version} {self._known([path])[path]}"
 
     def _wheels(self, step: Step) -> Iterator[EnvironmentPin]:
         for request in step.tools.wheels:

@@ -5,7 +5,6 @@ PYTHONPATH shows Python programs the target. Knows nothing of who calls them.
 """
 
 import hashlib
-import platform
 import sys
 from pathlib import Path
 
@@ -24,9 +23,9 @@ exec "$here/../env/bin/python" -I -B "$here/../env/bin/{name}" "$@"
 
 
 def digest_of(pin: EnvironmentPin) -> str:
-    """The identity of a tree: the packages' hashes, and the interpreter that starts them."""
+    """The identity of a tree: the packages' hashes, and how which interpreter starts them."""
     hashes = [value for package in pin.packages for value in package.hashes]
-    words = [*hashes, str(_interpreter()), platform.python_version()]
+    words = [*hashes, str(interpreter()), sys.version, _STARTER]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
@@ -62,7 +61,8 @@ def provide(pin: EnvironmentPin, store: ToolStore, index: Index) -> Path:
     return made.path / "bin"
 
 
-def _interpreter() -> Path:
+def interpreter() -> Path:
+    """The interpreter that runs mpforge, and these programs."""
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
@@ -70,9 +70,9 @@ def _installed(pin: EnvironmentPin, environment: Path, index: Index) -> list[Pat
     """The programs that the packages put into ``bin``, beside those of any environment."""
     from mpforge.tools.venvs import make_skeleton
 
-    make_skeleton(_interpreter(), environment)
+    make_skeleton(interpreter(), environment)
     before = {path.name for path in (environment / "bin").iterdir()}
-    install_venv(pin, python=_interpreter(), dest=environment, index=index)
+    install_venv(pin, python=interpreter(), dest=environment, index=index)
     return [path for path in (environment / "bin").iterdir() if path.name not in before]
 
 

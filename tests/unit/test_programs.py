@@ -1,20 +1,28 @@
 """Programs that steps may call: as the spec declares them, and as a host has them."""
 
+import json
 import os
+import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from mpforge.compiler import programs
+from mpforge.engine.pins import Pins
+from mpforge.engine.programs import Programs
 from mpforge.keys.digest import differences, digest, to_json
 from mpforge.keys.walk import ABSENT, Resolved, ingredients
-from mpforge.plan.model import HostTool, InstallPackages, Step, Tools
-from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.model import HostTool, InstallPackages, OutputOf, RepairWheel, Step, Tools
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
 from mpforge.spec.load import find_problems
 from mpforge.spec.model import BuildOptions
 from mpforge.spec.programs import parse_tool
-from mpforge.tools import hostprograms
+from mpforge.tools import hostprograms, toolwheels
+from mpforge.tools.toolstore import ToolStore
 
 OLD = 1_000_000_000_000_000_000  # a time long ago, in ns
 
@@ -88,6 +96,50 @@ def test_a_step_with_the_network_has_another_key_and_the_difference_says_so() ->
     assert str(told) == "network: none → declared"
 
 
+# --- as wheels carry them -------------------------------------------------------------------------
+
+CMAKE = EnvironmentPin(
+    EnvironmentRequest("tool", "cp311", "x86_64", ("cmake",)),
+    (Package("cmake", "4.1.0", ("sha256:00",)),),
+)
+
+
+def python_of_tools(tmp_path: Path) -> str:
+    """What a key says of the interpreter that starts a declared cmake, as a new session sees it."""
+    pins = cast("Pins", SimpleNamespace(environment=lambda _: CMAKE))
+    store = ToolStore(tmp_path / "tools")
+    known = Programs(
+        store=store, pins=pins, remembered=tmp_path / "kept.json", working=lambda _: nullcontext()
+    )
+    command = RepairWheel(OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_28")
+    step = Step("x", "x", command, tools=Tools((CMAKE.request,)))
+    return known.parts(step)["tools.python"]
+
+
+def test_a_program_of_a_wheel_is_known_by_the_interpreter_that_starts_it(
+    host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = make(host / "python", "one")
+    monkeypatch.setattr(toolwheels, "interpreter", lambda: python)
+    seen = [python_of_tools(tmp_path)]
+    make(python, "two")
+    seen.append(python_of_tools(tmp_path))
+    monkeypatch.setattr(sys, "version", f"{sys.version} patched")
+    seen.append(python_of_tools(tmp_path))
+    assert len(set(seen)) == 3
+
+
+def test_a_wheel_s_programs_are_laid_out_again_for_another_way_to_start_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = [toolwheels.digest_of(CMAKE)]
+    monkeypatch.setattr(toolwheels, "_STARTER", "#!/bin/sh\n")
+    seen.append(toolwheels.digest_of(CMAKE))
+    monkeypatch.setattr(sys, "version", f"{sys.version} patched")
+    seen.append(toolwheels.digest_of(CMAKE))
+    assert len(set(seen)) == 3
+
+
 # --- as the host has them -------------------------------------------------------------------------
 
 
@@ -127,14 +179,21 @@ def test_a_program_is_known_by_its_content_and_an_absent_one_as_absent(
     assert found == {"one": content, "link": content, "no-such-program": ABSENT}
 
 
+def remember(path: Path, kept: Path, digest: str, *, ctime_ns: int | None = None) -> None:
+    """Write that a program was seen with its present size, times and inode, or another ctime."""
+    now = path.stat()
+    ctime = now.st_ctime_ns if ctime_ns is None else ctime_ns
+    seen = [now.st_size, now.st_mtime_ns, ctime, now.st_ino, now.st_dev, digest]
+    kept.write_text(json.dumps({"schema": 1, "programs": {str(path): seen}}), encoding="utf-8")
+
+
 def test_a_change_that_leaves_size_and_mtime_is_seen(host: Path, tmp_path: Path) -> None:
-    path, kept = host / "one", tmp_path / "kept.json"
-    make(path, "1")
+    path, kept = make(host / "one", "content"), tmp_path / "kept.json"
     os.utime(path, ns=(OLD, OLD))
-    before = hostprograms.parts(["one"], kept)
-    make(path, "2")
-    os.utime(path, ns=(OLD, OLD))
-    assert hostprograms.parts(["one"], kept) != before
+    remember(path, kept, "remembered")
+    assert hostprograms.parts(["one"], kept) == {"one": "remembered"}
+    remember(path, kept, "remembered", ctime_ns=OLD)
+    assert hostprograms.parts(["one"], kept)["one"].startswith("ed7002b4")
 
 
 def test_a_program_of_the_last_moments_is_not_remembered(host: Path, tmp_path: Path) -> None:
