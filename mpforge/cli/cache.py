@@ -37,7 +37,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "cache",
         description="Show, bound, check or empty what is kept for all of your projects "
-        "(MPFORGE_CACHE). What is used for longest not goes first; what a running build uses stays.",
+        "(MPFORGE_CACHE). What was not used for longest goes first; what a running build uses stays.",
     )
     parser.set_defaults(func=lambda _: _no_action(parser))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
