@@ -5,6 +5,7 @@ What is not mpforge's is named and left alone. So is the cache's name: by it the
 """
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import os
@@ -123,11 +124,15 @@ def _is_due(cache: Path) -> bool:
 
 
 def _collect_stamped(cache: Path, limits: Limits) -> None:
-    # The stamp comes last: what a killed process began is begun again.
+    # The stamp comes last: what a killed or interrupted process began is begun again. What the system
+    # refuses it is likely to refuse again: the warning is enough once an hour.
     try:
         _collect(cache, limits)
-    finally:
-        (cache / STAMP).touch()
+    except OSError:
+        with contextlib.suppress(OSError):
+            (cache / STAMP).touch()
+        raise
+    (cache / STAMP).touch()
 
 
 def _collect(cache: Path, limits: Limits) -> Collected:
@@ -164,7 +169,7 @@ def _left(cache: Path, in_use: Iterable[str]) -> Iterator[Left]:
 
 
 def verify(cache: Path) -> Iterator[Finding]:
-    """Everything that is wrong in the cache, by content. What is damaged is removed.
+    """Everything that is wrong in the cache, by content. What is damaged is removed, if it can be.
 
     Raises ``FileTrouble``.
     """
@@ -188,19 +193,26 @@ def _damaged_tools(cache: Path) -> Iterator[Finding]:
             continue
         what = f"{first}, and {len(more)} more" if more else first
         is_used = holdings.users_of_tool(cache, name)
-        if is_used() or not holdings.remove_tool(store, name, is_used):
-            yield Finding(path, f"{what}; a running process uses it", "left")
-        else:
-            yield Finding(path, what, "removed")
+        yield audit.removed(path, what, functools.partial(_remove_tool, store, name, is_used))
+
+
+def _remove_tool(store: ToolStore, name: str, is_used: Callable[[], bool]) -> bool:
+    return not is_used() and holdings.remove_tool(store, name, is_used)
 
 
 def _damaged_packages(cache: Path) -> Iterator[Finding]:
     for path, digest in holdings.package_files(cache):
-        with path.open("rb") as file:
-            right = hashlib.file_digest(file, "sha256").hexdigest() == digest
+        try:
+            with path.open("rb") as file:
+                right = hashlib.file_digest(file, "sha256").hexdigest() == digest
+        except FileNotFoundError:  # another process was quicker
+            continue
+        except OSError as error:
+            yield Finding(path, f"it can't be read ({error.strerror})", "left")
+            continue
         if not right:
-            path.unlink(missing_ok=True)
-            yield Finding(path, "its content is not what its name says", "removed")
+            remove = functools.partial(path.unlink, missing_ok=True)
+            yield audit.removed(path, "its content is not what its name says", remove)
 
 
 # --- one process at a time, in a store that we know -----------------------------------------------

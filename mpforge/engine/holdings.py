@@ -117,8 +117,21 @@ def _apt_states(cache: Path) -> list[Path]:
 def _others_live(cache: Path) -> bool:
     """Whether another process is at work with this cache."""
     folders = cache / "store" / "work", cache / "tools" / ".making"
-    homes = (home for folder in folders for home in living(folder))
-    return any(home.name.split("-")[1:2] != [str(os.getpid())] for home in homes)
+    own = _held_open()
+    return any(os.path.realpath(home) not in own for f in folders for home in living(f))
+
+
+def _held_open() -> set[str]:
+    """What this process holds open, its homes among it; proc(5), elsewhere nothing is known of that.
+
+    Its PID is no sign: containers that share a cache have the same ones.
+    """
+    found = set()
+    with contextlib.suppress(OSError), os.scandir("/proc/self/fd") as descriptors:
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(descriptor))
+    return found
 
 
 # --- notes, and what processes left ---------------------------------------------------------------
@@ -130,7 +143,6 @@ def notes(cache: Path) -> Iterator[Path]:
         left = _NEW_NOTE.fullmatch(path.name) and time.time() - _extent(path)[1] > _NEW_SECONDS
         if path.name in _NOTES or left:
             yield path
-    yield from sorted((cache / "store").glob("fingerprints*"))
 
 
 def sweep_leftovers(cache: Path, *, but: Path) -> None:

@@ -36,7 +36,7 @@ class Finding:
 def foreign(root: Path) -> Iterator[Path]:
     """What is not the store's. Raises ``OSError`` where that can't be told."""
     for path in sorted(root.iterdir()) if root.is_dir() else ():
-        if path.name not in _OWN and not path.name.lstrip(".").startswith("fingerprints"):
+        if path.name not in _OWN:
             yield path
     for kind in KINDS:
         yield from (Path(entry.path) for entry, name in files(root, kind) if name is None)
@@ -76,9 +76,20 @@ def _checked(path: Path, check: Callable[[Path], str | None]) -> Finding | None:
         return None
     except OSError as error:
         return Finding(path, f"can't be read ({error.strerror})", "left")
-    with contextlib.suppress(OSError):
-        path.unlink()
-    return Finding(path, problem, "left" if path.exists() else "removed")
+    return removed(path, problem, lambda: path.unlink(missing_ok=True))
+
+
+def removed(path: Path, what: str, remove: Callable[[], bool | None]) -> Finding:
+    """Remove what is damaged; where that can't be done, it is left, and the finding says why.
+
+    ``remove`` returns False where somebody uses it.
+    """
+    try:
+        if remove() is False:
+            return Finding(path, f"{what}; a running process uses it", "left")
+    except OSError as error:
+        return Finding(path, f"{what}; it can't be removed ({error.strerror})", "left")
+    return Finding(path, what, "removed")
 
 
 def _blob_problem(path: Path) -> str | None:
@@ -89,6 +100,7 @@ def _pack_problem(path: Path, store: Store) -> str | None:
     try:
         tree = store.tree(path.name)
     except Damaged:
+        _see_lists(References(store.root), ("list", path.name))
         return "the list of its files is gone or damaged"
     with path.open("rb", buffering=0) as pack:
         for name, node in tree.walk():
@@ -97,6 +109,14 @@ def _pack_problem(path: Path, store: Store) -> str | None:
             if copied(pack, None, node.size) != (node.digest, node.size):
                 return f"{name} in it is not what its digest says"
         return "it has more than its files" if pack.read(1) else None
+
+
+def _see_lists(references: References, node: Node) -> None:
+    """Raise ``PermissionError`` where a list of files is there, and may not be read."""
+    with contextlib.suppress(ValueError):
+        for below in references.of(node):
+            if below[0] == "list":
+                _see_lists(references, below)
 
 
 class _Needs:

@@ -1,10 +1,12 @@
 """A whole store is checked by content: what is damaged is named and goes, what is foreign stays."""
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -178,9 +180,51 @@ def test_what_is_not_the_stores_is_named_and_left(root: Path) -> None:
 
 
 def test_what_the_store_itself_lays_there_is_not_foreign(root: Path) -> None:
-    for name in ("locks", "work", "fingerprints", "fingerprints-2", ".fingerprints-x"):
+    for name in ("locks", "work"):
         (root / name).mkdir(exist_ok=True)
     assert found(root) == {}
+
+
+def test_what_no_mpforge_writes_any_more_is_foreign(root: Path) -> None:
+    (root / "fingerprints").mkdir()
+    (root / "fingerprints-2").write_text("", encoding="utf-8")
+    assert found(root) == {Path("fingerprints"): "foreign", Path("fingerprints-2"): "foreign"}
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_nothing_is_lost_because_a_list_of_files_may_not_be_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch, below: bool
+) -> None:
+    tree = json.loads(action(root, PACKED).read_bytes())["result"]["tree"]
+    if below:
+        data = (root / "blobs" / tree[:2] / tree).read_bytes()
+        ((_, tree),) = json.loads(data)["directories"]
+    hidden, opened = root / "blobs" / tree[:2] / tree, Path.open
+
+    def refused(path: Path, *words: Any, **named: Any) -> Any:  # as root, who reads everything
+        if path == hidden:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, *words, **named)
+
+    monkeypatch.setattr(Path, "open", refused)
+    left = found(root)
+    monkeypatch.undo()
+    assert left[pack(root).relative_to(root)] == "left"
+    assert left[action(root, PACKED).relative_to(root)] == "left"
+    assert found(root) == {}
+
+
+def test_what_is_damaged_and_can_t_be_removed_is_left_and_the_cause_is_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_words: object, **_named: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    flip(blob(root, b"one"))
+    monkeypatch.setattr(Path, "unlink", refused)
+    (finding, *_) = findings(root)
+    assert finding.state == "left"
+    assert finding.what.endswith("; it can't be removed (Read-only file system)")
 
 
 def test_what_was_removed_is_stored_again_when_it_is_needed(root: Path, tmp_path: Path) -> None:
