@@ -19,7 +19,7 @@ from mpforge.errors import ExitCode
 if TYPE_CHECKING:
     from mpforge.engine.caching import Contents, Holding
     from mpforge.store.audit import Finding
-    from mpforge.store.collection import Collected, Limits
+    from mpforge.store.collection import Collected, Left, Limits
 
 # What a collection calls things, in a user's words: one, and several.
 _WORDS = {
@@ -126,52 +126,55 @@ def _gc(arguments: argparse.Namespace) -> int:
 
     limits = limits_of(os.environ, size=arguments.size, age=arguments.age)
     done = collect(cache_directory(os.environ), limits, waits=_say_waiting)
-    if arguments.json:
-        write_json({**_collected(done), "limits": asdict(limits)})
-    else:
-        sys.stdout.write(f"{_removed(done)} of {_amount(limits.size)}\n")
-        if done.in_use:
-            sys.stdout.write(f"left: {_counted(_kinds(done.in_use))}; running processes use them\n")
-    return ExitCode.DONE
+    _show(done, arguments, limits)
+    return _exit_code(done)
 
 
 def _clear(arguments: argparse.Namespace) -> int:
     from mpforge.engine.caching import clear
 
-    done, left = clear(cache_directory(os.environ), waits=_say_waiting)
+    done = clear(cache_directory(os.environ), waits=_say_waiting)
+    _show(done, arguments, None)
+    return _exit_code(done)
+
+
+def _show(done: "Collected", arguments: argparse.Namespace, limits: "Limits | None") -> None:
     if arguments.json:
-        write_json({**_collected(done), "left": [asdict(thing) for thing in left]})
-        return ExitCode.DONE
-    sys.stdout.write(f"{_removed(done)}\n")
-    if done.in_use:
-        sys.stdout.write(f"left: {_counted(_kinds(done.in_use))}: running processes use them\n")
+        removed = {_WORDS[kind][1]: count for kind, count in done.removed.items()}
+        data = {**asdict(done), "removed": removed}
+        write_json(data if limits is None else {**data, "limits": asdict(limits)})
+        return
+    bound = f" of {_amount(limits.size)}" if limits is not None else ""
+    sys.stdout.write(f"{_removed(done)}{bound}\n")
+    for why, names in _by_reason(done.left).items():
+        kinds = Counter(name.partition(" ")[0] for name in names)
+        known = all(kind in _WORDS for kind in kinds)
+        what = _counted(kinds) if known else ", ".join(names)
+        sys.stdout.write(f"left: {what}: {why}\n")
+
+
+def _by_reason(left: "Iterable[Left]") -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
     for thing in left:
-        if thing.name not in done.in_use:
-            sys.stdout.write(f"left: {thing.name}: {thing.why}\n")
-    return ExitCode.DONE
+        reasons.setdefault(thing.why, []).append(thing.name)
+    return reasons
+
+
+def _exit_code(done: "Collected") -> int:
+    from mpforge.engine.caching import EXPECTED
+
+    failed = any(thing.why not in EXPECTED for thing in done.left)
+    return ExitCode.HOST_CANNOT if failed else ExitCode.DONE
 
 
 def _say_waiting() -> None:
     sys.stderr.write("waiting: another mpforge is collecting in this cache\n")
 
 
-def _collected(done: "Collected") -> dict[str, object]:
-    return {
-        "removed": {_WORDS[kind][1]: count for kind, count in done.removed.items()},
-        "in_use": list(done.in_use),
-        "before": done.before,
-        "after": done.after,
-    }
-
-
 def _removed(done: "Collected") -> str:
     if not done.removed:
         return f"nothing was removed: {_amount(done.after)}"
     return f"removed {_counted(done.removed)}: {_amount(done.before)} → {_amount(done.after)}"
-
-
-def _kinds(names: Iterable[str]) -> Mapping[str, int]:
-    return Counter(name.partition(" ")[0] for name in names)
 
 
 def _counted(kinds: Mapping[str, int]) -> str:

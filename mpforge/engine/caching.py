@@ -10,9 +10,9 @@ import hashlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge.engine import holdings
@@ -21,11 +21,15 @@ from mpforge.engine.holdings import NAME, STAMP, Busy, give_way, unheard
 from mpforge.errors import FileTrouble, MpforgeError
 from mpforge.store import audit, collection
 from mpforge.store.audit import FOREIGN, Finding
-from mpforge.store.collection import NOTHING, Collected, Limits
+from mpforge.store.collection import IN_USE, NOTHING, Collected, Left, Limits
 from mpforge.store.locks import alone
 from mpforge.store.references import contents
 from mpforge.store.shelf import layout_problem
 from mpforge.tools.toolstore import NEWER, ToolStore
+
+KEPT_NAME = "by it the records in dist/ tell what was built here"
+EXPECTED = {IN_USE, FOREIGN, KEPT_NAME}
+"""The reasons to leave something that are no fault."""
 
 _EVERY_SECONDS = 3600.0
 _KINDS = {"actions": "results", "blobs": "files", "packs": "packs"}
@@ -50,14 +54,6 @@ class Contents:
     holdings: tuple[Holding, ...]
     size: int
     foreign: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class Left:
-    """What ``clear`` left: a path, or what a process calls it; and why."""
-
-    name: str
-    why: str
 
 
 def stats(cache: Path) -> Contents:
@@ -102,12 +98,13 @@ def tidy(cache: Path, *, environment: Mapping[str, str], warn: Callable[[str], N
 
     What goes wrong is a warning: a cache that is too large fails nothing.
     """
-    if not _is_due(cache) or not os.access(cache, os.W_OK):
+    if not _is_due(cache) or not _is_usable(cache):  # else that has been said already
         return
     try:
         with _known(cache), _alone(cache, give_way):
-            if _is_due(cache):
-                _collect_stamped(cache, limits_of(environment))
+            left = _collect_stamped(cache, limits_of(environment)).left if _is_due(cache) else ()
+        for thing in [thing for thing in left if thing.why != IN_USE][:1]:
+            warn(f"the cache is not kept within its limits: {thing.name}: {thing.why}")
     except Busy:
         pass
     except MpforgeError as error:
@@ -123,16 +120,24 @@ def _is_due(cache: Path) -> bool:
     return not 0 <= age < _EVERY_SECONDS
 
 
-def _collect_stamped(cache: Path, limits: Limits) -> None:
+def _is_usable(cache: Path) -> bool:
+    """Whether this process could keep anything there."""
+    store = cache / "store"
+    folders = cache, store, store / "work"
+    return layout_problem(store) is None and all(os.access(path, os.W_OK) for path in folders)
+
+
+def _collect_stamped(cache: Path, limits: Limits) -> Collected:
     # The stamp comes last: what a killed or interrupted process began is begun again. What the system
     # refuses it is likely to refuse again: the warning is enough once an hour.
     try:
-        _collect(cache, limits)
+        collected = _collect(cache, limits)
     except OSError:
         with contextlib.suppress(OSError):
             (cache / STAMP).touch()
         raise
     (cache / STAMP).touch()
+    return collected
 
 
 def _collect(cache: Path, limits: Limits) -> Collected:
@@ -142,27 +147,25 @@ def _collect(cache: Path, limits: Limits) -> Collected:
     return collected
 
 
-def clear(cache: Path, *, waits: Callable[[], None]) -> tuple[Collected, tuple[Left, ...]]:
+def clear(cache: Path, *, waits: Callable[[], None]) -> Collected:
     """Remove everything but what living processes use, what is foreign, and the cache's name.
 
-    What it did and what it left. Raises ``FileTrouble``.
+    All that is left is named. Raises ``FileTrouble``.
     """
     if not cache.is_dir():
-        return Collected({}, (), 0, 0), ()
+        return Collected({}, (), 0, 0)
     with _known(cache), _alone(cache, waits):
         collected = _collect(cache, NOTHING)
         for path in holdings.notes(cache):
             path.unlink(missing_ok=True)
-        return collected, tuple(_left(cache, collected.in_use))
+        return replace(collected, left=(*collected.left, *_not_to_go(cache)))
 
 
-def _left(cache: Path, in_use: Iterable[str]) -> Iterator[Left]:
-    for name in in_use:
-        yield Left(name, "a running process uses it")
+def _not_to_go(cache: Path) -> Iterator[Left]:
     for path in (*audit.foreign(cache / "store"), *holdings.foreign(cache)):
         yield Left(str(path), FOREIGN)
     if (cache / NAME).exists():
-        yield Left(str(cache / NAME), "it tells in dist/ what was built here")
+        yield Left(str(cache / NAME), KEPT_NAME)
 
 
 # --- checking it ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from mpforge.errors import Damaged
+from mpforge.store.collection import IN_USE
 from mpforge.store.files import hash_file
 from mpforge.store.local import Store
 from mpforge.store.references import KINDS, Node, References, files
@@ -86,7 +87,7 @@ def removed(path: Path, what: str, remove: Callable[[], bool | None]) -> Finding
     """
     try:
         if remove() is False:
-            return Finding(path, f"{what}; a running process uses it", "left")
+            return Finding(path, f"{what}; {IN_USE}", "left")
     except OSError as error:
         return Finding(path, f"{what}; it can't be removed ({error.strerror})", "left")
     return Finding(path, what, "removed")

@@ -8,7 +8,9 @@ are. Only names, sizes and times are read, never content.
 A process that begins to use a thing in the very moment when it is removed finds it gone: a miss.
 """
 
+import contextlib
 import functools
+import itertools
 import os
 import time
 from collections import Counter
@@ -51,14 +53,22 @@ class Evictable:
 
 
 @dataclass(frozen=True)
-class Collected:
-    """What a collection did: what went, by the first words of its names; the bytes before and after.
+class Left:
+    """Something that should have gone, by its name; and why it did not."""
 
-    ``in_use`` are the names of what should have gone, but somebody uses it.
-    """
+    name: str
+    why: str
+
+
+IN_USE = "a running process uses it"
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a collection did: what went, by the first words of its names; the bytes before and after."""
 
     removed: Mapping[str, int]
-    in_use: tuple[str, ...]
+    left: tuple[Left, ...]
     before: int
     after: int
 
@@ -66,8 +76,8 @@ class Collected:
 def collect(root: Path, limits: Limits, others: Iterable[Evictable] = ()) -> Collected:
     """Remove what is older or more than the limits allow.
 
-    Raises ``OSError`` where the store can't be changed, or not be read: nothing is removed then of which
-    it can't be told who needs it.
+    What can't be removed is left. Raises ``OSError`` where nothing can be, or where the store can't be read:
+    then it can't be told who needs what.
     """
     home = Home(root / "work")
     try:
@@ -97,7 +107,7 @@ class _Collection:
                 self._count((kind, name))
         self._size = sum(k.size for k in self._kept.values()) + sum(o.size for o in others)
         self._removed: Counter[str] = Counter()
-        self._in_use: dict[str, None] = {}
+        self._left: dict[str, str] = {}
         self._heard: tuple[object, set[str]] = None, set()
 
     def run(self) -> Collected:
@@ -109,15 +119,20 @@ class _Collection:
         for candidate in sorted(self._candidates(), key=_last_used):
             if _age(candidate) > self._limits.age or self._size > self._limits.size:
                 self._take(candidate)
-        return Collected(dict(self._removed), tuple(self._in_use), before, self._size)
+        left = tuple(itertools.starmap(Left, self._left.items()))
+        return Collected(dict(self._removed), left, before, self._size)
 
     def _take(self, candidate: Evictable) -> None:
         """Remove a candidate, unless somebody uses it."""
-        used = functools.partial(self._is_used, candidate.name)
-        if not used() and candidate.remove(used):
-            self._removed[candidate.name.partition(" ")[0]] += 1
-        else:
-            self._in_use[candidate.name] = None
+        name = candidate.name
+        is_used = functools.partial(self._is_used, name)
+        try:
+            if not is_used() and candidate.remove(is_used):
+                self._removed[name.partition(" ")[0]] += 1
+            else:
+                self._left.setdefault(name, IN_USE)
+        except OSError as error:
+            self._left[name] = error.strerror or str(error)
 
     # --- what may go ---------------------------------------------------------------------------
 
@@ -166,11 +181,14 @@ class _Collection:
         place = self._kept[thing].path
         try:
             if self._since <= os.stat(place).st_mtime <= time.time() + _DAY:
-                self._in_use[_called(thing)] = None
+                self._left[_called(thing)] = IN_USE
                 return False
             os.unlink(place)
         except FileNotFoundError:
             pass
+        except OSError as error:
+            self._left[_called(thing)] = error.strerror or str(error)
+            return False
         self._size -= self._kept.pop(thing).size
         return True
 
@@ -202,7 +220,10 @@ class _Collection:
 
     def _is_used(self, name: str) -> bool:
         """Whether a living process said so; asked again only if one has said something more."""
-        said = [(str(p), p.stat().st_size) for p in sorted((self._root / "work").glob("*/uses"))]
+        said = []
+        for path in sorted((self._root / "work").glob("*/uses")):
+            with contextlib.suppress(FileNotFoundError):  # its process has ended
+                said.append((str(path), path.stat().st_size))
         if said != self._heard[0]:
             self._heard = said, used(self._root / "work")
         return name in self._heard[1]

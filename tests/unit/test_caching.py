@@ -76,7 +76,7 @@ def test_a_package_that_may_not_be_read_is_left(
 def test_clearing_leaves_what_no_mpforge_writes_any_more_and_names_it(cache: Path) -> None:
     old = cache / "store" / "fingerprints"
     old.write_text("mine", encoding="utf-8")
-    _, left = caching.clear(cache, waits=lambda: None)
+    left = caching.clear(cache, waits=lambda: None).left
     assert str(old) in {thing.name for thing in left}
     assert old.exists()
 

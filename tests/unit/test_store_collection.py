@@ -1,5 +1,6 @@
 """A bounded store: what was not used for longest goes first, what is in use or may be needed stays."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpforge.errors import Damaged
-from mpforge.store.collection import NOTHING, Collected, Evictable, Limits, collect
+from mpforge.store.collection import IN_USE, NOTHING, Collected, Evictable, Left, Limits, collect
 from mpforge.store.homes import Home
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
@@ -235,12 +236,12 @@ def test_what_a_living_process_uses_stays_and_is_named(kept: Kept) -> None:
     tool = Evictable("tool zig", 10, 0.0, lambda _: pytest.fail("it is in use"))
     done = collect(kept.root, NOTHING, [tool])
     assert kept.results() == {used}
-    assert set(done.in_use) == {f"action {used}", "tool zig"}
+    assert {thing.name for thing in done.left} == {f"action {used}", "tool zig"}
     assert kept.whole(used)
     process.close()
     done = collect(kept.root, NOTHING)
     assert kept.files() == set()
-    assert (done.in_use, done.after) == ((), 0)
+    assert (done.left, done.after) == ((), 0)
     assert other
 
 
@@ -310,7 +311,7 @@ def test_a_tool_that_somebody_uses_after_all_counts_as_left(kept: Kept) -> None:
     kept.result("a", "x", days=1)
     tool = Evictable("tool x", 1000, 0.0, lambda _: False)
     done = collect(kept.root, Limits(10**6, age=DAY * 9), [tool])
-    assert done.in_use == ("tool x",)
+    assert done.left == (Left("tool x", IN_USE),)
     assert done.after == kept.size() + 1000
 
 
@@ -330,6 +331,18 @@ def test_another_collection_at_once_makes_this_one_take_no_more_than_it_must(kep
     tool = Evictable("tool x", 1, time.time() - 10 * DAY, remove)
     collect(kept.root, Limits(size // 2, age=10**9), [tool])
     assert kept.results() == {new}
+
+
+def test_what_can_not_be_removed_keeps_nothing_else_from_going(kept: Kept) -> None:
+    kept.result("a", "x", days=3)
+
+    def remove(_is_used: Callable[[], bool]) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    done = collect(kept.root, NOTHING, [Evictable("tool roots", 10, 0.0, remove)])
+    assert kept.files() == set()
+    assert done.left == (Left("tool roots", "Permission denied"),)
+    assert done.after == 10
 
 
 def test_no_trace_of_a_collection_is_left(kept: Kept) -> None:
