@@ -252,6 +252,12 @@ class StepTimeout(StepFailed):
     code = "step-timeout"
 
 
+class ToolAltered(StepFailed):
+    """A step changed a tool of the store while it ran: what it gave can't be trusted."""
+
+    code = "tool-altered"
+
+
 class OutputMissing(StepFailed):
     """A step ended well, but something that it declares as output is not there."""
 

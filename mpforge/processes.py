@@ -7,6 +7,7 @@ Interrupts are remembered (``interrupted``), because a program may exit 0 on SIG
 after one: who stores or publishes asks first.
 """
 
+import atexit
 import contextlib
 import ctypes
 import functools
@@ -112,6 +113,57 @@ def _before_exec(in_child: Callable[[], None] | None) -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, _KILL)
 
 
+# Run by mpforge's interpreter: reads which process groups run, and ends them when its input ends.
+_WATCHER = """
+import os, signal, sys
+groups = set()
+for line in sys.stdin:
+    (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
+for group in groups:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except OSError:
+        pass
+"""
+
+
+@functools.cache
+def _watcher() -> "subprocess.Popen[str]":
+    """A process that outlives a kill -9 of ours just long enough to end what we have started.
+
+    The wish to die with us (prctl) reaches a program, but not what that has started.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _WATCHER],
+        env={},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+        bufsize=1,
+    )
+    atexit.register(_dismiss, process)
+    return process
+
+
+def _dismiss(watcher: "subprocess.Popen[str]") -> None:
+    if watcher.stdin is not None:
+        with contextlib.suppress(OSError):
+            watcher.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        watcher.wait(_TERMINATE_SECONDS)
+
+
+def _tell_watcher(sign: str, group: int) -> None:
+    """``+``: a group of ours runs; ``-``: it has ended."""
+    if _POSIX:
+        with contextlib.suppress(OSError):
+            stdin = _watcher().stdin
+            if stdin is not None:
+                stdin.write(f"{sign}{group}\n")
+
+
 def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if _POSIX:
@@ -166,10 +218,14 @@ def _started(
                 umask=umask,
                 preexec_fn=before_exec,
             )
+            if before_exec is not None:
+                _tell_watcher("+", process.pid)
         yield process
     finally:
         if process is not None:
             _end_group(process)
+            if before_exec is not None:
+                _tell_watcher("-", process.pid)
             for pipe in (process.stdout, process.stderr):
                 if pipe is not None:
                     pipe.close()

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mpforge import __version__
@@ -16,6 +16,7 @@ from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.index import text_of
 from mpforge.engine.inputs import Inputs
 from mpforge.engine.workspace import Workspace
+from mpforge.errors import WrongInput
 from mpforge.plan.codec import decode, encode
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.model import Plan
@@ -48,6 +49,7 @@ def compiled(workspace: Workspace) -> Compiled:
     data = workspace.spec.read_bytes()
     text = text_of(data, workspace)
     source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
+    source = _without_cache(source, workspace)
     store = opened(workspace.cache / "store")
     inputs = Inputs(source, store, workspace.state / "fingerprints")
     key = _key(workspace, data, source, inputs)
@@ -55,18 +57,43 @@ def compiled(workspace: Workspace) -> Compiled:
     if plan is None:
         plan, _ = _compile(workspace, text, inputs, host_facts())
         with contextlib.suppress(OSError):
-            record = {"schema": 1, "key": key, "plan": encode(plan)}
-            write_atomically(workspace.state / PLAN, json.dumps(record).encode())
+            write_atomically(workspace.state / PLAN, _sealed(plan, key))
     _plans[key] = plan
     return Compiled(plan, source, inputs, store)
 
 
+def _without_cache(source: Project, workspace: Workspace) -> Project:
+    """A source that has our cache at its top is that without it. Raises ``WrongInput`` where it is deeper."""
+    if not workspace.cache.is_relative_to(source.root):
+        return source
+    inside = workspace.cache.relative_to(source.root).parts
+    if len(inside) != 1:
+        raise WrongInput(
+            f"the cache lies within the project's source: {workspace.cache}",
+            why="it would be an input of every build",
+            hint="set MPFORGE_CACHE to a directory outside of it, or at its top",
+        )
+    return replace(source, own=(*source.own, inside[0]))
+
+
 def _kept_plan(workspace: Workspace, key: str) -> Plan | None:
+    """The plan that was kept, if it was compiled from just this and nobody has changed it since."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found = json.loads((workspace.state / PLAN).read_text(encoding="utf-8"))
-        if found["key"] == key:
-            return decode(Plan, found["plan"])
+        first, _, text = (workspace.state / PLAN).read_text(encoding="utf-8").partition("\n")
+        seal = json.loads(first)
+        if (seal["key"], seal["sha256"]) == (key, _sha256(text)):
+            return decode(Plan, json.loads(text))
     return None
+
+
+def _sealed(plan: Plan, key: str) -> bytes:
+    """A line that says what a plan was compiled from and what it is, and the plan."""
+    text = json.dumps(encode(plan))
+    return f"{json.dumps({'schema': 2, 'key': key, 'sha256': _sha256(text)})}\n{text}".encode()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plan_on(workspace: Workspace, host: HostFacts) -> tuple[Plan, dict[str, str]]:

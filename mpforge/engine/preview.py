@@ -154,4 +154,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return record if isinstance(record, dict) and "ingredients" in record else None
+    known = isinstance(record, dict) and all(
+        isinstance(record.get(name), dict) for name in ("ingredients", "files")
+    )
+    return record if known else None

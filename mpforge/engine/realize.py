@@ -18,14 +18,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from mpforge.engine.provision import Provision, files
 from mpforge.engine.task import Given, Task
 from mpforge.engine.toolbox import COMPILER_NOTES
-from mpforge.errors import Damaged, MpforgeError
+from mpforge.errors import Damaged, MpforgeError, ToolAltered
 from mpforge.keys.digest import to_json
 from mpforge.keys.walk import references
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
 from mpforge.plan.model import (
+    BuildWheel,
     InstallPackages,
     OutputOf,
     Plan,
+    RunCommands,
+    RunTests,
     Step,
 )
 from mpforge.processes import children_cpu, interrupted
@@ -215,13 +218,26 @@ class Realizer:
             try:
                 facts = self.executor().execute(Task(step, given, directory, log))
             except (OSError, MpforgeError) as error:
+                self.provision.toolbox.store.altered()  # what has changed is not used again
                 words = _fault_of_store(error, directory.root, _since(self.log, begin))
                 if words is not None:
                     raise _FaultOfStore(words, error) from None
                 raise
             _append_notes(directory.root / COMPILER_NOTES, log)
+        self._refuse_altered_tools(step)
         seconds, used = time.monotonic() - start, children_cpu() - cpu
         return _Executed(facts, _since(self.log, begin), seconds, used)
+
+    def _refuse_altered_tools(self, step: Step) -> None:
+        """Nothing is kept of a step that changed its tools. Raises ``ToolAltered``."""
+        if not isinstance(step.command, BuildWheel | RunCommands | RunTests):
+            return
+        problem = self.provision.toolbox.store.altered()
+        if problem is not None:
+            raise ToolAltered(
+                f"{step.title} changed a tool of the store while it ran: {problem}",
+                hint="the tool is made again when it is needed; a build must not write to its tools",
+            )
 
     def _stored(
         self, step: Step, key: str, ran: "_Executed", directory: "StepDirectory"
@@ -315,8 +331,11 @@ def _fault_of_store(error: OSError | MpforgeError, directory: Path, log: bytes) 
     library's words.
     """
     full = os.strerror(errno.ENOSPC)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return error.strerror
+    if isinstance(error, OSError) and (
+        error.errno in (errno.ENOSPC, errno.EDQUOT)
+        or full in str(error)  # shutil.Error has no errno
+    ):
+        return error.strerror or full
     if isinstance(error, MpforgeError) and (full in (error.why or "") or full.encode() in log):
         return full
     return unwritable(directory) if directory.exists() else "a step's directory was removed"

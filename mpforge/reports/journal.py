@@ -75,7 +75,7 @@ class Journal:
     def _records(self) -> Iterable[dict[str, Any]]:
         yield from (record for record in _unwritten if record["run"] == self.run)
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            lines = self.path.read_text("utf-8", "replace").splitlines()
         except OSError:
             return
         for line in lines:

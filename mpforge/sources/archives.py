@@ -85,6 +85,8 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
 
 def _refuse(archive: Path, name: str, mode: int) -> None:
     """Refuse an entry for its name or its mode."""
+    if "\0" in name:
+        raise ArchiveRefused(f"{archive.name}: a name has a NUL in it")
     if not name or name.startswith("/") or ".." in name.split("/"):
         raise ArchiveRefused(f"{archive.name}: {name} leaves its directory")
     if mode & (stat.S_ISUID | stat.S_ISGID):

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -375,7 +376,10 @@ class Store:
         for shelf in self._shelves(key):
             place = shelf.place("actions", key)
             try:
-                data, used = place.read_bytes(), place.stat().st_mtime
+                status = place.stat()
+                if not stat.S_ISREG(status.st_mode):
+                    continue
+                data, used = place.read_bytes(), status.st_mtime
             except FileNotFoundError:
                 continue
             except OSError as error:

@@ -197,6 +197,19 @@ class ToolStore:
                 if os.path.exists(home):  # else it was removed while it was read
                     yield Problem(home.name, what)
 
+    def altered(self) -> str | None:
+        """What has changed in a tool since this process looked at it; None: nothing."""
+        for home in sorted(_looked_at):
+            record = _record(home)
+            try:
+                problem = None if record is None else manifests.damage(home, str(record["tree"]))
+            except (OSError, KeyError):
+                problem = None  # it is being removed: nobody uses it
+            if problem is not None:
+                _looked_at.discard(home)
+                return f"{home.name}: {problem}"
+        return None
+
     # --- making --------------------------------------------------------------------------------
 
     def _roots(self) -> Iterator[Path]:
