@@ -185,7 +185,7 @@ def test_a_damaged_stored_wheel_is_told_and_made_again(
     workspace: Workspace, empty_cache: Cache, damage: str
 ) -> None:
     wheel = workspace.wheel().read_bytes()
-    shutil.copytree(workspace.cache.root / "store", empty_cache.root / "store")
+    workspace.cache.copy_store(empty_cache)
     workspace.cache = empty_cache
     digest = hashlib.sha256(wheel).hexdigest()
     (blob,) = (empty_cache.root / "store").rglob(digest)

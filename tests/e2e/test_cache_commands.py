@@ -283,7 +283,7 @@ def test_what_a_running_build_uses_survives_gc_and_clear(quick: Workspace, gate:
 def own(workspace: Workspace, tools: Path, place: Path) -> Workspace:
     """The small package, built, in a cache of its own: neither results nor tools are others'."""
     cache = Cache(place / "cache")
-    shutil.copytree(workspace.cache.root / "store", cache.root / "store", symlinks=True)
+    workspace.cache.copy_store(cache)
     for tool in [path for path in (tools / "tools").iterdir() if is_for_builds(path.name)]:
         shutil.copytree(tool, cache.root / "tools" / tool.name, symlinks=True)
     workspace.cache = cache
@@ -399,8 +399,7 @@ def test_verify_finds_a_bit_that_flipped_in_a_pack(
     workspace: Workspace, tools: Path, place: Path
 ) -> None:
     cache = Cache(place / "cache")
-    passing = shutil.ignore_patterns("work", "locks")  # what other tests' processes do meanwhile
-    shutil.copytree(workspace.cache.root / "store", cache.root / "store", ignore=passing)
+    workspace.cache.copy_store(cache)
     workspace.cache = cache
     largest = max(things(cache, "packs"), key=lambda path: path.stat().st_size)
     flip(largest)

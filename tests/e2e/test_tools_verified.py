@@ -131,7 +131,7 @@ def test_a_missing_file_of_a_tool_is_said_and_the_wheel_is_the_same(owning: Work
 def test_a_session_that_runs_nothing_looks_at_no_tool(workspace: Workspace) -> None:
     """What is cached needs no tool: one that is gone is not missed."""
     away = Cache(workspace.cache.root.parent / f"{workspace.root.parent.name}-without-tools")
-    shutil.copytree(workspace.cache.root / "store", away.root / "store", symlinks=True)
+    workspace.cache.copy_store(away)
     for name in ("name", "hostpythons.jsonl", "hostprograms.json"):
         shutil.copy2(workspace.cache.root / name, away.root / name)
     workspace.cache = away

@@ -95,6 +95,11 @@ class Cache:
             (root / name).symlink_to(shared / name)
         return cls(root)
 
+    def copy_store(self, other: "Cache") -> None:
+        """Give another cache this one's store, less what processes only use while they run."""
+        passing = shutil.ignore_patterns("work", "locks")
+        shutil.copytree(self.root / "store", other.root / "store", symlinks=True, ignore=passing)
+
     def stored(self) -> set[str]:
         """The keys of the stored results."""
         return {path.stem for path in (self.root / "store" / "actions").glob("*/*.json")}
