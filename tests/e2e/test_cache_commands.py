@@ -81,8 +81,8 @@ def tools_of(cache: Cache) -> set[str]:
 def set_back(paths: Iterable[Path], seconds: float) -> None:
     """As if that much time had passed since (less than none: was still to pass)."""
     for path in paths:
-        moment = path.stat().st_mtime - seconds
-        os.utime(path, (moment, moment))
+        moment = path.lstat().st_mtime - seconds
+        os.utime(path, (moment, moment), follow_symlinks=False)  # a link may lead to a host program
 
 
 def output(run: Run) -> Any:
