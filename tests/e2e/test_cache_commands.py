@@ -410,7 +410,6 @@ def test_verify_finds_a_bit_that_flipped_in_a_pack(
     run = workspace.nox(WHEEL)
     assert run.code == 0, str(run)
     assert "warning" not in run.output, str(run)
-    assert largest.exists()
     Storage(cache.root / "store").check()
 
 
