@@ -222,7 +222,7 @@ class Toolbox:
         return zig.Runtime(
             zig.digest_of(self.zig_pin(compilers).packages),
             wrappers.zig_target(platform, compilers.policy),
-            wrappers.programs(platform, compilers.policy, cross=True),
+            wrappers.flags(platform),
             zig.runtime_flags(flags),
         )
 

@@ -56,9 +56,9 @@ def zig_target(platform: Platform, policy: str) -> str:
     return f"{platform.zig_triple}.{major}.{minor}"
 
 
-def machine_flags(platform: Platform) -> tuple[str, ...]:
-    """What the compiler is told beside the target: the oldest CPU of its kind."""
-    return _MACHINE_FLAGS.get(platform.name.removesuffix("_musl"), ())
+def flags(platform: Platform) -> tuple[str, ...]:
+    """What every call of zig is told beside the target: the oldest CPU of its kind, for one."""
+    return (*_COMMON_FLAGS, *_MACHINE_FLAGS.get(platform.name.removesuffix("_musl"), ()))
 
 
 def programs(
@@ -73,7 +73,7 @@ def programs(
         "ARCH": platform.zig_triple.partition("-")[0],
         "TARGET": zig_target(platform, policy),
         "PLAIN_TARGET": platform.zig_triple,
-        "FLAGS": " ".join((*_COMMON_FLAGS, *machine_flags(platform))),
+        "FLAGS": " ".join(flags(platform)),
         "INCLUDE": f'-I "$mpf_view/include/{headers_name}"' if headers_name else "",
         "CROSS": "1" if cross else "",
     }

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,6 @@ from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.plan.pins import Package
 from mpforge.tools.toolstore import ToolStore, ToolTree
-from mpforge.tools.wrappers import write_programs
 
 Language = Literal["c", "c++"]
 
@@ -45,9 +44,9 @@ _SAMPLES: dict[Language, tuple[str, str, str]] = {
     "c++": ("sample.cc", _CXX, "c++"),
 }
 _KINDS = (
-    ("-fPIC", "-shared", "-o", "sample.so"),
-    ("-o", "sample"),
-    ("-fPIE", "-pie", "-o", "sample-pie"),
+    ("-fPIC", "-shared", "-o", "sample.so", "-g0", "-Wl,-s"),
+    ("-o", "sample", "-g0", "-Wl,-s"),
+    ("-fPIE", "-pie", "-o", "sample-pie", "-g0", "-Wl,-s"),
 )
 
 # What a global cache holds that is worth keeping: manifests, what they tell of, zig's own settings. The
@@ -100,18 +99,18 @@ def provide(
 class Runtime:
     """What zig makes for links to a target: C library, compiler runtime, libc++; by its ingredients.
 
-    ``zig`` is zig's digest, ``triple`` as ``-target`` takes it (``wrappers.zig_target``), ``programs``
-    the compilers that call zig (``wrappers.programs``), ``flags`` what ``runtime_flags`` gave.
+    ``zig`` is zig's digest, ``triple`` as ``-target`` takes it (``wrappers.zig_target``), ``always`` the
+    flags of every call (``wrappers.flags``), ``flags`` what ``runtime_flags`` gave.
     """
 
     zig: str
     triple: str
-    programs: Mapping[str, str]
+    always: tuple[str, ...]
     flags: tuple[str, ...] = ()
 
     def name(self, language: Language) -> tuple[str, str]:
         """The tool store's name and digest of the cache that holds it."""
-        facts = [self.zig, self.triple, sorted(self.programs.items()), self.flags, _KINDS]
+        facts = [self.zig, self.triple, self.always, self.flags, _KINDS]
         samples = [_SAMPLES["c"], *([_SAMPLES["c++"]] if language == "c++" else [])]
         digest = hashlib.sha256(json.dumps(["zigcache", facts, samples]).encode()).hexdigest()
         return f"zigcache-{self.triple}-{language.replace('+', 'x')}", digest
@@ -176,15 +175,14 @@ def _link(zig: Zig, runtime: Runtime, language: Language, cache: Path) -> None:
     work = cache / "samples"
     work.mkdir()
     (work / name).write_text(text, encoding="utf-8")
-    write_programs(work / "bin", runtime.programs)
     environment = {
         "PATH": "/usr/bin:/bin",
-        "MPFORGE_ZIG": str(zig.path),
         "ZIG_GLOBAL_CACHE_DIR": str(cache),
         "ZIG_LOCAL_CACHE_DIR": str(work / "cache"),
     }
     for kind in _KINDS:
-        argv = [str(work / "bin" / driver), "-O3", *runtime.flags, *kind, name]
+        called = [str(zig.path), driver, "-target", runtime.triple, *runtime.always]
+        argv = [*called, "-O3", *runtime.flags, *kind, name]
         try:
             answer = processes.capture(
                 argv, environment=environment, cwd=work, timeout=_PRIME_SECONDS

@@ -173,8 +173,7 @@ def zig(request: pytest.FixtureRequest) -> tuple[Zig, ToolTree]:
 
     found = Zig(Path(ziglang.__file__).parent / "zig", version("ziglang"), version("ziglang"))
     store = ToolStore(request.config.cache.mkdir("mpforge-tools"))
-    programs = wrappers.programs(AARCH64, POLICY, cross=True)
-    runtime = Runtime(found.digest, wrappers.zig_target(AARCH64, POLICY), programs)
+    runtime = Runtime(found.digest, wrappers.zig_target(AARCH64, POLICY), wrappers.flags(AARCH64))
 
     def making(_runtime: Runtime, _language: Language) -> AbstractContextManager[None]:
         return contextlib.nullcontext()

@@ -26,11 +26,11 @@ def test_of_a_build_s_flags_those_count_that_zig_makes_its_own_libraries_with(
 
 def test_zig_s_libraries_are_known_by_all_that_they_are_made_from() -> None:
     runtimes = [
-        Runtime("zig", "aarch64-linux-gnu.2.17", {"cc": "text"}),
-        Runtime("zag", "aarch64-linux-gnu.2.17", {"cc": "text"}),
-        Runtime("zig", "aarch64-linux-gnu.2.28", {"cc": "text"}),
-        Runtime("zig", "aarch64-linux-gnu.2.17", {"cc": "other"}),
-        Runtime("zig", "aarch64-linux-gnu.2.17", {"cc": "text"}, ("-Os",)),
+        Runtime("zig", "aarch64-linux-gnu.2.17", ("-a",)),
+        Runtime("zag", "aarch64-linux-gnu.2.17", ("-a",)),
+        Runtime("zig", "aarch64-linux-gnu.2.28", ("-a",)),
+        Runtime("zig", "aarch64-linux-gnu.2.17", ("-b",)),
+        Runtime("zig", "aarch64-linux-gnu.2.17", ("-a",), ("-Os",)),
     ]
     names = {runtime.name(language) for runtime in runtimes for language in ("c", "c++")}
     assert len({digest for _, digest in names}) == 2 * len(runtimes)
