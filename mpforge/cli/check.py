@@ -1,11 +1,18 @@
-"""``mpforge check``: every problem of the spec at once."""
+"""``mpforge check``: every problem of the spec at once, and what the project does not allow of it."""
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec
-from mpforge.errors import ExitCode
+from mpforge.errors import ExitCode, MpforgeError
+
+if TYPE_CHECKING:
+    from mpforge.engine.workspace import Workspace
+    from mpforge.spec.finding import Finding
+    from mpforge.spec.model import Spec
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,10 +29,23 @@ def run(arguments: argparse.Namespace) -> int:
 
     workspace = workspace_of(arguments)
     text = Path(workspace.spec).read_bytes().decode("utf-8-sig", "replace")
-    problems = find_problems(text, file=workspace.spec.name)
+    problems = find_problems(
+        text, file=workspace.spec.name, beside=lambda spec: _of_project(workspace, text, spec)
+    )
     for problem in problems:
         sys.stdout.write(f"{problem}\n")
     wrong = [problem for problem in problems if not problem.warning]
     if not wrong:
         sys.stdout.write(f"{workspace.spec.name}: no errors\n")
     return ExitCode.WRONG_INPUT if wrong else ExitCode.DONE
+
+
+def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Finding]":
+    """What is wrong with a spec for this project; one that can't be read is told when it is built."""
+    from mpforge.compiler.pythons import findings
+    from mpforge.engine.compiled import facts_of
+
+    try:
+        return tuple(findings(spec, facts_of(workspace, text)))
+    except MpforgeError:
+        return ()

@@ -4,13 +4,14 @@ One plan for all sessions of a spec; a session that can't run here carries its r
 impossible target stops no other. Pure: the same values in give the same plan.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import availability, backends, steps, strategies
+from mpforge.compiler import availability, backends, pythons, steps, strategies
 from mpforge.compiler.availability import is_zig
 from mpforge.compiler.index import compile_index
 from mpforge.plan.facts import HostFacts, ProjectFacts
@@ -65,11 +66,21 @@ class _Compilation:
         """The host's platform, or a word that no target has."""
         return self.host.platform or "none"
 
+    @functools.cached_property
+    def pythons(self) -> tuple[str, ...]:
+        """The Pythons of all targets."""
+        return tuple(python for target in targets(self.spec) for python in target.pythons)
+
+    @functools.cached_property
+    def excluded(self) -> Refusal | None:
+        """Why no wheel can be built at all: the project allows none of the spec's Pythons."""
+        return pythons.all_excluded(self.project, self.pythons)
+
     @property
     def sdist_python(self) -> str | None:
-        """The Python that makes the sdist: the first one of the spec that this version builds for."""
-        words = [python for target in targets(self.spec) for python in target.pythons]
-        return next((w for w in words if w.startswith("cp") and not w.endswith("t")), None)
+        """The Python that makes the sdist: the first of the spec that can build this project."""
+        able = [p for p in self.pythons if pythons.exclusion(self.project, p) is None]
+        return next((w for w in able if w.startswith("cp") and not w.endswith("t")), None)
 
     @property
     def source(self) -> Tree:
@@ -119,14 +130,23 @@ def _session(
         return replace(planned, refusal=_not_yet("uploading ([release])"))
     if entry.group:
         return planned
-    if compilation.host.platform is None:
-        return replace(planned, refusal=_foreign_host(compilation.host))
+    refusal = _refusal(compilation, target)
+    not_run = pythons.exclusion(compilation.project, planned.python)
+    if refusal is not None or not_run is not None:
+        return replace(planned, refusal=refusal, not_run=None if refusal else not_run)
     if target is None:
         return _sdist(compilation, planned)
     if entry.phase == "test":
         return _test(compilation, planned, target, entry.cpu)
     of_phase = _deps if entry.phase == "deps" else _build
     return of_phase(compilation, planned, target)
+
+
+def _refusal(compilation: _Compilation, target: ResolvedTarget | None) -> Refusal | None:
+    """Why nothing of a target (None: the sdist) can be done, if it can't."""
+    if compilation.host.platform is None:
+        return _foreign_host(compilation.host)
+    return compilation.excluded if target is None or target.pythons else None
 
 
 def _not_yet(what: str) -> Refusal:
@@ -196,7 +216,11 @@ def _deps(
     found: list[Compilers] = []
     choices: list[Choice] = []
     refusal: Refusal | None = None
-    for python in target.pythons or (None,):
+    allowed = _allowed(compilation, target)
+    if target.pythons and not allowed:
+        reason = pythons.exclusion(compilation.project, target.pythons[0])
+        return replace(planned, not_run=reason)
+    for python in allowed or (None,):
         build = resolve(compilation.spec, target=target.name, python=python).build
         _, choice = _choice(compilation, target, python, build)
         if isinstance(choice, Choice):
@@ -244,7 +268,7 @@ def _build(
     exclude = tuple(compilation.spec.sdist.exclude)
     # Tests can't change a wheel that never saw them: "edit a test, rebuild nothing".
     tests = tuple(resolve(compilation.spec, target=target.name, python=python).test.sources)
-    after = None
+    after, asks_sdist = None, False
     stem = word(target.name, python)
     if python is None:
         host = compilation.host_platform
@@ -263,10 +287,11 @@ def _build(
             python=python,
             host=compilation.host_platform,
         )
-        able = [p for p in target.pythons if p.startswith("cp") and not p.endswith("t")]
-        lowest = min(able, key=_minor)
-        if compilation.project.may_be_abi3 and python != lowest:
+        lowest = pythons.lowest(_allowed(compilation, target))
+        if compilation.project.may_be_abi3 and python != lowest and not python.endswith("t"):
             after = f"build-{target.name}-{lowest}"
+        made = isinstance(compilation.source, OutputOf)
+        asks_sdist = made and compilation.project.requires_python is None
     ids = compilation.add(found)
     return PlannedSession(
         planned.name,
@@ -281,12 +306,13 @@ def _build(
         options=_digest(compilation, build),
         after=after,
         folder=_folder(target, python),
+        asks_sdist=asks_sdist,
     )
 
 
-def _minor(python: str) -> int:
-    """``cp311`` → 11."""
-    return int(python[3:])
+def _allowed(compilation: _Compilation, target: ResolvedTarget) -> tuple[str, ...]:
+    """A target's Pythons that the project allows."""
+    return tuple(p for p in target.pythons if pythons.exclusion(compilation.project, p) is None)
 
 
 def _folder(target: ResolvedTarget, python: str | None) -> str:

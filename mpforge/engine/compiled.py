@@ -18,7 +18,7 @@ from mpforge.engine.inputs import Inputs
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import WrongInput
 from mpforge.plan.codec import decode, encode
-from mpforge.plan.facts import HostFacts
+from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import Plan
 from mpforge.sources.project import Project, locate
 from mpforge.store.files import hash_file, write_atomically
@@ -28,7 +28,7 @@ PLAN = "plan.json"
 _plans: dict[str, Plan] = {}
 """What this process has read or compiled, by key: each session of a run asks for it."""
 
-_READ = ("pyproject.toml", "setup.py", "setup.cfg")
+_READ = ("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO")
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,9 @@ def compiled(workspace: Workspace) -> Compiled:
     """
     data = workspace.spec.read_bytes()
     text = text_of(data, workspace)
-    source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
-    source = _without_cache(source, workspace)
     store = opened(workspace.cache / "store")
-    inputs = Inputs(source, store, workspace.state / "fingerprints")
+    inputs = _inputs(workspace, text, store)
+    source = inputs.source
     key = _key(workspace, data, source, inputs)
     plan = _plans.get(key) or _kept_plan(workspace, key)
     if plan is None:
@@ -60,6 +59,18 @@ def compiled(workspace: Workspace) -> Compiled:
             write_atomically(workspace.state / PLAN, _sealed(plan, key))
     _plans[key] = plan
     return Compiled(plan, source, inputs, store)
+
+
+def _inputs(workspace: Workspace, text: str, store: Store) -> Inputs:
+    """The source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
+    source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
+    source = _without_cache(source, workspace)
+    return Inputs(source, store, workspace.state / "fingerprints")
+
+
+def facts_of(workspace: Workspace, text: str) -> ProjectFacts:
+    """What the project of a spec says of its building. Raises ``SourceMissing``, ``WrongInput``."""
+    return project_facts(_inputs(workspace, text, opened(workspace.cache / "store")), wheel=True)
 
 
 def _without_cache(source: Project, workspace: Workspace) -> Project:

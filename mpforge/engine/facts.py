@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mpforge.engine.inputs import Inputs
+from mpforge.engine.metadata import requires_python
 from mpforge.engine.workspace import host_system
 from mpforge.errors import SourceMissing, WrongInput
 from mpforge.plan.facts import HostFacts, ProjectFacts
@@ -56,13 +57,15 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
     except tomllib.TOMLDecodeError as error:
         raise WrongInput(f"pyproject.toml is no TOML: {error}") from None
     declared = table.get("project", {})
+    allowed, by = _requires_python(declared, inputs)
     return ProjectFacts(
         form="sdist" if inputs.source.is_sdist else "tree",
         backend=system.backend,
         in_tree=bool(system.backend_path),
         requires=system.requires,
         name=declared.get("name"),
-        requires_python=declared.get("requires-python"),
+        requires_python=allowed,
+        requires_python_by=by,
         dependencies=_dependencies(declared),
         groups=_groups(table.get("dependency-groups", {})),
         may_be_abi3=any(
@@ -79,6 +82,7 @@ _SHAPES: Mapping[str, type] = {
     "build-system.backend-path": list,
     "project": dict,
     "project.name": str,
+    "project.requires-python": str,
     "project.dynamic": list,
     "project.dependencies": list,
     "project.optional-dependencies": dict,
@@ -109,6 +113,23 @@ def _check_requirement(key: str, text: str) -> None:
         raise WrongInput(
             f"pyproject.toml: {key}: {text!r} is no requirement", why=str(error)
         ) from None
+
+
+def _requires_python(declared: Mapping[str, Any], inputs: Inputs) -> tuple[str | None, str]:
+    """Requires-Python as pyproject.toml or an sdist's PKG-INFO has it, and where that is, in words.
+
+    Raises ``WrongInput`` where it is no specifier.
+    """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    text, by = declared.get("requires-python"), "pyproject.toml's requires-python"
+    if text is None and inputs.source.is_sdist:
+        text, by = requires_python(inputs.read("PKG-INFO") or ""), "PKG-INFO's Requires-Python"
+    try:
+        SpecifierSet(text or "")
+    except InvalidSpecifier as error:
+        raise WrongInput(f"{by} is no version specifier: {text!r}", why=str(error)) from None
+    return text, by
 
 
 def _dependencies(declared: Mapping[str, Any]) -> tuple[str, ...] | None:

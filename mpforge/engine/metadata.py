@@ -1,10 +1,10 @@
-"""What a wheel says that it requires (core metadata, PEP 566), for a target and a Python."""
+"""What a wheel or an sdist says that it requires (core metadata, PEP 566)."""
 
 import re
 import zipfile
 from collections.abc import Iterable
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import BytesHeaderParser, HeaderParser
 from pathlib import Path
 
 from mpforge.platforms import well_known
@@ -46,6 +46,12 @@ def applicable(
         if marker is None or any(marker.evaluate(values) for values in wanted):
             found.add(str(requirement))
     return tuple(sorted(found))
+
+
+def requires_python(metadata: str) -> str | None:
+    """``Requires-Python`` of a PKG-INFO or METADATA's text."""
+    found = HeaderParser().parsestr(metadata, headersonly=True).get("Requires-Python")
+    return None if found is None else str(found).strip()
 
 
 def _metadata(wheel: Path) -> Message:

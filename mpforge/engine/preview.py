@@ -3,6 +3,7 @@
 Keys are computed as far as the store and the lock allow. Runs no step, fetches nothing, writes nothing.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 from mpforge.engine.compiled import Compiled
 from mpforge.engine.realize import NotMade
-from mpforge.engine.session import SessionRun
+from mpforge.engine.session import NotRun, SessionRun
 from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import MpforgeError, PinMissing
 from mpforge.keys.digest import Difference, differences
@@ -80,6 +81,11 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
         return SessionPreview(session, state, "", (), size, items)
     if session.phase != "test" and run.shipping.already(session):
         return SessionPreview(session, "cached", "dist/ has it", _steps(run, session))
+    try:
+        with contextlib.suppress(NotMade):
+            run.refuse_excluded(session)
+    except NotRun as told:
+        return SessionPreview(session, "not run", str(told))
     steps = _steps(run, session)
     states = {step.state for step in steps}
     for worst in ("not known", "would run"):

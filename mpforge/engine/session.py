@@ -4,6 +4,7 @@ What is done depends on the phase: the sdist, a target's tools, a build, a test.
 nothing of nox, terminals or JSON lines; it emits events and returns how the session ended.
 """
 
+import contextlib
 import functools
 import os
 import platform
@@ -97,6 +98,10 @@ def refusal_error(refusal: Refusal) -> MpforgeError:
     return kind(refusal.what, why=refusal.why, hint=refusal.hint)
 
 
+class NotRun(Exception):
+    """A session has nothing to do after all; its text says why."""
+
+
 @dataclass(frozen=True)
 class SessionRun:
     """A session that runs, with everything that it needs."""
@@ -112,6 +117,13 @@ class SessionRun:
 
     def to_its_end(self) -> SessionEnded:
         """Do what the phase asks for."""
+        try:
+            return self._of_phase()
+        except NotRun as told:
+            reason = f"not run: {told}"
+            return SessionEnded(self.session.name, self.session.phase, "not-run", reason)
+
+    def _of_phase(self) -> SessionEnded:
         log = self.workspace.logs(self.session.name)
         log.parent.mkdir(parents=True, exist_ok=True)
         match self.session.phase:
@@ -324,6 +336,7 @@ class SessionRun:
         shipped = self.shipping.already(session)
         if shipped is not None:
             return self._cached(shipped[0].key)
+        self.refuse_excluded(session)
         served = self._served_by_lowest(session)
         if served is not None:
             return served
@@ -342,7 +355,7 @@ class SessionRun:
 
         try:
             self._build(lowest)
-        except NoHostPython:
+        except (NoHostPython, NotRun):
             return None
         for entry in self.shipping.dist.of(lowest.name):
             if self.shipping.dist.intact(entry) and serves(Path(entry.path).name, session.python):
@@ -393,6 +406,27 @@ class SessionRun:
             build.name: self.shipping.as_shipped(entries, command, build.folder)
         }
         return entries
+
+    def refuse_excluded(self, session: PlannedSession) -> None:
+        """Raise ``NotRun`` where the sdist says that the project has no wheel for this Python.
+
+        For metadata that a backend computes: what stands in files the plan knows.
+        """
+        made = self.found.plan.session("sdist")
+        if not session.asks_sdist or session.python is None or made is None:
+            return
+        from mpforge.compiler.pythons import allows
+        from mpforge.engine.metadata import requires_python
+
+        _, tree = self._realize(made)
+        node = tree.directories["tree"].get("PKG-INFO")
+        text = ""
+        # What is damaged is found and mended by the step that is given it.
+        with contextlib.suppress(Damaged):
+            text = self.found.store.read(node.digest).decode("utf-8", "replace") if node else ""
+        wanted = requires_python(text)
+        if wanted and not allows(wanted, session.python):
+            raise NotRun(f"PKG-INFO's Requires-Python is {wanted}")
 
     def _realize(self, session: PlannedSession) -> tuple[ActionResult, Directory]:
         if session.result is None:

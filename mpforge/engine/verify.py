@@ -84,7 +84,9 @@ def verifiable(plan: Plan, name: str) -> tuple[PlannedSession, ...]:
         raise WrongInput(f"{name} can't be verified: {session.not_run}")
     if not session.group:
         return (session,)
-    return tuple(one for required in session.requires for one in verifiable(plan, required))
+    members = [found for name in session.requires if (found := plan.session(name)) is not None]
+    able = [member for member in members if member.not_run is None] or members
+    return tuple(one for member in able for one in verifiable(plan, member.name))
 
 
 def logs_of(workspace: Workspace, session: str) -> tuple[Path, Path]:

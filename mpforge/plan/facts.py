@@ -23,6 +23,8 @@ class ProjectFacts:
 
     ``backend`` is ``build-backend``; ``in_tree`` says that ``backend-path`` is set; ``form`` is
     ``tree`` (a checkout or a plain directory) or ``sdist`` (packed or unpacked).
+    ``requires_python`` is None where it is not known before an sdist is made; ``requires_python_by``
+    says in words where it stands.
     """
 
     form: str
@@ -31,6 +33,7 @@ class ProjectFacts:
     requires: tuple[str, ...]
     name: str | None = None
     requires_python: str | None = None
+    requires_python_by: str = "pyproject.toml's requires-python"
     dependencies: tuple[str, ...] | None = None
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     may_be_abi3: bool = False

@@ -335,7 +335,8 @@ class PlannedSession:
     the options that decide whether a file in ``dist/`` is this session's, whatever host made it
     (docs/design.md 2.3). ``after`` names the build session of the lowest Python where one abi3 wheel
     may serve this one too. ``folder`` is where below ``dist/`` its files go (``gateway/``).
-    ``group``: it only stands for the sessions that it requires.
+    ``group``: it only stands for the sessions that it requires. ``asks_sdist``: whether the project
+    allows this Python is known from its sdist's metadata only.
     """
 
     name: str
@@ -353,6 +354,7 @@ class PlannedSession:
     after: str | None = None
     folder: str = ""
     group: bool = False
+    asks_sdist: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ ends the parse: shape and meaning are checked together, so that all problems sho
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -35,13 +35,22 @@ def load_spec(text: str, *, file: str) -> Spec:
     return spec
 
 
-def find_problems(text: str, *, file: str) -> tuple[Problem, ...]:
-    """Every problem and warning of ``text``, in file order; none for a good spec."""
+def find_problems(
+    text: str, *, file: str, beside: Callable[[Spec], Iterable[Finding]] | None = None
+) -> tuple[Problem, ...]:
+    """Every problem and warning of ``text``, in file order; none for a good spec.
+
+    ``beside`` gives what is wrong with a good spec for reasons that are not in it.
+    """
     try:
         document = _parse(text)
     except ValueError as error:
         return (_syntax_problem(text, file, str(error)),)
-    return _placed(text, file, document, _examine(document)[1])
+    spec, findings = _examine(document)
+    good = spec is not None and all(finding.warning for finding in findings)
+    if spec is not None and good and beside is not None:
+        findings = (*findings, *beside(spec))
+    return _placed(text, file, document, findings)
 
 
 def _parse(text: str) -> dict[str, object]:
