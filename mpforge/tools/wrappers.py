@@ -35,14 +35,16 @@ _PROGRAMS = {"ar": "ar", "ranlib": "ranlib", "objcopy": "objcopy", "ld": "ld.lld
 
 @dataclass(frozen=True)
 class WrapperNote:
-    """What a compiler did to a flag: ``kind`` is dropped, translated or refused.
+    """What a compiler did to a flag: ``kind`` is dropped, translated, refused or unread (a ``@file``).
 
-    ``instead`` is what was said in its place, empty unless translated.
+    ``instead`` is what was said in its place, if translated; the whole call, if refused, and then
+    ``directory`` is where it was made.
     """
 
     kind: str
     flag: str
     instead: str = ""
+    directory: str = ""
 
 
 def zig_target(platform: Platform, policy: str) -> str:
@@ -102,7 +104,7 @@ def read_notes(log: Path) -> tuple[WrapperNote, ...]:
     except FileNotFoundError:
         return ()
     rows = (line.split("\t") for line in dict.fromkeys(lines))
-    return tuple(WrapperNote(row[0], row[1], row[2]) for row in rows if len(row) == 3)
+    return tuple(WrapperNote(*row[:4]) for row in rows if len(row) in (3, 4))
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,146 @@ def test_a_cpu_of_x86_is_said_in_zigs_words(told: Told) -> None:
 def test_a_link_without_a_mode_is_one_of_those_made_beforehand(told: Told) -> None:
     assert told("-shared", "a.o", "-o", "a.so")[0] == ["-shared", "a.o", "-o", "a.so", "-O3"]
     assert told("-c", "a.c")[0] == ["-c", "a.c"]
+
+
+# --- what is of the host ----------------------------------------------------------------------
+
+
+@dataclass
+class Place:
+    """A step's directory ``step``, compilers beside it, and a ``host`` that has headers and libraries."""
+
+    root: Path
+
+    def note(self, *arguments: str) -> list[tuple[str, str]]:
+        """What the compiler notes of a call made in ``step/src``: kind and flag."""
+        log = self.root / "notes"
+        log.unlink(missing_ok=True)
+        environment = {
+            "PATH": PATH,
+            "MPFORGE_ZIG": "/bin/echo",
+            "MPFORGE_WRAPPER_LOG": str(log),
+            "MPFORGE_STEP_DIR": str(self.root / "step"),
+            "ZIG_GLOBAL_CACHE_DIR": str(self.root),
+        }
+        argv = [str(self.root / "tree" / "bin" / "cc"), *arguments]
+        answer = processes.capture(argv, environment=environment, cwd=self.root / "step" / "src")
+        notes = [(n.kind, n.flag) for n in wrappers.read_notes(log)]
+        assert answer.returncode == any(kind == "refused" for kind, _ in notes), answer.stderr
+        return notes
+
+    @property
+    def host(self) -> str:
+        return str(self.root / "host")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Place:
+    root = tmp_path.resolve()
+    targetview.make_compilers(root / "tree", AARCH64, POLICY)
+    for name in (
+        "include/python3.11/a.h",
+        "include/z.h",
+        "lib/libz.so",
+        "python/lib/libpython3.11.so",
+    ):
+        path = root / "host" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("", encoding="utf-8")
+    for folder in ("host/empty", "step/src/own", "step/env/lib"):
+        (root / folder).mkdir(parents=True)
+    (root / "step/src/link").symlink_to(root / "host/include")
+    (root / "also").symlink_to(root / "step")
+    return Place(root)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-IHOST/include"],
+        ["-I", "HOST/include"],
+        ["-isystem", "HOST/include"],
+        ["-isystemHOST/include"],
+        ["-iquoteHOST/include"],
+        ["-I../../host/include"],
+        ["-Ilink"],
+        ["-LHOST/lib"],
+        ["-Wl,-L,HOST/lib"],
+        ["-Xlinker", "-LHOST/lib"],
+        ["--sysroot=HOST"],
+        ["-BHOST/lib"],
+        ["HOST/lib/libz.so"],
+        ["-Wl,--whole-archive,HOST/lib/libz.so"],
+        ["-include", "HOST/include/z.h"],
+        ["-I/usr/include"],
+        ["-I/usr/include/linux/../linux"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_of_the_host_is_refused_however_it_is_named(
+    elsewhere: Place, words: list[str]
+) -> None:
+    given = [word.replace("HOST", elsewhere.host) for word in words]
+    (note,) = elsewhere.note("-c", "a.c", *given)
+    assert note[0] == "refused"
+    path = next(word for word in given if "/" in word or word == "-Ilink")
+    assert note[1].endswith(path.rpartition(",")[2].removeprefix("-L"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-Iown", "-I.", "-I..", "-I../../step/src/own", "-Lbuild/lib", "a.o", "own/../x.a"],
+        ["-IROOT/step/env/lib", "-IROOT/also/src/own", "-LROOT/step/env/lib/../lib"],
+        ["-IROOT/tree/include", "-LROOT/tree/lib", "-l:libz.a", "-Wl,-soname,/x/libz.so.1"],
+        ["-L/usr/lib/rustlib/aarch64-unknown-linux-gnu/lib", "-o", "/usr/lib/libz.so"],
+    ],
+    ids=["relative", "of-the-step", "of-the-view", "of-rust"],
+)
+def test_what_is_the_builds_own_passes_however_it_is_named(
+    elsewhere: Place, words: list[str]
+) -> None:
+    assert elsewhere.note(*(w.replace("ROOT", str(elsewhere.root)) for w in words)) == []
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "-IHOST/empty",
+        "-IHOST/no-such-directory",
+        "-LHOST/empty",
+        "-LHOST/include",
+        "-LHOST/python/lib",
+        "-IHOST/include/python3.11",
+    ],
+)
+def test_a_directory_of_the_host_that_can_change_nothing_is_dropped(
+    elsewhere: Place, flag: str
+) -> None:
+    flag = flag.replace("HOST", elsewhere.host)
+    assert elsewhere.note("-c", "a.c", flag) == [("dropped", flag)]
+
+
+def test_every_directory_of_the_host_in_a_call_is_told(elsewhere: Place) -> None:
+    flags = [f"-I{elsewhere.host}/include", f"-L{elsewhere.host}/lib"]
+    assert elsewhere.note("-c", "a.c", *flags) == [("refused", flag) for flag in flags]
+
+
+def test_a_file_of_arguments_is_read_too(elsewhere: Place, told: Told, tmp_path: Path) -> None:
+    words = tmp_path / "words.rsp"
+    words.write_text(f'-c a.c "-I{elsewhere.host}/include"\n', encoding="utf-8")
+    assert elsewhere.note(f"@{words}") == [("refused", f"-I{elsewhere.host}/include")]
+    words.write_text("-O2 '-DA=\"b c\"' -DB=\\\"d\\\" -flto=auto\n\n-c 'a b.c'", encoding="utf-8")
+    assert told(f"@{words}") == (
+        ["-O2", '-DA="b c"', '-DB="d"', "-c", "a b.c"],
+        [WrapperNote("dropped", "-flto=auto")],
+    )
+    words.write_text("-c '$(touch x).c'\n", encoding="utf-8")
+    assert told(f"@{words}") == ([f"@{words}", "-O3"], [WrapperNote("unread", f"@{words}")])
+    assert told("@none")[0] == ["@none", "-O3"]
+
+
+# --- answers ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("question", ["-dumpmachine", "-print-multiarch"])
@@ -322,25 +463,15 @@ def test_a_program_may_come_from_standard_input(step: Step) -> None:
     assert "int y=17;" in answer.stdout
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["-I/usr/include"],
-        ["-I", "/usr/local/include"],
-        ["-isystem", "/usr/include/x86_64-linux-gnu"],
-        ["-L/usr/lib"],
-        ["-Wl,-L,/usr/lib/x86_64-linux-gnu"],
-    ],
-)
-def test_a_directory_of_the_host_is_refused_naming_the_call(
-    step: Step, arguments: list[str]
-) -> None:
+def test_a_directory_of_the_host_is_refused_naming_the_call(step: Step) -> None:
     step.write("a.c", C)
-    answer = step.call("CC", *arguments, "-O3", "-c", "a.c")
+    answer = step.call("CC", "-I/usr/include", "-O3", "-c", "a.c")
     assert answer.returncode == 1
-    assert "directory of this host" in answer.stderr
-    assert " ".join([step.environment["CC"], *arguments, "-O3"]) in answer.stderr
-    assert [note.kind for note in wrappers.read_notes(step.log)] == ["refused"]
+    call = f"{step.environment['CC']} -I/usr/include -O3 -c a.c"
+    assert "-I/usr/include is of this host" in answer.stderr
+    assert f"the call: {call}" in answer.stderr
+    refused = WrapperNote("refused", "-I/usr/include", call, str(step.directory))
+    assert [*wrappers.read_notes(step.log)] == [refused]
 
 
 def test_a_native_compiler_refuses_no_directory(tmp_path: Path, zig: tuple[Zig, ToolTree]) -> None:

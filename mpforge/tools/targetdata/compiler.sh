@@ -3,7 +3,7 @@
 #
 # It gives zig the target, and takes or says otherwise what zig would refuse. Whatever is not passed on
 # as it came is told in $MPFORGE_WRAPPER_LOG, a line each: what happened, to what, what was said
-# instead, parted by tabs. Needs MPFORGE_ZIG and ZIG_GLOBAL_CACHE_DIR; no other program is started.
+# instead (where refused: the whole call, and its directory), parted by tabs. Needs MPFORGE_ZIG and ZIG_GLOBAL_CACHE_DIR; no other program is started.
 
 : "${MPFORGE_ZIG:?is not set: this compiler runs within a step of mpforge}"
 : "${ZIG_GLOBAL_CACHE_DIR:?is not set: this compiler runs within a step of mpforge}"
@@ -14,35 +14,64 @@ mpf_optimised= mpf_compiles= mpf_objects= mpf_language= mpf_plain= # what the ca
 mpf_next=    # what the next argument is: see the first `case` below
 mpf_link=    # the same for the next argument of the linker
 mpf_kept=    # linker arguments of one list that stay, each after a comma
+mpf_refused= # what of the host the call names, each after a space
 
-mpf_tell() { # WHAT ARGUMENT [INSTEAD]
-	[ -z "${MPFORGE_WRAPPER_LOG:-}" ] || printf '%s\t%s\t%s\n' "$1" "$2" "${3:-}" >>"$MPFORGE_WRAPPER_LOG"
+mpf_tell() { # WHAT ARGUMENT [INSTEAD [DIRECTORY]]
+	[ -z "${MPFORGE_WRAPPER_LOG:-}" ] || printf '%s\t%s\t%s\t%s\n' "$1" "$2" "${3:-}" "${4:-}" >>"$MPFORGE_WRAPPER_LOG"
 }
 
-mpf_refuse() { # OPTION PATH: a directory of this machine can't serve another one
-	mpf_tell refused "$1$2"
-	printf '%s: error: mpforge: %s%s is a directory of this host, but the call builds for %s.\n' \
-		"${0##*/}" "$1" "$2" '@TRIPLE@' >&2
-	printf '  the call: %s\n' "$mpf_call" >&2
-	printf '  -> make the project find its headers and libraries without naming the host'\''s\n' >&2
-	exit 1
+# Whether a path is the build's own: in the step's directory, or among the tools of the store. What the
+# name does not show (a link, "..") is looked at where it leads to. False for what is not there.
+mpf_ours() { # PATH
+	case $1 in
+	*/../* | */.. | ../* | ..) ;;
+	"${0%/bin/*}"/* | "${MPFORGE_ZIG%/*}"/* | */rustlib/*) return 0 ;;
+	"$mpf_step"/*) [ -z "$mpf_step" ] || [ -L "$1" ] || return 0 ;;
+	/*) ;;
+	*) [ -L "$1" ] || return 0 ;;
+	esac
+	mpf_place=$1
+	[ -d "$1" ] || mpf_place=${1%/*}
+	mpf_place=$(cd -P -- "${mpf_place:-/}" 2>/dev/null && pwd -P) || return 1
+	mpf_tools=$(cd -P -- "$mpf_view/../.." && pwd -P)
+	case $mpf_tools in */tools) ;; *) mpf_tools=$(cd -P -- "$mpf_view" && pwd -P) ;; esac
+	case $mpf_place/ in "$mpf_tools"/*) return 0 ;; esac
+	[ -n "$mpf_step" ] || return 1
+	case $mpf_place/ in "$(cd -P -- "$mpf_step" && pwd -P)"/*) return 0 ;; esac
+	return 1
+}
+
+# Whether a directory has a file of one of these names.
+mpf_has() { # DIRECTORY NAMES...
+	mpf_folder=$1
+	shift
+	for mpf_name do
+		for mpf_file in "$mpf_folder"/$mpf_name; do [ ! -e "$mpf_file" ] || return 0; done
+	done
+	return 1
+}
+
+mpf_refuse() { # OPTION PATH: what is this host's can't serve another one; the call fails at its end
+	mpf_refused="$mpf_refused $1$2"
+	mpf_tell refused "$1$2" "$mpf_call" "$PWD"
 }
 
 mpf_directory() { # OPTION PATH: false where the option is not to be passed on
 	[ -n '@CROSS@' ] || return 0
-	case $2 in
-	"$mpf_step"/*) [ -z "$mpf_step" ] || return 0 ;;
+	mpf_ours "$2" && return 0
+	case $1$2 in
+	# The view's own Python.h is found first, and the host's libpython is never linked.
+	*/include/python[23]* | */include/*/python[23]*) ;;
+	*-L/usr/* | *-L/lib*) if mpf_has "$2" 'lib*.so*' 'lib*.a'; then mpf_refuse "$1" "$2"; fi ;;
+	*-L*) if ! mpf_has "$2" 'libpython3*' && mpf_has "$2" 'lib*.so*' 'lib*.a'; then mpf_refuse "$1" "$2"; fi ;;
+	*) if mpf_has "$2" '*'; then mpf_refuse "$1" "$2"; fi ;;
 	esac
-	case $2 in
-	# The view's own Python.h is found first.
-	/usr/include/python[23]* | /usr/local/include/python[23]* | /usr/include/*/python[23]*)
-		mpf_tell dropped "$1$2"
-		return 1
-		;;
-	/usr/include | /usr/include/* | /usr/local/include | /usr/local/include/*) mpf_refuse "$1" "$2" ;;
-	/usr/lib | /usr/lib/* | /usr/lib64 | /usr/lib64/* | /usr/lib32 | /usr/lib32/*) mpf_refuse "$1" "$2" ;;
-	/lib | /lib/* | /lib64 | /lib64/* | /usr/local/lib | /usr/local/lib/*) mpf_refuse "$1" "$2" ;;
-	esac
+	case "$mpf_refused " in *" $1$2 "*) ;; *) mpf_tell dropped "$1$2" ;; esac
+	return 1
+}
+
+mpf_library() { # OPTION PATH: a library or object by its file's name
+	[ -z '@CROSS@' ] || mpf_ours "$2" || [ ! -e "$2" ] || mpf_refuse "$1" "$2"
 }
 
 mpf_underscored() { # NAME: in $mpf_said, with _ for -
@@ -171,13 +200,45 @@ mpf_linker() { # ARGUMENT
 		--no-warn-execstack | --long-plt | --no-ld-generated-unwind-info | --ld-generated-unwind-info | --fix-cortex-a53-* | --no-fix-cortex-a53-*)
 		mpf_tell dropped "-Wl,$1"
 		;;
-	-l*) mpf_flushed=1 mpf_library=$1 ;;
+	-l*) mpf_flushed=1 mpf_linked=$1 ;;
+	*.so | *.so.[0-9]* | *.a | *.o)
+		mpf_library -Wl, "$1"
+		mpf_kept=$mpf_kept,$1
+		;;
 	*) mpf_kept=$mpf_kept,$1 ;;
 	esac
 }
 
 mpf_call=$0
 for mpf_a do mpf_call="$mpf_call $mpf_a"; done
+
+# A file of arguments is read here, else what is in it would be seen by nobody. One that holds what the
+# shell would act upon is left to zig.
+mpf_expand() { # FILE: its arguments in $mpf_words, quoted for eval
+	mpf_words=
+	while IFS= read -r mpf_line || [ -n "$mpf_line" ]; do
+		case $mpf_line in *[!A-Za-z0-9_./=+,:@%\ \	\"\'\\-]*)
+			mpf_tell unread "@$1"
+			mpf_words=\"\$mpf_a\"
+			return
+			;;
+		esac
+		mpf_words="$mpf_words $mpf_line"
+	done <"$1"
+}
+
+case $mpf_call in *' @'*)
+	set -f
+	for mpf_a do
+		shift
+		case $mpf_a in
+		@?*) if [ -r "${mpf_a#@}" ]; then mpf_expand "${mpf_a#@}" && eval "set -- \"\$@\" $mpf_words"; else set -- "$@" "$mpf_a"; fi ;;
+		*) set -- "$@" "$mpf_a" ;;
+		esac
+	done
+	set +f
+	;;
+esac
 
 for mpf_a do
 	shift
@@ -207,6 +268,12 @@ for mpf_a do
 		if mpf_directory "$mpf_option " "$mpf_a"; then set -- "$@" "$mpf_option" "$mpf_a"; fi
 		continue
 		;;
+	file)
+		mpf_next=
+		mpf_library "$mpf_option " "$mpf_a"
+		set -- "$@" "$mpf_a"
+		continue
+		;;
 	linker)
 		mpf_next=
 		mpf_a=-Wl,$mpf_a
@@ -214,8 +281,12 @@ for mpf_a do
 	esac
 	case $mpf_a in
 	# Arguments that have another one behind them, which is not to be read as an option.
-	-o | -D | -U | -include | -imacros | -MF | -MT | -MQ | -Xclang | -Xassembler | -Xpreprocessor | -framework)
+	-o | -D | -U | -MF | -MT | -MQ | -Xclang | -Xassembler | -Xpreprocessor | -framework)
 		mpf_next=keep
+		set -- "$@" "$mpf_a"
+		;;
+	-include | -imacros)
+		mpf_next=file mpf_option=$mpf_a
 		set -- "$@" "$mpf_a"
 		;;
 	-x)
@@ -233,6 +304,11 @@ for mpf_a do
 	-L*) if mpf_directory -L "${mpf_a#-L}"; then set -- "$@" "$mpf_a"; fi ;;
 	-isystem*) if mpf_directory -isystem "${mpf_a#-isystem}"; then set -- "$@" "$mpf_a"; fi ;;
 	-idirafter*) if mpf_directory -idirafter "${mpf_a#-idirafter}"; then set -- "$@" "$mpf_a"; fi ;;
+	-iquote?*) if mpf_directory -iquote "${mpf_a#-iquote}"; then set -- "$@" "$mpf_a"; fi ;;
+	-B/*) if mpf_directory -B "${mpf_a#-B}"; then set -- "$@" "$mpf_a"; fi ;;
+	--sysroot=* | --include-directory=* | --library-directory=*)
+		if mpf_directory "${mpf_a%%=*}=" "${mpf_a#*=}"; then set -- "$@" "$mpf_a"; fi
+		;;
 	# The linker's.
 	-Xlinker) mpf_next=linker ;;
 	-Wl,*)
@@ -245,7 +321,7 @@ for mpf_a do
 			if [ -n "$mpf_flushed" ]; then
 				# zig knows no -l inside of a list.
 				[ -z "$mpf_kept" ] || set -- "$@" "-Wl$mpf_kept"
-				set -- "$@" "$mpf_library"
+				set -- "$@" "$mpf_linked"
 				mpf_kept=
 			fi
 		done
@@ -314,10 +390,19 @@ for mpf_a do
 		mpf_compiles=1
 		set -- "$@" "$mpf_a"
 		;;
+	*.so | *.so.[0-9]* | *.a | *.o)
+		mpf_library '' "$mpf_a"
+		set -- "$@" "$mpf_a"
+		;;
 	*) set -- "$@" "$mpf_a" ;;
 	esac
 done
 
+if [ -n "$mpf_refused" ]; then
+	printf '%s: error: mpforge:%s is of this host, but the call builds for %s.\n  the call: %s\n' \
+		"${0##*/}" "$mpf_refused" '@TRIPLE@' "$mpf_call" >&2
+	exit 1
+fi
 if [ "$*" = -v ]; then mpf_plain=1; fi
 if [ -n "$mpf_plain" ]; then exec "$MPFORGE_ZIG" @MODE@ -target '@PLAIN_TARGET@' "$@"; fi
 
