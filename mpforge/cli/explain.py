@@ -62,6 +62,7 @@ def _lines(item: "SessionPreview", differing: "dict[str, Changes]") -> list[str]
         lines += [f"  -> {refusal.hint}"] if refusal.hint else []
     if choice is not None:
         lines.append(f"  strategy: {choice.strategy} with {choice.toolchain}, for {choice.policy}")
+        lines += [f"  backend: {choice.backend}"] if choice.backend else []
         lines.append(f"  because {choice.why}")
         lines += [f"  not {strategy}: {reason}" for strategy, reason in choice.passed_over]
     for step in item.steps:

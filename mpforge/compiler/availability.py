@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, TestOptions
 
 PLATFORMS = ("x86_64", "aarch64")
-KINDS = ("wheel", "make", "commands")
 TOOLCHAINS = ("auto", "zig", "gcc")
 CONTAINED = ("hybrid", "emulate")
 
@@ -50,8 +49,6 @@ def _needed(
         yield "project.targets", f"the target {platform.name}"
     if python is not None and (python.endswith("t") or not python.startswith("cp")):
         yield "project.python", f"the Python {python}"
-    if build.kind not in KINDS:
-        yield "build.kind", f"kind = {build.kind!r}"
     toolchain = f"the toolchain {build.toolchain!r} of [toolchains]"
     missing = {
         ("build.strategy", f"the strategy {build.strategy!r}"): build.strategy in CONTAINED,

@@ -1,60 +1,102 @@
-"""Which build backend a project uses, and whether it is known to cross-compile.
+"""Which build backend a project uses, and how far it is known to cross-compile.
 
-Facts: docs/design.md, "Backends"; measured with real packages. Knows nothing of hosts.
+Facts: docs/design.md, "Backends", and docs/corpus.md; measured with real packages. Knows nothing of hosts.
 """
 
 import re
 from dataclasses import dataclass
 
 from mpforge.plan.facts import ProjectFacts
+from mpforge.plan.model import Configurer
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A recognised backend; ``crosses`` says that mpforge can cross-build with it, ``by`` how it was told."""
+    """A recognised backend.
+
+    ``by`` is how it was told; ``crosses`` says that mpforge can cross-build with it, and ``how`` by what,
+    or why not. ``configurer`` is what its builds are configured by, where that is told of the target.
+    """
 
     name: str
     crosses: bool
     by: str
+    how: str
+    configurer: Configurer | None = None
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.by})"
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A backend of the table: the module of its ``build-backend``, the package that brings it."""
+
+    name: str
+    module: str
+    package: str
+    how: str
+    crosses: bool = True
+    configurer: Configurer | None = None
+    setuptools: bool = False  # it works within setuptools' own backend
+
+
+_VIEW = "its scripts ask Python and the environment, which describe the target"
+_RUST = "Rust toolchains are not obtained in this version"
+_CMAKE = "CMake is told by a toolchain file"
 
 # What a requirement or a backend's module says of the backend, most telling first: a project that
-# asks for setuptools-rust too is a Rust project. True: known to cross in this version.
-_BY_REQUIREMENT = (
-    ("maturin", "maturin", False),
-    ("setuptools-rust", "setuptools-rust", False),
-    ("scikit-build-core", "scikit-build-core", False),
-    ("scikit-build", "scikit-build", False),
-    ("meson-python", "meson-python", False),
-    ("setuptools", "setuptools", True),
-)
-_BY_MODULE = (
-    ("setuptools", "setuptools", True),
-    ("maturin", "maturin", False),
-    ("scikit_build_core", "scikit-build-core", False),
-    ("mesonpy", "meson-python", False),
-    ("hatchling", "hatchling", False),
-    ("poetry", "poetry-core", False),
-    ("flit_core", "flit", False),
-    ("pdm", "pdm-backend", False),
-    ("uv_build", "uv", False),
+# asks for setuptools-rust too is a Rust project.
+_TABLE = (
+    _Known("maturin", "maturin", "maturin", _RUST, crosses=False),
+    _Known("setuptools-rust", "", "setuptools-rust", _RUST, crosses=False, setuptools=True),
+    _Known(
+        "scikit-build-core", "scikit_build_core", "scikit-build-core", _CMAKE, configurer="cmake"
+    ),
+    _Known("scikit-build", "", "scikit-build", _CMAKE, configurer="cmake", setuptools=True),
+    _Known(
+        "meson-python",
+        "mesonpy",
+        "meson-python",
+        "Meson is told by a cross file",
+        configurer="meson",
+    ),
+    _Known(
+        "setuptools with CMake",
+        "",
+        "cmake",
+        f"{_VIEW}; {_CMAKE}",
+        configurer="cmake",
+        setuptools=True,
+    ),
+    _Known("setuptools", "setuptools", "setuptools", _VIEW),
+    _Known("hatchling", "hatchling", "hatchling", _VIEW),
+    _Known("poetry-core", "poetry", "poetry-core", _VIEW),
+    _Known("pdm-backend", "pdm", "pdm-backend", _VIEW),
+    _Known("flit", "flit_core", "flit-core", "it builds pure Python only"),
+    _Known("uv", "uv_build", "uv-build", "it builds pure Python only"),
 )
 
 
 def recognise(project: ProjectFacts) -> Backend:
     """The backend of a project; an in-tree one is told by ``build-system.requires``."""
     wanted = {_normal(requirement) for requirement in project.requires}
-    for requirement, name, crosses in _BY_REQUIREMENT:
-        decisive = project.in_tree or name in ("setuptools-rust", "scikit-build")
-        if requirement in wanted and decisive:
-            by = f"build-system.requires names {requirement}"
-            in_tree = f" (in-tree wrapper {project.backend})" if project.in_tree else ""
-            return Backend(f"{name}{in_tree}", crosses, by)
     module = project.backend.split(":", 1)[0].split(".", 1)[0]
-    for known, name, crosses in _BY_MODULE:
-        if module == known:
-            return Backend(name, crosses, f"build-backend = {project.backend!r}")
-    return Backend(project.backend, False, f"build-backend = {project.backend!r}")
+    plain = module == "setuptools" and not project.in_tree
+    for known in _TABLE:
+        if known.package in wanted and (project.in_tree or (known.setuptools and plain)):
+            in_tree = f" (in-tree wrapper {project.backend})" if project.in_tree else ""
+            by = f"build-system.requires names {known.package}"
+            return _backend(known, f"{known.name}{in_tree}", by)
+    by = f"build-backend = {project.backend!r}"
+    for known in _TABLE:
+        if module == known.module:
+            return _backend(known, known.name, by)
+    return Backend(project.backend, False, by, "nothing is known of it")
+
+
+def _backend(known: _Known, name: str, by: str) -> Backend:
+    return Backend(name, known.crosses, by, known.how, known.configurer)
 
 
 def _normal(requirement: str) -> str:

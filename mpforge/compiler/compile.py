@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import availability, backends, pythons, steps, strategies
+from mpforge.compiler import availability, backends, kinds, pythons, steps, strategies
 from mpforge.compiler.availability import is_zig
 from mpforge.compiler.index import compile_index
 from mpforge.plan.facts import HostFacts, ProjectFacts
@@ -246,14 +246,26 @@ def _compilers(
 ) -> Compilers:
     build = resolve(compilation.spec, target=target.name, python=python).build
     zig = choice.toolchain == "zig"
+    cross = choice.strategy == "cross"
+    configurer = kinds.configurer(build.kind)
+    if build.kind == "wheel":
+        configurer = backends.recognise(compilation.project).configurer
+    runs = configurer in ("cmake", "meson") or kinds.runs_programs(build)
     return Compilers(
         toolchain=choice.toolchain,
         target=target.platform,
         policy=choice.policy,
-        cross=choice.strategy == "cross",
+        cross=cross,
         python=python,
         zig=steps.zig_request(build, compilation.host_platform) if zig else None,
+        configurer=configurer,
+        emulator=_emulated(target.platform) if cross and runs else None,
     )
+
+
+def _emulated(platform: str) -> Machine:
+    """The emulated machine of a target, of the oldest kind."""
+    return Machine(platform, True, BASELINE_CPU.get(well_known()[platform].machine))
 
 
 def _build(

@@ -5,6 +5,7 @@ Pure: whether an index or the host really has one is found out by others.
 
 from typing import TYPE_CHECKING
 
+from mpforge.compiler import kinds
 from mpforge.compiler.availability import is_zig
 from mpforge.plan.model import HostTool, Tools
 from mpforge.plan.pins import EnvironmentRequest
@@ -27,7 +28,7 @@ def tools(build: "BuildOptions", host: str) -> Tools:
     """The declared programs; zig is the toolchain's business."""
     wheels: list[EnvironmentRequest] = []
     programs: list[HostTool] = []
-    for text in build.tools:
+    for text in (*build.tools, *_of_kind(build)):
         if is_zig(text):
             continue
         name, specifier = parse_tool(text)
@@ -37,6 +38,12 @@ def tools(build: "BuildOptions", host: str) -> Tools:
         else:
             programs.append(HostTool(name, specifier))
     return Tools(tuple(dict.fromkeys(wheels)), tuple(dict.fromkeys(programs)))
+
+
+def _of_kind(build: "BuildOptions") -> tuple[str, ...]:
+    """The programs that the build's kind needs, but for those that the spec declares."""
+    declared = {parse_tool(text)[0].lower() for text in build.tools}
+    return tuple(name for name in kinds.tools(build) if name not in declared)
 
 
 def declared_as(program: str) -> str:

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import programs
+from mpforge.compiler import kinds, programs
 from mpforge.compiler.availability import is_zig
+from mpforge.compiler.texts import commands, text
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.model import (
-    Argv,
     AskRequirements,
     BuildWheel,
-    CommandLine,
     Compilers,
     InstallPackages,
     Machine,
@@ -26,7 +25,6 @@ from mpforge.plan.model import (
     RepairWheel,
     RunCommands,
     RunTests,
-    ShellLine,
     ShippedFiles,
     Step,
     Text,
@@ -34,33 +32,11 @@ from mpforge.plan.model import (
     Variables,
 )
 from mpforge.plan.pins import EnvironmentRequest
-from mpforge.spec.placeholders import parse
 
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, TestOptions
 
 ZIG = "ziglang"
-
-# On make's command line, because a makefile's own `CC = gcc` overrides the environment.
-_MAKE_VARIABLES = " ".join(f'{name}="${name}"' for name in ("CC", "CXX", "AR", "RANLIB", "STRIP"))
-MAKE = ShellLine(("make -j", Placeholder("jobs"), f" {_MAKE_VARIABLES}"))
-
-
-def text(written: str) -> Text:
-    """A user's text with its placeholders as references."""
-    return tuple(
-        part if isinstance(part, str) else Placeholder(part.name, part.argument)
-        for part in parse(written)
-    )
-
-
-def commands(written: str | Sequence[str | Sequence[str]]) -> tuple[CommandLine, ...]:
-    """Shell lines and argv lists as typed commands."""
-    lines = [written] if isinstance(written, str) else list(written)
-    return tuple(
-        ShellLine(text(line)) if isinstance(line, str) else Argv(tuple(text(w) for w in line))
-        for line in lines
-    )
 
 
 def settings(written: Mapping[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -185,8 +161,9 @@ def wheel_steps(
     if build.repair.strip and compilers.toolchain == "gcc":
         given = stripped(given)
     config = settings(build.config_settings)
+    asked = replace(compilers, configurer=None, emulator=None)  # what is asked builds nothing
     ask = AskRequirements(
-        "wheel", source, OutputOf(f"base-{stem}"), python, compilers, exclude, tests, config
+        "wheel", source, OutputOf(f"base-{stem}"), python, asked, exclude, tests, config
     )
     environment = InstallPackages(request, OutputOf(f"requirements-{stem}"))
     wheel = BuildWheel(
@@ -228,16 +205,16 @@ def command_steps(
     compilers: Compilers,
     host: str,
 ) -> tuple[Step, ...]:
-    """The one step of a build by the user's own commands, or by make."""
-    lines = (MAKE,) if build.kind == "make" else commands(list(build.commands))
+    """The one step of a build that is no wheel's."""
     run = RunCommands(
         source=ProjectFiles(),
         exclude=exclude,
-        commands=lines,
-        outputs=tuple(build.outputs),
+        commands=kinds.commands_of(build, cross=compilers.cross),
+        outputs=tuple(build.outputs) or ("**",),
         compilers=compilers,
         target=compilers.target,
         policy=compilers.policy,
+        installs=kinds.configurer(build.kind) is not None,
     )
     title = f"{build.kind} for {stem}"
     step = Step(f"build-{stem}", title, run, variables(build), int(build.timeout))

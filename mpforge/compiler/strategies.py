@@ -51,12 +51,12 @@ def cross(wanted: Wanted, _host: HostFacts) -> Verdict:
         return Verdict(False, "the host's gcc builds for this host only")
     if wanted.backend is None:
         return Verdict(True, "the commands are given a cross compiler")
-    if wanted.backend.crosses:
-        return Verdict(True, f"{wanted.backend.name} is known to cross ({wanted.backend.by})")
-    return Verdict(
-        False,
-        f"{wanted.backend.name} is not known to cross in this version ({wanted.backend.by})",
-    )
+    backend = wanted.backend
+    if backend.crosses:
+        return Verdict(True, f"{backend} is known to cross: {backend.how}")
+    if wanted.strategy == "cross":
+        return Verdict(True, f"{backend} is not known to cross: {backend.how}")
+    return Verdict(False, f"{backend} is not known to cross in this version: {backend.how}")
 
 
 def contained(_wanted: Wanted, _host: HostFacts) -> Verdict:
@@ -88,7 +88,9 @@ def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice |
         verdict = verdict_of(wanted, host)
         if verdict.can:
             why = verdict.why if asked == "auto" else f"{origin}; {verdict.why}"
-            return Choice(strategy, toolchain, wanted.policy, why, tuple(passed))
+            return Choice(
+                strategy, toolchain, wanted.policy, why, tuple(passed), str(wanted.backend or "")
+            )
         passed.append((strategy, verdict.why))
     return _refuse(wanted, passed, origin=origin if asked != "auto" else None)
 
@@ -98,7 +100,7 @@ def _refuse(wanted: Wanted, passed: list[tuple[Strategy, str]], *, origin: str |
     if wanted.toolchain == "gcc":
         instead = ", or take zig as toolchain"
     elif wanted.backend is not None and not wanted.backend.crosses:
-        instead = f", or take a backend that mpforge crosses, not {wanted.backend.name}"
+        instead = '; strategy = "cross" in [build] tries it all the same'
     return Refusal(
         error="no-strategy",
         what=f"{wanted.target} can't be built on this host",

@@ -43,7 +43,11 @@ from mpforge.sources import archives, canonical, git, project
 from mpforge.store.files import files_below
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory
+from mpforge.tools import machinefiles
 from mpforge.tools.zig import Language
+
+Settings = tuple[tuple[str, tuple[str, ...]], ...]
+"""Config settings (PEP 517), each with its values."""
 
 _CPLUSPLUS = (".cc", ".cpp", ".cxx", ".c++", ".C", ".hpp", ".hh")
 _CPLUSPLUS_CYTHON = (b"language = c++", b"language=c++", b"language: c++", b"libcpp")
@@ -209,18 +213,15 @@ class Executor:
     def _wheel(self, task: Task, command: BuildWheel) -> dict[str, str]:
         source = task.given.trees["source"]
         self._source(task, vcs=False)
-        ready = self.toolbox.compilers(
-            command.compilers,
-            languages(source, self.store),
-            task.directory.root,
-            _compiler_flags(task.step),
-        )
+        ready = self._ready(task, command.compilers, source)
         run = self._hook_run(task, command.python, ready)
         for line in command.before:
             run.command(line, cwd=task.directory.source)
         python = task.directory.environment / "bin" / "python"
+        settings = _settings(command, ready)
         if command.frontend == "uv":
-            self._by_uv(run, command, python, _hook_variables(ready, task.step, run))
+            extra = _hook_variables(ready, task.step, run)
+            self._by_uv(run, python=python, settings=settings, extra=extra)
         else:
             hooks.build(
                 run,
@@ -228,21 +229,21 @@ class Executor:
                 python=python,
                 source=task.directory.source,
                 output=task.directory.output,
-                settings=command.config_settings,
+                settings=settings,
                 extra=_hook_variables(ready, task.step, run),
             )
         wheel = repair.sole_wheel(task.directory.output)
         return {"wheel": wheel.name}
 
     def _by_uv(
-        self, run: StepRun, command: BuildWheel, python: Path, extra: Mapping[str, str]
+        self, run: StepRun, *, python: Path, settings: Settings, extra: Mapping[str, str]
     ) -> None:
         import uv
 
-        words = [f"{name}={value}" for name, values in command.config_settings for value in values]
-        settings = [word for pair in words for word in ("--config-setting", pair)]
+        words = [f"{name}={value}" for name, values in settings for value in values]
+        given = [word for pair in words for word in ("--config-setting", pair)]
         argv = [uv.find_uv_bin(), "build", "--wheel", "--no-build-isolation", "--offline"]
-        argv += ["--no-config", "--no-cache", "--python", str(python), *settings]
+        argv += ["--no-config", "--no-cache", "--python", str(python), *given]
         directory = run.directory
         _view_without_variables(directory, extra)
         run.call([*argv, "-o", str(directory.output), str(directory.source)], extra=extra)
@@ -251,22 +252,17 @@ class Executor:
     def _commands(self, task: Task, command: RunCommands) -> dict[str, str]:
         source = pruned(task.given.trees["source"], command.exclude)
         self.store.restore(source, task.directory.source)
-        ready = self.toolbox.compilers(
-            command.compilers,
-            languages(source, self.store),
-            task.directory.root,
-            _compiler_flags(task.step),
-        )
+        ready = self._ready(task, command.compilers, source)
         platform = well_known()[command.target]
-        run = self._run(
-            task,
-            ready.variables,
-            ready.path,
-            placeholders=self._build_placeholders(command.compilers, task.directory),
-        )
+        installed = task.directory.root / "installed"
+        placeholders = self._build_placeholders(command.compilers, task.directory, ready)
+        if command.installs:
+            placeholders["dest_dir"] = str(installed)
+        run = self._run(task, ready.variables, ready.path, placeholders=placeholders)
         for line in command.commands:
             run.command(line, cwd=task.directory.source)
-        _collect(command.outputs, task.directory)
+        made = installed if command.installs else task.directory.source
+        _collect(command.outputs, made, task.directory.output)
         allowed = policy_libraries(command.policy, platform)
         reasons = list(elf_reasons(task.directory.output, platform, command.policy, allowed))
         if reasons:
@@ -341,7 +337,7 @@ class Executor:
         command = task.step.command
         compilers = getattr(command, "compilers", None)
         if isinstance(compilers, Compilers):
-            placeholders |= self._build_placeholders(compilers, directory)
+            placeholders |= self._build_placeholders(compilers, directory, ready)
         has_git = self.inputs.source.form == "checkout"
         if has_git and isinstance(command, MakeSdist):
             # The day in a dirty version is HEAD's, not 1980's: the key has HEAD.
@@ -354,9 +350,11 @@ class Executor:
             placeholders=placeholders,
         )
 
-    def _build_placeholders(self, compilers: Compilers, directory: StepDirectory) -> dict[str, str]:
+    def _build_placeholders(
+        self, compilers: Compilers, directory: StepDirectory, ready: ReadyCompilers | None
+    ) -> dict[str, str]:
         platform = well_known()[compilers.target]
-        return {
+        known = {
             "project": str(directory.source),
             "package": str(directory.source),
             "dest_dir": str(directory.output),
@@ -366,6 +364,48 @@ class Executor:
             "policy": compilers.policy,
             "target": compilers.target,
         }
+        run = "" if ready is None else ready.variables.get("MPFORGE_RUN", "")
+        if run or not compilers.cross:
+            known["run"] = run
+        if ready is not None and ready.view is not None and compilers.cross:
+            emulated = machinefiles.MESON_EMULATED if run else machinefiles.MESON_CROSS
+            known["cross_file"] = str(ready.view / emulated)
+            known["native_file"] = str(ready.view / machinefiles.MESON_BUILD)
+        return known
+
+    def _ready(self, task: Task, compilers: Compilers, source: Directory) -> ReadyCompilers:
+        """Compilers for a build of this source, and the emulator for what they make, if it may run."""
+        from mpforge.tools import targetview
+
+        root, flags = task.directory.root, _compiler_flags(task.step)
+        ready = self.toolbox.compilers(compilers, languages(source, self.store), root, flags)
+        if compilers.emulator is None or ready.view is None:
+            return ready
+        machine = self.machines.for_build(compilers.emulator)
+        if machine is None or machine.emulator is None:
+            return ready
+        runs = targetview.emulation(
+            ready.view,
+            emulator=machine.emulator.path,
+            sysroot=machine.sysroot,
+            cpu=machine.cpu,
+        )
+        return dataclasses.replace(ready, variables={**ready.variables, **runs})
+
+
+def _settings(command: BuildWheel, ready: ReadyCompilers) -> Settings:
+    """A build's config settings: the spec's, after what tells Meson of the target."""
+    compilers = command.compilers
+    if not (compilers.cross and compilers.configurer == "meson") or ready.view is None:
+        return command.config_settings
+    emulated = "MPFORGE_RUN" in ready.variables
+    cross = machinefiles.MESON_EMULATED if emulated else machinefiles.MESON_CROSS
+    ours = (
+        f"--cross-file={ready.view / cross}",
+        f"--native-file={ready.view / machinefiles.MESON_BUILD}",
+    )
+    given = dict(command.config_settings)
+    return (*{**given, "setup-args": (*ours, *given.get("setup-args", ()))}.items(),)
 
 
 def _view_without_variables(directory: StepDirectory, extra: Mapping[str, str]) -> None:
@@ -418,18 +458,18 @@ def languages(source: Directory, store: Store) -> tuple[Language, ...]:
     return ("c",)
 
 
-def _collect(outputs: tuple[str, ...], directory: StepDirectory) -> None:
+def _collect(outputs: tuple[str, ...], made: Path, directory: Path) -> None:
     """Copy the declared outputs. Raises ``OutputMissing`` for one that nothing matches."""
-    made = list(files_below(directory.source))
+    files = list(files_below(made)) if made.is_dir() else []
     for glob in outputs:
-        found = project.select(made, [glob])
+        found = project.select(files, [glob])
         if not found:
             raise OutputMissing(
                 f"the build ended well, but there is no {glob!r}",
                 why="declared in [build] outputs",
-                hint="paths are relative to the source directory",
+                hint="paths are relative to the source directory, or to where the build installs",
             )
         for path in found:
-            place = directory.output / path
+            place = directory / path
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(directory.source / path, place, follow_symlinks=False)
+            shutil.copy2(made / path, place, follow_symlinks=False)

@@ -13,7 +13,15 @@ from mpforge.engine.metadata import applicable
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import MpforgeError, NotAvailableYet
 from mpforge.plan.facts import HostFacts
-from mpforge.plan.model import InstallPackages, Plan, RunTests, ShippedFiles
+from mpforge.plan.model import (
+    BuildWheel,
+    InstallPackages,
+    Machine,
+    Plan,
+    RunCommands,
+    RunTests,
+    ShippedFiles,
+)
 from mpforge.plan.pins import (
     DistroRequest,
     EnvironmentPin,
@@ -137,20 +145,17 @@ def _environments(
 
 
 def _distribution(plans: list[tuple[HostFacts, Plan]]) -> Iterator[DistroRequest]:
-    """Emulators and target Pythons of this host's tests."""
+    """Emulators, target Pythons and C libraries of what this host runs of other machines."""
     from mpforge.tools import emulators, targetpython
 
     seen: set[DistroRequest] = set()
     here, plan = plans[0]
     if here != host_facts():
         return
-    for step in plan.steps:
-        command = step.command
-        if not isinstance(command, RunTests) or not command.machine.emulated:
-            continue
-        platform = well_known()[command.machine.target]
-        if command.python is not None:
-            requests = list(targetpython.distro_requests(platform, command.python))
+    for machine, python in _emulated(plan):
+        platform = well_known()[machine.target]
+        if python is not None:
+            requests = list(targetpython.distro_requests(platform, python))
         else:
             runtime = targetpython.runtime_request(platform)
             requests = [runtime] if runtime is not None else []
@@ -161,6 +166,16 @@ def _distribution(plans: list[tuple[HostFacts, Plan]]) -> Iterator[DistroRequest
             if request not in seen:
                 seen.add(request)
                 yield request
+
+
+def _emulated(plan: Plan) -> Iterator[tuple[Machine, str | None]]:
+    """The emulated machines of a plan, each with the Python that runs there, if one does."""
+    for step in plan.steps:
+        command = step.command
+        if isinstance(command, RunTests) and command.machine.emulated:
+            yield command.machine, command.python
+        elif isinstance(command, BuildWheel | RunCommands) and command.compilers.emulator:
+            yield command.compilers.emulator, None
 
 
 def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[StrategyPin]:

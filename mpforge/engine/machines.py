@@ -4,6 +4,7 @@ What a machine is for a key, and the thing itself when a test runs. Naming its p
 fetches nothing; making it ready may.
 """
 
+import contextlib
 import functools
 import os
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from mpforge.engine.pins import Pins
 from mpforge.engine.toolbox import Toolbox
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import NoHostPython, NoTargetPython
+from mpforge.errors import NoEmulator, NoHostPython, NoTargetPython
 from mpforge.plan.model import Machine
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import Platform, by_machine, well_known
@@ -92,6 +93,18 @@ class Machines:
         with self._toolbox.working(f"the {python} of {platform.name}{how_much}"):
             found = self._target_python(platform, python, tuple(pins))
         return ReadyMachine(emulator, found, found.sysroot, machine.cpu)
+
+    def for_build(self, machine: Machine) -> ReadyMachine | None:
+        """Where a build may run what it made for the target; None where this host can't."""
+        with contextlib.suppress(NoEmulator, NoTargetPython):
+            return self.ready(machine, None)
+        return None
+
+    def build_parts(self, machine: Machine) -> dict[str, str]:
+        """The same for a key: what a build was told may depend on whether it could run its programs."""
+        with contextlib.suppress(NoEmulator, NoTargetPython):
+            return self.parts(machine, None)
+        return {"machine.emulator": "none"}
 
     def _native_python(self, word: str) -> TargetPython:
         host = self._toolbox.host_python(word)

@@ -25,6 +25,7 @@ from mpforge.keys.walk import Resolved, ingredients, references
 from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
+    Compilers,
     InstallPackages,
     MakeSdist,
     OutputOf,
@@ -138,15 +139,21 @@ class Provision:
                 parts |= archive_parts()
             case BuildWheel():
                 parts |= self.toolbox.python_parts(command.python)
-                parts |= self.toolbox.compiler_parts(command.compilers)
+                parts |= self._compiler_parts(command.compilers)
             case RepairWheel():
                 parts |= auditor_parts() | archive_parts()
             case RunCommands():
-                parts |= self.toolbox.compiler_parts(command.compilers)
+                parts |= self._compiler_parts(command.compilers)
             case RunTests():
                 parts |= self.machines().parts(command.machine, command.python)
                 parts["posargs"] = json.dumps(given.posargs if given else ())
         return parts
+
+    def _compiler_parts(self, compilers: Compilers) -> dict[str, str]:
+        parts = self.toolbox.compiler_parts(compilers)
+        if compilers.emulator is None:
+            return parts
+        return parts | self.machines().build_parts(compilers.emulator)
 
     def recipe(self, identifiers: tuple[str, ...]) -> dict[str, str]:
         """All that is known of these steps' keys before anything runs.

@@ -5,6 +5,7 @@ step uses it.
 """
 
 import hashlib
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -20,13 +21,17 @@ from mpforge.errors import NoHostPython
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.model import Compilers
 from mpforge.plan.pins import EnvironmentPin
-from mpforge.platforms import well_known
+from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.tools import hostpython
 from mpforge.tools.hostpython import HostPython
 from mpforge.tools.toolstore import ToolStore, ToolTree
 
 if TYPE_CHECKING:
+    from mpforge.tools.targetview import View
     from mpforge.tools.zig import Language, Runtime, Zig
+
+# They look for a compiler of the machine that builds, and try it, whether they will use it or not.
+_BUILDS_FOR_ITSELF = ("meson", "autotools")
 
 COMPILER_NOTES = "compiler-notes.txt"
 """The file of a step's directory where the compiler wrappers say what they dropped or changed."""
@@ -36,12 +41,13 @@ COMPILER_NOTES = "compiler-notes.txt"
 class ReadyCompilers:
     """Compilers that can be called: variables for a build, those that build hooks see beside them.
 
-    ``path`` are directories for PATH.
+    ``path`` are directories for PATH; ``view`` is the target view, where there is one.
     """
 
     variables: Mapping[str, str]
     hooks: Mapping[str, str]
     path: tuple[str, ...] = ()
+    view: Path | None = None
 
 
 def _unrecorded(_tool: str) -> None:
@@ -216,12 +222,20 @@ class Toolbox:
 
     def _runtime(self, compilers: Compilers, flags: tuple[str, ...] = ()) -> "Runtime":
         """What zig makes for these compilers' links, and for builds with these flags."""
+        return self._runtime_for(compilers, well_known()[compilers.target], compilers.policy, flags)
+
+    def _builders_runtime(self, compilers: Compilers) -> "Runtime":
+        """What zig makes for links of programs that the build itself runs."""
+        return self._runtime_for(compilers, self._builder, self._builder.default_policy)
+
+    def _runtime_for(
+        self, compilers: Compilers, platform: Platform, policy: str, flags: tuple[str, ...] = ()
+    ) -> "Runtime":
         from mpforge.tools import wrappers, zig
 
-        platform = well_known()[compilers.target]
         return zig.Runtime(
             zig.digest_of(self.zig_pin(compilers).packages),
-            wrappers.zig_target(platform, compilers.policy),
+            wrappers.zig_target(platform, policy),
             wrappers.flags(platform),
             zig.runtime_flags(flags),
         )
@@ -252,7 +266,9 @@ class Toolbox:
         wanted: Language | None = (
             "c++" if "c++" in languages else "c" if languages or found else None
         )
-        primed = None if wanted is None else self._primed(compilers, wanted, runtime)
+        primed = [] if wanted is None else [self._primed(compilers, wanted, runtime)]
+        if languages and compilers.cross and compilers.configurer in _BUILDS_FOR_ITSELF:
+            primed.append(self._primed(compilers, "c", self._builders_runtime(compilers)))
         return zig.private_cache(primed, directory)
 
     def _zig_view(
@@ -273,7 +289,7 @@ class Toolbox:
         )
         path = (str(view / "bin"),)
         if compilers.python is None:
-            return ReadyCompilers(variables, {}, path)
+            return ReadyCompilers(variables, {}, path, view)
         hooks = targetview.view_environment(
             view,
             host=self.host_python(compilers.python),
@@ -285,22 +301,32 @@ class Toolbox:
             step=directory,
             log=notes,
         )
-        return ReadyCompilers(variables, hooks, path)
+        return ReadyCompilers(variables, hooks, path, view)
+
+    def _view_of(self, compilers: Compilers) -> "View":
+        """What a view is made of."""
+        from mpforge.tools.targetview import View
+
+        return View(
+            platform=well_known()[compilers.target],
+            policy=compilers.policy,
+            cross=compilers.cross,
+            host=self.host_python(compilers.python) if compilers.python else None,
+            builder=self._builder if compilers.cross else None,
+        )
+
+    @property
+    def _builder(self) -> Platform:
+        """This machine."""
+        found = by_machine(os.uname().machine)
+        if found is None:
+            raise ValueError(f"{os.uname().machine} builds nothing")
+        return found
 
     def _view_parts(self, compilers: Compilers) -> dict[str, str]:
         from mpforge.tools import targetview
 
-        platform = well_known()[compilers.target]
-        if compilers.python is None:
-            return dict(
-                targetview.compilers_ingredients(platform, compilers.policy, cross=compilers.cross)
-            )
-        host = self.host_python(compilers.python)
-        return dict(
-            targetview.view_ingredients(
-                host=host, platform=platform, policy=compilers.policy, cross=compilers.cross
-            )
-        )
+        return dict(targetview.view_ingredients(self._view_of(compilers)))
 
     def _view_name(self, compilers: Compilers) -> tuple[str, str]:
         """The tool store's name and digest of a view."""
@@ -311,16 +337,8 @@ class Toolbox:
     def _view(self, compilers: Compilers) -> Path:
         from mpforge.tools import targetview
 
-        platform, policy, cross = well_known()[compilers.target], compilers.policy, compilers.cross
-
         def make(folder: Path) -> None:
-            if compilers.python is None:
-                targetview.make_compilers(folder, platform, policy, cross=cross)
-            else:
-                host = self.host_python(compilers.python)
-                targetview.make_view(
-                    folder, host=host, platform=platform, policy=policy, cross=cross
-                )
+            targetview.make_view(folder, self._view_of(compilers))
 
         name, digest = self._view_name(compilers)
         return self.store.obtain(name=name, version="1", digest=digest, make=make).path

@@ -104,11 +104,25 @@ Tree = ProjectFiles | OutputOf | ShippedFiles
 
 
 @dataclass(frozen=True)
+class Machine:
+    """Where a target's programs run: the emulator (None: this host itself) and its CPU model."""
+
+    target: str
+    emulated: bool
+    cpu: str | None
+
+
+Configurer = Literal["cmake", "meson", "autotools"]
+"""What configures a build: it is told of the target by files, or arguments, of its own."""
+
+
+@dataclass(frozen=True)
 class Compilers:
     """The compiler wrappers for one target, and what a host Python must know to build for it.
 
     ``toolchain`` is ``zig`` or ``gcc``; ``zig`` is the request for zig's own package. ``cross`` says that
-    the build hooks see the target.
+    the build hooks see the target. ``emulator`` is where the build may run what it made for the target,
+    as far as this host has one.
     """
 
     toolchain: str
@@ -117,15 +131,8 @@ class Compilers:
     cross: bool
     python: str | None
     zig: EnvironmentRequest | None = field(default=None, metadata={NARROWS: True})
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a target's programs run: the emulator (None: this host itself) and its CPU model."""
-
-    target: str
-    emulated: bool
-    cpu: str | None
+    configurer: Configurer | None = None
+    emulator: Machine | None = None
 
 
 # --- commands: what a step does ----------------------------------------------------------------
@@ -210,7 +217,11 @@ class RepairWheel:
 
 @dataclass(frozen=True)
 class RunCommands:
-    """Run the user's own build commands and collect the declared outputs."""
+    """Run build commands and collect the declared outputs.
+
+    ``installs``: they are looked for below ``{dest_dir}``, where the last command installs; else in the
+    source.
+    """
 
     source: Tree
     exclude: tuple[str, ...] = field(metadata={NARROWS: True})
@@ -219,6 +230,7 @@ class RunCommands:
     compilers: Compilers
     target: str
     policy: str
+    installs: bool = False
     kind: Literal["run-commands"] = "run-commands"
 
 
@@ -317,7 +329,8 @@ class Refusal:
 class Choice:
     """The strategy of a target: what, with which toolchain and policy, why, and why no better one.
 
-    ``passed_over`` are (strategy, reason) in order of preference.
+    ``passed_over`` are (strategy, reason) in order of preference; ``backend`` is the recognised one and by
+    what, empty where the user's own commands build.
     """
 
     strategy: Strategy
@@ -325,6 +338,7 @@ class Choice:
     policy: str
     why: str
     passed_over: tuple[tuple[Strategy, str], ...] = ()
+    backend: str = ""
 
 
 @dataclass(frozen=True)

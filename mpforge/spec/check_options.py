@@ -22,6 +22,14 @@ from mpforge.spec.options import (
     target_names,
 )
 
+_CONFIGURED = ("cmake", "meson", "autotools")
+# The kinds that an option has an effect with, where it has none with others.
+_USED_BY = {
+    "commands": ("commands",),
+    "outputs": ("commands", "make", *_CONFIGURED),
+    "options": _CONFIGURED,
+}
+
 
 @dataclass(frozen=True)
 class _Case:
@@ -85,14 +93,14 @@ def _kind(case: _Case) -> Iterator[Finding]:
             yield Finding(
                 "missing-key", path, f'`{dotted(path)}`: kind = "{build.kind}" needs `{key}`'
             )
-    for key in ("commands", "outputs"):
-        if build.kind == "wheel" and getattr(build, key):
+    for key, kinds in _USED_BY.items():
+        if build.kind not in kinds and getattr(build, key):
             path = case.at(f"build.{key}")
             yield Finding(
                 "unused-key",
                 path,
-                f'`{dotted(path)}` has no effect with kind = "wheel"',
-                'kind = "commands"',
+                f'`{dotted(path)}` has no effect with kind = "{build.kind}"',
+                f'kind = "{kinds[0]}"',
                 warning=True,
             )
 

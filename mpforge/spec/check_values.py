@@ -60,6 +60,7 @@ def _build(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
         ("commands", build.commands),
         ("before-all", build.before_all),
         ("before-build", build.before_build),
+        ("options", build.options),
         ("outputs", build.outputs),
     )
     for key, texts in lists:

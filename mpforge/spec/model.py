@@ -123,9 +123,14 @@ class BuildOptions(Table):
     commands: Commands = Field(
         default=(), description='For kind = "commands": shell lines, or argv lists.'
     )
+    options: Texts = Field(
+        default=(),
+        description="Arguments of the configure step, for kind = cmake, meson and autotools.",
+    )
     outputs: Texts = Field(
         default=(),
-        description="Files, folders, globs; they land in dist/TARGET/ with relative paths.",
+        description="Files, folders, globs; they land in dist/TARGET/ with relative paths. With cmake, "
+        "meson and autotools: of what is installed, all of it by default.",
     )
     pure: Flag = Field(default=False, description="A wheel without compiled code is fine.")
     frontend: Frontend = Field(default="build", description="The PEP 517 frontend.")

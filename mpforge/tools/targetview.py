@@ -9,15 +9,15 @@ build requirements are installed for, and run on, the host. This module knows no
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
-from importlib import resources
+from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.platforms import Platform, policy_version
-from mpforge.tools import hostpython, wrappers
+from mpforge.tools import hostpython, machinefiles, wrappers
 from mpforge.tools.hostpython import HostPython
+from mpforge.tools.templates import template
 
 # CFLAGS of the environment replace setuptools' own, so these are CPython's that matter.
 CFLAGS = "-fno-strict-overflow -Wsign-compare -DNDEBUG -O3 -Wall"
@@ -46,52 +46,47 @@ def soabi(host: HostPython, platform: Platform) -> str:
     return f"cpython-{host.short_version.replace('.', '')}{host.abiflags}-{multiarch(platform)}"
 
 
-def view_ingredients(
-    *, host: HostPython, platform: Platform, policy: str, cross: bool
-) -> tuple[tuple[str, str], ...]:
+@dataclass(frozen=True)
+class View:
+    """What a view is made of.
+
+    ``cross``: the target is not the machine that builds. ``host`` is the interpreter of the build hooks,
+    None for builds that are no Python's; ``builder`` the machine that builds, where it gets compilers too.
+    """
+
+    platform: Platform
+    policy: str
+    cross: bool
+    host: HostPython | None = None
+    builder: Platform | None = None
+
+
+def view_ingredients(view: View) -> tuple[tuple[str, str], ...]:
     """All that ``make_view`` makes a view of, by name, without paths: what its digest is made from."""
-    texts = _texts(host, platform, policy, cross=cross)
-    return (
-        ("interpreter", host.digest),
-        ("target", wrappers.zig_target(platform, policy)),
-        ("programs", _digest(texts)),
-    )
+    digest = hashlib.sha256(json.dumps(_texts(view), sort_keys=True).encode()).hexdigest()
+    interpreter = () if view.host is None else (("interpreter", view.host.digest),)
+    target = wrappers.zig_target(view.platform, view.policy)
+    return (*interpreter, ("target", target), ("programs", digest))
 
 
-def make_view(
-    dest: Path, *, host: HostPython, platform: Platform, policy: str, cross: bool
-) -> None:
-    """Fill the directory ``dest``: ``include/``, ``bin/``, and ``site/`` when crossing.
+def make_view(dest: Path, view: View) -> None:
+    """Fill the directory ``dest``: ``bin/``, and with a host Python ``include/``; when crossing also
+    ``cmake/``, ``meson/``, and with a host Python ``site/``.
 
     The tree holds no path of itself and may be moved. Natively the headers are the host's with one
     whole pyconfig.h, because the compiler does not see /usr/include. Raises ``OSError``, and
     ``ToolUnavailable`` if the interpreter can't compile what it is shown.
     """
-    _copy_headers(dest / "include" / host.headers_name, host, cross=cross)
-    texts = wrappers.programs(platform, policy, cross=cross, headers_name=host.headers_name)
-    wrappers.write_programs(dest / "bin", texts)
+    if view.host is not None:
+        _copy_headers(dest / "include" / view.host.headers_name, view.host, cross=view.cross)
+    for name, text in _texts(view).items():
+        path = dest / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755 if name.startswith("bin/") else 0o644)
     (dest / "lib" / "pkgconfig").mkdir(parents=True)  # what a target has: nothing yet
-    if cross:
-        site = dest / "site"
-        site.mkdir()
-        for name, text in _site(host, platform, policy).items():
-            (site / name).write_text(text, encoding="utf-8")
-        _compile(host, site)
-
-
-def make_compilers(dest: Path, platform: Platform, policy: str, *, cross: bool = True) -> None:
-    """Fill the directory ``dest`` with ``bin/`` alone, for builds that are no Python's."""
-    texts = wrappers.programs(platform, policy, cross=cross)
-    wrappers.write_programs(dest / "bin", texts)
-    (dest / "lib" / "pkgconfig").mkdir(parents=True)
-
-
-def compilers_ingredients(
-    platform: Platform, policy: str, *, cross: bool = True
-) -> tuple[tuple[str, str], ...]:
-    """All that ``make_compilers`` writes, by name: what the digest of its tree is made from."""
-    texts = wrappers.programs(platform, policy, cross=cross)
-    return (("target", wrappers.zig_target(platform, policy)), ("programs", _digest(texts)))
+    if view.cross and view.host is not None:
+        _compile(view.host, dest / "site")
 
 
 def compiler_environment(
@@ -128,7 +123,21 @@ def compiler_environment(
         "PKG_CONFIG_LIBDIR": str(view / "lib" / "pkgconfig"),
         "PKG_CONFIG_PATH": "",
     }
+    if (own := view / "bin" / "build-cc").exists():
+        environment |= {"CC_FOR_BUILD": str(own), "CXX_FOR_BUILD": str(own.with_name("build-c++"))}
+    if (file := view / machinefiles.CMAKE).exists():
+        environment["CMAKE_TOOLCHAIN_FILE"] = str(file)
     return {**environment, "MPFORGE_DEBUG": "1"} if debug else environment
+
+
+def emulation(view: Path, *, emulator: Path, sysroot: Path, cpu: str | None) -> dict[str, str]:
+    """The variables under which a view's ``mpforge-run`` starts the target's programs."""
+    environment = {
+        "MPFORGE_RUN": str(view / "bin" / wrappers.RUN),
+        "MPFORGE_EMULATOR": str(emulator),
+        "MPFORGE_SYSROOT": str(sysroot),
+    }
+    return environment if cpu is None else {**environment, "QEMU_CPU": cpu}
 
 
 def view_environment(
@@ -181,17 +190,25 @@ def _copy_headers(directory: Path, host: HostPython, *, cross: bool) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     if cross:
-        (directory / "pyconfig.h").rename(directory / "pyconfig_host.h")
-        (directory / "pyconfig.h").write_text(_data("pyconfig_overlay.h"), encoding="utf-8")
+        (directory / "pyconfig.h").rename(directory / "pyconfig_host.h")  # ours includes it
 
 
 # --- what Python is told ----------------------------------------------------------------------
 
 
-def _texts(host: HostPython, platform: Platform, policy: str, *, cross: bool) -> dict[str, str]:
-    texts = wrappers.programs(platform, policy, cross=cross, headers_name=host.headers_name)
-    if cross:
-        texts |= _site(host, platform, policy) | {"pyconfig.h": _data("pyconfig_overlay.h")}
+def _texts(view: View) -> dict[str, str]:
+    """What is written into a view, by path; the headers are copied."""
+    platform, policy, host = view.platform, view.policy, view.host
+    headers = None if host is None else host.headers_name
+    programs = wrappers.programs(
+        platform, policy, cross=view.cross, headers_name=headers, builder=view.builder
+    )
+    texts = {f"bin/{program}": text for program, text in programs.items()}
+    if view.cross:
+        texts |= machinefiles.texts(platform, multiarch(platform))
+    if view.cross and host is not None:
+        texts |= {f"site/{module}": text for module, text in _site(host, platform, policy).items()}
+        texts[f"include/{headers}/pyconfig.h"] = template("pyconfig_overlay.h")
     return texts
 
 
@@ -206,8 +223,8 @@ def _site(host: HostPython, platform: Platform, policy: str) -> dict[str, str]:
     lines += [f"{name} = {value!r}" for name, value in facts.items()]
     return {
         "_mpforge_target.py": "\n".join(lines) + "\n",
-        f"{_sysconfigdata_name(host, platform)}.py": _data("sysconfigdata.py"),
-        "sitecustomize.py": _data("sitecustomize.py"),
+        f"{_sysconfigdata_name(host, platform)}.py": template("sysconfigdata.py"),
+        "sitecustomize.py": template("sitecustomize.py"),
     }
 
 
@@ -266,12 +283,3 @@ def _compile(host: HostPython, site: Path) -> None:
     if answer.returncode != 0:
         what = f"{host.executable} can't compile the target view"
         raise ToolUnavailable(what, why=answer.stdout + answer.stderr)
-
-
-def _data(name: str) -> str:
-    text = resources.files("mpforge.tools").joinpath("targetdata", name)
-    return text.read_text(encoding="utf-8")
-
-
-def _digest(texts: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()

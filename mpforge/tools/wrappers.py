@@ -5,13 +5,13 @@ and the oldest C library that the policy allows, drop or translate what it refus
 such flag. They hold no path: zig's is in ``MPFORGE_ZIG``. This module knows nothing of Python.
 """
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
+from typing import Literal
 
-from mpforge.platforms import Platform, policy_version
+from mpforge.platforms import ELF_MACHINES, Platform, policy_version
+from mpforge.tools.templates import filled, template
 
 # The baseline of each platform's wheels, where it is not what zig takes (platforms.csv).
 _MACHINE_FLAGS: Mapping[str, tuple[str, ...]] = {
@@ -30,6 +30,9 @@ _COMMON_FLAGS = (
 
 # What no variable of the environment says is found on PATH by these names.
 _DRIVERS = {"cc": ("cc", "c"), "c++": ("c++", "c++")}
+RUN = "mpforge-run"
+"""The program of ``bin/`` that starts another one: the target's under the emulator."""
+
 _PROGRAMS = {"ar": "ar", "ranlib": "ranlib", "objcopy": "objcopy", "ld": "ld.lld"}
 
 
@@ -64,12 +67,33 @@ def flags(platform: Platform) -> tuple[str, ...]:
 
 
 def programs(
-    platform: Platform, policy: str, *, cross: bool, headers_name: str | None = None
+    platform: Platform,
+    policy: str,
+    *,
+    cross: bool,
+    headers_name: str | None = None,
+    builder: Platform | None = None,
 ) -> dict[str, str]:
     """The text of each program of ``bin/`` by its name.
 
     ``headers_name`` is the directory below ``include/`` that every compilation searches first.
+    ``builder`` is the machine that builds, where it is to have compilers of its own (``build-cc``).
     """
+    texts = _drivers(platform, policy, cross=cross, headers_name=headers_name)
+    for name, program in _PROGRAMS.items():
+        texts[name] = filled("program.sh", {"PROGRAM": program})
+    if cross:
+        texts[RUN] = _runner(platform)
+    if builder is not None:
+        own = _drivers(builder, builder.default_policy, cross=False, headers_name=None)
+        texts |= {f"build-{name}": text for name, text in own.items()}
+    return {**texts, "strip": template("strip.sh")}
+
+
+def _drivers(
+    platform: Platform, policy: str, *, cross: bool, headers_name: str | None
+) -> dict[str, str]:
+    """``cc`` and ``c++``."""
     values = {
         "TRIPLE": platform.gnu_triple,
         "ARCH": platform.zig_triple.partition("-")[0],
@@ -79,22 +103,21 @@ def programs(
         "INCLUDE": f'-I "$mpf_view/include/{headers_name}"' if headers_name else "",
         "CROSS": "1" if cross else "",
     }
-    texts = {
-        name: _filled("compiler.sh", {**values, "MODE": mode, "LANGUAGE": language})
+    return {
+        name: filled("compiler.sh", {**values, "MODE": mode, "LANGUAGE": language})
         for name, (mode, language) in _DRIVERS.items()
     }
-    for name, program in _PROGRAMS.items():
-        texts[name] = _filled("program.sh", {"PROGRAM": program})
-    return {**texts, "strip": _template("strip.sh")}
 
 
-def write_programs(directory: Path, texts: Mapping[str, str]) -> None:
-    """Write what ``programs`` gave into a directory that does not exist yet."""
-    directory.mkdir(parents=True)
-    for name, text in texts.items():
-        path = directory / name
-        path.write_text(text, encoding="utf-8")
-        path.chmod(0o755)
+def _runner(platform: Platform) -> str:
+    """What starts a program of the target under the emulator: told by its ELF header."""
+    from elftools.elf.enums import ENUM_E_MACHINE
+
+    order: Literal["little", "big"] = platform.endian
+    machine = int(ENUM_E_MACHINE[ELF_MACHINES[platform.machine]]).to_bytes(2, order)
+    ident = bytes([platform.bits // 32, 1 if order == "little" else 2])
+    values = {"IDENT": ident.hex(), "ELF_MACHINE": machine.hex(), "TRIPLE": platform.gnu_triple}
+    return filled("run.sh", values)
 
 
 def read_notes(log: Path) -> tuple[WrapperNote, ...]:
@@ -105,16 +128,3 @@ def read_notes(log: Path) -> tuple[WrapperNote, ...]:
         return ()
     rows = (line.split("\t") for line in dict.fromkeys(lines))
     return tuple(WrapperNote(*row[:4]) for row in rows if len(row) in (3, 4))
-
-
-def _filled(template: str, values: Mapping[str, str]) -> str:
-    text = _template(template)
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text
-
-
-@functools.cache
-def _template(name: str) -> str:
-    data = resources.files("mpforge.tools").joinpath("targetdata", name)
-    return data.read_text(encoding="utf-8")

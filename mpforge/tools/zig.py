@@ -156,11 +156,11 @@ def prime(
     return store.obtain(name=name, version=zig.version, digest=digest, make=make)
 
 
-def private_cache(primed: ToolTree | None, directory: Path) -> Path:
-    """A ``ZIG_GLOBAL_CACHE_DIR`` for one step in a new directory: a copy of what was primed."""
+def private_cache(primed: Iterable[ToolTree], directory: Path) -> Path:
+    """A ``ZIG_GLOBAL_CACHE_DIR`` for one step in a new directory: copies of what was primed."""
     directory.mkdir(parents=True)
-    if primed is not None:
-        _copy(primed.path, directory)
+    for tree in primed:
+        _copy(tree.path, directory)
     return directory
 
 

@@ -18,6 +18,7 @@ from mpforge.platforms import well_known
 from mpforge.processes import Captured
 from mpforge.tools import hostpython, targetview, wrappers
 from mpforge.tools.hostpython import HostPython
+from mpforge.tools.targetview import View
 from mpforge.tools.toolstore import ToolStore, ToolTree
 from mpforge.tools.wrappers import WrapperNote
 from mpforge.tools.zig import Language, Runtime, Zig, prime, private_cache
@@ -44,7 +45,7 @@ def told(tmp_path: Path) -> Told:
         tree, log = tmp_path / target, tmp_path / "notes"
         log.unlink(missing_ok=True)
         if not tree.exists():
-            targetview.make_compilers(tree, well_known()[target], POLICY)
+            targetview.make_view(tree, View(well_known()[target], POLICY, cross=True))
         environment = {
             "PATH": PATH,
             "MPFORGE_ZIG": str(zig),
@@ -297,7 +298,7 @@ def test_a_file_of_arguments_is_read_too(elsewhere: Place, told: Told, tmp_path:
 
 @pytest.mark.parametrize("question", ["-dumpmachine", "-print-multiarch"])
 def test_a_compiler_names_its_target_when_asked(tmp_path: Path, question: str) -> None:
-    targetview.make_compilers(tmp_path / "tree", AARCH64, POLICY)
+    targetview.make_view(tmp_path / "tree", View(AARCH64, POLICY, cross=True))
     environment = {"MPFORGE_ZIG": "/bin/false", "ZIG_GLOBAL_CACHE_DIR": "/"}
     argv = [str(tmp_path / "tree" / "bin" / "cc"), question]
     assert processes.capture(argv, environment=environment).stdout == "aarch64-linux-gnu\n"
@@ -332,7 +333,7 @@ class Step:
         self.environment = {"PATH": PATH} | targetview.compiler_environment(
             view,
             zig=zig[0].path,
-            zig_cache=private_cache(zig[1], directory / "global"),
+            zig_cache=private_cache([zig[1]], directory / "global"),
             scratch=directory / "scratch",
             step=directory,
             log=self.log,
@@ -355,7 +356,7 @@ class Step:
 
 @pytest.fixture
 def step(tmp_path: Path, zig: tuple[Zig, ToolTree]) -> Step:
-    targetview.make_compilers(tmp_path / "tree", AARCH64, POLICY)
+    targetview.make_view(tmp_path / "tree", View(AARCH64, POLICY, cross=True))
     return Step(tmp_path / "step", tmp_path / "tree", zig)
 
 
@@ -404,7 +405,7 @@ def test_two_directories_give_the_same_bytes_for_the_target(
     results = []
     for place in ("one", "another directory"):
         tree = tmp_path / place / "tree"
-        targetview.make_compilers(tree, AARCH64, POLICY)
+        targetview.make_view(tree, View(AARCH64, POLICY, cross=True))
         step = Step(tmp_path / place / "step", tree, zig)
         source = step.write(f"src/{name}", text)
         step.must(variable, "-g", "-O3", "-fPIC", "-c", str(source), "-o", "a b.o")
@@ -475,7 +476,7 @@ def test_a_directory_of_the_host_is_refused_naming_the_call(step: Step) -> None:
 
 
 def test_a_native_compiler_refuses_no_directory(tmp_path: Path, zig: tuple[Zig, ToolTree]) -> None:
-    targetview.make_compilers(tmp_path / "tree", well_known()["x86_64"], POLICY, cross=False)
+    targetview.make_view(tmp_path / "tree", View(well_known()["x86_64"], POLICY, cross=False))
     step = Step(tmp_path / "step", tmp_path / "tree", zig)
     step.write("a.c", "int f(void) { return 1; }\n")
     step.must("CC", "-I/usr/include", "-O3", "-c", "a.c")
@@ -500,7 +501,7 @@ def view(tmp_path: Path, host: HostPython) -> Path:
     """A view, used at another place than it was made at, as the tool store does."""
     making = tmp_path / "making"
     making.mkdir()
-    targetview.make_view(making, host=host, platform=AARCH64, policy=POLICY, cross=True)
+    targetview.make_view(making, View(AARCH64, POLICY, cross=True, host=host))
     return making.rename(tmp_path / "view")
 
 
@@ -513,7 +514,7 @@ def hook_environment(
         platform=AARCH64,
         cross=True,
         zig=zig[0].path,
-        zig_cache=private_cache(zig[1], step / "global"),
+        zig_cache=private_cache([zig[1]], step / "global"),
         scratch=step / "scratch",
         step=step,
         log=step / "notes",

@@ -69,14 +69,6 @@ def test_a_build_that_is_not_available_is_refused_by_name_and_so_is_its_test(
         assert session.steps == ()
 
 
-@pytest.mark.parametrize("kind", ["cmake", "meson", "autotools"])
-def test_other_kinds_than_wheel_make_and_commands_are_refused(kind: str) -> None:
-    plan = _plan(f'[project]\ntargets = ["x86_64"]\n[build]\nkind = "{kind}"\noutputs = ["x"]\n')
-    refusal = _session(plan, "build-x86_64").refusal
-    assert refusal is not None
-    assert kind in refusal.what
-
-
 @pytest.mark.parametrize("tool", ["ziglang", "ziglang==0.15.2", "Ziglang >= 0.15"])
 def test_a_version_of_zig_may_be_asked_for_and_is_what_is_pinned(tool: str) -> None:
     plan = _plan(_spec(f'tools = ["{tool}"]'))

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mpforge.compiler.compile import compile_plan
-from mpforge.compiler.steps import commands, normal_policy, settings, text
+from mpforge.compiler.steps import normal_policy, settings
+from mpforge.compiler.texts import commands, text
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import (
     Argv,

@@ -12,8 +12,8 @@ from mpforge.plan.pins import StrategyPin
 from mpforge.platforms import well_known
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
-SETUPTOOLS = Backend("setuptools", True, "build-backend")
-HATCHLING = Backend("hatchling", False, "build-backend")
+SETUPTOOLS = Backend("setuptools", True, "build-backend", "a view")
+UNKNOWN = Backend("nobody.knows", False, "build-backend", "nothing is known of it")
 
 
 def _wanted(target: str, backend: Backend | None = SETUPTOOLS) -> Wanted:
@@ -34,7 +34,7 @@ def _refused(wanted: Wanted, pin: StrategyPin | None = None) -> Refusal:
 
 
 def test_a_target_of_the_host_s_own_kind_is_built_natively_whatever_the_backend() -> None:
-    for backend in (SETUPTOOLS, HATCHLING, None):
+    for backend in (SETUPTOOLS, UNKNOWN, None):
         choice = _chosen(_wanted("x86_64", backend))
         assert (choice.strategy, choice.toolchain) == ("native", "zig")
         assert choice.passed_over == ()
@@ -52,12 +52,17 @@ def test_the_user_s_own_commands_are_crossed() -> None:
 
 
 def test_a_backend_that_is_not_known_to_cross_is_refused_with_every_strategy_s_reason() -> None:
-    refusal = _refused(_wanted("aarch64", HATCHLING))
+    refusal = _refused(_wanted("aarch64", UNKNOWN))
     told = (refusal.why or "").splitlines()
     assert [line.split(":")[0] for line in told] == ["native", "cross", "hybrid", "emulate"]
-    assert "hatchling" in (refusal.why or "")
+    assert "nobody.knows" in (refusal.why or "")
     assert "aarch64" in (refusal.hint or "")
-    assert "hatchling" in (refusal.hint or "")
+    assert 'strategy = "cross"' in (refusal.hint or "")
+
+
+def test_a_backend_that_is_not_known_to_cross_is_tried_where_the_spec_asks_for_it() -> None:
+    choice = _chosen(replace(_wanted("aarch64", UNKNOWN), strategy="cross"))
+    assert "nobody.knows (build-backend) is not known to cross" in choice.why
 
 
 def test_what_the_spec_asks_for_is_taken_or_refused_but_never_replaced() -> None:
@@ -89,7 +94,7 @@ def test_the_lock_s_toolchain_is_taken_unless_the_spec_names_one() -> None:
 
 def test_a_pinned_strategy_that_can_t_serve_is_refused_and_said_to_be_pinned() -> None:
     refusal = _refused(
-        _wanted("aarch64", HATCHLING), StrategyPin("aarch64", "x86_64", "cross", "zig")
+        _wanted("aarch64", UNKNOWN), StrategyPin("aarch64", "x86_64", "cross", "zig")
     )
     assert "pinned in the lock" in (refusal.why or "")
 

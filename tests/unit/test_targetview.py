@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mpforge.platforms import Platform, well_known
-from mpforge.tools import targetview, wrappers
+from mpforge.tools import machinefiles, targetview, wrappers
 from mpforge.tools.hostpython import HostPython
+from mpforge.tools.targetview import View
 
 
 def platform(name: str) -> Platform:
@@ -118,9 +119,7 @@ def test_native_hooks_are_given_the_compilers_only(host: HostPython, tmp_path: P
 def test_a_native_view_has_one_whole_pyconfig(host: HostPython, tmp_path: Path) -> None:
     view = tmp_path / "view"
     view.mkdir()
-    targetview.make_view(
-        view, host=host, platform=platform("x86_64"), policy="manylinux_2_17", cross=False
-    )
+    targetview.make_view(view, View(platform("x86_64"), "manylinux_2_17", cross=False, host=host))
     headers = view / "include" / "python3.11"
     assert (headers / "pyconfig.h").read_text(encoding="utf-8") == "#define SIZEOF_LONG 8"
     assert sorted(path.name for path in view.iterdir()) == ["bin", "include", "lib"]
@@ -129,9 +128,7 @@ def test_a_native_view_has_one_whole_pyconfig(host: HostPython, tmp_path: Path) 
 def test_no_file_of_a_view_knows_where_it_is(host: HostPython, tmp_path: Path) -> None:
     view = tmp_path / "view"
     view.mkdir()
-    targetview.make_view(
-        view, host=host, platform=platform("x86_64"), policy="manylinux_2_17", cross=False
-    )
+    targetview.make_view(view, View(platform("x86_64"), "manylinux_2_17", cross=False, host=host))
     for path in view.rglob("*"):
         assert path.is_dir() or str(tmp_path) not in path.read_text(encoding="utf-8")
 
@@ -143,15 +140,19 @@ def test_no_placeholder_is_left_in_a_program(host: HostPython) -> None:
             platform(name).default_policy,
             cross=True,
             headers_name=host.headers_name,
+            builder=platform("x86_64"),
         )
-        assert sorted(texts) == ["ar", "c++", "cc", "ld", "objcopy", "ranlib", "strip"]
-        for text in texts.values():
+        assert sorted(texts) == [
+            *("ar", "build-c++", "build-cc", "c++", "cc", "ld", "mpforge-run", "objcopy"),
+            *("ranlib", "strip"),
+        ]
+        for text in (*texts.values(), *machinefiles.texts(platform(name), "triple").values()):
             assert re.findall(r"@[A-Z_]+@", text) == []
 
 
 def test_another_policy_interpreter_or_direction_is_another_view(host: HostPython) -> None:
     views = [
-        targetview.view_ingredients(host=chosen, platform=platform(name), policy=policy, cross=x)
+        targetview.view_ingredients(View(platform(name), policy, cross=x, host=chosen))
         for chosen, name, policy, x in (
             (host, "aarch64", "manylinux_2_17", True),
             (host, "aarch64", "manylinux_2_28", True),

@@ -58,6 +58,12 @@ def _describe_target():
                 scheme[name] = _HEADERS
 
 
+def _knows_both():
+    """Whether this is Meson, which asks for the machine that builds and is told of the target."""
+    words = [os.path.basename(word) for word in sys.orig_argv[1:3]]
+    return not {"meson", "meson.py", "mesonbuild.mesonmain"}.isdisjoint(words)
+
+
 # A build may start an interpreter of another version: that one is not for the target.
-if sys.version_info[:2] == target.PYTHON and sys.abiflags == target.ABIFLAGS:
+if sys.version_info[:2] == target.PYTHON and sys.abiflags == target.ABIFLAGS and not _knows_both():
     _describe_target()

@@ -1,0 +1,23 @@
+"""A user's texts as typed commands: placeholders become references."""
+
+from collections.abc import Sequence
+
+from mpforge.plan.model import Argv, CommandLine, Placeholder, ShellLine, Text
+from mpforge.spec.placeholders import parse
+
+
+def text(written: str) -> Text:
+    """A user's text with its placeholders as references."""
+    return tuple(
+        part if isinstance(part, str) else Placeholder(part.name, part.argument)
+        for part in parse(written)
+    )
+
+
+def commands(written: str | Sequence[str | Sequence[str]]) -> tuple[CommandLine, ...]:
+    """Shell lines and argv lists as typed commands."""
+    lines = [written] if isinstance(written, str) else list(written)
+    return tuple(
+        ShellLine(text(line)) if isinstance(line, str) else Argv(tuple(text(w) for w in line))
+        for line in lines
+    )

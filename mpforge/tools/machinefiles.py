@@ -1,0 +1,82 @@
+"""What CMake and Meson are told of a target: a toolchain file, and machine files.
+
+They hold no path: CMake's knows its own directory, Meson's name programs that are found on PATH. Sources:
+cmake-toolchains(7), https://mesonbuild.com/Cross-compilation.html. Knows nothing of Python.
+"""
+
+from mpforge.platforms import Platform
+from mpforge.tools.templates import filled
+
+# Meson's names where they are not the machine's (https://mesonbuild.com/Reference-tables.html).
+_CPU_FAMILY = {"armv7l": "arm", "i686": "x86", "ppc64le": "ppc64"}
+
+# What numpy asks a cross file for, because it could only be seen by running a program
+# (numpy/_core/meson.build).
+_LONG_DOUBLE = {
+    "aarch64": "IEEE_QUAD_LE",
+    "armv7l": "IEEE_DOUBLE_LE",
+    "i686": "INTEL_EXTENDED_12_BYTES_LE",
+    "loongarch64": "IEEE_QUAD_LE",
+    "ppc64le": "IBM_DOUBLE_DOUBLE_LE",
+    "riscv64": "IEEE_QUAD_LE",
+    "s390x": "IEEE_QUAD_BE",
+    "x86_64": "INTEL_EXTENDED_16_BYTES_LE",
+}
+
+_CROSS = """\
+# What Meson is told of {triple}. Written by mpforge.
+[binaries]
+c = 'cc'
+cpp = 'c++'
+ar = 'ar'
+ranlib = 'ranlib'
+strip = 'strip'
+objcopy = 'objcopy'
+pkg-config = 'pkg-config'
+cmake = 'cmake'
+{wrapper}
+[properties]
+needs_exe_wrapper = true
+longdouble_format = '{long_double}'
+
+[host_machine]
+system = 'linux'
+cpu_family = '{family}'
+cpu = '{machine}'
+endian = '{endian}'
+"""
+_BUILD = """\
+# The compilers of the machine that builds. Written by mpforge.
+[binaries]
+c = 'build-cc'
+cpp = 'build-c++'
+"""
+
+CMAKE = "cmake/toolchain.cmake"
+MESON_CROSS = "meson/cross.ini"
+MESON_EMULATED = "meson/emulated.ini"
+MESON_BUILD = "meson/build.ini"
+
+
+def texts(platform: Platform, multiarch: str) -> dict[str, str]:
+    """The files by their paths in a view. The two of Meson's that describe the target differ in this:
+    one knows the emulator (``bin/mpforge-run``), for where there is one.
+    """
+    cross = {
+        "triple": platform.gnu_triple,
+        "family": _CPU_FAMILY.get(platform.machine, platform.machine),
+        "machine": platform.machine,
+        "endian": platform.endian,
+        "long_double": _LONG_DOUBLE[platform.machine],
+    }
+    cmake = {
+        "TRIPLE": platform.gnu_triple,
+        "MACHINE": platform.machine,
+        "MULTIARCH": multiarch,
+    }
+    return {
+        CMAKE: filled("toolchain.cmake", cmake),
+        MESON_CROSS: _CROSS.format(**cross, wrapper=""),
+        MESON_EMULATED: _CROSS.format(**cross, wrapper="exe_wrapper = 'mpforge-run'\n"),
+        MESON_BUILD: _BUILD,
+    }
