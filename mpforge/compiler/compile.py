@@ -11,7 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import availability, backends, kinds, pythons, steps, strategies
+from mpforge.compiler import (
+    availability,
+    backends,
+    kinds,
+    purity,
+    pythons,
+    steps,
+    strategies,
+)
 from mpforge.compiler.availability import is_zig
 from mpforge.compiler.index import compile_index
 from mpforge.plan.facts import HostFacts, ProjectFacts
@@ -81,6 +89,21 @@ class _Compilation:
         """The Python that makes the sdist: the first of the spec that can build this project."""
         able = [p for p in self.pythons if pythons.exclusion(self.project, p) is None]
         return next((w for w in able if w.startswith("cp") and not w.endswith("t")), None)
+
+    @functools.cached_property
+    def pure_makers(self) -> dict[tuple[str, str], str]:
+        """What makes the one pure wheel (TARGET-PYTHON), for each digest of options and folder."""
+        found: dict[tuple[str, str], str] = {}
+        for target in targets(self.spec):
+            allowed = _allowed(self, target)
+            lowest = pythons.lowest(allowed)
+            for python in sorted(allowed, key=lambda word: word != lowest):
+                build = resolve(self.spec, target=target.name, python=python).build
+                _, choice = _choice(self, target, python, build)
+                if isinstance(choice, Choice) and choice.toolchain == purity.NO_COMPILER:
+                    place = _digest(self, build), _folder(target, python)
+                    found.setdefault(place, word(target.name, python))
+        return found
 
     @property
     def source(self) -> Tree:
@@ -197,6 +220,15 @@ def _choice(
     refusal = availability.refusal(platform, python, build)
     if refusal is not None:
         return platform, refusal
+    backend = backends.recognise(compilation.project) if build.kind == "wheel" else None
+    pure = purity.taken_as_pure(
+        compilation.project,
+        build,
+        crosses=backend is not None and backend.crosses,
+        of_target=steps.of_target(build),
+    )
+    if pure is not None:
+        return platform, Choice("native", purity.NO_COMPILER, purity.NO_POLICY, pure)
     policy = build.policy if build.policy != "auto" else platform.default_policy
     wanted = strategies.Wanted(
         target=target.name,
@@ -204,7 +236,7 @@ def _choice(
         strategy=build.strategy,
         toolchain=build.toolchain,
         policy=steps.normal_policy(policy),
-        backend=backends.recognise(compilation.project) if build.kind == "wheel" else None,
+        backend=backend,
     )
     pin = compilation.lock.strategy(target.name, compilation.host_platform)
     return platform, strategies.choose(wanted, compilation.host, pin)
@@ -225,10 +257,11 @@ def _deps(
         _, choice = _choice(compilation, target, python, build)
         if isinstance(choice, Choice):
             choices.append(choice)
-            found.append(_compilers(compilation, choice, target, python))
+            compilers = _compilers(compilation, choice, target, python)
+            found += [compilers] if compilers is not None else []
         else:
             refusal = refusal or choice
-    if not found:
+    if not choices:
         return replace(planned, refusal=refusal)
     return PlannedSession(
         planned.name,
@@ -243,7 +276,9 @@ def _deps(
 
 def _compilers(
     compilation: _Compilation, choice: Choice, target: ResolvedTarget, python: str | None
-) -> Compilers:
+) -> Compilers | None:
+    if choice.toolchain == purity.NO_COMPILER:
+        return None
     build = resolve(compilation.spec, target=target.name, python=python).build
     zig = choice.toolchain == "zig"
     cross = choice.strategy == "cross"
@@ -281,8 +316,11 @@ def _build(
     # Tests can't change a wheel that never saw them: "edit a test, rebuild nothing".
     tests = tuple(resolve(compilation.spec, target=target.name, python=python).test.sources)
     after, asks_sdist = None, False
+    options = _digest(compilation, build)
     stem = word(target.name, python)
     if python is None:
+        if compilers is None:
+            raise AssertionError(f"{stem}: commands are given a compiler")
         host = compilation.host_platform
         found = steps.command_steps(
             build, stem=stem, exclude=exclude, compilers=compilers, host=host
@@ -296,12 +334,12 @@ def _build(
             exclude=exclude,
             tests=tests,
             compilers=compilers,
+            target=target.platform,
+            choice=choice,
             python=python,
             host=compilation.host_platform,
         )
-        lowest = pythons.lowest(_allowed(compilation, target))
-        if compilation.project.may_be_abi3 and python != lowest and not python.endswith("t"):
-            after = f"build-{target.name}-{lowest}"
+        after = _maker(compilation, target, python, choice, options)
         made = isinstance(compilation.source, OutputOf)
         asks_sdist = made and compilation.project.requires_python is None
     ids = compilation.add(found)
@@ -314,12 +352,25 @@ def _build(
         steps=ids,
         result=ids[-1],
         choice=choice,
-        compilers=(compilers,),
-        options=_digest(compilation, build),
+        compilers=() if compilers is None else (compilers,),
+        options=options,
         after=after,
         folder=_folder(target, python),
         asks_sdist=asks_sdist,
     )
+
+
+def _maker(
+    compilation: _Compilation, target: ResolvedTarget, python: str, choice: Choice, options: str
+) -> str | None:
+    """The build session whose wheel may serve this one too: of the lowest Python, or the first target."""
+    if choice.toolchain == purity.NO_COMPILER:
+        made = compilation.pure_makers[options, _folder(target, python)]
+    elif compilation.project.may_be_abi3 and not python.endswith("t"):
+        made = word(target.name, pythons.lowest(_allowed(compilation, target)))
+    else:
+        return None
+    return None if made == word(target.name, python) else f"build-{made}"
 
 
 def _allowed(compilation: _Compilation, target: ResolvedTarget) -> tuple[str, ...]:

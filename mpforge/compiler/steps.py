@@ -15,6 +15,7 @@ from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
+    Choice,
     Compilers,
     InstallPackages,
     Machine,
@@ -60,6 +61,11 @@ def variables(options: "BuildOptions | TestOptions", *, of_target: bool = True) 
     return Variables(
         values=values, passed=tuple(options.pass_environment), secrets=tuple(options.secrets)
     )
+
+
+def of_target(build: "BuildOptions") -> bool:
+    """Whether what the spec gives to a build differs from target to target."""
+    return any(_asks_for_target(value) for _, value in variables(build).values)
 
 
 def _asks_for_target(value: Text) -> bool:
@@ -148,20 +154,24 @@ def wheel_steps(
     source: Tree,
     exclude: tuple[str, ...],
     tests: tuple[str, ...],
-    compilers: Compilers,
+    compilers: Compilers | None,
+    target: str,
+    choice: Choice,
     python: str,
     host: str,
 ) -> tuple[Step, ...]:
     """From build requirements to a repaired and verified wheel; the last step is the result.
 
-    ``stem`` is TARGET-PYTHON: two targets of one platform have steps of their own.
+    ``stem`` is TARGET-PYTHON: two targets of one platform have steps of their own. ``target`` is the
+    platform; without ``compilers`` the wheel must be pure.
     """
     request = build_request(project, build, python=python, host=host)
     given = variables(build)
-    if build.repair.strip and compilers.toolchain == "gcc":
+    if build.repair.strip and choice.toolchain == "gcc":
         given = stripped(given)
     config = settings(build.config_settings)
-    asked = replace(compilers, configurer=None, emulator=None)  # what is asked builds nothing
+    # What is only asked builds nothing.
+    asked = compilers and replace(compilers, configurer=None, emulator=None)
     ask = AskRequirements(
         "wheel", source, OutputOf(f"base-{stem}"), python, asked, exclude, tests, config
     )
@@ -179,10 +189,11 @@ def wheel_steps(
     )
     repair = RepairWheel(
         wheel=OutputOf(f"wheel-{stem}"),
-        target=compilers.target,
+        target=target,
         python=python,
-        policy=compilers.policy,
+        policy=choice.policy,
         pure=build.pure,
+        only_pure=choice.why if compilers is None else None,
         exclude=tuple(build.repair.exclude),
         arguments=tuple(build.repair.args),
     )

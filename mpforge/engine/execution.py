@@ -213,7 +213,7 @@ class Executor:
     def _wheel(self, task: Task, command: BuildWheel) -> dict[str, str]:
         source = task.given.trees["source"]
         self._source(task, vcs=False)
-        ready = self._ready(task, command.compilers, source)
+        ready = self._ready(task, command.compilers, source) if command.compilers else None
         run = self._hook_run(task, command.python, ready)
         for line in command.before:
             run.command(line, cwd=task.directory.source)

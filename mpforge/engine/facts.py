@@ -6,7 +6,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpforge.engine.inputs import Inputs
 from mpforge.engine.metadata import requires_python
@@ -14,6 +14,9 @@ from mpforge.engine.workspace import host_system
 from mpforge.errors import SourceMissing, WrongInput
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.platforms import by_machine
+
+if TYPE_CHECKING:
+    from mpforge.runners.hooks import BuildSystem
 
 # Where a project says that it uses the limited API: its build script or configuration.
 _LIMITED = re.compile(r"py_limited_api|Py_LIMITED_API|limited[-_]api|abi3")
@@ -71,7 +74,30 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
         may_be_abi3=any(
             _LIMITED.search(part) for part in (text, setup, inputs.read("setup.cfg")) if part
         ),
+        pure_by=_pure_by(table, system, inputs),
     )
+
+
+def _pure_by(table: Mapping[str, Any], system: "BuildSystem", inputs: Inputs) -> str | None:
+    """Why the project is known to be pure Python, if it is."""
+    from mpforge.compiler import purity
+
+    hatch = inputs.read("hatch.toml")
+    try:
+        configuration = tomllib.loads(hatch or "").get("build")
+    except tomllib.TOMLDecodeError:
+        return None  # the backend will say so
+    files = purity.BuildFiles(
+        backend=system.backend,
+        in_tree=bool(system.backend_path),
+        requires=system.requires,
+        tool=table.get("tool", {}),
+        setup_py=inputs.read("setup.py"),
+        setup_cfg=inputs.read("setup.cfg"),
+        hatch=configuration if isinstance(configuration, dict) else None,
+        pdm_build=inputs.read("pdm_build.py") is not None,
+    )
+    return purity.reason(files)
 
 
 # What is read of pyproject.toml, and of what kind it must be (PEP 518, PEP 621, PEP 735).
@@ -87,6 +113,7 @@ _SHAPES: Mapping[str, type] = {
     "project.dependencies": list,
     "project.optional-dependencies": dict,
     "dependency-groups": dict,
+    "tool": dict,
 }
 _WORDS: Mapping[type, str] = {dict: "a table", list: "a list of strings", str: "a string"}
 

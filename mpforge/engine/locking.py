@@ -7,6 +7,7 @@ other kinds, so that CI can run with ``--locked``. Knows nothing of printing.
 import dataclasses
 from collections.abc import Callable, Iterator
 
+from mpforge.compiler.purity import NO_COMPILER
 from mpforge.engine.compiled import compiled, plan_on
 from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.metadata import applicable
@@ -183,7 +184,9 @@ def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[Str
     for host, plan in plans:
         for session in plan.sessions:
             choice = session.choice
-            if session.phase == "deps" and choice is not None and session.target is not None:
+            if choice is None or choice.toolchain == NO_COMPILER:
+                continue  # a project that gets an extension some day is no longer built natively
+            if session.phase == "deps" and session.target is not None:
                 known = kept.strategy(session.target, host.platform or "")
                 if known is None and host.platform is not None:
                     yield StrategyPin(

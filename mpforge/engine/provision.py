@@ -132,8 +132,7 @@ class Provision:
                 parts |= self.toolbox.python_parts(command.python)
                 if command.hook == "sdist":
                     parts |= self.inputs.vcs_parts()
-                if command.compilers is not None:
-                    parts |= self.toolbox.compiler_parts(command.compilers)
+                parts |= self._compiler_parts(command.compilers)
             case MakeSdist():
                 parts |= self.toolbox.python_parts(command.python) | self.inputs.vcs_parts()
                 parts |= archive_parts()
@@ -149,7 +148,9 @@ class Provision:
                 parts["posargs"] = json.dumps(given.posargs if given else ())
         return parts
 
-    def _compiler_parts(self, compilers: Compilers) -> dict[str, str]:
+    def _compiler_parts(self, compilers: Compilers | None) -> dict[str, str]:
+        if compilers is None:
+            return {}
         parts = self.toolbox.compiler_parts(compilers)
         if compilers.emulator is None:
             return parts

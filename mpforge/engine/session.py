@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpforge.compiler.purity import NO_COMPILER
 from mpforge.engine.compiled import Compiled, compiled
 from mpforge.engine.dist import Entry, digest_of
 from mpforge.engine.pins import Pins
@@ -255,11 +256,12 @@ class SessionRun:
                         items,
                     )
                 )
-                self.pins.strategy(
-                    StrategyPin(
-                        session.target, self._host_platform, choice.strategy, choice.toolchain
+                if choice.toolchain != NO_COMPILER:
+                    self.pins.strategy(
+                        StrategyPin(
+                            session.target, self._host_platform, choice.strategy, choice.toolchain
+                        )
                     )
-                )
 
     @property
     def _host_platform(self) -> str:

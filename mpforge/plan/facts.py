@@ -24,7 +24,7 @@ class ProjectFacts:
     ``backend`` is ``build-backend``; ``in_tree`` says that ``backend-path`` is set; ``form`` is
     ``tree`` (a checkout or a plain directory) or ``sdist`` (packed or unpacked).
     ``requires_python`` is None where it is not known before an sdist is made; ``requires_python_by``
-    says in words where it stands.
+    says in words where it stands. ``pure_by`` says why it is known to be pure Python, if it is.
     """
 
     form: str
@@ -37,3 +37,4 @@ class ProjectFacts:
     dependencies: tuple[str, ...] | None = None
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     may_be_abi3: bool = False
+    pure_by: str | None = None

@@ -184,7 +184,7 @@ class MakeSdist:
 
 @dataclass(frozen=True)
 class BuildWheel:
-    """Build one wheel (PEP 517 ``build_wheel``).
+    """Build one wheel (PEP 517 ``build_wheel``); without ``compilers`` one that needs none.
 
     ``exclude`` are globs that are no input; ``tests`` neither, unless the sdist says it installs them.
     """
@@ -194,7 +194,7 @@ class BuildWheel:
     tests: tuple[str, ...] = field(metadata={NARROWS: True})
     environment: OutputOf
     python: str
-    compilers: Compilers
+    compilers: Compilers | None
     before: tuple[CommandLine, ...] = ()
     config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
     frontend: Literal["build", "uv"] = "build"
@@ -203,13 +203,17 @@ class BuildWheel:
 
 @dataclass(frozen=True)
 class RepairWheel:
-    """Make a wheel carry what it needs, give it its tag, and prove what the tag promises."""
+    """Make a wheel carry what it needs, give it its tag, and prove what the tag promises.
+
+    ``pure``: a wheel without compiled code is fine. ``only_pure``: no other is, because of what it says.
+    """
 
     wheel: OutputOf
     target: str
     python: str
     policy: str
     pure: bool = False
+    only_pure: str | None = None
     exclude: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     kind: Literal["repair-wheel"] = "repair-wheel"
@@ -347,10 +351,10 @@ class PlannedSession:
 
     ``result`` is the step whose output it publishes or that is its test. ``options`` is a digest of
     the options that decide whether a file in ``dist/`` is this session's, whatever host made it
-    (docs/design.md 2.3). ``after`` names the build session of the lowest Python where one abi3 wheel
-    may serve this one too. ``folder`` is where below ``dist/`` its files go (``gateway/``).
-    ``group``: it only stands for the sessions that it requires. ``asks_sdist``: whether the project
-    allows this Python is known from its sdist's metadata only.
+    (docs/design.md 2.3). ``after`` names the build session whose wheel may serve this one too: the
+    lowest Python's (abi3), or the first target's (pure). ``folder`` is where below ``dist/`` its files
+    go (``gateway/``). ``group``: it only stands for the sessions that it requires. ``asks_sdist``:
+    whether the project allows this Python is known from its sdist's metadata only.
     """
 
     name: str

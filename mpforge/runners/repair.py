@@ -79,6 +79,12 @@ def _refuse(
 ) -> None:
     """Raise what is wrong with a wheel as the backend made it."""
     pure = wheel_name(wheel.name).pure
+    if command.only_pure is not None and (compiled or not pure):
+        raise WheelRejected(
+            f"{wheel.name} is not pure Python, but the project was taken to be: {command.only_pure}",
+            why="\n".join(str(path.relative_to(content)) for path in compiled) or None,
+            hint="`pure = false` in [build] has it built for each target",
+        )
     if not compiled and not pure and not command.pure:
         raise NoExtension(
             f"{wheel.name} is for {command.target} but holds no compiled code",
@@ -135,11 +141,10 @@ def _verify(run: StepRun, command: RepairWheel, wheel: Path, platform: Platform)
     content = run.directory.root / "verified"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(content)
-    allowed = policy_libraries(command.policy, platform) | set(command.exclude)
-    reasons = [
-        *tag_reasons(wheel.name, platform, command.policy, command.python),
-        *elf_reasons(content, platform, command.policy, allowed),
-    ]
+    reasons = list(tag_reasons(wheel.name, platform, command.policy, command.python))
+    if command.only_pure is None:
+        allowed = policy_libraries(command.policy, platform) | set(command.exclude)
+        reasons += elf_reasons(content, platform, command.policy, allowed)
     if reasons:
         raise WheelRejected(
             f"{wheel.name} breaks the promise of its tag",

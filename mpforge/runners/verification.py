@@ -43,16 +43,22 @@ def wheel_name(filename: str) -> WheelName:
 
 
 def serves(filename: str, python: str) -> bool:
-    """Whether a wheel installs on CPython ``python`` (``cp311``): by its own, abi3 or pure tags."""
+    """Whether a wheel installs on CPython ``python`` (``cp311``): by its own, abi3 or pure tags.
+
+    A free-threaded one (``cp313t``) is told by the ABI tag, and takes no abi3 wheel (PEP 703).
+    """
     tags = wheel_name(filename)
-    minor = int(python.removeprefix("cp3"))
+    threaded, own = python.endswith("t"), python.removesuffix("t")
+    abis = {abi.removesuffix("m") for abi in tags.abis}
+    if not abis & ({python, "none"} if threaded else {python, "none", "abi3"}):
+        return False
     for interpreter in tags.pythons:
-        if interpreter in (python, "py3"):
+        if interpreter in (own, "py3"):
             return True
         # An older one will do for the limited API, and where no interpreter's ABI is used.
         kind, older = interpreter[:3], interpreter[3:]
-        lasts = (kind == "cp3" and "abi3" in tags.abis) or (kind == "py3" and "none" in tags.abis)
-        if lasts and older.isdigit() and int(older) <= minor:
+        lasts = (kind == "cp3" and "abi3" in abis) or (kind == "py3" and "none" in abis)
+        if lasts and older.isdigit() and int(older) <= int(own.removeprefix("cp3")):
             return True
     return False
 

@@ -11,6 +11,7 @@ from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import (
     Argv,
     BuildWheel,
+    Compilers,
     InstallPackages,
     MakeSdist,
     OutputOf,
@@ -45,6 +46,12 @@ def _session(plan: Plan, name: str) -> PlannedSession:
 def _wheel(plan: Plan, name: str) -> BuildWheel:
     steps = [plan.step(identifier).command for identifier in _session(plan, name).steps]
     return next(command for command in steps if isinstance(command, BuildWheel))
+
+
+def _compilers(plan: Plan, name: str) -> Compilers:
+    found = _wheel(plan, name).compilers
+    assert found is not None
+    return found
 
 
 def _test(plan: Plan, name: str) -> RunTests:
@@ -104,7 +111,7 @@ def test_two_targets_of_one_platform_are_built_each_with_their_own_options() -> 
         "build-aarch64-cp311": (),
         "build-edge-cp311": (("WHO", ("edge",)),),
     }
-    assert _wheel(plan, "build-edge-cp311").compilers.target == "aarch64"
+    assert _compilers(plan, "build-edge-cp311").target == "aarch64"
 
 
 def test_two_targets_of_one_platform_that_run_make_have_a_step_each() -> None:
@@ -212,13 +219,13 @@ def test_a_project_that_may_be_abi3_lets_the_lowest_python_s_wheel_serve_the_oth
 
 def test_only_builds_that_cross_are_shown_the_target() -> None:
     plan = _plan()
-    assert _wheel(plan, "build-aarch64-cp311").compilers.cross
-    assert not _wheel(plan, "build-x86_64-cp311").compilers.cross
+    assert _compilers(plan, "build-aarch64-cp311").cross
+    assert not _compilers(plan, "build-x86_64-cp311").cross
 
 
 def test_a_policy_s_old_name_is_the_same_policy() -> None:
     plan = _plan(f'{ONE}[build]\npolicy = "manylinux2014"\n')
-    assert _wheel(plan, "build-aarch64-cp311").compilers.policy == "manylinux_2_17"
+    assert _compilers(plan, "build-aarch64-cp311").policy == "manylinux_2_17"
     assert normal_policy("manylinux_2_28") == "manylinux_2_28"
 
 
