@@ -393,10 +393,12 @@ class Executor:
         return dataclasses.replace(ready, variables={**ready.variables, **runs})
 
 
-def _settings(command: BuildWheel, ready: ReadyCompilers) -> Settings:
+def _settings(command: BuildWheel, ready: ReadyCompilers | None) -> Settings:
     """A build's config settings: the spec's, after what tells Meson of the target."""
     compilers = command.compilers
-    if not (compilers.cross and compilers.configurer == "meson") or ready.view is None:
+    if ready is None or ready.view is None or compilers is None:
+        return command.config_settings
+    if not (compilers.cross and compilers.configurer == "meson"):
         return command.config_settings
     emulated = "MPFORGE_RUN" in ready.variables
     cross = machinefiles.MESON_EMULATED if emulated else machinefiles.MESON_CROSS

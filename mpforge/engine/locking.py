@@ -175,8 +175,10 @@ def _emulated(plan: Plan) -> Iterator[tuple[Machine, str | None]]:
         command = step.command
         if isinstance(command, RunTests) and command.machine.emulated:
             yield command.machine, command.python
-        elif isinstance(command, BuildWheel | RunCommands) and command.compilers.emulator:
-            yield command.compilers.emulator, None
+        elif isinstance(command, BuildWheel | RunCommands):
+            compilers = command.compilers
+            if compilers is not None and compilers.emulator is not None:
+                yield compilers.emulator, None
 
 
 def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[StrategyPin]:

@@ -190,7 +190,7 @@ class Place:
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Place:
     root = tmp_path.resolve()
-    targetview.make_compilers(root / "tree", AARCH64, POLICY)
+    targetview.make_view(root / "tree", View(AARCH64, POLICY, cross=True))
     for name in (
         "include/python3.11/a.h",
         "include/z.h",
