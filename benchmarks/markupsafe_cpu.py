@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from real_packages import fetch, line, nox, unpack
+from _packages import fetch, lay_out, line, nox
 
 from mpforge.platforms import by_machine
 
@@ -56,15 +56,15 @@ def spec(target: str, build: str = "") -> str:
     return f'schema = 1\n\n[project]\npython = ["{PYTHON}"]\ntargets = ["{target}"]\n{build}'
 
 
-def cases(sdist: Path, directory: Path) -> list[Case]:
+def cases(source: Path, directory: Path) -> list[Case]:
     """Lay out a workspace for each case."""
     host = by_machine(os.uname().machine)
     native = host.name if host else "x86_64"
     foreign = "x86_64" if native == "aarch64" else "aarch64"
     gcc = '\n[build]\ntoolchain = "gcc"\npolicy = "manylinux_2_36"\n'
-    unpack(sdist, directory / "native", spec(native))
-    unpack(sdist, directory / "gcc", spec(native, gcc))
-    unpack(sdist, directory / "cross", spec(foreign))
+    lay_out(source, directory / "native", spec(native))
+    lay_out(source, directory / "gcc", spec(native, gcc))
+    lay_out(source, directory / "cross", spec(foreign))
     (directory / "bare").mkdir(exist_ok=True)
     (directory / "bare" / "noxfile.py").write_text(EMPTY, encoding="utf-8")
     cross = f"build-{foreign}-{PYTHON}"
@@ -116,17 +116,17 @@ def main() -> int:
     given = parser.parse_args()
     directory: Path = given.directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    sdist = fetch("markupsafe", directory, directory / "pip.log")
-    if sdist is None:
+    source = fetch("markupsafe", directory, directory / "pip.log")
+    if source is None:
         sys.exit(f"markupsafe can't be fetched: see {directory / 'pip.log'}")
-    every = cases(sdist, directory)
+    every = cases(source, directory)
     for case in every:
         nox(case.folder, directory / "tools", case.session)
     costs: dict[str, list[Cost]] = {case.name: [] for case in every}
     for _ in range(given.rounds):
         for case in every:
             costs[case.name].append(measure(case, directory / "tools", directory / "store"))
-    sys.stdout.write(f"{sdist.name}, {PYTHON}, medians of {given.rounds}\n\n{table(costs)}")
+    sys.stdout.write(f"{source.name}, {PYTHON}, medians of {given.rounds}\n\n{table(costs)}")
     return 0
 
 

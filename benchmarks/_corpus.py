@@ -1,0 +1,186 @@
+"""The corpus as data: packages (corpus.toml), what came of them (corpus-results.json), the page of both.
+
+Starts nothing. The page is made from the two files alone, so a test can tell that it is theirs.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mpforge.spec.draft import Draft, to_toml
+
+HERE = Path(__file__).parent
+PACKAGES = HERE / "corpus.toml"
+RESULTS = HERE / "corpus-results.json"
+PAGE = HERE.parent / "docs" / "corpus.md"
+# Where the page's table begins and ends; what stands around it is written by people.
+BEGIN, END = "<!-- corpus: begin -->\n", "<!-- corpus: end -->\n"
+HEAD = ("package", "backend: language", "for", "strategy", "CPU s", "result", "reason")
+
+Result = Literal["built", "check failed", "import failed", "not built"]
+Fault = Literal["library", "registry", "project", "ours", ""]
+WHOSE: Mapping[Fault, str] = {
+    "library": "needs a library of the target",
+    "registry": "its crates' registry can't be reached here",
+    "project": "the project's own",
+    "ours": "ours",
+    "": "cause not found yet",
+}
+
+
+@dataclass(frozen=True)
+class Package:
+    """An entry of corpus.toml; its comment there says what each key means."""
+
+    name: str
+    version: str
+    backend: str
+    languages: tuple[str, ...]
+    check: str
+    needs: tuple[str, ...] = ()
+    heavy: bool = False
+    beyond: str = ""
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    spec_why: str = ""
+    cause: str = ""
+    fault: Fault = ""
+
+    @property
+    def compiled(self) -> bool:
+        """Whether its wheel holds compiled code."""
+        return self.languages != ("Python",)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a package came to for one target and Python; ``cpu_seconds`` are those of its build session."""
+
+    package: str
+    version: str
+    target: str
+    python: str
+    result: Result
+    strategy: str = ""
+    cpu_seconds: float | None = None
+    code: str = ""
+    reason: str = ""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What a newer row replaces."""
+        return self.package, self.target, self.python
+
+
+def load_packages(text: str) -> tuple[Package, ...]:
+    """The entries of corpus.toml; a key that is not known is a ``TypeError``."""
+    entries = tomllib.loads(text)["package"]
+    return tuple(
+        Package(**{_word(key): _value(value) for key, value in e.items()}) for e in entries
+    )
+
+
+def _word(key: str) -> str:
+    return key.replace("-", "_")
+
+
+def _value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def spec(package: Package, target: str, python: str, *, check: bool) -> str:
+    """The smallest spec, with what corpus.toml says that the package needs, and its check if asked for."""
+    document: dict[str, Any] = {"schema": 1, "project": {"python": [python], "targets": [target]}}
+    for key, value in package.spec.items():
+        document[key] = {**document.get(key, {}), **value}
+    if check:
+        test = document.get("test", {})
+        document["test"] = {**test, "command": [["python", "-c", package.check]]}
+    return to_toml(Draft(document))
+
+
+def load_rows(text: str) -> tuple[Row, ...]:
+    """The rows of corpus-results.json."""
+    return tuple(Row(**row) for row in json.loads(text))
+
+
+def rows_text(rows: Iterable[Row]) -> str:
+    """Rows as corpus-results.json, in one order."""
+    ordered = sorted(rows, key=lambda row: row.place)
+    return json.dumps([asdict(row) for row in ordered], indent=1, ensure_ascii=False) + "\n"
+
+
+def with_row(rows: Iterable[Row], new: Row) -> tuple[Row, ...]:
+    """Rows with ``new`` in the place of the older one.
+
+    A build that was found in the store cost nothing: the older row says what it had cost.
+    """
+    kept = []
+    for row in rows:
+        if row.place != new.place:
+            kept.append(row)
+        elif new.cpu_seconds is None and row.version == new.version:
+            new = Row(**{**asdict(new), "cpu_seconds": row.cpu_seconds})
+    return (*kept, new)
+
+
+def page(packages: Sequence[Package], rows: Sequence[Row], old: str) -> str:
+    """The text of docs/corpus.md: ``old`` with the part between the marks made anew."""
+    before, _, rest = old.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return before + BEGIN + summary(packages, rows) + "\n" + table(packages, rows) + END + after
+
+
+def summary(packages: Sequence[Package], rows: Sequence[Row]) -> str:
+    """How many of the compiled packages build: those that need no library of the target first."""
+    tried = {row.package for row in rows}
+    good = {name for name in tried if all(r.result == "built" for r in rows if r.package == name)}
+    here = [package for package in packages if package.compiled and package.name in tried]
+    own = [package for package in here if not package.needs]
+    reached = [p for p in own if p.name in good or p.fault != "registry"]
+    text = [
+        _share("need no foreign library", own, good),
+        _share("need none, and whose crates, if any, can be had here", reached, good),
+        _share("need a foreign library", [p for p in here if p.needs], good),
+    ]
+    left = [package.name for package in packages if package.name not in tried]
+    if left:
+        text.append(f"- Not tried yet: {', '.join(left)}.\n")
+    return "".join(text)
+
+
+def _share(what: str, packages: Sequence[Package], good: Iterable[str]) -> str:
+    count = sum(package.name in good for package in packages)
+    percent = f" ({100 * count / len(packages):.0f} %)" if packages else ""
+    return f"- Of those that {what}: **{count} of {len(packages)}** built{percent}.\n"
+
+
+def table(packages: Sequence[Package], rows: Sequence[Row]) -> str:
+    """A line for each row, in the order of corpus.toml."""
+    text = _line(HEAD) + _line(["---"] * len(HEAD))
+    for package in packages:
+        for row in sorted((r for r in rows if r.package == package.name), key=lambda r: r.place):
+            text += _line(_cells(package, row))
+    return text
+
+
+def _cells(package: Package, row: Row) -> tuple[str, ...]:
+    seconds = "" if row.cpu_seconds is None else f"{row.cpu_seconds:.1f}"
+    what = f"{package.backend}: {', '.join(package.languages)}"
+    place = f"{row.target} {row.python}"
+    name = f"{row.package} {row.version}"
+    return name, what, place, row.strategy, seconds, row.result, _reason(package, row)
+
+
+def _reason(package: Package, row: Row) -> str:
+    """The cause that was found of a failure, after what mpforge said; else what the spec had to add."""
+    if row.result == "built":
+        return f"with {package.spec_why}" if package.spec_why else ""
+    code = f"`{row.code}`: " if row.code else ""
+    return f"{code}{package.cause or row.reason} ({WHOSE[package.fault]})"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |\n"

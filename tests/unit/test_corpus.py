@@ -1,0 +1,72 @@
+"""benchmarks/corpus.toml is the corpus that was promised, and docs/corpus.md tells what came of it."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpforge.spec.load import load_spec
+
+ROOT = Path(__file__).parents[2]
+CORPUS = runpy.run_path(str(ROOT / "benchmarks" / "_corpus.py"))
+PACKAGES = CORPUS["load_packages"](CORPUS["PACKAGES"].read_text(encoding="utf-8"))
+ROWS = CORPUS["load_rows"](CORPUS["RESULTS"].read_text(encoding="utf-8"))
+NAMED = {package.name: package for package in PACKAGES}
+
+
+def _id(package: Any) -> str:
+    return str(package.name)
+
+
+def test_forty_packages_with_compiled_code_are_of_the_thousand_most_downloaded() -> None:
+    assert len(NAMED) == len(PACKAGES)
+    assert sum(package.compiled and not package.beyond for package in PACKAGES) >= 40
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        *("setuptools", "in-tree wrapper", "CMake", "scikit-build-core", "meson-python"),
+        *("maturin", "setuptools-rust"),
+        *("hatchling, build hook", "poetry-core, build script", "flit"),
+    ],
+)
+def test_every_backend_that_is_to_be_crossed_is_there(backend: str) -> None:
+    assert any(backend in package.backend for package in PACKAGES)
+
+
+@pytest.mark.parametrize(
+    "language",
+    ["C", "C++", "Cython", "cffi", "pybind11", "nanobind", "mypyc", "Rust", "Fortran", "Python"],
+)
+def test_every_way_to_write_an_extension_is_there(language: str) -> None:
+    assert any(language in package.languages for package in PACKAGES)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=_id)
+def test_a_package_has_a_valid_spec_that_adds_only_what_it_gives_a_reason_for(package: Any) -> None:
+    compile(package.check, package.name, "exec")
+    text = CORPUS["spec"](package, "aarch64", "cp311", check=True)
+    spec = load_spec(text, file="multiplatform.toml")
+    assert spec.project.targets == ("aarch64",)
+    assert bool(package.spec) == bool(package.spec_why)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row.place))
+def test_a_row_is_of_the_listed_version_and_a_failure_has_its_cause(row: Any) -> None:
+    package = NAMED[row.package]
+    assert row.version == package.version
+    if row.result != "built":
+        assert package.cause
+        assert package.fault
+
+
+@pytest.mark.parametrize("package", [p for p in PACKAGES if p.cause], ids=_id)
+def test_a_cause_is_told_only_of_what_fails(package: Any) -> None:
+    assert any(row.result != "built" for row in ROWS if row.package == package.name)
+
+
+def test_the_page_is_made_from_the_results() -> None:
+    old = CORPUS["PAGE"].read_text(encoding="utf-8")
+    assert CORPUS["page"](PACKAGES, ROWS, old) == old
