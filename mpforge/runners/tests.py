@@ -20,23 +20,36 @@ from mpforge.tools.emulators import Emulator
 from mpforge.tools.targetpython import TargetPython
 
 # An extension module in a package of tests is loaded without that package where the package wants what
-# only tests need (greenlet.tests wants psutil): nothing says that it is installed.
+# only tests need (greenlet.tests wants psutil): nothing says that it is installed. A file that is named as
+# an extension module and has no init function is a library that the package itself loads (pycryptodome's).
 _IMPORT = """\
-import importlib, importlib.util, os, sys
+import ctypes, importlib, importlib.util, os, sys
 print("importing on", os.uname().machine, "with Python", sys.version.split()[0])
 
 def alone(name, path):
     spec = importlib.util.spec_from_file_location(name, os.path.join({site!r}, path))
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
+def is_module(path):
+    with open(os.path.join({site!r}, path), "rb") as file:
+        return b"PyInit" in file.read()
+
 for name, path in {modules!r}.items():
+    if path and not is_module(path):
+        ctypes.CDLL(os.path.join({site!r}, path))
+        print("loaded", path, "which is no module")
+        continue
     try:
         importlib.import_module(name)
         print("imported", name)
     except ModuleNotFoundError as error:
         package = name.rpartition(".")[0]
         shipped = error.name is None or error.name.partition(".")[0] in {tops!r}
-        if shipped or not {{"tests", "test"}} & set(package.split(".")):
+        if shipped:
+            raise
+        if not {{"tests", "test"}} & set(package.split(".")):
+            what = "which neither the wheel nor [test] requires"
+            print(name, "wants", error.name + ",", what, file=sys.stderr)
             raise
         alone(name, path)
         print("imported", name, "without", package + ", which wants", error.name)

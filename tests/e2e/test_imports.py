@@ -11,7 +11,7 @@ from mpforge.runners.tests import import_script
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
 
-def _imported(tmp_path: Path, **files: str) -> Captured:
+def _imported(tmp_path: Path, **files: str | bytes) -> Captured:
     """Run the program for a wheel of these files, installed; what stands for an extension is Python."""
     wheel, site = tmp_path / "p-1-py3-none-any.whl", tmp_path / "site"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -38,7 +38,7 @@ def test_an_extension_of_a_tests_package_is_loaded_alone_where_the_package_wants
     files = {
         "p/__init__.py": "",
         "p/tests/__init__.py": "import not_installed",
-        f"p/tests/_ext{SUFFIX}": "no shared object",
+        f"p/tests/_ext{SUFFIX}": "no shared object, PyInit__ext",
     }
     done = _imported(tmp_path, **files)
     assert done.returncode != 0
@@ -46,7 +46,28 @@ def test_an_extension_of_a_tests_package_is_loaded_alone_where_the_package_wants
 
 
 def test_a_package_that_wants_what_is_not_installed_fails(tmp_path: Path) -> None:
-    files = {"p/__init__.py": "import not_installed", f"p/_ext{SUFFIX}": "no shared object"}
+    files = {
+        "p/__init__.py": "import not_installed",
+        f"p/_ext{SUFFIX}": "no shared object, PyInit__ext",
+    }
     done = _imported(tmp_path, **files)
     assert done.returncode != 0
     assert done.stderr.rstrip().endswith("No module named 'not_installed'")
+    assert "p._ext wants not_installed, which neither the wheel nor [test] requires" in done.stderr
+
+
+def test_a_library_that_is_only_named_as_an_extension_module_is_loaded_and_not_imported(
+    tmp_path: Path,
+) -> None:
+    mapped = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    library = next(Path(line.split()[-1]) for line in mapped if "/libc.so" in line)
+    files = {"p/__init__.py": b"", "p/_lib.abi3.so": library.read_bytes()}
+    done = _imported(tmp_path, **files)
+    assert done.returncode == 0, done.stderr
+    assert "loaded p/_lib.abi3.so which is no module" in done.stdout
+
+
+def test_a_library_that_can_not_be_loaded_fails(tmp_path: Path) -> None:
+    done = _imported(tmp_path, **{"p/__init__.py": "", "p/_lib.abi3.so": "no shared object"})
+    assert done.returncode != 0
+    assert "_lib.abi3.so" in done.stderr
