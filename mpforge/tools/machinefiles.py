@@ -1,7 +1,8 @@
-"""What CMake and Meson are told of a target: a toolchain file, and machine files.
+"""What CMake, Meson and Autoconf are told of a target: a toolchain file, machine files, a site file.
 
 They hold no path: CMake's knows its own directory, Meson's name programs that are found on PATH. Sources:
-cmake-toolchains(7), https://mesonbuild.com/Cross-compilation.html. Knows nothing of Python.
+cmake-toolchains(7), https://mesonbuild.com/Cross-compilation.html, Autoconf's manual ("Site Defaults",
+"Hosts and Cross-Compilation"). Knows nothing of Python.
 """
 
 from mpforge.platforms import Platform
@@ -51,8 +52,21 @@ _BUILD = """\
 c = 'build-cc'
 cpp = 'build-c++'
 """
+# Many a setup.py calls ./configure without --host, which then runs what it has just compiled. What a
+# configure script would see by running a program of a glibc or musl target is told here.
+_SITE = """\
+# What configure scripts are told of {triple}. Written by mpforge.
+if test "x$host_alias" = x; then
+  cross_compiling=yes
+  ac_cv_host={canonical}
+fi
+ac_cv_func_calloc_0_nonnull=yes
+ac_cv_func_malloc_0_nonnull=yes
+ac_cv_func_realloc_0_nonnull=yes
+"""
 
 CMAKE = "cmake/toolchain.cmake"
+CONFIG_SITE = "autoconf/config.site"
 MESON_CROSS = "meson/cross.ini"
 MESON_EMULATED = "meson/emulated.ini"
 MESON_BUILD = "meson/build.ini"
@@ -76,7 +90,14 @@ def texts(platform: Platform, multiarch: str) -> dict[str, str]:
     }
     return {
         CMAKE: filled("toolchain.cmake", cmake),
+        CONFIG_SITE: _SITE.format(triple=platform.gnu_triple, canonical=_canonical(platform)),
         MESON_CROSS: _CROSS.format(**cross, wrapper=""),
         MESON_EMULATED: _CROSS.format(**cross, wrapper="exe_wrapper = 'mpforge-run'\n"),
         MESON_BUILD: _BUILD,
     }
+
+
+def _canonical(platform: Platform) -> str:
+    """The platform as config.sub spells it, with a vendor."""
+    cpu, _, system = platform.gnu_triple.partition("-")
+    return f"{cpu}-unknown-{system}"

@@ -71,7 +71,7 @@ def view_ingredients(view: View) -> tuple[tuple[str, str], ...]:
 
 def make_view(dest: Path, view: View) -> None:
     """Fill the directory ``dest``: ``bin/``, and with a host Python ``include/``; when crossing also
-    ``cmake/``, ``meson/``, and with a host Python ``site/``.
+    ``cmake/``, ``meson/``, ``autoconf/``, and with a host Python ``site/``.
 
     The tree holds no path of itself and may be moved. Natively the headers are the host's with one
     whole pyconfig.h, because the compiler does not see /usr/include. Raises ``OSError``, and
@@ -127,6 +127,7 @@ def compiler_environment(
         environment |= {"CC_FOR_BUILD": str(own), "CXX_FOR_BUILD": str(own.with_name("build-c++"))}
     if (file := view / machinefiles.CMAKE).exists():
         environment["CMAKE_TOOLCHAIN_FILE"] = str(file)
+        environment["CONFIG_SITE"] = str(view / machinefiles.CONFIG_SITE)
     return {**environment, "MPFORGE_DEBUG": "1"} if debug else environment
 
 

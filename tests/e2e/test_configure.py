@@ -1,0 +1,58 @@
+"""A setup.py that calls a library's configure script without --host, as those of gevent and pynacl do."""
+
+import shutil
+
+import pytest
+
+from mpforge import processes
+from tests.e2e.workspace import Workspace
+
+pytestmark = [pytest.mark.cross, pytest.mark.emulation, pytest.mark.network]
+
+CONFIGURE_AC = """\
+AC_INIT([answer], [1])
+AC_CONFIG_HEADERS([config.h])
+AC_CANONICAL_HOST
+AC_PROG_CC
+AC_FUNC_MALLOC
+AC_CHECK_SIZEOF([long])
+AC_DEFINE_UNQUOTED([HOST_CPU], ["$host_cpu"], [Whom it is for])
+AC_OUTPUT
+"""
+SETUP = """
+    import subprocess
+    from setuptools import Extension, setup
+    from setuptools.command.build_ext import build_ext
+
+    class Configured(build_ext):
+        def run(self):
+            subprocess.check_call(["sh", "./configure"])
+            super().run()
+
+    setup(
+        ext_modules=[Extension("tiny._tiny", ["tiny/_tiny.c"], include_dirs=["."])],
+        cmdclass={"build_ext": Configured},
+    )
+"""
+ANSWER = """
+free(malloc(SIZEOF_LONG));
+        return PyLong_FromLong(strcmp(HOST_CPU, "aarch64") == 0 ? 42 : 0);
+"""
+
+
+def test_a_configure_script_that_is_not_told_of_the_target_builds_for_it(
+    unbuilt: Workspace,
+) -> None:
+    autoreconf = shutil.which("autoreconf")
+    if autoreconf is None:
+        pytest.xfail("this host has no autoconf, so no configure script can be made")
+    unbuilt.write("configure.ac", CONFIGURE_AC)
+    path = {"PATH": "/usr/bin:/bin"}
+    made = processes.capture([autoreconf, "--install"], environment=path, cwd=unbuilt.root)
+    assert made.returncode == 0, made.stderr
+    unbuilt.write("setup.py", SETUP)
+    unbuilt.write("MANIFEST.in", "graft tests\nglobal-include *\n")
+    unbuilt.edit("tiny/_tiny.c", "#define PY", '#include "config.h"\n#define PY')
+    unbuilt.edit("tiny/_tiny.c", "return PyLong_FromLong(42);", ANSWER.strip())
+    run = unbuilt.nox("test-aarch64-cp311")
+    assert run.code == 0, str(run)
