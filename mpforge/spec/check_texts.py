@@ -17,7 +17,7 @@ COMPILERS = frozenset(
     {
         *("CC", "CXX", "CPP", "FC", "F77", "F90", "AR", "AS", "LD", "NM", "RANLIB", "STRIP"),
         *("OBJCOPY", "OBJDUMP", "READELF", "LDSHARED", "LDCXXSHARED", "CMAKE_TOOLCHAIN_FILE"),
-        *("CROSS_COMPILE", "CROSS_TRIPLE", "CROSS_ROOT"),
+        *("CONFIG_SITE", "CROSS_COMPILE", "CROSS_TRIPLE", "CROSS_ROOT"),
     }
 )
 # What mpforge sets to show the target to a build, or to find programs.
