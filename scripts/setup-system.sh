@@ -53,7 +53,7 @@ have_compiler() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | 
 have_emulator() { command -v qemu-aarch64-static >/dev/null || command -v qemu-aarch64 >/dev/null; }
 have_git() { command -v git >/dev/null; }
 have_make() { command -v make >/dev/null; }
-have_autoconf() { command -v autoreconf >/dev/null; }
+have_autotools() { command -v automake >/dev/null && command -v autoreconf >/dev/null; }
 
 # check | Debian's packages | what it is, and what for
 requirements=(
@@ -61,8 +61,8 @@ requirements=(
   "have_emulator|qemu-user-static|QEMU's user mode: tests run on aarch64 (mpforge unpacks one of its own where there is none)"
   "have_compiler|gcc libc6-dev|the host's own C compiler: toolchain = \"gcc\""
   "have_make|make|make: builds of kind = \"make\""
+  "have_autotools|autoconf automake|autoconf and automake: make the configure script of a test's project"
   "have_git|git|git: sources are what git tracks"
-  "have_autoconf|autoconf|autoconf: a test makes a configure script"
 )
 
 missing=()    # indexes into requirements

@@ -77,6 +77,7 @@ def _no_namespaces() -> str | None:
 
 
 _PROBES: Mapping[str, Callable[[], str | None]] = {
+    "autotools": functools.partial(_no_program, "automake"),
     "cross": _no_cross,
     "docker": _no_engine,
     "emulation": _no_emulation,

@@ -34,6 +34,7 @@ from mpforge.platforms import well_known
 from mpforge.runners import hooks, repair, tests
 from mpforge.runners.offline import isolation
 from mpforge.runners.step import (
+    SOURCE_DATE_EPOCH,
     StepDirectory,
     StepRun,
     base_environment,
@@ -251,7 +252,7 @@ class Executor:
 
     def _commands(self, task: Task, command: RunCommands) -> dict[str, str]:
         source = pruned(task.given.trees["source"], command.exclude)
-        self.store.restore(source, task.directory.source)
+        self._restore_source(source, task.directory.source)
         ready = self._ready(task, command.compilers, source)
         platform = well_known()[command.target]
         installed = task.directory.root / "installed"
@@ -300,12 +301,23 @@ class Executor:
         """Put a step's copy of the source in place; with git's view of it for the sdist."""
         tree, directory = task.given.trees["source"], task.directory
         if not vcs or self.inputs.source.form != "checkout":
-            self.store.restore(tree, directory.source)
+            self._restore_source(tree, directory.source)
             return
         paths = [path for path, _ in tree.walk()]
         place = git.clone(self.inputs.source.root, directory.source, paths)
         self.store.restore(tree, place)
         git.refresh(directory.source)
+
+    def _restore_source(self, tree: Directory, place: Path) -> None:
+        """Put a source in place, each file with the same time: none is older than what it is made from.
+
+        Makefiles of automake would else make their configure script anew, Cython its C files.
+        """
+        self.store.restore(tree, place)
+        when = int(SOURCE_DATE_EPOCH)
+        for path, node in tree.walk():
+            if not isinstance(node, str):
+                os.utime(place / path, (when, when))
 
     def _source_root(self, directory: StepDirectory, *, vcs: bool) -> Path:
         source = self.inputs.source

@@ -125,10 +125,15 @@ def compiler_environment(
     }
     if (own := view / "bin" / "build-cc").exists():
         environment |= {"CC_FOR_BUILD": str(own), "CXX_FOR_BUILD": str(own.with_name("build-c++"))}
+        environment |= dict(line.split("=") for line in (view / ALIASES).read_text("ascii").split())
     if (file := view / machinefiles.CMAKE).exists():
         environment["CMAKE_TOOLCHAIN_FILE"] = str(file)
         environment["CONFIG_SITE"] = str(view / machinefiles.CONFIG_SITE)
     return {**environment, "MPFORGE_DEBUG": "1"} if debug else environment
+
+
+ALIASES = "autotools/aliases"
+"""The variables by which every configure script learns that it crosses, wherever it is called from."""
 
 
 def emulation(view: Path, *, emulator: Path, sysroot: Path, cpu: str | None) -> dict[str, str]:
@@ -207,6 +212,11 @@ def _texts(view: View) -> dict[str, str]:
     texts = {f"bin/{program}": text for program, text in programs.items()}
     if view.cross:
         texts |= machinefiles.texts(platform, multiarch(platform))
+    if view.builder is not None:
+        # As --host and --build do: the scripts take options into these (Autoconf 2.72, "Specifying
+        # Target Triplets").
+        aliases = f"host_alias={platform.gnu_triple}\nbuild_alias={view.builder.gnu_triple}\n"
+        texts[ALIASES] = aliases
     if view.cross and host is not None:
         texts |= {f"site/{module}": text for module, text in _site(host, platform, policy).items()}
         texts[f"include/{headers}/pyconfig.h"] = template("pyconfig_overlay.h")
