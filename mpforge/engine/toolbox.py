@@ -283,25 +283,15 @@ class Toolbox:
         scratch, notes = directory / "zig", directory / COMPILER_NOTES
         program = self.zig(compilers)
         cache = self._private_cache(compilers, languages, flags, scratch / "global")
-        view = self._view(compilers)
-        variables = targetview.compiler_environment(
-            view, zig=program.path, zig_cache=cache, scratch=scratch, step=directory, log=notes
+        tree, view = self._view(compilers), self._view_of(compilers)
+        there = targetview.Surroundings(
+            zig=program.path, zig_cache=cache, scratch=scratch, step=directory, log=notes
         )
-        path = (str(view / "bin"),)
-        if compilers.python is None:
-            return ReadyCompilers(variables, {}, path, view)
-        hooks = targetview.view_environment(
-            view,
-            host=self.host_python(compilers.python),
-            platform=well_known()[compilers.target],
-            cross=compilers.cross,
-            zig=program.path,
-            zig_cache=cache,
-            scratch=scratch,
-            step=directory,
-            log=notes,
-        )
-        return ReadyCompilers(variables, hooks, path, view)
+        variables = targetview.compiler_environment(tree, view, there)
+        hooks = {}
+        if compilers.python is not None:
+            hooks = targetview.view_environment(tree, view, there)
+        return ReadyCompilers(variables, hooks, (str(tree / "bin"),), tree)
 
     def _view_of(self, compilers: Compilers) -> "View":
         """What a view is made of."""

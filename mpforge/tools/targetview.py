@@ -89,83 +89,73 @@ def make_view(dest: Path, view: View) -> None:
         _compile(view.host, dest / "site")
 
 
-def compiler_environment(
-    view: Path,
-    *,
-    zig: Path,
-    zig_cache: Path,
-    scratch: Path,
-    step: Path,
-    log: Path,
-    debug: bool = False,
-) -> dict[str, str]:
+@dataclass(frozen=True)
+class Surroundings:
+    """What a view's compilers need beside it, in one step.
+
+    ``zig`` is the program, ``zig_cache`` what ``zig.private_cache`` gave, ``scratch`` a private directory,
+    ``step`` the one that becomes ``.`` in what is built, ``log`` a file that the compilers' notes are
+    appended to. ``debug`` keeps debug information.
+    """
+
+    zig: Path
+    zig_cache: Path
+    scratch: Path
+    step: Path
+    log: Path
+    debug: bool = False
+
+
+def compiler_environment(tree: Path, view: View, there: Surroundings) -> dict[str, str]:
     """The variables under which the programs of a view's ``bin/`` work, and which name them.
 
-    ``zig_cache`` is what ``zig.private_cache`` gave, ``scratch`` a private directory, ``step`` the one
-    that becomes ``.`` in what is built, ``log`` a file that the compilers' notes are appended to.
-    ``debug`` keeps debug information. PATH is the caller's: ``view / "bin"`` belongs on it, before
-    the host's programs, so that a plain ``cc`` is the target's too.
+    PATH is the caller's: ``tree / "bin"`` belongs on it, before the host's programs, so that a plain
+    ``cc`` is the target's too.
     """
-    tool = {name: str(view / "bin" / name) for name in ("cc", "c++", "ar", "ranlib", "strip")}
+    programs = tree / "bin"
     environment = {
-        "CC": tool["cc"],
-        "CXX": tool["c++"],
-        "AR": tool["ar"],
-        "RANLIB": tool["ranlib"],
-        "STRIP": tool["strip"],
-        "LD": str(view / "bin" / "ld"),
-        "OBJCOPY": str(view / "bin" / "objcopy"),
-        "MPFORGE_ZIG": str(zig),
-        "MPFORGE_STEP_DIR": str(step),
-        "MPFORGE_WRAPPER_LOG": str(log),
-        "ZIG_GLOBAL_CACHE_DIR": str(zig_cache),
-        "ZIG_LOCAL_CACHE_DIR": str(scratch / "zig"),
-        "PKG_CONFIG_LIBDIR": str(view / "lib" / "pkgconfig"),
+        "CC": str(programs / "cc"),
+        "CXX": str(programs / "c++"),
+        "AR": str(programs / "ar"),
+        "RANLIB": str(programs / "ranlib"),
+        "STRIP": str(programs / "strip"),
+        "LD": str(programs / "ld"),
+        "OBJCOPY": str(programs / "objcopy"),
+        "MPFORGE_ZIG": str(there.zig),
+        "MPFORGE_STEP_DIR": str(there.step),
+        "MPFORGE_WRAPPER_LOG": str(there.log),
+        "ZIG_GLOBAL_CACHE_DIR": str(there.zig_cache),
+        "ZIG_LOCAL_CACHE_DIR": str(there.scratch / "zig"),
+        "PKG_CONFIG_LIBDIR": str(tree / "lib" / "pkgconfig"),
         "PKG_CONFIG_PATH": "",
     }
-    if (own := view / "bin" / "build-cc").exists():
-        environment |= {"CC_FOR_BUILD": str(own), "CXX_FOR_BUILD": str(own.with_name("build-c++"))}
-        environment |= dict(line.split("=") for line in (view / ALIASES).read_text("ascii").split())
-    if (file := view / machinefiles.CMAKE).exists():
-        environment["CMAKE_TOOLCHAIN_FILE"] = str(file)
-        environment["CONFIG_SITE"] = str(view / machinefiles.CONFIG_SITE)
-    return {**environment, "MPFORGE_DEBUG": "1"} if debug else environment
+    if view.cross:
+        environment["CMAKE_TOOLCHAIN_FILE"] = str(tree / machinefiles.CMAKE)
+        environment["CONFIG_SITE"] = str(tree / machinefiles.CONFIG_SITE)
+    if view.builder is not None:
+        environment |= {
+            "CC_FOR_BUILD": str(programs / "build-cc"),
+            "CXX_FOR_BUILD": str(programs / "build-c++"),
+        }
+    return {**environment, "MPFORGE_DEBUG": "1"} if there.debug else environment
 
 
-ALIASES = "autotools/aliases"
-"""The variables by which every configure script learns that it crosses, wherever it is called from."""
-
-
-def emulation(view: Path, *, emulator: Path, sysroot: Path, cpu: str | None) -> dict[str, str]:
+def emulation(tree: Path, *, emulator: Path, sysroot: Path, cpu: str | None) -> dict[str, str]:
     """The variables under which a view's ``mpforge-run`` starts the target's programs."""
     environment = {
-        "MPFORGE_RUN": str(view / "bin" / wrappers.RUN),
+        "MPFORGE_RUN": str(tree / "bin" / wrappers.RUN),
         "MPFORGE_EMULATOR": str(emulator),
         "MPFORGE_SYSROOT": str(sysroot),
     }
     return environment if cpu is None else {**environment, "QEMU_CPU": cpu}
 
 
-def view_environment(
-    view: Path,
-    *,
-    host: HostPython,
-    platform: Platform,
-    cross: bool,
-    zig: Path,
-    zig_cache: Path,
-    scratch: Path,
-    step: Path,
-    log: Path,
-    debug: bool = False,
-) -> dict[str, str]:
+def view_environment(tree: Path, view: View, there: Surroundings) -> dict[str, str]:
     """What build hooks get on top of their plain environment; see ``compiler_environment``.
 
     Set it last: pypa/build empties PYTHONPATH. Append a user's CFLAGS to these, do not replace them.
     """
-    compilers = compiler_environment(
-        view, zig=zig, zig_cache=zig_cache, scratch=scratch, step=step, log=log, debug=debug
-    )
+    compilers = compiler_environment(tree, view, there)
     environment = {
         **compilers,
         "LDSHARED": f"{compilers['CC']} -shared",
@@ -174,13 +164,13 @@ def view_environment(
         "CXXFLAGS": CFLAGS,
         "LDFLAGS": "",
     }
-    if not cross:
+    if not view.cross or view.host is None:
         return environment
     return {
         **environment,
-        "PYTHONPATH": str(view / "site"),
-        "_PYTHON_HOST_PLATFORM": f"linux-{platform.machine}",
-        "_PYTHON_SYSCONFIGDATA_NAME": _sysconfigdata_name(host, platform),
+        "PYTHONPATH": str(tree / "site"),
+        "_PYTHON_HOST_PLATFORM": f"linux-{view.platform.machine}",
+        "_PYTHON_SYSCONFIGDATA_NAME": _sysconfigdata_name(view.host, view.platform),
         "ARCHFLAGS": "",
     }
 
@@ -212,11 +202,6 @@ def _texts(view: View) -> dict[str, str]:
     texts = {f"bin/{program}": text for program, text in programs.items()}
     if view.cross:
         texts |= machinefiles.texts(platform, multiarch(platform))
-    if view.builder is not None:
-        # As --host and --build do: the scripts take options into these (Autoconf 2.72, "Specifying
-        # Target Triplets").
-        aliases = f"host_alias={platform.gnu_triple}\nbuild_alias={view.builder.gnu_triple}\n"
-        texts[ALIASES] = aliases
     if view.cross and host is not None:
         texts |= {f"site/{module}": text for module, text in _site(host, platform, policy).items()}
         texts[f"include/{headers}/pyconfig.h"] = template("pyconfig_overlay.h")

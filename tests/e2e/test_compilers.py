@@ -18,7 +18,7 @@ from mpforge.platforms import well_known
 from mpforge.processes import Captured
 from mpforge.tools import hostpython, targetview, wrappers
 from mpforge.tools.hostpython import HostPython
-from mpforge.tools.targetview import View
+from mpforge.tools.targetview import Surroundings, View
 from mpforge.tools.toolstore import ToolStore, ToolTree
 from mpforge.tools.wrappers import WrapperNote
 from mpforge.tools.zig import Language, Runtime, Zig, prime, private_cache
@@ -330,14 +330,15 @@ class Step:
         directory.mkdir(parents=True)
         self.directory = directory
         self.log = directory / "notes"
-        self.environment = {"PATH": PATH} | targetview.compiler_environment(
-            view,
+        there = Surroundings(
             zig=zig[0].path,
             zig_cache=private_cache([zig[1]], directory / "global"),
             scratch=directory / "scratch",
             step=directory,
             log=self.log,
         )
+        shown = View(AARCH64, POLICY, cross=True)
+        self.environment = {"PATH": PATH} | targetview.compiler_environment(view, shown, there)
 
     def write(self, name: str, text: str) -> Path:
         path = self.directory / name
@@ -508,17 +509,15 @@ def view(tmp_path: Path, host: HostPython) -> Path:
 def hook_environment(
     view: Path, host: HostPython, zig: tuple[Zig, ToolTree], step: Path
 ) -> dict[str, str]:
-    return {"PATH": PATH} | targetview.view_environment(
-        view,
-        host=host,
-        platform=AARCH64,
-        cross=True,
+    there = Surroundings(
         zig=zig[0].path,
         zig_cache=private_cache([zig[1]], step / "global"),
         scratch=step / "scratch",
         step=step,
         log=step / "notes",
     )
+    shown = View(AARCH64, POLICY, cross=True, host=host)
+    return {"PATH": PATH} | targetview.view_environment(view, shown, there)
 
 
 ASK = """

@@ -9,7 +9,7 @@ import pytest
 from mpforge.platforms import Platform, well_known
 from mpforge.tools import machinefiles, targetview, wrappers
 from mpforge.tools.hostpython import HostPython
-from mpforge.tools.targetview import View
+from mpforge.tools.targetview import Surroundings, View
 
 
 def platform(name: str) -> Platform:
@@ -43,17 +43,15 @@ def host(tmp_path: Path) -> HostPython:
 
 
 def environment(host: HostPython, view: Path, *, target: str, cross: bool) -> dict[str, str]:
-    return targetview.view_environment(
-        view,
-        host=host,
-        platform=platform(target),
-        cross=cross,
+    there = Surroundings(
         zig=Path("/tools/zig"),
         zig_cache=Path("/cache/zig"),
         scratch=Path("/step/scratch"),
         step=Path("/step"),
         log=Path("/step/notes"),
     )
+    shown = View(platform(target), "manylinux_2_17", cross=cross, host=host)
+    return targetview.view_environment(view, shown, there)
 
 
 @pytest.mark.parametrize(
