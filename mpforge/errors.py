@@ -246,6 +246,36 @@ class ToolNotDeclared(StepFailed):
     code = "tool-not-declared"
 
 
+class HostLeak(StepFailed):
+    """A build for another machine names headers or libraries of this host; ``why`` has the calls."""
+
+    code = "host-leak"
+
+
+class ForeignFlag(StepFailed):
+    """A build asks the compiler for what only another kind of CPU has."""
+
+    code = "foreign-flag"
+
+
+class LibraryMissing(StepFailed):
+    """A build needs a header or a library that the target does not have."""
+
+    code = "library-missing"
+
+
+class RanTargetProgram(StepFailed):
+    """A build runs a program of the target's, which this host can't, or not so."""
+
+    code = "ran-target-program"
+
+
+class NetworkRefused(StepFailed):
+    """A step tried to reach the network, which it has not declared; ``what`` names the address."""
+
+    code = "network-refused"
+
+
 class StepTimeout(StepFailed):
     """A step ran longer than its ``timeout``."""
 

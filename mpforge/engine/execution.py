@@ -16,9 +16,9 @@ from typing import assert_never
 from mpforge.engine.inputs import Inputs, pruned
 from mpforge.engine.machines import Machines
 from mpforge.engine.pins import Pins
-from mpforge.engine.task import Task
-from mpforge.engine.toolbox import ReadyCompilers, Toolbox
-from mpforge.errors import OutputMissing, WheelRejected
+from mpforge.engine.task import TOLD, Task, since
+from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
+from mpforge.errors import OutputMissing, StepFailed, WheelRejected
 from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
@@ -31,7 +31,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.platforms import well_known
-from mpforge.runners import hooks, repair, tests
+from mpforge.runners import hooks, leaks, repair, tests
 from mpforge.runners.offline import isolation
 from mpforge.runners.step import (
     SOURCE_DATE_EPOCH,
@@ -45,6 +45,7 @@ from mpforge.store.files import files_below
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory
 from mpforge.tools import machinefiles
+from mpforge.tools.wrappers import WrapperNote, read_notes
 from mpforge.tools.zig import Language
 
 Settings = tuple[tuple[str, tuple[str, ...]], ...]
@@ -69,26 +70,34 @@ class Executor:
 
         Raises the errors of the command's runner.
         """
-        network = self._network(task.step)
+        network, begin = self._network(task.step), task.log.tell()
+        try:
+            facts = self._executed(task)
+        except StepFailed as error:
+            if (build := _as_built(task)) is None:
+                raise
+            raise leaks.explained(error, build, _notes(task)) from None
+        return facts | network | _told(task, begin)
+
+    def _executed(self, task: Task) -> dict[str, str]:  # noqa: PLR0911 (one for each kind)
         command = task.step.command
         match command:
             case InstallPackages():
-                facts = self._install(task)
+                return self._install(task)
             case AskRequirements():
-                facts = self._ask(task, command)
+                return self._ask(task, command)
             case MakeSdist():
-                facts = self._sdist(task, command)
+                return self._sdist(task, command)
             case BuildWheel():
-                facts = self._wheel(task, command)
+                return self._wheel(task, command)
             case RepairWheel():
-                facts = self._repair(task, command)
+                return self._repair(task, command)
             case RunCommands():
-                facts = self._commands(task, command)
+                return self._commands(task, command)
             case RunTests():
-                facts = self._tests(task, command)
+                return self._tests(task, command)
             case _:
                 assert_never(command)
-        return facts | network
 
     # --- what steps share ----------------------------------------------------------------------
 
@@ -403,6 +412,31 @@ class Executor:
             cpu=machine.cpu,
         )
         return dataclasses.replace(ready, variables={**ready.variables, **runs})
+
+
+def _as_built(task: Task) -> leaks.Build | None:
+    """A step as a build whose compilers noted what they refused; None: it has none."""
+    compilers = getattr(task.step.command, "compilers", None)
+    if not isinstance(compilers, Compilers):
+        return None
+    directory = task.directory
+    return leaks.Build(task.step.title, compilers.target, directory.root, directory.source)
+
+
+def _notes(task: Task) -> tuple[WrapperNote, ...]:
+    return read_notes(task.directory.root / COMPILER_NOTES)
+
+
+def _told(task: Task, begin: int) -> dict[str, str]:
+    """What a user should know of a build that ended well. Raises ``HostLeak`` where it lacks something."""
+    build = _as_built(task)
+    if build is None:
+        return {}
+    notes = _notes(task)
+    if (leak := leaks.missed(build, notes)) is not None:
+        raise leak
+    lines = leaks.told(build, notes, since(Path(task.log.name), begin).decode("utf-8", "replace"))
+    return {TOLD: json.dumps(lines)} if lines else {}
 
 
 def _settings(command: BuildWheel, ready: ReadyCompilers | None) -> Settings:

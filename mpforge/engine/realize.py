@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mpforge.engine.provision import Provision, files
-from mpforge.engine.task import Given, Task
+from mpforge.engine.task import TOLD, Given, Task, since
 from mpforge.engine.toolbox import COMPILER_NOTES
 from mpforge.errors import Damaged, MpforgeError, ToolAltered
 from mpforge.keys.digest import to_json
@@ -169,7 +169,13 @@ class Realizer:
             self.emit(Warned(self.session, f"{error.what}; {step.title} is made again"))
             return None
         self.emit(StepHit(self.session, step.id, key))
+        self._tell(result)
         return found
+
+    def _tell(self, result: ActionResult) -> None:
+        """What a user should know of a result, each time that it is used."""
+        for line in json.loads(result.facts.get(TOLD, "[]")):
+            self.emit(Warned(self.session, line))
 
     def _run(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
         self.announce()
@@ -198,6 +204,8 @@ class Realizer:
         finally:
             seconds, used = time.monotonic() - start, children_cpu() - cpu
             self.emit(StepEnded(self.session, step.id, key, seconds, used, failed))
+            if not failed:
+                self._tell(self._made[key][0])
             if self.kept is not None and failed:
                 self.emit(Warned(self.session, f"kept: {directory.root}"))
             else:
@@ -216,17 +224,22 @@ class Realizer:
             log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
             log.flush()
             try:
-                facts = self.executor().execute(Task(step, given, directory, log))
+                facts = self._called(Task(step, given, directory, log))
             except (OSError, MpforgeError) as error:
                 self.provision.toolbox.store.altered()  # what has changed is not used again
-                words = _fault_of_store(error, directory.root, _since(self.log, begin))
+                words = _fault_of_store(error, directory.root, since(self.log, begin))
                 if words is not None:
                     raise _FaultOfStore(words, error) from None
                 raise
-            _append_notes(directory.root / COMPILER_NOTES, log)
         self._refuse_altered_tools(step)
         seconds, used = time.monotonic() - start, children_cpu() - cpu
-        return _Executed(facts, _since(self.log, begin), seconds, used)
+        return _Executed(facts, since(self.log, begin), seconds, used)
+
+    def _called(self, task: Task) -> dict[str, str]:
+        try:
+            return self.executor().execute(task)
+        finally:
+            _append_notes(task.directory.root / COMPILER_NOTES, task.log)
 
     def _refuse_altered_tools(self, step: Step) -> None:
         """Nothing is kept of a step that changed its tools. Raises ``ToolAltered``."""
@@ -341,14 +354,10 @@ def _fault_of_store(error: OSError | MpforgeError, directory: Path, log: bytes) 
     return unwritable(directory) if directory.exists() else "a step's directory was removed"
 
 
-def _since(path: Path, begin: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(begin)
-        return file.read()
-
-
 def _append_notes(notes: Path, log: BinaryIO) -> None:
-    """Say in the log what the compiler wrappers dropped or changed, each thing once."""
-    if notes.is_file():
-        lines = dict.fromkeys(notes.read_text("utf-8", "replace").splitlines())
-        log.writelines(f"compiler: {' '.join(line.split(chr(9)))}\n".encode() for line in lines)
+    """Say in the log what the compilers dropped, changed or refused, each thing once."""
+    from mpforge.runners.step import NOTE
+    from mpforge.tools.wrappers import read_notes
+
+    told = ((n.kind, n.flag, "" if n.kind == "refused" else n.instead) for n in read_notes(notes))
+    log.writelines(f"{NOTE}{' '.join(words).rstrip()}\n".encode() for words in dict.fromkeys(told))

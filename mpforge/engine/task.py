@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mpforge.plan.model import Step
@@ -10,6 +11,9 @@ from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
     from mpforge.runners.step import StepDirectory
+
+TOLD = "told"
+"""The fact of a result that lists what a user should know of it: a JSON list of lines."""
 
 
 @dataclass(frozen=True)
@@ -34,3 +38,10 @@ class Task:
     given: Given
     directory: "StepDirectory"
     log: BinaryIO
+
+
+def since(log: Path, begin: int) -> bytes:
+    """What was written to a log after a place in it."""
+    with log.open("rb") as file:
+        file.seek(begin)
+        return file.read()

@@ -15,7 +15,8 @@ from pathlib import Path
 from mpforge.errors import NoExtension, OutputMissing, WheelRejected
 from mpforge.plan.model import RepairWheel
 from mpforge.platforms import Platform, well_known
-from mpforge.runners import elf
+from mpforge.runners import crossing, elf
+from mpforge.runners.diagnosis import WITHOUT_LIBRARY
 from mpforge.runners.step import StepRun
 from mpforge.runners.verification import (
     elf_reasons,
@@ -89,7 +90,7 @@ def _refuse(
         raise NoExtension(
             f"{wheel.name} is for {command.target} but holds no compiled code",
             why=compiler_errors(build_log),
-            hint="mend the errors, or set `pure = true` in [build] if a wheel without it is fine",
+            hint=_without_extension(build_log),
         )
     if compiled and pure:
         raise WheelRejected(f"{wheel.name} claims to run anywhere but holds compiled code")
@@ -100,6 +101,13 @@ def _refuse(
     ]
     if reasons:
         raise WheelRejected(f"{wheel.name} holds code for another machine", why="\n".join(reasons))
+
+
+def _without_extension(build_log: str) -> str:
+    remedy = "set `pure = true` in [build] if a wheel without it is fine"
+    if crossing.missing_library(build_log.splitlines()) is not None:
+        return f"{WITHOUT_LIBRARY}; {remedy}"
+    return f"mend the errors, or {remedy}"
 
 
 def compiler_errors(log: str) -> str:

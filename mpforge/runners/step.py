@@ -6,24 +6,26 @@ caller adds. This module knows nothing of wheels, keys or stores.
 
 import errno
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from mpforge.compiler.programs import declared_as
-from mpforge.errors import StepFailed, StepTimeout, ToolNotDeclared, WrongInput
+from mpforge.errors import StepFailed, StepTimeout, WrongInput
 from mpforge.plan.model import CommandLine, Placeholder, ShellLine, Text
 from mpforge.processes import run
-from mpforge.runners import symptoms
+from mpforge.runners import crossing
+from mpforge.runners.diagnosis import Ended, diagnosed, not_declared
 
 # 1980-01-01, the earliest time that a zip archive can hold (https://reproducible-builds.org/specs/).
 SOURCE_DATE_EPOCH = "315532800"
 LOG_TAIL = 25
+NOTE = "compiler: "
+"""How a line of the log begins that tells what a compiler did to a flag."""
 _TAIL_BYTES = 32_768
-_SYMPTOM_LINES = 60  # a chained traceback of a build backend is that long
+_LINES_READ = 200  # CMake tells of a failed download in 70 lines, and its caller in as many
+_MESON_LINES = 60
 _NO_PROGRAM = {errno.ENOENT, errno.EACCES, errno.ENOEXEC}
 
 
@@ -107,48 +109,38 @@ class StepRun:
                 if ended.returncode > 0
                 else f"signal {-ended.returncode}"
             )
-            raise self._failure(how, environment, _said_since(self.log, begin))
+            lines = _said_since(self.log, begin)
+            self._copy_meson_log(lines)
+            raise diagnosed(
+                Ended(
+                    self.title,
+                    self.table,
+                    environment.get("PATH", ""),
+                    self.directory.root,
+                    how,
+                    offline=self.cut_off is not None,
+                ),
+                lines,
+            )
 
     def _not_started(
         self, program: str, environment: Mapping[str, str], error: OSError
     ) -> StepFailed:
         """The error of a program that the system would not start."""
         if isinstance(error, FileNotFoundError) and "/" not in program:
-            return self._not_declared(program, f"PATH = {environment.get('PATH', '')}")
+            why = f"PATH = {environment.get('PATH', '')}"
+            return not_declared(self.title, self.table, program, why)
         hint = "is it there, executable, and of this machine? {run} starts a target's program"
         return StepFailed(
             f"{self.title}: {program} can't be started: {error.strerror or error}",
             hint=hint if error.errno in _NO_PROGRAM else None,
         )
 
-    def _failure(
-        self, how: str, environment: Mapping[str, str], lines: Sequence[str]
-    ) -> StepFailed:
-        """The error of a program that ended so, with what its last lines tell of the cause."""
-
-        def is_missing(name: str) -> bool:
-            return shutil.which(name, path=environment.get("PATH", "")) is None
-
-        lacking = symptoms.missing_program(lines, is_missing)
-        if lacking is not None and lacking.name is not None:
-            return self._not_declared(lacking.name, lacking.line)
-        tried = symptoms.unreachable(lines) if self.cut_off is not None else None
-        if tried is None:
-            return StepFailed(f"{self.title} failed ({how})")
-        address = f" {tried.name}" if tried.name else " the network"
-        return StepFailed(
-            f"{self.title} failed ({how}): it tried to reach{address}",
-            why=tried.line,
-            hint=f"the step has no network; [{self.table}] network = true lets it have it",
-        )
-
-    def _not_declared(self, program: str, why: str) -> ToolNotDeclared:
-        remedy = f'tools = ["{declared_as(program)}"] in [build] puts it on the step\'s PATH'
-        if self.table == "test":
-            remedy = "[test] requires may name a package that carries it"
-        return ToolNotDeclared(
-            f"{self.title}: there is no program {program} in this step", why=why, hint=remedy
-        )
+    def _copy_meson_log(self, lines: Sequence[str]) -> None:
+        """Put the end of the log that Meson points to into ours: it goes with the step's directory."""
+        path = crossing.meson_log(lines)
+        if path is not None and Path(path).is_relative_to(self.directory.root):
+            self.note(f"--- the end of {path}\n{tail(Path(path), _MESON_LINES)}\n---")
 
     def command(self, line: CommandLine, *, cwd: Path) -> None:
         """Run a user's command with its placeholders filled in."""
@@ -200,11 +192,11 @@ def _said_since(log: BinaryIO, begin: int) -> list[str]:
     with open(log.name, "rb") as file:
         file.seek(max(begin, end - _TAIL_BYTES))
         text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
-    return text.splitlines()[-_SYMPTOM_LINES:]
+    return text.splitlines()[-_LINES_READ:]
 
 
 def tail(log: Path, lines: int = LOG_TAIL) -> str:
-    """The last lines of a log."""
+    """The last lines of a log, less what is noted of the compilers after them."""
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)
@@ -212,4 +204,5 @@ def tail(log: Path, lines: int = LOG_TAIL) -> str:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
+    said = [line for line in text.splitlines() if not line.startswith(NOTE)]
+    return "\n".join(said[-lines:])

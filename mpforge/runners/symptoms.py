@@ -45,6 +45,8 @@ _PYTHON = re.compile(rf"^FileNotFoundError: .*{_NO_FILE}: {_QUOTE}(?P<name>{_NAM
 _PYTHON_SIGN = re.compile(r"_execute_child|_posix_spawn|\bexecv|_execvpe|in _spawn")
 _SIGN_WITHIN = 12
 
+_ADDRESS_WITHIN = 3
+
 _GENERATORS = {"Ninja": "ninja", "Unix Makefiles": "make"}
 _PATTERNS = [re.compile(pattern) for pattern in _CALLED]
 _UNREACHABLE = re.compile(
@@ -77,13 +79,18 @@ def missing_program(lines: Sequence[str], is_missing: Callable[[str], bool]) -> 
 
 
 def unreachable(lines: Sequence[str]) -> Symptom | None:
-    """The last line that says that the network was tried in vain."""
-    for line in reversed(lines):
-        if _UNREACHABLE.search(line):
-            found = (pattern.search(line) for pattern in _ADDRESSES)
-            address = next((m[m.lastindex or 0] for m in found if m is not None), None)
-            return Symptom(line.strip(), address)
+    """The last line that says that the network was tried in vain; CMake has the address before it."""
+    for number in range(len(lines) - 1, -1, -1):
+        if _UNREACHABLE.search(lines[number]):
+            before = lines[max(0, number - _ADDRESS_WITHIN) : number + 1]
+            found = filter(None, map(_address, reversed(before)))
+            return Symptom(lines[number].strip(), next(found, None))
     return None
+
+
+def _address(line: str) -> str | None:
+    found = (pattern.search(line) for pattern in _ADDRESSES)
+    return next((m[m.lastindex or 0] for m in found if m is not None), None)
 
 
 def _suggested(lines: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -129,3 +129,18 @@ def test_a_line_that_tells_of_the_network_is_found_with_its_address(
 
 def test_a_refused_connection_is_no_missing_network() -> None:
     assert unreachable(["ConnectionRefusedError: [Errno 111] Connection refused"]) is None
+
+
+def test_an_address_that_cmake_tells_before_is_found() -> None:
+    found = unreachable(
+        [
+            "          error: downloading 'https://example.org/fmt/11.0.zip' failed",
+            "          status_code: 6",
+            '          status_string: "Could not resolve hostname"',
+            "          log:",
+            "  Could not resolve: example.org:443",
+            "  CMakeLists.txt:5 (FetchContent_MakeAvailable)",
+        ]
+    )
+    assert found is not None
+    assert found.name == "https://example.org/fmt/11.0.zip"

@@ -1,0 +1,122 @@
+"""What goes wrong only when building for another machine, read from the last lines of a step's log.
+
+Values in, values out. Every pattern is what a real program says (cmake 4.4, meson 1.12, clang 22, autoconf
+2.71, qemu 7.2). Knows nothing of specs, steps and compilers' notes.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_PROGRAM = r"(?P<name>[^\s:'\"]+)"
+
+
+@dataclass(frozen=True)
+class Sign:
+    """The line of a log that tells of something, and the name that it gives, if any.
+
+    ``question``: the build asks for what only running a program can tell, and did not run one.
+    """
+
+    line: str
+    name: str | None
+    question: bool = False
+
+
+_RAN = [
+    re.compile(rf"(?:^|[\s:]){_PROGRAM}: cannot execute(?: binary file)?: Exec format error$"),
+    re.compile(rf"(?:^|[\s:]){_PROGRAM}: Exec format error$"),
+    re.compile(rf"\[Errno 8\] Exec format error: ['\"]{_PROGRAM}['\"]"),
+    re.compile(rf"^{_PROGRAM}: \d+: .?ELF.*: not found$"),  # what env and xargs give to a shell
+    re.compile(r"\bqemu-\w+(?:-static)?: Could not open '/lib[^']*/ld[-.][^']+'"),
+    re.compile(rf"Failed running '{_PROGRAM}', binary or interpreter not executable"),
+]
+_ASKS = [
+    re.compile(r"error: cannot run (?:C|C\+\+) compiled programs"),
+    re.compile(r"ERROR: Can not run test applications in this cross environment"),
+    re.compile(r"try_run\(\) invoked in cross-compiling mode", re.IGNORECASE),
+]
+_ANSWER = re.compile(r"^\s*(?P<name>\w+) \(advanced\)$")
+_FLAG = [
+    re.compile(r"error: unsupported option '(?P<name>-m[^']+)' for target"),
+    re.compile(r"error: unknown target CPU '(?P<name>[^']+)'"),
+    re.compile(r"error: unsupported argument '[^']+' to option '(?P<name>-m[^']+)'"),
+    re.compile(r"error: \"?This header is only meant to be used on (?P<name>x86)"),
+]
+_LIBRARY = [
+    re.compile(r"fatal error: '(?P<name>[^']+)' file not found"),
+    re.compile(
+        r"unable to find (?:dynamic system |static system )?library '?(?:-l)?(?P<name>[\w.+-]+)"
+    ),
+    re.compile(r"cannot find -l(?P<name>[\w.+-]+)"),
+    re.compile(r"[Nn]o package '(?P<name>[^']+)' found"),
+    re.compile(r"Package '?(?P<name>[\w.+-]+?)'?(?:, required by .*,)? (?:was )?not found"),
+    re.compile(
+        r"ERROR: Dependency (?:lookup for )?\"?(?P<name>[\w.+-]+)\"? (?:not found|with method)"
+    ),
+    re.compile(r"Could NOT find (?P<name>\w+) \(missing: \w*(?:LIBRAR|INCLUDE)"),
+    re.compile(r"make sure (?:the )?(?P<name>[\w.+-]+)\b.* development packages are installed"),
+    re.compile(r"headers or library files could not be found for (?P<name>[\w.+-]+)"),
+    re.compile(r"(?P<name>[\w./+-]+\.(?:so|a|o))\S* is incompatible with"),
+]
+_CONFIGURE = re.compile(
+    r"^(?:\S*meson\.build:\d+:\d+: ERROR: .+|CMake Error(?: at|:) .+|configure: error: .+)"
+)
+_MESON_LOG = re.compile(r"^A full log can be found at (?P<name>\S+)$")
+
+
+def ran_target_program(lines: Sequence[str], is_ours: Callable[[str], bool | None]) -> Sign | None:
+    """The last line that says that a program of another machine was run, or was to be run.
+
+    ``is_ours`` tells whether a name is a program of the target's: None where it is not known. A script
+    without its first line fails by the same words.
+    """
+    for number in range(len(lines) - 1, -1, -1):
+        line = lines[number].strip()
+        if any(pattern.search(line) for pattern in _ASKS):
+            return Sign(line, _awaited(lines[number + 1 :]), question=True)
+        for match in filter(None, (pattern.search(line) for pattern in _RAN)):
+            name = match.groupdict().get("name")
+            if name is None or is_ours(name) is not False:
+                return Sign(line, name)
+    return None
+
+
+def foreign_flag(lines: Sequence[str]) -> Sign | None:
+    """The last line by which the compiler refuses what only another kind of CPU has."""
+    return _last(lines, _FLAG)
+
+
+def missing_library(lines: Sequence[str]) -> Sign | None:
+    """The first line that says that a header or a library is not there: what follows comes of it."""
+    return _last(list(reversed(lines)), _LIBRARY)
+
+
+def failed_check(lines: Sequence[str]) -> Sign | None:
+    """The last complaint of Meson, CMake or a configure script, with the line that goes on with it."""
+    for number in range(len(lines) - 1, -1, -1):
+        line = lines[number].strip()
+        if _CONFIGURE.match(line):
+            words = next((text.strip() for text in lines[number + 1 :] if text.strip()), "")
+            return Sign(f"{line}\n{words}" if line.endswith("):") else line, None)
+    return None
+
+
+def meson_log(lines: Sequence[str]) -> str | None:
+    """The path of the log that Meson points to."""
+    found = _last(lines, [_MESON_LOG])
+    return None if found is None else found.name
+
+
+def _awaited(following: Sequence[str]) -> str | None:
+    """The cache variable whose value CMake's try_run() waits for."""
+    match = next(filter(None, map(_ANSWER.match, following[:3])), None)
+    return match["name"] if match else None
+
+
+def _last(lines: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> Sign | None:
+    for line in reversed(lines):
+        for pattern in patterns:
+            if match := pattern.search(line):
+                return Sign(line.strip(), match.groupdict().get("name"))
+    return None

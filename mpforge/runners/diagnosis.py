@@ -1,0 +1,137 @@
+"""The error of a step's program that ended badly, with what its last lines tell of the cause, and the remedy.
+
+What the lines say is for ``symptoms`` and ``crossing`` to find; here it is confirmed and put into words.
+Knows nothing of how programs are run.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mpforge.compiler.programs import declared_as
+from mpforge.errors import (
+    ForeignFlag,
+    LibraryMissing,
+    NetworkRefused,
+    RanTargetProgram,
+    StepFailed,
+    ToolNotDeclared,
+)
+from mpforge.runners import crossing, elf, symptoms
+
+_NEAR = 60  # lines: a chained traceback of a build backend is that long
+WITHOUT_LIBRARY = (
+    "the project may have a copy of its own, or an option to do without it; [libraries] for the target are "
+    "not available yet"
+)
+_RUN_IT = (
+    "a program of the target's is started by the emulator: in [build] commands by {run}, in CMake by "
+    "CMAKE_CROSSCOMPILING_EMULATOR, in Meson by exe_wrapper; what only makes files for the build is best "
+    'compiled for this machine, by $CC_FOR_BUILD or $CXX_FOR_BUILD; strategy = "hybrid", which runs all '
+    "such programs, is not available yet"
+)
+_ANSWER_IT = (
+    "config-settings may give the answer (scikit-build-core: cmake.define.{name}=VALUE; Meson: a property "
+    "of the cross file; autoconf: the cache variable in [build] environment), or let the project not ask"
+)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A program that ended badly: of which step, with which PATH, in whose directory, how.
+
+    ``offline``: it was kept off the network. ``table`` is the spec's for this step.
+    """
+
+    title: str
+    table: Literal["build", "test"]
+    path: str
+    root: Path
+    how: str
+    offline: bool
+
+
+def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
+    """The error, by the last lines that the program wrote."""
+    near = lines[-_NEAR:]
+    return (
+        _ran_target_program(ended, near)
+        or _lacks_program(ended, near)
+        or _reached_out(ended, lines)
+        or (_crossed_badly(ended, near) if ended.table == "build" else None)
+        or StepFailed(f"{ended.title} failed ({ended.how})", why=_complaint(near))
+    )
+
+
+def not_declared(
+    title: str, table: Literal["build", "test"], program: str, why: str
+) -> ToolNotDeclared:
+    """The error of a step that calls a program which it does not have."""
+    remedy = f'tools = ["{declared_as(program)}"] in [build] puts it on the step\'s PATH'
+    if table == "test":
+        remedy = "[test] requires may name a package that carries it"
+    return ToolNotDeclared(
+        f"{title}: there is no program {program} in this step", why=why, hint=remedy
+    )
+
+
+def _ran_target_program(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    sign = crossing.ran_target_program(lines, lambda name: _is_elf(ended.root, name))
+    if sign is None:
+        return None
+    if sign.question:
+        what = "wants to run what it has compiled for the target"
+        hint = _ANSWER_IT.format(name=sign.name or "NAME")
+    else:
+        program = sign.name or "a program"
+        what = f"ran {program}, which is a program of the target's, not of this host"
+        hint = "{run} starts it" if ended.table == "test" else _RUN_IT
+    return RanTargetProgram(f"{ended.title} failed: it {what}", why=sign.line, hint=hint)
+
+
+def _lacks_program(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    found = symptoms.missing_program(lines, lambda n: shutil.which(n, path=ended.path) is None)
+    if found is None or found.name is None:
+        return None
+    return not_declared(ended.title, ended.table, found.name, found.line)
+
+
+def _reached_out(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    tried = symptoms.unreachable(lines) if ended.offline else None
+    if tried is None:
+        return None
+    return NetworkRefused(
+        f"{ended.title} failed ({ended.how}): it tried to reach {tried.name or 'the network'}",
+        why=tried.line,
+        hint=f"the step has no network; [{ended.table}] network = true lets it have it",
+    )
+
+
+def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    if flag := crossing.foreign_flag(lines):
+        return ForeignFlag(
+            f"{ended.title} failed: it asks for {flag.name}, which the target's CPU does not have",
+            why=flag.line,
+            hint="let the project ask for it on its own kind of CPU only: by an option of its own, or by a "
+            "patch in [build] before-build",
+        )
+    if library := crossing.missing_library(lines):
+        return LibraryMissing(
+            f"{ended.title} failed: it needs {library.name}, which neither the project nor the target has",
+            why=library.line,
+            hint=WITHOUT_LIBRARY,
+        )
+    return None
+
+
+def _complaint(lines: Sequence[str]) -> str | None:
+    found = crossing.failed_check(lines)
+    return None if found is None else found.line
+
+
+def _is_elf(root: Path, name: str) -> bool | None:
+    """Whether a program that a build ran is a compiled one; None: there is none of this name any more."""
+    found = [path for path in root.rglob(Path(name).name) if path.is_file()]
+    return any(map(elf.is_elf, found)) if found else None
