@@ -47,7 +47,7 @@ def _needed(
     """The keys that a build needs and this version does not have, each with what it stands for."""
     if platform.name not in PLATFORMS:
         yield "project.targets", f"the target {platform.name}"
-    if python is not None and (python.endswith("t") or not python.startswith("cp")):
+    if python is not None and not python.startswith("cp"):
         yield "project.python", f"the Python {python}"
     toolchain = f"the toolchain {build.toolchain!r} of [toolchains]"
     missing = {

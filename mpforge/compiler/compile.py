@@ -86,9 +86,10 @@ class _Compilation:
 
     @property
     def sdist_python(self) -> str | None:
-        """The Python that makes the sdist: the first of the spec that can build this project."""
+        """The Python that makes the sdist: the first that can build this project, with the GIL if any."""
         able = [p for p in self.pythons if pythons.exclusion(self.project, p) is None]
-        return next((w for w in able if w.startswith("cp") and not w.endswith("t")), None)
+        words = sorted((w for w in able if w.startswith("cp")), key=lambda w: w.endswith("t"))
+        return words[0] if words else None
 
     @functools.cached_property
     def pure_makers(self) -> dict[tuple[str, str], str]:

@@ -7,6 +7,7 @@ from email.message import Message
 from email.parser import BytesHeaderParser, HeaderParser
 from pathlib import Path
 
+from mpforge.compiler.pythons import minor_of
 from mpforge.platforms import well_known
 
 
@@ -25,7 +26,7 @@ def applicable(
     from packaging.markers import default_environment
     from packaging.requirements import Requirement
 
-    version = f"3.{python.removeprefix('cp3')}"
+    version = f"3.{minor_of(python)}"
     here = {name: str(value) for name, value in default_environment().items()}
     environment: dict[str, str] = here | {
         "platform_machine": well_known()[target].machine,

@@ -277,7 +277,8 @@ class _Translation:
             self.remarks.append(Remark("PyPy", _NOT_YET))
         free = self.table.get("free-threaded-support") or "cpython-freethreading" in enabled
         if free or any(glob.startswith("cp3") and "t-" in glob for glob in build):
-            self.remarks.append(Remark("free-threaded Pythons", _NOT_YET))
+            reason = "name them in project.python (cp313t): the host must have such a CPython"
+            self.remarks.append(Remark("free-threaded Pythons", reason))
         musl = [
             f"{target}_musl"
             for target in self.matrix

@@ -25,6 +25,7 @@ from mpforge.errors import (
 )
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
 from mpforge.processes import Captured
+from mpforge.tools import hostpython
 from mpforge.tools.index import Index
 from mpforge.tools.uvcall import explanation, failure, unexpected, unreachable, uv
 from mpforge.tools.venvs import (
@@ -68,7 +69,7 @@ def resolve(
         if prefer:
             answer_file.write_text(_previous(prefer), encoding="utf-8")
         arguments = ["pip", "compile", "-q", "--no-header", "--format", "pylock.toml"]
-        arguments += ["--only-binary", ":all:", "--python", sys.executable]
+        arguments += ["--only-binary", ":all:", "--python", str(_interpreter(request.python))]
         arguments += ["--python-version", version, "--python-platform", platform]
         arguments += ["--constraints", str(work / "constraints.txt")]
         arguments += ["--output-file", str(answer_file), str(work / "requirements.txt")]
@@ -79,6 +80,11 @@ def resolve(
             raise _not_resolved(answer, request, index)
         table = tomllib.loads(answer_file.read_text(encoding="utf-8"))
     return EnvironmentPin(request, _packages(table, request))
+
+
+def _interpreter(word: str) -> Path:
+    """What uv resolves with. It takes free-threaded wheels for a free-threaded interpreter alone."""
+    return hostpython.find(word).executable if word.endswith("t") else Path(sys.executable)
 
 
 def install_venv(pin: EnvironmentPin, *, python: Path, dest: Path, index: Index) -> None:

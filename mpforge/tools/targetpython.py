@@ -240,23 +240,23 @@ def _compile(host_python: str | None, tree: Path, library: Path) -> None:
 def _given(platform: Platform, python: str, path: Path) -> TargetPython:
     """A Python by path: an interpreter inside a root directory, or that directory."""
     variable = path_variable(platform, python)
-    minor = minor_of(python)
-    executable = _interpreter(path, minor)
+    name = uvpython.library(python)
+    executable = _interpreter(path, name)
     if executable is None:
         raise NoTargetPython(
-            f"{variable} names no Python {minor}: {path}",
-            hint=f"the path of a root directory with bin/python{minor}, or of an interpreter in one",
+            f"{variable} names no {name}: {path}",
+            hint=f"the path of a root directory with bin/{name}, or of an interpreter in one",
         )
     sysroot = path if path.is_dir() else root_of(executable)
-    version, digest = _identity(executable, sysroot, minor)
+    version, digest = _identity(executable, sysroot, name)
     return TargetPython(python, version, sysroot, executable, digest, "path")
 
 
-def _interpreter(path: Path, minor: str) -> Path | None:
+def _interpreter(path: Path, name: str) -> Path | None:
     if path.is_file():
         return path
-    for folder in ("usr/bin", "usr/local/bin", "bin", f"opt/python{minor}/bin", "opt/python/bin"):
-        candidate = path / folder / f"python{minor}"
+    for folder in ("usr/bin", "usr/local/bin", "bin", f"opt/{name}/bin", "opt/python/bin"):
+        candidate = path / folder / name
         if candidate.is_file():
             return candidate
     return None
@@ -271,16 +271,16 @@ def root_of(executable: Path) -> Path:
     return executable.parent.parent
 
 
-def _identity(executable: Path, sysroot: Path, minor: str) -> tuple[str, str]:
+def _identity(executable: Path, sysroot: Path, name: str) -> tuple[str, str]:
     """(version, digest) of an interpreter: its own bytes and those of all it is made of."""
-    library = executable.parent.parent / "lib" / f"python{minor}"
+    library = executable.parent.parent / "lib" / name
     files = sorted({executable, *_identifying(executable.parent.parent, sysroot, library)})
     whole = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         whole.update(f"{os.path.relpath(file, sysroot)} {content}\n".encode())
-    return _patch_level(executable) or minor, whole.hexdigest()
+    return _patch_level(executable) or re.sub(r"^[a-z]+", "", name), whole.hexdigest()
 
 
 def _identifying(prefix: Path, sysroot: Path, library: Path) -> Iterator[Path]:

@@ -34,8 +34,8 @@ class Wheel:
 
 
 def python_version(word: str) -> str:
-    """``cp311`` → ``3.11``. Raises ``NotAvailableYet`` for anything but a CPython with its GIL."""
-    match = re.fullmatch(r"cp3(\d+)", word)
+    """``cp311`` → ``3.11``, ``cp313t`` → ``3.13``. Raises ``NotAvailableYet`` for anything but a CPython."""
+    match = re.fullmatch(r"cp3(\d+)t?", word)
     if match is None:
         raise NotAvailableYet(
             f"requirements can't be resolved for {word} yet", why="only CPython 3.X is supported"

@@ -39,7 +39,9 @@ OPTIONAL = """
 
 def has(word: str) -> bool:
     """Whether this host has a CPython of the word with headers; none is fetched."""
-    candidates = hostpython._candidates(word.replace("cp3", "3."), "")
+    suffix = "t" if word.endswith("t") else ""
+    version = word.removesuffix("t").replace("cp3", "3.")
+    candidates = hostpython._candidates(version, suffix)
     return hostpython._first(word, candidates, []) is not None
 
 
@@ -51,6 +53,20 @@ def test_a_limited_api_wheel_is_tagged_abi3(unbuilt: Workspace) -> None:
     run = unbuilt.nox("build-aarch64")
     assert run.code == 0, str(run)
     assert "-cp311-abi3-" in unbuilt.wheel().name
+
+
+def test_a_free_threaded_wheel_is_built_where_the_host_has_such_a_python_else_it_is_asked_for(
+    unbuilt: Workspace,
+) -> None:
+    unbuilt.edit("multiplatform.toml", '["cp311"]', '["cp311", "cp313t"]')
+    run = unbuilt.mpforge("run", "build-aarch64-cp313t")
+    if has("cp313t"):
+        assert run.code == 0, str(run)
+        assert unbuilt.wheel().name == "tiny-1.0-cp313-cp313t-manylinux_2_17_aarch64.whl"
+    else:
+        assert run.code == 4, str(run)
+        assert "no CPython 3.13t with its headers on this host" in run.output
+        assert "uv python install 3.13t" in run.output
 
 
 def test_a_limited_api_wheel_is_built_once_and_the_second_python_points_to_it(

@@ -87,6 +87,16 @@ def test_the_lowest_python_is_told_by_number_and_has_the_gil() -> None:
     assert lowest(["cp313t", "pp310"]) is None
 
 
+def test_a_free_threaded_wheel_is_built_apart_and_the_sdist_by_a_python_with_the_gil() -> None:
+    spec = SPEC.replace('["cp311", "cp312", "cp313"]', '["cp313t", "cp313"]')
+    limited = replace(PROJECT, may_be_abi3=True)
+    assert session("build-aarch64-cp313t", limited, spec).after is None
+    assert session("build-aarch64-cp313t", limited, spec).refusal is None
+    sdist = plan(replace(NEW, may_be_abi3=True), spec).step("sdist").command
+    assert isinstance(sdist, MakeSdist)
+    assert sdist.python == "cp313"
+
+
 def test_a_project_that_allows_none_of_the_pythons_is_an_error_in_every_session() -> None:
     newest = replace(PROJECT, requires_python=">=3.14")
     for name in ("sdist", "deps-aarch64", "build-aarch64-cp313", "test-aarch64-cp313"):

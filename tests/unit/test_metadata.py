@@ -41,6 +41,7 @@ def _wheel(tmp_path: Path) -> Path:
         ("aarch64", "cp311", (), ("always>=1", "arm-only", "old")),
         ("x86_64", "cp311", (), ("always>=1", "intel-only", "old")),
         ("x86_64", "cp313", (), ("always>=1", "intel-only")),
+        ("x86_64", "cp313t", (), ("always>=1", "intel-only")),
         ("aarch64", "cp311", ("fast",), ("always>=1", "arm-only", "old", "quick[all]>=2")),
         ("aarch64", "cp313", ("fast",), ("always>=1", "arm-only", "both", "quick[all]>=2")),
         ("aarch64", "cp313", ("unknown",), ("always>=1", "arm-only")),

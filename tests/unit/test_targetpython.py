@@ -71,6 +71,18 @@ def test_a_given_root_directory_is_the_sysroot_of_its_interpreter(
     assert (found.version, found.provider) == ("3.11.2", "path")
 
 
+def test_a_given_free_threaded_python_is_told_by_its_name(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(VARIABLE.replace("CP311", "CP313T"), str(root))
+    (root / "usr/bin/python3.13").touch()
+    (root / "usr/bin/python3.13t").touch()
+    found = targetpython.provide(
+        ARM, "cp313t", pins=(), store=ToolStore(tmp_path), state=tmp_path, host_python=None
+    )
+    assert (found.executable, found.version) == (root / "usr/bin/python3.13t", "3.13t")
+
+
 def test_a_given_interpreter_is_known_to_lie_in_the_root_with_its_loader(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
