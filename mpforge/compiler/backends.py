@@ -42,14 +42,14 @@ class _Known:
 
 
 _VIEW = "its scripts ask Python and the environment, which describe the target"
-_RUST = "Rust toolchains are not obtained in this version"
+_RUST = "cargo is told by its own variables"
 _CMAKE = "CMake is told by a toolchain file"
 
 # What a requirement or a backend's module says of the backend, most telling first: a project that
 # asks for setuptools-rust too is a Rust project.
 _TABLE = (
-    _Known("maturin", "maturin", "maturin", _RUST, crosses=False),
-    _Known("setuptools-rust", "", "setuptools-rust", _RUST, crosses=False, setuptools=True),
+    _Known("maturin", "maturin", "maturin", _RUST, configurer="cargo"),
+    _Known("setuptools-rust", "", "setuptools-rust", _RUST, configurer="cargo", setuptools=True),
     _Known(
         "scikit-build-core", "scikit_build_core", "scikit-build-core", _CMAKE, configurer="cmake"
     ),

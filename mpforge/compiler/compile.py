@@ -107,6 +107,12 @@ class _Compilation:
         return found
 
     @property
+    def rust(self) -> str | None:
+        """The channel of a project whose wheel is built by cargo, None for any other."""
+        backend = backends.recognise(self.project)
+        return self.project.rust if backend.configurer == "cargo" else None
+
+    @property
     def source(self) -> Tree:
         """What a wheel is built from."""
         made = self.project.form == "tree" and self.spec.sdist.enable
@@ -200,6 +206,7 @@ def _sdist(compilation: _Compilation, planned: PlannedSession) -> PlannedSession
         exclude=tuple(spec.sdist.exclude),
         python=python,
         host=compilation.host_platform,
+        rust=compilation.rust,
     )
     ids = compilation.add(found)
     return PlannedSession(
@@ -296,6 +303,7 @@ def _compilers(
         zig=steps.zig_request(build, compilation.host_platform) if zig else None,
         configurer=configurer,
         emulator=_emulated(target.platform) if cross and runs else None,
+        rust=compilation.rust if build.kind == "wheel" else None,
     )
 
 

@@ -17,6 +17,7 @@ from mpforge.plan.model import (
     BuildWheel,
     Choice,
     Compilers,
+    FetchCrates,
     InstallPackages,
     Machine,
     MakeSdist,
@@ -96,6 +97,13 @@ def build_request(
     )
 
 
+def crates_steps(rust: str | None) -> tuple[Step, ...]:
+    """The step that fetches a Rust project's crates: one for all of its targets; nothing without Rust."""
+    if rust is None:
+        return ()
+    return (Step("crates", "the crates of Cargo.lock", FetchCrates(ProjectFiles(), rust)),)
+
+
 def _granted(build: "BuildOptions", host: str, *steps: Step) -> tuple[Step, ...]:
     """Steps with what the spec grants to those that run the project's own programs."""
     tools = programs.tools(build, host)
@@ -113,15 +121,21 @@ def sdist_steps(
     exclude: Iterable[str],
     python: str,
     host: str,
+    rust: str | None = None,
 ) -> tuple[Step, ...]:
-    """The steps that give the ``sdist`` step's tree: the archive and its unpacked content."""
+    """The steps that give the ``sdist`` step's tree: the archive and its unpacked content.
+
+    ``rust`` is the channel of a Rust project.
+    """
     request = build_request(project, build, python=python, host=host)
     given = variables(build, of_target=False)
     config = settings(build.config_settings)
     source = ProjectFiles(vcs=True)
+    crates = crates_steps(rust)
     return _granted(
         build,
         host,
+        *crates,
         Step("sdist-base", f"build requirements ({python})", InstallPackages(request)),
         Step(
             "sdist-requirements",
@@ -139,7 +153,15 @@ def sdist_steps(
         Step(
             "sdist",
             "the source distribution",
-            MakeSdist(source, OutputOf("sdist-environment"), python, tuple(exclude), config),
+            MakeSdist(
+                source,
+                OutputOf("sdist-environment"),
+                python,
+                tuple(exclude),
+                config,
+                rust,
+                OutputOf(crates[0].id) if crates else None,
+            ),
             given,
             int(build.timeout),
         ),
@@ -176,6 +198,7 @@ def wheel_steps(
         "wheel", source, OutputOf(f"base-{stem}"), python, asked, exclude, tests, config
     )
     environment = InstallPackages(request, OutputOf(f"requirements-{stem}"))
+    crates = crates_steps(compilers.rust if compilers else None)
     wheel = BuildWheel(
         source=source,
         exclude=exclude,
@@ -186,6 +209,7 @@ def wheel_steps(
         before=commands(list(build.before_build)),
         config_settings=config,
         frontend=build.frontend,
+        crates=OutputOf(crates[0].id) if crates else None,
     )
     repair = RepairWheel(
         wheel=OutputOf(f"wheel-{stem}"),
@@ -200,6 +224,7 @@ def wheel_steps(
     return _granted(
         build,
         host,
+        *crates,
         Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
         Step(f"requirements-{stem}", "what else the backend wants", ask, given),
         Step(f"environment-{stem}", f"build environment ({python})", environment),

@@ -28,7 +28,10 @@ PLAN = "plan.json"
 _plans: dict[str, Plan] = {}
 """What this process has read or compiled, by key: each session of a run asks for it."""
 
-_READ = ("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "hatch.toml", "pdm_build.py")
+_READ = (
+    *("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "hatch.toml", "pdm_build.py"),
+    *("Cargo.toml", "rust-toolchain.toml", "rust-toolchain"),
+)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
     Compilers,
+    FetchCrates,
     InstallPackages,
     MakeSdist,
     RepairWheel,
@@ -40,11 +41,11 @@ from mpforge.runners.step import (
     base_environment,
 )
 from mpforge.runners.verification import elf_reasons, policy_libraries
-from mpforge.sources import archives, canonical, git, project
+from mpforge.sources import archives, canonical, cargo, git, project
 from mpforge.store.files import files_below
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory
-from mpforge.tools import machinefiles
+from mpforge.tools import crates, machinefiles
 from mpforge.tools.wrappers import WrapperNote, read_notes
 from mpforge.tools.zig import Language
 
@@ -84,6 +85,8 @@ class Executor:
         match command:
             case InstallPackages():
                 return self._install(task)
+            case FetchCrates():
+                return self._crates(task, command)
             case AskRequirements():
                 return self._ask(task, command)
             case MakeSdist():
@@ -103,7 +106,7 @@ class Executor:
 
     def _network(self, step: Step) -> dict[str, str]:
         """What the programs of a step saw of the network: none, declared, or open: not cut off."""
-        if isinstance(step.command, InstallPackages):
+        if isinstance(step.command, InstallPackages | FetchCrates):
             return {}
         if step.network:
             return {"network": "declared"}
@@ -175,6 +178,26 @@ class Executor:
             venvs.export_tree(task.directory.environment, task.directory.output)
         return {}
 
+    def _crates(self, task: Task, command: FetchCrates) -> dict[str, str]:
+        """Fetch what Cargo.lock pins; nothing where the project brings it or needs none."""
+        tree, directory = task.given.trees["source"], task.directory.prepare()
+        found = cargo.crates(tree, self.inputs.read)
+        if found.vendored or not found.wanted:
+            if found.unpinned is not None and not found.vendored:
+                raise cargo.no_lock(found.unpinned)
+            return {"crates": "vendored" if found.vendored else "none"}
+        self.store.put_bytes(b"")  # what stands for source files: cargo looks for their names
+        self.store.restore(tree, directory.source)
+        with self.toolbox.working("fetching the crates of Cargo.lock"):
+            crates.fetch(
+                self.toolbox.rust.cargo(command.rust),
+                directory.source,
+                found.manifests,
+                output=directory.output,
+                home=directory.root / "cargo",
+            )
+        return {"crates": "fetched"}
+
     def _ask(self, task: Task, command: AskRequirements) -> dict[str, str]:
         self._source(task, vcs=command.hook == "sdist")
         ready = self._compilers(command.compilers, task.directory)
@@ -196,7 +219,11 @@ class Executor:
 
     def _sdist(self, task: Task, command: MakeSdist) -> dict[str, str]:
         self._source(task, vcs=True)
-        run = self._hook_run(task, command.python, None)
+        ready = None
+        if command.rust is not None:
+            setup = self.toolbox.rust.plain(command.rust, task.directory.root)
+            ready = ReadyCompilers({}, {}).joined(setup)
+        run = self._hook_run(task, command.python, ready)
         archive = hooks.build(
             run,
             "sdist",
@@ -204,7 +231,7 @@ class Executor:
             source=self._source_root(task.directory, vcs=True),
             output=task.directory.root,
             settings=command.config_settings,
-            extra={},
+            extra=_hook_variables(ready, task.step, run),
         )
         unpacked = task.directory.root / "unpacked"
         archives.unpack(archive, unpacked)
@@ -309,6 +336,8 @@ class Executor:
     def _source(self, task: Task, *, vcs: bool) -> None:
         """Put a step's copy of the source in place; with git's view of it for the sdist."""
         tree, directory = task.given.trees["source"], task.directory
+        if "crates" in task.given.trees:
+            self.store.restore(task.given.trees["crates"], directory.root)
         if not vcs or self.inputs.source.form != "checkout":
             self._restore_source(tree, directory.source)
             return

@@ -14,6 +14,7 @@ from mpforge.engine.workspace import host_system
 from mpforge.errors import SourceMissing, WrongInput
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.platforms import by_machine
+from mpforge.tools import rust
 
 if TYPE_CHECKING:
     from mpforge.runners.hooks import BuildSystem
@@ -72,9 +73,12 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
         dependencies=_dependencies(declared),
         groups=_groups(table.get("dependency-groups", {})),
         may_be_abi3=any(
-            _LIMITED.search(part) for part in (text, setup, inputs.read("setup.cfg")) if part
+            _LIMITED.search(part)
+            for part in (text, setup, inputs.read("setup.cfg"), inputs.read("Cargo.toml"))
+            if part
         ),
         pure_by=_pure_by(table, system, inputs),
+        rust=rust.channel_of(inputs.read("rust-toolchain.toml") or inputs.read("rust-toolchain")),
     )
 
 

@@ -12,18 +12,21 @@ from mpforge.engine.compiled import compiled, plan_on
 from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.metadata import applicable
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import MpforgeError, NotAvailableYet
+from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.model import (
     BuildWheel,
+    FetchCrates,
     InstallPackages,
     Machine,
+    MakeSdist,
     Plan,
     RunCommands,
     RunTests,
     ShippedFiles,
 )
 from mpforge.plan.pins import (
+    DistroPin,
     DistroRequest,
     EnvironmentPin,
     EnvironmentRequest,
@@ -33,6 +36,7 @@ from mpforge.plan.pins import (
 )
 from mpforge.platforms import well_known
 from mpforge.tools import lockfile
+from mpforge.tools.rustpackages import RustRequest
 
 # The kinds of host that builds and tests run on.
 HOSTS = ("x86_64", "aarch64")
@@ -95,12 +99,21 @@ def _resolved(
         except NotAvailableYet as error:
             left.append(error.what)
     packages = list(kept.distribution)
+
+    def look_up(wanted: DistroRequest) -> DistroPin:
+        say(f"looking up packages of {wanted.distribution} {wanted.suite} {wanted.architecture}")
+        return distribution.resolve(wanted, state=workspace.cache / "distribution")
+
     for wanted in _distribution(plans):
         if kept.packages_of(wanted) is not None:
             continue
-        say(f"looking up packages of {wanted.distribution} {wanted.suite} {wanted.architecture}")
         try:
-            packages.append(distribution.resolve(wanted, state=workspace.cache / "distribution"))
+            packages.append(look_up(wanted))
+        except MpforgeError as error:
+            left.append(error.what)
+    for offers in _rust(plans):
+        try:
+            packages += _answered(offers, packages, look_up)
         except MpforgeError as error:
             left.append(error.what)
     return Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)))
@@ -167,6 +180,41 @@ def _distribution(plans: list[tuple[HostFacts, Plan]]) -> Iterator[DistroRequest
             if request not in seen:
                 seen.add(request)
                 yield request
+
+
+def _rust(plans: list[tuple[HostFacts, Plan]]) -> Iterator[tuple[RustRequest, ...]]:
+    """What may be asked of this host's distribution for Rust, for each target, the best first."""
+    from mpforge.engine import rusts
+
+    here, plan = plans[0]
+    if here != host_facts():
+        return
+    found: set[tuple[str | None, str | None]] = {
+        (c.rust, c.target) for session in plan.sessions for c in session.compilers
+    }
+    commands = [step.command for step in plan.steps]
+    found |= {(c.rust, None) for c in commands if isinstance(c, MakeSdist | FetchCrates)}
+    for channel, target in sorted(found, key=repr):
+        if channel is not None:
+            yield rusts.offers(channel, target)
+
+
+def _answered(
+    offers: tuple[RustRequest, ...],
+    known: list[DistroPin],
+    resolve: Callable[[DistroRequest], DistroPin],
+) -> list[DistroPin]:
+    """The pins that are missing for the first offer that the archive answers. Raises what asking raises."""
+    requests = {pin.request for pin in known}
+    if any(requests.issuperset(offer.each) for offer in offers):
+        return []
+    for offer in offers:
+        try:
+            return [resolve(one) for one in offer.each if one not in requests]
+        except ToolUnavailable:
+            if offer is offers[-1]:
+                raise
+    return []
 
 
 def _emulated(plan: Plan) -> Iterator[tuple[Machine, str | None]]:

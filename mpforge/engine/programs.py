@@ -13,7 +13,7 @@ from pathlib import Path
 from mpforge.engine.pins import Pins
 from mpforge.errors import ToolUnavailable
 from mpforge.keys.walk import ABSENT, references
-from mpforge.plan.model import HostTool, InstallPackages, ProjectFiles, Step
+from mpforge.plan.model import FetchCrates, HostTool, InstallPackages, ProjectFiles, Step
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
 from mpforge.tools import hostprograms
 from mpforge.tools.toolstore import ToolStore
@@ -36,7 +36,7 @@ class Programs:
 
         Raises ``ToolUnavailable`` for a declared tool that this host does not have.
         """
-        if isinstance(step.command, InstallPackages):
+        if isinstance(step.command, InstallPackages | FetchCrates):
             return {}
         names = (*hostprograms.BASE_PROGRAMS, *hostprograms.NAMED_BY_SCRIPTS, *_git(step))
         parts = {f"program.{name}": digest for name, digest in self._known(names).items()}

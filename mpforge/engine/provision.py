@@ -26,6 +26,7 @@ from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
     Compilers,
+    FetchCrates,
     InstallPackages,
     MakeSdist,
     OutputOf,
@@ -38,6 +39,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.plan.pins import EnvironmentPin
+from mpforge.sources import cargo
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
@@ -128,6 +130,8 @@ class Provision:
                 known = given.packages if given else None
                 parts |= package_parts(known or self.pins.environment(command.request))
                 parts |= self.toolbox.python_parts(command.request.python)
+            case FetchCrates():
+                parts |= self.toolbox.rust.parts(command.rust, None)
             case AskRequirements():
                 parts |= self.toolbox.python_parts(command.python)
                 if command.hook == "sdist":
@@ -136,6 +140,7 @@ class Provision:
             case MakeSdist():
                 parts |= self.toolbox.python_parts(command.python) | self.inputs.vcs_parts()
                 parts |= archive_parts()
+                parts |= self.toolbox.rust.parts(command.rust, None)
             case BuildWheel():
                 parts |= self.toolbox.python_parts(command.python)
                 parts |= self._compiler_parts(command.compilers)
@@ -184,6 +189,8 @@ class Provision:
         command = step.command
         if isinstance(command, BuildWheel | AskRequirements):
             return _without_tests(tree, command, self.inputs.read)
+        if isinstance(command, FetchCrates):
+            return cargo.manifests(tree, self.inputs.read)
         if isinstance(command, RunCommands):
             return pruned(tree, command.exclude)
         if isinstance(command, RunTests):

@@ -24,6 +24,7 @@ from mpforge.keys.walk import references
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
 from mpforge.plan.model import (
     BuildWheel,
+    FetchCrates,
     InstallPackages,
     OutputOf,
     Plan,
@@ -257,7 +258,7 @@ class Realizer:
     ) -> tuple[ActionResult, Directory]:
         """Store what a step gave: its files and log, then the result."""
         secret = self._saw_secret(step)
-        packed = isinstance(step.command, InstallPackages)
+        packed = isinstance(step.command, InstallPackages | FetchCrates)
         tree = self.store.put_directory(directory.output, packed=packed, private=secret)
         result = ActionResult(
             key=key,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.engine.pins import Pins
 from mpforge.engine.programs import Programs
+from mpforge.engine.rusts import Rust
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import NoHostPython
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
@@ -27,11 +28,12 @@ from mpforge.tools.hostpython import HostPython
 from mpforge.tools.toolstore import ToolStore, ToolTree
 
 if TYPE_CHECKING:
+    from mpforge.tools.rustsetup import Setup
     from mpforge.tools.targetview import View
     from mpforge.tools.zig import Language, Runtime, Zig
 
 # They look for a compiler of the machine that builds, and try it, whether they will use it or not.
-_BUILDS_FOR_ITSELF = ("meson", "autotools")
+_BUILDS_FOR_ITSELF = ("meson", "autotools", "cargo")
 
 COMPILER_NOTES = "compiler-notes.txt"
 """The file of a step's directory where the compiler wrappers say what they dropped or changed."""
@@ -48,6 +50,15 @@ class ReadyCompilers:
     hooks: Mapping[str, str]
     path: tuple[str, ...] = ()
     view: Path | None = None
+
+    def joined(self, more: "Setup") -> "ReadyCompilers":
+        """These and what else a build is told."""
+        return ReadyCompilers(
+            {**self.variables, **more.variables},
+            {**self.hooks, **more.hooks},
+            (*self.path, more.path),
+            self.view,
+        )
 
 
 def _unrecorded(_tool: str) -> None:
@@ -80,6 +91,14 @@ class Toolbox:
             pins=pins,
             remembered=self._remembered,
             working=self.working,
+        )
+        self.rust = Rust(
+            workspace,
+            store=self.store,
+            pins=pins,
+            remembered=self._remembered,
+            working=self.working,
+            warn=self.warn_once,
         )
 
     @property
@@ -133,6 +152,9 @@ class Toolbox:
 
     def compiler_parts(self, compilers: Compilers) -> dict[str, str]:
         """What compilers are, for a key; nothing is fetched."""
+        return self.rust.parts(compilers.rust, compilers) | self._compiler_parts(compilers)
+
+    def _compiler_parts(self, compilers: Compilers) -> dict[str, str]:
         if compilers.toolchain == "gcc":
             from mpforge.tools import gcc
 
@@ -159,11 +181,17 @@ class Toolbox:
         texts of CFLAGS and the like: libraries that depend on them are made beforehand too.
         """
         if compilers.toolchain == "gcc":
-            return self._gcc(compilers)
-        return self._zig_view(compilers, languages, directory, flags)
+            ready = self._gcc(compilers)
+        else:
+            ready = self._zig_view(compilers, languages, directory, flags)
+        if compilers.rust is None:
+            return ready
+        return ready.joined(self.rust.setup(compilers.rust, compilers, ready.variables, directory))
 
     def prepare(self, compilers: Compilers) -> None:
-        """Obtain what any build with these compilers needs: zig, its C library, the view."""
+        """Obtain what any build with these compilers needs: zig, its C library, the view, Rust."""
+        if compilers.rust is not None:
+            self.rust.prepare(compilers.rust, compilers)
         if compilers.toolchain == "gcc":
             self._gcc(compilers)
         else:
@@ -179,6 +207,8 @@ class Toolbox:
 
     def is_prepared(self, compilers: Compilers) -> bool:
         """Whether ``prepare`` has nothing to do."""
+        if compilers.rust is not None and not self.rust.is_prepared(compilers.rust, compilers):
+            return False
         if compilers.toolchain == "gcc":
             return True
         if not self.has_zig(compilers):

@@ -37,6 +37,9 @@ def _decode_union(members: tuple[Any, ...], data: Any) -> Any:
         elif typing.get_origin(member) is tuple:
             if isinstance(data, list):
                 return _decode(member, data)
+        elif typing.get_origin(member) is typing.Literal:
+            if data in typing.get_args(member):
+                return data
         elif isinstance(member, type) and isinstance(data, member):
             return data
     raise ValueError(f"no member of the union fits {data!r}")

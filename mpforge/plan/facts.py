@@ -22,9 +22,10 @@ class ProjectFacts:
     """The project to build: what its pyproject.toml says of building, and what kind of source it is.
 
     ``backend`` is ``build-backend``; ``in_tree`` says that ``backend-path`` is set; ``form`` is
-    ``tree`` (a checkout or a plain directory) or ``sdist`` (packed or unpacked).
-    ``requires_python`` is None where it is not known before an sdist is made; ``requires_python_by``
-    says in words where it stands. ``pure_by`` says why it is known to be pure Python, if it is.
+    ``tree`` (a checkout or a plain directory) or ``sdist`` (packed or unpacked). ``rust`` is the channel
+    that ``rust-toolchain.toml`` asks for. ``requires_python`` is None where it is not known before an sdist
+    is made; ``requires_python_by`` says in words where it stands. ``pure_by`` says why it is known to be
+    pure Python, if it is.
     """
 
     form: str
@@ -38,3 +39,4 @@ class ProjectFacts:
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     may_be_abi3: bool = False
     pure_by: str | None = None
+    rust: str = "stable"

@@ -112,8 +112,8 @@ class Machine:
     cpu: str | None
 
 
-Configurer = Literal["cmake", "meson", "autotools"]
-"""What configures a build: it is told of the target by files, or arguments, of its own."""
+Configurer = Literal["cmake", "meson", "autotools", "cargo"]
+"""What configures a build: it is told of the target by files, arguments or variables of its own."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Compilers:
 
     ``toolchain`` is ``zig`` or ``gcc``; ``zig`` is the request for zig's own package. ``cross`` says that
     the build hooks see the target. ``emulator`` is where the build may run what it made for the target,
-    as far as this host has one.
+    as far as this host has one. ``rust`` is the channel of a Rust project, None for any other.
     """
 
     toolchain: str
@@ -133,6 +133,7 @@ class Compilers:
     zig: EnvironmentRequest | None = field(default=None, metadata={NARROWS: True})
     configurer: Configurer | None = None
     emulator: Machine | None = None
+    rust: str | None = None
 
 
 # --- commands: what a step does ----------------------------------------------------------------
@@ -150,6 +151,18 @@ class InstallPackages:
     extra: OutputOf | ShippedFiles | None = None
     extras: tuple[str, ...] = ()
     kind: Literal["install-packages"] = "install-packages"
+
+
+@dataclass(frozen=True)
+class FetchCrates:
+    """Fetch the crates that Cargo.lock pins, unless the project brings them; ``rust`` is a channel.
+
+    Of the source it sees what says which crates are needed.
+    """
+
+    source: ProjectFiles
+    rust: str
+    kind: Literal["fetch-crates"] = "fetch-crates"
 
 
 @dataclass(frozen=True)
@@ -172,13 +185,18 @@ class AskRequirements:
 
 @dataclass(frozen=True)
 class MakeSdist:
-    """Make the source distribution (PEP 517 ``build_sdist``)."""
+    """Make the source distribution (PEP 517 ``build_sdist``).
+
+    A Rust project's backend calls cargo for it: ``rust`` is its channel, ``crates`` what it needs.
+    """
 
     source: Tree
     environment: OutputOf
     python: str
     exclude: tuple[str, ...] = ()
     config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    rust: str | None = None
+    crates: OutputOf | None = None
     kind: Literal["make-sdist"] = "make-sdist"
 
 
@@ -198,6 +216,7 @@ class BuildWheel:
     before: tuple[CommandLine, ...] = ()
     config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
     frontend: Literal["build", "uv"] = "build"
+    crates: OutputOf | None = None
     kind: Literal["build-wheel"] = "build-wheel"
 
 
@@ -259,6 +278,7 @@ class RunTests:
 
 Command = (
     InstallPackages
+    | FetchCrates
     | AskRequirements
     | MakeSdist
     | BuildWheel

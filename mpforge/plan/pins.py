@@ -58,21 +58,23 @@ class DistroPackage:
 
 @dataclass(frozen=True)
 class DistroRequest:
-    """Packages of the host's distribution for another architecture: the key of their pin.
+    """Packages of the host's distribution for any architecture: the key of their pin.
 
-    ``distribution`` and ``suite`` as in os-release and the archive (``debian``, ``bookworm``);
-    ``architecture`` is the distribution's word (``arm64``); ``names`` sorted.
+    ``distribution`` and ``suite`` as in os-release and the archive (``debian``, ``bookworm``; a suite
+    that ends in ``-security`` is the plain one with its security updates); ``architecture`` is the
+    distribution's word (``arm64``); ``names`` sorted. ``libraries``: with those that they depend on.
     """
 
     distribution: str
     suite: str
     architecture: str
     names: tuple[str, ...]
+    libraries: bool = False
 
 
 @dataclass(frozen=True)
 class DistroPin:
-    """A request and the exact packages that answer it, in the request's order."""
+    """A request and the exact packages that answer it: in the request's order, then libraries by name."""
 
     request: DistroRequest
     packages: tuple[DistroPackage, ...]

@@ -2,8 +2,8 @@
 
 apt gets a private state (its own lists, status and cache) for each suite and architecture, so the
 host's package database is neither read nor written. Downloaded packages are kept by sha256: a later
-run needs no network. Only named packages are fetched; this module resolves no dependencies and does
-not know what a package is for.
+run needs no network. Only named packages are fetched, with the libraries that they depend on where a
+request says so. This module does not know what a package is for.
 """
 
 import contextlib
@@ -23,9 +23,13 @@ from mpforge.store.files import unwritable
 from mpforge.store.homes import Home, private_directory
 from mpforge.store.locks import alone
 
+_SECURITY = "-security"
 MIRROR_VARIABLE = "MPFORGE_DISTRO_MIRROR"
 _COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
 _KEYRING = "/usr/share/keyrings/{distribution}-archive-keyring.gpg"
+# Names of library packages, by Debian's policy; those for development and data are none.
+_LIBRARY = re.compile(r"(?!libc6$)lib.+(?<!-dev)(?<!-data)(?<!-bin)(?<!-common)")
+_DEPENDS = ("depends", "pre-depends")
 # sources.list(5) fields of `apt-get indextargets`; unknown ones are printed as they stand.
 _TARGETS = "$(RELEASE)|$(COMPONENT)|$(ORIGIN)|$(SIGNED_BY)|$(TRUSTED)|$(REPO_URI)"
 
@@ -65,20 +69,36 @@ def parse_os_release(text: str) -> tuple[str, str] | None:
     return None
 
 
-def choose_archive(lines: Sequence[str], distribution: str) -> Archive | None:
+def choose_archive(
+    lines: Sequence[str], distribution: str, *, security: bool = False
+) -> Archive | None:
     """The distribution's own archive among ``apt-get indextargets`` lines in our format.
 
-    Archives of others, and the security archive (it lacks most packages), come last.
+    Archives of others, and the security archive (it lacks most packages), come last; with ``security``
+    that alone counts.
     """
     found: list[tuple[int, Archive]] = []
     for line in lines:
         release, component, origin, signed_by, trusted, address = line.split("|", 5)
         if component != "main" or not address.startswith(("http", "file:", "ftp")):
             continue
-        rank = 2 * (origin.lower() != distribution) + ("security" in release + address)
+        is_security = "security" in release + address
+        if security and not is_security:
+            continue
+        rank = 2 * (origin.lower() != distribution) + is_security
         keyring = signed_by if signed_by.startswith("/") else None
         found.append((rank, Archive(address.rstrip("/"), keyring, trusted == "yes")))
     return min(found, key=lambda item: item[0])[1] if found else None
+
+
+def libraries_among(depends: str) -> tuple[str, ...]:
+    """The libraries that a Depends field (deb-control(5)) names, each clause's first choice.
+
+    The C library is left out: programs that are unpacked here run on the host's.
+    """
+    clauses = (re.match(r"\s*([a-z0-9][a-z0-9+.-]+)", clause) for clause in depends.split(","))
+    names = (clause[1] for clause in clauses if clause is not None)
+    return tuple(dict.fromkeys(name for name in names if _LIBRARY.fullmatch(name)))
 
 
 def parse_stanzas(text: str) -> tuple[Mapping[str, str], ...]:
@@ -101,13 +121,14 @@ def resolve(request: DistroRequest, *, state: Path) -> DistroPin:
     with apt.lock():
         apt.update()
         found = apt.show(*request.names)
+        libraries = apt.libraries_of(request.names) if request.libraries else ()
     missing = [name for name in request.names if name not in found]
     if missing:
         raise ToolUnavailable(
             f"{request.distribution} {request.suite} has no package {', '.join(missing)}"
             f" for {request.architecture}"
         )
-    return DistroPin(request, tuple(found[name] for name in request.names))
+    return DistroPin(request, (*(found[name] for name in request.names), *libraries))
 
 
 def fetch(pin: DistroPin, *, state: Path, dest: Path) -> None:
@@ -207,12 +228,14 @@ def _last(text: str, lines: int = 4) -> str | None:
 class _Apt:
     """apt with a state of its own for one suite and architecture."""
 
-    def __init__(self, request: DistroRequest, state: Path, archive: Archive) -> None:
+    def __init__(
+        self, request: DistroRequest, state: Path, archives: Sequence[tuple[str, Archive]]
+    ) -> None:
         self.name = f"the {request.distribution} archive ({request.suite}, {request.architecture})"
         self.last_error: str | None = None
         self._root = state / f"{request.distribution}-{request.suite}-{request.architecture}"
         self._request = request
-        self._archive = archive
+        self._archives = archives
 
     @classmethod
     def of(cls, request: DistroRequest, state: Path) -> "_Apt":
@@ -222,7 +245,11 @@ class _Apt:
                 f"no apt on this host to fetch {request.names[0]} ({request.architecture}) with",
                 hint="use a Debian or Ubuntu host, or give the program by a path",
             )
-        return cls(request, state.absolute(), _host_archive(request.distribution))
+        archives = [(suite := request.suite, _host_archive(request.distribution))]
+        if suite.endswith(_SECURITY):
+            security = _host_archive(request.distribution, security=True)
+            archives = [(suite.removesuffix(_SECURITY), archives[0][1]), (suite, security)]
+        return cls(request, state.absolute(), archives)
 
     def lock(self) -> AbstractContextManager[None]:
         """Held while the lists or the downloads of this state change.
@@ -247,13 +274,29 @@ class _Apt:
 
     def show(self, *specs: str) -> Mapping[str, DistroPackage]:
         """What the lists say of packages (``NAME``: the newest, or ``NAME=VERSION``), by name."""
+        return {name: _package_of(name, fields) for name, fields in self._stanzas(specs).items()}
+
+    def libraries_of(self, names: Sequence[str]) -> tuple[DistroPackage, ...]:
+        """The libraries that packages depend on, and those that these depend on, by name."""
+        found: dict[str, Mapping[str, str]] = {}
+        asked, wanted = set(names), tuple(names)
+        while wanted:
+            stanzas = self._stanzas(wanted)
+            found |= stanzas
+            depends = ", ".join(
+                fields.get(key, "") for fields in stanzas.values() for key in _DEPENDS
+            )
+            wanted = tuple(name for name in libraries_among(depends) if name not in asked)
+            asked |= set(wanted)
+        return tuple(_package_of(name, found[name]) for name in sorted(found.keys() - set(names)))
+
+    def _stanzas(self, specs: Sequence[str]) -> dict[str, Mapping[str, str]]:
+        """What the lists say of packages that have a file, by name."""
         done = self._run("apt-cache", "show", "--no-all-versions", *specs)
-        found: dict[str, DistroPackage] = {}
+        found: dict[str, Mapping[str, str]] = {}
         for fields in parse_stanzas(done.stdout):
-            name, sha256 = fields.get("package"), fields.get("sha256")
-            if name and sha256:
-                package = DistroPackage(name, fields["version"], sha256, int(fields["size"]))
-                found.setdefault(name, package)
+            if "package" in fields and "sha256" in fields:
+                found.setdefault(fields["package"], fields)
         return found
 
     def download(self, packages: Sequence[DistroPackage], into: Path) -> None:
@@ -269,14 +312,18 @@ class _Apt:
         for folder in ("lists/partial", "cache/archives/partial", "etc"):
             (self._root / folder).mkdir(parents=True, exist_ok=True)
         (self._root / "status").touch()
-        request, archive = self._request, self._archive
-        keyring = archive.signed_by or _KEYRING.format(distribution=request.distribution)
+        lines = [self._source(suite, archive) for suite, archive in self._archives]
+        (self._root / "etc" / "sources.list").write_text("".join(lines), encoding="utf-8")
+
+    def _source(self, suite: str, archive: Archive) -> str:
+        """A line of sources.list(5)."""
+        distribution = self._request.distribution
+        keyring = archive.signed_by or _KEYRING.format(distribution=distribution)
         options = [f"signed-by={keyring}"] if Path(keyring).exists() else []
         options += ["trusted=yes"] if archive.trusted else []
         brackets = f"[{' '.join(options)}] " if options else ""
-        components = _COMPONENTS.get(request.distribution, "main")
-        line = f"deb {brackets}{archive.address} {request.suite} {components}\n"
-        (self._root / "etc" / "sources.list").write_text(line, encoding="utf-8")
+        components = _COMPONENTS.get(distribution, "main")
+        return f"deb {brackets}{archive.address} {suite} {components}\n"
 
     def _run(self, program: str, *words: str, cwd: Path | None = None) -> processes.Captured:
         root, architecture = self._root, self._request.architecture
@@ -301,15 +348,23 @@ class _Apt:
         return processes.capture([program, *given, *words], environment=environment, cwd=cwd)
 
 
-def _host_archive(distribution: str) -> Archive:
-    """The archive that the host's apt uses, or the mirror given by the environment."""
+def _package_of(name: str, fields: Mapping[str, str]) -> DistroPackage:
+    return DistroPackage(name, fields["version"], fields["sha256"], int(fields["size"]))
+
+
+def _host_archive(distribution: str, *, security: bool = False) -> Archive:
+    """The archive that the host's apt uses, or the mirror given by the environment.
+
+    A mirror is of the plain suites. Raises ``ToolUnavailable`` where there is none.
+    """
     given = os.environ.get(MIRROR_VARIABLE)
-    if given:
+    if given and not security:
         return Archive(given.rstrip("/"))
     done = processes.capture(
         ["apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"]
     )
-    archive = choose_archive(done.stdout.splitlines(), distribution)
+    lines = [] if given else done.stdout.splitlines()
+    archive = choose_archive(lines, distribution, security=security)
     if archive is None:
         raise ToolUnavailable(
             "the host's apt has no archive to fetch from",
@@ -317,51 +372,6 @@ def _host_archive(distribution: str) -> Archive:
             hint=f"configure apt, or set {MIRROR_VARIABLE} to a mirror of {distribution}",
         )
     return archive
-
-
-def merge_lib(root: Path) -> None:
-    """Make ``lib`` a link to ``usr/lib`` in an unpacked tree, as installed systems have it.
-
-    Packages older than the merge carry both folders, newer ones ``usr/lib`` alone, while every
-    program asks for its loader as ``/lib/ld-linux…``.
-    """
-    for name in ("lib", "lib64"):
-        old, new = root / name, root / "usr" / name
-        new_existed = new.is_dir()
-        if old.is_symlink() or not (old.is_dir() or new_existed):
-            continue
-        new.mkdir(parents=True, exist_ok=True)
-        if old.is_dir():
-            _move_into(old, new)
-        old.symlink_to(Path("usr") / name)
-
-
-def _move_into(source: Path, target: Path) -> None:
-    """Move everything of ``source`` into ``target``, folder by folder; ``source`` goes away."""
-    for entry in sorted(source.iterdir()):
-        there = target / entry.name
-        if entry.is_dir() and not entry.is_symlink() and there.is_dir():
-            _move_into(entry, there)
-        else:
-            os.replace(entry, there)
-    source.rmdir()
-
-
-def relink(root: Path) -> None:
-    """Make absolute symlinks of an unpacked tree relative, so that none leads out to the host."""
-    for path in _links(root):
-        target = os.readlink(path)
-        if target.startswith("/"):
-            inside = root / target.lstrip("/")
-            path.unlink()
-            path.symlink_to(os.path.relpath(inside, path.parent))
-
-
-def _links(root: Path) -> list[Path]:
-    found = []
-    for folder, folders, files in os.walk(root):
-        found += [path for name in (*folders, *files) if (path := Path(folder, name)).is_symlink()]
-    return found
 
 
 def digest_of(pin: DistroPin, *words: str) -> str:

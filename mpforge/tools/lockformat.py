@@ -70,6 +70,7 @@ def render(lock: Lock) -> str:
         parts.append(_entry("environments", fields, [_package(p) for p in pin.packages]))
     for distro in lock.distribution:
         fields = _fields(distro.request, _DISTRO_KEYS)
+        fields += [("libraries", True)] if distro.request.libraries else []
         parts.append(_entry("distribution", fields, [_package(p) for p in distro.packages]))
     return "\n".join(parts)
 
@@ -101,7 +102,8 @@ def _environment_order(request: EnvironmentRequest) -> tuple[object, ...]:
 
 
 def _distro_order(request: DistroRequest) -> tuple[object, ...]:
-    return (request.distribution, request.suite, request.architecture, request.names)
+    where = (request.distribution, request.suite, request.architecture)
+    return (*where, request.names, request.libraries)
 
 
 def _fields(of: object, keys: Sequence[str]) -> list[tuple[str, object]]:
@@ -133,6 +135,8 @@ def _value(value: object) -> str:
         return "[" + ", ".join(_value(item) for item in value) + "]"
     if isinstance(value, str):  # JSON's escapes are TOML's, but for DEL
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return str(value)
 
 
@@ -220,6 +224,7 @@ def _distro_pin(entry: Mapping[str, Any]) -> DistroPin:
         _text(entry, "suite"),
         _text(entry, "architecture"),
         _texts(entry, "names"),
+        _flag(entry, "libraries"),
     )
     packages = (
         DistroPackage(
@@ -256,6 +261,13 @@ def _tables(entry: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], ...]
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise _WrongEntry(f"{key} must be a list of tables, not {value!r}")
     return tuple(value)
+
+
+def _flag(entry: Mapping[str, Any], key: str) -> bool:
+    value = entry.get(key, False)
+    if not isinstance(value, bool):
+        raise _WrongEntry(f"{key} must be true or false, not {value!r}")
+    return value
 
 
 def _size(entry: Mapping[str, Any]) -> int:

@@ -18,7 +18,7 @@ from mpforge import processes
 from mpforge.errors import NoTargetPython, PinMissing
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import Platform
-from mpforge.tools import distribution, uvpython
+from mpforge.tools import debtree, distribution, uvpython
 from mpforge.tools.toolstore import ToolStore
 from mpforge.tools.uvpython import minor_of
 
@@ -191,8 +191,8 @@ def _of_distribution(
 
 def _unpack(pin: DistroPin, state: Path, tree: Path) -> None:
     distribution.fetch(pin, state=state, dest=tree)
-    distribution.merge_lib(tree)
-    distribution.relink(tree)
+    debtree.merge_lib(tree)
+    debtree.relink(tree)
     for part in ("doc", "man", "lintian", "bug"):
         shutil.rmtree(tree / "usr" / "share" / part, ignore_errors=True)
 

@@ -16,11 +16,11 @@ def _project(backend: str, *requires: str, in_tree: bool = False) -> ProjectFact
         (_project("setuptools.build_meta", "setuptools>=61"), "setuptools", True),
         (_project("setuptools.build_meta:__legacy__"), "setuptools", True),
         (_project("setuptools.build_meta", "setuptools", "Cython", "cffi"), "setuptools", True),
-        (_project("setuptools.build_meta", "Setuptools_Rust"), "setuptools-rust", False),
+        (_project("setuptools.build_meta", "Setuptools_Rust"), "setuptools-rust", True),
         (_project("setuptools.build_meta", "scikit-build>=0.17"), "scikit-build", True),
         (_project("scikit_build_core.build", "scikit-build-core"), "scikit-build-core", True),
         (_project("mesonpy", "meson-python"), "meson-python", True),
-        (_project("maturin", "maturin>=1,<2"), "maturin", False),
+        (_project("maturin", "maturin>=1,<2"), "maturin", True),
         (_project("hatchling.build", "hatchling"), "hatchling", True),
         (_project("hatchling.build", "hatchling", "setuptools"), "hatchling", True),
         (_project("poetry.core.masonry.api", "poetry-core"), "poetry-core", True),
@@ -43,7 +43,8 @@ def test_an_in_tree_backend_is_what_it_wraps() -> None:
 
 
 def test_an_in_tree_backend_that_wraps_rust_and_setuptools_is_a_rust_one() -> None:
-    assert not recognise(_project("_b", "setuptools", "setuptools-rust", in_tree=True)).crosses
+    backend = recognise(_project("_b", "setuptools", "setuptools-rust", in_tree=True))
+    assert backend.configurer == "cargo"
 
 
 def test_an_in_tree_backend_that_names_nothing_is_not_known_to_cross() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
-from mpforge.tools import distribution
+from mpforge.tools import debtree, distribution
 from mpforge.tools.distribution import Archive
 
 
@@ -27,6 +27,21 @@ def test_the_distribution_s_own_archive_is_chosen_before_others_and_before_secur
     assert chosen == Archive("http://mirror.test/debian", "/usr/share/k.gpg", trusted=True)
 
 
+def test_security_updates_come_from_the_security_archive_alone() -> None:
+    plain = "bookworm|main|Debian|||http://mirror.test/debian"
+    security = "bookworm-security|main|Debian|||http://mirror.test/debian-security"
+    chosen = distribution.choose_archive([plain, security], "debian", security=True)
+    assert chosen == Archive("http://mirror.test/debian-security")
+    assert distribution.choose_archive([plain], "debian", security=True) is None
+
+
+def test_what_a_program_depends_on_is_its_libraries_and_neither_libc_nor_programs() -> None:
+    depends = (
+        "libc6 (>= 2.34), libcurl4 (>= 7), gcc | clang, libssl3 | libssl1, libc-dev, libz-data"
+    )
+    assert distribution.libraries_among(depends) == ("libcurl4", "libssl3")
+
+
 def test_an_installation_disc_is_no_archive() -> None:
     line = "bookworm|main|Debian|$(SIGNED_BY)||cdrom://[Debian 12]/"
     assert distribution.choose_archive([line], "debian") is None
@@ -47,15 +62,15 @@ def test_a_tree_from_before_the_merge_gets_lib_as_a_link_and_keeps_every_file(
     (tmp_path / "lib" / "triple" / "libc.so").write_text("c")
     (tmp_path / "usr" / "lib" / "triple").mkdir(parents=True)
     (tmp_path / "usr" / "lib" / "triple" / "libz.so").write_text("z")
-    distribution.merge_lib(tmp_path)
+    debtree.merge_lib(tmp_path)
     assert (tmp_path / "lib").is_symlink()
     assert sorted(p.name for p in (tmp_path / "lib" / "triple").iterdir()) == ["libc.so", "libz.so"]
 
 
 def test_a_merged_tree_gets_the_link_that_its_loader_is_asked_for_by(tmp_path: Path) -> None:
     (tmp_path / "usr" / "lib").mkdir(parents=True)
-    distribution.merge_lib(tmp_path)
-    distribution.merge_lib(tmp_path)
+    debtree.merge_lib(tmp_path)
+    debtree.merge_lib(tmp_path)
     assert (tmp_path / "lib").resolve() == tmp_path / "usr" / "lib"
 
 
@@ -64,7 +79,7 @@ def test_an_absolute_link_of_a_tree_stays_inside_it(tmp_path: Path) -> None:
     (tmp_path / "etc" / "conf").write_text("inside")
     (tmp_path / "usr" / "lib").mkdir(parents=True)
     (tmp_path / "usr" / "lib" / "conf").symlink_to("/etc/conf")
-    distribution.relink(tmp_path)
+    debtree.relink(tmp_path)
     assert (tmp_path / "usr" / "lib" / "conf").read_text() == "inside"
 
 

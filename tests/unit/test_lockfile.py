@@ -40,15 +40,23 @@ DEBS = DistroPin(
     DistroRequest("debian", "bookworm", "arm64", ("zlib1g", "libc6")),
     (DistroPackage("zlib1g", "1:1.2", "a" * 64, 5), DistroPackage("libc6", "2.36", "b" * 64, 6)),
 )
+RUST = DistroPin(
+    DistroRequest("debian", "bookworm-security", "amd64", ("rustc-web",), libraries=True),
+    (DistroPackage("rustc-web", "1.96", "c" * 64, 7), DistroPackage("libz3-4", "4.8", "d" * 64, 8)),
+)
 CROSS = StrategyPin("aarch64", "x86_64", "cross", "zig")
 FULL = Lock(
-    (build(package("cython", "3.1"), package("setuptools", "84", size=None)),), (DEBS,), (CROSS,)
+    (build(package("cython", "3.1"), package("setuptools", "84", size=None)),),
+    (DEBS, RUST),
+    (CROSS,),
 )
 
 
 def test_a_lock_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "multiplatform.lock"
-    written = merge(path, environments=FULL.environments, distribution=(DEBS,), strategies=(CROSS,))
+    written = merge(
+        path, environments=FULL.environments, distribution=FULL.distribution, strategies=(CROSS,)
+    )
     assert written == read(path) == FULL
 
 
@@ -185,5 +193,5 @@ def test_forgetting_a_package_drops_only_the_pins_that_hold_it() -> None:
     assert forget(Lock((one, two), (DEBS,), (CROSS,)), "Ruamel.Yaml") == Lock(
         (two,), (DEBS,), (CROSS,)
     )
-    assert forget(FULL, "libc6").distribution == ()
+    assert forget(FULL, "libc6").distribution == (RUST,)
     assert forget(FULL, "aarch64").strategies == ()

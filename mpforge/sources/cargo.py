@@ -1,0 +1,158 @@
+"""What a project's Cargo files say of the crates that it needs: where they are, whether they are pinned.
+
+Works on trees: nothing is read from disk. Knows nothing of cargo itself.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from mpforge.errors import WrongInput
+from mpforge.store.trees import Directory, FileNode, from_entries
+
+Read = Callable[[str], str | None]
+
+_MANIFEST, _LOCK = "Cargo.toml", "Cargo.lock"
+_CONFIGS = (".cargo/config.toml", ".cargo/config")
+_VENDORED = ".cargo-checksum.json"  # beside the manifest of each crate that `cargo vendor` wrote
+# cargo refuses a manifest whose targets have no file: doc.rust-lang.org/cargo, "Package Layout".
+_ROOTS = {"lib.rs", "main.rs", "build.rs"}
+_TARGET_FOLDERS = {"bin", "examples", "benches", "tests"}
+_TABLES = ("dependencies", "build-dependencies", "dev-dependencies")
+EMPTY = FileNode("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 0)
+"""A file without content, by its sha256."""
+
+
+@dataclass(frozen=True)
+class Crates:
+    """The crates of a project: ``manifests`` are the roots of its workspaces, each with a lock.
+
+    ``vendored``: the project brings them. ``unpinned`` is a manifest that needs crates from elsewhere
+    and has no lock; ``wanted`` says that some lock names such crates.
+    """
+
+    manifests: tuple[str, ...]
+    vendored: bool
+    wanted: bool
+    unpinned: str | None
+
+
+def manifests(tree: Directory, read: Read) -> Directory:
+    """What of a source says which crates it needs: Cargo's files, and source files' names alone.
+
+    Of crates that the project brings only that they are there.
+    """
+    paths = [path for path, _ in _own(tree)]
+    names = _named(paths, read)
+    kept: dict[str, FileNode | str] = {}
+    for path, node in _own(tree):
+        name = PurePosixPath(path).name
+        if name in (_MANIFEST, _LOCK) or path.endswith(_CONFIGS):
+            kept[path] = node
+        elif name == _VENDORED or name.endswith(".crate") or _is_target(path, names):
+            kept[path] = EMPTY
+    return from_entries(kept)
+
+
+def crates(tree: Directory, read: Read) -> Crates:
+    """What the Cargo files of a source come to."""
+    paths = [path for path, _ in _own(tree)]
+    locks = {path.removesuffix(_LOCK) for path in paths if PurePosixPath(path).name == _LOCK}
+    of = {path.removesuffix(_MANIFEST) for path in paths if PurePosixPath(path).name == _MANIFEST}
+    rooted = _topmost(locks & of)
+    bare = [f for f in _topmost(of) if not any(f.startswith(root) for root in rooted)]
+    return Crates(
+        manifests=tuple(f"{folder}{_MANIFEST}" for folder in rooted),
+        vendored=any(_brings(path, tree, read) for path in paths if path.endswith(_CONFIGS)),
+        wanted=any(_has_sources(read(f"{folder}{_LOCK}")) for folder in rooted),
+        unpinned=next(
+            (f"{f}{_MANIFEST}" for f in bare if _needs_others(read(f"{f}{_MANIFEST}"))), None
+        ),
+    )
+
+
+def no_lock(manifest: str) -> WrongInput:
+    """The error of a project whose crates nothing pins."""
+    return WrongInput(
+        f"{manifest} needs crates from a registry, and there is no Cargo.lock that pins them",
+        hint="run `cargo generate-lockfile` beside it, and commit Cargo.lock (an sdist must hold it too)",
+    )
+
+
+def _own(tree: Directory, under: str = "") -> Iterator[tuple[str, FileNode | str]]:
+    """The files of a tree by path; of a crate that was vendored its mark alone."""
+    if _VENDORED in tree.files:
+        yield f"{under}{_VENDORED}", tree.files[_VENDORED]
+        return
+    for name, entry in tree.entries():
+        if isinstance(entry, Directory):
+            yield from _own(entry, f"{under}{name}/")
+        else:
+            yield f"{under}{name}", entry
+
+
+def _topmost(folders: set[str]) -> list[str]:
+    """The folders that lie in no other one of them; a folder ends with a slash, the top is empty."""
+    return sorted(f for f in folders if not any(f != o and f.startswith(o) for o in folders))
+
+
+def _named(paths: list[str], read: Read) -> set[str]:
+    """The names of source files that a manifest tells."""
+    texts = (read(path) or "" for path in paths if PurePosixPath(path).name == _MANIFEST)
+    return {name for text in texts for name in re.findall(r"([\w.-]+\.rs)\b", text)}
+
+
+def _is_target(path: str, named: set[str]) -> bool:
+    """Whether a file may be what a manifest's target is compiled from."""
+    *folders, name = PurePosixPath(path).parts
+    if not name.endswith(".rs"):
+        return False
+    return name in _ROOTS or name in named or bool({*folders[-2:]} & _TARGET_FOLDERS)
+
+
+def _table(text: str | None) -> Mapping[str, Any]:
+    """A TOML text; one that can't be read says nothing: cargo will say what is wrong with it."""
+    try:
+        return tomllib.loads(text or "")
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def _brings(config: str, tree: Directory, read: Read) -> bool:
+    """Whether a cargo configuration names a directory of this tree as a source of crates."""
+    base = PurePosixPath(config).parent.parent
+    sources = _table(read(config)).get("source", {})
+    places = [
+        source.get(key)
+        for source in sources.values()
+        if isinstance(source, dict)
+        for key in ("directory", "local-registry")
+    ]
+    return any(isinstance(p, str) and _has_folder(tree, base / p) for p in places)
+
+
+def _has_folder(tree: Directory, path: PurePosixPath) -> bool:
+    found: Directory | None = tree
+    for word in path.parts:
+        found = None if found is None else found.directories.get(word)
+    return found is not None
+
+
+def _has_sources(lock: str | None) -> bool:
+    """Whether a Cargo.lock names packages that are not the project's own."""
+    return any("source" in package for package in _table(lock).get("package", ()))
+
+
+def _needs_others(manifest: str | None) -> bool:
+    """Whether a manifest names a dependency that is no path."""
+    table = _table(manifest)
+    places = [table, table.get("workspace", {}), *table.get("target", {}).values()]
+    needed = (place.get(key, {}) for place in places for key in _TABLES)
+    return any(
+        not (isinstance(wanted, dict) and "path" in wanted)
+        for dependencies in needed
+        for wanted in dependencies.values()
+    )

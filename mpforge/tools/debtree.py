@@ -1,0 +1,52 @@
+"""Making a directory of unpacked Debian packages a root that programs can run from, wherever it lies.
+
+Knows nothing of where the packages came from.
+"""
+
+import os
+from pathlib import Path
+
+
+def merge_lib(root: Path) -> None:
+    """Make ``lib`` a link to ``usr/lib`` in an unpacked tree, as installed systems have it.
+
+    Packages older than the merge carry both folders, newer ones ``usr/lib`` alone, while every
+    program asks for its loader as ``/lib/ld-linux…``.
+    """
+    for name in ("lib", "lib64"):
+        old, new = root / name, root / "usr" / name
+        new_existed = new.is_dir()
+        if old.is_symlink() or not (old.is_dir() or new_existed):
+            continue
+        new.mkdir(parents=True, exist_ok=True)
+        if old.is_dir():
+            _move_into(old, new)
+        old.symlink_to(Path("usr") / name)
+
+
+def _move_into(source: Path, target: Path) -> None:
+    """Move everything of ``source`` into ``target``, folder by folder; ``source`` goes away."""
+    for entry in sorted(source.iterdir()):
+        there = target / entry.name
+        if entry.is_dir() and not entry.is_symlink() and there.is_dir():
+            _move_into(entry, there)
+        else:
+            os.replace(entry, there)
+    source.rmdir()
+
+
+def relink(root: Path) -> None:
+    """Make absolute symlinks of an unpacked tree relative, so that none leads out to the host."""
+    for path in _links(root):
+        target = os.readlink(path)
+        if target.startswith("/"):
+            inside = root / target.lstrip("/")
+            path.unlink()
+            path.symlink_to(os.path.relpath(inside, path.parent))
+
+
+def _links(root: Path) -> list[Path]:
+    found = []
+    for folder, folders, files in os.walk(root):
+        found += [path for name in (*folders, *files) if (path := Path(folder, name)).is_symlink()]
+    return found
