@@ -15,6 +15,7 @@ from typing import assert_never
 
 from mpforge.engine.inputs import Inputs, pruned
 from mpforge.engine.machines import Machines
+from mpforge.engine.objects import Objects
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import TOLD, Task, since
 from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
@@ -65,6 +66,7 @@ class Executor:
     machines: Machines
     pins: Pins
     inputs: Inputs
+    objects: Objects
 
     def execute(self, task: Task) -> dict[str, str]:
         """Run a step; its output is in ``directory.output``, the facts that it found are returned.
@@ -75,9 +77,11 @@ class Executor:
         try:
             facts = self._executed(task)
         except StepFailed as error:
+            self.objects.take_back(task, whole=False)
             if (build := _as_built(task)) is None:
                 raise
             raise leaks.explained(error, build, _notes(task)) from None
+        self.objects.take_back(task, whole=True)
         return facts | network | _told(task, begin)
 
     def _executed(self, task: Task) -> dict[str, str]:  # noqa: PLR0911 (one for each kind)
@@ -429,6 +433,8 @@ class Executor:
 
         root, flags = task.directory.root, _compiler_flags(task.step)
         ready = self.toolbox.compilers(compilers, languages(source, self.store), root, flags)
+        objects = self.objects.lend(task, compilers)
+        ready = dataclasses.replace(ready, variables={**ready.variables, **objects})
         if compilers.emulator is None or ready.view is None:
             return ready
         machine = self.machines.for_build(compilers.emulator)

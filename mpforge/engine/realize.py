@@ -225,7 +225,7 @@ class Realizer:
             log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
             log.flush()
             try:
-                facts = self._called(Task(step, given, directory, log))
+                facts = self._called(Task(step, given, directory, log, self._reuses(step)))
             except (OSError, MpforgeError) as error:
                 self.provision.toolbox.store.altered()  # what has changed is not used again
                 words = _fault_of_store(error, directory.root, since(self.log, begin))
@@ -287,6 +287,10 @@ class Realizer:
         given = (v.step for v in references(step).values() if isinstance(v, OutputOf))
         below = (self.plan.step(name) for name in given)
         return bool(step.variables.secrets) or any(self._saw_secret(s) for s in below)
+
+    def _reuses(self, step: Step) -> bool:
+        """Whether objects of earlier builds may serve a step: not where nothing of it is kept."""
+        return self.use_cache and step.cache and not self._saw_secret(step)
 
     def _remember(self, identifier: str) -> None:
         """Keep the ingredients of this run's key, and of the run before, for ``explain``."""

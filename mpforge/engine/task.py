@@ -32,12 +32,16 @@ class Given:
 
 @dataclass(frozen=True)
 class Task:
-    """One execution: the step, what it is given, its own directory, its log."""
+    """One execution: the step, what it is given, its own directory, its log.
+
+    ``reuses`` says that objects of earlier builds may serve, and what it makes may be kept.
+    """
 
     step: Step
     given: Given
     directory: "StepDirectory"
     log: BinaryIO
+    reuses: bool = False
 
 
 def since(log: Path, begin: int) -> bytes:

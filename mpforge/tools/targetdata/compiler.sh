@@ -412,6 +412,11 @@ if [ -z "${MPFORGE_DEBUG:-}" ]; then
 	# zig's own libraries bring debug information with the paths of this machine: -s keeps it out.
 	if [ -z "$mpf_objects" ]; then set -- "$@" -g0 -Wl,-s; else set -- "$@" -g0; fi
 fi
-exec "$MPFORGE_ZIG" @MODE@ -target '@TARGET@' @FLAGS@ @INCLUDE@ \
+mpf_cache= # the program that knows the objects of earlier builds, before the compiler
+if [ -n "${MPFORGE_OBJECTS:-}" ]; then
+	case " $* " in *" -c "*) mpf_cache=1 ;; esac
+fi
+exec ${mpf_cache:+"$MPFORGE_OBJECTS_PYTHON" -I -S -B "$MPFORGE_OBJECTS_PROGRAM"} \
+	"$MPFORGE_ZIG" @MODE@ -target '@TARGET@' @FLAGS@ @INCLUDE@ \
 	${mpf_step:+"-ffile-prefix-map=$mpf_step=."} \
 	"-ffile-prefix-map=$mpf_view=/mpforge/view" "-ffile-prefix-map=${MPFORGE_ZIG%/*}=/mpforge/zig" "$@"
