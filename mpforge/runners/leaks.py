@@ -20,7 +20,9 @@ _CHECK = re.compile(
     r"(?:^|/)(?:conftest|_configtest|testfile|sanitycheck)\w*\.\w+$|/(?:CMakeScratch|CMakeTmp|meson-private)/"
 )
 _NATIVE = re.compile(r"-m(?:arch|cpu)=native")
-_PATH = re.compile(r"[^/.\s]*(\.{0,2}/.*)$")
+_OPTION = re.compile(
+    r"^(?:-Wl,)?(?:(?:-I|-L|-B|-isystem|-idirafter|-iquote|-isysroot|-include|-imacros) ?|--[\w-]+[= ])?"
+)
 _SCRIPTS = ("*.py", "setup.cfg", "pyproject.toml", "CMakeLists.txt", "*.cmake", "meson.build")
 _MORE_SCRIPTS = ("Makefile*", "makefile*", "GNUmakefile*", "*.mk", "configure*", "*.in", "*.sh")
 # What may come of it that a call was refused.
@@ -159,8 +161,7 @@ def _leak(what: str, build: Build, calls: Sequence[Refused]) -> HostLeak:
 
 def path_of(flag: str) -> str:
     """The path in a compiler's argument (``-I/usr/include``, ``-Wl,-L/usr/lib``)."""
-    match = _PATH.search(flag.replace("-Wl,", "").rpartition("=")[2])
-    return match[1] if match else flag.rpartition(" ")[2]
+    return _OPTION.sub("", flag)
 
 
 def _where(build: Build, text: str) -> str:

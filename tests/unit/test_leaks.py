@@ -111,7 +111,11 @@ def test_a_flag_that_means_this_machine_s_cpu_is_told(build: Build) -> None:
         ("-Wl,-L/usr/lib", "/usr/lib"),
         ("--sysroot=/opt/x", "/opt/x"),
         ("-I../../host/include", "../../host/include"),
+        ("-Ilinked", "linked"),
+        ("--sysroot /opt/x", "/opt/x"),
+        ("-include /usr/include/z.h", "/usr/include/z.h"),
         ("/usr/lib/libz.so", "/usr/lib/libz.so"),
+        ("-Wl,/usr/lib/libz.so", "/usr/lib/libz.so"),
     ],
 )
 def test_the_path_in_an_argument_is_found(flag: str, path: str) -> None:
