@@ -200,6 +200,7 @@ def _sdist(compilation: _Compilation, planned: PlannedSession) -> PlannedSession
     python = compilation.sdist_python
     if python is None:
         return replace(planned, refusal=_not_yet("making an sdist with these Pythons"))
+    compilers = _sdist_compilers(compilation, python)
     found = steps.sdist_steps(
         project,
         spec.build,
@@ -207,6 +208,7 @@ def _sdist(compilation: _Compilation, planned: PlannedSession) -> PlannedSession
         python=python,
         host=compilation.host_platform,
         rust=compilation.rust,
+        compilers=compilers,
     )
     ids = compilation.add(found)
     return PlannedSession(
@@ -217,7 +219,24 @@ def _sdist(compilation: _Compilation, planned: PlannedSession) -> PlannedSession
         planned.requires,
         steps=ids,
         result=ids[-1],
+        compilers=() if compilers is None else (compilers,),
         options=_digest(compilation, spec.build),
+    )
+
+
+def _sdist_compilers(compilation: _Compilation, python: str) -> Compilers | None:
+    """Compilers of this host for meson-python, whose `meson dist` wants a configured project."""
+    if backends.recognise(compilation.project).configurer != "meson":
+        return None
+    host = compilation.host_platform
+    return Compilers(
+        toolchain="zig",
+        target=host,
+        policy=well_known()[host].default_policy,
+        cross=False,
+        python=python,
+        zig=steps.zig_request(compilation.spec.build, host),
+        configurer="meson",
     )
 
 

@@ -4,7 +4,7 @@ Values in, values out: options and choices become typed commands. Knows nothing 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -118,9 +118,10 @@ def sdist_steps(
     project: ProjectFacts,
     build: "BuildOptions",
     *,
-    exclude: Iterable[str],
+    exclude: tuple[str, ...],
     python: str,
     host: str,
+    compilers: Compilers | None = None,
     rust: str | None = None,
 ) -> tuple[Step, ...]:
     """The steps that give the ``sdist`` step's tree: the archive and its unpacked content.
@@ -157,8 +158,9 @@ def sdist_steps(
                 source,
                 OutputOf("sdist-environment"),
                 python,
-                tuple(exclude),
+                exclude,
                 config,
+                compilers,
                 rust,
                 OutputOf(crates[0].id) if crates else None,
             ),

@@ -227,6 +227,9 @@ class Executor:
         if command.rust is not None:
             setup = self.toolbox.rust.plain(command.rust, task.directory.root)
             ready = ReadyCompilers({}, {}).joined(setup)
+        elif command.compilers is not None:
+            self._tell_left_out()
+            ready = self._ready(task, command.compilers, task.given.trees["source"])
         run = self._hook_run(task, command.python, ready)
         archive = hooks.build(
             run,
@@ -250,6 +253,16 @@ class Executor:
         (task.directory.output / "archive").mkdir()
         archive.rename(task.directory.output / "archive" / archive.name)
         return {"sdist": archive.name}
+
+    def _tell_left_out(self) -> None:
+        """Warn of what `meson dist`, which packs commits, will not see."""
+        changed = () if self.inputs.vcs is None else self.inputs.vcs.dirty
+        if changed:
+            shown = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
+            self.toolbox.warn_once(
+                f"not in the sdist, which meson makes of what is committed: {shown}; commit, or set "
+                "enable = false in [sdist]"
+            )
 
     def _wheel(self, task: Task, command: BuildWheel) -> dict[str, str]:
         source = task.given.trees["source"]

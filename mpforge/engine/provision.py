@@ -141,6 +141,7 @@ class Provision:
                 parts |= self.toolbox.python_parts(command.python) | self.inputs.vcs_parts()
                 parts |= archive_parts()
                 parts |= self.toolbox.rust.parts(command.rust, None)
+                parts |= self._compiler_parts(command.compilers)
             case BuildWheel():
                 parts |= self.toolbox.python_parts(command.python)
                 parts |= self._compiler_parts(command.compilers)

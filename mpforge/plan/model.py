@@ -187,7 +187,8 @@ class AskRequirements:
 class MakeSdist:
     """Make the source distribution (PEP 517 ``build_sdist``).
 
-    A Rust project's backend calls cargo for it: ``rust`` is its channel, ``crates`` what it needs.
+    ``compilers`` are this host's, for a backend that configures the project first. A Rust project's
+    backend calls cargo for it: ``rust`` is its channel, ``crates`` what it needs.
     """
 
     source: Tree
@@ -195,6 +196,7 @@ class MakeSdist:
     python: str
     exclude: tuple[str, ...] = ()
     config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    compilers: Compilers | None = None
     rust: str | None = None
     crates: OutputOf | None = None
     kind: Literal["make-sdist"] = "make-sdist"

@@ -198,6 +198,12 @@ class Workspace:
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {path}"
         (self.root / path).write_text(text.replace(old, new), encoding="utf-8")
 
+    def commit(self) -> None:
+        """Make it a git repository in which everything is committed."""
+        who = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+        for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-q", "-m", "All of it")):
+            subprocess.run(["git", *words], cwd=self.root, check=True)
+
     def copy(self, root: Path, cache: Cache | None = None) -> "Workspace":
         """The same in another directory, times and modes included."""
         shutil.copytree(self.root, root, symlinks=True)
