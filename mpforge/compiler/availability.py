@@ -58,7 +58,7 @@ def _needed(
         ("build.before-all", "commands that run once in an image"): bool(build.before_all),
         ("build.isolation", "builds without isolation"): not build.isolation,
         ("build.target-requires", "the target's own build requirements"): bool(
-            build.target_requires
+            build.target_requires and build.kind != "wheel"
         ),
         ("build.policy", "musl policies"): build.policy.startswith("musllinux"),
     }

@@ -91,7 +91,7 @@ def build_request(
     project: ProjectFacts, build: "BuildOptions", *, python: str, host: str
 ) -> EnvironmentRequest:
     """The pin of a build environment: host packages for the host's interpreter."""
-    wanted = {*project.requires, *build.requires}
+    wanted = {*project.requires, *build.requires, *build.target_requires}
     return EnvironmentRequest(
         "build", python, host, tuple(sorted(wanted)), tuple(sorted(build.constraints))
     )
@@ -201,6 +201,8 @@ def wheel_steps(
     )
     environment = InstallPackages(request, OutputOf(f"requirements-{stem}"))
     crates = crates_steps(compilers.rust if compilers else None)
+    targets = _target_step(build, stem=stem, target=target, python=python)
+    target_environment = OutputOf(targets[0].id) if targets else None
     wheel = BuildWheel(
         source=source,
         exclude=exclude,
@@ -212,6 +214,7 @@ def wheel_steps(
         config_settings=config,
         frontend=build.frontend,
         crates=OutputOf(crates[0].id) if crates else None,
+        target_environment=target_environment,
     )
     repair = RepairWheel(
         wheel=OutputOf(f"wheel-{stem}"),
@@ -222,6 +225,7 @@ def wheel_steps(
         only_pure=choice.why if compilers is None else None,
         exclude=tuple(build.repair.exclude),
         arguments=tuple(build.repair.args),
+        target_environment=target_environment,
     )
     return _granted(
         build,
@@ -230,9 +234,20 @@ def wheel_steps(
         Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
         Step(f"requirements-{stem}", "what else the backend wants", ask, given),
         Step(f"environment-{stem}", f"build environment ({python})", environment),
+        *targets,
         Step(f"wheel-{stem}", f"the wheel for {stem}", wheel, given, int(build.timeout)),
         Step(f"repair-{stem}", f"repair and verify {stem}", repair),
     )
+
+
+def _target_step(build: "BuildOptions", *, stem: str, target: str, python: str) -> tuple[Step, ...]:
+    """What has the target's own build requirements, if there are any."""
+    if not build.target_requires:
+        return ()
+    wanted, constraints = sorted(set(build.target_requires)), sorted(build.constraints)
+    request = EnvironmentRequest("target", python, target, tuple(wanted), tuple(constraints))
+    title = f"the target's build requirements ({stem})"
+    return (Step(f"target-environment-{stem}", title, InstallPackages(request)),)
 
 
 def command_steps(

@@ -33,7 +33,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.platforms import well_known
-from mpforge.runners import hooks, leaks, repair, tests
+from mpforge.runners import grafting, hooks, leaks, repair, tests
 from mpforge.runners.offline import isolation
 from mpforge.runners.step import (
     SOURCE_DATE_EPOCH,
@@ -170,10 +170,12 @@ class Executor:
             raise AssertionError("packages to install were not resolved")
         python = self.toolbox.host_python(pin.request.python).executable
         task.directory.prepare()
-        if pin.request.purpose == "test":
+        if pin.request.purpose in ("target", "test"):
             packages.install_target(
                 pin, dest=task.directory.output, index=self.pins.index, host_python=python
             )
+            if pin.request.purpose == "target":
+                grafting.leave_for_compilers(task.directory.output)
         else:
             packages.install_venv(
                 pin, python=python, dest=task.directory.environment, index=self.pins.index
@@ -218,7 +220,11 @@ class Executor:
 
     def _repair(self, task: Task, command: RepairWheel) -> dict[str, str]:
         self.store.restore(task.given.trees["wheel"], task.directory.source)
-        made = repair.repair(self._run(task, {}, ()), command, task.given.build_log)
+        variables: dict[str, str] = {}
+        if command.target_environment is not None:
+            found = grafting.library_directories(self._target_packages(task))
+            variables["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, found))
+        made = repair.repair(self._run(task, variables, ()), command, task.given.build_log)
         return {"wheel": made.name}
 
     def _sdist(self, task: Task, command: MakeSdist) -> dict[str, str]:
@@ -269,6 +275,8 @@ class Executor:
         self._source(task, vcs=False)
         ready = self._ready(task, command.compilers, source) if command.compilers else None
         run = self._hook_run(task, command.python, ready)
+        if ready is not None and "target_environment" in task.given.trees:
+            run, ready = self._with_target_packages(task, run, ready)
         for line in command.before:
             run.command(line, cwd=task.directory.source)
         python = task.directory.environment / "bin" / "python"
@@ -388,6 +396,31 @@ class Executor:
         if compilers is None:
             return None
         return self.toolbox.compilers(compilers, (), directory.root)
+
+    def _with_target_packages(
+        self, task: Task, run: StepRun, ready: ReadyCompilers
+    ) -> tuple[StepRun, ReadyCompilers]:
+        """A build's hooks with the target's headers and libraries in the place of the host's."""
+        from mpforge.tools.venvs import site_packages
+
+        place = self._target_packages(task)
+        put = grafting.graft(place, site_packages(task.directory.environment))
+        flags = [f"-L{folder}" for folder in put.libraries]
+        known = ready.hooks.get("LDFLAGS", "")
+        described = [*map(str, put.pkgconfig), run.environment.get("PKG_CONFIG_PATH", "")]
+        more = {"PKG_CONFIG_PATH": os.pathsep.join(filter(None, described))}
+        environment = {**run.environment, **more}
+        hooks = {**ready.hooks, **more, "LDFLAGS": " ".join([*flags, *filter(None, [known])])}
+        return (
+            dataclasses.replace(run, environment=environment),
+            dataclasses.replace(ready, hooks=hooks),
+        )
+
+    def _target_packages(self, task: Task) -> Path:
+        """The target's packages at their place in a step's directory."""
+        place = task.directory.root / "target-env"
+        self.store.restore(task.given.trees["target_environment"], place)
+        return place
 
     def _hook_run(self, task: Task, word: str, ready: ReadyCompilers | None) -> StepRun:
         """What runs build hooks: the build environment at its place, the compilers on PATH."""

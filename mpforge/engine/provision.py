@@ -89,7 +89,7 @@ class Provision:
             else:
                 result, tree = realize(value.step)
                 trees[name] = self._part_of(step, value, tree)
-                if isinstance(step.command, RepairWheel):
+                if isinstance(step.command, RepairWheel) and name == "wheel":
                     build_log = self._log_of(result)
         command = step.command
         if isinstance(command, InstallPackages):
@@ -250,7 +250,7 @@ def files(given: Given) -> dict[str, str]:
     return {
         f"{name}/{path}": text
         for name, tree in given.trees.items()
-        if name != "environment"
+        if not name.endswith("environment")
         for path, text in tree.described().items()
     }
 

@@ -207,6 +207,7 @@ class BuildWheel:
     """Build one wheel (PEP 517 ``build_wheel``); without ``compilers`` one that needs none.
 
     ``exclude`` are globs that are no input; ``tests`` neither, unless the sdist says it installs them.
+    ``target_environment``: the target's packages whose headers and libraries stand for the host's.
     """
 
     source: Tree
@@ -219,6 +220,7 @@ class BuildWheel:
     config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
     frontend: Literal["build", "uv"] = "build"
     crates: OutputOf | None = None
+    target_environment: OutputOf | None = None
     kind: Literal["build-wheel"] = "build-wheel"
 
 
@@ -227,6 +229,7 @@ class RepairWheel:
     """Make a wheel carry what it needs, give it its tag, and prove what the tag promises.
 
     ``pure``: a wheel without compiled code is fine. ``only_pure``: no other is, because of what it says.
+    ``target_environment``: packages with libraries that it may have been linked with.
     """
 
     wheel: OutputOf
@@ -237,6 +240,7 @@ class RepairWheel:
     only_pure: str | None = None
     exclude: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    target_environment: OutputOf | None = None
     kind: Literal["repair-wheel"] = "repair-wheel"
 
 

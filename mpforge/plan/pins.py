@@ -7,7 +7,7 @@ The lock is an input of the compiler, so its types live here; reading and writin
 from dataclasses import dataclass, field
 from typing import Literal
 
-Purpose = Literal["build", "test", "tool"]
+Purpose = Literal["build", "target", "test", "tool"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class EnvironmentRequest:
     """What an environment must hold: the key of its pin.
 
     ``python`` is a word like ``cp311``; ``platform`` a target name (the host's for ``build`` and
-    ``tool``, the target's for ``test``); ``requirements`` and ``constraints`` are PEP 508 strings, sorted.
+    ``tool``, the target's for ``test`` and ``target``); ``requirements`` and ``constraints`` are PEP 508
+    strings, sorted.
     """
 
     purpose: Purpose

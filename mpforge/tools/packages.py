@@ -103,7 +103,7 @@ def install_target(
 ) -> None:
     """The pinned packages in the plain directory ``dest``, for the pin's own Python and platform.
 
-    ``host_python``, of the same minor version, compiles them; without one they are not compiled.
+    ``host_python``, of the same minor version, compiles them for tests; without one they are not compiled.
     Scripts land in ``dest/bin`` and start the ``python`` that is put beside them. Raises as
     ``install_venv`` does.
     """
@@ -111,7 +111,7 @@ def install_target(
     request = pin.request
     where = _target_arguments(dest, request.python, request.platform, host_python)
     _install(pin, where, site=dest, index=index)
-    _finish_target(dest, host_python)
+    _finish_target(dest, host_python, compiled=request.purpose == "test")
 
 
 def install_wheel(
@@ -148,10 +148,10 @@ def _target_arguments(
     ]
 
 
-def _finish_target(dest: Path, host_python: Path | None) -> None:
+def _finish_target(dest: Path, host_python: Path | None, *, compiled: bool = True) -> None:
     (dest / ".lock").unlink(missing_ok=True)
     make_scripts_relocatable(dest)
-    if host_python is not None:
+    if host_python is not None and compiled:
         compile_tree(host_python, dest)
 
 

@@ -143,6 +143,23 @@ def test_build_requirements_are_the_project_s_and_the_spec_s_for_the_host() -> N
     )
 
 
+def test_target_requirements_are_resolved_for_the_target_and_belong_to_the_host_s_too() -> None:
+    plan = _plan(f'{ONE}[build]\ntarget-requires = ["numpy>=2"]\nconstraints = ["numpy<3"]\n')
+    steps = [plan.step(step) for step in _session(plan, "build-aarch64-cp313").steps]
+    first = steps[0].command
+    assert isinstance(first, InstallPackages)
+    assert first.request.requirements == ("numpy>=2", "setuptools")
+    (own,) = (step for step in steps if step.id == "target-environment-aarch64-cp313")
+    assert own.command == InstallPackages(
+        EnvironmentRequest("target", "cp313", "aarch64", ("numpy>=2",), ("numpy<3",))
+    )
+    given = OutputOf(own.id)
+    assert _wheel(plan, "build-aarch64-cp313").target_environment == given
+    repair = steps[-1].command
+    assert isinstance(repair, RepairWheel)
+    assert repair.target_environment == given
+
+
 def test_test_requirements_are_of_the_target_with_groups_and_the_wheel_s_extras() -> None:
     project = replace(PROJECT, groups=(("dev", ("hypothesis", "pytest")), ("other", ("x",))))
     plan = _plan(
