@@ -52,7 +52,7 @@ class Objects:
             return {}
         try:
             program = self._program()
-        except (ToolUnavailable, OSError) as error:
+        except (ToolUnavailable, py_compile.PyCompileError) as error:
             self.toolbox.warn_once(f"objects are not reused: {error}")
             return {}
         folder = task.directory.root / _FOLDER
@@ -78,7 +78,10 @@ class Objects:
         calls = list(_calls(task.directory.root / _LOG))
         self._tell(task, calls)
         wanted = {key for _, key, _ in calls} if whole else set(os.listdir(folder))
-        self._keep(self._key(task, compilers), folder, wanted)
+        try:
+            self._keep(self._key(task, compilers), folder, wanted)
+        except OSError as error:  # what was built is no worse for it
+            self.toolbox.warn_once(f"objects are not kept: {error.strerror or error}")
 
     # --- the store -----------------------------------------------------------------------------
 

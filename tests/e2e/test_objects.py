@@ -1,11 +1,14 @@
 """Objects of unchanged files survive a rebuild, and nothing else of what a build gives changes."""
 
 import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.workspace import Cache, Run, Workspace
+from tests.e2e.conftest import COMMANDS, NOXFILE
+from tests.e2e.workspace import Cache, Gate, Run, Workspace
 
 pytestmark = pytest.mark.cross
 
@@ -24,19 +27,33 @@ THREE = (
 SESSION = "build-x86_64"
 
 
-@pytest.fixture
-def project(quick: Workspace) -> Workspace:
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Two files of C and one of C++, with a header of their own and a shared one; built once."""
-    quick.write("build.sh", BUILD)
+    place = tmp_path_factory.mktemp("objects")
+    workspace = Workspace(place / "quick", Cache(place / "cache"))
+    workspace.write("noxfile.py", NOXFILE)
+    workspace.write("multiplatform.toml", COMMANDS)
+    workspace.write("build.sh", BUILD)
     files = {"one.c": ONE, "two.c": TWO, "three.cpp": THREE}
     headers = {"second/shared.h": "#define SHARED 1\n", "second/alone.h": '#define ALONE "1"\n'}
     for path, text in {**files, **headers}.items():
-        quick.write(path, text)
-    quick.write("first/other.h", "")
-    built = quick.nox("build")
+        workspace.write(path, text)
+    workspace.write("first/other.h", "")
+    built = workspace.nox("build")
     assert built.code == 0, str(built)
-    assert told(quick) == ["objects: 0 reused, 3 compiled: one.c, two.c, @/src/three.cpp"]
-    return quick
+    assert told(workspace) == ["objects: 0 reused, 3 compiled: one.c, two.c, @/src/three.cpp"]
+    shutil.copytree(workspace.cache.root / "store", place / "store")
+    return workspace
+
+
+@pytest.fixture
+def project(compiled: Workspace, place: Path) -> Workspace:
+    """A copy of what was built; its cache is as it was then."""
+    store, kept = compiled.cache.root / "store", compiled.root.parent / "store"
+    shutil.rmtree(store)
+    shutil.copytree(kept, store)
+    return compiled.copy(place / "quick")
 
 
 def told(workspace: Workspace) -> list[str]:
@@ -170,6 +187,49 @@ def test_what_a_failed_build_has_compiled_is_not_compiled_again(
     rebuilt(project)
     assert told(project) == ["objects: 2 reused, 1 compiled: @/src/three.cpp"]
     assert_as_from_nothing(project, place)
+
+
+def test_a_build_that_was_killed_leaves_no_object(
+    project: Workspace, place: Path, gate: Gate
+) -> None:
+    project.edit("one.c", "return SHARED", "return 2 * SHARED")
+    script = project.read("build.sh")
+    project.write("wait.py", gate.python)
+    project.write("build.sh", f"{script}\npython3 wait.py\n")
+    project.edit("multiplatform.toml", "[build]", '[build]\ntools = ["python3"]')
+    with project.started("nox", "-s", "build") as running:
+        gate.arrivals(1)
+        running.signal(signal.SIGKILL, group=True)
+        running.end()
+    project.write("build.sh", script)
+    project.edit("multiplatform.toml", 'tools = ["python3"]', "")
+    rebuilt(project)
+    assert told(project) == ["objects: 2 reused, 1 compiled: one.c"]
+    assert_as_from_nothing(project, place)
+
+
+def test_two_builds_at_once_each_have_their_own_objects(project: Workspace, place: Path) -> None:
+    other = project.copy(place / "other" / "quick")
+    project.edit("one.c", "return SHARED", "return 2 * SHARED")
+    other.edit("two.c", "ALONE;", 'ALONE "x";')
+    with (
+        project.started("nox", "-s", "build") as first,
+        other.started("nox", "-s", "build") as second,
+    ):
+        assert (first.end().code, second.end().code) == (0, 0)
+    assert told(project) == ["objects: 2 reused, 1 compiled: one.c"]
+    assert told(other) == ["objects: 2 reused, 1 compiled: two.c"]
+    assert_as_from_nothing(project, place)
+
+
+def test_a_build_that_sees_a_secret_neither_takes_nor_leaves_objects(project: Workspace) -> None:
+    project.edit("multiplatform.toml", "[build]", '[build]\nsecrets = ["TOKEN"]')
+    rebuilt(project, TOKEN="x")
+    assert told(project) == []
+    project.edit("multiplatform.toml", 'secrets = ["TOKEN"]', "")
+    project.edit("one.c", "return SHARED", "return 2 * SHARED")
+    rebuilt(project)
+    assert told(project) == ["objects: 2 reused, 1 compiled: one.c"]
 
 
 def test_verifying_compiles_everything_twice(project: Workspace) -> None:
