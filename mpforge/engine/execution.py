@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import shutil
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -326,7 +327,8 @@ class Executor:
         made = installed if command.installs else task.directory.source
         _collect(command.outputs, made, task.directory.output)
         allowed = policy_libraries(command.policy, platform)
-        reasons = list(elf_reasons(task.directory.output, platform, command.policy, allowed))
+        made, root = task.directory.output, task.directory.root
+        reasons = list(elf_reasons(made, platform, command.policy, allowed, root))
         if reasons:
             raise WheelRejected(
                 f"what was built for {command.target} can't run where {command.policy} promises",
@@ -500,8 +502,9 @@ def _as_built(task: Task) -> leaks.Build | None:
     compilers = getattr(task.step.command, "compilers", None)
     if not isinstance(compilers, Compilers):
         return None
-    directory = task.directory
-    return leaks.Build(task.step.title, compilers.target, directory.root, directory.source)
+    title, directory = task.step.title, task.directory
+    bits = 8 * struct.calcsize("P") if compilers.cross else None
+    return leaks.Build(title, compilers.target, directory.root, directory.source, bits)
 
 
 def _notes(task: Task) -> tuple[WrapperNote, ...]:
@@ -511,7 +514,7 @@ def _notes(task: Task) -> tuple[WrapperNote, ...]:
 def _told(task: Task, begin: int) -> dict[str, str]:
     """What a user should know of a build that ended well. Raises ``HostLeak`` where it lacks something."""
     build = _as_built(task)
-    if build is None:
+    if build is None or isinstance(task.step.command, AskRequirements):
         return {}
     notes = _notes(task)
     if (leak := leaks.missed(build, notes)) is not None:

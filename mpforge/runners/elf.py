@@ -16,7 +16,8 @@ MAGIC = b"\x7fELF"
 class ElfFacts:
     """``machine`` is ``e_machine``'s name (``EM_AARCH64``), ``bits`` its class, ``little`` its data.
 
-    ``needed`` are DT_NEEDED entries, ``soname`` DT_SONAME; ``glibc`` is the highest ``GLIBC_2.N`` version
+    ``needed`` are DT_NEEDED entries, ``soname`` DT_SONAME, ``rpaths`` the directories of DT_RPATH and
+    DT_RUNPATH, which are searched for the former; ``glibc`` is the highest ``GLIBC_2.N`` version
     that it asks of another object, (0, 0) if none. ``linked``: an executable or shared object, not a ``.o``.
     """
 
@@ -27,6 +28,7 @@ class ElfFacts:
     soname: str | None = None
     glibc: tuple[int, int] = (0, 0)
     linked: bool = True
+    rpaths: tuple[str, ...] = ()
 
 
 def is_elf(path: Path) -> bool:
@@ -55,6 +57,7 @@ def _read(file: BinaryIO) -> ElfFacts:
 
     elf = ELFFile(file)
     needed: list[str] = []
+    rpaths: list[str] = []
     soname = None
     glibc = (0, 0)
     for section in elf.iter_sections():
@@ -65,6 +68,9 @@ def _read(file: BinaryIO) -> ElfFacts:
                     needed.append(str(tag.needed))
                 elif tag.entry.d_tag == "DT_SONAME":
                     soname = str(tag.soname)
+                elif tag.entry.d_tag in ("DT_RPATH", "DT_RUNPATH"):
+                    found = tag.rpath if tag.entry.d_tag == "DT_RPATH" else tag.runpath
+                    rpaths += filter(None, str(found).split(":"))
         elif isinstance(section, GNUVerNeedSection):
             for _, versions in section.iter_versions():
                 glibc = max([glibc, *(_glibc(version.name) for version in versions)])
@@ -76,6 +82,7 @@ def _read(file: BinaryIO) -> ElfFacts:
         soname=soname,
         glibc=glibc,
         linked=elf.header.e_type in ("ET_DYN", "ET_EXEC"),
+        rpaths=tuple(rpaths),
     )
 
 

@@ -12,6 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from mpforge.errors import HostLeak, LibraryMissing, StepFailed
+from mpforge.platforms import well_known
+from mpforge.runners.questions import asked
 from mpforge.tools.wrappers import WrapperNote
 
 _INPUT = re.compile(r"\.(?:c|cc|cpp|cxx|c\+\+|C|m|s|S|o|obj|lo|pic\.o)$")
@@ -62,12 +64,16 @@ class Refused:
 
 @dataclass(frozen=True)
 class Build:
-    """A build as it is judged: its name for people, its target, its directory, its source."""
+    """A build as it is judged: its name for people, its target, its directory, its source.
+
+    ``host_bits`` is the word size of this host's programs, where it builds for another machine.
+    """
 
     title: str
     target: str
     root: Path
     source: Path
+    host_bits: int | None = None
 
     def shown(self, text: str) -> str:
         """A call or a file without what is only of this run."""
@@ -140,6 +146,9 @@ def told(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
         lines.append(
             f"checks of the build named what is of this host and were answered with no: {named}"
         )
+    if build.host_bits is not None:
+        bits = well_known()[build.target].bits
+        lines += asked(build.source, same_bits=bits == build.host_bits)
     return [f"{build.title}: {line}" for line in lines]
 
 

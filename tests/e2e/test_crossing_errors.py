@@ -1,9 +1,11 @@
 """What crossing gets wrong in a project, as its user is told of it."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from mpforge.runners.elf import read
 from tests.e2e.conftest import NOXFILE
 from tests.e2e.workspace import Cache, Run, Workspace
 
@@ -82,6 +84,35 @@ def test_a_check_that_names_the_host_is_answered_with_no_and_told(plain: Workspa
     assert run.code == 0, str(run)
     (warning,) = run.warnings
     assert warning.endswith(f"were answered with no: -I{host}")
+
+
+def test_a_wheel_does_not_look_for_libraries_in_a_directory_of_this_machine(
+    unbuilt: Workspace,
+) -> None:
+    unbuilt.write(
+        "setup.py",
+        """
+        from setuptools import Extension, setup
+
+        places = ["/usr/lib/vendor", "$ORIGIN/libs"]
+        tiny = Extension("tiny._tiny", ["tiny/_tiny.c"], runtime_library_dirs=places)
+        setup(ext_modules=[tiny])
+        """,
+    )
+    run = unbuilt.nox(BUILD)
+    assert run.code == 0, str(run)
+    with zipfile.ZipFile(unbuilt.wheel()) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".so"))
+        module = Path(archive.extract(name, unbuilt.root / "looked-at"))
+    assert read(module).rpaths == ("$ORIGIN/libs",)
+
+
+def test_a_question_that_this_machine_answers_for_the_target_is_told(plain: Workspace) -> None:
+    plain.write("Makefile", "out: main.c\n\t$(CC) -DARCH=$(shell uname -m) -o out main.c\n")
+    run = build(plain, "make CC=$CC")
+    assert run.code == 0, str(run)
+    (warning,) = run.warnings
+    assert "Makefile:2 (uname -m) gets this machine's name" in warning
 
 
 # --- flags of this machine's CPU --------------------------------------------------------------

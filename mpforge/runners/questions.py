@@ -1,0 +1,82 @@
+"""What a project's build scripts ask of the machine that builds, where the target's answer is another one.
+
+Read from the scripts themselves: what is asked without a compiler leaves no other trace. So it is a hint,
+not a proof. Knows nothing of steps.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_LARGEST = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Question:
+    """How a question reads in files of these names, and whose answer it gets; ``bits``: only where they
+    differ.
+    """
+
+    files: tuple[str, ...]
+    pattern: re.Pattern[str]
+    answer: str
+    bits: bool = False
+
+
+_PYTHON = ("setup.py", "build.py", "_build.py", "*_build.py", "build_*.py", "*_backend.py")
+_MAKE = ("Makefile", "makefile", "GNUmakefile", "*.mk")
+_QUESTIONS = (
+    _Question(
+        _PYTHON,
+        re.compile(r"/proc/cpuinfo|\bget_cpu_info\(|^\s*import cpuinfo|\bfrom cpuinfo import"),
+        "this machine's CPU",
+    ),
+    _Question(
+        _PYTHON,
+        re.compile(r"\bfind_library\("),
+        "this machine's libraries",
+    ),
+    _Question(
+        _PYTHON,
+        re.compile(r"\bsys\.maxsize\b|\bcalcsize\(\s*['\"]@?P|\bsizeof\(\s*(?:ctypes\.)?c_void_p"),
+        "this Python's word size",
+        bits=True,
+    ),
+    _Question(
+        (*_PYTHON, *_MAKE),
+        re.compile(r"\buname +-[mp]\b|['\"]uname['\"]\s*,\s*['\"]-[mp]"),
+        "this machine's name",
+    ),
+    _Question(
+        ("CMakeLists.txt", "*.cmake"),
+        re.compile(r"\bCMAKE_HOST_SYSTEM_PROCESSOR\b"),
+        "this machine's processor (CMAKE_SYSTEM_PROCESSOR is the target's)",
+    ),
+)
+
+
+def asked(source: Path, *, same_bits: bool) -> list[str]:
+    """Each question with its place, ``setup.py:12 (sys.maxsize) gets this Python's word size``.
+
+    Only scripts at the top are read, and each is told of once for a question.
+    """
+    return [
+        f"{path.name}:{number} ({text}) gets {question.answer}"
+        for question in _QUESTIONS
+        if not (question.bits and same_bits)
+        for path in _files(source, question.files)
+        for number, text in _first(path, question.pattern)
+    ]
+
+
+def _files(source: Path, globs: tuple[str, ...]) -> Iterator[Path]:
+    found = {path for glob in globs for path in source.glob(glob)}
+    yield from (p for p in sorted(found) if p.is_file() and p.stat().st_size < _LARGEST)
+
+
+def _first(path: Path, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+    """The first line with a match, past comments, if there is one."""
+    lines = path.read_text("utf-8", "replace").splitlines()
+    matches = ((n, pattern.search(line.partition("#")[0])) for n, line in enumerate(lines, 1))
+    yield from ([(n, match[0]) for n, match in matches if match is not None][:1])
