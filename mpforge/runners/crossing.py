@@ -57,6 +57,7 @@ _LIBRARY = [
     re.compile(r"Could NOT find (?P<name>\w+) \(missing: \w*(?:LIBRAR|INCLUDE)"),
     re.compile(r"make sure (?:the )?(?P<name>[\w.+-]+)\b.* development packages are installed"),
     re.compile(r"headers or library files could not be found for (?P<name>[\w.+-]+)"),
+    re.compile(r"(?P<name>(?!pkg-)\w+[-_]config)\b(?: executable)?(?: is)? not found"),
     re.compile(r"(?P<name>[\w./+-]+\.(?:so|a|o))\S* is incompatible with"),
 ]
 _CONFIGURE = re.compile(

@@ -165,7 +165,7 @@ class Place:
 
     root: Path
 
-    def note(self, *arguments: str) -> list[tuple[str, str]]:
+    def note(self, *arguments: str, **variables: str) -> list[tuple[str, str]]:
         """What the compiler notes of a call made in ``step/src``: kind and flag."""
         log = self.root / "notes"
         log.unlink(missing_ok=True)
@@ -175,6 +175,7 @@ class Place:
             "MPFORGE_WRAPPER_LOG": str(log),
             "MPFORGE_STEP_DIR": str(self.root / "step"),
             "ZIG_GLOBAL_CACHE_DIR": str(self.root),
+            **variables,
         }
         argv = [str(self.root / "tree" / "bin" / "cc"), *arguments]
         answer = processes.capture(argv, environment=environment, cwd=self.root / "step" / "src")
@@ -272,6 +273,17 @@ def test_a_directory_of_the_host_that_can_change_nothing_is_dropped(
 ) -> None:
     flag = flag.replace("HOST", elsewhere.host)
     assert elsewhere.note("-c", "a.c", flag) == [("dropped", flag)]
+
+
+@pytest.mark.parametrize(
+    ("variable", "flag"), [("CPATH", "-I "), ("C_INCLUDE_PATH", "-isystem ")], ids=["all", "c"]
+)
+def test_a_directory_of_the_host_that_the_environment_names_is_refused(
+    elsewhere: Place, variable: str, flag: str
+) -> None:
+    host = f"{elsewhere.host}/include"
+    given = {variable: f"own:{host}"}
+    assert elsewhere.note("-c", "a.c", **given) == [("refused", f"{flag}{host}")]
 
 
 def test_every_directory_of_the_host_in_a_call_is_told(elsewhere: Place) -> None:

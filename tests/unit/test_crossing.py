@@ -100,6 +100,7 @@ def test_what_only_another_cpu_has_is_named(line: str, name: str) -> None:
             "Error: Please make sure the libxml2 and libxslt development packages are installed.",
             "libxml2",
         ),
+        ("Error: pg_config executable not found.", "pg_config"),
         ("The headers or library files could not be found for jpeg,", "jpeg"),
         ("ld.lld: error: env/lib/libnpymath.a(x.o) is incompatible with x", "env/lib/libnpymath.a"),
     ],

@@ -240,6 +240,24 @@ case $mpf_call in *' @'*)
 	;;
 esac
 
+# Directories that the environment names are judged as those of the call.
+if [ -n "${CPATH:-}${C_INCLUDE_PATH:-}${CPLUS_INCLUDE_PATH:-}" ]; then
+	mpf_list=${CPATH:+$CPATH:}
+	while [ -n "$mpf_list" ]; do
+		mpf_a=${mpf_list%%:*} mpf_list=${mpf_list#*:}
+		set -- "$@" -I "${mpf_a:-.}"
+	done
+	case '@LANGUAGE@' in
+	c) mpf_list=${C_INCLUDE_PATH:+$C_INCLUDE_PATH:} ;;
+	*) mpf_list=${CPLUS_INCLUDE_PATH:+$CPLUS_INCLUDE_PATH:} ;;
+	esac
+	while [ -n "$mpf_list" ]; do
+		mpf_a=${mpf_list%%:*} mpf_list=${mpf_list#*:}
+		set -- "$@" -isystem "${mpf_a:-.}"
+	done
+	unset CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH
+fi
+
 for mpf_a do
 	shift
 	case $mpf_next in
