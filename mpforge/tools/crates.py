@@ -31,7 +31,11 @@ _UNREACHABLE = (
     "failed to get successful HTTP response",
     "attempting to make an HTTP request",
 )
-_OUTDATED = ("needs to be updated but --locked", "cannot update the lock file")
+_OUTDATED = (
+    "needs to be updated but --locked",
+    "cannot update the lock file",
+    "failed to select a version",
+)
 # What would change how cargo works, where a user's own build wants it.
 _NOT_OURS = re.compile(r"RUST.*|CARGO_(BUILD|TARGET|PROFILE|ENCODED|INSTALL|CACHE|MANIFEST).*")
 
