@@ -56,10 +56,12 @@ def _needed(
         ("build.toolchain", toolchain): build.toolchain not in TOOLCHAINS,
         ("build.libraries", "native libraries"): bool(build.libraries),
         ("build.before-all", "commands that run once in an image"): bool(build.before_all),
-        ("build.isolation", "builds without isolation"): not build.isolation,
-        ("build.target-requires", "the target's own build requirements"): bool(
-            build.target_requires and build.kind != "wheel"
-        ),
+        ("build.isolation", f"kind = {build.kind!r} with isolation = false"): not build.isolation
+        and build.kind != "wheel",
+        (
+            "build.target-requires",
+            "the target's build requirements without an environment",
+        ): bool(build.target_requires and (build.kind != "wheel" or not build.isolation)),
         ("build.policy", "musl policies"): build.policy.startswith("musllinux"),
     }
     yield from (what for what, needed in missing.items() if needed)

@@ -133,36 +133,32 @@ def sdist_steps(
     config = settings(build.config_settings)
     source = ProjectFiles(vcs=True)
     crates = crates_steps(rust)
+    base = OutputOf("sdist-base")
+    ask = AskRequirements("sdist", source, base, python, None, config_settings=config)
+    install = InstallPackages(request, OutputOf("sdist-requirements"))
+    environment = (
+        Step(base.step, f"build requirements ({python})", InstallPackages(request)),
+        Step("sdist-requirements", "what else the backend wants", ask, given),
+        Step("sdist-environment", f"build environment ({python})", install),
+    )
     return _granted(
         build,
         host,
         *crates,
-        Step("sdist-base", f"build requirements ({python})", InstallPackages(request)),
-        Step(
-            "sdist-requirements",
-            "what else the backend wants",
-            AskRequirements(
-                "sdist", source, OutputOf("sdist-base"), python, None, config_settings=config
-            ),
-            given,
-        ),
-        Step(
-            "sdist-environment",
-            f"build environment ({python})",
-            InstallPackages(request, OutputOf("sdist-requirements")),
-        ),
+        *(environment if build.isolation else ()),
         Step(
             "sdist",
             "the source distribution",
             MakeSdist(
                 source,
-                OutputOf("sdist-environment"),
+                OutputOf("sdist-environment") if build.isolation else None,
                 python,
                 exclude,
                 config,
                 compilers,
                 rust,
                 OutputOf(crates[0].id) if crates else None,
+                () if build.isolation else request.requirements,
             ),
             given,
             int(build.timeout),
@@ -199,7 +195,12 @@ def wheel_steps(
     ask = AskRequirements(
         "wheel", source, OutputOf(f"base-{stem}"), python, asked, exclude, tests, config
     )
-    environment = InstallPackages(request, OutputOf(f"requirements-{stem}"))
+    install = InstallPackages(request, OutputOf(f"requirements-{stem}"))
+    environment = (
+        Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
+        Step(f"requirements-{stem}", "what else the backend wants", ask, given),
+        Step(f"environment-{stem}", f"build environment ({python})", install),
+    )
     crates = crates_steps(compilers.rust if compilers else None)
     targets = _target_step(build, stem=stem, target=target, python=python)
     target_environment = OutputOf(targets[0].id) if targets else None
@@ -207,7 +208,7 @@ def wheel_steps(
         source=source,
         exclude=exclude,
         tests=tests,
-        environment=OutputOf(f"environment-{stem}"),
+        environment=OutputOf(f"environment-{stem}") if build.isolation else None,
         python=python,
         compilers=compilers,
         before=commands(list(build.before_build)),
@@ -215,6 +216,7 @@ def wheel_steps(
         frontend=build.frontend,
         crates=OutputOf(crates[0].id) if crates else None,
         target_environment=target_environment,
+        wanted=() if build.isolation else request.requirements,
     )
     repair = RepairWheel(
         wheel=OutputOf(f"wheel-{stem}"),
@@ -231,9 +233,7 @@ def wheel_steps(
         build,
         host,
         *crates,
-        Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
-        Step(f"requirements-{stem}", "what else the backend wants", ask, given),
-        Step(f"environment-{stem}", f"build environment ({python})", environment),
+        *(environment if build.isolation else ()),
         *targets,
         Step(f"wheel-{stem}", f"the wheel for {stem}", wheel, given, int(build.timeout)),
         Step(f"repair-{stem}", f"repair and verify {stem}", repair),

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
+from typing import Literal, assert_never
 
 from mpforge.engine.inputs import Inputs, pruned
 from mpforge.engine.machines import Machines
@@ -153,10 +153,19 @@ class Executor:
         )
         return dataclasses.replace(plain, environment=with_variables(environment, step, plain.fill))
 
-    def _environment(self, tree: Directory, word: str, directory: StepDirectory) -> Path:
-        """A build environment at its place; its interpreter."""
+    def _environment(self, task: Task, word: str) -> Path:
+        """A build environment at its place; its interpreter.
+
+        Raises ``HostCannot`` where the host's own packages are to be used and one of them is missing.
+        """
         from mpforge.tools.venvs import make_skeleton
 
+        directory, tree = task.directory, task.given.trees.get("environment")
+        if tree is None:
+            installed = self.toolbox.installed(word)
+            installed.require(getattr(task.step.command, "wanted", ()), what=task.step.title)
+            installed.make_environment(directory.environment)
+            return directory.environment / "bin" / "python"
         make_skeleton(self.toolbox.host_python(word).executable, directory.environment)
         self.store.restore(tree, directory.environment)
         return directory.environment / "bin" / "python"
@@ -238,6 +247,8 @@ class Executor:
             self._tell_left_out()
             ready = self._ready(task, command.compilers, task.given.trees["source"])
         run = self._hook_run(task, command.python, ready)
+        if command.environment is None:
+            self._ask_here(task, "sdist", command, run, ready)
         archive = hooks.build(
             run,
             "sdist",
@@ -280,6 +291,8 @@ class Executor:
             run, ready = self._with_target_packages(task, run, ready)
         for line in command.before:
             run.command(line, cwd=task.directory.source)
+        if command.environment is None:
+            self._ask_here(task, "wheel", command, run, ready)
         python = task.directory.environment / "bin" / "python"
         settings = _settings(command, ready)
         if command.frontend == "uv":
@@ -297,6 +310,25 @@ class Executor:
             )
         wheel = repair.sole_wheel(task.directory.output)
         return {"wheel": wheel.name}
+
+    def _ask_here(
+        self,
+        task: Task,
+        hook: Literal["sdist", "wheel"],
+        command: MakeSdist | BuildWheel,
+        run: StepRun,
+        ready: ReadyCompilers | None,
+    ) -> None:
+        """What else the backend wants must be installed too. Raises ``HostCannot``."""
+        asked = hooks.requirements(
+            run,
+            hook,
+            python=task.directory.environment / "bin" / "python",
+            source=self._source_root(task.directory, vcs=hook == "sdist"),
+            settings=command.config_settings,
+            extra=_hook_variables(ready, task.step, run),
+        )
+        self.toolbox.installed(command.python).require(asked, what=task.step.title)
 
     def _by_uv(
         self, run: StepRun, *, python: Path, settings: Settings, extra: Mapping[str, str]
@@ -427,7 +459,7 @@ class Executor:
     def _hook_run(self, task: Task, word: str, ready: ReadyCompilers | None) -> StepRun:
         """What runs build hooks: the build environment at its place, the compilers on PATH."""
         directory = task.directory
-        python = self._environment(task.given.trees["environment"], word, directory)
+        python = self._environment(task, word)
         variables = dict(ready.variables) if ready else {}
         path = (str(python.parent), *(ready.path if ready else ()))
         placeholders = {

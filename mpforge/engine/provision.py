@@ -138,12 +138,12 @@ class Provision:
                     parts |= self.inputs.vcs_parts()
                 parts |= self._compiler_parts(command.compilers)
             case MakeSdist():
-                parts |= self.toolbox.python_parts(command.python) | self.inputs.vcs_parts()
+                parts |= self._python_parts(command) | self.inputs.vcs_parts()
                 parts |= archive_parts()
                 parts |= self.toolbox.rust.parts(command.rust, None)
                 parts |= self._compiler_parts(command.compilers)
             case BuildWheel():
-                parts |= self.toolbox.python_parts(command.python)
+                parts |= self._python_parts(command)
                 parts |= self._compiler_parts(command.compilers)
             case RepairWheel():
                 parts |= auditor_parts() | archive_parts()
@@ -152,6 +152,13 @@ class Provision:
             case RunTests():
                 parts |= self.machines().parts(command.machine, command.python)
                 parts["posargs"] = json.dumps(given.posargs if given else ())
+        return parts
+
+    def _python_parts(self, command: MakeSdist | BuildWheel) -> dict[str, str]:
+        """The interpreter that builds; where it has no environment, with what it has installed."""
+        parts = self.toolbox.python_parts(command.python)
+        if command.environment is None:
+            parts |= self.toolbox.installed(command.python).parts()
         return parts
 
     def _compiler_parts(self, compilers: Compilers | None) -> dict[str, str]:

@@ -28,6 +28,7 @@ from mpforge.tools.hostpython import HostPython
 from mpforge.tools.toolstore import ToolStore, ToolTree
 
 if TYPE_CHECKING:
+    from mpforge.tools.installed import Installed
     from mpforge.tools.rustsetup import Setup
     from mpforge.tools.targetview import View
     from mpforge.tools.zig import Language, Runtime, Zig
@@ -85,6 +86,7 @@ class Toolbox:
         self._session = session
         self._emit = emit
         self._pythons: dict[str, HostPython] = {}
+        self._installed: dict[str, Installed] = {}
         self._warned: set[str] = set()
         self.programs = Programs(
             store=self.store,
@@ -141,6 +143,14 @@ class Toolbox:
     def python_parts(self, word: str) -> dict[str, str]:
         """An interpreter's identity as ingredients."""
         return {f"python.{name}": value for name, value in self.host_python(word).ingredients()}
+
+    def installed(self, word: str) -> "Installed":
+        """What the host's CPython of a word has installed. Raises ``NoHostPython``."""
+        from mpforge.tools import installed
+
+        if word not in self._installed:
+            self._installed[word] = installed.of(self.host_python(word))
+        return self._installed[word]
 
     # --- compilers -----------------------------------------------------------------------------
 

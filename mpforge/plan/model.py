@@ -188,17 +188,19 @@ class MakeSdist:
     """Make the source distribution (PEP 517 ``build_sdist``).
 
     ``compilers`` are this host's, for a backend that configures the project first. A Rust project's
-    backend calls cargo for it: ``rust`` is its channel, ``crates`` what it needs.
+    backend calls cargo for it: ``rust`` is its channel, ``crates`` what it needs. Without an
+    ``environment`` it is made with what the host's interpreter has installed, which must be ``wanted``.
     """
 
     source: Tree
-    environment: OutputOf
+    environment: OutputOf | None
     python: str
     exclude: tuple[str, ...] = ()
     config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
     compilers: Compilers | None = None
     rust: str | None = None
     crates: OutputOf | None = None
+    wanted: tuple[str, ...] = ()
     kind: Literal["make-sdist"] = "make-sdist"
 
 
@@ -207,13 +209,14 @@ class BuildWheel:
     """Build one wheel (PEP 517 ``build_wheel``); without ``compilers`` one that needs none.
 
     ``exclude`` are globs that are no input; ``tests`` neither, unless the sdist says it installs them.
-    ``target_environment``: the target's packages whose headers and libraries stand for the host's.
+    ``target_environment``: the target's packages whose headers and libraries stand for the host's. For
+    ``wanted`` see ``MakeSdist``.
     """
 
     source: Tree
     exclude: tuple[str, ...] = field(metadata={NARROWS: True})
     tests: tuple[str, ...] = field(metadata={NARROWS: True})
-    environment: OutputOf
+    environment: OutputOf | None
     python: str
     compilers: Compilers | None
     before: tuple[CommandLine, ...] = ()
@@ -221,6 +224,7 @@ class BuildWheel:
     frontend: Literal["build", "uv"] = "build"
     crates: OutputOf | None = None
     target_environment: OutputOf | None = None
+    wanted: tuple[str, ...] = ()
     kind: Literal["build-wheel"] = "build-wheel"
 
 

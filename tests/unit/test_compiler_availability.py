@@ -38,7 +38,7 @@ def _spec(build: str = "", *, target: str = "x86_64", python: str = "cp311", res
         (_spec('strategy = "hybrid"'), "hybrid"),
         (_spec('strategy = "emulate"'), "emulate"),
         (_spec('strategy = "native"\nimage = "manylinux_2_28"'), "image"),
-        (_spec("isolation = false"), "isolation"),
+        (_spec('isolation = false\ntarget-requires = ["numpy"]'), "target-requires"),
         (
             _spec(
                 'toolchain = "boxed"', rest='[toolchains.boxed]\nkind = "container"\nimage = "x"'

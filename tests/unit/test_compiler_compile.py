@@ -160,6 +160,16 @@ def test_target_requirements_are_resolved_for_the_target_and_belong_to_the_host_
     assert repair.target_environment == given
 
 
+def test_without_isolation_nothing_is_installed_and_what_must_be_there_is_named() -> None:
+    plan = _plan(f'{ONE}[build]\nisolation = false\nrequires = ["cython"]\n')
+    session = _session(plan, "build-aarch64-cp313")
+    assert session.steps == ("wheel-aarch64-cp313", "repair-aarch64-cp313")
+    wheel = _wheel(plan, session.name)
+    assert (wheel.environment, wheel.wanted) == (None, ("cython", "setuptools"))
+    assert _session(plan, "sdist").steps == ("sdist",)
+    assert not [request for request in plan.missing if request.purpose == "build"]
+
+
 def test_test_requirements_are_of_the_target_with_groups_and_the_wheel_s_extras() -> None:
     project = replace(PROJECT, groups=(("dev", ("hypothesis", "pytest")), ("other", ("x",))))
     plan = _plan(
