@@ -1,0 +1,49 @@
+"""Options that say what is built and how, by a real build: skip, own Pythons, overrides, constraints."""
+
+import re
+
+import pytest
+
+from tests.e2e.conftest import NATIVE
+from tests.e2e.workspace import Workspace
+
+pytestmark = [pytest.mark.cross, pytest.mark.network]
+
+OTHER = "aarch64" if NATIVE == "x86_64" else "x86_64"
+SPEC = f"""
+    schema = 1
+    [project]
+    python = ["cp311", "cp313"]
+    targets = ["{OTHER}", "{NATIVE}"]
+    skip = ["{NATIVE}-cp313"]
+    [build]
+    constraints = ["setuptools<80"]
+    [test]
+    command = "exit 1"
+    [targets.{OTHER}]
+    python = ["cp311"]
+    [[overrides]]
+    select = "*-cp311"
+    build = {{ environment = {{ CFLAGS = "-DANSWER=1" }} }}
+    [[overrides]]
+    select = "{NATIVE}-*"
+    build = {{ environment = {{ CFLAGS = "-DANSWER=43" }} }}
+    test = {{ command = "{{python}} -c 'from tiny._tiny import answer; print(answer())'" }}
+"""
+
+
+def test_skip_own_pythons_overrides_and_constraints_hold_in_a_build(unbuilt: Workspace) -> None:
+    unbuilt.write("multiplatform.toml", SPEC)
+    unbuilt.edit("tiny/_tiny.c", "FromLong(42)", "FromLong(ANSWER)")
+    listed = set(re.findall(r"build-\S+-cp\d+", unbuilt.nox("--list").output))
+    assert listed == {f"build-{OTHER}-cp311", f"build-{NATIVE}-cp311"}
+    run = unbuilt.nox(f"test-{NATIVE}")
+    assert run.code == 0, str(run)
+    assert "\n43\n" in unbuilt.log(f"test-{NATIVE}-cp311")
+    lock = unbuilt.read("multiplatform.lock")
+    (entry,) = re.findall(
+        r'constraints = \["setuptools<80"\]\npackages = \[\n(.*?)\n\]', lock, re.DOTALL
+    )
+    version = re.search(r'name = "setuptools", version = "(\d+)', entry)
+    assert version is not None
+    assert int(version[1]) < 80
