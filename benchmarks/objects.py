@@ -1,10 +1,10 @@
-"""What a rebuild of a large C++ extension costs after one edit, with objects reused and from nothing.
+"""What a rebuild of a large C++ extension costs after an edit, with objects reused and from nothing.
 
-``python benchmarks/objects.py [--directory DIR] [--target NAME]`` fetches JPype (one extension of some 50
-files of C++), builds it by ``nox -s build`` without any object, edits one file and builds it again, then
-edits a header that all include; each state is built from nothing too. CPU seconds, user and system, of the
-step that makes the wheel, as a Markdown table. Exit status 1: a wheel is not what building it from
-nothing gives.
+``python benchmarks/objects.py [--directory DIR] [--target NAME] [--header]`` fetches JPype (one extension of
+some 50 files of C++), builds it by ``nox -s build`` without any object, edits one file, builds it again, and
+then from nothing; with ``--header`` the same for a header that all files include. CPU seconds, user and
+system, of the step that makes the wheel, as a Markdown table. A first call also makes zig's C++
+libraries in that step. Exit status 1: a wheel is not what building it from nothing gives.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -22,9 +22,8 @@ from _packages import fetch, lay_out, line, nox
 REQUIREMENT = "JPype1==1.5.0"
 SPEC = 'schema = 1\n\n[project]\npython = ["cp311"]\ntargets = ["{}"]\n'
 FILE, HEADER = "native/common/jp_method.cpp", "native/common/include/jpype.h"
-OFF = {"MPFORGE_COMPILER_CACHE": "0"}
 ANEW = {"MPFORGE_NO_CACHE": "1"}
-HEAD = ("case", "CPU s", "÷ from nothing", "objects reused", "compiled")
+HEAD = ("case", "CPU s", "objects reused", "compiled")
 
 
 @dataclass(frozen=True)
@@ -63,23 +62,17 @@ def sources(folder: Path) -> list[Path]:
 def edit(path: Path, number: int) -> None:
     """Change what a file compiles to."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(
-            f"\nstatic const char mpforge_edit_{number}[] [[gnu::used]] = 'edit {number}';\n".replace(
-                "'", '"'
-            )
-        )
+        name = f"mpforge_edit_{number}"
+        file.write(f'\nstatic const char {name}[] __attribute__((used)) = "edit";\n')
 
 
-def measure(folder: Path, cache: Path) -> list[tuple[str, Built, Built]]:
-    """Each case: its name, with objects reused, from nothing."""
-    build(folder, cache, OFF)  # fetches tools, makes zig's libraries and the build environment
-    found = []
-    for number, (name, place) in enumerate(
-        (("first build", FILE), (f"{FILE} edited", FILE), (f"{HEADER} edited", HEADER))
-    ):
-        edit(folder / place, number)
-        found.append((name, build(folder, cache, {}), build(folder, cache, ANEW)))
-    return found
+def measure(folder: Path, cache: Path, edited: Sequence[str]) -> Iterator[tuple[str, Built]]:
+    """Each case: its name, and what came of it."""
+    yield "first build, no objects yet", build(folder, cache, {})
+    for number, name in enumerate(edited):
+        edit(folder / name, number)
+        yield f"{name} edited", build(folder, cache, {})
+        yield "the same from nothing", build(folder, cache, ANEW)
 
 
 def main() -> int:
@@ -88,25 +81,24 @@ def main() -> int:
     default = Path(tempfile.gettempdir()) / "mpforge-objects"
     parser.add_argument("--directory", type=Path, default=default, help="kept between calls")
     parser.add_argument("--target", default="aarch64")
+    parser.add_argument("--header", action="store_true", help="a header too")
     given = parser.parse_args()
     directory: Path = given.directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
+    sys.stdout.write(line(HEAD) + line(["---"] * len(HEAD)))
+    wheels = []
     with tempfile.TemporaryDirectory(dir=directory) as place:
         source = fetch(REQUIREMENT, Path(place), directory / "pip.log")
         if source is None:
             raise SystemExit(f"{REQUIREMENT} was not fetched: see {directory / 'pip.log'}")
-        folder = Path(place) / "project"
+        folder = Path(place) / Path(place).name  # by its name objects are known: none are there yet
         lay_out(source, folder, SPEC.format(given.target))
-        found = measure(folder, directory / "cache")
-    sys.stdout.write(line(HEAD) + line(["---"] * len(HEAD)))
-    for name, built, anew in found:
-        ratio = f"{built.cpu_seconds / anew.cpu_seconds:.2f}"
-        cells = (f"{built.cpu_seconds:.1f}", ratio, str(built.reused), str(built.compiled))
-        sys.stdout.write(line((name, *cells)))
-        sys.stdout.write(
-            line(("the same from nothing", f"{anew.cpu_seconds:.1f}", "1", "0", "all"))
-        )
-    return int(any(built.wheel != anew.wheel for _, built, anew in found))
+        for name, built in measure(folder, directory / "cache", [FILE, HEADER][: 1 + given.header]):
+            cells = (name, f"{built.cpu_seconds:.1f}", str(built.reused), str(built.compiled))
+            sys.stdout.write(line(cells))
+            sys.stdout.flush()
+            wheels.append(built.wheel)
+    return int(any(wheels[n] != wheels[n + 1] for n in range(1, len(wheels), 2)))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Objects:
         )
         if not isinstance(compilers, Compilers) or not folder.is_dir() or interrupted():
             return
-        calls = list(_calls(task.directory.root / _LOG))
+        calls = list(_calls(task.directory.root))
         self._tell(task, calls)
         wanted = {key for _, key, _ in calls} if whole else set(os.listdir(folder))
         try:
@@ -180,15 +180,15 @@ def _is_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def _calls(log: Path) -> Iterator[tuple[str, str, str]]:
-    """What the program told of each call: what, the object's key, the file."""
+def _calls(step: Path) -> Iterator[tuple[str, str, str]]:
+    """What the program told of each call in a step's directory: what, the object's key, the file."""
     try:
-        lines = log.read_text("utf-8", "surrogateescape").splitlines()
+        lines = (step / _LOG).read_text("utf-8", "surrogateescape").splitlines()
     except FileNotFoundError:
         return
     for words in (line.split("\t") for line in lines):
         if len(words) == 3:
-            yield words[0], words[1], words[2]
+            yield words[0], words[1], words[2].removeprefix(f"{step}/")
 
 
 def _listed(sources: list[str]) -> str:

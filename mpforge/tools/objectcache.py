@@ -6,7 +6,7 @@
 variables, directory and that file's content. Its object serves again while each header that was read is
 the same, *and* while in each place where the compiler looks for one there is what was there then: a
 header that appears before another one is seen. Any other call, and whatever is not understood, is the
-compiler's alone. What is kept names no step's directory: paths below it begin with ``@``.
+compiler's alone. What is kept names neither the step's directory nor one of a random name (``Place``).
 
 It is started once a file, so it imports nothing of mpforge, and no module that it can do without.
 """
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _MAGIC = "mpforge object 1"
-_HERE = b"\0@\0"
-"""A step's directory in what a compiler wrote."""
+_MARKED = {"@": b"\0@\0", "%": b"\0%\0"}
+"""The marks of a place (``Place``) in what a compiler wrote."""
+_CHANCE = set("abcdefghijklmnopqrstuvwxyz0123456789_")
 
 _SOURCES = (".c", ".cc", ".cp", ".cpp", ".cxx", ".c++", ".C")
 _FOLDERS = ("-I", "-isystem", "-iquote", "-idirafter")
@@ -90,25 +91,36 @@ class Call:
 
 
 class Place:
-    """The step's directory as it is given, and as it really is; ``fixed`` is below none of them."""
+    """Where a call is made: the step's directory, and a directory below it that has a random name.
 
-    def __init__(self, step: str, fixed: str) -> None:
-        real = os.path.realpath(step)
-        self.steps = [step] if real == step else [step, real]
+    Both have other names next time, so what is kept has marks for them. Each is known as it was given and
+    as it really is. Nothing below ``fixed`` changes.
+    """
+
+    def __init__(self, step: str, fixed: str, current: str) -> None:
+        steps = dict.fromkeys((step, os.path.realpath(step)))
+        chance = next(
+            (_chance(current[len(s) :]) for s in steps if current.startswith(f"{s}/")), ""
+        )
+        marks = [(f"{s}{chance}", "%") for s in steps] if chance else []
+        self.marks = [*marks, *((s, "@") for s in steps)]
+        self.names = [*steps, os.path.basename(chance)] if chance else [*steps]
+        self.current = current
         self.fixed = f"{fixed}/"
 
     def hide(self, path: str) -> str:
         """A path as it is kept. Raises ``NotReusable`` for one that would be read as another."""
-        for step in self.steps:
-            if path == step or path.startswith(f"{step}/"):
-                return f"@{path[len(step) :]}"
-        if path.startswith("@") or "\n" in path:
+        for prefix, mark in self.marks:
+            if path == prefix or path.startswith(f"{prefix}/"):
+                return f"{mark}{path[len(prefix) :]}"
+        if path.startswith(("@", "%")) or "\n" in path:
             raise NotReusable("a path has a strange name")
         return path
 
     def show(self, path: str) -> str:
         """What ``hide`` was given."""
-        return f"{self.steps[0]}{path[1:]}" if path.startswith("@") else path
+        prefix = next((prefix for prefix, mark in self.marks if path.startswith(mark)), None)
+        return path if prefix is None else f"{prefix}{path[1:]}"
 
     def is_fixed(self, path: str) -> bool:
         """Whether a file never changes."""
@@ -116,13 +128,30 @@ class Place:
 
     def hidden(self, data: bytes) -> bytes:
         """Bytes that a compiler wrote for people or for make, as they are kept."""
-        for step in self.steps:
-            data = data.replace(os.fsencode(step), _HERE)
+        for prefix, mark in self.marks:
+            data = data.replace(os.fsencode(prefix), _MARKED[mark])
         return data
 
     def shown(self, data: bytes) -> bytes:
         """What ``hidden`` was given."""
-        return data.replace(_HERE, os.fsencode(self.steps[0]))
+        for mark, marked in _MARKED.items():
+            data = data.replace(marked, os.fsencode(self.show(mark)))
+        return data
+
+    def is_named_in(self, data: bytes) -> bool:
+        """Whether an object tells where it was made."""
+        return any(os.fsencode(name) in data for name in self.names)
+
+
+def _chance(path: str) -> str:
+    """The beginning of a path up to a directory that Python's tempfile named; empty without one."""
+    parts = path.split("/")
+    for number, part in enumerate(parts):
+        for prefix in ("tmp", ".mesonpy-"):
+            rest = part[len(prefix) :]
+            if part.startswith(prefix) and len(rest) == 8 and _CHANCE.issuperset(rest):
+                return "/".join(parts[: number + 1])
+    return ""
 
 
 def parse(words: list[str], place: Place) -> Call:
@@ -207,7 +236,7 @@ def key_of(call: Call, place: Place) -> str:
         if name not in _IGNORED and not name.startswith("MPFORGE_OBJECTS")
     ]
     told = place.hidden("\0".join(variables).encode("utf-8", "surrogateescape"))
-    words = "\0".join([_MAGIC, place.hide(os.getcwd()), *call.said])
+    words = "\0".join([_MAGIC, place.hide(place.current), *call.said])
     source = digest(_read(call.source))
     return digest(b"\1".join([words.encode("utf-8", "surrogateescape"), told, source.encode()]))
 
@@ -343,7 +372,7 @@ def keep(
     if any(name.endswith((".gch", ".pch")) for name in there):
         raise NotReusable("a precompiled header may have been read")
     made = _read(call.output)
-    if any(os.fsencode(step) in made for step in place.steps):
+    if place.is_named_in(made):
         raise NotReusable("its object names the step's directory")
     own = (header for header in headers if not place.is_fixed(header))
     kept = [f"d {digest(_read(header))} {place.hide(header)}" for header in own]
@@ -413,7 +442,8 @@ def _run(words: list[str], environment: dict[str, str], said: str) -> int:
 
 def main(words: list[str]) -> int:
     """Answer a compiler's call; the exit status, negative for a signal."""
-    place = Place(os.environ["MPFORGE_STEP_DIR"], os.environ["MPFORGE_OBJECTS_FIXED"])
+    fixed = os.environ["MPFORGE_OBJECTS_FIXED"]
+    place = Place(os.environ["MPFORGE_STEP_DIR"], fixed, os.getcwd())
     try:
         call = parse(words[1:], place)
         key = key_of(call, place)

@@ -8,12 +8,12 @@ from mpforge.tools import objectcache
 from mpforge.tools.objectcache import Call, NotReusable, Place
 
 STEP = "/store/work/1"
-PLACE = Place(STEP, "/tools")
+PLACE = Place(STEP, "/tools", f"{STEP}/src")
 ZIG = ["c++", "-target", "aarch64-linux-gnu.2.17", f"-ffile-prefix-map={STEP}=."]
 
 
 def parsed(*words: str, step: str = STEP) -> Call:
-    return objectcache.parse(list(words), Place(step, "/tools"))
+    return objectcache.parse(list(words), Place(step, "/tools", f"{step}/src"))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,19 @@ def test_paths_are_kept_without_the_directory_of_the_step() -> None:
     assert PLACE.hide(f"{STEP}1/a.h") == f"{STEP}1/a.h"
     with pytest.raises(NotReusable):
         PLACE.hide("@/src/a.h")
+
+
+@pytest.mark.parametrize("name", ["tmp/tmpa0_9zzzz", "src/.mesonpy-a0_9zzzz"])
+def test_a_directory_of_a_random_name_is_kept_without_it(name: str) -> None:
+    place = Place(STEP, "/tools", f"{STEP}/{name}/build")
+    other = Place("/other", "/tools", f"/other/{name[:-1]}x/build")
+    for path in (f"{STEP}/{name}/build/a.h", f"{STEP}/src/a.h", "../a.h"):
+        assert place.show(place.hide(path)) == path
+    text = f"{STEP}/{name}/b.h {STEP}/src/a.h".encode()
+    assert place.shown(place.hidden(text)) == text
+    assert place.hide(f"{STEP}/{name}/build/a.h") == other.hide(f"/other/{name[:-1]}x/build/a.h")
+    assert place.is_named_in(b"in tmp/tmpa0_9zzzz" if "tmp/" in name else b".mesonpy-a0_9zzzz")
+    assert not place.is_named_in(b"in tmp/tmpanother")
 
 
 def test_where_a_header_would_be_found_is_part_of_what_an_object_depends_on(tmp_path: Path) -> None:
