@@ -247,6 +247,10 @@ class Executor:
             self._tell_left_out()
             ready = self._ready(task, command.compilers, task.given.trees["source"])
         run = self._hook_run(task, command.python, ready)
+        if (
+            command.compilers is not None and ready is not None
+        ):  # they are this host's, as packages are
+            run, ready = self._with_descriptions(task, run, ready)
         if command.environment is None:
             self._ask_here(task, "sdist", command, run, ready)
         archive = hooks.build(
@@ -437,17 +441,26 @@ class Executor:
         """A build's hooks with the target's headers and libraries in the place of the host's."""
         from mpforge.tools.venvs import site_packages
 
-        place = self._target_packages(task)
-        put = grafting.graft(place, site_packages(task.directory.environment))
-        flags = [f"-L{folder}" for folder in put.libraries]
-        known = ready.hooks.get("LDFLAGS", "")
-        described = [*map(str, put.pkgconfig), run.environment.get("PKG_CONFIG_PATH", "")]
-        more = {"PKG_CONFIG_PATH": os.pathsep.join(filter(None, described))}
-        environment = {**run.environment, **more}
-        hooks = {**ready.hooks, **more, "LDFLAGS": " ".join([*flags, *filter(None, [known])])}
+        site = site_packages(task.directory.environment)
+        libraries = grafting.graft(self._target_packages(task), site)
+        run, ready = self._with_descriptions(task, run, ready)
+        flags = [*(f"-L{folder}" for folder in libraries), ready.hooks.get("LDFLAGS", "")]
+        hooks = {**ready.hooks, "LDFLAGS": " ".join(filter(None, flags))}
+        return run, dataclasses.replace(ready, hooks=hooks)
+
+    def _with_descriptions(
+        self, task: Task, run: StepRun, ready: ReadyCompilers
+    ) -> tuple[StepRun, ReadyCompilers]:
+        """A build whose pkg-config finds what the packages of its environment describe."""
+        from mpforge.tools.venvs import site_packages
+
+        found = grafting.descriptions(site_packages(task.directory.environment))
+        known = run.environment.get("PKG_CONFIG_PATH", "")
+        words = [*map(str, found), *filter(None, [known])]
+        more = {"PKG_CONFIG_PATH": os.pathsep.join(words)}
         return (
-            dataclasses.replace(run, environment=environment),
-            dataclasses.replace(ready, hooks=hooks),
+            dataclasses.replace(run, environment={**run.environment, **more}),
+            dataclasses.replace(ready, hooks={**ready.hooks, **more}),
         )
 
     def _target_packages(self, task: Task) -> Path:

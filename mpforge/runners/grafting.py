@@ -9,7 +9,6 @@ import contextlib
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.errors import OutputMissing
@@ -27,20 +26,11 @@ _ABSOLUTE_PREFIX = re.compile(r"^prefix\s*=\s*/.*$", re.MULTILINE)
 _RUN_PATH = re.compile(r"\s-Wl,-rpath[,=]\S+")
 
 
-@dataclass(frozen=True)
-class Grafted:
-    """Where compilers find the target's: directories of ``.pc`` files, and of the libraries that are
-    not in the place of the host's, which its own modules load.
-    """
-
-    pkgconfig: tuple[Path, ...]
-    libraries: tuple[Path, ...]
-
-
-def graft(target: Path, site: Path) -> Grafted:
+def graft(target: Path, site: Path) -> tuple[Path, ...]:
     """Put what ``target`` (a directory of the target's packages) has for compilers over ``site``.
 
-    What the same packages of the host have for them goes. Raises ``ELFError`` for a damaged library.
+    What the same packages of the host have for them goes, but for libraries that its own modules load:
+    where the target's are then is returned. Raises ``ELFError`` for a damaged library.
     """
     loaded = _loaded(site)
     for package in sorted(path.name for path in target.iterdir() if path.is_dir()):
@@ -57,8 +47,12 @@ def graft(target: Path, site: Path) -> Grafted:
         shutil.copyfile(path, place)
         if path.suffix == ".pc":
             place.write_text(relocated(path.read_text("utf-8", "replace")), "utf-8")
-    found = {path.parent for path in site.rglob("*.pc")}
-    return Grafted(tuple(sorted(found)), tuple(dict.fromkeys(aside)))
+    return tuple(dict.fromkeys(aside))
+
+
+def descriptions(site: Path) -> tuple[Path, ...]:
+    """The directories of ``.pc`` files in an environment, sorted."""
+    return tuple(sorted({path.parent for path in site.rglob("*.pc")}))
 
 
 def leave_for_compilers(target: Path) -> None:

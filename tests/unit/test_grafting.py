@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import OutputMissing
-from mpforge.runners.grafting import graft, leave_for_compilers, library_directories, relocated
+from mpforge.runners.grafting import (
+    descriptions,
+    graft,
+    leave_for_compilers,
+    library_directories,
+    relocated,
+)
 
 
 @pytest.fixture(name="site")
@@ -68,8 +74,8 @@ def test_descriptions_for_pkg_config_find_their_place_and_are_told(
     site: Path, target: Path
 ) -> None:
     write(target, p__lib__pkgconfig__p_DOT_pc="prefix=/project/build\nLibs: -L${prefix}/lib -lp\n")
-    found = graft(target, site)
-    assert found.pkgconfig == (site / "p/lib/pkgconfig",)
+    graft(target, site)
+    assert descriptions(site) == (site / "p/lib/pkgconfig",)
     assert files(site)["p/lib/pkgconfig/p.pc"].startswith("prefix=${pcfiledir}/../..\n")
 
 
