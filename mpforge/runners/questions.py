@@ -39,7 +39,7 @@ _QUESTIONS = (
     ),
     _Question(
         _PYTHON,
-        re.compile(r"\bsys\.maxsize\b|\bcalcsize\(\s*['\"]@?P|\bsizeof\(\s*(?:ctypes\.)?c_void_p"),
+        re.compile(r"\bsizeof\(\s*(?:ctypes\.)?c_(?:void_p|s?size_t|long)\b"),
         "this Python's word size",
         bits=True,
     ),
@@ -57,7 +57,7 @@ _QUESTIONS = (
 
 
 def asked(source: Path, *, same_bits: bool) -> list[str]:
-    """Each question with its place, ``setup.py:12 (sys.maxsize) gets this Python's word size``.
+    """Each question with its place, ``setup.py:12 (find_library() gets this machine's libraries``.
 
     Only scripts at the top are read, and each is told of once for a question.
     """

@@ -572,6 +572,23 @@ def test_a_host_python_describes_the_target(
     assert sorted(view.rglob("*")) == before, "a hook wrote into the tool store"
 
 
+def test_a_host_python_tells_a_32_bit_target_s_word_size(tmp_path: Path, host: HostPython) -> None:
+    view = tmp_path / "view"
+    view.mkdir()
+    shown = View(well_known()["armv7l"], "manylinux_2_31", cross=True, host=host)
+    targetview.make_view(view, shown)
+    environment = {"PATH": PATH, "PYTHONPATH": str(view / "site")}
+    ask = """
+import platform, struct, sys
+from itertools import islice
+print(sys.maxsize, struct.calcsize("P"), struct.calcsize("q"), platform.architecture()[0])
+print(len(list(islice("abc", sys.maxsize))))
+"""
+    argv = [str(host.executable), "-c", ask]
+    answer = processes.capture(argv, environment=environment)
+    assert answer.stdout == "2147483647 4 8 32bit\n3\n", answer.stderr
+
+
 def test_an_extension_module_compiles_against_the_view(
     view: Path, host: HostPython, zig: tuple[Zig, ToolTree], tmp_path: Path
 ) -> None:

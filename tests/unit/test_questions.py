@@ -23,8 +23,11 @@ from mpforge.runners.questions import asked
             "('uname', '-m) gets this machine's name",
         ),
         ("Makefile", "ARCH := $(shell uname -m)", "(uname -m) gets this machine's name"),
-        ("setup.py", "if sys.maxsize > 2**32:", "(sys.maxsize) gets this Python's word size"),
-        ("setup.py", "if struct.calcsize('P') == 8:", "(calcsize('P) gets this Python's word size"),
+        (
+            "setup.py",
+            "if ctypes.sizeof(c_void_p) == 8:",
+            "(sizeof(c_void_p) gets this Python's word",
+        ),
         (
             "CMakeLists.txt",
             "if(CMAKE_HOST_SYSTEM_PROCESSOR MATCHES x86)",
@@ -39,11 +42,13 @@ def test_a_question_is_told_with_its_line(tmp_path: Path, name: str, line: str, 
 
 
 def test_a_word_size_that_is_the_target_s_too_is_no_question(tmp_path: Path) -> None:
-    (tmp_path / "setup.py").write_text("wide = sys.maxsize > 2**32\n", encoding="utf-8")
+    (tmp_path / "setup.py").write_text(
+        "wide = ctypes.sizeof(ctypes.c_void_p) == 8\n", encoding="utf-8"
+    )
     assert asked(tmp_path, same_bits=True) == []
 
 
 def test_what_the_view_answers_is_no_question(tmp_path: Path) -> None:
-    text = "platform.machine() == 'x86_64' and os.uname()[4] and sysconfig.get_platform()\n"
+    text = "platform.machine() == 'x86_64' and sys.maxsize and os.uname()[4] and sysconfig.get_platform()\n"
     (tmp_path / "setup.py").write_text(text, encoding="utf-8")
     assert asked(tmp_path, same_bits=False) == []

@@ -1,9 +1,9 @@
 """Makes a host interpreter describe the target to what runs in a build hook.
 
 On PYTHONPATH of build hooks only. It answers what build backends and setup scripts ask: os.uname,
-platform, the multiarch name, where headers are, the C library. Not faked, because they are compiled
-in or must stay true: sys.maxsize, struct.calcsize, and importlib's suffixes (the hook itself loads
-extension modules of the host: Cython, cffi).
+platform, the multiarch name, where headers are, the C library, and the word size where it differs
+(sys.maxsize, struct.calcsize("P")). Not faked, because they must stay true: ctypes.sizeof, and
+importlib's suffixes (the hook itself loads extension modules of the host: Cython, cffi).
 """
 
 import os
@@ -44,6 +44,19 @@ def _confstr(name):
     return _host_confstr(name)
 
 
+def _describe_word_size():
+    """Scripts take it from these two; the interpreter itself does not read them."""
+    import struct
+
+    host_calcsize, words = struct.calcsize, {"P", "@P", b"P", b"@P"}
+
+    def calcsize(format, /):  # noqa: A002 (its own name)
+        return target.BITS // 8 if format in words else host_calcsize(format)
+
+    sys.maxsize = 2 ** (target.BITS - 1) - 1
+    struct.calcsize = calcsize
+
+
 def _describe_target():
     os.uname = _uname
     os.confstr = _confstr
@@ -51,6 +64,8 @@ def _describe_target():
     platform.machine = platform.processor = lambda: target.MACHINE
     platform.architecture = _architecture
     platform.libc_ver = _libc_ver
+    if sys.maxsize.bit_length() + 1 != target.BITS:
+        _describe_word_size()
     sys.implementation._multiarch = target.MULTIARCH  # noqa: SLF001 (there is no public way)
     for scheme in sysconfig._INSTALL_SCHEMES.values():  # noqa: SLF001
         for name in ("include", "platinclude"):
