@@ -474,6 +474,9 @@ class Executor:
         directory = task.directory
         python = self._environment(task, word)
         variables = dict(ready.variables) if ready else {}
+        if ready and task.given.trees.get("environment") is None:
+            folders = self.toolbox.installed(word).folders()
+            variables["MPFORGE_INSTALLED"] = ":".join(map(str, folders))
         path = (str(python.parent), *(ready.path if ready else ()))
         placeholders = {
             "python": str(python),

@@ -74,6 +74,10 @@ class Installed:
             if not link.exists() and not program.name.startswith(("python", "pip")):
                 link.symlink_to(program)
 
+    def folders(self) -> tuple[Path, ...]:
+        """The directories that they are installed in."""
+        return tuple(sorted({Path(str(d.locate_file(""))) for d in self.distributions.values()}))
+
     def _programs(self) -> Iterator[Path]:
         for found in self.distributions.values():
             for file in found.files or ():

@@ -257,6 +257,12 @@ def test_what_is_the_builds_own_passes_however_it_is_named(
     assert elsewhere.note(*(w.replace("ROOT", str(elsewhere.root)) for w in words)) == []
 
 
+def test_what_a_build_without_isolation_sees_of_the_host_passes(elsewhere: Place) -> None:
+    flag, folders = f"-I{elsewhere.host}/include", f"/no/such/place:{elsewhere.host}"
+    assert elsewhere.note("-c", "a.c", flag, MPFORGE_INSTALLED=folders) == []
+    assert elsewhere.note("-c", "a.c", flag, MPFORGE_INSTALLED="/no/such/place") != []
+
+
 @pytest.mark.parametrize(
     "flag",
     [

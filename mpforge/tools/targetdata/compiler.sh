@@ -36,8 +36,17 @@ mpf_ours() { # PATH
 	mpf_tools=$(cd -P -- "$mpf_view/../.." && pwd -P)
 	case $mpf_tools in */tools) ;; *) mpf_tools=$(cd -P -- "$mpf_view" && pwd -P) ;; esac
 	case $mpf_place/ in "$mpf_tools"/*) return 0 ;; esac
-	[ -n "$mpf_step" ] || return 1
-	case $mpf_place/ in "$(cd -P -- "$mpf_step" && pwd -P)"/*) return 0 ;; esac
+	mpf_list=${MPFORGE_INSTALLED:+$MPFORGE_INSTALLED:} # what the build environment is allowed of the host
+	while [ -n "$mpf_list" ]; do
+		if mpf_is_below "${mpf_list%%:*}"; then return 0; fi
+		mpf_list=${mpf_list#*:}
+	done
+	[ -n "$mpf_step" ] && mpf_is_below "$mpf_step"
+}
+
+mpf_is_below() { # DIRECTORY: whether $mpf_place is this directory or lies in it
+	mpf_folder=$(cd -P -- "$1" 2>/dev/null && pwd -P) || return 1
+	case $mpf_place/ in "$mpf_folder"/*) return 0 ;; esac
 	return 1
 }
 
