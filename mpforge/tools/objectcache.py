@@ -18,7 +18,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import NoReturn
 
 _MAGIC = "mpforge object 1"
@@ -61,7 +61,12 @@ DEPENDENCIES_OUTPUT SUNPRO_DEPENDENCIES CC_PRINT_HEADERS
 _IGNORED = "_ PWD OLDPWD SHLVL MAKEFLAGS MFLAGS MAKELEVEL MAKE_TERMOUT MAKE_TERMERR".split()
 # What reads files or times that no list of headers tells of.
 _UNTOLD = rb'\.incbin\b|(?:"|\\[nt])\s*\.include\b|__TIMESTAMP__|#\s*embed\b|__has_embed'
+_SUSPECT = (b".inc", b"__TIMESTAMP__", b"embed")
+_DIRECTIVE = rb'#[^\n<"]*[<"][^\n]*'
+_QUESTION = rb"[^\n]*__has_include[^\n]*"
 _NAMES = rb'[<"]([^<>"\n]{1,200})[>"]'
+_DEPTH = 4
+"""As many folders as a toolchain's own headers are asked for with."""
 
 
 class NotReusable(Exception):
@@ -276,23 +281,36 @@ def searched(call: Call, headers: Iterable[str], place: Place) -> list[str]:
     return [path for path in every if not place.is_fixed(f"{path}/")]
 
 
-def names_in(headers: list[str], folders: list[str]) -> set[str]:
+def names_in(headers: list[str], folders: list[str], place: Place) -> set[str]:
     """What these files ask for, or might; more does no harm. Raises ``NotReusable``, ``OSError``."""
-    import re
-
-    untold, literals = re.compile(_UNTOLD), re.compile(_NAMES)
     names: set[str] = set()
     for path in headers:
-        text = _read(path).replace(b"\\\n", b"").replace(b"\\\r\n", b"")
-        if untold.search(text):
-            raise NotReusable("its text reads what is not told")
-        directives = (line for line in text.splitlines() if b"#" in line or b"%:" in line)
-        names.update(os.fsdecode(n) for line in directives for n in literals.findall(line))
+        text = _read(path)
+        if not place.is_fixed(path):
+            names.update(_asked(text, _DIRECTIVE))
+        elif b"__has_include" in text:
+            names.update(_asked(text, _QUESTION))
         base = os.path.basename(path)
         names |= {base, f"{base}.gch", f"{base}.pch"}
         # By a macro a header is asked for as it lies below one of the folders.
         names.update(path[len(f) + 1 :] for f in folders if path.startswith(f"{f}/"))
+        if place.is_fixed(path):  # and what it was asked for as is the end of its path
+            parts = path.split("/")
+            names.update("/".join(parts[-depth:]) for depth in range(2, 2 + _DEPTH))
     return {name for name in names if "\n" not in name and not name.startswith("/")}
+
+
+def _asked(text: bytes, lines: bytes) -> Iterator[str]:
+    """The names in all that may be a line for the preprocessor. Raises ``NotReusable``."""
+    import re
+
+    if b"\\" in text:
+        text = text.replace(b"\\\n", b"").replace(b"\\\r\n", b"")
+    if any(word in text for word in _SUSPECT) and re.search(_UNTOLD, text):
+        raise NotReusable("its text reads what is not told")
+    text = text.replace(b"%:", b"#")
+    for line in re.findall(lines, text):
+        yield from map(os.fsdecode, re.findall(_NAMES, line))
 
 
 def headers_told(call: Call, depfile: str) -> list[str]:
@@ -364,7 +382,7 @@ def keep(
     """Keep what a call has given. Raises ``NotReusable``, ``OSError``."""
     headers = headers_told(call, headers_file)
     folders = searched(call, headers, place)
-    names = names_in(headers, call.folders)
+    names = names_in(headers, call.folders, place)
     # What is young may have changed after it was read.
     if any(os.stat(header).st_ctime_ns >= begun for header in headers):
         raise NotReusable("a header was written meanwhile")

@@ -128,7 +128,7 @@ def test_all_that_a_file_may_ask_for_is_looked_for(tmp_path: Path) -> None:
     )
     found = include / "lib" / "five.h"
     found.touch()
-    names = objectcache.names_in([str(read), str(found)], [str(include)])
+    names = objectcache.names_in([str(read), str(found)], [str(include)], PLACE)
     assert {"one.h", "sub/two.h", "three", "four.h", "lib/five.h", "five.h"} <= names
     assert "no.h" not in names
 
@@ -147,7 +147,7 @@ def test_a_file_that_reads_what_no_list_tells_of_is_left_to_the_compiler(
 ) -> None:
     (tmp_path / "a.c").write_text(text)
     with pytest.raises(NotReusable):
-        objectcache.names_in([str(tmp_path / "a.c")], [])
+        objectcache.names_in([str(tmp_path / "a.c")], [], PLACE)
 
 
 def test_the_headers_of_a_rule_for_make_are_read(tmp_path: Path) -> None:
