@@ -25,6 +25,7 @@ from mpforge.compiler.index import compile_index
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
 from mpforge.plan.model import (
+    NO_COMPILER,
     Choice,
     Compilers,
     IndexSettings,
@@ -101,7 +102,7 @@ class _Compilation:
             for python in sorted(allowed, key=lambda word: word != lowest):
                 build = resolve(self.spec, target=target.name, python=python).build
                 _, choice = _choice(self, target, python, build)
-                if isinstance(choice, Choice) and choice.toolchain == purity.NO_COMPILER:
+                if isinstance(choice, Choice) and choice.toolchain == NO_COMPILER:
                     place = _digest(self, build), _folder(target, python)
                     found.setdefault(place, word(target.name, python))
         return found
@@ -255,7 +256,7 @@ def _choice(
         of_target=steps.of_target(build),
     )
     if pure is not None:
-        return platform, Choice("native", purity.NO_COMPILER, purity.NO_POLICY, pure)
+        return platform, Choice("native", NO_COMPILER, purity.NO_POLICY, pure)
     policy = build.policy if build.policy != "auto" else platform.default_policy
     wanted = strategies.Wanted(
         target=target.name,
@@ -304,7 +305,7 @@ def _deps(
 def _compilers(
     compilation: _Compilation, choice: Choice, target: ResolvedTarget, python: str | None
 ) -> Compilers | None:
-    if choice.toolchain == purity.NO_COMPILER:
+    if choice.toolchain == NO_COMPILER:
         return None
     build = resolve(compilation.spec, target=target.name, python=python).build
     zig = choice.toolchain == "zig"
@@ -392,7 +393,7 @@ def _maker(
     compilation: _Compilation, target: ResolvedTarget, python: str, choice: Choice, options: str
 ) -> str | None:
     """The build session whose wheel may serve this one too: of the lowest Python, or the first target."""
-    if choice.toolchain == purity.NO_COMPILER:
+    if choice.toolchain == NO_COMPILER:
         made = compilation.pure_makers[options, _folder(target, python)]
     elif compilation.project.may_be_abi3 and not python.endswith("t"):
         made = word(target.name, pythons.lowest(_allowed(compilation, target)))

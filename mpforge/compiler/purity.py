@@ -16,8 +16,6 @@ from mpforge.plan.facts import ProjectFacts
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions
 
-NO_COMPILER = "none"
-"""The toolchain of what is built without one."""
 NO_POLICY = "any"
 """The platform tag of what runs anywhere."""
 

@@ -16,6 +16,8 @@ def to_fetch(
     """The bytes that a target's builds will download (None: the lock does not tell), and of what."""
     requests = {c.zig for c in deps.compilers if c.zig and not toolbox.has_zig(c)}
     for session in plan.sessions:
+        if session.is_served:
+            continue
         if session.phase == "build" and session.target == deps.target:
             requests |= set(_environments(session, plan, realizer))
             requests |= set(_tools(session, plan, toolbox))

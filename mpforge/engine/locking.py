@@ -7,7 +7,6 @@ other kinds, so that CI can run with ``--locked``. Knows nothing of printing.
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from mpforge.compiler.purity import NO_COMPILER
 from mpforge.engine.compiled import compiled, plan_on
 from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.metadata import applicable
@@ -15,6 +14,7 @@ from mpforge.engine.workspace import Workspace
 from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.model import (
+    NO_COMPILER,
     BuildWheel,
     FetchCrates,
     InstallPackages,

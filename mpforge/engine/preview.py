@@ -81,6 +81,10 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
         return SessionPreview(session, state, "", (), size, items)
     if session.phase != "test" and run.shipping.already(session):
         return SessionPreview(session, "cached", "dist/ has it", _steps(run, session))
+    maker = run.found.plan.session(session.after or "")
+    if session.is_served and maker is not None:
+        made = preview(run.found, run.workspace, maker)
+        return SessionPreview(session, made.state, f"{maker.name} makes it", (), made.fetch)
     try:
         with contextlib.suppress(NotMade):
             run.refuse_excluded(session)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.compiler.purity import NO_COMPILER
 from mpforge.engine.compiled import Compiled, compiled
 from mpforge.engine.dist import Entry, digest_of
 from mpforge.engine.pins import Pins
@@ -36,6 +35,7 @@ from mpforge.errors import (
 from mpforge.keys.digest import short
 from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
 from mpforge.plan.model import (
+    NO_COMPILER,
     Compilers,
     PlannedSession,
     Refusal,

@@ -102,14 +102,20 @@ class Shipping:
         secret = any(self._found.plan.step(name).variables.secrets for name in session.steps)
         if not entries or secret:
             return None
-        recipe = self.recipe(session)
-        same = all(e.recipe == recipe or session.name in e.users for e in entries)
-        if session.after:
-            lowest = self._found.plan.session(session.after)
-            served = [e for e in entries if session.name in e.users]
-            if served and lowest is not None:
-                same = all(e.recipe == self.recipe(lowest) for e in served)
+        same = all(self._is_made_from_this(session, entry) for entry in entries)
         return entries if same and all(map(self.dist.in_place, entries)) else None
+
+    def _is_made_from_this(self, session: PlannedSession, entry: Entry) -> bool:
+        """Whether a file is what the session would make, by its own recipe or that of who serves it.
+
+        Of what was joined to another session's by equal bytes, the own recipe is not recorded.
+        """
+        if session.name not in entry.users:
+            return entry.recipe == self.recipe(session)
+        maker = self._found.plan.session(session.after) if session.after else None
+        if maker is None or entry.session != maker.name:
+            return False
+        return entry.recipe == self.recipe(maker)
 
     def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """What another machine made of the same source and options: it is what is shipped."""

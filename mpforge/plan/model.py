@@ -14,6 +14,9 @@ from mpforge.plan.pins import EnvironmentRequest
 NARROWS = "narrows"
 """Marks a field that is no ingredient as it stands: what it leads to (a tree, a pin) is one."""
 
+NO_COMPILER = "none"
+"""The toolchain of what is built without one: a pure project, one wheel for all targets."""
+
 Phase = Literal["sdist", "deps", "build", "test", "release"]
 Strategy = Literal["native", "cross", "hybrid", "emulate"]
 Hook = Literal["sdist", "wheel"]
@@ -403,6 +406,12 @@ class PlannedSession:
     folder: str = ""
     group: bool = False
     asks_sdist: bool = False
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the wheel of ``after`` is known beforehand to serve this session."""
+        pure = self.choice is not None and self.choice.toolchain == NO_COMPILER
+        return pure and self.after is not None
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,15 @@ def test_a_flit_project_is_built_once_for_all_targets_without_zig(
         "build-x86_64-cp311",
         "build-x86_64-cp313",
     ]
-    assert "zig" not in unbuilt.read("multiplatform.lock")
+    lock = unbuilt.read("multiplatform.lock")
+    assert "zig" not in lock
     assert unbuilt.nox("build").did == set()
+    assert unbuilt.read("multiplatform.lock") == lock, "what is served resolves nothing of its own"
+    planned = unbuilt.mpforge("plan", "build-x86_64-cp313").output
+    assert "build-x86_64-cp313: cached (dist/ has it)" in planned
+    unbuilt.write("tiny/__init__.py", "answer = 43\n")
+    planned = unbuilt.mpforge("plan", "build-x86_64-cp313").output
+    assert "build-x86_64-cp313: would run (build-aarch64-cp311 makes it)" in planned
 
 
 def test_code_that_a_pure_project_turns_out_to_hold_is_not_shipped(unbuilt: Workspace) -> None:

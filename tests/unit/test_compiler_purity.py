@@ -125,6 +125,8 @@ def test_one_wheel_is_made_for_all_targets_without_a_compiler() -> None:
         "x86_64-cp311": first,
         "x86_64-cp313": first,
     }
+    assert not session(found, first).is_served
+    assert session(found, "build-x86_64-cp313").is_served
     commands = [found.step(step).command for step in session(found, first).steps]
     (wheel,) = (c for c in commands if isinstance(c, BuildWheel))
     assert wheel.compilers is None
