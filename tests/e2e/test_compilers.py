@@ -204,6 +204,8 @@ def elsewhere(tmp_path: Path) -> Place:
     for folder in ("host/empty", "step/src/own", "step/env/lib"):
         (root / folder).mkdir(parents=True)
     (root / "step/src/link").symlink_to(root / "host/include")
+    (root / "step/src/libown.so").symlink_to("own/libown.so.1")
+    (root / "step/src/own/libown.so.1").touch()
     (root / "also").symlink_to(root / "step")
     return Place(root)
 
@@ -245,11 +247,18 @@ def test_what_is_of_the_host_is_refused_however_it_is_named(
     "words",
     [
         ["-Iown", "-I.", "-I..", "-I../../step/src/own", "-Lbuild/lib", "a.o", "own/../x.a"],
+        [
+            "libown.so",
+            "./libown.so",
+            "own/../libown.so",
+            "ROOT/step/src/libown.so",
+            "-Wl,libown.so",
+        ],
         ["-IROOT/step/env/lib", "-IROOT/also/src/own", "-LROOT/step/env/lib/../lib"],
         ["-IROOT/tree/include", "-LROOT/tree/lib", "-l:libz.a", "-Wl,-soname,/x/libz.so.1"],
         ["-L/usr/lib/rustlib/aarch64-unknown-linux-gnu/lib", "-o", "/usr/lib/libz.so"],
     ],
-    ids=["relative", "of-the-step", "of-the-view", "of-rust"],
+    ids=["relative", "linked", "of-the-step", "of-the-view", "of-rust"],
 )
 def test_what_is_the_builds_own_passes_however_it_is_named(
     elsewhere: Place, words: list[str]

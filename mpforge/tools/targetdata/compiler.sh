@@ -31,7 +31,9 @@ mpf_ours() { # PATH
 	*) [ -L "$1" ] || return 0 ;;
 	esac
 	mpf_place=$1
-	[ -d "$1" ] || mpf_place=${1%/*}
+	if [ ! -d "$1" ]; then
+		case $1 in */*) mpf_place=${1%/*} ;; *) mpf_place=. ;; esac
+	fi
 	mpf_place=$(cd -P -- "${mpf_place:-/}" 2>/dev/null && pwd -P) || return 1
 	mpf_tools=$(cd -P -- "$mpf_view/../.." && pwd -P)
 	case $mpf_tools in */tools) ;; *) mpf_tools=$(cd -P -- "$mpf_view" && pwd -P) ;; esac
