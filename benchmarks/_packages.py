@@ -70,11 +70,12 @@ class Ran:
     said: str
 
 
-def nox(folder: Path, cache: Path, *sessions: str) -> Ran:
-    """Run sessions in a folder; a log beside it keeps what nox printed."""
+def nox(folder: Path, cache: Path, *sessions: str, **variables: str) -> Ran:
+    """Run sessions in a folder, with these variables; a log beside it keeps what nox printed."""
     report = folder / ".mpforge" / "report.jsonl"
     report.unlink(missing_ok=True)
-    environment = {**os.environ, "MPFORGE_CACHE": str(cache), "MPFORGE_LOCKED": "0"}
+    ours = {"MPFORGE_CACHE": str(cache), "MPFORGE_LOCKED": "0"}
+    environment = {**os.environ, **ours, **variables}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's mpforge is compiled once
     printed = folder.with_name(f"{folder.name}.nox.log")
     with printed.open("wb") as log:
