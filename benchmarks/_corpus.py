@@ -152,9 +152,11 @@ def summary(packages: Sequence[Package], rows: Sequence[Row]) -> str:
 
 
 def _share(what: str, packages: Sequence[Package], good: Iterable[str]) -> str:
-    count = sum(package.name in good for package in packages)
-    percent = f" ({100 * count / len(packages):.0f} %)" if packages else ""
-    return f"- Of those that {what}: **{count} of {len(packages)}** built{percent}.\n"
+    built = [package for package in packages if package.name in good]
+    percent = f" ({100 * len(built) / len(packages):.0f} %)" if packages else ""
+    adding = sum("build" in package.spec for package in built)
+    more = f", {adding} of these with an addition to `[build]`" if adding else ""
+    return f"- Of those that {what}: **{len(built)} of {len(packages)}** built{percent}{more}.\n"
 
 
 def table(packages: Sequence[Package], rows: Sequence[Row]) -> str:
