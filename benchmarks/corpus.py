@@ -36,6 +36,8 @@ from _corpus import (
 )
 from _packages import Ran, fetch, lay_out, nox
 
+# A row says what a build costs, not what is left of it after an earlier one.
+FROM_NOTHING = {"MPFORGE_COMPILER_CACHE": "0"}
 # Steps that make an environment of build requirements, which packages share.
 ENVIRONMENTS = ("base-", "requirements-", "environment-")
 # What compilers, linkers, Python, CMake, Meson and cargo say when something is wrong.
@@ -58,7 +60,7 @@ def measure(package: Package, target: str, python: str, directory: Path) -> Row:
     cache = Path(os.environ.get("MPFORGE_CACHE") or directory / "cache")
     session = f"test-{target}-{python}"
     lay_out(source, folder, spec(package, target, python, check=False))
-    ran = nox(folder, cache, session)
+    ran = nox(folder, cache, session, **FROM_NOTHING)
     row = _told(empty, ran, folder)
     if row.result != "built":
         return row
@@ -66,7 +68,7 @@ def measure(package: Package, target: str, python: str, directory: Path) -> Row:
         again = nox(folder, cache, f"build-{target}-{python}", MPFORGE_NO_CACHE="1")
         row = _row(row, cpu_seconds=_told(empty, again, folder).cpu_seconds)
     lay_out(source, folder, spec(package, target, python, check=True))
-    checked = nox(folder, cache, session)
+    checked = nox(folder, cache, session, **FROM_NOTHING)
     if checked.returncode:
         return _row(_told(row, checked, folder), result="check failed")
     return row
