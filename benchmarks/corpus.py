@@ -60,10 +60,14 @@ def measure(package: Package, target: str, python: str, directory: Path) -> Row:
     cache = Path(os.environ.get("MPFORGE_CACHE") or directory / "cache")
     session = f"test-{target}-{python}"
     lay_out(source, folder, spec(package, target, python, check=False))
+    lock, kept = folder / "multiplatform.lock", directory / "multiplatform.lock"
+    if kept.exists():
+        shutil.copyfile(kept, lock)
     ran = nox(folder, cache, session, **FROM_NOTHING)
     row = _told(empty, ran, folder)
     if row.result != "built":
         return row
+    kept.write_text(tools_alone(lock.read_text(encoding="utf-8")), encoding="utf-8")
     if any(e["event"] == "Working" and e["what"].startswith("making zig's") for e in ran.events):
         again = nox(folder, cache, f"build-{target}-{python}", MPFORGE_NO_CACHE="1")
         row = _row(row, cpu_seconds=_told(empty, again, folder).cpu_seconds)
@@ -72,6 +76,13 @@ def measure(package: Package, target: str, python: str, directory: Path) -> Row:
     if checked.returncode:
         return _row(_told(row, checked, folder), result="check failed")
     return row
+
+
+def tools_alone(lock: str) -> str:
+    """A lock with what all packages share: zig, the target's Python. Its tables begin with ``[[``."""
+    head, *tables = re.split(r"^(?=\[\[)", lock, flags=re.MULTILINE)
+    shared = ('purpose = "tool"', "[[distribution]]")
+    return head + "".join(table for table in tables if any(word in table for word in shared))
 
 
 def _told(empty: Row, ran: Ran, folder: Path) -> Row:
