@@ -106,7 +106,8 @@ class Rust:
             self._warn(
                 f"cargo sees {above[0]}, which lies above mpforge's cache; its digest is in the keys"
             )
-        own = rustsetup.Programs(variables["CC"], variables["CXX"], variables["AR"])
+        cc = variables["CC"]
+        own = rustsetup.Programs(cc, variables.get("CXX", cc), variables.get("AR", "ar"))
         host = own
         if target != _host():
             host = rustsetup.Programs(

@@ -332,6 +332,7 @@ class _Apt:
             "Dir::State::lists": root / "lists",
             "Dir::State::status": root / "status",
             "Dir::Cache": root / "cache",
+            "Dir::Cache::pkgcache": "pkgcache.bin",  # images for containers turn it off
             "Dir::Etc::sourcelist": root / "etc" / "sources.list",
             "Dir::Etc::sourceparts": "/dev/null",
             "APT::Architecture": architecture,
