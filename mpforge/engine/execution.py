@@ -9,15 +9,18 @@ import json
 import os
 import shutil
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, assert_never
 
+from mpforge.engine import buildtools
+from mpforge.engine.environments import Environments
 from mpforge.engine.inputs import Inputs, pruned
 from mpforge.engine.machines import Machines
 from mpforge.engine.objects import Objects
 from mpforge.engine.pins import Pins
+from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import TOLD, Task, since
 from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
 from mpforge.errors import OutputMissing, StepFailed, WheelRejected
@@ -37,7 +40,6 @@ from mpforge.platforms import well_known
 from mpforge.runners import grafting, hooks, leaks, repair, tests
 from mpforge.runners.offline import isolation
 from mpforge.runners.step import (
-    SOURCE_DATE_EPOCH,
     StepDirectory,
     StepRun,
     base_environment,
@@ -46,16 +48,8 @@ from mpforge.runners.verification import elf_reasons, policy_libraries
 from mpforge.sources import archives, canonical, cargo, git, project
 from mpforge.store.files import files_below
 from mpforge.store.local import Store
-from mpforge.store.trees import Directory
-from mpforge.tools import crates, machinefiles
+from mpforge.tools import crates
 from mpforge.tools.wrappers import WrapperNote, read_notes
-from mpforge.tools.zig import Language
-
-Settings = tuple[tuple[str, tuple[str, ...]], ...]
-"""Config settings (PEP 517), each with its values."""
-
-_CPLUSPLUS = (".cc", ".cpp", ".cxx", ".c++", ".C", ".hpp", ".hh")
-_CPLUSPLUS_CYTHON = (b"language = c++", b"language=c++", b"language: c++", b"libcpp")
 
 
 @dataclass(frozen=True)
@@ -107,6 +101,18 @@ class Executor:
             case _:
                 assert_never(command)
 
+    @property
+    def _sources(self) -> SourceCopy:
+        return SourceCopy(self.store, self.inputs)
+
+    @property
+    def _environments(self) -> Environments:
+        return Environments(self.store, self.toolbox)
+
+    @property
+    def _buildtools(self) -> buildtools.BuildTools:
+        return buildtools.BuildTools(self.store, self.toolbox, self.machines, self.objects)
+
     # --- what steps share ----------------------------------------------------------------------
 
     def _network(self, step: Step) -> dict[str, str]:
@@ -151,24 +157,9 @@ class Executor:
             None if step.network else isolation().cut_off,
             "test" if isinstance(step.command, RunTests) else "build",
         )
-        return dataclasses.replace(plain, environment=with_variables(environment, step, plain.fill))
-
-    def _environment(self, task: Task, word: str) -> Path:
-        """A build environment at its place; its interpreter.
-
-        Raises ``HostCannot`` where the host's own packages are to be used and one of them is missing.
-        """
-        from mpforge.tools.venvs import make_skeleton
-
-        directory, tree = task.directory, task.given.trees.get("environment")
-        if tree is None:
-            installed = self.toolbox.installed(word)
-            installed.require(getattr(task.step.command, "wanted", ()), what=task.step.title)
-            installed.make_environment(directory.environment)
-            return directory.environment / "bin" / "python"
-        make_skeleton(self.toolbox.host_python(word).executable, directory.environment)
-        self.store.restore(tree, directory.environment)
-        return directory.environment / "bin" / "python"
+        return dataclasses.replace(
+            plain, environment=buildtools.with_variables(environment, step, plain.fill)
+        )
 
     # --- one function for each kind ------------------------------------------------------------
 
@@ -215,16 +206,16 @@ class Executor:
         return {"crates": "fetched"}
 
     def _ask(self, task: Task, command: AskRequirements) -> dict[str, str]:
-        self._source(task, vcs=command.hook == "sdist")
+        self._sources.put(task, vcs=command.hook == "sdist")
         ready = self._compilers(command.compilers, task.directory)
         run = self._hook_run(task, command.python, ready)
         asked = hooks.requirements(
             run,
             command.hook,
             python=task.directory.environment / "bin" / "python",
-            source=self._source_root(task.directory, vcs=command.hook == "sdist"),
+            source=self._sources.root(task.directory, vcs=command.hook == "sdist"),
             settings=command.config_settings,
-            extra=_hook_variables(ready, task.step, run),
+            extra=buildtools.hook_variables(ready, task.step, run),
         )
         return {"requirements": json.dumps(asked)}
 
@@ -232,35 +223,34 @@ class Executor:
         self.store.restore(task.given.trees["wheel"], task.directory.source)
         variables: dict[str, str] = {}
         if command.target_environment is not None:
-            found = grafting.library_directories(self._target_packages(task))
+            found = grafting.library_directories(self._environments.target_packages(task))
             variables["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, found))
         made = repair.repair(self._run(task, variables, ()), command, task.given.build_log)
         return {"wheel": made.name}
 
     def _sdist(self, task: Task, command: MakeSdist) -> dict[str, str]:
-        self._source(task, vcs=True)
+        self._sources.put(task, vcs=True)
         ready = None
         if command.rust is not None:
             setup = self.toolbox.rust.plain(command.rust, task.directory.root)
             ready = ReadyCompilers({}, {}).joined(setup)
         elif command.compilers is not None:
             self._tell_left_out()
-            ready = self._ready(task, command.compilers, task.given.trees["source"])
+            ready = self._buildtools.ready(task, command.compilers, task.given.trees["source"])
         run = self._hook_run(task, command.python, ready)
-        if (
-            command.compilers is not None and ready is not None
-        ):  # they are this host's, as packages are
-            run, ready = self._with_descriptions(task, run, ready)
+        if command.compilers is not None and ready is not None:
+            # They are this host's, as the packages are.
+            run, ready = self._environments.with_descriptions(task, run, ready)
         if command.environment is None:
             self._ask_here(task, "sdist", command, run, ready)
         archive = hooks.build(
             run,
             "sdist",
             python=task.directory.environment / "bin" / "python",
-            source=self._source_root(task.directory, vcs=True),
+            source=self._sources.root(task.directory, vcs=True),
             output=task.directory.root,
             settings=command.config_settings,
-            extra=_hook_variables(ready, task.step, run),
+            extra=buildtools.hook_variables(ready, task.step, run),
         )
         unpacked = task.directory.root / "unpacked"
         archives.unpack(archive, unpacked)
@@ -288,19 +278,21 @@ class Executor:
 
     def _wheel(self, task: Task, command: BuildWheel) -> dict[str, str]:
         source = task.given.trees["source"]
-        self._source(task, vcs=False)
-        ready = self._ready(task, command.compilers, source) if command.compilers else None
+        self._sources.put(task, vcs=False)
+        ready = (
+            self._buildtools.ready(task, command.compilers, source) if command.compilers else None
+        )
         run = self._hook_run(task, command.python, ready)
         if ready is not None and "target_environment" in task.given.trees:
-            run, ready = self._with_target_packages(task, run, ready)
+            run, ready = self._environments.with_target_packages(task, run, ready)
         for line in command.before:
             run.command(line, cwd=task.directory.source)
         if command.environment is None:
             self._ask_here(task, "wheel", command, run, ready)
         python = task.directory.environment / "bin" / "python"
-        settings = _settings(command, ready)
+        settings = buildtools.config_settings(command, ready)
         if command.frontend == "uv":
-            extra = _hook_variables(ready, task.step, run)
+            extra = buildtools.hook_variables(ready, task.step, run)
             self._by_uv(run, python=python, settings=settings, extra=extra)
         else:
             hooks.build(
@@ -310,7 +302,7 @@ class Executor:
                 source=task.directory.source,
                 output=task.directory.output,
                 settings=settings,
-                extra=_hook_variables(ready, task.step, run),
+                extra=buildtools.hook_variables(ready, task.step, run),
             )
         wheel = repair.sole_wheel(task.directory.output)
         return {"wheel": wheel.name}
@@ -328,14 +320,14 @@ class Executor:
             run,
             hook,
             python=task.directory.environment / "bin" / "python",
-            source=self._source_root(task.directory, vcs=hook == "sdist"),
+            source=self._sources.root(task.directory, vcs=hook == "sdist"),
             settings=command.config_settings,
-            extra=_hook_variables(ready, task.step, run),
+            extra=buildtools.hook_variables(ready, task.step, run),
         )
         self.toolbox.installed(command.python).require(asked, what=task.step.title)
 
     def _by_uv(
-        self, run: StepRun, *, python: Path, settings: Settings, extra: Mapping[str, str]
+        self, run: StepRun, *, python: Path, settings: buildtools.Settings, extra: Mapping[str, str]
     ) -> None:
         import uv
 
@@ -344,17 +336,17 @@ class Executor:
         argv = [uv.find_uv_bin(), "build", "--wheel", "--no-build-isolation", "--offline"]
         argv += ["--no-config", "--no-cache", "--python", str(python), *given]
         directory = run.directory
-        _view_without_variables(directory, extra)
+        buildtools.show_view_to_uv(directory, extra)
         run.call([*argv, "-o", str(directory.output), str(directory.source)], extra=extra)
         (directory.output / ".gitignore").unlink(missing_ok=True)
 
     def _commands(self, task: Task, command: RunCommands) -> dict[str, str]:
         source = pruned(task.given.trees["source"], command.exclude)
-        self._restore_source(source, task.directory.source)
-        ready = self._ready(task, command.compilers, source)
+        self._sources.restore(source, task.directory.source)
+        ready = self._buildtools.ready(task, command.compilers, source)
         platform = well_known()[command.target]
         installed = task.directory.root / "installed"
-        placeholders = self._build_placeholders(command.compilers, task.directory, ready)
+        placeholders = buildtools.placeholders(command.compilers, task.directory, ready)
         if command.installs:
             placeholders["dest_dir"] = str(installed)
         run = self._run(task, ready.variables, ready.path, placeholders=placeholders)
@@ -396,37 +388,6 @@ class Executor:
 
     # --- parts of the above --------------------------------------------------------------------
 
-    def _source(self, task: Task, *, vcs: bool) -> None:
-        """Put a step's copy of the source in place; with git's view of it for the sdist."""
-        tree, directory = task.given.trees["source"], task.directory
-        if "crates" in task.given.trees:
-            self.store.restore(task.given.trees["crates"], directory.root)
-        if not vcs or self.inputs.source.form != "checkout":
-            self._restore_source(tree, directory.source)
-            return
-        paths = [path for path, _ in tree.walk()]
-        place = git.clone(self.inputs.source.root, directory.source, paths)
-        self.store.restore(tree, place)
-        git.refresh(directory.source)
-
-    def _restore_source(self, tree: Directory, place: Path) -> None:
-        """Put a source in place, each file with the same time: none is older than what it is made from.
-
-        Makefiles of automake would else make their configure script anew, Cython its C files.
-        """
-        self.store.restore(tree, place)
-        when = int(SOURCE_DATE_EPOCH)
-        for path, node in tree.walk():
-            if not isinstance(node, str):
-                os.utime(place / path, (when, when))
-
-    def _source_root(self, directory: StepDirectory, *, vcs: bool) -> Path:
-        source = self.inputs.source
-        if not vcs or source.form != "checkout":
-            return directory.source
-        top = git.top_level(source.root)
-        return directory.source / source.root.relative_to((top or source.root).resolve())
-
     def _compilers(
         self, compilers: Compilers | None, directory: StepDirectory
     ) -> ReadyCompilers | None:
@@ -435,44 +396,10 @@ class Executor:
             return None
         return self.toolbox.compilers(compilers, (), directory.root)
 
-    def _with_target_packages(
-        self, task: Task, run: StepRun, ready: ReadyCompilers
-    ) -> tuple[StepRun, ReadyCompilers]:
-        """A build's hooks with the target's headers and libraries in the place of the host's."""
-        from mpforge.tools.venvs import site_packages
-
-        site = site_packages(task.directory.environment)
-        libraries = grafting.graft(self._target_packages(task), site)
-        run, ready = self._with_descriptions(task, run, ready)
-        flags = [*(f"-L{folder}" for folder in libraries), ready.hooks.get("LDFLAGS", "")]
-        hooks = {**ready.hooks, "LDFLAGS": " ".join(filter(None, flags))}
-        return run, dataclasses.replace(ready, hooks=hooks)
-
-    def _with_descriptions(
-        self, task: Task, run: StepRun, ready: ReadyCompilers
-    ) -> tuple[StepRun, ReadyCompilers]:
-        """A build whose pkg-config finds what the packages of its environment describe."""
-        from mpforge.tools.venvs import site_packages
-
-        found = grafting.descriptions(site_packages(task.directory.environment))
-        known = run.environment.get("PKG_CONFIG_PATH", "")
-        words = [*map(str, found), *filter(None, [known])]
-        more = {"PKG_CONFIG_PATH": os.pathsep.join(words)}
-        return (
-            dataclasses.replace(run, environment={**run.environment, **more}),
-            dataclasses.replace(ready, hooks={**ready.hooks, **more}),
-        )
-
-    def _target_packages(self, task: Task) -> Path:
-        """The target's packages at their place in a step's directory."""
-        place = task.directory.root / "target-env"
-        self.store.restore(task.given.trees["target_environment"], place)
-        return place
-
     def _hook_run(self, task: Task, word: str, ready: ReadyCompilers | None) -> StepRun:
         """What runs build hooks: the build environment at its place, the compilers on PATH."""
         directory = task.directory
-        python = self._environment(task, word)
+        python = self._environments.put(task, word)
         variables = dict(ready.variables) if ready else {}
         if ready and task.given.trees.get("environment") is None:
             folders = self.toolbox.installed(word).folders()
@@ -487,7 +414,7 @@ class Executor:
         command = task.step.command
         compilers = getattr(command, "compilers", None)
         if isinstance(compilers, Compilers):
-            placeholders |= self._build_placeholders(compilers, directory, ready)
+            placeholders |= buildtools.placeholders(compilers, directory, ready)
         has_git = self.inputs.source.form == "checkout"
         if has_git and isinstance(command, MakeSdist):
             # The day in a dirty version is HEAD's, not 1980's: the key has HEAD.
@@ -499,50 +426,6 @@ class Executor:
             path,
             placeholders=placeholders,
         )
-
-    def _build_placeholders(
-        self, compilers: Compilers, directory: StepDirectory, ready: ReadyCompilers | None
-    ) -> dict[str, str]:
-        platform = well_known()[compilers.target]
-        known = {
-            "project": str(directory.source),
-            "package": str(directory.source),
-            "dest_dir": str(directory.output),
-            "build_dir": str(directory.root / "build"),
-            "triple": platform.gnu_triple,
-            "arch": platform.machine,
-            "policy": compilers.policy,
-            "target": compilers.target,
-        }
-        run = "" if ready is None else ready.variables.get("MPFORGE_RUN", "")
-        if run or not compilers.cross:
-            known["run"] = run
-        if ready is not None and ready.view is not None and compilers.cross:
-            emulated = machinefiles.MESON_EMULATED if run else machinefiles.MESON_CROSS
-            known["cross_file"] = str(ready.view / emulated)
-            known["native_file"] = str(ready.view / machinefiles.MESON_BUILD)
-        return known
-
-    def _ready(self, task: Task, compilers: Compilers, source: Directory) -> ReadyCompilers:
-        """Compilers for a build of this source, and the emulator for what they make, if it may run."""
-        from mpforge.tools import targetview
-
-        root, flags = task.directory.root, _compiler_flags(task.step)
-        ready = self.toolbox.compilers(compilers, languages(source, self.store), root, flags)
-        objects = self.objects.lend(task, compilers)
-        ready = dataclasses.replace(ready, variables={**ready.variables, **objects})
-        if compilers.emulator is None or ready.view is None:
-            return ready
-        machine = self.machines.for_build(compilers.emulator)
-        if machine is None or machine.emulator is None:
-            return ready
-        runs = targetview.emulation(
-            ready.view,
-            emulator=machine.emulator.path,
-            sysroot=machine.sysroot,
-            cpu=machine.cpu,
-        )
-        return dataclasses.replace(ready, variables={**ready.variables, **runs})
 
 
 def _as_built(task: Task) -> leaks.Build | None:
@@ -569,73 +452,6 @@ def _told(task: Task, begin: int) -> dict[str, str]:
         raise leak
     lines = leaks.told(build, notes, since(Path(task.log.name), begin).decode("utf-8", "replace"))
     return {TOLD: json.dumps(lines)} if lines else {}
-
-
-def _settings(command: BuildWheel, ready: ReadyCompilers | None) -> Settings:
-    """A build's config settings: the spec's, after what tells Meson of the target."""
-    compilers = command.compilers
-    if ready is None or ready.view is None or compilers is None:
-        return command.config_settings
-    if not (compilers.cross and compilers.configurer == "meson"):
-        return command.config_settings
-    emulated = "MPFORGE_RUN" in ready.variables
-    cross = machinefiles.MESON_EMULATED if emulated else machinefiles.MESON_CROSS
-    ours = (
-        f"--cross-file={ready.view / cross}",
-        f"--native-file={ready.view / machinefiles.MESON_BUILD}",
-    )
-    given = dict(command.config_settings)
-    return (*{**given, "setup-args": (*ours, *given.get("setup-args", ()))}.items(),)
-
-
-def _view_without_variables(directory: StepDirectory, extra: Mapping[str, str]) -> None:
-    """uv asks the interpreter with ``-I``, which ignores PYTHONPATH alone of the target's view."""
-    from mpforge.tools.venvs import site_packages
-
-    if view := extra.get("PYTHONPATH"):
-        (site_packages(directory.environment) / "mpforge_view.pth").write_text(f"{view}\n", "utf-8")
-
-
-def _hook_variables(ready: ReadyCompilers | None, step: Step, run: StepRun) -> dict[str, str]:
-    """What build hooks see beside the step's environment; the spec's compiler flags come last."""
-    if ready is None:
-        return {}
-    given = with_variables(ready.hooks, step, run.fill)
-    return {name: given[name] for name in ready.hooks}
-
-
-def _compiler_flags(step: Step) -> tuple[str, ...]:
-    """What the spec gives the compilers, less its placeholders."""
-    given = [t for name, t in step.variables.values if name in ("CFLAGS", "CXXFLAGS", "LDFLAGS")]
-    return tuple(part for text in given for part in text if isinstance(part, str))
-
-
-def with_variables(
-    environment: Mapping[str, str], step: Step, fill: Callable[..., str]
-) -> dict[str, str]:
-    """A step's environment with what the spec gives; compiler flags are appended, PATH prepended."""
-    result = dict(environment)
-    for name, written in step.variables.values:
-        value = fill(written)
-        if name in ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS") and result.get(name):
-            value = f"{result[name]} {value}"
-        result[name] = value
-    for name in (*step.variables.passed, *step.variables.secrets):
-        if name in os.environ:
-            result[name] = os.environ[name]
-    return result
-
-
-def languages(source: Directory, store: Store) -> tuple[Language, ...]:
-    """The languages that a source needs a compiler for: C, and C++ where a file tells of it."""
-    for path, node in source.walk():
-        if path.endswith(_CPLUSPLUS):
-            return ("c", "c++")
-        if path.endswith((".pyx", ".pxd")) and not isinstance(node, str):
-            text = store.read(node.digest)
-            if any(mark in text for mark in _CPLUSPLUS_CYTHON):
-                return ("c", "c++")
-    return ("c",)
 
 
 def _collect(outputs: tuple[str, ...], made: Path, directory: Path) -> None:

@@ -1,0 +1,52 @@
+"""A step's own copy of the source: plain, or a clone where the sdist step is to see git."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.engine.inputs import Inputs
+from mpforge.engine.task import Task
+from mpforge.runners.step import SOURCE_DATE_EPOCH, StepDirectory
+from mpforge.sources import git
+from mpforge.store.local import Store
+from mpforge.store.trees import Directory
+
+
+@dataclass(frozen=True)
+class SourceCopy:
+    """Puts a session's source, and the crates that go with it, into the directories of steps."""
+
+    store: Store
+    inputs: Inputs
+
+    def put(self, task: Task, *, vcs: bool) -> None:
+        """Put a step's copy of the source in place; with git's view of it for the sdist."""
+        tree, directory = task.given.trees["source"], task.directory
+        if "crates" in task.given.trees:
+            self.store.restore(task.given.trees["crates"], directory.root)
+        if not vcs or self.inputs.source.form != "checkout":
+            self.restore(tree, directory.source)
+            return
+        paths = [path for path, _ in tree.walk()]
+        place = git.clone(self.inputs.source.root, directory.source, paths)
+        self.store.restore(tree, place)
+        git.refresh(directory.source)
+
+    def restore(self, tree: Directory, place: Path) -> None:
+        """Put a source in place, each file with the same time: none is older than what it is made from.
+
+        Makefiles of automake would else make their configure script anew, Cython its C files.
+        """
+        self.store.restore(tree, place)
+        when = int(SOURCE_DATE_EPOCH)
+        for path, node in tree.walk():
+            if not isinstance(node, str):
+                os.utime(place / path, (when, when))
+
+    def root(self, directory: StepDirectory, *, vcs: bool) -> Path:
+        """Where the project is in it: with git's view maybe below the repository's top."""
+        source = self.inputs.source
+        if not vcs or source.form != "checkout":
+            return directory.source
+        top = git.top_level(source.root)
+        return directory.source / source.root.relative_to((top or source.root).resolve())
