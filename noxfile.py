@@ -76,10 +76,9 @@ def golden(session: nox.Session) -> None:
 
 @nox.session(python=False, venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the budgets of docs/design.md; `-- NAME [ARGUMENTS]` runs one program of benchmarks/."""
+    """Measure the budgets of docs/design.md; `-- NAME [ARGUMENTS]` runs another of benchmarks/."""
     programs = {path.stem: path for path in sorted((HERE / "benchmarks").glob("[!_]*.py"))}
-    name, *arguments = session.posargs or ("",)
-    if name and name not in programs:
+    name, *arguments = session.posargs or ("budgets",)
+    if name not in programs:
         session.error(f"benchmarks/ has no {name}: {', '.join(programs)}")
-    for program in [programs[name]] if name else programs.values():
-        session.run(sys.executable, str(program), *arguments)
+    session.run(sys.executable, str(programs[name]), *arguments)

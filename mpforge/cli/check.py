@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Finding]":
     """What is wrong with a spec for this project; one that can't be read is told when it is built."""
-    from mpforge.compiler.pythons import findings
+    from mpforge.compiler.excluded import findings
     from mpforge.engine.compiled import facts_of
 
     try:

@@ -229,14 +229,15 @@ def _sdist_compilers(compilation: _Compilation, python: str) -> Compilers | None
     """Compilers of this host for meson-python, whose `meson dist` wants a configured project."""
     if backends.recognise(compilation.project).configurer != "meson":
         return None
-    host = compilation.host_platform
+    host, build = compilation.host_platform, compilation.spec.build
+    toolchain = "gcc" if build.toolchain == "gcc" else "zig"
     return Compilers(
-        toolchain="zig",
+        toolchain=toolchain,
         target=host,
         policy=well_known()[host].default_policy,
         cross=False,
         python=python,
-        zig=steps.zig_request(compilation.spec.build, host),
+        zig=steps.zig_request(build, host) if toolchain == "zig" else None,
         configurer="meson",
     )
 

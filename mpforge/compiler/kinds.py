@@ -48,9 +48,11 @@ def tools(build: "BuildOptions") -> tuple[str, ...]:
 
 
 def runs_programs(build: "BuildOptions") -> bool:
-    """Whether the spec's own commands run what they built, by ``{run}``."""
+    """Whether the spec has a build run what it made, by ``{run}``."""
     lines = commands([*build.commands, *build.before_build])
-    return any(Placeholder("run") in part for line in lines for part in _texts(line))
+    texts = [part for line in lines for part in _texts(line)]
+    texts += [text(str(written)) for written in (*build.options, *build.environment.values())]
+    return any(Placeholder("run") in part for part in texts)
 
 
 def _texts(line: CommandLine) -> tuple[Text, ...]:

@@ -120,7 +120,8 @@ def _poetry(files: BuildFiles) -> bool:
 def _pdm(files: BuildFiles) -> bool:
     build = _table(files.tool, "pdm", "build")
     compiles = build.get("run-setup") or "custom-hook" in build or build.get("is-purelib") is False
-    return not (compiles or files.pdm_build)
+    hooked = {_name(requirement) for requirement in files.requires} - {"pdm-backend"}
+    return not (compiles or files.pdm_build or hooked)
 
 
 def _setuptools(files: BuildFiles) -> bool:

@@ -5,16 +5,10 @@ allowed. Knows nothing of interpreters.
 """
 
 import functools
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.model import Refusal
-from mpforge.spec.finding import Finding, Path
-from mpforge.spec.options import all_pythons, target_names, targets
-
-if TYPE_CHECKING:
-    from mpforge.spec.model import Spec
 
 # No minor version of CPython or PyPy had more releases.
 _PATCHES = range(100)
@@ -60,24 +54,3 @@ def all_excluded(project: ProjectFacts, pythons: Iterable[str]) -> Refusal | Non
         f"{reasons[0]}, which excludes every Python of the spec: {', '.join(words)}",
         hint="name others in project.python",
     )
-
-
-def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
-    """What ``check`` says of Pythons that the project does not allow."""
-    whole = all_excluded(project, (p for target in targets(spec) for p in target.pythons))
-    if whole is not None:
-        yield Finding("python-excluded", ("project", "python"), whole.what)
-        return
-    own = [name for name in target_names(spec) if _gives_pythons(spec, name)]
-    paths: list[tuple[Path, tuple[str, ...]]] = [(("project", "python"), spec.project.python)]
-    paths += [(("targets", name, "python"), all_pythons(spec, name)) for name in own]
-    for path, words in paths:
-        for number, python in enumerate(words):
-            reason = exclusion(project, python)
-            if reason is not None:
-                message = f"{python} will not run: {reason}"
-                yield Finding("python-excluded", (*path, number), message, warning=True)
-
-
-def _gives_pythons(spec: "Spec", target: str) -> bool:
-    return target in spec.targets and spec.targets[target].python is not None

@@ -50,7 +50,7 @@ def settings(written: Mapping[str, str | Sequence[str]]) -> tuple[tuple[str, tup
 
 
 # What only a build for a target has a value for: a variable that asks for it is not the sdist's.
-_OF_A_TARGET = {"triple", "arch", "target", "policy", "build_dir", "prefix"}
+_OF_A_TARGET = {"run", "triple", "arch", "target", "policy", "build_dir", "prefix"}
 
 
 def variables(options: "BuildOptions | TestOptions", *, of_target: bool = True) -> Variables:
@@ -62,6 +62,12 @@ def variables(options: "BuildOptions | TestOptions", *, of_target: bool = True) 
     return Variables(
         values=values, passed=tuple(options.pass_environment), secrets=tuple(options.secrets)
     )
+
+
+def _unrun(given: Variables) -> Variables:
+    """The variables of a step that runs nothing of the target's: ``{run}`` has no value there."""
+    values = tuple((name, value) for name, value in given.values if Placeholder("run") not in value)
+    return replace(given, values=values)
 
 
 def of_target(build: "BuildOptions") -> bool:
@@ -198,7 +204,7 @@ def wheel_steps(
     install = InstallPackages(request, OutputOf(f"requirements-{stem}"))
     environment = (
         Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
-        Step(f"requirements-{stem}", "what else the backend wants", ask, given),
+        Step(f"requirements-{stem}", "what else the backend wants", ask, _unrun(given)),
         Step(f"environment-{stem}", f"build environment ({python})", install),
     )
     crates = crates_steps(compilers.rust if compilers else None)

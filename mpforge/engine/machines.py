@@ -4,7 +4,6 @@ What a machine is for a key, and the thing itself when a test runs. Naming its p
 fetches nothing; making it ready may.
 """
 
-import contextlib
 import functools
 import os
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from mpforge.engine.pins import Pins
 from mpforge.engine.toolbox import Toolbox
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import NoEmulator, NoHostPython, NoTargetPython
+from mpforge.errors import HostCannot, NoHostPython, NoTargetPython, PinMissing
 from mpforge.plan.model import Machine
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import Platform, by_machine, well_known
@@ -95,16 +94,24 @@ class Machines:
         return ReadyMachine(emulator, found, found.sysroot, machine.cpu)
 
     def for_build(self, machine: Machine) -> ReadyMachine | None:
-        """Where a build may run what it made for the target; None where this host can't."""
-        with contextlib.suppress(NoEmulator, NoTargetPython):
-            return self.ready(machine, None)
-        return None
+        """Where a build may run what it made for the target; None where that can't be had here."""
+        return None if self._known(machine) is None else self.ready(machine, None)
 
     def build_parts(self, machine: Machine) -> dict[str, str]:
         """The same for a key: what a build was told may depend on whether it could run its programs."""
-        with contextlib.suppress(NoEmulator, NoTargetPython):
+        known = self._known(machine)
+        return {"machine.emulator": "none"} if known is None else known
+
+    @functools.cache  # noqa: B019 - a toolbox lives as long as its session
+    def _known(self, machine: Machine) -> dict[str, str] | None:
+        """The parts of a machine that a build can do without; None, and said, where it must."""
+        try:
             return self.parts(machine, None)
-        return {"machine.emulator": "none"}
+        except (HostCannot, PinMissing) as error:
+            self._toolbox.warn_once(
+                f"a build for {machine.target} can't run what it makes for it: {error.what}"
+            )
+            return None
 
     def _native_python(self, word: str) -> TargetPython:
         host = self._toolbox.host_python(word)

@@ -421,6 +421,8 @@ class SessionRun:
         made = self.found.plan.session("sdist")
         if not session.asks_sdist or session.python is None or made is None:
             return
+        from packaging.specifiers import InvalidSpecifier
+
         from mpforge.compiler.pythons import allows
         from mpforge.engine.metadata import requires_python
 
@@ -431,7 +433,11 @@ class SessionRun:
         with contextlib.suppress(Damaged):
             text = self.found.store.read(node.digest).decode("utf-8", "replace") if node else ""
         wanted = requires_python(text)
-        if wanted and not allows(wanted, session.python):
+        try:
+            allowed = not wanted or allows(wanted, session.python)
+        except InvalidSpecifier:
+            return  # an old setuptools writes what is none; installers will say so
+        if not allowed:
             raise NotRun(f"PKG-INFO's Requires-Python is {wanted}")
 
     def _realize(self, session: PlannedSession) -> tuple[ActionResult, Directory]:

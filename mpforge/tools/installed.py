@@ -12,7 +12,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from mpforge import processes
-from mpforge.errors import HostCannot, ToolUnavailable
+from mpforge.errors import HostCannot, ToolUnavailable, WrongInput
 from mpforge.tools.hostpython import HostPython
 from mpforge.tools.venvs import make_skeleton
 
@@ -48,13 +48,16 @@ class Installed:
             )
 
     def _missing(self, requirements: Iterable[str]) -> Iterator[str]:
-        from packaging.requirements import Requirement
+        from packaging.requirements import InvalidRequirement, Requirement
         from packaging.utils import canonicalize_name
 
         version = self.python.version
         words = {"python_version": self.python.short_version, "python_full_version": version}
         for text in requirements:
-            wanted = Requirement(text)
+            try:
+                wanted = Requirement(text)
+            except InvalidRequirement as error:
+                raise WrongInput(f"{text!r} is no requirement", why=str(error)) from None
             if wanted.marker is not None and not wanted.marker.evaluate({"extra": "", **words}):
                 continue
             found = self.distributions.get(canonicalize_name(wanted.name))

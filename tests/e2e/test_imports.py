@@ -71,3 +71,11 @@ def test_a_library_that_can_not_be_loaded_fails(tmp_path: Path) -> None:
     done = _imported(tmp_path, **{"p/__init__.py": "", "p/_lib.abi3.so": "no shared object"})
     assert done.returncode != 0
     assert "_lib.abi3.so" in done.stderr
+
+
+def test_a_session_that_has_nothing_to_do_loads_no_heavy_library() -> None:
+    heavy = ("docker", "pydantic", "rich", "uv", "elftools", "packaging")
+    code = "import sys, mpforge.engine.session; print(*sys.modules)"
+    loaded = capture([sys.executable, "-c", code]).stdout.split()
+    assert "mpforge.engine.session" in loaded
+    assert [name for name in heavy if name in loaded] == []

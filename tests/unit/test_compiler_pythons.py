@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mpforge.compiler.compile import compile_plan
-from mpforge.compiler.pythons import allows, findings, lowest
+from mpforge.compiler.excluded import findings
+from mpforge.compiler.pythons import allows, lowest
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import MakeSdist, Plan, PlannedSession
 from mpforge.plan.pins import Lock

@@ -380,8 +380,11 @@ for mpf_a do
 		mpf_rest_of_list=${mpf_a#-Wp,},
 		mpf_tell translated "$mpf_a" "${mpf_a#-Wp,}"
 		while [ -n "$mpf_rest_of_list" ]; do
-			set -- "$@" "${mpf_rest_of_list%%,*}"
-			mpf_rest_of_list=${mpf_rest_of_list#*,}
+			mpf_a=${mpf_rest_of_list%%,*} mpf_rest_of_list=${mpf_rest_of_list#*,}
+			case $mpf_a in
+			-I*) mpf_directory -I "${mpf_a#-I}" || continue ;;
+			esac
+			set -- "$@" "$mpf_a"
 		done
 		;;
 	# GCC's own: optimisations and reports that change no meaning.

@@ -10,7 +10,8 @@ mpf_program=$(command -v -- "$1") || {
 	exit 127
 }
 # e_ident's magic, class and data, and e_machine (gABI).
+shift
 case $(od -An -v -tx1 -N20 -- "$mpf_program" | tr -d ' \n') in
-7f454c46@IDENT@????????????????????????@ELF_MACHINE@) exec "$MPFORGE_EMULATOR" -L "$MPFORGE_SYSROOT" "$@" ;;
-*) exec "$@" ;;
+7f454c46@IDENT@????????????????????????@ELF_MACHINE@) exec "$MPFORGE_EMULATOR" -L "$MPFORGE_SYSROOT" "$mpf_program" "$@" ;;
+*) exec "$mpf_program" "$@" ;;
 esac

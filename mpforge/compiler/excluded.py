@@ -1,0 +1,36 @@
+"""What ``mpforge check`` says of a spec's Pythons that the project does not allow.
+
+Apart from ``pythons``, which a session that has nothing to do reads as well: this needs the spec.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mpforge.compiler.pythons import all_excluded, exclusion
+from mpforge.plan.facts import ProjectFacts
+from mpforge.spec.finding import Finding, Path
+from mpforge.spec.options import all_pythons, target_names, targets
+
+if TYPE_CHECKING:
+    from mpforge.spec.model import Spec
+
+
+def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
+    """What ``check`` says of Pythons that the project does not allow."""
+    whole = all_excluded(project, (p for target in targets(spec) for p in target.pythons))
+    if whole is not None:
+        yield Finding("python-excluded", ("project", "python"), whole.what)
+        return
+    own = [name for name in target_names(spec) if _gives_pythons(spec, name)]
+    paths: list[tuple[Path, tuple[str, ...]]] = [(("project", "python"), spec.project.python)]
+    paths += [(("targets", name, "python"), all_pythons(spec, name)) for name in own]
+    for path, words in paths:
+        for number, python in enumerate(words):
+            reason = exclusion(project, python)
+            if reason is not None:
+                message = f"{python} will not run: {reason}"
+                yield Finding("python-excluded", (*path, number), message, warning=True)
+
+
+def _gives_pythons(spec: "Spec", target: str) -> bool:
+    return target in spec.targets and spec.targets[target].python is not None
