@@ -77,8 +77,6 @@ class Build:
 
     def shown(self, text: str) -> str:
         """A call or a file without what is only of this run."""
-        program, space, words = text.partition(" ")
-        text = f"{posixpath.basename(program)}{space}{words}" if space else text
         return text.replace(f"{self.root}/", "").replace(f"{self.root.resolve()}/", "")
 
     def is_check(self, refused: Refused) -> bool:
@@ -155,7 +153,8 @@ def told(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
 def _leak(what: str, build: Build, calls: Sequence[Refused]) -> HostLeak:
     flags = list(dict.fromkeys(flag for call in calls for flag in call.flags))
     why = [f"{flag}{_where(build, path_of(flag))}" for flag in flags]
-    why.append(f"the call: {build.shown(calls[0].call)}")
+    program, _, words = calls[0].call.partition(" ")
+    why.append(f"the call: {posixpath.basename(program)} {build.shown(words)}")
     if len(calls) > 1:
         files = dict.fromkeys(name for call in calls[1:] for name in call.inputs)
         shown = ", ".join([*files][:_SHOWN]) + (", …" if len(files) > _SHOWN else "")

@@ -16,6 +16,7 @@ def build(tmp_path: Path) -> Build:
     for name, text in {
         "a.c": "",
         "a.o": "",
+        "b/own.c": "",
         "conftest.c": "",
         "b/CMakeFiles/CMakeScratch/TryCompile-x/src.c": "",
         "setup.py": "# /usr/include\nimport os\nDIRS = ['/usr/include', \"/opt/z/include\"]\n",
@@ -37,6 +38,7 @@ def test_a_leak_is_told_with_directory_line_and_call(build: Build) -> None:
         refused(build, "-c a.c -o b.o"),
         WrapperNote("dropped", "-Wl,-O1"),
         refused(build, f"-c {build.source}/a.c -o c.o", "-I/opt/z/include/deeper"),
+        refused(build, "-c b/own.c -o own.o"),
     ]
     told = leaks.explained(StepFailed("it failed"), build, notes)
     assert isinstance(told, HostLeak)
@@ -47,7 +49,7 @@ def test_a_leak_is_told_with_directory_line_and_call(build: Build) -> None:
         "-I/usr/include (setup.py:3)",
         "-I/opt/z/include/deeper (setup.py:3)",
         "the call: cc -I/usr/include -c a.c -o b.o",
-        "and 1 more, of src/a.c",
+        "and 2 more, of src/a.c, b/own.c",
     ]
 
 
