@@ -4,6 +4,7 @@ What the lines say is for ``symptoms`` and ``crossing`` to find; here it is conf
 Knows nothing of how programs are run.
 """
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from mpforge.errors import (
 from mpforge.runners import crossing, elf, symptoms
 
 _NEAR = 60  # lines: a chained traceback of a build backend is that long
+# A shell's status for a program that is not there (POSIX), as Python, make and ninja repeat it: the shell's
+# own words may stand above a longer traceback.
+_LACKED = re.compile(r"exit status 127\b|Error 127\b|exit=127\b|code=127\b")
 WITHOUT_LIBRARY = (
     "the project may have a copy of its own, or an option to do without it; [libraries] for the target are "
     "not available yet"
@@ -58,7 +62,7 @@ def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
     near = lines[-_NEAR:]
     return (
         _ran_target_program(ended, near)
-        or _lacks_program(ended, near)
+        or _lacks_program(ended, lines if any(map(_LACKED.search, near)) else near)
         or _reached_out(ended, lines)
         or (_crossed_badly(ended, near) if ended.table == "build" else None)
         or StepFailed(f"{ended.title} failed ({ended.how})", why=_complaint(near))

@@ -28,6 +28,7 @@ from mpforge.runners.verification import (
 from mpforge.sources import canonical
 
 _ERROR_LINE = re.compile(r"(fatal error|(?<![\w-])error): |undefined symbol|cannot find -l")
+_COMPILE_ERROR = re.compile(r"^\S+:\d+:\d+: (fatal )?error: ", re.MULTILINE)
 _SHOWN = 8
 
 
@@ -87,9 +88,16 @@ def _refuse(
             why="\n".join(str(path.relative_to(content)) for path in compiled) or None,
             hint="`pure = false` in [build] has it built for each target",
         )
-    if not compiled and not pure and not command.pure:
+    # Some setup.py leave an extension out that did not compile, and call the rest pure (google-crc32c's).
+    gave_up = pure and command.only_pure is None and _COMPILE_ERROR.search(build_log)
+    if not compiled and not command.pure and (gave_up or not pure):
+        claims = (
+            "claims to run anywhere, its extension left out"
+            if gave_up
+            else "holds no compiled code"
+        )
         raise NoExtension(
-            f"{wheel.name} is for {command.target} but holds no compiled code",
+            f"{wheel.name} is for {command.target} but {claims}",
             why=compiler_errors(build_log),
             hint=_without_extension(build_log),
         )

@@ -35,6 +35,15 @@ OPTIONAL = """
 
     setup(ext_modules=[Extension("tiny._tiny", ["tiny/_tiny.c"], optional=True)])
 """
+GIVES_UP = """
+    from setuptools import Extension, setup
+    from setuptools.errors import CompileError
+
+    try:
+        setup(ext_modules=[Extension("tiny._tiny", ["tiny/_tiny.c"])])
+    except (SystemExit, CompileError):
+        setup()
+"""
 
 
 def has(word: str) -> bool:
@@ -104,6 +113,19 @@ def test_a_wheel_whose_extension_failed_to_compile_is_no_wheel(unbuilt: Workspac
     run = unbuilt.nox(BUILD)
     assert run.code == 0, str(run)
     assert unbuilt.wheel().name.endswith("aarch64.whl")
+
+
+def test_a_pure_wheel_from_which_an_extension_was_left_out_that_failed_to_compile_is_no_wheel(
+    unbuilt: Workspace,
+) -> None:
+    unbuilt.write("setup.py", GIVES_UP)
+    good = unbuilt.read("tiny/_tiny.c")
+    unbuilt.write("tiny/_tiny.c", "#include <no_such_library.h>\n" + good)
+    run = unbuilt.nox(BUILD)
+    assert run.code == 1
+    assert "no-extension" in run.reason(BUILD)
+    assert "'no_such_library.h' file not found" in run.output
+    assert unbuilt.wheels() == []
 
 
 @pytest.mark.emulation

@@ -1,0 +1,27 @@
+"""What the last lines of a program that ended badly are taken for."""
+
+from pathlib import Path
+
+from mpforge.errors import ToolNotDeclared
+from mpforge.runners.diagnosis import Ended, diagnosed
+
+TRACEBACK = ['  File "setuptools/_distutils/cmd.py", line 1, in run_command'] * 70
+
+
+def _ended(tmp_path: Path) -> Ended:
+    return Ended("the wheel", "build", str(tmp_path), tmp_path, "exit status 1", offline=True)
+
+
+def test_a_program_that_a_script_lacked_is_named_above_a_long_traceback(tmp_path: Path) -> None:
+    last = "CalledProcessError: Command './bundled.sh' returned non-zero exit status 127."
+    error = diagnosed(_ended(tmp_path), ["./bundled.sh: 18: cmake: not found", *TRACEBACK, last])
+    assert isinstance(error, ToolNotDeclared)
+    assert "there is no program cmake" in error.what
+
+
+def test_a_program_that_was_lacked_long_before_is_not_blamed_for_another_failure(
+    tmp_path: Path,
+) -> None:
+    last = "CalledProcessError: Command './bundled.sh' returned non-zero exit status 2."
+    error = diagnosed(_ended(tmp_path), ["./bundled.sh: 18: cmake: not found", *TRACEBACK, last])
+    assert not isinstance(error, ToolNotDeclared)
