@@ -212,7 +212,8 @@ def extension_modules(wheel: Path) -> tuple[tuple[str, str], ...]:
     """The dotted names of a wheel's extension modules and their files in it, sorted.
 
     A shared object counts where its name ends as an extension module's does (PEP 3149, ``.abi3.so``, or
-    plain ``.so`` beside Python files) and every folder above it is a package's name.
+    plain ``.so`` beside Python files) and every folder above it is a package's name. ``__init__`` is the
+    package itself (Cython's and mypyc's).
     """
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -223,7 +224,8 @@ def extension_modules(wheel: Path) -> tuple[tuple[str, str], ...]:
         tagged = rest.startswith(("cpython-", "abi3")) and rest.endswith("so")
         plain = rest == "so" and (not folders or f"{'/'.join(folders)}/__init__.py" in names)
         if (tagged or plain) and stem.isidentifier() and all(f.isidentifier() for f in folders):
-            found.add((".".join([*folders, stem]), name))
+            package = stem == "__init__" and folders
+            found.add((".".join(folders if package else [*folders, stem]), name))
     return tuple(sorted(found))
 
 

@@ -55,6 +55,7 @@ def test_extension_modules_are_told_from_other_shared_objects(tmp_path: Path) ->
         "p/__init__.py",
         "p/_speedups.cpython-311-aarch64-linux-gnu.so",
         "p/limited.abi3.so",
+        "p/compiled/__init__.cpython-311-aarch64-linux-gnu.so",
         "p/plain.so",
         "p/__init__.pyi",
         "namespace/inner/x.cpython-311-aarch64-linux-gnu.so",
@@ -68,6 +69,7 @@ def test_extension_modules_are_told_from_other_shared_objects(tmp_path: Path) ->
     assert [module for module, _ in extension_modules(wheel)] == [
         "namespace.inner.x",
         "p._speedups",
+        "p.compiled",
         "p.limited",
         "p.plain",
         "top",
