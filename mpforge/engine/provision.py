@@ -39,6 +39,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.plan.pins import EnvironmentPin
+from mpforge.runners.repair import failed_to_compile
 from mpforge.sources import cargo
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
@@ -146,7 +147,7 @@ class Provision:
                 parts |= self._python_parts(command)
                 parts |= self._compiler_parts(command.compilers)
             case RepairWheel():
-                parts |= auditor_parts() | archive_parts()
+                parts |= auditor_parts() | archive_parts() | _log_parts(given)
             case RunCommands():
                 parts |= self._compiler_parts(command.compilers)
             case RunTests():
@@ -240,6 +241,13 @@ class Provision:
             extra = self.shipped[command.extra.session].requirements(command.extras)
         wanted = tuple(sorted({*request.requirements, *extra}))
         return self.pins.environment(dataclasses.replace(request, requirements=wanted))
+
+
+def _log_parts(given: Given | None) -> dict[str, str]:
+    """What the log of a wheel's build says that its bytes do not: they may be those of one without errors."""
+    if given is None or not failed_to_compile(given.build_log):
+        return {}
+    return {"compiled": "not all"}
 
 
 def _without_tests(

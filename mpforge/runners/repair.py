@@ -89,7 +89,7 @@ def _refuse(
             hint="`pure = false` in [build] has it built for each target",
         )
     # Some setup.py leave an extension out that did not compile, and call the rest pure (google-crc32c's).
-    gave_up = pure and command.only_pure is None and _COMPILE_ERROR.search(build_log)
+    gave_up = pure and command.only_pure is None and failed_to_compile(build_log)
     if not compiled and not command.pure and (gave_up or not pure):
         claims = (
             "claims to run anywhere, its extension left out"
@@ -117,6 +117,11 @@ def _without_extension(build_log: str) -> str:
     if crossing.missing_library(build_log.splitlines()) is not None:
         return f"{WITHOUT_LIBRARY}; {remedy}"
     return f"mend the errors, or {remedy}"
+
+
+def failed_to_compile(log: str) -> bool:
+    """Whether a compiler refused a source, as a build's log tells; the backend may have gone on."""
+    return _COMPILE_ERROR.search(log) is not None
 
 
 def compiler_errors(log: str) -> str:
