@@ -121,15 +121,22 @@ def compiler_flags(step: Step) -> tuple[str, ...]:
     return tuple(part for text in given for part in text if isinstance(part, str))
 
 
+# What the spec gives is put behind mpforge's own in these, by this sign; it replaces all others.
+_JOINED = {
+    **dict.fromkeys(("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "MATURIN_PEP517_ARGS"), " "),
+    **dict.fromkeys(("PKG_CONFIG_PATH", "PYTHONPATH"), os.pathsep),
+}
+
+
 def with_variables(
     environment: Mapping[str, str], step: Step, fill: Callable[..., str]
 ) -> dict[str, str]:
-    """A step's environment with what the spec gives; compiler flags are appended, PATH prepended."""
+    """A step's environment with what the spec gives; flags and paths are appended."""
     result = dict(environment)
     for name, written in step.variables.values:
         value = fill(written)
-        if name in ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS") and result.get(name):
-            value = f"{result[name]} {value}"
+        if name in _JOINED and result.get(name):
+            value = f"{result[name]}{_JOINED[name]}{value}"
         result[name] = value
     for name in (*step.variables.passed, *step.variables.secrets):
         if name in os.environ:

@@ -5,6 +5,7 @@ in the output directory or an error is raised. Knows nothing of keys and hits.
 """
 
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -188,7 +189,7 @@ class Executor:
     def _crates(self, task: Task, command: FetchCrates) -> dict[str, str]:
         """Fetch what Cargo.lock pins; nothing where the project brings it or needs none."""
         tree, directory = task.given.trees["source"], task.directory.prepare()
-        found = cargo.crates(tree, self.inputs.read)
+        found = cargo.crates(tree, functools.partial(self.store.text, tree))
         if found.vendored or not found.wanted:
             if found.unpinned is not None and not found.vendored:
                 raise cargo.no_lock(found.unpinned)

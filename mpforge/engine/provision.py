@@ -7,6 +7,7 @@ parts that the providers give. Runs nothing; an output that is needed is asked f
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import zlib
@@ -218,17 +219,9 @@ class Provision:
             return tree
         content = tree.directories["tree"]
         if isinstance(step.command, BuildWheel | AskRequirements):
-            return _without_tests(content, step.command, self._reader(content))
+            read = functools.partial(self.store.text, content)
+            return _without_tests(content, step.command, read)
         return content
-
-    def _reader(self, tree: Directory) -> Callable[[str], str | None]:
-        """How the text of a stored tree's file is read."""
-
-        def read(path: str) -> str | None:
-            node = tree.get(path)
-            return None if node is None else self.store.read(node.digest).decode("utf-8", "replace")
-
-        return read
 
     def _packages(self, command: InstallPackages, realize: Realize) -> EnvironmentPin:
         """The pin of an environment, with the requirements that only now are known."""

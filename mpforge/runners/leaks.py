@@ -21,6 +21,9 @@ _INPUT = re.compile(r"\.(?:c|cc|cpp|cxx|c\+\+|C|m|s|S|o|obj|lo|pic\.o)$")
 _CHECK = re.compile(
     r"(?:^|/)(?:conftest|_configtest|testfile|sanitycheck)\w*\.\w+$|/(?:CMakeScratch|CMakeTmp|meson-private)/"
 )
+_COMPILING = re.compile(
+    r"^(?!.*(?:checking|supports argument)).*\s-[co]\s"
+)  # and no news of a check
 _NATIVE = re.compile(r"-m(?:arch|cpu)=native")
 _OPTION = re.compile(
     r"^(?:-Wl,)?(?:(?:-I|-L|-B|-isystem|-idirafter|-iquote|-isysroot|-include|-imacros) ?|--[\w-]+[= ])?"
@@ -134,7 +137,8 @@ def told(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
         f"{build.target}"
         for flag in dict.fromkeys(native)
     ]
-    if not native and (match := _NATIVE.search(log)):
+    compiled = (line for line in log.splitlines() if _COMPILING.search(line))
+    if not native and (match := _NATIVE.search("\n".join(compiled))):
         lines.append(
             f"{match[0]}{_where(build, match[0])}: the result runs on CPUs like this machine's only"
         )

@@ -167,6 +167,11 @@ class Store:
             not self._found_damage and digest not in self._bad and shelf.has("blobs", digest, size)
         )
 
+    def text(self, tree: Directory, path: str) -> str | None:
+        """The text of a stored tree's file, None where there is none. Raises ``Damaged``."""
+        node = tree.get(path)
+        return None if node is None else self.read(node.digest).decode("utf-8", "replace")
+
     def read(self, digest: str) -> bytes:
         """A blob's verified bytes. Raises ``Damaged``; a bad blob is removed then."""
         with self._opened("blobs", digest) as blob:

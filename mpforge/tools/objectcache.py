@@ -89,6 +89,8 @@ class Call:
         """Check that it is whole. Raises ``NotReusable``."""
         if not self.source or "-c" not in self.said:
             raise NotReusable("it compiles no single file")
+        if "-MMD" in self.said and not self.is_zig:
+            raise NotReusable("gcc's -MMD does not list the system's headers")
         stem = os.path.splitext(os.path.basename(self.source))[0]
         self.output = self.output or f"{stem}.o"
         if self.tells_headers and not self.depfile:
@@ -293,7 +295,8 @@ def names_in(headers: list[str], folders: list[str], place: Place) -> set[str]:
         base = os.path.basename(path)
         names |= {base, f"{base}.gch", f"{base}.pch"}
         # By a macro a header is asked for as it lies below one of the folders.
-        names.update(path[len(f) + 1 :] for f in folders if path.startswith(f"{f}/"))
+        below = (f"{folder.rstrip('/')}/" for folder in folders)
+        names.update(path.removeprefix(f) for f in below if path.startswith(f))
         if place.is_fixed(path):  # and what it was asked for as is the end of its path
             parts = path.split("/")
             names.update("/".join(parts[-depth:]) for depth in range(2, 2 + _DEPTH))
@@ -428,7 +431,6 @@ def compiled(words: list[str], call: Call, place: Place, key: str) -> int:
         # With -MD zig makes another object than without: its clang lists what it reads as well.
         environment |= {"CC_PRINT_HEADERS": "1", "CC_PRINT_HEADERS_FILE": headers}
     elif call.tells_headers:
-        words = ["-MD" if word == "-MMD" else word for word in words]
         headers = call.depfile
     else:
         words = [*words, "-MD", "-MF", headers]
