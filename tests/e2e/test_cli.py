@@ -86,7 +86,8 @@ def test_explain_names_the_ingredient_that_differs_from_the_last_run(
 def test_explain_gives_the_strategy_and_its_reason(workspace: Workspace) -> None:
     done = workspace.mpforge("explain", BUILD)
     assert "strategy: cross with zig" in done.output
-    assert "setuptools is known to cross" in done.output
+    assert "backend: setuptools (build-backend = 'setuptools.build_meta')" in done.output
+    assert "setuptools (build-backend = 'setuptools.build_meta') is known to cross: " in done.output
     assert "since the last run" not in done.output
 
 

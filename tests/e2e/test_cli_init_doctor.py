@@ -73,9 +73,12 @@ def test_init_leaves_a_noxfile_as_it_is(project: Path) -> None:
 
 
 def test_init_says_which_backend_does_not_cross(project: Path) -> None:
-    text = PROJECT.replace("setuptools.build_meta", "mesonpy").replace("setuptools>=77", "m")
+    text = PROJECT.replace("setuptools.build_meta", "nobody.knows").replace("setuptools>=77", "m")
     (project / "pyproject.toml").write_text(text)
-    assert "note: meson-python is not known to cross" in mpforge(project, "init").stdout
+    assert (
+        "note: nobody.knows (build-backend = 'nobody.knows') is not known to cross"
+        in mpforge(project, "init").stdout
+    )
 
 
 @pytest.mark.parametrize(

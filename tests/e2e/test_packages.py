@@ -326,7 +326,6 @@ def test_a_module_that_is_no_python_does_not_stop_the_others_from_being_compiled
     ("request_", "error"),
     [
         (wanted("demo", python="pp311"), NotAvailableYet),
-        (wanted("demo", python="cp313t"), NotAvailableYet),
         (wanted("demo", platform="s390x"), NotAvailableYet),
         (wanted("demo @ https://x/demo-1-py3-none-any.whl"), NotAvailableYet),
         (wanted("--index-url=https://evil"), Unresolvable),
