@@ -78,7 +78,11 @@ def test_a_pure_wheel_is_the_same_bytes_whatever_the_umask(
 # --- mpforge verify -------------------------------------------------------------------------------
 
 
-def test_verify_says_that_two_builds_are_equal_and_changes_nothing(workspace: Workspace) -> None:
+def test_verify_says_that_two_builds_are_equal_and_changes_nothing(
+    workspace: Workspace, empty_cache: Cache
+) -> None:
+    workspace.cache.copy_store(empty_cache)  # the shared one is written to by other tests
+    workspace.cache = empty_cache
     before, stored = contents(workspace.dist), workspace.cache.stored()
     told = workspace.json("verify", "build-aarch64", "--json")
     (verdict,) = told["sessions"]
