@@ -95,7 +95,7 @@ class Surroundings:
 
     ``zig`` is the program, ``zig_cache`` what ``zig.private_cache`` gave, ``scratch`` a private directory,
     ``step`` the one that becomes ``.`` in what is built, ``log`` a file that the compilers' notes are
-    appended to. ``debug`` keeps debug information.
+    appended to.
     """
 
     zig: Path
@@ -103,7 +103,6 @@ class Surroundings:
     scratch: Path
     step: Path
     log: Path
-    debug: bool = False
 
 
 def compiler_environment(tree: Path, view: View, there: Surroundings) -> dict[str, str]:
@@ -137,7 +136,7 @@ def compiler_environment(tree: Path, view: View, there: Surroundings) -> dict[st
             "CC_FOR_BUILD": str(programs / "build-cc"),
             "CXX_FOR_BUILD": str(programs / "build-c++"),
         }
-    return {**environment, "MPFORGE_DEBUG": "1"} if there.debug else environment
+    return environment
 
 
 def emulation(tree: Path, *, emulator: Path, sysroot: Path, cpu: str | None) -> dict[str, str]:

@@ -7,16 +7,12 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from tests.e2e.conftest import NOXFILE
 from tests.e2e.workspace import Cache, Workspace
 
 pytestmark = [pytest.mark.cross, pytest.mark.network, pytest.mark.emulation]
 
 ROOT = Path(__file__).parents[2]
-NOXFILE = """
-    import mpforge.sessions
-
-    mpforge.sessions.register()
-"""
 SPEC = """
     schema = 1
 

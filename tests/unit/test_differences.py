@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mpforge.runners.causes import Circumstances
 from mpforge.runners.differences import FileDifference, compare_files, compare_folders
 
-PLACES = ("/work/a", "/work/longer")
+PLACES = ("/build/a", "/build/longer")
 KNOWN = Circumstances(PLACES, began=1_700_000_000, ended=1_700_000_100)
 
 
@@ -119,8 +119,8 @@ def test_of_bytes_the_text_is_shown_that_only_one_has_else_the_first_byte() -> N
 @pytest.mark.parametrize(
     ("first", "second", "cause"),
     [
-        (b"in /work/a/src", b"in /work/longer/src", "the build's directory"),
-        (b"\0/work/a/src\0", b"\0/work/longer/src\0", "the build's directory"),
+        (b"in /build/a/src", b"in /build/longer/src", "the build's directory"),
+        (b"\0/build/a/src\0", b"\0/build/longer/src\0", "the build's directory"),
         (b"at 1700000000.25", b"at 1700000009.5", "time"),
         (b"at 1700000000123", b"at 1700000009123", "time"),
         (b"on Nov 14 2023", b"on Nov 15 2023", "time"),
@@ -147,7 +147,7 @@ def test_a_cause_that_shows_is_named(first: bytes, second: bytes, cause: str) ->
         (b"one", b"two"),
         (b"at 1600000000", b"at 1600000009"),  # not of these builds
         (b"1.0 of 2023-11-14", b"1.1 of 2023-11-14"),
-        (b"in /work/other", b"in /work/another"),
+        (b"in /build/other", b"in /build/another"),
     ],
 )
 def test_a_cause_that_does_not_show_is_not_made_up(first: bytes, second: bytes) -> None:
