@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
-_TERMINATE_SECONDS = 2.0
+_TERMINATE_SECONDS = 1.0  # nox -j kills its sessions after two, whether they have cleaned up or not
 _UMASK = 0o022  # whatever the user's is: an archive that a step packs holds modes
 _CLEANING_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
