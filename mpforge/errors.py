@@ -342,6 +342,42 @@ class ArchiveRefused(StepFailed):
     code = "archive-refused"
 
 
+class NoEngine(HostCannot):
+    """No container engine answers."""
+
+    code = "no-engine"
+
+
+class EngineCannotRun(HostCannot):
+    """The container engine does not run programs of a platform: there is no emulator for it."""
+
+    code = "engine-cannot-run"
+
+
+class ImageUnknown(HostCannot):
+    """There is no image of that name, neither with the engine nor in its registry."""
+
+    code = "image-unknown"
+
+
+class ImageUnfit(HostCannot):
+    """An image is not what a step needs: of another platform, or without the Python."""
+
+    code = "image-unfit"
+
+
+class EngineRefuses(StepFailed):
+    """The container engine refused what a step needs, in its own words."""
+
+    code = "engine-refuses"
+
+
+class EngineLost(StepFailed):
+    """The container engine stopped, or lost the container, while a step ran."""
+
+    code = "engine-lost"
+
+
 class FileTrouble(HostCannot):
     """The file system refuses what mpforge must do: read-only, no permission, a file in the way."""
 

@@ -172,6 +172,15 @@ def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
             process.kill()
 
 
+_counted: list[float] = []
+"""The CPU seconds of programs that others have run for us."""
+
+
+def count_cpu(seconds: float) -> None:
+    """Count what a program used that is no child of ours: a container engine ran it."""
+    _counted.append(seconds)
+
+
 def children_cpu() -> float:
     """CPU seconds, user and system, of all programs that have ended; 0 where it can't be known."""
     try:
@@ -179,7 +188,7 @@ def children_cpu() -> float:
     except ImportError:  # Windows
         return 0.0
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return used.ru_utime + used.ru_stime + sum(_counted)
 
 
 def _end_group(process: "subprocess.Popen[bytes]") -> None:

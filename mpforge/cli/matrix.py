@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mpforge.plan.facts import HostFacts
 
     workspace = workspace_of(arguments)
-    plan, platforms = plan_on(workspace, HostFacts("x86_64", "Linux x86_64"))
+    plan, platforms = plan_on(workspace, HostFacts("x86_64", "Linux x86_64", engine=True))
     found = jobs(plan, platforms, by=arguments.by)
     if arguments.format == "json":
         write_json({"jobs": [asdict(job) for job in found]})

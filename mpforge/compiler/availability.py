@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PLATFORMS = ("x86_64", "aarch64")
 TOOLCHAINS = ("auto", "zig", "gcc")
-CONTAINED = ("hybrid", "emulate")
+_CONTAINED = ("hybrid", "emulate")
 
 
 def refusal(platform: Platform, python: str | None, build: "BuildOptions") -> Refusal | None:
@@ -49,13 +49,18 @@ def _needed(
         yield "project.targets", f"the target {platform.name}"
     if python is not None and not python.startswith("cp"):
         yield "project.python", f"the Python {python}"
+    inside = build.strategy in _CONTAINED or build.image != "auto"
     toolchain = f"the toolchain {build.toolchain!r} of [toolchains]"
     missing = {
-        ("build.strategy", f"the strategy {build.strategy!r}"): build.strategy in CONTAINED,
-        ("build.image", "images"): build.image != "auto",
+        ("build.kind", f"kind = {build.kind!r} in an image"): inside and build.kind != "wheel",
+        ("build.isolation", "isolation = false in an image"): inside and not build.isolation,
+        ("build.frontend", "uv as the frontend in an image"): inside and build.frontend == "uv",
+        (
+            "build.target-requires",
+            "target-requires in an image, whose packages are the target's (build.requires)",
+        ): inside and bool(build.target_requires),
         ("build.toolchain", toolchain): build.toolchain not in TOOLCHAINS,
         ("build.libraries", "native libraries"): bool(build.libraries),
-        ("build.before-all", "commands that run once in an image"): bool(build.before_all),
         ("build.isolation", f"kind = {build.kind!r} with isolation = false"): not build.isolation
         and build.kind != "wheel",
         (

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mpforge.compiler import (
     availability,
     backends,
+    images,
     kinds,
     purity,
     pythons,
@@ -22,6 +23,7 @@ from mpforge.compiler import (
 )
 from mpforge.compiler.availability import is_zig
 from mpforge.compiler.index import compile_index
+from mpforge.compiler.texts import commands
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
 from mpforge.plan.model import (
@@ -29,6 +31,7 @@ from mpforge.plan.model import (
     Choice,
     Compilers,
     IndexSettings,
+    Inside,
     InstallPackages,
     Machine,
     OutputOf,
@@ -39,7 +42,7 @@ from mpforge.plan.model import (
     Step,
     Tree,
 )
-from mpforge.plan.pins import Lock
+from mpforge.plan.pins import ImageRequest, Lock
 from mpforge.platforms import BASELINE_CPU, Platform, well_known
 from mpforge.spec.options import ResolvedTarget, resolve, targets, word
 
@@ -266,6 +269,10 @@ def _choice(
         toolchain=build.toolchain,
         policy=steps.normal_policy(policy),
         backend=backend,
+        image=images.of(platform, steps.normal_policy(policy))
+        if build.image == "auto"
+        else build.image,
+        image_given=build.image != "auto",
     )
     pin = compilation.lock.strategy(target.name, compilation.host_platform)
     return platform, strategies.choose(wanted, compilation.host, pin)
@@ -315,6 +322,8 @@ def _compilers(
     if build.kind == "wheel":
         configurer = backends.recognise(compilation.project).configurer
     runs = configurer in ("cmake", "meson") or kinds.runs_programs(build)
+    if choice.image is not None:
+        return _compilers_inside(compilation, choice, target, build)
     return Compilers(
         toolchain=choice.toolchain,
         target=target.platform,
@@ -325,6 +334,23 @@ def _compilers(
         configurer=configurer,
         emulator=_emulated(target.platform) if cross and runs else None,
         rust=compilation.rust if build.kind == "wheel" else None,
+    )
+
+
+def _compilers_inside(
+    compilation: _Compilation, choice: Choice, target: ResolvedTarget, build: "BuildOptions"
+) -> Compilers:
+    """Compilers that are called in the target's image: what they build for is what they run on."""
+    image = ImageRequest(choice.image or "", target.platform)
+    zig = choice.toolchain == "zig"
+    return Compilers(
+        toolchain=choice.toolchain,
+        target=target.platform,
+        policy=choice.policy,
+        cross=False,
+        python=None,
+        zig=steps.zig_request(build, compilation.host_platform) if zig else None,
+        inside=Inside(image, commands(list(build.before_all)), build.network),
     )
 
 

@@ -18,6 +18,7 @@ from mpforge.plan.model import (
     Choice,
     Compilers,
     FetchCrates,
+    Inside,
     InstallPackages,
     Machine,
     MakeSdist,
@@ -30,6 +31,7 @@ from mpforge.plan.model import (
     ShippedFiles,
     Step,
     Text,
+    Tools,
     Tree,
     Variables,
 )
@@ -94,13 +96,25 @@ def zig_request(build: "BuildOptions", host: str) -> EnvironmentRequest:
 
 
 def build_request(
-    project: ProjectFacts, build: "BuildOptions", *, python: str, host: str
+    project: ProjectFacts,
+    build: "BuildOptions",
+    *,
+    python: str,
+    host: str,
+    inside: Inside | None = None,
 ) -> EnvironmentRequest:
-    """The pin of a build environment: host packages for the host's interpreter."""
+    """The pin of a build environment: host packages for the host's interpreter, or an image's for its own.
+
+    An image's programs come from the image, but for those that a wheel carries.
+    """
     wanted = {*project.requires, *build.requires, *build.target_requires}
-    return EnvironmentRequest(
-        "build", python, host, tuple(sorted(wanted)), tuple(sorted(build.constraints))
-    )
+    constraints = tuple(sorted(build.constraints))
+    if inside is None:
+        return EnvironmentRequest("build", python, host, tuple(sorted(wanted)), constraints)
+    platform = inside.image.platform
+    carried = programs.tools(build, platform).wheels
+    wanted |= {requirement for request in carried for requirement in request.requirements}
+    return EnvironmentRequest("image", python, platform, tuple(sorted(wanted)), constraints)
 
 
 def crates_steps(rust: str | None) -> tuple[Step, ...]:
@@ -115,7 +129,9 @@ def _granted(build: "BuildOptions", host: str, *steps: Step) -> tuple[Step, ...]
     tools = programs.tools(build, host)
     own = AskRequirements | MakeSdist | BuildWheel | RunCommands
     return tuple(
-        replace(step, network=build.network, tools=tools) if isinstance(step.command, own) else step
+        replace(step, network=build.network, tools=tools if step.inside is None else Tools())
+        if isinstance(step.command, own)
+        else step
         for step in steps
     )
 
@@ -191,7 +207,8 @@ def wheel_steps(
     ``stem`` is TARGET-PYTHON: two targets of one platform have steps of their own. ``target`` is the
     platform; without ``compilers`` the wheel must be pure.
     """
-    request = build_request(project, build, python=python, host=host)
+    inside = compilers.inside if compilers else None
+    request = build_request(project, build, python=python, host=host, inside=inside)
     given = variables(build)
     if build.repair.strip and choice.toolchain == "gcc":
         given = stripped(given)

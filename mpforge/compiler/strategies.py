@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from mpforge.compiler.backends import Backend
 from mpforge.plan.facts import HostFacts
-from mpforge.plan.model import Choice, Refusal, Strategy
+from mpforge.plan.model import OF_IMAGE, Choice, Refusal, Strategy
 from mpforge.plan.pins import StrategyPin
 from mpforge.platforms import Platform
 
-CONTAINERS = "it needs containers, which this version of mpforge does not drive yet"
+NO_ENGINE = "there is no container engine here (Docker or Podman; DOCKER_HOST names another one)"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Verdict:
 class Wanted:
     """What is asked for one target: its platform, the options that matter, the project's backend.
 
-    ``backend`` is None where the user's own commands build.
+    ``backend`` is None where the user's own commands build. ``image`` is the target's environment, and
+    ``image_given`` says that the spec names it.
     """
 
     target: str
@@ -36,11 +37,15 @@ class Wanted:
     toolchain: str
     policy: str
     backend: Backend | None
+    image: str = ""
+    image_given: bool = False
 
 
 def native(wanted: Wanted, host: HostFacts) -> Verdict:
-    """On a machine of the target's own kind."""
+    """On a machine of the target's own kind; in an image, if the spec names one."""
     if host.platform == wanted.platform.name:
+        if wanted.image_given and not host.engine:
+            return Verdict(False, NO_ENGINE)
         return Verdict(True, f"this host is {wanted.platform.name}")
     return Verdict(False, f"this host is {host.platform}, not {wanted.platform.name}")
 
@@ -59,37 +64,75 @@ def cross(wanted: Wanted, _host: HostFacts) -> Verdict:
     return Verdict(False, f"{backend} is not known to cross in this version: {backend.how}")
 
 
-def contained(_wanted: Wanted, _host: HostFacts) -> Verdict:
-    """In a container, emulated or not."""
-    return Verdict(False, CONTAINERS)
+def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
+    """In the target's image under emulation, by a compiler of this host that is put into it."""
+    if wanted.toolchain not in ("auto", "zig"):
+        return Verdict(False, f"its compiler is zig, and the toolchain is {wanted.toolchain}")
+    if not host.engine:
+        return Verdict(False, NO_ENGINE)
+    return Verdict(True, "the target's own Python runs emulated, the compiler natively")
+
+
+def emulate(wanted: Wanted, host: HostFacts) -> Verdict:
+    """In the target's image under emulation, by the image's own compiler."""
+    if wanted.toolchain not in ("auto", OF_IMAGE):
+        return Verdict(
+            False, f"its compiler is the image's, and the toolchain is {wanted.toolchain}"
+        )
+    if not host.engine:
+        return Verdict(False, NO_ENGINE)
+    return Verdict(True, "everything runs emulated, and needs nothing of this host")
 
 
 IN_ORDER: tuple[tuple[Strategy, Callable[[Wanted, HostFacts], Verdict]], ...] = (
     ("native", native),
     ("cross", cross),
-    ("hybrid", contained),
-    ("emulate", contained),
+    ("hybrid", hybrid),
+    ("emulate", emulate),
 )
+SMALL: tuple[Strategy, ...] = ("native", "hybrid", "cross", "emulate")
+"""The order for targets of 32 bits: scripts that ask for the size of a word can't be told by cross."""
+
+
+def _toolchain(strategy: Strategy, wanted: Wanted) -> str:
+    """What ``auto`` means."""
+    if wanted.toolchain != "auto":
+        return wanted.toolchain
+    inside = strategy == "emulate" or (strategy == "native" and wanted.image_given)
+    return OF_IMAGE if inside else "zig"
+
+
+def _in_order(platform: Platform) -> list[tuple[Strategy, Callable[[Wanted, HostFacts], Verdict]]]:
+    order = list(IN_ORDER)
+    return order if platform.bits == 64 else sorted(order, key=lambda pair: SMALL.index(pair[0]))
 
 
 def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice | Refusal:
     """The strategy for a target, by the spec, else by the lock, else the first that can serve."""
     asked = wanted.strategy
     origin = "the spec asks for it"
-    toolchain = wanted.toolchain if wanted.toolchain != "auto" else "zig"
     if asked == "auto" and pin is not None:
         asked, origin = pin.strategy, "pinned in the lock"
-        toolchain = pin.toolchain if wanted.toolchain == "auto" else toolchain
-    wanted = replace(wanted, toolchain=toolchain)
+        toolchain = pin.toolchain if wanted.toolchain == "auto" else wanted.toolchain
+        wanted = replace(wanted, toolchain=toolchain)
     passed: list[tuple[Strategy, str]] = []
-    for strategy, verdict_of in IN_ORDER:
+    for strategy, verdict_of in _in_order(wanted.platform):
         if asked not in ("auto", strategy):
             continue
         verdict = verdict_of(wanted, host)
         if verdict.can:
             why = verdict.why if asked == "auto" else f"{origin}; {verdict.why}"
+            inside = strategy in ("hybrid", "emulate") or (
+                strategy == "native" and wanted.image_given
+            )
             return Choice(
-                strategy, toolchain, wanted.policy, why, tuple(passed), str(wanted.backend or "")
+                strategy,
+                _toolchain(strategy, wanted),
+                wanted.policy,
+                why,
+                tuple(passed),
+                str(wanted.backend or ""),
+                wanted.image if inside else None,
             )
         passed.append((strategy, verdict.why))
     return _refuse(wanted, passed, origin=origin if asked != "auto" else None)

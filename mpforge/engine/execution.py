@@ -4,18 +4,20 @@ One function for each kind of command: inputs are put in place, programs run, wh
 in the output directory or an error is raised. Knows nothing of keys and hits.
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
 import os
 import shutil
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from mpforge.engine import buildtools
+from mpforge.engine.buildtools import languages
 from mpforge.engine.environments import Environments
 from mpforge.engine.inputs import Inputs, pruned
 from mpforge.engine.machines import Machines
@@ -24,7 +26,7 @@ from mpforge.engine.pins import Pins
 from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import TOLD, Task, since
 from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
-from mpforge.errors import OutputMissing, StepFailed, WheelRejected
+from mpforge.errors import NoHostPython, OutputMissing, StepFailed, WheelRejected
 from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
@@ -38,7 +40,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.platforms import well_known
-from mpforge.runners import grafting, hooks, leaks, repair, tests
+from mpforge.runners import grafting, hooks, launcher, leaks, repair, tests
 from mpforge.runners.offline import isolation
 from mpforge.runners.step import (
     StepDirectory,
@@ -52,6 +54,9 @@ from mpforge.store.local import Store
 from mpforge.tools import crates
 from mpforge.tools.wrappers import WrapperNote, read_notes
 
+if TYPE_CHECKING:
+    from mpforge.engine.contained import Containers
+
 
 @dataclass(frozen=True)
 class Executor:
@@ -63,6 +68,7 @@ class Executor:
     pins: Pins
     inputs: Inputs
     objects: Objects
+    containers: "Callable[[], Containers]"
 
     def execute(self, task: Task) -> dict[str, str]:
         """Run a step; its output is in ``directory.output``, the facts that it found are returned.
@@ -120,6 +126,8 @@ class Executor:
         """What the programs of a step saw of the network: none, declared, or open: not cut off."""
         if isinstance(step.command, InstallPackages | FetchCrates):
             return {}
+        if step.inside is not None:
+            return {"network": "declared" if step.network else "none"}
         if step.network:
             return {"network": "declared"}
         found = isolation()
@@ -143,9 +151,8 @@ class Executor:
         """What runs a step's programs, with ``path``, the declared tools and the base set on PATH."""
         step, directory = task.step, task.directory.prepare()
         git = self.inputs.source.form == "checkout"
-        environment = base_environment(
-            directory, [*path, *self.toolbox.programs.folders(step, git=git)]
-        )
+        folders = () if step.inside else self.toolbox.programs.folders(step, git=git)
+        environment = base_environment(directory, [*path, *folders])
         environment |= {"MPFORGE_STEP_DIR": str(directory.root), **variables}
         known = {"jobs": str(os.cpu_count() or 1), **(placeholders or {})}
         plain = StepRun(
@@ -170,6 +177,12 @@ class Executor:
         pin = task.given.packages
         if pin is None:
             raise AssertionError("packages to install were not resolved")
+        if pin.request.purpose == "image":
+            compiling = self._host_python(pin.request.python)
+            packages.install_target(
+                pin, dest=task.directory.output, index=self.pins.index, host_python=compiling
+            )
+            return {}
         python = self.toolbox.host_python(pin.request.python).executable
         task.directory.prepare()
         if pin.request.purpose in ("target", "test"):
@@ -185,6 +198,13 @@ class Executor:
             task.directory.output.rmdir()
             venvs.export_tree(task.directory.environment, task.directory.output)
         return {}
+
+    def _host_python(self, word: str) -> Path | None:
+        """This host's interpreter of a word, if there is one."""
+        try:
+            return self.toolbox.host_python(word).executable
+        except NoHostPython:
+            return None
 
     def _crates(self, task: Task, command: FetchCrates) -> dict[str, str]:
         """Fetch what Cargo.lock pins; nothing where the project brings it or needs none."""
@@ -207,6 +227,17 @@ class Executor:
         return {"crates": "fetched"}
 
     def _ask(self, task: Task, command: AskRequirements) -> dict[str, str]:
+        if command.compilers is not None and command.compilers.inside is not None:
+            with self._inside(task, command, command.compilers) as (run, extra):
+                asked = hooks.requirements(
+                    run,
+                    command.hook,
+                    python=task.directory.environment / "bin" / "python",
+                    source=task.directory.source,
+                    settings=command.config_settings,
+                    extra=extra,
+                )
+            return {"requirements": json.dumps(asked)}
         self._sources.put(task, vcs=command.hook == "sdist")
         ready = self._compilers(command.compilers, task.directory)
         run = self._hook_run(task, command.python, ready)
@@ -278,6 +309,8 @@ class Executor:
             )
 
     def _wheel(self, task: Task, command: BuildWheel) -> dict[str, str]:
+        if command.compilers is not None and command.compilers.inside is not None:
+            return self._wheel_inside(task, command, command.compilers)
         source = task.given.trees["source"]
         self._sources.put(task, vcs=False)
         ready = (
@@ -307,6 +340,54 @@ class Executor:
             )
         wheel = repair.sole_wheel(task.directory.output)
         return {"wheel": wheel.name}
+
+    def _wheel_inside(
+        self, task: Task, command: BuildWheel, compilers: Compilers
+    ) -> dict[str, str]:
+        """The same in an image, by its own Python."""
+        directory = task.directory
+        with self._inside(task, command, compilers) as (run, extra):
+            for line in command.before:
+                run.command(line, cwd=directory.source)
+            hooks.build(
+                run,
+                "wheel",
+                python=directory.environment / "bin" / "python",
+                source=directory.source,
+                output=directory.output,
+                settings=command.config_settings,
+                extra=extra,
+            )
+            if run.inside is not None:
+                run.inside.fetch(directory.output)
+        return {"wheel": repair.sole_wheel(directory.output).name}
+
+    @contextlib.contextmanager
+    def _inside(
+        self, task: Task, command: AskRequirements | BuildWheel, compilers: Compilers
+    ) -> Iterator[tuple[StepRun, dict[str, str]]]:
+        """What runs a step's hooks in its image, and what they see beside the step's environment."""
+        from mpforge.engine import contained
+
+        directory = task.directory
+        self._sources.put(task, vcs=False)
+        wanted = languages(task.given.trees["source"], self.store)
+        asks = isinstance(command, AskRequirements)
+        ready = self.toolbox.compilers(
+            compilers, () if asks else wanted, directory.root, buildtools.compiler_flags(task.step)
+        )
+        site = launcher.site_packages(directory.environment, command.python)
+        site.mkdir(parents=True)
+        self.store.restore(task.given.trees["environment"], site)
+        with self.containers().opened(task, compilers) as place:
+            interpreter = self.containers().interpreter(place, command.python)
+            python = contained.lay_out(directory, command.python, interpreter)
+            known = buildtools.placeholders(compilers, directory, ready) | {"python": str(python)}
+            path = (str(python.parent), *ready.path)
+            run = self._run(task, ready.variables, path, placeholders=known)
+            run = dataclasses.replace(run, inside=place)
+            place.send()
+            yield run, buildtools.hook_variables(ready, task.step, run)
 
     def _ask_here(
         self,

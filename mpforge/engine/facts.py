@@ -14,6 +14,7 @@ from mpforge.engine.workspace import host_system
 from mpforge.errors import SourceMissing, WrongInput
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.platforms import by_machine
+from mpforge.runners.containers import connection
 from mpforge.tools import rust
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def host_facts() -> HostFacts:
     found = by_machine(machine) if sys.platform == "linux" else None
     glibc = hasattr(os, "confstr") and _glibc()
     return HostFacts(
-        platform=found.name if found is not None and glibc else None, system=host_system()
+        platform=found.name if found is not None and glibc else None,
+        system=host_system(),
+        engine=connection.endpoint(os.environ) is not None,
     )
 
 

@@ -116,7 +116,7 @@ def _resolved(
             packages += _answered(offers, packages, look_up)
         except MpforgeError as error:
             left.append(error.what)
-    return Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)))
+    return Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)), kept.images)
 
 
 def _plans(workspace: Workspace) -> Iterator[tuple[HostFacts, Plan]]:
@@ -126,7 +126,7 @@ def _plans(workspace: Workspace) -> Iterator[tuple[HostFacts, Plan]]:
     wanted = set(platforms.values())
     hosts = [host for host in HOSTS if host in wanted or host == here.platform] or [HOSTS[0]]
     for host in sorted(hosts, key=lambda h: h != here.platform):
-        facts = here if host == here.platform else HostFacts(host, f"Linux {host}")
+        facts = here if host == here.platform else HostFacts(host, f"Linux {host}", engine=True)
         yield facts, plan_on(workspace, facts)[0]
 
 

@@ -19,6 +19,8 @@ from mpforge.plan.pins import (
     DistroRequest,
     EnvironmentPin,
     EnvironmentRequest,
+    ImagePin,
+    ImageRequest,
     Lock,
     StrategyPin,
 )
@@ -98,6 +100,22 @@ class Pins:
 
         return self._single(f"looking up packages of {what}", request, look, resolve, record)
 
+    def image(self, request: ImageRequest, resolve: Callable[[], ImagePin]) -> ImagePin:
+        """What an image's name stands for. Raises ``PinMissing``, and what resolving raises."""
+        pin = self.lock.image(request)
+        if pin is not None:
+            return pin
+        self._refuse_if_locked(f"the image {request.name} ({request.platform})")
+
+        def look() -> ImagePin | None:
+            return self.lock.image(request)
+
+        def record(found: ImagePin) -> Lock:
+            return lockfile.merge(self.path, images=(found,), warn=self._warn)
+
+        doing = f"looking up the image {request.name}"
+        return self._single(doing, request, look, resolve, record)
+
     def strategy(self, pin: StrategyPin) -> None:
         """Record what ``auto`` chose, unless it is recorded or may not be."""
         if not self._locked and self.lock.strategy(pin.target, pin.host) is None:
@@ -114,7 +132,7 @@ class Pins:
     def _single(
         self,
         doing: str,
-        request: EnvironmentRequest | DistroRequest,
+        request: EnvironmentRequest | DistroRequest | ImageRequest,
         look: Callable[[], T | None],
         resolve: Callable[[], T],
         record: Callable[[T], Lock],

@@ -19,10 +19,10 @@ from mpforge.engine.inputs import Inputs, pruned, selected, unseen_test_sources
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Given
 from mpforge.engine.toolbox import Toolbox
-from mpforge.errors import Damaged
+from mpforge.errors import Damaged, NoHostPython
 from mpforge.keys import digest as key_of
 from mpforge.keys.digest import Ingredient
-from mpforge.keys.walk import Resolved, ingredients, references
+from mpforge.keys.walk import ABSENT, Resolved, ingredients, references
 from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
@@ -39,7 +39,7 @@ from mpforge.plan.model import (
     ShippedFiles,
     Step,
 )
-from mpforge.plan.pins import EnvironmentPin
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
 from mpforge.runners.repair import failed_to_compile
 from mpforge.sources import cargo
 from mpforge.store.local import Store
@@ -47,6 +47,7 @@ from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
+    from mpforge.engine.contained import Containers
     from mpforge.engine.machines import Machines
 
 Realize = Callable[[str], tuple[ActionResult, Directory]]
@@ -75,6 +76,7 @@ class Provision:
     pins: Pins
     inputs: Inputs
     machines: "Callable[[], Machines]"
+    containers: "Callable[[], Containers]"
     posargs: tuple[str, ...] = ()
     shipped: Mapping[str, Shipped] = field(default_factory=dict)
 
@@ -126,47 +128,65 @@ class Provision:
     def _parts(self, step: Step, *, given: Given | None = None) -> dict[str, str]:
         """What a step uses beside its inputs, by name; without ``given``, what is known beforehand."""
         command = step.command
-        parts = {"host": self.plan.host} | _salt() | self.toolbox.programs.parts(step)
+        parts = {"host": self.plan.host} | _salt() | self._program_parts(step)
         match command:
             case InstallPackages():
                 known = given.packages if given else None
                 parts |= package_parts(known or self.pins.environment(command.request))
-                parts |= self.toolbox.python_parts(command.request.python)
+                parts |= self._python_of_packages(command.request)
             case FetchCrates():
                 parts |= self.toolbox.rust.parts(command.rust, None)
             case AskRequirements():
-                parts |= self.toolbox.python_parts(command.python)
+                parts |= self._python_parts(command)
                 if command.hook == "sdist":
                     parts |= self.inputs.vcs_parts()
-                parts |= self._compiler_parts(command.compilers)
+                parts |= self.compiler_parts(command.compilers)
             case MakeSdist():
                 parts |= self._python_parts(command) | self.inputs.vcs_parts()
                 parts |= archive_parts()
                 parts |= self.toolbox.rust.parts(command.rust, None)
-                parts |= self._compiler_parts(command.compilers)
+                parts |= self.compiler_parts(command.compilers)
             case BuildWheel():
                 parts |= self._python_parts(command)
-                parts |= self._compiler_parts(command.compilers)
+                parts |= self.compiler_parts(command.compilers)
             case RepairWheel():
                 parts |= auditor_parts() | archive_parts() | _log_parts(given)
             case RunCommands():
-                parts |= self._compiler_parts(command.compilers)
+                parts |= self.compiler_parts(command.compilers)
             case RunTests():
                 parts |= self.machines().parts(command.machine, command.python)
                 parts["posargs"] = json.dumps(given.posargs if given else ())
         return parts
 
-    def _python_parts(self, command: MakeSdist | BuildWheel) -> dict[str, str]:
-        """The interpreter that builds; where it has no environment, with what it has installed."""
+    def _program_parts(self, step: Step) -> dict[str, str]:
+        """The programs on a step's PATH, unless they are an image's."""
+        return {} if step.inside is not None else self.toolbox.programs.parts(step)
+
+    def _python_of_packages(self, request: EnvironmentRequest) -> dict[str, str]:
+        """The interpreter that packages are for; what an image's has is compiled if this host can."""
+        try:
+            return self.toolbox.python_parts(request.python)
+        except NoHostPython:
+            if request.purpose != "image":
+                raise
+            return {"python.version": ABSENT}
+
+    def _python_parts(self, command: AskRequirements | MakeSdist | BuildWheel) -> dict[str, str]:
+        """The interpreter that builds, unless it is an image's; without environment what it has installed."""
+        if command.compilers is not None and command.compilers.inside is not None:
+            return {}
         parts = self.toolbox.python_parts(command.python)
         if command.environment is None:
             parts |= self.toolbox.installed(command.python).parts()
         return parts
 
-    def _compiler_parts(self, compilers: Compilers | None) -> dict[str, str]:
+    def compiler_parts(self, compilers: Compilers | None) -> dict[str, str]:
+        """What compilers are, for a key, with the image or the emulator that they are used with."""
         if compilers is None:
             return {}
         parts = self.toolbox.compiler_parts(compilers)
+        if compilers.inside is not None:
+            return parts | self.containers().parts(compilers)
         if compilers.emulator is None:
             return parts
         return parts | self.machines().build_parts(compilers.emulator)

@@ -46,6 +46,7 @@ from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode
 
 if TYPE_CHECKING:
+    from mpforge.engine.contained import Containers
     from mpforge.engine.execution import Executor
     from mpforge.engine.machines import Machines
 
@@ -180,6 +181,13 @@ class SessionRun:
         return Machines(self.workspace, self.pins, self.toolbox)
 
     @functools.cached_property
+    def containers(self) -> "Containers":
+        """The containers of this session's steps."""
+        from mpforge.engine.contained import Containers
+
+        return Containers(self.workspace, self.pins, self.toolbox)
+
+    @functools.cached_property
     def provision(self) -> Provision:
         """What this session's steps are given."""
         return Provision(
@@ -189,6 +197,7 @@ class SessionRun:
             pins=self.pins,
             inputs=self.found.inputs,
             machines=lambda: self.machines,
+            containers=lambda: self.containers,
             posargs=self.posargs,
         )
 
@@ -203,7 +212,13 @@ class SessionRun:
 
             objects = Objects(found.store, self.toolbox, found.inputs, self.session.name, self.emit)
             return Executor(
-                found.store, self.toolbox, self.machines, self.pins, found.inputs, objects
+                found.store,
+                self.toolbox,
+                self.machines,
+                self.pins,
+                found.inputs,
+                objects,
+                lambda: self.containers,
             )
 
         return Realizer(
@@ -304,11 +319,13 @@ class SessionRun:
         if shipped:
             return self._cached(digest_of({entry.path: entry.key for entry in shipped}))
         tools = self._usable(self.session.compilers)
-        ready = not self.options.no_cache and all(self.toolbox.is_prepared(c) for c in tools)
+        ready = not self.options.no_cache and all(
+            c.inside is None and self.toolbox.is_prepared(c) for c in tools
+        )
         parts = {
             f"{number}.{name}": value
             for number, compilers in enumerate(tools)
-            for name, value in self.toolbox.compiler_parts(compilers).items()
+            for name, value in self.provision.compiler_parts(compilers).items()
         }
         key = digest_of(parts)
         if ready:
@@ -316,6 +333,8 @@ class SessionRun:
         self._announce()
         for compilers in tools:
             self.toolbox.prepare(compilers)
+            if compilers.inside is not None:
+                self.containers.prepare(compilers)
         return SessionEnded(self.session.name, "deps", "done", f"ready: {short(key)}")
 
     def _usable(self, tools: tuple[Compilers, ...]) -> tuple[Compilers, ...]:

@@ -20,7 +20,7 @@ from mpforge.engine.rusts import Rust
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import NoHostPython
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
-from mpforge.plan.model import Compilers
+from mpforge.plan.model import OF_IMAGE, Compilers
 from mpforge.plan.pins import EnvironmentPin
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.tools import hostpython
@@ -165,6 +165,8 @@ class Toolbox:
         return self.rust.parts(compilers.rust, compilers) | self._compiler_parts(compilers)
 
     def _compiler_parts(self, compilers: Compilers) -> dict[str, str]:
+        if compilers.toolchain == OF_IMAGE:
+            return {}
         if compilers.toolchain == "gcc":
             from mpforge.tools import gcc
 
@@ -190,7 +192,9 @@ class Toolbox:
         They are fetched, and their libraries made for ``languages``, if need be. ``flags`` are the
         texts of CFLAGS and the like: libraries that depend on them are made beforehand too.
         """
-        if compilers.toolchain == "gcc":
+        if compilers.toolchain == OF_IMAGE:
+            ready = ReadyCompilers({}, {})
+        elif compilers.toolchain == "gcc":
             ready = self._gcc(compilers)
         else:
             ready = self._zig_view(compilers, languages, directory, flags)
@@ -204,9 +208,9 @@ class Toolbox:
             self.rust.prepare(compilers.rust, compilers)
         if compilers.toolchain == "gcc":
             self._gcc(compilers)
-        else:
+        elif compilers.toolchain != OF_IMAGE:
             self._primed(compilers, "c", self._runtime(compilers))
-            self._view(compilers)
+            self.view(compilers)
 
     def has_zig(self, compilers: Compilers) -> bool:
         """Whether zig itself is in the tool store."""
@@ -219,7 +223,7 @@ class Toolbox:
         """Whether ``prepare`` has nothing to do."""
         if compilers.rust is not None and not self.rust.is_prepared(compilers.rust, compilers):
             return False
-        if compilers.toolchain == "gcc":
+        if compilers.toolchain in ("gcc", OF_IMAGE):
             return True
         if not self.has_zig(compilers):
             return False
@@ -323,13 +327,13 @@ class Toolbox:
         scratch, notes = directory / "zig", directory / COMPILER_NOTES
         program = self.zig(compilers)
         cache = self._private_cache(compilers, languages, flags, scratch / "global")
-        tree, view = self._view(compilers), self._view_of(compilers)
+        tree, view = self.view(compilers), self._view_of(compilers)
         there = targetview.Surroundings(
             zig=program.path, zig_cache=cache, scratch=scratch, step=directory, log=notes
         )
         variables = targetview.compiler_environment(tree, view, there)
         hooks = {}
-        if compilers.python is not None:
+        if compilers.python is not None or compilers.inside is not None:
             hooks = targetview.view_environment(tree, view, there)
         return ReadyCompilers(variables, hooks, (str(tree / "bin"),), tree)
 
@@ -343,6 +347,7 @@ class Toolbox:
             cross=compilers.cross,
             host=self.host_python(compilers.python) if compilers.python else None,
             builder=self._builder if compilers.cross else None,
+            inside=compilers.inside is not None,
         )
 
     @property
@@ -364,7 +369,8 @@ class Toolbox:
         name = "-".join(word for word in ("view", compilers.target, compilers.python) if word)
         return name, _digest(repr(sorted(parts.items())))
 
-    def _view(self, compilers: Compilers) -> Path:
+    def view(self, compilers: Compilers) -> Path:
+        """The target view; made if need be."""
         from mpforge.tools import targetview
 
         def make(folder: Path) -> None:

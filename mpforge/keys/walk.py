@@ -17,12 +17,14 @@ from mpforge.plan.codec import encode
 from mpforge.plan.model import (
     NARROWS,
     Compilers,
+    Inside,
     OutputOf,
     ProjectFiles,
     ShippedFiles,
     Step,
     symbolic,
 )
+from mpforge.plan.pins import ImageRequest
 
 ABSENT = "(absent)"
 SECRET = "(secret)"  # noqa: S105 - what stands in a key for one
@@ -77,7 +79,12 @@ def _fields(step: Step) -> Iterator[tuple[str, object]]:
         yield item.name, getattr(step.command, item.name)
 
 
+def _unnamed(inside: Inside | None) -> Inside | None:
+    """Without the image's name: its digest is a part."""
+    return inside and dataclasses.replace(inside, image=ImageRequest("", inside.image.platform))
+
+
 def _text(value: object) -> str:
     if isinstance(value, Compilers):
-        value = dataclasses.replace(value, zig=None)
+        value = dataclasses.replace(value, zig=None, inside=_unnamed(value.inside))
     return value if isinstance(value, str) else json.dumps(encode(value), sort_keys=True)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 class HostFacts:
     """This machine: ``platform`` is a target name (``x86_64``) or None where builds can't run.
 
-    ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``).
+    ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``). ``engine`` says that there is
+    a container engine, by its socket or by what the user has set up; whether it answers is not known.
     """
 
     platform: str | None
     system: str
+    engine: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.pins import EnvironmentRequest, ImageRequest
 
 NARROWS = "narrows"
 """Marks a field that is no ingredient as it stands: what it leads to (a tree, a pin) is one."""
+
+OF_IMAGE = "image"
+"""The toolchain of what is compiled by an image's own compilers."""
 
 NO_COMPILER = "none"
 """The toolchain of what is built without one: a pure project, one wheel for all targets."""
@@ -115,6 +118,18 @@ class Machine:
     cpu: str | None
 
 
+@dataclass(frozen=True)
+class Inside:
+    """The image in which a step's programs run, once ``before`` has been run in it.
+
+    ``network`` says that those commands may see more than loopback.
+    """
+
+    image: ImageRequest = field(metadata={NARROWS: True})
+    before: tuple[CommandLine, ...] = ()
+    network: bool = False
+
+
 Configurer = Literal["cmake", "meson", "autotools", "cargo"]
 """What configures a build: it is told of the target by files, arguments or variables of its own."""
 
@@ -123,9 +138,10 @@ Configurer = Literal["cmake", "meson", "autotools", "cargo"]
 class Compilers:
     """The compiler wrappers for one target, and what a host Python must know to build for it.
 
-    ``toolchain`` is ``zig`` or ``gcc``; ``zig`` is the request for zig's own package. ``cross`` says that
-    the build hooks see the target. ``emulator`` is where the build may run what it made for the target,
-    as far as this host has one. ``rust`` is the channel of a Rust project, None for any other.
+    ``toolchain`` is ``zig``, ``gcc`` or ``image``; ``zig`` is the request for zig's own package. ``cross``
+    says that the build hooks see the target. ``emulator`` is where the build may run what it made for the
+    target, as far as this host has one. ``rust`` is the channel of a Rust project, None for any other. ``inside``
+    is where they are called, None: on this host.
     """
 
     toolchain: str
@@ -137,6 +153,7 @@ class Compilers:
     configurer: Configurer | None = None
     emulator: Machine | None = None
     rust: str | None = None
+    inside: Inside | None = None
 
 
 # --- commands: what a step does ----------------------------------------------------------------
@@ -348,6 +365,12 @@ class Step:
     network: bool = False
     tools: Tools = Tools()
 
+    @property
+    def inside(self) -> Inside | None:
+        """The image in which its programs run; None: they run on this host."""
+        compilers = getattr(self.command, "compilers", None)
+        return compilers.inside if isinstance(compilers, Compilers) else None
+
 
 # --- sessions ----------------------------------------------------------------------------------
 
@@ -367,7 +390,7 @@ class Choice:
     """The strategy of a target: what, with which toolchain and policy, why, and why no better one.
 
     ``passed_over`` are (strategy, reason) in order of preference; ``backend`` is the recognised one and by
-    what, empty where the user's own commands build.
+    what, empty where the user's own commands build. ``image`` is the name of the one that it is built in.
     """
 
     strategy: Strategy
@@ -376,6 +399,7 @@ class Choice:
     why: str
     passed_over: tuple[tuple[Strategy, str], ...] = ()
     backend: str = ""
+    image: str | None = None
 
 
 @dataclass(frozen=True)

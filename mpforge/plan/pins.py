@@ -7,7 +7,7 @@ The lock is an input of the compiler, so its types live here; reading and writin
 from dataclasses import dataclass, field
 from typing import Literal
 
-Purpose = Literal["build", "target", "test", "tool"]
+Purpose = Literal["build", "image", "target", "test", "tool"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class EnvironmentRequest:
     """What an environment must hold: the key of its pin.
 
     ``python`` is a word like ``cp311``; ``platform`` a target name (the host's for ``build`` and
-    ``tool``, the target's for ``test`` and ``target``); ``requirements`` and ``constraints`` are PEP 508
+    ``tool``, the target's for ``test`` and ``target``; for ``image``, build requirements for the Python of
+    an image, that one's); ``requirements`` and ``constraints`` are PEP 508
     strings, sorted.
     """
 
@@ -82,6 +83,26 @@ class DistroPin:
 
 
 @dataclass(frozen=True)
+class ImageRequest:
+    """An image as the spec names it, for a platform (a target's name): the key of its pin."""
+
+    name: str
+    platform: str
+
+
+@dataclass(frozen=True)
+class ImagePin:
+    """A request and what it stands for: the digest of the platform's manifest, or an id.
+
+    ``is_local``: an id, of an image that no registry has.
+    """
+
+    request: ImageRequest
+    digest: str
+    is_local: bool = True
+
+
+@dataclass(frozen=True)
 class StrategyPin:
     """What ``auto`` chose for a target on a host of this machine type."""
 
@@ -98,6 +119,7 @@ class Lock:
     environments: tuple[EnvironmentPin, ...] = field(default=())
     distribution: tuple[DistroPin, ...] = field(default=())
     strategies: tuple[StrategyPin, ...] = field(default=())
+    images: tuple[ImagePin, ...] = field(default=())
 
     def environment(self, request: EnvironmentRequest) -> EnvironmentPin | None:
         """The pin of exactly this request."""
@@ -106,6 +128,10 @@ class Lock:
     def packages_of(self, request: DistroRequest) -> DistroPin | None:
         """The pin of exactly this request for distribution packages."""
         return next((pin for pin in self.distribution if pin.request == request), None)
+
+    def image(self, request: ImageRequest) -> ImagePin | None:
+        """The pin of exactly this request for an image."""
+        return next((pin for pin in self.images if pin.request == request), None)
 
     def strategy(self, target: str, host: str) -> StrategyPin | None:
         """What was chosen for ``target`` on a host of type ``host``."""

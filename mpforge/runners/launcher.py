@@ -74,16 +74,19 @@ def site_packages(venv: Path, python: str) -> Path:
     return venv / "lib" / library(python) / "site-packages"
 
 
-def write_entry_points(venv: Path, *, run: Sequence[str] = ()) -> tuple[Path, ...]:
+def write_entry_points(
+    venv: Path, *, run: Sequence[str] = (), shown: Path | None = None
+) -> tuple[Path, ...]:
     """Write ``bin/NAME`` for every script of the packages in ``venv``; the files written.
 
     Entry points come from the packages' metadata. Other scripts, and programs of the target, are
     taken from ``site-packages/bin``, where uv's ``--target`` leaves them: scripts get this
-    environment's interpreter, programs are started by ``run`` (``run_prefix``).
+    environment's interpreter, programs are started by ``run`` (``run_prefix``). ``shown`` is where the
+    environment will be, if not where it is.
     """
     written: dict[str, Path] = {}
-    interpreter = venv / "bin" / "python"
-    interpreter.parent.mkdir(parents=True, exist_ok=True)
+    interpreter = (shown or venv) / "bin" / "python"
+    (venv / "bin").mkdir(parents=True, exist_ok=True)
     for packages in sorted(venv.glob("lib/*/site-packages")):
         for point in _script_points(packages):
             text = shebang(interpreter) + entry_point_code(point)

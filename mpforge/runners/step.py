@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from mpforge import processes
 from mpforge.errors import StepFailed, StepTimeout, WrongInput
 from mpforge.plan.model import CommandLine, Placeholder, ShellLine, Text
-from mpforge.processes import run
 from mpforge.runners import crossing
 from mpforge.runners.diagnosis import Ended, diagnosed, not_declared
+
+if TYPE_CHECKING:
+    from mpforge.runners.containers.step import StepContainer
 
 # 1980-01-01, the earliest time that a zip archive can hold (https://reproducible-builds.org/specs/).
 SOURCE_DATE_EPOCH = "315532800"
@@ -63,7 +66,8 @@ class StepRun:
 
     ``timeout`` is in seconds and for all of its programs together, from when this was made.
     ``placeholders`` have the values that the user's commands may refer to. ``cut_off`` keeps a program
-    off the network (``offline``); None: it sees it. ``table`` is the spec's for this step.
+    off the network (``offline``); None: it sees it. ``table`` is the spec's for this step. ``inside`` is the
+    container in which its programs run, None: on this host.
     """
 
     title: str
@@ -75,6 +79,7 @@ class StepRun:
     cut_off: Callable[[], None] | None = None
     table: Literal["build", "test"] = "build"
     started: float = field(default_factory=time.monotonic)
+    inside: "StepContainer | None" = None
 
     def call(
         self,
@@ -87,17 +92,7 @@ class StepRun:
         environment = {**self.environment, **(extra or {})}
         self.note(f"$ {' '.join(argv)}")
         begin = self.log.tell()
-        try:
-            ended = run(
-                argv,
-                environment=environment,
-                cwd=cwd or self.directory.root,
-                log=self.log,
-                timeout=max(0.0, self.started + self.timeout - time.monotonic()),
-                in_child=self.cut_off,
-            )
-        except OSError as error:
-            raise self._not_started(argv[0], environment, error) from None
+        ended = self._ended(argv, environment, cwd or self.directory.root)
         if ended.timed_out:
             raise StepTimeout(
                 f"{self.title} ran longer than {self.timeout:.0f} s",
@@ -122,6 +117,26 @@ class StepRun:
                 ),
                 lines,
             )
+
+    def _ended(
+        self, argv: Sequence[str], environment: Mapping[str, str], cwd: Path
+    ) -> processes.Ended:
+        left = max(0.0, self.started + self.timeout - time.monotonic())
+        if self.inside is not None:
+            return self.inside.run(
+                argv, environment=environment, cwd=cwd, log=self.log, timeout=left
+            )
+        try:
+            return processes.run(
+                argv,
+                environment=environment,
+                cwd=cwd,
+                log=self.log,
+                timeout=left,
+                in_child=self.cut_off,
+            )
+        except OSError as error:
+            raise self._not_started(argv[0], environment, error) from None
 
     def _not_started(
         self, program: str, environment: Mapping[str, str], error: OSError

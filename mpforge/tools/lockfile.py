@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mpforge.errors import LockInvalid, Place
-from mpforge.plan.pins import DistroPin, EnvironmentPin, Lock, StrategyPin
+from mpforge.plan.pins import DistroPin, EnvironmentPin, ImagePin, Lock, StrategyPin
 from mpforge.store.locks import alone
 from mpforge.tools.lockformat import AGAIN, in_order, parse, render
 
@@ -46,13 +46,14 @@ def merge(
     environments: Sequence[EnvironmentPin] = (),
     distribution: Sequence[DistroPin] = (),
     strategies: Sequence[StrategyPin] = (),
+    images: Sequence[ImagePin] = (),
     warn: Say = _nothing,
 ) -> Lock:
     """Add pins to the lock in ``path``; an earlier answer to the same request stays.
 
     Returns the whole lock as written. Raises ``LockInvalid``.
     """
-    new = Lock(tuple(environments), tuple(distribution), tuple(strategies))
+    new = Lock(tuple(environments), tuple(distribution), tuple(strategies), tuple(images))
     return update(path, lambda lock: merged(new, lock), warn=warn)
 
 
@@ -83,11 +84,13 @@ def merged(old: Lock, new: Lock) -> Lock:
     environments = {p.request: p for p in (*old.environments, *new.environments)}
     distribution = {p.request: p for p in (*old.distribution, *new.distribution)}
     strategies = {(p.target, p.host): p for p in (*old.strategies, *new.strategies)}
+    images = {p.request: p for p in (*old.images, *new.images)}
     return in_order(
         Lock(
             tuple(environments.values()),
             tuple(distribution.values()),
             tuple(strategies.values()),
+            tuple(images.values()),
         )
     )
 
@@ -96,13 +99,14 @@ def forget(lock: Lock, name: str) -> Lock:
     """The lock without every pin that holds the package ``name``, so that it is resolved anew.
 
     To keep the other packages where they are, give the forgotten pin's to ``resolve(prefer=...)``.
-    A target's name forgets its strategies.
+    A target's name forgets its strategies, an image's its digests.
     """
     wanted = _normal(name)
     return Lock(
         tuple(p for p in lock.environments if wanted not in {_normal(x.name) for x in p.packages}),
         tuple(p for p in lock.distribution if wanted not in {_normal(x.name) for x in p.packages}),
         tuple(p for p in lock.strategies if p.target != name),
+        tuple(p for p in lock.images if p.request.name != name),
     )
 
 
@@ -155,6 +159,8 @@ def _versions(lock: Lock) -> _Versions:
     for choice in lock.strategies:
         words = f"{choice.strategy} with {choice.toolchain}"
         add(choice.target, f"strategy, host {choice.host}", words, ())
+    for image in lock.images:
+        add(image.request.name, f"image, {image.request.platform}", image.digest[:19], ())
     return found
 
 

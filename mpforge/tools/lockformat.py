@@ -18,6 +18,8 @@ from mpforge.plan.pins import (
     DistroRequest,
     EnvironmentPin,
     EnvironmentRequest,
+    ImagePin,
+    ImageRequest,
     Lock,
     Package,
     Purpose,
@@ -32,6 +34,7 @@ _HEADER = """\
 """
 _ENVIRONMENT_KEYS = ("purpose", "python", "platform", "requirements", "constraints")
 _DISTRO_KEYS = ("distribution", "suite", "architecture", "names")
+_IMAGE_KEYS = ("name", "platform")
 _STRATEGY_KEYS = ("target", "host", "strategy", "toolchain")
 _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 _Pin = TypeVar("_Pin")
@@ -56,6 +59,7 @@ def parse(text: str, file: str) -> Lock:
             _read_all(table, "environments", _environment_pin, text=text, file=file),
             _read_all(table, "distribution", _distro_pin, text=text, file=file),
             _read_all(table, "strategies", _strategy_pin, text=text, file=file),
+            _read_all(table, "images", _image_pin, text=text, file=file),
         )
     )
 
@@ -72,6 +76,10 @@ def render(lock: Lock) -> str:
         fields = _fields(distro.request, _DISTRO_KEYS)
         fields += [("libraries", True)] if distro.request.libraries else []
         parts.append(_entry("distribution", fields, [_package(p) for p in distro.packages]))
+    for image in lock.images:
+        fields = [*_fields(image.request, _IMAGE_KEYS), ("digest", image.digest)]
+        fields += [("local", True)] if image.is_local else []
+        parts.append(_entry("images", fields))
     return "\n".join(parts)
 
 
@@ -88,6 +96,7 @@ def in_order(lock: Lock) -> Lock:
         tuple(sorted(environments, key=lambda pin: _environment_order(pin.request))),
         tuple(sorted(lock.distribution, key=lambda pin: _distro_order(pin.request))),
         tuple(sorted(lock.strategies, key=lambda pin: (pin.target, pin.host))),
+        tuple(sorted(lock.images, key=lambda pin: (pin.request.name, pin.request.platform))),
     )
 
 
@@ -240,6 +249,11 @@ def _distro_pin(entry: Mapping[str, Any]) -> DistroPin:
 
 def _strategy_pin(entry: Mapping[str, Any]) -> StrategyPin:
     return StrategyPin(*(_text(entry, key) for key in _STRATEGY_KEYS))
+
+
+def _image_pin(entry: Mapping[str, Any]) -> ImagePin:
+    request = ImageRequest(*(_text(entry, key) for key in _IMAGE_KEYS))
+    return ImagePin(request, _sha256(_text(entry, "digest"), "sha256:"), _flag(entry, "local"))
 
 
 def _text(entry: Mapping[str, Any], key: str) -> str:

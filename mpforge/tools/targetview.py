@@ -52,6 +52,7 @@ class View:
 
     ``cross``: the target is not the machine that builds. ``host`` is the interpreter of the build hooks,
     None for builds that are no Python's; ``builder`` the machine that builds, where it gets compilers too.
+    ``inside``: its programs are called in an image of the target.
     """
 
     platform: Platform
@@ -59,6 +60,7 @@ class View:
     cross: bool
     host: HostPython | None = None
     builder: Platform | None = None
+    inside: bool = False
 
 
 def view_ingredients(view: View) -> tuple[tuple[str, str], ...]:
@@ -196,7 +198,12 @@ def _texts(view: View) -> dict[str, str]:
     platform, policy, host = view.platform, view.policy, view.host
     headers = None if host is None else host.headers_name
     programs = wrappers.programs(
-        platform, policy, cross=view.cross, headers_name=headers, builder=view.builder
+        platform,
+        policy,
+        cross=view.cross,
+        headers_name=headers,
+        builder=view.builder,
+        inside=view.inside,
     )
     texts = {f"bin/{program}": text for program, text in programs.items()}
     if view.cross:

@@ -73,25 +73,29 @@ def programs(
     cross: bool,
     headers_name: str | None = None,
     builder: Platform | None = None,
+    inside: bool = False,
 ) -> dict[str, str]:
     """The text of each program of ``bin/`` by its name.
 
     ``headers_name`` is the directory below ``include/`` that every compilation searches first.
     ``builder`` is the machine that builds, where it is to have compilers of its own (``build-cc``).
+    ``inside``: they are called in an image of the target, whose headers and libraries come last.
     """
-    texts = _drivers(platform, policy, cross=cross, headers_name=headers_name)
+    texts = _drivers(platform, policy, cross=cross, headers_name=headers_name, inside=inside)
     for name, program in _PROGRAMS.items():
         texts[name] = filled("program.sh", {"PROGRAM": program})
     if cross:
         texts[RUN] = _runner(platform)
     if builder is not None:
-        own = _drivers(builder, builder.default_policy, cross=False, headers_name=None)
+        own = _drivers(
+            builder, builder.default_policy, cross=False, headers_name=None, inside=False
+        )
         texts |= {f"build-{name}": text for name, text in own.items()}
     return {**texts, "strip": template("strip.sh")}
 
 
 def _drivers(
-    platform: Platform, policy: str, *, cross: bool, headers_name: str | None
+    platform: Platform, policy: str, *, cross: bool, headers_name: str | None, inside: bool
 ) -> dict[str, str]:
     """``cc`` and ``c++``."""
     values = {
@@ -99,7 +103,7 @@ def _drivers(
         "ARCH": platform.zig_triple.partition("-")[0],
         "TARGET": zig_target(platform, policy),
         "PLAIN_TARGET": platform.zig_triple,
-        "FLAGS": " ".join(flags(platform)),
+        "FLAGS": " ".join((*flags(platform), *(_of_image(platform) if inside else ()))),
         "INCLUDE": f'-I "$mpf_view/include/{headers_name}"' if headers_name else "",
         "CROSS": "1" if cross else "",
     }
@@ -107,6 +111,15 @@ def _drivers(
         name: filled("compiler.sh", {**values, "MODE": mode, "LANGUAGE": language})
         for name, (mode, language) in _DRIVERS.items()
     }
+
+
+def _of_image(platform: Platform) -> tuple[str, ...]:
+    """Where an image has headers and libraries: zig looks there for what it does not bring itself."""
+    name = platform.gnu_triple.replace("i686", "i386", 1)
+    headers = ("/usr/local/include", f"/usr/include/{name}", "/usr/include")
+    libraries = ("/usr/local/lib64", "/usr/local/lib", "/usr/lib64", f"/usr/lib/{name}", "/usr/lib")
+    after = (word for folder in headers for word in ("-idirafter", folder))
+    return (*after, *(f"-L{folder}" for folder in libraries))
 
 
 def _runner(platform: Platform) -> str:

@@ -35,9 +35,8 @@ def _spec(build: str = "", *, target: str = "x86_64", python: str = "cp311", res
         (_spec(target="aarch64_musl"), "aarch64_musl"),
         (_spec(target="windows_x86_64"), "windows_x86_64"),
         (_spec(python="pp311"), "pp311"),
-        (_spec('strategy = "hybrid"'), "hybrid"),
-        (_spec('strategy = "emulate"'), "emulate"),
-        (_spec('strategy = "native"\nimage = "manylinux_2_28"'), "image"),
+        (_spec('strategy = "hybrid"\nisolation = false'), "isolation"),
+        (_spec('strategy = "emulate"\nfrontend = "uv"'), "uv as the frontend"),
         (_spec('isolation = false\ntarget-requires = ["numpy"]'), "target-requires"),
         (
             _spec(

@@ -26,6 +26,7 @@ def parts(step: Step) -> dict[str, str]:
         pins=anything,
         inputs=anything,
         machines=anything,
+        containers=anything,
     )
     return provision._parts(step)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mpforge import processes
 from mpforge.errors import StepFailed
-from mpforge.runners import step as running
 from mpforge.runners.step import StepDirectory, StepRun
 
 
@@ -35,7 +35,7 @@ def test_a_program_that_the_system_does_not_start_fails_the_step_and_the_cause_i
     def refused(*_words: object, **_named: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(running, "run", refused)
+    monkeypatch.setattr(processes, "run", refused)
     with pytest.raises(StepFailed) as told:
         step.call(["/work/program"])
     cause = os.strerror(number)

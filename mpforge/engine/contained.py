@@ -1,0 +1,243 @@
+"""Steps whose programs run in an image: the engine, the image, what is put into a container and taken out.
+
+What comes before and after (packages, compilers, verification) is this host's business; it is copied in.
+Knows nothing of how an engine is spoken to.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge.engine.pins import Pins
+from mpforge.engine.task import Task
+from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
+from mpforge.engine.workspace import Workspace
+from mpforge.errors import EngineCannotRun, ImageUnfit, StepFailed
+from mpforge.plan.model import OF_IMAGE, Compilers, Inside
+from mpforge.platforms import Platform, by_machine, well_known
+from mpforge.runners.containers import connection, images, probe, volumes
+from mpforge.runners.containers.container import Container, reap
+from mpforge.runners.containers.step import StepContainer
+from mpforge.runners.step import StepDirectory
+from mpforge.tools import nativeshell
+
+if TYPE_CHECKING:
+    from mpforge.runners.containers.connection import Engine
+    from mpforge.runners.containers.images import Image
+
+_ZIG = "/mpforge/zig"
+_SHELL = "/bin/sh"
+# Where PyPA's images have their interpreters, then what is on the image's PATH.
+_FIND = """
+for path in "/opt/python/$1/bin/python" "$(command -v "$2")"; do
+  if [ -x "$path" ]; then readlink -f "$path"; exit 0; fi
+done
+ls /opt/python 2>/dev/null
+exit 1
+"""
+
+
+class Containers:
+    """The containers of a session's steps."""
+
+    def __init__(self, workspace: Workspace, pins: Pins, toolbox: Toolbox) -> None:
+        self._cache = workspace.cache
+        self._pins = pins
+        self._toolbox = toolbox
+        self._probes = probe.Probes(workspace.cache / "engines.json")
+
+    @functools.cached_property
+    def engine(self) -> "Engine":
+        """The engine. Raises ``NoEngine``."""
+        found = connection.connect(os.environ)
+        reap(found)
+        return found
+
+    # --- for keys ------------------------------------------------------------------------------
+
+    def parts(self, compilers: Compilers) -> dict[str, str]:
+        """What an image and what runs it are, for a key. The engine is asked for what is not remembered."""
+        if compilers.inside is None:
+            raise ValueError("these compilers are this host's")
+        request = compilers.inside.image
+        pin = self._pins.image(request, lambda: images.resolve(self.engine, request))
+        parts = {"image": pin.digest, "image.runs": self._how(well_known()[request.platform])}
+        if compilers.toolchain != OF_IMAGE:
+            digest = self._toolbox.zig_pin(compilers).packages[0].hashes
+            parts |= nativeshell.parts(" ".join(digest))
+        return parts
+
+    def _how(self, platform: Platform) -> str:
+        """How the engine runs a platform: ``native``, or QEMU's version. Raises ``EngineCannotRun``."""
+        address = connection.endpoint(os.environ) or ""
+        how = self._probes.remembered(address, platform.name)
+        if not how:
+            how = self._probes.how(self.engine, platform.name)
+        if not how:
+            raise EngineCannotRun(
+                f"the container engine does not run programs of {platform.name}",
+                why="there is no handler for them in the kernel (binfmt_misc), or one without the flag F",
+                hint="Debian, Ubuntu: apt-get install qemu-user-static binfmt-support; "
+                "`mpforge doctor` tells more",
+            )
+        return how
+
+    # --- making ready --------------------------------------------------------------------------
+
+    def is_prepared(self, compilers: Compilers) -> bool:
+        """Whether ``prepare`` has nothing to do: never known without asking the engine."""
+        return compilers.inside is None
+
+    def prepare(self, compilers: Compilers) -> None:
+        """Obtain the image, and what is put into each container of it. Raises what that raises."""
+        if compilers.inside is not None:
+            image = self._image(compilers.inside)
+            if compilers.toolchain != OF_IMAGE:
+                self._volumes(compilers, image)
+                self._native(compilers)
+
+    def _image(self, inside: Inside) -> "Image":
+        pin = self._pins.image(inside.image, lambda: images.resolve(self.engine, inside.image))
+        self._how(well_known()[inside.image.platform])
+        return images.obtain(self.engine, pin)
+
+    def _with_layer(self, task: Task, inside: Inside, image: "Image") -> "Image":
+        """The image once the commands of ``before-all`` have been run in it."""
+        if not inside.before:
+            return image
+        words = [image.id, *(str(line) for line in inside.before), str(inside.network)]
+        key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+        def make() -> Container:
+            container = Container(self.engine, image.id, network=inside.network)
+            try:
+                for line in inside.before:
+                    _run_once(container, str(line), task, network=inside.network)
+            except BaseException:
+                container.close()
+                raise
+            return container
+
+        with self._toolbox.working("before-all, kept as a layer of the image"):
+            return images.layer(self.engine, key, make)
+
+    def _volumes(self, compilers: Compilers, image: "Image") -> dict[str, str]:
+        """What each container sees read-only: zig."""
+        zig = self._toolbox.zig(compilers)
+        volume = volumes.provide(
+            self.engine,
+            f"zig-{zig.digest[:16]}",
+            zig.path.parent,
+            image=image.id,
+            remembered=self._cache / "volumes.json",
+            filling=self._toolbox.working(
+                f"giving zig {zig.version} to the container engine, once"
+            ),
+        )
+        return {_ZIG: volume}
+
+    def _native(self, compilers: Compilers) -> Path:
+        """The native programs that call zig in an image."""
+        zig, store = self._toolbox.zig(compilers), self._toolbox.store
+        making = self._toolbox.working("making native programs for containers, once")
+        return nativeshell.provide(zig, _this_machine(), store, making)
+
+    # --- a step --------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def opened(self, task: Task, compilers: Compilers) -> Iterator[StepContainer]:
+        """A container for a step, with nothing of the step in it yet; gone when the block ends.
+
+        What the compilers noted is brought back. Raises what making it raises.
+        """
+        inside = compilers.inside
+        if inside is None:
+            raise ValueError("this step's programs run on the host")
+        image = self._with_layer(task, inside, self._image(inside))
+        seen = {} if compilers.toolchain == OF_IMAGE else self._volumes(compilers, image)
+        network = task.step.network
+        with Container(self.engine, image.id, network=network, volumes=seen) as container:
+            places: tuple[tuple[Path, str], ...] = ()
+            if compilers.toolchain != OF_IMAGE:
+                places = self._put_compilers(container, compilers)
+            root = task.directory.root
+            try:
+                yield StepContainer(container, root, places)
+            finally:
+                with contextlib.suppress(StepFailed):
+                    container.get(f"/mpforge/step/{COMPILER_NOTES}", root / COMPILER_NOTES)
+
+    def _put_compilers(
+        self, container: Container, compilers: Compilers
+    ) -> tuple[tuple[Path, str], ...]:
+        """zig's names as native programs; where the container has what the host calls otherwise."""
+        zig, view = self._toolbox.zig(compilers), self._toolbox.view(compilers)
+        container.put(self._native(compilers), "/mpforge")
+        container.put(view, nativeshell.VIEW)
+        return (
+            (view / "bin", nativeshell.BIN),
+            (view, nativeshell.VIEW),
+            (zig.path.parent, _ZIG),
+        )
+
+    def interpreter(self, at: StepContainer, word: str) -> str:
+        """The path of a Python in a container. Raises ``ImageUnfit`` where it has none."""
+        tag = f"{word.removesuffix('t')}-{word}"
+        name = f"python3.{word.removeprefix('cp3')}"
+        code, said = at.container.ask([_SHELL, "-c", _FIND, "find", tag, name])
+        if code:
+            has = " ".join(said.split())
+            raise ImageUnfit(
+                f"the image has no Python for {word}",
+                why=f"neither /opt/python/{tag} nor {name} on its PATH"
+                + (f"; /opt/python has {has}" if has else ""),
+                hint="name an image that has it in [build] image, or leave this Python out",
+            )
+        return said.strip()
+
+
+def _run_once(container: Container, line: str, task: Task, *, network: bool) -> None:
+    """A command of ``before-all``. Raises ``StepFailed``."""
+    task.log.write(f"$ {line}\n".encode())
+    argv = [_SHELL, "-e", "-c", line]
+    ended = container.run(argv, environment={}, cwd="/", log=task.log)
+    if ended.returncode:
+        offline = "it has no network; [build] network = true lets it have it"
+        raise StepFailed(
+            f"before-all failed (exit status {ended.returncode}): {line}",
+            hint=None if network else offline,
+        )
+
+
+def lay_out(directory: StepDirectory, word: str, interpreter: str) -> Path:
+    """A virtual environment in a step's directory for an image's Python; its site-packages is filled already.
+
+    What names a place names the container's.
+    """
+    from mpforge.runners import launcher
+
+    environment = directory.environment
+    programs = environment / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    home = interpreter.rpartition("/")[0]
+    version = f"3.{word.removeprefix('cp3').removesuffix('t')}"
+    (environment / "pyvenv.cfg").write_text(
+        f"home = {home}\ninclude-system-site-packages = false\nversion = {version}\n", "utf-8"
+    )
+    (programs / "python").symlink_to(interpreter)
+    for name in ("python3", f"python{version}"):
+        (programs / name).symlink_to("python")
+    launcher.write_entry_points(environment, shown=Path("/mpforge/step/env"))
+    return programs / "python"
+
+
+def _this_machine() -> Platform:
+    found = by_machine(os.uname().machine)
+    if found is None:
+        raise ValueError(f"{os.uname().machine} builds nothing")
+    return found

@@ -1,0 +1,1 @@
+"""Running a step's programs in a container of a Docker-compatible engine: the only importer of ``docker``."""

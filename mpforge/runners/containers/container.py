@@ -1,0 +1,270 @@
+"""One container in which a step's programs run.
+
+Files go in and out as archives, never by mounts of the host. Its first process waits for the end of
+its input, which this process holds: whatever ends us, kill -9 too, ends the container and all that
+runs in it within a second. Knows nothing of images' names, nor of steps.
+"""
+
+import contextlib
+import itertools
+import os
+import socket
+import stat
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from mpforge import processes
+from mpforge.errors import EngineLost, EngineRefuses
+from mpforge.processes import Ended
+from mpforge.runners.containers.connection import Engine, speaking
+from mpforge.sources import archives
+
+LABEL = "mpforge.process"
+"""The label of each container of ours: HOST PID START of the process that made it."""
+
+_numbers = itertools.count()
+_READ = 1 << 20
+
+
+class Container:
+    """A container that is born running, and gone when the ``with`` block ends, however it ends.
+
+    ``image`` is an id of one with a ``cat``; ``volumes`` are names of the engine's own volumes by where they
+    are seen, read-only unless ``writable``. Without ``network`` its programs see loopback only.
+    ``environment`` is what the image itself sets. Raises ``EngineRefuses``, ``EngineLost``.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: str,
+        *,
+        network: bool = False,
+        volumes: Mapping[str, str] | None = None,
+        writable: bool = False,
+    ) -> None:
+        self.engine = engine
+        self._api = engine.client.api
+        self._timed_out = False
+        self._input: Any = None
+        self._id = ""
+        with speaking("make a container"):
+            binds = {
+                name: {"bind": place, "mode": "rw" if writable else "ro"}
+                for place, name in (volumes or {}).items()
+            }
+            self._id = self._create(image, binds, network=network)
+        try:
+            with speaking("start a container"):
+                wanted = {"stdin": 1, "stream": 1}
+                self._input = self._api.attach_socket(self._id, params=wanted)
+                self._api.start(self._id)
+                told = self._api.inspect_container(self._id)
+        except BaseException:
+            self.close()
+            raise
+        words = (word.partition("=") for word in told["Config"]["Env"] or ())
+        self.environment = {name: value for name, _, value in words}
+
+    def _create(self, image: str, binds: Mapping[str, Any], *, network: bool) -> str:
+        open_network = "bridge" if self.engine.bridged else "host"
+        host = self._api.create_host_config(
+            auto_remove=True,
+            init=True,
+            network_mode=open_network if network else "none",
+            security_opt=["no-new-privileges"],
+            binds=binds,
+        )
+        made = self._api.create_container(
+            image,
+            ["cat"],
+            entrypoint=[],
+            stdin_open=True,
+            detach=False,
+            user="0:0",
+            name=f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}",
+            labels={LABEL: _own_mark()},
+            host_config=host,
+        )
+        return str(made["Id"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the container; whatever runs in it ends. What it used of the CPU is counted as ours."""
+        if not self._id:
+            return
+        with contextlib.suppress(EngineLost, EngineRefuses), speaking("count CPU seconds"):
+            processes.count_cpu(self._cpu_seconds())
+        identifier, self._id = self._id, ""
+        with contextlib.suppress(EngineLost, EngineRefuses), speaking("remove a container"):
+            self._api.remove_container(identifier, force=True, v=True)
+        if self._input is not None:
+            self._input.close()
+
+    def _cpu_seconds(self) -> float:
+        told = self._api.stats(self._id, stream=False, one_shot=True)
+        return float(told["cpu_stats"]["cpu_usage"].get("total_usage", 0)) / 1e9
+
+    # --- programs ------------------------------------------------------------------------------
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: str,
+        log: BinaryIO,
+        timeout: float | None = None,
+    ) -> Ended:
+        """Run a program to its end, with its output appended to ``log`` as it comes.
+
+        ``environment`` is added to the image's own. ``timeout`` in seconds: with it ends the container.
+        Raises ``EngineLost``.
+        """
+        start = time.monotonic()
+        with speaking(f"run {argv[0]} in a container"):
+            made = self._api.exec_create(
+                self._id, list(argv), environment=dict(environment), workdir=cwd, user="0:0"
+            )
+            with self._watched(timeout):
+                for chunk in self._api.exec_start(made["Id"], stream=True):
+                    log.write(chunk)
+                    log.flush()
+            code = self._status(made["Id"])
+        return Ended(code, time.monotonic() - start, 0.0, self._timed_out)
+
+    def _status(self, program: str) -> int:
+        from docker.errors import NotFound
+
+        try:
+            code = self._api.exec_inspect(program)["ExitCode"]
+        except NotFound:  # it went with its container
+            code = None
+        if code is None and not self._timed_out:
+            raise EngineLost(
+                "the container was removed while a program ran in it",
+                hint="repeat the command; was the engine stopped, or short of memory?",
+            )
+        return -1 if code is None else int(code)
+
+    @contextlib.contextmanager
+    def _watched(self, timeout: float | None) -> Iterator[None]:
+        """Remove the container when the time is over: what runs in it has ended then."""
+
+        def over() -> None:
+            self._timed_out = True
+            with contextlib.suppress(EngineLost, EngineRefuses), speaking("end a container"):
+                self._api.remove_container(self._id, force=True, v=True)
+
+        if timeout is None:
+            yield
+            return
+        watch = threading.Timer(timeout, over)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    def ask(self, argv: Sequence[str]) -> tuple[int, str]:
+        """Run a short program; its exit status and what it printed. Raises as ``run``."""
+        with tempfile.TemporaryFile() as log:
+            ended = self.run(argv, environment={}, cwd="/", log=log)
+            log.seek(0)
+            return ended.returncode, log.read().decode("utf-8", "replace")
+
+    def commit(self, repository: str, tag: str) -> None:
+        """Keep what the container has become as an image. Raises ``EngineRefuses``, ``EngineLost``."""
+        with speaking("keep a container as an image"):
+            self._api.commit(self._id, repository, tag)
+
+    # --- files ---------------------------------------------------------------------------------
+
+    def put(self, tree: Path, place: str, *, only: Iterable[str] | None = None) -> None:
+        """Copy a directory of the host to ``place``, an absolute path; ``only`` these entries of it.
+
+        Files belong to root there, and keep their modes and times. Raises ``EngineLost``.
+        """
+        with tempfile.TemporaryFile() as file:
+            with tarfile.open(fileobj=file, mode="w") as tar:
+                _add_parents(tar, place)
+                for name in sorted(os.listdir(tree)) if only is None else only:
+                    tar.add(tree / name, f"{place.strip('/')}/{name}", filter=_as_root)
+            file.seek(0)
+            with speaking(f"copy files to {place} in a container"):
+                self._api.put_archive(self._id, "/", file)
+
+    def get(self, place: str, destination: Path) -> None:
+        """Copy what is in a directory of the container into a new directory of the host.
+
+        They belong to the calling user. A file is copied likewise. Raises ``ArchiveRefused``, ``EngineLost``.
+        """
+        with tempfile.TemporaryDirectory(prefix="mpforge-out-", dir=destination.parent) as folder:
+            packed = Path(folder, "out.tar")
+            with speaking(f"copy {place} out of a container"), packed.open("wb") as file:
+                chunks, _ = self._api.get_archive(self._id, place, chunk_size=_READ)
+                for chunk in chunks:
+                    file.write(chunk)
+            unpacked = Path(folder, "out")
+            archives.unpack(packed, unpacked)
+            (unpacked / place.rpartition("/")[2]).rename(destination)
+
+
+def _add_parents(tar: tarfile.TarFile, place: str) -> None:
+    words = place.strip("/").split("/")
+    for count in range(1, len(words) + 1):
+        entry = tarfile.TarInfo("/".join(words[:count]))
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(entry)
+
+
+def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    entry.mode = stat.S_IMODE(entry.mode) & 0o777
+    return entry
+
+
+# --- what a killed process left -----------------------------------------------------------------
+
+
+def _own_mark() -> str:
+    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+
+
+def _started(process: int) -> str:
+    """When a process of this machine started, in the kernel's ticks; empty if there is none (proc(5))."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]
+
+
+def reap(engine: Engine) -> int:
+    """Remove the containers of processes of this machine that are no more; how many there were.
+
+    The engine does so itself, but for those that were made and never started.
+    """
+    removed = 0
+    with speaking("list containers"):
+        found = engine.client.api.containers(all=True, filters={"label": LABEL})
+    for one in found:
+        host, _, rest = one["Labels"][LABEL].partition(" ")
+        process, _, started = rest.partition(" ")
+        if host == socket.gethostname() and _started(int(process or 0)) != started:
+            with contextlib.suppress(EngineRefuses), speaking("remove a container"):
+                engine.client.api.remove_container(one["Id"], force=True, v=True)
+                removed += 1
+    return removed

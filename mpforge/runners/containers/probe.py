@@ -1,0 +1,211 @@
+"""What an engine runs: each platform natively, by which QEMU, or not at all.
+
+Asked without privilege: an image of nothing but a hundred bytes of ELF for each machine, each of which
+exits with 42. QEMU's user mode prints its version instead where QEMU_VERSION is set; a native machine
+does not care. An image of another platform is run without a word, so whoever builds in one asks here first.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import struct
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.errors import EngineRefuses
+from mpforge.runners.containers.connection import Engine, speaking
+from mpforge.store.files import write_atomically
+
+_EXITS = 42
+_SECONDS = 30
+NATIVE = "native"
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """An ELF file: class (1: 32 bits), byte order, e_machine, e_flags, and code for exit(42)."""
+
+    elf_class: int
+    order: str
+    machine: int
+    flags: int
+    code: bytes
+
+
+# The instructions of exit(42) by each kernel's convention (syscall(2)); e_machine as in the gABI.
+_MACHINES: Mapping[str, _Machine] = {
+    "x86_64": _Machine(2, "<", 62, 0, bytes.fromhex("bf2a000000b83c0000000f05")),
+    "i686": _Machine(1, "<", 3, 0, bytes.fromhex("bb2a000000b801000000cd80")),
+    "aarch64": _Machine(2, "<", 183, 0, struct.pack("<3I", 0xD2800540, 0xD2800BA8, 0xD4000001)),
+    "armv7l": _Machine(
+        1, "<", 40, 0x05000000, struct.pack("<3I", 0xE3A0002A, 0xE3A07001, 0xEF000000)
+    ),
+    "s390x": _Machine(2, ">", 22, 0, bytes.fromhex("a729002a0a01")),
+    "riscv64": _Machine(2, "<", 243, 0, struct.pack("<3I", 0x02A00513, 0x05D00893, 0x73)),
+    "ppc64le": _Machine(2, "<", 21, 2, struct.pack("<3I", 0x38000001, 0x3860002A, 0x44000002)),
+    "loongarch64": _Machine(
+        2, "<", 258, 0x43, struct.pack("<3I", 0x0280A804, 0x0281740B, 0x002B0000)
+    ),
+}
+
+PROBED = tuple(_MACHINES)
+"""The platforms that can be asked for; those of musl are run as glibc's."""
+
+
+def program(platform: str) -> bytes:
+    """An ELF file for a platform that exits with 42."""
+    m = _MACHINES[platform]
+    wide = m.elf_class == 2
+    header, entry_size = (64, 56) if wide else (52, 32)
+    base = 0x400000 if wide else 0x10000
+    entry, size = base + header + entry_size, header + entry_size + len(m.code)
+    ident = b"\x7fELF" + bytes([m.elf_class, 1 if m.order == "<" else 2, 1, 0]) + bytes(8)
+    word = "Q" if wide else "I"
+    fields = (2, m.machine, 1, entry, header, 0, m.flags, header, entry_size, 1, 0, 0, 0)
+    head = ident + struct.pack(f"{m.order}HHI{word * 3}IHHHHHH", *fields)
+    if wide:
+        segment = struct.pack(f"{m.order}IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x10000)
+    else:
+        segment = struct.pack(f"{m.order}8I", 1, 0, base, base, size, size, 5, 0x10000)
+    return head + segment + m.code
+
+
+def _packed(files: Mapping[str, bytes], mode: int) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), mode
+            tar.addfile(entry, io.BytesIO(content))
+    return data.getvalue()
+
+
+def _image(engine: Engine) -> str:
+    """The probe's image with the engine; its tag."""
+    layer = _packed({platform: program(platform) for platform in _MACHINES}, 0o755)
+    configuration = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+        "history": [{"created_by": "mpforge"}],
+    }
+    text = json.dumps(configuration, sort_keys=True).encode()
+    name = hashlib.sha256(text).hexdigest()
+    tag = f"mpforge-probe:{name[:12]}"
+    listing = [{"Config": f"{name}.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]
+    files = {
+        f"{name}.json": text,
+        "layer.tar": layer,
+        "manifest.json": json.dumps(listing).encode(),
+    }
+    with speaking("load the image of a probe"):
+        if not engine.client.api.images(name=tag):
+            engine.client.api.load_image(_packed(files, 0o644))
+    return tag
+
+
+def ask(engine: Engine, platform: str) -> str:
+    """How the engine runs a platform: ``native``, QEMU's own words, or empty where it can't.
+
+    Raises ``EngineLost``. A platform that there is no probe for is said to be not run.
+    """
+    name = platform.removesuffix("_musl")
+    if name not in _MACHINES:
+        return ""
+    tag = _image(engine)
+    with _ran(engine, tag, name, {}) as (code, _):
+        if code != _EXITS:
+            return ""
+    with _ran(engine, tag, name, {"QEMU_VERSION": "1"}) as (code, said):
+        return NATIVE if code == _EXITS else said.partition("\n")[0].strip() or "emulated"
+
+
+@contextlib.contextmanager
+def _ran(
+    engine: Engine, image: str, name: str, environment: Mapping[str, str]
+) -> Iterator[tuple[int, str]]:
+    """Run one probe; its exit status and what it printed."""
+    api = engine.client.api
+    with speaking("run a probe"):
+        host = api.create_host_config(network_mode="none")
+        made = api.create_container(
+            image, [f"/{name}"], environment=dict(environment), host_config=host
+        )
+    try:
+        try:
+            with speaking("run a probe"):
+                api.start(made["Id"])
+                code = int(api.wait(made["Id"], timeout=_SECONDS)["StatusCode"])
+                said = api.logs(made["Id"]).decode("utf-8", "replace")
+        except EngineRefuses as error:  # Podman's word for a program that it can't start
+            code, said = 1, error.why or ""
+        yield code, said
+    finally:
+        with contextlib.suppress(EngineRefuses), speaking("remove a probe"):
+            api.remove_container(made["Id"], force=True)
+
+
+class Probes:
+    """What engines were found to run, remembered in a file for as long as they stay the same."""
+
+    def __init__(self, remembered: Path) -> None:
+        self._path = remembered
+
+    def how(self, engine: Engine, platform: str) -> str:
+        """As ``ask``, asked once. Raises ``EngineLost``."""
+        known = self._known(engine.endpoint)
+        if platform not in known:
+            known = {**known, platform: ask(engine, platform)}
+            self._remember(engine.endpoint, known)
+        return known[platform]
+
+    def remembered(self, endpoint: str, platform: str) -> str | None:
+        """What is known of an engine without asking it; None: nothing."""
+        return self._known(endpoint).get(platform)
+
+    def forget(self) -> None:
+        """Ask again."""
+        self._path.unlink(missing_ok=True)
+
+    def _known(self, endpoint: str) -> dict[str, str]:
+        try:
+            table = json.loads(self._path.read_text(encoding="utf-8"))
+            entry = table[endpoint]
+            same = entry["identity"] == _identity(endpoint)
+            return dict(entry["platforms"]) if same else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
+    def _remember(self, endpoint: str, platforms: Mapping[str, str]) -> None:
+        try:
+            table = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            table = {}
+        table[endpoint] = {"identity": _identity(endpoint), "platforms": dict(platforms)}
+        with contextlib.suppress(OSError):
+            write_atomically(self._path, json.dumps(table, indent=1).encode())
+
+
+def _identity(endpoint: str) -> list[str]:
+    """What stays the same as long as an engine does, without speaking to it.
+
+    An engine makes its socket anew when it starts. Which emulators the kernel of this machine knows is a
+    local engine's business too. Of a remote one only its address is known.
+    """
+    if not endpoint.startswith("unix://"):
+        return [endpoint]
+    words = [endpoint]
+    with contextlib.suppress(OSError):
+        status = os.stat(endpoint.removeprefix("unix://"))
+        words.append(f"{status.st_ino} {status.st_ctime_ns}")
+    handlers = Path("/proc/sys/fs/binfmt_misc")
+    with contextlib.suppress(OSError):
+        for path in sorted(handlers.glob("qemu-*")):
+            text = path.read_text("utf-8", "replace")
+            words.append(f"{path.name} {hashlib.sha256(text.encode()).hexdigest()}")
+    return words

@@ -1,0 +1,117 @@
+"""A step's programs in a container: its directory has another name there, and goes in and out by copies.
+
+What a program is told, by arguments, variables and files that a call brings, names the paths of the host;
+they are said in the container's words on the way. Knows nothing of engines.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mpforge.processes import Ended
+from mpforge.runners.containers.container import Container
+
+STEP = "/mpforge/step"
+"""Where a step's directory is in a container."""
+
+_LENT = "/mpforge/lent"
+
+
+@dataclass(frozen=True)
+class StepContainer:
+    """A container that holds a step's directory; ``places`` are other directories and their names there."""
+
+    container: Container
+    root: Path
+    places: tuple[tuple[Path, str], ...] = ()
+
+    def named(self, text: str) -> str:
+        """A text with the host's paths as they are called inside."""
+        for path, inside in ((self.root, STEP), *self.places):
+            text = text.replace(str(path), inside)
+        return text
+
+    def send(self, entries: Iterable[str] | None = None) -> None:
+        """Copy the step's directory, or these entries of it, into the container."""
+        there = (
+            None if entries is None else [name for name in entries if (self.root / name).exists()]
+        )
+        self.container.put(self.root, STEP, only=there)
+
+    def fetch(self, path: Path) -> None:
+        """Replace a directory of the step by what the container has there. Raises as ``Container.get``."""
+        aside = path.with_name(f"{path.name}.before")
+        path.rename(aside)
+        self.container.get(self.named(str(path)), path)
+        with contextlib.suppress(OSError):
+            aside.rmdir()  # it was empty: outputs begin so
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: Path,
+        log: BinaryIO,
+        timeout: float | None = None,
+    ) -> Ended:
+        """Run a program to its end; PATH is ours before the image's. Raises as ``Container.run``.
+
+        Files and directories that the call names, but not the step's own, are lent for it; the directories
+        are brought back.
+        """
+        variables = {name: self.named(value) for name, value in environment.items()}
+        variables["PATH"] = ":".join(
+            filter(None, [variables.get("PATH"), self.container.environment.get("PATH")])
+        )
+        with self._lent(argv) as words:
+            return self.container.run(
+                words,
+                environment=variables,
+                cwd=self.named(str(cwd)),
+                log=log,
+                timeout=timeout,
+            )
+
+    @contextlib.contextmanager
+    def _lent(self, argv: Sequence[str]) -> Iterator[list[str]]:
+        words: list[str] = []
+        folders: list[tuple[Path, str]] = []
+        for number, word in enumerate(argv):
+            path = Path(word)
+            if number == 0 or not word.startswith("/") or not self._is_foreign(path):
+                words.append(self.named(word))
+                continue
+            place = f"{_LENT}/{number}"
+            if path.is_dir():
+                self._put_named(path, place)
+                folders.append((path, place))
+                words.append(place)
+            else:
+                self.container.put(path.parent, place, only=[path.name])
+                words.append(f"{place}/{path.name}")
+        yield words
+        for path, place in folders:
+            self._bring_back(place, path)
+
+    def _is_foreign(self, path: Path) -> bool:
+        known = (self.root, *(place for place, _ in self.places))
+        return path.exists() and not any(path.is_relative_to(place) for place in known)
+
+    def _put_named(self, folder: Path, place: str) -> None:
+        """Copy a directory of texts in, with their paths in the container's words."""
+        with tempfile.TemporaryDirectory(prefix="mpforge-lent-") as name:
+            for path in folder.iterdir():
+                text = path.read_text(encoding="utf-8")
+                Path(name, path.name).write_text(self.named(text), encoding="utf-8")
+            self.container.put(Path(name), place)
+
+    def _bring_back(self, place: str, folder: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="mpforge-lent-") as name:
+            fetched = Path(name, "fetched")
+            self.container.get(place, fetched)
+            for path in fetched.iterdir():
+                path.replace(folder / path.name)
