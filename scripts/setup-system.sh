@@ -130,6 +130,7 @@ do_it() {
 apt() { do_it "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"; }
 apt_install() { apt install --yes --no-install-recommends "$@"; }
 
+installed=
 install_missing() {
   local packages index
   read -ra packages <<<"$(packages_of "${missing[@]}")"
@@ -143,6 +144,7 @@ install_missing() {
   apt -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 update \
     || say "apt-get update did not fully succeed; going on with the lists there are"
   say "installing ${packages[*]}"
+  installed=yes
   apt_install "${packages[@]}" && return 0
   say "that failed as a whole; trying one need at a time"
   for index in "${missing[@]}"; do
@@ -178,6 +180,8 @@ start_engine() {
   if [[ -n ${DOCKER_HOST:-} ]]; then
     say "DOCKER_HOST is $DOCKER_HOST, which does not answer; none is started in its place"
   elif pidof dockerd >/dev/null; then
+    # The package's own start, a moment ago, is waited for.
+    if [[ -n $installed ]] && wait_for_engine; then return 0; fi
     say "a dockerd runs, but does not answer; left as it is ($(docker version 2>&1 | tail -n 1))"
   elif [[ -d /run/systemd/system ]]; then
     say "starting the system's own engine"
@@ -191,24 +195,28 @@ start_engine() {
 # no bridge: containers have the host's network, or none.
 start_engine_by_hand() {
   say "starting a container engine in the background (its log: $engine_log)"
-  do_it "${as_root[@]}" sh -c \
-    'PATH=$PATH:/usr/sbin:/sbin exec setsid --fork nohup dockerd --iptables=false --bridge=none >"$0" 2>&1' $engine_log
-  [[ $mode == --dry-run ]] || wait_for_engine
+  do_it "${as_root[@]}" env PATH="$PATH:/usr/sbin:/sbin" sh -c \
+    "cd / && exec setsid --fork nohup dockerd --iptables=false --bridge=none >$engine_log 2>&1"
+  [[ $mode != --dry-run ]] || return 0
+  wait_for_engine || "${as_root[@]}" tail -n 5 $engine_log | sed 's/^/setup:   /'
 }
 
+# Until it answers, at most a minute; not at all where it has ended, or has not begun in five seconds.
 wait_for_engine() {
-  local end=$((SECONDS + 60)) seen=
-  while ((SECONDS < end)); do
-    if docker version >/dev/null 2>&1; then
+  local start=$SECONDS seen=
+  while ((SECONDS < start + 60)); do
+    if have_engine; then
       say "it answers"
       return 0
+    elif pidof dockerd >/dev/null; then
+      seen=yes
+    elif [[ -n $seen ]] || ((SECONDS > start + 5)); then
+      break
     fi
-    # It has a moment to appear; once seen, its end is the end of waiting.
-    if pidof dockerd >/dev/null; then seen=yes; elif [[ -n $seen ]]; then break; fi
     sleep 0.2
   done
-  say "it does not answer; the end of its log:"
-  "${as_root[@]}" tail -n 5 $engine_log | sed 's/^/setup:   /'
+  say "it does not answer"
+  return 1
 }
 
 act_on_missing() {

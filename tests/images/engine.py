@@ -56,7 +56,7 @@ class Engine:
         if self.has(recipe):
             return recipe.tag
         archive = provide_archive(recipe, cache=cache)
-        with FileLock(archive.with_suffix(".loading")):
+        with FileLock(archive.with_name(f"{recipe.name}.loading")):
             if not self.has(recipe):
                 self.call("load", "--quiet", "--input", str(archive))
                 # What had the tag before has no name now.
