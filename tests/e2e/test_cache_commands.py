@@ -448,7 +448,7 @@ def test_foreign_files_are_named_and_left(quick: Workspace) -> None:
 
 
 def an_hour_passes(cache: Cache) -> None:
-    """Since the last collection, and since anything was used: no run that is quick looks like one still going."""
+    """Since the last collection, and since anything was used: no quick run looks like one still going."""
     set_back([cache.root / "collected", *things(cache, "blobs", "packs", "actions")], HOUR + 60)
 
 
