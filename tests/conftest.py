@@ -22,6 +22,7 @@ from mpforge import processes
 from mpforge.errors import MpforgeError
 from mpforge.runners import offline
 from mpforge.tools import distribution, emulators
+from tests.images.engine import why_no_engine
 
 TESTS = Path(__file__).parent
 
@@ -55,13 +56,6 @@ def _no_emulation() -> str | None:
     return None
 
 
-def _no_engine() -> str | None:
-    if shutil.which("docker") is None:
-        return "no docker on PATH"
-    answer = processes.capture(["docker", "version", "--format", "{{.Server.Version}}"], timeout=30)
-    return None if answer.returncode == 0 else f"no container engine: {answer.stderr.strip()}"
-
-
 def _no_network() -> str | None:
     """Ask the index that uv is configured with, past its cache, for a small package."""
     uv = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable]
@@ -79,7 +73,7 @@ def _no_namespaces() -> str | None:
 _PROBES: Mapping[str, Callable[[], str | None]] = {
     "autotools": functools.partial(_no_program, "automake"),
     "cross": _no_cross,
-    "docker": _no_engine,
+    "docker": why_no_engine,
     "emulation": _no_emulation,
     "gcc": functools.partial(_no_program, "gcc"),
     "git": functools.partial(_no_program, "git"),

@@ -4,16 +4,17 @@ Knows nothing of where the packages came from.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def merge_lib(root: Path) -> None:
+def merge_lib(root: Path, folders: Sequence[str] = ("lib", "lib64")) -> None:
     """Make ``lib`` a link to ``usr/lib`` in an unpacked tree, as installed systems have it.
 
     Packages older than the merge carry both folders, newer ones ``usr/lib`` alone, while every
-    program asks for its loader as ``/lib/ld-linux…``.
+    program asks for its loader as ``/lib/ld-linux…``. ``folders`` are those that get such a link.
     """
-    for name in ("lib", "lib64"):
+    for name in folders:
         old, new = root / name, root / "usr" / name
         new_existed = new.is_dir()
         if old.is_symlink() or not (old.is_dir() or new_existed):

@@ -1,0 +1,102 @@
+"""The container engine as tests use it: its command line, and the images that it shall have.
+
+Knows nothing of mpforge's own use of engines, which is what is tested with it.
+"""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from tests.images.archives import digest_of, provide_archive
+from tests.images.recipes import LABEL, Recipe
+
+_SETUP = "scripts/setup-system.sh"
+_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answers, the one that ``docker`` finds by itself."""
+
+    def call(self, *words: str) -> str:
+        """What ``docker WORDS`` prints. Fails with its complaint where it fails."""
+        answer = _docker(*words)
+        assert answer.returncode == 0, f"docker {' '.join(words)}\n{answer.stdout}{answer.stderr}"
+        return answer.stdout.strip()
+
+    def run(self, image: str, *command: str) -> str:
+        """What a command prints in a new container without a network, which is gone then."""
+        options = ("--rm", "--init", "--network", "none", "--label", LABEL)
+        return self.call("run", *options, image, *command)
+
+    def inspect(self, image: str) -> dict[str, Any]:
+        """What the engine says of an image that it has."""
+        found: dict[str, Any] = json.loads(self.call("image", "inspect", image))[0]
+        return found
+
+    def platform_of(self, image: str) -> str:
+        """The platform that an image says it is for: ``linux/arm64/v8``."""
+        said = self.inspect(image)
+        words = (said["Os"], said["Architecture"], said.get("Variant", ""))
+        return "/".join(word for word in words if word)
+
+    def has(self, recipe: Recipe) -> bool:
+        """Whether it has the image of just this recipe under its tag."""
+        label = f'{{{{index .Config.Labels "{LABEL}"}}}}'
+        answer = _docker("image", "inspect", "--format", label, recipe.tag)
+        return answer.returncode == 0 and answer.stdout.strip() == digest_of(recipe)
+
+    def provide(self, recipe: Recipe, *, cache: Path) -> str:
+        """Make and load the image, unless the engine has it; its tag. Raises as ``provide_archive`` does."""
+        if self.has(recipe):
+            return recipe.tag
+        archive = provide_archive(recipe, cache=cache)
+        with FileLock(archive.with_name(f"{recipe.name}.loading")):
+            if not self.has(recipe):
+                self.call("load", "--quiet", "--input", str(archive))
+                # What had the tag before has no name now.
+                self.call("image", "prune", "--force", "--filter", f"label={LABEL}")
+        return recipe.tag
+
+    def forget(self, registry: str) -> None:
+        """Remove the names that images have from a registry; those with other names stay."""
+        format_ = "{{.Repository}} {{.Tag}} {{.Digest}}"
+        listed = self.call("image", "ls", "--digests", "--format", format_)
+        for line in listed.splitlines():
+            repository, tag, digest = line.split()
+            if repository.startswith(f"{registry}/"):
+                name = f"{repository}@{digest}" if tag == "<none>" else f"{repository}:{tag}"
+                _docker("image", "rm", name)
+
+
+def why_no_engine() -> str | None:
+    """Why no engine can be had here; ``None`` where one answers."""
+    if shutil.which("docker") is None:
+        return f"no docker on PATH ({_SETUP} installs it)"
+    answer = _docker("version", "--format", "{{.Server.Version}}", seconds=30)
+    if answer.returncode == 0:
+        return None
+    return f"no container engine ({_SETUP} starts one): {answer.stderr.strip()}"
+
+
+def why_not_emulated(engine: Engine, image: str) -> str | None:
+    """Why an image of another machine doesn't run; ``None`` where it does."""
+    answer = _docker("run", "--rm", "--init", "--network", "none", "--label", LABEL, image, "true")
+    if answer.returncode == 0:
+        return None
+    platform = engine.platform_of(image)
+    return f"the engine does not run {platform} ({_SETUP} registers an emulator): {answer.stderr.strip()}"
+
+
+def _docker(*words: str, seconds: float = _SECONDS) -> "subprocess.CompletedProcess[str]":
+    """Run ``docker``; where it does not end in time that is its failure."""
+    argv = ["docker", *words]
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(argv, 124, "", f"no answer within {seconds:.0f} s")
