@@ -140,8 +140,8 @@ class Compilers:
 
     ``toolchain`` is ``zig``, ``gcc`` or ``image``; ``zig`` is the request for zig's own package. ``cross``
     says that the build hooks see the target. ``emulator`` is where the build may run what it made for the
-    target, as far as this host has one. ``rust`` is the channel of a Rust project, None for any other. ``inside``
-    is where they are called, None: on this host.
+    target, as far as this host has one. ``rust`` is the channel of a Rust project, None for any other.
+    ``inside`` is where they are called, None: on this host.
     """
 
     toolchain: str
