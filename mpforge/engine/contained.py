@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpforge.engine.holdings import ENGINES
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
@@ -49,7 +50,7 @@ class Containers:
         self._cache = workspace.cache
         self._pins = pins
         self._toolbox = toolbox
-        self._probes = probe.Probes(workspace.cache / "engines.json")
+        self._probes = probe.Probes(self._cache / ENGINES / "platforms.json")
 
     @functools.cached_property
     def engine(self) -> "Engine":
@@ -134,7 +135,8 @@ class Containers:
             f"zig-{zig.digest[:16]}",
             zig.path.parent,
             image=image.id,
-            remembered=self._cache / "volumes.json",
+            remembered=self._cache / ENGINES / "volumes.json",
+            lock=self._cache / "store" / "locks" / "volumes",
             filling=self._toolbox.working(
                 f"giving zig {zig.version} to the container engine, once"
             ),
@@ -161,7 +163,9 @@ class Containers:
         image = self._with_layer(task, inside, self._image(inside))
         seen = {} if compilers.toolchain == OF_IMAGE else self._volumes(compilers, image)
         network = task.step.network
-        with Container(self.engine, image.id, network=network, volumes=seen) as container:
+        with Container(
+            self.engine, image.id, network=network, volumes=seen, title=str(task.directory.root)
+        ) as container:
             places: tuple[tuple[Path, str], ...] = ()
             if compilers.toolchain != OF_IMAGE:
                 places = self._put_compilers(container, compilers)

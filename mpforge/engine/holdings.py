@@ -23,6 +23,9 @@ NAME = "name"
 STAMP = "collected"
 """The file whose time says when the cache was last collected without being asked."""
 
+ENGINES = "engines"
+"""The folder of what is known of container engines."""
+
 _NOTES = {"hostpythons.jsonl", "hostprograms.json", STAMP}
 _NEW_NOTE = re.compile(r"\.(new|hostpython|hostprograms|probe)-.*")
 _NEW_SECONDS = 3600.0  # nobody writes a note for so long
@@ -139,9 +142,9 @@ def _held_open() -> set[str]:
 
 def notes(cache: Path) -> Iterator[Path]:
     """Files that only spare work, and what was left of writing them."""
-    for path in _listed(cache):
+    for path in (*_listed(cache), *_listed(cache / ENGINES)):
         left = _NEW_NOTE.fullmatch(path.name) and time.time() - _extent(path)[1] > _NEW_SECONDS
-        if path.name in _NOTES or left:
+        if path.name in _NOTES or left or path.parent.name == ENGINES:
             yield path
 
 
@@ -174,7 +177,7 @@ def unheard(_message: str) -> None:
 
 def foreign(cache: Path) -> Iterator[Path]:
     """What lies in the cache beside its store, and is not mpforge's."""
-    known = {"store", "tools", "distribution", NAME, *_NOTES}
+    known = {"store", "tools", "distribution", ENGINES, NAME, *_NOTES}
     for path in _listed(cache):
         if path.name not in known and not _NEW_NOTE.fullmatch(path.name):
             yield path

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mpforge.errors import NoExtension, OutputMissing, WheelRejected
 from mpforge.plan.model import RepairWheel
-from mpforge.platforms import Platform, well_known
+from mpforge.platforms import Platform, policy_version, well_known
 from mpforge.runners import crossing, elf
 from mpforge.runners.diagnosis import WITHOUT_LIBRARY
 from mpforge.runners.step import StepRun
@@ -134,11 +134,12 @@ def compiler_errors(log: str) -> str:
 
 
 def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform) -> Path:
-    """Where no library is needed there is none to graft: it runs on whatever the policy says.
+    """Where no library is needed there is none to graft: it runs on the oldest system of its kind.
 
     auditwheel refuses an abi3 extension that needs not even libc ("couldn't detect libc").
     """
-    tag = f"{command.policy}_{platform.machine}"
+    lowest = min(command.policy, platform.default_policy, key=policy_version)
+    tag = f"{lowest}_{platform.machine}"
     copy = Path(shutil.copy(wheel, run.directory.output / wheel.name))
     run.call(
         [sys.executable, "-m", "wheel", "tags", "--remove", "--platform-tag", tag, str(copy)],

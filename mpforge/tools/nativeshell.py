@@ -26,7 +26,11 @@ NATIVE, VIEW, BIN = "/mpforge/native", "/mpforge/view", "/mpforge/bin"
 NAMES = ("cc", "c++", "gcc", "g++", "clang", "clang++", "ar", "ranlib", "strip", "objcopy", "ld")
 _SOURCE = "launcher.c"
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
-_SECONDS = 600
+_SECONDS = 120
+_FREESTANDING = (
+    *("-ffreestanding", "-nostdlib", "-static", "-Os", "-s"),
+    *("-fno-stack-protector", "-fno-sanitize=all", "-fno-builtin"),
+)
 
 
 def provide(
@@ -58,7 +62,7 @@ def parts(zig_digest: str) -> dict[str, str]:
 
 
 def _digest(zig: Zig, files: Mapping[str, Path]) -> str:
-    texts = [zig.digest, template(_SOURCE), NATIVE, VIEW, *NAMES]
+    texts = [zig.digest, template(_SOURCE), NATIVE, VIEW, *NAMES, *_FREESTANDING]
     for name, path in sorted(files.items()):
         texts += [name, hashlib.sha256(path.read_bytes()).hexdigest()]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
@@ -82,12 +86,12 @@ def _shell() -> dict[str, Path]:
 
 def _compile(zig: Zig, host: Platform, output: Path) -> None:
     """The launcher, static, for the machine that builds."""
-    triple = host.zig_triple.replace("-gnu", "-musl")
+    triple = host.zig_triple.replace("-gnu", "-none")
     with tempfile.TemporaryDirectory(prefix="mpforge-launcher-") as name:
         work = Path(name)
         (work / _SOURCE).write_text(template(_SOURCE), encoding="utf-8")
         places = (f'-DMPFORGE_NATIVE="{NATIVE}"', f'-DMPFORGE_VIEW="{VIEW}"')
-        flags = ("-target", triple, "-static", "-Os", "-s", *places)
+        flags = ("-target", triple, *_FREESTANDING, *places)
         environment = {
             "PATH": os.defpath,
             "ZIG_GLOBAL_CACHE_DIR": str(work / "global"),

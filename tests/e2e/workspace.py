@@ -23,7 +23,7 @@ from typing import Any
 PROGRAMS = Path(sys.executable).parent
 """Where nox and mpforge are: the environment that the tests run in."""
 
-SHARED = ("tools", "distribution")
+SHARED = ("tools", "distribution", "engines")
 """What a cache may take from another: all that is no result of a project."""
 
 _NOT_PASSED = re.compile(r"(MPFORGE|NOX|PYTEST|COV|FORCE_COLOR|CI$|GITHUB|VIRTUAL_ENV|PYTHONPATH)")

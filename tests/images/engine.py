@@ -63,6 +63,12 @@ class Engine:
                 self.call("image", "prune", "--force", "--filter", f"label={LABEL}")
         return recipe.tag
 
+    def ours(self, cache: Path) -> list[str]:
+        """The containers of mpforge that work for a cache, running or not."""
+        format_ = '{{.Names}} {{.Label "mpforge.title"}}'
+        listed = self.call("ps", "--all", "--filter", "label=mpforge", "--format", format_)
+        return [line for line in listed.splitlines() if str(cache) in line]
+
     def forget(self, registry: str) -> None:
         """Remove the names that images have from a registry; those with other names stay."""
         format_ = "{{.Repository}} {{.Tag}} {{.Digest}}"

@@ -24,7 +24,7 @@ from mpforge.processes import Ended
 from mpforge.runners.containers.connection import Engine, speaking
 from mpforge.sources import archives
 
-LABEL = "mpforge.process"
+LABEL = "mpforge"
 """The label of each container of ours: HOST PID START of the process that made it."""
 
 _numbers = itertools.count()
@@ -35,7 +35,8 @@ class Container:
     """A container that is born running, and gone when the ``with`` block ends, however it ends.
 
     ``image`` is an id of one with a ``cat``; ``volumes`` are names of the engine's own volumes by where they
-    are seen, read-only unless ``writable``. Without ``network`` its programs see loopback only.
+    are seen, read-only unless ``writable``; ``title`` tells people what it is for. Without ``network`` its
+    programs see loopback only.
     ``environment`` is what the image itself sets. Raises ``EngineRefuses``, ``EngineLost``.
     """
 
@@ -47,6 +48,7 @@ class Container:
         network: bool = False,
         volumes: Mapping[str, str] | None = None,
         writable: bool = False,
+        title: str = "",
     ) -> None:
         self.engine = engine
         self._api = engine.client.api
@@ -58,7 +60,7 @@ class Container:
                 name: {"bind": place, "mode": "rw" if writable else "ro"}
                 for place, name in (volumes or {}).items()
             }
-            self._id = self._create(image, binds, network=network)
+            self._id = self._create(image, binds, network=network, title=title)
         try:
             with speaking("start a container"):
                 wanted = {"stdin": 1, "stream": 1}
@@ -71,7 +73,7 @@ class Container:
         words = (word.partition("=") for word in told["Config"]["Env"] or ())
         self.environment = {name: value for name, _, value in words}
 
-    def _create(self, image: str, binds: Mapping[str, Any], *, network: bool) -> str:
+    def _create(self, image: str, binds: Mapping[str, Any], *, network: bool, title: str) -> str:
         open_network = "bridge" if self.engine.bridged else "host"
         host = self._api.create_host_config(
             auto_remove=True,
@@ -88,7 +90,7 @@ class Container:
             detach=False,
             user="0:0",
             name=f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}",
-            labels={LABEL: _own_mark()},
+            labels={LABEL: _own_mark(), f"{LABEL}.title": title},
             host_config=host,
         )
         return str(made["Id"])

@@ -24,15 +24,16 @@ def provide(
     *,
     image: str,
     remembered: Path,
+    lock: Path,
     filling: AbstractContextManager[None],
 ) -> str:
     """The volume of a tree, by a name that stands for its content; filled if need be.
 
-    ``image`` is any image with a ``cat``; ``remembered`` a file of this host. One process fills it, others
-    wait; ``filling`` goes round the work. Raises ``EngineRefuses``, ``EngineLost``.
+    ``image`` is any image with a ``cat``; ``remembered`` and ``lock`` files of this host. One process
+    fills it, others wait; ``filling`` goes round the work. Raises ``EngineRefuses``, ``EngineLost``.
     """
     volume = f"mpforge-{name}"
-    with alone(remembered.with_suffix(".lock"), waits=_nothing, warn=_unheard):
+    with alone(lock, waits=_nothing, warn=_unheard):
         if not _is_whole(engine, volume, remembered):
             with speaking(f"make the volume {volume}"):
                 engine.client.api.create_volume(volume, labels={_LABEL: name})
