@@ -28,7 +28,8 @@ _RAN = [
     re.compile(rf"(?:^|[\s:]){_PROGRAM}: Exec format error$"),
     re.compile(rf"\[Errno 8\] Exec format error: ['\"]{_PROGRAM}['\"]"),
     re.compile(rf"^{_PROGRAM}: \d+: .?ELF.*: not found$"),  # what env and xargs give to a shell
-    re.compile(r"\bqemu-\w+(?:-static)?: Could not open '/lib[^']*/ld[-.][^']+'"),
+    # started by the kernel, QEMU has the name that it is registered by
+    re.compile(r"\b(?:qemu-\w+(?:-static)?|\w+-binfmt-P): Could not open '/lib[^']*/ld[-.][^']+'"),
     re.compile(rf"Failed running '{_PROGRAM}', binary or interpreter not executable"),
 ]
 _ASKS = [

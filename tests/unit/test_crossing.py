@@ -36,6 +36,7 @@ QEMU = "qemu-aarch64-static: Could not open '/lib/ld-linux-aarch64.so.1': No suc
         ("OSError: [Errno 8] Exec format error: './gen'", "./gen"),
         ("./gen: 2: ELF\ufffd\ufffd: not found", "./gen"),
         (QEMU, None),
+        (QEMU.replace("qemu-aarch64-static", "aarch64-binfmt-P"), None),
         (SANITY, "/w/b2/meson-private/sanity_check_for_c.exe"),
     ],
 )
