@@ -4,6 +4,7 @@ Knows nothing of mpforge's own use of engines, which is what is tested with it.
 """
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from typing import Any
 
 from filelock import FileLock
 
+from mpforge.errors import ToolUnavailable
+from mpforge.tools import distribution
+from tests.images import recipes
 from tests.images.archives import digest_of, provide_archive
 from tests.images.recipes import LABEL, Recipe
 
@@ -52,9 +56,13 @@ class Engine:
         return answer.returncode == 0 and answer.stdout.strip() == digest_of(recipe)
 
     def provide(self, recipe: Recipe, *, cache: Path) -> str:
-        """Make and load the image, unless the engine has it; its tag. Raises as ``provide_archive`` does."""
+        """Make and load the image, unless the engine has it; its tag.
+
+        Raises ``ToolUnavailable`` where Debian's packages can't be had, and as ``provide_archive`` does.
+        """
         if self.has(recipe):
             return recipe.tag
+        _check_host()
         archive = provide_archive(recipe, cache=cache)
         with FileLock(archive.with_name(f"{recipe.name}.loading")):
             if not self.has(recipe):
@@ -97,6 +105,17 @@ def why_not_emulated(engine: Engine, image: str) -> str | None:
         return None
     platform = engine.platform_of(image)
     return f"the engine does not run {platform} ({_SETUP} registers an emulator): {answer.stderr.strip()}"
+
+
+def _check_host() -> None:
+    """Raise ``ToolUnavailable`` where apt is not set up for the distribution that images are made of."""
+    host, wanted = distribution.host_distribution(), recipes.SUITE[0]
+    given = os.environ.get(distribution.MIRROR_VARIABLE)
+    if host is None or (host[0] != wanted and not given):
+        raise ToolUnavailable(
+            f"images are made of {wanted}'s packages, and this host's apt has none",
+            hint=f"set {distribution.MIRROR_VARIABLE} to a mirror of {wanted}",
+        )
 
 
 def _docker(*words: str, seconds: float = _SECONDS) -> "subprocess.CompletedProcess[str]":
