@@ -11,6 +11,7 @@ import ctypes
 import json
 import mmap
 import os
+import re
 import struct
 import sys
 from collections.abc import Mapping
@@ -69,10 +70,20 @@ def model_matches(model: str, facts: Mapping[str, object]) -> bool:
             return answered == ARM_MODELS[model]
         return answered not in ARM_MODELS.values()
     if isinstance(brand, str):
-        if model in X86_MODELS:
-            return brand.startswith(X86_MODELS[model])
+        known = X86_MODELS.get(model) or X86_MODELS.get(_family(model))
+        if known is not None:
+            return brand.startswith(known)
         return not brand.startswith(tuple(X86_MODELS.values()))
     return True
+
+
+def _family(model: str) -> str:
+    """The known x86 model that another is a variant of (``Haswell-noTSX``, ``qemu64-v1``), else itself.
+
+    Its brand string begins alike. EPYC's successors are CPUs of their own, with a brand of their own.
+    """
+    known = [name for name in X86_MODELS if name != "EPYC" and model.startswith(f"{name}-")]
+    return known[0] if known else re.sub(r"-(v\d+|IBPB)$", "", model)
 
 
 def describe(facts: Mapping[str, object]) -> str:

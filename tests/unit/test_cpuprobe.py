@@ -25,6 +25,12 @@ QEMU64 = {"machine": "x86_64", "brand": "QEMU Virtual CPU version 2.5+"}
         ("qemu64", QEMU64, True),
         ("Haswell", QEMU64, False),
         ("Opteron_G9", QEMU64, False),
+        ("Haswell-noTSX", {"brand": "Intel Core Processor (Haswell, no TSX)"}, True),
+        ("Haswell-noTSX", QEMU64, False),
+        ("qemu64-v1", QEMU64, True),
+        ("EPYC-v2", {"brand": "AMD EPYC Processor (with IBPB)"}, True),
+        ("EPYC-Rome", {"brand": "AMD EPYC-Rome Processor"}, True),
+        ("EPYC-Rome", {"brand": "AMD EPYC Processor"}, False),
         ("rv64", {"machine": "riscv64"}, True),
     ],
 )
