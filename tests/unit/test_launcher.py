@@ -69,6 +69,16 @@ def test_a_target_s_program_runs_by_itself_natively_and_under_the_emulator_other
     )
 
 
+def test_an_x86_model_is_named_without_qemu_s_warnings_of_features_that_it_lacks(
+    tmp_path: Path,
+) -> None:
+    qemu = Emulator(Path("/tools/qemu-x86_64-static"), "7.2", "d" * 64, "a test")
+    prefix = launcher.run_prefix(qemu, cpu="Haswell", sysroot=SYSROOT)
+    assert prefix[1:3] == ("-cpu", "Haswell,check=off")
+    python = launcher.write_launcher(tmp_path, python=PYTHON, emulator=qemu, cpu="Haswell")
+    assert " QEMU_CPU=Haswell,check=off\n" in python.read_text()
+
+
 def test_scripts_of_packages_start_the_environment_s_interpreter(tmp_path: Path) -> None:
     site = launcher.site_packages(tmp_path, "cp311")
     package(site, "tool", "[console_scripts]\ntool = tool.cli:App.run [extra]\n[other]\nx = y:z\n")
