@@ -148,6 +148,12 @@ class Unresolvable(WrongInput):
     code = "unresolvable"
 
 
+class UnknownCpu(WrongInput):
+    """The emulator knows no CPU model of a name that ``[test] cpus`` gives."""
+
+    code = "unknown-cpu"
+
+
 class UnknownSession(WrongInput):
     """A session that the spec does not give."""
 

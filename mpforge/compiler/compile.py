@@ -465,7 +465,7 @@ def _test(
         return replace(planned, not_run="no test.command is given")
     native = platform.name == compilation.host.platform
     refusal = availability.refusal(platform, python, options.build)
-    refusal = refusal or availability.test_refusal(test, native=native)
+    refusal = refusal or availability.test_refusal(platform, cpu)
     unknown = sorted(set(test.groups) - {name for name, _ in compilation.project.groups})
     if unknown:
         refusal = Refusal(
@@ -481,7 +481,7 @@ def _test(
         )
     if refusal is not None:
         return replace(planned, refusal=refusal)
-    emulated = not native or test.strategy == "emulate"
+    emulated = not native or test.strategy == "emulate" or cpu is not None
     model = cpu or (BASELINE_CPU.get(platform.machine) if emulated else None)
     stem = word(target.name, python)
     found = steps.test_steps(

@@ -50,6 +50,17 @@ class Machines:
         parts |= self._emulator_parts(platform)
         return parts | self._target_parts(platform, python)
 
+    def check(self, machine: Machine) -> None:
+        """Refuse a CPU model that this host's emulator lacks, before anything is built for it.
+
+        Raises ``UnknownCpu``. An emulator that is still to be fetched is asked by ``ready``.
+        """
+        platform = well_known()[machine.target]
+        if machine.emulated and machine.cpu != emulators.baseline_cpu(platform):
+            found = self._host_emulator(platform)
+            if found is not None:
+                emulators.require_model(found, machine.cpu)
+
     def _emulator_parts(self, platform: Platform) -> dict[str, str]:
         found = self._host_emulator(platform)
         if found is not None:
@@ -81,6 +92,8 @@ class Machines:
             native = None if python is None else self._native_python(python)
             return ReadyMachine(None, native, Path("/"), None)
         emulator = self._emulator(platform)
+        if machine.cpu != emulators.baseline_cpu(platform):
+            emulators.require_model(emulator, machine.cpu)
         pins = [self._pins.distribution(r) for r in self._distro_requests(platform, python)]
         if python is None:
             runtime = targetpython.provide_runtime(

@@ -90,6 +90,8 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
             run.refuse_excluded(session)
     except NotRun as told:
         return SessionPreview(session, "not run", str(told))
+    if session.phase == "test":
+        run.require_machine()
     steps = _steps(run, session)
     states = {step.state for step in steps}
     for worst in ("not known", "would run"):

@@ -392,6 +392,7 @@ class SessionRun:
     def _test(self) -> SessionEnded:
         session = self.session
         step = self.found.plan.step(session.result or "")
+        self.require_machine()
         entries = self.see_shipped()
         import_only = isinstance(step.command, RunTests) and not step.command.commands
         try:
@@ -417,6 +418,12 @@ class SessionRun:
         return replace(status, import_only=import_only)
 
     # --- parts of the phases -------------------------------------------------------------------
+
+    def require_machine(self) -> None:
+        """Refuse a test on a CPU model that there is not, before anything is built for it."""
+        command = self.found.plan.step(self.session.result or "").command
+        if isinstance(command, RunTests):
+            self.machines.check(command.machine)
 
     def see_shipped(self) -> tuple[Entry, ...]:
         """Find what this test session tests, built only if there is none."""

@@ -6,6 +6,7 @@ oldest machine of its kind must not pass its tests by luck (docs/design.md, "CPU
 module does not know what is run under an emulator.
 """
 
+import difflib
 import hashlib
 import re
 import shutil
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge import processes
-from mpforge.errors import NoEmulator
+from mpforge.errors import NoEmulator, UnknownCpu
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import BASELINE_CPU, Platform
 from mpforge.tools import distribution
@@ -115,6 +116,28 @@ def baseline_cpu(platform: Platform) -> str | None:
 def cpu_models(emulator: Emulator) -> tuple[str, ...]:
     """The names that the emulator knows CPU models by. Raises ``NoEmulator`` if it does not run."""
     return parse_models(_ask(emulator.path, "-cpu", "help"))
+
+
+def require_model(emulator: Emulator, cpu: str | None) -> None:
+    """Raise ``UnknownCpu``, with those of a like name, where the emulator has no such CPU model."""
+    if cpu is None:
+        return
+    models = cpu_models(emulator)
+    if cpu not in models:
+        near = near_models(cpu, models)
+        command = f"{emulator.path.name} -cpu help"
+        raise UnknownCpu(
+            f"{cpu} (test.cpus) is no CPU model of {emulator.path.name} {emulator.version}",
+            hint=f"did you mean {', '.join(near)}? " * bool(near)
+            + f"`{command}` lists all of them",
+        )
+
+
+def near_models(cpu: str, models: tuple[str, ...]) -> tuple[str, ...]:
+    """The models whose names are most like one that is none, the likest first; at most five."""
+    named = {model.lower(): model for model in models}
+    near = difflib.get_close_matches(cpu.lower(), named, n=5, cutoff=0.6)
+    return tuple(named[word] for word in near)
 
 
 def parse_models(text: str) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from mpforge.compiler.compile import compile_plan
+from mpforge.compiler.index import cpu_word
 from mpforge.plan.facts import HostFacts, ProjectFacts
-from mpforge.plan.model import Plan, PlannedSession
+from mpforge.plan.model import Machine, Plan, PlannedSession, RunTests
 from mpforge.plan.pins import Lock
 from mpforge.spec.load import load_spec
 
@@ -84,13 +85,6 @@ def test_one_python_that_is_not_available_does_not_stop_a_target_s_others() -> N
     assert [compilers.python for compilers in deps.compilers] == ["cp311"]
 
 
-def test_cpu_models_on_a_target_that_needs_no_emulator_are_refused() -> None:
-    plan = _plan(_spec(rest='[test]\ncpus = ["max"]'))
-    refusal = _session(plan, "test-x86_64-cp311-max").refusal
-    assert refusal is not None
-    assert "test.cpus" in refusal.what
-
-
 def test_on_a_host_that_can_t_build_only_groups_and_release_are_not_refused_for_it() -> None:
     plan = _plan(_spec(), replace(HOST, platform=None, system="Darwin arm64"))
     for session in plan.sessions:
@@ -101,3 +95,27 @@ def test_on_a_host_that_can_t_build_only_groups_and_release_are_not_refused_for_
         assert "Darwin arm64" in session.refusal.what
     assert plan.steps == ()
     assert plan.missing == ()
+
+
+def test_a_model_of_the_native_target_is_emulated_and_nothing_else_is() -> None:
+    plan = _plan(_spec(rest='[test]\ncpus = ["qemu64", "Haswell"]'))
+    for word, model in (("qemu64", "qemu64"), ("haswell", "Haswell")):
+        step = plan.step(_session(plan, f"test-x86_64-cp311-{word}").result or "")
+        assert isinstance(step.command, RunTests)
+        assert step.command.machine == Machine("x86_64", True, model)
+    native = _plan(_spec())
+    step = native.step(_session(native, "test-x86_64-cp311").result or "")
+    assert isinstance(step.command, RunTests)
+    assert step.command.machine == Machine("x86_64", False, None)
+
+
+@pytest.mark.parametrize("model", ["Skylake-Server", "Icelake-Server-v6", "EPYC-Genoa"])
+def test_an_x86_model_with_avx_512_is_refused_on_every_host(model: str) -> None:
+    spec = _spec(rest=f'[test]\ncpus = ["{model}"]')
+    for host in (HOST, HostFacts(platform="aarch64", system="Linux aarch64")):
+        session = _session(_plan(spec, host), f"test-x86_64-cp311-{cpu_word(model)}")
+        assert session.refusal is not None
+        assert session.refusal.error == "host-cannot"
+        assert model in session.refusal.what
+        assert "AVX-512" in session.refusal.what
+        assert "Haswell" in (session.refusal.hint or "")

@@ -5,6 +5,8 @@ import pytest
 from mpforge.platforms import BASELINE_CPU, well_known
 from mpforge.tools import emulators
 
+MODELS = ("cortex-a15", "cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "Haswell", "max")
+
 ARM = "Available CPUs:\n  a64fx\n  cortex-a53\n  max\n"
 X86 = "Available CPUs:\nx86 486      (alias)\nx86 qemu64    QEMU\n\nRecognized CPUID flags:\n  fpu sse\n"
 OTHERS = "s390 z900   IBM\nPowerPC power8  (alias for power8_v2.0)\n"
@@ -41,3 +43,12 @@ def test_a_platform_that_qemu_has_no_emulator_for_is_said_to_be_one() -> None:
     assert error.why is not None
     assert error.hint is not None
     assert "skip" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("wrong", "likest"),
+    [("cortex-a54", "cortex-a5"), ("neoverse-n11", "neoverse-n1"), ("haswell", "Haswell")],
+)
+def test_models_of_a_like_name_are_found_whatever_their_case(wrong: str, likest: str) -> None:
+    assert emulators.near_models(wrong, MODELS)[0].startswith(likest)
+    assert emulators.near_models("s390", MODELS) == ()
