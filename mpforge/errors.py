@@ -318,6 +318,12 @@ class TestsFailed(StepFailed):
     code = "tests-failed"
 
 
+class IllegalInstruction(TestsFailed):
+    """A program of the tests ended by an instruction that its CPU does not have; ``why`` has the place."""
+
+    code = "illegal-instruction"
+
+
 class ImportedElsewhere(StepFailed):
     """A test imported the package from another place than the installed wheel."""
 

@@ -14,6 +14,7 @@ from typing import Literal
 from mpforge.compiler.programs import declared_as
 from mpforge.errors import (
     ForeignFlag,
+    IllegalInstruction,
     LibraryMissing,
     NetworkRefused,
     RanTargetProgram,
@@ -26,6 +27,7 @@ _NEAR = 60  # lines: a chained traceback of a build backend is that long
 # A shell's status for a program that is not there (POSIX), as Python, make and ninja repeat it: the shell's
 # own words may stand above a longer traceback.
 _LACKED = re.compile(r"exit status 127\b|Error 127\b|exit=127\b|code=127\b")
+_BY_SIGILL = ("signal 4", "exit status 132")  # 128 + 4 is a shell's word for it
 WITHOUT_LIBRARY = (
     "the project may have a copy of its own, or an option to do without it; [libraries] for the target are "
     "not available yet"
@@ -61,7 +63,8 @@ def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
     """The error, by the last lines that the program wrote."""
     near = lines[-_NEAR:]
     return (
-        _ran_target_program(ended, near)
+        _met_illegal_instruction(ended, lines)
+        or _ran_target_program(ended, near)
         or _lacks_program(ended, lines if any(map(_LACKED.search, near)) else near)
         or _reached_out(ended, lines)
         or (_crossed_badly(ended, near) if ended.table == "build" else None)
@@ -93,6 +96,17 @@ def _ran_target_program(ended: Ended, lines: Sequence[str]) -> StepFailed | None
         what = f"ran {program}, which is a program of the target's, not of this host"
         hint = "{run} starts it" if ended.table == "test" else _RUN_IT
     return RanTargetProgram(f"{ended.title} failed: it {what}", why=sign.line, hint=hint)
+
+
+def _met_illegal_instruction(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    """A test's program, or one that it started, ended by SIGILL. Where that was is not known here."""
+    found = symptoms.illegal_instruction(lines)
+    if ended.table != "test" or (found is None and ended.how not in _BY_SIGILL):
+        return None
+    why = None if found is None else found.line
+    return IllegalInstruction(
+        f"{ended.title} failed: an illegal instruction ({ended.how})", why=why
+    )
 
 
 def _lacks_program(ended: Ended, lines: Sequence[str]) -> StepFailed | None:

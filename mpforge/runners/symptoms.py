@@ -54,6 +54,11 @@ _UNREACHABLE = re.compile(
     r"|Name or service not known|unable to resolve host address|EAI_AGAIN"
     r"|network is unreachable|No route to host",
 )
+# QEMU; Python's faulthandler; its subprocess module; a shell
+_ILLEGAL = re.compile(
+    r"uncaught target signal 4 \(|Fatal Python error: Illegal instruction|died with <Signals\.SIGILL"
+    r"|^Illegal instruction(?: \(core dumped\))?$|: line \d+: +\d+ Illegal instruction\b"
+)
 _ADDRESSES = [
     re.compile(r"[a-z][a-z0-9+]*://[^\s'\"<>)\]]+"),
     re.compile(r"host ?= ?'([A-Za-z0-9.-]+)'"),
@@ -86,6 +91,12 @@ def unreachable(lines: Sequence[str]) -> Symptom | None:
             found = filter(None, map(_address, reversed(before)))
             return Symptom(lines[number].strip(), next(found, None))
     return None
+
+
+def illegal_instruction(lines: Sequence[str]) -> Symptom | None:
+    """The last line that says that a program ended by an illegal instruction."""
+    found = (Symptom(line.strip(), None) for line in reversed(lines) if _ILLEGAL.search(line))
+    return next(found, None)
 
 
 def _address(line: str) -> str | None:

@@ -1,8 +1,11 @@
 """What the last lines of a program that ended badly are taken for."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from mpforge.errors import ToolNotDeclared
+import pytest
+
+from mpforge.errors import IllegalInstruction, ToolNotDeclared
 from mpforge.runners.diagnosis import Ended, diagnosed
 
 TRACEBACK = ['  File "setuptools/_distutils/cmd.py", line 1, in run_command'] * 70
@@ -25,3 +28,20 @@ def test_a_program_that_was_lacked_long_before_is_not_blamed_for_another_failure
     last = "CalledProcessError: Command './bundled.sh' returned non-zero exit status 2."
     error = diagnosed(_ended(tmp_path), ["./bundled.sh: 18: cmake: not found", *TRACEBACK, last])
     assert not isinstance(error, ToolNotDeclared)
+
+
+@pytest.mark.parametrize(
+    ("how", "lines"),
+    [
+        ("signal 4", []),
+        ("exit status 132", []),
+        ("exit status 1", ["qemu: uncaught target signal 4 (Illegal instruction)", *TRACEBACK]),
+    ],
+)
+def test_a_test_that_ended_by_an_illegal_instruction_is_told_from_one_that_failed(
+    tmp_path: Path, how: str, lines: list[str]
+) -> None:
+    test = replace(_ended(tmp_path), table="test", how=how)
+    assert isinstance(diagnosed(test, lines), IllegalInstruction)
+    assert not isinstance(diagnosed(replace(test, how="signal 6"), []), IllegalInstruction)
+    assert not isinstance(diagnosed(replace(test, table="build"), lines), IllegalInstruction)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpforge.runners.symptoms import missing_program, unreachable
+from mpforge.runners.symptoms import Symptom, illegal_instruction, missing_program, unreachable
 
 TRACEBACK = """
   File "subprocess.py", line 1953, in _execute_child
@@ -144,3 +144,29 @@ def test_an_address_that_cmake_tells_before_is_found() -> None:
     )
     assert found is not None
     assert found.name == "https://example.org/fmt/11.0.zip"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "qemu: uncaught target signal 4 (Illegal instruction) - core dumped",
+        "Fatal Python error: Illegal instruction",
+        "subprocess.CalledProcessError: Command '[…]' died with <Signals.SIGILL: 4>.",
+        "Illegal instruction (core dumped)",
+        "Illegal instruction",
+        "run.sh: line 3:  2893 Illegal instruction     python -m pytest",
+    ],
+)
+def test_a_program_that_ended_by_an_illegal_instruction_is_told_by_many(line: str) -> None:
+    found = illegal_instruction(["before", line, "after"])
+    assert found == Symptom(line, None)
+
+
+def test_words_about_illegal_instructions_are_none() -> None:
+    lines = [
+        "test_illegal_instruction ... ok",
+        "SIGILL is handled",
+        "signal 4",
+        "no Illegal instruction here",
+    ]
+    assert illegal_instruction(lines) is None
