@@ -5,7 +5,7 @@ Read with pyelftools. Knows nothing of policies.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +31,22 @@ class ElfFacts:
     rpaths: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class CodePlace:
+    """A place in an ELF file: its address there, the bytes at it, and the function, as far as named.
+
+    ``symbol`` is the nearest one at or before it, ``beyond`` how far it is from that; ``inside`` says that
+    the symbol's function reaches so far. A stripped file has symbols of what it exports only.
+    """
+
+    machine: str
+    address: int
+    code: bytes
+    symbol: str | None = None
+    beyond: int = 0
+    inside: bool = False
+
+
 def is_elf(path: Path) -> bool:
     """Whether a file starts as an ELF file does."""
     if path.is_symlink() or not path.is_file():
@@ -48,6 +64,41 @@ def read(path: Path) -> ElfFacts:
     """Read one file. Raises ``elftools.common.exceptions.ELFError`` for a damaged one."""
     with path.open("rb") as file:
         return _read(file)
+
+
+def code_place(path: Path, offset: int) -> CodePlace | None:
+    """What is at an offset of a file; None where nothing is loaded from there.
+
+    Raises ``elftools.common.exceptions.ELFError``, ``OSError``.
+    """
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
+
+    with path.open("rb") as file:
+        elf = ELFFile(file)
+        addresses = [
+            offset - segment.header.p_offset + segment.header.p_vaddr
+            for segment in elf.iter_segments("PT_LOAD")
+            if 0 <= offset - segment.header.p_offset < segment.header.p_filesz
+        ]
+        if not addresses:
+            return None
+        address, functions = int(addresses[0]), []
+        for section in elf.iter_sections():
+            if isinstance(section, SymbolTableSection):
+                functions += [
+                    (int(symbol.entry.st_value), int(symbol.entry.st_size), str(symbol.name))
+                    for symbol in section.iter_symbols()
+                    if symbol.entry.st_info.type == "STT_FUNC" and symbol.entry.st_value
+                ]
+        file.seek(offset)
+        place = CodePlace(str(elf.header.e_machine), address, file.read(16))
+    before = [one for one in functions if one[0] <= address]
+    if not before:
+        return place
+    start, size, name = max(before)
+    beyond = address - start
+    return replace(place, symbol=name, beyond=beyond, inside=beyond < size)
 
 
 def _read(file: BinaryIO) -> ElfFacts:

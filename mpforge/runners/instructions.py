@@ -1,0 +1,73 @@
+"""What an illegal instruction is, as far as its first bytes show: an extension's, or a trap put there.
+
+A few patterns of the manuals, no disassembler: an instruction that none fits has no name here.
+"""
+
+from dataclasses import dataclass
+
+# Arm Architecture Reference Manual, "A64 instruction set encoding": mask, value, what it is.
+_ARM = (
+    (0x3F20_0C00, 0x3820_0000, "an LSE atomic (Armv8.1)"),
+    (0x3FA0_7C00, 0x08A0_7C00, "an LSE compare and swap (Armv8.1)"),
+    (0xBFA0_7C00, 0x0820_7C00, "an LSE compare and swap (Armv8.1)"),
+    (0x9F20_FC00, 0x0E00_9400, "a dot product (Armv8.2)"),
+    (0x1E00_0000, 0x0400_0000, "SVE (Armv8.2 and later)"),
+)
+# Intel's manual, volume 2, "Instruction format": what may stand before an opcode.
+_PREFIXES = frozenset(b"\x66\xf2\xf3\x2e\x36\x3e\x26\x64\x65\x67\xf0")
+_REX = range(0x40, 0x50)
+_VEX = (0xC4, 0xC5)
+_EVEX = 0x62
+_UD2, _UD1 = b"\x0f\x0b", b"\x0f\xb9"
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """An instruction's bytes as manuals print them, what it is if that shows, whether it is a trap.
+
+    A trap is undefined on every CPU: compilers put it where a program must not come (``__builtin_trap``).
+    """
+
+    digits: str
+    name: str | None = None
+    trap: bool = False
+
+    def __str__(self) -> str:
+        return self.digits if self.name is None else f"{self.digits}, {self.name}"
+
+
+def describe(machine: str, code: bytes) -> Instruction | None:
+    """The instruction that some bytes begin with; None: not a machine that is known here."""
+    if machine == "EM_AARCH64" and len(code) >= 4:
+        return _arm(int.from_bytes(code[:4], "little"))
+    if machine == "EM_X86_64" and code:
+        return _x86(code)
+    return None
+
+
+def _arm(word: int) -> Instruction:
+    digits = f"{word:08x}"
+    if word >> 16 == 0:
+        return Instruction(digits, "udf, a trap", trap=True)
+    names = [name for mask, value, name in _ARM if word & mask == value]
+    return Instruction(digits, names[0] if names else None)
+
+
+def _x86(code: bytes) -> Instruction:
+    digits = code[:8].hex(" ")
+    begin = 0
+    while begin < len(code) and code[begin] in _PREFIXES:
+        begin += 1
+    rest = code[begin + (begin < len(code) and code[begin] in _REX) :]
+    if rest[:2] in (_UD2, _UD1):
+        return Instruction(digits, "ud2, a trap", trap=True)
+    name = None
+    if rest[:1] and rest[0] in _VEX:
+        name = "VEX encoded: AVX, AVX2, FMA or BMI (x86-64-v3)"
+    elif rest[:1] and rest[0] == _EVEX:
+        name = "EVEX encoded: AVX-512 (x86-64-v4)"
+    elif rest[:2] in (b"\x0f\x38", b"\x0f\x3a"):
+        name = "SSSE3, SSE4 or later (x86-64-v2)"
+    elif rest[:2] == b"\x0f\xb8":
+        name = "popcnt (x86-64-v2)"
+    return Instruction(digits, name)

@@ -1,0 +1,76 @@
+"""Where a program met an illegal instruction, read from the trace that QEMU writes of it.
+
+QEMU itself says only that there was one. Its trace of system calls (``QEMU_LOG=strace``) has each file that
+was mapped, where, and each signal's address. Values in, values out; knows nothing of tests.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_OPEN = re.compile(r'open(?:at2?)?\([^"]*"(?P<path>[^"]+)".*\) = (?P<descriptor>\d+)')
+_MAP = re.compile(
+    r"mmap2?\([^,]+,(?P<size>\w+),.*,(?P<descriptor>-?\d+),(?P<offset>\w+)\) = (?P<start>0x[0-9a-f]+)"
+)
+_FAULT = re.compile(r"--- SIGILL \{.*si_addr=(?P<address>0x[0-9a-f]+)")
+_CALL = re.compile(r"^(?P<process>\d+) (?P<name>\w+)\(")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An illegal instruction at ``address``: in a file, ``offset`` bytes from its begin, if in any.
+
+    ``path`` is the file's as the program named it.
+    """
+
+    address: int
+    path: str | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class _Mapping:
+    start: int
+    end: int
+    path: str | None
+    offset: int
+
+
+def variables(folder: str) -> Mapping[str, str]:
+    """What makes QEMU write a trace of each process that it begins with to ``folder``/PID."""
+    return {"QEMU_LOG": "strace", "QEMU_LOG_FILENAME": f"{folder}/%d"}
+
+
+def last_fault(lines: Iterable[str]) -> Fault | None:
+    """The last illegal instruction of a process and its forks; None where it lived on, or met none.
+
+    Programs try instructions out and handle the signal: one that then ended by itself met none.
+    """
+    mapped: list[_Mapping] = []
+    opened: dict[str, str] = {}
+    processes: set[str] = set()
+    fault: Fault | None = None
+    ended = ""
+    for line in lines:
+        if match := _OPEN.search(line):
+            opened[match["descriptor"]] = match["path"]
+        elif match := _MAP.search(line):
+            start, path = int(match["start"], 16), opened.get(match["descriptor"])
+            end = start + int(match["size"], 0)
+            mapped.append(_Mapping(start, end, path, int(match["offset"], 0)))
+        elif match := _FAULT.search(line):
+            fault = _fault(int(match["address"], 16), mapped)
+        if match := _CALL.match(line):
+            processes.add(match["process"])
+            ended = match["name"]
+    lived_on = len(processes) == 1 and ended == "exit_group"
+    return None if lived_on else fault
+
+
+def _fault(address: int, mapped: list[_Mapping]) -> Fault:
+    for one in reversed(mapped):
+        if one.start <= address < one.end:
+            if one.path is None:
+                break
+            return Fault(address, one.path, address - one.start + one.offset)
+    return Fault(address)
