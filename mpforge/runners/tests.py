@@ -5,16 +5,24 @@ host side. At the end of the chain the machine and the CPU model are read back: 
 machine than planned fails. Knows nothing of keys and stores.
 """
 
+import functools
 import shlex
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.errors import ImportedElsewhere, StepFailed, StepTimeout, TestsFailed, WrongMachine
+from mpforge.errors import (
+    IllegalInstruction,
+    ImportedElsewhere,
+    StepFailed,
+    StepTimeout,
+    TestsFailed,
+    WrongMachine,
+)
 from mpforge.plan.model import Argv, CommandLine, Machine, Placeholder, RunTests, ShellLine
 from mpforge.platforms import well_known
-from mpforge.runners import cpuprobe, guard, launcher
+from mpforge.runners import cpuprobe, guard, illegal, launcher
 from mpforge.runners.step import StepDirectory, StepRun
 from mpforge.tools.emulators import Emulator
 from mpforge.tools.targetpython import TargetPython
@@ -150,21 +158,41 @@ def _python_environment(scene: Scene, files: Path) -> Path:
 def run(step: StepRun, scene: Scene, command: RunTests, posargs: tuple[str, ...]) -> dict[str, str]:
     """Run the tests and prove where they ran; what the end of the chain reported, by name.
 
-    Raises ``TestsFailed``, ``ImportedElsewhere``, ``WrongMachine``, ``StepTimeout``.
+    Raises ``TestsFailed``, ``IllegalInstruction``, ``ImportedElsewhere``, ``WrongMachine``, ``StepTimeout``.
     """
     lines = [*command.before, *with_posargs(command.commands, posargs)]
+    for line in lines:
+        _try(step, scene, functools.partial(_command, scene=scene, line=line))
+    if not command.commands:
+        _try(step, scene, functools.partial(_import, scene=scene))
+    facts = _probed(step, scene)
+    _check(step, scene, facts)
+    return facts
+
+
+def _try(step: StepRun, scene: Scene, call: Callable[[StepRun], None]) -> None:
+    """Run one thing of the tests. Raises ``TestsFailed``, ``IllegalInstruction``, ``StepTimeout``."""
     try:
-        for line in lines:
-            step.command(line, cwd=scene.directory.source)
-        if not command.commands:
-            _import(step, scene)
+        call(step)
+    except IllegalInstruction as error:
+        wheel = next(shipped_directory(scene.directory).rglob("*.whl"), None)
+        known = illegal.Surroundings(
+            cpu=scene.machine.cpu if scene.emulator else None,
+            machine=well_known()[scene.machine.target].machine,
+            sysroot=scene.sysroot,
+            directory=scene.directory.source,
+            wheel=wheel,
+            site=None if scene.python is None else site_packages(scene),
+        )
+        raise illegal.located(error, step, call, known) from None
     except StepTimeout:
         raise
     except StepFailed as error:
         raise TestsFailed(error.what, why=error.why, hint=error.hint) from None
-    facts = _probed(step, scene)
-    _check(step, scene, facts)
-    return facts
+
+
+def _command(step: StepRun, scene: Scene, line: CommandLine) -> None:
+    step.command(line, cwd=scene.directory.source)
 
 
 def with_posargs(commands: tuple[CommandLine, ...], posargs: tuple[str, ...]) -> list[CommandLine]:
