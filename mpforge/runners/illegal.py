@@ -202,7 +202,7 @@ def python_stack(text: str, known: Surroundings) -> Iterator[str]:
 def _shown(file: str, known: Surroundings) -> str | None:
     """A file of a stack as it is told; None: of the target's own library."""
     path = Path(file)
-    for folder in (known.directory, known.site):
+    for folder in (known.directory, known.site, known.directory.parent):
         if folder is not None and path.is_relative_to(folder):
             return str(path.relative_to(folder))
     native = known.sysroot == Path("/")
