@@ -6,7 +6,7 @@ Only reads the user's repository. Knows nothing of steps.
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from mpforge.processes import Captured, capture
 from mpforge.store.files import files_below
 
 _SUBMODULE = "160000 "
-_WRITE = {"clone", "fetch", "update-index"}
+_WRITE = {"clone", "fetch", "reset", "update-index"}
 _CHANGED = "d1" * 20  # a commit that nobody has
 _QUOTE = ("-c", "core.quotePath=true")
 # git status --porcelain=v2: how many fields stand before the path, by the kind of a row.
@@ -231,14 +231,25 @@ def clone(root: Path, destination: Path, files: Iterable[str]) -> Path:
         (destination / ".git" / "index").write_bytes(index.read_bytes())
     inside = root.resolve().relative_to(top.resolve())
     present = {str(inside / path) for path in files}
-    rows = _answer(destination, *_QUOTE, "ls-files").split("\n")[:-1]
-    tracked = [_path(row) for row in rows]
-    absent = [p for p in tracked if p not in present and os.path.lexists(top / p)]
-    for start in range(0, len(absent), 500):
-        batch = absent[start : start + 500]
+    # A conflict where no build looks is as HEAD has it: git can't mark a path that has three sides.
+    for batch in _batches(_tracked(destination, "-u") - present):
+        _answer(destination, "reset", "-q", "HEAD", "--", *batch)
+    absent = {p for p in _tracked(destination) - present if os.path.lexists(top / p)}
+    for batch in _batches(absent):
         _answer(destination, "update-index", "--skip-worktree", "--", *batch)
     _mark_changed_submodules(top, destination)
     return destination / inside
+
+
+def _tracked(root: Path, *options: str) -> set[str]:
+    rows = _answer(root, *_QUOTE, "ls-files", *options).split("\n")[:-1]
+    return {_path(row) for row in rows}
+
+
+def _batches(paths: set[str]) -> Iterator[list[str]]:
+    """What one command line has room for."""
+    every = sorted(paths)
+    return (every[start : start + 500] for start in range(0, len(every), 500))
 
 
 def _mark_changed_submodules(top: Path, clone_root: Path) -> None:

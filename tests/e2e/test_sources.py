@@ -317,6 +317,25 @@ def test_a_repository_without_a_commit_can_be_cloned(tmp_path: Path) -> None:
     assert (place / "pyproject.toml").exists()
 
 
+def test_a_conflict_where_builds_do_not_look_is_no_obstacle(root: Path, tmp_path: Path) -> None:
+    _write(root, other="0", **{"sub/pyproject.toml": ""})
+    _git(root, "add", "-A", "-f")
+    _git(root, "commit", "-q", "-m", "base")
+    main = _git(root, "rev-parse", "--abbrev-ref", "HEAD").strip()
+    _git(root, "checkout", "-q", "-b", "theirs")
+    for branch, text in (("theirs", "1"), (main, "2")):
+        _git(root, "checkout", "-q", branch)
+        _write(root, other=text)
+        _git(root, "commit", "-q", "-a", "-m", text)
+    with pytest.raises(AssertionError):
+        _git(root, "merge", "-q", "theirs")
+    assert _git(root, "ls-files", "-u")
+    place = _clone(root / "sub", tmp_path / "clone")
+    assert (place / "pyproject.toml").exists()
+    assert _state(root / "sub").dirty == ()
+    assert "dirty" not in _described(place)
+
+
 def test_a_clone_with_a_submodule_is_as_clean_as_its_original(
     with_submodule: Path, tmp_path: Path
 ) -> None:
