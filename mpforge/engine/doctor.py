@@ -225,7 +225,7 @@ def build_ability(platform: Platform, host: HostFacts) -> BuildAbility:
         return BuildAbility("no", choice.why or choice.what, choice.hint)
     if choice.strategy == "native":
         return BuildAbility("native", f"{choice.toolchain}, {choice.policy}")
-    backends = "setuptools and its wrappers, make, commands"
+    backends = "the common build backends, make, commands, cmake, meson, autotools"
     return BuildAbility("cross", f"{choice.toolchain}, {choice.policy}: {backends}")
 
 
