@@ -165,8 +165,8 @@ class Place:
 
     root: Path
 
-    def note(self, *arguments: str, **variables: str) -> list[tuple[str, str]]:
-        """What the compiler notes of a call made in ``step/src``: kind and flag."""
+    def note(self, *arguments: str, below: str = ".", **variables: str) -> list[tuple[str, str]]:
+        """What the compiler notes of a call made in ``step/src``, or below it: kind and flag."""
         log = self.root / "notes"
         log.unlink(missing_ok=True)
         environment = {
@@ -178,7 +178,9 @@ class Place:
             **variables,
         }
         argv = [str(self.root / "tree" / "bin" / "cc"), *arguments]
-        answer = processes.capture(argv, environment=environment, cwd=self.root / "step" / "src")
+        answer = processes.capture(
+            argv, environment=environment, cwd=self.root / "step" / "src" / below
+        )
         notes = [(n.kind, n.flag) for n in wrappers.read_notes(log)]
         assert answer.returncode == any(kind == "refused" for kind, _ in notes), answer.stderr
         return notes
@@ -195,6 +197,7 @@ def elsewhere(tmp_path: Path) -> Place:
     for name in (
         "include/python3.11/a.h",
         "include/z.h",
+        "include/sub/s.h",
         "lib/libz.so",
         "python/lib/libpython3.11.so",
     ):
@@ -204,6 +207,7 @@ def elsewhere(tmp_path: Path) -> Place:
     for folder in ("host/empty", "step/src/own", "step/env/lib"):
         (root / folder).mkdir(parents=True)
     (root / "step/src/link").symlink_to(root / "host/include")
+    (root / "step/src/libhost.so").symlink_to(root / "host/lib/libz.so")
     (root / "step/src/libown.so").symlink_to("own/libown.so.1")
     (root / "step/src/own/libown.so.1").touch()
     (root / "also").symlink_to(root / "step")
@@ -220,6 +224,11 @@ def elsewhere(tmp_path: Path) -> Place:
         ["-iquoteHOST/include"],
         ["-I../../host/include"],
         ["-Ilink"],
+        ["-Ilink/sub"],
+        ["-Iown/.././link/sub"],
+        ["-ISTEP/src/link/sub"],
+        ["-include", "link/sub/s.h"],
+        ["./libhost.so"],
         ["-LHOST/lib"],
         ["-Wl,-L,HOST/lib"],
         ["-Xlinker", "-LHOST/lib"],
@@ -236,7 +245,8 @@ def elsewhere(tmp_path: Path) -> Place:
 def test_what_is_of_the_host_is_refused_however_it_is_named(
     elsewhere: Place, words: list[str]
 ) -> None:
-    given = [word.replace("HOST", elsewhere.host) for word in words]
+    step = str(elsewhere.root / "step")
+    given = [word.replace("HOST", elsewhere.host).replace("STEP", step) for word in words]
     (note,) = elsewhere.note("-c", "a.c", *given)
     assert note[0] == "refused"
     path = next(word for word in given if "/" in word or word == "-Ilink")
@@ -264,6 +274,13 @@ def test_what_is_the_builds_own_passes_however_it_is_named(
     elsewhere: Place, words: list[str]
 ) -> None:
     assert elsewhere.note(*(w.replace("ROOT", str(elsewhere.root)) for w in words)) == []
+
+
+def test_the_directory_of_a_call_is_looked_at_too(elsewhere: Place) -> None:
+    assert elsewhere.note("-c", "a.c", "-Isub", "-I.", below="link") == [
+        ("refused", "-Isub"),
+        ("refused", "-I."),
+    ]
 
 
 def test_what_a_build_without_isolation_sees_of_the_host_passes(elsewhere: Place) -> None:

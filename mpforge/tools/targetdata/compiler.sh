@@ -3,7 +3,8 @@
 #
 # It gives zig the target, and takes or says otherwise what zig would refuse. Whatever is not passed on
 # as it came is told in $MPFORGE_WRAPPER_LOG, a line each: what happened, to what, what was said
-# instead (where refused: the whole call, and its directory), parted by tabs. Needs MPFORGE_ZIG and ZIG_GLOBAL_CACHE_DIR; no other program is started.
+# instead (where refused: the whole call, and its directory), parted by tabs. Needs MPFORGE_ZIG and
+# ZIG_GLOBAL_CACHE_DIR; no other program is started, but readlink for a library that is a link.
 
 : "${MPFORGE_ZIG:?is not set: this compiler runs within a step of mpforge}"
 : "${ZIG_GLOBAL_CACHE_DIR:?is not set: this compiler runs within a step of mpforge}"
@@ -26,13 +27,22 @@ mpf_ours() { # PATH
 	case $1 in
 	*/../* | */.. | ../* | ..) ;;
 	"${0%/bin/*}"/* | "${MPFORGE_ZIG%/*}"/* | */rustlib/*) return 0 ;;
-	"$mpf_step"/*) [ -z "$mpf_step" ] || [ -L "$1" ] || return 0 ;;
+	"$mpf_step"/*) [ -z "$mpf_step" ] || mpf_has_link "$mpf_step" "${1#"$mpf_step"/}" || return 0 ;;
 	/*) ;;
-	*) [ -L "$1" ] || return 0 ;;
+	*)
+		case ${mpf_step:+$PWD/} in
+		'') mpf_has_link . "$1" || return 0 ;;
+		"$mpf_step"/*) mpf_has_link "$mpf_step" "${PWD#"$mpf_step"}/$1" || return 0 ;;
+		esac
+		;;
 	esac
 	mpf_place=$1
 	if [ ! -d "$1" ]; then
 		case $1 in */*) mpf_place=${1%/*} ;; *) mpf_place=. ;; esac
+		if [ -L "$1" ]; then # which nothing but a program can follow to a file
+			mpf_place=$(readlink -f -- "$1" 2>/dev/null) || return 1
+			mpf_place=${mpf_place%/*}
+		fi
 	fi
 	mpf_place=$(cd -P -- "${mpf_place:-/}" 2>/dev/null && pwd -P) || return 1
 	mpf_tools=$(cd -P -- "$mpf_view/../.." && pwd -P)
@@ -44,6 +54,15 @@ mpf_ours() { # PATH
 		mpf_list=${mpf_list#*:}
 	done
 	[ -n "$mpf_step" ] && mpf_is_below "$mpf_step"
+}
+
+mpf_has_link() { # DIRECTORY PATH: whether a part of the path, from this directory on, is a link
+	mpf_folder=$1 mpf_rest=$2/
+	while [ -n "$mpf_rest" ]; do
+		mpf_folder=$mpf_folder/${mpf_rest%%/*} mpf_rest=${mpf_rest#*/}
+		if [ -L "$mpf_folder" ]; then return 0; fi
+	done
+	return 1
 }
 
 mpf_is_below() { # DIRECTORY: whether $mpf_place is this directory or lies in it
