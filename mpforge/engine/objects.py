@@ -2,7 +2,7 @@
 
 What a build left is a tree of the store, a file for each object, under a key of the step and its compilers;
 the next build of that step gets a copy of its own. Whether an object serves is decided by the program
-that stands before the compilers (``tools/objectcache.py``): nothing here is an ingredient of a step's
+that stands before the compilers (``tools/objectcache``): nothing here is an ingredient of a step's
 key, because it must not change a byte. ``MPFORGE_COMPILER_CACHE=0`` does without.
 """
 
@@ -34,6 +34,7 @@ SWITCH = "MPFORGE_COMPILER_CACHE"
 _FOLDER, _LOG = "objects", "objects.txt"
 _OBJECT = re.compile(r"[0-9a-f]{64}")
 _NAMED = 5
+_PACKAGE = Path(objectcache.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -156,24 +157,33 @@ class Objects:
         """The program that stands before compilers, compiled: it is started for each file."""
 
         def make(folder: Path) -> None:
-            py_compile.compile(
-                objectcache.__file__,
-                cfile=str(folder / "objectcache.pyc"),
-                dfile="objectcache.py",
-                doraise=True,
-                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-            )
+            package = folder / _PACKAGE.name
+            package.mkdir()
+            for path in _modules():
+                py_compile.compile(
+                    str(path),
+                    cfile=str(package / f"{path.stem}.pyc"),
+                    dfile=f"{_PACKAGE.name}/{path.name}",
+                    doraise=True,
+                    invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+                )
 
         made = self.toolbox.store.obtain(
             name="objectcache", version="1", digest=_digest(), make=make
         )
-        return made.path / "objectcache.pyc"
+        return made.path / _PACKAGE.name / "__main__.pyc"
+
+
+def _modules() -> list[Path]:
+    return sorted(_PACKAGE.glob("*.py"))
 
 
 def _digest() -> str:
-    """What the program is: its text, and the interpreter that runs it."""
-    text = Path(objectcache.__file__).read_bytes()
-    return hashlib.sha256(text + sys.version.encode()).hexdigest()
+    """What the program is: its texts, and the interpreter that runs it."""
+    texts = b"\0".join(
+        part for path in _modules() for part in (path.name.encode(), path.read_bytes())
+    )
+    return hashlib.sha256(texts + sys.version.encode()).hexdigest()
 
 
 def _is_file(path: Path) -> bool:

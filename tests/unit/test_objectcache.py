@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.tools import objectcache
-from mpforge.tools.objectcache import Call, NotReusable, Place
+from mpforge.tools.objectcache import program as objectcache
+from mpforge.tools.objectcache.program import Call, NotReusable, Place
 
 STEP = "/store/work/1"
 PLACE = Place(STEP, "/tools", f"{STEP}/src")

@@ -1,15 +1,4 @@
-"""A program that stands before a compiler and gives back the object of a call that was made before.
-
-``python objectcache.py COMPILER ARGUMENT...`` with ``MPFORGE_OBJECTS`` (a directory),
-``MPFORGE_OBJECTS_LOG``, ``MPFORGE_OBJECTS_FIXED`` (a directory below which no file changes) and
-``MPFORGE_STEP_DIR`` in the environment. A call that compiles one file of C or C++ is known by its arguments,
-variables, directory and that file's content. Its object serves again while each header that was read is
-the same, *and* while in each place where the compiler looks for one there is what was there then: a
-header that appears before another one is seen. Any other call, and whatever is not understood, is the
-compiler's alone. What is kept names neither the step's directory nor one of a random name (``Place``).
-
-It is started once a file, so it imports nothing of mpforge, and no module that it can do without.
-"""
+"""Answering a compiler's call, by an object that is kept or by the compiler."""
 
 from __future__ import annotations
 
@@ -485,7 +474,8 @@ def become(words: list[str]) -> NoReturn:
     os.execv(words[0], words)  # noqa: S606
 
 
-if __name__ == "__main__":
+def run() -> NoReturn:
+    """Answer the call that this process is, and end as it ended."""
     try:
         status = main(sys.argv[1:])
     except KeyboardInterrupt:
