@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.tools.objectcache import program as objectcache
-from mpforge.tools.objectcache.program import Call, NotReusable, Place
+from mpforge.tools.objectcache.calls import Call, parse
+from mpforge.tools.objectcache.headers import found as looked_for
+from mpforge.tools.objectcache.headers import headers_told, names_in
+from mpforge.tools.objectcache.objects import reuse
+from mpforge.tools.objectcache.places import NotReusable, Place
 
 STEP = "/store/work/1"
 PLACE = Place(STEP, "/tools", f"{STEP}/src")
@@ -13,7 +16,7 @@ ZIG = ["c++", "-target", "aarch64-linux-gnu.2.17", f"-ffile-prefix-map={STEP}=."
 
 
 def parsed(*words: str, step: str = STEP) -> Call:
-    return objectcache.parse(list(words), Place(step, "/tools", f"{step}/src"))
+    return parse(list(words), Place(step, "/tools", f"{step}/src"))
 
 
 @pytest.mark.parametrize(
@@ -108,14 +111,14 @@ def test_where_a_header_would_be_found_is_part_of_what_an_object_depends_on(tmp_
     (second / "sub").mkdir(parents=True)
     (second / "sub" / "a.h").touch()
     folders, names = [str(first), str(second)], ["sub/a.h", "b.h"]
-    before = objectcache.found(folders, names)
+    before = looked_for(folders, names)
     (second / "other.h").touch()
-    assert objectcache.found(folders, names) == before
+    assert looked_for(folders, names) == before
     (first / "b.h").mkdir(parents=True)  # a directory is no header
-    assert objectcache.found(folders, names) == before
+    assert looked_for(folders, names) == before
     (first / "sub").mkdir()
     (first / "sub" / "a.h").touch()
-    assert objectcache.found(folders, names) != before
+    assert looked_for(folders, names) != before
 
 
 def test_all_that_a_file_may_ask_for_is_looked_for(tmp_path: Path) -> None:
@@ -128,7 +131,7 @@ def test_all_that_a_file_may_ask_for_is_looked_for(tmp_path: Path) -> None:
     )
     found = include / "lib" / "five.h"
     found.touch()
-    names = objectcache.names_in([str(read), str(found)], [str(include)], PLACE)
+    names = names_in([str(read), str(found)], [str(include)], PLACE)
     assert {"one.h", "sub/two.h", "three", "four.h", "lib/five.h", "five.h"} <= names
     assert "no.h" not in names
 
@@ -147,20 +150,20 @@ def test_a_file_that_reads_what_no_list_tells_of_is_left_to_the_compiler(
 ) -> None:
     (tmp_path / "a.c").write_text(text)
     with pytest.raises(NotReusable):
-        objectcache.names_in([str(tmp_path / "a.c")], [], PLACE)
+        names_in([str(tmp_path / "a.c")], [], PLACE)
 
 
 def test_the_headers_of_a_rule_for_make_are_read(tmp_path: Path) -> None:
     call = parsed("-c", "a.c")
     rule = tmp_path / "a.d"
     rule.write_text("a.o: a.c include/b.h \\\n /usr/include/c.h\n\ninclude/b.h:\n")
-    assert objectcache.headers_told(call, str(rule)) == ["a.c", "include/b.h", "/usr/include/c.h"]
+    assert headers_told(call, str(rule)) == ["a.c", "include/b.h", "/usr/include/c.h"]
     rule.write_text("a.o: a.c with\\ blank.h\n")
     with pytest.raises(NotReusable):
-        objectcache.headers_told(call, str(rule))
+        headers_told(call, str(rule))
     rule.write_text("other.o: other.c\n")
     with pytest.raises(NotReusable):
-        objectcache.headers_told(call, str(rule))
+        headers_told(call, str(rule))
 
 
 @pytest.mark.parametrize(
@@ -168,5 +171,5 @@ def test_the_headers_of_a_rule_for_make_are_read(tmp_path: Path) -> None:
 )
 def test_what_is_no_whole_object_answers_nothing(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "object").write_bytes(data)
-    assert not objectcache.reuse(str(tmp_path / "object"), parsed("-c", "a.c"), PLACE)
-    assert not objectcache.reuse(str(tmp_path / "none"), parsed("-c", "a.c"), PLACE)
+    assert not reuse(str(tmp_path / "object"), parsed("-c", "a.c"), PLACE)
+    assert not reuse(str(tmp_path / "none"), parsed("-c", "a.c"), PLACE)
