@@ -42,7 +42,7 @@ from mpforge.plan.model import (
     Step,
     Tree,
 )
-from mpforge.plan.pins import ImageRequest, Lock
+from mpforge.plan.pins import ImageRequest, Lock, platform_with
 from mpforge.platforms import BASELINE_CPU, Platform, well_known
 from mpforge.spec.options import ResolvedTarget, resolve, targets, word
 
@@ -261,21 +261,24 @@ def _choice(
     )
     if pure is not None:
         return platform, Choice("native", NO_COMPILER, purity.NO_POLICY, pure)
-    policy = build.policy if build.policy != "auto" else platform.default_policy
     wanted = strategies.Wanted(
         target=target.name,
         platform=platform,
         strategy=build.strategy,
         toolchain=build.toolchain,
-        policy=steps.normal_policy(policy),
+        policy=_policy(build, platform),
         backend=backend,
-        image=images.of(platform, steps.normal_policy(policy))
+        image=images.of(platform, _policy(build, platform))
         if build.image == "auto"
         else build.image,
         image_given=build.image != "auto",
     )
     pin = compilation.lock.strategy(target.name, compilation.host_platform)
     return platform, strategies.choose(wanted, compilation.host, pin)
+
+
+def _policy(build: "BuildOptions", platform: Platform) -> str:
+    return steps.normal_policy(build.policy if build.policy != "auto" else platform.default_policy)
 
 
 def _deps(
@@ -489,7 +492,7 @@ def _test(
         test,
         stem=stem,
         session=f"build-{stem}",
-        platform=platform.name,
+        platform=platform_with(platform.name, _policy(options.build, platform)),
         python=python,
         machine=Machine(platform.name, emulated, model),
     )

@@ -145,7 +145,7 @@ def _environments(
                 if isinstance(step.command.extra, ShippedFiles):
                     own = applicable(
                         dependencies,
-                        target=request.platform,
+                        target=request.target,
                         python=request.python,
                         extras=step.command.extras,
                     )

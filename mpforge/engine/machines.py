@@ -46,6 +46,7 @@ class Machines:
         if not machine.emulated:
             host = by_machine(os.uname().machine)
             parts["machine.native"] = f"{host.name if host else os.uname().machine}"
+            parts["machine.libc"] = os.confstr("CS_GNU_LIBC_VERSION") or "unknown"
             return parts | (self._toolbox.python_parts(python) if python else {})
         parts |= self._emulator_parts(platform)
         return parts | self._target_parts(platform, python)

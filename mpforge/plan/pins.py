@@ -7,6 +7,8 @@ The lock is an input of the compiler, so its types live here; reading and writin
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mpforge.platforms import policy_version
+
 Purpose = Literal["build", "image", "target", "test", "tool"]
 
 
@@ -23,14 +25,18 @@ class Package:
     size: int | None = None
 
 
+BASE_POLICY = "manylinux_2_28"
+"""What environments are for, where nothing is built for more: PyPA's images, Debian 10."""
+
+
 @dataclass(frozen=True)
 class EnvironmentRequest:
     """What an environment must hold: the key of its pin.
 
     ``python`` is a word like ``cp311``; ``platform`` a target name (the host's for ``build`` and
     ``tool``, the target's for ``test`` and ``target``; for ``image``, build requirements for the Python of
-    an image, that one's); ``requirements`` and ``constraints`` are PEP 508
-    strings, sorted.
+    an image, that one's), with a policy above ``BASE_POLICY`` behind a dash where there is one
+    (``platform_with``); ``requirements`` and ``constraints`` are PEP 508 strings, sorted.
     """
 
     purpose: Purpose
@@ -38,6 +44,22 @@ class EnvironmentRequest:
     platform: str
     requirements: tuple[str, ...]
     constraints: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """The target's name."""
+        return self.platform.partition("-")[0]
+
+    @property
+    def policy(self) -> str:
+        """The policy whose systems the packages are for."""
+        return self.platform.partition("-")[2] or BASE_POLICY
+
+
+def platform_with(target: str, policy: str) -> str:
+    """The platform of an environment in which a wheel of this policy is installed."""
+    higher = policy_version(policy) > policy_version(BASE_POLICY)
+    return f"{target}-{policy}" if higher else target
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,7 @@ def _python_environment(scene: Scene, files: Path) -> Path:
         python=scene.python.python,
         platform=scene.machine.target,
         host_python=scene.compile_with,
+        native=scene.emulator is None,
     )
     launcher.write_entry_points(environment, run=scene.prefix)
     guard.write_guard(site, evidence=scene.evidence, modules=top_level_modules(wheel))

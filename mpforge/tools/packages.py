@@ -35,7 +35,14 @@ from mpforge.tools.venvs import (
     make_skeleton,
     site_packages,
 )
-from mpforge.tools.wheelchoice import best_wheel, for_words, python_version, size_of, uv_platform
+from mpforge.tools.wheelchoice import (
+    best_wheel,
+    for_words,
+    policy_of,
+    python_version,
+    size_of,
+    uv_platform,
+)
 
 _ANSWER_SECONDS = (
     15  # pages are small; files may take longer to begin (a mirror fetches them first)
@@ -56,7 +63,7 @@ def resolve(
     satisfies the requirements, ``IndexUnreachable``, ``NotAvailableYet`` for a Python, a platform
     or a direct reference that can't be resolved for yet.
     """
-    version, platform = python_version(request.python), uv_platform(request.platform)
+    version, platform = python_version(request.python), uv_platform(request.target, request.policy)
     requirements = [_checked(text) for text in request.requirements]
     constraints = [_checked(text) for text in request.constraints]
     if not requirements:
@@ -109,26 +116,40 @@ def install_target(
     """
     dest.mkdir(parents=True, exist_ok=True)
     request = pin.request
-    where = _target_arguments(dest, request.python, request.platform, host_python)
+    platform = uv_platform(request.target, request.policy)
+    where = _target_arguments(dest, request.python, platform, host_python)
     _install(pin, where, site=dest, index=index)
     _finish_target(dest, host_python, compiled=request.purpose == "test")
 
 
 def install_wheel(
-    wheel: Path, dest: Path, *, python: str, platform: str, host_python: Path | None = None
+    wheel: Path,
+    dest: Path,
+    *,
+    python: str,
+    platform: str,
+    host_python: Path | None = None,
+    native: bool = False,
 ) -> None:
     """The built ``wheel`` itself, without its requirements, in the plain directory ``dest``.
 
-    ``python`` and ``platform`` are words (``cp311``, ``aarch64``). Raises ``WheelRejected`` for a
-    wheel that is not for them.
+    ``python`` and ``platform`` are words (``cp311``, ``aarch64``). ``native``: for ``host_python`` on this
+    host, with the C library that it has; else for one that has what the wheel's name says. Raises
+    ``WheelRejected`` for a wheel that is not for them.
     """
     dest.mkdir(parents=True, exist_ok=True)
     arguments = ["pip", "install", "-q", "--no-deps", "--no-index", "--no-cache", "--offline"]
-    arguments += ["--link-mode", "copy", *_target_arguments(dest, python, platform, host_python)]
-    answer = uv([*arguments, str(wheel.absolute())])
+    if native:
+        where = ["--target", str(dest.absolute()), "--python", str(host_python or sys.executable)]
+    else:
+        name = uv_platform(platform, policy_of(wheel.name), at_least=True)
+        where = _target_arguments(dest, python, name, host_python)
+    answer = uv([*arguments, "--link-mode", "copy", *where, str(wheel.absolute())])
     if answer.returncode != 0:
+        here = " on this host" if native else ""
         raise WheelRejected(
-            f"{wheel.name} can't be installed for {platform}, {python}", why=explanation(answer)
+            f"{wheel.name} can't be installed for {platform}, {python}{here}",
+            why=explanation(answer),
         )
     _finish_target(dest, host_python)
 
@@ -144,7 +165,7 @@ def _target_arguments(
     return [
         *("--target", str(dest.absolute()), "--python", str(host_python or sys.executable)),
         *("--python-version", python_version(python)),
-        *("--python-platform", uv_platform(platform)),
+        *("--python-platform", platform),
     ]
 
 

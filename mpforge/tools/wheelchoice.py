@@ -14,10 +14,12 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import Request, url2pathname, urlopen
 
 from mpforge.errors import NotAvailableYet, Unresolvable
-from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.pins import BASE_POLICY, EnvironmentRequest
+from mpforge.platforms import policy_version
 
 _HEAD_SECONDS = 4.0
-_GLIBC = 28  # environments are for glibc 2.28 and later: PyPA's images, Debian 10
+# The glibc 2.X that uv has words for, from the one of BASE_POLICY on (uv 0.13, --python-platform).
+_KNOWN: tuple[int, ...] = (policy_version(BASE_POLICY)[1], *range(31, 41))
 # The oldest glibc 2.X that wheels exist for (PEP 513, PEP 599).
 _OLDEST = {"x86_64": 5, "aarch64": 17}
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
@@ -43,14 +45,23 @@ def python_version(word: str) -> str:
     return f"3.{match.group(1)}"
 
 
-def uv_platform(name: str) -> str:
-    """uv's word for a platform. Raises ``NotAvailableYet`` for one that is not supported."""
+def uv_platform(name: str, policy: str = BASE_POLICY, *, at_least: bool = False) -> str:
+    """uv's word for a platform and a policy, or the next lower (higher) policy that it has a word for.
+
+    Raises ``NotAvailableYet`` for a platform that is not supported.
+    """
     if name not in _OLDEST:
         raise NotAvailableYet(
             f"requirements can't be resolved for {name} yet",
             why=f"supported: {', '.join(_OLDEST)}",
         )
-    return f"{name}-manylinux_2_{_GLIBC}"
+    return f"{name}-manylinux_2_{_glibc(policy, at_least=at_least)}"
+
+
+def policy_of(filename: str) -> str:
+    """The highest policy that a wheel's name promises; ``BASE_POLICY`` where it promises none."""
+    tags: list[str] = re.findall(r"manylinux_2_\d+", filename)
+    return max([BASE_POLICY, *tags], key=policy_version)
 
 
 def for_words(request: EnvironmentRequest) -> str:
@@ -98,13 +109,21 @@ def size_of(wheel: Wheel) -> int | None:
     return None
 
 
+def _glibc(policy: str, *, at_least: bool = False) -> int:
+    """The minor version of a policy's glibc, as near as uv has a word for it."""
+    wanted = max(policy_version(policy)[1], _KNOWN[0])
+    if at_least:
+        return next((known for known in _KNOWN if known >= wanted), _KNOWN[-1])
+    return max(known for known in _KNOWN if known <= wanted)
+
+
 def _tag_ranks(request: EnvironmentRequest) -> Mapping[Any, int]:
     """Wheel tags that fit, by rank; 0 is the best (PEP 425, PEP 600)."""
     from packaging.tags import compatible_tags, cpython_tags  # as above
 
-    machine = request.platform
+    machine = request.target
     platforms = []
-    for minor in range(_GLIBC, _OLDEST[machine] - 1, -1):
+    for minor in range(_glibc(request.policy), _OLDEST[machine] - 1, -1):
         platforms.append(f"manylinux_2_{minor}_{machine}")
         if minor in _LEGACY:
             platforms.append(f"{_LEGACY[minor]}_{machine}")

@@ -190,6 +190,20 @@ def test_a_native_wheel_is_tested_by_pytest_with_its_posargs(unbuilt: Workspace)
     assert "x86_64" in unbuilt.wheel().name
 
 
+@pytest.mark.parametrize("target", ["x86_64", pytest.param("aarch64", marks=pytest.mark.emulation)])
+def test_a_wheel_for_newer_systems_is_tested_with_what_it_requires(
+    unbuilt: Workspace, target: str
+) -> None:
+    unbuilt.edit("multiplatform.toml", '["aarch64"]', f'["{target}"]')
+    unbuilt.edit("multiplatform.toml", "environment = {}", 'policy = "manylinux_2_34"')
+    unbuilt.edit("multiplatform.toml", "[test]", '[test]\nrequires = ["markupsafe"]')
+    run = unbuilt.nox(f"test-{target}")
+    assert run.code == 0, str(run)
+    assert unbuilt.wheel().name.endswith(f"-manylinux_2_34_{target}.whl")
+    assert f'platform = "{target}-manylinux_2_34"' in unbuilt.read("multiplatform.lock")
+    assert "markupsafe" not in unbuilt.mpforge("lock").output, "its question is the same"
+
+
 @pytest.mark.git
 def test_a_sdist_made_in_a_git_checkout_has_what_git_tracks(unbuilt: Workspace) -> None:
     unbuilt.write(".gitignore", "ignored.c\n.mpforge\n")

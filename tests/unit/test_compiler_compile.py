@@ -186,6 +186,22 @@ def test_test_requirements_are_of_the_target_with_groups_and_the_wheel_s_extras(
 
 
 @pytest.mark.parametrize(
+    ("policy", "platform"),
+    [
+        ("auto", "x86_64"),
+        ("manylinux2014", "x86_64"),
+        ("manylinux_2_28", "x86_64"),
+        ("manylinux_2_34", "x86_64-manylinux_2_34"),
+    ],
+)
+def test_what_tests_require_may_be_for_the_policy_of_the_wheel(policy: str, platform: str) -> None:
+    plan = _plan(f'{ONE}[build]\npolicy = "{policy}"\n')
+    install = plan.step(_session(plan, "test-x86_64-cp311").steps[0]).command
+    assert isinstance(install, InstallPackages)
+    assert (install.request.platform, install.request.target) == (platform, "x86_64")
+
+
+@pytest.mark.parametrize(
     ("target", "strategy", "emulated", "cpu"),
     [
         ("aarch64", "auto", True, "cortex-a53"),

@@ -9,7 +9,7 @@ from mpforge.plan.pins import EnvironmentRequest
 from mpforge.processes import Captured
 from mpforge.tools.index import Index, uv_arguments, without_credentials
 from mpforge.tools.uvcall import environment_for, explanation, failure, unreachable
-from mpforge.tools.wheelchoice import best_wheel
+from mpforge.tools.wheelchoice import best_wheel, policy_of, uv_platform
 
 URL = "https://index.example/simple"
 
@@ -199,6 +199,40 @@ def test_the_wheel_that_is_pinned_is_the_one_that_an_installer_takes() -> None:
         "a-1-cp313-cp313-manylinux_2_34_aarch64.whl",
     )
     assert best_wheel(offered, request).sha256 == "a-1-cp313-cp313-manylinux_2_28_aarch64.whl"
+
+
+@pytest.mark.parametrize(
+    ("policy", "taken"),
+    [
+        ("manylinux_2_30", "manylinux_2_28"),  # uv has no word for it
+        ("manylinux_2_34", "manylinux_2_34"),
+        ("manylinux_2_99", "manylinux_2_39"),
+    ],
+)
+def test_what_is_installed_beside_a_wheel_may_be_for_that_wheel_s_policy(
+    policy: str, taken: str
+) -> None:
+    request = EnvironmentRequest("test", "cp313", f"aarch64-{policy}", ("a",))
+    offered = wheels(
+        *(f"a-1-cp313-cp313-manylinux_2_{minor}_aarch64.whl" for minor in (28, 30, 34, 39, 41))
+    )
+    assert best_wheel(offered, request).sha256 == f"a-1-cp313-cp313-{taken}_aarch64.whl"
+
+
+@pytest.mark.parametrize(
+    ("filename", "word"),
+    [
+        ("a-1-cp313-cp313-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", "manylinux_2_28"),
+        ("a-1-cp313-cp313-manylinux_2_29_x86_64.manylinux_2_34_x86_64.whl", "manylinux_2_34"),
+        ("a-1-cp313-cp313-manylinux_2_30_x86_64.whl", "manylinux_2_31"),
+        ("a-1-py3-none-any.whl", "manylinux_2_28"),
+    ],
+)
+def test_a_wheel_is_installed_for_a_system_that_has_what_its_name_says(
+    filename: str, word: str
+) -> None:
+    found = uv_platform("x86_64", policy_of(filename), at_least=True)
+    assert found == f"x86_64-{word}"
 
 
 def test_a_package_without_a_fitting_wheel_cannot_be_pinned() -> None:
