@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from mpforge.engine.realize import Realizer
 from mpforge.engine.toolbox import Toolbox
 from mpforge.errors import MpforgeError
-from mpforge.plan.model import InstallPackages, Plan, PlannedSession
-from mpforge.plan.pins import EnvironmentRequest, Lock, Package
+from mpforge.plan.model import FetchCrates, InstallPackages, Plan, PlannedSession
+from mpforge.plan.pins import DistroPackage, EnvironmentRequest, Lock, Package
 
 
 def to_fetch(
@@ -21,15 +21,26 @@ def to_fetch(
         if session.phase == "build" and session.target == deps.target:
             requests |= set(_environments(session, plan, realizer))
             requests |= set(_tools(session, plan, toolbox))
-    packages: dict[str, Package] = {}
-    complete = True
-    for request in requests:
-        pin = lock.environment(request)
-        complete = complete and pin is not None
-        for package in pin.packages if pin is not None else ():
-            packages[f"{package.name} {package.version}"] = package
-    known = sum(package.size or 0 for package in packages.values())
-    return (known if complete else None), tuple(sorted(packages))
+    pins = [lock.environment(request) for request in requests]
+    found = [package for pin in pins if pin is not None for package in pin.packages]
+    rust = _rust(deps, plan, toolbox)
+    packages: set[Package | DistroPackage] = {*found, *(rust or ())}
+    known = sum(package.size or 0 for package in packages)
+    named = {f"{package.name} {package.version}" for package in packages}
+    return (None if None in pins or rust is None else known), tuple(sorted(named))
+
+
+def _rust(deps: PlannedSession, plan: Plan, toolbox: Toolbox) -> tuple[DistroPackage, ...] | None:
+    """The distribution's packages that a target's builds, and the crates that they need, wait for."""
+    wanted: set[tuple[str, str | None]] = {(c.rust, c.target) for c in deps.compilers if c.rust}
+    for session in plan.sessions:
+        if session.phase == "build" and session.target == deps.target:
+            commands = [plan.step(identifier).command for identifier in session.steps]
+            wanted |= {(c.rust, None) for c in commands if isinstance(c, FetchCrates)}
+    answers = [toolbox.rust.to_fetch(channel, target) for channel, target in wanted]
+    pins = [pin for answer in answers for pin in answer or ()]
+    packages = dict.fromkeys(package for pin in pins for package in pin.packages)
+    return None if None in answers else tuple(packages)
 
 
 def _environments(

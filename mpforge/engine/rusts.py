@@ -87,6 +87,19 @@ class Rust:
         found = self._choice(channel, _target(compilers))
         return isinstance(found, HostRust) or rustpackages.is_kept(found.pins, self._store)
 
+    def to_fetch(self, channel: str, target: str | None) -> tuple[DistroPin, ...] | None:
+        """The distribution's packages that will be downloaded; None: the lock does not tell.
+
+        ``target`` None: this host. Asks nobody and pins nothing.
+        """
+        asked = offers(channel, target)
+        for request in asked:
+            pins = [self._pins.lock.packages_of(one) for one in request.each]
+            known = tuple(pin for pin in pins if pin is not None)
+            if len(known) == len(pins):
+                return () if rustpackages.is_kept(known, self._store) else known
+        return None if asked else ()
+
     def cargo(self, channel: str) -> Path:
         """cargo, to fetch crates with."""
         return self._sysroots(channel, _host())[0] / "bin" / "cargo"

@@ -207,6 +207,16 @@ def test_a_rust_extension_is_cross_built_once_and_again_when_its_source_or_crate
     assert "good morning! From aarch64" in rusty.log("test-aarch64-cp311")
 
 
+def test_the_amount_to_fetch_counts_rust(rusty: Workspace, place: Path) -> None:
+    nowhere = {"MPFORGE_CACHE": str(place / "nothing-yet")}
+    assert rusty.mpforge("lock").code == 0
+    run = rusty.mpforge("plan", "deps-aarch64", "--json", env=nowhere)
+    (session,) = json.loads(run.output)["sessions"]
+    fetch = session["fetch"]
+    assert any(item.startswith("rustc") for item in fetch["items"]), session
+    assert fetch["bytes"] > 200_000_000, "zig and Rust"
+
+
 def test_a_registry_that_does_not_answer_is_told_with_its_address_and_remedies(
     rusty: Workspace, registry: Registry
 ) -> None:

@@ -1,14 +1,19 @@
 """Which Rust toolchain of a host serves a project, and what is said where none does."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from mpforge.engine import rusts
 from mpforge.errors import render
-from mpforge.plan.pins import DistroRequest
+from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest, Lock
 from mpforge.platforms import well_known
 from mpforge.tools import rust, rustpackages
 from mpforge.tools.rust import HostRust
+from mpforge.tools.toolstore import ToolStore
 
 X86, ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
 
@@ -115,3 +120,44 @@ def test_debian_is_asked_for_the_newest_compiler_and_the_target_s_library() -> N
 def test_natively_only_the_host_s_packages_are_asked_for() -> None:
     host = well_known()["x86_64"]
     assert all(r.target is None for r in rustpackages.requests(host, host, ("debian", "trixie")))
+
+
+# --- what will be downloaded ------------------------------------------------------------------
+
+
+def told(tmp_path: Path, lock: Lock) -> tuple[DistroPin, ...] | None:
+    """What is to be fetched for aarch64 with an empty tool store."""
+    found = rusts.Rust(
+        cast("Any", SimpleNamespace(cache=tmp_path)),
+        store=ToolStore(tmp_path / "tools"),
+        pins=cast("Any", SimpleNamespace(lock=lock)),
+        remembered=tmp_path / "remembered",
+        working=lambda _: nullcontext(),
+        warn=lambda _: None,
+    )
+    return found.to_fetch("stable", "aarch64")
+
+
+def test_packages_that_are_not_there_are_to_be_fetched_as_far_as_the_lock_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUSTUP_HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    asked = rusts.offers("stable", "aarch64")
+    if not asked:
+        pytest.skip("this host has no distribution with Rust")
+    pins = tuple(
+        DistroPin(one, (DistroPackage(name, "1", "0" * 64, 1000),))
+        for one in asked[-1].each
+        for name in one.names[-1:]
+    )
+    assert told(tmp_path, Lock()) is None
+    assert told(tmp_path, Lock(distribution=pins)) == pins
+
+
+def test_nothing_is_to_be_fetched_where_the_host_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in rustup(tmp_path, "stable", X86, ARM).items():
+        monkeypatch.setenv(name, value)
+    assert told(tmp_path, Lock()) == ()
