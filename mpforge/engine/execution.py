@@ -218,11 +218,11 @@ class Executor:
         self.store.restore(tree, directory.source)
         with self.toolbox.working("fetching the crates of Cargo.lock"):
             crates.fetch(
-                self.toolbox.rust.cargo(command.rust),
+                self.toolbox.rust.cargo(command.rust, directory.root),
                 directory.source,
                 found.manifests,
                 output=directory.output,
-                home=directory.root / "cargo",
+                directory=directory.root,
             )
         return {"crates": "fetched"}
 

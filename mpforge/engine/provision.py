@@ -45,6 +45,7 @@ from mpforge.sources import cargo
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
+from mpforge.tools import cargoconfig
 
 if TYPE_CHECKING:
     from mpforge.engine.contained import Containers
@@ -136,6 +137,7 @@ class Provision:
                 parts |= self._python_of_packages(command.request)
             case FetchCrates():
                 parts |= self.toolbox.rust.parts(command.rust, None)
+                parts |= cargoconfig.user_parts(os.environ)
             case AskRequirements():
                 parts |= self._python_parts(command)
                 if command.hook == "sdist":

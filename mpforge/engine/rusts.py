@@ -4,7 +4,6 @@ A toolchain of this host that has the target's standard library, else the distri
 it is follows from the host, the lock and what is built; naming its parts fetches nothing.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -18,7 +17,7 @@ from mpforge.errors import ToolUnavailable
 from mpforge.plan.model import Compilers
 from mpforge.plan.pins import DistroPin
 from mpforge.platforms import Platform, by_machine, well_known
-from mpforge.tools import rust, rustpackages, rustsetup
+from mpforge.tools import cargoconfig, rust, rustpackages, rustsetup
 from mpforge.tools.rust import HostRust
 from mpforge.tools.toolstore import ToolStore
 
@@ -53,7 +52,6 @@ class Rust:
         warn: Callable[[str], None],
     ) -> None:
         self._state = workspace.cache / "distribution"
-        self._cache = workspace.cache
         self._store = store
         self._pins = pins
         self._remembered = remembered
@@ -75,8 +73,7 @@ class Rust:
         else:
             parts = rustpackages.parts(found.pins)
         parts["rust.setup"] = rustsetup.identity(target, cross=target != _host())
-        above = _configuration_above(self._cache)
-        return parts if above is None else parts | {"rust.cargo-configuration": above[1]}
+        return parts
 
     def prepare(self, channel: str, compilers: Compilers | None) -> None:
         """Obtain it."""
@@ -100,13 +97,15 @@ class Rust:
                 return () if rustpackages.is_kept(known, self._store) else known
         return None if asked else ()
 
-    def cargo(self, channel: str) -> Path:
-        """cargo, to fetch crates with."""
-        return self._sysroots(channel, _host())[0] / "bin" / "cargo"
+    def cargo(self, channel: str, directory: Path) -> Path:
+        """cargo, to fetch crates with in a step's ``directory``."""
+        return self._cargo_of(self._sysroots(channel, _host()), directory)
 
     def plain(self, channel: str, directory: Path) -> "Setup":
         """For a step in ``directory`` that compiles nothing."""
-        return rustsetup.plain(directory, self._sysroots(channel, _host()))
+        sysroots = self._sysroots(channel, _host())
+        self._cargo_of(sysroots, directory)
+        return rustsetup.plain(directory, sysroots)
 
     def setup(
         self, channel: str, compilers: Compilers, variables: Mapping[str, str], directory: Path
@@ -114,11 +113,7 @@ class Rust:
         """For a build in ``directory``; ``variables`` name its C compilers."""
         target = _target(compilers)
         sysroots = self._sysroots(channel, target)
-        above = _configuration_above(self._cache)
-        if above is not None:
-            self._warn(
-                f"cargo sees {above[0]}, which lies above mpforge's cache; its digest is in the keys"
-            )
+        self._cargo_of(sysroots, directory)
         cc = variables["CC"]
         own = rustsetup.Programs(cc, variables.get("CXX", cc), variables.get("AR", "ar"))
         host = own
@@ -170,6 +165,12 @@ class Rust:
                 continue
         return None
 
+    def _cargo_of(self, sysroots: tuple[Path, ...], directory: Path) -> Path:
+        """The cargo of a toolchain. Raises ``HostCannot`` where it reads what is above ``directory``."""
+        cargo = sysroots[0] / "bin" / "cargo"
+        cargoconfig.refuse_above(cargo, directory)
+        return cargo
+
     def _sysroots(self, channel: str, target: Platform) -> tuple[Path, ...]:
         found = self._choice(channel, target)
         if isinstance(found, HostRust):
@@ -211,13 +212,3 @@ def _triples(target: Platform) -> tuple[str, ...]:
 def _minor(python: str) -> str:
     """``cp313t`` → ``3.13t``."""
     return f"{python[2]}.{python[3:]}"
-
-
-def _configuration_above(cache: Path) -> tuple[Path, str] | None:
-    """The nearest cargo configuration above the cache, which cargo reads there, and its digest."""
-    for folder in cache.parents:
-        for name in ("config.toml", "config"):
-            path = folder / ".cargo" / name
-            if path.is_file():
-                return path, hashlib.sha256(path.read_bytes()).hexdigest()
-    return None

@@ -1,8 +1,8 @@
 """Fetching the crates that a project's Cargo.lock pins, into a directory that replaces every registry.
 
 By ``cargo vendor --locked``: cargo checks each crate's sha256 against the lock. It runs with the
-user's own cargo configuration: mirrors, credentials and proxies are the machine's business, and so is
-the cache of downloads. Knows nothing of what is built.
+user's own cargo configuration (CARGO_HOME's): mirrors, credentials and proxies are the machine's
+business, and so is the cache of downloads. Knows nothing of what is built.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import IndexUnreachable, ToolUnavailable, WrongInput
+from mpforge.tools import cargoconfig
 from mpforge.tools.index import without_credentials
 
 DIRECTORY = "crates"
@@ -40,11 +41,13 @@ _OUTDATED = (
 _NOT_OURS = re.compile(r"RUST.*|CARGO_(BUILD|TARGET|PROFILE|ENCODED|INSTALL|CACHE|MANIFEST).*")
 
 
-def fetch(cargo: Path, source: Path, manifests: Sequence[str], *, output: Path, home: Path) -> None:
+def fetch(
+    cargo: Path, source: Path, manifests: Sequence[str], *, output: Path, directory: Path
+) -> None:
     """Fill ``output`` with the crates, and the configuration that puts them in the registries' place.
 
-    ``home`` is cargo's where the user has none. Raises ``WrongInput`` for a lock that does not fit its
-    manifest, ``IndexUnreachable``, ``ToolUnavailable``.
+    ``directory`` is the step's, where cargo's home is if the user has none. Raises ``WrongInput`` for a
+    lock that does not fit its manifest, ``IndexUnreachable``, ``ToolUnavailable``.
     """
     first, *others = (str(source / manifest) for manifest in manifests)
     more = [word for manifest in others for word in ("--sync", manifest)]
@@ -52,7 +55,7 @@ def fetch(cargo: Path, source: Path, manifests: Sequence[str], *, output: Path, 
     try:
         answer = processes.capture(
             [*argv, "--manifest-path", first, *more, str(output / DIRECTORY)],
-            environment=environment(os.environ, home, cargo.parent),
+            environment=environment(os.environ, directory, cargo.parent),
             cwd=(source / manifests[0]).parent,
             timeout=_SECONDS,
         )
@@ -65,15 +68,14 @@ def fetch(cargo: Path, source: Path, manifests: Sequence[str], *, output: Path, 
     (output / CONFIG).write_text(config, encoding="utf-8")
 
 
-def environment(own: Mapping[str, str], home: Path, programs: Path) -> dict[str, str]:
+def environment(own: Mapping[str, str], directory: Path, programs: Path) -> dict[str, str]:
     """cargo's whole environment: this process's less what would change more than where it looks."""
     kept = {name: value for name, value in own.items() if not _NOT_OURS.fullmatch(name)}
     kept |= {"CARGO_TERM_COLOR": "never", "CARGO_TERM_PROGRESS_WHEN": "never"}
     kept["PATH"] = os.pathsep.join((str(programs), own.get("PATH", os.defpath)))
     kept.setdefault("CARGO_NET_RETRY", "1")
-    users = Path(own.get("CARGO_HOME") or Path(own.get("HOME", "/")) / ".cargo")
-    kept["CARGO_HOME"] = str(users if os.access(users, os.W_OK) else home)
-    return kept
+    kept["CARGO_HOME"] = str(cargoconfig.user_home(own) or directory / "cargo")
+    return kept | cargoconfig.top(directory)
 
 
 def _failed(said: str) -> IndexUnreachable | ToolUnavailable | WrongInput:

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from mpforge.platforms import Platform
+from mpforge.tools import cargoconfig
 
 # Facts: doc.rust-lang.org/cargo, "Environment variables" and "Configuration"; the cc crate's README;
 # PyO3's guide, "Cross compiling"; maturin's and setuptools-rust's own sources.
@@ -48,6 +49,7 @@ def plain(directory: Path, sysroots: Sequence[Path]) -> Setup:
     """For a step that builds nothing, as making an sdist."""
     programs = _programs(directory, sysroots)
     variables = {"CARGO_HOME": str(directory / "cargo"), "CARGO_NET_OFFLINE": "true"}
+    variables |= cargoconfig.top(directory)
     return Setup(variables | _quiet(), {"MATURIN_NO_INSTALL_RUST": "1"}, str(programs))
 
 

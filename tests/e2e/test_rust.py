@@ -20,6 +20,7 @@ pytestmark = [
     ),
 ]
 
+BUILD = "build-aarch64-cp311"
 SPEC = """
     schema = 1
 
@@ -187,14 +188,14 @@ def test_a_rust_extension_is_cross_built_once_and_again_when_its_source_or_crate
     run = rusty.nox("test-aarch64-cp311")
     assert run.code == 0, str(run)
     assert "hello from aarch64, built for aarch64" in rusty.log("test-aarch64-cp311")
-    assert "asks for cfg(target_arch)" in rusty.log("build-aarch64-cp311")
+    assert "asks for cfg(target_arch)" in rusty.log(BUILD)
 
     again = rusty.nox("test-aarch64-cp311")
     assert again.code == 0, str(again)
-    assert {"sdist", "build-aarch64-cp311", "test-aarch64-cp311"} <= again.cached
+    assert {"sdist", BUILD, "test-aarch64-cp311"} <= again.cached
 
     rusty.edit("src/lib.rs", "{} from {}", "{}! From {}")
-    edited = rusty.nox("build-aarch64-cp311")
+    edited = rusty.nox(BUILD)
     assert edited.code == 0, str(edited)
     steps = rusty.steps()
     assert "wheel-aarch64-cp311" in steps
@@ -205,6 +206,43 @@ def test_a_rust_extension_is_cross_built_once_and_again_when_its_source_or_crate
     assert moved.code == 0, str(moved)
     assert "crates" in rusty.steps()
     assert "good morning! From aarch64" in rusty.log("test-aarch64-cp311")
+
+
+def test_configuration_above_a_step_changes_no_build(rusty: Workspace, place: Path) -> None:
+    rusty.edit("src/lib.rs", "greeter::word()", 'if cfg!(surprise) { "surprise" } else { "none" }')
+    surprise = '[build]\nrustflags = ["--cfg", "surprise"]\ntarget-dir = "elsewhere"\n'
+    assert rusty.nox(BUILD).code == 0
+    for folder in (place, rusty.cache.root, rusty.root / ".mpforge"):
+        (folder / ".cargo").mkdir()
+        (folder / ".cargo" / "config.toml").write_text(surprise, encoding="utf-8")
+    assert rusty.nox(BUILD).did == set()
+    before = rusty.wheel().read_bytes()
+    for words in ([], ["--keep"]):
+        run = rusty.mpforge("run", "--no-cache", *words, BUILD)
+        assert run.code == 0, str(run)
+        assert run.warnings == []
+        assert rusty.wheel().read_bytes() == before
+
+
+def test_a_cargo_that_reads_what_lies_above_a_step_is_refused(
+    rusty: Workspace, place: Path
+) -> None:
+    (place / ".cargo").mkdir()
+    above = place / ".cargo" / "config.toml"
+    above.write_text("", encoding="utf-8")
+    toolchain = place / "rustup" / "toolchains" / "stable-x86_64-unknown-linux-gnu"
+    for machine in ("x86_64", "aarch64"):
+        library = toolchain / "lib" / "rustlib" / f"{machine}-unknown-linux-gnu" / "lib"
+        library.mkdir(parents=True)
+        (library / "libcore-1.rlib").touch()
+    (toolchain / "bin").mkdir()
+    for name in ("cargo", "rustc"):
+        (toolchain / "bin" / name).write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
+        (toolchain / "bin" / name).chmod(0o755)
+    run = rusty.mpforge("run", "sdist", env={"RUSTUP_HOME": str(place / "rustup")})
+    assert run.code == 4, str(run)
+    assert f"reads {above.resolve()}, which lies above the directory of a step" in run.output
+    assert "MPFORGE_CACHE" in run.output
 
 
 def test_the_amount_to_fetch_counts_rust(rusty: Workspace, place: Path) -> None:
@@ -248,7 +286,7 @@ def test_a_lock_that_does_not_fit_its_manifest_is_told(
 
 def test_without_any_rust_the_command_that_gets_it_is_told(rusty: Workspace, place: Path) -> None:
     hidden = {"PATH": str(PROGRAMS), "RUSTUP_HOME": str(place / "none")}
-    run = rusty.mpforge("run", "build-aarch64-cp311", env=hidden)
+    run = rusty.mpforge("run", BUILD, env=hidden)
     assert run.code == 4, str(run)
     assert "there is no Rust for" in run.output
     assert "rustup target add" in run.output

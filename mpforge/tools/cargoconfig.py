@@ -1,0 +1,111 @@
+"""The configuration that cargo reads beside a project's own: what lies above its directory, and the user's.
+
+cargo merges ``.cargo/config.toml`` of its directory and of every one above it, then CARGO_HOME's
+(doc.rust-lang.org/cargo, "Configuration"). A step's directory lies below the cache, or with ``--keep`` in
+the checkout: what is above either is no part of a build, so cargo is told to look no higher than the step's
+directory. Knows nothing of what is built.
+"""
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mpforge import processes
+from mpforge.errors import HostCannot
+
+# cargo's own tests keep what is above them out by it (crates/cargo-util/src/paths.rs, `ancestors`). It is
+# no promise of cargo's, so `refuse_above` asks the cargo at hand where it matters.
+_TOP = "__CARGO_TEST_ROOT"
+_NAMES = ("config", "config.toml")  # cargo reads the first where both are there
+_ASKING_SECONDS = 60.0
+
+
+def top(directory: Path) -> dict[str, str]:
+    """The variable by which cargo looks no higher than a step's directory, for workspaces too."""
+    return {_TOP: str(directory.resolve())}
+
+
+def refuse_above(cargo: Path, directory: Path) -> None:
+    """Raise ``HostCannot`` where this cargo would read what lies above a step's directory all the same."""
+    found = _above(directory)
+    if found is None or _stops(cargo, directory / "rust" / "probe"):
+        return
+    raise HostCannot(
+        f"{cargo} reads {found}, which lies above the directory of a step",
+        why="what it says would change a build, and is no part of the project; this cargo can't be told so",
+        hint="move that file away, or mpforge's cache (MPFORGE_CACHE) to where nothing like it lies above",
+    )
+
+
+def user_home(own: Mapping[str, str]) -> Path | None:
+    """The user's CARGO_HOME, where cargo can work in it."""
+    home = Path(own.get("CARGO_HOME") or Path(own.get("HOME", "/")) / ".cargo")
+    return home if os.access(home, os.W_OK) else None
+
+
+def user_parts(own: Mapping[str, str]) -> dict[str, str]:
+    """What the user's configuration says, for a key: a digest of it and of what it includes."""
+    home = user_home(own)
+    path = None if home is None else _in(home)
+    if path is None:
+        return {}
+    content = hashlib.sha256()
+    for text in _texts(path, set()):
+        content.update(hashlib.sha256(text).digest())
+    return {"cargo.configuration": content.hexdigest()}
+
+
+def _above(directory: Path) -> Path | None:
+    """The nearest configuration above a directory."""
+    found = (_in(folder / ".cargo") for folder in directory.resolve().parents)
+    return next((path for path in found if path is not None), None)
+
+
+def _in(folder: Path) -> Path | None:
+    return next((folder / name for name in _NAMES if (folder / name).is_file()), None)
+
+
+def _stops(cargo: Path, scratch: Path) -> bool:
+    """Whether a cargo heeds ``top``: it is shown a configuration that it can't read."""
+    below = scratch / "below"
+    below.mkdir(parents=True, exist_ok=True)
+    (scratch / ".cargo").mkdir(exist_ok=True)
+    (scratch / ".cargo" / "config.toml").write_text("not TOML", encoding="utf-8")
+    own = {"PATH": os.defpath, "CARGO_HOME": str(below), **top(below)}
+    try:
+        answer = processes.capture(
+            [str(cargo), "help"], environment=own, cwd=below, timeout=_ASKING_SECONDS
+        )
+    except TimeoutError:
+        return False
+    return answer.returncode == 0
+
+
+def _texts(path: Path, seen: set[Path]) -> Iterator[bytes]:
+    """A configuration and all that it includes; nothing for a file that is not there."""
+    if path in seen:
+        return
+    seen.add(path)
+    try:
+        text = path.read_bytes()
+    except OSError:
+        yield b""
+        return
+    yield text
+    try:
+        included = tomllib.loads(text.decode("utf-8", "replace")).get("include", ())
+    except tomllib.TOMLDecodeError:  # cargo will say what is wrong with it
+        return
+    for name in _paths(included):
+        yield from _texts(path.parent / name, seen)
+
+
+def _paths(included: Any) -> Iterator[str]:
+    """The paths of ``include``: a text, or a list of texts and of tables with a ``path``."""
+    for one in [included] if isinstance(included, str | dict) else included:
+        name = one.get("path") if isinstance(one, dict) else one
+        if isinstance(name, str):
+            yield name
