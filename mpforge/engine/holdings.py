@@ -26,7 +26,7 @@ STAMP = "collected"
 ENGINES = "engines"
 """The folder of what is known of container engines."""
 
-_NOTES = {"hostpythons.jsonl", "hostprograms.json", STAMP}
+_NOTES = {"hostpythons.jsonl", "hostprograms.json", "hostinstalled.json", STAMP}
 _NEW_NOTE = re.compile(r"\.(new|hostpython|hostprograms|probe)-.*")
 _NEW_SECONDS = 3600.0  # nobody writes a note for so long
 _TOOL = re.compile(r"[^.].*-[0-9a-f]{16}")

@@ -149,7 +149,8 @@ class Toolbox:
         from mpforge.tools import installed
 
         if word not in self._installed:
-            self._installed[word] = installed.of(self.host_python(word))
+            remembered = self._workspace.cache / "hostinstalled.json"
+            self._installed[word] = installed.of(self.host_python(word), remembered)
         return self._installed[word]
 
     # --- compilers -----------------------------------------------------------------------------

@@ -1,0 +1,98 @@
+"""Which files an interpreter can import besides its own library, by what brought them there.
+
+What a directory holds counts by content, whether a record lists it or not; links are followed. An editable
+installation counts with its project's whole directory: its module may be found there by a hook that only
+Python understands, or be built there as it is imported. Knows nothing of keys.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import Distribution
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from mpforge.sources.project import OWN_FILES
+
+# Nothing is imported from these; tools write there whenever they run.
+_PASSED_BY = {
+    *("__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", "node_modules"),
+    *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"),
+}
+
+
+@dataclass(frozen=True)
+class Content:
+    """Files of one origin: each one's name, which is no absolute path, and where it is."""
+
+    files: tuple[tuple[str, str], ...]
+
+
+def of_distribution(found: Distribution, there: Container[str]) -> Content:
+    """What a distribution's RECORD lists, as far as it is there; programs of ``bin`` are in it.
+
+    ``there`` are files that need not be looked for.
+    """
+    site = str(found.locate_file(""))
+    rows = csv.reader((found.read_text("RECORD") or "").splitlines())
+    names = sorted({row[0] for row in rows if row and "__pycache__" not in row[0]})
+    places = ((name, os.path.normpath(os.path.join(site, name))) for name in names)
+    listed = ((n, place) for n, place in places if place in there or os.path.isfile(place))
+    return Content(tuple(listed))
+
+
+def of_folder(root: Path, *, project: bool = False) -> Content:
+    """All that is below a directory, or a file that stands in for one (an egg).
+
+    ``project``: without what mpforge and git write at the top of a project that is built.
+    """
+    if root.is_file():
+        return Content(((root.name, str(root)),))
+    passed_by = set(OWN_FILES) if project else set()
+    return Content(tuple(_below(str(root), "", passed_by, {os.path.realpath(root)})))
+
+
+def editable(found: Distribution) -> Path | None:
+    """The project that an editable installation stands for (PEP 660, by PEP 610's direct_url.json)."""
+    try:
+        told = json.loads(found.read_text("direct_url.json") or "{}")
+        address = urlsplit(told["url"])
+        is_editable = told["dir_info"]["editable"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    root = Path(url2pathname(address.path))
+    return root if is_editable and address.scheme == "file" and root.is_dir() else None
+
+
+def without(content: Content, others: Iterable[Content]) -> Content:
+    """The files that none of the others has."""
+    known = {place for other in others for _, place in other.files}
+    return Content(tuple((name, place) for name, place in content.files if place not in known))
+
+
+def _below(
+    folder: str, under: str, passed_by: set[str], above: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Names and places, sorted in each directory. ``above`` are the real directories that this is in."""
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError:  # what can't be listed can't be imported
+        return
+    for entry in entries:
+        name = f"{under}{entry.name}"
+        if entry.name in passed_by or entry.name in _PASSED_BY:
+            continue
+        if entry.is_file():
+            yield name, entry.path
+        elif entry.is_dir() and not os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
+            inner = above
+            if entry.is_symlink():
+                real = os.path.realpath(entry.path)
+                if real in above:
+                    continue
+                inner = {*above, real}
+            yield from _below(entry.path, f"{name}/", set(), inner)
