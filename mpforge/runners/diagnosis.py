@@ -34,7 +34,8 @@ WITHOUT_LIBRARY = (
 )
 _RUN_IT = (
     "a program of the target's is started by the emulator: in [build] commands by {run}, in CMake by "
-    "CMAKE_CROSSCOMPILING_EMULATOR, in Meson by exe_wrapper; what only makes files for the build is best "
+    "CMAKE_CROSSCOMPILING_EMULATOR, in Meson by exe_wrapper, in automake's make check by "
+    'LOG_COMPILER = "{run}" in [build] environment; what only makes files for the build is best '
     'compiled for this machine, by $CC_FOR_BUILD or $CXX_FOR_BUILD; strategy = "hybrid", which runs all '
     "such programs, is not available yet"
 )

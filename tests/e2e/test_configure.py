@@ -37,17 +37,65 @@ free(malloc(SIZEOF_LONG));
         return PyLong_FromLong(strcmp(HOST_CPU, "aarch64") == 0 ? 42 : 0);
 """
 
+CHECKED_AC = """\
+AC_INIT([answer], [1])
+AM_INIT_AUTOMAKE([foreign])
+AC_CANONICAL_HOST
+AC_PROG_CC
+AC_CONFIG_FILES([Makefile])
+AC_OUTPUT
+"""
+MAKEFILE_AM = """\
+check_PROGRAMS = answer
+answer_SOURCES = answer.c
+TESTS = answer script
+"""
+ANSWER_C = """
+    int main(void)
+    {
+    #ifdef __aarch64__
+        return 0;
+    #else
+        return 1;
+    #endif
+    }
+"""
+CHECK = """
+            subprocess.check_call(["make", "check"])
+            super().run()
+"""
+
+
+def _autoreconf(place: Workspace) -> None:
+    path = {"PATH": "/usr/bin:/bin"}
+    made = processes.capture(["autoreconf", "--install"], environment=path, cwd=place.root)
+    assert made.returncode == 0, made.stderr
+
 
 def test_a_configure_script_that_is_not_told_of_the_target_builds_for_it(
     unbuilt: Workspace,
 ) -> None:
     unbuilt.write("configure.ac", CONFIGURE_AC)
-    path = {"PATH": "/usr/bin:/bin"}
-    made = processes.capture(["autoreconf", "--install"], environment=path, cwd=unbuilt.root)
-    assert made.returncode == 0, made.stderr
+    _autoreconf(unbuilt)
     unbuilt.write("setup.py", SETUP)
     unbuilt.write("MANIFEST.in", "graft tests\nglobal-include *\n")
     unbuilt.edit("tiny/_tiny.c", "#define PY", '#include "config.h"\n#define PY')
     unbuilt.edit("tiny/_tiny.c", "return PyLong_FromLong(42);", ANSWER.strip())
     run = unbuilt.nox("test-aarch64-cp311")
     assert run.code == 0, str(run)
+
+
+def test_make_check_of_an_automake_library_runs_its_tests_on_the_target(unbuilt: Workspace) -> None:
+    unbuilt.write("configure.ac", CHECKED_AC)
+    unbuilt.write("Makefile.am", MAKEFILE_AM)
+    unbuilt.write("answer.c", ANSWER_C)
+    unbuilt.write("script", "#!/bin/sh\nexit 0\n").chmod(0o755)
+    _autoreconf(unbuilt)
+    unbuilt.write("setup.py", SETUP.replace("\n            super().run()\n", CHECK))
+    unbuilt.write("MANIFEST.in", "graft tests\nglobal-include *\n")
+    unbuilt.edit("multiplatform.toml", "environment = {}", 'environment.LOG_COMPILER = "{run}"')
+    run = unbuilt.nox("build-aarch64-cp311")
+    assert run.code == 0, str(run)
+    log = unbuilt.log("build-aarch64-cp311")
+    assert "PASS: answer" in log
+    assert "PASS: script" in log
