@@ -53,6 +53,10 @@ def test_a_package_has_a_valid_spec_that_adds_only_what_it_gives_a_reason_for(pa
     assert bool(package.spec) == bool(package.spec_why)
 
 
+def test_a_package_has_one_row_for_a_target_and_a_python() -> None:
+    assert len({row.place for row in ROWS}) == len(ROWS)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row.place))
 def test_a_row_is_of_the_listed_version_and_a_failure_has_its_cause(row: Any) -> None:
     package = NAMED[row.package]
