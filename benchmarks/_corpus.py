@@ -4,6 +4,7 @@ Starts nothing. The page is made from the two files alone, so a test can tell th
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,9 @@ PAGE = HERE.parent / "docs" / "corpus.md"
 # Where the page's table begins and ends; what stands around it is written by people.
 BEGIN, END = "<!-- corpus: begin -->\n", "<!-- corpus: end -->\n"
 HEAD = ("package", "backend: language", "for", "strategy", "CPU s", "result", "reason")
+
+# The directory of a step, wherever the store is.
+_STEP = re.compile(r"[^\s'\"=:(]*/store/work/[^/\s]+/\d+(?=/)")
 
 Result = Literal["built", "check failed", "import failed", "not built"]
 Fault = Literal["library", "registry", "project", "ours", ""]
@@ -110,6 +114,11 @@ def rows_text(rows: Iterable[Row]) -> str:
     """Rows as corpus-results.json, in one order."""
     ordered = sorted(rows, key=lambda row: row.place)
     return json.dumps([asdict(row) for row in ordered], indent=1, ensure_ascii=False) + "\n"
+
+
+def anywhere(words: str) -> str:
+    """Words of a failure without the directory of a machine: a step's is STEP."""
+    return _STEP.sub("STEP", words)
 
 
 def with_row(rows: Iterable[Row], new: Row) -> tuple[Row, ...]:

@@ -26,6 +26,7 @@ from _corpus import (
     RESULTS,
     Package,
     Row,
+    anywhere,
     load_packages,
     load_rows,
     page,
@@ -102,7 +103,7 @@ def _told(empty: Row, ran: Ran, folder: Path) -> Row:
     if failed is not None:
         result = "import failed" if failed["phase"] == "test" else "not built"
         log = folder / ".mpforge" / "logs" / f"{failed['session']}.log"
-        reason = "; ".join([_reason(failed, ran), *_first_error(log)])
+        reason = anywhere("; ".join([_reason(failed, ran), *_first_error(log)]))
         return _row(row, result=result, code=failed["error"] or "", reason=reason)
     if f"test-{stem}" not in ended:
         return _row(row, code="not-run", reason="nox ran no test")

@@ -74,3 +74,11 @@ def test_a_cause_is_told_only_of_what_fails(package: Any) -> None:
 def test_the_page_is_made_from_the_results() -> None:
     old = CORPUS["PAGE"].read_text(encoding="utf-8")
     assert CORPUS["page"](PACKAGES, ROWS, old) == old
+
+
+def test_a_reason_names_no_directory_of_a_machine() -> None:
+    step = "/home/user/.cache/mpforge/store/work/1795873795-20319-_k3nbga6/918"
+    words = f"{step}/src/a.c:1:2: error: no; package (in '{step}/src/rust')"
+    told = "STEP/src/a.c:1:2: error: no; package (in 'STEP/src/rust')"
+    assert CORPUS["anywhere"](words) == told
+    assert not any("/store/work/" in row.reason for row in ROWS)
