@@ -36,8 +36,8 @@ _RUN_IT = (
     "a program of the target's is started by the emulator: in [build] commands by {run}, in CMake by "
     "CMAKE_CROSSCOMPILING_EMULATOR, in Meson by exe_wrapper, in automake's make check by "
     'LOG_COMPILER = "{run}" in [build] environment; what only makes files for the build is best '
-    'compiled for this machine, by $CC_FOR_BUILD or $CXX_FOR_BUILD; strategy = "hybrid", which runs all '
-    "such programs, is not available yet"
+    'compiled for this machine, by $CC_FOR_BUILD or $CXX_FOR_BUILD; strategy = "hybrid" runs all '
+    "such programs, in a container"
 )
 _ANSWER_IT = (
     "config-settings may give the answer (scikit-build-core: cmake.define.{name}=VALUE; Meson: a property "
