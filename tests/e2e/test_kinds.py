@@ -197,6 +197,10 @@ def test_a_wheel_for_newer_systems_is_tested_with_what_it_requires(
     unbuilt.edit("multiplatform.toml", '["aarch64"]', f'["{target}"]')
     unbuilt.edit("multiplatform.toml", "environment = {}", 'policy = "manylinux_2_34"')
     unbuilt.edit("multiplatform.toml", "[test]", '[test]\nrequires = ["markupsafe"]')
+    # It has another version since glibc 2.34, in which it moved to libc.
+    used = "#include <Python.h>\n#include <pthread.h>\nvoid *volatile used = pthread_create;\n"
+    unbuilt.edit("tiny/_tiny.c", "#include <Python.h>", used)
+    unbuilt.edit("tiny/_tiny.c", "PyLong_FromLong(42)", "PyLong_FromLong(used ? 42 : 0)")
     run = unbuilt.nox(f"test-{target}")
     assert run.code == 0, str(run)
     assert unbuilt.wheel().name.endswith(f"-manylinux_2_34_{target}.whl")
