@@ -14,18 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.engine.holdings import ENGINES
+from mpforge.engine.machines import ReadyMachine
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import EngineCannotRun, ImageUnfit, StepFailed
-from mpforge.plan.model import OF_IMAGE, Compilers, Inside
+from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine
 from mpforge.platforms import Platform, by_machine, well_known
+from mpforge.runners import launcher
 from mpforge.runners.containers import connection, images, probe, volumes
 from mpforge.runners.containers.container import Container, reap
-from mpforge.runners.containers.step import StepContainer
+from mpforge.runners.containers.step import STEP, StepContainer
 from mpforge.runners.step import StepDirectory
 from mpforge.tools import nativeshell
+from mpforge.tools.targetpython import TargetPython
 
 if TYPE_CHECKING:
     from mpforge.runners.containers.connection import Engine
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 _ZIG = "/mpforge/zig"
 _SHELL = "/bin/sh"
+_NOWHERE = Path("/nonexistent")
+"""An image's files are not this host's to look at."""
 # Where PyPA's images have their interpreters, then what is on the image's PATH.
 _FIND = """
 for path in "/opt/python/$1/bin/python" "$(command -v "$2")"; do
@@ -61,14 +66,15 @@ class Containers:
 
     # --- for keys ------------------------------------------------------------------------------
 
-    def parts(self, compilers: Compilers) -> dict[str, str]:
-        """What an image and what runs it are, for a key. The engine is asked for what is not remembered."""
-        if compilers.inside is None:
-            raise ValueError("these compilers are this host's")
-        request = compilers.inside.image
+    def parts(self, inside: Inside, compilers: Compilers | None = None) -> dict[str, str]:
+        """What an image and what runs it are, for a key; and compilers that are put into it.
+
+        The engine is asked for what is not remembered.
+        """
+        request = inside.image
         pin = self._pins.image(request, lambda: images.resolve(self.engine, request))
         parts = {"image": pin.digest, "image.runs": self._how(well_known()[request.platform])}
-        if compilers.toolchain != OF_IMAGE:
+        if compilers is not None and compilers.toolchain != OF_IMAGE:
             digest = self._toolbox.zig_pin(compilers).packages[0].hashes
             parts |= nativeshell.parts(" ".join(digest))
         return parts
@@ -152,29 +158,28 @@ class Containers:
     # --- a step --------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def opened(self, task: Task, compilers: Compilers) -> Iterator[StepContainer]:
+    def opened(
+        self, task: Task, inside: Inside, compilers: Compilers | None = None
+    ) -> Iterator[StepContainer]:
         """A container for a step, with nothing of the step in it yet; gone when the block ends.
 
-        What the compilers noted is brought back. Raises what making it raises.
+        ``compilers`` of this host are put into it, and what they noted is brought back. Raises what making it
+        raises.
         """
-        inside = compilers.inside
-        if inside is None:
-            raise ValueError("this step's programs run on the host")
+        ours = compilers if compilers and compilers.toolchain != OF_IMAGE else None
         image = self._with_layer(task, inside, self._image(inside))
-        seen = {} if compilers.toolchain == OF_IMAGE else self._volumes(compilers, image)
+        seen = {} if ours is None else self._volumes(ours, image)
         network = task.step.network
         with Container(
             self.engine, image.id, network=network, volumes=seen, title=str(task.directory.root)
         ) as container:
-            places: tuple[tuple[Path, str], ...] = ()
-            if compilers.toolchain != OF_IMAGE:
-                places = self._put_compilers(container, compilers)
+            places = () if ours is None else self._put_compilers(container, ours)
             root = task.directory.root
             try:
                 yield StepContainer(container, root, places)
             finally:
                 with contextlib.suppress(StepFailed):
-                    container.get(f"/mpforge/step/{COMPILER_NOTES}", root / COMPILER_NOTES)
+                    container.get(f"{STEP}/{COMPILER_NOTES}", root / COMPILER_NOTES)
 
     def _put_compilers(
         self, container: Container, compilers: Compilers
@@ -204,6 +209,11 @@ class Containers:
             )
         return said.strip()
 
+    def machine(self, at: StepContainer, machine: Machine, python: str | None) -> ReadyMachine:
+        """A container as the machine that tests run on. Raises ``ImageUnfit``."""
+        found = None if python is None else _python(python, self.interpreter(at, python))
+        return ReadyMachine(None, found, _NOWHERE, machine.cpu)
+
 
 def _run_once(container: Container, line: str, task: Task, *, network: bool) -> None:
     """A command of ``before-all``. Raises ``StepFailed``."""
@@ -223,21 +233,23 @@ def lay_out(directory: StepDirectory, word: str, interpreter: str) -> Path:
 
     What names a place names the container's.
     """
-    from mpforge.runners import launcher
-
-    environment = directory.environment
-    programs = environment / "bin"
-    programs.mkdir(parents=True, exist_ok=True)
-    home = interpreter.rpartition("/")[0]
-    version = f"3.{word.removeprefix('cp3').removesuffix('t')}"
-    (environment / "pyvenv.cfg").write_text(
-        f"home = {home}\ninclude-system-site-packages = false\nversion = {version}\n", "utf-8"
+    python = launcher.write_launcher(
+        directory.environment, python=_python(word, interpreter), emulator=None, cpu=None
     )
-    (programs / "python").symlink_to(interpreter)
-    for name in ("python3", f"python{version}"):
-        (programs / name).symlink_to("python")
-    launcher.write_entry_points(environment, shown=Path("/mpforge/step/env"))
-    return programs / "python"
+    launcher.write_entry_points(directory.environment, shown=Path(STEP, "env"))
+    return python
+
+
+def _python(word: str, interpreter: str) -> TargetPython:
+    """An image's Python."""
+    return TargetPython(
+        python=word,
+        version=f"3.{word.removeprefix('cp3').removesuffix('t')}",
+        sysroot=_NOWHERE,
+        executable=Path(interpreter),
+        digest="",
+        provider="image",
+    )
 
 
 def _this_machine() -> Platform:
