@@ -111,7 +111,7 @@ class Containers:
     def _image(self, inside: Inside) -> "Image":
         pin = self._pins.image(inside.image, lambda: images.resolve(self.engine, inside.image))
         self._how(well_known()[inside.image.platform])
-        return images.obtain(self.engine, pin)
+        return images.obtain(self.engine, pin, self._toolbox.working)
 
     def _with_layer(self, task: Task, inside: Inside, image: "Image") -> "Image":
         """The image once the commands of ``before-all`` have been run in it."""
