@@ -11,6 +11,7 @@ from typing import Any
 
 from mpforge.errors import (
     EngineRefuses,
+    ImageNameWrong,
     ImageUnfit,
     ImageUnknown,
     PinGone,
@@ -48,11 +49,7 @@ def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
     if local is not None and _is_own(local, request.name):
         return _by_id(local, request)
     if names.is_id(request.name):
-        who = (
-            "the container engine has"
-            if engine is not None
-            else "without a container engine there is"
-        )
+        who = "the container engine has" if engine is not None else "without an engine there is"
         raise ImageUnknown(
             f"{who} no image {request.name}",
             hint="an id is known to the engine that made it alone: name another image in [build] image",
@@ -111,9 +108,17 @@ def _is_own(found: Mapping[str, Any], name: str) -> bool:
     if names.is_id(name):
         return True
     named = names.parse(name)
-    whence = (names.parse(digest) for digest in found.get("RepoDigests") or ())
-    known = any((at.host, at.repository) == (named.host, named.repository) for at in whence)
-    return not known or named.host == "localhost"
+    return named.host == "localhost" or not any(
+        _same_place(named, digest) for digest in found.get("RepoDigests") or ()
+    )
+
+
+def _same_place(named: names.Reference, digest: str) -> bool:
+    try:
+        at = names.parse(digest)
+    except ImageNameWrong:  # some engines say <none>@<none>
+        return False
+    return (at.host, at.repository) == (named.host, named.repository)
 
 
 def _by_id(found: Mapping[str, Any], request: ImageRequest) -> ImagePin:
