@@ -49,7 +49,7 @@ def resolved(
             why = f" ({error.why})" if error.why else ""
             before = old.image(request)
             pins += [before] if before is not None else []
-            stays = ", so it stays where it is" if before is not None else ""
+            stays = f", which stays {before.digest[:19]}" if before is not None else ""
             left.append(
                 f"the image {request.name} for {request.platform}{stays}: {error.what}{why}"
             )

@@ -254,6 +254,7 @@ def test_an_index_that_lies_is_found_out_after_the_pull(
     run = project.mpforge(*DEPS)
     assert run.code == 4, str(run)
     assert "image-unfit: " in run.output
+    assert f"mpforge lock --update {registry}/liar:1" in run.output
 
 
 def test_an_image_that_nobody_has_is_named_with_the_address(
@@ -291,7 +292,7 @@ def test_what_is_pinned_and_pulled_needs_no_registry(
     assert digest in run.output
 
     moved = project.mpforge("lock", "--update", f"{registry}/tiny:1")
-    assert "so it stays where it is: " in moved.output
+    assert f", which stays {digest[:19]}: the registry {registry} can't" in moved.output
     assert pins(project)[NATIVE]["digest"] == digest
 
 
