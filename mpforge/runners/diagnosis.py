@@ -41,7 +41,8 @@ _RUN_IT = (
 )
 _ANSWER_IT = (
     "config-settings may give the answer (scikit-build-core: cmake.define.{name}=VALUE; Meson: a property "
-    "of the cross file; autoconf: the cache variable in [build] environment), or let the project not ask"
+    "of the cross file; autoconf: the cache variable in [build] environment), or let the project not ask; "
+    'strategy = "hybrid" lets it run what it asks by, in a container'
 )
 
 

@@ -84,3 +84,65 @@ def test_an_image_of_this_machine_is_where_a_native_build_runs(
     assert f"{NATIVE}: native (image)" in run.output
     assert unbuilt.wheel().name.endswith(f"{NATIVE}.whl")
     assert engine.ours(unbuilt.cache.root) == [], "no container is left"
+
+
+GENERATES = """
+    import os
+    import shlex
+    import subprocess
+
+    from setuptools import Extension, setup
+    from setuptools.command.build_ext import build_ext
+
+
+    class Generated(build_ext):
+        def run(self):
+            compiler = shlex.split(os.environ.get("CC", "cc"))
+            subprocess.run([*compiler, "generate.c", "-o", "generate"], check=True)
+            with open("tiny/answer.h", "w") as file:
+                subprocess.run(["./generate"], check=True, stdout=file)
+            super().run()
+
+
+    setup(
+        ext_modules=[Extension("tiny._tiny", ["tiny/_tiny.c"])],
+        cmdclass={"build_ext": Generated},
+    )
+"""
+GENERATOR = r"""
+    #include <stdio.h>
+
+    int
+    main(void)
+    {
+        printf("#define ANSWER %u\n", 6 * 7u);
+        return 0;
+    }
+"""
+
+
+@pytest.mark.cross
+@pytest.mark.emulation
+def test_a_build_that_runs_what_it_made_is_told_of_hybrid_which_builds_it(
+    unbuilt: Workspace,
+    empty_cache: Cache,
+    emulating_engine: Engine,
+    manylinux_aarch64_image: str,
+) -> None:
+    unbuilt.cache = empty_cache
+    unbuilt.write("setup.py", GENERATES)
+    unbuilt.write("generate.c", GENERATOR)
+    unbuilt.write("MANIFEST.in", "include generate.c\ngraft tests\n")
+    unbuilt.edit("tiny/_tiny.c", "(42)", "(ANSWER)")
+    source = unbuilt.read("tiny/_tiny.c")
+    unbuilt.write("tiny/_tiny.c", f'#include "answer.h"\n{source}')
+    by(unbuilt, "cross", None)
+    run = unbuilt.nox(BUILD)
+    assert run.code == 1, str(run)
+    assert "ran-target-program: " in run.output
+    assert 'strategy = "hybrid" runs all such programs' in run.output
+    by(unbuilt, "hybrid", manylinux_aarch64_image)
+    tested = unbuilt.nox("test-aarch64-cp311")
+    assert tested.code == 0, str(tested)
+    assert "on aarch64, CPU cortex-a53" in tested.output
+    assert emulating_engine.ours(unbuilt.cache.root) == []
