@@ -41,6 +41,7 @@ from mpforge.plan.model import (
 )
 from mpforge.platforms import well_known
 from mpforge.runners import grafting, hooks, launcher, leaks, repair, tests
+from mpforge.runners.containers import libraries
 from mpforge.runners.containers.step import StepContainer
 from mpforge.runners.offline import isolation
 from mpforge.runners.step import (
@@ -254,10 +255,11 @@ class Executor:
 
     def _repair(self, task: Task, command: RepairWheel) -> dict[str, str]:
         self.store.restore(task.given.trees["wheel"], task.directory.source)
-        variables: dict[str, str] = {}
+        found = [task.directory.source / libraries.FOLDER]  # of the image that it was built in
         if command.target_environment is not None:
-            found = grafting.library_directories(self._environments.target_packages(task))
-            variables["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, found))
+            found += grafting.library_directories(self._environments.target_packages(task))
+        there = [str(folder) for folder in found if folder.is_dir()]
+        variables = {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
         made = repair.repair(self._run(task, variables, ()), command, task.given.build_log)
         return {"wheel": made.name}
 
@@ -361,6 +363,9 @@ class Executor:
             )
             if run.inside is not None:
                 run.inside.fetch(directory.output)
+                platform = well_known()[compilers.target]
+                everywhere = policy_libraries(compilers.policy, platform)
+                libraries.collect(run.inside, directory.output, platform, everywhere)
         return {"wheel": repair.sole_wheel(directory.output).name}
 
     @contextlib.contextmanager

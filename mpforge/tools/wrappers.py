@@ -103,7 +103,8 @@ def _drivers(
         "ARCH": platform.zig_triple.partition("-")[0],
         "TARGET": zig_target(platform, policy),
         "PLAIN_TARGET": platform.zig_triple,
-        "FLAGS": " ".join((*flags(platform), *(_of_image(platform) if inside else ()))),
+        "FLAGS": " ".join((*flags(platform), *(_headers_of_image(platform) if inside else ()))),
+        "LIBRARIES": " ".join(_libraries_of_image(platform) if inside else ()),
         "INCLUDE": f'-I "$mpf_view/include/{headers_name}"' if headers_name else "",
         "CROSS": "1" if cross else "",
     }
@@ -113,13 +114,17 @@ def _drivers(
     }
 
 
-def _of_image(platform: Platform) -> tuple[str, ...]:
-    """Where an image has headers and libraries: zig looks there for what it does not bring itself."""
+def _headers_of_image(platform: Platform) -> tuple[str, ...]:
+    """Where an image has headers: zig looks there for what it does not bring itself."""
     name = platform.gnu_triple.replace("i686", "i386", 1)
-    headers = ("/usr/local/include", f"/usr/include/{name}", "/usr/include")
-    libraries = ("/usr/local/lib64", "/usr/local/lib", "/usr/lib64", f"/usr/lib/{name}", "/usr/lib")
-    after = (word for folder in headers for word in ("-idirafter", folder))
-    return (*after, *(f"-L{folder}" for folder in libraries))
+    folders = ("/usr/local/include", f"/usr/include/{name}", "/usr/include")
+    return tuple(word for folder in folders for word in ("-idirafter", folder))
+
+
+def _libraries_of_image(platform: Platform) -> tuple[str, ...]:
+    """Where an image may have libraries."""
+    name = platform.gnu_triple.replace("i686", "i386", 1)
+    return ("/usr/local/lib64", "/usr/local/lib", "/usr/lib64", f"/usr/lib/{name}", "/usr/lib")
 
 
 def _runner(platform: Platform) -> str:

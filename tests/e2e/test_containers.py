@@ -146,3 +146,23 @@ def test_a_build_that_runs_what_it_made_is_told_of_hybrid_which_builds_it(
     assert tested.code == 0, str(tested)
     assert "on aarch64, CPU cortex-a53" in tested.output
     assert emulating_engine.ours(unbuilt.cache.root) == []
+
+
+@pytest.mark.cross
+@pytest.mark.emulation
+def test_a_library_of_the_image_is_grafted_into_the_wheel(
+    unbuilt: Workspace,
+    empty_cache: Cache,
+    emulating_engine: Engine,
+    manylinux_aarch64_image: str,
+) -> None:
+    unbuilt.cache = empty_cache
+    unbuilt.edit("setup.py", '["tiny/_tiny.c"]', '["tiny/_tiny.c"], libraries=["crypt"]')
+    unbuilt.edit("tiny/_tiny.c", "(42)", '(crypt("secret", "$6$salt$") != NULL ? 42 : 0)')
+    source = unbuilt.read("tiny/_tiny.c")
+    unbuilt.write("tiny/_tiny.c", f"#include <crypt.h>\n{source}")
+    by(unbuilt, "hybrid", manylinux_aarch64_image)
+    tested = unbuilt.nox("test-aarch64-cp311")
+    assert tested.code == 0, str(tested)
+    assert [name for name in contents(unbuilt.wheel()) if "libcrypt" in name]
+    assert emulating_engine.ours(unbuilt.cache.root) == []

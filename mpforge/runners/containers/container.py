@@ -111,7 +111,7 @@ class Container:
         with contextlib.suppress(EngineLost, EngineRefuses), speaking("remove a container"):
             self._api.remove_container(identifier, force=True, v=True)
         if self._input is not None:
-            self._input.close()
+            _hang_up(self._input)
 
     def _cpu_seconds(self) -> float:
         told = self._api.stats(self._id, stream=False, one_shot=True)
@@ -139,11 +139,21 @@ class Container:
                 self._id, list(argv), environment=dict(environment), workdir=cwd, user="0:0"
             )
             with self._watched(timeout):
-                for chunk in self._api.exec_start(made["Id"], stream=True):
-                    log.write(chunk)
-                    log.flush()
+                self._copy_output(made["Id"], log)
             code = self._status(made["Id"])
         return Ended(code, time.monotonic() - start, 0.0, self._timed_out)
+
+    def _copy_output(self, program: str, log: BinaryIO) -> None:
+        """Start a program and copy what it writes, until it ends."""
+        from docker.utils.socket import frames_iter
+
+        connection = self._api.exec_start(program, socket=True)
+        try:
+            for _, chunk in frames_iter(connection, tty=False):
+                log.write(chunk)
+                log.flush()
+        finally:
+            _hang_up(connection)
 
     def _status(self, program: str) -> int:
         from docker.errors import NotFound
@@ -221,6 +231,16 @@ class Container:
             unpacked = Path(folder, "out")
             archives.unpack(packed, unpacked)
             (unpacked / place.rpartition("/")[2]).rename(destination)
+
+
+def _hang_up(connection: Any) -> None:
+    """Close a socket of the SDK's by the response that it was taken from."""
+    with contextlib.suppress(
+        OSError, ValueError
+    ):  # its buffers are closed in an order of their own
+        getattr(connection, "_response", connection).close()
+    with contextlib.suppress(OSError, ValueError):
+        connection.close()
 
 
 def _add_parents(tar: tarfile.TarFile, place: str) -> None:

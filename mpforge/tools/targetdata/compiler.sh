@@ -463,6 +463,9 @@ if [ -z "${MPFORGE_DEBUG:-}" ]; then
 	# zig's own libraries bring debug information with the paths of this machine: -s keeps it out.
 	if [ -z "$mpf_objects" ]; then set -- "$@" -g0 -Wl,-s; else set -- "$@" -g0; fi
 fi
+for mpf_folder in @LIBRARIES@; do # the image's own come last
+	[ ! -d "$mpf_folder" ] || set -- "$@" "-L$mpf_folder"
+done
 mpf_cache= # the program that knows the objects of earlier builds, before the compiler
 if [ -n "${MPFORGE_OBJECTS:-}" ]; then
 	case " $* " in *" -c "*) mpf_cache=1 ;; esac

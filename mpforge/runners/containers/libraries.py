@@ -1,0 +1,77 @@
+"""Shared libraries of an image that a wheel was linked with: brought out, so that the host can graft them.
+
+Which of them every system has anyway is the policy's word. Knows nothing of how a wheel is repaired.
+"""
+
+import contextlib
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from mpforge.platforms import Platform
+from mpforge.runners import elf
+from mpforge.runners.containers.step import StepContainer
+
+FOLDER = "libraries"
+"""Where they are in a step's output, beside the wheel."""
+
+# ld.so(8): the variable, ld.so.conf, then the default directories, multiarch ones (Debian's) too.
+_FIND = """
+triple=$1; shift
+listed=$(cat /etc/ld.so.conf /etc/ld.so.conf.d/*.conf 2>/dev/null | while read -r line; do
+  case $line in /*) printf '%s ' "$line" ;; esac
+done)
+defaults="/usr/local/lib64 /usr/local/lib /lib64 /usr/lib64 /lib/$triple /usr/lib/$triple /lib /usr/lib"
+for name; do
+  for folder in $(printf %s "${LD_LIBRARY_PATH:-}" | tr : ' ') $listed $defaults; do
+    if [ -e "$folder/$name" ]; then printf '%s %s\\n' "$name" "$(readlink -f "$folder/$name")"; break; fi
+  done
+done
+"""
+
+
+def collect(
+    at: StepContainer, output: Path, platform: Platform, everywhere: frozenset[str]
+) -> None:
+    """Copy what the wheels in ``output`` need and not ``everywhere`` has into a folder beside them.
+
+    What those need comes along. What the image does not have is left to the repair to miss. Raises
+    ``EngineLost``.
+    """
+    from elftools.common.exceptions import ELFError
+
+    with contextlib.suppress(ELFError, zipfile.BadZipFile):  # the repair says so
+        wanted, own = _needs(output.glob("*.whl"))
+        known = everywhere | own
+        while wanted := wanted - known:
+            known |= wanted
+            arrived = list(_fetched(at, output / FOLDER, platform, sorted(wanted)))
+            wanted = {name for path in arrived for name in elf.read(path).needed}
+
+
+def _needs(wheels: Iterable[Path]) -> tuple[set[str], set[str]]:
+    """What the compiled files of wheels need, and what they bring themselves, by name."""
+    needed: set[str] = set()
+    own: set[str] = set()
+    for wheel in wheels:
+        with tempfile.TemporaryDirectory(prefix="mpforge-wheel-") as folder:
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(folder)
+            for path in elf.elf_files(Path(folder)):
+                facts = elf.read(path)
+                needed |= set(facts.needed)
+                own |= {path.name, facts.soname or path.name}
+    return needed, own
+
+
+def _fetched(
+    at: StepContainer, folder: Path, platform: Platform, names: list[str]
+) -> Iterator[Path]:
+    argv = ["/bin/sh", "-c", _FIND, "find", platform.gnu_triple.replace("i686", "i386", 1)]
+    code, said = at.container.ask([*argv, *names])
+    for line in said.splitlines() if code == 0 else ():
+        name, _, place = line.partition(" ")
+        folder.mkdir(exist_ok=True)
+        at.container.get(place, folder / name)
+        yield folder / name
