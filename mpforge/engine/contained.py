@@ -9,17 +9,18 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpforge.engine import buildtools, imagefacts
 from mpforge.engine.holdings import ENGINES
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
-from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
+from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import EngineCannotRun, ImageUnfit, StepFailed
-from mpforge.plan.model import OF_IMAGE, Compilers, Inside
+from mpforge.errors import EngineCannotRun, StepFailed, WrongInput
+from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Text
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.runners.containers import connection, images, probe, volumes
 from mpforge.runners.containers.container import Container, reap
@@ -30,17 +31,10 @@ from mpforge.tools import nativeshell
 if TYPE_CHECKING:
     from mpforge.runners.containers.connection import Engine
     from mpforge.runners.containers.images import Image
+    from mpforge.tools.zig import Language
 
 _ZIG = "/mpforge/zig"
 _SHELL = "/bin/sh"
-# Where PyPA's images have their interpreters, then what is on the image's PATH.
-_FIND = """
-for path in "/opt/python/$1/bin/python" "$(command -v "$2")"; do
-  if [ -x "$path" ]; then readlink -f "$path"; exit 0; fi
-done
-ls /opt/python 2>/dev/null
-exit 1
-"""
 
 
 class Containers:
@@ -51,6 +45,7 @@ class Containers:
         self._pins = pins
         self._toolbox = toolbox
         self._probes = probe.Probes(self._cache / ENGINES / "platforms.json")
+        self._layers: dict[str, Image] = {}
 
     @functools.cached_property
     def engine(self) -> "Engine":
@@ -101,31 +96,39 @@ class Containers:
             if compilers.toolchain != OF_IMAGE:
                 self._volumes(compilers, image)
                 self._native(compilers)
+            elif compilers.cross and not compilers.inside.before:
+                self._crossing(compilers, compilers.inside, image)
 
     def _image(self, inside: Inside) -> "Image":
         pin = self._pins.image(inside.image, lambda: images.resolve(self.engine, inside.image))
         self._how(well_known()[inside.image.platform])
         return images.obtain(self.engine, pin)
 
-    def _with_layer(self, task: Task, inside: Inside, image: "Image") -> "Image":
+    def _with_layer(self, task: Task, compilers: Compilers, inside: Inside) -> "Image":
         """The image once the commands of ``before-all`` have been run in it."""
+        image = self._image(inside)
         if not inside.before:
             return image
+        added = _added(compilers, inside)
         words = [image.id, *(str(line) for line in inside.before), str(inside.network)]
+        words += [f"{name}={value}" for name, value in added.items()]
         key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
+        if key in self._layers:
+            return self._layers[key]
 
         def make() -> Container:
             container = Container(self.engine, image.id, network=inside.network)
             try:
                 for line in inside.before:
-                    _run_once(container, str(line), task, network=inside.network)
+                    _run_once(container, str(line), task, added, network=inside.network)
             except BaseException:
                 container.close()
                 raise
             return container
 
         with self._toolbox.working("before-all, kept as a layer of the image"):
-            return images.layer(self.engine, key, make)
+            self._layers[key] = images.layer(self.engine, key, make)
+        return self._layers[key]
 
     def _volumes(self, compilers: Compilers, image: "Image") -> dict[str, str]:
         """What each container sees read-only: zig."""
@@ -149,26 +152,66 @@ class Containers:
         making = self._toolbox.working("making native programs for containers, once")
         return nativeshell.provide(zig, _this_machine(), store, making)
 
+    def _crossing(self, compilers: Compilers, inside: Inside, image: "Image") -> ReadyCompilers:
+        """An image's own cross compiler, and the view of the target that its Python is shown."""
+        from mpforge.tools.targetview import View, compiler_environment, view_environment
+
+        platform, added = well_known()[compilers.target], _added(compilers, inside)
+        variables = dict(image.environment)
+        for name, value in added.items():
+            variables[name] = buildtools.joined(variables, name, value)
+        directories = imagefacts.pkg_config_directories(variables, platform)
+        variables.setdefault("PKG_CONFIG_LIBDIR", directories)
+        wanted = imagefacts.CrossImage(
+            inside.image.name, image.id, platform, compilers.python or "", variables, added
+        )
+        python, tools = imagefacts.seen(
+            wanted, self._toolbox.store, lambda: Container(self.engine, image.id)
+        )
+        view = View(platform, compilers.policy, cross=True, host=python, tools=tools)
+        tree = self._toolbox.view_of(view)
+        given = {name: tools[name] for name in added}
+        return ReadyCompilers(
+            given | compiler_environment(tree, view, None),
+            view_environment(tree, view, None),
+            view=tree,
+        )
+
     # --- a step --------------------------------------------------------------------------------
 
+    def compilers(
+        self, task: Task, compilers: Compilers, wanted: tuple["Language", ...]
+    ) -> ReadyCompilers:
+        """The compilers of a step in an image, for these languages. Raises what obtaining them raises."""
+        inside = compilers.inside
+        if inside is not None and compilers.toolchain == OF_IMAGE and compilers.cross:
+            return self._crossing(compilers, inside, self._with_layer(task, compilers, inside))
+        root, flags = task.directory.root, buildtools.compiler_flags(task.step)
+        return self._toolbox.compilers(compilers, wanted, root, flags)
+
     @contextlib.contextmanager
-    def opened(self, task: Task, compilers: Compilers) -> Iterator[StepContainer]:
+    def opened(
+        self, task: Task, compilers: Compilers, ready: ReadyCompilers
+    ) -> Iterator[StepContainer]:
         """A container for a step, with nothing of the step in it yet; gone when the block ends.
 
-        What the compilers noted is brought back. Raises what making it raises.
+        It has what ``compilers`` gave. What they noted is brought back. Raises what making it raises.
         """
         inside = compilers.inside
         if inside is None:
             raise ValueError("this step's programs run on the host")
-        image = self._with_layer(task, inside, self._image(inside))
+        image = self._with_layer(task, compilers, inside)
         seen = {} if compilers.toolchain == OF_IMAGE else self._volumes(compilers, image)
         network = task.step.network
         with Container(
             self.engine, image.id, network=network, volumes=seen, title=str(task.directory.root)
         ) as container:
             places: tuple[tuple[Path, str], ...] = ()
+            if ready.view is not None:
+                container.put(ready.view, nativeshell.VIEW)
+                places = ((ready.view, nativeshell.VIEW),)
             if compilers.toolchain != OF_IMAGE:
-                places = self._put_compilers(container, compilers)
+                places = (*self._put_compilers(container, compilers), *places)
             root = task.directory.root
             try:
                 yield StepContainer(container, root, places)
@@ -182,34 +225,42 @@ class Containers:
         """zig's names as native programs; where the container has what the host calls otherwise."""
         zig, view = self._toolbox.zig(compilers), self._toolbox.view(compilers)
         container.put(self._native(compilers), "/mpforge")
-        container.put(view, nativeshell.VIEW)
-        return (
-            (view / "bin", nativeshell.BIN),
-            (view, nativeshell.VIEW),
-            (zig.path.parent, _ZIG),
-        )
+        return ((view / "bin", nativeshell.BIN), (zig.path.parent, _ZIG))
 
     def interpreter(self, at: StepContainer, word: str) -> str:
         """The path of a Python in a container. Raises ``ImageUnfit`` where it has none."""
-        tag = f"{word.removesuffix('t')}-{word}"
-        name = f"python3.{word.removeprefix('cp3')}"
-        code, said = at.container.ask([_SHELL, "-c", _FIND, "find", tag, name])
-        if code:
-            has = " ".join(said.split())
-            raise ImageUnfit(
-                f"the image has no Python for {word}",
-                why=f"neither /opt/python/{tag} nor {name} on its PATH"
-                + (f"; /opt/python has {has}" if has else ""),
-                hint="name an image that has it in [build] image, or leave this Python out",
+        return imagefacts.interpreter(at.container, word)
+
+
+def _added(compilers: Compilers, inside: Inside) -> dict[str, str]:
+    """What a toolchain of the spec adds to the image's variables. Raises ``WrongInput``."""
+    platform = well_known()[compilers.target]
+    known = {
+        "triple": platform.gnu_triple,
+        "arch": platform.machine,
+        "target": compilers.target,
+        "policy": compilers.policy,
+    }
+    return {name: _filled(value, known) for name, value in inside.environment}
+
+
+def _filled(text: Text, known: Mapping[str, str]) -> str:
+    for part in text:
+        if not isinstance(part, str) and str(part)[1:-1] not in known:
+            names = " ".join(f"{{{name}}}" for name in sorted(known))
+            raise WrongInput(
+                f"{part} has no value in a toolchain's environment", hint=f"known here: {names}"
             )
-        return said.strip()
+    return "".join(part if isinstance(part, str) else known[part.name] for part in text)
 
 
-def _run_once(container: Container, line: str, task: Task, *, network: bool) -> None:
+def _run_once(
+    container: Container, line: str, task: Task, added: Mapping[str, str], *, network: bool
+) -> None:
     """A command of ``before-all``. Raises ``StepFailed``."""
     task.log.write(f"$ {line}\n".encode())
     argv = [_SHELL, "-e", "-c", line]
-    ended = container.run(argv, environment={}, cwd="/", log=task.log)
+    ended = container.run(argv, environment=added, cwd="/", log=task.log)
     if ended.returncode:
         offline = "it has no network; [build] network = true lets it have it"
         raise StepFailed(
