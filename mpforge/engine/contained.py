@@ -20,7 +20,7 @@ from mpforge.engine.task import Task
 from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import EngineCannotRun, StepFailed, WrongInput
-from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Text
+from mpforge.plan.model import OF_IMAGE, Compilers, Inside, ShellLine, Text
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.runners.containers import connection, images, probe, volumes
 from mpforge.runners.containers.container import Container, reap
@@ -109,9 +109,8 @@ class Containers:
         image = self._image(inside)
         if not inside.before:
             return image
-        added = _added(compilers, inside)
-        words = [image.id, *(str(line) for line in inside.before), str(inside.network)]
-        words += [f"{name}={value}" for name, value in added.items()]
+        added, lines = _added(compilers, inside), _before(compilers, inside)
+        words = [image.id, lines, inside.network, *sorted(added.items())]
         key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
         if key in self._layers:
             return self._layers[key]
@@ -119,8 +118,8 @@ class Containers:
         def make() -> Container:
             container = Container(self.engine, image.id, network=inside.network)
             try:
-                for line in inside.before:
-                    _run_once(container, str(line), task, added, network=inside.network)
+                for argv in lines:
+                    _run_once(container, argv, task, added, network=inside.network)
             except BaseException:
                 container.close()
                 raise
@@ -234,32 +233,48 @@ class Containers:
 
 def _added(compilers: Compilers, inside: Inside) -> dict[str, str]:
     """What a toolchain of the spec adds to the image's variables. Raises ``WrongInput``."""
+    return {name: _filled(value, compilers) for name, value in inside.environment}
+
+
+def _before(compilers: Compilers, inside: Inside) -> list[list[str]]:
+    """The commands of ``before-all``, each as a program and its arguments. Raises ``WrongInput``."""
+    return [
+        [_SHELL, "-e", "-c", _filled(line.text, compilers)]
+        if isinstance(line, ShellLine)
+        else [_filled(word, compilers) for word in line.words]
+        for line in inside.before
+    ]
+
+
+def _filled(text: Text, compilers: Compilers) -> str:
+    """A text that is no step's, but an image's, with its placeholders' values."""
     platform = well_known()[compilers.target]
     known = {
-        "triple": platform.gnu_triple,
-        "arch": platform.machine,
-        "target": compilers.target,
-        "policy": compilers.policy,
+        "{triple}": platform.gnu_triple,
+        "{arch}": platform.machine,
+        "{target}": compilers.target,
+        "{policy}": compilers.policy,
     }
-    return {name: _filled(value, known) for name, value in inside.environment}
-
-
-def _filled(text: Text, known: Mapping[str, str]) -> str:
     for part in text:
-        if not isinstance(part, str) and str(part)[1:-1] not in known:
-            names = " ".join(f"{{{name}}}" for name in sorted(known))
+        if not isinstance(part, str) and str(part) not in known:
             raise WrongInput(
-                f"{part} has no value in a toolchain's environment", hint=f"known here: {names}"
+                f"{part} has no value in before-all, nor in a toolchain's environment",
+                hint=f"known there: {' '.join(sorted(known))}",
             )
-    return "".join(part if isinstance(part, str) else known[part.name] for part in text)
+    return "".join(part if isinstance(part, str) else known[str(part)] for part in text)
 
 
 def _run_once(
-    container: Container, line: str, task: Task, added: Mapping[str, str], *, network: bool
+    container: Container,
+    argv: list[str],
+    task: Task,
+    added: Mapping[str, str],
+    *,
+    network: bool,
 ) -> None:
     """A command of ``before-all``. Raises ``StepFailed``."""
+    line = " ".join(argv).removeprefix(f"{_SHELL} -e -c ")
     task.log.write(f"$ {line}\n".encode())
-    argv = [_SHELL, "-e", "-c", line]
     ended = container.run(argv, environment=added, cwd="/", log=task.log)
     if ended.returncode:
         offline = "it has no network; [build] network = true lets it have it"

@@ -86,8 +86,8 @@ def test_the_toolchains_variables_and_before_all_are_there_for_the_build(
     place: Path, empty_cache: Cache, cross_aarch64_image: str
 ) -> None:
     build = """
-    before-all = ['echo "$LIBRARIES" > /made-before-all']
-    before-build = ["grep /opt/aarch64-linux-gnu /made-before-all", 'test -d "$CROSS_ROOT"']
+    before-all = ['echo "$LIBRARIES {arch} #{arch}" > /made-before-all', ["touch", "/a file"]]
+    before-build = ["cat /made-before-all", 'test -d "$CROSS_ROOT" && test -f "/a file"']
     environment = { CFLAGS = "-DOF_THE_SPEC" }
     """
     toolchain = 'environment = { LIBRARIES = "/opt/{triple}", CFLAGS = "-DOF_THE_TOOLCHAIN" }'
@@ -97,7 +97,9 @@ def test_the_toolchains_variables_and_before_all_are_there_for_the_build(
     run = workspace.nox("build-aarch64")
     assert run.code == 0, str(run)
     flags = "-I/opt/cross/include -DOF_THE_TOOLCHAIN -DOF_THE_SPEC"
-    assert flags in workspace.log("build-aarch64-cp311")
+    log = workspace.log("build-aarch64-cp311")
+    assert flags in log
+    assert "\n/opt/aarch64-linux-gnu aarch64 {arch}\n" in log
     assert _machines(workspace.wheel()) == [EM_AARCH64]
 
 

@@ -80,7 +80,7 @@ def _check(found: Mapping[str, Any], request: ImageRequest) -> None:
     if not _same(has, wanted):
         raise ImageUnfit(
             f"the image {request.name} is of {has}, and {request.platform} needs {wanted}",
-            hint="name an image of that platform in [build] image, or in the target's own table",
+            hint="name an image of that platform, in [build] image or in the table of its toolchain",
         )
 
 
