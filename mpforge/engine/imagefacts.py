@@ -168,8 +168,10 @@ def _compiler(wanted: CrossImage, container: "Container") -> dict[str, str]:
 
 
 def is_for(platform: Platform, triple: str) -> bool:
-    """Whether a compiler's triple, with or without a vendor, is a platform's."""
+    """Whether a compiler's triple, with or without a vendor, is a platform's: ``x86_64-redhat-linux``."""
     words, wanted = triple.strip().split("-"), platform.gnu_triple.split("-")
+    if words[-1] == "linux":
+        words.append("gnu")
     same = _cpu(words[0]) == _cpu(wanted[0])
     return same and "linux" in words[1:-1] and words[-1] == wanted[-1]
 
