@@ -166,6 +166,12 @@ class SessionNameTaken(WrongInput):
     code = "session-name-taken"
 
 
+class ImageNameWrong(WrongInput):
+    """What the spec gives as an image can't be the name of one."""
+
+    code = "image-name-wrong"
+
+
 class NothingSelected(MpforgeError):
     """The command line selects no session."""
 
@@ -376,6 +382,18 @@ class ImageUnfit(HostCannot):
     """An image is not what a step needs: of another platform, or without the Python."""
 
     code = "image-unfit"
+
+
+class RegistryUnreachable(HostCannot):
+    """A registry of images did not answer, or not so that it can be understood."""
+
+    code = "registry-unreachable"
+
+
+class RegistryDenies(HostCannot):
+    """A registry of images wants other credentials than there are."""
+
+    code = "registry-denies"
 
 
 class EngineRefuses(StepFailed):

@@ -284,6 +284,21 @@ def _policy(build: "BuildOptions", platform: Platform) -> str:
     return steps.normal_policy(build.policy if build.policy != "auto" else platform.default_policy)
 
 
+def _tests_inside(
+    compilation: _Compilation, target: ResolvedTarget, python: str | None, build: "BuildOptions"
+) -> Inside | None:
+    """The image that tests run in: the target's own, where that is what it is built in."""
+    _, choice = _choice(compilation, target, python, build)
+    if isinstance(choice, Refusal) or choice.image is None or choice.strategy == "cross":
+        return None
+    return _inside(choice.image, target, build)
+
+
+def _inside(image: str, target: ResolvedTarget, build: "BuildOptions") -> Inside:
+    request = ImageRequest(image, target.platform)
+    return Inside(request, commands(list(build.before_all)), build.network)
+
+
 def _deps(
     compilation: _Compilation, planned: PlannedSession, target: ResolvedTarget
 ) -> PlannedSession:
@@ -365,7 +380,6 @@ def _compilers_inside(
     compilation: _Compilation, choice: Choice, target: ResolvedTarget, build: "BuildOptions"
 ) -> Compilers:
     """Compilers that are called in the target's image: what they build for is what they run on."""
-    image = ImageRequest(choice.image or "", target.platform)
     zig = choice.toolchain == "zig"
     return Compilers(
         toolchain=choice.toolchain,
@@ -374,7 +388,7 @@ def _compilers_inside(
         cross=False,
         python=None,
         zig=steps.zig_request(build, compilation.host_platform) if zig else None,
-        inside=Inside(image, commands(list(build.before_all)), build.network),
+        inside=_inside(choice.image or "", target, build),
     )
 
 
@@ -508,6 +522,7 @@ def _test(
         return replace(planned, refusal=refusal)
     emulated = not native or test.strategy == "emulate" or cpu is not None
     model = cpu or (BASELINE_CPU.get(platform.machine) if emulated else None)
+    inside = _tests_inside(compilation, target, python, options.build)
     stem = word(target.name, python)
     found = steps.test_steps(
         compilation.project,
@@ -516,7 +531,7 @@ def _test(
         session=f"build-{stem}",
         platform=platform_with(platform.name, _policy(options.build, platform)),
         python=python,
-        machine=Machine(platform.name, emulated, model),
+        machine=Machine(platform.name, emulated, model, inside),
     )
     ids = compilation.add(found)
     return PlannedSession(

@@ -19,7 +19,6 @@ from mpforge.plan.model import (
     Choice,
     Compilers,
     FetchCrates,
-    Inside,
     InstallPackages,
     Machine,
     MakeSdist,
@@ -36,7 +35,7 @@ from mpforge.plan.model import (
     Tree,
     Variables,
 )
-from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.pins import EnvironmentRequest, platform_with
 
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, TestOptions
@@ -102,7 +101,7 @@ def build_request(
     *,
     python: str,
     host: str,
-    inside: Inside | None = None,
+    compilers: Compilers | None = None,
 ) -> EnvironmentRequest:
     """The pin of a build environment: host packages for the host's interpreter, or an image's for its own.
 
@@ -110,11 +109,12 @@ def build_request(
     """
     wanted = {*project.requires, *build.requires, *build.target_requires}
     constraints = tuple(sorted(build.constraints))
-    if inside is None:
+    if compilers is None or compilers.inside is None:
         return EnvironmentRequest("build", python, host, tuple(sorted(wanted)), constraints)
-    platform = inside.image.platform
+    platform = compilers.inside.image.platform
     carried = programs.tools(build, platform).wheels
     wanted |= {requirement for request in carried for requirement in request.requirements}
+    platform = platform_with(platform, compilers.policy)
     return EnvironmentRequest("image", python, platform, tuple(sorted(wanted)), constraints)
 
 
@@ -208,8 +208,7 @@ def wheel_steps(
     ``stem`` is TARGET-PYTHON: two targets of one platform have steps of their own. ``target`` is the
     platform; without ``compilers`` the wheel must be pure.
     """
-    inside = compilers.inside if compilers else None
-    request = build_request(project, build, python=python, host=host, inside=inside)
+    request = build_request(project, build, python=python, host=host, compilers=compilers)
     given = variables(build)
     if build.repair.strip and choice.toolchain not in ("zig", NO_COMPILER):
         given = stripped(given)

@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING
 
 from mpforge.engine import buildtools, imagefacts
 from mpforge.engine.holdings import ENGINES
+from mpforge.engine.machines import ReadyMachine
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import EngineCannotRun, StepFailed, WrongInput
-from mpforge.plan.model import OF_IMAGE, Compilers, Inside, ShellLine, Text
+from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine, ShellLine, Text
 from mpforge.platforms import Platform, by_machine, well_known
+from mpforge.runners import launcher
 from mpforge.runners.containers import connection, images, probe, volumes
 from mpforge.runners.containers.container import Container, reap
-from mpforge.runners.containers.step import StepContainer
+from mpforge.runners.containers.step import STEP, StepContainer
 from mpforge.runners.step import StepDirectory
 from mpforge.tools import nativeshell
+from mpforge.tools.targetpython import TargetPython
 
 if TYPE_CHECKING:
     from mpforge.runners.containers.connection import Engine
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 _ZIG = "/mpforge/zig"
 _SHELL = "/bin/sh"
+_NOWHERE = Path("/nonexistent")
+"""An image's files are not this host's to look at."""
 
 
 class Containers:
@@ -56,14 +61,15 @@ class Containers:
 
     # --- for keys ------------------------------------------------------------------------------
 
-    def parts(self, compilers: Compilers) -> dict[str, str]:
-        """What an image and what runs it are, for a key. The engine is asked for what is not remembered."""
-        if compilers.inside is None:
-            raise ValueError("these compilers are this host's")
-        request = compilers.inside.image
+    def parts(self, inside: Inside, compilers: Compilers | None = None) -> dict[str, str]:
+        """What an image and what runs it are, for a key; and compilers that are put into it.
+
+        The engine is asked for what is not remembered.
+        """
+        request = inside.image
         pin = self._pins.image(request, lambda: images.resolve(self.engine, request))
         parts = {"image": pin.digest, "image.runs": self._how(well_known()[request.platform])}
-        if compilers.toolchain != OF_IMAGE:
+        if compilers is not None and compilers.toolchain != OF_IMAGE:
             digest = self._toolbox.zig_pin(compilers).packages[0].hashes
             parts |= nativeshell.parts(" ".join(digest))
         return parts
@@ -102,14 +108,14 @@ class Containers:
     def _image(self, inside: Inside) -> "Image":
         pin = self._pins.image(inside.image, lambda: images.resolve(self.engine, inside.image))
         self._how(well_known()[inside.image.platform])
-        return images.obtain(self.engine, pin)
+        return images.obtain(self.engine, pin, self._toolbox.working)
 
-    def _with_layer(self, task: Task, compilers: Compilers, inside: Inside) -> "Image":
+    def _with_layer(self, task: Task, inside: Inside, target: Platform) -> "Image":
         """The image once the commands of ``before-all`` have been run in it."""
         image = self._image(inside)
         if not inside.before:
             return image
-        added, lines = _added(compilers, inside), _before(compilers, inside)
+        added, lines = _added(inside, target), _before(inside, target)
         words = [image.id, lines, inside.network, *sorted(added.items())]
         key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
         if key in self._layers:
@@ -155,7 +161,8 @@ class Containers:
         """An image's own cross compiler, and the view of the target that its Python is shown."""
         from mpforge.tools.targetview import View, compiler_environment, view_environment
 
-        platform, added = well_known()[compilers.target], _added(compilers, inside)
+        platform = well_known()[compilers.target]
+        added = _added(inside, platform)
         variables = dict(image.environment)
         for name, value in added.items():
             variables[name] = buildtools.joined(variables, name, value)
@@ -184,39 +191,41 @@ class Containers:
         """The compilers of a step in an image, for these languages. Raises what obtaining them raises."""
         inside = compilers.inside
         if inside is not None and compilers.toolchain == OF_IMAGE and compilers.cross:
-            return self._crossing(compilers, inside, self._with_layer(task, compilers, inside))
+            image = self._with_layer(task, inside, _target(inside, compilers))
+            return self._crossing(compilers, inside, image)
         root, flags = task.directory.root, buildtools.compiler_flags(task.step)
         return self._toolbox.compilers(compilers, wanted, root, flags)
 
     @contextlib.contextmanager
     def opened(
-        self, task: Task, compilers: Compilers, ready: ReadyCompilers
+        self,
+        task: Task,
+        inside: Inside,
+        compilers: Compilers | None = None,
+        ready: ReadyCompilers | None = None,
     ) -> Iterator[StepContainer]:
         """A container for a step, with nothing of the step in it yet; gone when the block ends.
 
-        It has what ``compilers`` gave. What they noted is brought back. Raises what making it raises.
+        The view of what is ``ready``, and ``compilers`` of this host, are put into it, and what they noted is
+        brought back. Raises what making it raises.
         """
-        inside = compilers.inside
-        if inside is None:
-            raise ValueError("this step's programs run on the host")
-        image = self._with_layer(task, compilers, inside)
-        seen = {} if compilers.toolchain == OF_IMAGE else self._volumes(compilers, image)
+        ours = compilers if compilers and compilers.toolchain != OF_IMAGE else None
+        image = self._with_layer(task, inside, _target(inside, compilers))
+        seen = {} if ours is None else self._volumes(ours, image)
         network = task.step.network
         with Container(
             self.engine, image.id, network=network, volumes=seen, title=str(task.directory.root)
         ) as container:
-            places: tuple[tuple[Path, str], ...] = ()
-            if ready.view is not None:
+            places = () if ours is None else self._put_compilers(container, ours)
+            if ready is not None and ready.view is not None:
                 container.put(ready.view, nativeshell.VIEW)
-                places = ((ready.view, nativeshell.VIEW),)
-            if compilers.toolchain != OF_IMAGE:
-                places = (*self._put_compilers(container, compilers), *places)
+                places = (*places, (ready.view, nativeshell.VIEW))
             root = task.directory.root
             try:
                 yield StepContainer(container, root, places)
             finally:
                 with contextlib.suppress(StepFailed):
-                    container.get(f"/mpforge/step/{COMPILER_NOTES}", root / COMPILER_NOTES)
+                    container.get(f"{STEP}/{COMPILER_NOTES}", root / COMPILER_NOTES)
 
     def _put_compilers(
         self, container: Container, compilers: Compilers
@@ -230,30 +239,38 @@ class Containers:
         """The path of a Python in a container. Raises ``ImageUnfit`` where it has none."""
         return imagefacts.interpreter(at.container, word)
 
+    def machine(self, at: StepContainer, machine: Machine, python: str | None) -> ReadyMachine:
+        """A container as the machine that tests run on. Raises ``ImageUnfit``."""
+        found = None if python is None else _python(python, self.interpreter(at, python))
+        return ReadyMachine(None, found, _NOWHERE, machine.cpu)
 
-def _added(compilers: Compilers, inside: Inside) -> dict[str, str]:
+
+def _target(inside: Inside, compilers: Compilers | None) -> Platform:
+    """What is built in an image, or tested: mostly what the image is of."""
+    return well_known()[compilers.target if compilers else inside.image.platform]
+
+
+def _added(inside: Inside, target: Platform) -> dict[str, str]:
     """What a toolchain of the spec adds to the image's variables. Raises ``WrongInput``."""
-    return {name: _filled(value, compilers) for name, value in inside.environment}
+    return {name: _filled(value, target) for name, value in inside.environment}
 
 
-def _before(compilers: Compilers, inside: Inside) -> list[list[str]]:
+def _before(inside: Inside, target: Platform) -> list[list[str]]:
     """The commands of ``before-all``, each as a program and its arguments. Raises ``WrongInput``."""
     return [
-        [_SHELL, "-e", "-c", _filled(line.text, compilers)]
+        [_SHELL, "-e", "-c", _filled(line.text, target)]
         if isinstance(line, ShellLine)
-        else [_filled(word, compilers) for word in line.words]
+        else [_filled(word, target) for word in line.words]
         for line in inside.before
     ]
 
 
-def _filled(text: Text, compilers: Compilers) -> str:
+def _filled(text: Text, target: Platform) -> str:
     """A text that is no step's, but an image's, with its placeholders' values."""
-    platform = well_known()[compilers.target]
     known = {
-        "{triple}": platform.gnu_triple,
-        "{arch}": platform.machine,
-        "{target}": compilers.target,
-        "{policy}": compilers.policy,
+        "{triple}": target.gnu_triple,
+        "{arch}": target.machine,
+        "{target}": target.name,
     }
     for part in text:
         if not isinstance(part, str) and str(part) not in known:
@@ -289,21 +306,23 @@ def lay_out(directory: StepDirectory, word: str, interpreter: str) -> Path:
 
     What names a place names the container's.
     """
-    from mpforge.runners import launcher
-
-    environment = directory.environment
-    programs = environment / "bin"
-    programs.mkdir(parents=True, exist_ok=True)
-    home = interpreter.rpartition("/")[0]
-    version = f"3.{word.removeprefix('cp3').removesuffix('t')}"
-    (environment / "pyvenv.cfg").write_text(
-        f"home = {home}\ninclude-system-site-packages = false\nversion = {version}\n", "utf-8"
+    python = launcher.write_launcher(
+        directory.environment, python=_python(word, interpreter), emulator=None, cpu=None
     )
-    (programs / "python").symlink_to(interpreter)
-    for name in ("python3", f"python{version}"):
-        (programs / name).symlink_to("python")
-    launcher.write_entry_points(environment, shown=Path("/mpforge/step/env"))
-    return programs / "python"
+    launcher.write_entry_points(directory.environment, shown=Path(STEP, "env"))
+    return python
+
+
+def _python(word: str, interpreter: str) -> TargetPython:
+    """An image's Python."""
+    return TargetPython(
+        python=word,
+        version=f"3.{word.removeprefix('cp3').removesuffix('t')}",
+        sysroot=_NOWHERE,
+        executable=Path(interpreter),
+        digest="",
+        provider="image",
+    )
 
 
 def _this_machine() -> Platform:

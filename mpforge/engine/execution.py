@@ -20,7 +20,7 @@ from mpforge.engine import buildtools
 from mpforge.engine.buildtools import languages
 from mpforge.engine.environments import Environments
 from mpforge.engine.inputs import Inputs, pruned
-from mpforge.engine.machines import Machines
+from mpforge.engine.machines import Machines, ReadyMachine
 from mpforge.engine.objects import Objects
 from mpforge.engine.pins import Pins
 from mpforge.engine.sourcecopy import SourceCopy
@@ -41,6 +41,7 @@ from mpforge.plan.model import (
 )
 from mpforge.platforms import well_known
 from mpforge.runners import grafting, hooks, launcher, leaks, repair, tests
+from mpforge.runners.containers.step import StepContainer
 from mpforge.runners.offline import isolation
 from mpforge.runners.step import (
     StepDirectory,
@@ -377,7 +378,9 @@ class Executor:
         site = launcher.site_packages(directory.environment, command.python)
         site.mkdir(parents=True)
         self.store.restore(task.given.trees["environment"], site)
-        with self.containers().opened(task, compilers, ready) as place:
+        if compilers.inside is None:
+            raise AssertionError("its hooks run on the host")
+        with self.containers().opened(task, compilers.inside, compilers, ready) as place:
             interpreter = self.containers().interpreter(place, command.python)
             python = contained.lay_out(directory, command.python, interpreter)
             known = buildtools.placeholders(compilers, directory, ready) | {"python": str(python)}
@@ -446,7 +449,20 @@ class Executor:
         return {}
 
     def _tests(self, task: Task, command: RunTests) -> dict[str, str]:
-        ready = self.machines.ready(command.machine, command.python)
+        if command.machine.inside is not None:
+            with self.containers().opened(task, command.machine.inside) as place:
+                ready = self.containers().machine(place, command.machine, command.python)
+                return self._tests_on(task, command, ready, place)
+        return self._tests_on(task, command, self.machines.ready(command.machine, command.python))
+
+    def _tests_on(
+        self,
+        task: Task,
+        command: RunTests,
+        ready: ReadyMachine,
+        place: StepContainer | None = None,
+    ) -> dict[str, str]:
+        """Run tests on a machine; in a container where that is its place."""
         self.store.restore(task.given.trees["source"], task.directory.source)
         self.store.restore(task.given.trees["shipped"], tests.shipped_directory(task.directory))
         scene = tests.Scene(
@@ -458,12 +474,17 @@ class Executor:
             compile_with=None
             if command.python is None
             else self.toolbox.host_python(command.python).executable,
+            inside=place,
         )
         if command.environment is not None:
             site = tests.site_packages(scene)
             self.store.restore(task.given.trees["environment"], site)
         placeholders, path = tests.prepare(scene, task.given.posargs)
-        run = self._run(task, {}, path, placeholders=placeholders)
+        model = {"QEMU_CPU": scene.model} if place and scene.model else {}
+        run = self._run(task, model, path, placeholders=placeholders)
+        if place is not None:
+            place.send()
+            run = dataclasses.replace(run, inside=place)
         return tests.run(run, scene, command, task.given.posargs)
 
     # --- parts of the above --------------------------------------------------------------------

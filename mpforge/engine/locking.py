@@ -7,6 +7,7 @@ other kinds, so that CI can run with ``--locked``. Knows nothing of printing.
 import dataclasses
 from collections.abc import Callable, Iterator
 
+from mpforge.engine import imagepins
 from mpforge.engine.compiled import compiled, plan_on
 from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.metadata import applicable
@@ -67,7 +68,7 @@ def lock(
                 pin.request: tuple(p for p in pin.packages if p.name != name) for pin in gone
             }
     left: list[str] = []
-    found = _resolved(workspace, kept, preferred, say, left)
+    found = _resolved(workspace, kept, preferred, say, left, old=old)
     new = lockfile.update(workspace.lock, lambda _now: found)
     return Locked(lockfile.difference(old, new), tuple(left))
 
@@ -78,6 +79,8 @@ def _resolved(
     preferred: dict[EnvironmentRequest, tuple[Package, ...]],
     say: Callable[[str], None],
     left: list[str],
+    *,
+    old: Lock,
 ) -> Lock:
     from mpforge.tools import distribution
     from mpforge.tools.index import Index
@@ -115,17 +118,22 @@ def _resolved(
             packages += _answered(offers, packages, look_up)
         except MpforgeError as error:
             left.append(error.what)
-    return Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)), kept.images)
+    wanted_images = imagepins.requests(plan for _, plan in plans)
+    images = imagepins.resolved(wanted_images, kept=kept, old=old, say=say, left=left)
+    return Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)), images)
 
 
 def _plans(workspace: Workspace) -> Iterator[tuple[HostFacts, Plan]]:
-    """The plan on each kind of host, this one's first."""
+    """The plan on each kind of host, this one's first; others are taken to have an engine."""
     here = host_facts()
     _, platforms = plan_on(workspace, here)
     wanted = set(platforms.values())
     hosts = [host for host in HOSTS if host in wanted or host == here.platform] or [HOSTS[0]]
     for host in sorted(hosts, key=lambda h: h != here.platform):
         facts = here if host == here.platform else HostFacts(host, f"Linux {host}", engine=True)
+        yield facts, plan_on(workspace, facts)[0]
+    if here.platform in hosts and not here.engine:
+        facts = dataclasses.replace(here, engine=True)
         yield facts, plan_on(workspace, facts)[0]
 
 
@@ -230,14 +238,14 @@ def _emulated(plan: Plan) -> Iterator[tuple[Machine, str | None]]:
 
 def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[StrategyPin]:
     yield from kept.strategies
+    seen: set[tuple[str, str]] = set()
     for host, plan in plans:
         for session in plan.sessions:
             choice = session.choice
             if choice is None or not choice.is_kept:
                 continue
             if session.phase == "deps" and session.target is not None:
-                known = kept.strategy(session.target, host.platform or "")
-                if known is None and host.platform is not None:
-                    yield StrategyPin(
-                        session.target, host.platform, choice.strategy, choice.toolchain
-                    )
+                of = (session.target, host.platform or "")
+                if kept.strategy(*of) is None and host.platform is not None and of not in seen:
+                    seen.add(of)
+                    yield StrategyPin(*of, choice.strategy, choice.toolchain)

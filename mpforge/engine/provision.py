@@ -156,9 +156,15 @@ class Provision:
             case RunCommands():
                 parts |= self.compiler_parts(command.compilers)
             case RunTests():
-                parts |= self.machines().parts(command.machine, command.python)
+                parts |= self._machine_parts(command)
                 parts["posargs"] = json.dumps(given.posargs if given else ())
         return parts
+
+    def _machine_parts(self, command: RunTests) -> dict[str, str]:
+        machine = command.machine
+        if machine.inside is None:
+            return self.machines().parts(machine, command.python)
+        return {"machine.cpu": machine.cpu or "its own"} | self.containers().parts(machine.inside)
 
     def _program_parts(self, step: Step) -> dict[str, str]:
         """The programs on a step's PATH, unless they are an image's."""
@@ -188,7 +194,7 @@ class Provision:
             return {}
         parts = self.toolbox.compiler_parts(compilers)
         if compilers.inside is not None:
-            return parts | self.containers().parts(compilers)
+            return parts | self.containers().parts(compilers.inside, compilers)
         if compilers.emulator is None:
             return parts
         return parts | self.machines().build_parts(compilers.emulator)

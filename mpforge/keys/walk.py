@@ -18,6 +18,7 @@ from mpforge.plan.model import (
     NARROWS,
     Compilers,
     Inside,
+    Machine,
     OutputOf,
     ProjectFiles,
     ShippedFiles,
@@ -87,4 +88,6 @@ def _unnamed(inside: Inside | None) -> Inside | None:
 def _text(value: object) -> str:
     if isinstance(value, Compilers):
         value = dataclasses.replace(value, zig=None, inside=_unnamed(value.inside))
+    elif isinstance(value, Machine):
+        value = dataclasses.replace(value, inside=_unnamed(value.inside))
     return value if isinstance(value, str) else json.dumps(encode(value), sort_keys=True)

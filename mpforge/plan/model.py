@@ -110,15 +110,6 @@ Tree = ProjectFiles | OutputOf | ShippedFiles
 
 
 @dataclass(frozen=True)
-class Machine:
-    """Where a target's programs run: the emulator (None: this host itself) and its CPU model."""
-
-    target: str
-    emulated: bool
-    cpu: str | None
-
-
-@dataclass(frozen=True)
 class Inside:
     """The image in which a step's programs run, once ``before`` has been run in it.
 
@@ -130,6 +121,16 @@ class Inside:
     before: tuple[CommandLine, ...] = ()
     network: bool = False
     environment: tuple[tuple[str, Text], ...] = ()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a target's programs run: emulated or natively, on which CPU model, in which image if in one."""
+
+    target: str
+    emulated: bool
+    cpu: str | None
+    inside: Inside | None = None
 
 
 Configurer = Literal["cmake", "meson", "autotools", "cargo"]
@@ -370,6 +371,8 @@ class Step:
     @property
     def inside(self) -> Inside | None:
         """The image in which its programs run; None: they run on this host."""
+        if isinstance(self.command, RunTests):
+            return self.command.machine.inside
         compilers = getattr(self.command, "compilers", None)
         return compilers.inside if isinstance(compilers, Compilers) else None
 

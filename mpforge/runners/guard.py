@@ -62,15 +62,24 @@ class Evidence:
     foreign_imports: tuple[tuple[str, str], ...] = ()
 
 
-def write_guard(site_packages: Path, *, evidence: Path, modules: tuple[str, ...]) -> None:
+def write_guard(
+    site_packages: Path,
+    *,
+    evidence: Path,
+    modules: tuple[str, ...],
+    executable: str | None = None,
+) -> None:
     """Put the guard into ``site_packages``; ``modules`` are the wheel's top-level names.
 
-    ``evidence`` must be absolute: programs change their working directory.
+    ``evidence`` must be absolute: programs change their working directory. ``executable`` is what
+    interpreters are to start others by, where that is not themselves.
     """
     # A JSON string or list is the same in Python.
     text = _SOURCE.format(
         evidence=json.dumps(str(evidence.absolute())), modules=json.dumps(sorted(modules))
     )
+    if executable is not None:
+        text += f"sys.executable = {json.dumps(executable)}\n"
     (site_packages / f"{MODULE}.py").write_text(text, encoding="utf-8")
     (site_packages / f"{MODULE}.pth").write_text(f"import {MODULE}\n", encoding="utf-8")
 

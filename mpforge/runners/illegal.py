@@ -33,7 +33,8 @@ _TRAP = (
 class Surroundings:
     """What a test ran in: on which CPU (None: this host's own), of which machine, with which files.
 
-    ``site`` is where ``wheel`` is installed; both None where what is tested is no wheel.
+    ``sysroot`` is not there where an image has the rest of the files. ``site`` is where ``wheel`` is
+    installed; both None where what is tested is no wheel.
     """
 
     cpu: str | None
@@ -75,6 +76,7 @@ def located(
     folder = step.directory.root / "traces"
     folder.mkdir(exist_ok=True)
     given = {**step.environment, **traces.variables(str(folder)), "PYTHONFAULTHANDLER": "1"}
+    step.lend(folder)
     begin = step.log.tell()
     step.note("--- run once more, traced, to find the illegal instruction")
     ended = True
@@ -82,10 +84,13 @@ def located(
         again(replace(step, environment=given))
     except StepFailed as second:
         ended = isinstance(second, IllegalInstruction)
+    step.bring_back(folder)
+    for trace in folder.iterdir():
+        trace.write_text(step.told(trace.read_text("utf-8", "replace")), encoding="utf-8")
     culprits = sorted(_culprits(folder, known), key=lambda culprit: not culprit.ours)
     found = Found(
         culprits[0] if culprits else None,
-        tuple(python_stack(_log_since(step, begin), known))[:_FRAMES],
+        tuple(python_stack(step.told(_log_since(step, begin)), known))[:_FRAMES],
         "" if ended else "the second run, which was to show where, ended otherwise",
     )
     return report(error, step.title, known, found)
@@ -161,6 +166,8 @@ def _culprit(fault: traces.Fault, known: Surroundings) -> Culprit:
         name = "the program itself, or code made at run time"  # no trace has these
         return Culprit(name, True, None)
     path = known.directory / fault.path
+    if not known.sysroot.exists() and not path.is_relative_to(known.directory.parent):
+        return Culprit(f"{path.name} (of the image)", False, None)
     of_root = known.sysroot / fault.path.lstrip("/")
     if of_root.exists() and not path.is_relative_to(known.sysroot):
         path = of_root  # as QEMU's -L does

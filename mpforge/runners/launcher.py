@@ -39,11 +39,17 @@ def _model(emulator: Emulator, cpu: str) -> str:
 
 
 def write_launcher(
-    venv: Path, *, python: TargetPython, emulator: Emulator | None, cpu: str | None
+    venv: Path,
+    *,
+    python: TargetPython,
+    emulator: Emulator | None,
+    cpu: str | None,
+    shown: Path | None = None,
 ) -> Path:
-    """Lay out ``venv`` (its final, absolute path) for ``python`` and return its ``bin/python``.
+    """Lay out ``venv`` (its absolute path) for ``python`` and return its ``bin/python``.
 
-    Without an emulator it is what the venv module makes: a link and ``pyvenv.cfg``.
+    ``shown`` is where it will be, if not there. Without an emulator it is what the venv module makes: a link
+    and ``pyvenv.cfg``; but with a CPU model, for an emulator that the kernel starts, a script that tells it.
     """
     programs = venv / "bin"
     programs.mkdir(parents=True, exist_ok=True)
@@ -51,7 +57,15 @@ def write_launcher(
     (venv / "pyvenv.cfg").write_text(_configuration(python), encoding="utf-8")
     launcher = programs / "python"
     launcher.unlink(missing_ok=True)
-    if emulator is None:
+    if emulator is None and cpu is not None:
+        link = (
+            programs / f"{python.executable.name}-target"
+        )  # a venv's interpreter is known by its place
+        link.symlink_to(python.executable)
+        text = f"#!/bin/sh\nexport QEMU_CPU={shlex.quote(cpu)}\n"
+        place = (shown or venv) / "bin" / link.name
+        _write_program(launcher, f'{text}exec {shlex.quote(str(place))} "$@"\n')
+    elif emulator is None:
         launcher.symlink_to(python.executable)
     else:
         _write_program(launcher, launcher_script(launcher, python, emulator, cpu))

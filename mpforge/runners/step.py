@@ -4,6 +4,7 @@ The environment holds what the step declares and nothing else; PATH is the base 
 caller adds. This module knows nothing of wheels, keys or stores.
 """
 
+import contextlib
 import errno
 import os
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from mpforge import processes
-from mpforge.errors import StepFailed, StepTimeout, WrongInput
+from mpforge.errors import EngineRefuses, StepFailed, StepTimeout, WrongInput
 from mpforge.plan.model import CommandLine, Placeholder, ShellLine, Text
 from mpforge.runners import crossing
 from mpforge.runners.diagnosis import Ended, diagnosed, not_declared
@@ -176,6 +177,25 @@ class StepRun:
                 f"{placeholder} has no value in {self.title}", hint=f"known here: {known}"
             )
         return value
+
+    def lend(self, path: Path) -> None:
+        """Let programs see a file or directory of the step as it is now, wherever they run."""
+        if self.inside is not None:
+            self.inside.send([str(path.relative_to(self.directory.root))])
+
+    def bring_back(self, path: Path) -> None:
+        """See what programs have made of a file or directory of the step, if it is there."""
+        if self.inside is not None:
+            with contextlib.suppress(EngineRefuses):
+                self.inside.fetch(path)
+
+    def shown(self, text: str) -> str:
+        """A text with the step's paths as its programs know them."""
+        return text if self.inside is None else self.inside.named(text)
+
+    def told(self, text: str) -> str:
+        """What a program wrote, with the step's paths as they are here."""
+        return text if self.inside is None else self.inside.unnamed(text)
 
     def note(self, text: str) -> None:
         """Write a line of our own to the log."""

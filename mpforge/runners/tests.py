@@ -7,6 +7,7 @@ machine than planned fails. Knows nothing of keys and stores.
 
 import functools
 import shlex
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from mpforge.errors import (
 from mpforge.plan.model import Argv, CommandLine, Machine, Placeholder, RunTests, ShellLine
 from mpforge.platforms import well_known
 from mpforge.runners import cpuprobe, guard, illegal, launcher
+from mpforge.runners.containers.step import StepContainer
 from mpforge.runners.step import StepDirectory, StepRun
 from mpforge.tools.emulators import Emulator
 from mpforge.tools.targetpython import TargetPython
@@ -66,7 +68,7 @@ for name, path in {modules!r}.items():
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a test runs: directory, machine, interpreter."""
+    """Where a test runs: directory, machine, interpreter; ``inside``: the container that is its place."""
 
     directory: StepDirectory
     machine: Machine
@@ -74,6 +76,16 @@ class Scene:
     python: TargetPython | None
     sysroot: Path
     compile_with: Path | None
+    inside: StepContainer | None = None
+
+    @property
+    def model(self) -> str | None:
+        """The CPU model that tests see, where it is an emulator's."""
+        return self.machine.cpu if self.machine.emulated else None
+
+    def shown(self, path: Path) -> Path:
+        """What a path is called where the tests run."""
+        return path if self.inside is None else Path(self.inside.named(str(path)))
 
     @property
     def evidence(self) -> Path:
@@ -85,7 +97,7 @@ class Scene:
         """What runs a program of the target here."""
         return launcher.run_prefix(
             self.emulator,
-            cpu=self.machine.cpu if self.emulator else None,
+            cpu=self.model,
             sysroot=self.sysroot,
         )
 
@@ -139,7 +151,8 @@ def _python_environment(scene: Scene, files: Path) -> Path:
         environment,
         python=scene.python,
         emulator=scene.emulator,
-        cpu=scene.machine.cpu if scene.emulator else None,
+        cpu=scene.model,
+        shown=scene.shown(environment),
     )
     site = site_packages(scene)
     wheel = next(iter(files.rglob("*.whl")))
@@ -149,10 +162,15 @@ def _python_environment(scene: Scene, files: Path) -> Path:
         python=scene.python.python,
         platform=scene.machine.target,
         host_python=scene.compile_with,
-        native=scene.emulator is None,
+        native=scene.emulator is None and scene.inside is None,
     )
-    launcher.write_entry_points(environment, run=scene.prefix)
-    guard.write_guard(site, evidence=scene.evidence, modules=top_level_modules(wheel))
+    launcher.write_entry_points(environment, run=scene.prefix, shown=scene.shown(environment))
+    guard.write_guard(
+        site,
+        evidence=scene.shown(scene.evidence),
+        modules=top_level_modules(wheel),
+        executable=str(scene.shown(python)) if scene.inside and scene.model else None,
+    )
     return python
 
 
@@ -178,7 +196,7 @@ def _try(step: StepRun, scene: Scene, call: Callable[[StepRun], None]) -> None:
     except IllegalInstruction as error:
         wheel = next(shipped_directory(scene.directory).rglob("*.whl"), None)
         known = illegal.Surroundings(
-            cpu=scene.machine.cpu if scene.emulator else None,
+            cpu=scene.model,
             machine=well_known()[scene.machine.target].machine,
             sysroot=scene.sysroot,
             directory=scene.directory.source,
@@ -216,9 +234,10 @@ def _has_posargs(line: CommandLine) -> bool:
 
 def _import(step: StepRun, scene: Scene) -> None:
     wheel = next(iter(shipped_directory(scene.directory).rglob("*.whl")))
-    text = import_script(wheel, site_packages(scene))
+    text = import_script(wheel, scene.shown(site_packages(scene)))
     script = scene.directory.root / "import_all.py"
     script.write_text(text, encoding="utf-8")
+    step.lend(script)
     step.call([step.placeholders["python"], str(script)], cwd=scene.directory.source)
 
 
@@ -276,14 +295,17 @@ def _probed(step: StepRun, scene: Scene) -> dict[str, str]:
     if scene.python is None:
         return {"machine": scene.machine.target, "cpu": scene.machine.cpu or ""}
     answer = scene.directory.root / "probe.json"
-    probe = Path(cpuprobe.__file__)
+    probe = scene.directory.root / "cpuprobe.py"
+    shutil.copyfile(cpuprobe.__file__, probe)
+    step.lend(probe)
     line = f'"{step.placeholders["python"]}" "{probe}" > "{answer}"'
     step.call(["/bin/sh", "-e", "-c", line], cwd=scene.directory.source)
+    step.bring_back(answer)
     try:
         facts = cpuprobe.parse(answer.read_text(encoding="utf-8"))
     except ValueError as error:
         raise WrongMachine(f"{step.title}: nothing was read back", why=str(error)) from None
-    wanted = scene.machine.cpu if scene.emulator else None
+    wanted = scene.model
     for seen, how in ((facts, "as the tests ran"), (facts["bare"], "with an empty environment")):
         if seen["machine"] != step.placeholders["arch"]:
             raise WrongMachine(
@@ -302,6 +324,7 @@ def _probed(step: StepRun, scene: Scene) -> dict[str, str]:
 def _check(step: StepRun, scene: Scene, facts: Mapping[str, str]) -> None:
     if scene.python is None:
         return
+    step.bring_back(scene.evidence)
     told = guard.read_evidence(scene.evidence)
     if told.foreign_imports:
         rows = [f"{module} from {file}" for module, file in told.foreign_imports]

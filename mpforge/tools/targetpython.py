@@ -46,7 +46,7 @@ class TargetPython:
 
     ``python`` is the word (``cp311``), ``version`` the full version, ``sysroot`` the root of the
     target's libraries, ``executable`` the interpreter, ``digest`` what it is known by in keys,
-    ``provider`` is ``path``, ``distribution``, ``uv`` or ``host``.
+    ``provider`` is ``path``, ``distribution``, ``uv``, ``host`` or ``image``.
     """
 
     python: str

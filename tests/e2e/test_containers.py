@@ -61,6 +61,10 @@ def test_every_way_gives_a_wheel_of_the_same_files_and_tag(
         assert unbuilt.record()[wheel.name]["strategy"] == strategy
     assert found["emulate"] == found["cross"]
     assert found["hybrid"] == found["cross"]
+    tested = unbuilt.nox("test-aarch64-cp311")
+    assert tested.code == 0, str(tested)
+    assert "on aarch64, CPU cortex-a53" in tested.output
+    assert "the child is on aarch64" in unbuilt.log("test-aarch64-cp311")
     again = built(unbuilt)
     assert unbuilt.steps() == [], str(again)
     assert BUILD in again.cached

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import NATIVE, write_project
-from tests.e2e.workspace import Cache, Workspace
+from tests.e2e.workspace import Cache, Run, Workspace
+from tests.images.engine import Engine
 
 pytestmark = [pytest.mark.cross, pytest.mark.emulation, pytest.mark.network]
 FAILED = "illegal-instruction: tests of {stem} on a {model} failed: "
@@ -79,7 +80,23 @@ def needing(workspace: Workspace, function: str, *, target: str, cpus: list[str]
 def test_atomics_of_a_newer_arm_fail_on_the_oldest_with_their_place_and_pass_on_a_newer(
     project: Workspace,
 ) -> None:
+    fails_on_the_oldest(project)
+
+
+@pytest.mark.docker
+def test_so_they_do_in_a_container(
+    project: Workspace, emulating_engine: Engine, manylinux_aarch64_image: str
+) -> None:
+    image = f'[build]\nstrategy = "hybrid"\nimage = "{manylinux_aarch64_image}"\n\n[test]'
+    run = fails_on_the_oldest(project, ("[test]", image))
+    assert "aarch64: hybrid (zig)" in run.output
+    assert emulating_engine.ours(project.cache.root) == []
+
+
+def fails_on_the_oldest(project: Workspace, *edits: tuple[str, str]) -> Run:
     needing(project, LSE, target="aarch64", cpus=["cortex-a53", "max"])
+    for old, new in edits:
+        project.edit("multiplatform.toml", old, new)
     run = project.nox("test-aarch64")
     assert run.code == 1, str(run)
     assert run.sessions["test-aarch64-cp311-max"][0] == "success"
@@ -92,6 +109,7 @@ def test_atomics_of_a_newer_arm_fail_on_the_oldest_with_their_place_and_pass_on_
     assert "Python was at" in run.output
     assert "    tests/test_tiny.py:9, in test_answer" in run.output
     assert "-> cortex-a53 is the baseline" in run.output
+    return run
 
 
 def test_an_illegal_instruction_of_a_child_of_pytest_s_is_found_through_the_shell(

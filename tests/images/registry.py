@@ -39,12 +39,19 @@ def why_no_registry() -> str | None:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """A registry with its storage in a directory, while the block runs; its ``127.0.0.1:PORT``."""
+def serving(folder: Path, *, users: str | None = None) -> Iterator[str]:
+    """A registry with its storage in a directory, while the block runs; its ``127.0.0.1:PORT``.
+
+    ``users`` are lines of an htpasswd file: without a password nothing is told then.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     storage = {"filesystem": {"rootdirectory": str(folder / "storage")}}
     configuration, log = folder / "config.yml", folder / "log"
-    configuration.write_text(json.dumps(_CONFIGURATION | {"storage": storage}), encoding="utf-8")
+    settings = _CONFIGURATION | {"storage": storage}
+    if users is not None:
+        (folder / "users").write_text(users, encoding="utf-8")
+        settings |= {"auth": {"htpasswd": {"realm": "test", "path": str(folder / "users")}}}
+    configuration.write_text(json.dumps(settings), encoding="utf-8")
     passed = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     with (
         log.open("wb") as stream,
@@ -85,16 +92,23 @@ def push_image(engine: Engine, image: str, registry: str, name: str, tag: str = 
 
 
 def push_index(
-    engine: Engine, images: Sequence[str], registry: str, name: str, tag: str = "1"
+    engine: Engine,
+    images: Sequence[str],
+    registry: str,
+    name: str,
+    tag: str = "1",
+    *,
+    saying: Sequence[str] = (),
 ) -> str:
     """Push images of several platforms, and under ``REGISTRY/NAME:TAG`` an index of them; its digest.
 
-    Each entry says the platform that its image says.
+    Each entry says the platform that its image says, or one of ``saying``.
     """
     entries = []
     for number, image in enumerate(images):
         digest = push_image(engine, image, registry, name, f"{tag}-{number}")
-        system, architecture, *variant = engine.platform_of(image).split("/")
+        said = saying[number] if saying else engine.platform_of(image)
+        system, architecture, *variant = said.split("/")
         platform = {"os": system, "architecture": architecture}
         platform |= {"variant": variant[0]} if variant else {}
         size = len(fetch_manifest(registry, name, digest))

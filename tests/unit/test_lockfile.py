@@ -11,6 +11,8 @@ from mpforge.plan.pins import (
     DistroRequest,
     EnvironmentPin,
     EnvironmentRequest,
+    ImagePin,
+    ImageRequest,
     Lock,
     Package,
     StrategyPin,
@@ -195,3 +197,28 @@ def test_forgetting_a_package_drops_only_the_pins_that_hold_it() -> None:
     )
     assert forget(FULL, "libc6").distribution == (RUST,)
     assert forget(FULL, "aarch64").strategies == ()
+
+
+def image(digest: str, platform: str = "aarch64", *, local: bool = False) -> ImagePin:
+    return ImagePin(ImageRequest("quay.io/pypa/x:1", platform), digest, local)
+
+
+def test_an_images_digest_stands_beside_its_name_for_each_platform() -> None:
+    lock = Lock(images=(image(HASH), image(OTHER, "x86_64", local=True)))
+    text = render(lock)
+    assert parse(text, "x") == lock
+    assert (
+        f'[[images]]\nname = "quay.io/pypa/x:1"\nplatform = "aarch64"\ndigest = "{HASH}"\n' in text
+    )
+    assert text.count("local = true") == 1
+
+
+def test_a_moved_image_is_told_by_its_name_and_both_digests() -> None:
+    old, new = Lock(images=(image(HASH),)), Lock(images=(image(OTHER),))
+    line = f"quay.io/pypa/x:1 {HASH[:19]} -> {OTHER[:19]} (image, aarch64)"
+    assert difference(old, new) == (line,)
+
+
+def test_an_images_name_forgets_its_digests_only() -> None:
+    lock = Lock((build(package("x", "1")),), images=(image(HASH), image(OTHER, "x86_64")))
+    assert forget(lock, "quay.io/pypa/x:1") == Lock(lock.environments)

@@ -70,6 +70,7 @@ def _context(environment: Mapping[str, str]) -> str | None:
     from docker.context import ContextAPI
     from docker.errors import DockerException
 
+    _hush()
     try:
         chosen = environment.get("DOCKER_CONTEXT")
         found = ContextAPI.get_context(chosen) if chosen else ContextAPI.get_current_context()
@@ -79,6 +80,12 @@ def _context(environment: Mapping[str, str]) -> str | None:
         return None
     host: str | None = found.Host
     return host
+
+
+def _hush() -> None:
+    """nox shows every logger's messages; the SDK tells of files and of users' names."""
+    for talkative in ("docker", "urllib3"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 def connect(environment: Mapping[str, str]) -> Engine:
@@ -106,9 +113,7 @@ def _connected(address: str) -> Engine:
             "and DOCKER_HOST=unix://$PWD/local.sock",
         )
     try:
-        # nox shows every logger's messages.
-        for talkative in ("docker", "urllib3"):
-            logging.getLogger(talkative).setLevel(logging.WARNING)
+        _hush()
         client = DockerClient(base_url=address, version="auto", timeout=_ANSWER_SECONDS)
         told = client.version()
         networks = client.api.networks(names=["bridge", "podman"])

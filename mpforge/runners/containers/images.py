@@ -5,14 +5,26 @@ engine only. The platform is looked at after each pull: an engine says nothing o
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from mpforge.errors import EngineRefuses, ImageUnfit, ImageUnknown, PinGone
+from mpforge.errors import (
+    EngineRefuses,
+    ImageNameWrong,
+    ImageUnfit,
+    ImageUnknown,
+    PinGone,
+    RegistryUnreachable,
+)
 from mpforge.plan.pins import ImagePin, ImageRequest
 from mpforge.platforms import well_known
+from mpforge.runners.containers import names, registry
 from mpforge.runners.containers.connection import Engine, speaking
 from mpforge.runners.containers.container import Container
+
+Working = Callable[[str], AbstractContextManager[None]]
+"""Says that something long goes on while its block runs."""
 
 _LAYERS = "mpforge-layer"
 """The repository of layers that we made, each tagged with its key."""
@@ -26,21 +38,41 @@ class Image:
     environment: Mapping[str, str]
 
 
-def resolve(engine: Engine, request: ImageRequest) -> ImagePin:
-    """What a name stands for now. Raises ``ImageUnknown``, ``ImageUnfit``, ``EngineLost``."""
-    local = _inspect(engine, request.name)
-    if local is None:
+def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
+    """What a name stands for now: an image that is this engine's alone, else what the registry says.
+
+    Without an engine the registry alone is asked. Raises ``EngineLost``, and as ``registry.digest_of``.
+    """
+    if not names.is_id(request.name):
+        names.parse(request.name)
+    local = _inspect(engine, request.name) if engine is not None else None
+    if local is not None and _is_own(local, request.name):
+        return _by_id(local, request)
+    if names.is_id(request.name):
+        who = "the container engine has" if engine is not None else "without an engine there is"
         raise ImageUnknown(
-            f"the container engine has no image {request.name}",
-            hint="pull or build it, or name another one in [build] image",
+            f"{who} no image {request.name}",
+            hint="an id is known to the engine that made it alone: name another image in [build] image",
         )
-    _check(local, request)
-    return ImagePin(request, str(local["Id"]))
+    try:
+        return ImagePin(request, registry.digest_of(request), is_local=False)
+    except ImageUnknown:
+        if local is None:
+            raise
+        return _by_id(local, request)
 
 
-def obtain(engine: Engine, pin: ImagePin) -> Image:
-    """The pinned image. Raises ``ImageUnfit``, ``PinGone``, ``EngineLost``."""
-    found = _inspect(engine, pin.digest)
+def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
+    """The pinned image, pulled if the engine has it not; ``working`` goes round that.
+
+    Raises ``ImageUnfit``, ``PinGone``, ``RegistryUnreachable``, ``RegistryDenies``, ``EngineLost``.
+    """
+    name = pin.digest if pin.is_local else f"{names.parse(pin.request.name).path}@{pin.digest}"
+    found = _inspect(engine, name)
+    if found is None and not pin.is_local:
+        with working(f"pulling the image {pin.request.name}"):
+            _pull(engine, pin)
+        found = _inspect(engine, name)
     if found is None:
         raise PinGone(
             f"the image {pin.request.name} is pinned by its id, and this engine has none of it",
@@ -68,6 +100,78 @@ def layer(engine: Engine, key: str, make: Callable[[], Container]) -> Image:
     return _image(found)
 
 
+def _is_own(found: Mapping[str, Any], name: str) -> bool:
+    """Whether an image did not come from the registry that its name names.
+
+    Podman has a digest of each image, and calls ``localhost`` what it built.
+    """
+    if names.is_id(name):
+        return True
+    named = names.parse(name)
+    return named.host == "localhost" or not any(
+        _same_place(named, digest) for digest in found.get("RepoDigests") or ()
+    )
+
+
+def _same_place(named: names.Reference, digest: str) -> bool:
+    try:
+        at = names.parse(digest)
+    except ImageNameWrong:  # some engines say <none>@<none>
+        return False
+    return (at.host, at.repository) == (named.host, named.repository)
+
+
+def _by_id(found: Mapping[str, Any], request: ImageRequest) -> ImagePin:
+    _check(found, request)
+    return ImagePin(request, str(found["Id"]), is_local=True)
+
+
+def _pull(engine: Engine, pin: ImagePin) -> None:
+    """Pull a pinned image. Raises what says best why it can't be had."""
+    at = names.parse(pin.request.name)
+    exactly = ImageRequest(f"{at.path}@{pin.digest}", pin.request.platform)
+    said = _pulled(engine, at, pin)
+    if said is None:
+        return
+    try:
+        registry.digest_of(exactly)
+    except ImageUnknown as error:
+        raise PinGone(
+            f"{at.host} no longer has the image {pin.request.name} that the lock pins",
+            why=f"{pin.digest}, and this engine does not have it either; {error.why}",
+            hint=f"mpforge lock --update {pin.request.name}",
+        ) from None
+    except RegistryUnreachable as error:
+        raise RegistryUnreachable(
+            f"the image {pin.request.name} is not with this engine, and {at.host} can't be asked for it",
+            why=f"{pin.digest}: {error.why}",
+            hint=error.hint,
+        ) from None
+    raise RegistryUnreachable(
+        f"the container engine can't pull {pin.request.name}, which its registry has",
+        why=said,
+        hint=f"does `docker pull {exactly.name}` work? Another machine's engine has a network of its own",
+    )
+
+
+def _pulled(engine: Engine, at: names.Reference, pin: ImagePin) -> str | None:
+    """Let the engine pull; None, or what it said instead."""
+    platform = well_known()[pin.request.platform].docker_platform
+    known = dict(registry.credentials(at.host))
+    try:
+        with speaking(f"pull the image {pin.request.name}"):
+            lines = engine.client.api.pull(
+                f"{at.path}@{pin.digest}",
+                stream=True,
+                decode=True,
+                platform=platform,
+                auth_config=known,
+            )
+            return next((str(line["error"]) for line in lines if "error" in line), None)
+    except EngineRefuses as error:
+        return error.why or error.what
+
+
 def _image(found: Mapping[str, Any]) -> Image:
     words = (word.partition("=") for word in found["Config"]["Env"] or ())
     return Image(str(found["Id"]), {name: value for name, _, value in words})
@@ -77,22 +181,17 @@ def _check(found: Mapping[str, Any], request: ImageRequest) -> None:
     """Raise ``ImageUnfit`` where an image is of another platform than it must be."""
     has = _platform(found)
     wanted = well_known()[request.platform].docker_platform or ""
-    if not _same(has, wanted):
+    if names.normal(has) != names.normal(wanted):
         raise ImageUnfit(
             f"the image {request.name} is of {has}, and {request.platform} needs {wanted}",
-            hint="name an image of that platform, in [build] image or in the table of its toolchain",
+            hint="name an image of that platform in [build] image, in the target's own table, or in its "
+            f"toolchain's; if it has been replaced since: mpforge lock --update {request.name}",
         )
 
 
 def _platform(found: Mapping[str, Any]) -> str:
     words = (found.get(name, "") for name in ("Os", "Architecture", "Variant"))
     return "/".join(word for word in words if word)
-
-
-def _same(has: str, wanted: str) -> bool:
-    """Whether two platforms are one: of arm64 there is v8 only, and Podman leaves variants out."""
-    plain = [word.removesuffix("/v8") for word in (has, wanted)]
-    return plain[0] == plain[1] or (plain[1] == "linux/arm/v7" and plain[0] == "linux/arm")
 
 
 def _inspect(engine: Engine, name: str) -> Mapping[str, Any] | None:

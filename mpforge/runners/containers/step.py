@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from mpforge.processes import Ended
 from mpforge.runners.containers.container import Container
+from mpforge.store.files import remove_tree
 
 STEP = "/mpforge/step"
 """Where a step's directory is in a container."""
@@ -41,13 +42,17 @@ class StepContainer:
         )
         self.container.put(self.root, STEP, only=there)
 
+    def unnamed(self, text: str) -> str:
+        """A text of the container's with the step's paths as the host calls them."""
+        return text.replace(STEP, str(self.root))
+
     def fetch(self, path: Path) -> None:
-        """Replace a directory of the step by what the container has there. Raises as ``Container.get``."""
-        aside = path.with_name(f"{path.name}.before")
-        path.rename(aside)
-        self.container.get(self.named(str(path)), path)
-        with contextlib.suppress(OSError):
-            aside.rmdir()  # it was empty: outputs begin so
+        """Replace a file or directory of the step by the container's. Raises as ``Container.get``."""
+        arrived = path.with_name(f"{path.name}.arrived")
+        self.container.get(self.named(str(path)), arrived)
+        if path.is_dir():
+            remove_tree(path)
+        arrived.replace(path)
 
     def run(
         self,
