@@ -63,6 +63,7 @@ def _lines(item: "SessionPreview", differing: "dict[str, Changes]") -> list[str]
     if choice is not None:
         lines.append(f"  strategy: {choice.strategy} with {choice.toolchain}, for {choice.policy}")
         lines += [f"  backend: {choice.backend}"] if choice.backend else []
+        lines += [f"  in the image {choice.image}"] if choice.image else []
         lines.append(f"  because {choice.why}")
         lines += [f"  not {strategy}: {reason}" for strategy, reason in choice.passed_over]
     for step in item.steps:

@@ -12,7 +12,7 @@ from mpforge.plan.model import Refusal
 from mpforge.platforms import Platform
 
 if TYPE_CHECKING:
-    from mpforge.spec.model import BuildOptions
+    from mpforge.spec.model import BuildOptions, Toolchain
 
 PLATFORMS = ("x86_64", "aarch64")
 TOOLCHAINS = ("auto", "zig", "gcc")
@@ -25,9 +25,18 @@ _AVX512 = (
 )
 
 
-def refusal(platform: Platform, python: str | None, build: "BuildOptions") -> Refusal | None:
-    """The first thing that a build session needs and that is not available yet."""
-    for key, what in _needed(platform, python, build):
+def refusal(
+    platform: Platform,
+    python: str | None,
+    build: "BuildOptions",
+    toolchain: "Toolchain | None" = None,
+) -> Refusal | None:
+    """The first thing that a build session needs and that is not available yet.
+
+    ``toolchain`` is the one of ``[toolchains]`` that the build names.
+    """
+    boxed = toolchain is not None and toolchain.kind == "container"
+    for key, what in _needed(platform, python, build, boxed=boxed):
         return _not_yet(key, what)
     return None
 
@@ -53,14 +62,17 @@ def _not_yet(key: str, what: str) -> Refusal:
 
 
 def _needed(
-    platform: Platform, python: str | None, build: "BuildOptions"
+    platform: Platform, python: str | None, build: "BuildOptions", *, boxed: bool
 ) -> Iterator[tuple[str, str]]:
-    """The keys that a build needs and this version does not have, each with what it stands for."""
+    """The keys that a build needs and this version does not have, each with what it stands for.
+
+    ``boxed``: its compiler is in an image of its own.
+    """
     if platform.name not in PLATFORMS:
         yield "project.targets", f"the target {platform.name}"
     if python is not None and not python.startswith("cp"):
         yield "project.python", f"the Python {python}"
-    inside = build.strategy in _CONTAINED or build.image != "auto"
+    inside = build.strategy in _CONTAINED or build.image != "auto" or boxed
     toolchain = f"the toolchain {build.toolchain!r} of [toolchains]"
     missing = {
         ("build.kind", f"kind = {build.kind!r} in an image"): inside and build.kind != "wheel",
@@ -68,9 +80,11 @@ def _needed(
         ("build.frontend", "uv as the frontend in an image"): inside and build.frontend == "uv",
         (
             "build.target-requires",
-            "target-requires in an image, whose packages are the target's (build.requires)",
+            "target-requires with a compiler in an image"
+            if boxed
+            else "target-requires in an image, whose packages are the target's (build.requires)",
         ): inside and bool(build.target_requires),
-        ("build.toolchain", toolchain): build.toolchain not in TOOLCHAINS,
+        ("build.toolchain", toolchain): build.toolchain not in TOOLCHAINS and not boxed,
         ("build.libraries", "native libraries"): bool(build.libraries),
         ("build.isolation", f"kind = {build.kind!r} with isolation = false"): not build.isolation
         and build.kind != "wheel",

@@ -23,11 +23,12 @@ from mpforge.compiler import (
 )
 from mpforge.compiler.availability import is_zig
 from mpforge.compiler.index import compile_index
-from mpforge.compiler.texts import commands
+from mpforge.compiler.texts import commands, text
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
 from mpforge.plan.model import (
     NO_COMPILER,
+    OF_IMAGE,
     Choice,
     Compilers,
     IndexSettings,
@@ -249,7 +250,8 @@ def _choice(
     compilation: _Compilation, target: ResolvedTarget, python: str | None, build: "BuildOptions"
 ) -> tuple[Platform, Choice | Refusal]:
     platform = well_known()[target.platform]
-    refusal = availability.refusal(platform, python, build)
+    named = compilation.spec.toolchains.get(build.toolchain)
+    refusal = availability.refusal(platform, python, build, named)
     if refusal is not None:
         return platform, refusal
     backend = backends.recognise(compilation.project) if build.kind == "wheel" else None
@@ -272,6 +274,7 @@ def _choice(
         if build.image == "auto"
         else build.image,
         image_given=build.image != "auto",
+        boxed=None if named is None else named.image,
     )
     pin = compilation.lock.strategy(target.name, compilation.host_platform)
     return platform, strategies.choose(wanted, compilation.host, pin)
@@ -286,7 +289,7 @@ def _tests_inside(
 ) -> Inside | None:
     """The image that tests run in: the target's own, where that is what it is built in."""
     _, choice = _choice(compilation, target, python, build)
-    if isinstance(choice, Refusal) or choice.image is None:
+    if isinstance(choice, Refusal) or choice.image is None or choice.strategy == "cross":
         return None
     return _inside(choice.image, target, build)
 
@@ -340,6 +343,24 @@ def _compilers(
     if build.kind == "wheel":
         configurer = backends.recognise(compilation.project).configurer
     runs = configurer in ("cmake", "meson") or kinds.runs_programs(build)
+    boxed = compilation.spec.toolchains.get(choice.toolchain)
+    if boxed is not None:
+        return Compilers(
+            toolchain=OF_IMAGE,
+            target=target.platform,
+            policy=choice.policy,
+            cross=True,
+            python=python,
+            configurer=configurer,
+            inside=Inside(
+                ImageRequest(choice.image or "", compilation.host_platform),
+                commands(list(build.before_all)),
+                build.network,
+                tuple(
+                    (name, text(str(value))) for name, value in sorted(boxed.environment.items())
+                ),
+            ),
+        )
     if choice.image is not None:
         return _compilers_inside(compilation, choice, target, build)
     return Compilers(
@@ -465,8 +486,8 @@ def _digest(compilation: _Compilation, build: "BuildOptions") -> str:
     tools = [tool for tool in build.tools if not is_zig(tool)]
     if tools:
         data["tools"] = tools  # what a build script does may depend on whether it finds one
-    text = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    told = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _test(
@@ -481,7 +502,8 @@ def _test(
     if python is None and test.command == "import":
         return replace(planned, not_run="no test.command is given")
     native = platform.name == compilation.host.platform
-    refusal = availability.refusal(platform, python, options.build)
+    named = compilation.spec.toolchains.get(options.build.toolchain)
+    refusal = availability.refusal(platform, python, options.build, named)
     refusal = refusal or availability.test_refusal(platform, cpu)
     unknown = sorted(set(test.groups) - {name for name, _ in compilation.project.groups})
     if unknown:

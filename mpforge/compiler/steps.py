@@ -13,6 +13,7 @@ from mpforge.compiler.availability import is_zig
 from mpforge.compiler.texts import commands, text
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.model import (
+    NO_COMPILER,
     AskRequirements,
     BuildWheel,
     Choice,
@@ -209,7 +210,7 @@ def wheel_steps(
     """
     request = build_request(project, build, python=python, host=host, compilers=compilers)
     given = variables(build)
-    if build.repair.strip and choice.toolchain == "gcc":
+    if build.repair.strip and choice.toolchain not in ("zig", NO_COMPILER):
         given = stripped(given)
     config = settings(build.config_settings)
     # What is only asked builds nothing.

@@ -28,7 +28,8 @@ class Wanted:
     """What is asked for one target: its platform, the options that matter, the project's backend.
 
     ``backend`` is None where the user's own commands build. ``image`` is the target's environment, and
-    ``image_given`` says that the spec names it.
+    ``image_given`` says that the spec names it. ``boxed`` is the image of a toolchain that is a cross
+    compiler in one.
     """
 
     target: str
@@ -39,6 +40,7 @@ class Wanted:
     backend: Backend | None
     image: str = ""
     image_given: bool = False
+    boxed: str | None = None
 
 
 def native(wanted: Wanted, host: HostFacts) -> Verdict:
@@ -50,16 +52,23 @@ def native(wanted: Wanted, host: HostFacts) -> Verdict:
     return Verdict(False, f"this host is {host.platform}, not {wanted.platform.name}")
 
 
-def cross(wanted: Wanted, _host: HostFacts) -> Verdict:
-    """By a cross compiler on this host, where the build backend is known to allow it."""
+def cross(wanted: Wanted, host: HostFacts) -> Verdict:
+    """By a cross compiler on this host or in an image, where the build backend is known to allow it."""
     if wanted.toolchain == "gcc":
         return Verdict(False, "the host's gcc builds for this host only")
+    if wanted.boxed is not None and not host.engine:
+        return Verdict(False, NO_ENGINE)
     if wanted.backend is None:
         return Verdict(True, "the commands are given a cross compiler")
-    backend = wanted.backend
+    return _by_backend(wanted.backend, wanted)
+
+
+def _by_backend(backend: Backend, wanted: Wanted) -> Verdict:
+    if wanted.boxed is not None and backend.configurer == "cargo":
+        return Verdict(False, f"{backend} is not told yet of a compiler in an image")
     if backend.crosses:
         return Verdict(True, f"{backend} is known to cross: {backend.how}")
-    if wanted.strategy == "cross":
+    if wanted.strategy == "cross" or wanted.boxed is not None:
         return Verdict(True, f"{backend} is not known to cross: {backend.how}")
     return Verdict(False, f"{backend} is not known to cross in this version: {backend.how}")
 
@@ -111,7 +120,10 @@ def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice |
     """The strategy for a target, by the spec, else by the lock, else the first that can serve."""
     asked = wanted.strategy
     origin = "the spec asks for it"
-    if asked == "auto" and pin is not None:
+    if asked in ("auto", "cross") and wanted.boxed is not None:
+        asked = "cross"
+        origin = f"{wanted.toolchain} is a cross compiler in the image {wanted.boxed}"
+    elif asked == "auto" and pin is not None:
         asked, origin = pin.strategy, "pinned in the lock"
         toolchain = pin.toolchain if wanted.toolchain == "auto" else wanted.toolchain
         wanted = replace(wanted, toolchain=toolchain)
@@ -132,7 +144,7 @@ def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice |
                 why,
                 tuple(passed),
                 str(wanted.backend or ""),
-                wanted.image if inside else None,
+                wanted.boxed or (wanted.image if inside else None),
             )
         passed.append((strategy, verdict.why))
     return _refuse(wanted, passed, origin=origin if asked != "auto" else None)

@@ -134,14 +134,17 @@ def with_variables(
     """A step's environment with what the spec gives; flags and paths are appended."""
     result = dict(environment)
     for name, written in step.variables.values:
-        value = fill(written)
-        if name in _JOINED and result.get(name):
-            value = f"{result[name]}{_JOINED[name]}{value}"
-        result[name] = value
+        result[name] = joined(result, name, fill(written))
     for name in (*step.variables.passed, *step.variables.secrets):
         if name in os.environ:
             result[name] = os.environ[name]
     return result
+
+
+def joined(environment: Mapping[str, str], name: str, value: str) -> str:
+    """A variable's value once ``value`` has been given: flags and paths are appended to what is there."""
+    there = environment.get(name) if name in _JOINED else None
+    return f"{there}{_JOINED[name]}{value}" if there else value
 
 
 def languages(source: Directory, store: Store) -> tuple[Language, ...]:

@@ -9,18 +9,19 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpforge.engine import buildtools, imagefacts
 from mpforge.engine.holdings import ENGINES
 from mpforge.engine.machines import ReadyMachine
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
-from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
+from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import EngineCannotRun, ImageUnfit, StepFailed
-from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine
+from mpforge.errors import EngineCannotRun, StepFailed, WrongInput
+from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine, ShellLine, Text
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.runners import launcher
 from mpforge.runners.containers import connection, images, probe, volumes
@@ -33,19 +34,12 @@ from mpforge.tools.targetpython import TargetPython
 if TYPE_CHECKING:
     from mpforge.runners.containers.connection import Engine
     from mpforge.runners.containers.images import Image
+    from mpforge.tools.zig import Language
 
 _ZIG = "/mpforge/zig"
 _SHELL = "/bin/sh"
 _NOWHERE = Path("/nonexistent")
 """An image's files are not this host's to look at."""
-# Where PyPA's images have their interpreters, then what is on the image's PATH.
-_FIND = """
-for path in "/opt/python/$1/bin/python" "$(command -v "$2")"; do
-  if [ -x "$path" ]; then readlink -f "$path"; exit 0; fi
-done
-ls /opt/python 2>/dev/null
-exit 1
-"""
 
 
 class Containers:
@@ -56,6 +50,7 @@ class Containers:
         self._pins = pins
         self._toolbox = toolbox
         self._probes = probe.Probes(self._cache / ENGINES / "platforms.json")
+        self._layers: dict[str, Image] = {}
 
     @functools.cached_property
     def engine(self) -> "Engine":
@@ -107,31 +102,38 @@ class Containers:
             if compilers.toolchain != OF_IMAGE:
                 self._volumes(compilers, image)
                 self._native(compilers)
+            elif compilers.cross and not compilers.inside.before:
+                self._crossing(compilers, compilers.inside, image)
 
     def _image(self, inside: Inside) -> "Image":
         pin = self._pins.image(inside.image, lambda: images.resolve(self.engine, inside.image))
         self._how(well_known()[inside.image.platform])
         return images.obtain(self.engine, pin, self._toolbox.working)
 
-    def _with_layer(self, task: Task, inside: Inside, image: "Image") -> "Image":
+    def _with_layer(self, task: Task, inside: Inside, target: Platform) -> "Image":
         """The image once the commands of ``before-all`` have been run in it."""
+        image = self._image(inside)
         if not inside.before:
             return image
-        words = [image.id, *(str(line) for line in inside.before), str(inside.network)]
+        added, lines = _added(inside, target), _before(inside, target)
+        words = [image.id, lines, inside.network, *sorted(added.items())]
         key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
+        if key in self._layers:
+            return self._layers[key]
 
         def make() -> Container:
             container = Container(self.engine, image.id, network=inside.network)
             try:
-                for line in inside.before:
-                    _run_once(container, str(line), task, network=inside.network)
+                for argv in lines:
+                    _run_once(container, argv, task, added, network=inside.network)
             except BaseException:
                 container.close()
                 raise
             return container
 
         with self._toolbox.working("before-all, kept as a layer of the image"):
-            return images.layer(self.engine, key, make)
+            self._layers[key] = images.layer(self.engine, key, make)
+        return self._layers[key]
 
     def _volumes(self, compilers: Compilers, image: "Image") -> dict[str, str]:
         """What each container sees read-only: zig."""
@@ -155,25 +157,69 @@ class Containers:
         making = self._toolbox.working("making native programs for containers, once")
         return nativeshell.provide(zig, _this_machine(), store, making)
 
+    def _crossing(self, compilers: Compilers, inside: Inside, image: "Image") -> ReadyCompilers:
+        """An image's own cross compiler, and the view of the target that its Python is shown."""
+        from mpforge.tools.targetview import View, compiler_environment, view_environment
+
+        platform = well_known()[compilers.target]
+        added = _added(inside, platform)
+        variables = dict(image.environment)
+        for name, value in added.items():
+            variables[name] = buildtools.joined(variables, name, value)
+        directories = imagefacts.pkg_config_directories(variables, platform)
+        variables.setdefault("PKG_CONFIG_LIBDIR", directories)
+        wanted = imagefacts.CrossImage(
+            inside.image.name, image.id, platform, compilers.python or "", variables, added
+        )
+        python, tools = imagefacts.seen(
+            wanted, self._toolbox.store, lambda: Container(self.engine, image.id)
+        )
+        view = View(platform, compilers.policy, cross=True, host=python, tools=tools)
+        tree = self._toolbox.view_of(view)
+        given = {name: tools[name] for name in added}
+        return ReadyCompilers(
+            given | compiler_environment(tree, view, None),
+            view_environment(tree, view, None),
+            view=tree,
+        )
+
     # --- a step --------------------------------------------------------------------------------
+
+    def compilers(
+        self, task: Task, compilers: Compilers, wanted: tuple["Language", ...]
+    ) -> ReadyCompilers:
+        """The compilers of a step in an image, for these languages. Raises what obtaining them raises."""
+        inside = compilers.inside
+        if inside is not None and compilers.toolchain == OF_IMAGE and compilers.cross:
+            image = self._with_layer(task, inside, _target(inside, compilers))
+            return self._crossing(compilers, inside, image)
+        root, flags = task.directory.root, buildtools.compiler_flags(task.step)
+        return self._toolbox.compilers(compilers, wanted, root, flags)
 
     @contextlib.contextmanager
     def opened(
-        self, task: Task, inside: Inside, compilers: Compilers | None = None
+        self,
+        task: Task,
+        inside: Inside,
+        compilers: Compilers | None = None,
+        ready: ReadyCompilers | None = None,
     ) -> Iterator[StepContainer]:
         """A container for a step, with nothing of the step in it yet; gone when the block ends.
 
-        ``compilers`` of this host are put into it, and what they noted is brought back. Raises what making it
-        raises.
+        The view of what is ``ready``, and ``compilers`` of this host, are put into it, and what they noted is
+        brought back. Raises what making it raises.
         """
         ours = compilers if compilers and compilers.toolchain != OF_IMAGE else None
-        image = self._with_layer(task, inside, self._image(inside))
+        image = self._with_layer(task, inside, _target(inside, compilers))
         seen = {} if ours is None else self._volumes(ours, image)
         network = task.step.network
         with Container(
             self.engine, image.id, network=network, volumes=seen, title=str(task.directory.root)
         ) as container:
             places = () if ours is None else self._put_compilers(container, ours)
+            if ready is not None and ready.view is not None:
+                container.put(ready.view, nativeshell.VIEW)
+                places = (*places, (ready.view, nativeshell.VIEW))
             root = task.directory.root
             try:
                 yield StepContainer(container, root, places)
@@ -187,27 +233,11 @@ class Containers:
         """zig's names as native programs; where the container has what the host calls otherwise."""
         zig, view = self._toolbox.zig(compilers), self._toolbox.view(compilers)
         container.put(self._native(compilers), "/mpforge")
-        container.put(view, nativeshell.VIEW)
-        return (
-            (view / "bin", nativeshell.BIN),
-            (view, nativeshell.VIEW),
-            (zig.path.parent, _ZIG),
-        )
+        return ((view / "bin", nativeshell.BIN), (zig.path.parent, _ZIG))
 
     def interpreter(self, at: StepContainer, word: str) -> str:
         """The path of a Python in a container. Raises ``ImageUnfit`` where it has none."""
-        tag = f"{word.removesuffix('t')}-{word}"
-        name = f"python3.{word.removeprefix('cp3')}"
-        code, said = at.container.ask([_SHELL, "-c", _FIND, "find", tag, name])
-        if code:
-            has = " ".join(said.split())
-            raise ImageUnfit(
-                f"the image has no Python for {word}",
-                why=f"neither /opt/python/{tag} nor {name} on its PATH"
-                + (f"; /opt/python has {has}" if has else ""),
-                hint="name an image that has it in [build] image, or leave this Python out",
-            )
-        return said.strip()
+        return imagefacts.interpreter(at.container, word)
 
     def machine(self, at: StepContainer, machine: Machine, python: str | None) -> ReadyMachine:
         """A container as the machine that tests run on. Raises ``ImageUnfit``."""
@@ -215,11 +245,54 @@ class Containers:
         return ReadyMachine(None, found, _NOWHERE, machine.cpu)
 
 
-def _run_once(container: Container, line: str, task: Task, *, network: bool) -> None:
+def _target(inside: Inside, compilers: Compilers | None) -> Platform:
+    """What is built in an image, or tested: mostly what the image is of."""
+    return well_known()[compilers.target if compilers else inside.image.platform]
+
+
+def _added(inside: Inside, target: Platform) -> dict[str, str]:
+    """What a toolchain of the spec adds to the image's variables. Raises ``WrongInput``."""
+    return {name: _filled(value, target) for name, value in inside.environment}
+
+
+def _before(inside: Inside, target: Platform) -> list[list[str]]:
+    """The commands of ``before-all``, each as a program and its arguments. Raises ``WrongInput``."""
+    return [
+        [_SHELL, "-e", "-c", _filled(line.text, target)]
+        if isinstance(line, ShellLine)
+        else [_filled(word, target) for word in line.words]
+        for line in inside.before
+    ]
+
+
+def _filled(text: Text, target: Platform) -> str:
+    """A text that is no step's, but an image's, with its placeholders' values."""
+    known = {
+        "{triple}": target.gnu_triple,
+        "{arch}": target.machine,
+        "{target}": target.name,
+    }
+    for part in text:
+        if not isinstance(part, str) and str(part) not in known:
+            raise WrongInput(
+                f"{part} has no value in before-all, nor in a toolchain's environment",
+                hint=f"known there: {' '.join(sorted(known))}",
+            )
+    return "".join(part if isinstance(part, str) else known[str(part)] for part in text)
+
+
+def _run_once(
+    container: Container,
+    argv: list[str],
+    task: Task,
+    added: Mapping[str, str],
+    *,
+    network: bool,
+) -> None:
     """A command of ``before-all``. Raises ``StepFailed``."""
+    line = " ".join(argv).removeprefix(f"{_SHELL} -e -c ")
     task.log.write(f"$ {line}\n".encode())
-    argv = [_SHELL, "-e", "-c", line]
-    ended = container.run(argv, environment={}, cwd="/", log=task.log)
+    ended = container.run(argv, environment=added, cwd="/", log=task.log)
     if ended.returncode:
         offline = "it has no network; [build] network = true lets it have it"
         raise StepFailed(

@@ -230,14 +230,14 @@ class Executor:
 
     def _ask(self, task: Task, command: AskRequirements) -> dict[str, str]:
         if command.compilers is not None and command.compilers.inside is not None:
-            with self._inside(task, command, command.compilers) as (run, extra):
+            with self._inside(task, command, command.compilers) as (run, there):
                 asked = hooks.requirements(
                     run,
                     command.hook,
                     python=task.directory.environment / "bin" / "python",
                     source=task.directory.source,
                     settings=command.config_settings,
-                    extra=extra,
+                    extra=buildtools.hook_variables(there, task.step, run),
                 )
             return {"requirements": json.dumps(asked)}
         self._sources.put(task, vcs=command.hook == "sdist")
@@ -349,7 +349,7 @@ class Executor:
     ) -> dict[str, str]:
         """The same in an image, by its own Python."""
         directory = task.directory
-        with self._inside(task, command, compilers) as (run, extra):
+        with self._inside(task, command, compilers) as (run, ready):
             for line in command.before:
                 run.command(line, cwd=directory.source)
             hooks.build(
@@ -358,8 +358,8 @@ class Executor:
                 python=directory.environment / "bin" / "python",
                 source=directory.source,
                 output=directory.output,
-                settings=command.config_settings,
-                extra=extra,
+                settings=buildtools.config_settings(command, ready),
+                extra=buildtools.hook_variables(ready, task.step, run),
             )
             if run.inside is not None:
                 run.inside.fetch(directory.output)
@@ -371,23 +371,21 @@ class Executor:
     @contextlib.contextmanager
     def _inside(
         self, task: Task, command: AskRequirements | BuildWheel, compilers: Compilers
-    ) -> Iterator[tuple[StepRun, dict[str, str]]]:
-        """What runs a step's hooks in its image, and what they see beside the step's environment."""
+    ) -> Iterator[tuple[StepRun, ReadyCompilers]]:
+        """What runs a step's hooks in its image, and the compilers there."""
         from mpforge.engine import contained
 
         directory = task.directory
         self._sources.put(task, vcs=False)
         wanted = languages(task.given.trees["source"], self.store)
         asks = isinstance(command, AskRequirements)
-        ready = self.toolbox.compilers(
-            compilers, () if asks else wanted, directory.root, buildtools.compiler_flags(task.step)
-        )
+        ready = self.containers().compilers(task, compilers, () if asks else wanted)
         site = launcher.site_packages(directory.environment, command.python)
         site.mkdir(parents=True)
         self.store.restore(task.given.trees["environment"], site)
         if compilers.inside is None:
             raise AssertionError("its hooks run on the host")
-        with self.containers().opened(task, compilers.inside, compilers) as place:
+        with self.containers().opened(task, compilers.inside, compilers, ready) as place:
             interpreter = self.containers().interpreter(place, command.python)
             python = contained.lay_out(directory, command.python, interpreter)
             known = buildtools.placeholders(compilers, directory, ready) | {"python": str(python)}
@@ -395,7 +393,7 @@ class Executor:
             run = self._run(task, ready.variables, path, placeholders=known)
             run = dataclasses.replace(run, inside=place)
             place.send()
-            yield run, buildtools.hook_variables(ready, task.step, run)
+            yield run, ready
 
     def _ask_here(
         self,

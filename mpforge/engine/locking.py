@@ -15,7 +15,6 @@ from mpforge.engine.workspace import Workspace
 from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.model import (
-    NO_COMPILER,
     BuildWheel,
     FetchCrates,
     InstallPackages,
@@ -243,8 +242,8 @@ def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[Str
     for host, plan in plans:
         for session in plan.sessions:
             choice = session.choice
-            if choice is None or choice.toolchain == NO_COMPILER:
-                continue  # a project that gets an extension some day is no longer built natively
+            if choice is None or not choice.is_kept:
+                continue
             if session.phase == "deps" and session.target is not None:
                 of = (session.target, host.platform or "")
                 if kept.strategy(*of) is None and host.platform is not None and of not in seen:

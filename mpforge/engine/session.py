@@ -35,7 +35,6 @@ from mpforge.errors import (
 from mpforge.keys.digest import short
 from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
 from mpforge.plan.model import (
-    NO_COMPILER,
     Compilers,
     PlannedSession,
     Refusal,
@@ -275,7 +274,7 @@ class SessionRun:
                         items,
                     )
                 )
-                if choice.toolchain != NO_COMPILER:
+                if choice.is_kept:
                     self.pins.strategy(
                         StrategyPin(
                             session.target, self._host_platform, choice.strategy, choice.toolchain

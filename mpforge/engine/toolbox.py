@@ -167,7 +167,7 @@ class Toolbox:
 
     def _compiler_parts(self, compilers: Compilers) -> dict[str, str]:
         if compilers.toolchain == OF_IMAGE:
-            return {}
+            return _unseen_view_parts(compilers) if compilers.cross else {}
         if compilers.toolchain == "gcc":
             from mpforge.tools import gcc
 
@@ -228,7 +228,7 @@ class Toolbox:
             return True
         if not self.has_zig(compilers):
             return False
-        wanted = self._runtime(compilers).name("c"), self._view_name(compilers)
+        wanted = self._runtime(compilers).name("c"), _view_name(self._view_of(compilers))
         return all(self.store.find(*name) is not None for name in wanted)
 
     def _gcc(self, compilers: Compilers) -> ReadyCompilers:
@@ -364,21 +364,42 @@ class Toolbox:
 
         return dict(targetview.view_ingredients(self._view_of(compilers)))
 
-    def _view_name(self, compilers: Compilers) -> tuple[str, str]:
-        """The tool store's name and digest of a view."""
-        parts = self._view_parts(compilers)
-        name = "-".join(word for word in ("view", compilers.target, compilers.python) if word)
-        return name, _digest(repr(sorted(parts.items())))
-
     def view(self, compilers: Compilers) -> Path:
         """The target view; made if need be."""
+        return self.view_of(self._view_of(compilers))
+
+    def view_of(self, view: "View") -> Path:
+        """A view by what it is made of; made if need be."""
         from mpforge.tools import targetview
 
         def make(folder: Path) -> None:
-            targetview.make_view(folder, self._view_of(compilers))
+            targetview.make_view(folder, view)
 
-        name, digest = self._view_name(compilers)
+        name, digest = _view_name(view)
         return self.store.obtain(name=name, version="1", digest=digest, make=make).path
+
+
+def _view_name(view: "View") -> tuple[str, str]:
+    """The tool store's name and digest of a view."""
+    from mpforge.tools import targetview
+
+    words = ("view", view.platform.name, view.host and view.host.python)
+    parts = sorted(dict(targetview.view_ingredients(view)).items())
+    return "-".join(word for word in words if word), _digest(repr(parts))
+
+
+def _unseen_view_parts(compilers: Compilers) -> dict[str, str]:
+    """A view whose interpreter and compilers are an image's, but for what its digest says."""
+    from mpforge.tools import targetview
+
+    view = targetview.View(
+        platform=well_known()[compilers.target],
+        policy=compilers.policy,
+        cross=True,
+        host=hostpython.unseen(compilers.python or ""),
+        tools={},
+    )
+    return {"toolchain.view": dict(targetview.view_ingredients(view))["programs"]}
 
 
 def _digest(*words: str) -> str:

@@ -113,12 +113,14 @@ Tree = ProjectFiles | OutputOf | ShippedFiles
 class Inside:
     """The image in which a step's programs run, once ``before`` has been run in it.
 
-    ``network`` says that those commands may see more than loopback.
+    ``network`` says that those commands may see more than loopback. ``environment`` is what a toolchain
+    of the spec adds to the variables that the image sets.
     """
 
     image: ImageRequest = field(metadata={NARROWS: True})
     before: tuple[CommandLine, ...] = ()
     network: bool = False
+    environment: tuple[tuple[str, Text], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -403,6 +405,13 @@ class Choice:
     passed_over: tuple[tuple[Strategy, str], ...] = ()
     backend: str = ""
     image: str | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the lock keeps it for ``auto``: neither what a project without extensions has, which may
+        get one some day, nor a toolchain of the spec's own.
+        """
+        return self.toolchain in ("zig", "gcc", OF_IMAGE)
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def _strategy(case: _Case) -> Iterator[Finding]:
     path = case.at("build.strategy")
     toolchain = case.spec.toolchains.get(build.toolchain)
     in_image = toolchain is not None and toolchain.kind == "container"
-    if in_image and build.strategy in {"native", "emulate"}:
+    if in_image and build.strategy in {"native", "hybrid", "emulate"}:
         yield Finding(
             "conflict",
             path,
@@ -118,8 +118,8 @@ def _strategy(case: _Case) -> Iterator[Finding]:
             f'"{build.toolchain}", a cross compiler in an image',
             "cross",
         )
-    no_image = build.strategy == "cross" or (
-        build.strategy == "native" and not case.gives("build.image")
+    no_image = not in_image and (
+        build.strategy == "cross" or (build.strategy == "native" and not case.gives("build.image"))
     )
     if build.before_all and no_image:
         where = case.at("build.before-all")
@@ -129,12 +129,13 @@ def _strategy(case: _Case) -> Iterator[Finding]:
             f'`{dotted(where)}` needs an image, and strategy = "{build.strategy}" has none',
             "build.before-build",
         )
-    if build.strategy == "cross" and case.gives("build.image"):
+    if (in_image or build.strategy == "cross") and case.gives("build.image"):
         where = case.at("build.image")
         yield Finding(
             "unused-key",
             where,
-            f'`{dotted(where)}` has no effect with strategy = "cross"',
+            f"`{dotted(where)}` has no effect with "
+            + (f'toolchain = "{build.toolchain}"' if in_image else 'strategy = "cross"'),
             warning=True,
         )
 

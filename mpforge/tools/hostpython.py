@@ -24,7 +24,7 @@ _SCHEMA = 2
 
 # Run by any interpreter from 3.6 on, with nothing but its standard library. Debian's own keeps
 # pyconfig.h in a directory of the multiarch name, hence the third candidate.
-_PROBE = """
+PROBE = """
 import json, os, sys, sysconfig
 get = sysconfig.get_config_var
 include = sysconfig.get_path("include", "posix_prefix")
@@ -55,31 +55,21 @@ print(json.dumps({
 
 
 @dataclass(frozen=True)
-class HostPython:
-    """A host interpreter with headers.
+class Interpreter:
+    """A CPython with headers, wherever it runs.
 
-    ``python`` is its word (``cp311``), ``version`` its full version, ``executable`` its real path
-    (never a shim's or a virtual environment's), ``digest`` its identity and ``parts`` what that is
-    made of. ``includes`` are its header directories, the one with Python.h first; ``libpython`` and
-    ``sysconfigdata`` are paths, the former empty where there is no shared one. ``stamp`` has path,
-    size, mtime and ctime (ns) and inode of what was hashed.
+    ``python`` is its word (``cp311``), ``version`` its full version, ``digest`` its identity. ``includes``
+    are directories of this host with its headers, the one with Python.h first.
     """
 
     python: str
     version: str
-    executable: Path
     digest: str
-    parts: tuple[tuple[str, str], ...]
     abiflags: str
     soabi: str
     multiarch: str
     sysconfigdata_name: str
     includes: tuple[Path, ...]
-    stamp: tuple[tuple[str, int, int, int, int], ...]
-
-    def ingredients(self) -> tuple[tuple[str, str], ...]:
-        """The named parts of its identity, e.g. ``("version", "3.11.7")``; no paths."""
-        return self.parts
 
     @property
     def short_version(self) -> str:
@@ -90,6 +80,23 @@ class HostPython:
     def headers_name(self) -> str:
         """``python3.11`` or ``python3.13t``: the directory its headers are kept in."""
         return f"python{self.short_version}{self.abiflags}"
+
+
+@dataclass(frozen=True)
+class HostPython(Interpreter):
+    """One that runs on this host.
+
+    ``executable`` is its real path (never a shim's or a virtual environment's), ``parts`` what its
+    ``digest`` is made of. ``stamp`` has path, size, mtime and ctime (ns) and inode of what was hashed.
+    """
+
+    executable: Path
+    parts: tuple[tuple[str, str], ...]
+    stamp: tuple[tuple[str, int, int, int, int], ...]
+
+    def ingredients(self) -> tuple[tuple[str, str], ...]:
+        """The named parts of its identity, e.g. ``("version", "3.11.7")``; no paths."""
+        return self.parts
 
 
 def find(python: str, *, install: bool = True) -> HostPython:
@@ -279,6 +286,35 @@ def word_of(answer: Mapping[str, object]) -> str | None:
     return f"cp{major}{minor}{'t' if answer['free_threaded'] else ''}"
 
 
+def unseen(word: str) -> Interpreter:
+    """An interpreter of which nothing is known but its word: what a view of it would say is the same."""
+    threads = "t" if word.endswith("t") else ""
+    version = f"3.{word.removeprefix('cp3').removesuffix('t')}.0"
+    return Interpreter(word, version, "", threads, "", "", "", ())
+
+
+def elsewhere(
+    answer: Mapping[str, object], *, includes: tuple[Path, ...], digest: str
+) -> Interpreter | None:
+    """An interpreter that answered ``PROBE`` in another place, with headers that were brought from there.
+
+    None: it is no CPython, or has no headers.
+    """
+    word = word_of(answer)
+    if word is None or not {"Python.h", "pyconfig.h"} <= headers(includes).keys():
+        return None
+    return Interpreter(
+        python=word,
+        version=str(answer["version"]),
+        digest=digest,
+        abiflags=str(answer["abiflags"]),
+        soabi=str(answer["soabi"]),
+        multiarch=str(answer["multiarch"]),
+        sysconfigdata_name=str(answer["sysconfigdata_name"]),
+        includes=includes,
+    )
+
+
 def _probe(interpreter: Path) -> dict[str, object] | None:
     """What an interpreter says of itself, asked without site and user settings; ``None`` if mute."""
     answer = _ask(interpreter)
@@ -291,7 +327,7 @@ def _probe(interpreter: Path) -> dict[str, object] | None:
 def _ask(interpreter: Path) -> dict[str, object] | None:
     # _PYTHON_SYSCONFIGDATA_NAME and its like are obeyed even with -I.
     environment = {key: value for key, value in os.environ.items() if "PYTHON" not in key}
-    argv = [str(interpreter), "-I", "-S", "-c", _PROBE]
+    argv = [str(interpreter), "-I", "-S", "-c", PROBE]
     try:
         answer = processes.capture(argv, environment=environment, timeout=60)
         record = json.loads(answer.stdout) if answer.returncode == 0 else None

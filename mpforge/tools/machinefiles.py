@@ -1,9 +1,13 @@
 """What CMake, Meson and Autoconf are told of a target: a toolchain file, machine files, a site file.
 
-They hold no path: CMake's knows its own directory, Meson's name programs that are found on PATH. Sources:
+With zig they hold no path: CMake's knows its own directory, Meson's name programs that are found on PATH;
+other compilers are named as their surroundings name them. Sources:
 cmake-toolchains(7), https://mesonbuild.com/Cross-compilation.html, Autoconf's manual ("Site Defaults",
 "Hosts and Cross-Compilation"). Knows nothing of Python.
 """
+
+import shlex
+from collections.abc import Iterator, Mapping
 
 from mpforge.platforms import Platform
 from mpforge.tools.templates import filled
@@ -27,12 +31,7 @@ _LONG_DOUBLE = {
 _CROSS = """\
 # What Meson is told of {triple}. Written by mpforge.
 [binaries]
-c = 'cc'
-cpp = 'c++'
-ar = 'ar'
-ranlib = 'ranlib'
-strip = 'strip'
-objcopy = 'objcopy'
+{programs}
 pkg-config = 'pkg-config'
 cmake = 'cmake'
 {wrapper}
@@ -52,6 +51,16 @@ _BUILD = """\
 c = 'build-cc'
 cpp = 'build-c++'
 """
+_BUILD_ITSELF = "# The machine that builds has what Meson finds itself. Written by mpforge.\n"
+# The programs by their variables: what they are called in a view, by CMake, by Meson.
+_PROGRAMS = (
+    ("CC", "cc", ("C_COMPILER", "ASM_COMPILER"), "c"),
+    ("CXX", "c++", ("CXX_COMPILER",), "cpp"),
+    ("AR", "ar", ("AR",), "ar"),
+    ("RANLIB", "ranlib", ("RANLIB",), "ranlib"),
+    ("STRIP", "strip", ("STRIP",), "strip"),
+    ("OBJCOPY", "objcopy", ("OBJCOPY",), "objcopy"),
+)
 # Many a setup.py calls ./configure without --host, which then runs what it has just compiled. What a
 # configure script would see by running a program of a glibc or musl target is told here.
 _SITE = """\
@@ -72,11 +81,16 @@ MESON_EMULATED = "meson/emulated.ini"
 MESON_BUILD = "meson/build.ini"
 
 
-def texts(platform: Platform, multiarch: str) -> dict[str, str]:
+def texts(
+    platform: Platform, multiarch: str, tools: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """The files by their paths in a view. The two of Meson's that describe the target differ in this:
     one knows the emulator (``bin/mpforge-run``), for where there is one.
+
+    ``tools`` are the compilers' names by their variables, None: they are in the view's ``bin/``.
     """
     cross = {
+        "programs": "\n".join(_meson_programs(tools)),
         "triple": platform.gnu_triple,
         "family": _CPU_FAMILY.get(platform.machine, platform.machine),
         "machine": platform.machine,
@@ -87,14 +101,34 @@ def texts(platform: Platform, multiarch: str) -> dict[str, str]:
         "TRIPLE": platform.gnu_triple,
         "MACHINE": platform.machine,
         "MULTIARCH": multiarch,
+        "PROGRAMS": "\n".join(_cmake_programs(tools)),
     }
     return {
         CMAKE: filled("toolchain.cmake", cmake),
         CONFIG_SITE: _SITE.format(triple=platform.gnu_triple, canonical=_canonical(platform)),
         MESON_CROSS: _CROSS.format(**cross, wrapper=""),
         MESON_EMULATED: _CROSS.format(**cross, wrapper="exe_wrapper = 'mpforge-run'\n"),
-        MESON_BUILD: _BUILD,
+        MESON_BUILD: _BUILD if tools is None else _BUILD_ITSELF,
     }
+
+
+def _meson_programs(tools: Mapping[str, str] | None) -> Iterator[str]:
+    for variable, name, _, meson in _PROGRAMS:
+        if tools is None:
+            yield f"{meson} = '{name}'"
+        elif tools.get(variable):
+            words = ", ".join(f"'{word}'" for word in shlex.split(tools[variable]))
+            yield f"{meson} = [{words}]"
+
+
+def _cmake_programs(tools: Mapping[str, str] | None) -> Iterator[str]:
+    for variable, name, settings, _ in _PROGRAMS:
+        if tools is not None and not tools.get(variable):
+            continue
+        words = ["${MPFORGE_VIEW}/bin/" + name] if tools is None else shlex.split(tools[variable])
+        for setting in settings:
+            kept = "" if setting.endswith("COMPILER") else ' CACHE FILEPATH "mpforge\'s"'
+            yield f'set(CMAKE_{setting} "{";".join(words)}"{kept})'
 
 
 def _canonical(platform: Platform) -> str:

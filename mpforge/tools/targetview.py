@@ -1,14 +1,16 @@
-"""What the build hooks of a host CPython are shown, so that they build for a target.
+"""What the build hooks of a CPython are shown, so that they build for a target.
 
-For Linux a build needs no Python of the target: the host's headers of the same minor version with an
+For Linux a build needs no Python of the target: the headers of the interpreter that builds with an
 overlay of what the compiler knows, build variables in the target's words, and answers to what setup
 scripts ask (docs/design.md). A view is a relocatable tree of the tool store. Hooks alone may see it:
-build requirements are installed for, and run on, the host. This module knows nothing of hooks.
+build requirements are for the interpreter that builds, be it this host's or an image's, and run by it.
+This module knows nothing of hooks.
 """
 
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.platforms import Platform, policy_version
 from mpforge.tools import hostpython, machinefiles, wrappers
-from mpforge.tools.hostpython import HostPython
+from mpforge.tools.hostpython import HostPython, Interpreter
 from mpforge.tools.templates import template
 
 # CFLAGS of the environment replace setuptools' own, so these are CPython's that matter.
@@ -30,6 +32,16 @@ _EMPTY_VARIABLES = (
     *("CONFIGURE_CFLAGS_NODIST", "CONFIGURE_LDFLAGS_NODIST", "PY_CFLAGS_NODIST"),
     *("LIBS", "BLDLIBRARY", "LDLIBRARY", "LIBRARY", "LINKFORSHARED", "RUNSHARED", "LIBPYTHON"),
 )
+_PROGRAMS = {
+    "CC": "cc",
+    "CXX": "c++",
+    "AR": "ar",
+    "RANLIB": "ranlib",
+    "STRIP": "strip",
+    "LD": "ld",
+    "OBJCOPY": "objcopy",
+}
+_FLAGS = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS")
 _LONG_DOUBLE = {"armv7l": 8, "i686": 12}
 _SMALL_ALIGNMENT = {"armv7l", "s390x"}
 
@@ -41,7 +53,7 @@ def multiarch(platform: Platform) -> str:
     return platform.gnu_triple
 
 
-def soabi(host: HostPython, platform: Platform) -> str:
+def soabi(host: Interpreter, platform: Platform) -> str:
     """``cpython-311-aarch64-linux-gnu``: what the target's CPython calls its extension modules."""
     return f"cpython-{host.short_version.replace('.', '')}{host.abiflags}-{multiarch(platform)}"
 
@@ -52,15 +64,18 @@ class View:
 
     ``cross``: the target is not the machine that builds. ``host`` is the interpreter of the build hooks,
     None for builds that are no Python's; ``builder`` the machine that builds, where it gets compilers too.
-    ``inside``: its programs are called in an image of the target.
+    ``inside``: its programs are called in an image of the target. ``tools`` are the variables of a place
+    that brings its own compilers, ``CC`` and its like among them; None: the programs are the view's, and
+    call zig.
     """
 
     platform: Platform
     policy: str
     cross: bool
-    host: HostPython | None = None
+    host: Interpreter | None = None
     builder: Platform | None = None
     inside: bool = False
+    tools: Mapping[str, str] | None = None
 
 
 def view_ingredients(view: View) -> tuple[tuple[str, str], ...]:
@@ -72,8 +87,8 @@ def view_ingredients(view: View) -> tuple[tuple[str, str], ...]:
 
 
 def make_view(dest: Path, view: View) -> None:
-    """Fill the directory ``dest``: ``bin/``, and with a host Python ``include/``; when crossing also
-    ``cmake/``, ``meson/``, ``autoconf/``, and with a host Python ``site/``.
+    """Fill the directory ``dest``: ``bin/`` unless there are ``tools``, with a Python ``include/``; when
+    crossing also ``cmake/``, ``meson/``, ``autoconf/``, and with a Python ``site/``.
 
     The tree holds no path of itself and may be moved. Natively the headers are the host's with one
     whole pyconfig.h, because the compiler does not see /usr/include. Raises ``OSError``, and
@@ -87,7 +102,7 @@ def make_view(dest: Path, view: View) -> None:
         path.write_text(text, encoding="utf-8")
         path.chmod(0o755 if name.startswith("bin/") else 0o644)
     (dest / "lib" / "pkgconfig").mkdir(parents=True)  # what a target has: nothing yet
-    if view.cross and view.host is not None:
+    if view.cross and isinstance(view.host, HostPython):
         _compile(view.host, dest / "site")
 
 
@@ -107,32 +122,34 @@ class Surroundings:
     log: Path
 
 
-def compiler_environment(tree: Path, view: View, there: Surroundings) -> dict[str, str]:
-    """The variables under which the programs of a view's ``bin/`` work, and which name them.
+def compiler_environment(tree: Path, view: View, there: Surroundings | None) -> dict[str, str]:
+    """The variables that name a view's compilers, and those under which the programs of its ``bin/`` work.
 
     PATH is the caller's: ``tree / "bin"`` belongs on it, before the host's programs, so that a plain
-    ``cc`` is the target's too.
+    ``cc`` is the target's too. Where the place has compilers of its own (``view.tools``, and nothing is
+    ``there``), what it says itself of any of these variables holds.
     """
-    programs = tree / "bin"
     environment = {
-        "CC": str(programs / "cc"),
-        "CXX": str(programs / "c++"),
-        "AR": str(programs / "ar"),
-        "RANLIB": str(programs / "ranlib"),
-        "STRIP": str(programs / "strip"),
-        "LD": str(programs / "ld"),
-        "OBJCOPY": str(programs / "objcopy"),
-        "MPFORGE_ZIG": str(there.zig),
-        "MPFORGE_STEP_DIR": str(there.step),
-        "MPFORGE_WRAPPER_LOG": str(there.log),
-        "ZIG_GLOBAL_CACHE_DIR": str(there.zig_cache),
-        "ZIG_LOCAL_CACHE_DIR": str(there.scratch / "zig"),
         "PKG_CONFIG_LIBDIR": str(tree / "lib" / "pkgconfig"),
         "PKG_CONFIG_PATH": "",
     }
     if view.cross:
         environment["CMAKE_TOOLCHAIN_FILE"] = str(tree / machinefiles.CMAKE)
         environment["CONFIG_SITE"] = str(tree / machinefiles.CONFIG_SITE)
+    if view.tools is not None:
+        kept = (*_PROGRAMS, *_FLAGS, *environment)
+        return environment | {name: view.tools[name] for name in kept if name in view.tools}
+    if there is None:
+        raise ValueError("zig's programs need to know where it is")
+    programs = tree / "bin"
+    environment |= {
+        **{variable: str(programs / name) for variable, name in _PROGRAMS.items()},
+        "MPFORGE_ZIG": str(there.zig),
+        "MPFORGE_STEP_DIR": str(there.step),
+        "MPFORGE_WRAPPER_LOG": str(there.log),
+        "ZIG_GLOBAL_CACHE_DIR": str(there.zig_cache),
+        "ZIG_LOCAL_CACHE_DIR": str(there.scratch / "zig"),
+    }
     if view.builder is not None:
         environment |= {
             "CC_FOR_BUILD": str(programs / "build-cc"),
@@ -151,19 +168,23 @@ def emulation(tree: Path, *, emulator: Path, sysroot: Path, cpu: str | None) -> 
     return environment if cpu is None else {**environment, "QEMU_CPU": cpu}
 
 
-def view_environment(tree: Path, view: View, there: Surroundings) -> dict[str, str]:
+def view_environment(tree: Path, view: View, there: Surroundings | None) -> dict[str, str]:
     """What build hooks get on top of their plain environment; see ``compiler_environment``.
 
     Set it last: pypa/build empties PYTHONPATH. Append a user's CFLAGS to these, do not replace them.
     """
-    compilers = compiler_environment(tree, view, there)
+    compilers, tools = compiler_environment(tree, view, there), view.tools or {}
+    flags = [CFLAGS]
+    if view.tools is not None and view.host is not None:
+        # Before what the place's own flags name: those are of one Python, if of any.
+        flags.insert(0, f"-I{tree / 'include' / view.host.headers_name}")
     environment = {
         **compilers,
-        "LDSHARED": f"{compilers['CC']} -shared",
-        "LDCXXSHARED": f"{compilers['CXX']} -shared",
-        "CFLAGS": CFLAGS,
-        "CXXFLAGS": CFLAGS,
-        "LDFLAGS": "",
+        "LDSHARED": tools.get("LDSHARED") or f"{compilers['CC']} -shared",
+        "LDCXXSHARED": tools.get("LDCXXSHARED") or f"{compilers.get('CXX', 'c++')} -shared",
+        "CFLAGS": " ".join(filter(None, [*flags, tools.get("CFLAGS")])),
+        "CXXFLAGS": " ".join(filter(None, [*flags, tools.get("CXXFLAGS")])),
+        "LDFLAGS": tools.get("LDFLAGS", ""),
     }
     if not view.cross or view.host is None:
         return environment
@@ -179,7 +200,7 @@ def view_environment(tree: Path, view: View, there: Surroundings) -> dict[str, s
 # --- headers ----------------------------------------------------------------------------------
 
 
-def _copy_headers(directory: Path, host: HostPython, *, cross: bool) -> None:
+def _copy_headers(directory: Path, host: Interpreter, *, cross: bool) -> None:
     """CPython's headers; the last of several pyconfig.h is the real one (Debian's first is a switch)."""
     found = hostpython.headers(host.includes)
     for name, source in found.items():
@@ -197,30 +218,35 @@ def _texts(view: View) -> dict[str, str]:
     """What is written into a view, by path; the headers are copied."""
     platform, policy, host = view.platform, view.policy, view.host
     headers = None if host is None else host.headers_name
-    programs = wrappers.programs(
-        platform,
-        policy,
-        cross=view.cross,
-        headers_name=headers,
-        builder=view.builder,
-        inside=view.inside,
-    )
-    texts = {f"bin/{program}": text for program, text in programs.items()}
+    texts = {}
+    if view.tools is None:
+        programs = wrappers.programs(
+            platform,
+            policy,
+            cross=view.cross,
+            headers_name=headers,
+            builder=view.builder,
+            inside=view.inside,
+        )
+        texts = {f"bin/{program}": text for program, text in programs.items()}
     if view.cross:
-        texts |= machinefiles.texts(platform, multiarch(platform))
+        texts |= machinefiles.texts(platform, multiarch(platform), view.tools)
     if view.cross and host is not None:
-        texts |= {f"site/{module}": text for module, text in _site(host, platform, policy).items()}
+        texts |= {f"site/{module}": text for module, text in _site(host, view).items()}
         texts[f"include/{headers}/pyconfig.h"] = template("pyconfig_overlay.h")
     return texts
 
 
-def _sysconfigdata_name(host: HostPython, platform: Platform) -> str:
+def _sysconfigdata_name(host: Interpreter, platform: Platform) -> str:
     return f"_sysconfigdata_{host.abiflags}_linux_{multiarch(platform)}"
 
 
-def _site(host: HostPython, platform: Platform, policy: str) -> dict[str, str]:
+def _site(host: Interpreter, view: View) -> dict[str, str]:
     """The modules of ``site/`` by file name."""
-    facts = target_facts(host, platform, policy)
+    platform = view.platform
+    facts = target_facts(host, platform, view.policy)
+    named = (*_PROGRAMS, "LDSHARED", "LDCXXSHARED")
+    facts["TOOLS"] = {n: view.tools[n] for n in named if n in view.tools} if view.tools else {}
     lines = ['"""The target, for the modules beside this one. Written by mpforge."""\n']
     lines += [f"{name} = {value!r}" for name, value in facts.items()]
     return {
@@ -230,7 +256,7 @@ def _site(host: HostPython, platform: Platform, policy: str) -> dict[str, str]:
     }
 
 
-def target_facts(host: HostPython, platform: Platform, policy: str) -> dict[str, object]:
+def target_facts(host: Interpreter, platform: Platform, policy: str) -> dict[str, object]:
     """What the modules of ``site/`` know of host and target; literals only, no paths."""
     major, minor = host.short_version.split(".")
     libc = "glibc" if platform.libc == "glibc" else ""

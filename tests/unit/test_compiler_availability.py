@@ -13,6 +13,7 @@ from mpforge.spec.load import load_spec
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
 PROJECT = ProjectFacts("tree", "setuptools.build_meta", False, ("setuptools",))
+BOXED = '[toolchains.boxed]\nkind = "container"\nimage = "x"'
 
 
 def _plan(text: str, host: HostFacts = HOST) -> Plan:
@@ -40,11 +41,18 @@ def _spec(build: str = "", *, target: str = "x86_64", python: str = "cp311", res
         (_spec('strategy = "emulate"\nfrontend = "uv"'), "uv as the frontend"),
         (_spec('isolation = false\ntarget-requires = ["numpy"]'), "target-requires"),
         (
-            _spec(
-                'toolchain = "boxed"', rest='[toolchains.boxed]\nkind = "container"\nimage = "x"'
-            ),
-            "boxed",
+            _spec('toolchain = "vendor"', rest='[toolchains.vendor]\nkind = "gcc"\nprefix = "x-"'),
+            "vendor",
         ),
+        (
+            _spec(
+                'toolchain = "boxed"\nkind = "make"\noutputs = ["x"]',
+                rest=f'{BOXED}\n[test]\ncommand = ["x"]',
+            ),
+            "in an image",
+        ),
+        (_spec('toolchain = "boxed"\nisolation = false', rest=BOXED), "isolation"),
+        (_spec('toolchain = "boxed"\ntarget-requires = ["numpy"]', rest=BOXED), "target-requires"),
         (
             _spec(
                 'libraries = ["z"]',

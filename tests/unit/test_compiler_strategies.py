@@ -12,6 +12,7 @@ from mpforge.plan.pins import StrategyPin
 from mpforge.platforms import well_known
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
+WITH_ENGINE = replace(HOST, engine=True)
 SETUPTOOLS = Backend("setuptools", True, "build-backend", "a view")
 UNKNOWN = Backend("nobody.knows", False, "build-backend", "nothing is known of it")
 
@@ -20,14 +21,14 @@ def _wanted(target: str, backend: Backend | None = SETUPTOOLS) -> Wanted:
     return Wanted(target, well_known()[target], "auto", "auto", "manylinux_2_17", backend)
 
 
-def _chosen(wanted: Wanted, pin: StrategyPin | None = None) -> Choice:
-    choice = choose(wanted, HOST, pin)
+def _chosen(wanted: Wanted, pin: StrategyPin | None = None, host: HostFacts = HOST) -> Choice:
+    choice = choose(wanted, host, pin)
     assert isinstance(choice, Choice), choice
     return choice
 
 
-def _refused(wanted: Wanted, pin: StrategyPin | None = None) -> Refusal:
-    refusal = choose(wanted, HOST, pin)
+def _refused(wanted: Wanted, pin: StrategyPin | None = None, host: HostFacts = HOST) -> Refusal:
+    refusal = choose(wanted, host, pin)
     assert isinstance(refusal, Refusal), refusal
     assert refusal.error == "no-strategy"
     return refusal
@@ -97,6 +98,33 @@ def test_a_pinned_strategy_that_can_t_serve_is_refused_and_said_to_be_pinned() -
         _wanted("aarch64", UNKNOWN), StrategyPin("aarch64", "x86_64", "cross", "zig")
     )
     assert "pinned in the lock" in (refusal.why or "")
+
+
+def _boxed(target: str = "aarch64", backend: Backend | None = SETUPTOOLS) -> Wanted:
+    return replace(_wanted(target, backend), toolchain="dockcross", boxed="dockcross/arm64")
+
+
+@pytest.mark.parametrize("target", ["aarch64", "x86_64"])
+@pytest.mark.parametrize("strategy", ["auto", "cross"])
+def test_a_cross_compiler_in_an_image_is_what_crosses_whatever_the_lock_has(
+    target: str, strategy: str
+) -> None:
+    pin = StrategyPin(target, "x86_64", "hybrid", "zig")
+    choice = _chosen(replace(_boxed(target), strategy=strategy), pin, WITH_ENGINE)
+    assert (choice.strategy, choice.toolchain) == ("cross", "dockcross")
+    assert choice.image == "dockcross/arm64"
+    assert "dockcross is a cross compiler in the image dockcross/arm64" in choice.why
+    assert not choice.is_kept
+
+
+def test_a_compiler_in_an_image_is_asked_for_so_it_is_tried_with_any_backend_but_cargo() -> None:
+    assert "not known" in _chosen(_boxed(backend=UNKNOWN), host=WITH_ENGINE).why
+    rust = Backend("maturin", True, "build-backend", "cargo", configurer="cargo")
+    assert "maturin" in (_refused(_boxed(backend=rust), host=WITH_ENGINE).why or "")
+
+
+def test_without_an_engine_there_is_no_compiler_in_an_image() -> None:
+    assert "no container engine" in (_refused(_boxed()).why or "")
 
 
 @pytest.mark.parametrize("strategy", ["auto", "cross"])

@@ -124,6 +124,16 @@ CASES = {
         '[toolchains.x]\nkind = "container"\nimage = "y"\n',
         [("conflict", "build.strategy")],
     ),
+    "a cross compiler in an image runs on the machine that builds": (
+        HEAD + '[build]\nstrategy = "hybrid"\ntoolchain = "x"\n'
+        '[toolchains.x]\nkind = "container"\nimage = "y"\n',
+        [("conflict", "build.strategy")],
+    ),
+    "a cross compiler in an image has one for before-all, and needs no other": (
+        HEAD + '[build]\nstrategy = "cross"\ntoolchain = "x"\nbefore-all = "x"\nimage = "z"\n'
+        '[toolchains.x]\nkind = "container"\nimage = "y"\n',
+        [("unused-key", "build.image")],
+    ),
     "CPU models need an emulator": (
         HEAD + '[test]\nstrategy = "native"\ncpus = ["max"]\n',
         [("conflict", "test.cpus")],

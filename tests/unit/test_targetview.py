@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mpforge.platforms import Platform, well_known
-from mpforge.tools import machinefiles, targetview, wrappers
-from mpforge.tools.hostpython import HostPython
+from mpforge.tools import hostpython, machinefiles, targetview, wrappers
+from mpforge.tools.hostpython import HostPython, Interpreter
 from mpforge.tools.targetview import Surroundings, View
 
 
@@ -106,6 +106,79 @@ def test_hooks_that_cross_are_shown_the_target(host: HostPython, tmp_path: Path)
     assert shown["PYTHONPATH"] == str(tmp_path / "site")
     assert shown["LDSHARED"] == f"{tmp_path}/bin/cc -shared"
     assert "-O3" in shown["CFLAGS"]
+
+
+IMAGE = {
+    "CC": "/usr/bin/aarch64-linux-gnu-gcc --sysroot=/x",
+    "CXX": "/usr/bin/aarch64-linux-gnu-g++",
+    "AR": "/usr/bin/aarch64-linux-gnu-ar",
+    "CFLAGS": "-O2 -I/opt/cross/include/python3.9",
+    "LDFLAGS": "-L/opt/cross/lib",
+    "PKG_CONFIG_LIBDIR": "/opt/cross/lib/pkgconfig",
+    "CROSS_ROOT": "/opt/cross",
+}
+
+
+def _of_image(tools: dict[str, str], host: Interpreter) -> View:
+    return View(platform("aarch64"), "manylinux_2_28", cross=True, host=host, tools=tools)
+
+
+def test_a_place_with_compilers_of_its_own_keeps_them_and_sees_the_target(
+    host: HostPython, tmp_path: Path
+) -> None:
+    shown = targetview.view_environment(tmp_path, _of_image(IMAGE, host), None)
+    assert (shown["CC"], shown["AR"]) == (IMAGE["CC"], IMAGE["AR"])
+    assert shown["LDSHARED"] == f"{IMAGE['CC']} -shared"
+    assert shown["PKG_CONFIG_LIBDIR"] == "/opt/cross/lib/pkgconfig"
+    assert shown["LDFLAGS"] == "-L/opt/cross/lib"
+    assert shown["CMAKE_TOOLCHAIN_FILE"] == f"{tmp_path}/cmake/toolchain.cmake"
+    assert shown["PYTHONPATH"] == f"{tmp_path}/site"
+    assert not [name for name in shown if name.startswith(("MPFORGE", "ZIG"))]
+    assert shown["CFLAGS"].startswith(f"-I{tmp_path}/include/python3.11 -fno-strict-overflow")
+    assert shown["CFLAGS"].endswith(IMAGE["CFLAGS"])
+
+
+def test_a_toolchain_file_of_the_place_is_the_one_that_cmake_is_told(
+    host: HostPython, tmp_path: Path
+) -> None:
+    own = IMAGE | {"CMAKE_TOOLCHAIN_FILE": "/opt/cross/Toolchain.cmake"}
+    shown = targetview.view_environment(tmp_path, _of_image(own, host), None)
+    assert shown["CMAKE_TOOLCHAIN_FILE"] == "/opt/cross/Toolchain.cmake"
+
+
+def test_a_view_of_another_place_has_no_programs_and_names_those_that_are_there(
+    host: HostPython, tmp_path: Path
+) -> None:
+    fields = ("python", "version", "digest", "abiflags", "soabi", "multiarch")
+    values = {name: getattr(host, name) for name in (*fields, "sysconfigdata_name", "includes")}
+    targetview.make_view(tmp_path / "view", _of_image(IMAGE, Interpreter(**values)))
+    view = tmp_path / "view"
+    assert sorted(path.name for path in view.iterdir() if path.name != "lib") == [
+        *("autoconf", "cmake", "include", "meson", "site")
+    ]
+    cmake = (view / machinefiles.CMAKE).read_text(encoding="utf-8")
+    assert 'set(CMAKE_C_COMPILER "/usr/bin/aarch64-linux-gnu-gcc;--sysroot=/x")' in cmake
+    assert "CMAKE_RANLIB" not in cmake
+    meson = (view / machinefiles.MESON_CROSS).read_text(encoding="utf-8")
+    assert "c = ['/usr/bin/aarch64-linux-gnu-gcc', '--sysroot=/x']" in meson
+    told = (view / "site" / "_mpforge_target.py").read_text(encoding="utf-8")
+    assert repr(IMAGE["CC"]) in told
+    assert (view / "include" / "python3.11" / "pyconfig_host.h").is_file()
+
+
+def test_what_is_said_before_an_image_is_looked_at_differs_by_target_and_python_only() -> None:
+    unseen = [
+        dict(
+            targetview.view_ingredients(View(platform(n), "manylinux_2_17", True, python, tools={}))
+        )
+        for n, python in (
+            ("aarch64", hostpython.unseen("cp311")),
+            ("aarch64", hostpython.unseen("cp313t")),
+            ("x86_64", hostpython.unseen("cp311")),
+        )
+    ]
+    assert len({parts["programs"] for parts in unseen}) == len(unseen)
+    assert hostpython.unseen("cp313t").headers_name == "python3.13t"
 
 
 def test_native_hooks_are_given_the_compilers_only(host: HostPython, tmp_path: Path) -> None:

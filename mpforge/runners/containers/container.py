@@ -189,10 +189,12 @@ class Container:
         finally:
             watch.cancel()
 
-    def ask(self, argv: Sequence[str]) -> tuple[int, str]:
+    def ask(
+        self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
         """Run a short program; its exit status and what it printed. Raises as ``run``."""
         with tempfile.TemporaryFile() as log:
-            ended = self.run(argv, environment={}, cwd="/", log=log)
+            ended = self.run(argv, environment=environment or {}, cwd="/", log=log)
             log.seek(0)
             return ended.returncode, log.read().decode("utf-8", "replace")
 

@@ -184,8 +184,8 @@ def _check(found: Mapping[str, Any], request: ImageRequest) -> None:
     if names.normal(has) != names.normal(wanted):
         raise ImageUnfit(
             f"the image {request.name} is of {has}, and {request.platform} needs {wanted}",
-            hint="name an image of that platform in [build] image, or in the target's own table; "
-            f"if it has been replaced since: mpforge lock --update {request.name}",
+            hint="name an image of that platform in [build] image, in the target's own table, or in its "
+            f"toolchain's; if it has been replaced since: mpforge lock --update {request.name}",
         )
 
 

@@ -16,8 +16,8 @@ _view = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _include = os.path.join(_view, "include")
 
 
-def _tool(name):
-    return os.path.join(_view, "bin", name)
+def _tool(variable, name):
+    return _target.TOOLS.get(variable) or os.path.join(_view, "bin", name)
 
 
 def _own_name():
@@ -38,7 +38,8 @@ def _for_target(host):
         else value
         for name, value in host.items()
     }
-    cc, cxx, headers = _tool("cc"), _tool("c++"), os.path.join(_include, _target.HEADERS_NAME)
+    cc, cxx = _tool("CC", "cc"), _tool("CXX", "c++")
+    headers = os.path.join(_include, _target.HEADERS_NAME)
     found.update(
         MULTIARCH=_target.MULTIARCH,
         SOABI=_target.SOABI,
@@ -51,12 +52,12 @@ def _for_target(host):
         CXX=cxx,
         LINKCC=cc,
         MAINCC=cc,
-        AR=_tool("ar"),
+        AR=_tool("AR", "ar"),
         ARFLAGS="rcs",
-        RANLIB=_tool("ranlib"),
-        LDSHARED=f"{cc} -shared",
-        BLDSHARED=f"{cc} -shared",
-        LDCXXSHARED=f"{cxx} -shared",
+        RANLIB=_tool("RANLIB", "ranlib"),
+        LDSHARED=_target.TOOLS.get("LDSHARED") or f"{cc} -shared",
+        BLDSHARED=_target.TOOLS.get("LDSHARED") or f"{cc} -shared",
+        LDCXXSHARED=_target.TOOLS.get("LDCXXSHARED") or f"{cxx} -shared",
     )
     found.update(dict.fromkeys(_target.FLAG_VARIABLES, _target.CFLAGS), CCSHARED="-fPIC")
     found.update(dict.fromkeys(_target.EMPTY_VARIABLES, ""), SYSLIBS="-lm", Py_ENABLE_SHARED=0)
