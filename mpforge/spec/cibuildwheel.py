@@ -29,10 +29,10 @@ TEST_SOURCES = ("tests", "test", "conftest.py", "pytest.ini")
 _REASONS: Mapping[str, str] = {
     "audit-command": "every wheel is audited by mpforge itself",
     "audit-requires": "every wheel is audited by mpforge itself",
-    "before-all": "it is run once in an image, and images are not available yet; a native library "
-    "that it installs is missing from the build",
+    "before-all": 'nothing runs in an image unless it is asked for: with strategy = "hybrid" it is '
+    "before-all in [build]; a native library that it installs is missing otherwise",
     "build-verbosity": "not needed: each session's whole log is kept, see `mpforge log SESSION`",
-    "container-engine": "not needed: nothing runs in a container",
+    "container-engine": "not needed: the engine is found by DOCKER_HOST, or by its socket",
     "dependency-versions": "not needed: multiplatform.lock pins every tool and requirement",
     "output-dir": "results are always in dist/",
     "pyodide-version": "Pyodide is no target",
@@ -292,7 +292,7 @@ def _image(level: Level, key: str, value: object) -> None:
     machine = key.removeprefix("manylinux-").removesuffix("-image")
     policy = _policy(str(value))
     if policy is None:
-        level.remark(key, f"{quoted(str(value))}: images are not available yet")
+        level.remark(key, f'{quoted(str(value))}: with strategy = "hybrid" it is [build] image')
     else:
         level.policies[machine] = policy
 
