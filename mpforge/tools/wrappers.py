@@ -129,13 +129,21 @@ def _libraries_of_image(platform: Platform) -> tuple[str, ...]:
 
 def _runner(platform: Platform) -> str:
     """What starts a program of the target under the emulator: told by its ELF header."""
+    ident = bytes([platform.bits // 32, 1 if platform.endian == "little" else 2])
+    values = {
+        "IDENT": ident.hex(),
+        "ELF_MACHINE": elf_machine(platform).hex(),
+        "TRIPLE": platform.gnu_triple,
+    }
+    return filled("run.sh", values)
+
+
+def elf_machine(platform: Platform) -> bytes:
+    """The two bytes at offset 18 of a program for the platform: e_machine (elf(5))."""
     from elftools.elf.enums import ENUM_E_MACHINE
 
     order: Literal["little", "big"] = platform.endian
-    machine = int(ENUM_E_MACHINE[ELF_MACHINES[platform.machine]]).to_bytes(2, order)
-    ident = bytes([platform.bits // 32, 1 if order == "little" else 2])
-    values = {"IDENT": ident.hex(), "ELF_MACHINE": machine.hex(), "TRIPLE": platform.gnu_triple}
-    return filled("run.sh", values)
+    return int(ENUM_E_MACHINE[ELF_MACHINES[platform.machine]]).to_bytes(2, order)
 
 
 def read_notes(log: Path) -> tuple[WrapperNote, ...]:

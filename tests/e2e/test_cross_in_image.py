@@ -58,7 +58,7 @@ def _project(
 def _machines(wheel: Path) -> list[int]:
     """The machine of each shared library of a wheel."""
     with zipfile.ZipFile(wheel) as archive:
-        found = [archive.read(name) for name in archive.namelist() if name.endswith(".so")]
+        found = [archive.read(name) for name in archive.namelist() if ".so" in name]
     return [int.from_bytes(data[18:20], "little") for data in found]
 
 
@@ -101,6 +101,29 @@ def test_the_toolchains_variables_and_before_all_are_there_for_the_build(
     assert flags in log
     assert "\n/opt/aarch64-linux-gnu aarch64 {arch}\n" in log
     assert _machines(workspace.wheel()) == [EM_AARCH64]
+
+
+def test_a_library_of_the_target_s_in_the_image_is_grafted_and_no_other(
+    place: Path, empty_cache: Cache, cross_aarch64_image: str
+) -> None:
+    source = "int forty_two(void) { return 42; }"
+    build = f"""
+    before-all = [
+        "cp /lib/x86_64-linux-gnu/libz.so.1 /lib/x86_64-linux-gnu/libanswer.so.1",
+        "echo '{source}' | $CC -xc - -shared -Wl,-soname,libanswer.so.1 -o $CROSS_ROOT/lib/libanswer.so.1",
+        "ln -s libanswer.so.1 $CROSS_ROOT/lib/libanswer.so",
+    ]
+    """
+    workspace = _project(place / "project", empty_cache, cross_aarch64_image, build=build)
+    workspace.edit("setup.py", '["tiny/_tiny.c"]', '["tiny/_tiny.c"], libraries=["answer"]')
+    workspace.edit("tiny/_tiny.c", "(42)", "(forty_two())")
+    text = workspace.read("tiny/_tiny.c")
+    workspace.write("tiny/_tiny.c", f"int forty_two(void);\n{text}")
+    run = workspace.nox("build-aarch64")
+    assert run.code == 0, str(run)
+    with zipfile.ZipFile(workspace.wheel()) as archive:
+        assert [name for name in archive.namelist() if "libanswer" in name]
+    assert set(_machines(workspace.wheel())) == {EM_AARCH64}
 
 
 def test_an_image_without_a_cross_compiler_is_refused_by_what_it_lacks(

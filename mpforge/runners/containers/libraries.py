@@ -12,20 +12,27 @@ from pathlib import Path
 from mpforge.platforms import Platform
 from mpforge.runners import elf
 from mpforge.runners.containers.step import StepContainer
+from mpforge.tools.wrappers import elf_machine
 
 FOLDER = "libraries"
 """Where they are in a step's output, beside the wheel."""
 
-# ld.so(8): the variable, ld.so.conf, then the default directories, multiarch ones (Debian's) too.
+# A cross compiler's root, then ld.so(8): the variable, ld.so.conf, the default directories, multiarch ones
+# (Debian's) too. An image that crosses has libraries of two machines: e_machine (elf(5)) tells them apart.
 _FIND = """
-triple=$1; shift
+triple=$1; machine=$2; shift 2
+root=${CROSS_ROOT:-}
+crossed=${root:+$root/lib64 $root/lib $root/usr/lib64 $root/usr/lib}
+is_the_target_s() { [ -e "$1" ] && [ "$(od -An -tx1 -j18 -N2 "$1" | tr -d ' ')" = "$machine" ]; }
 listed=$(cat /etc/ld.so.conf /etc/ld.so.conf.d/*.conf 2>/dev/null | while read -r line; do
   case $line in /*) printf '%s ' "$line" ;; esac
 done)
 defaults="/usr/local/lib64 /usr/local/lib /lib64 /usr/lib64 /lib/$triple /usr/lib/$triple /lib /usr/lib"
 for name; do
-  for folder in $(printf %s "${LD_LIBRARY_PATH:-}" | tr : ' ') $listed $defaults; do
-    if [ -e "$folder/$name" ]; then printf '%s %s\\n' "$name" "$(readlink -f "$folder/$name")"; break; fi
+  for folder in $crossed $(printf %s "${LD_LIBRARY_PATH:-}" | tr : ' ') $listed $defaults; do
+    is_the_target_s "$folder/$name" || continue
+    printf '%s %s\\n' "$name" "$(readlink -f "$folder/$name")"
+    break
   done
 done
 """
@@ -68,7 +75,8 @@ def _needs(wheels: Iterable[Path]) -> tuple[set[str], set[str]]:
 def _fetched(
     at: StepContainer, folder: Path, platform: Platform, names: list[str]
 ) -> Iterator[Path]:
-    argv = ["/bin/sh", "-c", _FIND, "find", platform.gnu_triple.replace("i686", "i386", 1)]
+    triple = platform.gnu_triple.replace("i686", "i386", 1)
+    argv = ["/bin/sh", "-c", _FIND, "find", triple, elf_machine(platform).hex()]
     code, said = at.container.ask([*argv, *names])
     for line in said.splitlines() if code == 0 else ():
         name, _, place = line.partition(" ")
