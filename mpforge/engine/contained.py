@@ -91,9 +91,16 @@ class Containers:
 
     # --- making ready --------------------------------------------------------------------------
 
-    def is_prepared(self, compilers: Compilers) -> bool:
-        """Whether ``prepare`` has nothing to do: never known without asking the engine."""
-        return compilers.inside is None
+    def is_prepared(self, key: str) -> bool:
+        """Whether what a key stands for was made ready with this engine, as far as is remembered.
+
+        It may have been removed since: then a step that needs it makes it ready.
+        """
+        return self._probes.was_prepared(connection.endpoint(os.environ) or "", key)
+
+    def remember(self, key: str) -> None:
+        """What a key stands for is ready."""
+        self._probes.remember_prepared(self.engine.endpoint, key)
 
     def prepare(self, compilers: Compilers) -> None:
         """Obtain the image, and what is put into each container of it. Raises what that raises."""
@@ -143,7 +150,6 @@ class Containers:
             f"zig-{zig.digest[:16]}",
             zig.path.parent,
             image=image.id,
-            remembered=self._cache / ENGINES / "volumes.json",
             lock=self._cache / "store" / "locks" / "volumes",
             filling=self._toolbox.working(
                 f"giving zig {zig.version} to the container engine, once"

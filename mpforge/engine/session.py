@@ -318,22 +318,25 @@ class SessionRun:
         if shipped:
             return self._cached(digest_of({entry.path: entry.key for entry in shipped}))
         tools = self._usable(self.session.compilers)
-        ready = not self.options.no_cache and all(
-            c.inside is None and self.toolbox.is_prepared(c) for c in tools
-        )
         parts = {
             f"{number}.{name}": value
             for number, compilers in enumerate(tools)
             for name, value in self.provision.compiler_parts(compilers).items()
         }
         key = digest_of(parts)
-        if ready:
+        inside = any(compilers.inside is not None for compilers in tools)
+        ready = all(self.toolbox.is_prepared(compilers) for compilers in tools)
+        if inside and ready:
+            ready = self.containers.is_prepared(key)
+        if ready and not self.options.no_cache:
             return self._cached(key)
         self._announce()
         for compilers in tools:
             self.toolbox.prepare(compilers)
             if compilers.inside is not None:
                 self.containers.prepare(compilers)
+        if inside:
+            self.containers.remember(key)
         return SessionEnded(self.session.name, "deps", "done", f"ready: {short(key)}")
 
     def _usable(self, tools: tuple[Compilers, ...]) -> tuple[Compilers, ...]:

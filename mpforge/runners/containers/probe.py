@@ -15,6 +15,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mpforge.errors import EngineRefuses
 from mpforge.runners.containers.connection import Engine, speaking
@@ -151,44 +152,62 @@ def _ran(
 
 
 class Probes:
-    """What engines were found to run, remembered in a file for as long as they stay the same."""
+    """What engines were found to run, and what was made ready with them.
+
+    It is remembered in a file, for as long as an engine stays the same.
+    """
 
     def __init__(self, remembered: Path) -> None:
         self._path = remembered
 
     def how(self, engine: Engine, platform: str) -> str:
         """As ``ask``, asked once. Raises ``EngineLost``."""
-        known = self._known(engine.endpoint)
+        known = self._known(engine.endpoint, "platforms")
         if platform not in known:
             known = {**known, platform: ask(engine, platform)}
-            self._remember(engine.endpoint, known)
+            self._remember(engine.endpoint, "platforms", known)
         return known[platform]
 
     def remembered(self, endpoint: str, platform: str) -> str | None:
         """What is known of an engine without asking it; None: nothing."""
-        return self._known(endpoint).get(platform)
+        return self._known(endpoint, "platforms").get(platform)
+
+    def was_prepared(self, endpoint: str, key: str) -> bool:
+        """Whether something was made ready, known by a key."""
+        return key in self._known(endpoint, "prepared")
+
+    def remember_prepared(self, endpoint: str, key: str) -> None:
+        """Something is ready."""
+        self._remember(endpoint, "prepared", {**self._known(endpoint, "prepared"), key: ""})
 
     def forget(self) -> None:
         """Ask again."""
         self._path.unlink(missing_ok=True)
 
-    def _known(self, endpoint: str) -> dict[str, str]:
+    def _entry(self, endpoint: str) -> dict[str, Any]:
+        """What is known of an engine that is still the same."""
         try:
-            table = json.loads(self._path.read_text(encoding="utf-8"))
-            entry = table[endpoint]
-            same = entry["identity"] == _identity(endpoint)
-            return dict(entry["platforms"]) if same else {}
-        except (OSError, ValueError, KeyError, TypeError):
+            entry = dict(self._table()[endpoint])
+            return entry if entry["identity"] == _identity(endpoint) else {}
+        except (KeyError, TypeError, ValueError):
             return {}
 
-    def _remember(self, endpoint: str, platforms: Mapping[str, str]) -> None:
+    def _known(self, endpoint: str, what: str) -> dict[str, str]:
+        found = self._entry(endpoint).get(what)
+        return dict(found) if isinstance(found, dict) else {}
+
+    def _table(self) -> dict[str, Any]:
         try:
             table = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            table = {}
-        table[endpoint] = {"identity": _identity(endpoint), "platforms": dict(platforms)}
+            return {}
+        return table if isinstance(table, dict) else {}
+
+    def _remember(self, endpoint: str, what: str, known: Mapping[str, str]) -> None:
+        entry = {**self._entry(endpoint), "identity": _identity(endpoint), what: dict(known)}
         with contextlib.suppress(OSError):
-            write_atomically(self._path, json.dumps(table, indent=1).encode())
+            text = json.dumps({**self._table(), endpoint: entry}, indent=1)
+            write_atomically(self._path, text.encode())
 
 
 def _identity(endpoint: str) -> list[str]:
