@@ -207,10 +207,11 @@ def _started(
     *,
     environment: Mapping[str, str] | None,
     cwd: Path | None,
-    stdout: int | BinaryIO,
-    stderr: int,
+    stdout: int | BinaryIO | None,
+    stderr: int | None,
     before_exec: Callable[[], None] | None,
     umask: int = -1,
+    stdin: int | None = subprocess.DEVNULL,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Start a program in a group of its own; the group is gone when the block ends, however it ends."""
     process = None
@@ -220,7 +221,7 @@ def _started(
                 argv,
                 env=None if environment is None else dict(environment),
                 cwd=cwd,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=_POSIX,
@@ -324,3 +325,72 @@ def foreground(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)
+
+
+def at_terminal() -> bool:
+    """Whether somebody types what this process reads."""
+    return os.isatty(0)
+
+
+def attached(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    cwd: Path,
+    in_child: Callable[[], None] | None = None,
+) -> int:
+    """Run a program on this process's own input and outputs; its exit status, as a shell gives it.
+
+    At a terminal, what is typed there is its business, Ctrl-C too. Elsewhere it has a group of its own that
+    ends with it. ``in_child`` is as in ``run``. Raises ``FileNotFoundError`` or ``PermissionError`` when it
+    can't be started, ``KeyboardInterrupt`` when it was this process that was to end.
+    """
+    tied = _tied(in_child)
+    if at_terminal():
+        status = _at_terminal(argv, environment, cwd, tied)
+    else:
+        with _started(
+            argv,
+            environment=environment,
+            cwd=cwd,
+            stdin=None,
+            stdout=None,
+            stderr=None,
+            before_exec=tied,
+            umask=_UMASK if _POSIX else -1,
+        ) as process:
+            status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def _at_terminal(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: Path,
+    before_exec: Callable[[], None] | None,
+) -> int:
+    """A program in this process's group, so that it may read what is typed."""
+    told: list[int] = []
+    umask = _UMASK if _POSIX else -1
+    with subprocess.Popen(
+        argv, env=dict(environment), cwd=cwd, umask=umask, preexec_fn=before_exec
+    ) as process:
+
+        def end(number: int, _frame: FrameType | None) -> None:
+            """An interactive shell does not heed SIGTERM; it does when its terminal has gone."""
+            told.append(number)
+            for each in {number, getattr(signal, "SIGHUP", number)}:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(each)
+
+        endings = {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+        former = {number: signal.signal(number, end) for number in endings}
+        former[signal.SIGINT] = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+        try:
+            status = process.wait()
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+    if told:
+        raise KeyboardInterrupt
+    return status
