@@ -166,6 +166,8 @@ class Executor:
             known,
             None if step.network else isolation().cut_off,
             "test" if isinstance(step.command, RunTests) else "build",
+            visitor=task.visitor,
+            secrets=step.variables.secrets,
         )
         return dataclasses.replace(
             plain, environment=buildtools.with_variables(environment, step, plain.fill)
@@ -426,6 +428,7 @@ class Executor:
         directory = run.directory
         buildtools.show_view_to_uv(directory, extra)
         run.call([*argv, "-o", str(directory.output), str(directory.source)], extra=extra)
+        run.let_in()
         (directory.output / ".gitignore").unlink(missing_ok=True)
 
     def _commands(self, task: Task, command: RunCommands) -> dict[str, str]:
@@ -440,6 +443,7 @@ class Executor:
         run = self._run(task, ready.variables, ready.path, placeholders=placeholders)
         for line in command.commands:
             run.command(line, cwd=task.directory.source)
+        run.let_in()
         made = installed if command.installs else task.directory.source
         _collect(command.outputs, made, task.directory.output)
         allowed = policy_libraries(command.policy, platform)

@@ -1,6 +1,6 @@
 """One execution of a step: what it is given, where it works. Light: a session without work reads it too."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,7 +10,7 @@ from mpforge.plan.pins import EnvironmentPin
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
-    from mpforge.runners.step import StepDirectory
+    from mpforge.runners.step import StepDirectory, StepRun
 
 TOLD = "told"
 """The fact of a result that lists what a user should know of it: a JSON list of lines."""
@@ -35,6 +35,7 @@ class Task:
     """One execution: the step, what it is given, its own directory, its log.
 
     ``reuses`` says that objects of earlier builds may serve, and what it makes may be kept.
+    ``visitor`` is called in the place of its programs, see ``StepRun``.
     """
 
     step: Step
@@ -42,6 +43,7 @@ class Task:
     directory: "StepDirectory"
     log: BinaryIO
     reuses: bool = False
+    visitor: "Callable[[StepRun], int] | None" = None
 
 
 def since(log: Path, begin: int) -> bytes:

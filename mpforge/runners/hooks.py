@@ -45,18 +45,40 @@ def build_system(pyproject: str | None) -> BuildSystem:
     )
 
 
+_SCRIPT = """\
+# What this step calls, for whoever does it by hand: the backend's {hook} (PEP 517).
+import importlib, os, sys
+
+os.chdir({source!r})
+sys.path[:1] = {backend_path!r}
+name, _, rest = {backend!r}.partition(":")
+backend = importlib.import_module(name)
+for part in filter(None, rest.split(".")):
+    backend = getattr(backend, part)
+made = backend.{hook}({output!r}, {settings!r})
+print("made", os.path.join({output!r}, made))
+"""
+
+
 def _caller(
-    run: StepRun, python: Path, source: Path, extra: Mapping[str, str]
+    run: StepRun,
+    python: Path,
+    source: Path,
+    extra: Mapping[str, str],
+    *,
+    by_hand: str | None = None,
 ) -> "BuildBackendHookCaller":
     from pyproject_hooks import BuildBackendHookCaller
 
-    pyproject = source / "pyproject.toml"
-    system = build_system(pyproject.read_text("utf-8") if pyproject.is_file() else None)
+    system = _system(source)
 
     def runner(
         cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
-        run.call(cmd, cwd=Path(cwd or source), extra={**(extra_environ or {}), **extra})
+        variables = {**(extra_environ or {}), **extra}
+        run.call(cmd, cwd=Path(cwd or source), extra=variables, line=by_hand)
+        if by_hand is not None:
+            run.let_in()
 
     return BuildBackendHookCaller(
         str(source),
@@ -65,6 +87,33 @@ def _caller(
         runner=runner,
         python_executable=str(python),
     )
+
+
+def _system(source: Path) -> BuildSystem:
+    pyproject = source / "pyproject.toml"
+    return build_system(pyproject.read_text("utf-8") if pyproject.is_file() else None)
+
+
+def _by_hand(
+    run: StepRun,
+    hook: str,
+    *,
+    source: Path,
+    output: Path,
+    settings: Mapping[str, str | list[str]],
+) -> str:
+    """Write a script that calls a hook as it is called here; the line that runs it."""
+    system, name = _system(source), f"{hook}.py"
+    text = _SCRIPT.format(
+        hook=hook,
+        source=str(source),
+        backend_path=[str(source / path) for path in system.backend_path],
+        backend=system.backend,
+        output=str(output),
+        settings=dict(settings),
+    )
+    (run.directory.root / name).write_text(text, encoding="utf-8")
+    return f'python "$MPFORGE_STEP_DIR/{name}"'
 
 
 def _settings(pairs: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, str | list[str]]:
@@ -80,7 +129,12 @@ def requirements(
     settings: Sequence[tuple[str, tuple[str, ...]]],
     extra: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """What ``get_requires_for_build_<hook>`` answers, sorted; nothing where there is no such hook."""
+    """What ``get_requires_for_build_<hook>`` answers, sorted; nothing where there is no such hook.
+
+    A visitor's step is not asked.
+    """
+    if run.visitor is not None:
+        return ()
     caller = _caller(run, python, source, extra)
     ask = {
         "wheel": caller.get_requires_for_build_wheel,
@@ -100,8 +154,9 @@ def build(
     extra: Mapping[str, str],
 ) -> Path:
     """Run ``build_<hook>`` and return the file that it made in ``output``."""
-    caller = _caller(run, python, source, extra)
     given = _settings(settings)
+    line = _by_hand(run, f"build_{hook}", source=source, output=output, settings=given)
+    caller = _caller(run, python, source, extra, by_hand=line)
 
     def make() -> str:
         if hook == "wheel":

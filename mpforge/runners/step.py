@@ -7,6 +7,8 @@ caller adds. This module knows nothing of wheels, keys or stores.
 import contextlib
 import errno
 import os
+import shlex
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from mpforge import processes
-from mpforge.errors import EngineRefuses, StepFailed, StepTimeout, WrongInput
+from mpforge.errors import EngineRefuses, NotAvailableYet, StepFailed, StepTimeout, WrongInput
 from mpforge.plan.model import CommandLine, Placeholder, ShellLine, Text
-from mpforge.runners import crossing
+from mpforge.runners import crossing, noted
 from mpforge.runners.diagnosis import Ended, diagnosed, not_declared
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ NOTE = "compiler: "
 _TAIL_BYTES = 32_768
 _LINES_READ = 200  # CMake tells of a failed download in 70 lines, and its caller in as many
 _MESON_LINES = 60
+_OF_TERMINAL = ("TERM", "TERMINFO", "COLORTERM")
+"""What an interactive shell must know of the terminal that it is used on."""
+_SHELLS = (("bash", "--noprofile", "--norc"), ("sh",))
 _NO_PROGRAM = {errno.ENOENT, errno.EACCES, errno.ENOEXEC}
 
 
@@ -68,7 +73,9 @@ class StepRun:
     ``timeout`` is in seconds and for all of its programs together, from when this was made.
     ``placeholders`` have the values that the user's commands may refer to. ``cut_off`` keeps a program
     off the network (``offline``); None: it sees it. ``table`` is the spec's for this step. ``inside`` is the
-    container in which its programs run, None: on this host.
+    container in which its programs run, None: on this host. With a ``visitor``, no program runs: they are
+    only noted, and where the last would, the visitor is called and gives an exit status. ``secrets`` are
+    the variables whose values are written nowhere.
     """
 
     title: str
@@ -81,6 +88,8 @@ class StepRun:
     table: Literal["build", "test"] = "build"
     started: float = field(default_factory=time.monotonic)
     inside: "StepContainer | None" = None
+    visitor: "Callable[[StepRun], int] | None" = None
+    secrets: tuple[str, ...] = ()
 
     def call(
         self,
@@ -88,9 +97,19 @@ class StepRun:
         *,
         cwd: Path | None = None,
         extra: Mapping[str, str] | None = None,
+        line: str | None = None,
     ) -> None:
-        """Run a program of the step. Raises ``StepFailed``, ``ToolNotDeclared`` or ``StepTimeout``."""
+        """Run a program of the step; ``line`` is what a person runs in its place, if not just that.
+
+        Raises ``StepFailed``, ``ToolNotDeclared`` or ``StepTimeout``.
+        """
         environment = {**self.environment, **(extra or {})}
+        program = noted.Program(
+            shlex.join(argv) if line is None else line, cwd or self.directory.root, environment
+        )
+        noted.note(self.directory.root, program, self.secrets)
+        if self.visitor is not None:
+            return
         self.note(f"$ {' '.join(argv)}")
         begin = self.log.tell()
         ended = self._ended(argv, environment, cwd or self.directory.root)
@@ -138,6 +157,43 @@ class StepRun:
             )
         except OSError as error:
             raise self._not_started(argv[0], environment, error) from None
+
+    # --- letting somebody in -------------------------------------------------------------------
+
+    def let_in(self) -> None:
+        """Here all programs of the step have been called; no visitor sees more. Raises ``Left``."""
+        if self.visitor is not None:
+            raise Left(self.visitor(self))
+
+    def enter(self, argv: Sequence[str]) -> int:
+        """Be in the place of the last noted program, with a shell or another program; its exit status.
+
+        It has that one's variables and directory, is off the network as it is, and reads and writes what this
+        process does. Without ``argv`` it is bash, else sh, of the step's PATH: another shell would read a
+        configuration that sets other variables. Raises ``StepFailed``, ``ToolNotDeclared`` where there
+        is no such program, ``KeyboardInterrupt``.
+        """
+        if self.inside is not None:
+            raise NotAvailableYet("a shell in a container")
+        place = noted.read(self.directory.root)[-1]
+        environment = {**place.environment, **self._secrets()}
+        if processes.at_terminal():
+            environment |= {n: os.environ[n] for n in _OF_TERMINAL if n in os.environ}
+        if not argv:
+            argv = _shell(environment.get("PATH", ""))
+            if processes.at_terminal():
+                environment["PS1"] = f"[{self.title}] \\W\\$ "
+        try:
+            return processes.attached(
+                argv, environment=environment, cwd=place.cwd, in_child=self.cut_off
+            )
+        except OSError as error:
+            raise self._not_started(argv[0], environment, error) from None
+
+    def _secrets(self) -> dict[str, str]:
+        return {name: os.environ[name] for name in self.secrets if name in os.environ}
+
+    # --- parts of the above --------------------------------------------------------------------
 
     def _not_started(
         self, program: str, environment: Mapping[str, str], error: OSError
@@ -201,6 +257,23 @@ class StepRun:
         """Write a line of our own to the log."""
         self.log.write(f"{text}\n".encode("utf-8", "replace"))
         self.log.flush()
+
+
+class Left(Exception):
+    """Who came to a step in the place of its programs has left again, with an exit status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def _shell(path: str) -> tuple[str, ...]:
+    """The shell of a PATH, less what it would read for being interactive."""
+    for name, *options in _SHELLS:
+        found = shutil.which(name, path=path)
+        if found is not None:
+            return (found, *options)
+    raise StepFailed("there is neither bash nor sh on the step's PATH", why=f"PATH = {path}")
 
 
 def base_environment(directory: StepDirectory, path: Sequence[str]) -> dict[str, str]:

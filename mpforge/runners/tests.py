@@ -184,6 +184,7 @@ def run(step: StepRun, scene: Scene, command: RunTests, posargs: tuple[str, ...]
         _try(step, scene, functools.partial(_command, scene=scene, line=line))
     if not command.commands:
         _try(step, scene, functools.partial(_import, scene=scene))
+    step.let_in()
     facts = _probed(step, scene)
     _check(step, scene, facts)
     return facts

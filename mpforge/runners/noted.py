@@ -1,0 +1,69 @@
+"""What the programs of a step were started with, noted in its directory: enough to be there in their place.
+
+A kept directory can so be entered in a later process, with the variables that its last program had. The
+values of secrets are not noted. Knows nothing of what the programs do.
+"""
+
+import json
+import shlex
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+NOTES = "programs.jsonl"
+"""Where a step's directory has them: a line for each program, in the order in which they were started."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of a step: the line that runs it in a shell, where, and its variables less the secrets."""
+
+    line: str
+    cwd: Path
+    environment: Mapping[str, str]
+
+
+def note(root: Path, program: Program, secrets: Collection[str]) -> None:
+    """Add a program to the notes of a step's directory."""
+    record = {
+        "line": program.line,
+        "cwd": str(program.cwd),
+        "environment": {n: v for n, v in program.environment.items() if n not in secrets},
+    }
+    with (root / NOTES).open("a", encoding="utf-8") as file:
+        file.write(f"{json.dumps(record, ensure_ascii=True)}\n")
+
+
+def read(root: Path) -> tuple[Program, ...]:
+    """The programs that a directory's notes tell of; none where there are no notes, or not ours."""
+    try:
+        lines = (root / NOTES).read_text(encoding="utf-8").splitlines()
+        records = [json.loads(line) for line in lines]
+        return tuple(Program(r["line"], Path(r["cwd"]), r["environment"]) for r in records)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def pasted(programs: tuple[Program, ...], root: Path) -> tuple[str, ...]:
+    """What runs them in a shell that has the last one's place and variables, a line for each.
+
+    One that had others is put into a script in the step's directory.
+    """
+    last = programs[-1]
+    return tuple(
+        program.line
+        if (program.cwd, program.environment) == (last.cwd, last.environment)
+        else _script(program, last, root / f"program-{number}.sh")
+        for number, program in enumerate(programs, 1)
+    )
+
+
+def _script(program: Program, last: Program, place: Path) -> str:
+    unset = sorted(set(last.environment) - set(program.environment))
+    given = {n: v for n, v in program.environment.items() if last.environment.get(n) != v}
+    lines = [f"cd {shlex.quote(str(program.cwd))} || exit"]
+    lines += [f"unset {' '.join(unset)}"] if unset else []
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(given.items())]
+    place.write_text("\n".join([*lines, program.line, ""]), encoding="utf-8")
+    shown, *more = program.line.splitlines()
+    return f'sh "$MPFORGE_STEP_DIR/{place.name}"  # {shown}{" …" if more else ""}'
