@@ -4,16 +4,17 @@ Need-based: a step's inputs are realized first, so a session that is run alone f
 needs. Only full success is stored, blobs first. Knows nothing of sessions or ``dist/``.
 """
 
+import contextlib
 import errno
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from mpforge.engine.provision import Provision, files
 from mpforge.engine.task import TOLD, Given, Task, since
@@ -40,7 +41,9 @@ from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
     from mpforge.engine.execution import Executor
-    from mpforge.runners.step import StepDirectory
+    from mpforge.runners.step import StepDirectory, StepRun
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -84,14 +87,43 @@ class Realizer:
         key, _ = self.provision.key(self.plan.step(identifier), Given({}, packages=pin))
         return self.store.find(key) is not None
 
+    @contextlib.contextmanager
+    def entered(self, identifier: str, visitor: "Callable[[StepRun], int]") -> Iterator[Task]:
+        """The task of a step that somebody enters: what precedes it is realized, nothing of it is stored.
+
+        Its directory is gone when the block ends, unless it is to be kept.
+        """
+        from mpforge.runners.step import StepDirectory
+
+        step = self.plan.step(identifier)
+        given = self._mending(step, self._settled)
+        self.announce()
+        directory = StepDirectory(self._directory(step))
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("ab") as log:
+                yield Task(step, given, directory, log, self._reuses(step), visitor)
+        finally:
+            if self.kept is None:
+                remove_tree(directory.root)
+
+    def _settled(self, step: Step) -> Given:
+        """What a step is given, all of it in the store."""
+        self._keyed(step)
+        self.provision.settle(step)
+        return self._keyed(step)[1]
+
     # --- from key to result --------------------------------------------------------------------
 
     def _realize(self, step: Step) -> tuple[ActionResult, Directory]:
-        """The step's result; what it needs and proves damaged is made again first, each thing once."""
+        return self._mending(step, self._found_or_made)
+
+    def _mending(self, step: Step, do: Callable[[Step], T]) -> T:
+        """Do it for a step; what it needs and proves damaged is made again first, each thing once."""
         told: set[str] = set()
         while True:
             try:
-                return self._found_or_made(step)
+                return do(step)
             except Damaged as error:
                 if self.dry or error.what in told:
                     raise

@@ -115,6 +115,8 @@ class SessionRun:
     posargs: tuple[str, ...] = ()
     selected: tuple[str, ...] = ()
     dry: bool = False
+    log: Path | None = None
+    """Where its steps' logs go, if not where the session's own are."""
 
     def to_its_end(self) -> SessionEnded:
         """Do what the phase asks for."""
@@ -228,7 +230,7 @@ class SessionRun:
             emit=self.emit,
             announce=self._announce,
             session=self.session.name,
-            log=self.workspace.logs(self.session.name),
+            log=self.log or self.workspace.logs(self.session.name),
             keys=self.workspace.state / "keys",
             kept=self.workspace.state / "kept" if self.options.keep else None,
             use_cache=not self.options.no_cache,

@@ -1,0 +1,190 @@
+"""Entering a session's main step in the place of its programs: with a shell, or a program of the user's.
+
+What precedes the step is realized as in any run; what is in its place, its variables and its network are
+those of a run, because they are made by the same code. A directory that a failed run has left is entered
+as it is. Nothing that happens in it is stored or published.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mpforge.engine.compiled import Compiled
+from mpforge.engine.session import NotRun, SessionRun, refusal_error
+from mpforge.engine.workspace import Options, Workspace
+from mpforge.errors import NotAvailableYet, WrongInput
+from mpforge.plan.events import Emit, Warned
+from mpforge.plan.model import (
+    BuildWheel,
+    MakeSdist,
+    Plan,
+    PlannedSession,
+    RunCommands,
+    RunTests,
+    Step,
+)
+from mpforge.runners import noted
+from mpforge.runners.offline import isolation
+from mpforge.runners.step import Left, StepDirectory, StepRun
+
+_MAIN = (BuildWheel, MakeSdist, RunCommands, RunTests)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What one sees who enters a step.
+
+    ``programs`` are lines that run there what the step runs. ``failed`` is when the run that left the
+    directory failed, None: it is a new one. ``stays``: it is not removed afterwards.
+    """
+
+    title: str
+    directory: Path
+    cwd: Path
+    programs: tuple[str, ...]
+    network: bool
+    stays: bool
+    failed: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What a user wants: to run ``argv`` (empty: a shell) where ``fresh`` does without a kept directory.
+
+    ``welcome`` is called before it starts.
+    """
+
+    argv: tuple[str, ...]
+    fresh: bool
+    welcome: Callable[[Scene], None]
+
+
+def enterable(plan: Plan, name: str) -> PlannedSession:
+    """The session that a name stands for, if it has a step to be entered. Raises ``WrongInput``."""
+    session = plan.session(name)
+    if session is None:
+        raise WrongInput(f"there is no session {name}")
+    if session.group and len(session.requires) == 1:
+        return enterable(plan, session.requires[0])
+    if session.group:
+        raise WrongInput(
+            f"{name} stands for several sessions", hint=f"one of {' '.join(session.requires)}"
+        )
+    if session.refusal is not None:
+        raise refusal_error(session.refusal)
+    if session.not_run is not None:
+        raise WrongInput(f"{name} has nothing to enter: {session.not_run}")
+    if main_step(plan, session) is None:
+        raise WrongInput(
+            f"{name} has nothing to enter: it runs no commands of the project",
+            hint="sdist, build and test sessions do",
+        )
+    return session
+
+
+def main_step(plan: Plan, session: PlannedSession) -> Step | None:
+    """The step in which a session's own work is done: the sdist, the wheel, the commands, the tests."""
+    steps = [plan.step(identifier) for identifier in session.steps]
+    return next((step for step in reversed(steps) if isinstance(step.command, _MAIN)), None)
+
+
+def log_of(workspace: Workspace, session: str) -> Path:
+    """What the steps before it said; the log of the session's last run stays as it is."""
+    return workspace.logs(f"{session}.shell")
+
+
+def enter(
+    found: Compiled,
+    session: PlannedSession,
+    visit: Visit,
+    *,
+    workspace: Workspace,
+    options: Options,
+    emit: Emit,
+) -> int:
+    """Enter a session's main step; the exit status of what ran there. Raises what realizing raises."""
+    step = main_step(found.plan, session)
+    if step is None:
+        raise AssertionError(f"{session.name} has no step to enter")
+    if step.inside is not None:
+        raise NotAvailableYet(
+            "a shell in a container is not available yet",
+            why=f"{step.title} runs in an image",
+        )
+    kept = StepDirectory(workspace.state / "kept" / step.id)
+    if not visit.fresh and noted.read(kept.root):
+        return _enter_kept(step, kept, visit, log_of(workspace, session.name))
+    found.store.listen(lambda message: emit(Warned(session.name, message)))
+    log = log_of(workspace, session.name)
+    log.unlink(missing_ok=True)
+    return _enter_new(SessionRun(found, session, workspace, options, emit, log=log), step, visit)
+
+
+def _enter_kept(step: Step, directory: StepDirectory, visit: Visit, log: Path) -> int:
+    """As the failed run left it."""
+    last = noted.read(directory.root)[-1]
+    gone = [path for path in last.environment.get("PATH", "").split(":") if not Path(path).is_dir()]
+    if gone or not last.cwd.is_dir():
+        raise WrongInput(
+            f"{directory.root} can't be entered any more",
+            why=f"{', '.join(gone) or last.cwd} is gone",
+            hint="`mpforge shell --fresh` makes a new one",
+        )
+    when = datetime.fromtimestamp((directory.root / noted.NOTES).stat().st_mtime).astimezone()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        run = StepRun(
+            step.title,
+            directory,
+            file,
+            last.environment,
+            step.timeout,
+            cut_off=None if step.network else isolation().cut_off,
+            table="test" if isinstance(step.command, RunTests) else "build",
+            secrets=step.variables.secrets,
+        )
+        visit.welcome(_scene(run, stays=True, failed=when))
+        return run.enter(visit.argv)
+
+
+def _enter_new(run: SessionRun, step: Step, visit: Visit) -> int:
+    realizer = run.realizer
+
+    def visitor(there: StepRun) -> int:
+        visit.welcome(_scene(there, stays=realizer.kept is not None))
+        return there.enter(visit.argv)
+
+    _precede(run)
+    with realizer.entered(step.id, visitor) as task:
+        try:
+            realizer.executor().execute(task)
+        except Left as left:
+            return left.status
+    raise AssertionError(f"{step.id} has no programs")
+
+
+def _precede(run: SessionRun) -> None:
+    """What a run of the session asks before its steps. Raises ``WrongInput`` where it would not run."""
+    try:
+        if run.session.phase == "build":
+            run.refuse_excluded(run.session)
+    except NotRun as told:
+        raise WrongInput(f"{run.session.name} is not run: {told}") from None
+    if run.session.phase == "test":
+        run.require_machine()
+        run.see_shipped()
+
+
+def _scene(run: StepRun, *, stays: bool, failed: datetime | None = None) -> Scene:
+    root = run.directory.root
+    programs = noted.read(root)
+    return Scene(
+        title=run.title,
+        directory=root,
+        cwd=programs[-1].cwd,
+        programs=noted.pasted(programs, root),
+        network=run.cut_off is None,
+        stays=stays,
+        failed=failed,
+    )
