@@ -23,6 +23,7 @@ COMMANDS = (
     ("doctor", "say what this host can do for each target"),
     ("matrix", "give the sessions as CI jobs"),
     ("log", "print a session's log"),
+    ("shell", "open a shell where a session's main step runs its programs"),
     ("cache", "show, bound, check or empty what is kept for all projects"),
     ("schema", "print the spec's JSON schema"),
 )

@@ -1,0 +1,101 @@
+"""``mpforge shell SESSION``: a shell, or one program, exactly where a session's main step runs its own."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mpforge.cli.options import add_spec, unknown, workspace_of
+from mpforge.errors import StepFailed, ToolNotDeclared, render
+
+if TYPE_CHECKING:
+    from mpforge.engine.shell import Scene
+
+_NOT_FOUND = 127
+"""A shell's exit status for a program that is not there (POSIX)."""
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Its arguments."""
+    parser = commands.add_parser(
+        "shell",
+        usage="mpforge shell [-h] [--spec FILE] [--fresh] [--keep] session [-- PROGRAM [ARGUMENT …]]",
+        description="A shell (bash, else sh, of the step's PATH) exactly where a session's main step "
+        "runs its programs: the sdist, the wheel, the commands, the tests. It has the step's files, "
+        "variables, compilers and network, and nothing else. Nothing of it is stored. What stands after "
+        "-- is run instead of a shell. The exit code is that of what ran.",
+    )
+    add_spec(parser)
+    parser.add_argument("session", help="sdist, a build session or a test session")
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="a new directory, where one is left of a step that failed with --keep",
+    )
+    parser.add_argument("--keep", action="store_true", help="leave the directory in .mpforge/kept")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Enter the session's main step; the exit status of what ran there."""
+    import dataclasses
+
+    from mpforge.engine.compiled import compiled
+    from mpforge.engine.shell import Visit, enter, enterable, log_of
+    from mpforge.engine.workspace import Options
+    from mpforge.processes import watch_interrupts
+    from mpforge.reports.console import Console
+    from mpforge.runners.step import tail
+
+    workspace = workspace_of(arguments)
+    found = compiled(workspace)
+    if found.plan.session(arguments.session) is None:
+        raise unknown(arguments.session, [session.name for session in found.plan.sessions])
+    session = enterable(found.plan, arguments.session)
+    watch_interrupts()
+    console = Console()
+    entered = []
+
+    def welcome(scene: "Scene") -> None:
+        console.close()
+        entered.append(scene)
+        lines = _shown(scene) if not arguments.posargs or scene.failed else ()
+        sys.stderr.writelines(f"{line}\n" for line in lines)
+        sys.stderr.flush()
+
+    given = Options.from_environment(os.environ)
+    options = dataclasses.replace(given, keep=given.keep or arguments.keep)
+    visit = Visit(tuple(arguments.posargs), arguments.fresh, welcome)
+    try:
+        return enter(found, session, visit, workspace=workspace, options=options, emit=console.show)
+    except ToolNotDeclared as error:
+        if not entered:
+            raise
+        sys.stderr.write(f"{render(error)}\n")
+        return _NOT_FOUND
+    except StepFailed:
+        console.close()
+        log = log_of(workspace, session.name)
+        if not entered and log.is_file():
+            sys.stderr.write(f"--- the last lines of {log}\n{tail(log)}\n---\n")
+        raise
+    finally:
+        console.close()
+        if entered and entered[0].stays and not entered[0].failed:
+            sys.stderr.write(f"mpforge > kept: {entered[0].directory}\n")
+
+
+def _shown(scene: "Scene") -> Iterator[str]:
+    """What is told before the prompt; what can be pasted stands alone in its lines."""
+    network = "with the network" if scene.network else "without network"
+    if scene.failed is None:
+        fate = "kept when you leave" if scene.stays else "removed when you leave"
+    else:
+        fate = (
+            f"as a run left it that failed at {scene.failed:%Y-%m-%d %H:%M:%S}; --fresh: a new one"
+        )
+    yield f"mpforge > {scene.title}, {network}"
+    yield f"mpforge > {scene.directory} ({fate})"
+    yield "mpforge > the step ran:" if scene.failed else "mpforge > the step would run:"
+    yield from scene.programs
