@@ -97,7 +97,6 @@ class Realizer:
 
         step = self.plan.step(identifier)
         given = self._mending(step, self._settled)
-        self.announce()
         directory = StepDirectory(self._directory(step))
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
