@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     def welcome(scene: "Scene") -> None:
         console.close()
         entered.append(scene)
-        lines = _shown(scene) if not arguments.posargs or scene.failed else ()
+        lines = _shown(scene) if not arguments.posargs or scene.left else ()
         sys.stderr.writelines(f"{line}\n" for line in lines)
         sys.stderr.flush()
 
@@ -82,20 +82,17 @@ def run(arguments: argparse.Namespace) -> int:
         raise
     finally:
         console.close()
-        if entered and entered[0].stays and not entered[0].failed:
+        if entered and entered[0].stays and not entered[0].left:
             sys.stderr.write(f"mpforge > kept: {entered[0].directory}\n")
 
 
 def _shown(scene: "Scene") -> Iterator[str]:
     """What is told before the prompt; what can be pasted stands alone in its lines."""
     network = "with the network" if scene.network else "without network"
-    if scene.failed is None:
-        fate = "kept when you leave" if scene.stays else "removed when you leave"
-    else:
-        fate = (
-            f"as a run left it that failed at {scene.failed:%Y-%m-%d %H:%M:%S}; --fresh: a new one"
-        )
+    fate = "kept when you leave" if scene.stays else "removed when you leave"
+    if scene.left is not None:
+        fate = f"as --keep left it, {scene.left:%Y-%m-%d %H:%M:%S}; --fresh makes a new one"
     yield f"mpforge > {scene.title}, {network}"
     yield f"mpforge > {scene.directory} ({fate})"
-    yield "mpforge > the step ran:" if scene.failed else "mpforge > the step would run:"
+    yield f"mpforge > what {'has run' if scene.left else 'would run'} there:"
     yield from scene.programs

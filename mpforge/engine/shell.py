@@ -35,8 +35,8 @@ _MAIN = (BuildWheel, MakeSdist, RunCommands, RunTests)
 class Scene:
     """What one sees who enters a step.
 
-    ``programs`` are lines that run there what the step runs. ``failed`` is when the run that left the
-    directory failed, None: it is a new one. ``stays``: it is not removed afterwards.
+    ``programs`` are lines that run there what the step runs. ``left`` is when its last program
+    was started, where it is one that was kept. ``stays``: it is not removed afterwards.
     """
 
     title: str
@@ -45,7 +45,7 @@ class Scene:
     programs: tuple[str, ...]
     network: bool
     stays: bool
-    failed: datetime | None = None
+    left: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _enter_kept(step: Step, directory: StepDirectory, visit: Visit, log: Path) -
             table="test" if isinstance(step.command, RunTests) else "build",
             secrets=step.variables.secrets,
         )
-        visit.welcome(_scene(run, stays=True, failed=when))
+        visit.welcome(_scene(run, stays=True, left=when))
         return run.enter(visit.argv)
 
 
@@ -176,7 +176,7 @@ def _precede(run: SessionRun) -> None:
         run.see_shipped()
 
 
-def _scene(run: StepRun, *, stays: bool, failed: datetime | None = None) -> Scene:
+def _scene(run: StepRun, *, stays: bool, left: datetime | None = None) -> Scene:
     root = run.directory.root
     programs = noted.read(root)
     return Scene(
@@ -186,5 +186,5 @@ def _scene(run: StepRun, *, stays: bool, failed: datetime | None = None) -> Scen
         programs=noted.pasted(programs, root),
         network=run.cut_off is None,
         stays=stays,
-        failed=failed,
+        left=left,
     )

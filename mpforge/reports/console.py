@@ -222,7 +222,7 @@ def failure(
     keep = ""
     if log is not None:
         lines.append(f"  log: {log}")
-        keep = " (with --keep, its directory stays to be looked at)"
+        keep = f" (with --keep, `mpforge shell {session}` opens its directory)"
     lines.append(f"  again: mpforge run {session}{keep}")
     if finished:
         lines.append(f"  finished in this run: {', '.join(finished)}")
