@@ -13,7 +13,7 @@ from pathlib import Path
 from mpforge.engine.compiled import Compiled
 from mpforge.engine.session import NotRun, SessionRun, refusal_error
 from mpforge.engine.workspace import Options, Workspace
-from mpforge.errors import NotAvailableYet, WrongInput
+from mpforge.errors import WrongInput
 from mpforge.plan.events import Emit, Warned
 from mpforge.plan.model import (
     BuildWheel,
@@ -107,13 +107,9 @@ def enter(
     step = main_step(found.plan, session)
     if step is None:
         raise AssertionError(f"{session.name} has no step to enter")
-    if step.inside is not None:
-        raise NotAvailableYet(
-            "a shell in a container is not available yet",
-            why=f"{step.title} runs in an image",
-        )
     kept = StepDirectory(workspace.state / "kept" / step.id)
-    if not visit.fresh and noted.read(kept.root):
+    # What a container had in its own directory went with it.
+    if step.inside is None and not visit.fresh and noted.read(kept.root):
         return _enter_kept(step, kept, visit, log_of(workspace, session.name))
     found.store.listen(lambda message: emit(Warned(session.name, message)))
     log = log_of(workspace, session.name)
@@ -181,9 +177,9 @@ def _scene(run: StepRun, *, stays: bool, left: datetime | None = None) -> Scene:
     programs = noted.read(root)
     return Scene(
         title=run.title,
-        directory=root,
-        cwd=programs[-1].cwd,
-        programs=noted.pasted(programs, root),
+        directory=Path(run.shown(str(root))),
+        cwd=Path(run.shown(str(programs[-1].cwd))),
+        programs=tuple(map(run.shown, noted.pasted(programs, root))),
         network=run.cut_off is None,
         stays=stays,
         left=left,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from mpforge import processes
-from mpforge.errors import EngineRefuses, NotAvailableYet, StepFailed, StepTimeout, WrongInput
+from mpforge.errors import EngineRefuses, StepFailed, StepTimeout, WrongInput
 from mpforge.plan.model import CommandLine, Placeholder, ShellLine, Text
 from mpforge.runners import crossing, noted
 from mpforge.runners.diagnosis import Ended, diagnosed, not_declared
@@ -173,9 +173,9 @@ class StepRun:
         configuration that sets other variables. Raises ``StepFailed``, ``ToolNotDeclared`` where there
         is no such program, ``KeyboardInterrupt``.
         """
-        if self.inside is not None:
-            raise NotAvailableYet("a shell in a container")
         place = noted.read(self.directory.root)[-1]
+        if self.inside is not None:
+            return self._enter_container(self.inside, argv, place)
         environment = {**place.environment, **self._secrets()}
         if processes.at_terminal():
             environment |= {n: os.environ[n] for n in _OF_TERMINAL if n in os.environ}
@@ -189,6 +189,25 @@ class StepRun:
             )
         except OSError as error:
             raise self._not_started(argv[0], environment, error) from None
+
+    def _enter_container(
+        self, inside: "StepContainer", argv: Sequence[str], place: noted.Program
+    ) -> int:
+        for path in self.directory.root.glob("*.*"):
+            if path.suffix in (".py", ".sh"):  # what is there for whoever does it by hand
+                inside.send_text(path)
+        at_terminal, environment = processes.at_terminal(), dict(place.environment)
+        if at_terminal:
+            environment |= {n: os.environ[n] for n in _OF_TERMINAL if n in os.environ}
+            environment["PS1"] = f"[{self.title}] \\W\\$ "
+        words, variables = inside.entering(
+            argv or ["/bin/sh"],
+            environment=environment,
+            secrets=self._secrets(),
+            cwd=place.cwd,
+            terminal=at_terminal,
+        )
+        return processes.attached(words, environment=variables, cwd=self.directory.root)
 
     def _secrets(self) -> dict[str, str]:
         return {name: os.environ[name] for name in self.secrets if name in os.environ}

@@ -95,6 +95,11 @@ class Container:
         )
         return str(made["Id"])
 
+    @property
+    def id(self) -> str:
+        """Its name with the engine."""
+        return self._id
+
     def __enter__(self) -> Self:
         return self
 

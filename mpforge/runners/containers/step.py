@@ -5,12 +5,15 @@ they are said in the container's words on the way. Knows nothing of engines.
 """
 
 import contextlib
+import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from mpforge.errors import ToolUnavailable
 from mpforge.processes import Ended
 from mpforge.runners.containers.container import Container
 from mpforge.store.files import remove_tree
@@ -19,6 +22,8 @@ STEP = "/mpforge/step"
 """Where a step's directory is in a container."""
 
 _LENT = "/mpforge/lent"
+_CLIENTS = ("PATH", "HOME", "TERM", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
+"""What the engine's client sees of this process's variables."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,7 @@ class StepContainer:
         Files and directories that the call names, but not the step's own, are lent for it; the directories
         are brought back.
         """
-        variables = {name: self.named(value) for name, value in environment.items()}
-        variables["PATH"] = ":".join(
-            filter(None, [variables.get("PATH"), self.container.environment.get("PATH")])
-        )
+        variables = self._variables(environment)
         with self._lent(argv) as words:
             return self.container.run(
                 words,
@@ -80,6 +82,49 @@ class StepContainer:
                 log=log,
                 timeout=timeout,
             )
+
+    def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """A step's variables as its programs see them; PATH is ours before the image's."""
+        variables = {name: self.named(value) for name, value in environment.items()}
+        paths = [variables.get("PATH"), self.container.environment.get("PATH")]
+        return {**variables, "PATH": ":".join(filter(None, paths))}
+
+    def entering(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        secrets: Mapping[str, str],
+        cwd: Path,
+        terminal: bool,
+    ) -> tuple[list[str], dict[str, str]]:
+        """What lets a person in: the engine's own client with its variables, which runs a program there.
+
+        ``secrets`` are not on its command line. Raises ``ToolUnavailable`` where there is no client.
+        """
+        client = shutil.which("docker") or shutil.which("podman")
+        if client is None:
+            raise ToolUnavailable(
+                "there is no docker or podman here, whose client lets you into a container",
+                hint="install it (Debian: apt-get install docker-cli), or give a program to run "
+                "by `[build] before-build`",
+            )
+        words = [client, "exec", "--interactive", *(["--tty"] if terminal else [])]
+        words += ["--user", "0:0", "--workdir", self.named(str(cwd))]
+        for name, value in self._variables(environment).items():
+            words += ["--env", f"{name}={value}"]
+        for name in secrets:
+            words += ["--env", name]
+        own = {name: os.environ[name] for name in _CLIENTS if name in os.environ}
+        own["DOCKER_HOST"] = self.container.engine.endpoint
+        return [*words, self.container.id, *map(self.named, argv)], {**secrets, **own}
+
+    def send_text(self, path: Path) -> None:
+        """Copy a text of the step into the container, in the container's words."""
+        with tempfile.TemporaryDirectory(prefix="mpforge-text-") as name:
+            copy = Path(name, path.name)
+            copy.write_text(self.named(path.read_text(encoding="utf-8")), encoding="utf-8")
+            self.container.put(Path(name), self.named(str(path.parent)), only=[path.name])
 
     @contextlib.contextmanager
     def _lent(self, argv: Sequence[str]) -> Iterator[list[str]]:
