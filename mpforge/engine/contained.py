@@ -20,7 +20,7 @@ from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import EngineCannotRun, StepFailed, WrongInput
+from mpforge.errors import EngineCannotRun, MpforgeError, StepFailed, WrongInput
 from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine, ShellLine, Text
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.runners import launcher
@@ -226,12 +226,29 @@ class Containers:
             if ready is not None and ready.view is not None:
                 container.put(ready.view, nativeshell.VIEW)
                 places = (*places, (ready.view, nativeshell.VIEW))
-            root = task.directory.root
+            place = StepContainer(container, task.directory.root, places)
             try:
-                yield StepContainer(container, root, places)
+                yield place
+            except MpforgeError:
+                if task.keeps:
+                    place.fetch_changes()
+                raise
             finally:
                 with contextlib.suppress(StepFailed):
-                    container.get(f"{STEP}/{COMPILER_NOTES}", root / COMPILER_NOTES)
+                    place.fetch(task.directory.root / COMPILER_NOTES)
+
+    @contextlib.contextmanager
+    def reopened(self, task: Task) -> Iterator[StepContainer]:
+        """A container with a step's directory as a failed run has left it."""
+        inside, compilers = task.step.inside, getattr(task.step.command, "compilers", None)
+        if inside is None:
+            raise AssertionError(f"{task.step.id} runs on the host")
+        ready = None
+        if isinstance(compilers, Compilers) and compilers.cross:
+            ready = self.compilers(task, compilers, ())
+        with self.opened(task, inside, compilers, ready) as place:
+            place.send()
+            yield place
 
     def _put_compilers(
         self, container: Container, compilers: Compilers

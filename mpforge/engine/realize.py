@@ -256,7 +256,16 @@ class Realizer:
             log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
             log.flush()
             try:
-                facts = self._called(Task(step, given, directory, log, self._reuses(step)))
+                facts = self._called(
+                    Task(
+                        step,
+                        given,
+                        directory,
+                        log,
+                        self._reuses(step),
+                        keeps=self.kept is not None,
+                    )
+                )
             except (OSError, MpforgeError) as error:
                 self.provision.toolbox.store.altered()  # what has changed is not used again
                 words = _fault_of_store(error, directory.root, since(self.log, begin))

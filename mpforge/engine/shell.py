@@ -5,13 +5,16 @@ those of a run, because they are made by the same code. A directory that a faile
 as it is. Nothing that happens in it is stored or published.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from mpforge.engine.compiled import Compiled
 from mpforge.engine.session import NotRun, SessionRun, refusal_error
+from mpforge.engine.task import Given, Task
 from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import WrongInput
 from mpforge.plan.events import Emit, Warned
@@ -27,6 +30,9 @@ from mpforge.plan.model import (
 from mpforge.runners import noted
 from mpforge.runners.offline import isolation
 from mpforge.runners.step import Left, StepDirectory, StepRun
+
+if TYPE_CHECKING:
+    from mpforge.runners.containers.step import StepContainer
 
 _MAIN = (BuildWheel, MakeSdist, RunCommands, RunTests)
 
@@ -108,16 +114,18 @@ def enter(
     if step is None:
         raise AssertionError(f"{session.name} has no step to enter")
     kept = StepDirectory(workspace.state / "kept" / step.id)
-    # What a container had in its own directory went with it.
-    if step.inside is None and not visit.fresh and noted.read(kept.root):
-        return _enter_kept(step, kept, visit, log_of(workspace, session.name))
-    found.store.listen(lambda message: emit(Warned(session.name, message)))
     log = log_of(workspace, session.name)
+    run = SessionRun(found, session, workspace, options, emit, log=log)
+    if not visit.fresh and noted.read(kept.root):
+        return _enter_kept(run, step, kept, visit, log)
+    found.store.listen(lambda message: emit(Warned(session.name, message)))
     log.unlink(missing_ok=True)
-    return _enter_new(SessionRun(found, session, workspace, options, emit, log=log), step, visit)
+    return _enter_new(run, step, visit)
 
 
-def _enter_kept(step: Step, directory: StepDirectory, visit: Visit, log: Path) -> int:
+def _enter_kept(
+    session: SessionRun, step: Step, directory: StepDirectory, visit: Visit, log: Path
+) -> int:
     """As the failed run left it."""
     last = noted.read(directory.root)[-1]
     gone = [path for path in last.environment.get("PATH", "").split(":") if not Path(path).is_dir()]
@@ -140,8 +148,22 @@ def _enter_kept(step: Step, directory: StepDirectory, visit: Visit, log: Path) -
             table="test" if isinstance(step.command, RunTests) else "build",
             secrets=step.variables.secrets,
         )
-        visit.welcome(_scene(run, stays=True, left=when))
-        return run.enter(visit.argv)
+        with _place_of(session, step, directory, file) as place:
+            run = replace(run, inside=place)
+            visit.welcome(_scene(run, stays=True, left=when))
+            return run.enter(visit.argv)
+
+
+@contextlib.contextmanager
+def _place_of(
+    session: SessionRun, step: Step, directory: StepDirectory, log: BinaryIO
+) -> "Iterator[StepContainer | None]":
+    """The container in which a step's directory is entered; None: it is entered here."""
+    if step.inside is None:
+        yield None
+        return
+    with session.containers.reopened(Task(step, Given({}), directory, log)) as place:
+        yield place
 
 
 def _enter_new(run: SessionRun, step: Step, visit: Visit) -> int:

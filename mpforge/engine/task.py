@@ -35,7 +35,8 @@ class Task:
     """One execution: the step, what it is given, its own directory, its log.
 
     ``reuses`` says that objects of earlier builds may serve, and what it makes may be kept.
-    ``visitor`` is called in the place of its programs, see ``StepRun``.
+    ``visitor`` is called in the place of its programs, see ``StepRun``. ``keeps``: if it fails, its directory
+    stays.
     """
 
     step: Step
@@ -44,6 +45,7 @@ class Task:
     log: BinaryIO
     reuses: bool = False
     visitor: "Callable[[StepRun], int] | None" = None
+    keeps: bool = False
 
 
 def since(log: Path, begin: int) -> bytes:

@@ -166,3 +166,44 @@ def test_a_library_of_the_image_is_grafted_into_the_wheel(
     assert tested.code == 0, str(tested)
     assert [name for name in contents(unbuilt.wheel()) if "libcrypt" in name]
     assert emulating_engine.ours(unbuilt.cache.root) == []
+
+
+def test_a_shell_is_in_the_image_in_a_new_place_or_where_a_build_failed(
+    unbuilt: Workspace, empty_cache: Cache, engine: Engine, manylinux_x86_64_image: str
+) -> None:
+    unbuilt.cache = empty_cache
+    by(unbuilt, "native", manylinux_x86_64_image, target=NATIVE)
+    session = f"build-{NATIVE}-cp311"
+    seen = "pwd; cat /etc/os-release; command -v python; ls; exit 7"
+    new = unbuilt.mpforge("shell", session, "--", "sh", "-c", seen)
+    assert new.code == 7, str(new)
+    assert "/mpforge/step/src\n" in new.output
+    assert "/mpforge/step/env/bin/python\n" in new.output
+    told = unbuilt.mpforge("shell", session)  # a shell that has nothing to read
+    assert told.code == 0, str(told)
+    pasted = unbuilt.mpforge("shell", session, "--", "sh", "-c", _as_told(told.output))
+    assert pasted.code == 0, str(pasted)
+    assert "made /mpforge/step/out/tiny-1.0-cp311-cp311-linux_" in pasted.output
+    unbuilt.write("setup.py", f"{unbuilt.read('setup.py')}{BREAKS}")
+    failed = unbuilt.mpforge("run", "--keep", session)
+    assert failed.code == 1, str(failed)
+    kept = unbuilt.mpforge("shell", session, "--", "cat", "made-here")
+    assert kept.code == 0, str(kept)
+    assert "by the build that failed" in kept.output
+    assert engine.ours(unbuilt.cache.root) == []
+
+
+BREAKS = """
+import sys
+
+if "bdist_wheel" in sys.argv:
+    with open("made-here", "w") as file:
+        file.write("by the build that failed")
+    sys.exit(3)
+"""
+
+
+def _as_told(output: str) -> str:
+    """The line that a shell tells to paste."""
+    (line,) = [line for line in output.splitlines() if "build_wheel.py" in line]
+    return line

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mpforge.errors import ToolUnavailable
+from mpforge.errors import StepFailed, ToolUnavailable
 from mpforge.processes import Ended
 from mpforge.runners.containers.container import Container
 from mpforge.store.files import remove_tree
@@ -58,6 +58,12 @@ class StepContainer:
         if path.is_dir():
             remove_tree(path)
         arrived.replace(path)
+
+    def fetch_changes(self) -> None:
+        """Bring back what a failed build has made of its source and outputs, as far as that can be."""
+        for name in ("src", "out", "tmp", "home"):
+            with contextlib.suppress(StepFailed):
+                self.fetch(self.root / name)
 
     def run(
         self,
