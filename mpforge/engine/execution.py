@@ -4,27 +4,27 @@ One function for each kind of command: inputs are put in place, programs run, wh
 in the output directory or an error is raised. Knows nothing of keys and hits.
 """
 
-import contextlib
 import dataclasses
 import functools
 import json
 import os
 import shutil
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from mpforge.engine import buildtools
-from mpforge.engine.buildtools import languages
 from mpforge.engine.environments import Environments
+from mpforge.engine.imagebuilds import ImageBuilds
 from mpforge.engine.inputs import Inputs, pruned
-from mpforge.engine.machines import Machines, ReadyMachine
+from mpforge.engine.machines import Machines
 from mpforge.engine.objects import Objects
 from mpforge.engine.pins import Pins
 from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import TOLD, Task, since
+from mpforge.engine.testruns import TestRuns
 from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
 from mpforge.errors import NoHostPython, OutputMissing, StepFailed, WheelRejected
 from mpforge.plan.model import (
@@ -40,9 +40,8 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.platforms import well_known
-from mpforge.runners import grafting, hooks, launcher, leaks, repair, tests
+from mpforge.runners import grafting, hooks, leaks, repair
 from mpforge.runners.containers import libraries
-from mpforge.runners.containers.step import StepContainer
 from mpforge.runners.offline import isolation
 from mpforge.runners.step import (
     StepDirectory,
@@ -117,6 +116,10 @@ class Executor:
     @property
     def _environments(self) -> Environments:
         return Environments(self.store, self.toolbox)
+
+    @property
+    def _image_builds(self) -> ImageBuilds:
+        return ImageBuilds(self.store, self.containers(), self._sources, self._run)
 
     @property
     def _buildtools(self) -> buildtools.BuildTools:
@@ -232,16 +235,7 @@ class Executor:
 
     def _ask(self, task: Task, command: AskRequirements) -> dict[str, str]:
         if command.compilers is not None and command.compilers.inside is not None:
-            with self._inside(task, command, command.compilers) as (run, there):
-                asked = hooks.requirements(
-                    run,
-                    command.hook,
-                    python=task.directory.environment / "bin" / "python",
-                    source=task.directory.source,
-                    settings=command.config_settings,
-                    extra=buildtools.hook_variables(there, task.step, run),
-                )
-            return {"requirements": json.dumps(asked)}
+            return self._image_builds.ask(task, command, command.compilers)
         self._sources.put(task, vcs=command.hook == "sdist")
         ready = self._compilers(command.compilers, task.directory)
         run = self._hook_run(task, command.python, ready)
@@ -315,7 +309,7 @@ class Executor:
 
     def _wheel(self, task: Task, command: BuildWheel) -> dict[str, str]:
         if command.compilers is not None and command.compilers.inside is not None:
-            return self._wheel_inside(task, command, command.compilers)
+            return self._image_builds.wheel(task, command, command.compilers)
         source = task.given.trees["source"]
         self._sources.put(task, vcs=False)
         ready = (
@@ -345,57 +339,6 @@ class Executor:
             )
         wheel = repair.sole_wheel(task.directory.output)
         return {"wheel": wheel.name}
-
-    def _wheel_inside(
-        self, task: Task, command: BuildWheel, compilers: Compilers
-    ) -> dict[str, str]:
-        """The same in an image, by its own Python."""
-        directory = task.directory
-        with self._inside(task, command, compilers) as (run, ready):
-            for line in command.before:
-                run.command(line, cwd=directory.source)
-            hooks.build(
-                run,
-                "wheel",
-                python=directory.environment / "bin" / "python",
-                source=directory.source,
-                output=directory.output,
-                settings=buildtools.config_settings(command, ready),
-                extra=buildtools.hook_variables(ready, task.step, run),
-            )
-            if run.inside is not None:
-                run.inside.fetch(directory.output)
-                platform = well_known()[compilers.target]
-                everywhere = policy_libraries(compilers.policy, platform)
-                libraries.collect(run.inside, directory.output, platform, everywhere)
-        return {"wheel": repair.sole_wheel(directory.output).name}
-
-    @contextlib.contextmanager
-    def _inside(
-        self, task: Task, command: AskRequirements | BuildWheel, compilers: Compilers
-    ) -> Iterator[tuple[StepRun, ReadyCompilers]]:
-        """What runs a step's hooks in its image, and the compilers there."""
-        from mpforge.engine import contained
-
-        directory = task.directory
-        self._sources.put(task, vcs=False)
-        wanted = languages(task.given.trees["source"], self.store)
-        asks = isinstance(command, AskRequirements)
-        ready = self.containers().compilers(task, compilers, () if asks else wanted)
-        site = launcher.site_packages(directory.environment, command.python)
-        site.mkdir(parents=True)
-        self.store.restore(task.given.trees["environment"], site)
-        if compilers.inside is None:
-            raise AssertionError("its hooks run on the host")
-        with self.containers().opened(task, compilers.inside, compilers, ready) as place:
-            interpreter = self.containers().interpreter(place, command.python)
-            python = contained.lay_out(directory, command.python, interpreter)
-            known = buildtools.placeholders(compilers, directory, ready) | {"python": str(python)}
-            path = (str(python.parent), *ready.path)
-            run = self._run(task, ready.variables, path, placeholders=known)
-            run = dataclasses.replace(run, inside=place)
-            place.send()
-            yield run, ready
 
     def _ask_here(
         self,
@@ -458,43 +401,8 @@ class Executor:
         return {}
 
     def _tests(self, task: Task, command: RunTests) -> dict[str, str]:
-        if command.machine.inside is not None:
-            with self.containers().opened(task, command.machine.inside) as place:
-                ready = self.containers().machine(place, command.machine, command.python)
-                return self._tests_on(task, command, ready, place)
-        return self._tests_on(task, command, self.machines.ready(command.machine, command.python))
-
-    def _tests_on(
-        self,
-        task: Task,
-        command: RunTests,
-        ready: ReadyMachine,
-        place: StepContainer | None = None,
-    ) -> dict[str, str]:
-        """Run tests on a machine; in a container where that is its place."""
-        self.store.restore(task.given.trees["source"], task.directory.source)
-        self.store.restore(task.given.trees["shipped"], tests.shipped_directory(task.directory))
-        scene = tests.Scene(
-            directory=task.directory,
-            machine=command.machine,
-            emulator=ready.emulator,
-            python=ready.python,
-            sysroot=ready.sysroot,
-            compile_with=None
-            if command.python is None
-            else self.toolbox.host_python(command.python).executable,
-            inside=place,
-        )
-        if command.environment is not None:
-            site = tests.site_packages(scene)
-            self.store.restore(task.given.trees["environment"], site)
-        placeholders, path = tests.prepare(scene, task.given.posargs)
-        model = {"QEMU_CPU": scene.model} if place and scene.model else {}
-        run = self._run(task, model, path, placeholders=placeholders)
-        if place is not None:
-            place.send()
-            run = dataclasses.replace(run, inside=place)
-        return tests.run(run, scene, command, task.given.posargs)
+        there = TestRuns(self.store, self.toolbox, self.machines, self.containers, self._run)
+        return there.run(task, command)
 
     # --- parts of the above --------------------------------------------------------------------
 

@@ -1,0 +1,67 @@
+"""Running a step's tests where its machine is: on this host, under its emulator, or in an image."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mpforge.engine.machines import Machines, ReadyMachine
+from mpforge.engine.task import Task
+from mpforge.engine.toolbox import Toolbox
+from mpforge.plan.model import RunTests
+from mpforge.runners import tests
+from mpforge.runners.containers.step import StepContainer
+from mpforge.runners.step import StepRun
+from mpforge.store.local import Store
+
+if TYPE_CHECKING:
+    from mpforge.engine.contained import Containers
+
+
+@dataclass(frozen=True)
+class TestRuns:
+    """Test runs of a session; ``start`` gives what runs a step's programs, as ``Executor`` does."""
+
+    __test__ = False  # not a test class, whatever pytest makes of its name
+
+    store: Store
+    toolbox: Toolbox
+    machines: Machines
+    containers: "Callable[[], Containers]"
+    start: Callable[..., StepRun]
+
+    def run(self, task: Task, command: RunTests) -> dict[str, str]:
+        """Run the tests; what was read back of the machine. Raises what ``tests.run`` raises."""
+        if command.machine.inside is not None:
+            with self.containers().opened(task, command.machine.inside) as place:
+                ready = self.containers().machine(place, command.machine, command.python)
+                return self._on(task, command, ready, place)
+        return self._on(task, command, self.machines.ready(command.machine, command.python), None)
+
+    def _on(
+        self, task: Task, command: RunTests, ready: ReadyMachine, place: StepContainer | None
+    ) -> dict[str, str]:
+        """Run tests on a machine; in a container where that is its place."""
+        self.store.restore(task.given.trees["source"], task.directory.source)
+        self.store.restore(task.given.trees["shipped"], tests.shipped_directory(task.directory))
+        scene = tests.Scene(
+            directory=task.directory,
+            machine=command.machine,
+            emulator=ready.emulator,
+            python=ready.python,
+            sysroot=ready.sysroot,
+            compile_with=None
+            if command.python is None
+            else self.toolbox.host_python(command.python).executable,
+            inside=place,
+        )
+        if command.environment is not None:
+            site = tests.site_packages(scene)
+            self.store.restore(task.given.trees["environment"], site)
+        placeholders, path = tests.prepare(scene, task.given.posargs)
+        model = {"QEMU_CPU": scene.model} if place and scene.model else {}
+        run = self.start(task, model, path, placeholders=placeholders)
+        if place is not None:
+            place.send()
+            run = dataclasses.replace(run, inside=place)
+        return tests.run(run, scene, command, task.given.posargs)
