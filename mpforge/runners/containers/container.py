@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -90,7 +91,7 @@ class Container:
             detach=False,
             user="0:0",
             name=f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}",
-            labels={LABEL: _own_mark(), f"{LABEL}.title": title},
+            labels={LABEL: own_mark(), f"{LABEL}.title": title},
             host_config=host,
         )
         return str(made["Id"])
@@ -161,11 +162,14 @@ class Container:
             _hang_up(connection)
 
     def _status(self, program: str) -> int:
-        from docker.errors import NotFound
+        from docker.errors import APIError
 
         try:
             code = self._api.exec_inspect(program)["ExitCode"]
-        except NotFound:  # it went with its container
+        except APIError as error:
+            # It went with its container, which Podman calls a fault of its own (500).
+            if error.status_code != HTTPStatus.NOT_FOUND and "no such container" not in str(error):
+                raise
             code = None
         if code is None and not self._timed_out:
             raise EngineLost(
@@ -268,7 +272,8 @@ def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 # --- what a killed process left -----------------------------------------------------------------
 
 
-def _own_mark() -> str:
+def own_mark() -> str:
+    """The label's value for what this process makes."""
     return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
 
 
