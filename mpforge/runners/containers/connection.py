@@ -26,12 +26,13 @@ _SUMMARY = 400
 class Engine:
     """An engine that answers.
 
-    ``client`` is the SDK's ``DockerClient`` (it has no types), ``endpoint`` its address, ``version`` in its
-    own words, ``platform`` the target name of what it runs natively; ``bridged`` whether a container can
-    have a network of its own.
+    ``client`` is the SDK's ``DockerClient`` (it has no types), ``name`` is ``Docker`` or ``Podman``,
+    ``endpoint`` its address, ``version`` in its own words, ``platform`` the target name of what it runs
+    natively; ``bridged`` whether a container can have a network of its own.
     """
 
     client: Any
+    name: str
     endpoint: str
     version: str
     platform: str
@@ -125,8 +126,10 @@ def _connected(address: str) -> Engine:
         ) from None
     machine = str(told.get("Arch", ""))
     found = by_machine(machine) or by_machine(platform.machine())
+    parts = [str(part.get("Name", "")) for part in told.get("Components") or ()]
     return Engine(
         client,
+        "Podman" if any("Podman" in part for part in parts) else "Docker",
         address,
         f"{told.get('Version', '?')} (API {told.get('ApiVersion', '?')})",
         found.name if found is not None else machine,
@@ -137,6 +140,29 @@ def _connected(address: str) -> Engine:
 def forget() -> None:
     """Ask anew which engine there is, the next time."""
     _connected.cache_clear()
+
+
+@dataclass(frozen=True)
+class Nature:
+    """Of what kind an engine is: ``here`` says that its kernel is this machine's, as far as can be told."""
+
+    rootless: bool
+    here: bool
+
+
+def nature(engine: Engine) -> Nature:
+    """Ask an engine of what kind it is. Raises ``EngineLost``.
+
+    A socket of this machine may lead elsewhere: through ssh, or into a virtual machine.
+    """
+    with speaking("ask what it is"):
+        told = engine.client.info()
+    same = (told.get("Name"), told.get("KernelVersion")) == (platform.node(), platform.release())
+    return Nature(
+        rootless=bool(told.get("Rootless"))
+        or "name=rootless" in (told.get("SecurityOptions") or ()),
+        here=same and engine.endpoint.startswith("unix://"),
+    )
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """What an engine runs: each platform natively, by which QEMU, or not at all.
 
 Asked without privilege: an image of nothing but a hundred bytes of ELF for each machine, each of which
-exits with 42. QEMU's user mode prints its version instead where QEMU_VERSION is set; a native machine
-does not care. An image of another platform is run without a word, so whoever builds in one asks here first.
+exits with 42. QEMU's user mode prints its version instead, as QEMU_VERSION is set; a native machine does
+not care. An image of another platform is run without a word, so whoever builds in one asks here first.
 """
 
 import contextlib
@@ -12,18 +12,25 @@ import json
 import os
 import struct
 import tarfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpforge.errors import EngineRefuses
-from mpforge.runners.containers.connection import Engine, speaking
+from mpforge.errors import EngineLost, EngineRefuses
+from mpforge.runners.containers import binfmt
+from mpforge.runners.containers.connection import Engine, nature, speaking
+from mpforge.runners.containers.container import LABEL, own_mark
 from mpforge.store.files import write_atomically
 
 _EXITS = 42
 _SECONDS = 30
+_ELSEWHERE_SECONDS = 3600.0
 NATIVE = "native"
+_NAMELESS = "an emulator that does not say its name"
+# What a 64-bit processor, and its kernel, mostly run as well.
+_ALSO_NATIVE: Mapping[str, tuple[str, ...]] = {"x86_64": ("i686",), "aarch64": ("armv7l",)}
 
 
 @dataclass(frozen=True)
@@ -113,60 +120,83 @@ def _image(engine: Engine) -> str:
 def ask(engine: Engine, platform: str) -> str:
     """How the engine runs a platform: ``native``, QEMU's own words, or empty where it can't.
 
-    Raises ``EngineLost``. A platform that there is no probe for is said to be not run.
+    Raises ``EngineLost``, and ``EngineRefuses`` where it starts no program at all. A platform that there is
+    no probe for is said to be not run.
     """
     name = platform.removesuffix("_musl")
     if name not in _MACHINES:
         return ""
-    tag = _image(engine)
-    with _ran(engine, tag, name, {}) as (code, _):
-        if code != _EXITS:
-            return ""
-    with _ran(engine, tag, name, {"QEMU_VERSION": "1"}) as (code, said):
-        return NATIVE if code == _EXITS else said.partition("\n")[0].strip() or "emulated"
+    try:
+        code, said = _run(engine, _image(engine), name)
+    except EngineRefuses:
+        if name == engine.platform:
+            raise
+        ask(engine, engine.platform)
+        return ""
+    if code == _EXITS:
+        own = (engine.platform, *_ALSO_NATIVE.get(engine.platform, ()))
+        return NATIVE if name in own else _NAMELESS
+    return said.partition("\n")[0].strip() if code == 0 else ""
 
 
-@contextlib.contextmanager
-def _ran(
-    engine: Engine, image: str, name: str, environment: Mapping[str, str]
-) -> Iterator[tuple[int, str]]:
+def _run(engine: Engine, image: str, name: str) -> tuple[int, str]:
     """Run one probe; its exit status and what it printed."""
     api = engine.client.api
     with speaking("run a probe"):
-        host = api.create_host_config(network_mode="none")
         made = api.create_container(
-            image, [f"/{name}"], environment=dict(environment), host_config=host
+            image,
+            [f"/{name}"],
+            environment={"QEMU_VERSION": "1"},
+            labels={LABEL: own_mark()},
+            host_config=api.create_host_config(network_mode="none"),
         )
     try:
-        try:
-            with speaking("run a probe"):
-                api.start(made["Id"])
-                code = int(api.wait(made["Id"], timeout=_SECONDS)["StatusCode"])
-                said = api.logs(made["Id"]).decode("utf-8", "replace")
-        except EngineRefuses as error:  # Podman's word for a program that it can't start
-            code, said = 1, error.why or ""
-        yield code, said
+        with speaking("run a probe"):
+            api.start(made["Id"])
+            code = int(api.wait(made["Id"], timeout=_SECONDS)["StatusCode"])
+            return code, api.logs(made["Id"]).decode("utf-8", "replace")
     finally:
-        with contextlib.suppress(EngineRefuses), speaking("remove a probe"):
+        with contextlib.suppress(EngineLost, EngineRefuses), speaking("remove a probe"):
             api.remove_container(made["Id"], force=True)
 
 
 class Probes:
     """What engines were found to run, and what was made ready with them.
 
-    It is remembered in a file, for as long as an engine stays the same.
+    It is remembered in a file, for as long as an engine stays the same: one on this machine, as long as its
+    socket and the kernel's handlers do. Of one elsewhere there is no sign that could be read without asking
+    it, and its own id is none: Docker keeps it when handlers change, Podman has another one at each call. So
+    that is believed for an hour.
     """
 
-    def __init__(self, remembered: Path) -> None:
+    def __init__(
+        self,
+        remembered: Path,
+        *,
+        handlers: Path = binfmt.ROOT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._path = remembered
+        self._handlers = handlers
+        self._clock = clock
 
     def how(self, engine: Engine, platform: str) -> str:
-        """As ``ask``, asked once. Raises ``EngineLost``."""
+        """As ``ask``, asked once; a platform that was not run is asked for again. Raises as ``ask``."""
         known = self._known(engine.endpoint, "platforms")
-        if platform not in known:
-            known = {**known, platform: ask(engine, platform)}
-            self._remember(engine.endpoint, "platforms", known)
+        if not known.get(platform):
+            identity = self._identity(engine.endpoint)
+            known[platform] = ask(engine, platform)
+            here = nature(engine).here
+            self._remember(engine.endpoint, identity, {"platforms": known, "here": here})
         return known[platform]
+
+    def anew(self, engine: Engine, platforms: Iterable[str]) -> dict[str, str]:
+        """As ``ask`` for each; no other is known from now on. Raises as ``ask``."""
+        identity = self._identity(engine.endpoint)
+        found = {platform: ask(engine, platform) for platform in platforms}
+        new = {"platforms": found, "here": nature(engine).here, "asked": self._clock()}
+        self._remember(engine.endpoint, identity, new)
+        return found
 
     def remembered(self, endpoint: str, platform: str) -> str | None:
         """What is known of an engine without asking it; None: nothing."""
@@ -178,17 +208,15 @@ class Probes:
 
     def remember_prepared(self, endpoint: str, key: str) -> None:
         """Something is ready."""
-        self._remember(endpoint, "prepared", {**self._known(endpoint, "prepared"), key: ""})
-
-    def forget(self) -> None:
-        """Ask again."""
-        self._path.unlink(missing_ok=True)
+        known = {**self._known(endpoint, "prepared"), key: ""}
+        self._remember(endpoint, self._identity(endpoint), {"prepared": known})
 
     def _entry(self, endpoint: str) -> dict[str, Any]:
         """What is known of an engine that is still the same."""
         try:
             entry = dict(self._table()[endpoint])
-            return entry if entry["identity"] == _identity(endpoint) else {}
+            young = entry["here"] or 0 <= self._clock() - entry["asked"] < _ELSEWHERE_SECONDS
+            return entry if young and entry["identity"] == self._identity(endpoint) else {}
         except (KeyError, TypeError, ValueError):
             return {}
 
@@ -203,28 +231,20 @@ class Probes:
             return {}
         return table if isinstance(table, dict) else {}
 
-    def _remember(self, endpoint: str, what: str, known: Mapping[str, str]) -> None:
-        entry = {**self._entry(endpoint), "identity": _identity(endpoint), what: dict(known)}
+    def _remember(self, endpoint: str, identity: list[str], new: Mapping[str, object]) -> None:
+        """Add to what is known; ``identity`` is from before the engine was asked."""
+        first = {"here": False, "asked": self._clock()}
+        entry = {**first, **self._entry(endpoint), "identity": identity, **new}
         with contextlib.suppress(OSError):
             text = json.dumps({**self._table(), endpoint: entry}, indent=1)
             write_atomically(self._path, text.encode())
 
-
-def _identity(endpoint: str) -> list[str]:
-    """What stays the same as long as an engine does, without speaking to it.
-
-    An engine makes its socket anew when it starts. Which emulators the kernel of this machine knows is a
-    local engine's business too. Of a remote one only its address is known.
-    """
-    if not endpoint.startswith("unix://"):
-        return [endpoint]
-    words = [endpoint]
-    with contextlib.suppress(OSError):
-        status = os.stat(endpoint.removeprefix("unix://"))
-        words.append(f"{status.st_ino} {status.st_ctime_ns}")
-    handlers = Path("/proc/sys/fs/binfmt_misc")
-    with contextlib.suppress(OSError):
-        for path in sorted(handlers.glob("qemu-*")):
-            text = path.read_text("utf-8", "replace")
-            words.append(f"{path.name} {hashlib.sha256(text.encode()).hexdigest()}")
-    return words
+    def _identity(self, endpoint: str) -> list[str]:
+        """What stays the same as long as an engine does, without speaking to it."""
+        words = [endpoint]
+        if endpoint.startswith("unix://"):
+            with contextlib.suppress(OSError):
+                status = os.stat(endpoint.removeprefix("unix://"))
+                words.append(f"{status.st_ino} {status.st_ctime_ns}")
+            words += binfmt.identity(self._handlers)
+        return words

@@ -1,0 +1,119 @@
+"""The programs by which this machine's kernel runs those of other machines: binfmt_misc, read only.
+
+https://docs.kernel.org/admin-guide/binfmt-misc.html. Knows nothing of engines: one on this machine has the
+same kernel, one elsewhere has not.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/proc/sys/fs/binfmt_misc")
+_KERNELS_OWN = ("register", "status")
+
+
+@dataclass(frozen=True)
+class Handler:
+    """An interpreter for the files that have ``magic`` at ``offset``, in the bits of ``mask``."""
+
+    name: str
+    enabled: bool
+    interpreter: str
+    flags: str
+    offset: int
+    magic: bytes
+    mask: bytes
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the kernel holds the interpreter open (flag F): containers don't have its file."""
+        return "F" in self.flags
+
+    def takes(self, program: bytes) -> bool:
+        """Whether a program that begins so is run by this interpreter."""
+        head = program[self.offset : self.offset + len(self.magic)]
+        return len(head) == len(self.magic) and all(
+            (byte ^ wanted) & bits == 0
+            for byte, wanted, bits in zip(head, self.magic, self.mask, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What the kernel has; ``enabled`` None: nothing is mounted where its handlers are seen."""
+
+    enabled: bool | None
+    each: tuple[Handler, ...] = ()
+
+    def of(self, program: bytes) -> Handler | None:
+        """The handler that takes a program; one that serves containers before others."""
+        found = [handler for handler in self.each if handler.takes(program)]
+        return max(found, key=lambda one: (one.enabled, one.is_fixed), default=None)
+
+
+def read(root: Path = ROOT) -> Handlers:
+    """The kernel's handlers; what is no handler by magic bytes is passed over."""
+    try:
+        enabled = (root / "status").read_text(encoding="utf-8").strip() == "enabled"
+    except OSError:
+        return Handlers(None)
+    found = (parse(path.name, _text(path)) for path in _files(root))
+    return Handlers(enabled, tuple(handler for handler in found if handler is not None))
+
+
+def parse(name: str, text: str) -> Handler | None:
+    """A handler as the kernel shows it; None where it goes by a file's name."""
+    lines = text.splitlines()
+    words = {key.rstrip(":"): value for key, _, value in (line.partition(" ") for line in lines)}
+    try:
+        magic = bytes.fromhex(words["magic"])
+        mask = bytes.fromhex(words["mask"]) if "mask" in words else b"\xff" * len(magic)
+        return Handler(
+            name=name,
+            enabled="enabled" in lines,
+            interpreter=words["interpreter"],
+            flags=words.get("flags", ""),
+            offset=int(words["offset"]),
+            magic=magic,
+            mask=mask,
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def identity(root: Path = ROOT) -> Iterator[str]:
+    """Words that stay as long as the handlers do, and the files of the interpreters.
+
+    A handler that was made anew is another file with perhaps the same text: an update of QEMU makes one.
+    """
+    with contextlib.suppress(OSError):
+        yield (root / "status").read_text(encoding="utf-8").strip()
+    for path in _files(root):
+        text = _text(path)
+        handler = parse(path.name, text)
+        yield f"{path.name} {_stamp(path)} {' '.join(text.split())}"
+        if handler is not None:
+            yield f"{handler.interpreter} {_stamp(Path(handler.interpreter))}"
+
+
+def _files(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if path.name not in _KERNELS_OWN)
+    except OSError:
+        return []
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _stamp(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return "-"
+    return f"{status.st_ino} {status.st_size} {status.st_ctime_ns}"
