@@ -12,6 +12,7 @@ from mpforge.errors import ExitCode
 
 if TYPE_CHECKING:
     from mpforge.engine.doctor import Diagnosis, TargetAbility
+    from mpforge.engine.enginefacts import ContainersFact, RunFact
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,17 @@ def sections(found: "Diagnosis") -> Iterator[Section]:
     yield Section(
         "Targets",
         tuple(
-            (target.name, f"{what}: {ability.how}", _with(ability.why, ability.remedy))
+            (target.name, f"{what}: {how}", _with(why, remedy))
             for target in able
-            for what, ability in (("build", target.build), ("test", target.test))
+            for what, how, why, remedy in _abilities(target)
         ),
     )
     yield Section(
         "Targets that are not available yet in this version, and what would run their programs here",
         tuple(_later(later)),
     )
+    if found.containers.engine is not None:
+        yield Section("What the container engine runs", tuple(_runs(found.containers.runs)))
     yield Section(
         "CPythons of this host, with headers",
         tuple(
@@ -86,6 +89,19 @@ def sections(found: "Diagnosis") -> Iterator[Section]:
         else (),
     )
     yield Section("Host", tuple(_host(found)))
+
+
+def _abilities(target: "TargetAbility") -> Iterator[tuple[str, str, str, str | None]]:
+    build, images, test = target.build, target.images, target.test
+    yield "build", build.how, build.why, build.remedy
+    yield "build in an image", ", ".join(images.strategies) or "no", images.why, images.remedy
+    yield "test", test.how, test.why, test.remedy
+
+
+def _runs(runs: "Sequence[RunFact]") -> Iterator[tuple[str, ...]]:
+    for run in runs:
+        how = f"QEMU {run.qemu}" if run.how == "emulated" and run.qemu else run.how
+        yield run.name, how, _with(run.why or "", run.remedy)
 
 
 def _later(targets: "Sequence[TargetAbility]") -> Iterator[tuple[str, ...]]:
@@ -116,7 +132,18 @@ def _host(found: "Diagnosis") -> Iterator[tuple[str, ...]]:
         yield "network", "steps are kept off it, unless they declare it"
     else:
         yield "network", _with("open: steps can't be kept off it here", isolation.remedy)
-    yield "containers", found.containers
+    yield "containers", _engine(found.containers)
+
+
+def _engine(found: "ContainersFact") -> str:
+    engine = found.engine
+    if engine is None:
+        return _with(f"none: {found.why}", found.remedy)
+    words = [f"{engine.name} {engine.version} at {engine.endpoint}"]
+    words += ["rootless"] if engine.rootless else []
+    words += [] if engine.here else ["on another machine, or in a virtual one"]
+    words += [] if engine.bridged else ["no bridge: a container with a network has the host's"]
+    return _with("; ".join([*words, *([found.why] if found.why else [])]), found.remedy)
 
 
 def _with(text: str, remedy: str | None) -> str:
@@ -140,7 +167,7 @@ def plain(shown: Sequence[Section]) -> str:
         *widths, _ = [max(map(len, column)) for column in zip(*section.rows, strict=True)] or [0]
         for row in section.rows:
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-            lines.append("  " + "  ".join([*cells, row[-1]]))
+            lines.append("  " + "  ".join([*cells, row[-1]]).rstrip())
         lines += [f"  {note}" for note in section.notes]
     return "\n".join(lines) + "\n"
 

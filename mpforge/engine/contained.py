@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.engine import buildtools, imagefacts
-from mpforge.engine.holdings import ENGINES
+from mpforge.engine.holdings import PLATFORMS_RUN
 from mpforge.engine.machines import ReadyMachine
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
@@ -49,7 +49,7 @@ class Containers:
         self._cache = workspace.cache
         self._pins = pins
         self._toolbox = toolbox
-        self._probes = probe.Probes(self._cache / ENGINES / "platforms.json")
+        self._probes = probe.Probes(self._cache / PLATFORMS_RUN)
         self._layers: dict[str, Image] = {}
 
     @functools.cached_property

@@ -1,7 +1,8 @@
 """What this host can do for each well-known target, as facts: ``diagnose``. Nothing is fetched.
 
-Host programs are asked for their versions, directories are looked at; what an archive or an index would
-give is told by its name and not tried. Knows nothing of how facts are shown.
+Host programs are asked for their versions, the container engine for what it runs; directories are looked
+at. What an archive or an index would give is told by its name and not tried. Knows nothing of how facts
+are shown.
 """
 
 import functools
@@ -17,6 +18,8 @@ from typing import Literal
 from mpforge import __version__
 from mpforge.compiler import strategies
 from mpforge.compiler.availability import PLATFORMS
+from mpforge.engine import enginefacts
+from mpforge.engine.enginefacts import ContainersFact
 from mpforge.engine.facts import host_facts
 from mpforge.engine.workspace import cache_directory
 from mpforge.errors import HostCannot, LockInvalid, NoHostPython
@@ -28,11 +31,10 @@ from mpforge.processes import Captured, capture
 from mpforge.tools import distribution, emulators, hostpython, lockfile, targetpython, uvpython
 from mpforge.tools.emulators import Emulator
 
+NOT_YET = "not available yet in this version of mpforge"
+
 # The Pythons that there are to look for.
 PYTHONS = ("cp311", "cp312", "cp313", "cp314")
-
-# QEMU older than this dies of illegal instructions there (platforms.csv, measured).
-_QEMU_NEEDED = {"loongarch64": 10}
 
 _ASKING_SECONDS = 20.0
 
@@ -66,12 +68,25 @@ class TestAbility:
 
 
 @dataclass(frozen=True)
+class ImageAbility:
+    """By which strategies a target is built in an image, if by any; ``why`` or why not, and the remedy."""
+
+    strategies: tuple[str, ...]
+    why: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
 class TargetAbility:
-    """A well-known target; ``available`` says that this version has working sessions for it."""
+    """A well-known target; ``available`` says that this version has working sessions for it.
+
+    ``build`` is the best way without a container, ``images`` what containers add.
+    """
 
     name: str
     available: bool
     build: BuildAbility
+    images: ImageAbility
     test: TestAbility
 
 
@@ -158,7 +173,7 @@ class Diagnosis:
     zig: ZigFact
     store: StoreFact
     isolation: IsolationFact
-    containers: str = "not available yet in this version of mpforge"
+    containers: ContainersFact
 
 
 def diagnose(lock: Path, environment: Mapping[str, str]) -> Diagnosis:
@@ -167,25 +182,27 @@ def diagnose(lock: Path, environment: Mapping[str, str]) -> Diagnosis:
     found = distribution.host_distribution()
     cache = cache_directory(environment)
     tools = tuple(stored_tools(cache / "tools"))
+    containers = enginefacts.look(cache, environment)
     return Diagnosis(
         version=__version__,
         system=host.system,
         platform=host.platform,
         distribution=" ".join(found) if found else None,
-        targets=_targets(host),
+        targets=_targets(host, containers),
         host_pythons=tuple(_host_python(word) for word in PYTHONS),
         target_pythons=tuple(_target_pythons(host, found)),
         programs=tuple(_programs()),
         zig=_zig(lock, tools),
         store=_store(cache, tools),
         isolation=_isolation(),
+        containers=containers,
     )
 
 
 # --- targets ----------------------------------------------------------------------------------
 
 
-def _targets(host: HostFacts) -> tuple[TargetAbility, ...]:
+def _targets(host: HostFacts, containers: ContainersFact) -> tuple[TargetAbility, ...]:
     request = emulators.distro_request()
     known = functools.cache(emulators.host_emulator)
 
@@ -199,6 +216,7 @@ def _targets(host: HostFacts) -> tuple[TargetAbility, ...]:
             name=name,
             available=name in PLATFORMS,
             build=build_ability(platform, host),
+            images=image_ability(platform, host, containers),
             test=test_ability(
                 platform, host, emulator(platform.qemu) if platform.qemu else None, request
             ),
@@ -210,23 +228,52 @@ def _targets(host: HostFacts) -> tuple[TargetAbility, ...]:
 def build_ability(platform: Platform, host: HostFacts) -> BuildAbility:
     """How this host builds for a platform, where the project's build backend can."""
     if platform.name not in PLATFORMS:
-        return BuildAbility("no", "not available yet in this version of mpforge")
+        return BuildAbility("no", NOT_YET)
     if host.platform is None:
         return BuildAbility(
             "no",
             f"builds run on Linux with glibc; this is {host.system}",
             "a Linux machine, container or CI job; check, plan, lock and matrix work here",
         )
-    wanted = strategies.Wanted(
-        platform.name, platform, "auto", "auto", platform.default_policy, backend=None
-    )
-    choice = strategies.choose(wanted, host, None)
+    choice = strategies.choose(_wanted(platform), host, None)
     if not isinstance(choice, Choice):
         return BuildAbility("no", choice.why or choice.what, choice.hint)
     if choice.strategy == "native":
         return BuildAbility("native", f"{choice.toolchain}, {choice.policy}")
     backends = "the common build backends, make, commands, cmake, meson, autotools"
     return BuildAbility("cross", f"{choice.toolchain}, {choice.policy}: {backends}")
+
+
+def image_ability(platform: Platform, host: HostFacts, containers: ContainersFact) -> ImageAbility:
+    """What containers add to how this host builds for a platform."""
+    if platform.name not in PLATFORMS:
+        return ImageAbility((), NOT_YET)
+    if host.platform is None:
+        return ImageAbility((), f"builds run on Linux with glibc; this is {host.system}")
+    engine, run = containers.engine, containers.run(platform.name)
+    if engine is None or run is None:
+        return ImageAbility((), containers.why or strategies.NO_ENGINE, containers.remedy)
+    if run.how == "no":
+        return ImageAbility((), run.why or "the engine does not run its programs", run.remedy)
+    runs = f"{engine.name} runs it natively"
+    if run.how == "emulated":
+        runs = f"{engine.name} runs it by QEMU {run.qemu}" if run.qemu else run.why or ""
+    if platform.name == host.platform:
+        return ImageAbility(("native",), runs)
+    verdicts = (("hybrid", strategies.hybrid), ("emulate", strategies.emulate))
+    able = [name for name, verdict in verdicts if verdict(_wanted(platform), host).can]
+    if engine.platform != host.platform and "hybrid" in able:
+        # The compiler that is put into the image is one of this host's machine.
+        able.remove("hybrid")
+        runs += f"; not hybrid: the engine's machine is {engine.platform}, this one {host.platform}"
+    return ImageAbility(tuple(able), runs)
+
+
+def _wanted(platform: Platform) -> strategies.Wanted:
+    """What a spec with nothing but defaults asks for, where the user's own commands build."""
+    return strategies.Wanted(
+        platform.name, platform, "auto", "auto", platform.default_policy, backend=None
+    )
 
 
 def test_ability(
@@ -240,9 +287,9 @@ def test_ability(
         return TestAbility("native", f"this host is {platform.name}")
     cpu = emulators.baseline_cpu(platform)
     program = (platform.qemu or "").removesuffix("-static")
-    needed = _QEMU_NEEDED.get(platform.machine, 0)
     if host.platform is not None and emulator is not None:
-        if (major := emulator.version.partition(".")[0]).isdigit() and int(major) < needed:
+        needed = emulators.needs_newer(platform, emulator.version)
+        if needed is not None:
             why = f"{program} {emulator.version} of this host is too old"
             return TestAbility("no", why, remedy=f"QEMU {needed} or newer")
         why = f"{program} {emulator.version} of this host"

@@ -25,6 +25,8 @@ STAMP = "collected"
 
 ENGINES = "engines"
 """The folder of what is known of container engines."""
+PLATFORMS_RUN = f"{ENGINES}/platforms.json"
+"""The file of how they run each platform."""
 
 _NOTES = {"hostpythons.jsonl", "hostprograms.json", "hostinstalled.json", STAMP}
 _NEW_NOTE = re.compile(r"\.(new|hostpython|hostprograms|probe)-.*")

@@ -26,6 +26,9 @@ _STATIC_SUITES = {
     "ubuntu": ("focal", "jammy", "noble", "oracular"),
 }
 
+# QEMU older than this dies of illegal instructions there (platforms.csv, measured).
+_NEEDED = {"loongarch64": 10}
+
 
 @dataclass(frozen=True)
 class Emulator:
@@ -57,9 +60,20 @@ def distro_request() -> DistroRequest | None:
         return None
     name, suite = host
     architecture = processes.capture(["dpkg", "--print-architecture"]).stdout.strip()
-    static = suite in _STATIC_SUITES.get(name, ())
-    package = "qemu-user-static" if static else "qemu-user"
+    package = "qemu-user-static" if has_static_package(name, suite) else "qemu-user"
     return DistroRequest(name, suite, architecture, (package,))
+
+
+def has_static_package(name: str, suite: str) -> bool:
+    """Whether a distribution's static programs are in a package of their own, with the handlers."""
+    return suite in _STATIC_SUITES.get(name, ())
+
+
+def needs_newer(platform: Platform, version: str) -> int | None:
+    """The major version of QEMU that is needed, where this one is too old for the platform."""
+    needed = _NEEDED.get(platform.machine, 0)
+    major = version.partition(".")[0]
+    return needed if major.isdigit() and int(major) < needed else None
 
 
 def provide(platform: Platform, pin: DistroPin, store: ToolStore, state: Path) -> Emulator:

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mpforge.engine.holdings import PLATFORMS_RUN
 from mpforge.processes import Captured, capture
+from mpforge.runners.containers import connection, probe
+from tests.e2e.conftest import NATIVE
+from tests.images.engine import Engine
 
 PROJECT = """\
 [build-system]
@@ -24,8 +28,13 @@ before-all = "yum install -y zlib-devel"
 """
 
 
+NOWHERE = "unix:///nonexistent/docker.sock"
+
+
 def mpforge(folder: Path, *words: str, **variables: str) -> Captured:
-    environment = {**os.environ, "MPFORGE_CACHE": str(folder / "cache"), **variables}
+    """Run a command, with no engine to ask unless DOCKER_HOST is given."""
+    own = {"MPFORGE_CACHE": str(folder / "cache"), "DOCKER_HOST": NOWHERE}
+    environment = {**os.environ, **own, **variables}
     argv = [sys.executable, "-m", "mpforge", *words]
     return capture(argv, cwd=folder, environment=environment, timeout=120)
 
@@ -143,3 +152,60 @@ def test_doctor_says_that_a_lock_is_damaged(tmp_path: Path) -> None:
     done = mpforge(tmp_path, "doctor")
     assert done.returncode == 0
     assert "multiplatform.lock: " in done.stdout
+
+
+# --- containers -------------------------------------------------------------------------------
+
+
+def real() -> str:
+    """The address of the engine that this user has."""
+    return connection.endpoint(os.environ) or ""
+
+
+def test_doctor_without_an_engine_says_so_and_what_would_help(tmp_path: Path) -> None:
+    found = json.loads(mpforge(tmp_path, "doctor", "--json").stdout)
+    assert found["containers"]["engine"] is None
+    assert NOWHERE in found["containers"]["why"]
+    assert "is it started" in found["containers"]["remedy"]
+    assert found["containers"]["runs"] == []
+    images = {target["name"]: target["images"] for target in found["targets"]}
+    assert images["aarch64"] == {
+        "strategies": [],
+        "why": found["containers"]["why"],
+        "remedy": found["containers"]["remedy"],
+    }
+
+
+@pytest.mark.docker
+def test_doctor_names_the_engine_and_how_it_runs_each_platform(
+    tmp_path: Path, emulating_engine: Engine
+) -> None:
+    told = emulating_engine.call("version", "--format", "{{.Server.Version}}")
+    found = json.loads(mpforge(tmp_path, "doctor", "--json", DOCKER_HOST=real()).stdout)
+    engine, runs = found["containers"]["engine"], found["containers"]["runs"]
+    assert engine["version"].startswith(f"{told} (API ")
+    assert engine["name"] in {"Docker", "Podman"}
+    assert engine["endpoint"] == real()
+    how = {run["name"]: run for run in runs}
+    assert how.keys() == set(probe.PROBED)
+    assert how[engine["platform"]]["how"] == "native"
+    images = {target["name"]: target["images"] for target in found["targets"]}
+    assert images[engine["platform"]]["strategies"] == ["native"]
+    if engine["platform"] != "aarch64":
+        assert how["aarch64"]["how"] == "emulated"
+        assert how["aarch64"]["why"].startswith(f"qemu-aarch64 version {how['aarch64']['qemu']}")
+        assert images["aarch64"]["strategies"] == ["hybrid", "emulate"]
+    assert all(run["remedy"] for run in runs if run["how"] == "no")
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine")
+def test_doctor_asks_the_engine_anew_and_later_runs_remember_it(tmp_path: Path) -> None:
+    memory = tmp_path / "cache" / PLATFORMS_RUN
+    assert mpforge(tmp_path, "doctor", DOCKER_HOST=real()).returncode == 0
+    assert probe.Probes(memory).remembered(real(), NATIVE) == "native"
+    known = json.loads(memory.read_text())[real()]["platforms"]
+    memory.write_text(memory.read_text().replace('"native"', '"outdated"'))
+    assert probe.Probes(memory).remembered(real(), NATIVE) == "outdated"
+    assert mpforge(tmp_path, "doctor", DOCKER_HOST=real()).returncode == 0
+    assert json.loads(memory.read_text())[real()]["platforms"] == known

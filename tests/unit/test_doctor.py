@@ -1,16 +1,18 @@
 """What a host can do, told from facts: no host is asked here."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mpforge.cli.doctor import Section, plain, sections
+from mpforge.cli.doctor import Section, _engine, _runs, plain, sections
 from mpforge.engine import doctor
 from mpforge.engine.doctor import (
     BuildAbility,
     Diagnosis,
     HostPythonFact,
+    ImageAbility,
     IsolationFact,
     Program,
     StoreFact,
@@ -19,6 +21,7 @@ from mpforge.engine.doctor import (
     TestAbility,
     ZigFact,
 )
+from mpforge.engine.enginefacts import ContainersFact, EngineFact, RunFact
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import DistroRequest, EnvironmentPin, EnvironmentRequest, Lock, Package
 from mpforge.platforms import well_known
@@ -57,6 +60,55 @@ def test_a_mac_builds_nothing_and_is_told_what_would() -> None:
     assert ability.how == "no"
     assert "Linux machine" in (ability.remedy or "")
     assert doctor.test_ability(well_known()["aarch64"], MAC, None, None).how == "no"
+
+
+# --- containers -------------------------------------------------------------------------------
+
+DOCKER = EngineFact(
+    "Docker", "20.10", "unix:///s", "x86_64", rootless=False, here=True, bridged=True
+)
+RUNS = (
+    RunFact("x86_64", "native"),
+    RunFact("aarch64", "emulated", "7.2.22", "qemu-aarch64 version 7.2.22"),
+)
+INTEL_DOCKER = replace(INTEL, engine=True)
+
+
+def test_an_engine_adds_what_it_runs_to_how_a_target_is_built() -> None:
+    found = ContainersFact(DOCKER, RUNS)
+    image = doctor.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
+    assert image == ImageAbility(("hybrid", "emulate"), "Docker runs it by QEMU 7.2.22")
+    own = doctor.image_ability(well_known()["x86_64"], INTEL_DOCKER, found)
+    assert own == ImageAbility(("native",), "Docker runs it natively")
+
+
+def test_a_compiler_of_this_host_is_of_no_use_to_an_engine_of_another_machine() -> None:
+    runs = (RunFact("x86_64", "emulated", "8.2"), RunFact("aarch64", "native"))
+    found = ContainersFact(replace(DOCKER, platform="aarch64", here=False), runs)
+    image = doctor.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
+    assert image.strategies == ("emulate",)
+    assert "natively; not hybrid: the engine's machine is aarch64" in image.why
+
+
+def test_without_an_engine_or_an_emulator_images_are_of_no_use_and_the_remedy_is_told() -> None:
+    aarch64 = well_known()["aarch64"]
+    none = ContainersFact(why="no engine", remedy="install one")
+    assert doctor.image_ability(aarch64, INTEL, none) == ImageAbility(
+        (), "no engine", "install one"
+    )
+    lacking = ContainersFact(DOCKER, (RunFact("aarch64", "no", None, "no handler", "register"),))
+    assert doctor.image_ability(aarch64, INTEL_DOCKER, lacking) == ImageAbility(
+        (), "no handler", "register"
+    )
+
+
+def test_images_are_of_no_use_for_what_is_not_built_here_anyway() -> None:
+    found = ContainersFact(DOCKER, (*RUNS, RunFact("s390x", "emulated", "7.2.22")))
+    for platform, host in (("s390x", INTEL_DOCKER), ("aarch64", replace(MAC, engine=True))):
+        assert doctor.image_ability(well_known()[platform], host, found).strategies == ()
+
+
+# --- tests ------------------------------------------------------------------------------------
 
 
 def test_an_emulator_of_the_host_is_named_with_its_version_and_model() -> None:
@@ -151,12 +203,14 @@ def test_the_text_says_everything_that_is_missing() -> None:
                 "aarch64",
                 available=True,
                 build=BuildAbility("cross", "zig"),
+                images=ImageAbility((), "no engine", "install one"),
                 test=TestAbility("no", "no emulator", remedy="install qemu"),
             ),
             TargetAbility(
                 "s390x",
                 available=False,
                 build=BuildAbility("no", "not available yet"),
+                images=ImageAbility((), "not available yet"),
                 test=TestAbility("emulated", "qemu-s390x 7"),
             ),
         ),
@@ -166,10 +220,13 @@ def test_the_text_says_everything_that_is_missing() -> None:
         zig=ZigFact(None, ()),
         store=StoreFact("/no", exists=False, writable=False, size=0, free=None, tools=()),
         isolation=IsolationFact(False, "EPERM", remedy="sysctl"),
+        containers=ContainersFact(why="no engine", remedy="install one"),
     )
     text = plain(tuple(sections(found)))
     for words in (
-        "aarch64  test: no      no emulator -> install qemu",
+        "aarch64  build: cross           zig",
+        "aarch64  build in an image: no  no engine -> install one",
+        "aarch64  test: no               no emulator -> install qemu",
         "s390x  emulated  qemu-s390x 7",
         "cp314  -  not found -> uv python install 3.14",
         "aarch64  cp311  no  no apt -> give one",
@@ -177,7 +234,7 @@ def test_the_text_says_everything_that_is_missing() -> None:
         "not writable: set MPFORGE_CACHE",
         "namespaces  not allowed: EPERM",
         "open: steps can't be kept off it here -> sysctl",
-        "containers  not available yet",
+        "containers  none: no engine -> install one",
     ):
         assert words in text
 
@@ -185,3 +242,19 @@ def test_the_text_says_everything_that_is_missing() -> None:
 def test_columns_are_aligned_and_the_last_one_is_free() -> None:
     section = Section("T", (("a", "bb", "long text"), ("ccc", "d", "e")), ("note",))
     assert plain((section,)) == "T\n  a    bb  long text\n  ccc  d   e\n  note\n"
+
+
+def test_the_engine_is_told_in_one_line_and_what_it_runs_in_a_table() -> None:
+    odd = replace(DOCKER, name="Podman", rootless=True, here=False, bridged=False)
+    assert _engine(ContainersFact(DOCKER, RUNS)) == "Docker 20.10 at unix:///s"
+    assert _engine(ContainersFact(odd, why="it starts nothing")) == (
+        "Podman 20.10 at unix:///s; rootless; on another machine, or in a virtual one; "
+        "no bridge: a container with a network has the host's; it starts nothing"
+    )
+    old = RunFact("loongarch64", "no", "7.2.22", "too old", "QEMU 10")
+    assert plain((Section("T", tuple(_runs((*RUNS, old)))),)) == (
+        "T\n"
+        "  x86_64       native\n"
+        "  aarch64      QEMU 7.2.22  qemu-aarch64 version 7.2.22\n"
+        "  loongarch64  no           too old -> QEMU 10\n"
+    )
