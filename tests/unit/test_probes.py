@@ -124,6 +124,14 @@ def test_an_engine_that_starts_nothing_is_not_one_that_lacks_an_emulator() -> No
     assert asked(engine) == ["aarch64", "x86_64"]
 
 
+def test_a_podman_without_an_init_is_told_which_package_has_it() -> None:
+    complaint = "container create: container-init binary not found on the host: stat catatonit"
+    engine = intel({"x86_64": complaint})
+    with pytest.raises(EngineRefuses) as caught:
+        ask(engine, "x86_64")
+    assert "apt-get install catatonit" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(
     ("told", "endpoint", "rootless", "here"),
     [

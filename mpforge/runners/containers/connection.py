@@ -20,6 +20,11 @@ from mpforge.platforms import by_machine
 DEFAULT = "unix:///var/run/docker.sock"
 _ANSWER_SECONDS = 600  # a commit of a large layer says nothing until it is done
 _SUMMARY = 400
+# What an engine complains of that its own words do not help with.
+_HINTS = {
+    "container-init binary not found": "Podman runs containers with an init by catatonit: "
+    "install it (Debian, Ubuntu: apt-get install catatonit)"
+}
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,11 @@ def speaking(doing: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        raise EngineRefuses(f"the container engine could not {doing}", why=_said(error)) from None
+        said = _said(error)
+        hint = next((hint for words, hint in _HINTS.items() if words in said), None)
+        raise EngineRefuses(
+            f"the container engine could not {doing}", why=said, hint=hint
+        ) from None
     except (DockerException, RequestException, OSError) as error:
         forget()
         raise EngineLost(

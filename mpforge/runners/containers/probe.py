@@ -148,7 +148,7 @@ def _run(engine: Engine, image: str, name: str) -> tuple[int, str]:
             [f"/{name}"],
             environment={"QEMU_VERSION": "1"},
             labels={LABEL: own_mark()},
-            host_config=api.create_host_config(network_mode="none"),
+            host_config=api.create_host_config(network_mode="none", init=True),  # as all of ours
         )
     try:
         with speaking("run a probe"):
