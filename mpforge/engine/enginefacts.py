@@ -64,12 +64,13 @@ _UNSEEN = binfmt.Handlers(None)
 
 @dataclass(frozen=True)
 class Site:
-    """Where an engine stands, for those who would enable it: ``packages`` are the distribution's with QEMU.
+    """Where an engine stands, for those who would enable it.
 
-    Of an engine elsewhere nothing but the engine itself is known.
+    ``command`` is what speaks to it, ``packages`` are the distribution's with QEMU. Of an engine elsewhere
+    nothing but the engine itself is known.
     """
 
-    engine: str
+    command: str
     rootless: bool = False
     here: bool = True
     packages: str | None = None
@@ -97,7 +98,7 @@ def look(cache: Path, environment: Mapping[str, str]) -> ContainersFact:
     except (EngineLost, EngineRefuses) as error:
         return ContainersFact(fact, why=_sentence(error), remedy=error.hint)
     site = Site(
-        engine.name,
+        _command(fact),
         rootless=nature.rootless,
         here=nature.here,
         packages=packages() if nature.here else None,
@@ -105,6 +106,13 @@ def look(cache: Path, environment: Mapping[str, str]) -> ContainersFact:
     )
     runs = tuple(run_fact(well_known()[name], how, site) for name, how in told.items())
     return ContainersFact(fact, runs)
+
+
+def _command(engine: EngineFact) -> str:
+    """What the user would type to have the engine do something; ``podman`` does not read DOCKER_HOST."""
+    if engine.name != "Podman":
+        return "docker"
+    return "podman" if engine.here else f"podman --url {engine.endpoint}"
 
 
 def packages() -> str | None:
@@ -175,8 +183,7 @@ def _install(platform: Platform, site: Site, *, instead: str = "") -> str:
 
 def _privileged(platform: Platform, site: Site, *, instead: str = "") -> str:
     """The command that lets the engine tell its kernel; for the user to run or not."""
-    program = "podman" if site.engine == "Podman" else "docker"
-    image = f"{program} run --privileged --rm docker.io/tonistiigi/binfmt"
+    image = f"{site.command} run --privileged --rm docker.io/tonistiigi/binfmt"
     architecture = (platform.docker_platform or platform.name).split("/")[1]
     first = f"{image} --uninstall {instead} && " if instead else ""
     whose = "of root's engine" if site.rootless else "yours to run"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mpforge.engine.enginefacts import RunFact, Site, run_fact
+from mpforge.engine.enginefacts import EngineFact, RunFact, Site, _command, run_fact
 from mpforge.platforms import well_known
 from mpforge.runners.containers.binfmt import Handler, Handlers
 from mpforge.runners.containers.probe import program
@@ -20,8 +20,8 @@ HANDLER = Handler(
     magic=program("aarch64")[:20],
     mask=b"\xff" * 20,
 )
-DEBIAN = Site("Docker", packages=APT, handlers=Handlers(True))
-FEDORA = Site("Podman", handlers=Handlers(True))
+DEBIAN = Site("docker", packages=APT, handlers=Handlers(True))
+FEDORA = Site("podman", handlers=Handlers(True))
 PRIVILEGED = "run --privileged --rm docker.io/tonistiigi/binfmt"
 
 
@@ -73,6 +73,15 @@ def test_of_an_engine_elsewhere_this_hosts_packages_and_handlers_say_nothing() -
     fact = run_fact(AARCH64, "", site)
     assert "not this one" in (fact.why or "")
     assert (fact.remedy or "").startswith(f"docker {PRIVILEGED} --install arm64")
+
+
+def test_podman_elsewhere_is_told_by_its_address() -> None:
+    here = EngineFact(
+        "Podman", "4.3.1", "tcp://h:1", "x86_64", rootless=False, here=True, bridged=True
+    )
+    assert _command(here) == "podman"
+    assert _command(replace(here, here=False)) == "podman --url tcp://h:1"
+    assert _command(replace(here, name="Docker", here=False)) == "docker"
 
 
 def test_a_handler_without_the_flag_f_is_named_with_what_mends_it() -> None:
