@@ -59,8 +59,8 @@ def _texts(line: CommandLine) -> tuple[Text, ...]:
     return (line.text,) if isinstance(line, ShellLine) else line.words
 
 
-def commands_of(build: "BuildOptions", *, cross: bool) -> tuple[CommandLine, ...]:
-    """The command lines of a build that is no wheel's."""
+def commands_of(build: "BuildOptions", *, cross: bool, here: str) -> tuple[CommandLine, ...]:
+    """The command lines of a build that is no wheel's; ``here`` is the GNU triple of what builds."""
     options = [text(option) for option in build.options]
     lines: Iterable[CommandLine]
     match build.kind:
@@ -71,7 +71,7 @@ def commands_of(build: "BuildOptions", *, cross: bool) -> tuple[CommandLine, ...
         case "meson":
             lines = _meson(options, cross=cross)
         case "autotools":
-            lines = _autotools(options, cross=cross)
+            lines = _autotools(options, cross=cross, here=here)
         case "commands" | "wheel":
             lines = commands(list(build.commands))
         case _:
@@ -97,11 +97,15 @@ def _meson(options: list[Text], *, cross: bool) -> Iterator[Argv]:
     yield _argv("meson", "install", "-C", _BUILD, "--no-rebuild", "--destdir", _DEST)
 
 
-def _autotools(options: list[Text], *, cross: bool) -> Iterator[CommandLine]:
-    """GNU coding standards, 7.2. A source without its configure script is given one first."""
+def _autotools(options: list[Text], *, cross: bool, here: str) -> Iterator[CommandLine]:
+    """GNU coding standards, 7.2. A source without its configure script is given one first.
+
+    With ``--host`` alone a script tries to run what it compiled, and believes that it does not cross
+    where the kernel starts an emulator (Autoconf's manual, "Hosts and Cross-Compilation").
+    """
     yield ShellLine(("test -x configure || autoreconf --install --force",))
-    host = [("--host=", _TRIPLE)] if cross else []
-    yield _argv("./configure", *host, "--prefix=/", *options)
+    machines: list[str | Text] = [f"--build={here}", ("--host=", _TRIPLE)] if cross else []
+    yield _argv("./configure", *machines, "--prefix=/", *options)
     yield _argv("make", ("-j", _JOBS))
     yield _argv("make", "install", ("DESTDIR=", _DEST))
 

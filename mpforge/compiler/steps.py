@@ -36,6 +36,7 @@ from mpforge.plan.model import (
     Variables,
 )
 from mpforge.plan.pins import EnvironmentRequest, platform_with
+from mpforge.platforms import well_known
 
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, TestOptions
@@ -285,7 +286,9 @@ def command_steps(
     run = RunCommands(
         source=ProjectFiles(),
         exclude=exclude,
-        commands=kinds.commands_of(build, cross=compilers.cross),
+        commands=kinds.commands_of(
+            build, cross=compilers.cross, here=well_known()[host].gnu_triple
+        ),
         outputs=tuple(build.outputs) or ("**",),
         compilers=compilers,
         target=compilers.target,

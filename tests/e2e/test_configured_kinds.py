@@ -71,6 +71,17 @@ CONFIGURE_AC = """
     AC_CONFIG_FILES([Makefile])
     AC_OUTPUT
 """
+# What a configure script does first: it reads the site file.
+COMMANDS = """
+    kind = "commands"
+    commands = ['''
+    host_alias=aarch64-linux-gnu
+    cross_compiling=maybe; . "$CONFIG_SITE"; maybe=$cross_compiling
+    cross_compiling=no; . "$CONFIG_SITE"; mkdir -p {dest_dir}
+    echo "maybe: $maybe, no: $cross_compiling" > {dest_dir}/told
+    ''']
+    outputs = ["told"]
+"""
 MAKEFILE_AM = """
     bin_PROGRAMS = hello
     hello_SOURCES = hello.c
@@ -117,6 +128,17 @@ def test_a_meson_project_has_compilers_and_generators_of_both_machines(
     assert "target: aarch64, build: another" in workspace.log("test-aarch64")
 
 
+def test_a_configure_script_that_is_told_of_the_target_alone_knows_that_it_crosses(
+    workspace: Workspace,
+) -> None:
+    """Autoconf says "maybe" then, and runs what it compiled, which an emulator of the kernel's may run."""
+    spec = SPEC.format(kind="commands").replace('kind = "commands"', COMMANDS.strip())
+    workspace.write("multiplatform.toml", spec)
+    run = workspace.nox("build-aarch64")
+    assert run.code == 0, str(run)
+    assert (workspace.dist / "aarch64" / "told").read_text() == "maybe: yes, no: no\n"
+
+
 @pytest.mark.autotools
 def test_a_configure_script_is_told_the_target_and_what_make_installs_is_shipped(
     workspace: Workspace,
@@ -129,6 +151,7 @@ def test_a_configure_script_is_told_the_target_and_what_make_installs_is_shipped
     run = workspace.nox("test-aarch64")
     assert run.code == 0, str(run)
     assert machine(workspace.dist / "aarch64" / "bin" / "hello") == "EM_AARCH64"
-    assert "checking host system type... aarch64-unknown-linux-gnu" in workspace.log(
-        "build-aarch64"
-    )
+    log = workspace.log("build-aarch64")
+    assert "checking host system type... aarch64-unknown-linux-gnu" in log
+    # Also where the kernel starts an emulator for what configure has compiled.
+    assert "$ ./configure --build=" in log
