@@ -275,6 +275,7 @@ def _choice(
         else build.image,
         image_given=build.image != "auto",
         boxed=None if named is None else named.image,
+        kind=build.kind,
     )
     pin = compilation.lock.strategy(target.name, compilation.host_platform)
     return platform, strategies.choose(wanted, compilation.host, pin)

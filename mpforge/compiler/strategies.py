@@ -12,6 +12,14 @@ from mpforge.plan.model import OF_IMAGE, Choice, Refusal, Strategy
 from mpforge.plan.pins import StrategyPin
 from mpforge.platforms import Platform
 
+# What a build that is no wheel's knows the target by (``kinds``, ``tools.machinefiles``).
+_CROSSED_BY = {
+    "commands": "the commands are given a cross compiler",
+    "make": "make is given a cross compiler on its command line",
+    "cmake": "CMake is told of the target by a toolchain file",
+    "meson": "Meson is told of the target by a cross file",
+    "autotools": "configure is told of the target by --host",
+}
 NO_ENGINE = "there is no container engine here (Docker or Podman; DOCKER_HOST names another one)"
 
 
@@ -27,9 +35,9 @@ class Verdict:
 class Wanted:
     """What is asked for one target: its platform, the options that matter, the project's backend.
 
-    ``backend`` is None where the user's own commands build. ``image`` is the target's environment, and
-    ``image_given`` says that the spec names it. ``boxed`` is the image of a toolchain that is a cross
-    compiler in one.
+    ``backend`` is None where the ``kind`` is no wheel, and something else builds. ``image`` is the
+    target's environment, and ``image_given`` says that the spec names it. ``boxed`` is the image of a
+    toolchain that is a cross compiler in one.
     """
 
     target: str
@@ -41,6 +49,7 @@ class Wanted:
     image: str = ""
     image_given: bool = False
     boxed: str | None = None
+    kind: str = "commands"
 
 
 def native(wanted: Wanted, host: HostFacts) -> Verdict:
@@ -59,7 +68,7 @@ def cross(wanted: Wanted, host: HostFacts) -> Verdict:
     if wanted.boxed is not None and not host.engine:
         return Verdict(False, NO_ENGINE)
     if wanted.backend is None:
-        return Verdict(True, "the commands are given a cross compiler")
+        return Verdict(True, _CROSSED_BY[wanted.kind])
     return _by_backend(wanted.backend, wanted)
 
 

@@ -52,6 +52,20 @@ def test_the_user_s_own_commands_are_crossed() -> None:
     assert _chosen(_wanted("aarch64", None)).strategy == "cross"
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("commands", "the commands are given a cross compiler"),
+        ("make", "make is given a cross compiler"),
+        ("cmake", "CMake is told of the target by a toolchain file"),
+        ("meson", "Meson is told of the target by a cross file"),
+        ("autotools", "configure is told of the target by --host"),
+    ],
+)
+def test_the_reason_says_how_this_kind_of_build_is_crossed(kind: str, told: str) -> None:
+    assert told in _chosen(replace(_wanted("aarch64", None), kind=kind)).why
+
+
 def test_a_backend_that_is_not_known_to_cross_is_refused_with_every_strategy_s_reason() -> None:
     refusal = _refused(_wanted("aarch64", UNKNOWN))
     told = (refusal.why or "").splitlines()
