@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     workspace = workspace_of(arguments)
     found = compiled(workspace)
-    sessions = sessions_of(found.plan, [arguments.session])
+    sessions = sessions_of(found.plan, [arguments.session], workspace)
     phases = {s.phase for s in sessions if s.name == arguments.session}
     told = [
         preview(found, workspace, session)

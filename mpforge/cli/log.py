@@ -17,10 +17,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the log of the session's last run here, else those of its steps in the store."""
-    from mpforge.engine.index import load_index
-
     workspace = workspace_of(arguments)
-    indexed(load_index(workspace), arguments.session)
+    indexed(workspace, arguments.session)
     path = workspace.logs(arguments.session)
     if path.is_file() and path.stat().st_size:
         sys.stdout.write(path.read_text("utf-8", "replace"))

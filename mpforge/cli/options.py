@@ -11,7 +11,6 @@ from mpforge.engine.workspace import SPEC_NAME, Workspace, open_workspace
 from mpforge.errors import UnknownSession
 
 if TYPE_CHECKING:
-    from mpforge.plan.index import Index
     from mpforge.plan.model import Plan, PlannedSession
 
 
@@ -27,7 +26,7 @@ def workspace_of(arguments: argparse.Namespace) -> Workspace:
     return open_workspace(arguments.spec)
 
 
-def sessions_of(plan: "Plan", names: list[str]) -> "list[PlannedSession]":
+def sessions_of(plan: "Plan", names: list[str], workspace: Workspace) -> "list[PlannedSession]":
     """The named sessions and all that they require, in order; all of them without a name.
 
     Raises ``UnknownSession`` with a near match.
@@ -40,25 +39,35 @@ def sessions_of(plan: "Plan", names: list[str]) -> "list[PlannedSession]":
         name = pending.pop()
         session = plan.session(name)
         if session is None:
-            raise unknown(name, [known.name for known in plan.sessions])
+            raise unknown(name, workspace)
         if name not in wanted:
             wanted.add(name)
             pending += session.requires
     return [session for session in plan.sessions if session.name in wanted]
 
 
-def unknown(name: str, known: list[str]) -> UnknownSession:
-    """The error for a session that there is not."""
+def unknown(name: str, workspace: Workspace) -> UnknownSession:
+    """The error for a session that there is not: ``project.skip`` leaves it out, or it is misspelt."""
+    from mpforge.engine.index import load_index
+
+    index = load_index(workspace)
+    if name in index.left_out:
+        return UnknownSession(
+            f"project.skip leaves {name} out",
+            hint=f"take what selects it out of skip in {workspace.spec.name}",
+        )
+    known = [session.name for session in index.sessions]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"sessions: {' '.join(known)}"
     return UnknownSession(f"there is no session {name}", hint=hint)
 
 
-def indexed(index: "Index", name: str) -> None:
+def indexed(workspace: Workspace, name: str) -> None:
     """Check that a session is in the index. Raises ``UnknownSession``."""
-    names = [session.name for session in index.sessions]
-    if name not in names:
-        raise unknown(name, names)
+    from mpforge.engine.index import load_index
+
+    if all(session.name != name for session in load_index(workspace).sessions):
+        raise unknown(name, workspace)
 
 
 def write_json(data: dict[str, Any]) -> None:

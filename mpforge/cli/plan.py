@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     workspace = workspace_of(arguments)
     found = compiled(workspace)
-    sessions = sessions_of(found.plan, arguments.session)
+    sessions = sessions_of(found.plan, arguments.session, workspace)
     shown = [preview(found, workspace, session) for session in sessions]
     if arguments.json:
         write_json({"host": found.plan.host, "sessions": [_data(item) for item in shown]})

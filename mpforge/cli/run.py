@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if own:
         for name in selected:
             if name not in known:
-                raise unknown(name, known)
+                raise unknown(name, workspace)
     begin(workspace.state)
     os.environ.pop(RUN_ID, None)
     environment = {**os.environ, RUN_ID: run_id()}
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     if code == ExitCode.NOTHING_SELECTED:
         for name in selected:
             if name not in known:
-                sys.stderr.write(f"{render(unknown(name, known))}\n")
+                sys.stderr.write(f"{render(unknown(name, workspace))}\n")
     return _exit_code(code, outcomes)
 
 

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     workspace = workspace_of(arguments)
     found = compiled(workspace)
     if found.plan.session(arguments.session) is None:
-        raise unknown(arguments.session, [session.name for session in found.plan.sessions])
+        raise unknown(arguments.session, workspace)
     watch_interrupts()
     console = Console()
     told = []

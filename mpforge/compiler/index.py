@@ -20,6 +20,20 @@ def cpu_word(model: str) -> str:
 
 def compile_index(spec: "Spec", key: str) -> Index:
     """All sessions of a spec, in the order in which ``nox -l`` shows them."""
+    sessions = _sessions(spec)
+    return Index(key=key, sessions=sessions, left_out=_left_out(spec, sessions))
+
+
+def _left_out(spec: "Spec", sessions: tuple[IndexedSession, ...]) -> tuple[str, ...]:
+    if not spec.project.skip:
+        return ()
+    project = spec.project.model_copy(update={"skip": ()})
+    without_skip = _sessions(spec.model_copy(update={"project": project}))
+    there = {session.name for session in sessions}
+    return tuple(session.name for session in without_skip if session.name not in there)
+
+
+def _sessions(spec: "Spec") -> tuple[IndexedSession, ...]:
     every = targets(spec)
     sessions: list[IndexedSession] = []
     if any(target.pythons for target in every):
@@ -40,7 +54,7 @@ def compile_index(spec: "Spec", key: str) -> Index:
             "release", "Upload what dist/mpforge.json records", "release", tags=("release",)
         )
     )
-    return Index(key=key, sessions=tuple(sessions))
+    return tuple(sessions)
 
 
 def _sessions_of(spec: "Spec", target: ResolvedTarget, *, sdist: bool) -> Iterator[IndexedSession]:

@@ -27,14 +27,24 @@ class IndexedSession:
 
 @dataclass(frozen=True)
 class Index:
-    """All sessions of a spec, in nox's order; ``key`` is the digest of what it was made from."""
+    """All sessions of a spec, in nox's order; ``key`` is the digest of what it was made from.
+
+    ``left_out`` are the names that there would be without ``project.skip``.
+    """
 
     key: str
     sessions: tuple[IndexedSession, ...]
+    left_out: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON data."""
-        return {"schema": SCHEMA, "key": self.key, "sessions": [asdict(s) for s in self.sessions]}
+        sessions = [asdict(session) for session in self.sessions]
+        return {
+            "schema": SCHEMA,
+            "key": self.key,
+            "sessions": sessions,
+            "left_out": list(self.left_out),
+        }
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> "Index":
@@ -47,4 +57,4 @@ class Index:
             )
             for entry in data["sessions"]
         )
-        return Index(key=data["key"], sessions=sessions)
+        return Index(key=data["key"], sessions=sessions, left_out=tuple(data["left_out"]))

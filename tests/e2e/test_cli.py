@@ -105,6 +105,18 @@ def test_run_gives_the_exit_code_of_what_failed(unbuilt: Workspace) -> None:
     assert unbuilt.mpforge("run", BUILD).code == 2
 
 
+@pytest.mark.parametrize("command", ["run", "plan", "explain", "log"])
+def test_a_session_that_skip_leaves_out_is_told_so(workspace: Workspace, command: str) -> None:
+    workspace.edit(
+        "multiplatform.toml",
+        'python = ["cp311"]',
+        'python = ["cp311", "cp313"]\nskip = ["*-cp313"]',
+    )
+    done = workspace.mpforge(command, "build-aarch64-cp313")
+    assert done.code in (2, 3), str(done)
+    assert "project.skip leaves build-aarch64-cp313 out" in done.output
+
+
 def test_run_without_cache_runs_every_step_and_gives_the_same_bytes(workspace: Workspace) -> None:
     before = workspace.wheel().read_bytes()
     done = workspace.mpforge("run", "--no-cache", BUILD)

@@ -114,3 +114,17 @@ def test_a_cpu_model_s_word_is_one_that_nox_can_match() -> None:
 
 def test_the_index_carries_the_key_of_what_it_was_made_from() -> None:
     assert _index(TWO).key == "key"
+
+
+def test_what_skip_leaves_out_is_known_by_name() -> None:
+    index = _index(TWO.replace("targets", 'skip = ["*-cp313", "x86_64-*"]\ntargets'))
+    assert index.left_out == (
+        *("build-aarch64-cp313", "test-aarch64-cp313", "deps-x86_64"),
+        *("build-x86_64-cp311", "build-x86_64-cp313", "test-x86_64-cp311", "test-x86_64-cp313"),
+        *("build-x86_64", "test-x86_64"),
+    )
+    assert not set(index.left_out) & {session.name for session in index.sessions}
+
+
+def test_without_skip_nothing_is_left_out() -> None:
+    assert _index(TWO).left_out == ()

@@ -24,6 +24,7 @@ INDEX = Index(
         ),
         IndexedSession("test", "Test everything", "test", requires=("test-aarch64",), group=True),
     ),
+    left_out=("build-aarch64-cp313",),
 )
 
 
