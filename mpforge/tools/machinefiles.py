@@ -61,13 +61,16 @@ _PROGRAMS = (
     ("STRIP", "strip", ("STRIP",), "strip"),
     ("OBJCOPY", "objcopy", ("OBJCOPY",), "objcopy"),
 )
-# Many a setup.py calls ./configure without --host, which then runs what it has just compiled. What a
+# Many a setup.py calls ./configure without --host, which then runs what it has just compiled. With --host
+# alone it says "maybe", and believes that it does not cross where the kernel starts an emulator. What a
 # configure script would see by running a program of a glibc or musl target is told here.
 _SITE = """\
 # What configure scripts are told of {triple}. Written by mpforge.
 if test "x$host_alias" = x; then
   cross_compiling=yes
   ac_cv_host={canonical}
+elif test "x$cross_compiling" = xmaybe; then
+  cross_compiling=yes
 fi
 ac_cv_func_calloc_0_nonnull=yes
 ac_cv_func_malloc_0_nonnull=yes

@@ -77,8 +77,8 @@ COMMANDS = """
     commands = ['''
     host_alias=aarch64-linux-gnu
     cross_compiling=maybe; . "$CONFIG_SITE"; maybe=$cross_compiling
-    cross_compiling=no; . "$CONFIG_SITE"; mkdir -p {dest_dir}
-    echo "maybe: $maybe, no: $cross_compiling" > {dest_dir}/told
+    cross_compiling=no; . "$CONFIG_SITE"
+    echo "maybe: $maybe, no: $cross_compiling" > told
     ''']
     outputs = ["told"]
 """
