@@ -270,6 +270,8 @@ def _not_resolved(answer: Captured, request: EnvironmentRequest, index: Index) -
             f"no fitting wheel of {', '.join(names)} for {for_words(request)}: allow a version "
             "that has one, or name an index that does in [index]"
         )
+    if request.constraints:
+        hint = f"{hint}; or relax [build] constraints: {', '.join(request.constraints)}"
     return Unresolvable(
         f"nothing satisfies the {request.purpose} requirements for {for_words(request)}: "
         f"{', '.join(request.requirements)}",

@@ -170,6 +170,15 @@ def test_a_requirement_that_nothing_satisfies_is_explained(requirement: str, wor
     assert caught.value.exit_code == ExitCode.WRONG_INPUT
 
 
+@pytest.mark.network
+@pytest.mark.parametrize("constraint", ["setuptools==1", "setuptools>=9999"])
+def test_constraints_that_leave_nothing_are_named(constraint: str) -> None:
+    request = EnvironmentRequest("build", HERE, "x86_64", ("setuptools>=77",), (constraint,))
+    with pytest.raises(Unresolvable) as caught:
+        resolve(request, Index())
+    assert (caught.value.hint or "").endswith(f"or relax [build] constraints: {constraint}")
+
+
 # --- indexes made here ---------------------------------------------------------------------------
 
 
