@@ -44,6 +44,14 @@ _ANSWER_IT = (
     "of the cross file; autoconf: the cache variable in [build] environment), or let the project not ask; "
     'strategy = "hybrid" lets it run what it asks by, in a container'
 )
+_COMMIT_IT = (
+    "meson-python makes an sdist of what git has committed: `git init`, `git add` and `git commit`, or "
+    "[sdist] enable = false builds wheels from the source's files"
+)
+_FIND_THEM = (
+    "tests run in a directory with [test] sources only, and builds do not see those; tests that are "
+    "installed with the wheel are found by `pytest --pyargs PACKAGE.tests`, and are not to be named there"
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,8 @@ def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
         or _lacks_program(ended, lines if any(map(_LACKED.search, near)) else near)
         or _reached_out(ended, lines)
         or (_crossed_badly(ended, near) if ended.table == "build" else None)
+        or _without_repository(ended, near)
+        or _without_tests(ended, near)
         or StepFailed(f"{ended.title} failed ({ended.how})", why=_complaint(near))
     )
 
@@ -144,6 +154,24 @@ def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
             hint=WITHOUT_LIBRARY,
         )
     return None
+
+
+def _without_repository(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    sign = symptoms.wants_repository(lines) if ended.table == "build" else None
+    if sign is None:
+        return None
+    return StepFailed(
+        f"{ended.title} failed: it wants a git repository", why=sign.line, hint=_COMMIT_IT
+    )
+
+
+def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    sign = symptoms.no_tests(lines) if ended.table == "test" else None
+    if sign is None:
+        return None
+    return StepFailed(
+        f"{ended.title} failed ({ended.how}): pytest found no tests", why=sign.line, hint=_FIND_THEM
+    )
 
 
 def _complaint(lines: Sequence[str]) -> str | None:

@@ -59,6 +59,8 @@ _ILLEGAL = re.compile(
     r"uncaught target signal 4 \(|Fatal Python error: Illegal instruction|died with <Signals\.SIGILL"
     r"|^Illegal instruction(?: \(core dumped\))?$|: line \d+: +\d+ Illegal instruction\b"
 )
+_WANTS_GIT = re.compile(r"^Dist currently only works with Git or Mercurial repos$")  # meson dist
+_NO_TESTS = re.compile(r"^(?:=+ )?no tests ran in [\d.]+", re.IGNORECASE)  # pytest
 _ADDRESSES = [
     re.compile(r"[a-z][a-z0-9+]*://[^\s'\"<>)\]]+"),
     re.compile(r"host ?= ?'([A-Za-z0-9.-]+)'"),
@@ -95,7 +97,21 @@ def unreachable(lines: Sequence[str]) -> Symptom | None:
 
 def illegal_instruction(lines: Sequence[str]) -> Symptom | None:
     """The last line that says that a program ended by an illegal instruction."""
-    found = (Symptom(line.strip(), None) for line in reversed(lines) if _ILLEGAL.search(line))
+    return _last(_ILLEGAL, lines)
+
+
+def wants_repository(lines: Sequence[str]) -> Symptom | None:
+    """The line that says that the source must be a git repository."""
+    return _last(_WANTS_GIT, lines)
+
+
+def no_tests(lines: Sequence[str]) -> Symptom | None:
+    """The last line that says that pytest found no test to run."""
+    return _last(_NO_TESTS, lines)
+
+
+def _last(pattern: re.Pattern[str], lines: Sequence[str]) -> Symptom | None:
+    found = (Symptom(line.strip(), None) for line in reversed(lines) if pattern.search(line))
     return next(found, None)
 
 

@@ -56,3 +56,14 @@ def test_a_backend_that_configures_is_crossed_and_its_wheel_tested(
     assert "the child is on aarch64" in unbuilt.log("test-aarch64-cp311")
     told = unbuilt.mpforge("explain", "build-aarch64-cp311")
     assert f"backend: {requires.partition('>')[0]} (build-backend = '{backend}')" in told.output
+
+
+def test_a_meson_python_project_outside_of_git_is_told_what_to_do(unbuilt: Workspace) -> None:
+    (unbuilt.root / "setup.py").unlink()
+    text = PYPROJECT.format(backend="mesonpy", requires="meson-python>=0.18")
+    unbuilt.write("pyproject.toml", text)
+    unbuilt.write("meson.build", MESON)
+    run = unbuilt.nox("sdist")
+    assert run.code == 1, str(run)
+    assert "step-failed: the source distribution failed: it wants a git repository" in run.output
+    assert "-> meson-python makes an sdist of what git has committed: `git init`" in run.output

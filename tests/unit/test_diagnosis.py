@@ -45,3 +45,29 @@ def test_a_test_that_ended_by_an_illegal_instruction_is_told_from_one_that_faile
     assert isinstance(diagnosed(test, lines), IllegalInstruction)
     assert not isinstance(diagnosed(replace(test, how="signal 6"), []), IllegalInstruction)
     assert not isinstance(diagnosed(replace(test, table="build"), lines), IllegalInstruction)
+
+
+def test_meson_dist_without_git_says_what_to_do(tmp_path: Path) -> None:
+    lines = ["Dist currently only works with Git or Mercurial repos", *TRACEBACK[:20]]
+    error = diagnosed(_ended(tmp_path), lines)
+    assert "wants a git repository" in error.what
+    assert "`git init`" in (error.hint or "")
+    assert "[sdist] enable = false" in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["======== no tests ran in 0.02s ========", "no tests ran in 0.00s", "no tests ran in 12.3s"],
+)
+def test_pytest_without_tests_says_where_they_are_looked_for(tmp_path: Path, line: str) -> None:
+    test = replace(_ended(tmp_path), table="test", how="exit status 5")
+    error = diagnosed(test, ["collected 0 items", "", line])
+    assert error.what == "the wheel failed (exit status 5): pytest found no tests"
+    assert "[test] sources only" in (error.hint or "")
+    assert "--pyargs PACKAGE.tests" in (error.hint or "")
+
+
+def test_tests_that_failed_are_not_taken_for_none(tmp_path: Path) -> None:
+    test = replace(_ended(tmp_path), table="test")
+    error = diagnosed(test, ["FAILED t.py - no tests ran in it", "=== 1 failed in 0.01s ==="])
+    assert error.hint is None
