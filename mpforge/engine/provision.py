@@ -216,6 +216,9 @@ class Provision:
             resolved = Resolved(trees, self._parts(step), self._host(step))
             for ingredient in ingredients(step, resolved):
                 parts[f"{identifier}: {ingredient.name}"] = ingredient.value
+            if isinstance(step.command, BuildWheel | AskRequirements):
+                # What is taken from an sdist that is not known yet.
+                parts[f"{identifier}: tests"] = json.dumps(step.command.tests)
             if isinstance(step.command, InstallPackages) and step.command.extra is not None:
                 # Which environment it comes to is known when its hook has answered: any of these.
                 parts[f"{identifier}: pins"] = self.pins.digest_of(step.command.request)

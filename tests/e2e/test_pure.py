@@ -63,3 +63,29 @@ def test_code_that_a_pure_project_turns_out_to_hold_is_not_shipped(unbuilt: Work
     assert "not pure Python, but the project was taken to be: flit" in run.output
     assert "tiny/_tiny.so" in run.output
     assert unbuilt.wheels() == []
+
+
+@pytest.mark.emulation
+def test_tests_in_the_package_that_test_sources_took_away_are_told_of(unbuilt: Workspace) -> None:
+    unbuilt.write("pyproject.toml", FLIT)
+    unbuilt.write("tiny/tests/__init__.py", "")
+    unbuilt.write("tiny/tests/test_tiny.py", "def test_it():\n    pass\n")
+    spec = SPEC.replace('"cp311", "cp313"', '"cp311"').replace('"aarch64", "x86_64"', '"aarch64"')
+    test = """
+    [test]
+    sources = ["tiny/tests"]
+    requires = ["pytest"]
+    command = "{python} -m pytest --pyargs tiny"
+"""
+    unbuilt.write("multiplatform.toml", spec + test)
+    run = unbuilt.nox("test-aarch64")
+    assert run.code == 1, str(run)
+    assert "tests-failed: " in run.output
+    assert "exit status 5): pytest found no tests" in run.output
+    assert "-> tests run in a directory with [test] sources only" in run.output
+    unbuilt.edit("multiplatform.toml", 'sources = ["tiny/tests"]', "")
+    unbuilt.edit("multiplatform.toml", "--pyargs tiny", "--pyargs tiny.tests")
+    run = unbuilt.nox("test-aarch64")
+    assert run.code == 0, str(run)
+    assert "build-aarch64-cp311" in run.did, "dist/ has the wheel without its tests"
+    assert "1 passed" in unbuilt.log("test-aarch64-cp311")
