@@ -2,13 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mpforge.cli.options import add_spec, sessions_of, workspace_of, write_json
 from mpforge.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mpforge.engine.preview import SessionPreview
+    from mpforge.engine.preview import SessionPreview, StepPreview
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,12 +36,12 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.write(f"on {found.plan.host}\n")
     for item in shown:
         sys.stdout.write("\n".join(_lines(item)) + "\n")
+    sys.stdout.write("".join(f"{line}\n" for line in _unpinned(shown)))
     return ExitCode.DONE
 
 
 def _lines(item: "SessionPreview") -> list[str]:
-    why = f" ({item.why})" if item.why else ""
-    lines = [f"{item.session.name}: {item.state}{why}"]
+    lines = [f"{item.session.name}: {item.state}{_why(item)}"]
     choice = item.session.choice
     if choice is not None:
         lines.append(
@@ -50,16 +51,31 @@ def _lines(item: "SessionPreview") -> list[str]:
         lines.append(f"    to fetch: {_size(item)}")
     for step in item.steps:
         key = f" {step.key[:12]}" if step.key else ""
-        reason = f" ({step.why})" if step.why else ""
-        lines.append(f"    {step.id}: {step.title}: {step.state}{key}{reason}")
+        lines.append(f"    {step.id}: {step.title}: {step.state}{key}{_why(step)}")
     return lines
+
+
+def _why(item: "SessionPreview | StepPreview") -> str:
+    """The reason in brackets; which pin is missing is said once, at the end."""
+    why = "lock first" if item.unpinned else item.why
+    return f" ({why})" if why else ""
+
+
+def _unpinned(shown: "Sequence[SessionPreview]") -> Iterator[str]:
+    """What to do where pins are missing, and each of them that is known to be."""
+    found = [item.unpinned for item in shown]
+    found += [step.unpinned for item in shown for step in item.steps]
+    missing = dict.fromkeys(text for text in found if text)
+    if missing or any(item.fetch is None for item in shown):
+        yield "lock first: run `mpforge lock`, which finds out what is not known"
+        yield from (f"    {text}" for text in missing)
 
 
 def _size(item: "SessionPreview") -> str:
     from mpforge.reports.console import size
 
     if item.fetch is None:
-        return "not known yet: `mpforge lock` finds it out"
+        return "not known (lock first)"
     return f"{', '.join(item.items)} ({size(item.fetch)})" if item.items else "nothing"
 
 

@@ -23,7 +23,10 @@ State = Literal["cached", "would run", "not known", "impossible", "not run"]
 
 @dataclass(frozen=True)
 class StepPreview:
-    """A step as it stands: its key and ingredients where they can be known, else why not."""
+    """A step as it stands: its key and ingredients where they can be known, else why not.
+
+    ``unpinned`` says which pin is missing, where that is why.
+    """
 
     id: str
     title: str
@@ -32,11 +35,15 @@ class StepPreview:
     key: str | None = None
     ingredients: Mapping[str, str] | None = None
     record: Mapping[str, Any] | None = None
+    unpinned: str | None = None
 
 
 @dataclass(frozen=True)
 class SessionPreview:
-    """A session as it stands; ``fetch`` are the bytes to download (None: not known) and of what."""
+    """A session as it stands; ``fetch`` are the bytes to download (None: not known) and of what.
+
+    ``unpinned`` as for a step.
+    """
 
     session: PlannedSession
     state: State
@@ -44,6 +51,7 @@ class SessionPreview:
     steps: tuple[StepPreview, ...] = ()
     fetch: int | None = 0
     items: tuple[str, ...] = ()
+    unpinned: str | None = None
 
 
 def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> SessionPreview:
@@ -58,7 +66,8 @@ def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> S
     try:
         return _preview(run, session)
     except PinMissing as error:
-        return SessionPreview(session, "not known", f"lock first: {error.what}", fetch=None)
+        why = _lock_first(error.what)
+        return SessionPreview(session, "not known", why, fetch=None, unpinned=error.what)
     except MpforgeError as error:
         return SessionPreview(session, "impossible", error.what)
 
@@ -96,8 +105,8 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
     states = {step.state for step in steps}
     for worst in ("not known", "would run"):
         if worst in states:
-            why = next(step.why for step in steps if step.state == worst)
-            return SessionPreview(session, worst, why, steps)
+            first = next(step for step in steps if step.state == worst)
+            return SessionPreview(session, worst, first.why, steps, unpinned=first.unpinned)
     return SessionPreview(session, "cached", "", steps)
 
 
@@ -115,6 +124,7 @@ def _steps(run: SessionRun, session: PlannedSession) -> tuple[StepPreview, ...]:
 def _step(run: SessionRun, identifier: str) -> StepPreview:
     step = run.found.plan.step(identifier)
     state: State
+    unpinned = None
     try:
         run.realizer.realize(identifier)
         state, why = "cached", ""
@@ -122,10 +132,10 @@ def _step(run: SessionRun, identifier: str) -> StepPreview:
         own = missing.step == identifier
         state, why = "would run", "not in the store" if own else f"after {missing.step}"
     except PinMissing as error:
-        state, why = "not known", f"lock first: {error.what}"
+        state, why, unpinned = "not known", _lock_first(error.what), error.what
     key, record = run.realizer.listed.get(identifier, (None, None))
     if isinstance(step.command, RunTests) and not step.cache:
-        state, why = "would run", "test.cache = false"
+        state, why, unpinned = "would run", "test.cache = false", None
     return StepPreview(
         identifier,
         step.title,
@@ -134,7 +144,12 @@ def _step(run: SessionRun, identifier: str) -> StepPreview:
         key,
         record["ingredients"] if record else None,
         record,
+        unpinned,
     )
+
+
+def _lock_first(missing: str) -> str:
+    return f"lock first: {missing}"
 
 
 @dataclass(frozen=True)
