@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     if os.path.lexists(path):
         raise _there_already(path)
     pyproject = _pyproject(path.parent)
-    initial = initial_spec(pyproject, available=PLATFORMS)
+    initial = initial_spec(pyproject, available=PLATFORMS, pkg_info=_requires_python(path.parent))
     problems = find_problems(initial.text, file=path.name)
     if any(not problem.warning for problem in problems):
         raise SpecInvalid(problems)
@@ -77,6 +77,17 @@ def _pyproject(folder: Path) -> str | None:
             "docs/configuration.md shows what to write ([build] kind)",
         )
     return None
+
+
+def _requires_python(folder: Path) -> str | None:
+    """Requires-Python as the PKG-INFO of an unpacked sdist has it."""
+    from mpforge.engine.metadata import requires_python
+
+    text = None
+    if not (folder / ".git").exists():
+        with contextlib.suppress(OSError):
+            text = (folder / "PKG-INFO").read_text("utf-8", "replace")
+    return None if text is None else requires_python(text)
 
 
 def write_new(path: Path, text: str) -> None:

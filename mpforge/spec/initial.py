@@ -50,13 +50,16 @@ class InitialSpec:
     remarks: tuple[Remark, ...]
 
 
-def initial_spec(pyproject: str | None, *, available: Sequence[str]) -> InitialSpec:
+def initial_spec(
+    pyproject: str | None, *, available: Sequence[str], pkg_info: str | None = None
+) -> InitialSpec:
     """The first spec of a project; ``pyproject`` is the file's text, None where there is none.
 
-    ``available`` are the targets that this version builds. Raises ``WrongInput`` for a file that is no
-    TOML, and where no Python is left.
+    ``available`` are the targets that this version builds, ``pkg_info`` is the Requires-Python of an
+    unpacked sdist's PKG-INFO: what counts where pyproject.toml has none. Raises ``WrongInput`` for a file
+    that is no TOML, and where no Python is left.
     """
-    work = _Translation(_parsed(pyproject), tuple(available))
+    work = _Translation(_parsed(pyproject), tuple(available), pkg_info)
     work.project()
     work.options()
     work.overrides()
@@ -90,6 +93,7 @@ class _Translation:
 
     pyproject: dict[str, Any]
     available: tuple[str, ...]
+    pkg_info: str | None
     draft: Draft = field(default_factory=Draft)
     remarks: list[Remark] = field(default_factory=list)
     translated: list[str] = field(default_factory=list)
@@ -142,6 +146,10 @@ class _Translation:
     def _allowed(self, requires: object) -> tuple[list[str], str]:
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+        where, short = "pyproject.toml: requires-python", "requires-python"
+        if requires is None and self.pkg_info is not None:
+            requires = self.pkg_info
+            where = short = "PKG-INFO's Requires-Python"
         if not isinstance(requires, str):
             reason = "pyproject.toml does not say it: all that there are were written"
             self.remarks.append(Remark("requires-python", reason))
@@ -150,7 +158,7 @@ class _Translation:
             limits = SpecifierSet(requires)
         except InvalidSpecifier:
             raise WrongInput(
-                f"pyproject.toml: requires-python = {requires!r} is no version specifier",
+                f"{where} = {requires!r} is no version specifier",
                 hint='such as ">=3.11"',
             ) from None
         versions = {word: f"3.{word.removeprefix('cp3')}" for word in PYTHONS}
@@ -161,10 +169,10 @@ class _Translation:
         ]
         if not allowed:
             raise WrongInput(
-                f"pyproject.toml: requires-python = {requires!r} leaves no Python to build for",
+                f"{where} = {requires!r} leaves no Python to build for",
                 why=f"mpforge init knows {', '.join(PYTHONS)}",
             )
-        return allowed, f'requires-python = "{requires}"'
+        return allowed, f'{short} = "{requires}"'
 
     def _targets(self) -> list[str]:
         listed = text_of.words(self.table.get("archs"))

@@ -81,6 +81,13 @@ def test_init_leaves_a_noxfile_as_it_is(project: Path) -> None:
     assert "already" in mpforge(project, "init").stdout
 
 
+def test_init_reads_an_unpacked_sdist_s_requires_python(tmp_path: Path) -> None:
+    (tmp_path / "setup.py").write_text("from setuptools import setup\nsetup()\n")
+    metadata = "Metadata-Version: 2.1\nName: p\nVersion: 1\nRequires-Python: >=3.13\n"
+    (tmp_path / "PKG-INFO").write_text(metadata)
+    assert "wrote multiplatform.toml: cp313 cp314 for" in mpforge(tmp_path, "init").stdout
+
+
 def test_init_says_which_backend_does_not_cross(project: Path) -> None:
     text = PROJECT.replace("setuptools.build_meta", "nobody.knows").replace("setuptools>=77", "m")
     (project / "pyproject.toml").write_text(text)

@@ -68,6 +68,19 @@ def test_unknown_requires_python_is_a_remark() -> None:
     assert [remark.key for remark in initial.remarks] == ["requires-python"]
 
 
+@pytest.mark.parametrize(
+    "pyproject", [None, '[project]\nname = "p"\ndynamic = ["requires-python"]\n']
+)
+def test_an_sdist_s_pkg_info_limits_the_pythons_where_pyproject_does_not(
+    pyproject: str | None,
+) -> None:
+    initial = initial_spec(pyproject, available=AVAILABLE, pkg_info=">=3.12")
+    assert initial.pythons == ("cp312", "cp313", "cp314")
+    assert initial.remarks == ()
+    assert "PKG-INFO's Requires-Python" in initial.text
+    assert initial_spec(PROJECT, available=AVAILABLE, pkg_info=">=3.12").pythons[0] == "cp311"
+
+
 def test_a_project_with_setup_py_alone_gets_a_spec() -> None:
     assert written(None).targets == ("x86_64", "aarch64")
 
