@@ -99,18 +99,18 @@ def interrupted() -> bool:
 
 def _tied(in_child: Callable[[], None] | None) -> Callable[[], None] | None:
     """What a child does before exec so that it does not outlive us; nothing where that can't be."""
-    return None if _libc is None else functools.partial(_before_exec, in_child)
+    return None if _libc is None else functools.partial(_before_exec, in_child, _KILL)
 
 
-def _before_exec(in_child: Callable[[], None] | None) -> None:
-    """In the child: what its caller wants, then SIGKILL when mpforge dies by kill -9 (prctl(2)).
+def _before_exec(in_child: Callable[[], None] | None, number: int) -> None:
+    """In the child: what its caller wants, then a signal when mpforge dies by kill -9 (prctl(2)).
 
     In this order, because a change of credentials would drop the wish.
     """
     if in_child is not None:
         in_child()
     if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, _KILL)
+        _libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 # Run by mpforge's interpreter: reads which process groups run, and ends them when its input ends.
@@ -310,9 +310,11 @@ def capture(
 def foreground(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> int:
     """Run a program on this terminal, in this process group, and return its exit status.
 
-    SIGTERM is passed on, and so is SIGINT where no terminal has sent it to both.
+    SIGTERM is passed on, and so is SIGINT where no terminal has sent it to both. It gets a SIGTERM, and
+    cleans up, when mpforge dies by kill -9.
     """
-    with subprocess.Popen(argv, env=dict(environment), cwd=cwd) as process:
+    tied = None if _libc is None else functools.partial(_before_exec, None, signal.SIGTERM)
+    with subprocess.Popen(argv, env=dict(environment), cwd=cwd, preexec_fn=tied) as process:
 
         def forward(number: int, _frame: FrameType | None) -> None:
             if number == signal.SIGTERM or not sys.stdin.isatty():

@@ -21,3 +21,18 @@ def test_a_killed_mpforge_takes_the_programs_of_its_build_s_programs_with_it(
         running.end()
     wait_until_gone(*told)
     assert running.left() == []
+
+
+@pytest.mark.gcc
+def test_a_killed_mpforge_run_takes_nox_and_its_builds_with_it(
+    quick: Workspace, gate: Gate
+) -> None:
+    quick.write("wait.py", f"{gate.python}\n")
+    quick.write("build.sh", f"{sys.executable} wait.py\nmkdir out\ncp greeting.txt out/\n")
+    with quick.started("mpforge", "run", f"build-{NATIVE}") as running:
+        told = gate.arrivals(1)
+        running.signal(signal.SIGKILL, group=False)
+        running.end()
+    wait_until_gone(*told)
+    assert running.left() == []
+    assert quick.cache.leftovers() == []
