@@ -26,6 +26,8 @@ from mpforge.runners.containers.connection import Engine, speaking
 from mpforge.sources import archives
 
 LABEL = "mpforge"
+IMAGE_LABEL = "mpforge.image"
+"""The label of an image that we made: ``layer`` or ``probe``."""
 """The label of each container of ours: HOST PID START of the process that made it."""
 
 _numbers = itertools.count()
@@ -208,9 +210,13 @@ class Container:
             return ended.returncode, log.read().decode("utf-8", "replace")
 
     def commit(self, repository: str, tag: str) -> None:
-        """Keep what the container has become as an image. Raises ``EngineRefuses``, ``EngineLost``."""
+        """Keep what the container has become as an image. Raises ``EngineRefuses``, ``EngineLost``.
+
+        An image has its container's labels: what a user starts of it must not be taken for ours.
+        """
+        labels = f'LABEL {LABEL}="" {IMAGE_LABEL}="layer"'
         with speaking("keep a container as an image"):
-            self._api.commit(self._id, repository, tag)
+            self._api.commit(self._id, repository, tag, changes=labels)
 
     # --- files ---------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from typing import Any
 from mpforge.errors import EngineLost, EngineRefuses
 from mpforge.runners.containers import binfmt
 from mpforge.runners.containers.connection import Engine, nature, speaking
-from mpforge.runners.containers.container import LABEL, own_mark
+from mpforge.runners.containers.container import IMAGE_LABEL, LABEL, own_mark
 from mpforge.store.files import write_atomically
 
 _EXITS = 42
@@ -98,7 +98,7 @@ def _image(engine: Engine) -> str:
     configuration = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {},
+        "config": {"Labels": {IMAGE_LABEL: "probe"}},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
         "history": [{"created_by": "mpforge"}],
     }

@@ -1,0 +1,59 @@
+"""What mpforge leaves with a container engine has labels; no user's container is taken for it."""
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from mpforge import processes
+from mpforge.runners.containers import connection, probe
+from mpforge.runners.containers.container import reap
+from tests.images.engine import Engine
+
+pytestmark = pytest.mark.docker
+
+MAKING = """
+import os, sys
+from mpforge.runners.containers import connection, images
+from mpforge.runners.containers.container import Container
+image, key = sys.argv[1:]
+engine = connection.connect(os.environ)
+print(images.layer(engine, key, lambda: Container(engine, image)).id)
+"""
+
+
+@pytest.fixture
+def layer(engine: Engine, tiny_x86_64_image: str) -> Iterator[str]:
+    """The id of an image that a process of mpforge's, which has ended, made of a container."""
+    key = uuid.uuid4().hex
+    made = processes.capture([sys.executable, "-c", MAKING, tiny_x86_64_image, key])
+    assert made.returncode == 0, made.stderr
+    yield made.stdout.strip()
+    engine.call("image", "rm", f"mpforge-layer:{key}")
+
+
+def labelled(engine: Engine, label: str) -> list[str]:
+    found = engine.call("image", "ls", "-q", "--no-trunc", "--filter", f"label={label}")
+    return found.split()
+
+
+def test_a_layer_has_a_label(engine: Engine, layer: str) -> None:
+    assert layer in labelled(engine, "mpforge.image=layer")
+
+
+def test_the_image_of_a_probe_has_a_label(engine: Engine) -> None:
+    assert probe.ask(connection.connect(os.environ), "x86_64")
+    assert labelled(engine, "mpforge.image=probe")
+
+
+def test_a_user_s_container_of_a_layer_is_not_taken_for_a_dead_process_s(
+    engine: Engine, layer: str
+) -> None:
+    container = engine.call("create", "--network", "none", layer, "/bin/true")
+    try:
+        reap(connection.connect(os.environ))
+        assert engine.call("container", "inspect", "--format", "{{.Id}}", container) == container
+    finally:
+        engine.call("rm", "--force", container)
