@@ -42,7 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _lines(item: "SessionPreview") -> list[str]:
     lines = [f"{item.session.name}: {item.state}{_why(item)}"]
-    choice = item.session.choice
+    choice, refusal = item.session.choice, item.session.refusal
+    if refusal is not None:
+        lines += [f"    {line}" for line in (refusal.why or "").splitlines()]
+        lines += [f"    -> {refusal.hint}"] if refusal.hint else []
     if choice is not None:
         lines.append(
             f"    {choice.strategy} with {choice.toolchain}, {choice.policy}: {choice.why}"

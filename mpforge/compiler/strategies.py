@@ -20,6 +20,7 @@ _CROSSED_BY = {
     "meson": "Meson is told of the target by a cross file",
     "autotools": "configure is told of the target by --host",
 }
+ENGINE = "install Docker (Debian, Ubuntu: apt-get install docker.io) or Podman, or set DOCKER_HOST"
 NO_ENGINE = "there is no container engine here (Docker or Podman; DOCKER_HOST names another one)"
 
 
@@ -160,6 +161,7 @@ def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice |
 
 
 def _refuse(wanted: Wanted, passed: list[tuple[Strategy, str]], *, origin: str | None) -> Refusal:
+    reasons, machine = {reason for _, reason in passed}, wanted.platform.name
     instead = ""
     if wanted.toolchain == "gcc":
         instead = ", or take zig as toolchain"
@@ -172,5 +174,7 @@ def _refuse(wanted: Wanted, passed: list[tuple[Strategy, str]], *, origin: str |
             f"{strategy} ({origin}): {reason}" if origin else f"{strategy}: {reason}"
             for strategy, reason in passed
         ),
-        hint=f"run it on a machine of type {wanted.platform.name}{instead}",
+        hint=ENGINE
+        if reasons == {NO_ENGINE}
+        else f"run it on a machine of type {machine}{instead}",
     )
