@@ -408,6 +408,12 @@ class EngineLost(StepFailed):
     code = "engine-lost"
 
 
+class EngineFull(StepFailed):
+    """The disk on which the container engine keeps images and containers is full."""
+
+    code = "engine-full"
+
+
 class FileTrouble(HostCannot):
     """The file system refuses what mpforge must do: read-only, no permission, a file in the way."""
 

@@ -5,14 +5,14 @@ Knows nothing of how programs are run.
 """
 
 import re
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from mpforge.compiler.programs import declared_as
 from mpforge.errors import (
+    EngineFull,
     ForeignFlag,
     IllegalInstruction,
     LibraryMissing,
@@ -23,6 +23,7 @@ from mpforge.errors import (
 )
 from mpforge.runners import crossing, elf, symptoms
 
+MAKE_ROOM = "docker system df shows what takes it, docker system prune removes what nobody uses"
 _NEAR = 60  # lines: a chained traceback of a build backend is that long
 # A shell's status for a program that is not there (POSIX), as Python, make and ninja repeat it: the shell's
 # own words may stand above a longer traceback.
@@ -56,24 +57,27 @@ _FIND_THEM = (
 
 @dataclass(frozen=True)
 class Ended:
-    """A program that ended badly: of which step, with which PATH, in whose directory, how.
+    """A program of a step that ended badly: of which step, in whose directory, how.
 
-    ``offline``: it was kept off the network. ``table`` is the spec's for this step.
+    ``offline``: it was kept off the network. ``table`` is the spec's for this step. ``has`` tells whether the
+    step has a program, and ``image`` the image that it ran in; None: on this host.
     """
 
     title: str
     table: Literal["build", "test"]
-    path: str
     root: Path
     how: str
     offline: bool
+    has: Callable[[str], bool]
+    image: str | None = None
 
 
 def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
     """The error, by the last lines that the program wrote."""
     near = lines[-_NEAR:]
     return (
-        _met_illegal_instruction(ended, lines)
+        _filled_disk(ended, near)
+        or _met_illegal_instruction(ended, lines)
         or _ran_target_program(ended, near)
         or _lacks_program(ended, lines if any(map(_LACKED.search, near)) else near)
         or _reached_out(ended, lines)
@@ -85,14 +89,36 @@ def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
 
 
 def not_declared(
-    title: str, table: Literal["build", "test"], program: str, why: str
+    title: str,
+    table: Literal["build", "test"],
+    program: str,
+    why: str,
+    *,
+    image: str | None = None,
 ) -> ToolNotDeclared:
-    """The error of a step that calls a program which it does not have."""
+    """The error of a step that calls a program which it does not have, nor its ``image``, if it is in one."""
+    what = f"{title}: there is no program {program} in this step"
     remedy = f'tools = ["{declared_as(program)}"] in [build] puts it on the step\'s PATH'
-    if table == "test":
+    if image is not None:
+        what = f"{title}: there is no program {program} in the image {image}"
+        remedy = (
+            "before-all in [build] may install it (by the image's package manager, with network = true), "
+            "or [build] image name an image that has it"
+        )
+    elif table == "test":
         remedy = "[test] requires may name a package that carries it"
-    return ToolNotDeclared(
-        f"{title}: there is no program {program} in this step", why=why, hint=remedy
+    return ToolNotDeclared(what, why=why, hint=remedy)
+
+
+def _filled_disk(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    """In a container there is no other disk than the engine's."""
+    found = symptoms.full_disk(lines) if ended.image is not None else None
+    if found is None:
+        return None
+    return EngineFull(
+        f"{ended.title} failed ({ended.how}): the container engine's disk is full",
+        why=found.line,
+        hint=f"{MAKE_ROOM}; /dev/shm is small in a container, too",
     )
 
 
@@ -122,10 +148,10 @@ def _met_illegal_instruction(ended: Ended, lines: Sequence[str]) -> StepFailed |
 
 
 def _lacks_program(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
-    found = symptoms.missing_program(lines, lambda n: shutil.which(n, path=ended.path) is None)
+    found = symptoms.missing_program(lines, lambda name: not ended.has(name))
     if found is None or found.name is None:
         return None
-    return not_declared(ended.title, ended.table, found.name, found.line)
+    return not_declared(ended.title, ended.table, found.name, found.line, image=ended.image)
 
 
 def _reached_out(ended: Ended, lines: Sequence[str]) -> StepFailed | None:

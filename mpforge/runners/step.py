@@ -6,6 +6,7 @@ caller adds. This module knows nothing of wheels, keys or stores.
 
 import contextlib
 import errno
+import functools
 import os
 import shlex
 import shutil
@@ -124,19 +125,22 @@ class StepRun:
                 if ended.returncode > 0
                 else f"signal {-ended.returncode}"
             )
-            lines = _said_since(self.log, begin)
+            lines = said_since(self.log, begin)
             self._copy_meson_log(lines)
-            raise diagnosed(
-                Ended(
-                    self.title,
-                    self.table,
-                    environment.get("PATH", ""),
-                    self.directory.root,
-                    how,
-                    offline=self.cut_off is not None,
-                ),
-                lines,
-            )
+            raise diagnosed(self._badly(how, environment.get("PATH", "")), lines)
+
+    def _badly(self, how: str, path: str) -> Ended:
+        """How a program with this PATH ended, as far as the cause is found by it."""
+        root, place = self.directory.root, self.inside
+        if place is not None:
+            has = functools.partial(place.has, path=path)
+            image, offline = place.container.called, place.container.offline
+            return Ended(self.title, self.table, root, how, offline, has, image)
+
+        def on_host(name: str) -> bool:
+            return shutil.which(name, path=path) is not None
+
+        return Ended(self.title, self.table, root, how, self.cut_off is not None, on_host)
 
     def _ended(
         self, argv: Sequence[str], environment: Mapping[str, str], cwd: Path
@@ -313,7 +317,7 @@ def base_environment(directory: StepDirectory, path: Sequence[str]) -> dict[str,
     }
 
 
-def _said_since(log: BinaryIO, begin: int) -> list[str]:
+def said_since(log: BinaryIO, begin: int) -> list[str]:
     """The last lines that were written to a step's open log after ``begin``."""
     end = log.tell()
     with open(log.name, "rb") as file:

@@ -24,6 +24,8 @@ _CALLED = [
     rf"^(?:\S*/)?env: {_QUOTE}?(?P<name>{_NAME}){_END}?: {_NO_FILE}$",
     rf"^(?:\S*/)?xargs: (?P<name>{_NAME}): {_NO_FILE}$",
     rf"failed to run command {_QUOTE}(?P<name>{_NAME}){_END}: {_NO_FILE}$",
+    # Go's programs; a container engine of the first program of a command
+    rf"exec: \"(?P<name>{_NAME})\": executable file not found in \$PATH",
     # distutils, setuptools
     rf"[Ee]rror: command {_QUOTE}(?P<name>{_NAME}){_END} failed: {_NO_FILE}$",
     rf"unable to execute {_QUOTE}(?P<name>{_NAME}){_END}: {_NO_FILE}$",
@@ -50,8 +52,8 @@ _ADDRESS_WITHIN = 3
 _GENERATORS = {"Ninja": "ninja", "Unix Makefiles": "make"}
 _PATTERNS = [re.compile(pattern) for pattern in _CALLED]
 _UNREACHABLE = re.compile(
-    r"Temporary failure in name resolution|Network is unreachable|Could(?: not|n't) resolve host"
-    r"|Name or service not known|unable to resolve host address|EAI_AGAIN"
+    r"Temporary failure (?:in name resolution|resolving)|Network is unreachable"
+    r"|Could(?: not|n't) resolve host|Name or service not known|unable to resolve host address|EAI_AGAIN"
     r"|network is unreachable|No route to host",
 )
 # QEMU; Python's faulthandler; its subprocess module; a shell
@@ -61,11 +63,14 @@ _ILLEGAL = re.compile(
 )
 _WANTS_GIT = re.compile(r"^Dist currently only works with Git or Mercurial repos$")  # meson dist
 _NO_TESTS = re.compile(r"^(?:=+ )?no tests ran in [\d.]+", re.IGNORECASE)  # pytest
+# the C library, which capitalises it, and Go's
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _ADDRESSES = [
     re.compile(r"[a-z][a-z0-9+]*://[^\s'\"<>)\]]+"),
     re.compile(r"host ?= ?'([A-Za-z0-9.-]+)'"),
     re.compile(rf"resolve host(?:name)?(?: address)?:? {_QUOTE}?({_HOST})"),
     re.compile(rf"EAI_AGAIN ({_HOST})"),
+    re.compile(rf"failure resolving {_QUOTE}({_HOST})"),
 ]
 
 
@@ -93,6 +98,12 @@ def unreachable(lines: Sequence[str]) -> Symptom | None:
             found = filter(None, map(_address, reversed(before)))
             return Symptom(lines[number].strip(), next(found, None))
     return None
+
+
+def full_disk(lines: Sequence[str]) -> Symptom | None:
+    """The last line that says that a disk is full."""
+    found = (Symptom(line.strip(), None) for line in reversed(lines) if _FULL.search(line))
+    return next(found, None)
 
 
 def illegal_instruction(lines: Sequence[str]) -> Symptom | None:

@@ -12,7 +12,9 @@ TRACEBACK = ['  File "setuptools/_distutils/cmd.py", line 1, in run_command'] * 
 
 
 def _ended(tmp_path: Path) -> Ended:
-    return Ended("the wheel", "build", str(tmp_path), tmp_path, "exit status 1", offline=True)
+    return Ended(
+        "the wheel", "build", tmp_path, "exit status 1", offline=True, has=lambda _name: False
+    )
 
 
 def test_a_program_that_a_script_lacked_is_named_above_a_long_traceback(tmp_path: Path) -> None:

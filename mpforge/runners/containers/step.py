@@ -65,6 +65,15 @@ class StepContainer:
             with contextlib.suppress(StepFailed):
                 self.fetch(self.root / name)
 
+    def has(self, program: str, path: str) -> bool:
+        """Whether programs that run with this PATH find one by its name. Raises as ``run``."""
+        return has(self.container, program, self._path(path))
+
+    def _path(self, ours: str | None) -> str:
+        """PATH in the container: ours before the image's."""
+        given = (ours and self.named(ours), self.container.environment.get("PATH"))
+        return ":".join(filter(None, given))
+
     def run(
         self,
         argv: Sequence[str],
@@ -92,8 +101,7 @@ class StepContainer:
     def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
         """A step's variables as its programs see them; PATH is ours before the image's."""
         variables = {name: self.named(value) for name, value in environment.items()}
-        paths = [variables.get("PATH"), self.container.environment.get("PATH")]
-        return {**variables, "PATH": ":".join(filter(None, paths))}
+        return {**variables, "PATH": self._path(environment.get("PATH"))}
 
     def entering(
         self,
@@ -171,3 +179,10 @@ class StepContainer:
             self.container.get(place, fetched)
             for path in fetched.iterdir():
                 path.replace(folder / path.name)
+
+
+def has(container: Container, program: str, path: str | None = None) -> bool:
+    """Whether a container has a program on a PATH, or on its own. Raises as ``Container.run``."""
+    environment = {} if path is None else {"PATH": path}
+    argv = ["/bin/sh", "-c", 'command -v "$1"', "has", program]
+    return container.ask(argv, environment=environment)[0] == 0
