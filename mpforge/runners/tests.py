@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.errors import (
+    EngineFull,
+    EngineLost,
     IllegalInstruction,
     ImportedElsewhere,
     StepFailed,
@@ -177,7 +179,8 @@ def _python_environment(scene: Scene, files: Path) -> Path:
 def run(step: StepRun, scene: Scene, command: RunTests, posargs: tuple[str, ...]) -> dict[str, str]:
     """Run the tests and prove where they ran; what the end of the chain reported, by name.
 
-    Raises ``TestsFailed``, ``IllegalInstruction``, ``ImportedElsewhere``, ``WrongMachine``, ``StepTimeout``.
+    Raises ``TestsFailed``, ``IllegalInstruction``, ``ImportedElsewhere``, ``WrongMachine``, ``StepTimeout``,
+    and what a container's engine adds.
     """
     lines = [*command.before, *with_posargs(command.commands, posargs)]
     for line in lines:
@@ -191,7 +194,7 @@ def run(step: StepRun, scene: Scene, command: RunTests, posargs: tuple[str, ...]
 
 
 def _try(step: StepRun, scene: Scene, call: Callable[[StepRun], None]) -> None:
-    """Run one thing of the tests. Raises ``TestsFailed``, ``IllegalInstruction``, ``StepTimeout``."""
+    """Run one thing of the tests. Raises as ``run``."""
     try:
         call(step)
     except IllegalInstruction as error:
@@ -205,7 +208,7 @@ def _try(step: StepRun, scene: Scene, call: Callable[[StepRun], None]) -> None:
             site=None if scene.python is None else site_packages(scene),
         )
         raise illegal.located(error, step, call, known) from None
-    except StepTimeout:
+    except (StepTimeout, EngineFull, EngineLost):
         raise
     except StepFailed as error:
         raise TestsFailed(error.what, why=error.why, hint=error.hint) from None

@@ -9,22 +9,30 @@ import functools
 import logging
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpforge.errors import EngineLost, EngineRefuses, NoEngine
+from mpforge.compiler.strategies import ENGINE
+from mpforge.errors import EngineFull, EngineLost, EngineRefuses, NoEngine
 from mpforge.platforms import by_machine
+from mpforge.runners.diagnosis import MAKE_ROOM
 
 DEFAULT = "unix:///var/run/docker.sock"
 _ANSWER_SECONDS = 600  # a commit of a large layer says nothing until it is done
+_GREETING_SECONDS = 60
 _SUMMARY = 400
 # What an engine complains of that its own words do not help with.
 _HINTS = {
     "container-init binary not found": "Podman runs containers with an init by catatonit: "
     "install it (Debian, Ubuntu: apt-get install catatonit)"
 }
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_GONE = re.compile(
+    r"no such container|no container with|container \S+ is not running", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ def connect(environment: Mapping[str, str]) -> Engine:
         raise NoEngine(
             "there is no container engine here",
             why="DOCKER_HOST is not set, and neither Docker's nor Podman's socket is there",
-            hint="install Docker (Debian: apt-get install docker.io) or Podman, or set DOCKER_HOST",
+            hint=ENGINE,
         )
     return _connected(address)
 
@@ -110,25 +118,22 @@ def connect(environment: Mapping[str, str]) -> Engine:
 def _connected(address: str) -> Engine:
     from docker import DockerClient
     from docker.errors import DockerException
+    from requests.exceptions import RequestException
 
     if address.startswith("ssh://"):
-        host = address.removeprefix("ssh://")
         raise NoEngine(
-            f"the engine's address is {address}, which is not spoken here",
-            hint=f"ssh -N -L local.sock:/var/run/docker.sock {host}, "
-            "and DOCKER_HOST=unix://$PWD/local.sock",
+            f"the container engine's address is {address}, which is not spoken here",
+            hint=f"ssh -N -L local.sock:/var/run/docker.sock {address} makes it a socket of this machine; "
+            "then DOCKER_HOST=unix://$PWD/local.sock",
         )
     try:
         _hush()
-        client = DockerClient(base_url=address, version="auto", timeout=_ANSWER_SECONDS)
+        client = DockerClient(base_url=address, version="auto", timeout=_GREETING_SECONDS)
         told = client.version()
         networks = client.api.networks(names=["bridge", "podman"])
-    except DockerException as error:
-        raise NoEngine(
-            f"the container engine at {address} does not answer",
-            why=_said(error),
-            hint="is it started, and may this user speak to it (the group docker)?",
-        ) from None
+    except (DockerException, RequestException) as error:
+        raise _no_engine(address, error) from None
+    client.api.timeout = _ANSWER_SECONDS
     machine = str(told.get("Arch", ""))
     found = by_machine(machine) or by_machine(platform.machine())
     parts = [str(part.get("Name", "")) for part in told.get("Components") or ()]
@@ -140,6 +145,48 @@ def _connected(address: str) -> Engine:
         found.name if found is not None else machine,
         bool(networks),
     )
+
+
+def _no_engine(address: str, error: Exception) -> NoEngine:
+    """Why nobody answers at an address, and what helps."""
+    system = _by_system(error)
+    if isinstance(system, PermissionError):
+        return NoEngine(
+            f"this user may not speak to the container engine at {address}",
+            why=system.strerror,
+            hint=f"sudo usermod -aG {_group(address)} $USER, and log in again; or start Podman's socket, "
+            "which needs no privileges: systemctl --user start podman.socket",
+        )
+    hint = "is it started (sudo systemctl start docker), and is DOCKER_HOST right?"
+    if isinstance(system, FileNotFoundError):
+        hint = (
+            "start it (sudo systemctl start docker), or let DOCKER_HOST name the socket that it has"
+        )
+    why = _said(error) if system is None else system.strerror
+    return NoEngine(f"the container engine at {address} does not answer", why=why, hint=hint)
+
+
+def _by_system(error: BaseException) -> OSError | None:
+    """What the system said, of which libraries have made errors of their own."""
+    found, seen = [error], set[int]()
+    for one in found:
+        if isinstance(one, OSError) and one.errno is not None:
+            return one
+        if id(one) not in seen:
+            seen.add(id(one))
+            inner = (*one.args, one.__cause__, one.__context__)
+            found += [other for other in inner if isinstance(other, BaseException)]
+    return None
+
+
+def _group(address: str) -> str:
+    """The group that may speak to the engine at a socket."""
+    try:
+        import grp
+
+        return grp.getgrgid(os.stat(address.removeprefix("unix://")).st_gid).gr_name
+    except (ImportError, OSError, KeyError):
+        return "docker"
 
 
 def forget() -> None:
@@ -172,25 +219,48 @@ def nature(engine: Engine) -> Nature:
 
 @contextlib.contextmanager
 def speaking(doing: str) -> Iterator[None]:
-    """A talk with the engine. Raises ``EngineLost``, or ``EngineRefuses`` with its own words."""
+    """A talk with the engine. Raises ``EngineLost``, ``EngineFull``, or ``EngineRefuses`` with its own words.
+
+    What goes wrong with files of this host meanwhile stays an ``OSError``.
+    """
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
     except APIError as error:
-        said = _said(error)
-        hint = next((hint for words, hint in _HINTS.items() if words in said), None)
-        raise EngineRefuses(
-            f"the container engine could not {doing}", why=said, hint=hint
-        ) from None
-    except (DockerException, RequestException, OSError) as error:
+        raise _refusal(doing, _said(error)) from None
+    except (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError) as error:
         forget()
+        system = _by_system(error)
         raise EngineLost(
             f"the container engine went away while mpforge wanted to {doing}",
-            why=_said(error),
+            why=_said(error) if system is None else system.strerror or str(system),
             hint="start it again and repeat the command: nothing half-made was kept",
         ) from None
+
+
+def _refusal(doing: str, said: str) -> EngineLost | EngineFull | EngineRefuses:
+    """What an engine's refusal means."""
+    if _FULL.search(said):
+        return EngineFull(
+            f"the container engine's disk is full: it could not {doing}", why=said, hint=MAKE_ROOM
+        )
+    if _GONE.search(said):
+        return container_gone(f"mpforge wanted to {doing}", said)
+    hint = next((hint for words, hint in _HINTS.items() if words in said), None)
+    return EngineRefuses(f"the container engine could not {doing}", why=said, hint=hint)
+
+
+def container_gone(when: str, why: str | None = None) -> EngineLost:
+    """The error of a container that somebody else has ended."""
+    return EngineLost(
+        f"the container was removed while {when}",
+        why=why,
+        hint="repeat the command: nothing half-made was kept; was it removed by hand, or the engine "
+        "stopped, or short of memory?",
+    )
 
 
 def _said(error: Exception) -> str:
