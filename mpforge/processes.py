@@ -80,7 +80,7 @@ def watch_interrupts() -> None:
 
 
 @contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
+def interrupts_held_back() -> Iterator[None]:
     """An interrupt that comes within the block is raised at its end: nothing started is lost."""
     _held_back.set()
     try:
@@ -216,7 +216,7 @@ def _started(
     """Start a program in a group of its own; the group is gone when the block ends, however it ends."""
     process = None
     try:
-        with _interrupts_held_back():
+        with interrupts_held_back():
             process = subprocess.Popen(
                 argv,
                 env=None if environment is None else dict(environment),

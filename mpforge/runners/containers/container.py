@@ -8,6 +8,8 @@ runs in it within a second. Knows nothing of images' names, nor of steps.
 import contextlib
 import itertools
 import os
+import re
+import select
 import socket
 import stat
 import tarfile
@@ -20,27 +22,33 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from mpforge import processes
-from mpforge.errors import EngineLost, EngineRefuses
+from mpforge.errors import EngineLost, EngineRefuses, ImageUnfit, StepFailed
 from mpforge.processes import Ended
-from mpforge.runners.containers.connection import Engine, speaking
+from mpforge.runners.containers.connection import Engine, container_gone, speaking
 from mpforge.sources import archives
 
 LABEL = "mpforge"
+"""The label of each container of ours: MACHINE PID START of the process that made it."""
 IMAGE_LABEL = "mpforge.image"
 """The label of an image that we made: ``layer`` or ``probe``."""
-"""The label of each container of ours: HOST PID START of the process that made it."""
 
 _numbers = itertools.count()
 _READ = 1 << 20
+_GREETING = b"mpforge\n"
+_START_SECONDS = 120.0
+_GOING_SECONDS = 2.0
+_KILLED = 137  # 128 + 9: what ends with its container ends so
+_INIT = re.compile(r"^\[\w+ +tini \(\d+\)\] ", re.MULTILINE)
 
 
 class Container:
     """A container that is born running, and gone when the ``with`` block ends, however it ends.
 
     ``image`` is an id of one with a ``cat``; ``volumes`` are names of the engine's own volumes by where they
-    are seen, read-only unless ``writable``; ``title`` tells people what it is for. Without ``network`` its
-    programs see loopback only.
-    ``environment`` is what the image itself sets. Raises ``EngineRefuses``, ``EngineLost``.
+    are seen, read-only unless ``writable``; ``title`` tells people what it is for, ``called`` how they name
+    the image. Without ``network`` its programs see loopback only.
+    ``environment`` is what the image itself sets. Raises ``ImageUnfit``, ``EngineRefuses``, ``EngineFull``,
+    ``EngineLost``.
     """
 
     def __init__(
@@ -52,29 +60,56 @@ class Container:
         volumes: Mapping[str, str] | None = None,
         writable: bool = False,
         title: str = "",
+        called: str = "",
     ) -> None:
         self.engine = engine
+        self.called = called or image
+        self.offline = not network
         self._api = engine.client.api
         self._timed_out = False
         self._input: Any = None
         self._id = ""
-        with speaking("make a container"):
-            binds = {
-                name: {"bind": place, "mode": "rw" if writable else "ro"}
-                for place, name in (volumes or {}).items()
-            }
-            self._id = self._create(image, binds, network=network, title=title)
+        binds = {
+            name: {"bind": place, "mode": "rw" if writable else "ro"}
+            for place, name in (volumes or {}).items()
+        }
         try:
+            with processes.interrupts_held_back(), speaking("make a container"):
+                self._id = self._create(image, binds, network=network, title=title)
             with speaking("start a container"):
-                wanted = {"stdin": 1, "stream": 1}
+                wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
                 self._input = self._api.attach_socket(self._id, params=wanted)
                 self._api.start(self._id)
+                self._greet()
                 told = self._api.inspect_container(self._id)
         except BaseException:
             self.close()
             raise
         words = (word.partition("=") for word in told["Config"]["Env"] or ())
         self.environment = {name: value for name, _, value in words}
+
+    def _greet(self) -> None:
+        """Have the first process answer: an engine says nothing of one that its init could not start."""
+        from docker.utils.socket import frames_iter
+
+        said = b""
+        with self._watched(_START_SECONDS):
+            with contextlib.suppress(ConnectionError):  # it has ended already
+                getattr(self._input, "_sock", self._input).sendall(_GREETING)
+            for _, chunk in frames_iter(self._input, tty=False):
+                said += chunk
+                if said.endswith(_GREETING):
+                    return
+        if self._timed_out:
+            raise EngineRefuses(f"a container did not start within {_START_SECONDS:.0f} s")
+        why = _INIT.sub("", said.decode("utf-8", "replace")).strip()
+        if not why:
+            raise container_gone("it was started")
+        raise ImageUnfit(
+            f"the image {self.called} has no `cat` that runs, so no step can run in it",
+            why=why,
+            hint="an image to build in has a shell and coreutils; name another one in [build] image",
+        )
 
     def _create(self, image: str, binds: Mapping[str, Any], *, network: bool, title: str) -> str:
         open_network = "bridge" if self.engine.bridged else "host"
@@ -113,10 +148,10 @@ class Container:
         """Remove the container; whatever runs in it ends. What it used of the CPU is counted as ours."""
         if not self._id:
             return
-        with contextlib.suppress(EngineLost, EngineRefuses), speaking("count CPU seconds"):
+        with contextlib.suppress(StepFailed), speaking("count CPU seconds"):
             processes.count_cpu(self._cpu_seconds())
         identifier, self._id = self._id, ""
-        with contextlib.suppress(EngineLost, EngineRefuses), speaking("remove a container"):
+        with contextlib.suppress(StepFailed), speaking("remove a container"):
             self._api.remove_container(identifier, force=True, v=True)
         if self._input is not None:
             _hang_up(self._input)
@@ -139,7 +174,7 @@ class Container:
         """Run a program to its end, with its output appended to ``log`` as it comes.
 
         ``environment`` is added to the image's own. ``timeout`` in seconds: with it ends the container.
-        Raises ``EngineLost``.
+        Raises ``EngineLost``, ``EngineRefuses``.
         """
         start = time.monotonic()
         with speaking(f"run {argv[0]} in a container"):
@@ -149,6 +184,8 @@ class Container:
             with self._watched(timeout):
                 self._copy_output(made["Id"], log)
             code = self._status(made["Id"])
+            if code == _KILLED and not self._timed_out and self._has_ended():
+                raise container_gone(f"{argv[0]} ran in it")
         return Ended(code, time.monotonic() - start, 0.0, self._timed_out)
 
     def _copy_output(self, program: str, log: BinaryIO) -> None:
@@ -174,11 +211,13 @@ class Container:
                 raise
             code = None
         if code is None and not self._timed_out:
-            raise EngineLost(
-                "the container was removed while a program ran in it",
-                hint="repeat the command; was the engine stopped, or short of memory?",
-            )
+            raise container_gone("a program ran in it")
         return -1 if code is None else int(code)
+
+    def _has_ended(self) -> bool:
+        """Whether the first process ends now: its output does, and it has said all that it says."""
+        ready, _, _ = select.select([self._input], [], [], _GOING_SECONDS)
+        return bool(ready)
 
     @contextlib.contextmanager
     def _watched(self, timeout: float | None) -> Iterator[None]:
@@ -186,7 +225,7 @@ class Container:
 
         def over() -> None:
             self._timed_out = True
-            with contextlib.suppress(EngineLost, EngineRefuses), speaking("end a container"):
+            with contextlib.suppress(StepFailed), speaking("end a container"):
                 self._api.remove_container(self._id, force=True, v=True)
 
         if timeout is None:
@@ -279,8 +318,16 @@ def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def own_mark() -> str:
-    """The label's value for what this process makes."""
-    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+    """The value of the label: who has made a container, told from all others who ever may."""
+    return f"{_where()} {os.getpid()} {_started(os.getpid())}"
+
+
+def _where() -> str:
+    """This machine and its process ids: containers may share a name, never these (pid_namespaces(7))."""
+    try:
+        return f"{socket.gethostname()}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""  # no Linux: nothing is told apart, nor reaped
 
 
 def _started(process: int) -> str:
@@ -292,6 +339,21 @@ def _started(process: int) -> str:
     return text.rpartition(")")[2].split()[19]
 
 
+def _is_dead(mark: str) -> bool:
+    """Whether the process of a mark was one of this machine, and is no more."""
+    where, _, rest = mark.partition(" ")
+    process, _, started = rest.partition(" ")
+    if not where or where != _where() or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # another user's, of which /proc may hide when it started
+        pass
+    return _started(int(process)) not in ("", started)
+
+
 def reap(engine: Engine) -> int:
     """Remove the containers of processes of this machine that are no more; how many there were.
 
@@ -301,10 +363,8 @@ def reap(engine: Engine) -> int:
     with speaking("list containers"):
         found = engine.client.api.containers(all=True, filters={"label": LABEL})
     for one in found:
-        host, _, rest = one["Labels"][LABEL].partition(" ")
-        process, _, started = rest.partition(" ")
-        if host == socket.gethostname() and _started(int(process or 0)) != started:
-            with contextlib.suppress(EngineRefuses), speaking("remove a container"):
+        if _is_dead(one["Labels"][LABEL]):
+            with contextlib.suppress(EngineLost, EngineRefuses), speaking("remove a container"):
                 engine.client.api.remove_container(one["Id"], force=True, v=True)
                 removed += 1
     return removed
