@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from mpforge.engine.provision import Provision, files
 from mpforge.engine.task import TOLD, Given, Task, since
 from mpforge.engine.toolbox import COMPILER_NOTES
-from mpforge.errors import Damaged, MpforgeError, ToolAltered
+from mpforge.errors import Damaged, EngineFull, MpforgeError, ToolAltered
 from mpforge.keys.digest import to_json
 from mpforge.keys.walk import references
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
@@ -268,7 +268,8 @@ class Realizer:
                 )
             except (OSError, MpforgeError) as error:
                 self.provision.toolbox.store.altered()  # what has changed is not used again
-                words = _fault_of_store(error, directory.root, since(self.log, begin))
+                said = b"" if step.inside else since(self.log, begin)  # there of another disk
+                words = _fault_of_store(error, directory.root, said)
                 if words is not None:
                     raise _FaultOfStore(words, error) from None
                 raise
@@ -386,8 +387,10 @@ def _fault_of_store(error: OSError | MpforgeError, directory: Path, log: bytes) 
     """Why a step could not write to its directory, if that is why it failed.
 
     A full disk may have room again when the program that filled it has ended; it said so then, in the C
-    library's words.
+    library's words, in this ``log``.
     """
+    if isinstance(error, EngineFull):
+        return None
     full = os.strerror(errno.ENOSPC)
     if isinstance(error, OSError) and (
         error.errno in (errno.ENOSPC, errno.EDQUOT)
