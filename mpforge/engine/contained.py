@@ -20,14 +20,15 @@ from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import EngineCannotRun, MpforgeError, StepFailed, WrongInput
+from mpforge.errors import EngineCannotRun, MpforgeError, StepFailed, StepTimeout, WrongInput
 from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine, ShellLine, Text
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.runners import launcher
 from mpforge.runners.containers import connection, images, probe, volumes
 from mpforge.runners.containers.container import Container, reap
-from mpforge.runners.containers.step import STEP, StepContainer
-from mpforge.runners.step import StepDirectory
+from mpforge.runners.containers.step import STEP, StepContainer, has
+from mpforge.runners.diagnosis import Ended, diagnosed
+from mpforge.runners.step import StepDirectory, said_since
 from mpforge.tools import nativeshell
 from mpforge.tools.targetpython import TargetPython
 
@@ -81,10 +82,12 @@ class Containers:
         if not how:
             how = self._probes.how(self.engine, platform.name)
         if not how:
+            architecture = (platform.docker_platform or "/all").split("/")[1]
             raise EngineCannotRun(
                 f"the container engine does not run programs of {platform.name}",
-                why="there is no handler for them in the kernel (binfmt_misc), or one without the flag F",
-                hint="Debian, Ubuntu: apt-get install qemu-user-static binfmt-support; "
+                why="there is no handler for them in its kernel (binfmt_misc), or one without the flag F",
+                hint="Debian, Ubuntu: apt-get install qemu-user-static binfmt-support; elsewhere: docker run "
+                f"--privileged --rm tonistiigi/binfmt --install {architecture}; "
                 "`mpforge doctor` tells more",
             )
         return how
@@ -129,10 +132,16 @@ class Containers:
             return self._layers[key]
 
         def make() -> Container:
-            container = Container(self.engine, image.id, network=inside.network)
+            container = Container(
+                self.engine,
+                image.id,
+                network=inside.network,
+                title=str(task.directory.root),
+                called=inside.image.name,
+            )
             try:
                 for argv in lines:
-                    _run_once(container, argv, task, added, network=inside.network)
+                    _run_once(container, argv, task, added)
             except BaseException:
                 container.close()
                 raise
@@ -178,7 +187,9 @@ class Containers:
             inside.image.name, image.id, platform, compilers.python or "", variables, added
         )
         python, tools = imagefacts.seen(
-            wanted, self._toolbox.store, lambda: Container(self.engine, image.id)
+            wanted,
+            self._toolbox.store,
+            lambda: Container(self.engine, image.id, called=inside.image.name),
         )
         view = View(platform, compilers.policy, cross=True, host=python, tools=tools)
         tree = self._toolbox.view_of(view)
@@ -220,7 +231,12 @@ class Containers:
         seen = {} if ours is None else self._volumes(ours, image)
         network = task.step.network
         with Container(
-            self.engine, image.id, network=network, volumes=seen, title=str(task.directory.root)
+            self.engine,
+            image.id,
+            network=network,
+            volumes=seen,
+            title=str(task.directory.root),
+            called=inside.image.name,
         ) as container:
             places = () if ours is None else self._put_compilers(container, ours)
             if ready is not None and ready.view is not None:
@@ -304,24 +320,31 @@ def _filled(text: Text, target: Platform) -> str:
     return "".join(part if isinstance(part, str) else known[str(part)] for part in text)
 
 
-def _run_once(
-    container: Container,
-    argv: list[str],
-    task: Task,
-    added: Mapping[str, str],
-    *,
-    network: bool,
-) -> None:
-    """A command of ``before-all``. Raises ``StepFailed``."""
-    line = " ".join(argv).removeprefix(f"{_SHELL} -e -c ")
+def _run_once(container: Container, argv: list[str], task: Task, added: Mapping[str, str]) -> None:
+    """A command of ``before-all``. Raises ``StepTimeout``, and as ``diagnosed`` says."""
+    line, limit = " ".join(argv).removeprefix(f"{_SHELL} -e -c "), task.step.timeout
     task.log.write(f"$ {line}\n".encode())
-    ended = container.run(argv, environment=added, cwd="/", log=task.log)
-    if ended.returncode:
-        offline = "it has no network; [build] network = true lets it have it"
-        raise StepFailed(
-            f"before-all failed (exit status {ended.returncode}): {line}",
-            hint=None if network else offline,
+    begin = task.log.tell()
+    ended = container.run(argv, environment=added, cwd="/", log=task.log, timeout=limit)
+    if ended.timed_out:
+        raise StepTimeout(
+            f"before-all ran longer than {limit:.0f} s: {line}",
+            hint="raise `timeout`, or see the log for where it hangs",
         )
+    if ended.returncode:
+        badly = Ended(
+            title=f"before-all ({line})",
+            table="build",
+            root=task.directory.root,
+            how=f"exit status {ended.returncode}",
+            offline=container.offline,
+            has=functools.partial(has, container, path=added.get("PATH")),
+            image=container.called,
+        )
+        error = diagnosed(badly, said_since(task.log, begin))
+        if type(error) is StepFailed and container.offline:
+            error.hint = "it has no network; [build] network = true lets it have it"
+        raise error
 
 
 def lay_out(directory: StepDirectory, word: str, interpreter: str) -> Path:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mpforge.runners.containers.container import Container
 
 _SHELL = "/bin/sh"
+_NOT_STARTED = (126, 127)
 # Where PyPA's images have their interpreters, then what is on the image's PATH.
 _FIND = """
 for path in "/opt/python/$1/bin/python" "$(command -v "$2")"; do
@@ -90,10 +91,16 @@ def interpreter(container: "Container", word: str) -> str:
     tag = f"{word.removesuffix('t')}-{word}"
     name = f"python3.{word.removeprefix('cp3')}"
     code, said = container.ask([_SHELL, "-c", _FIND, "find", tag, name])
+    if code in _NOT_STARTED:
+        raise ImageUnfit(
+            f"the image {container.called} has no shell: {_SHELL} can't be started in it",
+            why=said.strip(),
+            hint="an image to build in has a shell and coreutils; name another one in [build] image",
+        )
     if code:
         has = " ".join(said.split())
         raise ImageUnfit(
-            f"the image has no Python for {word}",
+            f"the image {container.called} has no Python for {word}",
             why=f"neither /opt/python/{tag} nor {name} on its PATH"
             + (f"; /opt/python has {has}" if has else ""),
             hint="name an image that has it ([build] image, or the toolchain's), or leave this Python out",
