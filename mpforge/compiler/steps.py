@@ -162,7 +162,7 @@ def sdist_steps(
     install = InstallPackages(request, OutputOf("sdist-requirements"))
     environment = (
         Step(base.step, f"build requirements ({python})", InstallPackages(request)),
-        Step("sdist-requirements", "what else the backend wants", ask, given),
+        Step("sdist-requirements", "what else the backend wants", ask, given, int(build.timeout)),
         Step("sdist-environment", f"build environment ({python})", install),
     )
     return _granted(
@@ -222,7 +222,13 @@ def wheel_steps(
     install = InstallPackages(request, OutputOf(f"requirements-{stem}"))
     environment = (
         Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
-        Step(f"requirements-{stem}", "what else the backend wants", ask, _unrun(given)),
+        Step(
+            f"requirements-{stem}",
+            "what else the backend wants",
+            ask,
+            _unrun(given),
+            int(build.timeout),
+        ),
         Step(f"environment-{stem}", f"build environment ({python})", install),
     )
     crates = crates_steps(compilers.rust if compilers else None)
