@@ -1,0 +1,157 @@
+"""What a container engine's errors are taken for, and which containers are nobody's."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from docker.errors import APIError, DockerException
+from requests.exceptions import ConnectionError as NoConnection
+from urllib3.exceptions import ProtocolError
+
+from mpforge.engine.realize import _fault_of_store
+from mpforge.errors import (
+    EngineFull,
+    EngineLost,
+    EngineRefuses,
+    MpforgeError,
+    StepFailed,
+    ToolNotDeclared,
+)
+from mpforge.runners.containers import container
+from mpforge.runners.containers.connection import Engine, _no_engine, speaking
+from mpforge.runners.diagnosis import Ended, diagnosed
+
+FULL = "write /usr/lib/libc.so.6: no space left on device"
+
+
+def _said(text: str) -> APIError:
+    return APIError("500 Server Error", response=None, explanation=text)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (_said(FULL), EngineFull),
+        (_said("No such container: 9b3cbc29d9a4"), EngineLost),
+        (_said("Container 9b3cbc29d9a4 is not running"), EngineLost),
+        (_said("no container with name or ID 9b3c found: no such container"), EngineLost),
+        (_said("Could not find the file /x in container 9b3c"), EngineRefuses),
+        (NoConnection(ProtocolError("Connection aborted.", ConnectionResetError(104, "r"))), None),
+        (ProtocolError("Connection broken: IncompleteRead"), EngineLost),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), EngineLost),
+        (TimeoutError("timed out"), EngineLost),
+        (DockerException("what"), EngineLost),
+    ],
+)
+def test_an_error_while_an_engine_is_spoken_to_is_told_by_what_it_means(
+    raised: Exception, kind: type[MpforgeError] | None
+) -> None:
+    with pytest.raises(kind or EngineLost) as caught, speaking("copy files"):
+        raise raised
+    assert "copy files" in caught.value.what
+
+
+def test_a_full_disk_of_this_host_stays_an_error_of_this_host() -> None:
+    with pytest.raises(OSError, match="No space") as caught, speaking("copy files out"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert caught.value.errno == errno.ENOSPC
+
+
+def _wrapped(system: OSError) -> DockerException:
+    error = DockerException("Error while fetching server API version: …")
+    error.__cause__ = NoConnection(ProtocolError("Connection aborted.", system))
+    return error
+
+
+@pytest.mark.parametrize(
+    ("system", "what", "hint"),
+    [
+        (PermissionError(13, "Permission denied"), "may not speak", "usermod -aG docker $USER"),
+        (FileNotFoundError(2, "No such file"), "does not answer", "start it (sudo systemctl"),
+        (ConnectionRefusedError(111, "Refused"), "does not answer", "is it started"),
+    ],
+)
+def test_an_engine_that_does_not_answer_is_told_with_what_the_system_said(
+    system: OSError, what: str, hint: str
+) -> None:
+    error = _no_engine("unix:///nonexistent/docker.sock", _wrapped(system))
+    assert what in error.what
+    assert error.why == system.strerror
+    assert hint in (error.hint or "")
+
+
+def test_words_of_a_full_disk_in_a_container_s_log_say_nothing_of_the_store(tmp_path: Path) -> None:
+    error = EngineFull("the wheel failed", why=f"head: {os.strerror(errno.ENOSPC)}")
+    assert _fault_of_store(error, tmp_path, b"") is None
+    here = StepFailed("the wheel failed", why=f"head: {os.strerror(errno.ENOSPC)}")
+    assert _fault_of_store(here, tmp_path, b"") == os.strerror(errno.ENOSPC)
+
+
+def _in_image(root: Path, has: Callable[[str], bool]) -> Ended:
+    return Ended("the wheel", "build", root, "exit status 127", True, has, "quay.io/pypa/x:1")
+
+
+def test_a_program_that_is_missing_is_looked_for_in_the_image_and_not_on_this_host(
+    tmp_path: Path,
+) -> None:
+    lines = ["/bin/sh: 1: sh: not found"]
+    error = diagnosed(_in_image(tmp_path, lambda _name: False), lines)
+    assert isinstance(error, ToolNotDeclared), "this host has a sh"
+    assert "no program sh in the image quay.io/pypa/x:1" in error.what
+    assert "before-all in [build] may install it" in (error.hint or "")
+    assert type(diagnosed(_in_image(tmp_path, lambda _name: True), lines)) is StepFailed
+
+
+def test_an_engine_s_own_words_of_a_missing_program_name_it(tmp_path: Path) -> None:
+    line = (
+        "OCI runtime exec failed: exec failed: unable to start container process: "
+        'exec: "frobnicate": executable file not found in $PATH: unknown'
+    )
+    error = diagnosed(_in_image(tmp_path, lambda _name: False), [line])
+    assert isinstance(error, ToolNotDeclared)
+    assert "frobnicate" in error.what
+
+
+def test_a_full_disk_is_the_engine_s_in_a_container_only(tmp_path: Path) -> None:
+    lines = ["head: error writing 'standard output': No space left on device"]
+    inside = _in_image(tmp_path, lambda _name: True)
+    assert isinstance(diagnosed(inside, lines), EngineFull)
+    here = Ended("the wheel", "build", tmp_path, "exit status 1", True, lambda _name: True)
+    assert type(diagnosed(here, lines)) is StepFailed
+
+
+# --- what a killed process left -----------------------------------------------------------------
+
+
+class _Listing:
+    """An engine's API that lists containers with these labels."""
+
+    def __init__(self, *marks: str) -> None:
+        self._found = [
+            {"Id": str(number), "Labels": {container.LABEL: mark}}
+            for number, mark in enumerate(marks)
+        ]
+        self.removed: list[str] = []
+
+    def containers(self, **_: Any) -> list[dict[str, Any]]:
+        return self._found
+
+    def remove_container(self, identifier: str, **_: Any) -> None:
+        self.removed.append(identifier)
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="tells processes apart by /proc")
+def test_only_containers_of_processes_of_this_machine_that_are_no_more_are_reaped() -> None:
+    mine = container.own_mark()
+    where, process, started = mine.split(" ")
+    dead = f"{where} {2**22 + 1} 5"
+    reused = f"{where} {process} {int(started) - 1}"
+    elsewhere = f"other/pid:[1] {2**22 + 1} 5"
+    api = _Listing(mine, dead, reused, elsewhere, "", "some words", f"{where} x y")
+    engine = Engine(SimpleNamespace(api=api), "unix:///socket", "", "x86_64", bridged=False)
+    assert container.reap(engine) == 2
+    assert api.removed == ["1", "2"]
