@@ -25,11 +25,21 @@ _SECONDS = 300
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers, the one that ``docker`` finds by itself."""
+    """An engine that answers: at an address, or the one that ``docker`` finds by itself."""
+
+    address: str | None = None
+
+    def answers(self) -> bool:
+        """Whether it does so now."""
+        return self._docker("version", seconds=30).returncode == 0
+
+    def _docker(self, *words: str, seconds: float = _SECONDS) -> "subprocess.CompletedProcess[str]":
+        at = () if self.address is None else ("--host", self.address)
+        return _docker(*at, *words, seconds=seconds)
 
     def call(self, *words: str) -> str:
         """What ``docker WORDS`` prints. Fails with its complaint where it fails."""
-        answer = _docker(*words)
+        answer = self._docker(*words)
         assert answer.returncode == 0, f"docker {' '.join(words)}\n{answer.stdout}{answer.stderr}"
         return answer.stdout.strip()
 
@@ -52,7 +62,7 @@ class Engine:
     def has(self, recipe: Recipe) -> bool:
         """Whether it has the image of just this recipe under its tag."""
         label = f'{{{{index .Config.Labels "{LABEL}"}}}}'
-        answer = _docker("image", "inspect", "--format", label, recipe.tag)
+        answer = self._docker("image", "inspect", "--format", label, recipe.tag)
         return answer.returncode == 0 and answer.stdout.strip() == digest_of(recipe)
 
     def provide(self, recipe: Recipe, *, cache: Path) -> str:
@@ -85,7 +95,7 @@ class Engine:
             repository, tag, digest = line.split()
             if repository.startswith(f"{registry}/"):
                 name = f"{repository}@{digest}" if tag == "<none>" else f"{repository}:{tag}"
-                _docker("image", "rm", name)
+                self._docker("image", "rm", name)
 
 
 def why_no_engine() -> str | None:
