@@ -152,6 +152,8 @@ def test_only_containers_of_processes_of_this_machine_that_are_no_more_are_reape
     reused = f"{where} {process} {int(started) - 1}"
     elsewhere = f"other/pid:[1] {2**22 + 1} 5"
     api = _Listing(mine, dead, reused, elsewhere, "", "some words", f"{where} x y")
-    engine = Engine(SimpleNamespace(api=api), "unix:///socket", "", "x86_64", bridged=False)
+    engine = Engine(
+        SimpleNamespace(api=api), "Docker", "unix:///socket", "", "x86_64", bridged=False
+    )
     assert container.reap(engine) == 2
     assert api.removed == ["1", "2"]
