@@ -173,7 +173,7 @@ def test_doctor_without_an_engine_says_so_and_what_would_help(tmp_path: Path) ->
     found = json.loads(mpforge(tmp_path, "doctor", "--json").stdout)
     assert found["containers"]["engine"] is None
     assert NOWHERE in found["containers"]["why"]
-    assert "is it started" in found["containers"]["remedy"]
+    assert "start it" in found["containers"]["remedy"]
     assert found["containers"]["runs"] == []
     images = {target["name"]: target["images"] for target in found["targets"]}
     assert images["aarch64"] == {
