@@ -9,14 +9,15 @@ import shutil
 import sys
 import tempfile
 import venv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mpforge import processes
 
 NOXFILE = "import mpforge.sessions\n\nmpforge.sessions.register()\n"
+_COUNTED = Path(__file__).with_name("_counted.py")
 
 
 def fetch(requirement: str, folder: Path, log: Path) -> Path | None:
@@ -72,6 +73,18 @@ class Ran:
 
 def nox(folder: Path, cache: Path, *sessions: str, **variables: str) -> Ran:
     """Run sessions in a folder, with these variables; a log beside it keeps what nox printed."""
+    return _ran(["-m", "nox", "-s", *sessions], folder, cache, variables)
+
+
+def nox_and_containers(folder: Path, cache: Path, *sessions: str) -> Ran:
+    """Run sessions in a folder; the CPU seconds of their containers are counted too."""
+    told = folder.with_name(f"{folder.name}.containers")
+    ran = _ran([str(_COUNTED), str(told), "-s", *sessions], folder, cache, {})
+    used = float(told.read_text("utf-8"))
+    return replace(ran, cpu_seconds=ran.cpu_seconds + used)
+
+
+def _ran(arguments: Sequence[str], folder: Path, cache: Path, variables: Mapping[str, str]) -> Ran:
     report = folder / ".mpforge" / "report.jsonl"
     report.unlink(missing_ok=True)
     ours = {"MPFORGE_CACHE": str(cache), "MPFORGE_LOCKED": "0"}
@@ -79,7 +92,7 @@ def nox(folder: Path, cache: Path, *sessions: str, **variables: str) -> Ran:
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's mpforge is compiled once
     printed = folder.with_name(f"{folder.name}.nox.log")
     with printed.open("wb") as log:
-        argv = [sys.executable, "-m", "nox", "-s", *sessions]
+        argv = [sys.executable, *arguments]
         ended = processes.run(argv, environment=environment, cwd=folder, log=log)
     lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
     events = [json.loads(line) for line in lines]
