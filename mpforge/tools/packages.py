@@ -110,7 +110,8 @@ def install_target(
 ) -> None:
     """The pinned packages in the plain directory ``dest``, for the pin's own Python and platform.
 
-    ``host_python``, of the same minor version, compiles them for tests; without one they are not compiled.
+    ``host_python``, of the same minor version, compiles them, unless compilers only look at them (purpose
+    ``target``); without one they are not compiled.
     Scripts land in ``dest/bin`` and start the ``python`` that is put beside them. Raises as
     ``install_venv`` does.
     """
@@ -119,7 +120,7 @@ def install_target(
     platform = uv_platform(request.target, request.policy)
     where = _target_arguments(dest, request.python, platform, host_python)
     _install(pin, where, site=dest, index=index)
-    _finish_target(dest, host_python, compiled=request.purpose == "test")
+    _finish_target(dest, host_python, compiled=request.purpose != "target")
 
 
 def install_wheel(

@@ -9,8 +9,10 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -217,6 +219,17 @@ def test_two_installations_of_a_pin_are_the_same_bytes(
         trees.append({p.relative_to(tmp_path / name): p.read_bytes() for p in files})
     assert trees[0] == trees[1]
     assert any(path.suffix == ".pyc" for path in trees[0])
+
+
+@pytest.mark.parametrize(("purpose", "compiled"), [("image", True), ("target", False)])
+def test_what_a_python_imports_is_compiled_and_what_compilers_read_is_not(
+    served: tuple[Path, Index], tmp_path: Path, purpose: Literal["image", "target"], compiled: bool
+) -> None:
+    root, index = served
+    publish(root, make_wheel(root / "files", "demo", "1.0"))
+    pin = resolve(replace(wanted("demo"), purpose=purpose), index)
+    install_target(pin, dest=tmp_path / "site", index=index, host_python=PYTHON)
+    assert bool([*(tmp_path / "site").rglob("*.pyc")]) == compiled
 
 
 def test_an_index_in_a_directory_leaves_no_trace_of_itself(
