@@ -127,24 +127,28 @@ class Bench:
 
     def costs(self, package: str) -> Iterator[tuple[str, Cost]]:
         """Build a package by each way in turn."""
-        source = fetch(package, self.directory, self.directory / "pip.log")
-        if source is None:
-            sys.exit(f"{package} can't be fetched: see {self.directory / 'pip.log'}")
-        for way in WAYS:
-            folder = self.directory / f"{package}-{way.strategy}-{WAYS.index(way)}"
-            lay_out(source, folder, SPEC.format(PYTHON, way.target, way.build))
-            self._prepare(way, folder)
-            yield way.name, self._measure(way, folder)
-        for name, frontend in FRONTENDS.items():
-            yield name, self._measure_cibuildwheel(source, frontend)
-        shutil.rmtree(source)
+        with tempfile.TemporaryDirectory(dir=self.directory) as place:
+            source = fetch(package, Path(place), self.directory / "pip.log")
+            if source is None:
+                sys.exit(f"{package} can't be fetched: see {self.directory / 'pip.log'}")
+            for way in WAYS:
+                folder = self._folder(package, way)
+                lay_out(source, folder, SPEC.format(PYTHON, way.target, way.build))
+                self._prepare(package, way)
+                yield way.name, self._measure(way, folder)
+            for name, frontend in FRONTENDS.items():
+                yield name, self._measure_cibuildwheel(source, frontend)
 
-    def _prepare(self, way: Way, folder: Path) -> None:
+    def _folder(self, package: str, way: Way) -> Path:
+        return self.directory / f"{package}-{WAYS.index(way)}"
+
+    def _prepare(self, package: str, way: Way) -> None:
         """Obtain tools and pins: by a build, but what is emulated needs what hybrid has got already."""
+        folder, session = self._folder(package, way), way.session
         if way is EMULATE:
-            hybrid = folder.with_name(folder.name.replace("emulate-4", "hybrid-3"))
-            shutil.copy(hybrid / "multiplatform.lock", folder)
-        _good(nox(folder, self.tools, f"deps-{way.target}" if way is EMULATE else way.session))
+            shutil.copy(self._folder(package, HYBRID) / "multiplatform.lock", folder)
+            session = f"deps-{way.target}"
+        _good(nox(folder, self.tools, session))
 
     def _measure(self, way: Way, folder: Path) -> Cost:
         store = self.directory / "store"
@@ -173,7 +177,7 @@ class Bench:
         )
 
     def _measure_cibuildwheel(self, source: Path, frontend: str) -> Cost:
-        used, wheel = [], Path()
+        used: list[float] = []
         for number in (1, 2):
             output = self.directory / f"{source.name}-cibuildwheel-{number}"
             shutil.rmtree(output, ignore_errors=True)
@@ -189,10 +193,9 @@ class Bench:
                 f"  {built.container:.1f} of {built.cpu_seconds:.1f} in the container\n"
             )
             used.append(built.cpu_seconds)
-            wheel = built.wheel
-        machine = self._imported(wheel)
-        self._expect(machine == "aarch64", f"{wheel.name} is not imported:\n{machine}")
-        return Cost(*used, wheel.name, _files(wheel))
+        machine, name = self._imported(built.wheel), built.wheel.name
+        self._expect(machine == "aarch64", f"{name} is not imported:\n{machine}")
+        return Cost(first=used[0], again=used[1], wheel=name, files=_files(built.wheel))
 
     def _imported(self, wheel: Path) -> str:
         """The machine that says that it has imported a wheel's extension modules."""
@@ -205,7 +208,8 @@ class Bench:
                 archive.extractall(name)
             container.put(Path(name), "/wheel")
             argv = [f"/opt/python/{PYTHON}-{PYTHON}/bin/python", "-c", IMPORT, *modules]
-            return container.ask(argv, environment={"PYTHONPATH": "/wheel"})[1].strip()
+            _, said = container.ask(argv, environment={"PYTHONPATH": "/wheel"})
+        return said.strip()
 
     def compare(self, costs: Mapping[str, Cost]) -> None:
         """All wheels hold the same files; those of the target have mpforge's tags, cibuildwheel's one more.
