@@ -177,25 +177,24 @@ class Bench:
         )
 
     def _measure_cibuildwheel(self, source: Path, frontend: str) -> Cost:
-        used: list[float] = []
-        for number in (1, 2):
-            output = self.directory / f"{source.name}-cibuildwheel-{number}"
-            shutil.rmtree(output, ignore_errors=True)
-            built = _cibuildwheel.build(
-                self.cibuildwheel,
-                self.engine,
-                frontend=frontend,
-                image=self.image,
-                source=source,
-                output=output,
-            )
-            sys.stderr.write(
-                f"  {built.container:.1f} of {built.cpu_seconds:.1f} in the container\n"
-            )
-            used.append(built.cpu_seconds)
-        machine, name = self._imported(built.wheel), built.wheel.name
+        first, again = (self._by_cibuildwheel(source, frontend, run) for run in ("first", "again"))
+        machine, name = self._imported(again.wheel), again.wheel.name
         self._expect(machine == "aarch64", f"{name} is not imported:\n{machine}")
-        return Cost(first=used[0], again=used[1], wheel=name, files=_files(built.wheel))
+        return Cost(first.cpu_seconds, again.cpu_seconds, name, _files(again.wheel))
+
+    def _by_cibuildwheel(self, source: Path, frontend: str, run: str) -> _cibuildwheel.Built:
+        output = self.directory / f"{source.name}-cibuildwheel-{run}"
+        shutil.rmtree(output, ignore_errors=True)
+        built = _cibuildwheel.build(
+            self.cibuildwheel,
+            self.engine,
+            frontend=frontend,
+            image=self.image,
+            source=source,
+            output=output,
+        )
+        sys.stderr.write(f"  {built.container:.1f} of {built.cpu_seconds:.1f} in the container\n")
+        return built
 
     def _imported(self, wheel: Path) -> str:
         """The machine that says that it has imported a wheel's extension modules."""
