@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         console.close()
         if entered and entered[0].stays and not entered[0].left:
-            sys.stderr.write(f"mpforge > kept: {entered[0].directory}\n")
+            sys.stderr.write(f"mpforge > kept: {entered[0].place}\n")
 
 
 def _shown(scene: "Scene") -> Iterator[str]:

@@ -524,6 +524,10 @@ def _test(
     emulated = not native or test.strategy == "emulate" or cpu is not None
     model = cpu or (BASELINE_CPU.get(platform.machine) if emulated else None)
     inside = _tests_inside(compilation, target, python, options.build)
+    if emulated and native:
+        inside = (
+            None  # an engine runs an image of its own machine natively, whatever model is asked for
+        )
     stem = word(target.name, python)
     found = steps.test_steps(
         compilation.project,

@@ -58,6 +58,8 @@ def native(wanted: Wanted, host: HostFacts) -> Verdict:
     if host.platform == wanted.platform.name:
         if wanted.image_given and not host.engine:
             return Verdict(False, NO_ENGINE)
+        if wanted.image_given and wanted.toolchain not in ("auto", "zig", OF_IMAGE):
+            return Verdict(False, f"an image has no {wanted.toolchain} of this host")
         return Verdict(True, f"this host is {wanted.platform.name}")
     return Verdict(False, f"this host is {host.platform}, not {wanted.platform.name}")
 

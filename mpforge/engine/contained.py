@@ -28,7 +28,8 @@ from mpforge.runners.containers import connection, images, probe, volumes
 from mpforge.runners.containers.container import Container, reap
 from mpforge.runners.containers.step import STEP, StepContainer, has
 from mpforge.runners.diagnosis import Ended, diagnosed
-from mpforge.runners.step import StepDirectory, said_since
+from mpforge.runners.step import Left, StepDirectory, said_since
+from mpforge.store.locks import alone
 from mpforge.tools import nativeshell
 from mpforge.tools.targetpython import TargetPython
 
@@ -147,7 +148,9 @@ class Containers:
                 raise
             return container
 
-        with self._toolbox.working("before-all, kept as a layer of the image"):
+        lock = self._cache / "store" / "locks" / f"layer-{key}"
+        waits = functools.partial(self._toolbox.waits, "before-all")
+        with alone(lock, waits=waits, warn=self._toolbox.warn_once):
             self._layers[key] = images.layer(self.engine, key, make)
         return self._layers[key]
 
@@ -245,7 +248,7 @@ class Containers:
             place = StepContainer(container, task.directory.root, places)
             try:
                 yield place
-            except MpforgeError:
+            except (MpforgeError, Left):
                 if task.keeps:
                     place.fetch_changes()
                 raise
@@ -262,6 +265,8 @@ class Containers:
         ready = None
         if isinstance(compilers, Compilers) and compilers.cross:
             ready = self.compilers(task, compilers, ())
+        elif isinstance(compilers, Compilers) and compilers.toolchain != OF_IMAGE:
+            ready = ReadyCompilers({}, {}, view=self._toolbox.view(compilers))
         with self.opened(task, inside, compilers, ready) as place:
             place.send()
             yield place

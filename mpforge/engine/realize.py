@@ -101,7 +101,15 @@ class Realizer:
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.open("ab") as log:
-                yield Task(step, given, directory, log, self._reuses(step), visitor)
+                yield Task(
+                    step,
+                    given,
+                    directory,
+                    log,
+                    self._reuses(step),
+                    visitor,
+                    keeps=self.kept is not None,
+                )
         finally:
             if self.kept is None:
                 remove_tree(directory.root)

@@ -41,12 +41,14 @@ _MAIN = (BuildWheel, MakeSdist, RunCommands, RunTests)
 class Scene:
     """What one sees who enters a step.
 
-    ``programs`` are lines that run there what the step runs. ``left`` is when its last program
-    was started, where it is one that was kept. ``stays``: it is not removed afterwards.
+    ``directory`` is what the step's is called there, ``place`` where it is on this host. ``programs`` are
+    lines that run there what the step runs. ``left`` is when its last program was started, where it is one
+    that was kept. ``stays``: it is not removed afterwards.
     """
 
     title: str
     directory: Path
+    place: Path
     cwd: Path
     programs: tuple[str, ...]
     network: bool
@@ -200,6 +202,7 @@ def _scene(run: StepRun, *, stays: bool, left: datetime | None = None) -> Scene:
     return Scene(
         title=run.title,
         directory=Path(run.shown(str(root))),
+        place=root,
         cwd=Path(run.shown(str(programs[-1].cwd))),
         programs=tuple(map(run.shown, noted.pasted(programs, root))),
         network=run.cut_off is None,

@@ -79,7 +79,7 @@ class Toolbox:
         install: bool = True,
         used: Callable[[str], None] = _unrecorded,
     ) -> None:
-        self.store = ToolStore(workspace.tools, used=used, waits=self._waits, warn=self.warn_once)
+        self.store = ToolStore(workspace.tools, used=used, waits=self.waits, warn=self.warn_once)
         self._workspace = workspace
         self._pins = pins
         self._install = install
@@ -114,7 +114,7 @@ class Toolbox:
             self._warned.add(message)
             self._emit(Warned(self._session, message))
 
-    def _waits(self, tool: str) -> None:
+    def waits(self, tool: str) -> None:
         """Say that another process makes a tool."""
         self._emit(StepWaits(self._session, tool))
 

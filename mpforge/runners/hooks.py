@@ -76,7 +76,9 @@ def _caller(
         cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
         variables = {**(extra_environ or {}), **extra}
-        run.call(cmd, cwd=Path(cwd or source), extra=variables, line=by_hand)
+        # The interpreter, pyproject_hooks' script, the hook, and the directory where they exchange texts.
+        lends = (Path(cmd[1]), Path(cmd[-1]))
+        run.call(cmd, cwd=Path(cwd or source), extra=variables, line=by_hand, lends=lends)
         if by_hand is not None:
             run.let_in()
 

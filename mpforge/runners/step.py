@@ -99,8 +99,11 @@ class StepRun:
         cwd: Path | None = None,
         extra: Mapping[str, str] | None = None,
         line: str | None = None,
+        lends: Sequence[Path] = (),
     ) -> None:
         """Run a program of the step; ``line`` is what a person runs in its place, if not just that.
+
+        ``lends`` are files and directories of texts beside the step's own that its arguments name.
 
         Raises ``StepFailed``, ``ToolNotDeclared`` or ``StepTimeout``.
         """
@@ -113,7 +116,7 @@ class StepRun:
             return
         self.note(f"$ {' '.join(argv)}")
         begin = self.log.tell()
-        ended = self._ended(argv, environment, cwd or self.directory.root)
+        ended = self._ended(argv, environment, cwd or self.directory.root, lends)
         if ended.timed_out:
             raise StepTimeout(
                 f"{self.title} ran longer than {self.timeout:.0f} s",
@@ -143,12 +146,16 @@ class StepRun:
         return Ended(self.title, self.table, root, how, self.cut_off is not None, on_host)
 
     def _ended(
-        self, argv: Sequence[str], environment: Mapping[str, str], cwd: Path
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path,
+        lends: Sequence[Path],
     ) -> processes.Ended:
         left = max(0.0, self.started + self.timeout - time.monotonic())
         if self.inside is not None:
             return self.inside.run(
-                argv, environment=environment, cwd=cwd, log=self.log, timeout=left
+                argv, environment=environment, cwd=cwd, log=self.log, timeout=left, lends=lends
             )
         try:
             return processes.run(

@@ -330,6 +330,8 @@ def _check(step: StepRun, scene: Scene, facts: Mapping[str, str]) -> None:
         return
     step.bring_back(scene.evidence)
     told = guard.read_evidence(scene.evidence)
+    if not told.processes:  # the probe is one
+        raise WrongMachine(f"{step.title}: no Python of the tests told where it ran")
     if told.foreign_imports:
         rows = [f"{module} from {file}" for module, file in told.foreign_imports]
         raise ImportedElsewhere(

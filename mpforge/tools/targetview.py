@@ -129,10 +129,10 @@ def compiler_environment(tree: Path, view: View, there: Surroundings | None) -> 
     ``cc`` is the target's too. Where the place has compilers of its own (``view.tools``, and nothing is
     ``there``), what it says itself of any of these variables holds.
     """
-    environment = {
-        "PKG_CONFIG_LIBDIR": str(tree / "lib" / "pkgconfig"),
-        "PKG_CONFIG_PATH": "",
-    }
+    environment = {}
+    if not view.inside:  # an image's own packages are the target's
+        environment["PKG_CONFIG_LIBDIR"] = str(tree / "lib" / "pkgconfig")
+        environment["PKG_CONFIG_PATH"] = ""
     if view.cross:
         environment["CMAKE_TOOLCHAIN_FILE"] = str(tree / machinefiles.CMAKE)
         environment["CONFIG_SITE"] = str(tree / machinefiles.CONFIG_SITE)

@@ -323,9 +323,13 @@ def own_mark() -> str:
 
 
 def _where() -> str:
-    """This machine and its process ids: containers may share a name, never these (pid_namespaces(7))."""
+    """This machine since it was started, and its process ids: others may share a name, never all of these.
+
+    Every machine's first namespace has one number (pid_namespaces(7)), no two starts have (random(4)).
+    """
     try:
-        return f"{socket.gethostname()}/{os.readlink('/proc/self/ns/pid')}"
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
+        return f"{socket.gethostname()}/{boot}/{os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""  # no Linux: nothing is told apart, nor reaped
 

@@ -173,7 +173,8 @@ def _pulled(engine: Engine, at: names.Reference, pin: ImagePin) -> str | None:
 
 
 def _image(found: Mapping[str, Any]) -> Image:
-    words = (word.partition("=") for word in found["Config"]["Env"] or ())
+    said = (found.get("Config") or {}).get("Env") or ()
+    words = (word.partition("=") for word in said)
     return Image(str(found["Id"]), {name: value for name, _, value in words})
 
 

@@ -80,6 +80,8 @@ def _fetched(
     code, said = at.container.ask([*argv, *names])
     for line in said.splitlines() if code == 0 else ():
         name, _, place = line.partition(" ")
+        if name not in names or "/" in name:  # a container's word, which is to be no path of ours
+            continue
         folder.mkdir(exist_ok=True)
         at.container.get(place, folder / name)
         yield folder / name

@@ -113,7 +113,12 @@ def _image(engine: Engine) -> str:
     }
     with speaking("load the image of a probe"):
         if not engine.client.api.images(name=tag):
-            engine.client.api.load_image(_packed(files, 0o644))
+            for line in engine.client.api.load_image(_packed(files, 0o644)) or ():
+                if "error" in line:
+                    raise EngineRefuses(
+                        "the container engine could not load the image of a probe",
+                        why=str(line["error"]),
+                    )
     return tag
 
 

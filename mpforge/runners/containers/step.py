@@ -82,14 +82,15 @@ class StepContainer:
         cwd: Path,
         log: BinaryIO,
         timeout: float | None = None,
+        lends: Sequence[Path] = (),
     ) -> Ended:
         """Run a program to its end; PATH is ours before the image's. Raises as ``Container.run``.
 
-        Files and directories that the call names, but not the step's own, are lent for it; the directories
-        are brought back.
+        ``lends`` are files of this host and directories of texts, named among the arguments, that the program
+        gets for the call; the directories are brought back.
         """
         variables = self._variables(environment)
-        with self._lent(argv) as words:
+        with self._lent(argv, lends) as words:
             return self.container.run(
                 words,
                 environment=variables,
@@ -131,6 +132,8 @@ class StepContainer:
             words += ["--env", name]
         own = {name: os.environ[name] for name in _CLIENTS if name in os.environ}
         own["DOCKER_HOST"] = self.container.engine.endpoint
+        if Path(client).name == "podman":  # which does not read that
+            words[1:1] = ["--url", self.container.engine.endpoint]
         return [*words, self.container.id, *map(self.named, argv)], {**secrets, **own}
 
     def send_text(self, path: Path) -> None:
@@ -141,29 +144,20 @@ class StepContainer:
             self.container.put(Path(name), self.named(str(path.parent)), only=[path.name])
 
     @contextlib.contextmanager
-    def _lent(self, argv: Sequence[str]) -> Iterator[list[str]]:
-        words: list[str] = []
-        folders: list[tuple[Path, str]] = []
-        for number, word in enumerate(argv):
-            path = Path(word)
-            if number == 0 or not word.startswith("/") or not self._is_foreign(path):
-                words.append(self.named(word))
-                continue
+    def _lent(self, argv: Sequence[str], lends: Sequence[Path]) -> Iterator[list[str]]:
+        names: dict[str, str] = {}
+        folders = [path for path in lends if path.is_dir()]
+        for number, path in enumerate(lends):
             place = f"{_LENT}/{number}"
-            if path.is_dir():
+            if path in folders:
                 self._put_named(path, place)
-                folders.append((path, place))
-                words.append(place)
+                names[str(path)] = place
             else:
                 self.container.put(path.parent, place, only=[path.name])
-                words.append(f"{place}/{path.name}")
-        yield words
-        for path, place in folders:
-            self._bring_back(place, path)
-
-    def _is_foreign(self, path: Path) -> bool:
-        known = (self.root, *(place for place, _ in self.places))
-        return path.exists() and not any(path.is_relative_to(place) for place in known)
+                names[str(path)] = f"{place}/{path.name}"
+        yield [names.get(word) or self.named(word) for word in argv]
+        for path in folders:
+            self._bring_back(names[str(path)], path)
 
     def _put_named(self, folder: Path, place: str) -> None:
         """Copy a directory of texts in, with their paths in the container's words."""

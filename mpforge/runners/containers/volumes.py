@@ -5,10 +5,12 @@ another, empty one, which is made when it is filled: whoever is killed on the wa
 and no two write to the same. Knows nothing of what is in a tree.
 """
 
+import contextlib
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from mpforge.errors import StepFailed
 from mpforge.runners.containers.connection import Engine, speaking
 from mpforge.runners.containers.container import Container
 from mpforge.store.locks import alone
@@ -58,8 +60,13 @@ def _filled(
     place = "/mpforge/filled"
     with speaking(f"make the volume {volume}"):
         engine.client.api.create_volume(volume, labels={_TOOL: name})
-    with filling, Container(engine, image, volumes={place: volume}, writable=True) as container:
-        container.put(tree, place)
+    try:
+        with filling, Container(engine, image, volumes={place: volume}, writable=True) as container:
+            container.put(tree, place)
+    except BaseException:
+        with contextlib.suppress(StepFailed), speaking(f"remove the volume {volume}"):
+            engine.client.api.remove_volume(volume, force=True)
+        raise
     with speaking(f"make the volume {volume}"):
         engine.client.api.create_volume(f"{volume}-filled", labels={_TOOL: name, _FILLED: volume})
     return volume
