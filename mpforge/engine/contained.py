@@ -348,7 +348,7 @@ def _run_once(container: Container, argv: list[str], task: Task, added: Mapping[
         )
         error = diagnosed(badly, said_since(task.log, begin))
         if type(error) is StepFailed and container.offline:
-            error.hint = "it has no network; [build] network = true lets it have it"
+            error.hint = "if it wanted the network: [build] network = true lets it have it"
         raise error
 
 

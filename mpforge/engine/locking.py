@@ -228,7 +228,7 @@ def _emulated(plan: Plan) -> Iterator[tuple[Machine, str | None]]:
     """The emulated machines of a plan, each with the Python that runs there, if one does."""
     for step in plan.steps:
         command = step.command
-        if isinstance(command, RunTests) and command.machine.emulated:
+        if isinstance(command, RunTests) and command.machine.emulated and step.inside is None:
             yield command.machine, command.python
         elif isinstance(command, BuildWheel | RunCommands):
             compilers = command.compilers

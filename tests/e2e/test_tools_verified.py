@@ -121,7 +121,7 @@ def test_damaged_tools_are_said_and_made_again_and_the_wheel_is_the_same(
 def test_a_missing_file_of_a_tool_is_said_and_the_wheel_is_the_same(owning: Workspace) -> None:
     before = owning.wheel().read_bytes()
     for view in kept(owning.cache, "view-aarch64-cp311"):
-        (view / "tree" / "bin" / "cc").unlink()
+        (view / "tree" / "bin" / "cc").unlink(missing_ok=True)  # an image's view has none
     run = owning.nox(BUILD, env={"MPFORGE_NO_CACHE": "1"})
     assert run.code == 0, str(run)
     assert "bin/cc is missing; it is made again" in run.output

@@ -191,7 +191,10 @@ def test_a_time_in_whole_seconds_is_found_however_quick_the_build_is(unbuilt: Wo
     assert "a date or time" in lines[-1]
 
 
-def test_a_build_that_fails_while_it_is_verified_fails_as_any_other(unbuilt: Workspace) -> None:
+def test_a_build_that_fails_while_it_is_verified_fails_as_any_other(
+    unbuilt: Workspace, empty_cache: Cache
+) -> None:
+    unbuilt.cache = empty_cache  # the shared one is worked in by other tests
     unbuilt.edit("tiny/_tiny.c", "return PyLong", "return no_such_thing + PyLong")
     run = unbuilt.mpforge("verify", BUILD)
     assert run.code == 1
