@@ -56,9 +56,11 @@ have_emulator() { command -v qemu-aarch64-static >/dev/null || command -v qemu-a
 have_git() { command -v git >/dev/null; }
 have_make() { command -v make >/dev/null; }
 have_autotools() { command -v automake >/dev/null && command -v autoreconf >/dev/null; }
-have_docker() { command -v docker >/dev/null; }
+# A client alone is none: unless an engine answers it, there must be one to start.
+have_docker() { command -v docker >/dev/null && { has_dockerd || [[ -n ${DOCKER_HOST:-} ]] || have_engine; }; }
+has_dockerd() { PATH=$PATH:/usr/sbin:/sbin command -v dockerd >/dev/null; }
 have_registry() { command -v docker-registry >/dev/null; }
-have_engine() { have_docker && timeout 30 docker version >/dev/null 2>&1; }
+have_engine() { command -v docker >/dev/null && timeout 30 docker version >/dev/null 2>&1; }
 
 # The kernel starts aarch64 programs by QEMU, also in containers: there the emulator's file can't be seen,
 # so the kernel must have opened it when it was told of it (flag F).
@@ -186,7 +188,7 @@ start_engine() {
   elif [[ -d /run/systemd/system ]]; then
     say "starting the system's own engine"
     do_it "${as_root[@]}" systemctl start docker || say "systemd could not start it"
-  elif [[ $mode == --dry-run ]] || PATH=$PATH:/usr/sbin command -v dockerd >/dev/null; then
+  elif [[ $mode == --dry-run ]] || has_dockerd; then
     start_engine_by_hand
   fi
 }
