@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from mpforge.cli.options import add_spec, indexed, workspace_of
-from mpforge.errors import ExitCode, UnknownSession
+from mpforge.errors import ExitCode, UnknownSession, WrongInput
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,6 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
         result = found.store.find(step.key) if step.state == "cached" and step.key else None
         if result is not None:
             sys.stdout.write(found.store.read(result.log).decode("utf-8", "replace"))
+    if session is not None and session.phase == "deps":
+        raise WrongInput(
+            f"{arguments.session} has no log: it obtains tools, and runs nothing of the project",
+            hint="before-all is in the log of the first build or test that runs it",
+        )
     if not any(step.state == "cached" for step in steps):
         raise UnknownSession(
             f"{arguments.session} has no log: it has not run here",

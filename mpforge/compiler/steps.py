@@ -129,9 +129,10 @@ def crates_steps(rust: str | None) -> tuple[Step, ...]:
 def _granted(build: "BuildOptions", host: str, *steps: Step) -> tuple[Step, ...]:
     """Steps with what the spec grants to those that run the project's own programs."""
     tools = programs.tools(build, host)
+    in_image = Tools(host=tools.host)  # what wheels carry is in its environment
     own = AskRequirements | MakeSdist | BuildWheel | RunCommands
     return tuple(
-        replace(step, network=build.network, tools=tools if step.inside is None else Tools())
+        replace(step, network=build.network, tools=tools if step.inside is None else in_image)
         if isinstance(step.command, own)
         else step
         for step in steps

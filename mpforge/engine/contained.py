@@ -26,7 +26,7 @@ from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.runners import launcher
 from mpforge.runners.containers import connection, images, probe, volumes
 from mpforge.runners.containers.container import Container, reap
-from mpforge.runners.containers.step import STEP, StepContainer, has
+from mpforge.runners.containers.step import STEP, StepContainer, which
 from mpforge.runners.diagnosis import Ended, diagnosed
 from mpforge.runners.step import Left, StepDirectory, said_since
 from mpforge.store.locks import alone
@@ -343,7 +343,7 @@ def _run_once(container: Container, argv: list[str], task: Task, added: Mapping[
             root=task.directory.root,
             how=f"exit status {ended.returncode}",
             offline=container.offline,
-            has=functools.partial(has, container, path=added.get("PATH")),
+            has=lambda name: which(container, name, added.get("PATH")) is not None,
             image=container.called,
         )
         error = diagnosed(badly, said_since(task.log, begin))

@@ -157,6 +157,7 @@ class Executor:
         step, directory = task.step, task.directory.prepare()
         git = self.inputs.source.form == "checkout"
         folders = () if step.inside else self.toolbox.programs.folders(step, git=git)
+        self._tell_unset(step)
         environment = base_environment(directory, [*path, *folders])
         environment |= {"MPFORGE_STEP_DIR": str(directory.root), **variables}
         known = {"jobs": str(os.cpu_count() or 1), **(placeholders or {})}
@@ -175,6 +176,14 @@ class Executor:
         return dataclasses.replace(
             plain, environment=buildtools.with_variables(environment, step, plain.fill)
         )
+
+    def _tell_unset(self, step: Step) -> None:
+        """Warn of secrets that this process does not have: a program may do without, or fail far away."""
+        for name in step.variables.secrets:
+            if name not in os.environ:
+                self.toolbox.warn_once(
+                    f"the secret {name} is not set here: {step.title} goes without"
+                )
 
     # --- one function for each kind ------------------------------------------------------------
 

@@ -12,16 +12,21 @@ from dataclasses import dataclass
 
 from mpforge.engine import buildtools, contained
 from mpforge.engine.contained import Containers
+from mpforge.engine.programs import require_version
 from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import ReadyCompilers
-from mpforge.plan.model import AskRequirements, BuildWheel, Compilers
+from mpforge.errors import ToolUnavailable
+from mpforge.plan.model import AskRequirements, BuildWheel, Compilers, HostTool
 from mpforge.platforms import well_known
 from mpforge.runners import hooks, launcher, repair
 from mpforge.runners.containers import libraries
+from mpforge.runners.containers.step import StepContainer
+from mpforge.runners.diagnosis import INTO_IMAGE
 from mpforge.runners.step import StepRun
 from mpforge.runners.verification import policy_libraries
 from mpforge.store.local import Store
+from mpforge.tools.hostprograms import version_in
 
 
 @dataclass(frozen=True)
@@ -90,4 +95,21 @@ class ImageBuilds:
             path = (str(python.parent), *ready.path)
             run = self.start(task, ready.variables, path, placeholders=known)
             place.send()
+            for tool in task.step.tools.host:
+                _require(tool, place, run.environment.get("PATH", ""))
             yield dataclasses.replace(run, inside=place), ready
+
+
+def _require(tool: HostTool, place: StepContainer, path: str) -> None:
+    """Raise ``ToolUnavailable`` for a declared tool that an image lacks, or has in another version."""
+    name = f"the image {place.container.called}"
+    found = place.which(tool.name, path)
+    if found is None:
+        raise ToolUnavailable(
+            f"there is no {tool.name} in {name}",
+            why="[build] tools declares it, and no wheel is known that carries it",
+            hint=INTO_IMAGE,
+        )
+    if tool.specifier:
+        _, said = place.container.ask([found, "--version"])
+        require_version(tool, version_in(said), found, where=name)

@@ -84,10 +84,7 @@ def _group(found: Compiled, workspace: Workspace, session: PlannedSession) -> tu
 
 def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
     if session.phase == "deps":
-        size, items = run.to_fetch(session)
-        ready = all(run.toolbox.is_prepared(compilers) for compilers in session.compilers)
-        state: State = "cached" if ready else "would run"
-        return SessionPreview(session, state, "", (), size, items)
+        return _deps(run, session)
     if session.phase != "test" and run.shipping.already(session):
         return SessionPreview(session, "cached", "dist/ has it", _steps(run, session))
     maker = run.found.plan.session(session.after or "")
@@ -108,6 +105,14 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
             first = next(step for step in steps if step.state == worst)
             return SessionPreview(session, worst, first.why, steps, unpinned=first.unpinned)
     return SessionPreview(session, "cached", "", steps)
+
+
+def _deps(run: SessionRun, session: PlannedSession) -> SessionPreview:
+    if run.shipping.all_from_elsewhere(session.target):
+        return SessionPreview(session, "cached", "dist/ has what is built with it")
+    size, items = run.to_fetch(session)
+    ready = all(run.toolbox.is_prepared(compilers) for compilers in session.compilers)
+    return SessionPreview(session, "cached" if ready else "would run", "", (), size, items)
 
 
 def _steps(run: SessionRun, session: PlannedSession) -> tuple[StepPreview, ...]:

@@ -62,7 +62,10 @@ class Programs:
         wheels = tuple(str(self._programs_of(pin)) for pin in self._wheels(step))
         found = hostprograms.find(tool.name for tool in step.tools.host)
         for tool in step.tools.host:
-            _check(tool, found[tool.name])
+            if (place := found[tool.name]) is None:
+                raise _absent(tool)
+            if tool.specifier:
+                require_version(tool, hostprograms.version(place), place, where="this host")
         declared = (str(self._links("tools", found)),) if found else ()
         return (*wheels, *declared, str(self._base(_git(step) if git else ())))
 
@@ -134,24 +137,22 @@ def _absent(tool: HostTool) -> ToolUnavailable:
     )
 
 
-def _check(tool: HostTool, place: str | None) -> None:
-    """Raise for a tool that is not there, or whose version is not what was declared."""
-    if place is None:
-        raise _absent(tool)
-    if not tool.specifier:
-        return
+def require_version(tool: HostTool, version: str | None, place: str, *, where: str) -> None:
+    """Raise ``ToolUnavailable`` for a program whose version is not what was declared.
+
+    ``version`` is what it tells (None: nothing), ``place`` its path, ``where`` the machine that has it.
+    """
     from packaging.specifiers import SpecifierSet
 
-    version = hostprograms.version(place)
     if version is None:
         raise ToolUnavailable(
             f"{tool} was declared, and {tool.name} does not tell its version",
             why=f"`{place} --version` prints none",
-            hint=f'declare tools = ["{tool.name}"]: the program is in the key by its digest',
+            hint=f'declare tools = ["{tool.name}"]: the program is in the key, whatever it is',
         )
     if not SpecifierSet(tool.specifier).contains(version, prereleases=True):
         raise ToolUnavailable(
-            f"{tool} was declared, and this host has {tool.name} {version}",
+            f"{tool} was declared, and {where} has {tool.name} {version}",
             why=place,
-            hint=f"install {tool} here, or allow {version} in [build] tools",
+            hint=f"have {tool} there, or allow {version} in [build] tools",
         )

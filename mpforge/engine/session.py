@@ -276,12 +276,15 @@ class SessionRun:
                         items,
                     )
                 )
-                if choice.is_kept:
-                    self.pins.strategy(
-                        StrategyPin(
-                            session.target, self._host_platform, choice.strategy, choice.toolchain
-                        )
-                    )
+                self._pin_choice(session)
+
+    def _pin_choice(self, deps: PlannedSession) -> None:
+        """Record in the lock what ``auto`` chose for a target, where it did."""
+        choice, target = deps.choice, deps.target
+        if choice is not None and choice.is_kept and target is not None:
+            self.pins.strategy(
+                StrategyPin(target, self._host_platform, choice.strategy, choice.toolchain)
+            )
 
     @property
     def _host_platform(self) -> str:
@@ -316,6 +319,7 @@ class SessionRun:
         return self._ended(self._publish(session, archive).key)
 
     def _deps(self) -> SessionEnded:
+        self._pin_choice(self.session)
         shipped = self.shipping.all_from_elsewhere(self.session.target)
         if shipped:
             return self._cached(digest_of({entry.path: entry.key for entry in shipped}))

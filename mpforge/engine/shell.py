@@ -205,7 +205,7 @@ def _scene(run: StepRun, *, stays: bool, left: datetime | None = None) -> Scene:
         place=root,
         cwd=Path(run.shown(str(programs[-1].cwd))),
         programs=tuple(map(run.shown, noted.pasted(programs, root))),
-        network=run.cut_off is None,
+        network=not run.offline,
         stays=stays,
         left=left,
     )

@@ -332,7 +332,7 @@ class Variables:
 
 @dataclass(frozen=True)
 class HostTool:
-    """A program that the host must have; ``specifier`` is PEP 440's and may be empty."""
+    """A program that the host, or a step's image, must have; ``specifier`` is PEP 440's, or empty."""
 
     name: str
     specifier: str = ""
@@ -345,7 +345,8 @@ class HostTool:
 class Tools:
     """Programs that a step may call beyond the base set.
 
-    ``wheels`` are requests for packages that carry programs, one each; ``host`` those of the host.
+    ``wheels`` are requests for packages that carry programs, one each; ``host`` those of the host, or of
+    the step's image.
     """
 
     wheels: tuple[EnvironmentRequest, ...] = ()

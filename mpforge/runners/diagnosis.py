@@ -24,6 +24,10 @@ from mpforge.errors import (
 from mpforge.runners import crossing, elf, symptoms
 
 MAKE_ROOM = "docker system df shows what takes it, docker system prune removes what nobody uses"
+INTO_IMAGE = (
+    "before-all in [build] may install it (by the image's package manager, with network = true), or "
+    "[build] image name an image that has it"
+)
 _NEAR = 60  # lines: a chained traceback of a build backend is that long
 # A shell's status for a program that is not there (POSIX), as Python, make and ninja repeat it: the shell's
 # own words may stand above a longer traceback.
@@ -101,10 +105,7 @@ def not_declared(
     remedy = f'tools = ["{declared_as(program)}"] in [build] puts it on the step\'s PATH'
     if image is not None:
         what = f"{title}: there is no program {program} in the image {image}"
-        remedy = (
-            "before-all in [build] may install it (by the image's package manager, with network = true), "
-            "or [build] image name an image that has it"
-        )
+        remedy = INTO_IMAGE
     elif table == "test":
         remedy = "[test] requires may name a package that carries it"
     return ToolNotDeclared(what, why=why, hint=remedy)

@@ -6,7 +6,6 @@ caller adds. This module knows nothing of wheels, keys or stores.
 
 import contextlib
 import errno
-import functools
 import os
 import shlex
 import shutil
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from mpforge import processes
 from mpforge.errors import EngineRefuses, StepFailed, StepTimeout, WrongInput
 from mpforge.plan.model import CommandLine, Placeholder, ShellLine, Text
-from mpforge.runners import crossing, noted
+from mpforge.runners import concealed, crossing, noted
 from mpforge.runners.diagnosis import Ended, diagnosed, not_declared
 
 if TYPE_CHECKING:
@@ -116,7 +115,10 @@ class StepRun:
             return
         self.note(f"$ {' '.join(argv)}")
         begin = self.log.tell()
-        ended = self._ended(argv, environment, cwd or self.directory.root, lends)
+        try:
+            ended = self._ended(argv, environment, cwd or self.directory.root, lends)
+        finally:
+            concealed.strike_out(self.log, begin, concealed.values(self.secrets))
         if ended.timed_out:
             raise StepTimeout(
                 f"{self.title} ran longer than {self.timeout:.0f} s",
@@ -132,18 +134,21 @@ class StepRun:
             self._copy_meson_log(lines)
             raise diagnosed(self._badly(how, environment.get("PATH", "")), lines)
 
+    @property
+    def offline(self) -> bool:
+        """Whether its programs are kept off the network."""
+        return self.cut_off is not None if self.inside is None else self.inside.container.offline
+
     def _badly(self, how: str, path: str) -> Ended:
         """How a program with this PATH ended, as far as the cause is found by it."""
         root, place = self.directory.root, self.inside
-        if place is not None:
-            has = functools.partial(place.has, path=path)
-            image, offline = place.container.called, place.container.offline
-            return Ended(self.title, self.table, root, how, offline, has, image)
+        image = None if place is None else place.container.called
 
-        def on_host(name: str) -> bool:
-            return shutil.which(name, path=path) is not None
+        def has(name: str) -> bool:
+            which = shutil.which if place is None else place.which
+            return which(name, path=path) is not None
 
-        return Ended(self.title, self.table, root, how, self.cut_off is not None, on_host)
+        return Ended(self.title, self.table, root, how, self.offline, has, image)
 
     def _ended(
         self,
@@ -187,7 +192,7 @@ class StepRun:
         place = noted.read(self.directory.root)[-1]
         if self.inside is not None:
             return self._enter_container(self.inside, argv, place)
-        environment = {**place.environment, **self._secrets()}
+        environment = {**place.environment, **concealed.values(self.secrets)}
         if processes.at_terminal():
             environment |= {n: os.environ[n] for n in _OF_TERMINAL if n in os.environ}
         if not argv:
@@ -214,14 +219,11 @@ class StepRun:
         words, variables = inside.entering(
             argv or ["/bin/sh"],
             environment=environment,
-            secrets=self._secrets(),
+            secrets=concealed.values(self.secrets),
             cwd=place.cwd,
             terminal=at_terminal,
         )
         return processes.attached(words, environment=variables, cwd=self.directory.root)
-
-    def _secrets(self) -> dict[str, str]:
-        return {name: os.environ[name] for name in self.secrets if name in os.environ}
 
     # --- parts of the above --------------------------------------------------------------------
 

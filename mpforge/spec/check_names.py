@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from mpforge import platforms
+from mpforge.spec import imagename
 from mpforge.spec.finding import Finding, Path, dotted
 from mpforge.spec.model import BuildOptions, Library, Spec
 from mpforge.spec.options import (
@@ -46,6 +47,7 @@ def check_names(spec: Spec) -> Iterator[Finding]:
     yield from _defined(("targets",), spec.targets, free=platforms.well_known())
     yield from _defined(("toolchains",), spec.toolchains)
     yield from _defined(("libraries",), spec.libraries)
+    yield from _images(spec)
     for level in all_levels(spec):
         yield from _used(spec, (*level.path, "build"), level.build)
     for name, library in spec.libraries.items():
@@ -187,6 +189,16 @@ def _used(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
         )
     yield from _duplicates((*path, "libraries"), build.libraries)
     yield from _libraries(spec, (*path, "libraries"), build.libraries)
+
+
+def _images(spec: Spec) -> Iterator[Finding]:
+    given = [((*level.path, "build", "image"), level.build.image) for level in all_levels(spec)]
+    given += [(("toolchains", name, "image"), t.image or "") for name, t in spec.toolchains.items()]
+    for path, name in given:
+        known = name in ("", "auto") or imagename.is_id(name) or imagename.parts(name)
+        if not known:
+            message = f'`{dotted(path)}`: "{name}" is no name of an image: {imagename.EXPECTED}'
+            yield Finding("image-name-wrong", path, message)
 
 
 def _libraries(spec: Spec, path: Path, names: tuple[str, ...]) -> Iterator[Finding]:

@@ -175,12 +175,17 @@ def digests(paths: Iterable[str], remembered: Path) -> dict[str, str]:
 
 
 def version(path: str) -> str | None:
-    """The version that ``PATH --version`` tells: the first number with a dot in it; None: none."""
+    """The version that ``PATH --version`` tells; None: none."""
     try:
         answer = capture([path, "--version"], timeout=_ASKING_SECONDS)
     except (OSError, TimeoutError):
         return None
-    match = _VERSION.search(answer.stdout) or _VERSION.search(answer.stderr)
+    return version_in(answer.stdout) or version_in(answer.stderr)
+
+
+def version_in(text: str) -> str | None:
+    """The version in what a program says of itself: the first number with a dot; None: none."""
+    match = _VERSION.search(text)
     return None if match is None else match[1]
 
 

@@ -5,6 +5,7 @@ import pytest
 from mpforge.errors import ImageNameWrong
 from mpforge.runners.containers import names, registry
 from mpforge.runners.containers.names import Reference
+from mpforge.spec import imagename
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 
@@ -47,7 +48,20 @@ def test_a_name_is_taken_apart_as_docker_does(name: str, expected: Reference) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["", "-", "Debian", "a//b", "a:", "a:b:c", "https://x/y", "a@sha256:1", "a b", "a/../b"]
+    "name",
+    [
+        "",
+        "-",
+        "Debian",
+        "a//b",
+        "a:",
+        "a:b:c",
+        "https://x/y",
+        "a@sha256:1",
+        "a b",
+        "a/../b",
+        "sha256:abc",
+    ],
 )
 def test_what_can_be_no_name_is_refused(name: str) -> None:
     with pytest.raises(ImageNameWrong):
@@ -60,9 +74,9 @@ def test_docker_hub_answers_at_an_address_of_its_own() -> None:
 
 
 def test_an_id_is_the_whole_digest() -> None:
-    assert names.is_id(A)
-    assert not names.is_id(f"debian@{A}")
-    assert not names.is_id("sha256:abc")
+    assert imagename.is_id(A)
+    assert not imagename.is_id(f"debian@{A}")
+    assert not imagename.is_id("sha256:abc")
 
 
 @pytest.mark.parametrize(

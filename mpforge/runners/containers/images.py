@@ -14,6 +14,7 @@ from mpforge.errors import (
     ImageNameWrong,
     ImageUnfit,
     ImageUnknown,
+    MpforgeError,
     PinGone,
     RegistryUnreachable,
 )
@@ -22,6 +23,8 @@ from mpforge.platforms import well_known
 from mpforge.runners.containers import names, registry
 from mpforge.runners.containers.connection import Engine, speaking
 from mpforge.runners.containers.container import Container
+from mpforge.spec.imagename import is_id
+from mpforge.spec.suggest import close_to
 
 Working = Callable[[str], AbstractContextManager[None]]
 """Says that something long goes on while its block runs."""
@@ -43,12 +46,12 @@ def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
 
     Without an engine the registry alone is asked. Raises ``EngineLost``, and as ``registry.digest_of``.
     """
-    if not names.is_id(request.name):
+    if not is_id(request.name):
         names.parse(request.name)
     local = _inspect(engine, request.name) if engine is not None else None
     if local is not None and _is_own(local, request.name):
         return _by_id(local, request)
-    if names.is_id(request.name):
+    if is_id(request.name):
         who = "the container engine has" if engine is not None else "without an engine there is"
         raise ImageUnknown(
             f"{who} no image {request.name}",
@@ -56,10 +59,12 @@ def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
         )
     try:
         return ImagePin(request, registry.digest_of(request), is_local=False)
-    except ImageUnknown:
-        if local is None:
-            raise
-        return _by_id(local, request)
+    except (ImageUnknown, RegistryUnreachable) as error:
+        if local is not None and isinstance(error, ImageUnknown):
+            return _by_id(local, request)
+        if local is None and engine is not None:
+            _tell_of_engine(error, engine, request.name)
+        raise
 
 
 def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
@@ -100,12 +105,22 @@ def layer(engine: Engine, key: str, make: Callable[[], Container]) -> Image:
     return _image(found)
 
 
+def _tell_of_engine(error: MpforgeError, engine: Engine, name: str) -> None:
+    """Say in an error that the engine has no image of a name either, and which one may be meant."""
+    with speaking("list its images"):
+        told = engine.client.api.images()
+    known = {tag for image in told for tag in image.get("RepoTags") or () if "<none>" not in tag}
+    near = close_to(name, known - {name})
+    error.why = "; ".join(filter(None, [f"{engine.name} has no such image either", error.why]))
+    error.hint = "; ".join(filter(None, [near and f"did you mean {near}?", error.hint]))
+
+
 def _is_own(found: Mapping[str, Any], name: str) -> bool:
     """Whether an image did not come from the registry that its name names.
 
     Podman has a digest of each image, and calls ``localhost`` what it built.
     """
-    if names.is_id(name):
+    if is_id(name):
         return True
     named = names.parse(name)
     return named.host == "localhost" or not any(

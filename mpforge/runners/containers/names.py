@@ -4,32 +4,19 @@ Knows neither registries nor engines.
 """
 
 import ipaddress
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from mpforge.errors import ImageNameWrong
+from mpforge.spec import imagename
+from mpforge.spec.imagename import HUB
 
-HUB = "docker.io"
 _HUB_ADDRESS = "registry-1.docker.io"
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-# https://github.com/opencontainers/distribution-spec/blob/main/spec.md, "Pulling manifests"
-_WORD = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_WORD}(?:/{_WORD})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
-@dataclass(frozen=True)
-class Reference:
-    """An image's name, taken apart: ``path`` as it was written, without tag and digest."""
-
-    path: str
-    host: str
-    repository: str
-    tag: str
-    digest: str | None
+class Reference(imagename.Parts):
+    """An image's name, taken apart, with where it is asked for."""
 
     @property
     def address(self) -> str:
@@ -42,33 +29,12 @@ class Reference:
         return is_loopback(self.host)
 
 
-def is_id(name: str) -> bool:
-    """Whether a name is the id of an image that an engine has."""
-    return DIGEST.fullmatch(name) is not None
-
-
 def parse(name: str) -> Reference:
     """Take a name apart. Raises ``ImageNameWrong``."""
-    from docker.auth import resolve_repository_name
-    from docker.errors import InvalidRepository
-
-    named, at, digest = name.partition("@")
-    path, colon, tag = named.rpartition(":")
-    if not colon or "/" in tag:
-        path, tag = named, "latest"
-    try:
-        host, repository = resolve_repository_name(path)
-    except (InvalidRepository, IndexError):
-        host, repository = "", ""
-    if host == HUB and "/" not in repository:
-        repository = f"library/{repository}"
-    plain = _REPOSITORY.fullmatch(repository) and _TAG.fullmatch(tag)
-    if not plain or (at and not DIGEST.fullmatch(digest)):
-        raise ImageNameWrong(
-            f"{name!r} is no name of an image",
-            hint="it is [HOST[:PORT]/]PATH[:TAG][@sha256:…] in lower case, or the sha256:… of a local one",
-        )
-    return Reference(path, host, repository, tag, digest or None)
+    found = imagename.parts(name)
+    if found is None:
+        raise ImageNameWrong(f"{name!r} is no name of an image", hint=f"it is {imagename.EXPECTED}")
+    return Reference(**vars(found))
 
 
 def is_loopback(host: str) -> bool:

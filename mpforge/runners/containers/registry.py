@@ -23,14 +23,13 @@ from mpforge.errors import (
 from mpforge.plan.pins import ImageRequest
 from mpforge.platforms import well_known
 from mpforge.runners.containers.names import (
-    DIGEST,
-    HUB,
     Reference,
     is_loopback,
     normal,
     parse,
     platform_of,
 )
+from mpforge.spec.imagename import DIGEST, HUB
 from mpforge.tools.index import without_credentials
 
 _ACCEPTED = (

@@ -65,9 +65,9 @@ class StepContainer:
             with contextlib.suppress(StepFailed):
                 self.fetch(self.root / name)
 
-    def has(self, program: str, path: str) -> bool:
-        """Whether programs that run with this PATH find one by its name. Raises as ``run``."""
-        return has(self.container, program, self._path(path))
+    def which(self, program: str, path: str) -> str | None:
+        """What programs that run with this PATH find by a name. Raises as ``run``."""
+        return which(self.container, program, self._path(path))
 
     def _path(self, ours: str | None) -> str:
         """PATH in the container: ours before the image's."""
@@ -175,8 +175,9 @@ class StepContainer:
                 path.replace(folder / path.name)
 
 
-def has(container: Container, program: str, path: str | None = None) -> bool:
-    """Whether a container has a program on a PATH, or on its own. Raises as ``Container.run``."""
+def which(container: Container, program: str, path: str | None = None) -> str | None:
+    """Where a container has a program on a PATH, or on its own. Raises as ``Container.run``."""
     environment = {} if path is None else {"PATH": path}
-    argv = ["/bin/sh", "-c", 'command -v "$1"', "has", program]
-    return container.ask(argv, environment=environment)[0] == 0
+    argv = ["/bin/sh", "-c", 'command -v "$1"', "which", program]
+    code, said = container.ask(argv, environment=environment)
+    return said.strip() if code == 0 else None

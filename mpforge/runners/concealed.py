@@ -1,0 +1,38 @@
+"""The values of variables that are written nowhere: had from this process, struck out of what programs say.
+
+Knows nothing of steps.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import BinaryIO
+
+STRUCK_OUT = b"***"
+_SHORTEST = 4  # characters: a shorter word stands in logs for other reasons
+
+
+def values(names: Iterable[str]) -> dict[str, str]:
+    """The variables of these names that this process has."""
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def strike_out(log: BinaryIO, begin: int, secrets: Mapping[str, str]) -> None:
+    """Replace secret values in what was written to an open log, in append mode, after ``begin``.
+
+    Values of less than four characters stay. A value of several lines is found line by line.
+    """
+    lines = {line.strip() for value in secrets.values() for line in value.splitlines()}
+    words = sorted((line for line in lines if len(line) >= _SHORTEST), key=len, reverse=True)
+    if not words:
+        return
+    with open(log.name, "rb") as file:
+        file.seek(begin)
+        said = file.read()
+    hidden = said
+    for word in words:
+        hidden = hidden.replace(word.encode("utf-8", "surrogateescape"), STRUCK_OUT)
+    if hidden != said:
+        log.truncate(begin)
+        log.write(hidden)
+        log.flush()
+        log.seek(0, os.SEEK_END)
