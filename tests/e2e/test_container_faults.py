@@ -661,6 +661,23 @@ def test_a_program_that_the_image_lacks_is_named_with_what_puts_it_there(
     assert "puts it on the step's PATH" not in said
 
 
+def test_a_declared_tool_must_be_in_the_image_as_it_was_declared(
+    boxed: Workspace, native_image: str
+) -> None:
+    def declare(tools: str) -> None:  # not in the top-level table: those the host has for the sdist
+        build_in(boxed, native_image, spec=f"{SPEC}\n[targets.{NATIVE}.build]\ntools = {tools}\n")
+
+    declare('["frobnicate"]')
+    said = failed(boxed, boxed.mpforge("run", BUILD), "tool-unavailable", 4)
+    assert f"there is no frobnicate in the image {native_image}" in said
+    assert "-> before-all in [build] may install it" in said
+    declare('["gcc>=99"]')
+    said = failed(boxed, boxed.mpforge("run", BUILD), "tool-unavailable", 4)
+    assert f"gcc>=99 was declared, and the image {native_image} has gcc 1" in said
+    declare('["gcc>=1", "make"]')
+    builds(boxed)
+
+
 def test_a_program_that_only_the_host_has_is_named_too(
     boxed: Workspace, tiny_image: str, place: Path
 ) -> None:
