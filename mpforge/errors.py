@@ -54,7 +54,8 @@ class MpforgeError(Exception):
     """Base of all errors shown to a user.
 
     ``what`` is one sentence; ``why`` what is known of the cause; ``hint`` what to do about it;
-    ``place`` where in a file. Subclasses fix ``code`` (unique, by a test) and ``exit_code``.
+    ``place`` where in a file; ``enterable`` whether there is a step that `mpforge shell` could open.
+    Subclasses fix ``code`` (unique, by a test) and ``exit_code``.
     """
 
     code: ClassVar[str] = "error"
@@ -73,6 +74,7 @@ class MpforgeError(Exception):
         self.why = why
         self.hint = hint
         self.place = place
+        self.enterable = True
 
     def __str__(self) -> str:
         return render(self)

@@ -1,35 +1,30 @@
 """Steps whose programs run in an image: the engine, the image, what is put into a container and taken out.
 
 What comes before and after (packages, compilers, verification) is this host's business; it is copied in.
-Knows nothing of how an engine is spoken to.
 """
 
 import contextlib
 import functools
-import hashlib
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.engine import buildtools, imagefacts
+from mpforge.engine import beforeall, buildtools, imagefacts
 from mpforge.engine.holdings import PLATFORMS_RUN
 from mpforge.engine.machines import ReadyMachine
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import EngineCannotRun, MpforgeError, StepFailed, StepTimeout, WrongInput
-from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine, ShellLine, Text
+from mpforge.errors import EngineCannotRun, MpforgeError, StepFailed
+from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.runners import launcher
-from mpforge.runners.containers import connection, images, probe, volumes
+from mpforge.runners.containers import connection, endpoint, images, probe, volumes
 from mpforge.runners.containers.container import Container, reap
-from mpforge.runners.containers.step import STEP, StepContainer, which
-from mpforge.runners.diagnosis import Ended, diagnosed
-from mpforge.runners.step import Left, StepDirectory, said_since
-from mpforge.store.locks import alone
+from mpforge.runners.containers.step import STEP, StepContainer
+from mpforge.runners.step import Left, StepDirectory
 from mpforge.tools import nativeshell
 from mpforge.tools.targetpython import TargetPython
 
@@ -52,7 +47,7 @@ class Containers:
         self._pins = pins
         self._toolbox = toolbox
         self._probes = probe.Probes(self._cache / PLATFORMS_RUN)
-        self._layers: dict[str, Image] = {}
+        self._layers = beforeall.Layers(self._cache, toolbox)
 
     @functools.cached_property
     def engine(self) -> "Engine":
@@ -78,7 +73,7 @@ class Containers:
 
     def _how(self, platform: Platform) -> str:
         """How the engine runs a platform: ``native``, or QEMU's version. Raises ``EngineCannotRun``."""
-        address = connection.endpoint(os.environ) or ""
+        address = endpoint.address(os.environ) or ""
         how = self._probes.remembered(address, platform.name)
         if not how:
             how = self._probes.how(self.engine, platform.name)
@@ -100,7 +95,7 @@ class Containers:
 
         It may have been removed since: then a step that needs it makes it ready.
         """
-        return self._probes.was_prepared(connection.endpoint(os.environ) or "", key)
+        return self._probes.was_prepared(endpoint.address(os.environ) or "", key)
 
     def remember(self, key: str) -> None:
         """What a key stands for is ready."""
@@ -124,35 +119,7 @@ class Containers:
     def _with_layer(self, task: Task, inside: Inside, target: Platform) -> "Image":
         """The image once the commands of ``before-all`` have been run in it."""
         image = self._image(inside)
-        if not inside.before:
-            return image
-        added, lines = _added(inside, target), _before(inside, target)
-        words = [image.id, lines, inside.network, *sorted(added.items())]
-        key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
-        if key in self._layers:
-            return self._layers[key]
-
-        def make() -> Container:
-            container = Container(
-                self.engine,
-                image.id,
-                network=inside.network,
-                title=str(task.directory.root),
-                called=inside.image.name,
-            )
-            try:
-                for argv in lines:
-                    _run_once(container, argv, task, added)
-            except BaseException:
-                container.close()
-                raise
-            return container
-
-        lock = self._cache / "store" / "locks" / f"layer-{key}"
-        waits = functools.partial(self._toolbox.waits, "before-all")
-        with alone(lock, waits=waits, warn=self._toolbox.warn_once):
-            self._layers[key] = images.layer(self.engine, key, make)
-        return self._layers[key]
+        return self._layers.of(task, self.engine, image, inside, target) if inside.before else image
 
     def _volumes(self, compilers: Compilers, image: "Image") -> dict[str, str]:
         """What each container sees read-only: zig."""
@@ -180,7 +147,7 @@ class Containers:
         from mpforge.tools.targetview import View, compiler_environment, view_environment
 
         platform = well_known()[compilers.target]
-        added = _added(inside, platform)
+        added = beforeall.added(inside, platform)
         variables = dict(image.environment)
         for name, value in added.items():
             variables[name] = buildtools.joined(variables, name, value)
@@ -192,7 +159,9 @@ class Containers:
         python, tools = imagefacts.seen(
             wanted,
             self._toolbox.store,
-            lambda: Container(self.engine, image.id, called=inside.image.name),
+            lambda: Container(
+                self.engine, image.id, title=str(self._cache), called=inside.image.name
+            ),
         )
         view = View(platform, compilers.policy, cross=True, host=python, tools=tools)
         tree = self._toolbox.view_of(view)
@@ -292,64 +261,6 @@ class Containers:
 def _target(inside: Inside, compilers: Compilers | None) -> Platform:
     """What is built in an image, or tested: mostly what the image is of."""
     return well_known()[compilers.target if compilers else inside.image.platform]
-
-
-def _added(inside: Inside, target: Platform) -> dict[str, str]:
-    """What a toolchain of the spec adds to the image's variables. Raises ``WrongInput``."""
-    return {name: _filled(value, target) for name, value in inside.environment}
-
-
-def _before(inside: Inside, target: Platform) -> list[list[str]]:
-    """The commands of ``before-all``, each as a program and its arguments. Raises ``WrongInput``."""
-    return [
-        [_SHELL, "-e", "-c", _filled(line.text, target)]
-        if isinstance(line, ShellLine)
-        else [_filled(word, target) for word in line.words]
-        for line in inside.before
-    ]
-
-
-def _filled(text: Text, target: Platform) -> str:
-    """A text that is no step's, but an image's, with its placeholders' values."""
-    known = {
-        "{triple}": target.gnu_triple,
-        "{arch}": target.machine,
-        "{target}": target.name,
-    }
-    for part in text:
-        if not isinstance(part, str) and str(part) not in known:
-            raise WrongInput(
-                f"{part} has no value in before-all, nor in a toolchain's environment",
-                hint=f"known there: {' '.join(sorted(known))}",
-            )
-    return "".join(part if isinstance(part, str) else known[str(part)] for part in text)
-
-
-def _run_once(container: Container, argv: list[str], task: Task, added: Mapping[str, str]) -> None:
-    """A command of ``before-all``. Raises ``StepTimeout``, and as ``diagnosed`` says."""
-    line, limit = " ".join(argv).removeprefix(f"{_SHELL} -e -c "), task.step.timeout
-    task.log.write(f"$ {line}\n".encode())
-    begin = task.log.tell()
-    ended = container.run(argv, environment=added, cwd="/", log=task.log, timeout=limit)
-    if ended.timed_out:
-        raise StepTimeout(
-            f"before-all ran longer than {limit:.0f} s: {line}",
-            hint="raise `timeout`, or see the log for where it hangs",
-        )
-    if ended.returncode:
-        badly = Ended(
-            title=f"before-all ({line})",
-            table="build",
-            root=task.directory.root,
-            how=f"exit status {ended.returncode}",
-            offline=container.offline,
-            has=lambda name: which(container, name, added.get("PATH")) is not None,
-            image=container.called,
-        )
-        error = diagnosed(badly, said_since(task.log, begin))
-        if type(error) is StepFailed and container.offline:
-            error.hint = "if it wanted the network: [build] network = true lets it have it"
-        raise error
 
 
 def lay_out(directory: StepDirectory, word: str, interpreter: str) -> Path:

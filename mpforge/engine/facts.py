@@ -14,7 +14,7 @@ from mpforge.engine.workspace import host_system
 from mpforge.errors import SourceMissing, WrongInput
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.platforms import by_machine
-from mpforge.runners.containers import connection
+from mpforge.runners.containers import endpoint
 from mpforge.tools import rust
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def host_facts() -> HostFacts:
     return HostFacts(
         platform=found.name if found is not None and glibc else None,
         system=host_system(),
-        engine=connection.endpoint(os.environ) is not None,
+        engine=endpoint.address(os.environ) is not None,
     )
 
 

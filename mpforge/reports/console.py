@@ -222,6 +222,7 @@ def failure(
     keep = ""
     if log is not None:
         lines.append(f"  log: {log}")
+    if log is not None and error.enterable:
         keep = f" (with --keep, `mpforge shell {session}` opens its directory)"
     lines.append(f"  again: mpforge run {session}{keep}")
     if finished:

@@ -47,6 +47,26 @@ def _unpack_tar(archive: Path, destination: Path) -> None:
                 raise ArchiveRefused(f"{archive.name}: {member.name} leaves its directory")
 
 
+def unpack_harmless(archive: Path, destination: Path) -> None:
+    """Unpack a tar archive without the entries that ``unpack`` refuses. Raises ``SourceUnreadable``."""
+
+    def harmless(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+        try:
+            return tarfile.data_filter(member, path)
+        except tarfile.FilterError:
+            return None
+
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(destination, filter=harmless)  # noqa: S202 (it filters)
+    except (tarfile.TarError, EOFError, OSError, RecursionError) as error:
+        raise SourceUnreadable(f"{archive.name} can't be unpacked", why=str(error)) from None
+    inside = destination.resolve()
+    for path in destination.rglob("*"):
+        if path.is_symlink() and not _real(path).is_relative_to(inside):
+            path.unlink()
+
+
 def _real(path: Path) -> Path:
     """Where a path leads; a loop of links leads nowhere and is no error."""
     return Path(os.path.realpath(path))

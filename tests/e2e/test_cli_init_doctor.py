@@ -9,7 +9,7 @@ import pytest
 
 from mpforge.engine.holdings import PLATFORMS_RUN
 from mpforge.processes import Captured, capture
-from mpforge.runners.containers import connection, probe
+from mpforge.runners.containers import endpoint, probe
 from tests.e2e.conftest import NATIVE
 from tests.images.engine import Engine
 
@@ -166,7 +166,7 @@ def test_doctor_says_that_a_lock_is_damaged(tmp_path: Path) -> None:
 
 def real() -> str:
     """The address of the engine that this user has."""
-    return connection.endpoint(os.environ) or ""
+    return endpoint.address(os.environ) or ""
 
 
 def test_doctor_without_an_engine_says_so_and_what_would_help(tmp_path: Path) -> None:

@@ -287,6 +287,7 @@ def test_a_before_all_that_takes_too_long_ends_too(boxed: Workspace, tiny_image:
     build_in(boxed, tiny_image, 'timeout = "1s"\n    before-all = "sleep 600"')
     said = failed(boxed, boxed.nox(BUILD), "step-timeout")
     assert "before-all ran longer than 1 s: sleep 600" in said
+    assert "mpforge shell" not in said, "there is nothing to be opened"
 
 
 def test_a_container_sees_nothing_of_the_host_and_one_that_is_removed_is_missed(

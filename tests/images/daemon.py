@@ -54,6 +54,7 @@ class Daemon:
     folder: Path
     megabytes: int
     emulates: bool = True
+    options: tuple[str, ...] = ()
     _process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     @property
@@ -74,6 +75,7 @@ class Daemon:
             *("--data-root", str(self.data)),
             *("--exec-root", str(self.folder / "exec")),
             *("--pidfile", str(self.folder / "pid")),
+            *self.options,
         ]
         if not self.emulates:
             alone = ("sh", "-c", _ALONE, "sh", f"size={self.megabytes}m", str(self.data))
@@ -149,9 +151,11 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def daemon(folder: Path, *, megabytes: int, emulates: bool = True) -> Iterator[Daemon]:
-    """An engine that runs while the block does; nothing of it is left then."""
-    made = Daemon(folder, megabytes, emulates)
+def daemon(
+    folder: Path, *, megabytes: int, emulates: bool = True, options: tuple[str, ...] = ()
+) -> Iterator[Daemon]:
+    """An engine that runs while the block does, with these options; nothing of it is left then."""
+    made = Daemon(folder, megabytes, emulates, options)
     made.data.mkdir(parents=True)
     if emulates:
         size = f"size={megabytes}m"

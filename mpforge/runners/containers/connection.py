@@ -1,26 +1,23 @@
-"""The container engine: finding it, speaking to it, and its errors in our words.
+"""The container engine, Docker or Podman: speaking to it, and its errors in our words.
 
-Docker or Podman, by the socket that DOCKER_HOST, Docker's current context or the system names. Knows
-nothing of steps, and starts no container.
+Knows nothing of steps, and starts no container.
 """
 
 import contextlib
-import functools
-import logging
 import os
 import platform
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from mpforge.compiler.strategies import ENGINE
 from mpforge.errors import EngineFull, EngineLost, EngineRefuses, NoEngine
 from mpforge.platforms import by_machine
+from mpforge.runners.containers import endpoint
+from mpforge.runners.containers.endpoint import Endpoint
 from mpforge.runners.diagnosis import MAKE_ROOM
 
-DEFAULT = "unix:///var/run/docker.sock"
 _ANSWER_SECONDS = 600  # a commit of a large layer says nothing until it is done
 _GREETING_SECONDS = 60
 _SUMMARY = 400
@@ -41,7 +38,8 @@ class Engine:
 
     ``client`` is the SDK's ``DockerClient`` (it has no types), ``name`` is ``Docker`` or ``Podman``,
     ``endpoint`` its address, ``version`` in its own words, ``platform`` the target name of what it runs
-    natively; ``bridged`` whether a container can have a network of its own.
+    natively; ``bridged`` whether a container can have a network of its own. Its own client finds it
+    by ``variables``.
     """
 
     client: Any
@@ -50,76 +48,32 @@ class Engine:
     version: str
     platform: str
     bridged: bool
-
-
-def endpoint(environment: Mapping[str, str]) -> str | None:
-    """The address of the engine that this user has set up, or the first socket that is there.
-
-    Asks nobody: None says that there is no sign of an engine.
-    """
-    if environment.get("DOCKER_HOST"):
-        return environment["DOCKER_HOST"]
-    if (context := _context(environment)) is not None:
-        return context
-    runtime = environment.get("XDG_RUNTIME_DIR", f"/run/user/{_user()}")
-    for path in (
-        Path("/var/run/docker.sock"),
-        Path(runtime, "podman", "podman.sock"),
-        Path("/run/podman/podman.sock"),
-    ):
-        if path.is_socket():
-            return f"unix://{path}"
-    return None
-
-
-def _user() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0
-
-
-def _context(environment: Mapping[str, str]) -> str | None:
-    """The endpoint of Docker's current context, if another than the default one is chosen."""
-    folder = Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    if not environment.get("DOCKER_CONTEXT") and not (folder / "config.json").exists():
-        return None
-    from docker.context import ContextAPI
-    from docker.errors import DockerException
-
-    _hush()
-    try:
-        chosen = environment.get("DOCKER_CONTEXT")
-        found = ContextAPI.get_context(chosen) if chosen else ContextAPI.get_current_context()
-    except (DockerException, OSError, ValueError):
-        return None
-    if found is None or found.Name == "default":
-        return None
-    host: str | None = found.Host
-    return host
-
-
-def _hush() -> None:
-    """nox shows every logger's messages; the SDK tells of files and of users' names."""
-    for talkative in ("docker", "urllib3"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def connect(environment: Mapping[str, str]) -> Engine:
     """The engine of this user. Raises ``NoEngine`` where none answers."""
-    address = endpoint(environment)
-    if address is None:
+    found = endpoint.find(environment)
+    if found is None:
         raise NoEngine(
             "there is no container engine here",
             why="DOCKER_HOST is not set, and neither Docker's nor Podman's socket is there",
             hint=ENGINE,
         )
-    return _connected(address)
+    if found.address not in _connected:
+        _connected[found.address] = _connect(found)
+    return _connected[found.address]
 
 
-@functools.cache
-def _connected(address: str) -> Engine:
+_connected: dict[str, Engine] = {}
+
+
+def _connect(at: Endpoint) -> Engine:
     from docker import DockerClient
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
+    address = at.address
     if address.startswith("ssh://"):
         raise NoEngine(
             f"the container engine's address is {address}, which is not spoken here",
@@ -127,11 +81,13 @@ def _connected(address: str) -> Engine:
             "then DOCKER_HOST=unix://$PWD/local.sock",
         )
     try:
-        _hush()
-        client = DockerClient(base_url=address, version="auto", timeout=_GREETING_SECONDS)
+        endpoint.hush()
+        client = DockerClient(
+            base_url=address, tls=at.tls, version="auto", timeout=_GREETING_SECONDS
+        )
         told = client.version()
         networks = client.api.networks(names=["bridge", "podman"])
-    except (DockerException, RequestException) as error:
+    except (DockerException, RequestException, OSError) as error:
         raise _no_engine(address, error) from None
     client.api.timeout = _ANSWER_SECONDS
     machine = str(told.get("Arch", ""))
@@ -144,6 +100,7 @@ def _connected(address: str) -> Engine:
         f"{told.get('Version', '?')} (API {told.get('ApiVersion', '?')})",
         found.name if found is not None else machine,
         bool(networks),
+        at.variables,
     )
 
 
@@ -191,7 +148,7 @@ def _group(address: str) -> str:
 
 def forget() -> None:
     """Ask anew which engine there is, the next time."""
-    _connected.cache_clear()
+    _connected.clear()
 
 
 @dataclass(frozen=True)
@@ -230,7 +187,7 @@ def speaking(doing: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        raise _refusal(doing, _said(error)) from None
+        raise refusal(doing, _said(error)) from None
     except (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError) as error:
         forget()
         system = _by_system(error)
@@ -241,7 +198,7 @@ def speaking(doing: str) -> Iterator[None]:
         ) from None
 
 
-def _refusal(doing: str, said: str) -> EngineLost | EngineFull | EngineRefuses:
+def refusal(doing: str, said: str) -> EngineLost | EngineFull | EngineRefuses:
     """What an engine's refusal means."""
     if _FULL.search(said):
         return EngineFull(

@@ -12,6 +12,7 @@ import re
 import select
 import socket
 import stat
+import struct
 import tarfile
 import tempfile
 import threading
@@ -22,18 +23,22 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from mpforge import processes
-from mpforge.errors import EngineLost, EngineRefuses, ImageUnfit, StepFailed
+from mpforge.errors import EngineLost, EngineRefuses, ImageUnfit, SourceUnreadable, StepFailed
 from mpforge.processes import Ended
 from mpforge.runners.containers.connection import Engine, container_gone, speaking
 from mpforge.sources import archives
 
 LABEL = "mpforge"
 """The label of each container of ours: MACHINE PID START of the process that made it."""
+TITLE = f"{LABEL}.title"
+"""The label that tells people what a container is for."""
 IMAGE_LABEL = "mpforge.image"
 """The label of an image that we made: ``layer`` or ``probe``."""
 
 _numbers = itertools.count()
 _READ = 1 << 20
+_HEADER = struct.Struct(">B3xI")  # which stream, and how many bytes follow
+_CLOSING_SECONDS = 30
 _GREETING = b"mpforge\n"
 _START_SECONDS = 120.0
 _GOING_SECONDS = 2.0
@@ -73,8 +78,10 @@ class Container:
             name: {"bind": place, "mode": "rw" if writable else "ro"}
             for place, name in (volumes or {}).items()
         }
+        # Whoever is interrupted while the engine makes it removes it by its name.
+        self._id = f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}"
         try:
-            with processes.interrupts_held_back(), speaking("make a container"):
+            with speaking("make a container"):
                 self._id = self._create(image, binds, network=network, title=title)
             with speaking("start a container"):
                 wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
@@ -90,13 +97,11 @@ class Container:
 
     def _greet(self) -> None:
         """Have the first process answer: an engine says nothing of one that its init could not start."""
-        from docker.utils.socket import frames_iter
-
         said = b""
         with self._watched(_START_SECONDS):
             with contextlib.suppress(ConnectionError):  # it has ended already
-                getattr(self._input, "_sock", self._input).sendall(_GREETING)
-            for _, chunk in frames_iter(self._input, tty=False):
+                _socket(self._input).sendall(_GREETING)
+            for chunk in _said(self._input):
                 said += chunk
                 if said.endswith(_GREETING):
                     return
@@ -127,8 +132,8 @@ class Container:
             stdin_open=True,
             detach=False,
             user="0:0",
-            name=f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}",
-            labels={LABEL: own_mark(), f"{LABEL}.title": title},
+            name=self._id,
+            labels={LABEL: own_mark(), TITLE: title},
             host_config=host,
         )
         return str(made["Id"])
@@ -148,11 +153,14 @@ class Container:
         """Remove the container; whatever runs in it ends. What it used of the CPU is counted as ours."""
         if not self._id:
             return
+        # An engine that hangs is not waited for: the container ends when its input does.
+        patience, self._api.timeout = self._api.timeout, _CLOSING_SECONDS
         with contextlib.suppress(StepFailed), speaking("count CPU seconds"):
             processes.count_cpu(self._cpu_seconds())
         identifier, self._id = self._id, ""
         with contextlib.suppress(StepFailed), speaking("remove a container"):
             self._api.remove_container(identifier, force=True, v=True)
+        self._api.timeout = patience
         if self._input is not None:
             _hang_up(self._input)
 
@@ -190,11 +198,9 @@ class Container:
 
     def _copy_output(self, program: str, log: BinaryIO) -> None:
         """Start a program and copy what it writes, until it ends."""
-        from docker.utils.socket import frames_iter
-
         connection = self._api.exec_start(program, socket=True)
         try:
-            for _, chunk in frames_iter(connection, tty=False):
+            for chunk in _said(connection):
                 log.write(chunk)
                 log.flush()
         finally:
@@ -273,11 +279,13 @@ class Container:
             with speaking(f"copy files to {place} in a container"):
                 self._api.put_archive(self._id, "/", file)
 
-    def get(self, place: str, destination: Path) -> None:
+    def get(self, place: str, destination: Path, *, harmless: bool = False) -> None:
         """Copy what is in a directory of the container into a new directory of the host.
 
-        They belong to the calling user. A file is copied likewise. Raises ``ArchiveRefused``, ``EngineLost``.
+        They belong to the calling user. A file is copied likewise. What could escape is left out if only
+        ``harmless`` files are wanted. Raises ``ArchiveRefused``, ``EngineLost``.
         """
+        unpack = archives.unpack_harmless if harmless else archives.unpack
         with tempfile.TemporaryDirectory(prefix="mpforge-out-", dir=destination.parent) as folder:
             packed = Path(folder, "out.tar")
             with speaking(f"copy {place} out of a container"), packed.open("wb") as file:
@@ -285,8 +293,40 @@ class Container:
                 for chunk in chunks:
                     file.write(chunk)
             unpacked = Path(folder, "out")
-            archives.unpack(packed, unpacked)
+            try:
+                unpack(packed, unpacked)
+            except SourceUnreadable as error:
+                raise EngineLost(
+                    f"what the container engine sent of {place} can't be unpacked",
+                    why=error.why,
+                    hint="repeat the command: nothing half-made was kept",
+                ) from None
             (unpacked / place.rpartition("/")[2]).rename(destination)
+
+
+def _socket(connection: Any) -> Any:
+    """What the SDK's connection is: itself by TLS, else in a file of Python's."""
+    return getattr(connection, "_sock", connection)
+
+
+def _said(connection: Any) -> Iterator[bytes]:
+    """What programs write, by the frames of Docker's API ("Attach to a container", stream format).
+
+    The SDK's own reader waits for the descriptor before it reads: by TLS, what it waits for may have been
+    decoded already.
+    """
+    raw = _socket(connection)
+    raw.settimeout(None)
+
+    def exactly(count: int) -> bytes:
+        data = b""
+        while len(data) < count and (more := raw.recv(count - len(data))):
+            data += more
+        return data
+
+    while len(header := exactly(_HEADER.size)) == _HEADER.size:
+        _, size = _HEADER.unpack(header)
+        yield exactly(size)
 
 
 def _hang_up(connection: Any) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpforge.errors import (
+    EngineFull,
     EngineRefuses,
     ImageNameWrong,
     ImageUnfit,
@@ -21,7 +22,7 @@ from mpforge.errors import (
 from mpforge.plan.pins import ImagePin, ImageRequest
 from mpforge.platforms import well_known
 from mpforge.runners.containers import names, registry
-from mpforge.runners.containers.connection import Engine, speaking
+from mpforge.runners.containers.connection import Engine, refusal, speaking
 from mpforge.runners.containers.container import Container
 from mpforge.spec.imagename import is_id
 from mpforge.spec.suggest import close_to
@@ -70,7 +71,8 @@ def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
 def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
     """The pinned image, pulled if the engine has it not; ``working`` goes round that.
 
-    Raises ``ImageUnfit``, ``PinGone``, ``RegistryUnreachable``, ``RegistryDenies``, ``EngineLost``.
+    Raises ``ImageUnfit``, ``PinGone``, ``RegistryUnreachable``, ``RegistryDenies``, ``EngineFull``,
+    ``EngineLost``.
     """
     name = pin.digest if pin.is_local else f"{names.parse(pin.request.name).path}@{pin.digest}"
     found = _inspect(engine, name)
@@ -148,6 +150,8 @@ def _pull(engine: Engine, pin: ImagePin) -> None:
     said = _pulled(engine, at, pin)
     if said is None:
         return
+    if isinstance(error := refusal(f"pull the image {pin.request.name}", said), EngineFull):
+        raise error
     try:
         registry.digest_of(exactly)
     except ImageUnknown as error:

@@ -21,7 +21,7 @@ from typing import Any
 from mpforge.errors import EngineLost, EngineRefuses
 from mpforge.runners.containers import binfmt
 from mpforge.runners.containers.connection import Engine, nature, speaking
-from mpforge.runners.containers.container import IMAGE_LABEL, LABEL, own_mark
+from mpforge.runners.containers.container import IMAGE_LABEL, LABEL, TITLE, own_mark
 from mpforge.store.files import write_atomically
 
 _EXITS = 42
@@ -122,21 +122,21 @@ def _image(engine: Engine) -> str:
     return tag
 
 
-def ask(engine: Engine, platform: str) -> str:
+def ask(engine: Engine, platform: str, *, title: str = "") -> str:
     """How the engine runs a platform: ``native``, QEMU's own words, or empty where it can't.
 
-    Raises ``EngineLost``, and ``EngineRefuses`` where it starts no program at all. A platform that there is
-    no probe for is said to be not run.
+    ``title`` tells people what the container is for. Raises ``EngineLost``, and ``EngineRefuses`` where it
+    starts no program at all. A platform that there is no probe for is said to be not run.
     """
     name = platform.removesuffix("_musl")
     if name not in _MACHINES:
         return ""
     try:
-        code, said = _run(engine, _image(engine), name)
+        code, said = _run(engine, _image(engine), name, title)
     except EngineRefuses:
         if name == engine.platform:
             raise
-        ask(engine, engine.platform)
+        ask(engine, engine.platform, title=title)
         return ""
     if code == _EXITS:
         own = (engine.platform, *_ALSO_NATIVE.get(engine.platform, ()))
@@ -144,7 +144,7 @@ def ask(engine: Engine, platform: str) -> str:
     return said.partition("\n")[0].strip() if code == 0 else ""
 
 
-def _run(engine: Engine, image: str, name: str) -> tuple[int, str]:
+def _run(engine: Engine, image: str, name: str, title: str) -> tuple[int, str]:
     """Run one probe; its exit status and what it printed."""
     api = engine.client.api
     with speaking("run a probe"):
@@ -152,7 +152,7 @@ def _run(engine: Engine, image: str, name: str) -> tuple[int, str]:
             image,
             [f"/{name}"],
             environment={"QEMU_VERSION": "1"},
-            labels={LABEL: own_mark()},
+            labels={LABEL: own_mark(), TITLE: title},
             host_config=api.create_host_config(network_mode="none", init=True),  # as all of ours
         )
     try:
@@ -190,7 +190,7 @@ class Probes:
         known = self._known(engine.endpoint, "platforms")
         if not known.get(platform):
             identity = self._identity(engine.endpoint)
-            known[platform] = ask(engine, platform)
+            known[platform] = ask(engine, platform, title=str(self._path))
             here = nature(engine).here
             self._remember(engine.endpoint, identity, {"platforms": known, "here": here})
         return known[platform]
@@ -198,7 +198,7 @@ class Probes:
     def anew(self, engine: Engine, platforms: Iterable[str]) -> dict[str, str]:
         """As ``ask`` for each; no other is known from now on. Raises as ``ask``."""
         identity = self._identity(engine.endpoint)
-        found = {platform: ask(engine, platform) for platform in platforms}
+        found = {name: ask(engine, name, title=str(self._path)) for name in platforms}
         new = {"platforms": found, "here": nature(engine).here, "asked": self._clock()}
         self._remember(engine.endpoint, identity, new)
         return found

@@ -22,7 +22,7 @@ STEP = "/mpforge/step"
 """Where a step's directory is in a container."""
 
 _LENT = "/mpforge/lent"
-_CLIENTS = ("PATH", "HOME", "TERM", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
+_CLIENTS = ("PATH", "HOME", "TERM", "DOCKER_CONFIG")
 """What the engine's client sees of this process's variables."""
 
 
@@ -51,19 +51,22 @@ class StepContainer:
         """A text of the container's with the step's paths as the host calls them."""
         return text.replace(STEP, str(self.root))
 
-    def fetch(self, path: Path) -> None:
-        """Replace a file or directory of the step by the container's. Raises as ``Container.get``."""
+    def fetch(self, path: Path, *, harmless: bool = False) -> None:
+        """Replace a file or directory of the step by the container's. As ``Container.get``."""
         arrived = path.with_name(f"{path.name}.arrived")
-        self.container.get(self.named(str(path)), arrived)
+        self.container.get(self.named(str(path)), arrived, harmless=harmless)
         if path.is_dir():
             remove_tree(path)
         arrived.replace(path)
 
     def fetch_changes(self) -> None:
-        """Bring back what a failed build has made of its source and outputs, as far as that can be."""
+        """Bring back what a failed build has made of its source and outputs, as far as that can be.
+
+        Links that lead to the container's own files are left out.
+        """
         for name in ("src", "out", "tmp", "home"):
             with contextlib.suppress(StepFailed):
-                self.fetch(self.root / name)
+                self.fetch(self.root / name, harmless=True)
 
     def which(self, program: str, path: str) -> str | None:
         """What programs that run with this PATH find by a name. Raises as ``run``."""
@@ -131,7 +134,7 @@ class StepContainer:
         for name in secrets:
             words += ["--env", name]
         own = {name: os.environ[name] for name in _CLIENTS if name in os.environ}
-        own["DOCKER_HOST"] = self.container.engine.endpoint
+        own |= self.container.engine.variables
         if Path(client).name == "podman":  # which does not read that
             words[1:1] = ["--url", self.container.engine.endpoint]
         return [*words, self.container.id, *map(self.named, argv)], {**secrets, **own}

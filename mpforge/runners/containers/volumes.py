@@ -33,7 +33,9 @@ def provide(
     ``filling`` goes round the work. Raises ``EngineRefuses``, ``EngineLost``.
     """
     with alone(lock, waits=_nothing, warn=_unheard):
-        return _whole(engine, name) or _filled(engine, name, tree, image=image, filling=filling)
+        return _whole(engine, name) or _filled(
+            engine, name, tree, image=image, title=str(lock), filling=filling
+        )
 
 
 def _nothing() -> None:
@@ -54,14 +56,25 @@ def _whole(engine: Engine, name: str) -> str | None:
 
 
 def _filled(
-    engine: Engine, name: str, tree: Path, *, image: str, filling: AbstractContextManager[None]
+    engine: Engine,
+    name: str,
+    tree: Path,
+    *,
+    image: str,
+    title: str,
+    filling: AbstractContextManager[None],
 ) -> str:
     volume = f"mpforge-{name}-{os.urandom(4).hex()}"
     place = "/mpforge/filled"
     with speaking(f"make the volume {volume}"):
         engine.client.api.create_volume(volume, labels={_TOOL: name})
     try:
-        with filling, Container(engine, image, volumes={place: volume}, writable=True) as container:
+        with (
+            filling,
+            Container(
+                engine, image, volumes={place: volume}, writable=True, title=title
+            ) as container,
+        ):
             container.put(tree, place)
     except BaseException:
         with contextlib.suppress(StepFailed), speaking(f"remove the volume {volume}"):

@@ -1,0 +1,122 @@
+"""By which address, and how, the engine is spoken to: contexts of Docker's, and TLS."""
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.workspace import Cache, Workspace
+from tests.images.daemon import daemon, why_no_daemon
+
+pytestmark = pytest.mark.docker
+
+# A certificate authority, and certificates of its own for the engine (at 127.0.0.1) and for a client.
+CERTIFICATES = """
+set -e
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca-key.pem -out ca.pem
+for who in server client; do
+  openssl req -newkey rsa:2048 -nodes -subj /CN=$who -keyout $who-key.pem -out $who.csr
+  printf 'subjectAltName=IP:127.0.0.1\\nextendedKeyUsage=%sAuth\\n' $who > $who.cnf
+  openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 \\
+    -extfile $who.cnf -out $who.pem
+done
+mv client.pem cert.pem
+mv client-key.pem key.pem
+"""
+
+
+@pytest.fixture
+def workspace(place: Path) -> Workspace:
+    """Where doctor is asked, by a user with a home of its own."""
+    made = Workspace(place / "project", Cache(place / "cache"))
+    made.root.mkdir()
+    home = {"HOME": str(place), "DOCKER_CONFIG": str(place / ".docker")}
+    made.variables |= {**home, "DOCKER_HOST": None, "DOCKER_CONTEXT": None}
+    (place / ".docker").mkdir()
+    (place / ".docker" / "config.json").write_text("{}", encoding="utf-8")
+    return made
+
+
+def engine_of(workspace: Workspace) -> tuple[str | None, str]:
+    """The address of the engine that doctor finds, and what it says where there is none."""
+    run = workspace.mpforge("doctor", "--json")
+    assert run.code == 0, str(run)
+    told = json.loads(run.output)["containers"]
+    address = None if told["engine"] is None else told["engine"]["endpoint"]
+    return address, f"{told['why']} -> {told['remedy']}"
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[tuple[str, Path]]:
+    """An engine that wants a client's certificate: its address, and where the certificates are."""
+    if (reason := why_no_daemon()) is not None:
+        pytest.skip(f"docker: {reason}")
+    with tempfile.TemporaryDirectory(prefix="mpforge-certificates-") as name:
+        folder = Path(name)
+        subprocess.run(["sh", "-c", CERTIFICATES], cwd=folder, check=True, capture_output=True)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        address = f"tcp://127.0.0.1:{port}"
+        own = ("tlscacert", "ca.pem"), ("tlscert", "server.pem"), ("tlskey", "server-key.pem")
+        files = (f"--{option}={folder / file}" for option, file in own)
+        options = ("--host", address, "--tlsverify", *files)
+        place = Path(tempfile.mkdtemp(prefix="mpforge-engine-"))
+        with daemon(place, megabytes=50, options=options):
+            yield address, folder
+
+
+def test_an_engine_that_wants_certificates_is_given_those_of_the_variables(
+    workspace: Workspace, guarded: tuple[str, Path]
+) -> None:
+    address, folder = guarded
+    workspace.variables |= {"DOCKER_HOST": address}
+    assert engine_of(workspace)[0] is None
+    workspace.variables |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)}
+    assert engine_of(workspace) == (address, "None -> None")
+    workspace.variables |= {"DOCKER_CERT_PATH": str(folder / "none")}
+    found, said = engine_of(workspace)
+    assert found is None
+    assert f"the container engine at {address} wants certificates that are not there" in said
+    assert f"{folder}/none must have ca.pem, cert.pem and key.pem" in said
+
+
+def test_an_engine_that_wants_certificates_is_given_those_of_the_context(
+    workspace: Workspace, guarded: tuple[str, Path]
+) -> None:
+    address, folder = guarded
+    given = f"host={address},ca={folder}/ca.pem,cert={folder}/cert.pem,key={folder}/key.pem"
+    docker(workspace, "create", "guarded", "--docker", given)
+    workspace.variables["DOCKER_CONTEXT"] = "guarded"
+    assert engine_of(workspace) == (address, "None -> None")
+    workspace.variables["DOCKER_CONTEXT"] = None
+    docker(workspace, "use", "guarded")
+    assert engine_of(workspace)[0] == address
+
+
+def docker(workspace: Workspace, *words: str) -> None:
+    argv = ["docker", "context", *words]
+    subprocess.run(argv, env=workspace.environment(), check=True, capture_output=True)
+
+
+def test_a_context_that_there_is_not_is_no_other_engine(workspace: Workspace) -> None:
+    workspace.variables["DOCKER_CONTEXT"] = "nowhere"
+    found, said = engine_of(workspace)
+    assert found is None
+    assert "Docker's context nowhere can't be used: there is none of that name" in said
+    assert "-> `docker context ls` lists them" in said
+
+
+def test_a_context_that_is_damaged_is_told(workspace: Workspace) -> None:
+    docker(workspace, "create", "hurt", "--docker", "host=tcp://127.0.0.1:9")
+    for path in Path(str(workspace.variables["DOCKER_CONFIG"])).rglob("meta.json"):
+        path.write_text("{", encoding="utf-8")
+    workspace.variables["DOCKER_CONTEXT"] = "hurt"
+    found, said = engine_of(workspace)
+    assert found is None
+    assert "Docker's context hurt can't be used: it can't be read" in said
+    assert os.fspath(workspace.root) not in said
