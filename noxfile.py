@@ -35,7 +35,9 @@ def tests(session: nox.Session) -> None:
     """Set the machine up and run the tests; what stands after `--` goes to pytest."""
     session.run("bash", "scripts/setup-system.sh")
     _install_tools(session)
-    session.run(sys.executable, "-m", "pytest", "-n", "auto", *session.posargs)
+    session.run(
+        sys.executable, "-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs
+    )
 
 
 @nox.session(python=False, venv_backend="none", default=False)

@@ -40,6 +40,11 @@ class Platform:
     github_runner: str | None
 
     @property
+    def multiarch(self) -> str:
+        """Debian's name in paths of libraries, and PEP 3149's in those of extension modules."""
+        return self.gnu_triple.replace("i686-", "i386-", 1)
+
+    @property
     def os(self) -> str:
         """``linux``, ``windows`` or ``macos``."""
         head = self.name.split("_", 1)[0]

@@ -46,16 +46,9 @@ _LONG_DOUBLE = {"armv7l": 8, "i686": 12}
 _SMALL_ALIGNMENT = {"armv7l", "s390x"}
 
 
-def multiarch(platform: Platform) -> str:
-    """The platform's name in file names of extension modules (PEP 3149): Debian's multiarch."""
-    if platform.gnu_triple.startswith("i686-"):
-        return platform.gnu_triple.replace("i686", "i386", 1)
-    return platform.gnu_triple
-
-
 def soabi(host: Interpreter, platform: Platform) -> str:
     """``cpython-311-aarch64-linux-gnu``: what the target's CPython calls its extension modules."""
-    return f"cpython-{host.short_version.replace('.', '')}{host.abiflags}-{multiarch(platform)}"
+    return f"cpython-{host.short_version.replace('.', '')}{host.abiflags}-{platform.multiarch}"
 
 
 @dataclass(frozen=True)
@@ -230,7 +223,7 @@ def _texts(view: View) -> dict[str, str]:
         )
         texts = {f"bin/{program}": text for program, text in programs.items()}
     if view.cross:
-        texts |= machinefiles.texts(platform, multiarch(platform), view.tools)
+        texts |= machinefiles.texts(platform, platform.multiarch, view.tools)
     if view.cross and host is not None:
         texts |= {f"site/{module}": text for module, text in _site(host, view).items()}
         texts[f"include/{headers}/pyconfig.h"] = template("pyconfig_overlay.h")
@@ -238,7 +231,7 @@ def _texts(view: View) -> dict[str, str]:
 
 
 def _sysconfigdata_name(host: Interpreter, platform: Platform) -> str:
-    return f"_sysconfigdata_{host.abiflags}_linux_{multiarch(platform)}"
+    return f"_sysconfigdata_{host.abiflags}_linux_{platform.multiarch}"
 
 
 def _site(host: Interpreter, view: View) -> dict[str, str]:
@@ -268,7 +261,7 @@ def target_facts(host: Interpreter, platform: Platform, policy: str) -> dict[str
         "HOST_MULTIARCH": host.multiarch,
         "HEADERS_NAME": host.headers_name,
         "MACHINE": platform.machine,
-        "MULTIARCH": multiarch(platform),
+        "MULTIARCH": platform.multiarch,
         "GNU_TRIPLE": platform.gnu_triple,
         "SOABI": soabi(host, platform),
         "BITS": platform.bits,

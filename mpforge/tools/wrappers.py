@@ -116,15 +116,14 @@ def _drivers(
 
 def _headers_of_image(platform: Platform) -> tuple[str, ...]:
     """Where an image has headers: zig looks there for what it does not bring itself."""
-    name = platform.gnu_triple.replace("i686", "i386", 1)
-    folders = ("/usr/local/include", f"/usr/include/{name}", "/usr/include")
+    folders = ("/usr/local/include", f"/usr/include/{platform.multiarch}", "/usr/include")
     return tuple(word for folder in folders for word in ("-idirafter", folder))
 
 
 def _libraries_of_image(platform: Platform) -> tuple[str, ...]:
     """Where an image may have libraries."""
-    name = platform.gnu_triple.replace("i686", "i386", 1)
-    return ("/usr/local/lib64", "/usr/local/lib", "/usr/lib64", f"/usr/lib/{name}", "/usr/lib")
+    own = f"/usr/lib/{platform.multiarch}"
+    return ("/usr/local/lib64", "/usr/local/lib", "/usr/lib64", own, "/usr/lib")
 
 
 def _runner(platform: Platform) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from mpforge.compiler.strategies import ENGINE
 from mpforge.errors import EngineFull, EngineLost, EngineRefuses, NoEngine
 from mpforge.platforms import by_machine
+from mpforge.runners import symptoms
 from mpforge.runners.containers import endpoint
 from mpforge.runners.containers.endpoint import Endpoint
 from mpforge.runners.diagnosis import MAKE_ROOM
@@ -26,7 +27,6 @@ _HINTS = {
     "container-init binary not found": "Podman runs containers with an init by catatonit: "
     "install it (Debian, Ubuntu: apt-get install catatonit)"
 }
-_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _GONE = re.compile(
     r"no such container|no container with|container \S+ is not running", re.IGNORECASE
 )
@@ -200,7 +200,7 @@ def speaking(doing: str) -> Iterator[None]:
 
 def refusal(doing: str, said: str) -> EngineLost | EngineFull | EngineRefuses:
     """What an engine's refusal means."""
-    if _FULL.search(said):
+    if symptoms.full_disk([said]):
         return EngineFull(
             f"the container engine's disk is full: it could not {doing}", why=said, hint=MAKE_ROOM
         )

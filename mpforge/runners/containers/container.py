@@ -92,8 +92,7 @@ class Container:
         except BaseException:
             self.close()
             raise
-        words = (word.partition("=") for word in told["Config"]["Env"] or ())
-        self.environment = {name: value for name, _, value in words}
+        self.environment = variables(told)
 
     def _greet(self) -> None:
         """Have the first process answer: an engine says nothing of one that its init could not start."""
@@ -302,6 +301,12 @@ class Container:
                     hint="repeat the command: nothing half-made was kept",
                 ) from None
             (unpacked / place.rpartition("/")[2]).rename(destination)
+
+
+def variables(inspected: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that an image or a container sets, of what the engine tells of it."""
+    words = (word.partition("=") for word in (inspected.get("Config") or {}).get("Env") or ())
+    return {name: value for name, _, value in words}
 
 
 def _socket(connection: Any) -> Any:

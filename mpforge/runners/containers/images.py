@@ -23,7 +23,7 @@ from mpforge.plan.pins import ImagePin, ImageRequest
 from mpforge.platforms import well_known
 from mpforge.runners.containers import names, registry
 from mpforge.runners.containers.connection import Engine, refusal, speaking
-from mpforge.runners.containers.container import Container
+from mpforge.runners.containers.container import Container, variables
 from mpforge.spec.imagename import is_id
 from mpforge.spec.suggest import close_to
 
@@ -192,9 +192,7 @@ def _pulled(engine: Engine, at: names.Reference, pin: ImagePin) -> str | None:
 
 
 def _image(found: Mapping[str, Any]) -> Image:
-    said = (found.get("Config") or {}).get("Env") or ()
-    words = (word.partition("=") for word in said)
-    return Image(str(found["Id"]), {name: value for name, _, value in words})
+    return Image(str(found["Id"]), variables(found))
 
 
 def _check(found: Mapping[str, Any], request: ImageRequest) -> None:

@@ -75,8 +75,7 @@ def _needs(wheels: Iterable[Path]) -> tuple[set[str], set[str]]:
 def _fetched(
     at: StepContainer, folder: Path, platform: Platform, names: list[str]
 ) -> Iterator[Path]:
-    triple = platform.gnu_triple.replace("i686", "i386", 1)
-    argv = ["/bin/sh", "-c", _FIND, "find", triple, elf_machine(platform).hex()]
+    argv = ["/bin/sh", "-c", _FIND, "find", platform.multiarch, elf_machine(platform).hex()]
     code, said = at.container.ask([*argv, *names])
     for line in said.splitlines() if code == 0 else ():
         name, _, place = line.partition(" ")
