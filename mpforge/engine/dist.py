@@ -146,6 +146,12 @@ class Dist:
                 self._write({path: e for path, e in recorded.items() if e not in former})
         return [entry in absent for entry in entries]
 
+    def sweep(self) -> None:
+        """Remove what a killed process has left of files that it was to publish."""
+        if (self.root / _MAKING).is_dir():
+            with self.locked():
+                shutil.rmtree(self.root / _MAKING, ignore_errors=True)
+
     def _check(self, entry: Entry, known: Entry | None, former: Sequence[Entry]) -> None:
         """Raise ``DistConflict`` where an entry may not be published."""
         alien = self._in_the_way(entry, known, former)

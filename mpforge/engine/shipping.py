@@ -82,6 +82,7 @@ class Shipping:
         """What ``dist/`` has of a session, if nothing is left to do for it."""
         if self._no_cache:
             return None
+        self.dist.sweep()
         return self._from_elsewhere(session) or self._unchanged(session)
 
     def all_from_elsewhere(self, target: str | None) -> tuple[Entry, ...]:

@@ -72,11 +72,16 @@ class Terminal:
 
     def end(self) -> int:
         """Wait for its end; the exit status."""
+        end = time.monotonic() + _PATIENCE
         while True:
+            ready, _, _ = select.select([self.descriptor], [], [], max(0.0, end - time.monotonic()))
+            assert ready, f"it did not end:\n{self.said}"
             try:
-                if not os.read(self.descriptor, 65536):
-                    break
+                more = os.read(self.descriptor, 65536)
             except OSError:  # Linux: no process has the other side any more
+                break
+            self.said += more.decode("utf-8", "replace")
+            if not more:
                 break
         _, status = os.waitpid(self.process, 0)
         self.process = 0
