@@ -26,6 +26,7 @@ from typing import BinaryIO
 _TERMINATE_SECONDS = 1.0  # nox -j kills its sessions after two, whether they have cleaned up or not
 _UMASK = 0o022  # whatever the user's is: an archive that a step packs holds modes
 _CLEANING_SECONDS = 5.0
+_HANGUPS, _AGAIN_SECONDS = 10, 0.2
 _PR_SET_PDEATHSIG = 1
 _interrupt = threading.Event()
 _held_back = threading.Event()
@@ -365,6 +366,19 @@ def attached(
     return status if status >= 0 else 128 - status
 
 
+def _insist(process: "subprocess.Popen[bytes]", number: int, over: threading.Event) -> None:
+    """Have an interactive shell end, which heeds no SIGTERM, but that its terminal has gone.
+
+    bash loses a signal that comes just before it waits for what is typed: so it is told again, then killed.
+    """
+    hangup = getattr(signal, "SIGHUP", number)
+    for each in (number, *[hangup] * _HANGUPS, _KILL):
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(each)
+        if over.wait(0.0 if each == signal.SIGTERM else _AGAIN_SECONDS):
+            return
+
+
 def _at_terminal(
     argv: Sequence[str],
     environment: Mapping[str, str],
@@ -373,17 +387,16 @@ def _at_terminal(
 ) -> int:
     """A program in this process's group, so that it may read what is typed."""
     told: list[int] = []
+    over = threading.Event()
     umask = _UMASK if _POSIX else -1
     with subprocess.Popen(
         argv, env=dict(environment), cwd=cwd, umask=umask, preexec_fn=before_exec
     ) as process:
 
         def end(number: int, _frame: FrameType | None) -> None:
-            """An interactive shell does not heed SIGTERM; it does when its terminal has gone."""
+            if not told:
+                threading.Thread(target=_insist, args=(process, number, over), daemon=True).start()
             told.append(number)
-            for each in {number, getattr(signal, "SIGHUP", number)}:
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(each)
 
         endings = {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
         former = {number: signal.signal(number, end) for number in endings}
@@ -391,6 +404,7 @@ def _at_terminal(
         try:
             status = process.wait()
         finally:
+            over.set()
             for number, handler in former.items():
                 signal.signal(number, handler)
     if told:
