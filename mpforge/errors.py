@@ -5,9 +5,11 @@ file, a reason and a remedy. Text is composed in ``render`` alone. This module k
 raises an error, nor of terminals.
 """
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ExitCode(IntEnum):
@@ -75,6 +77,14 @@ class MpforgeError(Exception):
         self.hint = hint
         self.place = place
         self.enterable = True
+
+    def told(self, words: Callable[[str], str]) -> Self:
+        """The same error, with ``words`` of what its texts were."""
+        other = copy.copy(self)
+        other.what = words(self.what)
+        other.why = self.why and words(self.why)
+        other.hint = self.hint and words(self.hint)
+        return other
 
     def __str__(self) -> str:
         return render(self)

@@ -22,7 +22,8 @@ from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.runners import launcher
 from mpforge.runners.containers import connection, endpoint, images, probe, volumes
-from mpforge.runners.containers.container import Container, reap
+from mpforge.runners.containers.container import Container
+from mpforge.runners.containers.marks import reap
 from mpforge.runners.containers.step import STEP, StepContainer
 from mpforge.runners.step import Left, StepDirectory
 from mpforge.tools import nativeshell

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 from mpforge.engine import buildtools, contained
 from mpforge.engine.contained import Containers
-from mpforge.engine.programs import require_version
+from mpforge.engine.programs import absent, require_version
 from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import ReadyCompilers
-from mpforge.errors import ToolUnavailable
 from mpforge.plan.model import AskRequirements, BuildWheel, Compilers, HostTool
 from mpforge.platforms import well_known
 from mpforge.runners import hooks, launcher, repair
@@ -26,7 +25,7 @@ from mpforge.runners.diagnosis import INTO_IMAGE
 from mpforge.runners.step import StepRun
 from mpforge.runners.verification import policy_libraries
 from mpforge.store.local import Store
-from mpforge.tools.hostprograms import version_in
+from mpforge.tools.hostprograms import ASKING_SECONDS, version_in
 
 
 @dataclass(frozen=True)
@@ -96,20 +95,16 @@ class ImageBuilds:
             run = self.start(task, ready.variables, path, placeholders=known)
             place.send()
             for tool in task.step.tools.host:
-                _require(tool, place, run.environment.get("PATH", ""))
+                _require(tool, place, run)
             yield dataclasses.replace(run, inside=place), ready
 
 
-def _require(tool: HostTool, place: StepContainer, path: str) -> None:
+def _require(tool: HostTool, place: StepContainer, run: StepRun) -> None:
     """Raise ``ToolUnavailable`` for a declared tool that an image lacks, or has in another version."""
     name = f"the image {place.container.called}"
-    found = place.which(tool.name, path)
+    found = place.which(tool.name, run.environment.get("PATH", ""))
     if found is None:
-        raise ToolUnavailable(
-            f"there is no {tool.name} in {name}",
-            why="[build] tools declares it, and no wheel is known that carries it",
-            hint=INTO_IMAGE,
-        )
+        raise absent(tool, where=f"in {name}", hint=INTO_IMAGE)
     if tool.specifier:
-        _, said = place.container.ask([found, "--version"])
+        said = place.asked([found, "--version"], run.environment, timeout=ASKING_SECONDS)
         require_version(tool, version_in(said), found, where=name)

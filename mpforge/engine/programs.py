@@ -49,7 +49,7 @@ class Programs:
         for tool in step.tools.host:
             digest = self._known([tool.name])[tool.name]
             if digest == ABSENT:
-                raise _absent(tool)
+                raise _absent_here(tool)
             parts[f"tool.{tool.name}"] = f"{digest} {tool.specifier}".rstrip()
         return parts
 
@@ -63,7 +63,7 @@ class Programs:
         found = hostprograms.find(tool.name for tool in step.tools.host)
         for tool in step.tools.host:
             if (place := found[tool.name]) is None:
-                raise _absent(tool)
+                raise _absent_here(tool)
             if tool.specifier:
                 require_version(tool, hostprograms.version(place), place, where="this host")
         declared = (str(self._links("tools", found)),) if found else ()
@@ -129,11 +129,17 @@ def _git(step: Step) -> tuple[str, ...]:
     return ("git",) if any(isinstance(s, ProjectFiles) and s.vcs for s in sources) else ()
 
 
-def _absent(tool: HostTool) -> ToolUnavailable:
+def _absent_here(tool: HostTool) -> ToolUnavailable:
+    hint = f"install {tool.name} here, or take it out of [build] tools"
+    return absent(tool, where="on this host's PATH", hint=hint)
+
+
+def absent(tool: HostTool, *, where: str, hint: str) -> ToolUnavailable:
+    """The error of a declared tool that there is not."""
     return ToolUnavailable(
-        f"there is no {tool.name} on this host's PATH",
+        f"there is no {tool.name} {where}",
         why="[build] tools declares it, and no wheel is known that carries it",
-        hint=f"install {tool.name} here, or take it out of [build] tools",
+        hint=hint,
     )
 
 

@@ -167,8 +167,10 @@ class Provision:
         return {"machine.cpu": machine.cpu or "its own"} | self.containers().parts(machine.inside)
 
     def _program_parts(self, step: Step) -> dict[str, str]:
-        """The programs on a step's PATH, unless they are an image's."""
-        return {} if step.inside is not None else self.toolbox.programs.parts(step)
+        """The programs on a step's PATH; of an image's, which its digest stands for, what was declared."""
+        if step.inside is not None:
+            return {f"tool.{tool.name}": tool.specifier or "any" for tool in step.tools.host}
+        return self.toolbox.programs.parts(step)
 
     def _python_of_packages(self, request: EnvironmentRequest) -> dict[str, str]:
         """The interpreter that packages are for; what an image's has is compiled if this host can."""

@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.processes import children_cpu, interrupted
+from mpforge.runners import concealed
 from mpforge.store.files import remove_tree, unwritable, write_atomically
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
@@ -286,10 +287,17 @@ class Realizer:
         return _Executed(facts, since(self.log, begin), seconds, used)
 
     def _called(self, task: Task) -> dict[str, str]:
+        """Execute a step; no value of its secrets stands in its log then, nor in its error."""
+        secrets, begin = concealed.values(task.step.variables.secrets), task.log.tell()
         try:
             return self.executor().execute(task)
+        except MpforgeError as error:
+            if secrets:
+                raise error.told(lambda text: _without(text, secrets)) from None
+            raise
         finally:
             _append_notes(task.directory.root / COMPILER_NOTES, task.log)
+            concealed.strike_out(task.log, begin, secrets)
 
     def _refuse_altered_tools(self, step: Step) -> None:
         """Nothing is kept of a step that changed its tools. Raises ``ToolAltered``."""
@@ -408,6 +416,11 @@ def _fault_of_store(error: OSError | MpforgeError, directory: Path, log: bytes) 
     if isinstance(error, MpforgeError) and (full in (error.why or "") or full.encode() in log):
         return full
     return unwritable(directory) if directory.exists() else "a step's directory was removed"
+
+
+def _without(text: str, secrets: Mapping[str, str]) -> str:
+    data = text.encode("utf-8", "surrogateescape")
+    return concealed.struck_out(data, secrets).decode("utf-8", "surrogateescape")
 
 
 def _append_notes(notes: Path, log: BinaryIO) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
-STRUCK_OUT = b"***"
+STRUCK_OUT = "***"
 _SHORTEST = 4  # characters: a shorter word stands in logs for other reasons
 
 
@@ -16,21 +16,26 @@ def values(names: Iterable[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def strike_out(log: BinaryIO, begin: int, secrets: Mapping[str, str]) -> None:
-    """Replace secret values in what was written to an open log, in append mode, after ``begin``.
+def struck_out(text: bytes, secrets: Mapping[str, str]) -> bytes:
+    """A text without secret values; those of less than four characters stay.
 
-    Values of less than four characters stay. A value of several lines is found line by line.
+    A value of several lines is found line by line.
     """
     lines = {line.strip() for value in secrets.values() for line in value.splitlines()}
-    words = sorted((line for line in lines if len(line) >= _SHORTEST), key=len, reverse=True)
-    if not words:
+    for word in sorted((line for line in lines if len(line) >= _SHORTEST), key=len, reverse=True):
+        text = text.replace(word.encode("utf-8", "surrogateescape"), STRUCK_OUT.encode())
+    return text
+
+
+def strike_out(log: BinaryIO, begin: int, secrets: Mapping[str, str]) -> None:
+    """Replace secret values in what was written to an open log, in append mode, after ``begin``."""
+    if not secrets:
         return
+    log.flush()
     with open(log.name, "rb") as file:
         file.seek(begin)
         said = file.read()
-    hidden = said
-    for word in words:
-        hidden = hidden.replace(word.encode("utf-8", "surrogateescape"), STRUCK_OUT)
+    hidden = struck_out(said, secrets)
     if hidden != said:
         log.truncate(begin)
         log.write(hidden)

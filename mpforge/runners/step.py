@@ -115,10 +115,7 @@ class StepRun:
             return
         self.note(f"$ {' '.join(argv)}")
         begin = self.log.tell()
-        try:
-            ended = self._ended(argv, environment, cwd or self.directory.root, lends)
-        finally:
-            concealed.strike_out(self.log, begin, concealed.values(self.secrets))
+        ended = self._ended(argv, environment, cwd or self.directory.root, lends)
         if ended.timed_out:
             raise StepTimeout(
                 f"{self.title} ran longer than {self.timeout:.0f} s",

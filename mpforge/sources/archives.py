@@ -5,6 +5,7 @@ anything is written; links that leave only by way of other links, when they are.
 inside.
 """
 
+import errno
 import os
 import posixpath
 import stat
@@ -21,7 +22,7 @@ def unpack(archive: Path, destination: Path) -> None:
     """Unpack a tar or zip archive into an empty directory.
 
     Raises ``ArchiveRefused`` for an entry that could escape, ``SourceUnreadable`` for a file that is
-    no whole archive.
+    no whole archive, ``OSError`` where the disk takes no more.
     """
     try:
         if archive.name.endswith(".zip"):
@@ -29,7 +30,14 @@ def unpack(archive: Path, destination: Path) -> None:
         else:
             _unpack_tar(archive, destination)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        _raise_of_disk(error)
         raise SourceUnreadable(f"{archive.name} can't be unpacked", why=str(error)) from None
+
+
+def _raise_of_disk(error: Exception) -> None:
+    """Raise what is no fault of the archive."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        raise error
 
 
 def _unpack_tar(archive: Path, destination: Path) -> None:
@@ -60,6 +68,7 @@ def unpack_harmless(archive: Path, destination: Path) -> None:
         with tarfile.open(archive) as tar:
             tar.extractall(destination, filter=harmless)  # noqa: S202 (it filters)
     except (tarfile.TarError, EOFError, OSError, RecursionError) as error:
+        _raise_of_disk(error)
         raise SourceUnreadable(f"{archive.name} can't be unpacked", why=str(error)) from None
     inside = destination.resolve()
     for path in destination.rglob("*"):

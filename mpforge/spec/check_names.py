@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from mpforge import platforms
-from mpforge.spec import imagename
+from mpforge.platforms import imagename
 from mpforge.spec.finding import Finding, Path, dotted
 from mpforge.spec.model import BuildOptions, Library, Spec
 from mpforge.spec.options import (
@@ -195,8 +195,8 @@ def _images(spec: Spec) -> Iterator[Finding]:
     given = [((*level.path, "build", "image"), level.build.image) for level in all_levels(spec)]
     given += [(("toolchains", name, "image"), t.image or "") for name, t in spec.toolchains.items()]
     for path, name in given:
-        known = name in ("", "auto") or imagename.is_id(name) or imagename.parts(name)
-        if not known:
+        good = name in ("", "auto") or imagename.is_id(name) or imagename.parts(name)
+        if not good:
             message = f'`{dotted(path)}`: "{name}" is no name of an image: {imagename.EXPECTED}'
             yield Finding("image-name-wrong", path, message)
 

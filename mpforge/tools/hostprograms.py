@@ -20,7 +20,8 @@ from mpforge.processes import capture
 _SCHEMA = 1
 # Within this time a change may leave the same stamp behind (coarse file systems: 2 s on FAT).
 _YOUNG_NS = 2_000_000_000
-_ASKING_SECONDS = 20.0
+ASKING_SECONDS = 20.0
+"""How long a program may take to tell its version."""
 _VERSION = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)")
 
 # A POSIX shell, coreutils, tar, make and the like: what a configure script or a makefile may call.
@@ -177,7 +178,7 @@ def digests(paths: Iterable[str], remembered: Path) -> dict[str, str]:
 def version(path: str) -> str | None:
     """The version that ``PATH --version`` tells; None: none."""
     try:
-        answer = capture([path, "--version"], timeout=_ASKING_SECONDS)
+        answer = capture([path, "--version"], timeout=ASKING_SECONDS)
     except (OSError, TimeoutError):
         return None
     return version_in(answer.stdout) or version_in(answer.stderr)

@@ -677,6 +677,8 @@ def test_a_declared_tool_must_be_in_the_image_as_it_was_declared(
     assert f"gcc>=99 was declared, and the image {native_image} has gcc 1" in said
     declare('["gcc>=1", "make"]')
     builds(boxed)
+    declare('["gcc>=98"]')
+    assert boxed.mpforge("run", BUILD).code == 4, "what was built with another one is no hit"
 
 
 def test_a_program_that_only_the_host_has_is_named_too(

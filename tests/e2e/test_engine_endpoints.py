@@ -1,7 +1,6 @@
 """By which address, and how, the engine is spoken to: contexts of Docker's, and TLS."""
 
 import json
-import os
 import socket
 import subprocess
 import tempfile
@@ -10,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import NATIVE
+from tests.e2e.test_container_faults import build_in, new_project
 from tests.e2e.workspace import Cache, Workspace
 from tests.images.daemon import daemon, why_no_daemon
+from tests.images.engine import Engine
 
 pytestmark = pytest.mark.docker
 
@@ -37,8 +39,6 @@ def workspace(place: Path) -> Workspace:
     made.root.mkdir()
     home = {"HOME": str(place), "DOCKER_CONFIG": str(place / ".docker")}
     made.variables |= {**home, "DOCKER_HOST": None, "DOCKER_CONTEXT": None}
-    (place / ".docker").mkdir()
-    (place / ".docker" / "config.json").write_text("{}", encoding="utf-8")
     return made
 
 
@@ -52,21 +52,26 @@ def engine_of(workspace: Workspace) -> tuple[str | None, str]:
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[tuple[str, Path]]:
+def guarded(engine: Engine, request: pytest.FixtureRequest) -> Iterator[tuple[str, Path]]:
     """An engine that wants a client's certificate: its address, and where the certificates are."""
     if (reason := why_no_daemon()) is not None:
         pytest.skip(f"docker: {reason}")
+    image = request.getfixturevalue(f"manylinux_{NATIVE}_image")
     with tempfile.TemporaryDirectory(prefix="mpforge-certificates-") as name:
         folder = Path(name)
         subprocess.run(["sh", "-c", CERTIFICATES], cwd=folder, check=True, capture_output=True)
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         address = f"tcp://127.0.0.1:{port}"
-        own = ("tlscacert", "ca.pem"), ("tlscert", "server.pem"), ("tlskey", "server-key.pem")
-        files = (f"--{option}={folder / file}" for option, file in own)
+        given = {"tlscacert": "ca.pem", "tlscert": "server.pem", "tlskey": "server-key.pem"}
+        files = (f"--{option}={folder / file}" for option, file in given.items())
         options = ("--host", address, "--tlsverify", *files)
         place = Path(tempfile.mkdtemp(prefix="mpforge-engine-"))
-        with daemon(place, megabytes=50, options=options):
+        with daemon(place, megabytes=900, options=options) as own:
+            archive = place / "image.tar"
+            engine.call("save", "--output", str(archive), image)
+            own.engine.call("load", "--input", str(archive))
+            archive.unlink()
             yield address, folder
 
 
@@ -82,7 +87,7 @@ def test_an_engine_that_wants_certificates_is_given_those_of_the_variables(
     found, said = engine_of(workspace)
     assert found is None
     assert f"the container engine at {address} wants certificates that are not there" in said
-    assert f"{folder}/none must have ca.pem, cert.pem and key.pem" in said
+    assert f"{folder}/none must have ca.pem, cert.pem, key.pem" in said
 
 
 def test_an_engine_that_wants_certificates_is_given_those_of_the_context(
@@ -96,6 +101,27 @@ def test_an_engine_that_wants_certificates_is_given_those_of_the_context(
     workspace.variables["DOCKER_CONTEXT"] = None
     docker(workspace, "use", "guarded")
     assert engine_of(workspace)[0] == address
+
+
+def test_a_build_is_seen_through_by_tls(
+    workspace: Workspace, guarded: tuple[str, Path], request: pytest.FixtureRequest
+) -> None:
+    address, folder = guarded
+    boxed = new_project(workspace.root / "boxed", workspace.cache)
+    lines = 'before-build = ["seq 100000; echo at the end; exit 3"]'
+    image = request.getfixturevalue(f"manylinux_{NATIVE}_image")
+    boxed.variables |= {"DOCKER_HOST": address, "DOCKER_TLS_VERIFY": "1"}
+    boxed.variables |= {"DOCKER_CERT_PATH": str(folder)}
+    build_in(boxed, image, lines)
+    run = boxed.nox(f"build-{NATIVE}-cp311")
+    assert run.code == 1, str(run)
+    said = boxed.log(f"build-{NATIVE}-cp311").splitlines()
+    begin = said.index("1")
+    assert said[begin : begin + 100001] == [*map(str, range(1, 100001)), "at the end"]
+    build_in(boxed, image)
+    run = boxed.nox(f"build-{NATIVE}-cp311")
+    assert run.code == 0, str(run)
+    assert len(boxed.wheels()) == 1
 
 
 def docker(workspace: Workspace, *words: str) -> None:
@@ -119,4 +145,15 @@ def test_a_context_that_is_damaged_is_told(workspace: Workspace) -> None:
     found, said = engine_of(workspace)
     assert found is None
     assert "Docker's context hurt can't be used: it can't be read" in said
-    assert os.fspath(workspace.root) not in said
+
+
+def test_a_configuration_that_is_damaged_is_no_reason_to_take_another_engine(
+    workspace: Workspace,
+) -> None:
+    folder = Path(str(workspace.variables["DOCKER_CONFIG"]))
+    folder.mkdir()
+    (folder / "config.json").write_text("{", encoding="utf-8")
+    found, said = engine_of(workspace)
+    assert found is None
+    assert "Docker's configuration can't be read" in said
+    assert str(folder / "config.json") in said

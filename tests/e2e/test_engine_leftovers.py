@@ -9,7 +9,7 @@ import pytest
 
 from mpforge import processes
 from mpforge.runners.containers import connection, probe
-from mpforge.runners.containers.container import reap
+from mpforge.runners.containers.marks import reap
 from tests.images.engine import Engine
 
 pytestmark = pytest.mark.docker

@@ -21,8 +21,8 @@ from mpforge.errors import (
     StepFailed,
     ToolNotDeclared,
 )
-from mpforge.runners.containers import container
 from mpforge.runners.containers.connection import Engine, _no_engine, speaking
+from mpforge.runners.containers.marks import LABEL, own_mark, reap
 from mpforge.runners.diagnosis import Ended, diagnosed
 
 FULL = "write /usr/lib/libc.so.6: no space left on device"
@@ -132,8 +132,7 @@ class _Listing:
 
     def __init__(self, *marks: str) -> None:
         self._found = [
-            {"Id": str(number), "Labels": {container.LABEL: mark}}
-            for number, mark in enumerate(marks)
+            {"Id": str(number), "Labels": {LABEL: mark}} for number, mark in enumerate(marks)
         ]
         self.removed: list[str] = []
 
@@ -146,7 +145,7 @@ class _Listing:
 
 @pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="tells processes apart by /proc")
 def test_only_containers_of_processes_of_this_machine_that_are_no_more_are_reaped() -> None:
-    mine = container.own_mark()
+    mine = own_mark()
     where, process, started = mine.split(" ")
     dead = f"{where} {2**22 + 1} 5"
     reused = f"{where} {process} {int(started) - 1}"
@@ -155,5 +154,5 @@ def test_only_containers_of_processes_of_this_machine_that_are_no_more_are_reape
     engine = Engine(
         SimpleNamespace(api=api), "Docker", "unix:///socket", "", "x86_64", bridged=False
     )
-    assert container.reap(engine) == 2
+    assert reap(engine) == 2
     assert api.removed == ["1", "2"]

@@ -3,9 +3,9 @@
 import pytest
 
 from mpforge.errors import ImageNameWrong
+from mpforge.platforms import imagename
 from mpforge.runners.containers import names, registry
 from mpforge.runners.containers.names import Reference
-from mpforge.spec import imagename
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 

@@ -4,9 +4,11 @@ Knows nothing of steps, and starts no container.
 """
 
 import contextlib
+import logging
 import os
 import platform
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,13 +83,13 @@ def _connect(at: Endpoint) -> Engine:
             "then DOCKER_HOST=unix://$PWD/local.sock",
         )
     try:
-        endpoint.hush()
+        _hush()
         client = DockerClient(
             base_url=address, tls=at.tls, version="auto", timeout=_GREETING_SECONDS
         )
         told = client.version()
         networks = client.api.networks(names=["bridge", "podman"])
-    except (DockerException, RequestException, OSError) as error:
+    except (DockerException, RequestException, OSError, ValueError) as error:
         raise _no_engine(address, error) from None
     client.api.timeout = _ANSWER_SECONDS
     machine = str(told.get("Arch", ""))
@@ -102,6 +104,13 @@ def _connect(at: Endpoint) -> Engine:
         bool(networks),
         at.variables,
     )
+
+
+def _hush() -> None:
+    """nox shows every logger's messages; the SDK tells of files and names, urllib3 of what users chose."""
+    for talkative in ("docker", "urllib3"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message="Unverified HTTPS request")
 
 
 def _no_engine(address: str, error: Exception) -> NoEngine:
@@ -180,15 +189,18 @@ def speaking(doing: str) -> Iterator[None]:
 
     What goes wrong with files of this host meanwhile stays an ``OSError``.
     """
+    import ssl
+
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError
 
+    broken = (ConnectionError, TimeoutError, ssl.SSLError)
     try:
         yield
     except APIError as error:
         raise refusal(doing, _said(error)) from None
-    except (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError) as error:
+    except (*broken, DockerException, RequestException, HTTPError) as error:
         forget()
         system = _by_system(error)
         raise EngineLost(

@@ -10,9 +10,7 @@ import itertools
 import os
 import re
 import select
-import socket
 import stat
-import struct
 import tarfile
 import tempfile
 import threading
@@ -23,22 +21,23 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from mpforge import processes
-from mpforge.errors import EngineLost, EngineRefuses, ImageUnfit, SourceUnreadable, StepFailed
+from mpforge.errors import (
+    ArchiveRefused,
+    EngineLost,
+    EngineRefuses,
+    ImageUnfit,
+    SourceUnreadable,
+    StepFailed,
+)
 from mpforge.processes import Ended
+from mpforge.runners.containers import wire
 from mpforge.runners.containers.connection import Engine, container_gone, speaking
+from mpforge.runners.containers.marks import IMAGE_LABEL, LABEL, TITLE, own_mark
 from mpforge.sources import archives
-
-LABEL = "mpforge"
-"""The label of each container of ours: MACHINE PID START of the process that made it."""
-TITLE = f"{LABEL}.title"
-"""The label that tells people what a container is for."""
-IMAGE_LABEL = "mpforge.image"
-"""The label of an image that we made: ``layer`` or ``probe``."""
 
 _numbers = itertools.count()
 _READ = 1 << 20
-_HEADER = struct.Struct(">B3xI")  # which stream, and how many bytes follow
-_CLOSING_SECONDS = 30
+_COUNTING_SECONDS, _REMOVING_SECONDS = 5, 30
 _GREETING = b"mpforge\n"
 _START_SECONDS = 120.0
 _GOING_SECONDS = 2.0
@@ -97,10 +96,10 @@ class Container:
     def _greet(self) -> None:
         """Have the first process answer: an engine says nothing of one that its init could not start."""
         said = b""
-        with self._watched(_START_SECONDS):
-            with contextlib.suppress(ConnectionError):  # it has ended already
-                _socket(self._input).sendall(_GREETING)
-            for chunk in _said(self._input):
+        with self._watched(_START_SECONDS, self._input):
+            with contextlib.suppress(OSError):  # it has ended already
+                wire.send(self._input, _GREETING)
+            for chunk in wire.said(self._input):
                 said += chunk
                 if said.endswith(_GREETING):
                     return
@@ -149,19 +148,36 @@ class Container:
         self.close()
 
     def close(self) -> None:
-        """Remove the container; whatever runs in it ends. What it used of the CPU is counted as ours."""
+        """Remove the container; whatever runs in it ends. What it used of the CPU is counted as ours.
+
+        An engine that hangs is not waited for long: the container ends when its input does.
+        """
         if not self._id:
             return
-        # An engine that hangs is not waited for: the container ends when its input does.
-        patience, self._api.timeout = self._api.timeout, _CLOSING_SECONDS
-        with contextlib.suppress(StepFailed), speaking("count CPU seconds"):
-            processes.count_cpu(self._cpu_seconds())
-        identifier, self._id = self._id, ""
-        with contextlib.suppress(StepFailed), speaking("remove a container"):
-            self._api.remove_container(identifier, force=True, v=True)
-        self._api.timeout = patience
-        if self._input is not None:
-            _hang_up(self._input)
+        try:
+            with self._patience(_COUNTING_SECONDS), speaking("count CPU seconds"):
+                processes.count_cpu(self._cpu_seconds())
+        except StepFailed:
+            pass
+        finally:
+            identifier, self._id = self._id, ""
+            if self._input is not None:
+                wire.hang_up(self._input)
+            with (
+                contextlib.suppress(StepFailed),
+                self._patience(_REMOVING_SECONDS),
+                speaking("remove a container"),
+            ):
+                self._api.remove_container(identifier, force=True, v=True)
+
+    @contextlib.contextmanager
+    def _patience(self, seconds: float) -> Iterator[None]:
+        """Wait so long for an answer, and no longer."""
+        former, self._api.timeout = self._api.timeout, seconds
+        try:
+            yield
+        finally:
+            self._api.timeout = former
 
     def _cpu_seconds(self) -> float:
         told = self._api.stats(self._id, stream=False, one_shot=True)
@@ -188,26 +204,28 @@ class Container:
             made = self._api.exec_create(
                 self._id, list(argv), environment=dict(environment), workdir=cwd, user="0:0"
             )
-            with self._watched(timeout):
-                self._copy_output(made["Id"], log)
+            self._copy_output(made["Id"], log, timeout)
             code = self._status(made["Id"])
             if code == _KILLED and not self._timed_out and self._has_ended():
                 raise container_gone(f"{argv[0]} ran in it")
         return Ended(code, time.monotonic() - start, 0.0, self._timed_out)
 
-    def _copy_output(self, program: str, log: BinaryIO) -> None:
-        """Start a program and copy what it writes, until it ends."""
+    def _copy_output(self, program: str, log: BinaryIO, timeout: float | None) -> None:
+        """Start a program and copy what it writes, until it ends or the time is over."""
         connection = self._api.exec_start(program, socket=True)
         try:
-            for chunk in _said(connection):
-                log.write(chunk)
-                log.flush()
+            with self._watched(timeout, connection):
+                for chunk in wire.said(connection):
+                    log.write(chunk)
+                    log.flush()
         finally:
-            _hang_up(connection)
+            wire.hang_up(connection)
 
     def _status(self, program: str) -> int:
         from docker.errors import APIError
 
+        if self._timed_out:
+            return -1
         try:
             code = self._api.exec_inspect(program)["ExitCode"]
         except APIError as error:
@@ -215,9 +233,9 @@ class Container:
             if error.status_code != HTTPStatus.NOT_FOUND and "no such container" not in str(error):
                 raise
             code = None
-        if code is None and not self._timed_out:
+        if code is None:
             raise container_gone("a program ran in it")
-        return -1 if code is None else int(code)
+        return int(code)
 
     def _has_ended(self) -> bool:
         """Whether the first process ends now: its output does, and it has said all that it says."""
@@ -225,13 +243,19 @@ class Container:
         return bool(ready)
 
     @contextlib.contextmanager
-    def _watched(self, timeout: float | None) -> Iterator[None]:
-        """Remove the container when the time is over: what runs in it has ended then."""
+    def _watched(self, timeout: float | None, connection: Any) -> Iterator[None]:
+        """Remove the container when the time is over: what runs in it has ended then.
+
+        Nothing more is read from the connection then, whether the engine answers or not.
+        """
 
         def over() -> None:
             self._timed_out = True
-            with contextlib.suppress(StepFailed), speaking("end a container"):
-                self._api.remove_container(self._id, force=True, v=True)
+            try:
+                with contextlib.suppress(StepFailed), speaking("end a container"):
+                    self._api.remove_container(self._id, force=True, v=True)
+            finally:
+                wire.break_off(connection)
 
         if timeout is None:
             yield
@@ -245,11 +269,15 @@ class Container:
             watch.cancel()
 
     def ask(
-        self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> tuple[int, str]:
         """Run a short program; its exit status and what it printed. Raises as ``run``."""
         with tempfile.TemporaryFile() as log:
-            ended = self.run(argv, environment=environment or {}, cwd="/", log=log)
+            ended = self.run(argv, environment=environment or {}, cwd="/", log=log, timeout=timeout)
             log.seek(0)
             return ended.returncode, log.read().decode("utf-8", "replace")
 
@@ -300,48 +328,16 @@ class Container:
                     why=error.why,
                     hint="repeat the command: nothing half-made was kept",
                 ) from None
-            (unpacked / place.rpartition("/")[2]).rename(destination)
+            found = unpacked / place.rpartition("/")[2]
+            if not os.path.lexists(found):
+                raise ArchiveRefused(f"{place} of the container is a link that leads elsewhere")
+            found.rename(destination)
 
 
 def variables(inspected: Mapping[str, Any]) -> dict[str, str]:
     """The variables that an image or a container sets, of what the engine tells of it."""
     words = (word.partition("=") for word in (inspected.get("Config") or {}).get("Env") or ())
     return {name: value for name, _, value in words}
-
-
-def _socket(connection: Any) -> Any:
-    """What the SDK's connection is: itself by TLS, else in a file of Python's."""
-    return getattr(connection, "_sock", connection)
-
-
-def _said(connection: Any) -> Iterator[bytes]:
-    """What programs write, by the frames of Docker's API ("Attach to a container", stream format).
-
-    The SDK's own reader waits for the descriptor before it reads: by TLS, what it waits for may have been
-    decoded already.
-    """
-    raw = _socket(connection)
-    raw.settimeout(None)
-
-    def exactly(count: int) -> bytes:
-        data = b""
-        while len(data) < count and (more := raw.recv(count - len(data))):
-            data += more
-        return data
-
-    while len(header := exactly(_HEADER.size)) == _HEADER.size:
-        _, size = _HEADER.unpack(header)
-        yield exactly(size)
-
-
-def _hang_up(connection: Any) -> None:
-    """Close a socket of the SDK's by the response that it was taken from."""
-    with contextlib.suppress(
-        OSError, ValueError
-    ):  # its buffers are closed in an order of their own
-        getattr(connection, "_response", connection).close()
-    with contextlib.suppress(OSError, ValueError):
-        connection.close()
 
 
 def _add_parents(tar: tarfile.TarFile, place: str) -> None:
@@ -357,63 +353,3 @@ def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uname = entry.gname = "root"
     entry.mode = stat.S_IMODE(entry.mode) & 0o777
     return entry
-
-
-# --- what a killed process left -----------------------------------------------------------------
-
-
-def own_mark() -> str:
-    """The value of the label: who has made a container, told from all others who ever may."""
-    return f"{_where()} {os.getpid()} {_started(os.getpid())}"
-
-
-def _where() -> str:
-    """This machine since it was started, and its process ids: others may share a name, never all of these.
-
-    Every machine's first namespace has one number (pid_namespaces(7)), no two starts have (random(4)).
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
-        return f"{socket.gethostname()}/{boot}/{os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""  # no Linux: nothing is told apart, nor reaped
-
-
-def _started(process: int) -> str:
-    """When a process of this machine started, in the kernel's ticks; empty if there is none (proc(5))."""
-    try:
-        text = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return ""
-    return text.rpartition(")")[2].split()[19]
-
-
-def _is_dead(mark: str) -> bool:
-    """Whether the process of a mark was one of this machine, and is no more."""
-    where, _, rest = mark.partition(" ")
-    process, _, started = rest.partition(" ")
-    if not where or where != _where() or not process.isdigit():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:  # another user's, of which /proc may hide when it started
-        pass
-    return _started(int(process)) not in ("", started)
-
-
-def reap(engine: Engine) -> int:
-    """Remove the containers of processes of this machine that are no more; how many there were.
-
-    The engine does so itself, but for those that were made and never started.
-    """
-    removed = 0
-    with speaking("list containers"):
-        found = engine.client.api.containers(all=True, filters={"label": LABEL})
-    for one in found:
-        if _is_dead(one["Labels"][LABEL]):
-            with contextlib.suppress(EngineLost, EngineRefuses), speaking("remove a container"):
-                engine.client.api.remove_container(one["Id"], force=True, v=True)
-                removed += 1
-    return removed

@@ -3,7 +3,8 @@
 Asks nobody, and knows nothing of what an engine says.
 """
 
-import logging
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from typing import Any
 
 from mpforge.errors import NoEngine
 
-_UNREADABLE = "a context that can't be read"
+_UNUSABLE = "an engine that is set up, and can't be used"
+_WITHOUT_TLS = ("unix:", "npipe:", "ssh:")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def address(environment: Mapping[str, str]) -> str | None:
     try:
         found = find(environment)
     except NoEngine:
-        return _UNREADABLE
+        return _UNUSABLE
     return None if found is None else found.address
 
 
@@ -50,55 +52,97 @@ def find(environment: Mapping[str, str]) -> Endpoint | None:
     return _by_context(environment) or _by_socket(environment)
 
 
+# --- Docker's variables ---------------------------------------------------------------------------
+
+
 def _by_variables(environment: Mapping[str, str]) -> Endpoint:
-    """DOCKER_HOST, with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
+    """DOCKER_HOST, and DOCKER_TLS_VERIFY with DOCKER_CERT_PATH, as Docker's client has them."""
     host, tls = environment["DOCKER_HOST"], None
     names = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
     variables = {name: environment[name] for name in names if environment.get(name)}
-    if len(variables) > 1 and host.startswith("tcp:"):
-        from docker.errors import TLSParameterError
-        from docker.utils import kwargs_from_env
-
-        try:
-            tls = _alone(kwargs_from_env(variables).get("tls"))
-        except TLSParameterError:
-            folder = environment.get("DOCKER_CERT_PATH") or "~/.docker"
+    if "DOCKER_TLS_VERIFY" in variables and not host.startswith(_WITHOUT_TLS):
+        folder = Path(variables.get("DOCKER_CERT_PATH") or _configuration(environment))
+        files = _certificates(folder)
+        if len(files) < len(_FILES):
             raise NoEngine(
                 f"the container engine at {host} wants certificates that are not there",
-                why=f"{folder} must have ca.pem, cert.pem and key.pem",
-                hint="put them there, or unset DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
-            ) from None
+                why=f"{folder} must have {', '.join(_FILES)}",
+                hint="put them there, or unset DOCKER_TLS_VERIFY",
+            )
+        tls = _tls(files, verify=True)
     return Endpoint(host, tls, variables)
 
 
+def _configuration(environment: Mapping[str, str]) -> Path:
+    """Where Docker's client has its configuration."""
+    return Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+# --- contexts (https://docs.docker.com/engine/manage-resources/contexts/) --------------------------
+
+
 def _by_context(environment: Mapping[str, str]) -> Endpoint | None:
-    """Docker's current context, if another than the default one is chosen."""
-    folder = Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    chosen = environment.get("DOCKER_CONTEXT")
-    if not chosen and not (folder / "config.json").exists():
-        return None
-    from docker.context import ContextAPI
+    """Docker's current context, if another than the default one is chosen.
 
-    hush()
+    Read without the SDK, which looks for it in the working directory where there is no ``config.json``.
+    """
+    folder = _configuration(environment)
+    name, by = environment.get("DOCKER_CONTEXT"), "DOCKER_CONTEXT"
+    if not name:
+        name, by = _current(folder / "config.json"), str(folder / "config.json")
+    if not name or name == "default":
+        return None
+    identifier = hashlib.sha256(name.encode()).hexdigest()
     try:
-        found = ContextAPI.get_context(chosen) if chosen else ContextAPI.get_current_context()
-        if found is not None and found.Name == "default":
-            return None
-        host = None if found is None else found.Host
-        tls = None if found is None else _alone(found.TLSConfig)
-    except Exception as error:  # noqa: BLE001 (the SDK raises just that)
-        raise _unusable(chosen, folder, f"it can't be read: {error}") from None
-    if found is None:
-        raise _unusable(chosen, folder, "there is none of that name")
-    if not host:
-        raise _unusable(found.Name, folder, "it names no engine of Docker's kind")
-    return Endpoint(host, tls, {"DOCKER_CONTEXT": found.Name})
+        text = (folder / "contexts" / "meta" / identifier / "meta.json").read_text("utf-8")
+        docker = json.loads(text)["Endpoints"]["docker"]
+        host, verify = str(docker["Host"]), not docker.get("SkipTLSVerify")
+    except FileNotFoundError:
+        raise _unusable(name, by, "there is none of that name") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        raise _unusable(name, by, "it can't be read, or names no engine of Docker's kind") from None
+    files = _certificates(folder / "contexts" / "tls" / identifier / "docker")
+    if ("cert.pem" in files) != ("key.pem" in files):
+        raise _unusable(name, by, "it has a certificate without its key, or a key alone")
+    wanted = (files or not verify) and not host.startswith(_WITHOUT_TLS)
+    return Endpoint(host, _tls(files, verify=verify) if wanted else None, {"DOCKER_CONTEXT": name})
 
 
-def _alone(tls: Any) -> Any:
-    """The SDK's TLSConfig as the only word: requests puts REQUESTS_CA_BUNDLE first (its issue 3829)."""
-    if tls is None:
+def _current(configuration: Path) -> str | None:
+    """The context that Docker's configuration chooses, if there is one."""
+    try:
+        chosen = json.loads(configuration.read_text("utf-8")).get("currentContext")
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, AttributeError) as error:
+        raise NoEngine(
+            "Docker's configuration can't be read, so it is not known which engine is meant",
+            why=f"{configuration}: {error}",
+            hint="mend it, or let DOCKER_HOST name the engine",
+        ) from None
+    return str(chosen) if chosen else None
+
+
+def _unusable(name: str, by: str, why: str) -> NoEngine:
+    return NoEngine(
+        f"Docker's context {name} can't be used: {why}",
+        why=f"{by} names it",
+        hint="`docker context ls` lists them, `docker context use NAME` chooses one",
+    )
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+
+_FILES = ("ca.pem", "cert.pem", "key.pem")
+
+
+def _certificates(folder: Path) -> dict[str, str]:
+    """The files with certificates and keys that are there."""
+    return {name: str(folder / name) for name in _FILES if (folder / name).is_file()}
+
+
+def _tls(files: Mapping[str, str], *, verify: bool) -> Any:
+    """The SDK's ``TLSConfig``, as the only word: requests puts REQUESTS_CA_BUNDLE first (its issue 3829)."""
     from docker.tls import TLSConfig
 
     class Alone(TLSConfig):  # type: ignore[misc] # it has no types
@@ -106,16 +150,11 @@ def _alone(tls: Any) -> Any:
             super().configure_client(client)
             client.trust_env = False
 
-    return Alone(tls.cert, tls.ca_cert, tls.verify)
+    pair = (files["cert.pem"], files["key.pem"]) if "cert.pem" in files else None
+    return Alone(pair, files.get("ca.pem"), verify)
 
 
-def _unusable(name: str | None, folder: Path, why: str) -> NoEngine:
-    by = "DOCKER_CONTEXT" if name else str(folder / "config.json")
-    return NoEngine(
-        f"Docker's context {name or 'that is chosen'} can't be used: {why}",
-        why=f"{by} names it",
-        hint="`docker context ls` lists them, `docker context use NAME` chooses one",
-    )
+# --- sockets --------------------------------------------------------------------------------------
 
 
 def _by_socket(environment: Mapping[str, str]) -> Endpoint | None:
@@ -132,9 +171,3 @@ def _by_socket(environment: Mapping[str, str]) -> Endpoint | None:
 
 def _user() -> int:
     return os.getuid() if hasattr(os, "getuid") else 0
-
-
-def hush() -> None:
-    """nox shows every logger's messages; the SDK tells of files and of users' names."""
-    for talkative in ("docker", "urllib3"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)

@@ -21,10 +21,10 @@ from mpforge.errors import (
 )
 from mpforge.plan.pins import ImagePin, ImageRequest
 from mpforge.platforms import well_known
+from mpforge.platforms.imagename import is_id
 from mpforge.runners.containers import names, registry
 from mpforge.runners.containers.connection import Engine, refusal, speaking
 from mpforge.runners.containers.container import Container, variables
-from mpforge.spec.imagename import is_id
 from mpforge.spec.suggest import close_to
 
 Working = Callable[[str], AbstractContextManager[None]]
@@ -63,9 +63,9 @@ def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
     except (ImageUnknown, RegistryUnreachable) as error:
         if local is not None and isinstance(error, ImageUnknown):
             return _by_id(local, request)
-        if local is None and engine is not None:
-            _tell_of_engine(error, engine, request.name)
-        raise
+        if local is not None or engine is None:
+            raise
+        raise _also_not_here(error, engine, request.name) from None
 
 
 def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
@@ -107,14 +107,17 @@ def layer(engine: Engine, key: str, make: Callable[[], Container]) -> Image:
     return _image(found)
 
 
-def _tell_of_engine(error: MpforgeError, engine: Engine, name: str) -> None:
-    """Say in an error that the engine has no image of a name either, and which one may be meant."""
+def _also_not_here(error: MpforgeError, engine: Engine, name: str) -> MpforgeError:
+    """A registry's error of a name that the engine has no image of either, and which one may be meant."""
     with speaking("list its images"):
         told = engine.client.api.images()
     known = {tag for image in told for tag in image.get("RepoTags") or () if "<none>" not in tag}
     near = close_to(name, known - {name})
-    error.why = "; ".join(filter(None, [f"{engine.name} has no such image either", error.why]))
-    error.hint = "; ".join(filter(None, [near and f"did you mean {near}?", error.hint]))
+    why = [f"{engine.name} has no such image either", error.why]
+    hint = [near and f"did you mean {near}?", error.hint]
+    return type(error)(
+        error.what, why="; ".join(filter(None, why)), hint="; ".join(filter(None, hint))
+    )
 
 
 def _is_own(found: Mapping[str, Any], name: str) -> bool:

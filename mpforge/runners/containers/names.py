@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mpforge.errors import ImageNameWrong
-from mpforge.spec import imagename
-from mpforge.spec.imagename import HUB
+from mpforge.platforms import imagename
+from mpforge.platforms.imagename import HUB
 
 _HUB_ADDRESS = "registry-1.docker.io"
 

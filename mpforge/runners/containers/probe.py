@@ -20,8 +20,8 @@ from typing import Any
 
 from mpforge.errors import EngineLost, EngineRefuses
 from mpforge.runners.containers import binfmt
-from mpforge.runners.containers.connection import Engine, nature, speaking
-from mpforge.runners.containers.container import IMAGE_LABEL, LABEL, TITLE, own_mark
+from mpforge.runners.containers.connection import Engine, nature, refusal, speaking
+from mpforge.runners.containers.marks import IMAGE_LABEL, LABEL, TITLE, own_mark
 from mpforge.store.files import write_atomically
 
 _EXITS = 42
@@ -115,10 +115,7 @@ def _image(engine: Engine) -> str:
         if not engine.client.api.images(name=tag):
             for line in engine.client.api.load_image(_packed(files, 0o644)) or ():
                 if "error" in line:
-                    raise EngineRefuses(
-                        "the container engine could not load the image of a probe",
-                        why=str(line["error"]),
-                    )
+                    raise refusal("load the image of a probe", str(line["error"]))
     return tag
 
 

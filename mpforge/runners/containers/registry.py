@@ -22,6 +22,7 @@ from mpforge.errors import (
 )
 from mpforge.plan.pins import ImageRequest
 from mpforge.platforms import well_known
+from mpforge.platforms.imagename import DIGEST, HUB
 from mpforge.runners.containers.names import (
     Reference,
     is_loopback,
@@ -29,7 +30,6 @@ from mpforge.runners.containers.names import (
     parse,
     platform_of,
 )
-from mpforge.spec.imagename import DIGEST, HUB
 from mpforge.tools.index import without_credentials
 
 _ACCEPTED = (

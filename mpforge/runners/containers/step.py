@@ -72,6 +72,11 @@ class StepContainer:
         """What programs that run with this PATH find by a name. Raises as ``run``."""
         return which(self.container, program, self._path(path))
 
+    def asked(self, argv: Sequence[str], environment: Mapping[str, str], *, timeout: float) -> str:
+        """What a short program prints that sees a step's variables. Raises as ``run``."""
+        variables = self._variables(environment)
+        return self.container.ask(argv, environment=variables, timeout=timeout)[1]
+
     def _path(self, ours: str | None) -> str:
         """PATH in the container: ours before the image's."""
         given = (ours and self.named(ours), self.container.environment.get("PATH"))
@@ -183,4 +188,4 @@ def which(container: Container, program: str, path: str | None = None) -> str | 
     environment = {} if path is None else {"PATH": path}
     argv = ["/bin/sh", "-c", 'command -v "$1"', "which", program]
     code, said = container.ask(argv, environment=environment)
-    return said.strip() if code == 0 else None
+    return said.strip() or None if code == 0 else None
