@@ -16,6 +16,7 @@ from tests.e2e.workspace import Cache, Workspace
 pytestmark = [pytest.mark.cross, pytest.mark.emulation, pytest.mark.network]
 
 BUILD, TEST, SDIST = "build-aarch64-cp311", "test-aarch64-cp311", "sdist"
+DEPS = "deps-aarch64"
 
 
 def machines(wheel: Path) -> dict[str, str]:
@@ -229,12 +230,26 @@ def test_a_build_is_shipped_to_a_machine_with_an_empty_store_and_tested_there(
     before = workspace.wheel().read_bytes()
     shutil.rmtree(workspace.root / ".mpforge")
     there = Workspace(workspace.root, empty_cache)
+    (plan,) = [s for s in there.json("plan", "--json", DEPS)["sessions"] if s["name"] == DEPS]
+    assert plan["state"] == "cached", plan
     run = there.nox("test-aarch64")
     assert run.code == 0, str(run)
-    assert {SDIST, BUILD} <= run.cached
+    assert {SDIST, DEPS, BUILD} <= run.cached
     assert TEST in run.did
     assert there.wheel().read_bytes() == before
     assert [step for step in there.steps() if not step.startswith("test-")] == []
+
+
+def test_the_choice_of_auto_is_pinned_also_where_all_is_cached(workspace: Workspace) -> None:
+    lock = workspace.root / "multiplatform.lock"
+    before = lock.read_text("utf-8")
+    blocks = before.split("\n\n")
+    kept = [block for block in blocks if not block.startswith("[[strategies]]")]
+    assert len(kept) == len(blocks) - 1
+    lock.write_text("\n\n".join(kept), encoding="utf-8")
+    run = workspace.nox(BUILD)
+    assert BUILD in run.cached, str(run)
+    assert lock.read_text("utf-8") == before
 
 
 # --- failures -------------------------------------------------------------------------------------

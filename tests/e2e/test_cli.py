@@ -175,6 +175,9 @@ def test_log_prints_a_sessions_log(workspace: Workspace) -> None:
     assert done.code == 0
     assert "the child is on aarch64" in done.output
     assert workspace.mpforge("log", "build-nothing").code == 2
+    told = workspace.mpforge("log", "deps-aarch64")
+    assert told.code == 2
+    assert "deps-aarch64 has no log: it obtains tools" in told.output
 
 
 def test_the_matrix_has_a_job_for_each_session_and_the_arm_tests_run_on_arm(

@@ -648,6 +648,20 @@ def test_an_image_of_another_platform_and_one_that_is_nowhere_are_told_of(
     assert "127.0.0.1:9" in said
 
 
+def test_a_misspelt_name_is_told_with_the_one_that_the_engine_knows(
+    boxed: Workspace, engine: Engine, tiny_image: str
+) -> None:
+    name = f"127.0.0.1:9/mine-{os.getpid()}:1"
+    engine.call("tag", tiny_image, name)
+    try:
+        build_in(boxed, name.replace("mine", "mien"))
+        said = failed(boxed, boxed.mpforge("run", BUILD), "registry-unreachable", 4)
+    finally:
+        engine.call("image", "rm", name)
+    assert "has no such image either" in said
+    assert f"-> did you mean {name}?" in said
+
+
 # --- what a step lacks ----------------------------------------------------------------------------
 
 

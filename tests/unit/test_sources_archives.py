@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mpforge.errors import ArchiveRefused, MpforgeError, SourceUnreadable
-from mpforge.sources.archives import sole_directory, unpack
+from mpforge.sources.archives import sole_directory, unpack, unpack_harmless
 
 Entry = tuple[str, bytes | None, int]
 
@@ -353,3 +353,33 @@ def test_an_sdist_has_one_directory_at_its_top(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
     with pytest.raises(SourceUnreadable, match="other, p-1"):
         sole_directory(tmp_path)
+
+
+# --- what a container gives, as far as it is harmless ---------------------------------------------
+
+
+def test_what_could_escape_is_left_out_if_only_harmless_files_are_wanted(place: Path) -> None:
+    archive = _tar(
+        place.parent / "a.tar",
+        _member("src", tarfile.DIRTYPE, mode=0o755),
+        _member("src/kept.c"),
+        _member("src/own", tarfile.SYMTYPE, "kept.c"),
+        _member("src/absolute", tarfile.SYMTYPE, "/etc/passwd"),
+        _member("src/above", tarfile.SYMTYPE, "../../../x"),
+        _member("src/../../outside"),
+        _member("src/device", tarfile.CHRTYPE),
+        _member("src/also-kept.c"),
+    )
+    unpack_harmless(archive, place)
+    assert _below(place) == ["src", "src/also-kept.c", "src/kept.c", "src/own"]
+    assert _below(place.parent.parent) == [
+        *("around", "around/a.tar", "around/place"),
+        *(f"around/place/{name}" for name in _below(place)),
+    ]
+
+
+def test_a_broken_off_archive_is_told_even_if_only_harmless_files_are_wanted(place: Path) -> None:
+    archive = _tar(place.parent / "a.tar", _member("src/kept.c"), content=os.urandom(100_000))
+    archive.write_bytes(archive.read_bytes()[:50_000])
+    with pytest.raises(SourceUnreadable):
+        unpack_harmless(archive, place)
