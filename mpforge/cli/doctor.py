@@ -11,7 +11,8 @@ from mpforge.cli.options import add_spec, write_json
 from mpforge.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mpforge.engine.doctor import Diagnosis, TargetAbility
+    from mpforge.engine.abilities import TargetAbility
+    from mpforge.engine.doctor import Diagnosis
     from mpforge.engine.enginefacts import ContainersFact, RunFact
 
 

@@ -7,18 +7,15 @@ from pathlib import Path
 import pytest
 
 from mpforge.cli.doctor import Section, _engine, _runs, plain, sections
-from mpforge.engine import doctor
+from mpforge.engine import abilities, doctor
+from mpforge.engine.abilities import BuildAbility, ImageAbility, TargetAbility, TestAbility
 from mpforge.engine.doctor import (
-    BuildAbility,
     Diagnosis,
     HostPythonFact,
-    ImageAbility,
     IsolationFact,
     Program,
     StoreFact,
-    TargetAbility,
     TargetPythonFact,
-    TestAbility,
     ZigFact,
 )
 from mpforge.engine.enginefacts import ContainersFact, EngineFact, RunFact
@@ -40,26 +37,26 @@ def emulator(version: str) -> Emulator:
 def test_the_hosts_own_platform_is_built_and_tested_natively() -> None:
     for host in (INTEL, ARM):
         platform = well_known()[host.platform or ""]
-        assert doctor.build_ability(platform, host).how == "native"
-        assert doctor.test_ability(platform, host, None, None).how == "native"
+        assert abilities.build_ability(platform, host).how == "native"
+        assert abilities.test_ability(platform, host, None, None).how == "native"
 
 
 def test_the_other_platform_is_crossed() -> None:
-    assert doctor.build_ability(well_known()["aarch64"], INTEL).how == "cross"
-    assert doctor.build_ability(well_known()["x86_64"], ARM).how == "cross"
+    assert abilities.build_ability(well_known()["aarch64"], INTEL).how == "cross"
+    assert abilities.build_ability(well_known()["x86_64"], ARM).how == "cross"
 
 
 @pytest.mark.parametrize("name", ["s390x", "aarch64_musl", "windows_x86_64", "macos_arm64"])
 def test_what_this_version_does_not_build_is_said_to_be_so(name: str) -> None:
-    ability = doctor.build_ability(well_known()[name], INTEL)
+    ability = abilities.build_ability(well_known()[name], INTEL)
     assert ability == BuildAbility("no", "not available yet in this version of mpforge")
 
 
 def test_a_mac_builds_nothing_and_is_told_what_would() -> None:
-    ability = doctor.build_ability(well_known()["aarch64"], MAC)
+    ability = abilities.build_ability(well_known()["aarch64"], MAC)
     assert ability.how == "no"
     assert "Linux machine" in (ability.remedy or "")
-    assert doctor.test_ability(well_known()["aarch64"], MAC, None, None).how == "no"
+    assert abilities.test_ability(well_known()["aarch64"], MAC, None, None).how == "no"
 
 
 # --- containers -------------------------------------------------------------------------------
@@ -76,16 +73,16 @@ INTEL_DOCKER = replace(INTEL, engine=True)
 
 def test_an_engine_adds_what_it_runs_to_how_a_target_is_built() -> None:
     found = ContainersFact(DOCKER, RUNS)
-    image = doctor.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
+    image = abilities.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
     assert image == ImageAbility(("hybrid", "emulate"), "Docker runs it by QEMU 7.2.22")
-    own = doctor.image_ability(well_known()["x86_64"], INTEL_DOCKER, found)
+    own = abilities.image_ability(well_known()["x86_64"], INTEL_DOCKER, found)
     assert own == ImageAbility(("native",), "Docker runs it natively")
 
 
 def test_a_compiler_of_this_host_is_of_no_use_to_an_engine_of_another_machine() -> None:
     runs = (RunFact("x86_64", "emulated", "8.2"), RunFact("aarch64", "native"))
     found = ContainersFact(replace(DOCKER, platform="aarch64", here=False), runs)
-    image = doctor.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
+    image = abilities.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
     assert image.strategies == ("emulate",)
     assert "natively; not hybrid: the engine's machine is aarch64" in image.why
 
@@ -93,11 +90,11 @@ def test_a_compiler_of_this_host_is_of_no_use_to_an_engine_of_another_machine() 
 def test_without_an_engine_or_an_emulator_images_are_of_no_use_and_the_remedy_is_told() -> None:
     aarch64 = well_known()["aarch64"]
     none = ContainersFact(why="no engine", remedy="install one")
-    assert doctor.image_ability(aarch64, INTEL, none) == ImageAbility(
+    assert abilities.image_ability(aarch64, INTEL, none) == ImageAbility(
         (), "no engine", "install one"
     )
     lacking = ContainersFact(DOCKER, (RunFact("aarch64", "no", None, "no handler", "register"),))
-    assert doctor.image_ability(aarch64, INTEL_DOCKER, lacking) == ImageAbility(
+    assert abilities.image_ability(aarch64, INTEL_DOCKER, lacking) == ImageAbility(
         (), "no handler", "register"
     )
 
@@ -105,38 +102,38 @@ def test_without_an_engine_or_an_emulator_images_are_of_no_use_and_the_remedy_is
 def test_images_are_of_no_use_for_what_is_not_built_here_anyway() -> None:
     found = ContainersFact(DOCKER, (*RUNS, RunFact("s390x", "emulated", "7.2.22")))
     for platform, host in (("s390x", INTEL_DOCKER), ("aarch64", replace(MAC, engine=True))):
-        assert doctor.image_ability(well_known()[platform], host, found).strategies == ()
+        assert abilities.image_ability(well_known()[platform], host, found).strategies == ()
 
 
 # --- tests ------------------------------------------------------------------------------------
 
 
 def test_an_emulator_of_the_host_is_named_with_its_version_and_model() -> None:
-    ability = doctor.test_ability(well_known()["aarch64"], INTEL, emulator("7.2.22"), PACKAGE)
+    ability = abilities.test_ability(well_known()["aarch64"], INTEL, emulator("7.2.22"), PACKAGE)
     assert (ability.how, ability.version, ability.cpu) == ("emulated", "7.2.22", "cortex-a53")
     assert ability.package is None
 
 
 def test_without_an_emulator_the_distributions_package_is_named() -> None:
-    ability = doctor.test_ability(well_known()["aarch64"], INTEL, None, PACKAGE)
+    ability = abilities.test_ability(well_known()["aarch64"], INTEL, None, PACKAGE)
     assert (ability.how, ability.emulator) == ("emulated", None)
     assert ability.package == "qemu-user-static of debian bookworm"
 
 
 def test_without_any_emulator_the_remedy_is_named() -> None:
-    ability = doctor.test_ability(well_known()["aarch64"], INTEL, None, None)
+    ability = abilities.test_ability(well_known()["aarch64"], INTEL, None, None)
     assert ability.how == "no"
     assert "qemu-user-static" in (ability.remedy or "")
 
 
 def test_an_emulator_that_is_too_old_is_none() -> None:
     loongarch = well_known()["loongarch64"]
-    assert doctor.test_ability(loongarch, INTEL, emulator("7.2.22"), PACKAGE).how == "no"
-    assert doctor.test_ability(loongarch, INTEL, emulator("10.0.2"), PACKAGE).how == "emulated"
+    assert abilities.test_ability(loongarch, INTEL, emulator("7.2.22"), PACKAGE).how == "no"
+    assert abilities.test_ability(loongarch, INTEL, emulator("10.0.2"), PACKAGE).how == "emulated"
 
 
 def test_windows_programs_have_no_emulator() -> None:
-    ability = doctor.test_ability(well_known()["windows_arm64"], INTEL, None, PACKAGE)
+    ability = abilities.test_ability(well_known()["windows_arm64"], INTEL, None, PACKAGE)
     assert ability.how == "no"
     assert "no user-mode emulator" in ability.why
 
