@@ -13,10 +13,11 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from mpforge.engine import buildtools
 from mpforge.engine.environments import Environments
+from mpforge.engine.hostbuilds import HostBuilds
 from mpforge.engine.imagebuilds import ImageBuilds
 from mpforge.engine.inputs import Inputs, pruned
 from mpforge.engine.machines import Machines
@@ -25,7 +26,7 @@ from mpforge.engine.pins import Pins
 from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import TOLD, Task, since
 from mpforge.engine.testruns import TestRuns
-from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
+from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
 from mpforge.errors import NoHostPython, OutputMissing, StepFailed, WheelRejected
 from mpforge.plan.model import (
     AskRequirements,
@@ -40,16 +41,15 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.platforms import well_known
-from mpforge.runners import grafting, hooks, leaks, repair
+from mpforge.runners import grafting, leaks, repair
 from mpforge.runners.containers import libraries
 from mpforge.runners.offline import isolation
 from mpforge.runners.step import (
-    StepDirectory,
     StepRun,
     base_environment,
 )
 from mpforge.runners.verification import elf_reasons, policy_libraries
-from mpforge.sources import archives, canonical, cargo, git, project
+from mpforge.sources import cargo, project
 from mpforge.store.files import files_below
 from mpforge.store.local import Store
 from mpforge.tools import crates
@@ -97,7 +97,7 @@ class Executor:
             case AskRequirements():
                 return self._ask(task, command)
             case MakeSdist():
-                return self._sdist(task, command)
+                return self._host_builds.sdist(task, command)
             case BuildWheel():
                 return self._wheel(task, command)
             case RepairWheel():
@@ -120,6 +120,17 @@ class Executor:
     @property
     def _image_builds(self) -> ImageBuilds:
         return ImageBuilds(self.store, self.containers(), self._sources, self._run)
+
+    @property
+    def _host_builds(self) -> HostBuilds:
+        return HostBuilds(
+            self.toolbox,
+            self.inputs,
+            self._sources,
+            self._environments,
+            self._buildtools,
+            self._run,
+        )
 
     @property
     def _buildtools(self) -> buildtools.BuildTools:
@@ -245,18 +256,12 @@ class Executor:
     def _ask(self, task: Task, command: AskRequirements) -> dict[str, str]:
         if command.compilers is not None and command.compilers.inside is not None:
             return self._image_builds.ask(task, command, command.compilers)
-        self._sources.put(task, vcs=command.hook == "sdist")
-        ready = self._compilers(command.compilers, task.directory)
-        run = self._hook_run(task, command.python, ready)
-        asked = hooks.requirements(
-            run,
-            command.hook,
-            python=task.directory.environment / "bin" / "python",
-            source=self._sources.root(task.directory, vcs=command.hook == "sdist"),
-            settings=command.config_settings,
-            extra=buildtools.hook_variables(ready, task.step, run),
-        )
-        return {"requirements": json.dumps(asked)}
+        return self._host_builds.ask(task, command)
+
+    def _wheel(self, task: Task, command: BuildWheel) -> dict[str, str]:
+        if command.compilers is not None and command.compilers.inside is not None:
+            return self._image_builds.wheel(task, command, command.compilers)
+        return self._host_builds.wheel(task, command)
 
     def _repair(self, task: Task, command: RepairWheel) -> dict[str, str]:
         self.store.restore(task.given.trees["wheel"], task.directory.source)
@@ -267,121 +272,6 @@ class Executor:
         variables = {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
         made = repair.repair(self._run(task, variables, ()), command, task.given.build_log)
         return {"wheel": made.name}
-
-    def _sdist(self, task: Task, command: MakeSdist) -> dict[str, str]:
-        self._sources.put(task, vcs=True)
-        ready = None
-        if command.rust is not None:
-            setup = self.toolbox.rust.plain(command.rust, task.directory.root)
-            ready = ReadyCompilers({}, {}).joined(setup)
-        elif command.compilers is not None:
-            self._tell_left_out()
-            ready = self._buildtools.ready(task, command.compilers, task.given.trees["source"])
-        run = self._hook_run(task, command.python, ready)
-        if command.compilers is not None and ready is not None:
-            # They are this host's, as the packages are.
-            run, ready = self._environments.with_descriptions(task, run, ready)
-        if command.environment is None:
-            self._ask_here(task, "sdist", command, run, ready)
-        archive = hooks.build(
-            run,
-            "sdist",
-            python=task.directory.environment / "bin" / "python",
-            source=self._sources.root(task.directory, vcs=True),
-            output=task.directory.root,
-            settings=command.config_settings,
-            extra=buildtools.hook_variables(ready, task.step, run),
-        )
-        unpacked = task.directory.root / "unpacked"
-        archives.unpack(archive, unpacked)
-        if archive.name.endswith(".tar.gz"):
-            canonical.rewrite_tar_gz(archive, mtime=canonical.epoch_of(run.environment))
-        kept = task.directory.output / "tree"
-        archives.sole_directory(unpacked).rename(kept)
-        for path in set(files_below(kept)) - set(
-            project.without(files_below(kept), command.exclude)
-        ):
-            (kept / path).unlink()
-        (task.directory.output / "archive").mkdir()
-        archive.rename(task.directory.output / "archive" / archive.name)
-        return {"sdist": archive.name}
-
-    def _tell_left_out(self) -> None:
-        """Warn of what `meson dist`, which packs commits, will not see."""
-        changed = () if self.inputs.vcs is None else self.inputs.vcs.dirty
-        if changed:
-            shown = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
-            self.toolbox.warn_once(
-                f"not in the sdist, which meson makes of what is committed: {shown}; commit, or set "
-                "enable = false in [sdist]"
-            )
-
-    def _wheel(self, task: Task, command: BuildWheel) -> dict[str, str]:
-        if command.compilers is not None and command.compilers.inside is not None:
-            return self._image_builds.wheel(task, command, command.compilers)
-        source = task.given.trees["source"]
-        self._sources.put(task, vcs=False)
-        ready = (
-            self._buildtools.ready(task, command.compilers, source) if command.compilers else None
-        )
-        run = self._hook_run(task, command.python, ready)
-        if ready is not None and "target_environment" in task.given.trees:
-            run, ready = self._environments.with_target_packages(task, run, ready)
-        for line in command.before:
-            run.command(line, cwd=task.directory.source)
-        if command.environment is None:
-            self._ask_here(task, "wheel", command, run, ready)
-        python = task.directory.environment / "bin" / "python"
-        settings = buildtools.config_settings(command, ready)
-        if command.frontend == "uv":
-            extra = buildtools.hook_variables(ready, task.step, run)
-            self._by_uv(run, python=python, settings=settings, extra=extra)
-        else:
-            hooks.build(
-                run,
-                "wheel",
-                python=python,
-                source=task.directory.source,
-                output=task.directory.output,
-                settings=settings,
-                extra=buildtools.hook_variables(ready, task.step, run),
-            )
-        wheel = repair.sole_wheel(task.directory.output)
-        return {"wheel": wheel.name}
-
-    def _ask_here(
-        self,
-        task: Task,
-        hook: Literal["sdist", "wheel"],
-        command: MakeSdist | BuildWheel,
-        run: StepRun,
-        ready: ReadyCompilers | None,
-    ) -> None:
-        """What else the backend wants must be installed too. Raises ``HostCannot``."""
-        asked = hooks.requirements(
-            run,
-            hook,
-            python=task.directory.environment / "bin" / "python",
-            source=self._sources.root(task.directory, vcs=hook == "sdist"),
-            settings=command.config_settings,
-            extra=buildtools.hook_variables(ready, task.step, run),
-        )
-        self.toolbox.installed(command.python).require(asked, what=task.step.title)
-
-    def _by_uv(
-        self, run: StepRun, *, python: Path, settings: buildtools.Settings, extra: Mapping[str, str]
-    ) -> None:
-        import uv
-
-        words = [f"{name}={value}" for name, values in settings for value in values]
-        given = [word for pair in words for word in ("--config-setting", pair)]
-        argv = [uv.find_uv_bin(), "build", "--wheel", "--no-build-isolation", "--offline"]
-        argv += ["--no-config", "--no-cache", "--python", str(python), *given]
-        directory = run.directory
-        buildtools.show_view_to_uv(directory, extra)
-        run.call([*argv, "-o", str(directory.output), str(directory.source)], extra=extra)
-        run.let_in()
-        (directory.output / ".gitignore").unlink(missing_ok=True)
 
     def _commands(self, task: Task, command: RunCommands) -> dict[str, str]:
         source = pruned(task.given.trees["source"], command.exclude)
@@ -414,45 +304,6 @@ class Executor:
         return there.run(task, command)
 
     # --- parts of the above --------------------------------------------------------------------
-
-    def _compilers(
-        self, compilers: Compilers | None, directory: StepDirectory
-    ) -> ReadyCompilers | None:
-        """Compilers for a hook that is only asked: nothing is made for it."""
-        if compilers is None:
-            return None
-        return self.toolbox.compilers(compilers, (), directory.root)
-
-    def _hook_run(self, task: Task, word: str, ready: ReadyCompilers | None) -> StepRun:
-        """What runs build hooks: the build environment at its place, the compilers on PATH."""
-        directory = task.directory
-        python = self._environments.put(task, word)
-        variables = dict(ready.variables) if ready else {}
-        if ready and task.given.trees.get("environment") is None:
-            folders = self.toolbox.installed(word).folders()
-            variables["MPFORGE_INSTALLED"] = ":".join(map(str, folders))
-        path = (str(python.parent), *(ready.path if ready else ()))
-        placeholders = {
-            "python": str(python),
-            "project": str(directory.source),
-            "package": str(directory.source),
-            "dest_dir": str(directory.output),
-        }
-        command = task.step.command
-        compilers = getattr(command, "compilers", None)
-        if isinstance(compilers, Compilers):
-            placeholders |= buildtools.placeholders(compilers, directory, ready)
-        has_git = self.inputs.source.form == "checkout"
-        if has_git and isinstance(command, MakeSdist):
-            # The day in a dirty version is HEAD's, not 1980's: the key has HEAD.
-            committed = git.commit_time(self.inputs.source.root)
-            variables |= {} if committed is None else {"SOURCE_DATE_EPOCH": str(committed)}
-        return self._run(
-            task,
-            variables,
-            path,
-            placeholders=placeholders,
-        )
 
 
 def _as_built(task: Task) -> leaks.Build | None:
