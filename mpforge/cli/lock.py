@@ -40,4 +40,5 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(f"not pinned: {line}\n")
     if not locked.differences:
         sys.stdout.write(f"{workspace.lock.name}: nothing moved\n")
-    return ExitCode.DONE
+    # What was asked for by its name, and could not be done, is no success.
+    return ExitCode.HOST_CANNOT if arguments.update and locked.left else ExitCode.DONE

@@ -62,6 +62,14 @@ def unknown(name: str, workspace: Workspace) -> UnknownSession:
     return UnknownSession(f"there is no session {name}", hint=hint)
 
 
+def tell_doubts(workspace: Workspace) -> None:
+    """Say what is doubtful in the spec. Raises ``SpecInvalid``."""
+    from mpforge.engine.index import load_index
+
+    for warning in load_index(workspace).warnings:
+        sys.stderr.write(f"{warning}\n")
+
+
 def indexed(workspace: Workspace, name: str) -> None:
     """Check that a session is in the index. Raises ``UnknownSession``."""
     from mpforge.engine.index import load_index

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mpforge.cli.options import add_spec, sessions_of, workspace_of, write_json
+from mpforge.cli.options import add_spec, sessions_of, tell_doubts, workspace_of, write_json
 from mpforge.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     workspace = workspace_of(arguments)
     found = compiled(workspace)
+    tell_doubts(workspace)
     sessions = sessions_of(found.plan, arguments.session, workspace)
     shown = [preview(found, workspace, session) for session in sessions]
     if arguments.json:

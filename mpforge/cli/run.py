@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.cli.options import add_spec, unknown, workspace_of
+from mpforge.cli.options import add_spec, tell_doubts, unknown, workspace_of
 from mpforge.engine.workspace import SPEC_NAME
 from mpforge.errors import ExitCode, NothingSelected, render
 from mpforge.processes import foreground
@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     workspace = workspace_of(arguments)
     known = [session.name for session in load_index(workspace).sessions]
+    tell_doubts(workspace)
     selected = arguments.session
     if not selected:
         raise NothingSelected("no session is named", hint=f"sessions: {' '.join(known)}")

@@ -56,9 +56,11 @@ class Layers:
                 title=str(task.directory.root),
                 called=inside.image.name,
             )
+            task.log.write(f"-- before-all, once for {inside.image.name}\n".encode())
             try:
-                for argv in lines:
-                    _run(container, argv, task, given)
+                with self._toolbox.working(f"before-all of {inside.image.name}, once"):
+                    for argv in lines:
+                        _run(container, argv, task, given)
             except BaseException:
                 container.close()
                 raise
@@ -67,7 +69,7 @@ class Layers:
         lock = self._cache / "store" / "locks" / f"layer-{key}"
         waits = functools.partial(self._toolbox.waits, "before-all")
         with alone(lock, waits=waits, warn=self._toolbox.warn_once):
-            self._known[key] = images.layer(engine, key, make)
+            self._known[key] = images.layer(engine, image, key, make)
         return self._known[key]
 
 

@@ -6,6 +6,7 @@ Every ``nox`` reads it, so this module imports nothing else of the engine.
 import contextlib
 import hashlib
 import json
+from dataclasses import replace
 
 from mpforge import __version__
 from mpforge.engine.workspace import Workspace
@@ -23,10 +24,13 @@ def load_index(workspace: Workspace) -> Index:
         if index.key == key:
             return index
     from mpforge.compiler.index import compile_index
-    from mpforge.spec.load import load_spec
+    from mpforge.spec.load import find_problems, load_spec
     from mpforge.store.files import write_atomically
 
-    index = compile_index(load_spec(text_of(data, workspace), file=workspace.spec.name), key)
+    text, file = text_of(data, workspace), workspace.spec.name
+    index = compile_index(load_spec(text, file=file), key)
+    doubtful = find_problems(text, file=file)
+    index = replace(index, warnings=tuple(map(str, doubtful)))
     with contextlib.suppress(OSError):
         write_atomically(kept, json.dumps(index.to_json()).encode())
     return index

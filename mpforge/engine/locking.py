@@ -12,7 +12,7 @@ from mpforge.engine.compiled import compiled, plan_on
 from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.metadata import applicable
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable
+from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable, WrongInput
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.model import (
     BuildWheel,
@@ -35,6 +35,7 @@ from mpforge.plan.pins import (
     StrategyPin,
 )
 from mpforge.platforms import well_known
+from mpforge.spec.suggest import close_to
 from mpforge.tools import lockfile
 from mpforge.tools.rustpackages import RustRequest
 
@@ -59,6 +60,8 @@ def lock(
     """
     old = lockfile.read(workspace.lock)
     kept = old
+    if name and lockfile.forget(old, name) == old:
+        raise _no_pin(name, old)
     preferred: dict[EnvironmentRequest, tuple[Package, ...]] = {}
     if update:
         kept = lockfile.forget(old, name) if name else Lock()
@@ -71,6 +74,18 @@ def lock(
     found = _resolved(workspace, kept, preferred, say, left, old=old)
     new = lockfile.update(workspace.lock, lambda _now: found)
     return Locked(lockfile.difference(old, new), tuple(left))
+
+
+def _no_pin(name: str, lock: Lock) -> WrongInput:
+    """The error of a name that no pin has."""
+    known = {package.name for pin in lock.environments for package in pin.packages}
+    known |= {package.name for pin in lock.distribution for package in pin.packages}
+    known |= {pin.target for pin in lock.strategies} | {pin.request.name for pin in lock.images}
+    near = close_to(name, known)
+    return WrongInput(
+        f"the lock has no pin of {name}",
+        hint=f"did you mean {near}?" if near else "`mpforge lock` pins what is missing",
+    )
 
 
 def _resolved(

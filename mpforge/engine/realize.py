@@ -292,12 +292,19 @@ class Realizer:
         try:
             return self.executor().execute(task)
         except MpforgeError as error:
+            error.enterable &= self._is_main(task.step)
             if secrets:
                 raise error.told(lambda text: _without(text, secrets)) from None
             raise
         finally:
             _append_notes(task.directory.root / COMPILER_NOTES, task.log)
             concealed.strike_out(task.log, begin, secrets)
+
+    def _is_main(self, step: Step) -> bool:
+        """Whether a step is what `mpforge shell` enters of this session."""
+        session = self.plan.session(self.session)
+        main = None if session is None else self.plan.main_step(session)
+        return main is not None and main.id == step.id
 
     def _refuse_altered_tools(self, step: Step) -> None:
         """Nothing is kept of a step that changed its tools. Raises ``ToolAltered``."""

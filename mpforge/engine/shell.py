@@ -19,11 +19,8 @@ from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import WrongInput
 from mpforge.plan.events import Emit, Warned
 from mpforge.plan.model import (
-    BuildWheel,
-    MakeSdist,
     Plan,
     PlannedSession,
-    RunCommands,
     RunTests,
     Step,
 )
@@ -33,8 +30,6 @@ from mpforge.runners.step import Left, StepDirectory, StepRun
 
 if TYPE_CHECKING:
     from mpforge.runners.containers.step import StepContainer
-
-_MAIN = (BuildWheel, MakeSdist, RunCommands, RunTests)
 
 
 @dataclass(frozen=True)
@@ -83,18 +78,12 @@ def enterable(plan: Plan, name: str) -> PlannedSession:
         raise refusal_error(session.refusal)
     if session.not_run is not None:
         raise WrongInput(f"{name} has nothing to enter: {session.not_run}")
-    if main_step(plan, session) is None:
+    if plan.main_step(session) is None:
         raise WrongInput(
             f"{name} has nothing to enter: it runs no commands of the project",
             hint="sdist, build and test sessions do",
         )
     return session
-
-
-def main_step(plan: Plan, session: PlannedSession) -> Step | None:
-    """The step in which a session's own work is done: the sdist, the wheel, the commands, the tests."""
-    steps = [plan.step(identifier) for identifier in session.steps]
-    return next((step for step in reversed(steps) if isinstance(step.command, _MAIN)), None)
 
 
 def log_of(workspace: Workspace, session: str) -> Path:
@@ -112,7 +101,7 @@ def enter(
     emit: Emit,
 ) -> int:
     """Enter a session's main step; the exit status of what ran there. Raises what realizing raises."""
-    step = main_step(found.plan, session)
+    step = found.plan.main_step(session)
     if step is None:
         raise AssertionError(f"{session.name} has no step to enter")
     kept = StepDirectory(workspace.state / "kept" / step.id)

@@ -7,7 +7,7 @@ It depends on the spec and on mpforge's version alone, is kept in ``.mpforge/`` 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,14 @@ class IndexedSession:
 class Index:
     """All sessions of a spec, in nox's order; ``key`` is the digest of what it was made from.
 
-    ``left_out`` are the names that there would be without ``project.skip``.
+    ``left_out`` are the names that there would be without ``project.skip``, ``warnings`` what is doubtful
+    in the spec, each with its place.
     """
 
     key: str
     sessions: tuple[IndexedSession, ...]
     left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON data."""
@@ -44,6 +46,7 @@ class Index:
             "key": self.key,
             "sessions": sessions,
             "left_out": list(self.left_out),
+            "warnings": list(self.warnings),
         }
 
     @staticmethod
@@ -57,4 +60,9 @@ class Index:
             )
             for entry in data["sessions"]
         )
-        return Index(key=data["key"], sessions=sessions, left_out=tuple(data["left_out"]))
+        return Index(
+            key=data["key"],
+            sessions=sessions,
+            left_out=tuple(data["left_out"]),
+            warnings=tuple(data["warnings"]),
+        )

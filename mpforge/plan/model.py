@@ -461,6 +461,10 @@ class IndexSettings:
     password: str | None = None
 
 
+OWN_WORK = (BuildWheel, MakeSdist, RunCommands, RunTests)
+"""What a session is there for, and what is entered by ``mpforge shell``."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that a spec means on this host with this lock.
@@ -477,6 +481,11 @@ class Plan:
     def session(self, name: str) -> PlannedSession | None:
         """The session of that name."""
         return next((session for session in self.sessions if session.name == name), None)
+
+    def main_step(self, session: PlannedSession) -> Step | None:
+        """The step of a session's own work: the sdist, the wheel, the commands, the tests."""
+        steps = (self.step(identifier) for identifier in reversed(session.steps))
+        return next((step for step in steps if isinstance(step.command, OWN_WORK)), None)
 
     def step(self, identifier: str) -> Step:
         """The step of that id; every id in a plan has one."""

@@ -42,7 +42,7 @@ def layout_problem(root: Path) -> str | None:
     except OSError as error:
         return f"{place} can't be read: {error.strerror}"
     except (ValueError, KeyError, TypeError):
-        return f"{place} is not a store's"
+        return f"{place} is not a store's; if it was only cut off, `rm {place}` brings all back"
     if layout == LAYOUT:
         return None
     return f"{root} has layout {layout!r}, and this mpforge knows layout {LAYOUT}"

@@ -49,8 +49,9 @@ def parse(text: str, file: str) -> Lock:
     schema = table.get("schema")
     if schema != SCHEMA:
         newer = isinstance(schema, int) and schema > SCHEMA
+        what = f"has schema {schema!r}" if "schema" in table else "is empty, or lacks its beginning"
         raise LockInvalid(
-            f"{file} has schema {schema!r}; this mpforge reads {SCHEMA}",
+            f"{file} {what}; this mpforge reads schema {SCHEMA}",
             hint="install the mpforge that wrote it, or a newer one" if newer else AGAIN,
             place=Place(file, _line_of(text, r"schema\s*="), 1),
         )

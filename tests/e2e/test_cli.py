@@ -170,6 +170,23 @@ def test_lock_pins_what_a_locked_build_needs(unbuilt: Workspace) -> None:
     assert lock.read_bytes() == before
 
 
+def test_a_name_that_no_pin_has_is_no_update(workspace: Workspace) -> None:
+    before = workspace.read("multiplatform.lock")
+    done = workspace.mpforge("lock", "--update", "setuptoolz")
+    assert done.code == 2, str(done)
+    assert "the lock has no pin of setuptoolz" in done.output
+    assert "-> did you mean setuptools?" in done.output
+    assert workspace.read("multiplatform.lock") == before
+
+
+def test_what_is_doubtful_in_a_spec_is_told_by_run_and_plan(workspace: Workspace) -> None:
+    workspace.edit("multiplatform.toml", "[build]", '[build]\nstrategy = "cross"\nimage = "a/b:1"')
+    for words in (("plan", BUILD), ("run", "sdist"), ("run", "sdist")):
+        done = workspace.mpforge(*words)
+        assert done.code == 0, str(done)
+        assert done.output.count("warning: unused-key: `build.image` has no effect") == 1, str(done)
+
+
 def test_log_prints_a_sessions_log(workspace: Workspace) -> None:
     done = workspace.mpforge("log", TEST)
     assert done.code == 0

@@ -655,11 +655,38 @@ def test_a_misspelt_name_is_told_with_the_one_that_the_engine_knows(
     engine.call("tag", tiny_image, name)
     try:
         build_in(boxed, name.replace("mine", "mien"))
-        said = failed(boxed, boxed.mpforge("run", BUILD), "registry-unreachable", 4)
+        said = failed(boxed, boxed.mpforge("run", BUILD), "image-unknown", 4)
     finally:
         engine.call("image", "rm", name)
-    assert "has no such image either" in said
     assert f"-> did you mean {name}?" in said
+    assert "the registry 127.0.0.1:9 can't be asked" in said
+
+
+def test_a_layer_whose_tag_was_moved_is_made_again(
+    boxed: Workspace, engine: Engine, native_image: str, tiny_image: str
+) -> None:
+    mark = f"{os.getpid()}-{boxed.root.parent.name}"
+    build_in(boxed, native_image, f'before-all = "echo {mark} > /mark"')
+    builds(boxed)
+    listed = engine.call("image", "ls", "mpforge-layer", "--format", "{{.Repository}}:{{.Tag}}")
+
+    def marked(image: str) -> bool:
+        words = ("run", "--rm", "--network", "none", image, "sh", "-c", "cat /mark || :")
+        return engine.call(*words) == mark
+
+    (layer,) = filter(marked, listed.split())
+    try:
+        # One that anybody made of the same image, and one of another image.
+        for command in (("commit", made := f"mpforge-moved-{os.getpid()}"), ("tag", tiny_image)):
+            if command[0] == "commit":
+                engine.call("create", "--name", made, native_image, "cat")
+            engine.call(*command, layer)
+            boxed.write("tiny.c", f"/* {command} */ void *PyInit_tiny(void) {{ return 0; }}\n")
+            builds(boxed)
+            assert marked(layer)
+    finally:
+        engine.call("rm", made)
+        engine.call("image", "rm", layer)
 
 
 # --- what a step lacks ----------------------------------------------------------------------------

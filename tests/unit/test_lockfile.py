@@ -136,7 +136,7 @@ def test_a_change_that_fails_leaves_the_lock_as_it_was(tmp_path: Path) -> None:
         ("schema = 1\n[[environments\n", 2, "not TOML"),
         ("schema = 1\n<<<<<<< HEAD\n", 2, "conflict markers"),
         ("# a lock\nschema = 2\n", 2, "schema 2"),
-        ("", 1, "schema None"),
+        ("", 1, "is empty, or lacks its beginning"),
         ("schema = 1\nenvironments = 3\n", 1, "must be tables"),
         ('schema = 1\n[[strategies]]\ntarget = "a"\n', 2, "host must be a string"),
         (render(FULL).replace(HASH, "md5:1", 1), 11, "not sha256:"),

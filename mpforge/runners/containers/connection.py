@@ -227,8 +227,8 @@ def container_gone(when: str, why: str | None = None) -> EngineLost:
     return EngineLost(
         f"the container was removed while {when}",
         why=why,
-        hint="repeat the command: nothing half-made was kept; was it removed by hand, or the engine "
-        "stopped, or short of memory?",
+        hint="repeat the command: nothing half-made was kept; was it removed by hand, or the engine stopped, "
+        "or short of memory? Or does a program of the step end every process that it sees?",
     )
 
 

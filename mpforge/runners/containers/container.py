@@ -32,7 +32,7 @@ from mpforge.errors import (
 from mpforge.processes import Ended
 from mpforge.runners.containers import wire
 from mpforge.runners.containers.connection import Engine, container_gone, speaking
-from mpforge.runners.containers.marks import IMAGE_LABEL, LABEL, TITLE, own_mark
+from mpforge.runners.containers.marks import IMAGE_LABEL, LABEL, LAYER, TITLE, own_mark
 from mpforge.sources import archives
 
 _numbers = itertools.count()
@@ -281,12 +281,12 @@ class Container:
             log.seek(0)
             return ended.returncode, log.read().decode("utf-8", "replace")
 
-    def commit(self, repository: str, tag: str) -> None:
-        """Keep what the container has become as an image. Raises ``EngineRefuses``, ``EngineLost``.
+    def commit(self, repository: str, tag: str, key: str) -> None:
+        """Keep what the container has become as a layer. Raises ``EngineRefuses``, ``EngineLost``.
 
         An image has its container's labels: what a user starts of it must not be taken for ours.
         """
-        labels = f'LABEL {LABEL}="" {IMAGE_LABEL}="layer"'
+        labels = f'LABEL {LABEL}="" {IMAGE_LABEL}="layer" {LAYER}="{key}"'
         with speaking("keep a container as an image"):
             self._api.commit(self._id, repository, tag, changes=labels)
 

@@ -25,6 +25,7 @@ from mpforge.platforms.imagename import is_id
 from mpforge.runners.containers import names, registry
 from mpforge.runners.containers.connection import Engine, refusal, speaking
 from mpforge.runners.containers.container import Container, variables
+from mpforge.runners.containers.marks import LAYER
 from mpforge.spec.suggest import close_to
 
 Working = Callable[[str], AbstractContextManager[None]]
@@ -36,10 +37,11 @@ _LAYERS = "mpforge-layer"
 
 @dataclass(frozen=True)
 class Image:
-    """An image that the engine has: its id, and the variables that it sets."""
+    """An image that the engine has: its id, the variables that it sets, the digests of its layers."""
 
     id: str
     environment: Mapping[str, str]
+    layers: tuple[str, ...] = ()
 
 
 def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
@@ -90,21 +92,29 @@ def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
     return _image(found)
 
 
-def layer(engine: Engine, key: str, make: Callable[[], Container]) -> Image:
+def layer(engine: Engine, base: Image, key: str, make: Callable[[], Container]) -> Image:
     """The image that is kept under a key; made of a container that ``make`` gives, if need be.
 
-    Raises what ``make`` raises, ``EngineRefuses``, ``EngineLost``.
+    A tag can be moved by anybody: what bears it must be one layer of ours above ``base``. Raises what
+    ``make`` raises, ``EngineRefuses``, ``EngineLost``.
     """
     tag = f"{_LAYERS}:{key[:32]}"
     found = _inspect(engine, tag)
-    if found is not None:
+    if found is not None and _is_layer(found, base, key):
         return _image(found)
     with make() as container:
-        container.commit(_LAYERS, key[:32])
+        container.commit(_LAYERS, key[:32], key)
     found = _inspect(engine, tag)
     if found is None:
         raise EngineRefuses("the container engine did not keep the image that it was told to")
     return _image(found)
+
+
+def _is_layer(found: Mapping[str, Any], base: Image, key: str) -> bool:
+    labels = (found.get("Config") or {}).get("Labels") or {}
+    layers = _image(found).layers
+    ours = labels.get(LAYER) == key and layers[: len(base.layers)] == base.layers
+    return ours and len(layers) <= len(base.layers) + 1
 
 
 def _also_not_here(error: MpforgeError, engine: Engine, name: str) -> MpforgeError:
@@ -113,11 +123,12 @@ def _also_not_here(error: MpforgeError, engine: Engine, name: str) -> MpforgeErr
         told = engine.client.api.images()
     known = {tag for image in told for tag in image.get("RepoTags") or () if "<none>" not in tag}
     near = close_to(name, known - {name})
-    why = [f"{engine.name} has no such image either", error.why]
-    hint = [near and f"did you mean {near}?", error.hint]
-    return type(error)(
-        error.what, why="; ".join(filter(None, why)), hint="; ".join(filter(None, hint))
-    )
+    why = f"{error.what}; {error.why}" if error.why else error.what
+    if near:
+        what = f"neither {engine.name} nor a registry has the image {name}, as far as can be asked"
+        return ImageUnknown(what, why=why, hint=f"did you mean {near}? Else: {error.hint}")
+    why = "; ".join(filter(None, [f"{engine.name} has no such image either", error.why]))
+    return type(error)(error.what, why=why, hint=error.hint)
 
 
 def _is_own(found: Mapping[str, Any], name: str) -> bool:
@@ -195,7 +206,8 @@ def _pulled(engine: Engine, at: names.Reference, pin: ImagePin) -> str | None:
 
 
 def _image(found: Mapping[str, Any]) -> Image:
-    return Image(str(found["Id"]), variables(found))
+    layers = (found.get("RootFS") or {}).get("Layers") or ()
+    return Image(str(found["Id"]), variables(found), tuple(layers))
 
 
 def _check(found: Mapping[str, Any], request: ImageRequest) -> None:

@@ -17,6 +17,8 @@ TITLE = f"{LABEL}.title"
 """The label that tells people what a container is for."""
 IMAGE_LABEL = "mpforge.image"
 """The label of an image that we made: ``layer`` or ``probe``."""
+LAYER = "mpforge.layer"
+"""The label of a layer: the whole key that it is kept under."""
 
 
 def own_mark() -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mpforge.errors import StepFailed, ToolUnavailable
+from mpforge.errors import StepFailed, ToolUnavailable, WrongInput
 from mpforge.processes import Ended
 from mpforge.runners.containers.container import Container
 from mpforge.store.files import remove_tree
@@ -110,6 +110,12 @@ class StepContainer:
     def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
         """A step's variables as its programs see them; PATH is ours before the image's."""
         variables = {name: self.named(value) for name, value in environment.items()}
+        for name, value in variables.items():
+            if "\udc80" <= max(value, default="") <= "\udcff":
+                raise WrongInput(
+                    f"{name} has bytes that are no UTF-8: an engine can't give them to a container",
+                    hint="give it as text, or in a file of the source",
+                )
         return {**variables, "PATH": self._path(environment.get("PATH"))}
 
     def entering(
