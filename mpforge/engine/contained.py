@@ -6,18 +6,25 @@ What comes before and after (packages, compilers, verification) is this host's b
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.engine import beforeall, buildtools, imagefacts
+from mpforge.engine import beforeall, buildtools, imagebytecode, imagefacts
 from mpforge.engine.holdings import PLATFORMS_RUN
 from mpforge.engine.machines import ReadyMachine
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import EngineCannotRun, MpforgeError, StepFailed
+from mpforge.errors import (
+    EngineCannotRun,
+    HostCannot,
+    ImageUnfit,
+    MpforgeError,
+    NoHostPython,
+    StepFailed,
+)
 from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.runners import launcher
@@ -72,6 +79,10 @@ class Containers:
             parts |= nativeshell.parts(" ".join(digest))
         return parts
 
+    def emulates(self, inside: Inside) -> bool:
+        """Whether the programs of an image are emulated. Raises ``EngineCannotRun``."""
+        return self._how(well_known()[inside.image.platform]) != probe.NATIVE
+
     def _how(self, platform: Platform) -> str:
         """How the engine runs a platform: ``native``, or QEMU's version. Raises ``EngineCannotRun``."""
         address = endpoint.address(os.environ) or ""
@@ -102,8 +113,11 @@ class Containers:
         """What a key stands for is ready."""
         self._probes.remember_prepared(self.engine.endpoint, key)
 
-    def prepare(self, compilers: Compilers) -> None:
-        """Obtain the image, and what is put into each container of it. Raises what that raises."""
+    def prepare(self, compilers: Compilers, pythons: tuple[str, ...]) -> None:
+        """Obtain the image, and what is put into each container of it for builds by these Pythons of it.
+
+        Raises what that raises.
+        """
         if compilers.inside is not None:
             image = self._image(compilers.inside)
             if compilers.toolchain != OF_IMAGE:
@@ -111,6 +125,9 @@ class Containers:
                 self._native(compilers)
             elif compilers.cross and not compilers.inside.before:
                 self._crossing(compilers, compilers.inside, image)
+            for python in () if compilers.inside.before else pythons:
+                start = functools.partial(self._asked, image, compilers.inside.image.name)
+                self._bytecode(compilers.inside, image, python, start)
 
     def _image(self, inside: Inside) -> "Image":
         pin = self._pins.image(inside.image, lambda: images.resolve(self.engine, inside.image))
@@ -160,9 +177,7 @@ class Containers:
         python, tools = imagefacts.seen(
             wanted,
             self._toolbox.store,
-            lambda: Container(
-                self.engine, image.id, title=str(self._cache), called=inside.image.name
-            ),
+            functools.partial(self._asked, image, inside.image.name),
         )
         view = View(platform, compilers.policy, cross=True, host=python, tools=tools)
         tree = self._toolbox.view_of(view)
@@ -172,6 +187,32 @@ class Containers:
             view_environment(tree, view, None),
             view=tree,
         )
+
+    def _asked(self, image: "Image", name: str) -> Container:
+        """A container in which an image is asked what it has."""
+        return Container(self.engine, image.id, title=str(self._cache), called=name)
+
+    def _bytecode(
+        self,
+        inside: Inside,
+        image: "Image",
+        word: str,
+        start: Callable[[], contextlib.AbstractContextManager[Container]],
+    ) -> Path | None:
+        """What an emulated Python need not compile; None: all that it imports. It is only quicker with it."""
+        if not self.emulates(inside):
+            return None
+        name = f"the library of {word} in the image {inside.image.name}"
+        try:
+            host = self._toolbox.host_python(word)
+            making = self._toolbox.working(f"compiling {name}, once")
+            return imagebytecode.provide(image.id, host, self._toolbox.store, start, making)
+        except (NoHostPython, ImageUnfit):  # what an image lacks is said by the step that needs it
+            return None
+        except (HostCannot, StepFailed, OSError) as error:
+            why = error.what if isinstance(error, MpforgeError) else error
+            self._toolbox.warn_once(f"{name} is compiled in each container: {why}")
+            return None
 
     # --- a step --------------------------------------------------------------------------------
 
@@ -215,6 +256,12 @@ class Containers:
             if ready is not None and ready.view is not None:
                 container.put(ready.view, nativeshell.VIEW)
                 places = (*places, (ready.view, nativeshell.VIEW))
+            word = getattr(task.step.command, "python", None)
+            bytecode = word and self._bytecode(
+                inside, image, word, lambda: contextlib.nullcontext(container)
+            )
+            if bytecode:
+                container.put_packed(bytecode)
             place = StepContainer(container, task.directory.root, places)
             try:
                 yield place

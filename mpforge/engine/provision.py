@@ -28,6 +28,7 @@ from mpforge.plan.model import (
     BuildWheel,
     Compilers,
     FetchCrates,
+    Inside,
     InstallPackages,
     MakeSdist,
     OutputOf,
@@ -164,7 +165,8 @@ class Provision:
         machine = command.machine
         if machine.inside is None:
             return self.machines().parts(machine, command.python)
-        return {"machine.cpu": machine.cpu or "its own"} | self.containers().parts(machine.inside)
+        parts = {"machine.cpu": machine.cpu or "its own"} | self.containers().parts(machine.inside)
+        return parts | self._bytecode_parts(machine.inside, command.python)
 
     def _program_parts(self, step: Step) -> dict[str, str]:
         """The programs on a step's PATH; of an image's, which its digest stands for, what was declared."""
@@ -174,17 +176,27 @@ class Provision:
 
     def _python_of_packages(self, request: EnvironmentRequest) -> dict[str, str]:
         """The interpreter that packages are for; what an image's has is compiled if this host can."""
+        if request.purpose == "image":
+            return self._python_if_here(request.python)
+        return self.toolbox.python_parts(request.python)
+
+    def _python_if_here(self, word: str) -> dict[str, str]:
+        """An interpreter that compiles modules for others if this host has it."""
         try:
-            return self.toolbox.python_parts(request.python)
+            return self.toolbox.python_parts(word)
         except NoHostPython:
-            if request.purpose != "image":
-                raise
             return {"python.version": ABSENT}
+
+    def _bytecode_parts(self, inside: Inside, word: str | None) -> dict[str, str]:
+        """The interpreter that compiles the library of an image's own, where that is emulated."""
+        if word is None or not self.containers().emulates(inside):
+            return {}
+        return self._python_if_here(word)
 
     def _python_parts(self, command: AskRequirements | MakeSdist | BuildWheel) -> dict[str, str]:
         """The interpreter that builds, unless it is an image's; without environment what it has installed."""
         if command.compilers is not None and command.compilers.inside is not None:
-            return {}
+            return self._bytecode_parts(command.compilers.inside, command.python)
         parts = self.toolbox.python_parts(command.python)
         if command.environment is None:
             parts |= self.toolbox.installed(command.python).parts()
@@ -200,6 +212,21 @@ class Provision:
         if compilers.emulator is None:
             return parts
         return parts | self.machines().build_parts(compilers.emulator)
+
+    def pythons_inside(self, inside: Inside) -> tuple[str, ...]:
+        """The Pythons of an image that build in it."""
+        builds = (step.command for step in self.plan.steps if step.inside == inside)
+        found = (command.python for command in builds if isinstance(command, BuildWheel))
+        return tuple(dict.fromkeys(found))
+
+    def deps_parts(self, compilers: Compilers) -> dict[str, str]:
+        """What is made ready for builds with compilers."""
+        parts, inside = self.compiler_parts(compilers), compilers.inside
+        if inside is not None:
+            for word in self.pythons_inside(inside):
+                for name, value in self._bytecode_parts(inside, word).items():
+                    parts[f"{word}.{name}"] = value
+        return parts
 
     def recipe(self, identifiers: tuple[str, ...]) -> dict[str, str]:
         """All that is known of these steps' keys before anything runs.

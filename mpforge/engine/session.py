@@ -327,7 +327,7 @@ class SessionRun:
         parts = {
             f"{number}.{name}": value
             for number, compilers in enumerate(tools)
-            for name, value in self.provision.compiler_parts(compilers).items()
+            for name, value in self.provision.deps_parts(compilers).items()
         }
         key = digest_of(parts)
         inside = any(compilers.inside is not None for compilers in tools)
@@ -340,7 +340,7 @@ class SessionRun:
         for compilers in tools:
             self.toolbox.prepare(compilers)
             if compilers.inside is not None:
-                self.containers.prepare(compilers)
+                self.containers.prepare(compilers, self.provision.pythons_inside(compilers.inside))
         if inside:
             self.containers.remember(key)
         return SessionEnded(self.session.name, "deps", "done", f"ready: {short(key)}")

@@ -7,7 +7,24 @@ from typing import Any, cast
 import pytest
 
 from mpforge.engine.provision import Provision
-from mpforge.plan.model import MakeSdist, OutputOf, Plan, ProjectFiles, RepairWheel, Step
+from mpforge.errors import NoHostPython
+from mpforge.keys.walk import ABSENT
+from mpforge.plan.model import (
+    BuildWheel,
+    Command,
+    Compilers,
+    Inside,
+    Machine,
+    MakeSdist,
+    OutputOf,
+    Plan,
+    ProjectFiles,
+    RepairWheel,
+    RunTests,
+    ShippedFiles,
+    Step,
+)
+from mpforge.plan.pins import ImageRequest
 
 
 def parts(step: Step) -> dict[str, str]:
@@ -46,3 +63,57 @@ def test_an_archive_is_made_again_with_another_zlib(
     monkeypatch.setattr(zlib, "ZLIB_RUNTIME_VERSION", "0.1")
     changed = {name for name, value in parts(step).items() if before.get(name) != value}
     assert changed == {"archive.zlib"}
+
+
+IMAGE = Inside(ImageRequest("an/image", "aarch64"), (), network=False)
+IN_IMAGE = (
+    BuildWheel(
+        ProjectFiles(),
+        (),
+        (),
+        OutputOf("env"),
+        "cp311",
+        Compilers("image", "aarch64", "manylinux_2_28", cross=False, python=None, inside=IMAGE),
+    ),
+    RunTests(
+        ShippedFiles("build"),
+        ProjectFiles(),
+        (),
+        (),
+        Machine("aarch64", True, "cortex-a53", IMAGE),
+        "cp311",
+        OutputOf("env"),
+    ),
+)
+
+
+@pytest.mark.parametrize("command", IN_IMAGE)
+def test_the_python_that_compiles_an_emulated_one_s_library_is_in_the_key(command: Command) -> None:
+    def python(emulated: bool, *, here: bool) -> set[tuple[str, str]]:
+        def python_parts(word: str) -> dict[str, str]:
+            if not here:
+                raise NoHostPython(f"no {word}")
+            return {"python.version": "3.11.7"}
+
+        step = Step("x", "x", command)
+        nothing = SimpleNamespace(
+            python_parts=python_parts,
+            compiler_parts=lambda _: {},
+            parts=lambda *_: {},
+            emulates=lambda _: emulated,
+        )
+        anything = cast("Any", nothing)
+        provision = Provision(
+            plan=Plan("linux", (), (step,)),
+            store=anything,
+            toolbox=anything,
+            pins=anything,
+            inputs=anything,
+            machines=anything,
+            containers=lambda: anything,
+        )
+        return {item for item in provision._parts(step).items() if item[0].startswith("python")}
+
+    assert python(True, here=True) == {("python.version", "3.11.7")}
+    assert python(True, here=False) == {("python.version", ABSENT)}
+    assert python(False, here=True) == set()

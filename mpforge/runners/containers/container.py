@@ -306,6 +306,11 @@ class Container:
             with speaking(f"copy files to {place} in a container"):
                 self._api.put_archive(self._id, "/", file)
 
+    def put_packed(self, archive: Path) -> None:
+        """Unpack a tar archive of ours at the container's root. Raises ``EngineLost``."""
+        with speaking("copy files into a container"), archive.open("rb") as file:
+            self._api.put_archive(self._id, "/", file)
+
     def get(self, place: str, destination: Path, *, harmless: bool = False) -> None:
         """Copy what is in a directory of the container into a new directory of the host.
 
