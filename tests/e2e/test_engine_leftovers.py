@@ -20,7 +20,8 @@ from mpforge.runners.containers import connection, images
 from mpforge.runners.containers.container import Container
 image, key = sys.argv[1:]
 engine = connection.connect(os.environ)
-print(images.layer(engine, key, lambda: Container(engine, image)).id)
+base = images.Image(image, {})
+print(images.layer(engine, base, key, lambda: Container(engine, image)).id)
 """
 
 
