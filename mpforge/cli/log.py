@@ -41,6 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not any(step.state == "cached" for step in steps):
         raise UnknownSession(
             f"{arguments.session} has no log: it has not run here",
-            hint=f"mpforge run {arguments.session}",
+            hint=f"mpforge run {workspace.called(arguments.session)}",
         )
     return ExitCode.DONE

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import Toolbox
-from mpforge.errors import StepFailed, StepTimeout, WrongInput
+from mpforge.errors import StepFailed, StepTimeout, ToolNotDeclared, WrongInput
 from mpforge.plan.model import Inside, ShellLine, Text
 from mpforge.platforms import Platform
 from mpforge.runners.containers import images
@@ -127,6 +127,8 @@ def _run(container: Container, argv: list[str], task: Task, given: Mapping[str, 
             image=container.called,
         )
         error = diagnosed(badly, said_since(task.log, begin))
+        if isinstance(error, ToolNotDeclared):  # what would bring it is what lacks it
+            error.hint = "[build] image names an image that has it"
         if type(error) is StepFailed and container.offline:
             error.hint = "if it wanted the network: [build] network = true lets it have it"
     if error is not None:

@@ -4,6 +4,7 @@ Also the run's options, which reach every process of a run by environment variab
 """
 
 import os
+import shlex
 import sys
 import uuid
 from collections.abc import Mapping
@@ -54,6 +55,11 @@ class Workspace:
     def root(self) -> Path:
         """The directory of the spec."""
         return self.spec.parent
+
+    def called(self, session: str) -> str:
+        """How a command line at the root names a session of this spec."""
+        own = self.spec.name == SPEC_NAME
+        return session if own else f"--spec {shlex.quote(self.spec.name)} {session}"
 
     @property
     def lock(self) -> Path:

@@ -204,6 +204,7 @@ def failure(
     error: MpforgeError,
     *,
     session: str,
+    again: str,
     host: str,
     log: str | None,
     tail: str,
@@ -212,7 +213,8 @@ def failure(
 ) -> str:
     """A failed session's last words: the log's end, what failed, how to repeat it, what is done.
 
-    ``finished`` are the files of ``dist/`` that this run put in place, ``older`` those of others.
+    ``again`` is how a command names the session, ``finished`` are the files of ``dist/`` that this run put in
+    place, ``older`` those of others.
     """
     lines = []
     if tail:
@@ -223,8 +225,8 @@ def failure(
     if log is not None:
         lines.append(f"  log: {log}")
     if log is not None and error.enterable:
-        keep = f" (with --keep, `mpforge shell {session}` opens its directory)"
-    lines.append(f"  again: mpforge run {session}{keep}")
+        keep = f" (with --keep, `mpforge shell {again}` opens its directory)"
+    lines.append(f"  again: mpforge run {again}{keep}")
     if finished:
         lines.append(f"  finished in this run: {', '.join(finished)}")
     if older:

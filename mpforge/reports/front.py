@@ -142,6 +142,7 @@ def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
     return failure(
         error,
         session=session,
+        again=workspace.called(session),
         host=host_system(),
         log=log,
         tail=tail(path) if ran else "",

@@ -1,6 +1,7 @@
 """The commands beside nox, as they are called in a checkout: they look, and run nothing."""
 
 import json
+import shlex
 import shutil
 import tomllib
 from pathlib import Path
@@ -185,6 +186,20 @@ def test_what_is_doubtful_in_a_spec_is_told_by_run_and_plan(workspace: Workspace
         done = workspace.mpforge(*words)
         assert done.code == 0, str(done)
         assert done.output.count("warning: unused-key: `build.image` has no effect") == 1, str(done)
+
+
+def test_what_is_said_to_repeat_a_failure_repeats_it(quick: Workspace) -> None:
+    text = quick.read("multiplatform.toml")
+    quick.write("my other.toml", text)
+    quick.write("build.sh", "exit 3\n")
+    done = quick.mpforge("run", "--spec", "my other.toml", "build")
+    (line,) = [line for line in done.output.splitlines() if line.startswith("  again: mpforge ")]
+    words = shlex.split(line.partition(" (with --keep")[0])[2:]
+    assert words[:3] == ["run", "--spec", "my other.toml"]
+    again = quick.mpforge(*words)
+    assert again.code == done.code == 1, str(again)
+    assert line in again.output
+    assert f"`mpforge shell {shlex.join(words[1:])}` opens" in line
 
 
 def test_log_prints_a_sessions_log(workspace: Workspace) -> None:

@@ -733,6 +733,7 @@ def test_a_program_that_only_the_host_has_is_named_too(
     build_in(boxed, tiny_image, 'before-all = "hostonly"')
     said = failed(boxed, boxed.nox(BUILD), "tool-not-declared")
     assert f"there is no program hostonly in the image {tiny_image}" in said
+    assert "-> [build] image names an image that has it" in said
 
 
 ASKS = """

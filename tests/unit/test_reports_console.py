@@ -137,6 +137,7 @@ def test_a_failure_ends_with_the_log_the_command_to_repeat_it_and_what_is_kept()
     text = failure(
         StepFailed("the wheel failed", why="exit code 1", hint="install it"),
         session="build-aarch64-cp311",
+        again="--spec x.toml build-aarch64-cp311",
         host="Linux x86_64",
         log=".mpforge/logs/x.log",
         tail="error: boom",
@@ -150,7 +151,7 @@ def test_a_failure_ends_with_the_log_the_command_to_repeat_it_and_what_is_kept()
         "exit code 1",
         "install it",
         "Linux x86_64",
-        "mpforge run build-aarch64-cp311",
+        "mpforge run --spec x.toml build-aarch64-cp311",
         "finished in this run: dist/a.whl",
         "from earlier runs, untouched: dist/old.whl",
     ]
@@ -161,6 +162,7 @@ def test_a_failure_without_a_log_speaks_of_none() -> None:
     text = failure(
         StepFailed("no"),
         session="sdist",
+        again="sdist",
         host="Linux x86_64",
         log=None,
         tail="",

@@ -40,7 +40,7 @@ def hang_up(connection: Any) -> None:
     """Close a connection by the answer that it was taken from."""
     # Its buffers are closed in an order of their own.
     with contextlib.suppress(OSError, ValueError):
-        connection._response.close()  # noqa: SLF001
+        connection._response.close()  # noqa: SLF001 (as above)
     with contextlib.suppress(OSError, ValueError):
         connection.close()
 
