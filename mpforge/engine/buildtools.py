@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mpforge.engine.machines import Machines
-from mpforge.engine.objects import Objects
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import ReadyCompilers, Toolbox
 from mpforge.plan.model import BuildWheel, Compilers, Step
@@ -33,7 +32,6 @@ class BuildTools:
     store: Store
     toolbox: Toolbox
     machines: Machines
-    objects: Objects
 
     def ready(self, task: Task, compilers: Compilers, source: Directory) -> ReadyCompilers:
         """Compilers for a build of this source, and the emulator for what they make, if it may run."""
@@ -41,8 +39,6 @@ class BuildTools:
 
         root, flags = task.directory.root, compiler_flags(task.step)
         ready = self.toolbox.compilers(compilers, languages(source, self.store), root, flags)
-        objects = self.objects.lend(task, compilers)
-        ready = dataclasses.replace(ready, variables={**ready.variables, **objects})
         if compilers.emulator is None or ready.view is None:
             return ready
         machine = self.machines.for_build(compilers.emulator)

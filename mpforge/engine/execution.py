@@ -21,7 +21,6 @@ from mpforge.engine.hostbuilds import HostBuilds
 from mpforge.engine.imagebuilds import ImageBuilds
 from mpforge.engine.inputs import Inputs, pruned
 from mpforge.engine.machines import Machines
-from mpforge.engine.objects import Objects
 from mpforge.engine.pins import Pins
 from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import TOLD, Task, since
@@ -68,7 +67,6 @@ class Executor:
     machines: Machines
     pins: Pins
     inputs: Inputs
-    objects: Objects
     containers: "Callable[[], Containers]"
 
     def execute(self, task: Task) -> dict[str, str]:
@@ -80,11 +78,9 @@ class Executor:
         try:
             facts = self._executed(task)
         except StepFailed as error:
-            self.objects.take_back(task, whole=False)
             if (build := _as_built(task)) is None:
                 raise
             raise leaks.explained(error, build, _notes(task)) from None
-        self.objects.take_back(task, whole=True)
         return facts | network | _told(task, begin)
 
     def _executed(self, task: Task) -> dict[str, str]:  # noqa: PLR0911 (one for each kind)
@@ -134,7 +130,7 @@ class Executor:
 
     @property
     def _buildtools(self) -> buildtools.BuildTools:
-        return buildtools.BuildTools(self.store, self.toolbox, self.machines, self.objects)
+        return buildtools.BuildTools(self.store, self.toolbox, self.machines)
 
     # --- what steps share ----------------------------------------------------------------------
 

@@ -107,7 +107,6 @@ class Realizer:
                     given,
                     directory,
                     log,
-                    self._reuses(step),
                     visitor,
                     keeps=self.kept is not None,
                 )
@@ -271,7 +270,6 @@ class Realizer:
                         given,
                         directory,
                         log,
-                        self._reuses(step),
                         keeps=self.kept is not None,
                     )
                 )
@@ -351,10 +349,6 @@ class Realizer:
         given = (v.step for v in references(step).values() if isinstance(v, OutputOf))
         below = (self.plan.step(name) for name in given)
         return bool(step.variables.secrets) or any(self._saw_secret(s) for s in below)
-
-    def _reuses(self, step: Step) -> bool:
-        """Whether objects of earlier builds may serve a step: not where nothing of it is kept."""
-        return self.use_cache and step.cache and not self._saw_secret(step)
 
     def _remember(self, identifier: str) -> None:
         """Keep the ingredients of this run's key, and of the run before, for ``explain``."""

@@ -209,16 +209,13 @@ class SessionRun:
 
         def executor() -> "Executor":
             from mpforge.engine.execution import Executor
-            from mpforge.engine.objects import Objects
 
-            objects = Objects(found.store, self.toolbox, found.inputs, self.session.name, self.emit)
             return Executor(
                 found.store,
                 self.toolbox,
                 self.machines,
                 self.pins,
                 found.inputs,
-                objects,
                 lambda: self.containers,
             )
 

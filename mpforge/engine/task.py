@@ -34,7 +34,6 @@ class Given:
 class Task:
     """One execution: the step, what it is given, its own directory, its log.
 
-    ``reuses`` says that objects of earlier builds may serve, and what it makes may be kept.
     ``visitor`` is called in the place of its programs, see ``StepRun``. ``keeps``: if it fails, its directory
     stays.
     """
@@ -43,7 +42,6 @@ class Task:
     given: Given
     directory: "StepDirectory"
     log: BinaryIO
-    reuses: bool = False
     visitor: "Callable[[StepRun], int] | None" = None
     keeps: bool = False
 

@@ -80,16 +80,6 @@ class WorkEnded:
 
 
 @dataclass(frozen=True)
-class Reused:
-    """How many objects of a build were there already, and how many its compilers made."""
-
-    session: str
-    step: str
-    reused: int
-    compiled: int
-
-
-@dataclass(frozen=True)
 class Published:
     """A file of ``dist/`` was written, or was verified to be what the session gives."""
 
@@ -140,7 +130,6 @@ Event = (
     | StepEnded
     | Working
     | WorkEnded
-    | Reused
     | Published
     | Tested
     | Warned

@@ -15,7 +15,6 @@ from mpforge.plan.events import (
     Chosen,
     Event,
     Published,
-    Reused,
     SessionEnded,
     StepEnded,
     StepHit,
@@ -56,7 +55,7 @@ class Console:
                 self._line(f"{event.what}: {duration(event.seconds)}")
             case StepEnded():
                 self._end(event)
-            case Chosen() | StepWaits() | Reused() | Published() | Tested() | Warned():
+            case Chosen() | StepWaits() | Published() | Tested() | Warned():
                 self._line(_told(event))
             case StepHit() | SessionEnded():
                 pass
@@ -155,15 +154,13 @@ class _Spinner(_Activity):
         self._status.stop()
 
 
-def _told(event: Chosen | StepWaits | Reused | Published | Tested | Warned) -> str:
+def _told(event: Chosen | StepWaits | Published | Tested | Warned) -> str:
     """The line of an event that has one."""
     match event:
         case Chosen():
             return _chosen(event)
         case StepWaits():
             return f"waiting: another process makes {event.step}"
-        case Reused():
-            return f"{event.reused} objects reused, {event.compiled} compiled"
         case Published():
             return f"{'wrote' if event.fresh else 'in place'} {event.path}"
         case Tested():

@@ -27,10 +27,7 @@ _FILES = (
 
 # gcc writes the step's directory into debug information, __FILE__ and assert: say `.` for it.
 MAPPED = """#!/bin/sh
-cache=
-case " $* " in *" -c "*) cache=${{MPFORGE_OBJECTS:-}} ;; esac
-exec ${{cache:+"$MPFORGE_OBJECTS_PYTHON" -I -S -B "$MPFORGE_OBJECTS_PROGRAM"}} \\
-  {place} "-ffile-prefix-map=${{MPFORGE_STEP_DIR:?}}=." "$@"
+exec {place} "-ffile-prefix-map=${{MPFORGE_STEP_DIR:?}}=." "$@"
 """
 
 

@@ -262,3 +262,16 @@ def test_a_second_spec_has_its_sessions_under_a_prefix(workspace: Workspace) -> 
     again = workspace.nox("agent-build", "build")
     assert again.code == 0
     assert again.did == set()
+
+
+def test_a_header_that_appears_is_a_miss_however_it_is_asked_for(quick: Workspace) -> None:
+    script = "set -e\nmkdir out\n$CC '-DCONF=\"conf.h\"' -Iinc -c a.c -o out/a.o\n"
+    quick.write("build.sh", script)
+    asked = "#if __has_include(CONF)\n#include CONF\n#else\n#define V 0\n#endif\n"
+    quick.write("a.c", f'{asked}const char *said = V ? "new" : "old";\n')
+    quick.write("inc/any.h", "")
+    assert quick.nox("build").code == 0
+    quick.write("inc/conf.h", "#define V 1\n")
+    assert quick.nox("build").code == 0
+    (made,) = quick.dist.glob("*/out/a.o")
+    assert b"new" in made.read_bytes()

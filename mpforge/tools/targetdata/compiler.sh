@@ -466,11 +466,6 @@ fi
 for mpf_folder in @LIBRARIES@; do # the image's own come last
 	[ ! -d "$mpf_folder" ] || set -- "$@" "-L$mpf_folder"
 done
-mpf_cache= # the program that knows the objects of earlier builds, before the compiler
-if [ -n "${MPFORGE_OBJECTS:-}" ]; then
-	case " $* " in *" -c "*) mpf_cache=1 ;; esac
-fi
-exec ${mpf_cache:+"$MPFORGE_OBJECTS_PYTHON" -I -S -B "$MPFORGE_OBJECTS_PROGRAM"} \
-	"$MPFORGE_ZIG" @MODE@ -target '@TARGET@' @FLAGS@ @INCLUDE@ \
+exec "$MPFORGE_ZIG" @MODE@ -target '@TARGET@' @FLAGS@ @INCLUDE@ \
 	${mpf_step:+"-ffile-prefix-map=$mpf_step=."} \
 	"-ffile-prefix-map=$mpf_view=/mpforge/view" "-ffile-prefix-map=${MPFORGE_ZIG%/*}=/mpforge/zig" "$@"
