@@ -319,7 +319,7 @@ class OutputMissing(StepFailed):
 
 
 class NoExtension(StepFailed):
-    """A wheel for a platform that holds no compiled code: its extensions failed to build."""
+    """A wheel that lacks extension modules which failed to build."""
 
     code = "no-extension"
 

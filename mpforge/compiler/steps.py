@@ -256,6 +256,7 @@ def wheel_steps(
         policy=choice.policy,
         pure=build.pure,
         only_pure=choice.why if compilers is None else None,
+        optional=tuple(build.optional_extensions),
         exclude=tuple(build.repair.exclude),
         arguments=tuple(build.repair.args),
         target_environment=target_environment,

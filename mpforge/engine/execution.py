@@ -266,8 +266,9 @@ class Executor:
             found += grafting.library_directories(self._environments.target_packages(task))
         there = [str(folder) for folder in found if folder.is_dir()]
         variables = {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
-        made = repair.repair(self._run(task, variables, ()), command, task.given.build_log)
-        return {"wheel": made.name}
+        run = self._run(task, variables, ())
+        made, told = repair.repair(run, command, task.given.build_log)
+        return {"wheel": made.name} | ({TOLD: json.dumps(told)} if told else {})
 
     def _commands(self, task: Task, command: RunCommands) -> dict[str, str]:
         source = pruned(task.given.trees["source"], command.exclude)

@@ -41,7 +41,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
-from mpforge.runners.repair import failed_to_compile
+from mpforge.runners import extensions
 from mpforge.sources import cargo
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
@@ -298,9 +298,13 @@ class Provision:
 
 def _log_parts(given: Given | None) -> dict[str, str]:
     """What the log of a wheel's build says that its bytes do not: they may be those of one without errors."""
-    if given is None or not failed_to_compile(given.build_log):
+    if given is None or not given.build_log:
         return {}
-    return {"compiled": "not all"}
+    log = extensions.tried(given.build_log)
+    return {
+        "build.extensions": " ".join(sorted(log.names)),
+        "build.errors": f"{'some' if log.errors else 'none'}{' of sources' if log.of_source else ''}",
+    }
 
 
 def _without_tests(

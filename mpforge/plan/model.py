@@ -256,6 +256,7 @@ class RepairWheel:
     """Make a wheel carry what it needs, give it its tag, and prove what the tag promises.
 
     ``pure``: a wheel without compiled code is fine. ``only_pure``: no other is, because of what it says.
+    ``optional``: globs over names of extensions without which it is fine.
     ``target_environment``: packages with libraries that it may have been linked with.
     """
 
@@ -265,6 +266,7 @@ class RepairWheel:
     policy: str
     pure: bool = False
     only_pure: str | None = None
+    optional: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     target_environment: OutputOf | None = None

@@ -5,17 +5,17 @@ the one way (``sources.canonical``), and what its tag says is checked by ``verif
 of how the wheel was built, but for the compiler errors in its log.
 """
 
-import re
 import shutil
 import sys
 import sysconfig
 import zipfile
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mpforge.errors import NoExtension, OutputMissing, WheelRejected
 from mpforge.plan.model import RepairWheel
 from mpforge.platforms import Platform, policy_version, well_known
-from mpforge.runners import crossing, elf
+from mpforge.runners import crossing, elf, extensions
 from mpforge.runners.diagnosis import WITHOUT_LIBRARY
 from mpforge.runners.step import StepRun
 from mpforge.runners.verification import (
@@ -27,16 +27,15 @@ from mpforge.runners.verification import (
 )
 from mpforge.sources import canonical
 
-_ERROR_LINE = re.compile(r"(fatal error|(?<![\w-])error): |undefined symbol|cannot find -l")
-_COMPILE_ERROR = re.compile(r"^\S+:\d+:\d+: (fatal )?error: ", re.MULTILINE)
-_SHOWN = 8
+_WIDE = 200  # characters of a compiler's line that are shown
 
 
-def repair(run: StepRun, command: RepairWheel, build_log: str) -> Path:
+def repair(run: StepRun, command: RepairWheel, build_log: str) -> tuple[Path, list[str]]:
     """Repair the one wheel in the step's source directory; the result is in its output directory.
 
-    Raises ``NoExtension`` with the compiler errors of ``build_log`` for a platform wheel without
-    compiled code, ``WheelRejected`` with every reason for one that breaks its promise.
+    Beside it, what a user should know of it. Raises ``NoExtension`` with the errors of ``build_log`` for
+    a wheel that lacks extensions which failed to build, ``WheelRejected`` with every reason for one that
+    breaks its promise.
     """
     from elftools.common.exceptions import ELFError
     from packaging.utils import InvalidWheelFilename
@@ -50,13 +49,16 @@ def repair(run: StepRun, command: RepairWheel, build_log: str) -> Path:
         ) from None
 
 
-def _repair(run: StepRun, command: RepairWheel, wheel: Path, build_log: str) -> Path:
+def _repair(
+    run: StepRun, command: RepairWheel, wheel: Path, build_log: str
+) -> tuple[Path, list[str]]:
     platform = well_known()[command.target]
     content = run.directory.root / "wheel"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(content)
     compiled = list(elf.elf_files(content))
-    _refuse(command, wheel, compiled, content, build_log)
+    _refuse(command, wheel, compiled, content)
+    told = _without_extensions(command, wheel, compiled, content, build_log)
     if any(elf.read(path).needed for path in compiled):
         made = _audited(run, wheel, command)
     elif wheel_name(wheel.name).pure:
@@ -66,7 +68,7 @@ def _repair(run: StepRun, command: RepairWheel, wheel: Path, build_log: str) -> 
     made = _without_absolute_rpaths(run, made)
     canonical.rewrite_wheel(made, mtime=canonical.epoch_of(run.environment))
     _verify(run, command, made, platform)
-    return made
+    return made, [f"{made.name}: {line}" for line in told]
 
 
 def sole_wheel(folder: Path) -> Path:
@@ -77,9 +79,7 @@ def sole_wheel(folder: Path) -> Path:
     return found[0]
 
 
-def _refuse(
-    command: RepairWheel, wheel: Path, compiled: list[Path], content: Path, build_log: str
-) -> None:
+def _refuse(command: RepairWheel, wheel: Path, compiled: list[Path], content: Path) -> None:
     """Raise what is wrong with a wheel as the backend made it."""
     pure = wheel_name(wheel.name).pure
     if command.only_pure is not None and (compiled or not pure):
@@ -87,19 +87,6 @@ def _refuse(
             f"{wheel.name} is not pure Python, but the project was taken to be: {command.only_pure}",
             why="\n".join(str(path.relative_to(content)) for path in compiled) or None,
             hint="`pure = false` in [build] has it built for each target",
-        )
-    # Some setup.py leave an extension out that did not compile, and call the rest pure (google-crc32c's).
-    gave_up = pure and command.only_pure is None and failed_to_compile(build_log)
-    if not compiled and not command.pure and (gave_up or not pure):
-        claims = (
-            "claims to run anywhere, its extension left out"
-            if gave_up
-            else "holds no compiled code"
-        )
-        raise NoExtension(
-            f"{wheel.name} is for {command.target} but {claims}",
-            why=compiler_errors(build_log),
-            hint=_without_extension(build_log),
         )
     if compiled and pure:
         raise WheelRejected(f"{wheel.name} claims to run anywhere but holds compiled code")
@@ -112,25 +99,60 @@ def _refuse(
         raise WheelRejected(f"{wheel.name} holds code for another machine", why="\n".join(reasons))
 
 
-def _without_extension(build_log: str) -> str:
-    remedy = "set `pure = true` in [build] if a wheel without it is fine"
-    if crossing.missing_library(build_log.splitlines()) is not None:
-        return f"{WITHOUT_LIBRARY}; {remedy}"
-    return f"mend the errors, or {remedy}"
+def _without_extensions(
+    command: RepairWheel, wheel: Path, compiled: list[Path], content: Path, build_log: str
+) -> list[str]:
+    """What a user should know of extensions that are not there. Raises ``NoExtension``."""
+    if command.only_pure is not None:
+        return []
+    log = extensions.tried(build_log)
+    modules = [path.relative_to(content).as_posix() for path in compiled]
+    # Where there are others, a module that is absent without an error is packed under another name.
+    lost = extensions.missing(log.names, modules) if log.errors or not modules else []
+    refused = [n for n in lost if not any(fnmatchcase(n, g) for g in command.optional)]
+    allowed = command.pure or (lost and not refused)
+    pure = wheel_name(wheel.name).pure
+    if refused and not command.pure:
+        raise NoExtension(
+            f"{wheel.name} lacks {' and '.join(refused)}, which failed to build",
+            why=_after_errors(log.errors),
+            hint=_remedy(refused, build_log),
+        )
+    if not compiled and not allowed and (log.of_source or not pure):
+        claims = "claims to run anywhere" if pure else f"is for {command.target}"
+        raise NoExtension(
+            f"{wheel.name} {claims} but holds no compiled code",
+            why=_after_errors(log.errors),
+            hint=_remedy([], build_log),
+        )
+    if lost:
+        by = "pure = true" if refused else "optional-extensions"
+        return [f"without {' and '.join(lost)}, which failed to build; {by} in [build] allows it"]
+    if compiled and log.of_source and not log.names:
+        first = next(line for line in log.errors if " error: " in line)
+        return [f"the build went on after compiler errors: is all in it? The first one: {first}"]
+    if pure and not command.pure:
+        return [
+            "pure Python: nothing was compiled; pure = true in [build] says that it is meant so"
+        ]
+    return []
 
 
-def failed_to_compile(log: str) -> bool:
-    """Whether a compiler refused a source, as a build's log tells; the backend may have gone on."""
-    return _COMPILE_ERROR.search(log) is not None
-
-
-def compiler_errors(log: str) -> str:
-    """The errors in a build's log, the first few, with what was built then in mind."""
-    found = [line.strip() for line in log.splitlines() if _ERROR_LINE.search(line)]
-    shown = list(dict.fromkeys(found))[:_SHOWN]
-    if not shown:
+def _after_errors(errors: tuple[str, ...]) -> str:
+    if not errors:
         return "the build's log shows no compiler error: does the project have an extension module?"
+    shown = (line if len(line) < _WIDE else f"{line[:_WIDE]} …" for line in errors)
     return "\n".join(["the build went on after these errors:", *shown])
+
+
+def _remedy(refused: list[str], build_log: str) -> str:
+    remedy = "`pure = true` in [build], if a wheel without compiled code is fine"
+    if refused:
+        named = ", ".join(f'"{name}"' for name in refused)
+        remedy = f"`optional-extensions = [{named}]` in [build], if a wheel without is fine"
+    if crossing.missing_library(build_log.splitlines()) is not None:
+        return f"{WITHOUT_LIBRARY}; or {remedy}"
+    return f"mend the errors, or set {remedy}"
 
 
 def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform) -> Path:

@@ -133,6 +133,11 @@ class BuildOptions(Table):
         "meson and autotools: of what is installed, all of it by default.",
     )
     pure: Flag = Field(default=False, description="A wheel without compiled code is fine.")
+    optional_extensions: Globs = Field(
+        default=(),
+        description="Extension modules that may fail to build, by name or glob; a wheel without any "
+        'other is an error, e.g. "package._speedups".',
+    )
     frontend: Frontend = Field(default="build", description="The PEP 517 frontend.")
     isolation: Flag = Field(
         default=True, description="Build in an environment of its own (PEP 517)."

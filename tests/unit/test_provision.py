@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from mpforge.engine.provision import Provision
+from mpforge.engine.provision import Provision, _log_parts
+from mpforge.engine.task import Given
 from mpforge.errors import NoHostPython
 from mpforge.keys.walk import ABSENT
 from mpforge.plan.model import (
@@ -117,3 +118,9 @@ def test_the_python_that_compiles_an_emulated_one_s_library_is_in_the_key(comman
     assert python(True, here=True) == {("python.version", "3.11.7")}
     assert python(True, here=False) == {("python.version", ABSENT)}
     assert python(False, here=True) == set()
+
+
+def test_a_wheel_of_a_build_with_errors_is_judged_again_although_its_bytes_are_another_s() -> None:
+    begun = "building 'pkg._fast' extension\n"
+    logs = ["", begun, begun + "error: command 'cc' failed", "fast.c:1:1: error: expected ';'"]
+    assert len({tuple(_log_parts(Given({}, build_log=log)).items()) for log in logs}) == len(logs)

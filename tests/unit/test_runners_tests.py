@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from mpforge.plan.model import Argv, CommandLine, Placeholder, ShellLine
-from mpforge.runners.repair import compiler_errors
 from mpforge.runners.tests import extension_modules, top_level_modules, with_posargs
 
 POSARGS = Placeholder("posargs")
@@ -92,35 +91,3 @@ def test_a_module_at_the_top_is_named_without_its_suffixes(tmp_path: Path) -> No
 
 
 # --- errors that a build swallowed ------------------------------------------------------------
-
-
-def test_compiler_and_linker_errors_are_found_in_a_log_each_once() -> None:
-    log = """\
-cc -c a.c -Werror -o a.o
-a.c:1:10: fatal error: yaml.h: No such file or directory
-a.c:9:1: error: unknown type name 'foo'
-a.c:9:1: error: unknown type name 'foo'
-ld.lld: error: undefined symbol: bar
-/usr/bin/ld: cannot find -lyaml
-warning: something: error-prone
-  no-error: fine
-done
-"""
-    told = compiler_errors(log).splitlines()
-    assert told[1:] == [
-        "a.c:1:10: fatal error: yaml.h: No such file or directory",
-        "a.c:9:1: error: unknown type name 'foo'",
-        "ld.lld: error: undefined symbol: bar",
-        "/usr/bin/ld: cannot find -lyaml",
-    ]
-
-
-def test_only_the_first_errors_of_many_are_told() -> None:
-    told = compiler_errors("\n".join(f"x.c:{n}:1: error: number {n}" for n in range(50)))
-    assert "number 0" in told
-    assert "number 49" not in told
-    assert len(told.splitlines()) < 12
-
-
-def test_a_log_without_errors_asks_whether_there_is_an_extension_module() -> None:
-    assert "extension module" in compiler_errors("all fine\n")

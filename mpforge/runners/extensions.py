@@ -1,0 +1,84 @@
+"""Extension modules that a build tried to compile and then went on without, read from its log.
+
+Backends print the same words natively, when crossing and in an image. An extension is missing if the log
+says that it was built, has an error, and the wheel holds no such module: one that was tried twice is
+there, and one that is packed under another name had no error. Values in, values out.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+# distutils, setuptools, and their Extension(optional=True); setuptools-rust's RustExtension(optional=True)
+_TRIED = (
+    re.compile(r"building '(?P<name>[\w.]+)' extension\s*$"),
+    re.compile(r"building extension \"(?P<name>[\w.]+)\" failed"),
+    re.compile(r"optional Rust extension (?P<name>[\w.]+) failed"),
+)
+_ERROR = re.compile(
+    r"(?:fatal error|(?<![\w-])error)(?:\[E\d+\])?: |undefined symbol|undefined reference|cannot find -l"
+    r"|building extension \".*\" failed|Rust extension .* failed|^CMake Error|^[\w.]+Error: "
+)
+# A compiler's complaint of a source, with its place.
+_OF_SOURCE = re.compile(r"^[^\s:]+:\d+:(?:\d+:)? (?:fatal )?error: ")
+# Files by which configure scripts, distutils, CMake and Meson ask, and all in temporary directories.
+_CHECK = re.compile(
+    r"(?:^|/)(?:conftest|_configtest|testfile|sanitycheck)\w*\."
+    r"|/(?:CMakeScratch|CMakeTmp|meson-private|tmp)/"
+)
+_WORDS = ("extension", "rror", "undefined", "cannot find")  # one is in each line that is looked for
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a build's log tells: every extension that it tried to build, and the first errors.
+
+    ``of_source``: a compiler refused a source, no check's.
+    """
+
+    names: tuple[str, ...]
+    errors: tuple[str, ...]
+    of_source: bool
+
+
+def tried(log: str) -> Tried:
+    """Read a log; the errors of checks are none."""
+    errors: dict[str, None] = {}
+    names: dict[str, None] = {}
+    for line in log.splitlines():
+        if not any(word in line for word in _WORDS):
+            continue
+        if match := next(filter(None, (pattern.search(line) for pattern in _TRIED)), None):
+            names[match["name"]] = None
+        if _ERROR.search(line) and not _CHECK.search(line.partition(": ")[0]):
+            errors[line.strip()] = None
+    of_source = any(map(_OF_SOURCE.match, errors))
+    return Tried((*names,), (*errors,)[:_SHOWN], of_source)
+
+
+def missing(names: Collection[str], modules: Collection[str]) -> list[str]:
+    """Those of the extensions' names that are not among a wheel's compiled files (paths below its root)."""
+    paths = [PurePosixPath(path) for path in modules]
+    wholes = [".".join(("", *path.parent.parts, _stem(path.name))) for path in paths]
+    exact = {name for name in names if any(whole.endswith(f".{name}") for whole in wholes)}
+    # One may be packed elsewhere than its name says (package_dir): then its own name is there.
+    unclaimed = Counter(_stem(path.name) for path in paths)
+    unclaimed.subtract(_last(name) for name in exact)
+    absent = []
+    for name in names:
+        if name not in exact:
+            if unclaimed[_last(name)] <= 0:
+                absent.append(name)
+            unclaimed[_last(name)] -= 1
+    return absent
+
+
+def _stem(filename: str) -> str:
+    return filename.partition(".")[0]
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
