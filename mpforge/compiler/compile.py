@@ -191,7 +191,7 @@ def _build(
         return replace(planned, refusal=choice)
     compilers = choosing.compilers(compilation, choice, target, python)
     exclude = tuple(compilation.spec.sdist.exclude)
-    # Tests can't change a wheel that never saw them: "edit a test, rebuild nothing".
+    # Tests can't change a wheel whose build never read them: "edit a test, rebuild nothing".
     tests = tuple(resolve(compilation.spec, target=target.name, python=python).test.sources)
     after, asks_sdist = None, False
     options = _digest(compilation, build)

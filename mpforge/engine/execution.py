@@ -77,6 +77,7 @@ class Executor:
         network, begin = self._network(task.step), task.log.tell()
         try:
             facts = self._executed(task)
+            task.observed.settle()
         except StepFailed as error:
             if (build := _as_built(task)) is None:
                 raise

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
@@ -16,13 +16,13 @@ from typing import TypeVar
 from mpforge.sources import archives, git, project
 from mpforge.sources.project import Project
 from mpforge.store.local import Store
-from mpforge.store.trees import Directory, from_entries
+from mpforge.store.trees import Directory, FileNode, from_entries
 
 T = TypeVar("T")
 
 _WILD = {"*", "?"}
-# What a build reads is its input, whatever else it is used for.
-_BUILD_FILES = {"pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in", "PKG-INFO"}
+_OPEN = "whatever it holds"
+"""What stands for the digest of a file whose content does not count."""
 
 
 class Inputs:
@@ -149,23 +149,45 @@ def selected(tree: Directory, globs: Sequence[str]) -> Directory:
     return from_entries({path: entries[path] for path in project.select(entries, globs)})
 
 
-def unseen_test_sources(
-    tree: Directory, sources: Sequence[str], read: Callable[[str], str | None]
-) -> tuple[str, ...]:
-    """The test sources that a build must not see: all but those that the sdist says it installs.
+def without_content(tree: Directory, globs: Sequence[str]) -> Directory:
+    """A tree in which the content of files that a glob matches does not count: names, modes and links do."""
+    for glob in globs:
+        if not _WILD & set(glob):
+            tree = _opened(tree, glob.strip("/").split("/"))
+    wild = [glob for glob in globs if _WILD & set(glob)]
+    if not wild:
+        return tree
+    entries = dict(tree.walk())
+    chosen = {path: entries[path] for path in project.select(entries, wild)}
+    files = {path: _open(node) for path, node in chosen.items() if isinstance(node, FileNode)}
+    return from_entries(entries | files)
 
-    setuptools writes the top-level names that it installs into ``top_level.txt``; ``read`` gives the
-    text of one of the tree's files.
-    """
-    installed: set[str] = set()
-    for path in _top_level_lists(tree):
-        installed |= set((read(path) or "").split())
-    seen = installed | _BUILD_FILES
-    return tuple(s for s in sources if s.removesuffix(".py") not in seen and s not in seen)
 
-
-def _top_level_lists(tree: Directory, under: str = "") -> Iterator[str]:
+def content_differs(tree: Directory, other: Directory, under: str = "") -> Iterator[str]:
+    """The paths of the files of a tree that are not the same in another one of the same names."""
+    if tree is other:
+        return
+    for name, node in tree.files.items():
+        if other.files[name] != node:
+            yield f"{under}{name}"
     for name, inner in tree.directories.items():
-        if name.endswith("egg-info") and "top_level.txt" in inner.files:
-            yield f"{under}{name}/top_level.txt"
-        yield from _top_level_lists(inner, f"{under}{name}/")
+        yield from content_differs(inner, other.directories[name], f"{under}{name}/")
+
+
+def _opened(tree: Directory, words: Sequence[str]) -> Directory:
+    """A tree without the content of one path; what is not on the way to it stays the same object."""
+    if not words:
+        files = {name: _open(node) for name, node in tree.files.items()}
+        inner = {name: _opened(held, ()) for name, held in tree.directories.items()}
+        return Directory(files, inner, tree.symlinks)
+    name, *rest = words
+    if name in tree.directories:
+        less = _opened(tree.directories[name], rest)
+        return replace(tree, directories={**tree.directories, name: less})
+    if not rest and name in tree.files:
+        return replace(tree, files={**tree.files, name: _open(tree.files[name])})
+    return tree
+
+
+def _open(node: FileNode) -> FileNode:
+    return FileNode(_OPEN, 0, node.executable)

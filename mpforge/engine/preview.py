@@ -135,7 +135,8 @@ def _step(run: SessionRun, identifier: str) -> StepPreview:
         state, why = "cached", ""
     except NotMade as missing:
         own = missing.step == identifier
-        state, why = "would run", "not in the store" if own else f"after {missing.step}"
+        reason = missing.why or "not in the store"
+        state, why = "would run", reason if own else f"after {missing.step}"
     except PinMissing as error:
         state, why, unpinned = "not known", _lock_first(error.what), error.what
     key, record = run.realizer.listed.get(identifier, (None, None))

@@ -7,15 +7,15 @@ parts that the providers give. Runs nothing; an output that is needed is asked f
 
 import contextlib
 import dataclasses
-import functools
 import json
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mpforge.engine.inputs import Inputs, pruned, selected, unseen_test_sources
+from mpforge.engine.inputs import Inputs, pruned, selected, without_content
+from mpforge.engine.observed import SOURCE
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Given
 from mpforge.engine.toolbox import Toolbox
@@ -85,6 +85,7 @@ class Provision:
     def given(self, step: Step, realize: Realize) -> Given:
         """What a step is executed with. Raises what making it raises, and ``Damaged``."""
         trees: dict[str, Directory] = {}
+        keyed: dict[str, Directory] = {}
         build_log = ""
         for name, value in references(step).items():
             if isinstance(value, ProjectFiles):
@@ -98,11 +99,14 @@ class Provision:
                 if isinstance(step.command, RepairWheel) and name == "wheel":
                     build_log = self._log_of(result)
         command = step.command
+        if isinstance(command, BuildWheel | AskRequirements) and step.inside is None:
+            # What it reads of tests is observed; in a container that can't be had.
+            keyed["source"] = without_content(trees["source"], command.tests)
         if isinstance(command, InstallPackages):
             return Given(trees, packages=self._packages(command, realize))
         if isinstance(command, RunTests):
             return Given(trees, posargs=self.posargs if command.commands else ())
-        return Given(trees, build_log=build_log)
+        return Given(trees, build_log=build_log, keyed=keyed)
 
     def settle(self, step: Step) -> None:
         """Put the files that a step refers to into the store: nothing moves under it any more."""
@@ -115,7 +119,7 @@ class Provision:
 
     def key(self, step: Step, given: Given) -> tuple[str, list[Ingredient]]:
         """A step's key, and the ingredients that it is the digest of."""
-        trees = {name: tree.digest() for name, tree in given.trees.items()}
+        trees = {name: tree.digest() for name, tree in {**given.trees, **given.keyed}.items()}
         parts = self._parts(step, given=given)
         if given.packages is not None:
             # What was asked for on the way is in the packages; the same ones are the same tree.
@@ -123,6 +127,14 @@ class Provision:
             step = dataclasses.replace(step, command=whole)
         listed = list(ingredients(step, Resolved(trees, parts, self._host(step))))
         return key_of.digest(listed), listed
+
+    def read_now(self, names: Iterable[str], given: Given) -> dict[str, str]:
+        """What a step would read by these names of what it observed (``observed``)."""
+        now: dict[str, str] = {}
+        for name in names:
+            node = given.trees["source"].get(name.removeprefix(SOURCE))
+            now[name] = ABSENT if node is None else node.digest
+        return now
 
     def _host(self, step: Step) -> dict[str, str | None]:
         return {name: os.environ.get(name) for name in step.variables.passed}
@@ -245,9 +257,6 @@ class Provision:
             resolved = Resolved(trees, self._parts(step), self._host(step))
             for ingredient in ingredients(step, resolved):
                 parts[f"{identifier}: {ingredient.name}"] = ingredient.value
-            if isinstance(step.command, BuildWheel | AskRequirements):
-                # What is taken from an sdist that is not known yet.
-                parts[f"{identifier}: tests"] = json.dumps(step.command.tests)
             if isinstance(step.command, InstallPackages) and step.command.extra is not None:
                 # Which environment it comes to is known when its hook has answered: any of these.
                 parts[f"{identifier}: pins"] = self.pins.digest_of(step.command.request)
@@ -257,11 +266,9 @@ class Provision:
         """The project's files as this step sees them."""
         tree = self.inputs.files
         command = step.command
-        if isinstance(command, BuildWheel | AskRequirements):
-            return _without_tests(tree, command, self.inputs.read)
         if isinstance(command, FetchCrates):
             return cargo.manifests(tree, self.inputs.read)
-        if isinstance(command, RunCommands):
+        if isinstance(command, BuildWheel | AskRequirements | RunCommands):
             return pruned(tree, command.exclude)
         if isinstance(command, RunTests):
             return selected(tree, command.sources)
@@ -279,8 +286,7 @@ class Provision:
             return tree
         content = tree.directories["tree"]
         if isinstance(step.command, BuildWheel | AskRequirements):
-            read = functools.partial(self.store.text, content)
-            return _without_tests(content, step.command, read)
+            return pruned(content, step.command.exclude)
         return content
 
     def _packages(self, command: InstallPackages, realize: Realize) -> EnvironmentPin:
@@ -307,21 +313,11 @@ def _log_parts(given: Given | None) -> dict[str, str]:
     }
 
 
-def _without_tests(
-    tree: Directory,
-    command: BuildWheel | AskRequirements,
-    read: Callable[[str], str | None],
-) -> Directory:
-    """A source as a build sees it: without what is excluded, and without tests."""
-    unseen = unseen_test_sources(tree, command.tests, read)
-    return pruned(tree, (*command.exclude, *unseen))
-
-
 def files(given: Given) -> dict[str, str]:
     """The files of a step's inputs, for its explanation; environments are told by their packages."""
     return {
         f"{name}/{path}": text
-        for name, tree in given.trees.items()
+        for name, tree in {**given.trees, **given.keyed}.items()
         if not name.endswith("environment")
         for path, text in tree.described().items()
     }

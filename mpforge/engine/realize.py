@@ -11,11 +11,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
+from mpforge.engine import observed
 from mpforge.engine.provision import Provision, files
 from mpforge.engine.task import TOLD, Given, Task, since
 from mpforge.engine.toolbox import COMPILER_NOTES
@@ -70,6 +71,8 @@ class Realizer:
     dry: bool = False
     ran: list[str] = field(default_factory=list)
     listed: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    _outdated: dict[str, str] = field(default_factory=dict)
+    """Of steps whose stored result does not count: what they read that is not what it was, in words."""
     _logged: list[str] = field(default_factory=list)
     _done: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
     _made: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
@@ -139,14 +142,14 @@ class Realizer:
 
     def _found_or_made(self, step: Step) -> tuple[ActionResult, Directory]:
         key, given = self._keyed(step)
-        hit = self._hit(step, key)
+        hit = self._hit(step, key, given)
         if self.dry and hit is None:
-            raise NotMade(step.id)
+            raise NotMade(step.id, self._outdated.get(step.id, ""))
         if not self.dry:
             self._remember(step.id)
         while hit is None:
             with self._alone(step, key):
-                hit = self._hit(step, key)
+                hit = self._hit(step, key, given)
                 if hit is not None:
                     break
                 # What is stored now is what the step will see, so the key is taken from that; if it
@@ -194,13 +197,16 @@ class Realizer:
         """The lock of a key: one process runs it, the others wait and then hit."""
         return self.store.alone(key, lambda: self.emit(StepWaits(self.session, step.id)))
 
-    def _hit(self, step: Step, key: str) -> tuple[ActionResult, Directory] | None:
+    def _hit(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory] | None:
+        self._outdated.pop(step.id, None)
         if key in self._made:  # two steps of one key are one, without the store too
-            return self._made[key]
+            made, tree = self._made[key]
+            if self._counts(made, step, given):
+                return made, tree
         if not self.use_cache or not step.cache:
             return None
         try:
-            result = self.store.find(key)
+            result = self._found(key, step, given)
             if result is None or _was_open(result):
                 return None
             found = result, self.store.tree(result.tree)
@@ -211,6 +217,21 @@ class Realizer:
         self.emit(StepHit(self.session, step.id, key))
         self._tell(result)
         return found
+
+    def _found(self, key: str, step: Step, given: Given) -> ActionResult | None:
+        """The stored result of a key and of what the step would read now. Raises ``Damaged``."""
+        result = self.store.find(key)
+        if result is None or self._counts(result, step, given):
+            return result
+        now = self.provision.read_now(result.observed, given)
+        former = self.store.find(observed.key_with(key, now))
+        return former and replace(former, key=key)
+
+    def _counts(self, result: ActionResult, step: Step, given: Given) -> bool:
+        """Whether what a result was made of beside its key is there now."""
+        now = self.provision.read_now(result.observed, given)
+        self._outdated[step.id] = observed.difference(result.observed, now)
+        return not self._outdated[step.id]
 
     def _tell(self, result: ActionResult) -> None:
         """What a user should know of a result, each time that it is used."""
@@ -227,7 +248,8 @@ class Realizer:
             return self._run_once(step, key, given)
 
     def _run_once(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
-        self.emit(StepStarted(self.session, step.id, step.title, str(self.log)))
+        why = self._outdated.get(step.id, "")
+        self.emit(StepStarted(self.session, step.id, step.title, str(self.log), why))
         from mpforge.runners.step import StepDirectory
 
         directory = StepDirectory(self._directory(step))
@@ -263,16 +285,10 @@ class Realizer:
             begin = log.tell()
             log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
             log.flush()
+            keeps = self.kept is not None
+            task = Task(step, given, directory, log, keeps=keeps)
             try:
-                facts = self._called(
-                    Task(
-                        step,
-                        given,
-                        directory,
-                        log,
-                        keeps=self.kept is not None,
-                    )
-                )
+                facts = self._called(task)
             except (OSError, MpforgeError) as error:
                 self.provision.toolbox.store.altered()  # what has changed is not used again
                 said = b"" if step.inside else since(self.log, begin)  # there of another disk
@@ -282,7 +298,7 @@ class Realizer:
                 raise
         self._refuse_altered_tools(step)
         seconds, used = time.monotonic() - start, children_cpu() - cpu
-        return _Executed(facts, since(self.log, begin), seconds, used)
+        return _Executed(facts, since(self.log, begin), seconds, used, task.observed.reads)
 
     def _called(self, task: Task) -> dict[str, str]:
         """Execute a step; no value of its secrets stands in its log then, nor in its error."""
@@ -330,8 +346,11 @@ class Realizer:
             cpu_seconds=round(ran.cpu_seconds, 3),
             seconds=round(ran.seconds, 3),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            observed=ran.observed,
         )
         if step.cache and not secret:
+            if result.observed:  # so that it is found again when this is what the step would read
+                self.store.keep(replace(result, key=observed.key_with(key, result.observed)))
             self.store.keep(result)
         return result, tree
 
@@ -365,11 +384,15 @@ class Realizer:
 
 
 class NotMade(Exception):
-    """In a dry run: a step's result is not in the store, so what follows can't be told."""
+    """In a dry run: a step's result is not in the store, so what follows can't be told.
 
-    def __init__(self, step: str) -> None:
+    ``why`` says what there was in its place that does not count.
+    """
+
+    def __init__(self, step: str, why: str = "") -> None:
         super().__init__(step)
         self.step = step
+        self.why = why
 
 
 def _was_open(result: ActionResult) -> bool:
@@ -383,12 +406,13 @@ def _was_open(result: ActionResult) -> bool:
 
 @dataclass(frozen=True)
 class _Executed:
-    """What an execution found out, its part of the log, its cost."""
+    """What an execution found out, its part of the log, its cost, what it read beside its key."""
 
     facts: dict[str, str]
     log: bytes
     seconds: float
     cpu_seconds: float
+    observed: Mapping[str, str]
 
 
 class _FaultOfStore(Exception):

@@ -4,8 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.engine.inputs import Inputs
+from mpforge.engine.inputs import Inputs, content_differs
+from mpforge.engine.observed import SOURCE
 from mpforge.engine.task import Task
+from mpforge.runners import reads
 from mpforge.runners.step import SOURCE_DATE_EPOCH, StepDirectory
 from mpforge.sources import git
 from mpforge.store.local import Store
@@ -20,17 +22,33 @@ class SourceCopy:
     inputs: Inputs
 
     def put(self, task: Task, *, vcs: bool) -> None:
-        """Put a step's copy of the source in place; with git's view of it for the sdist."""
+        """Put a step's copy of the source in place; with git's view of it for the sdist.
+
+        What it reads of files whose content is not in its key is observed.
+        """
         tree, directory = task.given.trees["source"], task.directory
         if "crates" in task.given.trees:
             self.store.restore(task.given.trees["crates"], directory.root)
         if not vcs or self.inputs.source.form != "checkout":
             self.restore(tree, directory.source)
+            if "source" in task.given.keyed:
+                self._observe(task)
             return
         paths = [path for path, _ in tree.walk()]
         place = git.clone(self.inputs.source.root, directory.source, paths)
         self.store.restore(tree, place)
         git.refresh(directory.source)
+
+    def _observe(self, task: Task) -> None:
+        tree = task.given.trees["source"]
+        nodes = {path: tree.get(path) for path in content_differs(tree, task.given.keyed["source"])}
+        watched = reads.watch(task.directory.source, nodes)
+
+        def teller() -> dict[str, str]:
+            found = ((path, nodes[path]) for path in watched.read())
+            return {f"{SOURCE}{path}": node.digest for path, node in found if node is not None}
+
+        task.observed.add(teller)
 
     def restore(self, tree: Directory, place: Path) -> None:
         """Put a source in place, each file with the same time: none is older than what it is made from.

@@ -25,12 +25,13 @@ class Chosen:
 
 @dataclass(frozen=True)
 class StepStarted:
-    """A step runs, because it was not in the store."""
+    """A step runs, because it was not in the store; ``why`` says what of a stored result does not count."""
 
     session: str
     step: str
     title: str
     log: str
+    why: str = ""
 
 
 @dataclass(frozen=True)

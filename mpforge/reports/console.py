@@ -47,6 +47,8 @@ class Console:
         match event:
             case StepStarted():
                 self.close()
+                if event.why:
+                    self._line(f"{event.title}: {event.why}")
                 self._begin(event.title)
             case Working():
                 self._begin(event.what)

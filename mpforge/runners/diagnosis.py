@@ -54,8 +54,8 @@ _COMMIT_IT = (
     "[sdist] enable = false builds wheels from the source's files"
 )
 _FIND_THEM = (
-    "tests run in a directory with [test] sources only, and builds do not see those; tests that are "
-    "installed with the wheel are found by `pytest --pyargs PACKAGE.tests`, and are not to be named there"
+    "tests run in a directory with [test] sources only; tests that are installed with the wheel are found "
+    "by `pytest --pyargs PACKAGE.tests`"
 )
 
 

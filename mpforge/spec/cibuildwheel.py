@@ -42,20 +42,6 @@ _REASONS: Mapping[str, str] = {
 _SILENT = re.compile(r"select|inherit|musllinux-.*-image|manylinux-pypy_.*-image")
 _POLICY = re.compile(r"manylinux(?:_(\d+)_(\d+)|1|2010|2014)(?!\d)")
 
-_UNSEEN = "a build does not see what is named there; name it if no build needs it"
-_FOR_BUILDS = frozenset(
-    {
-        ".",
-        "src",
-        "pyproject.toml",
-        "setup.py",
-        "setup.cfg",
-        "MANIFEST.in",
-        "README.md",
-        "README.rst",
-    }
-)
-
 
 @dataclass
 class Level:
@@ -149,18 +135,13 @@ def _require(table: dict[str, Any], requirements: list[str]) -> None:
         table["requires"] = list(dict.fromkeys([*table.get("requires", ()), *requirements]))
 
 
-def _test_command(level: Level, key: str, value: object) -> None:
+def _test_command(level: Level, _key: str, value: object) -> None:
     lines = commands(value)
     level.test["command"] = lines
     used = re.findall(r"\{(?:project|package)\}/([\w.*/-]+)", " ".join(lines))
     known = level.test.get("sources", list(level.sources))
-    more = []
-    for path in dict.fromkeys(path.strip("/.") for path in used):
-        if path and not _covered(path, known):
-            if re.match(r"test\w*$|(conftest\.py|pytest\.ini|tox\.ini)$", path):
-                more.append(path)
-            else:
-                level.remark(key, f"{quoted(path)} is not in test.sources: {_UNSEEN}")
+    paths = dict.fromkeys(path.strip("/.") for path in used)
+    more = [path for path in paths if path and not _covered(path, known)]
     if more:
         level.test["sources"] = [*known, *more]
 
@@ -169,11 +150,8 @@ def _covered(path: str, sources: Sequence[str]) -> bool:
     return any(path == source or path.startswith(f"{source}/") for source in sources)
 
 
-def _test_sources(level: Level, key: str, value: object) -> None:
-    listed = [source.rstrip("/") for source in words(value)]
-    for source in [source for source in listed if source in _FOR_BUILDS]:
-        level.remark(key, f"{quoted(source)}: {_UNSEEN}")
-        listed.remove(source)
+def _test_sources(level: Level, _key: str, value: object) -> None:
+    listed = ["**" if source == "." else source.rstrip("/") for source in words(value)]
     given = level.test.get("sources", ())
     more = [path for path in given if path not in level.sources and not _covered(path, listed)]
     level.test["sources"] = [*listed, *more]

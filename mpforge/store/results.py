@@ -17,7 +17,8 @@ SCHEMA = 1
 class ActionResult:
     """What a successful step gave: its output tree, its log's digest, what it found out, its cost.
 
-    ``facts`` are small texts by name (the machine that answered, requirements a hook asked for).
+    ``facts`` are small texts by name (the machine that answered, requirements a hook asked for). ``observed``
+    is what it read beside what its key has, by name: the result counts while all of that is the same.
     """
 
     key: str
@@ -27,6 +28,7 @@ class ActionResult:
     cpu_seconds: float = 0.0
     seconds: float = 0.0
     finished: str = ""
+    observed: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_bytes(result: ActionResult) -> bytes:

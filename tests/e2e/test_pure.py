@@ -65,27 +65,32 @@ def test_code_that_a_pure_project_turns_out_to_hold_is_not_shipped(unbuilt: Work
     assert unbuilt.wheels() == []
 
 
-@pytest.mark.emulation
-def test_tests_in_the_package_that_test_sources_took_away_are_told_of(unbuilt: Workspace) -> None:
-    unbuilt.write("pyproject.toml", FLIT)
-    unbuilt.write("tiny/tests/__init__.py", "")
-    unbuilt.write("tiny/tests/test_tiny.py", "def test_it():\n    pass\n")
+def test_tests_stay_in_the_wheel_and_only_an_edit_of_one_that_the_build_read_builds_it_again(
+    unbuilt: Workspace,
+) -> None:
+    unbuilt.write("pyproject.toml", FLIT + '[tool.flit.sdist]\ninclude = ["tests"]\n')
+    unbuilt.write("tiny/conftest.py", f"# {unbuilt.root}")
+    unbuilt.write("tiny/tests/test_inside.py", "")
     spec = SPEC.replace('"cp311", "cp313"', '"cp311"').replace('"aarch64", "x86_64"', '"aarch64"')
-    test = """
-    [test]
-    sources = ["tiny/tests"]
-    requires = ["pytest"]
-    command = "{python} -m pytest --pyargs tiny"
-"""
-    unbuilt.write("multiplatform.toml", spec + test)
-    run = unbuilt.nox("test-aarch64")
-    assert run.code == 1, str(run)
-    assert "tests-failed: " in run.output
-    assert "exit status 5): pytest found no tests" in run.output
-    assert "-> tests run in a directory with [test] sources only" in run.output
-    unbuilt.edit("multiplatform.toml", 'sources = ["tiny/tests"]', "")
-    unbuilt.edit("multiplatform.toml", "--pyargs tiny", "--pyargs tiny.tests")
-    run = unbuilt.nox("test-aarch64")
-    assert run.code == 0, str(run)
-    assert "build-aarch64-cp311" in run.did, "dist/ has the wheel without its tests"
-    assert "1 passed" in unbuilt.log("test-aarch64-cp311")
+    unbuilt.write("multiplatform.toml", spec)
+    assert unbuilt.nox("build").code == 0
+    before = unbuilt.wheel().read_bytes()
+    sources = '["tests", "tiny/conftest.py", "**/tests/**"]'
+    unbuilt.write("multiplatform.toml", f"{spec}[test]\nsources = {sources}\n")
+    unbuilt.wheel().unlink()
+    assert "build-aarch64-cp311" in unbuilt.nox("build").did, "other files count in its key"
+    assert unbuilt.wheel().read_bytes() == before
+
+    outside, inside = unbuilt.read("tests/test_tiny.py"), "tiny/tests/test_inside.py"
+    unbuilt.write("tests/test_tiny.py", f"{outside}# edited\n")
+    assert "build-aarch64-cp311" in unbuilt.nox("build").cached
+    unbuilt.write(inside, "edited = True\n")
+    assert unbuilt.nox("sdist").code == 0
+    told = f"it read the source's {inside}, which has changed"
+    assert f"would run ({told})" in unbuilt.mpforge("plan", "build-aarch64-cp311").output
+    run = unbuilt.nox("build")
+    assert f"mpforge > the wheel for aarch64-cp311: {told}" in run.output
+    assert unbuilt.wheel().read_bytes() != before
+    unbuilt.write(inside, "")
+    assert "build-aarch64-cp311" in unbuilt.nox("build").cached, "back to what it read first"
+    assert unbuilt.wheel().read_bytes() == before

@@ -194,11 +194,10 @@ def test_a_folder_of_tests_that_a_command_names_is_copied() -> None:
     assert spec["test"]["sources"] == ["tests", "test", "conftest.py", "pytest.ini", "testing"]
 
 
-def test_files_that_builds_need_do_not_become_test_sources() -> None:
+def test_files_that_builds_need_too_become_test_sources() -> None:
     options = 'test-command = "pytest -c {project}/pyproject.toml {project}/src/p/tests"'
-    assert "sources" not in spec_of(options)["test"]
-    assert "`src/p/tests` is not in test.sources" in remarks_of(options)["test-command"]
-    assert "test-sources" in remarks_of('test-sources = ["pyproject.toml", "tests"]')
+    assert spec_of(options)["test"]["sources"][-2:] == ["pyproject.toml", "src/p/tests"]
+    assert spec_of('test-sources = [".", "tests/"]')["test"]["sources"] == ["**", "tests"]
 
 
 def test_pip_install_in_a_command_becomes_requirements() -> None:
@@ -500,9 +499,9 @@ def test_a_numeric_project_keeps_its_settings_and_scripts() -> None:
             "build": {"environment": {"NPY_FAST": "1"}},
         }
     ]
+    assert spec["test"]["sources"][-1] == "tools/wheels/test_command.sh"
     assert {r.key for r in initial.remarks} == {
         "before-test",
-        "test-command",
         "overrides[0]",
         "PyPy",
         "free-threaded Pythons",

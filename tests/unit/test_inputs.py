@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.engine.inputs import Inputs, pruned, selected, unseen_test_sources
+from mpforge.engine.inputs import Inputs, content_differs, pruned, selected, without_content
 from mpforge.sources.project import locate
 from mpforge.store.local import Store
 from mpforge.store.trees import FileNode, from_entries
@@ -94,11 +94,26 @@ def test_a_tree_is_pruned_and_selected_by_globs() -> None:
     assert selected(TREE, []) == from_entries({})
 
 
-def test_builds_do_not_see_tests_unless_the_sdist_says_that_it_installs_them() -> None:
-    sources = ("tests", "conftest.py", "test")
-    assert unseen_test_sources(TREE, sources, lambda _: None) == sources
-    entries = {**dict(TREE.walk()), "p.egg-info/top_level.txt": FileNode("d" * 64, 1)}
-    seen = unseen_test_sources(
-        from_entries(entries), sources, {"p.egg-info/top_level.txt": "p\ntests\nconftest\n"}.get
+@pytest.mark.parametrize("globs", [["tests", "p/a.c", "no/such"], ["t*", "p/*.c"]])
+def test_a_tree_without_content_changes_with_names_modes_and_links_alone(globs: list[str]) -> None:
+    def digest(**changed: FileNode | str) -> str:
+        entries = {**dict(TREE.walk()), "tests/in/x": FileNode("e" * 64, 9), **changed}
+        return without_content(from_entries(entries), globs).digest()
+
+    edited = {"tests/test_a.py": FileNode("d" * 64, 7), "p/a.c": FileNode("d" * 64, 7)}
+    assert digest(**edited, **{"tests/in/x": FileNode("d" * 64, 1)}) == digest()
+    others = (
+        {"docs/x.md": FileNode("d" * 64, 1)},
+        {"tests/test_b.py": FileNode("c" * 64, 1)},
+        {"tests/test_a.py": FileNode("c" * 64, 1, executable=True)},
+        {"tests/test_a.py": "../p/a.c"},
+        {"link": "docs/x.md"},
     )
-    assert seen == ("test",)
+    assert len({digest(), *(digest(**other) for other in others)}) == 6
+
+
+def test_the_files_whose_content_does_not_count_are_known() -> None:
+    assert list(content_differs(TREE, without_content(TREE, ["tests", "link"]))) == [
+        "tests/test_a.py"
+    ]
+    assert list(content_differs(TREE, without_content(TREE, []))) == []
