@@ -160,6 +160,18 @@ class Unresolvable(WrongInput):
     code = "unresolvable"
 
 
+class UnknownExtra(WrongInput):
+    """The spec names an extra that the project does not have."""
+
+    code = "unknown-extra"
+
+
+class UnknownGroup(WrongInput):
+    """The spec names a dependency group that pyproject.toml does not have."""
+
+    code = "unknown-group"
+
+
 class UnknownCpu(WrongInput):
     """The emulator knows no CPU model of a name that ``[test] cpus`` gives."""
 

@@ -42,10 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Finding]":
     """What is wrong with a spec for this project; one that can't be read is told when it is built."""
-    from mpforge.compiler.excluded import findings
+    from mpforge.compiler import excluded, ownextras
     from mpforge.engine.compiled import facts_of
 
     try:
-        return tuple(findings(spec, facts_of(workspace, text)))
+        facts = facts_of(workspace, text)
     except MpforgeError:
         return ()
+    return (*excluded.findings(spec, facts), *ownextras.findings(spec, facts))

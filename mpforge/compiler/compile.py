@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mpforge.compiler import (
     availability,
     choosing,
+    ownextras,
     pythons,
     steps,
 )
@@ -125,6 +126,8 @@ def _sdist(compilation: Compilation, planned: PlannedSession) -> PlannedSession:
     python = compilation.sdist_python
     if python is None:
         return replace(planned, refusal=_not_yet("making an sdist with these Pythons"))
+    if (cycle := ownextras.build_refusal(project, spec.build)) is not None:
+        return replace(planned, refusal=cycle)
     compilers = choosing.sdist_compilers(compilation, python)
     found = steps.sdist_steps(
         project,
@@ -187,8 +190,9 @@ def _build(
     python = planned.python
     build = resolve(compilation.spec, target=target.name, python=python).build
     choice = choosing.chosen(compilation, target, python, build)
-    if isinstance(choice, Refusal):
-        return replace(planned, refusal=choice)
+    cycle = ownextras.build_refusal(compilation.project, build) if python else None
+    if isinstance(choice, Refusal) or cycle is not None:
+        return replace(planned, refusal=choice if isinstance(choice, Refusal) else cycle)
     compilers = choosing.compilers(compilation, choice, target, python)
     exclude = tuple(compilation.spec.sdist.exclude)
     # Tests can't change a wheel whose build never read them: "edit a test, rebuild nothing".
@@ -302,13 +306,7 @@ def _test(
     named = compilation.spec.toolchains.get(options.build.toolchain)
     refusal = availability.refusal(platform, python, options.build, named)
     refusal = refusal or availability.test_refusal(platform, cpu)
-    unknown = sorted(set(test.groups) - {name for name, _ in compilation.project.groups})
-    if unknown:
-        refusal = Refusal(
-            "wrong-input",
-            f"test.groups names {unknown[0]!r}, which pyproject.toml's [dependency-groups] lacks",
-            hint="its groups: " + (", ".join(n for n, _ in compilation.project.groups) or "none"),
-        )
+    refusal = refusal or ownextras.test_refusal(compilation.project, test)
     if refusal is None and test.strategy == "native" and not native:
         refusal = Refusal(
             "host-cannot",

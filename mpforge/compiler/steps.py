@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import kinds, programs
+from mpforge.compiler import kinds, ownextras, programs
 from mpforge.compiler.availability import is_zig
 from mpforge.compiler.texts import commands, text
 from mpforge.plan.facts import ProjectFacts
@@ -324,9 +324,8 @@ def test_steps(
     steps: list[Step] = []
     environment = None
     if python is not None:
-        groups = dict(project.groups)
-        wanted = [*test.requires, *(r for group in test.groups for r in groups.get(group, ()))]
-        request = EnvironmentRequest("test", python, platform, tuple(sorted(set(wanted))))
+        wanted = ownextras.requirements_of(project, test)
+        request = EnvironmentRequest("test", python, platform, wanted)
         install = InstallPackages(request, shipped, tuple(test.extras))
         steps.append(Step(f"test-environment-{stem}", f"test requirements ({stem})", install))
         environment = OutputOf(f"test-environment-{stem}")

@@ -8,11 +8,13 @@ import tomllib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mpforge.compiler.projectname import declared_name
 from mpforge.engine.inputs import Inputs
 from mpforge.engine.metadata import requires_python
 from mpforge.engine.workspace import host_system
 from mpforge.errors import SourceMissing, WrongInput
 from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.requirements import OwnPackage, normal_name
 from mpforge.platforms import by_machine
 from mpforge.runners.containers import endpoint
 from mpforge.tools import rust
@@ -70,10 +72,9 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
         backend=system.backend,
         in_tree=bool(system.backend_path),
         requires=system.requires,
-        name=declared.get("name"),
         requires_python=allowed,
         requires_python_by=by,
-        dependencies=_dependencies(declared),
+        own=_own(declared, declared_name(table, inputs.read("setup.cfg"), setup)),
         groups=_groups(table.get("dependency-groups", {})),
         may_be_abi3=any(
             _LIMITED.search(part)
@@ -115,6 +116,7 @@ _SHAPES: Mapping[str, type] = {
     "build-system.backend-path": list,
     "project": dict,
     "project.name": str,
+    "project.version": str,
     "project.requires-python": str,
     "project.dynamic": list,
     "project.dependencies": list,
@@ -134,8 +136,17 @@ def _check_shape(table: Mapping[str, Any]) -> None:
         strings = not isinstance(value, list) or all(isinstance(item, str) for item in value)
         if value is not None and not (isinstance(value, kind) and strings):
             raise WrongInput(f"pyproject.toml: {key} must be {_WORDS[kind]}, not {value!r}")
-    for requirement in table.get("project", {}).get("dependencies", ()):
+    declared = table.get("project", {})
+    for requirement in declared.get("dependencies", ()):
         _check_requirement("project.dependencies", requirement)
+    for extra, requirements in declared.get("optional-dependencies", {}).items():
+        key = f"project.optional-dependencies.{extra}"
+        if not isinstance(requirements, list) or not all(isinstance(r, str) for r in requirements):
+            raise WrongInput(
+                f"pyproject.toml: {key} must be a list of strings, not {requirements!r}"
+            )
+        for requirement in requirements:
+            _check_requirement(key, requirement)
 
 
 def _check_requirement(key: str, text: str) -> None:
@@ -166,18 +177,23 @@ def _requires_python(declared: Mapping[str, Any], inputs: Inputs) -> tuple[str |
     return text, by
 
 
-def _dependencies(declared: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """What the wheel will require, extras by marker; None where only a build can tell."""
+def _own(declared: Mapping[str, Any], name: str | None) -> OwnPackage | None:
+    """The project as its wheel will have it; None where no file says its name."""
+    from packaging.requirements import Requirement
+
     dynamic = declared.get("dynamic", ())
-    if not declared or "dependencies" in dynamic or "optional-dependencies" in dynamic:
+    if name is None:
         return None
+    if not declared or "dependencies" in dynamic or "optional-dependencies" in dynamic:
+        return OwnPackage(name, ())
     found = list(declared.get("dependencies", ()))
-    for extra, requirements in declared.get("optional-dependencies", {}).items():
-        for requirement in requirements:
-            name, _, marker = requirement.partition(";")
-            others = f"({marker.strip()}) and " if marker else ""
-            found.append(f'{name}; {others}extra == "{extra}"')
-    return tuple(found)
+    extras = declared.get("optional-dependencies", {})
+    for extra, requirements in extras.items():
+        for requirement in map(Requirement, requirements):
+            others = f"({requirement.marker}) and " if requirement.marker else ""
+            requirement.marker = None
+            found.append(f'{requirement} ; {others}extra == "{normal_name(extra)}"')
+    return OwnPackage(name, tuple(found), tuple(extras), declared.get("version"))
 
 
 def _groups(table: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:

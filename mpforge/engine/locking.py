@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from mpforge.engine import imagepins
 from mpforge.engine.compiled import compiled, plan_on
 from mpforge.engine.facts import host_facts, project_facts
-from mpforge.engine.metadata import applicable
+from mpforge.engine.provision import of_tests
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable, WrongInput
 from mpforge.plan.facts import HostFacts
@@ -34,6 +34,7 @@ from mpforge.plan.pins import (
     Package,
     StrategyPin,
 )
+from mpforge.plan.requirements import OwnPackage, normal_name
 from mpforge.platforms import well_known
 from mpforge.spec.suggest import close_to
 from mpforge.tools import lockfile
@@ -68,7 +69,8 @@ def lock(
         gone = [pin for pin in old.environments if pin not in kept.environments]
         if name:
             preferred = {
-                pin.request: tuple(p for p in pin.packages if p.name != name) for pin in gone
+                pin.request: tuple(p for p in pin.packages if p.name != normal_name(name))
+                for pin in gone
             }
     left: list[str] = []
     found = _resolved(workspace, kept, preferred, say, left, old=old)
@@ -101,17 +103,20 @@ def _resolved(
     from mpforge.tools.index import Index
     from mpforge.tools.packages import resolve
 
-    plans = list(_plans(workspace))
+    plans, own = list(_plans(workspace)), _own(workspace)
     settings = plans[0][1].index
     index = Index(settings.url, settings.extra, settings.username, settings.password)
     environments = list(kept.environments)
-    for request in _environments(plans, workspace):
+    for request in _environments(plans, own):
         if not request.requirements or kept.environment(request) is not None:
             continue
         what = f"{' '.join(request.requirements)} for {request.python} {request.platform}"
         say(f"resolving {what}")
         try:
-            pin: EnvironmentPin = resolve(request, index, prefer=preferred.get(request, ()))
+            tested = own if request.purpose == "test" else None
+            pin: EnvironmentPin = resolve(
+                request, index, prefer=preferred.get(request, ()), own=tested
+            )
             environments.append(pin)
         except NotAvailableYet as error:
             left.append(error.what)
@@ -152,11 +157,15 @@ def _plans(workspace: Workspace) -> Iterator[tuple[HostFacts, Plan]]:
         yield facts, plan_on(workspace, facts)[0]
 
 
+def _own(workspace: Workspace) -> OwnPackage | None:
+    """The project, as far as its files say what its wheel will require."""
+    return project_facts(compiled(workspace).inputs, wheel=False).own
+
+
 def _environments(
-    plans: list[tuple[HostFacts, Plan]], workspace: Workspace
+    plans: list[tuple[HostFacts, Plan]], own: OwnPackage | None
 ) -> Iterator[EnvironmentRequest]:
     seen: set[EnvironmentRequest] = set()
-    dependencies = project_facts(compiled(workspace).inputs, wheel=False).dependencies or ()
     for _, plan in plans:
         zigs = (c.zig for session in plan.sessions for c in session.compilers)
         requests = [request for request in zigs if request is not None]
@@ -164,15 +173,8 @@ def _environments(
         for step in plan.steps:
             if isinstance(step.command, InstallPackages):
                 request = step.command.request
-                if isinstance(step.command.extra, ShippedFiles):
-                    own = applicable(
-                        dependencies,
-                        target=request.target,
-                        python=request.python,
-                        extras=step.command.extras,
-                    )
-                    wanted = {*request.requirements, *own}
-                    request = dataclasses.replace(request, requirements=tuple(sorted(wanted)))
+                if isinstance(step.command.extra, ShippedFiles) and own is not None:
+                    request = of_tests(request, own, step.command.extras)
                 requests.append(request)
         for request in requests:
             if request not in seen:

@@ -1,52 +1,34 @@
-"""What a wheel or an sdist says that it requires (core metadata, PEP 566)."""
+"""What a wheel or an sdist says of itself (core metadata, PEP 566)."""
 
 import re
 import zipfile
-from collections.abc import Iterable
 from email.message import Message
 from email.parser import BytesHeaderParser, HeaderParser
 from pathlib import Path
 
-from mpforge.compiler.pythons import minor_of
-from mpforge.platforms import well_known
+from mpforge.errors import WheelRejected
+from mpforge.plan.requirements import OwnPackage
 
 
-def requirements_of(
-    wheel: Path, *, target: str, python: str, extras: tuple[str, ...]
-) -> tuple[str, ...]:
-    """A wheel's ``Requires-Dist`` that apply to the target, without their markers, sorted."""
-    texts = _metadata(wheel).get_all("Requires-Dist", [])
-    return applicable(texts, target=target, python=python, extras=extras)
+def own_package(wheel: Path) -> OwnPackage:
+    """The project as its wheel has it. Raises ``WheelRejected`` for requirements that are none."""
+    from packaging.requirements import InvalidRequirement, Requirement
 
-
-def applicable(
-    texts: Iterable[str], *, target: str, python: str, extras: tuple[str, ...]
-) -> tuple[str, ...]:
-    """The requirements (PEP 508) that apply to the target, without their markers, sorted."""
-    from packaging.markers import default_environment
-    from packaging.requirements import Requirement
-
-    version = f"3.{minor_of(python)}"
-    here = {name: str(value) for name, value in default_environment().items()}
-    environment: dict[str, str] = here | {
-        "platform_machine": well_known()[target].machine,
-        "python_version": version,
-        "python_full_version": f"{version}.0",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "os_name": "posix",
-    }
-    found = set()
-    for text in texts:
-        requirement = Requirement(text)
-        marker = requirement.marker
-        requirement.marker = None
-        wanted = [{**environment, "extra": extra} for extra in ("", *extras)]
-        if marker is None or any(marker.evaluate(values) for values in wanted):
-            found.add(str(requirement))
-    return tuple(sorted(found))
+    metadata = _metadata(wheel)
+    requires = tuple(str(text) for text in metadata.get_all("Requires-Dist", []))
+    for text in requires:
+        try:
+            Requirement(text)
+        except InvalidRequirement as error:
+            raise WheelRejected(
+                f"{wheel.name}: its Requires-Dist {text!r} is no requirement", why=str(error)
+            ) from None
+    return OwnPackage(
+        name=str(metadata.get("Name", "")),
+        requires=requires,
+        extras=tuple(str(name).strip() for name in metadata.get_all("Provides-Extra", [])),
+        version=str(metadata.get("Version", "")).strip() or None,
+    )
 
 
 def requires_python(metadata: str) -> str | None:

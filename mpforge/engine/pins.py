@@ -24,6 +24,7 @@ from mpforge.plan.pins import (
     Lock,
     StrategyPin,
 )
+from mpforge.plan.requirements import OwnPackage
 from mpforge.tools import lockfile
 from mpforge.tools.index import Index
 
@@ -45,11 +46,16 @@ class Pins:
         self._warn = functools.cache(lambda message: emit(Warned(session, message)))
         self.lock: Lock = lockfile.read(path)
 
-    def environment(self, request: EnvironmentRequest) -> EnvironmentPin:
-        """The packages that answer a request. Raises ``PinMissing``, and what resolving raises."""
+    def environment(
+        self, request: EnvironmentRequest, own: OwnPackage | None = None
+    ) -> EnvironmentPin:
+        """The packages that answer a request; ``own`` is the project under test, where it is there.
+
+        Raises ``PinMissing``, and what resolving raises.
+        """
         pin = self.lock.environment(request)
         if pin is not None:
-            return pin
+            return pin if own is None else pin.without(own.name)
         if not request.requirements:
             return EnvironmentPin(request, ())
         what = " ".join(request.requirements)
@@ -58,7 +64,7 @@ class Pins:
         def resolve() -> EnvironmentPin:
             from mpforge.tools.packages import resolve as resolve_packages
 
-            return resolve_packages(request, self.index)
+            return resolve_packages(request, self.index, own=own)
 
         def look() -> EnvironmentPin | None:
             return self.lock.environment(request)

@@ -41,6 +41,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
+from mpforge.plan.requirements import OwnPackage, with_own_extras
 from mpforge.runners import extensions
 from mpforge.sources import cargo
 from mpforge.store.local import Store
@@ -58,14 +59,14 @@ Realize = Callable[[str], tuple[ActionResult, Directory]]
 
 @dataclass(frozen=True)
 class Shipped:
-    """What ``dist/`` ships for a build session, as a tree by path, and what a wheel requires.
+    """What ``dist/`` ships for a build session, as a tree by path, and what a wheel says of itself.
 
     ``store`` puts the files into the store as they are now and returns their tree.
     """
 
     tree: Directory
     store: Callable[[], Directory]
-    requirements: Callable[[tuple[str, ...]], tuple[str, ...]]
+    own: Callable[[], OwnPackage]
 
 
 @dataclass
@@ -290,16 +291,30 @@ class Provision:
         return content
 
     def _packages(self, command: InstallPackages, realize: Realize) -> EnvironmentPin:
-        """The pin of an environment, with the requirements that only now are known."""
+        """The pin of an environment, with the requirements that only now are known.
+
+        Raises ``UnknownExtra``, and what resolving raises.
+        """
         request = command.request
+        if isinstance(command.extra, ShippedFiles):
+            own = self.shipped[command.extra.session].own()
+            return self.pins.environment(of_tests(request, own, command.extras), own)
         extra: tuple[str, ...] = ()
         if isinstance(command.extra, OutputOf):
             result, _ = realize(command.extra.step)
             extra = tuple(json.loads(result.facts["requirements"]))
-        elif isinstance(command.extra, ShippedFiles):
-            extra = self.shipped[command.extra.session].requirements(command.extras)
         wanted = tuple(sorted({*request.requirements, *extra}))
         return self.pins.environment(dataclasses.replace(request, requirements=wanted))
+
+
+def of_tests(
+    request: EnvironmentRequest, own: OwnPackage, extras: tuple[str, ...]
+) -> EnvironmentRequest:
+    """A test environment's request with what the project under test requires. Raises ``UnknownExtra``."""
+    wanted = with_own_extras(
+        own, request.requirements, extras, target=request.target, python=request.python
+    )
+    return dataclasses.replace(request, requirements=wanted)
 
 
 def _log_parts(given: Given | None) -> dict[str, str]:

@@ -29,6 +29,8 @@ from mpforge.errors import (
     NoStrategy,
     NotAvailableYet,
     StepFailed,
+    UnknownExtra,
+    UnknownGroup,
     UnknownSession,
     WrongInput,
 )
@@ -94,7 +96,8 @@ def _tidy(workspace: Workspace, emit: Emit, session: str) -> None:
 
 def refusal_error(refusal: Refusal) -> MpforgeError:
     """The error of a session that this host can't run."""
-    kinds = {kind.code: kind for kind in (NotAvailableYet, NoStrategy, HostCannot, WrongInput)}
+    known = (NotAvailableYet, NoStrategy, HostCannot, WrongInput, UnknownExtra, UnknownGroup)
+    kinds = {kind.code: kind for kind in known}
     kind = kinds[refusal.error]
     return kind(refusal.what, why=refusal.why, hint=refusal.hint)
 
@@ -439,9 +442,7 @@ class SessionRun:
         if build is None:
             raise AssertionError(f"{command.shipped.session} is no session")
         entries = self._shipped(build)
-        self.provision.shipped = {
-            build.name: self.shipping.as_shipped(entries, command, build.folder)
-        }
+        self.provision.shipped = {build.name: self.shipping.as_shipped(entries, build.folder)}
         return entries
 
     def refuse_excluded(self, session: PlannedSession) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from mpforge.engine.compiled import Compiled
 from mpforge.engine.dist import Dist, Entry, digest_of
-from mpforge.engine.metadata import requirements_of
+from mpforge.engine.metadata import own_package
 from mpforge.engine.provision import Provision, Shipped
 from mpforge.engine.workspace import Workspace
 from mpforge.plan.events import Emit, Published, Warned
-from mpforge.plan.model import BuildWheel, MakeSdist, PlannedSession, RunCommands, RunTests
+from mpforge.plan.model import BuildWheel, MakeSdist, PlannedSession, RunCommands
+from mpforge.plan.requirements import OwnPackage
 from mpforge.processes import interrupted
 from mpforge.store.files import hash_file
 from mpforge.store.results import ActionResult
@@ -136,7 +137,7 @@ class Shipping:
         same = all(e.source == source and e.options == session.options for e in entries)
         return entries if same and all(map(self.dist.intact, entries)) else ()
 
-    def as_shipped(self, entries: tuple[Entry, ...], command: RunTests, folder: str) -> Shipped:
+    def as_shipped(self, entries: tuple[Entry, ...], folder: str) -> Shipped:
         """Shipped files as a test is given them."""
         places = {entry.path: self._workspace.dist / entry.path for entry in entries}
 
@@ -155,13 +156,10 @@ class Shipping:
             self._found.store.put_tree(tree)
             return tree
 
-        def requirements(extras: tuple[str, ...]) -> tuple[str, ...]:
-            wheel = next(iter(places.values()))
-            return requirements_of(
-                wheel, target=command.machine.target, python=command.python or "", extras=extras
-            )
+        def own() -> OwnPackage:
+            return own_package(next(iter(places.values())))
 
-        return Shipped(seen_by(hash_file), stored, requirements)
+        return Shipped(seen_by(hash_file), stored, own)
 
     def put_in_place(
         self, session: PlannedSession, result: ActionResult, files: Mapping[str, FileNode | str]

@@ -5,6 +5,8 @@ Gathering these facts is the engine's business.
 
 from dataclasses import dataclass
 
+from mpforge.plan.requirements import OwnPackage
+
 
 @dataclass(frozen=True)
 class HostFacts:
@@ -27,17 +29,17 @@ class ProjectFacts:
     ``tree`` (a checkout or a plain directory) or ``sdist`` (packed or unpacked). ``rust`` is the channel
     that ``rust-toolchain.toml`` asks for. ``requires_python`` is None where it is not known before an sdist
     is made; ``requires_python_by`` says in words where it stands. ``pure_by`` says why it is known to be
-    pure Python, if it is.
+    pure Python, if it is. ``own`` is what its wheel will say of itself, None where
+    not even its name is known; ``groups`` are the dependency groups, names as written.
     """
 
     form: str
     backend: str
     in_tree: bool
     requires: tuple[str, ...]
-    name: str | None = None
     requires_python: str | None = None
     requires_python_by: str = "pyproject.toml's requires-python"
-    dependencies: tuple[str, ...] | None = None
+    own: OwnPackage | None = None
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     may_be_abi3: bool = False
     pure_by: str | None = None

@@ -4,9 +4,10 @@ The lock is an input of the compiler, so its types live here; reading and writin
 ``mpforge.tools.lockfile``'s business. Everything is frozen, sorted and comparable.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from mpforge.plan.requirements import normal_name
 from mpforge.platforms import policy_version
 
 Purpose = Literal["build", "image", "target", "test", "tool"]
@@ -68,6 +69,11 @@ class EnvironmentPin:
 
     request: EnvironmentRequest
     packages: tuple[Package, ...]
+
+    def without(self, name: str) -> "EnvironmentPin":
+        """The pin less a package, which is there already: the project under test."""
+        kept = tuple(p for p in self.packages if normal_name(p.name) != normal_name(name))
+        return self if kept == self.packages else replace(self, packages=kept)
 
 
 @dataclass(frozen=True)

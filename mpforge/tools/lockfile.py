@@ -6,14 +6,22 @@ nothing of how pins are found, nor of the file's text (``lockformat``).
 
 import contextlib
 import os
-import re
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mpforge.errors import LockInvalid, Place
-from mpforge.plan.pins import DistroPin, EnvironmentPin, ImagePin, Lock, StrategyPin
+from mpforge.plan.pins import (
+    DistroPackage,
+    DistroPin,
+    EnvironmentPin,
+    ImagePin,
+    Lock,
+    Package,
+    StrategyPin,
+)
+from mpforge.plan.requirements import normal_name
 from mpforge.store.locks import alone
 from mpforge.tools.lockformat import AGAIN, in_order, parse, render
 
@@ -101,10 +109,10 @@ def forget(lock: Lock, name: str) -> Lock:
     To keep the other packages where they are, give the forgotten pin's to ``resolve(prefer=...)``.
     A target's name forgets its strategies, an image's its digests.
     """
-    wanted = _normal(name)
+    wanted = normal_name(name)
     return Lock(
-        tuple(p for p in lock.environments if wanted not in {_normal(x.name) for x in p.packages}),
-        tuple(p for p in lock.distribution if wanted not in {_normal(x.name) for x in p.packages}),
+        tuple(p for p in lock.environments if not _holds(p.packages, wanted)),
+        tuple(p for p in lock.distribution if not _holds(p.packages, wanted)),
         tuple(p for p in lock.strategies if p.target != name),
         tuple(p for p in lock.images if p.request.name != name),
     )
@@ -164,8 +172,8 @@ def _versions(lock: Lock) -> _Versions:
     return found
 
 
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _holds(packages: Sequence[Package | DistroPackage], wanted: str) -> bool:
+    return any(normal_name(package.name) == wanted for package in packages)
 
 
 def _write(path: Path, text: str) -> None:

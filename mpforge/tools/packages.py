@@ -24,8 +24,9 @@ from mpforge.errors import (
     WheelRejected,
 )
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
+from mpforge.plan.requirements import OwnPackage, depends_on_patch
 from mpforge.processes import Captured
-from mpforge.tools import hostpython
+from mpforge.tools import hostpython, standin
 from mpforge.tools.index import Index
 from mpforge.tools.uvcall import explanation, failure, unexpected, unreachable, uv
 from mpforge.tools.venvs import (
@@ -55,17 +56,22 @@ _WHEELLESS = re.compile(
 
 
 def resolve(
-    request: EnvironmentRequest, index: Index, *, prefer: Sequence[Package] = ()
+    request: EnvironmentRequest,
+    index: Index,
+    *,
+    prefer: Sequence[Package] = (),
+    own: OwnPackage | None = None,
 ) -> EnvironmentPin:
     """The packages that answer ``request``, with hashes and, where it can be known, sizes.
 
-    ``prefer`` are versions to keep where they still fit. Raises ``Unresolvable`` where nothing
-    satisfies the requirements, ``IndexUnreachable``, ``NotAvailableYet`` for a Python, a platform
-    or a direct reference that can't be resolved for yet.
+    ``prefer`` are versions to keep where they still fit. ``own`` is the project under test: it is not
+    looked for, whatever requires it. Raises ``Unresolvable`` where nothing satisfies the requirements,
+    ``IndexUnreachable``, ``NotAvailableYet`` for a Python, a platform or a direct reference that can't
+    be resolved for yet.
     """
     version, platform = python_version(request.python), uv_platform(request.target, request.policy)
-    requirements = [_checked(text) for text in request.requirements]
-    constraints = [_checked(text) for text in request.constraints]
+    requirements = [_checked(text, request) for text in request.requirements]
+    constraints = [_checked(text, request) for text in request.constraints]
     if not requirements:
         return EnvironmentPin(request, ())
     with tempfile.TemporaryDirectory(prefix="mpforge-resolve-") as name:
@@ -82,11 +88,17 @@ def resolve(
         arguments += ["--output-file", str(answer_file), str(work / "requirements.txt")]
         # A user's cut-off date is a wish about resolving, never about installing a pin.
         wishes = {k: v for k, v in os.environ.items() if k.startswith("UV_EXCLUDE_NEWER")}
-        answer = uv(arguments, index=index, extra=wishes, read_seconds=_ANSWER_SECONDS)
+
+        def ask(more: Sequence[str]) -> Captured:
+            asked = [*arguments, *more]
+            return uv(asked, index=index, extra=wishes, read_seconds=_ANSWER_SECONDS)
+
+        answer = ask(()) if own is None else standin.with_own(own, work, ask)
         if answer.returncode != 0:
             raise _not_resolved(answer, request, index)
         table = tomllib.loads(answer_file.read_text(encoding="utf-8"))
-    return EnvironmentPin(request, _packages(table, request))
+    pin = EnvironmentPin(request, _packages(table, request))
+    return pin if own is None else pin.without(own.name)
 
 
 def _interpreter(word: str) -> Path:
@@ -219,8 +231,11 @@ def _previous(packages: Sequence[Package]) -> str:
     )
 
 
-def _checked(text: str) -> str:
-    """A requirement as uv shall read it. Raises where it isn't PEP 508, or names an address."""
+def _checked(text: str, request: EnvironmentRequest) -> str:
+    """A requirement as uv shall read it. Raises where it isn't PEP 508, or names an address.
+
+    uv answers markers for 3.X.0; what holds for a later patch version only has its marker taken off.
+    """
     from packaging.requirements import (  # not on the cached path
         InvalidRequirement,
         Requirement,
@@ -237,6 +252,8 @@ def _checked(text: str) -> str:
             f"the requirement {requirement.name} names an address, which can't be pinned yet",
             hint="name a version, and the index that has it in [index]",
         )
+    if depends_on_patch(text, target=request.target, python=request.python):
+        requirement.marker = None
     return str(requirement)
 
 
@@ -244,6 +261,8 @@ def _packages(table: Mapping[str, Any], request: EnvironmentRequest) -> tuple[Pa
     """What uv's PEP 751 answer names, the best wheel of each, sorted by name."""
     chosen = []
     for entry in table.get("packages", []):
+        if "archive" in entry:
+            continue
         wheel = best_wheel(entry, request)
         chosen.append((str(entry["name"]), str(entry["version"]), wheel))
     with ThreadPoolExecutor(8) as pool:

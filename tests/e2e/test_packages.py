@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 
@@ -26,6 +26,7 @@ from mpforge.errors import (
     WheelRejected,
 )
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
+from mpforge.plan.requirements import OwnPackage
 from mpforge.processes import capture
 from mpforge.tools.index import Index
 from mpforge.tools.packages import (
@@ -45,12 +46,15 @@ def wanted(*requirements: str, python: str = HERE, platform: str = "x86_64") -> 
     return EnvironmentRequest("test", python, platform, requirements)
 
 
-def make_wheel(folder: Path, name: str, version: str, tag: str = "py3-none-any") -> Path:
+def make_wheel(
+    folder: Path, name: str, version: str, tag: str = "py3-none-any", requires: tuple[str, ...] = ()
+) -> Path:
     """A wheel with one module and a script, and a true RECORD."""
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": f"VERSION = {version!r}\ndef main():\n    print('I am', VERSION)\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + "".join(f"Requires-Dist: {text}\n" for text in requires),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n",
         f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
     }
@@ -91,8 +95,10 @@ def records_hold(site: Path) -> bool:
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        pass
+    asked: ClassVar[list[str]] = []
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002 - theirs
+        self.asked.append(self.path)
 
 
 @pytest.fixture
@@ -245,6 +251,30 @@ def test_an_index_in_a_directory_leaves_no_trace_of_itself(
     assert not list((tmp_path / "site").rglob("uv_cache.json"))
     for file in (tmp_path / "site").rglob("*"):
         assert not file.is_file() or str(tmp_path).encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize(
+    ("version", "asked_of_it", "extras"),
+    [
+        ("6.0", "own.project[quick]>=5", True),
+        (None, "own.project[quick]>=5", True),  # of git's tags: known by a build only
+        ("1.0.dev1", "own.project[quick]>=5", True),  # a higher one stands for it
+        ("6.0", "own.project[quick]<5", False),
+    ],
+)
+def test_the_project_under_test_serves_those_that_require_it_and_no_index_is_asked_for_it(
+    served: tuple[Path, Index], version: str | None, asked_of_it: str, extras: bool
+) -> None:
+    """An index may have a stranger's package of the name; test plugins require what they plug into."""
+    root, index = served
+    stranger = make_wheel(root / "files", "own_project", "99.0")
+    publish(root, stranger, make_wheel(root / "files", "fast", "1.0"))
+    publish(root, make_wheel(root / "files", "plugin", "1.0", requires=(asked_of_it,)))
+    _Quiet.asked.clear()
+    own = OwnPackage("Own_Project", ('fast; extra == "quick"',), ("quick",), version)
+    pin = resolve(wanted("plugin"), index, own=own)
+    assert [package.name for package in pin.packages] == ["fast", "plugin"][not extras :]
+    assert not [path for path in _Quiet.asked if "own" in path]
 
 
 def test_a_pinned_version_that_the_index_no_longer_lists_is_said(

@@ -25,6 +25,7 @@ from mpforge.plan.model import (
     ShellLine,
 )
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Lock
+from mpforge.plan.requirements import OwnPackage
 from mpforge.spec.load import load_spec
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
@@ -171,9 +172,9 @@ def test_without_isolation_nothing_is_installed_and_what_must_be_there_is_named(
 
 
 def test_test_requirements_are_of_the_target_with_groups_and_the_wheel_s_extras() -> None:
-    project = replace(PROJECT, groups=(("dev", ("hypothesis", "pytest")), ("other", ("x",))))
+    project = replace(PROJECT, groups=(("D_ev", ("hypothesis", "pytest")), ("other", ("x",))))
     plan = _plan(
-        f'{ONE}[test]\ncommand = "pytest"\nrequires = ["pytest"]\ngroups = ["dev"]\n'
+        f'{ONE}[test]\ncommand = "pytest"\nrequires = ["pytest"]\ngroups = ["d-ev"]\n'
         'extras = ["fast"]\n',
         project=project,
     )
@@ -183,6 +184,46 @@ def test_test_requirements_are_of_the_target_with_groups_and_the_wheel_s_extras(
         "test", "cp311", "aarch64", ("hypothesis", "pytest")
     )
     assert install.extras == ("fast",)
+
+
+NAMED = replace(
+    PROJECT, own=OwnPackage("p.q", (), ("fast",)), groups=(("dev", ()), ("own", ("P_q[slow]",)))
+)
+
+
+@pytest.mark.parametrize(
+    ("test", "code", "hint"),
+    [
+        ('groups = ["devel"]', "unknown-group", "did you mean dev? its groups: dev, own"),
+        ('extras = ["fasst"]', "unknown-extra", "did you mean fast? its extras: fast"),
+        ('requires = ["p-q[slow]"]', "unknown-extra", "its extras: fast"),
+        ('groups = ["own"]', "unknown-extra", "its extras: fast"),
+        ('extras = ["FAST"]\nrequires = ["p-q[fast]"]', None, None),
+    ],
+)
+def test_extras_and_groups_that_the_project_lacks_are_refused(
+    test: str, code: str | None, hint: str | None
+) -> None:
+    refusal = _session(_plan(f"{ONE}[test]\n{test}\n", project=NAMED), "test-x86_64-cp311").refusal
+    assert (refusal and refusal.error, refusal and refusal.hint) == (code, hint)
+
+
+@pytest.mark.parametrize(
+    ("project", "build"),
+    [
+        (replace(NAMED, requires=("setuptools", "P_Q>=1")), ""),
+        (NAMED, '[build]\nrequires = ["p-q[fast]"]\n'),
+    ],
+)
+def test_a_project_that_needs_itself_to_be_built_is_refused(
+    project: ProjectFacts, build: str
+) -> None:
+    """The index would be asked for its name; PEP 517 forbids such a cycle."""
+    plan = _plan(ONE + build, project=project)
+    for name in ("sdist", "build-x86_64-cp311"):
+        refusal = _session(plan, name).refusal
+        assert refusal is not None
+        assert "is the project itself" in refusal.what
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,167 @@
+"""Requirements of a target: names, markers, and extras of the project under test (PEP 508, 685).
+
+The project itself is what is tested, so no index is ever asked for it: a requirement that names it
+stands for the requirements of its own extras. Values in, values out.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mpforge.errors import UnknownExtra
+from mpforge.platforms import well_known
+
+if TYPE_CHECKING:
+    from packaging.markers import Marker
+
+# CPython 3.9.25 is the highest patch version so far.
+_PATCHES = range(41)
+
+
+@dataclass(frozen=True)
+class OwnPackage:
+    """The project under test as its wheel or its pyproject.toml has it.
+
+    ``requires`` are PEP 508 texts, those of extras with an ``extra == …`` marker, as in core metadata;
+    ``extras`` all that it has, as written. Where only a build can tell, ``extras`` and ``version`` are
+    None, and ``requires`` is empty.
+    """
+
+    name: str
+    requires: tuple[str, ...]
+    extras: tuple[str, ...] | None = None
+    version: str | None = None
+
+
+def normal_name(name: str) -> str:
+    """A package's, extra's or group's name for comparisons (PEP 503, PEP 685, PEP 735)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def named(names: Iterable[str], wanted: str) -> str | None:
+    """The one of ``names`` that is ``wanted``, however it is written."""
+    return next((name for name in names if normal_name(name) == normal_name(wanted)), None)
+
+
+def applies(marker: "Marker | None", *, target: str, python: str, extras: Sequence[str]) -> bool:
+    """Whether a marker holds on a target, for any patch version of its Python.
+
+    A pin serves every patch version, so a requirement that one of them has is one of all of them
+    (docs/configuration.md, "Requirements").
+    """
+    return marker is None or any(_answers(marker, target=target, python=python, extras=extras))
+
+
+def depends_on_patch(text: str, *, target: str, python: str) -> bool:
+    """Whether the marker of a requirement holds for some patch versions of a Python only."""
+    from packaging.requirements import Requirement
+
+    marker = Requirement(text).marker
+    if marker is None:
+        return False
+    return len(set(_answers(marker, target=target, python=python, extras=()))) > 1
+
+
+def _answers(marker: "Marker", *, target: str, python: str, extras: Sequence[str]) -> list[bool]:
+    """What a marker answers for each patch version that can make a difference."""
+    from packaging.markers import default_environment
+
+    here = {name: str(value) for name, value in default_environment().items()}
+    version = f"3.{python.removeprefix('cp3').removesuffix('t')}"
+    of_target: dict[str, str] = here | {
+        "platform_machine": well_known()[target].machine,
+        "python_version": version,
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+    }
+    about_patch = re.search(r"python_full_version|implementation_version", str(marker))
+    answers = []
+    for patch in _PATCHES if about_patch else _PATCHES[:1]:
+        full = f"{version}.{patch}"
+        values = {**of_target, "python_full_version": full, "implementation_version": full}
+        answers.append(any(marker.evaluate({**values, "extra": e}) for e in ("", *extras)))
+    return answers
+
+
+def with_own_extras(
+    own: OwnPackage,
+    texts: Iterable[str],
+    extras: Iterable[str],
+    *,
+    target: str,
+    python: str,
+) -> tuple[str, ...]:
+    """What tests of a project need: ``texts``, what it requires, and ``extras`` of it; sorted.
+
+    Markers are answered for the target and taken off. Where the project itself is named
+    (``own[a,b]``), those extras are meant. Raises ``UnknownExtra``.
+    """
+    found: set[str] = set()
+    wanted: dict[str, None] = {}
+    pending = [_known_extra(own, extra) for extra in extras]
+    pending += _split(own, texts, (), found, target=target, python=python)
+    pending += _split(own, own.requires, (), found, target=target, python=python)
+    while pending:
+        extra = pending.pop()
+        if extra not in wanted:
+            wanted[extra] = None
+            pending += _split(own, own.requires, (extra,), found, target=target, python=python)
+    return tuple(sorted(found))
+
+
+def _split(
+    own: OwnPackage,
+    texts: Iterable[str],
+    extras: tuple[str, ...],
+    found: set[str],
+    *,
+    target: str,
+    python: str,
+) -> list[str]:
+    """Add those that apply to ``found``; the extras of the project itself that they name."""
+    from packaging.requirements import Requirement
+
+    named_extras: list[str] = []
+    for text in texts:
+        plain, hashes = hashes_of(text)
+        requirement = Requirement(plain)
+        marker = requirement.marker
+        if not applies(marker, target=target, python=python, extras=extras):
+            continue
+        if normal_name(requirement.name) == normal_name(own.name):
+            named_extras += [_known_extra(own, extra) for extra in sorted(requirement.extras)]
+            continue
+        requirement.marker = None
+        found.add(" ".join([str(requirement), *(f"--hash={value}" for value in hashes)]))
+    return named_extras
+
+
+def _known_extra(own: OwnPackage, extra: str) -> str:
+    """An extra as the project writes it. Raises ``UnknownExtra``."""
+    if own.extras is None:
+        return extra
+    known = named(own.extras, extra)
+    if known is None:
+        raise UnknownExtra(
+            f"{own.name} has no extra {extra!r}", hint=choices("its extras", own.extras, extra)
+        )
+    return known
+
+
+def choices(what: str, names: Iterable[str], wanted: str) -> str:
+    """A hint that lists the names that there are, after the nearest one."""
+    listed = sorted(names)
+    near = difflib.get_close_matches(normal_name(wanted), map(normal_name, listed), n=1)
+    first = f"did you mean {named(listed, near[0])}? " if near else ""
+    return f"{first}{what}: {', '.join(listed) or 'none'}"
+
+
+def hashes_of(text: str) -> tuple[str, tuple[str, ...]]:
+    """A requirement and the hashes behind it: ``six==1 --hash=sha256:…``, as in requirement files."""
+    words = re.split(r"\s+--hash[=\s]\s*", text.strip())
+    return words[0], tuple(sorted(words[1:]))
