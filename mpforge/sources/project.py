@@ -7,7 +7,7 @@ by the modules beside it; knows nothing of steps and keys.
 import fnmatch
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -139,25 +139,3 @@ def _files_without_git(project: Project) -> list[str]:
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def without(paths: Iterable[str], exclude: Sequence[str]) -> list[str]:
-    """The paths that no glob of ``exclude`` matches; ``**`` crosses directories, a folder means all."""
-    patterns = [glob_pattern(glob) for glob in exclude]
-    return [path for path in paths if not any(p.fullmatch(path) for p in patterns)]
-
-
-def select(paths: Iterable[str], globs: Sequence[str]) -> list[str]:
-    """The paths that a glob matches, or that lie in a folder that one names."""
-    patterns = [glob_pattern(glob) for glob in globs]
-    return [path for path in paths if any(p.fullmatch(path) for p in patterns)]
-
-
-def glob_pattern(glob: str) -> re.Pattern[str]:
-    """A glob over ``/``-separated paths: ``*`` within a name, ``**`` across; a folder is all of it."""
-    text = ""
-    for part in re.split(r"(\*\*/|\*\*|\*|\?)", glob.strip("/")):
-        text += {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(
-            part, re.escape(part)
-        )
-    return re.compile(f"{text}(?:/.*)?", re.DOTALL)

@@ -4,12 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mpforge.errors import SourceMissing
 from mpforge.sources import project
-from mpforge.sources.project import Project, locate, select, without
+from mpforge.sources.project import Project, locate
 
 
 def _write(root: Path, *paths: str) -> None:
@@ -119,41 +117,3 @@ def test_what_is_no_file_is_no_source(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe")
     assert _files(locate(tmp_path, ".", "m.toml")) == ["a/b"]
-
-
-# --- globs ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("glob", "matched"),
-    [
-        ("docs", ["docs/a/b.md", "docs/x.md"]),
-        ("docs/", ["docs/a/b.md", "docs/x.md"]),
-        ("docs/**", ["docs/a/b.md", "docs/x.md"]),
-        ("docs/*", ["docs/a/b.md", "docs/x.md"]),
-        ("docs/*.md", ["docs/x.md"]),
-        ("*.md", ["x.md"]),
-        ("**/*.md", ["docs/a/b.md", "docs/x.md", "x.md"]),
-        ("**/a", ["docs/a/b.md"]),
-        ("?.md", ["x.md"]),
-        ("doc", []),
-        ("x+md", []),
-        ("docs/x.md", ["docs/x.md"]),
-    ],
-)
-def test_a_glob_matches_within_names_and_a_folder_means_all_of_it(
-    glob: str, matched: list[str]
-) -> None:
-    paths = ["docs/a/b.md", "docs/x.md", "x.md", "src/x.c"]
-    assert select(paths, [glob]) == matched
-    assert without(paths, [glob]) == [path for path in paths if path not in matched]
-
-
-@given(
-    st.lists(st.sampled_from(["a", "a/b", "a/b.c", "b", "b/a", "c d/e\n"]), unique=True),
-    st.lists(st.sampled_from(["*", "a/*", "**", "**/a", "b", "?/b*", "[a]", "c d"])),
-)
-def test_every_path_is_either_selected_or_left(paths: list[str], globs: list[str]) -> None:
-    chosen, rest = select(paths, globs), without(paths, globs)
-    assert sorted([*chosen, *rest]) == sorted(paths)
-    assert all(os.path.normpath(path) in paths for path in chosen)
