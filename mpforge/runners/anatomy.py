@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mpforge.runners.elf import MAGIC as ELF_MAGIC
+from mpforge.sources.archives import DAMAGE
 
 _COMPRESSIONS = {0: "stored", 8: "deflated", 12: "bzip2", 14: "lzma", 93: "zstandard"}
 _TAR_KINDS = {
@@ -69,9 +70,7 @@ def _damages() -> tuple[type[Exception], ...]:
     """What the readers raise for a file that is not what it begins as."""
     from elftools.common.exceptions import ELFError
 
-    formats = (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, struct.error)
-    # zipfile: NotImplementedError for a method that it lacks, RuntimeError for a password.
-    return (*formats, ELFError, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+    return (*DAMAGE, ELFError, struct.error)
 
 
 # --- archives ------------------------------------------------------------------------------------

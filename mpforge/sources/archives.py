@@ -1,21 +1,37 @@
 """Unpacking archives that somebody else made.
 
-Absolute names, ``..``, links that leave, devices and setuid bits are refused (docs/design.md), before
+Absolute names, ``..``, links that leave, devices, setuid bits and bombs are refused (docs/design.md), before
 anything is written; links that leave only by way of other links, when they are. Knows nothing of what is
 inside.
 """
 
 import errno
+import lzma
 import os
 import posixpath
 import stat
 import tarfile
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mpforge.errors import ArchiveRefused, SourceUnreadable
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
+
+# What tarfile, zipfile and the decompressors raise for what is damaged, or made to harm. RuntimeError: a
+# password, a method that is not there, recursion. ValueError, OverflowError: NUL in a link, a time of nan.
+DAMAGE: tuple[type[Exception], ...] = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, OSError, RuntimeError, ValueError, OverflowError, MemoryError),
+)
+# A bomb: more than this, and so many times the archive's own size. Real sdists are packed to a tenth.
+_MUCH = 2**30
+_TIMES = 200
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_ENCRYPTED = 0x1 | 0x40
 
 
 def unpack(archive: Path, destination: Path) -> None:
@@ -24,20 +40,23 @@ def unpack(archive: Path, destination: Path) -> None:
     Raises ``ArchiveRefused`` for an entry that could escape, ``SourceUnreadable`` for a file that is
     no whole archive, ``OSError`` where the disk takes no more.
     """
-    try:
+    with damage_told(archive):
         if archive.name.endswith(".zip"):
             _unpack_zip(archive, destination)
         else:
             _unpack_tar(archive, destination)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        _raise_of_disk(error)
-        raise SourceUnreadable(f"{archive.name} can't be unpacked", why=str(error)) from None
 
 
-def _raise_of_disk(error: Exception) -> None:
-    """Raise what is no fault of the archive."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        raise error
+@contextmanager
+def damage_told(archive: Path) -> Iterator[None]:
+    """Raise ``SourceUnreadable`` for what an archive's reader raises, but leave a full disk as it is."""
+    try:
+        yield
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        why = str(error) or type(error).__name__
+        raise SourceUnreadable(f"{archive.name} can't be unpacked", why=why) from None
 
 
 def _unpack_tar(archive: Path, destination: Path) -> None:
@@ -64,12 +83,8 @@ def unpack_harmless(archive: Path, destination: Path) -> None:
         except tarfile.FilterError:
             return None
 
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(destination, filter=harmless)  # noqa: S202 (it filters)
-    except (tarfile.TarError, EOFError, OSError, RecursionError) as error:
-        _raise_of_disk(error)
-        raise SourceUnreadable(f"{archive.name} can't be unpacked", why=str(error)) from None
+    with damage_told(archive), tarfile.open(archive) as tar:
+        tar.extractall(destination, filter=harmless)  # noqa: S202 (it filters)
     inside = destination.resolve()
     for path in destination.rglob("*"):
         if path.is_symlink() and not _real(path).is_relative_to(inside):
@@ -83,7 +98,10 @@ def _real(path: Path) -> Path:
 
 def _check_tar(archive: Path, tar: tarfile.TarFile, destination: Path) -> None:
     files: set[str] = set()
+    size = 0
     for member in tar:
+        size += member.size
+        _refuse_bomb(archive, size)  # before the next member, which needs this one's bytes
         _refuse(archive, member.name, member.mode)
         name, linked = posixpath.normpath(member.name), posixpath.normpath(member.linkname)
         # tarfile unpacks such a link again and again, or silently not at all.
@@ -99,7 +117,13 @@ def _check_tar(archive: Path, tar: tarfile.TarFile, destination: Path) -> None:
 
 def _unpack_zip(archive: Path, destination: Path) -> None:
     with zipfile.ZipFile(archive) as file:
+        _refuse_bomb(archive, sum(entry.file_size for entry in file.infolist()))
         for entry in file.infolist():
+            if entry.flag_bits & _ENCRYPTED:
+                raise zipfile.BadZipFile(f"{entry.filename} is encrypted")
+            if entry.compress_type not in _ZIP_METHODS:
+                method = f"a method that Python does not have ({entry.compress_type})"
+                raise zipfile.BadZipFile(f"{entry.filename} is compressed by {method}")
             kind = stat.S_IFMT(entry.external_attr >> 16)
             _refuse(archive, entry.filename, entry.external_attr >> 16)
             if "\\" in entry.filename:
@@ -120,6 +144,15 @@ def _refuse(archive: Path, name: str, mode: int) -> None:
         raise ArchiveRefused(f"{archive.name}: {name} leaves its directory")
     if mode & (stat.S_ISUID | stat.S_ISGID):
         raise ArchiveRefused(f"{archive.name}: {name} is setuid or setgid")
+
+
+def _refuse_bomb(archive: Path, size: int) -> None:
+    packed = archive.stat().st_size
+    if size > max(_MUCH, _TIMES * packed):
+        raise ArchiveRefused(
+            f"{archive.name} would unpack to more than {size // 2**20:,} MiB",
+            why=f"that is more than {_TIMES} times its own size",
+        )
 
 
 def sole_directory(folder: Path) -> Path:

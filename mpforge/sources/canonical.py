@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mpforge.errors import WrongInput
+from mpforge.sources.archives import damage_told
 
 _FILE, _PROGRAM, _LINK = 0o644, 0o755, 0o777
 _SIGNATURES = (".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")
@@ -62,8 +63,13 @@ def rewrite_tar_gz(archive: Path, *, mtime: int) -> None:
     """Write a gzipped tar archive anew: members sorted, of ``mtime``, nobody's, 644 or 755.
 
     A hard link becomes a file of its own. Of two members of one name the last counts, as when
-    unpacking. Raises ``tarfile.TarError`` or ``OSError`` for what is no whole archive.
+    unpacking. Raises ``SourceUnreadable`` for what is no whole archive.
     """
+    with damage_told(archive):
+        _rewrite_tar_gz(archive, mtime)
+
+
+def _rewrite_tar_gz(archive: Path, mtime: int) -> None:
     with tempfile.TemporaryFile(dir=archive.parent) as plain:
         # Members are read in another order than they lie in, which gzip can't do.
         with gzip.open(archive) as packed:
