@@ -124,6 +124,12 @@ class SpecInvalid(WrongInput):
         self.problems = problems
 
 
+class TomlInvalid(WrongInput):
+    """A file that must be TOML is not, or holds what no reader can bear."""
+
+    code = "toml-invalid"
+
+
 class SpecNotFound(WrongInput):
     """There is no spec where one was looked for."""
 

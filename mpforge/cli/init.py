@@ -137,8 +137,8 @@ def summary(initial: "InitialSpec", name: str) -> str:
 def _backend(pyproject: str | None) -> str:
     """A line where the project's build backend is not known to cross, else nothing."""
     from mpforge.compiler.backends import recognise
+    from mpforge.formats.pyproject import build_system
     from mpforge.plan.facts import ProjectFacts
-    from mpforge.runners.hooks import build_system
 
     system = build_system(pyproject)
     project = ProjectFacts("tree", system.backend, bool(system.backend_path), system.requires)

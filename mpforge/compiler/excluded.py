@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mpforge.compiler.pythons import all_excluded, exclusion
+from mpforge.formats.toml import Path
 from mpforge.plan.facts import ProjectFacts
-from mpforge.spec.finding import Finding, Path
+from mpforge.spec.finding import Finding
 from mpforge.spec.options import all_pythons, target_names, targets
 
 if TYPE_CHECKING:

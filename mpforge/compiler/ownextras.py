@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from mpforge.errors import UnknownExtra, UnknownGroup
+from mpforge.formats.requirements import requirement
+from mpforge.formats.toml import Path
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.model import Refusal
 from mpforge.plan.requirements import choices, hashes_of, named, normal_name
-from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.options import all_levels
 from mpforge.spec.suggest import close_to
 
@@ -107,18 +109,14 @@ def _lacks(project: ProjectFacts, extra: str) -> bool:
 
 
 def _is_own(project: ProjectFacts, text: str) -> bool:
-    from packaging.requirements import InvalidRequirement, Requirement
-
     try:
-        name = Requirement(hashes_of(text)[0]).name
-    except InvalidRequirement:
+        name = requirement(hashes_of(text)[0]).name
+    except ValueError:
         return False  # said where it is resolved
     return project.own is not None and normal_name(name) == normal_name(project.own.name)
 
 
 def _extras_named(project: ProjectFacts, texts: Iterable[str]) -> list[str]:
     """The extras of the project that requirements name."""
-    from packaging.requirements import Requirement
-
     own = [text for text in texts if _is_own(project, text)]
-    return [extra for text in own for extra in sorted(Requirement(hashes_of(text)[0]).extras)]
+    return [extra for text in own for extra in sorted(requirement(hashes_of(text)[0]).extras)]

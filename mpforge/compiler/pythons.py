@@ -7,6 +7,7 @@ allowed. Knows nothing of interpreters.
 import functools
 from collections.abc import Iterable
 
+from mpforge.formats.requirements import specifier
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.model import Refusal
 
@@ -36,9 +37,7 @@ def exclusion(project: ProjectFacts, python: str | None) -> str | None:
 @functools.cache
 def allows(requires_python: str, python: str) -> bool:
     """Whether a Requires-Python (PEP 440) allows any release of a Python like ``cp311``."""
-    from packaging.specifiers import SpecifierSet
-
-    allowed = SpecifierSet(requires_python)
+    allowed = specifier(requires_python)
     minor = minor_of(python)
     return any(allowed.contains(f"3.{minor}.{patch}") for patch in _PATCHES)
 

@@ -7,16 +7,15 @@ pydantic nor a compilation.
 import contextlib
 import hashlib
 import json
-import tomllib
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mpforge import __version__
 from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.index import text_of
 from mpforge.engine.inputs import Inputs
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import WrongInput
+from mpforge.errors import TomlInvalid, WrongInput
+from mpforge.formats.toml import read_toml
 from mpforge.plan.codec import decode, encode
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import Plan
@@ -134,9 +133,9 @@ def _compile(
 def _source_word(text: str, workspace: Workspace) -> str:
     """``project.source``, read without the schema; a spec that is wrong is told by its loader."""
     try:
-        table: dict[str, Any] = tomllib.loads(text)
+        table = read_toml(text, workspace.spec.name)
         word = table.get("project", {}).get("source", ".")
-    except (tomllib.TOMLDecodeError, AttributeError):
+    except (TomlInvalid, AttributeError):
         word = None
     if isinstance(word, str):
         return word

@@ -27,6 +27,7 @@ from mpforge.engine.task import TOLD, Task, since
 from mpforge.engine.testruns import TestRuns
 from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
 from mpforge.errors import NoHostPython, OutputMissing, StepFailed, WheelRejected
+from mpforge.formats.globs import select
 from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
@@ -48,7 +49,7 @@ from mpforge.runners.step import (
     base_environment,
 )
 from mpforge.runners.verification import elf_reasons, policy_libraries
-from mpforge.sources import cargo, project
+from mpforge.sources import cargo
 from mpforge.store.files import files_below
 from mpforge.store.local import Store
 from mpforge.tools import crates
@@ -334,7 +335,7 @@ def _collect(outputs: tuple[str, ...], made: Path, directory: Path) -> None:
     """Copy the declared outputs. Raises ``OutputMissing`` for one that nothing matches."""
     files = list(files_below(made)) if made.is_dir() else []
     for glob in outputs:
-        found = project.select(files, [glob])
+        found = select(files, [glob])
         if not found:
             raise OutputMissing(
                 f"the build ended well, but there is no {glob!r}",

@@ -4,7 +4,6 @@ import os
 import platform
 import re
 import sys
-import tomllib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,9 @@ from mpforge.engine.inputs import Inputs
 from mpforge.engine.metadata import requires_python
 from mpforge.engine.workspace import host_system
 from mpforge.errors import SourceMissing, WrongInput
+from mpforge.formats.pyproject import build_system, read_pyproject
+from mpforge.formats.requirements import requirement, specifier
+from mpforge.formats.toml import table_of
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.requirements import OwnPackage, normal_name
 from mpforge.platforms import by_machine
@@ -20,9 +22,10 @@ from mpforge.runners.containers import endpoint
 from mpforge.tools import rust
 
 if TYPE_CHECKING:
-    from mpforge.runners.hooks import BuildSystem
+    from mpforge.formats.pyproject import BuildSystem
 
 # Where a project says that it uses the limited API: its build script or configuration.
+_BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "Cargo.toml")
 _LIMITED = re.compile(r"py_limited_api|Py_LIMITED_API|limited[-_]api|abi3")
 
 
@@ -50,22 +53,22 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
 
     Where no wheel is built, the project need not be a Python one.
     """
-    from mpforge.runners.hooks import build_system
-
-    text = inputs.read("pyproject.toml")
+    content = inputs.read_bytes("pyproject.toml")
     setup = inputs.read("setup.py")
-    if wheel and text is None and setup is None:
+    if wheel and content is None and setup is None:
         raise SourceMissing(
             f"{inputs.source.root} has neither pyproject.toml nor setup.py",
             hint="set project.source to the package's directory, or [build] kind",
         )
-    try:
-        table: Mapping[str, Any] = tomllib.loads(text) if text is not None else {}
-        _check_shape(table)
-        system = build_system(text)
-    except tomllib.TOMLDecodeError as error:
-        raise WrongInput(f"pyproject.toml is no TOML: {error}") from None
+    table = read_pyproject(content)
+    system = build_system(content)
     declared = table.get("project", {})
+    listed = {"project.dependencies": declared.get("dependencies", ())}
+    for extra, texts in declared.get("optional-dependencies", {}).items():
+        listed[f"project.optional-dependencies.{extra}"] = texts
+    for key, texts in listed.items():
+        for text in texts:
+            _check_requirement(key, text)
     allowed, by = _requires_python(declared, inputs)
     return ProjectFacts(
         form="sdist" if inputs.source.is_sdist else "tree",
@@ -76,11 +79,7 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
         requires_python_by=by,
         own=_own(declared, declared_name(table, inputs.read("setup.cfg"), setup)),
         groups=_groups(table.get("dependency-groups", {})),
-        may_be_abi3=any(
-            _LIMITED.search(part)
-            for part in (text, setup, inputs.read("setup.cfg"), inputs.read("Cargo.toml"))
-            if part
-        ),
+        may_be_abi3=any(_LIMITED.search(part) for part in map(inputs.read, _BUILD_FILES) if part),
         pure_by=_pure_by(table, system, inputs),
         rust=rust.channel_of(inputs.read("rust-toolchain.toml") or inputs.read("rust-toolchain")),
     )
@@ -91,10 +90,7 @@ def _pure_by(table: Mapping[str, Any], system: "BuildSystem", inputs: Inputs) ->
     from mpforge.compiler import purity
 
     hatch = inputs.read("hatch.toml")
-    try:
-        configuration = tomllib.loads(hatch or "").get("build")
-    except tomllib.TOMLDecodeError:
-        return None  # the backend will say so
+    configuration = table_of(hatch).get("build")
     files = purity.BuildFiles(
         backend=system.backend,
         in_tree=bool(system.backend_path),
@@ -108,53 +104,10 @@ def _pure_by(table: Mapping[str, Any], system: "BuildSystem", inputs: Inputs) ->
     return purity.reason(files)
 
 
-# What is read of pyproject.toml, and of what kind it must be (PEP 518, PEP 621, PEP 735).
-_SHAPES: Mapping[str, type] = {
-    "build-system": dict,
-    "build-system.build-backend": str,
-    "build-system.requires": list,
-    "build-system.backend-path": list,
-    "project": dict,
-    "project.name": str,
-    "project.version": str,
-    "project.requires-python": str,
-    "project.dynamic": list,
-    "project.dependencies": list,
-    "project.optional-dependencies": dict,
-    "dependency-groups": dict,
-    "tool": dict,
-}
-_WORDS: Mapping[type, str] = {dict: "a table", list: "a list of strings", str: "a string"}
-
-
-def _check_shape(table: Mapping[str, Any]) -> None:
-    """Raise ``WrongInput`` where pyproject.toml has another kind of value than it must."""
-    for key, kind in _SHAPES.items():
-        value: Any = table
-        for word in key.split("."):
-            value = value.get(word) if isinstance(value, dict) else None
-        strings = not isinstance(value, list) or all(isinstance(item, str) for item in value)
-        if value is not None and not (isinstance(value, kind) and strings):
-            raise WrongInput(f"pyproject.toml: {key} must be {_WORDS[kind]}, not {value!r}")
-    declared = table.get("project", {})
-    for requirement in declared.get("dependencies", ()):
-        _check_requirement("project.dependencies", requirement)
-    for extra, requirements in declared.get("optional-dependencies", {}).items():
-        key = f"project.optional-dependencies.{extra}"
-        if not isinstance(requirements, list) or not all(isinstance(r, str) for r in requirements):
-            raise WrongInput(
-                f"pyproject.toml: {key} must be a list of strings, not {requirements!r}"
-            )
-        for requirement in requirements:
-            _check_requirement(key, requirement)
-
-
 def _check_requirement(key: str, text: str) -> None:
-    from packaging.requirements import InvalidRequirement, Requirement
-
     try:
-        Requirement(text)
-    except InvalidRequirement as error:
+        requirement(text)
+    except ValueError as error:
         raise WrongInput(
             f"pyproject.toml: {key}: {text!r} is no requirement", why=str(error)
         ) from None
@@ -165,22 +118,18 @@ def _requires_python(declared: Mapping[str, Any], inputs: Inputs) -> tuple[str |
 
     Raises ``WrongInput`` where it is no specifier.
     """
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
     text, by = declared.get("requires-python"), "pyproject.toml's requires-python"
     if text is None and inputs.source.is_sdist:
         text, by = requires_python(inputs.read("PKG-INFO") or ""), "PKG-INFO's Requires-Python"
     try:
-        SpecifierSet(text or "")
-    except InvalidSpecifier as error:
+        specifier(text or "")
+    except ValueError as error:
         raise WrongInput(f"{by} is no version specifier: {text!r}", why=str(error)) from None
     return text, by
 
 
 def _own(declared: Mapping[str, Any], name: str | None) -> OwnPackage | None:
     """The project as its wheel will have it; None where no file says its name."""
-    from packaging.requirements import Requirement
-
     dynamic = declared.get("dynamic", ())
     if name is None:
         return None
@@ -188,11 +137,11 @@ def _own(declared: Mapping[str, Any], name: str | None) -> OwnPackage | None:
         return OwnPackage(name, ())
     found = list(declared.get("dependencies", ()))
     extras = declared.get("optional-dependencies", {})
-    for extra, requirements in extras.items():
-        for requirement in map(Requirement, requirements):
-            others = f"({requirement.marker}) and " if requirement.marker else ""
-            requirement.marker = None
-            found.append(f'{requirement} ; {others}extra == "{normal_name(extra)}"')
+    for extra, listed in extras.items():
+        for wanted in map(requirement, listed):
+            others = f"({wanted.marker}) and " if wanted.marker else ""
+            wanted.marker = None
+            found.append(f'{wanted} ; {others}extra == "{normal_name(extra)}"')
     return OwnPackage(name, tuple(found), tuple(extras), declared.get("version"))
 
 
@@ -203,5 +152,5 @@ def _groups(table: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]
 
     try:
         return tuple((name, tuple(sorted(resolve(table, name)))) for name in sorted(table))
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise WrongInput(f"pyproject.toml: [dependency-groups]: {error}") from None

@@ -15,10 +15,11 @@ from mpforge.engine.inputs import Inputs
 from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import ReadyCompilers, Toolbox
+from mpforge.formats.globs import without
 from mpforge.plan.model import AskRequirements, BuildWheel, Compilers, MakeSdist
 from mpforge.runners import hooks, repair
 from mpforge.runners.step import StepDirectory, StepRun
-from mpforge.sources import archives, canonical, git, project
+from mpforge.sources import archives, canonical, git
 from mpforge.store.files import files_below
 
 
@@ -79,9 +80,7 @@ class HostBuilds:
             canonical.rewrite_tar_gz(archive, mtime=canonical.epoch_of(run.environment))
         kept = task.directory.output / "tree"
         archives.sole_directory(unpacked).rename(kept)
-        for path in set(files_below(kept)) - set(
-            project.without(files_below(kept), command.exclude)
-        ):
+        for path in set(files_below(kept)) - set(without(files_below(kept), command.exclude)):
             (kept / path).unlink()
         (task.directory.output / "archive").mkdir()
         archive.rename(task.directory.output / "archive" / archive.name)

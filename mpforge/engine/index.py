@@ -3,6 +3,7 @@
 Every ``nox`` reads it, so this module imports nothing else of the engine.
 """
 
+import codecs
 import contextlib
 import hashlib
 import json
@@ -10,7 +11,8 @@ from dataclasses import replace
 
 from mpforge import __version__
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import Place, Problem, SpecInvalid
+from mpforge.errors import SpecInvalid, TomlInvalid
+from mpforge.formats.toml import decoded
 from mpforge.plan.index import Index
 
 
@@ -39,8 +41,8 @@ def load_index(workspace: Workspace) -> Index:
 def text_of(data: bytes, workspace: Workspace) -> str:
     """The text of a spec. Raises ``SpecInvalid`` where it is no UTF-8."""
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        place = Place(workspace.spec.name, line)
-        raise SpecInvalid((Problem("toml-syntax", "the spec is not UTF-8", place),)) from None
+        return decoded(data.removeprefix(codecs.BOM_UTF8), workspace.spec.name)
+    except TomlInvalid as error:
+        from mpforge.spec.load import syntax_problem
+
+        raise SpecInvalid((syntax_problem(error, workspace.spec.name),)) from None

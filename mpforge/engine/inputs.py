@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
+from mpforge.formats.globs import select, without
 from mpforge.sources import archives, git, project
 from mpforge.sources.project import Project
 from mpforge.store.local import Store
@@ -93,12 +94,17 @@ class Inputs:
         return {f"git.{name}": json.dumps(value) for name, value in asdict(self.vcs).items()}
 
     def read(self, path: str) -> str | None:
-        """The text of one file of the source, None where there is none."""
+        """The text of one file of the source as far as it is UTF-8, None where there is none."""
+        content = self.read_bytes(path)
+        return None if content is None else content.decode("utf-8", "replace")
+
+    def read_bytes(self, path: str) -> bytes | None:
+        """One file of the source, None where there is none."""
         if self.source.form != "packed-sdist":
             full = self.source.root / path
-            return full.read_text("utf-8", "replace") if full.is_file() else None
+            return full.read_bytes() if full.is_file() else None
         node = self.files.get(path)
-        return None if node is None else self._store.read(node.digest).decode("utf-8", "replace")
+        return None if node is None else self._store.read(node.digest)
 
     def _unpacked(self) -> Directory:
         with tempfile.TemporaryDirectory(prefix="mpforge-sdist-") as folder:
@@ -115,7 +121,7 @@ def pruned(tree: Directory, exclude: Sequence[str]) -> Directory:
     if not wild:
         return tree
     entries = dict(tree.walk())
-    return from_entries({path: entries[path] for path in project.without(entries, wild)})
+    return from_entries({path: entries[path] for path in without(entries, wild)})
 
 
 def _without(tree: Directory, words: Sequence[str]) -> Directory:
@@ -146,7 +152,7 @@ def _filled(name: str, tree: Directory) -> dict[str, Directory]:
 def selected(tree: Directory, globs: Sequence[str]) -> Directory:
     """The paths of a tree that a glob matches."""
     entries = dict(tree.walk())
-    return from_entries({path: entries[path] for path in project.select(entries, globs)})
+    return from_entries({path: entries[path] for path in select(entries, globs)})
 
 
 def without_content(tree: Directory, globs: Sequence[str]) -> Directory:
@@ -158,7 +164,7 @@ def without_content(tree: Directory, globs: Sequence[str]) -> Directory:
     if not wild:
         return tree
     entries = dict(tree.walk())
-    chosen = {path: entries[path] for path in project.select(entries, wild)}
+    chosen = {path: entries[path] for path in select(entries, wild)}
     files = {path: _open(node) for path, node in chosen.items() if isinstance(node, FileNode)}
     return from_entries(entries | files)
 

@@ -7,19 +7,18 @@ from email.parser import BytesHeaderParser, HeaderParser
 from pathlib import Path
 
 from mpforge.errors import WheelRejected
+from mpforge.formats.requirements import requirement
 from mpforge.plan.requirements import OwnPackage
 
 
 def own_package(wheel: Path) -> OwnPackage:
     """The project as its wheel has it. Raises ``WheelRejected`` for requirements that are none."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
     metadata = _metadata(wheel)
     requires = tuple(str(text) for text in metadata.get_all("Requires-Dist", []))
     for text in requires:
         try:
-            Requirement(text)
-        except InvalidRequirement as error:
+            requirement(text)
+        except ValueError as error:
             raise WheelRejected(
                 f"{wheel.name}: its Requires-Dist {text!r} is no requirement", why=str(error)
             ) from None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mpforge.engine.pins import Pins
 from mpforge.errors import ToolUnavailable
+from mpforge.formats.requirements import specifier
 from mpforge.keys.walk import ABSENT, references
 from mpforge.plan.model import FetchCrates, HostTool, InstallPackages, ProjectFiles, Step
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
@@ -148,15 +149,13 @@ def require_version(tool: HostTool, version: str | None, place: str, *, where: s
 
     ``version`` is what it tells (None: nothing), ``place`` its path, ``where`` the machine that has it.
     """
-    from packaging.specifiers import SpecifierSet
-
     if version is None:
         raise ToolUnavailable(
             f"{tool} was declared, and {tool.name} does not tell its version",
             why=f"`{place} --version` prints none",
             hint=f'declare tools = ["{tool.name}"]: the program is in the key, whatever it is',
         )
-    if not SpecifierSet(tool.specifier).contains(version, prereleases=True):
+    if not specifier(tool.specifier).contains(version, prereleases=True):
         raise ToolUnavailable(
             f"{tool} was declared, and {where} has {tool.name} {version}",
             why=place,

@@ -453,8 +453,6 @@ class SessionRun:
         made = self.found.plan.session("sdist")
         if not session.asks_sdist or session.python is None or made is None:
             return
-        from packaging.specifiers import InvalidSpecifier
-
         from mpforge.compiler.pythons import allows
         from mpforge.engine.metadata import requires_python
 
@@ -467,7 +465,7 @@ class SessionRun:
         wanted = requires_python(text)
         try:
             allowed = not wanted or allows(wanted, session.python)
-        except InvalidSpecifier:
+        except ValueError:
             return  # an old setuptools writes what is none; installers will say so
         if not allowed:
             raise NotRun(f"PKG-INFO's Requires-Python is {wanted}")

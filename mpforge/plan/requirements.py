@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mpforge.errors import UnknownExtra
+from mpforge.formats.requirements import requirement
 from mpforge.platforms import well_known
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def applies(marker: "Marker | None", *, target: str, python: str, extras: Sequen
 
 def depends_on_patch(text: str, *, target: str, python: str) -> bool:
     """Whether the marker of a requirement holds for some patch versions of a Python only."""
-    from packaging.requirements import Requirement
-
-    marker = Requirement(text).marker
+    marker = requirement(text).marker
     if marker is None:
         return False
     return len(set(_answers(marker, target=target, python=python, extras=()))) > 1
@@ -124,20 +123,18 @@ def _split(
     python: str,
 ) -> list[str]:
     """Add those that apply to ``found``; the extras of the project itself that they name."""
-    from packaging.requirements import Requirement
-
     named_extras: list[str] = []
     for text in texts:
         plain, hashes = hashes_of(text)
-        requirement = Requirement(plain)
-        marker = requirement.marker
+        wanted = requirement(plain)
+        marker = wanted.marker
         if not applies(marker, target=target, python=python, extras=extras):
             continue
-        if normal_name(requirement.name) == normal_name(own.name):
-            named_extras += [_known_extra(own, extra) for extra in sorted(requirement.extras)]
+        if normal_name(wanted.name) == normal_name(own.name):
+            named_extras += [_known_extra(own, extra) for extra in sorted(wanted.extras)]
             continue
-        requirement.marker = None
-        found.add(" ".join([str(requirement), *(f"--hash={value}" for value in hashes)]))
+        wanted.marker = None
+        found.add(" ".join([str(wanted), *(f"--hash={value}" for value in hashes)]))
     return named_extras
 
 

@@ -4,47 +4,19 @@ The environment variables that a hook sees are the caller's business: this is wh
 put, and nowhere else. Knows nothing of stores and keys.
 """
 
-import tomllib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mpforge.errors import StepFailed
+from mpforge.formats.pyproject import BuildSystem, build_system
 from mpforge.runners.step import StepRun
 
 if TYPE_CHECKING:
     from pyproject_hooks import BuildBackendHookCaller
 
 T = TypeVar("T")
-LEGACY = "setuptools.build_meta:__legacy__"
-
-
-@dataclass(frozen=True)
-class BuildSystem:
-    """The ``[build-system]`` table with PEP 517's and PEP 518's defaults."""
-
-    backend: str = LEGACY
-    requires: tuple[str, ...] = ("setuptools >= 40.8.0",)
-    backend_path: tuple[str, ...] = ()
-
-
-def build_system(pyproject: str | None) -> BuildSystem:
-    """Read it from pyproject.toml's text (None: there is no such file).
-
-    Raises ``tomllib.TOMLDecodeError``.
-    """
-    table = tomllib.loads(pyproject).get("build-system") if pyproject is not None else None
-    if table is None:
-        return BuildSystem()
-    return BuildSystem(
-        backend=table.get("build-backend", LEGACY),
-        requires=tuple(table.get("requires", ())),
-        backend_path=tuple(table.get("backend-path", ())),
-    )
-
-
 _SCRIPT = """\
 # What this step calls, for whoever does it by hand: the backend's {hook} (PEP 517).
 import importlib, os, sys
@@ -93,7 +65,7 @@ def _caller(
 
 def _system(source: Path) -> BuildSystem:
     pyproject = source / "pyproject.toml"
-    return build_system(pyproject.read_text("utf-8") if pyproject.is_file() else None)
+    return build_system(pyproject.read_bytes() if pyproject.is_file() else None)
 
 
 def _by_hand(

@@ -4,13 +4,13 @@ Works on trees: nothing is read from disk. Knows nothing of cargo itself.
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from mpforge.errors import WrongInput
+from mpforge.formats.toml import table_of
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 Read = Callable[[str], str | None]
@@ -113,22 +113,12 @@ def _is_target(path: str, named: set[str]) -> bool:
     return name in _ROOTS or name in named or bool({*folders[-2:]} & _TARGET_FOLDERS)
 
 
-def _table(text: str | None) -> Mapping[str, Any]:
-    """A TOML text; one that can't be read says nothing: cargo will say what is wrong with it."""
-    try:
-        return tomllib.loads(text or "")
-    except tomllib.TOMLDecodeError:
-        return {}
-
-
 def _brings(config: str, tree: Directory, read: Read) -> bool:
     """Whether a cargo configuration names a directory of this tree as a source of crates."""
     base = PurePosixPath(config).parent.parent
-    sources = _table(read(config)).get("source", {})
     places = [
         source.get(key)
-        for source in sources.values()
-        if isinstance(source, dict)
+        for source in _tables_of(table_of(read(config)).get("source"))
         for key in ("directory", "local-registry")
     ]
     return any(isinstance(p, str) and _has_folder(tree, base / p) for p in places)
@@ -143,16 +133,24 @@ def _has_folder(tree: Directory, path: PurePosixPath) -> bool:
 
 def _has_sources(lock: str | None) -> bool:
     """Whether a Cargo.lock names packages that are not the project's own."""
-    return any("source" in package for package in _table(lock).get("package", ()))
+    return any("source" in package for package in _tables_of(table_of(lock).get("package")))
 
 
 def _needs_others(manifest: str | None) -> bool:
     """Whether a manifest names a dependency that is no path."""
-    table = _table(manifest)
-    places = [table, table.get("workspace", {}), *table.get("target", {}).values()]
-    needed = (place.get(key, {}) for place in places for key in _TABLES)
+    table = table_of(manifest)
+    places = [*_tables_of([table, table.get("workspace")]), *_tables_of(table.get("target"))]
+    needed = _tables_of([place.get(key) for place in places for key in _TABLES])
     return any(
         not (isinstance(wanted, dict) and "path" in wanted)
         for dependencies in needed
         for wanted in dependencies.values()
+    )
+
+
+def _tables_of(value: Any) -> list[Mapping[str, Any]]:
+    """The tables in a list or a table; none where it is something else, which cargo will refuse."""
+    values = value.values() if isinstance(value, dict) else value
+    return (
+        [one for one in values if isinstance(one, dict)] if isinstance(value, dict | list) else []
     )

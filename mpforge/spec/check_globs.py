@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
-from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.formats.toml import Path
+from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.model import Spec
 from mpforge.spec.options import all_pythons, is_wheel, python_words, target_names, word
 from mpforge.spec.suggest import close_to

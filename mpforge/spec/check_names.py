@@ -8,8 +8,9 @@ import re
 from collections.abc import Collection, Iterator
 
 from mpforge import platforms
+from mpforge.formats.toml import Path
 from mpforge.platforms import imagename
-from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.model import BuildOptions, Library, Spec
 from mpforge.spec.options import (
     all_levels,

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mpforge import platforms
-from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.formats.toml import Path
+from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.model import Library, LibrarySource, Spec, Toolchain
 from mpforge.spec.options import (
     Options,

@@ -6,8 +6,9 @@ Knows which variables a toolchain or mpforge sets itself; not which table a valu
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from mpforge.formats.toml import Path
 from mpforge.spec.check_names import dotted_table
-from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.model import Spec
 from mpforge.spec.placeholders import Placeholder, misspelt, parse
 from mpforge.spec.suggest import close_to

@@ -6,6 +6,8 @@ Each value is judged by itself and the names that the spec defines; levels are n
 import re
 from collections.abc import Iterator, Sequence
 
+from mpforge.formats.requirements import requirement
+from mpforge.formats.toml import Path
 from mpforge.spec.check_texts import (
     Texts,
     check_environment,
@@ -16,7 +18,7 @@ from mpforge.spec.check_texts import (
     check_variables,
     is_variable,
 )
-from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.model import BuildOptions, Spec, TestOptions
 from mpforge.spec.options import all_levels
 from mpforge.spec.programs import parse_tool
@@ -134,14 +136,10 @@ def _policy(path: Path, policy: str) -> Iterator[Finding]:
 
 
 def _requirements(path: Path, requirements: Sequence[str]) -> Iterator[Finding]:
-    if not requirements:
-        return
-    from packaging.requirements import InvalidRequirement, Requirement
-
     for number, text in enumerate(requirements):
         try:
-            Requirement(text)
-        except InvalidRequirement:
+            requirement(text)
+        except ValueError:
             yield Finding(
                 "bad-requirement",
                 (*path, number),

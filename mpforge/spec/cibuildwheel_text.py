@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from mpforge.formats.requirements import requirement
 from mpforge.spec.placeholders import KNOWN, misspelt
 
 PIP_INSTALL = re.compile(
@@ -106,11 +107,9 @@ def pip_requirements(listed: list[str]) -> list[str] | None:
 
 def is_requirement(text: str) -> bool:
     """Whether a text is a requirement (PEP 508)."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
     try:
-        Requirement(text)
-    except InvalidRequirement:
+        requirement(text)
+    except ValueError:
         return False
     return True
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mpforge.spec.finding import Finding, Path, dotted
+from mpforge.formats.toml import Path
+from mpforge.spec.finding import Finding, dotted
 
 _WIDTH = 88
 

@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 
-Path = tuple[str | int, ...]
+from mpforge.formats.toml import Path
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ What ``[project]`` and ``[tool.cibuildwheel]`` say is translated as far as this 
 builds it; everything else becomes a remark with its reason. Takes text, gives text; knows no files.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mpforge import platforms
 from mpforge.errors import WrongInput
+from mpforge.formats.pyproject import read_pyproject
+from mpforge.formats.requirements import specifier
 from mpforge.spec import cibuildwheel_text as text_of
 from mpforge.spec.cibuildwheel import Level, read_level
 from mpforge.spec.draft import Draft, Remark, comment, to_toml, validated
@@ -59,7 +60,7 @@ def initial_spec(
     unpacked sdist's PKG-INFO: what counts where pyproject.toml has none. Raises ``WrongInput`` for a file
     that is no TOML, and where no Python is left.
     """
-    work = _Translation(_parsed(pyproject), tuple(available), pkg_info)
+    work = _Translation(read_pyproject(pyproject), tuple(available), pkg_info)
     work.project()
     work.options()
     work.overrides()
@@ -78,13 +79,6 @@ def initial_spec(
         translated=tuple(work.translated),
         remarks=remarks,
     )
-
-
-def _parsed(pyproject: str | None) -> dict[str, Any]:
-    try:
-        return tomllib.loads((pyproject or "").replace("\r\n", "\n"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise WrongInput(f"pyproject.toml is no TOML: {error}") from None
 
 
 @dataclass
@@ -144,8 +138,6 @@ class _Translation:
         return allowed, why
 
     def _allowed(self, requires: object) -> tuple[list[str], str]:
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
         where, short = "pyproject.toml: requires-python", "requires-python"
         if requires is None and self.pkg_info is not None:
             requires = self.pkg_info
@@ -155,8 +147,8 @@ class _Translation:
             self.remarks.append(Remark("requires-python", reason))
             return list(PYTHONS), "leave out those that the project does not run on"
         try:
-            limits = SpecifierSet(requires)
-        except InvalidSpecifier:
+            limits = specifier(requires)
+        except ValueError:
             raise WrongInput(
                 f"{where} = {requires!r} is no version specifier",
                 hint='such as ">=3.11"',

@@ -4,20 +4,17 @@ Takes text, never reads a file; ``file`` is only what places are named by. A TOM
 ends the parse: shape and meaning are checked together, so that all problems show at once.
 """
 
-import re
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
 
-from mpforge.errors import Place, Problem, SpecInvalid
+from mpforge.errors import Place, Problem, SpecInvalid, TomlInvalid
+from mpforge.formats.toml import read_toml
 from mpforge.spec.check import check
 from mpforge.spec.finding import Finding, as_written, dotted
 from mpforge.spec.model import Spec
 from mpforge.spec.translate import finding_of, follows, prune
-
-_WHERE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 
 
 def load_spec(text: str, *, file: str) -> Spec:
@@ -26,9 +23,9 @@ def load_spec(text: str, *, file: str) -> Spec:
     Raises SpecInvalid with every problem, warnings included, in file order.
     """
     try:
-        document = _parse(text)
-    except ValueError as error:
-        raise SpecInvalid((_syntax_problem(text, file, str(error)),)) from error
+        document = read_toml(text, file)
+    except TomlInvalid as error:
+        raise SpecInvalid((syntax_problem(error, file),)) from None
     spec, findings = _examine(document)
     if spec is None or any(not finding.warning for finding in findings):
         raise SpecInvalid(_placed(text, file, document, findings))
@@ -43,21 +40,14 @@ def find_problems(
     ``beside`` gives what is wrong with a good spec for reasons that are not in it.
     """
     try:
-        document = _parse(text)
-    except ValueError as error:
-        return (_syntax_problem(text, file, str(error)),)
+        document = read_toml(text, file)
+    except TomlInvalid as error:
+        return (syntax_problem(error, file),)
     spec, findings = _examine(document)
     good = spec is not None and all(finding.warning for finding in findings)
     if spec is not None and good and beside is not None:
         findings = (*findings, *beside(spec))
     return _placed(text, file, document, findings)
-
-
-def _parse(text: str) -> dict[str, object]:
-    try:
-        return tomllib.loads(text.replace("\r\n", "\n"))
-    except RecursionError as error:
-        raise ValueError("Nested too deeply") from error
 
 
 def _examine(document: dict[str, object]) -> tuple[Spec | None, tuple[Finding, ...]]:
@@ -88,7 +78,7 @@ def _placed(
 ) -> tuple[Problem, ...]:
     if not findings:
         return ()
-    from mpforge.spec.places import key_places, nearest_place
+    from mpforge.formats.toml_places import key_places, nearest_place
 
     places = key_places(text)
     problems = []
@@ -108,12 +98,6 @@ def _placed(
     return tuple(sorted(problems, key=lambda p: (p.place.line, p.place.column)))
 
 
-def _syntax_problem(text: str, file: str, said: str) -> Problem:
-    match = _WHERE.search(said)
-    message = said[: match.start()] if match else said
-    if match is not None and match["line"]:
-        place = Place(file, int(match["line"]), int(match["column"]))
-    else:
-        lines = text.splitlines() or [""]
-        place = Place(file, len(lines), len(lines[-1]) + 1) if match else Place(file)
-    return Problem("toml-syntax", f"this is not TOML: {message}", place)
+def syntax_problem(error: TomlInvalid, file: str) -> Problem:
+    """The only problem of a spec that is no TOML."""
+    return Problem("toml-syntax", f"this is not TOML: {error.what}", error.place or Place(file))

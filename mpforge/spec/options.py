@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from mpforge import platforms
-from mpforge.spec.finding import Path
+from mpforge.formats.toml import Path
 from mpforge.spec.model import BuildOptions, RepairOptions, Spec, Table, TestOptions
 
 _Options = TypeVar("_Options", bound=Table)

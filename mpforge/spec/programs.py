@@ -2,6 +2,8 @@
 
 import re
 
+from mpforge.formats.requirements import specifier
+
 _TOOL = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._+-]*[A-Za-z0-9+])?)\s*((?:[<>=!~].*)?)")
 
 
@@ -10,12 +12,7 @@ def parse_tool(text: str) -> tuple[str, str]:
 
     Names are those of programs (``g++``, ``pkg-config``). Raises ``ValueError``.
     """
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
     match = _TOOL.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not the name of a program")
-    try:
-        return match[1], str(SpecifierSet(match[2]))
-    except InvalidSpecifier as error:
-        raise ValueError(str(error)) from None
+    return match[1], str(specifier(match[2]))

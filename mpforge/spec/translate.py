@@ -14,7 +14,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from mpforge.spec.finding import Finding, Path, as_written, dotted, overlap
+from mpforge.formats.toml import Path
+from mpforge.spec.finding import Finding, as_written, dotted, overlap
 from mpforge.spec.model import Spec
 from mpforge.spec.suggest import NOTES, nearest_key, nearest_value
 

@@ -8,13 +8,13 @@ directory. Knows nothing of what is built.
 
 import hashlib
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mpforge import processes
 from mpforge.errors import HostCannot
+from mpforge.formats.toml import table_of
 
 # cargo's own tests keep what is above them out by it (crates/cargo-util/src/paths.rs, `ancestors`). It is
 # no promise of cargo's, so `refuse_above` asks the cargo at hand where it matters.
@@ -95,17 +95,13 @@ def _texts(path: Path, seen: set[Path]) -> Iterator[bytes]:
         yield b""
         return
     yield text
-    try:
-        included = tomllib.loads(text.decode("utf-8", "replace")).get("include", ())
-    except tomllib.TOMLDecodeError:  # cargo will say what is wrong with it
-        return
-    for name in _paths(included):
+    for name in _paths(table_of(text).get("include")):
         yield from _texts(path.parent / name, seen)
 
 
 def _paths(included: Any) -> Iterator[str]:
     """The paths of ``include``: a text, or a list of texts and of tables with a ``path``."""
-    for one in [included] if isinstance(included, str | dict) else included:
+    for one in included if isinstance(included, list) else [included]:
         name = one.get("path") if isinstance(one, dict) else one
         if isinstance(name, str):
             yield name

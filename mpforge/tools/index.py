@@ -9,13 +9,13 @@ nothing of packages.
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mpforge.errors import HostCannot
+from mpforge.errors import HostCannot, TomlInvalid
+from mpforge.formats.toml import read_toml
 
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _UV_VARIABLES = (
@@ -114,10 +114,10 @@ def _uv_is_configured(environment: Mapping[str, str], files: Sequence[Path] | No
         return True
     for file in _uv_files(environment) if files is None else files:
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
+            table = read_toml(file.read_bytes(), str(file))
         except OSError:
             continue
-        except ValueError:
+        except TomlInvalid:
             return True
         pip = table.get("pip")
         if _UV_KEYS & (set(table) | set(pip if isinstance(pip, dict) else ())):

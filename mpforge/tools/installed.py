@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import HostCannot, ToolUnavailable, WrongInput
+from mpforge.formats.requirements import requirement
 from mpforge.tools import hostprograms
 from mpforge.tools.hostpython import HostPython
 from mpforge.tools.installedfiles import Content, editable, of_distribution, of_folder, without
@@ -93,15 +94,14 @@ class Installed:
             )
 
     def _missing(self, requirements: Iterable[str]) -> Iterator[str]:
-        from packaging.requirements import InvalidRequirement, Requirement
         from packaging.utils import canonicalize_name
 
         version = self.python.version
         words = {"python_version": self.python.short_version, "python_full_version": version}
         for text in requirements:
             try:
-                wanted = Requirement(text)
-            except InvalidRequirement as error:
+                wanted = requirement(text)
+            except ValueError as error:
                 raise WrongInput(f"{text!r} is no requirement", why=str(error)) from None
             if wanted.marker is not None and not wanted.marker.evaluate({"extra": "", **words}):
                 continue

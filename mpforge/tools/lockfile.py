@@ -38,14 +38,14 @@ def read(path: Path) -> Lock:
     Raises ``LockInvalid``, with the place, for a file that is no lock or is of a newer mpforge.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        content = path.read_bytes()
     except FileNotFoundError:
         return Lock()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise LockInvalid(
             f"{path.name} can't be read", why=str(error), hint=AGAIN, place=Place(path.name)
         ) from error
-    return parse(text, path.name)
+    return parse(content, path.name)
 
 
 def merge(

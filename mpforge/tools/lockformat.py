@@ -6,12 +6,12 @@ moved the same pin. No address has a place in it. This module knows nothing of f
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
-from mpforge.errors import LockInvalid, Place
+from mpforge.errors import LockInvalid, Place, TomlInvalid
+from mpforge.formats.toml import read_toml
 from mpforge.plan.pins import (
     DistroPackage,
     DistroPin,
@@ -40,12 +40,13 @@ _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 _Pin = TypeVar("_Pin")
 
 
-def parse(text: str, file: str) -> Lock:
-    """The lock that ``text`` says; ``file`` names it in errors. Raises ``LockInvalid``."""
+def parse(content: bytes, file: str) -> Lock:
+    """The lock that a file's ``content`` says; ``file`` names it in errors. Raises ``LockInvalid``."""
+    text = content.decode("utf-8", "replace")
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _no_toml(error, text, file) from error
+        table = read_toml(content, file)
+    except TomlInvalid as error:
+        raise _no_toml(error, text, file) from None
     schema = table.get("schema")
     if schema != SCHEMA:
         newer = isinstance(schema, int) and schema > SCHEMA
@@ -157,17 +158,15 @@ class _WrongEntry(Exception):
     """An entry whose content is not what it must be."""
 
 
-def _no_toml(error: tomllib.TOMLDecodeError, text: str, file: str) -> LockInvalid:
-    match = re.search(r"at line (\d+), column (\d+)", str(error))
+def _no_toml(error: TomlInvalid, text: str, file: str) -> LockInvalid:
     conflict = re.search(r"^(<<<<<<<|>>>>>>>)", text, re.MULTILINE)
-    place = Place(file, int(match.group(1)), int(match.group(2))) if match else Place(file)
     if conflict:
         return LockInvalid(
             f"{file} has the conflict markers of a merge",
             hint="keep the lines of both sides, then run: mpforge lock",
             place=Place(file, text.count("\n", 0, conflict.start()) + 1, 1),
         )
-    return LockInvalid(f"{file} is not TOML", why=str(error), hint=AGAIN, place=place)
+    return LockInvalid(f"{file} is not TOML", why=error.what, hint=AGAIN, place=error.place)
 
 
 def _line_of(text: str, pattern: str, number: int = 0) -> int:

@@ -9,7 +9,6 @@ import os
 import re
 import sys
 import tempfile
-import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +22,8 @@ from mpforge.errors import (
     Unresolvable,
     WheelRejected,
 )
+from mpforge.formats.requirements import requirement
+from mpforge.formats.toml import read_toml
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
 from mpforge.plan.requirements import OwnPackage, depends_on_patch
 from mpforge.processes import Captured
@@ -96,7 +97,7 @@ def resolve(
         answer = ask(()) if own is None else standin.with_own(own, work, ask)
         if answer.returncode != 0:
             raise _not_resolved(answer, request, index)
-        table = tomllib.loads(answer_file.read_text(encoding="utf-8"))
+        table = read_toml(answer_file.read_bytes(), "uv's answer")
     pin = EnvironmentPin(request, _packages(table, request))
     return pin if own is None else pin.without(own.name)
 
@@ -236,25 +237,20 @@ def _checked(text: str, request: EnvironmentRequest) -> str:
 
     uv answers markers for 3.X.0; what holds for a later patch version only has its marker taken off.
     """
-    from packaging.requirements import (  # not on the cached path
-        InvalidRequirement,
-        Requirement,
-    )
-
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
+        wanted = requirement(text)
+    except ValueError as error:
         raise Unresolvable(
             f"{text!r} is not a requirement", why=str(error), hint='such as "cython>=3,<4"'
         ) from error
-    if requirement.url:
+    if wanted.url:
         raise NotAvailableYet(
-            f"the requirement {requirement.name} names an address, which can't be pinned yet",
+            f"the requirement {wanted.name} names an address, which can't be pinned yet",
             hint="name a version, and the index that has it in [index]",
         )
     if depends_on_patch(text, target=request.target, python=request.python):
-        requirement.marker = None
-    return str(requirement)
+        wanted.marker = None
+    return str(wanted)
 
 
 def _packages(table: Mapping[str, Any], request: EnvironmentRequest) -> tuple[Package, ...]:

@@ -9,12 +9,12 @@ import hashlib
 import os
 import re
 import shutil
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.errors import ToolUnavailable
+from mpforge.errors import TomlInvalid, ToolUnavailable
+from mpforge.formats.toml import read_toml, table_of
 from mpforge.tools import hostprograms
 
 STABLE = "stable"
@@ -75,8 +75,8 @@ def channel_of(toolchain_file: str | None) -> str:
     if toolchain_file is None:
         return STABLE
     try:
-        word = tomllib.loads(toolchain_file).get("toolchain", {}).get("channel", STABLE)
-    except (tomllib.TOMLDecodeError, AttributeError):
+        word = read_toml(toolchain_file, "").get("toolchain", {}).get("channel", STABLE)
+    except (TomlInvalid, AttributeError):
         word = toolchain_file.strip()  # the old form: one line, the channel
     return word if isinstance(word, str) and re.fullmatch(r"[\w.+-]+", word) else STABLE
 
@@ -134,8 +134,8 @@ def _names(channel: str, home: Path, environment: Mapping[str, str]) -> Iterator
 
 def _default(home: Path) -> str:
     try:
-        settings = tomllib.loads((home / "settings.toml").read_text("utf-8"))
-    except (OSError, ValueError):
+        settings = table_of((home / "settings.toml").read_bytes())
+    except OSError:
         return ""
     return str(settings.get("default_toolchain", ""))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.errors import WrongInput
+from mpforge.errors import SourceUnreadable, WrongInput
 from mpforge.sources.archives import unpack
 from mpforge.sources.canonical import epoch_of, rewrite_tar_gz, rewrite_wheel
 
@@ -117,7 +117,7 @@ def test_a_broken_sdist_is_left_as_it_is(tmp_path: Path) -> None:
     archive = sdist(tmp_path / "pkg-1.0.tar.gz", members(0o022))
     half = archive.read_bytes()[:-40]
     archive.write_bytes(half)
-    with pytest.raises((EOFError, OSError)):
+    with pytest.raises(SourceUnreadable):
         rewrite_tar_gz(archive, mtime=TIME)
     assert [(path, path.read_bytes()) for path in tmp_path.iterdir()] == [(archive, half)]
 

@@ -1,6 +1,6 @@
 """Where keys and list elements stand in a TOML text."""
 
-from mpforge.spec.places import key_places, nearest_place
+from mpforge.formats.toml_places import key_places, nearest_place
 
 TEXT = """\
 schema = 1  # ünïcode

@@ -1,7 +1,7 @@
 """Where each key and list element of a TOML text stands, by its path.
 
 Parses with tree-sitter, because TOML readers keep no positions; so import this module only when
-there is something to show. The text must be valid TOML. Knows nothing of the spec.
+there is something to show. The text must be valid TOML.
 """
 
 import tomllib
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import tree_sitter
 import tree_sitter_toml
 
-from mpforge.spec.finding import Path
+from mpforge.formats.toml import Path
 
 Position = tuple[int, int]
 

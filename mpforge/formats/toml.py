@@ -1,0 +1,120 @@
+"""TOML of every kind: the spec, the lock, pyproject.toml, Cargo's files, uv's and rustup's.
+
+What ``tomllib`` lets pass and programs behind it can't bear is refused here: nesting that ends a recursive
+walk, whole numbers beyond 64 bits (TOML's own limit), keys and files so long that reading them takes minutes.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+from mpforge.errors import Place, TomlInvalid
+
+Path = tuple[str | int, ...]
+"""The keys, and indexes of lists, that lead to a value."""
+
+MAX_BYTES = 16_000_000
+MAX_DEPTH = 100
+
+_INTEGERS = range(-(2**63), 2**63)
+_WHERE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+# Possessive, because this must not take long itself. tomllib's time grows by the square of the parts.
+_LONG_KEY = re.compile(
+    r"""(?:^|[\[{,])[ \t]*+(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""",
+    re.MULTILINE,
+)
+# Python converts no longer ones (sys.set_int_max_str_digits) and does not say where it stands.
+_MANY_DIGITS = re.compile(r"[0-9_]{640,}")
+
+
+def read_toml(content: str | bytes, file: str) -> dict[str, Any]:
+    """The document that ``content`` is; ``file`` is what it is called in the error.
+
+    Raises ``TomlInvalid`` with its place.
+    """
+    if len(content) > MAX_BYTES:
+        raise TomlInvalid(f"it has more than {MAX_BYTES:,} bytes", place=Place(file))
+    text = decoded(content, file) if isinstance(content, bytes) else content
+    if text.startswith("\ufeff"):
+        raise TomlInvalid(
+            "it begins with a byte order mark",
+            hint="save it as UTF-8 without one",
+            place=Place(file),
+        )
+    long_key = _LONG_KEY.search(text)
+    if long_key is not None:
+        raise TomlInvalid("a key has more than 100 parts", place=_at(text, long_key.start(), file))
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _not_toml(str(error), text, file) from None
+    except RecursionError:
+        raise TomlInvalid("it is nested too deeply", place=Place(file)) from None
+    except ValueError:
+        digits = _MANY_DIGITS.search(text)
+        place = _at(text, digits.start(), file) if digits else Place(file)
+        raise TomlInvalid("a number has too many digits", place=place) from None
+    _refuse_excess(document, text, file)
+    return document
+
+
+def table_of(content: str | bytes | None) -> dict[str, Any]:
+    """The document; an empty one for what is none, where its own reader will say what is wrong with it."""
+    try:
+        return read_toml(content or "", "")
+    except TomlInvalid:
+        return {}
+
+
+def decoded(content: bytes, file: str) -> str:
+    """The text of a file that must be UTF-8. Raises ``TomlInvalid`` with its place."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8")
+        what = f"it is not UTF-8: byte {content[error.start]:#04x}"
+        raise TomlInvalid(what, place=_at(before, len(before), file)) from None
+
+
+def _not_toml(said: str, text: str, file: str) -> TomlInvalid:
+    """tomllib's words; it gives the place in them, and none of the document's end."""
+    match = _WHERE.search(said)
+    if match is None:
+        return TomlInvalid(said, place=Place(file))
+    if match["line"]:
+        place = Place(file, int(match["line"]), int(match["column"]))
+    else:
+        place = _at(text, len(text.rstrip("\r\n")), file)
+    return TomlInvalid(said[: match.start()], place=place)
+
+
+def _at(text: str, position: int, file: str) -> Place:
+    line_start = text.rfind("\n", 0, position) + 1
+    return Place(file, text.count("\n", 0, position) + 1, position - line_start + 1)
+
+
+def _refuse_excess(document: dict[str, Any], text: str, file: str) -> None:
+    """Raise ``TomlInvalid`` for nesting and numbers beyond the limits."""
+    for path, value in _walk(document):
+        if len(path) > MAX_DEPTH:
+            raise TomlInvalid(f"it is nested deeper than {MAX_DEPTH} tables", place=Place(file))
+        if isinstance(value, int) and value not in _INTEGERS:
+            from mpforge.formats.toml_places import key_places, nearest_place
+
+            line, column = nearest_place(key_places(text), path)
+            raise TomlInvalid(
+                "a whole number has more than 64 bits", place=Place(file, line, column)
+            )
+
+
+def _walk(document: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Every value with its path, the outer ones first; ends with the first that is too deep."""
+    pending: list[tuple[Path, Any]] = [((), document)]
+    while pending:
+        path, value = pending.pop()
+        yield path, value
+        if isinstance(value, dict):
+            pending += [((*path, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            pending += [((*path, number), inner) for number, inner in enumerate(value)]
