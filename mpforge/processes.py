@@ -237,9 +237,10 @@ def _started(
             _end_group(process)
             if before_exec is not None:
                 _tell_watcher("-", process.pid)
-            for pipe in (process.stdout, process.stderr):
+            for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(BrokenPipeError):
+                        pipe.close()
 
 
 def run(
@@ -286,8 +287,9 @@ def capture(
     timeout: float | None = 600,
     in_child: Callable[[], None] | None = None,
     brief: bool = False,
+    stdin: bytes | None = None,
 ) -> Captured:
-    """Run a short program and return what it printed, decoded with replacement.
+    """Run a short program, which reads ``stdin``, and return what it printed, decoded with replacement.
 
     Without ``environment`` it sees mpforge's own (a host tool such as git or uv needs its
     configuration). A ``brief`` program ends by itself in no time: it starts quicker, because it is
@@ -297,10 +299,16 @@ def capture(
     pipe = subprocess.PIPE
     tied = None if brief else _tied(in_child)
     with _started(
-        argv, environment=environment, cwd=cwd, stdout=pipe, stderr=pipe, before_exec=tied
+        argv,
+        environment=environment,
+        cwd=cwd,
+        stdout=pipe,
+        stderr=pipe,
+        before_exec=tied,
+        stdin=subprocess.DEVNULL if stdin is None else pipe,
     ) as process:
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"{argv[0]} did not end in {timeout} s") from None
     return Captured(

@@ -19,7 +19,7 @@ from mpforge.formats.globs import without
 from mpforge.plan.model import AskRequirements, BuildWheel, Compilers, MakeSdist
 from mpforge.runners import hooks, repair
 from mpforge.runners.step import StepDirectory, StepRun
-from mpforge.sources import archives, canonical, git
+from mpforge.sources import archives, canonical, gitclone
 from mpforge.store.files import files_below
 
 
@@ -187,11 +187,12 @@ class HostBuilds:
         compilers = getattr(command, "compilers", None)
         if isinstance(compilers, Compilers):
             placeholders |= buildtools.placeholders(compilers, directory, ready)
-        has_git = self.inputs.source.form == "checkout"
-        if has_git and isinstance(command, MakeSdist):
-            # The day in a dirty version is HEAD's, not 1980's: the key has HEAD.
-            committed = git.commit_time(self.inputs.source.root)
-            variables |= {} if committed is None else {"SOURCE_DATE_EPOCH": str(committed)}
+        if self.inputs.source.form == "checkout":
+            variables |= gitclone.VARIABLES
+            if isinstance(command, MakeSdist):
+                # The day in a dirty version is HEAD's, not 1980's: the key has HEAD.
+                committed = gitclone.commit_time(directory.source)
+                variables |= {} if committed is None else {"SOURCE_DATE_EPOCH": str(committed)}
         return self.start(
             task,
             variables,

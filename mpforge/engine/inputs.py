@@ -9,7 +9,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -84,14 +84,14 @@ class Inputs:
         """What tells this source from another: files less ``exclude``, git's HEAD, tags and changes."""
         tree = pruned(self.files, exclude)
         state = self.vcs
-        known = None if state is None else [state.head, state.tags, state.dirty]
+        known = None if state is None else [state.head, git.digest_of(state.tags), state.dirty]
         return hashlib.sha256(json.dumps([tree.digest(), known]).encode()).hexdigest()
 
     def vcs_parts(self) -> dict[str, str]:
         """git's state as ingredients of the sdist step's key."""
         if self.vcs is None:
             return {"git": "none"}
-        return {f"git.{name}": json.dumps(value) for name, value in asdict(self.vcs).items()}
+        return self.vcs.parts()
 
     def read(self, path: str) -> str | None:
         """The text of one file of the source as far as it is UTF-8, None where there is none."""

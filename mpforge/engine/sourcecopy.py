@@ -9,7 +9,7 @@ from mpforge.engine.observed import SOURCE
 from mpforge.engine.task import Task
 from mpforge.runners import reads
 from mpforge.runners.step import SOURCE_DATE_EPOCH, StepDirectory
-from mpforge.sources import git
+from mpforge.sources import git, gitclone
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory
 
@@ -29,15 +29,15 @@ class SourceCopy:
         tree, directory = task.given.trees["source"], task.directory
         if "crates" in task.given.trees:
             self.store.restore(task.given.trees["crates"], directory.root)
-        if not vcs or self.inputs.source.form != "checkout":
+        state = self.inputs.vcs if vcs else None
+        if state is None:
             self.restore(tree, directory.source)
             if "source" in task.given.keyed:
                 self._observe(task)
             return
-        paths = [path for path, _ in tree.walk()]
-        place = git.clone(self.inputs.source.root, directory.source, paths)
+        place = gitclone.create(self.inputs.source.root, state, directory.source)
         self.store.restore(tree, place)
-        git.refresh(directory.source)
+        gitclone.settle(directory.source, state)
 
     def _observe(self, task: Task) -> None:
         tree = task.given.trees["source"]

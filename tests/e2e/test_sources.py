@@ -1,5 +1,6 @@
 """Sources in git: which files, which state, and the clone that the sdist step sees."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from mpforge.engine.inputs import Inputs
 from mpforge.errors import SourceUnreadable
 from mpforge.processes import capture
-from mpforge.sources import git, project
+from mpforge.sources import git, gitclone, project
 from mpforge.sources.project import Project, locate
 from mpforge.store.local import Store
 
@@ -56,6 +57,7 @@ def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     _repository(root, **contents)
     _git(root, "tag", "v1.0")
     git.top_level.cache_clear()
+    git.common_directory.cache_clear()
     return root
 
 
@@ -70,7 +72,8 @@ def _files(source: Project) -> list[str]:
 def _clone(root: Path, destination: Path) -> Path:
     """What the sdist step sees: a clone with the source's files put in place."""
     chosen = _files(_project(root))
-    place = git.clone(root, destination, chosen)
+    state = _state(root)
+    place = gitclone.create(root, state, destination)
     for path in chosen:
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         if (root / path).is_symlink():
@@ -78,7 +81,7 @@ def _clone(root: Path, destination: Path) -> Path:
         else:
             (place / path).write_bytes((root / path).read_bytes())
             (place / path).chmod((root / path).stat().st_mode)
-    git.refresh(destination)
+    gitclone.settle(destination, state)
     return place
 
 
@@ -145,6 +148,7 @@ def test_variables_of_a_git_hook_do_not_lead_to_another_repository(
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
     git.top_level.cache_clear()
+    git.common_directory.cache_clear()
     assert git.top_level(root) == root.resolve()
     assert "only-here.c" not in _files(_project(root))
 
@@ -241,7 +245,137 @@ def test_reading_a_repository_does_not_write_to_it(root: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (root / ".git").rglob("*")} == before
 
 
+def test_nothing_that_the_checkout_s_configuration_names_runs(
+    with_submodule: Path, tmp_path: Path
+) -> None:
+    """A file system monitor, filters and hooks are programs; so are those of a submodule."""
+    root = with_submodule
+    ran = tmp_path / "ran"
+    for place in (root, root / "vendor/library"):
+        _git(place, "config", "core.fsmonitor", f"touch {ran}; false")
+        _git(place, "config", "core.hooksPath", str(tmp_path / "hooks"))
+        for word in ("clean", "smudge", "process"):
+            _git(place, "config", f"filter.evil.{word}", f"touch {ran}; cat")
+        _git(place, "config", "filter.evil.required", "true")
+        attributes = place / _git(place, "rev-parse", "--git-path", "info/attributes").strip()
+        attributes.parent.mkdir(exist_ok=True)
+        attributes.write_text("* filter=evil\n")
+    hook = tmp_path / "hooks" / "post-index-change"
+    _write(tmp_path, **{"hooks/post-index-change": f"#!/bin/sh\ntouch {ran}\n"})
+    hook.chmod(0o755)
+    for path in ("src/p.c", "vendor/library/lib.c"):
+        os.utime(root / path, (0, 0))
+    ran.unlink(missing_ok=True)
+    _clone(root, tmp_path / "clone")
+    assert _state(root).dirty == ()
+    assert not ran.exists()
+
+
+def test_a_filter_that_git_can_t_be_told_to_leave_out_is_refused(root: Path) -> None:
+    _git(root, "config", "filter.a=b.clean", "cat")
+    with pytest.raises(SourceUnreadable, match="a=b"):
+        _state(root)
+
+
+def test_a_file_that_lfs_has_checked_out_is_unchanged_and_an_edited_one_is_not(
+    root: Path, tmp_path: Path
+) -> None:
+    content = b"a large file"
+    oid = hashlib.sha256(content).hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 12\n"
+    _write(root, **{"large.bin": pointer, ".gitattributes": "*.bin filter=lfs\n"})
+    _git(root, "add", "-A")
+    _git(root, "commit", "-q", "-m", "large")
+    _git(root, "config", "filter.lfs.clean", "git-lfs clean -- %f")
+    (root / "large.bin").write_bytes(content)
+    assert _state(root).dirty == ()
+    place = _clone(root, tmp_path / "clone")
+    assert (place / "large.bin").read_bytes() == content
+    assert "dirty" not in _described(place)
+    (root / "large.bin").write_bytes(b"an edited one")
+    assert _state(root).dirty == (".M large.bin",)
+
+
 # --- the clone --------------------------------------------------------------------------------
+
+
+_QUESTIONS = (
+    ("rev-list", "--count", "HEAD"),
+    ("describe", "--all", "--long", "--dirty"),
+    ("log", "--all", "--format=%h %H %d %N"),
+    ("for-each-ref", "--format=%(objectname) %(refname) %(taggerdate) %(contents)"),
+    ("config", "--local", "--list"),
+    ("submodule", "status"),
+)
+
+
+def test_what_a_backend_can_ask_of_git_is_in_the_key_or_not_in_the_clone(
+    with_submodule: Path, tmp_path: Path
+) -> None:
+    """After each change of the repository: another answer only with another state."""
+    root = tmp_path / "checkout"
+    _git(tmp_path, "clone", "-q", "--depth", "1", f"file://{with_submodule}", str(root))
+    _git(root, "submodule", "--quiet", "update", "--init")
+    date = "2001-01-01T00:00:00Z"
+    changes = (
+        ("status",),
+        ("fetch", "-q", "--unshallow", "--tags"),
+        ("branch", "other", "HEAD~1"),
+        ("notes", "add", "-m", "a note", "HEAD"),
+        ("replace", "--graft", "HEAD"),
+        ("tag", "-m", "first", "v2.0"),
+        ("tag", "-f", "-m", "second", "v2.0"),
+        ("remote", "set-url", "origin", "https://example.org/other"),
+        ("config", "core.abbrev", "20"),
+        ("-C", "vendor/library", "commit", "-q", "--allow-empty", "-m", "second"),
+        ("commit", "-q", "--amend", "--allow-empty", "-m", "again", f"--date={date}"),
+        ("checkout", "-q", "--detach"),
+        ("pack-refs", "--all"),
+    )
+    told: dict[str, str] = {}
+    seen = set()
+    for number, change in enumerate(changes):
+        _git(root, *change)
+        place = _clone(root, tmp_path / f"clone-{number}")
+        answers = repr([_asked(place, question) for question in _QUESTIONS])
+        assert told.setdefault(repr(_state(root).parts()), answers) == answers, change
+        seen.add(answers)
+        shown = _asked(place, ("for-each-ref", "--format=%(refname)")).split()
+        assert all(name.startswith("refs/tags/") or "heads" in name for name in shown), change
+    assert len(seen) == 8
+
+
+def _asked(root: Path, question: tuple[str, ...]) -> str:
+    done = capture(["git", "-C", str(root), *question])
+    return done.stdout or done.stderr
+
+
+def test_a_change_beside_the_source_is_no_change_of_it(root: Path, tmp_path: Path) -> None:
+    _write(root, **{"sub/pyproject.toml": "", "other": "1"})
+    _git(root, "add", "-A")
+    _git(root, "commit", "-q", "-m", "sub")
+    before = _state(root / "sub")
+    _write(root, other="2")
+    _git(root, "add", "other")
+    assert _state(root / "sub") == before
+    assert "dirty" not in _described(_clone(root / "sub", tmp_path / "clone"))
+    _write(root, **{"sub/pyproject.toml": "# edited"})
+    assert _state(root / "sub").dirty == (".M sub/pyproject.toml",)
+    assert "dirty" in _described(_clone(root / "sub", tmp_path / "clone-2"))
+
+
+def test_line_ends_that_the_user_s_settings_ask_for_are_no_change(
+    root: Path, tmp_path: Path
+) -> None:
+    _write(root, lines="1\n2\n")
+    _git(root, "add", "-A")
+    _git(root, "commit", "-q", "-m", "lines")
+    _git(root, "config", "core.autocrlf", "true")
+    (root / "lines").unlink()
+    _git(root, "checkout", "-q", "lines")
+    place = _clone(root, tmp_path / "clone")
+    assert (place / "lines").read_bytes() == b"1\r\n2\r\n"
+    assert "dirty" not in _described(place)
 
 
 def test_a_clean_checkout_s_clone_has_the_same_version_and_is_clean(
@@ -312,6 +446,7 @@ def test_a_repository_without_a_commit_can_be_cloned(tmp_path: Path) -> None:
     _write(root, **{"pyproject.toml": ""})
     _git(root, "add", "-A")
     git.top_level.cache_clear()
+    git.common_directory.cache_clear()
     assert _state(root).head == ""
     place = _clone(root, tmp_path / "clone")
     assert (place / "pyproject.toml").exists()
