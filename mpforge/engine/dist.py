@@ -34,6 +34,7 @@ class Entry:
     ``path`` is relative to ``dist/``; ``session`` of ``spec`` made it, ``users`` are the other
     sessions that it serves. ``source`` and ``options`` tell what it was built from, ``recipe``
     everything that was known before building, ``store`` which machine's store it came from.
+    ``observed`` are the keys under which the store has what was read of the host for it.
     ``tests`` maps a test session to what it reported. A ``symlink`` is recorded with its target,
     whose bytes are what ``digest`` is of.
     """
@@ -53,6 +54,7 @@ class Entry:
     spec: str = "multiplatform.toml"
     tags: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
     executable: bool = False
     symlink: str | None = None
     tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -255,7 +257,7 @@ def _entry(item: dict[str, Any]) -> Entry:
     path = PurePosixPath(item["path"])
     if path.is_absolute() or ".." in path.parts or "\\" in item["path"]:
         raise ValueError(f"{item['path']} leaves dist/")
-    lists = {name: tuple(item.get(name, ())) for name in ("tags", "users")}
+    lists = {name: tuple(item.get(name, ())) for name in ("tags", "users", "observed")}
     return Entry(**{**item, **lists})
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import struct
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from mpforge.engine.hostbuilds import HostBuilds
 from mpforge.engine.imagebuilds import ImageBuilds
 from mpforge.engine.inputs import Inputs, pruned
 from mpforge.engine.machines import Machines
+from mpforge.engine.observed import HOST
 from mpforge.engine.pins import Pins
 from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import TOLD, Task, since
@@ -76,6 +78,7 @@ class Executor:
         Raises the errors of the command's runner.
         """
         network, begin = self._network(task.step), task.log.tell()
+        self._observe_compiler(task)
         try:
             facts = self._executed(task)
             task.observed.settle()
@@ -133,6 +136,19 @@ class Executor:
     @property
     def _buildtools(self) -> buildtools.BuildTools:
         return buildtools.BuildTools(self.store, self.toolbox, self.machines)
+
+    def _observe_compiler(self, task: Task) -> None:
+        """What the host's gcc reads of the host is not in a key: it is known when it has been called."""
+        compilers = getattr(task.step.command, "compilers", None)
+        if not isinstance(compilers, Compilers) or compilers.toolchain != "gcc":
+            return
+        since = time.time_ns()
+
+        def teller() -> dict[str, str]:
+            found = self.toolbox.read_of_host(task.directory.root, since)
+            return {f"{HOST}{path}": value for path, value in found.items()}
+
+        task.observed.add(teller)
 
     # --- what steps share ----------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ ENGINES = "engines"
 PLATFORMS_RUN = f"{ENGINES}/platforms.json"
 """The file of how they run each platform."""
 
-_NOTES = {"hostpythons.jsonl", "hostprograms.json", "hostinstalled.json", STAMP}
+_NOTES = {"hostpythons.jsonl", "hostprograms.json", "hostinstalled.json", "hostfiles.json", STAMP}
 _NEW_NOTE = re.compile(r"\.(new|hostpython|hostprograms|probe)-.*")
 _NEW_SECONDS = 3600.0  # nobody writes a note for so long
 _TOOL = re.compile(r"[^.].*-[0-9a-f]{16}")

@@ -13,6 +13,8 @@ from mpforge.keys.walk import ABSENT
 
 SOURCE = "source:"
 HOST = "host:"
+UNSEEN = "(unseen)"
+"""The path that stands for reads that nothing tells of: a result that has it counts for one run only."""
 
 
 class Observed:
@@ -43,6 +45,8 @@ def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     for name, value in before.items():
         where, _, path = name.partition(":")
         path = path if f"{where}:" == HOST else f"the source's {path}"
+        if path == UNSEEN:
+            return "what its compiler read of this host can't be seen"
         if now[name] == value:
             continue
         if value == ABSENT:

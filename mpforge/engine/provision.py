@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mpforge.engine.inputs import Inputs, pruned, selected, without_content
-from mpforge.engine.observed import SOURCE
+from mpforge.engine.observed import HOST, SOURCE
 from mpforge.engine.pins import Pins
 from mpforge.engine.task import Given
 from mpforge.engine.toolbox import Toolbox
@@ -132,9 +132,15 @@ class Provision:
     def read_now(self, names: Iterable[str], given: Given) -> dict[str, str]:
         """What a step would read by these names of what it observed (``observed``)."""
         now: dict[str, str] = {}
+        of_host: list[str] = []
         for name in names:
+            if name.startswith(HOST):
+                of_host.append(name.removeprefix(HOST))
+                continue
             node = given.trees["source"].get(name.removeprefix(SOURCE))
             now[name] = ABSENT if node is None else node.digest
+        if of_host:
+            now |= {f"{HOST}{path}": text for path, text in self.toolbox.contents(of_host).items()}
         return now
 
     def _host(self, step: Step) -> dict[str, str | None]:

@@ -83,6 +83,17 @@ class Realizer:
             self._done[identifier] = self._realize(self.plan.step(identifier))
         return self._done[identifier]
 
+    def observed(self, identifier: str) -> tuple[str, ...]:
+        """Of a step's result and those before it that read files of the host: their ``observed.key_with``."""
+        found: dict[str, None] = {}
+        for value in references(self.plan.step(identifier)).values():
+            if isinstance(value, OutputOf):
+                found |= dict.fromkeys(self.observed(value.step))
+        result, _ = self._done[identifier]
+        if any(name.startswith(observed.HOST) for name in result.observed):
+            found[observed.key_with(result.key, result.observed)] = None
+        return tuple(found)
+
     def has_packages(self, identifier: str, command: InstallPackages) -> bool:
         """Whether an environment that the lock pins is in the store. Raises ``NoHostPython``."""
         pin = self.provision.pins.lock.environment(command.request)

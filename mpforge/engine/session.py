@@ -496,7 +496,8 @@ class SessionRun:
         while True:
             result, tree = self._realize(session)
             try:
-                self.shipping.put_in_place(session, result, pick(result, tree))
+                observed = self.realizer.observed(session.result or "")
+                self.shipping.put_in_place(session, result, pick(result, tree), observed)
             except Damaged as error:
                 if error.what in told:
                     raise

@@ -17,8 +17,11 @@ from pathlib import Path
 from mpforge.engine.compiled import Compiled
 from mpforge.engine.dist import Dist, Entry, digest_of
 from mpforge.engine.metadata import own_package
+from mpforge.engine.observed import HOST
 from mpforge.engine.provision import Provision, Shipped
+from mpforge.engine.task import Given
 from mpforge.engine.workspace import Workspace
+from mpforge.errors import Damaged
 from mpforge.plan.events import Emit, Published, Warned
 from mpforge.plan.model import BuildWheel, MakeSdist, PlannedSession, RunCommands
 from mpforge.plan.requirements import OwnPackage
@@ -110,14 +113,30 @@ class Shipping:
     def _is_made_from_this(self, session: PlannedSession, entry: Entry) -> bool:
         """Whether a file is what the session would make, by its own recipe or that of who serves it.
 
-        Of what was joined to another session's by equal bytes, the own recipe is not recorded.
+        Of what was joined to another session's by equal bytes, the own recipe is not recorded. What was read
+        of the host is no part of a recipe.
         """
+        if not self._has_read_the_same(entry):
+            return False
         if session.name not in entry.users:
             return entry.recipe == self.recipe(session)
         maker = self._found.plan.session(session.after) if session.after else None
         if maker is None or entry.session != maker.name:
             return False
         return entry.recipe == self.recipe(maker)
+
+    def _has_read_the_same(self, entry: Entry) -> bool:
+        """Whether the files of the host that builds read for a file are what they were."""
+        for key in entry.observed:
+            try:
+                result = self._found.store.find(key)
+            except Damaged:
+                return False
+            reads = {} if result is None else result.observed
+            of_host = {name: value for name, value in reads.items() if name.startswith(HOST)}
+            if not of_host or self._provision.read_now(of_host, Given({})) != of_host:
+                return False
+        return True
 
     def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """What another machine made of the same source and options: it is what is shipped."""
@@ -162,11 +181,15 @@ class Shipping:
         return Shipped(seen_by(hash_file), stored, own)
 
     def put_in_place(
-        self, session: PlannedSession, result: ActionResult, files: Mapping[str, FileNode | str]
+        self,
+        session: PlannedSession,
+        result: ActionResult,
+        files: Mapping[str, FileNode | str],
+        observed: tuple[str, ...],
     ) -> None:
         """Publish files of a result, each recorded with what it was made from. Raises ``Damaged``.
 
-        A ``str`` is a symlink's target.
+        A ``str`` is a symlink's target. ``observed`` is as ``Realizer.observed`` gives it.
         """
         if interrupted():
             raise KeyboardInterrupt
@@ -182,7 +205,9 @@ class Shipping:
             else:
                 self._found.store.copy_out(node.digest, place, executable=node.executable)
 
-        entries = self._entries(session, result, files)
+        entries = [
+            replace(entry, observed=observed) for entry in self._entries(session, result, files)
+        ]
         for entry, fresh in zip(entries, self.dist.publish(entries, write), strict=True):
             self._emit(Published(session.name, f"dist/{entry.path}", entry.digest, fresh))
 

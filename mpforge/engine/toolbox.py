@@ -7,13 +7,14 @@ step uses it.
 import hashlib
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from mpforge.engine.observed import UNSEEN
 from mpforge.engine.pins import Pins
 from mpforge.engine.programs import Programs
 from mpforge.engine.rusts import Rust
@@ -108,6 +109,11 @@ class Toolbox:
         """Where digests of the host's programs are remembered."""
         return self._workspace.cache / "hostprograms.json"
 
+    @property
+    def _read_before(self) -> Path:
+        """Where digests of what compilers read of the host are remembered."""
+        return self._workspace.cache / "hostfiles.json"
+
     def warn_once(self, message: str) -> None:
         """Say something that holds for the whole session."""
         if message not in self._warned:
@@ -172,7 +178,7 @@ class Toolbox:
             from mpforge.tools import gcc
 
             parts = dict(gcc.find(self._remembered).parts)
-            return parts | {"toolchain.programs": _digest(gcc.MAPPED)}
+            return parts | {"toolchain.programs": _digest(gcc.WRAPPER)}
         package = self.zig_pin(compilers).packages[0]
         parts = {
             "toolchain.zig": f"{package.name} {package.version}",
@@ -196,7 +202,7 @@ class Toolbox:
         if compilers.toolchain == OF_IMAGE:
             ready = ReadyCompilers({}, {})
         elif compilers.toolchain == "gcc":
-            ready = self._gcc(compilers)
+            ready = self._gcc(compilers, directory)
         else:
             ready = self._zig_view(compilers, languages, directory, flags)
         if compilers.rust is None:
@@ -208,7 +214,7 @@ class Toolbox:
         if compilers.rust is not None:
             self.rust.prepare(compilers.rust, compilers)
         if compilers.toolchain == "gcc":
-            self._gcc(compilers)
+            self._gcc_programs()
         elif compilers.toolchain != OF_IMAGE:
             self._primed(compilers, "c", self._runtime(compilers))
             self.view(compilers)
@@ -231,8 +237,10 @@ class Toolbox:
         wanted = self._runtime(compilers).name("c"), _view_name(self._view_of(compilers))
         return all(self.store.find(*name) is not None for name in wanted)
 
-    def _gcc(self, compilers: Compilers) -> ReadyCompilers:
-        from mpforge.tools import gcc
+    def _gcc_programs(self) -> tuple[Mapping[str, str], Path]:
+        """The host's gcc by variable, and the directory of what is called in its place."""
+        from mpforge.tools import gcc, hostreads
+        from mpforge.tools.templates import template
 
         programs = gcc.find(self._remembered).programs
 
@@ -240,18 +248,43 @@ class Toolbox:
             for variable, place in programs.items():
                 script = folder / Path(place).name
                 if variable in ("CC", "CXX"):
-                    script.write_text(gcc.MAPPED.format(place=shlex.quote(place)), "utf-8")
+                    script.write_text(gcc.WRAPPER.format(place=shlex.quote(place)), "utf-8")
                     script.chmod(0o755)
                 else:
                     script.symlink_to(place)
+            hostreads.make_library(programs["CC"], folder)
 
-        digest = _digest(gcc.MAPPED, repr(sorted(programs.items())))
-        links = self.store.obtain(name="gcc", version="host", digest=digest, make=make).path
+        digest = _digest(gcc.WRAPPER, template(hostreads.SOURCE), repr(sorted(programs.items())))
+        made = self.store.obtain(name="gcc", version="host", digest=digest, make=make)
+        return programs, made.path
+
+    def _gcc(self, compilers: Compilers, directory: Path) -> ReadyCompilers:
+        from mpforge.tools import hostreads
+
+        programs, links = self._gcc_programs()
         called = {name: str(links / Path(place).name) for name, place in programs.items()}
         cc, cxx = called["CC"], called.get("CXX", called["CC"])
         shared = {"LDSHARED": f"{cc} -shared", "LDCXXSHARED": f"{cxx} -shared"}
         variables = {name: place for name, place in called.items() if name not in ("LD", "AS")}
+        library = links / hostreads.LIBRARY
+        if hostreads.is_usable(library):
+            variables |= hostreads.variables(library, directory / hostreads.NOTES)
         return ReadyCompilers(variables, shared if compilers.python else {}, (str(links),))
+
+    def read_of_host(self, directory: Path, since: int) -> dict[str, str]:
+        """What gcc has read of the host for a step since then (ns), by path; see ``hostreads.read``."""
+        from mpforge.tools import hostreads
+
+        if not hostreads.is_usable(self._gcc_programs()[1] / hostreads.LIBRARY):
+            return {UNSEEN: UNSEEN}
+        own = (directory, self._workspace.cache, self._workspace.tools)
+        return hostreads.read(directory / hostreads.NOTES, own, since, self._read_before)
+
+    def contents(self, paths: Iterable[str]) -> dict[str, str]:
+        """What files of the host hold now; see ``hostreads.contents``."""
+        from mpforge.tools import hostreads
+
+        return hostreads.contents(paths, self._read_before)
 
     def zig(self, compilers: Compilers) -> "Zig":
         """zig itself; fetched if need be."""

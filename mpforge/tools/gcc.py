@@ -25,8 +25,12 @@ _FILES = (
 )
 
 
-# gcc writes the step's directory into debug information, __FILE__ and assert: say `.` for it.
-MAPPED = """#!/bin/sh
+# What it reads of the host is noted (``hostreads``). It writes the step's directory into debug information,
+# __FILE__ and assert: say `.` for it.
+WRAPPER = """#!/bin/sh
+if [ -n "${{MPFORGE_READS:-}}" ]; then
+	export LD_PRELOAD="$MPFORGE_READS_LIBRARY${{LD_PRELOAD:+:$LD_PRELOAD}}"
+fi
 exec {place} "-ffile-prefix-map=${{MPFORGE_STEP_DIR:?}}=." "$@"
 """
 

@@ -1,0 +1,95 @@
+"""What gcc reads of this host, outside of a build's inputs: a change of it is a miss, by the real gcc."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import NATIVE
+from tests.e2e.workspace import Workspace
+
+pytestmark = [pytest.mark.gcc]
+
+BUILD = f"build-{NATIVE}"
+MAIN = """
+    #include <stdio.h>
+    #include <answer.h>
+    #if __has_include(<more.h>)
+    #include <more.h>
+    #else
+    #define MORE 0
+    #endif
+    int given(void);
+    int main(void) { printf("%d %d %d\\n", ANSWER, given(), MORE); return 0; }
+"""
+
+
+def _library(folder: Path, value: int) -> None:
+    """A static library that gives a value."""
+    source, made = folder / "given.c", folder / "given.o"
+    source.write_text(f"int given(void) {{ return {value}; }}\n")
+    subprocess.run(["gcc", "-c", str(source), "-o", str(made)], check=True)
+    subprocess.run(["ar", "rcs", str(folder / "libgiven.a"), str(made)], check=True)
+
+
+@pytest.fixture(name="host")
+def _host(quick: Workspace, place: Path) -> Path:
+    """Directories of this host that a build looks for headers and libraries in, beside gcc's own."""
+    host = place / "host"
+    for name in ("first", "second"):
+        (host / name).mkdir(parents=True)
+    (host / "second/answer.h").write_text("#define ANSWER 1\n")
+    _library(host / "second", 1)
+    flags = " ".join(f"-I{host / name} -L{host / name}" for name in ("first", "second"))
+    quick.edit(
+        "multiplatform.toml", 'kind = "commands"', 'kind = "commands"\npolicy = "manylinux_2_40"'
+    )
+    quick.write("main.c", MAIN)
+    quick.write("build.sh", f"mkdir out\n$CC main.c {flags} -lgiven -o out/program\n")
+    return host
+
+
+def _printed(quick: Workspace) -> str:
+    return subprocess.check_output([quick.dist / NATIVE / "out/program"], text=True).strip()
+
+
+def test_what_gcc_read_of_the_host_or_looked_for_there_is_compared(
+    quick: Workspace, host: Path
+) -> None:
+    assert quick.nox(BUILD).code == 0
+    assert _printed(quick) == "1 1 0"
+    shutil.rmtree(quick.dist)
+    assert BUILD in quick.nox(BUILD).cached
+    (host / "second/answer.h").write_text("#define ANSWER 2\n")
+    told = f"it read {host}/second/answer.h, which has changed"
+    assert f"{BUILD}: would run ({told})" in quick.mpforge("plan", BUILD).output
+    assert f"mpforge > commands for {NATIVE}: {told}" in quick.nox(BUILD).output
+    assert _printed(quick) == "2 1 0"
+    _library(host / "first", 3)
+    told = f"it looked for {host}/first/libgiven.a, which has appeared"
+    assert told in quick.nox(BUILD).output
+    assert _printed(quick) == "2 3 0"
+    (host / "second/more.h").write_text("#define MORE 1\n")
+    assert BUILD in quick.nox(BUILD).did, "__has_include gives another answer"
+    assert _printed(quick) == "2 3 1"
+    (host / "second/answer.h").write_text("#define ANSWER 4\n")
+    assert BUILD in quick.nox(BUILD).did
+    (host / "second/answer.h").write_text("#define ANSWER 2\n")
+    assert BUILD in quick.nox(BUILD).cached, "back to what it read before"
+    assert _printed(quick) == "2 3 1"
+
+
+def test_where_it_can_t_be_seen_what_gcc_reads_its_results_are_used_once(
+    quick: Workspace, host: Path, place: Path
+) -> None:
+    program = place / "bin" / "gcc"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nunset LD_PRELOAD\nexec {shutil.which("gcc")} "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}:{quick.environment()['PATH']}"
+    assert quick.nox(BUILD, env={"PATH": path}).code == 0
+    (host / "second/answer.h").write_text("#define ANSWER 2\n")
+    run = quick.nox(BUILD, env={"PATH": path})
+    assert "what its compiler read of this host can't be seen" in run.output
+    assert _printed(quick) == "2 1 0"
