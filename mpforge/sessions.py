@@ -188,8 +188,10 @@ def _selected(nox_session: nox.Session, prefix: str) -> Iterable[str]:
 
 def _reported(workspace: Workspace) -> bool:
     """Whether another process of this run, one of ``nox -j``, has told of something."""
+    from mpforge.store import notes
+
     try:
-        return run_id().encode() in (workspace.state / _REPORT).read_bytes()
+        return run_id().encode() in notes.read(workspace.state / _REPORT)
     except OSError:
         return False
 

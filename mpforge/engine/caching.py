@@ -19,12 +19,13 @@ from mpforge.engine import holdings
 from mpforge.engine.bounds import limits_of
 from mpforge.engine.holdings import NAME, STAMP, Busy, give_way, unheard
 from mpforge.errors import FileTrouble, MpforgeError
-from mpforge.store import audit, collection
+from mpforge.store import audit, collection, notes
 from mpforge.store.audit import FOREIGN, Finding
 from mpforge.store.collection import IN_USE, NOTHING, Collected, Left, Limits
 from mpforge.store.locks import alone
 from mpforge.store.references import contents
 from mpforge.store.shelf import layout_problem
+from mpforge.tools import manifests
 from mpforge.tools.toolstore import NEWER, ToolStore
 
 KEPT_NAME = "by it the records in dist/ tell what was built here"
@@ -157,7 +158,7 @@ def clear(cache: Path, *, waits: Callable[[], None]) -> Collected:
     with _known(cache), _alone(cache, waits):
         collected = _collect(cache, NOTHING)
         for path in holdings.notes(cache):
-            path.unlink(missing_ok=True)
+            _remove_note(path)
         return replace(collected, left=(*collected.left, *_not_to_go(cache)))
 
 
@@ -180,6 +181,7 @@ def verify(cache: Path) -> Iterator[Finding]:
         yield from audit.findings(cache / "store")
         yield from _damaged_tools(cache)
         yield from _damaged_packages(cache)
+        yield from _damaged_notes(cache)
         for path in holdings.foreign(cache):
             yield Finding(path, FOREIGN, "foreign")
 
@@ -216,6 +218,25 @@ def _damaged_packages(cache: Path) -> Iterator[Finding]:
         if not right:
             remove = functools.partial(path.unlink, missing_ok=True)
             yield audit.removed(path, "its content is not what its name says", remove)
+
+
+def _damaged_notes(cache: Path) -> Iterator[Finding]:
+    """The notes that nobody can use. They go, and are written anew when something is to be noted."""
+    ours = [cache / name for name in holdings.SEALED]
+    damaged = [path for path in ours if os.path.lexists(path) and notes.load(path) is None]
+    tools = sorted((cache / "tools").glob(f"*/{manifests.STATS}"))
+    damaged += [path for path in tools if manifests.stats(path.parent) is None]
+    for path in damaged:
+        what = "it can't be understood, and is written anew when it is needed"
+        yield audit.removed(path, what, functools.partial(_remove_note, path))
+
+
+def _remove_note(path: Path) -> None:
+    """Remove a note, or what is in its place. Raises ``OSError`` for a directory that is not empty."""
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
 
 
 # --- one process at a time, in a store that we know -----------------------------------------------

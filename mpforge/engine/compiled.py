@@ -20,7 +20,8 @@ from mpforge.plan.codec import decode, encode
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import Plan
 from mpforge.sources.project import Project, locate
-from mpforge.store.files import hash_file, write_atomically
+from mpforge.store import notes
+from mpforge.store.files import hash_file
 from mpforge.store.local import Store, opened
 
 PLAN = "plan.json"
@@ -57,8 +58,7 @@ def compiled(workspace: Workspace) -> Compiled:
     plan = _plans.get(key) or _kept_plan(workspace, key)
     if plan is None:
         plan, _ = _compile(workspace, text, inputs, host_facts())
-        with contextlib.suppress(OSError):
-            write_atomically(workspace.state / PLAN, _sealed(plan, key))
+        notes.keep(workspace.state / PLAN, {"schema": 3, "key": key, "plan": encode(plan)})
     _plans[key] = plan
     return Compiled(plan, source, inputs, store)
 
@@ -91,22 +91,11 @@ def _without_cache(source: Project, workspace: Workspace) -> Project:
 
 def _kept_plan(workspace: Workspace, key: str) -> Plan | None:
     """The plan that was kept, if it was compiled from just this and nobody has changed it since."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        first, _, text = (workspace.state / PLAN).read_text(encoding="utf-8").partition("\n")
-        seal = json.loads(first)
-        if (seal["key"], seal["sha256"]) == (key, _sha256(text)):
-            return decode(Plan, json.loads(text))
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        kept = notes.load(workspace.state / PLAN)
+        if kept["key"] == key:
+            return decode(Plan, kept["plan"])
     return None
-
-
-def _sealed(plan: Plan, key: str) -> bytes:
-    """A line that says what a plan was compiled from and what it is, and the plan."""
-    text = json.dumps(encode(plan))
-    return f"{json.dumps({'schema': 2, 'key': key, 'sha256': _sha256(text)})}\n{text}".encode()
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plan_on(workspace: Workspace, host: HostFacts) -> tuple[Plan, dict[str, str]]:

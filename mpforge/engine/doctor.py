@@ -26,6 +26,7 @@ from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import Lock
 from mpforge.platforms import Platform, well_known
 from mpforge.processes import Captured, capture
+from mpforge.store import notes
 from mpforge.tools import distribution, hostpython, lockfile, targetpython, uvpython
 
 # The Pythons that there are to look for.
@@ -242,9 +243,9 @@ def stored_tools(root: Path) -> Iterator[str]:
     """Name and version of each tool in a tool store, sorted; leftovers and strangers are passed over."""
     for record in sorted(root.glob("*/tool.json")):
         try:
-            data = json.loads(record.read_text(encoding="utf-8"))
+            data = json.loads(notes.read(record))
             yield f"{data['name']} {data['version']}"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
 
 

@@ -28,8 +28,14 @@ ENGINES = "engines"
 PLATFORMS_RUN = f"{ENGINES}/platforms.json"
 """The file of how they run each platform."""
 
-_NOTES = {"hostpythons.jsonl", "hostprograms.json", "hostinstalled.json", "hostfiles.json", STAMP}
-_NEW_NOTE = re.compile(r"\.(new|hostpython|hostprograms|probe)-.*")
+SEALED = (
+    *(NAME, "hostpythons.jsonl", "hostprograms.json", "hostinstalled.json", "hostfiles.json"),
+    *("hostlibraries.json", PLATFORMS_RUN),
+)
+"""The cache's notes (``store.notes``), by their paths in it."""
+
+_NOTES = {*SEALED, STAMP} - {NAME, PLATFORMS_RUN}
+_NEW_NOTE = re.compile(r"\.(new|probe)-.*|\.name\.lock")
 _NEW_SECONDS = 3600.0  # nobody writes a note for so long
 _TOOL = re.compile(r"[^.].*-[0-9a-f]{16}")
 _TOOLS_OWN = re.compile(r"\.making|\..*\.lock")

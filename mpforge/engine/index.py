@@ -6,7 +6,6 @@ Every ``nox`` reads it, so this module imports nothing else of the engine.
 import codecs
 import contextlib
 import hashlib
-import json
 from dataclasses import replace
 
 from mpforge import __version__
@@ -14,6 +13,7 @@ from mpforge.engine.workspace import Workspace
 from mpforge.errors import SpecInvalid, TomlInvalid
 from mpforge.formats.toml import decoded
 from mpforge.plan.index import Index
+from mpforge.store import notes
 
 
 def load_index(workspace: Workspace) -> Index:
@@ -21,20 +21,18 @@ def load_index(workspace: Workspace) -> Index:
     data = workspace.spec.read_bytes()
     key = hashlib.sha256(data + __version__.encode()).hexdigest()
     kept = workspace.state / "index.json"
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        index = Index.from_json(json.loads(kept.read_text(encoding="utf-8")))
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        index = Index.from_json(notes.load(kept))
         if index.key == key:
             return index
     from mpforge.compiler.index import compile_index
     from mpforge.spec.load import find_problems, load_spec
-    from mpforge.store.files import write_atomically
 
     text, file = text_of(data, workspace), workspace.spec.name
     index = compile_index(load_spec(text, file=file), key)
     doubtful = find_problems(text, file=file)
     index = replace(index, warnings=tuple(map(str, doubtful)))
-    with contextlib.suppress(OSError):
-        write_atomically(kept, json.dumps(index.to_json()).encode())
+    notes.keep(kept, index.to_json())
     return index
 
 

@@ -4,7 +4,6 @@ Keys are computed as far as the store and the lock allow. Runs no step, fetches 
 """
 
 import contextlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import MpforgeError, PinMissing
 from mpforge.keys.digest import Difference, differences
 from mpforge.plan.model import PlannedSession, RunTests
+from mpforge.store import notes
 
 State = Literal["cached", "would run", "not known", "impossible", "not run"]
 
@@ -183,10 +183,7 @@ def changes(workspace: Workspace, step: StepPreview) -> Changes | None:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    record = notes.load(path)
     known = isinstance(record, dict) and all(
         isinstance(record.get(name), dict) for name in ("ingredients", "files")
     )

@@ -36,7 +36,8 @@ from mpforge.plan.model import (
 )
 from mpforge.processes import children_cpu, interrupted
 from mpforge.runners import concealed
-from mpforge.store.files import remove_tree, unwritable, write_atomically
+from mpforge.store import notes
+from mpforge.store.files import make_way, remove_tree, unwritable
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
@@ -114,7 +115,7 @@ class Realizer:
         given = self._mending(step, self._settled)
         directory = StepDirectory(self._directory(step))
         try:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
+            make_way(self.log)
             with self.log.open("ab") as log:
                 yield Task(
                     step,
@@ -288,7 +289,7 @@ class Realizer:
         self, step: Step, key: str, given: Given, directory: "StepDirectory"
     ) -> "_Executed":
         start, cpu = time.monotonic(), children_cpu()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        make_way(self.log)
         if not self._logged:
             self.log.write_bytes(b"")
             self._logged.append(step.id)
@@ -382,14 +383,15 @@ class Realizer:
 
     def _remember(self, identifier: str) -> None:
         """Keep the ingredients of this run's key, and of the run before, for ``explain``."""
-        record = json.dumps(self.listed[identifier][1], indent=1, sort_keys=True).encode()
+        record = self.listed[identifier][1]
         place = self.keys / f"{identifier}.json"
         try:
-            if place.exists() and place.read_bytes() == record:
+            before = notes.load(place)
+            if before == record:
                 return
-            if place.exists():
-                os.replace(place, place.with_suffix(".previous.json"))
-            write_atomically(place, record)
+            if before is not None:
+                notes.put(place.with_suffix(".previous.json"), notes.sealed(before))
+            notes.put(place, notes.sealed(record))
         except OSError as error:
             self.emit(Warned(self.session, f"{place} can't be written: {error.strerror}"))
 

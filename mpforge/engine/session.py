@@ -43,6 +43,7 @@ from mpforge.plan.model import (
     RunTests,
 )
 from mpforge.plan.pins import StrategyPin
+from mpforge.store.files import make_way
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode
 
@@ -130,8 +131,7 @@ class SessionRun:
             return SessionEnded(self.session.name, self.session.phase, "not-run", reason)
 
     def _of_phase(self) -> SessionEnded:
-        log = self.workspace.logs(self.session.name)
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_way(self.workspace.logs(self.session.name))
         match self.session.phase:
             case "sdist":
                 return self._sdist()

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import os
 import platform
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,9 @@ from mpforge.plan.events import Emit, Published, Warned
 from mpforge.plan.model import BuildWheel, MakeSdist, PlannedSession, RunCommands
 from mpforge.plan.requirements import OwnPackage
 from mpforge.processes import interrupted
+from mpforge.store import notes
 from mpforge.store.files import hash_file
+from mpforge.store.locks import alone
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode, from_entries
 
@@ -56,13 +57,23 @@ class Shipping:
     @functools.cached_property
     def _store_name(self) -> str:
         """This store on this machine: what a record from elsewhere does not name."""
+        return self._name[0]
+
+    @functools.cached_property
+    def _name(self) -> tuple[str, bool]:
+        """This store's name, and whether it had another one that is lost."""
         place = self._workspace.cache / "name"
-        machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-        with contextlib.suppress(OSError):
-            if not place.exists():
-                _write_first(place, os.urandom(8).hex())
-            return f"{place.read_text('ascii')}-{machine}"
-        return _UNNAMED
+        noted = notes.load(place)
+        if noted is None:
+            with contextlib.suppress(OSError):
+                _write_first(place)
+            noted = notes.load(place)
+        return (_UNNAMED, False) if noted is None else (f"{noted[0]}-{_machine()}", bool(noted[1]))
+
+    def _is_ours(self, entry: Entry) -> bool:
+        """Whether this store may have made what a record tells of."""
+        name, lost = self._name
+        return entry.store in {name, _UNNAMED} or (lost and entry.store.endswith(f"-{_machine()}"))
 
     def recipe(self, session: PlannedSession) -> str:
         """All that was known of a session's result before it was made, as one digest."""
@@ -141,8 +152,7 @@ class Shipping:
     def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """What another machine made of the same source and options: it is what is shipped."""
         # The records first: what the source is now costs a look at every file, and git's answers.
-        known = {self._store_name, _UNNAMED}
-        ours = any(entry.store in known for entry in self.dist.of(session.name))
+        ours = any(map(self._is_ours, self.dist.of(session.name)))
         if ours or self._store_name == _UNNAMED:
             return None
         return self.matching(session) or None
@@ -244,11 +254,12 @@ class Shipping:
         return entries
 
 
-def _write_first(place: Path, text: str) -> None:
-    """Write a file whole, unless somebody else was quicker."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=place.parent, prefix=".name-") as file:
-        file.write(text)
-        file.flush()
-        with contextlib.suppress(FileExistsError):
-            os.link(file.name, place)
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _write_first(place: Path) -> None:
+    """Note a random name for a store, unless somebody else was quicker; what is damaged counts as lost."""
+    with alone(place.with_name(".name.lock"), waits=lambda: None, warn=lambda _: None):
+        if notes.load(place) is None:
+            notes.put(place, notes.sealed([os.urandom(8).hex(), os.path.lexists(place)]))

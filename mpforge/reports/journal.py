@@ -4,6 +4,7 @@ A line is an event with its run's id and the time. Processes of one run append t
 sessions came to is read back from it. Knows nothing of terminals.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mpforge.plan.events import Chosen, Event, SessionEnded
+from mpforge.store import notes
 
 REPORT = "report.jsonl"
 _LARGEST = 4_000_000
@@ -41,7 +43,9 @@ class Journal:
         line = (json.dumps(record) + "\n").encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            descriptor = os.open(
+                self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644
+            )
             try:
                 os.write(descriptor, line)
             finally:
@@ -52,15 +56,17 @@ class Journal:
 
     def published(self) -> tuple[str, ...]:
         """The files that this run put, or found, in place: ``dist/…``, in order."""
-        paths = (r["path"] for r in self._records() if r.get("event") == "Published")
+        paths = (
+            r["path"] for r in self._records() if r.get("event") == "Published" and "path" in r
+        )
         return tuple(dict.fromkeys(paths))
 
     def outcomes(self) -> tuple[SessionEnded, ...]:
         """How this run's sessions ended, each one's last word, in the order of their ends."""
         found: dict[str, SessionEnded] = {}
         for record in self._records():
-            if record.get("event") == "SessionEnded":
-                ended = _ended(record)
+            ended = _ended(record)
+            if ended is not None:
                 found.pop(ended.session, None)
                 found[ended.session] = ended
         return tuple(found.values())
@@ -75,15 +81,15 @@ class Journal:
     def _records(self) -> Iterable[dict[str, Any]]:
         yield from (record for record in _unwritten if record["run"] == self.run)
         try:
-            lines = self.path.read_text("utf-8", "replace").splitlines()
+            lines = notes.read(self.path).decode("utf-8", "replace").splitlines()
         except OSError:
             return
         for line in lines:
             if f'"run": "{self.run}"' in line:
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    continue
+                with contextlib.suppress(ValueError, RecursionError):
+                    record = json.loads(line)
+                    if isinstance(record, dict):
+                        yield record
 
 
 def begin(state: Path) -> None:
@@ -96,8 +102,11 @@ def begin(state: Path) -> None:
         return
 
 
-def _ended(record: dict[str, Any]) -> SessionEnded:
+def _ended(record: dict[str, Any]) -> SessionEnded | None:
+    """A session's end, if the record is one, whole."""
     names = SessionEnded.__dataclass_fields__
+    if record.get("event") != "SessionEnded" or not names.keys() <= record.keys():
+        return None
     return SessionEnded(**{name: record[name] for name in names})
 
 

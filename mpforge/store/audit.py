@@ -13,7 +13,7 @@ from typing import Literal
 
 from mpforge.errors import Damaged
 from mpforge.store.collection import IN_USE
-from mpforge.store.files import hash_file
+from mpforge.store.files import hash_file, regular
 from mpforge.store.local import Store
 from mpforge.store.references import KINDS, Node, References, files
 from mpforge.store.shelf import LAYOUT_FILE, Shelf, copied
@@ -103,7 +103,7 @@ def _pack_problem(path: Path, store: Store) -> str | None:
     except Damaged:
         _see_lists(References(store.root), ("list", path.name))
         return "the list of its files is gone or damaged"
-    with path.open("rb", buffering=0) as pack:
+    with regular(path) as pack:
         for name, node in tree.walk():
             if isinstance(node, str):
                 continue

@@ -1,17 +1,21 @@
 """Files on disk: written whole or not at all, listed, hashed. Knows nothing of a store's layout."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 from mpforge.store.trees import FileNode
 
 _CHUNK = 1 << 18
 _PROBE_BYTES = 1 << 20
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -31,6 +35,30 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def regular(path: Path) -> FileIO:
+    """A regular file, open for reading, without a buffer; a FIFO is not waited for.
+
+    Raises ``OSError``, also for what is no regular file.
+    """
+    file = FileIO(os.open(path, os.O_RDONLY | _AT_ONCE))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return file
+
+
+def make_way(path: Path) -> None:
+    """Let a file be written to a path: a FIFO, a link to nothing, an empty directory there goes.
+
+    Raises ``OSError`` for a directory with something in it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        path.rmdir()
+    elif os.path.lexists(path) and not path.is_file():
+        path.unlink()
+
+
 def files_below(root: Path, under: str = "") -> Iterator[str]:
     """Relative paths of all files and symlinks below a directory, sorted within each directory."""
     with os.scandir(root / under if under else root) as found:
@@ -46,7 +74,7 @@ def files_below(root: Path, under: str = "") -> Iterator[str]:
 def hash_file(path: Path) -> FileNode:
     """A file's node, read from where it is."""
     sha = hashlib.sha256()
-    with path.open("rb") as file:
+    with regular(path) as file:
         status = os.fstat(file.fileno())
         size = 0
         while chunk := file.read(_CHUNK):

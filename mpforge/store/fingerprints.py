@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
+from mpforge.store import notes
 from mpforge.store.trees import Directory, FileNode, from_folders
 
 YOUNG_NS = 2 * 10**9
@@ -253,7 +254,7 @@ def _hashed(name: str, at: int | None) -> tuple[FileNode, os.stat_result]:
 def _load(path: Path) -> _Record:
     """What is remembered; nothing where the file is not exactly what this version wrote."""
     try:
-        data = memoryview(path.read_bytes())
+        data = memoryview(notes.read(path))
         body = data[len(_MAGIC) + 32 :]
         seal = hashlib.sha256(body).digest()
         if data[: len(_MAGIC) + 32] != _MAGIC + seal:
@@ -263,7 +264,7 @@ def _load(path: Path) -> _Record:
         if order != sys.byteorder:
             return _Record()
         return _Record(clock, _unpacked(folders, body[len(head) :]))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return _Record()
 
 
@@ -297,16 +298,5 @@ def _save(path: Path, record: _Record) -> None:
             *(bytes.fromhex(memory.digests) for memory in record.folders.values()),
         )
     )
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            prefix=f".{path.name}-", dir=path.parent, delete=False
-        ) as file:
-            temporary = file.name
-            file.write(_MAGIC + hashlib.sha256(body).digest())
-            file.write(body)
-        os.replace(temporary, path)
-    except OSError:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+    with contextlib.suppress(OSError):
+        notes.put(path, _MAGIC + hashlib.sha256(body).digest() + body)

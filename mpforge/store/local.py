@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mpforge.errors import Damaged
-from mpforge.store.files import files_below
+from mpforge.store.files import files_below, regular
 from mpforge.store.homes import private_directory
 from mpforge.store.locks import alone
 from mpforge.store.results import ActionResult, from_bytes, to_bytes
@@ -196,7 +196,7 @@ class Store:
         file, why = None, "is gone"
         for shelf in self._shelves(name):
             try:
-                file = shelf.place(kind, name).open("rb", buffering=0)
+                file = regular(shelf.place(kind, name))
                 break
             except FileNotFoundError:
                 continue

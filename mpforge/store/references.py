@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpforge.store import notes
 from mpforge.store.results import from_bytes
 from mpforge.store.shelf import Kind, Shelf
 
@@ -95,7 +96,7 @@ class References:
             if kind == "actions":
                 return self._result(name)
             if kind in ("tree", "list"):
-                return _directory(kind, name, self._shelf.place("blobs", name).read_bytes())
+                return _directory(kind, name, notes.read(self._shelf.place("blobs", name)))
         except PermissionError:
             raise
         except OSError as error:
@@ -103,7 +104,7 @@ class References:
         return ()
 
     def _result(self, key: str) -> tuple[Node, ...]:
-        result = from_bytes(self._shelf.place("actions", key).read_bytes(), key)
+        result = from_bytes(notes.read(self._shelf.place("actions", key)), key)
         log = "blobs", result.log
         if self._shelf.place("packs", result.tree).exists():
             return log, ("packs", result.tree), ("list", result.tree)

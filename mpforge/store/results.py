@@ -40,14 +40,14 @@ def to_bytes(result: ActionResult) -> bytes:
 
 def from_bytes(data: bytes, key: str) -> ActionResult:
     """What ``to_bytes`` wrote for a key. Raises ``ValueError`` for anything else."""
-    record = json.loads(data)
     try:
+        record = json.loads(data)
         body = record["result"]
         if record["schema"] != SCHEMA or record["sha256"] != _digest(body) or body["key"] != key:
             raise ValueError(f"not the result of {key}")
         known = {item.name for item in fields(ActionResult)}
         return ActionResult(**{name: value for name, value in body.items() if name in known})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a result: {error}") from None
 
 

@@ -19,6 +19,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Literal
 
+from mpforge.store import notes
 from mpforge.store.homes import Home
 from mpforge.store.trees import FileNode
 
@@ -36,12 +37,12 @@ def layout_problem(root: Path) -> str | None:
     """Why a directory can't be used as a store by this version; None where it can."""
     place = root / LAYOUT_FILE
     try:
-        layout = json.loads(place.read_bytes())["layout"]
+        layout = json.loads(notes.read(place))["layout"]
     except FileNotFoundError:
         return None
     except OSError as error:
         return f"{place} can't be read: {error.strerror}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"{place} is not a store's; if it was only cut off, `rm {place}` brings all back"
     if layout == LAYOUT:
         return None

@@ -65,7 +65,7 @@ class Directory:
                 directories={n: read(d) for n, d in found["directories"]},
                 symlinks=dict(found["symlinks"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"not a directory: {error}") from None
 
     def size(self) -> int:

@@ -6,16 +6,15 @@ Knows nothing of steps, nor of what a program does.
 
 import contextlib
 import hashlib
-import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mpforge.keys.walk import ABSENT
 from mpforge.processes import capture
+from mpforge.store import notes
 
 _SCHEMA = 1
 # Within this time a change may leave the same stamp behind (coarse file systems: 2 s on FAT).
@@ -219,24 +218,18 @@ def _sha256(path: str) -> str:
 
 def _load(remembered: Path) -> dict[str, tuple[_Stamp, str]]:
     """What the file remembers by path; one that can't be read remembers nothing."""
+    record = notes.load(remembered)
     try:
-        record = json.loads(remembered.read_text(encoding="utf-8"))
         if record["schema"] != _SCHEMA:
             return {}
         return {
             path: ((size, mtime, ctime, inode, device), digest)
             for path, (size, mtime, ctime, inode, device, digest) in record["programs"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
 def _keep(remembered: Path, programs: Mapping[str, tuple[_Stamp, str]]) -> None:
-    """Replace the file at once, so that another process reads the old or the new one."""
     record = {path: [*stamp, digest] for path, (stamp, digest) in sorted(programs.items())}
-    with contextlib.suppress(OSError):
-        remembered.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=".hostprograms-", dir=remembered.parent)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            json.dump({"schema": _SCHEMA, "programs": record}, file)
-        os.replace(name, remembered)
+    notes.keep(remembered, {"schema": _SCHEMA, "programs": record})

@@ -5,19 +5,18 @@ every wheel: its version and build string, its ABI, and the digests of executabl
 sysconfig data and headers (docs/design.md 3), never its path. This module does not know what is built.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import NoHostPython
+from mpforge.store import notes
 
 _WORD = re.compile(r"cp(3)(\d+)(t?)")
 _SCHEMA = 2
@@ -149,19 +148,19 @@ def identity(python: str) -> str:
     return find(python).digest
 
 
-def to_json(host: HostPython) -> str:
-    """One line that ``from_json`` reads back."""
+def to_json(host: HostPython) -> dict[str, object]:
+    """As JSON data that ``from_json`` reads back."""
     record = asdict(host)
     record["executable"] = str(host.executable)
     record["includes"] = [str(directory) for directory in host.includes]
-    return json.dumps({"schema": _SCHEMA, **record}, sort_keys=True)
+    return {"schema": _SCHEMA, **record}
 
 
-def from_json(text: str) -> HostPython:
-    """What ``to_json`` wrote; raises ``ValueError`` for anything else."""
-    record = json.loads(text)
-    if not isinstance(record, dict) or record.pop("schema", None) != _SCHEMA:
+def from_json(data: object) -> HostPython:
+    """From ``to_json``'s data; raises ``ValueError`` for anything else."""
+    if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
         raise ValueError("not a remembered interpreter of this version of mpforge")
+    record = {name: value for name, value in data.items() if name != "schema"}
     try:
         record["executable"] = Path(record["executable"])
         record["includes"] = tuple(Path(directory) for directory in record["includes"])
@@ -397,19 +396,11 @@ def _stamp(paths: Iterable[Path]) -> tuple[tuple[str, int, int, int, int], ...]:
 def _load(remembered: Path) -> dict[str, HostPython]:
     """What the file remembers; one that can't be read remembers nothing."""
     try:
-        lines = remembered.read_text(encoding="utf-8").splitlines()
-        hosts = [from_json(line) for line in lines]
-    except (OSError, ValueError):
+        hosts = [from_json(data) for data in notes.load(remembered)]
+    except (ValueError, TypeError):
         return {}
     return {host.python: host for host in hosts}
 
 
 def _keep(remembered: Path, hosts: Mapping[str, HostPython]) -> None:
-    """Replace the file at once, so that another process reads the old or the new one."""
-    text = "".join(f"{to_json(hosts[word])}\n" for word in sorted(hosts))
-    with contextlib.suppress(OSError):
-        remembered.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=".hostpython-", dir=remembered.parent)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, remembered)
+    notes.keep(remembered, [to_json(hosts[word]) for word in sorted(hosts)])

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mpforge.store import notes
 from mpforge.store.files import hash_file, write_atomically
 
 MANIFEST, STATS, TREE = "manifest.json", "stats.json", "tree"
@@ -135,7 +136,7 @@ def _differences(home: Path, digest: str, survey: _Survey, known: _Survey) -> It
 
 def _manifest(home: Path, digest: str) -> Mapping[str, list[Any]] | None:
     try:
-        text = (home / MANIFEST).read_bytes()
+        text = notes.read(home / MANIFEST)
         if hashlib.sha256(text).hexdigest() != digest:
             return None
         entries: Mapping[str, list[Any]] = json.loads(text)["entries"]
@@ -149,7 +150,7 @@ def _manifest(home: Path, digest: str) -> Mapping[str, list[Any]] | None:
 
 def _remember(home: Path, digest: str, survey: _Survey, boot: str) -> None:
     record = {"schema": _SCHEMA, "tree": digest, "boot": boot, "stats": survey}
-    write_atomically(home / STATS, json.dumps(record).encode())
+    notes.put(home / STATS, json.dumps(record).encode())
 
 
 def _remembered(home: Path, digest: str) -> tuple[_Survey, bool]:
@@ -158,15 +159,24 @@ def _remembered(home: Path, digest: str) -> tuple[_Survey, bool]:
     That is so after the first start of the machine since it was made: what a power failure left of
     files that were not on the disk yet may look right.
     """
-    try:
-        record = json.loads((home / STATS).read_bytes())
-        if record["schema"] != _SCHEMA or record["tree"] != digest:
-            return {}, True
-        boot = record["boot"]
-        stats: _Survey = record["stats"]
-    except (OSError, ValueError, KeyError, TypeError):
+    record = stats(home)
+    if record is None or record["tree"] != digest:
         return {}, True
-    return stats, bool(boot) and boot != _boot()
+    boot = record["boot"]
+    return record["stats"], bool(boot) and boot != _boot()
+
+
+def stats(home: Path) -> dict[str, Any] | None:
+    """What ``stats.json`` says; None where there is none that can be understood.
+
+    It needs no seal: what it says of a file counts only where ``lstat`` says the same.
+    """
+    try:
+        record = json.loads(notes.read(home / STATS))
+        is_known = record["schema"] == _SCHEMA and isinstance(record["stats"], dict)
+        return record if is_known and {"tree", "boot"} <= record.keys() else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _boot() -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mpforge.errors import MpforgeError, ToolUnavailable
+from mpforge.store import notes
 from mpforge.store.files import unwritable, write_atomically
 from mpforge.store.homes import Home, private_directory
 from mpforge.store.locks import alone
@@ -314,9 +315,9 @@ def _homes(root: Path) -> list[Path]:
 def _record(home: Path) -> dict[str, Any] | None:
     """What ``tool.json`` says; None where there is none that can be understood."""
     try:
-        record = json.loads((home / _RECORD).read_bytes())
+        record = json.loads(notes.read(home / _RECORD))
         int(record["schema"]), str(record["digest"]), str(record["version"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 

@@ -305,12 +305,18 @@ OF_THE_CHECKOUT = (
     ".mpforge/plan.json",
     ".mpforge/fingerprints*",
     ".mpforge/keys/*.json",
+    ".mpforge/report.jsonl",
+    ".mpforge/logs/*",
     "dist/mpforge.json",
+    "../cache/name",
+    "../cache/host*",
 )
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_files_of_the_checkout_change_no_result(quick: Workspace, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["empty", "half", "list", "binary", "fifo"])
+def test_damaged_files_of_the_checkout_and_notes_change_no_result(
+    quick: Workspace, damage: str
+) -> None:
     for text in ("one\n", "two\n", "one\n"):  # so that there is a previous key too
         quick.write("greeting.txt", text)
         is_right(quick, quick.nox(BUILD))
@@ -318,7 +324,11 @@ def test_damaged_files_of_the_checkout_change_no_result(quick: Workspace, damage
         places = list(quick.root.glob(name))
         assert places, f"there is no {name}"
         for place in places:
-            place.write_bytes(DAMAGES[damage](place.read_bytes()))
+            if damage == "fifo" and place.name != "mpforge.json":
+                place.unlink()
+                os.mkfifo(place)
+            elif damage != "fifo":
+                place.write_bytes(DAMAGES[damage](place.read_bytes()))
     run = quick.nox(BUILD)
     is_right(quick, run)
     assert BUILD in run.cached, str(run)

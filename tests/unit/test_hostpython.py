@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import ExitCode, NoHostPython
+from mpforge.store import notes
 from mpforge.tools import hostpython
 from mpforge.tools.hostpython import HostPython
 
@@ -74,10 +75,10 @@ def test_an_interpreter_survives_being_written_down(tmp_path: Path) -> None:
     assert hostpython.from_json(hostpython.to_json(host)) == host
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', '{"schema": 99}'])
-def test_a_record_of_something_else_is_not_an_interpreter(text: str) -> None:
+@pytest.mark.parametrize("data", [None, [], {}, {"schema": 1}, {"schema": 3, "python": 1}])
+def test_a_record_of_something_else_is_not_an_interpreter(data: object) -> None:
     with pytest.raises(ValueError, match=r"."):
-        hostpython.from_json(text)
+        hostpython.from_json(data)
 
 
 def test_an_interpreter_is_valid_until_one_of_its_files_changes(tmp_path: Path) -> None:
@@ -93,7 +94,8 @@ def test_an_interpreter_is_valid_until_one_of_its_files_changes(tmp_path: Path) 
 def test_a_remembered_interpreter_is_not_asked_again(tmp_path: Path) -> None:
     """A unit test can't start a program, so an answer here came from the file."""
     host = interpreter(written(tmp_path / "python"))
-    remembered = written(tmp_path / "remembered", hostpython.to_json(host) + "\n")
+    remembered = tmp_path / "remembered"
+    notes.keep(remembered, [hostpython.to_json(host)])
     assert hostpython.find_all(["cp311", "cp311"], remembered) == {"cp311": host}
 
 

@@ -1,6 +1,5 @@
 """Programs that steps may call: as the spec declares them, and as a host has them."""
 
-import json
 import os
 import sys
 from contextlib import nullcontext
@@ -21,6 +20,7 @@ from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
 from mpforge.spec.load import find_problems
 from mpforge.spec.model import BuildOptions
 from mpforge.spec.programs import parse_tool
+from mpforge.store import notes
 from mpforge.tools import hostprograms, toolwheels
 from mpforge.tools.toolstore import ToolStore
 
@@ -184,7 +184,7 @@ def remember(path: Path, kept: Path, digest: str, *, ctime_ns: int | None = None
     now = path.stat()
     ctime = now.st_ctime_ns if ctime_ns is None else ctime_ns
     seen = [now.st_size, now.st_mtime_ns, ctime, now.st_ino, now.st_dev, digest]
-    kept.write_text(json.dumps({"schema": 1, "programs": {str(path): seen}}), encoding="utf-8")
+    notes.keep(kept, {"schema": 1, "programs": {str(path): seen}})
 
 
 def test_a_change_that_leaves_size_and_mtime_is_seen(host: Path, tmp_path: Path) -> None:

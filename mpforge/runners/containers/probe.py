@@ -22,7 +22,7 @@ from mpforge.errors import EngineLost, EngineRefuses
 from mpforge.runners.containers import binfmt
 from mpforge.runners.containers.connection import Engine, nature, refusal, speaking
 from mpforge.runners.containers.marks import IMAGE_LABEL, LABEL, TITLE, own_mark
-from mpforge.store.files import write_atomically
+from mpforge.store import notes
 
 _EXITS = 42
 _SECONDS = 30
@@ -227,19 +227,14 @@ class Probes:
         return dict(found) if isinstance(found, dict) else {}
 
     def _table(self) -> dict[str, Any]:
-        try:
-            table = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+        table = notes.load(self._path)
         return table if isinstance(table, dict) else {}
 
     def _remember(self, endpoint: str, identity: list[str], new: Mapping[str, object]) -> None:
         """Add to what is known; ``identity`` is from before the engine was asked."""
         first = {"here": False, "asked": self._clock()}
         entry = {**first, **self._entry(endpoint), "identity": identity, **new}
-        with contextlib.suppress(OSError):
-            text = json.dumps({**self._table(), endpoint: entry}, indent=1)
-            write_atomically(self._path, text.encode())
+        notes.keep(self._path, {**self._table(), endpoint: entry})
 
     def _identity(self, endpoint: str) -> list[str]:
         """What stays the same as long as an engine does, without speaking to it."""
