@@ -387,6 +387,14 @@ def _insist(process: "subprocess.Popen[bytes]", number: int, over: threading.Eve
             return
 
 
+def _take_terminal_back() -> None:
+    """Be the terminal's foreground again: a shell in a PID namespace can't name whose turn it was."""
+    former = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what a background process gets for it
+    with contextlib.suppress(OSError):
+        os.tcsetpgrp(0, os.getpgrp())
+    signal.signal(signal.SIGTTOU, former)
+
+
 def _at_terminal(
     argv: Sequence[str],
     environment: Mapping[str, str],
@@ -413,6 +421,7 @@ def _at_terminal(
             status = process.wait()
         finally:
             over.set()
+            _take_terminal_back()
             for number, handler in former.items():
                 signal.signal(number, handler)
     if told:

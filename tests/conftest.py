@@ -20,7 +20,7 @@ import pytest
 
 from mpforge import processes
 from mpforge.errors import MpforgeError
-from mpforge.runners import offline
+from mpforge.runners.isolation import isolation
 from mpforge.tools import distribution, emulators
 from tests.images.engine import why_no_engine
 
@@ -65,9 +65,9 @@ def _no_network() -> str | None:
 
 
 def _no_namespaces() -> str | None:
-    found = offline.isolation()
+    found = isolation()
     remedy = f" ({found.remedy})" if found.remedy else ""
-    return None if found.cut_off is not None else f"{found.why}{remedy}"
+    return None if found.extent == "whole" else f"{found.why}{remedy}"
 
 
 _PROBES: Mapping[str, Callable[[], str | None]] = {

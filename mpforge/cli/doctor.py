@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from mpforge.engine.enginefacts import ContainersFact, RunFact
 
 
+_EXTENTS = {
+    "whole": "each program has its own network, processes and mounts",
+    "mounts": "each program has its own network and mounts, but sees the host's processes",
+    "network": "each program has its own network, but sees the host's processes and mounts",
+}
+
+
 @dataclass(frozen=True)
 class Section:
     """A heading and rows of equal length; the last cell of a row may be long."""
@@ -128,7 +135,8 @@ def _host(found: "Diagnosis") -> Iterator[tuple[str, ...]]:
     yield "store", f"{store.path}: {state}{free}{writable}"
     isolation = found.isolation
     allowed = {True: "allowed", False: "not allowed", None: "there are none"}[isolation.namespaces]
-    yield "namespaces", f"{allowed}: {isolation.why}"
+    apart = _EXTENTS.get(isolation.extent, "")
+    yield "namespaces", ": ".join(filter(None, (allowed, apart, isolation.why)))
     if isolation.network == "none":
         yield "network", "steps are kept off it, unless they declare it"
     else:

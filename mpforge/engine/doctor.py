@@ -90,10 +90,11 @@ class StoreFact:
 
 @dataclass(frozen=True)
 class IsolationFact:
-    """Whether this host lets mpforge make network namespaces (None: it has none), and how or why not.
+    """How far this host lets steps be kept apart from it: ``extent``, and why not further.
 
-    ``network`` is what a step sees of it that declares nothing: ``none``, or ``open`` where it can't be
-    cut off (``used`` is false then); ``remedy`` what would make the host able.
+    ``namespaces`` is whether it lets mpforge make any (None: it has none). ``network`` is what a step sees
+    of it that declares nothing: ``none``, or ``open`` where it can't be cut off (``used`` is false then);
+    ``remedy`` what would make the host able.
     """
 
     namespaces: bool | None
@@ -101,6 +102,7 @@ class IsolationFact:
     used: bool = False
     network: Literal["none", "open"] = "open"
     remedy: str | None = None
+    extent: str = "none"
 
 
 @dataclass(frozen=True)
@@ -284,14 +286,15 @@ def size_below(root: Path) -> int:
 
 
 def _isolation() -> IsolationFact:
-    from mpforge.runners.offline import isolation
+    from mpforge.runners.isolation import isolation
 
     found = isolation()
-    able = found.cut_off is not None
+    able = found.cuts_network
     return IsolationFact(
         namespaces=able if sys.platform.startswith("linux") else None,
         why=found.why,
         used=able,
         network="none" if able else "open",
         remedy=found.remedy,
+        extent=found.extent,
     )

@@ -45,7 +45,7 @@ from mpforge.plan.model import (
 from mpforge.platforms import well_known
 from mpforge.runners import grafting, leaks, repair
 from mpforge.runners.containers import libraries
-from mpforge.runners.offline import isolation
+from mpforge.runners.isolation import FACT, isolation
 from mpforge.runners.step import (
     StepRun,
     base_environment,
@@ -77,7 +77,7 @@ class Executor:
 
         Raises the errors of the command's runner.
         """
-        network, begin = self._network(task.step), task.log.tell()
+        apart, begin = self._apart(task.step), task.log.tell()
         self._observe_compiler(task)
         try:
             facts = self._executed(task)
@@ -86,7 +86,7 @@ class Executor:
             if (build := _as_built(task)) is None:
                 raise
             raise leaks.explained(error, build, _notes(task)) from None
-        return facts | network | _told(task, begin)
+        return facts | apart | _told(task, begin)
 
     def _executed(self, task: Task) -> dict[str, str]:  # noqa: PLR0911 (one for each kind)
         command = task.step.command
@@ -152,23 +152,30 @@ class Executor:
 
     # --- what steps share ----------------------------------------------------------------------
 
-    def _network(self, step: Step) -> dict[str, str]:
-        """What the programs of a step saw of the network: none, declared, or open: not cut off."""
+    def _apart(self, step: Step) -> dict[str, str]:
+        """How far the programs of a step are kept apart from this host.
+
+        ``network`` is none, declared, or open: not cut off. ``FACT`` is there if it is less than the whole.
+        """
         if isinstance(step.command, InstallPackages | FetchCrates):
             return {}
         if step.inside is not None:
             return {"network": "declared" if step.network else "none"}
-        if step.network:
-            return {"network": "declared"}
         found = isolation()
-        if found.cut_off is not None:
-            return {"network": "none"}
+        network = "none" if found.cuts_network else "open"
+        facts = {"network": "declared" if step.network else network}
+        if found.extent == "whole":
+            return facts
         remedy = f" ({found.remedy})" if found.remedy else ""
-        self.toolbox.warn_once(
-            f"this host can't keep steps off the network: {found.why}{remedy}; what they fetch is "
-            "not seen"
+        lacks = (
+            "can't keep steps off the network"
+            if found.extent == "none"
+            else "keeps steps off its network, but not apart from its processes"
         )
-        return {"network": "open"}
+        self.toolbox.warn_once(
+            f"this host {lacks}: {found.why}{remedy}; what they use of it is not seen"
+        )
+        return facts | {FACT: found.extent}
 
     def _run(
         self,
@@ -193,7 +200,8 @@ class Executor:
             environment,
             step.timeout,
             known,
-            None if step.network else isolation().cut_off,
+            isolation(),
+            step.network,
             "test" if isinstance(step.command, RunTests) else "build",
             visitor=task.visitor,
             secrets=step.variables.secrets,

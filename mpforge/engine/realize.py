@@ -219,7 +219,7 @@ class Realizer:
             return None
         try:
             result = self._found(key, step, given)
-            if result is None or _was_open(result):
+            if result is None or _less_isolated(result):
                 return None
             found = result, self.store.tree(result.tree)
             self.store.check(found[1])
@@ -408,13 +408,13 @@ class NotMade(Exception):
         self.why = why
 
 
-def _was_open(result: ActionResult) -> bool:
-    """Whether a step had the network undeclared, on a host that could not help it; this one can."""
-    if result.facts.get("network") != "open":
+def _less_isolated(result: ActionResult) -> bool:
+    """Whether a step was made on a host that could keep it less apart than this one can."""
+    if "isolation" not in result.facts:
         return False
-    from mpforge.runners.offline import isolation
+    from mpforge.runners.isolation import more_is_possible
 
-    return isolation().cut_off is not None
+    return more_is_possible(result.facts)
 
 
 @dataclass(frozen=True)

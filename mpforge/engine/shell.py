@@ -25,7 +25,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.runners import noted
-from mpforge.runners.offline import isolation
+from mpforge.runners.isolation import isolation
 from mpforge.runners.step import Left, StepDirectory, StepRun
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ def _enter_kept(
             file,
             last.environment,
             step.timeout,
-            cut_off=None if step.network else isolation().cut_off,
+            isolation=isolation(),
+            network=step.network,
             table="test" if isinstance(step.command, RunTests) else "build",
             secrets=step.variables.secrets,
         )

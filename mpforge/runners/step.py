@@ -20,6 +20,7 @@ from mpforge.errors import EngineRefuses, StepFailed, StepTimeout, WrongInput
 from mpforge.plan.model import CommandLine, Placeholder, ShellLine, Text
 from mpforge.runners import concealed, crossing, noted
 from mpforge.runners.diagnosis import Ended, diagnosed, not_declared
+from mpforge.runners.isolation import HERE, Isolation
 
 if TYPE_CHECKING:
     from mpforge.runners.containers.step import StepContainer
@@ -71,8 +72,9 @@ class StepRun:
     """A step that runs: its directory, log and complete environment.
 
     ``timeout`` is in seconds and for all of its programs together, from when this was made.
-    ``placeholders`` have the values that the user's commands may refer to. ``cut_off`` keeps a program
-    off the network (``offline``); None: it sees it. ``table`` is the spec's for this step. ``inside`` is the
+    ``placeholders`` have the values that the user's commands may refer to. ``isolation`` is what keeps its
+    programs apart from this host, ``network`` whether they see that. ``table`` is the spec's for this step.
+    ``inside`` is the
     container in which its programs run, None: on this host. With a ``visitor``, no program runs: they are
     only noted, and where the last would, the visitor is called and gives an exit status. ``secrets`` are
     the variables whose values are written nowhere.
@@ -84,7 +86,8 @@ class StepRun:
     environment: Mapping[str, str]
     timeout: float
     placeholders: Mapping[str, str] = field(default_factory=dict)
-    cut_off: Callable[[], None] | None = None
+    isolation: Isolation = HERE
+    network: bool = False
     table: Literal["build", "test"] = "build"
     started: float = field(default_factory=time.monotonic)
     inside: "StepContainer | None" = None
@@ -134,7 +137,9 @@ class StepRun:
     @property
     def offline(self) -> bool:
         """Whether its programs are kept off the network."""
-        return self.cut_off is not None if self.inside is None else self.inside.container.offline
+        if self.inside is not None:
+            return self.inside.container.offline
+        return not self.network and self.isolation.cuts_network
 
     def _badly(self, how: str, path: str) -> Ended:
         """How a program with this PATH ended, as far as the cause is found by it."""
@@ -166,7 +171,7 @@ class StepRun:
                 cwd=cwd,
                 log=self.log,
                 timeout=left,
-                in_child=self.cut_off,
+                in_child=self.isolation.in_child(network=self.network),
             )
         except OSError as error:
             raise self._not_started(argv[0], environment, error) from None
@@ -198,7 +203,10 @@ class StepRun:
                 environment["PS1"] = f"[{self.title}] \\W\\$ "
         try:
             return processes.attached(
-                argv, environment=environment, cwd=place.cwd, in_child=self.cut_off
+                argv,
+                environment=environment,
+                cwd=place.cwd,
+                in_child=self.isolation.in_child(network=self.network),
             )
         except OSError as error:
             raise self._not_started(argv[0], environment, error) from None

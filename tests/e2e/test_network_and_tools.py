@@ -3,12 +3,13 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,12 +35,15 @@ SPEC = """
     outputs = ["out.txt"]
 """
 NOBODY = 65534
-# In a user namespace of its own, where nobody may make a network namespace.
-CLOSED = [
-    *("unshare", "--user", "--map-root-user", "sh", "-c"),
-    'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"',
-    "sh",
-]
+
+
+def without(kind: str) -> list[str]:
+    """Words that run a program in a user namespace of its own where nobody may make such namespaces."""
+    limit = f"echo 0 > /proc/sys/user/max_{kind}_namespaces"
+    return ["unshare", "--user", "--map-root-user", "sh", "-c", f'{limit} && exec "$@"', "sh"]
+
+
+CLOSED = without("net")
 
 
 @dataclass
@@ -254,7 +258,7 @@ def started_by(words: list[str], workspace: Workspace, *, of: str = "nox") -> Ru
 
 
 @pytest.mark.offline
-def test_a_user_without_privileges_is_kept_off_the_network_and_stays_the_same_user(
+def test_a_user_without_privileges_is_kept_off_the_network_and_owns_what_is_made(
     listener: Listener,
 ) -> None:
     user = os.geteuid() or NOBODY
@@ -266,13 +270,131 @@ def test_a_user_without_privileges_is_kept_off_the_network_and_stays_the_same_us
             pytest.xfail("mpforge is installed where another user can't read it")
     with for_everybody() as root:
         project = Workspace(root / "project", Cache(root / "cache"))
-        write_plain(project, f"touch mine; stat -c 'I am %u' mine; id -u\n! {said(listener)}")
+        write_plain(project, f"touch mine; stat -c 'I own %u' mine; id -u\n! {said(listener)}")
         if words:
             subprocess.run(["chown", "-R", f"{user}:{user}", root], check=True)
         run = started_by(words, project)
         assert run.code == 0, str(run)
-        assert f"I am {user}\n{user}\n" in project.log(BUILD)
+        assert "I own 1000\n1000\n" in project.log(BUILD), "whoever runs mpforge"
+        assert (project.dist / HERE / "out.txt").stat().st_uid == user
     assert listener.heard == []
+
+
+# What a step could do to the host, and through mpforge's processes, if it were not kept apart. `ours` are
+# its own, so that a step that sees none passes.
+SEARCHING = """
+python3 - <<'END'
+import ctypes, os, pathlib, socket, subprocess
+
+def refused(what, call):
+    try:
+        answer = call()
+    except (OSError, subprocess.CalledProcessError) as error:
+        print("refused", what, error)
+    else:
+        raise SystemExit(f"{what}: {answer!r}")
+
+libc = ctypes.CDLL(None, use_errno=True)
+ours = [os.getpid(), os.getppid()]
+others = [int(p) for p in os.listdir("/proc") if p.isdigit() and int(p) not in ours]
+print("others:", others)
+for pid in [*others, "self"]:
+    if pid != "self":
+        refused("environment", lambda: open(f"/proc/{pid}/environ", "rb").read())
+        refused("memory", lambda: open(f"/proc/{pid}/mem", "rb"))
+        refused("directory", lambda: os.listdir(f"/proc/{pid}/cwd"))
+        refused("files", lambda: os.listdir(f"/proc/{pid}/fd"))
+    for kind in ("net", "mnt", "pid", "user"):
+        def enter():
+            with open(f"/proc/{pid}/ns/{kind}") as file:
+                if libc.setns(file.fileno(), 0):
+                    raise OSError(ctypes.get_errno(), "setns")
+        refused(f"namespace {kind}", enter)
+def connect():
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("\\0ABSTRACT")
+refused("an abstract socket", connect)
+name = pathlib.Path("/proc/sys/kernel/core_uses_pid")
+refused("a setting of the kernel", lambda: name.write_text(name.read_text()))
+refused("sysrq", lambda: open("/proc/sysrq-trigger", "w"))
+refused("/sys", lambda: open("/sys/kernel/profiling", "w"))
+refused("a mount", lambda: subprocess.run(["mount", "-t", "tmpfs", "x", "."], check=True))
+refused("a namespace", lambda: subprocess.run(["unshare", "--user", "true"], check=True))
+END
+(setsid sh -c 'sleep 600 & echo $! > daemon; wait' > /dev/null 2>&1 &)
+until test -s daemon; do :; done
+hostname; whoami; touch foreign; tar --owner=7 --group=7 -cf foreign.tar foreign
+rm foreign; tar -xpf foreign.tar; ls foreign
+echo lost > /dev/shm/mpforge-LEFT
+"""
+
+
+@pytest.mark.offline
+def test_a_step_finds_nothing_of_the_host_s_processes_and_leaves_nothing(plain: Workspace) -> None:
+    name = f"mpforge-{os.getpid()}"
+    write_plain(plain, SEARCHING.replace("ABSTRACT", name).replace("LEFT", name))
+    spec(plain, 'tools = ["python3", "mount", "unshare", "setsid", "hostname", "whoami"]')
+    before = running("sleep\0600\0")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"\0{name}")
+        server.listen()
+        run = plain.nox(BUILD)
+    assert run.code == 0, str(run) + plain.log(BUILD)
+    log = plain.log(BUILD)
+    assert "others: [1]\n" in log, "its own PID 1"
+    assert "localhost\nmpforge\nforeign\n" in log
+    assert running("sleep\0600\0") == before
+    assert not Path("/dev/shm", name).exists()
+    (built,) = plain.record().values()
+    assert "isolation" not in built
+
+
+def running(words: str) -> set[str]:
+    """The processes of this host with a command line."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if path.read_text() == words:
+                found.add(path.parent.name)
+    return found
+
+
+@pytest.mark.offline
+def test_a_step_that_declares_the_network_is_kept_off_all_else(
+    plain: Workspace, listener: Listener
+) -> None:
+    write_plain(plain, f"{said(listener)}\nls -d /proc/[0-9]* | wc -l; ! cat /proc/1/environ")
+    spec(plain, "network = true", 'tools = ["wc"]')
+    run = plain.nox(BUILD)
+    assert run.code == 0, str(run) + plain.log(BUILD)
+    assert listener.heard == [b"from the step\n"]
+    assert "Permission denied" in plain.log(BUILD)
+
+
+@pytest.mark.offline
+@pytest.mark.parametrize("signal_name", ["ILL", "KILL", "TERM"])
+def test_a_program_that_a_signal_ended_is_reported_so(plain: Workspace, signal_name: str) -> None:
+    write_plain(plain, f"kill -{signal_name} $$")
+    run = plain.nox(BUILD)
+    assert run.code == 1, str(run)
+    number = int(getattr(signal, f"SIG{signal_name}"))
+    assert f"(signal {number})" in run.output or "illegal-instruction" in run.output, str(run)
+
+
+@pytest.mark.offline
+def test_where_processes_can_t_be_hidden_the_network_still_is_and_that_is_said(
+    plain: Workspace, listener: Listener
+) -> None:
+    write_plain(plain, f"! {said(listener)}; id -u; ! mount -t tmpfs x .")
+    spec(plain, 'tools = ["mount"]')
+    run = started_by(without("pid"), plain)
+    assert run.code == 0, str(run)
+    assert listener.heard == []
+    assert run.output.count("not apart from its processes") == 1, str(run)
+    assert "sysctl -w user.max_pid_namespaces=10000" in run.output
+    run = plain.nox(BUILD)
+    assert BUILD in run.did, "here more is possible"
+    assert BUILD in plain.nox(BUILD).cached
 
 
 @pytest.mark.offline

@@ -4,6 +4,7 @@ Nothing here imports mpforge: what is looked at is what a user sees. A run gets 
 that neither CI's variables nor those of the nox that runs the tests reach it.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -340,18 +341,24 @@ class Gate:
         return (
             "import os, subprocess, sys; "
             f"child = subprocess.Popen([sys.executable, '-c', {waiting!r}]); "
-            f"open({str(self._told)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}\\n'); "
+            "place = os.stat('/proc/self/ns/pid').st_ino; "
+            f"told = open({str(self._told)!r}, 'w'); "
+            "told.write(f'{place} {os.getpid()} {child.pid}\\n'); told.close(); "
             "child.wait()"
         )
 
     def arrivals(self, count: int) -> list[int]:
-        """Wait for so many builds; the ids of their processes."""
+        """Wait for so many builds; the ids of their processes, as the host knows them."""
         text, end = "", time.monotonic() + _PATIENCE
         while text.count("\n") < count:
             ready, _, _ = select.select([self._descriptor], [], [], end - time.monotonic())
             assert ready, f"only {text.count(chr(10))} of {count} builds came to the gate"
             text += os.read(self._descriptor, 4096).decode()
-        return [int(word) for word in text.split()]
+        found = []
+        for line in text.splitlines():
+            place, *processes = map(int, line.split())
+            found += [_of_host(process, place) for process in processes]
+        return found
 
     def open(self) -> None:
         """From now on nobody waits."""
@@ -368,6 +375,18 @@ class Gate:
     def _release(self) -> None:
         """Who waits in ``open`` is woken by a writer's coming and going."""
         os.close(os.open(self._wait, os.O_RDWR | os.O_NONBLOCK))
+
+
+def _of_host(process: int, place: int) -> int:
+    """What the host calls a process of a PID namespace, which is known by its inode (pid_namespaces(7))."""
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (path / "ns" / "pid").stat().st_ino == place:
+                status = (path / "status").read_text()
+                names = status.partition("NSpid:")[2].splitlines()[0].split()
+                if int(names[-1]) == process:
+                    return int(path.name)
+    raise AssertionError(f"no process {process} of the namespace {place}")
 
 
 def wait_until_gone(*processes: int) -> None:
