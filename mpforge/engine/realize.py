@@ -219,7 +219,7 @@ class Realizer:
             return None
         try:
             result = self._found(key, step, given)
-            if result is None or _less_isolated(result):
+            if result is None or is_less_isolated(result):
                 return None
             found = result, self.store.tree(result.tree)
             self.store.check(found[1])
@@ -408,7 +408,7 @@ class NotMade(Exception):
         self.why = why
 
 
-def _less_isolated(result: ActionResult) -> bool:
+def is_less_isolated(result: ActionResult) -> bool:
     """Whether a step was made on a host that could keep it less apart than this one can."""
     if "isolation" not in result.facts:
         return False

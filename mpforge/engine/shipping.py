@@ -18,6 +18,7 @@ from mpforge.engine.dist import Dist, Entry, digest_of
 from mpforge.engine.metadata import own_package
 from mpforge.engine.observed import HOST
 from mpforge.engine.provision import Provision, Shipped
+from mpforge.engine.realize import is_less_isolated
 from mpforge.engine.task import Given
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import Damaged
@@ -119,7 +120,17 @@ class Shipping:
         if not entries or secret:
             return None
         same = all(self._is_made_from_this(session, entry) for entry in entries)
-        return entries if same and all(map(self.dist.in_place, entries)) else None
+        if not same or any(self._is_less_isolated(entry) for entry in entries):
+            return None
+        return entries if all(map(self.dist.in_place, entries)) else None
+
+    def _is_less_isolated(self, entry: Entry) -> bool:
+        """Whether a file was made where steps were kept less apart from the host than they can be here."""
+        try:
+            made = self._found.store.find(entry.key)
+        except Damaged:
+            return False  # what is shipped is whole
+        return made is not None and is_less_isolated(made)
 
     def _is_made_from_this(self, session: PlannedSession, entry: Entry) -> bool:
         """Whether a file is what the session would make, by its own recipe or that of who serves it.

@@ -8,13 +8,14 @@ import os
 import select
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from mpforge import processes
+from mpforge.runners.isolation import isolation
 
 PACKAGE = Path(processes.__file__).parent
 PATH = os.environ["PATH"]
@@ -43,8 +44,19 @@ def leash(tmp_path: Path) -> Iterator[Leash]:
     os.close(reader)
 
 
+@pytest.fixture(params=["here", pytest.param("apart", marks=pytest.mark.offline)])
+def apart(request: pytest.FixtureRequest) -> Callable[[], None] | None:
+    """What a child does before it becomes the program: nothing, or going into namespaces of its own."""
+    return isolation().in_child(network=False) if request.param == "apart" else None
+
+
 def _shell(
-    script: str, cwd: Path, *, timeout: float | None = PLENTY, **variables: str
+    script: str,
+    cwd: Path,
+    *,
+    timeout: float | None = PLENTY,
+    in_child: Callable[[], None] | None = None,
+    **variables: str,
 ) -> tuple[processes.Ended, str]:
     with (cwd / "log").open("w+b", buffering=0) as log:
         ended = processes.run(
@@ -53,6 +65,7 @@ def _shell(
             cwd=cwd,
             log=log,
             timeout=timeout,
+            in_child=in_child,
         )
         log.seek(0)
         return ended, log.read().decode()
@@ -90,17 +103,32 @@ def test_a_program_runs_where_it_is_told_and_waits_for_no_input(tmp_path: Path) 
     assert log.strip() == str(tmp_path.resolve())
 
 
-@pytest.mark.parametrize(("script", "status"), [("exit 3", 3), ("kill -KILL $$", -9)])
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("exit 3", 3), *((f"kill -{number} $$", -number) for number in (4, 6, 9, 15))],
+)
 def test_the_exit_status_or_the_signal_is_reported(
-    script: str, status: int, tmp_path: Path
+    script: str, status: int, tmp_path: Path, apart: Callable[[], None] | None
 ) -> None:
-    ended, _ = _shell(script, tmp_path)
+    ended, _ = _shell(script, tmp_path, in_child=apart)
     assert ended.returncode == status
 
 
-def test_a_program_that_does_not_exist_can_not_be_started(tmp_path: Path) -> None:
+@pytest.mark.offline
+def test_the_time_of_what_a_program_leaves_to_pid_1_is_counted(tmp_path: Path) -> None:
+    burn = "import time; [0 for _ in iter(lambda: time.process_time() > 0.3, True)]"
+    script = f"(setsid sh -c \"'{sys.executable}' -S -c '{burn}'; touch done\" &); "
+    waits = "until test -e done; do sleep 0.05; done"
+    ended, log = _shell(script + waits, tmp_path, in_child=isolation().in_child(network=False))
+    assert ended.returncode == 0, log
+    assert ended.cpu_seconds > 0.3
+
+
+def test_a_program_that_does_not_exist_can_not_be_started(
+    tmp_path: Path, apart: Callable[[], None] | None
+) -> None:
     with (tmp_path / "log").open("wb") as log, pytest.raises(FileNotFoundError):
-        processes.run(["no-such-program"], environment={}, cwd=tmp_path, log=log)
+        processes.run(["no-such-program"], environment={}, cwd=tmp_path, log=log, in_child=apart)
     with pytest.raises(FileNotFoundError):
         processes.capture(["no-such-program"])
 
@@ -113,15 +141,24 @@ def test_a_timeout_ends_the_program_and_its_children(tmp_path: Path, leash: Leas
     assert leash.holds_nobody()
 
 
-def test_a_timeout_ends_even_what_ignores_being_asked(tmp_path: Path, leash: Leash) -> None:
+def test_a_timeout_ends_even_what_ignores_being_asked(
+    tmp_path: Path, leash: Leash, apart: Callable[[], None] | None
+) -> None:
     script = 'trap "" TERM; exec 3>"$LEASH"; sleep 1000 & wait'
-    ended, _ = _shell(script, tmp_path, timeout=0.5, LEASH=str(leash.path))
+    ended, _ = _shell(script, tmp_path, timeout=0.5, in_child=apart, LEASH=str(leash.path))
     assert ended.timed_out
     assert leash.holds_nobody()
 
 
-def test_what_a_program_leaves_running_ends_with_it(tmp_path: Path, leash: Leash) -> None:
-    ended, _ = _shell('exec 3>"$LEASH"; sleep 1000 & exit 0', tmp_path, LEASH=str(leash.path))
+@pytest.mark.parametrize(
+    "leaves", ["sleep 1000 &", pytest.param("setsid sleep 1000 &", marks=pytest.mark.offline)]
+)
+def test_what_a_program_leaves_running_ends_with_it(
+    leaves: str, tmp_path: Path, leash: Leash
+) -> None:
+    in_child = isolation().in_child(network=False) if "setsid" in leaves else None
+    script = f'exec 3>"$LEASH"; {leaves} exit 0'
+    ended, _ = _shell(script, tmp_path, in_child=in_child, LEASH=str(leash.path))
     assert ended.returncode == 0
     assert not ended.timed_out
     assert leash.holds_nobody()
