@@ -32,6 +32,8 @@ _NEAR = 60  # lines: a chained traceback of a build backend is that long
 # A shell's status for a program that is not there (POSIX), as Python, make and ninja repeat it: the shell's
 # own words may stand above a longer traceback.
 _LACKED = re.compile(r"exit status 127\b|Error 127\b|exit=127\b|code=127\b")
+_BROKEN, _REFUSED, _NOT_RUN = (f"exit status {number}" for number in (3, 4, 5))
+_DESELECTED = "-k, -m or --deselect, in the command or pytest's configuration, leave none"
 _BY_SIGILL = ("signal 4", "exit status 132")  # 128 + 4 is a shell's word for it
 WITHOUT_LIBRARY = (
     "the project may have a copy of its own, or an option to do without it; [libraries] for the target are "
@@ -193,12 +195,27 @@ def _without_repository(ended: Ended, lines: Sequence[str]) -> StepFailed | None
 
 
 def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
-    sign = symptoms.no_tests(lines) if ended.table == "test" else None
-    if sign is None:
+    """pytest's and unittest's status 5 says that no tests were run, pytest's 4 that it was called wrongly.
+
+    https://docs.pytest.org/en/stable/reference/exit-codes.html; make and the like have others.
+    """
+    none = symptoms.no_tests(lines)
+    refused = symptoms.pytest_refused(lines)
+    failed = f"{ended.title} failed ({ended.how})"
+    if ended.table != "test":
         return None
-    return StepFailed(
-        f"{ended.title} failed ({ended.how}): pytest found no tests", why=sign.line, hint=_FIND_THEM
-    )
+    if refused is not None and (none is not None or ended.how == _REFUSED):
+        hint = None if refused.name is None else _FIND_THEM
+        return StepFailed(f"{failed}: pytest could not begin", why=refused.line, hint=hint)
+    if none is not None and ended.how not in (_REFUSED, _BROKEN):
+        runner = "unittest" if none.line.isupper() else "pytest"
+        return StepFailed(f"{failed}: {runner} found no tests", why=none.line, hint=_FIND_THEM)
+    left = symptoms.no_tests_left(lines) if ended.how == _NOT_RUN else None
+    if left is not None:
+        return StepFailed(
+            f"{failed}: pytest was to pass over all tests", why=left.line, hint=_DESELECTED
+        )
+    return None
 
 
 def _complaint(lines: Sequence[str]) -> str | None:

@@ -62,7 +62,13 @@ _ILLEGAL = re.compile(
     r"|^Illegal instruction(?: \(core dumped\))?$|: line \d+: +\d+ Illegal instruction\b"
 )
 _WANTS_GIT = re.compile(r"^Dist currently only works with Git or Mercurial repos$")  # meson dist
-_NO_TESTS = re.compile(r"^(?:=+ )?no tests ran in [\d.]+", re.IGNORECASE)  # pytest
+# pytest, unittest (3.12). pytest says the first of a wrong call too.
+_NO_TESTS = re.compile(r"^(?:=+ )?no tests ran in [\d.]+|^NO TESTS RAN$")
+_NO_TESTS_LEFT = re.compile(r"^(?:=+ )?\d+ deselected in [\d.]+")
+_PYTEST_REFUSED = re.compile(
+    r"^(?P<absent>ERROR: (?:file or directory )?not found: )"
+    r"|^[\w. -]*pytest: error: |^ImportError while loading conftest "
+)
 # the C library, which capitalises it, and Go's
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _ADDRESSES = [
@@ -117,8 +123,21 @@ def wants_repository(lines: Sequence[str]) -> Symptom | None:
 
 
 def no_tests(lines: Sequence[str]) -> Symptom | None:
-    """The last line that says that pytest found no test to run."""
+    """The last line that says that pytest or unittest ran no test."""
     return _last(_NO_TESTS, lines)
+
+
+def no_tests_left(lines: Sequence[str]) -> Symptom | None:
+    """The last line that says that pytest was told to pass over all tests."""
+    return _last(_NO_TESTS_LEFT, lines)
+
+
+def pytest_refused(lines: Sequence[str]) -> Symptom | None:
+    """The last line in which pytest says why it did not begin; the name is of what it did not find."""
+    for line in reversed(lines):
+        if match := _PYTEST_REFUSED.search(line):
+            return Symptom(line.strip(), line[match.end() :].strip() if match["absent"] else None)
+    return None
 
 
 def _last(pattern: re.Pattern[str], lines: Sequence[str]) -> Symptom | None:

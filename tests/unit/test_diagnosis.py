@@ -69,6 +69,60 @@ def test_pytest_without_tests_says_where_they_are_looked_for(tmp_path: Path, lin
     assert "--pyargs PACKAGE.tests" in (error.hint or "")
 
 
+# What pytest 9 says, the summary first: it goes to the other output.
+@pytest.mark.parametrize(
+    ("lines", "why", "helps"),
+    [
+        (
+            ["=== no tests ran in 0.01s ===", "ERROR: file or directory not found: tests", ""],
+            "ERROR: file or directory not found: tests",
+            True,
+        ),
+        (["ERROR: not found: /x/t.py::a", "(no match)"], "ERROR: not found: /x/t.py::a", True),
+        (
+            [
+                "ERROR: usage: python -m pytest [options]",
+                "python -m pytest: error: unrecognized arguments: --cov",
+                "  rootdir: /x",
+            ],
+            "python -m pytest: error: unrecognized arguments: --cov",
+            False,
+        ),
+        (
+            ["ImportError while loading conftest '/x/conftest.py'.", "E   ModuleNotFoundError: m"],
+            "ImportError while loading conftest '/x/conftest.py'.",
+            False,
+        ),
+    ],
+)
+def test_pytest_that_was_called_wrongly_is_not_told_as_without_tests(
+    tmp_path: Path, lines: list[str], why: str, helps: bool
+) -> None:
+    test = replace(_ended(tmp_path), table="test", how="exit status 4")
+    error = diagnosed(test, lines)
+    assert error.what == "the wheel failed (exit status 4): pytest could not begin"
+    assert error.why == why
+    assert ("[test] sources only" in (error.hint or "")) == helps
+
+
+@pytest.mark.parametrize(
+    ("how", "lines", "said"),
+    [
+        ("exit status 5", ["Ran 0 tests in 0.000s", "", "NO TESTS RAN"], "unittest found no tests"),
+        ("exit status 5", ["3 deselected in 0.01s"], "pytest was to pass over all tests"),
+        ("exit status 2", ["no tests ran in 0.01s", "make: *** [t] Error 5"], "pytest found no"),
+        ("exit status 3", ["INTERNALERROR> TypeError", "no tests ran in 0.01s"], "(exit status 3)"),
+        ("exit status 4", ["ERROR: another program's"], "(exit status 4)"),
+    ],
+)
+def test_what_a_test_runner_s_status_means_is_told(
+    tmp_path: Path, how: str, lines: list[str], said: str
+) -> None:
+    error = diagnosed(replace(_ended(tmp_path), table="test", how=how), lines)
+    assert said in error.what
+    assert ("found no" in error.what) == ("found no" in said)
+
+
 def test_tests_that_failed_are_not_taken_for_none(tmp_path: Path) -> None:
     test = replace(_ended(tmp_path), table="test")
     error = diagnosed(test, ["FAILED t.py - no tests ran in it", "=== 1 failed in 0.01s ==="])
