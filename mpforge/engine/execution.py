@@ -234,12 +234,15 @@ class Executor:
             return {}
         python = self.toolbox.host_python(pin.request.python).executable
         task.directory.prepare()
-        if pin.request.purpose in ("target", "test"):
+        if pin.request.purpose == "target":
             packages.install_target(
                 pin, dest=task.directory.output, index=self.pins.index, host_python=python
             )
-            if pin.request.purpose == "target":
-                grafting.leave_for_compilers(task.directory.output)
+            grafting.leave_for_compilers(task.directory.output)
+        elif pin.request.purpose == "test":
+            packages.install_prefix(
+                pin, dest=task.directory.output, index=self.pins.index, host_python=python
+            )
         else:
             packages.install_venv(
                 pin, python=python, dest=task.directory.environment, index=self.pins.index

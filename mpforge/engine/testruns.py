@@ -56,11 +56,12 @@ class TestRuns:
             inside=place,
         )
         if command.environment is not None:
-            site = tests.site_packages(scene)
-            self.store.restore(task.given.trees["environment"], site)
+            self.store.restore(task.given.trees["environment"], task.directory.environment)
         placeholders, path = tests.prepare(scene, task.given.posargs)
-        model = {"QEMU_CPU": scene.model} if place and scene.model else {}
-        run = self.start(task, model, path, placeholders=placeholders)
+        variables = {"QEMU_CPU": scene.model} if place and scene.model else {}
+        if scene.python is not None:
+            variables["VIRTUAL_ENV"] = str(task.directory.environment)
+        run = self.start(task, variables, path, placeholders=placeholders)
         if place is not None:
             place.send()
             run = dataclasses.replace(run, inside=place)

@@ -8,7 +8,7 @@ does not know the target's programs. This module does not install packages.
 
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from mpforge.tools.uvpython import library
 # Kernels before 5.1 read no more of a script's first line (execve(2)).
 _SHEBANG_BYTES = 127
 _EXECUTABLE = 0o755
+_ELF = b"\x7fELF"
+_PROGRAMS = "programs"
 
 
 def run_prefix(emulator: Emulator | None, *, cpu: str | None, sysroot: Path) -> tuple[str, ...]:
@@ -102,10 +104,10 @@ def write_entry_points(
 ) -> tuple[Path, ...]:
     """Write ``bin/NAME`` for every script of the packages in ``venv``; the files written.
 
-    Entry points come from the packages' metadata. Other scripts, and programs of the target, are
-    taken from ``site-packages/bin``, where uv's ``--target`` leaves them: scripts get this
-    environment's interpreter, programs are started by ``run`` (``run_prefix``). ``shown`` is where the
-    environment will be, if not where it is.
+    Entry points come from the packages' metadata. Other scripts, and programs of the target, are where
+    packages put them, in ``bin``, or in ``site-packages/bin``, where uv's ``--target`` leaves them: scripts
+    get this environment's interpreter, programs are started by ``run`` (``run_prefix``). ``shown`` is where
+    the environment will be, if not where it is.
     """
     written: dict[str, Path] = {}
     interpreter = (shown or venv) / "bin" / "python"
@@ -119,7 +121,32 @@ def write_entry_points(
             if file.is_file() and file.name not in written and not _is_ours(file.name):
                 target = venv / "bin" / file.name
                 written[file.name] = _carry_over(file, target, interpreter, run)
+    if run:
+        written |= {path.name: path for path in _start_programs(venv, run)}
     return tuple(written.values())
+
+
+def _start_programs(venv: Path, run: Sequence[str]) -> Iterator[Path]:
+    """Put a script in the place of each program of the target in ``bin``; the scripts.
+
+    The programs are moved to a directory beside ``bin``: some look for their files from where they are.
+    """
+    for file in sorted((venv / "bin").iterdir()):
+        if not file.is_symlink() and not _is_ours(file.name) and _is_elf(file):
+            target = venv / _PROGRAMS / file.name
+            target.parent.mkdir(exist_ok=True)
+            file.rename(target)
+            yield _write_starter(file, target, run)
+
+
+def _is_elf(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(4) == _ELF
+
+
+def _write_starter(path: Path, program: Path, run: Sequence[str]) -> Path:
+    command = shlex.join([*run, "-0", str(path), str(program)])
+    return _write_program(path, f'#!/bin/sh\nexec {command} "$@"\n')
 
 
 def entry_point_code(point: EntryPoint) -> str:
@@ -176,9 +203,8 @@ def _carry_over(file: Path, target: Path, interpreter: Path, run: Sequence[str])
         rest = rest.split(b"\n", 2)[2] if through_sh else rest
         target.write_bytes(shebang(interpreter).encode() + rest)
         target.chmod(_EXECUTABLE)
-    elif content.startswith(b"\x7fELF") and run:
-        command = shlex.join([*run, "-0", str(target), str(file)])
-        _write_program(target, f'#!/bin/sh\nexec {command} "$@"\n')
+    elif content.startswith(_ELF) and run:
+        _write_starter(target, file, run)
     else:
         shutil.copyfile(file, target)
         target.chmod(_EXECUTABLE)

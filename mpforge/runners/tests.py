@@ -148,23 +148,22 @@ def _python_environment(scene: Scene, files: Path) -> Path:
 
     if scene.python is None:
         raise AssertionError("no Python in this test")
-    environment = scene.directory.environment
-    python = launcher.write_launcher(
+    environment, site = scene.directory.environment, site_packages(scene)
+    wheel = next(iter(files.rglob("*.whl")))
+    install_wheel(
+        wheel,
+        environment,
+        python=scene.python.python,
+        platform=scene.machine.target,
+        host_python=scene.compile_with,
+        native=scene.emulator is None and scene.inside is None,
+    )
+    python = launcher.write_launcher(  # after the packages, which may bring a python of theirs
         environment,
         python=scene.python,
         emulator=scene.emulator,
         cpu=scene.model,
         shown=scene.shown(environment),
-    )
-    site = site_packages(scene)
-    wheel = next(iter(files.rglob("*.whl")))
-    install_wheel(
-        wheel,
-        site,
-        python=scene.python.python,
-        platform=scene.machine.target,
-        host_python=scene.compile_with,
-        native=scene.emulator is None and scene.inside is None,
     )
     launcher.write_entry_points(environment, run=scene.prefix, shown=scene.shown(environment))
     guard.write_guard(

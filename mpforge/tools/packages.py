@@ -5,11 +5,12 @@ index or a mirror gives the same bytes or none. No sdist is ever built here. Thi
 nothing of the lock's file, nor of who needs an environment.
 """
 
+import contextlib
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from mpforge.processes import Captured
 from mpforge.tools import hostpython, standin
 from mpforge.tools.index import Index
 from mpforge.tools.uvcall import explanation, failure, unexpected, unreachable, uv
+from mpforge.tools.uvpython import library
 from mpforge.tools.venvs import (
     compile_tree,
     damaged,
@@ -131,9 +133,50 @@ def install_target(
     dest.mkdir(parents=True, exist_ok=True)
     request = pin.request
     platform = uv_platform(request.target, request.policy)
-    where = _target_arguments(dest, request.python, platform, host_python)
+    where = ["--target", str(dest.absolute())]
+    where += _foreign_arguments(request.python, platform, host_python)
     _install(pin, where, site=dest, index=index)
-    _finish_target(dest, host_python, compiled=request.purpose != "target")
+    _finish(dest, dest, host_python, compiled=request.purpose != "target")
+
+
+def install_prefix(
+    pin: EnvironmentPin, *, dest: Path, index: Index, host_python: Path | None = None
+) -> None:
+    """The pinned packages below ``dest`` as in an environment of their Python, data files and all.
+
+    They are in ``lib/pythonX.Y/site-packages``, ``bin``, ``share`` and where else a wheel wants its files;
+    ``dest`` has no interpreter. The rest is as of ``install_target``.
+    """
+    request = pin.request
+    platform = uv_platform(request.target, request.policy)
+    with _prefix(dest, request.python, host_python) as site:
+        where = ["--prefix", str(dest.absolute())]
+        where += _foreign_arguments(request.python, platform, host_python)
+        _install(pin, where, site=site, index=index)
+        _finish(dest, site, host_python)
+
+
+@contextlib.contextmanager
+def _prefix(dest: Path, python: str, host_python: Path | None) -> Iterator[Path]:
+    """Let uv install below ``dest`` for a Python that this host may lack; its site-packages.
+
+    uv asks the interpreter that it runs with for the directories' names, so these are links meanwhile.
+    """
+    site = dest.absolute() / "lib" / library(python) / "site-packages"
+    site.mkdir(parents=True, exist_ok=True)
+    free = "t" if "t" in getattr(sys, "abiflags", "") else ""
+    own = f"python{sys.version_info.major}.{sys.version_info.minor}{free}"
+    links = [dest / "lib64"]
+    if host_python is None:
+        links.append(dest / "lib" / own)
+    made = [link for link in links if not link.exists()]
+    for link in made:
+        link.symlink_to("lib" if link.name == "lib64" else library(python))
+    try:
+        yield site
+    finally:
+        for link in made:
+            link.unlink()
 
 
 def install_wheel(
@@ -145,27 +188,28 @@ def install_wheel(
     host_python: Path | None = None,
     native: bool = False,
 ) -> None:
-    """The built ``wheel`` itself, without its requirements, in the plain directory ``dest``.
+    """The built ``wheel`` itself, without its requirements, below ``dest`` as ``install_prefix`` does.
 
     ``python`` and ``platform`` are words (``cp311``, ``aarch64``). ``native``: for ``host_python`` on this
     host, with the C library that it has; else for one that has what the wheel's name says. Raises
     ``WheelRejected`` for a wheel that is not for them.
     """
-    dest.mkdir(parents=True, exist_ok=True)
     arguments = ["pip", "install", "-q", "--no-deps", "--no-index", "--no-cache", "--offline"]
+    arguments += ["--link-mode", "copy", "--prefix", str(dest.absolute())]
     if native:
-        where = ["--target", str(dest.absolute()), "--python", str(host_python or sys.executable)]
+        where = ["--python", str(host_python or sys.executable)]
     else:
         name = uv_platform(platform, policy_of(wheel.name), at_least=True)
-        where = _target_arguments(dest, python, name, host_python)
-    answer = uv([*arguments, "--link-mode", "copy", *where, str(wheel.absolute())])
-    if answer.returncode != 0:
-        here = " on this host" if native else ""
-        raise WheelRejected(
-            f"{wheel.name} can't be installed for {platform}, {python}{here}",
-            why=explanation(answer),
-        )
-    _finish_target(dest, host_python)
+        where = _foreign_arguments(python, name, host_python)
+    with _prefix(dest, python, host_python) as site:
+        answer = uv([*arguments, *where, str(wheel.absolute())])
+        if answer.returncode != 0:
+            here = " on this host" if native else ""
+            raise WheelRejected(
+                f"{wheel.name} can't be installed for {platform}, {python}{here}",
+                why=explanation(answer),
+            )
+        _finish(dest, site, host_python)
 
 
 def fetch_sizes(pin: EnvironmentPin) -> int:
@@ -173,21 +217,19 @@ def fetch_sizes(pin: EnvironmentPin) -> int:
     return sum(package.size or 0 for package in pin.packages)
 
 
-def _target_arguments(
-    dest: Path, python: str, platform: str, host_python: Path | None
-) -> list[str]:
+def _foreign_arguments(python: str, platform: str, host_python: Path | None) -> list[str]:
     return [
-        *("--target", str(dest.absolute()), "--python", str(host_python or sys.executable)),
+        *("--python", str(host_python or sys.executable)),
         *("--python-version", python_version(python)),
         *("--python-platform", platform),
     ]
 
 
-def _finish_target(dest: Path, host_python: Path | None, *, compiled: bool = True) -> None:
+def _finish(dest: Path, site: Path, host_python: Path | None, *, compiled: bool = True) -> None:
     (dest / ".lock").unlink(missing_ok=True)
-    make_scripts_relocatable(dest)
+    make_scripts_relocatable(dest.absolute(), site.absolute())
     if host_python is not None and compiled:
-        compile_tree(host_python, dest)
+        compile_tree(host_python, dest, below=site)
 
 
 def _install(pin: EnvironmentPin, where: Sequence[str], *, site: Path, index: Index) -> None:

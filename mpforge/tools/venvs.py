@@ -101,13 +101,13 @@ def compile_tree(python: Path, root: Path, *, below: Path | None = None) -> None
         raise OSError(number, os.strerror(number), str(root))
 
 
-def make_scripts_relocatable(root: Path) -> None:
-    """Let the scripts of a flat tree (``--target``) start the ``python`` beside them in ``bin``."""
-    for record in sorted(root.glob("*.dist-info/RECORD")):
+def make_scripts_relocatable(root: Path, site: Path) -> None:
+    """Let the scripts in ``root/bin`` start the ``python`` beside them; ``site`` has the packages."""
+    for record in sorted(site.glob("*.dist-info/RECORD")):
         rows = _rows(record)
         for row in rows:
-            path = root / row[0]
-            if not row[0].startswith("bin/") or not path.is_file():
+            path = Path(os.path.normpath(site / row[0]))
+            if path.parent != root / "bin" or not path.is_file():
                 continue
             content = path.read_bytes()
             changed = _ABSOLUTE.sub(lambda _: _RELOCATABLE.encode(), content)

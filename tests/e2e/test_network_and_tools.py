@@ -205,6 +205,7 @@ def test_an_emulated_test_is_kept_off_the_network_too(
 EMULATED = """
     import os
     import socket
+    import sys
     import unittest
 
 
@@ -218,6 +219,7 @@ EMULATED = """
                 peer.close()
                 client.close()
             print("heard by itself on " + os.uname().machine + ", not by the host", flush=True)
+            self.assertEqual(os.environ["VIRTUAL_ENV"], sys.prefix)
 """
 
 

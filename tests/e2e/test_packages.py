@@ -31,6 +31,7 @@ from mpforge.processes import capture
 from mpforge.tools.index import Index
 from mpforge.tools.packages import (
     fetch_sizes,
+    install_prefix,
     install_target,
     install_venv,
     install_wheel,
@@ -49,7 +50,7 @@ def wanted(*requirements: str, python: str = HERE, platform: str = "x86_64") -> 
 def make_wheel(
     folder: Path, name: str, version: str, tag: str = "py3-none-any", requires: tuple[str, ...] = ()
 ) -> Path:
-    """A wheel with one module and a script, and a true RECORD."""
+    """A wheel with one module and X."""
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": f"VERSION = {version!r}\ndef main():\n    print('I am', VERSION)\n",
@@ -57,6 +58,7 @@ def make_wheel(
         + "".join(f"Requires-Dist: {text}\n" for text in requires),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n",
         f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
+        f"{name}-{version}.data/data/share/{name}.cfg": "[settings]\n",
     }
     rows = [f"{path},{digest_of(text.encode())},{len(text)}" for path, text in files.items()]
     files[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,", ""])
@@ -147,11 +149,13 @@ def test_a_build_environment_is_pinned_installed_taken_apart_and_laid_out_again(
 @pytest.mark.network
 def test_requirements_for_another_machine_are_installed_from_here(tmp_path: Path) -> None:
     pin = resolve(wanted("markupsafe", "pytest", python="cp313", platform="aarch64"), Index())
-    install_target(pin, dest=tmp_path / "site", index=Index())
-    assert records_hold(tmp_path / "site")
-    extensions = [path.name for path in (tmp_path / "site" / "markupsafe").glob("*.so")]
+    install_prefix(pin, dest=tmp_path / "env", index=Index())
+    (site,) = (tmp_path / "env" / "lib").iterdir()
+    assert site.name == "python3.13", "not what this interpreter's is called"
+    assert records_hold(site / "site-packages")
+    extensions = [path.name for path in (site / "site-packages" / "markupsafe").glob("*.so")]
     assert extensions == ["_speedups.cpython-313-aarch64-linux-gnu.so"]
-    assert (tmp_path / "site" / "bin" / "pytest").read_text().startswith("#!/bin/sh\n'''exec' \"$(")
+    assert (tmp_path / "env" / "bin" / "pytest").read_text().startswith("#!/bin/sh\n'''exec' \"$(")
 
 
 @pytest.mark.network
@@ -220,11 +224,12 @@ def test_two_installations_of_a_pin_are_the_same_bytes(
     pin = resolve(wanted("demo"), index)
     trees = []
     for name in ("one", "another"):
-        install_target(pin, dest=tmp_path / name, index=index, host_python=PYTHON)
+        install_prefix(pin, dest=tmp_path / name, index=index, host_python=PYTHON)
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         trees.append({p.relative_to(tmp_path / name): p.read_bytes() for p in files})
     assert trees[0] == trees[1]
     assert any(path.suffix == ".pyc" for path in trees[0])
+    assert Path("share/demo.cfg") in trees[0]
 
 
 @pytest.mark.parametrize(("purpose", "compiled"), [("image", True), ("target", False)])
@@ -358,9 +363,11 @@ def test_an_index_that_is_down_is_said_without_its_credentials(
 def test_a_built_wheel_is_installed_as_it_is_and_only_where_it_fits(tmp_path: Path) -> None:
     tag = "cp313-cp313-manylinux_2_17_aarch64"
     wheel = make_wheel(tmp_path, "demo", "1.0", tag)
-    install_wheel(wheel, tmp_path / "site", python="cp313", platform="aarch64")
-    assert records_hold(tmp_path / "site")
-    assert not list((tmp_path / "site").rglob("direct_url.json"))
+    install_wheel(wheel, tmp_path / "env", python="cp313", platform="aarch64")
+    assert records_hold(tmp_path / "env/lib/python3.13/site-packages")
+    assert (tmp_path / "env/share/demo.cfg").is_file()
+    assert {path.name for path in (tmp_path / "env/lib").iterdir()} == {"python3.13"}
+    assert not list((tmp_path / "env").rglob("direct_url.json"))
     with pytest.raises(WheelRejected, match="x86_64"):
         install_wheel(wheel, tmp_path / "other", python="cp313", platform="x86_64")
 

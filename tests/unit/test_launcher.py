@@ -99,6 +99,18 @@ def test_a_package_can_displace_neither_the_launcher_nor_a_file_outside(tmp_path
     assert launcher.write_entry_points(tmp_path) == ()
 
 
+def test_a_program_of_the_target_in_bin_is_started_by_the_emulator(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ninja").write_bytes(b"\x7fELF...")
+    (tmp_path / "bin/plain").write_text("#!/bin/sh\n")
+    launcher.write_entry_points(tmp_path, run=("/tools/qemu", "-L", "/tools/root"))
+    moved = tmp_path / "programs/ninja"
+    assert moved.read_bytes() == b"\x7fELF..."
+    command = f'exec /tools/qemu -L /tools/root -0 {tmp_path}/bin/ninja {moved} "$@"\n'
+    assert (tmp_path / "bin/ninja").read_text() == f"#!/bin/sh\n{command}"
+    assert (tmp_path / "bin/plain").read_text() == "#!/bin/sh\n"
+
+
 def test_scripts_and_programs_that_uv_left_in_its_target_are_carried_over(tmp_path: Path) -> None:
     programs = launcher.site_packages(tmp_path, "cp311") / "bin"
     programs.mkdir(parents=True)
