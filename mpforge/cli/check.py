@@ -1,6 +1,7 @@
 """``mpforge check``: every problem of the spec at once, and what the project does not allow of it."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,10 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
 def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Finding]":
     """What is wrong with a spec for this project; one that can't be read is told when it is built."""
     from mpforge.compiler import excluded, ownextras
-    from mpforge.engine.compiled import facts_of
+    from mpforge.engine.compiled import source_of
+    from mpforge.engine.facts import project_facts
+    from mpforge.spec.finding import Finding
 
-    try:
-        facts = facts_of(workspace, text)
-    except MpforgeError:
-        return ()
-    return (*excluded.findings(spec, facts), *ownextras.findings(spec, facts))
+    found: list[Finding] = []
+    with contextlib.suppress(MpforgeError, OSError):
+        source = source_of(workspace, text)
+        found += (
+            Finding("link-left-out", ("project", "source"), words, warning=True)
+            for words in source.left_out
+        )
+        facts = project_facts(source, wheel=True)
+        found += (*excluded.findings(spec, facts), *ownextras.findings(spec, facts))
+    return found

@@ -17,7 +17,7 @@ from mpforge.engine.workspace import Workspace
 from mpforge.errors import TomlInvalid, WrongInput
 from mpforge.formats.toml import read_toml
 from mpforge.plan.codec import decode, encode
-from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.facts import HostFacts
 from mpforge.plan.model import Plan
 from mpforge.sources.project import Project, locate
 from mpforge.store import notes
@@ -70,9 +70,9 @@ def _inputs(workspace: Workspace, text: str, store: Store) -> Inputs:
     return Inputs(source, store, workspace.state / "fingerprints")
 
 
-def facts_of(workspace: Workspace, text: str) -> ProjectFacts:
-    """What the project of a spec says of its building. Raises ``SourceMissing``, ``WrongInput``."""
-    return project_facts(_inputs(workspace, text, opened(workspace.cache / "store")), wheel=True)
+def source_of(workspace: Workspace, text: str) -> Inputs:
+    """The source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
+    return _inputs(workspace, text, opened(workspace.cache / "store"))
 
 
 def _without_cache(source: Project, workspace: Workspace) -> Project:

@@ -43,14 +43,24 @@ class Inputs:
         """The project's files as they are now, hashed in place (a packed sdist: unpacked)."""
         if self.source.form == "packed-sdist":
             return self._unpacked()
+        return self._listed.tree
+
+    @functools.cached_property
+    def _listed(self) -> project.Files:
         return project.files(self.source, record=self._record)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Which links of the source are not followed, and why."""
+        return () if self.source.form == "packed-sdist" else self._listed.left_out
 
     @functools.cached_property
     def vcs(self) -> git.VcsState | None:
         """What git knows of the source, None outside a checkout."""
         if self.source.listing is None:
             return None
-        return git.state(self.source.root, self.source.own, self.source.listing)
+        source, linked = self.source, self._listed.targets
+        return git.state(source.root, source.own, self.source.listing, linked=linked)
 
     def stored(self) -> Directory:
         """The project's files in the store, and git's state then: from now on what both mean."""
@@ -67,8 +77,10 @@ class Inputs:
         for last in (False, False, True):
             self.source = project.looked_at_again(self.source)
             now = project.files(self.source, record=self._record)
+            self.__dict__["_listed"] = now
+            paths = [path for path, _ in now.tree.walk()]
             try:
-                return self._store.put_directory(self.source.root, [p for p, _ in now.walk()])
+                return self._store.put_directory(self.source.root, paths, elsewhere=now.elsewhere)
             except FileNotFoundError:
                 if last:
                     raise
@@ -77,7 +89,7 @@ class Inputs:
     def forget(self) -> None:
         """Read everything again: what was stored of it is damaged."""
         self._settled = False
-        for name in ("files", "vcs"):
+        for name in ("files", "_listed", "vcs"):
             self.__dict__.pop(name, None)
 
     def identity(self, exclude: Sequence[str]) -> str:

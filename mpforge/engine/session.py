@@ -55,6 +55,10 @@ if TYPE_CHECKING:
     Pick = Callable[[ActionResult, Directory], dict[str, FileNode | str]]
 
 
+_told: set[str] = set()
+"""What this process has said of the source."""
+
+
 def run_session(
     name: str,
     *,
@@ -132,6 +136,8 @@ class SessionRun:
 
     def _of_phase(self) -> SessionEnded:
         make_way(self.workspace.logs(self.session.name))
+        if self.session.phase in ("sdist", "build"):
+            self._tell_left_out()
         match self.session.phase:
             case "sdist":
                 return self._sdist()
@@ -143,6 +149,13 @@ class SessionRun:
                 return self._test()
             case _:
                 raise AssertionError(f"{self.session.phase} has no steps of its own")
+
+    def _tell_left_out(self) -> None:
+        """Warn of links that are not followed, once in this process: every session has the same source."""
+        for words in self.found.inputs.left_out:
+            if words not in _told:
+                _told.add(words)
+                self.emit(Warned(self.session.name, words))
 
     # --- what a run consists of ----------------------------------------------------------------
 

@@ -37,7 +37,7 @@ class SourceCopy:
             return
         place = gitclone.create(self.inputs.source.root, state, directory.source)
         self.store.restore(tree, place)
-        gitclone.settle(directory.source, state)
+        gitclone.settle(directory.source, state, place, tree)
 
     def _observe(self, task: Task) -> None:
         tree = task.given.trees["source"]

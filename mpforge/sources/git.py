@@ -126,6 +126,15 @@ def listing(root: Path) -> Listing:
     return Listing(names, index, tuple(submodules))
 
 
+def paths_below(folder: Path, *, all_below: bool = True) -> list[str]:
+    """The paths of ``listing``, or of the files that lie in the folder itself; also of submodules' files."""
+    if all_below:
+        names = listing(folder).names
+        return [f"{inner}/{name}" if inner else name for inner in names for name in names[inner]]
+    words = ("ls-files", "-c", "-o", "--exclude-standard", "--", ":(glob)*")
+    return [unquoted(row) for row in answer(folder, *words).split("\n")[:-1]]
+
+
 def path_of(row: str) -> str:
     """The path of one of git's rows."""
     return unquoted(row[row.rfind("\t") + 1 :])
@@ -156,16 +165,20 @@ def _add_submodule(names: dict[str, list[str]], root: Path, path: str) -> list[s
     return [path, *(f"{path}/{inner}" for inner in found.submodules)]
 
 
-def state(root: Path, excluded: Sequence[str], found: Listing) -> VcsState:
+def state(
+    root: Path, excluded: Sequence[str], found: Listing, *, linked: Sequence[str] = ()
+) -> VcsState:
     """What git knows of ``root``, which it lists as ``found``; ``excluded`` names there don't count.
 
+    Changes of ``linked`` paths, from the repository's top, count as if they were in ``root``.
     No filter runs: a file counts as changed where its bytes differ from git's, but for line ends as git
     itself converts them, and for what Git LFS keeps elsewhere.
     """
     filters = filters_of([root, *(root / path for path in found.submodules)])
     left_out = [f":(exclude,literal){name}" for name in excluded]
     options = ("--porcelain=v2", "--branch", "--no-ahead-behind", "--no-renames")
-    where = ("--untracked-files=no", "--", ".", *left_out)
+    beside = [f":(top,literal){_tracked_by_top(root, path)}" for path in linked]
+    where = ("--untracked-files=no", "--", ".", *beside, *left_out)
     status = answer(root, "status", *options, *where, filters=filters)
     head = branch = ""
     changed: list[tuple[str, list[str]]] = []
@@ -191,6 +204,14 @@ def state(root: Path, excluded: Sequence[str], found: Listing) -> VcsState:
         index=tuple(row for row in found.index if path_of(row).partition("/")[0] not in own),
         dirty=tuple(f"{fields[1]} {path}" for path, fields in changed),
     )
+
+
+def _tracked_by_top(root: Path, path: str) -> str:
+    """A path of the repository, or the submodule in which it is."""
+    top = top_level(root) or root
+    folders = [folder for folder in Path(path).parents if folder != Path()]
+    owners = (str(folder) for folder in reversed(folders) if (top / folder / ".git").exists())
+    return next(owners, path)
 
 
 def _is_edited(fields: Sequence[str]) -> bool:

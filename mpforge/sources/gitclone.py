@@ -7,22 +7,24 @@ what a build backend can ask of git is in the step's key. Its objects are the or
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mpforge.errors import SourceUnreadable
 from mpforge.sources import git
 from mpforge.sources.gitcall import answer, run, unquoted
+from mpforge.store.trees import Directory, FileNode
 
 VARIABLES = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
 """For what runs in a clone: the host's own settings are no part of it."""
 
+_LINK = "120000 "
 _SHA256_DIGITS = 64
 _CHANGED = "d1"  # twenty or more of them: a commit that nobody has
 
 
 def create(root: Path, state: git.VcsState, destination: Path) -> Path:
-    """A clone of the checkout that holds ``root``, without files; where ``root`` lies in it."""
+    """A clone of the checkout that holds ``root``, without files and index; where ``root`` lies in it."""
     top = git.top_level(root)
     if top is None:
         raise SourceUnreadable(f"{root} is no git checkout")
@@ -41,11 +43,6 @@ def create(root: Path, state: git.VcsState, destination: Path) -> Path:
     for name, text in texts.items():
         if text:
             (place / name).write_bytes(os.fsencode(text))
-    if state.head:
-        answer(destination, "read-tree", "HEAD", alone=True)
-    rows = "\0".join(_index_rows(state, inside))
-    if rows:
-        answer(destination, "update-index", "-z", "--index-info", alone=True, given=f"{rows}\0")
     return destination / inside
 
 
@@ -91,17 +88,75 @@ def _changed(state: git.VcsState) -> dict[str, str]:
     return {unquoted(row[3:]): row[:2] for row in state.dirty}
 
 
-def settle(destination: Path, state: git.VcsState) -> None:
-    """Make a clone, whose files are in place, as clean or dirty as the original is.
+def settle(destination: Path, state: git.VcsState, place: Path, tree: Directory) -> None:
+    """Make a clone, whose ``tree`` of files is in ``place``, as clean or dirty as the original is.
 
-    Paths that git would call changed here but not there (not part of the source, a link whose target's
-    bytes stand in its place, other line ends, a filter) are marked as not checked out.
+    Paths that git would call changed here but not there (not part of the source, other line ends, a
+    filter) are marked as not checked out.
     """
+    inside = place.relative_to(destination)
+    if state.head:
+        answer(destination, "read-tree", "HEAD", alone=True)
+        _commit_followed(destination, state, inside, tree)
+    _update_index(destination, _index_rows(state, inside))
     run(destination, "update-index", "-q", "--refresh", alone=True)
     how = _changed(state)
     rows = answer(destination, "diff-files", "--name-only", alone=True).split("\n")[:-1]
     same = [path for path in map(unquoted, rows) if how.get(path, "..")[1] == "."]
     _mark(destination, same)
+
+
+def _update_index(destination: Path, rows: Iterable[str]) -> None:
+    text = "".join(f"{row}\0" for row in rows)
+    if text:
+        answer(destination, "update-index", "-z", "--index-info", alone=True, given=text)
+
+
+def _commit_followed(destination: Path, state: git.VcsState, inside: Path, tree: Directory) -> None:
+    """Let HEAD have what stands in the place of its links, as the index and the files have it.
+
+    setuptools_scm and its like take into an sdist what HEAD's tree has. That tree is replaced
+    (git-replace(1)); the commit and its hash stay.
+    """
+    how, zeros = _changed(state), "0" * _digits(state)
+    rows: list[str] = []
+    links = (git.path_of(row) for row in state.index if row.startswith(_LINK))
+    for path in links:
+        held = tree.at(path)
+        if held is None or isinstance(held, str) or str(inside / path) in how:
+            continue
+        rows.append(f"0 {zeros}\t{inside / path}")
+        nodes = held.walk(f"{path}/") if isinstance(held, Directory) else [(path, held)]
+        rows += _written(destination, inside, dict(nodes))
+    if not rows:
+        return
+    original = answer(destination, "rev-parse", "HEAD^{tree}", alone=True).strip()
+    _update_index(destination, rows)
+    made = answer(destination, "write-tree", alone=True).strip()
+    replacement = destination / ".git" / "refs" / "replace" / original
+    replacement.parent.mkdir()
+    replacement.write_text(f"{made}\n")
+
+
+def _written(destination: Path, inside: Path, nodes: Mapping[str, FileNode | str]) -> Iterator[str]:
+    """Write files and links to a clone's objects: a row of the index for each."""
+    words = ("hash-object", "-w", "--no-filters")
+    files = [(path, node) for path, node in nodes.items() if isinstance(node, FileNode)]
+    given = "".join(f"{_quoted(str(inside / path))}\n" for path, _ in files)
+    hashes = answer(destination, *words, "--stdin-paths", alone=True, given=given).split()
+    for (path, node), written in zip(files, hashes, strict=True):
+        yield f"{'100755' if node.executable else '100644'} {written}\t{inside / path}"
+    for path, target in nodes.items():
+        if isinstance(target, str):
+            written = answer(destination, *words, "--stdin", alone=True, given=target).strip()
+            yield f"{_LINK}{written}\t{inside / path}"
+
+
+def _quoted(path: str) -> str:
+    """A path as git reads it from a line."""
+    if "\n" not in path and not path.startswith('"'):
+        return path
+    return '"' + "".join(f"\\{byte:03o}" for byte in os.fsencode(path)) + '"'
 
 
 def _mark(destination: Path, paths: Iterable[str]) -> None:

@@ -5,19 +5,18 @@ by the modules beside it; knows nothing of steps and keys.
 """
 
 import fnmatch
-import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from mpforge.errors import SourceMissing
-from mpforge.sources import git
+from mpforge.sources import git, links
 from mpforge.sources.archives import SUFFIXES
 from mpforge.store.files import files_below
 from mpforge.store.fingerprints import scan
-from mpforge.store.trees import Directory
+from mpforge.store.trees import Directory, from_entries
 
 Form = Literal["checkout", "directory", "unpacked-sdist", "packed-sdist"]
 
@@ -97,7 +96,21 @@ def looked_at_again(project: Project) -> Project:
     return replace(project, listing=git.listing(project.root)) if project.listing else project
 
 
-def files(project: Project, *, record: Path | None = None) -> Directory:
+@dataclass(frozen=True)
+class Files:
+    """A source's files; ``elsewhere`` is where those are that stand in a link's place.
+
+    ``left_out`` says which links lead to nothing that can be a source, and why. ``targets`` are what the
+    others lead to, from the repository's top.
+    """
+
+    tree: Directory
+    elsewhere: Mapping[str, Path]
+    left_out: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+def files(project: Project, *, record: Path | None = None) -> Files:
     """The files of a directory or checkout that are its source, hashed where they are.
 
     ``record`` is where digests of files that do not change are remembered.
@@ -111,13 +124,49 @@ def files(project: Project, *, record: Path | None = None) -> Directory:
         for folder, inside in names.items()
         if folder.partition("/")[0] not in project.own
     }
-    return scan(project.root, mine, record=record, keeps=stays_inside)
+    leaving: list[str] = []
+
+    def keeps(path: str, target: str) -> bool:
+        if links.stays_inside(str(project.root), path, target):
+            return True
+        leaving.append(path)
+        return False
+
+    tree = scan(project.root, mine, record=record, keeps=keeps)
+    if not leaving:
+        return Files(tree, {})
+    return _with_followed(project, tree, leaving, mine, record)
 
 
-def stays_inside(path: str, target: str) -> bool:
-    """Whether a symlink at a path of the source leads to a place in the source."""
-    place = os.path.normpath(os.path.join(os.path.dirname(path), target))
-    return not os.path.isabs(target) and place.split("/", 1)[0] != ".."
+def _with_followed(
+    project: Project,
+    tree: Directory,
+    leaving: Sequence[str],
+    mine: Mapping[str, Sequence[str]],
+    record: Path | None,
+) -> Files:
+    """A source's tree with what its links lead to; without git there is nothing around it."""
+    repository = project.root
+    if project.listing is not None:
+        repository = (git.top_level(project.root) or project.root).resolve()
+
+    def listed(folder: Path, all_below: bool) -> Iterable[str]:  # noqa: FBT001 - links.Listed
+        if project.listing is not None:
+            return git.paths_below(folder, all_below=all_below)
+        within = folder.relative_to(project.root)
+        places = (Path(inner, name) for inner, names in mine.items() for name in names)
+        return [str(p.relative_to(within)) for p in places if p.is_relative_to(within)]
+
+    found = links.follow(project.root, repository, leaving, listed)
+    memory = record and record.with_name(f"{record.name}-linked")
+    places = git.by_folder(sorted(set(found.files.values())))
+    read = scan(repository, places, record=memory, keeps=lambda _path, _target: False)
+    nodes = {path: read.get(place) for path, place in found.files.items()}
+    entries = {**dict(tree.walk()), **found.links}
+    entries |= {path: node for path, node in nodes.items() if node is not None}
+    elsewhere = {path: repository / found.files[path] for path, node in nodes.items() if node}
+    left_out, targets = tuple(found.left_out.values()), tuple(sorted(found.targets))
+    return Files(from_entries(entries), elsewhere, left_out, targets)
 
 
 def _files_without_git(project: Project) -> list[str]:

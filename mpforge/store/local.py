@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from io import RawIOBase
 from pathlib import Path
@@ -226,26 +226,31 @@ class Store:
         *,
         packed: bool = False,
         private: bool = False,
+        elsewhere: Mapping[str, Path] | None = None,
     ) -> Directory:
         """Store a directory (or only ``paths`` of it, relative) and its files; the tree.
 
+        Some of them may be ``elsewhere``, unless it is packed.
         A ``packed`` one is kept in one piece, which is quicker for many small files: its files can't be
         read by their digests. A ``private`` one is gone when this process ends.
         """
         chosen = sorted(paths) if paths is not None else list(files_below(root))
-        put = self._put_packed if packed else self._put_files
+        whole = functools.partial(self._put_files, elsewhere=elsewhere or {})
+        put = self._put_packed if packed else whole
         tree = self._writing(lambda shelf: put(shelf, root, chosen), private=private)
         for _, node in tree.walk():
             if isinstance(node, FileNode):
                 self._bad.discard(node.digest)
         return tree
 
-    def _put_files(self, shelf: Shelf, root: Path, paths: list[str]) -> Directory:
+    def _put_files(
+        self, shelf: Shelf, root: Path, paths: list[str], *, elsewhere: Mapping[str, Path]
+    ) -> Directory:
         entries: dict[str, FileNode | str] = {}
         is_stored = functools.partial(self._is_stored, shelf)
         with shelf.adding() as batch:
             for path in paths:
-                full = root / path
+                full = elsewhere.get(path) or root / path
                 if full.is_symlink():
                     entries[path] = os.readlink(full)
                 else:

@@ -98,11 +98,19 @@ class Directory:
 
     def get(self, path: str) -> FileNode | None:
         """The file at a path relative to this directory, symlinks not followed."""
+        held = self.at(path)
+        return held if isinstance(held, FileNode) else None
+
+    def at(self, path: str) -> "FileNode | str | Directory | None":
+        """What is at a path relative to this directory: a file, a symlink's target, a directory."""
         *folders, name = PurePosixPath(path).parts
         place: Directory | None = self
         for folder in folders:
             place = place.directories.get(folder) if place else None
-        return place.files.get(name) if place else None
+        if place is None:
+            return None
+        held = place.files.get(name), place.symlinks.get(name), place.directories.get(name)
+        return next((entry for entry in held if entry is not None), None)
 
 
 def _describe(node: FileNode) -> str:

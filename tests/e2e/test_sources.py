@@ -13,6 +13,7 @@ from mpforge.processes import capture
 from mpforge.sources import git, gitclone, project
 from mpforge.sources.project import Project, locate
 from mpforge.store.local import Store
+from mpforge.store.trees import FileNode
 
 pytestmark = pytest.mark.git
 
@@ -66,22 +67,17 @@ def _project(root: Path) -> Project:
 
 
 def _files(source: Project) -> list[str]:
-    return [path for path, _ in project.files(source).walk()]
+    return [path for path, _ in project.files(source).tree.walk()]
 
 
 def _clone(root: Path, destination: Path) -> Path:
     """What the sdist step sees: a clone with the source's files put in place."""
-    chosen = _files(_project(root))
-    state = _state(root)
+    inputs = Inputs(_project(root), store := Store(root.parent / "store"))
+    tree, state = inputs.stored(), inputs.vcs
+    assert state is not None
     place = gitclone.create(root, state, destination)
-    for path in chosen:
-        (place / path).parent.mkdir(parents=True, exist_ok=True)
-        if (root / path).is_symlink():
-            (place / path).symlink_to(os.readlink(root / path))
-        else:
-            (place / path).write_bytes((root / path).read_bytes())
-            (place / path).chmod((root / path).stat().st_mode)
-    gitclone.settle(destination, state)
+    store.restore(tree, place)
+    gitclone.settle(destination, state, place, tree)
     return place
 
 
@@ -151,6 +147,75 @@ def test_variables_of_a_git_hook_do_not_lead_to_another_repository(
     git.common_directory.cache_clear()
     assert git.top_level(root) == root.resolve()
     assert "only-here.c" not in _files(_project(root))
+
+
+# --- links ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="linked")
+def _linked(root: Path) -> Path:
+    """A package below the top, with links to what the repository has beside it."""
+    _write(root, **{"csrc/lib.c": "int lib;", "csrc/lib.o": "", "LICENSE": "licence"})
+    _write(root, **{"sub/pyproject.toml": "", "csrc/run": "#!/bin/sh\n"})
+    (root / "csrc/run").chmod(0o755)
+    (root / "csrc/near.c").symlink_to("lib.c")
+    for name, target in {"csrc": "../csrc", "LICENSE": "../LICENSE", "away": "/etc"}.items():
+        (root / "sub" / name).symlink_to(target)
+    _git(root, "add", "-A")
+    _git(root, "commit", "-q", "-m", "links")
+    _git(root, "tag", "v2.0")
+    return root / "sub"
+
+
+def test_what_links_lead_to_in_the_repository_is_source_and_in_the_key(linked: Path) -> None:
+    found = Inputs(locate(linked, ".", SPEC), Store(linked.parent.parent / "store"))
+    entries = dict(found.files.walk())
+    files = {"LICENSE", "csrc/lib.c", "csrc/near.c", "csrc/run", "pyproject.toml"}
+    assert set(entries) == files
+    assert found.left_out == (
+        "away is a link to /etc, which is not in the repository: it is left out of the source",
+    )
+    assert entries["csrc/near.c"] == "lib.c"
+    program = entries["csrc/run"]
+    assert isinstance(program, FileNode)
+    assert program.executable
+    assert found.stored() == found.files
+    _write(linked.parent, LICENSE="another licence")
+    _write(linked.parent, **{"csrc/new.c": ""})  # not tracked, not ignored
+    again = project.files(locate(linked, ".", SPEC)).tree
+    assert set(dict(again.walk())) == files | {"csrc/new.c"}
+    assert again.get("LICENSE") != entries["LICENSE"]
+
+
+def test_in_the_clone_what_links_lead_to_is_committed_as_the_links_are(
+    linked: Path, tmp_path: Path
+) -> None:
+    """setuptools_scm takes what ``git archive`` says, flit what is tracked."""
+    place = _clone(linked, tmp_path / "clone")
+    assert _described(place) == _described(linked)
+    assert "dirty" not in _described(place)
+    assert _git(place, "status", "--porcelain") == ""
+    archive = _git(place, "archive", "--format=tar", "HEAD")
+    assert all(text in archive for text in ("csrc/lib.c", "csrc/near.c", "int lib;", "licence"))
+    assert "csrc/run" in _git(place, "ls-files")
+    _write(linked.parent, **{"csrc/lib.c": "int changed;"})
+    assert "dirty" in _described(_clone(linked, tmp_path / "clone-2"))
+
+
+def test_a_link_into_a_submodule_is_followed(with_submodule: Path) -> None:
+    _write(with_submodule, **{"sub/pyproject.toml": "", "vendor/library/x.o": ""})
+    (with_submodule / "sub/library").symlink_to("../vendor/library")
+    (with_submodule / "sub/lib.c").symlink_to("../vendor/library/lib.c")
+    sub = with_submodule / "sub"
+    assert set(_files(_project(sub))) == {
+        "lib.c",
+        "library/.gitignore",
+        "library/lib.c",
+        "pyproject.toml",
+    }
+    before = _state(sub)
+    _write(with_submodule, **{"vendor/library/lib.c": "int changed;"})
+    assert _state(sub).dirty != before.dirty
 
 
 # --- submodules -------------------------------------------------------------------------------

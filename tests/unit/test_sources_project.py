@@ -17,7 +17,7 @@ def _write(root: Path, *paths: str) -> None:
 
 
 def _files(source: Project) -> list[str]:
-    return [path for path, _ in project.files(source).walk()]
+    return [path for path, _ in project.files(source).tree.walk()]
 
 
 # --- where it is ------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def test_what_a_former_build_left_in_an_unpacked_sdist_is_no_source(tmp_path: Pa
     assert _files(locate(tmp_path, ".", "m.toml")) == ["PKG-INFO"]
 
 
-def test_links_that_leave_the_source_are_left_out(tmp_path: Path) -> None:
+def test_without_git_links_that_leave_the_source_are_left_out_and_named(tmp_path: Path) -> None:
     root = tmp_path / "root"
     _write(root, "a/file", "..file")
     for name, target in {
@@ -108,8 +108,11 @@ def test_links_that_leave_the_source_are_left_out(tmp_path: Path) -> None:
         "a/out": "../../elsewhere",
     }.items():
         (root / name).symlink_to(target)
-    found = {path for path in _files(locate(root, ".", "m.toml")) if (root / path).is_symlink()}
-    assert found == {"inside", "a/up", "folder", "dangling"}
+    found = project.files(locate(root, ".", "m.toml"))
+    linked = {path for path, node in found.tree.walk() if isinstance(node, str)}
+    assert linked == {"inside", "a/up", "folder", "dangling"}
+    assert found.tree.get("absolute") == found.tree.get("a/file")
+    assert [words.split(" ")[0] for words in found.left_out] == ["a/out", "out"]
 
 
 def test_what_is_no_file_is_no_source(tmp_path: Path) -> None:

@@ -1,0 +1,148 @@
+"""Links of a source that lead out of it: followed where they stay in the repository, else told.
+
+What a link leads to stands in its place: a file, or a directory with all that git lists in it. Within a
+directory that is followed the same holds again: a link that stays in it stays a link.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+
+from mpforge.errors import SourceUnreadable
+
+Listed = Callable[[Path, bool], Iterable[str]]
+"""The paths of a directory's files that may be a source, relative to it: all below it, or those in it."""
+
+MOST = 200_000
+"""How much may stand in the place of links: directories with two links to the next double each time."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What stands in the place of links.
+
+    ``files`` is where the file of a path of the source really is, relative to the repository; ``links``
+    are links within a directory that is followed; ``left_out`` says why others are not followed.
+    ``targets`` are the files and directories that links lead to, relative to the repository.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    targets: set[str] = field(default_factory=set)
+
+
+def stays_inside(root: str, path: str, target: str) -> bool:
+    """Whether a link at ``path`` below ``root`` leads to a place below it, as far as its text says.
+
+    A text that goes up again after another link is not what it seems.
+    """
+    if os.path.isabs(target):
+        return False
+    place = os.path.normpath(os.path.join(os.path.dirname(path), target))
+    if place.split("/", 1)[0] == "..":
+        return False
+    if "/.." not in target.lstrip("./"):
+        return True
+    at = os.path.join(root, os.path.dirname(path), target)
+    return os.path.realpath(at) == os.path.realpath(os.path.join(root, place))
+
+
+def follow(
+    root: Path,
+    repository: Path,
+    leaving: Iterable[str],
+    listed: Listed,
+) -> Followed:
+    """Follow links of the source ``root``, by their paths in it; both directories are real paths.
+
+    Raises what ``listed`` raises, and ``SourceUnreadable`` where it comes to too many files.
+    """
+    follower = _Follower(str(repository), listed, Followed(), {})
+    for path in sorted(leaving):
+        follower.link(path, os.path.join(str(root), path), ())
+    return follower.found
+
+
+@dataclass(frozen=True)
+class _Follower:
+    repository: str
+    listed: Listed
+    found: Followed
+    known: dict[tuple[str, bool], frozenset[str]]
+
+    def link(self, path: str, place: str, through: tuple[str, ...]) -> None:
+        """Put what a link at ``place`` leads to at ``path``; ``through`` are the links on the way to it."""
+        if len(self.found.files) + len(self.found.links) + len(self.found.left_out) > MOST:
+            raise SourceUnreadable(
+                f"links of the source lead to more than {MOST:,} files",
+                why=f"one of them is {path}",
+                hint="directories that link to each other are copied for each link",
+            )
+        place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
+        target = os.path.realpath(place)
+        reason = self._forbidden(target) or self._followed(path, place, target, (*through, place))
+        if reason is not None:
+            words = (
+                f"{path} is a link to {os.readlink(place)}, {reason}: it is left out of the source"
+            )
+            self.found.left_out[path] = words
+        else:
+            self.found.targets.add(os.path.relpath(target, self.repository))
+
+    def _forbidden(self, target: str) -> str | None:
+        if not _is_in(target, self.repository):
+            return "which is not in the repository"
+        inside = os.path.relpath(target, self.repository).split(os.sep)
+        return "which is git's own" if ".git" in inside else None
+
+    def _followed(self, path: str, place: str, target: str, through: tuple[str, ...]) -> str | None:
+        """Why a link is not followed, None where it is."""
+        try:
+            mode = os.stat(place).st_mode
+        except OSError as error:
+            return f"which can't be followed: {error.strerror}"
+        if S_ISREG(mode):
+            return self._file(path, target)
+        if not S_ISDIR(mode):
+            return "which is no file"
+        if any(_is_in(link, target) for link in through):
+            return "which has the link in it"
+        return self._directory(path, target, through)
+
+    def _file(self, path: str, target: str) -> str | None:
+        folder, name = os.path.split(target)
+        if name not in self._names(folder, all_below=False):
+            return "which git ignores"
+        self.found.files[path] = os.path.relpath(target, self.repository)
+        return None
+
+    def _directory(self, path: str, target: str, through: tuple[str, ...]) -> str | None:
+        names = self._names(target, all_below=True)
+        for name in sorted(names):
+            self._entry(f"{path}/{name}", target, name, through)
+        return None if names else "where git lists no file"
+
+    def _entry(self, path: str, folder: str, name: str, through: tuple[str, ...]) -> None:
+        """One file or link of a directory that is followed."""
+        place = os.path.join(folder, name)
+        if os.path.islink(place):
+            target = os.readlink(place)
+            if stays_inside(folder, name, target):
+                self.found.links[path] = target
+            else:
+                self.link(path, place, through)
+        elif os.path.isfile(place):
+            self.found.files[path] = os.path.relpath(place, self.repository)
+
+    def _names(self, folder: str, *, all_below: bool) -> frozenset[str]:
+        key = folder, all_below
+        if key not in self.known:
+            self.known[key] = frozenset(self.listed(Path(folder), all_below))
+        return self.known[key]
+
+
+def _is_in(place: str, folder: str) -> bool:
+    return os.path.commonpath((place, folder)) == folder
