@@ -348,6 +348,18 @@ class WheelRejected(StepFailed):
     code = "wheel-rejected"
 
 
+class UndefinedSymbol(StepFailed):
+    """What was built wants a symbol that nothing has where it runs; ``why`` has files and symbols."""
+
+    code = "undefined-symbol"
+
+
+class StableAbiBroken(StepFailed):
+    """A wheel that promises to serve many Pythons holds what is for one; ``why`` has files and symbols."""
+
+    code = "abi3-violation"
+
+
 class TestsFailed(StepFailed):
     """The test command ended with an error."""
 

@@ -257,6 +257,7 @@ def wheel_steps(
         pure=build.pure,
         only_pure=choice.why if compilers is None else None,
         optional=tuple(build.optional_extensions),
+        provided=tuple(build.allow_undefined),
         exclude=tuple(build.repair.exclude),
         arguments=tuple(build.repair.args),
         target_environment=target_environment,
@@ -302,6 +303,7 @@ def command_steps(
         target=compilers.target,
         policy=compilers.policy,
         installs=kinds.configurer(build.kind) is not None,
+        provided=tuple(build.allow_undefined),
     )
     title = f"{build.kind} for {stem}"
     step = Step(f"build-{stem}", title, run, variables(build), int(build.timeout))

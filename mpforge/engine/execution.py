@@ -28,7 +28,7 @@ from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import TOLD, Task, since
 from mpforge.engine.testruns import TestRuns
 from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
-from mpforge.errors import NoHostPython, OutputMissing, StepFailed, WheelRejected
+from mpforge.errors import NoHostPython, OutputMissing, StepFailed
 from mpforge.formats.globs import select
 from mpforge.plan.model import (
     AskRequirements,
@@ -46,11 +46,11 @@ from mpforge.platforms import well_known
 from mpforge.runners import grafting, leaks, repair
 from mpforge.runners.containers import libraries
 from mpforge.runners.isolation import FACT, isolation
+from mpforge.runners.proof import Promise, prove_files
 from mpforge.runners.step import (
     StepRun,
     base_environment,
 )
-from mpforge.runners.verification import elf_reasons, policy_libraries
 from mpforge.sources import cargo
 from mpforge.store.files import files_below
 from mpforge.store.local import Store
@@ -314,15 +314,9 @@ class Executor:
         run.let_in()
         made = installed if command.installs else task.directory.source
         _collect(command.outputs, made, task.directory.output)
-        allowed = policy_libraries(command.policy, platform)
-        made, root = task.directory.output, task.directory.root
-        reasons = list(elf_reasons(made, platform, command.policy, allowed, root))
-        if reasons:
-            raise WheelRejected(
-                f"what was built for {command.target} can't run where {command.policy} promises",
-                why="\n".join(reasons),
-                hint="raise [build] policy, or see what the build linked",
-            )
+        root, provided = task.directory.root, command.provided
+        promise = Promise(platform, command.policy, provided=provided, passing=root)
+        prove_files(task.directory.output, promise)
         return {}
 
     def _tests(self, task: Task, command: RunTests) -> dict[str, str]:

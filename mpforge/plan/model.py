@@ -257,6 +257,7 @@ class RepairWheel:
 
     ``pure``: a wheel without compiled code is fine. ``only_pure``: no other is, because of what it says.
     ``optional``: globs over names of extensions without which it is fine.
+    ``provided``: globs over symbols that whoever loads its files has.
     ``target_environment``: packages with libraries that it may have been linked with.
     """
 
@@ -269,6 +270,7 @@ class RepairWheel:
     optional: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    provided: tuple[str, ...] = ()
     target_environment: OutputOf | None = None
     kind: Literal["repair-wheel"] = "repair-wheel"
 
@@ -278,7 +280,7 @@ class RunCommands:
     """Run build commands and collect the declared outputs.
 
     ``installs``: they are looked for below ``{dest_dir}``, where the last command installs; else in the
-    source.
+    source. ``provided``: globs over symbols that whoever loads them has.
     """
 
     source: Tree
@@ -289,6 +291,7 @@ class RunCommands:
     target: str
     policy: str
     installs: bool = False
+    provided: tuple[str, ...] = ()
     kind: Literal["run-commands"] = "run-commands"
 
 

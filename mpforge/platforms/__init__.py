@@ -68,6 +68,18 @@ ELF_MACHINES: Mapping[str, str] = {
     "loongarch64": "EM_LOONGARCH",
 }
 
+# The loader's path (PT_INTERP) by the ABIs' supplements and glibc's sysdeps (shlib-versions).
+ELF_INTERPRETERS: Mapping[str, str] = {
+    "x86_64": "/lib64/ld-linux-x86-64.so.2",
+    "aarch64": "/lib/ld-linux-aarch64.so.1",
+    "armv7l": "/lib/ld-linux-armhf.so.3",
+    "i686": "/lib/ld-linux.so.2",
+    "s390x": "/lib/ld64.so.1",
+    "ppc64le": "/lib64/ld64.so.2",
+    "riscv64": "/lib/ld-linux-riscv64-lp64d.so.1",
+    "loongarch64": "/lib64/ld-linux-loongarch-lp64d.so.1",
+}
+
 # The oldest CPU model that each machine's wheels and distributions support, in QEMU's words.
 BASELINE_CPU: Mapping[str, str] = {
     "aarch64": "cortex-a53",

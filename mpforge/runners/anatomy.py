@@ -68,9 +68,9 @@ def anatomy(data: bytes) -> Anatomy | None:
 
 def _damages() -> tuple[type[Exception], ...]:
     """What the readers raise for a file that is not what it begins as."""
-    from elftools.common.exceptions import ELFError
+    from mpforge.runners.elf import READER_ERRORS
 
-    return (*DAMAGE, ELFError, struct.error)
+    return (*DAMAGE, *READER_ERRORS)
 
 
 # --- archives ------------------------------------------------------------------------------------

@@ -17,14 +17,9 @@ from mpforge.plan.model import RepairWheel
 from mpforge.platforms import Platform, policy_version, well_known
 from mpforge.runners import crossing, elf, extensions
 from mpforge.runners.diagnosis import WITHOUT_LIBRARY
+from mpforge.runners.proof import Promise, prove_wheel
 from mpforge.runners.step import StepRun
-from mpforge.runners.verification import (
-    elf_reasons,
-    machine_reasons,
-    policy_libraries,
-    tag_reasons,
-    wheel_name,
-)
+from mpforge.runners.verification import machine_reasons, wheel_name
 from mpforge.sources import canonical
 
 _WIDE = 200  # characters of a compiler's line that are shown
@@ -218,13 +213,6 @@ def _verify(run: StepRun, command: RepairWheel, wheel: Path, platform: Platform)
     content = run.directory.root / "verified"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(content)
-    reasons = list(tag_reasons(wheel.name, platform, command.policy, command.python))
-    if command.only_pure is None:
-        allowed = policy_libraries(command.policy, platform) | set(command.exclude)
-        reasons += elf_reasons(content, platform, command.policy, allowed)
-    if reasons:
-        raise WheelRejected(
-            f"{wheel.name} breaks the promise of its tag",
-            why="\n".join(reasons),
-            hint="raise [build] policy, or see what the build linked",
-        )
+    promise = Promise(platform, command.policy, command.exclude, command.provided)
+    pure = command.only_pure is not None
+    prove_wheel(wheel.name, content, command.python, promise, pure=pure)

@@ -4,12 +4,19 @@ An exit code proves nothing; this reads the result (docs/design.md). Each check 
 empty list is a pass. Knows nothing of how it was built.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
-from mpforge.platforms import ELF_MACHINES, Platform, policy_version
-from mpforge.runners import elf
+from elftools.common.exceptions import ELFError
+
+from mpforge.platforms import ELF_INTERPRETERS, ELF_MACHINES, Platform, policy_version
+from mpforge.runners import elf, staticlibrary
+from mpforge.runners.elf import ElfFacts, is_glibc
+from mpforge.runners.policies import SystemPolicy, system_policy
+
+_LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loader takes
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,26 @@ def serves(filename: str, python: str) -> bool:
     return False
 
 
+def inspected(root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
+    """The facts of every compiled file below a directory, by relative name, and why some can't be read.
+
+    Members of static libraries are named ``libx.a(member.o)``.
+    """
+    facts: dict[str, ElfFacts] = {}
+    reasons = []
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        try:
+            if elf.is_elf(path):
+                facts[name] = elf.read(path)
+            elif staticlibrary.is_one(path):
+                members = staticlibrary.members(path)
+                facts |= {f"{name}({member})": file for member, file in members}
+        except ELFError as error:
+            reasons.append(f"{name} is damaged: {error}")
+    return facts, reasons
+
+
 def elf_reasons(
     root: Path,
     platform: Platform,
@@ -72,28 +99,86 @@ def elf_reasons(
 ) -> Iterator[str]:
     """Why the compiled files below ``root`` can't run where the policy says they do.
 
-    ``allowed`` are the libraries that the policy finds on every system; libraries that are shipped
-    beside the files are allowed too. ``passing`` is the directory of the build, which nobody else has.
+    ``allowed`` are the libraries that the policy finds on every system, and globs of those that the user
+    has; libraries that are shipped beside the files are allowed too. ``passing`` is the directory of the
+    build, which nobody else has.
     """
-    facts = {path: elf.read(path) for path in elf.elf_files(root)}
-    shipped = {path.name for path in facts} | {f.soname for f in facts.values() if f.soname}
-    known = {*allowed, *shipped}
-    highest = policy_version(policy)
-    for path, file in facts.items():
-        name = path.relative_to(root)
-        yield from (f"{name}: {reason}" for reason in machine_reasons(file, platform))
-        if file.glibc > highest:
-            wanted = ".".join(map(str, file.glibc))
-            yield f"{name}: needs GLIBC_{wanted}, {policy} has {highest[0]}.{highest[1]}"
-        for library in file.needed:
-            if library not in known:
-                yield f"{name}: needs {library}, which neither the policy nor the result has"
-        for place in file.rpaths:
-            if passing is not None and Path(place).is_relative_to(passing):
-                yield f"{name}: looks for libraries where it was built (rpath {place})"
+    facts, damaged = inspected(root)
+    yield from damaged
+    yield from reasons_of(facts, platform, policy, allowed, passing)
 
 
-def machine_reasons(file: elf.ElfFacts, platform: Platform) -> Iterator[str]:
+def reasons_of(
+    facts: Mapping[str, ElfFacts],
+    platform: Platform,
+    policy: str,
+    allowed: Iterable[str],
+    passing: Path | None = None,
+) -> Iterator[str]:
+    """See ``elf_reasons``, for files that have been read."""
+    shipped: dict[str, list[ElfFacts]] = {}
+    for name, file in facts.items():
+        for called in {PurePosixPath(name).name, file.soname or ""} - {""}:
+            shipped.setdefault(called, []).append(file)
+    known = tuple(allowed)
+    system = system_policy(policy, platform)
+    for name, file in facts.items():
+        about = [*machine_reasons(file, platform)]
+        if file.linked:
+            about += _version_reasons(file, system, shipped)
+            about += _interpreter_reasons(file, platform)
+        about += [
+            f"needs {library}, which neither the policy nor the result has"
+            for library in file.needed
+            if library not in shipped and not any(fnmatchcase(library, one) for one in known)
+        ]
+        about += [
+            f"looks for libraries where it was built (rpath {place})"
+            for place in file.rpaths
+            if passing is not None and Path(place).is_relative_to(passing)
+        ]
+        yield from (f"{name}: {reason}" for reason in about)
+
+
+def _version_reasons(
+    file: ElfFacts, system: SystemPolicy, shipped: Mapping[str, list[ElfFacts]]
+) -> Iterator[str]:
+    """Which versions of symbols a file wants that no system of the policy has, as auditwheel judges."""
+    highest = policy_version(system.name)
+    if file.glibc > highest:
+        wanted = ".".join(map(str, file.glibc))
+        why = ", by DT_RELR" if file.relr else ""
+        yield f"needs GLIBC_{wanted}{why}, {system.name} has {highest[0]}.{highest[1]}"
+    for version in file.versions:
+        if own := shipped.get(version.library):
+            lacks = not any(version.name in other.defines for other in own)
+            if lacks and not version.weak:
+                yield f"needs {version.name}, which the shipped {version.library} does not define"
+            continue
+        prefix, _, number = version.name.partition("_")
+        listed = system.versions.get(prefix)
+        if listed is None or version.library not in system.libraries or is_glibc(version.name):
+            continue
+        if number not in listed:
+            highest_of = max(listed, key=_as_numbers, default="none")
+            yield f"needs {version.name} ({version.library}), {system.name} has {highest_of}"
+    for library, names in system.forbidden.items():
+        if library in file.needed and library not in shipped:
+            for symbol in sorted(names & {one.name for one in file.undefined}):
+                yield f"needs {symbol}, which {library} does not have on every system of {system.name}"
+
+
+def _as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")) if version[:1].isdigit() else ()
+
+
+def _interpreter_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
+    expected = ELF_INTERPRETERS.get(platform.machine) if platform.libc == "glibc" else None
+    if expected is not None and file.interpreter not in (None, expected):
+        yield f"is started by {file.interpreter}, not by {expected}"
+
+
+def machine_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
     """Why an ELF file is not of this platform."""
     expected = ELF_MACHINES[platform.machine]
     if file.machine != expected:
@@ -102,6 +187,8 @@ def machine_reasons(file: elf.ElfFacts, platform: Platform) -> Iterator[str]:
         yield f"is of {file.bits} bits, not {platform.bits}"
     elif file.little != (platform.endian == "little"):
         yield f"has the wrong byte order for {platform.name}"
+    elif file.linked and file.system not in _LINUX:
+        yield f"is for another system than Linux (EI_OSABI is {file.system})"
 
 
 def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> Iterator[str]:
@@ -124,12 +211,5 @@ def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> 
 
 
 def policy_libraries(policy: str, platform: Platform) -> frozenset[str]:
-    """The libraries that every system of a policy has, by auditwheel's own table."""
-    from auditwheel.architecture import Architecture
-    from auditwheel.libc import Libc
-    from auditwheel.policy import WheelPolicies
-
-    policies = WheelPolicies(libc=Libc.GLIBC, arch=Architecture(platform.machine))
-    named = [p for p in policies if p.name == f"{policy}_{platform.machine}"]
-    allowed: frozenset[str] = named[0].whitelist if named else frozenset()
-    return allowed | {"ld-linux-aarch64.so.1", "ld-linux-x86-64.so.2"}
+    """The libraries that every system of a policy has."""
+    return system_policy(policy, platform).libraries

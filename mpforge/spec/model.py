@@ -138,6 +138,11 @@ class BuildOptions(Table):
         description="Extension modules that may fail to build, by name or glob; a wheel without any "
         'other is an error, e.g. "package._speedups".',
     )
+    allow_undefined: Globs = Field(
+        default=(),
+        description="Symbols that shared libraries may want of whoever loads them, by name or glob, "
+        'e.g. "lua_*"; any other that nothing has is an error.',
+    )
     frontend: Frontend = Field(default="build", description="The PEP 517 frontend.")
     isolation: Flag = Field(
         default=True, description="Build in an environment of its own (PEP 517)."

@@ -1,0 +1,75 @@
+"""Which symbols a CPython, a glibc and the libraries of every system have for others.
+
+By tables that ship with mpforge (``symbol-names/README.md`` says where they come from), so an answer is the
+same on every host. This module knows nothing of files that want symbols.
+"""
+
+import functools
+import re
+from collections.abc import Mapping
+from importlib import resources
+
+# The public prefixes of the libraries on manylinux's lists that have no versions for (all of) their symbols.
+_PREFIXES: Mapping[str, str] = {
+    "libX11.so.6": r"_?X",
+    "libXext.so.6": r"_?X|DPMS|xge",
+    "libXrender.so.1": r"_?XRender",
+    "libICE.so.6": r"_?Ice",
+    "libSM.so.6": r"_?Sm",
+    "libGL.so.1": r"gl",
+    "libglib-2.0.so.0": r"g_|glib_",
+    "libgobject-2.0.so.0": r"g_",
+    "libgthread-2.0.so.0": r"g_thread",
+    "libexpat.so.1": r"XML_",
+    "libz.so.1": r"adler32|compress|crc32|deflate|get_crc_table|gz|inflate|uncompress|z[A-Z]|zlib",
+}
+
+
+def cpython_exports(python: str) -> frozenset[str] | None:
+    """What a CPython (``cp311``, ``cp313t``) exports; None: of its version nothing is known."""
+    return _cpython().get(python.removeprefix("cp3"))
+
+
+@functools.cache
+def _cpython() -> Mapping[str, frozenset[str]]:
+    versions, *lines = _lines("cpython.txt")
+    found: dict[str, set[str]] = {version: set() for version in versions.split(",")}
+    for line in lines:
+        having, _, names = line.partition(": ")
+        for version in having.split(","):
+            found[version].update(names.split())
+    return {version: frozenset(names) for version, names in found.items()}
+
+
+@functools.cache
+def glibc_symbols(version: tuple[int, int]) -> frozenset[str]:
+    """What a glibc of a version has, in one of its libraries."""
+    found: set[str] = set()
+    for line in _lines("glibc.txt"):
+        since, _, names = line.partition(": ")
+        major, _, minor = since.partition(".")
+        if (int(major), int(minor)) <= max(version, (2, 17)):
+            found.update(names.split())
+    return frozenset(found)
+
+
+@functools.cache
+def stable_abi() -> Mapping[str, tuple[int, int]]:
+    """The symbols of Python's stable ABI, and the version that has each first."""
+    found = {}
+    for line in _lines("stable-abi.txt"):
+        since, _, names = line.partition(": ")
+        major, _, minor = since.partition(".")
+        found.update(dict.fromkeys(names.split(), (int(major), int(minor))))
+    return found
+
+
+def may_be_of(library: str, symbol: str) -> bool:
+    """Whether a symbol without a version may come from a library of every system."""
+    prefixes = _PREFIXES.get(library)
+    return prefixes is not None and re.match(prefixes, symbol) is not None
+
+
+def _lines(name: str) -> list[str]:
+    folder = resources.files(__package__).joinpath("symbol-names")
+    return folder.joinpath(name).read_text(encoding="ascii").splitlines()

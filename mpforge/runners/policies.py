@@ -1,0 +1,52 @@
+"""What the systems of a manylinux policy have, by auditwheel's own tables (PEP 600)."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mpforge.platforms import Platform, policy_version
+
+_LOADERS = frozenset({"ld-linux-aarch64.so.1", "ld-linux-x86-64.so.2"})
+
+
+@dataclass(frozen=True)
+class SystemPolicy:
+    """``libraries`` are on every system of a policy, with ``versions`` of symbols by prefix (``GLIBCXX``).
+
+    ``glibc`` is None for musl. ``forbidden`` are symbols of a library that is not the same everywhere.
+    """
+
+    name: str
+    glibc: tuple[int, int] | None
+    libraries: frozenset[str]
+    versions: Mapping[str, frozenset[str]]
+    forbidden: Mapping[str, frozenset[str]]
+
+
+@functools.cache
+def system_policy(policy: str, platform: Platform) -> SystemPolicy:
+    """A policy on a platform. Of one that auditwheel does not list, the next older one's libraries."""
+    from auditwheel.architecture import Architecture
+    from auditwheel.libc import Libc
+    from auditwheel.policy import WheelPolicies
+
+    musl, machine = policy.startswith("musl"), Architecture(platform.machine)
+    if musl:
+        listed = WheelPolicies(libc=Libc.MUSL, arch=machine, musl_policy=policy)
+    else:
+        listed = WheelPolicies(libc=Libc.GLIBC, arch=machine)
+    wanted = policy_version(policy)
+    known = [
+        (policy_version(word), one)
+        for one in listed
+        if (word := one.name.removesuffix(f"_{platform.machine}")) != "linux"
+        and policy_version(word) <= wanted
+    ]
+    nearest = max(known, key=lambda pair: pair[0], default=(wanted, None))[1]
+    return SystemPolicy(
+        policy,
+        None if musl else wanted,
+        _LOADERS | (nearest.whitelist if nearest else frozenset()),
+        nearest.symbol_versions if nearest else {},
+        nearest.blacklist if nearest else {},
+    )

@@ -1,0 +1,129 @@
+"""The last look at what a build gave, before it may be stored: raises the error of what can't run.
+
+What is proved of which kind of output is told in docs/proofs.md. Each check gives reasons; here they become
+one error, the first kind that there is: a symbol of a file for another machine is no news.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.errors import StableAbiBroken, UndefinedSymbol, WheelRejected
+from mpforge.platforms import Platform
+from mpforge.runners import stableabi
+from mpforge.runners.elf import ElfFacts
+from mpforge.runners.policies import system_policy
+from mpforge.runners.undefined import Surroundings, remedy, undefined
+from mpforge.runners.verification import inspected, reasons_of, tag_reasons, wheel_name
+
+_RAISE_POLICY = "raise [build] policy, or see what the build linked"
+_ALLOW = '`allow-undefined = ["{name}"]` in [build], if whoever loads the file has it'
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a result is to run on: every system of a policy. The globs are those of the spec.
+
+    ``excluded`` are libraries that the user has, ``provided`` symbols that whoever loads the files has.
+    ``passing`` is the directory of the build, which nobody else has.
+    """
+
+    platform: Platform
+    policy: str
+    excluded: tuple[str, ...] = ()
+    provided: tuple[str, ...] = ()
+    passing: Path | None = None
+
+    def reasons(self, root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
+        """The compiled files below a directory, and why they can't run on every system of the policy."""
+        facts, reasons = inspected(root)
+        allowed = system_policy(self.policy, self.platform).libraries | set(self.excluded)
+        reasons += reasons_of(facts, self.platform, self.policy, allowed, self.passing)
+        return facts, reasons
+
+    def surroundings(
+        self, python: str | None = None, *, stable: bool = False, shares: bool = False
+    ) -> Surroundings:
+        """What the files find there; see ``Surroundings`` for the rest."""
+        system = system_policy(self.policy, self.platform)
+        return Surroundings(
+            system.libraries, system.glibc, self.excluded, self.provided, python, stable, shares
+        )
+
+
+def prove_files(root: Path, promise: Promise) -> None:
+    """Check the files of a build that is no wheel's. Raises ``WheelRejected``, ``UndefinedSymbol``."""
+    what = f"what was built for {promise.platform.name}"
+    facts, reasons = promise.reasons(root)
+    if reasons:
+        raise WheelRejected(
+            f"{what} can't run where {promise.policy} promises",
+            why=_lines(reasons),
+            hint=_RAISE_POLICY,
+        )
+    _refuse_undefined(what, facts, promise.surroundings())
+
+
+def prove_wheel(filename: str, root: Path, python: str, promise: Promise, *, pure: bool) -> None:
+    """Check a wheel by its name and its unpacked content; ``pure``: nothing in it is compiled.
+
+    Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
+    """
+    name = wheel_name(filename)
+    reasons = list(tag_reasons(filename, promise.platform, promise.policy, python))
+    facts: dict[str, ElfFacts] = {}
+    if not pure:
+        facts, more = promise.reasons(root)
+        reasons += more
+    oldest = stableabi.promised(name, python)
+    suffixes = list(stableabi.suffix_reasons(facts, name, promise.platform.multiarch))
+    if reasons or (suffixes and oldest is None):
+        raise WheelRejected(
+            f"{filename} breaks the promise of its tag",
+            why=_lines([*reasons, *suffixes]),
+            hint=_RAISE_POLICY,
+        )
+    if oldest is not None:
+        suffixes += stableabi.symbol_reasons(facts, oldest)
+        _refuse_unstable(filename, suffixes, oldest)
+    shares = any(map(_loads_globally, root.rglob("*.py"))) if facts else False
+    there = promise.surroundings(python, stable=oldest is not None, shares=shares)
+    _refuse_undefined(filename, facts, there)
+
+
+def _refuse_unstable(filename: str, reasons: list[str], oldest: tuple[int, int]) -> None:
+    if reasons:
+        version = ".".join(map(str, oldest))
+        raise StableAbiBroken(
+            f"{filename} does not run on every Python from {version} on, as its tag says",
+            why=_lines(reasons),
+            hint=f"compile with Py_LIMITED_API={oldest[0]:#04x}{oldest[1]:02x}0000 and name modules .abi3.so "
+            "(setuptools: Extension(py_limited_api=True)), or let the wheel have the tag of one Python",
+        )
+
+
+def _refuse_undefined(what: str, facts: Mapping[str, ElfFacts], there: Surroundings) -> None:
+    lacking = list(undefined(facts, there))
+    if lacking:
+        names = {one.symbol for one in lacking}
+        raise UndefinedSymbol(
+            f"{what} wants symbols that nothing has where it runs",
+            why=_lines(map(str, lacking)),
+            hint=f"{remedy(names)}; or {_ALLOW.format(name=min(names))}",
+        )
+
+
+def _lines(reasons: Iterable[str]) -> str:
+    """One reason a line, the first few."""
+    every = list(dict.fromkeys(reasons))
+    more = [f"and {len(every) - _SHOWN} more"] if len(every) > _SHOWN else []
+    return "\n".join([*every[:_SHOWN], *more])
+
+
+def _loads_globally(module: Path) -> bool:
+    """Whether Python code has modules or libraries share their symbols with those loaded later."""
+    if not module.is_file():
+        return False
+    text = module.read_bytes()
+    return b"RTLD_GLOBAL" in text or b"setdlopenflags" in text
