@@ -54,11 +54,14 @@ from mpforge.runners.step import (
 from mpforge.sources import cargo
 from mpforge.store.files import files_below
 from mpforge.store.local import Store
-from mpforge.tools import crates
+from mpforge.tools import crates, hostreads
 from mpforge.tools.wrappers import WrapperNote, read_notes
 
 if TYPE_CHECKING:
     from mpforge.engine.contained import Containers
+
+
+_READS_HOST = (AskRequirements, MakeSdist, BuildWheel, RepairWheel, RunCommands)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Executor:
         Raises the errors of the command's runner.
         """
         apart, begin = self._apart(task.step), task.log.tell()
-        self._observe_compiler(task)
+        self._observe_host(task)
         try:
             facts = self._executed(task)
             task.observed.settle()
@@ -137,14 +140,16 @@ class Executor:
     def _buildtools(self) -> buildtools.BuildTools:
         return buildtools.BuildTools(self.store, self.toolbox, self.machines)
 
-    def _observe_compiler(self, task: Task) -> None:
-        """What the host's gcc reads of the host is not in a key: it is known when it has been called."""
-        compilers = getattr(task.step.command, "compilers", None)
-        if not isinstance(compilers, Compilers) or compilers.toolchain != "gcc":
+    def _observe_host(self, task: Task) -> None:
+        """What compilers and auditwheel read of the host is not in a key: it is known when they have run."""
+        command, since = task.step.command, time.time_ns()
+        if task.step.inside is not None or not isinstance(command, _READS_HOST):
             return
-        since = time.time_ns()
 
         def teller() -> dict[str, str]:
+            compilers = getattr(command, "compilers", None)
+            if isinstance(compilers, Compilers) and not self.toolbox.notes_reads(compilers):
+                return {f"{HOST}{hostreads.UNSEEN}": hostreads.UNSURE}
             found = self.toolbox.read_of_host(task.directory.root, since)
             return {f"{HOST}{path}": value for path, value in found.items()}
 

@@ -10,11 +10,10 @@ import json
 from collections.abc import Callable, Mapping
 
 from mpforge.keys.walk import ABSENT
+from mpforge.tools.hostreads import UNSEEN
 
 SOURCE = "source:"
 HOST = "host:"
-UNSEEN = "(unseen)"
-"""The path that stands for reads that nothing tells of: a result that has it counts for one run only."""
 
 
 class Observed:
@@ -46,7 +45,7 @@ def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
         where, _, path = name.partition(":")
         path = path if f"{where}:" == HOST else f"the source's {path}"
         if path == UNSEEN:
-            return "what its compiler read of this host can't be seen"
+            return "what it read of this host can't be seen"
         if now[name] == value:
             continue
         if value == ABSENT:

@@ -14,7 +14,6 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mpforge.engine.observed import UNSEEN
 from mpforge.engine.pins import Pins
 from mpforge.engine.programs import Programs
 from mpforge.engine.rusts import Rust
@@ -272,13 +271,19 @@ class Toolbox:
         return ReadyCompilers(variables, shared if compilers.python else {}, (str(links),))
 
     def read_of_host(self, directory: Path, since: int) -> dict[str, str]:
-        """What gcc has read of the host for a step since then (ns), by path; see ``hostreads.read``."""
+        """What a step's programs noted that they read of the host since then (ns): ``hostreads.read``."""
         from mpforge.tools import hostreads
 
-        if not hostreads.is_usable(self._gcc_programs()[1] / hostreads.LIBRARY):
-            return {UNSEEN: UNSEEN}
         own = (directory, self._workspace.cache, self._workspace.tools)
         return hostreads.read(directory / hostreads.NOTES, own, since, self._read_before)
+
+    def notes_reads(self, compilers: Compilers) -> bool:
+        """Whether what compilers read of the host is noted, as far as they read any of it."""
+        from mpforge.tools import hostreads
+
+        if compilers.toolchain != "gcc":
+            return True
+        return hostreads.is_usable(self._gcc_programs()[1] / hostreads.LIBRARY)
 
     def contents(self, paths: Iterable[str]) -> dict[str, str]:
         """What files of the host hold now; see ``hostreads.contents``."""

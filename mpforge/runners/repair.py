@@ -21,8 +21,31 @@ from mpforge.runners.proof import Promise, prove_wheel
 from mpforge.runners.step import StepRun
 from mpforge.runners.verification import machine_reasons, wheel_name
 from mpforge.sources import canonical
+from mpforge.tools import hostreads
 
 _WIDE = 200  # characters of a compiler's line that are shown
+_AUDITWHEEL = """\
+# auditwheel, which also notes the libraries of this host that it puts into a wheel, and the links to them.
+import os, sys
+from pathlib import Path
+from auditwheel import repair
+from auditwheel.main import main
+
+def note(*paths):
+    with open({notes!r}, "ab") as notes:
+        notes.writelines(b"+" + os.fsencode(path) + b"\\n" for path in paths)
+
+def noting(source, *rest):
+    links = (path for path in Path(source).parent.iterdir() if path.is_symlink())
+    note(source, *(path for path in links if path.resolve() == Path(source)))
+    return copy(source, *rest)
+
+copy = getattr(repair, "copylib", None)
+if copy is None:
+    note({unseen!r})
+repair.copylib = noting
+sys.exit(main())
+"""
 
 
 def repair(run: StepRun, command: RepairWheel, build_log: str) -> tuple[Path, list[str]]:
@@ -167,7 +190,12 @@ def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform)
 
 def _audited(run: StepRun, wheel: Path, command: RepairWheel) -> Path:
     excluded = [word for library in command.exclude for word in ("--exclude", library)]
-    argv = [sys.executable, "-m", "auditwheel", "repair", *excluded, *command.arguments]
+    script = run.directory.root / "repair_wheel.py"
+    notes = run.directory.root / hostreads.NOTES
+    script.write_text(
+        _AUDITWHEEL.format(notes=str(notes), unseen=hostreads.UNSEEN), encoding="utf-8"
+    )
+    argv = [sys.executable, "-P", str(script), "repair", *excluded, *command.arguments]
     run.call([*argv, "-w", str(run.directory.output), str(wheel)], extra=_own_path(run))
     return sole_wheel(run.directory.output)
 

@@ -1,7 +1,7 @@
-"""What the host's gcc reads of the host: its own headers and libraries, and where it looks for them in vain.
+"""What a step's programs read of the host: headers, libraries, and places where they looked for them in vain.
 
-A small library is preloaded into gcc and what it starts (ld.so(8)), and notes each file that is looked for.
-So a header that appears before another one, or a library that was absent, is seen too.
+They note it themselves, a line each: "+" or "-" (it was not there) and the path. Into gcc and what it starts
+a small library is preloaded that does so (ld.so(8)); auditwheel names what it grafts.
 """
 
 import os
@@ -17,8 +17,10 @@ from mpforge.tools.templates import template
 SOURCE = "hostreads.c"
 LIBRARY = "hostreads.so"
 NOTES = "host-reads.txt"
-"""The file of a step's directory where the library notes what is looked for."""
+"""The file of a step's directory where its programs note which files of the host they looked for."""
 
+UNSEEN = "(unseen)"
+"""The path that stands for reads that nothing tells of."""
 UNSURE = "(changed meanwhile)"
 _DIRECTORY = "(a directory)"
 _OF_THE_KERNEL = ("/proc/", "/dev/", "/sys/")
@@ -37,7 +39,7 @@ def make_library(gcc: str, folder: Path) -> None:
         if capture(argv, environment=environment).returncode:
             library.unlink(missing_ok=True)
             return
-        notes = Path(scratch, NOTES)
+        notes = Path(scratch, "notes.txt")
         argv = [gcc, "-o", str(Path(scratch, "trial")), str(trial)]
         capture(argv, environment=environment | variables(library, notes, preloads=True))
         opened = {os.path.basename(path) for path in looked_for(notes)[0]}

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -91,5 +92,45 @@ def test_where_it_can_t_be_seen_what_gcc_reads_its_results_are_used_once(
     assert quick.nox(BUILD, env={"PATH": path}).code == 0
     (host / "second/answer.h").write_text("#define ANSWER 2\n")
     run = quick.nox(BUILD, env={"PATH": path})
-    assert "what its compiler read of this host can't be seen" in run.output
+    assert "what it read of this host can't be seen" in run.output
     assert _printed(quick) == "2 1 0"
+
+
+@pytest.mark.cross
+@pytest.mark.network
+def test_a_library_of_the_host_that_a_wheel_carries_is_grafted_again_when_it_changed(
+    unbuilt: Workspace, place: Path
+) -> None:
+    host = place / "host"
+    host.mkdir()
+
+    def library(version: int) -> None:
+        (host / "given.c").write_text(f"int given(void) {{ return {version}; }}\n")
+        made = host / f"libgiven.so.1.{version}"
+        name = "-Wl,-soname,libgiven.so.1"
+        subprocess.run(["gcc", "-shared", "-fPIC", name, "-o", made, host / "given.c"], check=True)
+        for link in ("libgiven.so.1", "libgiven.so"):
+            (host / link).unlink(missing_ok=True)
+            (host / link).symlink_to(made.name)
+
+    flags = f"-L{host} -Wl,-rpath,{host} -lgiven"
+    unbuilt.edit("multiplatform.toml", 'targets = ["aarch64"]', f'targets = ["{NATIVE}"]')
+    unbuilt.edit(
+        "multiplatform.toml", "environment = {}", f'environment = {{ LDFLAGS = "{flags}" }}'
+    )
+    source = unbuilt.read("tiny/_tiny.c").replace("FromLong(42)", "FromLong(given())")
+    unbuilt.write("tiny/_tiny.c", "int given(void);\n" + source)
+    build = f"build-{NATIVE}-cp311"
+
+    def grafted() -> list[str]:
+        names = zipfile.ZipFile(unbuilt.wheel()).namelist()
+        return [name for name in names if "/libgiven-" in name]
+
+    library(1)
+    assert build in unbuilt.nox(build).did
+    (before,) = grafted()
+    library(2)
+    assert f"it read {host}/libgiven.so" in unbuilt.nox(build).output
+    (after,) = grafted()
+    assert after != before, "its name has its digest"
+    assert build in unbuilt.nox(build).cached
