@@ -5,7 +5,9 @@ toolchain are others' business.
 """
 
 import hashlib
+import re
 import sys
+import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,24 +18,32 @@ from mpforge.formats.requirements import specifier
 from mpforge.keys.walk import ABSENT, references
 from mpforge.plan.model import FetchCrates, HostTool, InstallPackages, ProjectFiles, Step
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
-from mpforge.tools import hostprograms
+from mpforge.tools import hostprograms, libraries
 from mpforge.tools.toolstore import ToolStore
 
 Working = Callable[[str], AbstractContextManager[None]]
 
+_PYTHON = re.compile(r"(python|pypy)[0-9.]*t?")
+
 
 class Programs:
-    """The programs of a session's steps; ``remembered`` is a file of the cache for their digests."""
+    """The programs of a session's steps.
 
-    def __init__(self, *, store: ToolStore, pins: Pins, remembered: Path, working: Working) -> None:
+    ``remembered`` is a note of the cache for their digests, ``libraries`` for those of what Pythons import.
+    """
+
+    def __init__(
+        self, *, store: ToolStore, pins: Pins, remembered: Path, libraries: Path, working: Working
+    ) -> None:
         self._store = store
         self._pins = pins
         self._remembered = remembered
+        self._libraries = libraries
         self._working = working
         self._digests: dict[str, str] = {}
 
     def parts(self, step: Step) -> dict[str, str]:
-        """What a step's programs are, for a key. Only pins are looked up, nothing is run.
+        """What a step's programs are, for a key. Only pins are looked up; a Python is asked for its path.
 
         Raises ``ToolUnavailable`` for a declared tool that this host does not have.
         """
@@ -52,6 +62,8 @@ class Programs:
             if digest == ABSENT:
                 raise _absent_here(tool)
             parts[f"tool.{tool.name}"] = f"{digest} {tool.specifier}".rstrip()
+            if _PYTHON.fullmatch(tool.name):
+                parts[f"tool.{tool.name}.library"] = self._library(tool.name)
         return parts
 
     def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:
@@ -90,7 +102,14 @@ class Programs:
         from mpforge.tools import toolwheels
 
         path = str(toolwheels.interpreter())
-        return f"{sys.version} {self._known([path])[path]}"
+        own = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
+        library = libraries.of_builds([*dict.fromkeys(own)], self._libraries)
+        return f"{sys.version} {self._known([path])[path]} {library}"
+
+    def _library(self, name: str) -> str:
+        """What a declared Python imports, by content."""
+        place = hostprograms.find([name])[name]
+        return ABSENT if place is None else libraries.of_program(place, self._libraries)
 
     def _wheels(self, step: Step) -> Iterator[EnvironmentPin]:
         for request in step.tools.wheels:

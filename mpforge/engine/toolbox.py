@@ -4,6 +4,7 @@ Naming a tool's parts fetches nothing; providing it may. Knows which room has wh
 step uses it.
 """
 
+import functools
 import hashlib
 import os
 import shlex
@@ -23,7 +24,7 @@ from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.model import OF_IMAGE, Compilers
 from mpforge.plan.pins import EnvironmentPin
 from mpforge.platforms import Platform, by_machine, well_known
-from mpforge.tools import hostpython
+from mpforge.tools import hostpython, libraries
 from mpforge.tools.hostpython import HostPython
 from mpforge.tools.toolstore import ToolStore, ToolTree
 
@@ -66,6 +67,12 @@ def _unrecorded(_tool: str) -> None:
     pass
 
 
+@functools.cache
+def _library(path: tuple[str, ...], remembered: Path) -> str:
+    """What an interpreter imports, looked at once a process: the look costs each session 7 ms else."""
+    return libraries.of_builds(path, remembered)
+
+
 class Toolbox:
     """Tools for one session; ``used`` is told the name of each before it is looked up."""
 
@@ -92,6 +99,7 @@ class Toolbox:
             store=self.store,
             pins=pins,
             remembered=self._remembered,
+            libraries=self._libraries,
             working=self.working,
         )
         self.rust = Rust(
@@ -112,6 +120,11 @@ class Toolbox:
     def _read_before(self) -> Path:
         """Where digests of what compilers read of the host are remembered."""
         return self._workspace.cache / "hostfiles.json"
+
+    @property
+    def _libraries(self) -> Path:
+        """Where digests of what interpreters import are remembered."""
+        return self._workspace.cache / "hostlibraries.json"
 
     def warn_once(self, message: str) -> None:
         """Say something that holds for the whole session."""
@@ -142,7 +155,7 @@ class Toolbox:
             found = hostpython.find_all([word], remembered, install=self._install)[word]
             if isinstance(found, NoHostPython):
                 raise found
-            self._pythons[word] = found
+            self._pythons[word] = found.with_library(_library(found.path, self._libraries))
         return self._pythons[word]
 
     def python_parts(self, word: str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 Build hooks run on it and a target view is made from its headers, so its identity enters the key of
 every wheel: its version and build string, its ABI, and the digests of executable, libpython,
-sysconfig data and headers (docs/design.md 3), never its path. This module does not know what is built.
+sysconfig data, headers and library (docs/design.md 3), never its path. This module does not know what is
+built.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mpforge import processes
@@ -19,7 +20,7 @@ from mpforge.errors import NoHostPython
 from mpforge.store import notes
 
 _WORD = re.compile(r"cp(3)(\d+)(t?)")
-_SCHEMA = 2
+_SCHEMA = 3
 
 # Run by any interpreter from 3.6 on, with nothing but its standard library. Debian's own keeps
 # pyconfig.h in a directory of the multiarch name, hence the third candidate.
@@ -49,6 +50,7 @@ print(json.dumps({
     "libpython": library if get("Py_ENABLE_SHARED") and os.path.isfile(library) else "",
     "executable": getattr(sys, "_base_executable", None) or sys.executable,
     "is_environment": sys.prefix != sys.base_prefix,
+    "path": [p for p in sys.path if p],
 }))
 """
 
@@ -87,11 +89,18 @@ class HostPython(Interpreter):
 
     ``executable`` is its real path (never a shim's or a virtual environment's), ``parts`` what its
     ``digest`` is made of. ``stamp`` has path, size, mtime and ctime (ns) and inode of what was hashed.
+    ``path`` is where it imports its own library from (``libraries``), which ``find`` does not read.
     """
 
     executable: Path
     parts: tuple[tuple[str, str], ...]
     stamp: tuple[tuple[str, int, int, int, int], ...]
+    path: tuple[str, ...]
+
+    def with_library(self, library: str) -> "HostPython":
+        """The same one, known by its library too, which has this digest."""
+        parts = (*self.parts, ("library", library))
+        return replace(self, parts=parts, digest=_digest(parts))
 
     def ingredients(self) -> tuple[tuple[str, str], ...]:
         """The named parts of its identity, e.g. ``("version", "3.11.7")``; no paths."""
@@ -165,6 +174,7 @@ def from_json(data: object) -> HostPython:
         record["executable"] = Path(record["executable"])
         record["includes"] = tuple(Path(directory) for directory in record["includes"])
         record["parts"] = tuple((str(name), str(value)) for name, value in record["parts"])
+        record["path"] = tuple(map(str, record["path"]))
         record["stamp"] = tuple(tuple(entry) for entry in record["stamp"])
         return HostPython(**record)
     except (KeyError, TypeError) as error:
@@ -337,7 +347,7 @@ def _ask(interpreter: Path) -> dict[str, object] | None:
 
 def _described(python: str, executable: Path, answer: Mapping[str, object]) -> HostPython | None:
     """The interpreter with its identity; ``None`` where it has no headers."""
-    listed = answer["includes"]
+    listed, path = answer["includes"], answer["path"]
     includes = tuple(map(Path, listed)) if isinstance(listed, list) else ()
     found = headers(includes)
     if not {"Python.h", "pyconfig.h"} <= found.keys():
@@ -357,7 +367,7 @@ def _described(python: str, executable: Path, answer: Mapping[str, object]) -> H
         python=python,
         version=str(answer["version"]),
         executable=executable,
-        digest=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
+        digest=_digest(parts),
         parts=parts,
         abiflags=str(answer["abiflags"]),
         soabi=str(answer["soabi"]),
@@ -365,7 +375,12 @@ def _described(python: str, executable: Path, answer: Mapping[str, object]) -> H
         sysconfigdata_name=str(answer["sysconfigdata_name"]),
         includes=includes,
         stamp=_stamp([*files, *includes, *found.values()]),
+        path=tuple(map(str, path)) if isinstance(path, list) else (),
     )
+
+
+def _digest(parts: tuple[tuple[str, str], ...]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -10,12 +10,13 @@ import json
 import os
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import Distribution
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from typing import TYPE_CHECKING
 
 from mpforge.sources.project import OWN_FILES
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 # Nothing is imported from these; tools write there whenever they run.
 _PASSED_BY = {
@@ -31,7 +32,7 @@ class Content:
     files: tuple[tuple[str, str], ...]
 
 
-def of_distribution(found: Distribution, there: Container[str]) -> Content:
+def of_distribution(found: "Distribution", there: Container[str]) -> Content:
     """What a distribution's RECORD lists, as far as it is there; programs of ``bin`` are in it.
 
     ``there`` are files that need not be looked for.
@@ -44,19 +45,23 @@ def of_distribution(found: Distribution, there: Container[str]) -> Content:
     return Content(tuple(listed))
 
 
-def of_folder(root: Path, *, project: bool = False) -> Content:
+def of_folder(root: Path, *, project: bool = False, unseen: Iterable[str] = ()) -> Content:
     """All that is below a directory, or a file that stands in for one (an egg).
 
-    ``project``: without what mpforge and git write at the top of a project that is built.
+    ``project``: without what mpforge and git write at the top of a project that is built; ``unseen`` are
+    other names at the top that do not count.
     """
     if root.is_file():
         return Content(((root.name, str(root)),))
-    passed_by = set(OWN_FILES) if project else set()
+    passed_by = {*unseen, *(OWN_FILES if project else ())}
     return Content(tuple(_below(str(root), "", passed_by, {os.path.realpath(root)})))
 
 
-def editable(found: Distribution) -> Path | None:
+def editable(found: "Distribution") -> Path | None:
     """The project that an editable installation stands for (PEP 660, by PEP 610's direct_url.json)."""
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname  # late: it brings all of HTTP
+
     try:
         told = json.loads(found.read_text("direct_url.json") or "{}")
         address = urlsplit(told["url"])

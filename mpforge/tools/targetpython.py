@@ -226,7 +226,19 @@ def _compile(host_python: str | None, tree: Path, library: Path) -> None:
     skipped = ["-x", r"/(lib2to3/tests|test|idlelib|turtledemo)/"]
     # Its exit status also tells of test data that is bad on purpose, so the result is looked at.
     done = processes.capture(
-        [host_python, "-I", "-m", "compileall", "-q", "-j", "0", *options, *skipped, str(library)]
+        [
+            host_python,
+            "-I",
+            "-S",
+            "-m",
+            "compileall",
+            "-q",
+            "-j",
+            "0",
+            *options,
+            *skipped,
+            str(library),
+        ]
     )
     tag = library.name.removeprefix("python").replace(".", "")
     if not any((library / "__pycache__").glob(f"os.*-{tag}*.pyc")):

@@ -92,7 +92,7 @@ def compile_tree(python: Path, root: Path, *, below: Path | None = None) -> None
     """
     flags = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(root)]
     said = capture(
-        [str(python), "-I", "-m", "compileall", *flags, str(below or root)],
+        [str(python), "-I", "-S", "-m", "compileall", *flags, str(below or root)],
         environment={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
         timeout=_COMPILE_SECONDS,
     )

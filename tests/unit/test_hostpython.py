@@ -36,6 +36,7 @@ def interpreter(executable: Path, word: str = "cp311") -> HostPython:
         sysconfigdata_name="_sysconfigdata__linux_x86_64-linux-gnu",
         includes=(executable.parent / "include",),
         stamp=(stamp_of(executable),),
+        path=("/usr/lib/python3.11",),
     )
 
 

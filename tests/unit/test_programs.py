@@ -21,7 +21,7 @@ from mpforge.spec.load import find_problems
 from mpforge.spec.model import BuildOptions
 from mpforge.spec.programs import parse_tool
 from mpforge.store import notes
-from mpforge.tools import hostprograms, toolwheels
+from mpforge.tools import hostprograms, libraries, toolwheels
 from mpforge.tools.toolstore import ToolStore
 
 OLD = 1_000_000_000_000_000_000  # a time long ago, in ns
@@ -109,7 +109,11 @@ def python_of_tools(tmp_path: Path) -> str:
     pins = cast("Pins", SimpleNamespace(environment=lambda _: CMAKE))
     store = ToolStore(tmp_path / "tools")
     known = Programs(
-        store=store, pins=pins, remembered=tmp_path / "kept.json", working=lambda _: nullcontext()
+        store=store,
+        pins=pins,
+        remembered=tmp_path / "kept.json",
+        libraries=tmp_path / "libraries.json",
+        working=lambda _: nullcontext(),
     )
     command = RepairWheel(OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_28")
     step = Step("x", "x", command, tools=Tools((CMAKE.request,)))
@@ -119,6 +123,7 @@ def python_of_tools(tmp_path: Path) -> str:
 def test_a_program_of_a_wheel_is_known_by_the_interpreter_that_starts_it(
     host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(libraries, "of_builds", lambda *_: "its library")
     python = make(host / "python", "one")
     monkeypatch.setattr(toolwheels, "interpreter", lambda: python)
     seen = [python_of_tools(tmp_path)]

@@ -39,6 +39,7 @@ def host(tmp_path: Path) -> HostPython:
         sysconfigdata_name="_sysconfigdata__x86_64-linux-gnu",
         includes=(switch, real),
         stamp=(),
+        path=(),
     )
 
 
