@@ -300,6 +300,18 @@ class ForeignFlag(StepFailed):
     code = "foreign-flag"
 
 
+class OpenmpUnavailable(StepFailed):
+    """A build asks for OpenMP (``-fopenmp``, ``omp.h``), and there is no runtime of the target."""
+
+    code = "openmp-unavailable"
+
+
+class UnknownOption(StepFailed):
+    """A build gives a compiler or linker an option that it does not know and that can't be left out."""
+
+    code = "unknown-option"
+
+
 class LibraryMissing(StepFailed):
     """A build needs a header or a library that the target does not have."""
 

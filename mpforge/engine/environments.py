@@ -47,6 +47,8 @@ class Environments:
         run, ready = self.with_descriptions(task, run, ready)
         flags = [*(f"-L{folder}" for folder in libraries), ready.hooks.get("LDFLAGS", "")]
         hooks = {**ready.hooks, "LDFLAGS": " ".join(filter(None, flags))}
+        if (openmp := grafting.openmp(site)) is not None:
+            hooks["MPFORGE_OPENMP"] = str(openmp)  # what -fopenmp means to the compilers
         return run, dataclasses.replace(ready, hooks=hooks)
 
     def with_descriptions(

@@ -44,10 +44,26 @@ _FLAG = [
     re.compile(r"error: unsupported argument '[^']+' to option '(?P<name>-m[^']+)'"),
     re.compile(r"error: \"?This header is only meant to be used on (?P<name>x86)"),
 ]
+_OF_SOURCE = re.compile(r"^[^\s:]+:\d+:(?:\d+:)? (?:fatal )?error: ")
+_OPENMP = [
+    re.compile(r"error: mpforge: openmp-unavailable: (?P<name>[^:]+):"),
+    re.compile(r"fatal error: '?(?P<name>omp\.h)\b"),
+    re.compile(
+        r"library ['\"]?(?:-l)?(?P<name>gomp|omp|iomp5)\b|cannot find -l(?P<other>gomp|omp|iomp5)\b"
+    ),
+    re.compile(
+        r"^\s*(?P<name>Could NOT find OpenMP)|ERROR: Dependency \"?(?P<other>openmp)\"? not found"
+    ),
+]
+_OPTION = [
+    re.compile(r"error: unknown clang option: ['\"](?P<name>[^'\"]+)"),
+    re.compile(r"error: unsupported linker (?:arg|extension flag): (?P<name>.+)"),
+    re.compile(r"ld\.lld: error: unknown argument '(?P<name>[^']+)'"),
+]
 _LIBRARY = [
     re.compile(r"fatal error: '(?P<name>[^']+)' file not found"),
     re.compile(
-        r"unable to find (?:dynamic system |static system )?library '?(?:-l)?(?P<name>[\w.+-]+)"
+        r"unable to find (?:dynamic system |static system )?library ['\"]?(?:-l)?(?P<name>[\w.+-]+)"
     ),
     re.compile(r"cannot find -l(?P<name>[\w.+-]+)"),
     re.compile(r"[Nn]o package '(?P<name>[^']+)' found"),
@@ -55,7 +71,7 @@ _LIBRARY = [
     re.compile(
         r"ERROR: Dependency (?:lookup for )?\"?(?P<name>[\w.+-]+)\"? (?:not found|with method)"
     ),
-    re.compile(r"Could NOT find (?P<name>\w+) \(missing: \w*(?:LIBRAR|INCLUDE)"),
+    re.compile(r"(?<!-- )Could NOT find (?P<name>\w+) \(missing: \w*(?:LIBRAR|INCLUDE)"),
     re.compile(r"make sure (?:the )?(?P<name>[\w.+-]+)\b.* development packages are installed"),
     re.compile(r"headers or library files could not be found for (?P<name>[\w.+-]+)"),
     re.compile(r"(?P<name>(?!pkg-)\w+[-_]config)\b(?: executable)?(?: is)? not found"),
@@ -89,6 +105,24 @@ def foreign_flag(lines: Sequence[str]) -> Sign | None:
     return _last(lines, _FLAG)
 
 
+def wants_openmp(lines: Sequence[str]) -> Sign | None:
+    """The last line that says that there is no OpenMP; the name is what asked for it.
+
+    None where a compiler refused a source after it: what was asked before was a check.
+    """
+    for line in reversed(lines):
+        if found := _last([line], _OPENMP):
+            return found
+        if _OF_SOURCE.match(line):
+            return None
+    return None
+
+
+def unknown_option(lines: Sequence[str]) -> Sign | None:
+    """The last line by which a compiler or linker refuses an option that it does not know."""
+    return _last(lines, _OPTION)
+
+
 def missing_library(lines: Sequence[str]) -> Sign | None:
     """The first line that says that a header or a library is not there: what follows comes of it."""
     return _last(list(reversed(lines)), _LIBRARY)
@@ -120,5 +154,6 @@ def _last(lines: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> Sign | N
     for line in reversed(lines):
         for pattern in patterns:
             if match := pattern.search(line):
-                return Sign(line.strip(), match.groupdict().get("name"))
+                found = match.groupdict()
+                return Sign(line.strip(), found.get("name") or found.get("other"))
     return None

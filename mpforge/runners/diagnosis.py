@@ -17,9 +17,11 @@ from mpforge.errors import (
     IllegalInstruction,
     LibraryMissing,
     NetworkRefused,
+    OpenmpUnavailable,
     RanTargetProgram,
     StepFailed,
     ToolNotDeclared,
+    UnknownOption,
 )
 from mpforge.runners import crossing, elf, symptoms
 
@@ -38,6 +40,14 @@ _BY_SIGILL = ("signal 4", "exit status 132")  # 128 + 4 is a shell's word for it
 WITHOUT_LIBRARY = (
     "the project may have a copy of its own, or an option to do without it; [libraries] for the target are "
     "not available yet"
+)
+OPENMP = (
+    'target-requires = ["cmeel-libomp"] in [build] brings LLVM\'s runtime, which is then shipped with the '
+    "wheel; or the project may have an option to do without"
+)
+_OPENMP_IN_IMAGE = (
+    'strategy = "emulate" builds with the image\'s gcc, whose runtime is then shipped with the wheel; or the '
+    "project may have an option to do without"
 )
 _RUN_IT = (
     "a program of the target's is started by the emulator: in [build] commands by {run}, in CMake by "
@@ -175,6 +185,20 @@ def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
             why=flag.line,
             hint="let the project ask for it on its own kind of CPU only: by an option of its own, or by a "
             "patch in [build] before-build",
+        )
+    if openmp := crossing.wants_openmp(lines):
+        return OpenmpUnavailable(
+            f"{ended.title} failed: it asks for OpenMP ({openmp.name}), which the target does not have",
+            why=openmp.line,
+            hint=OPENMP if ended.image is None else _OPENMP_IN_IMAGE,
+        )
+    if option := crossing.unknown_option(lines):
+        return UnknownOption(
+            f"{ended.title} failed: it uses {option.name}, which zig's compiler and linker do not know",
+            why=option.line,
+            hint="it may change what is built, so it stays: let the project do without (an option of "
+            "its own, a patch in [build] before-build), or build with gcc: natively by "
+            'toolchain = "gcc", else by strategy = "emulate"',
         )
     if library := crossing.missing_library(lines):
         return LibraryMissing(

@@ -55,6 +55,12 @@ def descriptions(site: Path) -> tuple[Path, ...]:
     return tuple(sorted({path.parent for path in site.rglob("*.pc")}))
 
 
+def openmp(site: Path) -> Path | None:
+    """The directory with ``include/omp.h`` and ``lib/libomp.so`` in an environment, if a package has them."""
+    roots = (path.parent.parent for path in sorted(site.rglob("include/omp.h")))
+    return next((root for root in roots if (root / "lib" / "libomp.so").exists()), None)
+
+
 def leave_for_compilers(target: Path) -> None:
     """Remove all that no compiler asks for. Raises ``OutputMissing`` where that is everything."""
     kept = set(_for_compilers(target))

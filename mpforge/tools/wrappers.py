@@ -38,8 +38,10 @@ _PROGRAMS = {"ar": "ar", "ranlib": "ranlib", "objcopy": "objcopy", "ld": "ld.lld
 
 @dataclass(frozen=True)
 class WrapperNote:
-    """What a compiler did to a flag: ``kind`` is dropped, translated, refused or unread (a ``@file``).
+    """What a compiler did to a flag.
 
+    ``kind`` is dropped (it changes no meaning), lost (it does), translated, carried (given to zig's linker,
+    past zig), refused, openmp (refused for want of a runtime) or unread (a ``@file``).
     ``instead`` is what was said in its place, if translated; the whole call, if refused, and then
     ``directory`` is where it was made.
     """
@@ -108,6 +110,7 @@ def _drivers(
         "INCLUDE": f'-I "$mpf_view/include/{headers_name}"' if headers_name else "",
         "CROSS": "1" if cross else "",
     }
+    values["LINKING"] = filled("linking.sh", values)
     return {
         name: filled("compiler.sh", {**values, "MODE": mode, "LANGUAGE": language})
         for name, (mode, language) in _DRIVERS.items()

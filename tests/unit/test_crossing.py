@@ -8,6 +8,8 @@ from mpforge.runners.crossing import (
     meson_log,
     missing_library,
     ran_target_program,
+    unknown_option,
+    wants_openmp,
 )
 
 TRY_RUN = """
@@ -64,6 +66,40 @@ def test_a_script_without_its_first_line_is_no_program_of_the_target() -> None:
     lines = ["OSError: [Errno 8] Exec format error: './generate.sh'"]
     assert ran_target_program(lines, lambda _: False) is None
     assert ran_target_program(lines, lambda _: None) is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (
+            "cc: error: mpforge: openmp-unavailable: -fopenmp: there is no OpenMP runtime",
+            "-fopenmp",
+        ),
+        ("mod.c:3:10: fatal error: 'omp.h' file not found", "omp.h"),
+        ('error: unable to find dynamic system library "gomp" using strategy paths_first', "gomp"),
+        ("/usr/bin/ld: cannot find -lgomp: No such file or directory", "gomp"),
+        ("  Could NOT find OpenMP_C (missing: OpenMP_C_FLAGS)", "Could NOT find OpenMP"),
+    ],
+)
+def test_a_build_that_wants_openmp_is_told_from_one_that_only_asked(line: str, name: str) -> None:
+    found = wants_openmp([line, "error: command 'cc' failed with exit code 1"])
+    assert found is not None
+    assert found.name == name
+    assert wants_openmp([line, "mod.c:9:1: error: expected ';'"]) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ('error: unknown clang option: "-fplan9-extensions"', "-fplan9-extensions"),
+        ("error: unsupported linker arg: --of-tomorrow", "--of-tomorrow"),
+        ("ld.lld: error: unknown argument '--of-tomorrow'", "--of-tomorrow"),
+    ],
+)
+def test_an_option_that_zig_does_not_know_is_named(line: str, name: str) -> None:
+    found = unknown_option([line, "error: command 'cc' failed with exit code 1"])
+    assert found is not None
+    assert found.name == name
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from mpforge.runners.grafting import (
     graft,
     leave_for_compilers,
     library_directories,
+    openmp,
     relocated,
 )
 
@@ -106,3 +107,10 @@ def test_packages_that_have_nothing_for_compilers_are_an_error(target: Path) -> 
     write(target, p__init_DOT_py="x")
     with pytest.raises(OutputMissing, match="nothing for compilers"):
         leave_for_compilers(target)
+
+
+def test_openmp_is_there_where_a_package_has_its_header_and_library(site: Path) -> None:
+    write(site, **{"half/include/omp_DOT_h": "", "whole/include/omp_DOT_h": ""})
+    assert openmp(site) is None
+    write(site, **{"whole/lib/libomp_DOT_so": ""})
+    assert openmp(site) == site / "whole"

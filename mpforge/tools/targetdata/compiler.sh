@@ -16,6 +16,16 @@ mpf_next=    # what the next argument is: see the first `case` below
 mpf_link=    # the same for the next argument of the linker
 mpf_kept=    # linker arguments of one list that stay, each after a comma
 mpf_refused= # what of the host the call names, each after a space
+mpf_carried= # linker arguments that zig does not know and its linker does, each after a newline
+mpf_states=  # what --push-state remembers: a letter for each of as-needed, whole-archive and static
+mpf_state=--- # the same as it is now
+mpf_script= mpf_collects= # whether there is a version script; whether unused sections are to go
+mpf_c_std= mpf_cxx_std= mpf_c= mpf_cxx= # the last -std= of each language; whether it is compiled
+mpf_sources= # what is compiled, each before a newline
+mpf_inputs= # whether there is anything to compile or link
+mpf_parallel= # whether OpenMP's runtime is wanted
+mpf_line_end='
+'
 
 mpf_tell() { # WHAT ARGUMENT [INSTEAD [DIRECTORY]]
 	[ -z "${MPFORGE_WRAPPER_LOG:-}" ] || printf '%s\t%s\t%s\t%s\n' "$1" "$2" "${3:-}" "${4:-}" >>"$MPFORGE_WRAPPER_LOG"
@@ -162,83 +172,7 @@ mpf_cpu() { # VALUE
 	mpf_said=$mpf_cpu_name
 }
 
-# One argument of the linker: it joins $mpf_kept, or it is dropped.
-mpf_linker() { # ARGUMENT
-	case $mpf_link in
-	drop)
-		mpf_link=
-		mpf_tell dropped "-Wl,$mpf_option,$1"
-		return
-		;;
-	keep)
-		mpf_link= mpf_kept=$mpf_kept,$1
-		return
-		;;
-	undefined)
-		mpf_link= mpf_kept=$mpf_kept,-u,$1
-		mpf_tell translated "-Wl,--undefined,$1" "-Wl,-u,$1"
-		return
-		;;
-	path)
-		mpf_link=
-		if mpf_directory -Wl,-L "$1"; then mpf_kept=$mpf_kept,-L,$1; fi
-		return
-		;;
-	z)
-		mpf_link=
-		case $1 in
-		combreloc | ibt | muldefs | nocombreloc | nodlopen | noseparate-code | nostart-stop-gc | \
-			pack-relative-relocs | separate-code | shstk | start-stop-gc | text | x86-64-*)
-			mpf_tell dropped "-Wl,-z,$1"
-			;;
-		*) mpf_kept=$mpf_kept,-z,$1 ;;
-		esac
-		return
-		;;
-	esac
-	mpf_option=$1
-	case $1 in
-	-z) mpf_link=z ;;
-	--exclude-libs | -exclude-libs | -Map | --Map | --unresolved-symbols | -plugin | --plugin | -plugin-opt | --plugin-opt | -m)
-		mpf_link=drop
-		;;
-	--undefined) mpf_link=undefined ;;
-	-h)
-		mpf_tell translated -Wl,-h -Wl,-soname
-		mpf_kept=$mpf_kept,-soname mpf_link=keep
-		;;
-	-rpath | --rpath | -R | -soname | --soname | -u | -T | --version-script | --wrap | -e | --entry | -dynamic-linker | --dynamic-linker | -I)
-		mpf_kept=$mpf_kept,$1 mpf_link=keep
-		;;
-	-L | --library-path) mpf_link=path ;;
-	-L*) if mpf_directory -Wl,-L "${1#-L}"; then mpf_kept=$mpf_kept,$1; fi ;;
-	--library-path=*) if mpf_directory -Wl,-L "${1#*=}"; then mpf_kept=$mpf_kept,-L,${1#*=}; fi ;;
-	-rpath-link | --rpath-link) mpf_link=drop ;;
-	--undefined=*)
-		mpf_tell translated "-Wl,$1" "-Wl,-u,${1#*=}"
-		mpf_kept=$mpf_kept,-u,${1#*=}
-		;;
-	--Bsymbolic) mpf_kept=$mpf_kept,-Bsymbolic ;;
-	-Bsymbolic-* | --Bsymbolic-* | --exclude-libs=* | -exclude-libs=* | --icf=* | -icf=* | -Map=* | --Map=* | \
-		--unresolved-symbols=* | --push-state | --pop-state | -push-state | -pop-state | \
-		-O[0-9]* | -rpath-link=* | --rpath-link=* | -X | --discard-locals | --warn-common | --demangle* | --no-demangle | \
-		--no-warn-mismatch | --copy-dt-needed-entries | --no-copy-dt-needed-entries | --add-needed | --no-add-needed | \
-		--stats | --verbose | --verbose=* | -t | --trace | --cref | --relax | --no-relax | \
-		--no-keep-memory | --reduce-memory-overheads | --package-metadata=* | --no-warnings | \
-		--threads | --threads=* | --no-threads | --thread-count=* | --gdb-index | --lto-* | -plugin-opt=* | --plugin-opt=* | \
-		--print-memory-usage | --warn-unresolved-symbols | --warn-once | --warn-section-align | --warn-shared-textrel | --no-warn-rwx-segments | \
-		--no-warn-execstack | --long-plt | --no-ld-generated-unwind-info | --ld-generated-unwind-info | --fix-cortex-a53-* | --no-fix-cortex-a53-*)
-		mpf_tell dropped "-Wl,$1"
-		;;
-	-l*) mpf_flushed=1 mpf_linked=$1 ;;
-	*.so | *.so.[0-9]* | *.a | *.o)
-		mpf_library -Wl, "$1"
-		mpf_kept=$mpf_kept,$1
-		;;
-	*) mpf_kept=$mpf_kept,$1 ;;
-	esac
-}
-
+@LINKING@
 mpf_call=$0
 for mpf_a do mpf_call="$mpf_call $mpf_a"; done
 
@@ -302,7 +236,8 @@ for mpf_a do
 		continue
 		;;
 	language)
-		mpf_next= mpf_language=1
+		mpf_next= mpf_language=$mpf_a
+		[ "$mpf_language" != none ] || mpf_language=
 		set -- "$@" "$mpf_a"
 		continue
 		;;
@@ -376,7 +311,9 @@ for mpf_a do
 		[ -z "$mpf_kept" ] || set -- "$@" "-Wl$mpf_kept"
 		;;
 	# The target is ours to say. A tuning only is dropped, a CPU is said in zig's words.
-	--target=* | -target=* | -specs=* | --specs=* | -mtune=*) mpf_tell dropped "$mpf_a" ;;
+	--target=* | -target=* | -mtune=*) mpf_tell dropped "$mpf_a" ;;
+	# Protections and fixes that zig does not have; what is in the files that they name is not known.
+	-fhardened | -fharden-* | -mfix-cortex-a53-835769 | -specs=* | --specs=*) mpf_tell lost "$mpf_a" ;;
 	-march=* | -mcpu=*)
 		mpf_cpu "${mpf_a#*=}"
 		if [ -n "$mpf_said" ]; then
@@ -406,13 +343,49 @@ for mpf_a do
 			set -- "$@" "$mpf_a"
 		done
 		;;
+	# What is said of the other language, gcc warns of and leaves out: see below.
+	-std=c++* | -std=gnu++* | --std=c++* | --std=gnu++*) mpf_cxx_std=-std=${mpf_a#*=} ;;
+	-std=c* | -std=gnu* | -std=iso* | --std=c* | --std=gnu* | --std=iso*) mpf_c_std=-std=${mpf_a#*=} ;;
+	-ansi) mpf_c_std=-std=c90 mpf_cxx_std=-std=c++98 ;;
+	-fopenmp | -fopenmp=*) mpf_openmp "$mpf_a" ;;
+	-lgomp | -lomp | -liomp5) if [ -n "${MPFORGE_OPENMP:-}" ]; then mpf_parallel=1; else set -- "$@" "$mpf_a"; fi ;;
+	-mfix-cortex-a53-843419)
+		mpf_tell translated "$mpf_a" -Wl,--fix-cortex-a53-843419
+		mpf_carry --fix-cortex-a53-843419
+		;;
 	# GCC's own: optimisations and reports that change no meaning.
-	-ftree-vectorize | -fno-tree-vectorize | -ftree-slp-vectorize | -fno-tree-slp-vectorize) set -- "$@" "$mpf_a" ;;
+	-fopenmp-simd | -fno-openmp | -fno-openmp-simd | -ftree-vectorize | -fno-tree-vectorize | -ftree-slp-vectorize | -fno-tree-slp-vectorize) set -- "$@" "$mpf_a" ;;
 	-flto=auto | -flto=jobserver | -flto=[0-9]* | -flto-* | -ffat-lto-objects | -fno-fat-lto-objects | \
 		-fuse-linker-plugin | -fno-use-linker-plugin | -fplugin=* | -fplugin-arg-* | -ftree-* | -fno-tree-* | \
 		-fipa-* | -fno-ipa-* | -fvar-tracking* | -fno-var-tracking* | -ftrampolines | -fno-trampolines | \
 		-ftoplevel-reorder | -fno-toplevel-reorder | -fno-reorder-* | -freorder-* | -fgcse* | -fno-gcse* | -fdump-* | \
-		-fabi-version=* | -fcompare-debug* | -flinker-output=* | --param=*)
+		-fabi-version=* | -fcompare-debug* | -flinker-output=* | --param=* | \
+		-fgnu-unique | -fno-gnu-unique | -f*aggressive-loop-optimizations | -f*allow-store-data-races | -fanalyzer* | \
+		-fno-analyzer* | -f*code-hoisting | -f*combine-stack-adjustments | -f*compare-elim | -f*conserve-stack | \
+		-f*cprop-registers | -f*crossjumping | -f*cse-follow-jumps | -f*cse-skip-blocks | -f*dce | -f*dse | \
+		-f*devirtualize-at-ltrans | -f*devirtualize-speculatively | -fdiagnostics-show-caret | \
+		-fno-diagnostics-show-caret | -fdiagnostics-plain-output | -fdiagnostics-urls=* | -f*early-inlining | \
+		-f*forward-propagate | -f*function-cse | -f*guess-branch-probability | -f*hoist-adjacent-loads | \
+		-f*if-conversion | -f*if-conversion2 | -f*indirect-inlining | -f*inline-atomics | -fira-* | -fno-ira-* | \
+		-f*isolate-erroneous-paths-* | -f*lifetime-dse* | -f*limit-function-alignment | -flive-patching* | \
+		-f*live-range-shrinkage | -floop-* | -fno-loop-* | -f*lra-remat | -fmem-report* | -f*move-loop-* | -fopt-info* | \
+		-f*optimize-strlen | -f*partial-inlining | -f*peephole | -f*peephole2 | -f*predictive-commoning | \
+		-f*printf-return-value | -fprofile-partial-training | -fprofile-reorder-functions | -fprofile-update=* | -free | \
+		-fno-ree | -f*rerun-cse-after-loop | -fsched-* | -fno-sched-* | -fsched2-* | -f*schedule-fusion | \
+		-f*section-anchors | -fsel-sched-* | -f*selective-scheduling* | -f*shrink-wrap* | -f*cost-model=* | \
+		-f*split-ivs-in-unroller | -f*split-loops | -f*split-paths | -f*split-wide-types* | -f*ssa-* | -f*stdarg-opt | \
+		-f*stack-reuse=* | -fno-stack-limit | -fstats | -f*store-merging | -f*strict-volatile-bitfields | -f*thread-jumps | \
+		-f*version-loops-for-strides | -f*vpt | -f*unconstrained-commons | -f*unroll-completely-grow-size | \
+		-f*canonical-system-headers | -fcallgraph-info* | -fmax-include-depth=* | -ftabstop=* | \
+		-ftrack-macro-expansion* | -fprofile-prefix-map=* | -fworking-directory | -fno-working-directory | \
+		-fabi-compat-version=* | -fconcepts | -fconcepts-* | -fconstexpr-ops-limit=* | -fconstexpr-loop-limit=* | \
+		-fconstexpr-cache-depth=* | -f*ext-numeric-literals | -f*extern-tls-init | -f*implicit-inline-templates | \
+		-f*pretty-templates | -fno-enforce-eh-specs | -fnew-inheriting-ctors | -f*nonansi-builtins | -fvtable-verify=none | \
+		-f*fp-int-builtin-inexact | -fdeclone-ctor-dtor | -fno-declone-ctor-dtor | -f*strong-eval-order* | \
+		-mtls-dialect=* | -mno-fix-cortex-* | -mpc-relative-literal-loads | -m*low-precision-* | \
+		-mtls-size=* | -m*accumulate-outgoing-args | -m*align-stringops | -m*avx256-split-unaligned-* | -mprefer-avx128 | \
+		-m*push-args | -minline-* | -mno-inline-* | -mmemcpy-strategy=* | -mmemset-strategy=* | -mneeded | -mstv | -mno-stv | \
+		-mno-fancy-math-387 | -mglibc | -m8bit-idiv)
 		mpf_tell dropped "$mpf_a"
 		;;
 	# Questions that zig answers with an error, or with the host's name for the target.
@@ -425,8 +398,9 @@ for mpf_a do
 		set -- "$@" "$mpf_a"
 		;;
 	-)
-		mpf_compiles=1
+		mpf_compiles=1 mpf_inputs=1
 		[ -n "$mpf_language" ] || set -- "$@" -x '@LANGUAGE@'
+		case ${mpf_language:-@LANGUAGE@} in c++*) mpf_cxx=1 ;; *) mpf_c=1 ;; esac
 		set -- "$@" -
 		;;
 	-O*)
@@ -437,11 +411,22 @@ for mpf_a do
 		mpf_compiles=1 mpf_objects=1
 		set -- "$@" "$mpf_a"
 		;;
-	-x* | *.c | *.C | *.cc | *.cp | *.cpp | *.cxx | *.c++ | *.s | *.S)
-		mpf_compiles=1
+	-x*)
+		mpf_compiles=1 mpf_language=${mpf_a#-x}
+		[ "$mpf_language" != none ] || mpf_language=
 		set -- "$@" "$mpf_a"
 		;;
-	*.so | *.so.[0-9]* | *.a | *.o)
+	*.c | *.i | *.C | *.cc | *.cp | *.cpp | *.cxx | *.c++ | *.ii | *.s | *.S)
+		mpf_compiles=1 mpf_inputs=1 mpf_sources=$mpf_sources$mpf_a$mpf_line_end
+		case ${mpf_language:-@LANGUAGE@:$mpf_a} in
+		c++* | *.C | *.cc | *.cp | *.cpp | *.cxx | *.c++ | *.ii) mpf_cxx=1 ;;
+		*.s | *.S | assembler*) ;;
+		*) mpf_c=1 ;;
+		esac
+		set -- "$@" "$mpf_a"
+		;;
+	*.so | *.so.[0-9]* | *.a | *.o | *.lo | *.obj)
+		mpf_inputs=1
 		mpf_library '' "$mpf_a"
 		set -- "$@" "$mpf_a"
 		;;
@@ -453,6 +438,13 @@ if [ -n "$mpf_refused" ]; then
 	printf '%s: error: mpforge:%s is of this host, but the call builds for %s.\n  the call: %s\n' \
 		"${0##*/}" "$mpf_refused" '@TRIPLE@' "$mpf_call" >&2
 	exit 1
+fi
+# A standard of the other language is left out, as gcc does.
+if [ -n "$mpf_c_std" ]; then
+	if [ -n "$mpf_c" ]; then set -- "$@" "$mpf_c_std"; else mpf_tell dropped "$mpf_c_std"; fi
+fi
+if [ -n "$mpf_cxx_std" ]; then
+	if [ -n "$mpf_cxx" ]; then set -- "$@" "$mpf_cxx_std"; else mpf_tell dropped "$mpf_cxx_std"; fi
 fi
 if [ "$*" = -v ]; then mpf_plain=1; fi
 if [ -n "$mpf_plain" ]; then exec "$MPFORGE_ZIG" @MODE@ -target '@PLAIN_TARGET@' "$@"; fi
@@ -466,6 +458,28 @@ fi
 for mpf_folder in @LIBRARIES@; do # the image's own come last
 	[ ! -d "$mpf_folder" ] || set -- "$@" "-L$mpf_folder"
 done
-exec "$MPFORGE_ZIG" @MODE@ -target '@TARGET@' @FLAGS@ @INCLUDE@ \
+if [ -n "$mpf_parallel" ]; then
+	set -- "$@" -fopenmp=libomp -isystem "$MPFORGE_OPENMP/include"
+	[ -n "$mpf_objects" ] || set -- "$@" "-L$MPFORGE_OPENMP/lib" -lomp
+fi
+if [ -z "$mpf_objects" ] && [ -n "$mpf_inputs" ]; then
+	# GNU ld's defaults, not zig's: a version script may name what is not there, and a section stays that is
+	# known by its begin and end only (a list of plugins).
+	[ -z "$mpf_script" ] || set -- -Wl,--undefined-version "$@"
+	case ${mpf_collects}@LANGUAGE@ in
+	c) set -- "$@" -Wl,--no-gc-sections ;;
+	*) # libc++ is too large to be kept whole
+		if mpf_find_space "$@"; then set -- "$@" -Wl,--no-gc-sections; else mpf_carry -z nostart-stop-gc; fi
+		;;
+	esac
+else
+	mpf_carried=
+fi
+set -- @MODE@ -target '@TARGET@' @FLAGS@ @INCLUDE@ \
 	${mpf_step:+"-ffile-prefix-map=$mpf_step=."} \
 	"-ffile-prefix-map=$mpf_view=/mpforge/view" "-ffile-prefix-map=${MPFORGE_ZIG%/*}=/mpforge/zig" "$@"
+[ -z "$mpf_carried" ] || mpf_link_again "$@"
+case $mpf_objects${mpf_sources%"$mpf_line_end"} in
+1*"$mpf_line_end"*) mpf_compile_each "$@" ;;
+esac
+exec "$MPFORGE_ZIG" "$@"
