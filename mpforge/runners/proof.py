@@ -87,7 +87,9 @@ def prove_wheel(filename: str, root: Path, python: str, promise: Promise, *, pur
     if oldest is not None:
         suffixes += stableabi.symbol_reasons(facts, oldest)
         _refuse_unstable(filename, suffixes, oldest)
-    shares = any(map(_loads_globally, root.rglob("*.py"))) if facts else False
+    if not facts:  # a pure wheel has no policy
+        return
+    shares = any(map(_loads_globally, root.rglob("*.py")))
     there = promise.surroundings(python, stable=oldest is not None, shares=shares)
     _refuse_undefined(filename, facts, there)
 

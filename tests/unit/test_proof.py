@@ -98,6 +98,11 @@ def test_what_the_policy_has_passes_and_a_linker_s_object_has_no_needs(tmp_path:
         prove_files(tmp_path, PROMISE)
 
 
+def test_a_pure_wheel_has_no_policy_to_keep(tmp_path: Path) -> None:
+    files = put(tmp_path, {"it/__init__.py": b""})
+    prove_wheel("it-1-py3-none-any.whl", files, "cp311", Promise(ARM, "any"), pure=True)
+
+
 # --- undefined symbols ----------------------------------------------------------------------------
 
 
