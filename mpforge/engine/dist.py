@@ -7,57 +7,25 @@ killed, each file of ours is known to be ours, and what is missing is seen to be
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path, PurePosixPath
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
+from mpforge.engine import distrecord
+from mpforge.engine.distrecord import RECORD, Entry
 from mpforge.errors import DistConflict
-from mpforge.store.files import hash_file, write_atomically
+from mpforge.store.files import hash_file, make_way
 from mpforge.store.locks import alone
 from mpforge.store.shelf import flush
 
-RECORD = "mpforge.json"
 _MAKING = ".mpforge-new"
 
-Write = Callable[["Entry", Path], None]
+Write = Callable[[Entry, Path], None]
 """Writes what an entry says to a path that nothing has yet."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One file of ``dist/``.
-
-    ``path`` is relative to ``dist/``; ``session`` of ``spec`` made it, ``users`` are the other
-    sessions that it serves. ``source`` and ``options`` tell what it was built from, ``recipe``
-    everything that was known before building, ``store`` which machine's store it came from.
-    ``observed`` are the keys under which the store has what was read of the host for it.
-    ``tests`` maps a test session to what it reported. A ``symlink`` is recorded with its target,
-    whose bytes are what ``digest`` is of.
-    """
-
-    path: str
-    digest: str
-    session: str
-    target: str | None
-    python: str | None
-    source: str
-    options: str
-    recipe: str
-    key: str
-    store: str
-    strategy: str
-    host: str
-    spec: str = "multiplatform.toml"
-    tags: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()
-    observed: tuple[str, ...] = ()
-    executable: bool = False
-    symlink: str | None = None
-    tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Dist:
@@ -69,25 +37,20 @@ class Dist:
         self._lock_path = state / "dist.lock"
 
     def entries(self) -> tuple[Entry, ...]:
-        """What the record holds; an unreadable record holds nothing."""
-        return self._read() or ()
+        """What the record holds; an unreadable record holds nothing.
 
-    def _read(self) -> tuple[Entry, ...] | None:
-        """What the record holds; None where there is one that can't be understood."""
-        try:
-            data = json.loads((self.root / RECORD).read_text(encoding="utf-8"))
-            return tuple(_entry(item) for item in data["files"])
-        except FileNotFoundError:
-            return ()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+        Raises ``DistConflict`` for one of another schema.
+        """
+        return distrecord.read(self.root) or ()
 
     def set_damaged_aside(self) -> Path | None:
         """Move a record that can't be understood away, so that nothing in it is lost; where to."""
         with self.locked():
-            if self._read() is not None:
+            if distrecord.read(self.root) is not None:
                 return None
-            place = self._lock_path.with_name(f"damaged-{RECORD}")
+            names = (f"damaged-{number}-{RECORD}" for number in itertools.count(1))
+            places = map(self._lock_path.with_name, names)
+            place = next(place for place in places if not os.path.lexists(place))
             os.replace(self.root / RECORD, place)
         return place
 
@@ -99,6 +62,8 @@ class Dist:
     def intact(self, entry: Entry) -> bool:
         """Whether the file is there with the recorded content; what carries files may drop modes."""
         path = self.root / entry.path
+        if any(map(Path.is_symlink, self._folders(entry))):
+            return False
         if entry.symlink is not None:
             return path.is_symlink() and os.readlink(path) == entry.symlink
         whole = path.is_file() and not path.is_symlink()
@@ -113,7 +78,15 @@ class Dist:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else changes ``dist/`` meanwhile."""
+        """Nobody else changes ``dist/`` meanwhile. Raises ``DistConflict`` where it is no directory."""
+        if self.root.is_symlink() or (self.root.exists() and not self.root.is_dir()):
+            what = "a link" if self.root.is_symlink() else "no directory"
+            raise DistConflict(
+                f"{self.root.name} is {what}, and mpforge publishes into a directory of that name",
+                hint=f"move {self.root.name} away",
+            )
+        with contextlib.suppress(OSError):
+            make_way(self._lock_path)
         with alone(self._lock_path, waits=lambda: None, warn=lambda _why: None):
             yield
 
@@ -125,7 +98,7 @@ class Dist:
         and what ``write`` raises; nothing has changed then.
         """
         with self.locked():
-            shutil.rmtree(self.root / _MAKING, ignore_errors=True)
+            self._discard_half_made()
             recorded = {e.path: e for e in self.entries()}
             former = self._former(entries, recorded)
             for entry in entries:
@@ -140,26 +113,59 @@ class Dist:
                 for entry in former:
                     self._remove(entry)
                 for path, content in made.items():
-                    (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(content, self.root / path)
+                    self._put(content, self.root / path)
             finally:
-                shutil.rmtree(self.root / _MAKING, ignore_errors=True)
+                self._discard_half_made()
             if former:
                 self._write({path: e for path, e in recorded.items() if e not in former})
         return [entry in absent for entry in entries]
 
     def sweep(self) -> None:
         """Remove what a killed process has left of files that it was to publish."""
-        if (self.root / _MAKING).is_dir():
+        if os.path.lexists(self.root / _MAKING):
             with self.locked():
-                shutil.rmtree(self.root / _MAKING, ignore_errors=True)
+                self._discard_half_made()
+
+    def _discard_half_made(self) -> None:
+        """Remove the directory for what is not yet in place, or whatever has its name."""
+        place = self.root / _MAKING
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
+
+    def _put(self, content: Path, place: Path) -> None:
+        """Put a file in place; empty directories there go. Raises ``DistConflict`` where it can't."""
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.is_dir() and not place.is_symlink():
+                for folder, _, _ in os.walk(place, topdown=False):
+                    os.rmdir(folder)
+            os.replace(content, place)
+        except OSError as error:
+            raise DistConflict(
+                f"{self._named(place)} can't be put in place",
+                why=error.strerror,
+                hint="see what is there; the next run puts it in place",
+            ) from error
+
+    def _named(self, place: Path) -> str:
+        return f"{self.root.name}/{place.relative_to(self.root)}"
+
+    def _folders(self, entry: Entry) -> Sequence[Path]:
+        """The directories below ``dist/`` that a file is in, the innermost first."""
+        return (self.root / entry.path).parents[: len(Path(entry.path).parts) - 1]
 
     def _check(self, entry: Entry, known: Entry | None, former: Sequence[Entry]) -> None:
         """Raise ``DistConflict`` where an entry may not be published."""
         alien = self._in_the_way(entry, known, former)
         if alien is not None:
+            link = alien.is_symlink() and alien.is_dir()
             raise DistConflict(
-                f"{self.root.name}/{alien.relative_to(self.root)} is there and was not made by mpforge",
+                f"{self._named(alien)} is there and was not made by mpforge",
+                why=f"it is a link to {os.readlink(alien)}, and nothing is written through it"
+                if link
+                else None,
                 hint="move it away, or delete it if it is an older build",
             )
         if known is None or (known.spec, known.session) == (entry.spec, entry.session):
@@ -177,8 +183,9 @@ class Dist:
         """What stands where a file shall be, or one of its directories, and is not ours to replace."""
         place = self.root / entry.path
         going = {self.root / old.path for old in former if self.intact(old)}
-        for folder in place.parents[: len(Path(entry.path).parts) - 1]:
-            if os.path.lexists(folder) and not folder.is_dir() and folder not in going:
+        for folder in reversed(self._folders(entry)):
+            real = folder.is_dir() and not folder.is_symlink()
+            if os.path.lexists(folder) and not real and folder not in going:
                 return folder
         if place.is_dir() and not place.is_symlink():
             inside = (path for path in place.rglob("*") if path.is_symlink() or not path.is_dir())
@@ -209,7 +216,7 @@ class Dist:
         if self.intact(entry):
             place.unlink()
             with contextlib.suppress(OSError):
-                for folder in place.parents[: len(Path(entry.path).parts) - 1]:
+                for folder in self._folders(entry):
                     folder.rmdir()
 
     def serve(self, entry: Entry, session: str) -> None:
@@ -243,22 +250,7 @@ class Dist:
                 self._write(recorded)
 
     def _write(self, recorded: Mapping[str, Entry]) -> None:
-        files = [asdict(recorded[path]) for path in sorted(recorded)]
-        text = json.dumps({"schema": 1, "files": files}, indent=1, sort_keys=True) + "\n"
-        making = self.root / _MAKING / RECORD
-        write_atomically(making, text.encode())  # a crash leaves nothing beside the published files
-        os.replace(making, self.root / RECORD)
-        with contextlib.suppress(OSError):
-            making.parent.rmdir()
-
-
-def _entry(item: dict[str, Any]) -> Entry:
-    """Read one file's record, which may come from another machine. ``ValueError`` for a bad path."""
-    path = PurePosixPath(item["path"])
-    if path.is_absolute() or ".." in path.parts or "\\" in item["path"]:
-        raise ValueError(f"{item['path']} leaves dist/")
-    lists = {name: tuple(item.get(name, ())) for name in ("tags", "users", "observed")}
-    return Entry(**{**item, **lists})
+        distrecord.write(self.root, self.root / _MAKING, list(recorded.values()))
 
 
 def _joined(known: Entry | None, new: Entry) -> Entry:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.engine.compiled import Compiled, compiled
-from mpforge.engine.dist import Entry, digest_of
+from mpforge.engine.dist import digest_of
+from mpforge.engine.distrecord import Entry
 from mpforge.engine.pins import Pins
 from mpforge.engine.provision import Provision
 from mpforge.engine.realize import NotMade, Realizer

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mpforge.engine.compiled import Compiled
-from mpforge.engine.dist import Dist, Entry, digest_of
+from mpforge.engine.dist import Dist, digest_of
+from mpforge.engine.distrecord import Entry
 from mpforge.engine.metadata import own_package
 from mpforge.engine.observed import HOST
 from mpforge.engine.provision import Provision, Shipped

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.errors import SpecNotFound
+from mpforge.errors import SpecNotFound, WrongInput
 
 SPEC_NAME = "multiplatform.toml"
 LOCK_NAME = "multiplatform.lock"
@@ -103,14 +103,27 @@ def cache_directory(environment: Mapping[str, str]) -> Path:
 
 
 def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> Workspace:
-    """The workspace of a spec. Raises ``SpecNotFound``."""
+    """The workspace of a spec. Raises ``SpecNotFound``, ``WrongInput`` where its state lies elsewhere."""
     spec = spec.resolve()
     if not spec.is_file():
         raise SpecNotFound(
             f"there is no {spec.name} in {spec.parent}",
             hint="run it in the directory of the spec, or give --spec FILE; `mpforge init` writes a new one",
         )
-    return Workspace(spec, cache_directory(os.environ if environment is None else environment))
+    workspace = Workspace(spec, cache_directory(os.environ if environment is None else environment))
+    for folder in (workspace.shared_state, workspace.state, *_folders(workspace.state)):
+        if folder.is_symlink():
+            raise WrongInput(
+                f"{folder.relative_to(workspace.root)} is a link to {os.readlink(folder)}",
+                why="mpforge keeps its state there, and writes to nothing outside of the project",
+                hint="remove the link",
+            )
+    return workspace
+
+
+def _folders(state: Path) -> tuple[Path, ...]:
+    """The directories of a spec's state."""
+    return tuple(state / name for name in ("logs", "keys", "kept", "verify"))
 
 
 def run_id() -> str:

@@ -11,8 +11,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mpforge.engine.dist import Dist
+from mpforge.engine.distrecord import Entry
 from mpforge.engine.workspace import Options, Workspace, host_system, run_id
-from mpforge.errors import ExitCode, FileTrouble, Interrupted, MpforgeError, StepFailed, render
+from mpforge.errors import (
+    DistConflict,
+    ExitCode,
+    FileTrouble,
+    Interrupted,
+    MpforgeError,
+    StepFailed,
+    render,
+)
 from mpforge.plan.events import Chosen, Event, SessionEnded, Status
 from mpforge.plan.index import IndexedSession
 from mpforge.reports.console import Console, failure
@@ -137,7 +146,9 @@ def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
     ran = isinstance(error, StepFailed) and path.is_file() and path.stat().st_size > 0
     log = _shown(path, workspace.root) if ran else None
     done = journal_of(workspace).published()
-    entries = Dist(workspace.dist, workspace.shared_state, workspace.spec.name).entries()
+    entries: tuple[Entry, ...] = ()
+    with contextlib.suppress(DistConflict):  # it may be what is told
+        entries = Dist(workspace.dist, workspace.shared_state, workspace.spec.name).entries()
     older = [f"dist/{entry.path}" for entry in entries if f"dist/{entry.path}" not in done]
     return failure(
         error,

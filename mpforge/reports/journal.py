@@ -15,11 +15,13 @@ from typing import Any
 
 from mpforge.plan.events import Chosen, Event, SessionEnded
 from mpforge.store import notes
+from mpforge.store.files import make_way
 
 REPORT = "report.jsonl"
 _LARGEST = 4_000_000
 """Bytes after which an old report is set aside as ``report.1.jsonl``."""
-
+_SAFELY = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFELY
 
 _unwritten: list[dict[str, Any]] = []
 
@@ -42,10 +44,7 @@ class Journal:
         }
         line = (json.dumps(record) + "\n").encode()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(
-                self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644
-            )
+            descriptor = _appending(self.path)
             try:
                 os.write(descriptor, line)
             finally:
@@ -90,6 +89,15 @@ class Journal:
                     record = json.loads(line)
                     if isinstance(record, dict):
                         yield record
+
+
+def _appending(path: Path) -> int:
+    """A report, open; what is no file there, as a link that leads elsewhere, goes. Raises ``OSError``."""
+    try:
+        return os.open(path, _APPEND, 0o644)
+    except OSError:
+        make_way(path)
+        return os.open(path, _APPEND, 0o644)
 
 
 def begin(state: Path) -> None:

@@ -48,15 +48,15 @@ def regular(path: Path) -> FileIO:
 
 
 def make_way(path: Path) -> None:
-    """Let a file be written to a path: a FIFO, a link to nothing, an empty directory there goes.
+    """Let a file be written to a path: a FIFO, a link, an empty directory there goes.
 
     Raises ``OSError`` for a directory with something in it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        path.rmdir()
-    elif os.path.lexists(path) and not path.is_file():
+    if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
         path.unlink()
+    elif path.is_dir():
+        path.rmdir()
 
 
 def files_below(root: Path, under: str = "") -> Iterator[str]:

@@ -3,12 +3,14 @@
 import json
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mpforge.engine.dist import RECORD, Dist, Entry, Write, digest_of
+from mpforge.engine.dist import Dist, Write, digest_of
+from mpforge.engine.distrecord import RECORD, Entry
 from mpforge.errors import DistConflict
 from mpforge.store.files import hash_file
 
@@ -170,15 +172,154 @@ def test_a_file_that_happens_to_be_the_very_same_becomes_ours(dist: Dist) -> Non
     assert dist.entries() == (entry,)
 
 
-@pytest.mark.parametrize("record", ["", "{", "[]", '{"files": 1}', '{"files": [{"path": "x"}]}'])
+@pytest.mark.parametrize(
+    "record",
+    [
+        *("", "{", "[" * 9999, "[]", '{"files": []}', '{"schema": 1, "files": 1}', "\udcff"),
+        '{"schema": 1, "files": [{"path": "x"}]}',
+    ],
+)
 def test_an_unreadable_record_holds_nothing_and_endangers_nothing(dist: Dist, record: str) -> None:
     dist.root.mkdir()
     (dist.root / "a.whl").write_text("old")
-    (dist.root / RECORD).write_text(record)
+    (dist.root / RECORD).write_bytes(os.fsencode(record))
     assert dist.entries() == ()
     with pytest.raises(DistConflict):
         _made(dist, "a.whl", "one")
     assert (dist.root / "a.whl").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("path", path) for path in ("", ".", "/a", "../a", "a/../../b", "a\\b", "a\0b", 1)),
+        *(("digest", None), ("tags", [1]), ("users", 1), ("executable", "yes"), ("tests", [])),
+        *(("tests", {"t": 1}), ("target", 1)),
+    ],
+)
+def test_a_record_with_a_field_of_another_kind_is_unreadable(
+    dist: Dist, field: str, value: object
+) -> None:
+    _made(dist, "a.whl", "one")
+    data = json.loads((dist.root / RECORD).read_text())
+    data["files"][0][field] = value
+    (dist.root / RECORD).write_text(json.dumps(data))
+    assert dist.entries() == ()
+
+
+def test_a_newer_record_s_fields_are_kept(dist: Dist) -> None:
+    _made(dist, "a.whl", "one")
+    data = json.loads((dist.root / RECORD).read_text())
+    data["files"][0]["attestation"] = {"of": ["a newer mpforge"]}
+    (dist.root / RECORD).write_text(json.dumps({**data, "made": "later"}))
+    assert [entry.path for entry in dist.entries()] == ["a.whl"]
+    _made(dist, "b.whl", "two", session="build-other-cp311")
+    files = json.loads((dist.root / RECORD).read_text())["files"]
+    assert files[0]["attestation"] == {"of": ["a newer mpforge"]}
+    assert "attestation" not in files[1]
+
+
+def test_a_record_of_another_schema_is_refused_and_left_as_it_is(dist: Dist) -> None:
+    dist.root.mkdir()
+    text = '{"schema": 99, "entries": []}'
+    (dist.root / RECORD).write_text(text)
+    for use in (dist.entries, dist.set_damaged_aside, lambda: _made(dist, "a.whl", "one")):
+        with pytest.raises(DistConflict, match="schema 99, and this mpforge knows 1"):
+            use()
+    assert (dist.root / RECORD).read_text() == text
+
+
+# --- what may stand in dist/ ------------------------------------------------------------------
+
+
+@pytest.fixture(name="outside")
+def _outside(tmp_path: Path) -> Path:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a.whl").write_text("theirs")
+    return outside
+
+
+def _untouched(outside: Path) -> bool:
+    return [path.read_text() for path in outside.iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize("link", ["", "x86_64", "x86_64/deep"])
+def test_nothing_is_written_through_a_linked_directory(
+    dist: Dist, outside: Path, link: str
+) -> None:
+    place = dist.root / link
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(outside)
+    with pytest.raises(DistConflict) as caught:
+        _made(dist, "x86_64/deep/a.whl", "ours")
+    assert "a link" in f"{caught.value.what} {caught.value.why}"
+    assert _untouched(outside)
+
+
+def test_nothing_is_removed_through_a_linked_directory(dist: Dist, outside: Path) -> None:
+    _made(dist, "x86_64/a.whl", "theirs")
+    (dist.root / "x86_64/a.whl").unlink()
+    (dist.root / "x86_64").rmdir()
+    (dist.root / "x86_64").symlink_to(outside)
+    assert not dist.intact(dist.entries()[0])
+    _made(dist, "b.whl", "the next version")
+    assert _untouched(outside)
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_what_has_the_name_for_what_is_not_yet_in_place_goes(
+    dist: Dist, outside: Path, kind: str
+) -> None:
+    dist.root.mkdir()
+    place = dist.root / ".mpforge-new"
+    place.symlink_to(outside) if kind == "link" else place.write_text("")
+    _made(dist, "d/a.whl", "ours")
+    assert _files(dist) == ["d/a.whl"]
+    assert _untouched(outside)
+
+
+def test_empty_directories_in_a_file_s_place_go(dist: Dist) -> None:
+    (dist.root / "a.whl" / "b" / "c").mkdir(parents=True)
+    _made(dist, "a.whl", "ours")
+    assert _files(dist) == ["a.whl"]
+
+
+def test_a_fifo_is_neither_waited_for_nor_replaced_unless_it_is_the_record(dist: Dist) -> None:
+    dist.root.mkdir()
+    for name in ("a.whl", RECORD):
+        os.mkfifo(dist.root / name)
+    aside = dist.set_damaged_aside()
+    assert aside is not None
+    assert aside.is_fifo()
+    with pytest.raises(DistConflict, match=r"a\.whl"):
+        _made(dist, "a.whl", "ours")
+
+
+def test_each_damaged_record_is_kept(dist: Dist) -> None:
+    for text in ("one", "two"):
+        dist.root.mkdir(exist_ok=True)
+        (dist.root / RECORD).write_text(text)
+        aside = dist.set_damaged_aside()
+        assert aside is not None
+        assert aside.read_text() == text
+
+
+def test_a_file_in_the_place_of_dist_is_told(dist: Dist) -> None:
+    dist.root.write_text("")
+    with pytest.raises(DistConflict, match="dist is no directory"):
+        _made(dist, "a.whl", "ours")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda place: place.symlink_to("../outside/a.whl")])
+def test_the_lock_is_taken_whatever_stands_in_its_place(
+    dist: Dist, outside: Path, make: Callable[[Path], None]
+) -> None:
+    lock = dist.root.parent / "state" / "dist.lock"
+    lock.parent.mkdir()
+    make(lock)
+    _made(dist, "a.whl", "ours")
+    assert _untouched(outside)
 
 
 # --- several sessions -------------------------------------------------------------------------

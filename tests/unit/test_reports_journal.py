@@ -156,3 +156,11 @@ def test_a_group_ends_as_those_that_it_requires_did(
     assert (ended.session, ended.phase, ended.group) == ("build", "build", True)
     assert (ended.status, ended.reason) == (status, reason)
     assert ended.exit_code == 0
+
+
+def test_a_report_that_is_a_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("theirs")
+    (tmp_path / "report.jsonl").symlink_to("precious")
+    Journal(tmp_path / "report.jsonl", "run").write(_end("build-a"))
+    assert (tmp_path / "precious").read_text() == "theirs"
+    assert "build-a" in (tmp_path / "report.jsonl").read_text()

@@ -1,0 +1,20 @@
+"""Where a checkout's own files lie."""
+
+from pathlib import Path
+
+import pytest
+
+from mpforge.engine.workspace import open_workspace
+from mpforge.errors import WrongInput
+
+
+@pytest.mark.parametrize("link", [".mpforge", ".mpforge/other", ".mpforge/other/logs"])
+def test_state_that_would_lie_outside_of_the_project_is_refused(tmp_path: Path, link: str) -> None:
+    """A checkout may come with such a link; what is written there would replace a user's files."""
+    spec = tmp_path / "project" / "other.toml"
+    place = spec.parent / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "outside")
+    spec.write_text("")
+    with pytest.raises(WrongInput, match=rf"{link} is a link to .*outside"):
+        open_workspace(spec, {"MPFORGE_CACHE": str(tmp_path / "cache")})
