@@ -147,11 +147,12 @@ class Executor:
             return
 
         def teller() -> dict[str, str]:
-            compilers = getattr(command, "compilers", None)
-            if isinstance(compilers, Compilers) and not self.toolbox.notes_reads(compilers):
+            found = getattr(command, "compilers", None)
+            compilers = found if isinstance(found, Compilers) else None
+            if compilers is not None and not self.toolbox.notes_reads(compilers):
                 return {f"{HOST}{hostreads.UNSEEN}": hostreads.UNSURE}
-            found = self.toolbox.read_of_host(task.directory.root, since)
-            return {f"{HOST}{path}": value for path, value in found.items()}
+            reads = self.toolbox.read_of_host(task.directory.root, compilers, since)
+            return {f"{HOST}{path}": value for path, value in reads.items()}
 
         task.observed.add(teller)
 

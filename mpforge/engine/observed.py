@@ -44,6 +44,7 @@ def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     for name, value in before.items():
         where, _, path = name.partition(":")
         path = path if f"{where}:" == HOST else f"the source's {path}"
+        path = path.removesuffix("**")
         if path == UNSEEN:
             return "what it read of this host can't be seen"
         if now[name] == value:

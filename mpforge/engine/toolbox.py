@@ -283,12 +283,22 @@ class Toolbox:
             variables |= hostreads.variables(library, directory / hostreads.NOTES)
         return ReadyCompilers(variables, shared if compilers.python else {}, (str(links),))
 
-    def read_of_host(self, directory: Path, since: int) -> dict[str, str]:
-        """What a step's programs noted that they read of the host since then (ns): ``hostreads.read``."""
-        from mpforge.tools import hostreads
+    def read_of_host(
+        self, directory: Path, compilers: Compilers | None, since: int
+    ) -> dict[str, str]:
+        """What a step's programs have read of the host since then (ns), by path: ``hostreads.read``."""
+        from mpforge.tools import hostreads, hostwords
 
-        own = (directory, self._workspace.cache, self._workspace.tools)
-        return hostreads.read(directory / hostreads.NOTES, own, since, self._read_before)
+        own = [directory, self._workspace.cache, self._workspace.tools]
+        if compilers is not None and compilers.python is not None:
+            own += self.host_python(compilers.python).includes  # in the key
+        return hostreads.read(
+            directory / hostreads.NOTES,
+            hostwords.named(directory / hostwords.CALLS),
+            own=own,
+            since=since,
+            remembered=self._read_before,
+        )
 
     def notes_reads(self, compilers: Compilers) -> bool:
         """Whether what compilers read of the host is noted, as far as they read any of it."""
@@ -374,7 +384,7 @@ class Toolbox:
         directory: Path,
         flags: tuple[str, ...],
     ) -> ReadyCompilers:
-        from mpforge.tools import targetview
+        from mpforge.tools import hostwords, targetview
 
         scratch, notes = directory / "zig", directory / COMPILER_NOTES
         program = self.zig(compilers)
@@ -384,6 +394,10 @@ class Toolbox:
             zig=program.path, zig_cache=cache, scratch=scratch, step=directory, log=notes
         )
         variables = targetview.compiler_environment(tree, view, there)
+        if compilers.inside is None:
+            calls = directory / hostwords.CALLS
+            calls.mkdir(parents=True, exist_ok=True)
+            variables["MPFORGE_CALLS"] = str(calls)
         hooks = {}
         if compilers.python is not None or compilers.inside is not None:
             hooks = targetview.view_environment(tree, view, there)

@@ -1,9 +1,12 @@
 """What a step's programs read of the host: headers, libraries, and places where they looked for them in vain.
 
 They note it themselves, a line each: "+" or "-" (it was not there) and the path. Into gcc and what it starts
-a small library is preloaded that does so (ld.so(8)); auditwheel names what it grafts.
+a small library is preloaded that does so (ld.so(8)); auditwheel names what it grafts. Of zig's calls it is
+known what they name (``hostwords``).
 """
 
+import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterable
@@ -12,6 +15,7 @@ from pathlib import Path
 from mpforge.keys.walk import ABSENT
 from mpforge.processes import capture
 from mpforge.tools import hostprograms
+from mpforge.tools.hostwords import Named
 from mpforge.tools.templates import template
 
 SOURCE = "hostreads.c"
@@ -23,6 +27,7 @@ UNSEEN = "(unseen)"
 """The path that stands for reads that nothing tells of."""
 UNSURE = "(changed meanwhile)"
 _DIRECTORY = "(a directory)"
+_ALL = "**"
 _OF_THE_KERNEL = ("/proc/", "/dev/", "/sys/")
 _TRIAL = "#include <stddef.h>\nint main(void) { return 0; }\n"
 
@@ -68,29 +73,57 @@ def looked_for(notes: Path) -> tuple[set[str], set[str]]:
     return opened, {os.fsdecode(line[1:]) for line in lines if line.startswith(b"-")} - opened
 
 
-def read(notes: Path, own: Iterable[Path], since: int, remembered: Path) -> dict[str, str]:
+def read(
+    notes: Path, named: Named, *, own: Iterable[Path], since: int, remembered: Path
+) -> dict[str, str]:
     """What was read of the host by path, as ``contents`` tells it; ``own`` are directories that don't count.
 
-    ``since`` is when reading began, in ns: of what has changed from then on nothing is sure.
+    ``named`` is what calls of zig name: any header of a directory may have been read. ``since`` is when
+    reading began, in ns: of what has changed from then on nothing is sure.
     """
     opened, absent = looked_for(notes)
     outside = _Outside(own)
     found = {path for path in map(outside.place, opened) if path}
     missed = {path for path in map(outside.place, absent) if path and not path.endswith(".gch")}
-    known = contents(found | missed, remembered)
+    others = {path for path in map(outside.place, named.files) if path}
+    folders = (outside.place(os.path.join(folder, "")) for folder in named.headers)
+    others |= {f"{folder}{_ALL}" for folder in folders if folder}
+    known = contents(found | missed | others, remembered)
     for path, value in known.items():
-        was_there = value != ABSENT
-        if was_there != (path in found) or (value != _DIRECTORY and _is_younger(path, since)):
+        fresh = any(_is_younger(file, since) for file in _files(path))
+        if fresh or (path in found and value == ABSENT) or (path in missed and value != ABSENT):
             known[path] = UNSURE
     return dict(sorted(known.items()))
 
 
 def contents(paths: Iterable[str], remembered: Path) -> dict[str, str]:
-    """Each file's sha256, or that it is absent or a directory; ``remembered`` is as for ``hostprograms``."""
-    paths = set(paths)
-    files = {path for path in paths if os.path.isfile(path)}
-    others = {path: _DIRECTORY if os.path.isdir(path) else ABSENT for path in paths - files}
-    return hostprograms.digests(files, remembered) | others
+    """Each file's sha256, or that it is absent or a directory; ``remembered`` is as for ``hostprograms``.
+
+    A path that ends with ``/**`` is told by all files below.
+    """
+    files = {path: _files(path) for path in paths}
+    known = hostprograms.digests({file for each in files.values() for file in each}, remembered)
+    return {
+        path: _told(path, [(file, known[file]) for file in each]) for path, each in files.items()
+    }
+
+
+def _files(path: str) -> list[str]:
+    """The regular files that a path stands for, sorted."""
+    if not path.endswith(_ALL):
+        return [path] if os.path.isfile(path) else []
+    below = os.walk(path.removesuffix(_ALL))
+    found = (os.path.join(folder, name) for folder, _, names in below for name in names)
+    return sorted(filter(os.path.isfile, found))
+
+
+def _told(path: str, files: list[tuple[str, str]]) -> str:
+    place = path.removesuffix(_ALL)
+    if place != path and os.path.isdir(place):
+        return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    if os.path.isdir(place):
+        return _DIRECTORY
+    return files[0][1] if files else ABSENT
 
 
 class _Outside:

@@ -9,6 +9,7 @@ import pytest
 from mpforge.keys.walk import ABSENT
 from mpforge.tools import hostreads
 from mpforge.tools.hostreads import NOTES, UNSURE
+from mpforge.tools.hostwords import Named
 
 LATER = 10**12
 LONG_AGO = 0
@@ -23,13 +24,18 @@ def _host(tmp_path: Path) -> Path:
     return tmp_path / "host"
 
 
-def _read(host: Path, *notes: str, since: int | None = None) -> dict[str, str]:
-    """What counts of these notes, by path relative to the host."""
+def _read(
+    host: Path, *notes: str, since: int | None = None, words: Named | None = None
+) -> dict[str, str]:
+    """What counts of these notes and of what calls name, by path relative to the host."""
     step = host.parent / "step"
     lines = [line.replace("@", str(host.parent)) for line in notes]
     (step / NOTES).write_text("".join(f"{line}\n" for line in lines))
     since = time.time_ns() + LATER if since is None else since
-    found = hostreads.read(step / NOTES, [step, host.parent / "cache"], since, host.parent / "memo")
+    own = [step, host.parent / "cache"]
+    found = hostreads.read(
+        step / NOTES, words or Named(), own=own, since=since, remembered=host.parent / "memo"
+    )
     return {path.replace(str(host.parent), "@"): value for path, value in found.items()}
 
 
@@ -60,7 +66,10 @@ def test_files_of_the_step_of_the_cache_and_of_the_kernel_do_not_count(host: Pat
     )
     assert _read(host, *notes) == {}
     assert _read(host, "-@/host/x.h.gch") == {}, "a header that is compiled beforehand"
-    assert hostreads.read(host / "no-notes", [], 0, host / "memo") == {}
+    words = Named(
+        {f"{host.parent}/{path}" for path in ("step", "step/.", "cache/tools/none")}, set()
+    )
+    assert _read(host, words=words) == {}
 
 
 def test_what_leaves_the_step_by_a_link_or_by_dots_counts(host: Path) -> None:
@@ -96,3 +105,16 @@ def test_a_library_at_a_path_that_ld_preload_can_t_hold_is_of_no_use(tmp_path: P
         assert not hostreads.is_usable(library)
         library.touch()
         assert hostreads.is_usable(library) is usable
+
+
+def test_of_a_directory_that_a_call_names_all_files_count(host: Path) -> None:
+    words = Named({str(host), f"{host}/none"}, {f"{host}/x.h", f"{host}/libx.a"})
+    before = _read(host, words=words)
+    assert set(before) == {"@/host/**", "@/host/none/**", "@/host/x.h", "@/host/libx.a"}
+    assert before["@/host/none/**"] == before["@/host/libx.a"] == ABSENT
+    assert _read(host, words=words) == before
+    (host / "below").mkdir()
+    (host / "below/y.h").touch()
+    now = _read(host, words=words)
+    assert [path for path in now if now[path] != before[path]] == ["@/host/**"]
+    assert _read(host, words=words, since=LONG_AGO)["@/host/**"] == UNSURE

@@ -222,6 +222,12 @@ if [ -n "${CPATH:-}${C_INCLUDE_PATH:-}${CPLUS_INCLUDE_PATH:-}" ]; then
 	unset CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH
 fi
 
+# What of this host a native build names is in no key: each call is kept, for who looks afterwards.
+if [ -z '@CROSS@' ] && [ -n "${MPFORGE_CALLS:-}" ]; then
+	printf '%s\0' "$PWD" "$@" '
+' >>"$MPFORGE_CALLS/$$"
+fi
+
 for mpf_a do
 	shift
 	case $mpf_next in
