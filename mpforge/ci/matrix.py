@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from mpforge.errors import NothingSelected
 from mpforge.plan.model import Plan, PlannedSession, RunTests
 from mpforge.platforms import well_known
 
@@ -46,6 +47,15 @@ def jobs(plan: Plan, platforms: dict[str, str], *, by: str) -> tuple[Job, ...]:
         key = (session.phase, session.target or "", *([session.name] if by == "session" else []))
         groups.setdefault(key, []).append(session)
     return tuple(_job(plan, platforms, group) for group in groups.values())
+
+
+def nothing_to_do(plan: Plan) -> NothingSelected:
+    """The error of a plan without any job: why none of its sessions can run."""
+    reasons = (s.refusal.what if s.refusal else s.not_run for s in plan.sessions if not s.group)
+    why = "\n".join(dict.fromkeys(reason for reason in reasons if reason))
+    return NothingSelected(
+        "the spec gives no job for an x86-64 Linux machine", why=why or None, hint="`mpforge plan`"
+    )
 
 
 def _job(plan: Plan, platforms: dict[str, str], group: list[PlannedSession]) -> Job:

@@ -7,10 +7,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec, workspace_of, write_json
-from mpforge.errors import ExitCode
+from mpforge.errors import ExitCode, WrongInput
 
 if TYPE_CHECKING:
     from mpforge.ci.matrix import Job
+
+PHASES = ("build", "test")
+GITHUB_LIMIT = 256
+"""The jobs that a matrix of GitHub Actions may have (its documentation of usage limits)."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,19 +31,47 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the jobs."""
-    from mpforge.ci.matrix import jobs
+    from mpforge.ci.matrix import jobs, nothing_to_do
     from mpforge.engine.compiled import plan_on
     from mpforge.plan.facts import HostFacts
 
     workspace = workspace_of(arguments)
     plan, platforms = plan_on(workspace, HostFacts("x86_64", "Linux x86_64", engine=True))
     found = jobs(plan, platforms, by=arguments.by)
+    if not found:
+        raise nothing_to_do(plan)
+    for phase in PHASES:
+        _tell(tuple(job for job in found if job.phase == phase), phase, arguments)
     if arguments.format == "json":
         write_json({"jobs": [asdict(job) for job in found]})
     else:
-        for phase in ("build", "test"):
+        for phase in PHASES:
             sys.stdout.write(f"{phase}={_include(found, phase)}\n")
     return ExitCode.DONE
+
+
+def _tell(found: "tuple[Job, ...]", phase: str, arguments: argparse.Namespace) -> None:
+    """Warn of what GitHub does not take as a matrix. Raises ``WrongInput`` where it would be given that."""
+    if not found and arguments.format == "github":
+        _warn(
+            f"there is no {phase} job, and GitHub fails on an empty matrix: give that job",
+            f"`if: fromJSON(needs.JOB.outputs.{phase}).include[0]`",
+        )
+    if len(found) <= GITHUB_LIMIT:
+        return
+    what = f"{len(found)} {phase} jobs, and a GitHub matrix has {GITHUB_LIMIT} at most"
+    by_target = len({job.target for job in found})
+    hint = "split the targets between several specs, each with a matrix of its own"
+    if arguments.by == "session" and by_target <= GITHUB_LIMIT:
+        hint = f"`mpforge matrix --by target` gives {by_target}"
+    if arguments.format == "github":
+        raise WrongInput(what, hint=hint)
+    _warn(f"{what}:", hint)
+
+
+def _warn(*words: str) -> None:
+    """Say something that fails nothing."""
+    sys.stderr.write(f"mpforge > warning: {' '.join(words)}\n")
 
 
 def _include(found: "tuple[Job, ...]", phase: str) -> str:

@@ -124,7 +124,7 @@ def _resolved(
 
     def look_up(wanted: DistroRequest) -> DistroPin:
         say(f"looking up packages of {wanted.distribution} {wanted.suite} {wanted.architecture}")
-        return distribution.resolve(wanted, state=workspace.cache / "distribution")
+        return distribution.resolve(wanted, state=workspace.cache / "distribution", newest=True)
 
     for wanted in _distribution(plans):
         if kept.packages_of(wanted) is not None:

@@ -8,9 +8,11 @@ request says so. This module does not know what a package is for.
 
 import contextlib
 import hashlib
+import math
 import os
 import re
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -32,6 +34,10 @@ _LIBRARY = re.compile(r"(?!libc6$)lib.+(?<!-dev)(?<!-data)(?<!-bin)(?<!-common)"
 _DEPENDS = ("depends", "pre-depends")
 # sources.list(5) fields of `apt-get indextargets`; unknown ones are printed as they stand.
 _TARGETS = "$(RELEASE)|$(COMPONENT)|$(ORIGIN)|$(SIGNED_BY)|$(TRUSTED)|$(REPO_URI)"
+
+
+_FETCHED = "fetched"
+_FRESH_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -111,15 +117,16 @@ def parse_stanzas(text: str) -> tuple[Mapping[str, str], ...]:
     return tuple(stanzas)
 
 
-def resolve(request: DistroRequest, *, state: Path) -> DistroPin:
+def resolve(request: DistroRequest, *, state: Path, newest: bool = False) -> DistroPin:
     """The newest packages that the archive has for ``request``, with their sha256 and sizes.
 
-    Raises ``IndexUnreachable`` when the archive does not answer, ``ToolUnavailable`` without apt or
-    where the archive lacks a package.
+    Lists that were fetched within the hour are not fetched again, unless ``newest``. Raises
+    ``IndexUnreachable`` when the archive does not answer, ``ToolUnavailable`` without apt or where the
+    archive lacks a package.
     """
     apt = _Apt.of(request, _writable(state))
     with apt.lock():
-        apt.update()
+        apt.update(unless_younger=0 if newest else _FRESH_SECONDS)
         found = apt.show(*request.names)
         libraries = apt.libraries_of(request.names) if request.libraries else ()
     missing = [name for name in request.names if name not in found]
@@ -181,11 +188,11 @@ def _is_kept(kept: Path, package: DistroPackage) -> bool:
 def _download(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> None:
     """Fetch what is missing; a miss may only mean that our lists are old, so ask again once."""
     kept.mkdir(parents=True, exist_ok=True)
-    apt.update(only_if_empty=True)
+    apt.update(unless_younger=math.inf)
     missing = _take(apt, packages, kept)
     if not missing:
         return
-    apt.update()
+    apt.update(unless_younger=0)
     missing = _take(apt, missing, kept)
     for package in missing:
         offered = apt.show(f"{package.name}={package.version}").get(package.name)
@@ -258,11 +265,15 @@ class _Apt:
         """
         return alone(self._root / ".lock", waits=lambda: None, warn=lambda _: None)
 
-    def update(self, *, only_if_empty: bool = False) -> None:
-        """Fetch the archive's lists. Raises ``IndexUnreachable``."""
-        self._lay_out()
-        if only_if_empty and any((self._root / "lists").glob("*Packages*")):
+    def update(self, *, unless_younger: float) -> None:
+        """Fetch the archive's lists, unless there are some of this archive that are younger than so many
+        seconds. Raises ``IndexUnreachable``.
+        """
+        is_same = self._lay_out()
+        if is_same and self._age() < unless_younger:
             return
+        stamp = self._root / _FETCHED
+        stamp.unlink(missing_ok=True)
         done = self._run("apt-get", "-qq", "update")
         if done.returncode != 0:
             raise IndexUnreachable(
@@ -271,6 +282,16 @@ class _Apt:
                 hint="check the network and the host's apt sources,"
                 f" or set {MIRROR_VARIABLE} to a mirror",
             )
+        stamp.touch()
+
+    def _age(self) -> float:
+        """How many seconds ago the lists were fetched; infinite where they were not, or in the future."""
+        try:
+            age = time.time() - (self._root / _FETCHED).stat().st_mtime
+        except OSError:
+            return math.inf
+        is_there = any((self._root / "lists").glob("*Packages*"))
+        return age if is_there and age >= 0 else math.inf
 
     def show(self, *specs: str) -> Mapping[str, DistroPackage]:
         """What the lists say of packages (``NAME``: the newest, or ``NAME=VERSION``), by name."""
@@ -308,12 +329,17 @@ class _Apt:
             for spec in specs if len(specs) > 1 else ():
                 self._run("apt-get", "-qq", "download", spec, cwd=into)
 
-    def _lay_out(self) -> None:
+    def _lay_out(self) -> bool:
+        """Put apt's state in place; whether it is for the same archive as before."""
         for folder in ("lists/partial", "cache/archives/partial", "etc"):
             (self._root / folder).mkdir(parents=True, exist_ok=True)
         (self._root / "status").touch()
         lines = [self._source(suite, archive) for suite, archive in self._archives]
-        (self._root / "etc" / "sources.list").write_text("".join(lines), encoding="utf-8")
+        place, text = self._root / "etc" / "sources.list", "".join(lines)
+        if place.is_file() and place.read_text("utf-8", "replace") == text:
+            return True
+        place.write_text(text, encoding="utf-8")
+        return False
 
     def _source(self, suite: str, archive: Archive) -> str:
         """A line of sources.list(5)."""

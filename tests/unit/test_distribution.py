@@ -1,8 +1,14 @@
 """Packages of the distribution: the parts that read texts and trees."""
 
+import os
+import time
 from pathlib import Path
 
+import pytest
+
+from mpforge import processes
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
+from mpforge.processes import Captured
 from mpforge.tools import debtree, distribution
 from mpforge.tools.distribution import Archive
 
@@ -93,3 +99,70 @@ def test_what_is_made_from_a_pin_is_known_by_its_packages_and_by_how_it_was_made
         distribution.digest_of(other),
     }
     assert len(digests) == 3
+
+
+# --- the archive's lists --------------------------------------------------------------------------
+
+REQUEST = DistroRequest("debian", "bookworm", "arm64", ("libc6",))
+STANZA = f"Package: libc6\nVersion: 2.36\nSHA256: {'ab' * 32}\nSize: 7\n"
+
+
+class FakeApt:
+    """Answers as apt does; ``updates`` counts how often the archive was asked."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.updates = 0
+        self._state = root / "state"
+        self._monkeypatch = monkeypatch
+        monkeypatch.setattr(processes, "capture", self._answer)
+        monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+        self.use("http://mirror.test/debian")
+
+    def use(self, mirror: str) -> None:
+        self._monkeypatch.setenv(distribution.MIRROR_VARIABLE, mirror)
+
+    def _answer(self, argv: list[str], **_: object) -> Captured:
+        if argv[-1] == "update":
+            self.updates += 1
+            lists = self._state / "debian-bookworm-arm64" / "lists"
+            (lists / "mirror.test_Packages").write_text("x")
+        return Captured(0, STANZA if "show" in argv else "", "")
+
+    def resolve(self, *, newest: bool = False) -> DistroPin:
+        return distribution.resolve(REQUEST, state=self._state, newest=newest)
+
+    def set_back(self, seconds: float) -> None:
+        (stamp,) = self._state.glob("*/fetched")
+        then = time.time() - seconds
+        os.utime(stamp, (then, then))
+
+
+@pytest.fixture
+def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeApt:
+    return FakeApt(tmp_path, monkeypatch)
+
+
+def test_lists_of_within_the_hour_are_not_fetched_again(apt: FakeApt) -> None:
+    assert apt.resolve() == apt.resolve()
+    assert apt.updates == 1
+
+
+def test_the_newest_packages_are_asked_for_where_a_lock_is_made(apt: FakeApt) -> None:
+    apt.resolve()
+    apt.resolve(newest=True)
+    assert apt.updates == 2
+
+
+@pytest.mark.parametrize("seconds", [4000, -4000])
+def test_old_lists_and_those_of_the_future_are_fetched_again(apt: FakeApt, seconds: float) -> None:
+    apt.resolve()
+    apt.set_back(seconds)
+    apt.resolve()
+    assert apt.updates == 2
+
+
+def test_another_mirror_s_lists_are_fetched(apt: FakeApt) -> None:
+    apt.resolve()
+    apt.use("http://another.test/debian")
+    apt.resolve()
+    assert apt.updates == 2
