@@ -6,7 +6,7 @@ raises an error, nor of terminals.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Self
@@ -21,6 +21,13 @@ class ExitCode(IntEnum):
     NOTHING_SELECTED = 3
     HOST_CANNOT = 4
     INTERRUPTED = 130
+
+
+def first_of(codes: Iterable[int]) -> ExitCode:
+    """What several failures exit with: a failed step counts before a wrong spec, that before a host."""
+    known = set(codes)
+    order = (ExitCode.STEP_FAILED, ExitCode.WRONG_INPUT, ExitCode.HOST_CANNOT)
+    return next((code for code in order if code in known), ExitCode.STEP_FAILED)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ import atexit
 import os
 import sys
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import nox
 import nox.registry
@@ -20,6 +19,9 @@ from mpforge import processes
 from mpforge.engine.workspace import RUN_ID, SPEC_NAME, Workspace, open_workspace, run_id
 from mpforge.errors import FileTrouble, MpforgeError, SessionNameTaken, render
 from mpforge.plan.index import Index, IndexedSession
+
+if TYPE_CHECKING:
+    from mpforge.engine.selection import Selection
 
 _ours: dict[str, object] = {}
 _ran: list[str] = []
@@ -154,7 +156,7 @@ def _run(
             session,
             workspace=workspace,
             posargs=tuple(nox_session.posargs),
-            selected=_selected(nox_session, prefix),
+            selection=_selection(nox_session, prefix),
         )
     except SystemExit as error:
         nox_session.error(f"a library ended the process ({error.code})")
@@ -179,11 +181,23 @@ def _option(nox_session: nox.Session, name: str) -> Any:
     return getattr(nox_session._runner.global_config, name, None)  # noqa: SLF001 - see above
 
 
-def _selected(nox_session: nox.Session, prefix: str) -> Iterable[str]:
-    """The sessions of this run as the spec names them, as far as nox tells."""
-    sessions = nox_session._runner.manifest.list_all_sessions()  # noqa: SLF001 - see above
-    names = (runner.friendly_name for runner, selected in sessions if selected)
-    return tuple(name.removeprefix(f"{prefix}-") if prefix else name for name in names)
+def _selection(nox_session: nox.Session, prefix: str) -> "Selection":
+    """The sessions of this run as the spec names them, and which the command line names or tags."""
+    from mpforge.engine.selection import Selection
+
+    words = set(_option(nox_session, "sessions") or ())
+    tags = set(_option(nox_session, "tags") or ())
+    names, named = set(), set()
+    manifest = nox_session._runner.manifest  # noqa: SLF001 - see above
+    begun = manifest._consumed  # noqa: SLF001 - no longer among the selected
+    for runner, selected in manifest.list_all_sessions():
+        name = runner.friendly_name
+        ours = name.removeprefix(f"{prefix}-") if prefix else name
+        if selected or runner in begun:
+            names.add(ours)
+        if name in words or tags & set(runner.func.tags):
+            named.add(ours)
+    return Selection(frozenset(names), frozenset(named))
 
 
 def _reported(workspace: Workspace) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mpforge.cli.options import add_spec, sessions_of, tell_doubts, workspace_of, write_json
-from mpforge.errors import ExitCode
+from mpforge.errors import ExitCode, first_of, render
 
 if TYPE_CHECKING:
     from mpforge.engine.preview import SessionPreview, StepPreview
@@ -22,7 +22,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the plan."""
+    """Print the plan; the exit code is that of running the named sessions, as far as that is known."""
     from mpforge.engine.compiled import compiled
     from mpforge.engine.preview import preview
 
@@ -35,12 +35,24 @@ def run(arguments: argparse.Namespace) -> int:
     shown = [preview(found, workspace, session) for session in sessions]
     if arguments.json:
         write_json({"host": found.plan.host, "sessions": [_data(item) for item in shown]})
-        return ExitCode.DONE
+        return _refused(shown) if arguments.session else ExitCode.DONE
     sys.stdout.write(f"on {found.plan.host}\n")
     for item in shown:
         sys.stdout.write("\n".join(_lines(item)) + "\n")
     sys.stdout.write("".join(f"{line}\n" for line in _unpinned(shown)))
-    return ExitCode.DONE
+    return _refused(shown) if arguments.session else ExitCode.DONE
+
+
+def _refused(shown: "Sequence[SessionPreview]") -> int:
+    """Say which of the named sessions, and of those that they require, can't run; the exit code of that."""
+    told: dict[str, list[str]] = {}
+    codes: list[int] = []
+    for item in shown:
+        if item.error is not None:
+            told.setdefault(render(item.error), []).append(item.session.name)
+            codes.append(item.error.exit_code)
+    sys.stderr.write("".join(f"{', '.join(names)}: {text}\n" for text, names in told.items()))
+    return first_of(codes) if codes else ExitCode.DONE
 
 
 def _lines(item: "SessionPreview") -> list[str]:

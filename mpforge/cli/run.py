@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec, tell_doubts, unknown, workspace_of
 from mpforge.engine.workspace import SPEC_NAME
-from mpforge.errors import ExitCode, NothingSelected, render
+from mpforge.errors import ExitCode, NothingSelected, first_of, render
 from mpforge.processes import foreground
 
 if TYPE_CHECKING:
@@ -94,13 +94,9 @@ def _noxfile(workspace: "Workspace") -> tuple[Path, bool]:
 
 
 def _exit_code(code: int, outcomes: "Iterable[SessionEnded]") -> int:
-    """nox's exit code, made precise: a failed step counts before a wrong spec, that before a host."""
+    """nox's exit code, made precise."""
     if any(ended.status == "interrupted" for ended in outcomes) or code < 0:
         return ExitCode.INTERRUPTED
     if code != 1:
         return code
-    codes = {ended.exit_code for ended in outcomes if ended.status == "failed"}
-    for wanted in (ExitCode.STEP_FAILED, ExitCode.WRONG_INPUT, ExitCode.HOST_CANNOT):
-        if wanted in codes:
-            return wanted
-    return ExitCode.STEP_FAILED
+    return first_of(ended.exit_code for ended in outcomes if ended.status == "failed")

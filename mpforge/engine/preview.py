@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mpforge.engine.compiled import Compiled
 from mpforge.engine.realize import NotMade
-from mpforge.engine.session import NotRun, SessionRun
+from mpforge.engine.session import NotRun, SessionRun, refusal_error
 from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import MpforgeError, PinMissing
 from mpforge.keys.digest import Difference, differences
@@ -42,7 +42,7 @@ class StepPreview:
 class SessionPreview:
     """A session as it stands; ``fetch`` are the bytes to download (None: not known) and of what.
 
-    ``unpinned`` as for a step.
+    ``unpinned`` as for a step; ``error`` is what running an impossible one would end with.
     """
 
     session: PlannedSession
@@ -52,12 +52,14 @@ class SessionPreview:
     fetch: int | None = 0
     items: tuple[str, ...] = ()
     unpinned: str | None = None
+    error: MpforgeError | None = None
 
 
 def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> SessionPreview:
     """What a session would do now."""
     if session.refusal is not None:
-        return SessionPreview(session, "impossible", session.refusal.what)
+        error = refusal_error(session.refusal)
+        return SessionPreview(session, "impossible", error.what, error=error)
     if session.not_run is not None:
         return SessionPreview(session, "not run", session.not_run)
     if session.group:
@@ -69,7 +71,7 @@ def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> S
         why = _lock_first(error.what)
         return SessionPreview(session, "not known", why, fetch=None, unpinned=error.what)
     except MpforgeError as error:
-        return SessionPreview(session, "impossible", error.what)
+        return SessionPreview(session, "impossible", error.what, error=error)
 
 
 def _group(found: Compiled, workspace: Workspace, session: PlannedSession) -> tuple[State, str]:

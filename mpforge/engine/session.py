@@ -8,7 +8,7 @@ import contextlib
 import functools
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from mpforge.engine.distrecord import Entry
 from mpforge.engine.pins import Pins
 from mpforge.engine.provision import Provision
 from mpforge.engine.realize import NotMade, Realizer
+from mpforge.engine.selection import NOTHING_KNOWN, Selection
 from mpforge.engine.shipping import Shipping
 from mpforge.engine.toolbox import Toolbox
 from mpforge.engine.workspace import Options, Workspace
@@ -67,9 +68,10 @@ def run_session(
     options: Options,
     emit: Emit,
     posargs: tuple[str, ...] = (),
-    selected: Iterable[str] = (),
+    selection: Selection = NOTHING_KNOWN,
+    failed: Callable[[], Collection[str]] = tuple,
 ) -> SessionEnded:
-    """Run one session to its end. ``selected`` are the run's sessions, as far as they are known.
+    """Run one session to its end. ``failed`` gives the sessions that have failed in this run.
 
     Raises ``MpforgeError`` for what fails and ``KeyboardInterrupt``; nothing half-made is left then.
     """
@@ -81,8 +83,11 @@ def run_session(
         raise refusal_error(session.refusal)
     if session.not_run is not None:
         return SessionEnded(name, session.phase, "not-run", f"not run: {session.not_run}")
+    needless = selection.needless(session, found.plan, failed())
+    if needless is not None:
+        return SessionEnded(name, session.phase, "not-run", f"not run: {needless}")
     found.store.listen(lambda message: emit(Warned(name, message)))
-    run = SessionRun(found, session, workspace, options, emit, posargs, tuple(selected))
+    run = SessionRun(found, session, workspace, options, emit, posargs, selection)
     ended = run.to_its_end()
     if ended.status == "done":
         _tidy(workspace, emit, name)
@@ -122,7 +127,7 @@ class SessionRun:
     options: Options
     emit: Emit
     posargs: tuple[str, ...] = ()
-    selected: tuple[str, ...] = ()
+    selection: Selection = NOTHING_KNOWN
     dry: bool = False
     log: Path | None = None
     """Where its steps' logs go, if not where the session's own are."""
@@ -276,7 +281,10 @@ class SessionRun:
         for session in self.found.plan.sessions:
             if session.phase != "deps" or session.choice is None or session.target is None:
                 continue
-            if session.name == f"deps-{self.session.target}" or session.name in self.selected:
+            if (
+                session.name == f"deps-{self.session.target}"
+                or session.name in self.selection.names
+            ):
                 size, items = self.to_fetch(session)
                 choice = session.choice
                 self.emit(
@@ -325,12 +333,36 @@ class SessionRun:
         shipped = self.shipping.already(session)
         if shipped is not None:
             return self._cached(shipped[0].key)
+        users = self.selection.usable_by(session, self.found.plan)
+        if users and session.name not in self.selection.named:
+            self._require_means(users)
+            return self._ended(self._realize(session)[0].key)  # who builds from it publishes it
+        return self._ended(self._publish(session, _archive).key)
 
-        def archive(result: ActionResult, tree: Directory) -> dict[str, FileNode | str]:
-            name = result.facts["sdist"]
-            return {name: tree.directories["archive"].files[name]}
+    def _require_means(self, users: list[PlannedSession]) -> None:
+        """Raise ``NotRun`` where no build that uses the sdist has its interpreter or engine on this host."""
+        reasons: list[str] = []
+        for user in users:
+            try:
+                for compilers in user.compilers:
+                    if compilers.inside is not None:
+                        self.containers.emulates(compilers.inside)
+                    elif compilers.python is not None:
+                        self.toolbox.host_python(compilers.python)
+            except HostCannot as error:
+                reasons.append(error.what)
+        if reasons and len(reasons) == len(users):
+            raise NotRun(reasons[0])
 
-        return self._ended(self._publish(session, archive).key)
+    def _publish_sdist(self, build: PlannedSession) -> None:
+        """Publish the sdist with the first build that came of it: a failed build leaves none behind."""
+        made = self.found.plan.session("sdist")
+        if made is None or made.result is None or made.name not in build.requires:
+            return
+        if made.name not in self.selection.names or made.name in self.selection.named:
+            return
+        if self.shipping.already(made) is None:
+            self._publish(made, _archive)
 
     def _deps(self) -> SessionEnded:
         self._pin_choice(self.session)
@@ -380,6 +412,11 @@ class SessionRun:
         return tuple(usable)
 
     def _build(self, session: PlannedSession) -> SessionEnded:
+        ended = self._build_alone(session)
+        self._publish_sdist(session)
+        return ended
+
+    def _build_alone(self, session: PlannedSession) -> SessionEnded:
         shipped = self.shipping.already(session)
         if shipped is not None:
             return self._cached(shipped[0].key)
@@ -531,3 +568,9 @@ class SessionRun:
         return SessionEnded(
             self.session.name, self.session.phase, "cached", f"cached: {short(key)}"
         )
+
+
+def _archive(result: ActionResult, tree: Directory) -> dict[str, FileNode | str]:
+    """The sdist among what its step made."""
+    name = result.facts["sdist"]
+    return {name: tree.directories["archive"].files[name]}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mpforge.engine.dist import Dist
 from mpforge.engine.distrecord import Entry
+from mpforge.engine.selection import Selection
 from mpforge.engine.workspace import Options, Workspace, host_system, run_id
 from mpforge.errors import (
     DistConflict,
@@ -38,7 +39,7 @@ def run(
     *,
     workspace: Workspace,
     posargs: tuple[str, ...],
-    selected: Iterable[str] = (),
+    selection: Selection,
 ) -> tuple[SessionEnded, str]:
     """Run a session and record its end; with a failure, the text to show.
 
@@ -49,7 +50,7 @@ def run(
         ended = group_end(session, journal.outcomes())
         journal.write(ended)
         return ended, ""
-    return _run(session, workspace, journal, posargs, selected)
+    return _run(session, workspace, journal, posargs, selection)
 
 
 def _run(
@@ -57,7 +58,7 @@ def _run(
     workspace: Workspace,
     journal: Journal,
     posargs: tuple[str, ...],
-    selected: Iterable[str],
+    selection: Selection,
 ) -> tuple[SessionEnded, str]:
     from mpforge.engine.session import run_session
 
@@ -77,7 +78,8 @@ def _run(
             options=options,
             emit=emit,
             posargs=posargs if session.phase == "test" else (),
-            selected=selected,
+            selection=selection,
+            failed=lambda: [e.session for e in journal.outcomes() if e.status == "failed"],
         )
         text = ""
         _refuse_idle(session, ended, strict=options.strict)

@@ -267,11 +267,12 @@ def test_a_compiler_error_fails_the_build_and_publishes_nothing(unbuilt: Workspa
         assert f"mpforge run {BUILD}" in run.output
         assert ".mpforge/logs" in run.output
         assert "Traceback (most recent call last)\n  File" not in run.output
-        assert unbuilt.wheels() == []
+        assert not unbuilt.dist.exists(), "nor the sdist that it was built from"
         assert "wheel-aarch64-cp311" in unbuilt.steps(), "a failure is not remembered"
     unbuilt.write("tiny/_tiny.c", good)
     assert BUILD in unbuilt.nox(BUILD).did
     assert unbuilt.wheels()
+    assert (unbuilt.dist / "tiny-1.0.tar.gz").exists()
 
 
 def test_a_failing_test_fails_the_session_each_time(workspace: Workspace) -> None:

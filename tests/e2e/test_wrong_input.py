@@ -93,7 +93,12 @@ def test_a_missing_source_fails_the_session(workspace: Workspace) -> None:
 def test_what_is_not_built_yet_is_refused_by_its_own_session_only(workspace: Workspace) -> None:
     workspace.edit("multiplatform.toml", 'targets = ["aarch64"]', 'targets = ["aarch64", "s390x"]')
     assert workspace.nox(BUILD).code == 0
-    refused(workspace.nox("build-s390x"), "not-available-yet")
+    shutil.rmtree(workspace.dist)
+    run = workspace.nox("build-s390x")
+    refused(run, "not-available-yet")
+    assert run.reason("sdist").startswith("not run: build-s390x-cp311 can't run here")
+    assert not workspace.dist.exists()
+    refused(workspace.mpforge("plan", "build-s390x"), "not-available-yet", exit_code=4)
 
 
 def test_a_backend_that_is_not_known_to_cross_is_refused_by_name(workspace: Workspace) -> None:
