@@ -17,6 +17,7 @@ from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
     Choice,
+    CommandLine,
     Compilers,
     FetchCrates,
     InstallPackages,
@@ -28,6 +29,7 @@ from mpforge.plan.model import (
     RepairWheel,
     RunCommands,
     RunTests,
+    ShellLine,
     ShippedFiles,
     Step,
     Text,
@@ -76,6 +78,14 @@ def _unrun(given: Variables) -> Variables:
 def of_target(build: "BuildOptions") -> bool:
     """Whether what the spec gives to a build differs from target to target."""
     return any(_asks_for_target(value) for _, value in variables(build).values)
+
+
+def _of_any_target(lines: tuple[CommandLine, ...]) -> tuple[CommandLine, ...]:
+    """Commands that mean the same for every target; none where one of them asks for a target."""
+    texts = [
+        t for line in lines for t in ([line.text] if isinstance(line, ShellLine) else line.words)
+    ]
+    return () if any(map(_asks_for_target, texts)) else lines
 
 
 def _asks_for_target(value: Text) -> bool:
@@ -159,7 +169,8 @@ def sdist_steps(
     source = ProjectFiles(vcs=True)
     crates = crates_steps(rust)
     base = OutputOf("sdist-base")
-    ask = AskRequirements("sdist", source, base, python, None, config_settings=config)
+    retry = _of_any_target(commands(list(build.before_build)))
+    ask = AskRequirements("sdist", source, base, python, None, config_settings=config, retry=retry)
     install = InstallPackages(request, OutputOf("sdist-requirements"))
     environment = (
         Step(base.step, f"build requirements ({python})", InstallPackages(request)),
@@ -184,6 +195,7 @@ def sdist_steps(
                 rust,
                 OutputOf(crates[0].id) if crates else None,
                 () if build.isolation else request.requirements,
+                retry,
             ),
             given,
             int(build.timeout),
@@ -215,26 +227,38 @@ def wheel_steps(
     if build.repair.strip and choice.toolchain not in ("zig", NO_COMPILER):
         given = stripped(given)
     config = settings(build.config_settings)
-    # What is only asked builds nothing.
-    asked = compilers and replace(compilers, configurer=None, emulator=None)
+    targets = _target_step(build, stem=stem, target=target, python=python)
+    target_environment = OutputOf(targets[0].id) if targets else None
+    before = commands(list(build.before_build))
+    # What is only asked builds nothing, but what is run before may.
+    asked = compilers and (
+        compilers if before else replace(compilers, configurer=None, emulator=None)
+    )
     ask = AskRequirements(
-        "wheel", source, OutputOf(f"base-{stem}"), python, asked, exclude, tests, config
+        "wheel",
+        source,
+        OutputOf(f"base-{stem}"),
+        python,
+        asked,
+        exclude,
+        tests,
+        config,
+        before,
+        target_environment=target_environment if before else None,
     )
     install = InstallPackages(request, OutputOf(f"requirements-{stem}"))
     environment = (
         Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
         Step(
             f"requirements-{stem}",
-            "what else the backend wants",
+            f"{'before-build, and ' if before else ''}what else the backend wants",
             ask,
-            _unrun(given),
+            given if before else _unrun(given),
             int(build.timeout),
         ),
         Step(f"environment-{stem}", f"build environment ({python})", install),
     )
     crates = crates_steps(compilers.rust if compilers else None)
-    targets = _target_step(build, stem=stem, target=target, python=python)
-    target_environment = OutputOf(targets[0].id) if targets else None
     wheel = BuildWheel(
         source=source,
         exclude=exclude,
@@ -242,7 +266,7 @@ def wheel_steps(
         environment=OutputOf(f"environment-{stem}") if build.isolation else None,
         python=python,
         compilers=compilers,
-        before=commands(list(build.before_build)),
+        before=before,
         config_settings=config,
         frontend=build.frontend,
         crates=OutputOf(crates[0].id) if crates else None,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from mpforge.engine import buildtools
 from mpforge.engine.environments import Environments
@@ -15,12 +15,15 @@ from mpforge.engine.inputs import Inputs
 from mpforge.engine.sourcecopy import SourceCopy
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import ReadyCompilers, Toolbox
+from mpforge.errors import StepFailed, StepTimeout
 from mpforge.formats.globs import without
-from mpforge.plan.model import AskRequirements, BuildWheel, Compilers, MakeSdist
+from mpforge.plan.model import AskRequirements, BuildWheel, CommandLine, Compilers, MakeSdist
 from mpforge.runners import hooks, repair
-from mpforge.runners.step import StepDirectory, StepRun
+from mpforge.runners.step import StepRun
 from mpforge.sources import archives, canonical, gitclone
-from mpforge.store.files import files_below
+from mpforge.store.files import files_below, remove_tree
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,24 @@ class HostBuilds:
     def ask(self, task: Task, command: AskRequirements) -> dict[str, str]:
         """What else the backend wants."""
         self.sources.put(task, vcs=command.hook == "sdist")
-        ready = self._compilers(command.compilers, task.directory)
+        ready = self._compilers_for_asking(task, command)
         run = self._hook_run(task, command.python, ready)
-        asked = hooks.requirements(
-            run,
-            command.hook,
-            python=task.directory.environment / "bin" / "python",
-            source=self.sources.root(task.directory, vcs=command.hook == "sdist"),
-            settings=command.config_settings,
-            extra=buildtools.hook_variables(ready, task.step, run),
-        )
-        return {"requirements": json.dumps(asked)}
+        if ready is not None and "target_environment" in task.given.trees:
+            run, ready = self.environments.with_target_packages(task, run, ready)
+        for line in command.before:
+            run.command(line, cwd=task.directory.source)
+
+        def asked() -> tuple[str, ...]:
+            return hooks.requirements(
+                run,
+                command.hook,
+                python=task.directory.environment / "bin" / "python",
+                source=self.sources.root(task.directory, vcs=command.hook == "sdist"),
+                settings=command.config_settings,
+                extra=buildtools.hook_variables(ready, task.step, run),
+            )
+
+        return {"requirements": json.dumps(self._retried(task, command.retry, run, asked))}
 
     def sdist(self, task: Task, command: MakeSdist) -> dict[str, str]:
         """Make the sdist; it is in the step's output then, packed and unpacked."""
@@ -63,17 +73,21 @@ class HostBuilds:
         if command.compilers is not None and ready is not None:
             # They are this host's, as the packages are.
             run, ready = self.environments.with_descriptions(task, run, ready)
-        if command.environment is None:
-            self._ask_here(task, "sdist", command, run, ready)
-        archive = hooks.build(
-            run,
-            "sdist",
-            python=task.directory.environment / "bin" / "python",
-            source=self.sources.root(task.directory, vcs=True),
-            output=task.directory.root,
-            settings=command.config_settings,
-            extra=buildtools.hook_variables(ready, task.step, run),
-        )
+
+        def made() -> Path:
+            if command.environment is None:
+                self._ask_here(task, "sdist", command, run, ready)
+            return hooks.build(
+                run,
+                "sdist",
+                python=task.directory.environment / "bin" / "python",
+                source=self.sources.root(task.directory, vcs=True),
+                output=task.directory.root,
+                settings=command.config_settings,
+                extra=buildtools.hook_variables(ready, task.step, run),
+            )
+
+        archive = self._retried(task, command.retry, run, made)
         unpacked = task.directory.root / "unpacked"
         archives.unpack(archive, unpacked)
         if archive.name.endswith(".tar.gz"):
@@ -85,6 +99,33 @@ class HostBuilds:
         (task.directory.output / "archive").mkdir()
         archive.rename(task.directory.output / "archive" / archive.name)
         return {"sdist": archive.name}
+
+    def _retried(
+        self, task: Task, before: tuple[CommandLine, ...], run: StepRun, call: Callable[[], T]
+    ) -> T:
+        """Call the backend for the sdist; where it fails, once more in a copy where ``before`` was run first.
+
+        An sdist is made of the project as it is, for all targets; but a build script may end where a file
+        is missing that the builds' own commands write.
+        """
+        try:
+            return call()
+        except StepTimeout:
+            raise
+        except StepFailed as error:
+            if not before:
+                raise
+            remove_tree(task.directory.source)
+            self.sources.put(task, vcs=True)
+            try:
+                for line in before:
+                    run.command(line, cwd=self.sources.root(task.directory, vcs=True))
+            except StepFailed:
+                raise error from None
+        self.toolbox.warn_once(
+            "the backend can't make the sdist of the project as it is: [build] before-build was run first"
+        )
+        return call()
 
     def _tell_left_out(self) -> None:
         """Warn of what `meson dist`, which packs commits, will not see."""
@@ -160,30 +201,31 @@ class HostBuilds:
         run.let_in()
         (directory.output / ".gitignore").unlink(missing_ok=True)
 
-    def _compilers(
-        self, compilers: Compilers | None, directory: StepDirectory
-    ) -> ReadyCompilers | None:
-        """Compilers for a hook that is only asked: nothing is made for it."""
-        if compilers is None:
+    def _compilers_for_asking(self, task: Task, command: AskRequirements) -> ReadyCompilers | None:
+        """Compilers for a hook that is only asked: nothing is made for it, unless commands run before."""
+        if command.compilers is None:
             return None
-        return self.toolbox.compilers(compilers, (), directory.root)
+        if command.before:
+            return self.tools.ready(task, command.compilers, task.given.trees["source"])
+        return self.toolbox.compilers(command.compilers, (), task.directory.root)
 
     def _hook_run(self, task: Task, word: str, ready: ReadyCompilers | None) -> StepRun:
         """What runs build hooks: the build environment at its place, the compilers on PATH."""
-        directory = task.directory
+        directory, command = task.directory, task.step.command
         python = self.environments.put(task, word)
         variables = dict(ready.variables) if ready else {}
         if ready and task.given.trees.get("environment") is None:
             folders = self.toolbox.installed(word).folders()
             variables["MPFORGE_INSTALLED"] = ":".join(map(str, folders))
         path = (str(python.parent), *(ready.path if ready else ()))
+        makes_sdist = isinstance(command, MakeSdist) or getattr(command, "hook", "") == "sdist"
+        place = self.sources.root(directory, vcs=makes_sdist)
         placeholders = {
             "python": str(python),
-            "project": str(directory.source),
-            "package": str(directory.source),
+            "project": str(place),
+            "package": str(place),
             "dest_dir": str(directory.output),
         }
-        command = task.step.command
         compilers = getattr(command, "compilers", None)
         if isinstance(compilers, Compilers):
             placeholders |= buildtools.placeholders(compilers, directory, ready)

@@ -40,6 +40,8 @@ class ImageBuilds:
     def ask(self, task: Task, command: AskRequirements, compilers: Compilers) -> dict[str, str]:
         """What else the backend wants, asked by the image's own Python."""
         with self._inside(task, command, compilers) as (run, ready):
+            for line in command.before:
+                run.command(line, cwd=task.directory.source)
             asked = hooks.requirements(
                 run,
                 command.hook,
@@ -81,7 +83,7 @@ class ImageBuilds:
             raise AssertionError("its hooks run on the host")
         directory = task.directory
         self.sources.put(task, vcs=False)
-        asks = isinstance(command, AskRequirements)
+        asks = isinstance(command, AskRequirements) and not command.before
         wanted = () if asks else buildtools.languages(task.given.trees["source"], self.store)
         ready = self.containers.compilers(task, compilers, wanted)
         site = launcher.site_packages(directory.environment, command.python)

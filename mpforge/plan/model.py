@@ -192,7 +192,8 @@ class FetchCrates:
 class AskRequirements:
     """Ask the build backend what else it wants (PEP 517 ``get_requires_for_build_*``).
 
-    It sees the source that the build will see: see ``BuildWheel`` for ``exclude`` and ``tests``.
+    It sees the source that the build will see, once ``before`` has been run in it: see ``BuildWheel`` for
+    that, for ``exclude``, ``tests`` and ``target_environment``; for ``retry`` see ``MakeSdist``.
     """
 
     hook: Hook
@@ -203,6 +204,9 @@ class AskRequirements:
     exclude: tuple[str, ...] = field(default=(), metadata={NARROWS: True})
     tests: tuple[str, ...] = field(default=(), metadata={NARROWS: True})
     config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    before: tuple[CommandLine, ...] = ()
+    retry: tuple[CommandLine, ...] = ()
+    target_environment: OutputOf | None = None
     kind: Literal["ask-requirements"] = "ask-requirements"
 
 
@@ -213,6 +217,8 @@ class MakeSdist:
     ``compilers`` are this host's, for a backend that configures the project first. A Rust project's
     backend calls cargo for it: ``rust`` is its channel, ``crates`` what it needs. Without an
     ``environment`` it is made with what the host's interpreter has installed, which must be ``wanted``.
+    ``retry`` are the builds' own first commands: where the backend fails without them, it is called once
+    more after them.
     """
 
     source: Tree
@@ -224,6 +230,7 @@ class MakeSdist:
     rust: str | None = None
     crates: OutputOf | None = None
     wanted: tuple[str, ...] = ()
+    retry: tuple[CommandLine, ...] = ()
     kind: Literal["make-sdist"] = "make-sdist"
 
 

@@ -10,7 +10,7 @@ from tests.e2e.workspace import Workspace
 pytestmark = [pytest.mark.cross, pytest.mark.network]
 
 OTHER = "aarch64" if NATIVE == "x86_64" else "x86_64"
-SPEC = f"""
+SPEC = f'''
     schema = 1
     [project]
     python = ["cp311", "cp313"]
@@ -18,6 +18,7 @@ SPEC = f"""
     skip = ["{NATIVE}-cp313"]
     [build]
     constraints = ["setuptools<80"]
+    before-build = ["""{{python}} -c "import sys; open('{{project}}/by', 'w').write(sys.version)" """]
     [test]
     command = "exit 1"
     [targets.{OTHER}]
@@ -29,12 +30,17 @@ SPEC = f"""
     select = "{NATIVE}-*"
     build = {{ environment = {{ CFLAGS = "-DANSWER=43" }} }}
     test = {{ command = "{{python}} -c 'from tiny._tiny import answer; print(answer())'" }}
-"""
+'''
 
 
-def test_skip_own_pythons_overrides_and_constraints_hold_in_a_build(unbuilt: Workspace) -> None:
+def test_skip_own_pythons_overrides_constraints_and_before_build_hold_in_a_build(
+    unbuilt: Workspace,
+) -> None:
     unbuilt.write("multiplatform.toml", SPEC)
     unbuilt.edit("tiny/_tiny.c", "FromLong(42)", "FromLong(ANSWER)")
+    # Every hook of the backend needs what before-build writes, the first one and the sdist's too.
+    script = unbuilt.read("setup.py")
+    unbuilt.write("setup.py", f"import sys\nassert open('by').read() == sys.version\n{script}")
     listed = set(re.findall(r"build-\S+-cp\d+", unbuilt.nox("--list").output))
     assert listed == {f"build-{OTHER}-cp311", f"build-{NATIVE}-cp311"}
     run = unbuilt.nox(f"test-{NATIVE}")
