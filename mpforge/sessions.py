@@ -39,7 +39,7 @@ def register(path: str | os.PathLike[str] = SPEC_NAME, *, prefix: str = "") -> N
     """
     noxfile = Path(sys._getframe(1).f_globals.get("__file__") or "noxfile.py")  # noqa: SLF001 - documented, if private
     try:
-        workspace = open_workspace(noxfile.resolve().parent / path)
+        workspace = open_workspace(Path(os.path.realpath(noxfile)).parent / path)
         index = _index(workspace)
         _define(index, workspace, prefix)
     except MpforgeError as error:

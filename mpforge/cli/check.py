@@ -4,11 +4,10 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec
-from mpforge.errors import ExitCode, MpforgeError
+from mpforge.errors import ExitCode, MpforgeError, SpecInvalid
 
 if TYPE_CHECKING:
     from mpforge.engine.workspace import Workspace
@@ -26,13 +25,17 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each problem; 2 if one of them is an error."""
     from mpforge.cli.options import workspace_of
+    from mpforge.engine.index import content, text_of
     from mpforge.spec.load import find_problems
 
     workspace = workspace_of(arguments)
-    text = Path(workspace.spec).read_bytes().decode("utf-8-sig", "replace")
-    problems = find_problems(
-        text, file=workspace.spec.name, beside=lambda spec: _of_project(workspace, text, spec)
-    )
+    try:
+        text = text_of(content(workspace), workspace)
+        problems = find_problems(
+            text, file=workspace.spec.name, beside=lambda spec: _of_project(workspace, text, spec)
+        )
+    except SpecInvalid as error:
+        problems = error.problems
     for problem in problems:
         sys.stdout.write(f"{problem}\n")
     wrong = [problem for problem in problems if not problem.warning]

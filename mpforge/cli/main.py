@@ -75,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Read-only, no permission, a file in the way, a working directory that has been deleted.
         trouble = FileTrouble(
             f"{error.strerror}: {error.filename or 'this directory'}",
-            hint="the project's directory and MPFORGE_CACHE must be directories that this user can write",
+            hint="this user must be able to read the project's files, and to write its directory and "
+            "MPFORGE_CACHE",
         )
         sys.stderr.write(f"{render(trouble)}\n")
         return trouble.exit_code

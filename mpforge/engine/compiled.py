@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from mpforge import __version__
 from mpforge.engine.facts import host_facts, project_facts
-from mpforge.engine.index import text_of
+from mpforge.engine.index import content, text_of
 from mpforge.engine.inputs import Inputs
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import TomlInvalid, WrongInput
@@ -23,6 +23,7 @@ from mpforge.sources.project import Project, locate
 from mpforge.store import notes
 from mpforge.store.files import hash_file
 from mpforge.store.local import Store, opened
+from mpforge.tools import lockfile
 
 PLAN = "plan.json"
 _plans: dict[str, Plan] = {}
@@ -49,7 +50,7 @@ def compiled(workspace: Workspace) -> Compiled:
 
     Raises ``SpecInvalid``, ``SourceMissing``, ``LockInvalid``, and what reading the source raises.
     """
-    data = workspace.spec.read_bytes()
+    data = content(workspace)
     text = text_of(data, workspace)
     store = opened(workspace.cache / "store")
     inputs = _inputs(workspace, text, store)
@@ -101,7 +102,7 @@ def _kept_plan(workspace: Workspace, key: str) -> Plan | None:
 def plan_on(workspace: Workspace, host: HostFacts) -> tuple[Plan, dict[str, str]]:
     """The plan as it would be on another host, and each target's platform. Raises as ``compiled``."""
     found = compiled(workspace)
-    return _compile(workspace, workspace.spec.read_text("utf-8"), found.inputs, host)
+    return _compile(workspace, text_of(content(workspace), workspace), found.inputs, host)
 
 
 def _compile(
@@ -110,7 +111,6 @@ def _compile(
     from mpforge.compiler.compile import compile_plan
     from mpforge.spec.load import load_spec
     from mpforge.spec.options import targets
-    from mpforge.tools import lockfile
 
     spec = load_spec(text, file=workspace.spec.name)
     every = targets(spec)
@@ -134,7 +134,7 @@ def _source_word(text: str, workspace: Workspace) -> str:
 
 
 def _key(workspace: Workspace, data: bytes, source: Project, inputs: Inputs) -> str:
-    lock = workspace.lock.read_bytes() if workspace.lock.exists() else b""
+    lock = lockfile.content(workspace.lock) or b""
     parts: list[str | None] = [__version__, data.hex(), lock.hex(), repr(host_facts()), source.form]
     if source.form == "packed-sdist":
         parts.append(hash_file(source.root).digest)

@@ -11,14 +11,14 @@ from dataclasses import replace
 from mpforge import __version__
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import SpecInvalid, TomlInvalid
-from mpforge.formats.toml import decoded
+from mpforge.formats.toml import content_of, decoded
 from mpforge.plan.index import Index
 from mpforge.store import notes
 
 
 def load_index(workspace: Workspace) -> Index:
     """The index of a spec. Raises ``SpecInvalid``."""
-    data = workspace.spec.read_bytes()
+    data = content(workspace)
     key = hashlib.sha256(data + __version__.encode()).hexdigest()
     kept = workspace.state / "index.json"
     with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -36,11 +36,23 @@ def load_index(workspace: Workspace) -> Index:
     return index
 
 
+def content(workspace: Workspace) -> bytes:
+    """The bytes of a spec. Raises ``SpecInvalid`` where it is no file any more; they may be too many."""
+    try:
+        return content_of(workspace.spec, workspace.spec.name)
+    except TomlInvalid as error:
+        raise _no_spec(error, workspace) from None
+
+
 def text_of(data: bytes, workspace: Workspace) -> str:
     """The text of a spec. Raises ``SpecInvalid`` where it is no UTF-8."""
     try:
         return decoded(data.removeprefix(codecs.BOM_UTF8), workspace.spec.name)
     except TomlInvalid as error:
-        from mpforge.spec.load import syntax_problem
+        raise _no_spec(error, workspace) from None
 
-        raise SpecInvalid((syntax_problem(error, workspace.spec.name),)) from None
+
+def _no_spec(error: TomlInvalid, workspace: Workspace) -> SpecInvalid:
+    from mpforge.spec.load import syntax_problem
+
+    return SpecInvalid((syntax_problem(error, workspace.spec.name),))

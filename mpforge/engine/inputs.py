@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mpforge.formats.globs import select, without
+from mpforge.formats.toml import content_of
 from mpforge.sources import archives, git, project
 from mpforge.sources.project import Project
 from mpforge.store.local import Store
@@ -114,7 +115,7 @@ class Inputs:
         """One file of the source, None where there is none."""
         if self.source.form != "packed-sdist":
             full = self.source.root / path
-            return full.read_bytes() if full.is_file() else None
+            return content_of(full, path) if full.is_file() else None
         node = self.files.get(path)
         return None if node is None else self._store.read(node.digest)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.errors import SpecNotFound, WrongInput
+from mpforge.errors import FileTrouble, SpecNotFound, WrongInput
 
 SPEC_NAME = "multiplatform.toml"
 LOCK_NAME = "multiplatform.lock"
@@ -93,18 +93,25 @@ class Workspace:
 
 
 def cache_directory(environment: Mapping[str, str]) -> Path:
-    """``$MPFORGE_CACHE``, else the user's cache directory."""
+    """``$MPFORGE_CACHE``, else the user's cache directory. Raises ``FileTrouble`` where neither is known."""
     given = environment.get("MPFORGE_CACHE")
-    if given:
-        return Path(given).expanduser().resolve()
-    from platformdirs import user_cache_path
+    try:
+        if given:
+            return Path(os.path.realpath(Path(given).expanduser()))
+        from platformdirs import user_cache_path
 
-    return user_cache_path("mpforge")
+        return user_cache_path("mpforge")
+    except RuntimeError as error:  # no HOME, and a user without a name, as containers have
+        raise FileTrouble(
+            "the cache's directory is not known",
+            why=str(error),
+            hint="set MPFORGE_CACHE to a directory that this user can write",
+        ) from None
 
 
 def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> Workspace:
     """The workspace of a spec. Raises ``SpecNotFound``, ``WrongInput`` where its state lies elsewhere."""
-    spec = spec.resolve()
+    spec = Path(os.path.realpath(spec))  # Path.resolve raises RuntimeError for links in a circle
     if not spec.is_file():
         raise SpecNotFound(
             f"there is no {spec.name} in {spec.parent}",

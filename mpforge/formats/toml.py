@@ -1,9 +1,10 @@
 """TOML of every kind: the spec, the lock, pyproject.toml, Cargo's files, uv's and rustup's.
 
 What ``tomllib`` lets pass and programs behind it can't bear is refused here: nesting that ends a recursive
-walk, whole numbers beyond 64 bits (TOML's own limit), keys and files so long that reading them takes minutes.
+walk, whole numbers beyond 64 bits (TOML's own limit), NUL, keys and files so long that reading takes minutes.
 """
 
+import pathlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -59,6 +60,14 @@ def read_toml(content: str | bytes, file: str) -> dict[str, Any]:
     return document
 
 
+def content_of(path: pathlib.Path, file: str) -> bytes:
+    """What a TOML file holds, as far as its reader takes it. Raises ``TomlInvalid`` where it is no file."""
+    if not path.is_file():
+        raise TomlInvalid("it is no file", place=Place(file))
+    with path.open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
+
+
 def table_of(content: str | bytes | None) -> dict[str, Any]:
     """The document; an empty one for what is none, where its own reader will say what is wrong with it."""
     try:
@@ -95,17 +104,20 @@ def _at(text: str, position: int, file: str) -> Place:
 
 
 def _refuse_excess(document: dict[str, Any], text: str, file: str) -> None:
-    """Raise ``TomlInvalid`` for nesting and numbers beyond the limits."""
+    """Raise ``TomlInvalid`` for what no program behind this can take."""
     for path, value in _walk(document):
         if len(path) > MAX_DEPTH:
             raise TomlInvalid(f"it is nested deeper than {MAX_DEPTH} tables", place=Place(file))
         if isinstance(value, int) and value not in _INTEGERS:
-            from mpforge.formats.toml_places import key_places, nearest_place
+            what = "a whole number has more than 64 bits"
+        elif "\0" in (value if isinstance(value, str) else "".join(map(str, path[-1:]))):
+            what = "a text has a NUL character, which no program, file or variable can have"
+        else:
+            continue
+        from mpforge.formats.toml_places import key_places, nearest_place
 
-            line, column = nearest_place(key_places(text), path)
-            raise TomlInvalid(
-                "a whole number has more than 64 bits", place=Place(file, line, column)
-            )
+        line, column = nearest_place(key_places(text), path)
+        raise TomlInvalid(what, place=Place(file, line, column))
 
 
 def _walk(document: dict[str, Any]) -> Iterator[tuple[Path, Any]]:

@@ -5,6 +5,7 @@ by the modules beside it; knows nothing of steps and keys.
 """
 
 import fnmatch
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -74,7 +75,7 @@ def locate(workspace: Path, source: str, spec_name: str) -> Project:
 
     Raises ``SourceMissing`` where there is nothing that can be built.
     """
-    root = (workspace / source).resolve()
+    root = Path(os.path.realpath(workspace / source))
     own = (*OWN_FILES, spec_name, str(Path(spec_name).with_suffix(".lock")))
     if root.is_file() and root.name.endswith(SUFFIXES):
         return Project(root, "packed-sdist", own)

@@ -208,20 +208,20 @@ def _candidates(version: str, suffix: str) -> Iterator[Path]:
     yield from _managed(version, suffix)
     for directory in os.environ.get("PATH", "").split(os.pathsep):
         for name in (f"python{version}{suffix}", "python3"):
-            if directory and (path := Path(directory, name)).is_file():
-                yield path
+            if directory and os.path.isfile(path := os.path.join(directory, name)):
+                yield Path(path)
     yield Path(getattr(sys, "_base_executable", sys.executable))
 
 
 def _pyenv(version: str, suffix: str) -> Iterator[Path]:
-    root = os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")
+    root = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
     for home in newest_first(Path(root, "versions"), rf"{re.escape(version)}[.-].*"):
         yield home / "bin" / f"python{version}{suffix}"
 
 
 def _managed(version: str, suffix: str) -> Iterator[Path]:
     """uv's own interpreters, where ``uv python dir`` says they are (its documented rules)."""
-    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     root = os.environ.get("UV_PYTHON_INSTALL_DIR") or str(Path(data, "uv", "python"))
     for home in newest_first(Path(root), rf"cpython-{re.escape(version)}\..*"):
         yield home / "bin" / f"python{version}{suffix}"

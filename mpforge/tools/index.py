@@ -126,7 +126,7 @@ def _uv_is_configured(environment: Mapping[str, str], files: Sequence[Path] | No
 
 
 def _home(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("HOME") or Path.home())
+    return Path(environment.get("HOME") or os.path.expanduser("~"))
 
 
 def _config_home(environment: Mapping[str, str]) -> Path:
@@ -198,7 +198,7 @@ def _is_there(address: str) -> bool:
         from urllib.request import url2pathname  # brings ssl, http and email with it
 
         return Path(url2pathname(parts.path)).exists()
-    return bool(parts.scheme) or Path(address).expanduser().exists()
+    return bool(parts.scheme) or os.path.exists(os.path.expanduser(address))
 
 
 def _from_pip(

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from mpforge.errors import LockInvalid, Place
+from mpforge.errors import LockInvalid, Place, TomlInvalid
+from mpforge.formats.toml import content_of
 from mpforge.plan.pins import (
     DistroPackage,
     DistroPin,
@@ -37,15 +38,19 @@ def read(path: Path) -> Lock:
 
     Raises ``LockInvalid``, with the place, for a file that is no lock or is of a newer mpforge.
     """
+    there = content(path)
+    return Lock() if there is None else parse(there, path.name)
+
+
+def content(path: Path) -> bytes | None:
+    """What the file holds; None where there is none. Raises ``LockInvalid`` where it can't be read."""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return Lock()
-    except OSError as error:
+        return content_of(path, path.name) if os.path.lexists(path) else None
+    except (OSError, TomlInvalid) as error:
+        why = error.what if isinstance(error, TomlInvalid) else error.strerror
         raise LockInvalid(
-            f"{path.name} can't be read", why=str(error), hint=AGAIN, place=Place(path.name)
-        ) from error
-    return parse(content, path.name)
+            f"{path.name} can't be read", why=why, hint=AGAIN, place=Place(path.name)
+        ) from None
 
 
 def merge(

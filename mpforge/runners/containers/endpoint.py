@@ -75,7 +75,7 @@ def _by_variables(environment: Mapping[str, str]) -> Endpoint:
 
 def _configuration(environment: Mapping[str, str]) -> Path:
     """Where Docker's client has its configuration."""
-    return Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    return Path(environment.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
 
 
 # --- contexts (https://docs.docker.com/engine/manage-resources/contexts/) --------------------------
