@@ -49,6 +49,38 @@ atexit.register(tell_foreign)
 '''
 
 
+# QEMU's user emulation makes a fork of vfork, so what posix_spawn(3) of the C library learns of a program
+# that can't be started is lost in the child, which ends with 127. Python's fork_exec tells by a pipe.
+_SPAWNING = '''
+
+class _Spawning:
+    """Lets subprocess, when it is imported, not use posix_spawn()."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "subprocess":
+            return None
+        sys.meta_path.remove(_Spawning)
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                run = spec.loader.exec_module
+
+                def exec_module(module):
+                    run(module)
+                    module._USE_POSIX_SPAWN = False
+
+                spec.loader.exec_module = exec_module
+                return spec
+
+
+if "subprocess" in sys.modules:
+    sys.modules["subprocess"]._USE_POSIX_SPAWN = False
+else:
+    sys.meta_path.insert(0, _Spawning)
+'''
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What the interpreters of a test told.
@@ -68,11 +100,12 @@ def write_guard(
     evidence: Path,
     modules: tuple[str, ...],
     executable: str | None = None,
+    emulated: bool = False,
 ) -> None:
     """Put the guard into ``site_packages``; ``modules`` are the wheel's top-level names.
 
     ``evidence`` must be absolute: programs change their working directory. ``executable`` is what
-    interpreters are to start others by, where that is not themselves.
+    interpreters are to start others by, where that is not themselves. ``emulated``: they run under QEMU.
     """
     # A JSON string or list is the same in Python.
     text = _SOURCE.format(
@@ -80,6 +113,8 @@ def write_guard(
     )
     if executable is not None:
         text += f"sys.executable = {json.dumps(executable)}\n"
+    if emulated:
+        text += _SPAWNING
     (site_packages / f"{MODULE}.py").write_text(text, encoding="utf-8")
     (site_packages / f"{MODULE}.pth").write_text(f"import {MODULE}\n", encoding="utf-8")
 

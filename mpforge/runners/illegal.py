@@ -5,6 +5,7 @@ QEMU's trace and Python's faulthandler: a test that passes sees neither. Nativel
 Python's stack.
 """
 
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator
@@ -208,13 +209,14 @@ def python_stack(text: str, known: Surroundings) -> Iterator[str]:
 
 def _shown(file: str, known: Surroundings) -> str | None:
     """A file of a stack as it is told; None: of the target's own library."""
-    path = Path(file)
+    path = Path(os.path.realpath(file))  # an emulated environment's library is a link
+    native = known.sysroot == Path("/")
+    if file.startswith("<frozen ") or (not native and path.is_relative_to(known.sysroot)):
+        return None
     for folder in (known.directory, known.site, known.directory.parent):
         if folder is not None and path.is_relative_to(folder):
             return str(path.relative_to(folder))
-    native = known.sysroot == Path("/")
-    own = file.startswith("<frozen ") or (not native and path.is_relative_to(known.sysroot))
-    return None if own else file
+    return file
 
 
 def _log_since(step: StepRun, begin: int) -> str:

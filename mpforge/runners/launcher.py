@@ -3,7 +3,9 @@
 Under emulation ``bin/python`` is a script of the host that starts the emulator with the target's
 interpreter. ``sys.executable`` is then that script, so whatever a test starts by it is emulated too,
 on the same CPU model, with an empty environment as well: the kernel knows script interpreters, it
-does not know the target's programs. This module does not install packages.
+does not know the target's programs. The environment is made of another, ``.base``, whose interpreter
+is such a script too, so environments that a test makes in turn run as well.
+This module does not install packages.
 """
 
 import shlex
@@ -21,6 +23,7 @@ _SHEBANG_BYTES = 127
 _EXECUTABLE = 0o755
 _ELF = b"\x7fELF"
 _PROGRAMS = "programs"
+_BASE = ".base"
 
 
 def run_prefix(emulator: Emulator | None, *, cpu: str | None, sysroot: Path) -> tuple[str, ...]:
@@ -56,7 +59,10 @@ def write_launcher(
     programs = venv / "bin"
     programs.mkdir(parents=True, exist_ok=True)
     site_packages(venv, python.python).mkdir(parents=True, exist_ok=True)
-    (venv / "pyvenv.cfg").write_text(_configuration(python), encoding="utf-8")
+    home = python.executable.parent
+    if emulator is not None:
+        home = _write_base(venv / _BASE, python, emulator, cpu)
+    (venv / "pyvenv.cfg").write_text(_configuration(python, home), encoding="utf-8")
     launcher = programs / "python"
     launcher.unlink(missing_ok=True)
     if emulator is None and cpu is not None:
@@ -70,24 +76,44 @@ def write_launcher(
     elif emulator is None:
         launcher.symlink_to(python.executable)
     else:
-        _write_program(launcher, launcher_script(launcher, python, emulator, cpu))
+        name = shlex.quote(str(launcher))  # whatever links lead here
+        _write_program(launcher, _launcher_script(name, python, emulator, cpu))
+    _link_names(programs, python)
+    return launcher
+
+
+def _link_names(programs: Path, python: TargetPython) -> None:
     for name in ("python3", python.executable.name):
         link = programs / name
         link.unlink(missing_ok=True)
         link.symlink_to("python")
-    return launcher
 
 
-def launcher_script(
-    launcher: Path, python: TargetPython, emulator: Emulator, cpu: str | None
-) -> str:
-    """The text of an emulated ``bin/python``.
+def _write_base(base: Path, python: TargetPython, emulator: Emulator, cpu: str | None) -> Path:
+    """Lay out the target's installation with a script for its interpreter; the directory of that.
+
+    The script tells Python the name that it was called by: Python knows an environment by that, and
+    ``python -m venv`` and virtualenv make theirs by linking to this script, or copying it.
+    """
+    programs = base / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    for there in python.executable.parent.parent.glob("*"):
+        here = base / there.name
+        if there.name != "bin" and not here.is_symlink():
+            here.symlink_to(there)
+    _write_program(programs / "python", _launcher_script('"$0"', python, emulator, cpu))
+    _link_names(programs, python)
+    return programs
+
+
+def _launcher_script(name: str, python: TargetPython, emulator: Emulator, cpu: str | None) -> str:
+    """The text of an emulated ``bin/python``; ``name`` is a word of sh: what Python is told it is called.
 
     The model is given as an argument, since ``env -i`` drops QEMU_CPU; the variables are for target
     programs that the host's binfmt handlers start.
     """
     prefix = run_prefix(emulator, cpu=cpu, sysroot=python.sysroot)
-    command = shlex.join([*prefix, "-0", str(launcher), str(python.executable)])
+    command = f"{shlex.join([*prefix, '-0'])} {name} {shlex.quote(str(python.executable))}"
     variables = f"QEMU_LD_PREFIX={shlex.quote(str(python.sysroot))}"
     if cpu is not None:
         variables += f" QEMU_CPU={shlex.quote(_model(emulator, cpu))}"
@@ -169,13 +195,9 @@ def shebang(interpreter: Path) -> str:
     return f"#!/bin/sh\n'''exec' {shlex.quote(str(interpreter))} \"$0\" \"$@\"\n' '''\n"
 
 
-def _configuration(python: TargetPython) -> str:
+def _configuration(python: TargetPython, home: Path) -> str:
     """The text of pyvenv.cfg; the interpreter finds its library by ``home``."""
-    return (
-        f"home = {python.executable.parent}\n"
-        "include-system-site-packages = false\n"
-        f"version = {python.version}\n"
-    )
+    return f"home = {home}\ninclude-system-site-packages = false\nversion = {python.version}\n"
 
 
 def _script_points(packages: Path) -> list[EntryPoint]:

@@ -25,7 +25,7 @@ from mpforge.errors import (
 )
 from mpforge.plan.model import Argv, CommandLine, Machine, Placeholder, RunTests, ShellLine
 from mpforge.platforms import well_known
-from mpforge.runners import cpuprobe, guard, illegal, launcher
+from mpforge.runners import cpuprobe, guard, illegal, launcher, uname
 from mpforge.runners.containers.step import StepContainer
 from mpforge.runners.step import StepDirectory, StepRun
 from mpforge.tools.emulators import Emulator
@@ -133,13 +133,17 @@ def prepare(scene: Scene, posargs: tuple[str, ...]) -> tuple[dict[str, str], tup
         "triple": well_known()[scene.machine.target].gnu_triple,
         "posargs": shlex.join(posargs),
     }
+    path: tuple[str, ...] = ()
+    if scene.emulator is not None:
+        machine = well_known()[scene.machine.target].machine
+        path = (str(uname.write_programs(directory.root / "machine", machine)),)
     if scene.python is None:
-        return placeholders, ()
+        return placeholders, path
     python = _python_environment(scene, files)
     wheel = next(iter(files.rglob("*.whl")))
     return (
         {**placeholders, "python": str(python), "wheel": str(wheel)},
-        (str(python.parent),),
+        (str(python.parent), *path),
     )
 
 
@@ -171,6 +175,7 @@ def _python_environment(scene: Scene, files: Path) -> Path:
         evidence=scene.shown(scene.evidence),
         modules=top_level_modules(wheel),
         executable=str(scene.shown(python)) if scene.inside and scene.model else None,
+        emulated=scene.machine.emulated,
     )
     return python
 

@@ -21,7 +21,7 @@ from mpforge import processes
 from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import well_known
-from mpforge.runners import cpuprobe, guard, launcher
+from mpforge.runners import cpuprobe, guard, launcher, uname
 from mpforge.tools import distribution, emulators, targetpython, uvpython
 from mpforge.tools.emulators import Emulator
 from mpforge.tools.targetpython import TargetPython
@@ -123,6 +123,41 @@ def test_a_newer_suite_s_python_runs_too_with_its_own_c_library(
         "import os, ssl, readline, dbm.ndbm, sys; print(os.uname().machine, sys.version_info[:2])"
     )
     assert run(launched, "-c", code) == "aarch64 (3, 13)"
+    site = launcher.site_packages(tmp_path, "cp313")
+    guard.write_guard(site, evidence=tmp_path / "evidence", modules=(), emulated=True)
+    assert run(launched, "-c", MISSING) == "told told"
+
+
+MISSING = """
+import subprocess
+for way in ({}, {"close_fds": False}):
+    try:
+        subprocess.run(["/no/such/program"], **way)
+    except FileNotFoundError:
+        print("told", end=" ")
+"""
+
+
+@pytest.mark.parametrize("way", ["--symlinks", "--copies"])
+def test_an_environment_that_a_test_makes_has_an_interpreter_that_runs_emulated(
+    venv: Path, tmp_path: Path, way: str
+) -> None:
+    made = tmp_path / "made"
+    run(venv / "bin/python", "-m", "venv", "--without-pip", way, made)
+    assert (made / "bin/python").read_text().startswith("#!"), "no program of the target's"
+    code = "import os, sys; print(os.uname().machine, sys.prefix, sys.base_prefix)"
+    told = run("env", "-i", made / "bin/python3", "-c", code)
+    assert told == f"aarch64 {made} {venv}/.base"
+
+
+def test_uname_and_arch_tell_of_the_target_s_machine(tmp_path: Path) -> None:
+    folder = uname.write_programs(tmp_path, "s390x")
+    host = run("uname", "-a")
+    assert run(folder / "arch") == "s390x"
+    assert run(folder / "uname", "-m") == "s390x"
+    assert run(folder / "uname", "-sm") == "Linux s390x"
+    assert run(folder / "uname", "--all") == host.replace(f" {os.uname().machine} ", " s390x ")
+    assert run(folder / "uname", "-r") == os.uname().release
 
 
 def test_children_started_by_sys_executable_are_emulated_too(venv: Path) -> None:
@@ -200,7 +235,7 @@ def test_the_library_is_compiled_once_and_tests_write_nothing_into_it(
 ) -> None:
     code = "import json, http.client, email; print(json.__cached__)"
     cached = Path(run(venv / "bin/python", "-c", code))
-    assert cached.is_relative_to(python.sysroot)
+    assert cached.resolve().is_relative_to(python.sysroot)
     # Bits 0 and 1 of the second word: hash-based, not checked (PEP 552).
     assert cached.read_bytes()[4:8] == b"\x01\0\0\0"
 

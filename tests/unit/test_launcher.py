@@ -40,10 +40,15 @@ def test_other_names_of_the_interpreter_lead_to_the_launcher(tmp_path: Path) -> 
         assert os.readlink(tmp_path / "bin" / name) == "python"
 
 
-def test_the_environment_s_home_is_where_the_target_s_interpreter_lies(tmp_path: Path) -> None:
+def test_the_environment_s_home_has_an_interpreter_that_runs_by_whatever_name(
+    tmp_path: Path,
+) -> None:
     launcher.write_launcher(tmp_path, python=PYTHON, emulator=QEMU, cpu=None)
-    assert "home = /tools/root/usr/bin\n" in (tmp_path / "pyvenv.cfg").read_text()
     assert (tmp_path / "lib/python3.11/site-packages").is_dir()
+    configuration = (tmp_path / "pyvenv.cfg").read_text()
+    home = Path(configuration.partition("home = ")[2].splitlines()[0])
+    script = (home / "python3.11").read_text()
+    assert script.endswith(' -0 "$0" /tools/root/usr/bin/python3.11 "$@"\n'), "as it was called"
 
 
 def test_without_an_emulator_the_interpreter_is_a_link_and_can_replace_a_launcher(
