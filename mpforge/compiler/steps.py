@@ -365,6 +365,7 @@ def test_steps(
         python=python,
         environment=environment,
         before=commands(list(test.before)),
+        outputs=tuple(test.outputs),
     )
     model = f" on a {machine.cpu}" if machine.cpu else ""
     title = f"{'import' if imports else 'tests'} of {stem}{model}"

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import json
 import os
-import shutil
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +28,6 @@ from mpforge.engine.task import TOLD, Task, since
 from mpforge.engine.testruns import TestRuns
 from mpforge.engine.toolbox import COMPILER_NOTES, Toolbox
 from mpforge.errors import NoHostPython, OutputMissing, StepFailed
-from mpforge.formats.globs import select
 from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
@@ -46,13 +44,13 @@ from mpforge.platforms import well_known
 from mpforge.runners import grafting, leaks, repair
 from mpforge.runners.containers import libraries
 from mpforge.runners.isolation import FACT, isolation
+from mpforge.runners.outputs import collect
 from mpforge.runners.proof import Promise, prove_files
 from mpforge.runners.step import (
     StepRun,
     base_environment,
 )
 from mpforge.sources import cargo
-from mpforge.store.files import files_below
 from mpforge.store.local import Store
 from mpforge.tools import crates, hostreads
 from mpforge.tools.wrappers import WrapperNote, read_notes
@@ -360,16 +358,9 @@ def _told(task: Task, begin: int) -> dict[str, str]:
 
 def _collect(outputs: tuple[str, ...], made: Path, directory: Path) -> None:
     """Copy the declared outputs. Raises ``OutputMissing`` for one that nothing matches."""
-    files = list(files_below(made)) if made.is_dir() else []
-    for glob in outputs:
-        found = select(files, [glob])
-        if not found:
-            raise OutputMissing(
-                f"the build ended well, but there is no {glob!r}",
-                why="declared in [build] outputs",
-                hint="paths are relative to the source directory, or to where the build installs",
-            )
-        for path in found:
-            place = directory / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(made / path, place, follow_symlinks=False)
+    for glob in collect(outputs, made, directory):
+        raise OutputMissing(
+            f"the build ended well, but there is no {glob!r}",
+            why="declared in [build] outputs",
+            hint="paths are relative to the source directory, or to where the build installs",
+        )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from mpforge.engine import observed
 from mpforge.engine.provision import Provision, files
 from mpforge.engine.task import TOLD, Given, Task, since
+from mpforge.engine.testoutputs import TestOutputs
 from mpforge.engine.toolbox import COMPILER_NOTES
 from mpforge.errors import Damaged, EngineFull, MpforgeError, ToolAltered
 from mpforge.keys.digest import to_json
@@ -67,6 +68,7 @@ class Realizer:
     session: str
     log: Path
     keys: Path
+    outputs: TestOutputs
     use_cache: bool
     kept: Path | None
     dry: bool = False
@@ -280,6 +282,8 @@ class Realizer:
             self.emit(StepEnded(self.session, step.id, key, seconds, used, failed))
             if not failed:
                 self._tell(self._made[key][0])
+            if failed:
+                self.outputs.put_of_failure(step, directory.output)
             if self.kept is not None and failed:
                 self.emit(Warned(self.session, f"kept: {directory.root}"))
             else:

@@ -21,6 +21,7 @@ from mpforge.engine.provision import Provision
 from mpforge.engine.realize import NotMade, Realizer
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
 from mpforge.engine.shipping import Shipping
+from mpforge.engine.testoutputs import TestOutputs
 from mpforge.engine.toolbox import Toolbox
 from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import (
@@ -251,6 +252,7 @@ class SessionRun:
             session=self.session.name,
             log=self.log or self.workspace.logs(self.session.name),
             keys=self.workspace.state / "keys",
+            outputs=TestOutputs(found.store, self.workspace, self.session.name, self.emit),
             kept=self.workspace.state / "kept" if self.options.keep else None,
             use_cache=not self.options.no_cache,
             dry=self.dry,
@@ -454,12 +456,14 @@ class SessionRun:
         self.require_machine()
         entries = self.see_shipped()
         import_only = isinstance(step.command, RunTests) and not step.command.commands
+        self.realizer.outputs.clear()
         try:
-            result, _ = self.realizer.realize(step.id)
+            result, tree = self.realizer.realize(step.id)
         except StepFailed:
             for entry in entries:
                 self.shipping.dist.forget_test(entry, session.name)
             raise
+        self.realizer.outputs.put(step, tree)
         facts = {**result.facts, "key": result.key, "passed": result.finished}
         if not self.posargs:  # a selection of tests is no test of what is shipped
             for entry in entries:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from mpforge.engine.machines import Machines, ReadyMachine
 from mpforge.engine.task import Task
 from mpforge.engine.toolbox import Toolbox
+from mpforge.errors import OutputMissing, StepFailed
 from mpforge.plan.model import RunTests
 from mpforge.runners import tests
 from mpforge.runners.containers.step import StepContainer
+from mpforge.runners.outputs import collect
 from mpforge.runners.step import StepRun
 from mpforge.store.local import Store
 
@@ -65,4 +67,24 @@ class TestRuns:
         if place is not None:
             place.send()
             run = dataclasses.replace(run, inside=place)
-        return tests.run(run, scene, command, task.given.posargs)
+        try:
+            facts = tests.run(run, scene, command, task.given.posargs)
+        except StepFailed:
+            self._collect(run, command)
+            raise
+        missing = self._collect(run, command)
+        if missing:
+            raise OutputMissing(
+                f"{task.step.title} passed, but there is no {missing[0]!r}",
+                why="declared in [test] outputs",
+                hint="paths are relative to the directory where tests run",
+            )
+        return facts
+
+    @staticmethod
+    def _collect(run: StepRun, command: RunTests) -> tuple[str, ...]:
+        """Take what the tests declare as outputs, as far as it is there; the globs that match nothing."""
+        if not command.outputs:
+            return ()
+        run.bring_back(run.directory.source, harmless=True)
+        return collect(command.outputs, run.directory.source, run.directory.output)

@@ -87,6 +87,10 @@ class Workspace:
         """The tool store."""
         return self.cache / "tools"
 
+    def outputs(self, session: str) -> Path:
+        """Where what a session's tests declare as outputs is put."""
+        return self.state / "outputs" / session
+
     def logs(self, session: str) -> Path:
         """A session's log."""
         return self.state / "logs" / f"{session}.log"

@@ -102,6 +102,14 @@ class Tested:
 
 
 @dataclass(frozen=True)
+class OutputsWritten:
+    """What tests declare as outputs was put into a directory, of a pass or of a failure."""
+
+    session: str
+    place: str
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something that a user should know and that fails nothing."""
 
@@ -133,6 +141,7 @@ Event = (
     | WorkEnded
     | Published
     | Tested
+    | OutputsWritten
     | Warned
     | SessionEnded
 )

@@ -306,6 +306,7 @@ class RunCommands:
 class RunTests:
     """Run tests against what is shipped, in a directory that holds the test sources only.
 
+    ``outputs`` are globs of files that they write there.
     ``commands`` empty: import every extension module of the wheel. ``environment`` holds what the
     tests and the wheel require.
     """
@@ -318,6 +319,7 @@ class RunTests:
     python: str | None
     environment: OutputOf | None
     before: tuple[CommandLine, ...] = ()
+    outputs: tuple[str, ...] = ()
     kind: Literal["run-tests"] = "run-tests"
 
 

@@ -14,6 +14,7 @@ from mpforge.errors import MpforgeError, render
 from mpforge.plan.events import (
     Chosen,
     Event,
+    OutputsWritten,
     Published,
     SessionEnded,
     StepEnded,
@@ -57,7 +58,7 @@ class Console:
                 self._line(f"{event.what}: {duration(event.seconds)}")
             case StepEnded():
                 self._end(event)
-            case Chosen() | StepWaits() | Published() | Tested() | Warned():
+            case Chosen() | StepWaits() | Published() | Tested() | OutputsWritten() | Warned():
                 self._line(_told(event))
             case StepHit() | SessionEnded():
                 pass
@@ -156,7 +157,7 @@ class _Spinner(_Activity):
         self._status.stop()
 
 
-def _told(event: Chosen | StepWaits | Published | Tested | Warned) -> str:
+def _told(event: Chosen | StepWaits | Published | Tested | OutputsWritten | Warned) -> str:
     """The line of an event that has one."""
     match event:
         case Chosen():
@@ -169,6 +170,8 @@ def _told(event: Chosen | StepWaits | Published | Tested | Warned) -> str:
             word = "imported" if event.import_only else "tested"
             model = f", CPU {event.cpu}" if event.cpu else ""
             return f"{word} {event.wheel} on {event.machine}{model}"
+        case OutputsWritten():
+            return f"wrote {event.place}/"
         case Warned():
             return f"warning: {event.message}"
 

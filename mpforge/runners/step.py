@@ -276,11 +276,14 @@ class StepRun:
         if self.inside is not None:
             self.inside.send([str(path.relative_to(self.directory.root))])
 
-    def bring_back(self, path: Path) -> None:
-        """See what programs have made of a file or directory of the step, if it is there."""
+    def bring_back(self, path: Path, *, harmless: bool = False) -> None:
+        """See what programs have made of a file or directory of the step, if it is there.
+
+        ``harmless``: less links that lead elsewhere.
+        """
         if self.inside is not None:
             with contextlib.suppress(EngineRefuses):
-                self.inside.fetch(path)
+                self.inside.fetch(path, harmless=harmless)
 
     def shown(self, text: str) -> str:
         """A text with the step's paths as its programs know them."""

@@ -81,6 +81,7 @@ def _test(spec: Spec, path: Path, test: TestOptions) -> Iterator[Finding]:
         yield from check_variables((*path, key), names)
     yield from _requirements((*path, "requires"), test.requires)
     yield from _inside((*path, "sources"), test.sources)
+    yield from _inside((*path, "outputs"), test.outputs)
     yield from check_texts(spec, (*path, "before"), test.before)
     if not isinstance(test.command, str):
         yield from check_texts(spec, (*path, "command"), test.command)

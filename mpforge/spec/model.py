@@ -209,6 +209,11 @@ class TestOptions(Table):
     extras: Texts = Field(default=(), description="Extras of the wheel to install.")
     groups: Texts = Field(default=(), description="Dependency groups of pyproject.toml to install.")
     before: Commands = Field(default=(), description="Run before the tests.")
+    outputs: Globs = Field(
+        default=(),
+        description="Globs of files that tests write, to keep of a pass and of a failure, e.g. "
+        '["junit.xml", "coverage/**"].',
+    )
     environment: Environment = Field(default={}, description="Literals and placeholders, no shell.")
     pass_environment: Texts = Field(
         default=(), description="Host variables whose value enters the key."
