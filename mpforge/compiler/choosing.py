@@ -141,8 +141,14 @@ def _emulated(platform: str) -> Machine:
 
 
 def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:
-    """Compilers of this host for meson-python, whose `meson dist` wants a configured project."""
-    if backends.recognise(compilation.project).configurer != "meson":
+    """Compilers of this host for an sdist's hooks.
+
+    meson-python wants a configured project for its `meson dist`; a ``setup.py`` may ask a compiler at its
+    top, whatever it is run for.
+    """
+    project = compilation.project
+    meson = backends.recognise(project).configurer == "meson"
+    if not meson and (project.pure_by is not None or not project.asks_compiler):
         return None
     host, build = compilation.host_platform, compilation.spec.build
     toolchain = "gcc" if build.toolchain == "gcc" else "zig"
@@ -153,5 +159,5 @@ def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:
         cross=False,
         python=python,
         zig=steps.zig_request(build, host) if toolchain == "zig" else None,
-        configurer="meson",
+        configurer="meson" if meson else None,
     )

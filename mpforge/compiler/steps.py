@@ -170,7 +170,8 @@ def sdist_steps(
     crates = crates_steps(rust)
     base = OutputOf("sdist-base")
     retry = _of_any_target(commands(list(build.before_build)))
-    ask = AskRequirements("sdist", source, base, python, None, config_settings=config, retry=retry)
+    asked = compilers if compilers and compilers.configurer is None else None
+    ask = AskRequirements("sdist", source, base, python, asked, config_settings=config, retry=retry)
     install = InstallPackages(request, OutputOf("sdist-requirements"))
     environment = (
         Step(base.step, f"build requirements ({python})", InstallPackages(request)),

@@ -41,7 +41,7 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.platforms import well_known
-from mpforge.runners import grafting, leaks, repair
+from mpforge.runners import absences, grafting, leaks, repair
 from mpforge.runners.containers import libraries
 from mpforge.runners.isolation import FACT, isolation
 from mpforge.runners.outputs import collect
@@ -84,10 +84,25 @@ class Executor:
             facts = self._executed(task)
             task.observed.settle()
         except StepFailed as error:
-            if (build := _as_built(task)) is None:
-                raise
-            raise leaks.explained(error, build, _notes(task)) from None
+            if (build := _as_built(task)) is not None:
+                error = leaks.explained(error, build, _notes(task))
+            raise self._by_files(error, task, begin) from None
         return facts | apart | _told(task, begin)
+
+    def _by_files(self, error: StepFailed, task: Task, begin: int) -> StepFailed:
+        """A build's error, in terms of the project's files that its source lacks or that do not serve."""
+        source, command = task.given.trees.get("source"), task.step.command
+        if source is None or not isinstance(command, AskRequirements | BuildWheel):
+            return error
+        lines = since(Path(task.log.name), begin).decode("utf-8", "replace").splitlines()
+        built = [path for path, _ in source.walk()]
+        project = (
+            [path for path, _ in self.inputs.files.walk()]
+            if not self.inputs.source.is_sdist
+            else []
+        )
+        root = task.directory.root
+        return absences.explained(error, lines, project=project, built=built, root=root)
 
     def _executed(self, task: Task) -> dict[str, str]:  # noqa: PLR0911 (one for each kind)
         command = task.step.command

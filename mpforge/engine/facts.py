@@ -82,7 +82,14 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
         may_be_abi3=any(_LIMITED.search(part) for part in map(inputs.read, _BUILD_FILES) if part),
         pure_by=_pure_by(table, system, inputs),
         rust=rust.channel_of(inputs.read("rust-toolchain.toml") or inputs.read("rust-toolchain")),
+        asks_compiler=_ASKS_COMPILER.search(setup or "") is not None,
     )
+
+
+# What a setup.py says that calls a compiler by itself: its variable, its name, distutils' own object.
+_ASKS_COMPILER = re.compile(
+    r"""['"](?:CC|CXX|cc|c\+\+|gcc|g\+\+|clang|clang\+\+)['"]|\b(?:new|customize)_compiler\("""
+)
 
 
 def _pure_by(table: Mapping[str, Any], system: "BuildSystem", inputs: Inputs) -> str | None:

@@ -66,6 +66,8 @@ class HostBuilds:
         if command.rust is not None:
             setup = self.toolbox.rust.plain(command.rust, task.directory.root)
             ready = ReadyCompilers({}, {}).joined(setup)
+        elif command.compilers is not None and command.compilers.configurer is None:
+            ready = self.toolbox.compilers(command.compilers, (), task.directory.root)
         elif command.compilers is not None:
             self._tell_left_out()
             ready = self.tools.ready(task, command.compilers, task.given.trees["source"])

@@ -30,7 +30,8 @@ class ProjectFacts:
     that ``rust-toolchain.toml`` asks for. ``requires_python`` is None where it is not known before an sdist
     is made; ``requires_python_by`` says in words where it stands. ``pure_by`` says why it is known to be
     pure Python, if it is. ``own`` is what its wheel will say of itself, None where
-    not even its name is known; ``groups`` are the dependency groups, names as written.
+    not even its name is known; ``asks_compiler`` says that its ``setup.py`` may call one whatever it is asked
+    for; ``groups`` are the dependency groups, names as written.
     """
 
     form: str
@@ -44,3 +45,4 @@ class ProjectFacts:
     may_be_abi3: bool = False
     pure_by: str | None = None
     rust: str = "stable"
+    asks_compiler: bool = False

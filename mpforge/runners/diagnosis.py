@@ -23,7 +23,7 @@ from mpforge.errors import (
     ToolNotDeclared,
     UnknownOption,
 )
-from mpforge.runners import crossing, elf, symptoms
+from mpforge.runners import complaints, crossing, elf, symptoms
 
 MAKE_ROOM = "docker system df shows what takes it, docker system prune removes what nobody uses"
 INTO_IMAGE = (
@@ -100,7 +100,7 @@ def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
         or (_crossed_badly(ended, near) if ended.table == "build" else None)
         or _without_repository(ended, near)
         or _without_tests(ended, near)
-        or StepFailed(f"{ended.title} failed ({ended.how})", why=_complaint(near))
+        or StepFailed(f"{ended.title} failed ({ended.how})", why=_complaint(ended, lines))
     )
 
 
@@ -242,7 +242,10 @@ def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     return None
 
 
-def _complaint(lines: Sequence[str]) -> str | None:
+def _complaint(ended: Ended, lines: Sequence[str]) -> str | None:
+    """Why a build failed, as its programs say it; of tests, what only a build's tools say."""
+    if ended.table == "build":
+        return complaints.complaint(lines, str(ended.root))
     found = crossing.failed_check(lines)
     return None if found is None else found.line
 

@@ -10,6 +10,7 @@ from mpforge.compiler.texts import commands, text
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import (
     Argv,
+    AskRequirements,
     BuildWheel,
     Compilers,
     InstallPackages,
@@ -72,6 +73,16 @@ def test_a_wheel_is_built_from_the_sdist_repaired_last_and_that_is_what_is_publi
     last = plan.step(session.result or "").command
     assert isinstance(last, RepairWheel)
     assert (last.target, last.python, last.policy) == ("aarch64", "cp311", "manylinux_2_17")
+
+
+def test_a_setup_py_that_asks_a_compiler_has_this_host_s_in_the_sdist_s_hooks() -> None:
+    plan = _plan(project=replace(PROJECT, asks_compiler=True))
+    commands = [plan.step(name).command for name in _session(plan, "sdist").steps]
+    asked = [c.compilers for c in commands if isinstance(c, AskRequirements | MakeSdist)]
+    assert [(c.target, c.cross) for c in asked if c is not None] == [("x86_64", False)] * 2
+    plan = _plan()
+    plain = [plan.step(name).command for name in _session(plan, "sdist").steps]
+    assert [c.compilers for c in plain if isinstance(c, AskRequirements | MakeSdist)] == [None] * 2
 
 
 def test_the_sdist_step_alone_sees_git() -> None:

@@ -1,0 +1,140 @@
+"""Files that a build missed, or could not use, although the project has them.
+
+A build sees what the sdist holds; a file that MANIFEST.in (or the backend's like) leaves out is missing there
+only. A library that the project brings may be another machine's. Read from the log's lines. Knows nothing of
+how a step runs.
+"""
+
+import posixpath
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.errors import LibraryMissing, StepFailed
+
+_NAME = r"[\w./+-]*\w"
+_ABSENT = [
+    re.compile(
+        rf"fatal error: '?(?P<name>{_NAME})'?(?: file not found|: No such file or directory)"
+    ),
+    re.compile(rf"error: no such file or directory: '(?P<name>{_NAME})'"),
+    re.compile(rf"No such file or directory: '(?P<name>{_NAME})'"),
+    re.compile(rf"(?:^|\s)(?P<name>{_NAME}): No such file or directory$"),
+    re.compile(rf"'(?P<name>{_NAME})' doesn't match any files"),  # Cython
+    re.compile(rf"'(?P<name>{_NAME}\.p(?:xd|xi|yx))' not found"),
+    re.compile(rf"error: package directory '(?P<name>{_NAME})' does not exist"),
+    re.compile(rf"No rule to make target '(?P<name>{_NAME})'"),
+    re.compile(
+        rf"^\s+(?P<name>{_NAME}\.(?:c|cc|cpp|cxx|h|hpp|in))$"
+    ),  # after CMake's "Cannot find source file:"
+    re.compile(rf"given source \"(?P<name>{_NAME})\" which is not an existing directory"),
+    re.compile(rf"ERROR: File (?P<name>{_NAME}) does not exist"),  # Meson
+    re.compile(rf"Nonexistent build file '(?P<name>{_NAME})'"),
+    re.compile(rf"couldn't read `(?P<name>{_NAME})`"),  # rustc
+]
+_INCOMPATIBLE = [
+    re.compile(r"(?P<name>[^\s:]+\.(?:so[\d.]*|a|o))(?:\([^)]*\))? is incompatible with"),  # lld
+    re.compile(r"skipping incompatible (?P<name>\S+) when searching"),  # GNU ld
+    re.compile(
+        r"(?P<name>[^\s:]+\.(?:so[\d.]*|a|o)): (?:file in wrong format|error adding symbols)"
+    ),
+]
+_MACHINES = {3: "x86 (32 bits)", 40: "32-bit Arm", 62: "x86-64", 183: "aarch64", 243: "RISC-V"}
+_LOOKS_BACK = 200
+
+
+@dataclass(frozen=True)
+class Absence:
+    """The line that tells of it, and the project's file."""
+
+    line: str
+    path: str
+
+
+def explained(
+    error: StepFailed,
+    lines: Sequence[str],
+    *,
+    project: Collection[str],
+    built: Collection[str],
+    root: Path,
+) -> StepFailed:
+    """The error of a build that failed, in terms of the project's own files where they are why.
+
+    ``project`` and ``built`` are the paths of the project's files and of those that the build was given;
+    ``root`` is the step's directory, with what the build left in ``src``.
+    """
+    if type(error) not in (StepFailed, LibraryMissing):
+        return error
+    title = error.what.partition(" failed")[0]
+    if absent := left_out(lines, project, built, root):
+        return StepFailed(
+            f"{title} failed: {absent.path} is in the project, but not in its sdist",
+            why=absent.line,
+            hint=f"add it to what the sdist holds (setuptools: `include {absent.path}` in MANIFEST.in; "
+            "others have lists of their own), or let [sdist] enable = false build from the project's files",
+        )
+    if other := of_another_machine(lines, built, root / "src"):
+        absent, machine = other
+        return LibraryMissing(
+            f"{title} failed: the project's own {absent.path} is for {machine}, not for the target",
+            why=absent.line,
+            hint="it has to be made for each target: compile it in the build (from its sources, by the "
+            "backend or in [build] before-build), or keep one for each and choose by the target's name",
+        )
+    return error
+
+
+def left_out(
+    lines: Sequence[str], project: Collection[str], built: Collection[str], root: Path
+) -> Absence | None:
+    """The first file that the log says is missing, which the project has and the build's source has not.
+
+    ``project`` and ``built`` are paths of files; ``root`` is the step's directory.
+    """
+    only = [path for path in project if path not in set(built)]
+    for line in lines[-_LOOKS_BACK:]:
+        for match in filter(None, (pattern.search(line) for pattern in _ABSENT)):
+            if path := _named(match["name"], only, root):
+                return Absence(line.strip(), path)
+    return None
+
+
+def of_another_machine(
+    lines: Sequence[str], built: Collection[str], source: Path
+) -> tuple[Absence, str] | None:
+    """A library or object that a linker could not use, which came with the source; and its machine."""
+    for line in lines[-_LOOKS_BACK:]:
+        for match in filter(None, (pattern.search(line) for pattern in _INCOMPATIBLE)):
+            path = _named(match["name"], built, source.parent)
+            if path is not None and (machine := machine_of(source / path)) is not None:
+                return Absence(line.strip(), path), machine
+    return None
+
+
+def machine_of(path: Path) -> str | None:
+    """The machine of an ELF file, or of the first one in an archive (elf(5): e_machine at offset 18)."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    begin = data.find(b"\x7fELF")
+    if begin < 0 or len(data) < begin + 20:
+        return None
+    number = int.from_bytes(
+        data[begin + 18 : begin + 20], "little" if data[begin + 5] == 1 else "big"
+    )
+    return _MACHINES.get(number, f"another machine (ELF machine {number})")
+
+
+def _named(name: str, files: Collection[str], root: Path) -> str | None:
+    """The file that a log means: by its path below the source, or by the end of its path."""
+    for folder in (root / "src", root):
+        name = name.removeprefix(f"{folder}/")
+    name = posixpath.normpath(name).lstrip("/")
+    while name.startswith("../"):
+        name = name[3:]
+    found = [path for path in files if path == name or path.startswith(f"{name}/")]
+    found += [path for path in files if path.endswith(f"/{name}")]
+    return found[0] if found else None
