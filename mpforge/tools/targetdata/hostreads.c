@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 static int notes = -1;
+static const char *step; /* in whose directory an absent file says nothing of the host */
 
 static int real_open(const char *path, int flags, mode_t mode)
 {
@@ -34,8 +35,15 @@ static void give_up(void) /* what is read would be unknown */
 __attribute__((constructor)) static void begin(void)
 {
 	const char *place = getenv("MPFORGE_READS");
+	step = getenv("MPFORGE_STEP_DIR");
 	if (place && (notes = real_open(place, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)) < 0)
 		give_up();
+}
+
+static int is_in_step(const char *path)
+{
+	size_t length = step ? strlen(step) : 0;
+	return length && !strncmp(path, step, length) && path[length] == '/' && !strstr(path, "..");
 }
 
 static void note(char sign, const char *path)
@@ -53,10 +61,12 @@ static void note(char sign, const char *path)
 	}
 	length = strlen(path);
 	if (at + length + 1 < sizeof line) {
-		memcpy(line + at, path, length);
-		line[at + length] = '\n';
-		if (write(notes, line, at + length + 1) < 0)
-			give_up();
+		memcpy(line + at, path, length + 1);
+		if (sign == '+' || !is_in_step(line + 1)) {
+			line[at + length] = '\n';
+			if (write(notes, line, at + length + 1) < 0)
+				give_up();
+		}
 	}
 	errno = before;
 }
