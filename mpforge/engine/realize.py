@@ -92,7 +92,7 @@ class Realizer:
         for value in references(self.plan.step(identifier)).values():
             if isinstance(value, OutputOf):
                 found |= dict.fromkeys(self.observed(value.step))
-        result, _ = self._done[identifier]
+        result, _ = self.realize(identifier)
         if any(name.startswith(observed.HOST) for name in result.observed):
             found[observed.key_with(result.key, result.observed)] = None
         return tuple(found)
