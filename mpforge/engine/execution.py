@@ -315,7 +315,8 @@ class Executor:
         there = [str(folder) for folder in found if folder.is_dir()]
         variables = {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
         run = self._run(task, variables, ())
-        made, told = repair.repair(run, command, task.given.build_log)
+        told: list[str] = []
+        made = repair.repair(run, command, task.given.build_log, told.append)
         return {"wheel": made.name} | ({TOLD: json.dumps(told)} if told else {})
 
     def _commands(self, task: Task, command: RunCommands) -> dict[str, str]:

@@ -236,7 +236,7 @@ class Shipping:
     def _entries(
         self, session: PlannedSession, result: ActionResult, files: Mapping[str, FileNode | str]
     ) -> list[Entry]:
-        from mpforge.runners.verification import wheel_name
+        from mpforge.sources.wheels import wheel_name
 
         choice = session.choice
         common = Entry(

@@ -59,7 +59,8 @@ class ElfFacts:
     DT_RPATH and DT_RUNPATH, which are searched for the former, ``interpreter`` the loader's path.
     ``versions`` are asked of libraries. ``undefined`` are the symbols that relocations refer to and that are
     not here, but for weak ones. ``exported`` are those that others find here, ``defines`` the versions of
-    them. ``relr``: its relocations are packed, which glibc knows since 2.36.
+    them. ``relr``: its relocations are packed, which glibc knows since 2.36. ``bare``: it is linked, and
+    without section headers, by which tools find their way.
     """
 
     machine: str
@@ -76,6 +77,7 @@ class ElfFacts:
     interpreter: str | None = None
     relr: bool = False
     system: int = 0
+    bare: bool = False
 
     @property
     def linked(self) -> bool:
@@ -173,6 +175,7 @@ def _linked(image: Image, plain: ElfFacts) -> ElfFacts:
         defines=defines,
         interpreter=interpreter,
         relr=Tag.RELR in last,
+        bare=not image.has_sections,
     )
 
 

@@ -17,6 +17,7 @@ REL, EXEC, DYN = 1, 2, 3
 
 _LOAD, _DYNAMIC, _INTERP = 1, 2, 3  # p_type
 _DYNAMIC_SECTION, _NOBITS, _DYNSYM = 6, 8, 11  # sh_type
+_PAGE = 4096
 _MOST_TAGS = 4096
 _MOST_RECORDS = 1 << 16  # of versions: an index of one has 15 bits
 _MOST_SYMBOLS = 1 << 24
@@ -34,12 +35,16 @@ class Tag:
 
 
 class Segment(NamedTuple):
-    """A program header: ``size`` bytes at ``offset`` of the file, loaded at ``address``."""
+    """A program header: ``size`` bytes at ``offset`` of the file, loaded at ``address``.
+
+    ``zeros`` are the bytes after them that a loader clears.
+    """
 
     kind: int
     offset: int
     address: int
     size: int
+    zeros: int = 0
 
 
 class Entry(NamedTuple):
@@ -75,8 +80,11 @@ class Image:
         header = self._unpack("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH", 16)
         self.type, self.machine = header[0], header[1]
         self._sections_at, self._section_count = header[5], header[11]
+        self.has_sections = bool(header[5] and header[11])
         self.segments = tuple(self._segments(header[4], header[8], header[9]))
         self._loaded = [segment for segment in self.segments if segment.kind == _LOAD]
+        # Whole pages are mapped: patchelf leaves tables behind a segment's end, on its last page.
+        self._mapped = [*self._loaded, *map(_in_pages, self._loaded)]
 
     # --- bytes -------------------------------------------------------------------------------
 
@@ -94,10 +102,10 @@ class Image:
         for index in range(count):
             at = offset + index * size
             if wide:
-                kind, _, start, address, _, length, _, _ = self._unpack("IIQQQQQQ", at)
+                kind, _, start, address, _, length, whole, _ = self._unpack("IIQQQQQQ", at)
             else:
-                kind, start, address, _, length, _, _, _ = self._unpack("IIIIIIII", at)
-            yield Segment(kind, start, address, length)
+                kind, start, address, _, length, whole, _, _ = self._unpack("IIIIIIII", at)
+            yield Segment(kind, start, address, length, whole - length)
 
     @property
     def is_cut_off(self) -> bool:
@@ -106,13 +114,15 @@ class Image:
 
     def _at(self, address: int, size: int = 1) -> tuple[int, int]:
         """The offset in the file of what is loaded at an address, and how many bytes are there."""
-        for one in self._loaded:
+        found = [(0, 0)]
+        for one in self._mapped:
             inside = address - one.address
             if inside >= 0 and inside + size <= one.size:
                 start = one.offset + inside
-                left = min(one.size - inside, len(self._data) - start)
-                if left >= size:
-                    return start, left
+                found.append((min(one.size - inside, len(self._data) - start), start))
+        left, start = max(found)
+        if left >= size:
+            return start, left
         damaged(f"a table of {size} bytes should be at {address:#x}, where nothing is loaded")
 
     def _rows(self, form: str, address: int, count: int) -> Iterator[tuple[int, ...]]:
@@ -150,8 +160,8 @@ class Image:
 
     def strings(self, address: int, size: int) -> "Strings":
         """The string table."""
-        start, left = self._at(address)
-        return Strings(self._data[start : start + min(left, size)])
+        start, _ = self._at(address, size)
+        return Strings(self._data[start : start + size])
 
     def symbol_count(self, hash_: int | None, gnu_hash: int | None) -> tuple[int, int]:
         """The first symbol that others can find, and how many symbols there are up to the last such.
@@ -269,6 +279,15 @@ class Image:
             if 0 <= offset - one.offset < one.size:
                 return offset - one.offset + one.address
         return None
+
+
+def _in_pages(one: Segment) -> Segment:
+    """What is mapped of the file for a segment, in the smallest pages that there are."""
+    before = one.address % _PAGE
+    after = -(one.address + one.size) % _PAGE if one.zeros == 0 else 0
+    return one._replace(
+        offset=one.offset - before, address=one.address - before, size=before + one.size + after
+    )
 
 
 _WIDE_HASH = (22, 0x9026)  # s390x and Alpha: DT_HASH has 64-bit words (glibc's elf.h, Elf_Symndx)

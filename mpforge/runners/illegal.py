@@ -7,7 +7,6 @@ Python's stack.
 
 import os
 import re
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from mpforge.errors import IllegalInstruction, StepFailed
 from mpforge.platforms import BASELINE_CPU
 from mpforge.runners import elf, instructions, traces
 from mpforge.runners.step import StepRun
+from mpforge.sources import wheels
 
 _FRAMES = 3
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$')
@@ -178,7 +178,7 @@ def _culprit(fault: traces.Fault, known: Surroundings) -> Culprit:
         place = None
     if known.site is not None and path.is_relative_to(known.site):
         name = str(path.relative_to(known.site))
-        if known.wheel is not None and name in zipfile.ZipFile(known.wheel).namelist():
+        if known.wheel is not None and name in wheels.names(known.wheel):
             return Culprit(f"the wheel's {name}", True, place)
         return Culprit(f"{name} (of a package that the tests need)", False, place)
     if path.is_relative_to(known.sysroot):

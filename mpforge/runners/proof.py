@@ -5,16 +5,17 @@ one error, the first kind that there is: a symbol of a file for another machine 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge.errors import StableAbiBroken, UndefinedSymbol, WheelRejected
-from mpforge.platforms import Platform
+from mpforge.platforms import Platform, policy_version
 from mpforge.runners import stableabi
 from mpforge.runners.elf import ElfFacts
 from mpforge.runners.policies import system_policy
 from mpforge.runners.undefined import Surroundings, remedy, undefined
-from mpforge.runners.verification import inspected, reasons_of, tag_reasons, wheel_name
+from mpforge.runners.verification import inspected, reasons_of, tag_reasons
+from mpforge.sources import wheels
 
 _RAISE_POLICY = "raise [build] policy, or see what the build linked"
 _ALLOW = '`allow-undefined = ["{name}"]` in [build], if whoever loads the file has it'
@@ -70,8 +71,11 @@ def prove_wheel(filename: str, root: Path, python: str, promise: Promise, *, pur
 
     Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
     """
-    name = wheel_name(filename)
+    name = wheels.wheel_name(filename)
+    promised = [tag.removesuffix(f"_{promise.platform.machine}") for tag in name.platforms]
     reasons = list(tag_reasons(filename, promise.platform, promise.policy, python))
+    if not reasons and not name.pure:  # what it is held to is what its tag says
+        promise = replace(promise, policy=min(promised, key=policy_version))
     facts: dict[str, ElfFacts] = {}
     if not pure:
         facts, more = promise.reasons(root)
@@ -84,6 +88,8 @@ def prove_wheel(filename: str, root: Path, python: str, promise: Promise, *, pur
             why=_lines([*reasons, *suffixes]),
             hint=_RAISE_POLICY,
         )
+    if any(file.is_module for file in facts.values()) and wheels.is_for_purelib(root):
+        refuse(filename, ["WHEEL says Root-Is-Purelib, but the wheel has extension modules"])
     if oldest is not None:
         suffixes += stableabi.symbol_reasons(facts, oldest)
         _refuse_unstable(filename, suffixes, oldest)
@@ -92,6 +98,16 @@ def prove_wheel(filename: str, root: Path, python: str, promise: Promise, *, pur
     shares = any(map(_loads_globally, root.rglob("*.py")))
     there = promise.surroundings(python, stable=oldest is not None, shares=shares)
     _refuse_undefined(filename, facts, there)
+
+
+def refuse(filename: str, reasons: list[str]) -> None:
+    """Raise ``WheelRejected`` for a file that is no wheel as the format says (PEP 427), with each reason."""
+    if reasons:
+        raise WheelRejected(
+            f"{filename} is not what its name says, or damaged",
+            why=_lines(reasons),
+            hint="the build backend made it so: mend its configuration, or take another version of it",
+        )
 
 
 def _refuse_unstable(filename: str, reasons: list[str], oldest: tuple[int, int]) -> None:

@@ -8,7 +8,7 @@ of how the wheel was built, but for the compiler errors in its log.
 import shutil
 import sys
 import sysconfig
-import zipfile
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from mpforge.plan.model import RepairWheel
 from mpforge.platforms import Platform, policy_version, well_known
 from mpforge.runners import crossing, elf, extensions
 from mpforge.runners.diagnosis import WITHOUT_LIBRARY
-from mpforge.runners.proof import Promise, prove_wheel
+from mpforge.runners.proof import Promise, prove_wheel, refuse
 from mpforge.runners.step import StepRun
-from mpforge.runners.verification import machine_reasons, wheel_name
-from mpforge.sources import canonical
+from mpforge.runners.verification import inspected, machine_reasons, reasons_of
+from mpforge.sources import canonical, wheels
 from mpforge.tools import hostreads
 
 _WIDE = 200  # characters of a compiler's line that are shown
@@ -48,45 +48,47 @@ sys.exit(main())
 """
 
 
-def repair(run: StepRun, command: RepairWheel, build_log: str) -> tuple[Path, list[str]]:
+def repair(
+    run: StepRun, command: RepairWheel, build_log: str, tell: Callable[[str], object] = str
+) -> Path:
     """Repair the one wheel in the step's source directory; the result is in its output directory.
 
-    Beside it, what a user should know of it. Raises ``NoExtension`` with the errors of ``build_log`` for
-    a wheel that lacks extensions which failed to build, ``WheelRejected`` with every reason for one that
-    breaks its promise.
+    What a user should know of it is given to ``tell``. Raises ``NoExtension`` with the errors of
+    ``build_log`` for a wheel that lacks extensions which failed to build, and what the proof raises.
     """
-    from elftools.common.exceptions import ELFError
     from packaging.utils import InvalidWheelFilename
 
     wheel = sole_wheel(run.directory.source)
     try:
-        return _repair(run, command, wheel, build_log)
-    except (zipfile.BadZipFile, InvalidWheelFilename, ELFError) as error:
-        raise WheelRejected(
-            f"{wheel.name} is damaged, or no wheel", why=f"{type(error).__name__}: {error}"
-        ) from None
+        return _repair(run, command, wheel, build_log, tell)
+    except InvalidWheelFilename as error:
+        raise WheelRejected(f"{wheel.name} is no name of a wheel", why=str(error)) from None
 
 
 def _repair(
-    run: StepRun, command: RepairWheel, wheel: Path, build_log: str
-) -> tuple[Path, list[str]]:
+    run: StepRun, command: RepairWheel, wheel: Path, build_log: str, tell: Callable[[str], object]
+) -> Path:
     platform = well_known()[command.target]
     content = run.directory.root / "wheel"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(content)
-    compiled = list(elf.elf_files(content))
-    _refuse(command, wheel, compiled, content)
+    wheels.unpack(wheel, content)
+    facts, damaged = inspected(content)
+    refuse(wheel.name, damaged)
+    compiled = [content / name for name in facts if (content / name).is_file()]
+    _refuse(command, wheel, facts)
     told = _without_extensions(command, wheel, compiled, content, build_log)
-    if any(elf.read(path).needed for path in compiled):
+    refuse(wheel.name, [*wheels.format_reasons(wheel.name, content)])
+    if any(file.needed for file in facts.values()):
         made = _audited(run, wheel, command)
-    elif wheel_name(wheel.name).pure:
+    elif wheels.wheel_name(wheel.name).pure:
         made = Path(shutil.copy(wheel, run.directory.output / wheel.name))
     else:
         made = _tagged(run, wheel, command, platform)
     made = _without_absolute_rpaths(run, made)
     canonical.rewrite_wheel(made, mtime=canonical.epoch_of(run.environment))
     _verify(run, command, made, platform)
-    return made, [f"{made.name}: {line}" for line in told]
+    for line in told:
+        tell(f"{made.name}: {line}")
+    return made
 
 
 def sole_wheel(folder: Path) -> Path:
@@ -97,24 +99,30 @@ def sole_wheel(folder: Path) -> Path:
     return found[0]
 
 
-def _refuse(command: RepairWheel, wheel: Path, compiled: list[Path], content: Path) -> None:
+def _refuse(command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFacts]) -> None:
     """Raise what is wrong with a wheel as the backend made it."""
-    pure = wheel_name(wheel.name).pure
+    pure = wheels.wheel_name(wheel.name).pure
     if command.only_pure is not None and (compiled or not pure):
         raise WheelRejected(
             f"{wheel.name} is not pure Python, but the project was taken to be: {command.only_pure}",
-            why="\n".join(str(path.relative_to(content)) for path in compiled) or None,
+            why="\n".join(compiled) or None,
             hint="`pure = false` in [build] has it built for each target",
         )
     if compiled and pure:
         raise WheelRejected(f"{wheel.name} claims to run anywhere but holds compiled code")
+    platform = well_known()[command.target]
     reasons = [
-        f"{path.relative_to(content)}: {reason}"
-        for path in compiled
-        for reason in machine_reasons(elf.read(path), well_known()[command.target])
+        f"{name}: {reason}"
+        for name, file in compiled.items()
+        for reason in machine_reasons(file, platform)
     ]
     if reasons:
         raise WheelRejected(f"{wheel.name} holds code for another machine", why="\n".join(reasons))
+    # auditwheel and patchelf read by section headers; without them they would take it to want nothing.
+    reasons = [f"{name}: has no section headers" for name, file in compiled.items() if file.bare]
+    reasons += reasons_of(compiled, platform, command.policy, "*") if reasons else []
+    if reasons:
+        raise WheelRejected(f"{wheel.name} can't be repaired", why="\n".join(reasons))
 
 
 def _without_extensions(
@@ -129,7 +137,7 @@ def _without_extensions(
     lost = extensions.missing(log.names, modules) if log.errors or not modules else []
     refused = [n for n in lost if not any(fnmatchcase(n, g) for g in command.optional)]
     allowed = command.pure or (lost and not refused)
-    pure = wheel_name(wheel.name).pure
+    pure = wheels.wheel_name(wheel.name).pure
     if refused and not command.pure:
         raise NoExtension(
             f"{wheel.name} lacks {' and '.join(refused)}, which failed to build",
@@ -206,8 +214,7 @@ def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:
     auditwheel leaves the rpath of a file as it is if it grafts nothing for it.
     """
     place = run.directory.root / "unpacked"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(place / "look")
+    wheels.unpack(wheel, place / "look")
     wrong = [path for path in elf.elf_files(place / "look") if _absolute(elf.read(path).rpaths)]
     if not wrong:
         return wheel
@@ -239,8 +246,9 @@ def _own_path(run: StepRun) -> dict[str, str]:
 
 def _verify(run: StepRun, command: RepairWheel, wheel: Path, platform: Platform) -> None:
     content = run.directory.root / "verified"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(content)
+    wheels.unpack(wheel, content)
+    wrong = [*wheels.format_reasons(wheel.name, content), *wheels.record_reasons(content)]
+    refuse(wheel.name, wrong)
     promise = Promise(platform, command.policy, command.exclude, command.provided)
     pure = command.only_pure is not None
     prove_wheel(wheel.name, content, command.python, promise, pure=pure)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from mpforge.platforms.symbols import stable_abi
 from mpforge.runners.elf import ElfFacts
-from mpforge.runners.verification import WheelName
+from mpforge.sources.wheels import WheelName
 
 _OF_PYTHON = re.compile(r"_?Py")
 # PEP 3149: NAME.cpython-311-x86_64-linux-gnu.so

@@ -8,7 +8,6 @@ machine than planned fails. Knows nothing of keys and stores.
 import functools
 import shlex
 import shutil
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from mpforge.platforms import well_known
 from mpforge.runners import cpuprobe, guard, illegal, launcher, uname
 from mpforge.runners.containers.step import StepContainer
 from mpforge.runners.step import StepDirectory, StepRun
+from mpforge.sources import wheels
 from mpforge.tools.emulators import Emulator
 from mpforge.tools.targetpython import TargetPython
 
@@ -271,8 +271,7 @@ def extension_modules(wheel: Path) -> tuple[tuple[str, str], ...]:
     plain ``.so`` beside Python files) and every folder above it is a package's name. ``__init__`` is the
     package itself (Cython's and mypyc's).
     """
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
+    names = wheels.names(wheel)
     found = set()
     for name in names:
         *folders, file = name.split("/")
@@ -288,13 +287,12 @@ def extension_modules(wheel: Path) -> tuple[tuple[str, str], ...]:
 def top_level_modules(wheel: Path) -> tuple[str, ...]:
     """The names that a wheel installs at the top of site-packages, sorted."""
     found = set()
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            head, slash, _ = name.partition("/")
-            if slash and head.isidentifier():
-                found.add(head)
-            elif not slash and head.endswith((".py", ".so")):
-                found.add(head.split(".", 1)[0])
+    for name in wheels.names(wheel):
+        head, slash, _ = name.partition("/")
+        if slash and head.isidentifier():
+            found.add(head)
+        elif not slash and head.endswith((".py", ".so")):
+            found.add(head.split(".", 1)[0])
     return tuple(sorted(found))
 
 

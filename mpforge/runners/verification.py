@@ -5,7 +5,6 @@ empty list is a pass. Knows nothing of how it was built.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -15,38 +14,9 @@ from mpforge.platforms import ELF_INTERPRETERS, ELF_MACHINES, Platform, policy_v
 from mpforge.runners import elf, staticlibrary
 from mpforge.runners.elf import ElfFacts, is_glibc
 from mpforge.runners.policies import SystemPolicy, system_policy
+from mpforge.sources.wheels import wheel_name
 
 _LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loader takes
-
-
-@dataclass(frozen=True)
-class WheelName:
-    """A wheel's file name taken apart (PEP 427), each tag set sorted."""
-
-    name: str
-    version: str
-    pythons: tuple[str, ...]
-    abis: tuple[str, ...]
-    platforms: tuple[str, ...]
-
-    @property
-    def pure(self) -> bool:
-        """Whether it claims to run anywhere."""
-        return self.platforms == ("any",)
-
-
-def wheel_name(filename: str) -> WheelName:
-    """Take a file name apart. Raises ``packaging.utils.InvalidWheelFilename``."""
-    from packaging.utils import parse_wheel_filename
-
-    name, version, _, tags = parse_wheel_filename(filename)
-    return WheelName(
-        str(name),
-        str(version),
-        tuple(sorted({tag.interpreter for tag in tags})),
-        tuple(sorted({tag.abi for tag in tags})),
-        tuple(sorted({tag.platform for tag in tags})),
-    )
 
 
 def serves(filename: str, python: str) -> bool:

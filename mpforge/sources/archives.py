@@ -30,8 +30,8 @@ DAMAGE: tuple[type[Exception], ...] = (
 # A bomb: more than this, and so many times the archive's own size. Real sdists are packed to a tenth.
 _MUCH = 2**30
 _TIMES = 200
-_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-_ENCRYPTED = 0x1 | 0x40
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+ENCRYPTED = 0x1 | 0x40
 
 
 def unpack(archive: Path, destination: Path) -> None:
@@ -119,9 +119,9 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
     with zipfile.ZipFile(archive) as file:
         _refuse_bomb(archive, sum(entry.file_size for entry in file.infolist()))
         for entry in file.infolist():
-            if entry.flag_bits & _ENCRYPTED:
+            if entry.flag_bits & ENCRYPTED:
                 raise zipfile.BadZipFile(f"{entry.filename} is encrypted")
-            if entry.compress_type not in _ZIP_METHODS:
+            if entry.compress_type not in ZIP_METHODS:
                 method = f"a method that Python does not have ({entry.compress_type})"
                 raise zipfile.BadZipFile(f"{entry.filename} is compressed by {method}")
             kind = stat.S_IFMT(entry.external_attr >> 16)

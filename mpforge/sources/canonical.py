@@ -5,7 +5,6 @@ directory is lost. zlib has a part in the bytes: another version of it may compr
 nothing of what is inside, but for a wheel's RECORD.
 """
 
-import csv
 import gzip
 import io
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mpforge.errors import WrongInput
+from mpforge.sources import wheels
 from mpforge.sources.archives import damage_told
 
 _FILE, _PROGRAM, _LINK = 0o644, 0o755, 0o777
@@ -121,7 +121,7 @@ def _mode(mode: int) -> int:
 def rewrite_wheel(wheel: Path, *, mtime: int) -> None:
     """Write a wheel anew: entries sorted, ``.dist-info`` last, of ``mtime``, 644 or 755.
 
-    The lines of RECORD are sorted, unless it is signed. Of two entries of one name the last counts.
+    RECORD is written for what is there, unless it is signed. Of two entries of one name the last counts.
     Raises ``zipfile.BadZipFile`` for what is none.
     """
     at = time.gmtime(min(max(mtime, _ZIP_TIMES[0]), _ZIP_TIMES[1]))
@@ -134,10 +134,13 @@ def rewrite_wheel(wheel: Path, *, mtime: int) -> None:
         new.comment = old.comment
         last = {entry.filename: entry for entry in old.infolist()}
         signed = any(name.endswith(_SIGNATURES) for name in last)
+        files: dict[str, bytes] = {}
         for name in sorted(last, key=_wheel_order):
             content = old.read(last[name])
             if _is_record(name) and not signed:
-                content = _sorted_record(content)
+                content = wheels.record_of(files, name)
+            elif not name.endswith("/"):
+                files[name] = content
             new.writestr(_zip_entry(last[name], date), content, compresslevel=_ZIP_LEVEL)
 
 
@@ -163,10 +166,3 @@ def _zip_entry(old: zipfile.ZipInfo, date: tuple[int, int, int, int, int, int]) 
     kind = stat.S_IFLNK | _LINK if stat.S_ISLNK(mode) else stat.S_IFREG | _mode(mode)
     new.external_attr = kind << 16
     return new
-
-
-def _sorted_record(content: bytes) -> bytes:
-    rows = list(csv.reader(io.StringIO(content.decode("utf-8"), newline="")))
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(sorted(row for row in rows if row))
-    return text.getvalue().encode("utf-8")

@@ -15,8 +15,8 @@ from mpforge.runners.verification import (
     policy_libraries,
     serves,
     tag_reasons,
-    wheel_name,
 )
+from mpforge.sources.wheels import wheel_name
 
 ARM = well_known()["aarch64"]
 POLICY = "manylinux_2_17"

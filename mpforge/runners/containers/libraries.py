@@ -5,13 +5,14 @@ Which of them every system has anyway is the policy's word. Knows nothing of how
 
 import contextlib
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mpforge.errors import WheelRejected
 from mpforge.platforms import Platform
 from mpforge.runners import elf
 from mpforge.runners.containers.step import StepContainer
+from mpforge.sources import wheels
 from mpforge.tools.wrappers import elf_machine
 
 FOLDER = "libraries"
@@ -48,7 +49,7 @@ def collect(
     """
     from elftools.common.exceptions import ELFError
 
-    with contextlib.suppress(ELFError, zipfile.BadZipFile):  # the repair says so
+    with contextlib.suppress(ELFError, WheelRejected):  # the repair says so
         wanted, own = _needs(output.glob("*.whl"))
         known = everywhere | own
         while wanted := wanted - known:
@@ -57,15 +58,15 @@ def collect(
             wanted = {name for path in arrived for name in elf.read(path).needed}
 
 
-def _needs(wheels: Iterable[Path]) -> tuple[set[str], set[str]]:
+def _needs(made: Iterable[Path]) -> tuple[set[str], set[str]]:
     """What the compiled files of wheels need, and what they bring themselves, by name."""
     needed: set[str] = set()
     own: set[str] = set()
-    for wheel in wheels:
+    for wheel in made:
         with tempfile.TemporaryDirectory(prefix="mpforge-wheel-") as folder:
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(folder)
-            for path in elf.elf_files(Path(folder)):
+            content = Path(folder) / "wheel"
+            wheels.unpack(wheel, content)
+            for path in elf.elf_files(content):
                 facts = elf.read(path)
                 needed |= set(facts.needed)
                 own |= {path.name, facts.soname or path.name}
