@@ -2,12 +2,11 @@
 
 mpforge's child becomes the *keeper*, which has two children::
 
-    mpforge --- keeper --+-- PID 1: mounts /proc, then reaps orphans
+    mpforge --- keeper --+-- PID 1: reaps orphans, ends with the keeper
                          +-- the program, PID 2
 
 The keeper waits for the program, ends PID 1 and with it whatever still runs there, and ends as the
-program ended: by the same exit status or the same signal. Neither it nor PID 1 may be read by the program
-(they are copies of mpforge, with its environment).
+program ended: by the same exit status or the same signal. The program does not see it.
 
 The program is user 1000, whoever the caller is, without capabilities; the files that it makes are the
 caller's. A caller that is root stays the owner of root's files. As user 0 it could not unpack archives of
@@ -20,12 +19,12 @@ import contextlib
 import ctypes
 import errno
 import os
+import shutil
 import signal
 import socket
 import struct
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 if sys.platform == "linux":
     import fcntl
@@ -52,21 +51,20 @@ _ACCOUNTS = {
 _READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "scsi", "acpi")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 (a mount point, no file of ours)
 
-_SET_DUMPABLE, _SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 4, 1, 38  # linux/prctl.h
+_SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 1, 38  # linux/prctl.h
 _NO_SUID, _NO_DEV, _NO_EXEC, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 8, 0x1000, 0x4000, 1 << 18
 _DETACH = 2
 _MOUNT_SETATTR, _OF_TREE, _HERE = 442, 0x8000, -100  # one number on every architecture
 _READ_ONLY_FLAG, _REMOUNT = 1, 0x20
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 1  # linux/sockios.h
 _REQUEST = "16sh22x"  # struct ifreq: a name, and here flags
-_READY = b"ready"
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def enter(kinds: int) -> None:
     """Enter new namespaces of these kinds; returns in the program's process. Raises ``OSError``.
 
-    Where ``PROCESSES`` is among them, the calling process and another stay behind as keeper and PID 1.
+    Where ``PROCESSES`` is among them, the calling process stays behind as the keeper.
     """
     _forget_handlers()
     user, group = os.geteuid(), os.getegid()
@@ -77,16 +75,15 @@ def enter(kinds: int) -> None:
         _write("/proc/self/uid_map", f"{ID} {user} 1")
         _write("/proc/self/gid_map", f"{ID} {group} 1")
     if kinds & PROCESSES:
-        _leave_keeper(kinds)
-    else:
-        _furnish(kinds)
+        _leave_keeper()
+    _furnish(kinds)
     if kinds & USER:
         _called("prctl", _prctl(_SET_NO_NEW_PRIVS, 1))
 
 
 def _forget_handlers() -> None:
     """Let signals do what they do by default: these processes are not mpforge any more."""
-    for number in signal.valid_signals():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
 
@@ -94,55 +91,43 @@ def _forget_handlers() -> None:
 # --- the three processes --------------------------------------------------------------------------
 
 
-def _leave_keeper(kinds: int) -> None:
-    """Fork PID 1 and the program, return in that. Raises ``OSError`` if PID 1 could not do its part."""
-    # From here on no program of the namespace may read the environment or memory of this process.
-    _called("prctl", _prctl(_SET_DUMPABLE, 0))
+def _leave_keeper() -> None:
+    """Start PID 1, fork the program, return in that. Raises ``OSError``.
+
+    PID 1 is ``cat``, whose input only the keeper holds: it ends when that is gone, and all with it. It
+    is started without a copy of this process, which costs more. That it ignores SIGCHLD is enough to reap.
+    """
     here, there = os.pipe()
-    first = os.fork()
-    if first == 0:
-        os.close(here)
-        _be_first(kinds, there)
-    os.close(there)
-    said = b"".join(iter(lambda: os.read(here, 1000), b""))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    actions = [
+        (os.POSIX_SPAWN_DUP2, here, 0),
+        *((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)),
+    ]
+    first = os.posix_spawn(_cat(), ["cat"], {}, file_actions=actions)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.close(here)
-    if said != _READY:
-        os.waitpid(first, 0)
-        number, _, words = said.decode("utf-8", "replace").partition(" ")
-        raise OSError(int(number or 0), words or "PID 1 ended early")
     signals = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP}
     former = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     program = os.fork()
     if program:
         try:
-            _keep(first, program, former)
+            _keep(first, program, there, former)
         finally:
             os._exit(NOT_RUN)
     signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
-def _be_first(kinds: int, told: int) -> NoReturn:
-    """PID 1: furnish the place, then reap what has lost its parent, until killed."""
-    try:
-        _prctl(_SET_PDEATHSIG, signal.SIGKILL)
-        try:
-            _furnish(kinds)
-        except OSError as error:
-            os.write(told, f"{error.errno} {error.strerror}".encode())
-            os._exit(NOT_RUN)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-        os.write(told, _READY)
-        _close_from(0)  # the pipe too: the keeper reads to its end
-        while True:
-            signal.sigwait({signal.SIGCHLD})
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-    finally:
-        os._exit(NOT_RUN)
+def _cat() -> str:
+    for path in ("/bin/cat", "/usr/bin/cat"):
+        if os.path.exists(path):
+            return path
+    found = shutil.which("cat")
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, "there is no program cat")
+    return found
 
 
-def _keep(first: int, program: int, former: set[signal.Signals] | set[int]) -> None:
+def _keep(first: int, program: int, held: int, former: set[signal.Signals] | set[int]) -> None:
     """Wait for the program, end PID 1, and end this process as the program ended."""
 
     def pass_on(number: int, _frame: object) -> None:
@@ -157,10 +142,13 @@ def _keep(first: int, program: int, former: set[signal.Signals] | set[int]) -> N
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, former)
     _prctl(_SET_PDEATHSIG, signal.SIGKILL)
-    _close_from(3)  # subprocess waits until the program alone has its pipe
+    os.dup2(held, 3, inheritable=False)
+    os.closerange(
+        4, os.sysconf("SC_OPEN_MAX")
+    )  # subprocess waits until the program alone has its pipe
     _, status = os.waitpid(program, 0)
     os.kill(first, signal.SIGKILL)
-    os.waitpid(first, 0)
+    os.waitpid(first, 0)  # by then all are gone
     if os.WIFSIGNALED(status):
         ending = os.WTERMSIG(status)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -168,10 +156,6 @@ def _keep(first: int, program: int, former: set[signal.Signals] | set[int]) -> N
             signal.signal(ending, signal.SIG_DFL)
         os.kill(os.getpid(), ending)
     os._exit(os.waitstatus_to_exitcode(status))
-
-
-def _close_from(lowest: int) -> None:
-    os.closerange(lowest, os.sysconf("SC_OPEN_MAX"))
 
 
 # --- what is in the place -------------------------------------------------------------------------
