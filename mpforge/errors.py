@@ -108,6 +108,14 @@ def render(error: MpforgeError) -> str:
     return "\n".join(lines)
 
 
+def headline(error: MpforgeError) -> str:
+    """An error on one line: its place, code and what, and the first line of its cause."""
+    place = f"{error.place}: " if error.place else ""
+    first, _, more = (error.why or "").strip().partition("\n")
+    cause = f": {first}{' …' if more else ''}" if first else ""
+    return f"{place}{error.code}: {error.what}{cause}"
+
+
 # --- the spec, the lock or the command line is wrong: exit 2 ---------------------------------
 
 

@@ -215,8 +215,8 @@ def _sum_up(workspace: Workspace, process: int) -> None:
     if os.getpid() != process or not (_ran or _reported(workspace)):
         return
     from mpforge.reports.front import journal_of
-    from mpforge.reports.journal import summary
+    from mpforge.reports.journal import last_words
 
     outcomes = journal_of(workspace).outcomes()
     if outcomes:
-        sys.stderr.write(f"mpforge > {summary(outcomes)}\n")
+        sys.stderr.write(last_words(outcomes))

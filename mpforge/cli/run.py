@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mpforge.engine.index import load_index
     from mpforge.engine.workspace import RUN_ID, run_id
     from mpforge.reports.front import journal_of
-    from mpforge.reports.journal import begin, summary
+    from mpforge.reports.journal import begin, last_words
 
     workspace = workspace_of(arguments)
     known = [session.name for session in load_index(workspace).sessions]
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     code = foreground(argv, environment=environment, cwd=workspace.root)
     outcomes = journal_of(workspace).outcomes()
     if outcomes:
-        sys.stderr.write(f"mpforge > {summary(outcomes)}\n")
+        sys.stderr.write(last_words(outcomes))
     if code == ExitCode.NOTHING_SELECTED:
         for name in selected:
             if name not in known:

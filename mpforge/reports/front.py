@@ -21,6 +21,7 @@ from mpforge.errors import (
     Interrupted,
     MpforgeError,
     StepFailed,
+    headline,
     render,
 )
 from mpforge.plan.events import Chosen, Event, SessionEnded, Status
@@ -118,7 +119,7 @@ def _failed(session: IndexedSession, error: MpforgeError) -> SessionEnded:
         session.name,
         session.phase,
         "failed",
-        f"{error.code}: {error.what}",
+        headline(error),
         int(error.exit_code),
         error.code,
     )

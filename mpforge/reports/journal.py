@@ -7,7 +7,7 @@ sessions came to is read back from it. Knows nothing of terminals.
 import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,6 +116,18 @@ def _ended(record: dict[str, Any]) -> SessionEnded | None:
     if record.get("event") != "SessionEnded" or not names.keys() <= record.keys():
         return None
     return SessionEnded(**{name: record[name] for name in names})
+
+
+def failures(outcomes: Iterable[SessionEnded]) -> Iterator[str]:
+    """A line for each session that failed: its name and why."""
+    for ended in outcomes:
+        if ended.status == "failed" and not ended.group:
+            yield f"{ended.session}: {ended.reason}"
+
+
+def last_words(outcomes: Sequence[SessionEnded]) -> str:
+    """What is told at a run's end: why sessions failed, and what there is now."""
+    return "".join(f"mpforge > {line}\n" for line in (*failures(outcomes), summary(outcomes)))
 
 
 def summary(outcomes: Iterable[SessionEnded]) -> str:

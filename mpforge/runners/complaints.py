@@ -18,6 +18,8 @@ _ERRORS = re.compile(
     r"|^(?:\S*/)?(?:zig|clang\S*|gcc|g\+\+|cc|c\+\+|cc1|cc1plus|as|ar)(?:-\d+)?: (?:fatal )?error: .+"
     r"|^\S+: Assembler messages:|^error: (?:unknown clang option|unsupported linker).+"
 )
+# What configuration asks a compiler, and is right to be told.
+_PROBE = re.compile(r"^\S*(?:conftest|configtest|CMakeScratch|CMakeTmp|meson-private|testfile\.c)")
 _RUST = re.compile(r"^error(?:\[E\d+\])?: (?!could not compile|aborting).+")
 _RUST_PLACE = re.compile(r"^\s*--> (?P<place>\S+:\d+:\d+)")
 _MAKE = re.compile(r"^make(?:\[\d+\])?: \*\*\* No rule to make target .+")
@@ -52,7 +54,7 @@ def complaint(lines: Sequence[str], root: str) -> str | None:
 
 def _compilers(lines: Sequence[str]) -> str | None:
     for number, line in enumerate(lines):
-        if _ERRORS.match(line) or _MAKE.match(line):
+        if (_ERRORS.match(line) and not _PROBE.match(line)) or _MAKE.match(line):
             return line.strip()
         if _RUST.match(line):
             places = (_RUST_PLACE.match(after) for after in lines[number + 1 : number + 1 + _NEAR])

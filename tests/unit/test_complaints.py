@@ -47,6 +47,10 @@ CMake Error at CMakeLists.txt:7 (message):
   Boost is wanted
 subprocess.CalledProcessError: Command '['cmake']' returned non-zero exit status 1.
 """
+PROBE = """\
+_configtest.c:1:10: fatal error: no.h: No such file or directory
+src/b.c:8: error: bad
+"""
 MAKE = "make: *** No rule to make target 'gen.c', needed by 'gen.o'.  Stop.\n"
 SHELL = "$ sh -c ./build.sh\nthe licence server does not answer\n"
 
@@ -60,6 +64,7 @@ SHELL = "$ sh -c ./build.sh\nthe licence server does not answer\n"
         (CYTHON, "pkg/a.pyx:3:11: undeclared name not builtin: nowhere"),
         (PYTHON, "setup.py:12: KeyError: 'VERSION'"),
         (CMAKE, "CMake Error at CMakeLists.txt:7 (message):\nBoost is wanted"),
+        (PROBE, "src/b.c:8: error: bad"),
         (MAKE, MAKE.strip()),
         (SHELL, "the licence server does not answer"),
         ("$ false\n", None),

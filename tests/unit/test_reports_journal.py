@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from mpforge.errors import Place, WrongInput, headline
 from mpforge.plan.events import Chosen, Published, SessionEnded, Status
 from mpforge.plan.index import IndexedSession
 from mpforge.reports.front import group_end
-from mpforge.reports.journal import Journal, begin, summary
+from mpforge.reports.journal import Journal, begin, last_words, summary
 
 
 def _end(
@@ -164,3 +165,16 @@ def test_a_report_that_is_a_link_is_replaced_and_not_written_through(tmp_path: P
     Journal(tmp_path / "report.jsonl", "run").write(_end("build-a"))
     assert (tmp_path / "precious").read_text() == "theirs"
     assert "build-a" in (tmp_path / "report.jsonl").read_text()
+
+
+def test_a_run_ends_with_why_each_session_failed() -> None:
+    error = WrongInput("no lock", why="a.c:1:2: error: x\nmore", place=Place("m.lock", 3, 4))
+    reason = headline(error)
+    assert reason == "m.lock:3:4: wrong-input: no lock: a.c:1:2: error: x …"
+    outcomes = (
+        SessionEnded("build-x", "build", "failed", reason, 2, "wrong-input"),
+        SessionEnded("sdist", "sdist", "done", "built: 0"),
+    )
+    first, second = last_words(outcomes).splitlines()
+    assert first == f"mpforge > build-x: {reason}"
+    assert second.startswith("mpforge > 1 failed")
