@@ -387,6 +387,12 @@ class StableAbiBroken(StepFailed):
     code = "abi3-violation"
 
 
+class RequirementNotBuilt(StepFailed):
+    """A requirement without a fitting wheel that can't be built into a pure one; ``why`` has the reason."""
+
+    code = "requirement-not-built"
+
+
 class TestsFailed(StepFailed):
     """The test command ended with an error."""
 

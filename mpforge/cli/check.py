@@ -47,8 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Finding]":
     """What is wrong with a spec for this project; one that can't be read is told when it is built."""
     from mpforge.compiler import excluded, ownextras
-    from mpforge.engine.compiled import source_of
-    from mpforge.engine.facts import project_facts
+    from mpforge.engine.compiled import facts_of, source_of
     from mpforge.spec.finding import Finding
 
     found: list[Finding] = []
@@ -58,6 +57,7 @@ def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Fi
             Finding("link-left-out", ("project", "source"), words, warning=True)
             for words in source.left_out
         )
-        facts = project_facts(source, wheel=True)
-        found += (*excluded.findings(spec, facts), *ownextras.findings(spec, facts))
+        facts, listing = facts_of(workspace, spec, source, wheel=True)
+        found += (*listing.findings, *excluded.findings(spec, facts))
+        found += ownextras.findings(spec, facts)
     return found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mpforge.compiler import (
     availability,
     choosing,
+    listed,
     ownextras,
     pythons,
     steps,
@@ -287,6 +288,9 @@ def _digest(compilation: Compilation, build: "BuildOptions") -> str:
     tools = [tool for tool in build.tools if not is_zig(tool)]
     if tools:
         data["tools"] = tools  # what a build script does may depend on whether it finds one
+    project = compilation.project
+    data["requires"] = sorted(listed.requirements(project, build.requires))
+    data["constraints"] = listed.constraints(project, build.constraints, build.requires)
     told = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
 

@@ -6,6 +6,7 @@ Where only a build can tell which extras there are, what is built is asked: see 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from mpforge.compiler import listed
 from mpforge.errors import UnknownExtra, UnknownGroup
 from mpforge.formats.requirements import requirement
 from mpforge.formats.toml import Path
@@ -40,7 +41,7 @@ def test_refusal(project: ProjectFacts, test: "TestOptions") -> Refusal | None:
 
 def build_refusal(project: ProjectFacts, build: "BuildOptions") -> Refusal | None:
     """Why an environment to build in can't be made: it would hold the project itself (PEP 517)."""
-    for text in (*project.requires, *build.requires):
+    for text in (*project.requires, *listed.requirements(project, build.requires)):
         if _is_own(project, text):
             return Refusal(
                 "wrong-input", f"the build requirement {text} is the project itself", _CYCLE
@@ -51,8 +52,8 @@ def build_refusal(project: ProjectFacts, build: "BuildOptions") -> Refusal | Non
 def requirements_of(project: ProjectFacts, test: "TestOptions") -> tuple[str, ...]:
     """What tests require beside the project: as the spec and its groups have it."""
     groups = {normal_name(name): texts for name, texts in project.groups}
-    of_groups = (text for name in test.groups for text in groups.get(normal_name(name), ()))
-    return tuple(sorted({*test.requires, *of_groups}))
+    of_groups = [text for name in test.groups for text in groups.get(normal_name(name), ())]
+    return tuple(sorted(listed.requirements(project, [*test.requires, *of_groups])))
 
 
 def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
@@ -69,13 +70,13 @@ def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
         wanted += [
             ((*path, "requires", number), extra)
             for number, text in enumerate(level.test.requires)
-            for extra in _extras_named(project, [text])
+            for extra in _extras_named(project, listed.requirements(project, [text]))
         ]
         for at, extra in wanted:
             if _lacks(project, extra):
                 yield _unknown(UnknownExtra.code, at, extra, _extras(project))
         for number, text in enumerate(level.build.requires):
-            if _is_own(project, text):
+            if any(_is_own(project, one) for one in listed.requirements(project, [text])):
                 at = (*level.path, "build", "requires", number)
                 message = f"`{dotted(at[:-1])}`: {text} is the project itself: {_CYCLE}"
                 yield Finding("cycle", at, message)
@@ -118,5 +119,5 @@ def _is_own(project: ProjectFacts, text: str) -> bool:
 
 def _extras_named(project: ProjectFacts, texts: Iterable[str]) -> list[str]:
     """The extras of the project that requirements name."""
-    own = [text for text in texts if _is_own(project, text)]
+    own = [text for text in sorted(texts) if _is_own(project, text)]
     return [extra for text in own for extra in sorted(requirement(hashes_of(text)[0]).extras)]

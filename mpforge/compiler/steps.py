@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import kinds, ownextras, programs
+from mpforge.compiler import kinds, listed, ownextras, programs
 from mpforge.compiler.availability import is_zig
 from mpforge.compiler.texts import commands, text
 from mpforge.plan.facts import ProjectFacts
@@ -118,8 +118,9 @@ def build_request(
 
     An image's programs come from the image, but for those that a wheel carries.
     """
-    wanted = {*project.requires, *build.requires, *build.target_requires}
-    constraints = tuple(sorted(build.constraints))
+    own = listed.requirements(project, build.requires)
+    wanted = {*project.requires, *own, *build.target_requires}
+    constraints = listed.constraints(project, build.constraints, build.requires)
     if compilers is None or compilers.inside is None:
         return EnvironmentRequest("build", python, host, tuple(sorted(wanted)), constraints)
     platform = compilers.inside.image.platform
@@ -228,7 +229,7 @@ def wheel_steps(
     if build.repair.strip and choice.toolchain not in ("zig", NO_COMPILER):
         given = stripped(given)
     config = settings(build.config_settings)
-    targets = _target_step(build, stem=stem, target=target, python=python)
+    targets = _target_step(project, build, stem=stem, target=target, python=python)
     target_environment = OutputOf(targets[0].id) if targets else None
     before = commands(list(build.before_build))
     # What is only asked builds nothing, but what is run before may.
@@ -298,12 +299,15 @@ def wheel_steps(
     )
 
 
-def _target_step(build: "BuildOptions", *, stem: str, target: str, python: str) -> tuple[Step, ...]:
+def _target_step(
+    project: ProjectFacts, build: "BuildOptions", *, stem: str, target: str, python: str
+) -> tuple[Step, ...]:
     """What has the target's own build requirements, if there are any."""
     if not build.target_requires:
         return ()
-    wanted, constraints = sorted(set(build.target_requires)), sorted(build.constraints)
-    request = EnvironmentRequest("target", python, target, tuple(wanted), tuple(constraints))
+    wanted = tuple(sorted(set(build.target_requires)))
+    constraints = listed.constraints(project, build.constraints, build.requires)
+    request = EnvironmentRequest("target", python, target, wanted, constraints)
     title = f"the target's build requirements ({stem})"
     return (Step(f"target-environment-{stem}", title, InstallPackages(request)),)
 
@@ -352,7 +356,8 @@ def test_steps(
     environment = None
     if python is not None:
         wanted = ownextras.requirements_of(project, test)
-        request = EnvironmentRequest("test", python, platform, wanted)
+        constraints = listed.constraints(project, test.constraints, test.requires)
+        request = EnvironmentRequest("test", python, platform, wanted, constraints)
         install = InstallPackages(request, shipped, tuple(test.extras))
         steps.append(Step(f"test-environment-{stem}", f"test requirements ({stem})", install))
         environment = OutputOf(f"test-environment-{stem}")

@@ -8,16 +8,18 @@ import contextlib
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpforge import __version__
 from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.index import content, text_of
 from mpforge.engine.inputs import Inputs
 from mpforge.engine.workspace import Workspace
-from mpforge.errors import TomlInvalid, WrongInput
+from mpforge.errors import SpecInvalid, TomlInvalid, WrongInput
 from mpforge.formats.toml import read_toml
 from mpforge.plan.codec import decode, encode
-from mpforge.plan.facts import HostFacts
+from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import Plan
 from mpforge.sources.project import Project, locate
 from mpforge.store import notes
@@ -25,14 +27,28 @@ from mpforge.store.files import hash_file
 from mpforge.store.local import Store, opened
 from mpforge.tools import lockfile
 
+if TYPE_CHECKING:
+    from mpforge.engine.listing import Listing
+    from mpforge.spec.model import Spec
+
 PLAN = "plan.json"
-_plans: dict[str, Plan] = {}
+ABSENT = "(absent)"
+"""In the place of a digest: there was no such file."""
+_plans: dict[str, "_Made"] = {}
 """What this process has read or compiled, by key: each session of a run asks for it."""
 
 _READ = (
     *("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "hatch.toml", "pdm_build.py"),
     *("Cargo.toml", "rust-toolchain.toml", "rust-toolchain"),
 )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A plan, and the digests of the files that the spec's requirements name, by path."""
+
+    plan: Plan
+    read: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -56,12 +72,28 @@ def compiled(workspace: Workspace) -> Compiled:
     inputs = _inputs(workspace, text, store)
     source = inputs.source
     key = _key(workspace, data, source, inputs)
-    plan = _plans.get(key) or _kept_plan(workspace, key)
-    if plan is None:
-        plan, _ = _compile(workspace, text, inputs, host_facts())
-        notes.keep(workspace.state / PLAN, {"schema": 3, "key": key, "plan": encode(plan)})
-    _plans[key] = plan
-    return Compiled(plan, source, inputs, store)
+    made = _plans.get(key) or _kept_plan(workspace, key)
+    if made is None or not _unchanged(requirements_base(workspace, inputs), made.read):
+        plan, _, read = _compile(workspace, text, inputs, host_facts())
+        made = _Made(plan, read)
+        noted = {"schema": 4, "key": key, "plan": encode(plan), "read": read}
+        notes.keep(workspace.state / PLAN, noted)
+    _plans[key] = made
+    return Compiled(made.plan, source, inputs, store)
+
+
+def _unchanged(root: Path, read: dict[str, str]) -> bool:
+    """Whether files that were read are as they were."""
+    for path, digest in read.items():
+        place = root / path
+        if (hash_file(place).digest if place.is_file() else ABSENT) != digest:
+            return False
+    return True
+
+
+def requirements_base(workspace: Workspace, inputs: Inputs) -> Path:
+    """What paths of requirements are relative to: the project's directory; of a packed sdist, the spec's."""
+    return inputs.source.root if inputs.source.root.is_dir() else workspace.root
 
 
 def _inputs(workspace: Workspace, text: str, store: Store) -> Inputs:
@@ -74,6 +106,20 @@ def _inputs(workspace: Workspace, text: str, store: Store) -> Inputs:
 def source_of(workspace: Workspace, text: str) -> Inputs:
     """The source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
     return _inputs(workspace, text, opened(workspace.cache / "store"))
+
+
+def facts_of(
+    workspace: Workspace, spec: "Spec", inputs: Inputs, *, wheel: bool
+) -> "tuple[ProjectFacts, Listing]":
+    """What the project says of its building, and what the spec's requirements stand for.
+
+    Raises ``SourceMissing``, ``WrongInput``.
+    """
+    from mpforge.engine.listing import Listing
+
+    project = project_facts(inputs, wheel=wheel)
+    listing = Listing(requirements_base(workspace, inputs), project).add_all(spec)
+    return replace(project, listed=tuple(listing.listed.values())), listing
 
 
 def _without_cache(source: Project, workspace: Workspace) -> Project:
@@ -90,33 +136,40 @@ def _without_cache(source: Project, workspace: Workspace) -> Project:
     return replace(source, own=(*source.own, inside[0]))
 
 
-def _kept_plan(workspace: Workspace, key: str) -> Plan | None:
+def _kept_plan(workspace: Workspace, key: str) -> _Made | None:
     """The plan that was kept, if it was compiled from just this and nobody has changed it since."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         kept = notes.load(workspace.state / PLAN)
         if kept["key"] == key:
-            return decode(Plan, kept["plan"])
+            return _Made(decode(Plan, kept["plan"]), kept["read"])
     return None
 
 
 def plan_on(workspace: Workspace, host: HostFacts) -> tuple[Plan, dict[str, str]]:
     """The plan as it would be on another host, and each target's platform. Raises as ``compiled``."""
     found = compiled(workspace)
-    return _compile(workspace, text_of(content(workspace), workspace), found.inputs, host)
+    text = text_of(content(workspace), workspace)
+    plan, platforms, _ = _compile(workspace, text, found.inputs, host)
+    return plan, platforms
 
 
 def _compile(
     workspace: Workspace, text: str, inputs: Inputs, host: HostFacts
-) -> tuple[Plan, dict[str, str]]:
+) -> tuple[Plan, dict[str, str], dict[str, str]]:
+    """A plan, each target's platform, and what was read for the spec's requirements."""
     from mpforge.compiler.compile import compile_plan
-    from mpforge.spec.load import load_spec
+    from mpforge.spec.load import find_problems, load_spec
     from mpforge.spec.options import targets
 
     spec = load_spec(text, file=workspace.spec.name)
     every = targets(spec)
-    project = project_facts(inputs, wheel=any(target.pythons for target in every))
+    wheel = any(target.pythons for target in every)
+    project, listing = facts_of(workspace, spec, inputs, wheel=wheel)
+    if listing.findings:
+        file = workspace.spec.name
+        raise SpecInvalid(find_problems(text, file=file, beside=lambda _spec: listing.findings))
     plan = compile_plan(spec, host, project, lockfile.read(workspace.lock))
-    return plan, {target.name: target.platform for target in every}
+    return plan, {target.name: target.platform for target in every}, listing.read
 
 
 def _source_word(text: str, workspace: Workspace) -> str:

@@ -245,26 +245,32 @@ class Executor:
         pin = task.given.packages
         if pin is None:
             raise AssertionError("packages to install were not resolved")
+        wheels: packages.Wheels = {}
+        if any(package.is_built or package.path for package in pin.packages):
+            from mpforge.engine.sourcebuilds import SourceBuilds
+
+            wheels = SourceBuilds(task, self.toolbox, self.pins).wheels(pin)
+        index = self.pins.index
         if pin.request.purpose == "image":
             compiling = self._host_python(pin.request.python)
             packages.install_target(
-                pin, dest=task.directory.output, index=self.pins.index, host_python=compiling
+                pin, dest=task.directory.output, index=index, host_python=compiling, wheels=wheels
             )
             return {}
         python = self.toolbox.host_python(pin.request.python).executable
         task.directory.prepare()
         if pin.request.purpose == "target":
             packages.install_target(
-                pin, dest=task.directory.output, index=self.pins.index, host_python=python
+                pin, dest=task.directory.output, index=index, host_python=python, wheels=wheels
             )
             grafting.leave_for_compilers(task.directory.output)
         elif pin.request.purpose == "test":
             packages.install_prefix(
-                pin, dest=task.directory.output, index=self.pins.index, host_python=python
+                pin, dest=task.directory.output, index=index, host_python=python, wheels=wheels
             )
         else:
             packages.install_venv(
-                pin, python=python, dest=task.directory.environment, index=self.pins.index
+                pin, python=python, dest=task.directory.environment, index=index, wheels=wheels
             )
             task.directory.output.rmdir()
             venvs.export_tree(task.directory.environment, task.directory.output)

@@ -6,10 +6,12 @@ other kinds, so that CI can run with ``--locked``. Knows nothing of printing.
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from mpforge.engine import imagepins
-from mpforge.engine.compiled import compiled, plan_on
+from mpforge.engine.compiled import compiled, plan_on, requirements_base
 from mpforge.engine.facts import host_facts, project_facts
+from mpforge.engine.pathpackages import PathPackages
 from mpforge.engine.provision import of_tests
 from mpforge.engine.workspace import Workspace
 from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable, WrongInput
@@ -33,12 +35,16 @@ from mpforge.plan.pins import (
     Lock,
     Package,
     StrategyPin,
+    build_request,
 )
-from mpforge.plan.requirements import OwnPackage, normal_name
+from mpforge.plan.requirements import OwnPackage, normal_name, shown
 from mpforge.platforms import well_known
 from mpforge.spec.suggest import close_to
 from mpforge.tools import lockfile
 from mpforge.tools.rustpackages import RustRequest
+
+if TYPE_CHECKING:
+    from mpforge.tools.index import Index
 
 # The kinds of host that builds and tests run on.
 HOSTS = ("x86_64", "aarch64")
@@ -101,25 +107,13 @@ def _resolved(
 ) -> Lock:
     from mpforge.tools import distribution
     from mpforge.tools.index import Index
-    from mpforge.tools.packages import resolve
 
     plans, own = list(_plans(workspace)), _own(workspace)
     settings = plans[0][1].index
     index = Index(settings.url, settings.extra, settings.username, settings.password)
-    environments = list(kept.environments)
-    for request in _environments(plans, own):
-        if not request.requirements or kept.environment(request) is not None:
-            continue
-        what = f"{' '.join(request.requirements)} for {request.python} {request.platform}"
-        say(f"resolving {what}")
-        try:
-            tested = own if request.purpose == "test" else None
-            pin: EnvironmentPin = resolve(
-                request, index, prefer=preferred.get(request, ()), own=tested
-            )
-            environments.append(pin)
-        except NotAvailableYet as error:
-            left.append(error.what)
+    environments = _environment_pins(
+        workspace, plans, own, kept=kept, preferred=preferred, index=index, say=say, left=left
+    )
     packages = list(kept.distribution)
 
     def look_up(wanted: DistroRequest) -> DistroPin:
@@ -155,6 +149,44 @@ def _plans(workspace: Workspace) -> Iterator[tuple[HostFacts, Plan]]:
     if here.platform in hosts and not here.engine:
         facts = dataclasses.replace(here, engine=True)
         yield facts, plan_on(workspace, facts)[0]
+
+
+def _environment_pins(
+    workspace: Workspace,
+    plans: list[tuple[HostFacts, Plan]],
+    own: OwnPackage | None,
+    *,
+    kept: Lock,
+    preferred: dict[EnvironmentRequest, tuple[Package, ...]],
+    index: "Index",
+    say: Callable[[str], None],
+    left: list[str],
+) -> list[EnvironmentPin]:
+    """Every pin of an environment that a plan needs, those that are kept first."""
+    from mpforge.tools.resolving import resolve
+
+    found = compiled(workspace)
+    paths = PathPackages(requirements_base(workspace, found.inputs), found.store)
+    hosts = sorted({host.platform for host, _ in plans if host.platform is not None})
+    pins = list(kept.environments)
+    pending = list(_environments(plans, own))
+    for request in pending:  # it grows: what has no wheel is built with packages of its own
+        pin = kept.environment(request)
+        if request.requirements and pin is None:
+            what = shown(request.requirements)
+            say(f"resolving {what} for {request.python} {request.platform}")
+            tested = own if request.purpose == "test" else None
+            prefer = preferred.get(request, ())
+            try:
+                with paths.local() as local:
+                    pin = resolve(request, index, prefer=prefer, own=tested, local=local)
+                pins.append(pin)
+            except NotAvailableYet as error:
+                left.append(error.what)
+        for package in pin.packages if pin is not None else ():
+            needed = [build_request(package, request.python, host) for host in hosts]
+            pending += [r for r in needed if package.is_built and r not in pending]
+    return pins
 
 
 def _own(workspace: Workspace) -> OwnPackage | None:

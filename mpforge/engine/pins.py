@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from mpforge.engine.pathpackages import PathPackages
 from mpforge.errors import PinMissing
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.pins import (
@@ -24,7 +25,7 @@ from mpforge.plan.pins import (
     Lock,
     StrategyPin,
 )
-from mpforge.plan.requirements import OwnPackage
+from mpforge.plan.requirements import OwnPackage, shown
 from mpforge.tools import lockfile
 from mpforge.tools.index import Index
 
@@ -35,10 +36,19 @@ class Pins:
     """The lock of a workspace, completed as sessions need it."""
 
     def __init__(
-        self, path: Path, *, index: Index, state: Path, locked: bool, session: str, emit: Emit
+        self,
+        path: Path,
+        *,
+        index: Index,
+        state: Path,
+        locked: bool,
+        session: str,
+        emit: Emit,
+        paths: PathPackages,
     ) -> None:
         self.path = path
         self.index = index
+        self.paths = paths
         self._state = state
         self._locked = locked
         self._session = session
@@ -58,13 +68,14 @@ class Pins:
             return pin if own is None else pin.without(own.name)
         if not request.requirements:
             return EnvironmentPin(request, ())
-        what = " ".join(request.requirements)
+        what = shown(request.requirements)
         self._refuse_if_locked(f"{what} ({request.purpose}, {request.python})")
 
         def resolve() -> EnvironmentPin:
-            from mpforge.tools.packages import resolve as resolve_packages
+            from mpforge.tools.resolving import resolve as resolve_packages
 
-            return resolve_packages(request, self.index, own=own)
+            with self.paths.local() as local:
+                return resolve_packages(request, self.index, own=own, local=local)
 
         def look() -> EnvironmentPin | None:
             return self.lock.environment(request)

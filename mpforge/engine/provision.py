@@ -153,7 +153,8 @@ class Provision:
         match command:
             case InstallPackages():
                 known = given.packages if given else None
-                parts |= package_parts(known or self.pins.environment(command.request))
+                known = known or self.pins.environment(command.request)
+                parts |= package_parts(known) | self._built_parts(known)
                 parts |= self._python_of_packages(command.request)
             case FetchCrates():
                 parts |= self.toolbox.rust.parts(command.rust, None)
@@ -179,6 +180,14 @@ class Provision:
                 parts |= self._machine_parts(command)
                 parts["posargs"] = json.dumps(given.posargs if given else ())
         return parts
+
+    def _built_parts(self, pin: EnvironmentPin) -> dict[str, str]:
+        """What packages without a wheel are built from."""
+        if not any(package.is_built for package in pin.packages):
+            return {}
+        from mpforge.engine import sourcebuilds
+
+        return sourcebuilds.parts(self.pins, pin)
 
     def _machine_parts(self, command: RunTests) -> dict[str, str]:
         machine = command.machine

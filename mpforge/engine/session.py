@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.engine.compiled import Compiled, compiled
+from mpforge.engine.compiled import Compiled, compiled, requirements_base
 from mpforge.engine.dist import digest_of
 from mpforge.engine.distrecord import Entry
+from mpforge.engine.pathpackages import PathPackages
 from mpforge.engine.pins import Pins
 from mpforge.engine.provision import Provision
 from mpforge.engine.realize import NotMade, Realizer
@@ -179,6 +180,9 @@ class SessionRun:
             locked=self.options.locked,
             session=self.session.name,
             emit=self.emit,
+            paths=PathPackages(
+                requirements_base(self.workspace, self.found.inputs), self.found.store
+            ),
         )
 
     @functools.cached_property

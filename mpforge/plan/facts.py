@@ -22,6 +22,19 @@ class HostFacts:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """What an entry of the spec's requirements stands for, if not for itself: a file's, or a path.
+
+    All are PEP 508, with hashes behind them where the file has some (``hashes_of``); a path is a direct
+    reference that says what is there: see ``mpforge.engine.listing``.
+    """
+
+    entry: str
+    requirements: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ProjectFacts:
     """The project to build: what its pyproject.toml says of building, and what kind of source it is.
 
@@ -32,6 +45,7 @@ class ProjectFacts:
     pure Python, if it is. ``own`` is what its wheel will say of itself, None where
     not even its name is known; ``asks_compiler`` says that its ``setup.py`` may call one whatever it is asked
     for; ``groups`` are the dependency groups, names as written.
+    ``listed`` is what the spec's entries of requirements stand for.
     """
 
     form: str
@@ -42,6 +56,7 @@ class ProjectFacts:
     requires_python_by: str = "pyproject.toml's requires-python"
     own: OwnPackage | None = None
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    listed: tuple[Listed, ...] = ()
     may_be_abi3: bool = False
     pure_by: str | None = None
     rust: str = "stable"

@@ -17,13 +17,29 @@ Purpose = Literal["build", "image", "target", "test", "tool"]
 class Package:
     """One package of a resolved environment; ``hashes`` are ``sha256:…``, sorted.
 
-    ``size`` is the bytes of the file that would be downloaded, where the index said it.
+    ``size`` is the bytes of the file that would be downloaded, where the index said it. A package without
+    a wheel is an ``sdist``, from which one is built for this host; ``build_requires`` is what its
+    ``build-system`` requires. ``path`` is of a wheel of the project's own, or of a directory of sources:
+    that one has no hashes and no version, what is in it is its identity.
     """
 
     name: str
     version: str
     hashes: tuple[str, ...]
     size: int | None = None
+    path: str = ""
+    sdist: bool = False
+    build_requires: tuple[str, ...] = ()
+
+    @property
+    def is_built(self) -> bool:
+        """Whether a wheel of it is built here."""
+        return self.sdist or bool(self.path and not self.hashes)
+
+
+def build_request(package: Package, python: str, host: str) -> "EnvironmentRequest":
+    """What a package that is built here is built with, on a host."""
+    return EnvironmentRequest("build", python, host, package.build_requires)
 
 
 BASE_POLICY = "manylinux_2_28"

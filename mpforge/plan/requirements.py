@@ -162,3 +162,8 @@ def hashes_of(text: str) -> tuple[str, tuple[str, ...]]:
     """A requirement and the hashes behind it: ``six==1 --hash=sha256:…``, as in requirement files."""
     words = re.split(r"\s+--hash[=\s]\s*", text.strip())
     return words[0], tuple(sorted(words[1:]))
+
+
+def shown(texts: Iterable[str]) -> str:
+    """Requirements for a message: without hashes, and without what says which file is at a path."""
+    return " ".join(re.sub(r"#\w+=[0-9a-f]+", "", hashes_of(text)[0]) for text in texts)

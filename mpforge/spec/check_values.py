@@ -6,7 +6,6 @@ Each value is judged by itself and the names that the spec defines; levels are n
 import re
 from collections.abc import Iterator, Sequence
 
-from mpforge.formats.requirements import requirement
 from mpforge.formats.toml import Path
 from mpforge.spec.check_texts import (
     Texts,
@@ -22,6 +21,7 @@ from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.model import BuildOptions, Spec, TestOptions
 from mpforge.spec.options import all_levels
 from mpforge.spec.programs import parse_tool
+from mpforge.spec.requirementlines import parse_line
 from mpforge.spec.suggest import close_to
 
 _POLICY = re.compile(r"manylinux(1|2010|2014)|(many|musl)linux_\d+_\d+")
@@ -80,6 +80,7 @@ def _test(spec: Spec, path: Path, test: TestOptions) -> Iterator[Finding]:
     for key, names in (("pass-environment", test.pass_environment), ("secrets", test.secrets)):
         yield from check_variables((*path, key), names)
     yield from _requirements((*path, "requires"), test.requires)
+    yield from _requirements((*path, "constraints"), test.constraints)
     yield from _inside((*path, "sources"), test.sources)
     yield from _inside((*path, "outputs"), test.outputs)
     yield from check_texts(spec, (*path, "before"), test.before)
@@ -139,14 +140,9 @@ def _policy(path: Path, policy: str) -> Iterator[Finding]:
 def _requirements(path: Path, requirements: Sequence[str]) -> Iterator[Finding]:
     for number, text in enumerate(requirements):
         try:
-            requirement(text)
-        except ValueError:
-            yield Finding(
-                "bad-requirement",
-                (*path, number),
-                f'`{dotted(path)}`: expected a requirement (PEP 508) such as "numpy>=2", got '
-                f'"{text}"',
-            )
+            parse_line(text)
+        except ValueError as error:
+            yield Finding("bad-requirement", (*path, number), f"`{dotted(path)}`: {error}")
 
 
 def _tools(path: Path, tools: Sequence[str]) -> Iterator[Finding]:

@@ -4,18 +4,23 @@ import json
 import re
 from dataclasses import dataclass
 
+from mpforge.errors import Place
 from mpforge.formats.toml import Path
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing wrong at ``path`` of the document; ``nearest`` is a valid name close to it."""
+    """One thing wrong at ``path`` of the document; ``nearest`` is a valid name close to it.
+
+    ``place`` is where in another file, which the document names at ``path``.
+    """
 
     code: str
     path: Path
     message: str
     nearest: str | None = None
     warning: bool = False
+    place: Place | None = None
 
 
 def dotted(path: Path) -> str:

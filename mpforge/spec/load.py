@@ -89,13 +89,15 @@ def _placed(
             Problem(
                 code=finding.code,
                 message=finding.message,
-                place=Place(file, line, column),
+                place=finding.place or Place(file, line, column),
                 key=dotted(path),
                 nearest=finding.nearest,
                 warning=finding.warning,
             )
         )
-    return tuple(sorted(problems, key=lambda p: (p.place.line, p.place.column)))
+    return tuple(
+        sorted(problems, key=lambda p: (p.place.file != file, p.place.line, p.place.column))
+    )
 
 
 def syntax_problem(error: TomlInvalid, file: str) -> Problem:

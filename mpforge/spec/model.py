@@ -147,8 +147,14 @@ class BuildOptions(Table):
     isolation: Flag = Field(
         default=True, description="Build in an environment of its own (PEP 517)."
     )
-    requires: Texts = Field(default=(), description="Requirements besides build-system.requires.")
-    constraints: Texts = Field(default=(), description="Constraints on build requirements.")
+    requires: Texts = Field(
+        default=(),
+        description="Requirements besides build-system.requires; also paths, and files: "
+        '"-r requirements/build.txt".',
+    )
+    constraints: Texts = Field(
+        default=(), description="Constraints on build requirements; also files of them."
+    )
     target_requires: Texts = Field(
         default=(),
         description="Build requirements whose headers or libraries must be the target's, "
@@ -205,7 +211,13 @@ class TestOptions(Table):
         default=("tests", "test", "conftest.py", "pytest.ini"),
         description="Copied into the empty directory where tests run; those missing are left out.",
     )
-    requires: Texts = Field(default=(), description="Requirements of the tests.")
+    requires: Texts = Field(
+        default=(),
+        description='Requirements of the tests; also paths, and files: "-r requirements/test.txt".',
+    )
+    constraints: Texts = Field(
+        default=(), description="Constraints on what tests require; also files of them."
+    )
     extras: Texts = Field(default=(), description="Extras of the wheel to install.")
     groups: Texts = Field(default=(), description="Dependency groups of pyproject.toml to install.")
     before: Commands = Field(default=(), description="Run before the tests.")

@@ -129,6 +129,10 @@ def _package(package: Package | DistroPackage) -> str:
         fields.append(("sha256", package.sha256))
     if package.size is not None:
         fields.append(("size", package.size))
+    if isinstance(package, Package):
+        fields += [("path", package.path)] if package.path else []
+        fields += [("sdist", True)] if package.sdist else []
+        fields += [("build-requires", package.build_requires)] if package.build_requires else []
     return "{ " + ", ".join(f"{key} = {_value(value)}" for key, value in fields) + " }"
 
 
@@ -209,14 +213,22 @@ def _environment_pin(entry: Mapping[str, Any]) -> EnvironmentPin:
         _texts(entry, "requirements"),
         _texts(entry, "constraints"),
     )
-    packages = []
-    for table in _tables(entry, "packages"):
-        hashes = tuple(_sha256(value, "sha256:") for value in _texts(table, "hashes"))
-        if not hashes:
-            raise _WrongEntry(f"{_text(table, 'name')} has no hash")
-        size = _size(table) if "size" in table else None
-        packages.append(Package(_text(table, "name"), _text(table, "version"), hashes, size))
-    return EnvironmentPin(request, tuple(packages))
+    return EnvironmentPin(request, tuple(map(_pinned, _tables(entry, "packages"))))
+
+
+def _pinned(table: Mapping[str, Any]) -> Package:
+    package = Package(
+        _text(table, "name"),
+        _text(table, "version"),
+        tuple(_sha256(value, "sha256:") for value in _texts(table, "hashes")),
+        _size(table) if "size" in table else None,
+        _text(table, "path") if "path" in table else "",
+        _flag(table, "sdist"),
+        _texts(table, "build-requires") if "build-requires" in table else (),
+    )
+    if not package.hashes and not package.path:
+        raise _WrongEntry(f"{package.name} has no hash")
+    return package
 
 
 def _purpose(entry: Mapping[str, Any]) -> Purpose:

@@ -1,34 +1,26 @@
-"""Resolving requirements to pinned wheels, and installing exactly those, by uv.
+"""Installing exactly the packages of a pin, by uv.
 
-A pin has one wheel's hash for each package, the best one for its Python and platform, so that an
-index or a mirror gives the same bytes or none. No sdist is ever built here. This module knows
-nothing of the lock's file, nor of who needs an environment.
+Every file is checked by its hash. No sdist is built here: the wheels of packages that are built, and
+those of paths, are given as files. This module knows nothing of the lock's file, nor of who needs an
+environment.
 """
 
 import contextlib
-import os
+import hashlib
 import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from mpforge.errors import (
     HashMismatch,
     MpforgeError,
-    NotAvailableYet,
     PinGone,
-    Unresolvable,
     WheelRejected,
 )
-from mpforge.formats.requirements import requirement
-from mpforge.formats.toml import read_toml
-from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
-from mpforge.plan.requirements import OwnPackage, depends_on_patch
+from mpforge.plan.pins import EnvironmentPin, Package
 from mpforge.processes import Captured
-from mpforge.tools import hostpython, standin
 from mpforge.tools.index import Index
 from mpforge.tools.uvcall import explanation, failure, unexpected, unreachable, uv
 from mpforge.tools.uvpython import library
@@ -40,88 +32,37 @@ from mpforge.tools.venvs import (
     site_packages,
 )
 from mpforge.tools.wheelchoice import (
-    best_wheel,
     for_words,
     policy_of,
     python_version,
-    size_of,
     uv_platform,
 )
 
-_ANSWER_SECONDS = (
-    15  # pages are small; files may take longer to begin (a mirror fetches them first)
-)
-# Not "name==1.2 has no usable wheels": uv says that of single releases on its way to a conflict.
-_WHEELLESS = re.compile(
-    r"(?:all versions of )?([\w.-]+)(?:[<>=!]+\S+)?"
-    r"(?: has no wheels with a matching| have no (?:usable )?wheels)"
-)
+_NO_WHEELS: Mapping[str, Path] = {}
+Wheels = Mapping[str, Path]
+"""The wheels of packages that no index is asked for, by the packages' names."""
 
 
-def resolve(
-    request: EnvironmentRequest,
-    index: Index,
-    *,
-    prefer: Sequence[Package] = (),
-    own: OwnPackage | None = None,
-) -> EnvironmentPin:
-    """The packages that answer ``request``, with hashes and, where it can be known, sizes.
-
-    ``prefer`` are versions to keep where they still fit. ``own`` is the project under test: it is not
-    looked for, whatever requires it. Raises ``Unresolvable`` where nothing satisfies the requirements,
-    ``IndexUnreachable``, ``NotAvailableYet`` for a Python, a platform or a direct reference that can't
-    be resolved for yet.
-    """
-    version, platform = python_version(request.python), uv_platform(request.target, request.policy)
-    requirements = [_checked(text, request) for text in request.requirements]
-    constraints = [_checked(text, request) for text in request.constraints]
-    if not requirements:
-        return EnvironmentPin(request, ())
-    with tempfile.TemporaryDirectory(prefix="mpforge-resolve-") as name:
-        work = Path(name)
-        (work / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
-        (work / "constraints.txt").write_text("\n".join(constraints), encoding="utf-8")
-        answer_file = work / "pylock.toml"
-        if prefer:
-            answer_file.write_text(_previous(prefer), encoding="utf-8")
-        arguments = ["pip", "compile", "-q", "--no-header", "--format", "pylock.toml"]
-        arguments += ["--only-binary", ":all:", "--python", str(_interpreter(request.python))]
-        arguments += ["--python-version", version, "--python-platform", platform]
-        arguments += ["--constraints", str(work / "constraints.txt")]
-        arguments += ["--output-file", str(answer_file), str(work / "requirements.txt")]
-        # A user's cut-off date is a wish about resolving, never about installing a pin.
-        wishes = {k: v for k, v in os.environ.items() if k.startswith("UV_EXCLUDE_NEWER")}
-
-        def ask(more: Sequence[str]) -> Captured:
-            asked = [*arguments, *more]
-            return uv(asked, index=index, extra=wishes, read_seconds=_ANSWER_SECONDS)
-
-        answer = ask(()) if own is None else standin.with_own(own, work, ask)
-        if answer.returncode != 0:
-            raise _not_resolved(answer, request, index)
-        table = read_toml(answer_file.read_bytes(), "uv's answer")
-    pin = EnvironmentPin(request, _packages(table, request))
-    return pin if own is None else pin.without(own.name)
-
-
-def _interpreter(word: str) -> Path:
-    """What uv resolves with. It takes free-threaded wheels for a free-threaded interpreter alone."""
-    return hostpython.find(word).executable if word.endswith("t") else Path(sys.executable)
-
-
-def install_venv(pin: EnvironmentPin, *, python: Path, dest: Path, index: Index) -> None:
+def install_venv(
+    pin: EnvironmentPin, *, python: Path, dest: Path, index: Index, wheels: Wheels = _NO_WHEELS
+) -> None:
     """A relocatable environment of ``python`` at ``dest`` with exactly the pinned packages.
 
     Their modules are compiled. Raises ``PinGone``, ``HashMismatch``, ``IndexUnreachable``.
     """
     make_skeleton(python, dest)
     where = ["--python", str(dest.absolute() / "bin" / "python")]
-    _install(pin, where, site=site_packages(dest), index=index)
+    _install(pin, where, site=site_packages(dest), index=index, wheels=wheels)
     compile_tree(python, dest, below=site_packages(dest))
 
 
 def install_target(
-    pin: EnvironmentPin, *, dest: Path, index: Index, host_python: Path | None = None
+    pin: EnvironmentPin,
+    *,
+    dest: Path,
+    index: Index,
+    host_python: Path | None = None,
+    wheels: Wheels = _NO_WHEELS,
 ) -> None:
     """The pinned packages in the plain directory ``dest``, for the pin's own Python and platform.
 
@@ -135,12 +76,17 @@ def install_target(
     platform = uv_platform(request.target, request.policy)
     where = ["--target", str(dest.absolute())]
     where += _foreign_arguments(request.python, platform, host_python)
-    _install(pin, where, site=dest, index=index)
+    _install(pin, where, site=dest, index=index, wheels=wheels)
     _finish(dest, dest, host_python, compiled=request.purpose != "target")
 
 
 def install_prefix(
-    pin: EnvironmentPin, *, dest: Path, index: Index, host_python: Path | None = None
+    pin: EnvironmentPin,
+    *,
+    dest: Path,
+    index: Index,
+    host_python: Path | None = None,
+    wheels: Wheels = _NO_WHEELS,
 ) -> None:
     """The pinned packages below ``dest`` as in an environment of their Python, data files and all.
 
@@ -152,7 +98,7 @@ def install_prefix(
     with _prefix(dest, request.python, host_python) as site:
         where = ["--prefix", str(dest.absolute())]
         where += _foreign_arguments(request.python, platform, host_python)
-        _install(pin, where, site=site, index=index)
+        _install(pin, where, site=site, index=index, wheels=wheels)
         _finish(dest, site, host_python)
 
 
@@ -232,7 +178,9 @@ def _finish(dest: Path, site: Path, host_python: Path | None, *, compiled: bool 
         compile_tree(host_python, dest, below=site)
 
 
-def _install(pin: EnvironmentPin, where: Sequence[str], *, site: Path, index: Index) -> None:
+def _install(
+    pin: EnvironmentPin, where: Sequence[str], *, site: Path, index: Index, wheels: Wheels
+) -> None:
     """Install from hash-checked files; a damaged copy in uv's cache is passed by."""
     if not pin.packages:
         return
@@ -240,7 +188,8 @@ def _install(pin: EnvironmentPin, where: Sequence[str], *, site: Path, index: In
     arguments += ["--only-binary", ":all:", *where]
     with tempfile.TemporaryDirectory(prefix="mpforge-install-") as name:
         file = Path(name) / "requirements.txt"
-        file.write_text("".join(_pinned_line(package) for package in pin.packages), "utf-8")
+        lines = [_pinned_line(package, wheels) for package in pin.packages]
+        file.write_text("".join(lines), "utf-8")
         arguments += ["--requirements", str(file)]
         answer = uv(arguments, index=index)
         if answer.returncode == 0 and damaged(site):
@@ -260,82 +209,14 @@ def _drop_cache_marks(site: Path) -> None:
         record.write_text("".join(kept), encoding="utf-8")
 
 
-def _pinned_line(package: Package) -> str:
+def _pinned_line(package: Package, wheels: Wheels) -> str:
     hashes = " ".join(f"--hash={value}" for value in package.hashes)
+    if package.name in wheels:
+        wheel = wheels[package.name].absolute()
+        if package.is_built:  # its own hash is of what it was built from
+            hashes = f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+        return f"{package.name} @ {wheel.as_uri()} {hashes}\n"
     return f"{package.name}=={package.version} {hashes}\n"
-
-
-def _previous(packages: Sequence[Package]) -> str:
-    """A PEP 751 file of versions to keep, as uv reads an earlier answer."""
-    head = 'lock-version = "1.0"\ncreated-by = "mpforge"\n'
-    return head + "".join(
-        f'[[packages]]\nname = "{package.name}"\nversion = "{package.version}"\n'
-        for package in packages
-    )
-
-
-def _checked(text: str, request: EnvironmentRequest) -> str:
-    """A requirement as uv shall read it. Raises where it isn't PEP 508, or names an address.
-
-    uv answers markers for 3.X.0; what holds for a later patch version only has its marker taken off.
-    """
-    try:
-        wanted = requirement(text)
-    except ValueError as error:
-        raise Unresolvable(
-            f"{text!r} is not a requirement", why=str(error), hint='such as "cython>=3,<4"'
-        ) from error
-    if wanted.url:
-        raise NotAvailableYet(
-            f"the requirement {wanted.name} names an address, which can't be pinned yet",
-            hint="name a version, and the index that has it in [index]",
-        )
-    if depends_on_patch(text, target=request.target, python=request.python):
-        wanted.marker = None
-    return str(wanted)
-
-
-def _packages(table: Mapping[str, Any], request: EnvironmentRequest) -> tuple[Package, ...]:
-    """What uv's PEP 751 answer names, the best wheel of each, sorted by name."""
-    chosen = []
-    for entry in table.get("packages", []):
-        if "archive" in entry:
-            continue
-        wheel = best_wheel(entry, request)
-        chosen.append((str(entry["name"]), str(entry["version"]), wheel))
-    with ThreadPoolExecutor(8) as pool:
-        sizes = list(pool.map(size_of, [wheel for _, _, wheel in chosen]))
-    return tuple(
-        Package(name, version, (f"sha256:{wheel.sha256}",), size)
-        for (name, version, wheel), size in sorted(
-            zip(chosen, sizes, strict=True), key=lambda pair: pair[0][0]
-        )
-    )
-
-
-def _not_resolved(answer: Captured, request: EnvironmentRequest, index: Index) -> MpforgeError:
-    kind = failure(answer)
-    if kind in {"unreachable", "gone"}:
-        return unreachable(answer, index)
-    if kind != "unsolved":
-        return unexpected(
-            answer, f"resolve the {request.purpose} requirements for {for_words(request)}"
-        )
-    names = sorted(set(_WHEELLESS.findall(answer.stderr)))
-    hint = "relax the requirement; [index] in the spec names another index"
-    if names:
-        hint = (
-            f"no fitting wheel of {', '.join(names)} for {for_words(request)}: allow a version "
-            "that has one, or name an index that does in [index]"
-        )
-    if request.constraints:
-        hint = f"{hint}; or relax [build] constraints: {', '.join(request.constraints)}"
-    return Unresolvable(
-        f"nothing satisfies the {request.purpose} requirements for {for_words(request)}: "
-        f"{', '.join(request.requirements)}",
-        why=explanation(answer),
-        hint=hint,
-    )
 
 
 def _not_installed(answer: Captured, pin: EnvironmentPin, index: Index) -> MpforgeError:

@@ -4,8 +4,10 @@ import base64
 import csv
 import hashlib
 import http.server
+import io
 import socket
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -28,6 +30,7 @@ from mpforge.errors import (
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
 from mpforge.plan.requirements import OwnPackage
 from mpforge.processes import capture
+from mpforge.tools import sdists
 from mpforge.tools.index import Index
 from mpforge.tools.packages import (
     fetch_sizes,
@@ -35,8 +38,8 @@ from mpforge.tools.packages import (
     install_target,
     install_venv,
     install_wheel,
-    resolve,
 )
+from mpforge.tools.resolving import resolve
 from mpforge.tools.venvs import compile_tree, damaged, export_tree, lay_out, site_packages
 
 HERE = f"cp3{sys.version_info.minor}"
@@ -67,6 +70,19 @@ def make_wheel(
     with zipfile.ZipFile(path, "w") as archive:
         for member, text in files.items():
             archive.writestr(member, text)
+    return path
+
+
+def make_sdist(folder: Path, name: str, version: str, more: str = "") -> Path:
+    """An sdist whose metadata is static (PEP 643), so that nobody needs to build it to know it."""
+    metadata = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n{more}"
+    files = {"PKG-INFO": metadata, "pyproject.toml": '[build-system]\nrequires = ["tool>=1"]\n'}
+    path = folder / f"{name}-{version}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for member, text in files.items():
+            info = tarfile.TarInfo(f"{name}-{version}/{member}")
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
     return path
 
 
@@ -280,6 +296,33 @@ def test_the_project_under_test_serves_those_that_require_it_and_no_index_is_ask
     pin = resolve(wanted("plugin"), index, own=own)
     assert [package.name for package in pin.packages] == ["fast", "plugin"][not extras :]
     assert not [path for path in _Quiet.asked if "own" in path]
+
+
+def test_a_package_without_wheels_is_pinned_by_its_sdist_and_those_that_have_some_are_not(
+    served: tuple[Path, Index], tmp_path: Path
+) -> None:
+    root, index = served
+    publish(root, make_wheel(root / "files", "modern", "1.0", requires=("old",)))
+    publish(root, make_sdist(root / "files", "old", "2.0"))
+    pin = resolve(wanted("modern"), index)
+    modern, old = pin.packages
+    assert (modern.sdist, old.sdist, old.build_requires) == (False, True, ("tool>=1",))
+    fetched = sdists.obtain(old, tmp_path, index, python=HERE)
+    assert f"sha256:{hashlib.sha256(fetched.read_bytes()).hexdigest()}" in old.hashes
+    make_sdist(root / "files", "old", "2.0", more="changed")
+    publish(root, root / "files" / "old-2.0.tar.gz")
+    with pytest.raises(HashMismatch):
+        sdists.obtain(old, tmp_path, index, python=HERE)
+
+
+def test_a_file_that_the_user_s_hashes_do_not_allow_is_refused(served: tuple[Path, Index]) -> None:
+    root, index = served
+    wheel = make_wheel(root / "files", "demo", "1.0")
+    publish(root, wheel)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    assert resolve(wanted(f"demo==1.0 --hash=sha256:{digest}"), index).packages
+    with pytest.raises(Unresolvable, match=r"no file of demo 1\.0 has a hash"):
+        resolve(wanted(f"demo==1.0 --hash=sha256:{'0' * 64}"), index)
 
 
 def test_a_pinned_version_that_the_index_no_longer_lists_is_said(

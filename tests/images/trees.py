@@ -15,6 +15,7 @@ from mpforge.plan.pins import DistroRequest, EnvironmentRequest
 from mpforge.platforms import well_known
 from mpforge.tools import debtree, distribution, packages
 from mpforge.tools.index import Index
+from mpforge.tools.resolving import resolve
 from tests.images.recipes import SUITE, Recipe
 
 PYTHON = "opt/python/cp311-cp311"
@@ -115,7 +116,7 @@ def _install(recipe: Recipe, root: Path) -> None:
     request = EnvironmentRequest("target", "cp311", recipe.target, tuple(sorted(recipe.wheels)))
     site = root / _SITE
     index = Index()
-    packages.install_target(packages.resolve(request, index), dest=site, index=index)
+    packages.install_target(resolve(request, index), dest=site, index=index)
     programs = root / "usr/local/bin"
     programs.mkdir(parents=True, exist_ok=True)
     for name, text in _entry_points(site):
