@@ -10,7 +10,7 @@ import json
 import os
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -87,7 +87,8 @@ class Executor:
             if (build := _as_built(task)) is not None:
                 error = leaks.explained(error, build, _notes(task))
             raise self._by_files(error, task, begin) from None
-        return facts | apart | _told(task, begin)
+        lines = [*json.loads(facts.get(TOLD, "[]")), *_told(task, begin)]
+        return facts | apart | ({TOLD: json.dumps(lines)} if lines else {})
 
     def _by_files(self, error: StepFailed, task: Task, begin: int) -> StepFailed:
         """A build's error, in terms of the project's files that its source lacks or that do not serve."""
@@ -366,16 +367,15 @@ def _notes(task: Task) -> tuple[WrapperNote, ...]:
     return read_notes(task.directory.root / COMPILER_NOTES)
 
 
-def _told(task: Task, begin: int) -> dict[str, str]:
+def _told(task: Task, begin: int) -> Sequence[str]:
     """What a user should know of a build that ended well. Raises ``HostLeak`` where it lacks something."""
     build = _as_built(task)
     if build is None or isinstance(task.step.command, AskRequirements):
-        return {}
+        return ()
     notes = _notes(task)
     if (leak := leaks.missed(build, notes)) is not None:
         raise leak
-    lines = leaks.told(build, notes, since(Path(task.log.name), begin).decode("utf-8", "replace"))
-    return {TOLD: json.dumps(lines)} if lines else {}
+    return leaks.told(build, notes, since(Path(task.log.name), begin).decode("utf-8", "replace"))
 
 
 def _collect(outputs: tuple[str, ...], made: Path, directory: Path) -> None:

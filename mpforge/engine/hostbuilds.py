@@ -4,6 +4,7 @@ Builds in images are ``imagebuilds``'s.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +14,19 @@ from mpforge.engine import buildtools
 from mpforge.engine.environments import Environments
 from mpforge.engine.inputs import Inputs
 from mpforge.engine.sourcecopy import SourceCopy
-from mpforge.engine.task import Task
+from mpforge.engine.task import TOLD, Task, since
 from mpforge.engine.toolbox import ReadyCompilers, Toolbox
 from mpforge.errors import StepFailed, StepTimeout
 from mpforge.formats.globs import without
 from mpforge.plan.model import AskRequirements, BuildWheel, CommandLine, Compilers, MakeSdist
-from mpforge.runners import hooks, repair
+from mpforge.runners import hooks, repair, scmversion
 from mpforge.runners.step import StepRun
 from mpforge.sources import archives, canonical, gitclone
 from mpforge.store.files import files_below, remove_tree
 
 T = TypeVar("T")
+
+_DISTRIBUTION = re.compile(r"/site-packages/([^/]+)-[^/-]+\.dist-info/METADATA$")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class HostBuilds:
 
     def sdist(self, task: Task, command: MakeSdist) -> dict[str, str]:
         """Make the sdist; it is in the step's output then, packed and unpacked."""
+        begin = task.log.tell()
         self.sources.put(task, vcs=True)
         ready = None
         if command.rust is not None:
@@ -100,7 +104,27 @@ class HostBuilds:
             (kept / path).unlink()
         (task.directory.output / "archive").mkdir()
         archive.rename(task.directory.output / "archive" / archive.name)
-        return {"sdist": archive.name}
+        told = self._doubts_of_version(task, archive.name, begin)
+        return {"sdist": archive.name} | ({TOLD: json.dumps(told)} if told else {})
+
+    def _doubts_of_version(self, task: Task, sdist: str, begin: int) -> list[str]:
+        """What a user should know of a version that was taken from git."""
+        from packaging.utils import canonicalize_name
+
+        state, environment = self.inputs.vcs, task.given.trees.get("environment")
+        installed = () if environment is None else (path for path, _ in environment.walk())
+        names: set[str] = {
+            canonicalize_name(found[1]) for found in map(_DISTRIBUTION.search, installed) if found
+        }
+        if task.given.trees["source"].get("versioneer.py") is not None:
+            names.add("versioneer")
+        cut_off = (
+            state is not None
+            and bool(state.shallow)
+            and (bool(state.dirty) or not gitclone.is_tagged(task.directory.source))
+        )
+        log = since(Path(task.log.name), begin).decode("utf-8", "replace")
+        return scmversion.doubts(sdist, tools=names & scmversion.TOOLS, cut_off=cut_off, log=log)
 
     def _retried(
         self, task: Task, before: tuple[CommandLine, ...], run: StepRun, call: Callable[[], T]

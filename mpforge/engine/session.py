@@ -59,10 +59,6 @@ if TYPE_CHECKING:
     Pick = Callable[[ActionResult, Directory], dict[str, FileNode | str]]
 
 
-_told: set[str] = set()
-"""What this process has said of the source."""
-
-
 def run_session(
     name: str,
     *,
@@ -159,11 +155,9 @@ class SessionRun:
                 raise AssertionError(f"{self.session.phase} has no steps of its own")
 
     def _tell_left_out(self) -> None:
-        """Warn of links that are not followed, once in this process: every session has the same source."""
+        """Warn of links that are not followed."""
         for words in self.found.inputs.left_out:
-            if words not in _told:
-                _told.add(words)
-                self.emit(Warned(self.session.name, words))
+            self.emit(Warned(self.session.name, words))
 
     # --- what a run consists of ----------------------------------------------------------------
 

@@ -24,10 +24,13 @@ from mpforge.errors import (
     headline,
     render,
 )
-from mpforge.plan.events import Chosen, Event, SessionEnded, Status
+from mpforge.plan.events import Chosen, Event, SessionEnded, Status, Warned
 from mpforge.plan.index import IndexedSession
 from mpforge.reports.console import Console, failure
 from mpforge.reports.journal import REPORT, Journal
+
+_warned: set[str] = set()
+"""The warnings that this process has shown: sessions of a run share their source and their steps."""
 
 
 def journal_of(workspace: Workspace) -> Journal:
@@ -70,6 +73,10 @@ def _run(
         if isinstance(event, Chosen) and not journal.is_news(event):
             return
         journal.write(event)
+        if isinstance(event, Warned):
+            if event.message in _warned:
+                return
+            _warned.add(event.message)
         console.show(event)
 
     try:

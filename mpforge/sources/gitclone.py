@@ -166,6 +166,11 @@ def _mark(destination: Path, paths: Iterable[str]) -> None:
         answer(destination, *words, alone=True, given=text)
 
 
+def is_tagged(destination: Path) -> bool:
+    """Whether a tag names HEAD."""
+    return not run(destination, "describe", "--exact-match", "--tags", alone=True).returncode
+
+
 def commit_time(destination: Path) -> int | None:
     """When HEAD was committed, in seconds since 1970; None where there is no commit."""
     said = run(destination, "log", "-1", "--format=%ct", alone=True).stdout.strip()
