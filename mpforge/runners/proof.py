@@ -4,6 +4,8 @@ What is proved of which kind of output is told in docs/proofs.md. Each check giv
 one error, the first kind that there is: a symbol of a file for another machine is no news.
 """
 
+import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,7 +56,10 @@ class Promise:
 
 
 def prove_files(root: Path, promise: Promise) -> None:
-    """Check the files of a build that is no wheel's. Raises ``WheelRejected``, ``UndefinedSymbol``."""
+    """Check the files of a build that is no wheel's; a wheel among them as one, for its own Python.
+
+    Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
+    """
     what = f"what was built for {promise.platform.name}"
     facts, reasons = promise.reasons(root)
     if reasons:
@@ -64,6 +69,28 @@ def prove_files(root: Path, promise: Promise) -> None:
             hint=_RAISE_POLICY,
         )
     _refuse_undefined(what, facts, promise.surroundings())
+    for wheel in sorted(root.rglob("*.whl")):
+        with tempfile.TemporaryDirectory(prefix="mpforge-wheel-") as folder:
+            _prove_among_files(wheel, Path(folder) / "content", promise)
+
+
+def _prove_among_files(wheel: Path, content: Path, promise: Promise) -> None:
+    """A wheel that commands made: its tag may be one of no policy, which promises the spec's."""
+    from packaging.utils import InvalidWheelFilename
+
+    wheels.unpack(wheel, content)
+    try:
+        name = wheels.wheel_name(wheel.name)
+    except InvalidWheelFilename as error:
+        raise WheelRejected(f"{wheel.name} is no name of a wheel", why=str(error)) from None
+    wrong = [*wheels.format_reasons(wheel.name, content), *wheels.record_reasons(content)]
+    refuse(wheel.name, wrong)
+    own = [abi for abi in (*name.abis, *name.pythons) if re.fullmatch(r"cp3\d+t?", abi)]
+    python = min(own, default="cp311")  # one for every Python 3 may be looked at as for any
+    if name.platforms == (f"linux_{promise.platform.machine}",):
+        _prove_content(wheel.name, content, python, promise, [])
+    else:
+        prove_wheel(wheel.name, content, python, promise, pure=False)
 
 
 def prove_wheel(filename: str, root: Path, python: str, promise: Promise, *, pure: bool) -> None:
@@ -72,32 +99,46 @@ def prove_wheel(filename: str, root: Path, python: str, promise: Promise, *, pur
     Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
     """
     name = wheels.wheel_name(filename)
-    promised = [tag.removesuffix(f"_{promise.platform.machine}") for tag in name.platforms]
     reasons = list(tag_reasons(filename, promise.platform, promise.policy, python))
     if not reasons and not name.pure:  # what it is held to is what its tag says
+        promised = [tag.removesuffix(f"_{promise.platform.machine}") for tag in name.platforms]
         promise = replace(promise, policy=min(promised, key=policy_version))
-    facts: dict[str, ElfFacts] = {}
-    if not pure:
-        facts, more = promise.reasons(root)
-        reasons += more
+    _prove_content(filename, root, python, None if pure else promise, reasons)
+
+
+def _prove_content(
+    filename: str, root: Path, python: str, promise: Promise | None, reasons: list[str]
+) -> None:
+    """Check what a wheel's tag promises of its compiled files, beside ``reasons`` against the tag itself.
+
+    Without a ``promise`` there are none.
+    """
+    name = wheels.wheel_name(filename)
+    if reasons or promise is None:
+        _refuse_promise(filename, reasons)
+        return
+    facts, reasons = promise.reasons(root)
+    if name.pure and facts:
+        reasons.append("the tag is any, but it holds compiled code")
     oldest = stableabi.promised(name, python)
     suffixes = list(stableabi.suffix_reasons(facts, name, promise.platform.multiarch))
-    if reasons or (suffixes and oldest is None):
-        raise WheelRejected(
-            f"{filename} breaks the promise of its tag",
-            why=_lines([*reasons, *suffixes]),
-            hint=_RAISE_POLICY,
-        )
+    if reasons or oldest is None:
+        _refuse_promise(filename, [*reasons, *suffixes])
     if any(file.is_module for file in facts.values()) and wheels.is_for_purelib(root):
         refuse(filename, ["WHEEL says Root-Is-Purelib, but the wheel has extension modules"])
     if oldest is not None:
         suffixes += stableabi.symbol_reasons(facts, oldest)
         _refuse_unstable(filename, suffixes, oldest)
-    if not facts:  # a pure wheel has no policy
-        return
     shares = any(map(_loads_globally, root.rglob("*.py")))
     there = promise.surroundings(python, stable=oldest is not None, shares=shares)
     _refuse_undefined(filename, facts, there)
+
+
+def _refuse_promise(filename: str, reasons: list[str]) -> None:
+    if reasons:
+        raise WheelRejected(
+            f"{filename} breaks the promise of its tag", why=_lines(reasons), hint=_RAISE_POLICY
+        )
 
 
 def refuse(filename: str, reasons: list[str]) -> None:

@@ -1,5 +1,6 @@
 """What ships is proved: versions, undefined symbols, the stable ABI; told by file and symbol."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from mpforge.errors import MpforgeError, StableAbiBroken, UndefinedSymbol, Wheel
 from mpforge.platforms import well_known
 from mpforge.platforms.symbols import cpython_exports, glibc_symbols, stable_abi
 from mpforge.runners.proof import Promise, prove_files, prove_wheel
+from mpforge.sources import wheels
 from tests.unit.elfmaker import OBJECT, X86_64, Elf, header
 
 ARM = well_known()["aarch64"]
@@ -189,6 +191,30 @@ def test_python_s_names_are_of_a_version_and_a_kind() -> None:
     assert cpython_exports("cp327") is None
     assert "strlcpy" in glibc_symbols((2, 38)) - glibc_symbols((2, 37))
     assert stable_abi()["PyUnicode_AsUTF8AndSize"] == (3, 10)
+
+
+def test_a_wheel_that_commands_made_is_looked_into(tmp_path: Path) -> None:
+    def made(tag: str, module_: bytes) -> None:
+        wheel = f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n".encode()
+        files = {
+            f"it.{SUFFIX}": module_,
+            "it-1.dist-info/METADATA": b"Metadata-Version: 2.1\nName: it\nVersion: 1\n",
+            "it-1.dist-info/WHEEL": wheel,
+        }
+        files["it-1.dist-info/RECORD"] = wheels.record_of(files, "it-1.dist-info/RECORD")
+        with zipfile.ZipFile(tmp_path / f"it-1-{tag}.whl", "w") as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+
+    made("cp311-cp311-linux_aarch64", module("PyLong_FromLong"))
+    prove_files(tmp_path, PROMISE)
+    made("cp311-cp311-linux_aarch64", module("forgotten"))
+    with pytest.raises(UndefinedSymbol, match="forgotten"):
+        prove_files(tmp_path, PROMISE)
+    made("cp311-cp311-linux_aarch64", module("PyLong_FromLong"))
+    made("py3-none-any", module("PyLong_FromLong"))
+    with pytest.raises(WheelRejected, match="the tag is any, but it holds compiled code"):
+        prove_files(tmp_path, PROMISE)
 
 
 # --- the stable ABI -------------------------------------------------------------------------------
