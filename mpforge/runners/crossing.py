@@ -106,21 +106,23 @@ def foreign_flag(lines: Sequence[str]) -> Sign | None:
 
 
 def wants_openmp(lines: Sequence[str]) -> Sign | None:
-    """The last line that says that there is no OpenMP; the name is what asked for it.
-
-    None where a compiler refused a source after it: what was asked before was a check.
-    """
-    for line in reversed(lines):
-        if found := _last([line], _OPENMP):
-            return found
-        if _OF_SOURCE.match(line):
-            return None
-    return None
+    """The last line that says that there is no OpenMP; the name is what asked for it."""
+    return _last_before_errors(lines, _OPENMP)
 
 
 def unknown_option(lines: Sequence[str]) -> Sign | None:
     """The last line by which a compiler or linker refuses an option that it does not know."""
-    return _last(lines, _OPTION)
+    return _last_before_errors(lines, _OPTION)
+
+
+def _last_before_errors(lines: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> Sign | None:
+    """The last match; None where a compiler refused a source after it: what was asked before was a check."""
+    for line in reversed(lines):
+        if found := _last([line], patterns):
+            return found
+        if _OF_SOURCE.match(line):
+            return None
+    return None
 
 
 def missing_library(lines: Sequence[str]) -> Sign | None:

@@ -23,7 +23,7 @@ from mpforge.errors import (
     ToolNotDeclared,
     UnknownOption,
 )
-from mpforge.runners import complaints, crossing, elf, symptoms
+from mpforge.runners import complaints, crossing, elf, extensions, symptoms
 
 MAKE_ROOM = "docker system df shows what takes it, docker system prune removes what nobody uses"
 INTO_IMAGE = (
@@ -97,7 +97,7 @@ def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
         or _ran_target_program(ended, near)
         or _lacks_program(ended, lines if any(map(_LACKED.search, near)) else near)
         or _reached_out(ended, lines)
-        or (_crossed_badly(ended, near) if ended.table == "build" else None)
+        or (_crossed_badly(ended, _of_build(near)) if ended.table == "build" else None)
         or _without_repository(ended, near)
         or _without_tests(ended, near)
         or StepFailed(f"{ended.title} failed ({ended.how})", why=_complaint(ended, lines))
@@ -242,10 +242,15 @@ def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     return None
 
 
+def _of_build(lines: Sequence[str]) -> list[str]:
+    """The lines, less what compilers said of the files of checks, which may fail in any build."""
+    return [line for line in lines if not extensions.is_of_check(line)]
+
+
 def _complaint(ended: Ended, lines: Sequence[str]) -> str | None:
     """Why a build failed, as its programs say it; of tests, what only a build's tools say."""
     if ended.table == "build":
-        return complaints.complaint(lines, str(ended.root))
+        return complaints.complaint(_of_build(lines), str(ended.root))
     found = crossing.failed_check(lines)
     return None if found is None else found.line
 

@@ -23,10 +23,10 @@ _ERROR = re.compile(
 )
 # A compiler's complaint of a source, with its place.
 _OF_SOURCE = re.compile(r"^[^\s:]+:\d+:(?:\d+:)? (?:fatal )?error: ")
-# Files by which configure scripts, distutils, CMake and Meson ask, and all in temporary directories.
+# Files by which configure scripts, distutils, CMake and Meson ask, and all in a step's own TMPDIR.
 _CHECK = re.compile(
     r"(?:^|/)(?:conftest|_configtest|testfile|sanitycheck)\w*\."
-    r"|/(?:CMakeScratch|CMakeTmp|meson-private|tmp)/"
+    r"|/(?:CMakeScratch|CMakeTmp|meson-private)/|/(?:work/[^/]+/\d+|kept/[^/]+|mpforge/step)/tmp/"
 )
 _WORDS = ("extension", "rror", "undefined", "cannot find")  # one is in each line that is looked for
 _SHOWN = 8
@@ -53,10 +53,15 @@ def tried(log: str) -> Tried:
             continue
         if match := next(filter(None, (pattern.search(line) for pattern in _TRIED)), None):
             names[match["name"]] = None
-        if _ERROR.search(line) and not _CHECK.search(line.partition(": ")[0]):
+        if _ERROR.search(line) and not is_of_check(line):
             errors[line.strip()] = None
     of_source = any(map(_OF_SOURCE.match, errors))
     return Tried((*names,), (*errors,)[:_SHOWN], of_source)
+
+
+def is_of_check(line: str) -> bool:
+    """Whether a compiler's line is about a file by which a build only asked something."""
+    return _CHECK.search(line.partition(": ")[0]) is not None
 
 
 def missing(names: Collection[str], modules: Collection[str]) -> list[str]:

@@ -1,4 +1,6 @@
-"""Build requirements whose headers and libraries must be the target's: numpy's static library."""
+"""Build requirements whose headers and libraries must be the target's: numpy's static library, OpenMP's."""
+
+import zipfile
 
 import pytest
 
@@ -23,11 +25,13 @@ SETUP = """
                 include_dirs=[headers],
                 library_dirs=[os.path.join(headers, "..", "lib")],
                 libraries=["npymath"],
+                extra_compile_args=["-fopenmp"],
+                extra_link_args=["-fopenmp"],
             )
         ]
     )
 """
-HALF = "npy_half_to_double(npy_double_to_half(42.0))"
+HALF = "npy_half_to_double(npy_double_to_half(42.0)) * parallel()"
 
 
 @pytest.fixture(name="half")
@@ -41,18 +45,29 @@ def _half(workspace: Workspace, request: pytest.FixtureRequest) -> Workspace:
     return workspace
 
 
-INCLUDES = "#include <numpy/npy_common.h>\n#include <numpy/halffloat.h>"
+INCLUDES = """
+#include <numpy/npy_common.h>
+#include <numpy/halffloat.h>
+#include <omp.h>
+static int parallel(void) {
+    int sum = 0, i;
+#pragma omp parallel for reduction(+:sum)
+    for (i = 0; i < 42; i++) sum += 1;
+    return sum == 42 && omp_get_max_threads() > 0;
+}
+"""
 
 
-def test_a_library_of_numpy_s_is_the_target_s_while_numpy_runs_on_the_host(
+def test_libraries_of_packages_are_the_target_s_while_numpy_runs_on_the_host(
     half: Workspace,
 ) -> None:
-    half.edit(
-        "multiplatform.toml", "environment = {}", 'environment = {}\ntarget-requires = ["numpy>=2"]'
-    )
+    wanted = 'environment = {}\ntarget-requires = ["numpy>=2", "cmeel-libomp"]'
+    half.edit("multiplatform.toml", "environment = {}", wanted)
     run = half.nox("test-aarch64")
     assert run.code == 0, str(run)
     assert "test_answer" in half.log("test-aarch64-cp311")
+    with zipfile.ZipFile(half.wheel()) as wheel:
+        assert any("libomp" in name for name in wheel.namelist())
     lock = half.read("multiplatform.lock")
     assert 'purpose = "target"\npython = "cp311"\nplatform = "aarch64"' in lock
     assert half.nox("test-aarch64").did == set()

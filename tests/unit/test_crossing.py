@@ -100,6 +100,7 @@ def test_an_option_that_zig_does_not_know_is_named(line: str, name: str) -> None
     found = unknown_option([line, "error: command 'cc' failed with exit code 1"])
     assert found is not None
     assert found.name == name
+    assert unknown_option([line, "mod.c:9:1: error: expected ';'"]) is None  # it was a check
 
 
 @pytest.mark.parametrize(

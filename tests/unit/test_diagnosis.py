@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.errors import IllegalInstruction, ToolNotDeclared
+from mpforge.errors import IllegalInstruction, StepFailed, ToolNotDeclared
 from mpforge.runners.diagnosis import Ended, diagnosed
 
 TRACEBACK = ['  File "setuptools/_distutils/cmd.py", line 1, in run_command'] * 70
@@ -127,3 +127,14 @@ def test_tests_that_failed_are_not_taken_for_none(tmp_path: Path) -> None:
     test = replace(_ended(tmp_path), table="test")
     error = diagnosed(test, ["FAILED t.py - no tests ran in it", "=== 1 failed in 0.01s ==="])
     assert error.hint is None
+
+
+def test_a_header_that_only_a_check_looked_for_is_not_why_a_build_failed(tmp_path: Path) -> None:
+    lines = [
+        "conftest.c:3:10: fatal error: 'altivec.h' file not found",
+        "src/a.c:9:1: error: expected ';'",
+        "error: command 'cc' failed with exit code 1",
+    ]
+    told = diagnosed(_ended(tmp_path), lines)
+    assert type(told) is StepFailed
+    assert told.why == "src/a.c:9:1: error: expected ';'"

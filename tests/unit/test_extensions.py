@@ -49,10 +49,15 @@ def test_checks_of_what_the_machine_has_are_no_failures() -> None:
 building 'pkg._core' extension
 conftest.c:3:10: fatal error: 'sys/epoll.h' file not found
 _configtest.c:1:10: fatal error: 'altivec.h' file not found
-/step/tmp/tmpk3j2/check.cpp:1:10: error: unknown type name
+/tmp/cache/store/work/17-4-x/22/tmp/tmpk3j2/check.cpp:1:10: error: unknown type name
+/mpforge/step/tmp/check.c:1:1: error: no
 /step/src/build/CMakeFiles/CMakeScratch/TryCompile-x/src.c:2:3: error: no such function
 """
     assert tried(log) == Tried(("pkg._core",), (), of_source=False)
+
+
+def test_a_source_below_a_directory_called_tmp_is_no_check() -> None:
+    assert tried("/tmp/cache/store/work/17-4-x/22/src/a.c:1:2: error: no").of_source
 
 
 @pytest.mark.parametrize(

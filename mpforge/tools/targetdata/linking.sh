@@ -188,7 +188,7 @@ mpf_link_again() { # ARGUMENTS OF ZIG
 			"${0##*/}" "$mpf_shown" "$mpf_said" >&2
 		exit 1
 	fi
-	mpf_tell carried "$mpf_shown"
+	mpf_tell carried "${mpf_shown# }"
 	mpf_said=$(ZIG_VERBOSE_LINK=1 "$MPFORGE_ZIG" "$@" 2>&1)
 	mpf_status=$? mpf_line= mpf_other=
 	for mpf_a in $mpf_said; do
