@@ -240,6 +240,11 @@ class StepRun:
             why = f"PATH = {environment.get('PATH', '')}"
             return not_declared(self.title, self.table, program, why)
         hint = "is it there, executable, and of this machine? {run} starts a target's program"
+        if error.errno == errno.EACCES and os.geteuid() == 0 and self.isolation.cuts_network:
+            hint = (
+                "programs of a step have no privileges, also where root runs mpforge: everybody must be "
+                "able to enter the directories above it, or they must be root's"
+            )
         return StepFailed(
             f"{self.title}: {program} can't be started: {error.strerror or error}",
             hint=hint if error.errno in _NO_PROGRAM else None,
