@@ -54,8 +54,8 @@ def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Fi
     with contextlib.suppress(MpforgeError, OSError):
         source = source_of(workspace, text)
         found += (
-            Finding("link-left-out", ("project", "source"), words, warning=True)
-            for words in source.left_out
+            Finding("source-doubtful", ("project", "source"), words, warning=True)
+            for words in source.doubts
         )
         facts, listing = facts_of(workspace, spec, source, wheel=True)
         found += (*listing.findings, *excluded.findings(spec, facts))

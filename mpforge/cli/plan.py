@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     workspace = workspace_of(arguments)
     found = compiled(workspace)
     tell_doubts(workspace)
-    for words in found.inputs.left_out:
+    for words in found.inputs.doubts:
         sys.stderr.write(f"mpforge > warning: {words}\n")
     sessions = sessions_of(found.plan, arguments.session, workspace)
     shown = [preview(found, workspace, session) for session in sessions]

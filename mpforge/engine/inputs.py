@@ -50,10 +50,12 @@ class Inputs:
     def _listed(self) -> project.Files:
         return project.files(self.source, record=self._record)
 
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """Which links of the source are not followed, and why."""
-        return () if self.source.form == "packed-sdist" else self._listed.left_out
+    @functools.cached_property
+    def doubts(self) -> tuple[str, ...]:
+        """What a user should know of the source: links not followed, files that LFS has not fetched."""
+        if self.source.form == "packed-sdist":
+            return ()
+        return (*self._listed.left_out, *project.not_fetched(self.source, self._listed))
 
     @functools.cached_property
     def vcs(self) -> git.VcsState | None:

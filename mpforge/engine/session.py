@@ -141,7 +141,8 @@ class SessionRun:
     def _of_phase(self) -> SessionEnded:
         make_way(self.workspace.logs(self.session.name))
         if self.session.phase in ("sdist", "build"):
-            self._tell_left_out()
+            for words in self.found.inputs.doubts:
+                self.emit(Warned(self.session.name, words))
         match self.session.phase:
             case "sdist":
                 return self._sdist()
@@ -153,11 +154,6 @@ class SessionRun:
                 return self._test()
             case _:
                 raise AssertionError(f"{self.session.phase} has no steps of its own")
-
-    def _tell_left_out(self) -> None:
-        """Warn of links that are not followed."""
-        for words in self.found.inputs.left_out:
-            self.emit(Warned(self.session.name, words))
 
     # --- what a run consists of ----------------------------------------------------------------
 

@@ -336,6 +336,8 @@ def base_environment(directory: StepDirectory, path: Sequence[str]) -> dict[str,
         "PYTHONNOUSERSITE": "1",
         "PYTHONUTF8": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        # The cache may lie in a checkout, whose history is no input of a step.
+        "GIT_CEILING_DIRECTORIES": str(directory.root),
     }
 
 

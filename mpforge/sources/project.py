@@ -4,6 +4,7 @@ Three forms: a checkout or plain directory, an unpacked sdist, a packed one. Kno
 by the modules beside it; knows nothing of steps and keys.
 """
 
+import contextlib
 import fnmatch
 import os
 import re
@@ -17,7 +18,7 @@ from mpforge.sources import git, links
 from mpforge.sources.archives import SUFFIXES
 from mpforge.store.files import files_below
 from mpforge.store.fingerprints import scan
-from mpforge.store.trees import Directory, from_entries
+from mpforge.store.trees import Directory, FileNode, from_entries
 
 Form = Literal["checkout", "directory", "unpacked-sdist", "packed-sdist"]
 
@@ -50,6 +51,11 @@ IGNORED_NAMES = [
 IGNORED_IN_DIRECTORY = ["*.cpython-*.so", "*.abi3.so"]
 IGNORED_AT_TOP = ["build", "*.egg-info", ".eggs"]
 _DISTUTILS_LEFTOVER = re.compile(r"(lib|temp|bdist)\.")
+
+_ATTRIBUTES = ".gitattributes"
+# https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_POINTER_SIZES = range(60, 1024)
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,39 @@ def _with_followed(
     elsewhere = {path: repository / found.files[path] for path, node in nodes.items() if node}
     left_out, targets = tuple(found.left_out.values()), tuple(sorted(found.targets))
     return Files(from_entries(entries), elsewhere, left_out, targets)
+
+
+def not_fetched(project: Project, found: Files) -> tuple[str, ...]:
+    """A warning where files of a checkout are pointers of Git LFS: a build takes them as they are."""
+    if project.listing is None or not _uses_lfs(project):
+        return ()
+    places = (
+        (path, found.elsewhere.get(path) or project.root / path)
+        for path, node in found.tree.walk()
+        if isinstance(node, FileNode) and node.size in _POINTER_SIZES
+    )
+    pointers = [path for path, place in places if _is_pointer(place)]
+    if not pointers:
+        return ()
+    shown = ", ".join(pointers[:3]) + (f" and {len(pointers) - 3} more" if pointers[3:] else "")
+    return (f"Git LFS has not fetched {shown}: pointers are built in their place; `git lfs pull`",)
+
+
+def _is_pointer(place: Path) -> bool:
+    with contextlib.suppress(OSError), place.open("rb") as file:
+        return file.read(len(_POINTER)) == _POINTER
+    return False
+
+
+def _uses_lfs(project: Project) -> bool:
+    """Whether attributes in the source, or at the repository's top, name its filter."""
+    names = project.listing.names if project.listing is not None else {}
+    folders = [project.root / folder for folder, held in names.items() if _ATTRIBUTES in held]
+    for folder in (*folders, git.top_level(project.root) or project.root):
+        with contextlib.suppress(OSError):
+            if b"filter=lfs" in (folder / _ATTRIBUTES).read_bytes():
+                return True
+    return False
 
 
 def _files_without_git(project: Project) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from mpforge.engine.inputs import Inputs
 from mpforge.errors import SourceUnreadable
 from mpforge.processes import capture
+from mpforge.runners.step import StepDirectory, base_environment
 from mpforge.sources import git, gitclone, project
 from mpforge.sources.project import Project, locate
 from mpforge.store.local import Store
@@ -149,6 +150,15 @@ def test_variables_of_a_git_hook_do_not_lead_to_another_repository(
     assert "only-here.c" not in _files(_project(root))
 
 
+def test_a_step_finds_no_repository_above_its_own_directory(root: Path) -> None:
+    """The cache may lie in a checkout."""
+    directory = StepDirectory(root / "cache" / "step").prepare()
+    directory.source.mkdir()
+    environment = base_environment(directory, os.environ["PATH"].split(os.pathsep))
+    done = capture(["git", "log"], environment=environment, cwd=directory.source)
+    assert "not a git repository" in done.stderr
+
+
 # --- links ------------------------------------------------------------------------------------
 
 
@@ -172,7 +182,7 @@ def test_what_links_lead_to_in_the_repository_is_source_and_in_the_key(linked: P
     entries = dict(found.files.walk())
     files = {"LICENSE", "csrc/lib.c", "csrc/near.c", "csrc/run", "pyproject.toml"}
     assert set(entries) == files
-    assert found.left_out == (
+    assert found.doubts == (
         "away is a link to /etc, which is not in the repository: it is left out of the source",
     )
     assert entries["csrc/near.c"] == "lib.c"
@@ -352,7 +362,10 @@ def test_a_file_that_lfs_has_checked_out_is_unchanged_and_an_edited_one_is_not(
     _git(root, "add", "-A")
     _git(root, "commit", "-q", "-m", "large")
     _git(root, "config", "filter.lfs.clean", "git-lfs clean -- %f")
+    (told,) = Inputs(_project(root), Store(root.parent / "store")).doubts
+    assert told.startswith("Git LFS has not fetched large.bin: pointers are built in their place")
     (root / "large.bin").write_bytes(content)
+    assert Inputs(_project(root), Store(root.parent / "store")).doubts == ()
     assert _state(root).dirty == ()
     place = _clone(root, tmp_path / "clone")
     assert (place / "large.bin").read_bytes() == content
