@@ -15,7 +15,6 @@ from mpforge.spec.cibuildwheel_text import (
     PIP_INSTALL,
     as_list,
     commands,
-    is_requirement,
     pip_requirements,
     quoted,
     with_our_placeholders,
@@ -102,11 +101,12 @@ def _without_pip(level: Level, key: str, lines: list[str]) -> tuple[list[str], l
         rest = []
         for part in line.split("&&"):
             pip = PIP_INSTALL.fullmatch(part.strip())
-            found = pip_requirements(words(pip["words"])) if pip else None
-            if found is not None:
+            if pip is not None:
+                found, others = pip_requirements(words(pip["words"]))
                 requirements += found
-            elif pip is not None:
-                level.remark(key, f"{quoted(part)}: there is no pip in a step's environment")
+                if others:
+                    what = quoted(" ".join(others))
+                    level.remark(key, f"{what} of pip install: it is no requirement")
             elif INSTALLS_SYSTEM_PACKAGES.search(part):
                 level.remark(key, f"{quoted(part)}: a step can't install system packages")
             else:
@@ -120,7 +120,10 @@ def _before_build(level: Level, key: str, value: object) -> None:
     kept, required = _without_pip(level, key, commands(value))
     if kept:
         level.build["before-build"] = kept
-    _require(level.build, required)
+    own = [entry for entry in required if re.fullmatch(r"(-e )?\.(\[.*\])?/?", entry)]
+    if own:
+        level.remark(key, f"{quoted(own[0])}: the project can't be installed before it is built")
+    _require(level.build, [entry for entry in required if entry not in own])
 
 
 def _before_test(level: Level, key: str, value: object) -> None:
@@ -130,9 +133,12 @@ def _before_test(level: Level, key: str, value: object) -> None:
     _require(level.test, required)
 
 
-def _require(table: dict[str, Any], requirements: list[str]) -> None:
-    if requirements:
-        table["requires"] = list(dict.fromkeys([*table.get("requires", ()), *requirements]))
+def _require(table: dict[str, Any], entries: list[str]) -> None:
+    constraints = [entry for entry in entries if entry.startswith(("-c", "--constraint"))]
+    requirements = [entry for entry in entries if entry not in constraints]
+    for key, found in (("requires", requirements), ("constraints", constraints)):
+        if found:
+            table[key] = list(dict.fromkeys([*table.get(key, ()), *found]))
 
 
 def _test_command(level: Level, _key: str, value: object) -> None:
@@ -158,24 +164,18 @@ def _test_sources(level: Level, _key: str, value: object) -> None:
 
 
 def _test_requires(level: Level, key: str, value: object) -> None:
-    good: list[str] = []
-    rest = iter(words(value))
-    for word in rest:
-        if word.startswith("-"):
-            with_value = word in ("-r", "-c", "-e", "-f", "-i") or word.startswith("--")
-            text = f"{word} {next(rest, '')}" if with_value and "=" not in word else word
-            level.remark(key, f"{quoted(text)}: only requirements (PEP 508) can be given")
-        elif is_requirement(word):
-            good.append(word)
-        else:
-            level.remark(key, f"{quoted(word)}: only requirements (PEP 508) can be given")
-    _require(level.test, good)
+    entries, others = pip_requirements(words(value))
+    for text in others:
+        level.remark(
+            key, f"{quoted(text)}: only requirements, paths and files of them can be given"
+        )
+    _require(level.test, entries)
 
 
 def _into(section: str, key: str) -> Callable[[Level, str, object], None]:
     def reader(level: Level, _key: str, value: object) -> None:
         table = level.build if section == "build" else level.test
-        table[key] = words(value)
+        table[key] = [name for word in words(value) for name in word.split(",") if name]
 
     return reader
 

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from mpforge.formats.requirements import requirement
 from mpforge.spec.placeholders import KNOWN, misspelt
+from mpforge.spec.requirementlines import parse_line
 
 PIP_INSTALL = re.compile(
     r"(?:\{?python3?\}?\s+-m\s+)?\{?(?:uv\s+)?pip3?\}?\s+install\s+(?P<words>.+)", re.DOTALL
@@ -19,6 +19,10 @@ _PIP_FLAGS = frozenset(
 )
 INSTALLS_SYSTEM_PACKAGES = re.compile(
     r"\b(?:yum|dnf|apt|apt-get|apk|brew|choco|vcpkg|conan)\s+(?:-\S+\s+)*install\b|\bapk\s+add\b"
+)
+_BEFORE_A_VALUE = frozenset(
+    {"-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-f", "-i"}
+    | {"--find-links", "--index-url", "--extra-index-url"}
 )
 _KEEPS_STATE = re.compile(r"\s*(?:cd|pushd|export|source|set|\.)\s")
 
@@ -99,19 +103,25 @@ def with_our_placeholders(line: str) -> str:
     return re.sub(r"(?<![$#])\{(?P<word>[A-Za-z_]\w*)(?::\w+)?\}", kept, line)
 
 
-def pip_requirements(listed: list[str]) -> list[str] | None:
-    """The requirements among pip's arguments, ``None`` if there is anything else."""
-    found = [word for word in listed if word not in _PIP_FLAGS]
-    return found if all(map(is_requirement, found)) else None
+def pip_requirements(listed: list[str]) -> tuple[list[str], list[str]]:
+    """Entries of ``requires`` among pip's arguments, and what is none."""
+    entries, others = [], []
+    words = iter(word for word in listed if word not in _PIP_FLAGS)
+    for word in words:
+        text = f"{word} {next(words, '')}".strip() if word in _BEFORE_A_VALUE else word
+        text = re.sub(r"\{(project|package)\}(?=/)", ".", text)
+        # Files are named from where cibuildwheel is called, with and without "./".
+        text = re.sub(r"^(-r|--requirement[= ]|-c|--constraint[= ])\s*\./", r"\1 ", text)
+        (entries if is_entry(text) else others).append(text)
+    return entries, others
 
 
-def is_requirement(text: str) -> bool:
-    """Whether a text is a requirement (PEP 508)."""
+def is_entry(text: str) -> bool:
+    """Whether a text is a line of pip's requirements files, as ``requires`` takes it."""
     try:
-        requirement(text)
+        return parse_line(text) is not None
     except ValueError:
         return False
-    return True
 
 
 def quoted(text: str) -> str:

@@ -166,7 +166,7 @@ def test_test_options_are_ours_under_other_names() -> None:
     assert spec["test"] == {
         "command": ["pytest {project}/tests"],
         "requires": ["pytest>=8", "hypothesis"],
-        "extras": ["socks,brotli"],
+        "extras": ["socks", "brotli"],
         "groups": ["test"],
         "sources": ["tests", "data"],
         "environment": {"A": "1", "B": "two words"},
@@ -203,23 +203,34 @@ def test_files_that_builds_need_too_become_test_sources() -> None:
 def test_pip_install_in_a_command_becomes_requirements() -> None:
     spec = spec_of(
         'before-build = "pip install -U cython>=3 && bash {project}/prepare.sh"\n'
-        'before-test = "python -m pip install numpy pytest"\n'
-        'test-requires = "pytest"\n'
+        'before-test = "python -m pip install numpy pytest -e .[test]"\n'
+        'test-requires = "-r ./requirements/test.txt -c c.txt pytest {package}/plugin ./w.whl"\n'
     )
     assert spec["build"] == {
         "before-build": ["bash {project}/prepare.sh"],
         "requires": ["cython>=3"],
     }
-    assert spec["test"] == {"requires": ["numpy", "pytest"]}
+    assert spec["test"] == {
+        "requires": [
+            "numpy",
+            "pytest",
+            "-e .[test]",
+            "-r requirements/test.txt",
+            "./plugin",
+            "./w.whl",
+        ],
+        "constraints": ["-c c.txt"],
+    }
 
 
 @pytest.mark.parametrize(
     ("option", "key"),
     [
-        ('before-build = "pip install -r {project}/requirements.txt"', "before-build"),
+        ('before-build = "pip install -e {project}/"', "before-build"),
+        ('before-test = "pip install --pre numpy"', "before-test"),
         ('before-build = "yum install -y zlib-devel"', "before-build"),
         ('before-all = "apt-get install -y libssl-dev"', "before-all"),
-        ('test-requires = "-r requirements.txt"', "test-requires"),
+        ('test-requires = "git+https://x/y"', "test-requires"),
         ('repair-wheel-command = ""', "repair-wheel-command"),
         ('repair-wheel-command = "python fix.py {wheel} {dest_dir}"', "repair-wheel-command"),
         ('manylinux-x86_64-image = "ghcr.io/me/image:1"', "manylinux-x86_64-image"),
@@ -501,7 +512,6 @@ def test_a_numeric_project_keeps_its_settings_and_scripts() -> None:
     ]
     assert spec["test"]["sources"][-1] == "tools/wheels/test_command.sh"
     assert {r.key for r in initial.remarks} == {
-        "before-test",
         "overrides[0]",
         "PyPy",
         "free-threaded Pythons",
