@@ -23,13 +23,17 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; the exit code is that of running the named sessions, as far as that is known."""
+    from mpforge.compiler.patchmarkers import doubts
     from mpforge.engine.compiled import compiled
+    from mpforge.engine.facts import project_facts
     from mpforge.engine.preview import preview
 
     workspace = workspace_of(arguments)
     found = compiled(workspace)
     tell_doubts(workspace)
     for words in found.inputs.doubts:
+        sys.stderr.write(f"mpforge > warning: {words}\n")
+    for words in doubts(found.plan, project_facts(found.inputs, wheel=False).own):
         sys.stderr.write(f"mpforge > warning: {words}\n")
     sessions = sessions_of(found.plan, arguments.session, workspace)
     shown = [preview(found, workspace, session) for session in sessions]

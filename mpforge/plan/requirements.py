@@ -55,12 +55,12 @@ def applies(marker: "Marker | None", *, target: str, python: str, extras: Sequen
     return marker is None or any(_answers(marker, target=target, python=python, extras=extras))
 
 
-def depends_on_patch(text: str, *, target: str, python: str) -> bool:
+def depends_on_patch(text: str, *, target: str, python: str, extras: Sequence[str] = ()) -> bool:
     """Whether the marker of a requirement holds for some patch versions of a Python only."""
     marker = requirement(text).marker
     if marker is None:
         return False
-    return len(set(_answers(marker, target=target, python=python, extras=()))) > 1
+    return len(set(_answers(marker, target=target, python=python, extras=extras))) > 1
 
 
 def _answers(marker: "Marker", *, target: str, python: str, extras: Sequence[str]) -> list[bool]:

@@ -4,7 +4,7 @@ Each value is judged by itself and the names that the spec defines; levels are n
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from mpforge.formats.toml import Path
 from mpforge.spec.check_texts import (
@@ -53,9 +53,10 @@ def _build(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
     for key, requirements in (
         ("requires", build.requires),
         ("constraints", build.constraints),
-        ("target-requires", build.target_requires),
     ):
         yield from _requirements((*path, key), requirements)
+    targets = (*path, "target-requires")
+    yield from _requirements(targets, build.target_requires, read=_of_an_index)
     yield from _tools((*path, "tools"), build.tools)
     yield from _inside((*path, "outputs"), build.outputs)
     lists: tuple[tuple[str, Texts], ...] = (
@@ -137,12 +138,20 @@ def _policy(path: Path, policy: str) -> Iterator[Finding]:
         )
 
 
-def _requirements(path: Path, requirements: Sequence[str]) -> Iterator[Finding]:
+def _requirements(
+    path: Path, requirements: Sequence[str], *, read: Callable[[str], object] = parse_line
+) -> Iterator[Finding]:
     for number, text in enumerate(requirements):
         try:
-            parse_line(text)
+            read(text)
         except ValueError as error:
             yield Finding("bad-requirement", (*path, number), f"`{dotted(path)}`: {error}")
+
+
+def _of_an_index(text: str) -> None:
+    """Raise ``ValueError`` for what is no plain requirement."""
+    if parse_line(text) != text.strip():
+        raise ValueError(f'expected a requirement (PEP 508) such as "numpy>=2", got "{text}"')
 
 
 def _tools(path: Path, tools: Sequence[str]) -> Iterator[Finding]:

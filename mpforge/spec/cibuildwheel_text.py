@@ -105,7 +105,8 @@ def with_our_placeholders(line: str) -> str:
 
 def pip_requirements(listed: list[str]) -> tuple[list[str], list[str]]:
     """Entries of ``requires`` among pip's arguments, and what is none."""
-    entries, others = [], []
+    entries: list[str] = []
+    others: list[str] = []
     words = iter(word for word in listed if word not in _PIP_FLAGS)
     for word in words:
         text = f"{word} {next(words, '')}".strip() if word in _BEFORE_A_VALUE else word

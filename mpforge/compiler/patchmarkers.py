@@ -1,0 +1,29 @@
+"""What a plan says of requirements whose markers name a patch version of Python.
+
+A lock serves every patch version, so such a requirement is installed for all of them if any wants it.
+"""
+
+from mpforge.plan.model import InstallPackages, Plan, ShippedFiles
+from mpforge.plan.requirements import OwnPackage, depends_on_patch, hashes_of
+
+
+def doubts(plan: Plan, own: OwnPackage | None) -> tuple[str, ...]:
+    """A line for each requirement of a plan that only some patch versions of its Python want."""
+    found: dict[str, None] = {}
+    for step in plan.steps:
+        command = step.command
+        if not isinstance(command, InstallPackages):
+            continue
+        request = command.request
+        texts = list(request.requirements)
+        if isinstance(command.extra, ShippedFiles) and own is not None:
+            texts += own.requires
+        for text in texts:
+            plain, _ = hashes_of(text)
+            if depends_on_patch(
+                plain, target=request.target, python=request.python, extras=command.extras
+            ):
+                python = f"3.{request.python.removeprefix('cp3')}"
+                words = f"only some patch versions of {python} want it, and it is installed for all"
+                found[f"{plain}: {words}"] = None
+    return tuple(found)
