@@ -24,10 +24,13 @@ from mpforge.sources import archives
 from mpforge.tools import packages, sdists
 
 _DEEP = 5
-_REMEDY = (
-    "require a version that has a wheel, or give a wheel of it by its path: "
-    'requires = ["./wheels/NAME-….whl"]'
-)
+
+
+def _remedy(package: Package) -> str:
+    return (
+        f"require a version of {package.name} that has a wheel, or give a wheel of it by its path: "
+        f'requires = ["./wheels/{package.name.replace("-", "_")}-….whl"]'
+    )
 
 
 def host_platform() -> str:
@@ -79,20 +82,20 @@ class SourceBuilds:
     def _built(self, package: Package, request: EnvironmentRequest) -> Path:
         named = package.path or f"{package.name} {package.version}"
         if self.deep > _DEEP:
-            raise RequirementNotBuilt(f"{named} needs itself to be built", hint=_REMEDY)
+            raise RequirementNotBuilt(f"{named} needs itself to be built", hint=_remedy(package))
         try:
             wheel = self._wheel(package, request.python)
         except StepFailed as error:
             raise RequirementNotBuilt(
                 f"{named}, which has no wheel for {request.platform}, {request.python}, can't be built",
                 why=f"{error.what}\n{error.why or ''}",
-                hint=f"without a compiler only pure Python is built; {_REMEDY}",
+                hint=f"without a compiler only pure Python is built; {_remedy(package)}",
             ) from error
         if not wheel.name.endswith("-none-any.whl"):
             raise RequirementNotBuilt(
                 f"{named} has compiled code, and no wheel for {request.platform}, {request.python}",
                 why=f"built here it is {wheel.name}",
-                hint=_REMEDY,
+                hint=_remedy(package),
             )
         return wheel
 
