@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mpforge.errors import UnknownExtra
+from mpforge.errors import UnknownExtra, WrongInput
 from mpforge.formats.requirements import requirement
 from mpforge.platforms import well_known
 
@@ -83,7 +83,10 @@ def _answers(marker: "Marker", *, target: str, python: str, extras: Sequence[str
     for patch in _PATCHES if about_patch else _PATCHES[:1]:
         full = f"{version}.{patch}"
         values = {**of_target, "python_full_version": full, "implementation_version": full}
-        answers.append(any(marker.evaluate({**values, "extra": e}) for e in ("", *extras)))
+        try:
+            answers.append(any(marker.evaluate({**values, "extra": e}) for e in ("", *extras)))
+        except ValueError as error:  # a comparison that PEP 508 does not define
+            raise WrongInput(f"the marker {marker} can't be answered", why=str(error)) from None
     return answers
 
 

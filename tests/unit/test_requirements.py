@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from mpforge.errors import UnknownExtra
+from mpforge.errors import UnknownExtra, WrongInput
 from mpforge.plan.requirements import OwnPackage, depends_on_patch, named, with_own_extras
 
 OWN = OwnPackage(
@@ -83,6 +83,11 @@ def test_what_some_patch_versions_want_is_wanted_of_all(marker: str, some_only: 
     own = OwnPackage("p", (text,), ())
     wanted = with_own_extras(own, (), (), target="x86_64", python="cp311")
     assert (wanted == ("a",)) == (some_only or marker == 'python_full_version >= "3.11"')
+
+
+def test_a_marker_that_compares_what_has_no_order_is_told() -> None:
+    with pytest.raises(WrongInput, match="can't be answered"):
+        with_own_extras(OWN, ["a ; os_name ~= 'posix'"], (), target="x86_64", python="cp311")
 
 
 def test_names_are_compared_normalized() -> None:
