@@ -68,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     environment |= {v: "1" for flag, v in _FLAGS.items() if getattr(arguments, flag)}
     if arguments.locked:
         environment["MPFORGE_LOCKED"] = "1"
-    argv = [sys.executable, "-m", "nox", "-f", str(noxfile), "-s", *selected]
+    # A relative path: nox expands $NAME in it.
+    relative = os.path.relpath(noxfile, workspace.root)
+    argv = [sys.executable, "-m", "nox", "-f", relative, "-s", *selected]
     argv += ["-j", str(arguments.j)] if arguments.j > 1 else []
     argv += ["--", *arguments.posargs] if arguments.posargs else []
     code = foreground(argv, environment=environment, cwd=workspace.root)

@@ -15,7 +15,7 @@ from mpforge import __version__
 from mpforge.engine.facts import host_facts, project_facts
 from mpforge.engine.index import content, text_of
 from mpforge.engine.inputs import Inputs
-from mpforge.engine.workspace import Workspace
+from mpforge.engine.workspace import Workspace, require_plain
 from mpforge.errors import SpecInvalid, TomlInvalid, WrongInput
 from mpforge.formats.toml import read_toml
 from mpforge.plan.codec import decode, encode
@@ -66,6 +66,11 @@ def compiled(workspace: Workspace) -> Compiled:
 
     Raises ``SpecInvalid``, ``SourceMissing``, ``LockInvalid``, and what reading the source raises.
     """
+    require_plain(
+        workspace.cache,
+        what="the cache",
+        hint="set MPFORGE_CACHE to a directory whose path has letters, digits and / . _ + @ ~ - only",
+    )
     data = content(workspace)
     text = text_of(data, workspace)
     store = opened(workspace.cache / "store")

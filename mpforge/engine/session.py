@@ -24,7 +24,7 @@ from mpforge.engine.selection import NOTHING_KNOWN, Selection
 from mpforge.engine.shipping import Shipping
 from mpforge.engine.testoutputs import TestOutputs
 from mpforge.engine.toolbox import Toolbox
-from mpforge.engine.workspace import Options, Workspace
+from mpforge.engine.workspace import Options, Workspace, require_plain
 from mpforge.errors import (
     Damaged,
     HostCannot,
@@ -84,6 +84,12 @@ def run_session(
     needless = selection.needless(session, found.plan, failed())
     if needless is not None:
         return SessionEnded(name, session.phase, "not-run", f"not run: {needless}")
+    if options.keep:
+        require_plain(
+            workspace.state,
+            what="a directory that --keep leaves",
+            hint="run it without --keep, or in a checkout whose path is plain",
+        )
     found.store.listen(lambda message: emit(Warned(name, message)))
     run = SessionRun(found, session, workspace, options, emit, posargs, selection)
     ended = run.to_its_end()

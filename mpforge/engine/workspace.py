@@ -4,6 +4,7 @@ Also the run's options, which reach every process of a run by environment variab
 """
 
 import os
+import re
 import shlex
 import sys
 import uuid
@@ -111,6 +112,24 @@ def cache_directory(environment: Mapping[str, str]) -> Path:
             why=str(error),
             hint="set MPFORGE_CACHE to a directory that this user can write",
         ) from None
+
+
+# Letters and digits of any language; what shells, make, PATH and compilers' options pass on unread.
+_UNREAD = re.compile(r"[\w/.+@~-]")
+
+
+def require_plain(path: Path, *, what: str, hint: str) -> None:
+    """Refuse a directory below which steps are to work, where a build would misread its path.
+
+    Raises ``WrongInput``.
+    """
+    odd = [repr(sign) for sign in dict.fromkeys(str(path)) if not _UNREAD.fullmatch(sign)]
+    if odd:
+        raise WrongInput(
+            f"{what} can't be at {str(path)!r}: its path has {' '.join(odd)}",
+            why="builds work below it, and shells, make and compilers would misread such a path",
+            hint=hint,
+        )
 
 
 def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> Workspace:

@@ -182,7 +182,12 @@ def _holds(packages: Sequence[Package | DistroPackage], wanted: str) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    # In mpforge's own directory: what a killed process leaves beside the lock would be a source file.
+    folder = path.parent / ".mpforge"
+    with contextlib.suppress(OSError):
+        folder.mkdir(exist_ok=True)
+    is_near = folder.is_dir() and folder.stat().st_dev == path.parent.stat().st_dev
+    handle, name = tempfile.mkstemp(prefix=".new-", dir=folder if is_near else path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

@@ -1,9 +1,9 @@
 """kill -9 at any moment: at worst something is built again, never a wrong result.
 
-Runs that share a store are killed at random moments, those of writing to the store included, the process
-alone or its whole group. Then everything in the store must be whole and right, nothing may be held or left
-running, and the next run must end well and sweep what the killed ones left. Moments are drawn from a seed
-(``$MPFORGE_TEST_SEED``); what a run has come to by then is the machine's.
+Runs that share a store, ``cache gc`` and ``lock --update`` are killed at random moments, those of writing
+to the store included, the process alone or its whole group. Then everything in the store must be whole and
+right, nothing may be held or left running, and the next run must end well and sweep what the killed ones
+left. Moments are drawn from a seed (``$MPFORGE_TEST_SEED``); what a run has come to by then is the machine's.
 """
 
 import contextlib
@@ -25,7 +25,21 @@ from tests.e2e.workspace import Cache, Running, Workspace, programs_with
 BUILD = f"build-{NATIVE}"
 SESSION = ("--no-dependencies", "-s", BUILD)
 GROUPS, KILLS = 6, 50
-"""Together 300 killed runs; each group has a store of its own."""
+"""Together 300 kills; each group has a store of its own."""
+BESIDE = (
+    ("mpforge", "cache", "gc", "--size", "6MB"),
+    ("mpforge", "lock", "--update"),
+)
+"""What is killed a third of the time, in the place of a run; the limit is that of some six results."""
+OWN = {
+    "noxfile.py",
+    "multiplatform.toml",
+    "multiplatform.lock",
+    "build.sh",
+    "number",
+    "greeting.txt",
+}
+"""All that lies in the project besides ``.mpforge`` and ``dist``: nothing else, it would be an input."""
 
 SMALL, LARGE = 60, 1_000_000
 NUMBERS = range(1, SMALL + 1)
@@ -147,13 +161,18 @@ def numbered(quick: Workspace) -> Workspace:
 
 
 def kill(workspace: Workspace, known: Undisturbed, chance: random.Random) -> bool:
-    """One run, killed; whether it had not ended before."""
+    """One run, or what else there is to be killed; whether it had not ended before."""
     workspace.write("number", f"{chance.choice(NUMBERS)}\n")
     (workspace.root / ".mpforge" / "report.jsonl").unlink(missing_ok=True)
     variables = {"MPFORGE_NO_CACHE": "1"} if chance.random() < 0.2 else {}
     group = chance.random() < 0.5
-    with workspace.started("nox", *SESSION, env=variables) as running:
-        wait_for_moment(workspace, running, known, chance)
+    words = chance.choice([("nox", *SESSION)] * 4 + [*BESIDE])
+    with workspace.started(*words, env=variables) as running:
+        if words[0] == "nox":
+            wait_for_moment(workspace, running, known, chance)
+        else:
+            end = time.monotonic() + chance.random() * known.before
+            until(running, lambda: time.monotonic() > end)
         if running.process.poll() is None:
             running.signal(signal.SIGKILL, group=group)
         ended = running.end()
@@ -219,6 +238,7 @@ def the_next_runs_are_right(workspace: Workspace, numbers: list[int]) -> None:
         assert {path: os.readlink(folder / path) for path in symlinks} == symlinks
         assert workspace.published() == {f"{NATIVE}/{path}" for path in (*files, *symlinks)}
     assert workspace.cache.leftovers() == []
+    assert {path.name for path in workspace.root.iterdir()} <= {*OWN, ".mpforge", "dist"}
 
 
 def assert_the_same(crashed: Workspace, fresh: Workspace) -> None:

@@ -258,3 +258,18 @@ def test_a_header_that_appears_is_a_miss_however_it_is_asked_for(quick: Workspac
     assert quick.nox("build").code == 0
     (made,) = quick.dist.glob("*/out/a.o")
     assert b"new" in made.read_bytes()
+
+
+def test_a_project_builds_at_any_path_and_a_cache_that_builds_would_misread_is_refused(
+    quick: Workspace, place: Path
+) -> None:
+    odd = quick.copy(place / "a b'c\"$HOME;d\ne:f\\g*h#i{j}é")
+    run = odd.mpforge("run", "build")
+    assert run.code == 0, str(run)
+    assert odd.nox("build").did == set()
+    quick.cache = Cache(place / "with space: and $HOME")
+    refused = quick.mpforge("run", "build")
+    assert refused.code == 2, str(refused)
+    assert "its path has ' ' ':' '$'" in refused.output
+    assert "set MPFORGE_CACHE to a directory whose path has" in refused.output
+    assert not (quick.cache.root / "store" / "work").exists()

@@ -72,6 +72,16 @@ def test_text_that_toml_must_escape_survives() -> None:
     assert parse(render(Lock((odd,))).encode(), "x").environments == (odd,)
 
 
+def test_while_a_lock_is_written_nothing_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be a source file, and of a process that is killed then it would stay one."""
+    seen: list[set[str]] = []
+    monkeypatch.setattr("os.fsync", lambda _: seen.append({p.name for p in tmp_path.iterdir()}))
+    merge(tmp_path / "multiplatform.lock", strategies=(CROSS,))
+    assert seen == [{".mpforge"}]
+
+
 def test_a_missing_lock_is_an_empty_one(tmp_path: Path) -> None:
     assert read(tmp_path / "multiplatform.lock") == Lock()
 
