@@ -95,6 +95,18 @@ def test_debug_information_in_a_file_of_its_own_is_nothing_to_load() -> None:
     assert facts_of(bytes(data) + sections).kind == "other"
 
 
+def test_a_table_behind_a_segment_s_end_is_there_if_it_is_on_its_last_page() -> None:
+    """patchelf leaves files so: whole pages are mapped, unless a loader clears what follows."""
+    made = Elf(needed=("libc.so.6",))
+    data = bytearray(made.data)
+    sizes = 64 + 32  # p_filesz and p_memsz of the first program header
+    struct.pack_into("<QQ", data, sizes, made.places[0], made.places[0])
+    assert facts_of(bytes(data)).needed == ("libc.so.6",)
+    struct.pack_into("<QQ", data, sizes, made.places[0], len(data))
+    with pytest.raises(ELFError, match="nothing is loaded"):
+        facts_of(bytes(data))
+
+
 def _changed(made: Elf, tag: int, offset: int, form: str, *values: int) -> bytes:
     data = bytearray(made.data)
     struct.pack_into("<" + form, data, made.places[tag] + offset, *values)

@@ -105,6 +105,14 @@ def test_a_pure_wheel_has_no_policy_to_keep(tmp_path: Path) -> None:
     prove_wheel("it-1-py3-none-any.whl", files, "cp311", Promise(ARM, "any"), pure=True)
 
 
+def test_extension_modules_are_not_for_purelib(tmp_path: Path) -> None:
+    files = {f"it.{SUFFIX}": module("PyLong_FromLong")}
+    folder = "it-1.dist-info/WHEEL"
+    assert proved(tmp_path, {**files, folder: b"Root-Is-Purelib: false\n"}) is None
+    told = proved(tmp_path, {**files, folder: b"Root-Is-Purelib: true\n"}) or ""
+    assert "WHEEL says Root-Is-Purelib, but the wheel has extension modules" in told
+
+
 # --- undefined symbols ----------------------------------------------------------------------------
 
 
