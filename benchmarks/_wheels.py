@@ -21,8 +21,8 @@ RULES: Mapping[str, str] = {
     "`sboms/auditwheel.cdx.json`.",
     "C++ library": "weak symbols of C++ (templates, inline functions: each compiler emits others), and "
     "of its standard library, which lie in `std::__1` (libc++) or `std::__cxx11` (libstdc++).",
-    "constructors": "gcc also emits the constructor for whole objects (`C1`) of abstract classes, which clang "
-    "leaves out because nothing can call it; the one for their subclasses (`C2`) is in both.",
+    "constructors": "gcc also emits the constructor for whole objects (`C1`) of abstract classes; clang "
+    "leaves it out, because nothing can call it; the one for their subclasses (`C2`) is in both.",
     "linker": "symbols that a linker defines itself: `_init`, `_fini`, `_edata`, `_end`, `__bss_start`.",
 }
 _WHOLE = re.compile(r"([CD])1E")

@@ -41,10 +41,18 @@ def by_mpforge(source: Path, folder: Path, package: Package, target: str, python
 
 
 def by_uv(source: Path, folder: Path, package: Package, python: str, lock: Path) -> Path:
-    """The wheel of ``uv build`` with gcc and the lock's build requirements. Raises ``LookupError``."""
-    shutil.copytree(source, folder, symlinks=True)
+    """The wheel of ``uv build`` with gcc and the lock's build requirements. Raises ``LookupError``.
+
+    One that an earlier call made with the same requirements is taken as it is.
+    """
     constraints = folder.with_name(f"{folder.name}.constraints.txt")
-    constraints.write_text("".join(f"{pin}\n" for pin in pinned(lock, python)), encoding="utf-8")
+    pins = "".join(f"{pin}\n" for pin in pinned(lock, python))
+    wheels = [*(folder / "reference-dist").glob("*.whl")]
+    if len(wheels) == 1 and constraints.read_text(encoding="utf-8") == pins:
+        return wheels[0]
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(source, folder, symlinks=True)
+    constraints.write_text(pins, encoding="utf-8")
     version = f"{python[2]}.{python[3:]}"
     argv = [sys.executable, "-m", "uv", "build", "--wheel", "--python", version, str(folder)]
     argv += ["--build-constraint", str(constraints), "--out-dir", str(folder / "reference-dist")]
@@ -82,8 +90,10 @@ def measure(package: Package, target: str, python: str, directory: Path) -> Comp
         log = directory / f"{package.name}.pip.log"
         if fetch(f"{package.name}=={package.version}", source.parent, log) != source:
             return f"not fetched; {log.name} has pip's words"
-    ours, theirs = directory / "mpforge" / f"{name}-{target}-{python}", directory / "uv" / name
-    shutil.rmtree(theirs, ignore_errors=True)
+    ours, theirs = (
+        directory / "mpforge" / f"{name}-{target}-{python}",
+        directory / "uv" / f"{name}-{python}",
+    )
     shutil.rmtree(ours, ignore_errors=True)
     try:
         made = by_mpforge(source, ours, package, target, python)
@@ -136,6 +146,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--target", default=sysconfig.get_platform().removeprefix("linux-"))
     parser.add_argument("--python", default="cp311")
     parser.add_argument("--write", action="store_true", help="make docs/reference.md's table anew")
+    parser.add_argument("--anew", action="store_true", help="forget the rows of earlier calls")
     parser.add_argument("--directory", type=Path, default=default, help="kept between calls")
     return parser.parse_args()
 
@@ -147,15 +158,14 @@ def main() -> int:
     for name in ("sources", "mpforge", "uv"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     kept = directory / f"rows-{given.target}-{given.python}.json"
-    rows = json.loads(kept.read_text("utf-8")) if kept.exists() and not given.names else {}
+    rows = json.loads(kept.read_text("utf-8")) if kept.exists() and not given.anew else {}
     for package in chosen(given.names):
         if package.name in rows:
             continue
         rows[package.name] = cells(package, measure(package, given.target, given.python, directory))
         sys.stdout.write(line(rows[package.name]))
         sys.stdout.flush()
-        if not given.names:
-            kept.write_text(json.dumps(rows), "utf-8")
+        kept.write_text(json.dumps(rows), "utf-8")
     equal = sum(row[-1] == "equal" for row in rows.values())
     compared = sum(not row[-1].startswith("not compared") for row in rows.values())
     heading = (
