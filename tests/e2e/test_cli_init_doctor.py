@@ -10,6 +10,7 @@ import pytest
 from mpforge.engine.holdings import PLATFORMS_RUN
 from mpforge.processes import Captured, capture
 from mpforge.runners.containers import endpoint, probe
+from mpforge.store import notes
 from tests.e2e.conftest import NATIVE
 from tests.images.engine import Engine
 
@@ -101,7 +102,7 @@ def test_init_says_which_backend_does_not_cross(project: Path) -> None:
     ("content", "words"),
     [
         (None, "neither pyproject.toml nor setup.py"),
-        (b"[project\n", "pyproject.toml is no TOML"),
+        (b"[project\n", "pyproject.toml:1:9: toml-invalid: Expected ']'"),
         (b"name = '\xff'\n", "pyproject.toml is not UTF-8"),
     ],
 )
@@ -211,8 +212,10 @@ def test_doctor_asks_the_engine_anew_and_later_runs_remember_it(tmp_path: Path) 
     memory = tmp_path / "cache" / PLATFORMS_RUN
     assert mpforge(tmp_path, "doctor", DOCKER_HOST=real()).returncode == 0
     assert probe.Probes(memory).remembered(real(), NATIVE) == "native"
-    known = json.loads(memory.read_text())[real()]["platforms"]
-    memory.write_text(memory.read_text().replace('"native"', '"outdated"'))
+    known = notes.load(memory)
+    assert isinstance(known, dict)
+    platforms = dict.fromkeys(known[real()]["platforms"], "outdated")
+    notes.keep(memory, {real(): {**known[real()], "platforms": platforms}})
     assert probe.Probes(memory).remembered(real(), NATIVE) == "outdated"
     assert mpforge(tmp_path, "doctor", DOCKER_HOST=real()).returncode == 0
-    assert json.loads(memory.read_text())[real()]["platforms"] == known
+    assert notes.load(memory)[real()]["platforms"] == known[real()]["platforms"]
