@@ -54,7 +54,9 @@ def nothing_to_do(plan: Plan) -> NothingSelected:
     reasons = (s.refusal.what if s.refusal else s.not_run for s in plan.sessions if not s.group)
     why = "\n".join(dict.fromkeys(reason for reason in reasons if reason))
     return NothingSelected(
-        "the spec gives no job for an x86-64 Linux machine", why=why or None, hint="`mpforge plan`"
+        "the spec has no session that an x86-64 Linux machine can run",
+        why=why or None,
+        hint="`mpforge plan`",
     )
 
 

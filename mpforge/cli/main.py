@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Read-only, no permission, a file in the way, a working directory that has been deleted.
         trouble = FileTrouble(
             f"{error.strerror}: {error.filename or 'this directory'}",
-            hint="this user must be able to read the project's files, and to write its directory and "
+            hint="this user must be able to read the project's files and to write to its directory and to "
             "MPFORGE_CACHE",
         )
         sys.stderr.write(f"{render(trouble)}\n")

@@ -54,12 +54,12 @@ def _tell(found: "tuple[Job, ...]", phase: str, arguments: argparse.Namespace) -
     """Warn of what GitHub does not take as a matrix. Raises ``WrongInput`` where it would be given that."""
     if not found and arguments.format == "github":
         _warn(
-            f"there is no {phase} job, and GitHub fails on an empty matrix: give that job",
+            f"there is no {phase} job, and GitHub Actions rejects an empty matrix: give that job",
             f"`if: fromJSON(needs.JOB.outputs.{phase}).include[0]`",
         )
     if len(found) <= GITHUB_LIMIT:
         return
-    what = f"{len(found)} {phase} jobs, and a GitHub matrix has {GITHUB_LIMIT} at most"
+    what = f"{len(found)} {phase} jobs, but a GitHub matrix has {GITHUB_LIMIT} at most"
     by_target = len({job.target for job in found})
     hint = "split the targets between several specs, each with a matrix of its own"
     if arguments.by == "session" and by_target <= GITHUB_LIMIT:

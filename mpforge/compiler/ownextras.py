@@ -20,7 +20,7 @@ from mpforge.spec.suggest import close_to
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, Spec, TestOptions
 
-_CYCLE = "the build would need the project before it is built"
+_CYCLE = "a project can't be its own build requirement"
 
 
 def test_refusal(project: ProjectFacts, test: "TestOptions") -> Refusal | None:

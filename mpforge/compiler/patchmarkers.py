@@ -24,6 +24,6 @@ def doubts(plan: Plan, own: OwnPackage | None) -> tuple[str, ...]:
                 plain, target=request.target, python=request.python, extras=command.extras
             ):
                 python = f"3.{request.python.removeprefix('cp3')}"
-                words = f"only some patch versions of {python} want it, and it is installed for all"
+                words = f"only some patch versions of {python} require it; it is installed for all of them"
                 found[f"{plain}: {words}"] = None
     return tuple(found)

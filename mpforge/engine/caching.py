@@ -227,7 +227,7 @@ def _damaged_notes(cache: Path) -> Iterator[Finding]:
     tools = sorted((cache / "tools").glob(f"*/{manifests.STATS}"))
     damaged += [path for path in tools if manifests.stats(path.parent) is None]
     for path in damaged:
-        what = "it can't be understood, and is written anew when it is needed"
+        what = "it can't be read; it is written again when needed"
         yield audit.removed(path, what, functools.partial(_remove_note, path))
 
 

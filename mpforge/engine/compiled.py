@@ -69,7 +69,7 @@ def compiled(workspace: Workspace) -> Compiled:
     require_plain(
         workspace.cache,
         what="the cache",
-        hint="set MPFORGE_CACHE to a directory whose path has letters, digits and / . _ + @ ~ - only",
+        hint="set MPFORGE_CACHE to a directory whose path has only letters, digits and / . _ + @ ~ -",
     )
     data = content(workspace)
     text = text_of(data, workspace)

@@ -80,9 +80,9 @@ class Dist:
     def locked(self) -> Iterator[None]:
         """Nobody else changes ``dist/`` meanwhile. Raises ``DistConflict`` where it is no directory."""
         if self.root.is_symlink() or (self.root.exists() and not self.root.is_dir()):
-            what = "a link" if self.root.is_symlink() else "no directory"
+            what = "a symlink" if self.root.is_symlink() else "not a directory"
             raise DistConflict(
-                f"{self.root.name} is {what}, and mpforge publishes into a directory of that name",
+                f"{self.root.name} is {what}, but mpforge publishes into a directory of that name",
                 hint=f"move {self.root.name} away",
             )
         with contextlib.suppress(OSError):
@@ -144,9 +144,9 @@ class Dist:
             os.replace(content, place)
         except OSError as error:
             raise DistConflict(
-                f"{self._named(place)} can't be put in place",
+                f"{self._named(place)} can't be written",
                 why=error.strerror,
-                hint="see what is there; the next run puts it in place",
+                hint="remove or rename what is there; the next run writes the file",
             ) from error
 
     def _named(self, place: Path) -> str:
@@ -162,8 +162,8 @@ class Dist:
         if alien is not None:
             link = alien.is_symlink() and alien.is_dir()
             raise DistConflict(
-                f"{self._named(alien)} is there and was not made by mpforge",
-                why=f"it is a link to {os.readlink(alien)}, and nothing is written through it"
+                f"{self._named(alien)} exists and was not made by mpforge",
+                why=f"it is a symlink to {os.readlink(alien)}, and mpforge does not write through symlinks"
                 if link
                 else None,
                 hint="move it away, or delete it if it is an older build",

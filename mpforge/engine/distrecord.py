@@ -69,9 +69,9 @@ def read(dist: Path) -> tuple[Entry, ...] | None:
         data = json.loads(notes.read(dist / RECORD))
         if type(data["schema"]) is int and data["schema"] != SCHEMA:
             raise DistConflict(
-                f"{dist.name}/{RECORD} has schema {data['schema']}, and this mpforge knows {SCHEMA}",
-                why="a newer mpforge has written it",
-                hint=f"use that one, or move {dist.name}/ away",
+                f"{dist.name}/{RECORD} has schema {data['schema']}, but this mpforge supports {SCHEMA}",
+                why="another version of mpforge wrote it",
+                hint=f"use that version, or move {dist.name}/ away",
             )
         return tuple(_entry(item) for item in data["files"])
     except FileNotFoundError:

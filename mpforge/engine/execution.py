@@ -188,12 +188,12 @@ class Executor:
             return facts
         remedy = f" ({found.remedy})" if found.remedy else ""
         lacks = (
-            "can't keep steps off the network"
+            "can't cut steps off from the network"
             if found.extent == "none"
-            else "keeps steps off its network, but not apart from its processes"
+            else "cuts steps off from its network, but not from its processes"
         )
         self.toolbox.warn_once(
-            f"this host {lacks}: {found.why}{remedy}; what they use of it is not seen"
+            f"this host {lacks}: {found.why}{remedy}; what they use there is not in the key"
         )
         return facts | {FACT: found.extent}
 
@@ -382,7 +382,7 @@ def _collect(outputs: tuple[str, ...], made: Path, directory: Path) -> None:
     """Copy the declared outputs. Raises ``OutputMissing`` for one that nothing matches."""
     for glob in collect(outputs, made, directory):
         raise OutputMissing(
-            f"the build ended well, but there is no {glob!r}",
+            f"the build succeeded, but no file matches {glob!r}",
             why="declared in [build] outputs",
             hint="paths are relative to the source directory, or to where the build installs",
         )

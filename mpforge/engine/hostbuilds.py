@@ -149,7 +149,7 @@ class HostBuilds:
             except StepFailed:
                 raise error from None
         self.toolbox.warn_once(
-            "the backend can't make the sdist of the project as it is: [build] before-build was run first"
+            "the backend could not make the sdist until [build] before-build had run"
         )
         return call()
 

@@ -124,7 +124,7 @@ class Listing:
             name = own.name if own is not None else line.name
             if name is None:
                 raise ValueError(
-                    f"the project's name is not known before it is built: write NAME[extra], not {line.path}"
+                    f"the project's name is known only after a build: write NAME[extra], not {line.path}"
                 )
             return line.requirement(name, "")
         if own is not None and line.name and normal_name(line.name) == normal_name(own.name):
@@ -161,7 +161,7 @@ class Listing:
             raise ValueError(f"{error.place}: {error.what}") from None
         name = declared_name(table, texts["setup.cfg"], texts["setup.py"]) or line.name
         if name is None:
-            raise ValueError(f"the name of {line.path} is not known: write NAME @ file:{line.path}")
+            raise ValueError(f"can't tell the name of {line.path}: write NAME @ file:{line.path}")
         self._check_name(line, name)
         digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:16]
         return line.requirement(

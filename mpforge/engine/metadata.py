@@ -18,7 +18,8 @@ def own_package(wheel: Path) -> OwnPackage:
             requirement(text)
         except ValueError as error:
             raise WheelRejected(
-                f"{wheel.name}: its Requires-Dist {text!r} is no requirement", why=str(error)
+                f"{wheel.name}: its Requires-Dist {text!r} is not a valid requirement",
+                why=str(error),
             ) from None
     return OwnPackage(
         name=str(metadata.get("Name", "")),

@@ -46,7 +46,7 @@ def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
         path = path if f"{where}:" == HOST else f"the source's {path}"
         path = path.removesuffix("**")
         if path == UNSEEN:
-            return "what it read of this host can't be seen"
+            return "the host files that it read are not known"
         if now[name] == value:
             continue
         if value == ABSENT:

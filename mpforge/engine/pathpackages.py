@@ -39,7 +39,7 @@ class PathPackages:
         root, paths = (self._base / path).resolve(), [name for name, _ in found.tree.walk()]
         stored = self._store.put_directory(root, paths, elsewhere=found.elsewhere)
         if stored.digest() != found.tree.digest():
-            raise SourceUnreadable(f"{path} changes while it is read", hint="run it again")
+            raise SourceUnreadable(f"{path} changed while it was being read", hint="run again")
         self._store.restore(stored, destination)
 
     @contextlib.contextmanager

@@ -87,7 +87,7 @@ def run_session(
     if options.keep:
         require_plain(
             workspace.state,
-            what="a directory that --keep leaves",
+            what="a directory kept by --keep",
             hint="run it without --keep, or in a checkout whose path is plain",
         )
     found.store.listen(lambda message: emit(Warned(name, message)))
@@ -342,7 +342,7 @@ class SessionRun:
         return self._ended(self._publish(session, _archive).key)
 
     def _require_means(self, users: list[PlannedSession]) -> None:
-        """Raise ``NotRun`` where no build that uses the sdist has its interpreter or engine on this host."""
+        """Raise ``NotRun`` if no build that uses the sdist can run here: no interpreter, or no engine."""
         reasons: list[str] = []
         for user in users:
             try:

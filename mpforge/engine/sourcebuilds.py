@@ -82,19 +82,20 @@ class SourceBuilds:
     def _built(self, package: Package, request: EnvironmentRequest) -> Path:
         named = package.path or f"{package.name} {package.version}"
         if self.deep > _DEEP:
-            raise RequirementNotBuilt(f"{named} needs itself to be built", hint=_remedy(package))
+            raise RequirementNotBuilt(f"{named} requires itself to build", hint=_remedy(package))
         try:
             wheel = self._wheel(package, request.python)
         except StepFailed as error:
             raise RequirementNotBuilt(
-                f"{named}, which has no wheel for {request.platform}, {request.python}, can't be built",
+                f"{named} has no wheel for {request.platform}, {request.python}, and can't be built",
                 why=f"{error.what}\n{error.why or ''}",
-                hint=f"without a compiler only pure Python is built; {_remedy(package)}",
+                hint="requirements are built without a compiler, so only pure Python works; "
+                f"{_remedy(package)}",
             ) from error
         if not wheel.name.endswith("-none-any.whl"):
             raise RequirementNotBuilt(
-                f"{named} has compiled code, and no wheel for {request.platform}, {request.python}",
-                why=f"built here it is {wheel.name}",
+                f"{named} has compiled code, but no wheel for {request.platform}, {request.python}",
+                why=f"its build gave {wheel.name}",
                 hint=_remedy(package),
             )
         return wheel

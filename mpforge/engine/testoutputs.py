@@ -44,7 +44,7 @@ class TestOutputs:
                 missing = collect(_outputs(step), made, place)
             self._tell()
             if missing:
-                words = f"[test] outputs: there is no {', '.join(missing)}"
+                words = f"[test] outputs: nothing matches {', '.join(missing)}"
                 self.emit(Warned(self.session, words))
 
     @contextlib.contextmanager

@@ -75,7 +75,7 @@ class TestRuns:
         missing = self._collect(run, command)
         if missing:
             raise OutputMissing(
-                f"{task.step.title} passed, but there is no {missing[0]!r}",
+                f"{task.step.title} passed, but no file matches {missing[0]!r}",
                 why="declared in [test] outputs",
                 hint="paths are relative to the directory where tests run",
             )

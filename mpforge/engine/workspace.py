@@ -108,7 +108,7 @@ def cache_directory(environment: Mapping[str, str]) -> Path:
         return user_cache_path("mpforge")
     except RuntimeError as error:  # no HOME, and a user without a name, as containers have
         raise FileTrouble(
-            "the cache's directory is not known",
+            "can't find the cache directory: this user has no home directory",
             why=str(error),
             hint="set MPFORGE_CACHE to a directory that this user can write",
         ) from None
@@ -126,8 +126,8 @@ def require_plain(path: Path, *, what: str, hint: str) -> None:
     odd = [repr(sign) for sign in dict.fromkeys(str(path)) if not _UNREAD.fullmatch(sign)]
     if odd:
         raise WrongInput(
-            f"{what} can't be at {str(path)!r}: its path has {' '.join(odd)}",
-            why="builds work below it, and shells, make and compilers would misread such a path",
+            f"{what} can't be at {str(path)!r}: its path contains {' '.join(odd)}",
+            why="builds run below it, and shells, make and compilers would misread such a path",
             hint=hint,
         )
 
@@ -144,8 +144,8 @@ def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> 
     for folder in (workspace.shared_state, workspace.state, *_folders(workspace.state)):
         if folder.is_symlink():
             raise WrongInput(
-                f"{folder.relative_to(workspace.root)} is a link to {os.readlink(folder)}",
-                why="mpforge keeps its state there, and writes to nothing outside of the project",
+                f"{folder.relative_to(workspace.root)} is a symlink to {os.readlink(folder)}",
+                why="mpforge keeps its state there and writes nothing outside of the project",
                 hint="remove the link",
             )
     return workspace

@@ -35,7 +35,7 @@ def read_toml(content: str | bytes, file: str) -> dict[str, Any]:
     Raises ``TomlInvalid`` with its place.
     """
     if len(content) > MAX_BYTES:
-        raise TomlInvalid(f"it has more than {MAX_BYTES:,} bytes", place=Place(file))
+        raise TomlInvalid(f"it is larger than {MAX_BYTES:,} bytes", place=Place(file))
     text = decoded(content, file) if isinstance(content, bytes) else content
     if text.startswith("\ufeff"):
         raise TomlInvalid(
@@ -63,7 +63,7 @@ def read_toml(content: str | bytes, file: str) -> dict[str, Any]:
 def content_of(path: pathlib.Path, file: str) -> bytes:
     """What a TOML file holds, as far as its reader takes it. Raises ``TomlInvalid`` where it is no file."""
     if not path.is_file():
-        raise TomlInvalid("it is no file", place=Place(file))
+        raise TomlInvalid("it is not a regular file", place=Place(file))
     with path.open("rb") as stream:
         return stream.read(MAX_BYTES + 1)
 
@@ -109,9 +109,9 @@ def _refuse_excess(document: dict[str, Any], text: str, file: str) -> None:
         if len(path) > MAX_DEPTH:
             raise TomlInvalid(f"it is nested deeper than {MAX_DEPTH} tables", place=Place(file))
         if isinstance(value, int) and value not in _INTEGERS:
-            what = "a whole number has more than 64 bits"
+            what = "an integer has more than 64 bits"
         elif "\0" in (value if isinstance(value, str) else "".join(map(str, path[-1:]))):
-            what = "a text has a NUL character, which no program, file or variable can have"
+            what = "a string has a NUL character"
         else:
             continue
         from mpforge.formats.toml_places import key_places, nearest_place

@@ -70,18 +70,18 @@ def explained(
     title = error.what.partition(" failed")[0]
     if absent := left_out(lines, project, built, root):
         return StepFailed(
-            f"{title} failed: {absent.path} is in the project, but not in its sdist",
+            f"{title} failed: {absent.path} is in the project but not in its sdist",
             why=absent.line,
-            hint=f"add it to what the sdist holds (setuptools: `include {absent.path}` in MANIFEST.in; "
-            "others have lists of their own), or let [sdist] enable = false build from the project's files",
+            hint=f"add it to the sdist (setuptools: `include {absent.path}` in MANIFEST.in; other backends "
+            "have a setting of their own), or build without one: [sdist] enable = false",
         )
     if other := of_another_machine(lines, built, root / "src"):
         absent, machine = other
         return LibraryMissing(
             f"{title} failed: the project's own {absent.path} is for {machine}, not for the target",
             why=absent.line,
-            hint="it has to be made for each target: compile it in the build (from its sources, by the "
-            "backend or in [build] before-build), or keep one for each and choose by the target's name",
+            hint="build it for each target (from its sources, in the backend or in [build] before-build), or "
+            "keep one file for each target and choose by the target's name",
         )
     return error
 

@@ -35,7 +35,9 @@ _NEAR = 60  # lines: a chained traceback of a build backend is that long
 # own words may stand above a longer traceback.
 _LACKED = re.compile(r"exit status 127\b|Error 127\b|exit=127\b|code=127\b")
 _BROKEN, _REFUSED, _NOT_RUN = (f"exit status {number}" for number in (3, 4, 5))
-_DESELECTED = "-k, -m or --deselect, in the command or pytest's configuration, leave none"
+_DESELECTED = (
+    "-k, -m or --deselect, in the command or in pytest's configuration, deselects every test"
+)
 _BY_SIGILL = ("signal 4", "exit status 132")  # 128 + 4 is a shell's word for it
 WITHOUT_LIBRARY = (
     "the project may have a copy of its own, or an option to do without it; [libraries] for the target are "
@@ -43,11 +45,11 @@ WITHOUT_LIBRARY = (
 )
 OPENMP = (
     'target-requires = ["cmeel-libomp"] in [build] brings LLVM\'s runtime, which is then shipped with the '
-    "wheel; or the project may have an option to do without"
+    "wheel; or the project may have an option to build without it"
 )
 _OPENMP_IN_IMAGE = (
     'strategy = "emulate" builds with the image\'s gcc, whose runtime is then shipped with the wheel; or the '
-    "project may have an option to do without"
+    "project may have an option to build without it"
 )
 _RUN_IT = (
     "a program of the target's is started by the emulator: in [build] commands by {run}, in CMake by "
@@ -188,17 +190,17 @@ def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
         )
     if openmp := crossing.wants_openmp(lines):
         return OpenmpUnavailable(
-            f"{ended.title} failed: it asks for OpenMP ({openmp.name}), which the target does not have",
+            f"{ended.title} failed: it needs OpenMP ({openmp.name}), which is not available for the target",
             why=openmp.line,
             hint=OPENMP if ended.image is None else _OPENMP_IN_IMAGE,
         )
     if option := crossing.unknown_option(lines):
         return UnknownOption(
-            f"{ended.title} failed: it uses {option.name}, which zig's compiler and linker do not know",
+            f"{ended.title} failed: zig's compiler and linker do not support the option {option.name}",
             why=option.line,
-            hint="it may change what is built, so it stays: let the project do without (an option of "
-            "its own, a patch in [build] before-build), or build with gcc: natively by "
-            'toolchain = "gcc", else by strategy = "emulate"',
+            hint="it may change the result, so mpforge does not drop it: remove it (an option of the "
+            "project, a patch in [build] before-build), or build with gcc: "
+            'natively toolchain = "gcc", otherwise strategy = "emulate"',
         )
     if library := crossing.missing_library(lines):
         return LibraryMissing(
@@ -230,15 +232,13 @@ def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
         return None
     if refused is not None and (none is not None or ended.how == _REFUSED):
         hint = None if refused.name is None else _FIND_THEM
-        return StepFailed(f"{failed}: pytest could not begin", why=refused.line, hint=hint)
+        return StepFailed(f"{failed}: pytest could not start", why=refused.line, hint=hint)
     if none is not None and ended.how not in (_REFUSED, _BROKEN):
         runner = "unittest" if none.line.isupper() else "pytest"
         return StepFailed(f"{failed}: {runner} found no tests", why=none.line, hint=_FIND_THEM)
     left = symptoms.no_tests_left(lines) if ended.how == _NOT_RUN else None
     if left is not None:
-        return StepFailed(
-            f"{failed}: pytest was to pass over all tests", why=left.line, hint=_DESELECTED
-        )
+        return StepFailed(f"{failed}: pytest deselected all tests", why=left.line, hint=_DESELECTED)
     return None
 
 

@@ -110,7 +110,7 @@ def _remedy() -> str:
             continue
         if value == wrong:
             return f"sysctl -w {switch.replace('/', '.')}={right}"
-    return "in a container, let its policy allow unshare(2) and mount(2) of /proc, unmasked"
+    return "in a container, allow unshare(2) and an unmasked /proc"
 
 
 # --- in the child, between fork and exec -----------------------------------------------------------
@@ -120,7 +120,7 @@ def _enter(kinds: int) -> None:
     try:
         namespaces.enter(kinds)
     except OSError as error:
-        os.write(2, f"mpforge: the program can't be kept apart: {error.strerror}\n".encode())
+        os.write(2, f"mpforge: can't isolate the program: {error.strerror}\n".encode())
         os._exit(namespaces.NOT_RUN)
 
 

@@ -144,9 +144,9 @@ def told(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
             f"{match[0]}{_where(build, match[0])}: the result runs on CPUs like this machine's only"
         )
     lost = dict.fromkeys(note.flag for note in notes if note.kind == "lost")
-    lines += [f"{flag}{_where(build, flag)} was left out: zig has nothing like it" for flag in lost]
+    lines += [f"{flag}{_where(build, flag)} was dropped: zig has no equivalent" for flag in lost]
     if any(note.kind == "openmp" for note in notes):
-        lines.append(f"it asked for OpenMP and was told that there is none: {OPENMP}")
+        lines.append(f"a check asked for OpenMP and found none: {OPENMP}")
     checks = [call for call in refused_calls(notes) if build.is_check(call)]
     if checks:
         named = ", ".join(dict.fromkeys(flag for call in checks for flag in call.flags))

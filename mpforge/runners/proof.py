@@ -19,8 +19,8 @@ from mpforge.runners.undefined import Surroundings, remedy, undefined
 from mpforge.runners.verification import inspected, reasons_of, tag_reasons
 from mpforge.sources import wheels
 
-_RAISE_POLICY = "raise [build] policy, or see what the build linked"
-_ALLOW = '`allow-undefined = ["{name}"]` in [build], if whoever loads the file has it'
+_RAISE_POLICY = "raise [build] policy, or change what the build links"
+_ALLOW = 'if the program that loads the file defines it: `allow-undefined = ["{name}"]` in [build]'
 _SHOWN = 12
 
 
@@ -64,7 +64,7 @@ def prove_files(root: Path, promise: Promise) -> None:
     facts, reasons = promise.reasons(root)
     if reasons:
         raise WheelRejected(
-            f"{what} can't run where {promise.policy} promises",
+            f"{what} does not meet {promise.policy}",
             why=_lines(reasons),
             hint=_RAISE_POLICY,
         )
@@ -82,7 +82,9 @@ def _prove_among_files(wheel: Path, content: Path, promise: Promise) -> None:
     try:
         name = wheels.wheel_name(wheel.name)
     except InvalidWheelFilename as error:
-        raise WheelRejected(f"{wheel.name} is no name of a wheel", why=str(error)) from None
+        raise WheelRejected(
+            f"{wheel.name} is not a valid wheel file name", why=str(error)
+        ) from None
     wrong = [*wheels.format_reasons(wheel.name, content), *wheels.record_reasons(content)]
     refuse(wheel.name, wrong)
     own = [abi for abi in (*name.abis, *name.pythons) if re.fullmatch(r"cp3\d+t?", abi)]
@@ -119,7 +121,7 @@ def _prove_content(
         return
     facts, reasons = promise.reasons(root)
     if name.pure and facts:
-        reasons.append("the tag is any, but it holds compiled code")
+        reasons.append("its platform tag is `any`, but it contains compiled code")
     oldest = stableabi.promised(name, python)
     suffixes = list(stableabi.suffix_reasons(facts, name, promise.platform.multiarch))
     if reasons or oldest is None:
@@ -137,7 +139,7 @@ def _prove_content(
 def _refuse_promise(filename: str, reasons: list[str]) -> None:
     if reasons:
         raise WheelRejected(
-            f"{filename} breaks the promise of its tag", why=_lines(reasons), hint=_RAISE_POLICY
+            f"{filename} does not meet its tag", why=_lines(reasons), hint=_RAISE_POLICY
         )
 
 
@@ -145,9 +147,9 @@ def refuse(filename: str, reasons: list[str]) -> None:
     """Raise ``WheelRejected`` for a file that is no wheel as the format says (PEP 427), with each reason."""
     if reasons:
         raise WheelRejected(
-            f"{filename} is not what its name says, or damaged",
+            f"{filename} is not a valid wheel",
             why=_lines(reasons),
-            hint="the build backend made it so: mend its configuration, or take another version of it",
+            hint="the build backend wrote it: fix its configuration, or use another version of the backend",
         )
 
 
@@ -155,10 +157,10 @@ def _refuse_unstable(filename: str, reasons: list[str], oldest: tuple[int, int])
     if reasons:
         version = ".".join(map(str, oldest))
         raise StableAbiBroken(
-            f"{filename} does not run on every Python from {version} on, as its tag says",
+            f"{filename} does not run on every Python since {version}, although its tag says so",
             why=_lines(reasons),
             hint=f"compile with Py_LIMITED_API={oldest[0]:#04x}{oldest[1]:02x}0000 and name modules .abi3.so "
-            "(setuptools: Extension(py_limited_api=True)), or let the wheel have the tag of one Python",
+            "(setuptools: Extension(py_limited_api=True)), or tag the wheel for one Python only",
         )
 
 
@@ -167,7 +169,7 @@ def _refuse_undefined(what: str, facts: Mapping[str, ElfFacts], there: Surroundi
     if lacking:
         names = {one.symbol for one in lacking}
         raise UndefinedSymbol(
-            f"{what} wants symbols that nothing has where it runs",
+            f"{what} has undefined symbols",
             why=_lines(map(str, lacking)),
             hint=f"{remedy(names)}; or {_ALLOW.format(name=min(names))}",
         )

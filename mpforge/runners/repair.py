@@ -62,7 +62,9 @@ def repair(
     try:
         return _repair(run, command, wheel, build_log, tell)
     except InvalidWheelFilename as error:
-        raise WheelRejected(f"{wheel.name} is no name of a wheel", why=str(error)) from None
+        raise WheelRejected(
+            f"{wheel.name} is not a valid wheel file name", why=str(error)
+        ) from None
 
 
 def _repair(
@@ -147,20 +149,20 @@ def _without_extensions(
     if not compiled and not allowed and (log.of_source or not pure):
         claims = "claims to run anywhere" if pure else f"is for {command.target}"
         raise NoExtension(
-            f"{wheel.name} {claims} but holds no compiled code",
+            f"{wheel.name} {claims} but contains no compiled code",
             why=_after_errors(log.errors),
             hint=_remedy([], build_log),
         )
     if lost:
         by = "pure = true" if refused else "optional-extensions"
-        return [f"without {' and '.join(lost)}, which failed to build; {by} in [build] allows it"]
+        return [f"{' and '.join(lost)} failed to build and is left out, as {by} in [build] allows"]
     if compiled and log.of_source and not log.names:
         first = next(line for line in log.errors if " error: " in line)
-        return [f"the build went on after compiler errors: is all in it? The first one: {first}"]
-    if pure and not command.pure:
         return [
-            "pure Python: nothing was compiled; pure = true in [build] says that it is meant so"
+            f"the build went on after compiler errors, so something may be missing; the first: {first}"
         ]
+    if pure and not command.pure:
+        return ["pure Python: nothing was compiled; set pure = true in [build] if that is intended"]
     return []
 
 
@@ -172,13 +174,14 @@ def _after_errors(errors: tuple[str, ...]) -> str:
 
 
 def _remedy(refused: list[str], build_log: str) -> str:
-    remedy = "`pure = true` in [build], if a wheel without compiled code is fine"
+    remedy = "`pure = true` in [build] if the wheel may do without compiled code"
     if refused:
         named = ", ".join(f'"{name}"' for name in refused)
-        remedy = f"`optional-extensions = [{named}]` in [build], if a wheel without is fine"
+        what = "it" if len(refused) == 1 else "them"
+        remedy = f"`optional-extensions = [{named}]` in [build] if the wheel may do without {what}"
     if crossing.missing_library(build_log.splitlines()) is not None:
         return f"{WITHOUT_LIBRARY}; or {remedy}"
-    return f"mend the errors, or set {remedy}"
+    return f"fix the errors, or set {remedy}"
 
 
 def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform) -> Path:

@@ -34,11 +34,11 @@ def doubts(sdist: str, *, tools: Iterable[str], cut_off: bool, log: str) -> list
     if cut_off and (known or _SHALLOW.search(log)):
         counts = f", and {known[0]} counts its commits and tags" if known else ""
         found.append(
-            f"the version of {sdist} may be wrong: this checkout is a shallow clone{counts}; get the "
-            "rest by `git fetch --unshallow --tags` (actions/checkout: fetch-depth: 0)"
+            f"the version of {sdist} may be wrong: this checkout is a shallow clone{counts}; run "
+            "`git fetch --unshallow --tags` (actions/checkout: fetch-depth: 0)"
         )
     elif known and _UNKNOWN.search(sdist):
         found.append(
-            f"the version of {sdist} may be wrong: {known[0]} found none; are tags missing?"
+            f"the version of {sdist} may be wrong: {known[0]} found no version; fetch git's tags"
         )
     return found

@@ -242,8 +242,8 @@ class StepRun:
         hint = "is it there, executable, and of this machine? {run} starts a target's program"
         if error.errno == errno.EACCES and os.geteuid() == 0 and self.isolation.cuts_network:
             hint = (
-                "programs of a step have no privileges, also where root runs mpforge: everybody must be "
-                "able to enter the directories above it, or they must be root's"
+                "a step's programs have no privileges even if root runs mpforge: root must own the "
+                "directories above it, or all users must be able to enter them"
             )
         return StepFailed(
             f"{self.title}: {program} can't be started: {error.strerror or error}",

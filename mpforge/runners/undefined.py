@@ -18,29 +18,30 @@ _OF_PYTHON = re.compile(r"_?Py")
 _REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"GOMP_|GOACC_|omp_|__kmpc_|__tgt_",
-        "it is OpenMP's, and the link had no runtime: leave out -fopenmp, or link with the runtime",
+        "it belongs to OpenMP's runtime, which was not linked: leave out -fopenmp, or link the runtime",
     ),
     (
         r"__gcov_|llvm_gcda_|llvm_gcov_|__llvm_profile_",
-        "it is for coverage: leave out --coverage (-fprofile-arcs, -fprofile-instr-generate) in what ships",
+        "it belongs to a coverage build: leave out --coverage (-fprofile-arcs, -fprofile-instr-generate)",
     ),
     (
         r"__(asan|ubsan|tsan|msan|lsan|hwasan|sanitizer|sancov)_",
-        "it is a sanitizer's: leave out -fsanitize=… in what ships",
+        "it belongs to a sanitizer: leave out -fsanitize=…",
     ),
-    (r"__afl_|__fuzzer_|LLVMFuzzer", "it is a fuzzer's: leave out -fsanitize=fuzzer in what ships"),
-    (r"__atomic_", "it is libatomic's: link with -latomic"),
-    (r"_gfortran_|_QQ|_Fortran", "it is of Fortran's runtime: link with the Fortran compiler"),
+    (r"__afl_|__fuzzer_|LLVMFuzzer", "it belongs to a fuzzer: leave out -fsanitize=fuzzer"),
+    (r"__atomic_", "it belongs to libatomic: link with -latomic"),
+    (r"_gfortran_|_QQ|_Fortran", "it belongs to Fortran's runtime: link with the Fortran compiler"),
     (
         r"_ZN?K?St|_ZN?K?S[absiod]|_Z[nd][aw]|__cxa_|__gxx_personality|_ZTV.*__cxxabiv1",
-        'it is of C++\'s library: link with the C++ compiler (setuptools: language = "c++")',
+        'it belongs to the C++ library: link with the C++ compiler (setuptools: language = "c++")',
     ),
-    (r"cblas_|lapack|[sdcz]gem[mv]_$", "it is BLAS's or LAPACK's: link with a library that has it"),
-    (r"_?Py", "this Python does not export it: is it a private function, or of another version?"),
+    (
+        r"cblas_|lapack|[sdcz]gem[mv]_$",
+        "it belongs to BLAS or LAPACK: link with a library that has it",
+    ),
+    (r"_?Py", "this Python does not export it: it may be private, or belong to another version"),
 )
-_FORGOTTEN = (
-    "is a source file missing among the sources of the extension, or a library at its link?"
-)
+_FORGOTTEN = "add the source file that defines it to the extension's sources, or link the library that has it"
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class Undefined:
 
     def __str__(self) -> str:
         if self.library is not None:
-            return f"{self.file}: {self.symbol} is not in {self.library}, which should have it"
-        return f"{self.file}: nothing that it needs has {self.symbol}"
+            return f"{self.file}: undefined symbol {self.symbol}: {self.library} does not export it"
+        return f"{self.file}: undefined symbol {self.symbol}: no library that it needs defines it"
 
 
 def remedy(symbols: AbstractSet[str]) -> str:

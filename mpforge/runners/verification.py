@@ -98,12 +98,12 @@ def reasons_of(
             about += _version_reasons(file, system, shipped)
             about += _interpreter_reasons(file, platform)
         about += [
-            f"needs {library}, which neither the policy nor the result has"
+            f"needs {library}, which is neither in the policy nor shipped"
             for library in file.needed
             if library not in shipped and not any(fnmatchcase(library, one) for one in known)
         ]
         about += [
-            f"looks for libraries where it was built (rpath {place})"
+            f"has an rpath into the build directory ({place})"
             for place in file.rpaths
             if passing is not None and Path(place).is_relative_to(passing)
         ]
@@ -145,7 +145,7 @@ def _as_numbers(version: str) -> tuple[int, ...]:
 def _interpreter_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
     expected = ELF_INTERPRETERS.get(platform.machine) if platform.libc == "glibc" else None
     if expected is not None and file.interpreter not in (None, expected):
-        yield f"is started by {file.interpreter}, not by {expected}"
+        yield f"names the loader {file.interpreter}, not {expected}"
 
 
 def machine_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
@@ -158,7 +158,7 @@ def machine_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
     elif file.little != (platform.endian == "little"):
         yield f"has the wrong byte order for {platform.name}"
     elif file.linked and file.system not in _LINUX:
-        yield f"is for another system than Linux (EI_OSABI is {file.system})"
+        yield f"is not for Linux (EI_OSABI is {file.system})"
 
 
 def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> Iterator[str]:

@@ -122,8 +122,8 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
             if entry.flag_bits & ENCRYPTED:
                 raise zipfile.BadZipFile(f"{entry.filename} is encrypted")
             if entry.compress_type not in ZIP_METHODS:
-                method = f"a method that Python does not have ({entry.compress_type})"
-                raise zipfile.BadZipFile(f"{entry.filename} is compressed by {method}")
+                method = f"a method that Python does not support ({entry.compress_type})"
+                raise zipfile.BadZipFile(f"{entry.filename} is compressed with {method}")
             kind = stat.S_IFMT(entry.external_attr >> 16)
             _refuse(archive, entry.filename, entry.external_attr >> 16)
             if "\\" in entry.filename:

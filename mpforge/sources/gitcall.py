@@ -89,8 +89,8 @@ def filters_of(roots: Iterable[Path]) -> tuple[str, ...]:
     for name in names:
         if "=" in name or "\ufffd" in name:
             raise SourceUnreadable(
-                f"git's configuration names a filter {name!r}, which can't be switched off",
-                hint="give it a name of letters: reading a project runs no filters",
+                f"git's configuration has a filter named {name!r}, which mpforge can't switch off",
+                hint="rename it, with letters only: mpforge reads a checkout without running its filters",
             )
     return tuple(names)
 

@@ -27,7 +27,7 @@ def create(root: Path, state: git.VcsState, destination: Path) -> Path:
     """A clone of the checkout that holds ``root``, without files and index; where ``root`` lies in it."""
     top = git.top_level(root)
     if top is None:
-        raise SourceUnreadable(f"{root} is no git checkout")
+        raise SourceUnreadable(f"{root} is not a git checkout")
     inside = root.resolve().relative_to(top.resolve())
     place = destination / ".git"
     for folder in ("refs", "objects/info"):

@@ -77,26 +77,24 @@ class _Follower:
         """Put what a link at ``place`` leads to at ``path``; ``through`` are the links on the way to it."""
         if len(self.found.files) + len(self.found.links) + len(self.found.left_out) > MOST:
             raise SourceUnreadable(
-                f"links of the source lead to more than {MOST:,} files",
+                f"symlinks in the source lead to more than {MOST:,} files",
                 why=f"one of them is {path}",
-                hint="directories that link to each other are copied for each link",
+                hint="directories that link to each other are copied once for each link",
             )
         place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
         target = os.path.realpath(place)
         reason = self._forbidden(target) or self._followed(path, place, target, (*through, place))
         if reason is not None:
-            words = (
-                f"{path} is a link to {os.readlink(place)}, {reason}: it is left out of the source"
-            )
+            words = f"{path} is a symlink to {os.readlink(place)}, {reason}: it is left out of the source"
             self.found.left_out[path] = words
         else:
             self.found.targets.add(os.path.relpath(target, self.repository))
 
     def _forbidden(self, target: str) -> str | None:
         if not _is_in(target, self.repository):
-            return "which is not in the repository"
+            return "which is outside of the repository"
         inside = os.path.relpath(target, self.repository).split(os.sep)
-        return "which is git's own" if ".git" in inside else None
+        return "which is in .git" if ".git" in inside else None
 
     def _followed(self, path: str, place: str, target: str, through: tuple[str, ...]) -> str | None:
         """Why a link is not followed, None where it is."""
@@ -107,9 +105,9 @@ class _Follower:
         if S_ISREG(mode):
             return self._file(path, target)
         if not S_ISDIR(mode):
-            return "which is no file"
+            return "which is not a regular file"
         if any(_is_in(link, target) for link in through):
-            return "which has the link in it"
+            return "which contains the link itself"
         return self._directory(path, target, through)
 
     def _file(self, path: str, target: str) -> str | None:
@@ -123,7 +121,7 @@ class _Follower:
         names = self._names(target, all_below=True)
         for name in sorted(names):
             self._entry(f"{path}/{name}", target, name, through)
-        return None if names else "where git lists no file"
+        return None if names else "where git lists no files"
 
     def _entry(self, path: str, folder: str, name: str, through: tuple[str, ...]) -> None:
         """One file or link of a directory that is followed."""

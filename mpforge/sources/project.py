@@ -189,7 +189,9 @@ def not_fetched(project: Project, found: Files) -> tuple[str, ...]:
     if not pointers:
         return ()
     shown = ", ".join(pointers[:3]) + (f" and {len(pointers) - 3} more" if pointers[3:] else "")
-    return (f"Git LFS has not fetched {shown}: pointers are built in their place; `git lfs pull`",)
+    return (
+        f"Git LFS has not fetched {shown}: the build gets the pointer files; run `git lfs pull`",
+    )
 
 
 def _is_pointer(place: Path) -> bool:

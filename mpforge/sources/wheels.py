@@ -71,7 +71,7 @@ def opened(wheel: Path) -> Iterator[zipfile.ZipFile]:
         with damage_told(wheel), zipfile.ZipFile(wheel) as archive:
             yield archive
     except SourceUnreadable as error:
-        raise WheelRejected(f"{wheel.name} is damaged, or no wheel", why=error.why) from None
+        raise WheelRejected(f"{wheel.name} is damaged, or not a wheel", why=error.why) from None
 
 
 def names(wheel: Path) -> list[str]:
@@ -95,9 +95,7 @@ def unpack(wheel: Path, destination: Path) -> None:
         entries = archive.infolist()
         reasons = [*_entry_reasons(entries), *_bomb_reasons(entries, wheel.stat().st_size)]
         if reasons:
-            raise WheelRejected(
-                f"{wheel.name} has entries that no wheel may have", why="\n".join(reasons)
-            )
+            raise WheelRejected(f"{wheel.name} has invalid entries", why="\n".join(reasons))
         archive.extractall(destination)
 
 
@@ -110,27 +108,27 @@ def _entry_reasons(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
             yield f"{name!r} {wrong}"
         mode = entry.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            kind = "a link" if stat.S_ISLNK(mode) else "no plain file"
-            yield f"{name!r} is {kind}, which installers write as a file or not at all"
+            kind = "a symlink" if stat.S_ISLNK(mode) else "not a regular file"
+            yield f"{name!r} is {kind}, which installers don't support"
         if entry.flag_bits & ENCRYPTED:
             yield f"{name!r} is encrypted"
         elif entry.compress_type not in ZIP_METHODS:
-            yield f"{name!r} is compressed by a method that Python does not have ({entry.compress_type})"
+            yield f"{name!r} is compressed with a method that Python does not support ({entry.compress_type})"
     count = Counter(entry.filename.rstrip("/") for entry in entries)
-    yield from (f"{name!r} is there {times} times" for name, times in count.items() if times > 1)
+    yield from (f"{name!r} occurs {times} times" for name, times in count.items() if times > 1)
     files = {entry.filename for entry in entries if not entry.is_dir()}
     above = {parent for name in count for parent in _above(name)}
-    yield from (f"{name!r} is a file, and a directory of others" for name in sorted(files & above))
+    yield from (f"{name!r} is both a file and a directory" for name in sorted(files & above))
 
 
 def _name_reason(name: str) -> str | None:
     parts = name.removesuffix("/").split("/")
     if any(ord(character) < 32 for character in name) or not name.isprintable():
-        return "has a character that is no part of a name"
+        return "contains a non-printable character"
     if "\\" in name or re.match("[A-Za-z]:", name):
-        return "leads elsewhere on Windows"
+        return "leaves the wheel's directory on Windows"
     if {"", ".", ".."} & {*parts}:
-        return "leaves its directory, or has an empty part"
+        return "leaves the wheel's directory, or has an empty part"
     if any(len(part.encode("utf-8", "surrogatepass")) > _LONGEST for part in parts):
         return f"has a part of more than {_LONGEST} bytes"
     return None
@@ -157,24 +155,24 @@ def format_reasons(filename: str, content: Path) -> Iterator[str]:
     name = wheel_name(filename)
     folders = sorted(path.name for path in content.glob("*.dist-info") if path.is_dir())
     if len(folders) != 1:
-        yield f"it has {' and '.join(folders) or 'no directory'} of metadata (.dist-info), not one"
+        yield f"it must have one .dist-info directory, but has {' and '.join(folders) or 'none'}"
         return
     folder = content / folders[0]
     project, _, version = folders[0].removesuffix(".dist-info").partition("-")
     if not _same(name, project, version):
-        yield f"its metadata are in {folders[0]}"
+        yield f"its metadata directory is {folders[0]}"
     headers = {}
     for file in ("METADATA", "WHEEL"):
         try:
             headers[file] = _headers((folder / file).read_bytes())
         except FileNotFoundError:
-            yield f"it has no {file}"
+            yield f"{file} is missing"
         except UnicodeDecodeError:
-            yield f"its {file} is not UTF-8"
+            yield f"{file} is not UTF-8"
     if (found := headers.get("METADATA")) is not None:
         project, version = str(found.get("Name", "")).strip(), str(found.get("Version", "")).strip()
         if not _same(name, project, version):
-            yield f"METADATA has the name {project!r} and the version {version!r}"
+            yield f"METADATA says name {project!r} and version {version!r}"
     if (found := headers.get("WHEEL")) is not None:
         yield from _tag_reasons(filename, found)
     yield from _lost(content, folder / "RECORD")
@@ -209,7 +207,7 @@ def _tag_reasons(filename: str, wheel: Message) -> Iterator[str]:
     wrong = [tag for tag in said if tag.count("-") != 2]
     tags = {one for tag in said if tag not in wrong for one in parse_tag(tag)}
     if wrong or tags != parse_wheel_filename(filename)[3]:
-        yield f"WHEEL has the tags {', '.join(said) or 'of nothing'}"
+        yield f"WHEEL has the tags {', '.join(said) or '(none)'}"
 
 
 def is_for_purelib(content: Path) -> bool:
@@ -225,15 +223,15 @@ def _lost(content: Path, record: Path) -> Iterator[str]:
     try:
         rows = read_record(record.read_bytes())
     except FileNotFoundError:
-        yield "it has no RECORD"
+        yield "RECORD is missing"
         return
     except ValueError as error:
-        yield f"its RECORD can't be read ({error})"
+        yield f"RECORD can't be read ({error})"
         return
     for name in rows:
         there = _name_reason(name) is None and (content / name).is_file()
         if not there and not name.endswith(_UNSIGNED):
-            yield f"RECORD lists {name!r}, which is not there"
+            yield f"RECORD lists {name!r}, which is missing"
 
 
 # --- RECORD ----------------------------------------------------------------------------------------

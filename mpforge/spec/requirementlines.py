@@ -82,7 +82,7 @@ def parse_line(text: str) -> Line | None:
     text = text.strip()
     if (match := _FILE.fullmatch(text)) is not None:
         if not match["path"]:
-            raise ValueError(f"expected a file behind {text}")
+            raise ValueError(f"expected a file name after {text}")
         constrains = match["short"] == "-c" or (match["long"] or "").startswith("c")
         return FileLine(match["path"].strip("\"'"), constrains)
     if (match := _EDITABLE.fullmatch(text)) is not None:
@@ -90,11 +90,9 @@ def parse_line(text: str) -> Line | None:
     if _WITHOUT_EFFECT.fullmatch(text):
         return None
     if _OF_AN_INDEX.fullmatch(text):
-        raise ValueError(
-            f"{text.split()[0]} can't be given here: [index] in the spec names indexes"
-        )
+        raise ValueError(f"{text.split()[0]} is not supported here: use [index] in the spec")
     if text.startswith("-"):
-        raise ValueError(f"the option {text.split()[0]} is not known here; expected {EXPECTED}")
+        raise ValueError(f"the option {text.split()[0]} is not supported here; expected {EXPECTED}")
     return _path_line(text) or _requirement(text)
 
 
@@ -132,7 +130,7 @@ def _requirement(text: str) -> str:
     hashes = _HASH.findall(f" {text}")
     plain = _FOR_SDISTS.sub("", _HASH.sub("", f" {text}")).strip()
     if (match := re.search(r"\s(--?[a-z][a-z-]*)", plain)) is not None:
-        raise ValueError(f"the option {match[1]} is not known here")
+        raise ValueError(f"the option {match[1]} is not supported here")
     try:
         parsed = requirement(plain)
     except ValueError:

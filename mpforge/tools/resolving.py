@@ -49,7 +49,7 @@ Local = Callable[[str], Path]
 
 
 def _nowhere(path: str) -> Path:
-    raise NotAvailableYet(f"the requirement {path} is a path, which is not known here")
+    raise NotAvailableYet(f"the requirement {path} is a path, which is not supported here")
 
 
 def resolve(
@@ -253,7 +253,7 @@ def _only(
         raise Unresolvable(
             f"no file of {entry['name']} {entry['version']} has a hash that the requirement allows",
             why=f"asked for {for_words(request)}",
-            hint="add the hashes of the index's files, or leave them out: multiplatform.lock has them",
+            hint="add the hashes of the index's files, or drop the hashes: multiplatform.lock has them",
         )
     return kept
 

@@ -63,12 +63,12 @@ def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path
             sdist = Sdist.of(entry["sdist"])
             if f"sha256:{sdist.sha256}" not in package.hashes:
                 raise HashMismatch(
-                    f"{package.name} {package.version}: the index has another sdist than the lock pins",
-                    hint=f"if the new file is to be trusted: mpforge lock --update {package.name}",
+                    f"{package.name} {package.version}: the index's sdist is not the one that the lock pins",
+                    hint=f"if you trust the new file: mpforge lock --update {package.name}",
                 )
             return _fetch(sdist, folder, index)
     raise PinGone(
-        f"{package.name} {package.version}: its sdist is pinned, but the index does not give it",
+        f"{package.name} {package.version}: its sdist is pinned, but the index does not have it",
         why=explanation(answer) or None,
         hint=f"mpforge lock --update {package.name}",
     )
@@ -95,7 +95,7 @@ def requires_of(pyproject: str | None) -> tuple[str, ...]:
     table = document.get("build-system")
     wanted = table.get("requires", ()) if isinstance(table, dict) else _LEGACY
     if not isinstance(wanted, list | tuple) or not all(isinstance(one, str) for one in wanted):
-        raise ValueError("build-system.requires is no list of strings")
+        raise ValueError("build-system.requires is not a list of strings")
     return tuple(sorted(wanted))
 
 
@@ -126,10 +126,10 @@ def _fetch(sdist: Sdist, folder: Path, index: Index) -> Path:
         raise IndexUnreachable(
             f"{sdist.filename} could not be fetched from {without_credentials(sdist.address)}",
             why=without_credentials(str(error)),
-            hint="check the network (a proxy: HTTPS_PROXY)",
+            hint="check the network; behind a proxy, set HTTPS_PROXY",
         ) from None
     if hashlib.sha256(data).hexdigest() != sdist.sha256:
-        raise HashMismatch(f"{sdist.filename}: what was fetched is not what the index lists")
+        raise HashMismatch(f"{sdist.filename}: its sha256 is not the one that the index lists")
     place.write_bytes(data)
     return place
 

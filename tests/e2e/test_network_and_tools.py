@@ -376,7 +376,7 @@ def test_where_processes_can_t_be_hidden_the_network_still_is_and_that_is_said(
     run = started_by(without("pid"), plain)
     assert run.code == 0, str(run)
     assert listener.heard == []
-    assert run.output.count("not apart from its processes") == 1, str(run)
+    assert run.output.count("not from its processes") == 1, str(run)
     assert "sysctl -w user.max_pid_namespaces=10000" in run.output
     run = plain.nox(BUILD)
     assert BUILD in run.did, "here more is possible"
@@ -391,7 +391,7 @@ def test_a_host_that_can_t_cut_the_network_off_says_so_and_builds(
     run = started_by(CLOSED, plain)
     assert run.code == 0, str(run)
     assert listener.heard == [b"from the step\n"]
-    assert run.output.count("this host can't keep steps off the network") == 1
+    assert run.output.count("this host can't cut steps off from the network") == 1
     assert len(plain.events("Warned")) == 1
 
 

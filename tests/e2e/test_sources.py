@@ -363,7 +363,7 @@ def test_a_file_that_lfs_has_checked_out_is_unchanged_and_an_edited_one_is_not(
     _git(root, "commit", "-q", "-m", "large")
     _git(root, "config", "filter.lfs.clean", "git-lfs clean -- %f")
     (told,) = Inputs(_project(root), Store(root.parent / "store")).doubts
-    assert told.startswith("Git LFS has not fetched large.bin: pointers are built in their place")
+    assert told.startswith("Git LFS has not fetched large.bin: the build gets the pointer files")
     (root / "large.bin").write_bytes(content)
     assert Inputs(_project(root), Store(root.parent / "store")).doubts == ()
     assert _state(root).dirty == ()

@@ -56,9 +56,9 @@ def test_what_tests_write_is_kept_of_a_pass_a_hit_and_a_failure(quick: Workspace
     run = quick.nox(TEST)
     assert "tests-failed" in run.reason(TEST)
     assert kept(quick) == {f"{TEST}/junit.xml": "failures"}
-    assert "warning: [test] outputs: there is no coverage/**" in run.output
+    assert "warning: [test] outputs: nothing matches coverage/**" in run.output
 
     quick.write("tests/run.sh", "echo report > junit.xml")
     run = quick.nox(TEST)
     assert "output-missing" in run.reason(TEST), str(run)
-    assert "passed, but there is no 'coverage/**'" in run.output
+    assert "passed, but no file matches 'coverage/**'" in run.output

@@ -26,7 +26,7 @@ BUILT = ["setup.py", "lib/libvendor.a", "lib/libgood.a"]
 def test_a_file_that_the_sdist_left_out_is_named(line: str, path: str) -> None:
     error = LibraryMissing("the wheel failed: it needs something")
     told = explained(error, [line], project=PROJECT, built=BUILT, root=Path("/w/step"))
-    assert told.what == f"the wheel failed: {path} is in the project, but not in its sdist"
+    assert told.what == f"the wheel failed: {path} is in the project but not in its sdist"
     assert told.why == line
     assert "MANIFEST.in" in (told.hint or "")
 

@@ -100,7 +100,7 @@ def test_pytest_that_was_called_wrongly_is_not_told_as_without_tests(
 ) -> None:
     test = replace(_ended(tmp_path), table="test", how="exit status 4")
     error = diagnosed(test, lines)
-    assert error.what == "the wheel failed (exit status 4): pytest could not begin"
+    assert error.what == "the wheel failed (exit status 4): pytest could not start"
     assert error.why == why
     assert ("[test] sources only" in (error.hint or "")) == helps
 
@@ -109,7 +109,7 @@ def test_pytest_that_was_called_wrongly_is_not_told_as_without_tests(
     ("how", "lines", "said"),
     [
         ("exit status 5", ["Ran 0 tests in 0.000s", "", "NO TESTS RAN"], "unittest found no tests"),
-        ("exit status 5", ["3 deselected in 0.01s"], "pytest was to pass over all tests"),
+        ("exit status 5", ["3 deselected in 0.01s"], "pytest deselected all tests"),
         ("exit status 2", ["no tests ran in 0.01s", "make: *** [t] Error 5"], "pytest found no"),
         ("exit status 3", ["INTERNALERROR> TypeError", "no tests ran in 0.01s"], "(exit status 3)"),
         ("exit status 4", ["ERROR: another program's"], "(exit status 4)"),

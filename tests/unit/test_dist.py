@@ -224,7 +224,7 @@ def test_a_record_of_another_schema_is_refused_and_left_as_it_is(dist: Dist) -> 
     text = '{"schema": 99, "entries": []}'
     (dist.root / RECORD).write_text(text)
     for use in (dist.entries, dist.set_damaged_aside, lambda: _made(dist, "a.whl", "one")):
-        with pytest.raises(DistConflict, match="schema 99, and this mpforge knows 1"):
+        with pytest.raises(DistConflict, match="schema 99, but this mpforge supports 1"):
             use()
     assert (dist.root / RECORD).read_text() == text
 
@@ -253,7 +253,7 @@ def test_nothing_is_written_through_a_linked_directory(
     place.symlink_to(outside)
     with pytest.raises(DistConflict) as caught:
         _made(dist, "x86_64/deep/a.whl", "ours")
-    assert "a link" in f"{caught.value.what} {caught.value.why}"
+    assert "a symlink" in f"{caught.value.what} {caught.value.why}"
     assert _untouched(outside)
 
 
@@ -307,7 +307,7 @@ def test_each_damaged_record_is_kept(dist: Dist) -> None:
 
 def test_a_file_in_the_place_of_dist_is_told(dist: Dist) -> None:
     dist.root.write_text("")
-    with pytest.raises(DistConflict, match="dist is no directory"):
+    with pytest.raises(DistConflict, match="dist is not a directory"):
         _made(dist, "a.whl", "ours")
 
 

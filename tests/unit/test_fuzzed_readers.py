@@ -432,7 +432,7 @@ def test_an_encrypted_zip_is_told_with_the_entry(
 def test_a_zip_of_an_unknown_method_is_told_with_the_entry(
     unpack: Callable[[str], Callable[[bytes], None]], method: int
 ) -> None:
-    with pytest.raises(MpforgeError, match=rf"p/f0 is compressed by a method .* \({method}\)"):
+    with pytest.raises(MpforgeError, match=rf"p/f0 is compressed with a method .* \({method}\)"):
         unpack("p.zip")(_with_word(_zip_of(zipfile.ZIP_DEFLATED), 8, method))
 
 

@@ -44,7 +44,7 @@ def test_more_jobs_than_github_takes_are_an_error_that_says_what_gives_fewer(
 ) -> None:
     code, out, err = matrix(MANY, "--format", "github", "--by", "session")
     assert (code, out) == (2, "")
-    assert "260 build jobs, and a GitHub matrix has 256 at most" in err
+    assert "260 build jobs, but a GitHub matrix has 256 at most" in err
     assert "`mpforge matrix --by target` gives 130" in err
     code, out, err = matrix(MANY, "--by", "session")
     assert (code, len(json.loads(out)["jobs"])) == (0, 520)
@@ -56,7 +56,7 @@ def test_more_jobs_than_github_takes_are_an_error_that_says_what_gives_fewer(
 def test_a_spec_of_which_nothing_can_run_is_an_error_that_says_why(matrix: Matrix) -> None:
     code, out, err = matrix('python = ["cp311"]\ntargets = ["windows_x86_64"]\n')
     assert (code, out) == (3, "")
-    assert "the spec gives no job" in err
+    assert "the spec has no session that" in err
     assert "windows_x86_64" in err
 
 

@@ -27,7 +27,7 @@ def test_each_is_told_once_for_a_python() -> None:
     project = ProjectFacts("tree", "setuptools.build_meta", False, (), own=own)
     host = HostFacts("x86_64", "Linux x86_64")
     plan = compile_plan(load_spec(SPEC, file="x"), host, project, Lock())
-    assert [line.partition(" want")[0] for line in doubts(plan, own)] == [
+    assert [line.partition(" require")[0] for line in doubts(plan, own)] == [
         "a ; python_full_version < '3.11.3': only some patch versions of 3.11",
         "c ; python_full_version >= '3.13.1' and extra == 'x': only some patch versions of 3.13",
     ]

@@ -38,13 +38,13 @@ def test_an_entry_is_a_requirement_a_file_or_a_path(text: str, line: Line | None
     [
         (">>a", "expected a requirement"),
         ("git+https://x/y", "expected a requirement"),
-        ("-r", "expected a file behind -r"),
-        ("--pre", "the option --pre is not known here"),
+        ("-r", "expected a file name after -r"),
+        ("--pre", "the option --pre is not supported here"),
         (
             "--index-url https://me:secret@x",
-            r"--index-url can't be given here: \[index\] in the spec",
+            r"--index-url is not supported here: use \[index\] in the spec",
         ),
-        ("a --editable", "the option --editable is not known"),
+        ("a --editable", "the option --editable is not supported"),
         ("a --hash=sha256:1", "expected a hash"),
         ("a --hash=sha512:ff", "expected a sha256 among the hashes"),
         ("./a ; nonsense", "expected a requirement"),

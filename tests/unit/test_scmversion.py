@@ -14,10 +14,10 @@ SAID_NO_VERSION = "version.py:9: UserWarning: tag 'release-x' no version found\n
     ("sdist", "tools", "cut_off", "log", "words"),
     [
         ("p-0.1.dev1.tar.gz", SCM, True, "", "setuptools-scm counts its commits"),
-        ("p-0.1.dev1.tar.gz", (), True, SAID_SHALLOW, "is a shallow clone; get the rest"),
+        ("p-0.1.dev1.tar.gz", (), True, SAID_SHALLOW, "is a shallow clone; run `git fetch"),
         ("p-1.0.tar.gz", SCM, False, SAID_NO_VERSION, "tag 'release-x' no version found"),
-        ("p-0+unknown.tar.gz", ("versioneer",), False, "", "versioneer found none"),
-        ("p-0.0.0.tar.gz", SCM, False, "", "are tags missing?"),
+        ("p-0+unknown.tar.gz", ("versioneer",), False, "", "versioneer found no version"),
+        ("p-0.0.0.tar.gz", SCM, False, "", "fetch git's tags"),
     ],
 )
 def test_a_version_that_may_be_wrong_is_told_with_the_reason(

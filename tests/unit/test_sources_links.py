@@ -81,7 +81,7 @@ def test_links_within_a_followed_directory_stay_or_are_followed_again(root: Path
 def test_a_link_that_leaves_the_repository_is_named_with_its_target(root: Path) -> None:
     found = _link(root, away="../../outside")
     assert found.files == {}
-    assert "away is a link to ../../outside, which is not in the repository" in _why(found)
+    assert "away is a symlink to ../../outside, which is outside of the repository" in _why(found)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_a_link_that_leaves_the_repository_is_named_with_its_target(root: Path) 
     [
         ("../csrc/lib.o", "git ignores"),
         ("../nowhere", "No such file"),
-        ("../.git/config", "git's own"),
-        ("..", "has the link in it"),
+        ("../.git/config", "in .git"),
+        ("..", "contains the link itself"),
         ("../empty", "lists no file"),
-        ("../pipe", "no file"),
+        ("../pipe", "not a regular file"),
     ],
 )
 def test_what_can_be_no_source_is_told_with_the_reason(

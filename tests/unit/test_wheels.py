@@ -50,15 +50,15 @@ def test_a_wheel_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("../evil.py", "leaves its directory"),
-        ("it/../../evil.py", "leaves its directory"),
-        ("/evil.py", "leaves its directory"),
+        ("../evil.py", "leaves the wheel's directory"),
+        ("it/../../evil.py", "leaves the wheel's directory"),
+        ("/evil.py", "leaves the wheel's directory"),
         ("it//evil.py", "has an empty part"),
-        ("..\\evil.py", "leads elsewhere on Windows"),
-        ("C:evil.py", "leads elsewhere on Windows"),
-        ("it/a\0b.py", "no part of a name"),
+        ("..\\evil.py", "leaves the wheel's directory on Windows"),
+        ("C:evil.py", "leaves the wheel's directory on Windows"),
+        ("it/a\0b.py", "non-printable character"),
         ("n" * 300 + ".py", "more than 255 bytes"),
-        ("it/__init__.py/x", "is a file, and a directory of others"),
+        ("it/__init__.py/x", "is both a file and a directory"),
     ],
 )
 def test_an_entry_that_leads_elsewhere_is_told(name: str, told: str, tmp_path: Path) -> None:
@@ -71,16 +71,16 @@ def test_an_entry_that_leads_elsewhere_is_told(name: str, told: str, tmp_path: P
 def test_a_link_a_double_and_what_can_t_be_read_are_told(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("it/link")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    assert "is a link" in (refused(packed(FILES, (link, b"/etc/passwd")), tmp_path) or "")
+    assert "is a symlink" in (refused(packed(FILES, (link, b"/etc/passwd")), tmp_path) or "")
     with pytest.warns(UserWarning, match="Duplicate"):
         double = packed(FILES, ("it/__init__.py", b"other"))
-    assert "is there 2 times" in (refused(double, tmp_path) or "")
+    assert "occurs 2 times" in (refused(double, tmp_path) or "")
     plain = packed(FILES)
     assert "is encrypted" in (refused(_headers(plain, 6, 8, 1), tmp_path) or "")
-    assert "by a method that Python does not have (99)" in (
+    assert "with a method that Python does not support (99)" in (
         refused(_headers(plain, 8, 10, 99), tmp_path) or ""
     )
-    assert "damaged, or no wheel" in (refused(b"PK nothing", tmp_path) or "")
+    assert "damaged, or not a wheel" in (refused(b"PK nothing", tmp_path) or "")
     bomb = packed(FILES, ("it/zeros", bytes(2**27)))
     assert "MiB, more than 200 times its own size" in (refused(bomb, tmp_path) or "")
 
@@ -99,17 +99,17 @@ def _headers(data: bytes, local: int, central: int, value: int) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({f"{INFO}/METADATA": METADATA.replace(b"It", b"Other")}, "METADATA has the name 'Other'"),
-        ({f"{INFO}/METADATA": METADATA.replace(b"1.0", b"2")}, "and the version '2'"),
-        ({f"{INFO}/METADATA": METADATA + b"Author: \xff"}, "its METADATA is not UTF-8"),
-        ({f"{INFO}/METADATA": None}, "it has no METADATA"),
-        ({f"{INFO}/WHEEL": None}, "it has no WHEEL"),
-        ({f"{INFO}/WHEEL": b""}, "WHEEL has the tags of nothing"),
+        ({f"{INFO}/METADATA": METADATA.replace(b"It", b"Other")}, "METADATA says name 'Other'"),
+        ({f"{INFO}/METADATA": METADATA.replace(b"1.0", b"2")}, "and version '2'"),
+        ({f"{INFO}/METADATA": METADATA + b"Author: \xff"}, "METADATA is not UTF-8"),
+        ({f"{INFO}/METADATA": None}, "METADATA is missing"),
+        ({f"{INFO}/WHEEL": None}, "WHEEL is missing"),
+        ({f"{INFO}/WHEEL": b""}, "WHEEL has the tags (none)"),
         ({f"{INFO}/WHEEL": WHEEL.replace(b"1.0", b"3.0")}, "Wheel-Version '3.0'"),
         ({f"{INFO}/WHEEL": WHEEL.replace(b"false", b"maybe")}, "neither true nor false"),
         ({f"{INFO}/WHEEL": WHEEL.replace(b"linux", b"manylinux_2_17")}, "WHEEL has the tags cp311-"),
         ({f"{INFO}/WHEEL": WHEEL + b"Tag: nonsense\n"}, "WHEEL has the tags"),
-        ({"other-2.dist-info/METADATA": b""}, "it has it-1.0.dist-info and other-2.dist-info of"),
+        ({"other-2.dist-info/METADATA": b""}, "has it-1.0.dist-info and other-2.dist-info"),
     ],
 )  # fmt: skip
 def test_metadata_of_something_else_are_told(
@@ -126,20 +126,20 @@ def test_metadata_of_another_name_in_the_archive_are_told(tmp_path: Path) -> Non
     (tmp_path / "content" / INFO / "RECORD").unlink()
     (tmp_path / "content" / INFO).rmdir()
     reasons = list(format_reasons(NAME, tmp_path / "content"))
-    assert reasons == ["its metadata are in odd-1.0.dist-info", "it has no RECORD"]
+    assert reasons == ["its metadata directory is odd-1.0.dist-info", "RECORD is missing"]
 
 
 @pytest.mark.parametrize(
     ("record", "told"),
     [
         (f"{INFO}/RECORD,,\n", "it/__init__.py is not in RECORD"),
-        (f"gone.py,sha256=x,1\n{INFO}/RECORD,,\n", "RECORD lists 'gone.py', which is not there"),
-        ("../../etc/passwd,,\n", "RECORD lists '../../etc/passwd', which is not there"),
+        (f"gone.py,sha256=x,1\n{INFO}/RECORD,,\n", "RECORD lists 'gone.py', which is missing"),
+        ("../../etc/passwd,,\n", "RECORD lists '../../etc/passwd', which is missing"),
         ("it/__init__.py,sha256=AAAA,7\n", "RECORD has another hash or size for it/__init__.py"),
-        ('"open,,\n', "its RECORD can't be read"),
-        ("a,b\n", "its RECORD can't be read"),
-        ('"' + "a" * 200_000 + '",,\n', "its RECORD can't be read"),
-        ("\udcff", "its RECORD can't be read"),
+        ('"open,,\n', "RECORD can't be read"),
+        ("a,b\n", "RECORD can't be read"),
+        ('"' + "a" * 200_000 + '",,\n', "RECORD can't be read"),
+        ("\udcff", "RECORD can't be read"),
     ],
     ids=["incomplete", "gone", "outside", "hash", "open", "short", "long", "bytes"],
 )

@@ -16,5 +16,5 @@ def test_state_that_would_lie_outside_of_the_project_is_refused(tmp_path: Path, 
     place.parent.mkdir(parents=True)
     place.symlink_to(tmp_path / "outside")
     spec.write_text("")
-    with pytest.raises(WrongInput, match=rf"{link} is a link to .*outside"):
+    with pytest.raises(WrongInput, match=rf"{link} is a symlink to .*outside"):
         open_workspace(spec, {"MPFORGE_CACHE": str(tmp_path / "cache")})
