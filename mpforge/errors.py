@@ -69,6 +69,7 @@ class MpforgeError(Exception):
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[ExitCode] = ExitCode.STEP_FAILED
+    enterable = True
 
     def __init__(
         self,
@@ -83,7 +84,6 @@ class MpforgeError(Exception):
         self.why = why
         self.hint = hint
         self.place = place
-        self.enterable = True
 
     def told(self, words: Callable[[str], str]) -> Self:
         """The same error, with ``words`` of what its texts were."""
@@ -421,6 +421,7 @@ class DistConflict(StepFailed):
     """Publishing would replace a file of ``dist/`` that is not this session's."""
 
     code = "dist-conflict"
+    enterable = False
 
 
 class Damaged(StepFailed):

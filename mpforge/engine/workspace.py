@@ -136,8 +136,10 @@ def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> 
     """The workspace of a spec. Raises ``SpecNotFound``, ``WrongInput`` where its state lies elsewhere."""
     spec = Path(os.path.realpath(spec))  # Path.resolve raises RuntimeError for links in a circle
     if not spec.is_file():
+        there = os.path.lexists(spec)
+        kind = "a directory" if spec.is_dir() else "not a regular file"
         raise SpecNotFound(
-            f"there is no {spec.name} in {spec.parent}",
+            f"{spec} is {kind}" if there else f"there is no {spec.name} in {spec.parent}",
             hint="run it in the directory of the spec, or give --spec FILE; `mpforge init` writes a new one",
         )
     workspace = Workspace(spec, cache_directory(os.environ if environment is None else environment))

@@ -27,8 +27,9 @@ KINDS = ["directory", "fifo", "loop", "device", "missing"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_spec_that_is_no_file_is_not_there(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(SpecNotFound):
+def test_a_spec_that_is_no_file_is_told(tmp_path: Path, kind: str) -> None:
+    words = {"directory": "is a directory", "missing": "there is no multiplatform.toml"}
+    with pytest.raises(SpecNotFound, match=words.get(kind, "is not a regular file")):
         open_workspace(_make(kind, tmp_path / "multiplatform.toml"), {"MPFORGE_CACHE": "/x"})
 
 
