@@ -51,7 +51,7 @@ def test_an_sdist_of_a_shallow_clone_has_what_links_lead_to_and_its_version_is_d
     run = project.mpforge("run", "sdist")
     assert run.code == 0, str(run)
     away, version = run.warnings
-    assert away.startswith("away is a link to /etc/hosts, which is not in the repository")
+    assert away.startswith("away is a symlink to /etc/hosts, which is outside of the repository")
     assert "this checkout is a shallow clone, and setuptools-scm counts" in version
     (sdist,) = project.dist.glob("linked-0.1.dev1+*.tar.gz")
     with tarfile.open(sdist) as tar:
@@ -67,4 +67,4 @@ def test_an_sdist_of_a_shallow_clone_has_what_links_lead_to_and_its_version_is_d
     assert [words.partition(" is ")[0] for words in run.warnings] == ["away"]
     assert list(project.dist.glob("linked-1.1.dev1+*.tar.gz"))
     for words in (("check",), ("plan", "sdist")):
-        assert "away is a link to /etc/hosts" in project.mpforge(*words).output
+        assert "away is a symlink to /etc/hosts" in project.mpforge(*words).output
