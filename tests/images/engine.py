@@ -82,10 +82,15 @@ class Engine:
         return recipe.tag
 
     def ours(self, cache: Path) -> list[str]:
-        """The containers of mpforge that work for a cache, running or not."""
-        format_ = '{{.Names}} {{.Label "mpforge.title"}}'
+        """The containers of mpforge that work for a cache, running or not.
+
+        One that the engine is removing does none: a busy engine takes a while to forget it.
+        """
+        format_ = '{{.Names}} {{.Label "mpforge.title"}}|{{.Status}}'
         listed = self.call("ps", "--all", "--filter", "label=mpforge", "--format", format_)
-        return [line for line in listed.splitlines() if str(cache) in line]
+        found = (line.partition("|") for line in listed.splitlines())
+        going = ("Removal In Progress", "Dead")
+        return [name for name, _, how in found if str(cache) in name and how not in going]
 
     def forget(self, registry: str) -> None:
         """Remove the names that images have from a registry; those with other names stay."""
