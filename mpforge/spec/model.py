@@ -140,7 +140,7 @@ class BuildOptions(Table):
     )
     allow_undefined: Globs = Field(
         default=(),
-        description="Symbols that shared libraries may want of whoever loads them, by name or glob, "
+        description="Symbols that the program which loads a shared library defines, by name or glob, "
         'e.g. "lua_*"; any other that nothing has is an error.',
     )
     frontend: Frontend = Field(default="build", description="The PEP 517 frontend.")
