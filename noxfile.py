@@ -71,7 +71,7 @@ def schema(session: nox.Session) -> None:
 
 @nox.session(python=False, venv_backend="none", default=False)
 def golden(session: nox.Session) -> None:
-    """Write tests/golden/*/case.plan.json anew; review the difference before committing it."""
+    """Write the plans and ingredients of tests/golden anew; review the difference before committing it."""
     _install_tools(session)
     session.run(sys.executable, "-m", "pytest", "tests/golden", "--regenerate-golden")
 

@@ -5,6 +5,7 @@ What is known only when it runs (a file that a step makes, where a tool lies) is
 This module knows neither how the user wrote it down nor how a step is run.
 """
 
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -503,4 +504,9 @@ class Plan:
 
     def step(self, identifier: str) -> Step:
         """The step of that id; every id in a plan has one."""
-        return next(step for step in self.steps if step.id == identifier)
+        return self._step_of[identifier]
+
+    @functools.cached_property
+    def _step_of(self) -> dict[str, Step]:
+        """The steps by id; a property, so no field: it is neither compared nor written."""
+        return {step.id: step for step in self.steps}

@@ -1,4 +1,4 @@
-"""``pytest tests/golden --regenerate-golden`` (or ``nox -s golden``) writes the plans anew."""
+"""``pytest tests/golden --regenerate-golden`` (or ``nox -s golden``) writes the plans and ingredients anew."""
 
 import pytest
 
@@ -7,5 +7,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--regenerate-golden",
         action="store_true",
-        help="write every case.plan.json anew instead of comparing with it; review the diff",
+        help="write every golden file anew instead of comparing with it; review the diff",
     )
