@@ -1,4 +1,4 @@
-"""``pytest tests/golden --regenerate-golden`` (or ``nox -s golden``) writes the plans and ingredients anew."""
+"""``nox -s golden`` (``pytest tests/golden --regenerate-golden``) writes plans and ingredients anew."""
 
 import pytest
 
