@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mpforge.formats.toml import Path
-from mpforge.spec.finding import Finding, dotted
+from mpforge.spec.finding import dotted
 
 _WIDTH = 88
 
@@ -45,28 +45,16 @@ def validated(draft: Draft) -> tuple[Remark, ...]:
     What is missing altogether can't be mended by taking something out: it stays for
     ``load.find_problems`` to tell.
     """
+    from mpforge.spec.load import examine
+
     remarks: list[Remark] = []
     while True:
-        errors = [finding for finding in _findings(draft.document) if not finding.warning]
+        errors = [finding for finding in examine(draft.document)[1] if not finding.warning]
         dropped = next((f for f in reversed(errors) if _drop(draft.document, f.path)), None)
         if dropped is None:
             return tuple(remarks)
         key = dotted(dropped.path)
         remarks.append(Remark(key, dropped.message.removeprefix(f"`{key}`: ")))
-
-
-def _findings(document: dict[str, Any]) -> tuple[Finding, ...]:
-    from pydantic import ValidationError
-
-    from mpforge.spec.check import check
-    from mpforge.spec.model import Spec
-    from mpforge.spec.translate import finding_of
-
-    try:
-        return check(Spec.model_validate(document))
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_context=True)
-        return tuple(finding_of(document, detail) for detail in details)
 
 
 def _drop(document: dict[str, Any], path: Path) -> bool:

@@ -26,7 +26,7 @@ def load_spec(text: str, *, file: str) -> Spec:
         document = read_toml(text, file)
     except TomlInvalid as error:
         raise SpecInvalid((syntax_problem(error, file),)) from None
-    spec, findings = _examine(document)
+    spec, findings = examine(document)
     if spec is None or any(not finding.warning for finding in findings):
         raise SpecInvalid(_placed(text, file, document, findings))
     return spec
@@ -43,14 +43,14 @@ def find_problems(
         document = read_toml(text, file)
     except TomlInvalid as error:
         return (syntax_problem(error, file),)
-    spec, findings = _examine(document)
+    spec, findings = examine(document)
     good = spec is not None and all(finding.warning for finding in findings)
     if spec is not None and good and beside is not None:
         findings = (*findings, *beside(spec))
     return _placed(text, file, document, findings)
 
 
-def _examine(document: dict[str, object]) -> tuple[Spec | None, tuple[Finding, ...]]:
+def examine(document: dict[str, object]) -> tuple[Spec | None, tuple[Finding, ...]]:
     """The spec, ``None`` where its shape is wrong, and what is wrong or doubtful."""
     try:
         spec = Spec.model_validate(document)
