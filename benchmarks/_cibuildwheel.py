@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 from mpforge import processes
 from mpforge.errors import EngineLost, EngineRefuses
-from mpforge.runners.containers.connection import speaking
+from mpforge.places.containers.connection import speaking
 
 if TYPE_CHECKING:
-    from mpforge.runners.containers.connection import Engine
+    from mpforge.places.containers.connection import Engine
 
 REQUIREMENT = "cibuildwheel==4.3.*"
 PYTHON = "cp311"

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mpforge.spec.draft import Draft, to_toml
+from mpforge.migrate.draft import Draft, to_toml
 
 HERE = Path(__file__).parent
 PACKAGES = HERE / "corpus.toml"

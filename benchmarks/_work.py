@@ -11,7 +11,7 @@ from pathlib import Path
 
 def hash_sources(arguments: Sequence[str]) -> Callable[[], object]:
     """The tree of a project's files and its digest, with what is remembered of them."""
-    from mpforge.engine.inputs import Inputs
+    from mpforge.kinds.inputs import Inputs
     from mpforge.sources.project import locate
     from mpforge.store.local import Store
 

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING
 import _cibuildwheel
 from _packages import Ran, fetch, lay_out, line, nox, nox_and_containers
 
-from mpforge.runners.containers import connection
-from mpforge.runners.containers.container import Container
+from mpforge.places.containers import connection
+from mpforge.places.containers.container import Container
 
 if TYPE_CHECKING:
-    from mpforge.runners.containers.connection import Engine
+    from mpforge.places.containers.connection import Engine
 
 PYTHON = _cibuildwheel.PYTHON
 PACKAGES = ("markupsafe", "msgpack")

@@ -16,9 +16,9 @@ import nox
 import nox.registry
 
 from mpforge import processes
-from mpforge.engine.workspace import RUN_ID, SPEC_NAME, Workspace, open_workspace, run_id
 from mpforge.errors import FileTrouble, MpforgeError, SessionNameTaken, render
 from mpforge.plan.index import Index, IndexedSession
+from mpforge.workspace import RUN_ID, SPEC_NAME, Workspace, open_workspace, run_id
 
 if TYPE_CHECKING:
     from mpforge.engine.selection import Selection
@@ -52,7 +52,7 @@ def register(path: str | os.PathLike[str] = SPEC_NAME, *, prefix: str = "") -> N
 
 
 def _index(workspace: Workspace) -> Index:
-    from mpforge.engine.index import load_index
+    from mpforge.engine.load_index import load_index
 
     return load_index(workspace)
 

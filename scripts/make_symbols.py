@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from mpforge.runners import elf
+from mpforge.artifacts import elf
 
 OUTPUT = Path(__file__).parent.parent / "mpforge" / "platforms" / "symbol-names"
 ZIG_TARGETS = (

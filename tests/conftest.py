@@ -20,8 +20,9 @@ import pytest
 
 from mpforge import processes
 from mpforge.errors import MpforgeError
-from mpforge.runners.isolation import isolation
-from mpforge.tools import distribution, emulators
+from mpforge.obtain import emulators
+from mpforge.obtain.distro import apt
+from mpforge.places.isolation import isolation
 from tests.images.engine import why_no_engine
 
 TESTS = Path(__file__).parent
@@ -50,7 +51,7 @@ def _no_emulation() -> str | None:
         return "this system has no apt, which target Pythons come from"
     with tempfile.TemporaryDirectory() as state:
         try:
-            distribution.resolve(request, state=Path(state))
+            apt.resolve(request, state=Path(state))
         except MpforgeError as error:
             return str(error)
     return None

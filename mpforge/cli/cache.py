@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mpforge.cli.options import write_json
-from mpforge.engine.workspace import cache_directory
 from mpforge.errors import ExitCode
+from mpforge.workspace import cache_directory
 
 if TYPE_CHECKING:
-    from mpforge.engine.caching import Contents, Holding
-    from mpforge.store.audit import Finding
-    from mpforge.store.collection import Collected, Left, Limits
+    from mpforge.housekeeping.audit import Finding
+    from mpforge.housekeeping.cache_directory import Contents, Holding
+    from mpforge.housekeeping.collection import Collected, Left, Limits
 
 # What a collection calls things, in a user's words: one, and several.
 _WORDS = {
@@ -68,8 +68,8 @@ def _no_action(parser: argparse.ArgumentParser) -> int:
 
 
 def _stats(arguments: argparse.Namespace) -> int:
-    from mpforge.engine.bounds import limits_of
-    from mpforge.engine.caching import stats
+    from mpforge.housekeeping.cache_directory import stats
+    from mpforge.housekeeping.cache_limits import limits_of
 
     limits = limits_of(os.environ)
     found = stats(cache_directory(os.environ))
@@ -121,8 +121,8 @@ def _fullness(size: int, limits: "Limits") -> str:
 
 
 def _gc(arguments: argparse.Namespace) -> int:
-    from mpforge.engine.bounds import limits_of
-    from mpforge.engine.caching import collect
+    from mpforge.housekeeping.cache_directory import collect
+    from mpforge.housekeeping.cache_limits import limits_of
 
     limits = limits_of(os.environ, size=arguments.size, age=arguments.age)
     done = collect(cache_directory(os.environ), limits, waits=_say_waiting)
@@ -131,7 +131,7 @@ def _gc(arguments: argparse.Namespace) -> int:
 
 
 def _clear(arguments: argparse.Namespace) -> int:
-    from mpforge.engine.caching import clear
+    from mpforge.housekeeping.cache_directory import clear
 
     done = clear(cache_directory(os.environ), waits=_say_waiting)
     _show(done, arguments, None)
@@ -161,7 +161,7 @@ def _by_reason(left: "Iterable[Left]") -> dict[str, list[str]]:
 
 
 def _exit_code(done: "Collected") -> int:
-    from mpforge.engine.caching import EXPECTED
+    from mpforge.housekeeping.cache_directory import EXPECTED
 
     failed = any(thing.why not in EXPECTED for thing in done.left)
     return ExitCode.HOST_CANNOT if failed else ExitCode.DONE
@@ -185,7 +185,7 @@ def _counted(kinds: Mapping[str, int]) -> str:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from mpforge.engine.caching import verify
+    from mpforge.housekeeping.cache_directory import verify
 
     damaged: list[Finding] = []
     found: list[Finding] = []

@@ -10,9 +10,9 @@ from mpforge.cli.options import add_spec
 from mpforge.errors import ExitCode, MpforgeError, SpecInvalid
 
 if TYPE_CHECKING:
-    from mpforge.engine.workspace import Workspace
     from mpforge.spec.finding import Finding
     from mpforge.spec.model import Spec
+    from mpforge.workspace import Workspace
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,7 +25,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each problem; 2 if one of them is an error."""
     from mpforge.cli.options import workspace_of
-    from mpforge.engine.index import content, text_of
+    from mpforge.engine.load_index import content, text_of
     from mpforge.spec.load import find_problems
 
     workspace = workspace_of(arguments)
@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Finding]":
     """What is wrong with a spec for this project; one that can't be read is told when it is built."""
-    from mpforge.compiler import excluded, ownextras
-    from mpforge.engine.compiled import facts_of, source_of
+    from mpforge.compiler import excluded_pythons, own_extras
+    from mpforge.engine.load_plan import facts_of, source_of
     from mpforge.spec.finding import Finding
 
     found: list[Finding] = []
@@ -58,6 +58,6 @@ def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Fi
             for words in source.doubts
         )
         facts, listing = facts_of(workspace, spec, source, wheel=True)
-        found += (*listing.findings, *excluded.findings(spec, facts))
-        found += ownextras.findings(spec, facts)
+        found += (*listing.findings, *excluded_pythons.findings(spec, facts))
+        found += own_extras.findings(spec, facts)
     return found

@@ -11,9 +11,9 @@ from mpforge.cli.options import add_spec, write_json
 from mpforge.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mpforge.engine.abilities import TargetAbility
-    from mpforge.engine.doctor import Diagnosis
-    from mpforge.engine.enginefacts import ContainersFact, RunFact
+    from mpforge.doctor.container_runtime import ContainersFact, RunFact
+    from mpforge.doctor.diagnosis import Diagnosis
+    from mpforge.doctor.host_capabilities import TargetAbility
 
 
 _EXTENTS = {
@@ -44,7 +44,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the diagnosis."""
-    from mpforge.engine.doctor import diagnose
+    from mpforge.doctor.diagnosis import diagnose
 
     found = diagnose(arguments.spec.with_suffix(".lock"), os.environ)
     if arguments.json:

@@ -27,7 +27,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the explanation."""
-    from mpforge.engine.compiled import compiled
+    from mpforge.engine.load_plan import compiled
     from mpforge.engine.preview import changes, preview
 
     workspace = workspace_of(arguments)

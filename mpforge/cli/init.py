@@ -13,7 +13,7 @@ from mpforge.cli.options import add_spec
 from mpforge.errors import ExitCode, SourceMissing, SpecInvalid, WrongInput
 
 if TYPE_CHECKING:
-    from mpforge.spec.initial import InitialSpec
+    from mpforge.migrate.initial_spec import InitialSpec
 
 NOXFILE_LINES = ("import mpforge.sessions", "mpforge.sessions.register()")
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises ``WrongInput`` where there is one already, ``SourceMissing`` without a project.
     """
     from mpforge.compiler.availability import PLATFORMS
-    from mpforge.spec.initial import initial_spec
+    from mpforge.migrate.initial_spec import initial_spec
     from mpforge.spec.load import find_problems
 
     path = Path(arguments.spec).absolute()
@@ -81,7 +81,7 @@ def _pyproject(folder: Path) -> str | None:
 
 def _requires_python(folder: Path) -> str | None:
     """Requires-Python as the PKG-INFO of an unpacked sdist has it."""
-    from mpforge.engine.metadata import requires_python
+    from mpforge.artifacts.core_metadata import requires_python
 
     text = None
     if not (folder / ".git").exists():

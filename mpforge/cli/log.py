@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     if path.is_file() and path.stat().st_size:
         sys.stdout.write(path.read_text("utf-8", "replace"))
         return ExitCode.DONE
-    from mpforge.engine.compiled import compiled
+    from mpforge.engine.load_plan import compiled
     from mpforge.engine.preview import preview
 
     found = compiled(workspace)

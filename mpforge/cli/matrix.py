@@ -32,7 +32,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(arguments: argparse.Namespace) -> int:
     """Print the jobs."""
     from mpforge.ci.matrix import jobs, nothing_to_do
-    from mpforge.engine.compiled import plan_on
+    from mpforge.engine.load_plan import plan_on
     from mpforge.plan.facts import HostFacts
 
     workspace = workspace_of(arguments)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpforge.engine.workspace import SPEC_NAME, Workspace, open_workspace
 from mpforge.errors import UnknownSession
+from mpforge.workspace import SPEC_NAME, Workspace, open_workspace
 
 if TYPE_CHECKING:
     from mpforge.plan.model import Plan, PlannedSession
@@ -48,7 +48,7 @@ def sessions_of(plan: "Plan", names: list[str], workspace: Workspace) -> "list[P
 
 def unknown(name: str, workspace: Workspace) -> UnknownSession:
     """The error for a session that there is not: ``project.skip`` leaves it out, or it is misspelt."""
-    from mpforge.engine.index import load_index
+    from mpforge.engine.load_index import load_index
 
     index = load_index(workspace)
     if name in index.left_out:
@@ -64,7 +64,7 @@ def unknown(name: str, workspace: Workspace) -> UnknownSession:
 
 def tell_doubts(workspace: Workspace) -> None:
     """Say what is doubtful in the spec. Raises ``SpecInvalid``."""
-    from mpforge.engine.index import load_index
+    from mpforge.engine.load_index import load_index
 
     for warning in load_index(workspace).warnings:
         sys.stderr.write(f"{warning}\n")
@@ -72,7 +72,7 @@ def tell_doubts(workspace: Workspace) -> None:
 
 def indexed(workspace: Workspace, name: str) -> None:
     """Check that a session is in the index. Raises ``UnknownSession``."""
-    from mpforge.engine.index import load_index
+    from mpforge.engine.load_index import load_index
 
     if all(session.name != name for session in load_index(workspace).sessions):
         raise unknown(name, workspace)

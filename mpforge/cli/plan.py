@@ -23,9 +23,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; the exit code is that of running the named sessions, as far as that is known."""
-    from mpforge.compiler.patchmarkers import doubts
-    from mpforge.engine.compiled import compiled
-    from mpforge.engine.facts import project_facts
+    from mpforge.compiler.patch_markers import doubts
+    from mpforge.engine.gather_facts import project_facts
+    from mpforge.engine.load_plan import compiled
     from mpforge.engine.preview import preview
 
     workspace = workspace_of(arguments)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec, tell_doubts, unknown, workspace_of
-from mpforge.engine.workspace import SPEC_NAME
 from mpforge.errors import ExitCode, NothingSelected, first_of, render
 from mpforge.processes import foreground
+from mpforge.workspace import SPEC_NAME
 
 if TYPE_CHECKING:
-    from mpforge.engine.workspace import Workspace
     from mpforge.plan.events import SessionEnded
+    from mpforge.workspace import Workspace
 
 _FLAGS = {"no_cache": "MPFORGE_NO_CACHE", "keep": "MPFORGE_KEEP", "strict": "MPFORGE_STRICT"}
 _NOXFILE = """\
@@ -46,10 +46,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run nox; the exit code of docs/design.md 2.4."""
-    from mpforge.engine.index import load_index
-    from mpforge.engine.workspace import RUN_ID, run_id
+    from mpforge.engine.load_index import load_index
     from mpforge.reports.front import journal_of
     from mpforge.reports.journal import begin, last_words
+    from mpforge.workspace import RUN_ID, run_id
 
     workspace = workspace_of(arguments)
     known = [session.name for session in load_index(workspace).sessions]

@@ -41,12 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Enter the session's main step; the exit status of what ran there."""
     import dataclasses
 
-    from mpforge.engine.compiled import compiled
+    from mpforge.engine.load_plan import compiled
     from mpforge.engine.shell import Visit, enter, enterable, log_of
-    from mpforge.engine.workspace import Options
+    from mpforge.places.step import tail
     from mpforge.processes import watch_interrupts
     from mpforge.reports.console import Console
-    from mpforge.runners.step import tail
+    from mpforge.workspace import Options
 
     workspace = workspace_of(arguments)
     found = compiled(workspace)

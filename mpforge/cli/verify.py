@@ -10,9 +10,9 @@ from mpforge.cli.options import add_spec, unknown, workspace_of, write_json
 from mpforge.errors import ExitCode, StepFailed
 
 if TYPE_CHECKING:
+    from mpforge.artifacts.differences import FileDifference
     from mpforge.engine.verify import Verdict
-    from mpforge.engine.workspace import Workspace
-    from mpforge.runners.differences import FileDifference
+    from mpforge.workspace import Workspace
 
 _SHOWN = 3
 _BUILD_ID = "section .note.gnu.build-id"
@@ -33,11 +33,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the verdict of each session; 1 if one of them differs."""
-    from mpforge.engine.compiled import compiled
+    from mpforge.engine.load_plan import compiled
     from mpforge.engine.verify import verifiable, verify
-    from mpforge.engine.workspace import Options
     from mpforge.processes import watch_interrupts
     from mpforge.reports.console import Console
+    from mpforge.workspace import Options
 
     workspace = workspace_of(arguments)
     found = compiled(workspace)
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _show_log(workspace: "Workspace", session: str) -> None:
     """The last lines of the build that failed: the second one's log is there only if it began."""
     from mpforge.engine.verify import logs_of
-    from mpforge.runners.step import tail
+    from mpforge.places.step import tail
 
     logs = reversed(logs_of(workspace, session))
     log = next((path for path in logs if path.is_file()), None)

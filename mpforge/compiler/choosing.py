@@ -5,9 +5,17 @@ Nothing is asked of the host: its facts are given.
 
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import availability, backends, images, kinds, purity, steps, strategies
+from mpforge.compiler import (
+    availability,
+    backends,
+    build_systems,
+    default_images,
+    purity,
+    steps,
+    strategies,
+)
 from mpforge.compiler.compilation import Compilation
-from mpforge.compiler.texts import commands, text
+from mpforge.compiler.typed_commands import commands, text
 from mpforge.plan.model import NO_COMPILER, OF_IMAGE, Choice, Compilers, Inside, Machine, Refusal
 from mpforge.plan.pins import ImageRequest
 from mpforge.platforms import BASELINE_CPU, Platform, well_known
@@ -42,7 +50,7 @@ def chosen(
         toolchain=build.toolchain,
         policy=policy(build, platform),
         backend=backend,
-        image=images.of(platform, policy(build, platform))
+        image=default_images.of(platform, policy(build, platform))
         if build.image == "auto"
         else build.image,
         image_given=build.image != "auto",
@@ -82,10 +90,10 @@ def compilers(
     build = resolve(compilation.spec, target=target.name, python=python).build
     zig = choice.toolchain == "zig"
     cross = choice.strategy == "cross"
-    configurer = kinds.configurer(build.kind)
+    configurer = build_systems.configurer(build.kind)
     if build.kind == "wheel":
         configurer = backends.recognise(compilation.project).configurer
-    runs = configurer in ("cmake", "meson") or kinds.runs_programs(build)
+    runs = configurer in ("cmake", "meson") or build_systems.runs_programs(build)
     boxed = compilation.spec.toolchains.get(choice.toolchain)
     if boxed is not None:
         return Compilers(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from mpforge.compiler import (
     availability,
     choosing,
-    listed,
-    ownextras,
+    expanded_requirements,
+    own_extras,
     pythons,
     steps,
 )
@@ -127,7 +127,7 @@ def _sdist(compilation: Compilation, planned: PlannedSession) -> PlannedSession:
     python = compilation.sdist_python
     if python is None:
         return replace(planned, refusal=_not_yet("making an sdist with these Pythons"))
-    if (cycle := ownextras.build_refusal(project, spec.build)) is not None:
+    if (cycle := own_extras.build_refusal(project, spec.build)) is not None:
         return replace(planned, refusal=cycle)
     compilers = choosing.sdist_compilers(compilation, python)
     found = steps.sdist_steps(
@@ -191,7 +191,7 @@ def _build(
     python = planned.python
     build = resolve(compilation.spec, target=target.name, python=python).build
     choice = choosing.chosen(compilation, target, python, build)
-    cycle = ownextras.build_refusal(compilation.project, build) if python else None
+    cycle = own_extras.build_refusal(compilation.project, build) if python else None
     if isinstance(choice, Refusal) or cycle is not None:
         return replace(planned, refusal=choice if isinstance(choice, Refusal) else cycle)
     compilers = choosing.compilers(compilation, choice, target, python)
@@ -289,8 +289,10 @@ def _digest(compilation: Compilation, build: "BuildOptions") -> str:
     if tools:
         data["tools"] = tools  # what a build script does may depend on whether it finds one
     project = compilation.project
-    data["requires"] = sorted(listed.requirements(project, build.requires))
-    data["constraints"] = listed.constraints(project, build.constraints, build.requires)
+    data["requires"] = sorted(expanded_requirements.requirements(project, build.requires))
+    data["constraints"] = expanded_requirements.constraints(
+        project, build.constraints, build.requires
+    )
     told = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
 
@@ -310,7 +312,7 @@ def _test(
     named = compilation.spec.toolchains.get(options.build.toolchain)
     refusal = availability.refusal(platform, python, options.build, named)
     refusal = refusal or availability.test_refusal(platform, cpu)
-    refusal = refusal or ownextras.test_refusal(compilation.project, test)
+    refusal = refusal or own_extras.test_refusal(compilation.project, test)
     if refusal is None and test.strategy == "native" and not native:
         refusal = Refusal(
             "host-cannot",

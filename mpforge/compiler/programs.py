@@ -5,7 +5,7 @@ Pure: whether an index or the host really has one is found out by others.
 
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import kinds
+from mpforge.compiler import build_systems
 from mpforge.compiler.availability import is_zig
 from mpforge.plan.model import HostTool, Tools
 from mpforge.plan.pins import EnvironmentRequest
@@ -43,7 +43,7 @@ def tools(build: "BuildOptions", host: str) -> Tools:
 def _of_kind(build: "BuildOptions") -> tuple[str, ...]:
     """The programs that the build's kind needs, but for those that the spec declares."""
     declared = {parse_tool(text)[0].lower() for text in build.tools}
-    return tuple(name for name in kinds.tools(build) if name not in declared)
+    return tuple(name for name in build_systems.tools(build) if name not in declared)
 
 
 def declared_as(program: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import kinds, listed, ownextras, programs
+from mpforge.compiler import build_systems, expanded_requirements, own_extras, programs
 from mpforge.compiler.availability import is_zig
-from mpforge.compiler.texts import commands, text
+from mpforge.compiler.typed_commands import commands, text
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.model import (
     NO_COMPILER,
@@ -118,9 +118,9 @@ def build_request(
 
     An image's programs come from the image, but for those that a wheel carries.
     """
-    own = listed.requirements(project, build.requires)
+    own = expanded_requirements.requirements(project, build.requires)
     wanted = {*project.requires, *own, *build.target_requires}
-    constraints = listed.constraints(project, build.constraints, build.requires)
+    constraints = expanded_requirements.constraints(project, build.constraints, build.requires)
     if compilers is None or compilers.inside is None:
         return EnvironmentRequest("build", python, host, tuple(sorted(wanted)), constraints)
     platform = compilers.inside.image.platform
@@ -306,7 +306,7 @@ def _target_step(
     if not build.target_requires:
         return ()
     wanted = tuple(sorted(set(build.target_requires)))
-    constraints = listed.constraints(project, build.constraints, build.requires)
+    constraints = expanded_requirements.constraints(project, build.constraints, build.requires)
     request = EnvironmentRequest("target", python, target, wanted, constraints)
     title = f"the target's build requirements ({stem})"
     return (Step(f"target-environment-{stem}", title, InstallPackages(request)),)
@@ -324,14 +324,14 @@ def command_steps(
     run = RunCommands(
         source=ProjectFiles(),
         exclude=exclude,
-        commands=kinds.commands_of(
+        commands=build_systems.commands_of(
             build, cross=compilers.cross, here=well_known()[host].gnu_triple
         ),
         outputs=tuple(build.outputs) or ("**",),
         compilers=compilers,
         target=compilers.target,
         policy=compilers.policy,
-        installs=kinds.configurer(build.kind) is not None,
+        installs=build_systems.configurer(build.kind) is not None,
         provided=tuple(build.allow_undefined),
     )
     title = f"{build.kind} for {stem}"
@@ -355,8 +355,8 @@ def test_steps(
     steps: list[Step] = []
     environment = None
     if python is not None:
-        wanted = ownextras.requirements_of(project, test)
-        constraints = listed.constraints(project, test.constraints, test.requires)
+        wanted = own_extras.requirements_of(project, test)
+        constraints = expanded_requirements.constraints(project, test.constraints, test.requires)
         request = EnvironmentRequest("test", python, platform, wanted, constraints)
         install = InstallPackages(request, shipped, tuple(test.extras))
         steps.append(Step(f"test-environment-{stem}", f"test requirements ({stem})", install))

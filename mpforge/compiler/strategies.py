@@ -12,7 +12,7 @@ from mpforge.plan.model import OF_IMAGE, Choice, Refusal, Strategy
 from mpforge.plan.pins import StrategyPin
 from mpforge.platforms import Platform
 
-# What a build that is no wheel's knows the target by (``kinds``, ``tools.machinefiles``).
+# What a build that is no wheel's knows the target by (``build_systems``, ``toolchains.machine_files``).
 _CROSSED_BY = {
     "commands": "the commands are given a cross compiler",
     "make": "make is given a cross compiler on its command line",

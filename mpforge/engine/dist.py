@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mpforge.engine import distrecord
-from mpforge.engine.distrecord import RECORD, Entry
+from mpforge.engine import dist_record
+from mpforge.engine.dist_record import RECORD, Entry
 from mpforge.errors import DistConflict
+from mpforge.store.directory_backend import flush
 from mpforge.store.files import hash_file, make_way
 from mpforge.store.locks import alone
-from mpforge.store.shelf import flush
 
 _MAKING = ".mpforge-new"
 
@@ -41,12 +41,12 @@ class Dist:
 
         Raises ``DistConflict`` for one of another schema.
         """
-        return distrecord.read(self.root) or ()
+        return dist_record.read(self.root) or ()
 
     def set_damaged_aside(self) -> Path | None:
         """Move a record that can't be understood away, so that nothing in it is lost; where to."""
         with self.locked():
-            if distrecord.read(self.root) is not None:
+            if dist_record.read(self.root) is not None:
                 return None
             names = (f"damaged-{number}-{RECORD}" for number in itertools.count(1))
             places = map(self._lock_path.with_name, names)
@@ -250,7 +250,7 @@ class Dist:
                 self._write(recorded)
 
     def _write(self, recorded: Mapping[str, Entry]) -> None:
-        distrecord.write(self.root, self.root / _MAKING, list(recorded.values()))
+        dist_record.write(self.root, self.root / _MAKING, list(recorded.values()))
 
 
 def _joined(known: Entry | None, new: Entry) -> Entry:

@@ -8,13 +8,14 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from mpforge.engine import imagepins
-from mpforge.engine.compiled import compiled, plan_on, requirements_base
-from mpforge.engine.facts import host_facts, project_facts
-from mpforge.engine.pathpackages import PathPackages
-from mpforge.engine.provision import of_tests
-from mpforge.engine.workspace import Workspace
+from mpforge.engine import image_pins
+from mpforge.engine.gather_facts import host_facts, project_facts
+from mpforge.engine.load_plan import compiled, plan_on, requirements_base
 from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable, WrongInput
+from mpforge.kinds.step_ingredients import of_tests
+from mpforge.lock import lock_file
+from mpforge.obtain.packages.path_packages import PathPackages
+from mpforge.obtain.rust.distribution_rust import RustRequest
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.model import (
     BuildWheel,
@@ -40,11 +41,10 @@ from mpforge.plan.pins import (
 from mpforge.plan.requirements import OwnPackage, normal_name, shown
 from mpforge.platforms import well_known
 from mpforge.spec.suggest import close_to
-from mpforge.tools import lockfile
-from mpforge.tools.rustpackages import RustRequest
+from mpforge.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mpforge.tools.index import Index
+    from mpforge.obtain.packages.package_index import Index
 
 # The kinds of host that builds and tests run on.
 HOSTS = ("x86_64", "aarch64")
@@ -65,13 +65,13 @@ def lock(
 
     Raises ``SpecInvalid`` and the like; what can't be pinned here is told in the result.
     """
-    old = lockfile.read(workspace.lock)
+    old = lock_file.read(workspace.lock)
     kept = old
-    if name and lockfile.forget(old, name) == old:
+    if name and lock_file.forget(old, name) == old:
         raise _no_pin(name, old)
     preferred: dict[EnvironmentRequest, tuple[Package, ...]] = {}
     if update:
-        kept = lockfile.forget(old, name) if name else Lock()
+        kept = lock_file.forget(old, name) if name else Lock()
         gone = [pin for pin in old.environments if pin not in kept.environments]
         if name:
             preferred = {
@@ -80,8 +80,8 @@ def lock(
             }
     left: list[str] = []
     found = _resolved(workspace, kept, preferred, say, left, old=old)
-    new = lockfile.update(workspace.lock, lambda _now: found)
-    return Locked(lockfile.difference(old, new), tuple(left))
+    new = lock_file.update(workspace.lock, lambda _now: found)
+    return Locked(lock_file.difference(old, new), tuple(left))
 
 
 def _no_pin(name: str, lock: Lock) -> WrongInput:
@@ -105,8 +105,8 @@ def _resolved(
     *,
     old: Lock,
 ) -> Lock:
-    from mpforge.tools import distribution
-    from mpforge.tools.index import Index
+    from mpforge.obtain.distro import apt
+    from mpforge.obtain.packages.package_index import Index
 
     plans, own = list(_plans(workspace)), _own(workspace)
     settings = plans[0][1].index
@@ -118,7 +118,7 @@ def _resolved(
 
     def look_up(wanted: DistroRequest) -> DistroPin:
         say(f"looking up packages of {wanted.distribution} {wanted.suite} {wanted.architecture}")
-        return distribution.resolve(wanted, state=workspace.cache / "distribution", newest=True)
+        return apt.resolve(wanted, state=workspace.cache / "distribution", newest=True)
 
     for wanted in _distribution(plans):
         if kept.packages_of(wanted) is not None:
@@ -132,8 +132,8 @@ def _resolved(
             packages += _answered(offers, packages, look_up)
         except MpforgeError as error:
             left.append(error.what)
-    wanted_images = imagepins.requests(plan for _, plan in plans)
-    images = imagepins.resolved(wanted_images, kept=kept, old=old, say=say, left=left)
+    wanted_images = image_pins.requests(plan for _, plan in plans)
+    images = image_pins.resolved(wanted_images, kept=kept, old=old, say=say, left=left)
     return Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)), images)
 
 
@@ -163,7 +163,7 @@ def _environment_pins(
     left: list[str],
 ) -> list[EnvironmentPin]:
     """Every pin of an environment that a plan needs, those that are kept first."""
-    from mpforge.tools.resolving import resolve
+    from mpforge.obtain.packages.resolve import resolve
 
     found = compiled(workspace)
     paths = PathPackages(requirements_base(workspace, found.inputs), found.store)
@@ -216,7 +216,8 @@ def _environments(
 
 def _distribution(plans: list[tuple[HostFacts, Plan]]) -> Iterator[DistroRequest]:
     """Emulators, target Pythons and C libraries of what this host runs of other machines."""
-    from mpforge.tools import emulators, targetpython
+    from mpforge.obtain import emulators
+    from mpforge.obtain.pythons import target_python
 
     seen: set[DistroRequest] = set()
     here, plan = plans[0]
@@ -225,9 +226,9 @@ def _distribution(plans: list[tuple[HostFacts, Plan]]) -> Iterator[DistroRequest
     for machine, python in _emulated(plan):
         platform = well_known()[machine.target]
         if python is not None:
-            requests = list(targetpython.distro_requests(platform, python))
+            requests = list(target_python.distro_requests(platform, python))
         else:
-            runtime = targetpython.runtime_request(platform)
+            runtime = target_python.runtime_request(platform)
             requests = [runtime] if runtime is not None else []
         if emulators.host_emulator(platform) is None:
             emulator = emulators.distro_request()
@@ -240,7 +241,7 @@ def _distribution(plans: list[tuple[HostFacts, Plan]]) -> Iterator[DistroRequest
 
 def _rust(plans: list[tuple[HostFacts, Plan]]) -> Iterator[tuple[RustRequest, ...]]:
     """What may be asked of this host's distribution for Rust, for each target, the best first."""
-    from mpforge.engine import rusts
+    from mpforge.obtain.rust import rust_toolchain
 
     here, plan = plans[0]
     if here != host_facts():
@@ -252,7 +253,7 @@ def _rust(plans: list[tuple[HostFacts, Plan]]) -> Iterator[tuple[RustRequest, ..
     found |= {(c.rust, None) for c in commands if isinstance(c, MakeSdist | FetchCrates)}
     for channel, target in sorted(found, key=repr):
         if channel is not None:
-            yield rusts.offers(channel, target)
+            yield rust_toolchain.offers(channel, target)
 
 
 def _answered(

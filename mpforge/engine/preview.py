@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mpforge.engine.compiled import Compiled
+from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import NotMade
 from mpforge.engine.session import NotRun, SessionRun, refusal_error
-from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import MpforgeError, PinMissing
 from mpforge.keys.digest import Difference, differences
 from mpforge.plan.model import PlannedSession, RunTests
 from mpforge.store import notes
+from mpforge.workspace import Options, Workspace
 
 State = Literal["cached", "would run", "not known", "impossible", "not run"]
 

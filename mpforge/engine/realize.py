@@ -16,14 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from mpforge.engine import observed
-from mpforge.engine.provision import Provision, files
-from mpforge.engine.task import TOLD, Given, Task, since
-from mpforge.engine.testoutputs import TestOutputs
-from mpforge.engine.toolbox import COMPILER_NOTES
+from mpforge.engine.test_outputs import TestOutputs
 from mpforge.errors import Damaged, EngineFull, MpforgeError, ToolAltered
 from mpforge.keys.digest import to_json
 from mpforge.keys.walk import references
+from mpforge.kinds import observed_reads
+from mpforge.kinds.step_ingredients import Provision, files
+from mpforge.kinds.task import TOLD, Given, Task, since
+from mpforge.kinds.toolbox import COMPILER_NOTES
+from mpforge.places import secret_redaction
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
 from mpforge.plan.model import (
     BuildWheel,
@@ -36,7 +37,6 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.processes import children_cpu, interrupted
-from mpforge.runners import concealed
 from mpforge.store import notes
 from mpforge.store.files import make_way, remove_tree, unwritable
 from mpforge.store.local import Store
@@ -44,8 +44,8 @@ from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
-    from mpforge.engine.execution import Executor
-    from mpforge.runners.step import StepDirectory, StepRun
+    from mpforge.kinds.execution import Executor
+    from mpforge.places.step import StepDirectory, StepRun
 
 T = TypeVar("T")
 
@@ -93,8 +93,8 @@ class Realizer:
             if isinstance(value, OutputOf):
                 found |= dict.fromkeys(self.observed(value.step))
         result, _ = self.realize(identifier)
-        if any(name.startswith(observed.HOST) for name in result.observed):
-            found[observed.key_with(result.key, result.observed)] = None
+        if any(name.startswith(observed_reads.HOST) for name in result.observed):
+            found[observed_reads.key_with(result.key, result.observed)] = None
         return tuple(found)
 
     def has_packages(self, identifier: str, command: InstallPackages) -> bool:
@@ -111,7 +111,7 @@ class Realizer:
 
         Its directory is gone when the block ends, unless it is to be kept.
         """
-        from mpforge.runners.step import StepDirectory
+        from mpforge.places.step import StepDirectory
 
         step = self.plan.step(identifier)
         given = self._mending(step, self._settled)
@@ -238,13 +238,13 @@ class Realizer:
         if result is None or self._counts(result, step, given):
             return result
         now = self.provision.read_now(result.observed, given)
-        former = self.store.find(observed.key_with(key, now))
+        former = self.store.find(observed_reads.key_with(key, now))
         return former and replace(former, key=key)
 
     def _counts(self, result: ActionResult, step: Step, given: Given) -> bool:
         """Whether what a result was made of beside its key is there now."""
         now = self.provision.read_now(result.observed, given)
-        self._outdated[step.id] = observed.difference(result.observed, now)
+        self._outdated[step.id] = observed_reads.difference(result.observed, now)
         return not self._outdated[step.id]
 
     def _tell(self, result: ActionResult) -> None:
@@ -264,7 +264,7 @@ class Realizer:
     def _run_once(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
         why = self._outdated.get(step.id, "")
         self.emit(StepStarted(self.session, step.id, step.title, str(self.log), why))
-        from mpforge.runners.step import StepDirectory
+        from mpforge.places.step import StepDirectory
 
         directory = StepDirectory(self._directory(step))
         start, cpu = time.monotonic(), children_cpu()
@@ -318,7 +318,7 @@ class Realizer:
 
     def _called(self, task: Task) -> dict[str, str]:
         """Execute a step; no value of its secrets stands in its log then, nor in its error."""
-        secrets, begin = concealed.values(task.step.variables.secrets), task.log.tell()
+        secrets, begin = secret_redaction.values(task.step.variables.secrets), task.log.tell()
         try:
             return self.executor().execute(task)
         except MpforgeError as error:
@@ -328,7 +328,7 @@ class Realizer:
             raise
         finally:
             _append_notes(task.directory.root / COMPILER_NOTES, task.log)
-            concealed.strike_out(task.log, begin, secrets)
+            secret_redaction.strike_out(task.log, begin, secrets)
 
     def _is_main(self, step: Step) -> bool:
         """Whether a step is what `mpforge shell` enters of this session."""
@@ -366,7 +366,7 @@ class Realizer:
         )
         if step.cache and not secret:
             if result.observed:  # so that it is found again when this is what the step would read
-                self.store.keep(replace(result, key=observed.key_with(key, result.observed)))
+                self.store.keep(replace(result, key=observed_reads.key_with(key, result.observed)))
             self.store.keep(result)
         return result, tree
 
@@ -416,7 +416,7 @@ def is_less_isolated(result: ActionResult) -> bool:
     """Whether a step was made on a host that could keep it less apart than this one can."""
     if "isolation" not in result.facts:
         return False
-    from mpforge.runners.isolation import more_is_possible
+    from mpforge.places.isolation import more_is_possible
 
     return more_is_possible(result.facts)
 
@@ -462,13 +462,13 @@ def _fault_of_store(error: OSError | MpforgeError, directory: Path, log: bytes) 
 
 def _without(text: str, secrets: Mapping[str, str]) -> str:
     data = text.encode("utf-8", "surrogateescape")
-    return concealed.struck_out(data, secrets).decode("utf-8", "surrogateescape")
+    return secret_redaction.struck_out(data, secrets).decode("utf-8", "surrogateescape")
 
 
 def _append_notes(notes: Path, log: BinaryIO) -> None:
     """Say in the log what the compilers dropped, changed or refused, each thing once."""
-    from mpforge.runners.step import NOTE
-    from mpforge.tools.wrappers import read_notes
+    from mpforge.places.step import NOTE
+    from mpforge.toolchains.compiler_wrappers import read_notes
 
     told = ((n.kind, n.flag, "" if n.kind == "refused" else n.instead) for n in read_notes(notes))
     log.writelines(f"{NOTE}{' '.join(words).rstrip()}\n".encode() for words in dict.fromkeys(told))

@@ -13,18 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.engine.compiled import Compiled, compiled, requirements_base
 from mpforge.engine.dist import digest_of
-from mpforge.engine.distrecord import Entry
-from mpforge.engine.pathpackages import PathPackages
-from mpforge.engine.pins import Pins
-from mpforge.engine.provision import Provision
+from mpforge.engine.dist_record import Entry
+from mpforge.engine.load_plan import Compiled, compiled, requirements_base
 from mpforge.engine.realize import NotMade, Realizer
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
 from mpforge.engine.shipping import Shipping
-from mpforge.engine.testoutputs import TestOutputs
-from mpforge.engine.toolbox import Toolbox
-from mpforge.engine.workspace import Options, Workspace, require_plain
+from mpforge.engine.test_outputs import TestOutputs
 from mpforge.errors import (
     Damaged,
     HostCannot,
@@ -39,6 +34,10 @@ from mpforge.errors import (
     WrongInput,
 )
 from mpforge.keys.digest import short
+from mpforge.kinds.step_ingredients import Provision
+from mpforge.kinds.toolbox import Toolbox
+from mpforge.obtain.packages.path_packages import PathPackages
+from mpforge.obtain.pins import Pins
 from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
 from mpforge.plan.model import (
     Compilers,
@@ -50,11 +49,12 @@ from mpforge.plan.pins import StrategyPin
 from mpforge.store.files import make_way
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode
+from mpforge.workspace import Options, Workspace, require_plain
 
 if TYPE_CHECKING:
-    from mpforge.engine.contained import Containers
-    from mpforge.engine.execution import Executor
-    from mpforge.engine.machines import Machines
+    from mpforge.kinds.execution import Executor
+    from mpforge.kinds.image_toolchain import Containers
+    from mpforge.kinds.target_machines import Machines
 
     Pick = Callable[[ActionResult, Directory], dict[str, FileNode | str]]
 
@@ -100,7 +100,7 @@ def run_session(
 
 def _tidy(workspace: Workspace, emit: Emit, session: str) -> None:
     """Keep the cache within its limits, after something was added to it."""
-    from mpforge.engine.caching import tidy
+    from mpforge.housekeeping.cache_directory import tidy
 
     tidy(
         workspace.cache,
@@ -166,7 +166,7 @@ class SessionRun:
     @functools.cached_property
     def pins(self) -> Pins:
         """The lock, completed as this session needs it."""
-        from mpforge.tools.index import Index
+        from mpforge.obtain.packages.package_index import Index
 
         given = self.found.plan.index
         return Pins(
@@ -200,14 +200,14 @@ class SessionRun:
     @functools.cached_property
     def machines(self) -> "Machines":
         """Where this session's tests run."""
-        from mpforge.engine.machines import Machines
+        from mpforge.kinds.target_machines import Machines
 
         return Machines(self.workspace, self.pins, self.toolbox)
 
     @functools.cached_property
     def containers(self) -> "Containers":
         """The containers of this session's steps."""
-        from mpforge.engine.contained import Containers
+        from mpforge.kinds.image_toolchain import Containers
 
         return Containers(self.workspace, self.pins, self.toolbox)
 
@@ -231,7 +231,7 @@ class SessionRun:
         found = self.found
 
         def executor() -> "Executor":
-            from mpforge.engine.execution import Executor
+            from mpforge.kinds.execution import Executor
 
             return Executor(
                 found.store,
@@ -312,13 +312,13 @@ class SessionRun:
 
     @property
     def _host_platform(self) -> str:
-        from mpforge.engine.facts import host_facts
+        from mpforge.engine.gather_facts import host_facts
 
         return host_facts().platform or platform.machine()
 
     def to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:
         """What a target's builds will download."""
-        from mpforge.engine.fetching import to_fetch
+        from mpforge.engine.downloads import to_fetch
 
         return to_fetch(
             deps,
@@ -437,7 +437,7 @@ class SessionRun:
         lowest = self.found.plan.session(session.after) if session.after else None
         if lowest is None or session.python is None or lowest.refusal is not None:
             return None
-        from mpforge.runners.verification import serves
+        from mpforge.artifacts.verification import serves
 
         try:
             self._build(lowest)
@@ -508,8 +508,8 @@ class SessionRun:
         made = self.found.plan.session("sdist")
         if not session.asks_sdist or session.python is None or made is None:
             return
+        from mpforge.artifacts.core_metadata import requires_python
         from mpforge.compiler.pythons import allows
-        from mpforge.engine.metadata import requires_python
 
         _, tree = self._realize(made)
         node = tree.directories["tree"].get("PKG-INFO")

@@ -12,11 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mpforge.engine.compiled import Compiled
+from mpforge.engine.load_plan import Compiled
 from mpforge.engine.session import NotRun, SessionRun, refusal_error
-from mpforge.engine.task import Given, Task
-from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import WrongInput
+from mpforge.kinds.task import Given, Task
+from mpforge.places import recorded_commands
+from mpforge.places.isolation import isolation
+from mpforge.places.step import Left, StepDirectory, StepRun
 from mpforge.plan.events import Emit, Warned
 from mpforge.plan.model import (
     Plan,
@@ -24,12 +26,10 @@ from mpforge.plan.model import (
     RunTests,
     Step,
 )
-from mpforge.runners import noted
-from mpforge.runners.isolation import isolation
-from mpforge.runners.step import Left, StepDirectory, StepRun
+from mpforge.workspace import Options, Workspace
 
 if TYPE_CHECKING:
-    from mpforge.runners.containers.step import StepContainer
+    from mpforge.places.containers.container_step import StepContainer
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def enter(
     kept = StepDirectory(workspace.state / "kept" / step.id)
     log = log_of(workspace, session.name)
     run = SessionRun(found, session, workspace, options, emit, log=log)
-    if not visit.fresh and noted.read(kept.root):
+    if not visit.fresh and recorded_commands.read(kept.root):
         return _enter_kept(run, step, kept, visit, log)
     found.store.listen(lambda message: emit(Warned(session.name, message)))
     log.unlink(missing_ok=True)
@@ -118,7 +118,7 @@ def _enter_kept(
     session: SessionRun, step: Step, directory: StepDirectory, visit: Visit, log: Path
 ) -> int:
     """As the failed run left it."""
-    last = noted.read(directory.root)[-1]
+    last = recorded_commands.read(directory.root)[-1]
     gone = [path for path in last.environment.get("PATH", "").split(":") if not Path(path).is_dir()]
     if gone or not last.cwd.is_dir():
         raise WrongInput(
@@ -126,7 +126,9 @@ def _enter_kept(
             why=f"{', '.join(gone) or last.cwd} is gone",
             hint="`mpforge shell --fresh` makes a new one",
         )
-    when = datetime.fromtimestamp((directory.root / noted.NOTES).stat().st_mtime).astimezone()
+    when = datetime.fromtimestamp(
+        (directory.root / recorded_commands.NOTES).stat().st_mtime
+    ).astimezone()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         run = StepRun(
@@ -188,13 +190,13 @@ def _precede(run: SessionRun) -> None:
 
 def _scene(run: StepRun, *, stays: bool, left: datetime | None = None) -> Scene:
     root = run.directory.root
-    programs = noted.read(root)
+    programs = recorded_commands.read(root)
     return Scene(
         title=run.title,
         directory=Path(run.shown(str(root))),
         place=root,
         cwd=Path(run.shown(str(programs[-1].cwd))),
-        programs=tuple(map(run.shown, noted.pasted(programs, root))),
+        programs=tuple(map(run.shown, recorded_commands.pasted(programs, root))),
         network=not run.offline,
         stays=stays,
         left=left,

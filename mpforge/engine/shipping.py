@@ -13,16 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mpforge.engine.compiled import Compiled
+from mpforge.artifacts.core_metadata import own_package
 from mpforge.engine.dist import Dist, digest_of
-from mpforge.engine.distrecord import Entry
-from mpforge.engine.metadata import own_package
-from mpforge.engine.observed import HOST
-from mpforge.engine.provision import Provision, Shipped
+from mpforge.engine.dist_record import Entry
+from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import is_less_isolated
-from mpforge.engine.task import Given
-from mpforge.engine.workspace import Workspace
 from mpforge.errors import Damaged
+from mpforge.kinds.observed_reads import HOST
+from mpforge.kinds.step_ingredients import Provision, Shipped
+from mpforge.kinds.task import Given
 from mpforge.plan.events import Emit, Published, Warned
 from mpforge.plan.model import BuildWheel, MakeSdist, PlannedSession, RunCommands
 from mpforge.plan.requirements import OwnPackage
@@ -32,6 +31,7 @@ from mpforge.store.files import hash_file
 from mpforge.store.locks import alone
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode, from_entries
+from mpforge.workspace import Workspace
 
 _UNNAMED = "unnamed"
 """The name of a store whose directory can't be written: whose records these are can't be told."""
@@ -236,7 +236,7 @@ class Shipping:
     def _entries(
         self, session: PlannedSession, result: ActionResult, files: Mapping[str, FileNode | str]
     ) -> list[Entry]:
-        from mpforge.sources.wheels import wheel_name
+        from mpforge.artifacts.wheels import wheel_name
 
         choice = session.choice
         common = Entry(

@@ -14,18 +14,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.engine.compiled import Compiled
-from mpforge.engine.inputs import Inputs
+from mpforge.artifacts.difference_causes import Circumstances
+from mpforge.artifacts.differences import FileDifference, compare_folders
+from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import Realizer
 from mpforge.engine.session import SessionRun, refusal_error
-from mpforge.engine.workspace import Options, Workspace
 from mpforge.errors import StepFailed, WrongInput
+from mpforge.kinds.inputs import Inputs
 from mpforge.plan.events import Emit, Warned, WorkEnded, Working
 from mpforge.plan.model import Plan, PlannedSession
-from mpforge.runners.causes import Circumstances
-from mpforge.runners.differences import FileDifference, compare_folders
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory
+from mpforge.workspace import Options, Workspace
 
 _PHASES = ("build", "sdist")
 _BUILDS = ("first", "second")

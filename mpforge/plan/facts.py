@@ -26,7 +26,7 @@ class Listed:
     """What an entry of the spec's requirements stands for, if not for itself: a file's, or a path.
 
     All are PEP 508, with hashes behind them where the file has some (``hashes_of``); a path is a direct
-    reference that says what is there: see ``mpforge.engine.listing``.
+    reference that says what is there: see ``mpforge.engine.requirement_files``.
     """
 
     entry: str

@@ -1,7 +1,7 @@
 """What the lock pins, as data: packages by hash, tools by digest, strategies by name.
 
 The lock is an input of the compiler, so its types live here; reading and writing the file is
-``mpforge.tools.lockfile``'s business. Everything is frozen, sorted and comparable.
+``mpforge.lock.lock_file``'s business. Everything is frozen, sorted and comparable.
 """
 
 from dataclasses import dataclass, field, replace

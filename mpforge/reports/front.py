@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mpforge.engine.dist import Dist
-from mpforge.engine.distrecord import Entry
+from mpforge.engine.dist_record import Entry
 from mpforge.engine.selection import Selection
-from mpforge.engine.workspace import Options, Workspace, host_system, run_id
 from mpforge.errors import (
     DistConflict,
     ExitCode,
@@ -28,6 +27,7 @@ from mpforge.plan.events import Chosen, Event, SessionEnded, Status, Warned
 from mpforge.plan.index import IndexedSession
 from mpforge.reports.console import Console, failure
 from mpforge.reports.journal import REPORT, Journal
+from mpforge.workspace import Options, Workspace, host_system, run_id
 
 _warned: set[str] = set()
 """The warnings that this process has shown: sessions of a run share their source and their steps."""
@@ -150,7 +150,7 @@ def _keep_traceback(workspace: Workspace, session: str) -> None:
 
 
 def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
-    from mpforge.runners.step import tail
+    from mpforge.places.step import tail
 
     path = workspace.logs(session)
     ran = isinstance(error, StepFailed) and path.is_file() and path.stat().st_size > 0

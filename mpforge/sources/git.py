@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mpforge.errors import SourceUnreadable
 from mpforge.processes import Captured
-from mpforge.sources.gitcall import answer, filters_of, run, unquoted
+from mpforge.sources.git_call import answer, filters_of, run, unquoted
 from mpforge.store.files import files_below, hash_file
 
 SUBMODULE = "160000 "

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from mpforge.artifacts.archives import SUFFIXES
 from mpforge.errors import SourceMissing
 from mpforge.sources import git, links
-from mpforge.sources.archives import SUFFIXES
 from mpforge.store.files import files_below
 from mpforge.store.fingerprints import scan
 from mpforge.store.trees import Directory, FileNode, from_entries

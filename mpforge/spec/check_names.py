@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 from mpforge import platforms
 from mpforge.formats.toml import Path
-from mpforge.platforms import imagename
+from mpforge.platforms import image_name
 from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.model import BuildOptions, Library, Spec
 from mpforge.spec.options import (
@@ -196,9 +196,9 @@ def _images(spec: Spec) -> Iterator[Finding]:
     given = [((*level.path, "build", "image"), level.build.image) for level in all_levels(spec)]
     given += [(("toolchains", name, "image"), t.image or "") for name, t in spec.toolchains.items()]
     for path, name in given:
-        good = name in ("", "auto") or imagename.is_id(name) or imagename.parts(name)
+        good = name in ("", "auto") or image_name.is_id(name) or image_name.parts(name)
         if not good:
-            message = f'`{dotted(path)}`: "{name}" is no name of an image: {imagename.EXPECTED}'
+            message = f'`{dotted(path)}`: "{name}" is no name of an image: {image_name.EXPECTED}'
             yield Finding("image-name-wrong", path, message)
 
 

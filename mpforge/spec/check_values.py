@@ -21,7 +21,7 @@ from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.model import BuildOptions, Spec, TestOptions
 from mpforge.spec.options import all_levels
 from mpforge.spec.programs import parse_tool
-from mpforge.spec.requirementlines import parse_line
+from mpforge.spec.requirement_lines import parse_line
 from mpforge.spec.suggest import close_to
 
 _POLICY = re.compile(r"manylinux(1|2010|2014)|(many|musl)linux_\d+_\d+")

@@ -19,11 +19,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from mpforge.errors import Damaged
+from mpforge.store.directory_backend import (
+    Batch,
+    Kind,
+    Shelf,
+    Unreadable,
+    copied,
+    layout_problem,
+    touch,
+)
 from mpforge.store.files import files_below, regular
-from mpforge.store.homes import private_directory
 from mpforge.store.locks import alone
+from mpforge.store.process_homes import private_directory
 from mpforge.store.results import ActionResult, from_bytes, to_bytes
-from mpforge.store.shelf import Batch, Kind, Shelf, Unreadable, copied, layout_problem, touch
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 T = TypeVar("T")

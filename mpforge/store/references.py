@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mpforge.store import notes
+from mpforge.store.directory_backend import Kind, Shelf
 from mpforge.store.results import from_bytes
-from mpforge.store.shelf import Kind, Shelf
 
 Node = tuple[str, str]
 """A kind and a name; or a tree by its digest: a ``"tree"``'s files are blobs, a ``"list"``'s in a pack."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.engine.holdings import PLATFORMS_RUN
+from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
+from mpforge.places.containers import endpoint, runtime_probe
 from mpforge.processes import Captured, capture
-from mpforge.runners.containers import endpoint, probe
 from mpforge.store import notes
 from tests.e2e.conftest import NATIVE
 from tests.images.engine import Engine
@@ -195,7 +195,7 @@ def test_doctor_names_the_engine_and_how_it_runs_each_platform(
     assert engine["name"] in {"Docker", "Podman"}
     assert engine["endpoint"] == real()
     how = {run["name"]: run for run in runs}
-    assert how.keys() == set(probe.PROBED)
+    assert how.keys() == set(runtime_probe.PROBED)
     assert how[engine["platform"]]["how"] == "native"
     images = {target["name"]: target["images"] for target in found["targets"]}
     assert images[engine["platform"]]["strategies"] == ["native"]
@@ -211,11 +211,11 @@ def test_doctor_names_the_engine_and_how_it_runs_each_platform(
 def test_doctor_asks_the_engine_anew_and_later_runs_remember_it(tmp_path: Path) -> None:
     memory = tmp_path / "cache" / PLATFORMS_RUN
     assert mpforge(tmp_path, "doctor", DOCKER_HOST=real()).returncode == 0
-    assert probe.Probes(memory).remembered(real(), NATIVE) == "native"
+    assert runtime_probe.Probes(memory).remembered(real(), NATIVE) == "native"
     known = notes.load(memory)
     assert isinstance(known, dict)
     platforms = dict.fromkeys(known[real()]["platforms"], "outdated")
     notes.keep(memory, {real(): {**known[real()], "platforms": platforms}})
-    assert probe.Probes(memory).remembered(real(), NATIVE) == "outdated"
+    assert runtime_probe.Probes(memory).remembered(real(), NATIVE) == "outdated"
     assert mpforge(tmp_path, "doctor", DOCKER_HOST=real()).returncode == 0
     assert notes.load(memory)[real()]["platforms"] == known[real()]["platforms"]

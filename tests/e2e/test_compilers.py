@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from mpforge import processes
+from mpforge.obtain.pythons import host_python
+from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.platforms import well_known
 from mpforge.processes import Captured
-from mpforge.tools import hostpython, targetview, wrappers
-from mpforge.tools.hostpython import HostPython
-from mpforge.tools.targetview import Surroundings, View
-from mpforge.tools.toolstore import ToolStore, ToolTree
-from mpforge.tools.wrappers import WrapperNote
-from mpforge.tools.zig import Language, Runtime, Zig, prime, private_cache
+from mpforge.store.tool_store import ToolStore, ToolTree
+from mpforge.toolchains import compiler_wrappers, target_view
+from mpforge.toolchains.compiler_wrappers import WrapperNote
+from mpforge.toolchains.target_view import Surroundings, View
+from mpforge.toolchains.zig import Language, Runtime, Zig, prime, private_cache
 
 pytestmark = pytest.mark.cross
 
@@ -45,7 +46,7 @@ def told(tmp_path: Path) -> Told:
         tree, log = tmp_path / target, tmp_path / "notes"
         log.unlink(missing_ok=True)
         if not tree.exists():
-            targetview.make_view(tree, View(well_known()[target], POLICY, cross=True))
+            target_view.make_view(tree, View(well_known()[target], POLICY, cross=True))
         environment = {
             "PATH": PATH,
             "MPFORGE_ZIG": str(zig),
@@ -58,7 +59,7 @@ def told(tmp_path: Path) -> Told:
         ours = [line for line in lines if line.startswith("-ffile-prefix-map=")]
         own = lines[lines.index(ours[-1]) + 1 :]
         always = {"-g0", "-Wl,-s", "-Wl,--no-gc-sections"}
-        return [word for word in own if word not in always], [*wrappers.read_notes(log)]
+        return [word for word in own if word not in always], [*compiler_wrappers.read_notes(log)]
 
     return call
 
@@ -221,7 +222,7 @@ class Place:
         answer = processes.capture(
             argv, environment=environment, cwd=self.root / "step" / "src" / below
         )
-        notes = [(n.kind, n.flag) for n in wrappers.read_notes(log)]
+        notes = [(n.kind, n.flag) for n in compiler_wrappers.read_notes(log)]
         assert answer.returncode == any(kind == "refused" for kind, _ in notes), answer.stderr
         return notes
 
@@ -233,7 +234,7 @@ class Place:
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Place:
     root = tmp_path.resolve()
-    targetview.make_view(root / "tree", View(AARCH64, POLICY, cross=True))
+    target_view.make_view(root / "tree", View(AARCH64, POLICY, cross=True))
     for name in (
         "include/python3.11/a.h",
         "include/z.h",
@@ -382,7 +383,7 @@ def test_a_file_of_arguments_is_read_too(elsewhere: Place, told: Told, tmp_path:
 
 @pytest.mark.parametrize("question", ["-dumpmachine", "-print-multiarch"])
 def test_a_compiler_names_its_target_when_asked(tmp_path: Path, question: str) -> None:
-    targetview.make_view(tmp_path / "tree", View(AARCH64, POLICY, cross=True))
+    target_view.make_view(tmp_path / "tree", View(AARCH64, POLICY, cross=True))
     environment = {"MPFORGE_ZIG": "/bin/false", "ZIG_GLOBAL_CACHE_DIR": "/"}
     argv = [str(tmp_path / "tree" / "bin" / "cc"), question]
     assert processes.capture(argv, environment=environment).stdout == "aarch64-linux-gnu\n"
@@ -399,7 +400,8 @@ def zig(request: pytest.FixtureRequest) -> tuple[Zig, ToolTree]:
 
     found = Zig(Path(ziglang.__file__).parent / "zig", version("ziglang"), version("ziglang"))
     store = ToolStore(request.config.cache.mkdir("mpforge-tools"))
-    runtime = Runtime(found.digest, wrappers.zig_target(AARCH64, POLICY), wrappers.flags(AARCH64))
+    triple = compiler_wrappers.zig_target(AARCH64, POLICY)
+    runtime = Runtime(found.digest, triple, compiler_wrappers.flags(AARCH64))
 
     def making(_runtime: Runtime, _language: Language) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -422,7 +424,7 @@ class Step:
             log=self.log,
         )
         shown = View(AARCH64, POLICY, cross=True)
-        self.environment = {"PATH": PATH} | targetview.compiler_environment(view, shown, there)
+        self.environment = {"PATH": PATH} | target_view.compiler_environment(view, shown, there)
 
     def write(self, name: str, text: str) -> Path:
         path = self.directory / name
@@ -441,7 +443,7 @@ class Step:
 
 @pytest.fixture
 def step(tmp_path: Path, zig: tuple[Zig, ToolTree]) -> Step:
-    targetview.make_view(tmp_path / "tree", View(AARCH64, POLICY, cross=True))
+    target_view.make_view(tmp_path / "tree", View(AARCH64, POLICY, cross=True))
     return Step(tmp_path / "step", tmp_path / "tree", zig)
 
 
@@ -490,7 +492,7 @@ def test_two_directories_give_the_same_bytes_for_the_target(
     results = []
     for place in ("one", "another directory"):
         tree = tmp_path / place / "tree"
-        targetview.make_view(tree, View(AARCH64, POLICY, cross=True))
+        target_view.make_view(tree, View(AARCH64, POLICY, cross=True))
         step = Step(tmp_path / place / "step", tree, zig)
         source = step.write(f"src/{name}", text)
         step.must(variable, "-g", "-O3", "-fPIC", "-c", str(source), "-o", "a b.o")
@@ -511,7 +513,9 @@ def test_what_debian_and_pyenv_leave_in_cflags_compiles_and_links(step: Step) ->
     flags = f"{debian} {fedora} -fstack-clash-protection -fno-semantic-interposition".split()
     step.must("CC", *flags, "-fPIC", "-c", "a.c", "-o", "a.o")
     step.must("CC", *link.split(), *flags, "a.o", "-o", "a.so")
-    dropped = {note.flag for note in wrappers.read_notes(step.log) if note.kind == "dropped"}
+    dropped = {
+        note.flag for note in compiler_wrappers.read_notes(step.log) if note.kind == "dropped"
+    }
     assert {"-flto=auto", "-fcf-protection"} <= dropped
     assert machine_and_glibc(step.directory / "a.so")[1] <= (2, 17)
 
@@ -537,7 +541,7 @@ def test_an_archive_is_made_listed_and_linked(step: Step) -> None:
     step.must("STRIP", "m")
     assert machine_and_glibc(step.directory / "m") == ("EM_AARCH64", (2, 17))
     assert step.call("AR", "t", "liba.a").stdout == "a.o\n"
-    assert WrapperNote("dropped", "strip m") in wrappers.read_notes(step.log)
+    assert WrapperNote("dropped", "strip m") in compiler_wrappers.read_notes(step.log)
 
 
 def test_a_program_may_come_from_standard_input(step: Step) -> None:
@@ -557,11 +561,11 @@ def test_a_directory_of_the_host_is_refused_naming_the_call(step: Step) -> None:
     assert "-I/usr/include is of this host" in answer.stderr
     assert f"the call: {call}" in answer.stderr
     refused = WrapperNote("refused", "-I/usr/include", call, str(step.directory))
-    assert [*wrappers.read_notes(step.log)] == [refused]
+    assert [*compiler_wrappers.read_notes(step.log)] == [refused]
 
 
 def test_a_native_compiler_refuses_no_directory(tmp_path: Path, zig: tuple[Zig, ToolTree]) -> None:
-    targetview.make_view(tmp_path / "tree", View(well_known()["x86_64"], POLICY, cross=False))
+    target_view.make_view(tmp_path / "tree", View(well_known()["x86_64"], POLICY, cross=False))
     step = Step(tmp_path / "step", tmp_path / "tree", zig)
     step.write("a.c", "int f(void) { return 1; }\n")
     step.must("CC", "-I/usr/include", "-O3", "-c", "a.c")
@@ -578,7 +582,7 @@ def test_a_compiler_outside_of_a_step_says_that_it_needs_one(step: Step) -> None
 
 @pytest.fixture(scope="module")
 def host() -> HostPython:
-    return hostpython.find(f"cp{sys.version_info.major}{sys.version_info.minor}")
+    return host_python.find(f"cp{sys.version_info.major}{sys.version_info.minor}")
 
 
 @pytest.fixture
@@ -586,7 +590,7 @@ def view(tmp_path: Path, host: HostPython) -> Path:
     """A view, used at another place than it was made at, as the tool store does."""
     making = tmp_path / "making"
     making.mkdir()
-    targetview.make_view(making, View(AARCH64, POLICY, cross=True, host=host))
+    target_view.make_view(making, View(AARCH64, POLICY, cross=True, host=host))
     return making.rename(tmp_path / "view")
 
 
@@ -601,7 +605,7 @@ def hook_environment(
         log=step / "notes",
     )
     shown = View(AARCH64, POLICY, cross=True, host=host)
-    return {"PATH": PATH} | targetview.view_environment(view, shown, there)
+    return {"PATH": PATH} | target_view.view_environment(view, shown, there)
 
 
 ASK = """
@@ -648,7 +652,7 @@ def test_a_host_python_tells_a_32_bit_target_s_word_size(tmp_path: Path, host: H
     view = tmp_path / "view"
     view.mkdir()
     shown = View(well_known()["armv7l"], "manylinux_2_31", cross=True, host=host)
-    targetview.make_view(view, shown)
+    target_view.make_view(view, shown)
     environment = {"PATH": PATH, "PYTHONPATH": str(view / "site")}
     ask = """
 import platform, struct, sys

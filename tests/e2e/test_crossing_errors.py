@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.runners.elf import read
+from mpforge.artifacts.elf import read
 from tests.e2e.conftest import NOXFILE
 from tests.e2e.workspace import Cache, Run, Workspace
 

@@ -19,20 +19,23 @@ import pytest
 
 from mpforge import processes
 from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
+from mpforge.kinds import test_guard
+from mpforge.obtain import emulators
+from mpforge.obtain.distro import apt
+from mpforge.obtain.emulators import Emulator
+from mpforge.obtain.pythons import target_python, uv_python
+from mpforge.obtain.pythons.target_python import TargetPython
+from mpforge.places import cpu_probe, emulated_uname, interpreter_launcher
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import well_known
-from mpforge.runners import cpuprobe, guard, launcher, uname
-from mpforge.tools import distribution, emulators, targetpython, uvpython
-from mpforge.tools.emulators import Emulator
-from mpforge.tools.targetpython import TargetPython
-from mpforge.tools.toolstore import ToolStore
+from mpforge.store.tool_store import ToolStore
 
 ARM = well_known()["aarch64"]
 HOST_PYTHON = sys.executable if sys.version_info[:2] == (3, 11) else None
 pytestmark = [
     pytest.mark.network,
     pytest.mark.skipif(
-        (distribution.host_distribution() or ("none",))[0] != "debian",
+        (apt.host_distribution() or ("none",))[0] != "debian",
         reason="needs Debian's apt to fetch from",
     ),
 ]
@@ -59,7 +62,7 @@ def pin(state: Path) -> Callable[[DistroRequest | None], DistroPin]:
     @functools.cache
     def resolved(request: DistroRequest | None) -> DistroPin:
         assert request is not None
-        return distribution.resolve(request, state=state)
+        return apt.resolve(request, state=state)
 
     return resolved
 
@@ -75,15 +78,17 @@ def emulator(
 def python(
     store: ToolStore, state: Path, pin: Callable[[DistroRequest | None], DistroPin]
 ) -> TargetPython:
-    (request,) = targetpython.distro_requests(ARM, "cp311")
-    return targetpython.provide(
+    (request,) = target_python.distro_requests(ARM, "cp311")
+    return target_python.provide(
         ARM, "cp311", pins=[pin(request)], store=store, state=state, host_python=HOST_PYTHON
     )
 
 
 @pytest.fixture
 def venv(tmp_path: Path, python: TargetPython, emulator: Emulator) -> Path:
-    launcher.write_launcher(tmp_path / "venv", python=python, emulator=emulator, cpu="cortex-a53")
+    interpreter_launcher.write_launcher(
+        tmp_path / "venv", python=python, emulator=emulator, cpu="cortex-a53"
+    )
     return tmp_path / "venv"
 
 
@@ -102,7 +107,7 @@ def test_the_launcher_s_python_is_aarch64_and_finds_its_environment_and_librarie
         "import os, sys, ssl, sqlite3, ctypes, lzma, bz2, readline, curses, uuid, distutils;"
         "print(os.uname().machine, sys.prefix, sys.executable, sys.path[-1])"
     )
-    site = launcher.site_packages(venv, "cp311")
+    site = interpreter_launcher.site_packages(venv, "cp311")
     told = run(venv / "bin/python", "-W", "ignore", "-c", code)
     assert told == f"aarch64 {venv} {venv}/bin/python {site}"
 
@@ -114,17 +119,19 @@ def test_a_newer_suite_s_python_runs_too_with_its_own_c_library(
     emulator: Emulator,
     tmp_path: Path,
 ) -> None:
-    (request,) = targetpython.distro_requests(ARM, "cp313")
-    found = targetpython.provide(
+    (request,) = target_python.distro_requests(ARM, "cp313")
+    found = target_python.provide(
         ARM, "cp313", pins=[pin(request)], store=store, state=state, host_python=None
     )
-    launched = launcher.write_launcher(tmp_path, python=found, emulator=emulator, cpu="cortex-a53")
+    launched = interpreter_launcher.write_launcher(
+        tmp_path, python=found, emulator=emulator, cpu="cortex-a53"
+    )
     code = (
         "import os, ssl, readline, dbm.ndbm, sys; print(os.uname().machine, sys.version_info[:2])"
     )
     assert run(launched, "-c", code) == "aarch64 (3, 13)"
-    site = launcher.site_packages(tmp_path, "cp313")
-    guard.write_guard(site, evidence=tmp_path / "evidence", modules=(), emulated=True)
+    site = interpreter_launcher.site_packages(tmp_path, "cp313")
+    test_guard.write_guard(site, evidence=tmp_path / "evidence", modules=(), emulated=True)
     assert run(launched, "-c", MISSING) == "told told"
 
 
@@ -151,7 +158,7 @@ def test_an_environment_that_a_test_makes_has_an_interpreter_that_runs_emulated(
 
 
 def test_uname_and_arch_tell_of_the_target_s_machine(tmp_path: Path) -> None:
-    folder = uname.write_programs(tmp_path, "s390x")
+    folder = emulated_uname.write_programs(tmp_path, "s390x")
     host = run("uname", "-a")
     assert run(folder / "arch") == "s390x"
     assert run(folder / "uname", "-m") == "s390x"
@@ -174,57 +181,59 @@ def test_children_started_by_sys_executable_are_emulated_too(venv: Path) -> None
 def test_the_cpu_is_the_planned_model_also_without_environment_and_against_qemu_cpu(
     venv: Path,
 ) -> None:
-    told = run(venv / "bin/python", cpuprobe.__file__, variables={"QEMU_CPU": "max"})
-    facts = cpuprobe.parse(told)
+    told = run(venv / "bin/python", cpu_probe.__file__, variables={"QEMU_CPU": "max"})
+    facts = cpu_probe.parse(told)
     for answer in (facts, facts["bare"]):
         assert answer["machine"] == "aarch64"
-        assert cpuprobe.describe(answer) == "cortex-a53"
-        assert not cpuprobe.model_matches("max", answer)
-    bare = json.loads(run("env", "-i", venv / "bin/python", cpuprobe.__file__, "--bare"))
+        assert cpu_probe.describe(answer) == "cortex-a53"
+        assert not cpu_probe.model_matches("max", answer)
+    bare = json.loads(run("env", "-i", venv / "bin/python", cpu_probe.__file__, "--bare"))
     assert bare == facts["bare"]
 
 
 def test_an_emulator_that_shows_another_model_is_found_out(
     tmp_path: Path, python: TargetPython, emulator: Emulator
 ) -> None:
-    launched = launcher.write_launcher(tmp_path, python=python, emulator=emulator, cpu="max")
-    facts = cpuprobe.parse(run(launched, cpuprobe.__file__))
-    assert not cpuprobe.model_matches("cortex-a53", facts)
-    assert cpuprobe.describe(facts) == "max"
+    launched = interpreter_launcher.write_launcher(
+        tmp_path, python=python, emulator=emulator, cpu="max"
+    )
+    facts = cpu_probe.parse(run(launched, cpu_probe.__file__))
+    assert not cpu_probe.model_matches("cortex-a53", facts)
+    assert cpu_probe.describe(facts) == "max"
 
 
 def test_every_model_that_we_can_tell_is_told_right(
     python: TargetPython, emulator: Emulator
 ) -> None:
-    known = [model for model in emulators.cpu_models(emulator) if model in cpuprobe.ARM_MODELS]
+    known = [model for model in emulators.cpu_models(emulator) if model in cpu_probe.ARM_MODELS]
     assert {"cortex-a53", "cortex-a72", "neoverse-n1", "max"} <= set(known)
     for model in known:
-        prefix = launcher.run_prefix(emulator, cpu=model, sysroot=python.sysroot)
-        told = run(*prefix, python.executable, cpuprobe.__file__, "--bare")
-        assert cpuprobe.describe(json.loads(told)) == model
+        prefix = interpreter_launcher.run_prefix(emulator, cpu=model, sysroot=python.sysroot)
+        told = run(*prefix, python.executable, cpu_probe.__file__, "--bare")
+        assert cpu_probe.describe(json.loads(told)) == model
 
 
 def test_the_guard_sees_every_emulated_process_and_a_package_from_the_wrong_place(
     venv: Path, tmp_path: Path
 ) -> None:
-    evidence, site = tmp_path / "evidence", launcher.site_packages(venv, "cp311")
-    guard.write_guard(site, evidence=evidence, modules=("mine",))
+    evidence, site = tmp_path / "evidence", interpreter_launcher.site_packages(venv, "cp311")
+    test_guard.write_guard(site, evidence=evidence, modules=("mine",))
     (tmp_path / "mine.py").touch()
     code = (
         "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import mine'], check=True)"
     )
     run(venv / "bin/python", "-c", code, cwd=tmp_path)
-    told = guard.read_evidence(evidence)
+    told = test_guard.read_evidence(evidence)
     assert (told.processes, told.machines) == (2, ("aarch64",))
     assert told.foreign_imports == (("mine", str(tmp_path / "mine.py")),)
 
 
 def test_a_package_s_script_runs_by_its_first_line(venv: Path) -> None:
-    folder = launcher.site_packages(venv, "cp311") / "tool-1.dist-info"
+    folder = interpreter_launcher.site_packages(venv, "cp311") / "tool-1.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: tool\nVersion: 1\n")
     (folder / "entry_points.txt").write_text("[console_scripts]\ntool = platform:machine\n")
-    launcher.write_entry_points(venv)
+    interpreter_launcher.write_entry_points(venv)
     answer = processes.capture([str(venv / "bin/tool")], environment={})
     assert answer.stderr.strip() == "aarch64"
 
@@ -246,9 +255,9 @@ def test_a_program_that_is_not_python_runs_by_the_prefix(
     pin: Callable[[DistroRequest | None], DistroPin],
     emulator: Emulator,
 ) -> None:
-    pins = [pin(targetpython.runtime_request(ARM))]
-    runtime = targetpython.provide_runtime(ARM, pins=pins, store=store, state=state)
-    prefix = launcher.run_prefix(emulator, cpu="cortex-a53", sysroot=runtime.sysroot)
+    pins = [pin(target_python.runtime_request(ARM))]
+    runtime = target_python.provide_runtime(ARM, pins=pins, store=store, state=state)
+    prefix = interpreter_launcher.run_prefix(emulator, cpu="cortex-a53", sysroot=runtime.sysroot)
     loader = runtime.sysroot / "lib" / "ld-linux-aarch64.so.1"
     assert "aarch64" in run(*prefix, loader, "--help")
 
@@ -261,21 +270,21 @@ def test_what_was_downloaded_once_needs_no_archive_again(
     python: TargetPython,
 ) -> None:
     assert python.provider == "distribution"
-    (request,) = targetpython.distro_requests(ARM, "cp311")
+    (request,) = target_python.distro_requests(ARM, "cp311")
     pinned = pin(request)
-    distribution.fetch(pinned, state=state, dest=tmp_path / "before")
-    monkeypatch.setenv(distribution.MIRROR_VARIABLE, "http://127.0.0.1:9/debian")
-    distribution.fetch(pinned, state=state, dest=tmp_path / "again")
+    apt.fetch(pinned, state=state, dest=tmp_path / "before")
+    monkeypatch.setenv(apt.MIRROR_VARIABLE, "http://127.0.0.1:9/debian")
+    apt.fetch(pinned, state=state, dest=tmp_path / "again")
     assert (tmp_path / "again/usr/bin/python3.11").is_file()
 
 
 def test_an_archive_that_does_not_answer_is_said_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(distribution.MIRROR_VARIABLE, "http://127.0.0.1:9/debian")
+    monkeypatch.setenv(apt.MIRROR_VARIABLE, "http://127.0.0.1:9/debian")
     request = DistroRequest("debian", "bookworm", "arm64", ("libc6",))
     with pytest.raises(IndexUnreachable, match="did not answer"):
-        distribution.resolve(request, state=tmp_path)
+        apt.resolve(request, state=tmp_path)
 
 
 def test_a_pinned_version_that_is_gone_names_the_command_that_moves_the_pin(
@@ -285,16 +294,14 @@ def test_a_pinned_version_that_is_gone_names_the_command_that_moves_the_pin(
     (package,) = found.packages
     gone = dataclasses.replace(package, version="1:0.1", sha256="0" * 64)
     with pytest.raises(PinGone, match="mpforge lock --update zlib1g") as caught:
-        distribution.fetch(
-            dataclasses.replace(found, packages=(gone,)), state=state, dest=tmp_path / "out"
-        )
+        apt.fetch(dataclasses.replace(found, packages=(gone,)), state=state, dest=tmp_path / "out")
     assert package.version in str(caught.value)
 
 
 def test_a_package_that_the_archive_lacks_is_named(state: Path) -> None:
     request = DistroRequest("debian", "bookworm", "arm64", ("libc6", "no-such-package"))
     with pytest.raises(ToolUnavailable, match="no-such-package"):
-        distribution.resolve(request, state=state)
+        apt.resolve(request, state=state)
 
 
 def test_uv_s_build_comes_from_a_mirror_and_runs_with_the_distribution_s_libc(
@@ -306,29 +313,29 @@ def test_uv_s_build_comes_from_a_mirror_and_runs_with_the_distribution_s_libc(
     emulator: Emulator,
 ) -> None:
     _mirror(tmp_path / "mirror", python, monkeypatch)
-    found = targetpython.provide_by_uv(
+    found = target_python.provide_by_uv(
         ARM,
         "cp311",
-        pin=pin(targetpython.runtime_request(ARM)),
+        pin=pin(target_python.runtime_request(ARM)),
         store=ToolStore(tmp_path / "tools"),
         state=state,
         host_python=HOST_PYTHON,
     )
     assert (found.version, found.provider) == ("3.11.2", "uv")
-    launched = launcher.write_launcher(
+    launched = interpreter_launcher.write_launcher(
         tmp_path / "venv", python=found, emulator=emulator, cpu="cortex-a53"
     )
-    facts = cpuprobe.parse(run(launched, cpuprobe.__file__))
-    assert cpuprobe.describe(facts["bare"]) == "cortex-a53"
+    facts = cpu_probe.parse(run(launched, cpu_probe.__file__))
+    assert cpu_probe.describe(facts["bare"]) == "cortex-a53"
 
 
 def test_a_mirror_that_lacks_uv_s_build_is_said_with_both_remedies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", "http://127.0.0.1:9/pythons")
-    build = uvpython.find(ARM, "cp312", hint="")
+    build = uv_python.find(ARM, "cp312", hint="")
     with pytest.raises(IndexUnreachable, match="UV_PYTHON_INSTALL_MIRROR"):
-        uvpython.install(build, tmp_path / "opt" / "python", hint="give one")
+        uv_python.install(build, tmp_path / "opt" / "python", hint="give one")
 
 
 def _mirror(folder: Path, python: TargetPython, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 from mpforge import processes
-from mpforge.runners.containers import connection, probe
-from mpforge.runners.containers.marks import reap
+from mpforge.places.containers import connection, runtime_probe
+from mpforge.places.containers.labels import reap
 from tests.images.engine import Engine
 
 pytestmark = pytest.mark.docker
 
 MAKING = """
 import os, sys
-from mpforge.runners.containers import connection, images
-from mpforge.runners.containers.container import Container
+from mpforge.places.containers import connection, images
+from mpforge.places.containers.container import Container
 image, key = sys.argv[1:]
 engine = connection.connect(os.environ)
 base = images.Image(image, {})
@@ -45,7 +45,7 @@ def test_a_layer_has_a_label(engine: Engine, layer: str) -> None:
 
 
 def test_the_image_of_a_probe_has_a_label(engine: Engine) -> None:
-    assert probe.ask(connection.connect(os.environ), "x86_64")
+    assert runtime_probe.ask(connection.connect(os.environ), "x86_64")
     assert labelled(engine, "mpforge.image=probe")
 
 

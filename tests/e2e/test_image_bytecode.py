@@ -16,11 +16,11 @@ from typing import Any, cast
 
 import pytest
 
-from mpforge.engine import imagebytecode
-from mpforge.runners.containers.container import Container
-from mpforge.tools import hostpython
-from mpforge.tools.hostpython import HostPython
-from mpforge.tools.toolstore import ToolStore
+from mpforge.kinds import image_bytecode
+from mpforge.obtain.pythons import host_python
+from mpforge.obtain.pythons.host_python import HostPython
+from mpforge.places.containers.container import Container
+from mpforge.store.tool_store import ToolStore
 from tests.e2e.workspace import Cache, Workspace
 from tests.images.engine import Engine
 
@@ -139,7 +139,7 @@ def files(tmp_path: Path) -> Files:
 
 @pytest.fixture(scope="module")
 def host() -> HostPython:
-    return hostpython.find(WORD, install=False)
+    return host_python.find(WORD, install=False)
 
 
 def provided(files: Files, host: HostPython, store: Path) -> Path | None:
@@ -148,7 +148,7 @@ def provided(files: Files, host: HostPython, store: Path) -> Path | None:
         yield cast("Any", files)
 
     making = contextlib.nullcontext()
-    return imagebytecode.provide("sha256:1", host, ToolStore(store), start, making)
+    return image_bytecode.provide("sha256:1", host, ToolStore(store), start, making)
 
 
 def test_bytecode_has_the_time_and_size_of_the_image_s_sources_and_the_paths_there(

@@ -5,8 +5,8 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+from mpforge.kinds.test_run import import_script
 from mpforge.processes import Captured, capture
-from mpforge.runners.tests import import_script
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.tools import hostpython
+from mpforge.obtain.pythons import host_python
 from tests.e2e.workspace import Cache, Workspace
 
 pytestmark = [pytest.mark.cross, pytest.mark.network]
@@ -98,7 +98,7 @@ def test_a_build_requirement_that_the_host_lacks_is_named_with_the_command(
 @pytest.fixture
 def python(place: Path) -> Path:
     """This host's CPython under a prefix of its own, with site-packages that may be written to."""
-    original = hostpython.find("cp311").executable.parents[1]
+    original = host_python.find("cp311").executable.parents[1]
     home = place / "pyenv" / "versions" / "3.11.7"
     library = home / "lib" / "python3.11"
     (library / "site-packages").mkdir(parents=True)

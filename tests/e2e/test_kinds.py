@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from mpforge.tools import hostpython
+from mpforge.obtain.pythons import host_python
 from tests.e2e.workspace import Cache, Workspace
 
 pytestmark = [pytest.mark.cross, pytest.mark.network]
@@ -46,8 +46,8 @@ def has(word: str) -> bool:
     """Whether this host has a CPython of the word with headers; none is fetched."""
     suffix = "t" if word.endswith("t") else ""
     version = word.removesuffix("t").replace("cp3", "3.")
-    candidates = hostpython._candidates(version, suffix)
-    return hostpython._first(word, candidates, []) is not None
+    candidates = host_python._candidates(version, suffix)
+    return host_python._first(word, candidates, []) is not None
 
 
 # --- wheels ---------------------------------------------------------------------------------------

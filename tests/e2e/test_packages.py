@@ -27,20 +27,26 @@ from mpforge.errors import (
     Unresolvable,
     WheelRejected,
 )
-from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
-from mpforge.plan.requirements import OwnPackage
-from mpforge.processes import capture
-from mpforge.tools import sdists
-from mpforge.tools.index import Index
-from mpforge.tools.packages import (
+from mpforge.obtain.packages import sdists
+from mpforge.obtain.packages.installation import (
     fetch_sizes,
     install_prefix,
     install_target,
     install_venv,
     install_wheel,
 )
-from mpforge.tools.resolving import resolve
-from mpforge.tools.venvs import compile_tree, damaged, export_tree, lay_out, site_packages
+from mpforge.obtain.packages.package_index import Index
+from mpforge.obtain.packages.resolve import resolve
+from mpforge.obtain.pythons.virtual_environments import (
+    compile_tree,
+    damaged,
+    export_tree,
+    lay_out,
+    site_packages,
+)
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
+from mpforge.plan.requirements import OwnPackage
+from mpforge.processes import capture
 
 HERE = f"cp3{sys.version_info.minor}"
 PYTHON = Path(sys.executable)

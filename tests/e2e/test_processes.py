@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mpforge import processes
-from mpforge.runners.isolation import isolation
+from mpforge.places.isolation import isolation
 
 PACKAGE = Path(processes.__file__).parent
 PATH = os.environ["PATH"]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.engine.inputs import Inputs
 from mpforge.errors import SourceUnreadable
+from mpforge.kinds.inputs import Inputs
+from mpforge.places.step import StepDirectory, base_environment
 from mpforge.processes import capture
-from mpforge.runners.step import StepDirectory, base_environment
-from mpforge.sources import git, gitclone, project
+from mpforge.sources import git, git_clone, project
 from mpforge.sources.project import Project, locate
 from mpforge.store.local import Store
 from mpforge.store.trees import FileNode
@@ -76,9 +76,9 @@ def _clone(root: Path, destination: Path) -> Path:
     inputs = Inputs(_project(root), store := Store(root.parent / "store"))
     tree, state = inputs.stored(), inputs.vcs
     assert state is not None
-    place = gitclone.create(root, state, destination)
+    place = git_clone.create(root, state, destination)
     store.restore(tree, place)
-    gitclone.settle(destination, state, place, tree)
+    git_clone.settle(destination, state, place, tree)
     return place
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from mpforge.obtain.distro import apt
 from mpforge.plan.pins import DistroRequest
-from mpforge.tools import distribution
 from tests.e2e.workspace import Cache, Run, Workspace
 
 pytestmark = [pytest.mark.cross, pytest.mark.network]
@@ -246,18 +246,16 @@ def test_flags_of_the_spec_that_change_zig_s_libraries_are_made_for_once(
 
 
 @pytest.mark.skipif(
-    (distribution.host_distribution() or ("none",))[0] != "debian",
+    (apt.host_distribution() or ("none",))[0] != "debian",
     reason="needs Debian's apt to fetch from",
 )
 def test_a_download_that_was_cut_off_is_fetched_again(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    pin = distribution.resolve(
-        DistroRequest("debian", "bookworm", "arm64", ("zlib1g",)), state=state
-    )
-    distribution.fetch(pin, state=state, dest=tmp_path / "one")
+    pin = apt.resolve(DistroRequest("debian", "bookworm", "arm64", ("zlib1g",)), state=state)
+    apt.fetch(pin, state=state, dest=tmp_path / "one")
     (kept,) = (state / "downloads").glob("*.deb")
     whole = kept.read_bytes()
     kept.write_bytes(whole[: len(whole) // 2])
-    distribution.fetch(pin, state=state, dest=tmp_path / "two")
+    apt.fetch(pin, state=state, dest=tmp_path / "two")
     assert kept.read_bytes() == whole
     assert content(tmp_path / "one") == content(tmp_path / "two") != {}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.runners.causes import Circumstances
-from mpforge.runners.differences import compare_files
+from mpforge.artifacts.difference_causes import Circumstances
+from mpforge.artifacts.differences import compare_files
 from tests.e2e.workspace import Cache, Run, Workspace
 
 pytestmark = [pytest.mark.cross, pytest.mark.network]

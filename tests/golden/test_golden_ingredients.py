@@ -16,14 +16,20 @@ from typing import Any, cast, get_args
 
 import pytest
 
-from mpforge.engine.contained import Containers
-from mpforge.engine.inputs import Inputs
-from mpforge.engine.machines import Machines
-from mpforge.engine.pins import Pins
-from mpforge.engine.programs import Programs
-from mpforge.engine.provision import Provision, Shipped
-from mpforge.engine.toolbox import Toolbox
-from mpforge.engine.workspace import Workspace
+from mpforge.kinds.image_toolchain import Containers
+from mpforge.kinds.inputs import Inputs
+from mpforge.kinds.step_ingredients import Provision, Shipped
+from mpforge.kinds.target_machines import Machines
+from mpforge.kinds.toolbox import Toolbox
+from mpforge.obtain import emulators
+from mpforge.obtain.distro import apt
+from mpforge.obtain.emulators import Emulator
+from mpforge.obtain.pins import Pins
+from mpforge.obtain.pythons.host_python import HostPython
+from mpforge.obtain.rust import host_rust
+from mpforge.obtain.rust.host_rust import HostRust
+from mpforge.obtain.step_programs import Programs
+from mpforge.places.containers import runtime_probe
 from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
@@ -60,13 +66,10 @@ from mpforge.plan.pins import (
 )
 from mpforge.plan.requirements import OwnPackage
 from mpforge.platforms import Platform
-from mpforge.runners.containers import probe
 from mpforge.sources.git import VcsState
 from mpforge.store.trees import Directory, FileNode, from_entries
-from mpforge.tools import distribution, emulators, gcc, rust
-from mpforge.tools.emulators import Emulator
-from mpforge.tools.hostpython import HostPython
-from mpforge.tools.rust import HostRust
+from mpforge.toolchains import gcc
+from mpforge.workspace import Workspace
 
 HERE = Path(__file__).parent / "ingredients"
 
@@ -84,7 +87,7 @@ class Host:
 
     emulator: bool = True
     rust: bool = False
-    runs: str = probe.NATIVE
+    runs: str = runtime_probe.NATIVE
 
 
 def python(word: str) -> HostPython:
@@ -358,7 +361,7 @@ def _fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zlib, "ZLIB_RUNTIME_VERSION", "1.2.13")
     monkeypatch.setattr("importlib.metadata.version", lambda _: "1.0")
     monkeypatch.setattr("mpforge.keys.walk.__version__", "0")
-    monkeypatch.setattr(distribution, "host_distribution", lambda: ("debian", "bookworm"))
+    monkeypatch.setattr(apt, "host_distribution", lambda: ("debian", "bookworm"))
     monkeypatch.setattr(gcc, "capture", _gcc(tmp_path / "bin"))
     qemu = DistroRequest("debian", "bookworm", "amd64", ("qemu-user-static",))
     monkeypatch.setattr(emulators, "distro_request", lambda: qemu)
@@ -375,7 +378,7 @@ def ingredients_of(
     for triple in ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"):
         _file(sysroot / "lib" / "rustlib" / triple / "lib" / "libcore-1.rlib")
     found = HostRust("stable", sysroot) if host.rust else ("no toolchain",)
-    monkeypatch.setattr(rust, "find", lambda *_: found)
+    monkeypatch.setattr(host_rust, "find", lambda *_: found)
     qemu = Emulator(Path("/usr/bin/qemu"), "7.2.0", sha("qemu"), "PATH")
     monkeypatch.setattr(emulators, "host_emulator", lambda _: qemu if host.emulator else None)
     pins, workspace = FakePins(), Workspace(place / "multiplatform.toml", place / "cache")

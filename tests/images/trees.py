@@ -1,8 +1,8 @@
 """The root directory of an image, of unpacked packages: nothing of it is run, here or by an emulator.
 
-Packages come from ``mpforge.tools.distribution`` (an apt of the foreign architecture with a state of its
-own), wheels from ``mpforge.tools.packages``. What ``dpkg --configure`` would do is done by hand, as far
-as the tests need it. Knows nothing of engines.
+Packages come from ``mpforge.obtain.distro.apt`` (an apt of the foreign architecture with a state of its
+own), wheels from ``mpforge.obtain.packages.installation``. What ``dpkg --configure`` would do is done by
+hand, as far as the tests need it. Knows nothing of engines.
 """
 
 import os
@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 
+from mpforge.obtain.distro import apt, debian_root
+from mpforge.obtain.packages import installation
+from mpforge.obtain.packages.package_index import Index
+from mpforge.obtain.packages.resolve import resolve
 from mpforge.plan.pins import DistroRequest, EnvironmentRequest
 from mpforge.platforms import well_known
-from mpforge.tools import debtree, distribution, packages
-from mpforge.tools.index import Index
-from mpforge.tools.resolving import resolve
 from tests.images.recipes import SUITE, Recipe
 
 PYTHON = "opt/python/cp311-cp311"
@@ -61,7 +62,7 @@ sys.exit({attribute}())
 def make_tree(recipe: Recipe, root: Path, *, state: Path) -> None:
     """Lay the image's files out in ``root``; ``state`` keeps what is downloaded.
 
-    Raises what ``mpforge.tools.distribution`` and ``mpforge.tools.packages`` raise.
+    Raises what ``mpforge.obtain.distro.apt`` and ``mpforge.obtain.packages.installation`` raise.
     """
     architecture = recipe.platform.debian_arch
     assert architecture is not None
@@ -69,7 +70,7 @@ def make_tree(recipe: Recipe, root: Path, *, state: Path) -> None:
         *SUITE, architecture, tuple(sorted(set(recipe.packages))), libraries=True
     )
     _unpack(request, root, state=state)
-    debtree.merge_lib(root, folders=_MERGED)
+    debian_root.merge_lib(root, folders=_MERGED)
     _remove_unused(root)
     _configure(root)
     if recipe.wheels:
@@ -80,7 +81,7 @@ def make_tree(recipe: Recipe, root: Path, *, state: Path) -> None:
 
 
 def _unpack(request: DistroRequest, root: Path, *, state: Path) -> None:
-    distribution.fetch(distribution.resolve(request, state=state), state=state, dest=root)
+    apt.fetch(apt.resolve(request, state=state), state=state, dest=root)
 
 
 def _remove_unused(root: Path) -> None:
@@ -116,7 +117,7 @@ def _install(recipe: Recipe, root: Path) -> None:
     request = EnvironmentRequest("target", "cp311", recipe.target, tuple(sorted(recipe.wheels)))
     site = root / _SITE
     index = Index()
-    packages.install_target(resolve(request, index), dest=site, index=index)
+    installation.install_target(resolve(request, index), dest=site, index=index)
     programs = root / "usr/local/bin"
     programs.mkdir(parents=True, exist_ok=True)
     for name, text in _entry_points(site):

@@ -6,7 +6,7 @@ import pytest
 
 from mpforge.compiler.compile import compile_plan
 from mpforge.compiler.steps import normal_policy, settings
-from mpforge.compiler.texts import commands, text
+from mpforge.compiler.typed_commands import commands, text
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import (
     Argv,

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpforge.runners.causes import Circumstances
-from mpforge.runners.differences import FileDifference, compare_files, compare_folders
+from mpforge.artifacts.difference_causes import Circumstances
+from mpforge.artifacts.differences import FileDifference, compare_files, compare_folders
 
 PLACES = ("/build/a", "/build/longer")
 KNOWN = Circumstances(PLACES, began=1_700_000_000, ended=1_700_000_100)

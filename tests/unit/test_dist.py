@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.engine.dist import Dist, Write, digest_of
-from mpforge.engine.distrecord import RECORD, Entry
+from mpforge.engine.dist_record import RECORD, Entry
 from mpforge.errors import DistConflict
 from mpforge.store.files import hash_file
 

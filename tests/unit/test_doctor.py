@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mpforge.cli.doctor import Section, _engine, _runs, plain, sections
-from mpforge.engine import abilities, doctor
-from mpforge.engine.abilities import BuildAbility, ImageAbility, TargetAbility, TestAbility
-from mpforge.engine.doctor import (
+from mpforge.doctor import diagnosis, host_capabilities
+from mpforge.doctor.container_runtime import ContainersFact, EngineFact, RunFact
+from mpforge.doctor.diagnosis import (
     Diagnosis,
     HostPythonFact,
     IsolationFact,
@@ -18,11 +18,11 @@ from mpforge.engine.doctor import (
     TargetPythonFact,
     ZigFact,
 )
-from mpforge.engine.enginefacts import ContainersFact, EngineFact, RunFact
+from mpforge.doctor.host_capabilities import BuildAbility, ImageAbility, TargetAbility, TestAbility
+from mpforge.obtain.emulators import Emulator
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import DistroRequest, EnvironmentPin, EnvironmentRequest, Lock, Package
 from mpforge.platforms import well_known
-from mpforge.tools.emulators import Emulator
 
 INTEL = HostFacts("x86_64", "Linux x86_64")
 ARM = HostFacts("aarch64", "Linux aarch64")
@@ -37,26 +37,26 @@ def emulator(version: str) -> Emulator:
 def test_the_hosts_own_platform_is_built_and_tested_natively() -> None:
     for host in (INTEL, ARM):
         platform = well_known()[host.platform or ""]
-        assert abilities.build_ability(platform, host).how == "native"
-        assert abilities.test_ability(platform, host, None, None).how == "native"
+        assert host_capabilities.build_ability(platform, host).how == "native"
+        assert host_capabilities.test_ability(platform, host, None, None).how == "native"
 
 
 def test_the_other_platform_is_crossed() -> None:
-    assert abilities.build_ability(well_known()["aarch64"], INTEL).how == "cross"
-    assert abilities.build_ability(well_known()["x86_64"], ARM).how == "cross"
+    assert host_capabilities.build_ability(well_known()["aarch64"], INTEL).how == "cross"
+    assert host_capabilities.build_ability(well_known()["x86_64"], ARM).how == "cross"
 
 
 @pytest.mark.parametrize("name", ["s390x", "aarch64_musl", "windows_x86_64", "macos_arm64"])
 def test_what_this_version_does_not_build_is_said_to_be_so(name: str) -> None:
-    ability = abilities.build_ability(well_known()[name], INTEL)
+    ability = host_capabilities.build_ability(well_known()[name], INTEL)
     assert ability == BuildAbility("no", "not available yet in this version of mpforge")
 
 
 def test_a_mac_builds_nothing_and_is_told_what_would() -> None:
-    ability = abilities.build_ability(well_known()["aarch64"], MAC)
+    ability = host_capabilities.build_ability(well_known()["aarch64"], MAC)
     assert ability.how == "no"
     assert "Linux machine" in (ability.remedy or "")
-    assert abilities.test_ability(well_known()["aarch64"], MAC, None, None).how == "no"
+    assert host_capabilities.test_ability(well_known()["aarch64"], MAC, None, None).how == "no"
 
 
 # --- containers -------------------------------------------------------------------------------
@@ -73,16 +73,16 @@ INTEL_DOCKER = replace(INTEL, engine=True)
 
 def test_an_engine_adds_what_it_runs_to_how_a_target_is_built() -> None:
     found = ContainersFact(DOCKER, RUNS)
-    image = abilities.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
+    image = host_capabilities.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
     assert image == ImageAbility(("hybrid", "emulate"), "Docker runs it by QEMU 7.2.22")
-    own = abilities.image_ability(well_known()["x86_64"], INTEL_DOCKER, found)
+    own = host_capabilities.image_ability(well_known()["x86_64"], INTEL_DOCKER, found)
     assert own == ImageAbility(("native",), "Docker runs it natively")
 
 
 def test_a_compiler_of_this_host_is_of_no_use_to_an_engine_of_another_machine() -> None:
     runs = (RunFact("x86_64", "emulated", "8.2"), RunFact("aarch64", "native"))
     found = ContainersFact(replace(DOCKER, platform="aarch64", here=False), runs)
-    image = abilities.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
+    image = host_capabilities.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
     assert image.strategies == ("emulate",)
     assert "natively; not hybrid: the engine's machine is aarch64" in image.why
 
@@ -90,11 +90,11 @@ def test_a_compiler_of_this_host_is_of_no_use_to_an_engine_of_another_machine() 
 def test_without_an_engine_or_an_emulator_images_are_of_no_use_and_the_remedy_is_told() -> None:
     aarch64 = well_known()["aarch64"]
     none = ContainersFact(why="no engine", remedy="install one")
-    assert abilities.image_ability(aarch64, INTEL, none) == ImageAbility(
+    assert host_capabilities.image_ability(aarch64, INTEL, none) == ImageAbility(
         (), "no engine", "install one"
     )
     lacking = ContainersFact(DOCKER, (RunFact("aarch64", "no", None, "no handler", "register"),))
-    assert abilities.image_ability(aarch64, INTEL_DOCKER, lacking) == ImageAbility(
+    assert host_capabilities.image_ability(aarch64, INTEL_DOCKER, lacking) == ImageAbility(
         (), "no handler", "register"
     )
 
@@ -102,38 +102,43 @@ def test_without_an_engine_or_an_emulator_images_are_of_no_use_and_the_remedy_is
 def test_images_are_of_no_use_for_what_is_not_built_here_anyway() -> None:
     found = ContainersFact(DOCKER, (*RUNS, RunFact("s390x", "emulated", "7.2.22")))
     for platform, host in (("s390x", INTEL_DOCKER), ("aarch64", replace(MAC, engine=True))):
-        assert abilities.image_ability(well_known()[platform], host, found).strategies == ()
+        assert host_capabilities.image_ability(well_known()[platform], host, found).strategies == ()
 
 
 # --- tests ------------------------------------------------------------------------------------
 
 
 def test_an_emulator_of_the_host_is_named_with_its_version_and_model() -> None:
-    ability = abilities.test_ability(well_known()["aarch64"], INTEL, emulator("7.2.22"), PACKAGE)
+    ability = host_capabilities.test_ability(
+        well_known()["aarch64"], INTEL, emulator("7.2.22"), PACKAGE
+    )
     assert (ability.how, ability.version, ability.cpu) == ("emulated", "7.2.22", "cortex-a53")
     assert ability.package is None
 
 
 def test_without_an_emulator_the_distributions_package_is_named() -> None:
-    ability = abilities.test_ability(well_known()["aarch64"], INTEL, None, PACKAGE)
+    ability = host_capabilities.test_ability(well_known()["aarch64"], INTEL, None, PACKAGE)
     assert (ability.how, ability.emulator) == ("emulated", None)
     assert ability.package == "qemu-user-static of debian bookworm"
 
 
 def test_without_any_emulator_the_remedy_is_named() -> None:
-    ability = abilities.test_ability(well_known()["aarch64"], INTEL, None, None)
+    ability = host_capabilities.test_ability(well_known()["aarch64"], INTEL, None, None)
     assert ability.how == "no"
     assert "qemu-user-static" in (ability.remedy or "")
 
 
 def test_an_emulator_that_is_too_old_is_none() -> None:
     loongarch = well_known()["loongarch64"]
-    assert abilities.test_ability(loongarch, INTEL, emulator("7.2.22"), PACKAGE).how == "no"
-    assert abilities.test_ability(loongarch, INTEL, emulator("10.0.2"), PACKAGE).how == "emulated"
+    assert host_capabilities.test_ability(loongarch, INTEL, emulator("7.2.22"), PACKAGE).how == "no"
+    assert (
+        host_capabilities.test_ability(loongarch, INTEL, emulator("10.0.2"), PACKAGE).how
+        == "emulated"
+    )
 
 
 def test_windows_programs_have_no_emulator() -> None:
-    ability = abilities.test_ability(well_known()["windows_arm64"], INTEL, None, PACKAGE)
+    ability = host_capabilities.test_ability(well_known()["windows_arm64"], INTEL, None, PACKAGE)
     assert ability.how == "no"
     assert "no user-mode emulator" in ability.why
 
@@ -143,20 +148,20 @@ def test_a_python_by_path_is_told_with_its_variable(
 ) -> None:
     variable = "MPFORGE_TARGET_PYTHON_AARCH64_CP311"
     monkeypatch.setenv(variable, str(tmp_path))
-    fact = doctor.target_python(well_known()["aarch64"], "cp311", None)
+    fact = diagnosis.target_python_fact(well_known()["aarch64"], "cp311", None)
     assert (fact.provider, fact.origin, fact.remedy) == ("path", f"{variable}={tmp_path}", None)
     monkeypatch.setenv(variable, str(tmp_path / "none"))
-    fact = doctor.target_python(well_known()["aarch64"], "cp311", None)
+    fact = diagnosis.target_python_fact(well_known()["aarch64"], "cp311", None)
     assert variable in (fact.remedy or "")
 
 
 def test_debian_has_a_target_python_of_two_versions() -> None:
-    fact = doctor.target_python(well_known()["aarch64"], "cp313", ("debian", "bookworm"))
+    fact = diagnosis.target_python_fact(well_known()["aarch64"], "cp313", ("debian", "bookworm"))
     assert (fact.provider, fact.origin) == ("distribution", "debian trixie, arm64")
 
 
 def test_without_apt_a_target_python_must_be_given() -> None:
-    fact = doctor.target_python(well_known()["aarch64"], "cp311", None)
+    fact = diagnosis.target_python_fact(well_known()["aarch64"], "cp311", None)
     assert fact.provider is None
     assert fact.remedy == "give one by MPFORGE_TARGET_PYTHON_AARCH64_CP311=ROOT"
 
@@ -164,8 +169,8 @@ def test_without_apt_a_target_python_must_be_given() -> None:
 def test_the_locks_zig_is_found() -> None:
     request = EnvironmentRequest("tool", "cp311", "x86_64", ("ziglang",))
     pin = EnvironmentPin(request, (Package("ziglang", "0.17.1", ("sha256:00",)),))
-    assert doctor.pinned_zig(Lock(environments=(pin,))) == "0.17.1"
-    assert doctor.pinned_zig(Lock()) is None
+    assert diagnosis.pinned_zig(Lock(environments=(pin,))) == "0.17.1"
+    assert diagnosis.pinned_zig(Lock()) is None
 
 
 def test_tools_in_the_store_are_listed_and_leftovers_are_not(tmp_path: Path) -> None:
@@ -177,16 +182,16 @@ def test_tools_in_the_store_are_listed_and_leftovers_are_not(tmp_path: Path) -> 
         (tmp_path / name).mkdir()
         (tmp_path / name / "tool.json").write_text(text)
     (tmp_path / ".making-x").mkdir()
-    assert list(doctor.stored_tools(tmp_path)) == ["zig 0.17.1"]
-    assert list(doctor.stored_tools(tmp_path / "none")) == []
+    assert list(diagnosis.stored_tools(tmp_path)) == ["zig 0.17.1"]
+    assert list(diagnosis.stored_tools(tmp_path / "none")) == []
 
 
 def test_the_stores_size_is_that_of_its_files(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "one").write_bytes(b"123")
     (tmp_path / "two").write_bytes(b"4567")
-    assert doctor.size_below(tmp_path) == 7
-    assert doctor.size_below(tmp_path / "none") == 0
+    assert diagnosis.size_below(tmp_path) == 7
+    assert diagnosis.size_below(tmp_path / "none") == 0
 
 
 def test_the_text_says_everything_that_is_missing() -> None:

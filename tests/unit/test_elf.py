@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from elftools.common.exceptions import ELFError
 
-from mpforge.runners import elf
-from mpforge.runners.anatomy import anatomy
-from mpforge.runners.elf import Symbol, Version, facts_of
-from mpforge.runners.verification import inspected
+from mpforge.artifacts import elf
+from mpforge.artifacts.elf import Symbol, Version, facts_of
+from mpforge.artifacts.file_parts import anatomy
+from mpforge.artifacts.verification import inspected
 from tests.unit.elfmaker import AARCH64, ARM, OBJECT, PROGRAM, S390, X86_64, Elf, header
 
 

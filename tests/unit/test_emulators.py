@@ -2,8 +2,8 @@
 
 import pytest
 
+from mpforge.obtain import emulators
 from mpforge.platforms import BASELINE_CPU, well_known
-from mpforge.tools import emulators
 
 MODELS = ("cortex-a15", "cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "Haswell", "max")
 

@@ -12,6 +12,7 @@ from docker.errors import APIError, DockerException
 from requests.exceptions import ConnectionError as NoConnection
 from urllib3.exceptions import ProtocolError
 
+from mpforge.diagnostics.step_failure import Ended, diagnosed
 from mpforge.engine.realize import _fault_of_store
 from mpforge.errors import (
     EngineFull,
@@ -21,9 +22,8 @@ from mpforge.errors import (
     StepFailed,
     ToolNotDeclared,
 )
-from mpforge.runners.containers.connection import Engine, _no_engine, speaking
-from mpforge.runners.containers.marks import LABEL, own_mark, reap
-from mpforge.runners.diagnosis import Ended, diagnosed
+from mpforge.places.containers.connection import Engine, _no_engine, speaking
+from mpforge.places.containers.labels import LABEL, own_mark, reap
 
 FULL = "write /usr/lib/libc.so.6: no space left on device"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mpforge.runners.containers import wire
+from mpforge.places.containers import exec_stream
 
 
 def frame(data: bytes, stream: int = 1) -> bytes:
@@ -42,12 +42,12 @@ def test_what_came_with_the_header_of_the_answer_is_not_lost(
     engine.shutdown(socket.SHUT_WR)
     assert connection.buffer.readline() == b"HTTP/1.1 101 UPGRADED\r\n"
     assert connection.buffer.readline() == b"\r\n"
-    assert list(wire.said(connection)) == [b"first\n", b"x" * 100_000]
+    assert list(exec_stream.said(connection)) == [b"first\n", b"x" * 100_000]
 
 
 def test_a_frame_is_there_before_the_next_one_comes(ends: tuple[Any, socket.socket]) -> None:
     connection, engine = ends
-    said = wire.said(connection)
+    said = exec_stream.said(connection)
     for word in (b"one\n", b"two\n"):
         engine.sendall(frame(word)[:5])
         engine.sendall(frame(word)[5:])
@@ -59,13 +59,13 @@ def test_a_reader_is_released_when_the_connection_is_broken_off(
 ) -> None:
     connection, engine = ends
     engine.sendall(frame(b"still there\n"))
-    said = wire.said(connection)
+    said = exec_stream.said(connection)
     assert next(said) == b"still there\n"
-    breaker = threading.Thread(target=wire.break_off, args=(connection,))
+    breaker = threading.Thread(target=exec_stream.break_off, args=(connection,))
     breaker.start()
     assert list(said) == []
     breaker.join()
 
 
 def test_what_is_closed_already_can_be_broken_off() -> None:
-    wire.break_off(SimpleNamespace(_sock=None))
+    exec_stream.break_off(SimpleNamespace(_sock=None))

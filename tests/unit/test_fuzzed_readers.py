@@ -18,19 +18,22 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.engine.facts import project_facts
-from mpforge.engine.inputs import Inputs
-from mpforge.engine.metadata import requires_python
+from mpforge.artifacts import archives, canonical_archives
+from mpforge.artifacts.core_metadata import requires_python
+from mpforge.engine.gather_facts import project_facts
 from mpforge.errors import ArchiveRefused, MpforgeError, SpecInvalid
 from mpforge.formats.toml import decoded, read_toml
+from mpforge.kinds.inputs import Inputs
+from mpforge.lock import lock_format
+from mpforge.migrate.initial_spec import initial_spec
+from mpforge.obtain.packages import package_index
+from mpforge.obtain.rust import host_rust
 from mpforge.plan.requirements import with_own_extras
-from mpforge.sources import archives, canonical, cargo
+from mpforge.sources import cargo
 from mpforge.sources.project import locate
-from mpforge.spec.initial import initial_spec
 from mpforge.spec.load import find_problems, load_spec
 from mpforge.store.local import Store
 from mpforge.store.trees import FileNode, from_entries
-from mpforge.tools import index, lockformat, rust
 
 # --- odd TOML -----------------------------------------------------------------------------------
 
@@ -257,7 +260,7 @@ def test_a_pyproject_is_read_or_refused(tmp_path: Path) -> None:
 
 def test_a_lock_is_read_or_refused() -> None:
     def read(content: bytes) -> None:
-        lockformat.parse(content, "multiplatform.lock")
+        lock_format.parse(content, "multiplatform.lock")
 
     _fuzz(500, lambda chance: _odd_toml(LOCK, chance), read)
 
@@ -289,7 +292,7 @@ def test_cargo_s_files_never_end_a_run() -> None:
     for _ in range(500):
         odd = _odd_toml(CARGO, chance).decode("utf-8", "replace")
         cargo.crates(tree, dict.fromkeys(names, odd).get)
-        assert rust.channel_of(odd)
+        assert host_rust.channel_of(odd)
 
 
 def test_a_users_configuration_of_uv_and_pip_never_ends_a_run(tmp_path: Path) -> None:
@@ -297,7 +300,9 @@ def test_a_users_configuration_of_uv_and_pip_never_ends_a_run(tmp_path: Path) ->
     file = tmp_path / "settings"
     for _ in range(200):
         file.write_bytes(_odd_toml('[global]\nindex-url = "https://x"\n[pip]\nx = 1\n', chance))
-        index.uv_arguments(index.Index(), environment={}, uv_files=[file], pip_files=[file])
+        package_index.uv_arguments(
+            package_index.Index(), environment={}, uv_files=[file], pip_files=[file]
+        )
 
 
 # --- metadata -------------------------------------------------------------------------------------
@@ -359,7 +364,7 @@ def _unpack(tmp_path: Path) -> Iterator[Callable[[str], Callable[[bytes], None]]
             archive.write_bytes(content)
             archives.unpack(archive, place)
             if name.endswith(".tar.gz"):
-                canonical.rewrite_tar_gz(archive, mtime=0)
+                canonical_archives.rewrite_tar_gz(archive, mtime=0)
 
         return unpack
 

@@ -3,9 +3,9 @@
 import pytest
 
 from mpforge.errors import ImageNameWrong
-from mpforge.platforms import imagename
-from mpforge.runners.containers import names, registry
-from mpforge.runners.containers.names import Reference
+from mpforge.places.containers import image_names, registry
+from mpforge.places.containers.image_names import Reference
+from mpforge.platforms import image_name
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 
@@ -44,7 +44,7 @@ A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
     ],
 )
 def test_a_name_is_taken_apart_as_docker_does(name: str, expected: Reference) -> None:
-    assert names.parse(name) == expected
+    assert image_names.parse(name) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def test_a_name_is_taken_apart_as_docker_does(name: str, expected: Reference) ->
 )
 def test_what_can_be_no_name_is_refused(name: str) -> None:
     with pytest.raises(ImageNameWrong):
-        names.parse(name)
+        image_names.parse(name)
 
 
 def test_docker_hub_answers_at_an_address_of_its_own() -> None:
-    assert names.parse("dockcross/x").address == "registry-1.docker.io"
-    assert names.parse("quay.io/x").address == "quay.io"
+    assert image_names.parse("dockcross/x").address == "registry-1.docker.io"
+    assert image_names.parse("quay.io/x").address == "quay.io"
 
 
 def test_an_id_is_the_whole_digest() -> None:
-    assert imagename.is_id(A)
-    assert not imagename.is_id(f"debian@{A}")
-    assert not imagename.is_id("sha256:abc")
+    assert image_name.is_id(A)
+    assert not image_name.is_id(f"debian@{A}")
+    assert not image_name.is_id("sha256:abc")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_an_id_is_the_whole_digest() -> None:
     ],
 )
 def test_only_this_machine_is_spoken_to_without_tls(host: str, expected: bool) -> None:
-    assert names.is_loopback(host) is expected
+    assert image_names.is_loopback(host) is expected
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_only_this_machine_is_spoken_to_without_tls(host: str, expected: bool) -
     ],
 )
 def test_a_platform_has_one_spelling(one: str, other: str) -> None:
-    assert names.normal(one) == names.normal(other)
+    assert image_names.normal(one) == image_names.normal(other)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_platform_has_one_spelling(one: str, other: str) -> None:
     ],
 )
 def test_other_platforms_stay_others(one: str, other: str) -> None:
-    assert names.normal(one) != names.normal(other)
+    assert image_names.normal(one) != image_names.normal(other)
 
 
 def entry(digest: str, system: str, architecture: str, variant: str = "") -> dict[str, object]:

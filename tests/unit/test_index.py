@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import ExitCode, HostCannot, Unresolvable
+from mpforge.obtain.packages.package_index import Index, uv_arguments, without_credentials
+from mpforge.obtain.packages.uv import environment_for, explanation, failure, unreachable
+from mpforge.obtain.packages.wheel_choice import best_wheel, policy_of, uv_platform
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.processes import Captured
-from mpforge.tools.index import Index, uv_arguments, without_credentials
-from mpforge.tools.uvcall import environment_for, explanation, failure, unreachable
-from mpforge.tools.wheelchoice import best_wheel, policy_of, uv_platform
 
 URL = "https://index.example/simple"
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mpforge.errors import WrongInput
-from mpforge.spec.initial import InitialSpec, initial_spec
+from mpforge.migrate.initial_spec import InitialSpec, initial_spec
 from mpforge.spec.load import find_problems
 
 AVAILABLE = ("x86_64", "aarch64")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.engine.inputs import Inputs, content_differs, pruned, selected, without_content
+from mpforge.kinds.inputs import Inputs, content_differs, pruned, selected, without_content
 from mpforge.sources.project import locate
 from mpforge.store.local import Store
 from mpforge.store.trees import FileNode, from_entries

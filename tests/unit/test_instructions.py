@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpforge.runners import instructions
+from mpforge.diagnostics import instructions
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.tools import libraries
+from mpforge.obtain.pythons import interpreter_library
 
 OLD = 10**18
 
@@ -33,7 +33,7 @@ def library(tmp_path: Path) -> Path:
 def digest(library: Path) -> str:
     """What a new session finds."""
     path = [str(library.parent / "python311.zip"), str(library), str(library / "lib-dynload")]
-    return libraries.of_builds(path, library.parents[1] / "libraries.json")
+    return interpreter_library.of_builds(path, library.parents[1] / "libraries.json")
 
 
 def plant(name: str) -> Callable[[Path], None]:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.engine import caching, holdings
+from mpforge.housekeeping import cache_contents, cache_directory
+from mpforge.obtain import host_programs
+from mpforge.obtain.pythons import host_python
+from mpforge.places.containers.runtime_probe import Probes
 from mpforge.plan.events import Warned
 from mpforge.reports.journal import Journal
-from mpforge.runners.containers.probe import Probes
 from mpforge.store import notes
 from mpforge.store.fingerprints import scan
-from mpforge.tools import hostprograms, hostpython
 
 NOTED = {"schema": 1, "words": ["a", "é", None], "n": 2**60}
 
@@ -101,10 +102,10 @@ def test_digests_of_programs_are_taken_again(tmp_path: Path, how: str) -> None:
     program, place = tmp_path / "program", tmp_path / "hostprograms.json"
     program.write_text("x")
     os.utime(program, (1, 1))
-    found = hostprograms.digests([str(program)], place)
+    found = host_programs.digests([str(program)], place)
     notes.keep(place, {"schema": 1, "programs": {}})
     damage(place, how)
-    assert hostprograms.digests([str(program)], place) == found
+    assert host_programs.digests([str(program)], place) == found
 
 
 @pytest.mark.parametrize("how", DAMAGES)
@@ -112,7 +113,7 @@ def test_interpreters_are_looked_for_again(tmp_path: Path, how: str) -> None:
     place = tmp_path / "hostpythons.jsonl"
     notes.keep(place, [])
     damage(place, how)
-    (answer,) = hostpython.find_all(["pp311"], place).values()
+    (answer,) = host_python.find_all(["pp311"], place).values()
     assert "pp311" in str(answer)
 
 
@@ -148,15 +149,15 @@ def test_a_damaged_report_fails_no_run(tmp_path: Path, how: str) -> None:
     assert journal.published() == ()
 
 
-@pytest.mark.parametrize("name", holdings.SEALED)
+@pytest.mark.parametrize("name", cache_contents.SEALED)
 @pytest.mark.parametrize("how", DAMAGES)
 def test_the_cache_s_check_names_and_removes_a_damaged_note(
     tmp_path: Path, name: str, how: str
 ) -> None:
-    for note in holdings.SEALED:
+    for note in cache_contents.SEALED:
         notes.keep(tmp_path / note, NOTED)
-    assert list(caching.verify(tmp_path)) == []
+    assert list(cache_directory.verify(tmp_path)) == []
     damage(tmp_path / name, how)
-    (finding,) = caching.verify(tmp_path)
+    (finding,) = cache_directory.verify(tmp_path)
     assert (finding.path, finding.state) == (tmp_path / name, "removed")
-    assert list(caching.verify(tmp_path)) == []
+    assert list(cache_directory.verify(tmp_path)) == []

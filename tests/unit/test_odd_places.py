@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from mpforge.cli.main import main
-from mpforge.engine.workspace import cache_directory, open_workspace
 from mpforge.errors import FileTrouble, LockInvalid, SpecNotFound
-from mpforge.tools import hostpython, lockfile
+from mpforge.lock import lock_file
+from mpforge.obtain.pythons import host_python
+from mpforge.workspace import cache_directory, open_workspace
 
 
 def _make(kind: str, path: Path) -> Path:
@@ -36,7 +37,7 @@ def test_a_spec_that_is_no_file_is_told(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS[:-1])
 def test_a_lock_that_is_no_file_is_told(tmp_path: Path, kind: str) -> None:
     with pytest.raises(LockInvalid, match=r"m\.lock can't be read\n  it is not a regular file"):
-        lockfile.read(_make(kind, tmp_path / "m.lock"))
+        lock_file.read(_make(kind, tmp_path / "m.lock"))
 
 
 def test_a_spec_that_is_too_large_is_not_read_whole(
@@ -78,4 +79,4 @@ def test_a_folder_of_path_that_can_t_be_looked_into_is_passed_over(
 ) -> None:
     """Root may look into all: a name that is too long is refused to everybody."""
     monkeypatch.setenv("PATH", f"{tmp_path}/{'x' * 300}")
-    assert not any(tmp_path in path.parents for path in hostpython._candidates("3.11", ""))
+    assert not any(tmp_path in path.parents for path in host_python._candidates("3.11", ""))

@@ -10,9 +10,9 @@ import pytest
 from docker.errors import APIError
 
 from mpforge.errors import EngineRefuses
-from mpforge.runners.containers import binfmt, probe
-from mpforge.runners.containers.connection import Engine, nature
-from mpforge.runners.containers.probe import Probes, ask
+from mpforge.places.containers import binfmt, runtime_probe
+from mpforge.places.containers.connection import Engine, nature
+from mpforge.places.containers.runtime_probe import Probes, ask
 
 QEMU = "qemu-aarch64 version 7.2.22 (Debian 1:7.2+dfsg-7)"
 HANDLER = """\
@@ -277,7 +277,8 @@ def test_a_handler_is_read_as_the_kernel_shows_it() -> None:
     assert (handler.enabled, handler.flags, handler.offset) == (True, "POF", 0)
     assert handler.interpreter == "/usr/libexec/qemu-binfmt/aarch64-binfmt-P"
     assert handler.is_fixed
-    assert [name for name in probe.PROBED if handler.takes(probe.program(name))] == ["aarch64"]
+    taken = [name for name in runtime_probe.PROBED if handler.takes(runtime_probe.program(name))]
+    assert taken == ["aarch64"]
 
 
 def test_a_handler_without_flags_is_not_fixed() -> None:
@@ -302,8 +303,8 @@ def test_the_handler_that_serves_containers_counts(tmp_path: Path) -> None:
     (tmp_path / "jar").write_text("enabled\nextension .jar\n")
     found = binfmt.read(tmp_path)
     assert (found.enabled, [handler.name for handler in found.each]) == (True, ["a", "b"])
-    chosen = found.of(probe.program("aarch64"))
+    chosen = found.of(runtime_probe.program("aarch64"))
     assert chosen is not None
     assert chosen.name == "b"
-    assert found.of(probe.program("s390x")) is None
+    assert found.of(runtime_probe.program("s390x")) is None
     assert binfmt.read(tmp_path / "none") == binfmt.Handlers(None)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mpforge.artifacts import wheels
+from mpforge.artifacts.proof import Promise, prove_files, prove_wheel
 from mpforge.errors import MpforgeError, StableAbiBroken, UndefinedSymbol, WheelRejected
 from mpforge.platforms import well_known
 from mpforge.platforms.symbols import cpython_exports, glibc_symbols, stable_abi
-from mpforge.runners.proof import Promise, prove_files, prove_wheel
-from mpforge.sources import wheels
 from tests.unit.elfmaker import OBJECT, X86_64, Elf, header
 
 ARM = well_known()["aarch64"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.runners.noted import NOTES, Program, note, pasted, read
+from mpforge.places.recorded_commands import NOTES, Program, note, pasted, read
 
 
 def test_what_is_noted_is_read_less_the_secrets(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mpforge import processes
 from mpforge.errors import StepFailed
-from mpforge.runners.step import StepDirectory, StepRun
+from mpforge.places.step import StepDirectory, StepRun
 
 
 @pytest.fixture

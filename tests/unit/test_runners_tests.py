@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mpforge.kinds.test_run import extension_modules, top_level_modules, with_posargs
 from mpforge.plan.model import Argv, CommandLine, Placeholder, ShellLine
-from mpforge.runners.tests import extension_modules, top_level_modules, with_posargs
 
 POSARGS = Placeholder("posargs")
 

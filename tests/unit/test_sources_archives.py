@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mpforge.artifacts.archives import sole_directory, unpack, unpack_harmless
 from mpforge.errors import ArchiveRefused, MpforgeError, SourceUnreadable
-from mpforge.sources.archives import sole_directory, unpack, unpack_harmless
 
 Entry = tuple[str, bytes | None, int]
 

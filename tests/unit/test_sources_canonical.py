@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mpforge.artifacts.archives import unpack
+from mpforge.artifacts.canonical_archives import epoch_of, rewrite_tar_gz, rewrite_wheel
 from mpforge.errors import SourceUnreadable, WrongInput
-from mpforge.sources.archives import unpack
-from mpforge.sources.canonical import epoch_of, rewrite_tar_gz, rewrite_wheel
 
 TIME = 1_700_000_000
 LONG = "pkg-1.0/" + "deep/" * 40 + "naïve.txt"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mpforge.errors import Damaged
-from mpforge.store.audit import findings
+from mpforge.housekeeping.audit import findings
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
 

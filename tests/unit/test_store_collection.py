@@ -14,9 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpforge.errors import Damaged
-from mpforge.store.collection import IN_USE, NOTHING, Collected, Evictable, Left, Limits, collect
-from mpforge.store.homes import Home
+from mpforge.housekeeping.collection import (
+    IN_USE,
+    NOTHING,
+    Collected,
+    Evictable,
+    Left,
+    Limits,
+    collect,
+)
 from mpforge.store.local import Store
+from mpforge.store.process_homes import Home
 from mpforge.store.results import ActionResult
 
 DAY = 24 * 3600.0

@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mpforge.store.homes import Home, living, oldest, sweep, used
+from mpforge.store.process_homes import Home, living, oldest, sweep, used
 
 
 def dead_home(folder: Path) -> Path:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.platforms import ELF_MACHINES, well_known
-from mpforge.runners.elf import ElfFacts
-from mpforge.runners.verification import (
+from mpforge.artifacts.elf import ElfFacts
+from mpforge.artifacts.verification import (
     elf_reasons,
     machine_reasons,
     policy_libraries,
     serves,
     tag_reasons,
 )
-from mpforge.sources.wheels import wheel_name
+from mpforge.artifacts.wheels import wheel_name
+from mpforge.platforms import ELF_MACHINES, well_known
 
 ARM = well_known()["aarch64"]
 POLICY = "manylinux_2_17"

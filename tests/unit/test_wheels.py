@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mpforge.artifacts import wheels
+from mpforge.artifacts.wheels import format_reasons, record_of, record_reasons, unpack
 from mpforge.errors import WheelRejected
-from mpforge.sources import wheels
-from mpforge.sources.wheels import format_reasons, record_of, record_reasons, unpack
 
 NAME = "it-1.0-cp311-cp311-linux_x86_64.whl"
 INFO = "it-1.0.dist-info"

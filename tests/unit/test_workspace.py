@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.engine.workspace import open_workspace
 from mpforge.errors import WrongInput
+from mpforge.workspace import open_workspace
 
 
 @pytest.mark.parametrize("link", [".mpforge", ".mpforge/other", ".mpforge/other/logs"])

@@ -1,6 +1,6 @@
 import pytest
 
-from mpforge.tools.zig import Runtime, runtime_flags
+from mpforge.toolchains.zig import Runtime, runtime_flags
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What builds produce and ship: ELF files, wheels, archives; read, judged and compared."""

@@ -1,0 +1,168 @@
+"""Archives written again in the one way: the same content is the same bytes, wherever it was made.
+
+Order, times, owners, modes and compression follow from the files' names and content; no file, link or
+directory is lost. zlib has a part in the bytes: another version of it may compress otherwise. Knows
+nothing of what is inside, but for a wheel's RECORD.
+"""
+
+import gzip
+import io
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from mpforge.artifacts import wheels
+from mpforge.artifacts.archives import damage_told
+from mpforge.errors import WrongInput
+
+_FILE, _PROGRAM, _LINK = 0o644, 0o755, 0o777
+_SIGNATURES = (".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")
+# The times that a zip archive can hold, and what backends compress with: a wheel is large.
+_ZIP_TIMES = (315532800, 4354819198)
+_ZIP_LEVEL = 6
+_TAR_LEVEL = 9
+
+
+def epoch_of(environment: Mapping[str, str]) -> int:
+    """``SOURCE_DATE_EPOCH`` in seconds. Raises ``WrongInput`` where it is no whole number."""
+    text = environment.get("SOURCE_DATE_EPOCH", "")
+    if not (text.isascii() and text.isdigit()):
+        raise WrongInput(
+            f"SOURCE_DATE_EPOCH = {text!r} is no number of seconds since 1970",
+            hint="see https://reproducible-builds.org/specs/source-date-epoch/",
+        )
+    return int(text)
+
+
+@contextmanager
+def _replaced(archive: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the archive's name when the block ends well."""
+    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=archive.parent)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+        os.chmod(name, _FILE)
+        os.replace(name, archive)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+# --- sdists --------------------------------------------------------------------------------------
+
+
+def rewrite_tar_gz(archive: Path, *, mtime: int) -> None:
+    """Write a gzipped tar archive anew: members sorted, of ``mtime``, nobody's, 644 or 755.
+
+    A hard link becomes a file of its own. Of two members of one name the last counts, as when
+    unpacking. Raises ``SourceUnreadable`` for what is no whole archive.
+    """
+    with damage_told(archive):
+        _rewrite_tar_gz(archive, mtime)
+
+
+def _rewrite_tar_gz(archive: Path, mtime: int) -> None:
+    with tempfile.TemporaryFile(dir=archive.parent) as plain:
+        # Members are read in another order than they lie in, which gzip can't do.
+        with gzip.open(archive) as packed:
+            shutil.copyfileobj(packed, plain)
+        plain.seek(0)
+        with (
+            tarfile.open(fileobj=plain, mode="r:") as old,
+            _replaced(archive) as file,
+            gzip.GzipFile("", "wb", _TAR_LEVEL, file, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new,
+        ):
+            last = {member.name: member for member in old}
+            for name in sorted(last):
+                _copy_member(old, last[name], new, mtime)
+
+
+def _copy_member(
+    old: tarfile.TarFile, member: tarfile.TarInfo, new: tarfile.TarFile, mtime: int
+) -> None:
+    """Copy a member without its owner and extended headers, but for those that its name needs."""
+    info = tarfile.TarInfo(member.name)
+    info.mtime = mtime
+    if member.isdir():
+        info.type, info.mode = tarfile.DIRTYPE, _PROGRAM
+        new.addfile(info)
+    elif member.issym():
+        info.type, info.linkname, info.mode = tarfile.SYMTYPE, member.linkname, _LINK
+        new.addfile(info)
+    else:
+        content = _content(old, member)
+        info.size, info.mode = len(content), _mode(member.mode)
+        new.addfile(info, io.BytesIO(content))
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    if file is None:
+        raise tarfile.ReadError(f"{member.name} is no file, directory or link")
+    return file.read()
+
+
+def _mode(mode: int) -> int:
+    return _PROGRAM if mode & stat.S_IXUSR else _FILE
+
+
+# --- wheels --------------------------------------------------------------------------------------
+
+
+def rewrite_wheel(wheel: Path, *, mtime: int) -> None:
+    """Write a wheel anew: entries sorted, ``.dist-info`` last, of ``mtime``, 644 or 755.
+
+    RECORD is written for what is there, unless it is signed. Of two entries of one name the last counts.
+    Raises ``zipfile.BadZipFile`` for what is none.
+    """
+    at = time.gmtime(min(max(mtime, _ZIP_TIMES[0]), _ZIP_TIMES[1]))
+    date = (at.tm_year, at.tm_mon, at.tm_mday, at.tm_hour, at.tm_min, at.tm_sec)
+    with (
+        zipfile.ZipFile(wheel) as old,
+        _replaced(wheel) as file,
+        zipfile.ZipFile(file, "w") as new,
+    ):
+        new.comment = old.comment
+        last = {entry.filename: entry for entry in old.infolist()}
+        signed = any(name.endswith(_SIGNATURES) for name in last)
+        files: dict[str, bytes] = {}
+        for name in sorted(last, key=_wheel_order):
+            content = old.read(last[name])
+            if _is_record(name) and not signed:
+                content = wheels.record_of(files, name)
+            elif not name.endswith("/"):
+                files[name] = content
+            new.writestr(_zip_entry(last[name], date), content, compresslevel=_ZIP_LEVEL)
+
+
+def _is_record(name: str) -> bool:
+    return name.count("/") == 1 and name.endswith(".dist-info/RECORD")
+
+
+def _wheel_order(name: str) -> tuple[bool, bool, str]:
+    """The metadata at the archive's end, as the format recommends, and RECORD last of all."""
+    return name.split("/", 1)[0].endswith(".dist-info"), _is_record(name), name
+
+
+def _zip_entry(old: zipfile.ZipInfo, date: tuple[int, int, int, int, int, int]) -> zipfile.ZipInfo:
+    """An entry without extra fields, which hold times and owners."""
+    new = zipfile.ZipInfo(old.filename, date)
+    new.create_system = 3  # Unix: its modes count, wherever it was made
+    new.comment = old.comment
+    mode = old.external_attr >> 16
+    if old.is_dir():
+        new.external_attr = (stat.S_IFDIR | _PROGRAM) << 16 | 0x10
+        return new
+    new.compress_type = zipfile.ZIP_DEFLATED
+    kind = stat.S_IFLNK | _LINK if stat.S_ISLNK(mode) else stat.S_IFREG | _mode(mode)
+    new.external_attr = kind << 16
+    return new

@@ -1,0 +1,254 @@
+"""What differs between two files that should be the same, part by part, and what is likely the cause.
+
+Archives and ELF files are taken apart (``anatomy``), texts are compared by lines. Pure reading: nothing
+is run, unpacked or written. Knows nothing of how the files came to be, but for ``Circumstances``.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.artifacts.difference_causes import CAUSES, ORDER, Circumstances, likely_cause
+from mpforge.artifacts.file_parts import Anatomy, Part, anatomy
+from mpforge.store.files import files_below
+
+_SHOWN = 72
+_STRING = re.compile(rb"[\x20-\x7e]{4,}")
+
+
+@dataclass(frozen=True)
+class FileDifference:
+    """One thing that differs: where, what, how it is in each, and the likely cause.
+
+    ``path`` leads from a file into archives: ``("x.whl", "pkg/a.so")``. ``what`` is a word or two: ``only in
+    the first``, ``line 3``, ``section .rodata``, ``mtime``, ``order``.
+    """
+
+    path: tuple[str, ...]
+    what: str
+    first: str = ""
+    second: str = ""
+    hint: str | None = None
+
+
+def compare_folders(first: Path, second: Path, known: Circumstances) -> tuple[FileDifference, ...]:
+    """What differs between two directories: files, links, modes and all that is in them."""
+    return tuple(_folders(first, second, known))
+
+
+def compare_files(first: Path, second: Path, known: Circumstances) -> tuple[FileDifference, ...]:
+    """What differs between two files, whatever they are called; nothing where the bytes are equal."""
+    return tuple(_contents((first.name,), first.read_bytes(), second.read_bytes(), known))
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def _folders(first: Path, second: Path, known: Circumstances) -> Iterator[FileDifference]:
+    here, there = set(files_below(first)), set(files_below(second))
+    gone, new = sorted(here - there), sorted(there - here)
+    if len(gone) == len(new) == 1 and Path(gone[0]).suffix == Path(new[0]).suffix:
+        hint = likely_cause(gone[0].encode(), new[0].encode(), known)
+        yield FileDifference((gone[0],), "name", gone[0], new[0], hint)
+        yield from _files(gone[0], first / gone[0], second / new[0], known)
+    else:
+        yield from (FileDifference((path,), "only in the first") for path in gone)
+        yield from (FileDifference((path,), "only in the second") for path in new)
+    for path in sorted(here & there):
+        yield from _files(path, first / path, second / path, known)
+
+
+def _files(path: str, first: Path, second: Path, known: Circumstances) -> Iterator[FileDifference]:
+    if first.is_symlink() or second.is_symlink():
+        one, two = (os.readlink(p) if p.is_symlink() else "a file" for p in (first, second))
+        if one != two:
+            yield FileDifference(
+                (path,), "link", one, two, likely_cause(one.encode(), two.encode(), known)
+            )
+        return
+    mode, other = ("executable" if p.stat().st_mode & 0o100 else "plain" for p in (first, second))
+    if mode != other:
+        yield FileDifference((path,), "mode", mode, other, CAUSES["mode"])
+    yield from _contents((path,), first.read_bytes(), second.read_bytes(), known)
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _contents(
+    path: tuple[str, ...], first: bytes, second: bytes, known: Circumstances
+) -> Iterator[FileDifference]:
+    """What differs between two contents, taken apart as far as possible; at least one thing."""
+    if first == second:
+        return
+    one, two = anatomy(first), anatomy(second)
+    if one is not None and two is not None and one.kind == two.kind:
+        found = [*_anatomies(path, one, two, known)]
+        yield from found or [FileDifference(path, _unexplained(one), *_bytes_at(first, second))]
+        return
+    lines = _lines(first), _lines(second)
+    if lines[0] is not None and lines[1] is not None:
+        yield _texts(path, lines[0], lines[1], known)
+    else:
+        yield _binaries(path, "bytes", first, second, known)
+
+
+def _unexplained(whole: Anatomy) -> str:
+    """Where two files differ though all their parts are equal."""
+    return {"": "compression", "entry": "bytes between the entries"}.get(
+        whole.kind, "bytes outside of the sections"
+    )
+
+
+def _anatomies(
+    path: tuple[str, ...], first: Anatomy, second: Anatomy, known: Circumstances
+) -> Iterator[FileDifference]:
+    yield from _facts(path, first.facts, second.facts, known)
+    if not first.kind:
+        yield from _contents(path, first.parts[0].content, second.parts[0].content, known)
+        return
+    here, there = _by_name(first), _by_name(second)
+    both = [name for name in here if name in there]
+    for which, names in (("first", here), ("second", there)):
+        for name in names:
+            if name not in both:
+                yield _member(path, first.kind, name, f"only in the {which}")
+    again = [name for name in there if name in here]
+    if both != again:
+        one, two = next(pair for pair in zip(both, again, strict=True) if pair[0] != pair[1])
+        yield FileDifference(path, "order", one, two, ORDER)
+    for name in both:
+        yield from _parts(path, first.kind, here[name], there[name], known)
+
+
+def _by_name(whole: Anatomy) -> dict[str, Part]:
+    """Parts by name; a name's second and further ones are numbered."""
+    seen: Counter[str] = Counter()
+    found = {}
+    for part in whole.parts:
+        seen[part.name] += 1
+        number = f" ({seen[part.name]})" if seen[part.name] > 1 else ""
+        found[part.name + number] = part
+    return found
+
+
+def _member(path: tuple[str, ...], kind: str, name: str, what: str) -> FileDifference:
+    if kind == "section":
+        return FileDifference(path, f"section {name} {what}")
+    return FileDifference((*path, name), what)
+
+
+def _parts(
+    path: tuple[str, ...], kind: str, first: Part, second: Part, known: Circumstances
+) -> Iterator[FileDifference]:
+    if kind == "section":
+        for differing in _facts(path, first.facts, second.facts, known):
+            what = f"section {first.name}: {differing.what}"
+            yield FileDifference(path, what, differing.first, differing.second)
+        if first.content != second.content:
+            yield _section(path, first, second, known)
+        return
+    path = (*path, first.name)
+    yield from _facts(path, first.facts, second.facts, known)
+    if first.content == second.content and first.packed != second.packed:
+        sizes = f"packed to {first.packed} bytes", f"to {second.packed}"
+        yield FileDifference(path, "compression", *sizes, "another level, or another zlib")
+    yield from _contents(path, first.content, second.content, known)
+
+
+def _facts(
+    path: tuple[str, ...],
+    first: Mapping[str, str],
+    second: Mapping[str, str],
+    known: Circumstances,
+) -> Iterator[FileDifference]:
+    for name in sorted({*first, *second}):
+        one, two = first.get(name, ""), second.get(name, "")
+        if one != two:
+            hint = CAUSES.get(name) or likely_cause(one.encode(), two.encode(), known)
+            yield FileDifference(path, name, one, two, hint)
+
+
+def _section(
+    path: tuple[str, ...], first: Part, second: Part, known: Circumstances
+) -> FileDifference:
+    what = f"section {first.name}"
+    found = _binaries(path, what, first.content, second.content, known)
+    if first.name == ".note.gnu.build-id":
+        hint = "the linker makes it of the file's other bytes"
+        return FileDifference(path, what, found.first, found.second, hint)
+    return found
+
+
+# --- texts and bytes -----------------------------------------------------------------------------
+
+
+def _lines(data: bytes) -> list[str] | None:
+    """The lines of a text; None for what is none."""
+    if b"\0" in data:
+        return None
+    try:
+        return data.decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        return None
+
+
+def _texts(
+    path: tuple[str, ...], first: list[str], second: list[str], known: Circumstances
+) -> FileDifference:
+    """The first line that differs; the hint looks at all that do."""
+    number = _alike(first, second)
+    one, two = (lines[number] if number < len(lines) else "the end" for lines in (first, second))
+    if sorted(first) == sorted(second):
+        hint: str | None = ORDER
+    elif path[-1].endswith(".dist-info/RECORD"):
+        hint = "it holds the digests of the other files"
+    else:
+        hint = likely_cause("\n".join(first).encode(), "\n".join(second).encode(), known)
+    return FileDifference(path, f"line {number + 1}", *_around(one, two), hint)
+
+
+def _around(first: str, second: str) -> tuple[str, str]:
+    """Two texts, cut to what is around their first difference."""
+    start = max(0, _alike(first, second) - _SHOWN // 3)
+    return _cut(first, start), _cut(second, start)
+
+
+def _alike(first: Sequence[object], second: Sequence[object]) -> int:
+    """How much of the beginning is the same."""
+    length = min(len(first), len(second))
+    return next((n for n in range(length) if first[n] != second[n]), length)
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + _SHOWN
+    before, after = "…" if start else "", "…" if end < len(text) else ""
+    return f"{before}{text[start:end]}{after}".replace("\r", "\\r")
+
+
+def _binaries(
+    path: tuple[str, ...], what: str, first: bytes, second: bytes, known: Circumstances
+) -> FileDifference:
+    """The first text within each that the other lacks, else the first byte that differs."""
+    hint = likely_cause(first, second, known)
+    one, two = _STRING.findall(first), _STRING.findall(second)
+    here, there = set(one), set(two)
+    alone = (
+        next((t for t in one if t not in there), b""),
+        next((t for t in two if t not in here), b""),
+    )
+    if all(alone):
+        return FileDifference(path, what, *_around(alone[0].decode(), alone[1].decode()), hint)
+    return FileDifference(path, what, *_bytes_at(first, second), hint)
+
+
+def _bytes_at(first: bytes, second: bytes) -> tuple[str, str]:
+    place = _alike(first, second)
+
+    def shown(data: bytes) -> str:
+        return f"at {place:#x}: {data[place : place + 8].hex(' ') or 'the end'} ({len(data)} bytes)"
+
+    return shown(first), shown(second)

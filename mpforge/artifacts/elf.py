@@ -1,0 +1,283 @@
+"""What an ELF file says of itself: its machine, the libraries, versions and symbols that it wants and has.
+
+Read as a dynamic loader does (``elfimage``). Knows nothing of policies.
+"""
+
+import functools
+import io
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from elftools.common.exceptions import ELFError
+from elftools.construct import ConstructError
+
+from mpforge.artifacts.elf_image import DYN, EXEC, REL, Image, Strings, Tag, damaged
+
+MAGIC = b"\x7fELF"
+
+Kind = Literal["program", "library", "object", "other"]
+_GLOBAL, _WEAK, _UNIQUE = 1, 2, 10  # how a symbol binds; a version may be weak, too (VER_FLG_WEAK)
+_OF_OTHERS = (_GLOBAL, _WEAK, _UNIQUE)
+_VISIBLE = (0, 3)  # STV_DEFAULT, STV_PROTECTED
+_PIE = 0x08000000  # DF_1_PIE: a program, also without an interpreter
+_RELR_SINCE = (2, 36)  # glibc's NEWS for 2.36
+# What pyelftools raises for damaged section headers: its readers trust their numbers.
+READER_ERRORS = (
+    *(ELFError, ConstructError, struct.error, ValueError, TypeError, AttributeError),
+    *(LookupError, AssertionError, OverflowError, RecursionError, MemoryError, OSError),
+)
+
+
+@dataclass(frozen=True, order=True)
+class Version:
+    """A version (``GLIBC_2.17``) that is asked of a library's file; ``weak``: a loader goes on without."""
+
+    library: str
+    name: str
+    weak: bool = False
+
+
+@dataclass(frozen=True, order=True)
+class Symbol:
+    """A symbol that must be found in another file: at any, or at one version of one library."""
+
+    name: str
+    version: Version | None = None
+
+
+@dataclass(frozen=True)
+class ElfFacts:
+    """``machine`` is ``e_machine``'s name (``EM_AARCH64``), ``bits`` its class, ``little`` its data.
+
+    ``kind``: a loader or kernel starts a program and loads a library, a linker reads an object, and
+    nothing of this runs of any other (debug information in a file of its own). ``system`` is EI_OSABI.
+    ``needed`` are DT_NEEDED entries (and filters), ``soname`` DT_SONAME, ``rpaths`` the directories of
+    DT_RPATH and DT_RUNPATH, which are searched for the former, ``interpreter`` the loader's path.
+    ``versions`` are asked of libraries. ``undefined`` are the symbols that relocations refer to and that are
+    not here, but for weak ones. ``exported`` are those that others find here, ``defines`` the versions of
+    them. ``relr``: its relocations are packed, which glibc knows since 2.36. ``bare``: it is linked, and
+    without section headers, by which tools find their way.
+    """
+
+    machine: str
+    bits: int
+    little: bool
+    needed: tuple[str, ...] = ()
+    soname: str | None = None
+    kind: Kind = "library"
+    rpaths: tuple[str, ...] = ()
+    versions: tuple[Version, ...] = ()
+    undefined: tuple[Symbol, ...] = ()
+    exported: frozenset[str] = frozenset()
+    defines: frozenset[str] = frozenset()
+    interpreter: str | None = None
+    relr: bool = False
+    system: int = 0
+    bare: bool = False
+
+    @property
+    def linked(self) -> bool:
+        """Whether it is a program or a library, not a ``.o``."""
+        return self.kind in ("program", "library")
+
+    @functools.cached_property
+    def is_module(self) -> bool:
+        """Whether Python imports it, and hides its symbols from others (``dlopen`` without RTLD_GLOBAL)."""
+        return self.kind == "library" and any(name.startswith("PyInit_") for name in self.exported)
+
+    @property
+    def glibc(self) -> tuple[int, int]:
+        """The lowest glibc that has all that it asks for, (0, 0) if it asks for none."""
+        found = [_glibc(version.name) for version in self.versions]
+        return max([(0, 0), *found, *([_RELR_SINCE] if self.relr else [])])
+
+
+@dataclass(frozen=True)
+class CodePlace:
+    """A place in an ELF file: its address there, the bytes at it, and the function, as far as named.
+
+    ``symbol`` is the nearest one at or before it, ``beyond`` how far it is from that; ``inside`` says that
+    the symbol's function reaches so far. A stripped file has symbols of what it exports only.
+    """
+
+    machine: str
+    address: int
+    code: bytes
+    symbol: str | None = None
+    beyond: int = 0
+    inside: bool = False
+
+
+def is_elf(path: Path) -> bool:
+    """Whether a file starts as an ELF file does."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == MAGIC
+
+
+def elf_files(root: Path) -> Iterator[Path]:
+    """Every ELF file below a directory, sorted."""
+    yield from (path for path in sorted(root.rglob("*")) if is_elf(path))
+
+
+def read(path: Path) -> ElfFacts:
+    """Read one file. Raises ``elftools.common.exceptions.ELFError`` for a damaged one."""
+    return facts_of(path.read_bytes())
+
+
+def facts_of(data: bytes) -> ElfFacts:
+    """What the bytes of one file say. Raises ``ELFError`` for a damaged one."""
+    image = Image(data)
+    plain = ElfFacts(_machine(image.machine), image.bits, image.little, system=image.system)
+    if image.type == REL:
+        return replace(plain, kind="object")
+    if image.type not in (EXEC, DYN) or not image.segments:
+        return replace(plain, kind="other")
+    try:
+        return _linked(image, plain)
+    except ELFError:
+        if image.is_debug:
+            return replace(plain, kind="other")
+        raise
+
+
+def _linked(image: Image, plain: ElfFacts) -> ElfFacts:
+    """What a program or a library tells a loader."""
+    if image.is_cut_off:
+        damaged("it is cut off: the file is shorter than its program headers say")
+    interpreter, table = image.interpreter(), image.dynamic()
+    if table is None and image.type == DYN:
+        damaged("it is a library without a dynamic table, which no loader takes")
+    if table is None or Tag.STRTAB not in table:
+        return replace(plain, kind="program", interpreter=interpreter)
+    last = {tag: values[-1] for tag, values in table.items()}
+    strings = image.strings(last[Tag.STRTAB], last.get(Tag.STRSZ, 0))
+    wanted = [*table.get(Tag.NEEDED, ()), *table.get(Tag.FILTER, ())]
+    searched = (strings[at] for tag in (Tag.RPATH, Tag.RUNPATH) for at in table.get(tag, ()))
+    pie = last.get(Tag.FLAGS_1, 0) & _PIE
+    by_index, defines = _versions(image, last, strings)
+    undefined, exported = _symbols(image, last, strings, by_index)
+    is_program = image.type == EXEC or interpreter is not None or bool(pie)
+    return replace(
+        plain,
+        kind="program" if is_program else "library",
+        needed=tuple(strings[at] for at in wanted),
+        soname=strings[last[Tag.SONAME]] if Tag.SONAME in last else None,
+        rpaths=tuple(place for text in searched for place in text.split(":") if place),
+        versions=tuple(sorted(set(by_index.values()))),
+        undefined=undefined,
+        exported=exported,
+        defines=defines,
+        interpreter=interpreter,
+        relr=Tag.RELR in last,
+        bare=not image.has_sections,
+    )
+
+
+def _versions(
+    image: Image, last: Mapping[int, int], strings: Strings
+) -> tuple[dict[int, Version], frozenset[str]]:
+    """The versions that are asked of libraries, by index; the names of those that are defined here."""
+    asked = {}
+    if Tag.VERNEED in last:
+        for file, name, index, flags in image.needed_versions(last[Tag.VERNEED]):
+            asked[index] = Version(strings[file], strings[name], bool(flags & _WEAK))
+    own = image.defined_versions(last[Tag.VERDEF]) if Tag.VERDEF in last else ()
+    return asked, frozenset(strings[name] for name, _ in own)
+
+
+def _symbols(
+    image: Image, last: Mapping[int, int], strings: Strings, versions: Mapping[int, Version]
+) -> tuple[tuple[Symbol, ...], frozenset[str]]:
+    """The symbols that a loader must find elsewhere, and those that it finds here for others."""
+    if Tag.SYMTAB not in last:
+        return (), frozenset()
+    first, end = image.symbol_count(last.get(Tag.HASH), last.get(Tag.GNU_HASH))
+    exported = frozenset(
+        strings[one.name]
+        for _, one in image.symbols(last[Tag.SYMTAB], range(first, end))
+        if one.section and one.bind in _OF_OTHERS and one.visibility in _VISIBLE
+    )
+    tables = (
+        (Tag.RELA, Tag.RELASZ, True),
+        (Tag.REL, Tag.RELSZ, False),
+        (Tag.JMPREL, Tag.PLTRELSZ, last.get(Tag.PLTREL) == Tag.RELA),
+    )
+    referred = image.referred(
+        [(last[at], last.get(size, 0), addend) for at, size, addend in tables if at in last]
+    )
+    lacking = {
+        index: one
+        for index, one in image.symbols(last[Tag.SYMTAB], sorted(referred))
+        if not one.section and one.bind in (_GLOBAL, _UNIQUE)
+    }
+    of = image.version_indexes(last[Tag.VERSYM], sorted(lacking)) if Tag.VERSYM in last else {}
+    undefined = {
+        Symbol(strings[one.name], versions.get(of.get(index, 0))) for index, one in lacking.items()
+    }
+    return tuple(sorted(undefined, key=lambda one: (one.name, str(one.version)))), exported
+
+
+def _machine(number: int) -> str:
+    return _machines().get(number, f"machine {number}")
+
+
+@functools.cache
+def _machines() -> Mapping[int, str]:
+    from elftools.elf.enums import ENUM_E_MACHINE
+
+    return {value: name for name, value in ENUM_E_MACHINE.items()}
+
+
+def is_glibc(version: str) -> bool:
+    """Whether a version is one of glibc's own, and a number."""
+    return _glibc(version) != (0, 0)
+
+
+def _glibc(version: str) -> tuple[int, int]:
+    if version == "GLIBC_ABI_DT_RELR":
+        return _RELR_SINCE
+    match = re.fullmatch(r"GLIBC_(\d{1,4})\.(\d{1,4})(\.\d{1,4})?", version)
+    return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
+
+
+def code_place(path: Path, offset: int) -> CodePlace | None:
+    """What is at an offset of a file; None where nothing is loaded from there.
+
+    The function's name is looked for in all symbols, which only section headers lead to. Raises
+    ``ELFError``, ``OSError``.
+    """
+    data = path.read_bytes()
+    image = Image(data)
+    address = image.address_of(offset)
+    if address is None:
+        return None
+    place = CodePlace(_machine(image.machine), address, data[offset : offset + 16])
+    before = [one for one in _functions(data) if one[0] <= address]
+    if not before:
+        return place
+    start, size, name = max(before)
+    beyond = address - start
+    return replace(place, symbol=name, beyond=beyond, inside=beyond < size)
+
+
+def _functions(data: bytes) -> list[tuple[int, int, str]]:
+    """Address, size and name of each function that a file has symbols of."""
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
+
+    try:
+        return [
+            (int(symbol.entry.st_value), int(symbol.entry.st_size), str(symbol.name))
+            for section in ELFFile(io.BytesIO(data)).iter_sections()
+            if isinstance(section, SymbolTableSection)
+            for symbol in section.iter_symbols()
+            if symbol.entry.st_info.type == "STT_FUNC" and symbol.entry.st_value
+        ]
+    except READER_ERRORS as error:
+        damaged(f"its symbols can't be read ({type(error).__name__})")

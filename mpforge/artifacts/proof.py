@@ -1,0 +1,189 @@
+"""The last look at what a build gave, before it may be stored: raises the error of what can't run.
+
+What is proved of which kind of output is told in docs/proofs.md. Each check gives reasons; here they become
+one error, the first kind that there is: a symbol of a file for another machine is no news.
+"""
+
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mpforge.artifacts import stable_abi, wheels
+from mpforge.artifacts.elf import ElfFacts
+from mpforge.artifacts.undefined_symbols import Surroundings, remedy, undefined
+from mpforge.artifacts.verification import inspected, reasons_of, tag_reasons
+from mpforge.errors import StableAbiBroken, UndefinedSymbol, WheelRejected
+from mpforge.platforms import Platform, policy_version
+from mpforge.platforms.policies import system_policy
+
+_RAISE_POLICY = "raise [build] policy, or change what the build links"
+_ALLOW = 'if the program that loads the file defines it: `allow-undefined = ["{name}"]` in [build]'
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a result is to run on: every system of a policy. The globs are those of the spec.
+
+    ``excluded`` are libraries that the user has, ``provided`` symbols that whoever loads the files has.
+    ``passing`` is the directory of the build, which nobody else has.
+    """
+
+    platform: Platform
+    policy: str
+    excluded: tuple[str, ...] = ()
+    provided: tuple[str, ...] = ()
+    passing: Path | None = None
+
+    def reasons(self, root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
+        """The compiled files below a directory, and why they can't run on every system of the policy."""
+        facts, reasons = inspected(root)
+        allowed = system_policy(self.policy, self.platform).libraries | set(self.excluded)
+        reasons += reasons_of(facts, self.platform, self.policy, allowed, self.passing)
+        return facts, reasons
+
+    def surroundings(
+        self, python: str | None = None, *, stable: bool = False, shares: bool = False
+    ) -> Surroundings:
+        """What the files find there; see ``Surroundings`` for the rest."""
+        system = system_policy(self.policy, self.platform)
+        return Surroundings(
+            system.libraries, system.glibc, self.excluded, self.provided, python, stable, shares
+        )
+
+
+def prove_files(root: Path, promise: Promise) -> None:
+    """Check the files of a build that is no wheel's; a wheel among them as one, for its own Python.
+
+    Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
+    """
+    what = f"what was built for {promise.platform.name}"
+    facts, reasons = promise.reasons(root)
+    if reasons:
+        raise WheelRejected(
+            f"{what} does not meet {promise.policy}",
+            why=_lines(reasons),
+            hint=_RAISE_POLICY,
+        )
+    _refuse_undefined(what, facts, promise.surroundings())
+    for wheel in sorted(root.rglob("*.whl")):
+        with tempfile.TemporaryDirectory(prefix="mpforge-wheel-") as folder:
+            _prove_among_files(wheel, Path(folder) / "content", promise)
+
+
+def _prove_among_files(wheel: Path, content: Path, promise: Promise) -> None:
+    """A wheel that commands made: its tag may be one of no policy, which promises the spec's."""
+    from packaging.utils import InvalidWheelFilename
+
+    wheels.unpack(wheel, content)
+    try:
+        name = wheels.wheel_name(wheel.name)
+    except InvalidWheelFilename as error:
+        raise WheelRejected(
+            f"{wheel.name} is not a valid wheel file name", why=str(error)
+        ) from None
+    wrong = [*wheels.format_reasons(wheel.name, content), *wheels.record_reasons(content)]
+    refuse(wheel.name, wrong)
+    own = [abi for abi in (*name.abis, *name.pythons) if re.fullmatch(r"cp3\d+t?", abi)]
+    python = min(own, default="cp311")  # one for every Python 3 may be looked at as for any
+    if name.platforms == (f"linux_{promise.platform.machine}",):
+        _prove_content(wheel.name, content, python, promise, [])
+    else:
+        prove_wheel(wheel.name, content, python, promise, pure=False)
+
+
+def prove_wheel(filename: str, root: Path, python: str, promise: Promise, *, pure: bool) -> None:
+    """Check a wheel by its name and its unpacked content; ``pure``: nothing in it is compiled.
+
+    Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
+    """
+    name = wheels.wheel_name(filename)
+    reasons = list(tag_reasons(filename, promise.platform, promise.policy, python))
+    if not reasons and not name.pure:  # what it is held to is what its tag says
+        promised = [tag.removesuffix(f"_{promise.platform.machine}") for tag in name.platforms]
+        promise = replace(promise, policy=min(promised, key=policy_version))
+    _prove_content(filename, root, python, None if pure else promise, reasons)
+
+
+def _prove_content(
+    filename: str, root: Path, python: str, promise: Promise | None, reasons: list[str]
+) -> None:
+    """Check what a wheel's tag promises of its compiled files, beside ``reasons`` against the tag itself.
+
+    Without a ``promise`` there are none.
+    """
+    name = wheels.wheel_name(filename)
+    if reasons or promise is None:
+        _refuse_promise(filename, reasons)
+        return
+    facts, reasons = promise.reasons(root)
+    if name.pure and facts:
+        reasons.append("its platform tag is `any`, but it contains compiled code")
+    oldest = stable_abi.promised(name, python)
+    suffixes = list(stable_abi.suffix_reasons(facts, name, promise.platform.multiarch))
+    if reasons or oldest is None:
+        _refuse_promise(filename, [*reasons, *suffixes])
+    if any(file.is_module for file in facts.values()) and wheels.is_for_purelib(root):
+        refuse(filename, ["WHEEL says Root-Is-Purelib, but the wheel has extension modules"])
+    if oldest is not None:
+        suffixes += stable_abi.symbol_reasons(facts, oldest)
+        _refuse_unstable(filename, suffixes, oldest)
+    shares = any(map(_loads_globally, root.rglob("*.py")))
+    there = promise.surroundings(python, stable=oldest is not None, shares=shares)
+    _refuse_undefined(filename, facts, there)
+
+
+def _refuse_promise(filename: str, reasons: list[str]) -> None:
+    if reasons:
+        raise WheelRejected(
+            f"{filename} does not meet its tag", why=_lines(reasons), hint=_RAISE_POLICY
+        )
+
+
+def refuse(filename: str, reasons: list[str]) -> None:
+    """Raise ``WheelRejected`` for a file that is no wheel as the format says (PEP 427), with each reason."""
+    if reasons:
+        raise WheelRejected(
+            f"{filename} is not a valid wheel",
+            why=_lines(reasons),
+            hint="the build backend wrote it: fix its configuration, or use another version of the backend",
+        )
+
+
+def _refuse_unstable(filename: str, reasons: list[str], oldest: tuple[int, int]) -> None:
+    if reasons:
+        version = ".".join(map(str, oldest))
+        raise StableAbiBroken(
+            f"{filename} does not run on every Python since {version}, although its tag says so",
+            why=_lines(reasons),
+            hint=f"compile with Py_LIMITED_API={oldest[0]:#04x}{oldest[1]:02x}0000 and name modules .abi3.so "
+            "(setuptools: Extension(py_limited_api=True)), or tag the wheel for one Python only",
+        )
+
+
+def _refuse_undefined(what: str, facts: Mapping[str, ElfFacts], there: Surroundings) -> None:
+    lacking = list(undefined(facts, there))
+    if lacking:
+        names = {one.symbol for one in lacking}
+        raise UndefinedSymbol(
+            f"{what} has undefined symbols",
+            why=_lines(map(str, lacking)),
+            hint=f"{remedy(names)}; or {_ALLOW.format(name=min(names))}",
+        )
+
+
+def _lines(reasons: Iterable[str]) -> str:
+    """One reason a line, the first few."""
+    every = list(dict.fromkeys(reasons))
+    more = [f"and {len(every) - _SHOWN} more"] if len(every) > _SHOWN else []
+    return "\n".join([*every[:_SHOWN], *more])
+
+
+def _loads_globally(module: Path) -> bool:
+    """Whether Python code has modules or libraries share their symbols with those loaded later."""
+    if not module.is_file():
+        return False
+    text = module.read_bytes()
+    return b"RTLD_GLOBAL" in text or b"setdlopenflags" in text

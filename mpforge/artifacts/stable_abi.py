@@ -1,0 +1,61 @@
+"""Whether a wheel that promises many Pythons holds what is for one only: by file names and symbols.
+
+The symbols are judged as abi3audit judges them, by the same table. Knows nothing of platforms' policies.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from mpforge.artifacts.elf import ElfFacts
+from mpforge.artifacts.wheels import WheelName
+from mpforge.platforms.symbols import stable_abi
+
+_OF_PYTHON = re.compile(r"_?Py")
+# PEP 3149: NAME.cpython-311-x86_64-linux-gnu.so
+_SUFFIX = re.compile(r"\.cpython-3(?P<minor>\d+)(?P<flags>[a-z]*)-(?P<machine>[\w-]+)\.so$")
+
+
+def promised(name: WheelName, python: str) -> tuple[int, int] | None:
+    """The oldest Python of all that a wheel promises to serve, None: its tags name each.
+
+    A wheel for every Python (``py3-none``) is taken to promise those from the session's on.
+    """
+    if "abi3" in name.abis:
+        minors = [int(word[3:]) for word in name.pythons if re.fullmatch(r"cp3\d+", word)]
+        return 3, min(minors, default=2)
+    if "none" in name.abis and any(word.startswith("py") for word in name.pythons):
+        return 3, int(python.removeprefix("cp3").rstrip("t"))
+    return None
+
+
+def suffix_reasons(files: Mapping[str, ElfFacts], name: WheelName, multiarch: str) -> Iterator[str]:
+    """Which extension modules are named for a Python or a machine that the wheel's tags do not name."""
+    lasting = promised(name, "cp32")
+    abis = {abi.rstrip("m") for abi in name.abis} - {"none", "abi3"}
+    own = abis or set(name.pythons)
+    for file in files:
+        match = _SUFFIX.search(file)
+        if match is None:
+            continue
+        python = f"cp3{match['minor']}{'t' if 't' in match['flags'] else ''}"
+        if lasting is not None:
+            yield f"{file} is for {python} alone, the tag is {'.'.join(name.abis)}"
+        elif python not in own:
+            yield f"{file} is for {python}, the tag is {'.'.join(sorted(own))}"
+        elif match["machine"] != multiarch:
+            yield f"{file} is for {match['machine']}, Python looks for {multiarch}"
+
+
+def symbol_reasons(files: Mapping[str, ElfFacts], oldest: tuple[int, int]) -> Iterator[str]:
+    """Which symbols of Python's a wheel's files use that the stable ABI of a version does not have."""
+    version = ".".join(map(str, oldest))
+    for file, facts in files.items():
+        for symbol in facts.undefined:
+            if not _OF_PYTHON.match(symbol.name):
+                continue
+            since = stable_abi().get(symbol.name)
+            if since is None:
+                yield f"{file} uses {symbol.name}, which is not in the stable ABI"
+            elif since > oldest:
+                added = ".".join(map(str, since))
+                yield f"{file} uses {symbol.name}, which is in the stable ABI since {added}, not {version}"

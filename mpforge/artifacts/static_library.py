@@ -1,0 +1,54 @@
+"""The members of a static library (``ar(5)``), as far as they are ELF files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mpforge.artifacts.elf import MAGIC, ElfFacts, facts_of
+from mpforge.artifacts.elf_image import damaged
+
+_MAGIC, _THIN = b"!<arch>\n", b"!<thin>\n"
+_HEADER = 60
+_BSD_NAME = b"#1/"  # the name's length follows, and the name itself begins the content
+
+
+def is_one(path: Path) -> bool:
+    """Whether a file starts as a static library does."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) in (_MAGIC, _THIN)
+
+
+def members(path: Path) -> Iterator[tuple[str, ElfFacts]]:
+    """Name and facts of each member; tables of names and symbols, and other content, are passed by.
+
+    Raises ``ELFError`` for a damaged one, and for a thin one, which has no content of its own.
+    """
+    data = path.read_bytes()
+    if data.startswith(_THIN):
+        damaged("it is a thin archive, which only names files of the build")
+    at, names = len(_MAGIC), b""
+    while at + _HEADER <= len(data):
+        header = data[at : at + _HEADER]
+        size = header[48:58].strip()
+        if header[58:] != b"`\n" or not size.isdigit():
+            damaged(f"there is no member's header at {at}")
+        start = at + _HEADER
+        content = data[start : start + int(size)]
+        if len(content) < int(size):
+            damaged("it is cut off")
+        word = header[:16].rstrip()
+        if word == b"//":
+            names = content
+        elif word.startswith(_BSD_NAME):
+            content = content[int(word[3:] or b"0") if word[3:].isdigit() else 0 :]
+        if content.startswith(MAGIC):
+            yield _name(word, names), facts_of(content)
+        at = start + int(size) + int(size) % 2
+
+
+def _name(word: bytes, names: bytes) -> str:
+    """A member's name; a long one is in a table of its own (GNU)."""
+    if word[:1] == b"/" and word[1:].isdigit():
+        word = names[int(word[1:]) :].partition(b"/\n")[0]
+    return word.removesuffix(b"/").decode("utf-8", "backslashreplace")

@@ -1,0 +1,173 @@
+"""Symbols that a result's files want and that nothing has where they run.
+
+A linker leaves symbols of shared libraries open, and a loader that binds lazily finds out only when a
+function is called. So each is looked for here: in the libraries that a file needs and brings, in those of
+every system, in glibc, in the Python that loads it. Knows nothing of versions, nor of how errors are told.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from mpforge.artifacts.elf import ElfFacts
+from mpforge.platforms.symbols import cpython_exports, glibc_symbols, may_be_of
+
+_OF_PYTHON = re.compile(r"_?Py")
+_REMEDIES: tuple[tuple[str, str], ...] = (
+    (
+        r"GOMP_|GOACC_|omp_|__kmpc_|__tgt_",
+        "it belongs to OpenMP's runtime, which was not linked: leave out -fopenmp, or link the runtime",
+    ),
+    (
+        r"__gcov_|llvm_gcda_|llvm_gcov_|__llvm_profile_",
+        "it belongs to a coverage build: leave out --coverage (-fprofile-arcs, -fprofile-instr-generate)",
+    ),
+    (
+        r"__(asan|ubsan|tsan|msan|lsan|hwasan|sanitizer|sancov)_",
+        "it belongs to a sanitizer: leave out -fsanitize=…",
+    ),
+    (r"__afl_|__fuzzer_|LLVMFuzzer", "it belongs to a fuzzer: leave out -fsanitize=fuzzer"),
+    (r"__atomic_", "it belongs to libatomic: link with -latomic"),
+    (r"_gfortran_|_QQ|_Fortran", "it belongs to Fortran's runtime: link with the Fortran compiler"),
+    (
+        r"_ZN?K?St|_ZN?K?S[absiod]|_Z[nd][aw]|__cxa_|__gxx_personality|_ZTV.*__cxxabiv1",
+        'it belongs to the C++ library: link with the C++ compiler (setuptools: language = "c++")',
+    ),
+    (
+        r"cblas_|lapack|[sdcz]gem[mv]_$",
+        "it belongs to BLAS or LAPACK: link with a library that has it",
+    ),
+    (r"_?Py", "this Python does not export it: it may be private, or belong to another version"),
+)
+_FORGOTTEN = "add the source file that defines it to the extension's sources, or link the library that has it"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a result's files run, and what is there.
+
+    ``libraries`` are those of every system, ``glibc`` its version (None: another C library, of which
+    nothing is known). ``excluded`` are globs of libraries that the user has: they may provide anything.
+    ``provided`` are globs of symbols that whoever loads the files has. ``python`` loads them
+    (``cp311``), None: none does; with ``stable`` any does, and the stable ABI is judged elsewhere.
+    ``shares``: modules are loaded so that later ones see their symbols (``RTLD_GLOBAL``).
+    """
+
+    libraries: AbstractSet[str]
+    glibc: tuple[int, int] | None
+    excluded: tuple[str, ...] = ()
+    provided: tuple[str, ...] = ()
+    python: str | None = None
+    stable: bool = False
+    shares: bool = False
+
+    def excludes(self, library: str) -> bool:
+        """Whether the user has a library."""
+        return any(fnmatchcase(library, pattern) for pattern in self.excluded)
+
+    def interpreter_has(self, symbol: str) -> bool:
+        """Whether the Python that loads the files exports a symbol."""
+        if self.python is None:
+            return False
+        exports = None if self.stable else cpython_exports(self.python)
+        return bool(_OF_PYTHON.match(symbol)) if exports is None else symbol in exports
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """A symbol that a file wants and nothing has; ``library``: the one that should, and does not."""
+
+    file: str
+    symbol: str
+    library: str | None = None
+
+    def __str__(self) -> str:
+        if self.library is not None:
+            return f"{self.file}: undefined symbol {self.symbol}: {self.library} does not export it"
+        return f"{self.file}: undefined symbol {self.symbol}: no library that it needs defines it"
+
+
+def remedy(symbols: AbstractSet[str]) -> str:
+    """What to do about undefined symbols, by the kind of the first that is known."""
+    for symbol in sorted(symbols):
+        for pattern, words in _REMEDIES:
+            if re.match(pattern, symbol):
+                return f"{symbol}: {words}"
+    return _FORGOTTEN
+
+
+def undefined(files: Mapping[str, ElfFacts], there: Surroundings) -> Iterator[Undefined]:
+    """Every symbol of the files of a result (by relative name) that nothing has.
+
+    Of a file that needs a library which nobody has, only that is known, and told elsewhere.
+    """
+    shipped = _Shipped(files, there)
+    for name, file in files.items():
+        if not file.linked or not file.undefined:
+            continue
+        loaded, needed = shipped.loaded_with(file)
+        anything = any(map(shipped.is_elsewhere, needed))
+        for symbol in file.undefined:
+            wanted = symbol.version
+            if any(fnmatchcase(symbol.name, glob) for glob in there.provided):
+                continue
+            if wanted is not None:
+                # A linker records the version that a library has; whether it does can be seen of our own.
+                own = shipped.called(wanted.library)
+                if own and not any(symbol.name in other.exported for other in own):
+                    yield Undefined(name, symbol.name, wanted.library)
+            elif not anything and not shipped.has(symbol.name, file, loaded, needed):
+                yield Undefined(name, symbol.name)
+
+
+class _Shipped:
+    """The files of a result as those that provide for each other."""
+
+    def __init__(self, files: Mapping[str, ElfFacts], there: Surroundings) -> None:
+        self._there = there
+        self._by_name: dict[str, list[ElfFacts]] = {}
+        linked = {path: file for path, file in files.items() if file.linked}
+        for path, file in linked.items():
+            for name in {path.rpartition("/")[2], file.soname or ""} - {""}:
+                self._by_name.setdefault(name, []).append(file)
+        # Libraries may be loaded before, by ctypes or by a program; Python hides a module's symbols.
+        self._common: set[str] = set().union(
+            *(file.exported for file in linked.values() if there.shares or not file.is_module)
+        )
+        self._outside = {name for file in linked.values() for name in file.needed}
+
+    def called(self, name: str) -> list[ElfFacts]:
+        """The files that a loader may take for a needed library."""
+        return self._by_name.get(name, [])
+
+    def loaded_with(self, file: ElfFacts) -> tuple[list[ElfFacts], set[str]]:
+        """The files of the result that are loaded with one, and the names of all needed libraries."""
+        found, names, queue = [file], set(file.needed), list(file.needed)
+        while queue:
+            for other in self.called(queue.pop()):
+                if not any(other is one for one in found):
+                    found.append(other)
+                    queue += set(other.needed) - names
+                    names.update(other.needed)
+        return found, names
+
+    def is_elsewhere(self, library: str) -> bool:
+        """Whether a library is the user's, or nobody's: it may have any symbol."""
+        return self._there.excludes(library) or (
+            library not in self._by_name and library not in self._there.libraries
+        )
+
+    def has(self, symbol: str, file: ElfFacts, loaded: list[ElfFacts], needed: set[str]) -> bool:
+        """Whether a symbol without a version is where a loader looks for what a file wants."""
+        there = self._there
+        outside = needed if file.is_module else self._outside
+        return (
+            symbol in self._common
+            or any(symbol in other.exported for other in loaded)
+            or there.interpreter_has(symbol)
+            or there.glibc is None
+            or symbol in glibc_symbols(there.glibc)
+            or any(may_be_of(library, symbol) for library in outside & there.libraries)
+        )

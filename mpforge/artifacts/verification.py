@@ -1,0 +1,185 @@
+"""What was built against what it promises: machine, glibc, libraries, tag.
+
+An exit code proves nothing; this reads the result (docs/design.md). Each check gives reasons in words, an
+empty list is a pass. Knows nothing of how it was built.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from elftools.common.exceptions import ELFError
+
+from mpforge.artifacts import elf, static_library
+from mpforge.artifacts.elf import ElfFacts, is_glibc
+from mpforge.artifacts.wheels import wheel_name
+from mpforge.platforms import ELF_INTERPRETERS, ELF_MACHINES, Platform, policy_version
+from mpforge.platforms.policies import SystemPolicy, system_policy
+
+_LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loader takes
+
+
+def serves(filename: str, python: str) -> bool:
+    """Whether a wheel installs on CPython ``python`` (``cp311``): by its own, abi3 or pure tags.
+
+    A free-threaded one (``cp313t``) is told by the ABI tag, and takes no abi3 wheel (PEP 703).
+    """
+    tags = wheel_name(filename)
+    threaded, own = python.endswith("t"), python.removesuffix("t")
+    abis = {abi.removesuffix("m") for abi in tags.abis}
+    if not abis & ({python, "none"} if threaded else {python, "none", "abi3"}):
+        return False
+    for interpreter in tags.pythons:
+        if interpreter in (own, "py3"):
+            return True
+        # An older one will do for the limited API, and where no interpreter's ABI is used.
+        kind, older = interpreter[:3], interpreter[3:]
+        lasts = (kind == "cp3" and "abi3" in abis) or (kind == "py3" and "none" in abis)
+        if lasts and older.isdigit() and int(older) <= int(own.removeprefix("cp3")):
+            return True
+    return False
+
+
+def inspected(root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
+    """The facts of every compiled file below a directory, by relative name, and why some can't be read.
+
+    Members of static libraries are named ``libx.a(member.o)``.
+    """
+    facts: dict[str, ElfFacts] = {}
+    reasons = []
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        try:
+            if elf.is_elf(path):
+                facts[name] = elf.read(path)
+            elif static_library.is_one(path):
+                members = static_library.members(path)
+                facts |= {f"{name}({member})": file for member, file in members}
+        except ELFError as error:
+            reasons.append(f"{name} is damaged: {error}")
+    return facts, reasons
+
+
+def elf_reasons(
+    root: Path,
+    platform: Platform,
+    policy: str,
+    allowed: Iterable[str],
+    passing: Path | None = None,
+) -> Iterator[str]:
+    """Why the compiled files below ``root`` can't run where the policy says they do.
+
+    ``allowed`` are the libraries that the policy finds on every system, and globs of those that the user
+    has; libraries that are shipped beside the files are allowed too. ``passing`` is the directory of the
+    build, which nobody else has.
+    """
+    facts, damaged = inspected(root)
+    yield from damaged
+    yield from reasons_of(facts, platform, policy, allowed, passing)
+
+
+def reasons_of(
+    facts: Mapping[str, ElfFacts],
+    platform: Platform,
+    policy: str,
+    allowed: Iterable[str],
+    passing: Path | None = None,
+) -> Iterator[str]:
+    """See ``elf_reasons``, for files that have been read."""
+    shipped: dict[str, list[ElfFacts]] = {}
+    for name, file in facts.items():
+        for called in {PurePosixPath(name).name, file.soname or ""} - {""}:
+            shipped.setdefault(called, []).append(file)
+    known = tuple(allowed)
+    system = system_policy(policy, platform)
+    for name, file in facts.items():
+        about = [*machine_reasons(file, platform)]
+        if file.linked:
+            about += _version_reasons(file, system, shipped)
+            about += _interpreter_reasons(file, platform)
+        about += [
+            f"needs {library}, which is neither in the policy nor shipped"
+            for library in file.needed
+            if library not in shipped and not any(fnmatchcase(library, one) for one in known)
+        ]
+        about += [
+            f"has an rpath into the build directory ({place})"
+            for place in file.rpaths
+            if passing is not None and Path(place).is_relative_to(passing)
+        ]
+        yield from (f"{name}: {reason}" for reason in about)
+
+
+def _version_reasons(
+    file: ElfFacts, system: SystemPolicy, shipped: Mapping[str, list[ElfFacts]]
+) -> Iterator[str]:
+    """Which versions of symbols a file wants that no system of the policy has, as auditwheel judges."""
+    highest = policy_version(system.name)
+    if file.glibc > highest:
+        wanted = ".".join(map(str, file.glibc))
+        why = ", by DT_RELR" if file.relr else ""
+        yield f"needs GLIBC_{wanted}{why}, {system.name} has {highest[0]}.{highest[1]}"
+    for version in file.versions:
+        if own := shipped.get(version.library):
+            lacks = not any(version.name in other.defines for other in own)
+            if lacks and not version.weak:
+                yield f"needs {version.name}, which the shipped {version.library} does not define"
+            continue
+        prefix, _, number = version.name.partition("_")
+        listed = system.versions.get(prefix)
+        if listed is None or version.library not in system.libraries or is_glibc(version.name):
+            continue
+        if number not in listed:
+            highest_of = max(listed, key=_as_numbers, default="none")
+            yield f"needs {version.name} ({version.library}), {system.name} has {highest_of}"
+    for library, names in system.forbidden.items():
+        if library in file.needed and library not in shipped:
+            for symbol in sorted(names & {one.name for one in file.undefined}):
+                yield f"needs {symbol}, which {library} does not have on every system of {system.name}"
+
+
+def _as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")) if version[:1].isdigit() else ()
+
+
+def _interpreter_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
+    expected = ELF_INTERPRETERS.get(platform.machine) if platform.libc == "glibc" else None
+    if expected is not None and file.interpreter not in (None, expected):
+        yield f"names the loader {file.interpreter}, not {expected}"
+
+
+def machine_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
+    """Why an ELF file is not of this platform."""
+    expected = ELF_MACHINES[platform.machine]
+    if file.machine != expected:
+        yield f"is for {file.machine}, not {expected}"
+    elif file.bits != platform.bits:
+        yield f"is of {file.bits} bits, not {platform.bits}"
+    elif file.little != (platform.endian == "little"):
+        yield f"has the wrong byte order for {platform.name}"
+    elif file.linked and file.system not in _LINUX:
+        yield f"is not for Linux (EI_OSABI is {file.system})"
+
+
+def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> Iterator[str]:
+    """Why a wheel's name promises another thing than the session makes."""
+    tags = wheel_name(filename)
+    if not serves(filename, python):
+        yield f"{filename} does not install on {python}"
+    if tags.pure:
+        return
+    for tag in tags.platforms:
+        base, _, machine = tag.partition("_" + platform.machine)
+        if machine or not base or base == tag:
+            yield f"the tag {tag} is not for {platform.machine}"
+        elif base == "linux":
+            yield f"the tag {tag} is no manylinux tag; no index takes it"
+        elif base.startswith("musl") != policy.startswith("musl"):
+            yield f"the tag {tag} is for another C library than {policy}"
+        elif policy_version(base) > policy_version(policy):
+            yield f"the tag {tag} is above the policy {policy}"
+
+
+def policy_libraries(policy: str, platform: Platform) -> frozenset[str]:
+    """The libraries that every system of a policy has."""
+    return system_policy(policy, platform).libraries

@@ -1,0 +1,286 @@
+"""Wheels that a backend made, read: what one says of itself, and whether it is one (PEP 427).
+
+All that is wrong is told as ``WheelRejected``, before anything is written. Knows nothing of what compiled
+files want, nor of what a tag promises.
+"""
+
+import base64
+import contextlib
+import csv
+import hashlib
+import io
+import re
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import BytesHeaderParser
+from pathlib import Path
+
+from mpforge.artifacts.archives import ENCRYPTED, ZIP_METHODS, damage_told
+from mpforge.errors import SourceUnreadable, WheelRejected
+
+# A bomb: more than this, and so many times the wheel's own size. Deflate gives 1,000 at most.
+_MUCH = 2**27
+_TIMES = 200
+_LONGEST = 255  # bytes of a name, on every file system
+_UNSIGNED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+_OWN = re.compile(r"[^/]+\.dist-info/METADATA")  # a wheel may hold others', of what it vendors
+
+
+@dataclass(frozen=True)
+class WheelName:
+    """A wheel's file name taken apart (PEP 427), each tag set sorted."""
+
+    name: str
+    version: str
+    pythons: tuple[str, ...]
+    abis: tuple[str, ...]
+    platforms: tuple[str, ...]
+
+    @property
+    def pure(self) -> bool:
+        """Whether it claims to run anywhere."""
+        return self.platforms == ("any",)
+
+
+def wheel_name(filename: str) -> WheelName:
+    """Take a file name apart. Raises ``packaging.utils.InvalidWheelFilename``."""
+    from packaging.utils import parse_wheel_filename
+
+    name, version, _, tags = parse_wheel_filename(filename)
+    return WheelName(
+        str(name),
+        str(version),
+        tuple(sorted({tag.interpreter for tag in tags})),
+        tuple(sorted({tag.abi for tag in tags})),
+        tuple(sorted({tag.platform for tag in tags})),
+    )
+
+
+# --- the archive -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(wheel: Path) -> Iterator[zipfile.ZipFile]:
+    """A wheel to read from. Raises ``WheelRejected`` for damage, also where it is met by reading."""
+    try:
+        with damage_told(wheel), zipfile.ZipFile(wheel) as archive:
+            yield archive
+    except SourceUnreadable as error:
+        raise WheelRejected(f"{wheel.name} is damaged, or not a wheel", why=error.why) from None
+
+
+def names(wheel: Path) -> list[str]:
+    """The names of a wheel's entries. Raises ``WheelRejected``."""
+    with opened(wheel) as archive:
+        return archive.namelist()
+
+
+def metadata(wheel: Path) -> Message:
+    """The headers of a wheel's own METADATA. Raises ``WheelRejected``."""
+    with opened(wheel) as archive:
+        name = next(filter(_OWN.fullmatch, archive.namelist()), None)
+        if name is not None:
+            return BytesHeaderParser().parsebytes(archive.read(name))
+    raise WheelRejected(f"{wheel.name} has no METADATA")
+
+
+def unpack(wheel: Path, destination: Path) -> None:
+    """Unpack a wheel into a new directory. Raises ``WheelRejected`` for entries that may not be."""
+    with opened(wheel) as archive:
+        entries = archive.infolist()
+        reasons = [*_entry_reasons(entries), *_bomb_reasons(entries, wheel.stat().st_size)]
+        if reasons:
+            raise WheelRejected(f"{wheel.name} has invalid entries", why="\n".join(reasons))
+        archive.extractall(destination)
+
+
+def _entry_reasons(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
+    """Which entries lead elsewhere, are no plain files, or are there twice."""
+    for entry in entries:
+        # zipfile cuts a name at a NUL and turns backslashes, on systems where those lead somewhere.
+        name = entry.orig_filename
+        if (wrong := _name_reason(name)) is not None:
+            yield f"{name!r} {wrong}"
+        mode = entry.external_attr >> 16
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            kind = "a symlink" if stat.S_ISLNK(mode) else "not a regular file"
+            yield f"{name!r} is {kind}, which installers don't support"
+        if entry.flag_bits & ENCRYPTED:
+            yield f"{name!r} is encrypted"
+        elif entry.compress_type not in ZIP_METHODS:
+            yield f"{name!r} is compressed with a method that Python does not support ({entry.compress_type})"
+    count = Counter(entry.filename.rstrip("/") for entry in entries)
+    yield from (f"{name!r} occurs {times} times" for name, times in count.items() if times > 1)
+    files = {entry.filename for entry in entries if not entry.is_dir()}
+    above = {parent for name in count for parent in _above(name)}
+    yield from (f"{name!r} is both a file and a directory" for name in sorted(files & above))
+
+
+def _name_reason(name: str) -> str | None:
+    parts = name.removesuffix("/").split("/")
+    if any(ord(character) < 32 for character in name) or not name.isprintable():
+        return "contains a non-printable character"
+    if "\\" in name or re.match("[A-Za-z]:", name):
+        return "leaves the wheel's directory on Windows"
+    if {"", ".", ".."} & {*parts}:
+        return "leaves the wheel's directory, or has an empty part"
+    if any(len(part.encode("utf-8", "surrogatepass")) > _LONGEST for part in parts):
+        return f"has a part of more than {_LONGEST} bytes"
+    return None
+
+
+def _above(name: str) -> Iterator[str]:
+    """The directories that an entry is in."""
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
+
+
+def _bomb_reasons(entries: list[zipfile.ZipInfo], packed: int) -> Iterator[str]:
+    size = sum(entry.file_size for entry in entries)
+    if size > max(_MUCH, _TIMES * packed):
+        yield f"it would unpack to {size // 2**20:,} MiB, more than {_TIMES} times its own size"
+
+
+# --- what it says of itself ------------------------------------------------------------------------
+
+
+def format_reasons(filename: str, content: Path) -> Iterator[str]:
+    """Why unpacked files are not the wheel that a file name says: metadata, tags, what RECORD misses."""
+    name = wheel_name(filename)
+    folders = sorted(path.name for path in content.glob("*.dist-info") if path.is_dir())
+    if len(folders) != 1:
+        yield f"it must have one .dist-info directory, but has {' and '.join(folders) or 'none'}"
+        return
+    folder = content / folders[0]
+    project, _, version = folders[0].removesuffix(".dist-info").partition("-")
+    if not _same(name, project, version):
+        yield f"its metadata directory is {folders[0]}"
+    headers = {}
+    for file in ("METADATA", "WHEEL"):
+        try:
+            headers[file] = _headers((folder / file).read_bytes())
+        except FileNotFoundError:
+            yield f"{file} is missing"
+        except UnicodeDecodeError:
+            yield f"{file} is not UTF-8"
+    if (found := headers.get("METADATA")) is not None:
+        project, version = str(found.get("Name", "")).strip(), str(found.get("Version", "")).strip()
+        if not _same(name, project, version):
+            yield f"METADATA says name {project!r} and version {version!r}"
+    if (found := headers.get("WHEEL")) is not None:
+        yield from _tag_reasons(filename, found)
+    yield from _lost(content, folder / "RECORD")
+
+
+def _same(name: WheelName, project: str, version: str) -> bool:
+    from packaging.utils import canonicalize_name
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return (canonicalize_name(project), Version(version)) == (name.name, Version(name.version))
+    except InvalidVersion:
+        return False
+
+
+def _headers(text: bytes) -> Message:
+    text.decode("utf-8")
+    return BytesHeaderParser().parsebytes(text)
+
+
+def _tag_reasons(filename: str, wheel: Message) -> Iterator[str]:
+    """What WHEEL says otherwise than the file's name."""
+    from packaging.tags import parse_tag
+    from packaging.utils import parse_wheel_filename
+
+    version = str(wheel.get("Wheel-Version", "")).strip()
+    if not re.fullmatch(r"1\.\d+", version):
+        yield f"WHEEL has the Wheel-Version {version!r}, which is not 1.0"
+    if str(wheel.get("Root-Is-Purelib", "")).strip().lower() not in ("true", "false"):
+        yield "WHEEL's Root-Is-Purelib is neither true nor false"
+    said = [str(tag).strip() for tag in wheel.get_all("Tag", [])]
+    wrong = [tag for tag in said if tag.count("-") != 2]
+    tags = {one for tag in said if tag not in wrong for one in parse_tag(tag)}
+    if wrong or tags != parse_wheel_filename(filename)[3]:
+        yield f"WHEEL has the tags {', '.join(said) or '(none)'}"
+
+
+def is_for_purelib(content: Path) -> bool:
+    """Whether an unpacked wheel says that its root goes where no compiled files are looked for."""
+    for path in content.glob("*.dist-info/WHEEL"):
+        found = _headers(path.read_bytes()).get("Root-Is-Purelib", "")
+        return str(found).strip().lower() == "true"
+    return False
+
+
+def _lost(content: Path, record: Path) -> Iterator[str]:
+    """What RECORD lists and the wheel has not: the backend has lost it. All else is written anew."""
+    try:
+        rows = read_record(record.read_bytes())
+    except FileNotFoundError:
+        yield "RECORD is missing"
+        return
+    except ValueError as error:
+        yield f"RECORD can't be read ({error})"
+        return
+    for name in rows:
+        there = _name_reason(name) is None and (content / name).is_file()
+        if not there and not name.endswith(_UNSIGNED):
+            yield f"RECORD lists {name!r}, which is missing"
+
+
+# --- RECORD ----------------------------------------------------------------------------------------
+
+
+def read_record(content: bytes) -> dict[str, tuple[str, str]]:
+    """Hash and size of each file. Raises ``ValueError`` for what is no RECORD."""
+    found = {}
+    try:
+        for row in csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True):
+            if row:
+                name, digest, size = row
+                found[name] = digest, size
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(str(error)) from None
+    return found
+
+
+def record_of(files: Mapping[str, bytes], own: str) -> bytes:
+    """RECORD for files by name, sorted; ``own`` is its own name, which has neither hash nor size."""
+    rows = [(name, *_hash(content)) for name, content in files.items()]
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(sorted([*rows, (own, "", "")]))
+    return text.getvalue().encode("utf-8")
+
+
+def _hash(content: bytes) -> tuple[str, str]:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
+    return f"sha256={digest.decode('ascii')}", str(len(content))
+
+
+def record_reasons(content: Path) -> Iterator[str]:
+    """Which files of an unpacked wheel RECORD has not, or with another hash or size, and the reverse.
+
+    Whether there is one that can be read is told by ``format_reasons``.
+    """
+    for record in content.glob("*.dist-info/RECORD"):
+        with contextlib.suppress(ValueError):
+            yield from _differences(content, read_record(record.read_bytes()))
+
+
+def _differences(content: Path, rows: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    files = {
+        path.relative_to(content).as_posix(): path
+        for path in content.rglob("*")
+        if path.is_file() and path.name not in _UNSIGNED
+    }
+    for name in sorted(files.keys() | {n for n in rows if not n.endswith(_UNSIGNED)}):
+        if name not in files or name not in rows:
+            yield f"{name} is not in {'RECORD' if name in files else 'the wheel'}"
+        elif rows[name] != _hash(files[name].read_bytes()):
+            yield f"RECORD has another hash or size for {name}"

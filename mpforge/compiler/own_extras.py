@@ -1,0 +1,125 @@
+"""Extras and groups that a spec names, against those that the project has.
+
+Where only a build can tell which extras there are, what is built is asked: see ``with_own_extras``.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from mpforge.compiler import expanded_requirements
+from mpforge.errors import UnknownExtra, UnknownGroup
+from mpforge.formats.requirements import requirement
+from mpforge.formats.toml import Path
+from mpforge.plan.facts import ProjectFacts
+from mpforge.plan.model import Refusal
+from mpforge.plan.requirements import choices, hashes_of, named, normal_name
+from mpforge.spec.finding import Finding, dotted
+from mpforge.spec.options import all_levels
+from mpforge.spec.suggest import close_to
+
+if TYPE_CHECKING:
+    from mpforge.spec.model import BuildOptions, Spec, TestOptions
+
+_CYCLE = "a project can't be its own build requirement"
+
+
+def test_refusal(project: ProjectFacts, test: "TestOptions") -> Refusal | None:
+    """Why tests can't be given what the spec names, if it is known not to be there."""
+    groups = [name for name, _ in project.groups]
+    for group in test.groups:
+        if named(groups, group) is None:
+            what = f"test.groups: pyproject.toml has no dependency group {group!r}"
+            return Refusal(UnknownGroup.code, what, hint=choices("its groups", groups, group))
+    wanted = [*test.extras, *_extras_named(project, requirements_of(project, test))]
+    for extra in wanted:
+        if _lacks(project, extra):
+            known = _extras(project)
+            what = f"{_name(project)} has no extra {extra!r}"
+            return Refusal(UnknownExtra.code, what, hint=choices("its extras", known, extra))
+    return None
+
+
+def build_refusal(project: ProjectFacts, build: "BuildOptions") -> Refusal | None:
+    """Why an environment to build in can't be made: it would hold the project itself (PEP 517)."""
+    for text in (*project.requires, *expanded_requirements.requirements(project, build.requires)):
+        if _is_own(project, text):
+            return Refusal(
+                "wrong-input", f"the build requirement {text} is the project itself", _CYCLE
+            )
+    return None
+
+
+def requirements_of(project: ProjectFacts, test: "TestOptions") -> tuple[str, ...]:
+    """What tests require beside the project: as the spec and its groups have it."""
+    groups = {normal_name(name): texts for name, texts in project.groups}
+    of_groups = [text for name in test.groups for text in groups.get(normal_name(name), ())]
+    return tuple(sorted(expanded_requirements.requirements(project, [*test.requires, *of_groups])))
+
+
+def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
+    """What ``check`` says of extras and groups, and of a project that requires itself."""
+    groups = [name for name, _ in project.groups]
+    for level in all_levels(spec):
+        path: Path = (*level.path, "test")
+        for number, group in enumerate(level.test.groups):
+            if named(groups, group) is None:
+                yield _unknown(UnknownGroup.code, (*path, "groups", number), group, groups)
+        wanted: list[tuple[Path, str]] = [
+            ((*path, "extras", number), extra) for number, extra in enumerate(level.test.extras)
+        ]
+        wanted += [
+            ((*path, "requires", number), extra)
+            for number, text in enumerate(level.test.requires)
+            for extra in _extras_named(project, expanded_requirements.requirements(project, [text]))
+        ]
+        for at, extra in wanted:
+            if _lacks(project, extra):
+                yield _unknown(UnknownExtra.code, at, extra, _extras(project))
+        for number, text in enumerate(level.build.requires):
+            if any(
+                _is_own(project, one) for one in expanded_requirements.requirements(project, [text])
+            ):
+                at = (*level.path, "build", "requires", number)
+                message = f"`{dotted(at[:-1])}`: {text} is the project itself: {_CYCLE}"
+                yield Finding("cycle", at, message)
+
+
+def _unknown(code: str, path: Path, name: str, known: Iterable[str]) -> Finding:
+    names = sorted(known)
+    kind = "extra" if code == UnknownExtra.code else "dependency group"
+    near = close_to(normal_name(name), [normal_name(other) for other in names])
+    listed = f"; it has {', '.join(names)}" if names else ""
+    return Finding(
+        code,
+        path,
+        f"`{dotted(path[:-1])}`: the project has no {kind} {name!r}{listed}",
+        named(names, near) if near else None,
+    )
+
+
+def _name(project: ProjectFacts) -> str:
+    return project.own.name if project.own is not None else "the project"
+
+
+def _extras(project: ProjectFacts) -> tuple[str, ...]:
+    return (project.own and project.own.extras) or ()
+
+
+def _lacks(project: ProjectFacts, extra: str) -> bool:
+    """Whether the project is known not to have an extra."""
+    own = project.own
+    return own is not None and own.extras is not None and named(own.extras, extra) is None
+
+
+def _is_own(project: ProjectFacts, text: str) -> bool:
+    try:
+        name = requirement(hashes_of(text)[0]).name
+    except ValueError:
+        return False  # said where it is resolved
+    return project.own is not None and normal_name(name) == normal_name(project.own.name)
+
+
+def _extras_named(project: ProjectFacts, texts: Iterable[str]) -> list[str]:
+    """The extras of the project that requirements name."""
+    own = [text for text in sorted(texts) if _is_own(project, text)]
+    return [extra for text in own for extra in sorted(requirement(hashes_of(text)[0]).extras)]

@@ -1,0 +1,91 @@
+"""The line of a log that says best why a build failed: the first error of a compiler, linker or tool.
+
+Values in, values out. Every pattern is what a real program says (gcc 12, clang 22, lld, GNU ld, Cython 3,
+rustc, CMake, make, Python). Knows nothing of specs and steps.
+"""
+
+import re
+from collections.abc import Sequence
+
+from mpforge.diagnostics import cross_compiling
+
+# What a compiler or linker says of a source, an object or a symbol.
+_ERRORS = re.compile(
+    r"^\S+?:\d+(?::\d+)?: (?:fatal |internal compiler )?error: .+"
+    r"|^\S+\.(?:pyx|pxd|pxi):\d+:\d+: (?!warning|performance).+"
+    r"|^(?:\S*ld(?:\.\w+)?: )?error: undefined symbol: .+|.+: undefined reference to .+"
+    r"|.*\bcannot find -l\S+.*|^ld\.lld: error: .+|^error: unable to find .*library .+"
+    r"|^(?:\S*/)?(?:zig|clang\S*|gcc|g\+\+|cc|c\+\+|cc1|cc1plus|as|ar)(?:-\d+)?: (?:fatal )?error: .+"
+    r"|^\S+: Assembler messages:|^error: (?:unknown clang option|unsupported linker).+"
+)
+# What configuration asks a compiler, and is right to be told.
+_PROBE = re.compile(r"^\S*(?:conftest|configtest|CMakeScratch|CMakeTmp|meson-private|testfile\.c)")
+_RUST = re.compile(r"^error(?:\[E\d+\])?: (?!could not compile|aborting).+")
+_RUST_PLACE = re.compile(r"^\s*--> (?P<place>\S+:\d+:\d+)")
+_MAKE = re.compile(r"^make(?:\[\d+\])?: \*\*\* No rule to make target .+")
+_FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_EXCEPTION = re.compile(
+    r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Exit|Warning|Interrupt|Unavailable)\b(?::.*)?$"
+)
+# What is only told of another program's end.
+_OF_OTHERS = re.compile(
+    r"returned non-zero exit status|failed with exit (?:code|status)|died with <Signals"
+)
+_TOOL = re.compile(r"^(?:\S+: )?(?:[Ee]rror|ERROR|FATAL|fatal): .+")
+_LIBRARY = ("/site-packages/", "/lib/python3", "/pyproject_hooks/", "<frozen ", "<string>")
+_WIDE = 300
+_NEAR = 4
+
+
+def complaint(lines: Sequence[str], root: str) -> str | None:
+    """What to show of a failed build, with its place: file, line and column, below ``root`` as relative ones.
+
+    The first error of a compiler or linker; else of Meson, CMake or a configure script; else what ended a
+    Python program, with the project's own line; else the last line that calls itself an error, or the last.
+    """
+    found = _compilers(lines) or _checked(lines) or _python(lines) or _last_error(lines)
+    if found is None:
+        return None
+    shown = "\n".join(
+        line if len(line) <= _WIDE else f"{line[:_WIDE]} …" for line in found.splitlines()
+    )
+    return shown.replace(f"{root}/src/", "").replace(f"{root}/", "")
+
+
+def _compilers(lines: Sequence[str]) -> str | None:
+    for number, line in enumerate(lines):
+        if (_ERRORS.match(line) and not _PROBE.match(line)) or _MAKE.match(line):
+            return line.strip()
+        if _RUST.match(line):
+            places = (_RUST_PLACE.match(after) for after in lines[number + 1 : number + 1 + _NEAR])
+            place = next((match["place"] for match in places if match), None)
+            if place is not None:
+                return f"{place}: {line.strip()}"
+    return None
+
+
+def _checked(lines: Sequence[str]) -> str | None:
+    found = cross_compiling.failed_check(lines)
+    return None if found is None else found.line
+
+
+def _python(lines: Sequence[str]) -> str | None:
+    """The exception that ended a Python program, after its last line that is no library's."""
+    for number in range(len(lines) - 1, -1, -1):
+        line = lines[number]
+        if not _EXCEPTION.match(line) or _OF_OTHERS.search(line):
+            continue
+        for above in reversed(lines[:number]):
+            if above.startswith("Traceback (most recent call last)"):
+                break
+            match = _FRAME.match(above)
+            if match and not any(part in match["file"] for part in _LIBRARY):
+                return f"{match['file']}:{match['line']}: {line}"
+        return line
+    return None
+
+
+def _last_error(lines: Sequence[str]) -> str | None:
+    said = [line.strip() for line in lines if line.strip() and not line.startswith("$ ")]
+    errors = [line for line in said if _TOOL.match(line) and not _OF_OTHERS.search(line)]
+    return errors[-1] if errors else said[-1] if said else None

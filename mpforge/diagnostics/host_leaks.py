@@ -1,0 +1,216 @@
+"""What a build named of the host, by what its compilers noted: which directory, in which call, from where.
+
+A refused call of a configure check is an answer: it is not there. One of the build itself leaves something
+out, also where the project goes on without it. Knows nothing of how a step runs.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from mpforge.diagnostics.host_questions import asked
+from mpforge.diagnostics.step_failure import OPENMP
+from mpforge.errors import HostLeak, LibraryMissing, StepFailed
+from mpforge.platforms import well_known
+from mpforge.toolchains.compiler_wrappers import WrapperNote
+
+_INPUT = re.compile(r"\.(?:c|cc|cpp|cxx|c\+\+|C|m|s|S|o|obj|lo|pic\.o)$")
+# autoconf, distutils, CMake and Meson try their questions under these names.
+_CHECK = re.compile(
+    r"(?:^|/)(?:conftest|_configtest|testfile|sanitycheck)\w*\.\w+$|/(?:CMakeScratch|CMakeTmp|meson-private)/"
+)
+_COMPILING = re.compile(
+    r"^(?!.*(?:checking|supports argument)).*\s-[co]\s"
+)  # and no news of a check
+_NATIVE = re.compile(r"-m(?:arch|cpu)=native")
+_OPTION = re.compile(
+    r"^(?:-Wl,)?(?:(?:-I|-L|-B|-isystem|-idirafter|-iquote|-isysroot|-include|-imacros) ?|--[\w-]+[= ])?"
+)
+_SCRIPTS = ("*.py", "setup.cfg", "pyproject.toml", "CMakeLists.txt", "*.cmake", "meson.build")
+_MORE_SCRIPTS = ("Makefile*", "makefile*", "GNUmakefile*", "*.mk", "configure*", "*.in", "*.sh")
+# What may come of it that a call was refused.
+_EXPLAINED = (StepFailed, LibraryMissing)
+_DEPTH, _LARGEST, _SHOWN = 4, 1_000_000, 3
+_REMEDY = (
+    "what is of this host can't serve {target}: tell the project to do without it (an option, "
+    "environment variable or config-setting of its own), to use its own copy, or mend the line by "
+    "[build] before-build; [libraries] for the target are not available yet"
+)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A call that a compiler refused: what it named of the host, the call, and where it was made."""
+
+    flags: tuple[str, ...]
+    call: str
+    directory: str
+
+    @property
+    def inputs(self) -> list[str]:
+        """The files that it would have compiled or linked."""
+        words = self.call.split()
+        return [
+            w
+            for o, w in pairwise(words)
+            if o != "-o" and _INPUT.search(w) and not w.startswith("-")
+        ]
+
+    @property
+    def output(self) -> str | None:
+        """The file that it would have made, where the call says so."""
+        words = self.call.split()
+        return words[words.index("-o") + 1] if "-o" in words[:-1] else None
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build as it is judged: its name for people, its target, its directory, its source.
+
+    ``host_bits`` is the word size of this host's programs, where it builds for another machine.
+    """
+
+    title: str
+    target: str
+    root: Path
+    source: Path
+    host_bits: int | None = None
+
+    def shown(self, text: str) -> str:
+        """A call or a file without what is only of this run."""
+        return text.replace(f"{self.root}/", "").replace(f"{self.root.resolve()}/", "")
+
+    def is_check(self, refused: Refused) -> bool:
+        """Whether a call only asks: of a file that a configure script tries, or of none that stays."""
+        places = [
+            posixpath.normpath(posixpath.join(refused.directory, name)) for name in refused.inputs
+        ]
+        temporary = str(self.root.resolve() / "tmp"), str(self.root / "tmp")
+        return all(
+            _CHECK.search(place) or place.startswith(temporary) or not Path(place).exists()
+            for place in places
+        )
+
+    def is_remade(self, refused: Refused) -> bool:
+        """Whether what a call would have made is there, by another call."""
+        return refused.output is not None and Path(refused.directory, refused.output).exists()
+
+
+def refused_calls(notes: Iterable[WrapperNote]) -> list[Refused]:
+    """The refused calls, each with all that it named, in order."""
+    calls: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        if note.kind == "refused":
+            calls.setdefault((note.instead, note.directory), []).append(note.flag)
+    return [Refused((*flags,), call, place) for (call, place), flags in calls.items()]
+
+
+def explained(error: StepFailed, build: Build, notes: Sequence[WrapperNote]) -> StepFailed:
+    """The error of a build that failed: a leak, where the compilers refused some of its calls."""
+    calls = refused_calls(notes)
+    if not calls or type(error) not in _EXPLAINED:
+        return error
+    real = [call for call in calls if not build.is_check(call)]
+    told = (
+        "failed"
+        if real
+        else "failed, and its checks were answered that nothing of this host is there"
+    )
+    return _leak(f"{build.title} {told}", build, real or calls)
+
+
+def missed(build: Build, notes: Sequence[WrapperNote]) -> HostLeak | None:
+    """The error of a build that ended well, but without what refused calls were to make."""
+    calls = [c for c in refused_calls(notes) if not (build.is_check(c) or build.is_remade(c))]
+    if not calls:
+        return None
+    return _leak(f"{build.title} ended well, but without what the project wants", build, calls)
+
+
+def told(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
+    """What a user should know of a build that ended well, a line each."""
+    native = [note.flag for note in notes if _NATIVE.fullmatch(note.flag)]
+    lines = [
+        f"{flag}{_where(build, flag)} was dropped: it means this machine's CPU, the result is for every "
+        f"{build.target}"
+        for flag in dict.fromkeys(native)
+    ]
+    compiled = (line for line in log.splitlines() if _COMPILING.search(line))
+    if not native and (match := _NATIVE.search("\n".join(compiled))):
+        lines.append(
+            f"{match[0]}{_where(build, match[0])}: the result runs on CPUs like this machine's only"
+        )
+    lost = dict.fromkeys(note.flag for note in notes if note.kind == "lost")
+    lines += [f"{flag}{_where(build, flag)} was dropped: zig has no equivalent" for flag in lost]
+    if any(note.kind == "openmp" for note in notes):
+        lines.append(f"a check asked for OpenMP and found none: {OPENMP}")
+    checks = [call for call in refused_calls(notes) if build.is_check(call)]
+    if checks:
+        named = ", ".join(dict.fromkeys(flag for call in checks for flag in call.flags))
+        lines.append(
+            f"checks of the build named what is of this host and were answered with no: {named}"
+        )
+    if build.host_bits is not None:
+        bits = well_known()[build.target].bits
+        lines += asked(build.source, same_bits=bits == build.host_bits)
+    return [f"{build.title}: {line}" for line in lines]
+
+
+def _leak(what: str, build: Build, calls: Sequence[Refused]) -> HostLeak:
+    flags = list(dict.fromkeys(flag for call in calls for flag in call.flags))
+    why = [f"{flag}{_where(build, path_of(flag))}" for flag in flags]
+    program, _, words = calls[0].call.partition(" ")
+    why.append(f"the call: {posixpath.basename(program)} {build.shown(words)}")
+    if len(calls) > 1:
+        files = dict.fromkeys(name for call in calls[1:] for name in call.inputs)
+        shown = ", ".join([*files][:_SHOWN]) + (", …" if len(files) > _SHOWN else "")
+        why.append(f"and {len(calls) - 1} more, of {build.shown(shown)}")
+    named = " ".join(dict.fromkeys(path_of(flag) for flag in flags))
+    return HostLeak(
+        f"{what}: it names {named} of this host",
+        why="\n".join(why),
+        hint=_REMEDY.format(target=build.target),
+    )
+
+
+def path_of(flag: str) -> str:
+    """The path in a compiler's argument (``-I/usr/include``, ``-Wl,-L/usr/lib``)."""
+    return _OPTION.sub("", flag)
+
+
+def _where(build: Build, text: str) -> str:
+    found = origin(build.source, text)
+    return "" if found is None else f" ({found})"
+
+
+def origin(source: Path, text: str) -> str | None:
+    """``setup.py:12``: the line of a build script that holds a text, or else the directory above it."""
+    while text:
+        for path in _scripts(source):
+            if number := _line_with(path, text):
+                return f"{path.relative_to(source)}:{number}"
+        above = posixpath.dirname(text) if text.startswith("/") else ""
+        text = above if above.count("/") > 1 else ""
+    return None
+
+
+def _scripts(source: Path) -> Iterable[Path]:
+    """The files that may say how a project is built, those of Python and at the top first."""
+    for pattern in (*_SCRIPTS, *_MORE_SCRIPTS):
+        for depth in range(_DEPTH):
+            found = source.glob("*/" * depth + pattern)
+            yield from (p for p in sorted(found) if p.is_file() and p.stat().st_size < _LARGEST)
+
+
+def _line_with(path: Path, text: str) -> int | None:
+    """The first line with a text in it, past comments; of a path only as a whole one."""
+    data = path.read_bytes()
+    if text.encode() not in data:
+        return None
+    pattern = re.compile(re.escape(text) + (r"(?![\w./-])" if text.startswith("/") else ""))
+    lines = data.decode("utf-8", "replace").splitlines()
+    matching = (n for n, line in enumerate(lines, 1) if pattern.search(line.partition("#")[0]))
+    return next(matching, None)

@@ -1,0 +1,1 @@
+"""What this host and its container runtime can do for each target."""

@@ -1,0 +1,302 @@
+"""What this host can do for each well-known target, as facts: ``diagnose``. Nothing is fetched.
+
+Host programs are asked for their versions, the container engine for what it runs; directories are looked
+at. What an archive or an index would give is told by its name and not tried. Knows nothing of how facts
+are shown.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mpforge import __version__
+from mpforge.compiler.availability import PLATFORMS
+from mpforge.doctor import container_runtime
+from mpforge.doctor.container_runtime import ContainersFact
+from mpforge.doctor.host_capabilities import TargetAbility, of_targets
+from mpforge.engine.gather_facts import host_facts
+from mpforge.errors import HostCannot, LockInvalid, NoHostPython
+from mpforge.lock import lock_file
+from mpforge.obtain.distro import apt
+from mpforge.obtain.pythons import host_python, target_python, uv_python
+from mpforge.plan.facts import HostFacts
+from mpforge.plan.pins import Lock
+from mpforge.platforms import Platform, well_known
+from mpforge.processes import Captured, capture
+from mpforge.store import notes
+from mpforge.workspace import cache_directory
+
+# The Pythons that there are to look for.
+PYTHONS = ("cp311", "cp312", "cp313", "cp314")
+
+_ASKING_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class HostPythonFact:
+    """A CPython of this host with its headers, or what is missing and the remedy."""
+
+    python: str
+    version: str | None = None
+    executable: str | None = None
+    why: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class TargetPythonFact:
+    """Where a target's own Python for tests comes from; ``provider`` None: from nowhere."""
+
+    target: str
+    python: str
+    provider: Literal["host", "path", "distribution", "uv"] | None
+    origin: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of this host; ``path`` None: it is not here, and ``remedy`` says what it is for."""
+
+    name: str
+    path: str | None
+    version: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class ZigFact:
+    """The compiler: the version that the lock pins, those in the store; problem with the lock."""
+
+    pinned: str | None
+    cached: tuple[str, ...]
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class StoreFact:
+    """The store: sizes in bytes; ``tools`` are the names and versions of what is unpacked there."""
+
+    path: str
+    exists: bool
+    writable: bool
+    size: int
+    free: int | None
+    tools: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IsolationFact:
+    """How far this host lets steps be kept apart from it: ``extent``, and why not further.
+
+    ``namespaces`` is whether it lets mpforge make any (None: it has none). ``network`` is what a step sees
+    of it that declares nothing: ``none``, or ``open`` where it can't be cut off (``used`` is false then);
+    ``remedy`` what would make the host able.
+    """
+
+    namespaces: bool | None
+    why: str
+    used: bool = False
+    network: Literal["none", "open"] = "open"
+    remedy: str | None = None
+    extent: str = "none"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that ``mpforge doctor`` says."""
+
+    version: str
+    system: str
+    platform: str | None
+    distribution: str | None
+    targets: tuple[TargetAbility, ...]
+    host_pythons: tuple[HostPythonFact, ...]
+    target_pythons: tuple[TargetPythonFact, ...]
+    programs: tuple[Program, ...]
+    zig: ZigFact
+    store: StoreFact
+    isolation: IsolationFact
+    containers: ContainersFact
+
+
+def diagnose(lock: Path, environment: Mapping[str, str]) -> Diagnosis:
+    """Look at this host; ``lock`` is the place of the lock of the spec in question, there or not."""
+    host = host_facts()
+    found = apt.host_distribution()
+    cache = cache_directory(environment)
+    tools = tuple(stored_tools(cache / "tools"))
+    containers = container_runtime.look(cache, environment)
+    return Diagnosis(
+        version=__version__,
+        system=host.system,
+        platform=host.platform,
+        distribution=" ".join(found) if found else None,
+        targets=of_targets(host, containers),
+        host_pythons=tuple(_host_python(word) for word in PYTHONS),
+        target_pythons=tuple(_target_pythons(host, found)),
+        programs=tuple(_programs()),
+        zig=_zig(lock, tools),
+        store=_store(cache, tools),
+        isolation=_isolation(),
+        containers=containers,
+    )
+
+
+# --- Pythons ----------------------------------------------------------------------------------
+
+
+def _host_python(word: str) -> HostPythonFact:
+    try:
+        found = host_python.find(word, install=False)
+    except NoHostPython as error:
+        return HostPythonFact(word, why=error.why or "not found", remedy=error.hint)
+    return HostPythonFact(word, found.version, str(found.executable))
+
+
+def _target_pythons(host: HostFacts, distro: tuple[str, str] | None) -> Iterator[TargetPythonFact]:
+    for name in PLATFORMS if host.platform is not None else ():
+        for word in PYTHONS:
+            if name == host.platform:
+                yield TargetPythonFact(name, word, "host", "the host's own, where there is one")
+            else:
+                yield target_python_fact(well_known()[name], word, distro)
+
+
+def target_python_fact(
+    platform: Platform, word: str, distro: tuple[str, str] | None
+) -> TargetPythonFact:
+    """Where ``targetpython.provide`` would get a Python from, by its own rules; nothing is fetched."""
+    variable = target_python.path_variable(platform, word)
+    if given := os.environ.get(variable):
+        there = Path(given).exists()
+        remedy = None if there else f"there is no {given}: correct {variable}"
+        return TargetPythonFact(platform.name, word, "path", f"{variable}={given}", remedy)
+    hint = f"give one by {variable}=ROOT"
+    requests = target_python.distro_requests(platform, word, host=distro) if distro else ()
+    minor = uv_python.minor_of(word)
+    for request in requests:
+        if f"python{minor}-minimal" in request.names:
+            origin = f"{request.distribution} {request.suite}, {request.architecture}"
+            return TargetPythonFact(platform.name, word, "distribution", origin)
+    if not requests and platform.libc == "glibc":
+        why = "this host has no apt to get the target's C library with"
+        return TargetPythonFact(platform.name, word, None, why, hint)
+    try:
+        download = uv_python.find(platform, word, hint=hint)
+    except HostCannot as error:
+        return TargetPythonFact(platform.name, word, None, error.what, error.hint)
+    libc = f", with libc of {requests[0].distribution} {requests[0].suite}" if requests else ""
+    return TargetPythonFact(platform.name, word, "uv", f"{download.key}{libc}")
+
+
+# --- programs ---------------------------------------------------------------------------------
+
+_PURPOSES = {
+    "git": ("--version", "checkouts are then read without git, and versions from tags are unknown"),
+    "make": ("--version", 'needed for kind = "make"'),
+    "gcc": ("-dumpfullversion", 'needed for toolchain = "gcc" only'),
+}
+
+
+def _programs() -> Iterator[Program]:
+    for name, (option, purpose) in _PURPOSES.items():
+        path = shutil.which(name)
+        if path is None:
+            yield Program(name, None, remedy=purpose)
+            continue
+        done = _asked(path, option)
+        lines = done.stdout.strip().splitlines() if done and done.returncode == 0 else []
+        version = lines[0].removeprefix("git version ").removeprefix("GNU Make ") if lines else None
+        yield Program(name, path, version, None if lines else f"{path} does not run")
+
+
+def _asked(*argv: str) -> Captured | None:
+    try:
+        return capture(argv, timeout=_ASKING_SECONDS)
+    except (OSError, TimeoutError):
+        return None
+
+
+def _zig(path: Path, tools: tuple[str, ...]) -> ZigFact:
+    cached = tuple(tool.removeprefix("zig ") for tool in tools if tool.startswith("zig "))
+    try:
+        return ZigFact(pinned_zig(lock_file.read(path)), cached)
+    except LockInvalid as error:
+        return ZigFact(None, cached, f"{path.name}: {error.what}")
+
+
+def pinned_zig(lock: Lock) -> str | None:
+    """The version of zig that a lock pins, if it does."""
+    for pin in lock.environments:
+        for package in pin.packages:
+            if pin.request.purpose == "tool" and package.name == "ziglang":
+                return package.version
+    return None
+
+
+# --- the store and the host -------------------------------------------------------------------
+
+
+def stored_tools(root: Path) -> Iterator[str]:
+    """Name and version of each tool in a tool store, sorted; leftovers and strangers are passed over."""
+    for record in sorted(root.glob("*/tool.json")):
+        try:
+            data = json.loads(notes.read(record))
+            yield f"{data['name']} {data['version']}"
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+
+
+def _store(cache: Path, tools: tuple[str, ...]) -> StoreFact:
+    there = cache
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        free: int | None = shutil.disk_usage(there).free
+    except OSError:
+        free = None
+    return StoreFact(
+        path=str(cache),
+        exists=cache.is_dir(),
+        writable=there.is_dir() and os.access(there, os.W_OK | os.X_OK),
+        size=size_below(cache),
+        free=free,
+        tools=tools,
+    )
+
+
+def size_below(root: Path) -> int:
+    """The bytes of all files below a directory; what goes away meanwhile counts nothing."""
+    total, pending = 0, [str(root)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue
+    return total
+
+
+def _isolation() -> IsolationFact:
+    from mpforge.places.isolation import isolation
+
+    found = isolation()
+    able = found.cuts_network
+    return IsolationFact(
+        namespaces=able if sys.platform.startswith("linux") else None,
+        why=found.why,
+        used=able,
+        network="none" if able else "open",
+        remedy=found.remedy,
+        extent=found.extent,
+    )

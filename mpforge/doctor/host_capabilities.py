@@ -1,0 +1,176 @@
+"""What a host can do for a target: how it builds, what images add, how tests run.
+
+Knows nothing of how a host and its engine were looked at.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+from mpforge.compiler import strategies
+from mpforge.compiler.availability import PLATFORMS
+from mpforge.doctor.container_runtime import ContainersFact
+from mpforge.obtain import emulators
+from mpforge.obtain.emulators import Emulator
+from mpforge.plan.facts import HostFacts
+from mpforge.plan.model import Choice
+from mpforge.plan.pins import DistroRequest
+from mpforge.platforms import Platform, well_known
+
+NOT_YET = "not available yet in this version of mpforge"
+
+
+@dataclass(frozen=True)
+class BuildAbility:
+    """Whether and how this host builds for a target; ``remedy`` is what would make it able."""
+
+    how: Literal["native", "cross", "no"]
+    why: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class TestAbility:
+    """Whether and how a target's programs run here.
+
+    ``emulator`` and ``version`` are of the host's own emulator, ``package`` is the distribution's that
+    has one; ``cpu`` the model that tests run on.
+    """
+
+    __test__ = False  # not a test class, whatever pytest makes of its name
+
+    how: Literal["native", "emulated", "no"]
+    why: str
+    emulator: str | None = None
+    version: str | None = None
+    package: str | None = None
+    cpu: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class ImageAbility:
+    """By which strategies a target is built in an image, if by any; ``why`` or why not, and the remedy."""
+
+    strategies: tuple[str, ...]
+    why: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class TargetAbility:
+    """A well-known target; ``available`` says that this version has working sessions for it.
+
+    ``build`` is the best way without a container, ``images`` what containers add.
+    """
+
+    name: str
+    available: bool
+    build: BuildAbility
+    images: ImageAbility
+    test: TestAbility
+
+
+def of_targets(host: HostFacts, containers: ContainersFact) -> tuple[TargetAbility, ...]:
+    """What a host can do for each well-known target."""
+    request = emulators.distro_request()
+    known = functools.cache(emulators.host_emulator)
+
+    @functools.cache
+    def emulator(program: str) -> Emulator | None:
+        platform = next(p for p in well_known().values() if p.qemu == program)
+        return known(platform)
+
+    return tuple(
+        TargetAbility(
+            name=name,
+            available=name in PLATFORMS,
+            build=build_ability(platform, host),
+            images=image_ability(platform, host, containers),
+            test=test_ability(
+                platform, host, emulator(platform.qemu) if platform.qemu else None, request
+            ),
+        )
+        for name, platform in well_known().items()
+    )
+
+
+def build_ability(platform: Platform, host: HostFacts) -> BuildAbility:
+    """How this host builds for a platform, where the project's build backend can."""
+    if platform.name not in PLATFORMS:
+        return BuildAbility("no", NOT_YET)
+    if host.platform is None:
+        return BuildAbility(
+            "no",
+            f"builds run on Linux with glibc; this is {host.system}",
+            "a Linux machine, container or CI job; check, plan, lock and matrix work here",
+        )
+    choice = strategies.choose(_wanted(platform), host, None)
+    if not isinstance(choice, Choice):
+        return BuildAbility("no", choice.why or choice.what, choice.hint)
+    if choice.strategy == "native":
+        return BuildAbility("native", f"{choice.toolchain}, {choice.policy}")
+    backends = "the common build backends, make, commands, cmake, meson, autotools"
+    return BuildAbility("cross", f"{choice.toolchain}, {choice.policy}: {backends}")
+
+
+def image_ability(platform: Platform, host: HostFacts, containers: ContainersFact) -> ImageAbility:
+    """What containers add to how this host builds for a platform."""
+    if platform.name not in PLATFORMS:
+        return ImageAbility((), NOT_YET)
+    if host.platform is None:
+        return ImageAbility((), f"builds run on Linux with glibc; this is {host.system}")
+    engine, run = containers.engine, containers.run(platform.name)
+    if engine is None or run is None:
+        return ImageAbility((), containers.why or strategies.NO_ENGINE, containers.remedy)
+    if run.how == "no":
+        return ImageAbility((), run.why or "the engine does not run its programs", run.remedy)
+    runs = f"{engine.name} runs it natively"
+    if run.how == "emulated":
+        runs = f"{engine.name} runs it by QEMU {run.qemu}" if run.qemu else run.why or ""
+    if platform.name == host.platform:
+        return ImageAbility(("native",), runs)
+    verdicts = (("hybrid", strategies.hybrid), ("emulate", strategies.emulate))
+    able = [name for name, verdict in verdicts if verdict(_wanted(platform), host).can]
+    if engine.platform != host.platform and "hybrid" in able:
+        # The compiler that is put into the image is one of this host's machine.
+        able.remove("hybrid")
+        runs += f"; not hybrid: the engine's machine is {engine.platform}, this one {host.platform}"
+    return ImageAbility(tuple(able), runs)
+
+
+def _wanted(platform: Platform) -> strategies.Wanted:
+    """What a spec with nothing but defaults asks for, where the user's own commands build."""
+    return strategies.Wanted(
+        platform.name, platform, "auto", "auto", platform.default_policy, backend=None
+    )
+
+
+def test_ability(
+    platform: Platform,
+    host: HostFacts,
+    emulator: Emulator | None,
+    request: DistroRequest | None,
+) -> TestAbility:
+    """How the platform's programs run here: ``request`` is the distribution's package of emulators."""
+    if host.platform == platform.name:
+        return TestAbility("native", f"this host is {platform.name}")
+    cpu = emulators.baseline_cpu(platform)
+    program = (platform.qemu or "").removesuffix("-static")
+    if host.platform is not None and emulator is not None:
+        needed = emulators.needs_newer(platform, emulator.version)
+        if needed is not None:
+            why = f"{program} {emulator.version} of this host is too old"
+            return TestAbility("no", why, remedy=f"QEMU {needed} or newer")
+        why = f"{program} {emulator.version} of this host"
+        return TestAbility(
+            "emulated", why, emulator=str(emulator.path), version=emulator.version, cpu=cpu
+        )
+    if host.platform is not None and platform.qemu and request is not None:
+        package = f"{request.names[0]} of {request.distribution} {request.suite}"
+        why = f"{program}, to be fetched: {package}"
+        return TestAbility("emulated", why, package=package, cpu=cpu)
+    error = emulators.no_emulator(platform)
+    if host.platform is None:
+        return TestAbility("no", f"tests run on Linux with glibc; this is {host.system}")
+    return TestAbility("no", error.why or "there is no emulator for it here", remedy=error.hint)

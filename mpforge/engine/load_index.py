@@ -1,0 +1,58 @@
+"""The index of a workspace, made or as kept in ``.mpforge/``: all that ``nox -l`` needs.
+
+Every ``nox`` reads it, so this module imports nothing else of the engine.
+"""
+
+import codecs
+import contextlib
+import hashlib
+from dataclasses import replace
+
+from mpforge import __version__
+from mpforge.errors import SpecInvalid, TomlInvalid
+from mpforge.formats.toml import content_of, decoded
+from mpforge.plan.index import Index
+from mpforge.store import notes
+from mpforge.workspace import Workspace
+
+
+def load_index(workspace: Workspace) -> Index:
+    """The index of a spec. Raises ``SpecInvalid``."""
+    data = content(workspace)
+    key = hashlib.sha256(data + __version__.encode()).hexdigest()
+    kept = workspace.state / "index.json"
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        index = Index.from_json(notes.load(kept))
+        if index.key == key:
+            return index
+    from mpforge.compiler.index import compile_index
+    from mpforge.spec.load import find_problems, load_spec
+
+    text, file = text_of(data, workspace), workspace.spec.name
+    index = compile_index(load_spec(text, file=file), key)
+    doubtful = find_problems(text, file=file)
+    index = replace(index, warnings=tuple(map(str, doubtful)))
+    notes.keep(kept, index.to_json())
+    return index
+
+
+def content(workspace: Workspace) -> bytes:
+    """The bytes of a spec. Raises ``SpecInvalid`` where it is no file any more; they may be too many."""
+    try:
+        return content_of(workspace.spec, workspace.spec.name)
+    except TomlInvalid as error:
+        raise _no_spec(error, workspace) from None
+
+
+def text_of(data: bytes, workspace: Workspace) -> str:
+    """The text of a spec. Raises ``SpecInvalid`` where it is no UTF-8."""
+    try:
+        return decoded(data.removeprefix(codecs.BOM_UTF8), workspace.spec.name)
+    except TomlInvalid as error:
+        raise _no_spec(error, workspace) from None
+
+
+def _no_spec(error: TomlInvalid, workspace: Workspace) -> SpecInvalid:
+    from mpforge.spec.load import syntax_problem
+
+    return SpecInvalid((syntax_problem(error, workspace.spec.name),))

@@ -1,0 +1,201 @@
+"""The plan of a workspace, compiled or as kept in ``.mpforge/``.
+
+What is kept is known by the digest of all that it was compiled from, so a cached session needs neither
+pydantic nor a compilation.
+"""
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge import __version__
+from mpforge.engine.gather_facts import host_facts, project_facts
+from mpforge.engine.load_index import content, text_of
+from mpforge.errors import SpecInvalid, TomlInvalid, WrongInput
+from mpforge.formats.toml import read_toml
+from mpforge.kinds.inputs import Inputs
+from mpforge.lock import lock_file
+from mpforge.plan.codec import decode, encode
+from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.model import Plan
+from mpforge.sources.project import Project, locate
+from mpforge.store import notes
+from mpforge.store.files import hash_file
+from mpforge.store.local import Store, opened
+from mpforge.workspace import Workspace, require_plain
+
+if TYPE_CHECKING:
+    from mpforge.engine.requirement_files import Listing
+    from mpforge.spec.model import Spec
+
+PLAN = "plan.json"
+ABSENT = "(absent)"
+"""In the place of a digest: there was no such file."""
+_plans: dict[str, "_Made"] = {}
+"""What this process has read or compiled, by key: each session of a run asks for it."""
+
+_READ = (
+    *("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "hatch.toml", "pdm_build.py"),
+    *("Cargo.toml", "rust-toolchain.toml", "rust-toolchain"),
+)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A plan, and the digests of the files that the spec's requirements name, by path."""
+
+    plan: Plan
+    read: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A workspace's plan, and its source as inputs."""
+
+    plan: Plan
+    source: Project
+    inputs: Inputs
+    store: Store
+
+
+def compiled(workspace: Workspace) -> Compiled:
+    """The plan of a workspace on this host, and its source.
+
+    Raises ``SpecInvalid``, ``SourceMissing``, ``LockInvalid``, and what reading the source raises.
+    """
+    require_plain(
+        workspace.cache,
+        what="the cache",
+        hint="set MPFORGE_CACHE to a directory whose path has only letters, digits and / . _ + @ ~ -",
+    )
+    data = content(workspace)
+    text = text_of(data, workspace)
+    store = opened(workspace.cache / "store")
+    inputs = _inputs(workspace, text, store)
+    source = inputs.source
+    key = _key(workspace, data, source, inputs)
+    made = _plans.get(key) or _kept_plan(workspace, key)
+    if made is None or not _unchanged(requirements_base(workspace, inputs), made.read):
+        plan, _, read = _compile(workspace, text, inputs, host_facts())
+        made = _Made(plan, read)
+        noted = {"schema": 4, "key": key, "plan": encode(plan), "read": read}
+        notes.keep(workspace.state / PLAN, noted)
+    _plans[key] = made
+    return Compiled(made.plan, source, inputs, store)
+
+
+def _unchanged(root: Path, read: dict[str, str]) -> bool:
+    """Whether files that were read are as they were."""
+    for path, digest in read.items():
+        place = root / path
+        if (hash_file(place).digest if place.is_file() else ABSENT) != digest:
+            return False
+    return True
+
+
+def requirements_base(workspace: Workspace, inputs: Inputs) -> Path:
+    """What paths of requirements are relative to: the project's directory; of a packed sdist, the spec's."""
+    return inputs.source.root if inputs.source.root.is_dir() else workspace.root
+
+
+def _inputs(workspace: Workspace, text: str, store: Store) -> Inputs:
+    """The source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
+    source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
+    source = _without_cache(source, workspace)
+    return Inputs(source, store, workspace.state / "fingerprints")
+
+
+def source_of(workspace: Workspace, text: str) -> Inputs:
+    """The source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
+    return _inputs(workspace, text, opened(workspace.cache / "store"))
+
+
+def facts_of(
+    workspace: Workspace, spec: "Spec", inputs: Inputs, *, wheel: bool
+) -> "tuple[ProjectFacts, Listing]":
+    """What the project says of its building, and what the spec's requirements stand for.
+
+    Raises ``SourceMissing``, ``WrongInput``.
+    """
+    from mpforge.engine.requirement_files import Listing
+
+    project = project_facts(inputs, wheel=wheel)
+    listing = Listing(requirements_base(workspace, inputs), project).add_all(spec)
+    return replace(project, listed=tuple(listing.listed.values())), listing
+
+
+def _without_cache(source: Project, workspace: Workspace) -> Project:
+    """A source that has our cache at its top is that without it. Raises ``WrongInput`` where it is deeper."""
+    if not workspace.cache.is_relative_to(source.root):
+        return source
+    inside = workspace.cache.relative_to(source.root).parts
+    if len(inside) != 1:
+        raise WrongInput(
+            f"the cache lies within the project's source: {workspace.cache}",
+            why="it would be an input of every build",
+            hint="set MPFORGE_CACHE to a directory outside of it, or at its top",
+        )
+    return replace(source, own=(*source.own, inside[0]))
+
+
+def _kept_plan(workspace: Workspace, key: str) -> _Made | None:
+    """The plan that was kept, if it was compiled from just this and nobody has changed it since."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        kept = notes.load(workspace.state / PLAN)
+        if kept["key"] == key:
+            return _Made(decode(Plan, kept["plan"]), kept["read"])
+    return None
+
+
+def plan_on(workspace: Workspace, host: HostFacts) -> tuple[Plan, dict[str, str]]:
+    """The plan as it would be on another host, and each target's platform. Raises as ``compiled``."""
+    found = compiled(workspace)
+    text = text_of(content(workspace), workspace)
+    plan, platforms, _ = _compile(workspace, text, found.inputs, host)
+    return plan, platforms
+
+
+def _compile(
+    workspace: Workspace, text: str, inputs: Inputs, host: HostFacts
+) -> tuple[Plan, dict[str, str], dict[str, str]]:
+    """A plan, each target's platform, and what was read for the spec's requirements."""
+    from mpforge.compiler.compile import compile_plan
+    from mpforge.spec.load import find_problems, load_spec
+    from mpforge.spec.options import targets
+
+    spec = load_spec(text, file=workspace.spec.name)
+    every = targets(spec)
+    wheel = any(target.pythons for target in every)
+    project, listing = facts_of(workspace, spec, inputs, wheel=wheel)
+    if listing.findings:
+        file = workspace.spec.name
+        raise SpecInvalid(find_problems(text, file=file, beside=lambda _spec: listing.findings))
+    plan = compile_plan(spec, host, project, lock_file.read(workspace.lock))
+    return plan, {target.name: target.platform for target in every}, listing.read
+
+
+def _source_word(text: str, workspace: Workspace) -> str:
+    """``project.source``, read without the schema; a spec that is wrong is told by its loader."""
+    try:
+        table = read_toml(text, workspace.spec.name)
+        word = table.get("project", {}).get("source", ".")
+    except (TomlInvalid, AttributeError):
+        word = None
+    if isinstance(word, str):
+        return word
+    from mpforge.spec.load import load_spec
+
+    return load_spec(text, file=workspace.spec.name).project.source
+
+
+def _key(workspace: Workspace, data: bytes, source: Project, inputs: Inputs) -> str:
+    lock = lock_file.content(workspace.lock) or b""
+    parts: list[str | None] = [__version__, data.hex(), lock.hex(), repr(host_facts()), source.form]
+    if source.form == "packed-sdist":
+        parts.append(hash_file(source.root).digest)
+    else:
+        parts += [inputs.read(name) for name in _READ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

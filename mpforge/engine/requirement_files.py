@@ -1,0 +1,192 @@
+"""What a spec's requirements stand for where they name files and paths.
+
+A file of requirements (``-r``, ``-c``) stands for its lines; a path for a direct reference that says
+what is there: a wheel by its digest, a directory by what its own requirements are taken from. So a key
+and a lock know the content. Runs nothing.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mpforge.compiler.project_name import declared_name
+from mpforge.engine.load_plan import ABSENT
+from mpforge.errors import Place, TomlInvalid
+from mpforge.formats.toml import Path as KeyPath
+from mpforge.formats.toml import read_toml
+from mpforge.plan.facts import Listed, ProjectFacts
+from mpforge.plan.requirements import normal_name
+from mpforge.spec.finding import Finding, dotted
+from mpforge.spec.model import Spec
+from mpforge.spec.options import all_levels
+from mpforge.spec.requirement_lines import FileLine, PathLine, lines_of, parse_line
+from mpforge.store.files import hash_file
+
+_SAYS_REQUIREMENTS = ("pyproject.toml", "setup.cfg", "setup.py")
+
+
+@dataclass
+class Listing:
+    """What the entries of one spec stand for; paths are relative to ``root``, the project's directory.
+
+    ``read`` has the digest of each file that was read, so that a plan that was made of them is known;
+    ``findings`` is what is wrong, with places in those files.
+    """
+
+    root: Path
+    project: ProjectFacts
+    listed: dict[str, Listed] = field(default_factory=dict)
+    read: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def add_all(self, spec: Spec) -> "Listing":
+        """Read what a spec's entries name; what is wrong is found, not raised."""
+        for at, entry in _entries(spec):
+            if entry not in self.listed:
+                self._add(at, entry, Place(""))
+        for number, (name, texts) in enumerate(self.project.groups):
+            for text in texts:
+                if text not in self.listed:
+                    self._add(("test", "groups", number), text, Place(f"group {name}"))
+        return self
+
+    def _add(self, at: KeyPath, entry: str, place: Place) -> None:
+        requirements: list[str] = []
+        constraints: list[str] = []
+        self._line(at, entry, place, (requirements, constraints), ())
+        if (requirements, constraints) != ([entry], []):
+            self.listed[entry] = Listed(entry, tuple(requirements), tuple(constraints))
+
+    def _line(
+        self,
+        at: KeyPath,
+        text: str,
+        place: Place,
+        into: tuple[list[str], list[str]],
+        within: tuple[str, ...],
+    ) -> None:
+        """Add what a line says to requirements or constraints; ``within`` are the files that it is in."""
+        try:
+            line = parse_line(text)
+            if isinstance(line, FileLine):
+                self._file(at, line, into, within)
+            elif isinstance(line, PathLine):
+                into[0].append(self._path(line))
+            elif line is not None:
+                into[0].append(line)
+        except ValueError as error:
+            where = place if within else None
+            self.findings.append(
+                Finding("bad-requirement", at, f"`{dotted(at[:-1])}`: {error}", place=where)
+            )
+
+    def _file(
+        self,
+        at: KeyPath,
+        line: FileLine,
+        into: tuple[list[str], list[str]],
+        within: tuple[str, ...],
+    ) -> None:
+        """Add the lines of a file, whose own files are named relative to it, as pip has it."""
+        path = (Path(within[-1]).parent if within else Path()) / line.path
+        name = path.as_posix()
+        if name in within:
+            raise ValueError(f"{name} includes itself")
+        text = self._text(path)
+        if text is None:
+            raise ValueError(f"there is no file {name} in {self.root.name}/")
+        if line.constrains:
+            into = (into[1], into[1])
+        for number, column, inner in lines_of(text):
+            self._line(at, inner, Place(name, number, column), into, (*within, name))
+
+    def _text(self, path: Path) -> str | None:
+        """The text of a file, which is noted; None where there is none."""
+        try:
+            data = (self.root / path).read_bytes()
+        except OSError:
+            self.read[path.as_posix()] = ABSENT
+            return None
+        self.read[path.as_posix()] = hashlib.sha256(data).hexdigest()
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{path.as_posix()} is not UTF-8") from None
+
+    # --- paths ---------------------------------------------------------------------------------
+
+    def _path(self, line: PathLine) -> str:
+        """A path as a requirement: the project's own name, or a direct reference to what is there."""
+        place = self.root / line.path
+        own = self.project.own
+        if place.resolve() == self.root.resolve():
+            name = own.name if own is not None else line.name
+            if name is None:
+                raise ValueError(
+                    f"the project's name is known only after a build: write NAME[extra], not {line.path}"
+                )
+            return line.requirement(name, "")
+        if own is not None and line.name and normal_name(line.name) == normal_name(own.name):
+            return line.requirement(
+                own.name, ""
+            )  # whatever lies there: the wheel under test is tested
+        if place.is_file() and place.name.endswith(".whl"):
+            return self._wheel(line, place)
+        if place.is_dir():
+            return self._directory(line)
+        self.read[line.path] = ABSENT
+        known = "expected a wheel or a directory with a pyproject.toml or a setup.py"
+        raise ValueError(f"{line.path}: {known}" if place.exists() else f"there is no {line.path}")
+
+    def _wheel(self, line: PathLine, place: Path) -> str:
+        from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+        try:
+            name = str(parse_wheel_filename(place.name)[0])
+        except InvalidWheelFilename as error:
+            raise ValueError(str(error)) from None
+        self._check_name(line, name)
+        digest = self.read[line.path] = hash_file(place).digest
+        return line.requirement(line.name or name, f" @ file:{_address(line)}#sha256={digest}")
+
+    def _directory(self, line: PathLine) -> str:
+        """A directory by what says its name and its requirements; its other files are in keys alone."""
+        texts = {name: self._text(Path(line.path) / name) for name in _SAYS_REQUIREMENTS}
+        if texts["pyproject.toml"] is None and texts["setup.py"] is None:
+            raise ValueError(f"{line.path} has neither pyproject.toml nor setup.py")
+        try:
+            table = read_toml(texts["pyproject.toml"] or "", f"{line.path}/pyproject.toml")
+        except TomlInvalid as error:
+            raise ValueError(f"{error.place}: {error.what}") from None
+        name = declared_name(table, texts["setup.cfg"], texts["setup.py"]) or line.name
+        if name is None:
+            raise ValueError(f"can't tell the name of {line.path}: write NAME @ file:{line.path}")
+        self._check_name(line, name)
+        digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:16]
+        return line.requirement(
+            line.name or name, f" @ file:{_address(line)}#requirements={digest}"
+        )
+
+    def _check_name(self, line: PathLine, name: str) -> None:
+        if line.name is not None and normal_name(line.name) != normal_name(name):
+            raise ValueError(f"{line.path} is {name}, not {line.name}")
+
+
+def _entries(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
+    """Every entry of the spec that is a line of requirements, with its place."""
+    for level in all_levels(spec):
+        for kind, key, entries in (
+            ("build", "requires", level.build.requires),
+            ("build", "constraints", level.build.constraints),
+            ("test", "requires", level.test.requires),
+            ("test", "constraints", level.test.constraints),
+        ):
+            for number, entry in enumerate(entries):
+                yield (*level.path, kind, key, number), entry
+
+
+def _address(line: PathLine) -> str:
+    from urllib.parse import quote
+
+    return quote(line.path)

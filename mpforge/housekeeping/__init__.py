@@ -1,0 +1,1 @@
+"""The cache directory as a whole: listed, bounded, checked and emptied."""

@@ -1,0 +1,151 @@
+"""Checking a whole store: every blob and pack by its content, every result by what it needs.
+
+What is damaged is removed, so that it is made again when it is needed; what is not the store's is named and
+left alone. Knows nothing of tools.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mpforge.errors import Damaged
+from mpforge.housekeeping.collection import IN_USE
+from mpforge.store.directory_backend import LAYOUT_FILE, Shelf, copied
+from mpforge.store.files import hash_file, regular
+from mpforge.store.local import Store
+from mpforge.store.references import KINDS, Node, References, files
+
+FOREIGN = "it is not mpforge's"
+
+_OWN = {*KINDS, "locks", "work", LAYOUT_FILE}
+
+State = Literal["removed", "left", "foreign"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not right, and what became of it; what is foreign is always left."""
+
+    path: Path
+    what: str
+    state: State
+
+
+def foreign(root: Path) -> Iterator[Path]:
+    """What is not the store's. Raises ``OSError`` where that can't be told."""
+    for path in sorted(root.iterdir()) if root.is_dir() else ():
+        if path.name not in _OWN:
+            yield path
+    for kind in KINDS:
+        yield from (Path(entry.path) for entry, name in files(root, kind) if name is None)
+
+
+def findings(root: Path) -> Iterator[Finding]:
+    """All that is wrong below a store's root; files first, then what needs them.
+
+    Raises ``OSError`` where that can't be told.
+    """
+    for path in foreign(root):
+        yield Finding(path, FOREIGN, "foreign")
+    store, needs = Store(root), _Needs(root)
+    checks: dict[str, Callable[[Path], str | None]] = {
+        "blobs": _blob_problem,
+        "packs": lambda path: _pack_problem(path, store),
+        # Asked twice: what was looked up before may have been made again meanwhile.
+        "actions": lambda path: needs.problem(path.stem) and _Needs(root).problem(path.stem),
+    }
+    for kind in KINDS:
+        for entry, name in files(root, kind):
+            if name is not None and (found := _checked(Path(entry.path), checks[kind])):
+                yield found
+
+
+def _checked(path: Path, check: Callable[[Path], str | None]) -> Finding | None:
+    """What is wrong with a file, which is removed then; None also where it has gone meanwhile."""
+    try:
+        looked_at = os.stat(path)
+        problem = check(path)
+        if problem is None:
+            return None
+        # Another process may have put a whole one in its place.
+        if not os.path.samestat(looked_at, os.stat(path)):
+            return _checked(path, check)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Finding(path, f"can't be read ({error.strerror})", "left")
+    return removed(path, problem, lambda: path.unlink(missing_ok=True))
+
+
+def removed(path: Path, what: str, remove: Callable[[], bool | None]) -> Finding:
+    """Remove what is damaged; where that can't be done, it is left, and the finding says why.
+
+    ``remove`` returns False where somebody uses it.
+    """
+    try:
+        if remove() is False:
+            return Finding(path, f"{what}; {IN_USE}", "left")
+    except OSError as error:
+        return Finding(path, f"{what}; it can't be removed ({error.strerror})", "left")
+    return Finding(path, what, "removed")
+
+
+def _blob_problem(path: Path) -> str | None:
+    return None if hash_file(path).digest == path.name else "its content is not what its name says"
+
+
+def _pack_problem(path: Path, store: Store) -> str | None:
+    try:
+        tree = store.tree(path.name)
+    except Damaged:
+        _see_lists(References(store.root), ("list", path.name))
+        return "the list of its files is gone or damaged"
+    with regular(path) as pack:
+        for name, node in tree.walk():
+            if isinstance(node, str):
+                continue
+            if copied(pack, None, node.size) != (node.digest, node.size):
+                return f"{name} in it is not what its digest says"
+        return "it has more than its files" if pack.read(1) else None
+
+
+def _see_lists(references: References, node: Node) -> None:
+    """Raise ``PermissionError`` where a list of files is there, and may not be read."""
+    with contextlib.suppress(ValueError):
+        for below in references.of(node):
+            if below[0] == "list":
+                _see_lists(references, below)
+
+
+class _Needs:
+    """Whether all that results need is there; whatever many need is looked up once."""
+
+    def __init__(self, root: Path) -> None:
+        self._shelf = Shelf(root)
+        self._references = References(root)
+        self._gone: dict[Node, str | None] = {}
+
+    def problem(self, key: str) -> str | None:
+        """What a result lacks."""
+        return self._lacking(("actions", key))
+
+    def _lacking(self, node: Node) -> str | None:
+        if node not in self._gone:
+            self._gone[node] = self._look(node)
+        return self._gone[node]
+
+    def _look(self, node: Node) -> str | None:
+        kind, name = node
+        if kind != "actions" and not self._is_there(node):
+            return f"{'pack' if kind == 'packs' else 'blob'} {name[:12]} is gone"
+        try:
+            needed = self._references.of(node)
+        except ValueError as error:
+            return f"it can't be understood ({error})"
+        return next((lack for below in needed if (lack := self._lacking(below))), None)
+
+    def _is_there(self, node: Node) -> bool:
+        return self._shelf.place("packs" if node[0] == "packs" else "blobs", node[1]).exists()

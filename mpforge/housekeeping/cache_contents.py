@@ -1,0 +1,207 @@
+"""The parts of a cache beside its store of results: tools, packages, lists, notes; and what is foreign.
+
+Each part is given as something that may go. What is none of these, and not the store's, is another's: it is
+only named. Knows no limits.
+"""
+
+import contextlib
+import functools
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mpforge.housekeeping.collection import Evictable
+from mpforge.store.locks import alone
+from mpforge.store.process_homes import living, sweep, used
+from mpforge.store.tool_store import ToolStore
+
+NAME = "name"
+"""The file with the cache's name, which tells what was built here from what came from elsewhere."""
+STAMP = "collected"
+"""The file whose time says when the cache was last collected without being asked."""
+
+ENGINES = "engines"
+"""The folder of what is known of container engines."""
+PLATFORMS_RUN = f"{ENGINES}/platforms.json"
+"""The file of how they run each platform."""
+
+SEALED = (
+    *(NAME, "hostpythons.jsonl", "hostprograms.json", "hostinstalled.json", "hostfiles.json"),
+    *("hostlibraries.json", PLATFORMS_RUN),
+)
+"""The cache's notes (``store.notes``), by their paths in it."""
+
+_NOTES = {*SEALED, STAMP} - {NAME, PLATFORMS_RUN}
+_NEW_NOTE = re.compile(r"\.(new|probe)-.*|\.name\.lock")
+_NEW_SECONDS = 3600.0  # nobody writes a note for so long
+_TOOL = re.compile(r"[^.].*-[0-9a-f]{16}")
+_TOOLS_OWN = re.compile(r"\.making|\..*\.lock")
+_PACKAGE = re.compile(r".+-([0-9a-f]{64})\.deb")
+
+
+# --- tools ----------------------------------------------------------------------------------------
+
+
+def is_tool(name: str) -> bool:
+    """Whether a directory of this name is a tool."""
+    return _TOOL.fullmatch(name) is not None
+
+
+def tools(cache: Path) -> Iterator[Evictable]:
+    """The tools, as processes say that they use them."""
+    store = ToolStore(cache / "tools")
+    for kept in store.trees():
+        if is_tool(kept.name):
+            remove = functools.partial(remove_tool, store, kept.name)
+            yield Evictable(f"tool {kept.name}", kept.size, kept.last_used, remove)
+
+
+def remove_tool(store: ToolStore, name: str, is_used: Callable[[], bool]) -> bool:
+    """Remove a tool, unless somebody uses it after all; whether it is gone. Raises ``OSError``."""
+    try:
+        return store.remove(name, is_used)
+    except FileNotFoundError:  # another process was quicker
+        return True
+
+
+def users_of_tool(cache: Path, name: str) -> Callable[[], bool]:
+    """A function that tells whether a living process uses a tool."""
+    return lambda: f"tool {name}" in used(cache / "store" / "work")
+
+
+# --- the distribution's packages ------------------------------------------------------------------
+
+
+def packages(cache: Path) -> Iterator[Evictable]:
+    """The packages that were downloaded. Who reads them does not say so: then all stay."""
+    for path, _ in package_files(cache):
+
+        def remove(_is_used: Callable[[], bool], path: Path = path) -> bool:
+            if not _others_live(cache):
+                path.unlink(missing_ok=True)
+            return not path.exists()
+
+        size, came = _extent(path)
+        yield Evictable(f"package {path.name}", size, came, remove)
+
+
+def package_files(cache: Path) -> Iterator[tuple[Path, str]]:
+    """The packages and the sha256 that each must have."""
+    for path in sorted((cache / "distribution" / "downloads").glob("*.deb")):
+        match = _PACKAGE.fullmatch(path.name)
+        if match is not None and path.is_file():
+            yield path, match[1]
+
+
+def lists(cache: Path) -> Iterator[Evictable]:
+    """apt's state for a suite and an architecture: mainly the archive's lists."""
+    for folder in _apt_states(cache):
+
+        def remove(_is_used: Callable[[], bool], folder: Path = folder) -> bool:
+            with contextlib.suppress(Busy), alone(folder / ".lock", waits=give_way, warn=unheard):
+                if not _others_live(cache):
+                    shutil.rmtree(folder, ignore_errors=True)
+            return not folder.exists()
+
+        extents = [_extent(path) for path in folder.rglob("*") if path.is_file()]
+        came = max((came for _, came in extents), default=0.0)
+        yield Evictable(f"lists {folder.name}", sum(size for size, _ in extents), came, remove)
+
+
+def _extent(path: Path) -> tuple[int, float]:
+    """A file's bytes, and when it came here: its mtime is what the archive says."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0, 0.0
+    return status.st_size, status.st_ctime
+
+
+def _apt_states(cache: Path) -> list[Path]:
+    found = sorted((cache / "distribution").glob("*-*-*"))
+    return [path for path in found if (path / "lists").is_dir()]
+
+
+def _others_live(cache: Path) -> bool:
+    """Whether another process is at work with this cache."""
+    folders = cache / "store" / "work", cache / "tools" / ".making"
+    own = _held_open()
+    return any(os.path.realpath(home) not in own for f in folders for home in living(f))
+
+
+def _held_open() -> set[str]:
+    """What this process holds open, its homes among it; proc(5), elsewhere nothing is known of that.
+
+    Its PID is no sign: containers that share a cache have the same ones.
+    """
+    found = set()
+    with contextlib.suppress(OSError), os.scandir("/proc/self/fd") as descriptors:
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(descriptor))
+    return found
+
+
+# --- notes, and what processes left ---------------------------------------------------------------
+
+
+def notes(cache: Path) -> Iterator[Path]:
+    """Files that only spare work, and what was left of writing them."""
+    for path in (*_listed(cache), *_listed(cache / ENGINES)):
+        left = _NEW_NOTE.fullmatch(path.name) and time.time() - _extent(path)[1] > _NEW_SECONDS
+        if path.name in _NOTES or left or path.parent.name == ENGINES:
+            yield path
+
+
+def sweep_leftovers(cache: Path, *, but: Path) -> None:
+    """Remove what killed processes left: their homes, and lock files that nobody holds but one."""
+    sweep(cache / "tools" / ".making")
+    sweep(cache / "distribution" / "downloads" / ".arriving")
+    for path in (*(cache / "store" / "locks").glob("*"), *(cache / "tools").glob(".*.lock")):
+        if path != but:
+            # Who can have a lock removes its file.
+            with contextlib.suppress(Busy), alone(path, waits=give_way, warn=unheard):
+                pass
+
+
+class Busy(Exception):
+    """Another process has the lock."""
+
+
+def give_way() -> None:
+    """Instead of waiting for a lock. Raises ``Busy``."""
+    raise Busy
+
+
+def unheard(_message: str) -> None:
+    """Where it does not matter whether there are locks."""
+
+
+# --- what is not ours -----------------------------------------------------------------------------
+
+
+def foreign(cache: Path) -> Iterator[Path]:
+    """What lies in the cache beside its store, and is not mpforge's."""
+    known = {"store", "tools", "distribution", ENGINES, NAME, *_NOTES}
+    for path in _listed(cache):
+        if path.name not in known and not _NEW_NOTE.fullmatch(path.name):
+            yield path
+    for path in _listed(cache / "tools"):
+        own = is_tool(path.name) and path.is_dir() and not path.is_symlink()
+        if not own and not _TOOLS_OWN.fullmatch(path.name):
+            yield path
+    states = _apt_states(cache)
+    for path in _listed(cache / "distribution"):
+        if path.name != "downloads" and path not in states:
+            yield path
+    known_packages = {path for path, _ in package_files(cache)}
+    for path in _listed(cache / "distribution" / "downloads"):
+        if path.name != ".arriving" and path not in known_packages:
+            yield path
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

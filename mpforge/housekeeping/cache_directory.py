@@ -1,0 +1,274 @@
+"""The whole cache directory: what is in it, kept within limits, checked, emptied.
+
+What is not mpforge's is named and left alone. So is the cache's name: by it the records in the projects'
+``dist/`` tell what was built here from what came from elsewhere. Knows nothing of command lines.
+"""
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mpforge.errors import FileTrouble, MpforgeError
+from mpforge.housekeeping import audit, cache_contents, collection
+from mpforge.housekeeping.audit import FOREIGN, Finding
+from mpforge.housekeeping.cache_contents import NAME, STAMP, Busy, give_way, unheard
+from mpforge.housekeeping.cache_limits import limits_of
+from mpforge.housekeeping.collection import IN_USE, NOTHING, Collected, Left, Limits
+from mpforge.store import notes, tool_manifests
+from mpforge.store.directory_backend import layout_problem
+from mpforge.store.locks import alone
+from mpforge.store.references import contents
+from mpforge.store.tool_store import NEWER, ToolStore
+
+KEPT_NAME = "by it the records in dist/ tell what was built here"
+EXPECTED = {IN_USE, FOREIGN, KEPT_NAME}
+"""The reasons to leave something that are no fault."""
+
+_EVERY_SECONDS = 3600.0
+_KINDS = {"actions": "results", "blobs": "files", "packs": "packs"}
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Things of one kind: how many, their bytes, the first and the last time that one was used."""
+
+    what: str
+    count: int
+    size: int
+    least_recent: float | None
+    most_recent: float | None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a cache holds; ``size`` in bytes is what the limits are for."""
+
+    path: Path
+    holdings: tuple[Holding, ...]
+    size: int
+    foreign: tuple[Path, ...]
+
+
+def stats(cache: Path) -> Contents:
+    """What the cache holds. Raises ``FileTrouble``."""
+    with _known(cache):
+        found: dict[str, list[tuple[int, float]]] = {what: [] for what in _KINDS.values()}
+        for (kind, _), kept in contents(cache / "store"):
+            found[_KINDS[kind]].append((kept.size, kept.last_used))
+        for what, things in (
+            ("tools", cache_contents.tools(cache)),
+            ("packages", cache_contents.packages(cache)),
+            ("package lists", cache_contents.lists(cache)),
+        ):
+            found[what] = [(thing.size, thing.last_used) for thing in things]
+        held = tuple(itertools.starmap(_holding, found.items()))
+        foreign = (*audit.foreign(cache / "store"), *cache_contents.foreign(cache))
+        return Contents(cache, held, sum(holding.size for holding in held), foreign)
+
+
+def _holding(what: str, things: list[tuple[int, float]]) -> Holding:
+    sizes, times = [size for size, _ in things], [last_used for _, last_used in things]
+    first, last = min(times, default=None), max(times, default=None)
+    return Holding(what, len(things), sum(sizes), first, last)
+
+
+# --- keeping it bounded ---------------------------------------------------------------------------
+
+
+def collect(cache: Path, limits: Limits, *, waits: Callable[[], None]) -> Collected:
+    """Remove what is older or more than the limits allow, least recently used first.
+
+    ``waits`` is called once if another process is at it. Raises ``FileTrouble``.
+    """
+    if not cache.is_dir():
+        return Collected({}, (), 0, 0)
+    with _known(cache), _alone(cache, waits):
+        return _collect(cache, limits)
+
+
+def tidy(cache: Path, *, environment: Mapping[str, str], warn: Callable[[str], None]) -> None:
+    """Collect by the limits, unless that was done within the hour, or another process is at it.
+
+    What goes wrong is a warning: a cache that is too large fails nothing.
+    """
+    if not _is_due(cache) or not _is_usable(cache):  # else that has been said already
+        return
+    try:
+        with _known(cache), _alone(cache, give_way):
+            left = _collect_stamped(cache, limits_of(environment)).left if _is_due(cache) else ()
+        for thing in [thing for thing in left if thing.why != IN_USE][:1]:
+            warn(f"the cache is not kept within its limits: {thing.name}: {thing.why}")
+    except Busy:
+        pass
+    except MpforgeError as error:
+        hint = f" ({error.why or error.hint})" if error.why or error.hint else ""
+        warn(f"the cache is not kept within its limits: {error.what}{hint}")
+
+
+def _is_due(cache: Path) -> bool:
+    try:
+        age = time.time() - (cache / STAMP).stat().st_mtime
+    except OSError:
+        return True
+    return not 0 <= age < _EVERY_SECONDS
+
+
+def _is_usable(cache: Path) -> bool:
+    """Whether this process could keep anything there."""
+    store = cache / "store"
+    folders = cache, store, store / "work"
+    return layout_problem(store) is None and all(os.access(path, os.W_OK) for path in folders)
+
+
+def _collect_stamped(cache: Path, limits: Limits) -> Collected:
+    # The stamp comes last: what a killed or interrupted process began is begun again. What the system
+    # refuses it is likely to refuse again: the warning is enough once an hour.
+    try:
+        collected = _collect(cache, limits)
+    except OSError:
+        with contextlib.suppress(OSError):
+            (cache / STAMP).touch()
+        raise
+    (cache / STAMP).touch()
+    return collected
+
+
+def _collect(cache: Path, limits: Limits) -> Collected:
+    others = (
+        *cache_contents.tools(cache),
+        *cache_contents.packages(cache),
+        *cache_contents.lists(cache),
+    )
+    collected = collection.collect(cache / "store", limits, others)
+    cache_contents.sweep_leftovers(cache, but=_lock(cache))
+    return collected
+
+
+def clear(cache: Path, *, waits: Callable[[], None]) -> Collected:
+    """Remove everything but what living processes use, what is foreign, and the cache's name.
+
+    All that is left is named. Raises ``FileTrouble``.
+    """
+    if not cache.is_dir():
+        return Collected({}, (), 0, 0)
+    with _known(cache), _alone(cache, waits):
+        collected = _collect(cache, NOTHING)
+        for path in cache_contents.notes(cache):
+            _remove_note(path)
+        return replace(collected, left=(*collected.left, *_not_to_go(cache)))
+
+
+def _not_to_go(cache: Path) -> Iterator[Left]:
+    for path in (*audit.foreign(cache / "store"), *cache_contents.foreign(cache)):
+        yield Left(str(path), FOREIGN)
+    if (cache / NAME).exists():
+        yield Left(str(cache / NAME), KEPT_NAME)
+
+
+# --- checking it ----------------------------------------------------------------------------------
+
+
+def verify(cache: Path) -> Iterator[Finding]:
+    """Everything that is wrong in the cache, by content. What is damaged is removed, if it can be.
+
+    Raises ``FileTrouble``.
+    """
+    with _known(cache):
+        yield from audit.findings(cache / "store")
+        yield from _damaged_tools(cache)
+        yield from _damaged_packages(cache)
+        yield from _damaged_notes(cache)
+        for path in cache_contents.foreign(cache):
+            yield Finding(path, FOREIGN, "foreign")
+
+
+def _damaged_tools(cache: Path) -> Iterator[Finding]:
+    store = ToolStore(cache / "tools")
+    for name, problems in itertools.groupby(store.verify(), key=lambda problem: problem.tool):
+        path = cache / "tools" / name
+        first, *more = [problem.what for problem in problems]
+        if not cache_contents.is_tool(name):
+            continue
+        if first == NEWER:
+            yield Finding(path, first, "foreign")
+            continue
+        what = f"{first}, and {len(more)} more" if more else first
+        is_used = cache_contents.users_of_tool(cache, name)
+        yield audit.removed(path, what, functools.partial(_remove_tool, store, name, is_used))
+
+
+def _remove_tool(store: ToolStore, name: str, is_used: Callable[[], bool]) -> bool:
+    return not is_used() and cache_contents.remove_tool(store, name, is_used)
+
+
+def _damaged_packages(cache: Path) -> Iterator[Finding]:
+    for path, digest in cache_contents.package_files(cache):
+        try:
+            with path.open("rb") as file:
+                right = hashlib.file_digest(file, "sha256").hexdigest() == digest
+        except FileNotFoundError:  # another process was quicker
+            continue
+        except OSError as error:
+            yield Finding(path, f"it can't be read ({error.strerror})", "left")
+            continue
+        if not right:
+            remove = functools.partial(path.unlink, missing_ok=True)
+            yield audit.removed(path, "its content is not what its name says", remove)
+
+
+def _damaged_notes(cache: Path) -> Iterator[Finding]:
+    """The notes that nobody can use. They go, and are written anew when something is to be noted."""
+    ours = [cache / name for name in cache_contents.SEALED]
+    damaged = [path for path in ours if os.path.lexists(path) and notes.load(path) is None]
+    tools = sorted((cache / "tools").glob(f"*/{tool_manifests.STATS}"))
+    damaged += [path for path in tools if tool_manifests.stats(path.parent) is None]
+    for path in damaged:
+        what = "it can't be read; it is written again when needed"
+        yield audit.removed(path, what, functools.partial(_remove_note, path))
+
+
+def _remove_note(path: Path) -> None:
+    """Remove a note, or what is in its place. Raises ``OSError`` for a directory that is not empty."""
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+# --- one process at a time, in a store that we know -----------------------------------------------
+
+
+def _lock(cache: Path) -> Path:
+    return cache / "store" / "locks" / "collection"
+
+
+def _alone(cache: Path, waits: Callable[[], None]) -> AbstractContextManager[None]:
+    # Where there are no locks two may collect at once, which only costs time.
+    return alone(_lock(cache), waits=waits, warn=unheard)
+
+
+@contextlib.contextmanager
+def _known(cache: Path) -> Iterator[None]:
+    """Work with a cache whose layout is ours. Raises ``FileTrouble``."""
+    problem = layout_problem(cache / "store")
+    if problem is not None:
+        raise FileTrouble(
+            "the cache is another version's, and left alone",
+            why=problem,
+            hint="use the mpforge that made it, or set MPFORGE_CACHE to another directory",
+        )
+    try:
+        yield
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        raise FileTrouble(
+            f"{error.strerror or error}{place}",
+            hint=f"{cache} (MPFORGE_CACHE) must be a directory that this user can read and write",
+        ) from error

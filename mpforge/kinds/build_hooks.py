@@ -1,0 +1,166 @@
+"""PEP 517 hooks, run in a build environment by its interpreter.
+
+The environment variables that a hook sees are the caller's business: this is where the target view is
+put, and nowhere else. Knows nothing of stores and keys.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from mpforge.errors import StepFailed
+from mpforge.formats.pyproject import BuildSystem, build_system
+from mpforge.places.step import StepRun
+
+if TYPE_CHECKING:
+    from pyproject_hooks import BuildBackendHookCaller
+
+T = TypeVar("T")
+_SCRIPT = """\
+# What this step calls, for whoever does it by hand: the backend's {hook} (PEP 517).
+import importlib, os, sys
+
+os.chdir({source!r})
+sys.path[:1] = {backend_path!r}
+name, _, rest = {backend!r}.partition(":")
+backend = importlib.import_module(name)
+for part in filter(None, rest.split(".")):
+    backend = getattr(backend, part)
+made = backend.{hook}({output!r}, {settings!r})
+print("made", os.path.join({output!r}, made))
+"""
+
+
+def _caller(
+    run: StepRun,
+    python: Path,
+    source: Path,
+    extra: Mapping[str, str],
+    *,
+    by_hand: str | None = None,
+) -> "BuildBackendHookCaller":
+    from pyproject_hooks import BuildBackendHookCaller
+
+    system = _system(source)
+
+    def runner(
+        cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
+    ) -> None:
+        variables = {**(extra_environ or {}), **extra}
+        # The interpreter, pyproject_hooks' script, the hook, and the directory where they exchange texts.
+        lends = (Path(cmd[1]), Path(cmd[-1]))
+        run.call(cmd, cwd=Path(cwd or source), extra=variables, line=by_hand, lends=lends)
+        if by_hand is not None:
+            run.let_in()
+
+    return BuildBackendHookCaller(
+        str(source),
+        system.backend,
+        backend_path=list(system.backend_path) or None,
+        runner=runner,
+        python_executable=str(python),
+    )
+
+
+def _system(source: Path) -> BuildSystem:
+    pyproject = source / "pyproject.toml"
+    return build_system(pyproject.read_bytes() if pyproject.is_file() else None)
+
+
+def _by_hand(
+    run: StepRun,
+    hook: str,
+    *,
+    source: Path,
+    output: Path,
+    settings: Mapping[str, str | list[str]],
+) -> str:
+    """Write a script that calls a hook as it is called here; the line that runs it."""
+    system, name = _system(source), f"{hook}.py"
+    text = _SCRIPT.format(
+        hook=hook,
+        source=str(source),
+        backend_path=[str(source / path) for path in system.backend_path],
+        backend=system.backend,
+        output=str(output),
+        settings=dict(settings),
+    )
+    (run.directory.root / name).write_text(text, encoding="utf-8")
+    return f'python "$MPFORGE_STEP_DIR/{name}"'
+
+
+def _settings(pairs: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, str | list[str]]:
+    return {name: values[0] if len(values) == 1 else list(values) for name, values in pairs}
+
+
+def requirements(
+    run: StepRun,
+    hook: str,
+    *,
+    python: Path,
+    source: Path,
+    settings: Sequence[tuple[str, tuple[str, ...]]],
+    extra: Mapping[str, str],
+) -> tuple[str, ...]:
+    """What ``get_requires_for_build_<hook>`` answers, sorted; nothing where there is no such hook.
+
+    A visitor's step is not asked.
+    """
+    if run.visitor is not None:
+        return ()
+    caller = _caller(run, python, source, extra)
+    ask = {
+        "wheel": caller.get_requires_for_build_wheel,
+        "sdist": caller.get_requires_for_build_sdist,
+    }[hook]
+    return tuple(sorted(set(_called(run, lambda: ask(_settings(settings))))))
+
+
+def build(
+    run: StepRun,
+    hook: str,
+    *,
+    python: Path,
+    source: Path,
+    output: Path,
+    settings: Sequence[tuple[str, tuple[str, ...]]],
+    extra: Mapping[str, str],
+) -> Path:
+    """Run ``build_<hook>`` and return the file that it made in ``output``."""
+    given = _settings(settings)
+    line = _by_hand(run, f"build_{hook}", source=source, output=output, settings=given)
+    caller = _caller(run, python, source, extra, by_hand=line)
+
+    def make() -> str:
+        if hook == "wheel":
+            return caller.build_wheel(str(output), given)
+        return caller.build_sdist(str(output), given)
+
+    return output / _called(run, make)
+
+
+def _with_warnings_in_log(run: StepRun, hook: Callable[[], T]) -> T:
+    """Newer pyproject_hooks repeat a backend's warnings in this process: they belong to the log."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            return hook()
+        finally:
+            for warning in told:
+                run.note(f"{warning.filename}:{warning.lineno}: {warning.message}")
+
+
+def _called(run: StepRun, hook: Callable[[], T]) -> T:
+    from pyproject_hooks import BackendUnavailable, HookMissing, UnsupportedOperation
+
+    try:
+        return _with_warnings_in_log(run, hook)
+    except BackendUnavailable as error:
+        raise StepFailed(
+            f"{run.title}: the build backend can't be imported",
+            why=str(error.traceback).strip().splitlines()[-1],
+            hint="is it named in build-system.requires?",
+        ) from None
+    except (HookMissing, UnsupportedOperation) as error:
+        raise StepFailed(f"{run.title}: the build backend refuses: {error}") from None

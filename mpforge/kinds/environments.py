@@ -1,0 +1,73 @@
+"""The packages that a build sees: its environment at its place, and those of the target beside it."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.kinds import target_packages
+from mpforge.kinds.task import Task
+from mpforge.kinds.toolbox import ReadyCompilers, Toolbox
+from mpforge.places.step import StepRun
+from mpforge.store.local import Store
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Puts the packages of a session's builds into the directories of steps."""
+
+    store: Store
+    toolbox: Toolbox
+
+    def put(self, task: Task, word: str) -> Path:
+        """A build environment at its place; its interpreter.
+
+        Raises ``HostCannot`` where the host's own packages are to be used and one of them is missing.
+        """
+        from mpforge.obtain.pythons.virtual_environments import make_skeleton
+
+        directory, tree = task.directory, task.given.trees.get("environment")
+        if tree is None:
+            installed = self.toolbox.installed(word)
+            installed.require(getattr(task.step.command, "wanted", ()), what=task.step.title)
+            installed.make_environment(directory.environment)
+            return directory.environment / "bin" / "python"
+        make_skeleton(self.toolbox.host_python(word).executable, directory.environment)
+        self.store.restore(tree, directory.environment)
+        return directory.environment / "bin" / "python"
+
+    def with_target_packages(
+        self, task: Task, run: StepRun, ready: ReadyCompilers
+    ) -> tuple[StepRun, ReadyCompilers]:
+        """A build's hooks with the target's headers and libraries in the place of the host's."""
+        from mpforge.obtain.pythons.virtual_environments import site_packages
+
+        site = site_packages(task.directory.environment)
+        libraries = target_packages.graft(self.target_packages(task), site)
+        run, ready = self.with_descriptions(task, run, ready)
+        flags = [*(f"-L{folder}" for folder in libraries), ready.hooks.get("LDFLAGS", "")]
+        hooks = {**ready.hooks, "LDFLAGS": " ".join(filter(None, flags))}
+        if (openmp := target_packages.openmp(site)) is not None:
+            hooks["MPFORGE_OPENMP"] = str(openmp)  # what -fopenmp means to the compilers
+        return run, dataclasses.replace(ready, hooks=hooks)
+
+    def with_descriptions(
+        self, task: Task, run: StepRun, ready: ReadyCompilers
+    ) -> tuple[StepRun, ReadyCompilers]:
+        """A build whose pkg-config finds what the packages of its environment describe."""
+        from mpforge.obtain.pythons.virtual_environments import site_packages
+
+        found = target_packages.descriptions(site_packages(task.directory.environment))
+        known = run.environment.get("PKG_CONFIG_PATH", "")
+        words = [*map(str, found), *filter(None, [known])]
+        more = {"PKG_CONFIG_PATH": os.pathsep.join(words)}
+        return (
+            dataclasses.replace(run, environment={**run.environment, **more}),
+            dataclasses.replace(ready, hooks={**ready.hooks, **more}),
+        )
+
+    def target_packages(self, task: Task) -> Path:
+        """The target's packages at their place in a step's directory."""
+        place = task.directory.root / "target-env"
+        self.store.restore(task.given.trees["target_environment"], place)
+        return place

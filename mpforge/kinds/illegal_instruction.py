@@ -1,0 +1,225 @@
+"""The report of an illegal instruction in a test: what it is, in which object and function, and the remedy.
+
+What QEMU says of it names no place. So the command that failed is run once more, in the same directory, with
+QEMU's trace and Python's faulthandler: a test that passes sees neither. Natively there is no trace, only
+Python's stack.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mpforge.artifacts import elf, wheels
+from mpforge.diagnostics import instructions, qemu_traces
+from mpforge.errors import IllegalInstruction, StepFailed
+from mpforge.places.step import StepRun
+from mpforge.platforms import BASELINE_CPU
+
+_FRAMES = 3
+_FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$')
+_STACK = re.compile(r"^Fatal Python error: Illegal instruction$")
+_LESS = (
+    "Compile for the oldest CPU (no -march=native, no newer -march), or let the code choose at run time "
+    "(ifunc, __builtin_cpu_supports, getauxval)"
+)
+_TRAP = (
+    "compilers put it where a program must not come: __builtin_trap, __builtin_unreachable, a failed check "
+    "of -fsanitize-trap; no other CPU would run it"
+)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a test ran in: on which CPU (None: this host's own), of which machine, with which files.
+
+    ``sysroot`` is not there where an image has the rest of the files. ``site`` is where ``wheel`` is
+    installed; both None where what is tested is no wheel.
+    """
+
+    cpu: str | None
+    machine: str
+    sysroot: Path
+    directory: Path
+    wheel: Path | None
+    site: Path | None
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """An object and the place in it: ``name`` says whose it is, ``ours``: of what is tested."""
+
+    name: str
+    ours: bool
+    place: elf.CodePlace | None
+
+    @property
+    def instruction(self) -> instructions.Instruction | None:
+        """The instruction there, if it can be read."""
+        place = self.place
+        return None if place is None else instructions.describe(place.machine, place.code)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the second run showed: where it was, Python's stack, ``lost``: why nothing could be seen."""
+
+    culprit: Culprit | None = None
+    stack: tuple[str, ...] = ()
+    lost: str = ""
+
+
+def located(
+    error: IllegalInstruction, step: StepRun, again: Callable[[StepRun], None], known: Surroundings
+) -> IllegalInstruction:
+    """The error with the place, as far as it can be found: ``again`` runs the failed command."""
+    folder = step.directory.root / "traces"
+    folder.mkdir(exist_ok=True)
+    given = {**step.environment, **qemu_traces.variables(str(folder)), "PYTHONFAULTHANDLER": "1"}
+    step.lend(folder)
+    begin = step.log.tell()
+    step.note("--- run once more, traced, to find the illegal instruction")
+    ended = True
+    try:
+        again(replace(step, environment=given))
+    except StepFailed as second:
+        ended = isinstance(second, IllegalInstruction)
+    step.bring_back(folder)
+    for trace in folder.iterdir():
+        trace.write_text(step.told(trace.read_text("utf-8", "replace")), encoding="utf-8")
+    culprits = sorted(_culprits(folder, known), key=lambda culprit: not culprit.ours)
+    found = Found(
+        culprits[0] if culprits else None,
+        tuple(python_stack(step.told(_log_since(step, begin)), known))[:_FRAMES],
+        "" if ended else "the second run, which was to show where, ended otherwise",
+    )
+    return report(error, step.title, known, found)
+
+
+def report(
+    error: IllegalInstruction, title: str, known: Surroundings, found: Found
+) -> IllegalInstruction:
+    """The error in words."""
+    culprit = found.culprit
+    rows = _unfound(error, found) if culprit is None else [*_rows(culprit)]
+    if found.stack:
+        rows += ["Python was at", *(f"  {frame}" for frame in found.stack)]
+    instruction = None if culprit is None else culprit.instruction
+    where = "" if culprit is None else f" in {culprit.name}"
+    if instruction is not None and instruction.trap:
+        what, hint = f"it ran into a trap{where}", _TRAP
+    else:
+        cpu = f"a {known.cpu}" if known.cpu else "this host's CPU"
+        what, hint = f"an instruction{where} that {cpu} does not have", _remedy(known, culprit)
+    return IllegalInstruction(f"{title} failed: {what}", why="\n".join(rows), hint=hint)
+
+
+def _remedy(known: Surroundings, culprit: Culprit | None) -> str:
+    if culprit is not None and not culprit.ours:
+        return (
+            "it is not of the wheel that is tested: another version of it may do without; or name a newer "
+            "model in [test] cpus"
+        )
+    if known.cpu is None:
+        return _LESS
+    if known.cpu != BASELINE_CPU.get(known.machine):
+        return f"{_LESS}. Or leave {known.cpu} out of [test] cpus, and say what the wheel needs"
+    return (
+        f"{known.cpu} is the baseline: every machine that may install this wheel has at least that. "
+        f"{_LESS}. Or name a newer model in [test] cpus, and say that the wheel needs it"
+    )
+
+
+def _unfound(error: IllegalInstruction, found: Found) -> list[str]:
+    said = [error.why] if error.why else []
+    return [found.lost or "where it was could not be found", *said]
+
+
+def _rows(culprit: Culprit) -> Iterator[str]:
+    place = culprit.place
+    if place is None:
+        return
+    if place.symbol is not None and place.inside:
+        function = f"in {place.symbol}+{place.beyond:#x}"
+    else:
+        function = "in a function without a name: symbols are stripped"
+        if place.symbol is not None:
+            function += f", the nearest before it is {place.symbol}, {place.beyond:#x} bytes away"
+    yield f"at {place.address:#x}, {function}"
+    if culprit.instruction is not None:
+        yield f"the instruction: {culprit.instruction}"
+
+
+def _culprits(folder: Path, known: Surroundings) -> Iterator[Culprit]:
+    """What QEMU's traces show, each place once."""
+    seen = set()
+    for trace in sorted(folder.iterdir()):
+        with trace.open(encoding="utf-8", errors="replace") as lines:
+            fault = qemu_traces.last_fault(lines)
+        if fault is not None and (fault.path, fault.offset) not in seen:
+            seen.add((fault.path, fault.offset))
+            yield _culprit(fault, known)
+
+
+def _culprit(fault: qemu_traces.Fault, known: Surroundings) -> Culprit:
+    if fault.path is None:
+        name = "the program itself, or code made at run time"  # no trace has these
+        return Culprit(name, True, None)
+    path = known.directory / fault.path
+    if not known.sysroot.exists() and not path.is_relative_to(known.directory.parent):
+        return Culprit(f"{path.name} (of the image)", False, None)
+    of_root = known.sysroot / fault.path.lstrip("/")
+    if of_root.exists() and not path.is_relative_to(known.sysroot):
+        path = of_root  # as QEMU's -L does
+    try:
+        place = elf.code_place(path, fault.offset)
+    except Exception:  # noqa: BLE001 - pyelftools raises many kinds for a file that is gone or odd
+        place = None
+    if known.site is not None and path.is_relative_to(known.site):
+        name = str(path.relative_to(known.site))
+        if known.wheel is not None and name in wheels.names(known.wheel):
+            return Culprit(f"the wheel's {name}", True, place)
+        return Culprit(f"{name} (of a package that the tests need)", False, place)
+    if path.is_relative_to(known.sysroot):
+        name = f"{path.name} (of the target's Python or C library)"
+        return Culprit(name, False, place)
+    ours = known.wheel is None and path.is_relative_to(known.directory.parent)
+    return Culprit(path.name, ours, place)
+
+
+def python_stack(text: str, known: Surroundings) -> Iterator[str]:
+    """Python's stack as faulthandler tells it, the innermost frames, of the last process that did.
+
+    Frames of the target's own library are left out; paths are relative to the tests or to site-packages.
+    """
+    lines = text.splitlines()
+    fatal = [number for number, line in enumerate(lines) if _STACK.match(line)]
+    told, frames = lines[fatal[-1] :] if fatal else [], 0
+    for line in told:
+        match = _FRAME.match(line)
+        if match is None and frames:
+            return
+        if match is not None:
+            frames += 1
+            file = _shown(match["file"], known)
+            if file is not None:
+                yield f"{file}:{match['line']}, in {match['function']}"
+
+
+def _shown(file: str, known: Surroundings) -> str | None:
+    """A file of a stack as it is told; None: of the target's own library."""
+    path = Path(os.path.realpath(file))  # an emulated environment's library is a link
+    native = known.sysroot == Path("/")
+    if file.startswith("<frozen ") or (not native and path.is_relative_to(known.sysroot)):
+        return None
+    for folder in (known.directory, known.site, known.directory.parent):
+        if folder is not None and path.is_relative_to(folder):
+            return str(path.relative_to(folder))
+    return file
+
+
+def _log_since(step: StepRun, begin: int) -> str:
+    with open(step.log.name, "rb") as file:
+        file.seek(begin)
+        return file.read().decode("utf-8", "replace")

@@ -1,0 +1,231 @@
+"""What an image has: its Pythons, its cross compiler, the headers of a Python. Asked in a container of it.
+
+An image never changes, so what a build needs of it is asked once and kept in the tool store by its id.
+Knows nothing of steps and views.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge.errors import ImageUnfit
+from mpforge.obtain.pythons import host_python
+from mpforge.obtain.pythons.host_python import Interpreter
+from mpforge.platforms import Platform
+from mpforge.store.tool_store import ToolStore
+
+if TYPE_CHECKING:
+    from mpforge.places.containers.container import Container
+
+_SHELL = "/bin/sh"
+_NOT_STARTED = (126, 127)
+# Where PyPA's images have their interpreters, then what is on the image's PATH.
+_FIND = """
+for path in "/opt/python/$1/bin/python" "$(command -v "$2")"; do
+  if [ -x "$path" ]; then readlink -f "$path"; exit 0; fi
+done
+ls /opt/python 2>/dev/null
+exit 1
+"""
+# What CC is, and where its companions are that no variable names.
+_COMPILER = """
+set -- $CC
+say() { printf '%s=%s\\n' "$1" "$2"; }
+say found "$(command -v "$1")"
+say machine "$($CC -dumpmachine 2>&1)"
+case $1 in
+  *gcc) plain=${1%gcc} cxx=${1%gcc}g++ ;;
+  *clang) plain=${1%clang}llvm- cxx=$1++ ;;
+  *) plain=${CROSS_COMPILE:-$CROSS_TRIPLE-} cxx=${1%cc}c++ ;;
+esac
+path=$(command -v "$cxx") && say CXX "$path"
+for pair in AR:ar RANLIB:ranlib STRIP:strip LD:ld OBJCOPY:objcopy; do
+  path=$(command -v "$plain${pair#*:}") && say "${pair%%:*}" "$path"
+done
+exit 0
+"""
+# Copies CPython's headers, whatever they are links to, to a directory each.
+_COPY = """
+import os, shutil, sys
+for number, folder in enumerate(sys.argv[2:]):
+    for place, folders, names in os.walk(folder, followlinks=True):
+        part = os.path.relpath(place, folder)
+        folders[:] = folders if part != "." else [n for n in folders if n in ("cpython", "internal")]
+        target = os.path.join(sys.argv[1], str(number), part)
+        os.makedirs(target)
+        for name in names:
+            if name.endswith(".h"):
+                shutil.copyfile(os.path.join(place, name), os.path.join(target, name))
+"""
+_COPIED = "/mpforge/headers"
+_FACTS = "facts.json"
+
+
+@dataclass(frozen=True)
+class CrossImage:
+    """An image that shall compile for ``target`` by its Python of a word.
+
+    ``variables`` are all that programs see there, ``added`` those of them that the image does not set.
+    """
+
+    name: str
+    id: str
+    target: Platform
+    python: str
+    variables: Mapping[str, str]
+    added: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """What it stands for in the tool store."""
+        asked = (host_python.PROBE, _FIND, _COMPILER, _COPY)
+        words = [self.id, self.target.name, self.python, sorted(self.added.items()), asked]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def interpreter(container: "Container", word: str) -> str:
+    """The path of a Python in a container. Raises ``ImageUnfit`` where it has none."""
+    tag = f"{word.removesuffix('t')}-{word}"
+    name = f"python3.{word.removeprefix('cp3')}"
+    code, said = container.ask([_SHELL, "-c", _FIND, "find", tag, name])
+    if code in _NOT_STARTED:
+        raise ImageUnfit(
+            f"the image {container.called} has no shell: {_SHELL} can't be started in it",
+            why=said.strip(),
+            hint="an image to build in has a shell and coreutils; name another one in [build] image",
+        )
+    if code:
+        has = " ".join(said.split())
+        raise ImageUnfit(
+            f"the image {container.called} has no Python for {word}",
+            why=f"neither /opt/python/{tag} nor {name} on its PATH"
+            + (f"; /opt/python has {has}" if has else ""),
+            hint="name an image that has it ([build] image, or the toolchain's), or leave this Python out",
+        )
+    return said.strip()
+
+
+def seen(
+    wanted: CrossImage, store: ToolStore, start: "Callable[[], Container]"
+) -> tuple[Interpreter, dict[str, str]]:
+    """The interpreter that builds, and the variables with those that name the compiler's companions.
+
+    ``start`` gives a container of the image. Raises ``ImageUnfit``, and what that raises.
+    """
+
+    def make(folder: Path) -> None:
+        with start() as container:
+            tools = _compiler(wanted, container)
+            answer = _probed(wanted, container)
+            includes = answer["includes"]
+            folders = [str(path) for path in includes] if isinstance(includes, list) else []
+            argv = _plainly(container, str(answer["executable"]), _COPY, _COPIED, *folders)
+            code, said = container.ask(argv)
+            if code or not folders:
+                raise _no_headers(wanted, said)
+            container.get(_COPIED, folder / "headers")
+        facts = json.dumps({"answer": answer, "tools": tools}, sort_keys=True)
+        (folder / _FACTS).write_text(facts, encoding="utf-8")
+
+    name = f"image-{wanted.target.name}-{wanted.python}"
+    tree = store.obtain(name=name, version="1", digest=wanted.digest, make=make).path
+    facts = json.loads((tree / _FACTS).read_text(encoding="utf-8"))
+    answer = facts["answer"]
+    count = len(answer["includes"])
+    includes = tuple(tree / "headers" / str(number) for number in range(count))
+    python = host_python.elsewhere(answer, includes=includes, digest=wanted.digest)
+    if python is None:
+        raise _no_headers(wanted, "")
+    return python, {**facts["tools"], **wanted.variables}
+
+
+# --- asking -----------------------------------------------------------------------------------
+
+
+def _compiler(wanted: CrossImage, container: "Container") -> dict[str, str]:
+    """The compiler's companions by their variables. Raises ``ImageUnfit`` for one of another machine."""
+    named = wanted.variables.get("CC", "")
+    hint = (
+        "an image of [toolchains] must bring a cross compiler and name it by CC, as dockcross's do"
+    )
+    if not named.strip():
+        raise ImageUnfit(
+            f"the image {wanted.name} has no cross compiler: it sets no CC",
+            hint=f"{hint}; or give it in the toolchain's `environment`",
+        )
+    # What the shell sees beside the image's own.
+    _, said = container.ask([_SHELL, "-c", _COMPILER], environment=wanted.added)
+    told = dict(line.partition("=")[::2] for line in said.splitlines() if "=" in line)
+    if not told.pop("found", ""):
+        what = f"the image {wanted.name} has no cross compiler: CC is {named}, which is not there"
+        raise ImageUnfit(what, hint=hint)
+    machine = told.pop("machine", "")
+    if not is_for(wanted.target, machine):
+        raise ImageUnfit(
+            f"the compiler of the image {wanted.name} is not for {wanted.target.name}",
+            why=f"{named} -dumpmachine says {machine or 'nothing'}, and {wanted.target.gnu_triple} "
+            "is wanted",
+            hint=f"name an image with a compiler for {wanted.target.name}, or give the toolchain in "
+            "the [targets] that it is for",
+        )
+    return told
+
+
+def is_for(platform: Platform, triple: str) -> bool:
+    """Whether a compiler's triple, with or without a vendor, is a platform's: ``x86_64-redhat-linux``."""
+    words, wanted = triple.strip().split("-"), platform.gnu_triple.split("-")
+    if words[-1] == "linux":
+        words.append("gnu")
+    same = _cpu(words[0]) == _cpu(wanted[0])
+    return same and "linux" in words[1:-1] and words[-1] == wanted[-1]
+
+
+def _cpu(word: str) -> str:
+    if word.startswith("arm") and not word.startswith(("armeb", "arm64")):
+        return "arm"
+    if len(word) == len("i686") and word.startswith("i") and word.endswith("86"):
+        return "i686"
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(word, word)
+
+
+def _probed(wanted: CrossImage, container: "Container") -> dict[str, object]:
+    """What the image's interpreter says of itself. Raises ``ImageUnfit``."""
+    path = interpreter(container, wanted.python)
+    code, said = container.ask(_plainly(container, path, host_python.PROBE))
+    try:
+        answer = json.loads(said) if code == 0 else None
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict) or host_python.word_of(answer) != wanted.python:
+        raise ImageUnfit(
+            f"{path} of the image {wanted.name} is no Python for {wanted.python} that runs there",
+            why=said.strip()[-500:] or None,
+        )
+    return answer
+
+
+def _plainly(container: "Container", python: str, *arguments: str) -> list[str]:
+    """An interpreter's call without the image's variables that would have it speak of the target."""
+    without = [name for name in container.environment if "PYTHON" in name]
+    given = [word for name in without for word in ("-u", name)]
+    return ["env", *given, python, "-I", "-S", "-c", *arguments]
+
+
+def _no_headers(wanted: CrossImage, said: str) -> ImageUnfit:
+    return ImageUnfit(
+        f"the image {wanted.name} has no headers (Python.h) of its Python for {wanted.python}",
+        why=said.strip()[-500:] or None,
+        hint="a target's build is shown them; install them by before-all",
+    )
+
+
+def pkg_config_directories(variables: Mapping[str, str], platform: Platform) -> str:
+    """Where an image has the target's ``.pc`` files, for PKG_CONFIG_LIBDIR: never its own machine's."""
+    triple = variables.get("CROSS_TRIPLE", platform.gnu_triple)
+    root = variables.get("CROSS_ROOT", "").rstrip("/")
+    below = (f"{root}/lib", f"{root}/usr/lib", f"{root}/usr/share") if root else ()
+    folders = (*below, *(f"/usr/lib/{name}" for name in {triple: 0, platform.gnu_triple: 0}))
+    return ":".join(f"{folder}/pkgconfig" for folder in folders)

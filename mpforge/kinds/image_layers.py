@@ -1,0 +1,136 @@
+"""The commands of ``before-all``: run once in an image, and kept as a layer of ours on top of it.
+
+The layer's key is the image, the commands and what they see; what they fetch is in no key.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mpforge.diagnostics.step_failure import Ended, diagnosed
+from mpforge.errors import StepFailed, StepTimeout, ToolNotDeclared, WrongInput
+from mpforge.kinds.task import Task
+from mpforge.kinds.toolbox import Toolbox
+from mpforge.places.containers import images
+from mpforge.places.containers.container import Container
+from mpforge.places.containers.container_step import which
+from mpforge.places.step import said_since
+from mpforge.plan.model import Inside, ShellLine, Text
+from mpforge.platforms import Platform
+from mpforge.store.locks import alone
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mpforge.places.containers.connection import Engine
+    from mpforge.places.containers.images import Image
+
+_SHELL = "/bin/sh"
+
+
+class Layers:
+    """The layers of a session's images; of all sessions one makes a layer, others wait."""
+
+    def __init__(self, cache: "Path", toolbox: Toolbox) -> None:
+        self._cache = cache
+        self._toolbox = toolbox
+        self._known: dict[str, Image] = {}
+
+    def of(
+        self, task: Task, engine: "Engine", image: "Image", inside: Inside, target: Platform
+    ) -> "Image":
+        """The image with what the commands make of it. Raises ``StepTimeout``, and as ``diagnosed`` says."""
+        given, lines = added(inside, target), _lines(inside, target)
+        words = [image.id, lines, inside.network, *sorted(given.items())]
+        key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
+        if key in self._known:
+            return self._known[key]
+
+        def make() -> Container:
+            container = Container(
+                engine,
+                image.id,
+                network=inside.network,
+                title=str(task.directory.root),
+                called=inside.image.name,
+            )
+            task.log.write(f"-- before-all, once for {inside.image.name}\n".encode())
+            try:
+                with self._toolbox.working(f"before-all of {inside.image.name}, once"):
+                    for argv in lines:
+                        _run(container, argv, task, given)
+            except BaseException:
+                container.close()
+                raise
+            return container
+
+        lock = self._cache / "store" / "locks" / f"layer-{key}"
+        waits = functools.partial(self._toolbox.waits, "before-all")
+        with alone(lock, waits=waits, warn=self._toolbox.warn_once):
+            self._known[key] = images.layer(engine, image, key, make)
+        return self._known[key]
+
+
+def added(inside: Inside, target: Platform) -> dict[str, str]:
+    """What a toolchain of the spec adds to the image's variables. Raises ``WrongInput``."""
+    return {name: _filled(value, target) for name, value in inside.environment}
+
+
+def _lines(inside: Inside, target: Platform) -> list[list[str]]:
+    """The commands of ``before-all``, each as a program and its arguments. Raises ``WrongInput``."""
+    return [
+        [_SHELL, "-e", "-c", _filled(line.text, target)]
+        if isinstance(line, ShellLine)
+        else [_filled(word, target) for word in line.words]
+        for line in inside.before
+    ]
+
+
+def _filled(text: Text, target: Platform) -> str:
+    """A text that is no step's, but an image's, with its placeholders' values."""
+    known = {
+        "{triple}": target.gnu_triple,
+        "{arch}": target.machine,
+        "{target}": target.name,
+    }
+    for part in text:
+        if not isinstance(part, str) and str(part) not in known:
+            raise WrongInput(
+                f"{part} has no value in before-all, nor in a toolchain's environment",
+                hint=f"known there: {' '.join(sorted(known))}",
+            )
+    return "".join(part if isinstance(part, str) else known[str(part)] for part in text)
+
+
+def _run(container: Container, argv: list[str], task: Task, given: Mapping[str, str]) -> None:
+    """A command of ``before-all``. Raises ``StepTimeout``, and as ``diagnosed`` says."""
+    line, limit = " ".join(argv).removeprefix(f"{_SHELL} -e -c "), task.step.timeout
+    task.log.write(f"$ {line}\n".encode())
+    begin = task.log.tell()
+    ended = container.run(argv, environment=given, cwd="/", log=task.log, timeout=limit)
+    error: StepFailed | None = None
+    if ended.timed_out:
+        error = StepTimeout(
+            f"before-all ran longer than {limit:.0f} s: {line}",
+            hint="raise `timeout`, or see the log for where it hangs",
+        )
+    elif ended.returncode:
+        badly = Ended(
+            title=f"before-all ({line})",
+            table="build",
+            root=task.directory.root,
+            how=f"exit status {ended.returncode}",
+            offline=container.offline,
+            has=lambda name: which(container, name, given.get("PATH")) is not None,
+            image=container.called,
+        )
+        error = diagnosed(badly, said_since(task.log, begin))
+        if isinstance(error, ToolNotDeclared):  # what would bring it is what lacks it
+            error.hint = "[build] image names an image that has it"
+        if type(error) is StepFailed and container.offline:
+            error.hint = "if it wanted the network: [build] network = true lets it have it"
+    if error is not None:
+        error.enterable = False  # it was no step's container, and is gone
+        raise error

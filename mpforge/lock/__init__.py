@@ -1,0 +1,1 @@
+"""``multiplatform.lock``: its format, and reading and changing the file."""

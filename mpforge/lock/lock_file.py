@@ -1,0 +1,202 @@
+"""Reading and changing ``multiplatform.lock``: by merge, under a file lock, atomically.
+
+A pin answers a request, and what is answered stays: only ``update`` moves a pin. This module knows
+nothing of how pins are found, nor of the file's text (``lockformat``).
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from mpforge.errors import LockInvalid, Place, TomlInvalid
+from mpforge.formats.toml import content_of
+from mpforge.lock.lock_format import AGAIN, in_order, parse, render
+from mpforge.plan.pins import (
+    DistroPackage,
+    DistroPin,
+    EnvironmentPin,
+    ImagePin,
+    Lock,
+    Package,
+    StrategyPin,
+)
+from mpforge.plan.requirements import normal_name
+from mpforge.store.locks import alone
+
+Say = Callable[[str], None]
+
+
+def _nothing(_text: str) -> None:
+    pass
+
+
+def read(path: Path) -> Lock:
+    """The lock in ``path``; an empty one where there is no file.
+
+    Raises ``LockInvalid``, with the place, for a file that is no lock or is of a newer mpforge.
+    """
+    there = content(path)
+    return Lock() if there is None else parse(there, path.name)
+
+
+def content(path: Path) -> bytes | None:
+    """What the file holds; None where there is none. Raises ``LockInvalid`` where it can't be read."""
+    try:
+        return content_of(path, path.name) if os.path.lexists(path) else None
+    except (OSError, TomlInvalid) as error:
+        why = error.what if isinstance(error, TomlInvalid) else error.strerror
+        raise LockInvalid(
+            f"{path.name} can't be read", why=why, hint=AGAIN, place=Place(path.name)
+        ) from None
+
+
+def merge(
+    path: Path,
+    *,
+    environments: Sequence[EnvironmentPin] = (),
+    distribution: Sequence[DistroPin] = (),
+    strategies: Sequence[StrategyPin] = (),
+    images: Sequence[ImagePin] = (),
+    warn: Say = _nothing,
+) -> Lock:
+    """Add pins to the lock in ``path``; an earlier answer to the same request stays.
+
+    Returns the whole lock as written. Raises ``LockInvalid``.
+    """
+    new = Lock(tuple(environments), tuple(distribution), tuple(strategies), tuple(images))
+    return update(path, lambda lock: merged(new, lock), warn=warn)
+
+
+def update(path: Path, change: Callable[[Lock], Lock], *, warn: Say = _nothing) -> Lock:
+    """Replace the lock in ``path`` by what ``change`` makes of it, atomically and one at a time.
+
+    The file is read again under the lock, and not written where nothing changes. ``warn`` is told
+    where there can be no lock. Raises ``LockInvalid``.
+    """
+    with single(path, "lock", waits=lambda: None, warn=warn):
+        old = read(path)
+        new = in_order(change(old))
+        if new != old or not path.exists():
+            _write(path.resolve(), render(new))
+    return new
+
+
+def single(
+    path: Path, what: str, *, waits: Callable[[], None], warn: Say
+) -> AbstractContextManager[None]:
+    """Alone with a named piece of work for the lock in ``path``: see ``store.locks.alone``."""
+    state = path.absolute().parent / ".mpforge"
+    return alone(state / f"{path.name}.{what}", waits=waits, warn=warn)
+
+
+def merged(old: Lock, new: Lock) -> Lock:
+    """Both locks' pins; where both answer the same request, ``new``'s."""
+    environments = {p.request: p for p in (*old.environments, *new.environments)}
+    distribution = {p.request: p for p in (*old.distribution, *new.distribution)}
+    strategies = {(p.target, p.host): p for p in (*old.strategies, *new.strategies)}
+    images = {p.request: p for p in (*old.images, *new.images)}
+    return in_order(
+        Lock(
+            tuple(environments.values()),
+            tuple(distribution.values()),
+            tuple(strategies.values()),
+            tuple(images.values()),
+        )
+    )
+
+
+def forget(lock: Lock, name: str) -> Lock:
+    """The lock without every pin that holds the package ``name``, so that it is resolved anew.
+
+    To keep the other packages where they are, give the forgotten pin's to ``resolve(prefer=...)``.
+    A target's name forgets its strategies, an image's its digests.
+    """
+    wanted = normal_name(name)
+    return Lock(
+        tuple(p for p in lock.environments if not _holds(p.packages, wanted)),
+        tuple(p for p in lock.distribution if not _holds(p.packages, wanted)),
+        tuple(p for p in lock.strategies if p.target != name),
+        tuple(p for p in lock.images if p.request.name != name),
+    )
+
+
+def difference(old: Lock, new: Lock) -> tuple[str, ...]:
+    """What moved, one line each: ``cython 3.0 -> 3.1 (build cp311 x86_64)``, ``+ …``, ``- …``."""
+    before, after = _versions(old), _versions(new)
+    lines = []
+    for key in sorted(before.keys() | after.keys()):
+        was, now = before.get(key, {}), after.get(key, {})
+        if was == now:
+            continue
+        gone, come = sorted(was.keys() - now.keys()), sorted(now.keys() - was.keys())
+        name, label = key
+        if len(gone) == len(come) == 1:
+            lines.append(f"{name} {gone[0]} -> {come[0]} ({label})")
+            continue
+        lines += [f"- {name} {version} ({label})" for version in gone]
+        lines += [f"+ {name} {version} ({label})" for version in come]
+        if not gone and not come:
+            versions = ", ".join(sorted(now))
+            lines.append(f"{name} {versions}: other files than before ({label})")
+    return tuple(lines)
+
+
+# --- difference -------------------------------------------------------------------------------
+
+_Versions = dict[tuple[str, str], dict[str, frozenset[str]]]
+
+
+def _versions(lock: Lock) -> _Versions:
+    """(name, what for) → version → digests."""
+    found: _Versions = {}
+
+    def add(name: str, label: str, version: str, digests: Sequence[str]) -> None:
+        versions = found.setdefault((name, label), {})
+        versions[version] = versions.get(version, frozenset()) | frozenset(digests)
+
+    for pin in lock.environments:
+        request = pin.request
+        label = f"{request.purpose} {request.python} {request.platform}"
+        if request.purpose == "tool":
+            label = f"tool, {request.platform}"
+        for package in pin.packages:
+            add(package.name, label, package.version, package.hashes)
+    for distro in lock.distribution:
+        where = distro.request
+        label = f"{where.distribution} {where.suite} {where.architecture}"
+        for file in distro.packages:
+            add(file.name, label, file.version, (file.sha256,))
+    for choice in lock.strategies:
+        words = f"{choice.strategy} with {choice.toolchain}"
+        add(choice.target, f"strategy, host {choice.host}", words, ())
+    for image in lock.images:
+        add(image.request.name, f"image, {image.request.platform}", image.digest[:19], ())
+    return found
+
+
+def _holds(packages: Sequence[Package | DistroPackage], wanted: str) -> bool:
+    return any(normal_name(package.name) == wanted for package in packages)
+
+
+def _write(path: Path, text: str) -> None:
+    # In mpforge's own directory: what a killed process leaves beside the lock would be a source file.
+    folder = path.parent / ".mpforge"
+    with contextlib.suppress(OSError):
+        folder.mkdir(exist_ok=True)
+    is_near = folder.is_dir() and folder.stat().st_dev == path.parent.stat().st_dev
+    handle, name = tempfile.mkstemp(prefix=".new-", dir=folder if is_near else path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise

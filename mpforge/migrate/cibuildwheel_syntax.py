@@ -1,0 +1,131 @@
+"""How cibuildwheel writes things: lists in strings, globs over build identifiers, shell commands.
+
+What the options mean is ``cibuildwheel``'s business.
+"""
+
+import re
+import shlex
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from mpforge.spec.placeholders import KNOWN, misspelt
+from mpforge.spec.requirement_lines import parse_line
+
+PIP_INSTALL = re.compile(
+    r"(?:\{?python3?\}?\s+-m\s+)?\{?(?:uv\s+)?pip3?\}?\s+install\s+(?P<words>.+)", re.DOTALL
+)
+_PIP_FLAGS = frozenset(
+    {"-U", "--upgrade", "-q", "--quiet", "--no-cache-dir", "--prefer-binary", "-v", "--verbose"}
+)
+INSTALLS_SYSTEM_PACKAGES = re.compile(
+    r"\b(?:yum|dnf|apt|apt-get|apk|brew|choco|vcpkg|conan)\s+(?:-\S+\s+)*install\b|\bapk\s+add\b"
+)
+_BEFORE_A_VALUE = frozenset(
+    {"-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-f", "-i"}
+    | {"--find-links", "--index-url", "--extra-index-url"}
+)
+_KEEPS_STATE = re.compile(r"\s*(?:cd|pushd|export|source|set|\.)\s")
+
+
+# --- lists and globs --------------------------------------------------------------------------
+
+
+def words(value: object) -> list[str]:
+    """A list, or words in one string (quoted as for a shell)."""
+    if isinstance(value, str):
+        try:
+            return shlex.split(value)
+        except ValueError:
+            return value.split()
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def globs(value: object) -> list[str]:
+    """Globs over build identifiers with their braces expanded."""
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+    return [glob for word in _split(text) for glob in _expanded(word)]
+
+
+def is_selected(identifier: str, build: Sequence[str], skip: Sequence[str]) -> bool:
+    """Whether cibuildwheel would build ``cp311-manylinux_x86_64``."""
+    return matches(identifier, build or ["*"]) and not matches(identifier, skip)
+
+
+def matches(identifier: str, patterns: Sequence[str]) -> bool:
+    """Whether one of the globs matches."""
+    return any(fnmatchcase(identifier, pattern) for pattern in patterns)
+
+
+def _split(text: str) -> list[str]:
+    """At white space outside braces."""
+    return re.findall(r"(?:\{[^}]*\}|[^\s{])+", text)
+
+
+def _expanded(glob: str) -> list[str]:
+    match = re.search(r"\{([^{}]*)\}", glob)
+    if match is None:
+        return [glob]
+    head, tail = glob[: match.start()], glob[match.end() :]
+    return [
+        whole
+        for choice in match.group(1).split(",")
+        for whole in _expanded(f"{head}{choice.strip()}{tail}")
+    ]
+
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+def commands(value: object) -> list[str]:
+    """Shell lines; cibuildwheel joins a list with ``&&``, so lines that change a shell stay one."""
+    lines = [value] if isinstance(value, str) else [str(line) for line in as_list(value)]
+    if any(_KEEPS_STATE.match(line) for line in lines[:-1]):
+        lines = [" && ".join(lines)]
+    return [with_our_placeholders(line) for line in lines]
+
+
+def as_list(value: object) -> list[object]:
+    """A list as it is; anything else is none."""
+    return value if isinstance(value, list) else []
+
+
+def with_our_placeholders(line: str) -> str:
+    """What is no placeholder of cibuildwheel's is no placeholder of ours either."""
+    theirs = {"project", "package", "wheel", "dest_dir", "python"}
+
+    def kept(match: re.Match[str]) -> str:
+        word = match["word"]
+        ours = word in KNOWN - theirs or bool(misspelt(match.group()))
+        return f"#{match.group()}" if ours and word not in theirs else match.group()
+
+    # In its containers the project is /project.
+    line = re.sub(r"(?<![\w/.}])/project(?=/|$)", "{project}", line.replace("{pip}", "pip"))
+    return re.sub(r"(?<![$#])\{(?P<word>[A-Za-z_]\w*)(?::\w+)?\}", kept, line)
+
+
+def pip_requirements(listed: list[str]) -> tuple[list[str], list[str]]:
+    """Entries of ``requires`` among pip's arguments, and what is none."""
+    entries: list[str] = []
+    others: list[str] = []
+    words = iter(word for word in listed if word not in _PIP_FLAGS)
+    for word in words:
+        text = f"{word} {next(words, '')}".strip() if word in _BEFORE_A_VALUE else word
+        text = re.sub(r"\{(project|package)\}(?=/)", ".", text)
+        # Files are named from where cibuildwheel is called, with and without "./".
+        text = re.sub(r"^(-r|--requirement[= ]|-c|--constraint[= ])\s*\./", r"\1 ", text)
+        (entries if is_entry(text) else others).append(text)
+    return entries, others
+
+
+def is_entry(text: str) -> bool:
+    """Whether a text is a line of pip's requirements files, as ``requires`` takes it."""
+    try:
+        return parse_line(text) is not None
+    except ValueError:
+        return False
+
+
+def quoted(text: str) -> str:
+    """A text for a message: on one line, shortened."""
+    line = " ".join(text.split())
+    return f"`{line}`" if len(line) <= 70 else f"`{line[:66]} …`"

@@ -1,0 +1,1 @@
+"""Obtaining what steps need from outside: interpreters, packages, programs; each verified by digest."""

@@ -1,0 +1,1 @@
+"""Packages of the host's distribution, for any architecture, without root."""

@@ -1,0 +1,407 @@
+"""Packages of the host's distribution for any architecture, without root and without its dpkg.
+
+apt gets a private state (its own lists, status and cache) for each suite and architecture, so the
+host's package database is neither read nor written. Downloaded packages are kept by sha256: a later
+run needs no network. Only named packages are fetched, with the libraries that they depend on where a
+request says so. This module does not know what a package is for.
+"""
+
+import contextlib
+import hashlib
+import math
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge import processes
+from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
+from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
+from mpforge.store.files import unwritable
+from mpforge.store.locks import alone
+from mpforge.store.process_homes import Home, private_directory
+
+_SECURITY = "-security"
+MIRROR_VARIABLE = "MPFORGE_DISTRO_MIRROR"
+_COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
+_KEYRING = "/usr/share/keyrings/{distribution}-archive-keyring.gpg"
+# Names of library packages, by Debian's policy; those for development and data are none.
+_LIBRARY = re.compile(r"(?!libc6$)lib.+(?<!-dev)(?<!-data)(?<!-bin)(?<!-common)")
+_DEPENDS = ("depends", "pre-depends")
+# sources.list(5) fields of `apt-get indextargets`; unknown ones are printed as they stand.
+_TARGETS = "$(RELEASE)|$(COMPONENT)|$(ORIGIN)|$(SIGNED_BY)|$(TRUSTED)|$(REPO_URI)"
+
+
+_FETCHED = "fetched"
+_FRESH_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where the host's apt gets its packages: the mirror's address and how it is trusted."""
+
+    address: str
+    signed_by: str | None = None
+    trusted: bool = False
+
+
+def host_distribution(os_release: Path = Path("/etc/os-release")) -> tuple[str, str] | None:
+    """The host's (id, codename), e.g. ``("debian", "bookworm")``, where its apt can be used.
+
+    ``None`` where apt-get or dpkg-deb is missing, or the distribution is not one we know.
+    """
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        return None
+    try:
+        found = parse_os_release(os_release.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return found if found is not None and found[0] in _COMPONENTS else None
+
+
+def parse_os_release(text: str) -> tuple[str, str] | None:
+    """(ID, VERSION_CODENAME) of an os-release(5) text, ``None`` unless both are given."""
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals:
+            fields[name.strip()] = value.strip().strip("\"'")
+    if fields.get("ID") and fields.get("VERSION_CODENAME"):
+        return fields["ID"], fields["VERSION_CODENAME"]
+    return None
+
+
+def choose_archive(
+    lines: Sequence[str], distribution: str, *, security: bool = False
+) -> Archive | None:
+    """The distribution's own archive among ``apt-get indextargets`` lines in our format.
+
+    Archives of others, and the security archive (it lacks most packages), come last; with ``security``
+    that alone counts.
+    """
+    found: list[tuple[int, Archive]] = []
+    for line in lines:
+        release, component, origin, signed_by, trusted, address = line.split("|", 5)
+        if component != "main" or not address.startswith(("http", "file:", "ftp")):
+            continue
+        is_security = "security" in release + address
+        if security and not is_security:
+            continue
+        rank = 2 * (origin.lower() != distribution) + is_security
+        keyring = signed_by if signed_by.startswith("/") else None
+        found.append((rank, Archive(address.rstrip("/"), keyring, trusted == "yes")))
+    return min(found, key=lambda item: item[0])[1] if found else None
+
+
+def libraries_among(depends: str) -> tuple[str, ...]:
+    """The libraries that a Depends field (deb-control(5)) names, each clause's first choice.
+
+    The C library is left out: programs that are unpacked here run on the host's.
+    """
+    clauses = (re.match(r"\s*([a-z0-9][a-z0-9+.-]+)", clause) for clause in depends.split(","))
+    names = (clause[1] for clause in clauses if clause is not None)
+    return tuple(dict.fromkeys(name for name in names if _LIBRARY.fullmatch(name)))
+
+
+def parse_stanzas(text: str) -> tuple[Mapping[str, str], ...]:
+    """The stanzas of ``apt-cache show``, each field's first line only (deb-control(5))."""
+    stanzas = []
+    for block in re.split(r"\n\s*\n", text):
+        fields = re.findall(r"^([A-Za-z0-9-]+):[ \t]*(.*)$", block, re.MULTILINE)
+        if fields:
+            stanzas.append({name.lower(): value.strip() for name, value in fields})
+    return tuple(stanzas)
+
+
+def resolve(request: DistroRequest, *, state: Path, newest: bool = False) -> DistroPin:
+    """The newest packages that the archive has for ``request``, with their sha256 and sizes.
+
+    Lists that were fetched within the hour are not fetched again, unless ``newest``. Raises
+    ``IndexUnreachable`` when the archive does not answer, ``ToolUnavailable`` without apt or where the
+    archive lacks a package.
+    """
+    apt = _Apt.of(request, _writable(state))
+    with apt.lock():
+        apt.update(unless_younger=0 if newest else _FRESH_SECONDS)
+        found = apt.show(*request.names)
+        libraries = apt.libraries_of(request.names) if request.libraries else ()
+    missing = [name for name in request.names if name not in found]
+    if missing:
+        raise ToolUnavailable(
+            f"{request.distribution} {request.suite} has no package {', '.join(missing)}"
+            f" for {request.architecture}"
+        )
+    return DistroPin(request, (*(found[name] for name in request.names), *libraries))
+
+
+def fetch(pin: DistroPin, *, state: Path, dest: Path) -> None:
+    """Unpack exactly the pinned packages into ``dest``, downloading those that are not kept yet.
+
+    Each file's sha256 is checked here, whatever apt has checked. Raises ``PinGone`` when the archive
+    no longer has a pinned file, ``IndexUnreachable`` when it does not answer, ``ToolUnavailable``
+    without apt.
+    """
+    kept = state / "downloads"
+    if not all(_is_kept(kept, package) for package in pin.packages):
+        state = _writable(state)
+        kept = state / "downloads"
+        missing = [package for package in pin.packages if not _is_kept(kept, package)]
+        apt = _Apt.of(pin.request, state)
+        with apt.lock():
+            _download(apt, [p for p in missing if not _is_kept(kept, p)], kept)
+    dest.mkdir(parents=True, exist_ok=True)
+    for package in pin.packages:
+        file = _kept_file(kept, package)
+        unpacked = processes.capture(["dpkg-deb", "-x", str(file), str(dest)])
+        if unpacked.returncode != 0:
+            raise ToolUnavailable(
+                f"the package {package.name} could not be unpacked", why=_last(unpacked.stderr)
+            )
+
+
+def _writable(state: Path) -> Path:
+    """``state``; where it can't be written, a directory of this process's."""
+    return state if unwritable(state) is None else private_directory() / "distribution"
+
+
+def _kept_file(kept: Path, package: DistroPackage) -> Path:
+    return kept / f"{package.name}-{package.sha256}.deb"
+
+
+def _is_kept(kept: Path, package: DistroPackage) -> bool:
+    """Whether the file is here, whole; a damaged one is removed."""
+    file = _kept_file(kept, package)
+    try:
+        with file.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() == package.sha256:
+                return True
+    except FileNotFoundError:
+        return False
+    file.unlink(missing_ok=True)
+    return False
+
+
+def _download(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> None:
+    """Fetch what is missing; a miss may only mean that our lists are old, so ask again once."""
+    kept.mkdir(parents=True, exist_ok=True)
+    apt.update(unless_younger=math.inf)
+    missing = _take(apt, packages, kept)
+    if not missing:
+        return
+    apt.update(unless_younger=0)
+    missing = _take(apt, missing, kept)
+    for package in missing:
+        offered = apt.show(f"{package.name}={package.version}").get(package.name)
+        if offered is None or offered.sha256 != package.sha256:
+            raise PinGone(
+                f"{package.name} {package.version} is no longer in {apt.name}",
+                why=_instead(apt.show(package.name).get(package.name)),
+                hint=f"mpforge lock --update {package.name}",
+            )
+    if missing:
+        names = ", ".join(package.name for package in missing)
+        raise IndexUnreachable(f"{apt.name} did not give {names}", why=apt.last_error)
+
+
+def _instead(newest: DistroPackage | None) -> str:
+    if newest is None:
+        return "it has no package of this name"
+    return f"it has {newest.version} now, {newest.sha256[:12]}"
+
+
+def _take(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> tuple[DistroPackage, ...]:
+    """Download packages into ``kept``; those that did not come, or came with other bytes."""
+    with contextlib.closing(Home(kept / ".arriving")) as arriving:
+        apt.download(packages, arriving.path)
+        arrived: dict[str, Path] = {}
+        for file in arriving.path.glob("*.deb"):
+            with file.open("rb") as stream:
+                arrived[hashlib.file_digest(stream, "sha256").hexdigest()] = file
+        for package in packages:
+            if package.sha256 in arrived:
+                os.replace(arrived[package.sha256], _kept_file(kept, package))
+    return tuple(package for package in packages if package.sha256 not in arrived)
+
+
+def _last(text: str, lines: int = 4) -> str | None:
+    """The last lines of a program's complaint."""
+    return "\n".join(text.strip().splitlines()[-lines:]) or None
+
+
+class _Apt:
+    """apt with a state of its own for one suite and architecture."""
+
+    def __init__(
+        self, request: DistroRequest, state: Path, archives: Sequence[tuple[str, Archive]]
+    ) -> None:
+        self.name = f"the {request.distribution} archive ({request.suite}, {request.architecture})"
+        self.last_error: str | None = None
+        self._root = state / f"{request.distribution}-{request.suite}-{request.architecture}"
+        self._request = request
+        self._archives = archives
+
+    @classmethod
+    def of(cls, request: DistroRequest, state: Path) -> "_Apt":
+        """The private apt for a request. Raises ``ToolUnavailable`` where the host has no apt."""
+        if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+            raise ToolUnavailable(
+                f"no apt on this host to fetch {request.names[0]} ({request.architecture}) with",
+                hint="use a Debian or Ubuntu host, or give the program by a path",
+            )
+        archives = [(suite := request.suite, _host_archive(request.distribution))]
+        if suite.endswith(_SECURITY):
+            security = _host_archive(request.distribution, security=True)
+            archives = [(suite.removesuffix(_SECURITY), archives[0][1]), (suite, security)]
+        return cls(request, state.absolute(), archives)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Held while the lists or the downloads of this state change.
+
+        Where there are no locks apt's own say so.
+        """
+        return alone(self._root / ".lock", waits=lambda: None, warn=lambda _: None)
+
+    def update(self, *, unless_younger: float) -> None:
+        """Fetch the archive's lists, unless there are some of this archive that are younger than so many
+        seconds. Raises ``IndexUnreachable``.
+        """
+        is_same = self._lay_out()
+        if is_same and self._age() < unless_younger:
+            return
+        stamp = self._root / _FETCHED
+        stamp.unlink(missing_ok=True)
+        done = self._run("apt-get", "-qq", "update")
+        if done.returncode != 0:
+            raise IndexUnreachable(
+                f"{self.name} did not answer",
+                why=_last(done.stderr),
+                hint="check the network and the host's apt sources,"
+                f" or set {MIRROR_VARIABLE} to a mirror",
+            )
+        stamp.touch()
+
+    def _age(self) -> float:
+        """How many seconds ago the lists were fetched; infinite where they were not, or in the future."""
+        try:
+            age = time.time() - (self._root / _FETCHED).stat().st_mtime
+        except OSError:
+            return math.inf
+        is_there = any((self._root / "lists").glob("*Packages*"))
+        return age if is_there and age >= 0 else math.inf
+
+    def show(self, *specs: str) -> Mapping[str, DistroPackage]:
+        """What the lists say of packages (``NAME``: the newest, or ``NAME=VERSION``), by name."""
+        return {name: _package_of(name, fields) for name, fields in self._stanzas(specs).items()}
+
+    def libraries_of(self, names: Sequence[str]) -> tuple[DistroPackage, ...]:
+        """The libraries that packages depend on, and those that these depend on, by name."""
+        found: dict[str, Mapping[str, str]] = {}
+        asked, wanted = set(names), tuple(names)
+        while wanted:
+            stanzas = self._stanzas(wanted)
+            found |= stanzas
+            depends = ", ".join(
+                fields.get(key, "") for fields in stanzas.values() for key in _DEPENDS
+            )
+            wanted = tuple(name for name in libraries_among(depends) if name not in asked)
+            asked |= set(wanted)
+        return tuple(_package_of(name, found[name]) for name in sorted(found.keys() - set(names)))
+
+    def _stanzas(self, specs: Sequence[str]) -> dict[str, Mapping[str, str]]:
+        """What the lists say of packages that have a file, by name."""
+        done = self._run("apt-cache", "show", "--no-all-versions", *specs)
+        found: dict[str, Mapping[str, str]] = {}
+        for fields in parse_stanzas(done.stdout):
+            if "package" in fields and "sha256" in fields:
+                found.setdefault(fields["package"], fields)
+        return found
+
+    def download(self, packages: Sequence[DistroPackage], into: Path) -> None:
+        """Download exact versions into a directory; what fails is simply not there afterwards."""
+        specs = [f"{package.name}={package.version}" for package in packages]
+        done = self._run("apt-get", "-qq", "download", *specs, cwd=into)
+        if done.returncode != 0:
+            self.last_error = _last(done.stderr)
+            for spec in specs if len(specs) > 1 else ():
+                self._run("apt-get", "-qq", "download", spec, cwd=into)
+
+    def _lay_out(self) -> bool:
+        """Put apt's state in place; whether it is for the same archive as before."""
+        for folder in ("lists/partial", "cache/archives/partial", "etc"):
+            (self._root / folder).mkdir(parents=True, exist_ok=True)
+        (self._root / "status").touch()
+        lines = [self._source(suite, archive) for suite, archive in self._archives]
+        place, text = self._root / "etc" / "sources.list", "".join(lines)
+        if place.is_file() and place.read_text("utf-8", "replace") == text:
+            return True
+        place.write_text(text, encoding="utf-8")
+        return False
+
+    def _source(self, suite: str, archive: Archive) -> str:
+        """A line of sources.list(5)."""
+        distribution = self._request.distribution
+        keyring = archive.signed_by or _KEYRING.format(distribution=distribution)
+        options = [f"signed-by={keyring}"] if Path(keyring).exists() else []
+        options += ["trusted=yes"] if archive.trusted else []
+        brackets = f"[{' '.join(options)}] " if options else ""
+        components = _COMPONENTS.get(distribution, "main")
+        return f"deb {brackets}{archive.address} {suite} {components}\n"
+
+    def _run(self, program: str, *words: str, cwd: Path | None = None) -> processes.Captured:
+        root, architecture = self._root, self._request.architecture
+        options = {
+            "Dir::State": root,
+            "Dir::State::lists": root / "lists",
+            "Dir::State::status": root / "status",
+            "Dir::Cache": root / "cache",
+            "Dir::Cache::pkgcache": "pkgcache.bin",  # images for containers turn it off
+            "Dir::Etc::sourcelist": root / "etc" / "sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "APT::Architecture": architecture,
+            "APT::Architectures": architecture,
+            "APT::Sandbox::User": "",
+            "APT::Update::Error-Mode": "any",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "2",
+            "Acquire::http::Timeout": "30",
+        }
+        given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        # apt's messages are quoted to the user, never parsed; C keeps them in the log's language.
+        environment = {**os.environ, "LC_ALL": "C"}
+        return processes.capture([program, *given, *words], environment=environment, cwd=cwd)
+
+
+def _package_of(name: str, fields: Mapping[str, str]) -> DistroPackage:
+    return DistroPackage(name, fields["version"], fields["sha256"], int(fields["size"]))
+
+
+def _host_archive(distribution: str, *, security: bool = False) -> Archive:
+    """The archive that the host's apt uses, or the mirror given by the environment.
+
+    A mirror is of the plain suites. Raises ``ToolUnavailable`` where there is none.
+    """
+    given = os.environ.get(MIRROR_VARIABLE)
+    if given and not security:
+        return Archive(given.rstrip("/"))
+    done = processes.capture(
+        ["apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"]
+    )
+    lines = [] if given else done.stdout.splitlines()
+    archive = choose_archive(lines, distribution, security=security)
+    if archive is None:
+        raise ToolUnavailable(
+            "the host's apt has no archive to fetch from",
+            why=_last(done.stderr),
+            hint=f"configure apt, or set {MIRROR_VARIABLE} to a mirror of {distribution}",
+        )
+    return archive
+
+
+def digest_of(pin: DistroPin, *words: str) -> str:
+    """The identity of what is made from a pin: names, versions, hashes, and how it was made."""
+    lines = [f"{p.name} {p.version} {p.sha256}" for p in pin.packages]
+    return hashlib.sha256("\n".join([*lines, *words]).encode()).hexdigest()

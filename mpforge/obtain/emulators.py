@@ -1,0 +1,201 @@
+"""QEMU's user-mode emulators: the host's own, or unpacked from its distribution without root.
+
+An emulator is one static executable. Its identity is its bytes; the CPU model it shows to programs
+is chosen by its caller, with a baseline here that is never ``max``: a wheel that needs more than the
+oldest machine of its kind must not pass its tests by luck (docs/design.md, "CPU models"). This
+module does not know what is run under an emulator.
+"""
+
+import difflib
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge import processes
+from mpforge.errors import NoEmulator, UnknownCpu
+from mpforge.obtain.distro import apt
+from mpforge.plan.pins import DistroPin, DistroRequest
+from mpforge.platforms import BASELINE_CPU, Platform
+from mpforge.store.tool_store import ToolStore
+
+# Up to these suites the static programs are in qemu-user-static, later in qemu-user.
+_STATIC_SUITES = {
+    "debian": ("buster", "bullseye", "bookworm"),
+    "ubuntu": ("focal", "jammy", "noble", "oracular"),
+}
+
+# QEMU older than this dies of illegal instructions there (platforms.csv, measured).
+_NEEDED = {"loongarch64": 10}
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """``path`` of the executable, its version, the sha256 of its bytes, and where it came from."""
+
+    path: Path
+    version: str
+    digest: str
+    origin: str
+
+
+def host_emulator(platform: Platform) -> Emulator | None:
+    """The emulator for the platform's programs on PATH, if there is one that runs."""
+    for name in _program_names(platform):
+        found = shutil.which(name)
+        if found is not None:
+            path = Path(found).resolve()
+            try:
+                return Emulator(path, _version(path), _digest(path), f"{found} of this host")
+            except NoEmulator:
+                continue
+    return None
+
+
+def distro_request() -> DistroRequest | None:
+    """The host's package of emulators, ``None`` where the host has no apt that we know."""
+    host = apt.host_distribution()
+    if host is None:
+        return None
+    name, suite = host
+    architecture = processes.capture(["dpkg", "--print-architecture"]).stdout.strip()
+    package = "qemu-user-static" if has_static_package(name, suite) else "qemu-user"
+    return DistroRequest(name, suite, architecture, (package,))
+
+
+def has_static_package(name: str, suite: str) -> bool:
+    """Whether a distribution's static programs are in a package of their own, with the handlers."""
+    return suite in _STATIC_SUITES.get(name, ())
+
+
+def needs_newer(platform: Platform, version: str) -> int | None:
+    """The major version of QEMU that is needed, where this one is too old for the platform."""
+    needed = _NEEDED.get(platform.machine, 0)
+    major = version.partition(".")[0]
+    return needed if major.isdigit() and int(major) < needed else None
+
+
+def provide(platform: Platform, pin: DistroPin, store: ToolStore, state: Path) -> Emulator:
+    """The platform's emulator out of the pinned package, kept in the tool store.
+
+    Raises ``NoEmulator`` where the package has none for it, and what ``distribution.fetch`` raises.
+    """
+    names = _program_names(platform)
+    if not names:
+        raise no_emulator(platform)
+    package = pin.packages[0]
+    program = (platform.qemu or "qemu").removesuffix("-static")
+
+    def make(tree: Path) -> None:
+        unpacked = tree / "unpacked"
+        apt.fetch(pin, state=state, dest=unpacked)
+        found = [path for name in names if (path := unpacked / "usr" / "bin" / name).is_file()]
+        if not found:
+            raise no_emulator(platform, why=f"the package {package.name} has no {program}")
+        found[0].rename(tree / program)
+        shutil.rmtree(unpacked)
+        (tree / "sha256").write_text(_digest(tree / program), encoding="ascii")
+
+    tool = store.obtain(
+        name=program,
+        version=package.version,
+        digest=apt.digest_of(pin, program),
+        make=make,
+    )
+    digest = (tool.path / "sha256").read_text(encoding="ascii")
+    origin = f"{package.name} {package.version} of {pin.request.distribution} {pin.request.suite}"
+    return Emulator(tool.path / program, _upstream(package.version), digest, origin)
+
+
+def no_emulator(platform: Platform, why: str | None = None) -> NoEmulator:
+    """The error to raise when nothing here can run the platform's programs."""
+    program = platform.qemu or "qemu-user"
+    if platform.qemu is None:
+        why = why or "QEMU has no user-mode emulator for it"
+    return NoEmulator(
+        f"programs for {platform.name} can't be run on this host",
+        why=why,
+        hint=f"install qemu-user-static (Debian, Ubuntu) or put {program} on PATH"
+        if platform.qemu
+        else f'set test.strategy = "skip" for {platform.name}, or test on such a machine',
+    )
+
+
+def baseline_cpu(platform: Platform) -> str | None:
+    """The CPU model that tests run on unless the spec names others; ``None``: the emulator's own."""
+    return BASELINE_CPU.get(platform.machine)
+
+
+def cpu_models(emulator: Emulator) -> tuple[str, ...]:
+    """The names that the emulator knows CPU models by. Raises ``NoEmulator`` if it does not run."""
+    return parse_models(_ask(emulator.path, "-cpu", "help"))
+
+
+def require_model(emulator: Emulator, cpu: str | None) -> None:
+    """Raise ``UnknownCpu``, with those of a like name, where the emulator has no such CPU model."""
+    if cpu is None:
+        return
+    models = cpu_models(emulator)
+    if cpu not in models:
+        near = near_models(cpu, models)
+        command = f"{emulator.path.name} -cpu help"
+        raise UnknownCpu(
+            f"{cpu} (test.cpus) is no CPU model of {emulator.path.name} {emulator.version}",
+            hint=f"did you mean {', '.join(near)}? " * bool(near)
+            + f"`{command}` lists all of them",
+        )
+
+
+def near_models(cpu: str, models: tuple[str, ...]) -> tuple[str, ...]:
+    """The models whose names are most like one that is none, the likest first; at most five."""
+    named = {model.lower(): model for model in models}
+    near = difflib.get_close_matches(cpu.lower(), named, n=5, cutoff=0.6)
+    return tuple(named[word] for word in near)
+
+
+def parse_models(text: str) -> tuple[str, ...]:
+    """The model names in what ``qemu -cpu help`` prints, in its order."""
+    models = []
+    for line in text.splitlines():
+        if line.startswith("Recognized"):
+            break
+        words = line.split()
+        if len(words) > 1 and words[0] in {"x86", "s390", "PowerPC"}:
+            words = words[1:]
+        if words and not line.startswith("Available"):
+            models.append(words[0].removesuffix(";"))
+    return tuple(dict.fromkeys(models))
+
+
+def _program_names(platform: Platform) -> tuple[str, ...]:
+    if platform.qemu is None:
+        return ()
+    program = platform.qemu.removesuffix("-static")
+    return f"{program}-static", program
+
+
+def _version(path: Path) -> str:
+    match = re.search(r"version (\S+)", _ask(path, "--version"))
+    return match.group(1) if match else "unknown"
+
+
+def _upstream(version: str) -> str:
+    """``1:7.2+dfsg-7+deb12u18`` → ``7.2``."""
+    return re.split(r"[+~-]", version.split(":", 1)[-1])[0]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _ask(path: Path, *words: str) -> str:
+    try:
+        answer = processes.capture([str(path), *words], timeout=30)
+    except (OSError, TimeoutError) as error:
+        raise NoEmulator(f"{path.name} does not run", why=str(error)) from error
+    # `-cpu help` ends with 1 in QEMU 7.2, so what counts is that it answered.
+    if not answer.stdout.strip():
+        raise NoEmulator(f"{path.name} does not run", why=answer.stderr.strip() or None)
+    return answer.stdout

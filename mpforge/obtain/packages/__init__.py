@@ -1,0 +1,1 @@
+"""Packages of a package index: resolved, pinned and installed, by uv."""

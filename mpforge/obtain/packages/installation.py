@@ -1,0 +1,246 @@
+"""Installing exactly the packages of a pin, by uv.
+
+Every file is checked by its hash. No sdist is built here: the wheels of packages that are built, and
+those of paths, are given as files. This module knows nothing of the lock's file, nor of who needs an
+environment.
+"""
+
+import contextlib
+import hashlib
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from mpforge.errors import (
+    HashMismatch,
+    MpforgeError,
+    PinGone,
+    WheelRejected,
+)
+from mpforge.obtain.packages.package_index import Index
+from mpforge.obtain.packages.uv import explanation, failure, unexpected, unreachable, uv
+from mpforge.obtain.packages.wheel_choice import (
+    for_words,
+    policy_of,
+    python_version,
+    uv_platform,
+)
+from mpforge.obtain.pythons.uv_python import library
+from mpforge.obtain.pythons.virtual_environments import (
+    compile_tree,
+    damaged,
+    make_scripts_relocatable,
+    make_skeleton,
+    site_packages,
+)
+from mpforge.plan.pins import EnvironmentPin, Package
+from mpforge.processes import Captured
+
+_NO_WHEELS: Mapping[str, Path] = {}
+Wheels = Mapping[str, Path]
+"""The wheels of packages that no index is asked for, by the packages' names."""
+
+
+def install_venv(
+    pin: EnvironmentPin, *, python: Path, dest: Path, index: Index, wheels: Wheels = _NO_WHEELS
+) -> None:
+    """A relocatable environment of ``python`` at ``dest`` with exactly the pinned packages.
+
+    Their modules are compiled. Raises ``PinGone``, ``HashMismatch``, ``IndexUnreachable``.
+    """
+    make_skeleton(python, dest)
+    where = ["--python", str(dest.absolute() / "bin" / "python")]
+    _install(pin, where, site=site_packages(dest), index=index, wheels=wheels)
+    compile_tree(python, dest, below=site_packages(dest))
+
+
+def install_target(
+    pin: EnvironmentPin,
+    *,
+    dest: Path,
+    index: Index,
+    host_python: Path | None = None,
+    wheels: Wheels = _NO_WHEELS,
+) -> None:
+    """The pinned packages in the plain directory ``dest``, for the pin's own Python and platform.
+
+    ``host_python``, of the same minor version, compiles them, unless compilers only look at them (purpose
+    ``target``); without one they are not compiled.
+    Scripts land in ``dest/bin`` and start the ``python`` that is put beside them. Raises as
+    ``install_venv`` does.
+    """
+    dest.mkdir(parents=True, exist_ok=True)
+    request = pin.request
+    platform = uv_platform(request.target, request.policy)
+    where = ["--target", str(dest.absolute())]
+    where += _foreign_arguments(request.python, platform, host_python)
+    _install(pin, where, site=dest, index=index, wheels=wheels)
+    _finish(dest, dest, host_python, compiled=request.purpose != "target")
+
+
+def install_prefix(
+    pin: EnvironmentPin,
+    *,
+    dest: Path,
+    index: Index,
+    host_python: Path | None = None,
+    wheels: Wheels = _NO_WHEELS,
+) -> None:
+    """The pinned packages below ``dest`` as in an environment of their Python, data files and all.
+
+    They are in ``lib/pythonX.Y/site-packages``, ``bin``, ``share`` and where else a wheel wants its files;
+    ``dest`` has no interpreter. The rest is as of ``install_target``.
+    """
+    request = pin.request
+    platform = uv_platform(request.target, request.policy)
+    with _prefix(dest, request.python, host_python) as site:
+        where = ["--prefix", str(dest.absolute())]
+        where += _foreign_arguments(request.python, platform, host_python)
+        _install(pin, where, site=site, index=index, wheels=wheels)
+        _finish(dest, site, host_python)
+
+
+@contextlib.contextmanager
+def _prefix(dest: Path, python: str, host_python: Path | None) -> Iterator[Path]:
+    """Let uv install below ``dest`` for a Python that this host may lack; its site-packages.
+
+    uv asks the interpreter that it runs with for the directories' names, so these are links meanwhile.
+    """
+    site = dest.absolute() / "lib" / library(python) / "site-packages"
+    site.mkdir(parents=True, exist_ok=True)
+    free = "t" if "t" in getattr(sys, "abiflags", "") else ""
+    own = f"python{sys.version_info.major}.{sys.version_info.minor}{free}"
+    links = [dest / "lib64"]
+    if host_python is None:
+        links.append(dest / "lib" / own)
+    made = [link for link in links if not link.exists()]
+    for link in made:
+        link.symlink_to("lib" if link.name == "lib64" else library(python))
+    try:
+        yield site
+    finally:
+        for link in made:
+            link.unlink()
+
+
+def install_wheel(
+    wheel: Path,
+    dest: Path,
+    *,
+    python: str,
+    platform: str,
+    host_python: Path | None = None,
+    native: bool = False,
+) -> None:
+    """The built ``wheel`` itself, without its requirements, below ``dest`` as ``install_prefix`` does.
+
+    ``python`` and ``platform`` are words (``cp311``, ``aarch64``). ``native``: for ``host_python`` on this
+    host, with the C library that it has; else for one that has what the wheel's name says. Raises
+    ``WheelRejected`` for a wheel that is not for them.
+    """
+    arguments = ["pip", "install", "-q", "--no-deps", "--no-index", "--no-cache", "--offline"]
+    arguments += ["--link-mode", "copy", "--prefix", str(dest.absolute())]
+    if native:
+        where = ["--python", str(host_python or sys.executable)]
+    else:
+        name = uv_platform(platform, policy_of(wheel.name), at_least=True)
+        where = _foreign_arguments(python, name, host_python)
+    with _prefix(dest, python, host_python) as site:
+        answer = uv([*arguments, *where, str(wheel.absolute())])
+        if answer.returncode != 0:
+            here = " on this host" if native else ""
+            raise WheelRejected(
+                f"{wheel.name} can't be installed for {platform}, {python}{here}",
+                why=explanation(answer),
+            )
+        _finish(dest, site, host_python)
+
+
+def fetch_sizes(pin: EnvironmentPin) -> int:
+    """The bytes that installing ``pin`` downloads, as far as they are known."""
+    return sum(package.size or 0 for package in pin.packages)
+
+
+def _foreign_arguments(python: str, platform: str, host_python: Path | None) -> list[str]:
+    return [
+        *("--python", str(host_python or sys.executable)),
+        *("--python-version", python_version(python)),
+        *("--python-platform", platform),
+    ]
+
+
+def _finish(dest: Path, site: Path, host_python: Path | None, *, compiled: bool = True) -> None:
+    (dest / ".lock").unlink(missing_ok=True)
+    make_scripts_relocatable(dest.absolute(), site.absolute())
+    if host_python is not None and compiled:
+        compile_tree(host_python, dest, below=site)
+
+
+def _install(
+    pin: EnvironmentPin, where: Sequence[str], *, site: Path, index: Index, wheels: Wheels
+) -> None:
+    """Install from hash-checked files; a damaged copy in uv's cache is passed by."""
+    if not pin.packages:
+        return
+    arguments = ["pip", "install", "-q", "--no-deps", "--require-hashes", "--link-mode", "copy"]
+    arguments += ["--only-binary", ":all:", *where]
+    with tempfile.TemporaryDirectory(prefix="mpforge-install-") as name:
+        file = Path(name) / "requirements.txt"
+        lines = [_pinned_line(package, wheels) for package in pin.packages]
+        file.write_text("".join(lines), "utf-8")
+        arguments += ["--requirements", str(file)]
+        answer = uv(arguments, index=index)
+        if answer.returncode == 0 and damaged(site):
+            answer = uv([*arguments, "--reinstall", "--no-cache"], index=index)
+    if answer.returncode != 0:
+        raise _not_installed(answer, pin, index)
+    _drop_cache_marks(site)
+
+
+def _drop_cache_marks(site: Path) -> None:
+    """Take out what uv notes about a wheel that came from a directory: it has times in it."""
+    for mark in site.glob("*.dist-info/uv_cache.json"):
+        mark.unlink()
+        record = mark.with_name("RECORD")
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if f"{mark.parent.name}/{mark.name}" not in line]
+        record.write_text("".join(kept), encoding="utf-8")
+
+
+def _pinned_line(package: Package, wheels: Wheels) -> str:
+    hashes = " ".join(f"--hash={value}" for value in package.hashes)
+    if package.name in wheels:
+        wheel = wheels[package.name].absolute()
+        if package.is_built:  # its own hash is of what it was built from
+            hashes = f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+        return f"{package.name} @ {wheel.as_uri()} {hashes}\n"
+    return f"{package.name}=={package.version} {hashes}\n"
+
+
+def _not_installed(answer: Captured, pin: EnvironmentPin, index: Index) -> MpforgeError:
+    kind = failure(answer)
+    if kind == "unreachable":
+        return unreachable(answer, index)
+    named = [p for p in pin.packages if re.search(_mention(p), answer.stderr)]
+    words = ", ".join(f"{p.name} {p.version}" for p in named) or "a pinned package"
+    update = f"mpforge lock --update {named[0].name if named else ''}".rstrip()
+    if kind == "hash":
+        return HashMismatch(
+            f"{words}: the index sent another file than the one that the lock pins",
+            why=explanation(answer),
+            hint=f"if the new file is to be trusted: {update}",
+        )
+    if kind in {"gone", "unsolved"}:
+        return PinGone(
+            f"{words}: pinned, but the index has no such file for {for_words(pin.request)}",
+            why=explanation(answer),
+            hint=update,
+        )
+    return unexpected(answer, f"install the {pin.request.purpose} environment")
+
+
+def _mention(package: Package) -> str:
+    """How uv's messages name a pinned package."""
+    return rf"(?<![\w.-]){re.escape(package.name)}==|(?<![\w.-]){re.escape(package.name)} was not"

@@ -1,0 +1,285 @@
+"""Resolving requirements to pinned packages, by uv.
+
+A pin has one wheel's hash for each package, the best one for its Python and platform, so that an
+index or a mirror gives the same bytes or none; only a package without wheels is pinned by its sdist.
+This module knows nothing of the lock's file, nor of who needs an environment.
+"""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mpforge.errors import MpforgeError, NotAvailableYet, Unresolvable
+from mpforge.formats.requirements import requirement
+from mpforge.formats.toml import read_toml
+from mpforge.obtain.packages import project_stand_in, sdists
+from mpforge.obtain.packages.package_index import Index
+from mpforge.obtain.packages.uv import explanation, failure, unexpected, unreachable, uv
+from mpforge.obtain.packages.wheel_choice import (
+    best_wheel,
+    for_words,
+    python_version,
+    size_of,
+    uv_platform,
+)
+from mpforge.obtain.pythons import host_python
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
+from mpforge.plan.requirements import OwnPackage, depends_on_patch, hashes_of, normal_name, shown
+from mpforge.processes import Captured
+
+_ANSWER_SECONDS = (
+    15  # pages are small; files may take longer to begin (a mirror fetches them first)
+)
+# Not "name==1.2 has no usable wheels": uv says that of single releases on its way to a conflict.
+_WHEELLESS = re.compile(
+    r"(?:all versions of )?([\w.-]+)(?:[<>=!]+\S+)?"
+    r"(?: has no wheels with a matching| have no (?:usable )?wheels)"
+)
+_WHEEL_REQUIRED = re.compile(r"Wheels are required for `([\w.-]+)`")
+# How often packages without wheels are added; what is compiled for others, or is a program, has wheels.
+_TRIES = {"build": 5, "test": 5, "image": 5}
+
+Local = Callable[[str], Path]
+"""Where a path of a requirement is: a wheel, or a copy of a directory of sources, in which uv may write."""
+
+
+def _nowhere(path: str) -> Path:
+    raise NotAvailableYet(f"the requirement {path} is a path, which is not supported here")
+
+
+def resolve(
+    request: EnvironmentRequest,
+    index: Index,
+    *,
+    prefer: Sequence[Package] = (),
+    own: OwnPackage | None = None,
+    local: Local = _nowhere,
+) -> EnvironmentPin:
+    """The packages that answer ``request``, with hashes and, where it can be known, sizes.
+
+    ``prefer`` are versions to keep where they still fit. ``own`` is the project under test: it is not
+    looked for, whatever requires it. Raises ``Unresolvable`` where nothing satisfies the requirements,
+    ``IndexUnreachable``, ``NotAvailableYet`` for a Python, a platform or a direct reference that can't
+    be resolved for yet.
+    """
+    version, platform = python_version(request.python), uv_platform(request.target, request.policy)
+    asked = _Asked(request, local)
+    requirements = [asked.line(text) for text in request.requirements]
+    constraints = [asked.line(text) for text in request.constraints]
+    if not requirements:
+        return EnvironmentPin(request, ())
+    with tempfile.TemporaryDirectory(prefix="mpforge-resolve-") as name:
+        work = Path(name)
+        (work / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
+        (work / "constraints.txt").write_text("\n".join(constraints), encoding="utf-8")
+        answer_file = work / "pylock.toml"
+        if prefer:
+            answer_file.write_text(_previous(prefer), encoding="utf-8")
+        arguments = ["pip", "compile", "-q", "--no-header", "--format", "pylock.toml"]
+        arguments += ["--python", str(_interpreter(request.python))]
+        arguments += ["--python-version", version, "--python-platform", platform]
+        arguments += ["--constraints", str(work / "constraints.txt")]
+        arguments += ["--output-file", str(answer_file), str(work / "requirements.txt")]
+        arguments += ["--only-binary", ":all:"]
+        # A user's cut-off date is a wish about resolving, never about installing a pin.
+        wishes = {k: v for k, v in os.environ.items() if k.startswith("UV_EXCLUDE_NEWER")}
+
+        def ask(more: Sequence[str]) -> Captured:
+            words = [*arguments, *more]
+            return uv(words, index=index, extra=wishes, read_seconds=_ANSWER_SECONDS)
+
+        def with_own(more: Sequence[str]) -> Captured:
+            if own is None:
+                return ask(more)
+            return project_stand_in.with_own(own, work, lambda ways: ask([*more, *ways]))
+
+        answer = _with_sdists(asked.sources, with_own, tries=_TRIES.get(request.purpose, 1))
+        if answer.returncode != 0:
+            raise _not_resolved(answer, request, index)
+        table = read_toml(answer_file.read_bytes(), "uv's answer")
+    pin = EnvironmentPin(request, _packages(table, asked, index))
+    return pin if own is None else pin.without(own.name)
+
+
+def _with_sdists(
+    sources: Sequence[str], ask: Callable[[Sequence[str]], Captured], *, tries: int
+) -> Captured:
+    """uv's answer; packages that nothing but an sdist is there of are taken as that.
+
+    Where that does not help, the first answer: it speaks of wheels.
+    """
+    allowed = set(sources)
+    first: Captured | None = None
+    for _ in range(tries):
+        answer = ask([word for name in sorted(allowed) for word in ("--no-binary", name)])
+        if answer.returncode == 0:
+            return answer
+        first = first or answer
+        wheelless = _WHEEL_REQUIRED.findall(answer.stderr) + _WHEELLESS.findall(answer.stderr)
+        if not {normal_name(name) for name in wheelless} - allowed:
+            break
+        allowed |= {normal_name(name) for name in wheelless}
+    if first is None:
+        raise AssertionError("uv was not asked")
+    return first
+
+
+def _interpreter(word: str) -> Path:
+    """What uv resolves with. It takes free-threaded wheels for a free-threaded interpreter alone."""
+    return host_python.find(word).executable if word.endswith("t") else Path(sys.executable)
+
+
+def _previous(packages: Sequence[Package]) -> str:
+    """A PEP 751 file of versions to keep, as uv reads an earlier answer."""
+    head = 'lock-version = "1.0"\ncreated-by = "mpforge"\n'
+    return head + "".join(
+        f'[[packages]]\nname = "{package.name}"\nversion = "{package.version}"\n'
+        for package in packages
+        if not package.path
+    )
+
+
+@dataclass
+class _Asked:
+    """A request as uv reads it, and what its answer must agree with, by normalized name.
+
+    ``paths`` are those of requirements, ``sources`` the names of those that are directories, ``hashes``
+    what the user allows.
+    """
+
+    request: EnvironmentRequest
+    local: Local
+    paths: dict[str, str] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+    hashes: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def line(self, text: str) -> str:
+        """A requirement for uv. Raises where it isn't PEP 508, or names an address.
+
+        uv answers markers for 3.X.0; what holds for a later patch version only has its marker taken off.
+        """
+        plain, hashes = hashes_of(text)
+        try:
+            wanted = requirement(plain)
+        except ValueError as error:
+            raise Unresolvable(
+                f"{text!r} is not a requirement", why=str(error), hint='such as "cython>=3,<4"'
+            ) from error
+        name = normal_name(wanted.name)
+        if hashes:
+            self.hashes[name] = frozenset(hashes)
+        if depends_on_patch(plain, target=self.request.target, python=self.request.python):
+            wanted.marker = None
+        if wanted.url and wanted.url.startswith("file:"):
+            path = path_of(wanted.url)
+            place = self.local(path)
+            self.paths[name] = path
+            if place.is_dir():
+                self.sources.append(name)
+            wanted.url = place.absolute().as_uri()
+        elif wanted.url:
+            raise NotAvailableYet(
+                f"the requirement {wanted.name} names an address, which can't be pinned yet",
+                hint="name a version, and the index that has it in [index]",
+            )
+        return str(wanted)
+
+
+def path_of(url: str) -> str:
+    """The path of a ``file:`` reference in a request, without its fragment."""
+    from urllib.parse import unquote
+
+    return unquote(url.removeprefix("file:").partition("#")[0])
+
+
+# --- uv's answer ------------------------------------------------------------------------------
+
+
+def _packages(table: Mapping[str, Any], asked: _Asked, index: Index) -> tuple[Package, ...]:
+    """What uv's PEP 751 answer names, the best wheel of each, sorted by name."""
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(
+            lambda entry: _package(entry, asked, index),
+            [e for e in table.get("packages", []) if _is_wanted(e, asked)],
+        )
+        return tuple(sorted(found, key=lambda package: package.name))
+
+
+def _is_wanted(entry: Mapping[str, Any], asked: _Asked) -> bool:
+    """Whether a package is none that only stands for the project under test."""
+    return "archive" not in entry or normal_name(str(entry["name"])) in asked.paths
+
+
+def _package(entry: Mapping[str, Any], asked: _Asked, index: Index) -> Package:
+    name = str(entry["name"])
+    path = asked.paths.get(normal_name(name), "")
+    if "directory" in entry:
+        pyproject = Path(str(entry["directory"]["path"])) / "pyproject.toml"
+        text = pyproject.read_text("utf-8") if pyproject.is_file() else None
+        return Package(name, "0", (), path=path, build_requires=sdists.requires_of(text))
+    if "archive" in entry:
+        digest = str(entry["archive"]["hashes"]["sha256"])
+        return Package(name, str(entry.get("version", "0")), (f"sha256:{digest}",), path=path)
+    version, allowed = str(entry["version"]), asked.hashes.get(normal_name(name))
+    if allowed is not None:
+        entry = _only(entry, allowed, asked.request)
+    if "sdist" in entry and not entry.get("wheels"):
+        sdist = sdists.Sdist.of(entry["sdist"])
+        requires = sdists.build_requires(sdist, index)
+        hashes = (f"sha256:{sdist.sha256}",)
+        return Package(name, version, hashes, sdist.size, sdist=True, build_requires=requires)
+    wheel = best_wheel(entry, asked.request)
+    return Package(name, version, (f"sha256:{wheel.sha256}",), size_of(wheel))
+
+
+def _only(
+    entry: Mapping[str, Any], allowed: frozenset[str], request: EnvironmentRequest
+) -> Mapping[str, Any]:
+    """A package's table with the files whose hash the user allows. Raises ``Unresolvable``."""
+
+    def is_allowed(file: Mapping[str, Any]) -> bool:
+        return f"sha256:{file.get('hashes', {}).get('sha256')}" in allowed
+
+    wheels = [file for file in entry.get("wheels", []) if is_allowed(file)]
+    kept = {**entry, "wheels": wheels}
+    if "sdist" in entry and not is_allowed(entry["sdist"]):
+        del kept["sdist"]
+    if not wheels and "sdist" not in kept:
+        raise Unresolvable(
+            f"no file of {entry['name']} {entry['version']} has a hash that the requirement allows",
+            why=f"asked for {for_words(request)}",
+            hint="add the hashes of the index's files, or drop the hashes: multiplatform.lock has them",
+        )
+    return kept
+
+
+def _not_resolved(answer: Captured, request: EnvironmentRequest, index: Index) -> MpforgeError:
+    kind = failure(answer)
+    if kind in {"unreachable", "gone"}:
+        return unreachable(answer, index)
+    if kind != "unsolved":
+        return unexpected(
+            answer, f"resolve the {request.purpose} requirements for {for_words(request)}"
+        )
+    names = sorted(set(_WHEELLESS.findall(answer.stderr)))
+    hint = "relax the requirement; [index] in the spec names another index"
+    if names:
+        hint = (
+            f"no fitting wheel of {', '.join(names)} for {for_words(request)}: allow a version "
+            "that has one, or name an index that does in [index]"
+        )
+    if request.constraints:
+        table = "test" if request.purpose == "test" else "build"
+        hint = f"{hint}; or relax [{table}] constraints: {', '.join(request.constraints)}"
+    return Unresolvable(
+        f"nothing satisfies the {request.purpose} requirements for {for_words(request)}: "
+        f"{', '.join(shown([text]) for text in request.requirements)}",
+        why=explanation(answer),
+        hint=hint,
+    )

@@ -1,0 +1,144 @@
+"""Source distributions of packages that have no wheel: where an index has them, and what they require.
+
+A fetched file is what its sha256 says, or an error. Runs nothing of it.
+"""
+
+import base64
+import hashlib
+import os
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
+
+from mpforge.errors import HashMismatch, IndexUnreachable, PinGone, TomlInvalid, Unresolvable
+from mpforge.formats.toml import read_toml
+from mpforge.obtain.packages.package_index import Index, without_credentials
+from mpforge.obtain.packages.uv import explanation, uv
+from mpforge.obtain.packages.wheel_choice import python_version
+from mpforge.plan.pins import Package
+
+_SECONDS = 60.0
+_LEGACY = ("setuptools>=40.8.0",)  # PEP 518's default
+_HARMED = (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError, LookupError)
+
+
+@dataclass(frozen=True)
+class Sdist:
+    """A source distribution that an index offers."""
+
+    filename: str
+    address: str = field(repr=False)
+    sha256: str
+    size: int | None
+
+    @staticmethod
+    def of(table: Mapping[str, Any]) -> "Sdist":
+        """From a package's ``sdist`` table of a PEP 751 file."""
+        address = str(table.get("url") or Path(str(table["path"])).absolute().as_uri())
+        filename = unquote(urlsplit(address).path).rsplit("/", 1)[-1]
+        return Sdist(filename, address, str(table["hashes"]["sha256"]), table.get("size"))
+
+
+def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path:
+    """The pinned sdist of a package for a Python like ``cp311``, in ``folder``.
+
+    Raises ``PinGone``, ``HashMismatch``, ``IndexUnreachable``.
+    """
+    with tempfile.TemporaryDirectory(prefix="mpforge-sdist-") as name:
+        asked, answered = Path(name) / "requirements.txt", Path(name) / "pylock.toml"
+        asked.write_text(f"{package.name}=={package.version}\n", encoding="utf-8")
+        arguments = ["pip", "compile", "-q", "--no-header", "--format", "pylock.toml", "--no-deps"]
+        arguments += ["--python-version", python_version(python)]
+        arguments += ["--no-binary", package.name, "--output-file", str(answered), str(asked)]
+        answer = uv(arguments, index=index)
+        table = read_toml(answered.read_bytes(), "uv's answer") if answer.returncode == 0 else {}
+    for entry in table.get("packages", []):
+        if "sdist" in entry:
+            sdist = Sdist.of(entry["sdist"])
+            if f"sha256:{sdist.sha256}" not in package.hashes:
+                raise HashMismatch(
+                    f"{package.name} {package.version}: the index's sdist is not the one that the lock pins",
+                    hint=f"if you trust the new file: mpforge lock --update {package.name}",
+                )
+            return _fetch(sdist, folder, index)
+    raise PinGone(
+        f"{package.name} {package.version}: its sdist is pinned, but the index does not have it",
+        why=explanation(answer) or None,
+        hint=f"mpforge lock --update {package.name}",
+    )
+
+
+def build_requires(sdist: Sdist, index: Index) -> tuple[str, ...]:
+    """What ``build-system.requires`` of an sdist asks for; it is fetched. Raises as ``obtain``."""
+    with tempfile.TemporaryDirectory(prefix="mpforge-sdist-") as name:
+        archive = _fetch(sdist, Path(name), index)
+        try:
+            return requires_of(_pyproject(archive))
+        except TomlInvalid as error:
+            raise Unresolvable(f"{sdist.filename} can't be read", why=error.what) from None
+        except _HARMED as error:
+            raise Unresolvable(f"{sdist.filename} can't be read", why=str(error)) from None
+
+
+def requires_of(pyproject: str | None) -> tuple[str, ...]:
+    """What a pyproject.toml (None: there is none) requires of a build, sorted.
+
+    Raises ``ValueError``, ``TomlInvalid``.
+    """
+    document = read_toml(pyproject, "pyproject.toml") if pyproject is not None else {}
+    table = document.get("build-system")
+    wanted = table.get("requires", ()) if isinstance(table, dict) else _LEGACY
+    if not isinstance(wanted, list | tuple) or not all(isinstance(one, str) for one in wanted):
+        raise ValueError("build-system.requires is not a list of strings")
+    return tuple(sorted(wanted))
+
+
+def _pyproject(archive: Path) -> str | None:
+    """The text of an sdist's pyproject.toml, None where there is none."""
+
+    def is_it(name: str) -> bool:
+        return name.removeprefix("./").count("/") == 1 and name.endswith("/pyproject.toml")
+
+    if archive.name.endswith(".zip"):
+        with zipfile.ZipFile(archive) as packed:
+            names = [name for name in packed.namelist() if is_it(name)]
+            return packed.read(names[0]).decode("utf-8") if names else None
+    with tarfile.open(archive) as tar:
+        members = [member for member in tar if is_it(member.name) and member.isfile()]
+        file = tar.extractfile(members[0]) if members else None
+        return file.read().decode("utf-8") if file is not None else None
+
+
+def _fetch(sdist: Sdist, folder: Path, index: Index) -> Path:
+    """The file of an sdist, verified."""
+    request = Request(sdist.address, headers=_authorization(sdist.address, index))  # noqa: S310 - of the index
+    place = folder / sdist.filename
+    try:
+        with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
+            data = answer.read()
+    except (OSError, ValueError) as error:
+        raise IndexUnreachable(
+            f"{sdist.filename} could not be fetched from {without_credentials(sdist.address)}",
+            why=without_credentials(str(error)),
+            hint="check the network; behind a proxy, set HTTPS_PROXY",
+        ) from None
+    if hashlib.sha256(data).hexdigest() != sdist.sha256:
+        raise HashMismatch(f"{sdist.filename}: its sha256 is not the one that the index lists")
+    place.write_bytes(data)
+    return place
+
+
+def _authorization(address: str, index: Index) -> dict[str, str]:
+    """The spec's credentials, for its own index only."""
+    named = index.url or next(iter(index.extra), "")
+    if urlsplit(address).netloc != urlsplit(named).netloc or not index.password_env:
+        return {}
+    words = (os.environ.get(name or "", "") for name in (index.username_env, index.password_env))
+    token = base64.b64encode(":".join(words).encode()).decode()
+    return {"Authorization": f"Basic {token}"}

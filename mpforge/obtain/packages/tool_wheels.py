@@ -1,0 +1,86 @@
+"""Programs that wheels carry (cmake, ninja, ...), from pinned packages, each in a tree of its own.
+
+They are started by the interpreter that runs mpforge, away from the variables of a step: a build's
+PYTHONPATH shows Python programs the target. Knows nothing of who calls them.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+from mpforge.errors import ToolUnavailable
+from mpforge.obtain.packages.installation import install_venv
+from mpforge.obtain.packages.package_index import Index
+from mpforge.plan.pins import EnvironmentPin
+from mpforge.store.tool_store import ToolStore
+
+_ELF = b"\x7fELF"
+_STARTER = """\
+#!/bin/sh
+here=$(dirname -- "$(realpath -- "$0")")
+exec "$here/../env/bin/python" -I -B "$here/../env/bin/{name}" "$@"
+"""
+
+
+def digest_of(pin: EnvironmentPin) -> str:
+    """The identity of a tree: the packages' hashes, and how which interpreter starts them."""
+    hashes = [value for package in pin.packages for value in package.hashes]
+    words = [*hashes, str(interpreter()), sys.version, _STARTER]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
+
+
+def find(pin: EnvironmentPin, store: ToolStore) -> Path | None:
+    """The directory for PATH, if it was made already."""
+    found = store.find(pin.packages[0].name, digest_of(pin))
+    return None if found is None else found.path / "bin"
+
+
+def provide(pin: EnvironmentPin, store: ToolStore, index: Index) -> Path:
+    """The directory for PATH of the programs that the pinned packages carry.
+
+    Raises what installing raises, ``ToolUnavailable`` where they carry no program.
+    """
+    package = pin.packages[0]
+
+    def make(folder: Path) -> None:
+        environment = folder / "env"
+        environment.mkdir()
+        own = {path.name for path in _installed(pin, environment, index)}
+        if not own:
+            raise ToolUnavailable(
+                f"{package.name} {package.version} carries no program",
+                hint="name another version in [build] tools",
+            )
+        (folder / "bin").mkdir()
+        for name in sorted(own):
+            _start(environment / "bin" / name, folder / "bin" / name)
+
+    made = store.obtain(
+        name=package.name, version=package.version, digest=digest_of(pin), make=make
+    )
+    return made.path / "bin"
+
+
+def interpreter() -> Path:
+    """The interpreter that runs mpforge, and these programs."""
+    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+
+
+def _installed(pin: EnvironmentPin, environment: Path, index: Index) -> list[Path]:
+    """The programs that the packages put into ``bin``, beside those of any environment."""
+    from mpforge.obtain.pythons.virtual_environments import make_skeleton
+
+    make_skeleton(interpreter(), environment)
+    before = {path.name for path in (environment / "bin").iterdir()}
+    install_venv(pin, python=interpreter(), dest=environment, index=index)
+    return [path for path in (environment / "bin").iterdir() if path.name not in before]
+
+
+def _start(program: Path, place: Path) -> None:
+    with program.open("rb") as file:
+        native = file.read(len(_ELF)) == _ELF
+    if native:
+        place.symlink_to(Path("..", "env", "bin", program.name))
+    else:
+        place.write_text(_STARTER.format(name=program.name), encoding="utf-8")
+        place.chmod(0o755)

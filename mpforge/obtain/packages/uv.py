@@ -1,0 +1,169 @@
+"""Calling uv, and telling its failures apart.
+
+uv runs outside any project, so that a ``[tool.uv]`` in the built project's files changes nothing,
+and with an allow-list of its own variables. This module knows nothing of locks or environments.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from mpforge.errors import HostCannot, IndexUnreachable, MpforgeError, ToolUnavailable
+from mpforge.obtain.packages.package_index import Index, uv_arguments, without_credentials
+from mpforge.processes import Captured, capture
+
+Failure = Literal["unsolved", "hash", "gone", "unreachable", "other"]
+
+_SECONDS = 1800.0
+# What may reach uv of its own variables: where to look, how to connect, where its cache is. The
+# others (UV_CONSTRAINT, UV_PYTHON, UV_TARGET, ...) would change what the lock answers for.
+_PASSED = re.compile(
+    r"UV_(DEFAULT_INDEX|INDEX.*|EXTRA_INDEX_URL|FIND_LINKS|KEYRING_PROVIDER|CREDENTIALS_DIR|"
+    r"HTTP_.*|REQUEST_TIMEOUT|NATIVE_TLS|SYSTEM_CERTS|INSECURE_HOST|OFFLINE|"
+    r"CACHE_DIR|NO_CACHE|CONFIG_FILE|NO_CONFIG|NO_SYSTEM_CONFIG|CONCURRENT_.*|LOCK_TIMEOUT)"
+)
+_STRANGERS = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP"}
+_EXPLAINED_LINES = 14
+_UNREACHABLE = (
+    "401 Unauthorized",
+    "403 Forbidden",
+    "lack of valid authentication",
+    "error sending request",
+    "Request failed",
+    "Failed to fetch",
+    "operation timed out",
+    "dns error",
+    "Network connectivity is disabled",
+    "network was disabled",
+)
+
+
+def environment_for(
+    variables: Mapping[str, str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    read_seconds: int = 60,
+) -> dict[str, str]:
+    """uv's whole environment: this process's less what could change a result, and ``variables``.
+
+    ``read_seconds`` is how long an index may be silent, where the user has not said.
+    """
+    own = os.environ if environment is None else environment
+    kept = {
+        name: value
+        for name, value in own.items()
+        if name not in _STRANGERS and (not name.startswith("UV_") or _PASSED.fullmatch(name))
+    }
+    kept |= {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_NO_WRAP": "1"}
+    kept |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_INSTALLER_METADATA": "1"}
+    # An index that is down must be said in seconds: uv's defaults are 3 retries, 10 s and 30 s.
+    for name, value in (("UV_HTTP_RETRIES", "1"), ("UV_HTTP_CONNECT_TIMEOUT", "5")):
+        kept.setdefault(name, value)
+    if not kept.keys() & {"UV_REQUEST_TIMEOUT", "HTTP_TIMEOUT"}:
+        kept.setdefault("UV_HTTP_TIMEOUT", str(read_seconds))
+    kept.update(variables)
+    return kept
+
+
+def uv(
+    arguments: Sequence[str],
+    *,
+    index: Index | None = None,
+    extra: Mapping[str, str] | None = None,
+    read_seconds: int = 60,
+) -> Captured:
+    """Run ``uv ARGUMENTS``; with ``index``, told of it. All paths in ``arguments`` are absolute.
+
+    Raises ``ToolUnavailable`` when there is no uv, ``IndexUnreachable`` when it never ends.
+    """
+    more, variables = uv_arguments(index) if index is not None else ([], {})
+    try:
+        import uv as uv_package  # only where uv is needed
+
+        program = uv_package.find_uv_bin()
+        with tempfile.TemporaryDirectory(prefix="mpforge-uv-") as outside:
+            return capture(
+                [program, *arguments, *more],
+                environment=environment_for(
+                    variables | dict(extra or {}), read_seconds=read_seconds
+                ),
+                cwd=Path(outside),
+                timeout=_SECONDS,
+            )
+    except (ImportError, FileNotFoundError) as error:
+        raise ToolUnavailable(
+            "the program uv can't be found",
+            why=str(error),
+            hint="install it beside mpforge: python -m pip install uv",
+        ) from error
+    except TimeoutError as error:
+        raise IndexUnreachable(
+            f"uv did not end within {_SECONDS / 60:.0f} minutes",
+            why=f"uv {' '.join(arguments[:2])}",
+            hint="try again; UV_HTTP_TIMEOUT sets how long one request may take",
+        ) from error
+
+
+def failure(captured: Captured) -> Failure:
+    """What kind of failure uv's messages tell of."""
+    text = captured.stderr
+    if "Hash mismatch" in text:
+        return "hash"
+    if re.search(r"\(4(04|10) ", text) or "failed to query metadata of file" in text:
+        return "gone"
+    if any(words in text for words in _UNREACHABLE):
+        return "unreachable"
+    return "unsolved" if "No solution found" in text else "other"
+
+
+def explanation(captured: Captured) -> str:
+    """uv's own words, without its prefixes, credentials and advice about its own options."""
+    kept: list[str] = []
+    skipping = False
+    for line in without_credentials(captured.stderr).splitlines():
+        if line.startswith(("error:", "warning:", "hint:")):
+            skipping = line.startswith("warning:") or "`--" in line or "No solution found" in line
+        elif line.startswith("  cause:"):
+            skipping = False
+        words = re.sub(r"^(error:|  cause:)", "", line).strip()
+        if words and not skipping:
+            kept.append(words)
+    if len(kept) > _EXPLAINED_LINES:
+        kept = [*kept[: _EXPLAINED_LINES - 2], "...", kept[-1]]
+    return "\n".join(kept)
+
+
+def unreachable(captured: Captured, index: Index) -> MpforgeError:
+    """The error for an index that did not answer, or that refuses to."""
+    address = re.search(
+        r"(?:Failed to fetch: |index(?: URL)? \()([a-z]+://[^\s()]+)", captured.stderr
+    )
+    named = _index_of(without_credentials(address.group(1))) if address else str(index)
+    refused = re.search(r"\b40[13] \w+", captured.stderr)
+    what = f"refuses access ({refused.group(0)})" if refused else "did not answer"
+    remedy = (
+        "check the credentials: [index] credentials in the spec names their variables"
+        if refused
+        else "check the network (a proxy: HTTPS_PROXY), or name an index that can be reached: "
+        "[index] url in the spec, UV_DEFAULT_INDEX, or index-url in pip's configuration"
+    )
+    return IndexUnreachable(
+        f"the package index {named or 'that uv is configured with'} {what}",
+        why=explanation(captured),
+        hint=remedy,
+    )
+
+
+def _index_of(address: str) -> str:
+    """The index that an address of one of its project pages belongs to."""
+    return re.sub(r"/[^/]+/$", "", address)
+
+
+def unexpected(captured: Captured, doing: str) -> HostCannot:
+    """The error for a failure of uv that has no name of its own."""
+    return ToolUnavailable(
+        f"uv could not {doing}", why=explanation(captured) or f"exit status {captured.returncode}"
+    )

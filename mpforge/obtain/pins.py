@@ -1,0 +1,178 @@
+"""Pins for what a session needs: from the lock, else resolved and recorded (docs/design.md 2.5).
+
+A build never moves a pin. With ``--locked`` (or in CI) a missing one is an error that names the
+command. Sessions that miss the same pin at once resolve it once, and all take what the lock then holds.
+Knows nothing of what is done with a pin.
+"""
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from mpforge.errors import PinMissing
+from mpforge.lock import lock_file
+from mpforge.obtain.packages.package_index import Index
+from mpforge.obtain.packages.path_packages import PathPackages
+from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
+from mpforge.plan.pins import (
+    DistroPin,
+    DistroRequest,
+    EnvironmentPin,
+    EnvironmentRequest,
+    ImagePin,
+    ImageRequest,
+    Lock,
+    StrategyPin,
+)
+from mpforge.plan.requirements import OwnPackage, shown
+
+T = TypeVar("T")
+
+
+class Pins:
+    """The lock of a workspace, completed as sessions need it."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        index: Index,
+        state: Path,
+        locked: bool,
+        session: str,
+        emit: Emit,
+        paths: PathPackages,
+    ) -> None:
+        self.path = path
+        self.index = index
+        self.paths = paths
+        self._state = state
+        self._locked = locked
+        self._session = session
+        self._emit = emit
+        self._warn = functools.cache(lambda message: emit(Warned(session, message)))
+        self.lock: Lock = lock_file.read(path)
+
+    def environment(
+        self, request: EnvironmentRequest, own: OwnPackage | None = None
+    ) -> EnvironmentPin:
+        """The packages that answer a request; ``own`` is the project under test, where it is there.
+
+        Raises ``PinMissing``, and what resolving raises.
+        """
+        pin = self.lock.environment(request)
+        if pin is not None:
+            return pin if own is None else pin.without(own.name)
+        if not request.requirements:
+            return EnvironmentPin(request, ())
+        what = shown(request.requirements)
+        self._refuse_if_locked(f"{what} ({request.purpose}, {request.python})")
+
+        def resolve() -> EnvironmentPin:
+            from mpforge.obtain.packages.resolve import resolve as resolve_packages
+
+            with self.paths.local() as local:
+                return resolve_packages(request, self.index, own=own, local=local)
+
+        def look() -> EnvironmentPin | None:
+            return self.lock.environment(request)
+
+        def record(found: EnvironmentPin) -> Lock:
+            return lock_file.merge(self.path, environments=(found,), warn=self._warn)
+
+        doing = f"resolving {what} for {request.python} {request.platform}"
+        return self._single(doing, request, look, resolve, record)
+
+    def digest_of(self, request: EnvironmentRequest) -> str:
+        """A digest of every pin for a request's purpose, Python and platform."""
+        like = (request.purpose, request.python, request.platform)
+        pins = [
+            pin
+            for pin in self.lock.environments
+            if (pin.request.purpose, pin.request.python, pin.request.platform) == like
+        ]
+        return hashlib.sha256(repr(pins).encode()).hexdigest()
+
+    def distribution(self, request: DistroRequest) -> DistroPin:
+        """The distribution's packages that answer a request. Raises as ``environment`` does."""
+        pin = self.lock.packages_of(request)
+        if pin is not None:
+            return pin
+        what = f"{request.distribution} {request.suite} {request.architecture}"
+        self._refuse_if_locked(f"{len(request.names)} packages of {what}")
+
+        def resolve() -> DistroPin:
+            from mpforge.obtain.distro import apt
+
+            return apt.resolve(request, state=self._state)
+
+        def look() -> DistroPin | None:
+            return self.lock.packages_of(request)
+
+        def record(found: DistroPin) -> Lock:
+            return lock_file.merge(self.path, distribution=(found,), warn=self._warn)
+
+        return self._single(f"looking up packages of {what}", request, look, resolve, record)
+
+    def image(self, request: ImageRequest, resolve: Callable[[], ImagePin]) -> ImagePin:
+        """What an image's name stands for. Raises ``PinMissing``, and what resolving raises."""
+        pin = self.lock.image(request)
+        if pin is not None:
+            return pin
+        self._refuse_if_locked(f"the image {request.name} ({request.platform})")
+
+        def look() -> ImagePin | None:
+            return self.lock.image(request)
+
+        def record(found: ImagePin) -> Lock:
+            return lock_file.merge(self.path, images=(found,), warn=self._warn)
+
+        doing = f"looking up the image {request.name}"
+        return self._single(doing, request, look, resolve, record)
+
+    def strategy(self, pin: StrategyPin) -> None:
+        """Record what ``auto`` chose, unless it is recorded or may not be."""
+        if not self._locked and self.lock.strategy(pin.target, pin.host) is None:
+            self.lock = lock_file.merge(self.path, strategies=(pin,), warn=self._warn)
+
+    def _refuse_if_locked(self, what: str) -> None:
+        if self._locked:
+            raise PinMissing(
+                f"{self.path.name} has no pin for {what}",
+                why="--locked is set, or CI is",
+                hint="run `mpforge lock` where it may change, and commit the lock",
+            )
+
+    def _single(
+        self,
+        doing: str,
+        request: EnvironmentRequest | DistroRequest | ImageRequest,
+        look: Callable[[], T | None],
+        resolve: Callable[[], T],
+        record: Callable[[T], Lock],
+    ) -> T:
+        """What the lock holds for a request once one process has resolved it."""
+        name = f"resolving-{hashlib.sha256(repr(request).encode()).hexdigest()[:16]}"
+
+        def waits() -> None:
+            self._emit(StepWaits(self._session, f"a pin ({doing})"))
+
+        with lock_file.single(self.path, name, waits=waits, warn=self._warn):
+            self.lock = lock_file.read(self.path)
+            there = look()
+            if there is not None:
+                return there
+            found = self._timed(doing, resolve)
+            self.lock = record(found)
+        return look() or found
+
+    def _timed(self, what: str, resolve: Callable[[], T]) -> T:
+        self._emit(Working(self._session, what))
+        start = time.monotonic()
+        try:
+            return resolve()
+        finally:
+            self._emit(WorkEnded(self._session, what, time.monotonic() - start))

@@ -1,0 +1,1 @@
+"""Python interpreters of the host and of targets, and what is installed in them."""

@@ -1,0 +1,119 @@
+"""What an interpreter of this host imports besides a build's own packages, by content, as one digest.
+
+That is all below the directories of its path: modules, extension modules, a zip, ``sitecustomize`` wherever
+it lies in them; links are followed. Compiled files do not count. A digest is remembered while the size, the
+times and the inode of each file are what they were. Knows nothing of keys.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mpforge.obtain.pythons.importable_files import of_folder
+from mpforge.processes import capture
+from mpforge.store import notes
+from mpforge.store.fingerprints import YOUNG_NS
+
+_SCHEMA = 1
+_PATH = "import json, sys; print(json.dumps([p for p in sys.path if p]))"
+_ASKING_SECONDS = 60.0
+# An environment sees packages of its own in the place of these; nothing imports the test suite.
+_UNSEEN = ("site-packages", "dist-packages", "test")
+
+
+def of_builds(path: Sequence[str], remembered: Path) -> str:
+    """The digest of what environments of an interpreter import of it.
+
+    ``path`` is its path without site. ``remembered`` is a note that keeps digests between calls.
+    """
+    key = "\n".join(path)
+    kept = _load(remembered).get(key)
+    found = _look(path, _UNSEEN)
+    if kept is not None and kept[1] == found.stamp:
+        return kept[2]
+    return _read(key, path, found, remembered)
+
+
+def of_program(program: str, remembered: Path) -> str:
+    """The digest of all that an interpreter imports where it runs by itself: its packages too.
+
+    What does not answer as a Python has none of that: an empty text.
+    """
+    real = os.path.realpath(program)
+    kept = _load(remembered).get(real)
+    if kept is not None and kept[1] == _look(kept[0], ()).stamp:
+        return kept[2]
+    path = _path_of(real)
+    return _read(real, path, _look(path, ()), remembered) if path else ""
+
+
+class _Look:
+    """The files below some directories, a digest of what ``stat`` says of them, the latest change in ns."""
+
+    def __init__(self, files: Sequence[tuple[str, str]]) -> None:
+        self.files: list[tuple[str, str]] = []
+        self.latest = 0
+        seen = hashlib.sha256()
+        for name, place in files:
+            try:
+                status = os.stat(place)
+            except OSError:  # a link to nothing, or gone meanwhile
+                continue
+            self.files.append((name, place))
+            changed, ctime = status.st_mtime_ns, status.st_ctime_ns
+            self.latest = max(self.latest, changed, ctime)
+            row = f"{name} {status.st_size} {changed} {ctime} {status.st_ino} {status.st_dev}\n"
+            seen.update(row.encode("utf-8", "surrogateescape"))
+        self.stamp = seen.hexdigest()
+
+
+def _look(path: Sequence[str], unseen: Sequence[str]) -> _Look:
+    return _Look([*_files(path, unseen)])
+
+
+def _files(path: Sequence[str], unseen: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The files of a path, each directory once, by names that do not tell where it lies."""
+    for number, folder in enumerate(path):
+        if any(Path(folder).is_relative_to(other) for other in path[:number]):
+            continue
+        for name, place in of_folder(Path(folder), unseen=unseen).files:
+            yield f"{number}/{name}", place
+
+
+def _read(key: str, path: Sequence[str], found: _Look, remembered: Path) -> str:
+    """Digest the files, and remember that if none of them is so young that an edit might not show."""
+    whole = hashlib.sha256()
+    for name, place in found.files:
+        with open(place, "rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{name} {content}\n".encode("utf-8", "surrogateescape"))
+    digest = whole.hexdigest()
+    if time.time_ns() - found.latest > YOUNG_NS:
+        known = {**_load(remembered), key: ([*path], found.stamp, digest)}
+        notes.keep(remembered, {"schema": _SCHEMA, "libraries": known})
+    return digest
+
+
+def _path_of(program: str) -> list[str]:
+    answer = capture([program, "-I", "-B", "-c", _PATH], timeout=_ASKING_SECONDS)
+    try:
+        found = json.loads(answer.stdout) if answer.returncode == 0 else []
+    except ValueError:
+        return []
+    return [str(word) for word in found] if isinstance(found, list) else []
+
+
+def _load(remembered: Path) -> dict[str, tuple[list[str], str, str]]:
+    """What is remembered: each library's path, stamp and digest."""
+    record = notes.load(remembered)
+    try:
+        if record["schema"] != _SCHEMA:
+            return {}
+        return {
+            key: (path, stamp, digest) for key, (path, stamp, digest) in record["libraries"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}

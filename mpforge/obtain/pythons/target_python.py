@@ -1,0 +1,355 @@
+"""A target's own Python and C libraries, to run tests with: three providers behind one interface.
+
+In order: a path given by the environment, the distribution's packages of the target's architecture,
+and uv's builds with the distribution's libc beside them. Which one answers follows from the platform,
+the Python word, the environment and the host's distribution alone, so it can be planned before
+anything is fetched. This module does not know how such a Python is started (``places.interpreter_launcher``).
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge import processes
+from mpforge.errors import NoTargetPython, PinMissing
+from mpforge.obtain.distro import apt, debian_root
+from mpforge.obtain.pythons import uv_python
+from mpforge.obtain.pythons.uv_python import minor_of
+from mpforge.plan.pins import DistroPin, DistroRequest
+from mpforge.platforms import Platform
+from mpforge.store.tool_store import ToolStore
+
+# Debian suites that have the packages below, by the Python that they carry.
+_SUITES: Mapping[str, str] = {"cp311": "bookworm", "cp313": "trixie"}
+
+# What programs of the target need: loader, libc and the libraries that manylinux lets wheels expect.
+RUNTIME = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g")
+
+# A CPython without its documentation, pip and test suite, and the libraries of its extensions.
+_PYTHON = ("python{v}-minimal", "libpython{v}-minimal", "libpython{v}-stdlib")
+_LIBRARIES = (
+    *("libbz2-1.0", "libcrypt1", "libexpat1", "libffi8", "liblzma5", "libncursesw6"),
+    *("libsqlite3-0", "libtinfo6", "libuuid1"),
+)
+_OF_SUITE: Mapping[str, tuple[str, ...]] = {
+    "bookworm": ("libdb5.3", "libreadline8", "libssl3", "python3-distutils", "python3-lib2to3"),
+    "trixie": ("libdb5.3t64", "libreadline8t64", "libssl3t64", "libzstd1"),
+}
+
+
+@dataclass(frozen=True)
+class TargetPython:
+    """A Python to run tests with.
+
+    ``python`` is the word (``cp311``), ``version`` the full version, ``sysroot`` the root of the
+    target's libraries, ``executable`` the interpreter, ``digest`` what it is known by in keys,
+    ``provider`` is ``path``, ``distribution``, ``uv``, ``host`` or ``image``.
+    """
+
+    python: str
+    version: str
+    sysroot: Path
+    executable: Path
+    digest: str
+    provider: str
+
+
+@dataclass(frozen=True)
+class TargetRuntime:
+    """The C libraries of a target, for programs that are not Python."""
+
+    sysroot: Path
+    digest: str
+
+
+def path_variable(platform: Platform, python: str) -> str:
+    """The variable that gives a target Python's path, e.g. MPFORGE_TARGET_PYTHON_AARCH64_CP311."""
+    return f"MPFORGE_TARGET_PYTHON_{platform.name}_{python}".upper()
+
+
+def distro_requests(
+    platform: Platform, python: str, *, host: tuple[str, str] | None = None
+) -> tuple[DistroRequest, ...]:
+    """The distribution's packages that ``provide`` will want a pin of; often exactly one.
+
+    ``host`` stands for ``distribution.host_distribution()``. Nothing where a path is given, nor
+    where the host has no apt.
+    """
+    if os.environ.get(path_variable(platform, python)):
+        return ()
+    host = host or apt.host_distribution()
+    request = _python_request(platform, python, host) or runtime_request(platform, host=host)
+    return () if request is None else (request,)
+
+
+def runtime_request(
+    platform: Platform, *, host: tuple[str, str] | None = None
+) -> DistroRequest | None:
+    """The packages of a target's C libraries; ``None`` where the host's distribution has none."""
+    host = host or apt.host_distribution()
+    if host is None or platform.libc != "glibc" or platform.debian_arch is None:
+        return None
+    return DistroRequest(*host, platform.debian_arch, tuple(sorted(RUNTIME)))
+
+
+def provide(
+    platform: Platform,
+    python: str,
+    *,
+    pins: Sequence[DistroPin],
+    store: ToolStore,
+    state: Path,
+    host_python: str | None,
+) -> TargetPython:
+    """The target's Python, made once in the tool store.
+
+    ``pins`` answer ``distro_requests``; ``host_python`` is a host CPython of the same minor version
+    that compiles the standard library once (without one every start of the Python is slower).
+    Raises ``NoTargetPython``, ``PinMissing``, and what ``distribution.fetch`` raises.
+    """
+    given = os.environ.get(path_variable(platform, python))
+    if given:
+        return _given(platform, python, Path(given).absolute())
+    host = apt.host_distribution()
+    request = _python_request(platform, python, host)
+    if request is not None:
+        return _of_distribution(python, pin_of(pins, request), store, state, host_python)
+    runtime = runtime_request(platform, host=host)
+    if runtime is None and platform.libc == "glibc":
+        raise NoTargetPython(
+            f"no Python {python} for {platform.name} can be obtained on this host",
+            why="uv's builds need the target's C library, and this host has no apt to get it with",
+            hint=_path_hint(platform, python),
+        )
+    pin = None if runtime is None else pin_of(pins, runtime)
+    return provide_by_uv(
+        platform, python, pin=pin, store=store, state=state, host_python=host_python
+    )
+
+
+def provide_runtime(
+    platform: Platform, *, pins: Sequence[DistroPin], store: ToolStore, state: Path
+) -> TargetRuntime:
+    """The target's C libraries as a sysroot, made once in the tool store.
+
+    Raises ``NoTargetPython`` where the host has no apt, and what ``distribution.fetch`` raises.
+    """
+    request = runtime_request(platform)
+    if request is None:
+        raise NoTargetPython(
+            f"the C libraries of {platform.name} can't be obtained on this host",
+            why="they come from a Debian or Ubuntu archive, and this host has no apt",
+        )
+    pin = pin_of(pins, request)
+    digest = apt.digest_of(pin, "runtime")
+    tree = store.obtain(
+        name=f"runtime-{platform.name}",
+        version=_version_of(pin, "libc6"),
+        digest=digest,
+        make=lambda directory: _unpack(pin, state, directory),
+    )
+    return TargetRuntime(tree.path, digest)
+
+
+# --- the distribution's packages --------------------------------------------------------------
+
+
+def _python_request(
+    platform: Platform, python: str, host: tuple[str, str] | None
+) -> DistroRequest | None:
+    suite = _SUITES.get(python)
+    if host is None or host[0] != "debian" or suite is None:
+        return None
+    if platform.libc != "glibc" or platform.debian_arch is None:
+        return None
+    own = (name.format(v=minor_of(python)) for name in _PYTHON)
+    names = tuple(sorted({*own, *_LIBRARIES, *_OF_SUITE[suite], *RUNTIME}))
+    return DistroRequest("debian", suite, platform.debian_arch, names)
+
+
+def _of_distribution(
+    python: str, pin: DistroPin, store: ToolStore, state: Path, host_python: str | None
+) -> TargetPython:
+    minor = minor_of(python)
+    executable = Path("usr", "bin", f"python{minor}")
+
+    def make(tree: Path) -> None:
+        _unpack(pin, state, tree)
+        if not (tree / executable).is_file():
+            raise NoTargetPython(f"the packages of {pin.request.suite} hold no /{executable}")
+        _compile(host_python, tree, tree / "usr" / "lib" / f"python{minor}")
+
+    digest = apt.digest_of(pin, f"compiled {host_python is not None}")
+    version = re.split(r"[-+~]", _version_of(pin, f"python{minor}-minimal"))[0]
+    name = f"{python}-{pin.request.architecture}"
+    tree = store.obtain(name=name, version=version, digest=digest, make=make).path
+    return TargetPython(python, version, tree, tree / executable, digest, "distribution")
+
+
+def _unpack(pin: DistroPin, state: Path, tree: Path) -> None:
+    apt.fetch(pin, state=state, dest=tree)
+    debian_root.merge_lib(tree)
+    debian_root.relink(tree)
+    for part in ("doc", "man", "lintian", "bug"):
+        shutil.rmtree(tree / "usr" / "share" / part, ignore_errors=True)
+
+
+def pin_of(pins: Sequence[DistroPin], request: DistroRequest) -> DistroPin:
+    """The pin of exactly this request. Raises ``PinMissing``."""
+    for pin in pins:
+        if pin.request == request:
+            return pin
+    raise PinMissing(
+        f"the lock has no packages of {request.distribution} {request.suite}"
+        f" for {request.architecture}",
+        hint="mpforge lock",
+    )
+
+
+def _version_of(pin: DistroPin, name: str) -> str:
+    """The version of a pinned package, without its epoch."""
+    versions = [package.version for package in pin.packages if package.name == name]
+    return versions[0].split(":", 1)[-1] if versions else "unknown"
+
+
+def _compile(host_python: str | None, tree: Path, library: Path) -> None:
+    """Compile the standard library with a host CPython of the same minor version.
+
+    ``unchecked-hash``, because the sources never change and their times mean nothing here.
+    """
+    if host_python is None:
+        return
+    options = ["--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/"]
+    skipped = ["-x", r"/(lib2to3/tests|test|idlelib|turtledemo)/"]
+    # Its exit status also tells of test data that is bad on purpose, so the result is looked at.
+    done = processes.capture(
+        [
+            host_python,
+            "-I",
+            "-S",
+            "-m",
+            "compileall",
+            "-q",
+            "-j",
+            "0",
+            *options,
+            *skipped,
+            str(library),
+        ]
+    )
+    tag = library.name.removeprefix("python").replace(".", "")
+    if not any((library / "__pycache__").glob(f"os.*-{tag}*.pyc")):
+        why = done.stderr.strip() or f"it writes no .pyc files for python{tag}"
+        raise NoTargetPython(f"{host_python} can't compile the target's library", why=why)
+
+
+# --- a given path -----------------------------------------------------------------------------
+
+
+def _given(platform: Platform, python: str, path: Path) -> TargetPython:
+    """A Python by path: an interpreter inside a root directory, or that directory."""
+    variable = path_variable(platform, python)
+    name = uv_python.library(python)
+    executable = _interpreter(path, name)
+    if executable is None:
+        raise NoTargetPython(
+            f"{variable} names no {name}: {path}",
+            hint=f"the path of a root directory with bin/{name}, or of an interpreter in one",
+        )
+    sysroot = path if path.is_dir() else root_of(executable)
+    version, digest = _identity(executable, sysroot, name)
+    return TargetPython(python, version, sysroot, executable, digest, "path")
+
+
+def _interpreter(path: Path, name: str) -> Path | None:
+    if path.is_file():
+        return path
+    for folder in ("usr/bin", "usr/local/bin", "bin", f"opt/{name}/bin", "opt/python/bin"):
+        candidate = path / folder / name
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def root_of(executable: Path) -> Path:
+    """The root directory that an interpreter lies in: the nearest one above it with a loader."""
+    for parent in executable.parents:
+        for folder in ("lib", "lib64", "usr/lib"):
+            if any((parent / folder).glob("ld-*.so*")):
+                return parent
+    return executable.parent.parent
+
+
+def _identity(executable: Path, sysroot: Path, name: str) -> tuple[str, str]:
+    """(version, digest) of an interpreter: its own bytes and those of all it is made of."""
+    library = executable.parent.parent / "lib" / name
+    files = sorted({executable, *_identifying(executable.parent.parent, sysroot, library)})
+    whole = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        whole.update(f"{os.path.relpath(file, sysroot)} {content}\n".encode())
+    return _patch_level(executable) or re.sub(r"^[a-z]+", "", name), whole.hexdigest()
+
+
+def _identifying(prefix: Path, sysroot: Path, library: Path) -> Iterator[Path]:
+    for root in dict.fromkeys((prefix / "lib", sysroot / "lib", sysroot / "usr/lib")):
+        for pattern in ("ld-*.so*", "libpython*.so*", "*/ld-*.so*", "*/libc.so*"):
+            yield from (file for file in root.glob(pattern) if file.is_file())
+    for pattern in ("**/*.py", "lib-dynload/*"):
+        yield from (file for file in library.glob(pattern) if file.is_file())
+
+
+def _patch_level(executable: Path) -> str | None:
+    """``3.11.2`` from the version string in the executable or its libpython, without running it."""
+    prefix = executable.parent.parent
+    for file in (executable, *sorted(prefix.glob("lib/**/libpython3.*.so*"))):
+        match = re.search(rb"\0(3\.\d+\.\d+[a-z0-9+]*)\0", file.read_bytes())
+        if match:
+            return match.group(1).decode()
+    return None
+
+
+# --- uv's builds ------------------------------------------------------------------------------
+
+
+def provide_by_uv(
+    platform: Platform,
+    python: str,
+    *,
+    pin: DistroPin | None,
+    store: ToolStore,
+    state: Path,
+    host_python: str | None,
+) -> TargetPython:
+    """uv's build in ``opt/python`` of a sysroot made of ``pin`` (None: a musl target needs none).
+
+    Raises ``NoTargetPython``, ``IndexUnreachable``.
+    """
+    hint = _path_hint(platform, python)
+    download = uv_python.find(platform, python, hint=hint)
+    home = Path("opt", "python")
+    library = Path(home, "lib", uv_python.library(python))
+    compiled = None if python.startswith("pp") else host_python
+
+    def make(tree: Path) -> None:
+        if pin is not None:
+            _unpack(pin, state, tree)
+        uv_python.install(download, tree / home, hint=hint)
+        _compile(compiled, tree, tree / library)
+
+    words = ("uv", download.key, download.file, f"compiled {compiled is not None}")
+    packages = () if pin is None else (apt.digest_of(pin),)
+    digest = hashlib.sha256("\n".join((*words, *packages)).encode()).hexdigest()
+    name = f"{python}-uv-{platform.name}"
+    tree = store.obtain(name=name, version=download.version, digest=digest, make=make).path
+    executable = tree / home / "bin" / uv_python.library(python)
+    return TargetPython(python, download.version, tree, executable, digest, "uv")
+
+
+def _path_hint(platform: Platform, python: str) -> str:
+    return f"give one by {path_variable(platform, python)}=ROOT"

@@ -1,0 +1,1 @@
+"""Rust toolchains, crates, and the settings of cargo."""

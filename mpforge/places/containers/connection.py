@@ -1,0 +1,238 @@
+"""The container engine, Docker or Podman: speaking to it, and its errors in our words.
+
+Knows nothing of steps, and starts no container.
+"""
+
+import contextlib
+import logging
+import os
+import platform
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mpforge.compiler.strategies import ENGINE
+from mpforge.diagnostics import log_patterns
+from mpforge.diagnostics.step_failure import MAKE_ROOM
+from mpforge.errors import EngineFull, EngineLost, EngineRefuses, NoEngine
+from mpforge.places.containers import endpoint
+from mpforge.places.containers.endpoint import Endpoint
+from mpforge.platforms import by_machine
+
+_ANSWER_SECONDS = 600  # a commit of a large layer says nothing until it is done
+_GREETING_SECONDS = 60
+_SUMMARY = 400
+# What an engine complains of that its own words do not help with.
+_HINTS = {
+    "container-init binary not found": "Podman runs containers with an init by catatonit: "
+    "install it (Debian, Ubuntu: apt-get install catatonit)"
+}
+_GONE = re.compile(
+    r"no such container|no container with|container \S+ is not running", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answers.
+
+    ``client`` is the SDK's ``DockerClient`` (it has no types), ``name`` is ``Docker`` or ``Podman``,
+    ``endpoint`` its address, ``version`` in its own words, ``platform`` the target name of what it runs
+    natively; ``bridged`` whether a container can have a network of its own. Its own client finds it
+    by ``variables``.
+    """
+
+    client: Any
+    name: str
+    endpoint: str
+    version: str
+    platform: str
+    bridged: bool
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def connect(environment: Mapping[str, str]) -> Engine:
+    """The engine of this user. Raises ``NoEngine`` where none answers."""
+    found = endpoint.find(environment)
+    if found is None:
+        raise NoEngine(
+            "there is no container engine here",
+            why="DOCKER_HOST is not set, and neither Docker's nor Podman's socket is there",
+            hint=ENGINE,
+        )
+    if found.address not in _connected:
+        _connected[found.address] = _connect(found)
+    return _connected[found.address]
+
+
+_connected: dict[str, Engine] = {}
+
+
+def _connect(at: Endpoint) -> Engine:
+    from docker import DockerClient
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    address = at.address
+    if address.startswith("ssh://"):
+        raise NoEngine(
+            f"the container engine's address is {address}, which is not spoken here",
+            hint=f"ssh -N -L local.sock:/var/run/docker.sock {address} makes it a socket of this machine; "
+            "then DOCKER_HOST=unix://$PWD/local.sock",
+        )
+    try:
+        _hush()
+        client = DockerClient(
+            base_url=address, tls=at.tls, version="auto", timeout=_GREETING_SECONDS
+        )
+        told = client.version()
+        networks = client.api.networks(names=["bridge", "podman"])
+    except (DockerException, RequestException, OSError, ValueError) as error:
+        raise _no_engine(address, error) from None
+    client.api.timeout = _ANSWER_SECONDS
+    machine = str(told.get("Arch", ""))
+    found = by_machine(machine) or by_machine(platform.machine())
+    parts = [str(part.get("Name", "")) for part in told.get("Components") or ()]
+    return Engine(
+        client,
+        "Podman" if any("Podman" in part for part in parts) else "Docker",
+        address,
+        f"{told.get('Version', '?')} (API {told.get('ApiVersion', '?')})",
+        found.name if found is not None else machine,
+        bool(networks),
+        at.variables,
+    )
+
+
+def _hush() -> None:
+    """nox shows every logger's messages; the SDK tells of files and names, urllib3 of what users chose."""
+    for talkative in ("docker", "urllib3"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message="Unverified HTTPS request")
+
+
+def _no_engine(address: str, error: Exception) -> NoEngine:
+    """Why nobody answers at an address, and what helps."""
+    system = _by_system(error)
+    if isinstance(system, PermissionError):
+        return NoEngine(
+            f"this user may not speak to the container engine at {address}",
+            why=system.strerror,
+            hint=f"sudo usermod -aG {_group(address)} $USER, and log in again; or start Podman's socket, "
+            "which needs no privileges: systemctl --user start podman.socket",
+        )
+    hint = "is it started (sudo systemctl start docker), and is DOCKER_HOST right?"
+    if isinstance(system, FileNotFoundError):
+        hint = (
+            "start it (sudo systemctl start docker), or let DOCKER_HOST name the socket that it has"
+        )
+    why = _said(error) if system is None else system.strerror
+    return NoEngine(f"the container engine at {address} does not answer", why=why, hint=hint)
+
+
+def _by_system(error: BaseException) -> OSError | None:
+    """What the system said, of which libraries have made errors of their own."""
+    found, seen = [error], set[int]()
+    for one in found:
+        if isinstance(one, OSError) and one.errno is not None:
+            return one
+        if id(one) not in seen:
+            seen.add(id(one))
+            inner = (*one.args, one.__cause__, one.__context__)
+            found += [other for other in inner if isinstance(other, BaseException)]
+    return None
+
+
+def _group(address: str) -> str:
+    """The group that may speak to the engine at a socket."""
+    try:
+        import grp
+
+        return grp.getgrgid(os.stat(address.removeprefix("unix://")).st_gid).gr_name
+    except (ImportError, OSError, KeyError):
+        return "docker"
+
+
+def forget() -> None:
+    """Ask anew which engine there is, the next time."""
+    _connected.clear()
+
+
+@dataclass(frozen=True)
+class Nature:
+    """Of what kind an engine is: ``here`` says that its kernel is this machine's, as far as can be told."""
+
+    rootless: bool
+    here: bool
+
+
+def nature(engine: Engine) -> Nature:
+    """Ask an engine of what kind it is. Raises ``EngineLost``.
+
+    A socket of this machine may lead elsewhere: through ssh, or into a virtual machine.
+    """
+    with speaking("ask what it is"):
+        told = engine.client.info()
+    same = (told.get("Name"), told.get("KernelVersion")) == (platform.node(), platform.release())
+    return Nature(
+        rootless=bool(told.get("Rootless"))
+        or "name=rootless" in (told.get("SecurityOptions") or ()),
+        here=same and engine.endpoint.startswith("unix://"),
+    )
+
+
+@contextlib.contextmanager
+def speaking(doing: str) -> Iterator[None]:
+    """A talk with the engine. Raises ``EngineLost``, ``EngineFull``, or ``EngineRefuses`` with its own words.
+
+    What goes wrong with files of this host meanwhile stays an ``OSError``.
+    """
+    import ssl
+
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+
+    broken = (ConnectionError, TimeoutError, ssl.SSLError)
+    try:
+        yield
+    except APIError as error:
+        raise refusal(doing, _said(error)) from None
+    except (*broken, DockerException, RequestException, HTTPError) as error:
+        forget()
+        system = _by_system(error)
+        raise EngineLost(
+            f"the container engine went away while mpforge wanted to {doing}",
+            why=_said(error) if system is None else system.strerror or str(system),
+            hint="start it again and repeat the command: nothing half-made was kept",
+        ) from None
+
+
+def refusal(doing: str, said: str) -> EngineLost | EngineFull | EngineRefuses:
+    """What an engine's refusal means."""
+    if log_patterns.full_disk([said]):
+        return EngineFull(
+            f"the container engine's disk is full: it could not {doing}", why=said, hint=MAKE_ROOM
+        )
+    if _GONE.search(said):
+        return container_gone(f"mpforge wanted to {doing}", said)
+    hint = next((hint for words, hint in _HINTS.items() if words in said), None)
+    return EngineRefuses(f"the container engine could not {doing}", why=said, hint=hint)
+
+
+def container_gone(when: str, why: str | None = None) -> EngineLost:
+    """The error of a container that somebody else has ended."""
+    return EngineLost(
+        f"the container was removed while {when}",
+        why=why,
+        hint="repeat the command: nothing half-made was kept; was it removed by hand, or the engine stopped, "
+        "or short of memory? Or does a program of the step end every process that it sees?",
+    )
+
+
+def _said(error: Exception) -> str:
+    """What the engine said, without the address of its socket's page."""
+    text = str(getattr(error, "explanation", None) or error)
+    return text if len(text) <= _SUMMARY else f"{text[:_SUMMARY]}…"

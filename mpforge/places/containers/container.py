@@ -1,0 +1,360 @@
+"""One container in which a step's programs run.
+
+Files go in and out as archives, never by mounts of the host. Its first process waits for the end of
+its input, which this process holds: whatever ends us, kill -9 too, ends the container and all that
+runs in it within a second. Knows nothing of images' names, nor of steps.
+"""
+
+import contextlib
+import itertools
+import os
+import re
+import select
+import stat
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from mpforge import processes
+from mpforge.artifacts import archives
+from mpforge.errors import (
+    ArchiveRefused,
+    EngineLost,
+    EngineRefuses,
+    ImageUnfit,
+    SourceUnreadable,
+    StepFailed,
+)
+from mpforge.places.containers import exec_stream
+from mpforge.places.containers.connection import Engine, container_gone, speaking
+from mpforge.places.containers.labels import IMAGE_LABEL, LABEL, LAYER, TITLE, own_mark
+from mpforge.processes import Ended
+
+_numbers = itertools.count()
+_READ = 1 << 20
+_COUNTING_SECONDS, _REMOVING_SECONDS = 5, 30
+_GREETING = b"mpforge\n"
+_START_SECONDS = 120.0
+_GOING_SECONDS = 2.0
+_KILLED = 137  # 128 + 9: what ends with its container ends so
+_INIT = re.compile(r"^\[\w+ +tini \(\d+\)\] ", re.MULTILINE)
+
+
+class Container:
+    """A container that is born running, and gone when the ``with`` block ends, however it ends.
+
+    ``image`` is an id of one with a ``cat``; ``volumes`` are names of the engine's own volumes by where they
+    are seen, read-only unless ``writable``; ``title`` tells people what it is for, ``called`` how they name
+    the image. Without ``network`` its programs see loopback only.
+    ``environment`` is what the image itself sets. Raises ``ImageUnfit``, ``EngineRefuses``, ``EngineFull``,
+    ``EngineLost``.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: str,
+        *,
+        network: bool = False,
+        volumes: Mapping[str, str] | None = None,
+        writable: bool = False,
+        title: str = "",
+        called: str = "",
+    ) -> None:
+        self.engine = engine
+        self.called = called or image
+        self.offline = not network
+        self._api = engine.client.api
+        self._timed_out = False
+        self._input: Any = None
+        self._id = ""
+        binds = {
+            name: {"bind": place, "mode": "rw" if writable else "ro"}
+            for place, name in (volumes or {}).items()
+        }
+        # Whoever is interrupted while the engine makes it removes it by its name.
+        self._id = f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}"
+        try:
+            with speaking("make a container"):
+                self._id = self._create(image, binds, network=network, title=title)
+            with speaking("start a container"):
+                wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+                self._input = self._api.attach_socket(self._id, params=wanted)
+                self._api.start(self._id)
+                self._greet()
+                told = self._api.inspect_container(self._id)
+        except BaseException:
+            self.close()
+            raise
+        self.environment = variables(told)
+
+    def _greet(self) -> None:
+        """Have the first process answer: an engine says nothing of one that its init could not start."""
+        said = b""
+        with self._watched(_START_SECONDS, self._input):
+            with contextlib.suppress(OSError):  # it has ended already
+                exec_stream.send(self._input, _GREETING)
+            for chunk in exec_stream.said(self._input):
+                said += chunk
+                if said.endswith(_GREETING):
+                    return
+        if self._timed_out:
+            raise EngineRefuses(f"a container did not start within {_START_SECONDS:.0f} s")
+        why = _INIT.sub("", said.decode("utf-8", "replace")).strip()
+        if not why:
+            raise container_gone("it was started")
+        raise ImageUnfit(
+            f"the image {self.called} has no `cat` that runs, so no step can run in it",
+            why=why,
+            hint="an image to build in has a shell and coreutils; name another one in [build] image",
+        )
+
+    def _create(self, image: str, binds: Mapping[str, Any], *, network: bool, title: str) -> str:
+        open_network = "bridge" if self.engine.bridged else "host"
+        host = self._api.create_host_config(
+            auto_remove=True,
+            init=True,
+            network_mode=open_network if network else "none",
+            security_opt=["no-new-privileges"],
+            binds=binds,
+        )
+        made = self._api.create_container(
+            image,
+            ["cat"],
+            entrypoint=[],
+            stdin_open=True,
+            detach=False,
+            user="0:0",
+            name=self._id,
+            labels={LABEL: own_mark(), TITLE: title},
+            host_config=host,
+        )
+        return str(made["Id"])
+
+    @property
+    def id(self) -> str:
+        """Its name with the engine."""
+        return self._id
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the container; whatever runs in it ends. What it used of the CPU is counted as ours.
+
+        An engine that hangs is not waited for long: the container ends when its input does.
+        """
+        if not self._id:
+            return
+        try:
+            with self._patience(_COUNTING_SECONDS), speaking("count CPU seconds"):
+                processes.count_cpu(self._cpu_seconds())
+        except StepFailed:
+            pass
+        finally:
+            identifier, self._id = self._id, ""
+            if self._input is not None:
+                exec_stream.hang_up(self._input)
+            with (
+                contextlib.suppress(StepFailed),
+                self._patience(_REMOVING_SECONDS),
+                speaking("remove a container"),
+            ):
+                self._api.remove_container(identifier, force=True, v=True)
+
+    @contextlib.contextmanager
+    def _patience(self, seconds: float) -> Iterator[None]:
+        """Wait so long for an answer, and no longer."""
+        former, self._api.timeout = self._api.timeout, seconds
+        try:
+            yield
+        finally:
+            self._api.timeout = former
+
+    def _cpu_seconds(self) -> float:
+        told = self._api.stats(self._id, stream=False, one_shot=True)
+        return float(told["cpu_stats"]["cpu_usage"].get("total_usage", 0)) / 1e9
+
+    # --- programs ------------------------------------------------------------------------------
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: str,
+        log: BinaryIO,
+        timeout: float | None = None,
+    ) -> Ended:
+        """Run a program to its end, with its output appended to ``log`` as it comes.
+
+        ``environment`` is added to the image's own. ``timeout`` in seconds: with it ends the container.
+        Raises ``EngineLost``, ``EngineRefuses``.
+        """
+        start = time.monotonic()
+        with speaking(f"run {argv[0]} in a container"):
+            made = self._api.exec_create(
+                self._id, list(argv), environment=dict(environment), workdir=cwd, user="0:0"
+            )
+            self._copy_output(made["Id"], log, timeout)
+            code = self._status(made["Id"])
+            if code == _KILLED and not self._timed_out and self._has_ended():
+                raise container_gone(f"{argv[0]} ran in it")
+        return Ended(code, time.monotonic() - start, 0.0, self._timed_out)
+
+    def _copy_output(self, program: str, log: BinaryIO, timeout: float | None) -> None:
+        """Start a program and copy what it writes, until it ends or the time is over."""
+        connection = self._api.exec_start(program, socket=True)
+        try:
+            with self._watched(timeout, connection):
+                for chunk in exec_stream.said(connection):
+                    log.write(chunk)
+                    log.flush()
+        finally:
+            exec_stream.hang_up(connection)
+
+    def _status(self, program: str) -> int:
+        from docker.errors import APIError
+
+        if self._timed_out:
+            return -1
+        try:
+            code = self._api.exec_inspect(program)["ExitCode"]
+        except APIError as error:
+            # It went with its container, which Podman calls a fault of its own (500).
+            if error.status_code != HTTPStatus.NOT_FOUND and "no such container" not in str(error):
+                raise
+            code = None
+        if code is None:
+            raise container_gone("a program ran in it")
+        return int(code)
+
+    def _has_ended(self) -> bool:
+        """Whether the first process ends now: its output does, and it has said all that it says."""
+        ready, _, _ = select.select([self._input], [], [], _GOING_SECONDS)
+        return bool(ready)
+
+    @contextlib.contextmanager
+    def _watched(self, timeout: float | None, connection: Any) -> Iterator[None]:
+        """Remove the container when the time is over: what runs in it has ended then.
+
+        Nothing more is read from the connection then, whether the engine answers or not.
+        """
+
+        def over() -> None:
+            self._timed_out = True
+            try:
+                with contextlib.suppress(StepFailed), speaking("end a container"):
+                    self._api.remove_container(self._id, force=True, v=True)
+            finally:
+                exec_stream.break_off(connection)
+
+        if timeout is None:
+            yield
+            return
+        watch = threading.Timer(timeout, over)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    def ask(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> tuple[int, str]:
+        """Run a short program; its exit status and what it printed. Raises as ``run``."""
+        with tempfile.TemporaryFile() as log:
+            ended = self.run(argv, environment=environment or {}, cwd="/", log=log, timeout=timeout)
+            log.seek(0)
+            return ended.returncode, log.read().decode("utf-8", "replace")
+
+    def commit(self, repository: str, tag: str, key: str) -> None:
+        """Keep what the container has become as a layer. Raises ``EngineRefuses``, ``EngineLost``.
+
+        An image has its container's labels: what a user starts of it must not be taken for ours.
+        """
+        labels = f'LABEL {LABEL}="" {IMAGE_LABEL}="layer" {LAYER}="{key}"'
+        with speaking("keep a container as an image"):
+            self._api.commit(self._id, repository, tag, changes=labels)
+
+    # --- files ---------------------------------------------------------------------------------
+
+    def put(self, tree: Path, place: str, *, only: Iterable[str] | None = None) -> None:
+        """Copy a directory of the host to ``place``, an absolute path; ``only`` these entries of it.
+
+        Files belong to root there, and keep their modes and times. Raises ``EngineLost``.
+        """
+        with tempfile.TemporaryFile() as file:
+            with tarfile.open(fileobj=file, mode="w") as tar:
+                _add_parents(tar, place)
+                for name in sorted(os.listdir(tree)) if only is None else only:
+                    tar.add(tree / name, f"{place.strip('/')}/{name}", filter=_as_root)
+            file.seek(0)
+            with speaking(f"copy files to {place} in a container"):
+                self._api.put_archive(self._id, "/", file)
+
+    def put_packed(self, archive: Path) -> None:
+        """Unpack a tar archive of ours at the container's root. Raises ``EngineLost``."""
+        with speaking("copy files into a container"), archive.open("rb") as file:
+            self._api.put_archive(self._id, "/", file)
+
+    def get(self, place: str, destination: Path, *, harmless: bool = False) -> None:
+        """Copy what is in a directory of the container into a new directory of the host.
+
+        They belong to the calling user. A file is copied likewise. What could escape is left out if only
+        ``harmless`` files are wanted. Raises ``ArchiveRefused``, ``EngineLost``.
+        """
+        unpack = archives.unpack_harmless if harmless else archives.unpack
+        with tempfile.TemporaryDirectory(prefix="mpforge-out-", dir=destination.parent) as folder:
+            packed = Path(folder, "out.tar")
+            with speaking(f"copy {place} out of a container"), packed.open("wb") as file:
+                chunks, _ = self._api.get_archive(self._id, place, chunk_size=_READ)
+                for chunk in chunks:
+                    file.write(chunk)
+            unpacked = Path(folder, "out")
+            try:
+                unpack(packed, unpacked)
+            except SourceUnreadable as error:
+                raise EngineLost(
+                    f"what the container engine sent of {place} can't be unpacked",
+                    why=error.why,
+                    hint="repeat the command: nothing half-made was kept",
+                ) from None
+            found = unpacked / place.rpartition("/")[2]
+            if not os.path.lexists(found):
+                raise ArchiveRefused(f"{place} of the container is a link that leads elsewhere")
+            found.rename(destination)
+
+
+def variables(inspected: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that an image or a container sets, of what the engine tells of it."""
+    words = (word.partition("=") for word in (inspected.get("Config") or {}).get("Env") or ())
+    return {name: value for name, _, value in words}
+
+
+def _add_parents(tar: tarfile.TarFile, place: str) -> None:
+    words = place.strip("/").split("/")
+    for count in range(1, len(words) + 1):
+        entry = tarfile.TarInfo("/".join(words[:count]))
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(entry)
+
+
+def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    entry.mode = stat.S_IMODE(entry.mode) & 0o777
+    return entry

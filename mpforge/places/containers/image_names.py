@@ -1,0 +1,71 @@
+"""What images and platforms are called: names taken apart, platforms in one spelling.
+
+Knows neither registries nor engines.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from mpforge.errors import ImageNameWrong
+from mpforge.platforms import image_name
+from mpforge.platforms.image_name import HUB
+
+_HUB_ADDRESS = "registry-1.docker.io"
+
+
+class Reference(image_name.Parts):
+    """An image's name, taken apart, with where it is asked for."""
+
+    @property
+    def address(self) -> str:
+        """Where the registry answers."""
+        return _HUB_ADDRESS if self.host == HUB else self.host
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, and so spoken to without TLS."""
+        return is_loopback(self.host)
+
+
+def parse(name: str) -> Reference:
+    """Take a name apart. Raises ``ImageNameWrong``."""
+    found = image_name.parts(name)
+    if found is None:
+        raise ImageNameWrong(
+            f"{name!r} is no name of an image", hint=f"it is {image_name.EXPECTED}"
+        )
+    return Reference(**vars(found))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``HOST[:PORT]`` is this machine; what a name stands for is not asked."""
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+# --- platforms ------------------------------------------------------------------------------------
+
+_ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64"}
+_MEANT = {"arm64": "v8", "amd64": "v1"}
+
+
+def normal(platform: str) -> str:
+    """``OS/ARCHITECTURE[/VARIANT]`` in one spelling: arm64 is v8, amd64 is v1, and arm is meant as v7."""
+    system, architecture, variant = (*platform.split("/"), "", "")[:3]
+    architecture = _ARCHITECTURES.get(architecture, architecture)
+    if architecture == "arm" and not variant:
+        variant = "v7"
+    if _MEANT.get(architecture) == variant:
+        variant = ""
+    return "/".join(word for word in (system, architecture, variant) if word)
+
+
+def platform_of(told: Mapping[str, Any]) -> str:
+    """The platform that an index's entry or an image's configuration tells."""
+    words = (told.get(name) for name in ("os", "architecture", "variant"))
+    return "/".join(str(word) for word in words if word)

@@ -1,0 +1,240 @@
+"""Images: what a name stands for on one platform, and the image itself.
+
+A pin is the digest of one platform's manifest, never of an index, or the id of an image that exists with this
+engine only. The platform is looked at after each pull: an engine says nothing of a wrong one.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from mpforge.errors import (
+    EngineFull,
+    EngineRefuses,
+    ImageNameWrong,
+    ImageUnfit,
+    ImageUnknown,
+    MpforgeError,
+    PinGone,
+    RegistryUnreachable,
+)
+from mpforge.places.containers import image_names, registry
+from mpforge.places.containers.connection import Engine, refusal, speaking
+from mpforge.places.containers.container import Container, variables
+from mpforge.places.containers.labels import LAYER
+from mpforge.plan.pins import ImagePin, ImageRequest
+from mpforge.platforms import well_known
+from mpforge.platforms.image_name import is_id
+from mpforge.spec.suggest import close_to
+
+Working = Callable[[str], AbstractContextManager[None]]
+"""Says that something long goes on while its block runs."""
+
+_LAYERS = "mpforge-layer"
+"""The repository of layers that we made, each tagged with its key."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that the engine has: its id, the variables that it sets, the digests of its layers."""
+
+    id: str
+    environment: Mapping[str, str]
+    layers: tuple[str, ...] = ()
+
+
+def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
+    """What a name stands for now: an image that is this engine's alone, else what the registry says.
+
+    Without an engine the registry alone is asked. Raises ``EngineLost``, and as ``registry.digest_of``.
+    """
+    if not is_id(request.name):
+        image_names.parse(request.name)
+    local = _inspect(engine, request.name) if engine is not None else None
+    if local is not None and _is_own(local, request.name):
+        return _by_id(local, request)
+    if is_id(request.name):
+        who = "the container engine has" if engine is not None else "without an engine there is"
+        raise ImageUnknown(
+            f"{who} no image {request.name}",
+            hint="an id is known to the engine that made it alone: name another image in [build] image",
+        )
+    try:
+        return ImagePin(request, registry.digest_of(request), is_local=False)
+    except (ImageUnknown, RegistryUnreachable) as error:
+        if local is not None and isinstance(error, ImageUnknown):
+            return _by_id(local, request)
+        if local is not None or engine is None:
+            raise
+        raise _also_not_here(error, engine, request.name) from None
+
+
+def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
+    """The pinned image, pulled if the engine has it not; ``working`` goes round that.
+
+    Raises ``ImageUnfit``, ``PinGone``, ``RegistryUnreachable``, ``RegistryDenies``, ``EngineFull``,
+    ``EngineLost``.
+    """
+    name = (
+        pin.digest if pin.is_local else f"{image_names.parse(pin.request.name).path}@{pin.digest}"
+    )
+    found = _inspect(engine, name)
+    if found is None and not pin.is_local:
+        with working(f"pulling the image {pin.request.name}"):
+            _pull(engine, pin)
+        found = _inspect(engine, name)
+    if found is None:
+        raise PinGone(
+            f"the image {pin.request.name} is pinned by its id, and this engine has none of it",
+            why=f"{pin.digest} was made on another machine, or removed",
+            hint=f"make it again, or mpforge lock --update {pin.request.name}",
+        )
+    _check(found, pin.request)
+    return _image(found)
+
+
+def layer(engine: Engine, base: Image, key: str, make: Callable[[], Container]) -> Image:
+    """The image that is kept under a key; made of a container that ``make`` gives, if need be.
+
+    A tag can be moved by anybody: what bears it must be one layer of ours above ``base``. Raises what
+    ``make`` raises, ``EngineRefuses``, ``EngineLost``.
+    """
+    tag = f"{_LAYERS}:{key[:32]}"
+    found = _inspect(engine, tag)
+    if found is not None and _is_layer(found, base, key):
+        return _image(found)
+    with make() as container:
+        container.commit(_LAYERS, key[:32], key)
+    found = _inspect(engine, tag)
+    if found is None:
+        raise EngineRefuses("the container engine did not keep the image that it was told to")
+    return _image(found)
+
+
+def _is_layer(found: Mapping[str, Any], base: Image, key: str) -> bool:
+    labels = (found.get("Config") or {}).get("Labels") or {}
+    layers = _image(found).layers
+    ours = labels.get(LAYER) == key and layers[: len(base.layers)] == base.layers
+    return ours and len(layers) <= len(base.layers) + 1
+
+
+def _also_not_here(error: MpforgeError, engine: Engine, name: str) -> MpforgeError:
+    """A registry's error of a name that the engine has no image of either, and which one may be meant."""
+    with speaking("list its images"):
+        told = engine.client.api.images()
+    known = {tag for image in told for tag in image.get("RepoTags") or () if "<none>" not in tag}
+    near = close_to(name, known - {name})
+    why = f"{error.what}; {error.why}" if error.why else error.what
+    if near:
+        what = f"neither {engine.name} nor a registry has the image {name}, as far as can be asked"
+        return ImageUnknown(what, why=why, hint=f"did you mean {near}? Else: {error.hint}")
+    why = "; ".join(filter(None, [f"{engine.name} has no such image either", error.why]))
+    return type(error)(error.what, why=why, hint=error.hint)
+
+
+def _is_own(found: Mapping[str, Any], name: str) -> bool:
+    """Whether an image did not come from the registry that its name names.
+
+    Podman has a digest of each image, and calls ``localhost`` what it built.
+    """
+    if is_id(name):
+        return True
+    named = image_names.parse(name)
+    return named.host == "localhost" or not any(
+        _same_place(named, digest) for digest in found.get("RepoDigests") or ()
+    )
+
+
+def _same_place(named: image_names.Reference, digest: str) -> bool:
+    try:
+        at = image_names.parse(digest)
+    except ImageNameWrong:  # some engines say <none>@<none>
+        return False
+    return (at.host, at.repository) == (named.host, named.repository)
+
+
+def _by_id(found: Mapping[str, Any], request: ImageRequest) -> ImagePin:
+    _check(found, request)
+    return ImagePin(request, str(found["Id"]), is_local=True)
+
+
+def _pull(engine: Engine, pin: ImagePin) -> None:
+    """Pull a pinned image. Raises what says best why it can't be had."""
+    at = image_names.parse(pin.request.name)
+    exactly = ImageRequest(f"{at.path}@{pin.digest}", pin.request.platform)
+    said = _pulled(engine, at, pin)
+    if said is None:
+        return
+    if isinstance(error := refusal(f"pull the image {pin.request.name}", said), EngineFull):
+        raise error
+    try:
+        registry.digest_of(exactly)
+    except ImageUnknown as error:
+        raise PinGone(
+            f"{at.host} no longer has the image {pin.request.name} that the lock pins",
+            why=f"{pin.digest}, and this engine does not have it either; {error.why}",
+            hint=f"mpforge lock --update {pin.request.name}",
+        ) from None
+    except RegistryUnreachable as error:
+        raise RegistryUnreachable(
+            f"the image {pin.request.name} is not with this engine, and {at.host} can't be asked for it",
+            why=f"{pin.digest}: {error.why}",
+            hint=error.hint,
+        ) from None
+    raise RegistryUnreachable(
+        f"the container engine can't pull {pin.request.name}, which its registry has",
+        why=said,
+        hint=f"does `docker pull {exactly.name}` work? Another machine's engine has a network of its own",
+    )
+
+
+def _pulled(engine: Engine, at: image_names.Reference, pin: ImagePin) -> str | None:
+    """Let the engine pull; None, or what it said instead."""
+    platform = well_known()[pin.request.platform].docker_platform
+    known = dict(registry.credentials(at.host))
+    try:
+        with speaking(f"pull the image {pin.request.name}"):
+            lines = engine.client.api.pull(
+                f"{at.path}@{pin.digest}",
+                stream=True,
+                decode=True,
+                platform=platform,
+                auth_config=known,
+            )
+            return next((str(line["error"]) for line in lines if "error" in line), None)
+    except EngineRefuses as error:
+        return error.why or error.what
+
+
+def _image(found: Mapping[str, Any]) -> Image:
+    layers = (found.get("RootFS") or {}).get("Layers") or ()
+    return Image(str(found["Id"]), variables(found), tuple(layers))
+
+
+def _check(found: Mapping[str, Any], request: ImageRequest) -> None:
+    """Raise ``ImageUnfit`` where an image is of another platform than it must be."""
+    has = _platform(found)
+    wanted = well_known()[request.platform].docker_platform or ""
+    if image_names.normal(has) != image_names.normal(wanted):
+        raise ImageUnfit(
+            f"the image {request.name} is of {has}, and {request.platform} needs {wanted}",
+            hint="name an image of that platform in [build] image, in the target's own table, or in its "
+            f"toolchain's; if it has been replaced since: mpforge lock --update {request.name}",
+        )
+
+
+def _platform(found: Mapping[str, Any]) -> str:
+    words = (found.get(name, "") for name in ("Os", "Architecture", "Variant"))
+    return "/".join(word for word in words if word)
+
+
+def _inspect(engine: Engine, name: str) -> Mapping[str, Any] | None:
+    from docker.errors import ImageNotFound
+
+    with speaking(f"look at the image {name}"):
+        try:
+            found: Mapping[str, Any] = engine.client.api.inspect_image(name)
+        except ImageNotFound:
+            return None
+    return found

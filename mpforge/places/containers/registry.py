@@ -1,0 +1,338 @@
+"""Asking a registry of images which manifest of a name is one platform's, without an engine.
+
+The API is the OCI distribution specification's, the documents are OCI's and Docker's. Credentials are those
+of Docker's own configuration, and no message has them. Pulls nothing.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from mpforge.errors import (
+    HashMismatch,
+    ImageUnfit,
+    ImageUnknown,
+    RegistryDenies,
+    RegistryUnreachable,
+)
+from mpforge.obtain.packages.package_index import without_credentials
+from mpforge.places.containers.image_names import (
+    Reference,
+    is_loopback,
+    normal,
+    parse,
+    platform_of,
+)
+from mpforge.plan.pins import ImageRequest
+from mpforge.platforms import well_known
+from mpforge.platforms.image_name import DIGEST, HUB
+
+_ACCEPTED = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_SECONDS = (10, 60)  # until there is a connection, and without a word
+_LARGEST = 4 << 20  # what registries themselves take as a manifest
+_SUMMARY = 300
+_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
+
+
+# --- documents ------------------------------------------------------------------------------------
+
+
+def manifests(index: Mapping[str, Any]) -> dict[str, str]:
+    """The digest of each platform's manifest in an index, by the platform's normal name.
+
+    What is no image (an attestation says ``unknown``) is not among them; of two for one platform the
+    first counts, as it does for engines.
+    """
+    found: dict[str, str] = {}
+    for entry in index["manifests"]:
+        platform = normal(platform_of(entry.get("platform") or {}))
+        if platform and "unknown" not in platform and DIGEST.fullmatch(str(entry["digest"])):
+            found.setdefault(platform, entry["digest"])
+    return found
+
+
+# --- asking ---------------------------------------------------------------------------------------
+
+
+def digest_of(request: ImageRequest) -> str:
+    """The digest of the manifest that a name stands for on a platform, now.
+
+    Raises ``ImageNameWrong``, ``ImageUnknown``, ``ImageUnfit``, ``RegistryUnreachable``, ``RegistryDenies``,
+    ``HashMismatch``.
+    """
+    reference = parse(request.name)
+    wanted = well_known()[request.platform].docker_platform or ""
+    talk = _Talk(reference, request.name)
+    digest, manifest = talk.manifest(reference.digest or reference.tag)
+    try:
+        has = _offered(talk, digest, manifest)
+    except (AttributeError, KeyError, TypeError):
+        raise ImageUnfit(
+            f"what {reference.host} has as {request.name} is no image that mpforge can read",
+            hint="push it again with a Docker of this decade, or name another one in [build] image",
+        ) from None
+    found = has.get(normal(wanted))
+    if found is None:
+        raise ImageUnfit(
+            f"{reference.host} has no {request.name} for {request.platform}, which needs {wanted}",
+            why=f"it is there for {', '.join(has) or 'no platform'}",
+            hint="name an image of that platform in [build] image, or in the target's own table",
+        )
+    return found
+
+
+def _offered(talk: "_Talk", digest: str, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The digest for each platform that there is, of an index or of a single manifest."""
+    if "config" in manifest:
+        has = platform_of(talk.blob(manifest["config"]["digest"]))
+        return {normal(has): digest}
+    return manifests(manifest)
+
+
+class _Talk:
+    """A talk with a registry about one repository; ``name`` is the image's in messages."""
+
+    def __init__(self, reference: Reference, name: str) -> None:
+        import requests
+
+        self._at = reference
+        self._name = name
+        self._session = requests.Session()
+        # Of this machine neither a proxy nor .netrc knows anything.
+        self._session.trust_env = not reference.is_loopback
+        self._authorization = ""
+        self._knows = False
+
+    def manifest(self, word: str) -> tuple[str, Mapping[str, Any]]:
+        """The manifest or index of a tag or digest, and its digest."""
+        data, told = self._get(f"manifests/{word}")
+        expected = word if DIGEST.fullmatch(word) else told
+        return self._verified(data, expected), self._document(data)
+
+    def blob(self, digest: str) -> Mapping[str, Any]:
+        """A document among a repository's blobs. Raises ``KeyError`` for what is no sha256."""
+        if not DIGEST.fullmatch(digest):
+            raise KeyError(digest)
+        data, _ = self._get(f"blobs/{digest}")
+        self._verified(data, digest)
+        return self._document(data)
+
+    def _verified(self, data: bytes, expected: str | None) -> str:
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        if expected and expected.startswith("sha256:") and expected != digest:
+            raise HashMismatch(
+                f"{self._at.host} sent something else of {self._name} than it said",
+                why=f"expected {expected}\n     got {digest}",
+                hint="repeat the command; if it stays so, a proxy on the way or the registry is at fault",
+            )
+        return digest
+
+    def _document(self, data: bytes) -> Mapping[str, Any]:
+        try:
+            document = json.loads(data)
+        except ValueError:
+            document = None
+        return document if isinstance(document, dict) else {}
+
+    # --- requests ------------------------------------------------------------------------------
+
+    def _get(self, path: str) -> tuple[bytes, str | None]:
+        """What is there, and the digest that the registry says it has."""
+        scheme = "http" if self._at.is_loopback else "https"
+        address = f"{scheme}://{self._at.address}/v2/{self._at.repository}/{path}"
+        status, headers, data = self._ask("GET", address, self._authorization)
+        if status == _UNAUTHORIZED and not self._authorization:
+            self._authorization = self._authorized(headers.get("WWW-Authenticate", ""))
+            if self._authorization:
+                status, headers, data = self._ask("GET", address, self._authorization)
+        if status == _OK:
+            return data, headers.get("Docker-Content-Digest")
+        raise self._refusal(status, data)
+
+    def _refusal(self, status: int, data: bytes) -> Exception:
+        at, name = self._at, self._name
+        login = f"docker login{'' if at.host == HUB else f' {at.host}'}"
+        if status == _NOT_FOUND:
+            return ImageUnknown(
+                f"{at.host} has no image {name}",
+                why=_said(data) or f"asked at {at.address}",
+                hint="name another one in [build] image, or build it here: a local image will do",
+            )
+        if status in (_UNAUTHORIZED, _FORBIDDEN):
+            if at.host == HUB and not self._knows:  # which says the same of both
+                return ImageUnknown(
+                    f"{at.host} has no image {name} that everybody may read",
+                    why=_said(data) or f"asked at {at.address}",
+                    hint=f"if it is a private one: {login}",
+                )
+            used = "credentials of Docker's configuration" if self._knows else "no credentials"
+            return RegistryDenies(
+                f"{at.host} does not let us read the image {name}",
+                why=f"asked with {used}; {_said(data) or f'status {status}'}",
+                hint=f"{login} (credentials come from Docker's configuration), and repeat the command",
+            )
+        return RegistryUnreachable(
+            f"the registry {at.host} does not answer for the image {name}",
+            why=f"status {status} {_said(data)}".strip(),
+            hint="repeat the command later; what is pinned and known to the engine needs no registry",
+        )
+
+    def _ask(
+        self,
+        method: str,
+        address: str,
+        authorization: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """One request; redirects are followed where nothing is sent but a question."""
+        from requests.exceptions import RequestException
+
+        headers = {"Accept": ", ".join(_ACCEPTED), "User-Agent": "mpforge"}
+
+        def authorize(prepared: Any) -> Any:  # so that no .netrc is asked
+            if authorization:
+                prepared.headers["Authorization"] = authorization
+            return prepared
+
+        try:
+            with self._session.request(
+                method,
+                address,
+                params=query,
+                data=form,
+                headers=headers,
+                auth=authorize,
+                timeout=_SECONDS,
+                stream=True,
+                allow_redirects=form is None and query is None,
+            ) as answer:
+                if not _is_safe(answer.url) and _is_safe(address):
+                    raise self._unreachable("it redirects to an address without TLS")
+                data = b""
+                for chunk in answer.iter_content(1 << 16):
+                    data += chunk
+                    if len(data) > _LARGEST:
+                        raise self._unreachable("what it sends is far too long")
+                return answer.status_code, answer.headers, data
+        except RequestException as error:
+            raise self._unreachable(_reason(error)) from None
+
+    def _unreachable(self, why: str) -> RegistryUnreachable:
+        hint = "is the network up, and is a proxy needed (HTTPS_PROXY)? REQUESTS_CA_BUNDLE names certificates"
+        if self._at.is_loopback:
+            hint = "start it on this machine; it is spoken to without TLS"
+        return RegistryUnreachable(
+            f"the registry {self._at.host} can't be asked for the image {self._name}",
+            why=without_credentials(why),
+            hint=f"{hint}; what is pinned and known to the engine needs no registry",
+        )
+
+    # --- credentials ---------------------------------------------------------------------------
+
+    def _authorized(self, header: str) -> str:
+        """The header that answers a challenge; empty where there is none."""
+        kind, fields = challenge(header)
+        known = {key.lower(): str(value) for key, value in credentials(self._at.host).items()}
+        basic = ""
+        if known.get("username") and known.get("password"):
+            pair = f"{known['username']}:{known['password']}".encode()
+            basic = f"Basic {base64.b64encode(pair).decode()}"
+        self._knows = bool(basic or known.get("identitytoken"))
+        if kind == "basic":
+            return basic
+        return self._token(fields, basic, known.get("identitytoken")) if kind == "bearer" else ""
+
+    def _token(self, fields: Mapping[str, str], basic: str, identity: str | None) -> str:
+        """A bearer token, as https://distribution.github.io/distribution/spec/auth/token/ has it."""
+        realm = fields.get("realm", "")
+        if not _is_safe(realm):
+            raise RegistryDenies(
+                f"{self._at.host} wants credentials for {self._name} sent without TLS",
+                why=f"to {urlsplit(realm).hostname}",
+                hint="nothing was sent; use a registry that is served by HTTPS",
+            )
+        words = {"scope": f"repository:{self._at.repository}:pull"}
+        words |= {"service": fields["service"]} if "service" in fields else {}
+        if identity:
+            form = {
+                "grant_type": "refresh_token",
+                "client_id": "mpforge",
+                "refresh_token": identity,
+            }
+            status, _, data = self._ask("POST", realm, "", form={**words, **form})
+        else:
+            status, _, data = self._ask("GET", realm, basic, query=words)
+        if status != _OK:
+            raise self._refusal(status if status != _NOT_FOUND else _FORBIDDEN, data)
+        told = self._document(data)
+        token = told.get("token") or told.get("access_token")
+        return f"Bearer {token}" if token else ""
+
+
+def _is_safe(address: str) -> bool:
+    """Whether an address is spoken to by TLS, or on this machine."""
+    parts = urlsplit(address)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.netloc))
+
+
+def challenge(header: str) -> tuple[str, dict[str, str]]:
+    """A WWW-Authenticate header: ``bearer`` or ``basic``, and its fields."""
+    kind, _, rest = header.strip().partition(" ")
+    return kind.lower(), dict(re.findall(r'(\w+)="([^"]*)"', rest))
+
+
+def credentials(host: str) -> Mapping[str, str]:
+    """What Docker's configuration, or its credential helper, has for a registry; empty: nothing.
+
+    Raises ``RegistryDenies`` where they can't be read.
+    """
+    from docker import auth
+    from docker.errors import DockerException
+
+    helper = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a helper that is not there
+            configuration = auth.load_config()
+            helper = configuration.get_credential_store(host)
+            return configuration.resolve_authconfig(host) or {}
+    except (DockerException, OSError, ValueError, RuntimeError):
+        # Their texts are not passed on: they may hold what must not be seen.
+        what = f"docker-credential-{helper}" if helper else "config.json"
+        raise RegistryDenies(
+            f"Docker's credentials for {host} can't be read",
+            why=f"{what} gives nothing that can be used",
+            hint=f"docker login {host}, or mend Docker's config.json",
+        ) from None
+
+
+# --- what others say ------------------------------------------------------------------------------
+
+
+def _said(data: bytes) -> str:
+    """The words of a registry's error, if they are its own."""
+    try:
+        errors = json.loads(data)["errors"]
+        words = [str(error.get("message") or error.get("code")) for error in errors]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
+    return "; ".join(words)[:_SUMMARY]
+
+
+def _reason(error: Exception) -> str:
+    """The innermost words of an error of ``requests``: the outer ones are objects and addresses."""
+    inner = error.args[0] if error.args else error
+    text = str(getattr(inner, "reason", None) or inner)
+    return text.rpartition(": ")[2][:_SUMMARY] or type(error).__name__

@@ -1,0 +1,85 @@
+"""Trees of tools that containers see read-only, kept by the engine itself as volumes.
+
+A compiler of 400 MB is copied to an engine once, not into each container. A volume is told to be whole by
+another, empty one, which is made when it is filled: whoever is killed on the way leaves one that nobody uses,
+and no two write to the same. Knows nothing of what is in a tree.
+"""
+
+import contextlib
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from mpforge.errors import StepFailed
+from mpforge.places.containers.connection import Engine, speaking
+from mpforge.places.containers.container import Container
+from mpforge.store.locks import alone
+
+_TOOL, _FILLED = "mpforge.tool", "mpforge.filled"
+
+
+def provide(
+    engine: Engine,
+    name: str,
+    tree: Path,
+    *,
+    image: str,
+    lock: Path,
+    filling: AbstractContextManager[None],
+) -> str:
+    """The volume of a tree, by a name that stands for its content; filled if need be.
+
+    ``image`` is any image with a ``cat``; of the users of a ``lock`` file one fills it, others wait;
+    ``filling`` goes round the work. Raises ``EngineRefuses``, ``EngineLost``.
+    """
+    with alone(lock, waits=_nothing, warn=_unheard):
+        return _whole(engine, name) or _filled(
+            engine, name, tree, image=image, title=str(lock), filling=filling
+        )
+
+
+def _nothing() -> None:
+    pass
+
+
+def _unheard(_message: str) -> None:
+    pass
+
+
+def _whole(engine: Engine, name: str) -> str | None:
+    """A volume of that name that is whole, if there is one."""
+    with speaking(f"look for the volume of {name}"):
+        found = engine.client.api.volumes(filters={"label": f"{_TOOL}={name}"})["Volumes"] or []
+    labels = {volume["Name"]: volume["Labels"] or {} for volume in found}
+    marked = (told[_FILLED] for told in labels.values() if _FILLED in told)
+    return next((volume for volume in sorted(marked) if volume in labels), None)
+
+
+def _filled(
+    engine: Engine,
+    name: str,
+    tree: Path,
+    *,
+    image: str,
+    title: str,
+    filling: AbstractContextManager[None],
+) -> str:
+    volume = f"mpforge-{name}-{os.urandom(4).hex()}"
+    place = "/mpforge/filled"
+    with speaking(f"make the volume {volume}"):
+        engine.client.api.create_volume(volume, labels={_TOOL: name})
+    try:
+        with (
+            filling,
+            Container(
+                engine, image, volumes={place: volume}, writable=True, title=title
+            ) as container,
+        ):
+            container.put(tree, place)
+    except BaseException:
+        with contextlib.suppress(StepFailed), speaking(f"remove the volume {volume}"):
+            engine.client.api.remove_volume(volume, force=True)
+        raise
+    with speaking(f"make the volume {volume}"):
+        engine.client.api.create_volume(f"{volume}-filled", labels={_TOOL: name, _FILLED: volume})
+    return volume

@@ -1,0 +1,364 @@
+"""One running step: a directory of its own, an environment of its own, a log.
+
+The environment holds what the step declares and nothing else; PATH is the base set plus what the
+caller adds. This module knows nothing of wheels, keys or stores.
+"""
+
+import contextlib
+import errno
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from mpforge import processes
+from mpforge.diagnostics import cross_compiling
+from mpforge.diagnostics.step_failure import Ended, diagnosed, not_declared
+from mpforge.errors import EngineRefuses, StepFailed, StepTimeout, WrongInput
+from mpforge.places import recorded_commands, secret_redaction
+from mpforge.places.isolation import HERE, Isolation
+from mpforge.plan.model import CommandLine, Placeholder, ShellLine, Text
+
+if TYPE_CHECKING:
+    from mpforge.places.containers.container_step import StepContainer
+
+# 1980-01-01, the earliest time that a zip archive can hold (https://reproducible-builds.org/specs/).
+SOURCE_DATE_EPOCH = "315532800"
+LOG_TAIL = 25
+NOTE = "compiler: "
+"""How a line of the log begins that tells what a compiler did to a flag."""
+_TAIL_BYTES = 32_768
+_LINES_READ = 200  # CMake tells of a failed download in 70 lines, and its caller in as many
+_MESON_LINES = 60
+_OF_TERMINAL = ("TERM", "TERMINFO", "COLORTERM")
+"""What an interactive shell must know of the terminal that it is used on."""
+_SHELLS = (("bash", "--noprofile", "--norc"), ("sh",))
+_NO_PROGRAM = {errno.ENOENT, errno.EACCES, errno.ENOEXEC}
+
+
+@dataclass(frozen=True)
+class StepDirectory:
+    """Where a step works; everything in it is discarded."""
+
+    root: Path
+
+    @property
+    def source(self) -> Path:
+        """The step's own copy of its source."""
+        return self.root / "src"
+
+    @property
+    def environment(self) -> Path:
+        """The build or test environment."""
+        return self.root / "env"
+
+    @property
+    def output(self) -> Path:
+        """What the step gives; empty when it starts."""
+        return self.root / "out"
+
+    def prepare(self) -> "StepDirectory":
+        """Make the fixed directories."""
+        for path in (self.output, self.root / "tmp", self.root / "home"):
+            path.mkdir(parents=True, exist_ok=True)
+        return self
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """A step that runs: its directory, log and complete environment.
+
+    ``timeout`` is in seconds and for all of its programs together, from when this was made.
+    ``placeholders`` have the values that the user's commands may refer to. ``isolation`` is what keeps its
+    programs apart from this host, ``network`` whether they see that. ``table`` is the spec's for this step.
+    ``inside`` is the
+    container in which its programs run, None: on this host. With a ``visitor``, no program runs: they are
+    only noted, and where the last would, the visitor is called and gives an exit status. ``secrets`` are
+    the variables whose values are written nowhere.
+    """
+
+    title: str
+    directory: StepDirectory
+    log: BinaryIO
+    environment: Mapping[str, str]
+    timeout: float
+    placeholders: Mapping[str, str] = field(default_factory=dict)
+    isolation: Isolation = HERE
+    network: bool = False
+    table: Literal["build", "test"] = "build"
+    started: float = field(default_factory=time.monotonic)
+    inside: "StepContainer | None" = None
+    visitor: "Callable[[StepRun], int] | None" = None
+    secrets: tuple[str, ...] = ()
+
+    def call(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        extra: Mapping[str, str] | None = None,
+        line: str | None = None,
+        lends: Sequence[Path] = (),
+    ) -> None:
+        """Run a program of the step; ``line`` is what a person runs in its place, if not just that.
+
+        ``lends`` are files and directories of texts beside the step's own that its arguments name.
+
+        Raises ``StepFailed``, ``ToolNotDeclared`` or ``StepTimeout``.
+        """
+        environment = {**self.environment, **(extra or {})}
+        program = recorded_commands.Program(
+            shlex.join(argv) if line is None else line, cwd or self.directory.root, environment
+        )
+        recorded_commands.note(self.directory.root, program, self.secrets)
+        if self.visitor is not None:
+            return
+        self.note(f"$ {' '.join(argv)}")
+        begin = self.log.tell()
+        ended = self._ended(argv, environment, cwd or self.directory.root, lends)
+        if ended.timed_out:
+            raise StepTimeout(
+                f"{self.title} ran longer than {self.timeout:.0f} s",
+                hint="raise `timeout`, or see the log for where it hangs",
+            )
+        if ended.returncode:
+            how = (
+                f"exit status {ended.returncode}"
+                if ended.returncode > 0
+                else f"signal {-ended.returncode}"
+            )
+            lines = said_since(self.log, begin)
+            self._copy_meson_log(lines)
+            raise diagnosed(self._badly(how, environment.get("PATH", "")), lines)
+
+    @property
+    def offline(self) -> bool:
+        """Whether its programs are kept off the network."""
+        if self.inside is not None:
+            return self.inside.container.offline
+        return not self.network and self.isolation.cuts_network
+
+    def _badly(self, how: str, path: str) -> Ended:
+        """How a program with this PATH ended, as far as the cause is found by it."""
+        root, place = self.directory.root, self.inside
+        image = None if place is None else place.container.called
+
+        def has(name: str) -> bool:
+            which = shutil.which if place is None else place.which
+            return which(name, path=path) is not None
+
+        return Ended(self.title, self.table, root, how, self.offline, has, image)
+
+    def _ended(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path,
+        lends: Sequence[Path],
+    ) -> processes.Ended:
+        left = max(0.0, self.started + self.timeout - time.monotonic())
+        if self.inside is not None:
+            return self.inside.run(
+                argv, environment=environment, cwd=cwd, log=self.log, timeout=left, lends=lends
+            )
+        try:
+            return processes.run(
+                argv,
+                environment=environment,
+                cwd=cwd,
+                log=self.log,
+                timeout=left,
+                in_child=self.isolation.in_child(network=self.network),
+            )
+        except OSError as error:
+            raise self._not_started(argv[0], environment, error) from None
+
+    # --- letting somebody in -------------------------------------------------------------------
+
+    def let_in(self) -> None:
+        """Here all programs of the step have been called; no visitor sees more. Raises ``Left``."""
+        if self.visitor is not None:
+            raise Left(self.visitor(self))
+
+    def enter(self, argv: Sequence[str]) -> int:
+        """Be in the place of the last noted program, with a shell or another program; its exit status.
+
+        It has that one's variables and directory, is off the network as it is, and reads and writes what this
+        process does. Without ``argv`` it is bash, else sh, of the step's PATH: another shell would read a
+        configuration that sets other variables. Raises ``StepFailed``, ``ToolNotDeclared`` where there
+        is no such program, ``KeyboardInterrupt``.
+        """
+        place = recorded_commands.read(self.directory.root)[-1]
+        if self.inside is not None:
+            return self._enter_container(self.inside, argv, place)
+        environment = {**place.environment, **secret_redaction.values(self.secrets)}
+        if processes.at_terminal():
+            environment |= {n: os.environ[n] for n in _OF_TERMINAL if n in os.environ}
+        if not argv:
+            argv = _shell(environment.get("PATH", ""))
+            if processes.at_terminal():
+                environment["PS1"] = f"[{self.title}] \\W\\$ "
+        try:
+            return processes.attached(
+                argv,
+                environment=environment,
+                cwd=place.cwd,
+                in_child=self.isolation.in_child(network=self.network),
+            )
+        except OSError as error:
+            raise self._not_started(argv[0], environment, error) from None
+
+    def _enter_container(
+        self, inside: "StepContainer", argv: Sequence[str], place: recorded_commands.Program
+    ) -> int:
+        for path in self.directory.root.glob("*.*"):
+            if path.suffix in (".py", ".sh"):  # what is there for whoever does it by hand
+                inside.send_text(path)
+        at_terminal, environment = processes.at_terminal(), dict(place.environment)
+        if at_terminal:
+            environment |= {n: os.environ[n] for n in _OF_TERMINAL if n in os.environ}
+            environment["PS1"] = f"[{self.title}] \\W\\$ "
+        words, variables = inside.entering(
+            argv or ["/bin/sh"],
+            environment=environment,
+            secrets=secret_redaction.values(self.secrets),
+            cwd=place.cwd,
+            terminal=at_terminal,
+        )
+        return processes.attached(words, environment=variables, cwd=self.directory.root)
+
+    # --- parts of the above --------------------------------------------------------------------
+
+    def _not_started(
+        self, program: str, environment: Mapping[str, str], error: OSError
+    ) -> StepFailed:
+        """The error of a program that the system would not start."""
+        if isinstance(error, FileNotFoundError) and "/" not in program:
+            why = f"PATH = {environment.get('PATH', '')}"
+            return not_declared(self.title, self.table, program, why)
+        hint = "is it there, executable, and of this machine? {run} starts a target's program"
+        if error.errno == errno.EACCES and os.geteuid() == 0 and self.isolation.cuts_network:
+            hint = (
+                "a step's programs have no privileges even if root runs mpforge: root must own the "
+                "directories above it, or all users must be able to enter them"
+            )
+        return StepFailed(
+            f"{self.title}: {program} can't be started: {error.strerror or error}",
+            hint=hint if error.errno in _NO_PROGRAM else None,
+        )
+
+    def _copy_meson_log(self, lines: Sequence[str]) -> None:
+        """Put the end of the log that Meson points to into ours: it goes with the step's directory."""
+        path = cross_compiling.meson_log(lines)
+        if path is not None and Path(path).is_relative_to(self.directory.root):
+            self.note(f"--- the end of {path}\n{tail(Path(path), _MESON_LINES)}\n---")
+
+    def command(self, line: CommandLine, *, cwd: Path) -> None:
+        """Run a user's command with its placeholders filled in."""
+        if isinstance(line, ShellLine):
+            self.call(["/bin/sh", "-e", "-c", self.fill(line.text)], cwd=cwd)
+        else:
+            self.call([self.fill(word) for word in line.words], cwd=cwd)
+
+    def fill(self, text: Text) -> str:
+        """A text with every placeholder's value. Raises ``WrongInput`` for one unknown here."""
+        return "".join(part if isinstance(part, str) else self._value(part) for part in text)
+
+    def _value(self, placeholder: Placeholder) -> str:
+        value = self.placeholders.get(str(placeholder)[1:-1])
+        if value is None:
+            known = " ".join(f"{{{name}}}" for name in sorted(self.placeholders))
+            raise WrongInput(
+                f"{placeholder} has no value in {self.title}", hint=f"known here: {known}"
+            )
+        return value
+
+    def lend(self, path: Path) -> None:
+        """Let programs see a file or directory of the step as it is now, wherever they run."""
+        if self.inside is not None:
+            self.inside.send([str(path.relative_to(self.directory.root))])
+
+    def bring_back(self, path: Path, *, harmless: bool = False) -> None:
+        """See what programs have made of a file or directory of the step, if it is there.
+
+        ``harmless``: less links that lead elsewhere.
+        """
+        if self.inside is not None:
+            with contextlib.suppress(EngineRefuses):
+                self.inside.fetch(path, harmless=harmless)
+
+    def shown(self, text: str) -> str:
+        """A text with the step's paths as its programs know them."""
+        return text if self.inside is None else self.inside.named(text)
+
+    def told(self, text: str) -> str:
+        """What a program wrote, with the step's paths as they are here."""
+        return text if self.inside is None else self.inside.unnamed(text)
+
+    def note(self, text: str) -> None:
+        """Write a line of our own to the log."""
+        self.log.write(f"{text}\n".encode("utf-8", "replace"))
+        self.log.flush()
+
+
+class Left(Exception):
+    """Who came to a step in the place of its programs has left again, with an exit status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def _shell(path: str) -> tuple[str, ...]:
+    """The shell of a PATH, less what it would read for being interactive."""
+    for name, *options in _SHELLS:
+        found = shutil.which(name, path=path)
+        if found is not None:
+            return (found, *options)
+    raise StepFailed("there is neither bash nor sh on the step's PATH", why=f"PATH = {path}")
+
+
+def base_environment(directory: StepDirectory, path: Sequence[str]) -> dict[str, str]:
+    """The variables that every step has; ``path`` are the directories of PATH, first first."""
+    return {
+        "PATH": os.pathsep.join(path),
+        "HOME": str(directory.root / "home"),
+        "TMPDIR": str(directory.root / "tmp"),
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUTF8": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        # The cache may lie in a checkout, whose history is no input of a step.
+        "GIT_CEILING_DIRECTORIES": str(directory.root),
+    }
+
+
+def said_since(log: BinaryIO, begin: int) -> list[str]:
+    """The last lines that were written to a step's open log after ``begin``."""
+    end = log.tell()
+    with open(log.name, "rb") as file:
+        file.seek(max(begin, end - _TAIL_BYTES))
+        text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
+    return text.splitlines()[-_LINES_READ:]
+
+
+def tail(log: Path, lines: int = LOG_TAIL) -> str:
+    """The last lines of a log, less what is noted of the compilers after them."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    said = [line for line in text.splitlines() if not line.startswith(NOTE)]
+    return "\n".join(said[-lines:])

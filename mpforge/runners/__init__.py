@@ -1,1 +1,0 @@
-"""Running one step: on the host, or its programs under QEMU."""

@@ -1,0 +1,224 @@
+"""One directory of content by digest: where each thing lies, and how it gets there whole.
+
+``blobs/ab/<sha256>``, ``packs/ab/<tree>`` (the files of a tree, one after another in the tree's order),
+``actions/ab/<key>.json``; ``locks/`` and ``work/`` are what processes use while they run. Everything is
+written in the process's home, flushed to disk and renamed: a crash leaves garbage, never half an entry.
+Raises ``OSError`` as the file system does; what to do about it is the store's matter.
+"""
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from io import RawIOBase
+from pathlib import Path
+from typing import Literal
+
+from mpforge.store import notes
+from mpforge.store.process_homes import Home
+from mpforge.store.trees import FileNode
+
+LAYOUT = 1
+LAYOUT_FILE = "layout.json"
+Kind = Literal["blobs", "packs", "actions"]
+
+_CHUNK = 1 << 18  # larger ones leave the cache of the processor
+_SMALL = 1 << 20
+_DAY = 24 * 3600.0
+_FEW = 16
+
+
+def layout_problem(root: Path) -> str | None:
+    """Why a directory can't be used as a store by this version; None where it can."""
+    place = root / LAYOUT_FILE
+    try:
+        layout = json.loads(notes.read(place))["layout"]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{place} can't be read: {error.strerror}"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return f"{place} is not a store's; if it was only cut off, `rm {place}` brings all back"
+    if layout == LAYOUT:
+        return None
+    return f"{root} has layout {layout!r}, and this mpforge knows layout {LAYOUT}"
+
+
+class Unreadable(OSError):
+    """What is copied can't be read: no fault of the place where it is put."""
+
+
+class Shelf:
+    """The things below ``root``; ``begun`` is when this process began to use them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.begun = time.time()
+
+    @functools.cached_property
+    def home(self) -> Home:
+        """This process's home, made with the store itself when something is first written."""
+        home = Home(self.root / "work", since=self.begun)
+        place = self.root / LAYOUT_FILE
+        if not place.exists():
+            temporary = home.new()
+            temporary.write_text(json.dumps({"layout": LAYOUT}), "ascii")
+            os.replace(temporary, place)
+        return home
+
+    def place(self, kind: Kind, name: str) -> Path:
+        """Where a thing lies."""
+        suffix = ".json" if kind == "actions" else ""
+        return self.root / kind / name[:2] / f"{name}{suffix}"
+
+    def has(self, kind: Kind, name: str, size: int) -> bool:
+        """Whether a thing of that size is there; it counts as used now."""
+        place = self.place(kind, name)
+        try:
+            status = place.stat()
+        except OSError:
+            return False
+        if status.st_size != size:
+            return False
+        touch(place, status.st_mtime, self.begun)
+        return True
+
+    def add_bytes(self, kind: Kind, name: str, data: bytes) -> None:
+        """Put a thing in place."""
+        with self.adding() as batch:
+            batch.add_bytes(kind, name, data)
+
+    @contextlib.contextmanager
+    def adding(self) -> Iterator["Batch"]:
+        """Things that are flushed together and then put in place; none where the block fails."""
+        batch = Batch(self)
+        try:
+            yield batch
+            batch.commit()
+        finally:
+            batch.drop()
+
+
+class Batch:
+    """Things on their way to a shelf: written to temporary files, then put in place together."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._places: dict[Path, Path | None] = {}
+
+    def add_bytes(self, kind: Kind, name: str, data: bytes) -> None:
+        """A thing that is in memory."""
+        with self.writing() as (file, put):
+            _write_all(file, memoryview(data))
+            put(kind, name)
+
+    def add_file(self, path: Path, is_stored: Callable[[str, int], bool]) -> FileNode:
+        """A copy of a file as a blob, unless it ``is_stored``: what is copied is what is hashed.
+
+        Raises ``Unreadable``.
+        """
+        with path.open("rb", buffering=0) as original:
+            status = os.fstat(original.fileno())
+            executable = bool(status.st_mode & 0o111)
+            if status.st_size > _SMALL:
+                with self.writing() as (copy, put):
+                    digest, size = copied(original, copy)
+                    put("blobs", digest)
+                return FileNode(digest, size, executable)
+            with _reading():
+                data = original.readall()
+        digest = hashlib.sha256(data).hexdigest()
+        if not is_stored(digest, len(data)):
+            self.add_bytes("blobs", digest, data)
+        return FileNode(digest, len(data), executable)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[tuple[RawIOBase, Callable[[Kind, str], None]]]:
+        """A new file, and the function that tells what it is going to be."""
+        temporary = self._shelf.home.new()
+        self._places[temporary] = None
+
+        def put(kind: Kind, name: str) -> None:
+            self._places[temporary] = self._shelf.place(kind, name)
+
+        with temporary.open("xb", buffering=0) as file:
+            yield file, put
+
+    def commit(self) -> None:
+        """Flush all to disk, then put it in place."""
+        flush(list(self._places))
+        for temporary, place in list(self._places.items()):
+            if place is not None:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(temporary, place)
+                del self._places[temporary]
+
+    def drop(self) -> None:
+        """Remove what was not put in place."""
+        for temporary in self._places:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def copied(original: RawIOBase, copy: RawIOBase | None, size: int | None = None) -> tuple[str, int]:
+    """Copy a file, or its next ``size`` bytes, to another; sha256 and size of what was copied.
+
+    Without ``copy`` it is only read. Raises ``Unreadable``, and ``OSError`` where writing fails.
+    """
+    sha, total = hashlib.sha256(), 0
+    buffer = memoryview(bytearray(_CHUNK if size is None else min(_CHUNK, size or 1)))
+    while size is None or total < size:
+        part = buffer if size is None else buffer[: size - total]
+        with _reading():
+            count = original.readinto(part) or 0
+        if count == 0:
+            break
+        sha.update(part[:count])
+        if copy is not None:
+            _write_all(copy, part[:count])
+        total += count
+    return sha.hexdigest(), total
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unreadable(error.errno, error.strerror) from error
+
+
+def _write_all(file: RawIOBase, data: memoryview) -> None:
+    while data:
+        data = data[file.write(data) or 0 :]
+
+
+def touch(place: Path, used: float, since: float) -> None:
+    """Set a thing's time of last use to now, if that was (``used``) before ``since``, or is still to come."""
+    if not since <= used <= since + _DAY:
+        with contextlib.suppress(OSError):
+            os.utime(place)
+
+
+def flush(paths: list[Path]) -> None:
+    """Flush files to disk: each by itself, or where they are many their file system as a whole."""
+    if len(paths) > _FEW and sys.platform == "linux":
+        descriptor = os.open(paths[0], os.O_RDONLY)
+        try:
+            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number), str(paths[0]))
+        finally:
+            os.close(descriptor)
+        return
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,158 @@
+"""The compilers of a target: POSIX shell programs that call zig the way that GCC is called.
+
+A project's build says what GCC understands; zig refuses part of it. The programs give zig the target
+and the oldest C library that the policy allows, drop or translate what it refuses, and note each
+such flag. They hold no path: zig's is in ``MPFORGE_ZIG``. This module knows nothing of Python.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mpforge.platforms import ELF_MACHINES, Platform, policy_version
+from mpforge.toolchains.templates import filled, template
+
+# The baseline of each platform's wheels, where it is not what zig takes (platforms.csv).
+_MACHINE_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "armv7l": ("-mcpu=cortex_a7",),
+    "i686": ("-mcpu=pentium4",),
+    "ppc64le": ("-mabi=ibmlongdouble",),
+}
+
+# Debug mode traps on undefined behaviour, and clang says what it thinks of GCC's flags at length.
+_COMMON_FLAGS = (
+    "-fno-sanitize=undefined",
+    "-Wno-unknown-warning-option",
+    "-Wno-unused-command-line-argument",
+    "-Wno-ignored-optimization-argument",
+)
+
+# What no variable of the environment says is found on PATH by these names.
+_DRIVERS = {"cc": ("cc", "c"), "c++": ("c++", "c++")}
+RUN = "mpforge-run"
+"""The program of ``bin/`` that starts another one: the target's under the emulator."""
+
+_PROGRAMS = {"ar": "ar", "ranlib": "ranlib", "objcopy": "objcopy", "ld": "ld.lld"}
+
+
+@dataclass(frozen=True)
+class WrapperNote:
+    """What a compiler did to a flag.
+
+    ``kind`` is dropped (it changes no meaning), lost (it does), translated, carried (given to zig's linker,
+    past zig), refused, openmp (refused for want of a runtime) or unread (a ``@file``).
+    ``instead`` is what was said in its place, if translated; the whole call, if refused, and then
+    ``directory`` is where it was made.
+    """
+
+    kind: str
+    flag: str
+    instead: str = ""
+    directory: str = ""
+
+
+def zig_target(platform: Platform, policy: str) -> str:
+    """``aarch64-linux-gnu.2.17``: zig's triple with the policy's C library, as ``-target`` takes it.
+
+    musl's has no version: zig has the one that it brings. Raises ``ValueError`` for no policy.
+    """
+    if platform.libc != "glibc":
+        return platform.zig_triple
+    major, minor = policy_version(policy)
+    return f"{platform.zig_triple}.{major}.{minor}"
+
+
+def flags(platform: Platform) -> tuple[str, ...]:
+    """What every call of zig is told beside the target: the oldest CPU of its kind, for one."""
+    return (*_COMMON_FLAGS, *_MACHINE_FLAGS.get(platform.name.removesuffix("_musl"), ()))
+
+
+def programs(
+    platform: Platform,
+    policy: str,
+    *,
+    cross: bool,
+    headers_name: str | None = None,
+    builder: Platform | None = None,
+    inside: bool = False,
+) -> dict[str, str]:
+    """The text of each program of ``bin/`` by its name.
+
+    ``headers_name`` is the directory below ``include/`` that every compilation searches first.
+    ``builder`` is the machine that builds, where it is to have compilers of its own (``build-cc``).
+    ``inside``: they are called in an image of the target, whose headers and libraries come last.
+    """
+    texts = _drivers(platform, policy, cross=cross, headers_name=headers_name, inside=inside)
+    for name, program in _PROGRAMS.items():
+        texts[name] = filled("program.sh", {"PROGRAM": program})
+    if cross:
+        texts[RUN] = _runner(platform)
+    if builder is not None:
+        own = _drivers(
+            builder, builder.default_policy, cross=False, headers_name=None, inside=False
+        )
+        texts |= {f"build-{name}": text for name, text in own.items()}
+    return {**texts, "strip": template("strip.sh")}
+
+
+def _drivers(
+    platform: Platform, policy: str, *, cross: bool, headers_name: str | None, inside: bool
+) -> dict[str, str]:
+    """``cc`` and ``c++``."""
+    values = {
+        "TRIPLE": platform.gnu_triple,
+        "ARCH": platform.zig_triple.partition("-")[0],
+        "TARGET": zig_target(platform, policy),
+        "PLAIN_TARGET": platform.zig_triple,
+        "FLAGS": " ".join((*flags(platform), *(_headers_of_image(platform) if inside else ()))),
+        "LIBRARIES": " ".join(_libraries_of_image(platform) if inside else ()),
+        "INCLUDE": f'-I "$mpf_view/include/{headers_name}"' if headers_name else "",
+        "CROSS": "1" if cross else "",
+    }
+    values["LINKING"] = filled("linking.sh", values)
+    return {
+        name: filled("compiler.sh", {**values, "MODE": mode, "LANGUAGE": language})
+        for name, (mode, language) in _DRIVERS.items()
+    }
+
+
+def _headers_of_image(platform: Platform) -> tuple[str, ...]:
+    """Where an image has headers: zig looks there for what it does not bring itself."""
+    folders = ("/usr/local/include", f"/usr/include/{platform.multiarch}", "/usr/include")
+    return tuple(word for folder in folders for word in ("-idirafter", folder))
+
+
+def _libraries_of_image(platform: Platform) -> tuple[str, ...]:
+    """Where an image may have libraries."""
+    own = f"/usr/lib/{platform.multiarch}"
+    return ("/usr/local/lib64", "/usr/local/lib", "/usr/lib64", own, "/usr/lib")
+
+
+def _runner(platform: Platform) -> str:
+    """What starts a program of the target under the emulator: told by its ELF header."""
+    ident = bytes([platform.bits // 32, 1 if platform.endian == "little" else 2])
+    values = {
+        "IDENT": ident.hex(),
+        "ELF_MACHINE": elf_machine(platform).hex(),
+        "TRIPLE": platform.gnu_triple,
+    }
+    return filled("run.sh", values)
+
+
+def elf_machine(platform: Platform) -> bytes:
+    """The two bytes at offset 18 of a program for the platform: e_machine (elf(5))."""
+    from elftools.elf.enums import ENUM_E_MACHINE
+
+    order: Literal["little", "big"] = platform.endian
+    return int(ENUM_E_MACHINE[ELF_MACHINES[platform.machine]]).to_bytes(2, order)
+
+
+def read_notes(log: Path) -> tuple[WrapperNote, ...]:
+    """What ``$MPFORGE_WRAPPER_LOG`` tells, each thing once, in order; a missing file tells nothing."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return ()
+    rows = (line.split("\t") for line in dict.fromkeys(lines))
+    return tuple(WrapperNote(*row[:4]) for row in rows if len(row) in (3, 4))

@@ -1,0 +1,158 @@
+"""What a step's programs read of the host: headers, libraries, and places where they looked for them in vain.
+
+They note it themselves, a line each: "+" or "-" (it was not there) and the path. Into gcc and what it starts
+a small library is preloaded that does so (ld.so(8)); auditwheel names what it grafts. Of zig's calls it is
+known what they name (``hostwords``).
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from mpforge.keys.walk import ABSENT
+from mpforge.obtain import host_programs
+from mpforge.processes import capture
+from mpforge.toolchains.host_arguments import Named
+from mpforge.toolchains.templates import template
+
+SOURCE = "hostreads.c"
+LIBRARY = "hostreads.so"
+NOTES = "host-reads.txt"
+"""The file of a step's directory where its programs note which files of the host they looked for."""
+
+UNSEEN = "(unseen)"
+"""The path that stands for reads that nothing tells of."""
+UNSURE = "(changed meanwhile)"
+_DIRECTORY = "(a directory)"
+_ALL = "**"
+_OF_THE_KERNEL = ("/proc/", "/dev/", "/sys/")
+_TRIAL = "#include <stddef.h>\nint main(void) { return 0; }\n"
+
+
+def make_library(gcc: str, folder: Path) -> None:
+    """Make the library with this gcc. There is none afterwards where it does not see what this gcc reads."""
+    library = folder / LIBRARY
+    with tempfile.TemporaryDirectory() as scratch:
+        trial, source = Path(scratch, "trial.c"), Path(scratch, SOURCE)
+        trial.write_text(_TRIAL, encoding="utf-8")
+        source.write_text(template(SOURCE), encoding="utf-8")
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": scratch}
+        argv = [gcc, "-shared", "-fPIC", "-O2", "-w", "-s", "-o", str(library), str(source), "-ldl"]
+        if capture(argv, environment=environment).returncode:
+            library.unlink(missing_ok=True)
+            return
+        notes = Path(scratch, "notes.txt")
+        argv = [gcc, "-o", str(Path(scratch, "trial")), str(trial)]
+        capture(argv, environment=environment | variables(library, notes, preloads=True))
+        opened = {os.path.basename(path) for path in looked_for(notes)[0]}
+    if not {"stddef.h", "crtn.o"} <= opened:  # a gcc that is linked statically, say
+        library.unlink()
+
+
+def variables(library: Path, notes: Path, *, preloads: bool = False) -> dict[str, str]:
+    """What tells gcc's programs (``gcc.TRACED``) to note what they read; ``preloads``: gcc itself."""
+    told = {"MPFORGE_READS": str(notes), "MPFORGE_READS_LIBRARY": str(library)}
+    return told | ({"LD_PRELOAD": str(library)} if preloads else {})
+
+
+def is_usable(library: Path) -> bool:
+    """Whether there is such a library at a path that LD_PRELOAD can hold."""
+    return library.is_file() and not set(" :") & set(str(library))
+
+
+def looked_for(notes: Path) -> tuple[set[str], set[str]]:
+    """The files that were opened, and those that were not there, as the library noted them."""
+    try:
+        lines = set(notes.read_bytes().splitlines())
+    except FileNotFoundError:
+        return set(), set()
+    opened = {os.fsdecode(line[1:]) for line in lines if line.startswith(b"+")}
+    return opened, {os.fsdecode(line[1:]) for line in lines if line.startswith(b"-")} - opened
+
+
+def read(
+    notes: Path, named: Named, *, own: Iterable[Path], since: int, remembered: Path
+) -> dict[str, str]:
+    """What was read of the host by path, as ``contents`` tells it; ``own`` are directories that don't count.
+
+    ``named`` is what calls of zig name: any header of a directory may have been read. ``since`` is when
+    reading began, in ns: of what has changed from then on nothing is sure.
+    """
+    opened, absent = looked_for(notes)
+    outside = _Outside(own)
+    found = {path for path in map(outside.place, opened) if path}
+    missed = {path for path in map(outside.place, absent) if path and not path.endswith(".gch")}
+    others = {path for path in map(outside.place, named.files) if path}
+    folders = (outside.place(os.path.join(folder, "")) for folder in named.headers)
+    others |= {f"{folder}{_ALL}" for folder in folders if folder}
+    known = contents(found | missed | others, remembered)
+    for path, value in known.items():
+        fresh = any(_is_younger(file, since) for file in _files(path))
+        if fresh or (path in found and value == ABSENT) or (path in missed and value != ABSENT):
+            known[path] = UNSURE
+    return dict(sorted(known.items()))
+
+
+def contents(paths: Iterable[str], remembered: Path) -> dict[str, str]:
+    """Each file's sha256, or that it is absent or a directory; ``remembered`` is as for ``hostprograms``.
+
+    A path that ends with ``/**`` is told by all files below.
+    """
+    files = {path: _files(path) for path in paths}
+    known = host_programs.digests({file for each in files.values() for file in each}, remembered)
+    return {
+        path: _told(path, [(file, known[file]) for file in each]) for path, each in files.items()
+    }
+
+
+def _files(path: str) -> list[str]:
+    """The regular files that a path stands for, sorted."""
+    if not path.endswith(_ALL):
+        return [path] if os.path.isfile(path) else []
+    below = os.walk(path.removesuffix(_ALL))
+    found = (os.path.join(folder, name) for folder, _, names in below for name in names)
+    return sorted(filter(os.path.isfile, found))
+
+
+def _told(path: str, files: list[tuple[str, str]]) -> str:
+    place = path.removesuffix(_ALL)
+    if place != path and os.path.isdir(place):
+        return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    if os.path.isdir(place):
+        return _DIRECTORY
+    return files[0][1] if files else ABSENT
+
+
+class _Outside:
+    """Tells what lies outside of some directories, and what the system makes up."""
+
+    def __init__(self, own: Iterable[Path]) -> None:
+        folders = tuple(own)
+        self._own = tuple(f"{os.path.realpath(folder)}/" for folder in folders)
+        self._spelled = (*self._own, *(f"{folder}/" for folder in folders))
+        self._real: dict[str, str] = {}
+
+    def place(self, path: str) -> str | None:
+        """A path that will name the file when the directories are gone; None: it is no file of the host."""
+        folder, name = os.path.split(path)
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        real = os.path.join(self._real[folder], name)
+        inside = real.startswith(self._own)
+        if inside and os.path.islink(real):
+            path = real = os.path.realpath(real)
+            inside = real.startswith(self._own)
+        elif not inside and path.startswith(self._spelled):
+            path = real
+        return None if inside or real.startswith(_OF_THE_KERNEL) else path
+
+
+def _is_younger(path: str, since: int) -> bool:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return max(found.st_ctime_ns, found.st_mtime_ns) >= since

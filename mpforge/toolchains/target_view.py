@@ -1,0 +1,307 @@
+"""What the build hooks of a CPython are shown, so that they build for a target.
+
+For Linux a build needs no Python of the target: the headers of the interpreter that builds with an
+overlay of what the compiler knows, build variables in the target's words, and answers to what setup
+scripts ask (docs/design.md). A view is a relocatable tree of the tool store. Hooks alone may see it:
+build requirements are for the interpreter that builds, be it this host's or an image's, and run by it.
+This module knows nothing of hooks.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge import processes
+from mpforge.errors import ToolUnavailable
+from mpforge.obtain.pythons import host_python
+from mpforge.obtain.pythons.host_python import HostPython, Interpreter
+from mpforge.platforms import Platform, policy_version
+from mpforge.toolchains import compiler_wrappers, machine_files
+from mpforge.toolchains.templates import template
+
+# CFLAGS of the environment replace setuptools' own, so these are CPython's that matter.
+CFLAGS = "-fno-strict-overflow -Wsign-compare -DNDEBUG -O3 -Wall"
+
+_FLAG_VARIABLES = ("CFLAGS", "PY_CFLAGS", "OPT", "PY_CORE_CFLAGS")
+_EMPTY_VARIABLES = (
+    *("LDFLAGS", "PY_LDFLAGS", "PY_CORE_LDFLAGS", "PY_LDFLAGS_NODIST", "LDFLAGS_NODIST"),
+    *("CONFIGURE_CFLAGS", "CONFIGURE_LDFLAGS", "CONFIGURE_CPPFLAGS", "CFLAGS_NODIST"),
+    *("CPPFLAGS", "PY_CPPFLAGS", "BASECPPFLAGS", "EXTRA_CFLAGS", "MULTIARCH_CPPFLAGS"),
+    *("CONFIGURE_CFLAGS_NODIST", "CONFIGURE_LDFLAGS_NODIST", "PY_CFLAGS_NODIST"),
+    *("LIBS", "BLDLIBRARY", "LDLIBRARY", "LIBRARY", "LINKFORSHARED", "RUNSHARED", "LIBPYTHON"),
+)
+_PROGRAMS = {
+    "CC": "cc",
+    "CXX": "c++",
+    "AR": "ar",
+    "RANLIB": "ranlib",
+    "STRIP": "strip",
+    "LD": "ld",
+    "OBJCOPY": "objcopy",
+}
+_FLAGS = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS")
+_LONG_DOUBLE = {"armv7l": 8, "i686": 12}
+_SMALL_ALIGNMENT = {"armv7l", "s390x"}
+
+
+def soabi(host: Interpreter, platform: Platform) -> str:
+    """``cpython-311-aarch64-linux-gnu``: what the target's CPython calls its extension modules."""
+    return f"cpython-{host.short_version.replace('.', '')}{host.abiflags}-{platform.multiarch}"
+
+
+@dataclass(frozen=True)
+class View:
+    """What a view is made of.
+
+    ``cross``: the target is not the machine that builds. ``host`` is the interpreter of the build hooks,
+    None for builds that are no Python's; ``builder`` the machine that builds, where it gets compilers too.
+    ``inside``: its programs are called in an image of the target. ``tools`` are the variables of a place
+    that brings its own compilers, ``CC`` and its like among them; None: the programs are the view's, and
+    call zig.
+    """
+
+    platform: Platform
+    policy: str
+    cross: bool
+    host: Interpreter | None = None
+    builder: Platform | None = None
+    inside: bool = False
+    tools: Mapping[str, str] | None = None
+
+
+def view_ingredients(view: View) -> tuple[tuple[str, str], ...]:
+    """All that ``make_view`` makes a view of, by name, without paths: what its digest is made from."""
+    digest = hashlib.sha256(json.dumps(_texts(view), sort_keys=True).encode()).hexdigest()
+    interpreter = () if view.host is None else (("interpreter", view.host.digest),)
+    target = compiler_wrappers.zig_target(view.platform, view.policy)
+    return (*interpreter, ("target", target), ("programs", digest))
+
+
+def make_view(dest: Path, view: View) -> None:
+    """Fill the directory ``dest``: ``bin/`` unless there are ``tools``, with a Python ``include/``; when
+    crossing also ``cmake/``, ``meson/``, ``autoconf/``, and with a Python ``site/``.
+
+    The tree holds no path of itself and may be moved. Natively the headers are the host's with one
+    whole pyconfig.h, because the compiler does not see /usr/include. Raises ``OSError``, and
+    ``ToolUnavailable`` if the interpreter can't compile what it is shown.
+    """
+    if view.host is not None:
+        _copy_headers(dest / "include" / view.host.headers_name, view.host, cross=view.cross)
+    for name, text in _texts(view).items():
+        path = dest / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755 if name.startswith("bin/") else 0o644)
+    (dest / "lib" / "pkgconfig").mkdir(parents=True)  # what a target has: nothing yet
+    if view.cross and isinstance(view.host, HostPython):
+        _compile(view.host, dest / "site")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a view's compilers need beside it, in one step.
+
+    ``zig`` is the program, ``zig_cache`` what ``zig.private_cache`` gave, ``scratch`` a private directory,
+    ``step`` the one that becomes ``.`` in what is built, ``log`` a file that the compilers' notes are
+    appended to.
+    """
+
+    zig: Path
+    zig_cache: Path
+    scratch: Path
+    step: Path
+    log: Path
+
+
+def compiler_environment(tree: Path, view: View, there: Surroundings | None) -> dict[str, str]:
+    """The variables that name a view's compilers, and those under which the programs of its ``bin/`` work.
+
+    PATH is the caller's: ``tree / "bin"`` belongs on it, before the host's programs, so that a plain
+    ``cc`` is the target's too. Where the place has compilers of its own (``view.tools``, and nothing is
+    ``there``), what it says itself of any of these variables holds.
+    """
+    environment = {}
+    if not view.inside:  # an image's own packages are the target's
+        environment["PKG_CONFIG_LIBDIR"] = str(tree / "lib" / "pkgconfig")
+        environment["PKG_CONFIG_PATH"] = ""
+    if view.cross:
+        environment["CMAKE_TOOLCHAIN_FILE"] = str(tree / machine_files.CMAKE)
+        environment["CONFIG_SITE"] = str(tree / machine_files.CONFIG_SITE)
+    if view.tools is not None:
+        kept = (*_PROGRAMS, *_FLAGS, *environment)
+        return environment | {name: view.tools[name] for name in kept if name in view.tools}
+    if there is None:
+        raise ValueError("zig's programs need to know where it is")
+    programs = tree / "bin"
+    environment |= {
+        **{variable: str(programs / name) for variable, name in _PROGRAMS.items()},
+        "MPFORGE_ZIG": str(there.zig),
+        "MPFORGE_STEP_DIR": str(there.step),
+        "MPFORGE_WRAPPER_LOG": str(there.log),
+        "ZIG_GLOBAL_CACHE_DIR": str(there.zig_cache),
+        "ZIG_LOCAL_CACHE_DIR": str(there.scratch / "zig"),
+    }
+    if view.builder is not None:
+        environment |= {
+            "CC_FOR_BUILD": str(programs / "build-cc"),
+            "CXX_FOR_BUILD": str(programs / "build-c++"),
+        }
+    return environment
+
+
+def emulation(tree: Path, *, emulator: Path, sysroot: Path, cpu: str | None) -> dict[str, str]:
+    """The variables under which a view's ``mpforge-run`` starts the target's programs."""
+    environment = {
+        "MPFORGE_RUN": str(tree / "bin" / compiler_wrappers.RUN),
+        "MPFORGE_EMULATOR": str(emulator),
+        "MPFORGE_SYSROOT": str(sysroot),
+    }
+    return environment if cpu is None else {**environment, "QEMU_CPU": cpu}
+
+
+def view_environment(tree: Path, view: View, there: Surroundings | None) -> dict[str, str]:
+    """What build hooks get on top of their plain environment; see ``compiler_environment``.
+
+    Set it last: pypa/build empties PYTHONPATH. Append a user's CFLAGS to these, do not replace them.
+    """
+    compilers, tools = compiler_environment(tree, view, there), view.tools or {}
+    flags = [CFLAGS]
+    if view.tools is not None and view.host is not None:
+        # Before what the place's own flags name: those are of one Python, if of any.
+        flags.insert(0, f"-I{tree / 'include' / view.host.headers_name}")
+    environment = {
+        **compilers,
+        "LDSHARED": tools.get("LDSHARED") or f"{compilers['CC']} -shared",
+        "LDCXXSHARED": tools.get("LDCXXSHARED") or f"{compilers.get('CXX', 'c++')} -shared",
+        "CFLAGS": " ".join(filter(None, [*flags, tools.get("CFLAGS")])),
+        "CXXFLAGS": " ".join(filter(None, [*flags, tools.get("CXXFLAGS")])),
+        "LDFLAGS": tools.get("LDFLAGS", ""),
+    }
+    if not view.cross or view.host is None:
+        return environment
+    return {
+        **environment,
+        "PYTHONPATH": str(tree / "site"),
+        "_PYTHON_HOST_PLATFORM": f"linux-{view.platform.machine}",
+        "_PYTHON_SYSCONFIGDATA_NAME": _sysconfigdata_name(view.host, view.platform),
+        "ARCHFLAGS": "",
+    }
+
+
+# --- headers ----------------------------------------------------------------------------------
+
+
+def _copy_headers(directory: Path, host: Interpreter, *, cross: bool) -> None:
+    """CPython's headers; the last of several pyconfig.h is the real one (Debian's first is a switch)."""
+    found = host_python.headers(host.includes)
+    for name, source in found.items():
+        target = directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    if cross:
+        (directory / "pyconfig.h").rename(directory / "pyconfig_host.h")  # ours includes it
+
+
+# --- what Python is told ----------------------------------------------------------------------
+
+
+def _texts(view: View) -> dict[str, str]:
+    """What is written into a view, by path; the headers are copied."""
+    platform, policy, host = view.platform, view.policy, view.host
+    headers = None if host is None else host.headers_name
+    texts = {}
+    if view.tools is None:
+        programs = compiler_wrappers.programs(
+            platform,
+            policy,
+            cross=view.cross,
+            headers_name=headers,
+            builder=view.builder,
+            inside=view.inside,
+        )
+        texts = {f"bin/{program}": text for program, text in programs.items()}
+    if view.cross:
+        texts |= machine_files.texts(platform, platform.multiarch, view.tools)
+    if view.cross and host is not None:
+        texts |= {f"site/{module}": text for module, text in _site(host, view).items()}
+        texts[f"include/{headers}/pyconfig.h"] = template("pyconfig_overlay.h")
+    return texts
+
+
+def _sysconfigdata_name(host: Interpreter, platform: Platform) -> str:
+    return f"_sysconfigdata_{host.abiflags}_linux_{platform.multiarch}"
+
+
+def _site(host: Interpreter, view: View) -> dict[str, str]:
+    """The modules of ``site/`` by file name."""
+    platform = view.platform
+    facts = target_facts(host, platform, view.policy)
+    named = (*_PROGRAMS, "LDSHARED", "LDCXXSHARED")
+    facts["TOOLS"] = {n: view.tools[n] for n in named if n in view.tools} if view.tools else {}
+    lines = ['"""The target, for the modules beside this one. Written by mpforge."""\n']
+    lines += [f"{name} = {value!r}" for name, value in facts.items()]
+    return {
+        "_mpforge_target.py": "\n".join(lines) + "\n",
+        f"{_sysconfigdata_name(host, platform)}.py": template("sysconfigdata.py"),
+        "sitecustomize.py": template("sitecustomize.py"),
+    }
+
+
+def target_facts(host: Interpreter, platform: Platform, policy: str) -> dict[str, object]:
+    """What the modules of ``site/`` know of host and target; literals only, no paths."""
+    major, minor = host.short_version.split(".")
+    libc = "glibc" if platform.libc == "glibc" else ""
+    version = ".".join(str(part) for part in policy_version(policy)) if libc else ""
+    return {
+        "PYTHON": (int(major), int(minor)),
+        "ABIFLAGS": host.abiflags,
+        "HOST_SYSCONFIGDATA": host.sysconfigdata_name,
+        "HOST_MULTIARCH": host.multiarch,
+        "HEADERS_NAME": host.headers_name,
+        "MACHINE": platform.machine,
+        "MULTIARCH": platform.multiarch,
+        "GNU_TRIPLE": platform.gnu_triple,
+        "SOABI": soabi(host, platform),
+        "BITS": platform.bits,
+        "LIBC": (libc, version),
+        "CFLAGS": CFLAGS,
+        "FLAG_VARIABLES": _FLAG_VARIABLES,
+        "EMPTY_VARIABLES": _EMPTY_VARIABLES,
+        "SIZES": _sizes(platform),
+    }
+
+
+def _sizes(platform: Platform) -> dict[str, int]:
+    """The variables that pyconfig_overlay.h takes from the compiler, for who asks Python instead."""
+    machine, word = platform.machine, platform.bits // 8
+    words = ("LONG", "VOID_P", "SIZE_T", "UINTPTR_T", "PTHREAD_T", "TIME_T")
+    big = int(platform.endian == "big")
+    return {
+        **{f"SIZEOF_{name}": word for name in words},
+        "SIZEOF_LONG_DOUBLE": _LONG_DOUBLE.get(machine, 16),
+        "SIZEOF_WCHAR_T": 4,
+        "ALIGNOF_LONG": word,
+        "ALIGNOF_SIZE_T": word,
+        "ALIGNOF_MAX_ALIGN_T": 8 if machine in _SMALL_ALIGNMENT else 16,
+        "WORDS_BIGENDIAN": big,
+        "DOUBLE_IS_BIG_ENDIAN_IEEE754": big,
+        "DOUBLE_IS_LITTLE_ENDIAN_IEEE754": 1 - big,
+        "HAVE_GCC_ASM_FOR_X64": int(machine == "x86_64"),
+        "HAVE_GCC_ASM_FOR_X87": int(machine in {"x86_64", "i686"}),
+        "HAVE_GCC_UINT128_T": int(platform.bits == 64),
+        "HAVE___UINT128_T": int(platform.bits == 64),
+    }
+
+
+def _compile(host: HostPython, site: Path) -> None:
+    """Compile once, here: a hook must not write into the tool store, nor compile at every start."""
+    argv = [str(host.executable), "-I", "-S", "-m", "compileall", "-q", "-s", str(site.parent)]
+    answer = processes.capture(
+        [*argv, "--invalidation-mode", "unchecked-hash", str(site)], environment={"PATH": ""}
+    )
+    if answer.returncode != 0:
+        what = f"{host.executable} can't compile the target view"
+        raise ToolUnavailable(what, why=answer.stdout + answer.stderr)

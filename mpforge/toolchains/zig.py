@@ -1,0 +1,204 @@
+"""zig: the C and C++ compiler for every target, a wheel of the package index kept in the tool store.
+
+zig builds a target's C library, runtime and libc++ itself when first asked. That takes a minute, so it
+is done once for each zig, target and mode, in a cache that is a tool too: nothing that a build does
+changes it, because each step works on a copy of its own. This module does not know what is compiled.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mpforge import processes
+from mpforge.errors import ToolUnavailable
+from mpforge.plan.pins import Package
+from mpforge.store.tool_store import ToolStore, ToolTree
+
+Language = Literal["c", "c++"]
+
+_PRIME_SECONDS = 1800.0  # a cold C++ link is a minute of CPU on a good machine
+
+# A link of each kind makes zig build what such links need: language → (file, text, driver).
+_C = """
+#include <math.h>
+int main(int n, char **v) { return v[0] == 0 ? (int)sin(n) : 0; }
+"""
+_CXX = """
+#include <stdexcept>
+#include <string>
+int main(int n, char **v) {
+  try { if (n > 9) throw std::runtime_error(std::string(v[0])); }
+  catch (const std::exception &) { return 1; }
+  return 0;
+}
+"""
+_SAMPLES: dict[Language, tuple[str, str, str]] = {
+    "c": ("sample.c", _C, "cc"),
+    "c++": ("sample.cc", _CXX, "c++"),
+}
+_KINDS = (
+    ("-fPIC", "-shared", "-o", "sample.so", "-g0", "-Wl,-s"),
+    ("-o", "sample", "-g0", "-Wl,-s"),
+    ("-fPIE", "-pie", "-o", "sample-pie", "-g0", "-Wl,-s"),
+)
+
+# What a global cache holds that is worth keeping: manifests, what they tell of, zig's own settings. The
+# rest serves zig programs (z), or is of no use afterwards (tmp, samples).
+_PARTS = ("h", "o", "b")
+
+# Flags that zig's own libraries are made with too. -O1 to -O3 and -O0 give the same ones.
+_OWN_FLAGS = re.compile(
+    r"-(O[sz]|march=.+|mcpu=.+|flto(=full|=thin)?|fomit-frame-pointer|funwind-tables)"
+)
+_OTHER_MODE = re.compile(r"-O.*|-fno-(lto|omit-frame-pointer|unwind-tables)")
+
+
+@dataclass(frozen=True)
+class Zig:
+    """``path`` is the executable, ``digest`` the identity of the packages that it came in."""
+
+    path: Path
+    version: str
+    digest: str
+
+
+def digest_of(packages: Sequence[Package]) -> str:
+    """What identifies zig: names, versions and hashes of the packages that bring it."""
+    facts = sorted((p.name, p.version, *sorted(p.hashes)) for p in packages)
+    return hashlib.sha256(json.dumps(["zig", facts]).encode()).hexdigest()
+
+
+def provide(
+    packages: tuple[Package, ...], store: ToolStore, install: Callable[[Path], None]
+) -> Zig:
+    """The zig of these pinned packages; ``install(directory)`` fetches them if it is not here yet.
+
+    It may install them as a plain directory of packages or as an environment. Raises
+    ``ToolUnavailable`` if there is no zig in them, and what ``install`` raises.
+    """
+    version = next((p.version for p in packages if p.name == "ziglang"), None)
+    if version is None:
+        raise ToolUnavailable("the pinned packages of zig do not hold ziglang")
+
+    def make(directory: Path) -> None:
+        install(directory)
+        _executable(directory)
+
+    tree = store.obtain(name="zig", version=version, digest=digest_of(packages), make=make)
+    return Zig(_executable(tree.path), version, tree.digest)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What zig makes for links to a target: C library, compiler runtime, libc++; by its ingredients.
+
+    ``zig`` is zig's digest, ``triple`` as ``-target`` takes it (``wrappers.zig_target``), ``always`` the
+    flags of every call (``wrappers.flags``), ``flags`` what ``runtime_flags`` gave.
+    """
+
+    zig: str
+    triple: str
+    always: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+
+    def name(self, language: Language) -> tuple[str, str]:
+        """The tool store's name and digest of the cache that holds it."""
+        facts = [self.zig, self.triple, self.always, self.flags, _KINDS]
+        samples = [_SAMPLES["c"], *([_SAMPLES["c++"]] if language == "c++" else [])]
+        digest = hashlib.sha256(json.dumps(["zigcache", facts, samples]).encode()).hexdigest()
+        return f"zigcache-{self.triple}-{language.replace('+', 'x')}", digest
+
+
+def runtime_flags(texts: Iterable[str]) -> tuple[str, ...]:
+    """Those of a build's flags (CFLAGS and the like) that change zig's own libraries."""
+    found: dict[str, str] = {}
+    for word in " ".join(texts).split():
+        kind = word[:2] if word.startswith("-O") else word.replace("-fno-", "-f").partition("=")[0]
+        if _OWN_FLAGS.fullmatch(word):
+            found[kind] = word
+        elif _OTHER_MODE.fullmatch(word):
+            found.pop(kind, None)
+    return tuple(sorted(found.values()))
+
+
+def prime(
+    zig: Zig,
+    runtime: Runtime,
+    language: Language,
+    store: ToolStore,
+    making: Callable[[Runtime, Language], AbstractContextManager[None]],
+) -> ToolTree:
+    """A ``ZIG_GLOBAL_CACHE_DIR`` that holds what a language's links need, to be copied from.
+
+    It is made once, C++'s from C's, one with flags from one without; ``making(runtime, language)`` goes
+    round the work. Raises ``ToolUnavailable`` if zig can't.
+    """
+
+    def make(directory: Path) -> None:
+        if runtime.flags:
+            plain = dataclasses.replace(runtime, flags=())
+            _copy(prime(zig, plain, language, store, making).path, directory)
+        elif language == "c++":
+            _copy(prime(zig, runtime, "c", store, making).path, directory)
+        with making(runtime, language):
+            _link(zig, runtime, language, directory)
+        for entry in [entry for entry in directory.iterdir() if entry.name not in _PARTS]:
+            shutil.rmtree(entry)
+
+    name, digest = runtime.name(language)
+    return store.obtain(name=name, version=zig.version, digest=digest, make=make)
+
+
+def private_cache(primed: Iterable[ToolTree], directory: Path) -> Path:
+    """A ``ZIG_GLOBAL_CACHE_DIR`` for one step in a new directory: copies of what was primed."""
+    directory.mkdir(parents=True)
+    for tree in primed:
+        _copy(tree.path, directory)
+    return directory
+
+
+def _copy(cache: Path, directory: Path) -> None:
+    """Copy a cache, without modes: zig writes to its manifests."""
+    shutil.copytree(cache, directory, copy_function=shutil.copyfile, dirs_exist_ok=True)
+
+
+def _link(zig: Zig, runtime: Runtime, language: Language, cache: Path) -> None:
+    """Link libraries and programs as builds do; zig puts what it needs for them into ``cache``."""
+    name, text, driver = _SAMPLES[language]
+    work = cache / "samples"
+    work.mkdir()
+    (work / name).write_text(text, encoding="utf-8")
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "ZIG_GLOBAL_CACHE_DIR": str(cache),
+        "ZIG_LOCAL_CACHE_DIR": str(work / "cache"),
+    }
+    for kind in _KINDS:
+        called = [str(zig.path), driver, "-target", runtime.triple, *runtime.always]
+        argv = [*called, "-O3", *runtime.flags, *kind, name]
+        try:
+            answer = processes.capture(
+                argv, environment=environment, cwd=work, timeout=_PRIME_SECONDS
+            )
+        except (OSError, TimeoutError) as error:
+            raise ToolUnavailable(f"zig {zig.version} can't be run", why=str(error)) from error
+        if answer.returncode != 0:
+            raise ToolUnavailable(
+                f"zig {zig.version} can't link {language} for {runtime.triple}",
+                why=answer.stderr[-2000:],
+            )
+
+
+def _executable(tree: Path) -> Path:
+    for pattern in ("ziglang/zig", "lib/python*/site-packages/ziglang/zig"):
+        for path in sorted(tree.glob(pattern)):
+            if path.is_file():
+                return path
+    raise ToolUnavailable("the package ziglang holds no zig for this host")

@@ -1,1 +1,0 @@
-"""Obtaining tools: compilers, interpreters, emulators, packages; each known by digest."""

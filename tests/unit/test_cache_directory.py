@@ -1,0 +1,137 @@
+"""The cache as a whole: what can't be removed, what is nobody's, when it is collected again."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpforge.housekeeping import cache_contents, cache_directory
+from mpforge.housekeeping.cache_contents import STAMP
+from mpforge.store.local import Store
+from mpforge.store.process_homes import Home
+from mpforge.store.tool_store import ToolStore
+
+PACKAGE = f"libc6-{'0' * 64}.deb"
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A cache with a damaged tool and a damaged package."""
+    cache = tmp_path / "cache"
+    Store(cache / "store").put_bytes(b"x")
+    tools = ToolStore(cache / "tools")
+    made = tools.obtain(name="zig", version="1", digest="ab" * 32, make=lambda _: None)
+    (made.path / "added").touch()
+    package = cache / "distribution" / "downloads" / PACKAGE
+    package.parent.mkdir(parents=True)
+    package.write_bytes(b"damaged")
+    return cache
+
+
+def read_only(*_words: object, **_named: object) -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+# --- checking it ----------------------------------------------------------------------------------
+
+
+def test_damaged_tools_and_packages_are_removed(cache: Path) -> None:
+    found = {(finding.path.name, finding.state) for finding in cache_directory.verify(cache)}
+    assert found == {(f"zig-{'ab' * 8}", "removed"), (PACKAGE, "removed")}
+    assert list(cache_directory.verify(cache)) == []
+
+
+def test_what_is_damaged_and_can_t_be_removed_is_left_and_checking_goes_on(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "rename", read_only)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    tool, package = cache_directory.verify(cache)
+    assert tool.what == "added was added; it can't be removed (Read-only file system)"
+    assert package.what.endswith("; it can't be removed (Read-only file system)")
+    assert (tool.state, package.state) == ("left", "left")
+    assert tool.path.exists()
+
+
+def test_a_package_that_may_not_be_read_is_left(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refused(path: Path, *words: Any, **named: Any) -> Any:  # as root, who reads everything
+        if path.name == PACKAGE:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, *words, **named)
+
+    monkeypatch.setattr(Path, "open", refused)
+    found = [finding for finding in cache_directory.verify(cache) if finding.path.name == PACKAGE]
+    assert [finding.state for finding in found] == ["left"]
+
+
+# --- what is nobody's -----------------------------------------------------------------------------
+
+
+def test_clearing_leaves_what_no_mpforge_writes_any_more_and_names_it(cache: Path) -> None:
+    old = cache / "store" / "fingerprints"
+    old.write_text("mine", encoding="utf-8")
+    left = cache_directory.clear(cache, waits=lambda: None).left
+    assert str(old) in {thing.name for thing in left}
+    assert old.exists()
+
+
+# --- who else is at work --------------------------------------------------------------------------
+
+
+def packages_go(cache: Path) -> bool:
+    (package,) = cache_contents.packages(cache)
+    return package.remove(lambda: False)
+
+
+def test_packages_stay_while_another_process_works_though_its_pid_is_ours(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = cache / "store" / "work" / f"1-{os.getpid()}-other"  # of another container
+    monkeypatch.setattr(cache_contents, "living", lambda _: iter([other]))
+    assert not packages_go(cache)
+
+
+def test_this_process_alone_keeps_no_package(cache: Path) -> None:
+    home = Home(cache / "store" / "work")
+    assert packages_go(cache)
+    home.close()
+
+
+# --- when it is collected again -------------------------------------------------------------------
+
+
+def tidied(cache: Path) -> list[str]:
+    """What is warned of when the cache is tidied, as after a session."""
+    said: list[str] = []
+    cache_directory.tidy(cache, environment={}, warn=said.append)
+    return said
+
+
+def test_an_interrupted_collection_is_begun_again(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_words: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cache_directory, "_collect", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tidied(cache)
+    assert not (cache / STAMP).exists()
+    assert tidied(cache) == []
+    assert (cache / STAMP).exists()
+
+
+def test_a_collection_that_the_system_refused_is_warned_of_once_an_hour(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_directory, "_collect", read_only)
+    (warning,) = tidied(cache)
+    assert "the cache is not kept within its limits: Read-only file system" in warning
+    assert tidied(cache) == []

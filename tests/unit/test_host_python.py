@@ -1,0 +1,128 @@
+"""Interpreters of the host: what is chosen, what is remembered, what makes their identity."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mpforge.errors import ExitCode, NoHostPython
+from mpforge.obtain.pythons import host_python
+from mpforge.obtain.pythons.host_python import HostPython
+from mpforge.store import notes
+
+
+def written(path: Path, text: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def stamp_of(path: Path) -> tuple[str, int, int, int, int]:
+    s = path.stat()
+    return str(path), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino
+
+
+def interpreter(executable: Path, word: str = "cp311") -> HostPython:
+    return HostPython(
+        python=word,
+        version="3.11.7",
+        executable=executable,
+        digest="ab" * 32,
+        parts=(("version", "3.11.7"), ("headers", "cd" * 32)),
+        abiflags="",
+        soabi="cpython-311-x86_64-linux-gnu",
+        multiarch="x86_64-linux-gnu",
+        sysconfigdata_name="_sysconfigdata__linux_x86_64-linux-gnu",
+        includes=(executable.parent / "include",),
+        stamp=(stamp_of(executable),),
+        path=("/usr/lib/python3.11",),
+    )
+
+
+def test_the_newest_patch_version_comes_first_and_a_pre_release_last(tmp_path: Path) -> None:
+    for name in ("3.11.9", "3.11.10", "3.11.11rc1", "3.11-dev", "3.12.1", "3.1.4", "pypy3.11-7.3"):
+        (tmp_path / name).mkdir()
+    found = [path.name for path in host_python.newest_first(tmp_path, r"3\.11[.-].*")]
+    assert found == ["3.11.10", "3.11.9", "3.11.11rc1", "3.11-dev"]
+
+
+def test_a_place_that_does_not_exist_has_no_interpreters(tmp_path: Path) -> None:
+    assert host_python.newest_first(tmp_path / "no", ".*") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        ({"implementation": "cpython", "version": "3.11.7", "free_threaded": False}, "cp311"),
+        ({"implementation": "cpython", "version": "3.13.0", "free_threaded": True}, "cp313t"),
+        ({"implementation": "pypy", "version": "3.11.13", "free_threaded": False}, None),
+    ],
+)
+def test_an_interpreter_is_called_by_what_it_answers(
+    answer: dict[str, object], word: str | None
+) -> None:
+    assert host_python.word_of(answer) == word
+
+
+def test_only_cpython_is_looked_for() -> None:
+    with pytest.raises(NoHostPython) as caught:
+        host_python.find("pp311")
+    assert caught.value.exit_code == ExitCode.HOST_CANNOT
+
+
+def test_an_interpreter_survives_being_written_down(tmp_path: Path) -> None:
+    host = interpreter(written(tmp_path / "python"))
+    assert host_python.from_json(host_python.to_json(host)) == host
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"schema": 1}, {"schema": 3, "python": 1}])
+def test_a_record_of_something_else_is_not_an_interpreter(data: object) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        host_python.from_json(data)
+
+
+def test_an_interpreter_is_valid_until_one_of_its_files_changes(tmp_path: Path) -> None:
+    executable = written(tmp_path / "python", "one")
+    host = interpreter(executable)
+    assert host_python.still_valid(host)
+    os.utime(executable, ns=(1, 1))
+    assert not host_python.still_valid(host)
+    executable.unlink()
+    assert not host_python.still_valid(host)
+
+
+def test_a_remembered_interpreter_is_not_asked_again(tmp_path: Path) -> None:
+    """A unit test can't start a program, so an answer here came from the file."""
+    host = interpreter(written(tmp_path / "python"))
+    remembered = tmp_path / "remembered"
+    notes.keep(remembered, [host_python.to_json(host)])
+    assert host_python.find_all(["cp311", "cp311"], remembered) == {"cp311": host}
+
+
+def test_what_cannot_be_found_is_an_answer_and_is_not_remembered(tmp_path: Path) -> None:
+    remembered = tmp_path / "remembered"
+    answer = host_python.find_all(["pp311"], remembered)
+    assert isinstance(answer["pp311"], NoHostPython)
+    assert not remembered.exists()
+
+
+def test_headers_are_cpythons_own_and_a_later_directory_wins(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    written(first / "Python.h")
+    written(first / "pyconfig.h", "a switch")
+    written(first / "internal" / "mimalloc" / "types.h")
+    written(first / "greenlet" / "greenlet.h")
+    written(second / "pyconfig.h", "the real one")
+    found = host_python.headers((first, second))
+    assert sorted(found) == ["Python.h", "internal/mimalloc/types.h", "pyconfig.h"]
+    assert found["pyconfig.h"] == second / "pyconfig.h"
+
+
+def test_headers_of_a_free_threaded_interpreter_have_a_directory_of_their_own(
+    tmp_path: Path,
+) -> None:
+    host = interpreter(written(tmp_path / "python"))
+    assert host.headers_name == "python3.11"
+    threaded = replace(host, python="cp313t", version="3.13.0", abiflags="t")
+    assert threaded.headers_name == "python3.13t"
