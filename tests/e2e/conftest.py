@@ -151,7 +151,8 @@ def built(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         if not (base / "built.done").exists():
             workspace = Workspace(root, Cache.sharing(tools, base / "cache"))
             write_project(workspace)
-            run = workspace.nox("test-aarch64")
+            with workspace.started("nox", "-s", "test-aarch64", fresh=True) as running:
+                run = running.end()
             assert run.code == 0, str(run)
             (base / "built.output").write_text(run.output, encoding="utf-8")
             (base / "built.done").touch()

@@ -1,0 +1,225 @@
+"""Start nox and mpforge without paying for their imports, which are most of what a short run costs.
+
+A server process imports them once. For each program it forks a child that gets a session (process group),
+a directory, variables, arguments and standard streams of its own, then calls the program's ``main`` as its
+console script does. Nothing but imports has happened in the child by then.
+
+Run as a program this module is the server: it is asked through the socket that is its standard input.
+"""
+
+import atexit
+import contextlib
+import functools
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_ENTRIES = {"mpforge": ("mpforge.cli.main", "main"), "nox": ("nox.__main__", "main")}
+"""Each program's entry point, as its distribution's metadata gives it."""
+_LAZY = (
+    *("pydantic", "rich.console", "packaging.metadata", "packaging.requirements", "packaging.tags"),
+    *("auditwheel.policy", "elftools.elf.elffile", "elftools.elf.gnuversions", "nox._parallel"),
+)
+"""Libraries that runs import only when they need them."""
+_AT_START = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_")
+"""Variables that are read when a process starts: a child's must be the server's own."""
+_OTHERWISE = frozenset({"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})
+"""Those that the server does not have: no run gets the first, and a child heeds the second by itself."""
+_MOST = 1 << 20
+
+
+def can_start(environment: Mapping[str, str]) -> bool:
+    """Tell if a forked program would see these variables just as one that was started."""
+    return _read_at_start(environment) == _read_at_start(os.environ)
+
+
+def _read_at_start(variables: Mapping[str, str]) -> dict[str, str]:
+    return {n: v for n, v in variables.items() if n.startswith(_AT_START) and n not in _OTHERWISE}
+
+
+# --- the client -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Forked:
+    """A program that the server forked; the methods are those of ``subprocess.Popen``."""
+
+    pid: int
+    _status: int
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return its exit code, negative for a signal, or None while it runs."""
+        return self._ended(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; its exit code. Raises ``subprocess.TimeoutExpired``."""
+        code = self._ended(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
+        return code
+
+    def _ended(self, timeout: float | None) -> int | None:
+        if self.returncode is None:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._status, selectors.EVENT_READ)
+                if not selector.select(timeout):
+                    return None
+            told = os.read(self._status, 64)
+            os.close(self._status)
+            assert told, f"the server ended before process {self.pid} did"
+            self.returncode = int(told)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+@functools.cache
+def _server() -> socket.socket:
+    """Start this process's server; the socket through which it is asked."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__))],
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name not in _OTHERWISE},
+        )
+    atexit.register(_dismiss, process, ours)
+    return ours
+
+
+def _dismiss(process: "subprocess.Popen[bytes]", ours: socket.socket) -> None:
+    """Let the server end, as it does when nobody can ask it any more."""
+    ours.close()
+    process.wait()
+
+
+def fork(
+    program: str,
+    words: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    stdout: int,
+    stderr: int,
+) -> Forked:
+    """Have a program run whose console script is at ``program``; it reads nothing."""
+    request = json.dumps([program, *words]), str(cwd), json.dumps(dict(environment))
+    ours, theirs = os.pipe()
+    try:
+        socket.send_fds(_server(), ["\0".join(request).encode()], [stdout, stderr, theirs])
+    finally:
+        os.close(theirs)
+    return Forked(int(os.read(ours, 64)), ours)
+
+
+# --- the server -----------------------------------------------------------------------------------
+
+
+def _import_all() -> None:
+    import mpforge
+
+    for module in pkgutil.walk_packages(mpforge.__path__, "mpforge."):
+        if "targetdata" not in module.name:
+            importlib.import_module(module.name)
+    for name in (*_LAZY, *(module for module, _ in _ENTRIES.values())):
+        importlib.import_module(name)
+    assert threading.active_count() == 1, "an import started a thread, which no child would have"
+
+
+@dataclass(frozen=True)
+class _Request:
+    argv: list[str]
+    cwd: str
+    environment: dict[str, str]
+    streams: tuple[int, int]
+
+    def become(self) -> None:
+        """Make this forked process what the program would be, just started."""
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDONLY)
+        for given, number in zip((null, *self.streams), (0, 1, 2), strict=True):
+            os.dup2(given, number)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.environ.clear()
+        os.environ.update(self.environment)
+        sys.dont_write_bytecode = bool(self.environment.get("PYTHONDONTWRITEBYTECODE"))
+        time.tzset()
+        os.chdir(self.cwd)
+        sys.argv = self.argv
+        sys.path[0] = str(Path(self.argv[0]).parent)
+
+
+def _serve(client: socket.socket) -> _Request | None:
+    """Fork a child for each request and tell how it ended; what a child shall do, None at the end."""
+    statuses: dict[int, tuple[int, int]] = {}
+    with selectors.DefaultSelector() as selector:
+        selector.register(client, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is not client:
+                    selector.unregister(key.fileobj)
+                    _tell_end(key.fd, *statuses.pop(key.fd))
+                    continue
+                data, descriptors, _, _ = socket.recv_fds(client, _MOST, 3)
+                if not data:
+                    return None
+                *streams, status = descriptors
+                argv, cwd, environment = data.decode().split("\0")
+                child = os.fork()
+                if child == 0:
+                    stdout, stderr = streams
+                    return _Request(
+                        json.loads(argv), cwd, json.loads(environment), (stdout, stderr)
+                    )
+                for stream in streams:
+                    os.close(stream)
+                os.write(status, f"{child}\n".encode())
+                descriptor = os.pidfd_open(child)
+                statuses[descriptor] = child, status
+                selector.register(descriptor, selectors.EVENT_READ)
+
+
+def _tell_end(descriptor: int, child: int, status: int) -> None:
+    os.close(descriptor)
+    _, ended = os.waitpid(child, 0)
+    with contextlib.suppress(BrokenPipeError):  # nobody wants to know
+        os.write(status, f"{os.waitstatus_to_exitcode(ended)}\n".encode())
+    os.close(status)
+
+
+def _main() -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _import_all()
+    gc.collect()
+    gc.freeze()
+    client = socket.socket(fileno=os.dup(0))
+    request = _serve(client)
+    if request is None:
+        return 0
+    client.detach()
+    request.become()
+    module, function = _ENTRIES[Path(request.argv[0]).name]
+    code: int = getattr(sys.modules[module], function)()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
