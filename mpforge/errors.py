@@ -376,7 +376,7 @@ class WheelRejected(StepFailed):
 
 
 class UndefinedSymbol(StepFailed):
-    """What was built wants a symbol that nothing has where it runs; ``why`` has files and symbols."""
+    """A result has a symbol that nothing on the target defines; ``why`` has files and symbols."""
 
     code = "undefined-symbol"
 

@@ -1,6 +1,6 @@
 """The last look at what a build gave, before it may be stored: raises the error of what can't run.
 
-What is proved of which kind of output is told in docs/proofs.md. Each check gives reasons; here they become
+docs/proofs.md lists what is proved of each kind of output. Each check gives reasons; here they become
 one error, the first kind that there is: a symbol of a file for another machine is no news.
 """
 
@@ -27,7 +27,7 @@ _SHOWN = 12
 class Promise:
     """What a result is to run on: every system of a policy. The globs are those of the spec.
 
-    ``excluded`` are libraries that the user has, ``provided`` symbols that whoever loads the files has.
+    ``excluded`` are libraries that the user has, ``provided`` symbols that the loading program defines.
     ``passing`` is the directory of the build, which nobody else has.
     """
 

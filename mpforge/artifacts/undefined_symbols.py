@@ -1,4 +1,4 @@
-"""Symbols that a result's files want and that nothing has where they run.
+"""Undefined symbols of a result's files that nothing on the target defines.
 
 A linker leaves symbols of shared libraries open, and a loader that binds lazily finds out only when a
 function is called. So each is looked for here: in the libraries that a file needs and brings, in those of
@@ -50,7 +50,7 @@ class Surroundings:
 
     ``libraries`` are those of every system, ``glibc`` its version (None: another C library, of which
     nothing is known). ``excluded`` are globs of libraries that the user has: they may provide anything.
-    ``provided`` are globs of symbols that whoever loads the files has. ``python`` loads them
+    ``provided`` are globs of symbols that the loading program defines. ``python`` loads them
     (``cp311``), None: none does; with ``stable`` any does, and the stable ABI is judged elsewhere.
     ``shares``: modules are loaded so that later ones see their symbols (``RTLD_GLOBAL``).
     """
@@ -99,7 +99,7 @@ def remedy(symbols: AbstractSet[str]) -> str:
 
 
 def undefined(files: Mapping[str, ElfFacts], there: Surroundings) -> Iterator[Undefined]:
-    """Every symbol of the files of a result (by relative name) that nothing has.
+    """Every undefined symbol of a result's files (by relative name) that nothing defines.
 
     Of a file that needs a library which nobody has, only that is known, and told elsewhere.
     """

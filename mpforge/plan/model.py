@@ -265,7 +265,7 @@ class RepairWheel:
 
     ``pure``: a wheel without compiled code is fine. ``only_pure``: no other is, because of what it says.
     ``optional``: globs over names of extensions without which it is fine.
-    ``provided``: globs over symbols that whoever loads its files has.
+    ``provided``: globs over symbols that the program which loads its files defines.
     ``target_environment``: packages with libraries that it may have been linked with.
     """
 
@@ -288,7 +288,7 @@ class RunCommands:
     """Run build commands and collect the declared outputs.
 
     ``installs``: they are looked for below ``{dest_dir}``, where the last command installs; else in the
-    source. ``provided``: globs over symbols that whoever loads them has.
+    source. ``provided``: globs over symbols that the program which loads them defines.
     """
 
     source: Tree

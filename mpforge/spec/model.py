@@ -141,7 +141,7 @@ class BuildOptions(Table):
     allow_undefined: Globs = Field(
         default=(),
         description="Symbols that the program which loads a shared library defines, by name or glob, "
-        'e.g. "lua_*"; any other that nothing has is an error.',
+        'e.g. "lua_*"; any other undefined symbol is an error.',
     )
     frontend: Frontend = Field(default="build", description="The PEP 517 frontend.")
     isolation: Flag = Field(
