@@ -109,9 +109,12 @@ def render(error: MpforgeError) -> str:
 
 
 def headline(error: MpforgeError) -> str:
-    """An error on one line: its place, code and what, and the first line of its cause."""
+    """An error on one line: its place, code and what, and the first line of its cause that says something."""
     place = f"{error.place}: " if error.place else ""
     first, _, more = (error.why or "").strip().partition("\n")
+    if first.endswith(":") and more:  # it only announces the next line
+        next_line, _, more = more.partition("\n")
+        first = f"{first} {next_line.strip()}"
     cause = f": {first}{' …' if more else ''}" if first else ""
     return f"{place}{error.code}: {error.what}{cause}"
 

@@ -3,6 +3,7 @@
 Also the run's options, which reach every process of a run by environment variables.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -72,6 +73,14 @@ class Workspace:
         """This checkout's state; safe to delete."""
         own = self.spec.name == SPEC_NAME
         return self.shared_state if own else self.shared_state / self.spec.stem
+
+    def ignore_state(self) -> None:
+        """Keep the state, where there is one, out of ``git status``, as pytest and ruff do with theirs."""
+        with (
+            contextlib.suppress(OSError),
+            (self.shared_state / ".gitignore").open("x", encoding="ascii") as file,
+        ):
+            file.write("*\n")
 
     @property
     def shared_state(self) -> Path:
@@ -150,6 +159,7 @@ def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> 
                 why="mpforge keeps its state there and writes nothing outside of the project",
                 hint="remove the link",
             )
+    workspace.ignore_state()
     return workspace
 
 

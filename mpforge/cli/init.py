@@ -161,7 +161,11 @@ def noxfile_advice(noxfile: Path, argument: str) -> str:
         text = None
     if text is not None and registers(text):
         return "noxfile.py: it registers mpforge's sessions already; `nox -l` lists them"
-    what = "create noxfile.py with these two lines:" if text is None else "add these two lines to noxfile.py:"
+    what = (
+        "create noxfile.py with these two lines:"
+        if text is None
+        else "add these two lines to noxfile.py:"
+    )
     return f"{what}\n{indented}"
 
 

@@ -79,8 +79,7 @@ def _lines(item: "SessionPreview") -> list[str]:
 
 def _why(item: "SessionPreview | StepPreview") -> str:
     """The reason in brackets; which pin is missing is said once, at the end."""
-    why = "lock first" if item.unpinned else item.why
-    return f" ({why})" if why else ""
+    return f" ({item.why})" if item.why and not item.unpinned else ""
 
 
 def _unpinned(shown: "Sequence[SessionPreview]") -> Iterator[str]:
@@ -89,7 +88,7 @@ def _unpinned(shown: "Sequence[SessionPreview]") -> Iterator[str]:
     found += [step.unpinned for item in shown for step in item.steps]
     missing = dict.fromkeys(text for text in found if text)
     if missing or any(item.fetch is None for item in shown):
-        yield "lock first: run `mpforge lock`, which finds out what is not known"
+        yield "not known until versions are pinned; run `mpforge lock` first"
         yield from (f"    {text}" for text in missing)
 
 
@@ -97,7 +96,7 @@ def _size(item: "SessionPreview") -> str:
     from mpforge.reports.console import size
 
     if item.fetch is None:
-        return "not known (lock first)"
+        return "not known"
     return f"{', '.join(item.items)} ({size(item.fetch)})" if item.items else "nothing"
 
 

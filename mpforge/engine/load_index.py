@@ -33,6 +33,7 @@ def load_index(workspace: Workspace) -> Index:
     doubtful = find_problems(text, file=file)
     index = replace(index, warnings=tuple(map(str, doubtful)))
     notes.keep(kept, index.to_json())
+    workspace.ignore_state()
     return index
 
 

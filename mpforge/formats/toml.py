@@ -4,6 +4,8 @@ What ``tomllib`` lets pass and programs behind it can't bear is refused here: ne
 walk, whole numbers beyond 64 bits (TOML's own limit), NUL, keys and files so long that reading takes minutes.
 """
 
+import ast
+import json
 import pathlib
 import re
 import tomllib
@@ -20,6 +22,9 @@ MAX_DEPTH = 100
 
 _INTEGERS = range(-(2**63), 2**63)
 _WHERE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+_INLINE = "Duplicate inline table key "
+_TWICE = re.compile(r"Cannot (?:declare|redefine namespace) (?P<key>\(.*\))(?: twice)?")
+_QUOTED = re.compile(r"[^\w-]|^$", re.ASCII)
 # Possessive, because this must not take long itself. tomllib's time grows by the square of the parts.
 _LONG_KEY = re.compile(
     r"""(?:^|[\[{,])[ \t]*+(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""",
@@ -95,7 +100,25 @@ def _not_toml(said: str, text: str, file: str) -> TomlInvalid:
         place = Place(file, int(match["line"]), int(match["column"]))
     else:
         place = _at(text, len(text.rstrip("\r\n")), file)
-    return TomlInvalid(said[: match.start()], place=place)
+    return TomlInvalid(_as_people_write(said[: match.start()], text, place), place=place)
+
+
+def _as_people_write(said: str, text: str, place: Place) -> str:
+    """tomllib's words for what is defined twice, with the key or table as it stands in the file."""
+    if said == "Cannot overwrite a value":
+        key = text.split("\n")[place.line - 1].partition("=")[0].strip()
+        return f"{key} is defined twice" if key else said
+    if said.startswith(_INLINE):
+        key = ast.literal_eval(said.removeprefix(_INLINE))
+        return f"{key} is defined twice"
+    match = _TWICE.fullmatch(said)
+    if match is None:
+        return said
+    keys = (
+        json.dumps(key, ensure_ascii=False) if _QUOTED.search(key) else key
+        for key in ast.literal_eval(match["key"])
+    )
+    return f"[{'.'.join(keys)}] is defined twice"
 
 
 def _at(text: str, position: int, file: str) -> Place:

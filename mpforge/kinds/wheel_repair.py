@@ -21,6 +21,7 @@ from mpforge.errors import NoExtension, OutputMissing, WheelRejected
 from mpforge.places.step import StepRun
 from mpforge.plan.model import RepairWheel
 from mpforge.platforms import Platform, policy_version, well_known
+from mpforge.platforms.policies import platform_tag
 from mpforge.toolchains import host_reads
 
 _WIDE = 200  # characters of a compiler's line that are shown
@@ -190,7 +191,7 @@ def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform)
     auditwheel refuses an abi3 extension that needs not even libc ("couldn't detect libc").
     """
     lowest = min(command.policy, platform.default_policy, key=policy_version)
-    tag = f"{lowest}_{platform.machine}"
+    tag = platform_tag(lowest, platform)
     copy = Path(shutil.copy(wheel, run.directory.output / wheel.name))
     run.call(
         [sys.executable, "-m", "wheel", "tags", "--remove", "--platform-tag", tag, str(copy)],

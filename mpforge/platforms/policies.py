@@ -9,6 +9,14 @@ from mpforge.platforms import Platform, policy_version
 _LOADERS = frozenset({"ld-linux-aarch64.so.1", "ld-linux-x86-64.so.2"})
 
 
+# PEP 600's names for those who know no other: older installers, and indexes.
+_LEGACY = {
+    "manylinux_2_5": "manylinux1",
+    "manylinux_2_12": "manylinux2010",
+    "manylinux_2_17": "manylinux2014",
+}
+
+
 @dataclass(frozen=True)
 class SystemPolicy:
     """``libraries`` are on every system of a policy, with ``versions`` of symbols by prefix (``GLIBCXX``).
@@ -21,6 +29,12 @@ class SystemPolicy:
     libraries: frozenset[str]
     versions: Mapping[str, frozenset[str]]
     forbidden: Mapping[str, frozenset[str]]
+
+
+def platform_tag(policy: str, platform: Platform) -> str:
+    """The platform tags of a policy, joined as auditwheel joins them: the legacy name, if any, goes first."""
+    words = (_LEGACY.get(policy), policy)
+    return ".".join(f"{word}_{platform.machine}" for word in words if word)
 
 
 @functools.cache

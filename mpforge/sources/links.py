@@ -55,12 +55,16 @@ def follow(
     repository: Path,
     leaving: Iterable[str],
     listed: Listed,
+    *,
+    around: str = "the repository",
 ) -> Followed:
     """Follow links of the source ``root``, by their paths in it; both directories are real paths.
 
+    ``around`` is what messages call ``repository``.
+
     Raises what ``listed`` raises, and ``SourceUnreadable`` where it comes to too many files.
     """
-    follower = _Follower(str(repository), listed, Followed(), {})
+    follower = _Follower(str(repository), around, listed, Followed(), {})
     for path in sorted(leaving):
         follower.link(path, os.path.join(str(root), path), ())
     return follower.found
@@ -69,6 +73,7 @@ def follow(
 @dataclass(frozen=True)
 class _Follower:
     repository: str
+    around: str
     listed: Listed
     found: Followed
     known: dict[tuple[str, bool], frozenset[str]]
@@ -85,14 +90,17 @@ class _Follower:
         target = os.path.realpath(place)
         reason = self._forbidden(target) or self._followed(path, place, target, (*through, place))
         if reason is not None:
-            words = f"{path} is a symlink to {os.readlink(place)}, {reason}: it is left out of the source"
+            words = (
+                f"{path} is a symlink to {os.readlink(place)}, {reason}: it is left out of the source; "
+                "copy its target into the project if the build needs it"
+            )
             self.found.left_out[path] = words
         else:
             self.found.targets.add(os.path.relpath(target, self.repository))
 
     def _forbidden(self, target: str) -> str | None:
         if not _is_in(target, self.repository):
-            return "which is outside of the repository"
+            return f"which is outside of {self.around}"
         inside = os.path.relpath(target, self.repository).split(os.sep)
         return "which is in .git" if ".git" in inside else None
 

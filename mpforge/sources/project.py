@@ -164,7 +164,8 @@ def _with_followed(
         places = (Path(inner, name) for inner, names in mine.items() for name in names)
         return [str(p.relative_to(within)) for p in places if p.is_relative_to(within)]
 
-    found = links.follow(project.root, repository, leaving, listed)
+    around = "the project's directory" if project.listing is None else "the repository"
+    found = links.follow(project.root, repository, leaving, listed, around=around)
     memory = record and record.with_name(f"{record.name}-linked")
     places = git.by_folder(sorted(set(found.files.values())))
     read = scan(repository, places, record=memory, keeps=lambda _path, _target: False)

@@ -32,7 +32,7 @@ def machines(wheel: Path) -> dict[str, str]:
 def test_a_build_publishes_a_wheel_for_the_target(built: Workspace) -> None:
     wheel = built.wheel()
     assert wheel.name.startswith("tiny-1.0-cp311-cp311-")
-    assert wheel.name.endswith("manylinux_2_17_aarch64.whl")
+    assert wheel.name.endswith("-manylinux2014_aarch64.manylinux_2_17_aarch64.whl")
     assert machines(wheel) == {"tiny/_tiny.cpython-311-aarch64-linux-gnu.so": "EM_AARCH64"}
     entry = built.record()[wheel.name]
     assert (entry["target"], entry["python"], entry["strategy"]) == ("aarch64", "cp311", "cross")

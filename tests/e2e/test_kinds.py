@@ -67,7 +67,7 @@ def test_a_free_threaded_wheel_is_built_where_the_host_has_such_a_python_else_it
     run = unbuilt.mpforge("run", "build-aarch64-cp313t")
     if has("cp313t"):
         assert run.code == 0, str(run)
-        assert unbuilt.wheel().name == "tiny-1.0-cp313-cp313t-manylinux_2_17_aarch64.whl"
+        assert unbuilt.wheel().name.startswith("tiny-1.0-cp313-cp313t-manylinux2014_aarch64.")
     else:
         assert run.code == 4, str(run)
         assert "no CPython 3.13t with its headers on this host" in run.output

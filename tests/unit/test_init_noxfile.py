@@ -38,7 +38,8 @@ def test_a_noxfile_that_does_not_register_is_not(text: str) -> None:
 
 def test_a_project_without_a_noxfile_is_told_the_two_lines(tmp_path: Path) -> None:
     advice = noxfile_advice(tmp_path / "noxfile.py", "")
-    assert advice.splitlines()[1:] == [
+    assert advice.splitlines() == [
+        "create noxfile.py with these two lines:",
         "  import mpforge.sessions",
         "  mpforge.sessions.register()",
     ]

@@ -171,6 +171,8 @@ def test_a_run_ends_with_why_each_session_failed() -> None:
     error = WrongInput("no lock", why="a.c:1:2: error: x\nmore", place=Place("m.lock", 3, 4))
     reason = headline(error)
     assert reason == "m.lock:3:4: wrong-input: no lock: a.c:1:2: error: x …"
+    announced = WrongInput("no lock", why="these errors:\n  a.c:1:2: error: x\nmore")
+    assert headline(announced).endswith("no lock: these errors: a.c:1:2: error: x …")
     outcomes = (
         SessionEnded("build-x", "build", "failed", reason, 2, "wrong-input"),
         SessionEnded("sdist", "sdist", "done", "built: 0"),

@@ -82,6 +82,9 @@ def test_a_link_that_leaves_the_repository_is_named_with_its_target(root: Path) 
     found = _link(root, away="../../outside")
     assert found.files == {}
     assert "away is a symlink to ../../outside, which is outside of the repository" in _why(found)
+    found = follow(root, root.parent, ["away"], _listed, around="the project's directory")
+    assert "which is outside of the project's directory: it is left out" in _why(found)
+    assert "copy its target into the project" in _why(found)
 
 
 @pytest.mark.parametrize(

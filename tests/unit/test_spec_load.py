@@ -154,6 +154,22 @@ command = "pytest {projct}/tests"
 
 
 @pytest.mark.parametrize(
+    ("text", "what", "line"),
+    [
+        ("[project]\na = 1\n[project]\n", "[project]", 3),
+        ('[a."x y"]\n[a."x y"]\n', '[a."x y"]', 2),
+        ("[a.b]\n[a]\nb.c = 1\n", "[a.b]", 3),
+        ("schema = 1\nschema = 2\n", "schema", 2),
+        ("x = {a = 1, a = 2}\n", "a", 1),
+    ],
+)
+def test_what_is_defined_twice_is_named_as_it_is_written(text: str, what: str, line: int) -> None:
+    problem = _only(text)
+    assert problem.message == f"this is not TOML: {what} is defined twice"
+    assert problem.place.line == line
+
+
+@pytest.mark.parametrize(
     ("text", "place"),
     [
         ("schema = 1\n[project\n", "multiplatform.toml:2:9"),

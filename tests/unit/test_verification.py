@@ -17,6 +17,7 @@ from mpforge.artifacts.verification import (
 )
 from mpforge.artifacts.wheels import wheel_name
 from mpforge.platforms import ELF_MACHINES, well_known
+from mpforge.platforms.policies import platform_tag
 
 ARM = well_known()["aarch64"]
 POLICY = "manylinux_2_17"
@@ -158,3 +159,9 @@ def test_a_policy_allows_libc_and_no_library_of_its_own() -> None:
         allowed = policy_libraries(POLICY, well_known()[platform])
         assert "libc.so.6" in allowed
         assert "libssl.so.3" not in allowed
+
+
+def test_a_policy_s_tag_has_the_name_that_older_installers_know() -> None:
+    assert platform_tag("manylinux_2_17", ARM) == "manylinux2014_aarch64.manylinux_2_17_aarch64"
+    assert platform_tag("manylinux_2_28", ARM) == "manylinux_2_28_aarch64"
+    assert platform_tag("musllinux_1_2", ARM) == "musllinux_1_2_aarch64"
