@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from mpforge.plan.facts import ProjectFacts
-from mpforge.plan.model import Configurer
+from mpforge.plan.toolchains import Configurer
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, assert_never
 
 from mpforge.compiler.typed_commands import commands, text
-from mpforge.plan.model import Argv, CommandLine, Configurer, Placeholder, ShellLine, Text
+from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine, Text
+from mpforge.plan.toolchains import Configurer
 
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, Kind

@@ -16,8 +16,10 @@ from mpforge.compiler import (
 )
 from mpforge.compiler.compilation import Compilation
 from mpforge.compiler.typed_commands import commands, text
-from mpforge.plan.model import NO_COMPILER, OF_IMAGE, Choice, Compilers, Inside, Machine, Refusal
+from mpforge.plan.model import Choice, Refusal
 from mpforge.plan.pins import ImageRequest
+from mpforge.plan.places import Inside, Machine
+from mpforge.plan.toolchains import NO_COMPILER, OF_IMAGE, Compilers
 from mpforge.platforms import BASELINE_CPU, Platform, well_known
 from mpforge.spec.options import ResolvedTarget, resolve
 

@@ -23,18 +23,17 @@ from mpforge.compiler.index import compile_index
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
 from mpforge.plan.model import (
-    NO_COMPILER,
     Choice,
-    Compilers,
     IndexSettings,
     InstallPackages,
-    Machine,
     OutputOf,
     Plan,
     PlannedSession,
     Refusal,
 )
 from mpforge.plan.pins import Lock, platform_with
+from mpforge.plan.places import Machine
+from mpforge.plan.toolchains import NO_COMPILER, Compilers
 from mpforge.platforms import BASELINE_CPU, well_known
 from mpforge.spec.options import ResolvedTarget, resolve, targets, word
 

@@ -13,31 +13,27 @@ from mpforge.compiler.availability import is_zig
 from mpforge.compiler.typed_commands import commands, text
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.model import (
-    NO_COMPILER,
     AskRequirements,
     BuildWheel,
     Choice,
-    CommandLine,
-    Compilers,
     FetchCrates,
     InstallPackages,
-    Machine,
     MakeSdist,
     OutputOf,
-    Placeholder,
     ProjectFiles,
     RepairWheel,
     RunCommands,
     RunTests,
-    ShellLine,
     ShippedFiles,
     Step,
-    Text,
     Tools,
     Tree,
     Variables,
 )
 from mpforge.plan.pins import EnvironmentRequest, platform_with
+from mpforge.plan.places import Machine
+from mpforge.plan.texts import CommandLine, Placeholder, ShellLine, Text
+from mpforge.plan.toolchains import NO_COMPILER, Compilers
 from mpforge.platforms import well_known
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from mpforge.compiler.backends import Backend
 from mpforge.plan.facts import HostFacts
-from mpforge.plan.model import OF_IMAGE, Choice, Refusal, Strategy
+from mpforge.plan.model import Choice, Refusal, Strategy
 from mpforge.plan.pins import StrategyPin
+from mpforge.plan.toolchains import OF_IMAGE
 from mpforge.platforms import Platform
 
 # What a build that is no wheel's knows the target by (``build_systems``, ``toolchains.machine_files``).

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mpforge.plan.model import Argv, CommandLine, Placeholder, ShellLine, Text
+from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine, Text
 from mpforge.spec.placeholders import parse
 
 

@@ -21,7 +21,6 @@ from mpforge.plan.model import (
     BuildWheel,
     FetchCrates,
     InstallPackages,
-    Machine,
     MakeSdist,
     Plan,
     RunCommands,
@@ -38,6 +37,7 @@ from mpforge.plan.pins import (
     StrategyPin,
     build_request,
 )
+from mpforge.plan.places import Machine
 from mpforge.plan.requirements import OwnPackage, normal_name, shown
 from mpforge.platforms import well_known
 from mpforge.spec.suggest import close_to

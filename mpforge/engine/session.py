@@ -39,13 +39,9 @@ from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.pins import Pins
 from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
-from mpforge.plan.model import (
-    Compilers,
-    PlannedSession,
-    Refusal,
-    RunTests,
-)
+from mpforge.plan.model import PlannedSession, Refusal, RunTests
 from mpforge.plan.pins import StrategyPin
+from mpforge.plan.toolchains import Compilers
 from mpforge.store.files import make_way
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode

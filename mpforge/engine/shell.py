@@ -20,12 +20,7 @@ from mpforge.places import recorded_commands
 from mpforge.places.isolation import isolation
 from mpforge.places.step import Left, StepDirectory, StepRun
 from mpforge.plan.events import Emit, Warned
-from mpforge.plan.model import (
-    Plan,
-    PlannedSession,
-    RunTests,
-    Step,
-)
+from mpforge.plan.model import Plan, PlannedSession, RunTests, Step
 from mpforge.workspace import Options, Workspace
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from mpforge.kinds.target_machines import Machines
 from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import ReadyCompilers, Toolbox
 from mpforge.places.step import StepDirectory, StepRun
-from mpforge.plan.model import BuildWheel, Compilers, Step
+from mpforge.plan.model import BuildWheel, Step
+from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory

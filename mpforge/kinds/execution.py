@@ -41,7 +41,6 @@ from mpforge.places.step import (
 from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
-    Compilers,
     FetchCrates,
     InstallPackages,
     MakeSdist,
@@ -50,6 +49,7 @@ from mpforge.plan.model import (
     RunTests,
     Step,
 )
+from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
 from mpforge.sources import cargo
 from mpforge.store.local import Store

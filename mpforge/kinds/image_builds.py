@@ -23,7 +23,8 @@ from mpforge.places import interpreter_launcher
 from mpforge.places.containers import image_libraries
 from mpforge.places.containers.container_step import StepContainer
 from mpforge.places.step import StepRun
-from mpforge.plan.model import AskRequirements, BuildWheel, Compilers, HostTool
+from mpforge.plan.model import AskRequirements, BuildWheel, HostTool
+from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
 from mpforge.store.local import Store
 

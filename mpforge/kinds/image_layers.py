@@ -17,7 +17,8 @@ from mpforge.places.containers import images
 from mpforge.places.containers.container import Container
 from mpforge.places.containers.container_step import which
 from mpforge.places.step import said_since
-from mpforge.plan.model import Inside, ShellLine, Text
+from mpforge.plan.places import Inside
+from mpforge.plan.texts import ShellLine, Text
 from mpforge.platforms import Platform
 from mpforge.store.locks import alone
 

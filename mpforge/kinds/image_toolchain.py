@@ -31,7 +31,8 @@ from mpforge.places.containers.container import Container
 from mpforge.places.containers.container_step import STEP, StepContainer
 from mpforge.places.containers.labels import reap
 from mpforge.places.step import Left, StepDirectory
-from mpforge.plan.model import OF_IMAGE, Compilers, Inside, Machine
+from mpforge.plan.places import Inside, Machine
+from mpforge.plan.toolchains import OF_IMAGE, Compilers
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.toolchains import native_shell
 from mpforge.workspace import Workspace

@@ -28,9 +28,7 @@ from mpforge.obtain.rust import cargo_configuration
 from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
-    Compilers,
     FetchCrates,
-    Inside,
     InstallPackages,
     MakeSdist,
     OutputOf,
@@ -43,7 +41,9 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
+from mpforge.plan.places import Inside
 from mpforge.plan.requirements import OwnPackage, with_own_extras
+from mpforge.plan.toolchains import Compilers
 from mpforge.sources import cargo
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult

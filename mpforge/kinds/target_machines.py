@@ -16,8 +16,8 @@ from mpforge.obtain.emulators import Emulator
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons import target_python
 from mpforge.obtain.pythons.target_python import TargetPython
-from mpforge.plan.model import Machine
 from mpforge.plan.pins import DistroPin, DistroRequest
+from mpforge.plan.places import Machine
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.workspace import Workspace
 

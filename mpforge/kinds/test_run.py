@@ -29,7 +29,9 @@ from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.places import cpu_probe, emulated_uname, interpreter_launcher
 from mpforge.places.containers.container_step import StepContainer
 from mpforge.places.step import StepDirectory, StepRun
-from mpforge.plan.model import Argv, CommandLine, Machine, Placeholder, RunTests, ShellLine
+from mpforge.plan.model import RunTests
+from mpforge.plan.places import Machine
+from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine
 from mpforge.platforms import well_known
 
 # An extension module in a package of tests is loaded without that package where the package wants what

@@ -22,8 +22,8 @@ from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.obtain.rust.rust_toolchain import Rust
 from mpforge.obtain.step_programs import Programs
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
-from mpforge.plan.model import OF_IMAGE, Compilers
 from mpforge.plan.pins import EnvironmentPin
+from mpforge.plan.toolchains import OF_IMAGE, Compilers
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.store.tool_store import ToolStore, ToolTree
 from mpforge.workspace import Workspace

@@ -21,7 +21,7 @@ from mpforge.diagnostics.step_failure import Ended, diagnosed, not_declared
 from mpforge.errors import EngineRefuses, StepFailed, StepTimeout, WrongInput
 from mpforge.places import recorded_commands, secret_redaction
 from mpforge.places.isolation import HERE, Isolation
-from mpforge.plan.model import CommandLine, Placeholder, ShellLine, Text
+from mpforge.plan.texts import CommandLine, Placeholder, ShellLine, Text
 
 if TYPE_CHECKING:
     from mpforge.places.containers.container_step import StepContainer

@@ -6,78 +6,20 @@ This module knows neither how the user wrote it down nor how a step is run.
 """
 
 import functools
-import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mpforge.plan.pins import EnvironmentRequest, ImageRequest
+from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.places import Inside, Machine
+from mpforge.plan.texts import CommandLine, Text
+from mpforge.plan.toolchains import NO_COMPILER, OF_IMAGE, Compilers
 
 NARROWS = "narrows"
 """Marks a field that is no ingredient as it stands: what it leads to (a tree, a pin) is one."""
 
-OF_IMAGE = "image"
-"""The toolchain of what is compiled by an image's own compilers."""
-
-NO_COMPILER = "none"
-"""The toolchain of what is built without one: a pure project, one wheel for all targets."""
-
 Phase = Literal["sdist", "deps", "build", "test", "release"]
 Strategy = Literal["native", "cross", "hybrid", "emulate"]
 Hook = Literal["sdist", "wheel"]
-
-
-# --- text with references to what is known only when a step runs -------------------------------
-
-
-@dataclass(frozen=True)
-class Placeholder:
-    """``{name}`` or ``{name:argument}`` of docs/design.md 2.2; it stays symbolic in keys."""
-
-    name: str
-    argument: str | None = None
-    kind: Literal["placeholder"] = "placeholder"
-
-    def __str__(self) -> str:
-        return "{" + self.name + (f":{self.argument}" if self.argument else "") + "}"
-
-
-Text = tuple[str | Placeholder, ...]
-
-
-@dataclass(frozen=True)
-class ShellLine:
-    """A line for ``sh -e -c``."""
-
-    text: Text
-    kind: Literal["shell"] = "shell"
-
-    def __str__(self) -> str:
-        return symbolic(self.text)
-
-
-@dataclass(frozen=True)
-class Argv:
-    """A program and its arguments, as they are."""
-
-    words: tuple[Text, ...]
-    kind: Literal["argv"] = "argv"
-
-    def __str__(self) -> str:
-        return " ".join(symbolic(word) for word in self.words)
-
-
-CommandLine = ShellLine | Argv
-
-
-# What reads as a placeholder but is none: written `#{word}` in the spec; `${word}` is the shell's.
-_LITERAL_WORD = re.compile(r"(?<!\$)(?=\{[A-Za-z_][A-Za-z0-9_]*(?::[a-z][a-z0-9_]*)?\})")
-
-
-def symbolic(text: Text) -> str:
-    """A text as it may be written in a spec, for keys and for people: two texts never look alike."""
-    return "".join(
-        _LITERAL_WORD.sub("#", part) if isinstance(part, str) else str(part) for part in text
-    )
 
 
 # --- references: what is known only at run time ------------------------------------------------
@@ -108,56 +50,6 @@ class ShippedFiles:
 
 
 Tree = ProjectFiles | OutputOf | ShippedFiles
-
-
-@dataclass(frozen=True)
-class Inside:
-    """The image in which a step's programs run, once ``before`` has been run in it.
-
-    ``network`` says that those commands may see more than loopback. ``environment`` is what a toolchain
-    of the spec adds to the variables that the image sets.
-    """
-
-    image: ImageRequest = field(metadata={NARROWS: True})
-    before: tuple[CommandLine, ...] = ()
-    network: bool = False
-    environment: tuple[tuple[str, Text], ...] = ()
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a target's programs run: emulated or natively, on which CPU model, in which image if in one."""
-
-    target: str
-    emulated: bool
-    cpu: str | None
-    inside: Inside | None = None
-
-
-Configurer = Literal["cmake", "meson", "autotools", "cargo"]
-"""What configures a build: it is told of the target by files, arguments or variables of its own."""
-
-
-@dataclass(frozen=True)
-class Compilers:
-    """The compiler wrappers for one target, and what a host Python must know to build for it.
-
-    ``toolchain`` is ``zig``, ``gcc`` or ``image``; ``zig`` is the request for zig's own package. ``cross``
-    says that the build hooks see the target. ``emulator`` is where the build may run what it made for the
-    target, as far as this host has one. ``rust`` is the channel of a Rust project, None for any other.
-    ``inside`` is where they are called, None: on this host.
-    """
-
-    toolchain: str
-    target: str
-    policy: str
-    cross: bool
-    python: str | None
-    zig: EnvironmentRequest | None = field(default=None, metadata={NARROWS: True})
-    configurer: Configurer | None = None
-    emulator: Machine | None = None
-    rust: str | None = None
-    inside: Inside | None = None
 
 
 # --- commands: what a step does ----------------------------------------------------------------

@@ -34,21 +34,16 @@ from mpforge.plan.model import (
     AskRequirements,
     BuildWheel,
     Command,
-    Compilers,
     FetchCrates,
     HostTool,
-    Inside,
     InstallPackages,
-    Machine,
     MakeSdist,
     OutputOf,
-    Placeholder,
     Plan,
     ProjectFiles,
     RepairWheel,
     RunCommands,
     RunTests,
-    ShellLine,
     ShippedFiles,
     Step,
     Tools,
@@ -64,7 +59,10 @@ from mpforge.plan.pins import (
     ImageRequest,
     Package,
 )
+from mpforge.plan.places import Inside, Machine
 from mpforge.plan.requirements import OwnPackage
+from mpforge.plan.texts import Placeholder, ShellLine
+from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform
 from mpforge.sources.git import VcsState
 from mpforge.store.trees import Directory, FileNode, from_entries

@@ -9,24 +9,22 @@ from mpforge.compiler.steps import normal_policy, settings
 from mpforge.compiler.typed_commands import commands, text
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import (
-    Argv,
     AskRequirements,
     BuildWheel,
-    Compilers,
     InstallPackages,
     MakeSdist,
     OutputOf,
-    Placeholder,
     Plan,
     PlannedSession,
     ProjectFiles,
     RepairWheel,
     RunCommands,
     RunTests,
-    ShellLine,
 )
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Lock
 from mpforge.plan.requirements import OwnPackage
+from mpforge.plan.texts import Argv, Placeholder, ShellLine
+from mpforge.plan.toolchains import Compilers
 from mpforge.spec.load import load_spec
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")

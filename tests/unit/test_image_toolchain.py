@@ -11,8 +11,8 @@ from mpforge.errors import EngineLost, ImageUnfit, Interrupted, MpforgeError, No
 from mpforge.kinds import image_toolchain
 from mpforge.kinds.image_toolchain import Containers
 from mpforge.places.containers.images import Image
-from mpforge.plan.model import Inside
 from mpforge.plan.pins import ImageRequest
+from mpforge.plan.places import Inside
 
 INSIDE = Inside(ImageRequest("an/image", "aarch64"), (), network=False)
 

@@ -20,16 +20,14 @@ from mpforge.keys.walk import Resolved, ingredients, references
 from mpforge.plan.model import (
     NARROWS,
     Command,
-    Compilers,
     OutputOf,
-    Placeholder,
     ProjectFiles,
     ShippedFiles,
     Step,
-    Text,
     Variables,
-    symbolic,
 )
+from mpforge.plan.texts import Placeholder, Text, symbolic
+from mpforge.plan.toolchains import Compilers
 
 REFERENCES = (ProjectFiles, OutputOf, ShippedFiles)
 WORDS = st.text(alphabet="ab-é ", min_size=1, max_size=3)

@@ -9,17 +9,16 @@ from mpforge.keys.digest import digest
 from mpforge.keys.walk import Resolved, ingredients, references
 from mpforge.plan.model import (
     BuildWheel,
-    Compilers,
-    Machine,
     OutputOf,
-    Placeholder,
     ProjectFiles,
     RunTests,
-    ShellLine,
     ShippedFiles,
     Step,
     Variables,
 )
+from mpforge.plan.places import Machine
+from mpforge.plan.texts import Placeholder, ShellLine
+from mpforge.plan.toolchains import Compilers
 
 COMPILERS = Compilers("zig", "aarch64", "manylinux_2_17", True, "cp311")
 COMMAND = BuildWheel(

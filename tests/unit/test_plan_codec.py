@@ -8,24 +8,20 @@ from hypothesis import strategies as st
 
 from mpforge.plan.codec import decode, encode
 from mpforge.plan.model import (
-    Argv,
-    CommandLine,
-    Compilers,
     InstallPackages,
-    Machine,
     OutputOf,
-    Placeholder,
     ProjectFiles,
     RunCommands,
     RunTests,
-    ShellLine,
     ShippedFiles,
     Step,
     Tree,
     Variables,
-    symbolic,
 )
 from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.places import Machine
+from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine, symbolic
+from mpforge.plan.toolchains import Compilers
 from mpforge.spec.placeholders import KNOWN, parse
 
 WORDS = st.text(max_size=8)

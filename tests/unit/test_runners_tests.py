@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.kinds.test_run import extension_modules, top_level_modules, with_posargs
-from mpforge.plan.model import Argv, CommandLine, Placeholder, ShellLine
+from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine
 
 POSARGS = Placeholder("posargs")
 

@@ -13,9 +13,6 @@ from mpforge.kinds.task import Given
 from mpforge.plan.model import (
     BuildWheel,
     Command,
-    Compilers,
-    Inside,
-    Machine,
     MakeSdist,
     OutputOf,
     Plan,
@@ -26,6 +23,8 @@ from mpforge.plan.model import (
     Step,
 )
 from mpforge.plan.pins import ImageRequest
+from mpforge.plan.places import Inside, Machine
+from mpforge.plan.toolchains import Compilers
 
 
 def parts(step: Step) -> dict[str, str]:

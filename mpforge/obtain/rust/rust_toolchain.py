@@ -15,8 +15,8 @@ from mpforge.errors import ToolUnavailable
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.rust import cargo_configuration, cargo_environment, distribution_rust, host_rust
 from mpforge.obtain.rust.host_rust import HostRust
-from mpforge.plan.model import Compilers
 from mpforge.plan.pins import DistroPin
+from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.store.tool_store import ToolStore
 from mpforge.workspace import Workspace
