@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mpforge.housekeeping.collection import Evictable
+from mpforge.housekeeping.collection import NOBODYS_SECONDS, Evictable
+from mpforge.store import unfinished
+from mpforge.store.files import remove_tree
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import living, sweep, used
 from mpforge.store.tool_store import ToolStore
@@ -38,7 +40,7 @@ _NOTES = {*SEALED, STAMP} - {NAME, PLATFORMS_RUN}
 _NEW_NOTE = re.compile(r"\.(new|probe)-.*|\.name\.lock")
 _NEW_SECONDS = 3600.0  # nobody writes a note for so long
 _TOOL = re.compile(r"[^.].*-[0-9a-f]{16}")
-_TOOLS_OWN = re.compile(r"\.making|\..*\.lock")
+_TOOLS_OWN = re.compile(r"\.making|\.unfinished|\..*\.lock")
 _PACKAGE = re.compile(r".+-([0-9a-f]{64})\.deb")
 
 
@@ -51,12 +53,27 @@ def is_tool(name: str) -> bool:
 
 
 def tools(cache: Path) -> Iterator[Evictable]:
-    """The tools, as processes say that they use them."""
+    """The tools, unfinished ones too, as processes say that they use them."""
+    yield from _unfinished(cache)
     store = ToolStore(cache / "tools")
     for kept in store.trees():
         if is_tool(kept.name):
             remove = functools.partial(remove_tool, store, kept.name)
             yield Evictable(f"tool {kept.name}", kept.size, kept.last_used, remove)
+
+
+def _unfinished(cache: Path) -> Iterator[Evictable]:
+    """What is left of tools whose making was cut short."""
+    for path, size, last_used in unfinished.kept(cache / "tools"):
+
+        def remove(is_used: Callable[[], bool], path: Path = path) -> bool:
+            lock = cache / "tools" / f".{path.name}.lock"
+            with contextlib.suppress(Busy), alone(lock, waits=give_way, warn=unheard):
+                if not is_used():
+                    remove_tree(path)
+            return not path.exists()
+
+        yield Evictable(f"tool {path.name}", size, last_used, remove)
 
 
 def remove_tool(store: ToolStore, name: str, is_used: Callable[[], bool]) -> bool:
@@ -157,9 +174,15 @@ def notes(cache: Path) -> Iterator[Path]:
 
 
 def sweep_leftovers(cache: Path, *, but: Path) -> None:
-    """Remove what killed processes left: their homes, and lock files that nobody holds but one."""
+    """Remove what killed processes left: homes, lock files that nobody holds but one, unfinished tools.
+
+    Those stay for a day after they were last worked on.
+    """
     sweep(cache / "tools" / ".making")
     sweep(cache / "distribution" / "downloads" / ".arriving")
+    for tool in _unfinished(cache):
+        if time.time() - tool.last_used > NOBODYS_SECONDS:
+            tool.remove(users_of_tool(cache, tool.name.partition(" ")[2]))
     for path in (*(cache / "store" / "locks").glob("*"), *(cache / "tools").glob(".*.lock")):
         if path != but:
             # Who can have a lock removes its file.

@@ -249,7 +249,7 @@ def _lock(cache: Path) -> Path:
     return cache / "store" / "locks" / "collection"
 
 
-def _alone(cache: Path, waits: Callable[[], None]) -> AbstractContextManager[None]:
+def _alone(cache: Path, waits: Callable[[], None]) -> AbstractContextManager[object]:
     # Where there are no locks two may collect at once, which only costs time.
     return alone(_lock(cache), waits=waits, warn=unheard)
 

@@ -86,7 +86,7 @@ def update(path: Path, change: Callable[[Lock], Lock], *, warn: Say = _nothing) 
 
 def single(
     path: Path, what: str, *, waits: Callable[[], None], warn: Say
-) -> AbstractContextManager[None]:
+) -> AbstractContextManager[object]:
     """Alone with a named piece of work for the lock in ``path``: see ``store.locks.alone``."""
     state = path.absolute().parent / ".mpforge"
     return alone(state / f"{path.name}.{what}", waits=waits, warn=warn)

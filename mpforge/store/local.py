@@ -128,7 +128,7 @@ class Store:
 
         return self._writing(make)
 
-    def alone(self, key: str, waits: Callable[[], None]) -> AbstractContextManager[None]:
+    def alone(self, key: str, waits: Callable[[], None]) -> AbstractContextManager[object]:
         """The lock of a key: one process runs it, the others wait and then hit."""
         if self._main is None:
             return contextlib.nullcontext()

@@ -17,15 +17,15 @@ _POLL_SECONDS = 0.05
 
 
 @contextlib.contextmanager
-def alone(path: Path, *, waits: Callable[[], None], warn: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of ``path`` while the block runs.
+def alone(path: Path, *, waits: Callable[[], None], warn: Callable[[str], None]) -> Iterator[bool]:
+    """Hold the lock of ``path`` while the block runs, which is given whether there is one.
 
     ``waits`` is called once if somebody else holds it; ``warn`` gets the reason why there is no lock, where
     that is so. The file is removed with the hold: only a killed holder leaves one, which holds nothing.
     """
     lock = _acquired(path, waits, warn)
     try:
-        yield
+        yield lock is not None
     finally:
         if lock is not None:
             with contextlib.suppress(OSError):

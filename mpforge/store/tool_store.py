@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from mpforge.errors import MpforgeError, ToolUnavailable
-from mpforge.store import notes, tool_manifests
-from mpforge.store.files import unwritable, write_atomically
+from mpforge.store import notes, tool_manifests, unfinished
+from mpforge.store.files import remove_tree, unwritable, write_atomically
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import Home, private_directory
 
@@ -78,6 +78,7 @@ class _Wanted:
     version: str
     digest: str
     make: Callable[[Path], None]
+    resumable: bool = False
 
     @property
     def folder(self) -> str:
@@ -128,14 +129,21 @@ class ToolStore:
         return None
 
     def obtain(
-        self, *, name: str, version: str, digest: str, make: Callable[[Path], None]
+        self,
+        *,
+        name: str,
+        version: str,
+        digest: str,
+        make: Callable[[Path], None],
+        resumable: bool = False,
     ) -> ToolTree:
         """The tool, as it was made; made by ``make(directory)`` unless it is here and whole.
 
         ``make`` fills an empty directory; that directory's final path differs, so a tool holds no
-        absolute path of itself. An error of ``make`` leaves nothing behind.
+        absolute path of itself. An error of ``make`` leaves nothing behind. A ``resumable`` make may find
+        what one left that was interrupted or killed, and goes on from there.
         """
-        wanted = _Wanted(name, version, digest, make)
+        wanted = _Wanted(name, version, digest, make, resumable)
         self._used(wanted.folder)
         for root in self._roots():
             if _problem(root / wanted.folder, wanted) is None:
@@ -232,20 +240,24 @@ class ToolStore:
             raise _NoRoom(f"{home.name} was made by a newer mpforge")
         with _room():
             place = Home(root / _MAKING)
-        with contextlib.closing(place), self._alone(root, wanted):
+        with contextlib.closing(place), self._alone(root, wanted) as locked:
             problem = _problem(home, wanted)
             if problem is None:
                 return _tree(home, wanted)
             if problem:
                 self._warn(f"{wanted} was damaged: {problem}; it is made again")
-            work = place.new()
-            _fill(work, wanted)
+            work = _workplace(root, wanted, place, locked=locked)
+            try:
+                _fill(work, wanted)
+            except Exception:  # no interrupt: whatever is there, it did not become the tool
+                remove_tree(work)
+                raise
             with _room():
                 _put(work, home, place)
         _looked_at.add(home)
         return _tree(home, wanted)
 
-    def _alone(self, root: Path, wanted: _Wanted) -> contextlib.AbstractContextManager[None]:
+    def _alone(self, root: Path, wanted: _Wanted) -> contextlib.AbstractContextManager[bool]:
         path = root / f".{wanted.folder}.lock"
         return alone(path, waits=lambda: self._waits(str(wanted)), warn=self._warn)
 
@@ -259,10 +271,17 @@ def _room() -> Iterator[None]:
         raise _NoRoom(error.strerror or str(error)) from error
 
 
-def _fill(work: Path, wanted: _Wanted) -> None:
-    """The whole tool and its record in a new directory. Raises ``_NoRoom``, and what making raises."""
+def _workplace(root: Path, wanted: _Wanted, place: Home, *, locked: bool) -> Path:
+    """The directory to make a tool in. Raises ``_NoRoom``."""
     with _room():
-        (work / tool_manifests.TREE).mkdir(parents=True)
+        found = unfinished.resume(root, wanted.folder) if wanted.resumable and locked else None
+    return place.new() if found is None else found
+
+
+def _fill(work: Path, wanted: _Wanted) -> None:
+    """The whole tool and its record in a directory of its own. Raises ``_NoRoom``, and what making raises."""
+    with _room():
+        (work / tool_manifests.TREE).mkdir(parents=True, exist_ok=True)
     try:
         wanted.make(work / tool_manifests.TREE)
     except (OSError, MpforgeError) as error:
@@ -271,6 +290,7 @@ def _fill(work: Path, wanted: _Wanted) -> None:
             raise _NoRoom(why) from error
         raise
     with _room():
+        unfinished.finish(work)
         digest, size = tool_manifests.seal(work)
         record = {
             "schema": SCHEMA,

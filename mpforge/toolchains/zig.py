@@ -138,7 +138,8 @@ def prime(
     """A ``ZIG_GLOBAL_CACHE_DIR`` that holds what a language's links need, to be copied from.
 
     It is made once, C++'s from C's, one with flags from one without; ``making(runtime, language)`` goes
-    round the work. Raises ``ToolUnavailable`` if zig can't.
+    round the work. C++'s take a minute: after an interrupt zig goes on with the objects that it has
+    finished, as its manifests tell. Raises ``ToolUnavailable`` if zig can't.
     """
 
     def make(directory: Path) -> None:
@@ -153,7 +154,11 @@ def prime(
             shutil.rmtree(entry)
 
     name, digest = runtime.name(language)
-    return store.obtain(name=name, version=zig.version, digest=digest, make=make)
+    # Only these were tried: after 41 kills no finished object differed. Others take seconds, or are rare.
+    resumable = language == "c++" and not runtime.flags
+    return store.obtain(
+        name=name, version=zig.version, digest=digest, make=make, resumable=resumable
+    )
 
 
 def private_cache(primed: Iterable[ToolTree], directory: Path) -> Path:
@@ -173,6 +178,7 @@ def _link(zig: Zig, runtime: Runtime, language: Language, cache: Path) -> None:
     """Link libraries and programs as builds do; zig puts what it needs for them into ``cache``."""
     name, text, driver = _SAMPLES[language]
     work = cache / "samples"
+    shutil.rmtree(work, ignore_errors=True)  # an interrupted call's
     work.mkdir()
     (work / name).write_text(text, encoding="utf-8")
     environment = {

@@ -1,16 +1,19 @@
+import contextlib
 import errno
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mpforge.errors import StepFailed, ToolUnavailable
-from mpforge.store import tool_manifests, tool_store
+from mpforge.housekeeping.cache_directory import clear, collect, stats, verify
+from mpforge.housekeeping.collection import Limits
+from mpforge.store import tool_manifests, tool_store, unfinished
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import Home
 from mpforge.store.tool_store import ToolStore, ToolTree
@@ -463,3 +466,110 @@ def test_verifying_names_a_directory_that_is_no_tool(tmp_path: Path) -> None:
     (tmp_path / "tools" / "foreign").mkdir(parents=True)
     (problem,) = ToolStore(tmp_path / "tools").verify()
     assert (problem.tool, problem.what) == ("foreign", "tool.json is not readable")
+
+
+class LongMaker:
+    """Makes a tool in two parts, and ends with an error between them as often as is asked."""
+
+    def __init__(self, *ends: BaseException) -> None:
+        self.ends = list(ends)
+        self.parts: list[str] = []
+
+    def __call__(self, directory: Path) -> None:
+        for name in ("first", "second"):
+            if not (directory / name).exists():
+                self.parts.append(name)
+                (directory / name).write_text(name, encoding="utf-8")
+            if self.ends:
+                raise self.ends.pop(0)
+
+
+def long_made(root: Path, make: LongMaker) -> ToolTree:
+    tool_store.forget()
+    return ToolStore(root).obtain(
+        name="long", version="1.0", digest=DIGEST, make=make, resumable=True
+    )
+
+
+def test_an_interrupted_tool_is_gone_on_with_and_then_there_whole(tmp_path: Path) -> None:
+    make = LongMaker(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        long_made(tmp_path, make)
+    assert ToolStore(tmp_path).find("long", DIGEST) is None
+    tree = long_made(tmp_path, make)
+    assert make.parts == ["first", "second"]
+    assert sorted(path.name for path in tree.path.iterdir()) == ["first", "second"]
+    assert not list(ToolStore(tmp_path).verify())
+    assert not list((tmp_path / unfinished.FOLDER).iterdir())
+
+
+def test_what_failed_is_made_from_the_start(tmp_path: Path) -> None:
+    make = LongMaker(KeyboardInterrupt(), OSError(errno.EIO, "no"))
+    with pytest.raises(KeyboardInterrupt):
+        long_made(tmp_path, make)
+    with pytest.raises(OSError, match="no"):
+        long_made(tmp_path, make)
+    long_made(tmp_path, make)
+    assert make.parts == ["first", "first", "second"]
+
+
+@pytest.mark.parametrize("boot", [b"another boot\n", None])
+def test_what_was_left_before_the_machine_started_again_is_not_trusted(
+    boot: bytes | None, tmp_path: Path
+) -> None:
+    make = LongMaker(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        long_made(tmp_path, make)
+    (mark,) = tmp_path.glob(f"{unfinished.FOLDER}/*/boot")
+    if boot is None:
+        mark.unlink()
+    else:
+        mark.write_bytes(boot)
+    long_made(tmp_path, make)
+    assert make.parts == ["first", "first", "second"]
+
+
+def test_without_locks_nothing_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def no_lock(_path: Path, **_rest: object) -> Iterator[bool]:
+        yield False
+
+    monkeypatch.setattr(tool_store, "alone", no_lock)
+    make = LongMaker(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        long_made(tmp_path, make)
+    long_made(tmp_path, make)
+    assert make.parts == ["first", "first", "second"]
+
+
+def test_an_unfinished_tool_is_kept_for_a_day_and_known_to_the_cache_s_commands(
+    tmp_path: Path, said: list[str]
+) -> None:
+    make = LongMaker(*[KeyboardInterrupt()] * 3)
+
+    def interrupted() -> Path:
+        with pytest.raises(KeyboardInterrupt):
+            long_made(tmp_path / "tools", make)
+        (mark,) = tmp_path.glob(f"tools/{unfinished.FOLDER}/*/boot")
+        return mark
+
+    mark = interrupted()
+    assert [holding.count for holding in stats(tmp_path).holdings if holding.what == "tools"] == [1]
+    assert not stats(tmp_path).foreign
+    assert not list(verify(tmp_path))
+    limits = Limits(size=10**9, age=30 * 24 * 3600.0)
+    collect(tmp_path, limits, waits=lambda: None)
+    assert mark.exists()
+    os.utime(mark, (0, time.time() - 25 * 3600))
+    collect(tmp_path, limits, waits=lambda: None)
+    assert not mark.exists()
+    mark = interrupted()
+    with alone(
+        tmp_path / "tools" / f".{mark.parent.name}.lock", waits=lambda: None, warn=said.append
+    ):
+        clear(tmp_path, waits=lambda: None)
+        assert mark.exists()
+    clear(tmp_path, waits=lambda: None)
+    assert not mark.exists()

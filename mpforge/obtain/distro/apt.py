@@ -258,7 +258,7 @@ class _Apt:
             archives = [(suite.removesuffix(_SECURITY), archives[0][1]), (suite, security)]
         return cls(request, state.absolute(), archives)
 
-    def lock(self) -> AbstractContextManager[None]:
+    def lock(self) -> AbstractContextManager[object]:
         """Held while the lists or the downloads of this state change.
 
         Where there are no locks apt's own say so.

@@ -1,0 +1,57 @@
+"""Tools whose making takes long: made in a place of their own, where the next process goes on after a kill.
+
+What is there counts only within one boot of the machine: a kill loses nothing that was written, a crash of
+the system may. Who makes or removes one holds the tool's lock. Knows nothing of what a tool is.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mpforge.store import notes
+from mpforge.store.files import remove_tree, write_atomically
+
+FOLDER = ".unfinished"
+_BOOT = "boot"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # random(4)
+
+
+def resume(root: Path, tool: str) -> Path | None:
+    """The directory below ``root`` to make a tool in, with what a killed process left of it.
+
+    None where the system does not tell one boot from another. Raises ``OSError``.
+    """
+    try:
+        boot = _BOOT_ID.read_bytes()
+    except OSError:
+        return None
+    place = root / FOLDER / tool
+    if _boot_of(place) != boot:
+        remove_tree(place)
+        place.mkdir(parents=True)
+    write_atomically(place / _BOOT, boot)  # its time says when it was last worked on
+    return place
+
+
+def finish(place: Path) -> None:
+    """Note that what is there is nothing to go on with. Raises ``OSError``."""
+    (place / _BOOT).unlink(missing_ok=True)
+
+
+def kept(root: Path) -> Iterator[tuple[Path, int, float]]:
+    """What there is below ``root``: its directory, size in bytes, when it was last worked on."""
+    folder = root / FOLDER
+    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with contextlib.suppress(OSError):  # it has been finished or removed
+            marked = place / _BOOT
+            last = (marked if marked.exists() else place).stat().st_mtime
+            files = (Path(top, name) for top, _, names in os.walk(place) for name in names)
+            yield place, sum(os.lstat(file).st_size for file in files), last
+
+
+def _boot_of(place: Path) -> bytes | None:
+    try:
+        return bytes(notes.read(place / _BOOT))
+    except (OSError, ValueError):
+        return None
