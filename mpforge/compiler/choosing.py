@@ -19,7 +19,16 @@ from mpforge.compiler.typed_commands import commands, text
 from mpforge.plan.model import Choice, Refusal
 from mpforge.plan.pins import ImageRequest
 from mpforge.plan.places import Inside, Machine
-from mpforge.plan.toolchains import NO_COMPILER, OF_IMAGE, Compilers
+from mpforge.plan.toolchains import (
+    NO_COMPILER,
+    Compilers,
+    CrossImage,
+    HostGcc,
+    HostZig,
+    ImageCompiler,
+    Toolchain,
+    ZigInImage,
+)
 from mpforge.platforms import BASELINE_CPU, Platform, well_known
 from mpforge.spec.options import ResolvedTarget, resolve
 
@@ -90,59 +99,51 @@ def compilers(
     if choice.toolchain == NO_COMPILER:
         return None
     build = resolve(compilation.spec, target=target.name, python=python).build
-    zig = choice.toolchain == "zig"
-    cross = choice.strategy == "cross"
+    toolchain = _toolchain(compilation, choice, target, build)
+    in_its_image = toolchain.inside is not None and not toolchain.cross
+    if in_its_image:  # which builds as on a machine of the target
+        return Compilers(toolchain, target.platform, choice.policy, python=None)
     configurer = build_systems.configurer(build.kind)
     if build.kind == "wheel":
         configurer = backends.recognise(compilation.project).configurer
     runs = configurer in ("cmake", "meson") or build_systems.runs_programs(build)
+    on_host = toolchain.inside is None
+    return Compilers(
+        toolchain,
+        target.platform,
+        choice.policy,
+        python,
+        configurer,
+        emulator=_emulated(target.platform) if on_host and toolchain.cross and runs else None,
+        rust=compilation.rust if on_host and build.kind == "wheel" else None,
+    )
+
+
+def _toolchain(
+    compilation: Compilation, choice: Choice, target: ResolvedTarget, build: "BuildOptions"
+) -> Toolchain:
+    host = compilation.host_platform
     boxed = compilation.spec.toolchains.get(choice.toolchain)
     if boxed is not None:
-        return Compilers(
-            toolchain=OF_IMAGE,
-            target=target.platform,
-            policy=choice.policy,
-            cross=True,
-            python=python,
-            configurer=configurer,
-            inside=Inside(
-                ImageRequest(choice.image or "", compilation.host_platform),
+        return CrossImage(
+            Inside(
+                ImageRequest(choice.image or "", host),
                 commands(list(build.before_all)),
                 build.network,
                 tuple(
                     (name, text(str(value))) for name, value in sorted(boxed.environment.items())
                 ),
-            ),
+            )
         )
+    zig = steps.zig_request(build, host) if choice.toolchain == "zig" else None
     if choice.image is not None:
-        return _compilers_inside(compilation, choice, target, build)
-    return Compilers(
-        toolchain=choice.toolchain,
-        target=target.platform,
-        policy=choice.policy,
-        cross=cross,
-        python=python,
-        zig=steps.zig_request(build, compilation.host_platform) if zig else None,
-        configurer=configurer,
-        emulator=_emulated(target.platform) if cross and runs else None,
-        rust=compilation.rust if build.kind == "wheel" else None,
-    )
-
-
-def _compilers_inside(
-    compilation: Compilation, choice: Choice, target: ResolvedTarget, build: "BuildOptions"
-) -> Compilers:
-    """Compilers that are called in the target's image: what they build for is what they run on."""
-    zig = choice.toolchain == "zig"
-    return Compilers(
-        toolchain=choice.toolchain,
-        target=target.platform,
-        policy=choice.policy,
-        cross=False,
-        python=None,
-        zig=steps.zig_request(build, compilation.host_platform) if zig else None,
-        inside=_inside(choice.image or "", target, build),
-    )
+        inside = _inside(choice.image, target, build)
+        return ImageCompiler(inside) if zig is None else ZigInImage(zig, inside)
+    if zig is not None:
+        return HostZig(zig, cross=choice.strategy == "cross")
+    if choice.toolchain == "gcc":
+        return HostGcc()
+    raise ValueError(f"there is no image for the toolchain {choice.toolchain!r}")
 
 
 def _emulated(platform: str) -> Machine:
@@ -161,13 +162,11 @@ def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:
     if not meson and (project.pure_by is not None or not project.asks_compiler):
         return None
     host, build = compilation.host_platform, compilation.spec.build
-    toolchain = "gcc" if build.toolchain == "gcc" else "zig"
+    gcc = build.toolchain == "gcc"
     return Compilers(
-        toolchain=toolchain,
-        target=host,
-        policy=well_known()[host].default_policy,
-        cross=False,
-        python=python,
-        zig=steps.zig_request(build, host) if toolchain == "zig" else None,
-        configurer="meson" if meson else None,
+        HostGcc() if gcc else HostZig(steps.zig_request(build, host), cross=False),
+        host,
+        well_known()[host].default_policy,
+        python,
+        "meson" if meson else None,
     )

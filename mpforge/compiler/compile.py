@@ -53,7 +53,7 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
         _session(compilation, entry, by_name.get(entry.target or ""))
         for entry in compile_index(spec, "").sessions
     )
-    zigs = (compilers.zig for session in sessions for compilers in session.compilers)
+    zigs = (compilers.toolchain.zig for session in sessions for compilers in session.compilers)
     requests = [
         step.command.request
         for step in compilation.steps.values()

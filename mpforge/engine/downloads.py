@@ -14,7 +14,8 @@ def to_fetch(
     deps: PlannedSession, *, plan: Plan, lock: Lock, toolbox: Toolbox, realizer: Realizer
 ) -> tuple[int | None, tuple[str, ...]]:
     """The bytes that a target's builds will download (None: the lock does not tell), and of what."""
-    requests = {c.zig for c in deps.compilers if c.zig and not toolbox.has_zig(c)}
+    zigs = {c.toolchain.zig for c in deps.compilers}
+    requests = {zig for zig in zigs if zig is not None and not toolbox.has_zig(zig)}
     for session in plan.sessions:
         if session.is_served:
             continue

@@ -199,7 +199,7 @@ def _environments(
 ) -> Iterator[EnvironmentRequest]:
     seen: set[EnvironmentRequest] = set()
     for _, plan in plans:
-        zigs = (c.zig for session in plan.sessions for c in session.compilers)
+        zigs = (c.toolchain.zig for session in plan.sessions for c in session.compilers)
         requests = [request for request in zigs if request is not None]
         requests += [request for step in plan.steps for request in step.tools.wheels]
         for step in plan.steps:

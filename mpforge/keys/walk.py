@@ -80,7 +80,15 @@ def _unnamed(inside: Inside | None) -> Inside | None:
 
 def _text(value: object) -> str:
     if isinstance(value, Compilers):
-        value = dataclasses.replace(value, zig=None, inside=_unnamed(value.inside))
-    elif isinstance(value, Machine):
+        return json.dumps(_compilers(value), sort_keys=True)
+    if isinstance(value, Machine):
         value = dataclasses.replace(value, inside=_unnamed(value.inside))
     return value if isinstance(value, str) else json.dumps(encode(value), sort_keys=True)
+
+
+def _compilers(value: Compilers) -> dict[str, object]:
+    """Their fields and their toolchain's in one table; zig's package is among the parts."""
+    toolchain = {**encode(value.toolchain), "toolchain": value.toolchain.name}
+    del toolchain["kind"]  # told by the others
+    same = {"cross": value.cross, "inside": encode(_unnamed(value.inside)), "zig": None}
+    return {**encode(value), **toolchain, **same}

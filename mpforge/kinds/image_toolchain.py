@@ -32,7 +32,7 @@ from mpforge.places.containers.container_step import STEP, StepContainer
 from mpforge.places.containers.labels import reap
 from mpforge.places.step import Left, StepDirectory
 from mpforge.plan.places import Inside, Machine
-from mpforge.plan.toolchains import OF_IMAGE, Compilers
+from mpforge.plan.toolchains import Compilers, CrossImage
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.toolchains import native_shell
 from mpforge.workspace import Workspace
@@ -75,7 +75,7 @@ class Containers:
         request = inside.image
         pin = self._pins.image(request, lambda: images.resolve(self.engine, request))
         parts = {"image": pin.digest, "image.runs": self._how(well_known()[request.platform])}
-        if compilers is not None and compilers.toolchain != OF_IMAGE:
+        if compilers is not None and compilers.toolchain.zig is not None:
             digest = self._toolbox.zig_pin(compilers).packages[0].hashes
             parts |= native_shell.parts(" ".join(digest))
         return parts
@@ -121,7 +121,7 @@ class Containers:
         """
         if compilers.inside is not None:
             image = self._image(compilers.inside)
-            if compilers.toolchain != OF_IMAGE:
+            if compilers.toolchain.zig is not None:
                 self._volumes(compilers, image)
                 self._native(compilers)
             elif compilers.cross and not compilers.inside.before:
@@ -222,7 +222,7 @@ class Containers:
     ) -> ReadyCompilers:
         """The compilers of a step in an image, for these languages. Raises what obtaining them raises."""
         inside = compilers.inside
-        if inside is not None and compilers.toolchain == OF_IMAGE and compilers.cross:
+        if inside is not None and isinstance(compilers.toolchain, CrossImage):
             image = self._with_layer(task, inside, _target(inside, compilers))
             return self._crossing(compilers, inside, image)
         root, flags = task.directory.root, build_tools.compiler_flags(task.step)
@@ -241,7 +241,7 @@ class Containers:
         The view of what is ``ready``, and ``compilers`` of this host, are put into it, and what they noted is
         brought back. Raises what making it raises.
         """
-        ours = compilers if compilers and compilers.toolchain != OF_IMAGE else None
+        ours = compilers if compilers and compilers.toolchain.zig else None
         image = self._with_layer(task, inside, _target(inside, compilers))
         seen = {} if ours is None else self._volumes(ours, image)
         network = task.step.network
@@ -283,7 +283,7 @@ class Containers:
         ready = None
         if isinstance(compilers, Compilers) and compilers.cross:
             ready = self.compilers(task, compilers, ())
-        elif isinstance(compilers, Compilers) and compilers.toolchain != OF_IMAGE:
+        elif isinstance(compilers, Compilers) and compilers.toolchain.zig is not None:
             ready = ReadyCompilers({}, {}, view=self._toolbox.view(compilers))
         with self.opened(task, inside, compilers, ready) as place:
             place.send()

@@ -22,8 +22,8 @@ from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.obtain.rust.rust_toolchain import Rust
 from mpforge.obtain.step_programs import Programs
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
-from mpforge.plan.pins import EnvironmentPin
-from mpforge.plan.toolchains import OF_IMAGE, Compilers
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
+from mpforge.plan.toolchains import Compilers, CrossImage, HostGcc, ImageCompiler
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.store.tool_store import ToolStore, ToolTree
 from mpforge.workspace import Workspace
@@ -175,18 +175,20 @@ class Toolbox:
 
     def zig_pin(self, compilers: Compilers) -> EnvironmentPin:
         """The pinned zig of these compilers."""
-        if compilers.zig is None:
+        if compilers.toolchain.zig is None:
             raise ValueError(f"{compilers} are not zig's")
-        return self._pins.environment(compilers.zig)
+        return self._pins.environment(compilers.toolchain.zig)
 
     def compiler_parts(self, compilers: Compilers) -> dict[str, str]:
         """What compilers are, for a key; nothing is fetched."""
         return self.rust.parts(compilers.rust, compilers) | self._compiler_parts(compilers)
 
     def _compiler_parts(self, compilers: Compilers) -> dict[str, str]:
-        if compilers.toolchain == OF_IMAGE:
-            return _unseen_view_parts(compilers) if compilers.cross else {}
-        if compilers.toolchain == "gcc":
+        if isinstance(compilers.toolchain, ImageCompiler):
+            return {}
+        if isinstance(compilers.toolchain, CrossImage):
+            return _unseen_view_parts(compilers)
+        if isinstance(compilers.toolchain, HostGcc):
             from mpforge.toolchains import gcc
 
             parts = dict(gcc.find(self._remembered).parts)
@@ -211,9 +213,9 @@ class Toolbox:
         They are fetched, and their libraries made for ``languages``, if need be. ``flags`` are the
         texts of CFLAGS and the like: libraries that depend on them are made beforehand too.
         """
-        if compilers.toolchain == OF_IMAGE:
+        if isinstance(compilers.toolchain, ImageCompiler | CrossImage):
             ready = ReadyCompilers({}, {})
-        elif compilers.toolchain == "gcc":
+        elif isinstance(compilers.toolchain, HostGcc):
             ready = self._gcc(compilers, directory)
         else:
             ready = self._zig_view(compilers, languages, directory, flags)
@@ -225,26 +227,26 @@ class Toolbox:
         """Obtain what any build with these compilers needs: zig, its C library, the view, Rust."""
         if compilers.rust is not None:
             self.rust.prepare(compilers.rust, compilers)
-        if compilers.toolchain == "gcc":
+        if isinstance(compilers.toolchain, HostGcc):
             self._gcc_programs()
-        elif compilers.toolchain != OF_IMAGE:
+        elif compilers.toolchain.zig is not None:
             self._primed(compilers, "c", self._runtime(compilers))
             self.view(compilers)
 
-    def has_zig(self, compilers: Compilers) -> bool:
+    def has_zig(self, request: EnvironmentRequest) -> bool:
         """Whether zig itself is in the tool store."""
         from mpforge.toolchains import zig
 
-        pin = self._pins.lock.environment(compilers.zig) if compilers.zig else None
+        pin = self._pins.lock.environment(request)
         return pin is not None and self.store.find("zig", zig.digest_of(pin.packages)) is not None
 
     def is_prepared(self, compilers: Compilers) -> bool:
         """Whether ``prepare`` has nothing to do."""
         if compilers.rust is not None and not self.rust.is_prepared(compilers.rust, compilers):
             return False
-        if compilers.toolchain in ("gcc", OF_IMAGE):
+        if compilers.toolchain.zig is None:
             return True
-        if not self.has_zig(compilers):
+        if not self.has_zig(compilers.toolchain.zig):
             return False
         wanted = self._runtime(compilers).name("c"), _view_name(self._view_of(compilers))
         return all(self.store.find(*name) is not None for name in wanted)
@@ -304,7 +306,7 @@ class Toolbox:
         """Whether what compilers read of the host is noted, as far as they read any of it."""
         from mpforge.toolchains import host_reads
 
-        if compilers.toolchain != "gcc":
+        if not isinstance(compilers.toolchain, HostGcc):
             return True
         return host_reads.is_usable(self._gcc_programs()[1] / host_reads.LIBRARY)
 

@@ -1,4 +1,4 @@
-"""The compilers of a build, and what it is told of its target."""
+"""The toolchain of a build, one of five cases, and what else a build is told of its target."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,27 +12,99 @@ OF_IMAGE = "image"
 NO_COMPILER = "none"
 """The toolchain of what is built without one: a pure project, one wheel for all targets."""
 
+# Each case answers the same questions: `name` is the spec's and the lock's word for it, `cross` says that
+# the build hooks are shown another target than the machine that they run on, `zig` is the request for
+# zig's own package, `inside` the image in which its programs are called (None: on this host).
+
+
+@dataclass(frozen=True)
+class HostZig:
+    """zig on this host."""
+
+    zig: EnvironmentRequest
+    cross: bool
+    kind: Literal["zig"] = "zig"
+
+    name = "zig"
+    inside = None
+
+
+@dataclass(frozen=True)
+class ZigInImage:
+    """zig of this host, called by builds in an image of the target."""
+
+    zig: EnvironmentRequest
+    inside: Inside
+    kind: Literal["zig-in-image"] = "zig-in-image"
+
+    name = "zig"
+    cross = False
+
+
+@dataclass(frozen=True)
+class HostGcc:
+    """The gcc of this host, for this host."""
+
+    kind: Literal["gcc"] = "gcc"
+
+    name = "gcc"
+    cross = False
+    zig = None
+    inside = None
+
+
+@dataclass(frozen=True)
+class ImageCompiler:
+    """The compilers of an image of the target."""
+
+    inside: Inside
+    kind: Literal["image"] = "image"
+
+    name = OF_IMAGE
+    cross = False
+    zig = None
+
+
+@dataclass(frozen=True)
+class CrossImage:
+    """The cross compilers of an image of this host's machine."""
+
+    inside: Inside
+    kind: Literal["cross-image"] = "cross-image"
+
+    name = OF_IMAGE
+    cross = True
+    zig = None
+
+
+Toolchain = HostZig | ZigInImage | HostGcc | ImageCompiler | CrossImage
+
 Configurer = Literal["cmake", "meson", "autotools", "cargo"]
 """What configures a build: it is told of the target by files, arguments or variables of its own."""
 
 
 @dataclass(frozen=True)
 class Compilers:
-    """The compiler wrappers for one target, and what a host Python must know to build for it.
+    """A toolchain for one target, and what a host Python must know to build for it.
 
-    ``toolchain`` is ``zig``, ``gcc`` or ``image``; ``zig`` is the request for zig's own package. ``cross``
-    says that the build hooks see the target. ``emulator`` is where the build may run what it made for the
-    target, as far as this host has one. ``rust`` is the channel of a Rust project, None for any other.
-    ``inside`` is where they are called, None: on this host.
+    ``emulator`` is where the build may run what it made for the target, as far as this host has one.
+    ``rust`` is the channel of a Rust project, None for any other.
     """
 
-    toolchain: str
+    toolchain: Toolchain
     target: str
     policy: str
-    cross: bool
     python: str | None
-    zig: EnvironmentRequest | None = None
     configurer: Configurer | None = None
     emulator: Machine | None = None
     rust: str | None = None
-    inside: Inside | None = None
+
+    @property
+    def cross(self) -> bool:
+        """Whether the build hooks are shown the target in place of the machine that they run on."""
+        return self.toolchain.cross
+
+    @property
+    def inside(self) -> Inside | None:
+        """The image in which the compilers are called; None: on this host."""
+        return self.toolchain.inside

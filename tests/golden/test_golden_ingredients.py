@@ -62,7 +62,14 @@ from mpforge.plan.pins import (
 from mpforge.plan.places import Inside, Machine
 from mpforge.plan.requirements import OwnPackage
 from mpforge.plan.texts import Placeholder, ShellLine
-from mpforge.plan.toolchains import Compilers
+from mpforge.plan.toolchains import (
+    Compilers,
+    CrossImage,
+    HostGcc,
+    HostZig,
+    ImageCompiler,
+    ZigInImage,
+)
 from mpforge.platforms import Platform
 from mpforge.sources.git import VcsState
 from mpforge.store.trees import Directory, FileNode, from_entries
@@ -195,9 +202,9 @@ def tree(*paths: str) -> Directory:
 SOURCE = ProjectFiles()
 ENVIRONMENT = OutputOf("environment")
 ZIG_REQUEST = EnvironmentRequest("tool", "cp311", "x86_64", ("ziglang",))
-ZIG = Compilers("zig", "aarch64", "manylinux_2_28", cross=True, python="cp311", zig=ZIG_REQUEST)
-NATIVE_ZIG = replace(ZIG, target="x86_64", cross=False)
-GCC = Compilers("gcc", "x86_64", "manylinux_2_28", cross=False, python="cp311")
+ZIG = Compilers(HostZig(ZIG_REQUEST, cross=True), "aarch64", "manylinux_2_28", "cp311")
+NATIVE_ZIG = replace(ZIG, target="x86_64", toolchain=HostZig(ZIG_REQUEST, cross=False))
+GCC = Compilers(HostGcc(), "x86_64", "manylinux_2_28", "cp311")
 EMULATED = Machine("aarch64", True, "cortex-a53")
 IMAGE = Inside(ImageRequest("an/image", "aarch64"))
 CROSS_IMAGE = Inside(ImageRequest("a/cross-image", "x86_64"))
@@ -211,7 +218,7 @@ LAYER = replace(
 
 
 def compilers_of_image(inside: Inside, *, cross: bool = False) -> Compilers:
-    return replace(ZIG, toolchain="image", zig=None, cross=cross, inside=inside)
+    return replace(ZIG, toolchain=CrossImage(inside) if cross else ImageCompiler(inside))
 
 
 def packages(purpose: Any, *names: str, platform: str = "x86_64") -> EnvironmentRequest:
@@ -286,7 +293,10 @@ CASES: dict[str, Command | Step | tuple[Command, Host]] = {
     "wheel-image-emulated": (wheel(compilers_of_image(IMAGE)), Host(runs="qemu 7.2.0")),
     "wheel-before-all": wheel(compilers_of_image(LAYER)),
     "wheel-cross-image": wheel(compilers_of_image(CROSS_IMAGE, cross=True)),
-    "wheel-hybrid": (wheel(replace(ZIG, cross=False, inside=IMAGE)), Host(runs="qemu 7.2.0")),
+    "wheel-hybrid": (
+        wheel(replace(ZIG, toolchain=ZigInImage(ZIG_REQUEST, IMAGE))),
+        Host(runs="qemu 7.2.0"),
+    ),
     "repair": REPAIRED,
     "repair-options": RepairWheel(
         OutputOf("wheel"),

@@ -80,7 +80,7 @@ def test_a_build_that_is_not_available_is_refused_by_name_and_so_is_its_test(
 def test_a_version_of_zig_may_be_asked_for_and_is_what_is_pinned(tool: str) -> None:
     plan = _plan(_spec(f'tools = ["{tool}"]'))
     assert _session(plan, "build-x86_64-cp311").refusal is None
-    zig = _session(plan, "deps-x86_64").compilers[0].zig
+    zig = _session(plan, "deps-x86_64").compilers[0].toolchain.zig
     assert zig is not None
     assert zig.requirements == (tool,)
 

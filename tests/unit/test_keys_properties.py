@@ -26,8 +26,8 @@ from mpforge.plan.model import (
     Step,
     Variables,
 )
+from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.texts import Placeholder, Text, symbolic
-from mpforge.plan.toolchains import Compilers
 
 REFERENCES = (ProjectFiles, OutputOf, ShippedFiles)
 WORDS = st.text(alphabet="ab-é ", min_size=1, max_size=3)
@@ -83,9 +83,10 @@ def _built(kind: Any) -> st.SearchStrategy[Any]:
     if kind is type(None):
         return st.none()
     hints = typing.get_type_hints(kind)
-    if kind is Compilers:  # zig's package is among the parts
-        hints["zig"] = type(None)
-    return st.builds(kind, **{name: like(hint) for name, hint in hints.items()})
+    fields = {name: like(hint) for name, hint in hints.items()}
+    if "zig" in hints:  # its package is among the parts
+        fields["zig"] = st.just(EnvironmentRequest("tool", "cp311", "x86_64", ("ziglang",)))
+    return st.builds(kind, **fields)
 
 
 COMMANDS = st.sampled_from(typing.get_args(Command)).flatmap(like)

@@ -16,11 +16,13 @@ from mpforge.plan.model import (
     Step,
     Variables,
 )
+from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import Machine
 from mpforge.plan.texts import Placeholder, ShellLine
-from mpforge.plan.toolchains import Compilers
+from mpforge.plan.toolchains import Compilers, HostZig
 
-COMPILERS = Compilers("zig", "aarch64", "manylinux_2_17", True, "cp311")
+ZIG = EnvironmentRequest("tool", "cp311", "x86_64", ("ziglang",))
+COMPILERS = Compilers(HostZig(ZIG, cross=True), "aarch64", "manylinux_2_17", "cp311")
 COMMAND = BuildWheel(
     source=ProjectFiles(),
     exclude=("docs/**",),
@@ -57,7 +59,7 @@ def _named(step: Step = STEP, resolved: Resolved = RESOLVED) -> Mapping[str, str
         replace(COMMAND, python="cp313"),
         replace(COMMAND, compilers=replace(COMPILERS, target="x86_64")),
         replace(COMMAND, compilers=replace(COMPILERS, policy="manylinux_2_28")),
-        replace(COMMAND, compilers=replace(COMPILERS, cross=False)),
+        replace(COMMAND, compilers=replace(COMPILERS, toolchain=HostZig(ZIG, cross=False))),
         replace(COMMAND, before=(ShellLine(("true",)),)),
         replace(COMMAND, before=(ShellLine((Placeholder("jobs"),)),)),
         replace(COMMAND, config_settings=(("a", ("1", "2")),)),

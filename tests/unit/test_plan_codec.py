@@ -18,10 +18,18 @@ from mpforge.plan.model import (
     Tree,
     Variables,
 )
-from mpforge.plan.pins import EnvironmentRequest
-from mpforge.plan.places import Machine
+from mpforge.plan.pins import EnvironmentRequest, ImageRequest
+from mpforge.plan.places import Inside, Machine
 from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine, symbolic
-from mpforge.plan.toolchains import Compilers
+from mpforge.plan.toolchains import (
+    Compilers,
+    CrossImage,
+    HostGcc,
+    HostZig,
+    ImageCompiler,
+    Toolchain,
+    ZigInImage,
+)
 from mpforge.spec.placeholders import KNOWN, parse
 
 WORDS = st.text(max_size=8)
@@ -35,7 +43,16 @@ TREES: st.SearchStrategy[Tree] = (
     | st.builds(OutputOf, WORDS)
     | st.builds(ShippedFiles, WORDS)
 )
-COMPILERS = st.builds(Compilers, WORDS, WORDS, WORDS, st.booleans(), st.none() | WORDS)
+ZIG = EnvironmentRequest("tool", "cp311", "x86_64", ("ziglang",))
+INSIDE = Inside(ImageRequest("an/image", "x86_64"))
+TOOLCHAINS: list[Toolchain] = [
+    HostZig(ZIG, cross=True),
+    ZigInImage(ZIG, INSIDE),
+    HostGcc(),
+    ImageCompiler(INSIDE),
+    CrossImage(INSIDE),
+]
+COMPILERS = st.builds(Compilers, st.sampled_from(TOOLCHAINS), WORDS, WORDS, st.none() | WORDS)
 COMMANDS = (
     st.builds(
         RunCommands,

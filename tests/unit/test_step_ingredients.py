@@ -24,7 +24,7 @@ from mpforge.plan.model import (
 )
 from mpforge.plan.pins import ImageRequest
 from mpforge.plan.places import Inside, Machine
-from mpforge.plan.toolchains import Compilers
+from mpforge.plan.toolchains import Compilers, ImageCompiler
 
 
 def parts(step: Step) -> dict[str, str]:
@@ -73,7 +73,7 @@ IN_IMAGE = (
         (),
         OutputOf("env"),
         "cp311",
-        Compilers("image", "aarch64", "manylinux_2_28", cross=False, python=None, inside=IMAGE),
+        Compilers(ImageCompiler(IMAGE), "aarch64", "manylinux_2_28", python=None),
     ),
     RunTests(
         ShippedFiles("build"),
