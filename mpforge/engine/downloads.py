@@ -14,8 +14,8 @@ def to_fetch(
     deps: PlannedSession, *, plan: Plan, lock: Lock, toolbox: Toolbox, realizer: Realizer
 ) -> tuple[int | None, tuple[str, ...]]:
     """The bytes that a target's builds will download (None: the lock does not tell), and of what."""
-    zigs = {c.toolchain.zig for c in deps.compilers}
-    requests = {zig for zig in zigs if zig is not None and not toolbox.has_zig(zig)}
+    lacking = (toolbox.toolchain(compilers).to_fetch() for compilers in deps.compilers)
+    requests = {request for request in lacking if request is not None}
     for session in plan.sessions:
         if session.is_served:
             continue

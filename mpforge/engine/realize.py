@@ -23,7 +23,6 @@ from mpforge.keys.walk import references
 from mpforge.kinds import observed_reads
 from mpforge.kinds.step_ingredients import Provision, files
 from mpforge.kinds.task import TOLD, Given, Task, since
-from mpforge.kinds.toolbox import COMPILER_NOTES
 from mpforge.places import secret_redaction
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
 from mpforge.plan.model import (
@@ -42,6 +41,7 @@ from mpforge.store.files import make_way, remove_tree, unwritable
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
+from mpforge.toolchains.ready import COMPILER_NOTES
 
 if TYPE_CHECKING:
     from mpforge.kinds.execution import Executor

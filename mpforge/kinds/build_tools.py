@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mpforge.kinds.target_machines import Machines
 from mpforge.kinds.task import Task
-from mpforge.kinds.toolbox import ReadyCompilers, Toolbox
+from mpforge.kinds.toolbox import Toolbox
 from mpforge.places.step import StepDirectory, StepRun
 from mpforge.plan.model import BuildWheel, Step
 from mpforge.plan.toolchains import Compilers
@@ -17,7 +17,7 @@ from mpforge.platforms import well_known
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory
 from mpforge.toolchains import machine_files
-from mpforge.toolchains.zig import Language
+from mpforge.toolchains.ready import Language, ReadyCompilers
 
 Settings = tuple[tuple[str, tuple[str, ...]], ...]
 """Config settings (PEP 517), each with its values."""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from mpforge.kinds import target_packages
 from mpforge.kinds.task import Task
-from mpforge.kinds.toolbox import ReadyCompilers, Toolbox
+from mpforge.kinds.toolbox import Toolbox
 from mpforge.places.step import StepRun
 from mpforge.store.local import Store
+from mpforge.toolchains.ready import ReadyCompilers
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from mpforge.kinds.source_copy import SourceCopy
 from mpforge.kinds.target_machines import Machines
 from mpforge.kinds.task import TOLD, Task, since
 from mpforge.kinds.test_places import TestRuns
-from mpforge.kinds.toolbox import COMPILER_NOTES, Toolbox
+from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.rust import crates
 from mpforge.places.containers import image_libraries
@@ -55,6 +55,7 @@ from mpforge.sources import cargo
 from mpforge.store.local import Store
 from mpforge.toolchains import host_reads
 from mpforge.toolchains.compiler_wrappers import WrapperNote, read_notes
+from mpforge.toolchains.ready import COMPILER_NOTES
 
 if TYPE_CHECKING:
     from mpforge.kinds.image_toolchain import Containers
@@ -164,7 +165,7 @@ class Executor:
         def teller() -> dict[str, str]:
             found = getattr(command, "compilers", None)
             compilers = found if isinstance(found, Compilers) else None
-            if compilers is not None and not self.toolbox.notes_reads(compilers):
+            if compilers is not None and not self.toolbox.toolchain(compilers).notes_reads():
                 return {f"{HOST}{host_reads.UNSEEN}": host_reads.UNSURE}
             reads = self.toolbox.read_of_host(task.directory.root, compilers, since)
             return {f"{HOST}{path}": value for path, value in reads.items()}

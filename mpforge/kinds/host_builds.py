@@ -19,13 +19,14 @@ from mpforge.kinds.environments import Environments
 from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.source_copy import SourceCopy
 from mpforge.kinds.task import TOLD, Task, since
-from mpforge.kinds.toolbox import ReadyCompilers, Toolbox
+from mpforge.kinds.toolbox import Toolbox
 from mpforge.places.step import StepRun
 from mpforge.plan.model import AskRequirements, BuildWheel, MakeSdist
 from mpforge.plan.texts import CommandLine
 from mpforge.plan.toolchains import Compilers
 from mpforge.sources import git_clone
 from mpforge.store.files import files_below, remove_tree
+from mpforge.toolchains.ready import ReadyCompilers
 
 T = TypeVar("T")
 

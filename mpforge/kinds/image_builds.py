@@ -16,7 +16,6 @@ from mpforge.kinds import build_hooks, build_tools, image_toolchain, wheel_repai
 from mpforge.kinds.image_toolchain import Containers
 from mpforge.kinds.source_copy import SourceCopy
 from mpforge.kinds.task import Task
-from mpforge.kinds.toolbox import ReadyCompilers
 from mpforge.obtain.host_programs import ASKING_SECONDS, version_in
 from mpforge.obtain.step_programs import absent, require_version
 from mpforge.places import interpreter_launcher
@@ -27,6 +26,7 @@ from mpforge.plan.model import AskRequirements, BuildWheel, HostTool
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
 from mpforge.store.local import Store
+from mpforge.toolchains.ready import ReadyCompilers
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
 from mpforge.kinds import build_tools, image_bytecode, image_contents, image_layers
 from mpforge.kinds.target_machines import ReadyMachine
 from mpforge.kinds.task import Task
-from mpforge.kinds.toolbox import COMPILER_NOTES, ReadyCompilers, Toolbox
+from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.places import interpreter_launcher
@@ -33,14 +33,15 @@ from mpforge.places.containers.labels import reap
 from mpforge.places.step import Left, StepDirectory
 from mpforge.plan.places import Inside, Machine
 from mpforge.plan.toolchains import Compilers, CrossImage
-from mpforge.platforms import Platform, by_machine, well_known
+from mpforge.platforms import Platform, well_known
 from mpforge.toolchains import native_shell
+from mpforge.toolchains.ready import COMPILER_NOTES, Language, ReadyCompilers
 from mpforge.workspace import Workspace
 
 if TYPE_CHECKING:
     from mpforge.places.containers.connection import Engine
     from mpforge.places.containers.images import Image
-    from mpforge.toolchains.zig import Language
+    from mpforge.toolchains.zig_in_image import ProvidedZigInImage
 
 _ZIG = "/mpforge/zig"
 _SHELL = "/bin/sh"
@@ -67,18 +68,14 @@ class Containers:
 
     # --- for keys ------------------------------------------------------------------------------
 
-    def parts(self, inside: Inside, compilers: Compilers | None = None) -> dict[str, str]:
-        """What an image and what runs it are, for a key; and compilers that are put into it.
+    def parts(self, inside: Inside) -> dict[str, str]:
+        """What an image and what runs it are, for a key.
 
         The engine is asked for what is not remembered.
         """
         request = inside.image
         pin = self._pins.image(request, lambda: images.resolve(self.engine, request))
-        parts = {"image": pin.digest, "image.runs": self._how(well_known()[request.platform])}
-        if compilers is not None and compilers.toolchain.zig is not None:
-            digest = self._toolbox.zig_pin(compilers).packages[0].hashes
-            parts |= native_shell.parts(" ".join(digest))
-        return parts
+        return {"image": pin.digest, "image.runs": self._how(well_known()[request.platform])}
 
     def emulates(self, inside: Inside) -> bool:
         """Whether the programs of an image are emulated. Raises ``EngineCannotRun``."""
@@ -121,9 +118,9 @@ class Containers:
         """
         if compilers.inside is not None:
             image = self._image(compilers.inside)
-            if compilers.toolchain.zig is not None:
-                self._volumes(compilers, image)
-                self._native(compilers)
+            if (zig := self._zig(compilers)) is not None:
+                self._volumes(zig, image)
+                zig.programs()
             elif compilers.cross and not compilers.inside.before:
                 self._crossing(compilers, compilers.inside, image)
             for python in () if compilers.inside.before else pythons:
@@ -140,9 +137,16 @@ class Containers:
         image = self._image(inside)
         return self._layers.of(task, self.engine, image, inside, target) if inside.before else image
 
-    def _volumes(self, compilers: Compilers, image: "Image") -> dict[str, str]:
+    def _zig(self, compilers: Compilers | None) -> "ProvidedZigInImage | None":
+        """zig, if builds in the image call it."""
+        from mpforge.toolchains.zig_in_image import ProvidedZigInImage
+
+        found = compilers and self._toolbox.toolchain(compilers)
+        return found if isinstance(found, ProvidedZigInImage) else None
+
+    def _volumes(self, provided: "ProvidedZigInImage", image: "Image") -> dict[str, str]:
         """What each container sees read-only: zig."""
-        zig = self._toolbox.zig(compilers)
+        zig = provided.zig()
         volume = volumes.provide(
             self.engine,
             f"zig-{zig.digest[:16]}",
@@ -155,15 +159,9 @@ class Containers:
         )
         return {_ZIG: volume}
 
-    def _native(self, compilers: Compilers) -> Path:
-        """The native programs that call zig in an image."""
-        zig, store = self._toolbox.zig(compilers), self._toolbox.store
-        making = self._toolbox.working("making native programs for containers, once")
-        return native_shell.provide(zig, _this_machine(), store, making)
-
     def _crossing(self, compilers: Compilers, inside: Inside, image: "Image") -> ReadyCompilers:
         """An image's own cross compiler, and the view of the target that its Python is shown."""
-        from mpforge.toolchains.target_view import View, compiler_environment, view_environment
+        from mpforge.toolchains.cross_image import ProvidedCrossImage
 
         platform = well_known()[compilers.target]
         added = image_layers.added(inside, platform)
@@ -180,14 +178,8 @@ class Containers:
             self._toolbox.store,
             functools.partial(self._asked, image, inside.image.name),
         )
-        view = View(platform, compilers.policy, cross=True, host=python, tools=tools)
-        tree = self._toolbox.view_of(view)
-        given = {name: tools[name] for name in added}
-        return ReadyCompilers(
-            given | compiler_environment(tree, view, None),
-            view_environment(tree, view, None),
-            view=tree,
-        )
+        toolchain = ProvidedCrossImage(compilers, self._toolbox.tools)
+        return toolchain.ready_for(python, tools, added)
 
     def _asked(self, image: "Image", name: str) -> Container:
         """A container in which an image is asked what it has."""
@@ -218,7 +210,7 @@ class Containers:
     # --- a step --------------------------------------------------------------------------------
 
     def compilers(
-        self, task: Task, compilers: Compilers, wanted: tuple["Language", ...]
+        self, task: Task, compilers: Compilers, wanted: tuple[Language, ...]
     ) -> ReadyCompilers:
         """The compilers of a step in an image, for these languages. Raises what obtaining them raises."""
         inside = compilers.inside
@@ -241,9 +233,9 @@ class Containers:
         The view of what is ``ready``, and ``compilers`` of this host, are put into it, and what they noted is
         brought back. Raises what making it raises.
         """
-        ours = compilers if compilers and compilers.toolchain.zig else None
+        zig = self._zig(compilers)
         image = self._with_layer(task, inside, _target(inside, compilers))
-        seen = {} if ours is None else self._volumes(ours, image)
+        seen = {} if zig is None else self._volumes(zig, image)
         network = task.step.network
         with Container(
             self.engine,
@@ -253,7 +245,7 @@ class Containers:
             title=str(task.directory.root),
             called=inside.image.name,
         ) as container:
-            places = () if ours is None else self._put_compilers(container, ours)
+            places = () if zig is None else _put_compilers(container, zig)
             if ready is not None and ready.view is not None:
                 container.put(ready.view, native_shell.VIEW)
                 places = (*places, (ready.view, native_shell.VIEW))
@@ -283,19 +275,11 @@ class Containers:
         ready = None
         if isinstance(compilers, Compilers) and compilers.cross:
             ready = self.compilers(task, compilers, ())
-        elif isinstance(compilers, Compilers) and compilers.toolchain.zig is not None:
-            ready = ReadyCompilers({}, {}, view=self._toolbox.view(compilers))
+        elif (zig := self._zig(compilers)) is not None:
+            ready = ReadyCompilers({}, {}, view=zig.view())
         with self.opened(task, inside, compilers, ready) as place:
             place.send()
             yield place
-
-    def _put_compilers(
-        self, container: Container, compilers: Compilers
-    ) -> tuple[tuple[Path, str], ...]:
-        """zig's names as native programs; where the container has what the host calls otherwise."""
-        zig, view = self._toolbox.zig(compilers), self._toolbox.view(compilers)
-        container.put(self._native(compilers), "/mpforge")
-        return ((view / "bin", native_shell.BIN), (zig.path.parent, _ZIG))
 
     def interpreter(self, at: StepContainer, word: str) -> str:
         """The path of a Python in a container. Raises ``ImageUnfit`` where it has none."""
@@ -305,6 +289,17 @@ class Containers:
         """A container as the machine that tests run on. Raises ``ImageUnfit``."""
         found = None if python is None else _python(python, self.interpreter(at, python))
         return ReadyMachine(None, found, _NOWHERE, machine.cpu)
+
+
+def _put_compilers(
+    container: Container, provided: "ProvidedZigInImage"
+) -> tuple[tuple[Path, str], ...]:
+    """zig's names as native programs; where the container has what the host calls otherwise."""
+    container.put(provided.programs(), "/mpforge")
+    return (
+        (provided.view() / "bin", native_shell.BIN),
+        (provided.zig().path.parent, _ZIG),
+    )
 
 
 def _target(inside: Inside, compilers: Compilers | None) -> Platform:
@@ -334,10 +329,3 @@ def _python(word: str, interpreter: str) -> TargetPython:
         digest="",
         provider="image",
     )
-
-
-def _this_machine() -> Platform:
-    found = by_machine(os.uname().machine)
-    if found is None:
-        raise ValueError(f"{os.uname().machine} builds nothing")
-    return found

@@ -236,7 +236,7 @@ class Provision:
             return {}
         parts = self.toolbox.compiler_parts(compilers)
         if compilers.inside is not None:
-            return parts | self.containers().parts(compilers.inside, compilers)
+            return parts | self.containers().parts(compilers.inside)
         if compilers.emulator is None:
             return parts
         return parts | self.machines().build_parts(compilers.emulator)

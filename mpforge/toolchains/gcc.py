@@ -7,6 +7,7 @@ the crt files and libc (docs/design.md 3). Knows nothing of targets: it builds f
 import functools
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,11 @@ from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
 from mpforge.obtain import host_programs
+from mpforge.plan.toolchains import Compilers
 from mpforge.processes import capture
+from mpforge.toolchains import host_reads
+from mpforge.toolchains.ready import Language, ReadyCompilers, SessionTools, digest
+from mpforge.toolchains.templates import template
 
 _DRIVERS = {"CC": "gcc", "CXX": "g++", "AR": "ar", "RANLIB": "ranlib", "STRIP": "strip"}
 _PROGRAMS = ("cc1", "cc1plus", "collect2", "lto1", "as", "ld")
@@ -41,6 +46,69 @@ class Gcc:
 
     programs: Mapping[str, str]
     parts: Mapping[str, str]
+
+
+class ProvidedGcc:
+    """The host's gcc for a build."""
+
+    def __init__(self, compilers: Compilers, tools: SessionTools) -> None:
+        self._of_python = compilers.python is not None
+        self._tools = tools
+
+    def parts(self) -> dict[str, str]:
+        """What gcc says of itself, the digests of its files, and what is called in its place."""
+        return {**find(self._tools.remembered).parts, "toolchain.programs": digest(WRAPPER)}
+
+    def to_fetch(self) -> None:
+        """Nothing."""
+
+    def is_prepared(self) -> bool:
+        """True."""
+        return True
+
+    def prepare(self) -> None:
+        """Make the programs that are called in its place."""
+        self._programs()
+
+    def ready(
+        self,
+        languages: tuple[Language, ...],  # noqa: ARG002 - it has its libraries
+        directory: Path,
+        flags: tuple[str, ...],  # noqa: ARG002
+        /,
+    ) -> ReadyCompilers:
+        """gcc by its variables; what it reads is noted in the step's directory."""
+        programs, links = self._programs()
+        called = {name: str(links / Path(place).name) for name, place in programs.items()}
+        cc, cxx = called["CC"], called.get("CXX", called["CC"])
+        shared = {"LDSHARED": f"{cc} -shared", "LDCXXSHARED": f"{cxx} -shared"}
+        variables = {name: place for name, place in called.items() if name not in ("LD", "AS")}
+        library = links / host_reads.LIBRARY
+        if host_reads.is_usable(library):
+            variables |= host_reads.variables(library, directory / host_reads.NOTES)
+        return ReadyCompilers(variables, shared if self._of_python else {}, (str(links),))
+
+    def notes_reads(self) -> bool:
+        """Whether the library that notes them serves for this gcc."""
+        return host_reads.is_usable(self._programs()[1] / host_reads.LIBRARY)
+
+    def _programs(self) -> tuple[Mapping[str, str], Path]:
+        """gcc's programs by variable, and the directory of what is called in their place."""
+        programs = find(self._tools.remembered).programs
+
+        def make(folder: Path) -> None:
+            for variable, place in programs.items():
+                script = folder / Path(place).name
+                if variable in ("CC", "CXX"):
+                    script.write_text(WRAPPER.format(place=shlex.quote(place)), "utf-8")
+                    script.chmod(0o755)
+                else:
+                    script.symlink_to(place)
+            host_reads.make_library(programs["CC"], folder)
+
+        identity = digest(WRAPPER, template(host_reads.SOURCE), repr(sorted(programs.items())))
+        made = self._tools.store.obtain(name="gcc", version="host", digest=identity, make=make)
+        return programs, made.path
 
 
 @functools.cache

@@ -19,7 +19,9 @@ from mpforge.errors import ToolUnavailable
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython, Interpreter
 from mpforge.platforms import Platform, policy_version
+from mpforge.store.tool_store import ToolStore
 from mpforge.toolchains import compiler_wrappers, machine_files
+from mpforge.toolchains.ready import digest
 from mpforge.toolchains.templates import template
 
 # CFLAGS of the environment replace setuptools' own, so these are CPython's that matter.
@@ -74,10 +76,10 @@ class View:
 
 def view_ingredients(view: View) -> tuple[tuple[str, str], ...]:
     """All that ``make_view`` makes a view of, by name, without paths: what its digest is made from."""
-    digest = hashlib.sha256(json.dumps(_texts(view), sort_keys=True).encode()).hexdigest()
+    programs = hashlib.sha256(json.dumps(_texts(view), sort_keys=True).encode()).hexdigest()
     interpreter = () if view.host is None else (("interpreter", view.host.digest),)
     target = compiler_wrappers.zig_target(view.platform, view.policy)
-    return (*interpreter, ("target", target), ("programs", digest))
+    return (*interpreter, ("target", target), ("programs", programs))
 
 
 def make_view(dest: Path, view: View) -> None:
@@ -98,6 +100,23 @@ def make_view(dest: Path, view: View) -> None:
     (dest / "lib" / "pkgconfig").mkdir(parents=True)  # what a target has: nothing yet
     if view.cross and isinstance(view.host, HostPython):
         _compile(view.host, dest / "site")
+
+
+def view_name(view: View) -> tuple[str, str]:
+    """The tool store's name and digest of a view."""
+    words = ("view", view.platform.name, view.host and view.host.python)
+    parts = sorted(dict(view_ingredients(view)).items())
+    return "-".join(word for word in words if word), digest(repr(parts))
+
+
+def provide_view(view: View, store: ToolStore) -> Path:
+    """The view as a tree of the tool store; made if need be. Raises as ``make_view``."""
+
+    def make(folder: Path) -> None:
+        make_view(folder, view)
+
+    name, identity = view_name(view)
+    return store.obtain(name=name, version="1", digest=identity, make=make).path
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.plan.pins import Package
 from mpforge.store.tool_store import ToolStore, ToolTree
-
-Language = Literal["c", "c++"]
+from mpforge.toolchains.ready import Language
 
 _PRIME_SECONDS = 1800.0  # a cold C++ link is a minute of CPU on a good machine
 

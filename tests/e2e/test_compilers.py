@@ -21,8 +21,9 @@ from mpforge.processes import Captured
 from mpforge.store.tool_store import ToolStore, ToolTree
 from mpforge.toolchains import compiler_wrappers, target_view
 from mpforge.toolchains.compiler_wrappers import WrapperNote
+from mpforge.toolchains.ready import Language
 from mpforge.toolchains.target_view import Surroundings, View
-from mpforge.toolchains.zig import Language, Runtime, Zig, prime, private_cache
+from mpforge.toolchains.zig import Runtime, Zig, prime, private_cache
 
 pytestmark = pytest.mark.cross
 

@@ -1,0 +1,50 @@
+"""Cross compilers of an image of this host's machine, and the target's view for that image's Python."""
+
+from collections.abc import Iterable, Mapping
+
+from mpforge.obtain.pythons import host_python
+from mpforge.obtain.pythons.host_python import Interpreter
+from mpforge.plan.toolchains import Compilers
+from mpforge.platforms import well_known
+from mpforge.toolchains.image_compiler import ProvidedImageCompiler
+from mpforge.toolchains.ready import ReadyCompilers, SessionTools
+from mpforge.toolchains.target_view import (
+    View,
+    compiler_environment,
+    provide_view,
+    view_environment,
+    view_ingredients,
+)
+
+
+class ProvidedCrossImage(ProvidedImageCompiler):
+    """An image's compilers and interpreter, told of another target."""
+
+    def __init__(self, compilers: Compilers, tools: SessionTools) -> None:
+        self._compilers = compilers
+        self._tools = tools
+
+    def parts(self) -> dict[str, str]:
+        """The view, but for what the image's digest says: its interpreter and compilers."""
+        view = self._view(host_python.unseen(self._compilers.python or ""), {})
+        return {"toolchain.view": dict(view_ingredients(view))["programs"]}
+
+    def ready_for(
+        self, python: Interpreter, variables: Mapping[str, str], added: Iterable[str]
+    ) -> ReadyCompilers:
+        """Compilers for this interpreter of the image, which its ``variables`` name.
+
+        ``added`` names those that the spec adds: the build is given them.
+        """
+        view = self._view(python, variables)
+        tree = provide_view(view, self._tools.store)
+        given = {name: variables[name] for name in added}
+        return ReadyCompilers(
+            given | compiler_environment(tree, view, None),
+            view_environment(tree, view, None),
+            view=tree,
+        )
+
+    def _view(self, python: Interpreter, variables: Mapping[str, str]) -> View:
+        platform, policy = well_known()[self._compilers.target], self._compilers.policy
+        return View(platform, policy, cross=True, host=python, tools=variables)

@@ -1,0 +1,165 @@
+"""zig as a toolchain: its package, the libraries it makes for the target, and the view that calls it."""
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
+from mpforge.plan.toolchains import Compilers
+from mpforge.platforms import Platform, by_machine, well_known
+from mpforge.store.tool_store import ToolTree
+from mpforge.toolchains import compiler_wrappers, host_arguments, target_view, zig
+from mpforge.toolchains.ready import COMPILER_NOTES, Language, ReadyCompilers, SessionTools, digest
+from mpforge.toolchains.zig import Runtime, Zig
+
+# They look for a compiler of the machine that builds, and try it, whether they will use it or not.
+_BUILDS_FOR_ITSELF = ("meson", "autotools", "cargo")
+
+
+class ProvidedZig:
+    """zig for one target."""
+
+    def __init__(
+        self, request: EnvironmentRequest, compilers: Compilers, tools: SessionTools
+    ) -> None:
+        self._request = request
+        self._compilers = compilers
+        self._tools = tools
+
+    @property
+    def pin(self) -> EnvironmentPin:
+        """zig's pinned package."""
+        return self._tools.pins.environment(self._request)
+
+    def parts(self) -> dict[str, str]:
+        """zig's package and the view's ingredients."""
+        package, view = self.pin.packages[0], target_view.view_ingredients(self._view)
+        return {
+            "toolchain.zig": f"{package.name} {package.version}",
+            "toolchain.zig.files": digest(*package.hashes),
+            **{f"toolchain.{name}": value for name, value in view},
+        }
+
+    def to_fetch(self) -> EnvironmentRequest | None:
+        """zig's package, where it is not in the tool store."""
+        pin = self._tools.pins.lock.environment(self._request)
+        here = pin and self._tools.store.find("zig", zig.digest_of(pin.packages))
+        return self._request if here is None else None
+
+    def is_prepared(self) -> bool:
+        """Whether zig, its C library and the view are in the tool store."""
+        if self.to_fetch() is not None:
+            return False
+        wanted = self._runtime().name("c"), target_view.view_name(self._view)
+        return all(self._tools.store.find(*name) is not None for name in wanted)
+
+    def prepare(self) -> None:
+        """Obtain zig, its C library, and the view."""
+        self._primed("c", self._runtime())
+        self.view()
+
+    def ready(
+        self, languages: tuple[Language, ...], directory: Path, flags: tuple[str, ...]
+    ) -> ReadyCompilers:
+        """zig's programs, with a cache for this step that holds the libraries for ``languages``."""
+        compilers, view = self._compilers, self._view
+        scratch, notes = directory / "zig", directory / COMPILER_NOTES
+        program = self.zig()
+        cache = self._private_cache(languages, flags, scratch / "global")
+        tree = self.view()
+        there = target_view.Surroundings(
+            zig=program.path, zig_cache=cache, scratch=scratch, step=directory, log=notes
+        )
+        variables = target_view.compiler_environment(tree, view, there)
+        if compilers.inside is None:
+            calls = directory / host_arguments.CALLS
+            calls.mkdir(parents=True, exist_ok=True)
+            variables["MPFORGE_CALLS"] = str(calls)
+        hooks = {}
+        if compilers.python is not None or compilers.inside is not None:
+            hooks = target_view.view_environment(tree, view, there)
+        return ReadyCompilers(variables, hooks, (str(tree / "bin"),), tree)
+
+    def notes_reads(self) -> bool:
+        """True: all that zig reads of the host is named in its calls."""
+        return True
+
+    def zig(self) -> Zig:
+        """zig itself; fetched if need be."""
+        from mpforge.obtain.packages import installation
+
+        pin = self.pin
+
+        def install(folder: Path) -> None:
+            with self._tools.working(f"fetching zig {pin.packages[0].version}"):
+                installation.install_target(pin, dest=folder, index=self._tools.pins.index)
+
+        return zig.provide(pin.packages, self._tools.store, install)
+
+    def view(self) -> Path:
+        """The target view; made if need be."""
+        return target_view.provide_view(self._view, self._tools.store)
+
+    @property
+    def _view(self) -> target_view.View:
+        """What the view is made of."""
+        compilers = self._compilers
+        return target_view.View(
+            platform=well_known()[compilers.target],
+            policy=compilers.policy,
+            cross=compilers.cross,
+            host=self._tools.host_python(compilers.python) if compilers.python else None,
+            builder=this_machine() if compilers.cross else None,
+            inside=compilers.inside is not None,
+        )
+
+    # --- the libraries that zig makes ----------------------------------------------------------
+
+    def _runtime(self, flags: tuple[str, ...] = ()) -> Runtime:
+        """What zig makes for links to the target, and for builds with these flags."""
+        platform = well_known()[self._compilers.target]
+        return self._runtime_for(platform, self._compilers.policy, flags)
+
+    def _runtime_for(self, platform: Platform, policy: str, flags: tuple[str, ...] = ()) -> Runtime:
+        return Runtime(
+            zig.digest_of(self.pin.packages),
+            compiler_wrappers.zig_target(platform, policy),
+            compiler_wrappers.flags(platform),
+            zig.runtime_flags(flags),
+        )
+
+    def _primed(self, language: Language, runtime: Runtime) -> ToolTree:
+        """zig's cache with a language's libraries; they are made if need be."""
+
+        def making(runtime: Runtime, language: Language) -> AbstractContextManager[None]:
+            name = {"c": "C", "c++": "C++"}[language]
+            how = f" with {' '.join(runtime.flags)}" if runtime.flags else ""
+            return self._tools.working(
+                f"making zig's {name} libraries for {runtime.triple}{how}, once"
+            )
+
+        return zig.prime(self.zig(), runtime, language, self._tools.store, making)
+
+    def _private_cache(
+        self, languages: tuple[Language, ...], flags: tuple[str, ...], directory: Path
+    ) -> Path:
+        """zig's cache for one step. For no language, what is there already serves."""
+        compilers = self._compilers
+        runtime = self._runtime(flags if languages else ())
+        found = self._tools.store.find(*runtime.name("c")) is not None
+        wanted: Language | None = (
+            "c++" if "c++" in languages else "c" if languages or found else None
+        )
+        primed = [] if wanted is None else [self._primed(wanted, runtime)]
+        if languages and compilers.cross and compilers.configurer in _BUILDS_FOR_ITSELF:
+            builder = this_machine()
+            primed.append(self._primed("c", self._runtime_for(builder, builder.default_policy)))
+        return zig.private_cache(primed, directory)
+
+
+def this_machine() -> Platform:
+    """The machine that builds."""
+    found = by_machine(os.uname().machine)
+    if found is None:
+        raise ValueError(f"{os.uname().machine} builds nothing")
+    return found

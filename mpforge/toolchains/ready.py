@@ -1,0 +1,62 @@
+"""Compilers that a step can call, and what a session has to make them ready."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mpforge.obtain.pins import Pins
+from mpforge.obtain.pythons.host_python import HostPython
+from mpforge.store.tool_store import ToolStore
+
+if TYPE_CHECKING:
+    from mpforge.obtain.rust.cargo_environment import Setup
+
+Language = Literal["c", "c++"]
+
+COMPILER_NOTES = "compiler-notes.txt"
+"""The file of a step's directory where the compiler wrappers say what they dropped or changed."""
+
+
+@dataclass(frozen=True)
+class ReadyCompilers:
+    """Compilers that can be called: variables for a build, those that build hooks see beside them.
+
+    ``path`` are directories for PATH; ``view`` is the target view, where there is one.
+    """
+
+    variables: Mapping[str, str]
+    hooks: Mapping[str, str]
+    path: tuple[str, ...] = ()
+    view: Path | None = None
+
+    def joined(self, more: "Setup") -> "ReadyCompilers":
+        """These and what else a build is told."""
+        return ReadyCompilers(
+            {**self.variables, **more.variables},
+            {**self.hooks, **more.hooks},
+            (*self.path, more.path),
+            self.view,
+        )
+
+
+@dataclass(frozen=True)
+class SessionTools:
+    """What a session has to make toolchains ready.
+
+    ``working(what)`` goes round work that takes long. ``host_python`` gives the host's CPython of a word and
+    raises ``NoHostPython``. ``remembered`` is the file that keeps digests of the host's programs.
+    """
+
+    store: ToolStore
+    pins: Pins
+    working: Callable[[str], AbstractContextManager[None]]
+    host_python: Callable[[str], HostPython]
+    remembered: Path
+
+
+def digest(*words: str) -> str:
+    """The sha256 of lines, as hex."""
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()

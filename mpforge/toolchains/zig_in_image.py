@@ -1,0 +1,19 @@
+"""zig of this host, called by builds in an image of the target: its names there are native programs."""
+
+from pathlib import Path
+
+from mpforge.toolchains import native_shell
+from mpforge.toolchains.host_zig import ProvidedZig, this_machine
+
+
+class ProvidedZigInImage(ProvidedZig):
+    """zig for one target, and what calls it in an image."""
+
+    def parts(self) -> dict[str, str]:
+        """Its ingredients, with the programs that call it."""
+        return super().parts() | native_shell.parts(" ".join(self.pin.packages[0].hashes))
+
+    def programs(self) -> Path:
+        """The native programs, for a container's /mpforge; made if need be."""
+        making = self._tools.working("making native programs for containers, once")
+        return native_shell.provide(self.zig(), this_machine(), self._tools.store, making)
