@@ -78,7 +78,7 @@ def golden(session: nox.Session) -> None:
 
 @nox.session(python=False, venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the budgets of docs/design.md; `-- NAME [ARGUMENTS]` runs another of benchmarks/."""
+    """Measure the budgets of docs/architecture.md; `-- NAME [ARGUMENTS]` runs another of benchmarks/."""
     programs = {path.stem: path for path in sorted((HERE / "benchmarks").glob("[!_]*.py"))}
     name, *arguments = session.posargs or ("budgets",)
     if name not in programs:

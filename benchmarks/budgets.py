@@ -1,4 +1,4 @@
-"""Measure the budgets of docs/design.md, each as a ratio within one run, and print them as a table.
+"""Measure the budgets of docs/architecture.md, each as a ratio within one run, and print them as a table.
 
 ``python benchmarks/budgets.py [--rounds N] [--directory DIR] [--write] [--check] [NAME...]``: both sides of
 a budget are run in turn, and their medians compared. Seconds are CPU, user and system, of whole process

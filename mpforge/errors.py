@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 
 
 class ExitCode(IntEnum):
-    """The exit codes of every mpforge command (docs/design.md 2.4)."""
+    """The exit codes of every mpforge command (docs/contract.md, "Command line")."""
 
     DONE = 0
     STEP_FAILED = 1

@@ -1,8 +1,8 @@
 """nox's front door: ``import mpforge.sessions`` and ``mpforge.sessions.register()``.
 
 Registering reads the index only: no pydantic, no probe, no process. The only module that imports nox.
-Facts on nox are in docs/design.md, "What nox does". nox has no public way to ask for its options or for the
-sessions that a run selected, hence its private ``_runner``.
+Facts on nox are in docs/architecture.md, "What nox does". nox has no public way to ask for its options
+or for the sessions that a run selected, hence its private ``_runner``.
 """
 
 import atexit
@@ -142,7 +142,7 @@ def _define_one(session: IndexedSession, workspace: Workspace, prefix: str) -> N
 def _run(
     nox_session: nox.Session, session: IndexedSession, workspace: Workspace, prefix: str
 ) -> None:
-    """A session as nox runs it; no SystemExit may leave it (docs/design.md, "What nox does")."""
+    """A session as nox runs it; no SystemExit may leave it (docs/architecture.md, "What nox does")."""
     from mpforge.reports import front
 
     _ran.append(session.name)

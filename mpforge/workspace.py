@@ -23,7 +23,7 @@ RUN_ID = "MPFORGE_RUN_ID"
 
 @dataclass(frozen=True)
 class Options:
-    """``mpforge run``'s options: each is also a variable, for nox itself (docs/design.md 2.4)."""
+    """``mpforge run``'s options: each is also a variable, for nox itself (docs/contract.md)."""
 
     no_cache: bool = False
     keep: bool = False

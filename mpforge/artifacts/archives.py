@@ -1,8 +1,8 @@
 """Unpacking archives that somebody else made.
 
-Absolute names, ``..``, links that leave, devices, setuid bits and bombs are refused (docs/design.md), before
-anything is written; links that leave only by way of other links, when they are. Knows nothing of what is
-inside.
+Absolute names, ``..``, links that leave, devices, setuid bits and bombs are refused before anything is
+written (docs/architecture.md, "Trust"); links that leave only by way of other links, when they are.
+Knows nothing of what is inside.
 """
 
 import errno

@@ -1,6 +1,6 @@
 """What was built against what it promises: machine, glibc, libraries, tag.
 
-An exit code proves nothing; this reads the result (docs/design.md). Each check gives reasons in words, an
+An exit code proves nothing; this reads the result (docs/proofs.md). Each check gives reasons in words, an
 empty list is a pass. Knows nothing of how it was built.
 """
 

@@ -47,7 +47,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; its exit code (docs/design.md 2.4)."""
+    """Run a command; its exit code (docs/contract.md, "Command line")."""
     words = list(sys.argv[1:] if argv is None else argv)
     posargs: list[str] = []
     if "--" in words:

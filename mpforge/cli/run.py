@@ -45,7 +45,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run nox; the exit code of docs/design.md 2.4."""
+    """Run nox; the exit code of docs/contract.md, "Command line"."""
     from mpforge.engine.load_index import load_index
     from mpforge.reports.front import journal_of
     from mpforge.reports.journal import begin, last_words

@@ -57,7 +57,7 @@ def _not_yet(key: str, what: str) -> Refusal:
     return Refusal(
         error="not-available-yet",
         what=f"{what} ({key}): not available yet in this version of mpforge",
-        hint="docs/design.md lists what is; leave this target or option out to build the rest",
+        hint="docs/contract.md lists what is; leave this target or option out to build the rest",
     )
 
 

@@ -1,6 +1,7 @@
 """Which build backend a project uses, and how far it is known to cross-compile.
 
-Facts: docs/design.md, "Backends", and docs/corpus.md; measured with real packages. Knows nothing of hosts.
+Facts: docs/architecture.md, "Backends", and docs/corpus.md; measured with real packages. Knows nothing
+of hosts.
 """
 
 import re

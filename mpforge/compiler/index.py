@@ -1,4 +1,4 @@
-"""Spec → index: which sessions there are, what they require, their tags (docs/design.md 2.3).
+"""Spec → index: which sessions there are, what they require, their tags (docs/contract.md, "Sessions").
 
 It depends on the spec alone. Knows nothing of hosts, locks or whether a session can run.
 """

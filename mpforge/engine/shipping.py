@@ -1,7 +1,8 @@
 """What ``dist/`` ships of a session: whether it is what the session would make, and putting it there.
 
-The rules are docs/design.md 2.3: what another machine made of the same source and options is shipped as it
-is; what this one made counts while its whole recipe is the same. Knows nothing of how a result is made.
+The rules are docs/contract.md, "dist/ and its record": what another machine made of the same source and
+options is shipped as it is; what this one made counts while its whole recipe is the same. Knows nothing
+of how a result is made.
 """
 
 import contextlib

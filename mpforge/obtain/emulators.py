@@ -2,8 +2,8 @@
 
 An emulator is one static executable. Its identity is its bytes; the CPU model it shows to programs
 is chosen by its caller, with a baseline here that is never ``max``: a wheel that needs more than the
-oldest machine of its kind must not pass its tests by luck (docs/design.md, "CPU models"). This
-module does not know what is run under an emulator.
+oldest machine of its kind must not pass its tests by luck (docs/architecture.md, "Tests under
+emulation"). This module does not know what is run under an emulator.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""Pins for what a session needs: from the lock, else resolved and recorded (docs/design.md 2.5).
+"""Pins for what a session needs: from the lock, else resolved and recorded (docs/contract.md, "Lock").
 
 A build never moves a pin. With ``--locked`` (or in CI) a missing one is an error that names the
 command. Sessions that miss the same pin at once resolve it once, and all take what the lock then holds.

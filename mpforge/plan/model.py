@@ -27,7 +27,7 @@ Hook = Literal["sdist", "wheel"]
 
 @dataclass(frozen=True)
 class ProjectFiles:
-    """The project's own files (docs/design.md 2.2, Sources); with ``vcs`` also git's state."""
+    """The project's own files (docs/contract.md, "Spec"); with ``vcs`` also git's state."""
 
     vcs: bool = False
     kind: Literal["project-files"] = "project-files"
@@ -328,7 +328,7 @@ class PlannedSession:
 
     ``result`` is the step whose output it publishes or that is its test. ``options`` is a digest of
     the options that decide whether a file in ``dist/`` is this session's, whatever host made it
-    (docs/design.md 2.3). ``after`` names the build session whose wheel may serve this one too: the
+    (docs/contract.md, "Sessions"). ``after`` names the build session whose wheel may serve this one too: the
     lowest Python's (abi3), or the first target's (pure). ``folder`` is where below ``dist/`` its files
     go (``gateway/``). ``group``: it only stands for the sessions that it requires. ``asks_sdist``:
     whether the project allows this Python is known from its sdist's metadata only.

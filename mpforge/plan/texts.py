@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Placeholder:
-    """``{name}`` or ``{name:argument}`` of docs/design.md 2.2; it stays symbolic in keys."""
+    """``{name}`` or ``{name:argument}`` of docs/contract.md, "Spec"; it stays symbolic in keys."""
 
     name: str
     argument: str | None = None

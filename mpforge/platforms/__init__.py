@@ -94,7 +94,7 @@ BASELINE_CPU: Mapping[str, str] = {
 # GitHub's name for a machine of each platform; the table's column is prose where there is none.
 _GITHUB = re.compile(r"^(ubuntu|windows|macos)-[0-9a-z.-]+")
 
-# musl targets of docs/design.md 2.2 that the table has no row for are derived from the glibc row.
+# musl targets of docs/configuration.md that the table has no row for are derived from the glibc row.
 _MUSL_ABI = {
     "x86_64": "x86_64-linux-musl",
     "i686": "i686-linux-musl",
@@ -103,7 +103,7 @@ _MUSL_ABI = {
     "loongarch64": "loongarch64-linux-musl",
 }
 
-# Rows of the table that docs/design.md does not list among the well-known names.
+# Rows of the table that docs/configuration.md does not list among the well-known names.
 _NOT_WELL_KNOWN = {"armv6l", "windows_i686"}
 
 
@@ -173,7 +173,7 @@ def _musl_of(glibc: Platform, triple: str) -> Platform:
 
 @functools.cache
 def well_known() -> Mapping[str, Platform]:
-    """Every well-known target by name, in the table's order (docs/design.md 2.2)."""
+    """Every well-known target by name, in the table's order (docs/configuration.md)."""
     text = resources.files(__name__).joinpath("platforms.csv").read_text(encoding="utf-8")
     rows = [_platform(row) for row in csv.DictReader(text.splitlines())]
     table = {row.name: row for row in rows if row.name not in _NOT_WELL_KNOWN}

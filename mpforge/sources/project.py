@@ -1,4 +1,4 @@
-"""A project's source as inputs of a build: its form, its files, its state (docs/design.md 2.2, Sources).
+"""A project's source as inputs of a build: its form, its files, its state (docs/contract.md, "Spec").
 
 Three forms: a checkout or plain directory, an unpacked sdist, a packed one. Knows git and archives
 by the modules beside it; knows nothing of steps and keys.
@@ -25,7 +25,7 @@ Form = Literal["checkout", "directory", "unpacked-sdist", "packed-sdist"]
 # Never an input, at the top of the source: our own files and git's.
 OWN_FILES = ("noxfile.py", ".git", ".nox", ".mpforge", "dist", "multiplatform.lock")
 
-# Without git: what tools leave behind. Documented in docs/design.md 2.2.
+# Without git: what tools leave behind. Documented in docs/contract.md, "Spec".
 IGNORED_NAMES = [
     "__pycache__",
     "*.pyc",

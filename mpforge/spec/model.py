@@ -1,4 +1,4 @@
-"""The spec as types: every table and key of ``multiplatform.toml`` (docs/design.md 2.2).
+"""The spec as types: every table and key of ``multiplatform.toml`` (docs/contract.md, "Spec").
 
 All models are frozen and refuse unknown keys; a key is the field's name with dashes. The same
 ``BuildOptions`` and ``TestOptions`` serve at every level: on a target or an override only the

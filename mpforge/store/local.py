@@ -1,4 +1,6 @@
-"""The local store: blobs by sha256, trees of them, results of actions by key (docs/design.md 6).
+"""The local store: blobs by sha256, trees of them, results of actions by key.
+
+Its layout is in docs/architecture.md, "The store on disk".
 
 Whatever the file system does, a fault of the store costs at most a rebuild: what can't be written goes to a
 private store of this process, with one warning that names the cause; what can't be read, or is not what

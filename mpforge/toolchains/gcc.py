@@ -1,7 +1,8 @@
 """The host's own gcc as a toolchain for native builds.
 
 Its identity is what it says of itself and the digests of what it is made of: drivers, cc1, as, ld, libgcc,
-the crt files and libc (docs/design.md 3). Knows nothing of targets: it builds for this host.
+the crt files and libc (docs/architecture.md, "What is in a step's key"). Knows nothing of targets: it
+builds for this host.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Sessions: their names, what they require, their tags, their order (docs/design.md 2.3)."""
+"""Sessions: their names, what they require, their tags, their order (docs/contract.md, "Sessions")."""
 
 import pytest
 

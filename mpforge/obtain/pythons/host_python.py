@@ -2,8 +2,8 @@
 
 Build hooks run on it and a target view is made from its headers, so its identity enters the key of
 every wheel: its version and build string, its ABI, and the digests of executable, libpython,
-sysconfig data, headers and library (docs/design.md 3), never its path. This module does not know what is
-built.
+sysconfig data, headers and library (docs/architecture.md, "What is in a step's key"), never its path.
+This module does not know what is built.
 """
 
 import hashlib
