@@ -63,7 +63,10 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
     table = read_pyproject(content)
     system = build_system(content)
     declared = table.get("project", {})
-    listed = {"project.dependencies": declared.get("dependencies", ())}
+    listed = {
+        "build-system.requires": system.requires,
+        "project.dependencies": declared.get("dependencies", ()),
+    }
     for extra, texts in declared.get("optional-dependencies", {}).items():
         listed[f"project.optional-dependencies.{extra}"] = texts
     for key, texts in listed.items():

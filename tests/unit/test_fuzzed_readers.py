@@ -28,7 +28,7 @@ from mpforge.lock import lock_format
 from mpforge.migrate.initial_spec import initial_spec
 from mpforge.obtain.packages import package_index
 from mpforge.obtain.rust import host_rust
-from mpforge.plan.requirements import with_own_extras
+from mpforge.plan.requirements import depends_on_patch, with_own_extras
 from mpforge.sources import cargo
 from mpforge.sources.project import locate
 from mpforge.spec.load import find_problems, load_spec
@@ -251,6 +251,8 @@ def test_a_pyproject_is_read_or_refused(tmp_path: Path) -> None:
         with contextlib.suppress(UnicodeDecodeError):
             initial_spec(content.decode(), available=("x86_64",))
         facts = project_facts(inputs, wheel=True)
+        for text in facts.requires:
+            depends_on_patch(text, target="x86_64", python="cp311")
         if facts.own is not None:
             groups = [text for _, texts in facts.groups for text in texts]
             with_own_extras(facts.own, groups, ["x"], target="x86_64", python="cp311")
