@@ -20,12 +20,11 @@ from mpforge.obtain.step_programs import Programs
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.toolchains import Compilers
 from mpforge.store.tool_store import ToolStore
-from mpforge.toolchains.ready import Language, ReadyCompilers, SessionTools
+from mpforge.toolchains.ready import Language, ProvidedToolchain, ReadyCompilers, SessionTools
 from mpforge.workspace import Workspace
 
 if TYPE_CHECKING:
     from mpforge.obtain.pythons.installed_packages import Installed
-    from mpforge.toolchains.cases import ProvidedToolchain
 
 
 def _unrecorded(_tool: str) -> None:
@@ -141,7 +140,7 @@ class Toolbox:
 
     # --- compilers -----------------------------------------------------------------------------
 
-    def toolchain(self, compilers: Compilers) -> "ProvidedToolchain":
+    def toolchain(self, compilers: Compilers) -> ProvidedToolchain:
         """The toolchain of compilers."""
         from mpforge.toolchains.cases import provided
 

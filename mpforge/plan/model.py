@@ -12,7 +12,7 @@ from typing import Literal
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import Inside, Machine
 from mpforge.plan.texts import CommandLine, Text
-from mpforge.plan.toolchains import NO_COMPILER, OF_IMAGE, Compilers
+from mpforge.plan.toolchains import NO_COMPILER, TOOLCHAIN_NAMES, Compilers
 
 NARROWS = "narrows"
 """Marks a field that is no ingredient as it stands: what it leads to (a tree, a pin) is one."""
@@ -319,7 +319,7 @@ class Choice:
         """Whether the lock keeps it for ``auto``: neither what a project without extensions has, which may
         get one some day, nor a toolchain of the spec's own.
         """
-        return self.toolchain in ("zig", "gcc", OF_IMAGE)
+        return self.toolchain in TOOLCHAIN_NAMES
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The toolchain of a build, one of five cases, and what else a build is told of its target."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import Inside, Machine
@@ -78,6 +78,9 @@ class CrossImage:
 
 
 Toolchain = HostZig | ZigInImage | HostGcc | ImageCompiler | CrossImage
+
+TOOLCHAIN_NAMES = frozenset(case.name for case in get_args(Toolchain))
+"""The words for them, in the spec and the lock."""
 
 Configurer = Literal["cmake", "meson", "autotools", "cargo"]
 """What configures a build: it is told of the target by files, arguments or variables of its own."""

@@ -6,8 +6,7 @@ from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import Interpreter
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
-from mpforge.toolchains.image_compiler import ProvidedImageCompiler
-from mpforge.toolchains.ready import ReadyCompilers, SessionTools
+from mpforge.toolchains.ready import ProvidedToolchain, ReadyCompilers, SessionTools
 from mpforge.toolchains.target_view import (
     View,
     compiler_environment,
@@ -17,7 +16,7 @@ from mpforge.toolchains.target_view import (
 )
 
 
-class ProvidedCrossImage(ProvidedImageCompiler):
+class ProvidedCrossImage(ProvidedToolchain):
     """An image's compilers and interpreter, told of another target."""
 
     def __init__(self, compilers: Compilers, tools: SessionTools) -> None:

@@ -19,7 +19,13 @@ from mpforge.obtain import host_programs
 from mpforge.plan.toolchains import Compilers
 from mpforge.processes import capture
 from mpforge.toolchains import host_reads
-from mpforge.toolchains.ready import Language, ReadyCompilers, SessionTools, digest
+from mpforge.toolchains.ready import (
+    Language,
+    ProvidedToolchain,
+    ReadyCompilers,
+    SessionTools,
+    digest,
+)
 from mpforge.toolchains.templates import template
 
 _DRIVERS = {"CC": "gcc", "CXX": "g++", "AR": "ar", "RANLIB": "ranlib", "STRIP": "strip"}
@@ -49,7 +55,7 @@ class Gcc:
     parts: Mapping[str, str]
 
 
-class ProvidedGcc:
+class ProvidedGcc(ProvidedToolchain):
     """The host's gcc for a build."""
 
     def __init__(self, compilers: Compilers, tools: SessionTools) -> None:
@@ -60,13 +66,6 @@ class ProvidedGcc:
         """What gcc says of itself, the digests of its files, and what is called in its place."""
         return {**find(self._tools.remembered).parts, "toolchain.programs": digest(WRAPPER)}
 
-    def to_fetch(self) -> None:
-        """Nothing."""
-
-    def is_prepared(self) -> bool:
-        """True."""
-        return True
-
     def prepare(self) -> None:
         """Make the programs that are called in its place."""
         self._programs()
@@ -76,7 +75,6 @@ class ProvidedGcc:
         languages: tuple[Language, ...],  # noqa: ARG002 - it has its libraries
         directory: Path,
         flags: tuple[str, ...],  # noqa: ARG002
-        /,
     ) -> ReadyCompilers:
         """gcc by its variables; what it reads is noted in the step's directory."""
         programs, links = self._programs()

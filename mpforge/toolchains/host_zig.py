@@ -9,14 +9,21 @@ from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.store.tool_store import ToolTree
 from mpforge.toolchains import compiler_wrappers, host_arguments, target_view, zig
-from mpforge.toolchains.ready import COMPILER_NOTES, Language, ReadyCompilers, SessionTools, digest
+from mpforge.toolchains.ready import (
+    COMPILER_NOTES,
+    Language,
+    ProvidedToolchain,
+    ReadyCompilers,
+    SessionTools,
+    digest,
+)
 from mpforge.toolchains.zig import Runtime, Zig
 
 # They look for a compiler of the machine that builds, and try it, whether they will use it or not.
 _BUILDS_FOR_ITSELF = ("meson", "autotools", "cargo")
 
 
-class ProvidedZig:
+class ProvidedZig(ProvidedToolchain):
     """zig for one target."""
 
     def __init__(
@@ -79,10 +86,6 @@ class ProvidedZig:
         if compilers.python is not None or compilers.inside is not None:
             hooks = target_view.view_environment(tree, view, there)
         return ReadyCompilers(variables, hooks, (str(tree / "bin"),), tree)
-
-    def notes_reads(self) -> bool:
-        """True: all that zig reads of the host is named in its calls."""
-        return True
 
     def zig(self) -> Zig:
         """zig itself; fetched if need be."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons.host_python import HostPython
+from mpforge.plan.pins import EnvironmentRequest
 from mpforge.store.tool_store import ToolStore
 
 if TYPE_CHECKING:
@@ -55,6 +56,45 @@ class SessionTools:
     working: Callable[[str], AbstractContextManager[None]]
     host_python: Callable[[str], HostPython]
     remembered: Path
+
+
+class ProvidedToolchain:
+    """A toolchain in a session, for one target: here one that needs nothing of this host.
+
+    So are an image's own compilers: the image's digest says what they are, and its environment where.
+    """
+
+    def parts(self) -> dict[str, str]:
+        """The ingredients of a key that it is; fetches nothing."""
+        return {}
+
+    def to_fetch(self) -> EnvironmentRequest | None:
+        """The request for its package, if that must be fetched still; None: nothing must."""
+        return None
+
+    def is_prepared(self) -> bool:
+        """Whether ``prepare`` has nothing to do."""
+        return True
+
+    def prepare(self) -> None:
+        """Fetch and make what any build with it needs."""
+
+    def ready(
+        self,
+        languages: tuple[Language, ...],  # noqa: ARG002 - for those that make libraries
+        directory: Path,  # noqa: ARG002
+        flags: tuple[str, ...],  # noqa: ARG002
+    ) -> ReadyCompilers:
+        """Compilers that a step in ``directory`` can call, once.
+
+        What they need for ``languages`` is made beforehand; ``flags`` are the texts of CFLAGS and the like,
+        on which it may depend.
+        """
+        return ReadyCompilers({}, {})
+
+    def notes_reads(self) -> bool:
+        """Whether what it reads of the host is noted, as far as it reads any of it."""
+        return True
 
 
 def digest(*words: str) -> str:
