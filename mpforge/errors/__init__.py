@@ -1,0 +1,83 @@
+"""Every error that mpforge shows to a user, as data.
+
+An error has a stable kebab-case ``code``, an exit code, what happened, and optionally a place in a file, a
+reason and a remedy. ``reference.md`` (docs/errors.md) explains each code. This room knows nothing of who
+raises an error, nor of terminals.
+"""
+
+from mpforge.errors.base import (
+    ExitCode as ExitCode,
+    Interrupted as Interrupted,
+    MpforgeError as MpforgeError,
+    Place as Place,
+    Problem as Problem,
+    first_of as first_of,
+    headline as headline,
+    render as render,
+)
+from mpforge.errors.host_cannot import (
+    EngineCannotRun as EngineCannotRun,
+    FileTrouble as FileTrouble,
+    HashMismatch as HashMismatch,
+    HostCannot as HostCannot,
+    ImageUnfit as ImageUnfit,
+    ImageUnknown as ImageUnknown,
+    IndexUnreachable as IndexUnreachable,
+    NoEmulator as NoEmulator,
+    NoEngine as NoEngine,
+    NoHostPython as NoHostPython,
+    NoStrategy as NoStrategy,
+    NoTargetPython as NoTargetPython,
+    NotAvailableYet as NotAvailableYet,
+    PinGone as PinGone,
+    RegistryDenies as RegistryDenies,
+    RegistryUnreachable as RegistryUnreachable,
+    ToolUnavailable as ToolUnavailable,
+)
+from mpforge.errors.step_failed import (
+    ArchiveRefused as ArchiveRefused,
+    Damaged as Damaged,
+    DistConflict as DistConflict,
+    EngineFull as EngineFull,
+    EngineLost as EngineLost,
+    EngineRefuses as EngineRefuses,
+    ForeignFlag as ForeignFlag,
+    HostLeak as HostLeak,
+    IllegalInstruction as IllegalInstruction,
+    ImportedElsewhere as ImportedElsewhere,
+    LibraryMissing as LibraryMissing,
+    NetworkRefused as NetworkRefused,
+    NoExtension as NoExtension,
+    OpenmpUnavailable as OpenmpUnavailable,
+    OutputMissing as OutputMissing,
+    RanTargetProgram as RanTargetProgram,
+    RequirementNotBuilt as RequirementNotBuilt,
+    StableAbiBroken as StableAbiBroken,
+    StepFailed as StepFailed,
+    StepTimeout as StepTimeout,
+    TestsFailed as TestsFailed,
+    ToolAltered as ToolAltered,
+    ToolNotDeclared as ToolNotDeclared,
+    UndefinedSymbol as UndefinedSymbol,
+    UnknownOption as UnknownOption,
+    WheelRejected as WheelRejected,
+    WrongMachine as WrongMachine,
+)
+from mpforge.errors.wrong_input import (
+    ImageNameWrong as ImageNameWrong,
+    LockInvalid as LockInvalid,
+    NothingSelected as NothingSelected,
+    PinMissing as PinMissing,
+    SessionNameTaken as SessionNameTaken,
+    SourceMissing as SourceMissing,
+    SourceUnreadable as SourceUnreadable,
+    SpecInvalid as SpecInvalid,
+    SpecNotFound as SpecNotFound,
+    TomlInvalid as TomlInvalid,
+    UnknownCpu as UnknownCpu,
+    UnknownExtra as UnknownExtra,
+    UnknownGroup as UnknownGroup,
+    UnknownSession as UnknownSession,
+    Unresolvable as Unresolvable,
+    WrongInput as WrongInput,
+)
