@@ -30,6 +30,8 @@ _COMMON_FLAGS = (
 
 # What no variable of the environment says is found on PATH by these names.
 _DRIVERS = {"cc": ("cc", "c"), "c++": ("c++", "c++")}
+# One text is read faster than several: what `compiler.sh` is put together from.
+_PARTS = ("host_paths", "cpu_names", "linking")
 RUN = "mpforge-run"
 """The program of ``bin/`` that starts another one: the target's under the emulator."""
 
@@ -110,9 +112,9 @@ def _drivers(
         "INCLUDE": f'-I "$mpf_view/include/{headers_name}"' if headers_name else "",
         "CROSS": "1" if cross else "",
     }
-    values["LINKING"] = filled("linking.sh", values)
+    parts = {part.upper(): filled(f"{part}.sh", values) for part in _PARTS}
     return {
-        name: filled("compiler.sh", {**values, "MODE": mode, "LANGUAGE": language})
+        name: filled("compiler.sh", {**parts, **values, "MODE": mode, "LANGUAGE": language})
         for name, (mode, language) in _DRIVERS.items()
     }
 
