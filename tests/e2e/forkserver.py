@@ -54,10 +54,13 @@ def _read_at_start(variables: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass
 class Forked:
-    """A program that the server forked; the methods are those of ``subprocess.Popen``."""
+    """A program that the server forked; the methods are those of ``subprocess.Popen``.
+
+    Its process id stays its own until we have been told of its end.
+    """
 
     pid: int
-    _status: int
+    _line: socket.socket
     returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -73,14 +76,12 @@ class Forked:
 
     def _ended(self, timeout: float | None) -> int | None:
         if self.returncode is None:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._status, selectors.EVENT_READ)
-                if not selector.select(timeout):
-                    return None
-            told = os.read(self._status, 64)
-            os.close(self._status)
-            assert told, f"the server ended before process {self.pid} did"
-            self.returncode = int(told)
+            self._line.settimeout(timeout)
+            try:
+                self.returncode = _told(self._line, "ended with")
+            except (BlockingIOError, TimeoutError):
+                return None
+            self._line.close()
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -122,12 +123,20 @@ def fork(
 ) -> Forked:
     """Have a program run whose console script is at ``program``; it reads nothing."""
     request = json.dumps([program, *words]), str(cwd), json.dumps(dict(environment))
-    ours, theirs = os.pipe()
-    try:
-        socket.send_fds(_server(), ["\0".join(request).encode()], [stdout, stderr, theirs])
-    finally:
-        os.close(theirs)
-    return Forked(int(os.read(ours, 64)), ours)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        descriptors = [stdout, stderr, theirs.fileno()]
+        socket.send_fds(_server(), ["\0".join(request).encode()], descriptors)
+    pid = _told(ours, "runs as")
+    assert pid > 1, "a signal to this one's group would go to all processes (kill(2))"
+    return Forked(pid, ours)
+
+
+def _told(line: socket.socket, what: str) -> int:
+    """Read a number that is told as such; one that means something else may name other processes."""
+    said, _, number = line.recv(64).decode().rpartition(" ")
+    assert said == what, f"the server said {said!r} {number!r} in place of {what!r}"
+    return int(number)
 
 
 # --- the server -----------------------------------------------------------------------------------
@@ -150,10 +159,12 @@ class _Request:
     cwd: str
     environment: dict[str, str]
     streams: tuple[int, int]
+    line: int
 
     def become(self) -> None:
         """Make this forked process what the program would be, just started."""
         os.setsid()
+        _tell(self.line, "runs as", os.getpid())  # from now on it can be killed with its group
         null = os.open(os.devnull, os.O_RDONLY)
         for given, number in zip((null, *self.streams), (0, 1, 2), strict=True):
             os.dup2(given, number)
@@ -168,41 +179,54 @@ class _Request:
 
 
 def _serve(client: socket.socket) -> _Request | None:
-    """Fork a child for each request and tell how it ended; what a child shall do, None at the end."""
-    statuses: dict[int, tuple[int, int]] = {}
+    """Fork a child for each request and tell how it ended; what a child shall do, None at the end.
+
+    A child is reaped when the client has closed the line on which its end was told.
+    """
     with selectors.DefaultSelector() as selector:
         selector.register(client, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
                 if key.fileobj is not client:
                     selector.unregister(key.fileobj)
-                    _tell_end(key.fd, *statuses.pop(key.fd))
+                    if isinstance(key.data, _Child):
+                        key.data.tell_end(key.fd)
+                        selector.register(key.data.line, selectors.EVENT_READ, key.data.pid)
+                    else:
+                        os.close(key.fd)
+                        os.waitpid(key.data, 0)
                     continue
                 data, descriptors, _, _ = socket.recv_fds(client, _MOST, 3)
                 if not data:
                     return None
-                *streams, status = descriptors
+                *streams, line = descriptors
                 argv, cwd, environment = data.decode().split("\0")
-                child = os.fork()
-                if child == 0:
+                pid = os.fork()
+                if pid == 0:
                     stdout, stderr = streams
-                    return _Request(
-                        json.loads(argv), cwd, json.loads(environment), (stdout, stderr)
-                    )
+                    words, variables = json.loads(argv), json.loads(environment)
+                    return _Request(words, cwd, variables, (stdout, stderr), line)
                 for stream in streams:
                     os.close(stream)
-                os.write(status, f"{child}\n".encode())
-                descriptor = os.pidfd_open(child)
-                statuses[descriptor] = child, status
-                selector.register(descriptor, selectors.EVENT_READ)
+                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(pid, line))
 
 
-def _tell_end(descriptor: int, child: int, status: int) -> None:
-    os.close(descriptor)
-    _, ended = os.waitpid(child, 0)
-    with contextlib.suppress(BrokenPipeError):  # nobody wants to know
-        os.write(status, f"{os.waitstatus_to_exitcode(ended)}\n".encode())
-    os.close(status)
+@dataclass(frozen=True)
+class _Child:
+    pid: int
+    line: int
+
+    def tell_end(self, descriptor: int) -> None:
+        os.close(descriptor)
+        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+        with contextlib.suppress(BrokenPipeError):  # nobody wants to know
+            _tell(self.line, "ended with", code)
+
+
+def _tell(line: int, what: str, number: int) -> None:
+    os.write(line, f"{what} {number}".encode())
 
 
 def _main() -> int:

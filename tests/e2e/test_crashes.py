@@ -7,6 +7,8 @@ left. Moments are drawn from a seed (``$MPFORGE_TEST_SEED``); what a run has com
 """
 
 import contextlib
+import functools
+import itertools
 import os
 import random
 import re
@@ -41,6 +43,11 @@ OWN = {
 }
 """All that lies in the project besides ``.mpforge`` and ``dist``: nothing else, it would be an input."""
 
+MOMENTS = (
+    *(*["any time"] * 3, "during the step", "being written", "put in place", "being published"),
+    "to its end",
+)
+"""When a run is killed. One in eight is not, so that the store has results that others hit and remove."""
 SMALL, LARGE = 60, 1_000_000
 NUMBERS = range(1, SMALL + 1)
 """What may be the only input; so a run may find its result, or not."""
@@ -76,21 +83,34 @@ def seed() -> str:
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """How long a run takes until its step starts, and from there to its end."""
+    """Seconds of a run until its step starts, until that ends, and until its own end; those of ``BESIDE``."""
 
     before: float
+    step: float
     after: float
+    beside: dict[str, float]
 
 
 def lasts(workspace: Workspace) -> Undisturbed:
-    """Measure a run that nobody disturbs."""
-    begin = time.monotonic()
-    with workspace.started("nox", *SESSION) as running:
-        until(running, lambda: has_started(workspace))
-        middle = time.monotonic()
+    """Measure what nobody disturbs, once all is pinned and made that later runs find."""
+    assert workspace.nox(BUILD).code == 0
+    (workspace.root / ".mpforge" / "report.jsonl").unlink()
+    times = [time.monotonic()]
+    with workspace.started("nox", *SESSION, env={"MPFORGE_NO_CACHE": "1"}) as running:
+        for event in ("StepStarted", "StepEnded"):
+            until(running, functools.partial(has_said, workspace, event))
+            times.append(time.monotonic())
         run = running.end()
     assert run.code == 0, str(run)
-    return Undisturbed(middle - begin, time.monotonic() - middle)
+    times.append(time.monotonic())
+    beside = {}
+    for program, *words in BESIDE:
+        start = time.monotonic()
+        with workspace.started(program, *words) as running:
+            assert running.end().code == 0
+        beside[words[0]] = time.monotonic() - start
+    before, step, after = (end - begin for begin, end in itertools.pairwise(times))
+    return Undisturbed(before, step, after, beside)
 
 
 def until(running: Running, condition: Callable[[], bool], every: float = 0.001) -> None:
@@ -99,10 +119,10 @@ def until(running: Running, condition: Callable[[], bool], every: float = 0.001)
         time.sleep(every)
 
 
-def has_started(workspace: Workspace) -> bool:
-    """Whether this run has started a step (its report was removed before)."""
+def has_said(workspace: Workspace, event: str) -> bool:
+    """Tell if this run has reported an event (the last run's report was removed before)."""
     try:
-        return '"StepStarted"' in workspace.read(".mpforge/report.jsonl")
+        return f'"{event}"' in workspace.read(".mpforge/report.jsonl")
     except FileNotFoundError:
         return False
 
@@ -134,14 +154,20 @@ def wait_for_moment(
     workspace: Workspace, running: Running, known: Undisturbed, chance: random.Random
 ) -> None:
     """Wait for a random moment of a run's life."""
-    kind = chance.choice([*["any time"] * 3, "during the step", "being written", "put in place"])
+    kind = chance.choice(MOMENTS)
     share = chance.random()
     writing = Writing(workspace.cache)
-    end = time.monotonic() + share * (known.before + known.after)
-    if kind != "any time":
-        until(running, lambda: has_started(workspace), every=0.005)
-        end = time.monotonic() + share * known.after
-    if kind == "being written":
+    wait = share * (known.before + known.step + known.after)
+    if kind == "being published":
+        until(running, lambda: has_said(workspace, "StepEnded"))
+        wait = share * known.after
+    elif kind != "any time":
+        until(running, lambda: has_said(workspace, "StepStarted"), every=0.005)
+        wait = share * (known.step + known.after)
+    end = time.monotonic() + wait
+    if kind == "to its end":
+        running.process.wait(60)
+    elif kind == "being written":
         until(running, lambda: writing.now() > share * SMALL)
     elif kind == "put in place":
         until(running, lambda: writing.now() < (1 - share) * SMALL < SMALL <= writing.most)
@@ -171,7 +197,7 @@ def kill(workspace: Workspace, known: Undisturbed, chance: random.Random) -> boo
         if words[0] == "nox":
             wait_for_moment(workspace, running, known, chance)
         else:
-            end = time.monotonic() + chance.random() * known.before
+            end = time.monotonic() + chance.random() * known.beside[words[1]]
             until(running, lambda: time.monotonic() > end)
         if running.process.poll() is None:
             running.signal(signal.SIGKILL, group=group)
