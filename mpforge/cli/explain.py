@@ -1,4 +1,4 @@
-"""``mpforge explain SESSION``: the strategy's reason, each key's ingredients, what changed."""
+"""``mpforge explain``: why a session is built as it is, or what an error code means."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpforge.cli.options import add_spec, sessions_of, workspace_of, write_json
 from mpforge.errors import ExitCode
+from mpforge.errors.reference import explanation
 
 if TYPE_CHECKING:
     from mpforge.engine.preview import Changes, SessionPreview, StepPreview
@@ -17,16 +18,24 @@ _PROGRAM = "program."
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Its arguments."""
     parser = commands.add_parser(
-        "explain", description="Say why a session is built as it is, and what changed."
+        "explain",
+        description="Say why a session is built as it is and what changed, or what an error code means.",
     )
     add_spec(parser)
-    parser.add_argument("session", help="a session; one that stands for others explains them all")
+    parser.add_argument(
+        "session",
+        metavar="SESSION|CODE",
+        help="a session (a group explains its own), or the code of an error, such as host-leak",
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the explanation."""
+    if (entry := explanation(arguments.session)) is not None:
+        sys.stdout.write(f"{entry}\n")
+        return ExitCode.DONE
     from mpforge.engine.load_plan import compiled
     from mpforge.engine.preview import changes, preview
 

@@ -17,7 +17,7 @@ COMMANDS = (
     ("check", "report every problem of the spec"),
     ("plan", "show what would run, how and why, and what is cached"),
     ("run", "run sessions by nox"),
-    ("explain", "say why a session is built as it is, and what changed"),
+    ("explain", "say why a session is built as it is, or what an error code means"),
     ("verify", "build twice, from nothing, and say what differs"),
     ("lock", "pin everything from outside, for all targets"),
     ("doctor", "say what this host can do for each target"),

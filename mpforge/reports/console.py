@@ -222,6 +222,7 @@ def failure(
     if tail:
         lines += [f"--- the last lines of {log}", tail, "---"]
     lines.append(render(error))
+    lines.append(f"  more about this error: mpforge explain {error.code}")
     lines.append(f"  session: {session}, on {host}")
     keep = ""
     if log is not None:
