@@ -16,11 +16,12 @@ from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons import host_python, interpreter_library
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.obtain.rust.rust_toolchain import Rust
+from mpforge.obtain.session_tools import SessionTools
 from mpforge.obtain.step_programs import Programs
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.toolchains import Compilers
 from mpforge.store.tool_store import ToolStore
-from mpforge.toolchains.ready import Language, ProvidedToolchain, ReadyCompilers, SessionTools
+from mpforge.toolchains.ready import Language, ProvidedToolchain, ReadyCompilers
 from mpforge.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -52,46 +53,22 @@ class Toolbox:
     ) -> None:
         self.store = ToolStore(workspace.tools, used=used, waits=self.waits, warn=self.warn_once)
         self._workspace = workspace
-        self._pins = pins
         self._install = install
         self._session = session
         self._emit = emit
         self._pythons: dict[str, HostPython] = {}
         self._installed: dict[str, Installed] = {}
         self._warned: set[str] = set()
-        self.programs = Programs(
-            store=self.store,
-            pins=pins,
-            remembered=self._remembered,
-            libraries=self._libraries,
-            working=self.working,
-        )
         self.tools = SessionTools(
-            self.store, pins, self.working, self.host_python, self._remembered
+            workspace.cache, self.store, pins, self.working, self.warn_once, self.host_python
         )
-        self.rust = Rust(
-            workspace,
-            store=self.store,
-            pins=pins,
-            remembered=self._remembered,
-            working=self.working,
-            warn=self.warn_once,
-        )
-
-    @property
-    def _remembered(self) -> Path:
-        """Where digests of the host's programs are remembered."""
-        return self._workspace.cache / "hostprograms.json"
+        self.programs = Programs(self.tools)
+        self.rust = Rust(self.tools)
 
     @property
     def _read_before(self) -> Path:
         """Where digests of what compilers read of the host are remembered."""
         return self._workspace.cache / "hostfiles.json"
-
-    @property
-    def _libraries(self) -> Path:
-        """Where digests of what interpreters import are remembered."""
-        return self._workspace.cache / "hostlibraries.json"
 
     def warn_once(self, message: str) -> None:
         """Say something that holds for the whole session."""
@@ -122,7 +99,9 @@ class Toolbox:
             found = host_python.find_all([word], remembered, install=self._install)[word]
             if isinstance(found, NoHostPython):
                 raise found
-            self._pythons[word] = found.with_library(_library(found.path, self._libraries))
+            self._pythons[word] = found.with_library(
+                _library(found.path, self.tools.library_digests)
+            )
         return self._pythons[word]
 
     def python_parts(self, word: str) -> dict[str, str]:

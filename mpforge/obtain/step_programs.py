@@ -8,39 +8,26 @@ import hashlib
 import re
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
 from mpforge.formats.requirements import specifier
 from mpforge.keys.walk import ABSENT, references
 from mpforge.obtain import host_programs
-from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons import interpreter_library
+from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.model import FetchCrates, HostTool, InstallPackages, ProjectFiles, Step
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
-from mpforge.store.tool_store import ToolStore
-
-Working = Callable[[str], AbstractContextManager[None]]
 
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*t?")
 
 
 class Programs:
-    """The programs of a session's steps.
+    """The programs of a session's steps."""
 
-    ``remembered`` is a note of the cache for their digests, ``libraries`` for those of what Pythons import.
-    """
-
-    def __init__(
-        self, *, store: ToolStore, pins: Pins, remembered: Path, libraries: Path, working: Working
-    ) -> None:
-        self._store = store
-        self._pins = pins
-        self._remembered = remembered
-        self._libraries = libraries
-        self._working = working
+    def __init__(self, tools: SessionTools) -> None:
+        self._tools = tools
         self._digests: dict[str, str] = {}
 
     def parts(self, step: Step) -> dict[str, str]:
@@ -87,15 +74,15 @@ class Programs:
         """Whether a wheel of programs is in the tool store, as far as the lock tells."""
         from mpforge.obtain.packages import tool_wheels
 
-        pin = self._pins.lock.environment(request)
-        return pin is not None and tool_wheels.find(pin, self._store) is not None
+        pin = self._tools.pins.lock.environment(request)
+        return pin is not None and tool_wheels.find(pin, self._tools.store) is not None
 
     def _known(self, names: Iterable[str]) -> dict[str, str]:
         """Digests, each taken once a session."""
         wanted = list(names)
         missing = [name for name in wanted if name not in self._digests]
         if missing:
-            self._digests |= host_programs.parts(missing, self._remembered)
+            self._digests |= host_programs.parts(missing, self._tools.program_digests)
         return {name: self._digests[name] for name in wanted}
 
     def _python(self) -> str:
@@ -104,26 +91,30 @@ class Programs:
 
         path = str(tool_wheels.interpreter())
         own = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
-        library = interpreter_library.of_builds([*dict.fromkeys(own)], self._libraries)
+        library = interpreter_library.of_builds([*dict.fromkeys(own)], self._tools.library_digests)
         return f"{sys.version} {self._known([path])[path]} {library}"
 
     def _library(self, name: str) -> str:
         """What a declared Python imports, by content."""
         place = host_programs.find([name])[name]
-        return ABSENT if place is None else interpreter_library.of_program(place, self._libraries)
+        return (
+            ABSENT
+            if place is None
+            else interpreter_library.of_program(place, self._tools.library_digests)
+        )
 
     def _wheels(self, step: Step) -> Iterator[EnvironmentPin]:
         for request in step.tools.wheels:
-            yield self._pins.environment(request)
+            yield self._tools.pins.environment(request)
 
     def _programs_of(self, pin: EnvironmentPin) -> Path:
         from mpforge.obtain.packages import tool_wheels
 
-        if tool_wheels.find(pin, self._store) is not None:
-            return tool_wheels.provide(pin, self._store, self._pins.index)
+        if tool_wheels.find(pin, self._tools.store) is not None:
+            return tool_wheels.provide(pin, self._tools.store, self._tools.pins.index)
         package = pin.packages[0]
-        with self._working(f"fetching {package.name} {package.version}"):
-            return tool_wheels.provide(pin, self._store, self._pins.index)
+        with self._tools.working(f"fetching {package.name} {package.version}"):
+            return tool_wheels.provide(pin, self._tools.store, self._tools.pins.index)
 
     def _base(self, also: tuple[str, ...]) -> Path:
         found = host_programs.find((*host_programs.BASE_PROGRAMS, *also))
@@ -141,7 +132,7 @@ class Programs:
                 (folder / link).symlink_to(place)
 
         digest = hashlib.sha256(repr(links).encode()).hexdigest()
-        return self._store.obtain(name=name, version="1", digest=digest, make=make).path
+        return self._tools.store.obtain(name=name, version="1", digest=digest, make=make).path
 
 
 def _git(step: Step) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.toolchains import (
     Compilers,
     CrossImage,
@@ -10,7 +11,7 @@ from mpforge.plan.toolchains import (
     ImageCompiler,
     ZigInImage,
 )
-from mpforge.toolchains.ready import ProvidedToolchain, SessionTools
+from mpforge.toolchains.ready import ProvidedToolchain
 
 
 def provided(compilers: Compilers, tools: SessionTools) -> ProvidedToolchain:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import Interpreter
+from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
-from mpforge.toolchains.ready import ProvidedToolchain, ReadyCompilers, SessionTools
+from mpforge.toolchains.ready import ProvidedToolchain, ReadyCompilers
 from mpforge.toolchains.target_view import (
     View,
     compiler_environment,

@@ -16,16 +16,11 @@ from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
 from mpforge.obtain import host_programs
+from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.toolchains import Compilers
 from mpforge.processes import capture
 from mpforge.toolchains import host_reads
-from mpforge.toolchains.ready import (
-    Language,
-    ProvidedToolchain,
-    ReadyCompilers,
-    SessionTools,
-    digest,
-)
+from mpforge.toolchains.ready import Language, ProvidedToolchain, ReadyCompilers, digest
 from mpforge.toolchains.templates import template
 
 _DRIVERS = {"CC": "gcc", "CXX": "g++", "AR": "ar", "RANLIB": "ranlib", "STRIP": "strip"}
@@ -64,7 +59,7 @@ class ProvidedGcc(ProvidedToolchain):
 
     def parts(self) -> dict[str, str]:
         """What gcc says of itself, the digests of its files, and what is called in its place."""
-        return {**find(self._tools.remembered).parts, "toolchain.programs": digest(WRAPPER)}
+        return {**find(self._tools.program_digests).parts, "toolchain.programs": digest(WRAPPER)}
 
     def prepare(self) -> None:
         """Make the programs that are called in its place."""
@@ -93,7 +88,7 @@ class ProvidedGcc(ProvidedToolchain):
 
     def _programs(self) -> tuple[Mapping[str, str], Path]:
         """gcc's programs by variable, and the directory of what is called in their place."""
-        programs = find(self._tools.remembered).programs
+        programs = find(self._tools.program_digests).programs
 
         def make(folder: Path) -> None:
             for variable, place in programs.items():

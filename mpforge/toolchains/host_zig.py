@@ -4,6 +4,7 @@ import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform, by_machine, well_known
@@ -14,7 +15,6 @@ from mpforge.toolchains.ready import (
     Language,
     ProvidedToolchain,
     ReadyCompilers,
-    SessionTools,
     digest,
 )
 from mpforge.toolchains.zig import Runtime, Zig

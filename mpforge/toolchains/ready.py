@@ -1,16 +1,12 @@
-"""Compilers that a step can call, and what a session has to make them ready."""
+"""A toolchain in a session, and the compilers of it that a step can call."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mpforge.obtain.pins import Pins
-from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.plan.pins import EnvironmentRequest
-from mpforge.store.tool_store import ToolStore
 
 if TYPE_CHECKING:
     from mpforge.obtain.rust.cargo_environment import Setup
@@ -41,21 +37,6 @@ class ReadyCompilers:
             (*self.path, more.path),
             self.view,
         )
-
-
-@dataclass(frozen=True)
-class SessionTools:
-    """What a session has to make toolchains ready.
-
-    ``working(what)`` goes round work that takes long. ``host_python`` gives the host's CPython of a word and
-    raises ``NoHostPython``. ``remembered`` is the file that keeps digests of the host's programs.
-    """
-
-    store: ToolStore
-    pins: Pins
-    working: Callable[[str], AbstractContextManager[None]]
-    host_python: Callable[[str], HostPython]
-    remembered: Path
 
 
 class ProvidedToolchain:

@@ -156,13 +156,7 @@ class FakePrograms(Programs):
 class FakeToolbox(Toolbox):
     def __init__(self, workspace: Workspace, pins: Pins) -> None:
         super().__init__(workspace, pins, session="build", emit=lambda _: None)
-        self.programs = FakePrograms(
-            store=self.store,
-            pins=pins,
-            remembered=self._remembered,
-            libraries=self._libraries,
-            working=self.working,
-        )
+        self.programs = FakePrograms(self.tools)
 
     def host_python(self, word: str) -> HostPython:
         return python(word)

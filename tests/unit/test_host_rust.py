@@ -1,6 +1,5 @@
 """Which Rust toolchain of a host serves a project, and what is said where none does."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -130,14 +129,10 @@ def test_natively_only_the_host_s_packages_are_asked_for() -> None:
 
 def told(tmp_path: Path, lock: Lock) -> tuple[DistroPin, ...] | None:
     """What is to be fetched for aarch64 with an empty tool store."""
-    found = rust_toolchain.Rust(
-        cast("Any", SimpleNamespace(cache=tmp_path)),
-        store=ToolStore(tmp_path / "tools"),
-        pins=cast("Any", SimpleNamespace(lock=lock)),
-        remembered=tmp_path / "remembered",
-        working=lambda _: nullcontext(),
-        warn=lambda _: None,
+    tools = SimpleNamespace(
+        store=ToolStore(tmp_path / "tools"), pins=SimpleNamespace(lock=lock), cache=tmp_path
     )
+    found = rust_toolchain.Rust(cast("Any", tools))
     return found.to_fetch("stable", "aarch64")
 
 

@@ -2,11 +2,10 @@
 
 import os
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +14,6 @@ from mpforge.keys.digest import differences, digest, to_json
 from mpforge.keys.walk import ABSENT, Resolved, ingredients
 from mpforge.obtain import host_programs
 from mpforge.obtain.packages import tool_wheels
-from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons import interpreter_library
 from mpforge.obtain.step_programs import Programs
 from mpforge.plan.model import HostTool, InstallPackages, OutputOf, RepairWheel, Step, Tools
@@ -24,7 +22,6 @@ from mpforge.spec.load import find_problems
 from mpforge.spec.model import BuildOptions
 from mpforge.spec.programs import parse_tool
 from mpforge.store import notes
-from mpforge.store.tool_store import ToolStore
 
 OLD = 1_000_000_000_000_000_000  # a time long ago, in ns
 
@@ -108,15 +105,12 @@ CMAKE = EnvironmentPin(
 
 def python_of_tools(tmp_path: Path) -> str:
     """What a key says of the interpreter that starts a declared cmake, as a new session sees it."""
-    pins = cast("Pins", SimpleNamespace(environment=lambda _: CMAKE))
-    store = ToolStore(tmp_path / "tools")
-    known = Programs(
-        store=store,
-        pins=pins,
-        remembered=tmp_path / "kept.json",
-        libraries=tmp_path / "libraries.json",
-        working=lambda _: nullcontext(),
+    tools = SimpleNamespace(
+        pins=SimpleNamespace(environment=lambda _: CMAKE),
+        program_digests=tmp_path / "kept.json",
+        library_digests=tmp_path / "libraries.json",
     )
+    known = Programs(cast("Any", tools))
     command = RepairWheel(OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_28")
     step = Step("x", "x", command, tools=Tools((CMAKE.request,)))
     return known.parts(step)["tools.python"]

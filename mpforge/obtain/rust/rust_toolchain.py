@@ -5,26 +5,22 @@ it is follows from the host, the lock and what is built; naming its parts fetche
 """
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.errors import ToolUnavailable
-from mpforge.obtain.pins import Pins
 from mpforge.obtain.rust import cargo_configuration, cargo_environment, distribution_rust, host_rust
 from mpforge.obtain.rust.host_rust import HostRust
+from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.pins import DistroPin
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform, by_machine, well_known
-from mpforge.store.tool_store import ToolStore
-from mpforge.workspace import Workspace
 
 if TYPE_CHECKING:
     from mpforge.obtain.rust.cargo_environment import Setup
-
-Working = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -35,28 +31,14 @@ class _Packages:
 
 
 class Rust:
-    """Rust for the steps of a session; ``remembered`` is a file of the cache for digests of files.
+    """Rust for the steps of a session.
 
     A ``channel`` is what the project's rust-toolchain.toml asks for. ``compilers`` None: for a step that
     compiles nothing.
     """
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        *,
-        store: ToolStore,
-        pins: Pins,
-        remembered: Path,
-        working: Working,
-        warn: Callable[[str], None],
-    ) -> None:
-        self._state = workspace.cache / "distribution"
-        self._store = store
-        self._pins = pins
-        self._remembered = remembered
-        self._working = working
-        self._warn = warn
+    def __init__(self, tools: SessionTools) -> None:
+        self._tools = tools
         self._chosen: dict[tuple[str, Platform], HostRust | _Packages] = {}
 
     def parts(self, channel: str | None, compilers: Compilers | None) -> dict[str, str]:
@@ -69,7 +51,7 @@ class Rust:
         target = _target(compilers)
         found = self._choice(channel, target)
         if isinstance(found, HostRust):
-            parts = found.parts(_triples(target), self._remembered)
+            parts = found.parts(_triples(target), self._tools.program_digests)
         else:
             parts = distribution_rust.parts(found.pins)
         parts["rust.setup"] = cargo_environment.identity(target, cross=target != _host())
@@ -82,7 +64,9 @@ class Rust:
     def is_prepared(self, channel: str, compilers: Compilers | None) -> bool:
         """Whether ``prepare`` has nothing to do."""
         found = self._choice(channel, _target(compilers))
-        return isinstance(found, HostRust) or distribution_rust.is_kept(found.pins, self._store)
+        return isinstance(found, HostRust) or distribution_rust.is_kept(
+            found.pins, self._tools.store
+        )
 
     def to_fetch(self, channel: str, target: str | None) -> tuple[DistroPin, ...] | None:
         """The distribution's packages that will be downloaded; None: the lock does not tell.
@@ -91,10 +75,10 @@ class Rust:
         """
         asked = offers(channel, target)
         for request in asked:
-            pins = [self._pins.lock.packages_of(one) for one in request.each]
+            pins = [self._tools.pins.lock.packages_of(one) for one in request.each]
             known = tuple(pin for pin in pins if pin is not None)
             if len(known) == len(pins):
-                return () if distribution_rust.is_kept(known, self._store) else known
+                return () if distribution_rust.is_kept(known, self._tools.store) else known
         return None if asked else ()
 
     def cargo(self, channel: str, directory: Path) -> Path:
@@ -143,7 +127,7 @@ class Rust:
         found = host_rust.find(channel, triples, os.environ)
         if isinstance(found, HostRust):
             if channel != host_rust.STABLE and channel not in found.name:
-                self._warn(f"rust-toolchain.toml asks for {channel}; {found.name} is taken")
+                self._tools.warn(f"rust-toolchain.toml asks for {channel}; {found.name} is taken")
             return found
         asked = offers(channel, target.name)
         packages = self._packages(asked)
@@ -151,16 +135,18 @@ class Rust:
             names = asked[0].names if asked else ()
             raise host_rust.missing(channel, triples, found, names)
         if channel != host_rust.STABLE:
-            self._warn(f"rust-toolchain.toml asks for {channel}; the distribution's Rust is taken")
+            self._tools.warn(
+                f"rust-toolchain.toml asks for {channel}; the distribution's Rust is taken"
+            )
         return packages
 
     def _packages(self, asked: tuple[distribution_rust.RustRequest, ...]) -> _Packages | None:
         """The first request that the lock answers, else the first that the archive answers."""
-        lock = self._pins.lock
+        lock = self._tools.pins.lock
         pinned = [r for r in asked if all(lock.packages_of(one) for one in r.each)]
         for request in pinned or asked:
             try:
-                return _Packages(tuple(self._pins.distribution(one) for one in request.each))
+                return _Packages(tuple(self._tools.pins.distribution(one) for one in request.each))
             except ToolUnavailable:
                 continue
         return None
@@ -175,11 +161,13 @@ class Rust:
         found = self._choice(channel, target)
         if isinstance(found, HostRust):
             return (found.sysroot,)
-        if distribution_rust.is_kept(found.pins, self._store):
-            return distribution_rust.provide(found.pins, self._store, self._state)
-        amount = sum(package.size for pin in found.pins for package in pin.packages) / 1_000_000
-        with self._working(f"Rust for {target.name} ({amount:.0f} MB, fetched once)"):
-            return distribution_rust.provide(found.pins, self._store, self._state)
+        working: AbstractContextManager[None] = nullcontext()
+        if not distribution_rust.is_kept(found.pins, self._tools.store):
+            amount = sum(package.size for pin in found.pins for package in pin.packages) / 1_000_000
+            working = self._tools.working(f"Rust for {target.name} ({amount:.0f} MB, fetched once)")
+        state = self._tools.cache / "distribution"
+        with working:
+            return distribution_rust.provide(found.pins, self._tools.store, state)
 
 
 def offers(channel: str, target: str | None) -> tuple[distribution_rust.RustRequest, ...]:

@@ -1,0 +1,36 @@
+"""What a session has to obtain tools with."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.obtain.pins import Pins
+from mpforge.obtain.pythons.host_python import HostPython
+from mpforge.store.tool_store import ToolStore
+
+
+@dataclass(frozen=True)
+class SessionTools:
+    """The tool store, the pins, and whom to tell.
+
+    ``working(what)`` goes round work that takes long, ``warn`` is told what holds for the whole session.
+    ``host_python`` gives the host's CPython of a word and raises ``NoHostPython``.
+    """
+
+    cache: Path
+    store: ToolStore
+    pins: Pins
+    working: Callable[[str], AbstractContextManager[None]]
+    warn: Callable[[str], None]
+    host_python: Callable[[str], HostPython]
+
+    @property
+    def program_digests(self) -> Path:
+        """Where digests of the host's programs are remembered."""
+        return self.cache / "hostprograms.json"
+
+    @property
+    def library_digests(self) -> Path:
+        """Where digests of what interpreters import are remembered."""
+        return self.cache / "hostlibraries.json"
