@@ -39,7 +39,7 @@ CIBUILDWHEEL = "cibuildwheel"
 WITH_UV = "cibuildwheel, `build[uv]`"
 FRONTENDS = {CIBUILDWHEEL: "build", WITH_UV: "build[uv]"}
 # What a run needs and no build makes: everything of the cache but the store of results.
-TOOLS = ("tools", "zig", "distribution", "engines", "hostpythons.jsonl", "hostprograms.json")
+TOOLS = ("tools", "zig", "distribution", "engines", "hostpythons.jsonl", "hostfiles.json")
 EMPTY = """\
 import nox
 

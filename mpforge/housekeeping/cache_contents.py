@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mpforge.housekeeping.collection import NOBODYS_SECONDS, Evictable
-from mpforge.store import unfinished
+from mpforge.store import file_digests, unfinished
 from mpforge.store.files import remove_tree
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import living, sweep, used
@@ -30,10 +30,7 @@ ENGINES = "engines"
 PLATFORMS_RUN = f"{ENGINES}/platforms.json"
 """The file of how they run each platform."""
 
-SEALED = (
-    *(NAME, "hostpythons.jsonl", "hostprograms.json", "hostinstalled.json", "hostfiles.json"),
-    *("hostlibraries.json", PLATFORMS_RUN),
-)
+SEALED = (NAME, "hostpythons.jsonl", file_digests.NOTE, PLATFORMS_RUN)
 """The cache's notes (``store.notes``), by their paths in it."""
 
 _NOTES = {*SEALED, STAMP} - {NAME, PLATFORMS_RUN}

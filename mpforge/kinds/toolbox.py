@@ -20,6 +20,7 @@ from mpforge.obtain.session_tools import SessionTools
 from mpforge.obtain.step_programs import Programs
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.toolchains import Compilers
+from mpforge.store.file_digests import FileDigests
 from mpforge.store.tool_store import ToolStore
 from mpforge.toolchains.ready import Language, ProvidedToolchain, ReadyCompilers
 from mpforge.workspace import Workspace
@@ -33,9 +34,9 @@ def _unrecorded(_tool: str) -> None:
 
 
 @functools.cache
-def _library(path: tuple[str, ...], remembered: Path) -> str:
+def _library(path: tuple[str, ...], digests: FileDigests) -> str:
     """What an interpreter imports, looked at once a process: the look costs each session 7 ms else."""
-    return interpreter_library.of_builds(path, remembered)
+    return interpreter_library.of_builds(path, digests)
 
 
 class Toolbox:
@@ -64,11 +65,6 @@ class Toolbox:
         )
         self.programs = Programs(self.tools)
         self.rust = Rust(self.tools)
-
-    @property
-    def _read_before(self) -> Path:
-        """Where digests of what compilers read of the host are remembered."""
-        return self._workspace.cache / "hostfiles.json"
 
     def warn_once(self, message: str) -> None:
         """Say something that holds for the whole session."""
@@ -99,9 +95,7 @@ class Toolbox:
             found = host_python.find_all([word], remembered, install=self._install)[word]
             if isinstance(found, NoHostPython):
                 raise found
-            self._pythons[word] = found.with_library(
-                _library(found.path, self.tools.library_digests)
-            )
+            self._pythons[word] = found.with_library(_library(found.path, self.tools.host_files))
         return self._pythons[word]
 
     def python_parts(self, word: str) -> dict[str, str]:
@@ -113,8 +107,8 @@ class Toolbox:
         from mpforge.obtain.pythons import installed_packages
 
         if word not in self._installed:
-            remembered = self._workspace.cache / "hostinstalled.json"
-            self._installed[word] = installed_packages.of(self.host_python(word), remembered)
+            python = self.host_python(word)
+            self._installed[word] = installed_packages.of(python, self.tools.host_files)
         return self._installed[word]
 
     # --- compilers -----------------------------------------------------------------------------
@@ -168,11 +162,11 @@ class Toolbox:
             host_arguments.named(directory / host_arguments.CALLS),
             own=own,
             since=since,
-            remembered=self._read_before,
+            digests=self.tools.host_files,
         )
 
     def contents(self, paths: Iterable[str]) -> dict[str, str]:
         """What files of the host hold now; see ``hostreads.contents``."""
         from mpforge.toolchains import host_reads
 
-        return host_reads.contents(paths, self._read_before)
+        return host_reads.contents(paths, self.tools.host_files)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons.host_python import HostPython
+from mpforge.store import file_digests
+from mpforge.store.file_digests import FileDigests
 from mpforge.store.tool_store import ToolStore
 
 
@@ -26,11 +28,6 @@ class SessionTools:
     host_python: Callable[[str], HostPython]
 
     @property
-    def program_digests(self) -> Path:
-        """Where digests of the host's programs are remembered."""
-        return self.cache / "hostprograms.json"
-
-    @property
-    def library_digests(self) -> Path:
-        """Where digests of what interpreters import are remembered."""
-        return self.cache / "hostlibraries.json"
+    def host_files(self) -> FileDigests:
+        """The digests of this host's files."""
+        return file_digests.shared(self.cache)

@@ -82,7 +82,7 @@ class Programs:
         wanted = list(names)
         missing = [name for name in wanted if name not in self._digests]
         if missing:
-            self._digests |= host_programs.parts(missing, self._tools.program_digests)
+            self._digests |= host_programs.parts(missing, self._tools.host_files)
         return {name: self._digests[name] for name in wanted}
 
     def _python(self) -> str:
@@ -91,7 +91,7 @@ class Programs:
 
         path = str(tool_wheels.interpreter())
         own = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
-        library = interpreter_library.of_builds([*dict.fromkeys(own)], self._tools.library_digests)
+        library = interpreter_library.of_builds([*dict.fromkeys(own)], self._tools.host_files)
         return f"{sys.version} {self._known([path])[path]} {library}"
 
     def _library(self, name: str) -> str:
@@ -100,7 +100,7 @@ class Programs:
         return (
             ABSENT
             if place is None
-            else interpreter_library.of_program(place, self._tools.library_digests)
+            else interpreter_library.of_program(place, self._tools.host_files)
         )
 
     def _wheels(self, step: Step) -> Iterator[EnvironmentPin]:

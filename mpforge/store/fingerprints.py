@@ -22,10 +22,8 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from mpforge.store import notes
+from mpforge.store.file_digests import YOUNG_NS
 from mpforge.store.trees import Directory, FileNode, from_folders
-
-YOUNG_NS = 2 * 10**9
-"""Two seconds, the coarsest clock of a file system in use (FAT's)."""
 
 _MAGIC = b"mpforge fingerprints 1\n"
 _CHUNK = 1 << 20

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
-from mpforge.obtain import host_programs
 from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.toolchains import Compilers
 from mpforge.processes import capture
+from mpforge.store.file_digests import FileDigests
 from mpforge.toolchains import host_reads
 from mpforge.toolchains.ready import Language, ProvidedToolchain, ReadyCompilers, digest
 from mpforge.toolchains.templates import template
@@ -59,7 +59,7 @@ class ProvidedGcc(ProvidedToolchain):
 
     def parts(self) -> dict[str, str]:
         """What gcc says of itself, the digests of its files, and what is called in its place."""
-        return {**find(self._tools.program_digests).parts, "toolchain.programs": digest(WRAPPER)}
+        return {**find(self._tools.host_files).parts, "toolchain.programs": digest(WRAPPER)}
 
     def prepare(self) -> None:
         """Make the programs that are called in its place."""
@@ -88,7 +88,7 @@ class ProvidedGcc(ProvidedToolchain):
 
     def _programs(self) -> tuple[Mapping[str, str], Path]:
         """gcc's programs by variable, and the directory of what is called in their place."""
-        programs = find(self._tools.program_digests).programs
+        programs = find(self._tools.host_files).programs
 
         def make(folder: Path) -> None:
             for variable, place in programs.items():
@@ -106,8 +106,8 @@ class ProvidedGcc(ProvidedToolchain):
 
 
 @functools.cache
-def find(remembered: Path) -> Gcc:
-    """The gcc on PATH; ``remembered`` keeps digests (``hostprograms``). Raises ``ToolUnavailable``."""
+def find(digests: FileDigests) -> Gcc:
+    """The gcc on PATH. Raises ``ToolUnavailable``."""
     path = os.environ.get("PATH", os.defpath)
     programs = {}
     for variable, name in {**_DRIVERS, "LD": "ld", "AS": "as"}.items():
@@ -119,10 +119,10 @@ def find(remembered: Path) -> Gcc:
             )
         if found is not None:
             programs[variable] = found
-    return Gcc(programs, _parts(programs, path, remembered))
+    return Gcc(programs, _parts(programs, path, digests))
 
 
-def _parts(programs: Mapping[str, str], path: str, remembered: Path) -> dict[str, str]:
+def _parts(programs: Mapping[str, str], path: str, digests: FileDigests) -> dict[str, str]:
     # Nothing but PATH reaches a step's gcc either; its words are the C locale's there.
     environment = {"PATH": path, "LC_ALL": "C"}
     told = capture([programs["CC"], "-v"], environment=environment).stderr
@@ -130,7 +130,7 @@ def _parts(programs: Mapping[str, str], path: str, remembered: Path) -> dict[str
     used = {name: programs[variable] for variable, name in _DRIVERS.items() if variable in programs}
     used |= _found(_PROGRAMS, [*_listed(dirs, "programs"), *path.split(os.pathsep)])
     used |= _found(_FILES, _listed(dirs, "libraries"))
-    known = host_programs.digests(used.values(), remembered)
+    known = digests.of(used.values())
     return {
         "gcc.machine": _field(told, "Target"),
         "gcc.configured": _field(told, "Configured with"),

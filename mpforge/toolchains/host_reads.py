@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mpforge.keys.walk import ABSENT
-from mpforge.obtain import host_programs
 from mpforge.processes import capture
+from mpforge.store.file_digests import FileDigests
 from mpforge.toolchains.host_arguments import Named
 from mpforge.toolchains.templates import template
 
@@ -74,7 +74,7 @@ def looked_for(notes: Path) -> tuple[set[str], set[str]]:
 
 
 def read(
-    notes: Path, named: Named, *, own: Iterable[Path], since: int, remembered: Path
+    notes: Path, named: Named, *, own: Iterable[Path], since: int, digests: FileDigests
 ) -> dict[str, str]:
     """What was read of the host by path, as ``contents`` tells it; ``own`` are directories that don't count.
 
@@ -88,7 +88,7 @@ def read(
     others = {path for path in map(outside.place, named.files) if path}
     folders = (outside.place(os.path.join(folder, "")) for folder in named.headers)
     others |= {f"{folder}{_ALL}" for folder in folders if folder}
-    known = contents(found | missed | others, remembered)
+    known = contents(found | missed | others, digests)
     for path, value in known.items():
         fresh = any(_is_younger(file, since) for file in _files(path))
         if fresh or (path in found and value == ABSENT) or (path in missed and value != ABSENT):
@@ -96,13 +96,13 @@ def read(
     return dict(sorted(known.items()))
 
 
-def contents(paths: Iterable[str], remembered: Path) -> dict[str, str]:
-    """Each file's sha256, or that it is absent or a directory; ``remembered`` is as for ``hostprograms``.
+def contents(paths: Iterable[str], digests: FileDigests) -> dict[str, str]:
+    """Each file's sha256, or that it is absent or a directory.
 
     A path that ends with ``/**`` is told by all files below.
     """
     files = {path: _files(path) for path in paths}
-    known = host_programs.digests({file for each in files.values() for file in each}, remembered)
+    known = digests.of({file for each in files.values() for file in each})
     return {
         path: _told(path, [(file, known[file]) for file in each]) for path, each in files.items()
     }

@@ -132,7 +132,7 @@ def test_a_session_that_runs_nothing_looks_at_no_tool(workspace: Workspace) -> N
     """What is cached needs no tool: one that is gone is not missed."""
     away = Cache(workspace.cache.root.parent / f"{workspace.root.parent.name}-without-tools")
     workspace.cache.copy_store(away)
-    for name in ("name", "hostpythons.jsonl", "hostprograms.json"):
+    for name in ("name", "hostpythons.jsonl", "hostfiles.json"):
         shutil.copy2(workspace.cache.root / name, away.root / name)
     workspace.cache = away
     run = workspace.nox("build-aarch64-cp311", "--no-dependencies")

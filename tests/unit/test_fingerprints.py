@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mpforge.store.file_digests import YOUNG_NS
 from mpforge.store.files import files_below
-from mpforge.store.fingerprints import YOUNG_NS, Clock, clock_of, scan
+from mpforge.store.fingerprints import Clock, clock_of, scan
 from mpforge.store.trees import Directory
 
 CONTENTS = {"top": b"1" * 300_000, "d/one": b"2" * 300_000, "d/e/two": b"3" * 300_000, "empty": b""}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.keys.walk import ABSENT
+from mpforge.store.file_digests import FileDigests
 from mpforge.toolchains import host_reads
 from mpforge.toolchains.host_arguments import Named
 from mpforge.toolchains.host_reads import NOTES, UNSURE
@@ -34,7 +35,11 @@ def _read(
     since = time.time_ns() + LATER if since is None else since
     own = [step, host.parent / "cache"]
     found = host_reads.read(
-        step / NOTES, words or Named(), own=own, since=since, remembered=host.parent / "memo"
+        step / NOTES,
+        words or Named(),
+        own=own,
+        since=since,
+        digests=FileDigests(host.parent / "memo"),
     )
     return {path.replace(str(host.parent), "@"): value for path, value in found.items()}
 
@@ -45,7 +50,7 @@ def test_a_file_of_the_host_counts_by_its_content_and_an_absent_one_by_its_absen
     before = _read(host, "+@/host/x.h", "+@/host/x.h", "-@/host/first/x.h")
     assert before == {"@/host/first/x.h": ABSENT, "@/host/x.h": before["@/host/x.h"]}
     paths = {path.replace("@", str(host.parent)): value for path, value in before.items()}
-    memo = host.parent / "memo"
+    memo = FileDigests(host.parent / "memo")
     assert host_reads.contents(paths, memo) == paths
     (host / "x.h").write_text("int y;")
     assert host_reads.contents(paths, memo)[f"{host}/x.h"] not in (paths[f"{host}/x.h"], ABSENT)
@@ -85,10 +90,9 @@ def test_nothing_is_sure_of_a_file_that_changed_while_the_build_ran(host: Path) 
     assert _read(host, "+@/host/x.h", since=LONG_AGO) == {"@/host/x.h": UNSURE}
     assert _read(host, "-@/host/x.h") == {"@/host/x.h": UNSURE}, "it has appeared meanwhile"
     assert _read(host, "+@/host/gone.h") == {"@/host/gone.h": UNSURE}
-    assert (
-        UNSURE
-        not in host_reads.contents([str(host / "x.h"), str(host / "gone.h")], host / "m").values()
-    )
+    digests = FileDigests(host / "m")
+    found = host_reads.contents([str(host / "x.h"), str(host / "gone.h")], digests)
+    assert UNSURE not in found.values()
 
 
 def test_a_directory_where_a_file_was_looked_for_is_one(host: Path) -> None:

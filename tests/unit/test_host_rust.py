@@ -11,6 +11,7 @@ from mpforge.obtain.rust import distribution_rust, host_rust, rust_toolchain
 from mpforge.obtain.rust.host_rust import HostRust
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest, Lock
 from mpforge.platforms import well_known
+from mpforge.store.file_digests import FileDigests
 from mpforge.store.tool_store import ToolStore
 
 X86, ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
@@ -78,12 +79,12 @@ def test_the_system_s_rustc_serves_where_there_is_no_rustup(tmp_path: Path) -> N
 
 
 def test_a_toolchain_is_known_by_its_files_and_not_by_its_name(tmp_path: Path) -> None:
-    remembered = tmp_path / "digests.json"
+    digests = FileDigests(tmp_path / "digests.json")
     one = HostRust("one", make_toolchain(tmp_path / "one", X86))
     other = HostRust("other", make_toolchain(tmp_path / "other", X86))
-    assert one.parts([X86], remembered) == other.parts([X86], remembered)
+    assert one.parts([X86], digests) == other.parts([X86], digests)
     (other.sysroot / "lib" / "rustlib" / X86 / "lib" / "libcore-1.rlib").write_text("changed")
-    assert one.parts([X86], remembered) != other.parts([X86], remembered)
+    assert one.parts([X86], digests) != other.parts([X86], digests)
 
 
 @pytest.mark.parametrize(

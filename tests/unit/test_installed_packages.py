@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from mpforge.obtain.pythons.installed_packages import Installed
+from mpforge.store.file_digests import FileDigests
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def place(tmp_path: Path) -> Path:
 def parts(place: Path) -> dict[str, str]:
     path = place / "site-packages", place / "more"
     found = {d.metadata["Name"].lower(): d for d in distributions(path=[*map(str, path)])}
-    return Installed(cast("Any", None), found, path, place / "remembered.json").parts()
+    return Installed(cast("Any", None), found, path, FileDigests(place / "remembered.json")).parts()
 
 
 def written(name: str, text: str) -> Callable[[Path], None]:

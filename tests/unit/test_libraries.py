@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.obtain.pythons import interpreter_library
+from mpforge.store.file_digests import FileDigests
 
 OLD = 10**18
 
@@ -33,7 +34,8 @@ def library(tmp_path: Path) -> Path:
 def digest(library: Path) -> str:
     """What a new session finds."""
     path = [str(library.parent / "python311.zip"), str(library), str(library / "lib-dynload")]
-    return interpreter_library.of_builds(path, library.parents[1] / "libraries.json")
+    digests = FileDigests(library.parents[1] / "libraries.json")
+    return interpreter_library.of_builds(path, digests)
 
 
 def plant(name: str) -> Callable[[Path], None]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from mpforge.housekeeping import cache_contents, cache_directory
-from mpforge.obtain import host_programs
 from mpforge.obtain.pythons import host_python
 from mpforge.places.containers.runtime_probe import Probes
 from mpforge.plan.events import Warned
 from mpforge.reports.journal import Journal
 from mpforge.store import notes
+from mpforge.store.file_digests import FileDigests, Tree
 from mpforge.store.fingerprints import scan
 
 NOTED = {"schema": 1, "words": ["a", "é", None], "n": 2**60}
@@ -99,13 +99,23 @@ def test_a_directory_with_something_in_it_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", DAMAGES)
 def test_digests_of_programs_are_taken_again(tmp_path: Path, how: str) -> None:
-    program, place = tmp_path / "program", tmp_path / "hostprograms.json"
+    program, place = tmp_path / "program", tmp_path / "hostfiles.json"
     program.write_text("x")
     os.utime(program, (1, 1))
-    found = host_programs.digests([str(program)], place)
-    notes.keep(place, {"schema": 1, "programs": {}})
+    found = FileDigests(place).of([str(program)])
+    notes.keep(place, {"schema": 2, "files": {}, "trees": {}})
     damage(place, how)
-    assert host_programs.digests([str(program)], place) == found
+    assert FileDigests(place).of([str(program)]) == found
+
+
+def test_what_another_process_has_noted_of_files_is_kept(tmp_path: Path) -> None:
+    here, there = FileDigests(tmp_path / "note"), FileDigests(tmp_path / "note")
+    assert here.tree("one") is there.tree("other") is None
+    one, other = Tree(["/one"], "stamp", "1"), Tree(["/other"], "stamp", "2")
+    here.keep_tree("one", one)
+    there.keep_tree("other", other)
+    anew = FileDigests(tmp_path / "note")
+    assert (anew.tree("one"), anew.tree("other")) == (one, other)
 
 
 @pytest.mark.parametrize("how", DAMAGES)

@@ -22,6 +22,7 @@ from mpforge.spec.load import find_problems
 from mpforge.spec.model import BuildOptions
 from mpforge.spec.programs import parse_tool
 from mpforge.store import notes
+from mpforge.store.file_digests import FileDigests
 
 OLD = 1_000_000_000_000_000_000  # a time long ago, in ns
 
@@ -107,8 +108,7 @@ def python_of_tools(tmp_path: Path) -> str:
     """What a key says of the interpreter that starts a declared cmake, as a new session sees it."""
     tools = SimpleNamespace(
         pins=SimpleNamespace(environment=lambda _: CMAKE),
-        program_digests=tmp_path / "kept.json",
-        library_digests=tmp_path / "libraries.json",
+        host_files=FileDigests(tmp_path / "kept.json"),
     )
     known = Programs(cast("Any", tools))
     command = RepairWheel(OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_28")
@@ -175,7 +175,9 @@ def test_a_program_is_known_by_its_content_and_an_absent_one_as_absent(
 ) -> None:
     make(host / "one", "content")
     (host / "link").symlink_to("one")
-    found = host_programs.parts(["one", "link", "no-such-program"], tmp_path / "kept.json")
+    found = host_programs.parts(
+        ["one", "link", "no-such-program"], FileDigests(tmp_path / "kept.json")
+    )
     content = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
     assert found == {"one": content, "link": content, "no-such-program": ABSENT}
 
@@ -185,21 +187,21 @@ def remember(path: Path, kept: Path, digest: str, *, ctime_ns: int | None = None
     now = path.stat()
     ctime = now.st_ctime_ns if ctime_ns is None else ctime_ns
     seen = [now.st_size, now.st_mtime_ns, ctime, now.st_ino, now.st_dev, digest]
-    notes.keep(kept, {"schema": 1, "programs": {str(path): seen}})
+    notes.keep(kept, {"schema": 2, "files": {str(path): seen}, "trees": {}})
 
 
 def test_a_change_that_leaves_size_and_mtime_is_seen(host: Path, tmp_path: Path) -> None:
     path, kept = make(host / "one", "content"), tmp_path / "kept.json"
     os.utime(path, ns=(OLD, OLD))
     remember(path, kept, "remembered")
-    assert host_programs.parts(["one"], kept) == {"one": "remembered"}
+    assert host_programs.parts(["one"], FileDigests(kept)) == {"one": "remembered"}
     remember(path, kept, "remembered", ctime_ns=OLD)
-    assert host_programs.parts(["one"], kept)["one"].startswith("ed7002b4")
+    assert host_programs.parts(["one"], FileDigests(kept))["one"].startswith("ed7002b4")
 
 
 def test_a_program_of_the_last_moments_is_not_remembered(host: Path, tmp_path: Path) -> None:
     make(host / "one", "1")
-    host_programs.parts(["one"], tmp_path / "kept.json")
+    host_programs.parts(["one"], FileDigests(tmp_path / "kept.json"))
     assert not (tmp_path / "kept.json").exists()
 
 
@@ -207,17 +209,17 @@ def test_an_old_program_is_remembered_and_not_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = tmp_path / "kept.json"
-    known = host_programs.parts(["/bin/sh"], kept)
+    known = host_programs.parts(["/bin/sh"], FileDigests(kept))
     monkeypatch.setattr("builtins.open", None)
-    assert host_programs.parts(["/bin/sh"], kept) == known
+    assert host_programs.parts(["/bin/sh"], FileDigests(kept)) == known
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 9, "programs": {}}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 9, "files": {}}'])
 def test_a_damaged_memory_is_forgotten(host: Path, tmp_path: Path, text: str) -> None:
     kept = tmp_path / "kept.json"
     kept.write_text(text, encoding="utf-8")
     make(host / "one", "content")
-    assert host_programs.parts(["one"], kept)["one"].startswith("ed7002b4")
+    assert host_programs.parts(["one"], FileDigests(kept))["one"].startswith("ed7002b4")
 
 
 def test_a_program_that_may_not_be_read_is_known_by_size_and_time(
@@ -228,5 +230,5 @@ def test_a_program_that_may_not_be_read_is_known_by_size_and_time(
 
     make(host / "one", "content")
     monkeypatch.setattr("builtins.open", refuse)  # as root, who reads everything
-    found = host_programs.parts(["one"], tmp_path / "kept.json")
+    found = host_programs.parts(["one"], FileDigests(tmp_path / "kept.json"))
     assert found["one"].startswith("not readable: 7 bytes")

@@ -16,7 +16,6 @@ from pathlib import Path
 from mpforge import processes
 from mpforge.errors import HostCannot, ToolUnavailable, WrongInput
 from mpforge.formats.requirements import requirement
-from mpforge.obtain import host_programs
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.obtain.pythons.importable_files import (
     Content,
@@ -26,6 +25,7 @@ from mpforge.obtain.pythons.importable_files import (
     without,
 )
 from mpforge.obtain.pythons.virtual_environments import make_skeleton
+from mpforge.store.file_digests import FileDigests
 
 # What is on its path less its own library: site directories, and what their .pth files add.
 _PATH = """
@@ -41,15 +41,12 @@ _SITES = ("site-packages", "dist-packages")
 
 @dataclass(frozen=True)
 class Installed:
-    """Distributions by their normalised name; ``path`` is where the interpreter finds them.
-
-    ``remembered`` is a file that keeps digests of their files between calls (``hostprograms.digests``).
-    """
+    """Distributions by their normalised name; ``path`` is where the interpreter finds them."""
 
     python: HostPython
     distributions: dict[str, Distribution]
     path: tuple[Path, ...]
-    remembered: Path
+    digests: FileDigests
 
     def parts(self) -> dict[str, str]:
         """What is installed, by content, for a key: each distribution with its version.
@@ -77,7 +74,7 @@ class Installed:
             for number, place in enumerate(added)
         }
         places = {place for content in contents.values() for _, place in content.files}
-        known = host_programs.digests(sorted(places), self.remembered)
+        known = self.digests.of(sorted(places))
         parts = {name: _digest(content, known) for name, content in contents.items()}
         for name, found in self.distributions.items():
             parts[f"installed.{name}"] = f"{found.version} {parts[f'installed.{name}']}"
@@ -140,7 +137,7 @@ class Installed:
                     yield Path(str(found.locate_file(file))).resolve()
 
 
-def of(python: HostPython, remembered: Path) -> Installed:
+def of(python: HostPython, digests: FileDigests) -> Installed:
     """What an interpreter has installed. Raises ``ToolUnavailable`` if it does not answer."""
     from packaging.utils import canonicalize_name
 
@@ -154,7 +151,7 @@ def of(python: HostPython, remembered: Path) -> Installed:
         if name:
             found.setdefault(canonicalize_name(name), one)
     places = (Path(place) for place in path)
-    return Installed(python, found, tuple(p for p in places if p.exists()), remembered)
+    return Installed(python, found, tuple(p for p in places if p.exists()), digests)
 
 
 def _digest(content: Content, known: Mapping[str, str]) -> str:

@@ -8,46 +8,43 @@ times and the inode of each file are what they were. Knows nothing of keys.
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mpforge.obtain.pythons.importable_files import of_folder
 from mpforge.processes import capture
-from mpforge.store import notes
-from mpforge.store.fingerprints import YOUNG_NS
+from mpforge.store.file_digests import FileDigests, Tree, is_old
 
-_SCHEMA = 1
 _PATH = "import json, sys; print(json.dumps([p for p in sys.path if p]))"
 _ASKING_SECONDS = 60.0
 # An environment sees packages of its own in the place of these; nothing imports the test suite.
 _UNSEEN = ("site-packages", "dist-packages", "test")
 
 
-def of_builds(path: Sequence[str], remembered: Path) -> str:
+def of_builds(path: Sequence[str], digests: FileDigests) -> str:
     """The digest of what environments of an interpreter import of it.
 
-    ``path`` is its path without site. ``remembered`` is a note that keeps digests between calls.
+    ``path`` is its path without site.
     """
     key = "\n".join(path)
-    kept = _load(remembered).get(key)
+    known = digests.tree(key)
     found = _look(path, _UNSEEN)
-    if kept is not None and kept[1] == found.stamp:
-        return kept[2]
-    return _read(key, path, found, remembered)
+    if known is not None and known.stamp == found.stamp:
+        return known.digest
+    return _read(key, path, found, digests)
 
 
-def of_program(program: str, remembered: Path) -> str:
+def of_program(program: str, digests: FileDigests) -> str:
     """The digest of all that an interpreter imports where it runs by itself: its packages too.
 
     What does not answer as a Python has none of that: an empty text.
     """
     real = os.path.realpath(program)
-    kept = _load(remembered).get(real)
-    if kept is not None and kept[1] == _look(kept[0], ()).stamp:
-        return kept[2]
+    known = digests.tree(real)
+    if known is not None and known.stamp == _look(known.folders, ()).stamp:
+        return known.digest
     path = _path_of(real)
-    return _read(real, path, _look(path, ()), remembered) if path else ""
+    return _read(real, path, _look(path, ()), digests) if path else ""
 
 
 class _Look:
@@ -83,7 +80,7 @@ def _files(path: Sequence[str], unseen: Sequence[str]) -> Iterator[tuple[str, st
             yield f"{number}/{name}", place
 
 
-def _read(key: str, path: Sequence[str], found: _Look, remembered: Path) -> str:
+def _read(key: str, path: Sequence[str], found: _Look, digests: FileDigests) -> str:
     """Digest the files, and remember that if none of them is so young that an edit might not show."""
     whole = hashlib.sha256()
     for name, place in found.files:
@@ -91,9 +88,8 @@ def _read(key: str, path: Sequence[str], found: _Look, remembered: Path) -> str:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         whole.update(f"{name} {content}\n".encode("utf-8", "surrogateescape"))
     digest = whole.hexdigest()
-    if time.time_ns() - found.latest > YOUNG_NS:
-        known = {**_load(remembered), key: ([*path], found.stamp, digest)}
-        notes.keep(remembered, {"schema": _SCHEMA, "libraries": known})
+    if is_old(found.latest):
+        digests.keep_tree(key, Tree([*path], found.stamp, digest))
     return digest
 
 
@@ -104,16 +100,3 @@ def _path_of(program: str) -> list[str]:
     except ValueError:
         return []
     return [str(word) for word in found] if isinstance(found, list) else []
-
-
-def _load(remembered: Path) -> dict[str, tuple[list[str], str, str]]:
-    """What is remembered: each library's path, stamp and digest."""
-    record = notes.load(remembered)
-    try:
-        if record["schema"] != _SCHEMA:
-            return {}
-        return {
-            key: (path, stamp, digest) for key, (path, stamp, digest) in record["libraries"].items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mpforge.errors import TomlInvalid, ToolUnavailable
 from mpforge.formats.toml import read_toml, table_of
-from mpforge.obtain import host_programs
+from mpforge.store.file_digests import FileDigests
 
 STABLE = "stable"
 """The channel of a project that does not say which Rust it wants."""
@@ -39,14 +39,14 @@ class HostRust:
         """The machines (in Rust's words) whose standard library it does not have."""
         return tuple(triple for triple in triples if not _std(self.sysroot, triple))
 
-    def parts(self, triples: Sequence[str], remembered: Path) -> dict[str, str]:
-        """What it is for a key; ``remembered`` is as for ``hostprograms.digests``."""
+    def parts(self, triples: Sequence[str], digests: FileDigests) -> dict[str, str]:
+        """What it is for a key."""
         of = {name: [str(path)] for name, path in self.programs.items()}
         of["libraries"] = sorted(str(path) for path in _compiler_libraries(self.sysroot))
         of |= {f"std.{t}": [str(path) for path in _std(self.sysroot, t)] for t in triples}
-        digests = host_programs.digests((p for paths in of.values() for p in paths), remembered)
+        known = digests.of(p for paths in of.values() for p in paths)
         return {
-            f"rust.{name}": hashlib.sha256(repr([digests[p] for p in paths]).encode()).hexdigest()
+            f"rust.{name}": hashlib.sha256(repr([known[p] for p in paths]).encode()).hexdigest()
             for name, paths in of.items()
         }
 

@@ -51,7 +51,7 @@ class Rust:
         target = _target(compilers)
         found = self._choice(channel, target)
         if isinstance(found, HostRust):
-            parts = found.parts(_triples(target), self._tools.program_digests)
+            parts = found.parts(_triples(target), self._tools.host_files)
         else:
             parts = distribution_rust.parts(found.pins)
         parts["rust.setup"] = cargo_environment.identity(target, cross=target != _host())
