@@ -21,12 +21,15 @@ from mpforge.plan.index import Index, IndexedSession
 from mpforge.workspace import RUN_ID, SPEC_NAME, Workspace, open_workspace, run_id
 
 if TYPE_CHECKING:
+    from mpforge.engine.load_plan import Look
     from mpforge.engine.selection import Selection
 
 _ours: dict[str, object] = {}
 _ran: list[str] = []
 _REPORT = "report.jsonl"
 _NOT_SMALL = 1_000_000
+_looks: dict[int, "Look"] = {}
+"""What was seen by the session before, by how many sessions of others had been begun then."""
 _begun: list[int] = []
 """This process, if it began the run: nox's children and ``mpforge run`` have got the run's name."""
 
@@ -157,6 +160,7 @@ def _run(
             workspace=workspace,
             posargs=tuple(nox_session.posargs),
             selection=_selection(nox_session, prefix),
+            look=_look(nox_session),
         )
     except SystemExit as error:
         nox_session.error(f"a library ended the process ({error.code})")
@@ -198,6 +202,18 @@ def _selection(nox_session: nox.Session, prefix: str) -> "Selection":
         if name in words or tags & set(runner.func.tags):
             named.add(ours)
     return Selection(frozenset(names), frozenset(named))
+
+
+def _look(nox_session: nox.Session) -> "Look":
+    """What the session before this one saw, as long as only sessions of ours have run since."""
+    from mpforge.engine.load_plan import Look
+
+    begun = nox_session._runner.manifest._consumed  # noqa: SLF001 - see above
+    others = sum(1 for runner in begun if runner.friendly_name not in _ours)
+    if others not in _looks:
+        _looks.clear()
+        _looks[others] = Look()
+    return _looks[others]
 
 
 def _reported(workspace: Workspace) -> bool:

@@ -7,7 +7,7 @@ pydantic nor a compilation.
 import contextlib
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from mpforge.errors import SpecInvalid, TomlInvalid, WrongInput
 from mpforge.formats.toml import read_toml
 from mpforge.kinds.inputs import Inputs
 from mpforge.lock import lock_file
+from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.plan.codec import decode, encode
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import Plan
@@ -53,12 +54,36 @@ class _Made:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A workspace's plan, and its source as inputs."""
+    """A workspace's plan, its source as inputs, and the host interpreters that were found, by word."""
 
     plan: Plan
     source: Project
     inputs: Inputs
     store: Store
+    pythons: dict[str, HostPython] = field(default_factory=dict)
+
+
+class Look:
+    """What a process has seen of a workspace, for sessions that follow one another at once.
+
+    Whoever holds one forgets it when anything may have changed: when a session has done more than find
+    that all is there, and when somebody else's session has run.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Compiled | None = None
+        self._of: tuple[Workspace, bytes | None] | None = None
+
+    def compiled(self, workspace: Workspace) -> Compiled:
+        """The same plan until ``forget``, as long as the lock stays the same. Raises as ``compiled``."""
+        of = workspace, lock_file.content(workspace.lock)
+        if self._seen is None or self._of != of:
+            self._seen, self._of = compiled(workspace), of
+        return self._seen
+
+    def forget(self) -> None:
+        """Look again next time."""
+        self._seen = None
 
 
 def compiled(workspace: Workspace) -> Compiled:

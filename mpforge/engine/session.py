@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.engine.dist import digest_of
 from mpforge.engine.dist_record import Entry
-from mpforge.engine.load_plan import Compiled, compiled, requirements_base
+from mpforge.engine.load_plan import Compiled, Look, requirements_base
 from mpforge.engine.realize import NotMade, Realizer
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
 from mpforge.engine.shipping import Shipping
@@ -64,12 +64,37 @@ def run_session(
     posargs: tuple[str, ...] = (),
     selection: Selection = NOTHING_KNOWN,
     failed: Callable[[], Collection[str]] = tuple,
+    look: Look | None = None,
 ) -> SessionEnded:
     """Run one session to its end. ``failed`` gives the sessions that have failed in this run.
 
+    ``look`` is what the session before this one saw; it is forgotten unless this one changes nothing.
+
     Raises ``MpforgeError`` for what fails and ``KeyboardInterrupt``; nothing half-made is left then.
     """
-    found = compiled(workspace)
+    look = look or Look()
+    try:
+        ended = _run(name, workspace, options, emit, posargs, selection, failed, look)
+    except BaseException:
+        look.forget()
+        raise
+    if ended.status == "done":
+        look.forget()
+        _tidy(workspace, emit, name)
+    return ended
+
+
+def _run(  # noqa: PLR0917 - run_session's own
+    name: str,
+    workspace: Workspace,
+    options: Options,
+    emit: Emit,
+    posargs: tuple[str, ...],
+    selection: Selection,
+    failed: Callable[[], Collection[str]],
+    look: Look,
+) -> SessionEnded:
+    found = look.compiled(workspace)
     session = found.plan.session(name)
     if session is None:
         raise UnknownSession(f"the spec gives no session {name}", hint="`nox -l` lists them")
@@ -88,10 +113,7 @@ def run_session(
         )
     found.store.listen(lambda message: emit(Warned(name, message)))
     run = SessionRun(found, session, workspace, options, emit, posargs, selection)
-    ended = run.to_its_end()
-    if ended.status == "done":
-        _tidy(workspace, emit, name)
-    return ended
+    return run.to_its_end()
 
 
 def _tidy(workspace: Workspace, emit: Emit, session: str) -> None:
@@ -189,6 +211,7 @@ class SessionRun:
             self.pins,
             session=self.session.name,
             emit=self.emit,
+            pythons=self.found.pythons,
             install=not self.dry,
             used=used,
         )

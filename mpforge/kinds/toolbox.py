@@ -49,6 +49,7 @@ class Toolbox:
         *,
         session: str,
         emit: Emit,
+        pythons: dict[str, HostPython] | None = None,
         install: bool = True,
         used: Callable[[str], None] = _unrecorded,
     ) -> None:
@@ -57,7 +58,7 @@ class Toolbox:
         self._install = install
         self._session = session
         self._emit = emit
-        self._pythons: dict[str, HostPython] = {}
+        self._pythons = {} if pythons is None else pythons
         self._installed: dict[str, Installed] = {}
         self._warned: set[str] = set()
         self.tools = SessionTools(

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpforge.engine.dist import Dist
 from mpforge.engine.dist_record import Entry
@@ -29,6 +30,9 @@ from mpforge.reports.console import Console, failure
 from mpforge.reports.journal import REPORT, Journal
 from mpforge.workspace import Options, Workspace, host_system, run_id
 
+if TYPE_CHECKING:
+    from mpforge.engine.load_plan import Look
+
 _warned: set[str] = set()
 """The warnings that this process has shown: sessions of a run share their source and their steps."""
 
@@ -44,8 +48,9 @@ def run(
     workspace: Workspace,
     posargs: tuple[str, ...],
     selection: Selection,
+    look: "Look | None" = None,
 ) -> tuple[SessionEnded, str]:
-    """Run a session and record its end; with a failure, the text to show.
+    """Run a session and record its end; with a failure, the text to show. For ``look`` see ``run_session``.
 
     Raises ``KeyboardInterrupt`` after recording it.
     """
@@ -54,15 +59,16 @@ def run(
         ended = group_end(session, journal.outcomes())
         journal.write(ended)
         return ended, ""
-    return _run(session, workspace, journal, posargs, selection)
+    return _run(session, workspace, journal, posargs, selection, look)
 
 
-def _run(
+def _run(  # noqa: PLR0917 - run's own
     session: IndexedSession,
     workspace: Workspace,
     journal: Journal,
     posargs: tuple[str, ...],
     selection: Selection,
+    look: "Look | None",
 ) -> tuple[SessionEnded, str]:
     from mpforge.engine.session import run_session
 
@@ -87,6 +93,7 @@ def _run(
             emit=emit,
             posargs=posargs if session.phase == "test" else (),
             selection=selection,
+            look=look,
             failed=lambda: [e.session for e in journal.outcomes() if e.status == "failed"],
         )
         text = ""
