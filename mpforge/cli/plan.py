@@ -24,9 +24,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; the exit code is that of running the named sessions, as far as that is known."""
     from mpforge.compiler.patch_markers import doubts
-    from mpforge.engine.gather_facts import project_facts
     from mpforge.engine.load_plan import compiled
     from mpforge.engine.preview import preview
+    from mpforge.engine.project_facts import project_facts
 
     workspace = workspace_of(arguments)
     found = compiled(workspace)

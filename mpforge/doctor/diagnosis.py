@@ -19,7 +19,7 @@ from mpforge.compiler.availability import PLATFORMS
 from mpforge.doctor import container_runtime
 from mpforge.doctor.container_runtime import ContainersFact
 from mpforge.doctor.host_capabilities import TargetAbility, of_targets
-from mpforge.engine.gather_facts import host_facts
+from mpforge.engine.host_facts import host_facts
 from mpforge.errors import HostCannot, LockInvalid, NoHostPython
 from mpforge.lock import lock_file
 from mpforge.obtain.distro import apt

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge import __version__
-from mpforge.engine.gather_facts import host_facts, project_facts
+from mpforge.engine.host_facts import host_facts
 from mpforge.engine.load_index import content, text_of
 from mpforge.errors import SpecInvalid, TomlInvalid, WrongInput
 from mpforge.formats.toml import read_toml
@@ -145,6 +145,7 @@ def facts_of(
 
     Raises ``SourceMissing``, ``WrongInput``.
     """
+    from mpforge.engine.project_facts import project_facts
     from mpforge.engine.requirement_files import Listing
 
     project = project_facts(inputs, wheel=wheel)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from mpforge.engine import image_pins
-from mpforge.engine.gather_facts import host_facts, project_facts
+from mpforge.engine.host_facts import host_facts
 from mpforge.engine.load_plan import compiled, plan_on, requirements_base
+from mpforge.engine.project_facts import project_facts
 from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable, WrongInput
 from mpforge.kinds.step_ingredients import of_tests
 from mpforge.lock import lock_file

@@ -331,7 +331,7 @@ class SessionRun:
 
     @property
     def _host_platform(self) -> str:
-        from mpforge.engine.gather_facts import host_facts
+        from mpforge.engine.host_facts import host_facts
 
         return host_facts().platform or platform.machine()
 

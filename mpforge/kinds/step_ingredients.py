@@ -157,7 +157,7 @@ class Provision:
                 parts |= package_parts(known) | self._built_parts(known)
                 parts |= self._python_of_packages(command.request)
             case FetchCrates():
-                parts |= self.toolbox.rust.parts(command.rust, None)
+                parts |= self.toolbox.rust_parts(command.rust, None)
                 parts |= cargo_configuration.user_parts(os.environ)
             case AskRequirements():
                 parts |= self._python_parts(command)
@@ -167,7 +167,7 @@ class Provision:
             case MakeSdist():
                 parts |= self._python_parts(command) | self.inputs.vcs_parts()
                 parts |= archive_parts()
-                parts |= self.toolbox.rust.parts(command.rust, None)
+                parts |= self.toolbox.rust_parts(command.rust, None)
                 parts |= self.compiler_parts(command.compilers)
             case BuildWheel():
                 parts |= self._python_parts(command)

@@ -15,7 +15,6 @@ from mpforge.errors import NoHostPython
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons import host_python, interpreter_library
 from mpforge.obtain.pythons.host_python import HostPython
-from mpforge.obtain.rust.rust_toolchain import Rust
 from mpforge.obtain.session_tools import SessionTools
 from mpforge.obtain.step_programs import Programs
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
@@ -27,6 +26,7 @@ from mpforge.workspace import Workspace
 
 if TYPE_CHECKING:
     from mpforge.obtain.pythons.installed_packages import Installed
+    from mpforge.obtain.rust.rust_toolchain import Rust
 
 
 def _unrecorded(_tool: str) -> None:
@@ -65,7 +65,20 @@ class Toolbox:
             workspace.cache, self.store, pins, self.working, self.warn_once, self.host_python
         )
         self.programs = Programs(self.tools)
-        self.rust = Rust(self.tools)
+
+    @functools.cached_property
+    def rust(self) -> "Rust":
+        """The Rust toolchains; not imported for projects without Rust."""
+        from mpforge.obtain.rust.rust_toolchain import Rust
+
+        return Rust(self.tools)
+
+    def rust_parts(self, channel: str | None, compilers: Compilers | None) -> dict[str, str]:
+        """What Rust of this channel is, for a key; without a channel there is none.
+
+        Raises ``ToolUnavailable``, and what pinning raises.
+        """
+        return {} if channel is None else self.rust.parts(channel, compilers)
 
     def warn_once(self, message: str) -> None:
         """Say something that holds for the whole session."""
@@ -122,7 +135,7 @@ class Toolbox:
 
     def compiler_parts(self, compilers: Compilers) -> dict[str, str]:
         """What compilers are, for a key; nothing is fetched."""
-        return self.rust.parts(compilers.rust, compilers) | self.toolchain(compilers).parts()
+        return self.rust_parts(compilers.rust, compilers) | self.toolchain(compilers).parts()
 
     def compilers(
         self,

@@ -20,7 +20,7 @@ import pytest
 
 from mpforge.artifacts import archives, canonical_archives
 from mpforge.artifacts.core_metadata import requires_python
-from mpforge.engine.gather_facts import project_facts
+from mpforge.engine.project_facts import project_facts
 from mpforge.errors import ArchiveRefused, MpforgeError, SpecInvalid
 from mpforge.formats.toml import decoded, read_toml
 from mpforge.kinds.inputs import Inputs

@@ -32,7 +32,7 @@ def parts(step: Step) -> dict[str, str]:
     nothing = SimpleNamespace(
         programs=SimpleNamespace(parts=lambda _: {}),
         python_parts=lambda _: {},
-        rust=SimpleNamespace(parts=lambda *_: {}),
+        rust_parts=lambda *_: {},
         vcs_parts=dict,
     )
     anything = cast("Any", nothing)

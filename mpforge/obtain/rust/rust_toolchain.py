@@ -41,13 +41,8 @@ class Rust:
         self._tools = tools
         self._chosen: dict[tuple[str, Platform], HostRust | _Packages] = {}
 
-    def parts(self, channel: str | None, compilers: Compilers | None) -> dict[str, str]:
-        """What the toolchain is, for a key; without a channel there is none.
-
-        Raises ``ToolUnavailable``, and what pinning raises.
-        """
-        if channel is None:
-            return {}
+    def parts(self, channel: str, compilers: Compilers | None) -> dict[str, str]:
+        """What the toolchain is, for a key. Raises ``ToolUnavailable``, and what pinning raises."""
         target = _target(compilers)
         found = self._choice(channel, target)
         if isinstance(found, HostRust):

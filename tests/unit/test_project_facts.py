@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.engine.gather_facts import project_facts
+from mpforge.engine.project_facts import project_facts
 from mpforge.errors import WrongInput
 from mpforge.kinds.inputs import Inputs
 from mpforge.sources.project import locate

@@ -1,9 +1,6 @@
-"""Finding out what the compiler must know: this host, this project."""
+"""What the compiler must know of a project, read from its files: ``project_facts``."""
 
-import os
-import platform
 import re
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +12,8 @@ from mpforge.formats.requirements import requirement, specifier
 from mpforge.formats.toml import table_of
 from mpforge.kinds.inputs import Inputs
 from mpforge.obtain.rust import host_rust
-from mpforge.places.containers import endpoint
-from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.requirements import OwnPackage, normal_name
-from mpforge.platforms import by_machine
-from mpforge.workspace import host_system
 
 if TYPE_CHECKING:
     from mpforge.formats.pyproject import BuildSystem
@@ -27,25 +21,6 @@ if TYPE_CHECKING:
 # Where a project says that it uses the limited API: its build script or configuration.
 _BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "Cargo.toml")
 _LIMITED = re.compile(r"py_limited_api|Py_LIMITED_API|limited[-_]api|abi3")
-
-
-def host_facts() -> HostFacts:
-    """This host. Only Linux with glibc has a platform that can build."""
-    machine = os.uname().machine if hasattr(os, "uname") else platform.machine()
-    found = by_machine(machine) if sys.platform == "linux" else None
-    glibc = hasattr(os, "confstr") and _glibc()
-    return HostFacts(
-        platform=found.name if found is not None and glibc else None,
-        system=host_system(),
-        engine=endpoint.address(os.environ) is not None,
-    )
-
-
-def _glibc() -> bool:
-    try:
-        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
-    except (ValueError, OSError):
-        return False
 
 
 def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:

@@ -1,0 +1,29 @@
+"""What the compiler must know of this host: ``host_facts``. Every run asks, so it imports little."""
+
+import os
+import platform
+import sys
+
+from mpforge.places.containers import endpoint
+from mpforge.plan.facts import HostFacts
+from mpforge.platforms import by_machine
+from mpforge.workspace import host_system
+
+
+def host_facts() -> HostFacts:
+    """This host. Only Linux with glibc has a platform that can build."""
+    machine = os.uname().machine if hasattr(os, "uname") else platform.machine()
+    found = by_machine(machine) if sys.platform == "linux" else None
+    glibc = hasattr(os, "confstr") and _glibc()
+    return HostFacts(
+        platform=found.name if found is not None and glibc else None,
+        system=host_system(),
+        engine=endpoint.address(os.environ) is not None,
+    )
+
+
+def _glibc() -> bool:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (ValueError, OSError):
+        return False
