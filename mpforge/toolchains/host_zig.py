@@ -1,7 +1,6 @@
 """zig as a toolchain: its package, the libraries it makes for the target, and the view that calls it."""
 
 import os
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mpforge.obtain.session_tools import SessionTools
@@ -118,12 +117,10 @@ class ProvidedZig(ProvidedToolchain):
 
     # --- the libraries that zig makes ----------------------------------------------------------
 
-    def _runtime(self, flags: tuple[str, ...] = ()) -> Runtime:
-        """What zig makes for links to the target, and for builds with these flags."""
-        platform = well_known()[self._compilers.target]
-        return self._runtime_for(platform, self._compilers.policy, flags)
-
-    def _runtime_for(self, platform: Platform, policy: str, flags: tuple[str, ...] = ()) -> Runtime:
+    def _runtime(self, flags: tuple[str, ...] = (), builder: Platform | None = None) -> Runtime:
+        """What zig makes for links to the target, or to the builder's machine, by builds with these flags."""
+        platform = builder or well_known()[self._compilers.target]
+        policy = self._compilers.policy if builder is None else builder.default_policy
         return Runtime(
             zig.digest_of(self.pin.packages),
             compiler_wrappers.zig_target(platform, policy),
@@ -133,15 +130,7 @@ class ProvidedZig(ProvidedToolchain):
 
     def _primed(self, language: Language, runtime: Runtime) -> ToolTree:
         """zig's cache with a language's libraries; they are made if need be."""
-
-        def making(runtime: Runtime, language: Language) -> AbstractContextManager[None]:
-            name = {"c": "C", "c++": "C++"}[language]
-            how = f" with {' '.join(runtime.flags)}" if runtime.flags else ""
-            return self._tools.working(
-                f"making zig's {name} libraries for {runtime.triple}{how}, once"
-            )
-
-        return zig.prime(self.zig(), runtime, language, self._tools.store, making)
+        return zig.prime(self.zig(), runtime, language, self._tools.store, self._tools.working)
 
     def _private_cache(
         self, languages: tuple[Language, ...], flags: tuple[str, ...], directory: Path
@@ -155,8 +144,7 @@ class ProvidedZig(ProvidedToolchain):
         )
         primed = [] if wanted is None else [self._primed(wanted, runtime)]
         if languages and compilers.cross and compilers.configurer in _BUILDS_FOR_ITSELF:
-            builder = this_machine()
-            primed.append(self._primed("c", self._runtime_for(builder, builder.default_policy)))
+            primed.append(self._primed("c", self._runtime(builder=this_machine())))
         return zig.private_cache(primed, directory)
 
 

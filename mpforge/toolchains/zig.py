@@ -131,11 +131,11 @@ def prime(
     runtime: Runtime,
     language: Language,
     store: ToolStore,
-    making: Callable[[Runtime, Language], AbstractContextManager[None]],
+    working: Callable[[str], AbstractContextManager[None]],
 ) -> ToolTree:
     """A ``ZIG_GLOBAL_CACHE_DIR`` that holds what a language's links need, to be copied from.
 
-    It is made once, C++'s from C's, one with flags from one without; ``making(runtime, language)`` goes
+    It is made once, C++'s from C's, one with flags from one without; ``working(what)`` goes
     round the work. C++'s take a minute: after an interrupt zig goes on with the objects that it has
     finished, as its manifests tell. Raises ``ToolUnavailable`` if zig can't.
     """
@@ -143,10 +143,12 @@ def prime(
     def make(directory: Path) -> None:
         if runtime.flags:
             plain = dataclasses.replace(runtime, flags=())
-            _copy(prime(zig, plain, language, store, making).path, directory)
+            _copy(prime(zig, plain, language, store, working).path, directory)
         elif language == "c++":
-            _copy(prime(zig, runtime, "c", store, making).path, directory)
-        with making(runtime, language):
+            _copy(prime(zig, runtime, "c", store, working).path, directory)
+        flags = f" with {' '.join(runtime.flags)}" if runtime.flags else ""
+        libraries = f"zig's {language.upper()} libraries for {runtime.triple}{flags}"
+        with working(f"making {libraries}, once"):
             _link(zig, runtime, language, directory)
         for entry in [entry for entry in directory.iterdir() if entry.name not in _PARTS]:
             shutil.rmtree(entry)

@@ -7,7 +7,6 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from mpforge.processes import Captured
 from mpforge.store.tool_store import ToolStore, ToolTree
 from mpforge.toolchains import compiler_wrappers, target_view
 from mpforge.toolchains.compiler_wrappers import WrapperNote
-from mpforge.toolchains.ready import Language
 from mpforge.toolchains.target_view import Surroundings, View
 from mpforge.toolchains.zig import Runtime, Zig, prime, private_cache
 
@@ -403,11 +401,7 @@ def zig(request: pytest.FixtureRequest) -> tuple[Zig, ToolTree]:
     store = ToolStore(request.config.cache.mkdir("mpforge-tools"))
     triple = compiler_wrappers.zig_target(AARCH64, POLICY)
     runtime = Runtime(found.digest, triple, compiler_wrappers.flags(AARCH64))
-
-    def making(_runtime: Runtime, _language: Language) -> AbstractContextManager[None]:
-        return contextlib.nullcontext()
-
-    return found, prime(found, runtime, "c++", store, making)
+    return found, prime(found, runtime, "c++", store, lambda _: contextlib.nullcontext())
 
 
 class Step:
