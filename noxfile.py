@@ -22,10 +22,10 @@ def _program(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def _install_tools(session: nox.Session) -> None:
-    """Install the group `dev` into nox's environment (by pip, so with pip's configuration)."""
+def _install_tools(session: nox.Session, group: str = "dev") -> None:
+    """Install a dependency group into nox's environment (by pip, so with pip's configuration)."""
     project = nox.project.load_toml(HERE / "pyproject.toml")
-    tools = nox.project.dependency_groups(project, "dev")
+    tools = nox.project.dependency_groups(project, group)
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     session.run(*pip, *tools)
 
@@ -60,6 +60,13 @@ def layers(session: nox.Session) -> None:
     """Check with import-linter that each room imports only from rooms above it."""
     _install_tools(session)
     session.run(_program("lint-imports"))
+
+
+@nox.session(python=False, venv_backend="none", default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation's site into site/; a link that leads nowhere is an error."""
+    _install_tools(session, "docs")
+    session.run(_program("mkdocs"), "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session(python=False, venv_backend="none", default=False)

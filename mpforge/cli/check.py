@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Its arguments."""
-    parser = commands.add_parser("check", description="Report every problem of the spec.")
+    parser = commands.add_parser("check", description="List every problem of the spec.")
     add_spec(parser)
     parser.set_defaults(func=run)
 

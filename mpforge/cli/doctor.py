@@ -35,10 +35,10 @@ class Section:
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Its arguments."""
     parser = commands.add_parser(
-        "doctor", description="Say what this host can do for each target; fetches nothing."
+        "doctor", description="Show what this host can do for each target. Fetches nothing."
     )
     add_spec(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(func=run)
 
 

@@ -19,7 +19,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Its arguments."""
     parser = commands.add_parser(
         "explain",
-        description="Say why a session is built as it is and what changed, or what an error code means.",
+        description="Show why a session is built as it is and what changed, or what an error code means.",
     )
     add_spec(parser)
     parser.add_argument(
@@ -27,7 +27,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="SESSION|CODE",
         help="a session (a group explains its own), or the code of an error, such as host-leak",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(func=run)
 
 

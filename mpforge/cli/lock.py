@@ -10,7 +10,7 @@ from mpforge.errors import ExitCode
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Its arguments."""
     parser = commands.add_parser(
-        "lock", description="Pin everything from outside, for all targets, from any host."
+        "lock", description="Pin everything that builds fetch, for all targets and from any host."
     )
     add_spec(parser)
     parser.add_argument(

@@ -11,7 +11,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Its arguments."""
     parser = commands.add_parser("log", description="Print a session's log.")
     add_spec(parser)
-    parser.add_argument("session")
+    parser.add_argument("session", help="a session that has run here")
     parser.set_defaults(func=run)
 
 

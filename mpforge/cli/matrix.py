@@ -21,11 +21,21 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Its arguments."""
     parser = commands.add_parser(
         "matrix",
-        description="Give the sessions as CI jobs. github: two lines for $GITHUB_OUTPUT.",
+        description="Print the sessions as CI jobs.",
     )
     add_spec(parser)
-    parser.add_argument("--by", choices=["target", "session"], default="target")
-    parser.add_argument("--format", choices=["json", "github"], default="json")
+    parser.add_argument(
+        "--by",
+        choices=["target", "session"],
+        default="target",
+        help="one job for each target (default) or session",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["json", "github"],
+        default="json",
+        help="github: lines for $GITHUB_OUTPUT",
+    )
     parser.set_defaults(func=run)
 
 

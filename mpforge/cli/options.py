@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 def add_spec(parser: argparse.ArgumentParser) -> None:
     """``--spec FILE``."""
     parser.add_argument(
-        "--spec", type=Path, default=Path(SPEC_NAME), metavar="FILE", help="default: %(default)s"
+        "--spec",
+        type=Path,
+        default=Path(SPEC_NAME),
+        metavar="FILE",
+        help="the spec (default: %(default)s)",
     )
 
 

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Its arguments."""
-    parser = commands.add_parser("plan", description="Show what would run; runs nothing.")
+    parser = commands.add_parser(
+        "plan", description="Show what would run, how and why, and what is cached. Runs nothing."
+    )
     add_spec(parser)
-    parser.add_argument("session", nargs="*", help="and all that it requires; default: all")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "session", nargs="*", help="sessions, with those that they require (default: all)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(func=run)
 
 

@@ -32,15 +32,21 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Its arguments."""
     parser = commands.add_parser(
         "run",
-        description="Run sessions by nox. What stands after -- goes to the tests.",
+        description="Run sessions with nox. Arguments after -- go to the test commands.",
     )
     add_spec(parser)
-    parser.add_argument("session", nargs="*")
-    parser.add_argument("--no-cache", action="store_true", help="run every step again")
-    parser.add_argument("--keep", action="store_true", help="keep a failed step's directory")
-    parser.add_argument("--locked", action="store_true", help="fail where the lock lacks a pin")
-    parser.add_argument("--strict", action="store_true", help="what is not run is a failure")
-    parser.add_argument("-j", type=int, metavar="N", default=1, help="sessions at once")
+    parser.add_argument("session", nargs="*", help="sessions, as `nox -l` lists them")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="run every step, even if its result is stored"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep a failed step's directory for mpforge shell"
+    )
+    parser.add_argument(
+        "--locked", action="store_true", help="fail if the lock has no pin for something"
+    )
+    parser.add_argument("--strict", action="store_true", help="fail if a session is not run")
+    parser.add_argument("-j", type=int, metavar="N", default=1, help="run N sessions in parallel")
     parser.set_defaults(func=run)
 
 

@@ -22,12 +22,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Its arguments."""
     parser = commands.add_parser(
         "verify",
-        description="Build a session's result twice, from nothing and in two directories, and say "
+        description="Build a session's result twice, from scratch and in two directories, and show "
         "what differs. Changes neither dist/ nor the store.",
     )
     add_spec(parser)
     parser.add_argument("session", help="sdist or a build session; a group verifies all of its own")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(func=run)
 
 
