@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mpforge.errors import NothingSelected
-from mpforge.plan.model import Plan, PlannedSession, RunTests
+from mpforge.plan.model import Plan, PlannedSession
 from mpforge.platforms import well_known
 
 DEFAULT_RUNNER = "ubuntu-24.04"
@@ -84,9 +84,8 @@ def _place(plan: Plan, platform: str, session: PlannedSession) -> tuple[str, str
     """The machine of a job and its strategy there."""
     if session.choice is not None:
         return DEFAULT_RUNNER, session.choice.strategy
-    command = plan.step(session.result or "").command
-    emulated = isinstance(command, RunTests) and command.machine.emulated
-    if not emulated:
+    tests = plan.step(session.result or "").tests
+    if tests is None or not tests.machine.emulated:
         return DEFAULT_RUNNER, "native"
     own = well_known()[platform].github_runner
     return (own, "native") if own is not None else (DEFAULT_RUNNER, "emulate")

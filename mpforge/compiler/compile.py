@@ -25,7 +25,6 @@ from mpforge.plan.index import IndexedSession
 from mpforge.plan.model import (
     Choice,
     IndexSettings,
-    InstallPackages,
     OutputOf,
     Plan,
     PlannedSession,
@@ -55,9 +54,9 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
     )
     zigs = (compilers.toolchain.zig for session in sessions for compilers in session.compilers)
     requests = [
-        step.command.request
+        step.installs.request
         for step in compilation.steps.values()
-        if isinstance(step.command, InstallPackages) and step.command.extra is None
+        if step.installs is not None and step.installs.extra is None
     ]
     requests += [request for step in compilation.steps.values() for request in step.tools.wheels]
     needed = dict.fromkeys([*requests, *(request for request in zigs if request is not None)])

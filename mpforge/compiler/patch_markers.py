@@ -3,7 +3,7 @@
 A lock serves every patch version, so such a requirement is installed for all of them if any wants it.
 """
 
-from mpforge.plan.model import InstallPackages, Plan, ShippedFiles
+from mpforge.plan.model import Plan, ShippedFiles
 from mpforge.plan.requirements import OwnPackage, depends_on_patch, hashes_of
 
 
@@ -11,8 +11,8 @@ def doubts(plan: Plan, own: OwnPackage | None) -> tuple[str, ...]:
     """A line for each requirement of a plan that only some patch versions of its Python want."""
     found: dict[str, None] = {}
     for step in plan.steps:
-        command = step.command
-        if not isinstance(command, InstallPackages):
+        command = step.installs
+        if command is None:
             continue
         request = command.request
         texts = list(request.requirements)

@@ -29,6 +29,7 @@ from mpforge.plan.model import (
     Tools,
     Tree,
     Variables,
+    Work,
 )
 from mpforge.plan.pins import EnvironmentRequest, platform_with
 from mpforge.plan.places import Machine
@@ -137,10 +138,9 @@ def _granted(build: "BuildOptions", host: str, *steps: Step) -> tuple[Step, ...]
     """Steps with what the spec grants to those that run the project's own programs."""
     tools = programs.tools(build, host)
     in_image = Tools(host=tools.host)  # what wheels carry is in its environment
-    own = AskRequirements | MakeSdist | BuildWheel | RunCommands
     return tuple(
         replace(step, network=build.network, tools=tools if step.inside is None else in_image)
-        if isinstance(step.command, own)
+        if step.command.work is Work.BUILD
         else step
         for step in steps
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mpforge.engine.realize import Realizer
 from mpforge.errors import MpforgeError
 from mpforge.kinds.toolbox import Toolbox
-from mpforge.plan.model import FetchCrates, InstallPackages, Plan, PlannedSession
+from mpforge.plan.model import Plan, PlannedSession
 from mpforge.plan.pins import DistroPackage, EnvironmentRequest, Lock, Package
 
 
@@ -37,7 +37,7 @@ def _rust(deps: PlannedSession, plan: Plan, toolbox: Toolbox) -> tuple[DistroPac
     for session in plan.sessions:
         if session.phase == "build" and session.target == deps.target:
             commands = [plan.step(identifier).command for identifier in session.steps]
-            wanted |= {(c.rust, None) for c in commands if isinstance(c, FetchCrates)}
+            wanted |= {(c.rust, None) for c in commands if c.rust}
     answers = [toolbox.rust.to_fetch(channel, target) for channel, target in wanted]
     pins = [pin for answer in answers for pin in answer or ()]
     packages = dict.fromkeys(package for pin in pins for package in pin.packages)
@@ -52,8 +52,8 @@ def _environments(
     Another session's missing Python or pin is that session's business.
     """
     for identifier in session.steps:
-        command = plan.step(identifier).command
-        if isinstance(command, InstallPackages) and command.extra is None:
+        command = plan.step(identifier).installs
+        if command is not None and command.extra is None:
             with contextlib.suppress(MpforgeError):
                 if not realizer.has_packages(identifier, command):
                     yield command.request

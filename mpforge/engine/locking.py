@@ -19,13 +19,7 @@ from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.rust.distribution_rust import RustRequest
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.model import (
-    BuildWheel,
-    FetchCrates,
-    InstallPackages,
-    MakeSdist,
     Plan,
-    RunCommands,
-    RunTests,
     ShippedFiles,
 )
 from mpforge.plan.pins import (
@@ -204,10 +198,10 @@ def _environments(
         requests = [request for request in zigs if request is not None]
         requests += [request for step in plan.steps for request in step.tools.wheels]
         for step in plan.steps:
-            if isinstance(step.command, InstallPackages):
-                request = step.command.request
-                if isinstance(step.command.extra, ShippedFiles) and own is not None:
-                    request = of_tests(request, own, step.command.extras)
+            if (command := step.installs) is not None:
+                request = command.request
+                if isinstance(command.extra, ShippedFiles) and own is not None:
+                    request = of_tests(request, own, command.extras)
                 requests.append(request)
         for request in requests:
             if request not in seen:
@@ -250,8 +244,7 @@ def _rust(plans: list[tuple[HostFacts, Plan]]) -> Iterator[tuple[RustRequest, ..
     found: set[tuple[str | None, str | None]] = {
         (c.rust, c.target) for session in plan.sessions for c in session.compilers
     }
-    commands = [step.command for step in plan.steps]
-    found |= {(c.rust, None) for c in commands if isinstance(c, MakeSdist | FetchCrates)}
+    found |= {(step.command.rust, None) for step in plan.steps}
     for channel, target in sorted(found, key=repr):
         if channel is not None:
             yield rust_toolchain.offers(channel, target)
@@ -278,13 +271,11 @@ def _answered(
 def _emulated(plan: Plan) -> Iterator[tuple[Machine, str | None]]:
     """The emulated machines of a plan, each with the Python that runs there, if one does."""
     for step in plan.steps:
-        command = step.command
-        if isinstance(command, RunTests) and command.machine.emulated and step.inside is None:
-            yield command.machine, command.python
-        elif isinstance(command, BuildWheel | RunCommands):
-            compilers = command.compilers
-            if compilers is not None and compilers.emulator is not None:
-                yield compilers.emulator, None
+        tests, compilers = step.tests, step.command.compilers
+        if tests is not None and tests.machine.emulated and step.inside is None:
+            yield tests.machine, tests.python
+        elif compilers is not None and compilers.emulator is not None:
+            yield compilers.emulator, None
 
 
 def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[StrategyPin]:

@@ -14,7 +14,7 @@ from mpforge.engine.realize import NotMade
 from mpforge.engine.session import NotRun, SessionRun, refusal_error
 from mpforge.errors import MpforgeError, PinMissing
 from mpforge.keys.digest import Difference, differences
-from mpforge.plan.model import PlannedSession, RunTests
+from mpforge.plan.model import PlannedSession
 from mpforge.store import notes
 from mpforge.workspace import Options, Workspace
 
@@ -142,7 +142,7 @@ def _step(run: SessionRun, identifier: str) -> StepPreview:
     except PinMissing as error:
         state, why, unpinned = "not known", _lock_first(error.what), error.what
     key, record = run.realizer.listed.get(identifier, (None, None))
-    if isinstance(step.command, RunTests) and not step.cache:
+    if not step.cache:
         state, why, unpinned = "would run", "test.cache = false", None
     return StepPreview(
         identifier,

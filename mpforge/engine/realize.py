@@ -26,14 +26,11 @@ from mpforge.kinds.task import TOLD, Given, Task, since
 from mpforge.places import secret_redaction
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
 from mpforge.plan.model import (
-    BuildWheel,
-    FetchCrates,
     InstallPackages,
     OutputOf,
     Plan,
-    RunCommands,
-    RunTests,
     Step,
+    Work,
 )
 from mpforge.processes import children_cpu, interrupted
 from mpforge.store import notes
@@ -338,7 +335,7 @@ class Realizer:
 
     def _refuse_altered_tools(self, step: Step) -> None:
         """Nothing is kept of a step that changed its tools. Raises ``ToolAltered``."""
-        if not isinstance(step.command, BuildWheel | RunCommands | RunTests):
+        if not step.command.is_main:
             return
         problem = self.provision.toolbox.store.altered()
         if problem is not None:
@@ -352,7 +349,7 @@ class Realizer:
     ) -> tuple[ActionResult, Directory]:
         """Store what a step gave: its files and log, then the result."""
         secret = self._saw_secret(step)
-        packed = isinstance(step.command, InstallPackages | FetchCrates)
+        packed = step.command.work is Work.FETCH
         tree = self.store.put_directory(directory.output, packed=packed, private=secret)
         result = ActionResult(
             key=key,

@@ -39,7 +39,7 @@ from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.pins import Pins
 from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
-from mpforge.plan.model import PlannedSession, Refusal, RunTests
+from mpforge.plan.model import PlannedSession, Refusal
 from mpforge.plan.pins import StrategyPin
 from mpforge.plan.toolchains import Compilers
 from mpforge.store.files import make_way
@@ -474,7 +474,7 @@ class SessionRun:
         step = self.found.plan.step(session.result or "")
         self.require_machine()
         entries = self.see_shipped()
-        import_only = isinstance(step.command, RunTests) and not step.command.commands
+        import_only = step.tests is not None and not step.tests.commands
         self.realizer.outputs.clear()
         try:
             result, tree = self.realizer.realize(step.id)
@@ -503,18 +503,18 @@ class SessionRun:
 
     def require_machine(self) -> None:
         """Refuse a test on a CPU model that there is not, before anything is built for it."""
-        command = self.found.plan.step(self.session.result or "").command
-        if isinstance(command, RunTests):
-            self.machines.check(command.machine)
+        tests = self.found.plan.step(self.session.result or "").tests
+        if tests is not None:
+            self.machines.check(tests.machine)
 
     def see_shipped(self) -> tuple[Entry, ...]:
         """Find what this test session tests, built only if there is none."""
-        command = self.found.plan.step(self.session.result or "").command
-        if not isinstance(command, RunTests):
+        tests = self.found.plan.step(self.session.result or "").tests
+        if tests is None:
             raise TypeError(f"{self.session.name} is no test")
-        build = self.found.plan.session(command.shipped.session)
+        build = self.found.plan.session(tests.shipped.session)
         if build is None:
-            raise AssertionError(f"{command.shipped.session} is no session")
+            raise AssertionError(f"{tests.shipped.session} is no session")
         entries = self._shipped(build)
         self.provision.shipped = {build.name: self.shipping.as_shipped(entries, build.folder)}
         return entries

@@ -20,7 +20,7 @@ from mpforge.places import recorded_commands
 from mpforge.places.isolation import isolation
 from mpforge.places.step import Left, StepDirectory, StepRun
 from mpforge.plan.events import Emit, Warned
-from mpforge.plan.model import Plan, PlannedSession, RunTests, Step
+from mpforge.plan.model import Plan, PlannedSession, Step
 from mpforge.workspace import Options, Workspace
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _enter_kept(
             step.timeout,
             isolation=isolation(),
             network=step.network,
-            table="test" if isinstance(step.command, RunTests) else "build",
+            table=step.table,
             secrets=step.variables.secrets,
         )
         with _place_of(session, step, directory, file) as place:

@@ -24,7 +24,7 @@ from mpforge.kinds.observed_reads import HOST
 from mpforge.kinds.step_ingredients import Provision, Shipped
 from mpforge.kinds.task import Given
 from mpforge.plan.events import Emit, Published, Warned
-from mpforge.plan.model import BuildWheel, MakeSdist, PlannedSession, RunCommands
+from mpforge.plan.model import PlannedSession
 from mpforge.plan.requirements import OwnPackage
 from mpforge.processes import interrupted
 from mpforge.store import notes
@@ -89,12 +89,8 @@ class Shipping:
 
         Test sources are a part of it: a project may install them.
         """
-        exclude: tuple[str, ...] = ()
-        for identifier in session.steps:
-            command = self._found.plan.step(identifier).command
-            if isinstance(command, BuildWheel | RunCommands | MakeSdist):
-                exclude = command.exclude
-        return self._found.inputs.identity(exclude)
+        main = self._found.plan.main_step(session)
+        return self._found.inputs.identity(() if main is None else main.command.exclude)
 
     def already(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """What ``dist/`` has of a session, if nothing is left to do for it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpforge.artifacts.declared_outputs import collect
 from mpforge.plan.events import Emit, OutputsWritten, Warned
-from mpforge.plan.model import RunTests, Step
+from mpforge.plan.model import Step
 from mpforge.store.files import remove_tree
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory
@@ -64,4 +64,4 @@ class TestOutputs:
 
 
 def _outputs(step: Step) -> tuple[str, ...]:
-    return step.command.outputs if isinstance(step.command, RunTests) else ()
+    return step.tests.outputs if step.tests is not None else ()

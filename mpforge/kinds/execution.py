@@ -48,6 +48,7 @@ from mpforge.plan.model import (
     RunCommands,
     RunTests,
     Step,
+    Work,
 )
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
@@ -179,7 +180,7 @@ class Executor:
 
         ``network`` is none, declared, or open: not cut off. ``FACT`` is there if it is less than the whole.
         """
-        if isinstance(step.command, InstallPackages | FetchCrates):
+        if step.command.work is Work.FETCH:
             return {}
         if step.inside is not None:
             return {"network": "declared" if step.network else "none"}
@@ -224,7 +225,7 @@ class Executor:
             known,
             isolation(),
             step.network,
-            "test" if isinstance(step.command, RunTests) else "build",
+            step.table,
             visitor=task.visitor,
             secrets=step.variables.secrets,
         )

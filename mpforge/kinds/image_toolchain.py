@@ -249,7 +249,7 @@ class Containers:
             if ready is not None and ready.view is not None:
                 container.put(ready.view, native_shell.VIEW)
                 places = (*places, (ready.view, native_shell.VIEW))
-            word = getattr(task.step.command, "python", None)
+            word = task.step.command.python
             bytecode = word and self._bytecode(
                 inside, image, word, lambda: contextlib.nullcontext(container)
             )
@@ -269,11 +269,11 @@ class Containers:
     @contextlib.contextmanager
     def reopened(self, task: Task) -> Iterator[StepContainer]:
         """A container with a step's directory as a failed run has left it."""
-        inside, compilers = task.step.inside, getattr(task.step.command, "compilers", None)
+        inside, compilers = task.step.inside, task.step.command.compilers
         if inside is None:
             raise AssertionError(f"{task.step.id} runs on the host")
         ready = None
-        if isinstance(compilers, Compilers) and compilers.cross:
+        if compilers is not None and compilers.cross:
             ready = self.compilers(task, compilers, ())
         elif (zig := self._zig(compilers)) is not None:
             ready = ReadyCompilers({}, {}, view=zig.view())

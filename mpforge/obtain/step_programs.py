@@ -17,7 +17,7 @@ from mpforge.keys.walk import ABSENT, references
 from mpforge.obtain import host_programs
 from mpforge.obtain.pythons import interpreter_library
 from mpforge.obtain.session_tools import SessionTools
-from mpforge.plan.model import FetchCrates, HostTool, InstallPackages, ProjectFiles, Step
+from mpforge.plan.model import HostTool, ProjectFiles, Step, Work
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
 
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*t?")
@@ -35,7 +35,7 @@ class Programs:
 
         Raises ``ToolUnavailable`` for a declared tool that this host does not have.
         """
-        if isinstance(step.command, InstallPackages | FetchCrates):
+        if step.command.work is Work.FETCH:
             return {}
         names = (*host_programs.BASE_PROGRAMS, *host_programs.NAMED_BY_SCRIPTS, *_git(step))
         parts = {f"program.{name}": digest for name, digest in self._known(names).items()}

@@ -5,6 +5,7 @@ What is known only when it runs (a file that a step makes, where a tool lies) is
 This module knows neither how the user wrote it down nor how a step is run.
 """
 
+import enum
 import functools
 from dataclasses import dataclass, field
 from typing import Literal
@@ -55,6 +56,21 @@ Tree = ProjectFiles | OutputOf | ShippedFiles
 # --- commands: what a step does ----------------------------------------------------------------
 
 
+class Work(enum.Enum):
+    """Whose programs a step runs: those that fetch, the build's, mpforge's own on a wheel, the tests'."""
+
+    FETCH = enum.auto()
+    BUILD = enum.auto()
+    REPAIR = enum.auto()
+    TEST = enum.auto()
+
+
+# Each kind of command answers the same questions, by a field or for all steps of its kind: `work`; `is_main`,
+# that it is what a session is there for and what `mpforge shell` enters; its `compilers`; `inside`, the image
+# in which its programs run (None: on this host); the `python` that runs in it; the globs that are no input
+# (`exclude`); the channel of the `rust` that it calls for no target.
+
+
 @dataclass(frozen=True)
 class InstallPackages:
     """Install pinned packages into a tree of their own.
@@ -68,6 +84,11 @@ class InstallPackages:
     extras: tuple[str, ...] = ()
     kind: Literal["install-packages"] = "install-packages"
 
+    work = Work.FETCH
+    is_main = False
+    compilers = inside = python = rust = None
+    exclude = ()
+
 
 @dataclass(frozen=True)
 class FetchCrates:
@@ -79,6 +100,11 @@ class FetchCrates:
     source: ProjectFiles
     rust: str
     kind: Literal["fetch-crates"] = "fetch-crates"
+
+    work = Work.FETCH
+    is_main = False
+    compilers = inside = python = None
+    exclude = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +127,15 @@ class AskRequirements:
     retry: tuple[CommandLine, ...] = ()
     target_environment: OutputOf | None = None
     kind: Literal["ask-requirements"] = "ask-requirements"
+
+    work = Work.BUILD
+    is_main = False
+    rust = None
+
+    @property
+    def inside(self) -> Inside | None:
+        """The image in which its programs run; None: they run on this host."""
+        return self.compilers.inside if self.compilers else None
 
 
 @dataclass(frozen=True)
@@ -126,6 +161,10 @@ class MakeSdist:
     retry: tuple[CommandLine, ...] = ()
     kind: Literal["make-sdist"] = "make-sdist"
 
+    work = Work.BUILD
+    is_main = True
+    inside = None
+
 
 @dataclass(frozen=True)
 class BuildWheel:
@@ -149,6 +188,15 @@ class BuildWheel:
     target_environment: OutputOf | None = None
     wanted: tuple[str, ...] = ()
     kind: Literal["build-wheel"] = "build-wheel"
+
+    work = Work.BUILD
+    is_main = True
+    rust = None
+
+    @property
+    def inside(self) -> Inside | None:
+        """The image in which its programs run; None: they run on this host."""
+        return self.compilers.inside if self.compilers else None
 
 
 @dataclass(frozen=True)
@@ -174,6 +222,10 @@ class RepairWheel:
     target_environment: OutputOf | None = None
     kind: Literal["repair-wheel"] = "repair-wheel"
 
+    work = Work.REPAIR
+    is_main = False
+    compilers = inside = rust = None
+
 
 @dataclass(frozen=True)
 class RunCommands:
@@ -193,6 +245,15 @@ class RunCommands:
     installs: bool = False
     provided: tuple[str, ...] = ()
     kind: Literal["run-commands"] = "run-commands"
+
+    work = Work.BUILD
+    is_main = True
+    python = rust = None
+
+    @property
+    def inside(self) -> Inside | None:
+        """The image in which its programs run; None: they run on this host."""
+        return self.compilers.inside
 
 
 @dataclass(frozen=True)
@@ -214,6 +275,16 @@ class RunTests:
     before: tuple[CommandLine, ...] = ()
     outputs: tuple[str, ...] = ()
     kind: Literal["run-tests"] = "run-tests"
+
+    work = Work.TEST
+    is_main = True
+    compilers = rust = None
+    exclude = ()
+
+    @property
+    def inside(self) -> Inside | None:
+        """The image in which its programs run; None: they run on this host."""
+        return self.machine.inside
 
 
 Command = (
@@ -279,10 +350,22 @@ class Step:
     @property
     def inside(self) -> Inside | None:
         """The image in which its programs run; None: they run on this host."""
-        if isinstance(self.command, RunTests):
-            return self.command.machine.inside
-        compilers = getattr(self.command, "compilers", None)
-        return compilers.inside if isinstance(compilers, Compilers) else None
+        return self.command.inside
+
+    @property
+    def table(self) -> Literal["build", "test"]:
+        """The table of the spec that says how its programs run."""
+        return "test" if self.command.work is Work.TEST else "build"
+
+    @property
+    def installs(self) -> InstallPackages | None:
+        """The command of a step that installs packages; None: it is of another kind."""
+        return self.command if isinstance(self.command, InstallPackages) else None
+
+    @property
+    def tests(self) -> RunTests | None:
+        """The command of a step that runs tests; None: it is of another kind."""
+        return self.command if isinstance(self.command, RunTests) else None
 
 
 # --- sessions ----------------------------------------------------------------------------------
@@ -368,10 +451,6 @@ class IndexSettings:
     password: str | None = None
 
 
-OWN_WORK = (BuildWheel, MakeSdist, RunCommands, RunTests)
-"""What a session is there for, and what is entered by ``mpforge shell``."""
-
-
 @dataclass(frozen=True)
 class Plan:
     """Everything that a spec means on this host with this lock.
@@ -392,7 +471,7 @@ class Plan:
     def main_step(self, session: PlannedSession) -> Step | None:
         """The step of a session's own work: the sdist, the wheel, the commands, the tests."""
         steps = (self.step(identifier) for identifier in reversed(session.steps))
-        return next((step for step in steps if isinstance(step.command, OWN_WORK)), None)
+        return next((step for step in steps if step.command.is_main), None)
 
     def step(self, identifier: str) -> Step:
         """The step of that id; every id in a plan has one."""
