@@ -285,9 +285,18 @@ def own(workspace: Workspace, tools: Path, place: Path) -> Workspace:
     cache = Cache(place / "cache")
     workspace.cache.copy_store(cache)
     for tool in [path for path in (tools / "tools").iterdir() if is_for_builds(path.name)]:
-        shutil.copytree(tool, cache.root / "tools" / tool.name, symlinks=True)
+        own = cache.root / "tools" / tool.name
+        shutil.copytree(tool, own, symlinks=True, copy_function=link_or_copy)
     workspace.cache = cache
     return workspace
+
+
+def link_or_copy(source: str, destination: str) -> None:
+    """Give a file another name, which is enough for what is only removed; a copy on another file system."""
+    try:
+        os.link(source, destination)
+    except OSError:
+        shutil.copy2(source, destination)
 
 
 def is_for_builds(tool: str) -> bool:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import NATIVE
 from tests.e2e.workspace import Cache, Workspace
 
 pytestmark = [pytest.mark.cross, pytest.mark.emulation, pytest.mark.network]
 
 ROOT = Path(__file__).parents[2]
 BUILD, TEST = "build-aarch64-cp311", "test-aarch64-cp311"
+QUICK = f"build-{NATIVE}"
 CFLAGS = 'environment = { CFLAGS = "-DX" }'
 
 
@@ -97,15 +99,17 @@ def test_explain_gives_the_strategy_and_its_reason(workspace: Workspace) -> None
 # --- run ------------------------------------------------------------------------------------------
 
 
-def test_run_gives_the_exit_code_of_what_failed(unbuilt: Workspace) -> None:
-    assert unbuilt.mpforge("run", BUILD).code == 0
-    assert unbuilt.mpforge("run").code == 3
-    assert unbuilt.mpforge("run", "build-nothing").code in (2, 3)
-    unbuilt.edit("multiplatform.toml", '["aarch64"]', '["aarch64", "s390x"]')
-    done = unbuilt.mpforge("run", "build-s390x")
+def test_run_gives_the_exit_code_of_what_failed(quick: Workspace) -> None:
+    assert quick.mpforge("run", QUICK).code == 0
+    assert quick.mpforge("run").code == 3
+    assert quick.mpforge("run", "build-nothing").code in (2, 3)
+    quick.write("build.sh", "exit 9\n")
+    assert quick.mpforge("run", QUICK).code == 1
+    quick.edit("multiplatform.toml", f'["{NATIVE}"]', f'["{NATIVE}", "s390x"]')
+    done = quick.mpforge("run", "build-s390x")
     assert done.code == 4, str(done)
-    unbuilt.edit("multiplatform.toml", "[project]", '[project]\nsource = "nowhere"')
-    assert unbuilt.mpforge("run", BUILD).code == 2
+    quick.edit("multiplatform.toml", "[project]", '[project]\nsource = "nowhere"')
+    assert quick.mpforge("run", QUICK).code == 2
 
 
 @pytest.mark.parametrize("command", ["run", "plan", "explain", "log"])
@@ -120,23 +124,23 @@ def test_a_session_that_skip_leaves_out_is_told_so(workspace: Workspace, command
     assert "project.skip leaves build-aarch64-cp313 out" in done.output
 
 
-def test_run_without_cache_runs_every_step_and_gives_the_same_bytes(workspace: Workspace) -> None:
-    before = workspace.wheel().read_bytes()
-    done = workspace.mpforge("run", "--no-cache", BUILD)
+def test_run_without_cache_runs_every_step_and_gives_the_same_bytes(quick: Workspace) -> None:
+    assert quick.mpforge("run", QUICK).code == 0
+    before = contents(quick.dist / NATIVE)
+    done = quick.mpforge("run", "--no-cache", QUICK)
     assert done.code == 0, str(done)
-    assert "wheel-aarch64-cp311" in workspace.steps()
-    assert workspace.wheel().read_bytes() == before
+    assert quick.steps() == [QUICK]
+    assert contents(quick.dist / NATIVE) == before
 
 
-def test_run_keeps_a_failed_steps_directory_when_asked_to(
-    unbuilt: Workspace, empty_cache: Cache
-) -> None:
-    unbuilt.cache = empty_cache
-    unbuilt.edit("tiny/_tiny.c", "return PyLong", "return no_such_thing + PyLong")
-    done = unbuilt.mpforge("run", "--keep", BUILD)
+def test_run_keeps_a_failed_steps_directory_when_asked_to(quick: Workspace) -> None:
+    quick.write("build.sh", "echo made > here\nexit 3\n")
+    done = quick.mpforge("run", "--keep", QUICK)
     assert done.code == 1
     (line,) = [line for line in done.output.splitlines() if "kept: " in line]
-    assert Path(line.split("kept: ")[1].strip(), "src", "tiny", "_tiny.c").is_file()
+    kept = Path(line.split("kept: ")[1].strip(), "src")
+    assert (kept / "greeting.txt").is_file()
+    assert (kept / "here").read_text() == "made\n"
 
 
 def test_strict_takes_a_test_that_is_not_run_as_a_failure(workspace: Workspace) -> None:

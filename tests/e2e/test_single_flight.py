@@ -156,7 +156,7 @@ def test_a_waiter_can_be_interrupted(gated: Workspace, other: Workspace, gate: G
 
 # --- nox -j, from an empty cache ------------------------------------------------------------------
 
-PYTHONS = ("cp311", "cp312", "cp313")
+PYTHONS = ("cp311", "cp313")
 TARGETS = {"aarch64": "EM_AARCH64", "x86_64": "EM_X86_64"}
 
 
