@@ -39,7 +39,7 @@ class Dist:
     def entries(self) -> tuple[Entry, ...]:
         """What the record holds; an unreadable record holds nothing.
 
-        Raises ``DistConflict`` for one of another schema.
+        Raises ``DistConflict`` for one of a newer schema.
         """
         return dist_record.read(self.root) or ()
 

@@ -1,7 +1,7 @@
 """``dist/mpforge.json``: what is known of each published file, read and written.
 
 A newer mpforge may have written it, with fields that this one does not know: they are kept. What is no
-record of this schema is damaged, unless it says that it is of another schema.
+record of this schema is damaged, unless it says that it is of a newer one.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mpforge.errors import DistConflict
+from mpforge.errors import UPDATE, DistConflict, written_by_newer
 from mpforge.store import notes
 from mpforge.store.files import write_atomically
 
@@ -63,15 +63,14 @@ _TEXTS = tuple(name for name in _KNOWN if name not in {*_LISTS, "executable", "t
 def read(dist: Path) -> tuple[Entry, ...] | None:
     """What the record of ``dist/`` holds; None where there is one that can't be understood.
 
-    Raises ``DistConflict`` for one of another schema.
+    Raises ``DistConflict`` for one of a newer schema.
     """
     try:
         data = json.loads(notes.read(dist / RECORD))
-        if type(data["schema"]) is int and data["schema"] != SCHEMA:
+        if type(data["schema"]) is int and data["schema"] > SCHEMA:
             raise DistConflict(
-                f"{dist.name}/{RECORD} has schema {data['schema']}, but this mpforge supports {SCHEMA}",
-                why="another version of mpforge wrote it",
-                hint=f"use that version, or move {dist.name}/ away",
+                written_by_newer(f"{dist.name}/{RECORD}", data["schema"], SCHEMA),
+                hint=f"{UPDATE}, or move {dist.name}/ away",
             )
         return tuple(_entry(item) for item in data["files"])
     except FileNotFoundError:

@@ -6,6 +6,7 @@ raises an error, nor of terminals.
 """
 
 from mpforge.errors.base import (
+    UPDATE as UPDATE,
     ExitCode as ExitCode,
     Interrupted as Interrupted,
     MpforgeError as MpforgeError,
@@ -14,6 +15,7 @@ from mpforge.errors.base import (
     first_of as first_of,
     headline as headline,
     render as render,
+    written_by_newer as written_by_newer,
 )
 from mpforge.errors.host_cannot import (
     EngineCannotRun as EngineCannotRun,

@@ -92,6 +92,15 @@ class MpforgeError(Exception):
         return render(self)
 
 
+UPDATE = "update mpforge"
+"""The remedy for a record that ``written_by_newer`` is said of."""
+
+
+def written_by_newer(what: str, number: object, known: int, *, name: str = "schema") -> str:
+    """The sentence that refuses a record of a ``number`` above the one that this version reads."""
+    return f"{what} was written by a newer mpforge ({name} {number}; this one knows {known})"
+
+
 def render(error: MpforgeError) -> str:
     """Compose an error's text: place, code, what, then why and remedy on lines of their own."""
     place = f"{error.place}: " if error.place else ""

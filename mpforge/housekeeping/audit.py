@@ -17,6 +17,7 @@ from mpforge.store.directory_backend import LAYOUT_FILE, Shelf, copied
 from mpforge.store.files import hash_file, regular
 from mpforge.store.local import Store
 from mpforge.store.references import KINDS, Node, References, files
+from mpforge.store.results import NewerResult
 
 FOREIGN = "it is not mpforge's"
 
@@ -75,6 +76,8 @@ def _checked(path: Path, check: Callable[[Path], str | None]) -> Finding | None:
             return _checked(path, check)
     except FileNotFoundError:
         return None
+    except NewerResult as error:
+        return Finding(path, str(error), "foreign")
     except OSError as error:
         return Finding(path, f"can't be read ({error.strerror})", "left")
     return removed(path, problem, lambda: path.unlink(missing_ok=True))
@@ -143,6 +146,8 @@ class _Needs:
             return f"{'pack' if kind == 'packs' else 'blob'} {name[:12]} is gone"
         try:
             needed = self._references.of(node)
+        except NewerResult:
+            raise
         except ValueError as error:
             return f"it can't be understood ({error})"
         return next((lack for below in needed if (lack := self._lacking(below))), None)

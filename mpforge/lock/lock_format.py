@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
-from mpforge.errors import LockInvalid, Place, TomlInvalid
+from mpforge.errors import UPDATE, LockInvalid, Place, TomlInvalid, written_by_newer
 from mpforge.formats.toml import read_toml
 from mpforge.plan.pins import (
     DistroPackage,
@@ -49,13 +49,13 @@ def parse(content: bytes, file: str) -> Lock:
         raise _no_toml(error, text, file) from None
     schema = table.get("schema")
     if schema != SCHEMA:
-        newer = isinstance(schema, int) and schema > SCHEMA
+        place = Place(file, _line_of(text, r"schema\s*="), 1)
+        if isinstance(schema, int) and schema > SCHEMA:
+            what = written_by_newer(file, schema, SCHEMA)
+            raise LockInvalid(what, hint=UPDATE, place=place)
         what = f"has schema {schema!r}" if "schema" in table else "is empty, or lacks its beginning"
-        raise LockInvalid(
-            f"{file} {what}; this mpforge reads schema {SCHEMA}",
-            hint="install the mpforge that wrote it, or a newer one" if newer else AGAIN,
-            place=Place(file, _line_of(text, r"schema\s*="), 1),
-        )
+        what = f"{file} {what}; this mpforge reads schema {SCHEMA}"
+        raise LockInvalid(what, hint=AGAIN, place=place)
     return in_order(
         Lock(
             _read_all(table, "environments", _environment_pin, text=text, file=file),

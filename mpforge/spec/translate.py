@@ -14,6 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from mpforge.errors import UPDATE
 from mpforge.formats.toml import Path
 from mpforge.spec.finding import Finding, as_written, dotted, overlap
 from mpforge.spec.model import Spec
@@ -55,6 +56,9 @@ def finding_of(document: Mapping[str, object], error: ErrorDetails) -> Finding:
     if kind == "missing":
         return Finding("missing-key", path, f"`{dotted(path)}` is needed{_why_needed(path)}")
     value = error["input"]
+    if path == ("schema",) and type(value) is int and value > 1:
+        what = f"`schema = {value}` is a newer mpforge's (this one knows 1): {UPDATE}"
+        return Finding("bad-value", path, what)
     if kind == "literal_error":
         return _not_one_of(path, value, re.findall(r"'([^']*)'", error["ctx"]["expected"]))
     if kind in _EXPECTED:

@@ -19,6 +19,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Literal
 
+from mpforge.errors import UPDATE, written_by_newer
 from mpforge.store import notes
 from mpforge.store.process_homes import Home
 from mpforge.store.trees import FileNode
@@ -46,6 +47,8 @@ def layout_problem(root: Path) -> str | None:
         return f"{place} is not a store's; if it was only cut off, `rm {place}` brings all back"
     if layout == LAYOUT:
         return None
+    if type(layout) is int and layout > LAYOUT:
+        return f"{written_by_newer(str(root), layout, LAYOUT, name='layout')}: {UPDATE}"
     return f"{root} has layout {layout!r}, and this mpforge knows layout {LAYOUT}"
 
 

@@ -33,7 +33,7 @@ from mpforge.store.directory_backend import (
 from mpforge.store.files import files_below, regular
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import private_directory
-from mpforge.store.results import ActionResult, from_bytes, to_bytes
+from mpforge.store.results import ActionResult, NewerResult, from_bytes, to_bytes
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 T = TypeVar("T")
@@ -391,7 +391,10 @@ class Store:
     # --- results -------------------------------------------------------------------------------
 
     def find(self, key: str) -> ActionResult | None:
-        """The result stored under a key, or None. Raises ``Damaged`` for an unreadable entry."""
+        """The result stored under a key, or None. Raises ``Damaged`` for an unreadable entry.
+
+        One of a newer mpforge is left as it is.
+        """
         self.use(f"action {key}")
         for shelf in self._shelves(key):
             place = shelf.place("actions", key)
@@ -407,6 +410,9 @@ class Store:
                 continue
             try:
                 result = from_bytes(data, key)
+            except NewerResult as error:
+                self._bad.add(key)
+                raise Damaged(str(error)) from None
             except ValueError:
                 self.forget(key)
                 raise Damaged(f"the entry of {key[:12]} was damaged and is not used") from None

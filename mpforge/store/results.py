@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from mpforge.errors import written_by_newer
+
 SCHEMA = 1
 
 
@@ -31,6 +33,10 @@ class ActionResult:
     observed: Mapping[str, str] = field(default_factory=dict)
 
 
+class NewerResult(ValueError):
+    """A result that a newer mpforge wrote, which is not for this one to judge."""
+
+
 def to_bytes(result: ActionResult) -> bytes:
     """The file of a result."""
     body = asdict(result)
@@ -39,9 +45,16 @@ def to_bytes(result: ActionResult) -> bytes:
 
 
 def from_bytes(data: bytes, key: str) -> ActionResult:
-    """What ``to_bytes`` wrote for a key. Raises ``ValueError`` for anything else."""
+    """What ``to_bytes`` wrote for a key.
+
+    Raises ``NewerResult`` for what says that it is of a newer schema, ``ValueError`` for anything else.
+    """
     try:
         record = json.loads(data)
+        if type(record["schema"]) is int and record["schema"] > SCHEMA:
+            raise NewerResult(
+                written_by_newer(f"the result of {key[:12]}", record["schema"], SCHEMA)
+            )
         body = record["result"]
         if record["schema"] != SCHEMA or record["sha256"] != _digest(body) or body["key"] != key:
             raise ValueError(f"not the result of {key}")

@@ -150,7 +150,7 @@ def test_a_change_that_fails_leaves_the_lock_as_it_was(tmp_path: Path) -> None:
     [
         ("schema = 1\n[[environments\n", 2, "not TOML"),
         ("schema = 1\n<<<<<<< HEAD\n", 2, "conflict markers"),
-        ("# a lock\nschema = 2\n", 2, "schema 2"),
+        ("# a lock\nschema = 2\n", 2, "by a newer mpforge (schema 2; this one knows 1)"),
         ("", 1, "is empty, or lacks its beginning"),
         ("schema = 1\nenvironments = 3\n", 1, "must be tables"),
         ('schema = 1\n[[strategies]]\ntarget = "a"\n', 2, "host must be a string"),
@@ -170,6 +170,13 @@ def test_a_lock_that_cannot_be_used_is_named_with_its_line(
     assert caught.value.place is not None
     assert (caught.value.place.file, caught.value.place.line) == ("multiplatform.lock", line)
     assert caught.value.exit_code == ExitCode.WRONG_INPUT
+
+
+def test_fields_and_tables_of_a_newer_lock_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "multiplatform.lock"
+    text = render(FULL).replace("purpose = ", 'licence = "MIT"\npurpose = ')
+    path.write_text(f"{text}\n[[attestations]]\nof = 1\n", encoding="utf-8")
+    assert read(path) == FULL
 
 
 def test_a_file_that_is_not_text_is_no_lock(tmp_path: Path) -> None:

@@ -223,6 +223,13 @@ def test_a_key_that_nothing_here_stands_for_says_what_there_is_instead() -> None
     assert "mpforge log" in problem.message
 
 
+def test_a_spec_for_a_newer_mpforge_says_so() -> None:
+    problem = _only(SMALLEST.replace("schema = 1", "schema = 2"))
+    assert str(problem.place) == f"{FILE}:1:1"
+    assert "newer mpforge" in problem.message
+    assert "update mpforge" in problem.message
+
+
 def test_a_key_near_to_nothing_lists_what_the_table_has() -> None:
     assert "it has: enable, exclude" in _only(SMALLEST + "[sdist]\nqqq = 1\n").message
 

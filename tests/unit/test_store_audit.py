@@ -235,3 +235,8 @@ def test_what_was_removed_is_stored_again_when_it_is_needed(root: Path, tmp_path
     store.keep(ActionResult(key=KEY, tree=tree.digest(), log=store.put_bytes(LOG)))
     assert usable(root, KEY, tmp_path / "out")
     assert found(root) == {}
+
+
+def test_a_newer_mpforge_s_result_is_left(root: Path) -> None:
+    action(root, KEY).write_text('{"schema": 2}', encoding="utf-8")
+    assert found(root) == {action(root, KEY).relative_to(root): "foreign"}

@@ -1,7 +1,10 @@
 """The local store: what comes out is what went in, or it is said that it is not."""
 
+import hashlib
+import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from mpforge.errors import Damaged
 from mpforge.store.files import files_below, hash_file, write_atomically
 from mpforge.store.local import Store
-from mpforge.store.results import ActionResult
+from mpforge.store.results import ActionResult, from_bytes
 from mpforge.store.trees import Directory
 
 RESULT = ActionResult(
@@ -186,6 +189,23 @@ def test_a_damaged_entry_is_said_once_and_is_a_miss_then(store: Store, text: str
     with pytest.raises(Damaged, match=RESULT.key[:12]):
         store.find(RESULT.key)
     assert store.find(RESULT.key) is None
+
+
+def test_a_newer_mpforge_s_entry_is_said_and_left(store: Store) -> None:
+    store.keep(RESULT)
+    entry = next((store.root / "actions").rglob("*.json"))
+    entry.write_text(text := '{"schema": 2, "answer": 42}')
+    with pytest.raises(Damaged, match=r"by a newer mpforge \(schema 2; this one knows 1\)"):
+        store.find(RESULT.key)
+    assert store.find(RESULT.key) is None
+    assert entry.read_text() == text
+
+
+def test_fields_of_a_newer_result_are_passed_over() -> None:
+    body = {**asdict(RESULT), "licence": "MIT"}
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    data = json.dumps({"schema": 1, "sha256": digest, "result": body}).encode()
+    assert from_bytes(data, RESULT.key) == RESULT
 
 
 def test_an_entry_under_another_key_s_name_is_not_believed(store: Store) -> None:
