@@ -29,6 +29,7 @@ FLAGS = shlex.split("""
 """)
 SETUP = f"""
     import os, subprocess
+    import docopt
     from setuptools import Extension, setup
 
     compiler = os.environ["CC"].split()
@@ -59,7 +60,7 @@ MODULE = """
 """
 PYPROJECT = """
     [build-system]
-    requires = ["setuptools>=77"]
+    requires = ["setuptools>=77", "docopt==0.6.2"]
     build-backend = "setuptools.build_meta"
     [project]
     name = "field"
@@ -93,7 +94,8 @@ def test_a_project_with_old_habits_is_built_whole_and_tested_as_it_is_installed(
     quick: Workspace,
 ) -> None:
     """Its ``setup.py`` asks $CC at its top, links with many words, compiles what lies in ``tests``,
-    installs ``data_files`` and a script; test sources lie in the package; groups have other spellings.
+    installs ``data_files`` and a script; test sources lie in the package; groups have other spellings; what
+    it requires to build (docopt 0.6.2) has an sdist only.
     """
     quick.write("setup.py", SETUP)
     quick.write("pyproject.toml", PYPROJECT)
