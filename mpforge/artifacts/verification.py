@@ -13,7 +13,7 @@ from elftools.common.exceptions import ELFError
 from mpforge.artifacts import elf, static_library
 from mpforge.artifacts.elf import ElfFacts, is_glibc
 from mpforge.artifacts.wheels import wheel_name
-from mpforge.platforms import ELF_INTERPRETERS, ELF_MACHINES, Platform, policy_version
+from mpforge.platforms import Platform, policy_version
 from mpforge.platforms.policies import SystemPolicy, system_policy
 
 _LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loader takes
@@ -143,14 +143,14 @@ def _as_numbers(version: str) -> tuple[int, ...]:
 
 
 def _interpreter_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
-    expected = ELF_INTERPRETERS.get(platform.machine) if platform.libc == "glibc" else None
+    expected = platform.loader
     if expected is not None and file.interpreter not in (None, expected):
         yield f"names the loader {file.interpreter}, not {expected}"
 
 
 def machine_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
     """Why an ELF file is not of this platform."""
-    expected = ELF_MACHINES[platform.machine]
+    expected = platform.elf_machine
     if file.machine != expected:
         yield f"is for {file.machine}, not {expected}"
     elif file.bits != platform.bits:

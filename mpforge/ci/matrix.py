@@ -10,11 +10,15 @@ from typing import Literal
 
 from mpforge.errors import NothingSelected
 from mpforge.plan.model import Plan, PlannedSession
-from mpforge.platforms import well_known
+from mpforge.platforms import Platform, hosts, well_known
 
-DEFAULT_RUNNER = "ubuntu-24.04"
 _PREPARATION_MINUTES = 15
 """Added to a job's time for what comes before its steps: tools, environments, a cold store."""
+
+
+def ci_host() -> Platform:
+    """The platform of the machines that jobs are planned for: the first of the hosts."""
+    return well_known()[hosts()[0]]
 
 
 @dataclass(frozen=True)
@@ -80,15 +84,19 @@ def _job(plan: Plan, platforms: dict[str, str], group: list[PlannedSession]) -> 
     )
 
 
+def _default_runner() -> str:
+    return ci_host().github_runner or ""
+
+
 def _place(plan: Plan, platform: str, session: PlannedSession) -> tuple[str, str]:
     """The machine of a job and its strategy there."""
     if session.choice is not None:
-        return DEFAULT_RUNNER, session.choice.strategy
+        return _default_runner(), session.choice.strategy
     tests = plan.step(session.result or "").tests
     if tests is None or not tests.machine.emulated:
-        return DEFAULT_RUNNER, "native"
+        return _default_runner(), "native"
     own = well_known()[platform].github_runner
-    return (own, "native") if own is not None else (DEFAULT_RUNNER, "emulate")
+    return (own, "native") if own is not None else (_default_runner(), "emulate")
 
 
 def _minutes(plan: Plan, group: Iterable[PlannedSession]) -> int:

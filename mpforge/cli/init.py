@@ -34,15 +34,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises ``WrongInput`` where there is one already, ``SourceMissing`` without a project.
     """
-    from mpforge.compiler.availability import PLATFORMS
     from mpforge.migrate.initial_spec import initial_spec
+    from mpforge.platforms import available
     from mpforge.spec.load import find_problems
 
     path = Path(arguments.spec).absolute()
     if os.path.lexists(path):
         raise _there_already(path)
     pyproject = _pyproject(path.parent)
-    initial = initial_spec(pyproject, available=PLATFORMS, pkg_info=_requires_python(path.parent))
+    initial = initial_spec(pyproject, available=available(), pkg_info=_requires_python(path.parent))
     problems = find_problems(initial.text, file=path.name)
     if any(not problem.warning for problem in problems):
         raise SpecInvalid(problems)

@@ -41,12 +41,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the jobs."""
-    from mpforge.ci.matrix import jobs, nothing_to_do
+    from mpforge.ci.matrix import ci_host, jobs, nothing_to_do
     from mpforge.engine.load_plan import plan_on
     from mpforge.plan.facts import HostFacts
 
     workspace = workspace_of(arguments)
-    plan, platforms = plan_on(workspace, HostFacts("x86_64", "Linux x86_64", engine=True))
+    plan, platforms = plan_on(
+        workspace, HostFacts(ci_host().name, f"Linux {ci_host().machine}", engine=True)
+    )
     found = jobs(plan, platforms, by=arguments.by)
     if not found:
         raise nothing_to_do(plan)

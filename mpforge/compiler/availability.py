@@ -14,7 +14,6 @@ from mpforge.platforms import Platform
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, Toolchain
 
-PLATFORMS = ("x86_64", "aarch64")
 TOOLCHAINS = ("auto", "zig", "gcc")
 _CONTAINED = ("hybrid", "emulate")
 # QEMU's models of x86-64-v4 machines; its code generator lacks AVX-512 (7.2 warns of it, and raises
@@ -43,7 +42,7 @@ def refusal(
 
 def test_refusal(platform: Platform, cpu: str | None) -> Refusal | None:
     """Why tests can't run on a CPU model, as far as that is known without asking the emulator."""
-    if cpu is None or platform.machine not in ("x86_64", "i686") or not cpu.startswith(_AVX512):
+    if cpu is None or not platform.x86 or not cpu.startswith(_AVX512):
         return None
     return Refusal(
         error="host-cannot",
@@ -68,7 +67,7 @@ def _needed(
 
     ``boxed``: its compiler is in an image of its own.
     """
-    if platform.name not in PLATFORMS:
+    if not platform.available:
         yield "project.targets", f"the target {platform.name}"
     if python is not None and not python.startswith("cp"):
         yield "project.python", f"the Python {python}"

@@ -29,7 +29,8 @@ from mpforge.plan.toolchains import (
     Toolchain,
     ZigInImage,
 )
-from mpforge.platforms import BASELINE_CPU, Platform, well_known
+from mpforge.platforms import Platform, well_known
+from mpforge.platforms.policies import normal_policy
 from mpforge.spec.options import ResolvedTarget, resolve
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def chosen(
 
 def policy(build: "BuildOptions", platform: Platform) -> str:
     """The policy that a build is for, the target's default if the spec names none."""
-    return steps.normal_policy(build.policy if build.policy != "auto" else platform.default_policy)
+    return normal_policy(
+        build.policy if build.policy != "auto" else platform.default_policy, platform
+    )
 
 
 def tests_inside(
@@ -148,7 +151,7 @@ def _toolchain(
 
 def _emulated(platform: str) -> Machine:
     """The emulated machine of a target, of the oldest kind."""
-    return Machine(platform, True, BASELINE_CPU.get(well_known()[platform].machine))
+    return Machine(platform, True, well_known()[platform].baseline_cpu)
 
 
 def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:

@@ -33,7 +33,7 @@ from mpforge.plan.model import (
 from mpforge.plan.pins import Lock, platform_with
 from mpforge.plan.places import Machine
 from mpforge.plan.toolchains import NO_COMPILER, Compilers
-from mpforge.platforms import BASELINE_CPU, well_known
+from mpforge.platforms import hosts, well_known
 from mpforge.spec.options import ResolvedTarget, resolve, targets, word
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _not_yet(what: str) -> Refusal:
 def _foreign_host(host: HostFacts) -> Refusal:
     return Refusal(
         "host-cannot",
-        f"builds and tests run on Linux with glibc on x86-64 or aarch64; this is {host.system}",
+        f"builds and tests run on Linux with glibc on {' or '.join(hosts())}; this is {host.system}",
         hint="run it in such a machine, container or CI job; check, plan, lock and matrix work here",
     )
 
@@ -320,7 +320,7 @@ def _test(
     if refusal is not None:
         return replace(planned, refusal=refusal)
     emulated = not native or test.strategy == "emulate" or cpu is not None
-    model = cpu or (BASELINE_CPU.get(platform.machine) if emulated else None)
+    model = cpu or (platform.baseline_cpu if emulated else None)
     inside = choosing.tests_inside(compilation, target, python, options.build)
     if emulated and native:
         inside = (

@@ -3,13 +3,11 @@
 Facts: https://github.com/pypa/manylinux. Pure: whether an engine or a registry has one, others find out.
 """
 
-from mpforge.platforms import Platform, policy_version
-
-_LEGACY = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "manylinux2014"}
+from mpforge.platforms import GLIBC, Platform
+from mpforge.platforms.libc import legacy_name
 
 
 def of(platform: Platform, policy: str) -> str:
     """``quay.io/pypa/manylinux2014_aarch64``: the image that a policy's wheels are built in."""
-    plain = policy.startswith("manylinux") and platform.libc == "glibc"
-    name = _LEGACY.get(policy_version(policy), policy) if plain else policy
-    return f"quay.io/pypa/{name}_{platform.machine}"
+    name = legacy_name(policy) if platform.libc is GLIBC else None
+    return f"quay.io/pypa/{name or policy}_{platform.machine}"

@@ -3,7 +3,6 @@
 Values in, values out: options and choices become typed commands. Knows nothing of hosts.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -374,12 +373,3 @@ def test_steps(
     given, timeout = variables(test), int(test.timeout)
     steps.append(Step(f"test-{suffix}", title, run, given, timeout, test.cache, test.network))
     return tuple(steps)
-
-
-def normal_policy(policy: str) -> str:
-    """``manylinux2014`` → ``manylinux_2_17`` (PEP 600's aliases)."""
-    return {
-        "manylinux1": "manylinux_2_5",
-        "manylinux2010": "manylinux_2_12",
-        "manylinux2014": "manylinux_2_17",
-    }.get(policy, re.sub(r"_(x86_64|aarch64)$", "", policy))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.errors import LibraryMissing, StepFailed
+from mpforge.platforms import by_elf_number
 
 _NAME = r"[\w./+-]*\w"
 _ABSENT = [
@@ -40,7 +41,6 @@ _INCOMPATIBLE = [
         r"(?P<name>[^\s:]+\.(?:so[\d.]*|a|o)): (?:file in wrong format|error adding symbols)"
     ),
 ]
-_MACHINES = {3: "x86 (32 bits)", 40: "32-bit Arm", 62: "x86-64", 183: "aarch64", 243: "RISC-V"}
 _LOOKS_BACK = 200
 
 
@@ -125,7 +125,8 @@ def machine_of(path: Path) -> str | None:
     number = int.from_bytes(
         data[begin + 18 : begin + 20], "little" if data[begin + 5] == 1 else "big"
     )
-    return _MACHINES.get(number, f"another machine (ELF machine {number})")
+    known = by_elf_number(number)
+    return known.name if known else f"another machine (ELF machine {number})"
 
 
 def _named(name: str, files: Collection[str], root: Path) -> str | None:

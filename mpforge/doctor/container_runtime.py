@@ -138,7 +138,7 @@ def run_fact(platform: Platform, told: str, site: Site) -> RunFact:
     version = match.group(1) if match else None
     needed = emulators.needs_newer(platform, version or "")
     if needed is not None:
-        handler = site.handlers.of(runtime_probe.program(name))
+        handler = site.handlers.of(runtime_probe.program(platform))
         remedy = _privileged(platform, site, instead=handler.name if handler else "")
         why = f"{platform.qemu} {version} is too old"
         return RunFact(name, "no", version, why, f"QEMU {needed} or newer: {remedy}")
@@ -157,7 +157,7 @@ def _missing(platform: Platform, site: Site) -> tuple[str, str]:
         return why, f"{mount} && {_install(platform, site)}"
     if not kernel.enabled:
         return "all of the kernel's handlers are off", f"echo 1 > {binfmt.ROOT}/status"
-    handler = kernel.of(runtime_probe.program(platform.name))
+    handler = kernel.of(runtime_probe.program(platform))
     if handler is None:
         return "the kernel has no handler for its programs", _install(platform, site)
     return _unfit(handler, platform, site)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Literal
 
 from mpforge import __version__
-from mpforge.compiler.availability import PLATFORMS
 from mpforge.doctor import container_runtime
 from mpforge.doctor.container_runtime import ContainersFact
 from mpforge.doctor.host_capabilities import TargetAbility, of_targets
@@ -26,7 +25,7 @@ from mpforge.obtain.distro import apt
 from mpforge.obtain.pythons import host_python, target_python, uv_python
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import Lock
-from mpforge.platforms import Platform, well_known
+from mpforge.platforms import GLIBC, Platform, available, well_known
 from mpforge.processes import Captured, capture
 from mpforge.store import notes
 from mpforge.workspace import cache_directory
@@ -160,7 +159,7 @@ def _host_python(word: str) -> HostPythonFact:
 
 
 def _target_pythons(host: HostFacts, distro: tuple[str, str] | None) -> Iterator[TargetPythonFact]:
-    for name in PLATFORMS if host.platform is not None else ():
+    for name in available() if host.platform is not None else ():
         for word in PYTHONS:
             if name == host.platform:
                 yield TargetPythonFact(name, word, "host", "the host's own, where there is one")
@@ -184,7 +183,7 @@ def target_python_fact(
         if f"python{minor}-minimal" in request.names:
             origin = f"{request.distribution} {request.suite}, {request.architecture}"
             return TargetPythonFact(platform.name, word, "distribution", origin)
-    if not requests and platform.libc == "glibc":
+    if not requests and platform.libc is GLIBC:
         why = "this host has no apt to get the target's C library with"
         return TargetPythonFact(platform.name, word, None, why, hint)
     try:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mpforge.compiler import strategies
-from mpforge.compiler.availability import PLATFORMS
 from mpforge.doctor.container_runtime import ContainersFact
 from mpforge.obtain import emulators
 from mpforge.obtain.emulators import Emulator
@@ -84,7 +83,7 @@ def of_targets(host: HostFacts, containers: ContainersFact) -> tuple[TargetAbili
     return tuple(
         TargetAbility(
             name=name,
-            available=name in PLATFORMS,
+            available=platform.available,
             build=build_ability(platform, host),
             images=image_ability(platform, host, containers),
             test=test_ability(
@@ -97,7 +96,7 @@ def of_targets(host: HostFacts, containers: ContainersFact) -> tuple[TargetAbili
 
 def build_ability(platform: Platform, host: HostFacts) -> BuildAbility:
     """How this host builds for a platform, where the project's build backend can."""
-    if platform.name not in PLATFORMS:
+    if not platform.available:
         return BuildAbility("no", NOT_YET)
     if host.platform is None:
         return BuildAbility(
@@ -116,7 +115,7 @@ def build_ability(platform: Platform, host: HostFacts) -> BuildAbility:
 
 def image_ability(platform: Platform, host: HostFacts, containers: ContainersFact) -> ImageAbility:
     """What containers add to how this host builds for a platform."""
-    if platform.name not in PLATFORMS:
+    if not platform.available:
         return ImageAbility((), NOT_YET)
     if host.platform is None:
         return ImageAbility((), f"builds run on Linux with glibc; this is {host.system}")
@@ -155,7 +154,7 @@ def test_ability(
     """How the platform's programs run here: ``request`` is the distribution's package of emulators."""
     if host.platform == platform.name:
         return TestAbility("native", f"this host is {platform.name}")
-    cpu = emulators.baseline_cpu(platform)
+    cpu = platform.baseline_cpu
     program = (platform.qemu or "").removesuffix("-static")
     if host.platform is not None and emulator is not None:
         needed = emulators.needs_newer(platform, emulator.version)

@@ -6,7 +6,7 @@ import sys
 
 from mpforge.places.containers import endpoint
 from mpforge.plan.facts import HostFacts
-from mpforge.platforms import by_machine
+from mpforge.platforms import GLIBC, by_machine
 from mpforge.workspace import host_system
 
 
@@ -14,7 +14,7 @@ def host_facts() -> HostFacts:
     """This host. Only Linux with glibc has a platform that can build."""
     machine = os.uname().machine if hasattr(os, "uname") else platform.machine()
     found = by_machine(machine) if sys.platform == "linux" else None
-    glibc = hasattr(os, "confstr") and _glibc()
+    glibc = hasattr(os, "confstr") and _has_glibc()
     return HostFacts(
         platform=found.name if found is not None and glibc else None,
         system=host_system(),
@@ -22,8 +22,8 @@ def host_facts() -> HostFacts:
     )
 
 
-def _glibc() -> bool:
+def _has_glibc() -> bool:
     try:
-        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+        return (os.confstr(GLIBC.version_name or "") or "").startswith(GLIBC.name)
     except (ValueError, OSError):
         return False

@@ -34,15 +34,13 @@ from mpforge.plan.pins import (
 )
 from mpforge.plan.places import Machine
 from mpforge.plan.requirements import OwnPackage, normal_name, shown
+from mpforge.platforms import hosts as all_hosts
 from mpforge.platforms import well_known
 from mpforge.spec.suggest import close_to
 from mpforge.workspace import Workspace
 
 if TYPE_CHECKING:
     from mpforge.obtain.packages.package_index import Index
-
-# The kinds of host that builds and tests run on.
-HOSTS = ("x86_64", "aarch64")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +135,8 @@ def _plans(workspace: Workspace) -> Iterator[tuple[HostFacts, Plan]]:
     here = host_facts()
     _, platforms = plan_on(workspace, here)
     wanted = set(platforms.values())
-    hosts = [host for host in HOSTS if host in wanted or host == here.platform] or [HOSTS[0]]
+    known = all_hosts()
+    hosts = [host for host in known if host in wanted or host == here.platform] or [known[0]]
     for host in sorted(hosts, key=lambda h: h != here.platform):
         facts = here if host == here.platform else HostFacts(host, f"Linux {host}", engine=True)
         yield facts, plan_on(workspace, facts)[0]

@@ -15,7 +15,7 @@ from mpforge.artifacts import elf, wheels
 from mpforge.diagnostics import instructions, qemu_traces
 from mpforge.errors import IllegalInstruction, StepFailed
 from mpforge.places.step import StepRun
-from mpforge.platforms import BASELINE_CPU
+from mpforge.platforms import by_machine
 
 _FRAMES = 3
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$')
@@ -123,7 +123,8 @@ def _remedy(known: Surroundings, culprit: Culprit | None) -> str:
         )
     if known.cpu is None:
         return _LESS
-    if known.cpu != BASELINE_CPU.get(known.machine):
+    platform = by_machine(known.machine)
+    if platform is None or known.cpu != platform.baseline_cpu:
         return f"{_LESS}. Or leave {known.cpu} out of [test] cpus, and say what the wheel needs"
     return (
         f"{known.cpu} is the baseline: every machine that may install this wheel has at least that. "

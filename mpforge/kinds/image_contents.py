@@ -163,7 +163,7 @@ def _compiler(wanted: CrossImage, container: "Container") -> dict[str, str]:
         what = f"the image {wanted.name} has no cross compiler: CC is {named}, which is not there"
         raise ImageUnfit(what, hint=hint)
     machine = told.pop("machine", "")
-    if not is_for(wanted.target, machine):
+    if not wanted.target.is_triple(machine):
         raise ImageUnfit(
             f"the compiler of the image {wanted.name} is not for {wanted.target.name}",
             why=f"{named} -dumpmachine says {machine or 'nothing'}, and {wanted.target.gnu_triple} "
@@ -172,23 +172,6 @@ def _compiler(wanted: CrossImage, container: "Container") -> dict[str, str]:
             "the [targets] that it is for",
         )
     return told
-
-
-def is_for(platform: Platform, triple: str) -> bool:
-    """Whether a compiler's triple, with or without a vendor, is a platform's: ``x86_64-redhat-linux``."""
-    words, wanted = triple.strip().split("-"), platform.gnu_triple.split("-")
-    if words[-1] == "linux":
-        words.append("gnu")
-    same = _cpu(words[0]) == _cpu(wanted[0])
-    return same and "linux" in words[1:-1] and words[-1] == wanted[-1]
-
-
-def _cpu(word: str) -> str:
-    if word.startswith("arm") and not word.startswith(("armeb", "arm64")):
-        return "arm"
-    if len(word) == len("i686") and word.startswith("i") and word.endswith("86"):
-        return "i686"
-    return {"amd64": "x86_64", "arm64": "aarch64"}.get(word, word)
 
 
 def _probed(wanted: CrossImage, container: "Container") -> dict[str, object]:

@@ -18,7 +18,7 @@ from mpforge.obtain.pythons import target_python
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.plan.places import Machine
-from mpforge.platforms import Platform, by_machine, well_known
+from mpforge.platforms import GLIBC, Platform, by_machine, well_known
 from mpforge.workspace import Workspace
 
 
@@ -47,7 +47,7 @@ class Machines:
         if not machine.emulated:
             host = by_machine(os.uname().machine)
             parts["machine.native"] = f"{host.name if host else os.uname().machine}"
-            parts["machine.libc"] = os.confstr("CS_GNU_LIBC_VERSION") or "unknown"
+            parts["machine.libc"] = os.confstr(GLIBC.version_name or "") or "unknown"
             return parts | (self._toolbox.python_parts(python) if python else {})
         parts |= self._emulator_parts(platform)
         return parts | self._target_parts(platform, python)
@@ -58,7 +58,7 @@ class Machines:
         Raises ``UnknownCpu``. An emulator that is still to be fetched is asked by ``ready``.
         """
         platform = well_known()[machine.target]
-        if machine.emulated and machine.cpu != emulators.baseline_cpu(platform):
+        if machine.emulated and machine.cpu != platform.baseline_cpu:
             found = self._host_emulator(platform)
             if found is not None:
                 emulators.require_model(found, machine.cpu)
@@ -94,7 +94,7 @@ class Machines:
             native = None if python is None else self._native_python(python)
             return ReadyMachine(None, native, Path("/"), None)
         emulator = self._emulator(platform)
-        if machine.cpu != emulators.baseline_cpu(platform):
+        if machine.cpu != platform.baseline_cpu:
             emulators.require_model(emulator, machine.cpu)
         pins = [self._pins.distribution(r) for r in self._distro_requests(platform, python)]
         if python is None:

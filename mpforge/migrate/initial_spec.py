@@ -18,7 +18,6 @@ from mpforge.migrate.draft import Draft, Remark, comment, to_toml, validated
 
 # The CPythons that there are, of those that build and test environments can be made for.
 PYTHONS = ("cp311", "cp312", "cp313", "cp314")
-TARGETS = ("x86_64", "aarch64")
 
 _HEAD = """\
 What is shipped, for which Pythons and targets. `mpforge check` finds mistakes in it, `mpforge plan`
@@ -30,11 +29,6 @@ requires = ["pytest"]
 command = ["{python} -m pytest {posargs}"]"""
 _NOT_YET = "not available yet in this version of mpforge"
 _OTHER_PLATFORMS = ("android", "ios", "macos", "pyodide", "windows")
-_ALL_LINUX = ("x86_64", "aarch64", "i686", "ppc64le", "s390x", "armv7l", "riscv64")
-# What cibuildwheel takes for this or that machine: `auto` depends on the one that it runs on.
-_MANY = {"all": _ALL_LINUX, "auto32": ("i686",)} | dict.fromkeys(
-    ("auto", "auto64", "native"), TARGETS
-)
 
 
 @dataclass(frozen=True)
@@ -168,10 +162,10 @@ class _Translation:
 
     def _targets(self) -> list[str]:
         listed = text_of.words(self.table.get("archs"))
-        named = [name for word in listed for name in _MANY.get(word, (word,))]
-        linux = [name for name in dict.fromkeys(named) if name in _ALL_LINUX]
+        named = [name for word in listed for name in (*_archs(word), word)]
+        linux = [name for name in dict.fromkeys(named) if name in _archs("all")]
         if not linux:
-            return list(TARGETS)
+            return _archs("auto")
         self.translated.append("archs")
         later = [name for name in linux if name not in self.available]
         if later:
@@ -305,13 +299,19 @@ def _table(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _archs(word: str) -> list[str]:
+    """The targets that a word of cibuildwheel's ``archs`` includes."""
+    known = platforms.well_known()
+    return [name for name, platform in known.items() if word in platform.cibuildwheel]
+
+
 def _classifier(python: str) -> str:
     return f"Programming Language :: Python :: 3.{python.removeprefix('cp3')}"
 
 
 def _identifier(python: str, target: str) -> str:
-    kind = "manylinux" if platforms.well_known()[target].libc == "glibc" else "musllinux"
-    return f"{python}-{kind}_{target}"
+    libc = platforms.well_known()[target].libc
+    return f"{python}-{libc.policy if libc else ''}_{target}"
 
 
 def _wanted(python: str, target: str, build: Sequence[str], skip: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from mpforge import processes
 from mpforge.errors import NoEmulator, UnknownCpu
 from mpforge.obtain.distro import apt
 from mpforge.plan.pins import DistroPin, DistroRequest
-from mpforge.platforms import BASELINE_CPU, Platform
+from mpforge.platforms import Platform
 from mpforge.store.tool_store import ToolStore
 
 # Up to these suites the static programs are in qemu-user-static, later in qemu-user.
@@ -25,9 +25,6 @@ _STATIC_SUITES = {
     "debian": ("buster", "bullseye", "bookworm"),
     "ubuntu": ("focal", "jammy", "noble", "oracular"),
 }
-
-# QEMU older than this dies of illegal instructions there (platforms.csv, measured).
-_NEEDED = {"loongarch64": 10}
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def has_static_package(name: str, suite: str) -> bool:
 
 def needs_newer(platform: Platform, version: str) -> int | None:
     """The major version of QEMU that is needed, where this one is too old for the platform."""
-    needed = _NEEDED.get(platform.machine, 0)
+    needed = platform.qemu_since
     major = version.partition(".")[0]
     return needed if major.isdigit() and int(major) < needed else None
 
@@ -120,11 +117,6 @@ def no_emulator(platform: Platform, why: str | None = None) -> NoEmulator:
         if platform.qemu
         else f'set test.strategy = "skip" for {platform.name}, or test on such a machine',
     )
-
-
-def baseline_cpu(platform: Platform) -> str | None:
-    """The CPU model that tests run on unless the spec names others; ``None``: the emulator's own."""
-    return BASELINE_CPU.get(platform.machine)
 
 
 def cpu_models(emulator: Emulator) -> tuple[str, ...]:

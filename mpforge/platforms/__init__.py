@@ -1,185 +1,190 @@
-"""What a platform is called by docker, wheel tags, GNU, zig, Rust, Debian and QEMU.
+"""Everything that mpforge knows of a platform: one row of ``platforms.csv`` each, read once.
 
-One table, ``platforms.csv`` (columns are the field's own vocabularies); everything here is read from
-it. This room knows nothing of hosts: which platform *this* machine is, is found by its callers.
+No other room writes a machine's name: it asks a ``Platform``, or looks one up here. docs/platforms.md says
+where each column's facts come from. This room knows nothing of hosts: which platform *this* machine is, is
+found by its callers.
 """
 
-import csv
 import functools
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from typing import Literal
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from mpforge.platforms.libc import GLIBC, LIBCS, MUSL, Libc, policy_version
+
+__all__ = ["GLIBC", "MUSL", "Libc", "Platform", "policy_version", "well_known"]
 
 Endian = Literal["little", "big"]
+Support = Literal["tested", "builds", "not-yet"]
+_Word = TypeVar("_Word", bound=str)
+
+_TABLE = Path(__file__).with_name("platforms.csv")
+# The size in bytes of each format of long double, where it is not 16.
+_SMALL_LONG_DOUBLES = {"IEEE_DOUBLE_LE": 8, "INTEL_EXTENDED_12_BYTES_LE": 12}
+_X87 = "INTEL_EXTENDED_"
 
 
 @dataclass(frozen=True)
 class Platform:
-    """One row of the table.
+    """One row of the table; docs/platforms.md describes every column.
 
-    ``name`` is the well-known target name; ``machine`` what ``uname -m`` prints; ``gnu_triple`` and
-    ``zig_triple`` lack the glibc version; ``floor`` is the lowest glibc policy ``(2, 17)`` or the
-    lowest musl one ``(1, 1)``; ``qemu`` the user-mode emulator's program name, ``None`` without one.
+    ``name`` is the well-known target name; ``machine`` what ``uname -m`` prints. ``support`` is what this
+    version of mpforge does for the target; ``host``: builds run on such machines. ``native_on`` is the
+    platform whose processors also run this one's programs. ``gnu_triple`` and ``zig_triple`` lack the glibc
+    version; ``gnu_cpus`` are globs of the first word of other compilers' triples. ``multiarch`` is Debian's
+    name in paths of libraries, and PEP 3149's in those of extension modules. ``uv_python`` is uv's word in
+    the names of its Pythons; ``uv_platform``: ``uv --python-platform`` has words for it. ``max_align`` is
+    ``_Alignof(max_align_t)``. ``exit_42`` is machine code of ``exit(42)``. ``qemu`` is the user-mode
+    emulator's program name, ``qemu_since`` the oldest major version that works, ``baseline_cpu`` the model
+    that tests run on: the oldest that the platform's wheels and distributions support, never ``max``.
+    ``oldest_policy`` is the oldest that wheels exist for, ``policies`` are those to build for, from old to
+    new. ``cibuildwheel`` are the words of its ``archs`` that include the platform.
     """
 
     name: str
+    os: Literal["linux", "windows", "macos"]
+    machine: str
+    libc: Libc | None
+    bits: int
+    endian: Endian
+    support: Support
+    host: bool
+    native_on: str | None
     aliases: tuple[str, ...]
     docker_platform: str | None
-    machine: str
+    docker_variant: str | None
     gnu_triple: str
+    gnu_cpus: tuple[str, ...]
+    multiarch: str
     zig_triple: str
+    zig_flags: tuple[str, ...]
     rust_triple: str
+    rust_arch: str
     debian_arch: str | None
+    uv_python: str
+    uv_platform: bool
+    cpu_family: str
+    long_double: str
+    max_align: int
+    elf_machine: str
+    elf_number: int
+    elf_flags: int
+    loader: str | None
+    exit_42: bytes
     qemu: str | None
-    endian: Endian
-    bits: int
-    libc: Literal["glibc", "musl", "none"]
+    qemu_since: int
+    baseline_cpu: str | None
+    oldest_policy: str
     policies: tuple[str, ...]
     github_runner: str | None
-
-    @property
-    def multiarch(self) -> str:
-        """Debian's name in paths of libraries, and PEP 3149's in those of extension modules."""
-        return self.gnu_triple.replace("i686-", "i386-", 1)
-
-    @property
-    def os(self) -> str:
-        """``linux``, ``windows`` or ``macos``."""
-        head = self.name.split("_", 1)[0]
-        return head if head in {"windows", "macos"} else "linux"
+    cibuildwheel: tuple[str, ...]
 
     @property
     def default_policy(self) -> str:
-        """The oldest policy that PyPA keeps an image for, e.g. ``manylinux_2_17``."""
+        """The policy to build for unless the spec names one, e.g. ``manylinux_2_17``."""
         return self.policies[0]
 
+    @property
+    def available(self) -> bool:
+        """Whether this version of mpforge builds for it."""
+        return self.support != "not-yet"
 
-# The ELF header's e_machine, class and data (gABI, and the processor supplements).
-ELF_MACHINES: Mapping[str, str] = {
-    "x86_64": "EM_X86_64",
-    "aarch64": "EM_AARCH64",
-    "armv7l": "EM_ARM",
-    "i686": "EM_386",
-    "s390x": "EM_S390",
-    "ppc64le": "EM_PPC64",
-    "riscv64": "EM_RISCV",
-    "loongarch64": "EM_LOONGARCH",
-}
+    @property
+    def docker_architecture(self) -> str:
+        """The architecture in Docker's words: ``arm64``."""
+        return (self.docker_platform or "/").split("/")[1]
 
-# The loader's path (PT_INTERP) by the ABIs' supplements and glibc's sysdeps (shlib-versions).
-ELF_INTERPRETERS: Mapping[str, str] = {
-    "x86_64": "/lib64/ld-linux-x86-64.so.2",
-    "aarch64": "/lib/ld-linux-aarch64.so.1",
-    "armv7l": "/lib/ld-linux-armhf.so.3",
-    "i686": "/lib/ld-linux.so.2",
-    "s390x": "/lib/ld64.so.1",
-    "ppc64le": "/lib64/ld64.so.2",
-    "riscv64": "/lib/ld-linux-riscv64-lp64d.so.1",
-    "loongarch64": "/lib64/ld-linux-loongarch-lp64d.so.1",
-}
+    @property
+    def long_double_size(self) -> int:
+        """``sizeof(long double)`` in bytes."""
+        return _SMALL_LONG_DOUBLES.get(self.long_double, 16)
 
-# The oldest CPU model that each machine's wheels and distributions support, in QEMU's words.
-BASELINE_CPU: Mapping[str, str] = {
-    "aarch64": "cortex-a53",
-    "armv7l": "cortex-a7",
-    "x86_64": "qemu64",
-    "i686": "qemu32",
-    "ppc64le": "power8",
-    "riscv64": "rv64",
-    "s390x": "qemu",
-}
+    @property
+    def x86(self) -> bool:
+        """Whether it is an x86 of 32 or 64 bits."""
+        return self.long_double.startswith(_X87)
 
-# GitHub's name for a machine of each platform; the table's column is prose where there is none.
-_GITHUB = re.compile(r"^(ubuntu|windows|macos)-[0-9a-z.-]+")
-
-# musl targets of docs/configuration.md that the table has no row for are derived from the glibc row.
-_MUSL_ABI = {
-    "x86_64": "x86_64-linux-musl",
-    "i686": "i686-linux-musl",
-    "ppc64le": "powerpc64le-linux-musl",
-    "riscv64": "riscv64-linux-musl",
-    "loongarch64": "loongarch64-linux-musl",
-}
-
-# Rows of the table that docs/configuration.md does not list among the well-known names.
-_NOT_WELL_KNOWN = {"armv6l", "windows_i686"}
+    def is_triple(self, triple: str) -> bool:
+        """Whether a compiler's triple, with or without a vendor, is this one: ``x86_64-redhat-linux``."""
+        words = triple.strip().split("-")
+        if words[-1] == "linux":
+            words.append("gnu")
+        same = any(fnmatchcase(words[0], glob) for glob in self.gnu_cpus)
+        return same and "linux" in words[1:-1] and words[-1] == self.gnu_triple.split("-")[-1]
 
 
-def _policies(row: Mapping[str, str]) -> tuple[str, ...]:
-    tag = row["wheel_tag_arch"]
-    match = re.match(r"((?:many|musl)linux_\d+_\d+)_", tag)
-    named = [] if match is None else [match.group(1)]
-    images = [
-        "manylinux_2_17" if word == "manylinux2014" else word
-        for word in row["pypa_images"].split()
-        if re.fullmatch(r"(?:many|musl)linux(?:2014|_\d+_\d+)", word)
-    ]
-    if "_musl" in row["target"]:
-        return tuple(dict.fromkeys(p for p in [*named, *images] if p.startswith("musl")))
-    return tuple(dict.fromkeys(p for p in [*named, *images] if p.startswith("many")))
-
-
-def _optional(word: str) -> str | None:
-    return None if word in {"", "-", "none"} or word.startswith("none ") else word
+def _one_of(word: str, *words: _Word) -> _Word:
+    return words[words.index(word)]
 
 
 def _platform(row: Mapping[str, str]) -> Platform:
-    name = row["target"]
-    qemu = _optional(row["qemu_user"])
-    runner = _GITHUB.match(row["github_runner"])
-    libc: Literal["glibc", "musl", "none"] = "glibc"
-    if name.endswith("_musl"):
-        libc = "musl"
-    elif name.startswith(("windows", "macos")):
-        libc = "none"
     return Platform(
-        name=name,
-        aliases=tuple(row["aliases"].split()),
-        docker_platform=_optional(row["docker_platform"]),
-        machine=row["uname_m"].split()[0],
-        gnu_triple=row["gnu_triple"].split()[0],
-        zig_triple=re.sub(r"\.\d[\d.]*$", "", row["zig_triple"].split()[0]),
-        rust_triple=row["rust_triple"].split()[0],
-        debian_arch=_optional(row["debian_arch"].split()[0]),
-        qemu=qemu.split()[0] if qemu and qemu.startswith("qemu-") else None,
-        endian="big" if row["endian"] == "BIG" else "little",
+        name=row["name"],
+        os=_one_of(row["os"], "linux", "windows", "macos"),
+        machine=row["machine"],
+        libc=LIBCS[row["libc"]] if row["libc"] else None,
         bits=int(row["bits"]),
-        libc=libc,
-        policies=_policies(row),
-        github_runner=runner.group(0) if runner else None,
-    )
-
-
-def _musl_of(glibc: Platform, triple: str) -> Platform:
-    return Platform(
-        name=f"{glibc.name}_musl",
-        aliases=(),
-        docker_platform=glibc.docker_platform,
-        machine=glibc.machine,
-        gnu_triple=triple,
-        zig_triple=triple.replace("i686", "x86"),
-        rust_triple=glibc.rust_triple.replace("-gnu", "-musl"),
-        debian_arch=glibc.debian_arch,
-        qemu=glibc.qemu,
-        endian=glibc.endian,
-        bits=glibc.bits,
-        libc="musl",
-        policies=("musllinux_1_2",),
-        github_runner=glibc.github_runner,
+        endian=_one_of(row["endian"], "little", "big"),
+        support=_one_of(row["support"], "tested", "builds", "not-yet"),
+        host=row["host"] == "yes",
+        native_on=row["native_on"] or None,
+        aliases=tuple(row["aliases"].split()),
+        docker_platform=row["docker_platform"] or None,
+        docker_variant=row["docker_variant"] or None,
+        gnu_triple=row["gnu_triple"],
+        gnu_cpus=tuple(row["gnu_cpus"].split()),
+        multiarch=row["multiarch"],
+        zig_triple=row["zig_triple"],
+        zig_flags=tuple(row["zig_flags"].split()),
+        rust_triple=row["rust_triple"],
+        rust_arch=row["rust_arch"],
+        debian_arch=row["debian_arch"] or None,
+        uv_python=row["uv_python"],
+        uv_platform=row["uv_platform"] == "yes",
+        cpu_family=row["cpu_family"],
+        long_double=row["long_double"],
+        max_align=int(row["max_align"] or 0),
+        elf_machine=row["elf_machine"],
+        elf_number=int(row["elf_number"] or 0),
+        elf_flags=int(row["elf_flags"] or 0),
+        loader=row["loader"] or None,
+        exit_42=bytes.fromhex(row["exit_42"]),
+        qemu=row["qemu"] or None,
+        qemu_since=int(row["qemu_since"] or 0),
+        baseline_cpu=row["baseline_cpu"] or None,
+        oldest_policy=row["oldest_policy"],
+        policies=tuple(row["policies"].split()),
+        github_runner=row["github_runner"] or None,
+        cibuildwheel=tuple(row["cibuildwheel"].split()),
     )
 
 
 @functools.cache
 def well_known() -> Mapping[str, Platform]:
     """Every well-known target by name, in the table's order (docs/configuration.md)."""
-    text = resources.files(__name__).joinpath("platforms.csv").read_text(encoding="utf-8")
-    rows = [_platform(row) for row in csv.DictReader(text.splitlines())]
-    table = {row.name: row for row in rows if row.name not in _NOT_WELL_KNOWN}
-    for name, triple in _MUSL_ABI.items():
-        table.setdefault(f"{name}_musl", _musl_of(table[name], triple))
-    return table
+    header, *rows = (line.split(",") for line in _TABLE.read_text(encoding="ascii").splitlines())
+    found = (_platform(dict(zip(header, row, strict=True))) for row in rows)
+    return {platform.name: platform for platform in found}
+
+
+@functools.cache
+def glibc_platforms() -> tuple[Platform, ...]:
+    """The Linux platforms with glibc, one for each machine, in the table's order."""
+    return tuple(platform for platform in well_known().values() if platform.libc is GLIBC)
+
+
+@functools.cache
+def available() -> tuple[str, ...]:
+    """The names of the targets that this version builds for."""
+    return tuple(platform.name for platform in well_known().values() if platform.available)
+
+
+@functools.cache
+def hosts() -> tuple[str, ...]:
+    """The names of the platforms that builds and tests run on."""
+    return tuple(platform.name for platform in well_known().values() if platform.host)
 
 
 @functools.cache
@@ -188,7 +193,7 @@ def foreign_names() -> Mapping[str, str]:
     names: dict[str, str] = {}
     for platform in well_known().values():
         words = [*platform.aliases, platform.machine, platform.gnu_triple, platform.rust_triple]
-        if platform.docker_platform and platform.libc != "musl":
+        if platform.docker_platform and platform.libc is not MUSL:
             words.append(platform.docker_platform)
         for word in words:
             names.setdefault(word, platform.name)
@@ -197,19 +202,9 @@ def foreign_names() -> Mapping[str, str]:
 
 def by_machine(machine: str) -> Platform | None:
     """The glibc Linux platform whose ``uname -m`` is ``machine``, e.g. ``arm64`` → aarch64."""
-    for platform in well_known().values():
-        glibc = platform.os == "linux" and platform.libc == "glibc"
-        if glibc and machine in (platform.machine, *platform.aliases):
-            return platform
-    return None
+    return next((p for p in glibc_platforms() if machine in (p.machine, *p.aliases)), None)
 
 
-def policy_version(policy: str) -> tuple[int, int]:
-    """``manylinux_2_28`` → (2, 28); ``manylinux2014`` → (2, 17) (PEP 600)."""
-    legacy = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-    if policy in legacy:
-        return legacy[policy]
-    match = re.fullmatch(r"(?:many|musl)linux_(\d+)_(\d+)", policy)
-    if match is None:
-        raise ValueError(f"not a platform policy: {policy!r}")
-    return int(match.group(1)), int(match.group(2))
+def by_elf_number(number: int) -> Platform | None:
+    """The glibc Linux platform whose ELF files have this ``e_machine``."""
+    return next((p for p in glibc_platforms() if p.elf_number == number), None)

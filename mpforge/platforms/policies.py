@@ -3,18 +3,10 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
-from mpforge.platforms import Platform, policy_version
-
-_LOADERS = frozenset({"ld-linux-aarch64.so.1", "ld-linux-x86-64.so.2"})
-
-
-# PEP 600's names for those who know no other: older installers, and indexes.
-_LEGACY = {
-    "manylinux_2_5": "manylinux1",
-    "manylinux_2_12": "manylinux2010",
-    "manylinux_2_17": "manylinux2014",
-}
+from mpforge.platforms import Platform, well_known
+from mpforge.platforms.libc import LEGACY, legacy_name, policy_version
 
 
 @dataclass(frozen=True)
@@ -33,8 +25,20 @@ class SystemPolicy:
 
 def platform_tag(policy: str, platform: Platform) -> str:
     """The platform tags of a policy, joined as auditwheel joins them: the legacy name, if any, goes first."""
-    words = (_LEGACY.get(policy), policy)
+    words = (legacy_name(policy), policy)
     return ".".join(f"{word}_{platform.machine}" for word in words if word)
+
+
+def normal_policy(policy: str, platform: Platform) -> str:
+    """``manylinux2014`` and ``manylinux_2_17_aarch64`` → ``manylinux_2_17``."""
+    return LEGACY.get(policy, policy.removesuffix(f"_{platform.machine}"))
+
+
+def policies() -> tuple[str, ...]:
+    """The names of the usual policies, for suggestions."""
+    return tuple(
+        dict.fromkeys([*LEGACY, *(p for one in well_known().values() for p in one.policies)])
+    )
 
 
 @functools.cache
@@ -57,10 +61,11 @@ def system_policy(policy: str, platform: Platform) -> SystemPolicy:
         and policy_version(word) <= wanted
     ]
     nearest = max(known, key=lambda pair: pair[0], default=(wanted, None))[1]
+    loader = {PurePosixPath(platform.loader).name} if platform.loader else set()
     return SystemPolicy(
         policy,
         None if musl else wanted,
-        _LOADERS | (nearest.whitelist if nearest else frozenset()),
+        frozenset(loader | (nearest.whitelist if nearest else set())),
         nearest.symbol_versions if nearest else {},
         nearest.blacklist if nearest else {},
     )

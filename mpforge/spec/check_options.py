@@ -144,14 +144,14 @@ def _strategy(case: _Case) -> Iterator[Finding]:
 def _policy(case: _Case) -> Iterator[Finding]:
     policy = case.options.build.policy
     platform = platforms.well_known().get(platform_name(case.spec, case.target) or "")
-    if platform is None or platform.libc == "none" or not policy.startswith(("many", "musl")):
+    if platform is None or platform.libc is None or not policy.startswith(("many", "musl")):
         return
-    if policy.startswith("musl") != (platform.libc == "musl"):
+    if not policy.startswith(platform.libc.policy):
         path = case.at("build.policy")
         yield Finding(
             "conflict",
             path,
-            f'`{dotted(path)}`: "{policy}" is no policy for {case.target}, a {platform.libc} '
+            f'`{dotted(path)}`: "{policy}" is no policy for {case.target}, a {platform.libc.name} '
             f"target; give it its own in {dotted(('targets', case.target, 'build', 'policy'))}",
             platform.default_policy,
         )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from mpforge.formats.toml import Path
+from mpforge.platforms.policies import policies
 from mpforge.spec.check_texts import (
     Texts,
     check_environment,
@@ -25,7 +26,6 @@ from mpforge.spec.requirement_lines import parse_line
 from mpforge.spec.suggest import close_to
 
 _POLICY = re.compile(r"manylinux(1|2010|2014)|(many|musl)linux_\d+_\d+")
-_POLICIES = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34", "musllinux_1_2")
 _DIST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -134,7 +134,7 @@ def _policy(path: Path, policy: str) -> Iterator[Finding]:
             path,
             f'`{dotted(path)}`: expected "auto" or a policy without an architecture, such as '
             f'"manylinux_2_28" or "musllinux_1_2", got "{policy}"',
-            without.group() if without else close_to(policy.replace("-", "_"), _POLICIES),
+            without.group() if without else close_to(policy.replace("-", "_"), policies()),
         )
 
 

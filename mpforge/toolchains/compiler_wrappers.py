@@ -5,20 +5,11 @@ and the oldest C library that the policy allows, drop or translate what it refus
 such flag. They hold no path: zig's is in ``MPFORGE_ZIG``. This module knows nothing of Python.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from mpforge.platforms import ELF_MACHINES, Platform, policy_version
+from mpforge.platforms import Platform, policy_version
 from mpforge.toolchains.templates import filled, template
-
-# The baseline of each platform's wheels, where it is not what zig takes (platforms.csv).
-_MACHINE_FLAGS: Mapping[str, tuple[str, ...]] = {
-    "armv7l": ("-mcpu=cortex_a7",),
-    "i686": ("-mcpu=pentium4",),
-    "ppc64le": ("-mabi=ibmlongdouble",),
-}
 
 # Debug mode traps on undefined behaviour, and clang says what it thinks of GCC's flags at length.
 _COMMON_FLAGS = (
@@ -59,7 +50,7 @@ def zig_target(platform: Platform, policy: str) -> str:
 
     musl's has no version: zig has the one that it brings. Raises ``ValueError`` for no policy.
     """
-    if platform.libc != "glibc":
+    if platform.libc is None or not platform.libc.versioned:
         return platform.zig_triple
     major, minor = policy_version(policy)
     return f"{platform.zig_triple}.{major}.{minor}"
@@ -67,7 +58,7 @@ def zig_target(platform: Platform, policy: str) -> str:
 
 def flags(platform: Platform) -> tuple[str, ...]:
     """What every call of zig is told beside the target: the oldest CPU of its kind, for one."""
-    return (*_COMMON_FLAGS, *_MACHINE_FLAGS.get(platform.name.removesuffix("_musl"), ()))
+    return (*_COMMON_FLAGS, *platform.zig_flags)
 
 
 def programs(
@@ -144,10 +135,7 @@ def _runner(platform: Platform) -> str:
 
 def elf_machine(platform: Platform) -> bytes:
     """The two bytes at offset 18 of a program for the platform: e_machine (elf(5))."""
-    from elftools.elf.enums import ENUM_E_MACHINE
-
-    order: Literal["little", "big"] = platform.endian
-    return int(ENUM_E_MACHINE[ELF_MACHINES[platform.machine]]).to_bytes(2, order)
+    return platform.elf_number.to_bytes(2, platform.endian)
 
 
 def read_notes(log: Path) -> tuple[WrapperNote, ...]:

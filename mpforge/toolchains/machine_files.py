@@ -12,22 +12,6 @@ from collections.abc import Iterator, Mapping
 from mpforge.platforms import Platform
 from mpforge.toolchains.templates import filled
 
-# Meson's names where they are not the machine's (https://mesonbuild.com/Reference-tables.html).
-_CPU_FAMILY = {"armv7l": "arm", "i686": "x86", "ppc64le": "ppc64"}
-
-# What numpy asks a cross file for, because it could only be seen by running a program
-# (numpy/_core/meson.build).
-_LONG_DOUBLE = {
-    "aarch64": "IEEE_QUAD_LE",
-    "armv7l": "IEEE_DOUBLE_LE",
-    "i686": "INTEL_EXTENDED_12_BYTES_LE",
-    "loongarch64": "IEEE_QUAD_LE",
-    "ppc64le": "IBM_DOUBLE_DOUBLE_LE",
-    "riscv64": "IEEE_QUAD_LE",
-    "s390x": "IEEE_QUAD_BE",
-    "x86_64": "INTEL_EXTENDED_16_BYTES_LE",
-}
-
 _CROSS = """\
 # What Meson is told of {triple}. Written by mpforge.
 [binaries]
@@ -95,10 +79,10 @@ def texts(
     cross = {
         "programs": "\n".join(_meson_programs(tools)),
         "triple": platform.gnu_triple,
-        "family": _CPU_FAMILY.get(platform.machine, platform.machine),
+        "family": platform.cpu_family,
         "machine": platform.machine,
         "endian": platform.endian,
-        "long_double": _LONG_DOUBLE[platform.machine],
+        "long_double": platform.long_double,
     }
     cmake = {
         "TRIPLE": platform.gnu_triple,

@@ -18,7 +18,7 @@ from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython, Interpreter
-from mpforge.platforms import Platform, policy_version
+from mpforge.platforms import GLIBC, Platform, policy_version
 from mpforge.store.tool_store import ToolStore
 from mpforge.toolchains import compiler_wrappers, machine_files
 from mpforge.toolchains.ready import digest
@@ -45,8 +45,6 @@ _PROGRAMS = {
     "OBJCOPY": "objcopy",
 }
 _FLAGS = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS")
-_LONG_DOUBLE = {"armv7l": 8, "i686": 12}
-_SMALL_ALIGNMENT = {"armv7l", "s390x"}
 
 
 def soabi(host: Interpreter, platform: Platform) -> str:
@@ -272,7 +270,7 @@ def _site(host: Interpreter, view: View) -> dict[str, str]:
 def target_facts(host: Interpreter, platform: Platform, policy: str) -> dict[str, object]:
     """What the modules of ``site/`` know of host and target; literals only, no paths."""
     major, minor = host.short_version.split(".")
-    libc = "glibc" if platform.libc == "glibc" else ""
+    libc = "glibc" if platform.libc is GLIBC else ""
     version = ".".join(str(part) for part in policy_version(policy)) if libc else ""
     return {
         "PYTHON": (int(major), int(minor)),
@@ -295,21 +293,21 @@ def target_facts(host: Interpreter, platform: Platform, policy: str) -> dict[str
 
 def _sizes(platform: Platform) -> dict[str, int]:
     """The variables that pyconfig_overlay.h takes from the compiler, for who asks Python instead."""
-    machine, word = platform.machine, platform.bits // 8
+    word = platform.bits // 8
     words = ("LONG", "VOID_P", "SIZE_T", "UINTPTR_T", "PTHREAD_T", "TIME_T")
     big = int(platform.endian == "big")
     return {
         **{f"SIZEOF_{name}": word for name in words},
-        "SIZEOF_LONG_DOUBLE": _LONG_DOUBLE.get(machine, 16),
+        "SIZEOF_LONG_DOUBLE": platform.long_double_size,
         "SIZEOF_WCHAR_T": 4,
         "ALIGNOF_LONG": word,
         "ALIGNOF_SIZE_T": word,
-        "ALIGNOF_MAX_ALIGN_T": 8 if machine in _SMALL_ALIGNMENT else 16,
+        "ALIGNOF_MAX_ALIGN_T": platform.max_align,
         "WORDS_BIGENDIAN": big,
         "DOUBLE_IS_BIG_ENDIAN_IEEE754": big,
         "DOUBLE_IS_LITTLE_ENDIAN_IEEE754": 1 - big,
-        "HAVE_GCC_ASM_FOR_X64": int(machine == "x86_64"),
-        "HAVE_GCC_ASM_FOR_X87": int(machine in {"x86_64", "i686"}),
+        "HAVE_GCC_ASM_FOR_X64": int(platform.x86 and platform.bits == 64),
+        "HAVE_GCC_ASM_FOR_X87": int(platform.x86),
         "HAVE_GCC_UINT128_T": int(platform.bits == 64),
         "HAVE___UINT128_T": int(platform.bits == 64),
     }

@@ -17,7 +17,7 @@ HANDLER = Handler(
     interpreter="/usr/bin/qemu-aarch64-static",
     flags="POF",
     offset=0,
-    magic=program("aarch64")[:20],
+    magic=program(AARCH64)[:20],
     mask=b"\xff" * 20,
 )
 DEBIAN = Site("docker", packages=APT, handlers=Handlers(True))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpforge.kinds.image_contents import CrossImage, is_for, pkg_config_directories
+from mpforge.kinds.image_contents import CrossImage, pkg_config_directories
 from mpforge.platforms import well_known
 
 
@@ -22,7 +22,7 @@ from mpforge.platforms import well_known
 def test_a_compiler_is_for_a_platform_whatever_its_vendor_is_called(
     target: str, triple: str
 ) -> None:
-    assert is_for(well_known()[target], triple)
+    assert well_known()[target].is_triple(triple)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_compiler_is_for_a_platform_whatever_its_vendor_is_called(
     ],
 )
 def test_a_compiler_of_another_machine_or_c_library_is_not(target: str, triple: str) -> None:
-    assert not is_for(well_known()[target], triple)
+    assert not well_known()[target].is_triple(triple)
 
 
 def test_descriptions_of_libraries_are_looked_for_where_the_target_s_are() -> None:

@@ -60,4 +60,4 @@ def test_a_library_of_the_project_s_for_another_machine_is_named(tmp_path: Path,
     library.write_bytes(b"!<arch>\nv.o/" + elf + (62).to_bytes(2, "little"))
     error = LibraryMissing("the wheel failed: it needs lib/libvendor.a")
     told = explained(error, [line], project=PROJECT, built=BUILT, root=tmp_path)
-    assert "the project's own lib/libvendor.a is for x86-64, not for the target" in told.what
+    assert "the project's own lib/libvendor.a is for x86_64, not for the target" in told.what

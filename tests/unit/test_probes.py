@@ -13,6 +13,7 @@ from mpforge.errors import EngineRefuses
 from mpforge.places.containers import binfmt, runtime_probe
 from mpforge.places.containers.connection import Engine, nature
 from mpforge.places.containers.runtime_probe import Probes, ask
+from mpforge.platforms import well_known
 
 QEMU = "qemu-aarch64 version 7.2.22 (Debian 1:7.2+dfsg-7)"
 HANDLER = """\
@@ -163,6 +164,10 @@ def local(tmp_path: Path) -> Engine:
     return intel({"aarch64": (0, QEMU)}, f"unix://{tmp_path / 'socket'}")
 
 
+def program(name: str) -> bytes:
+    return runtime_probe.program(well_known()[name])
+
+
 def probes(root: Path, clock: Callable[[], float] = lambda: 1e9) -> Probes:
     return Probes(root / "cache" / "platforms.json", handlers=root / "binfmt", clock=clock)
 
@@ -277,7 +282,7 @@ def test_a_handler_is_read_as_the_kernel_shows_it() -> None:
     assert (handler.enabled, handler.flags, handler.offset) == (True, "POF", 0)
     assert handler.interpreter == "/usr/libexec/qemu-binfmt/aarch64-binfmt-P"
     assert handler.is_fixed
-    taken = [name for name in runtime_probe.PROBED if handler.takes(runtime_probe.program(name))]
+    taken = [name for name in runtime_probe.PROBED if handler.takes(program(name))]
     assert taken == ["aarch64"]
 
 
@@ -303,8 +308,8 @@ def test_the_handler_that_serves_containers_counts(tmp_path: Path) -> None:
     (tmp_path / "jar").write_text("enabled\nextension .jar\n")
     found = binfmt.read(tmp_path)
     assert (found.enabled, [handler.name for handler in found.each]) == (True, ["a", "b"])
-    chosen = found.of(runtime_probe.program("aarch64"))
+    chosen = found.of(program("aarch64"))
     assert chosen is not None
     assert chosen.name == "b"
-    assert found.of(runtime_probe.program("s390x")) is None
+    assert found.of(program("s390x")) is None
     assert binfmt.read(tmp_path / "none") == binfmt.Handlers(None)

@@ -15,14 +15,12 @@ from urllib.request import Request, url2pathname, urlopen
 
 from mpforge.errors import NotAvailableYet, Unresolvable
 from mpforge.plan.pins import BASE_POLICY, EnvironmentRequest
-from mpforge.platforms import policy_version
+from mpforge.platforms import policy_version, well_known
+from mpforge.platforms.libc import legacy_name
 
 _HEAD_SECONDS = 4.0
 # The glibc 2.X that uv has words for, from the one of BASE_POLICY on (uv 0.13, --python-platform).
 _KNOWN: tuple[int, ...] = (policy_version(BASE_POLICY)[1], *range(31, 41))
-# The oldest glibc 2.X that wheels exist for (PEP 513, PEP 599).
-_OLDEST = {"x86_64": 5, "aarch64": 17}
-_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,11 @@ def uv_platform(name: str, policy: str = BASE_POLICY, *, at_least: bool = False)
 
     Raises ``NotAvailableYet`` for a platform that is not supported.
     """
-    if name not in _OLDEST:
+    supported = [one.name for one in well_known().values() if one.uv_platform]
+    if name not in supported:
         raise NotAvailableYet(
             f"requirements can't be resolved for {name} yet",
-            why=f"supported: {', '.join(_OLDEST)}",
+            why=f"supported: {', '.join(supported)}",
         )
     return f"{name}-manylinux_2_{_glibc(policy, at_least=at_least)}"
 
@@ -121,12 +120,13 @@ def _tag_ranks(request: EnvironmentRequest) -> Mapping[Any, int]:
     """Wheel tags that fit, by rank; 0 is the best (PEP 425, PEP 600)."""
     from packaging.tags import compatible_tags, cpython_tags  # as above
 
-    machine = request.target
+    target = well_known()[request.target]
+    machine, oldest = target.machine, policy_version(target.oldest_policy)[1]
     platforms = []
-    for minor in range(_glibc(request.policy), _OLDEST[machine] - 1, -1):
-        platforms.append(f"manylinux_2_{minor}_{machine}")
-        if minor in _LEGACY:
-            platforms.append(f"{_LEGACY[minor]}_{machine}")
+    for minor in range(_glibc(request.policy), oldest - 1, -1):
+        policy = f"manylinux_2_{minor}"
+        names = (policy, legacy_name(policy))
+        platforms += [f"{name}_{machine}" for name in names if name]
     platforms.append(f"linux_{machine}")
     version = tuple(int(part) for part in python_version(request.python).split("."))
     tags = [

@@ -20,7 +20,7 @@ from mpforge.obtain.distro import apt, debian_root
 from mpforge.obtain.pythons import uv_python
 from mpforge.obtain.pythons.uv_python import minor_of
 from mpforge.plan.pins import DistroPin, DistroRequest
-from mpforge.platforms import Platform
+from mpforge.platforms import GLIBC, Platform
 from mpforge.store.tool_store import ToolStore
 
 # Debian suites that have the packages below, by the Python that they carry.
@@ -91,7 +91,7 @@ def runtime_request(
 ) -> DistroRequest | None:
     """The packages of a target's C libraries; ``None`` where the host's distribution has none."""
     host = host or apt.host_distribution()
-    if host is None or platform.libc != "glibc" or platform.debian_arch is None:
+    if host is None or platform.libc is not GLIBC or platform.debian_arch is None:
         return None
     return DistroRequest(*host, platform.debian_arch, tuple(sorted(RUNTIME)))
 
@@ -119,7 +119,7 @@ def provide(
     if request is not None:
         return _of_distribution(python, pin_of(pins, request), store, state, host_python)
     runtime = runtime_request(platform, host=host)
-    if runtime is None and platform.libc == "glibc":
+    if runtime is None and platform.libc is GLIBC:
         raise NoTargetPython(
             f"no Python {python} for {platform.name} can be obtained on this host",
             why="uv's builds need the target's C library, and this host has no apt to get it with",
@@ -164,7 +164,7 @@ def _python_request(
     suite = _SUITES.get(python)
     if host is None or host[0] != "debian" or suite is None:
         return None
-    if platform.libc != "glibc" or platform.debian_arch is None:
+    if platform.libc is not GLIBC or platform.debian_arch is None:
         return None
     own = (name.format(v=minor_of(python)) for name in _PYTHON)
     names = tuple(sorted({*own, *_LIBRARIES, *_OF_SUITE[suite], *RUNTIME}))

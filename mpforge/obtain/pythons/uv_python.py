@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +16,6 @@ from mpforge.errors import IndexUnreachable, NoTargetPython
 from mpforge.obtain.packages import uv
 from mpforge.platforms import Platform
 
-# uv's words for a machine and its C library, where they are not ours and ``gnu``.
-_MACHINES: Mapping[str, str] = {
-    "armv7l": "armv7",
-    "i686": "x86",
-    "ppc64le": "powerpc64le",
-    "riscv64": "riscv64gc",
-}
-_LIBCS: Mapping[str, str] = {"armv7l": "gnueabihf"}
 _VARIABLES = frozenset(
     {"UV_PYTHON_INSTALL_MIRROR", "UV_PYPY_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS_JSON_URL"}
 )
@@ -55,11 +46,9 @@ def library(python: str) -> str:
 
 def request(platform: Platform, python: str) -> str:
     """uv's name of a target Python, e.g. ``cpython-3.13t-linux-aarch64-gnu``."""
-    machine = _MACHINES.get(platform.machine, platform.machine)
-    libc = "musl" if platform.libc == "musl" else _LIBCS.get(platform.machine, "gnu")
     implementation = "pypy" if python.startswith("pp") else "cpython"
     suffix = "t" if python.endswith("t") else ""
-    return f"{implementation}-{minor_of(python)}{suffix}-linux-{machine}-{libc}"
+    return f"{implementation}-{minor_of(python)}{suffix}-linux-{platform.uv_python}"
 
 
 def parse_list(text: str) -> Download | None:

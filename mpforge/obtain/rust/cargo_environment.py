@@ -16,8 +16,6 @@ from mpforge.platforms import Platform
 # Facts: doc.rust-lang.org/cargo, "Environment variables" and "Configuration"; the cc crate's README;
 # PyO3's guide, "Cross compiling"; maturin's and setuptools-rust's own sources.
 
-# rustc's words for the machines whose first word is not `cfg(target_arch)`'s.
-_ARCHES = {"armv7": "arm", "i686": "x86", "powerpc64le": "powerpc64", "riscv64gc": "riscv64"}
 _ASKED = r"target_\(arch\|endian\|pointer_width\)[[:space:]]*="
 
 
@@ -148,8 +146,7 @@ def _joined(directory: Path, sysroots: Sequence[Path]) -> Path:
 
 
 def _wrapper(target: Platform, *, cross: bool) -> str:
-    first = target.rust_triple.partition("-")[0]
-    arch = _ARCHES.get(first, first)
+    arch = target.rust_arch
     answers = {"arch": arch, "endian": target.endian, "pointer_width": str(target.bits)}
     values = {
         "CROSS": "1" if cross else "",

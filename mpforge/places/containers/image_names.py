@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mpforge.errors import ImageNameWrong
-from mpforge.platforms import image_name
+from mpforge.platforms import glibc_platforms, image_name
 from mpforge.platforms.image_name import HUB
 
 _HUB_ADDRESS = "registry-1.docker.io"
@@ -50,18 +50,14 @@ def is_loopback(host: str) -> bool:
 
 # --- platforms ------------------------------------------------------------------------------------
 
-_ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64"}
-_MEANT = {"arm64": "v8", "amd64": "v1"}
-
 
 def normal(platform: str) -> str:
-    """``OS/ARCHITECTURE[/VARIANT]`` in one spelling: arm64 is v8, amd64 is v1, and arm is meant as v7."""
+    """``OS/ARCHITECTURE[/VARIANT]`` as the table spells it: without the variant that is meant anyway."""
     system, architecture, variant = (*platform.split("/"), "", "")[:3]
-    architecture = _ARCHITECTURES.get(architecture, architecture)
-    if architecture == "arm" and not variant:
-        variant = "v7"
-    if _MEANT.get(architecture) == variant:
-        variant = ""
+    for known in glibc_platforms():
+        meant = variant in ("", known.docker_variant)
+        if meant and architecture in (known.machine, known.docker_architecture):
+            return "/".join([system, *(known.docker_platform or "").split("/")[1:]])
     return "/".join(word for word in (system, architecture, variant) if word)
 
 

@@ -14,7 +14,6 @@ import struct
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from mpforge.errors import EngineLost, EngineRefuses
 from mpforge.places.containers import binfmt
 from mpforge.places.containers.connection import Engine, nature, refusal, speaking
 from mpforge.places.containers.labels import IMAGE_LABEL, LABEL, TITLE, own_mark
+from mpforge.platforms import Platform, glibc_platforms, well_known
 from mpforge.store import notes
 
 _EXITS = 42
@@ -29,57 +29,30 @@ _SECONDS = 30
 _ELSEWHERE_SECONDS = 3600.0
 NATIVE = "native"
 _NAMELESS = "an emulator that does not say its name"
-# What a 64-bit processor, and its kernel, mostly run as well.
-_ALSO_NATIVE: Mapping[str, tuple[str, ...]] = {"x86_64": ("i686",), "aarch64": ("armv7l",)}
 
 
-@dataclass(frozen=True)
-class _Machine:
-    """An ELF file: class (1: 32 bits), byte order, e_machine, e_flags, and code for exit(42)."""
-
-    elf_class: int
-    order: str
-    machine: int
-    flags: int
-    code: bytes
-
-
-# The instructions of exit(42) by each kernel's convention (syscall(2)); e_machine as in the gABI.
-_MACHINES: Mapping[str, _Machine] = {
-    "x86_64": _Machine(2, "<", 62, 0, bytes.fromhex("bf2a000000b83c0000000f05")),
-    "i686": _Machine(1, "<", 3, 0, bytes.fromhex("bb2a000000b801000000cd80")),
-    "aarch64": _Machine(2, "<", 183, 0, struct.pack("<3I", 0xD2800540, 0xD2800BA8, 0xD4000001)),
-    "armv7l": _Machine(
-        1, "<", 40, 0x05000000, struct.pack("<3I", 0xE3A0002A, 0xE3A07001, 0xEF000000)
-    ),
-    "s390x": _Machine(2, ">", 22, 0, bytes.fromhex("a729002a0a01")),
-    "riscv64": _Machine(2, "<", 243, 0, struct.pack("<3I", 0x02A00513, 0x05D00893, 0x73)),
-    "ppc64le": _Machine(2, "<", 21, 2, struct.pack("<3I", 0x38000001, 0x3860002A, 0x44000002)),
-    "loongarch64": _Machine(
-        2, "<", 258, 0x43, struct.pack("<3I", 0x0280A804, 0x0281740B, 0x002B0000)
-    ),
-}
-
-PROBED = tuple(_MACHINES)
+PROBED = tuple(platform.name for platform in glibc_platforms())
 """The platforms that can be asked for; those of musl are run as glibc's."""
 
 
-def program(platform: str) -> bytes:
+def program(platform: Platform) -> bytes:
     """An ELF file for a platform that exits with 42."""
-    m = _MACHINES[platform]
-    wide = m.elf_class == 2
+    wide, little = platform.bits == 64, platform.endian == "little"
     header, entry_size = (64, 56) if wide else (52, 32)
     base = 0x400000 if wide else 0x10000
-    entry, size = base + header + entry_size, header + entry_size + len(m.code)
-    ident = b"\x7fELF" + bytes([m.elf_class, 1 if m.order == "<" else 2, 1, 0]) + bytes(8)
-    word = "Q" if wide else "I"
-    fields = (2, m.machine, 1, entry, header, 0, m.flags, header, entry_size, 1, 0, 0, 0)
-    head = ident + struct.pack(f"{m.order}HHI{word * 3}IHHHHHH", *fields)
+    entry, size = base + header + entry_size, header + entry_size + len(platform.exit_42)
+    ident = b"\x7fELF" + bytes([platform.bits // 32, 1 if little else 2, 1, 0]) + bytes(8)
+    word, order = "Q" if wide else "I", "<" if little else ">"
+    fields = (
+        *(2, platform.elf_number, 1, entry, header, 0),
+        *(platform.elf_flags, header, entry_size, 1, 0, 0, 0),
+    )
+    head = ident + struct.pack(f"{order}HHI{word * 3}IHHHHHH", *fields)
     if wide:
-        segment = struct.pack(f"{m.order}IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x10000)
+        segment = struct.pack(f"{order}IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x10000)
     else:
-        segment = struct.pack(f"{m.order}8I", 1, 0, base, base, size, size, 5, 0x10000)
-    return head + segment + m.code
+        segment = struct.pack(f"{order}8I", 1, 0, base, base, size, size, 5, 0x10000)
+    return head + segment + platform.exit_42
 
 
 def _packed(files: Mapping[str, bytes], mode: int) -> bytes:
@@ -94,9 +67,9 @@ def _packed(files: Mapping[str, bytes], mode: int) -> bytes:
 
 def _image(engine: Engine) -> str:
     """The probe's image with the engine; its tag."""
-    layer = _packed({platform: program(platform) for platform in _MACHINES}, 0o755)
+    layer = _packed({one.name: program(one) for one in glibc_platforms()}, 0o755)
     configuration = {
-        "architecture": "amd64",
+        "architecture": well_known()[engine.platform].docker_architecture,
         "os": "linux",
         "config": {"Labels": {IMAGE_LABEL: "probe"}},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
@@ -126,7 +99,7 @@ def ask(engine: Engine, platform: str, *, title: str = "") -> str:
     starts no program at all. A platform that there is no probe for is said to be not run.
     """
     name = platform.removesuffix("_musl")
-    if name not in _MACHINES:
+    if name not in PROBED:
         return ""
     try:
         code, said = _run(engine, _image(engine), name, title)
@@ -136,8 +109,8 @@ def ask(engine: Engine, platform: str, *, title: str = "") -> str:
         ask(engine, engine.platform, title=title)
         return ""
     if code == _EXITS:
-        own = (engine.platform, *_ALSO_NATIVE.get(engine.platform, ()))
-        return NATIVE if name in own else _NAMELESS
+        own = (name, well_known()[name].native_on)
+        return NATIVE if engine.platform in own else _NAMELESS
     return said.partition("\n")[0].strip() if code == 0 else ""
 
 
