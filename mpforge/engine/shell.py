@@ -17,6 +17,7 @@ from mpforge.engine.session import NotRun, SessionRun, refusal_error
 from mpforge.errors import WrongInput
 from mpforge.kinds.task import Given, Task
 from mpforge.places import recorded_commands
+from mpforge.places.host import HostPlace
 from mpforge.places.isolation import isolation
 from mpforge.places.step import Left, StepDirectory, StepRun
 from mpforge.plan.events import Emit, Warned
@@ -24,7 +25,7 @@ from mpforge.plan.model import Plan, PlannedSession, Step
 from mpforge.workspace import Options, Workspace
 
 if TYPE_CHECKING:
-    from mpforge.places.containers.container_step import StepContainer
+    from mpforge.places.place import Place
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,11 @@ def _enter_kept(
             file,
             last.environment,
             step.timeout,
-            isolation=isolation(),
-            network=step.network,
             table=step.table,
             secrets=step.variables.secrets,
         )
         with _place_of(session, step, directory, file) as place:
-            run = replace(run, inside=place)
+            run = replace(run, place=place)
             visit.welcome(_scene(run, stays=True, left=when))
             return run.enter(visit.argv)
 
@@ -146,10 +145,10 @@ def _enter_kept(
 @contextlib.contextmanager
 def _place_of(
     session: SessionRun, step: Step, directory: StepDirectory, log: BinaryIO
-) -> "Iterator[StepContainer | None]":
-    """The container in which a step's directory is entered; None: it is entered here."""
+) -> "Iterator[Place]":
+    """The place in which a step's directory is entered."""
     if step.inside is None:
-        yield None
+        yield HostPlace(isolation(), step.network)
         return
     with session.containers.reopened(Task(step, Given({}), directory, log)) as place:
         yield place
@@ -188,11 +187,11 @@ def _scene(run: StepRun, *, stays: bool, left: datetime | None = None) -> Scene:
     programs = recorded_commands.read(root)
     return Scene(
         title=run.title,
-        directory=Path(run.shown(str(root))),
+        directory=Path(run.place.shown(str(root))),
         place=root,
-        cwd=Path(run.shown(str(programs[-1].cwd))),
-        programs=tuple(map(run.shown, recorded_commands.pasted(programs, root))),
-        network=not run.offline,
+        cwd=Path(run.place.shown(str(programs[-1].cwd))),
+        programs=tuple(map(run.place.shown, recorded_commands.pasted(programs, root))),
+        network=not run.place.offline,
         stays=stays,
         left=left,
     )

@@ -33,6 +33,7 @@ from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.rust import crates
 from mpforge.places.containers import image_libraries
+from mpforge.places.host import HostPlace
 from mpforge.places.isolation import FACT, isolation
 from mpforge.places.step import (
     StepRun,
@@ -223,8 +224,7 @@ class Executor:
             environment,
             step.timeout,
             known,
-            isolation(),
-            step.network,
+            HostPlace(isolation(), step.network),
             step.table,
             visitor=task.visitor,
             secrets=step.variables.secrets,

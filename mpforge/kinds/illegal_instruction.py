@@ -87,11 +87,11 @@ def located(
         ended = isinstance(second, IllegalInstruction)
     step.bring_back(folder)
     for trace in folder.iterdir():
-        trace.write_text(step.told(trace.read_text("utf-8", "replace")), encoding="utf-8")
+        trace.write_text(step.place.told(trace.read_text("utf-8", "replace")), encoding="utf-8")
     culprits = sorted(_culprits(folder, known), key=lambda culprit: not culprit.ours)
     found = Found(
         culprits[0] if culprits else None,
-        tuple(python_stack(step.told(_log_since(step, begin)), known))[:_FRAMES],
+        tuple(python_stack(step.place.told(_log_since(step, begin)), known))[:_FRAMES],
         "" if ended else "the second run, which was to show where, ended otherwise",
     )
     return report(error, step.title, known, found)

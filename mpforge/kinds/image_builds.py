@@ -40,7 +40,7 @@ class ImageBuilds:
 
     def ask(self, task: Task, command: AskRequirements, compilers: Compilers) -> dict[str, str]:
         """What else the backend wants, asked by the image's own Python."""
-        with self._inside(task, command, compilers) as (run, ready):
+        with self._inside(task, command, compilers) as (_, run, ready):
             for line in command.before:
                 run.command(line, cwd=task.directory.source)
             asked = build_hooks.requirements(
@@ -56,7 +56,7 @@ class ImageBuilds:
     def wheel(self, task: Task, command: BuildWheel, compilers: Compilers) -> dict[str, str]:
         """Build the wheel by the image's own Python; it is in the step's output then."""
         directory = task.directory
-        with self._inside(task, command, compilers) as (run, ready):
+        with self._inside(task, command, compilers) as (place, run, ready):
             for line in command.before:
                 run.command(line, cwd=directory.source)
             build_hooks.build(
@@ -68,18 +68,17 @@ class ImageBuilds:
                 settings=build_tools.config_settings(command, ready),
                 extra=build_tools.hook_variables(ready, task.step, run),
             )
-            if run.inside is not None:
-                run.inside.fetch(directory.output)
-                platform = well_known()[compilers.target]
-                everywhere = policy_libraries(compilers.policy, platform)
-                image_libraries.collect(run.inside, directory.output, platform, everywhere)
+            place.get(directory.output)
+            platform = well_known()[compilers.target]
+            everywhere = policy_libraries(compilers.policy, platform)
+            image_libraries.collect(place, directory.output, platform, everywhere)
         return {"wheel": wheel_repair.sole_wheel(directory.output).name}
 
     @contextlib.contextmanager
     def _inside(
         self, task: Task, command: AskRequirements | BuildWheel, compilers: Compilers
-    ) -> Iterator[tuple[StepRun, ReadyCompilers]]:
-        """What runs a step's hooks in its image, and the compilers there."""
+    ) -> Iterator[tuple[StepContainer, StepRun, ReadyCompilers]]:
+        """The container of a step's image, what runs its hooks there, and the compilers."""
         if compilers.inside is None:
             raise AssertionError("its hooks run on the host")
         directory = task.directory
@@ -96,15 +95,15 @@ class ImageBuilds:
             known = build_tools.placeholders(compilers, directory, ready) | {"python": str(python)}
             path = (str(python.parent), *ready.path)
             run = self.start(task, ready.variables, path, placeholders=known)
-            place.send()
+            place.put()
             for tool in task.step.tools.host:
                 _require(tool, place, run)
-            yield dataclasses.replace(run, inside=place), ready
+            yield place, dataclasses.replace(run, place=place), ready
 
 
 def _require(tool: HostTool, place: StepContainer, run: StepRun) -> None:
     """Raise ``ToolUnavailable`` for a declared tool that an image lacks, or has in another version."""
-    name = f"the image {place.container.called}"
+    name = f"the image {place.image}"
     found = place.which(tool.name, run.environment.get("PATH", ""))
     if found is None:
         raise absent(tool, where=f"in {name}", hint=INTO_IMAGE)

@@ -264,7 +264,7 @@ class Containers:
                 raise
             finally:
                 with contextlib.suppress(StepFailed):
-                    place.fetch(task.directory.root / COMPILER_NOTES)
+                    place.get(task.directory.root / COMPILER_NOTES)
 
     @contextlib.contextmanager
     def reopened(self, task: Task) -> Iterator[StepContainer]:
@@ -278,7 +278,7 @@ class Containers:
         elif (zig := self._zig(compilers)) is not None:
             ready = ReadyCompilers({}, {}, view=zig.view())
         with self.opened(task, inside, compilers, ready) as place:
-            place.send()
+            place.put()
             yield place
 
     def interpreter(self, at: StepContainer, word: str) -> str:

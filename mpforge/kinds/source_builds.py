@@ -18,6 +18,7 @@ from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.packages import installation, sdists
 from mpforge.obtain.pins import Pins
+from mpforge.places.host import HostPlace
 from mpforge.places.isolation import isolation
 from mpforge.places.step import StepDirectory, StepRun, base_environment
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package, build_request
@@ -159,5 +160,5 @@ class SourceBuilds:
             self.task.log,
             base_environment(directory, path),
             self.task.step.timeout,
-            isolation=isolation(),
+            place=HostPlace(isolation()),
         )

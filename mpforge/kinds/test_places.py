@@ -11,7 +11,9 @@ from mpforge.kinds import test_run
 from mpforge.kinds.target_machines import Machines, ReadyMachine
 from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import Toolbox
-from mpforge.places.containers.container_step import StepContainer
+from mpforge.places.host import HostPlace
+from mpforge.places.isolation import isolation
+from mpforge.places.place import Place
 from mpforge.places.step import StepRun
 from mpforge.plan.model import RunTests
 from mpforge.store.local import Store
@@ -38,12 +40,13 @@ class TestRuns:
             with self.containers().opened(task, command.machine.inside) as place:
                 ready = self.containers().machine(place, command.machine, command.python)
                 return self._on(task, command, ready, place)
-        return self._on(task, command, self.machines.ready(command.machine, command.python), None)
+        ready = self.machines.ready(command.machine, command.python)
+        return self._on(task, command, ready, HostPlace(isolation(), task.step.network))
 
     def _on(
-        self, task: Task, command: RunTests, ready: ReadyMachine, place: StepContainer | None
+        self, task: Task, command: RunTests, ready: ReadyMachine, place: Place
     ) -> dict[str, str]:
-        """Run tests on a machine; in a container where that is its place."""
+        """Run tests on a machine, in a place of it."""
         self.store.restore(task.given.trees["source"], task.directory.source)
         self.store.restore(task.given.trees["shipped"], test_run.shipped_directory(task.directory))
         scene = test_run.Scene(
@@ -55,18 +58,17 @@ class TestRuns:
             compile_with=None
             if command.python is None
             else self.toolbox.host_python(command.python).executable,
-            inside=place,
+            place=place,
         )
         if command.environment is not None:
             self.store.restore(task.given.trees["environment"], task.directory.environment)
         placeholders, path = test_run.prepare(scene, task.given.posargs)
-        variables = {"QEMU_CPU": scene.model} if place and scene.model else {}
+        variables = dict(place.emulation(scene.model))
         if scene.python is not None:
             variables["VIRTUAL_ENV"] = str(task.directory.environment)
         run = self.start(task, variables, path, placeholders=placeholders)
-        if place is not None:
-            place.send()
-            run = dataclasses.replace(run, inside=place)
+        place.put()
+        run = dataclasses.replace(run, place=place)
         try:
             facts = test_run.run(run, scene, command, task.given.posargs)
         except StepFailed:

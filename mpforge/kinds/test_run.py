@@ -27,7 +27,7 @@ from mpforge.kinds import illegal_instruction, test_guard
 from mpforge.obtain.emulators import Emulator
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.places import cpu_probe, emulated_uname, interpreter_launcher
-from mpforge.places.containers.container_step import StepContainer
+from mpforge.places.place import Place
 from mpforge.places.step import StepDirectory, StepRun
 from mpforge.plan.model import RunTests
 from mpforge.plan.places import Machine
@@ -73,7 +73,7 @@ for name, path in {modules!r}.items():
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a test runs: directory, machine, interpreter; ``inside``: the container that is its place."""
+    """Where a test runs: directory, machine, interpreter, place."""
 
     directory: StepDirectory
     machine: Machine
@@ -81,7 +81,7 @@ class Scene:
     python: TargetPython | None
     sysroot: Path
     compile_with: Path | None
-    inside: StepContainer | None = None
+    place: Place
 
     @property
     def model(self) -> str | None:
@@ -90,7 +90,7 @@ class Scene:
 
     def shown(self, path: Path) -> Path:
         """What a path is called where the tests run."""
-        return path if self.inside is None else Path(self.inside.named(str(path)))
+        return Path(self.place.shown(str(path)))
 
     @property
     def evidence(self) -> Path:
@@ -163,7 +163,7 @@ def _python_environment(scene: Scene, files: Path) -> Path:
         python=scene.python.python,
         platform=scene.machine.target,
         host_python=scene.compile_with,
-        native=scene.emulator is None and scene.inside is None,
+        native=scene.emulator is None and scene.place.shares_files,
     )
     python = interpreter_launcher.write_launcher(  # after the packages, which may bring a python of theirs
         environment,
@@ -179,7 +179,7 @@ def _python_environment(scene: Scene, files: Path) -> Path:
         site,
         evidence=scene.shown(scene.evidence),
         modules=top_level_modules(wheel),
-        executable=str(scene.shown(python)) if scene.inside and scene.model else None,
+        executable=str(scene.shown(python)) if scene.place.emulation(scene.model) else None,
         emulated=scene.machine.emulated,
     )
     return python

@@ -5,26 +5,22 @@ caller adds. This module knows nothing of wheels, keys or stores.
 """
 
 import contextlib
-import errno
 import os
 import shlex
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 from mpforge import processes
 from mpforge.diagnostics import cross_compiling
 from mpforge.diagnostics.step_failure import Ended, diagnosed, not_declared
 from mpforge.errors import EngineRefuses, StepFailed, StepTimeout, WrongInput
 from mpforge.places import recorded_commands, secret_redaction
-from mpforge.places.isolation import HERE, Isolation
+from mpforge.places.host import HostPlace
+from mpforge.places.place import NotStarted, Place
 from mpforge.plan.texts import CommandLine, Placeholder, ShellLine, Text
-
-if TYPE_CHECKING:
-    from mpforge.places.containers.container_step import StepContainer
 
 # 1980-01-01, the earliest time that a zip archive can hold (https://reproducible-builds.org/specs/).
 SOURCE_DATE_EPOCH = "315532800"
@@ -36,8 +32,10 @@ _LINES_READ = 200  # CMake tells of a failed download in 70 lines, and its calle
 _MESON_LINES = 60
 _OF_TERMINAL = ("TERM", "TERMINFO", "COLORTERM")
 """What an interactive shell must know of the terminal that it is used on."""
-_SHELLS = (("bash", "--noprofile", "--norc"), ("sh",))
-_NO_PROGRAM = {errno.ENOENT, errno.EACCES, errno.ENOEXEC}
+
+
+_UNCONFINED = HostPlace()
+"""This host, with nothing between it and a program."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +71,10 @@ class StepRun:
     """A step that runs: its directory, log and complete environment.
 
     ``timeout`` is in seconds and for all of its programs together, from when this was made.
-    ``placeholders`` have the values that the user's commands may refer to. ``isolation`` is what keeps its
-    programs apart from this host, ``network`` whether they see that. ``table`` is the spec's for this step.
-    ``inside`` is the
-    container in which its programs run, None: on this host. With a ``visitor``, no program runs: they are
-    only noted, and where the last would, the visitor is called and gives an exit status. ``secrets`` are
-    the variables whose values are written nowhere.
+    ``placeholders`` have the values that the user's commands may refer to. ``place`` is where its programs
+    run. ``table`` is the spec's for this step. With a ``visitor``, no program runs: they are only noted, and
+    where the last would, the visitor is called and gives an exit status. ``secrets`` are the variables whose
+    values are written nowhere.
     """
 
     title: str
@@ -87,11 +83,9 @@ class StepRun:
     environment: Mapping[str, str]
     timeout: float
     placeholders: Mapping[str, str] = field(default_factory=dict)
-    isolation: Isolation = HERE
-    network: bool = False
+    place: Place = _UNCONFINED
     table: Literal["build", "test"] = "build"
     started: float = field(default_factory=time.monotonic)
-    inside: "StepContainer | None" = None
     visitor: "Callable[[StepRun], int] | None" = None
     secrets: tuple[str, ...] = ()
 
@@ -135,23 +129,14 @@ class StepRun:
             self._copy_meson_log(lines)
             raise diagnosed(self._badly(how, environment.get("PATH", "")), lines)
 
-    @property
-    def offline(self) -> bool:
-        """Whether its programs are kept off the network."""
-        if self.inside is not None:
-            return self.inside.container.offline
-        return not self.network and self.isolation.cuts_network
-
     def _badly(self, how: str, path: str) -> Ended:
         """How a program with this PATH ended, as far as the cause is found by it."""
-        root, place = self.directory.root, self.inside
-        image = None if place is None else place.container.called
 
         def has(name: str) -> bool:
-            which = shutil.which if place is None else place.which
-            return which(name, path=path) is not None
+            return self.place.which(name, path) is not None
 
-        return Ended(self.title, self.table, root, how, self.offline, has, image)
+        root, image, offline = self.directory.root, self.place.image, self.place.offline
+        return Ended(self.title, self.table, root, how, offline, has, image)
 
     def _ended(
         self,
@@ -161,20 +146,11 @@ class StepRun:
         lends: Sequence[Path],
     ) -> processes.Ended:
         left = max(0.0, self.started + self.timeout - time.monotonic())
-        if self.inside is not None:
-            return self.inside.run(
+        try:
+            return self.place.run(
                 argv, environment=environment, cwd=cwd, log=self.log, timeout=left, lends=lends
             )
-        try:
-            return processes.run(
-                argv,
-                environment=environment,
-                cwd=cwd,
-                log=self.log,
-                timeout=left,
-                in_child=self.isolation.in_child(network=self.network),
-            )
-        except OSError as error:
+        except NotStarted as error:
             raise self._not_started(argv[0], environment, error) from None
 
     # --- letting somebody in -------------------------------------------------------------------
@@ -188,68 +164,32 @@ class StepRun:
         """Be in the place of the last noted program, with a shell or another program; its exit status.
 
         It has that one's variables and directory, is off the network as it is, and reads and writes what this
-        process does. Without ``argv`` it is bash, else sh, of the step's PATH: another shell would read a
-        configuration that sets other variables. Raises ``StepFailed``, ``ToolNotDeclared`` where there
+        process does. Without ``argv`` it is a shell. Raises ``StepFailed``, ``ToolNotDeclared`` where there
         is no such program, ``KeyboardInterrupt``.
         """
-        place = recorded_commands.read(self.directory.root)[-1]
-        if self.inside is not None:
-            return self._enter_container(self.inside, argv, place)
-        environment = {**place.environment, **secret_redaction.values(self.secrets)}
+        last = recorded_commands.read(self.directory.root)[-1]
+        environment = dict(last.environment)
         if processes.at_terminal():
             environment |= {n: os.environ[n] for n in _OF_TERMINAL if n in os.environ}
-        if not argv:
-            argv = _shell(environment.get("PATH", ""))
-            if processes.at_terminal():
-                environment["PS1"] = f"[{self.title}] \\W\\$ "
-        try:
-            return processes.attached(
-                argv,
-                environment=environment,
-                cwd=place.cwd,
-                in_child=self.isolation.in_child(network=self.network),
-            )
-        except OSError as error:
-            raise self._not_started(argv[0], environment, error) from None
-
-    def _enter_container(
-        self, inside: "StepContainer", argv: Sequence[str], place: recorded_commands.Program
-    ) -> int:
-        for path in self.directory.root.glob("*.*"):
-            if path.suffix in (".py", ".sh"):  # what is there for whoever does it by hand
-                inside.send_text(path)
-        at_terminal, environment = processes.at_terminal(), dict(place.environment)
-        if at_terminal:
-            environment |= {n: os.environ[n] for n in _OF_TERMINAL if n in os.environ}
             environment["PS1"] = f"[{self.title}] \\W\\$ "
-        words, variables = inside.entering(
-            argv or ["/bin/sh"],
-            environment=environment,
-            secrets=secret_redaction.values(self.secrets),
-            cwd=place.cwd,
-            terminal=at_terminal,
-        )
-        return processes.attached(words, environment=variables, cwd=self.directory.root)
+        secrets = secret_redaction.values(self.secrets)
+        try:
+            return self.place.enter(argv, environment=environment, secrets=secrets, cwd=last.cwd)
+        except NotStarted as error:
+            program = argv[0] if argv else "sh"
+            raise self._not_started(program, environment, error) from None
 
     # --- parts of the above --------------------------------------------------------------------
 
     def _not_started(
-        self, program: str, environment: Mapping[str, str], error: OSError
+        self, program: str, environment: Mapping[str, str], error: NotStarted
     ) -> StepFailed:
         """The error of a program that the system would not start."""
-        if isinstance(error, FileNotFoundError) and "/" not in program:
+        if error.absent:
             why = f"PATH = {environment.get('PATH', '')}"
             return not_declared(self.title, self.table, program, why)
-        hint = "is it there, executable, and of this machine? {run} starts a target's program"
-        if error.errno == errno.EACCES and os.geteuid() == 0 and self.isolation.cuts_network:
-            hint = (
-                "a step's programs have no privileges even if root runs mpforge: root must own the "
-                "directories above it, or all users must be able to enter them"
-            )
-        return StepFailed(
-            f"{self.title}: {program} can't be started: {error.strerror or error}",
-            hint=hint if error.errno in _NO_PROGRAM else None,
-        )
+        what = f"{self.title}: {program} can't be started: {error.reason}"
+        return StepFailed(what, hint=error.hint)
 
     def _copy_meson_log(self, lines: Sequence[str]) -> None:
         """Put the end of the log that Meson points to into ours: it goes with the step's directory."""
@@ -279,25 +219,15 @@ class StepRun:
 
     def lend(self, path: Path) -> None:
         """Let programs see a file or directory of the step as it is now, wherever they run."""
-        if self.inside is not None:
-            self.inside.send([str(path.relative_to(self.directory.root))])
+        self.place.put([str(path.relative_to(self.directory.root))])
 
     def bring_back(self, path: Path, *, harmless: bool = False) -> None:
         """See what programs have made of a file or directory of the step, if it is there.
 
         ``harmless``: less links that lead elsewhere.
         """
-        if self.inside is not None:
-            with contextlib.suppress(EngineRefuses):
-                self.inside.fetch(path, harmless=harmless)
-
-    def shown(self, text: str) -> str:
-        """A text with the step's paths as its programs know them."""
-        return text if self.inside is None else self.inside.named(text)
-
-    def told(self, text: str) -> str:
-        """What a program wrote, with the step's paths as they are here."""
-        return text if self.inside is None else self.inside.unnamed(text)
+        with contextlib.suppress(EngineRefuses):
+            self.place.get(path, harmless=harmless)
 
     def note(self, text: str) -> None:
         """Write a line of our own to the log."""
@@ -311,15 +241,6 @@ class Left(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
-
-
-def _shell(path: str) -> tuple[str, ...]:
-    """The shell of a PATH, less what it would read for being interactive."""
-    for name, *options in _SHELLS:
-        found = shutil.which(name, path=path)
-        if found is not None:
-            return (found, *options)
-    raise StepFailed("there is neither bash nor sh on the step's PATH", why=f"PATH = {path}")
 
 
 def base_environment(directory: StepDirectory, path: Sequence[str]) -> dict[str, str]:

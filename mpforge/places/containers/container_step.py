@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from mpforge.errors import StepFailed, ToolUnavailable, WrongInput
 from mpforge.places.containers.container import Container
-from mpforge.processes import Ended
+from mpforge.processes import Ended, at_terminal, attached
 from mpforge.store.files import remove_tree
 
 STEP = "/mpforge/step"
@@ -28,33 +28,52 @@ _CLIENTS = ("PATH", "HOME", "TERM", "DOCKER_CONFIG")
 
 @dataclass(frozen=True)
 class StepContainer:
-    """A container that holds a step's directory; ``places`` are other directories and their names there."""
+    """A container that holds a step's directory; ``others`` are other directories and their names there.
+
+    Whether its programs are emulated is up to the kernel of the container runtime (binfmt_misc).
+    """
 
     container: Container
     root: Path
-    places: tuple[tuple[Path, str], ...] = ()
+    others: tuple[tuple[Path, str], ...] = ()
 
-    def named(self, text: str) -> str:
-        """A text with the host's paths as they are called inside."""
-        for path, inside in ((self.root, STEP), *self.places):
-            text = text.replace(str(path), inside)
+    shares_files = False
+
+    @property
+    def image(self) -> str:
+        """The name of its image."""
+        return self.container.called
+
+    @property
+    def offline(self) -> bool:
+        """As ``Place``."""
+        return self.container.offline
+
+    def emulation(self, cpu: str | None) -> Mapping[str, str]:
+        """The CPU model for QEMU, which the kernel calls (https://www.qemu.org/docs/master/user/main.html)."""
+        return {} if cpu is None else {"QEMU_CPU": cpu}
+
+    def shown(self, text: str) -> str:
+        """A text with the host's paths as the container calls them."""
+        for path, name in ((self.root, STEP), *self.others):
+            text = text.replace(str(path), name)
         return text
 
-    def send(self, entries: Iterable[str] | None = None) -> None:
+    def put(self, entries: Iterable[str] | None = None) -> None:
         """Copy the step's directory, or these entries of it, into the container."""
         there = (
             None if entries is None else [name for name in entries if (self.root / name).exists()]
         )
         self.container.put(self.root, STEP, only=there)
 
-    def unnamed(self, text: str) -> str:
+    def told(self, text: str) -> str:
         """A text of the container's with the step's paths as the host calls them."""
         return text.replace(STEP, str(self.root))
 
-    def fetch(self, path: Path, *, harmless: bool = False) -> None:
+    def get(self, path: Path, *, harmless: bool = False) -> None:
         """Replace a file or directory of the step by the container's. As ``Container.get``."""
         arrived = path.with_name(f"{path.name}.arrived")
-        self.container.get(self.named(str(path)), arrived, harmless=harmless)
+        self.container.get(self.shown(str(path)), arrived, harmless=harmless)
         if path.is_dir():
             remove_tree(path)
         arrived.replace(path)
@@ -66,7 +85,7 @@ class StepContainer:
         """
         for name in ("src", "out", "tmp", "home"):
             with contextlib.suppress(StepFailed):
-                self.fetch(self.root / name, harmless=True)
+                self.get(self.root / name, harmless=True)
 
     def which(self, program: str, path: str) -> str | None:
         """What programs that run with this PATH find by a name. Raises as ``run``."""
@@ -79,7 +98,7 @@ class StepContainer:
 
     def _path(self, ours: str | None) -> str:
         """PATH in the container: ours before the image's."""
-        given = (ours and self.named(ours), self.container.environment.get("PATH"))
+        given = (ours and self.shown(ours), self.container.environment.get("PATH"))
         return ":".join(filter(None, given))
 
     def run(
@@ -102,14 +121,14 @@ class StepContainer:
             return self.container.run(
                 words,
                 environment=variables,
-                cwd=self.named(str(cwd)),
+                cwd=self.shown(str(cwd)),
                 log=log,
                 timeout=timeout,
             )
 
     def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
         """A step's variables as its programs see them; PATH is ours before the image's."""
-        variables = {name: self.named(value) for name, value in environment.items()}
+        variables = {name: self.shown(value) for name, value in environment.items()}
         for name, value in variables.items():
             if "\udc80" <= max(value, default="") <= "\udcff":
                 raise WrongInput(
@@ -118,19 +137,32 @@ class StepContainer:
                 )
         return {**variables, "PATH": self._path(environment.get("PATH"))}
 
-    def entering(
+    def enter(
         self,
         argv: Sequence[str],
         *,
         environment: Mapping[str, str],
         secrets: Mapping[str, str],
         cwd: Path,
-        terminal: bool,
-    ) -> tuple[list[str], dict[str, str]]:
-        """What lets a person in: the engine's own client with its variables, which runs a program there.
+    ) -> int:
+        """As ``Place``, by the client of the container runtime; the shell is the image's ``/bin/sh``.
 
-        ``secrets`` are not on its command line. Raises ``ToolUnavailable`` where there is no client.
+        Raises ``ToolUnavailable`` where there is no client.
         """
+        for path in self.root.glob("*.*"):
+            if path.suffix in (".py", ".sh"):  # what is there for whoever does it by hand
+                self._put_text(path)
+        words, variables = self._entering(argv or ["/bin/sh"], environment, secrets, cwd)
+        return attached(words, environment=variables, cwd=self.root)
+
+    def _entering(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        secrets: Mapping[str, str],
+        cwd: Path,
+    ) -> tuple[list[str], dict[str, str]]:
+        """The client's command line, which shows no secret, and its variables."""
         client = shutil.which("docker") or shutil.which("podman")
         if client is None:
             raise ToolUnavailable(
@@ -138,8 +170,8 @@ class StepContainer:
                 hint="install it (Debian: apt-get install docker-cli), or give a program to run "
                 "by `[build] before-build`",
             )
-        words = [client, "exec", "--interactive", *(["--tty"] if terminal else [])]
-        words += ["--user", "0:0", "--workdir", self.named(str(cwd))]
+        words = [client, "exec", "--interactive", *(["--tty"] if at_terminal() else [])]
+        words += ["--user", "0:0", "--workdir", self.shown(str(cwd))]
         for name, value in self._variables(environment).items():
             words += ["--env", f"{name}={value}"]
         for name in secrets:
@@ -148,14 +180,14 @@ class StepContainer:
         own |= self.container.engine.variables
         if Path(client).name == "podman":  # which does not read that
             words[1:1] = ["--url", self.container.engine.endpoint]
-        return [*words, self.container.id, *map(self.named, argv)], {**secrets, **own}
+        return [*words, self.container.id, *map(self.shown, argv)], {**secrets, **own}
 
-    def send_text(self, path: Path) -> None:
+    def _put_text(self, path: Path) -> None:
         """Copy a text of the step into the container, in the container's words."""
         with tempfile.TemporaryDirectory(prefix="mpforge-text-") as name:
             copy = Path(name, path.name)
-            copy.write_text(self.named(path.read_text(encoding="utf-8")), encoding="utf-8")
-            self.container.put(Path(name), self.named(str(path.parent)), only=[path.name])
+            copy.write_text(self.shown(path.read_text(encoding="utf-8")), encoding="utf-8")
+            self.container.put(Path(name), self.shown(str(path.parent)), only=[path.name])
 
     @contextlib.contextmanager
     def _lent(self, argv: Sequence[str], lends: Sequence[Path]) -> Iterator[list[str]]:
@@ -169,7 +201,7 @@ class StepContainer:
             else:
                 self.container.put(path.parent, place, only=[path.name])
                 names[str(path)] = f"{place}/{path.name}"
-        yield [names.get(word) or self.named(word) for word in argv]
+        yield [names.get(word) or self.shown(word) for word in argv]
         for path in folders:
             self._bring_back(names[str(path)], path)
 
@@ -178,7 +210,7 @@ class StepContainer:
         with tempfile.TemporaryDirectory(prefix="mpforge-lent-") as name:
             for path in folder.iterdir():
                 text = path.read_text(encoding="utf-8")
-                Path(name, path.name).write_text(self.named(text), encoding="utf-8")
+                Path(name, path.name).write_text(self.shown(text), encoding="utf-8")
             self.container.put(Path(name), place)
 
     def _bring_back(self, place: str, folder: Path) -> None:
