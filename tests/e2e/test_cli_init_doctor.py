@@ -3,15 +3,17 @@
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
 from mpforge.places.containers import endpoint, runtime_probe
-from mpforge.processes import Captured, capture
+from mpforge.processes import Captured
 from mpforge.store import notes
 from tests.e2e.conftest import NATIVE
+from tests.e2e.workspace import Cache, Workspace
 from tests.images.engine import Engine
 
 PROJECT = """\
@@ -34,10 +36,15 @@ NOWHERE = "unix:///nonexistent/docker.sock"
 
 def mpforge(folder: Path, *words: str, **variables: str) -> Captured:
     """Run a command, with no engine to ask unless DOCKER_HOST is given."""
-    own = {"MPFORGE_CACHE": str(folder / "cache"), "DOCKER_HOST": NOWHERE}
-    environment = {**os.environ, **own, **variables}
-    argv = [sys.executable, "-m", "mpforge", *words]
-    return capture(argv, cwd=folder, environment=environment, timeout=120)
+    workspace = Workspace(folder, Cache(folder / "cache"))
+    environment = {"DOCKER_HOST": NOWHERE, **variables}
+    with (
+        tempfile.TemporaryFile() as errors,
+        workspace.started("mpforge", *words, env=environment, stderr=errors.fileno()) as running,
+    ):
+        done = running.end()
+        errors.seek(0)
+        return Captured(done.code, done.output, errors.read().decode())
 
 
 @pytest.fixture
