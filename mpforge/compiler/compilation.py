@@ -24,8 +24,6 @@ class Compilation:
     project: ProjectFacts
     lock: Lock
     steps: dict[str, Step] = field(default_factory=dict)
-    makers: dict[tuple[str, str], str] | None = None
-    """What makes the one pure wheel, once it was asked for: see ``compile``."""
 
     def add(self, found: Iterable[Step]) -> tuple[str, ...]:
         """Keep steps; their ids."""

@@ -4,21 +4,18 @@ One plan for all sessions of a spec; a session that can't run here carries its r
 impossible target stops no other. Pure: the same values in give the same plan.
 """
 
-import hashlib
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import (
-    availability,
-    choosing,
-    expanded_requirements,
-    own_extras,
-    pythons,
-    steps,
-)
-from mpforge.compiler.availability import is_zig
+from mpforge.compiler import availability, own_extras, pythons, steps
 from mpforge.compiler.compilation import Compilation
+from mpforge.compiler.decide import (
+    Decision,
+    Decisions,
+    decide,
+    options_digest,
+    sdist_compilers,
+)
 from mpforge.compiler.index import compile_index
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
@@ -31,25 +28,20 @@ from mpforge.plan.model import (
     Refusal,
 )
 from mpforge.plan.pins import Lock, platform_with
-from mpforge.plan.places import Machine
-from mpforge.plan.toolchains import NO_COMPILER, Compilers
-from mpforge.platforms import hosts, well_known
-from mpforge.spec.options import ResolvedTarget, resolve, targets, word
+from mpforge.platforms import hosts
+from mpforge.spec.options import ResolvedTarget, targets, word
 
 if TYPE_CHECKING:
-    from mpforge.spec.model import BuildOptions, Spec
-
-# Options that say how or where to build, not what: no part of what tells a shipped file apart. Of the
-# tools only zig's version is such: see ``_digest``.
-_NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "timeout", "tools", "frontend"}
+    from mpforge.spec.model import Spec
 
 
 def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Lock) -> Plan:
     """The plan of every session. Never raises for what a session can't do: see ``Refusal``."""
     compilation = Compilation(spec, host, project, lock)
+    decisions = decide(compilation)
     by_name = {target.name: target for target in targets(spec)}
     sessions = tuple(
-        _session(compilation, entry, by_name.get(entry.target or ""))
+        _session(compilation, decisions, entry, by_name.get(entry.target or ""))
         for entry in compile_index(spec, "").sessions
     )
     zigs = (compilers.toolchain.zig for session in sessions for compilers in session.compilers)
@@ -76,7 +68,10 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
 
 
 def _session(
-    compilation: Compilation, entry: IndexedSession, target: ResolvedTarget | None
+    compilation: Compilation,
+    decisions: Decisions,
+    entry: IndexedSession,
+    target: ResolvedTarget | None,
 ) -> PlannedSession:
     planned = PlannedSession(
         entry.name, entry.phase, entry.target, entry.python, entry.requires, group=entry.group
@@ -91,10 +86,14 @@ def _session(
         return replace(planned, refusal=refusal, not_run=None if refusal else not_run)
     if target is None:
         return _sdist(compilation, planned)
-    if entry.phase == "test":
-        return _test(compilation, planned, target, entry.cpu)
-    of_phase = _deps if entry.phase == "deps" else _build
-    return of_phase(compilation, planned, target)
+    if entry.phase == "deps":
+        return _deps(compilation, decisions, planned, target)
+    decision = decisions[target.name, planned.python]
+    return (
+        _test(compilation, decision, planned, entry.cpu)
+        if entry.phase == "test"
+        else _build(compilation, decisions, decision, planned)
+    )
 
 
 def _refusal(compilation: Compilation, target: ResolvedTarget | None) -> Refusal | None:
@@ -127,7 +126,7 @@ def _sdist(compilation: Compilation, planned: PlannedSession) -> PlannedSession:
         return replace(planned, refusal=_not_yet("making an sdist with these Pythons"))
     if (cycle := own_extras.build_refusal(project, spec.build)) is not None:
         return replace(planned, refusal=cycle)
-    compilers = choosing.sdist_compilers(compilation, python)
+    compilers = sdist_compilers(compilation, python)
     found = steps.sdist_steps(
         project,
         spec.build,
@@ -147,171 +146,120 @@ def _sdist(compilation: Compilation, planned: PlannedSession) -> PlannedSession:
         steps=ids,
         result=ids[-1],
         compilers=() if compilers is None else (compilers,),
-        options=_digest(compilation, spec.build),
+        options=options_digest(compilation, spec.build),
     )
 
 
 def _deps(
-    compilation: Compilation, planned: PlannedSession, target: ResolvedTarget
+    compilation: Compilation,
+    decisions: Decisions,
+    planned: PlannedSession,
+    target: ResolvedTarget,
 ) -> PlannedSession:
-    found: list[Compilers] = []
-    choices: list[Choice] = []
-    refusal: Refusal | None = None
-    allowed = compilation.allowed(target)
-    if target.pythons and not allowed:
-        reason = pythons.exclusion(compilation.project, target.pythons[0])
-        return replace(planned, not_run=reason)
-    for python in allowed or (None,):
-        build = resolve(compilation.spec, target=target.name, python=python).build
-        choice = choosing.chosen(compilation, target, python, build)
-        if isinstance(choice, Choice):
-            choices.append(choice)
-            compilers = choosing.compilers(compilation, choice, target, python)
-            found += [compilers] if compilers is not None else []
-        else:
-            refusal = refusal or choice
+    own = [decision for decision in decisions.values() if decision.target == target]
+    if not own:
+        return replace(planned, not_run=pythons.exclusion(compilation.project, target.pythons[0]))
+    choices = [d.choice for d in own if isinstance(d.choice, Choice)]
     if not choices:
+        refusal = next(d.choice for d in own if isinstance(d.choice, Refusal))
         return replace(planned, refusal=refusal)
-    return PlannedSession(
-        planned.name,
-        "deps",
-        planned.target,
-        None,
-        planned.requires,
+    return replace(
+        planned,
         choice=choices[0],
-        compilers=tuple(found),
+        compilers=tuple(d.compilers for d in own if d.compilers is not None),
     )
 
 
 def _build(
-    compilation: Compilation, planned: PlannedSession, target: ResolvedTarget
+    compilation: Compilation, decisions: Decisions, decision: Decision, planned: PlannedSession
 ) -> PlannedSession:
-    python = planned.python
-    build = resolve(compilation.spec, target=target.name, python=python).build
-    choice = choosing.chosen(compilation, target, python, build)
+    python, build, choice = decision.python, decision.options.build, decision.choice
     cycle = own_extras.build_refusal(compilation.project, build) if python else None
     if isinstance(choice, Refusal) or cycle is not None:
         return replace(planned, refusal=choice if isinstance(choice, Refusal) else cycle)
-    compilers = choosing.compilers(compilation, choice, target, python)
+    compilers = decision.compilers
     exclude = tuple(compilation.spec.sdist.exclude)
-    # Tests can't change a wheel whose build never read them: "edit a test, rebuild nothing".
-    tests = tuple(resolve(compilation.spec, target=target.name, python=python).test.sources)
     after, asks_sdist = None, False
-    options = _digest(compilation, build)
-    stem = word(target.name, python)
     if python is None:
         if compilers is None:
-            raise AssertionError(f"{stem}: commands are given a compiler")
-        host = compilation.host_platform
+            raise AssertionError(f"{decision.stem}: commands are given a compiler")
         found = steps.command_steps(
-            build, stem=stem, exclude=exclude, compilers=compilers, host=host
+            build,
+            stem=decision.stem,
+            exclude=exclude,
+            compilers=compilers,
+            host=compilation.host_platform,
         )
     else:
         found = steps.wheel_steps(
             compilation.project,
             build,
-            stem=stem,
+            stem=decision.stem,
             source=compilation.source,
             exclude=exclude,
-            tests=tests,
+            # Tests can't change a wheel whose build never read them: "edit a test, rebuild nothing".
+            tests=tuple(decision.options.test.sources),
             compilers=compilers,
-            target=target.platform,
+            target=decision.platform.name,
             choice=choice,
             python=python,
             host=compilation.host_platform,
         )
-        after = _maker(compilation, target, python, choice, options)
+        after = _maker(compilation, decisions, decision, python)
         made = isinstance(compilation.source, OutputOf)
         asks_sdist = made and compilation.project.requires_python is None
     ids = compilation.add(found)
-    return PlannedSession(
-        planned.name,
-        "build",
-        planned.target,
-        python,
-        planned.requires,
+    return replace(
+        planned,
         steps=ids,
         result=ids[-1],
         choice=choice,
         compilers=() if compilers is None else (compilers,),
-        options=options,
+        options=decision.digest,
         after=after,
-        folder=_folder(target, python),
+        folder=decision.folder,
         asks_sdist=asks_sdist,
     )
 
 
 def _maker(
-    compilation: Compilation, target: ResolvedTarget, python: str, choice: Choice, options: str
+    compilation: Compilation, decisions: Decisions, decision: Decision, python: str
 ) -> str | None:
     """The build session whose wheel may serve this one too: of the lowest Python, or the first target."""
-    if choice.toolchain == NO_COMPILER:
-        made = _pure_makers(compilation)[options, _folder(target, python)]
+    lowest = pythons.lowest(compilation.allowed(decision.target))
+    made = decision.stem
+    if decision.is_pure:
+        made = _pure_maker(compilation, decisions, decision)
     elif compilation.project.may_be_abi3 and not python.endswith("t"):
-        made = word(target.name, pythons.lowest(compilation.allowed(target)))
-    else:
-        return None
-    return None if made == word(target.name, python) else f"build-{made}"
+        made = word(decision.target.name, lowest)
+    return None if made == decision.stem else f"build-{made}"
 
 
-def _pure_makers(compilation: Compilation) -> dict[tuple[str, str], str]:
-    """What makes the one pure wheel (TARGET-PYTHON), for each digest of options and folder."""
-    if compilation.makers is not None:
-        return compilation.makers
-    found: dict[tuple[str, str], str] = {}
-    for target in targets(compilation.spec):
-        allowed = compilation.allowed(target)
-        lowest = pythons.lowest(allowed)
-        for python in sorted(allowed, key=lambda word: word != lowest):
-            build = resolve(compilation.spec, target=target.name, python=python).build
-            choice = choosing.chosen(compilation, target, python, build)
-            if isinstance(choice, Choice) and choice.toolchain == NO_COMPILER:
-                place = _digest(compilation, build), _folder(target, python)
-                found.setdefault(place, word(target.name, python))
-    compilation.makers = found
-    return found
-
-
-def _folder(target: ResolvedTarget, python: str | None) -> str:
-    """Where below ``dist/`` a build's files go: wheels at its top unless the target says where."""
-    if target.dist is not None:
-        return f"{target.dist}/"
-    return "" if python is not None else f"{target.name}/"
-
-
-def _digest(compilation: Compilation, build: "BuildOptions") -> str:
-    """What tells a shipped file apart: the options of its content, not of how it was made."""
-    # Not mode="json": pydantic 2 warns there of its own lists where a command may be text or words.
-    data = build.model_dump(exclude=_NOT_OF_THE_RESULT)
-    tools = [tool for tool in build.tools if not is_zig(tool)]
-    if tools:
-        data["tools"] = tools  # what a build script does may depend on whether it finds one
-    project = compilation.project
-    data["requires"] = sorted(expanded_requirements.requirements(project, build.requires))
-    data["constraints"] = expanded_requirements.constraints(
-        project, build.constraints, build.requires
-    )
-    told = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()
+def _pure_maker(compilation: Compilation, decisions: Decisions, decision: Decision) -> str:
+    """TARGET-PYTHON of what makes the one pure wheel of these options: the first target's lowest Python."""
+    same = [
+        other
+        for other in decisions.values()
+        if other.is_pure and (other.digest, other.folder) == (decision.digest, decision.folder)
+    ]
+    first = [other for other in same if other.target == same[0].target]
+    lowest = pythons.lowest(compilation.allowed(first[0].target))
+    return min(first, key=lambda other: other.python != lowest).stem
 
 
 def _test(
-    compilation: Compilation, planned: PlannedSession, target: ResolvedTarget, cpu: str | None
+    compilation: Compilation, decision: Decision, planned: PlannedSession, cpu: str | None
 ) -> PlannedSession:
-    python = planned.python
-    options = resolve(compilation.spec, target=target.name, python=python)
-    test = options.test
-    platform = well_known()[target.platform]
+    python, test = decision.python, decision.options.test
+    platform = decision.platform
     if test.strategy == "skip":
         return replace(planned, not_run="test.strategy is skip")
     if python is None and test.command == "import":
         return replace(planned, not_run="no test.command is given")
-    native = platform.name == compilation.host.platform
-    named = compilation.spec.toolchains.get(options.build.toolchain)
-    refusal = availability.refusal(platform, python, options.build, named)
+    refusal = decision.unavailable
     refusal = refusal or availability.test_refusal(platform, cpu)
     refusal = refusal or own_extras.test_refusal(compilation.project, test)
-    if refusal is None and test.strategy == "native" and not native:
+    if refusal is None and test.strategy == "native" and not decision.native:
         refusal = Refusal(
             "host-cannot",
             f"{planned.name}: test.strategy is native and this host is {compilation.host.system}",
@@ -319,30 +267,14 @@ def _test(
         )
     if refusal is not None:
         return replace(planned, refusal=refusal)
-    emulated = not native or test.strategy == "emulate" or cpu is not None
-    model = cpu or (platform.baseline_cpu if emulated else None)
-    inside = choosing.tests_inside(compilation, target, python, options.build)
-    if emulated and native:
-        inside = (
-            None  # an engine runs an image of its own machine natively, whatever model is asked for
-        )
-    stem = word(target.name, python)
     found = steps.test_steps(
         compilation.project,
         test,
-        stem=stem,
-        session=f"build-{stem}",
-        platform=platform_with(platform.name, choosing.policy(options.build, platform)),
+        stem=decision.stem,
+        session=f"build-{decision.stem}",
+        platform=platform_with(platform.name, decision.policy),
         python=python,
-        machine=Machine(platform.name, emulated, model, inside),
+        machine=decision.machine(cpu),
     )
     ids = compilation.add(found)
-    return PlannedSession(
-        planned.name,
-        "test",
-        planned.target,
-        python,
-        planned.requires,
-        steps=ids,
-        result=ids[-1],
-    )
+    return replace(planned, steps=ids, result=ids[-1])

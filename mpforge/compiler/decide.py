@@ -1,0 +1,285 @@
+"""How each target is built and tested for each Python, decided once for a compilation.
+
+What follows (sessions, steps, pins) only reads it. Nothing is asked of the host: its facts are given.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mpforge.compiler import (
+    availability,
+    backends,
+    build_systems,
+    default_images,
+    expanded_requirements,
+    purity,
+    steps,
+    strategies,
+)
+from mpforge.compiler.availability import is_zig
+from mpforge.compiler.compilation import Compilation
+from mpforge.compiler.typed_commands import commands, text
+from mpforge.plan.model import Choice, Refusal
+from mpforge.plan.pins import ImageRequest
+from mpforge.plan.places import Inside, Machine
+from mpforge.plan.toolchains import (
+    NO_COMPILER,
+    Compilers,
+    CrossImage,
+    HostGcc,
+    HostZig,
+    ImageCompiler,
+    Toolchain,
+    ZigInImage,
+)
+from mpforge.platforms import Platform, well_known
+from mpforge.platforms.policies import normal_policy
+from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, word
+
+if TYPE_CHECKING:
+    from mpforge.spec.model import BuildOptions
+
+# Options that say how or where to build, not what: no part of what tells a shipped file apart. Of the
+# tools only zig's version is such: see ``options_digest``.
+_NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "timeout", "tools", "frontend"}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How a target is built and tested for one Python (None: it has none).
+
+    ``choice`` is how it is built, or why it can't be on this host; ``compilers`` are None where it needs
+    none. ``unavailable`` says which of its options this version does not have, for tests too; there is no
+    ``policy`` then. ``native``: this host is of the target's kind. ``digest`` is of the options that tell
+    one shipped file from another.
+    """
+
+    target: ResolvedTarget
+    python: str | None
+    platform: Platform
+    options: Options
+    policy: str
+    digest: str
+    native: bool
+    unavailable: Refusal | None
+    choice: Choice | Refusal
+    compilers: Compilers | None
+
+    @property
+    def stem(self) -> str:
+        """``aarch64-cp311``: its part of the names of sessions and steps."""
+        return word(self.target.name, self.python)
+
+    @property
+    def folder(self) -> str:
+        """Where below ``dist/`` its files go: wheels at its top unless the target says where."""
+        if self.target.dist is not None:
+            return f"{self.target.dist}/"
+        return "" if self.python is not None else f"{self.target.name}/"
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether it is built without a compiler: one wheel for all targets."""
+        return isinstance(self.choice, Choice) and self.choice.toolchain == NO_COMPILER
+
+    @property
+    def image(self) -> Inside | None:
+        """The target's own image that it is built in, where tests run too; None: there is none."""
+        return self.compilers.inside if self.compilers and not self.compilers.cross else None
+
+    def machine(self, cpu: str | None) -> Machine:
+        """Where its tests run: on this CPU model if one is given, else natively if they can."""
+        emulated = not self.native or self.options.test.strategy == "emulate" or cpu is not None
+        model = cpu or (self.platform.baseline_cpu if emulated else None)
+        # An engine runs an image of its own machine natively, whatever model is asked for.
+        image = None if emulated and self.native else self.image
+        return Machine(self.platform.name, emulated, model, image)
+
+
+Decisions = Mapping[tuple[str, str | None], Decision]
+"""By target and Python, in the spec's order."""
+
+
+def decide(compilation: Compilation) -> Decisions:
+    """The decision for each target and each of its Pythons that the project allows.
+
+    None at all for a host on which nothing is built.
+    """
+    if compilation.host.platform is None:
+        return {}
+    return {
+        (target.name, python): _decide(compilation, target, python)
+        for target in targets(compilation.spec)
+        for python in (compilation.allowed(target) if target.pythons else (None,))
+    }
+
+
+def _decide(compilation: Compilation, target: ResolvedTarget, python: str | None) -> Decision:
+    options = resolve(compilation.spec, target=target.name, python=python)
+    build, platform = options.build, well_known()[target.platform]
+    named = compilation.spec.toolchains.get(build.toolchain)
+    unavailable = availability.refusal(platform, python, build, named)
+    policy = "" if unavailable else _policy(build, platform)
+    choice = unavailable or _choice(compilation, target, build, platform, policy)
+    return Decision(
+        target,
+        python,
+        platform,
+        options,
+        policy,
+        options_digest(compilation, build),
+        native=platform.name == compilation.host.platform,
+        unavailable=unavailable,
+        choice=choice,
+        compilers=_compilers(compilation, choice, target, python, build)
+        if isinstance(choice, Choice)
+        else None,
+    )
+
+
+def _choice(
+    compilation: Compilation,
+    target: ResolvedTarget,
+    build: "BuildOptions",
+    platform: Platform,
+    policy: str,
+) -> Choice | Refusal:
+    """How a build is done, or why it can't be done on this host."""
+    named = compilation.spec.toolchains.get(build.toolchain)
+    backend = backends.recognise(compilation.project) if build.kind == "wheel" else None
+    pure = purity.taken_as_pure(
+        compilation.project,
+        build,
+        crosses=backend is not None and backend.crosses,
+        of_target=steps.of_target(build),
+    )
+    if pure is not None:
+        return Choice("native", NO_COMPILER, purity.NO_POLICY, pure)
+    wanted = strategies.Wanted(
+        target=target.name,
+        platform=platform,
+        strategy=build.strategy,
+        toolchain=build.toolchain,
+        policy=policy,
+        backend=backend,
+        image=default_images.of(platform, policy) if build.image == "auto" else build.image,
+        image_given=build.image != "auto",
+        boxed=None if named is None else named.image,
+        kind=build.kind,
+    )
+    pin = compilation.lock.strategy(target.name, compilation.host_platform)
+    return strategies.choose(wanted, compilation.host, pin)
+
+
+def _policy(build: "BuildOptions", platform: Platform) -> str:
+    """The policy that a build is for, the target's default if the spec names none."""
+    return normal_policy(
+        build.policy if build.policy != "auto" else platform.default_policy, platform
+    )
+
+
+def options_digest(compilation: Compilation, build: "BuildOptions") -> str:
+    """The sha256 of the options that decide a shipped file's content, not of how it was made."""
+    # Not mode="json": pydantic 2 warns there of its own lists where a command may be text or words.
+    data = build.model_dump(exclude=_NOT_OF_THE_RESULT)
+    tools = [tool for tool in build.tools if not is_zig(tool)]
+    if tools:
+        data["tools"] = tools  # what a build script does may depend on whether it finds one
+    project = compilation.project
+    data["requires"] = sorted(expanded_requirements.requirements(project, build.requires))
+    data["constraints"] = expanded_requirements.constraints(
+        project, build.constraints, build.requires
+    )
+    told = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _inside(image: str, target: ResolvedTarget, build: "BuildOptions") -> Inside:
+    request = ImageRequest(image, target.platform)
+    return Inside(request, commands(list(build.before_all)), build.network)
+
+
+def _compilers(
+    compilation: Compilation,
+    choice: Choice,
+    target: ResolvedTarget,
+    python: str | None,
+    build: "BuildOptions",
+) -> Compilers | None:
+    """The compilers of a build that is done in this way; None: it needs none."""
+    if choice.toolchain == NO_COMPILER:
+        return None
+    toolchain = _toolchain(compilation, choice, target, build)
+    in_its_image = toolchain.inside is not None and not toolchain.cross
+    if in_its_image:  # which builds as on a machine of the target
+        return Compilers(toolchain, target.platform, choice.policy, python=None)
+    configurer = build_systems.configurer(build.kind)
+    if build.kind == "wheel":
+        configurer = backends.recognise(compilation.project).configurer
+    runs = configurer in ("cmake", "meson") or build_systems.runs_programs(build)
+    on_host = toolchain.inside is None
+    return Compilers(
+        toolchain,
+        target.platform,
+        choice.policy,
+        python,
+        configurer,
+        emulator=_emulated(target.platform) if on_host and toolchain.cross and runs else None,
+        rust=compilation.rust if on_host and build.kind == "wheel" else None,
+    )
+
+
+def _toolchain(
+    compilation: Compilation, choice: Choice, target: ResolvedTarget, build: "BuildOptions"
+) -> Toolchain:
+    host = compilation.host_platform
+    boxed = compilation.spec.toolchains.get(choice.toolchain)
+    if boxed is not None:
+        return CrossImage(
+            Inside(
+                ImageRequest(choice.image or "", host),
+                commands(list(build.before_all)),
+                build.network,
+                tuple(
+                    (name, text(str(value))) for name, value in sorted(boxed.environment.items())
+                ),
+            )
+        )
+    zig = steps.zig_request(build, host) if choice.toolchain == "zig" else None
+    if choice.image is not None:
+        inside = _inside(choice.image, target, build)
+        return ImageCompiler(inside) if zig is None else ZigInImage(zig, inside)
+    if zig is not None:
+        return HostZig(zig, cross=choice.strategy == "cross")
+    if choice.toolchain == "gcc":
+        return HostGcc()
+    raise ValueError(f"there is no image for the toolchain {choice.toolchain!r}")
+
+
+def _emulated(platform: str) -> Machine:
+    """The emulated machine of a target, of the oldest kind."""
+    return Machine(platform, True, well_known()[platform].baseline_cpu)
+
+
+def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:
+    """Compilers of this host for an sdist's hooks.
+
+    meson-python wants a configured project for its `meson dist`; a ``setup.py`` may ask a compiler at its
+    top, whatever it is run for.
+    """
+    project = compilation.project
+    meson = backends.recognise(project).configurer == "meson"
+    if not meson and (project.pure_by is not None or not project.asks_compiler):
+        return None
+    host, build = compilation.host_platform, compilation.spec.build
+    gcc = build.toolchain == "gcc"
+    return Compilers(
+        HostGcc() if gcc else HostZig(steps.zig_request(build, host), cross=False),
+        host,
+        well_known()[host].default_policy,
+        python,
+        "meson" if meson else None,
+    )

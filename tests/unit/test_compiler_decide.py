@@ -1,0 +1,68 @@
+"""What is decided for each target and Python, and on which machine its tests run."""
+
+import pytest
+
+from mpforge.compiler.compilation import Compilation
+from mpforge.compiler.decide import Decisions, decide
+from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.model import Choice, Refusal
+from mpforge.plan.pins import Lock
+from mpforge.plan.toolchains import OF_IMAGE
+from mpforge.spec.load import load_spec
+
+PROJECT = ProjectFacts("tree", "setuptools.build_meta", False, ("setuptools",), ">=3.12")
+TWO = 'schema = 1\n[project]\npython = ["cp311", "cp313"]\ntargets = ["aarch64", "x86_64"]\n'
+
+
+def _decided(more: str = "", platform: str | None = "x86_64") -> Decisions:
+    host = HostFacts(platform=platform, system="here", engine=True)
+    return decide(Compilation(load_spec(TWO + more, file="m.toml"), host, PROJECT, Lock()))
+
+
+def test_each_target_is_decided_for_each_python_that_the_project_allows() -> None:
+    more = (
+        '[targets.gateway]\nplatform = "linux/arm64"\nbuild = { kind = "make", outputs = ["x"] }\n'
+    )
+    assert list(_decided(more)) == [("aarch64", "cp313"), ("x86_64", "cp313"), ("gateway", None)]
+
+
+def test_nothing_is_decided_for_a_host_on_which_nothing_is_built() -> None:
+    assert _decided(platform=None) == {}
+
+
+def test_options_of_one_python_decide_for_that_python_alone() -> None:
+    more = '[[overrides]]\nselect = "aarch64-*"\nbuild = { strategy = "emulate" }\n'
+    decisions = _decided(more)
+    foreign, native = decisions["aarch64", "cp313"], decisions["x86_64", "cp313"]
+    assert isinstance(foreign.choice, Choice)
+    assert isinstance(native.choice, Choice)
+    assert (foreign.choice.strategy, native.choice.strategy) == ("emulate", "native")
+    assert foreign.compilers is not None
+    assert foreign.compilers.toolchain.name == OF_IMAGE
+
+
+def test_what_this_version_does_not_have_is_why_it_can_t_be_built() -> None:
+    decision = _decided('[build]\nimage = "debian"\nfrontend = "uv"\n')["x86_64", "cp313"]
+    assert isinstance(decision.choice, Refusal)
+    assert decision.choice == decision.unavailable
+    assert decision.compilers is None
+
+
+@pytest.mark.parametrize(
+    ("more", "target", "cpu", "emulated", "in_image"),
+    [
+        ("", "x86_64", None, False, False),
+        ("", "x86_64", "Haswell", True, False),
+        ("", "aarch64", None, True, False),
+        ('[test]\nstrategy = "emulate"\n', "x86_64", None, True, False),
+        ('[build]\nstrategy = "emulate"\n', "aarch64", None, True, True),
+        ('[build]\nimage = "debian"\n', "x86_64", None, False, True),
+        ('[build]\nimage = "debian"\n', "x86_64", "Haswell", True, False),
+    ],
+)
+def test_tests_run_in_the_image_of_the_build_unless_it_would_run_natively(
+    more: str, target: str, cpu: str | None, emulated: bool, in_image: bool
+) -> None:
+    machine = _decided(more)[target, "cp313"].machine(cpu)
+    assert (machine.emulated, machine.inside is not None) == (emulated, in_image)
+    assert machine.cpu is None if not emulated else machine.cpu == cpu or cpu is None
