@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mpforge.cli.options import add_spec, sessions_of, tell_doubts, workspace_of, write_json
@@ -10,6 +10,8 @@ from mpforge.errors import ExitCode, first_of, render
 
 if TYPE_CHECKING:
     from mpforge.engine.preview import SessionPreview, StepPreview
+    from mpforge.plan.pins import Lock
+    from mpforge.plan.wants import Want
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mpforge.engine.load_plan import compiled
     from mpforge.engine.preview import preview
     from mpforge.engine.project_facts import project_facts
+    from mpforge.lock import lock_file
 
     workspace = workspace_of(arguments)
     found = compiled(workspace)
@@ -41,13 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"mpforge > warning: {words}\n")
     sessions = sessions_of(found.plan, arguments.session, workspace)
     shown = [preview(found, workspace, session) for session in sessions]
+    names, lock = {session.name for session in sessions}, lock_file.read(workspace.lock)
+    wants = [want for want in found.plan.wants if want.is_of(names)]
     if arguments.json:
-        write_json({"host": found.plan.host, "sessions": [_data(item) for item in shown]})
+        data = [_data(item) for item in shown]
+        needs = [_need(want, lock) for want in wants]
+        write_json({"host": found.plan.host, "sessions": data, "wants": needs})
         return _refused(shown) if arguments.session else ExitCode.DONE
     sys.stdout.write(f"on {found.plan.host}\n")
     for item in shown:
         sys.stdout.write("\n".join(_lines(item)) + "\n")
-    sys.stdout.write("".join(f"{line}\n" for line in _unpinned(shown)))
+    sys.stdout.write("".join(f"{line}\n" for line in _unpinned(shown, wants, lock)))
     return _refused(shown) if arguments.session else ExitCode.DONE
 
 
@@ -86,14 +93,21 @@ def _why(item: "SessionPreview | StepPreview") -> str:
     return f" ({item.why})" if item.why and not item.unpinned else ""
 
 
-def _unpinned(shown: "Sequence[SessionPreview]") -> Iterator[str]:
-    """What to do where pins are missing, and each of them that is known to be."""
+def _unpinned(
+    shown: "Sequence[SessionPreview]", wants: "Iterable[Want]", lock: "Lock"
+) -> Iterator[str]:
+    """What to do where pins are missing, and of what: as far as the plan wants it, else as a step found."""
+    from mpforge.plan.wants import unpinned
+
     found = [item.unpinned for item in shown]
     found += [step.unpinned for item in shown for step in item.steps]
     missing = dict.fromkeys(text for text in found if text)
     if missing or any(item.fetch is None for item in shown):
-        yield "not known until versions are pinned; run `mpforge lock` first"
-        yield from (f"    {text}" for text in missing)
+        names = {item.session.name for item in shown if item.state != "cached"}
+        what = unpinned([want for want in wants if want.is_of(names)], lock)
+        yield f"pins are missing{' for ' * bool(what)}{what}; run `mpforge lock`"
+        if not what:
+            yield from (f"    {text}" for text in missing)
 
 
 def _size(item: "SessionPreview") -> str:
@@ -102,6 +116,12 @@ def _size(item: "SessionPreview") -> str:
     if item.fetch is None:
         return "not known"
     return f"{', '.join(item.items)} ({size(item.fetch)})" if item.items else "nothing"
+
+
+def _need(want: "Want", lock: "Lock") -> dict[str, Any]:
+    from mpforge.plan.codec import encode
+
+    return {**encode(want), "pinned": want.is_pinned(lock)}
 
 
 def _data(item: "SessionPreview") -> dict[str, Any]:

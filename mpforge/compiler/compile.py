@@ -17,6 +17,7 @@ from mpforge.compiler.decide import (
     sdist_compilers,
 )
 from mpforge.compiler.index import compile_index
+from mpforge.compiler.wants import wants_of
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
 from mpforge.plan.model import (
@@ -44,15 +45,6 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
         _session(compilation, decisions, entry, by_name.get(entry.target or ""))
         for entry in compile_index(spec, "").sessions
     )
-    zigs = (compilers.toolchain.zig for session in sessions for compilers in session.compilers)
-    requests = [
-        step.installs.request
-        for step in compilation.steps.values()
-        if step.installs is not None and step.installs.extra is None
-    ]
-    requests += [request for step in compilation.steps.values() for request in step.tools.wheels]
-    needed = dict.fromkeys([*requests, *(request for request in zigs if request is not None)])
-    missing = tuple(request for request in needed if lock.environment(request) is None)
     return Plan(
         host=host.system,
         sessions=sessions,
@@ -63,7 +55,7 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
             username=spec.index.credentials.username,
             password=spec.index.credentials.password,
         ),
-        missing=missing,
+        wants=wants_of(sessions, compilation.steps),
     )
 
 

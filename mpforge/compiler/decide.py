@@ -1,6 +1,6 @@
 """How each target is built and tested for each Python, decided once for a compilation.
 
-What follows (sessions, steps, pins) only reads it. Nothing is asked of the host: its facts are given.
+What follows only reads it. Nothing is asked of the host: its facts are given.
 """
 
 import hashlib

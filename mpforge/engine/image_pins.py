@@ -1,31 +1,19 @@
-"""The images of a plan, and their pins for all targets at once: what ``mpforge lock`` does with images.
+"""Pins of the images of a plan, for all targets at once: what ``mpforge lock`` does with images.
 
 A registry is asked without an engine; an image that only an engine has needs that engine.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from mpforge.errors import MpforgeError, NoEngine, WrongInput
 from mpforge.places.containers import connection, images
-from mpforge.plan.model import Plan
-from mpforge.plan.pins import ImagePin, ImageRequest, Lock
-
-
-def requests(plans: Iterable[Plan]) -> Iterator[ImageRequest]:
-    """The images that programs of these plans run in, each once."""
-    seen: set[ImageRequest] = set()
-    for plan in plans:
-        compilers = (c for session in plan.sessions for c in session.compilers)
-        places = [c.inside for c in compilers] + [step.inside for step in plan.steps]
-        for inside in places:
-            if inside is not None and inside.image not in seen:
-                seen.add(inside.image)
-                yield inside.image
+from mpforge.plan.pins import ImagePin, Lock
+from mpforge.plan.wants import Image, Want
 
 
 def resolved(
-    wanted: Iterable[ImageRequest],
+    wanted: Iterable[Want],
     *,
     kept: Lock,
     old: Lock,
@@ -37,7 +25,8 @@ def resolved(
     Where a pin of ``old`` was to be moved and can't be, it stays. Raises ``ImageNameWrong``.
     """
     pins = list(kept.images)
-    missing = [request for request in wanted if kept.image(request) is None]
+    images_of = [want.need.request for want in wanted if isinstance(want.need, Image)]
+    missing = [request for request in dict.fromkeys(images_of) if kept.image(request) is None]
     engine = _engine() if missing else None
     for request in missing:
         say(f"looking up the image {request.name} for {request.platform}")

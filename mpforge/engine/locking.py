@@ -18,10 +18,7 @@ from mpforge.lock import lock_file
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.rust.distribution_rust import RustRequest
 from mpforge.plan.facts import HostFacts
-from mpforge.plan.model import (
-    Plan,
-    ShippedFiles,
-)
+from mpforge.plan.model import Plan
 from mpforge.plan.pins import (
     DistroPin,
     DistroRequest,
@@ -32,8 +29,8 @@ from mpforge.plan.pins import (
     StrategyPin,
     build_request,
 )
-from mpforge.plan.places import Machine
 from mpforge.plan.requirements import OwnPackage, normal_name, shown
+from mpforge.plan.wants import Emulation, Packages, Rust, ToolWheel, Zig
 from mpforge.platforms import hosts as all_hosts
 from mpforge.platforms import well_known
 from mpforge.spec.suggest import close_to
@@ -113,20 +110,22 @@ def _resolved(
         say(f"looking up packages of {wanted.distribution} {wanted.suite} {wanted.architecture}")
         return apt.resolve(wanted, state=workspace.cache / "distribution", newest=True)
 
-    for wanted in _distribution(plans):
+    here, plan = plans[0]
+    on_this_host = here == host_facts()
+    for wanted in dict.fromkeys(_distribution(plan)) if on_this_host else ():
         if kept.packages_of(wanted) is not None:
             continue
         try:
             packages.append(look_up(wanted))
         except MpforgeError as error:
             left.append(error.what)
-    for offers in _rust(plans):
+    for offers in _rust(plan) if on_this_host else ():
         try:
             packages += _answered(offers, packages, look_up)
         except MpforgeError as error:
             left.append(error.what)
-    wanted_images = image_pins.requests(plan for _, plan in plans)
-    images = image_pins.resolved(wanted_images, kept=kept, old=old, say=say, left=left)
+    wants = (want for _, plan in plans for want in plan.wants)
+    images = image_pins.resolved(wants, kept=kept, old=old, say=say, left=left)
     return Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)), images)
 
 
@@ -163,7 +162,7 @@ def _environment_pins(
     paths = PathPackages(requirements_base(workspace, found.inputs), found.store)
     hosts = sorted({host.platform for host, _ in plans if host.platform is not None})
     pins = list(kept.environments)
-    pending = list(_environments(plans, own))
+    pending = list(dict.fromkeys(r for _, plan in plans for r in _environments(plan, own)))
     for request in pending:  # it grows: what has no wheel is built with packages of its own
         pin = kept.environment(request)
         if request.requirements and pin is None:
@@ -188,65 +187,40 @@ def _own(workspace: Workspace) -> OwnPackage | None:
     return project_facts(compiled(workspace).inputs, wheel=False).own
 
 
-def _environments(
-    plans: list[tuple[HostFacts, Plan]], own: OwnPackage | None
-) -> Iterator[EnvironmentRequest]:
-    seen: set[EnvironmentRequest] = set()
-    for _, plan in plans:
-        zigs = (c.toolchain.zig for session in plan.sessions for c in session.compilers)
-        requests = [request for request in zigs if request is not None]
-        requests += [request for step in plan.steps for request in step.tools.wheels]
-        for step in plan.steps:
-            if (command := step.installs) is not None:
-                request = command.request
-                if isinstance(command.extra, ShippedFiles) and own is not None:
-                    request = of_tests(request, own, command.extras)
-                requests.append(request)
-        for request in requests:
-            if request not in seen:
-                seen.add(request)
+def _environments(plan: Plan, own: OwnPackage | None) -> Iterator[EnvironmentRequest]:
+    for want in plan.wants:
+        match want.need:
+            case Packages(request, more, extras):
+                yield of_tests(request, own, extras) if more == "wheel" and own else request
+            case ToolWheel(request) | Zig(request):
                 yield request
 
 
-def _distribution(plans: list[tuple[HostFacts, Plan]]) -> Iterator[DistroRequest]:
+def _distribution(plan: Plan) -> Iterator[DistroRequest]:
     """Emulators, target Pythons and C libraries of what this host runs of other machines."""
     from mpforge.obtain import emulators
     from mpforge.obtain.pythons import target_python
 
-    seen: set[DistroRequest] = set()
-    here, plan = plans[0]
-    if here != host_facts():
-        return
-    for machine, python in _emulated(plan):
-        platform = well_known()[machine.target]
+    for want in plan.wants:
+        if not isinstance(want.need, Emulation):
+            continue
+        platform, python = well_known()[want.need.target], want.need.python
         if python is not None:
-            requests = list(target_python.distro_requests(platform, python))
-        else:
-            runtime = target_python.runtime_request(platform)
-            requests = [runtime] if runtime is not None else []
+            yield from target_python.distro_requests(platform, python)
+        elif (runtime := target_python.runtime_request(platform)) is not None:
+            yield runtime
         if emulators.host_emulator(platform) is None:
             emulator = emulators.distro_request()
-            requests += [emulator] if emulator is not None else []
-        for request in requests:
-            if request not in seen:
-                seen.add(request)
-                yield request
+            yield from (emulator,) if emulator is not None else ()
 
 
-def _rust(plans: list[tuple[HostFacts, Plan]]) -> Iterator[tuple[RustRequest, ...]]:
+def _rust(plan: Plan) -> Iterator[tuple[RustRequest, ...]]:
     """What may be asked of this host's distribution for Rust, for each target, the best first."""
     from mpforge.obtain.rust import rust_toolchain
 
-    here, plan = plans[0]
-    if here != host_facts():
-        return
-    found: set[tuple[str | None, str | None]] = {
-        (c.rust, c.target) for session in plan.sessions for c in session.compilers
-    }
-    found |= {(step.command.rust, None) for step in plan.steps}
-    for channel, target in sorted(found, key=repr):
-        if channel is not None:
-            yield rust_toolchain.offers(channel, target)
+    needs = [want.need for want in plan.wants if isinstance(want.need, Rust)]
+    for need in sorted(needs, key=repr):
+        yield rust_toolchain.offers(need.channel, need.target)
 
 
 def _answered(
@@ -265,16 +239,6 @@ def _answered(
             if offer is offers[-1]:
                 raise
     return []
-
-
-def _emulated(plan: Plan) -> Iterator[tuple[Machine, str | None]]:
-    """The emulated machines of a plan, each with the Python that runs there, if one does."""
-    for step in plan.steps:
-        tests, compilers = step.tests, step.command.compilers
-        if tests is not None and tests.machine.emulated and step.inside is None:
-            yield tests.machine, tests.python
-        elif compilers is not None and compilers.emulator is not None:
-            yield compilers.emulator, None
 
 
 def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[StrategyPin]:

@@ -32,6 +32,7 @@ from mpforge.plan.model import (
     Step,
     Work,
 )
+from mpforge.plan.pins import EnvironmentRequest
 from mpforge.processes import children_cpu, interrupted
 from mpforge.store import notes
 from mpforge.store.files import make_way, remove_tree, unwritable
@@ -94,12 +95,13 @@ class Realizer:
             found[observed_reads.key_with(result.key, result.observed)] = None
         return tuple(found)
 
-    def has_packages(self, identifier: str, command: InstallPackages) -> bool:
+    def has_packages(self, request: EnvironmentRequest) -> bool:
         """Whether an environment that the lock pins is in the store. Raises ``NoHostPython``."""
-        pin = self.provision.pins.lock.environment(command.request)
+        pin = self.provision.pins.lock.environment(request)
         if pin is None or not self.use_cache:
             return False
-        key, _ = self.provision.key(self.plan.step(identifier), Given({}, packages=pin))
+        step = Step("environment", "", InstallPackages(request))
+        key, _ = self.provision.key(step, Given({}, packages=pin))
         return self.store.find(key) is not None
 
     @contextlib.contextmanager

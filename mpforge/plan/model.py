@@ -14,6 +14,7 @@ from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import Inside, Machine
 from mpforge.plan.texts import CommandLine, Text
 from mpforge.plan.toolchains import NO_COMPILER, TOOLCHAIN_NAMES, Compilers
+from mpforge.plan.wants import Want
 
 NARROWS = "narrows"
 """Marks a field that is no ingredient as it stands: what it leads to (a tree, a pin) is one."""
@@ -455,14 +456,14 @@ class IndexSettings:
 class Plan:
     """Everything that a spec means on this host with this lock.
 
-    ``missing`` are the environments that the lock does not pin yet: a step that needs one has no key.
+    ``wants`` is everything that its sessions need from outside.
     """
 
     host: str
     sessions: tuple[PlannedSession, ...]
     steps: tuple[Step, ...]
     index: IndexSettings = IndexSettings()
-    missing: tuple[EnvironmentRequest, ...] = ()
+    wants: tuple[Want, ...] = ()
 
     def session(self, name: str) -> PlannedSession | None:
         """The session of that name."""

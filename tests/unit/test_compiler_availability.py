@@ -103,7 +103,7 @@ def test_on_a_host_that_can_t_build_only_groups_and_release_are_not_refused_for_
         assert session.refusal.error == "host-cannot"
         assert "Darwin arm64" in session.refusal.what
     assert plan.steps == ()
-    assert plan.missing == ()
+    assert plan.wants == ()
 
 
 def test_a_model_of_the_native_target_is_emulated_and_nothing_else_is() -> None:

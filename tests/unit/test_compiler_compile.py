@@ -21,10 +21,11 @@ from mpforge.plan.model import (
     RunCommands,
     RunTests,
 )
-from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Lock
+from mpforge.plan.pins import EnvironmentRequest, Lock
 from mpforge.plan.requirements import OwnPackage
 from mpforge.plan.texts import Argv, Placeholder, ShellLine
 from mpforge.plan.toolchains import Compilers
+from mpforge.plan.wants import Packages
 from mpforge.spec.load import load_spec
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
@@ -177,7 +178,8 @@ def test_without_isolation_nothing_is_installed_and_what_must_be_there_is_named(
     wheel = _wheel(plan, session.name)
     assert (wheel.environment, wheel.wanted) == (None, ("cython", "setuptools"))
     assert _session(plan, "sdist").steps == ("sdist",)
-    assert not [request for request in plan.missing if request.purpose == "build"]
+    environments = [want.need for want in plan.wants if isinstance(want.need, Packages)]
+    assert {need.request.purpose for need in environments} == {"test"}
 
 
 def test_test_requirements_are_of_the_target_with_groups_and_the_wheel_s_extras() -> None:
@@ -323,13 +325,6 @@ def test_a_policy_s_old_name_is_the_same_policy() -> None:
     ):
         plan = _plan(f'{ONE}[build]\npolicy = "{given}"\n')
         assert _compilers(plan, "build-aarch64-cp311").policy == policy
-
-
-def test_environments_are_missing_until_the_lock_pins_them() -> None:
-    plan = _plan()
-    assert {request.purpose for request in plan.missing} == {"build", "tool"}
-    pinned = Lock(environments=tuple(EnvironmentPin(request, ()) for request in plan.missing))
-    assert _plan(lock=pinned).missing == ()
 
 
 # --- what tells a shipped file from another -----------------------------------------------------

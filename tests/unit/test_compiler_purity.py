@@ -10,6 +10,7 @@ from mpforge.compiler.purity import BuildFiles, reason
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.model import BuildWheel, Plan, PlannedSession, RepairWheel
 from mpforge.plan.pins import Lock, StrategyPin
+from mpforge.plan.wants import Zig
 from mpforge.spec.load import load_spec
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
@@ -133,7 +134,7 @@ def test_one_wheel_is_made_for_all_targets_without_a_compiler() -> None:
     (repair,) = (c for c in commands if isinstance(c, RepairWheel))
     assert repair.only_pure == "flit is pure"
     assert session(found, "deps-aarch64").compilers == ()
-    assert not [request for request in found.missing if request.purpose == "tool"]
+    assert not [want for want in found.wants if isinstance(want.need, Zig)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""Everything that the sessions of a plan need from outside, and which of it a lock pins.
+
+The lock, ``plan`` and fetching read the same list. Pins are added while sessions run, so the question
+whether something is pinned is asked with the lock of the moment.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from mpforge.plan.pins import EnvironmentRequest, ImageRequest, Lock
+
+
+@dataclass(frozen=True)
+class Packages:
+    """The packages of an environment.
+
+    ``more``: requirements that only a step's answer adds, the ``backend``'s own or those of the ``wheel``
+    under test with its ``extras``. Only then is it known which pin is needed.
+    """
+
+    request: EnvironmentRequest
+    more: Literal["backend", "wheel"] | None = None
+    extras: tuple[str, ...] = ()
+    kind: Literal["packages"] = "packages"
+
+
+@dataclass(frozen=True)
+class ToolWheel:
+    """A program that a build declares and a wheel carries (cmake, ninja)."""
+
+    request: EnvironmentRequest
+    kind: Literal["tool-wheel"] = "tool-wheel"
+
+
+@dataclass(frozen=True)
+class Zig:
+    """zig's own package."""
+
+    request: EnvironmentRequest
+    kind: Literal["zig"] = "zig"
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A CPython of this host (``cp311``), which runs build backends."""
+
+    python: str
+    kind: Literal["interpreter"] = "interpreter"
+
+
+@dataclass(frozen=True)
+class Emulation:
+    """An emulator for a target, with its own ``python`` if one runs there, else its C libraries.
+
+    Which packages of a distribution these are, if any, is for the host to say.
+    """
+
+    target: str
+    python: str | None
+    kind: Literal["emulation"] = "emulation"
+
+
+@dataclass(frozen=True)
+class Rust:
+    """A Rust of this channel with the standard library of ``target`` (None: of this host).
+
+    A toolchain of this host serves, or packages of its distribution.
+    """
+
+    channel: str
+    target: str | None
+    kind: Literal["rust"] = "rust"
+
+
+@dataclass(frozen=True)
+class Crates:
+    """The crates of Cargo.lock, which pins them."""
+
+    kind: Literal["crates"] = "crates"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in which programs of a step run."""
+
+    request: ImageRequest
+    kind: Literal["image"] = "image"
+
+
+Need = Packages | ToolWheel | Zig | Interpreter | Emulation | Rust | Crates | Image
+
+
+@dataclass(frozen=True)
+class Want:
+    """A need, and the names of the sessions that have it."""
+
+    need: Need
+    sessions: tuple[str, ...]
+
+    def is_pinned(self, lock: Lock) -> bool | None:
+        """Whether the lock pins it; None: it has no pin, or a host or a step's answer says which it is."""
+        match self.need:
+            case Packages(request, more=None) | ToolWheel(request) | Zig(request):
+                return not request.requirements or lock.environment(request) is not None
+            case Image(request=image):
+                return lock.image(image) is not None
+            case _:
+                return None
+
+    def is_of(self, sessions: Collection[str]) -> bool:
+        """Whether one of these sessions has the need."""
+        return any(name in sessions for name in self.sessions)
+
+
+def unpinned(wants: Iterable[Want], lock: Lock) -> str:
+    """What the lock has no pin of, as far as that is known: ``6 environments, zig and the image debian``."""
+    needs = [want.need for want in wants if want.is_pinned(lock) is False]
+    number = sum(isinstance(need, Packages) for need in needs)
+    words = [f"{number} environment{'s' * (number > 1)}"] if number else []
+    words += dict.fromkeys(_name(need) for need in needs if not isinstance(need, Packages))
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+def _name(need: Need) -> str:
+    match need:
+        case ToolWheel(request):
+            return " ".join(request.requirements)
+        case Image(request=image):
+            return f"the image {image.name}"
+        case _:
+            return need.kind
