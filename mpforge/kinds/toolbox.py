@@ -35,7 +35,7 @@ def _unrecorded(_tool: str) -> None:
 
 @functools.cache
 def _library(path: tuple[str, ...], digests: FileDigests) -> str:
-    """What an interpreter imports, looked at once a process: the look costs each session 7 ms else."""
+    """The digest of an interpreter's library, taken once a process: it costs 7 ms."""
     return interpreter_library.of_builds(path, digests)
 
 
@@ -74,7 +74,7 @@ class Toolbox:
         return Rust(self.tools)
 
     def rust_parts(self, channel: str | None, compilers: Compilers | None) -> dict[str, str]:
-        """What Rust of this channel is, for a key; without a channel there is none.
+        """The ingredients of a key that name Rust of this channel; without a channel there is none.
 
         Raises ``ToolUnavailable``, and what pinning raises.
         """
@@ -117,7 +117,7 @@ class Toolbox:
         return {f"python.{name}": value for name, value in self.host_python(word).ingredients()}
 
     def installed(self, word: str) -> "Installed":
-        """What the host's CPython of a word has installed. Raises ``NoHostPython``."""
+        """The packages that the host's CPython of a word has installed. Raises ``NoHostPython``."""
         from mpforge.obtain.pythons import installed_packages
 
         if word not in self._installed:
@@ -134,7 +134,7 @@ class Toolbox:
         return provided(compilers, self.tools)
 
     def compiler_parts(self, compilers: Compilers) -> dict[str, str]:
-        """What compilers are, for a key; nothing is fetched."""
+        """The ingredients of a key that name compilers. Fetches nothing."""
         return self.rust_parts(compilers.rust, compilers) | self.toolchain(compilers).parts()
 
     def compilers(
@@ -157,7 +157,7 @@ class Toolbox:
         self.toolchain(compilers).prepare()
 
     def is_prepared(self, compilers: Compilers) -> bool:
-        """Whether ``prepare`` has nothing to do."""
+        """True if ``prepare`` has nothing to do."""
         if compilers.rust is not None and not self.rust.is_prepared(compilers.rust, compilers):
             return False
         return self.toolchain(compilers).is_prepared()
@@ -165,7 +165,7 @@ class Toolbox:
     def read_of_host(
         self, directory: Path, compilers: Compilers | None, since: int
     ) -> dict[str, str]:
-        """What a step's programs have read of the host since then (ns), by path: ``hostreads.read``."""
+        """The host files that a step's programs have read since then (ns), by path: ``host_reads.read``."""
         from mpforge.toolchains import host_arguments, host_reads
 
         own = [directory, self._workspace.cache, self._workspace.tools]
@@ -180,7 +180,7 @@ class Toolbox:
         )
 
     def contents(self, paths: Iterable[str]) -> dict[str, str]:
-        """What files of the host hold now; see ``hostreads.contents``."""
+        """The contents of host files now; see ``host_reads.contents``."""
         from mpforge.toolchains import host_reads
 
         return host_reads.contents(paths, self.tools.host_files)

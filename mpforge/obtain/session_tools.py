@@ -1,4 +1,4 @@
-"""What a session has to obtain tools with."""
+"""The tool store, pins and reports that a session obtains its tools with."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,7 +14,7 @@ from mpforge.store.tool_store import ToolStore
 
 @dataclass(frozen=True)
 class SessionTools:
-    """The tool store, the pins, and whom to tell.
+    """The tool store, the pins, and the functions that report progress.
 
     ``working(what)`` goes round work that takes long, ``warn`` is told what holds for the whole session.
     ``host_python`` gives the host's CPython of a word and raises ``NoHostPython``.

@@ -83,7 +83,7 @@ TOOLCHAIN_NAMES = frozenset(case.name for case in get_args(Toolchain))
 """The words for them, in the spec and the lock."""
 
 Configurer = Literal["cmake", "meson", "autotools", "cargo"]
-"""What configures a build: it is told of the target by files, arguments or variables of its own."""
+"""The system that configures a build; it reads of the target from files, arguments or variables."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Compilers:
 
     @property
     def cross(self) -> bool:
-        """Whether the build hooks are shown the target in place of the machine that they run on."""
+        """True if the build hooks are shown the target in place of the machine that they run on."""
         return self.toolchain.cross
 
     @property

@@ -32,7 +32,7 @@ _FILES = (
 )
 
 
-# What it reads of the host is noted (``hostreads``). It writes the step's directory into debug information,
+# What it reads of the host is noted (``host_reads``). It writes the step's directory into debug information,
 # __FILE__ and assert: say `.` for it.
 WRAPPER = """#!/bin/sh
 if [ -n "${{MPFORGE_READS:-}}" ]; then
@@ -58,11 +58,11 @@ class ProvidedGcc(ProvidedToolchain):
         self._tools = tools
 
     def parts(self) -> dict[str, str]:
-        """What gcc says of itself, the digests of its files, and what is called in its place."""
+        """Answers of gcc about itself, the digests of its files, and of the wrapper that calls it."""
         return {**find(self._tools.host_files).parts, "toolchain.programs": digest(WRAPPER)}
 
     def prepare(self) -> None:
-        """Make the programs that are called in its place."""
+        """Make the wrapper programs that call it."""
         self._programs()
 
     def ready(
@@ -83,11 +83,11 @@ class ProvidedGcc(ProvidedToolchain):
         return ReadyCompilers(variables, shared if self._of_python else {}, (str(links),))
 
     def notes_reads(self) -> bool:
-        """Whether the library that notes them serves for this gcc."""
+        """True if the library that records them works with this gcc."""
         return host_reads.is_usable(self._programs()[1] / host_reads.LIBRARY)
 
     def _programs(self) -> tuple[Mapping[str, str], Path]:
-        """gcc's programs by variable, and the directory of what is called in their place."""
+        """gcc's programs by variable, and the directory of the wrappers that call them."""
         programs = find(self._tools.host_files).programs
 
         def make(folder: Path) -> None:

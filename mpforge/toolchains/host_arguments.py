@@ -1,4 +1,4 @@
-"""What of the host a native build's calls of zig name: directories of headers, libraries, files.
+"""The host files that a native build's calls of zig name: directories of headers, libraries, files.
 
 zig itself looks nowhere on this host. It is linked statically, so its reads can't be noted; its calls are
 (``compiler.sh``), each in a file of the caller's process number: the directory, the arguments.
@@ -28,7 +28,7 @@ class Named:
 
 
 def named(folder: Path) -> Named:
-    """What the kept calls name; relative paths are joined with the directory of the call."""
+    """The paths that the kept calls name; relative paths are joined with the directory of the call."""
     found = Named()
     for place in folder.iterdir() if folder.is_dir() else ():
         for call in place.read_bytes().split(_END):

@@ -1,8 +1,8 @@
-"""What a step's programs read of the host: headers, libraries, and places where they looked for them in vain.
+"""Files of the host that a step's programs read: headers, libraries, and paths where there was none.
 
 They note it themselves, a line each: "+" or "-" (it was not there) and the path. Into gcc and what it starts
 a small library is preloaded that does so (ld.so(8)); auditwheel names what it grafts. Of zig's calls it is
-known what they name (``hostwords``).
+known what they name (``host_arguments``).
 """
 
 import hashlib
@@ -53,13 +53,13 @@ def make_library(gcc: str, folder: Path) -> None:
 
 
 def variables(library: Path, notes: Path, *, preloads: bool = False) -> dict[str, str]:
-    """What tells gcc's programs (``gcc.TRACED``) to note what they read; ``preloads``: gcc itself."""
+    """The variables that make gcc's programs record what they read; ``preloads``: gcc itself too."""
     told = {"MPFORGE_READS": str(notes), "MPFORGE_READS_LIBRARY": str(library)}
     return told | ({"LD_PRELOAD": str(library)} if preloads else {})
 
 
 def is_usable(library: Path) -> bool:
-    """Whether there is such a library at a path that LD_PRELOAD can hold."""
+    """True if there is such a library at a path that LD_PRELOAD can hold."""
     return library.is_file() and not set(" :") & set(str(library))
 
 
@@ -76,7 +76,7 @@ def looked_for(notes: Path) -> tuple[set[str], set[str]]:
 def read(
     notes: Path, named: Named, *, own: Iterable[Path], since: int, digests: FileDigests
 ) -> dict[str, str]:
-    """What was read of the host by path, as ``contents`` tells it; ``own`` are directories that don't count.
+    """The host files that were read, by path, as of ``contents``; ``own`` are directories that do not count.
 
     ``named`` is what calls of zig name: any header of a directory may have been read. ``since`` is when
     reading began, in ns: of what has changed from then on nothing is sure.

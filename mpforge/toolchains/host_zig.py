@@ -47,13 +47,13 @@ class ProvidedZig(ProvidedToolchain):
         }
 
     def to_fetch(self) -> EnvironmentRequest | None:
-        """zig's package, where it is not in the tool store."""
+        """The request for zig's package if it is not in the tool store, else None."""
         pin = self._tools.pins.lock.environment(self._request)
         here = pin and self._tools.store.find("zig", zig.digest_of(pin.packages))
         return self._request if here is None else None
 
     def is_prepared(self) -> bool:
-        """Whether zig, its C library and the view are in the tool store."""
+        """True if zig, its C library and the view are in the tool store."""
         if self.to_fetch() is not None:
             return False
         wanted = self._runtime().name("c"), target_view.view_name(self._view)
@@ -104,7 +104,7 @@ class ProvidedZig(ProvidedToolchain):
 
     @property
     def _view(self) -> target_view.View:
-        """What the view is made of."""
+        """The view's ingredients."""
         compilers = self._compilers
         return target_view.View(
             platform=well_known()[compilers.target],
@@ -118,7 +118,7 @@ class ProvidedZig(ProvidedToolchain):
     # --- the libraries that zig makes ----------------------------------------------------------
 
     def _runtime(self, flags: tuple[str, ...] = (), builder: Platform | None = None) -> Runtime:
-        """What zig makes for links to the target, or to the builder's machine, by builds with these flags."""
+        """The libraries of zig for links to the target, or to the builder's machine, with these flags."""
         platform = builder or well_known()[self._compilers.target]
         policy = self._compilers.policy if builder is None else builder.default_policy
         return Runtime(

@@ -21,7 +21,7 @@ from mpforge.toolchains.templates import template
 from mpforge.toolchains.zig import Zig
 
 NATIVE, VIEW, BIN = "/mpforge/native", "/mpforge/view", "/mpforge/bin"
-"""Where a container has the shell, the view, and the programs that are called."""
+"""The places in a container of the shell, the view, and the programs that are called."""
 
 NAMES = ("cc", "c++", "gcc", "g++", "clang", "clang++", "ar", "ranlib", "strip", "objcopy", "ld")
 _SOURCE = "launcher.c"
@@ -57,7 +57,7 @@ def provide(
 
 
 def parts(zig_digest: str) -> dict[str, str]:
-    """What it is, for a key."""
+    """Its ingredients of a key."""
     return {"native": hashlib.sha256(f"{zig_digest} {template(_SOURCE)}".encode()).hexdigest()}
 
 

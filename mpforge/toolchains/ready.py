@@ -30,7 +30,7 @@ class ReadyCompilers:
     view: Path | None = None
 
     def joined(self, more: "Setup") -> "ReadyCompilers":
-        """These and what else a build is told."""
+        """These, with the variables and the PATH of ``more``."""
         return ReadyCompilers(
             {**self.variables, **more.variables},
             {**self.hooks, **more.hooks},
@@ -40,25 +40,25 @@ class ReadyCompilers:
 
 
 class ProvidedToolchain:
-    """A toolchain in a session, for one target: here one that needs nothing of this host.
+    """A toolchain in a session, for one target; this one needs nothing of this host.
 
-    So are an image's own compilers: the image's digest says what they are, and its environment where.
+    It serves for an image's own compilers: the image's digest identifies them, its environment names them.
     """
 
     def parts(self) -> dict[str, str]:
-        """The ingredients of a key that it is; fetches nothing."""
+        """Its ingredients of a step's key, by name. Fetches nothing."""
         return {}
 
     def to_fetch(self) -> EnvironmentRequest | None:
-        """The request for its package, if that must be fetched still; None: nothing must."""
+        """The request for its package if it must still be fetched, else None."""
         return None
 
     def is_prepared(self) -> bool:
-        """Whether ``prepare`` has nothing to do."""
+        """True if ``prepare`` has nothing to do."""
         return True
 
     def prepare(self) -> None:
-        """Fetch and make what any build with it needs."""
+        """Fetch and make everything that all builds with it need."""
 
     def ready(
         self,
@@ -66,15 +66,15 @@ class ProvidedToolchain:
         directory: Path,  # noqa: ARG002
         flags: tuple[str, ...],  # noqa: ARG002
     ) -> ReadyCompilers:
-        """Compilers that a step in ``directory`` can call, once.
+        """Compilers for one run of a step in ``directory``.
 
-        What they need for ``languages`` is made beforehand; ``flags`` are the texts of CFLAGS and the like,
-        on which it may depend.
+        Their libraries for ``languages`` are made first; ``flags`` are the values of CFLAGS and the like,
+        on which these libraries may depend.
         """
         return ReadyCompilers({}, {})
 
     def notes_reads(self) -> bool:
-        """Whether what it reads of the host is noted, as far as it reads any of it."""
+        """True unless it reads files of this host that cannot be recorded."""
         return True
 
 

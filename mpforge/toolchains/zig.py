@@ -68,7 +68,7 @@ class Zig:
 
 
 def digest_of(packages: Sequence[Package]) -> str:
-    """What identifies zig: names, versions and hashes of the packages that bring it."""
+    """The digest that identifies zig: names, versions and hashes of the packages that bring it."""
     facts = sorted((p.name, p.version, *sorted(p.hashes)) for p in packages)
     return hashlib.sha256(json.dumps(["zig", facts]).encode()).hexdigest()
 
@@ -95,10 +95,11 @@ def provide(
 
 @dataclass(frozen=True)
 class Runtime:
-    """What zig makes for links to a target: C library, compiler runtime, libc++; by its ingredients.
+    """The libraries that zig makes for links to a target: C library, compiler runtime, libc++.
 
-    ``zig`` is zig's digest, ``triple`` as ``-target`` takes it (``wrappers.zig_target``), ``always`` the
-    flags of every call (``wrappers.flags``), ``flags`` what ``runtime_flags`` gave.
+    ``zig`` is zig's digest, ``triple`` as ``-target`` takes it (``compiler_wrappers.zig_target``),
+    ``always`` the flags of every call (``compiler_wrappers.flags``), ``flags`` the result of
+    ``runtime_flags``.
     """
 
     zig: str
