@@ -13,7 +13,7 @@ from mpforge.engine.host_facts import host_facts
 from mpforge.engine.load_plan import compiled, plan_on, requirements_base
 from mpforge.engine.project_facts import project_facts
 from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable, WrongInput
-from mpforge.kinds.step_ingredients import of_tests
+from mpforge.kinds.install_packages import of_tests
 from mpforge.lock import lock_file
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.rust.distribution_rust import RustRequest

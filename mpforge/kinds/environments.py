@@ -20,17 +20,17 @@ class Environments:
     store: Store
     toolbox: Toolbox
 
-    def put(self, task: Task, word: str) -> Path:
+    def put(self, task: Task, word: str, wanted: tuple[str, ...]) -> Path:
         """A build environment at its place; its interpreter.
 
-        Raises ``HostCannot`` where the host's own packages are to be used and one of them is missing.
+        Raises ``HostCannot`` where the host's own packages are to be used and a ``wanted`` one is missing.
         """
         from mpforge.obtain.pythons.virtual_environments import make_skeleton
 
         directory, tree = task.directory, task.given.trees.get("environment")
         if tree is None:
             installed = self.toolbox.installed(word)
-            installed.require(getattr(task.step.command, "wanted", ()), what=task.step.title)
+            installed.require(wanted, what=task.step.title)
             installed.make_environment(directory.environment)
             return directory.environment / "bin" / "python"
         make_skeleton(self.toolbox.host_python(word).executable, directory.environment)

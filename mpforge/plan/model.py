@@ -132,6 +132,7 @@ class AskRequirements:
     work = Work.BUILD
     is_main = False
     rust = None
+    wanted = ()
 
     @property
     def inside(self) -> Inside | None:
@@ -163,6 +164,7 @@ class MakeSdist:
     kind: Literal["make-sdist"] = "make-sdist"
 
     work = Work.BUILD
+    hook = "sdist"
     is_main = True
     inside = None
 
@@ -191,6 +193,7 @@ class BuildWheel:
     kind: Literal["build-wheel"] = "build-wheel"
 
     work = Work.BUILD
+    hook = "wheel"
     is_main = True
     rust = None
 

@@ -8,7 +8,8 @@ import pytest
 
 from mpforge.errors import NoHostPython
 from mpforge.keys.walk import ABSENT
-from mpforge.kinds.step_ingredients import Provision, _log_parts
+from mpforge.kinds.repair_wheel import log_parts
+from mpforge.kinds.step_ingredients import Provision
 from mpforge.kinds.task import Given
 from mpforge.plan.model import (
     BuildWheel,
@@ -122,4 +123,4 @@ def test_the_python_that_compiles_an_emulated_one_s_library_is_in_the_key(comman
 def test_a_wheel_of_a_build_with_errors_is_judged_again_although_its_bytes_are_another_s() -> None:
     begun = "building 'pkg._fast' extension\n"
     logs = ["", begun, begun + "error: command 'cc' failed", "fast.c:1:1: error: expected ';'"]
-    assert len({tuple(_log_parts(Given({}, build_log=log)).items()) for log in logs}) == len(logs)
+    assert len({tuple(log_parts(Given({}, build_log=log)).items()) for log in logs}) == len(logs)

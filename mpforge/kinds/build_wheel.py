@@ -1,0 +1,67 @@
+"""Building one wheel by its backend's hooks: on this host, or in the image of its compilers."""
+
+from typing import TYPE_CHECKING
+
+from mpforge.kinds.kind import WheelHooks
+from mpforge.kinds.task import Given, Task
+from mpforge.plan.model import BuildWheel
+
+if TYPE_CHECKING:
+    from mpforge.kinds.build_tools import Settings
+    from mpforge.kinds.execution import Executor
+    from mpforge.kinds.hook_calls import HookCalls
+    from mpforge.kinds.step_ingredients import Provision
+
+
+class BuildingWheel(WheelHooks[BuildWheel]):
+    """Steps that build a wheel."""
+
+    def parts(
+        self,
+        command: BuildWheel,
+        given: Given | None,  # noqa: ARG002
+        provision: "Provision",
+    ) -> dict[str, str]:
+        """The interpreter and the compilers."""
+        return provision.hook_parts(command) | provision.compiler_parts(command.compilers)
+
+    def run(self, task: Task, command: BuildWheel, executor: "Executor") -> dict[str, str]:
+        """Build the wheel; from an image, with the libraries of it that it was linked with."""
+        from mpforge.kinds import build_tools, hook_calls, wheel_repair
+
+        output = task.directory.output
+        with hook_calls.opened(task, command, executor, builds=True) as hooks:
+            if command.environment is None:
+                hooks.require("wheel", command.config_settings)
+            settings = build_tools.config_settings(command, hooks.ready)
+            if command.frontend == "uv" and command.inside is None:
+                _build_by_uv(hooks, settings)
+            else:
+                hooks.build("wheel", output, settings)
+            if hooks.container is not None and command.compilers is not None:
+                from mpforge.artifacts.verification import policy_libraries
+                from mpforge.places.containers import image_libraries
+                from mpforge.platforms import well_known
+
+                hooks.container.get(output)
+                platform = well_known()[command.compilers.target]
+                everywhere = policy_libraries(command.compilers.policy, platform)
+                image_libraries.collect(hooks.container, output, platform, everywhere)
+        return {"wheel": wheel_repair.sole_wheel(output).name}
+
+
+def _build_by_uv(hooks: "HookCalls", settings: "Settings") -> None:
+    import uv
+
+    from mpforge.kinds import build_tools
+
+    words = [f"{name}={value}" for name, values in settings for value in values]
+    given = [word for pair in words for word in ("--config-setting", pair)]
+    argv = [uv.find_uv_bin(), "build", "--wheel", "--no-build-isolation", "--offline"]
+    argv += ["--no-config", "--no-cache", "--python", str(hooks.python), *given]
+    directory = hooks.run.directory
+    build_tools.show_view_to_uv(directory, hooks.variables)
+    argv += ["-o", str(directory.output), str(directory.source)]
+    hooks.run.call(argv, extra=hooks.variables)
+    hooks.run.let_in()
+    (directory.output / ".gitignore").unlink(missing_ok=True)

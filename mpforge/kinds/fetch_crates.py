@@ -1,0 +1,61 @@
+"""Fetching the crates that Cargo.lock pins."""
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+from mpforge.kinds.inputs import Inputs
+from mpforge.kinds.kind import Kind
+from mpforge.kinds.task import Given, Task
+from mpforge.plan.model import FetchCrates
+from mpforge.store.trees import Directory
+
+if TYPE_CHECKING:
+    from mpforge.kinds.execution import Executor
+    from mpforge.kinds.step_ingredients import Provision
+
+
+class FetchingCrates(Kind[FetchCrates]):
+    """Steps that fetch crates."""
+
+    def seen(self, command: FetchCrates, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
+        """The manifests, and that other files are there."""
+        from mpforge.sources import cargo
+
+        return cargo.manifests(source, inputs.read)
+
+    def parts(
+        self,
+        command: FetchCrates,
+        given: Given | None,  # noqa: ARG002
+        provision: "Provision",
+    ) -> dict[str, str]:
+        """The cargo that fetches, and the user's configuration of it."""
+        from mpforge.obtain.rust import cargo_configuration
+
+        parts = provision.toolbox.rust_parts(command.rust, None)
+        return parts | cargo_configuration.user_parts(os.environ)
+
+    def run(self, task: Task, command: FetchCrates, executor: "Executor") -> dict[str, str]:
+        """Fetch what Cargo.lock pins; nothing where the project brings it or needs none."""
+        from mpforge.obtain.rust import crates
+        from mpforge.sources import cargo
+
+        store, tree = executor.store, task.given.trees["source"]
+        directory = task.directory.prepare()
+        found = cargo.crates(tree, functools.partial(store.text, tree))
+        if found.vendored or not found.wanted:
+            if found.unpinned is not None and not found.vendored:
+                raise cargo.no_lock(found.unpinned)
+            return {"crates": "vendored" if found.vendored else "none"}
+        store.put_bytes(b"")  # what stands for source files: cargo looks for their names
+        store.restore(tree, directory.source)
+        with executor.toolbox.working("fetching the crates of Cargo.lock"):
+            crates.fetch(
+                executor.toolbox.rust.cargo(command.rust, directory.root),
+                directory.source,
+                found.manifests,
+                output=directory.output,
+                directory=directory.root,
+            )
+        return {"crates": "fetched"}

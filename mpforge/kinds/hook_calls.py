@@ -1,0 +1,222 @@
+"""Calling a build backend's hooks where a step runs, in the build environment at its place.
+
+On this host, or in an image: for that everything is laid out here and copied in. Knows nothing of what an
+image and its compilers are.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from mpforge.diagnostics.step_failure import INTO_IMAGE
+from mpforge.errors import StepFailed, StepTimeout
+from mpforge.kinds import build_hooks, build_tools
+from mpforge.kinds.task import Task
+from mpforge.obtain.host_programs import ASKING_SECONDS, version_in
+from mpforge.obtain.step_programs import absent, require_version
+from mpforge.places import interpreter_launcher
+from mpforge.places.containers.container_step import StepContainer
+from mpforge.places.step import StepRun
+from mpforge.plan.model import AskRequirements, BuildWheel, Hook, HostTool, MakeSdist
+from mpforge.plan.texts import CommandLine
+from mpforge.plan.toolchains import Compilers
+from mpforge.sources import git_clone
+from mpforge.store.files import remove_tree
+from mpforge.toolchains.ready import ReadyCompilers
+
+if TYPE_CHECKING:
+    from mpforge.kinds.execution import Executor
+
+T = TypeVar("T")
+Settings = Sequence[tuple[str, tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class HookCalls:
+    """Calls hooks with the step's ``python``, its compilers if it has any, on the project in ``source``.
+
+    ``container`` is that of the step's image; None: they are called on this host.
+    """
+
+    task: Task
+    executor: "Executor"
+    run: StepRun
+    python: Path
+    source: Path
+    ready: ReadyCompilers | None
+    container: StepContainer | None = None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What hooks see beside the step's environment."""
+        return build_tools.hook_variables(self.ready, self.task.step, self.run)
+
+    def requirements(self, hook: Hook, settings: Settings) -> tuple[str, ...]:
+        """What else the backend wants."""
+        return build_hooks.requirements(
+            self.run,
+            hook,
+            python=self.python,
+            source=self.source,
+            settings=settings,
+            extra=self.variables,
+        )
+
+    def build(self, hook: Hook, output: Path, settings: Settings) -> Path:
+        """The file that it builds in ``output``."""
+        return build_hooks.build(
+            self.run,
+            hook,
+            python=self.python,
+            source=self.source,
+            output=output,
+            settings=settings,
+            extra=self.variables,
+        )
+
+    def require(self, hook: Hook, settings: Settings) -> None:
+        """What else the backend wants must be installed on this host. Raises ``HostCannot``."""
+        word = self.task.step.command.python or ""
+        asked = self.requirements(hook, settings)
+        self.executor.toolbox.installed(word).require(asked, what=self.task.step.title)
+
+    def retried(self, before: tuple[CommandLine, ...], call: Callable[[], T]) -> T:
+        """Call the backend for the sdist; where it fails, once more in a copy where ``before`` was run first.
+
+        An sdist is made of the project as it is, for all targets; but a build script may end where a file
+        is missing that the builds' own commands write.
+        """
+        try:
+            return call()
+        except StepTimeout:
+            raise
+        except StepFailed as error:
+            if not before:
+                raise
+            remove_tree(self.task.directory.source)
+            self.executor.sources.put(self.task, vcs=True)
+            try:
+                for line in before:
+                    self.run.command(line, cwd=self.source)
+            except StepFailed:
+                raise error from None
+        self.executor.toolbox.warn_once(
+            "the backend could not make the sdist until [build] before-build had run"
+        )
+        return call()
+
+
+@contextlib.contextmanager
+def opened(
+    task: Task, command: AskRequirements | BuildWheel, executor: "Executor", *, builds: bool
+) -> Iterator[HookCalls]:
+    """The hooks of a step whose source is in place and whose first commands have run in it.
+
+    Without ``builds`` they are only asked: nothing is made ready for them that takes long.
+    """
+    if command.compilers is not None and command.compilers.inside is not None:
+        with _in_image(task, command, command.compilers, executor, builds=builds) as hooks:
+            _run_before(hooks, command)
+            yield hooks
+        return
+    executor.sources.put(task, vcs=command.hook == "sdist")
+    ready = None
+    if command.compilers is not None:
+        ready = (
+            executor.build_tools.ready(task, command.compilers, task.given.trees["source"])
+            if builds
+            else executor.toolbox.compilers(command.compilers, (), task.directory.root)
+        )
+    hooks = on_host(task, command, executor, ready)
+    _run_before(hooks, command)
+    yield hooks
+
+
+def _run_before(hooks: HookCalls, command: AskRequirements | BuildWheel) -> None:
+    for line in command.before:
+        hooks.run.command(line, cwd=hooks.task.directory.source)
+
+
+def on_host(
+    task: Task,
+    command: AskRequirements | MakeSdist | BuildWheel,
+    executor: "Executor",
+    ready: ReadyCompilers | None,
+    more: Mapping[str, str] | None = None,
+) -> HookCalls:
+    """The hooks of a step on this host: the build environment at its place, the compilers on PATH.
+
+    Its source is in place. ``more`` are variables for its programs.
+    """
+    directory = task.directory
+    python = executor.environments.put(task, command.python, command.wanted)
+    variables = dict(ready.variables) if ready else {}
+    if ready and task.given.trees.get("environment") is None:
+        folders = executor.toolbox.installed(command.python).folders()
+        variables["MPFORGE_INSTALLED"] = ":".join(map(str, folders))
+    path = (str(python.parent), *(ready.path if ready else ()))
+    source = executor.sources.root(directory, vcs=command.hook == "sdist")
+    placeholders = {
+        "python": str(python),
+        "project": str(source),
+        "package": str(source),
+        "dest_dir": str(directory.output),
+    }
+    if command.compilers is not None:
+        placeholders |= build_tools.placeholders(command.compilers, directory, ready)
+    if executor.inputs.source.form == "checkout":
+        variables |= git_clone.VARIABLES
+    run = executor.start(task, {**variables, **(more or {})}, path, placeholders=placeholders)
+    if ready is not None and "target_environment" in task.given.trees:
+        run, ready = executor.environments.with_target_packages(task, run, ready)
+    return HookCalls(task, executor, run, python, source, ready)
+
+
+@contextlib.contextmanager
+def _in_image(
+    task: Task,
+    command: AskRequirements | BuildWheel,
+    compilers: Compilers,
+    executor: "Executor",
+    *,
+    builds: bool,
+) -> Iterator[HookCalls]:
+    """The hooks of a step in its image, called by the image's own Python."""
+    from mpforge.kinds import image_toolchain
+
+    if compilers.inside is None:
+        raise AssertionError("its hooks run on the host")
+    directory, store, containers = task.directory, executor.store, executor.containers()
+    executor.sources.put(task, vcs=False)
+    wanted = build_tools.languages(task.given.trees["source"], store) if builds else ()
+    ready = containers.compilers(task, compilers, wanted)
+    site = interpreter_launcher.site_packages(directory.environment, command.python)
+    site.mkdir(parents=True)
+    store.restore(task.given.trees["environment"], site)
+    with containers.opened(task, compilers.inside, compilers, ready) as place:
+        interpreter = containers.interpreter(place, command.python)
+        python = image_toolchain.lay_out(directory, command.python, interpreter)
+        known = build_tools.placeholders(compilers, directory, ready) | {"python": str(python)}
+        path = (str(python.parent), *ready.path)
+        run = executor.start(task, ready.variables, path, placeholders=known)
+        place.put()
+        for tool in task.step.tools.host:
+            _require(tool, place, run)
+        run = dataclasses.replace(run, place=place)
+        # Its interpreter is called by the name that any environment has for it.
+        python = directory.environment / "bin" / "python"
+        yield HookCalls(task, executor, run, python, directory.source, ready, place)
+
+
+def _require(tool: HostTool, place: StepContainer, run: StepRun) -> None:
+    """Raise ``ToolUnavailable`` for a declared tool that an image lacks, or has in another version."""
+    name = f"the image {place.image}"
+    found = place.which(tool.name, run.environment.get("PATH", ""))
+    if found is None:
+        raise absent(tool, where=f"in {name}", hint=INTO_IMAGE)
+    if tool.specifier:
+        said = place.asked([found, "--version"], run.environment, timeout=ASKING_SECONDS)
+        require_version(tool, version_in(said), found, where=name)

@@ -1,0 +1,146 @@
+"""Installing pinned packages into a tree of their own."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge.errors import NoHostPython
+from mpforge.kinds.kind import Kind
+from mpforge.kinds.task import Given, Task
+from mpforge.plan.model import InstallPackages, OutputOf, ShippedFiles
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
+from mpforge.plan.requirements import OwnPackage, with_own_extras
+from mpforge.store.trees import Directory
+
+if TYPE_CHECKING:
+    from mpforge.kinds.execution import Executor
+    from mpforge.kinds.step_ingredients import Provision, Realize
+    from mpforge.kinds.toolbox import Toolbox
+    from mpforge.obtain.packages.installation import Wheels
+
+
+class InstallingPackages(Kind[InstallPackages]):
+    """Steps that install packages."""
+
+    def given(
+        self,
+        command: InstallPackages,
+        trees: Mapping[str, Directory],  # noqa: ARG002 (its packages say it all)
+        provision: "Provision",
+        realize: "Realize",
+    ) -> Given:
+        """The pin of its packages. Raises ``UnknownExtra``, and what resolving raises."""
+        return Given({}, packages=_packages(command, provision, realize))
+
+    def keyed(self, command: InstallPackages, given: Given) -> InstallPackages:
+        """With what was asked for on the way, which is in the packages: the same ones are the same tree."""
+        return command if given.packages is None else InstallPackages(given.packages.request)
+
+    def parts(
+        self, command: InstallPackages, given: Given | None, provision: "Provision"
+    ) -> dict[str, str]:
+        """The packages, what those without a wheel are built from, and the interpreter that they are for."""
+        known = given.packages if given else None
+        known = known or provision.pins.environment(command.request)
+        parts = package_parts(known) | _built_parts(known, provision)
+        request = command.request
+        if request.purpose == "image":  # what an image's has is compiled if this host can
+            return parts | provision.python_if_here(request.python)
+        return parts | provision.toolbox.python_parts(request.python)
+
+    def run(self, task: Task, command: InstallPackages, executor: "Executor") -> dict[str, str]:  # noqa: ARG002
+        """Install what is pinned, each purpose in its own layout."""
+        from mpforge.obtain.packages import installation
+        from mpforge.obtain.pythons import virtual_environments
+
+        pin = task.given.packages
+        if pin is None:
+            raise AssertionError("packages to install were not resolved")
+        wheels = _built_wheels(task, pin, executor)
+        index, output = executor.pins.index, task.directory.output
+        if pin.request.purpose == "image":
+            compiling = _python_if_here(executor.toolbox, pin.request.python)
+            installation.install_target(
+                pin, dest=output, index=index, host_python=compiling, wheels=wheels
+            )
+            return {}
+        python = executor.toolbox.host_python(pin.request.python).executable
+        task.directory.prepare()
+        if pin.request.purpose == "target":
+            from mpforge.kinds import target_packages
+
+            installation.install_target(
+                pin, dest=output, index=index, host_python=python, wheels=wheels
+            )
+            target_packages.leave_for_compilers(output)
+        elif pin.request.purpose == "test":
+            installation.install_prefix(
+                pin, dest=output, index=index, host_python=python, wheels=wheels
+            )
+        else:
+            place = task.directory.environment
+            installation.install_venv(pin, python=python, dest=place, index=index, wheels=wheels)
+            output.rmdir()
+            virtual_environments.export_tree(place, output)
+        return {}
+
+
+def of_tests(
+    request: EnvironmentRequest, own: OwnPackage, extras: tuple[str, ...]
+) -> EnvironmentRequest:
+    """A test environment's request with what the project under test requires. Raises ``UnknownExtra``."""
+    wanted = with_own_extras(
+        own, request.requirements, extras, target=request.target, python=request.python
+    )
+    return dataclasses.replace(request, requirements=wanted)
+
+
+def package_parts(pin: EnvironmentPin) -> dict[str, str]:
+    """Pinned packages as ingredients: version, and the hashes of the files that may be installed."""
+    return {
+        f"package.{package.name}": f"{package.version} {' '.join(package.hashes)}"
+        for package in pin.packages
+    }
+
+
+def _packages(
+    command: InstallPackages, provision: "Provision", realize: "Realize"
+) -> EnvironmentPin:
+    """The pin of an environment, with the requirements that only now are known."""
+    request, pins = command.request, provision.pins
+    if isinstance(command.extra, ShippedFiles):
+        own = provision.shipped[command.extra.session].own()
+        return pins.environment(of_tests(request, own, command.extras), own)
+    extra: tuple[str, ...] = ()
+    if isinstance(command.extra, OutputOf):
+        result, _ = realize(command.extra.step)
+        extra = tuple(json.loads(result.facts["requirements"]))
+    wanted = tuple(sorted({*request.requirements, *extra}))
+    return pins.environment(dataclasses.replace(request, requirements=wanted))
+
+
+def _built_parts(pin: EnvironmentPin, provision: "Provision") -> dict[str, str]:
+    """What packages without a wheel are built from."""
+    if not any(package.is_built for package in pin.packages):
+        return {}
+    from mpforge.kinds import source_builds
+
+    return source_builds.parts(provision.pins, pin)
+
+
+def _built_wheels(task: Task, pin: EnvironmentPin, executor: "Executor") -> "Wheels":
+    if not any(package.is_built or package.path for package in pin.packages):
+        return {}
+    from mpforge.kinds.source_builds import SourceBuilds
+
+    return SourceBuilds(task, executor.toolbox, executor.pins).wheels(pin)
+
+
+def _python_if_here(toolbox: "Toolbox", word: str) -> Path | None:
+    """This host's interpreter of a word, if there is one."""
+    try:
+        return toolbox.host_python(word).executable
+    except NoHostPython:
+        return None

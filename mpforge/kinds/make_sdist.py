@@ -1,0 +1,133 @@
+"""Making the source distribution."""
+
+import dataclasses
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge.kinds.kind import Kind
+from mpforge.kinds.task import TOLD, Given, Task, since
+from mpforge.plan.model import MakeSdist
+from mpforge.store.trees import Directory
+
+if TYPE_CHECKING:
+    from mpforge.kinds.execution import Executor
+    from mpforge.kinds.step_ingredients import Provision
+    from mpforge.toolchains.ready import ReadyCompilers
+
+_DISTRIBUTION = re.compile(r"/site-packages/([^/]+)-[^/-]+\.dist-info/METADATA$")
+
+
+class MakingSdist(Kind[MakeSdist]):
+    """Steps that make the sdist: the archive, and its content below ``tree``."""
+
+    reads_host: bool = True
+
+    def source_in(self, output: Directory) -> Directory:
+        """The archive's content."""
+        return output.directories["tree"]
+
+    def parts(
+        self,
+        command: MakeSdist,
+        given: Given | None,  # noqa: ARG002
+        provision: "Provision",
+    ) -> dict[str, str]:
+        """The interpreter, git's state, what packs the archive, Rust, the compilers."""
+        parts = provision.hook_parts(command) | provision.inputs.vcs_parts() | archive_parts()
+        parts |= provision.toolbox.rust_parts(command.rust, None)
+        return parts | provision.compiler_parts(command.compilers)
+
+    def run(self, task: Task, command: MakeSdist, executor: "Executor") -> dict[str, str]:
+        """Make the sdist; it is in the step's output then, packed and unpacked."""
+        from mpforge.artifacts import archives, canonical_archives
+        from mpforge.formats.globs import without
+        from mpforge.kinds import hook_calls
+        from mpforge.sources import git_clone
+        from mpforge.store.files import files_below
+
+        begin, directory = task.log.tell(), task.directory
+        executor.sources.put(task, vcs=True)
+        variables = {}
+        if executor.inputs.source.form == "checkout":
+            # The day in a dirty version is HEAD's, not 1980's: the key has HEAD.
+            committed = git_clone.commit_time(directory.source)
+            variables = {} if committed is None else {"SOURCE_DATE_EPOCH": str(committed)}
+        hooks = hook_calls.on_host(
+            task, command, executor, _compilers(task, command, executor), variables
+        )
+        if command.compilers is not None and hooks.ready is not None:
+            # They are this host's, as the packages are.
+            found = executor.environments.with_descriptions(task, hooks.run, hooks.ready)
+            hooks = dataclasses.replace(hooks, run=found[0], ready=found[1])
+
+        def made() -> Path:
+            if command.environment is None:
+                hooks.require("sdist", command.config_settings)
+            return hooks.build("sdist", directory.root, command.config_settings)
+
+        archive = hooks.retried(command.retry, made)
+        unpacked = directory.root / "unpacked"
+        archives.unpack(archive, unpacked)
+        if archive.name.endswith(".tar.gz"):
+            when = canonical_archives.epoch_of(hooks.run.environment)
+            canonical_archives.rewrite_tar_gz(archive, mtime=when)
+        kept = directory.output / "tree"
+        archives.sole_directory(unpacked).rename(kept)
+        for path in set(files_below(kept)) - set(without(files_below(kept), command.exclude)):
+            (kept / path).unlink()
+        (directory.output / "archive").mkdir()
+        archive.rename(directory.output / "archive" / archive.name)
+        told = _doubts_of_version(task, archive.name, begin, executor)
+        return {"sdist": archive.name} | ({TOLD: json.dumps(told)} if told else {})
+
+
+def archive_parts() -> dict[str, str]:
+    """What has a part in the bytes of an archive that mpforge itself writes again."""
+    return {"archive.zlib": zlib.ZLIB_RUNTIME_VERSION}
+
+
+def _compilers(task: Task, command: MakeSdist, executor: "Executor") -> "ReadyCompilers | None":
+    """What the backend is given to compile, or to configure the project, with: this host's."""
+    from mpforge.toolchains.ready import ReadyCompilers
+
+    toolbox, root = executor.toolbox, task.directory.root
+    if command.rust is not None:
+        return ReadyCompilers({}, {}).joined(toolbox.rust.plain(command.rust, root))
+    if command.compilers is None:
+        return None
+    if command.compilers.configurer is None:
+        return toolbox.compilers(command.compilers, (), root)
+    changed = () if executor.inputs.vcs is None else executor.inputs.vcs.dirty
+    if changed:  # `meson dist` packs commits
+        shown = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
+        toolbox.warn_once(
+            f"not in the sdist, which meson makes of what is committed: {shown}; commit, or set "
+            "enable = false in [sdist]"
+        )
+    return executor.build_tools.ready(task, command.compilers, task.given.trees["source"])
+
+
+def _doubts_of_version(task: Task, sdist: str, begin: int, executor: "Executor") -> list[str]:
+    """What a user should know of a version that was taken from git."""
+    from packaging.utils import canonicalize_name
+
+    from mpforge.diagnostics import scm_version
+    from mpforge.sources import git_clone
+
+    state, environment = executor.inputs.vcs, task.given.trees.get("environment")
+    installed = () if environment is None else (path for path, _ in environment.walk())
+    names: set[str] = {
+        canonicalize_name(found[1]) for found in map(_DISTRIBUTION.search, installed) if found
+    }
+    if task.given.trees["source"].get("versioneer.py") is not None:
+        names.add("versioneer")
+    cut_off = (
+        state is not None
+        and bool(state.shallow)
+        and (bool(state.dirty) or not git_clone.is_tagged(task.directory.source))
+    )
+    log = since(Path(task.log.name), begin).decode("utf-8", "replace")
+    return scm_version.doubts(sdist, tools=names & scm_version.TOOLS, cut_off=cut_off, log=log)

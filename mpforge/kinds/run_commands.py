@@ -1,0 +1,63 @@
+"""Running a project's own build commands and collecting the declared outputs."""
+
+from typing import TYPE_CHECKING
+
+from mpforge.errors import OutputMissing
+from mpforge.kinds.inputs import Inputs, pruned
+from mpforge.kinds.kind import Kind
+from mpforge.kinds.task import Given, Task
+from mpforge.plan.model import RunCommands
+from mpforge.platforms import well_known
+from mpforge.store.trees import Directory
+
+if TYPE_CHECKING:
+    from mpforge.kinds.execution import Executor
+    from mpforge.kinds.step_ingredients import Provision
+
+
+class RunningCommands(Kind[RunCommands]):
+    """Steps that run build commands."""
+
+    reads_host: bool = True
+
+    def seen(self, command: RunCommands, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
+        """What is an input of builds."""
+        return pruned(source, command.exclude)
+
+    def parts(
+        self,
+        command: RunCommands,
+        given: Given | None,  # noqa: ARG002
+        provision: "Provision",
+    ) -> dict[str, str]:
+        """The compilers."""
+        return provision.compiler_parts(command.compilers)
+
+    def run(self, task: Task, command: RunCommands, executor: "Executor") -> dict[str, str]:
+        """Run them; the outputs are proved to be for the target. Raises ``OutputMissing`` for one."""
+        from mpforge.artifacts.declared_outputs import collect
+        from mpforge.artifacts.proof import Promise, prove_files
+        from mpforge.kinds import build_tools
+
+        source, directory = task.given.trees["source"], task.directory
+        executor.sources.restore(source, directory.source)
+        ready = executor.build_tools.ready(task, command.compilers, source)
+        installed = directory.root / "installed"
+        placeholders = build_tools.placeholders(command.compilers, directory, ready)
+        if command.installs:
+            placeholders["dest_dir"] = str(installed)
+        run = executor.start(task, ready.variables, ready.path, placeholders=placeholders)
+        for line in command.commands:
+            run.command(line, cwd=directory.source)
+        run.let_in()
+        made = installed if command.installs else directory.source
+        for glob in collect(command.outputs, made, directory.output):
+            raise OutputMissing(
+                f"the build succeeded, but no file matches {glob!r}",
+                why="declared in [build] outputs",
+                hint="paths are relative to the source directory, or to where the build installs",
+            )
+        platform, provided = well_known()[command.target], command.provided
+        promise = Promise(platform, command.policy, provided=provided, passing=directory.root)
+        prove_files(directory.output, promise)
+        return {}

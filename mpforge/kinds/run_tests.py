@@ -1,0 +1,121 @@
+"""Running tests where their machine is: on this host, under its emulator, or in an image."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mpforge.errors import OutputMissing, StepFailed
+from mpforge.kinds.inputs import Inputs, selected
+from mpforge.kinds.kind import Kind
+from mpforge.kinds.task import Given, Task
+from mpforge.plan.model import RunTests
+from mpforge.store.trees import Directory
+
+if TYPE_CHECKING:
+    from mpforge.kinds.execution import Executor
+    from mpforge.kinds.step_ingredients import Provision, Realize
+    from mpforge.kinds.target_machines import ReadyMachine
+    from mpforge.places.place import Place
+    from mpforge.places.step import StepRun
+
+
+class RunningTests(Kind[RunTests]):
+    """Steps that run tests."""
+
+    def seen(self, command: RunTests, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
+        """The test sources only."""
+        return selected(source, command.sources)
+
+    def given(
+        self,
+        command: RunTests,
+        trees: Mapping[str, Directory],
+        provision: "Provision",
+        realize: "Realize",  # noqa: ARG002
+    ) -> Given:
+        """Its trees, and what the command line gives to the tests."""
+        return Given(trees, posargs=provision.posargs if command.commands else ())
+
+    def parts(
+        self, command: RunTests, given: Given | None, provision: "Provision"
+    ) -> dict[str, str]:
+        """The machine, and what the command line gives."""
+        machine = command.machine
+        if machine.inside is None:
+            parts = provision.machines().parts(machine, command.python)
+        else:
+            parts = {"machine.cpu": machine.cpu or "its own"}
+            parts |= provision.containers().parts(machine.inside)
+            parts |= provision.bytecode_parts(machine.inside, command.python)
+        return parts | {"posargs": json.dumps(given.posargs if given else ())}
+
+    def run(self, task: Task, command: RunTests, executor: "Executor") -> dict[str, str]:
+        """Run the tests; what was read back of the machine. Raises what ``test_run.run`` raises."""
+        from mpforge.places.host import HostPlace
+        from mpforge.places.isolation import isolation
+
+        machine, python = command.machine, command.python
+        if machine.inside is None:
+            host = HostPlace(isolation(), task.step.network)
+            return _on(task, command, executor, executor.machines.ready(machine, python), host)
+        with executor.containers().opened(task, machine.inside) as place:
+            ready = executor.containers().machine(place, machine, python)
+            return _on(task, command, executor, ready, place)
+
+
+def _on(
+    task: Task,
+    command: RunTests,
+    executor: "Executor",
+    ready: "ReadyMachine",
+    place: "Place",
+) -> dict[str, str]:
+    """Run tests on a machine, in a place of it."""
+    from mpforge.kinds import test_run
+
+    store, trees, directory = executor.store, task.given.trees, task.directory
+    store.restore(trees["source"], directory.source)
+    store.restore(trees["shipped"], test_run.shipped_directory(directory))
+    scene = test_run.Scene(
+        directory=directory,
+        machine=command.machine,
+        emulator=ready.emulator,
+        python=ready.python,
+        sysroot=ready.sysroot,
+        compile_with=None
+        if command.python is None
+        else executor.toolbox.host_python(command.python).executable,
+        place=place,
+    )
+    if command.environment is not None:
+        store.restore(trees["environment"], directory.environment)
+    placeholders, path = test_run.prepare(scene, task.given.posargs)
+    variables = dict(place.emulation(scene.model))
+    if scene.python is not None:
+        variables["VIRTUAL_ENV"] = str(directory.environment)
+    run = executor.start(task, variables, path, placeholders=placeholders)
+    place.put()
+    run = dataclasses.replace(run, place=place)
+    try:
+        facts = test_run.run(run, scene, command, task.given.posargs)
+    except StepFailed:
+        _collect(run, command)
+        raise
+    for missing in _collect(run, command):
+        raise OutputMissing(
+            f"{task.step.title} passed, but no file matches {missing!r}",
+            why="declared in [test] outputs",
+            hint="paths are relative to the directory where tests run",
+        )
+    return facts
+
+
+def _collect(run: "StepRun", command: RunTests) -> tuple[str, ...]:
+    """Take what the tests declare as outputs, as far as it is there; the globs that match nothing."""
+    from mpforge.artifacts.declared_outputs import collect
+
+    if not command.outputs:
+        return ()
+    run.bring_back(run.directory.source, harmless=True)
+    return collect(command.outputs, run.directory.source, run.directory.output)
