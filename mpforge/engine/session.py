@@ -41,7 +41,6 @@ from mpforge.obtain.pins import Pins
 from mpforge.plan.events import Chosen, Emit, Published, SessionEnded, Tested, Warned
 from mpforge.plan.model import PlannedSession, Refusal
 from mpforge.plan.pins import StrategyPin
-from mpforge.plan.toolchains import Compilers
 from mpforge.store.files import make_way
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode
@@ -386,51 +385,23 @@ class SessionRun:
             self._publish(made, _archive)
 
     def _deps(self) -> SessionEnded:
+        from mpforge.kinds import prepare_tools
+
         self._pin_choice(self.session)
         shipped = self.shipping.all_from_elsewhere(self.session.target)
         if shipped:
             return self._cached(digest_of({entry.path: entry.key for entry in shipped}))
-        tools = self._usable(self.session.compilers)
-        parts = {
-            f"{number}.{name}": value
-            for number, compilers in enumerate(tools)
-            for name, value in self.provision.deps_parts(compilers).items()
-        }
-        key = digest_of(parts)
-        inside = any(compilers.inside is not None for compilers in tools)
-        ready = all(self.toolbox.is_prepared(compilers) for compilers in tools)
-        if inside and ready:
-            ready = self.containers.is_prepared(key)
-        if ready and not self.options.no_cache:
+        tools = prepare_tools.usable(
+            self.provision,
+            self.session.compilers,
+            lambda absent: self.emit(Warned(self.session.name, absent)),
+        )
+        key = digest_of(tools.parts())
+        if tools.is_done(key) and not self.options.no_cache:
             return self._cached(key)
         self._announce()
-        for compilers in tools:
-            self.toolbox.prepare(compilers)
-            if compilers.inside is not None:
-                self.containers.prepare(compilers, self.provision.pythons_inside(compilers.inside))
-        if inside:
-            self.containers.remember(key)
+        tools.run(key)
         return SessionEnded(self.session.name, "deps", "done", f"ready: {short(key)}")
-
-    def _usable(self, tools: tuple[Compilers, ...]) -> tuple[Compilers, ...]:
-        """The compilers whose host Python is there: a missing one stops its own build only.
-
-        Raises ``NoHostPython`` where none is.
-        """
-        usable: list[Compilers] = []
-        missing: list[NoHostPython] = []
-        for compilers in tools:
-            try:
-                if compilers.python is not None:
-                    self.toolbox.host_python(compilers.python)
-                usable.append(compilers)
-            except NoHostPython as error:
-                missing.append(error)
-        if missing and not usable:
-            raise missing[0]
-        for absent in missing:
-            self.emit(Warned(self.session.name, absent.what))
-        return tuple(usable)
 
     def _build(self, session: PlannedSession) -> SessionEnded:
         ended = self._build_alone(session)

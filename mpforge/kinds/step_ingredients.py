@@ -29,7 +29,6 @@ from mpforge.plan.model import (
     ProjectFiles,
     ShippedFiles,
     Step,
-    Work,
 )
 from mpforge.plan.places import Inside
 from mpforge.plan.requirements import OwnPackage
@@ -164,21 +163,6 @@ class Provision:
         if compilers.emulator is None:
             return parts
         return parts | self.machines().build_parts(compilers.emulator)
-
-    def pythons_inside(self, inside: Inside) -> tuple[str, ...]:
-        """The Pythons of an image that build in it."""
-        commands = (step.command for step in self.plan.steps if step.inside == inside)
-        words = (command.python for command in commands if command.work is Work.BUILD)
-        return tuple(dict.fromkeys(word for word in words if word is not None))
-
-    def deps_parts(self, compilers: Compilers) -> dict[str, str]:
-        """What is made ready for builds with compilers."""
-        parts, inside = self.compiler_parts(compilers), compilers.inside
-        if inside is not None:
-            for word in self.pythons_inside(inside):
-                for name, value in self.bytecode_parts(inside, word).items():
-                    parts[f"{word}.{name}"] = value
-        return parts
 
     def recipe(self, identifiers: tuple[str, ...]) -> dict[str, str]:
         """All that is known of these steps' keys before anything runs.

@@ -1,0 +1,87 @@
+"""Making ready what the builds of a target share: toolchains, and images with what they lack.
+
+It is no step of the plan: what is made lies in the store of tools, and no step is given it as an input.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mpforge.errors import NoHostPython
+from mpforge.kinds.step_ingredients import Provision
+from mpforge.plan.model import Work
+from mpforge.plan.places import Inside
+from mpforge.plan.toolchains import Compilers
+
+
+@dataclass(frozen=True)
+class ToolPreparation:
+    """The compilers of one target's builds, as far as this host can use them."""
+
+    provision: Provision
+    compilers: tuple[Compilers, ...]
+
+    def parts(self) -> Mapping[str, str]:
+        """What is made ready, for a key."""
+        return {
+            f"{number}.{name}": value
+            for number, compilers in enumerate(self.compilers)
+            for name, value in self._parts(compilers).items()
+        }
+
+    def is_done(self, key: str) -> bool:
+        """Whether all of it is there, for the key of its parts."""
+        toolbox = self.provision.toolbox
+        if not all(toolbox.is_prepared(compilers) for compilers in self.compilers):
+            return False
+        return not self._in_images or self.provision.containers().is_prepared(key)
+
+    def run(self, key: str) -> None:
+        """Make it ready. Raises what fetching and making it raises."""
+        for compilers in self.compilers:
+            self.provision.toolbox.prepare(compilers)
+            if compilers.inside is not None:
+                pythons = self._pythons(compilers.inside)
+                self.provision.containers().prepare(compilers, pythons)
+        if self._in_images:
+            self.provision.containers().remember(key)
+
+    @property
+    def _in_images(self) -> bool:
+        return any(compilers.inside is not None for compilers in self.compilers)
+
+    def _parts(self, compilers: Compilers) -> dict[str, str]:
+        parts, inside = self.provision.compiler_parts(compilers), compilers.inside
+        if inside is not None:
+            for word in self._pythons(inside):
+                for name, value in self.provision.bytecode_parts(inside, word).items():
+                    parts[f"{word}.{name}"] = value
+        return parts
+
+    def _pythons(self, inside: Inside) -> tuple[str, ...]:
+        """The Pythons of an image that build in it."""
+        steps = (step for step in self.provision.plan.steps if step.inside == inside)
+        words = (step.command.python for step in steps if step.command.work is Work.BUILD)
+        return tuple(dict.fromkeys(word for word in words if word is not None))
+
+
+def usable(
+    provision: Provision, compilers: tuple[Compilers, ...], warn: Callable[[str], None]
+) -> ToolPreparation:
+    """The preparation of compilers whose host Python is there: a missing one stops its own build only.
+
+    Raises ``NoHostPython`` where none is.
+    """
+    found: list[Compilers] = []
+    missing: list[NoHostPython] = []
+    for each in compilers:
+        try:
+            if each.python is not None:
+                provision.toolbox.host_python(each.python)
+            found.append(each)
+        except NoHostPython as error:
+            missing.append(error)
+    if missing and not found:
+        raise missing[0]
+    for absent in missing:
+        warn(absent.what)
+    return ToolPreparation(provision, tuple(found))
