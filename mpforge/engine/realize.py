@@ -5,25 +5,24 @@ needs. Only full success is stored, blobs first. Knows nothing of sessions or ``
 """
 
 import contextlib
-import errno
+import functools
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from mpforge.engine.execute_step import Executed, FaultOfStore, LoggedExecution
 from mpforge.engine.test_outputs import TestOutputs
-from mpforge.errors import Damaged, EngineFull, MpforgeError, ToolAltered
+from mpforge.errors import Damaged
 from mpforge.keys.digest import to_json
 from mpforge.keys.walk import references
 from mpforge.kinds import observed_reads
 from mpforge.kinds.step_ingredients import Provision, files
-from mpforge.kinds.task import TOLD, Given, Task, since
-from mpforge.places import secret_redaction
+from mpforge.kinds.task import TOLD, Given, Task
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
 from mpforge.plan.model import (
     InstallPackages,
@@ -35,11 +34,10 @@ from mpforge.plan.model import (
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.processes import children_cpu, interrupted
 from mpforge.store import notes
-from mpforge.store.files import make_way, remove_tree, unwritable
+from mpforge.store.files import make_way, remove_tree
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
-from mpforge.toolchains.ready import COMPILER_NOTES
 
 if TYPE_CHECKING:
     from mpforge.kinds.execution import Executor
@@ -74,7 +72,6 @@ class Realizer:
     listed: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     _outdated: dict[str, str] = field(default_factory=dict)
     """Of steps whose stored result does not count: what they read that is not what it was, in words."""
-    _logged: list[str] = field(default_factory=list)
     _done: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
     _made: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
 
@@ -255,7 +252,7 @@ class Realizer:
         self.announce()
         try:
             return self._run_once(step, key, given)
-        except _FaultOfStore as fault:
+        except FaultOfStore as fault:
             if not self.store.give_up(fault.words):
                 raise fault.error from None
             return self._run_once(step, key, given)
@@ -269,7 +266,8 @@ class Realizer:
         start, cpu = time.monotonic(), children_cpu()
         failed = True
         try:
-            ran = self._executed(step, key, given, directory)
+            main = self._is_main(step)
+            ran = self._execution.run(step, key, given, directory, is_main=main)
             if interrupted():
                 raise KeyboardInterrupt
             self.ran.append(step.id)
@@ -288,46 +286,10 @@ class Realizer:
             else:
                 remove_tree(directory.root)
 
-    def _executed(
-        self, step: Step, key: str, given: Given, directory: "StepDirectory"
-    ) -> "_Executed":
-        start, cpu = time.monotonic(), children_cpu()
-        make_way(self.log)
-        if not self._logged:
-            self.log.write_bytes(b"")
-            self._logged.append(step.id)
-        with self.log.open("ab") as log:
-            begin = log.tell()
-            log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
-            log.flush()
-            keeps = self.kept is not None
-            task = Task(step, given, directory, log, keeps=keeps)
-            try:
-                facts = self._called(task)
-            except (OSError, MpforgeError) as error:
-                self.provision.toolbox.store.altered()  # what has changed is not used again
-                said = b"" if step.inside else since(self.log, begin)  # there of another disk
-                words = _fault_of_store(error, directory.root, said)
-                if words is not None:
-                    raise _FaultOfStore(words, error) from None
-                raise
-        self._refuse_altered_tools(step)
-        seconds, used = time.monotonic() - start, children_cpu() - cpu
-        return _Executed(facts, since(self.log, begin), seconds, used, task.observed.reads)
-
-    def _called(self, task: Task) -> dict[str, str]:
-        """Execute a step; no value of its secrets stands in its log then, nor in its error."""
-        secrets, begin = secret_redaction.values(task.step.variables.secrets), task.log.tell()
-        try:
-            return self.executor().execute(task)
-        except MpforgeError as error:
-            error.enterable &= self._is_main(task.step)
-            if secrets:
-                raise error.told(lambda text: _without(text, secrets)) from None
-            raise
-        finally:
-            _append_notes(task.directory.root / COMPILER_NOTES, task.log)
-            secret_redaction.strike_out(task.log, begin, secrets)
+    @functools.cached_property
+    def _execution(self) -> LoggedExecution:
+        tools, keeps = self.provision.toolbox.store, self.kept is not None
+        return LoggedExecution(self.log, self.executor, tools, keeps)
 
     def _is_main(self, step: Step) -> bool:
         """Whether a step is what `mpforge shell` enters of this session."""
@@ -335,19 +297,8 @@ class Realizer:
         main = None if session is None else self.plan.main_step(session)
         return main is not None and main.id == step.id
 
-    def _refuse_altered_tools(self, step: Step) -> None:
-        """Nothing is kept of a step that changed its tools. Raises ``ToolAltered``."""
-        if not step.command.is_main:
-            return
-        problem = self.provision.toolbox.store.altered()
-        if problem is not None:
-            raise ToolAltered(
-                f"{step.title} changed a tool of the store while it ran: {problem}",
-                hint="the tool is made again when it is needed; a build must not write to its tools",
-            )
-
     def _stored(
-        self, step: Step, key: str, ran: "_Executed", directory: "StepDirectory"
+        self, step: Step, key: str, ran: Executed, directory: "StepDirectory"
     ) -> tuple[ActionResult, Directory]:
         """Store what a step gave: its files and log, then the result."""
         secret = self._saw_secret(step)
@@ -418,56 +369,3 @@ def is_less_isolated(result: ActionResult) -> bool:
     from mpforge.places.isolation import more_is_possible
 
     return more_is_possible(result.facts)
-
-
-@dataclass(frozen=True)
-class _Executed:
-    """What an execution found out, its part of the log, its cost, what it read beside its key."""
-
-    facts: dict[str, str]
-    log: bytes
-    seconds: float
-    cpu_seconds: float
-    observed: Mapping[str, str]
-
-
-class _FaultOfStore(Exception):
-    """A step failed with ``error`` because of the file system that the store is on."""
-
-    def __init__(self, words: str, error: OSError | MpforgeError) -> None:
-        super().__init__(words)
-        self.words = words
-        self.error = error
-
-
-def _fault_of_store(error: OSError | MpforgeError, directory: Path, log: bytes) -> str | None:
-    """Why a step could not write to its directory, if that is why it failed.
-
-    A full disk may have room again when the program that filled it has ended; it said so then, in the C
-    library's words, in this ``log``.
-    """
-    if isinstance(error, EngineFull):
-        return None
-    full = os.strerror(errno.ENOSPC)
-    if isinstance(error, OSError) and (
-        error.errno in (errno.ENOSPC, errno.EDQUOT)
-        or full in str(error)  # shutil.Error has no errno
-    ):
-        return error.strerror or full
-    if isinstance(error, MpforgeError) and (full in (error.why or "") or full.encode() in log):
-        return full
-    return unwritable(directory) if directory.exists() else "a step's directory was removed"
-
-
-def _without(text: str, secrets: Mapping[str, str]) -> str:
-    data = text.encode("utf-8", "surrogateescape")
-    return secret_redaction.struck_out(data, secrets).decode("utf-8", "surrogateescape")
-
-
-def _append_notes(notes: Path, log: BinaryIO) -> None:
-    """Say in the log what the compilers dropped, changed or refused, each thing once."""
-    from mpforge.places.step import NOTE
-    from mpforge.toolchains.compiler_wrappers import read_notes
-
-    told = ((n.kind, n.flag, "" if n.kind == "refused" else n.instead) for n in read_notes(notes))
-    log.writelines(f"{NOTE}{' '.join(words).rstrip()}\n".encode() for words in dict.fromkeys(told))

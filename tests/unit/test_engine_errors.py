@@ -13,7 +13,7 @@ from requests.exceptions import ConnectionError as NoConnection
 from urllib3.exceptions import ProtocolError
 
 from mpforge.diagnostics.step_failure import Ended, diagnosed
-from mpforge.engine.realize import _fault_of_store
+from mpforge.engine.execute_step import fault_of_store
 from mpforge.errors import (
     EngineFull,
     EngineLost,
@@ -86,9 +86,9 @@ def test_an_engine_that_does_not_answer_is_told_with_what_the_system_said(
 
 def test_words_of_a_full_disk_in_a_container_s_log_say_nothing_of_the_store(tmp_path: Path) -> None:
     error = EngineFull("the wheel failed", why=f"head: {os.strerror(errno.ENOSPC)}")
-    assert _fault_of_store(error, tmp_path, b"") is None
+    assert fault_of_store(error, tmp_path, b"") is None
     here = StepFailed("the wheel failed", why=f"head: {os.strerror(errno.ENOSPC)}")
-    assert _fault_of_store(here, tmp_path, b"") == os.strerror(errno.ENOSPC)
+    assert fault_of_store(here, tmp_path, b"") == os.strerror(errno.ENOSPC)
 
 
 def _in_image(root: Path, has: Callable[[str], bool]) -> Ended:

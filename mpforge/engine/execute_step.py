@@ -1,0 +1,147 @@
+"""Executing one step with its own part of the session's log: what it said, its cost, why it failed.
+
+Knows nothing of keys and hits: what it gives is stored by others.
+"""
+
+import errno
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from mpforge.errors import EngineFull, MpforgeError, ToolAltered
+from mpforge.kinds.task import Given, Task, since
+from mpforge.places import secret_redaction
+from mpforge.plan.model import Step
+from mpforge.processes import children_cpu
+from mpforge.store.files import make_way, unwritable
+from mpforge.store.tool_store import ToolStore
+from mpforge.toolchains.ready import COMPILER_NOTES
+
+if TYPE_CHECKING:
+    from mpforge.kinds.execution import Executor
+    from mpforge.places.step import StepDirectory
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What an execution found out, its part of the log, its cost, what it read beside its key."""
+
+    facts: dict[str, str]
+    log: bytes
+    seconds: float
+    cpu_seconds: float
+    observed: Mapping[str, str]
+
+
+class FaultOfStore(Exception):
+    """A step failed with ``error`` because of the file system that the store is on."""
+
+    def __init__(self, words: str, error: OSError | MpforgeError) -> None:
+        super().__init__(words)
+        self.words = words
+        self.error = error
+
+
+@dataclass
+class LoggedExecution:
+    """Executes the steps of a session, whose ``log`` begins anew with the first of them.
+
+    ``keeps``: the directories of steps that fail stay.
+    """
+
+    log: Path
+    executor: "Callable[[], Executor]"
+    tools: ToolStore
+    keeps: bool
+    _begun: bool = False
+
+    def run(
+        self, step: Step, key: str, given: Given, directory: "StepDirectory", *, is_main: bool
+    ) -> Executed:
+        """Execute a step. Raises its errors, ``ToolAltered``, and ``FaultOfStore`` in the place of some.
+
+        ``is_main``: `mpforge shell` enters it.
+        """
+        start, cpu = time.monotonic(), children_cpu()
+        make_way(self.log)
+        if not self._begun:
+            self.log.write_bytes(b"")
+            self._begun = True
+        with self.log.open("ab") as log:
+            begin = log.tell()
+            log.write(f"== {step.id}: {step.title} ({key[:12]})\n".encode())
+            log.flush()
+            task = Task(step, given, directory, log, keeps=self.keeps)
+            try:
+                facts = self._called(task, is_main=is_main)
+            except (OSError, MpforgeError) as error:
+                self.tools.altered()  # what has changed is not used again
+                said = b"" if step.inside else since(self.log, begin)  # there of another disk
+                words = fault_of_store(error, directory.root, said)
+                if words is not None:
+                    raise FaultOfStore(words, error) from None
+                raise
+        self._refuse_altered_tools(step)
+        seconds, used = time.monotonic() - start, children_cpu() - cpu
+        return Executed(facts, since(self.log, begin), seconds, used, task.observed.reads)
+
+    def _called(self, task: Task, *, is_main: bool) -> dict[str, str]:
+        """Execute a step; no value of its secrets stands in its log then, nor in its error."""
+        secrets, begin = secret_redaction.values(task.step.variables.secrets), task.log.tell()
+        try:
+            return self.executor().execute(task)
+        except MpforgeError as error:
+            error.enterable &= is_main
+            if secrets:
+                raise error.told(lambda text: _without(text, secrets)) from None
+            raise
+        finally:
+            _append_notes(task.directory.root / COMPILER_NOTES, task.log)
+            secret_redaction.strike_out(task.log, begin, secrets)
+
+    def _refuse_altered_tools(self, step: Step) -> None:
+        """Nothing is kept of a step that changed its tools. Raises ``ToolAltered``."""
+        if not step.command.is_main:
+            return
+        problem = self.tools.altered()
+        if problem is not None:
+            raise ToolAltered(
+                f"{step.title} changed a tool of the store while it ran: {problem}",
+                hint="the tool is made again when it is needed; a build must not write to its tools",
+            )
+
+
+def fault_of_store(error: OSError | MpforgeError, directory: Path, log: bytes) -> str | None:
+    """Why a step could not write to its directory, if that is why it failed.
+
+    A full disk may have room again when the program that filled it has ended; it said so then, in the C
+    library's words, in this ``log``.
+    """
+    if isinstance(error, EngineFull):
+        return None
+    full = os.strerror(errno.ENOSPC)
+    if isinstance(error, OSError) and (
+        error.errno in (errno.ENOSPC, errno.EDQUOT)
+        or full in str(error)  # shutil.Error has no errno
+    ):
+        return error.strerror or full
+    if isinstance(error, MpforgeError) and (full in (error.why or "") or full.encode() in log):
+        return full
+    return unwritable(directory) if directory.exists() else "a step's directory was removed"
+
+
+def _without(text: str, secrets: Mapping[str, str]) -> str:
+    data = text.encode("utf-8", "surrogateescape")
+    return secret_redaction.struck_out(data, secrets).decode("utf-8", "surrogateescape")
+
+
+def _append_notes(notes: Path, log: BinaryIO) -> None:
+    """Say in the log what the compilers dropped, changed or refused, each thing once."""
+    from mpforge.places.step import NOTE
+    from mpforge.toolchains.compiler_wrappers import read_notes
+
+    told = ((n.kind, n.flag, "" if n.kind == "refused" else n.instead) for n in read_notes(notes))
+    log.writelines(f"{NOTE}{' '.join(words).rstrip()}\n".encode() for words in dict.fromkeys(told))
