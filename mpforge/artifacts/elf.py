@@ -15,6 +15,7 @@ from typing import Literal
 from elftools.common.exceptions import ELFError
 from elftools.construct import ConstructError
 
+from mpforge.artifacts.binary_format import Symbol, Version
 from mpforge.artifacts.elf_image import DYN, EXEC, REL, Image, Strings, Tag, damaged
 
 MAGIC = b"\x7fELF"
@@ -30,23 +31,6 @@ READER_ERRORS = (
     *(ELFError, ConstructError, struct.error, ValueError, TypeError, AttributeError),
     *(LookupError, AssertionError, OverflowError, RecursionError, MemoryError, OSError),
 )
-
-
-@dataclass(frozen=True, order=True)
-class Version:
-    """A version (``GLIBC_2.17``) that is asked of a library's file; ``weak``: a loader goes on without."""
-
-    library: str
-    name: str
-    weak: bool = False
-
-
-@dataclass(frozen=True, order=True)
-class Symbol:
-    """A symbol that must be found in another file: at any, or at one version of one library."""
-
-    name: str
-    version: Version | None = None
 
 
 @dataclass(frozen=True)

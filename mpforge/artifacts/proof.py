@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge.artifacts import stable_abi, wheels
-from mpforge.artifacts.elf import ElfFacts
+from mpforge.artifacts.binary_format import Binary
 from mpforge.artifacts.undefined_symbols import Surroundings, remedy, undefined
-from mpforge.artifacts.verification import inspected, reasons_of, tag_reasons
+from mpforge.artifacts.verification import format_of, tag_reasons
 from mpforge.errors import StableAbiBroken, UndefinedSymbol, WheelRejected
 from mpforge.platforms import Platform, policy_version
 from mpforge.platforms.policies import system_policy
@@ -37,12 +37,11 @@ class Promise:
     provided: tuple[str, ...] = ()
     passing: Path | None = None
 
-    def reasons(self, root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
+    def reasons(self, root: Path) -> tuple[Mapping[str, Binary], list[str]]:
         """The compiled files below a directory, and why they can't run on every system of the policy."""
-        facts, reasons = inspected(root)
         allowed = system_policy(self.policy, self.platform).libraries | set(self.excluded)
-        reasons += reasons_of(facts, self.platform, self.policy, allowed, self.passing)
-        return facts, reasons
+        form = format_of(self.platform)
+        return form.examine(root, self.platform, self.policy, allowed, self.passing)
 
     def surroundings(
         self, python: str | None = None, *, stable: bool = False, shares: bool = False
@@ -163,7 +162,7 @@ def _refuse_unstable(filename: str, reasons: list[str], oldest: tuple[int, int])
         )
 
 
-def _refuse_undefined(what: str, facts: Mapping[str, ElfFacts], there: Surroundings) -> None:
+def _refuse_undefined(what: str, facts: Mapping[str, Binary], there: Surroundings) -> None:
     lacking = list(undefined(facts, there))
     if lacking:
         names = {one.symbol for one in lacking}

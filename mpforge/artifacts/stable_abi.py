@@ -6,7 +6,7 @@ The symbols are judged as abi3audit judges them, by the same table. Knows nothin
 import re
 from collections.abc import Iterator, Mapping
 
-from mpforge.artifacts.elf import ElfFacts
+from mpforge.artifacts.binary_format import Binary
 from mpforge.artifacts.wheels import WheelName
 from mpforge.platforms.symbols import stable_abi
 
@@ -28,7 +28,7 @@ def promised(name: WheelName, python: str) -> tuple[int, int] | None:
     return None
 
 
-def suffix_reasons(files: Mapping[str, ElfFacts], name: WheelName, multiarch: str) -> Iterator[str]:
+def suffix_reasons(files: Mapping[str, Binary], name: WheelName, multiarch: str) -> Iterator[str]:
     """Which extension modules are named for a Python or a machine that the wheel's tags do not name."""
     lasting = promised(name, "cp32")
     abis = {abi.rstrip("m") for abi in name.abis} - {"none", "abi3"}
@@ -46,7 +46,7 @@ def suffix_reasons(files: Mapping[str, ElfFacts], name: WheelName, multiarch: st
             yield f"{file} is for {match['machine']}, Python looks for {multiarch}"
 
 
-def symbol_reasons(files: Mapping[str, ElfFacts], oldest: tuple[int, int]) -> Iterator[str]:
+def symbol_reasons(files: Mapping[str, Binary], oldest: tuple[int, int]) -> Iterator[str]:
     """Which symbols of Python's a wheel's files use that the stable ABI of a version does not have."""
     version = ".".join(map(str, oldest))
     for file, facts in files.items():

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from mpforge.artifacts.elf import ElfFacts
+from mpforge.artifacts.binary_format import Binary
 from mpforge.platforms.symbols import cpython_exports, glibc_symbols, may_be_of
 
 _OF_PYTHON = re.compile(r"_?Py")
@@ -98,7 +98,7 @@ def remedy(symbols: AbstractSet[str]) -> str:
     return _FORGOTTEN
 
 
-def undefined(files: Mapping[str, ElfFacts], there: Surroundings) -> Iterator[Undefined]:
+def undefined(files: Mapping[str, Binary], there: Surroundings) -> Iterator[Undefined]:
     """Every undefined symbol of a result's files (by relative name) that nothing defines.
 
     Of a file that needs a library which nobody has, only that is known, and told elsewhere.
@@ -125,9 +125,9 @@ def undefined(files: Mapping[str, ElfFacts], there: Surroundings) -> Iterator[Un
 class _Shipped:
     """The files of a result as those that provide for each other."""
 
-    def __init__(self, files: Mapping[str, ElfFacts], there: Surroundings) -> None:
+    def __init__(self, files: Mapping[str, Binary], there: Surroundings) -> None:
         self._there = there
-        self._by_name: dict[str, list[ElfFacts]] = {}
+        self._by_name: dict[str, list[Binary]] = {}
         linked = {path: file for path, file in files.items() if file.linked}
         for path, file in linked.items():
             for name in {path.rpartition("/")[2], file.soname or ""} - {""}:
@@ -138,11 +138,11 @@ class _Shipped:
         )
         self._outside = {name for file in linked.values() for name in file.needed}
 
-    def called(self, name: str) -> list[ElfFacts]:
+    def called(self, name: str) -> list[Binary]:
         """The files that a loader may take for a needed library."""
         return self._by_name.get(name, [])
 
-    def loaded_with(self, file: ElfFacts) -> tuple[list[ElfFacts], set[str]]:
+    def loaded_with(self, file: Binary) -> tuple[list[Binary], set[str]]:
         """The files of the result that are loaded with one, and the names of all needed libraries."""
         found, names, queue = [file], set(file.needed), list(file.needed)
         while queue:
@@ -159,7 +159,7 @@ class _Shipped:
             library not in self._by_name and library not in self._there.libraries
         )
 
-    def has(self, symbol: str, file: ElfFacts, loaded: list[ElfFacts], needed: set[str]) -> bool:
+    def has(self, symbol: str, file: Binary, loaded: list[Binary], needed: set[str]) -> bool:
         """Whether a symbol without a version is where a loader looks for what a file wants."""
         there = self._there
         outside = needed if file.is_module else self._outside

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from elftools.common.exceptions import ELFError
 
 from mpforge.artifacts import elf, static_library
+from mpforge.artifacts.binary_format import BinaryFormat
 from mpforge.artifacts.elf import ElfFacts, is_glibc
 from mpforge.artifacts.wheels import wheel_name
 from mpforge.platforms import Platform, policy_version
@@ -60,22 +61,28 @@ def inspected(root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
     return facts, reasons
 
 
-def elf_reasons(
-    root: Path,
-    platform: Platform,
-    policy: str,
-    allowed: Iterable[str],
-    passing: Path | None = None,
-) -> Iterator[str]:
-    """Why the compiled files below ``root`` can't run where the policy says they do.
+class Elf:
+    """The format of Linux."""
 
-    ``allowed`` are the libraries that the policy finds on every system, and globs of those that the user
-    has; libraries that are shipped beside the files are allowed too. ``passing`` is the directory of the
-    build, which nobody else has.
-    """
-    facts, damaged = inspected(root)
-    yield from damaged
-    yield from reasons_of(facts, platform, policy, allowed, passing)
+    def examine(
+        self,
+        root: Path,
+        platform: Platform,
+        policy: str,
+        allowed: Iterable[str],
+        passing: Path | None,
+    ) -> tuple[Mapping[str, ElfFacts], list[str]]:
+        """See ``BinaryFormat.examine``. Libraries that are shipped beside the files are allowed too."""
+        facts, reasons = inspected(root)
+        return facts, [*reasons, *reasons_of(facts, platform, policy, allowed, passing)]
+
+
+_FORMATS: Mapping[str, BinaryFormat] = {"linux": Elf()}
+
+
+def format_of(platform: Platform) -> BinaryFormat:
+    """The format of a platform's compiled files. Raises ``KeyError`` where there is none yet."""
+    return _FORMATS[platform.os]
 
 
 def reasons_of(
@@ -85,7 +92,7 @@ def reasons_of(
     allowed: Iterable[str],
     passing: Path | None = None,
 ) -> Iterator[str]:
-    """See ``elf_reasons``, for files that have been read."""
+    """Why ELF files that have been read can't run where the policy says; see ``BinaryFormat.examine``."""
     shipped: dict[str, list[ElfFacts]] = {}
     for name, file in facts.items():
         for called in {PurePosixPath(name).name, file.soname or ""} - {""}:

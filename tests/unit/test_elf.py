@@ -9,7 +9,8 @@ import pytest
 from elftools.common.exceptions import ELFError
 
 from mpforge.artifacts import elf
-from mpforge.artifacts.elf import Symbol, Version, facts_of
+from mpforge.artifacts.binary_format import Symbol, Version
+from mpforge.artifacts.elf import facts_of
 from mpforge.artifacts.file_parts import anatomy
 from mpforge.artifacts.verification import inspected
 from tests.unit.elfmaker import AARCH64, ARM, OBJECT, PROGRAM, S390, X86_64, Elf, header
