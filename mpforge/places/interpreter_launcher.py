@@ -17,6 +17,7 @@ from pathlib import Path
 from mpforge.obtain.emulators import Emulator
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.obtain.pythons.uv_python import library
+from mpforge.platforms import glibc_platforms
 
 # Kernels before 5.1 read no more of a script's first line (execve(2)).
 _SHEBANG_BYTES = 127
@@ -39,7 +40,8 @@ def _model(emulator: Emulator, cpu: str) -> str:
 
     Those go to the stderr of every program: tests that read it would fail.
     """
-    quiet = emulator.path.name.startswith(("qemu-x86_64", "qemu-i386"))
+    x86 = (platform.qemu for platform in glibc_platforms() if platform.x86)
+    quiet = any(program and emulator.path.name.startswith(program) for program in x86)
     return f"{cpu},check=off" if quiet else cpu
 
 
