@@ -12,8 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from mpforge.engine import phases
 from mpforge.engine.load_plan import Compiled
-from mpforge.engine.session import NotRun, SessionRun, refusal_error
+from mpforge.engine.refusals import NotRun, refusal_error
+from mpforge.engine.session_run import SessionRun
 from mpforge.errors import WrongInput
 from mpforge.kinds.task import Given, Task
 from mpforge.places import recorded_commands
@@ -174,12 +176,12 @@ def _precede(run: SessionRun) -> None:
     """What a run of the session asks before its steps. Raises ``WrongInput`` where it would not run."""
     try:
         if run.session.phase == "build":
-            run.refuse_excluded(run.session)
+            phases.refuse_excluded(run, run.session)
     except NotRun as told:
         raise WrongInput(f"{run.session.name} is not run: {told}") from None
     if run.session.phase == "test":
-        run.require_machine()
-        run.see_shipped()
+        phases.require_machine(run)
+        phases.see_shipped(run)
 
 
 def _scene(run: StepRun, *, stays: bool, left: datetime | None = None) -> Scene:

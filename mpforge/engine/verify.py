@@ -18,7 +18,8 @@ from mpforge.artifacts.difference_causes import Circumstances
 from mpforge.artifacts.differences import FileDifference, compare_folders
 from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import Realizer
-from mpforge.engine.session import SessionRun, refusal_error
+from mpforge.engine.refusals import refusal_error
+from mpforge.engine.session_run import SessionRun
 from mpforge.errors import StepFailed, WrongInput
 from mpforge.kinds.inputs import Inputs
 from mpforge.plan.events import Emit, Warned, WorkEnded, Working

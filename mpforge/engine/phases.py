@@ -1,0 +1,249 @@
+"""What each phase of a session does: the sdist, a target's tools, a build, a test.
+
+Each is given a session that runs, emits events and returns how it ended. Raises ``NotRun`` where it has
+nothing to do after all.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge.engine.dist import digest_of
+from mpforge.engine.dist_record import Entry
+from mpforge.engine.realize import NotMade
+from mpforge.engine.refusals import NotRun, refusal_error
+from mpforge.engine.session_run import SessionRun
+from mpforge.errors import Damaged, HostCannot, NoHostPython, StepFailed
+from mpforge.keys.digest import short
+from mpforge.plan.events import Published, SessionEnded, Tested, Warned
+from mpforge.plan.model import PlannedSession
+from mpforge.store.results import ActionResult
+from mpforge.store.trees import Directory, FileNode
+
+if TYPE_CHECKING:
+    Pick = Callable[[ActionResult, Directory], dict[str, FileNode | str]]
+
+
+def run_sdist(run: SessionRun) -> SessionEnded:
+    """Make the sdist; where builds of this run use it, it is published with the first of them."""
+    session = run.session
+    shipped = run.shipping.already(session)
+    if shipped is not None:
+        return run.cached(shipped[0].key)
+    users = run.selection.usable_by(session, run.found.plan)
+    if users and session.name not in run.selection.named:
+        _require_means(run, users)
+        return run.ended(run.realize(session)[0].key)  # who builds from it publishes it
+    return run.ended(_publish(run, session, _archive).key)
+
+
+def _require_means(run: SessionRun, users: list[PlannedSession]) -> None:
+    """Raise ``NotRun`` if no build that uses the sdist can run here: no interpreter, or no engine."""
+    reasons: list[str] = []
+    for user in users:
+        try:
+            for compilers in user.compilers:
+                if compilers.inside is not None:
+                    run.containers.emulates(compilers.inside)
+                elif compilers.python is not None:
+                    run.toolbox.host_python(compilers.python)
+        except HostCannot as error:
+            reasons.append(error.what)
+    if reasons and len(reasons) == len(users):
+        raise NotRun(reasons[0])
+
+
+def _publish_sdist(run: SessionRun, build: PlannedSession) -> None:
+    """Publish the sdist with the first build that came of it: a failed build leaves none behind."""
+    made = run.found.plan.session("sdist")
+    if made is None or made.result is None or made.name not in build.requires:
+        return
+    if made.name not in run.selection.names or made.name in run.selection.named:
+        return
+    if run.shipping.already(made) is None:
+        _publish(run, made, _archive)
+
+
+def run_deps(run: SessionRun) -> SessionEnded:
+    """Make a target's tools ready."""
+    from mpforge.kinds import prepare_tools
+
+    run.pin_choice(run.session)
+    shipped = run.shipping.all_from_elsewhere(run.session.target)
+    if shipped:
+        return run.cached(digest_of({entry.path: entry.key for entry in shipped}))
+    tools = prepare_tools.usable(
+        run.provision,
+        run.session.compilers,
+        lambda absent: run.emit(Warned(run.session.name, absent)),
+    )
+    key = digest_of(tools.parts())
+    if tools.is_done(key) and not run.options.no_cache:
+        return run.cached(key)
+    run.announce()
+    tools.run(key)
+    return SessionEnded(run.session.name, "deps", "done", f"ready: {short(key)}")
+
+
+def run_build(run: SessionRun, session: PlannedSession) -> SessionEnded:
+    """Build and publish what ``session`` builds: the own one, or the one that a test needs."""
+    ended = _build_alone(run, session)
+    _publish_sdist(run, session)
+    return ended
+
+
+def _build_alone(run: SessionRun, session: PlannedSession) -> SessionEnded:
+    shipped = run.shipping.already(session)
+    if shipped is not None:
+        return run.cached(shipped[0].key)
+    refuse_excluded(run, session)
+    served = _served_by_lowest(run, session)
+    if served is not None:
+        return served
+
+    def every_file(_result: ActionResult, tree: Directory) -> dict[str, FileNode | str]:
+        return {f"{session.folder}{path}": node for path, node in tree.walk()}
+
+    return run.ended(_publish(run, session, every_file).key)
+
+
+def _served_by_lowest(run: SessionRun, session: PlannedSession) -> SessionEnded | None:
+    """Where the lowest Python's wheel serves this one too (abi3, pure), point to it."""
+    lowest = run.found.plan.session(session.after) if session.after else None
+    if lowest is None or session.python is None or lowest.refusal is not None:
+        return None
+    from mpforge.artifacts.verification import serves
+
+    try:
+        run_build(run, lowest)
+    except (NoHostPython, NotRun):
+        return None
+    for entry in run.shipping.dist.of(lowest.name):
+        if run.shipping.dist.intact(entry) and serves(Path(entry.path).name, session.python):
+            run.shipping.dist.serve(entry, session.name)
+            run.emit(Published(session.name, f"dist/{entry.path}", entry.digest, False))
+            return run.ended(entry.key)
+    return None
+
+
+def run_test(run: SessionRun) -> SessionEnded:
+    """Test what is shipped, and record it beside that."""
+    session = run.session
+    step = run.found.plan.step(session.result or "")
+    require_machine(run)
+    entries = see_shipped(run)
+    import_only = step.tests is not None and not step.tests.commands
+    run.realizer.outputs.clear()
+    try:
+        result, tree = run.realizer.realize(step.id)
+    except StepFailed:
+        for entry in entries:
+            run.shipping.dist.forget_test(entry, session.name)
+        raise
+    run.realizer.outputs.put(step, tree)
+    facts = {**result.facts, "key": result.key, "passed": result.finished}
+    if not run.posargs:  # a selection of tests is no test of what is shipped
+        for entry in entries:
+            run.shipping.dist.record_test(entry, session.name, facts)
+    names = ", ".join(entry.path for entry in entries)
+    machine, cpu = result.facts["machine"], result.facts.get("cpu")
+    run.emit(Tested(session.name, names, machine, cpu, import_only))
+    reason = f"passed on {machine}" + (f" ({cpu})" if cpu else "")
+    if step.id in run.realizer.ran:
+        status: SessionEnded = SessionEnded(session.name, "test", "done", reason)
+    else:
+        when = result.finished[:10]
+        words = f"cached: passed {when}, {short(result.key)}"
+        status = SessionEnded(session.name, "test", "cached", words)
+    return replace(status, import_only=import_only)
+
+
+# --- parts of the phases ----------------------------------------------------------------------
+
+
+def require_machine(run: SessionRun) -> None:
+    """Refuse a test on a CPU model that there is not, before anything is built for it."""
+    tests = run.found.plan.step(run.session.result or "").tests
+    if tests is not None:
+        run.machines.check(tests.machine)
+
+
+def see_shipped(run: SessionRun) -> tuple[Entry, ...]:
+    """Find what this test session tests, built only if there is none."""
+    tests = run.found.plan.step(run.session.result or "").tests
+    if tests is None:
+        raise TypeError(f"{run.session.name} is no test")
+    build = run.found.plan.session(tests.shipped.session)
+    if build is None:
+        raise AssertionError(f"{tests.shipped.session} is no session")
+    entries = _shipped(run, build)
+    run.provision.shipped = {build.name: run.shipping.as_shipped(entries, build.folder)}
+    return entries
+
+
+def refuse_excluded(run: SessionRun, session: PlannedSession) -> None:
+    """Raise ``NotRun`` where the sdist says that the project has no wheel for this Python.
+
+    For metadata that a backend computes: what stands in files the plan knows.
+    """
+    made = run.found.plan.session("sdist")
+    if not session.asks_sdist or session.python is None or made is None:
+        return
+    from mpforge.artifacts.core_metadata import requires_python
+    from mpforge.compiler.pythons import allows
+
+    _, tree = run.realize(made)
+    node = tree.directories["tree"].get("PKG-INFO")
+    text = ""
+    # What is damaged is found and mended by the step that is given it.
+    with contextlib.suppress(Damaged):
+        text = run.found.store.read(node.digest).decode("utf-8", "replace") if node else ""
+    wanted = requires_python(text)
+    try:
+        allowed = not wanted or allows(wanted, session.python)
+    except ValueError:
+        return  # an old setuptools writes what is none; installers will say so
+    if not allowed:
+        raise NotRun(f"PKG-INFO's Requires-Python is {wanted}")
+
+
+def _shipped(run: SessionRun, build: PlannedSession) -> tuple[Entry, ...]:
+    """What a test tests: what is shipped, built only if there is none."""
+    entries = run.shipping.matching(build)
+    if entries and not run.options.no_cache:
+        return entries
+    if build.refusal is not None:
+        raise refusal_error(build.refusal)
+    if run.dry:
+        raise NotMade(build.name)
+    run_build(run, build)
+    return run.shipping.dist.of(build.name)
+
+
+def _publish(run: SessionRun, session: PlannedSession, pick: "Pick") -> ActionResult:
+    """Realize a session's result and publish the files that ``pick`` takes of it.
+
+    What proves damaged on the way out of the store is made again, each thing once.
+    """
+    told: set[str] = set()
+    while True:
+        result, tree = run.realize(session)
+        try:
+            observed = run.realizer.observed(session.result or "")
+            run.shipping.put_in_place(session, result, pick(result, tree), observed)
+        except Damaged as error:
+            if error.what in told:
+                raise
+            told.add(error.what)
+            run.emit(Warned(session.name, f"{error.what}; it is made again"))
+            run.realizer.disown(session.result or "")
+        else:
+            return result
+
+
+def _archive(result: ActionResult, tree: Directory) -> dict[str, FileNode | str]:
+    """The sdist among what its step made."""
+    name = result.facts["sdist"]
+    return {name: tree.directories["archive"].files[name]}
