@@ -25,7 +25,8 @@ from mpforge.plan.model import Plan
 from mpforge.sources.project import Project, locate
 from mpforge.store import notes
 from mpforge.store.files import hash_file
-from mpforge.store.local import Store, opened
+from mpforge.store.local import opened
+from mpforge.store.protocols import SessionStore
 from mpforge.workspace import Workspace, require_plain
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Compiled:
     plan: Plan
     source: Project
     inputs: Inputs
-    store: Store
+    store: SessionStore
     pythons: dict[str, HostPython] = field(default_factory=dict)
 
 
@@ -126,7 +127,7 @@ def requirements_base(workspace: Workspace, inputs: Inputs) -> Path:
     return inputs.source.root if inputs.source.root.is_dir() else workspace.root
 
 
-def _inputs(workspace: Workspace, text: str, store: Store) -> Inputs:
+def _inputs(workspace: Workspace, text: str, store: SessionStore) -> Inputs:
     """The source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
     source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
     source = _without_cache(source, workspace)

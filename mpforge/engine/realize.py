@@ -35,7 +35,7 @@ from mpforge.plan.pins import EnvironmentRequest
 from mpforge.processes import children_cpu, interrupted
 from mpforge.store import notes
 from mpforge.store.files import make_way, remove_tree
-from mpforge.store.local import Store
+from mpforge.store.protocols import SessionStore
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
 
@@ -56,7 +56,7 @@ class Realizer:
     """
 
     plan: Plan
-    store: Store
+    store: SessionStore
     provision: Provision
     executor: "Callable[[], Executor]"
     emit: Emit

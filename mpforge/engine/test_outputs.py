@@ -10,7 +10,7 @@ from mpforge.artifacts.declared_outputs import collect
 from mpforge.plan.events import Emit, OutputsWritten, Warned
 from mpforge.plan.model import Step
 from mpforge.store.files import remove_tree
-from mpforge.store.local import Store
+from mpforge.store.protocols import BlobStore
 from mpforge.store.trees import Directory
 from mpforge.workspace import Workspace
 
@@ -21,7 +21,7 @@ class TestOutputs:
 
     __test__ = False  # not a test class, whatever pytest makes of its name
 
-    store: Store
+    store: BlobStore
     workspace: Workspace
     session: str
     emit: Emit

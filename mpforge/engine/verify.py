@@ -25,6 +25,7 @@ from mpforge.kinds.inputs import Inputs
 from mpforge.plan.events import Emit, Warned, WorkEnded, Working
 from mpforge.plan.model import Plan, PlannedSession
 from mpforge.store.local import Store
+from mpforge.store.protocols import SessionStore
 from mpforge.store.trees import Directory
 from mpforge.workspace import Options, Workspace
 
@@ -65,7 +66,7 @@ class _Built:
     output: Directory
     realizer: Realizer
     inputs: Inputs
-    store: Store
+    store: SessionStore
     place: Path
 
 
@@ -162,7 +163,7 @@ class _Verifier:
         output = tree.directories["archive"] if self.session.phase == "sdist" else tree
         return _Built(output, realizer, inputs, store, place)
 
-    def _run(self, store: Store, inputs: Inputs) -> SessionRun:
+    def _run(self, store: SessionStore, inputs: Inputs) -> SessionRun:
         return SessionRun(
             dataclasses.replace(self.found, store=store, inputs=inputs),
             self.session,

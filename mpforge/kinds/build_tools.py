@@ -14,7 +14,7 @@ from mpforge.places.step import StepDirectory, StepRun
 from mpforge.plan.model import BuildWheel, Step
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
-from mpforge.store.local import Store
+from mpforge.store.protocols import BlobStore
 from mpforge.store.trees import Directory
 from mpforge.toolchains import machine_files
 from mpforge.toolchains.ready import Language, ReadyCompilers
@@ -30,7 +30,7 @@ _CPLUSPLUS_CYTHON = (b"language = c++", b"language=c++", b"language: c++", b"lib
 class BuildTools:
     """The compilers of a session's builds, and what they are lent."""
 
-    store: Store
+    store: BlobStore
     toolbox: Toolbox
     machines: Machines
 
@@ -144,7 +144,7 @@ def joined(environment: Mapping[str, str], name: str, value: str) -> str:
     return f"{there}{_JOINED[name]}{value}" if there else value
 
 
-def languages(source: Directory, store: Store) -> tuple[Language, ...]:
+def languages(source: Directory, store: BlobStore) -> tuple[Language, ...]:
     """The languages that a source needs a compiler for: C, and C++ where a file tells of it."""
     for path, node in source.walk():
         if path.endswith(_CPLUSPLUS):

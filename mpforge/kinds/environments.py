@@ -9,7 +9,7 @@ from mpforge.kinds import target_packages
 from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.places.step import StepRun
-from mpforge.store.local import Store
+from mpforge.store.protocols import BlobStore
 from mpforge.toolchains.ready import ReadyCompilers
 
 
@@ -17,7 +17,7 @@ from mpforge.toolchains.ready import ReadyCompilers
 class Environments:
     """Puts the packages of a session's builds into the directories of steps."""
 
-    store: Store
+    store: BlobStore
     toolbox: Toolbox
 
     def put(self, task: Task, word: str, wanted: tuple[str, ...]) -> Path:

@@ -30,7 +30,7 @@ from mpforge.places.host import HostPlace
 from mpforge.places.isolation import FACT, isolation
 from mpforge.places.step import StepRun, base_environment
 from mpforge.plan.model import Step, Work
-from mpforge.store.local import Store
+from mpforge.store.protocols import BlobStore
 from mpforge.toolchains import host_reads
 from mpforge.toolchains.compiler_wrappers import WrapperNote, read_notes
 from mpforge.toolchains.ready import COMPILER_NOTES
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 class Executor:
     """Executes steps with the tools and the store of a session."""
 
-    store: Store
+    store: BlobStore
     toolbox: Toolbox
     machines: Machines
     pins: Pins

@@ -18,7 +18,7 @@ from mpforge.formats.globs import select, without
 from mpforge.formats.toml import content_of
 from mpforge.sources import git, project
 from mpforge.sources.project import Project
-from mpforge.store.local import Store
+from mpforge.store.protocols import BlobStore
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Inputs:
     ``record`` is where digests of files that do not change are remembered from run to run.
     """
 
-    def __init__(self, source: Project, store: Store, record: Path | None = None) -> None:
+    def __init__(self, source: Project, store: BlobStore, record: Path | None = None) -> None:
         self.source = source
         self._store = store
         self._record = record

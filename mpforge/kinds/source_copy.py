@@ -10,7 +10,7 @@ from mpforge.kinds.task import Task
 from mpforge.places import source_reads
 from mpforge.places.step import SOURCE_DATE_EPOCH, StepDirectory
 from mpforge.sources import git, git_clone
-from mpforge.store.local import Store
+from mpforge.store.protocols import BlobStore
 from mpforge.store.trees import Directory
 
 
@@ -18,7 +18,7 @@ from mpforge.store.trees import Directory
 class SourceCopy:
     """Puts a session's source, and the crates that go with it, into the directories of steps."""
 
-    store: Store
+    store: BlobStore
     inputs: Inputs
 
     def put(self, task: Task, *, vcs: bool) -> None:

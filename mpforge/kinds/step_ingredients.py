@@ -33,7 +33,7 @@ from mpforge.plan.model import (
 from mpforge.plan.places import Inside
 from mpforge.plan.requirements import OwnPackage
 from mpforge.plan.toolchains import Compilers
-from mpforge.store.local import Store
+from mpforge.store.protocols import BlobStore
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
 
@@ -62,7 +62,7 @@ class Provision:
     """What the steps of one session are given; ``posargs`` reach tests alone."""
 
     plan: Plan
-    store: Store
+    store: BlobStore
     toolbox: Toolbox
     pins: Pins
     inputs: Inputs

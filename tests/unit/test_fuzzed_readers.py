@@ -32,8 +32,8 @@ from mpforge.plan.requirements import depends_on_patch, with_own_extras
 from mpforge.sources import cargo
 from mpforge.sources.project import locate
 from mpforge.spec.load import find_problems, load_spec
-from mpforge.store.local import Store
 from mpforge.store.trees import FileNode, from_entries
+from tests.memory_store import MemoryStore
 
 # --- odd TOML -----------------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ def test_a_spec_is_read_or_its_problems_are_told_with_places() -> None:
 
 def test_a_pyproject_is_read_or_refused(tmp_path: Path) -> None:
     path = tmp_path / "pyproject.toml"
-    inputs = Inputs(locate(tmp_path, ".", "multiplatform.toml"), Store(tmp_path / "store"))
+    inputs = Inputs(locate(tmp_path, ".", "multiplatform.toml"), MemoryStore(tmp_path / "store"))
 
     def read(content: bytes) -> None:
         path.write_bytes(content)

@@ -7,8 +7,8 @@ import pytest
 
 from mpforge.kinds.inputs import Inputs, content_differs, pruned, selected, without_content
 from mpforge.sources.project import locate
-from mpforge.store.local import Store
 from mpforge.store.trees import FileNode, from_entries
+from tests.memory_store import MemoryStore
 
 TREE = from_entries(
     {
@@ -31,7 +31,7 @@ def _root(tmp_path: Path) -> Path:
 
 
 def _inputs(root: Path) -> Inputs:
-    return Inputs(locate(root, ".", "m.toml"), Store(root.parent / "store"))
+    return Inputs(locate(root, ".", "m.toml"), MemoryStore(root.parent / "store"))
 
 
 def test_what_is_stored_is_what_was_hashed_in_place(root: Path) -> None:
@@ -74,7 +74,7 @@ def test_without_git_a_version_can_t_depend_on_it_and_the_key_says_so(root: Path
 def test_a_packed_sdist_is_read_as_its_content(root: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "p-1.tar.gz", "w:gz") as archive:
         archive.add(root, "p-1")
-    inputs = Inputs(locate(tmp_path, "p-1.tar.gz", "m.toml"), Store(tmp_path / "store"))
+    inputs = Inputs(locate(tmp_path, "p-1.tar.gz", "m.toml"), MemoryStore(tmp_path / "store"))
     assert inputs.files.digest() == _inputs(root).files.digest()
     assert inputs.stored() == inputs.files
     assert inputs.read("pyproject.toml") == "[project]\n"

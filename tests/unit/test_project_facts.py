@@ -8,7 +8,7 @@ from mpforge.engine.project_facts import project_facts
 from mpforge.errors import WrongInput
 from mpforge.kinds.inputs import Inputs
 from mpforge.sources.project import locate
-from mpforge.store.local import Store
+from tests.memory_store import MemoryStore
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,6 @@ def test_a_requirement_that_is_none_is_named_with_its_key(
     tmp_path: Path, table: str, key: str
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(table, "utf-8")
-    inputs = Inputs(locate(tmp_path, ".", "multiplatform.toml"), Store(tmp_path / "store"))
+    inputs = Inputs(locate(tmp_path, ".", "multiplatform.toml"), MemoryStore(tmp_path / "store"))
     with pytest.raises(WrongInput, match=f"pyproject.toml: {key}: '/etc' is no requirement"):
         project_facts(inputs, wheel=True)

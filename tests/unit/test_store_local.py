@@ -15,7 +15,6 @@ from mpforge.errors import Damaged
 from mpforge.store.files import files_below, hash_file, write_atomically
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult, from_bytes
-from mpforge.store.trees import Directory
 
 RESULT = ActionResult(
     key="a" * 64, tree="b" * 64, log="c" * 64, facts={"machine": "aarch64"}, cpu_seconds=1.5
@@ -50,34 +49,12 @@ def _blob(store: Store, digest: str) -> Path:
 # --- blobs ------------------------------------------------------------------------------------
 
 
-def test_bytes_come_back_by_their_digest(store: Store) -> None:
-    digest = store.put_bytes(b"content")
-    assert store.put_bytes(b"content") == digest
-    assert store.read(digest) == b"content"
-
-
 def test_a_file_and_its_bytes_are_one_blob(store: Store, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"content")
     node = store.put_file(tmp_path / "x")
     assert node == hash_file(tmp_path / "x")
     assert node.digest == store.put_bytes(b"content")
     assert len(_blobs(store)) == 1
-
-
-def test_a_stored_file_does_not_follow_its_original(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"before")
-    node = store.put_file(tmp_path / "x")
-    (tmp_path / "x").write_bytes(b"later!")
-    assert store.read(node.digest) == b"before"
-
-
-def test_what_is_restored_can_be_edited_without_harm_to_the_store(
-    store: Store, tmp_path: Path
-) -> None:
-    digest = store.put_bytes(b"content")
-    store.copy_out(digest, tmp_path / "x")
-    (tmp_path / "x").write_bytes(b"edited")
-    assert store.read(digest) == b"content"
 
 
 def _flip(path: Path) -> None:
@@ -111,74 +88,7 @@ def test_nothing_but_blobs_is_left_behind(store: Store, project: Path) -> None:
     assert store.tree(tree.digest()) == tree
 
 
-# --- trees ------------------------------------------------------------------------------------
-
-
-def test_a_directory_is_restored_with_links_as_links_and_executable_bits(
-    store: Store, project: Path, tmp_path: Path
-) -> None:
-    tree = store.put_directory(project)
-    store.restore(store.tree(tree.digest()), tmp_path / "again")
-    again = tmp_path / "again"
-    assert sorted(files_below(again)) == ["dangling", "link", "run.sh", "src/a.c"]
-    assert (again / "src/a.c").read_text() == "int a;"
-    assert os.readlink(again / "link") == "src/a.c"
-    assert os.access(again / "run.sh", os.X_OK)
-    assert not os.access(again / "src/a.c", os.X_OK)
-    assert store.put_directory(again) == tree
-
-
-def test_owners_modes_of_others_and_times_do_not_matter(store: Store, project: Path) -> None:
-    before = store.put_directory(project).digest()
-    (project / "run.sh").chmod(0o755)
-    (project / "src/a.c").chmod(0o600)
-    os.utime(project / "src/a.c", (0, 0))
-    assert store.put_directory(project).digest() == before
-
-
-def test_an_executable_bit_matters(store: Store, project: Path) -> None:
-    before = store.put_directory(project).digest()
-    (project / "src/a.c").chmod(0o755)
-    assert store.put_directory(project).digest() != before
-
-
-def test_only_the_paths_that_are_asked_for_are_stored(store: Store, project: Path) -> None:
-    tree = store.put_directory(project, iter(["src/a.c", "link"]))
-    assert [path for path, _ in tree.walk()] == ["link", "src/a.c"]
-
-
-def test_restoring_over_a_file_that_is_there_fails_aloud(
-    store: Store, project: Path, tmp_path: Path
-) -> None:
-    tree = store.put_directory(project)
-    store.restore(tree, tmp_path / "again")
-    with pytest.raises(FileExistsError):
-        store.restore(tree, tmp_path / "again")
-
-
-def test_a_blob_that_is_no_directory_is_not_taken_for_one(store: Store) -> None:
-    for data in (b"content", b"{}", b"[]", b'"x"', b'{"files":[["a"]]}'):
-        with pytest.raises(Damaged):
-            store.tree(store.put_bytes(data))
-
-
-def test_an_empty_tree_is_stored_and_restored(store: Store, tmp_path: Path) -> None:
-    digest = store.put_tree(Directory())
-    store.restore(store.tree(digest), tmp_path / "empty")
-    assert list((tmp_path / "empty").iterdir()) == []
-
-
 # --- actions ----------------------------------------------------------------------------------
-
-
-def test_a_result_is_found_by_its_key_until_it_is_forgotten(store: Store) -> None:
-    assert store.find(RESULT.key) is None
-    store.keep(RESULT)
-    assert store.find(RESULT.key) == RESULT
-    assert store.find("b" * 64) is None
-    store.forget(RESULT.key)
-    store.forget(RESULT.key)
-    assert store.find(RESULT.key) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"x"', "1", "{}", '{"schema": 1, "key": "other"}'])
@@ -215,12 +125,6 @@ def test_an_entry_under_another_key_s_name_is_not_believed(store: Store) -> None
     entry.rename(entry.with_name(f"{other}.json"))
     with pytest.raises(Damaged):
         store.find(other)
-
-
-def test_each_work_directory_is_new_and_empty(store: Store) -> None:
-    one, other = store.work_directory(), store.work_directory()
-    assert one != other
-    assert list(one.iterdir()) == []
 
 
 # --- files ------------------------------------------------------------------------------------

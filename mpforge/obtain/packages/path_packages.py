@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mpforge.errors import SourceUnreadable
 from mpforge.sources import project
-from mpforge.store.local import Store
+from mpforge.store.protocols import BlobStore
 from mpforge.store.trees import Directory
 from mpforge.workspace import SPEC_NAME
 
@@ -15,7 +15,7 @@ from mpforge.workspace import SPEC_NAME
 class PathPackages:
     """What lies at paths, relative to ``base``; a directory's files are looked at once in a session."""
 
-    def __init__(self, base: Path, store: Store) -> None:
+    def __init__(self, base: Path, store: BlobStore) -> None:
         self._base = base
         self._store = store
         self._found: dict[str, project.Files] = {}
