@@ -13,7 +13,6 @@ import functools
 import hashlib
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from io import RawIOBase
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mpforge.errors import Damaged
+from mpforge.store.copies import Copies, write_tree
 from mpforge.store.directory_backend import (
     Batch,
     Kind,
@@ -37,8 +37,6 @@ from mpforge.store.results import ActionResult, NewerResult, from_bytes, to_byte
 from mpforge.store.trees import Directory, FileNode, from_entries
 
 T = TypeVar("T")
-_FICLONE = 0x40049409
-_WORTH_CLONING = 1 << 16
 
 
 @functools.cache
@@ -58,7 +56,7 @@ class Store:
         self._used: set[str] = set()
         self._given_up = False
         self._found_damage = False
-        self._clones = True
+        self._copies = Copies()
 
     def listen(self, tell: Callable[[str], None]) -> None:
         """From now on ``tell`` is given what is wrong with the store, each thing once."""
@@ -197,7 +195,7 @@ class Store:
         """Write a blob's verified bytes to a new file. Raises ``Damaged``; no file is left then."""
         with self._opened("blobs", digest) as blob:
             node = FileNode(digest, os.fstat(blob.fileno()).st_size, executable)
-            if not self._write_out(blob, node, destination):
+            if not self._copies.write(blob, node, destination):
                 raise self._damaged("blobs", digest)
 
     @contextlib.contextmanager
@@ -331,62 +329,16 @@ class Store:
         """Write a tree's verified files below ``destination``, made if need be. Raises ``Damaged``."""
         if self._has("packs", tree.digest(), tree.size()):
             with self._opened("packs", tree.digest()) as pack:
-                self._restore(tree, destination, functools.partial(self._unpack, tree, pack))
+                write_tree(tree, destination, functools.partial(self._unpack, tree, pack))
         else:
-            self._restore(tree, destination, self._copy_node)
-
-    def _restore(
-        self, tree: Directory, destination: Path, write: Callable[[FileNode, Path], None]
-    ) -> None:
-        destination.mkdir(parents=True, exist_ok=True)
-        for name, entry in tree.entries():
-            place = destination / name
-            if isinstance(entry, Directory):
-                self._restore(entry, place, write)
-            elif isinstance(entry, FileNode):
-                write(entry, place)
-            else:
-                place.symlink_to(entry)
+            write_tree(tree, destination, self._copy_node)
 
     def _copy_node(self, node: FileNode, place: Path) -> None:
         self.copy_out(node.digest, place, executable=node.executable)
 
     def _unpack(self, tree: Directory, pack: RawIOBase, node: FileNode, place: Path) -> None:
-        if not self._write_out(pack, node, place):
+        if not self._copies.write(pack, node, place):
             raise self._damaged("packs", tree.digest())
-
-    def _write_out(self, file: RawIOBase, node: FileNode, place: Path) -> bool:
-        """Write the next bytes of a file to a new one; False, and no file, where they are others."""
-        mode = 0o755 if node.executable else 0o644
-        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
-        whole = False
-        try:
-            with open(descriptor, "r+b", buffering=0) as copy:
-                if self._cloned(file.fileno(), descriptor, node.size):
-                    found = copied(copy, None)
-                else:
-                    found = copied(file, copy, node.size)
-                os.fchmod(descriptor, mode)
-            whole = found == (node.digest, node.size)
-        except Unreadable:
-            pass
-        finally:
-            if not whole:
-                place.unlink()
-        return whole
-
-    def _cloned(self, original: int, copy: int, size: int) -> bool:
-        """Let a new file share a whole file's blocks, where that can be (ioctl_ficlone(2))."""
-        worth = size >= _WORTH_CLONING and os.lseek(original, 0, os.SEEK_CUR) == 0
-        if sys.platform != "linux" or not worth or not self._clones:
-            return False
-        import fcntl
-
-        try:
-            fcntl.ioctl(copy, _FICLONE, original)
-        except OSError:  # nor will it for the next file
-            self._clones = False
-        return self._clones
 
     # --- results -------------------------------------------------------------------------------
 
