@@ -21,7 +21,7 @@ from mpforge import processes
 from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
 from mpforge.kinds import test_guard
 from mpforge.obtain import emulators
-from mpforge.obtain.distro import apt
+from mpforge.obtain.distro import apt, archive
 from mpforge.obtain.emulators import Emulator
 from mpforge.obtain.pythons import target_python, uv_python
 from mpforge.obtain.pythons.target_python import TargetPython
@@ -273,7 +273,7 @@ def test_what_was_downloaded_once_needs_no_archive_again(
     (request,) = target_python.distro_requests(ARM, "cp311")
     pinned = pin(request)
     apt.fetch(pinned, state=state, dest=tmp_path / "before")
-    monkeypatch.setenv(apt.MIRROR_VARIABLE, "http://127.0.0.1:9/debian")
+    monkeypatch.setenv(archive.MIRROR_VARIABLE, "http://127.0.0.1:9/debian")
     apt.fetch(pinned, state=state, dest=tmp_path / "again")
     assert (tmp_path / "again/usr/bin/python3.11").is_file()
 
@@ -281,7 +281,7 @@ def test_what_was_downloaded_once_needs_no_archive_again(
 def test_an_archive_that_does_not_answer_is_said_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(apt.MIRROR_VARIABLE, "http://127.0.0.1:9/debian")
+    monkeypatch.setenv(archive.MIRROR_VARIABLE, "http://127.0.0.1:9/debian")
     request = DistroRequest("debian", "bookworm", "arm64", ("libc6",))
     with pytest.raises(IndexUnreachable, match="did not answer"):
         apt.resolve(request, state=tmp_path)

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from mpforge.errors import ToolUnavailable
-from mpforge.obtain.distro import apt
+from mpforge.obtain.distro import apt, archive
 from tests.images import recipes
 from tests.images.archives import digest_of, provide_archive
 from tests.images.recipes import LABEL, Recipe
@@ -125,11 +125,11 @@ def why_not_emulated(engine: Engine, image: str) -> str | None:
 def _check_host() -> None:
     """Raise ``ToolUnavailable`` where apt is not set up for the distribution that images are made of."""
     host, wanted = apt.host_distribution(), recipes.SUITE[0]
-    given = os.environ.get(apt.MIRROR_VARIABLE)
+    given = os.environ.get(archive.MIRROR_VARIABLE)
     if host is None or (host[0] != wanted and not given):
         raise ToolUnavailable(
             f"images are made of {wanted}'s packages, and this host's apt has none",
-            hint=f"set {apt.MIRROR_VARIABLE} to a mirror of {wanted}",
+            hint=f"set {archive.MIRROR_VARIABLE} to a mirror of {wanted}",
         )
 
 

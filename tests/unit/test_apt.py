@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mpforge import processes
-from mpforge.obtain.distro import apt, debian_root
-from mpforge.obtain.distro.apt import Archive
+from mpforge.obtain.distro import apt, archive, debian_root
+from mpforge.obtain.distro.archive import Archive
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
 from mpforge.processes import Captured
 
@@ -29,16 +29,16 @@ def test_the_distribution_s_own_archive_is_chosen_before_others_and_before_secur
         "bookworm|contrib|Debian|$(SIGNED_BY)||http://mirror.test/contrib/",
         "bookworm|main|Debian|/usr/share/k.gpg|yes|http://mirror.test/debian/",
     ]
-    chosen = apt.choose_archive(lines, "debian")
+    chosen = archive.choose_archive(lines, "debian")
     assert chosen == Archive("http://mirror.test/debian", "/usr/share/k.gpg", trusted=True)
 
 
 def test_security_updates_come_from_the_security_archive_alone() -> None:
     plain = "bookworm|main|Debian|||http://mirror.test/debian"
     security = "bookworm-security|main|Debian|||http://mirror.test/debian-security"
-    chosen = apt.choose_archive([plain, security], "debian", security=True)
+    chosen = archive.choose_archive([plain, security], "debian", security=True)
     assert chosen == Archive("http://mirror.test/debian-security")
-    assert apt.choose_archive([plain], "debian", security=True) is None
+    assert archive.choose_archive([plain], "debian", security=True) is None
 
 
 def test_what_a_program_depends_on_is_its_libraries_and_neither_libc_nor_programs() -> None:
@@ -50,7 +50,7 @@ def test_what_a_program_depends_on_is_its_libraries_and_neither_libc_nor_program
 
 def test_an_installation_disc_is_no_archive() -> None:
     line = "bookworm|main|Debian|$(SIGNED_BY)||cdrom://[Debian 12]/"
-    assert apt.choose_archive([line], "debian") is None
+    assert archive.choose_archive([line], "debian") is None
 
 
 def test_stanzas_of_apt_cache_are_read_field_by_field() -> None:
@@ -119,7 +119,7 @@ class FakeApt:
         self.use("http://mirror.test/debian")
 
     def use(self, mirror: str) -> None:
-        self._monkeypatch.setenv(apt.MIRROR_VARIABLE, mirror)
+        self._monkeypatch.setenv(archive.MIRROR_VARIABLE, mirror)
 
     def _answer(self, argv: list[str], **_: object) -> Captured:
         if argv[-1] == "update":

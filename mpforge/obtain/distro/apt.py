@@ -15,38 +15,26 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
+from mpforge.obtain.distro.archive import MIRROR_VARIABLE, Archive, host_archive, last_lines
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
 from mpforge.store.files import unwritable
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import Home, private_directory
 
 _SECURITY = "-security"
-MIRROR_VARIABLE = "MPFORGE_DISTRO_MIRROR"
 _COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
 _KEYRING = "/usr/share/keyrings/{distribution}-archive-keyring.gpg"
 # Names of library packages, by Debian's policy; those for development and data are none.
 _LIBRARY = re.compile(r"(?!libc6$)lib.+(?<!-dev)(?<!-data)(?<!-bin)(?<!-common)")
 _DEPENDS = ("depends", "pre-depends")
-# sources.list(5) fields of `apt-get indextargets`; unknown ones are printed as they stand.
-_TARGETS = "$(RELEASE)|$(COMPONENT)|$(ORIGIN)|$(SIGNED_BY)|$(TRUSTED)|$(REPO_URI)"
 
 
 _FETCHED = "fetched"
 _FRESH_SECONDS = 3600.0
-
-
-@dataclass(frozen=True)
-class Archive:
-    """Where the host's apt gets its packages: the mirror's address and how it is trusted."""
-
-    address: str
-    signed_by: str | None = None
-    trusted: bool = False
 
 
 def host_distribution(os_release: Path = Path("/etc/os-release")) -> tuple[str, str] | None:
@@ -73,28 +61,6 @@ def parse_os_release(text: str) -> tuple[str, str] | None:
     if fields.get("ID") and fields.get("VERSION_CODENAME"):
         return fields["ID"], fields["VERSION_CODENAME"]
     return None
-
-
-def choose_archive(
-    lines: Sequence[str], distribution: str, *, security: bool = False
-) -> Archive | None:
-    """The distribution's own archive among ``apt-get indextargets`` lines in our format.
-
-    Archives of others, and the security archive (it lacks most packages), come last; with ``security``
-    that alone counts.
-    """
-    found: list[tuple[int, Archive]] = []
-    for line in lines:
-        release, component, origin, signed_by, trusted, address = line.split("|", 5)
-        if component != "main" or not address.startswith(("http", "file:", "ftp")):
-            continue
-        is_security = "security" in release + address
-        if security and not is_security:
-            continue
-        rank = 2 * (origin.lower() != distribution) + is_security
-        keyring = signed_by if signed_by.startswith("/") else None
-        found.append((rank, Archive(address.rstrip("/"), keyring, trusted == "yes")))
-    return min(found, key=lambda item: item[0])[1] if found else None
 
 
 def libraries_among(depends: str) -> tuple[str, ...]:
@@ -159,7 +125,7 @@ def fetch(pin: DistroPin, *, state: Path, dest: Path) -> None:
         unpacked = processes.capture(["dpkg-deb", "-x", str(file), str(dest)])
         if unpacked.returncode != 0:
             raise ToolUnavailable(
-                f"the package {package.name} could not be unpacked", why=_last(unpacked.stderr)
+                f"the package {package.name} could not be unpacked", why=last_lines(unpacked.stderr)
             )
 
 
@@ -227,11 +193,6 @@ def _take(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> tuple[D
     return tuple(package for package in packages if package.sha256 not in arrived)
 
 
-def _last(text: str, lines: int = 4) -> str | None:
-    """The last lines of a program's complaint."""
-    return "\n".join(text.strip().splitlines()[-lines:]) or None
-
-
 class _Apt:
     """apt with a state of its own for one suite and architecture."""
 
@@ -252,9 +213,9 @@ class _Apt:
                 f"no apt on this host to fetch {request.names[0]} ({request.architecture}) with",
                 hint="use a Debian or Ubuntu host, or give the program by a path",
             )
-        archives = [(suite := request.suite, _host_archive(request.distribution))]
+        archives = [(suite := request.suite, host_archive(request.distribution))]
         if suite.endswith(_SECURITY):
-            security = _host_archive(request.distribution, security=True)
+            security = host_archive(request.distribution, security=True)
             archives = [(suite.removesuffix(_SECURITY), archives[0][1]), (suite, security)]
         return cls(request, state.absolute(), archives)
 
@@ -278,7 +239,7 @@ class _Apt:
         if done.returncode != 0:
             raise IndexUnreachable(
                 f"{self.name} did not answer",
-                why=_last(done.stderr),
+                why=last_lines(done.stderr),
                 hint="check the network and the host's apt sources,"
                 f" or set {MIRROR_VARIABLE} to a mirror",
             )
@@ -325,7 +286,7 @@ class _Apt:
         specs = [f"{package.name}={package.version}" for package in packages]
         done = self._run("apt-get", "-qq", "download", *specs, cwd=into)
         if done.returncode != 0:
-            self.last_error = _last(done.stderr)
+            self.last_error = last_lines(done.stderr)
             for spec in specs if len(specs) > 1 else ():
                 self._run("apt-get", "-qq", "download", spec, cwd=into)
 
@@ -377,28 +338,6 @@ class _Apt:
 
 def _package_of(name: str, fields: Mapping[str, str]) -> DistroPackage:
     return DistroPackage(name, fields["version"], fields["sha256"], int(fields["size"]))
-
-
-def _host_archive(distribution: str, *, security: bool = False) -> Archive:
-    """The archive that the host's apt uses, or the mirror given by the environment.
-
-    A mirror is of the plain suites. Raises ``ToolUnavailable`` where there is none.
-    """
-    given = os.environ.get(MIRROR_VARIABLE)
-    if given and not security:
-        return Archive(given.rstrip("/"))
-    done = processes.capture(
-        ["apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"]
-    )
-    lines = [] if given else done.stdout.splitlines()
-    archive = choose_archive(lines, distribution, security=security)
-    if archive is None:
-        raise ToolUnavailable(
-            "the host's apt has no archive to fetch from",
-            why=_last(done.stderr),
-            hint=f"configure apt, or set {MIRROR_VARIABLE} to a mirror of {distribution}",
-        )
-    return archive
 
 
 def digest_of(pin: DistroPin, *words: str) -> str:

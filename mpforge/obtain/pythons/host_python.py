@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import NoHostPython
+from mpforge.obtain.pythons import installed_pythons
 from mpforge.store import notes
 
 _WORD = re.compile(r"cp(3)(\d+)(t?)")
@@ -119,10 +119,10 @@ def find(python: str, *, install: bool = True) -> HostPython:
         )
     version, suffix = f"{match[1]}.{match[2]}", match[3]
     headless: list[Path] = []
-    found = _first(python, _candidates(version, suffix), headless)
+    found = _first(python, installed_pythons.candidates(version, suffix), headless)
     if found is None:
         failure = _install(version + suffix) if install else ""
-        found = _first(python, _managed(version, suffix), headless)
+        found = _first(python, installed_pythons.managed(version, suffix), headless)
         if found is None:
             raise _absent(version, suffix, headless, failure)
     return found
@@ -198,48 +198,6 @@ def headers(includes: Iterable[Path]) -> dict[str, Path]:
             files += directory.joinpath(part).rglob("*.h")
         found |= {path.relative_to(directory).as_posix(): path for path in files if path.is_file()}
     return found
-
-
-# --- where interpreters are -------------------------------------------------------------------
-
-
-def _candidates(version: str, suffix: str) -> Iterator[Path]:
-    yield from _pyenv(version, suffix)
-    yield from _managed(version, suffix)
-    for directory in os.environ.get("PATH", "").split(os.pathsep):
-        for name in (f"python{version}{suffix}", "python3"):
-            if directory and os.path.isfile(path := os.path.join(directory, name)):
-                yield Path(path)
-    yield Path(getattr(sys, "_base_executable", sys.executable))
-
-
-def _pyenv(version: str, suffix: str) -> Iterator[Path]:
-    root = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
-    for home in newest_first(Path(root, "versions"), rf"{re.escape(version)}[.-].*"):
-        yield home / "bin" / f"python{version}{suffix}"
-
-
-def _managed(version: str, suffix: str) -> Iterator[Path]:
-    """uv's own interpreters, where ``uv python dir`` says they are (its documented rules)."""
-    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    root = os.environ.get("UV_PYTHON_INSTALL_DIR") or str(Path(data, "uv", "python"))
-    for home in newest_first(Path(root), rf"cpython-{re.escape(version)}\..*"):
-        yield home / "bin" / f"python{version}{suffix}"
-
-
-def newest_first(root: Path, pattern: str) -> list[Path]:
-    """The directories of ``root`` whose name matches, the highest patch version first."""
-    try:
-        homes = [path for path in root.iterdir() if re.fullmatch(pattern, path.name)]
-    except OSError:
-        return []
-
-    def patch(path: Path) -> tuple[bool, int, str]:
-        match = re.search(r"3\.\d+\.(\d+)(?P<pre>a|b|rc)?", path.name)
-        released = match is not None and match["pre"] is None
-        return released, int(match[1]) if match else -1, path.name
-
-    return sorted(homes, key=patch, reverse=True)
 
 
 def _install(request: str) -> str:

@@ -1,0 +1,47 @@
+"""Where interpreters of this host are: pyenv's, uv's, those on PATH, the one that runs mpforge."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def candidates(version: str, suffix: str) -> Iterator[Path]:
+    """Where a CPython of a version (``3.13``; ``suffix`` "t": free-threaded) may be, the best place first."""
+    yield from _pyenv(version, suffix)
+    yield from managed(version, suffix)
+    for directory in os.environ.get("PATH", "").split(os.pathsep):
+        for name in (f"python{version}{suffix}", "python3"):
+            if directory and os.path.isfile(path := os.path.join(directory, name)):
+                yield Path(path)
+    yield Path(getattr(sys, "_base_executable", sys.executable))
+
+
+def _pyenv(version: str, suffix: str) -> Iterator[Path]:
+    root = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    for home in newest_first(Path(root, "versions"), rf"{re.escape(version)}[.-].*"):
+        yield home / "bin" / f"python{version}{suffix}"
+
+
+def managed(version: str, suffix: str) -> Iterator[Path]:
+    """uv's own interpreters, where ``uv python dir`` says they are (its documented rules)."""
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    root = os.environ.get("UV_PYTHON_INSTALL_DIR") or str(Path(data, "uv", "python"))
+    for home in newest_first(Path(root), rf"cpython-{re.escape(version)}\..*"):
+        yield home / "bin" / f"python{version}{suffix}"
+
+
+def newest_first(root: Path, pattern: str) -> list[Path]:
+    """The directories of ``root`` whose name matches, the highest patch version first."""
+    try:
+        homes = [path for path in root.iterdir() if re.fullmatch(pattern, path.name)]
+    except OSError:
+        return []
+
+    def patch(path: Path) -> tuple[bool, int, str]:
+        match = re.search(r"3\.\d+\.(\d+)(?P<pre>a|b|rc)?", path.name)
+        released = match is not None and match["pre"] is None
+        return released, int(match[1]) if match else -1, path.name
+
+    return sorted(homes, key=patch, reverse=True)
