@@ -40,6 +40,7 @@ OWN = {
     "build.sh",
     "number",
     "greeting.txt",
+    "__pycache__",  # the noxfile's; never an input
 }
 """All that lies in the project besides ``.mpforge`` and ``dist``: nothing else, it would be an input."""
 
