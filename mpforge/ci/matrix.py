@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mpforge.errors import NothingSelected
-from mpforge.plan.model import Plan, PlannedSession
+from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.platforms import Platform, hosts, well_known
 
 _PREPARATION_MINUTES = 15

@@ -11,7 +11,7 @@ from mpforge.errors import UnknownSession
 from mpforge.workspace import SPEC_NAME, Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from mpforge.plan.model import Plan, PlannedSession
+    from mpforge.plan.sessions import Plan, PlannedSession
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:

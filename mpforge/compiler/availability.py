@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mpforge.plan.model import Refusal
+from mpforge.plan.sessions import Refusal
 from mpforge.platforms import Platform
 
 if TYPE_CHECKING:

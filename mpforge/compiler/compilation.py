@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from mpforge.compiler import backends, pythons
 from mpforge.plan.facts import HostFacts, ProjectFacts
-from mpforge.plan.model import OutputOf, ProjectFiles, Refusal, Step, Tree
 from mpforge.plan.pins import Lock
+from mpforge.plan.sessions import Refusal
+from mpforge.plan.steps import OutputOf, ProjectFiles, Step, Tree
 from mpforge.spec.options import ResolvedTarget, targets
 
 if TYPE_CHECKING:

@@ -20,15 +20,9 @@ from mpforge.compiler.index import compile_index
 from mpforge.compiler.wants import wants_of
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
-from mpforge.plan.model import (
-    Choice,
-    IndexSettings,
-    OutputOf,
-    Plan,
-    PlannedSession,
-    Refusal,
-)
 from mpforge.plan.pins import Lock, platform_with
+from mpforge.plan.sessions import Choice, IndexSettings, Plan, PlannedSession, Refusal
+from mpforge.plan.steps import OutputOf
 from mpforge.platforms import hosts
 from mpforge.spec.options import ResolvedTarget, targets, word
 

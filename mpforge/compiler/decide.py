@@ -22,9 +22,9 @@ from mpforge.compiler import (
 from mpforge.compiler.availability import is_zig
 from mpforge.compiler.compilation import Compilation
 from mpforge.compiler.typed_commands import commands, text
-from mpforge.plan.model import Choice, Refusal
 from mpforge.plan.pins import ImageRequest
 from mpforge.plan.places import Inside, Machine
+from mpforge.plan.sessions import Choice, Refusal
 from mpforge.plan.toolchains import (
     NO_COMPILER,
     Compilers,

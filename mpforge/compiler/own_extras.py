@@ -11,8 +11,8 @@ from mpforge.errors import UnknownExtra, UnknownGroup
 from mpforge.formats.requirements import requirement
 from mpforge.formats.toml import Path
 from mpforge.plan.facts import ProjectFacts
-from mpforge.plan.model import Refusal
 from mpforge.plan.requirements import choices, hashes_of, named, normal_name
+from mpforge.plan.sessions import Refusal
 from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.options import all_levels
 from mpforge.spec.suggest import close_to

@@ -3,8 +3,9 @@
 A lock serves every patch version, so such a requirement is installed for all of them if any wants it.
 """
 
-from mpforge.plan.model import Plan, ShippedFiles
 from mpforge.plan.requirements import OwnPackage, depends_on_patch, hashes_of
+from mpforge.plan.sessions import Plan
+from mpforge.plan.steps import ShippedFiles
 
 
 def doubts(plan: Plan, own: OwnPackage | None) -> tuple[str, ...]:

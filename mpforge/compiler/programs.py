@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from mpforge.compiler import build_systems
 from mpforge.compiler.availability import is_zig
-from mpforge.plan.model import HostTool, Tools
 from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.steps import HostTool, Tools
 from mpforge.spec.programs import parse_tool
 
 if TYPE_CHECKING:

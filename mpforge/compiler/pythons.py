@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from mpforge.formats.requirements import specifier
 from mpforge.plan.facts import ProjectFacts
-from mpforge.plan.model import Refusal
+from mpforge.plan.sessions import Refusal
 
 # No minor version of CPython or PyPy had more releases.
 _PATCHES = range(100)

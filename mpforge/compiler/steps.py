@@ -11,10 +11,12 @@ from mpforge.compiler import build_systems, expanded_requirements, own_extras, p
 from mpforge.compiler.availability import is_zig
 from mpforge.compiler.typed_commands import commands, text
 from mpforge.plan.facts import ProjectFacts
-from mpforge.plan.model import (
+from mpforge.plan.pins import EnvironmentRequest, platform_with
+from mpforge.plan.places import Machine
+from mpforge.plan.sessions import Choice
+from mpforge.plan.steps import (
     AskRequirements,
     BuildWheel,
-    Choice,
     FetchCrates,
     InstallPackages,
     MakeSdist,
@@ -30,8 +32,6 @@ from mpforge.plan.model import (
     Variables,
     Work,
 )
-from mpforge.plan.pins import EnvironmentRequest, platform_with
-from mpforge.plan.places import Machine
 from mpforge.plan.texts import CommandLine, Placeholder, ShellLine, Text
 from mpforge.plan.toolchains import NO_COMPILER, Compilers
 from mpforge.platforms import well_known

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from mpforge.compiler.backends import Backend
 from mpforge.plan.facts import HostFacts
-from mpforge.plan.model import Choice, Refusal, Strategy
 from mpforge.plan.pins import StrategyPin
+from mpforge.plan.sessions import Choice, Refusal, Strategy
 from mpforge.plan.toolchains import OF_IMAGE
 from mpforge.platforms import Platform
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from mpforge.plan.model import FetchCrates, PlannedSession, ShippedFiles, Step, Work
+from mpforge.plan.sessions import PlannedSession
+from mpforge.plan.steps import FetchCrates, ShippedFiles, Step, Work
 from mpforge.plan.toolchains import Compilers
 from mpforge.plan.wants import (
     Crates,

@@ -12,8 +12,8 @@ from mpforge.doctor.container_runtime import ContainersFact
 from mpforge.obtain import emulators
 from mpforge.obtain.emulators import Emulator
 from mpforge.plan.facts import HostFacts
-from mpforge.plan.model import Choice
 from mpforge.plan.pins import DistroRequest
+from mpforge.plan.sessions import Choice
 from mpforge.platforms import Platform, well_known
 
 NOT_YET = "not available yet in this version of mpforge"

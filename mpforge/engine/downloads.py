@@ -3,8 +3,8 @@
 from mpforge.engine.realize import Realizer
 from mpforge.errors import MpforgeError
 from mpforge.kinds.toolbox import Toolbox
-from mpforge.plan.model import Plan, PlannedSession
 from mpforge.plan.pins import DistroPackage, EnvironmentRequest, Lock, Package
+from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.plan.wants import Need, Packages, Rust, ToolWheel, Zig
 
 

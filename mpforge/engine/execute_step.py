@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from mpforge.errors import EngineFull, MpforgeError, ToolAltered
 from mpforge.kinds.task import Given, Task, since
 from mpforge.places import secret_redaction
-from mpforge.plan.model import Step
+from mpforge.plan.steps import Step
 from mpforge.processes import children_cpu
 from mpforge.store.files import make_way, unwritable
 from mpforge.store.tool_store import ToolStore

@@ -21,7 +21,7 @@ from mpforge.lock import lock_file
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.plan.codec import decode, encode
 from mpforge.plan.facts import HostFacts, ProjectFacts
-from mpforge.plan.model import Plan
+from mpforge.plan.sessions import Plan
 from mpforge.sources.project import Project, locate
 from mpforge.store import notes
 from mpforge.store.files import hash_file

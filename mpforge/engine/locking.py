@@ -18,7 +18,6 @@ from mpforge.lock import lock_file
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.rust.distribution_rust import RustRequest
 from mpforge.plan.facts import HostFacts
-from mpforge.plan.model import Plan
 from mpforge.plan.pins import (
     DistroPin,
     DistroRequest,
@@ -30,6 +29,7 @@ from mpforge.plan.pins import (
     build_request,
 )
 from mpforge.plan.requirements import OwnPackage, normal_name, shown
+from mpforge.plan.sessions import Plan
 from mpforge.plan.wants import Emulation, Packages, Rust, ToolWheel, Zig
 from mpforge.platforms import hosts as all_hosts
 from mpforge.platforms import well_known

@@ -18,7 +18,7 @@ from mpforge.engine.session_run import SessionRun
 from mpforge.errors import Damaged, HostCannot, NoHostPython, StepFailed
 from mpforge.keys.digest import short
 from mpforge.plan.events import Published, SessionEnded, Tested, Warned
-from mpforge.plan.model import PlannedSession
+from mpforge.plan.sessions import PlannedSession
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode
 

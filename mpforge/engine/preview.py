@@ -16,7 +16,7 @@ from mpforge.engine.refusals import NotRun, refusal_error
 from mpforge.engine.session_run import SessionRun
 from mpforge.errors import MpforgeError, PinMissing
 from mpforge.keys.digest import Difference, differences
-from mpforge.plan.model import PlannedSession
+from mpforge.plan.sessions import PlannedSession
 from mpforge.store import notes
 from mpforge.workspace import Options, Workspace
 

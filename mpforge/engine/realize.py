@@ -24,14 +24,9 @@ from mpforge.kinds import observed_reads
 from mpforge.kinds.step_ingredients import Provision, files
 from mpforge.kinds.task import TOLD, Given, Task
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
-from mpforge.plan.model import (
-    InstallPackages,
-    OutputOf,
-    Plan,
-    Step,
-    Work,
-)
 from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.sessions import Plan
+from mpforge.plan.steps import InstallPackages, OutputOf, Step, Work
 from mpforge.processes import children_cpu, interrupted
 from mpforge.store import notes
 from mpforge.store.files import make_way, remove_tree

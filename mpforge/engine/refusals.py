@@ -9,7 +9,7 @@ from mpforge.errors import (
     UnknownGroup,
     WrongInput,
 )
-from mpforge.plan.model import Refusal
+from mpforge.plan.sessions import Refusal
 
 
 def refusal_error(refusal: Refusal) -> MpforgeError:

@@ -8,7 +8,7 @@ in, values out.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mpforge.plan.model import Plan, PlannedSession
+from mpforge.plan.sessions import Plan, PlannedSession
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.pins import Pins
 from mpforge.plan.events import Chosen, Emit, SessionEnded
-from mpforge.plan.model import PlannedSession
 from mpforge.plan.pins import StrategyPin
+from mpforge.plan.sessions import PlannedSession
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
 from mpforge.workspace import Options, Workspace

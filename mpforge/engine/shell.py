@@ -23,7 +23,8 @@ from mpforge.places.host import HostPlace
 from mpforge.places.isolation import isolation
 from mpforge.places.step import Left, StepDirectory, StepRun
 from mpforge.plan.events import Emit, Warned
-from mpforge.plan.model import Plan, PlannedSession, Step
+from mpforge.plan.sessions import Plan, PlannedSession
+from mpforge.plan.steps import Step
 from mpforge.workspace import Options, Workspace
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from mpforge.kinds.observed_reads import HOST
 from mpforge.kinds.step_ingredients import Provision, Shipped
 from mpforge.kinds.task import Given
 from mpforge.plan.events import Emit, Published, Warned
-from mpforge.plan.model import PlannedSession
 from mpforge.plan.requirements import OwnPackage
+from mpforge.plan.sessions import PlannedSession
 from mpforge.processes import interrupted
 from mpforge.store import notes
 from mpforge.store.files import hash_file

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpforge.artifacts.declared_outputs import collect
 from mpforge.plan.events import Emit, OutputsWritten, Warned
-from mpforge.plan.model import Step
+from mpforge.plan.steps import Step
 from mpforge.store.files import remove_tree
 from mpforge.store.protocols import BlobStore
 from mpforge.store.trees import Directory

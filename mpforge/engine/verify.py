@@ -23,7 +23,7 @@ from mpforge.engine.session_run import SessionRun
 from mpforge.errors import StepFailed, WrongInput
 from mpforge.kinds.inputs import Inputs
 from mpforge.plan.events import Emit, Warned, WorkEnded, Working
-from mpforge.plan.model import Plan, PlannedSession
+from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.store.local import Store
 from mpforge.store.protocols import SessionStore
 from mpforge.store.trees import Directory

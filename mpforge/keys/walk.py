@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from mpforge import __version__
 from mpforge.keys.digest import Ingredient
 from mpforge.plan.codec import encode
-from mpforge.plan.model import NARROWS, OutputOf, ProjectFiles, ShippedFiles, Step
 from mpforge.plan.pins import ImageRequest
 from mpforge.plan.places import Inside, Machine
+from mpforge.plan.steps import NARROWS, OutputOf, ProjectFiles, ShippedFiles, Step
 from mpforge.plan.texts import symbolic
 from mpforge.plan.toolchains import Compilers
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.kinds.kind import WheelHooks
 from mpforge.kinds.task import Given, Task
-from mpforge.plan.model import AskRequirements
+from mpforge.plan.steps import AskRequirements
 
 if TYPE_CHECKING:
     from mpforge.kinds.execution import Executor

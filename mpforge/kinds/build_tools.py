@@ -11,7 +11,7 @@ from mpforge.kinds.target_machines import Machines
 from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.places.step import StepDirectory, StepRun
-from mpforge.plan.model import BuildWheel, Step
+from mpforge.plan.steps import BuildWheel, Step
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
 from mpforge.store.protocols import BlobStore

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.kinds.kind import WheelHooks
 from mpforge.kinds.task import Given, Task
-from mpforge.plan.model import BuildWheel
+from mpforge.plan.steps import BuildWheel
 
 if TYPE_CHECKING:
     from mpforge.kinds.build_tools import Settings

@@ -29,7 +29,7 @@ from mpforge.obtain.pins import Pins
 from mpforge.places.host import HostPlace
 from mpforge.places.isolation import FACT, isolation
 from mpforge.places.step import StepRun, base_environment
-from mpforge.plan.model import Step, Work
+from mpforge.plan.steps import Step, Work
 from mpforge.store.protocols import BlobStore
 from mpforge.toolchains import host_reads
 from mpforge.toolchains.compiler_wrappers import WrapperNote, read_notes

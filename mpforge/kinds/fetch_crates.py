@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.task import Given, Task
-from mpforge.plan.model import FetchCrates
+from mpforge.plan.steps import FetchCrates
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from mpforge.obtain.step_programs import absent, require_version
 from mpforge.places import interpreter_launcher
 from mpforge.places.containers.container_step import StepContainer
 from mpforge.places.step import StepRun
-from mpforge.plan.model import AskRequirements, BuildWheel, Hook, HostTool, MakeSdist
+from mpforge.plan.steps import AskRequirements, BuildWheel, Hook, HostTool, MakeSdist
 from mpforge.plan.texts import CommandLine
 from mpforge.plan.toolchains import Compilers
 from mpforge.sources import git_clone

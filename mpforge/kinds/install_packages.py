@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from mpforge.errors import NoHostPython
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.task import Given, Task
-from mpforge.plan.model import InstallPackages, OutputOf, ShippedFiles
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
 from mpforge.plan.requirements import OwnPackage, with_own_extras
+from mpforge.plan.steps import InstallPackages, OutputOf, ShippedFiles
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mpforge.kinds.inputs import Inputs, pruned, without_content
 from mpforge.kinds.task import Given, Task
-from mpforge.plan.model import AskRequirements, BuildWheel, Command
+from mpforge.plan.steps import AskRequirements, BuildWheel, Command
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:

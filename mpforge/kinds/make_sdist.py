@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.task import TOLD, Given, Task, since
-from mpforge.plan.model import MakeSdist
+from mpforge.plan.steps import MakeSdist
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from mpforge.errors import NoHostPython
 from mpforge.kinds.step_ingredients import Provision
-from mpforge.plan.model import Work
 from mpforge.plan.places import Inside
+from mpforge.plan.steps import Work
 from mpforge.plan.toolchains import Compilers
 
 

@@ -11,18 +11,18 @@ from mpforge.kinds.make_sdist import MakingSdist
 from mpforge.kinds.repair_wheel import RepairingWheel
 from mpforge.kinds.run_commands import RunningCommands
 from mpforge.kinds.run_tests import RunningTests
-from mpforge.plan import model
-from mpforge.plan.model import Command
+from mpforge.plan import steps
+from mpforge.plan.steps import Command
 
 _KINDS: dict[type[Command], Kind[Any]] = {
-    model.InstallPackages: InstallingPackages(),
-    model.FetchCrates: FetchingCrates(),
-    model.AskRequirements: AskingRequirements(),
-    model.MakeSdist: MakingSdist(),
-    model.BuildWheel: BuildingWheel(),
-    model.RepairWheel: RepairingWheel(),
-    model.RunCommands: RunningCommands(),
-    model.RunTests: RunningTests(),
+    steps.InstallPackages: InstallingPackages(),
+    steps.FetchCrates: FetchingCrates(),
+    steps.AskRequirements: AskingRequirements(),
+    steps.MakeSdist: MakingSdist(),
+    steps.BuildWheel: BuildingWheel(),
+    steps.RepairWheel: RepairingWheel(),
+    steps.RunCommands: RunningCommands(),
+    steps.RunTests: RunningTests(),
 }
 
 

@@ -11,7 +11,7 @@ from mpforge.errors import Damaged
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.make_sdist import archive_parts
 from mpforge.kinds.task import TOLD, Given, Task
-from mpforge.plan.model import RepairWheel
+from mpforge.plan.steps import RepairWheel
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:

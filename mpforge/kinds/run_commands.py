@@ -6,7 +6,7 @@ from mpforge.errors import OutputMissing
 from mpforge.kinds.inputs import Inputs, pruned
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.task import Given, Task
-from mpforge.plan.model import RunCommands
+from mpforge.plan.steps import RunCommands
 from mpforge.platforms import well_known
 from mpforge.store.trees import Directory
 

@@ -9,7 +9,7 @@ from mpforge.errors import OutputMissing, StepFailed
 from mpforge.kinds.inputs import Inputs, selected
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.task import Given, Task
-from mpforge.plan.model import RunTests
+from mpforge.plan.steps import RunTests
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:

@@ -21,17 +21,17 @@ from mpforge.kinds.registry import kind_of
 from mpforge.kinds.task import Given
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.pins import Pins
-from mpforge.plan.model import (
+from mpforge.plan.places import Inside
+from mpforge.plan.requirements import OwnPackage
+from mpforge.plan.sessions import Plan
+from mpforge.plan.steps import (
     AskRequirements,
     BuildWheel,
     MakeSdist,
-    Plan,
     ProjectFiles,
     ShippedFiles,
     Step,
 )
-from mpforge.plan.places import Inside
-from mpforge.plan.requirements import OwnPackage
 from mpforge.plan.toolchains import Compilers
 from mpforge.store.protocols import BlobStore
 from mpforge.store.results import ActionResult

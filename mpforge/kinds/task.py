@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mpforge.kinds.observed_reads import Observed
-from mpforge.plan.model import Step
 from mpforge.plan.pins import EnvironmentPin
+from mpforge.plan.steps import Step
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.places import cpu_probe, emulated_uname, interpreter_launcher
 from mpforge.places.place import Place
 from mpforge.places.step import StepDirectory, StepRun
-from mpforge.plan.model import RunTests
 from mpforge.plan.places import Machine
+from mpforge.plan.steps import RunTests
 from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine
 from mpforge.platforms import well_known
 

@@ -19,7 +19,7 @@ from mpforge.diagnostics import cross_compiling, failed_extensions
 from mpforge.diagnostics.step_failure import WITHOUT_LIBRARY
 from mpforge.errors import NoExtension, OutputMissing, WheelRejected
 from mpforge.places.step import StepRun
-from mpforge.plan.model import RepairWheel
+from mpforge.plan.steps import RepairWheel
 from mpforge.platforms import Platform, policy_version, well_known
 from mpforge.platforms.policies import platform_tag
 from mpforge.toolchains import host_reads

@@ -17,8 +17,8 @@ from mpforge.keys.walk import ABSENT, references
 from mpforge.obtain import host_programs
 from mpforge.obtain.pythons import interpreter_library
 from mpforge.obtain.session_tools import SessionTools
-from mpforge.plan.model import HostTool, ProjectFiles, Step, Work
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
+from mpforge.plan.steps import HostTool, ProjectFiles, Step, Work
 
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*t?")
 

@@ -30,25 +30,6 @@ from mpforge.obtain.rust import host_rust
 from mpforge.obtain.rust.host_rust import HostRust
 from mpforge.obtain.step_programs import Programs
 from mpforge.places.containers import runtime_probe
-from mpforge.plan.model import (
-    AskRequirements,
-    BuildWheel,
-    Command,
-    FetchCrates,
-    HostTool,
-    InstallPackages,
-    MakeSdist,
-    OutputOf,
-    Plan,
-    ProjectFiles,
-    RepairWheel,
-    RunCommands,
-    RunTests,
-    ShippedFiles,
-    Step,
-    Tools,
-    Variables,
-)
 from mpforge.plan.pins import (
     DistroPackage,
     DistroPin,
@@ -61,6 +42,25 @@ from mpforge.plan.pins import (
 )
 from mpforge.plan.places import Inside, Machine
 from mpforge.plan.requirements import OwnPackage
+from mpforge.plan.sessions import Plan
+from mpforge.plan.steps import (
+    AskRequirements,
+    BuildWheel,
+    Command,
+    FetchCrates,
+    HostTool,
+    InstallPackages,
+    MakeSdist,
+    OutputOf,
+    ProjectFiles,
+    RepairWheel,
+    RunCommands,
+    RunTests,
+    ShippedFiles,
+    Step,
+    Tools,
+    Variables,
+)
 from mpforge.plan.texts import Placeholder, ShellLine
 from mpforge.plan.toolchains import (
     Compilers,

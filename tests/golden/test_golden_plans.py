@@ -16,8 +16,8 @@ import pytest
 from mpforge.compiler.compile import compile_plan
 from mpforge.plan.codec import decode, encode
 from mpforge.plan.facts import HostFacts, ProjectFacts
-from mpforge.plan.model import Plan
 from mpforge.plan.pins import EnvironmentPin, Lock, StrategyPin
+from mpforge.plan.sessions import Plan
 from mpforge.spec.load import load_spec
 
 HERE = Path(__file__).parent

@@ -8,21 +8,20 @@ from mpforge.compiler.compile import compile_plan
 from mpforge.compiler.steps import settings
 from mpforge.compiler.typed_commands import commands, text
 from mpforge.plan.facts import HostFacts, ProjectFacts
-from mpforge.plan.model import (
+from mpforge.plan.pins import EnvironmentRequest, Lock
+from mpforge.plan.requirements import OwnPackage
+from mpforge.plan.sessions import Plan, PlannedSession
+from mpforge.plan.steps import (
     AskRequirements,
     BuildWheel,
     InstallPackages,
     MakeSdist,
     OutputOf,
-    Plan,
-    PlannedSession,
     ProjectFiles,
     RepairWheel,
     RunCommands,
     RunTests,
 )
-from mpforge.plan.pins import EnvironmentRequest, Lock
-from mpforge.plan.requirements import OwnPackage
 from mpforge.plan.texts import Argv, Placeholder, ShellLine
 from mpforge.plan.toolchains import Compilers
 from mpforge.plan.wants import Packages

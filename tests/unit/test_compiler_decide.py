@@ -5,8 +5,8 @@ import pytest
 from mpforge.compiler.compilation import Compilation
 from mpforge.compiler.decide import Decisions, decide
 from mpforge.plan.facts import HostFacts, ProjectFacts
-from mpforge.plan.model import Choice, Refusal
 from mpforge.plan.pins import Lock
+from mpforge.plan.sessions import Choice, Refusal
 from mpforge.plan.toolchains import OF_IMAGE
 from mpforge.spec.load import load_spec
 

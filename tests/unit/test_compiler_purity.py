@@ -8,8 +8,9 @@ import pytest
 from mpforge.compiler.compile import compile_plan
 from mpforge.compiler.purity import BuildFiles, reason
 from mpforge.plan.facts import HostFacts, ProjectFacts
-from mpforge.plan.model import BuildWheel, Plan, PlannedSession, RepairWheel
 from mpforge.plan.pins import Lock, StrategyPin
+from mpforge.plan.sessions import Plan, PlannedSession
+from mpforge.plan.steps import BuildWheel, RepairWheel
 from mpforge.plan.wants import Zig
 from mpforge.spec.load import load_spec
 

@@ -8,8 +8,9 @@ from mpforge.compiler.compile import compile_plan
 from mpforge.compiler.excluded_pythons import findings
 from mpforge.compiler.pythons import allows, lowest
 from mpforge.plan.facts import HostFacts, ProjectFacts
-from mpforge.plan.model import MakeSdist, Plan, PlannedSession
 from mpforge.plan.pins import Lock
+from mpforge.plan.sessions import Plan, PlannedSession
+from mpforge.plan.steps import MakeSdist
 from mpforge.spec.load import find_problems, load_spec
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")

@@ -7,8 +7,8 @@ import pytest
 from mpforge.compiler.backends import Backend
 from mpforge.compiler.strategies import Wanted, choose
 from mpforge.plan.facts import HostFacts
-from mpforge.plan.model import Choice, Refusal
 from mpforge.plan.pins import StrategyPin
+from mpforge.plan.sessions import Choice, Refusal
 from mpforge.platforms import well_known
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")

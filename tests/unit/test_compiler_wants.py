@@ -2,7 +2,6 @@
 
 from mpforge.compiler.compile import compile_plan
 from mpforge.plan.facts import HostFacts, ProjectFacts
-from mpforge.plan.model import Plan
 from mpforge.plan.pins import (
     EnvironmentPin,
     EnvironmentRequest,
@@ -10,6 +9,7 @@ from mpforge.plan.pins import (
     ImageRequest,
     Lock,
 )
+from mpforge.plan.sessions import Plan
 from mpforge.plan.wants import (
     Crates,
     Emulation,

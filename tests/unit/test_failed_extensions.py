@@ -9,7 +9,7 @@ from mpforge.diagnostics.failed_extensions import Tried, missing, tried
 from mpforge.errors import NoExtension
 from mpforge.kinds.wheel_repair import repair
 from mpforge.places.step import StepDirectory, StepRun
-from mpforge.plan.model import OutputOf, RepairWheel
+from mpforge.plan.steps import OutputOf, RepairWheel
 
 SETUPTOOLS = """\
 building 'pkg._core' extension

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from mpforge.keys.digest import digest
 from mpforge.keys.walk import Resolved, ingredients, references
-from mpforge.plan.model import (
+from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.steps import (
     NARROWS,
     Command,
     OutputOf,
@@ -26,7 +27,6 @@ from mpforge.plan.model import (
     Step,
     Variables,
 )
-from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.texts import Placeholder, Text, symbolic
 
 REFERENCES = (ProjectFiles, OutputOf, ShippedFiles)

@@ -7,7 +7,9 @@ import pytest
 
 from mpforge.keys.digest import digest
 from mpforge.keys.walk import Resolved, ingredients, references
-from mpforge.plan.model import (
+from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.places import Machine
+from mpforge.plan.steps import (
     BuildWheel,
     OutputOf,
     ProjectFiles,
@@ -16,8 +18,6 @@ from mpforge.plan.model import (
     Step,
     Variables,
 )
-from mpforge.plan.pins import EnvironmentRequest
-from mpforge.plan.places import Machine
 from mpforge.plan.texts import Placeholder, ShellLine
 from mpforge.plan.toolchains import Compilers, HostZig
 

@@ -20,8 +20,8 @@ from mpforge.kinds import test_run
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.places.place import Place
 from mpforge.places.step import Left, StepDirectory, StepRun
-from mpforge.plan.model import ProjectFiles, RunTests, ShippedFiles
 from mpforge.plan.places import Machine
+from mpforge.plan.steps import ProjectFiles, RunTests, ShippedFiles
 from mpforge.plan.texts import Argv
 from tests.unit.fake_place import PROMISES, TIMED_OUT, Call, FakePlace, Program
 

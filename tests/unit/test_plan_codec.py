@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpforge.plan.codec import decode, encode
-from mpforge.plan.model import (
+from mpforge.plan.pins import EnvironmentRequest, ImageRequest
+from mpforge.plan.places import Inside, Machine
+from mpforge.plan.steps import (
     InstallPackages,
     OutputOf,
     ProjectFiles,
@@ -18,8 +20,6 @@ from mpforge.plan.model import (
     Tree,
     Variables,
 )
-from mpforge.plan.pins import EnvironmentRequest, ImageRequest
-from mpforge.plan.places import Inside, Machine
 from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine, symbolic
 from mpforge.plan.toolchains import (
     Compilers,

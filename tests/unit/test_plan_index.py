@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mpforge.plan.index import Index, IndexedSession
-from mpforge.plan.model import Plan, PlannedSession
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Lock, StrategyPin
+from mpforge.plan.sessions import Plan, PlannedSession
 
 INDEX = Index(
     key="k",

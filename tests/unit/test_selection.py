@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
-from mpforge.plan.model import IndexSettings, Plan, PlannedSession, Refusal
+from mpforge.plan.sessions import IndexSettings, Plan, PlannedSession, Refusal
 
 NO_MUSL = Refusal("not-available-yet", "no musl")
 

@@ -11,20 +11,20 @@ from mpforge.keys.walk import ABSENT
 from mpforge.kinds.repair_wheel import log_parts
 from mpforge.kinds.step_ingredients import Provision
 from mpforge.kinds.task import Given
-from mpforge.plan.model import (
+from mpforge.plan.pins import ImageRequest
+from mpforge.plan.places import Inside, Machine
+from mpforge.plan.sessions import Plan
+from mpforge.plan.steps import (
     BuildWheel,
     Command,
     MakeSdist,
     OutputOf,
-    Plan,
     ProjectFiles,
     RepairWheel,
     RunTests,
     ShippedFiles,
     Step,
 )
-from mpforge.plan.pins import ImageRequest
-from mpforge.plan.places import Inside, Machine
 from mpforge.plan.toolchains import Compilers, ImageCompiler
 
 

@@ -16,8 +16,8 @@ from mpforge.obtain import host_programs
 from mpforge.obtain.packages import tool_wheels
 from mpforge.obtain.pythons import interpreter_library
 from mpforge.obtain.step_programs import Programs
-from mpforge.plan.model import HostTool, InstallPackages, OutputOf, RepairWheel, Step, Tools
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
+from mpforge.plan.steps import HostTool, InstallPackages, OutputOf, RepairWheel, Step, Tools
 from mpforge.spec.load import find_problems
 from mpforge.spec.model import BuildOptions
 from mpforge.spec.programs import parse_tool

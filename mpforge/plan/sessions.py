@@ -1,0 +1,124 @@
+"""What will happen, as frozen data: sessions, why each is done as it is, and the plan of them."""
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+from mpforge.plan.steps import Step
+from mpforge.plan.toolchains import NO_COMPILER, TOOLCHAIN_NAMES, Compilers
+from mpforge.plan.wants import Want
+
+Phase = Literal["sdist", "deps", "build", "test", "release"]
+Strategy = Literal["native", "cross", "hybrid", "emulate"]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a session can't run here: an error's code and texts, raised when it is asked to run."""
+
+    error: str
+    what: str
+    why: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The strategy of a target: what, with which toolchain and policy, why, and why no better one.
+
+    ``passed_over`` are (strategy, reason) in order of preference; ``backend`` is the recognised one and by
+    what, empty where the user's own commands build. ``image`` is the name of the one that it is built in.
+    """
+
+    strategy: Strategy
+    toolchain: str
+    policy: str
+    why: str
+    passed_over: tuple[tuple[Strategy, str], ...] = ()
+    backend: str = ""
+    image: str | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the lock keeps it for ``auto``: neither what a project without extensions has, which may
+        get one some day, nor a toolchain of the spec's own.
+        """
+        return self.toolchain in TOOLCHAIN_NAMES
+
+
+@dataclass(frozen=True)
+class PlannedSession:
+    """One session: what it requires, the steps that it owns, or why it can't or need not run.
+
+    ``result`` is the step whose output it publishes or that is its test. ``options`` is a digest of
+    the options that decide whether a file in ``dist/`` is this session's, whatever host made it
+    (docs/contract.md, "Sessions"). ``after`` names the build session whose wheel may serve this one too: the
+    lowest Python's (abi3), or the first target's (pure). ``folder`` is where below ``dist/`` its files
+    go (``gateway/``). ``group``: it only stands for the sessions that it requires. ``asks_sdist``:
+    whether the project allows this Python is known from its sdist's metadata only.
+    """
+
+    name: str
+    phase: Phase
+    target: str | None
+    python: str | None
+    requires: tuple[str, ...]
+    steps: tuple[str, ...] = ()
+    result: str | None = None
+    choice: Choice | None = None
+    compilers: tuple[Compilers, ...] = ()
+    options: str = ""
+    refusal: Refusal | None = None
+    not_run: str | None = None
+    after: str | None = None
+    folder: str = ""
+    group: bool = False
+    asks_sdist: bool = False
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the wheel of ``after`` is known beforehand to serve this session."""
+        pure = self.choice is not None and self.choice.toolchain == NO_COMPILER
+        return pure and self.after is not None
+
+
+@dataclass(frozen=True)
+class IndexSettings:
+    """The package index as the spec gives it; ``username`` and ``password`` name variables."""
+
+    url: str | None = None
+    extra: tuple[str, ...] = ()
+    username: str | None = None
+    password: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a spec means on this host with this lock.
+
+    ``wants`` is everything that its sessions need from outside.
+    """
+
+    host: str
+    sessions: tuple[PlannedSession, ...]
+    steps: tuple[Step, ...]
+    index: IndexSettings = IndexSettings()
+    wants: tuple[Want, ...] = ()
+
+    def session(self, name: str) -> PlannedSession | None:
+        """The session of that name."""
+        return next((session for session in self.sessions if session.name == name), None)
+
+    def main_step(self, session: PlannedSession) -> Step | None:
+        """The step of a session's own work: the sdist, the wheel, the commands, the tests."""
+        steps = (self.step(identifier) for identifier in reversed(session.steps))
+        return next((step for step in steps if step.command.is_main), None)
+
+    def step(self, identifier: str) -> Step:
+        """The step of that id; every id in a plan has one."""
+        return self._step_of[identifier]
+
+    @functools.cached_property
+    def _step_of(self) -> dict[str, Step]:
+        """The steps by id; a property, so no field: it is neither compared nor written."""
+        return {step.id: step for step in self.steps}
