@@ -50,7 +50,7 @@ def empty(session: nox.Session) -> None:
 """
 SPEC = 'schema = 1\n\n[project]\npython = ["{}"]\ntargets = ["{}"]\n\n[build]\n{}'
 HEAD = ("way", "first run", "÷ native", "÷ emulate", "÷ cibuildwheel")
-STEPS = ("the wheel's step", "what else the backend wants", "second run")
+STEPS = ("the wheel's step", "build requirements reported by the backend", "second run")
 IMPORT = """\
 import importlib, platform, sys
 for name in sys.argv[1:]:

@@ -106,7 +106,7 @@ def _check_tar(archive: Path, tar: tarfile.TarFile, destination: Path) -> None:
         name, linked = posixpath.normpath(member.name), posixpath.normpath(member.linkname)
         # tarfile unpacks such a link again and again, or silently not at all.
         if (member.islnk() and linked not in files) or (member.issym() and not member.linkname):
-            raise ArchiveRefused(f"{archive.name}: {member.name} is a link to nothing")
+            raise ArchiveRefused(f"{archive.name}: {member.name} is a broken link")
         if member.isreg() or member.islnk():
             files.add(name)
         try:
@@ -129,7 +129,7 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
             if "\\" in entry.filename:
                 raise ArchiveRefused(f"{archive.name}: {entry.filename} leaves its directory")
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise ArchiveRefused(f"{archive.name}: {entry.filename} is no plain file")
+                raise ArchiveRefused(f"{archive.name}: {entry.filename} is not a regular file")
         for entry in file.infolist():
             written = Path(file.extract(entry, destination))
             if (entry.external_attr >> 16) & 0o100 and not entry.is_dir():
@@ -139,7 +139,7 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
 def _refuse(archive: Path, name: str, mode: int) -> None:
     """Refuse an entry for its name or its mode."""
     if "\0" in name:
-        raise ArchiveRefused(f"{archive.name}: a name has a NUL in it")
+        raise ArchiveRefused(f"{archive.name}: a name contains a NUL byte")
     if not name or name.startswith("/") or ".." in name.split("/"):
         raise ArchiveRefused(f"{archive.name}: {name} leaves its directory")
     if mode & (stat.S_ISUID | stat.S_ISGID):

@@ -36,7 +36,7 @@ def epoch_of(environment: Mapping[str, str]) -> int:
     text = environment.get("SOURCE_DATE_EPOCH", "")
     if not (text.isascii() and text.isdigit()):
         raise WrongInput(
-            f"SOURCE_DATE_EPOCH = {text!r} is no number of seconds since 1970",
+            f"SOURCE_DATE_EPOCH = {text!r} is not a number of seconds since 1970",
             hint="see https://reproducible-builds.org/specs/source-date-epoch/",
         )
     return int(text)
@@ -107,7 +107,7 @@ def _copy_member(
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(member)
     if file is None:
-        raise tarfile.ReadError(f"{member.name} is no file, directory or link")
+        raise tarfile.ReadError(f"{member.name} is not a file, directory or link")
     return file.read()
 
 

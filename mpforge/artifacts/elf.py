@@ -136,7 +136,7 @@ def _linked(image: Image, plain: ElfFacts) -> ElfFacts:
         damaged("it is cut off: the file is shorter than its program headers say")
     interpreter, table = image.interpreter(), image.dynamic()
     if table is None and image.type == DYN:
-        damaged("it is a library without a dynamic table, which no loader takes")
+        damaged("it is a shared library without a dynamic section, which no loader accepts")
     if table is None or Tag.STRTAB not in table:
         return replace(plain, kind="program", interpreter=interpreter)
     last = {tag: values[-1] for tag, values in table.items()}

@@ -156,7 +156,7 @@ class Image:
             if tag == Tag.NULL:
                 return found
             found.setdefault(tag, []).append(value)
-        damaged("its dynamic table has no end")
+        damaged("its dynamic section is not terminated")
 
     def strings(self, address: int, size: int) -> "Strings":
         """The string table."""
@@ -184,13 +184,13 @@ class Image:
         if last < first:
             return first, first  # nothing can be found
         if last - first > _MOST_SYMBOLS:
-            damaged(f"its hash table tells of {last} symbols")
+            damaged(f"its hash table lists {last} symbols")
         start, left = self._at(at + 4 * (buckets + last - first), 4)
         for index in range(min(left // 4, _MOST_SYMBOLS)):
             (value,) = self._unpack("I", start + 4 * index)
             if value & 1:  # the end of a chain
                 return first, last + index + 1
-        damaged("its hash table has no end")
+        damaged("its hash table is not terminated")
 
     def symbols(self, address: int, indexes: Sequence[int] | range) -> Iterator[tuple[int, Entry]]:
         """Entries of the symbol table by their indexes, which are sorted."""
@@ -238,7 +238,7 @@ class Image:
                 yield file, name, other & 0x7FFF, flags
                 left -= 1
                 if left < 0:
-                    damaged("its table of needed versions has no end")
+                    damaged("its table of needed versions is not terminated")
                 if not following:
                     break
                 at += following
@@ -255,7 +255,7 @@ class Image:
             if not next_:
                 return
             address += next_
-        damaged("its table of versions has no end")
+        damaged("its version table is not terminated")
 
     # --- what is said to others than loaders -------------------------------------------------
 

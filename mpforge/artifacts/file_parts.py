@@ -134,7 +134,7 @@ def _gzip(data: bytes) -> Anatomy:
     plain = zlib.decompressobj(wbits=31)
     content = plain.decompress(data) + plain.flush()
     if not plain.eof:
-        raise EOFError("a gzip file without its end")
+        raise EOFError("a truncated gzip file")
     start = 10 + (2 + int.from_bytes(data[10:12], "little") if flags & 4 else 0)
     name = data[start : data.index(b"\0", start)] if flags & 8 else b""
     stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds)) if seconds else "none"

@@ -32,7 +32,7 @@ def members(path: Path) -> Iterator[tuple[str, ElfFacts]]:
         header = data[at : at + _HEADER]
         size = header[48:58].strip()
         if header[58:] != b"`\n" or not size.isdigit():
-            damaged(f"there is no member's header at {at}")
+            damaged(f"there is no member header at byte {at}")
         start = at + _HEADER
         content = data[start : start + int(size)]
         if len(content) < int(size):

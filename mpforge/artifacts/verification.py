@@ -180,7 +180,7 @@ def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> 
         if machine or not base or base == tag:
             yield f"the tag {tag} is not for {platform.machine}"
         elif base == "linux":
-            yield f"the tag {tag} is no manylinux tag; no index takes it"
+            yield f"the tag {tag} is not a manylinux tag; no package index accepts it"
         elif base.startswith("musl") != policy.startswith("musl"):
             yield f"the tag {tag} is for another C library than {policy}"
         elif policy_version(base) > policy_version(policy):

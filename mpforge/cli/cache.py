@@ -42,9 +42,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(func=lambda _: _no_action(parser))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     for name, text, function in (
-        ("stats", "what is kept, how much, and when it was last used", _stats),
-        ("gc", "remove what is over the limits, as is done once an hour after a build", _gc),
-        ("verify", "read everything; what is damaged is named and removed", _verify),
+        ("stats", "show what is stored, how large it is and when it was last used", _stats),
+        ("gc", "remove what exceeds the limits, as happens once an hour after a build", _gc),
+        ("verify", "check every file; name and remove the damaged ones", _verify),
         ("clear", "remove everything that no running build uses", _clear),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")

@@ -92,7 +92,7 @@ def sections(found: "Diagnosis") -> Iterator[Section]:
             (p.target, p.python, p.provider or "no", _with(p.origin, p.remedy))
             for p in found.target_pythons
         ),
-        ("They are fetched when first needed; whether their origins answer was not tried.",)
+        ("They are fetched when first needed; mpforge did not check that their sources answer.",)
         if any(p.provider in ("distribution", "uv") for p in found.target_pythons)
         else (),
     )
@@ -138,9 +138,12 @@ def _host(found: "Diagnosis") -> Iterator[tuple[str, ...]]:
     apart = _EXTENTS.get(isolation.extent, "")
     yield "namespaces", ": ".join(filter(None, (allowed, apart, isolation.why)))
     if isolation.network == "none":
-        yield "network", "steps are kept off it, unless they declare it"
+        yield "network", "steps have no network unless they declare it"
     else:
-        yield "network", _with("open: steps can't be kept off it here", isolation.remedy)
+        yield (
+            "network",
+            _with("open: network isolation is unavailable on this host", isolation.remedy),
+        )
     yield "containers", _engine(found.containers)
 
 

@@ -146,7 +146,7 @@ def _backend(pyproject: str | None) -> str:
     if backend.crosses:
         return ""
     return (
-        f"note: {backend} is not known to cross in this version: {backend.how}; "
+        f"note: {backend} is not known to cross-compile in this version: {backend.how}; "
         "each target builds on a machine of its own kind only\n"
     )
 

@@ -43,8 +43,8 @@ class _Known:
 
 
 _VIEW = "its scripts ask Python and the environment, which describe the target"
-_RUST = "cargo is told by its own variables"
-_CMAKE = "CMake is told by a toolchain file"
+_RUST = "cargo reads the target from its environment variables"
+_CMAKE = "CMake reads a toolchain file"
 
 # What a requirement or a backend's module says of the backend, most telling first: a project that
 # asks for setuptools-rust too is a Rust project.
@@ -59,7 +59,7 @@ _TABLE = (
         "meson-python",
         "mesonpy",
         "meson-python",
-        "Meson is told by a cross file",
+        "Meson reads a cross file",
         configurer="meson",
     ),
     _Known(
@@ -93,7 +93,7 @@ def recognise(project: ProjectFacts) -> Backend:
     for known in _TABLE:
         if module == known.module:
             return _backend(known, known.name, by)
-    return Backend(project.backend, False, by, "nothing is known of it")
+    return Backend(project.backend, False, by, "mpforge does not know it")
 
 
 def _backend(known: _Known, name: str, by: str) -> Backend:

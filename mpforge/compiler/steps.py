@@ -171,7 +171,13 @@ def sdist_steps(
     install = InstallPackages(request, OutputOf("sdist-requirements"))
     environment = (
         Step(base.step, f"build requirements ({python})", InstallPackages(request)),
-        Step("sdist-requirements", "what else the backend wants", ask, given, int(build.timeout)),
+        Step(
+            "sdist-requirements",
+            "build requirements reported by the backend",
+            ask,
+            given,
+            int(build.timeout),
+        ),
         Step("sdist-environment", f"build environment ({python})", install),
     )
     return _granted(
@@ -248,7 +254,7 @@ def wheel_steps(
         Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
         Step(
             f"requirements-{stem}",
-            f"{'before-build, and ' if before else ''}what else the backend wants",
+            f"{'before-build, and ' if before else ''}build requirements reported by the backend",
             ask,
             given if before else _unrun(given),
             int(build.timeout),

@@ -17,9 +17,9 @@ from mpforge.platforms import Platform
 _CROSSED_BY = {
     "commands": "the commands are given a cross compiler",
     "make": "make is given a cross compiler on its command line",
-    "cmake": "CMake is told of the target by a toolchain file",
-    "meson": "Meson is told of the target by a cross file",
-    "autotools": "configure is told of the target by --host",
+    "cmake": "CMake gets the target from a toolchain file",
+    "meson": "Meson gets the target from a cross file",
+    "autotools": "configure gets the target from --host",
 }
 ENGINE = "install Docker (Debian, Ubuntu: apt-get install docker.io) or Podman, or set DOCKER_HOST"
 NO_ENGINE = "there is no container engine here (Docker or Podman; DOCKER_HOST names another one)"
@@ -80,10 +80,10 @@ def _by_backend(backend: Backend, wanted: Wanted) -> Verdict:
     if wanted.boxed is not None and backend.configurer == "cargo":
         return Verdict(False, f"{backend} is not told yet of a compiler in an image")
     if backend.crosses:
-        return Verdict(True, f"{backend} is known to cross: {backend.how}")
+        return Verdict(True, f"{backend} is known to cross-compile: {backend.how}")
     if wanted.strategy == "cross" or wanted.boxed is not None:
-        return Verdict(True, f"{backend} is not known to cross: {backend.how}")
-    return Verdict(False, f"{backend} is not known to cross in this version: {backend.how}")
+        return Verdict(True, f"{backend} is not known to cross-compile: {backend.how}")
+    return Verdict(False, f"{backend} is not known to cross-compile in this version: {backend.how}")
 
 
 def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
@@ -103,7 +103,7 @@ def emulate(wanted: Wanted, host: HostFacts) -> Verdict:
         )
     if not host.engine:
         return Verdict(False, NO_ENGINE)
-    return Verdict(True, "everything runs emulated, and needs nothing of this host")
+    return Verdict(True, "everything runs emulated and needs no toolchain on this host")
 
 
 IN_ORDER: tuple[tuple[Strategy, Callable[[Wanted, HostFacts], Verdict]], ...] = (

@@ -117,7 +117,7 @@ def explained(error: StepFailed, build: Build, notes: Sequence[WrapperNote]) -> 
     told = (
         "failed"
         if real
-        else "failed, and its checks were answered that nothing of this host is there"
+        else "failed; its configure checks could not see this host's headers and libraries"
     )
     return _leak(f"{build.title} {told}", build, real or calls)
 
@@ -141,7 +141,7 @@ def told(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
     compiled = (line for line in log.splitlines() if _COMPILING.search(line))
     if not native and (match := _NATIVE.search("\n".join(compiled))):
         lines.append(
-            f"{match[0]}{_where(build, match[0])}: the result runs on CPUs like this machine's only"
+            f"{match[0]}{_where(build, match[0])}: the result runs only on CPUs like this machine's"
         )
     lost = dict.fromkeys(note.flag for note in notes if note.kind == "lost")
     lines += [f"{flag}{_where(build, flag)} was dropped: zig has no equivalent" for flag in lost]
@@ -167,7 +167,7 @@ def _leak(what: str, build: Build, calls: Sequence[Refused]) -> HostLeak:
     if len(calls) > 1:
         files = dict.fromkeys(name for call in calls[1:] for name in call.inputs)
         shown = ", ".join([*files][:_SHOWN]) + (", …" if len(files) > _SHOWN else "")
-        why.append(f"and {len(calls) - 1} more, of {build.shown(shown)}")
+        why.append(f"and {len(calls) - 1} more, for {build.shown(shown)}")
     named = " ".join(dict.fromkeys(path_of(flag) for flag in flags))
     return HostLeak(
         f"{what}: it names {named} of this host",

@@ -177,14 +177,14 @@ def _reached_out(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     return NetworkRefused(
         f"{ended.title} failed ({ended.how}): it tried to reach {tried.name or 'the network'}",
         why=tried.line,
-        hint=f"the step has no network; [{ended.table}] network = true lets it have it",
+        hint=f"the step has no network; set [{ended.table}] network = true if it needs one",
     )
 
 
 def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     if flag := cross_compiling.foreign_flag(lines):
         return ForeignFlag(
-            f"{ended.title} failed: it asks for {flag.name}, which the target's CPU does not have",
+            f"{ended.title} failed: it uses {flag.name}, which the target's CPU does not have",
             why=flag.line,
             hint="let the project ask for it on its own kind of CPU only: by an option of its own, or by a "
             "patch in [build] before-build",
@@ -217,7 +217,7 @@ def _without_repository(ended: Ended, lines: Sequence[str]) -> StepFailed | None
     if sign is None:
         return None
     return StepFailed(
-        f"{ended.title} failed: it wants a git repository", why=sign.line, hint=_COMMIT_IT
+        f"{ended.title} failed: it needs a git repository", why=sign.line, hint=_COMMIT_IT
     )
 
 

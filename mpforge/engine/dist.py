@@ -173,7 +173,7 @@ class Dist:
         same = (known.source, known.options) == (entry.source, entry.options)
         if same and known.digest != entry.digest:
             raise DistConflict(
-                f"{entry.session} and {known.session} both make {entry.path}, with other bytes",
+                f"{entry.session} and {known.session} both produce {entry.path}, with different contents",
                 hint='give one of the targets its own folder: [targets.NAME] dist = "…"',
             )
 

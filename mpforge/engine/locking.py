@@ -81,7 +81,7 @@ def _no_pin(name: str, lock: Lock) -> WrongInput:
     known |= {pin.target for pin in lock.strategies} | {pin.request.name for pin in lock.images}
     near = close_to(name, known)
     return WrongInput(
-        f"the lock has no pin of {name}",
+        f"the lock has no pin for {name}",
         hint=f"did you mean {near}?" if near else "`mpforge lock` pins what is missing",
     )
 

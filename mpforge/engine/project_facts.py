@@ -96,7 +96,7 @@ def _check_requirement(key: str, text: str) -> None:
         requirement(text)
     except ValueError as error:
         raise WrongInput(
-            f"pyproject.toml: {key}: {text!r} is no requirement", why=str(error)
+            f"pyproject.toml: {key}: {text!r} is not a requirement", why=str(error)
         ) from None
 
 
@@ -111,7 +111,7 @@ def _requires_python(declared: Mapping[str, Any], inputs: Inputs) -> tuple[str |
     try:
         specifier(text or "")
     except ValueError as error:
-        raise WrongInput(f"{by} is no version specifier: {text!r}", why=str(error)) from None
+        raise WrongInput(f"{by} is not a version specifier: {text!r}", why=str(error)) from None
     return text, by
 
 

@@ -143,7 +143,7 @@ class Damaged(StepFailed):
 
 
 class ArchiveRefused(StepFailed):
-    """An archive has an entry that could escape its directory, or is no plain file."""
+    """An archive has an entry that could escape its directory, or is not a regular file."""
 
     code = "archive-refused"
 

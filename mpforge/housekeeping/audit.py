@@ -97,7 +97,7 @@ def removed(path: Path, what: str, remove: Callable[[], bool | None]) -> Finding
 
 
 def _blob_problem(path: Path) -> str | None:
-    return None if hash_file(path).digest == path.name else "its content is not what its name says"
+    return None if hash_file(path).digest == path.name else "its content does not match its digest"
 
 
 def _pack_problem(path: Path, store: Store) -> str | None:
@@ -111,8 +111,8 @@ def _pack_problem(path: Path, store: Store) -> str | None:
             if isinstance(node, str):
                 continue
             if copied(pack, None, node.size) != (node.digest, node.size):
-                return f"{name} in it is not what its digest says"
-        return "it has more than its files" if pack.read(1) else None
+                return f"{name} in it does not match its digest"
+        return "it contains data that belongs to no file" if pack.read(1) else None
 
 
 def _see_lists(references: References, node: Node) -> None:
@@ -149,7 +149,7 @@ class _Needs:
         except NewerResult:
             raise
         except ValueError as error:
-            return f"it can't be understood ({error})"
+            return f"it can't be parsed ({error})"
         return next((lack for below in needed if (lack := self._lacking(below))), None)
 
     def _is_there(self, node: Node) -> bool:

@@ -220,7 +220,7 @@ def _damaged_packages(cache: Path) -> Iterator[Finding]:
             continue
         if not right:
             remove = functools.partial(path.unlink, missing_ok=True)
-            yield audit.removed(path, "its content is not what its name says", remove)
+            yield audit.removed(path, "its content does not match its digest", remove)
 
 
 def _damaged_notes(cache: Path) -> Iterator[Finding]:
@@ -260,7 +260,7 @@ def _known(cache: Path) -> Iterator[None]:
     problem = layout_problem(cache / "store")
     if problem is not None:
         raise FileTrouble(
-            "the cache is another version's, and left alone",
+            "the cache was made by another version of mpforge; it is left alone",
             why=problem,
             hint="use the mpforge that made it, or set MPFORGE_CACHE to another directory",
         )

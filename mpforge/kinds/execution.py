@@ -174,7 +174,7 @@ class Executor:
         for name in step.variables.secrets:
             if name not in os.environ:
                 self.toolbox.warn_once(
-                    f"the secret {name} is not set here: what wants it goes without"
+                    f"the secret {name} is not set: commands that need it will not see it"
                 )
 
 

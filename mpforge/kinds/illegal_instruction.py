@@ -92,7 +92,7 @@ def located(
     found = Found(
         culprits[0] if culprits else None,
         tuple(python_stack(step.place.told(_log_since(step, begin)), known))[:_FRAMES],
-        "" if ended else "the second run, which was to show where, ended otherwise",
+        "" if ended else "the second run, which should have located it, ended differently",
     )
     return report(error, step.title, known, found)
 
@@ -118,7 +118,7 @@ def report(
 def _remedy(known: Surroundings, culprit: Culprit | None) -> str:
     if culprit is not None and not culprit.ours:
         return (
-            "it is not of the wheel that is tested: another version of it may do without; or name a newer "
+            "it does not come from the tested wheel: try another version of that package, or name a newer "
             "model in [test] cpus"
         )
     if known.cpu is None:
@@ -134,7 +134,7 @@ def _remedy(known: Surroundings, culprit: Culprit | None) -> str:
 
 def _unfound(error: IllegalInstruction, found: Found) -> list[str]:
     said = [error.why] if error.why else []
-    return [found.lost or "where it was could not be found", *said]
+    return [found.lost or "its location could not be found", *said]
 
 
 def _rows(culprit: Culprit) -> Iterator[str]:

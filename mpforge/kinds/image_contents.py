@@ -184,7 +184,7 @@ def _probed(wanted: CrossImage, container: "Container") -> dict[str, object]:
         answer = None
     if not isinstance(answer, dict) or host_python.word_of(answer) != wanted.python:
         raise ImageUnfit(
-            f"{path} of the image {wanted.name} is no Python for {wanted.python} that runs there",
+            f"{path} of the image {wanted.name} is not a working Python for {wanted.python}",
             why=said.strip()[-500:] or None,
         )
     return answer

@@ -131,7 +131,7 @@ def _run(container: Container, argv: list[str], task: Task, given: Mapping[str, 
         if isinstance(error, ToolNotDeclared):  # what would bring it is what lacks it
             error.hint = "[build] image names an image that has it"
         if type(error) is StepFailed and container.offline:
-            error.hint = "if it wanted the network: [build] network = true lets it have it"
+            error.hint = "if it needs the network, set [build] network = true"
     if error is not None:
         error.enterable = False  # it was no step's container, and is gone
         raise error

@@ -96,7 +96,7 @@ class SourceBuilds:
         if not wheel.name.endswith("-none-any.whl"):
             raise RequirementNotBuilt(
                 f"{named} has compiled code, but no wheel for {request.platform}, {request.python}",
-                why=f"its build gave {wheel.name}",
+                why=f"its build produced {wheel.name}",
                 hint=_remedy(package),
             )
         return wheel

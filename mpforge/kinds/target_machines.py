@@ -124,7 +124,7 @@ class Machines:
             return self.parts(machine, None)
         except (HostCannot, PinMissing) as error:
             self._toolbox.warn_once(
-                f"a build for {machine.target} can't run what it makes for it: {error.what}"
+                f"a build for {machine.target} can't run its own programs: {error.what}"
             )
             return None
 
@@ -149,7 +149,7 @@ class Machines:
         request = target_python.runtime_request(platform)
         if request is None:
             raise NoTargetPython(
-                f"the C library of {platform.name} can't be had: this host has no apt",
+                f"the C library of {platform.name} can't be obtained: this host has no apt",
                 hint=f"test on a {platform.name} machine",
             )
         return (request,)

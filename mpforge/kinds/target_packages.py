@@ -66,7 +66,7 @@ def leave_for_compilers(target: Path) -> None:
     kept = set(_for_compilers(target))
     if not kept:
         raise OutputMissing(
-            "the packages of [build] target-requires hold nothing for compilers",
+            "the packages of [build] target-requires contain no headers or libraries for compilers",
             why="no header, no library, no .pc or .cmake file is among their files",
             hint="`requires` in [build] is for packages that the build only imports",
         )

@@ -338,11 +338,11 @@ def _check(step: StepRun, scene: Scene, facts: Mapping[str, str]) -> None:
     step.bring_back(scene.evidence)
     told = test_guard.read_evidence(scene.evidence)
     if not told.processes:  # the probe is one
-        raise WrongMachine(f"{step.title}: no Python of the tests told where it ran")
+        raise WrongMachine(f"{step.title}: no Python of the tests reported where it ran")
     if told.foreign_imports:
         rows = [f"{module} from {file}" for module, file in told.foreign_imports]
         raise ImportedElsewhere(
-            f"{step.title}: the tests imported the package from elsewhere than the wheel",
+            f"{step.title}: the tests did not import the package from the wheel",
             why="\n".join(rows),
             hint="keep the package out of [test] sources, or remove what puts it on sys.path",
         )

@@ -98,7 +98,7 @@ def sole_wheel(folder: Path) -> Path:
     """The one wheel of a directory. Raises ``OutputMissing``."""
     found = sorted(folder.glob("*.whl"))
     if len(found) != 1:
-        raise OutputMissing(f"one wheel was expected, {len(found)} came out")
+        raise OutputMissing(f"one wheel was expected, {len(found)} were built")
     return found[0]
 
 
@@ -112,7 +112,7 @@ def _refuse(command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFac
             hint="`pure = false` in [build] has it built for each target",
         )
     if compiled and pure:
-        raise WheelRejected(f"{wheel.name} claims to run anywhere but holds compiled code")
+        raise WheelRejected(f"{wheel.name} claims to run anywhere but contains compiled code")
     platform = well_known()[command.target]
     reasons = [
         f"{name}: {reason}"
@@ -120,7 +120,9 @@ def _refuse(command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFac
         for reason in machine_reasons(file, platform)
     ]
     if reasons:
-        raise WheelRejected(f"{wheel.name} holds code for another machine", why="\n".join(reasons))
+        raise WheelRejected(
+            f"{wheel.name} contains code for another machine", why="\n".join(reasons)
+        )
     # auditwheel and patchelf read by section headers; without them they would take it to want nothing.
     reasons = [f"{name}: has no section headers" for name, file in compiled.items() if file.bare]
     reasons += reasons_of(compiled, platform, command.policy, "*") if reasons else []

@@ -106,7 +106,7 @@ def _without_pip(level: Level, key: str, lines: list[str]) -> tuple[list[str], l
                 requirements += found
                 if others:
                     what = quoted(" ".join(others))
-                    level.remark(key, f"{what} of pip install: it is no requirement")
+                    level.remark(key, f"{what} of pip install: it is not a requirement")
             elif INSTALLS_SYSTEM_PACKAGES.search(part):
                 level.remark(key, f"{quoted(part)}: a step can't install system packages")
             else:

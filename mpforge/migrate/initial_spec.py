@@ -144,7 +144,7 @@ class _Translation:
             limits = specifier(requires)
         except ValueError:
             raise WrongInput(
-                f"{where} = {requires!r} is no version specifier",
+                f"{where} = {requires!r} is not a version specifier",
                 hint='such as ">=3.11"',
             ) from None
         versions = {word: f"3.{word.removeprefix('cp3')}" for word in PYTHONS}

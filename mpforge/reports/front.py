@@ -114,7 +114,12 @@ def _run(  # noqa: PLR0917 - run's own
         _keep_traceback(workspace, session.name)
     except Exception:
         # A fault of ours keeps its traceback, but the run's report must not miss the failure.
-        journal.write(_failed(session, StepFailed("a fault of mpforge: see the traceback")))
+        journal.write(
+            _failed(
+                session,
+                StepFailed("internal error in mpforge (please report it): see the traceback"),
+            )
+        )
         raise
     finally:
         console.close()

@@ -159,7 +159,7 @@ class ToolStore:
             raise ToolUnavailable(
                 f"there is no room for {wanted}",
                 why=str(error.args[0]),
-                hint="free some, or set MPFORGE_CACHE and TMPDIR to where there is",
+                hint="free space, or move MPFORGE_CACHE and TMPDIR to a disk with room",
             ) from error
 
     # --- what is kept --------------------------------------------------------------------------

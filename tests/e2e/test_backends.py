@@ -65,5 +65,5 @@ def test_a_meson_python_project_outside_of_git_is_told_what_to_do(unbuilt: Works
     unbuilt.write("meson.build", MESON)
     run = unbuilt.nox("sdist")
     assert run.code == 1, str(run)
-    assert "step-failed: the source distribution failed: it wants a git repository" in run.output
+    assert "step-failed: the source distribution failed: it needs a git repository" in run.output
     assert "-> meson-python makes an sdist of what git has committed: `git init`" in run.output

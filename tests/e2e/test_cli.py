@@ -92,7 +92,10 @@ def test_explain_gives_the_strategy_and_its_reason(workspace: Workspace) -> None
     done = workspace.mpforge("explain", BUILD)
     assert "strategy: cross with zig" in done.output
     assert "backend: setuptools (build-backend = 'setuptools.build_meta')" in done.output
-    assert "setuptools (build-backend = 'setuptools.build_meta') is known to cross: " in done.output
+    assert (
+        "setuptools (build-backend = 'setuptools.build_meta') is known to cross-compile: "
+        in done.output
+    )
     assert "since the last run" not in done.output
 
 
@@ -179,7 +182,7 @@ def test_a_name_that_no_pin_has_is_no_update(workspace: Workspace) -> None:
     before = workspace.read("multiplatform.lock")
     done = workspace.mpforge("lock", "--update", "setuptoolz")
     assert done.code == 2, str(done)
-    assert "the lock has no pin of setuptoolz" in done.output
+    assert "the lock has no pin for setuptoolz" in done.output
     assert "-> did you mean setuptools?" in done.output
     assert workspace.read("multiplatform.lock") == before
 

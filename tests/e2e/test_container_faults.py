@@ -392,7 +392,7 @@ def test_a_build_that_fills_the_engine_s_disk_is_told_so_and_not_blamed_on_the_s
 ) -> None:
     build_in(on_own, native_image, 'before-build = ["head -c 2G /dev/zero > big"]')
     said = failed(on_own, on_own.nox(BUILD), "engine-full")
-    assert "before-build, and what else the backend wants" in said
+    assert "before-build, and build requirements reported by the backend" in said
     assert "the container engine's disk is full" in said
     assert "docker system prune" in said
     asked = [step for step in on_own.steps() if step.startswith("requirements-")]
@@ -756,4 +756,4 @@ def test_a_build_in_a_container_that_wants_an_address_is_told_how_to_get_the_net
     build_in(boxed, native_image, 'before-build = ["{python} ask.py"]')
     said = failed(boxed, boxed.nox(BUILD), "network-refused")
     assert "it tried to reach http://a.test/x" in said
-    assert "the step has no network; [build] network = true lets it have it" in said
+    assert "the step has no network; set [build] network = true if it needs one" in said

@@ -229,7 +229,7 @@ def test_a_build_that_wants_an_address_is_told_how_to_get_the_network(plain: Wor
     spec(plain, 'tools = ["python3"]')
     run = plain.nox(BUILD)
     assert run.code == 1, str(run)
-    assert "the step has no network; [build] network = true lets it have it" in run.output
+    assert "the step has no network; set [build] network = true if it needs one" in run.output
 
 
 @contextmanager

@@ -371,7 +371,7 @@ def test_a_file_that_is_not_what_the_lock_pins_is_refused(
     publish(root, wheel)
     with pytest.raises(HashMismatch) as caught:
         install_target(pin, dest=tmp_path / "site", index=index)
-    assert "demo 1.0: the index sent another file" in str(caught.value)
+    assert "demo 1.0: the index sent a different file" in str(caught.value)
     assert not (tmp_path / "site" / "more.py").exists()
 
 

@@ -14,7 +14,7 @@ from mpforge.platforms import well_known
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
 WITH_ENGINE = replace(HOST, engine=True)
 SETUPTOOLS = Backend("setuptools", True, "build-backend", "a view")
-UNKNOWN = Backend("nobody.knows", False, "build-backend", "nothing is known of it")
+UNKNOWN = Backend("nobody.knows", False, "build-backend", "mpforge does not know it")
 
 
 def _wanted(target: str, backend: Backend | None = SETUPTOOLS) -> Wanted:
@@ -57,9 +57,9 @@ def test_the_user_s_own_commands_are_crossed() -> None:
     [
         ("commands", "the commands are given a cross compiler"),
         ("make", "make is given a cross compiler"),
-        ("cmake", "CMake is told of the target by a toolchain file"),
-        ("meson", "Meson is told of the target by a cross file"),
-        ("autotools", "configure is told of the target by --host"),
+        ("cmake", "CMake gets the target from a toolchain file"),
+        ("meson", "Meson gets the target from a cross file"),
+        ("autotools", "configure gets the target from --host"),
     ],
 )
 def test_the_reason_says_how_this_kind_of_build_is_crossed(kind: str, told: str) -> None:

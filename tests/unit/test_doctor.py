@@ -235,7 +235,7 @@ def test_the_text_says_everything_that_is_missing() -> None:
         "not here -> install it",
         "not writable: set MPFORGE_CACHE",
         "namespaces  not allowed: EPERM",
-        "open: steps can't be kept off it here -> sysctl",
+        "open: network isolation is unavailable on this host -> sysctl",
         "containers  none: no engine -> install one",
     ):
         assert words in text

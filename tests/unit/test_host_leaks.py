@@ -49,7 +49,7 @@ def test_a_leak_is_told_with_directory_line_and_call(build: Build) -> None:
         "-I/usr/include (setup.py:3)",
         "-I/opt/z/include/deeper (setup.py:3)",
         "the call: cc -I/usr/include -c a.c -o b.o",
-        "and 2 more, of src/a.c, b/own.c",
+        "and 2 more, for src/a.c, b/own.c",
     ]
 
 
@@ -102,7 +102,7 @@ def test_a_flag_that_means_this_machine_s_cpu_is_told(build: Build) -> None:
     (line,) = host_leaks.told(build, notes, "cc -march=native a.c")
     assert "-march=native (CMakeLists.txt:1) was dropped" in line
     (line,) = host_leaks.told(build, [], "gcc -march=native -c a.c")
-    assert "runs on CPUs like this machine's only" in line
+    assert "runs only on CPUs like this machine's" in line
 
 
 @pytest.mark.parametrize(

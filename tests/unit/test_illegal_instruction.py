@@ -68,7 +68,7 @@ def test_what_was_not_found_is_said_with_what_the_log_has() -> None:
     text = report(Found(lost="the second run ended otherwise"))
     assert "the second run ended otherwise" in text
     assert "qemu: uncaught target signal 4" in text
-    assert "where it was could not be found" in report(Found())
+    assert "its location could not be found" in report(Found())
 
 
 def test_the_remedy_fits_the_cpu_and_whose_object_it_is() -> None:
@@ -78,7 +78,7 @@ def test_the_remedy_fits_the_cpu_and_whose_object_it_is() -> None:
     assert "leave cortex-a72 out" in report(Found(culprit), newer)
     assert "this host's CPU does not have" in report(Found(culprit), native)
     other = Culprit("numpy/core.so (of a package that the tests need)", False, PLACE)
-    assert "not of the wheel that is tested" in report(Found(other))
+    assert "does not come from the tested wheel" in report(Found(other))
 
 
 def test_a_trap_is_no_instruction_of_another_cpu() -> None:

@@ -97,7 +97,7 @@ def test_a_pyproject_that_is_no_toml_is_an_error(text: str) -> None:
 
 
 def test_a_bad_requires_python_is_an_error() -> None:
-    with pytest.raises(WrongInput, match="no version specifier"):
+    with pytest.raises(WrongInput, match="not a version specifier"):
         initial_spec('[project]\nrequires-python = "three"\n', available=AVAILABLE)
 
 

@@ -27,5 +27,5 @@ def test_a_requirement_that_is_none_is_named_with_its_key(
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(table, "utf-8")
     inputs = Inputs(locate(tmp_path, ".", "multiplatform.toml"), MemoryStore(tmp_path / "store"))
-    with pytest.raises(WrongInput, match=f"pyproject.toml: {key}: '/etc' is no requirement"):
+    with pytest.raises(WrongInput, match=f"pyproject.toml: {key}: '/etc' is not a requirement"):
         project_facts(inputs, wheel=True)

@@ -58,4 +58,4 @@ def test_a_requirement_whose_build_gives_compiled_code_is_refused_by_the_wheel_s
     assert text.startswith(
         "requirement-not-built: old 2.0 has compiled code, but no wheel for x86_64"
     )
-    assert "its build gave old-2.0-cp311-cp311-linux_x86_64.whl" in text
+    assert "its build produced old-2.0-cp311-cp311-linux_x86_64.whl" in text

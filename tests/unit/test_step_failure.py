@@ -52,7 +52,7 @@ def test_a_test_that_ended_by_an_illegal_instruction_is_told_from_one_that_faile
 def test_meson_dist_without_git_says_what_to_do(tmp_path: Path) -> None:
     lines = ["Dist currently only works with Git or Mercurial repos", *TRACEBACK[:20]]
     error = diagnosed(_ended(tmp_path), lines)
-    assert "wants a git repository" in error.what
+    assert "needs a git repository" in error.what
     assert "`git init`" in (error.hint or "")
     assert "[sdist] enable = false" in (error.hint or "")
 

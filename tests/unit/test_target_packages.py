@@ -105,7 +105,7 @@ def test_of_the_target_s_packages_only_what_compilers_ask_for_is_kept(target: Pa
 
 def test_packages_that_have_nothing_for_compilers_are_an_error(target: Path) -> None:
     write(target, p__init_DOT_py="x")
-    with pytest.raises(OutputMissing, match="nothing for compilers"):
+    with pytest.raises(OutputMissing, match="no headers or libraries for compilers"):
         leave_for_compilers(target)
 
 

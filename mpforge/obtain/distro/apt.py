@@ -170,7 +170,7 @@ def _download(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> Non
             )
     if missing:
         names = ", ".join(package.name for package in missing)
-        raise IndexUnreachable(f"{apt.name} did not give {names}", why=apt.last_error)
+        raise IndexUnreachable(f"{apt.name} did not deliver {names}", why=apt.last_error)
 
 
 def _instead(newest: DistroPackage | None) -> str:

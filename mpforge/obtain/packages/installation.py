@@ -228,7 +228,7 @@ def _not_installed(answer: Captured, pin: EnvironmentPin, index: Index) -> Mpfor
     update = f"mpforge lock --update {named[0].name if named else ''}".rstrip()
     if kind == "hash":
         return HashMismatch(
-            f"{words}: the index sent another file than the one that the lock pins",
+            f"{words}: the index sent a different file from the one that the lock pins",
             why=explanation(answer),
             hint=f"if the new file is to be trusted: {update}",
         )

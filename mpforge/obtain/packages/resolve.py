@@ -126,7 +126,7 @@ def _with_sdists(
             break
         allowed |= {normal_name(name) for name in wheelless}
     if first is None:
-        raise AssertionError("uv was not asked")
+        raise AssertionError("uv was not run")
     return first
 
 

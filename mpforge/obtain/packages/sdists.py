@@ -63,7 +63,7 @@ def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path
             sdist = Sdist.of(entry["sdist"])
             if f"sha256:{sdist.sha256}" not in package.hashes:
                 raise HashMismatch(
-                    f"{package.name} {package.version}: the index's sdist is not the one that the lock pins",
+                    f"{package.name} {package.version}: the index's sdist differs from the pinned one",
                     hint=f"if you trust the new file: mpforge lock --update {package.name}",
                 )
             return _fetch(sdist, folder, index)

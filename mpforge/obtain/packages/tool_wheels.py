@@ -48,7 +48,7 @@ def provide(pin: EnvironmentPin, store: ToolStore, index: Index) -> Path:
         own = {path.name for path in _installed(pin, environment, index)}
         if not own:
             raise ToolUnavailable(
-                f"{package.name} {package.version} carries no program",
+                f"{package.name} {package.version} contains no program",
                 hint="name another version in [build] tools",
             )
         (folder / "bin").mkdir()

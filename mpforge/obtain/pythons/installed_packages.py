@@ -105,7 +105,7 @@ class Installed:
             try:
                 wanted = requirement(text)
             except ValueError as error:
-                raise WrongInput(f"{text!r} is no requirement", why=str(error)) from None
+                raise WrongInput(f"{text!r} is not a requirement", why=str(error)) from None
             if wanted.marker is not None and not wanted.marker.evaluate({"extra": "", **words}):
                 continue
             found = self.distributions.get(canonicalize_name(wanted.name))

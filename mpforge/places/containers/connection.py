@@ -78,7 +78,7 @@ def _connect(at: Endpoint) -> Engine:
     address = at.address
     if address.startswith("ssh://"):
         raise NoEngine(
-            f"the container engine's address is {address}, which is not spoken here",
+            f"unsupported container runtime address: {address}",
             hint=f"ssh -N -L local.sock:/var/run/docker.sock {address} makes it a socket of this machine; "
             "then DOCKER_HOST=unix://$PWD/local.sock",
         )

@@ -86,7 +86,8 @@ def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
         found = _inspect(engine, name)
     if found is None:
         raise PinGone(
-            f"the image {pin.request.name} is pinned by its id, and this engine has none of it",
+            f"the image {pin.request.name} is pinned by a local id, "
+            "which this container runtime does not have",
             why=f"{pin.digest} was made on another machine, or removed",
             hint=f"make it again, or mpforge lock --update {pin.request.name}",
         )
