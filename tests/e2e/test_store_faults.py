@@ -320,6 +320,10 @@ def test_damaged_files_of_the_checkout_and_notes_change_no_result(
     for text in ("one\n", "two\n", "one\n"):  # so that there is a previous key too
         quick.write("greeting.txt", text)
         is_right(quick, quick.nox(BUILD))
+    end = time.monotonic() + 60
+    while not list(quick.root.glob(".mpforge/fingerprints*")):  # young files are not remembered
+        assert time.monotonic() < end, "no file is ever remembered"
+        is_right(quick, quick.nox(BUILD))
     for name in OF_THE_CHECKOUT:
         places = list(quick.root.glob(name))
         assert places, f"there is no {name}"
