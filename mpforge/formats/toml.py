@@ -1,16 +1,17 @@
 """TOML of every kind: the spec, the lock, pyproject.toml, Cargo's files, uv's and rustup's.
 
-What ``tomllib`` lets pass and programs behind it can't bear is refused here: nesting that ends a recursive
-walk, whole numbers beyond 64 bits (TOML's own limit), NUL, keys and files so long that reading takes minutes.
+Refuses what ``tomli`` accepts and programs behind it can't take: nesting that ends a recursive walk, whole
+numbers beyond 64 bits (TOML's own limit), NUL, and files so long that reading takes minutes.
 """
 
 import ast
 import json
 import pathlib
 import re
-import tomllib
 from collections.abc import Iterator
 from typing import Any
+
+import tomli
 
 from mpforge.errors import Place, TomlInvalid
 
@@ -25,11 +26,6 @@ _WHERE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end 
 _INLINE = "Duplicate inline table key "
 _TWICE = re.compile(r"Cannot (?:declare|redefine namespace) (?P<key>\(.*\))(?: twice)?")
 _QUOTED = re.compile(r"[^\w-]|^$", re.ASCII)
-# Possessive, because this must not take long itself. tomllib's time grows by the square of the parts.
-_LONG_KEY = re.compile(
-    r"""(?:^|[\[{,])[ \t]*+(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""",
-    re.MULTILINE,
-)
 # Python converts no longer ones (sys.set_int_max_str_digits) and does not say where it stands.
 _MANY_DIGITS = re.compile(r"[0-9_]{640,}")
 
@@ -48,12 +44,9 @@ def read_toml(content: str | bytes, file: str) -> dict[str, Any]:
             hint="save it as UTF-8 without one",
             place=Place(file),
         )
-    long_key = _LONG_KEY.search(text)
-    if long_key is not None:
-        raise TomlInvalid("a key has more than 100 parts", place=_at(text, long_key.start(), file))
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         raise _not_toml(str(error), text, file) from None
     except RecursionError:
         raise TomlInvalid("it is nested too deeply", place=Place(file)) from None
@@ -92,7 +85,7 @@ def decoded(content: bytes, file: str) -> str:
 
 
 def _not_toml(said: str, text: str, file: str) -> TomlInvalid:
-    """tomllib's words; it gives the place in them, and none of the document's end."""
+    """tomli's words; it gives the place in them, and none of the document's end."""
     match = _WHERE.search(said)
     if match is None:
         return TomlInvalid(said, place=Place(file))
@@ -130,8 +123,8 @@ def _refuse_excess(document: dict[str, Any], text: str, file: str) -> None:
     """Raise ``TomlInvalid`` for what no program behind this can take."""
     for path, value in _walk(document):
         if len(path) > MAX_DEPTH:
-            raise TomlInvalid(f"it is nested deeper than {MAX_DEPTH} tables", place=Place(file))
-        if isinstance(value, int) and value not in _INTEGERS:
+            what = f"it is nested deeper than {MAX_DEPTH} tables"
+        elif isinstance(value, int) and value not in _INTEGERS:
             what = "an integer has more than 64 bits"
         elif "\0" in (value if isinstance(value, str) else "".join(map(str, path[-1:]))):
             what = "a string has a NUL character"

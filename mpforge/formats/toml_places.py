@@ -4,9 +4,9 @@ Parses with tree-sitter, because TOML readers keep no positions; so import this 
 there is something to show. The text must be valid TOML.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 
+import tomli
 import tree_sitter
 import tree_sitter_toml
 
@@ -90,13 +90,20 @@ class _Walk:
 
 
 def _keys(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
-    if node.type != "dotted_key":
-        yield node
-        return
-    for child in node.named_children:
-        yield from _keys(child)
+    pending = [node]
+    while pending:  # a dotted key holds another for each of its parts
+        node = pending.pop()
+        if node.type == "dotted_key":
+            pending += reversed(node.named_children)
+        else:
+            yield node
 
 
 def _name(key: tree_sitter.Node) -> str:
     text = (key.text or b"").decode()
-    return next(iter(tomllib.loads(f"{text} = 0"))) if text[:1] in {'"', "'"} else text
+    if text[:1] not in {'"', "'"}:
+        return text
+    try:
+        return next(iter(tomli.loads(f"{text} = 0")))
+    except tomli.TOMLDecodeError:  # the grammar ends it at an escape sequence of TOML 1.1
+        return text

@@ -478,10 +478,11 @@ def test_a_bomb_is_refused_before_it_is_unpacked(
         (b"a = 1\nb = -0xFF\n", "2:7"),
         (b'a = 1\n[b]\nc = [1, "x\\u0000"]', "3:9"),
         (b'a = 1\nb."\\u0000" = 1', "2:3"),
-        (b"a = 1\n\n" + b"b." * 200 + b"b = 1", "3:1"),
+        (b"a = 1\n\n" + b"b." * 200 + b"b = 1", "3:201"),
         (b"a = 1\nb = [", "2:6"),
         (b"x = " + b"[" * 5000, "1:1"),
-        (b"[" + b".".join([b"a"] * 90) + b"]\n" + b".".join([b"b"] * 90) + b" = 1", "1:1"),
+        (b"a = 1\nx = " + b"[" * 150 + b"]" * 150, "2:105"),
+        (b"[" + b".".join([b"a"] * 90) + b"]\n" + b".".join([b"b"] * 90) + b" = 1", "2:21"),
     ],
 )
 def test_what_is_no_toml_is_told_with_its_place(content: bytes, place: str) -> None:

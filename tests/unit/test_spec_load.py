@@ -185,6 +185,12 @@ def test_a_syntax_error_is_the_only_problem(text: str, place: str) -> None:
         load_spec(text, file=FILE)
 
 
+def test_a_problem_in_toml_1_1_has_its_place() -> None:
+    text = SMALLEST + '[test]\nenvironment = {\n  A = "x",\n  B = "y",\n}\ncomand = "x"\n'
+    places = [str(problem.place) for problem in find_problems(text, file=FILE)]
+    assert places[-1] == "multiplatform.toml:10:1"
+
+
 @pytest.mark.parametrize(
     ("table", "key", "nearest"),
     [
