@@ -325,7 +325,7 @@ def test_a_missing_pin_is_an_error_where_the_lock_is_complete(
     assert "pin-missing: " in alone.output, str(alone)
     plan = project.mpforge("plan", BUILD)
     assert "not known" in plan.output
-    assert f"multiplatform.lock has no pin for the image {registry}/tiny:1" in plan.output
+    assert f"pins are missing for the image {registry}/tiny:1" in plan.output
     assert project.mpforge("lock").code == 0
     run = project.mpforge("run", "--locked", f"deps-{NATIVE}")
     assert run.code == 0, str(run)

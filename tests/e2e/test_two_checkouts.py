@@ -15,7 +15,7 @@ def elsewhere(built: Workspace, root: Path, cache: Cache) -> Workspace:
     there = Workspace(root, cache)
     for path in sorted(built.root.rglob("*")):
         relative = path.relative_to(built.root)
-        if path.is_file() and relative.parts[0] not in {".mpforge", ".nox", "dist"}:
+        if path.is_file() and relative.parts[0] not in {".mpforge", ".nox", "dist", "__pycache__"}:
             place = there.write(str(relative), path.read_text(encoding="utf-8"))
             place.chmod(0o600)
     return there
