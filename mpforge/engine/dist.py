@@ -1,8 +1,8 @@
-"""``dist/`` and its record: what is published, by whom, and what it was made of.
+"""Publish files in ``dist/`` and record who made each of them, and from what.
 
-Only files that ``dist/mpforge.json`` says are ours are replaced or removed, atomically, under a lock. What
-is published together is recorded together, before the first file is put in place: whenever a process is
-killed, each file of ours is known to be ours, and what is missing is seen to be missing.
+Only files that ``dist/mpforge.json`` records as ours are replaced or removed, atomically, under a lock. Files
+that are published together are recorded together, before the first one is put in place: whenever a process is
+killed, each of our files is known to be ours, and a missing one is noticed.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ from mpforge.store.locks import alone
 _MAKING = ".mpforge-new"
 
 Write = Callable[[Entry, Path], None]
-"""Writes what an entry says to a path that nothing has yet."""
+"""Function that writes the content of an entry to a path that does not exist yet."""
 
 
 class Dist:
-    """The ``dist/`` directory of a checkout, as one of its specs sees it; ``state`` keeps its lock."""
+    """The ``dist/`` directory of a checkout, as one of its specs sees it; its lock is kept in ``state``."""
 
     def __init__(self, root: Path, state: Path, spec: str = "multiplatform.toml") -> None:
         self.root = root
@@ -37,14 +37,14 @@ class Dist:
         self._lock_path = state / "dist.lock"
 
     def entries(self) -> tuple[Entry, ...]:
-        """What the record holds; an unreadable record holds nothing.
+        """Return the recorded entries; none if the record can't be read.
 
-        Raises ``DistConflict`` for one of a newer schema.
+        Raises ``DistConflict`` for a record of a newer schema.
         """
         return dist_record.read(self.root) or ()
 
     def set_damaged_aside(self) -> Path | None:
-        """Move a record that can't be understood away, so that nothing in it is lost; where to."""
+        """Rename a record that can't be parsed, so that nothing in it is lost; return its new path."""
         with self.locked():
             if dist_record.read(self.root) is not None:
                 return None
@@ -55,12 +55,14 @@ class Dist:
         return place
 
     def of(self, session: str) -> tuple[Entry, ...]:
-        """The files that a session made or that serve it."""
+        """Return the entries of files that a session made or uses."""
         entries = [entry for entry in self.entries() if entry.spec == self._spec]
         return tuple(e for e in entries if session == e.session or session in e.users)
 
     def intact(self, entry: Entry) -> bool:
-        """Whether the file is there with the recorded content; what carries files may drop modes."""
+        """Return whether the file has the recorded content; its mode may differ, as file transfers drop
+        modes.
+        """
         path = self.root / entry.path
         if any(map(Path.is_symlink, self._folders(entry))):
             return False
@@ -70,7 +72,7 @@ class Dist:
         return whole and hash_file(path).digest == entry.digest
 
     def in_place(self, entry: Entry) -> bool:
-        """Whether the file is there as it was published: with its content and its executable bit."""
+        """Return whether the file is as it was published: with its content and its executable bit."""
         path = self.root / entry.path
         if not self.intact(entry):
             return False
@@ -78,7 +80,7 @@ class Dist:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else changes ``dist/`` meanwhile. Raises ``DistConflict`` where it is no directory."""
+        """Hold the lock on ``dist/``. Raises ``DistConflict`` if it is not a directory."""
         if self.root.is_symlink() or (self.root.exists() and not self.root.is_dir()):
             what = "a symlink" if self.root.is_symlink() else "not a directory"
             raise DistConflict(
@@ -91,11 +93,11 @@ class Dist:
             yield
 
     def publish(self, entries: Sequence[Entry], write: Write) -> list[bool]:
-        """Put all files of a session in place and record them; for each, whether it was not there.
+        """Put all files of a session in place and record them; return for each whether it was added.
 
-        What the session published before and does not any more is removed. Raises ``DistConflict``
-        where a file that is not ours, or another session's with other bytes, has one of the names,
-        and what ``write`` raises; nothing has changed then.
+        Files that the session published before and no longer makes are removed. Raises ``DistConflict`` if a
+        name is taken by a file that is not ours, or by another session's file with other bytes, and whatever
+        ``write`` raises; in both cases nothing has changed.
         """
         with self.locked():
             self._discard_half_made()
@@ -121,13 +123,13 @@ class Dist:
         return [entry in absent for entry in entries]
 
     def sweep(self) -> None:
-        """Remove what a killed process has left of files that it was to publish."""
+        """Remove temporary files that a killed process left."""
         if os.path.lexists(self.root / _MAKING):
             with self.locked():
                 self._discard_half_made()
 
     def _discard_half_made(self) -> None:
-        """Remove the directory for what is not yet in place, or whatever has its name."""
+        """Remove the directory of temporary files, or whatever has its name."""
         place = self.root / _MAKING
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place, ignore_errors=True)
@@ -135,7 +137,7 @@ class Dist:
             place.unlink(missing_ok=True)
 
     def _put(self, content: Path, place: Path) -> None:
-        """Put a file in place; empty directories there go. Raises ``DistConflict`` where it can't."""
+        """Move a file into place, replacing empty directories. Raises ``DistConflict`` if it can't."""
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.is_dir() and not place.is_symlink():
@@ -153,11 +155,11 @@ class Dist:
         return f"{self.root.name}/{place.relative_to(self.root)}"
 
     def _folders(self, entry: Entry) -> Sequence[Path]:
-        """The directories below ``dist/`` that a file is in, the innermost first."""
+        """Return the directories below ``dist/`` that hold a file, the innermost first."""
         return (self.root / entry.path).parents[: len(Path(entry.path).parts) - 1]
 
     def _check(self, entry: Entry, known: Entry | None, former: Sequence[Entry]) -> None:
-        """Raise ``DistConflict`` where an entry may not be published."""
+        """Raise ``DistConflict`` if an entry may not be published."""
         alien = self._in_the_way(entry, known, former)
         if alien is not None:
             link = alien.is_symlink() and alien.is_dir()
@@ -180,7 +182,7 @@ class Dist:
     def _in_the_way(
         self, entry: Entry, known: Entry | None, former: Sequence[Entry]
     ) -> Path | None:
-        """What stands where a file shall be, or one of its directories, and is not ours to replace."""
+        """Return the path at a file's place, or at one of its directories, that is not ours to replace."""
         place = self.root / entry.path
         going = {self.root / old.path for old in former if self.intact(old)}
         for folder in reversed(self._folders(entry)):
@@ -194,14 +196,14 @@ class Dist:
         return None if ours else place
 
     def _made(self, entry: Entry, write: Write) -> Path:
-        """The content of a file, ready to be put in its place."""
+        """Write the content of a file to a temporary path and return it."""
         place = self.root / _MAKING / entry.path
         place.parent.mkdir(parents=True, exist_ok=True)
         write(entry, place)
         return place
 
     def _former(self, entries: Sequence[Entry], recorded: Mapping[str, Entry]) -> list[Entry]:
-        """What the same sessions published before under other names (another version)."""
+        """Return entries that the same sessions published before under other names (another version)."""
         makers = {(entry.spec, entry.session) for entry in entries}
         now = {entry.path for entry in entries}
         return [
@@ -211,7 +213,7 @@ class Dist:
         ]
 
     def _remove(self, entry: Entry) -> None:
-        """Remove what was ours, unless somebody changed it, and the directories that it leaves empty."""
+        """Remove a file of ours, unless it was changed since, and the directories that become empty."""
         place = self.root / entry.path
         if self.intact(entry):
             place.unlink()
@@ -220,7 +222,7 @@ class Dist:
                     folder.rmdir()
 
     def serve(self, entry: Entry, session: str) -> None:
-        """Record that a file of another session serves this one too."""
+        """Record that another session's file is also used by this one."""
         with self.locked():
             recorded = {e.path: e for e in self.entries()}
             if entry.path in recorded and session not in (entry.session, *entry.users):
@@ -240,7 +242,7 @@ class Dist:
                 self._write(recorded)
 
     def forget_test(self, entry: Entry, session: str) -> None:
-        """Remove what is recorded of a test that fails now."""
+        """Remove the recorded result of a test that fails now."""
         with self.locked():
             recorded = {e.path: e for e in self.entries()}
             known = recorded.get(entry.path)
@@ -254,7 +256,7 @@ class Dist:
 
 
 def _joined(known: Entry | None, new: Entry) -> Entry:
-    """The same bytes published again: the maker stays, its users and tests too."""
+    """Merge two entries of equal bytes: keep the maker, join users and tests."""
     if known is None or known.digest != new.digest:
         return new
     if known.session == new.session:
@@ -264,5 +266,5 @@ def _joined(known: Entry | None, new: Entry) -> Entry:
 
 
 def digest_of(parts: Mapping[str, str]) -> str:
-    """One digest of named digests."""
+    """Return one digest of named digests."""
     return hashlib.sha256(json.dumps(sorted(parts.items())).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""``dist/mpforge.json``: what is known of each published file, read and written.
+"""Read and write ``dist/mpforge.json``, the record of published files.
 
-A newer mpforge may have written it, with fields that this one does not know: they are kept. What is no
-record of this schema is damaged, unless it says that it is of a newer one.
+Fields that this version does not know, written by a newer mpforge, are kept. A record that does not follow
+the schema is damaged, unless it says that its schema is newer.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ _MAY_LACK = ("target", "python", "symlink")
 class Entry:
     """One file of ``dist/``.
 
-    ``path`` is relative to ``dist/``; ``session`` of ``spec`` made it, ``users`` are the other
-    sessions that it serves. ``source`` and ``options`` tell what it was built from, ``recipe``
-    everything that was known before building, ``store`` which machine's store it came from.
-    ``observed`` are the keys under which the store has what was read of the host for it.
-    ``tests`` maps a test session to what it reported. A ``symlink`` is recorded with its target,
-    whose bytes are what ``digest`` is of. ``unknown`` are the fields of a newer mpforge.
+    ``path`` is relative to ``dist/``; ``session`` of ``spec`` made it, ``users`` are the other sessions that
+    use it. ``source`` and ``options`` are digests of its source and of the options of its build, ``recipe``
+    of everything known before the build; ``store`` identifies the store (and machine) it came from.
+    ``observed`` are the keys under which the store keeps the files of the host that its build read. ``tests``
+    maps a test session to its result. A ``symlink`` is recorded with its target; ``digest`` is that of the
+    target's bytes. ``unknown`` are fields written by a newer mpforge.
     """
 
     path: str
@@ -61,9 +61,9 @@ _TEXTS = tuple(name for name in _KNOWN if name not in {*_LISTS, "executable", "t
 
 
 def read(dist: Path) -> tuple[Entry, ...] | None:
-    """What the record of ``dist/`` holds; None where there is one that can't be understood.
+    """Return the entries recorded in ``dist/``; None if the record can't be parsed.
 
-    Raises ``DistConflict`` for one of a newer schema.
+    Raises ``DistConflict`` for a record of a newer schema.
     """
     try:
         data = json.loads(notes.read(dist / RECORD))
@@ -80,7 +80,7 @@ def read(dist: Path) -> tuple[Entry, ...] | None:
 
 
 def _entry(item: dict[str, Any]) -> Entry:
-    """Read one file's record, which may come from another machine. ``ValueError`` for a bad one."""
+    """Parse one file's entry, which may come from another machine. Raises ``ValueError`` for a bad one."""
     path = PurePosixPath(item["path"])
     if path.is_absolute() or not path.parts or ".." in path.parts or {"\\", "\0"} & set(str(path)):
         raise ValueError(f"{item['path']} leaves dist/")
@@ -94,7 +94,7 @@ def _entry(item: dict[str, Any]) -> Entry:
 
 
 def _is_sound(entry: Entry) -> bool:
-    """Whether each field is what the rest of the code takes it for."""
+    """Return whether each field has the type and form that other code relies on."""
     texts = [each for name in _LISTS for each in getattr(entry, name)]
     for name in _TEXTS:
         value = getattr(entry, name)
@@ -109,7 +109,7 @@ def _is_sound(entry: Entry) -> bool:
 
 
 def write(dist: Path, making: Path, entries: Sequence[Entry]) -> None:
-    """Replace the record; ``making`` is a directory for what is not yet in place.
+    """Replace the record; ``making`` is the directory for temporary files.
 
     A crash leaves nothing beside the published files.
     """

@@ -1,4 +1,4 @@
-"""What a target's builds will download, as far as the lock and the store can tell. Only reads."""
+"""Estimate a target's downloads from the lock and the store. Only reads."""
 
 from mpforge.engine.realize import Realizer
 from mpforge.errors import MpforgeError
@@ -11,7 +11,7 @@ from mpforge.plan.wants import Need, Packages, Rust, ToolWheel, Zig
 def to_fetch(
     deps: PlannedSession, *, plan: Plan, lock: Lock, toolbox: Toolbox, realizer: Realizer
 ) -> tuple[int | None, tuple[str, ...]]:
-    """The bytes that a target's builds will download (None: the lock does not tell), and of what."""
+    """Return the bytes that a target's builds will download (None: not locked), and the packages' names."""
     builds = {
         session.name
         for session in plan.sessions
@@ -31,7 +31,7 @@ def to_fetch(
 def _lacking(
     need: Need, deps: PlannedSession, toolbox: Toolbox, realizer: Realizer
 ) -> tuple[EnvironmentRequest, ...]:
-    """The request of a need whose packages are not in the store."""
+    """Return the environment request of a need whose packages are not in the store."""
     match need:
         case Zig(request):
             lacking = (toolbox.toolchain(compilers).to_fetch() for compilers in deps.compilers)
@@ -41,14 +41,14 @@ def _lacking(
         case Packages(request, more=None):
             try:
                 return () if realizer.has_packages(request) else (request,)
-            except MpforgeError:  # another session's missing Python is that session's business
+            except MpforgeError:  # another session's missing Python is reported by that session
                 return ()
         case _:
             return ()
 
 
 def _rust(needs: list[Need], toolbox: Toolbox) -> tuple[DistroPackage, ...] | None:
-    """The distribution's packages that builds, and the crates that they need, wait for."""
+    """Return the distribution's packages that builds and their crates need."""
     wanted = [need for need in needs if isinstance(need, Rust)]
     answers = [toolbox.rust.to_fetch(need.channel, need.target) for need in wanted]
     pins = [pin for answer in answers for pin in answer or ()]

@@ -1,6 +1,6 @@
-"""Executing one step with its own part of the session's log: what it said, its cost, why it failed.
+"""Execute one step and write its part of the session's log: output, cost, and reason of failure.
 
-Knows nothing of keys and hits: what it gives is stored by others.
+Knows nothing of keys and hits: the caller stores the result.
 """
 
 import errno
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Executed:
-    """What an execution found out, its part of the log, its cost, what it read beside its key."""
+    """Outcome of an execution: result, part of the log, cost, and files read that are not in its key."""
 
     facts: dict[str, str]
     log: bytes
@@ -47,9 +47,9 @@ class FaultOfStore(Exception):
 
 @dataclass
 class LoggedExecution:
-    """Executes the steps of a session, whose ``log`` begins anew with the first of them.
+    """Executes the steps of a session; its ``log`` is overwritten when the first one starts.
 
-    ``keeps``: the directories of steps that fail stay.
+    ``keeps``: directories of failed steps are kept.
     """
 
     log: Path
@@ -61,9 +61,10 @@ class LoggedExecution:
     def run(
         self, step: Step, key: str, given: Given, directory: "StepDirectory", *, is_main: bool
     ) -> Executed:
-        """Execute a step. Raises its errors, ``ToolAltered``, and ``FaultOfStore`` in the place of some.
+        """Execute a step. Raises the step's errors, ``ToolAltered``, or ``FaultOfStore`` in place of an
+        error.
 
-        ``is_main``: `mpforge shell` enters it.
+        ``is_main``: this is the step that `mpforge shell` enters.
         """
         start, cpu = time.monotonic(), children_cpu()
         make_way(self.log)
@@ -78,8 +79,8 @@ class LoggedExecution:
             try:
                 facts = self._called(task, is_main=is_main)
             except (OSError, MpforgeError) as error:
-                self.tools.altered()  # what has changed is not used again
-                said = b"" if step.inside else since(self.log, begin)  # there of another disk
+                self.tools.altered()  # altered tools are not used again
+                said = b"" if step.inside else since(self.log, begin)  # of another disk
                 words = fault_of_store(error, directory.root, said)
                 if words is not None:
                     raise FaultOfStore(words, error) from None
@@ -89,7 +90,7 @@ class LoggedExecution:
         return Executed(facts, since(self.log, begin), seconds, used, task.observed.reads)
 
     def _called(self, task: Task, *, is_main: bool) -> dict[str, str]:
-        """Execute a step; no value of its secrets stands in its log then, nor in its error."""
+        """Execute a step, with the values of its secrets redacted in its log and its errors."""
         secrets, begin = secret_redaction.values(task.step.variables.secrets), task.log.tell()
         try:
             return self.executor().execute(task)
@@ -103,7 +104,7 @@ class LoggedExecution:
             secret_redaction.strike_out(task.log, begin, secrets)
 
     def _refuse_altered_tools(self, step: Step) -> None:
-        """Nothing is kept of a step that changed its tools. Raises ``ToolAltered``."""
+        """Raise ``ToolAltered`` if the step changed its tools: nothing of it may be stored."""
         if not step.command.is_main:
             return
         problem = self.tools.altered()
@@ -115,10 +116,10 @@ class LoggedExecution:
 
 
 def fault_of_store(error: OSError | MpforgeError, directory: Path, log: bytes) -> str | None:
-    """Why a step could not write to its directory, if that is why it failed.
+    """Return why a step could not write to its directory, or None if it failed for another reason.
 
-    A full disk may have room again when the program that filled it has ended; it said so then, in the C
-    library's words, in this ``log``.
+    A disk that was full may have room again once the program has ended; so the C library's message is also
+    looked for in this ``log``.
     """
     if isinstance(error, EngineFull):
         return None
@@ -139,7 +140,7 @@ def _without(text: str, secrets: Mapping[str, str]) -> str:
 
 
 def _append_notes(notes: Path, log: BinaryIO) -> None:
-    """Say in the log what the compilers dropped, changed or refused, each thing once."""
+    """Append to the log what the compiler wrappers dropped, changed or refused, without repeats."""
     from mpforge.places.step import NOTE
     from mpforge.toolchains.compiler_wrappers import read_notes
 

@@ -1,4 +1,4 @@
-"""What the compiler must know of this host: ``host_facts``. Every run asks, so it imports little."""
+"""Collect the facts about this host that the compiler needs. Every run does, so imports are few."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from mpforge.workspace import host_system
 
 
 def host_facts() -> HostFacts:
-    """This host. Only Linux with glibc has a platform that can build."""
+    """Return the facts about this host. Only Linux with glibc has a platform that can build."""
     machine = os.uname().machine if hasattr(os, "uname") else platform.machine()
     found = by_machine(machine) if sys.platform == "linux" else None
     glibc = hasattr(os, "confstr") and _has_glibc()

@@ -1,6 +1,6 @@
-"""Pins of the images of a plan, for all targets at once: what ``mpforge lock`` does with images.
+"""Pin the images of a plan, for all targets at once, for ``mpforge lock``.
 
-A registry is asked without an engine; an image that only an engine has needs that engine.
+A registry is asked directly, without an engine; an image that only an engine has needs that engine.
 """
 
 import os
@@ -20,9 +20,9 @@ def resolved(
     say: Callable[[str], None],
     left: list[str],
 ) -> tuple[ImagePin, ...]:
-    """``kept``'s pins and those that it lacks; what can't be pinned is told in ``left``.
+    """Return ``kept``'s pins and the missing ones; what can't be pinned is appended to ``left``.
 
-    Where a pin of ``old`` was to be moved and can't be, it stays. Raises ``ImageNameWrong``.
+    If a pin of ``old`` was to be updated and can't be, it is kept. Raises ``ImageNameWrong``.
     """
     pins = list(kept.images)
     images_of = [want.need.request for want in wanted if isinstance(want.need, Image)]

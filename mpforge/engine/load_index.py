@@ -1,4 +1,4 @@
-"""The index of a workspace, made or as kept in ``.mpforge/``: all that ``nox -l`` needs.
+"""Compile the index of a workspace, or load it from ``.mpforge/``: all that ``nox -l`` needs.
 
 Every ``nox`` reads it, so this module imports nothing else of the engine.
 """
@@ -17,7 +17,7 @@ from mpforge.workspace import Workspace
 
 
 def load_index(workspace: Workspace) -> Index:
-    """The index of a spec. Raises ``SpecInvalid``."""
+    """Return the index of a spec. Raises ``SpecInvalid``."""
     data = content(workspace)
     key = hashlib.sha256(data + __version__.encode()).hexdigest()
     kept = workspace.state / "index.json"
@@ -38,7 +38,7 @@ def load_index(workspace: Workspace) -> Index:
 
 
 def content(workspace: Workspace) -> bytes:
-    """The bytes of a spec. Raises ``SpecInvalid`` where it is no file any more; they may be too many."""
+    """Return the bytes of a spec, unlimited in size. Raises ``SpecInvalid`` if it is no longer a file."""
     try:
         return content_of(workspace.spec, workspace.spec.name)
     except TomlInvalid as error:
@@ -46,7 +46,7 @@ def content(workspace: Workspace) -> bytes:
 
 
 def text_of(data: bytes, workspace: Workspace) -> str:
-    """The text of a spec. Raises ``SpecInvalid`` where it is no UTF-8."""
+    """Decode a spec. Raises ``SpecInvalid`` if it is not UTF-8."""
     try:
         return decoded(data.removeprefix(codecs.BOM_UTF8), workspace.spec.name)
     except TomlInvalid as error:

@@ -1,6 +1,6 @@
-"""The plan of a workspace, compiled or as kept in ``.mpforge/``.
+"""Compile the plan of a workspace, or load it from ``.mpforge/``.
 
-What is kept is known by the digest of all that it was compiled from, so a cached session needs neither
+A kept plan is found by the digest of everything it was compiled from, so a cached session needs neither
 pydantic nor a compilation.
 """
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 PLAN = "plan.json"
 ABSENT = "(absent)"
-"""In the place of a digest: there was no such file."""
+"""Stands for the digest of a file that does not exist."""
 _plans: dict[str, "_Made"] = {}
-"""What this process has read or compiled, by key: each session of a run asks for it."""
+"""Plans that this process has read or compiled, by key: each session of a run asks for one."""
 
 _READ = (
     *("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "hatch.toml", "pdm_build.py"),
@@ -65,10 +65,10 @@ class Compiled:
 
 
 class Look:
-    """What a process has seen of a workspace, for sessions that follow one another at once.
+    """A cached view of a workspace, for sessions that follow one another immediately.
 
-    Whoever holds one forgets it when anything may have changed: when a session has done more than find
-    that all is there, and when somebody else's session has run.
+    Its owner calls ``forget`` when anything may have changed: after a session that was not fully cached, and
+    after somebody else's session.
     """
 
     def __init__(self) -> None:
@@ -76,19 +76,19 @@ class Look:
         self._of: tuple[Workspace, bytes | None] | None = None
 
     def compiled(self, workspace: Workspace) -> Compiled:
-        """The same plan until ``forget``, as long as the lock stays the same. Raises as ``compiled``."""
+        """Return the same plan until ``forget``, unless the lock changes. Raises as ``compiled``."""
         of = workspace, lock_file.content(workspace.lock)
         if self._seen is None or self._of != of:
             self._seen, self._of = compiled(workspace), of
         return self._seen
 
     def forget(self) -> None:
-        """Look again next time."""
+        """Drop the cached view."""
         self._seen = None
 
 
 def compiled(workspace: Workspace) -> Compiled:
-    """The plan of a workspace on this host, and its source.
+    """Return the plan of a workspace on this host, and its source.
 
     Raises ``SpecInvalid``, ``SourceMissing``, ``LockInvalid``, and what reading the source raises.
     """
@@ -114,7 +114,7 @@ def compiled(workspace: Workspace) -> Compiled:
 
 
 def _unchanged(root: Path, read: dict[str, str]) -> bool:
-    """Whether files that were read are as they were."""
+    """Return whether files, given with their digests, are unchanged."""
     for path, digest in read.items():
         place = root / path
         if (hash_file(place).digest if place.is_file() else ABSENT) != digest:
@@ -123,26 +123,26 @@ def _unchanged(root: Path, read: dict[str, str]) -> bool:
 
 
 def requirements_base(workspace: Workspace, inputs: Inputs) -> Path:
-    """What paths of requirements are relative to: the project's directory; of a packed sdist, the spec's."""
+    """Return the base of requirements' paths: the project's directory; for a packed sdist, the spec's."""
     return inputs.source.root if inputs.source.root.is_dir() else workspace.root
 
 
 def _inputs(workspace: Workspace, text: str, store: SessionStore) -> Inputs:
-    """The source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
+    """Return the source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
     source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
     source = _without_cache(source, workspace)
     return Inputs(source, store, workspace.state / "fingerprints")
 
 
 def source_of(workspace: Workspace, text: str) -> Inputs:
-    """The source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
+    """Return the source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
     return _inputs(workspace, text, opened(workspace.cache / "store"))
 
 
 def facts_of(
     workspace: Workspace, spec: "Spec", inputs: Inputs, *, wheel: bool
 ) -> "tuple[ProjectFacts, Listing]":
-    """What the project says of its building, and what the spec's requirements stand for.
+    """Return the project's build facts and the expanded requirements of the spec.
 
     Raises ``SourceMissing``, ``WrongInput``.
     """
@@ -155,7 +155,7 @@ def facts_of(
 
 
 def _without_cache(source: Project, workspace: Workspace) -> Project:
-    """A source that has our cache at its top is that without it. Raises ``WrongInput`` where it is deeper."""
+    """Exclude our cache from a source that has it at its top. Raises ``WrongInput`` if it is deeper."""
     if not workspace.cache.is_relative_to(source.root):
         return source
     inside = workspace.cache.relative_to(source.root).parts
@@ -169,7 +169,7 @@ def _without_cache(source: Project, workspace: Workspace) -> Project:
 
 
 def _kept_plan(workspace: Workspace, key: str) -> _Made | None:
-    """The plan that was kept, if it was compiled from just this and nobody has changed it since."""
+    """Return the kept plan if it has this key, else None."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         kept = notes.load(workspace.state / PLAN)
         if kept["key"] == key:
@@ -178,7 +178,7 @@ def _kept_plan(workspace: Workspace, key: str) -> _Made | None:
 
 
 def plan_on(workspace: Workspace, host: HostFacts) -> tuple[Plan, dict[str, str]]:
-    """The plan as it would be on another host, and each target's platform. Raises as ``compiled``."""
+    """Return the plan for another host, and each target's platform. Raises as ``compiled``."""
     found = compiled(workspace)
     text = text_of(content(workspace), workspace)
     plan, platforms, _ = _compile(workspace, text, found.inputs, host)
@@ -188,7 +188,7 @@ def plan_on(workspace: Workspace, host: HostFacts) -> tuple[Plan, dict[str, str]
 def _compile(
     workspace: Workspace, text: str, inputs: Inputs, host: HostFacts
 ) -> tuple[Plan, dict[str, str], dict[str, str]]:
-    """A plan, each target's platform, and what was read for the spec's requirements."""
+    """Compile a plan; return it, each target's platform, and digests of the requirement files read."""
     from mpforge.compiler.compile import compile_plan
     from mpforge.spec.load import find_problems, load_spec
     from mpforge.spec.options import targets
@@ -205,7 +205,7 @@ def _compile(
 
 
 def _source_word(text: str, workspace: Workspace) -> str:
-    """``project.source``, read without the schema; a spec that is wrong is told by its loader."""
+    """Return ``project.source``, read without the schema; errors are left to the spec's loader."""
     try:
         table = read_toml(text, workspace.spec.name)
         word = table.get("project", {}).get("source", ".")

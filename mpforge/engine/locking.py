@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Locked:
-    """What locking came to: the differences in words, and what could not be pinned and why."""
+    """Result of locking: the differences in words, and what could not be pinned and why."""
 
     differences: tuple[str, ...]
     left: tuple[str, ...]
@@ -51,9 +51,9 @@ class Locked:
 def lock(
     workspace: Workspace, *, update: bool, name: str | None, say: Callable[[str], None]
 ) -> Locked:
-    """Pin what is missing; with ``update`` move pins, all of them or those that hold ``name``.
+    """Pin what is missing; with ``update`` update pins, all of them or those that contain ``name``.
 
-    Raises ``SpecInvalid`` and the like; what can't be pinned here is told in the result.
+    Raises ``SpecInvalid`` and the like; what can't be pinned here is listed in the result.
     """
     old = lock_file.read(workspace.lock)
     kept = old
@@ -75,7 +75,7 @@ def lock(
 
 
 def _no_pin(name: str, lock: Lock) -> WrongInput:
-    """The error of a name that no pin has."""
+    """Return the error for a name that no pin contains."""
     known = {package.name for pin in lock.environments for package in pin.packages}
     known |= {package.name for pin in lock.distribution for package in pin.packages}
     known |= {pin.target for pin in lock.strategies} | {pin.request.name for pin in lock.images}
@@ -130,7 +130,7 @@ def _resolved(
 
 
 def _plans(workspace: Workspace) -> Iterator[tuple[HostFacts, Plan]]:
-    """The plan on each kind of host, this one's first; others are taken to have an engine."""
+    """Yield the plan for each kind of host, this one first; others are assumed to have an engine."""
     here = host_facts()
     _, platforms = plan_on(workspace, here)
     wanted = set(platforms.values())
@@ -155,7 +155,7 @@ def _environment_pins(
     say: Callable[[str], None],
     left: list[str],
 ) -> list[EnvironmentPin]:
-    """Every pin of an environment that a plan needs, those that are kept first."""
+    """Return all environment pins that a plan needs, kept ones first."""
     from mpforge.obtain.packages.resolve import resolve
 
     found = compiled(workspace)
@@ -183,7 +183,7 @@ def _environment_pins(
 
 
 def _own(workspace: Workspace) -> OwnPackage | None:
-    """The project, as far as its files say what its wheel will require."""
+    """Return the project as a package, as far as its files say what its wheel will require."""
     return project_facts(compiled(workspace).inputs, wheel=False).own
 
 
@@ -197,7 +197,7 @@ def _environments(plan: Plan, own: OwnPackage | None) -> Iterator[EnvironmentReq
 
 
 def _distribution(plan: Plan) -> Iterator[DistroRequest]:
-    """Emulators, target Pythons and C libraries of what this host runs of other machines."""
+    """Yield the emulators, target Pythons and C libraries that this host needs for other machines."""
     from mpforge.obtain import emulators
     from mpforge.obtain.pythons import target_python
 
@@ -215,7 +215,7 @@ def _distribution(plan: Plan) -> Iterator[DistroRequest]:
 
 
 def _rust(plan: Plan) -> Iterator[tuple[RustRequest, ...]]:
-    """What may be asked of this host's distribution for Rust, for each target, the best first."""
+    """Yield, for each target, the requests for Rust packages of this host's distribution, the best first."""
     from mpforge.obtain.rust import rust_toolchain
 
     needs = [want.need for want in plan.wants if isinstance(want.need, Rust)]
@@ -228,7 +228,7 @@ def _answered(
     known: list[DistroPin],
     resolve: Callable[[DistroRequest], DistroPin],
 ) -> list[DistroPin]:
-    """The pins that are missing for the first offer that the archive answers. Raises what asking raises."""
+    """Return the missing pins for the first offer that the archive has. Raises what resolving raises."""
     requests = {pin.request for pin in known}
     if any(requests.issuperset(offer.each) for offer in offers):
         return []

@@ -1,7 +1,7 @@
-"""What each phase of a session does: the sdist, a target's tools, a build, a test.
+"""Run each phase of a session: the sdist, a target's tools, a build, a test.
 
-Each is given a session that runs, emits events and returns how it ended. Raises ``NotRun`` where it has
-nothing to do after all.
+Each function takes a running session, emits events and returns how the session ended. Raises ``NotRun`` if
+there turns out to be nothing to do.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def run_sdist(run: SessionRun) -> SessionEnded:
-    """Make the sdist; where builds of this run use it, it is published with the first of them."""
+    """Make the sdist; if builds of this run use it, it is published with the first of them."""
     session = run.session
     shipped = run.shipping.already(session)
     if shipped is not None:
@@ -35,7 +35,7 @@ def run_sdist(run: SessionRun) -> SessionEnded:
     users = run.selection.usable_by(session, run.found.plan)
     if users and session.name not in run.selection.named:
         _require_means(run, users)
-        return run.ended(run.realize(session)[0].key)  # who builds from it publishes it
+        return run.ended(run.realize(session)[0].key)  # the build that uses it publishes it
     return run.ended(_publish(run, session, _archive).key)
 
 
@@ -56,7 +56,7 @@ def _require_means(run: SessionRun, users: list[PlannedSession]) -> None:
 
 
 def _publish_sdist(run: SessionRun, build: PlannedSession) -> None:
-    """Publish the sdist with the first build that came of it: a failed build leaves none behind."""
+    """Publish the sdist with the first build made from it: a failed build publishes none."""
     made = run.found.plan.session("sdist")
     if made is None or made.result is None or made.name not in build.requires:
         return
@@ -88,7 +88,7 @@ def run_deps(run: SessionRun) -> SessionEnded:
 
 
 def run_build(run: SessionRun, session: PlannedSession) -> SessionEnded:
-    """Build and publish what ``session`` builds: the own one, or the one that a test needs."""
+    """Build and publish ``session``: the running session itself, or the build that a test needs."""
     ended = _build_alone(run, session)
     _publish_sdist(run, session)
     return ended
@@ -110,7 +110,7 @@ def _build_alone(run: SessionRun, session: PlannedSession) -> SessionEnded:
 
 
 def _served_by_lowest(run: SessionRun, session: PlannedSession) -> SessionEnded | None:
-    """Where the lowest Python's wheel serves this one too (abi3, pure), point to it."""
+    """Reuse the wheel of the lowest Python if it also serves this one (abi3, pure); else None."""
     lowest = run.found.plan.session(session.after) if session.after else None
     if lowest is None or session.python is None or lowest.refusal is not None:
         return None
@@ -129,7 +129,7 @@ def _served_by_lowest(run: SessionRun, session: PlannedSession) -> SessionEnded 
 
 
 def run_test(run: SessionRun) -> SessionEnded:
-    """Test what is shipped, and record it beside that."""
+    """Test the shipped files and record the result in ``dist/``."""
     session = run.session
     step = run.found.plan.step(session.result or "")
     require_machine(run)
@@ -144,7 +144,7 @@ def run_test(run: SessionRun) -> SessionEnded:
         raise
     run.realizer.outputs.put(step, tree)
     facts = {**result.facts, "key": result.key, "passed": result.finished}
-    if not run.posargs:  # a selection of tests is no test of what is shipped
+    if not run.posargs:  # a subset of the tests does not count as a test of the shipped files
         for entry in entries:
             run.shipping.dist.record_test(entry, session.name, facts)
     names = ", ".join(entry.path for entry in entries)
@@ -164,14 +164,14 @@ def run_test(run: SessionRun) -> SessionEnded:
 
 
 def require_machine(run: SessionRun) -> None:
-    """Refuse a test on a CPU model that there is not, before anything is built for it."""
+    """Refuse an unknown CPU model before anything is built for the test."""
     tests = run.found.plan.step(run.session.result or "").tests
     if tests is not None:
         run.machines.check(tests.machine)
 
 
 def see_shipped(run: SessionRun) -> tuple[Entry, ...]:
-    """Find what this test session tests, built only if there is none."""
+    """Return the files that this test session tests, building them only if they are missing."""
     tests = run.found.plan.step(run.session.result or "").tests
     if tests is None:
         raise TypeError(f"{run.session.name} is no test")
@@ -184,9 +184,9 @@ def see_shipped(run: SessionRun) -> tuple[Entry, ...]:
 
 
 def refuse_excluded(run: SessionRun, session: PlannedSession) -> None:
-    """Raise ``NotRun`` where the sdist says that the project has no wheel for this Python.
+    """Raise ``NotRun`` if the sdist's metadata excludes this Python.
 
-    For metadata that a backend computes: what stands in files the plan knows.
+    For metadata that a backend computes; the plan already knows metadata written in files.
     """
     made = run.found.plan.session("sdist")
     if not session.asks_sdist or session.python is None or made is None:
@@ -197,20 +197,20 @@ def refuse_excluded(run: SessionRun, session: PlannedSession) -> None:
     _, tree = run.realize(made)
     node = tree.directories["tree"].get("PKG-INFO")
     text = ""
-    # What is damaged is found and mended by the step that is given it.
+    # A damaged one is noticed and made again by the step that uses it.
     with contextlib.suppress(Damaged):
         text = run.found.store.read(node.digest).decode("utf-8", "replace") if node else ""
     wanted = requires_python(text)
     try:
         allowed = not wanted or allows(wanted, session.python)
     except ValueError:
-        return  # an old setuptools writes what is none; installers will say so
+        return  # an old setuptools writes invalid specifiers; installers will report them
     if not allowed:
         raise NotRun(f"PKG-INFO's Requires-Python is {wanted}")
 
 
 def _shipped(run: SessionRun, build: PlannedSession) -> tuple[Entry, ...]:
-    """What a test tests: what is shipped, built only if there is none."""
+    """Return the shipped files to test, building them only if they are missing."""
     entries = run.shipping.matching(build)
     if entries and not run.options.no_cache:
         return entries
@@ -223,9 +223,9 @@ def _shipped(run: SessionRun, build: PlannedSession) -> tuple[Entry, ...]:
 
 
 def _publish(run: SessionRun, session: PlannedSession, pick: "Pick") -> ActionResult:
-    """Realize a session's result and publish the files that ``pick`` takes of it.
+    """Realize a session's result and publish the files that ``pick`` selects.
 
-    What proves damaged on the way out of the store is made again, each thing once.
+    Blobs that turn out damaged when they are read from the store are made again, each once.
     """
     told: set[str] = set()
     while True:
@@ -244,6 +244,6 @@ def _publish(run: SessionRun, session: PlannedSession, pick: "Pick") -> ActionRe
 
 
 def _archive(result: ActionResult, tree: Directory) -> dict[str, FileNode | str]:
-    """The sdist among what its step made."""
+    """Return the sdist from the output of its step."""
     name = result.facts["sdist"]
     return {name: tree.directories["archive"].files[name]}

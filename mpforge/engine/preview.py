@@ -1,4 +1,4 @@
-"""What a session would do, and why, without doing it: for ``plan`` and ``explain``.
+"""Predict what a session would do, and why, for ``plan`` and ``explain``.
 
 Keys are computed as far as the store and the lock allow. Runs no step, fetches nothing, writes nothing.
 """
@@ -25,9 +25,9 @@ State = Literal["cached", "would run", "not known", "impossible", "not run"]
 
 @dataclass(frozen=True)
 class StepPreview:
-    """A step as it stands: its key and ingredients where they can be known, else why not.
+    """State of a step: its key and ingredients if they can be known, else the reason.
 
-    ``unpinned`` says which pin is missing, where that is why.
+    ``unpinned`` names the missing pin, if that is the reason.
     """
 
     id: str
@@ -42,9 +42,9 @@ class StepPreview:
 
 @dataclass(frozen=True)
 class SessionPreview:
-    """A session as it stands; ``fetch`` are the bytes to download (None: not known) and of what.
+    """State of a session; ``fetch`` are the bytes to download (None: not known) and the names.
 
-    ``unpinned`` as for a step; ``error`` is what running an impossible one would end with.
+    ``unpinned`` as for a step; ``error`` is the error that an impossible session would end with.
     """
 
     session: PlannedSession
@@ -58,7 +58,7 @@ class SessionPreview:
 
 
 def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> SessionPreview:
-    """What a session would do now."""
+    """Predict what a session would do now."""
     if session.refusal is not None:
         error = refusal_error(session.refusal)
         return SessionPreview(session, "impossible", error.what, error=error)
@@ -77,7 +77,7 @@ def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> S
 
 
 def _group(found: Compiled, workspace: Workspace, session: PlannedSession) -> tuple[State, str]:
-    """A group is what the sessions that it requires are: the first that is not cached says it."""
+    """Return a group's state: that of the first required session that is not cached."""
     required = [found.plan.session(name) for name in session.requires]
     told = [preview(found, workspace, one) for one in required if one is not None]
     for item in told:
@@ -164,7 +164,7 @@ def _lock_first(missing: str) -> str:
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs for a step: ``since`` says from when to when."""
+    """Differences of a step's ingredients; ``since`` says between which runs."""
 
     step: str
     since: str
@@ -172,7 +172,7 @@ class Changes:
 
 
 def changes(workspace: Workspace, step: StepPreview) -> Changes | None:
-    """What differs now from the last run; if nothing does, from the run before to the last one."""
+    """Return what changed since the last run; if nothing did, between the run before and the last one."""
     folder = workspace.state / "keys"
     last = _read(folder / f"{step.id}.json")
     if last is None:

@@ -1,4 +1,4 @@
-"""What the compiler must know of a project, read from its files: ``project_facts``."""
+"""Read the facts about a project that the compiler needs from its files."""
 
 import re
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ from mpforge.plan.requirements import OwnPackage, normal_name
 if TYPE_CHECKING:
     from mpforge.formats.pyproject import BuildSystem
 
-# Where a project says that it uses the limited API: its build script or configuration.
+# Files that say whether a project uses the limited API: its build script or configuration.
 _BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "Cargo.toml")
 _LIMITED = re.compile(r"py_limited_api|Py_LIMITED_API|limited[-_]api|abi3")
 
 
 def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
-    """What the project says of its building. Raises ``SourceMissing``, ``WrongInput``.
+    """Return the facts about a project's build. Raises ``SourceMissing``, ``WrongInput``.
 
-    Where no wheel is built, the project need not be a Python one.
+    If no wheel is built, it need not be a Python project.
     """
     content = inputs.read_bytes("pyproject.toml")
     setup = inputs.read("setup.py")
@@ -66,14 +66,14 @@ def project_facts(inputs: Inputs, *, wheel: bool) -> ProjectFacts:
     )
 
 
-# What a setup.py says that calls a compiler by itself: its variable, its name, distutils' own object.
+# Signs that a setup.py calls a compiler itself: its variable, its name, distutils' own object.
 _ASKS_COMPILER = re.compile(
     r"""['"](?:CC|CXX|cc|c\+\+|gcc|g\+\+|clang|clang\+\+)['"]|\b(?:new|customize)_compiler\("""
 )
 
 
 def _pure_by(table: Mapping[str, Any], system: "BuildSystem", inputs: Inputs) -> str | None:
-    """Why the project is known to be pure Python, if it is."""
+    """Return the reason why the project is known to be pure Python, or None."""
     from mpforge.compiler import purity
 
     hatch = inputs.read("hatch.toml")
@@ -101,9 +101,9 @@ def _check_requirement(key: str, text: str) -> None:
 
 
 def _requires_python(declared: Mapping[str, Any], inputs: Inputs) -> tuple[str | None, str]:
-    """Requires-Python as pyproject.toml or an sdist's PKG-INFO has it, and where that is, in words.
+    """Return Requires-Python from pyproject.toml or an sdist's PKG-INFO, and the name of that file.
 
-    Raises ``WrongInput`` where it is no specifier.
+    Raises ``WrongInput`` if it is not a specifier.
     """
     text, by = declared.get("requires-python"), "pyproject.toml's requires-python"
     if text is None and inputs.source.is_sdist:
@@ -116,7 +116,7 @@ def _requires_python(declared: Mapping[str, Any], inputs: Inputs) -> tuple[str |
 
 
 def _own(declared: Mapping[str, Any], name: str | None) -> OwnPackage | None:
-    """The project as its wheel will have it; None where no file says its name."""
+    """Return the project as a package; None if no file has its name."""
     dynamic = declared.get("dynamic", ())
     if name is None:
         return None

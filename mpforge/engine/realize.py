@@ -1,7 +1,7 @@
-"""A step's result: from the store if its key is known there, else by running it.
+"""Get a step's result: from the store if its key is known there, else by running the step.
 
-Need-based: a step's inputs are realized first, so a session that is run alone finds or makes what it
-needs. Only full success is stored, blobs first. Knows nothing of sessions or ``dist/``.
+Need-based: a step's inputs are realized first, so a session that is run alone finds or makes what it needs.
+Only full success is stored, blobs first. Knows nothing of sessions or ``dist/``.
 """
 
 import contextlib
@@ -45,9 +45,9 @@ T = TypeVar("T")
 class Realizer:
     """Realizes steps of a plan for one session.
 
-    ``ran`` are the steps that were not in the store; ``listed`` each step's key and its record.
-    ``kept`` is where failed steps' directories are left, if at all. A ``dry`` one runs nothing and writes
-    nothing: it raises ``NotMade`` at the first step that would run.
+    ``ran`` are the steps that were not in the store; ``listed`` each step's key and its record. ``kept`` is
+    the directory for failed steps' directories, if they are kept. A ``dry`` one runs and writes nothing: it
+    raises ``NotMade`` at the first step that would run.
     """
 
     plan: Plan
@@ -66,18 +66,18 @@ class Realizer:
     ran: list[str] = field(default_factory=list)
     listed: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     _outdated: dict[str, str] = field(default_factory=dict)
-    """Of steps whose stored result does not count: what they read that is not what it was, in words."""
+    """For each step with an outdated stored result: the changed files that it had read, in words."""
     _done: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
     _made: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
 
     def realize(self, identifier: str) -> tuple[ActionResult, Directory]:
-        """The result of a step and its output tree. Raises what the step raises."""
+        """Return the result of a step and its output tree. Raises what the step raises."""
         if identifier not in self._done:
             self._done[identifier] = self._realize(self.plan.step(identifier))
         return self._done[identifier]
 
     def observed(self, identifier: str) -> tuple[str, ...]:
-        """Of a step's result and those before it that read files of the host: their ``observed.key_with``."""
+        """Return the ``observed.key_with`` of each result, up to this step's, whose step read host files."""
         found: dict[str, None] = {}
         for value in references(self.plan.step(identifier)).values():
             if isinstance(value, OutputOf):
@@ -88,7 +88,7 @@ class Realizer:
         return tuple(found)
 
     def has_packages(self, request: EnvironmentRequest) -> bool:
-        """Whether an environment that the lock pins is in the store. Raises ``NoHostPython``."""
+        """Return whether a pinned environment is in the store. Raises ``NoHostPython``."""
         pin = self.provision.pins.lock.environment(request)
         if pin is None or not self.use_cache:
             return False
@@ -98,9 +98,9 @@ class Realizer:
 
     @contextlib.contextmanager
     def entered(self, identifier: str, visitor: "Callable[[StepRun], int]") -> Iterator[Task]:
-        """The task of a step that somebody enters: what precedes it is realized, nothing of it is stored.
+        """Yield the task of a step that a user enters: its inputs are realized, nothing of it is stored.
 
-        Its directory is gone when the block ends, unless it is to be kept.
+        Its directory is removed when the block ends, unless it is to be kept.
         """
         from mpforge.places.step import StepDirectory
 
@@ -123,7 +123,7 @@ class Realizer:
                 remove_tree(directory.root)
 
     def _settled(self, step: Step) -> Given:
-        """What a step is given, all of it in the store."""
+        """Realize a step's inputs and return them, all of them in the store."""
         self._keyed(step)
         self.provision.settle(step)
         return self._keyed(step)[1]
@@ -134,7 +134,7 @@ class Realizer:
         return self._mending(step, self._found_or_made)
 
     def _mending(self, step: Step, do: Callable[[Step], T]) -> T:
-        """Do it for a step; what it needs and proves damaged is made again first, each thing once."""
+        """Call ``do`` for a step; inputs that turn out damaged are made again first, each once."""
         told: set[str] = set()
         while True:
             try:
@@ -157,8 +157,8 @@ class Realizer:
                 hit = self._hit(step, key, given)
                 if hit is not None:
                     break
-                # What is stored now is what the step will see, so the key is taken from that; if it
-                # is another one, somebody else may have its lock, or its result.
+                # The step will read the inputs that are stored now, so the key is computed from them; if it
+                # differs from before, another process may hold its lock or have stored its result.
                 self.provision.settle(step)
                 settled, given = self._keyed(step)
                 if settled == key:
@@ -174,7 +174,7 @@ class Realizer:
         return key, given
 
     def _mend(self, step: Step, error: Damaged) -> None:
-        """Forget what a step is given, as far as it is damaged: it is made and stored again."""
+        """Forget the damaged inputs of a step, so that they are made and stored again."""
         self.emit(Warned(self.session, f"{error.what}; what {step.title} needs is made again"))
         self.provision.inputs.forget()
         needed = [v.step for v in references(step).values() if isinstance(v, OutputOf)]
@@ -191,7 +191,7 @@ class Realizer:
         return True
 
     def disown(self, identifier: str) -> None:
-        """Forget a step's result, which proved damaged: it is made again when it is needed."""
+        """Forget a step's result that turned out damaged: it is made again when it is needed."""
         result, _ = self._done.pop(identifier)
         self.store.forget(result.key)
         self._made.pop(result.key, None)
@@ -199,12 +199,12 @@ class Realizer:
             del self._done[other]
 
     def _alone(self, step: Step, key: str) -> AbstractContextManager[object]:
-        """The lock of a key: one process runs it, the others wait and then hit."""
+        """Return the lock of a key: one process runs the step, the others wait and then hit."""
         return self.store.alone(key, lambda: self.emit(StepWaits(self.session, step.id)))
 
     def _hit(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory] | None:
         self._outdated.pop(step.id, None)
-        if key in self._made:  # two steps of one key are one, without the store too
+        if key in self._made:  # two steps with the same key are one step, even without the store
             made, tree = self._made[key]
             if self._counts(made, step, given):
                 return made, tree
@@ -224,7 +224,7 @@ class Realizer:
         return found
 
     def _found(self, key: str, step: Step, given: Given) -> ActionResult | None:
-        """The stored result of a key and of what the step would read now. Raises ``Damaged``."""
+        """Return the stored result of a key whose recorded host files are unchanged. Raises ``Damaged``."""
         result = self.store.find(key)
         if result is None or self._counts(result, step, given):
             return result
@@ -233,13 +233,13 @@ class Realizer:
         return former and replace(former, key=key)
 
     def _counts(self, result: ActionResult, step: Step, given: Given) -> bool:
-        """Whether what a result was made of beside its key is there now."""
+        """Return whether the host files that a result was made from beside its key are unchanged."""
         now = self.provision.read_now(result.observed, given)
         self._outdated[step.id] = observed_reads.difference(result.observed, now)
         return not self._outdated[step.id]
 
     def _tell(self, result: ActionResult) -> None:
-        """What a user should know of a result, each time that it is used."""
+        """Emit a result's warnings, each time it is used."""
         for line in json.loads(result.facts.get(TOLD, "[]")):
             self.emit(Warned(self.session, line))
 
@@ -287,7 +287,7 @@ class Realizer:
         return LoggedExecution(self.log, self.executor, tools, keeps)
 
     def _is_main(self, step: Step) -> bool:
-        """Whether a step is what `mpforge shell` enters of this session."""
+        """Return whether a step is the one that `mpforge shell` enters for this session."""
         session = self.plan.session(self.session)
         main = None if session is None else self.plan.main_step(session)
         return main is not None and main.id == step.id
@@ -295,7 +295,7 @@ class Realizer:
     def _stored(
         self, step: Step, key: str, ran: Executed, directory: "StepDirectory"
     ) -> tuple[ActionResult, Directory]:
-        """Store what a step gave: its files and log, then the result."""
+        """Store the outcome of a step: its files and log, then the result."""
         secret = self._saw_secret(step)
         packed = step.command.work is Work.FETCH
         tree = self.store.put_directory(directory.output, packed=packed, private=secret)
@@ -310,13 +310,13 @@ class Realizer:
             observed=ran.observed,
         )
         if step.cache and not secret:
-            if result.observed:  # so that it is found again when this is what the step would read
+            if result.observed:  # found again if the host's files are the same
                 self.store.keep(replace(result, key=observed_reads.key_with(key, result.observed)))
             self.store.keep(result)
         return result, tree
 
     def _directory(self, step: Step) -> Path:
-        """Where a step works: in the store, or in the checkout if it may have to be kept."""
+        """Return a step's working directory: in the store, or in the checkout if it may have to be kept."""
         if self.kept is None:
             return self.store.work_directory()
         place = self.kept / step.id
@@ -325,13 +325,13 @@ class Realizer:
         return place
 
     def _saw_secret(self, step: Step) -> bool:
-        """Whether a step sees a secret, itself or by what it is given."""
+        """Return whether a step sees a secret, directly or through its inputs."""
         given = (v.step for v in references(step).values() if isinstance(v, OutputOf))
         below = (self.plan.step(name) for name in given)
         return bool(step.variables.secrets) or any(self._saw_secret(s) for s in below)
 
     def _remember(self, identifier: str) -> None:
-        """Keep the ingredients of this run's key, and of the run before, for ``explain``."""
+        """Keep the key's ingredients of this run and of the one before, for ``explain``."""
         record = self.listed[identifier][1]
         place = self.keys / f"{identifier}.json"
         try:
@@ -346,9 +346,9 @@ class Realizer:
 
 
 class NotMade(Exception):
-    """In a dry run: a step's result is not in the store, so what follows can't be told.
+    """Raised in a dry run if a step's result is not in the store, so later keys are unknown.
 
-    ``why`` says what there was in its place that does not count.
+    ``why`` says which stored result was rejected, and why.
     """
 
     def __init__(self, step: str, why: str = "") -> None:
@@ -358,7 +358,7 @@ class NotMade(Exception):
 
 
 def is_less_isolated(result: ActionResult) -> bool:
-    """Whether a step was made on a host that could keep it less apart than this one can."""
+    """Return whether a step was made with less isolation than this host can provide."""
     if "isolation" not in result.facts:
         return False
     from mpforge.places.isolation import more_is_possible

@@ -1,4 +1,4 @@
-"""Why a session does not run: the error of a planned refusal, and what it finds out on the way."""
+"""Make the error of a planned refusal, completed with what this host says."""
 
 from mpforge.errors import (
     HostCannot,
@@ -13,7 +13,7 @@ from mpforge.plan.sessions import Refusal
 
 
 def refusal_error(refusal: Refusal) -> MpforgeError:
-    """The error of a session that this host can't run."""
+    """Return the error of a session that this host can't run."""
     known = (NotAvailableYet, NoStrategy, HostCannot, WrongInput, UnknownExtra, UnknownGroup)
     kinds = {kind.code: kind for kind in known}
     kind = kinds[refusal.error]
@@ -21,4 +21,4 @@ def refusal_error(refusal: Refusal) -> MpforgeError:
 
 
 class NotRun(Exception):
-    """A session has nothing to do after all; its text says why."""
+    """Raised if a session turns out to have nothing to do; its text says why."""

@@ -1,8 +1,8 @@
-"""What a spec's requirements stand for where they name files and paths.
+"""Expand a spec's requirements that name files and paths.
 
-A file of requirements (``-r``, ``-c``) stands for its lines; a path for a direct reference that says
-what is there: a wheel by its digest, a directory by what its own requirements are taken from. So a key
-and a lock know the content. Runs nothing.
+A file of requirements (``-r``, ``-c``) is replaced by its lines; a path by a direct reference with its
+content: a wheel's digest, or the files that a directory's own requirements are read from. So a key and a lock
+depend on the content. Runs nothing.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ _SAYS_REQUIREMENTS = ("pyproject.toml", "setup.cfg", "setup.py")
 
 @dataclass
 class Listing:
-    """What the entries of one spec stand for; paths are relative to ``root``, the project's directory.
+    """The expanded entries of one spec; paths are relative to ``root``, the project's directory.
 
-    ``read`` has the digest of each file that was read, so that a plan that was made of them is known;
-    ``findings`` is what is wrong, with places in those files.
+    ``read`` maps each file that was read to its digest, so that a kept plan can be checked; ``findings`` are
+    the errors, with places in those files.
     """
 
     root: Path
@@ -41,7 +41,7 @@ class Listing:
     findings: list[Finding] = field(default_factory=list)
 
     def add_all(self, spec: Spec) -> "Listing":
-        """Read what a spec's entries name; what is wrong is found, not raised."""
+        """Read the files that a spec's entries name; errors are collected, not raised."""
         for at, entry in _entries(spec):
             if entry not in self.listed:
                 self._add(at, entry, Place(""))
@@ -66,7 +66,7 @@ class Listing:
         into: tuple[list[str], list[str]],
         within: tuple[str, ...],
     ) -> None:
-        """Add what a line says to requirements or constraints; ``within`` are the files that it is in."""
+        """Add a line to requirements or constraints; ``within`` are the files that contain it."""
         try:
             line = parse_line(text)
             if isinstance(line, FileLine):
@@ -88,7 +88,7 @@ class Listing:
         into: tuple[list[str], list[str]],
         within: tuple[str, ...],
     ) -> None:
-        """Add the lines of a file, whose own files are named relative to it, as pip has it."""
+        """Add the lines of a file, whose own files are named relative to it, as pip does."""
         path = (Path(within[-1]).parent if within else Path()) / line.path
         name = path.as_posix()
         if name in within:
@@ -102,7 +102,7 @@ class Listing:
             self._line(at, inner, Place(name, number, column), into, (*within, name))
 
     def _text(self, path: Path) -> str | None:
-        """The text of a file, which is noted; None where there is none."""
+        """Return the text of a file and record its digest; None if it does not exist."""
         try:
             data = (self.root / path).read_bytes()
         except OSError:
@@ -117,7 +117,7 @@ class Listing:
     # --- paths ---------------------------------------------------------------------------------
 
     def _path(self, line: PathLine) -> str:
-        """A path as a requirement: the project's own name, or a direct reference to what is there."""
+        """Return a path as a requirement: the project's own name, or a direct reference."""
         place = self.root / line.path
         own = self.project.own
         if place.resolve() == self.root.resolve():
@@ -130,7 +130,7 @@ class Listing:
         if own is not None and line.name and normal_name(line.name) == normal_name(own.name):
             return line.requirement(
                 own.name, ""
-            )  # whatever lies there: the wheel under test is tested
+            )  # whatever that path holds: the wheel under test is tested
         if place.is_file() and place.name.endswith(".whl"):
             return self._wheel(line, place)
         if place.is_dir():
@@ -151,7 +151,7 @@ class Listing:
         return line.requirement(line.name or name, f" @ file:{_address(line)}#sha256={digest}")
 
     def _directory(self, line: PathLine) -> str:
-        """A directory by what says its name and its requirements; its other files are in keys alone."""
+        """Refer to a directory by its files of name and requirements; its other files enter keys alone."""
         texts = {name: self._text(Path(line.path) / name) for name in _SAYS_REQUIREMENTS}
         if texts["pyproject.toml"] is None and texts["setup.py"] is None:
             raise ValueError(f"{line.path} has neither pyproject.toml nor setup.py")
@@ -174,7 +174,7 @@ class Listing:
 
 
 def _entries(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
-    """Every entry of the spec that is a line of requirements, with its place."""
+    """Yield every entry of the spec that is a line of requirements, with its place."""
     for level in all_levels(spec):
         for kind, key, entries in (
             ("build", "requires", level.build.requires),

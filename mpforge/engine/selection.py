@@ -1,8 +1,8 @@
-"""What a run was asked for: which of its sessions anything needs, and who publishes the sdist.
+"""Decide which sessions of a run are needed, and which build publishes the sdist.
 
-nox runs what a session requires before the session itself. So that nothing is built or fetched for one that
-is refused, or whose other requirement has failed, each looks here first whether somebody can use it. Values
-in, values out.
+nox runs the sessions that a session requires first. So that nothing is built or fetched for one that is
+refused, or whose other requirement has failed, each session first checks here whether another can use it.
+Values in, values out.
 """
 
 from collections.abc import Collection
@@ -15,27 +15,27 @@ from mpforge.plan.sessions import Plan, PlannedSession
 class Selection:
     """The sessions of a run, as far as nox tells.
 
-    ``names`` are all that run, with what they require; ``named`` those that were asked for by name or tag.
+    ``names`` are all that run, with those they require; ``named`` those that were selected by name or tag.
     """
 
     names: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
 
     def users(self, session: PlannedSession, plan: Plan) -> list[PlannedSession]:
-        """The sessions of this run that require a session."""
+        """Return the sessions of this run that require a session."""
         return [s for s in plan.sessions if s.name in self.names and session.name in s.requires]
 
     def usable_by(
         self, session: PlannedSession, plan: Plan, failed: Collection[str] = ()
     ) -> list[PlannedSession]:
-        """Those of its users that can still come to something."""
+        """Return those users of a session that can still succeed."""
         users = self.users(session, plan)
         return [user for user in users if self.hindrance(user, plan, failed) is None]
 
     def needless(
         self, session: PlannedSession, plan: Plan, failed: Collection[str] = ()
     ) -> str | None:
-        """Why nothing in this run can use what a session would make; None where something can.
+        """Return why no session of this run can use a session's result; None if one can.
 
         ``failed`` are sessions of this run that have failed.
         """
@@ -49,15 +49,15 @@ class Selection:
     def hindrance(
         self, session: PlannedSession, plan: Plan, failed: Collection[str] = ()
     ) -> str | None:
-        """Why a session of this run comes to nothing, whatever it is given; None where it may."""
+        """Return why a session of this run can't succeed, whatever its inputs; None if it may."""
         if session.refusal is not None:
             return f"{session.name} can't run here: {session.refusal.what}"
         lost = next((name for name in session.requires if name in failed), None)
-        # What a group stands for is tried one by one.
+        # The members of a group are tried one by one.
         if lost is not None and not session.group:
             return f"{lost} failed"
         return self.needless(session, plan, failed)
 
 
 NOTHING_KNOWN = Selection()
-"""Where a session runs by itself."""
+"""The selection if a session runs by itself."""

@@ -1,7 +1,7 @@
-"""One session, from its name to its end: decide, run, publish, report.
+"""Run one session from start to end: decide, run, publish, report.
 
-The engine knows nothing of nox, terminals or JSON lines; it emits events and returns how the session
-ended. What is done depends on the phase (``phases``).
+The engine knows nothing of nox, terminals or JSON lines; it emits events and returns how the session ended.
+The work itself depends on the phase (``phases``).
 """
 
 import os
@@ -29,9 +29,9 @@ def run_session(
     failed: Callable[[], Collection[str]] = tuple,
     look: Look | None = None,
 ) -> SessionEnded:
-    """Run one session to its end. ``failed`` gives the sessions that have failed in this run.
+    """Run one session. ``failed`` returns the sessions that have failed in this run.
 
-    ``look`` is what the session before this one saw; it is forgotten unless this one changes nothing.
+    ``look`` is the view of the session before this one; it is forgotten unless this one changes nothing.
 
     Raises ``MpforgeError`` for what fails and ``KeyboardInterrupt``; nothing half-made is left then.
     """
@@ -47,7 +47,7 @@ def run_session(
     return ended
 
 
-def _run(  # noqa: PLR0917 - run_session's own
+def _run(  # noqa: PLR0917 - the arguments of run_session
     name: str,
     workspace: Workspace,
     options: Options,
@@ -80,7 +80,7 @@ def _run(  # noqa: PLR0917 - run_session's own
 
 
 def _tidy(workspace: Workspace, emit: Emit, session: str) -> None:
-    """Keep the cache within its limits, after something was added to it."""
+    """Prune the cache to its limits after something was added to it."""
     from mpforge.housekeeping.cache_directory import tidy
 
     tidy(
@@ -91,7 +91,7 @@ def _tidy(workspace: Workspace, emit: Emit, session: str) -> None:
 
 
 def _to_its_end(run: SessionRun) -> SessionEnded:
-    """Do what the phase asks for."""
+    """Run the phase of the session."""
     try:
         return _of_phase(run)
     except NotRun as told:

@@ -1,4 +1,4 @@
-"""What a session consists of while it runs: pins, tools, machines, store; and what it says beforehand."""
+"""Assemble the parts of a running session: pins, tools, machines, store; and announce its work."""
 
 import functools
 import platform
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionRun:
-    """A session that runs, with everything that it needs."""
+    """A running session and everything that it needs."""
 
     found: Compiled
     session: PlannedSession
@@ -42,7 +42,7 @@ class SessionRun:
     selection: Selection = NOTHING_KNOWN
     dry: bool = False
     log: Path | None = None
-    """Where its steps' logs go, if not where the session's own are."""
+    """Path of its steps' logs, if not the session's own."""
 
     @functools.cached_property
     def pins(self) -> Pins:
@@ -81,7 +81,7 @@ class SessionRun:
 
     @functools.cached_property
     def machines(self) -> "Machines":
-        """Where this session's tests run."""
+        """The machines that this session's tests run on."""
         from mpforge.kinds.target_machines import Machines
 
         return Machines(self.workspace, self.pins, self.toolbox)
@@ -95,7 +95,7 @@ class SessionRun:
 
     @functools.cached_property
     def provision(self) -> Provision:
-        """What this session's steps are given."""
+        """The services that this session's steps are executed with."""
         return Provision(
             plan=self.found.plan,
             store=self.found.store,
@@ -109,7 +109,7 @@ class SessionRun:
 
     @functools.cached_property
     def realizer(self) -> Realizer:
-        """What realizes this session's steps."""
+        """The realizer of this session's steps."""
         found = self.found
 
         def executor() -> "Executor":
@@ -142,7 +142,7 @@ class SessionRun:
 
     @functools.cached_property
     def shipping(self) -> Shipping:
-        """What ``dist/`` ships, as this session sees it."""
+        """The contents of ``dist/`` as this session sees them."""
         return Shipping(
             self.found,
             self.workspace,
@@ -151,14 +151,14 @@ class SessionRun:
             emit=self.emit,
         )
 
-    # --- saying what will happen ---------------------------------------------------------------
+    # --- announcing the work -------------------------------------------------------------------
 
     @functools.cached_property
     def _announced(self) -> list[str]:
         return []
 
     def announce(self) -> None:
-        """Before the first thing is fetched or made: a line for each target of the run."""
+        """Emit a line for each target of the run, before anything is fetched or made."""
         if self._announced:
             return
         self._announced.append(self.session.name)
@@ -185,7 +185,7 @@ class SessionRun:
                 self.pin_choice(session)
 
     def pin_choice(self, deps: PlannedSession) -> None:
-        """Record in the lock what ``auto`` chose for a target, where it did."""
+        """Record in the lock what ``auto`` chose for a target, if it chose."""
         choice, target = deps.choice, deps.target
         if choice is not None and choice.is_kept and target is not None:
             self.pins.strategy(
@@ -199,7 +199,7 @@ class SessionRun:
         return host_facts().platform or platform.machine()
 
     def to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:
-        """What a target's builds will download."""
+        """Return the bytes that a target's builds will download, and the names of the packages."""
         from mpforge.engine.downloads import to_fetch
 
         return to_fetch(
@@ -213,20 +213,20 @@ class SessionRun:
     # --- how it ends ---------------------------------------------------------------------------
 
     def realize(self, session: PlannedSession) -> tuple[ActionResult, Directory]:
-        """What a session makes, made if it is not there."""
+        """Return a session's result and output tree, making them if needed."""
         if session.result is None:
             raise AssertionError(f"{session.name} has no result")
         return self.realizer.realize(session.result)
 
     def ended(self, key: str) -> SessionEnded:
-        """Its end, done if a step ran, else cached."""
+        """Return its end: done if a step ran, else cached."""
         if self.realizer.ran:
             words = f"built: {short(key)}"
             return SessionEnded(self.session.name, self.session.phase, "done", words)
         return self.cached(key)
 
     def cached(self, key: str) -> SessionEnded:
-        """Its end where nothing had to be done."""
+        """Return its end if nothing had to be done."""
         return SessionEnded(
             self.session.name, self.session.phase, "cached", f"cached: {short(key)}"
         )

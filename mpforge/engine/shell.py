@@ -1,8 +1,8 @@
-"""Entering a session's main step in the place of its programs: with a shell, or a program of the user's.
+"""Enter a session's main step with a shell, or a program of the user's, in place of its own programs.
 
-What precedes the step is realized as in any run; what is in its place, its variables and its network are
-those of a run, because they are made by the same code. A directory that a failed run has left is entered
-as it is. Nothing that happens in it is stored or published.
+The step's inputs are realized as in any run; its files, variables and network are those of a run, because the
+same code prepares them. A directory that a failed run left is entered as it is. Nothing done in it is stored
+or published.
 """
 
 import contextlib
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scene:
-    """What one sees who enters a step.
+    """The place of a step that a user enters, as shown in the welcome.
 
-    ``directory`` is what the step's is called there, ``place`` where it is on this host. ``programs`` are
-    lines that run there what the step runs. ``left`` is when its last program was started, where it is one
-    that was kept. ``stays``: it is not removed afterwards.
+    ``directory`` is the path of the step's directory there, ``place`` its path on this host. ``programs`` are
+    the command lines that the step runs. ``left`` is when its last program was started, for a kept directory.
+    ``stays``: it is not removed afterwards.
     """
 
     title: str
@@ -52,7 +52,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Visit:
-    """What a user wants: to run ``argv`` (empty: a shell) where ``fresh`` does without a kept directory.
+    """A user's request: run ``argv`` (empty: a shell); ``fresh`` ignores a kept directory.
 
     ``welcome`` is called before it starts.
     """
@@ -63,7 +63,7 @@ class Visit:
 
 
 def enterable(plan: Plan, name: str) -> PlannedSession:
-    """The session that a name stands for, if it has a step to be entered. Raises ``WrongInput``."""
+    """Return the session of a name, if it has a step that can be entered. Raises ``WrongInput``."""
     session = plan.session(name)
     if session is None:
         raise WrongInput(f"there is no session {name}")
@@ -86,7 +86,7 @@ def enterable(plan: Plan, name: str) -> PlannedSession:
 
 
 def log_of(workspace: Workspace, session: str) -> Path:
-    """What the steps before it said; the log of the session's last run stays as it is."""
+    """Return the path of the log of the steps before it; the log of the last run is not touched."""
     return workspace.logs(f"{session}.shell")
 
 
@@ -99,7 +99,7 @@ def enter(
     options: Options,
     emit: Emit,
 ) -> int:
-    """Enter a session's main step; the exit status of what ran there. Raises what realizing raises."""
+    """Enter a session's main step; return the program's exit status. Raises what realizing raises."""
     step = found.plan.main_step(session)
     if step is None:
         raise AssertionError(f"{session.name} has no step to enter")
@@ -116,7 +116,7 @@ def enter(
 def _enter_kept(
     session: SessionRun, step: Step, directory: StepDirectory, visit: Visit, log: Path
 ) -> int:
-    """As the failed run left it."""
+    """Enter a kept directory as the failed run left it."""
     last = recorded_commands.read(directory.root)[-1]
     gone = [path for path in last.environment.get("PATH", "").split(":") if not Path(path).is_dir()]
     if gone or not last.cwd.is_dir():
@@ -149,7 +149,7 @@ def _enter_kept(
 def _place_of(
     session: SessionRun, step: Step, directory: StepDirectory, log: BinaryIO
 ) -> "Iterator[Place]":
-    """The place in which a step's directory is entered."""
+    """Yield the place in which a step's directory is entered."""
     if step.inside is None:
         yield HostPlace(isolation(), step.network)
         return
@@ -174,7 +174,7 @@ def _enter_new(run: SessionRun, step: Step, visit: Visit) -> int:
 
 
 def _precede(run: SessionRun) -> None:
-    """What a run of the session asks before its steps. Raises ``WrongInput`` where it would not run."""
+    """Make the checks that a run makes before its steps. Raises ``WrongInput`` if it would not run."""
     try:
         if run.session.phase == "build":
             phases.refuse_excluded(run, run.session)

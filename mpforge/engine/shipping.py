@@ -1,8 +1,8 @@
-"""What ``dist/`` ships of a session: whether it is what the session would make, and putting it there.
+"""Decide whether ``dist/`` has what a session would make, and publish results there.
 
-The rules are docs/contract.md, "dist/ and its record": what another machine made of the same source and
-options is shipped as it is; what this one made counts while its whole recipe is the same. Knows nothing
-of how a result is made.
+The rules are docs/contract.md, "dist/ and its record": files that another machine made from the same source
+and options are shipped unchanged; files of this machine count while their whole recipe is the same. Knows
+nothing of how a result is made.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ from mpforge.store.trees import Directory, FileNode, from_entries
 from mpforge.workspace import Workspace
 
 _UNNAMED = "unnamed"
-"""The name of a store whose directory can't be written: whose records these are can't be told."""
+"""Name of a store whose directory can't be written: its records can't be told from others'."""
 
 
 class Shipping:
@@ -59,12 +59,12 @@ class Shipping:
 
     @functools.cached_property
     def _store_name(self) -> str:
-        """This store on this machine: what a record from elsewhere does not name."""
+        """Name of this store on this machine; records made elsewhere have another one."""
         return self._name[0]
 
     @functools.cached_property
     def _name(self) -> tuple[str, bool]:
-        """This store's name, and whether it had another one that is lost."""
+        """Return this store's name, and whether an earlier name was lost."""
         place = self._workspace.cache / "name"
         noted = notes.load(place)
         if noted is None:
@@ -74,33 +74,33 @@ class Shipping:
         return (_UNNAMED, False) if noted is None else (f"{noted[0]}-{_machine()}", bool(noted[1]))
 
     def _is_ours(self, entry: Entry) -> bool:
-        """Whether this store may have made what a record tells of."""
+        """Return whether this store may have made the file of an entry."""
         name, lost = self._name
         return entry.store in {name, _UNNAMED} or (lost and entry.store.endswith(f"-{_machine()}"))
 
     def recipe(self, session: PlannedSession) -> str:
-        """All that was known of a session's result before it was made, as one digest."""
+        """Return one digest of everything known of a session's result before it is made."""
         made = self._found.plan.session("sdist")
         before = made.steps if made is not None and session.phase == "build" else ()
         return digest_of(self._provision.recipe((*before, *session.steps)))
 
     def source(self, session: PlannedSession) -> str:
-        """What tells the source of a session's result apart, wherever it is made.
+        """Return the digest of the source of a session's result, the same on every machine.
 
-        Test sources are a part of it: a project may install them.
+        Test sources are part of it: a project may install them.
         """
         main = self._found.plan.main_step(session)
         return self._found.inputs.identity(() if main is None else main.command.exclude)
 
     def already(self, session: PlannedSession) -> tuple[Entry, ...] | None:
-        """What ``dist/`` has of a session, if nothing is left to do for it."""
+        """Return a session's entries in ``dist/`` if nothing is left to do for it."""
         if self._no_cache:
             return None
         self.dist.sweep()
         return self._from_elsewhere(session) or self._unchanged(session)
 
     def all_from_elsewhere(self, target: str | None) -> tuple[Entry, ...]:
-        """All that another machine made of a target's builds, or nothing if any is left to do."""
+        """Return all entries of a target's builds from another machine; none if any build is left to do."""
         found: list[Entry] = []
         for session in self._found.plan.sessions:
             builds = session.phase == "build" and session.target == target
@@ -112,7 +112,7 @@ class Shipping:
         return tuple(found)
 
     def _unchanged(self, session: PlannedSession) -> tuple[Entry, ...] | None:
-        """What ``dist/`` has of a session if it was made from exactly this, and is whole."""
+        """Return a session's entries in ``dist/`` if it was made from exactly this, and is whole."""
         entries = self.dist.of(session.name)
         secret = any(self._found.plan.step(name).variables.secrets for name in session.steps)
         if not entries or secret:
@@ -123,18 +123,18 @@ class Shipping:
         return entries if all(map(self.dist.in_place, entries)) else None
 
     def _is_less_isolated(self, entry: Entry) -> bool:
-        """Whether a file was made where steps were kept less apart from the host than they can be here."""
+        """Return whether a file was made by steps with less isolation from the host than is possible here."""
         try:
             made = self._found.store.find(entry.key)
         except Damaged:
-            return False  # what is shipped is whole
+            return False  # shipped files are kept while they are whole
         return made is not None and is_less_isolated(made)
 
     def _is_made_from_this(self, session: PlannedSession, entry: Entry) -> bool:
-        """Whether a file is what the session would make, by its own recipe or that of who serves it.
+        """Return whether a file is what the session would make, by its own recipe or that of a user of it.
 
-        Of what was joined to another session's by equal bytes, the own recipe is not recorded. What was read
-        of the host is no part of a recipe.
+        A session whose equal bytes were merged into another's entry has no recorded recipe. Files of the host
+        that were read are not part of a recipe.
         """
         if not self._has_read_the_same(entry):
             return False
@@ -146,7 +146,7 @@ class Shipping:
         return entry.recipe == self.recipe(maker)
 
     def _has_read_the_same(self, entry: Entry) -> bool:
-        """Whether the files of the host that builds read for a file are what they were."""
+        """Return whether the host files that a file's builds read are unchanged."""
         for key in entry.observed:
             try:
                 result = self._found.store.find(key)
@@ -159,15 +159,15 @@ class Shipping:
         return True
 
     def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
-        """What another machine made of the same source and options: it is what is shipped."""
-        # The records first: what the source is now costs a look at every file, and git's answers.
+        """Return entries that another machine made from the same source and options: they are shipped."""
+        # The records first: the digest of the source needs a look at every file, and git's answers.
         ours = any(map(self._is_ours, self.dist.of(session.name)))
         if ours or self._store_name == _UNNAMED:
             return None
         return self.matching(session) or None
 
     def matching(self, session: PlannedSession) -> tuple[Entry, ...]:
-        """What ``dist/`` records for a session's target, Python, source and options, if whole."""
+        """Return the entries with a session's target, Python, source and options, if whole."""
         entries = self.dist.of(session.name)
         if not entries:
             return ()
@@ -176,7 +176,7 @@ class Shipping:
         return entries if same and all(map(self.dist.intact, entries)) else ()
 
     def as_shipped(self, entries: tuple[Entry, ...], folder: str) -> Shipped:
-        """Shipped files as a test is given them."""
+        """Return shipped files in the form that a test takes."""
         places = {entry.path: self._workspace.dist / entry.path for entry in entries}
 
         def seen_by(read: Callable[[Path], FileNode]) -> Directory:
@@ -206,9 +206,9 @@ class Shipping:
         files: Mapping[str, FileNode | str],
         observed: tuple[str, ...],
     ) -> None:
-        """Publish files of a result, each recorded with what it was made from. Raises ``Damaged``.
+        """Publish files of a result, each recorded with its ingredients. Raises ``Damaged``.
 
-        A ``str`` is a symlink's target. ``observed`` is as ``Realizer.observed`` gives it.
+        A ``str`` is a symlink's target. ``observed`` is the value of ``Realizer.observed``.
         """
         if interrupted():
             raise KeyboardInterrupt
@@ -268,7 +268,7 @@ def _machine() -> str:
 
 
 def _write_first(place: Path) -> None:
-    """Note a random name for a store, unless somebody else was quicker; what is damaged counts as lost."""
+    """Write a random name for a store, unless another process did; a damaged one counts as lost."""
     with alone(place.with_name(".name.lock"), waits=lambda: None, warn=lambda _: None):
         if notes.load(place) is None:
             notes.put(place, notes.sealed([os.urandom(8).hex(), os.path.lexists(place)]))

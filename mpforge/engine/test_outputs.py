@@ -1,4 +1,4 @@
-"""Putting what tests declare as outputs where a user finds it, of a pass, of a hit and of a failure."""
+"""Put the declared outputs of tests into the checkout, after a pass, a hit and a failure."""
 
 import contextlib
 import os
@@ -17,9 +17,9 @@ from mpforge.workspace import Workspace
 
 @dataclass(frozen=True)
 class TestOutputs:
-    """Where the tests of a session leave their outputs: what is there is of the last run alone."""
+    """Directory with the outputs of a session's tests, always of the last run alone."""
 
-    __test__ = False  # not a test class, whatever pytest makes of its name
+    __test__ = False  # not a test class, although pytest takes it for one by its name
 
     store: BlobStore
     workspace: Workspace
@@ -27,18 +27,18 @@ class TestOutputs:
     emit: Emit
 
     def clear(self) -> None:
-        """Take away what an earlier run left: a run that gets to no test has no report."""
+        """Remove the outputs of an earlier run: a run that does not reach its tests has no report."""
         remove_tree(self.workspace.outputs(self.session))
 
     def put(self, step: Step, tree: Directory) -> None:
-        """Put there what was stored with a pass."""
+        """Put the outputs that were stored with a pass."""
         if _outputs(step):
             with self._fresh() as place:
                 self.store.restore(tree, place)
             self._tell()
 
     def put_of_failure(self, step: Step, made: Path) -> None:
-        """Put there what failed tests have written of it: a report says what failed."""
+        """Put the outputs that failed tests have written: a report says what failed."""
         if _outputs(step) and made.is_dir():
             with self._fresh() as place:
                 missing = collect(_outputs(step), made, place)
@@ -49,7 +49,7 @@ class TestOutputs:
 
     @contextlib.contextmanager
     def _fresh(self) -> Iterator[Path]:
-        """A directory that takes the last run's place when the block ends."""
+        """Yield a directory that replaces the last run's when the block ends."""
         place = self.workspace.outputs(self.session)
         fresh = place.with_name(f".{place.name}")
         remove_tree(fresh)

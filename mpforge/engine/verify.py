@@ -1,8 +1,8 @@
-"""Building a session's result twice, from nothing, and comparing what would be published.
+"""Build a session's result twice from scratch and compare what would be published.
 
 Each build has a store, directories and a umask of its own; tools are shared. Neither ``dist/`` nor a result
-of the user's store changes. What a build can't help seeing (the day, the host, its number of CPUs) is
-the same in both, so a difference that only these make is not found.
+of the user's store changes. Differences caused by the day, the host, or its number of CPUs are not found:
+these are the same in both builds.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ _PLACES = ("a", "another-directory-of-a-longer-name")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What two builds of a session gave.
+    """Result of comparing two builds of a session.
 
     ``first`` and ``second`` map each path to its digest (or a link's target). ``began`` is the first step
     whose result differs. ``kept`` holds both outputs, in ``first`` and ``second``, if they differ.
@@ -55,13 +55,13 @@ class Verdict:
 
     @property
     def equal(self) -> bool:
-        """Whether both are the same bytes under the same names, with the same modes."""
+        """True if both have the same bytes under the same names, with the same modes."""
         return self.kept is None
 
 
 @dataclass(frozen=True)
 class _Built:
-    """One build: what would be published, and where the rest can be read."""
+    """One build: the files to publish, and the paths of its other data."""
 
     output: Directory
     realizer: Realizer
@@ -71,9 +71,9 @@ class _Built:
 
 
 def verifiable(plan: Plan, name: str) -> tuple[PlannedSession, ...]:
-    """The build sessions that a name stands for; ``sdist`` is one too.
+    """Return the build sessions of a name; ``sdist`` is one too.
 
-    Raises ``WrongInput`` for another phase's, or where there is nothing to build.
+    Raises ``WrongInput`` for a session of another phase, or if there is nothing to build.
     """
     session = plan.session(name)
     if session is None or session.phase not in _PHASES:
@@ -92,7 +92,7 @@ def verifiable(plan: Plan, name: str) -> tuple[PlannedSession, ...]:
 
 
 def logs_of(workspace: Workspace, session: str) -> tuple[Path, Path]:
-    """The logs of the first and the second build."""
+    """Return the paths of the logs of the first and the second build."""
     return workspace.logs(f"{session}.{_BUILDS[0]}"), workspace.logs(f"{session}.{_BUILDS[1]}")
 
 
@@ -123,7 +123,7 @@ def verify(
 
 @contextmanager
 def _umask(mask: int) -> Iterator[None]:
-    """Another umask than the user's while the block runs: ``mask``, or the usual one."""
+    """Set another umask than the user's while the block runs: ``mask``, or the usual one."""
     former = os.umask(mask)
     if former == mask:
         os.umask(_UMASK)
@@ -142,7 +142,7 @@ class _Verifier:
     emit: Emit
 
     def build(self, below: Path, number: int) -> _Built:
-        """Build it with a store of its own, so that nothing can be a hit."""
+        """Build the session with a store of its own, so that nothing can be a hit."""
         place = below / _PLACES[number]
         what = f"{self.session.name}, the {_BUILDS[number]} build"
         self.emit(Working(self.session.name, what))
@@ -173,7 +173,7 @@ class _Verifier:
         )
 
     def compare(self, first: _Built, second: _Built, known: Circumstances) -> Verdict:
-        """What differs; the outputs are put where a user can look at them."""
+        """Return the differences; both outputs are kept for the user to inspect."""
         kept = self.workspace.state / "verify" / self.session.name
         shutil.rmtree(kept, ignore_errors=True)
         digests = first.output.described(), second.output.described()
@@ -188,7 +188,7 @@ class _Verifier:
 
 
 def _first_that_differs(first: Realizer, second: Realizer) -> str | None:
-    """The first step, in the order in which they ran, that gave something else."""
+    """Return the first step, in the order in which they ran, whose result differs."""
     for step in first.ran:
         (one, tree), (other, other_tree) = first.realize(step), second.realize(step)
         if tree.digest() != other_tree.digest() or one.facts != other.facts:
