@@ -60,9 +60,7 @@ class Dist:
         return tuple(e for e in entries if session == e.session or session in e.users)
 
     def intact(self, entry: Entry) -> bool:
-        """Return whether the file has the recorded content; its mode may differ, as file transfers drop
-        modes.
-        """
+        """Return whether the file has the recorded content; its mode may be lost in a transfer."""
         path = self.root / entry.path
         if any(map(Path.is_symlink, self._folders(entry))):
             return False
