@@ -1,7 +1,7 @@
-"""Checking a whole store: every blob and pack by its content, every result by what it needs.
+"""Check a whole store: every blob and pack by its content, every result by its references.
 
-What is damaged is removed, so that it is made again when it is needed; what is not the store's is named and
-left alone. Knows nothing of tools.
+Damaged files are removed, so that they are made again when they are needed; files that are not the store's
+are named and left alone. Knows nothing of tools.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ State = Literal["removed", "left", "foreign"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not right, and what became of it; what is foreign is always left."""
+    """A fault, and what was done about it; foreign files are always left."""
 
     path: Path
     what: str
@@ -36,7 +36,7 @@ class Finding:
 
 
 def foreign(root: Path) -> Iterator[Path]:
-    """What is not the store's. Raises ``OSError`` where that can't be told."""
+    """Yield the paths that are not the store's. Raises ``OSError`` if the store can't be read."""
     for path in sorted(root.iterdir()) if root.is_dir() else ():
         if path.name not in _OWN:
             yield path
@@ -45,9 +45,9 @@ def foreign(root: Path) -> Iterator[Path]:
 
 
 def findings(root: Path) -> Iterator[Finding]:
-    """All that is wrong below a store's root; files first, then what needs them.
+    """Yield all faults below a store's root: damaged files first, then results that need them.
 
-    Raises ``OSError`` where that can't be told.
+    Raises ``OSError`` if the store can't be read.
     """
     for path in foreign(root):
         yield Finding(path, FOREIGN, "foreign")
@@ -55,7 +55,7 @@ def findings(root: Path) -> Iterator[Finding]:
     checks: dict[str, Callable[[Path], str | None]] = {
         "blobs": _blob_problem,
         "packs": lambda path: _pack_problem(path, store),
-        # Asked twice: what was looked up before may have been made again meanwhile.
+        # Asked twice: another process may have made the missing file again meanwhile.
         "actions": lambda path: needs.problem(path.stem) and _Needs(root).problem(path.stem),
     }
     for kind in KINDS:
@@ -65,13 +65,13 @@ def findings(root: Path) -> Iterator[Finding]:
 
 
 def _checked(path: Path, check: Callable[[Path], str | None]) -> Finding | None:
-    """What is wrong with a file, which is removed then; None also where it has gone meanwhile."""
+    """Check a file and remove it if it is damaged; None for a sound file or one that has vanished."""
     try:
         looked_at = os.stat(path)
         problem = check(path)
         if problem is None:
             return None
-        # Another process may have put a whole one in its place.
+        # Another process may have replaced it with a sound one.
         if not os.path.samestat(looked_at, os.stat(path)):
             return _checked(path, check)
     except FileNotFoundError:
@@ -84,9 +84,9 @@ def _checked(path: Path, check: Callable[[Path], str | None]) -> Finding | None:
 
 
 def removed(path: Path, what: str, remove: Callable[[], bool | None]) -> Finding:
-    """Remove what is damaged; where that can't be done, it is left, and the finding says why.
+    """Remove something damaged; if that fails, it is left, and the finding says why.
 
-    ``remove`` returns False where somebody uses it.
+    ``remove`` returns False if a process uses it.
     """
     try:
         if remove() is False:
@@ -116,7 +116,7 @@ def _pack_problem(path: Path, store: Store) -> str | None:
 
 
 def _see_lists(references: References, node: Node) -> None:
-    """Raise ``PermissionError`` where a list of files is there, and may not be read."""
+    """Raise ``PermissionError`` if a list of files exists and may not be read."""
     with contextlib.suppress(ValueError):
         for below in references.of(node):
             if below[0] == "list":
@@ -124,7 +124,7 @@ def _see_lists(references: References, node: Node) -> None:
 
 
 class _Needs:
-    """Whether all that results need is there; whatever many need is looked up once."""
+    """Checks that everything a result refers to exists; shared references are looked up once."""
 
     def __init__(self, root: Path) -> None:
         self._shelf = Shelf(root)
@@ -132,7 +132,7 @@ class _Needs:
         self._gone: dict[Node, str | None] = {}
 
     def problem(self, key: str) -> str | None:
-        """What a result lacks."""
+        """Return what a result lacks, or None."""
         return self._lacking(("actions", key))
 
     def _lacking(self, node: Node) -> str | None:

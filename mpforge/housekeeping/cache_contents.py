@@ -1,7 +1,7 @@
-"""The parts of a cache beside its store of results: tools, packages, lists, notes; and what is foreign.
+"""List the parts of a cache beside its store of results: tools, packages, lists, notes; and foreign files.
 
-Each part is given as something that may go. What is none of these, and not the store's, is another's: it is
-only named. Knows no limits.
+Each part is returned as something that can be evicted. Files that belong to none of these, nor to the store,
+are only named. Knows no limits.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ from mpforge.store.process_homes import living, sweep, used
 from mpforge.store.tool_store import ToolStore
 
 NAME = "name"
-"""The file with the cache's name, which tells what was built here from what came from elsewhere."""
+"""The file with the cache's name, by which files built here are told from those built elsewhere."""
 STAMP = "collected"
-"""The file whose time says when the cache was last collected without being asked."""
+"""The file whose mtime is the time of the last automatic collection."""
 
 ENGINES = "engines"
-"""The folder of what is known of container engines."""
+"""The folder of notes about container engines."""
 PLATFORMS_RUN = f"{ENGINES}/platforms.json"
-"""The file of how they run each platform."""
+"""The file of how container engines run each platform."""
 
 SEALED = (NAME, "hostpythons.jsonl", file_digests.NOTE, PLATFORMS_RUN)
 """The cache's notes (``store.notes``), by their paths in it."""
@@ -45,12 +45,12 @@ _PACKAGE = re.compile(r".+-([0-9a-f]{64})\.deb")
 
 
 def is_tool(name: str) -> bool:
-    """Whether a directory of this name is a tool."""
+    """Return whether a directory of this name is a tool."""
     return _TOOL.fullmatch(name) is not None
 
 
 def tools(cache: Path) -> Iterator[Evictable]:
-    """The tools, unfinished ones too, as processes say that they use them."""
+    """Yield the tools, unfinished ones too, under the names by which processes mark them as used."""
     yield from _unfinished(cache)
     store = ToolStore(cache / "tools")
     for kept in store.trees():
@@ -60,7 +60,7 @@ def tools(cache: Path) -> Iterator[Evictable]:
 
 
 def _unfinished(cache: Path) -> Iterator[Evictable]:
-    """What is left of tools whose making was cut short."""
+    """Yield remains of tools whose installation was interrupted."""
     for path, size, last_used in unfinished.kept(cache / "tools"):
 
         def remove(is_used: Callable[[], bool], path: Path = path) -> bool:
@@ -74,7 +74,7 @@ def _unfinished(cache: Path) -> Iterator[Evictable]:
 
 
 def remove_tool(store: ToolStore, name: str, is_used: Callable[[], bool]) -> bool:
-    """Remove a tool, unless somebody uses it after all; whether it is gone. Raises ``OSError``."""
+    """Remove a tool unless it is in use; return whether it is gone. Raises ``OSError``."""
     try:
         return store.remove(name, is_used)
     except FileNotFoundError:  # another process was quicker
@@ -82,7 +82,7 @@ def remove_tool(store: ToolStore, name: str, is_used: Callable[[], bool]) -> boo
 
 
 def users_of_tool(cache: Path, name: str) -> Callable[[], bool]:
-    """A function that tells whether a living process uses a tool."""
+    """Return a function that returns whether a living process uses a tool."""
     return lambda: f"tool {name}" in used(cache / "store" / "work")
 
 
@@ -90,7 +90,7 @@ def users_of_tool(cache: Path, name: str) -> Callable[[], bool]:
 
 
 def packages(cache: Path) -> Iterator[Evictable]:
-    """The packages that were downloaded. Who reads them does not say so: then all stay."""
+    """Yield the downloaded packages. Their readers leave no mark, so all stay while other processes live."""
     for path, _ in package_files(cache):
 
         def remove(_is_used: Callable[[], bool], path: Path = path) -> bool:
@@ -103,7 +103,7 @@ def packages(cache: Path) -> Iterator[Evictable]:
 
 
 def package_files(cache: Path) -> Iterator[tuple[Path, str]]:
-    """The packages and the sha256 that each must have."""
+    """Yield each package and its expected sha256."""
     for path in sorted((cache / "distribution" / "downloads").glob("*.deb")):
         match = _PACKAGE.fullmatch(path.name)
         if match is not None and path.is_file():
@@ -126,7 +126,7 @@ def lists(cache: Path) -> Iterator[Evictable]:
 
 
 def _extent(path: Path) -> tuple[int, float]:
-    """A file's bytes, and when it came here: its mtime is what the archive says."""
+    """Return a file's bytes and the time it was downloaded: its mtime is the archive's."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -140,16 +140,16 @@ def _apt_states(cache: Path) -> list[Path]:
 
 
 def _others_live(cache: Path) -> bool:
-    """Whether another process is at work with this cache."""
+    """Return whether another process works with this cache."""
     folders = cache / "store" / "work", cache / "tools" / ".making"
     own = _held_open()
     return any(os.path.realpath(home) not in own for f in folders for home in living(f))
 
 
 def _held_open() -> set[str]:
-    """What this process holds open, its homes among it; proc(5), elsewhere nothing is known of that.
+    """Return the files that this process holds open, its homes among them; empty without proc(5).
 
-    Its PID is no sign: containers that share a cache have the same ones.
+    A PID can't identify it: containers that share a cache have the same PIDs.
     """
     found = set()
     with contextlib.suppress(OSError), os.scandir("/proc/self/fd") as descriptors:
@@ -163,7 +163,7 @@ def _held_open() -> set[str]:
 
 
 def notes(cache: Path) -> Iterator[Path]:
-    """Files that only spare work, and what was left of writing them."""
+    """Yield files that only save work, and their unfinished temporary files."""
     for path in (*_listed(cache), *_listed(cache / ENGINES)):
         left = _NEW_NOTE.fullmatch(path.name) and time.time() - _extent(path)[1] > _NEW_SECONDS
         if path.name in _NOTES or left or path.parent.name == ENGINES:
@@ -171,9 +171,9 @@ def notes(cache: Path) -> Iterator[Path]:
 
 
 def sweep_leftovers(cache: Path, *, but: Path) -> None:
-    """Remove what killed processes left: homes, lock files that nobody holds but one, unfinished tools.
+    """Remove leftovers of killed processes: homes, lock files that nobody holds but one, unfinished tools.
 
-    Those stay for a day after they were last worked on.
+    Unfinished tools stay for a day after the last change.
     """
     sweep(cache / "tools" / ".making")
     sweep(cache / "distribution" / "downloads" / ".arriving")
@@ -182,29 +182,29 @@ def sweep_leftovers(cache: Path, *, but: Path) -> None:
             tool.remove(users_of_tool(cache, tool.name.partition(" ")[2]))
     for path in (*(cache / "store" / "locks").glob("*"), *(cache / "tools").glob(".*.lock")):
         if path != but:
-            # Who can have a lock removes its file.
+            # Whoever gets the lock may remove its file.
             with contextlib.suppress(Busy), alone(path, waits=give_way, warn=unheard):
                 pass
 
 
 class Busy(Exception):
-    """Another process has the lock."""
+    """Raised if another process has the lock."""
 
 
 def give_way() -> None:
-    """Instead of waiting for a lock. Raises ``Busy``."""
+    """Raise ``Busy`` instead of waiting for a lock."""
     raise Busy
 
 
 def unheard(_message: str) -> None:
-    """Where it does not matter whether there are locks."""
+    """Ignore the message that locks are not available."""
 
 
 # --- what is not ours -----------------------------------------------------------------------------
 
 
 def foreign(cache: Path) -> Iterator[Path]:
-    """What lies in the cache beside its store, and is not mpforge's."""
+    """Yield files in the cache, beside its store, that are not mpforge's."""
     known = {"store", "tools", "distribution", ENGINES, NAME, *_NOTES}
     for path in _listed(cache):
         if path.name not in known and not _NEW_NOTE.fullmatch(path.name):

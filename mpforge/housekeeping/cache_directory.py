@@ -1,7 +1,7 @@
-"""The whole cache directory: what is in it, kept within limits, checked, emptied.
+"""List, bound, check and empty the whole cache directory.
 
-What is not mpforge's is named and left alone. So is the cache's name: by it the records in the projects'
-``dist/`` tell what was built here from what came from elsewhere. Knows nothing of command lines.
+Files that are not mpforge's are named and left alone. So is the cache's name: with it, the records in the
+projects' ``dist/`` tell files built here from files built elsewhere. Knows nothing of command lines.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from mpforge.store.tool_store import NEWER, ToolStore
 
 KEPT_NAME = "by it the records in dist/ tell what was built here"
 EXPECTED = {IN_USE, FOREIGN, KEPT_NAME}
-"""The reasons to leave something that are no fault."""
+"""Reasons for leaving something that are not faults."""
 
 _EVERY_SECONDS = 3600.0
 _KINDS = {"actions": "results", "blobs": "files", "packs": "packs"}
@@ -37,7 +37,7 @@ _KINDS = {"actions": "results", "blobs": "files", "packs": "packs"}
 
 @dataclass(frozen=True)
 class Holding:
-    """Things of one kind: how many, their bytes, the first and the last time that one was used."""
+    """Items of one kind: their number, bytes, and first and last time of use."""
 
     what: str
     count: int
@@ -48,7 +48,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a cache holds; ``size`` in bytes is what the limits are for."""
+    """Contents of a cache; ``size`` is the bytes that the limits apply to."""
 
     path: Path
     holdings: tuple[Holding, ...]
@@ -57,7 +57,7 @@ class Contents:
 
 
 def stats(cache: Path) -> Contents:
-    """What the cache holds. Raises ``FileTrouble``."""
+    """Return the contents of the cache. Raises ``FileTrouble``."""
     with _known(cache):
         found: dict[str, list[tuple[int, float]]] = {what: [] for what in _KINDS.values()}
         for (kind, _), kept in contents(cache / "store"):
@@ -83,9 +83,9 @@ def _holding(what: str, things: list[tuple[int, float]]) -> Holding:
 
 
 def collect(cache: Path, limits: Limits, *, waits: Callable[[], None]) -> Collected:
-    """Remove what is older or more than the limits allow, least recently used first.
+    """Remove items that exceed the limits in age or size, least recently used first.
 
-    ``waits`` is called once if another process is at it. Raises ``FileTrouble``.
+    ``waits`` is called once if another process collects already. Raises ``FileTrouble``.
     """
     if not cache.is_dir():
         return Collected({}, (), 0, 0)
@@ -94,11 +94,11 @@ def collect(cache: Path, limits: Limits, *, waits: Callable[[], None]) -> Collec
 
 
 def tidy(cache: Path, *, environment: Mapping[str, str], warn: Callable[[str], None]) -> None:
-    """Collect by the limits, unless that was done within the hour, or another process is at it.
+    """Collect by the limits, unless that was done within the hour or another process is collecting.
 
-    What goes wrong is a warning: a cache that is too large fails nothing.
+    Errors become warnings: a cache that is too large must not fail a run.
     """
-    if not _is_due(cache) or not _is_usable(cache):  # else that has been said already
+    if not _is_due(cache) or not _is_usable(cache):  # otherwise a warning was given already
         return
     try:
         with _known(cache), _alone(cache, give_way):
@@ -121,7 +121,7 @@ def _is_due(cache: Path) -> bool:
 
 
 def _is_usable(cache: Path) -> bool:
-    """Whether this process could keep anything there."""
+    """Return whether this process can write to the cache."""
     store = cache / "store"
     folders = cache, store, store / "work"
     return layout_problem(store) is None and all(os.access(path, os.W_OK) for path in folders)
@@ -152,9 +152,9 @@ def _collect(cache: Path, limits: Limits) -> Collected:
 
 
 def clear(cache: Path, *, waits: Callable[[], None]) -> Collected:
-    """Remove everything but what living processes use, what is foreign, and the cache's name.
+    """Remove everything except what living processes use, foreign files, and the cache's name.
 
-    All that is left is named. Raises ``FileTrouble``.
+    Everything left is named. Raises ``FileTrouble``.
     """
     if not cache.is_dir():
         return Collected({}, (), 0, 0)
@@ -176,7 +176,7 @@ def _not_to_go(cache: Path) -> Iterator[Left]:
 
 
 def verify(cache: Path) -> Iterator[Finding]:
-    """Everything that is wrong in the cache, by content. What is damaged is removed, if it can be.
+    """Yield all faults of content in the cache. Damaged files are removed, if possible.
 
     Raises ``FileTrouble``.
     """
@@ -224,7 +224,7 @@ def _damaged_packages(cache: Path) -> Iterator[Finding]:
 
 
 def _damaged_notes(cache: Path) -> Iterator[Finding]:
-    """The notes that nobody can use. They go, and are written anew when something is to be noted."""
+    """Remove unreadable notes and yield a finding for each; they are written anew when needed."""
     ours = [cache / name for name in cache_contents.SEALED]
     damaged = [path for path in ours if os.path.lexists(path) and notes.load(path) is None]
     tools = sorted((cache / "tools").glob(f"*/{tool_manifests.STATS}"))
@@ -235,14 +235,14 @@ def _damaged_notes(cache: Path) -> Iterator[Finding]:
 
 
 def _remove_note(path: Path) -> None:
-    """Remove a note, or what is in its place. Raises ``OSError`` for a directory that is not empty."""
+    """Remove a note, or whatever has its path. Raises ``OSError`` for a directory that is not empty."""
     if path.is_dir() and not path.is_symlink():
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
 
 
-# --- one process at a time, in a store that we know -----------------------------------------------
+# --- one process at a time, in a store whose layout we know ---------------------------------------
 
 
 def _lock(cache: Path) -> Path:
@@ -250,13 +250,13 @@ def _lock(cache: Path) -> Path:
 
 
 def _alone(cache: Path, waits: Callable[[], None]) -> AbstractContextManager[object]:
-    # Where there are no locks two may collect at once, which only costs time.
+    # Without locks two processes may collect at once, which only costs time.
     return alone(_lock(cache), waits=waits, warn=unheard)
 
 
 @contextlib.contextmanager
 def _known(cache: Path) -> Iterator[None]:
-    """Work with a cache whose layout is ours. Raises ``FileTrouble``."""
+    """Lock a cache of a known layout while the block runs. Raises ``FileTrouble``."""
     problem = layout_problem(cache / "store")
     if problem is not None:
         raise FileTrouble(

@@ -1,4 +1,4 @@
-"""How much the cache may hold and for how long, in a user's words. Knows nothing of what is in it."""
+"""Parse the cache's limits of size and age. Knows nothing of its contents."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ _AGE = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCI
 def limits_of(
     environment: Mapping[str, str], *, size: str | None = None, age: str | None = None
 ) -> Limits:
-    """The limits of the cache: those given, else the environment's, else 20 GB and 30 days.
+    """Return the limits of the cache: those given, else the environment's, else 20 GB and 30 days.
 
     Raises ``WrongInput``, which names the variable or the option.
     """
@@ -42,7 +42,7 @@ def limits_of(
 
 
 def _read(parse: Callable[[str], T], *words: tuple[str | None, str]) -> T | None:
-    """The first of these (text, where it stands) that was given."""
+    """Parse the first (text, source) whose text was given; None if none was."""
     for text, place in words:
         if text is not None and (text or place.startswith("-")):
             try:
@@ -53,7 +53,7 @@ def _read(parse: Callable[[str], T], *words: tuple[str | None, str]) -> T | None
 
 
 def parse_size(text: str) -> int:
-    """``"1.5GB"``, ``"500 MiB"`` or ``"0"`` in bytes. Raises ``ValueError`` with what was expected."""
+    """Parse ``"1.5GB"``, ``"500 MiB"`` or ``"0"`` to bytes. Raises ``ValueError`` with the expected form."""
     match = _SIZE.fullmatch(text.strip())
     if match is None and text.strip() != "0":
         raise ValueError("a size is a number with a unit: 500MB, 20GB, 1.5TiB, or 0")
@@ -61,7 +61,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_age(text: str) -> float:
-    """``"30d"``, ``"1d12h"`` or ``"0"`` in seconds. Raises ``ValueError`` with what was expected."""
+    """Parse ``"30d"``, ``"1d12h"`` or ``"0"`` to seconds. Raises ``ValueError`` with the expected form."""
     match = _AGE.fullmatch(text.strip())
     if match is None and text.strip() != "0":
         raise ValueError("an age is days, hours, minutes, seconds: 30d, 12h, 1d12h, 90m, or 0")

@@ -1,11 +1,11 @@
-"""Keeping a store bounded: what was not used for longest goes first, what is in use never.
+"""Keep a store within limits: evict the least recently used first, and never what is in use.
 
-A result goes with whatever only it refers to. What no result refers to (the sources that a build was given,
-what a crash left) goes after a day. Everything that a living process touched since it began stays, and
-what it says that it uses. Other things than results (tools) are bounded along with them, whatever they
-are. Only names, sizes and times are read, never content.
+A result goes together with files that only it refers to. Files without a referring result (sources of a
+build, leftovers of a crash) go after a day. Everything that a living process touched since it began stays,
+and everything that it marks as used. Other items than results (tools) count toward the same limits, whatever
+they are. Only names, sizes and times are read, never content.
 
-A process that begins to use a thing in the very moment when it is removed finds it gone: a miss.
+A process that begins to use an item at the very moment it is removed gets a miss.
 """
 
 import contextlib
@@ -23,27 +23,27 @@ from mpforge.store.references import Node, References, contents
 
 _DAY = 24 * 3600.0
 NOBODYS_SECONDS = _DAY
-"""How long a file is kept that no result refers to."""
+"""Seconds that a file without a referring result is kept."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """``size`` in bytes for all together, ``age`` in seconds since the last use."""
+    """``size`` in bytes of everything together, ``age`` in seconds since the last use."""
 
     size: int
     age: float
 
 
 NOTHING = Limits(size=0, age=float("-inf"))
-"""The limits that only what is in use is kept in spite of."""
+"""Limits that evict everything except what is in use."""
 
 
 @dataclass(frozen=True)
 class Evictable:
-    """Something that may go: ``name`` as processes say that they use it, bytes, last use.
+    """An item that can be evicted: ``name`` by which processes mark it as used, bytes, last use.
 
-    ``remove`` is given a function that tells whether somebody uses it after all; it returns whether
-    the thing is gone.
+    ``remove`` is given a function that returns whether the item is in use after all; it returns whether the
+    item is gone.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Evictable:
 
 @dataclass(frozen=True)
 class Left:
-    """Something that should have gone, by its name; and why it did not."""
+    """An item that should have been removed, by its name; and why it was not."""
 
     name: str
     why: str
@@ -65,7 +65,7 @@ IN_USE = "a running process uses it"
 
 @dataclass(frozen=True)
 class Collected:
-    """What a collection did: what went, by the first words of its names; the bytes before and after."""
+    """Result of a collection: removed items by their names' first words; bytes before and after."""
 
     removed: Mapping[str, int]
     left: tuple[Left, ...]
@@ -74,10 +74,10 @@ class Collected:
 
 
 def collect(root: Path, limits: Limits, others: Iterable[Evictable] = ()) -> Collected:
-    """Remove what is older or more than the limits allow.
+    """Remove items that exceed the limits in age or size.
 
-    What can't be removed is left. Raises ``OSError`` where nothing can be, or where the store can't be read:
-    then it can't be told who needs what.
+    Items that can't be removed are left. Raises ``OSError`` if nothing can be removed, or if the store can't
+    be read: its references are unknown then.
     """
     home = Home(root / "work")
     try:
@@ -88,7 +88,7 @@ def collect(root: Path, limits: Limits, others: Iterable[Evictable] = ()) -> Col
 
 
 class _Collection:
-    """One collection: what there is, who needs it, what is in use, what goes."""
+    """One collection: the items, their references, which are in use, which are removed."""
 
     def __init__(
         self, root: Path, home: Home, limits: Limits, others: tuple[Evictable, ...]
@@ -97,7 +97,7 @@ class _Collection:
         self._home = home
         self._limits = limits
         self._others = others
-        # From before anything is looked at: what is touched from now on is somebody's.
+        # Taken before anything is looked at: items touched from now on are in use.
         self._since = _since(root, home)
         self._kept = dict(contents(root))
         self._references = References(root)
@@ -123,7 +123,7 @@ class _Collection:
         return Collected(dict(self._removed), left, before, self._size)
 
     def _take(self, candidate: Evictable) -> None:
-        """Remove a candidate, unless somebody uses it."""
+        """Remove a candidate unless it is in use."""
         name = candidate.name
         is_used = functools.partial(self._is_used, name)
         try:
@@ -134,7 +134,7 @@ class _Collection:
         except OSError as error:
             self._left[name] = error.strerror or str(error)
 
-    # --- what may go ---------------------------------------------------------------------------
+    # --- what can be evicted -------------------------------------------------------------------
 
     def _candidates(self) -> Iterator[Evictable]:
         for (kind, key), kept in self._kept.items():
@@ -152,7 +152,7 @@ class _Collection:
                 yield Evictable(_called(thing), kept.size, kept.last_used, remove)
 
     def _remove_result(self, key: str, is_used: Callable[[], bool]) -> bool:
-        """Remove a result and what only it needs; who uses it after all gets it back."""
+        """Remove a result and the files that only it refers to; restore it if it is in use after all."""
         thing: Node = "actions", key
         place, away = self._kept[thing].path, self._home.new()
         try:
@@ -192,23 +192,23 @@ class _Collection:
         self._size -= self._kept.pop(thing).size
         return True
 
-    # --- who needs what ------------------------------------------------------------------------
+    # --- references ----------------------------------------------------------------------------
 
     def _needs(self, node: Node) -> tuple[Node, ...]:
         try:
             return self._references.of(node)
-        except ValueError:  # damaged: what it needed is nobody's
+        except ValueError:  # damaged: its references are unknown
             return ()
 
     def _count(self, node: Node) -> None:
-        """Count a node as a user of what it needs, and so on."""
+        """Count a node as a user of the nodes that it refers to, recursively."""
         for needed in self._needs(node):
             self._users[needed] += 1
             if self._users[needed] == 1:
                 self._count(needed)
 
     def _release(self, node: Node) -> None:
-        """Remove what only a node needed that has gone."""
+        """Remove nodes that only a removed node referred to."""
         for needed in self._needs(node):
             self._users[needed] -= 1
             if not self._users[needed]:
@@ -216,10 +216,10 @@ class _Collection:
                 if needed in self._kept:
                     self._remove_thing(needed)
 
-    # --- who uses what -------------------------------------------------------------------------
+    # --- use -----------------------------------------------------------------------------------
 
     def _is_used(self, name: str) -> bool:
-        """Whether a living process said so; asked again only if one has said something more."""
+        """Return whether a living process marked it as used; marks are read again only if they changed."""
         said = []
         for path in sorted((self._root / "work").glob("*/uses")):
             with contextlib.suppress(FileNotFoundError):  # its process has ended
@@ -230,7 +230,7 @@ class _Collection:
 
 
 def _since(root: Path, home: Home) -> float:
-    """What was touched after this may be somebody's: by the clock of the store's file system."""
+    """Return the time after which touched files may be in use, by the clock of the store's file system."""
     own = home.path.stat().st_mtime
     first = oldest(root / "work", but=home.path)
     return own if first is None else min(own, first - 1)
