@@ -1,8 +1,7 @@
-"""A step's key: one walk over named ingredients, two readers (a digest, an explanation).
+"""Compute a step's key: one walk over named ingredients, two readers (a digest, an explanation).
 
-An ingredient has a dotted name and a text value; absent things are ingredients too. Neither absolute
-paths nor times nor the number of jobs may become one. This module knows nothing of how a value was
-found out.
+An ingredient has a dotted name and a text value; absent things are ingredients too. Neither absolute paths
+nor times nor the number of jobs may become one. Knows nothing of how a value was obtained.
 """
 
 import hashlib
@@ -12,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 SCHEMA = "1"
-"""Raised whenever the meaning of an ingredient changes: it disowns every older key."""
+"""Raised whenever the meaning of an ingredient changes: it invalidates every older key."""
 
 SHORT = 12
-"""How many hex digits of a key are shown to people."""
+"""Number of hex digits of a key that people are shown."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Ingredient:
 
 @dataclass(frozen=True)
 class Difference:
-    """One ingredient that is not what it was; None: it was not there, or is no more."""
+    """One ingredient whose value changed; None: absent, before or after."""
 
     name: str
     before: str | None
@@ -55,7 +54,7 @@ def _short(value: str) -> str:
 
 
 def digest(ingredients: Iterable[Ingredient]) -> str:
-    """The key: sha256, as hex, of the ingredients in canonical bytes, whatever their order.
+    """Return the key: sha256, as hex, of the ingredients in canonical bytes, whatever their order.
 
     Raises ``ValueError`` for two ingredients of one name.
     """
@@ -68,12 +67,12 @@ def digest(ingredients: Iterable[Ingredient]) -> str:
 
 
 def short(key: str) -> str:
-    """A key as shown to people: 12 hex digits."""
+    """Return a key as shown to people: 12 hex digits."""
     return key[:SHORT]
 
 
 def to_json(ingredients: Iterable[Ingredient], files: Mapping[str, str]) -> dict[str, Any]:
-    """What is kept of a key for a later explanation; ``files`` are its trees' files by name."""
+    """Return the record of a key for a later explanation; ``files`` are its trees' files by name."""
     return {
         "schema": 1,
         "ingredients": {i.name: i.value for i in ingredients},
@@ -83,7 +82,7 @@ def to_json(ingredients: Iterable[Ingredient], files: Mapping[str, str]) -> dict
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """What differs between two records of ``to_json``; a tree is told file by file."""
+    """Return the differences between two records of ``to_json``, trees file by file."""
     found: list[Difference] = []
     trees = {*before.get("trees", ()), *after.get("trees", ())}
     for name, old, new in _unequal(before["ingredients"], after["ingredients"]):

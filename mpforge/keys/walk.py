@@ -1,9 +1,9 @@
-"""The one walk over a step's ingredients.
+"""Walk over a step's ingredients; the only module that lists them.
 
-Every field of the step's command is an ingredient by construction: a reference enters as the digest of
-what it refers to, anything else as its own value, placeholders as written (but for fields that only narrow
-a tree: what is left of it has the digest). What the step uses beside
-its inputs (interpreters, toolchains, packages, emulators) enters as named parts that its provider gives.
+Every field of the step's command is an ingredient by construction: a reference enters as the digest of the
+tree it refers to, anything else as its own value, placeholders as written (except for fields that only narrow
+a tree: the digest is of the narrowed tree). Whatever the step uses beside its inputs (interpreters,
+toolchains, packages, emulators) enters as named parts from its provider.
 """
 
 import dataclasses
@@ -21,15 +21,15 @@ from mpforge.plan.texts import symbolic
 from mpforge.plan.toolchains import Compilers
 
 ABSENT = "(absent)"
-SECRET = "(secret)"  # noqa: S105 - what stands in a key for one
+SECRET = "(secret)"  # noqa: S105 - stands for a secret's value in a key
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a step's references stand for.
+    """Resolved references of a step.
 
-    ``trees`` are digests by the command's field; ``parts`` the named parts of everything else that is
-    used (``zig.version``, ``package.setuptools``); ``host`` the values of variables that are passed on.
+    ``trees`` are digests by the command's field; ``parts`` the named parts of everything else that is used
+    (``zig.version``, ``package.setuptools``); ``host`` the values of variables that are passed on.
     """
 
     trees: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Resolved:
 
 
 def ingredients(step: Step, resolved: Resolved) -> Iterator[Ingredient]:
-    """Every ingredient of a step's key. Raises ``KeyError`` for a reference that is not resolved."""
+    """Yield every ingredient of a step's key. Raises ``KeyError`` for a reference that is not resolved."""
     yield Ingredient("mpforge", __version__)
     narrowing = {f.name for f in dataclasses.fields(step.command) if NARROWS in f.metadata}
     for name, value in _fields(step):
@@ -60,7 +60,7 @@ def ingredients(step: Step, resolved: Resolved) -> Iterator[Ingredient]:
 
 
 def references(step: Step) -> dict[str, ProjectFiles | OutputOf | ShippedFiles]:
-    """The references of a step's command by field: what must be resolved."""
+    """Return the references of a step's command by field: those that must be resolved."""
     return {
         name: value
         for name, value in _fields(step)
@@ -74,7 +74,7 @@ def _fields(step: Step) -> Iterator[tuple[str, object]]:
 
 
 def _unnamed(inside: Inside | None) -> Inside | None:
-    """Without the image's name: its digest is a part."""
+    """Drop the image's name: its digest is a part."""
     return inside and dataclasses.replace(inside, image=ImageRequest("", inside.image.platform))
 
 
@@ -87,8 +87,8 @@ def _text(value: object) -> str:
 
 
 def _compilers(value: Compilers) -> dict[str, object]:
-    """Their fields and their toolchain's in one table; zig's package is among the parts."""
+    """Merge the fields of the compilers and their toolchain; zig's package is among the parts."""
     toolchain = {**encode(value.toolchain), "toolchain": value.toolchain.name}
-    del toolchain["kind"]  # told by the others
+    del toolchain["kind"]  # the others imply it
     same = {"cross": value.cross, "inside": encode(_unnamed(value.inside)), "zig": None}
     return {**encode(value), **toolchain, **same}
