@@ -1,7 +1,7 @@
-"""Reading and changing ``multiplatform.lock``: by merge, under a file lock, atomically.
+"""Read and change ``multiplatform.lock``: by merge, under a file lock, atomically.
 
-A pin answers a request, and what is answered stays: only ``update`` moves a pin. This module knows
-nothing of how pins are found, nor of the file's text (``lockformat``).
+A pin answers a request, and an answered request keeps its pin: only ``update`` moves it. Knows nothing of how
+pins are resolved, nor of the file's text (``lock_format``).
 """
 
 import contextlib
@@ -34,16 +34,16 @@ def _nothing(_text: str) -> None:
 
 
 def read(path: Path) -> Lock:
-    """The lock in ``path``; an empty one where there is no file.
+    """Return the lock in ``path``; an empty one if the file does not exist.
 
-    Raises ``LockInvalid``, with the place, for a file that is no lock or is of a newer mpforge.
+    Raises ``LockInvalid``, with the place, for a file that is not a lock or is of a newer mpforge.
     """
     there = content(path)
     return Lock() if there is None else parse(there, path.name)
 
 
 def content(path: Path) -> bytes | None:
-    """What the file holds; None where there is none. Raises ``LockInvalid`` where it can't be read."""
+    """Return the file's bytes; None if it does not exist. Raises ``LockInvalid`` if it can't be read."""
     try:
         return content_of(path, path.name) if os.path.lexists(path) else None
     except (OSError, TomlInvalid) as error:
@@ -71,10 +71,10 @@ def merge(
 
 
 def update(path: Path, change: Callable[[Lock], Lock], *, warn: Say = _nothing) -> Lock:
-    """Replace the lock in ``path`` by what ``change`` makes of it, atomically and one at a time.
+    """Replace the lock in ``path`` by the result of ``change``, atomically and one process at a time.
 
-    The file is read again under the lock, and not written where nothing changes. ``warn`` is told
-    where there can be no lock. Raises ``LockInvalid``.
+    The file is read again under the lock, and written only if something changed. ``warn`` is called if the
+    file system has no locks. Raises ``LockInvalid``.
     """
     with single(path, "lock", waits=lambda: None, warn=warn):
         old = read(path)
@@ -87,13 +87,13 @@ def update(path: Path, change: Callable[[Lock], Lock], *, warn: Say = _nothing) 
 def single(
     path: Path, what: str, *, waits: Callable[[], None], warn: Say
 ) -> AbstractContextManager[object]:
-    """Alone with a named piece of work for the lock in ``path``: see ``store.locks.alone``."""
+    """Let one process at a time do the work ``what`` on the lock in ``path``: see ``store.locks.alone``."""
     state = path.absolute().parent / ".mpforge"
     return alone(state / f"{path.name}.{what}", waits=waits, warn=warn)
 
 
 def merged(old: Lock, new: Lock) -> Lock:
-    """Both locks' pins; where both answer the same request, ``new``'s."""
+    """Return both locks' pins; ``new``'s if both answer the same request."""
     environments = {p.request: p for p in (*old.environments, *new.environments)}
     distribution = {p.request: p for p in (*old.distribution, *new.distribution)}
     strategies = {(p.target, p.host): p for p in (*old.strategies, *new.strategies)}
@@ -109,10 +109,10 @@ def merged(old: Lock, new: Lock) -> Lock:
 
 
 def forget(lock: Lock, name: str) -> Lock:
-    """The lock without every pin that holds the package ``name``, so that it is resolved anew.
+    """Return the lock without the pins that contain package ``name``, so that they are resolved anew.
 
-    To keep the other packages where they are, give the forgotten pin's to ``resolve(prefer=...)``.
-    A target's name forgets its strategies, an image's its digests.
+    To keep the other packages' versions, pass the forgotten pins' packages to ``resolve(prefer=...)``. A
+    target's name forgets its strategies, an image's name its digests.
     """
     wanted = normal_name(name)
     return Lock(
@@ -124,7 +124,7 @@ def forget(lock: Lock, name: str) -> Lock:
 
 
 def difference(old: Lock, new: Lock) -> tuple[str, ...]:
-    """What moved, one line each: ``cython 3.0 -> 3.1 (build cp311 x86_64)``, ``+ …``, ``- …``."""
+    """Return the changes, one line each: ``cython 3.0 -> 3.1 (build cp311 x86_64)``, ``+ …``, ``- …``."""
     before, after = _versions(old), _versions(new)
     lines = []
     for key in sorted(before.keys() | after.keys()):
@@ -150,7 +150,7 @@ _Versions = dict[tuple[str, str], dict[str, frozenset[str]]]
 
 
 def _versions(lock: Lock) -> _Versions:
-    """(name, what for) → version → digests."""
+    """Map (name, purpose) to versions, and each version to its digests."""
     found: _Versions = {}
 
     def add(name: str, label: str, version: str, digests: Sequence[str]) -> None:
@@ -182,7 +182,7 @@ def _holds(packages: Sequence[Package | DistroPackage], wanted: str) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
-    # In mpforge's own directory: what a killed process leaves beside the lock would be a source file.
+    # In mpforge's own directory: a killed process's leftover beside the lock would be a source file.
     folder = path.parent / ".mpforge"
     with contextlib.suppress(OSError):
         folder.mkdir(exist_ok=True)

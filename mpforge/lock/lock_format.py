@@ -1,7 +1,7 @@
-"""The text of ``multiplatform.lock``: TOML that a person can read in a diff.
+"""Read and write the text of ``multiplatform.lock``: TOML that a person can review in a diff.
 
-Entries are sorted and one package is one line, so that two branches' locks conflict only where both
-moved the same pin. No address has a place in it. This module knows nothing of files or processes.
+Entries are sorted and one package is one line, so that two branches' locks conflict only if both moved the
+same pin. Addresses are not recorded. Knows nothing of files or processes.
 """
 
 import json
@@ -41,7 +41,7 @@ _Pin = TypeVar("_Pin")
 
 
 def parse(content: bytes, file: str) -> Lock:
-    """The lock that a file's ``content`` says; ``file`` names it in errors. Raises ``LockInvalid``."""
+    """Parse a lock from a file's ``content``; ``file`` names it in errors. Raises ``LockInvalid``."""
     text = content.decode("utf-8", "replace")
     try:
         table = read_toml(content, file)
@@ -67,7 +67,7 @@ def parse(content: bytes, file: str) -> Lock:
 
 
 def render(lock: Lock) -> str:
-    """The text of a lock: the same for equal locks."""
+    """Return the text of a lock: the same for equal locks."""
     lock = in_order(lock)
     parts = [f"{_HEADER}schema = {SCHEMA}\n"]
     parts += [_entry("strategies", _fields(pin, _STRATEGY_KEYS)) for pin in lock.strategies]
@@ -89,7 +89,7 @@ def render(lock: Lock) -> str:
 
 
 def in_order(lock: Lock) -> Lock:
-    """The same pins in the order of the file."""
+    """Return the same pins in the order of the file."""
     environments = (
         replace(pin, packages=tuple(sorted(pin.packages, key=lambda p: (p.name, p.version))))
         for pin in lock.environments
@@ -148,7 +148,7 @@ def _entry(
 def _value(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_value(item) for item in value) + "]"
-    if isinstance(value, str):  # JSON's escapes are TOML's, but for DEL
+    if isinstance(value, str):  # JSON's escapes are TOML's, except for DEL
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -159,7 +159,7 @@ def _value(value: object) -> str:
 
 
 class _WrongEntry(Exception):
-    """An entry whose content is not what it must be."""
+    """Raised for an entry with invalid content."""
 
 
 def _no_toml(error: TomlInvalid, text: str, file: str) -> LockInvalid:
@@ -174,7 +174,7 @@ def _no_toml(error: TomlInvalid, text: str, file: str) -> LockInvalid:
 
 
 def _line_of(text: str, pattern: str, number: int = 0) -> int:
-    """The line of the ``number``-th line that begins with ``pattern``; 1 where there is none."""
+    """Return the number of the ``number``-th line that begins with ``pattern``; 1 if there is none."""
     matches = [n for n, line in enumerate(text.splitlines(), 1) if re.match(pattern, line)]
     return matches[number] if number < len(matches) else 1
 
@@ -187,7 +187,7 @@ def _read_all(
     text: str,
     file: str,
 ) -> tuple[_Pin, ...]:
-    """Every entry ``[[name]]`` of the file, read by ``one``; an error has the entry's place."""
+    """Read every entry ``[[name]]`` of the file with ``one``; an error has the entry's place."""
     entries = table.get(name, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise LockInvalid(f"{name} must be tables, [[{name}]]", hint=AGAIN, place=Place(file))
