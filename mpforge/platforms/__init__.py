@@ -1,8 +1,8 @@
 """Everything that mpforge knows of a platform: one row of ``platforms.csv`` each, read once.
 
-No other room writes a machine's name: it asks a ``Platform``, or looks one up here. docs/platforms.md says
-where each column's facts come from. This room knows nothing of hosts: which platform *this* machine is, is
-found by its callers.
+No other room writes a machine's name: it asks a ``Platform``, or looks one up here. docs/platforms.md has the
+source of each column's facts. This room knows nothing of hosts: its callers detect which platform *this*
+machine is.
 """
 
 import functools
@@ -21,7 +21,7 @@ Support = Literal["tested", "builds", "not-yet"]
 _Word = TypeVar("_Word", bound=str)
 
 _TABLE = Path(__file__).with_name("platforms.csv")
-# The size in bytes of each format of long double, where it is not 16.
+# The size in bytes of each format of long double, if it is not 16.
 _SMALL_LONG_DOUBLES = {"IEEE_DOUBLE_LE": 8, "INTEL_EXTENDED_12_BYTES_LE": 12}
 _X87 = "INTEL_EXTENDED_"
 
@@ -83,17 +83,17 @@ class Platform:
 
     @property
     def default_policy(self) -> str:
-        """The policy to build for unless the spec names one, e.g. ``manylinux_2_17``."""
+        """Default policy to build for, e.g. ``manylinux_2_17``."""
         return self.policies[0]
 
     @property
     def available(self) -> bool:
-        """Whether this version of mpforge builds for it."""
+        """True if this version of mpforge builds for it."""
         return self.support != "not-yet"
 
     @property
     def docker_architecture(self) -> str:
-        """The architecture in Docker's words: ``arm64``."""
+        """Docker's name of the architecture, e.g. ``arm64``."""
         return (self.docker_platform or "/").split("/")[1]
 
     @property
@@ -103,11 +103,11 @@ class Platform:
 
     @property
     def x86(self) -> bool:
-        """Whether it is an x86 of 32 or 64 bits."""
+        """True for x86 of 32 or 64 bits."""
         return self.long_double.startswith(_X87)
 
     def is_triple(self, triple: str) -> bool:
-        """Whether a compiler's triple, with or without a vendor, is this one: ``x86_64-redhat-linux``."""
+        """Return whether a compiler's triple is this one, whatever its vendor: ``x86_64-redhat-linux``."""
         words = triple.strip().split("-")
         if words[-1] == "linux":
             words.append("gnu")
@@ -163,7 +163,7 @@ def _platform(row: Mapping[str, str]) -> Platform:
 
 @functools.cache
 def well_known() -> Mapping[str, Platform]:
-    """Every well-known target by name, in the table's order (docs/configuration.md)."""
+    """Return every well-known target by name, in the table's order (docs/configuration.md)."""
     header, *rows = (line.split(",") for line in _TABLE.read_text(encoding="ascii").splitlines())
     found = (_platform(dict(zip(header, row, strict=True))) for row in rows)
     return {platform.name: platform for platform in found}
@@ -171,25 +171,25 @@ def well_known() -> Mapping[str, Platform]:
 
 @functools.cache
 def glibc_platforms() -> tuple[Platform, ...]:
-    """The Linux platforms with glibc, one for each machine, in the table's order."""
+    """Return the Linux platforms with glibc, one for each machine, in the table's order."""
     return tuple(platform for platform in well_known().values() if platform.libc is GLIBC)
 
 
 @functools.cache
 def available() -> tuple[str, ...]:
-    """The names of the targets that this version builds for."""
+    """Return the names of the targets that this version builds for."""
     return tuple(platform.name for platform in well_known().values() if platform.available)
 
 
 @functools.cache
 def hosts() -> tuple[str, ...]:
-    """The names of the platforms that builds and tests run on."""
+    """Return the names of the platforms that builds and tests run on."""
     return tuple(platform.name for platform in well_known().values() if platform.host)
 
 
 @functools.cache
 def foreign_names() -> Mapping[str, str]:
-    """Names used elsewhere (``arm64``, ``linux/arm/v7``, ``win_amd64``) → our target name."""
+    """Map names used elsewhere (``arm64``, ``linux/arm/v7``, ``win_amd64``) to our target names."""
     names: dict[str, str] = {}
     for platform in well_known().values():
         words = [*platform.aliases, platform.machine, platform.gnu_triple, platform.rust_triple]
@@ -201,10 +201,10 @@ def foreign_names() -> Mapping[str, str]:
 
 
 def by_machine(machine: str) -> Platform | None:
-    """The glibc Linux platform whose ``uname -m`` is ``machine``, e.g. ``arm64`` → aarch64."""
+    """Return the glibc Linux platform whose ``uname -m`` is ``machine``, e.g. ``arm64`` → aarch64."""
     return next((p for p in glibc_platforms() if machine in (p.machine, *p.aliases)), None)
 
 
 def by_elf_number(number: int) -> Platform | None:
-    """The glibc Linux platform whose ELF files have this ``e_machine``."""
+    """Return the glibc Linux platform whose ELF files have this ``e_machine``."""
     return next((p for p in glibc_platforms() if p.elf_number == number), None)

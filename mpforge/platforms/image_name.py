@@ -1,7 +1,7 @@
-"""An image's name, taken apart by its grammar: ``[HOST[:PORT]/]PATH[:TAG][@sha256:…]``.
+"""Parse an image's name: ``[HOST[:PORT]/]PATH[:TAG][@sha256:…]``.
 
-The rules are the OCI distribution specification's, and of where a host ends Docker's own
-(https://pkg.go.dev/github.com/distribution/reference). Asks nobody whether there is such an image.
+The rules are the OCI distribution specification's; for the end of the host, Docker's own
+(https://pkg.go.dev/github.com/distribution/reference). Does not check that the image exists.
 """
 
 import re
@@ -22,7 +22,7 @@ _ALGORITHM = "sha256"
 
 @dataclass(frozen=True)
 class Parts:
-    """``path`` as it was written, without tag and digest; the registry's host, and what it is asked for."""
+    """``path`` as it was written, without tag and digest; the registry's host, and the repository there."""
 
     path: str
     host: str
@@ -32,12 +32,12 @@ class Parts:
 
 
 def is_id(name: str) -> bool:
-    """Whether a name is the id of an image that an engine has."""
+    """Return whether a name is the id of an image that an engine has."""
     return DIGEST.fullmatch(name) is not None
 
 
 def parts(name: str) -> Parts | None:
-    """A name's parts; None: it is no name of an image in a registry (an id is none)."""
+    """Return a name's parts; None if it is not the name of an image in a registry (an id is not)."""
     named, at, digest = name.partition("@")
     path, colon, tag = named.rpartition(":")
     if not colon or "/" in tag:
@@ -50,7 +50,7 @@ def parts(name: str) -> Parts | None:
 
 
 def _at_registry(path: str) -> tuple[str, str]:
-    """A registry's host, and the repository there: the first word is a host if it can be nothing else."""
+    """Return a registry's host and the repository: the first word is a host if it can be nothing else."""
     first, slash, rest = path.partition("/")
     if slash and (first == "localhost" or "." in first or ":" in first):
         host, repository = (HUB if first == f"index.{HUB}" else first), rest

@@ -1,4 +1,4 @@
-"""What the systems of a manylinux policy have, by auditwheel's own tables (PEP 600)."""
+"""The libraries and symbol versions of a manylinux policy, from auditwheel's own tables (PEP 600)."""
 
 import functools
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from mpforge.platforms.libc import LEGACY, legacy_name, policy_version
 class SystemPolicy:
     """``libraries`` are on every system of a policy, with ``versions`` of symbols by prefix (``GLIBCXX``).
 
-    ``glibc`` is None for musl. ``forbidden`` are symbols of a library that is not the same everywhere.
+    ``glibc`` is None for musl. ``forbidden`` are symbols of a library that differs between systems.
     """
 
     name: str
@@ -24,18 +24,18 @@ class SystemPolicy:
 
 
 def platform_tag(policy: str, platform: Platform) -> str:
-    """The platform tags of a policy, joined as auditwheel joins them: the legacy name, if any, goes first."""
+    """Return a policy's platform tags, joined as auditwheel joins them: the legacy name, if any, first."""
     words = (legacy_name(policy), policy)
     return ".".join(f"{word}_{platform.machine}" for word in words if word)
 
 
 def normal_policy(policy: str, platform: Platform) -> str:
-    """``manylinux2014`` and ``manylinux_2_17_aarch64`` → ``manylinux_2_17``."""
+    """Return a policy's PEP 600 name: ``manylinux2014``, ``manylinux_2_17_aarch64`` → ``manylinux_2_17``."""
     return LEGACY.get(policy, policy.removesuffix(f"_{platform.machine}"))
 
 
 def policies() -> tuple[str, ...]:
-    """The names of the usual policies, for suggestions."""
+    """Return the names of the usual policies, for suggestions."""
     return tuple(
         dict.fromkeys([*LEGACY, *(p for one in well_known().values() for p in one.policies)])
     )
@@ -43,7 +43,7 @@ def policies() -> tuple[str, ...]:
 
 @functools.cache
 def system_policy(policy: str, platform: Platform) -> SystemPolicy:
-    """A policy on a platform. Of one that auditwheel does not list, the next older one's libraries."""
+    """Return a policy on a platform; if auditwheel does not list it, with the next older one's libraries."""
     from auditwheel.architecture import Architecture
     from auditwheel.libc import Libc
     from auditwheel.policy import WheelPolicies

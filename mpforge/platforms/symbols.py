@@ -1,7 +1,7 @@
-"""Which symbols a CPython, a glibc and the libraries of every system have for others.
+"""List the symbols that a CPython, a glibc and the libraries of every system export.
 
-By tables that ship with mpforge (``symbol-names/README.md`` says where they come from), so an answer is the
-same on every host. This module knows nothing of files that want symbols.
+The tables ship with mpforge (``symbol-names/README.md`` names their sources), so an answer is the same on
+every host. Knows nothing of files that need symbols.
 """
 
 import functools
@@ -26,7 +26,7 @@ _PREFIXES: Mapping[str, str] = {
 
 
 def cpython_exports(python: str) -> frozenset[str] | None:
-    """What a CPython (``cp311``, ``cp313t``) exports; None: of its version nothing is known."""
+    """Return the exports of a CPython (``cp311``, ``cp313t``); None if its version has no table."""
     return _cpython().get(python.removeprefix("cp3"))
 
 
@@ -43,7 +43,7 @@ def _cpython() -> Mapping[str, frozenset[str]]:
 
 @functools.cache
 def glibc_symbols(version: tuple[int, int]) -> frozenset[str]:
-    """What a glibc of a version has, in one of its libraries."""
+    """Return the symbols of a glibc version, in any of its libraries."""
     found: set[str] = set()
     for line in _lines("glibc.txt"):
         since, _, names = line.partition(": ")
@@ -55,7 +55,7 @@ def glibc_symbols(version: tuple[int, int]) -> frozenset[str]:
 
 @functools.cache
 def stable_abi() -> Mapping[str, tuple[int, int]]:
-    """The symbols of Python's stable ABI, and the version that has each first."""
+    """Map the symbols of Python's stable ABI to the first version that has them."""
     found = {}
     for line in _lines("stable-abi.txt"):
         since, _, names = line.partition(": ")
@@ -65,7 +65,7 @@ def stable_abi() -> Mapping[str, tuple[int, int]]:
 
 
 def may_be_of(library: str, symbol: str) -> bool:
-    """Whether a symbol without a version may come from a library of every system."""
+    """Return whether a symbol without a version may come from a library of every system."""
     prefixes = _PREFIXES.get(library)
     return prefixes is not None and re.match(prefixes, symbol) is not None
 
