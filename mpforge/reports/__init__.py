@@ -1,1 +1,1 @@
-"""What people and programs are told of a run: a console, and JSON lines."""
+"""Reports of a run, for people and programs: a console, and JSON lines."""

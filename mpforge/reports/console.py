@@ -1,7 +1,7 @@
-"""Events as lines for people: rich on a terminal, plain text elsewhere.
+"""Show events as lines for people: rich on a terminal, plain text elsewhere.
 
-During long work a terminal shows what runs and for how long; elsewhere a heartbeat line appears now and
-then, because CI ends silent jobs. Knows nothing of how the work is done.
+During long work a terminal shows what runs and for how long; elsewhere a heartbeat line appears now and then,
+because CI ends silent jobs. Knows nothing of how the work is done.
 """
 
 import sys
@@ -64,7 +64,7 @@ class Console:
                 pass
 
     def close(self) -> None:
-        """Stop showing what runs."""
+        """Stop showing the running work."""
         self._outer.clear()
         self._stop()
 
@@ -79,7 +79,7 @@ class Console:
         self._go_on()
 
     def _resume(self) -> None:
-        """The innermost work has ended; what it was part of goes on."""
+        """Show the outer work again after the innermost has ended."""
         if self._outer:
             self._outer.pop()
         self._go_on()
@@ -107,14 +107,14 @@ class Console:
 
 
 class _Activity:
-    """Something that is shown to run, from a thread of its own."""
+    """Work that is shown as running, from a thread of its own."""
 
     def stop(self) -> None:
-        """It has ended."""
+        """Stop showing it."""
 
 
 class _Heartbeat(_Activity):
-    """A line now and then: what runs, and since when."""
+    """Prints a line now and then: the running work, and for how long."""
 
     def __init__(self, what: str, start: float, line: Callable[[str], None]) -> None:
         self._what = what
@@ -134,7 +134,7 @@ class _Heartbeat(_Activity):
 
 
 class _Spinner(_Activity):
-    """rich's status line with the time that has passed."""
+    """rich's status line with the elapsed time."""
 
     def __init__(self, what: str, start: float, stream: TextIO) -> None:
         from rich.console import Console as RichConsole
@@ -158,7 +158,7 @@ class _Spinner(_Activity):
 
 
 def _told(event: Chosen | StepWaits | Published | Tested | OutputsWritten | Warned) -> str:
-    """The line of an event that has one."""
+    """Return the line of an event that has one."""
     match event:
         case Chosen():
             return _chosen(event)
@@ -187,7 +187,7 @@ def _chosen(event: Chosen) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``0.4 s``, ``12 s``, ``3m05s``."""
+    """Format a duration: ``0.4 s``, ``12 s``, ``3m05s``."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:
@@ -196,7 +196,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes for people: ``97 MB``."""
+    """Format bytes for people: ``97 MB``."""
     if count < 1_000_000:
         return f"{max(1, round(count / 1000))} kB"
     return f"{count / 1_000_000:.0f} MB"
@@ -213,10 +213,10 @@ def failure(
     finished: tuple[str, ...],
     older: tuple[str, ...],
 ) -> str:
-    """A failed session's last words: the log's end, what failed, how to repeat it, what is done.
+    """Return the report of a failed session: the log's end, the error, how to repeat it, what is done.
 
     ``again`` is how a command names the session, ``finished`` are the files of ``dist/`` that this run put in
-    place, ``older`` those of others.
+    place, ``older`` those of other runs.
     """
     lines = []
     if tail:

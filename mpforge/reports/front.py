@@ -1,4 +1,4 @@
-"""What both front doors do with a session: run it, show and record it, and say how it ended.
+"""Run, show and record a session, and report its end, for both front doors.
 
 Knows nothing of nox or of command lines.
 """
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from mpforge.engine.load_plan import Look
 
 _warned: set[str] = set()
-"""The warnings that this process has shown: sessions of a run share their source and their steps."""
+"""Warnings that this process has shown: sessions of a run share their source and their steps."""
 
 
 def journal_of(workspace: Workspace) -> Journal:
-    """The journal of this run."""
+    """Return the journal of this run."""
     return Journal(workspace.state / REPORT, run_id())
 
 
@@ -62,7 +62,7 @@ def run(
     return _run(session, workspace, journal, posargs, selection, look)
 
 
-def _run(  # noqa: PLR0917 - run's own
+def _run(  # noqa: PLR0917 - the arguments of run
     session: IndexedSession,
     workspace: Workspace,
     journal: Journal,
@@ -113,7 +113,7 @@ def _run(  # noqa: PLR0917 - run's own
         ended, text = _failed(session, trouble), _last_words(trouble, session.name, workspace)
         _keep_traceback(workspace, session.name)
     except Exception:
-        # A fault of ours keeps its traceback, but the run's report must not miss the failure.
+        # A bug of ours keeps its traceback, but the run's report must not miss the failure.
         journal.write(
             _failed(
                 session,
@@ -128,7 +128,7 @@ def _run(  # noqa: PLR0917 - run's own
 
 
 def _refuse_idle(session: IndexedSession, ended: SessionEnded, *, strict: bool) -> None:
-    """With ``--strict``, a session that did not run has failed; an sdist may be there already."""
+    """With ``--strict``, fail a session that did not run; an sdist may exist already."""
     if strict and ended.status == "not-run" and session.phase != "sdist":
         raise StepFailed(f"{session.name}: {ended.reason}", why="--strict: it must run")
 
@@ -145,7 +145,7 @@ def _failed(session: IndexedSession, error: MpforgeError) -> SessionEnded:
 
 
 def file_trouble(error: OSError, workspace: Workspace) -> FileTrouble:
-    """What the file system refused, and where to look."""
+    """Return the error for an operation that the file system refused, with a hint where to look."""
     return FileTrouble(
         f"{error.strerror}: {error.filename or 'a file'}",
         hint=f"mpforge writes to {workspace.root} (.mpforge/, dist/, the lock) and to "
@@ -189,7 +189,7 @@ def _shown(path: Path, root: Path) -> str:
 
 
 def group_end(session: IndexedSession, outcomes: Iterable[SessionEnded]) -> SessionEnded:
-    """How a session that only stands for others ended: cached where all that it requires were."""
+    """Return the end of a session that only stands for others: cached if all that it requires were."""
     ends = {ended.session: ended for ended in outcomes}
     required = [ends[name] for name in session.requires if name in ends]
     total = len(session.requires)
@@ -213,5 +213,5 @@ def _group(session: IndexedSession, status: Status, reason: str) -> SessionEnded
 
 
 def interrupted_error(session: str) -> MpforgeError:
-    """The error of an interrupted session."""
+    """Return the error of an interrupted session."""
     return Interrupted(f"{session} was interrupted", hint="nothing of it was stored or published")

@@ -1,7 +1,7 @@
-"""``.mpforge/report.jsonl``: every event of every run, written as things happen.
+"""Write ``.mpforge/report.jsonl``: every event of every run, as it happens.
 
-A line is an event with its run's id and the time. Processes of one run append to one file; what a run's
-sessions came to is read back from it. Knows nothing of terminals.
+A line is an event with its run's id and the time. Processes of one run append to one file; the outcomes of a
+run's sessions are read back from it. Knows nothing of terminals.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from mpforge.store.files import make_way
 
 REPORT = "report.jsonl"
 _LARGEST = 4_000_000
-"""Bytes after which an old report is set aside as ``report.1.jsonl``."""
+"""Bytes after which an old report is renamed to ``report.1.jsonl``."""
 _SAFELY = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFELY
 
@@ -34,7 +34,7 @@ class Journal:
     run: str
 
     def write(self, event: Event) -> None:
-        """Append an event; a report that can't be written fails nothing."""
+        """Append an event; a report that can't be written is not an error."""
         record = {
             "schema": 1,
             "run": self.run,
@@ -50,18 +50,18 @@ class Journal:
             finally:
                 os.close(descriptor)
         except OSError:
-            # Where nothing can be written, this process at least knows what happened in it.
+            # If nothing can be written, this process at least knows its own events.
             _unwritten.append(record)
 
     def published(self) -> tuple[str, ...]:
-        """The files that this run put, or found, in place: ``dist/…``, in order."""
+        """Return the files that this run put, or found, in place: ``dist/…``, in order."""
         paths = (
             r["path"] for r in self._records() if r.get("event") == "Published" and "path" in r
         )
         return tuple(dict.fromkeys(paths))
 
     def outcomes(self) -> tuple[SessionEnded, ...]:
-        """How this run's sessions ended, each one's last word, in the order of their ends."""
+        """Return this run's sessions, each with its last outcome, in the order of their ends."""
         found: dict[str, SessionEnded] = {}
         for record in self._records():
             ended = _ended(record)
@@ -71,7 +71,7 @@ class Journal:
         return tuple(found.values())
 
     def is_news(self, chosen: Chosen) -> bool:
-        """Whether this run has not yet said how that target is built."""
+        """Return whether this run has not yet reported how that target is built."""
         return not any(
             record.get("event") == "Chosen" and record.get("target") == chosen.target
             for record in self._records()
@@ -92,7 +92,7 @@ class Journal:
 
 
 def _appending(path: Path) -> int:
-    """A report, open; what is no file there, as a link that leads elsewhere, goes. Raises ``OSError``."""
+    """Open a report, replacing anything that is not a regular file, e.g. a link. Raises ``OSError``."""
     try:
         return os.open(path, _APPEND, 0o644)
     except OSError:
@@ -101,7 +101,7 @@ def _appending(path: Path) -> int:
 
 
 def begin(state: Path) -> None:
-    """At the start of a run: set a report that has grown too large aside."""
+    """At the start of a run: rename a report that has grown too large."""
     path = state / REPORT
     try:
         if path.stat().st_size > _LARGEST:
@@ -111,7 +111,7 @@ def begin(state: Path) -> None:
 
 
 def _ended(record: dict[str, Any]) -> SessionEnded | None:
-    """A session's end, if the record is one, whole."""
+    """Return a session's end, if the record is a complete one."""
     names = SessionEnded.__dataclass_fields__
     if record.get("event") != "SessionEnded" or not names.keys() <= record.keys():
         return None
@@ -119,22 +119,22 @@ def _ended(record: dict[str, Any]) -> SessionEnded | None:
 
 
 def failures(outcomes: Iterable[SessionEnded]) -> Iterator[str]:
-    """A line for each session that failed: its name and why."""
+    """Yield a line for each session that failed: its name and why."""
     for ended in outcomes:
         if ended.status == "failed" and not ended.group:
             yield f"{ended.session}: {ended.reason}"
 
 
 def last_words(outcomes: Sequence[SessionEnded]) -> str:
-    """What is told at a run's end: why sessions failed, and what there is now."""
+    """Return the report of a run's end: why sessions failed, and the summary."""
     return "".join(f"mpforge > {line}\n" for line in (*failures(outcomes), summary(outcomes)))
 
 
 def summary(outcomes: Iterable[SessionEnded]) -> str:
-    """``N built, N tested, N import-only, N not run``; failures first where there are any.
+    """Return ``N built, N tested, N import-only, N not run``; failures first if there are any.
 
-    A wheel that was in place already counts as built, a stored pass as tested: it is what is there
-    now that counts, and how much of it was cached is said in brackets.
+    A wheel that was already in place counts as built, a stored pass as tested: the present state counts, and
+    the cached number is in brackets.
     """
     single = [ended for ended in outcomes if not ended.group]
     good = [ended for ended in single if ended.status in ("done", "cached")]
