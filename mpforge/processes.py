@@ -1,10 +1,10 @@
-"""Starting programs: argv, environment, cwd, timeout, process group, live log.
+"""Start programs: argv, environment, cwd, timeout, process group, live log.
 
-The only module that imports ``subprocess``. A program gets exactly the environment that its caller
-gives; its whole process group ends with it, whatever ends it. This module knows nothing of steps.
+The only module that imports ``subprocess``. A program gets exactly the environment that its caller gives; its
+whole process group ends with it, for whatever reason. Knows nothing of steps.
 
-Interrupts are remembered (``interrupted``), because a program may exit 0 on SIGINT and nox may go on
-after one: who stores or publishes asks first.
+Interrupts are remembered (``interrupted``), because a program may exit 0 on SIGINT and nox may go on after
+one: check it before storing or publishing.
 """
 
 import atexit
@@ -48,7 +48,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Captured:
-    """What a short program answered."""
+    """Result of a short program."""
 
     returncode: int
     stdout: str
@@ -82,7 +82,7 @@ def watch_interrupts() -> None:
 
 @contextlib.contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """An interrupt that comes within the block is raised at its end: nothing started is lost."""
+    """Delay an interrupt that comes within the block until its end, so that no started process is lost."""
     _held_back.set()
     try:
         yield
@@ -94,19 +94,19 @@ def interrupts_held_back() -> Iterator[None]:
 
 
 def interrupted() -> bool:
-    """Whether an interrupt has come, even if nobody reacted to it."""
+    """Return whether an interrupt has come, even if nothing reacted to it."""
     return _interrupt.is_set()
 
 
 def _tied(in_child: Callable[[], None] | None) -> Callable[[], None] | None:
-    """What a child does before exec so that it does not outlive us; nothing where that can't be."""
+    """Return the function by which a child, before exec, ties its life to ours; None if impossible."""
     return None if _libc is None else functools.partial(_before_exec, in_child, _KILL)
 
 
 def _before_exec(in_child: Callable[[], None] | None, number: int) -> None:
-    """In the child: what its caller wants, then a signal when mpforge dies by kill -9 (prctl(2)).
+    """In the child: call ``in_child``, then ask for a signal if mpforge dies by kill -9 (prctl(2)).
 
-    In this order, because a change of credentials would drop the wish.
+    In this order, because a change of credentials would drop the request.
     """
     if in_child is not None:
         in_child()
@@ -130,9 +130,9 @@ for group in groups:
 
 @functools.cache
 def _watcher() -> "subprocess.Popen[str]":
-    """A process that outlives a kill -9 of ours just long enough to end what we have started.
+    """Start a process that outlives a kill -9 of ours just long enough to end the programs we started.
 
-    The wish to die with us (prctl) reaches a program, but not what that has started.
+    The signal on our death (prctl) reaches a program, but not its children.
     """
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _WATCHER],
@@ -157,7 +157,7 @@ def _dismiss(watcher: "subprocess.Popen[str]") -> None:
 
 
 def _tell_watcher(sign: str, group: int) -> None:
-    """``+``: a group of ours runs; ``-``: it has ended."""
+    """Tell the watcher of a group of ours: ``+``: it runs; ``-``: it has ended."""
     if _POSIX:
         with contextlib.suppress(OSError):
             stdin = _watcher().stdin
@@ -174,16 +174,16 @@ def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
 
 
 _counted: list[float] = []
-"""The CPU seconds of programs that others have run for us."""
+"""CPU seconds of programs that others have run for us."""
 
 
 def count_cpu(seconds: float) -> None:
-    """Count what a program used that is no child of ours: a container engine ran it."""
+    """Count the CPU seconds of a program that is not our child: a container engine ran it."""
     _counted.append(seconds)
 
 
 def children_cpu() -> float:
-    """CPU seconds, user and system, of all programs that have ended; 0 where it can't be known."""
+    """Return CPU seconds, user and system, of all programs that have ended; 0 if unknown."""
     try:
         import resource
     except ImportError:  # Windows
@@ -339,7 +339,7 @@ def foreground(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path
 
 
 def at_terminal() -> bool:
-    """Whether somebody types what this process reads."""
+    """Return whether this process reads from a terminal."""
     return os.isatty(0)
 
 
@@ -350,11 +350,11 @@ def attached(
     cwd: Path,
     in_child: Callable[[], None] | None = None,
 ) -> int:
-    """Run a program on this process's own input and outputs; its exit status, as a shell gives it.
+    """Run a program on this process's own input and outputs; return its exit status, as a shell does.
 
-    At a terminal, what is typed there is its business, Ctrl-C too. Elsewhere it has a group of its own that
-    ends with it. ``in_child`` is as in ``run``. Raises ``FileNotFoundError`` or ``PermissionError`` when it
-    can't be started, ``KeyboardInterrupt`` when it was this process that was to end.
+    At a terminal the program handles what is typed, Ctrl-C too. Elsewhere it has a group of its own that ends
+    with it. ``in_child`` is as in ``run``. Raises ``FileNotFoundError`` or ``PermissionError`` if it can't be
+    started, ``KeyboardInterrupt`` if this process was told to end.
     """
     tied = _tied(in_child)
     if at_terminal():
@@ -375,9 +375,9 @@ def attached(
 
 
 def _insist(process: "subprocess.Popen[bytes]", number: int, over: threading.Event) -> None:
-    """Have an interactive shell end, which heeds no SIGTERM, but that its terminal has gone.
+    """End an interactive shell, which ignores SIGTERM but not the loss of its terminal.
 
-    bash loses a signal that comes just before it waits for what is typed: so it is told again, then killed.
+    bash loses a signal that comes just before it waits for input: so it is sent again, then SIGKILL.
     """
     hangup = getattr(signal, "SIGHUP", number)
     for each in (number, *[hangup] * _HANGUPS, _KILL):
@@ -388,7 +388,7 @@ def _insist(process: "subprocess.Popen[bytes]", number: int, over: threading.Eve
 
 
 def _take_terminal_back() -> None:
-    """Be the terminal's foreground again: a shell in a PID namespace can't name whose turn it was."""
+    """Become the terminal's foreground group again: a shell in a PID namespace can't restore it."""
     former = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what a background process gets for it
     with contextlib.suppress(OSError):
         os.tcsetpgrp(0, os.getpgrp())
@@ -401,7 +401,7 @@ def _at_terminal(
     cwd: Path,
     before_exec: Callable[[], None] | None,
 ) -> int:
-    """A program in this process's group, so that it may read what is typed."""
+    """Run a program in this process's group, so that it may read from the terminal."""
     told: list[int] = []
     over = threading.Event()
     umask = _UMASK if _POSIX else -1

@@ -1,8 +1,8 @@
-"""nox's front door: ``import mpforge.sessions`` and ``mpforge.sessions.register()``.
+"""Define a spec's sessions in nox: ``import mpforge.sessions`` and ``mpforge.sessions.register()``.
 
-Registering reads the index only: no pydantic, no probe, no process. The only module that imports nox.
-Facts on nox are in docs/architecture.md, "What nox does". nox has no public way to ask for its options
-or for the sessions that a run selected, hence its private ``_runner``.
+Registering reads the index only: no pydantic, no probe, no process. The only module that imports nox. Facts
+on nox are in docs/architecture.md, "What nox does". nox has no public way to ask for its options or for the
+sessions that a run selected, hence its private ``_runner``.
 """
 
 import atexit
@@ -29,16 +29,16 @@ _ran: list[str] = []
 _REPORT = "report.jsonl"
 _NOT_SMALL = 1_000_000
 _looks: dict[int, "Look"] = {}
-"""What was seen by the session before, by how many sessions of others had been begun then."""
+"""The last session's view, by how many sessions that are not ours had begun by then."""
 _begun: list[int] = []
-"""This process, if it began the run: nox's children and ``mpforge run`` have got the run's name."""
+"""This process, if it began the run: nox's children and ``mpforge run``'s inherit the run's id."""
 
 
 def register(path: str | os.PathLike[str] = SPEC_NAME, *, prefix: str = "") -> None:
     """Define the sessions of a spec: ``register("agent.toml", prefix="agent")`` for a second one.
 
-    ``path`` is relative to the noxfile. A spec that is wrong ends nox with exit code 2 and every
-    problem; so does a session name that exists already.
+    ``path`` is relative to the noxfile. An invalid spec ends nox with exit code 2 and a list of all problems;
+    so does a session name that exists already.
     """
     noxfile = Path(sys._getframe(1).f_globals.get("__file__") or "noxfile.py")  # noqa: SLF001 - documented, if private
     try:
@@ -79,7 +79,7 @@ def _define(index: Index, workspace: Workspace, prefix: str) -> None:
 
 
 def _tidy(workspace: Workspace) -> None:
-    """Set a report that has grown too large aside; what decides that is imported only if one might."""
+    """Rename a report that has grown too large; the code for it is imported only if it may be needed."""
     report = workspace.state / _REPORT
     if report.exists() and report.stat().st_size > _NOT_SMALL:
         from mpforge.reports.journal import begin
@@ -88,10 +88,10 @@ def _tidy(workspace: Workspace) -> None:
 
 
 def _watch_redefinitions() -> None:
-    """End nox where the noxfile defines one of our sessions again later: nox only warns."""
+    """End nox if the noxfile later redefines one of our sessions: nox only warns."""
     show = warnings.showwarning
 
-    def hear(  # noqa: PLR0917 - warnings.showwarning's own arguments
+    def hear(  # noqa: PLR0917 - the arguments of warnings.showwarning
         message: Warning | str,
         category: type[Warning],
         filename: str,
@@ -145,7 +145,7 @@ def _define_one(session: IndexedSession, workspace: Workspace, prefix: str) -> N
 def _run(
     nox_session: nox.Session, session: IndexedSession, workspace: Workspace, prefix: str
 ) -> None:
-    """A session as nox runs it; no SystemExit may leave it (docs/architecture.md, "What nox does")."""
+    """Run a session for nox; no SystemExit may leave it (docs/architecture.md, "What nox does")."""
     from mpforge.reports import front
 
     _ran.append(session.name)
@@ -173,7 +173,7 @@ def _run(
 
 
 def _refuse_redefined(nox_session: nox.Session) -> None:
-    """A session defined after ``register()`` under one of our names has silently won."""
+    """Refuse a session defined after ``register()`` under one of our names: nox would run it silently."""
     for other, function in _ours.items():
         found = nox.registry.get().get(other)
         if found is not None and getattr(found, "func", None) is not function:
@@ -181,12 +181,12 @@ def _refuse_redefined(nox_session: nox.Session) -> None:
 
 
 def _option(nox_session: nox.Session, name: str) -> Any:
-    """One of nox's own options; it has no public way to ask."""
+    """Return one of nox's own options; nox has no public way to ask."""
     return getattr(nox_session._runner.global_config, name, None)  # noqa: SLF001 - see above
 
 
 def _selection(nox_session: nox.Session, prefix: str) -> "Selection":
-    """The sessions of this run as the spec names them, and which the command line names or tags."""
+    """Return the sessions of this run by their names in the spec, and those selected by name or tag."""
     from mpforge.engine.selection import Selection
 
     words = set(_option(nox_session, "sessions") or ())
@@ -205,7 +205,7 @@ def _selection(nox_session: nox.Session, prefix: str) -> "Selection":
 
 
 def _look(nox_session: nox.Session) -> "Look":
-    """What the session before this one saw, as long as only sessions of ours have run since."""
+    """Return the view of the session before this one, if only sessions of ours have run since."""
     from mpforge.engine.load_plan import Look
 
     begun = nox_session._runner.manifest._consumed  # noqa: SLF001 - see above
@@ -217,7 +217,7 @@ def _look(nox_session: nox.Session) -> "Look":
 
 
 def _reported(workspace: Workspace) -> bool:
-    """Whether another process of this run, one of ``nox -j``, has told of something."""
+    """Return whether another process of this run, one of ``nox -j``, has written to the report."""
     from mpforge.store import notes
 
     try:
@@ -227,7 +227,7 @@ def _reported(workspace: Workspace) -> bool:
 
 
 def _sum_up(workspace: Workspace, process: int) -> None:
-    """At the end of the run, in the process that began it: what there is now."""
+    """Print the summary at the end of the run, in the process that began it."""
     if os.getpid() != process or not (_ran or _reported(workspace)):
         return
     from mpforge.reports.front import journal_of

@@ -1,4 +1,4 @@
-"""Where things lie: the checkout's spec, lock, state and ``dist/``, and the user's store.
+"""Paths of a workspace: the checkout's spec, lock, state and ``dist/``, and the user's store.
 
 Also the run's options, which reach every process of a run by environment variables.
 """
@@ -23,7 +23,7 @@ RUN_ID = "MPFORGE_RUN_ID"
 
 @dataclass(frozen=True)
 class Options:
-    """``mpforge run``'s options: each is also a variable, for nox itself (docs/contract.md)."""
+    """Options of ``mpforge run``: each is also a variable, for nox itself (docs/contract.md)."""
 
     no_cache: bool = False
     keep: bool = False
@@ -32,7 +32,7 @@ class Options:
 
     @staticmethod
     def from_environment(environment: Mapping[str, str]) -> "Options":
-        """From ``MPFORGE_NO_CACHE`` and so on; ``CI`` means ``locked`` unless it is set to 0."""
+        """Read ``MPFORGE_NO_CACHE`` and so on; ``CI`` means ``locked`` unless it is set to 0."""
 
         def flag(name: str, other: str = "") -> bool:
             value = environment.get(name, environment.get(other, ""))
@@ -48,7 +48,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Workspace:
-    """One spec and everything around it; ``spec`` is an absolute path."""
+    """One spec and the paths around it; ``spec`` is an absolute path."""
 
     spec: Path
     cache: Path
@@ -59,23 +59,23 @@ class Workspace:
         return self.spec.parent
 
     def called(self, session: str) -> str:
-        """How a command line at the root names a session of this spec."""
+        """Return the name of a session of this spec for a command line at the root."""
         own = self.spec.name == SPEC_NAME
         return session if own else f"--spec {shlex.quote(self.spec.name)} {session}"
 
     @property
     def lock(self) -> Path:
-        """``multiplatform.lock``; another spec's lock has that spec's stem."""
+        """Path of ``multiplatform.lock``; another spec's lock has that spec's stem."""
         return self.spec.with_suffix(".lock")
 
     @property
     def state(self) -> Path:
-        """This checkout's state; safe to delete."""
+        """Directory of this checkout's state; safe to delete."""
         own = self.spec.name == SPEC_NAME
         return self.shared_state if own else self.shared_state / self.spec.stem
 
     def ignore_state(self) -> None:
-        """Keep the state, where there is one, out of ``git status``, as pytest and ruff do with theirs."""
+        """Keep the state, if it exists, out of ``git status``, as pytest and ruff do with theirs."""
         with (
             contextlib.suppress(OSError),
             (self.shared_state / ".gitignore").open("x", encoding="ascii") as file,
@@ -84,30 +84,30 @@ class Workspace:
 
     @property
     def shared_state(self) -> Path:
-        """The state that all specs of this checkout share."""
+        """Directory of the state that all specs of this checkout share."""
         return self.root / STATE_NAME
 
     @property
     def dist(self) -> Path:
-        """What is published."""
+        """Directory of published files."""
         return self.root / "dist"
 
     @property
     def tools(self) -> Path:
-        """The tool store."""
+        """Directory of the tool store."""
         return self.cache / "tools"
 
     def outputs(self, session: str) -> Path:
-        """Where what a session's tests declare as outputs is put."""
+        """Return the directory of a session's test outputs."""
         return self.state / "outputs" / session
 
     def logs(self, session: str) -> Path:
-        """A session's log."""
+        """Return the path of a session's log."""
         return self.state / "logs" / f"{session}.log"
 
 
 def cache_directory(environment: Mapping[str, str]) -> Path:
-    """``$MPFORGE_CACHE``, else the user's cache directory. Raises ``FileTrouble`` where neither is known."""
+    """Return ``$MPFORGE_CACHE``, else the user's cache directory. Raises ``FileTrouble`` without either."""
     given = environment.get("MPFORGE_CACHE")
     try:
         if given:
@@ -123,12 +123,12 @@ def cache_directory(environment: Mapping[str, str]) -> Path:
         ) from None
 
 
-# Letters and digits of any language; what shells, make, PATH and compilers' options pass on unread.
+# Letters and digits of any language; characters that shells, make, PATH and compiler options don't interpret.
 _UNREAD = re.compile(r"[\w/.+@~-]")
 
 
 def require_plain(path: Path, *, what: str, hint: str) -> None:
-    """Refuse a directory below which steps are to work, where a build would misread its path.
+    """Refuse a directory for steps to work below if a build would misread its path.
 
     Raises ``WrongInput``.
     """
@@ -142,7 +142,7 @@ def require_plain(path: Path, *, what: str, hint: str) -> None:
 
 
 def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> Workspace:
-    """The workspace of a spec. Raises ``SpecNotFound``, ``WrongInput`` where its state lies elsewhere."""
+    """Return the workspace of a spec. Raises ``SpecNotFound``, ``WrongInput`` if its state is elsewhere."""
     spec = Path(os.path.realpath(spec))  # Path.resolve raises RuntimeError for links in a circle
     if not spec.is_file():
         there = os.path.lexists(spec)
@@ -164,16 +164,16 @@ def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> 
 
 
 def _folders(state: Path) -> tuple[Path, ...]:
-    """The directories of a spec's state."""
+    """Return the directories of a spec's state."""
     return tuple(state / name for name in ("logs", "keys", "kept", "verify"))
 
 
 def run_id() -> str:
-    """This run's name, the same in every process of it."""
+    """Return this run's id, the same in every process of it."""
     return os.environ.setdefault(RUN_ID, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 
 def host_system() -> str:
-    """The host in words, for messages: ``Linux x86_64``."""
+    """Return the host in words, for messages: ``Linux x86_64``."""
     uname = os.uname() if hasattr(os, "uname") else None
     return f"{uname.sysname} {uname.machine}" if uname else sys.platform
