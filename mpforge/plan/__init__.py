@@ -1,1 +1,1 @@
-"""What will happen, as data: plan, index, pins, facts, events."""
+"""The plan of a run as data: plan, index, pins, facts, events."""

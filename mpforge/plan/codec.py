@@ -1,7 +1,7 @@
-"""Plan types to JSON data and back: dataclasses, tuples, None, scalars, unions told apart by ``kind``.
+"""Convert plan types to JSON data and back: dataclasses, tuples, None, scalars, unions with a ``kind``.
 
-Knows nothing of what the types mean; a plan that was written by another version fails with
-``ValueError`` rather than being half understood.
+Knows nothing of what the types mean; a plan written by another version fails with ``ValueError`` rather than
+being half understood.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def encode(value: Any) -> Any:
-    """JSON data for a plan value."""
+    """Return JSON data for a plan value."""
     if dataclasses.is_dataclass(value):
         return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple):
@@ -71,5 +71,5 @@ def _decode(kind: Any, data: Any) -> Any:
 
 
 def decode(kind: type[T], data: Any) -> T:
-    """The value of ``encode``'s JSON data; ``ValueError`` where it does not fit ``kind``."""
+    """Return the value of ``encode``'s JSON data; ``ValueError`` if it does not fit ``kind``."""
     return typing.cast(T, _decode(kind, data))

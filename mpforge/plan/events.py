@@ -1,4 +1,4 @@
-"""What happens while sessions run, as data: the engine emits events, renderers show them.
+"""Events of running sessions, as data: the engine emits them, renderers show them.
 
 Times are seconds, sizes bytes. A renderer decides what is worth a line; nothing here prints.
 """
@@ -12,7 +12,7 @@ Status = Literal["done", "cached", "not-run", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class Chosen:
-    """Before anything is fetched: how a target is built, why, and what will be downloaded."""
+    """A target's strategy, its reason and its downloads, before anything is fetched."""
 
     session: str
     target: str
@@ -25,7 +25,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class StepStarted:
-    """A step runs, because it was not in the store; ``why`` says what of a stored result does not count."""
+    """A step runs, because it was not in the store; ``why`` says why a stored result does not count."""
 
     session: str
     step: str
@@ -65,7 +65,7 @@ class StepEnded:
 
 @dataclass(frozen=True)
 class Working:
-    """Something long that is not a step: resolving, fetching, priming a compiler's cache."""
+    """Long work that is not a step: resolving, fetching, priming a compiler's cache."""
 
     session: str
     what: str
@@ -82,7 +82,7 @@ class WorkEnded:
 
 @dataclass(frozen=True)
 class Published:
-    """A file of ``dist/`` was written, or was verified to be what the session gives."""
+    """A file of ``dist/`` was written, or was verified to equal the session's result."""
 
     session: str
     path: str
@@ -92,7 +92,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Tested:
-    """What a test session's end of chain reported."""
+    """The facts reported at the end of a test session's chain."""
 
     session: str
     wheel: str
@@ -103,7 +103,7 @@ class Tested:
 
 @dataclass(frozen=True)
 class OutputsWritten:
-    """What tests declare as outputs was put into a directory, of a pass or of a failure."""
+    """The declared outputs of tests were put into a directory, after a pass or a failure."""
 
     session: str
     place: str
@@ -111,7 +111,7 @@ class OutputsWritten:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something that a user should know and that fails nothing."""
+    """A warning for the user; nothing fails."""
 
     session: str
     message: str
@@ -119,7 +119,7 @@ class Warned:
 
 @dataclass(frozen=True)
 class SessionEnded:
-    """A session's end; ``reason`` is nox's word for it, ``error`` and ``exit_code`` of a failure."""
+    """A session's end; ``reason`` is nox's word for it, ``error`` and ``exit_code`` are a failure's."""
 
     session: str
     phase: str

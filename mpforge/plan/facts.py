@@ -1,4 +1,4 @@
-"""What the compiler must know beside the spec and the lock: the host and the project, as data.
+"""Facts that the compiler needs beside the spec and the lock: the host and the project, as data.
 
 Gathering these facts is the engine's business.
 """
@@ -10,10 +10,10 @@ from mpforge.plan.requirements import OwnPackage
 
 @dataclass(frozen=True)
 class HostFacts:
-    """This machine: ``platform`` is a target name (``x86_64``) or None where builds can't run.
+    """This machine: ``platform`` is a target name (``x86_64``) or None if builds can't run.
 
-    ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``). ``engine`` says that there is
-    a container engine, by its socket or by what the user has set up; whether it answers is not known.
+    ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``). ``engine`` is True if there seems
+    to be a container engine, by its socket or by the user's settings; whether it answers is not known.
     """
 
     platform: str | None
@@ -23,10 +23,10 @@ class HostFacts:
 
 @dataclass(frozen=True)
 class Listed:
-    """What an entry of the spec's requirements stands for, if not for itself: a file's, or a path.
+    """The requirements of an entry of the spec that names a file or a path.
 
-    All are PEP 508, with hashes behind them where the file has some (``hashes_of``); a path is a direct
-    reference that says what is there: see ``mpforge.engine.requirement_files``.
+    All are PEP 508, followed by hashes if the file has some (``hashes_of``); a path becomes a direct
+    reference with its content: see ``mpforge.engine.requirement_files``.
     """
 
     entry: str
@@ -36,16 +36,16 @@ class Listed:
 
 @dataclass(frozen=True)
 class ProjectFacts:
-    """The project to build: what its pyproject.toml says of building, and what kind of source it is.
+    """The project to build: what its pyproject.toml declares for builds, and the form of its source.
 
-    ``backend`` is ``build-backend``; ``in_tree`` says that ``backend-path`` is set; ``form`` is
-    ``tree`` (a checkout or a plain directory) or ``sdist`` (packed or unpacked). ``rust`` is the channel
-    that ``rust-toolchain.toml`` asks for. ``requires_python`` is None where it is not known before an sdist
-    is made; ``requires_python_by`` says in words where it stands. ``pure_by`` says why it is known to be
-    pure Python, if it is. ``own`` is what its wheel will say of itself, None where
-    not even its name is known; ``asks_compiler`` says that its ``setup.py`` may call one whatever it is asked
-    for; ``groups`` are the dependency groups, names as written.
-    ``listed`` is what the spec's entries of requirements stand for.
+    ``backend`` is ``build-backend``; ``in_tree`` says that ``backend-path`` is set; ``form`` is ``tree`` (a
+    checkout or a plain directory) or ``sdist`` (packed or unpacked). ``rust`` is the channel of
+    ``rust-toolchain.toml``. ``requires_python`` is None if it is not known before an sdist is made;
+    ``requires_python_by`` names its source in words. ``pure_by`` says why it is known to be pure Python, if
+    it is. ``own`` is the expected metadata of its wheel, None if not even its name is known;
+    ``asks_compiler`` says that its ``setup.py`` may call a compiler for any command; ``groups`` are the
+    dependency groups, names as written. ``listed`` are the requirements of the spec's entries that name files
+    or paths.
     """
 
     form: str

@@ -1,7 +1,7 @@
 """The index: session names, requirements and tags, all that nox needs to know.
 
-It depends on the spec and on mpforge's version alone, is kept in ``.mpforge/`` and is read by every
-``nox -l``, so this module imports nothing heavy.
+It depends on the spec and on mpforge's version alone, is kept in ``.mpforge/`` and is read by every ``nox
+-l``, so this module imports nothing heavy.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class IndexedSession:
-    """A session as nox sees it; ``group``: it only stands for those that it requires."""
+    """A session as nox sees it; ``group``: it only stands for the sessions that it requires."""
 
     name: str
     description: str
@@ -27,10 +27,10 @@ class IndexedSession:
 
 @dataclass(frozen=True)
 class Index:
-    """All sessions of a spec, in nox's order; ``key`` is the digest of what it was made from.
+    """All sessions of a spec, in nox's order; ``key`` is the digest of the index's inputs.
 
-    ``left_out`` are the names that there would be without ``project.skip``, ``warnings`` what is doubtful
-    in the spec, each with its place.
+    ``left_out`` are the names that ``project.skip`` removes, ``warnings`` the doubtful entries of the spec,
+    each with its place.
     """
 
     key: str
@@ -39,7 +39,7 @@ class Index:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON data."""
+        """Return JSON data."""
         sessions = [asdict(session) for session in self.sessions]
         return {
             "schema": SCHEMA,
@@ -51,7 +51,7 @@ class Index:
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> "Index":
-        """From ``to_json``'s data; ``KeyError`` or ``TypeError`` for anything else."""
+        """Parse the data of ``to_json``; ``KeyError`` or ``TypeError`` for anything else."""
         if data["schema"] != SCHEMA:
             raise KeyError("schema")
         sessions = tuple(

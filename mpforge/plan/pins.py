@@ -1,4 +1,4 @@
-"""What the lock pins, as data: packages by hash, tools by digest, strategies by name.
+"""The pins of the lock, as data: packages by hash, tools by digest, strategies by name.
 
 The lock is an input of the compiler, so its types live here; reading and writing the file is
 ``mpforge.lock.lock_file``'s business. Everything is frozen, sorted and comparable.
@@ -17,10 +17,10 @@ Purpose = Literal["build", "image", "target", "test", "tool"]
 class Package:
     """One package of a resolved environment; ``hashes`` are ``sha256:…``, sorted.
 
-    ``size`` is the bytes of the file that would be downloaded, where the index said it. A package without
-    a wheel is an ``sdist``, from which one is built for this host; ``build_requires`` is what its
-    ``build-system`` requires. ``path`` is of a wheel of the project's own, or of a directory of sources:
-    that one has no hashes and no version, what is in it is its identity.
+    ``size`` is the bytes of the file to download, if the index gave it. A package without a wheel is an
+    ``sdist``, from which one is built for this host; ``build_requires`` are the requirements of its
+    ``build-system``. ``path`` is of a wheel of the project's own, or of a directory of sources: the latter
+    has no hashes and no version, its content is its identity.
     """
 
     name: str
@@ -33,27 +33,27 @@ class Package:
 
     @property
     def is_built(self) -> bool:
-        """Whether a wheel of it is built here."""
+        """True if a wheel of it is built here."""
         return self.sdist or bool(self.path and not self.hashes)
 
 
 def build_request(package: Package, python: str, host: str) -> "EnvironmentRequest":
-    """What a package that is built here is built with, on a host."""
+    """Return the build environment of a package that is built here, on a host."""
     return EnvironmentRequest("build", python, host, package.build_requires)
 
 
 BASE_POLICY = "manylinux_2_28"
-"""What environments are for, where nothing is built for more: PyPA's images, Debian 10."""
+"""Policy of environments without a higher one: PyPA's images, Debian 10."""
 
 
 @dataclass(frozen=True)
 class EnvironmentRequest:
-    """What an environment must hold: the key of its pin.
+    """The required content of an environment: the key of its pin.
 
-    ``python`` is a word like ``cp311``; ``platform`` a target name (the host's for ``build`` and
-    ``tool``, the target's for ``test`` and ``target``; for ``image``, build requirements for the Python of
-    an image, that one's), with a policy above ``BASE_POLICY`` behind a dash where there is one
-    (``platform_with``); ``requirements`` and ``constraints`` are PEP 508 strings, sorted.
+    ``python`` is a word like ``cp311``; ``platform`` a target name (the host's for ``build`` and ``tool``,
+    the target's for ``test`` and ``target``; for ``image``, build requirements for the Python of an image,
+    that one's), with a policy above ``BASE_POLICY`` appended after a dash (``platform_with``);
+    ``requirements`` and ``constraints`` are PEP 508 strings, sorted.
     """
 
     purpose: Purpose
@@ -69,12 +69,12 @@ class EnvironmentRequest:
 
     @property
     def policy(self) -> str:
-        """The policy whose systems the packages are for."""
+        """Policy of the systems that the packages are for."""
         return self.platform.partition("-")[2] or BASE_POLICY
 
 
 def platform_with(target: str, policy: str) -> str:
-    """The platform of an environment in which a wheel of this policy is installed."""
+    """Return the platform of an environment in which a wheel of this policy is installed."""
     higher = policy_version(policy) > policy_version(BASE_POLICY)
     return f"{target}-{policy}" if higher else target
 
@@ -87,7 +87,7 @@ class EnvironmentPin:
     packages: tuple[Package, ...]
 
     def without(self, name: str) -> "EnvironmentPin":
-        """The pin less a package, which is there already: the project under test."""
+        """Return the pin without a package that is already there: the project under test."""
         kept = tuple(p for p in self.packages if normal_name(p.name) != normal_name(name))
         return self if kept == self.packages else replace(self, packages=kept)
 
@@ -106,9 +106,9 @@ class DistroPackage:
 class DistroRequest:
     """Packages of the host's distribution for any architecture: the key of their pin.
 
-    ``distribution`` and ``suite`` as in os-release and the archive (``debian``, ``bookworm``; a suite
-    that ends in ``-security`` is the plain one with its security updates); ``architecture`` is the
-    distribution's word (``arm64``); ``names`` sorted. ``libraries``: with those that they depend on.
+    ``distribution`` and ``suite`` as in os-release and the archive (``debian``, ``bookworm``; a suite that
+    ends in ``-security`` is the plain one with its security updates); ``architecture`` is the distribution's
+    word (``arm64``); ``names`` sorted. ``libraries``: include the libraries that they depend on.
     """
 
     distribution: str
@@ -120,7 +120,7 @@ class DistroRequest:
 
 @dataclass(frozen=True)
 class DistroPin:
-    """A request and the exact packages that answer it: in the request's order, then libraries by name."""
+    """A request and the exact packages for it: in the request's order, then libraries by name."""
 
     request: DistroRequest
     packages: tuple[DistroPackage, ...]
@@ -136,7 +136,7 @@ class ImageRequest:
 
 @dataclass(frozen=True)
 class ImagePin:
-    """A request and what it stands for: the digest of the platform's manifest, or an id.
+    """A request and its resolution: the digest of the platform's manifest, or an id.
 
     ``is_local``: an id, of an image that no registry has.
     """
@@ -148,7 +148,7 @@ class ImagePin:
 
 @dataclass(frozen=True)
 class StrategyPin:
-    """What ``auto`` chose for a target on a host of this machine type."""
+    """The strategy that ``auto`` chose for a target on a host of this machine type."""
 
     target: str
     host: str
@@ -166,17 +166,17 @@ class Lock:
     images: tuple[ImagePin, ...] = field(default=())
 
     def environment(self, request: EnvironmentRequest) -> EnvironmentPin | None:
-        """The pin of exactly this request."""
+        """Return the pin of exactly this request."""
         return next((pin for pin in self.environments if pin.request == request), None)
 
     def packages_of(self, request: DistroRequest) -> DistroPin | None:
-        """The pin of exactly this request for distribution packages."""
+        """Return the pin of exactly this request for distribution packages."""
         return next((pin for pin in self.distribution if pin.request == request), None)
 
     def image(self, request: ImageRequest) -> ImagePin | None:
-        """The pin of exactly this request for an image."""
+        """Return the pin of exactly this request for an image."""
         return next((pin for pin in self.images if pin.request == request), None)
 
     def strategy(self, target: str, host: str) -> StrategyPin | None:
-        """What was chosen for ``target`` on a host of type ``host``."""
+        """Return the strategy chosen for ``target`` on a host of type ``host``."""
         return next((p for p in self.strategies if (p.target, p.host) == (target, host)), None)

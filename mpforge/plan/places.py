@@ -1,4 +1,4 @@
-"""Where a step's programs run: in which image, on what machine."""
+"""The places of a step's programs: their image and their machine."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from mpforge.plan.texts import CommandLine, Text
 
 @dataclass(frozen=True)
 class Inside:
-    """The image in which a step's programs run, once ``before`` has been run in it.
+    """The image in which a step's programs run, after ``before`` has been run in it.
 
-    ``network`` says that those commands may see more than loopback. ``environment`` is what a toolchain
-    of the spec adds to the variables that the image sets.
+    ``network`` says that those commands may see more than loopback. ``environment`` are the variables that a
+    toolchain of the spec adds to the image's.
     """
 
     image: ImageRequest
@@ -22,7 +22,7 @@ class Inside:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a target's programs run: emulated or natively, on which CPU model, in which image if in one."""
+    """The machine for a target's programs: emulated or native, its CPU model, and its image if in one."""
 
     target: str
     emulated: bool

@@ -1,7 +1,7 @@
-"""Requirements of a target: names, markers, and extras of the project under test (PEP 508, 685).
+"""Evaluate requirements of a target: names, markers, and extras of the project under test (PEP 508, 685).
 
-The project itself is what is tested, so no index is ever asked for it: a requirement that names it
-stands for the requirements of its own extras. Values in, values out.
+The project itself is under test, so no index is ever asked for it: a requirement that names it stands for the
+requirements of its own extras. Values in, values out.
 """
 
 import difflib
@@ -23,11 +23,11 @@ _PATCHES = range(41)
 
 @dataclass(frozen=True)
 class OwnPackage:
-    """The project under test as its wheel or its pyproject.toml has it.
+    """The project under test, from its wheel or its pyproject.toml.
 
     ``requires`` are PEP 508 texts, those of extras with an ``extra == …`` marker, as in core metadata;
-    ``extras`` all that it has, as written. Where only a build can tell, ``extras`` and ``version`` are
-    None, and ``requires`` is empty.
+    ``extras`` are all its extras, as written. If only a build can tell, ``extras`` and ``version`` are None,
+    and ``requires`` is empty.
     """
 
     name: str
@@ -37,26 +37,26 @@ class OwnPackage:
 
 
 def normal_name(name: str) -> str:
-    """A package's, extra's or group's name for comparisons (PEP 503, PEP 685, PEP 735)."""
+    """Normalize a package's, extra's or group's name for comparisons (PEP 503, PEP 685, PEP 735)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def named(names: Iterable[str], wanted: str) -> str | None:
-    """The one of ``names`` that is ``wanted``, however it is written."""
+    """Return the one of ``names`` that equals ``wanted`` when normalized."""
     return next((name for name in names if normal_name(name) == normal_name(wanted)), None)
 
 
 def applies(marker: "Marker | None", *, target: str, python: str, extras: Sequence[str]) -> bool:
-    """Whether a marker holds on a target, for any patch version of its Python.
+    """Return whether a marker holds on a target, for any patch version of its Python.
 
-    A pin serves every patch version, so a requirement that one of them has is one of all of them
+    A pin serves every patch version, so a requirement of one of them is a requirement of all of them
     (docs/configuration.md, "Requirements").
     """
     return marker is None or any(_answers(marker, target=target, python=python, extras=extras))
 
 
 def depends_on_patch(text: str, *, target: str, python: str, extras: Sequence[str] = ()) -> bool:
-    """Whether the marker of a requirement holds for some patch versions of a Python only."""
+    """Return whether a requirement's marker holds for some patch versions of a Python only."""
     marker = requirement(text).marker
     if marker is None:
         return False
@@ -64,7 +64,7 @@ def depends_on_patch(text: str, *, target: str, python: str, extras: Sequence[st
 
 
 def _answers(marker: "Marker", *, target: str, python: str, extras: Sequence[str]) -> list[bool]:
-    """What a marker answers for each patch version that can make a difference."""
+    """Return a marker's value for each patch version that can make a difference."""
     from packaging.markers import default_environment
 
     here = {name: str(value) for name, value in default_environment().items()}
@@ -98,10 +98,10 @@ def with_own_extras(
     target: str,
     python: str,
 ) -> tuple[str, ...]:
-    """What tests of a project need: ``texts``, what it requires, and ``extras`` of it; sorted.
+    """Return the requirements of a project's tests: ``texts``, its own, and those of ``extras``; sorted.
 
-    Markers are answered for the target and taken off. Where the project itself is named
-    (``own[a,b]``), those extras are meant. Raises ``UnknownExtra``.
+    Markers are evaluated for the target and removed. If the project itself is named (``own[a,b]``), those
+    extras are meant. Raises ``UnknownExtra``.
     """
     found: set[str] = set()
     wanted: dict[str, None] = {}
@@ -125,7 +125,7 @@ def _split(
     target: str,
     python: str,
 ) -> list[str]:
-    """Add those that apply to ``found``; the extras of the project itself that they name."""
+    """Add the applicable ones to ``found``; return the project's own extras that they name."""
     named_extras: list[str] = []
     for text in texts:
         plain, hashes = hashes_of(text)
@@ -142,7 +142,7 @@ def _split(
 
 
 def _known_extra(own: OwnPackage, extra: str) -> str:
-    """An extra as the project writes it. Raises ``UnknownExtra``."""
+    """Return an extra as the project writes it. Raises ``UnknownExtra``."""
     if own.extras is None:
         return extra
     known = named(own.extras, extra)
@@ -154,7 +154,7 @@ def _known_extra(own: OwnPackage, extra: str) -> str:
 
 
 def choices(what: str, names: Iterable[str], wanted: str) -> str:
-    """A hint that lists the names that there are, after the nearest one."""
+    """Return a hint that lists the existing names, after the nearest one."""
     listed = sorted(names)
     near = difflib.get_close_matches(normal_name(wanted), map(normal_name, listed), n=1)
     first = f"did you mean {named(listed, near[0])}? " if near else ""
@@ -162,11 +162,11 @@ def choices(what: str, names: Iterable[str], wanted: str) -> str:
 
 
 def hashes_of(text: str) -> tuple[str, tuple[str, ...]]:
-    """A requirement and the hashes behind it: ``six==1 --hash=sha256:…``, as in requirement files."""
+    """Split a requirement from the hashes behind it: ``six==1 --hash=sha256:…``, as in requirement files."""
     words = re.split(r"\s+--hash[=\s]\s*", text.strip())
     return words[0], tuple(sorted(words[1:]))
 
 
 def shown(texts: Iterable[str]) -> str:
-    """Requirements for a message: without hashes, and without what says which file is at a path."""
+    """Return requirements for a message: without hashes, and without the digests of paths."""
     return " ".join(re.sub(r"#\w+=[0-9a-f]+", "", hashes_of(text)[0]) for text in texts)

@@ -1,4 +1,4 @@
-"""What will happen, as frozen data: sessions, why each is done as it is, and the plan of them."""
+"""The sessions of a plan as frozen data, the choice of each target's strategy, and the plan itself."""
 
 import functools
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Strategy = Literal["native", "cross", "hybrid", "emulate"]
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a session can't run here: an error's code and texts, raised when it is asked to run."""
+    """The reason why a session can't run here: an error's code and texts, raised when it is asked to run."""
 
     error: str
     what: str
@@ -24,10 +24,11 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Choice:
-    """The strategy of a target: what, with which toolchain and policy, why, and why no better one.
+    """The strategy of a target: its name, toolchain and policy, its reason, and why no better one.
 
-    ``passed_over`` are (strategy, reason) in order of preference; ``backend`` is the recognised one and by
-    what, empty where the user's own commands build. ``image`` is the name of the one that it is built in.
+    ``passed_over`` are (strategy, reason) in order of preference; ``backend`` is the recognised one and the
+    sign that gave it away, empty if the user's own commands build. ``image`` is the name of the image it is
+    built in.
     """
 
     strategy: Strategy
@@ -40,22 +41,24 @@ class Choice:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the lock keeps it for ``auto``: neither what a project without extensions has, which may
-        get one some day, nor a toolchain of the spec's own.
+        """True if the lock keeps it for ``auto``.
+
+        Not kept: the choice for a project without extensions, which may get one some day, and a toolchain of
+        the spec's own.
         """
         return self.toolchain in TOOLCHAIN_NAMES
 
 
 @dataclass(frozen=True)
 class PlannedSession:
-    """One session: what it requires, the steps that it owns, or why it can't or need not run.
+    """One session: its requirements, its own steps, or why it can't or need not run.
 
-    ``result`` is the step whose output it publishes or that is its test. ``options`` is a digest of
-    the options that decide whether a file in ``dist/`` is this session's, whatever host made it
+    ``result`` is the step whose output it publishes or that is its test. ``options`` is a digest of the
+    options that decide whether a file in ``dist/`` is this session's, whatever host made it
     (docs/contract.md, "Sessions"). ``after`` names the build session whose wheel may serve this one too: the
-    lowest Python's (abi3), or the first target's (pure). ``folder`` is where below ``dist/`` its files
-    go (``gateway/``). ``group``: it only stands for the sessions that it requires. ``asks_sdist``:
-    whether the project allows this Python is known from its sdist's metadata only.
+    lowest Python's (abi3), or the first target's (pure). ``folder`` is the directory of its files below
+    ``dist/`` (``gateway/``). ``group``: it only stands for the sessions that it requires. ``asks_sdist``:
+    only its sdist's metadata says whether the project allows this Python.
     """
 
     name: str
@@ -77,7 +80,7 @@ class PlannedSession:
 
     @property
     def is_served(self) -> bool:
-        """Whether the wheel of ``after`` is known beforehand to serve this session."""
+        """True if the wheel of ``after`` is known beforehand to serve this session."""
         pure = self.choice is not None and self.choice.toolchain == NO_COMPILER
         return pure and self.after is not None
 
@@ -94,9 +97,9 @@ class IndexSettings:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a spec means on this host with this lock.
+    """A spec compiled for this host and this lock.
 
-    ``wants`` is everything that its sessions need from outside.
+    ``wants`` are all needs of its sessions from outside.
     """
 
     host: str
@@ -106,16 +109,16 @@ class Plan:
     wants: tuple[Want, ...] = ()
 
     def session(self, name: str) -> PlannedSession | None:
-        """The session of that name."""
+        """Return the session of that name."""
         return next((session for session in self.sessions if session.name == name), None)
 
     def main_step(self, session: PlannedSession) -> Step | None:
-        """The step of a session's own work: the sdist, the wheel, the commands, the tests."""
+        """Return the step of a session's own work: the sdist, the wheel, the commands, the tests."""
         steps = (self.step(identifier) for identifier in reversed(session.steps))
         return next((step for step in steps if step.command.is_main), None)
 
     def step(self, identifier: str) -> Step:
-        """The step of that id; every id in a plan has one."""
+        """Return the step of that id; every id in a plan has one."""
         return self._step_of[identifier]
 
     @functools.cached_property

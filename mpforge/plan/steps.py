@@ -1,8 +1,8 @@
-"""The steps of a plan, as frozen data: commands, and references to what is known only when they run.
+"""The steps of a plan, as frozen data: commands, and references that are resolved when they run.
 
-A plan holds no callable, clock or open file: it prints, serialises, diffs and compares with ``==``.
-What is known only when it runs (a file that a step makes, where a tool lies) is a typed reference.
-This module knows neither how the user wrote it down nor how a step is run.
+A plan holds no callable, clock or open file: it prints, serialises, diffs and compares with ``==``. Values
+that are known only when it runs (a file that a step makes, the path of a tool) are typed references. Knows
+neither how the user wrote it down nor how a step is run.
 """
 
 import enum
@@ -15,12 +15,12 @@ from mpforge.plan.texts import CommandLine, Text
 from mpforge.plan.toolchains import Compilers
 
 NARROWS = "narrows"
-"""Marks a field that is no ingredient as it stands: what it leads to (a tree, a pin) is one."""
+"""Marks a field that is not itself an ingredient: the tree or pin that it leads to is one."""
 
 Hook = Literal["sdist", "wheel"]
 
 
-# --- references: what is known only at run time ------------------------------------------------
+# --- references: resolved at run time ----------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ProjectFiles:
 
 @dataclass(frozen=True)
 class OutputOf:
-    """The tree that another step of this plan gives."""
+    """The output tree of another step of this plan."""
 
     step: str
     kind: Literal["output-of"] = "output-of"
@@ -41,7 +41,7 @@ class OutputOf:
 
 @dataclass(frozen=True)
 class ShippedFiles:
-    """What ``dist/`` ships for a target and a Python: the wheel, or the target's other files."""
+    """The files in ``dist/`` for a target and a Python: the wheel, or the target's other files."""
 
     session: str
     kind: Literal["shipped-files"] = "shipped-files"
@@ -54,7 +54,7 @@ Tree = ProjectFiles | OutputOf | ShippedFiles
 
 
 class Work(enum.Enum):
-    """Whose programs a step runs: those that fetch, the build's, mpforge's own on a wheel, the tests'."""
+    """The owner of a step's programs: fetching, the build, mpforge's own on a wheel, the tests."""
 
     FETCH = enum.auto()
     BUILD = enum.auto()
@@ -62,9 +62,9 @@ class Work(enum.Enum):
     TEST = enum.auto()
 
 
-# Each kind of command answers the same questions, by a field or for all steps of its kind: `work`; `is_main`,
-# that it is what a session is there for and what `mpforge shell` enters; its `compilers`; `inside`, the image
-# in which its programs run (None: on this host); the `python` that runs in it; the globs that are no input
+# Each kind of command has the same properties, as a field or for all steps of its kind: `work`; `is_main`,
+# true for a session's main step, which `mpforge shell` enters; its `compilers`; `inside`, the image in
+# which its programs run (None: on this host); the `python` that runs in it; the globs that are no input
 # (`exclude`); the channel of the `rust` that it calls for no target.
 
 
@@ -72,8 +72,8 @@ class Work(enum.Enum):
 class InstallPackages:
     """Install pinned packages into a tree of their own.
 
-    ``request`` is complete unless ``extra`` names a step that answers with further requirements, or a
-    wheel whose own requirements (and ``extras``) belong to it.
+    ``request`` is complete unless ``extra`` names a step that returns further requirements, or a wheel whose
+    own requirements (and ``extras``) belong to it.
     """
 
     request: EnvironmentRequest
@@ -91,7 +91,7 @@ class InstallPackages:
 class FetchCrates:
     """Fetch the crates that Cargo.lock pins, unless the project brings them; ``rust`` is a channel.
 
-    Of the source it sees what says which crates are needed.
+    It sees only the files of the source that say which crates are needed.
     """
 
     source: ProjectFiles
@@ -106,9 +106,9 @@ class FetchCrates:
 
 @dataclass(frozen=True)
 class AskRequirements:
-    """Ask the build backend what else it wants (PEP 517 ``get_requires_for_build_*``).
+    """Ask the build backend for further requirements (PEP 517 ``get_requires_for_build_*``).
 
-    It sees the source that the build will see, once ``before`` has been run in it: see ``BuildWheel`` for
+    It sees the source that the build will see, after ``before`` has been run in it: see ``BuildWheel`` for
     that, for ``exclude``, ``tests`` and ``target_environment``; for ``retry`` see ``MakeSdist``.
     """
 
@@ -140,11 +140,10 @@ class AskRequirements:
 class MakeSdist:
     """Make the source distribution (PEP 517 ``build_sdist``).
 
-    ``compilers`` are this host's, for a backend that configures the project first. A Rust project's
-    backend calls cargo for it: ``rust`` is its channel, ``crates`` what it needs. Without an
-    ``environment`` it is made with what the host's interpreter has installed, which must be ``wanted``.
-    ``retry`` are the builds' own first commands: where the backend fails without them, it is called once
-    more after them.
+    ``compilers`` are this host's, for a backend that configures the project first. A Rust project's backend
+    calls cargo for it: ``rust`` is its channel, ``crates`` the crates it needs. Without an ``environment`` it
+    is made with the packages of the host's interpreter, which must include ``wanted``. ``retry`` are the
+    builds' own first commands: if the backend fails without them, it is called once more after them.
     """
 
     source: Tree
@@ -169,8 +168,8 @@ class MakeSdist:
 class BuildWheel:
     """Build one wheel (PEP 517 ``build_wheel``); without ``compilers`` one that needs none.
 
-    ``exclude`` are globs that are no input; ``tests`` neither, unless the sdist says it installs them.
-    ``target_environment``: the target's packages whose headers and libraries stand for the host's. For
+    ``exclude`` are globs of files that are no input; ``tests`` neither, unless the sdist installs them.
+    ``target_environment``: the target's packages whose headers and libraries replace the host's. For
     ``wanted`` see ``MakeSdist``.
     """
 
@@ -201,12 +200,12 @@ class BuildWheel:
 
 @dataclass(frozen=True)
 class RepairWheel:
-    """Make a wheel carry what it needs, give it its tag, and prove what the tag promises.
+    """Graft a wheel's libraries into it, give it its tag, and prove the tag's promises.
 
-    ``pure``: a wheel without compiled code is fine. ``only_pure``: no other is, because of what it says.
-    ``optional``: globs over names of extensions without which it is fine.
-    ``provided``: globs over symbols that the program which loads its files defines.
-    ``target_environment``: packages with libraries that it may have been linked with.
+    ``pure``: a wheel without compiled code is allowed. ``only_pure``: the reason why no other is.
+    ``optional``: globs over names of extensions that may be missing. ``provided``: globs over symbols that
+    the program which loads its files defines. ``target_environment``: packages with libraries that it may
+    have been linked with.
     """
 
     wheel: OutputOf
@@ -231,7 +230,7 @@ class RepairWheel:
 class RunCommands:
     """Run build commands and collect the declared outputs.
 
-    ``installs``: they are looked for below ``{dest_dir}``, where the last command installs; else in the
+    ``installs``: outputs are looked for below ``{dest_dir}``, where the last command installs; else in the
     source. ``provided``: globs over symbols that the program which loads them defines.
     """
 
@@ -258,11 +257,10 @@ class RunCommands:
 
 @dataclass(frozen=True)
 class RunTests:
-    """Run tests against what is shipped, in a directory that holds the test sources only.
+    """Run tests against the shipped files, in a directory that holds the test sources only.
 
-    ``outputs`` are globs of files that they write there.
-    ``commands`` empty: import every extension module of the wheel. ``environment`` holds what the
-    tests and the wheel require.
+    ``outputs`` are globs of files that they write there. ``commands`` empty: import every extension module of
+    the wheel. ``environment`` has the requirements of the tests and the wheel.
     """
 
     shipped: ShippedFiles
@@ -354,7 +352,7 @@ class Step:
 
     @property
     def table(self) -> Literal["build", "test"]:
-        """The table of the spec that says how its programs run."""
+        """The table of the spec with the settings for its programs."""
         return "test" if self.command.work is Work.TEST else "build"
 
     @property

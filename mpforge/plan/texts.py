@@ -1,4 +1,4 @@
-"""Commands and variables of a plan as texts, with references to what is known only when a step runs."""
+"""Commands and variables of a plan as texts, with references that are resolved when a step runs."""
 
 import re
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class ShellLine:
 
 @dataclass(frozen=True)
 class Argv:
-    """A program and its arguments, as they are."""
+    """A program and its arguments, used literally."""
 
     words: tuple[Text, ...]
     kind: Literal["argv"] = "argv"
@@ -45,12 +45,12 @@ class Argv:
 CommandLine = ShellLine | Argv
 
 
-# What reads as a placeholder but is none: written `#{word}` in the spec; `${word}` is the shell's.
+# Literal text that looks like a placeholder: written `#{word}` in the spec; `${word}` is the shell's.
 _LITERAL_WORD = re.compile(r"(?<!\$)(?=\{[A-Za-z_][A-Za-z0-9_]*(?::[a-z][a-z0-9_]*)?\})")
 
 
 def symbolic(text: Text) -> str:
-    """A text as it may be written in a spec, for keys and for people: two texts never look alike."""
+    """Return a text in the spec's notation, for keys and for people: different texts never look alike."""
     return "".join(
         _LITERAL_WORD.sub("#", part) if isinstance(part, str) else str(part) for part in text
     )

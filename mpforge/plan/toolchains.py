@@ -1,4 +1,4 @@
-"""The toolchain of a build, one of five cases, and what else a build is told of its target."""
+"""The toolchain of a build, one of five cases, and the settings for a build's target."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -7,12 +7,12 @@ from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import Inside, Machine
 
 OF_IMAGE = "image"
-"""The toolchain of what is compiled by an image's own compilers."""
+"""Name of the toolchain for builds with an image's own compilers."""
 
 NO_COMPILER = "none"
-"""The toolchain of what is built without one: a pure project, one wheel for all targets."""
+"""Name of the toolchain for builds without a compiler: a pure project, one wheel for all targets."""
 
-# Each case answers the same questions: `name` is the spec's and the lock's word for it, `cross` says that
+# Each case has the same properties: `name` is the spec's and the lock's word for it, `cross` says that
 # the build hooks are shown another target than the machine that they run on, `zig` is the request for
 # zig's own package, `inside` the image in which its programs are called (None: on this host).
 
@@ -80,18 +80,18 @@ class CrossImage:
 Toolchain = HostZig | ZigInImage | HostGcc | ImageCompiler | CrossImage
 
 TOOLCHAIN_NAMES = frozenset(case.name for case in get_args(Toolchain))
-"""The words for them, in the spec and the lock."""
+"""The toolchains' names in the spec and the lock."""
 
 Configurer = Literal["cmake", "meson", "autotools", "cargo"]
-"""The system that configures a build; it reads of the target from files, arguments or variables."""
+"""The system that configures a build; it learns the target from files, arguments or variables."""
 
 
 @dataclass(frozen=True)
 class Compilers:
-    """A toolchain for one target, and what a host Python must know to build for it.
+    """A toolchain for one target, and the settings of a host Python that builds for it.
 
-    ``emulator`` is where the build may run what it made for the target, as far as this host has one.
-    ``rust`` is the channel of a Rust project, None for any other.
+    ``emulator`` is the machine on which the build may run programs made for the target, as far as this host
+    has one. ``rust`` is the channel of a Rust project, None for any other.
     """
 
     toolchain: Toolchain

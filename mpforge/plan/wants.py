@@ -1,7 +1,7 @@
-"""Everything that the sessions of a plan need from outside, and which of it a lock pins.
+"""The needs of a plan's sessions from outside, and which of them a lock pins.
 
-The lock, ``plan`` and fetching read the same list. Pins are added while sessions run, so the question
-whether something is pinned is asked with the lock of the moment.
+The lock, ``plan`` and fetching read the same list. Pins are added while sessions run, so whether something is
+pinned is asked with the current lock.
 """
 
 from collections.abc import Collection, Iterable
@@ -53,7 +53,7 @@ class Interpreter:
 class Emulation:
     """An emulator for a target, with its own ``python`` if one runs there, else its C libraries.
 
-    Which packages of a distribution these are, if any, is for the host to say.
+    The host decides which packages of a distribution these are, if any.
     """
 
     target: str
@@ -65,7 +65,7 @@ class Emulation:
 class Rust:
     """A Rust of this channel with the standard library of ``target`` (None: of this host).
 
-    A toolchain of this host serves, or packages of its distribution.
+    Either a toolchain of this host, or packages of its distribution.
     """
 
     channel: str
@@ -99,7 +99,7 @@ class Want:
     sessions: tuple[str, ...]
 
     def is_pinned(self, lock: Lock) -> bool | None:
-        """Whether the lock pins it; None: it has no pin, or a host or a step's answer says which it is."""
+        """Return whether the lock pins it; None: it has no pin, or only a run can tell."""
         match self.need:
             case Packages(request, more=None) | ToolWheel(request) | Zig(request):
                 return not request.requirements or lock.environment(request) is not None
@@ -109,12 +109,12 @@ class Want:
                 return None
 
     def is_of(self, sessions: Collection[str]) -> bool:
-        """Whether one of these sessions has the need."""
+        """Return whether one of these sessions has the need."""
         return any(name in sessions for name in self.sessions)
 
 
 def unpinned(wants: Iterable[Want], lock: Lock) -> str:
-    """What the lock has no pin of, as far as that is known: ``6 environments, zig and the image debian``."""
+    """Return the known missing pins of the lock: ``6 environments, zig and the image debian``."""
     needs = [want.need for want in wants if want.is_pinned(lock) is False]
     number = sum(isinstance(need, Packages) for need in needs)
     words = [f"{number} environment{'s' * (number > 1)}"] if number else []
