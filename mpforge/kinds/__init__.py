@@ -1,1 +1,1 @@
-"""The kinds of steps: what each is given, what its key is taken from, and how it runs."""
+"""The kinds of steps: their inputs, the ingredients of their keys, and how they run."""

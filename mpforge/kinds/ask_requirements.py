@@ -1,4 +1,4 @@
-"""Asking a build backend what else it wants."""
+"""Ask a build backend for further build requirements."""
 
 import json
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AskingRequirements(WheelHooks[AskRequirements]):
-    """Steps that ask a backend."""
+    """Kind of the steps that ask a backend for its requirements."""
 
     def parts(
         self,
@@ -21,14 +21,14 @@ class AskingRequirements(WheelHooks[AskRequirements]):
         given: Given | None,  # noqa: ARG002
         provision: "Provision",
     ) -> dict[str, str]:
-        """The interpreter and the compilers; for an sdist also git's state."""
+        """Return the parts of the interpreter and the compilers; for an sdist also git's state."""
         parts = provision.hook_parts(command)
         if command.hook == "sdist":
             parts |= provision.inputs.vcs_parts()
         return parts | provision.compiler_parts(command.compilers)
 
     def run(self, task: Task, command: AskRequirements, executor: "Executor") -> dict[str, str]:
-        """Ask it; where it fails to answer for an sdist, once more after the builds' own first commands."""
+        """Ask the backend; if it fails for an sdist, once more after the builds' own first commands."""
         from mpforge.kinds import hook_calls
 
         with hook_calls.opened(task, command, executor, builds=bool(command.before)) as hooks:

@@ -1,7 +1,7 @@
-"""PEP 517 hooks, run in a build environment by its interpreter.
+"""Run PEP 517 hooks in a build environment by its interpreter.
 
-The environment variables that a hook sees are the caller's business: this is where the target view is
-put, and nowhere else. Knows nothing of stores and keys.
+The caller chooses the environment variables that a hook sees: the target view is set there, and nowhere else.
+Knows nothing of stores and keys.
 """
 
 import warnings
@@ -76,7 +76,7 @@ def _by_hand(
     output: Path,
     settings: Mapping[str, str | list[str]],
 ) -> str:
-    """Write a script that calls a hook as it is called here; the line that runs it."""
+    """Write a script that makes the same call of a hook; return the command line that runs it."""
     system, name = _system(source), f"{hook}.py"
     text = _SCRIPT.format(
         hook=hook,
@@ -103,7 +103,7 @@ def requirements(
     settings: Sequence[tuple[str, tuple[str, ...]]],
     extra: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """What ``get_requires_for_build_<hook>`` answers, sorted; nothing where there is no such hook.
+    """Return the answer of ``get_requires_for_build_<hook>``, sorted; empty if the hook does not exist.
 
     A visitor's step is not asked.
     """
@@ -141,7 +141,7 @@ def build(
 
 
 def _with_warnings_in_log(run: StepRun, hook: Callable[[], T]) -> T:
-    """Newer pyproject_hooks repeat a backend's warnings in this process: they belong to the log."""
+    """Put warnings into the log: newer pyproject_hooks repeat a backend's warnings in this process."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:

@@ -1,5 +1,6 @@
-"""What a build is given beside its source and its packages: compilers, the emulator, the variables, config
-settings and placeholders that tell of them. Runs nothing.
+"""Provide a build's compilers and emulator, and the variables, config settings and placeholders for them.
+
+Runs nothing.
 """
 
 import dataclasses
@@ -28,14 +29,14 @@ _CPLUSPLUS_CYTHON = (b"language = c++", b"language=c++", b"language: c++", b"lib
 
 @dataclass(frozen=True)
 class BuildTools:
-    """The compilers of a session's builds, and what they are lent."""
+    """Prepares the compilers and emulators of a session's builds."""
 
     store: BlobStore
     toolbox: Toolbox
     machines: Machines
 
     def ready(self, task: Task, compilers: Compilers, source: Directory) -> ReadyCompilers:
-        """Compilers for a build of this source, and the emulator for what they make, if it may run."""
+        """Return compilers for a build of this source, and an emulator if it may run what it makes."""
         from mpforge.toolchains import target_view
 
         root, flags = task.directory.root, compiler_flags(task.step)
@@ -57,7 +58,7 @@ class BuildTools:
 def placeholders(
     compilers: Compilers, directory: StepDirectory, ready: ReadyCompilers | None
 ) -> dict[str, str]:
-    """What the spec's commands may refer to in a build by these compilers."""
+    """Return the placeholders that the spec's commands may use in a build by these compilers."""
     platform = well_known()[compilers.target]
     known = {
         "project": str(directory.source),
@@ -80,7 +81,7 @@ def placeholders(
 
 
 def config_settings(command: BuildWheel, ready: ReadyCompilers | None) -> Settings:
-    """A build's config settings: the spec's, after what tells Meson of the target."""
+    """Return a build's config settings: Meson's about the target, then the spec's."""
     compilers = command.compilers
     if ready is None or ready.view is None or compilers is None:
         return command.config_settings
@@ -97,7 +98,7 @@ def config_settings(command: BuildWheel, ready: ReadyCompilers | None) -> Settin
 
 
 def show_view_to_uv(directory: StepDirectory, extra: Mapping[str, str]) -> None:
-    """uv asks the interpreter with ``-I``, which ignores PYTHONPATH alone of the target's view."""
+    """Set the target's view for uv: it asks the interpreter with ``-I``, which ignores PYTHONPATH."""
     from mpforge.obtain.pythons.virtual_environments import site_packages
 
     if view := extra.get("PYTHONPATH"):
@@ -105,7 +106,7 @@ def show_view_to_uv(directory: StepDirectory, extra: Mapping[str, str]) -> None:
 
 
 def hook_variables(ready: ReadyCompilers | None, step: Step, run: StepRun) -> dict[str, str]:
-    """What build hooks see beside the step's environment; the spec's compiler flags come last."""
+    """Return the variables of build hooks beside the step's; the spec's compiler flags come last."""
     if ready is None:
         return {}
     given = with_variables(ready.hooks, step, run.fill)
@@ -113,12 +114,12 @@ def hook_variables(ready: ReadyCompilers | None, step: Step, run: StepRun) -> di
 
 
 def compiler_flags(step: Step) -> tuple[str, ...]:
-    """What the spec gives the compilers, less its placeholders."""
+    """Return the compiler flags from the spec, less its placeholders."""
     given = [t for name, t in step.variables.values if name in ("CFLAGS", "CXXFLAGS", "LDFLAGS")]
     return tuple(part for text in given for part in text if isinstance(part, str))
 
 
-# What the spec gives is put behind mpforge's own in these, by this sign; it replaces all others.
+# In these, the spec's value is put behind mpforge's own by this separator; it replaces all others.
 _JOINED = {
     **dict.fromkeys(("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "MATURIN_PEP517_ARGS"), " "),
     **dict.fromkeys(("PKG_CONFIG_PATH", "PYTHONPATH"), os.pathsep),
@@ -128,7 +129,7 @@ _JOINED = {
 def with_variables(
     environment: Mapping[str, str], step: Step, fill: Callable[..., str]
 ) -> dict[str, str]:
-    """A step's environment with what the spec gives; flags and paths are appended."""
+    """Return a step's environment with the spec's variables; flags and paths are appended."""
     result = dict(environment)
     for name, written in step.variables.values:
         result[name] = joined(result, name, fill(written))
@@ -139,13 +140,13 @@ def with_variables(
 
 
 def joined(environment: Mapping[str, str], name: str, value: str) -> str:
-    """A variable's value once ``value`` has been given: flags and paths are appended to what is there."""
+    """Return a variable's value with ``value`` added: flags and paths are appended to the old value."""
     there = environment.get(name) if name in _JOINED else None
     return f"{there}{_JOINED[name]}{value}" if there else value
 
 
 def languages(source: Directory, store: BlobStore) -> tuple[Language, ...]:
-    """The languages that a source needs a compiler for: C, and C++ where a file tells of it."""
+    """Return the languages that a source needs a compiler for: C, and C++ if a file indicates it."""
     for path, node in source.walk():
         if path.endswith(_CPLUSPLUS):
             return ("c", "c++")

@@ -1,4 +1,4 @@
-"""Building one wheel by its backend's hooks: on this host, or in the image of its compilers."""
+"""Build one wheel by its backend's hooks: on this host, or in the image of its compilers."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class BuildingWheel(WheelHooks[BuildWheel]):
-    """Steps that build a wheel."""
+    """Kind of the steps that build a wheel."""
 
     def parts(
         self,
@@ -22,11 +22,11 @@ class BuildingWheel(WheelHooks[BuildWheel]):
         given: Given | None,  # noqa: ARG002
         provision: "Provision",
     ) -> dict[str, str]:
-        """The interpreter and the compilers."""
+        """Return the parts of the interpreter and the compilers."""
         return provision.hook_parts(command) | provision.compiler_parts(command.compilers)
 
     def run(self, task: Task, command: BuildWheel, executor: "Executor") -> dict[str, str]:
-        """Build the wheel; from an image, with the libraries of it that it was linked with."""
+        """Build the wheel; in an image, also copy out the image's libraries that it was linked with."""
         from mpforge.kinds import build_tools, hook_calls, wheel_repair
 
         output = task.directory.output

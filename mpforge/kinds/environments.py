@@ -1,4 +1,4 @@
-"""The packages that a build sees: its environment at its place, and those of the target beside it."""
+"""Put a build's packages in place: its environment and the target's packages beside it."""
 
 import dataclasses
 import os
@@ -21,9 +21,9 @@ class Environments:
     toolbox: Toolbox
 
     def put(self, task: Task, word: str, wanted: tuple[str, ...]) -> Path:
-        """A build environment at its place; its interpreter.
+        """Put a build environment in place; return its interpreter.
 
-        Raises ``HostCannot`` where the host's own packages are to be used and a ``wanted`` one is missing.
+        Raises ``HostCannot`` if the host's own packages are to be used and a ``wanted`` one is missing.
         """
         from mpforge.obtain.pythons.virtual_environments import make_skeleton
 
@@ -40,7 +40,7 @@ class Environments:
     def with_target_packages(
         self, task: Task, run: StepRun, ready: ReadyCompilers
     ) -> tuple[StepRun, ReadyCompilers]:
-        """A build's hooks with the target's headers and libraries in the place of the host's."""
+        """Replace the host's headers and libraries by the target's for a build's hooks."""
         from mpforge.obtain.pythons.virtual_environments import site_packages
 
         site = site_packages(task.directory.environment)
@@ -55,7 +55,7 @@ class Environments:
     def with_descriptions(
         self, task: Task, run: StepRun, ready: ReadyCompilers
     ) -> tuple[StepRun, ReadyCompilers]:
-        """A build whose pkg-config finds what the packages of its environment describe."""
+        """Let a build's pkg-config find the ``.pc`` files of the packages in its environment."""
         from mpforge.obtain.pythons.virtual_environments import site_packages
 
         found = target_packages.descriptions(site_packages(task.directory.environment))
@@ -68,7 +68,7 @@ class Environments:
         )
 
     def target_packages(self, task: Task) -> Path:
-        """The target's packages at their place in a step's directory."""
+        """Put the target's packages in place in a step's directory; return their path."""
         place = task.directory.root / "target-env"
         self.store.restore(task.given.trees["target_environment"], place)
         return place

@@ -1,7 +1,7 @@
-"""Executing one step in a directory of its own: what the steps of all kinds share.
+"""Execute one step in a directory of its own: the code that steps of all kinds share.
 
-Its kind puts its inputs in place and runs its programs; what must come out is in the output directory
-then, or an error is raised. Knows nothing of keys and hits.
+Its kind puts its inputs in place and runs its programs; then the result must be in the output directory, or
+an error is raised. Knows nothing of keys and hits.
 """
 
 import dataclasses
@@ -51,7 +51,7 @@ class Executor:
     containers: "Callable[[], Containers]"
 
     def execute(self, task: Task) -> dict[str, str]:
-        """Run a step; its output is in ``directory.output``, the facts that it found are returned.
+        """Run a step, which writes to ``directory.output``; return the facts that it found.
 
         Raises the errors of the command's runner.
         """
@@ -68,7 +68,7 @@ class Executor:
         return facts | apart | ({TOLD: json.dumps(lines)} if lines else {})
 
     def _by_files(self, error: StepFailed, task: Task, begin: int) -> StepFailed:
-        """A build's error, in terms of the project's files that its source lacks or that do not serve."""
+        """Explain a build's error by files of the project that are missing or unusable in its source."""
         source = task.given.trees.get("source")
         if source is None or not kind_of(task.step.command).sees_less:
             return error
@@ -84,21 +84,21 @@ class Executor:
 
     @property
     def sources(self) -> SourceCopy:
-        """Puts a step's source in place."""
+        """The copier of a step's source."""
         return SourceCopy(self.store, self.inputs)
 
     @property
     def environments(self) -> Environments:
-        """Puts the packages of builds in place."""
+        """The installer of builds' packages."""
         return Environments(self.store, self.toolbox)
 
     @property
     def build_tools(self) -> build_tools.BuildTools:
-        """Makes the compilers of builds ready."""
+        """The provider of builds' compilers."""
         return build_tools.BuildTools(self.store, self.toolbox, self.machines)
 
     def _observe_host(self, task: Task) -> None:
-        """What compilers and auditwheel read of the host is not in a key: it is known when they have run."""
+        """Observe host files that compilers and auditwheel read: only after a run are they known."""
         command, since = task.step.command, time.time_ns()
         if command.inside is not None or not kind_of(command).reads_host:
             return
@@ -113,9 +113,9 @@ class Executor:
         task.observed.add(teller)
 
     def _apart(self, step: Step) -> dict[str, str]:
-        """How far the programs of a step are kept apart from this host.
+        """Return how well the programs of a step are isolated from this host.
 
-        ``network`` is none, declared, or open: not cut off. ``FACT`` is there if it is less than the whole.
+        ``network`` is none, declared, or open: not cut off. ``FACT`` is set if isolation is not complete.
         """
         if step.command.work is Work.FETCH:
             return {}
@@ -145,7 +145,7 @@ class Executor:
         *,
         placeholders: Mapping[str, str] | None = None,
     ) -> StepRun:
-        """What runs a step's programs, with ``path``, the declared tools and the base set on PATH."""
+        """Return a runner of a step's programs; PATH has ``path``, the declared tools and the base set."""
         step, directory = task.step, task.directory.prepare()
         git = self.inputs.source.form == "checkout"
         folders = () if step.inside else self.toolbox.programs.folders(step, git=git)
@@ -170,7 +170,7 @@ class Executor:
         )
 
     def _tell_unset(self, step: Step) -> None:
-        """Warn of secrets that this process does not have: a program may do without, or fail far away."""
+        """Warn of secrets that this process does not have: a program may do without, or fail much later."""
         for name in step.variables.secrets:
             if name not in os.environ:
                 self.toolbox.warn_once(
@@ -179,7 +179,7 @@ class Executor:
 
 
 def _as_built(task: Task) -> host_leaks.Build | None:
-    """A step as a build whose compilers noted what they refused; None: it has none."""
+    """Return a step as a build whose compilers noted refused arguments; None if it has no compilers."""
     compilers = task.step.command.compilers
     if compilers is None:
         return None
@@ -193,7 +193,7 @@ def _notes(task: Task) -> tuple[WrapperNote, ...]:
 
 
 def _told(task: Task, begin: int) -> Sequence[str]:
-    """What a user should know of a build that ended well. Raises ``HostLeak`` where it lacks something."""
+    """Return warnings about a build that succeeded. Raises ``HostLeak`` if it lacks something."""
     build = _as_built(task)
     if build is None or not task.step.command.is_main:
         return ()

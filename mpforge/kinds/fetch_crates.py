@@ -1,4 +1,4 @@
-"""Fetching the crates that Cargo.lock pins."""
+"""Fetch the crates that Cargo.lock pins."""
 
 import functools
 import os
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class FetchingCrates(Kind[FetchCrates]):
-    """Steps that fetch crates."""
+    """Kind of the steps that fetch crates."""
 
     def seen(self, command: FetchCrates, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
-        """The manifests, and that other files are there."""
+        """Return the manifests, and empty files in place of others that must exist."""
         from mpforge.sources import cargo
 
         return cargo.manifests(source, inputs.read)
@@ -30,14 +30,14 @@ class FetchingCrates(Kind[FetchCrates]):
         given: Given | None,  # noqa: ARG002
         provision: "Provision",
     ) -> dict[str, str]:
-        """The cargo that fetches, and the user's configuration of it."""
+        """Return the parts of the cargo that fetches, and of the user's configuration of it."""
         from mpforge.obtain.rust import cargo_configuration
 
         parts = provision.toolbox.rust_parts(command.rust, None)
         return parts | cargo_configuration.user_parts(os.environ)
 
     def run(self, task: Task, command: FetchCrates, executor: "Executor") -> dict[str, str]:
-        """Fetch what Cargo.lock pins; nothing where the project brings it or needs none."""
+        """Fetch the crates of Cargo.lock; nothing if the project brings them or needs none."""
         from mpforge.obtain.rust import crates
         from mpforge.sources import cargo
 
@@ -48,7 +48,7 @@ class FetchingCrates(Kind[FetchCrates]):
             if found.unpinned is not None and not found.vendored:
                 raise cargo.no_lock(found.unpinned)
             return {"crates": "vendored" if found.vendored else "none"}
-        store.put_bytes(b"")  # what stands for source files: cargo looks for their names
+        store.put_bytes(b"")  # placeholders for source files: cargo looks for their names
         store.restore(tree, directory.source)
         with executor.toolbox.working("fetching the crates of Cargo.lock"):
             crates.fetch(

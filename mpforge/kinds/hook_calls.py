@@ -1,7 +1,7 @@
-"""Calling a build backend's hooks where a step runs, in the build environment at its place.
+"""Call a build backend's hooks in the build environment, on this host or in an image.
 
-On this host, or in an image: for that everything is laid out here and copied in. Knows nothing of what an
-image and its compilers are.
+For an image everything is laid out here and copied in. Knows nothing about the contents of images and their
+compilers.
 """
 
 import contextlib
@@ -51,11 +51,11 @@ class HookCalls:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What hooks see beside the step's environment."""
+        """Variables that hooks see beside the step's environment."""
         return build_tools.hook_variables(self.ready, self.task.step, self.run)
 
     def requirements(self, hook: Hook, settings: Settings) -> tuple[str, ...]:
-        """What else the backend wants."""
+        """Return the backend's further requirements."""
         return build_hooks.requirements(
             self.run,
             hook,
@@ -66,7 +66,7 @@ class HookCalls:
         )
 
     def build(self, hook: Hook, output: Path, settings: Settings) -> Path:
-        """The file that it builds in ``output``."""
+        """Build a file in ``output`` and return its path."""
         return build_hooks.build(
             self.run,
             hook,
@@ -78,16 +78,16 @@ class HookCalls:
         )
 
     def require(self, hook: Hook, settings: Settings) -> None:
-        """What else the backend wants must be installed on this host. Raises ``HostCannot``."""
+        """Raise ``HostCannot`` if this host lacks one of the backend's further requirements."""
         word = self.task.step.command.python or ""
         asked = self.requirements(hook, settings)
         self.executor.toolbox.installed(word).require(asked, what=self.task.step.title)
 
     def retried(self, before: tuple[CommandLine, ...], call: Callable[[], T]) -> T:
-        """Call the backend for the sdist; where it fails, once more in a copy where ``before`` was run first.
+        """Call the backend for the sdist; if it fails, once more in a copy after running ``before`` there.
 
-        An sdist is made of the project as it is, for all targets; but a build script may end where a file
-        is missing that the builds' own commands write.
+        An sdist is made from the project as it is, for all targets; but a build script may stop if a file is
+        missing that the builds' own commands write.
         """
         try:
             return call()
@@ -113,9 +113,9 @@ class HookCalls:
 def opened(
     task: Task, command: AskRequirements | BuildWheel, executor: "Executor", *, builds: bool
 ) -> Iterator[HookCalls]:
-    """The hooks of a step whose source is in place and whose first commands have run in it.
+    """Yield the hooks of a step with its source in place, after its first commands.
 
-    Without ``builds`` they are only asked: nothing is made ready for them that takes long.
+    Without ``builds`` they are only asked for requirements: slow preparations are left out.
     """
     if command.compilers is not None and command.compilers.inside is not None:
         with _in_image(task, command, command.compilers, executor, builds=builds) as hooks:
@@ -147,7 +147,7 @@ def on_host(
     ready: ReadyCompilers | None,
     more: Mapping[str, str] | None = None,
 ) -> HookCalls:
-    """The hooks of a step on this host: the build environment at its place, the compilers on PATH.
+    """Return the hooks of a step on this host: the build environment in place, the compilers on PATH.
 
     Its source is in place. ``more`` are variables for its programs.
     """
@@ -184,7 +184,7 @@ def _in_image(
     *,
     builds: bool,
 ) -> Iterator[HookCalls]:
-    """The hooks of a step in its image, called by the image's own Python."""
+    """Yield the hooks of a step in its image, called by the image's own Python."""
     from mpforge.kinds import image_toolchain
 
     if compilers.inside is None:
@@ -206,13 +206,13 @@ def _in_image(
         for tool in task.step.tools.host:
             _require(tool, place, run)
         run = dataclasses.replace(run, place=place)
-        # Its interpreter is called by the name that any environment has for it.
+        # Its interpreter is called by the name that it has in any environment.
         python = directory.environment / "bin" / "python"
         yield HookCalls(task, executor, run, python, directory.source, ready, place)
 
 
 def _require(tool: HostTool, place: StepContainer, run: StepRun) -> None:
-    """Raise ``ToolUnavailable`` for a declared tool that an image lacks, or has in another version."""
+    """Raise ``ToolUnavailable`` if an image lacks a declared tool, or has it in another version."""
     name = f"the image {place.image}"
     found = place.which(tool.name, run.environment.get("PATH", ""))
     if found is None:

@@ -1,8 +1,8 @@
-"""The report of an illegal instruction in a test: what it is, in which object and function, and the remedy.
+"""Report an illegal instruction in a test: the instruction, its object and function, and the remedy.
 
-What QEMU says of it names no place. So the command that failed is run once more, in the same directory, with
-QEMU's trace and Python's faulthandler: a test that passes sees neither. Natively there is no trace, only
-Python's stack.
+QEMU's message names no place. So the command that failed is run once more, in the same directory, with QEMU's
+trace and Python's faulthandler: a test that passes sees neither. Natively there is no trace, only Python's
+stack.
 """
 
 import os
@@ -32,10 +32,10 @@ _TRAP = (
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a test ran in: on which CPU (None: this host's own), of which machine, with which files.
+    """The environment of a test: CPU (None: this host's own), machine, and paths of files.
 
-    ``sysroot`` is not there where an image has the rest of the files. ``site`` is where ``wheel`` is
-    installed; both None where what is tested is no wheel.
+    ``sysroot`` is None if an image has the rest of the files. ``site`` is where ``wheel`` is installed; both
+    are None if no wheel is tested.
     """
 
     cpu: str | None
@@ -48,7 +48,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Culprit:
-    """An object and the place in it: ``name`` says whose it is, ``ours``: of what is tested."""
+    """An object and the place in it: ``name`` includes its origin, ``ours``: it is under test."""
 
     name: str
     ours: bool
@@ -56,14 +56,14 @@ class Culprit:
 
     @property
     def instruction(self) -> instructions.Instruction | None:
-        """The instruction there, if it can be read."""
+        """The instruction at that place, if it can be read."""
         place = self.place
         return None if place is None else instructions.describe(place.machine, place.code)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the second run showed: where it was, Python's stack, ``lost``: why nothing could be seen."""
+    """Result of the second run: the place, Python's stack, and in ``lost`` why nothing was seen."""
 
     culprit: Culprit | None = None
     stack: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Found:
 def located(
     error: IllegalInstruction, step: StepRun, again: Callable[[StepRun], None], known: Surroundings
 ) -> IllegalInstruction:
-    """The error with the place, as far as it can be found: ``again`` runs the failed command."""
+    """Return the error with the place, as far as it can be found: ``again`` runs the failed command."""
     folder = step.directory.root / "traces"
     folder.mkdir(exist_ok=True)
     given = {**step.environment, **qemu_traces.variables(str(folder)), "PYTHONFAULTHANDLER": "1"}
@@ -100,7 +100,7 @@ def located(
 def report(
     error: IllegalInstruction, title: str, known: Surroundings, found: Found
 ) -> IllegalInstruction:
-    """The error in words."""
+    """Return the error with its text."""
     culprit = found.culprit
     rows = _unfound(error, found) if culprit is None else [*_rows(culprit)]
     if found.stack:
@@ -153,7 +153,7 @@ def _rows(culprit: Culprit) -> Iterator[str]:
 
 
 def _culprits(folder: Path, known: Surroundings) -> Iterator[Culprit]:
-    """What QEMU's traces show, each place once."""
+    """Yield the places in QEMU's traces, each once."""
     seen = set()
     for trace in sorted(folder.iterdir()):
         with trace.open(encoding="utf-8", errors="replace") as lines:
@@ -165,7 +165,7 @@ def _culprits(folder: Path, known: Surroundings) -> Iterator[Culprit]:
 
 def _culprit(fault: qemu_traces.Fault, known: Surroundings) -> Culprit:
     if fault.path is None:
-        name = "the program itself, or code made at run time"  # no trace has these
+        name = "the program itself, or code made at run time"  # traces lack these
         return Culprit(name, True, None)
     path = known.directory / fault.path
     if not known.sysroot.exists() and not path.is_relative_to(known.directory.parent):
@@ -175,7 +175,7 @@ def _culprit(fault: qemu_traces.Fault, known: Surroundings) -> Culprit:
         path = of_root  # as QEMU's -L does
     try:
         place = elf.code_place(path, fault.offset)
-    except Exception:  # noqa: BLE001 - pyelftools raises many kinds for a file that is gone or odd
+    except Exception:  # noqa: BLE001 - pyelftools raises many kinds for a missing or malformed file
         place = None
     if known.site is not None and path.is_relative_to(known.site):
         name = str(path.relative_to(known.site))
@@ -190,7 +190,7 @@ def _culprit(fault: qemu_traces.Fault, known: Surroundings) -> Culprit:
 
 
 def python_stack(text: str, known: Surroundings) -> Iterator[str]:
-    """Python's stack as faulthandler tells it, the innermost frames, of the last process that did.
+    """Yield the innermost frames of Python's stack, as faulthandler wrote it for the last process.
 
     Frames of the target's own library are left out; paths are relative to the tests or to site-packages.
     """
@@ -209,7 +209,7 @@ def python_stack(text: str, known: Surroundings) -> Iterator[str]:
 
 
 def _shown(file: str, known: Surroundings) -> str | None:
-    """A file of a stack as it is told; None: of the target's own library."""
+    """Return a stack's file as it is shown; None for the target's own library."""
     path = Path(os.path.realpath(file))  # an emulated environment's library is a link
     native = known.sysroot == Path("/")
     if file.startswith("<frozen ") or (not native and path.is_relative_to(known.sysroot)):

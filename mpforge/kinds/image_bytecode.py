@@ -1,9 +1,9 @@
-"""The standard library of an image's Python as bytecode, compiled by this host's Python of the same word.
+"""Compile the standard library of an image's Python with this host's Python of the same version.
 
-Images have none, so an emulated Python compiles what it imports anew in each container, which costs more
-than the hook that it then runs. Whether bytecode serves is Python's own judgement: what does not have its
-magic number, or another time or size of a source than the image has, is compiled there as ever. Knows
-nothing of steps.
+Images have no bytecode, so an emulated Python compiles its imports anew in each container, which costs more
+than the hook that it then runs. Python itself decides whether to use bytecode: a file with another magic
+number, or another time or size of its source than in the image, is compiled there as usual. Knows nothing of
+steps.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ import importlib.util, os
 print(importlib.util.MAGIC_NUMBER.hex())
 print(os.path.realpath(os.path.dirname(os.__file__)))
 """
-# Nothing is compiled for another magic number. What is no valid Python (a template) is passed by.
+# Nothing is compiled for another magic number. Files that are not valid Python (templates) are skipped.
 _COMPILE = """
 import compileall, importlib.util, py_compile, sys
 magic, folder, called = sys.argv[1:]
@@ -51,10 +51,11 @@ def provide(
     start: "Callable[[], AbstractContextManager[Container]]",
     making: AbstractContextManager[None],
 ) -> Path | None:
-    """An archive for a container's root: bytecode for the Python of an image (its id) of ``host``'s word.
+    """Return an archive for a container's root: bytecode for the Python of an image (its id) like ``host``.
 
-    ``start`` gives a container of the image, ``making`` goes round the work. None: that Python takes none
-    of this host's, or needs none. Raises ``ImageUnfit``, ``OSError``, and what ``start`` and copying raise.
+    ``start`` opens a container of the image, ``making`` is entered for the work. None: that Python can't use
+    this host's bytecode, or needs none. Raises ``ImageUnfit``, ``OSError``, and what ``start`` and copying
+    raise.
     """
 
     def make(folder: Path) -> None:
@@ -78,9 +79,9 @@ def provide(
 
 
 def _about(container: "Container", word: str) -> tuple[str, str] | None:
-    """The magic number of a container's Python and where its library is; None for an odd one."""
+    """Return the magic number and library path of a container's Python; None for an unusual one."""
     path = image_contents.interpreter(container, word)
-    # What it writes of its own would be taken for what the image has.
+    # Bytecode that it writes itself would be taken for the image's.
     code, said = container.ask([path, "-I", "-S", "-B", "-c", _ABOUT])
     magic, _, library = said.strip().partition("\n")
     is_library = library.endswith(f"/python3.{word.removeprefix('cp3')}")
@@ -88,7 +89,7 @@ def _about(container: "Container", word: str) -> tuple[str, str] | None:
 
 
 def _compiled(library: Path, host: HostPython, magic: str, place: str) -> list[Path]:
-    """The bytecode of a library that was copied from ``place``: the files that it did not have."""
+    """Compile a library copied from ``place``; return the bytecode files that it did not have."""
     for name in _NO_BUILD_IMPORTS:
         shutil.rmtree(library / name, ignore_errors=True)
     there = set(library.rglob("*.pyc"))
@@ -100,7 +101,7 @@ def _compiled(library: Path, host: HostPython, magic: str, place: str) -> list[P
 
 
 def _pack(archive: Path, library: Path, made: list[Path], place: str) -> None:
-    """Pack files of a library by the names that they have in the image."""
+    """Pack files of a library under the names that they have in the image."""
 
     def entry(path: Path) -> tarfile.TarInfo:
         return tarfile.TarInfo(f"{place.strip('/')}/{path.relative_to(library).as_posix()}")

@@ -1,7 +1,7 @@
-"""What an image has: its Pythons, its cross compiler, the headers of a Python. Asked in a container of it.
+"""Ask an image, in a container of it, for its Pythons, its cross compiler, and the headers of a Python.
 
-An image never changes, so what a build needs of it is asked once and kept in the tool store by its id.
-Knows nothing of steps and views.
+An image never changes, so each answer is kept in the tool store by the image's id. Knows nothing of steps and
+views.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHELL = "/bin/sh"
 _NOT_STARTED = (126, 127)
-# Where PyPA's images have their interpreters, then what is on the image's PATH.
+# PyPA's images' interpreters first, then those on the image's PATH.
 _FIND = """
 for path in "/opt/python/$1/bin/python" "$(command -v "$2")"; do
   if [ -x "$path" ]; then readlink -f "$path"; exit 0; fi
@@ -30,7 +30,7 @@ done
 ls /opt/python 2>/dev/null
 exit 1
 """
-# What CC is, and where its companions are that no variable names.
+# The path of CC, and of its companions that no variable names.
 _COMPILER = """
 set -- $CC
 say() { printf '%s=%s\\n' "$1" "$2"; }
@@ -47,7 +47,7 @@ for pair in AR:ar RANLIB:ranlib STRIP:strip LD:ld OBJCOPY:objcopy; do
 done
 exit 0
 """
-# Copies CPython's headers, whatever they are links to, to a directory each.
+# Copies CPython's headers, following links, to a directory each.
 _COPY = """
 import os, shutil, sys
 for number, folder in enumerate(sys.argv[2:]):
@@ -66,7 +66,7 @@ _FACTS = "facts.json"
 
 @dataclass(frozen=True)
 class CrossImage:
-    """An image that shall compile for ``target`` by its Python of a word.
+    """An image that is to compile for ``target`` with its Python of a word.
 
     ``variables`` are all that programs see there, ``added`` those of them that the image does not set.
     """
@@ -80,14 +80,14 @@ class CrossImage:
 
     @property
     def digest(self) -> str:
-        """What it stands for in the tool store."""
+        """Its digest, by which answers are kept in the tool store."""
         asked = (host_python.PROBE, _FIND, _COMPILER, _COPY)
         words = [self.id, self.target.name, self.python, sorted(self.added.items()), asked]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
 def interpreter(container: "Container", word: str) -> str:
-    """The path of a Python in a container. Raises ``ImageUnfit`` where it has none."""
+    """Return the path of a Python in a container. Raises ``ImageUnfit`` if the image has none."""
     tag = f"{word.removesuffix('t')}-{word}"
     name = f"python3.{word.removeprefix('cp3')}"
     code, said = container.ask([_SHELL, "-c", _FIND, "find", tag, name])
@@ -111,9 +111,9 @@ def interpreter(container: "Container", word: str) -> str:
 def seen(
     wanted: CrossImage, store: ToolStore, start: "Callable[[], Container]"
 ) -> tuple[Interpreter, dict[str, str]]:
-    """The interpreter that builds, and the variables with those that name the compiler's companions.
+    """Return the interpreter that builds, and the variables with those of the compiler's companions.
 
-    ``start`` gives a container of the image. Raises ``ImageUnfit``, and what that raises.
+    ``start`` opens a container of the image. Raises ``ImageUnfit``, and what ``start`` raises.
     """
 
     def make(folder: Path) -> None:
@@ -146,7 +146,7 @@ def seen(
 
 
 def _compiler(wanted: CrossImage, container: "Container") -> dict[str, str]:
-    """The compiler's companions by their variables. Raises ``ImageUnfit`` for one of another machine."""
+    """Return the compiler's companions by their variables. Raises ``ImageUnfit`` for another machine's."""
     named = wanted.variables.get("CC", "")
     hint = (
         "an image of [toolchains] must bring a cross compiler and name it by CC, as dockcross's do"
@@ -156,7 +156,7 @@ def _compiler(wanted: CrossImage, container: "Container") -> dict[str, str]:
             f"the image {wanted.name} has no cross compiler: it sets no CC",
             hint=f"{hint}; or give it in the toolchain's `environment`",
         )
-    # What the shell sees beside the image's own.
+    # Variables of the shell beside the image's own.
     _, said = container.ask([_SHELL, "-c", _COMPILER], environment=wanted.added)
     told = dict(line.partition("=")[::2] for line in said.splitlines() if "=" in line)
     if not told.pop("found", ""):
@@ -175,7 +175,7 @@ def _compiler(wanted: CrossImage, container: "Container") -> dict[str, str]:
 
 
 def _probed(wanted: CrossImage, container: "Container") -> dict[str, object]:
-    """What the image's interpreter says of itself. Raises ``ImageUnfit``."""
+    """Return the facts that the image's interpreter reports of itself. Raises ``ImageUnfit``."""
     path = interpreter(container, wanted.python)
     code, said = container.ask(_plainly(container, path, host_python.PROBE))
     try:
@@ -191,7 +191,7 @@ def _probed(wanted: CrossImage, container: "Container") -> dict[str, object]:
 
 
 def _plainly(container: "Container", python: str, *arguments: str) -> list[str]:
-    """An interpreter's call without the image's variables that would have it speak of the target."""
+    """Return an interpreter's call without the image's variables that would make it describe the target."""
     without = [name for name in container.environment if "PYTHON" in name]
     given = [word for name in without for word in ("-u", name)]
     return ["env", *given, python, "-I", "-S", "-c", *arguments]
@@ -206,7 +206,7 @@ def _no_headers(wanted: CrossImage, said: str) -> ImageUnfit:
 
 
 def pkg_config_directories(variables: Mapping[str, str], platform: Platform) -> str:
-    """Where an image has the target's ``.pc`` files, for PKG_CONFIG_LIBDIR: never its own machine's."""
+    """Return an image's PKG_CONFIG_LIBDIR: directories of the target's ``.pc`` files, never its own."""
     triple = variables.get("CROSS_TRIPLE", platform.gnu_triple)
     root = variables.get("CROSS_ROOT", "").rstrip("/")
     below = (f"{root}/lib", f"{root}/usr/lib", f"{root}/usr/share") if root else ()

@@ -1,6 +1,6 @@
-"""The commands of ``before-all``: run once in an image, and kept as a layer of ours on top of it.
+"""Run the commands of ``before-all`` once in an image, and keep the result as a layer on top of it.
 
-The layer's key is the image, the commands and what they see; what they fetch is in no key.
+The layer's key is the image, the commands and their environment; files that they fetch are in no key.
 """
 
 import functools
@@ -32,7 +32,7 @@ _SHELL = "/bin/sh"
 
 
 class Layers:
-    """The layers of a session's images; of all sessions one makes a layer, others wait."""
+    """The layers of a session's images; one session makes a layer, others wait for it."""
 
     def __init__(self, cache: "Path", toolbox: Toolbox) -> None:
         self._cache = cache
@@ -42,7 +42,7 @@ class Layers:
     def of(
         self, task: Task, engine: "Engine", image: "Image", inside: Inside, target: Platform
     ) -> "Image":
-        """The image with what the commands make of it. Raises ``StepTimeout``, and as ``diagnosed`` says."""
+        """Return the image with the commands' layer. Raises ``StepTimeout``, and as ``diagnosed`` says."""
         given, lines = added(inside, target), _lines(inside, target)
         words = [image.id, lines, inside.network, *sorted(given.items())]
         key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
@@ -75,12 +75,12 @@ class Layers:
 
 
 def added(inside: Inside, target: Platform) -> dict[str, str]:
-    """What a toolchain of the spec adds to the image's variables. Raises ``WrongInput``."""
+    """Return the variables that a toolchain of the spec adds to the image's. Raises ``WrongInput``."""
     return {name: _filled(value, target) for name, value in inside.environment}
 
 
 def _lines(inside: Inside, target: Platform) -> list[list[str]]:
-    """The commands of ``before-all``, each as a program and its arguments. Raises ``WrongInput``."""
+    """Return the commands of ``before-all``, each as a program and its arguments. Raises ``WrongInput``."""
     return [
         [_SHELL, "-e", "-c", _filled(line.text, target)]
         if isinstance(line, ShellLine)
@@ -90,7 +90,7 @@ def _lines(inside: Inside, target: Platform) -> list[list[str]]:
 
 
 def _filled(text: Text, target: Platform) -> str:
-    """A text that is no step's, but an image's, with its placeholders' values."""
+    """Fill the placeholders in a text that belongs to an image, not to a step."""
     known = {
         "{triple}": target.gnu_triple,
         "{arch}": target.machine,
@@ -106,7 +106,7 @@ def _filled(text: Text, target: Platform) -> str:
 
 
 def _run(container: Container, argv: list[str], task: Task, given: Mapping[str, str]) -> None:
-    """A command of ``before-all``. Raises ``StepTimeout``, and as ``diagnosed`` says."""
+    """Run a command of ``before-all``. Raises ``StepTimeout``, and as ``diagnosed`` says."""
     line, limit = " ".join(argv).removeprefix(f"{_SHELL} -e -c "), task.step.timeout
     task.log.write(f"$ {line}\n".encode())
     begin = task.log.tell()
@@ -128,10 +128,10 @@ def _run(container: Container, argv: list[str], task: Task, given: Mapping[str, 
             image=container.called,
         )
         error = diagnosed(badly, said_since(task.log, begin))
-        if isinstance(error, ToolNotDeclared):  # what would bring it is what lacks it
+        if isinstance(error, ToolNotDeclared):  # the image itself would have to have it
             error.hint = "[build] image names an image that has it"
         if type(error) is StepFailed and container.offline:
             error.hint = "if it needs the network, set [build] network = true"
     if error is not None:
-        error.enterable = False  # it was no step's container, and is gone
+        error.enterable = False  # it was not a step's container, and is removed
         raise error

@@ -1,6 +1,6 @@
-"""Steps whose programs run in an image: the engine, the image, what is put into a container and taken out.
+"""Run programs of steps in an image: the engine, the image, copying into a container and out of it.
 
-What comes before and after (packages, compilers, verification) is this host's business; it is copied in.
+Work before and after (packages, compilers, verification) is done on this host; results are copied in.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _ZIG = "/mpforge/zig"
 _SHELL = "/bin/sh"
 _NOWHERE = Path("/nonexistent")
-"""An image's files are not this host's to look at."""
+"""A path that does not exist: an image's files can't be read from this host."""
 
 
 class Containers:
@@ -69,20 +69,20 @@ class Containers:
     # --- for keys ------------------------------------------------------------------------------
 
     def parts(self, inside: Inside) -> dict[str, str]:
-        """What an image and what runs it are, for a key.
+        """Return the key's parts for an image and the way the engine runs it.
 
-        The engine is asked for what is not remembered.
+        The engine is asked for values that are not remembered.
         """
         request = inside.image
         pin = self._pins.image(request, lambda: images.resolve(self.engine, request))
         return {"image": pin.digest, "image.runs": self._how(well_known()[request.platform])}
 
     def emulates(self, inside: Inside) -> bool:
-        """Whether the programs of an image are emulated. Raises ``EngineCannotRun``."""
+        """Return whether the programs of an image are emulated. Raises ``EngineCannotRun``."""
         return self._how(well_known()[inside.image.platform]) != runtime_probe.NATIVE
 
     def _how(self, platform: Platform) -> str:
-        """How the engine runs a platform: ``native``, or QEMU's version. Raises ``EngineCannotRun``."""
+        """Return ``native``, or QEMU's version, for a platform. Raises ``EngineCannotRun``."""
         address = endpoint.address(os.environ) or ""
         how = self._probes.remembered(address, platform.name)
         if not how:
@@ -101,20 +101,20 @@ class Containers:
     # --- making ready --------------------------------------------------------------------------
 
     def is_prepared(self, key: str) -> bool:
-        """Whether what a key stands for was made ready with this engine, as far as is remembered.
+        """Return whether the preparation of a key is remembered for this engine.
 
-        It may have been removed since: then a step that needs it makes it ready.
+        It may have been removed since: then a step that needs it prepares it again.
         """
         return self._probes.was_prepared(endpoint.address(os.environ) or "", key)
 
     def remember(self, key: str) -> None:
-        """What a key stands for is ready."""
+        """Remember that the preparation of a key is done."""
         self._probes.remember_prepared(self.engine.endpoint, key)
 
     def prepare(self, compilers: Compilers, pythons: tuple[str, ...]) -> None:
-        """Obtain the image, and what is put into each container of it for builds by these Pythons of it.
+        """Obtain the image, and the files put into each container of it for builds by these Pythons.
 
-        Raises what that raises.
+        Raises what obtaining them raises.
         """
         if compilers.inside is not None:
             image = self._image(compilers.inside)
@@ -133,19 +133,19 @@ class Containers:
         return images.obtain(self.engine, pin, self._toolbox.working)
 
     def _with_layer(self, task: Task, inside: Inside, target: Platform) -> "Image":
-        """The image once the commands of ``before-all`` have been run in it."""
+        """Return the image after the commands of ``before-all``."""
         image = self._image(inside)
         return self._layers.of(task, self.engine, image, inside, target) if inside.before else image
 
     def _zig(self, compilers: Compilers | None) -> "ProvidedZigInImage | None":
-        """zig, if builds in the image call it."""
+        """Return zig, if builds in the image call it."""
         from mpforge.toolchains.zig_in_image import ProvidedZigInImage
 
         found = compilers and self._toolbox.toolchain(compilers)
         return found if isinstance(found, ProvidedZigInImage) else None
 
     def _volumes(self, provided: "ProvidedZigInImage", image: "Image") -> dict[str, str]:
-        """What each container sees read-only: zig."""
+        """Return the read-only mounts of each container: zig."""
         zig = provided.zig()
         volume = volumes.provide(
             self.engine,
@@ -160,7 +160,7 @@ class Containers:
         return {_ZIG: volume}
 
     def _crossing(self, compilers: Compilers, inside: Inside, image: "Image") -> ReadyCompilers:
-        """An image's own cross compiler, and the view of the target that its Python is shown."""
+        """Return an image's own cross compiler, and the view of the target for its Python."""
         from mpforge.toolchains.cross_image import ProvidedCrossImage
 
         platform = well_known()[compilers.target]
@@ -182,7 +182,7 @@ class Containers:
         return toolchain.ready_for(python, tools, added)
 
     def _asked(self, image: "Image", name: str) -> Container:
-        """A container in which an image is asked what it has."""
+        """Open a container in which an image is asked for its contents."""
         return Container(self.engine, image.id, title=str(self._cache), called=name)
 
     def _bytecode(
@@ -192,7 +192,7 @@ class Containers:
         word: str,
         start: Callable[[], contextlib.AbstractContextManager[Container]],
     ) -> Path | None:
-        """What an emulated Python need not compile; None: all that it imports. It is only quicker with it."""
+        """Return bytecode for an emulated Python; None: it compiles its imports itself, more slowly."""
         if not self.emulates(inside):
             return None
         name = f"the library of {word} in the image {inside.image.name}"
@@ -200,7 +200,7 @@ class Containers:
             host = self._toolbox.host_python(word)
             making = self._toolbox.working(f"compiling {name}, once")
             return image_bytecode.provide(image.id, host, self._toolbox.store, start, making)
-        except (NoHostPython, ImageUnfit):  # what an image lacks is said by the step that needs it
+        except (NoHostPython, ImageUnfit):  # the step that needs it reports what an image lacks
             return None
         except (HostCannot, StepFailed, OSError) as error:
             why = error.what if isinstance(error, MpforgeError) else error
@@ -212,7 +212,7 @@ class Containers:
     def compilers(
         self, task: Task, compilers: Compilers, wanted: tuple[Language, ...]
     ) -> ReadyCompilers:
-        """The compilers of a step in an image, for these languages. Raises what obtaining them raises."""
+        """Return a step's compilers in an image, for these languages. Raises what obtaining them raises."""
         inside = compilers.inside
         if inside is not None and isinstance(compilers.toolchain, CrossImage):
             image = self._with_layer(task, inside, _target(inside, compilers))
@@ -228,10 +228,10 @@ class Containers:
         compilers: Compilers | None = None,
         ready: ReadyCompilers | None = None,
     ) -> Iterator[StepContainer]:
-        """A container for a step, with nothing of the step in it yet; gone when the block ends.
+        """Yield a container for a step, still without the step's files; removed when the block ends.
 
-        The view of what is ``ready``, and ``compilers`` of this host, are put into it, and what they noted is
-        brought back. Raises what making it raises.
+        The view of ``ready`` and the ``compilers`` of this host are put into it, and their notes are copied
+        back. Raises what making it raises.
         """
         zig = self._zig(compilers)
         image = self._with_layer(task, inside, _target(inside, compilers))
@@ -268,7 +268,7 @@ class Containers:
 
     @contextlib.contextmanager
     def reopened(self, task: Task) -> Iterator[StepContainer]:
-        """A container with a step's directory as a failed run has left it."""
+        """Yield a container with a step's directory as a failed run left it."""
         inside, compilers = task.step.inside, task.step.command.compilers
         if inside is None:
             raise AssertionError(f"{task.step.id} runs on the host")
@@ -282,11 +282,11 @@ class Containers:
             yield place
 
     def interpreter(self, at: StepContainer, word: str) -> str:
-        """The path of a Python in a container. Raises ``ImageUnfit`` where it has none."""
+        """Return the path of a Python in a container. Raises ``ImageUnfit`` if it has none."""
         return image_contents.interpreter(at.container, word)
 
     def machine(self, at: StepContainer, machine: Machine, python: str | None) -> ReadyMachine:
-        """A container as the machine that tests run on. Raises ``ImageUnfit``."""
+        """Return a container as the machine that tests run on. Raises ``ImageUnfit``."""
         found = None if python is None else _python(python, self.interpreter(at, python))
         return ReadyMachine(None, found, _NOWHERE, machine.cpu)
 
@@ -294,7 +294,7 @@ class Containers:
 def _put_compilers(
     container: Container, provided: "ProvidedZigInImage"
 ) -> tuple[tuple[Path, str], ...]:
-    """zig's names as native programs; where the container has what the host calls otherwise."""
+    """Install zig's names as native programs; return pairs of host path and container path."""
     container.put(provided.programs(), "/mpforge")
     return (
         (provided.view() / "bin", native_shell.BIN),
@@ -303,14 +303,14 @@ def _put_compilers(
 
 
 def _target(inside: Inside, compilers: Compilers | None) -> Platform:
-    """What is built in an image, or tested: mostly what the image is of."""
+    """Return the target of a build or test in an image: usually the image's own platform."""
     return well_known()[compilers.target if compilers else inside.image.platform]
 
 
 def lay_out(directory: StepDirectory, word: str, interpreter: str) -> Path:
-    """A virtual environment in a step's directory for an image's Python; its site-packages is filled already.
+    """Make a virtual environment in a step's directory for an image's Python; site-packages has the packages.
 
-    What names a place names the container's.
+    Paths in it are those of the container.
     """
     python = interpreter_launcher.write_launcher(
         directory.environment, python=_python(word, interpreter), emulator=None, cpu=None
@@ -320,7 +320,7 @@ def lay_out(directory: StepDirectory, word: str, interpreter: str) -> Path:
 
 
 def _python(word: str, interpreter: str) -> TargetPython:
-    """An image's Python."""
+    """Return an image's Python as a target Python."""
     return TargetPython(
         python=word,
         version=f"3.{word.removeprefix('cp3').removesuffix('t')}",

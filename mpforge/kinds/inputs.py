@@ -1,7 +1,7 @@
-"""A step's references, resolved to trees: the project's files, another step's output.
+"""Resolve a step's references to trees: the project's files, another step's output.
 
-On a hit nothing is copied: files are hashed where they are. Before a step runs they are stored, and the
-key is taken from what was stored, so inputs can't move under a build.
+On a hit nothing is copied: files are hashed where they are. Before a step runs they are stored, and the key
+is computed from the stored files, so inputs can't change under a build.
 """
 
 import functools
@@ -25,13 +25,13 @@ T = TypeVar("T")
 
 _WILD = {"*", "?"}
 _OPEN = "whatever it holds"
-"""What stands for the digest of a file whose content does not count."""
+"""Stands for the digest of a file whose content is not in the key."""
 
 
 class Inputs:
     """The project's files as trees; each is read once in a session.
 
-    ``record`` is where digests of files that do not change are remembered from run to run.
+    ``record`` is the path of the digests of unchanged files, remembered from run to run.
     """
 
     def __init__(self, source: Project, store: BlobStore, record: Path | None = None) -> None:
@@ -53,21 +53,21 @@ class Inputs:
 
     @functools.cached_property
     def doubts(self) -> tuple[str, ...]:
-        """What a user should know of the source: links not followed, files that LFS has not fetched."""
+        """Warnings for the user about the source: links not followed, files that LFS has not fetched."""
         if self.source.form == "packed-sdist":
             return ()
         return (*self._listed.left_out, *project.not_fetched(self.source, self._listed))
 
     @functools.cached_property
     def vcs(self) -> git.VcsState | None:
-        """What git knows of the source, None outside a checkout."""
+        """Git's state of the source, None outside a checkout."""
         if self.source.listing is None:
             return None
         source, linked = self.source, self._listed.targets
         return git.state(source.root, source.own, self.source.listing, linked=linked)
 
     def stored(self) -> Directory:
-        """The project's files in the store, and git's state then: from now on what both mean."""
+        """Store the project's files and git's state; from now on both properties return these."""
         if self._settled:
             return self.files
         self._settled = True
@@ -77,7 +77,7 @@ class Inputs:
         return self.files
 
     def _stored_now(self) -> Directory:
-        """List and store the files; once more where one of them goes meanwhile."""
+        """List and store the files; once more if one of them vanishes meanwhile."""
         for last in (False, False, True):
             self.source = project.looked_at_again(self.source)
             now = project.files(self.source, record=self._record)
@@ -91,31 +91,31 @@ class Inputs:
         raise AssertionError("the last try returns or raises")
 
     def forget(self) -> None:
-        """Read everything again: what was stored of it is damaged."""
+        """Read everything again: the stored copy is damaged."""
         self._settled = False
         for name in ("files", "_listed", "vcs"):
             self.__dict__.pop(name, None)
 
     def identity(self, exclude: Sequence[str]) -> str:
-        """What tells this source from another: files less ``exclude``, git's HEAD, tags and changes."""
+        """Return a digest of this source: files less ``exclude``, git's HEAD, tags and changes."""
         tree = pruned(self.files, exclude)
         state = self.vcs
         known = None if state is None else [state.head, git.digest_of(state.tags), state.dirty]
         return hashlib.sha256(json.dumps([tree.digest(), known]).encode()).hexdigest()
 
     def vcs_parts(self) -> dict[str, str]:
-        """git's state as ingredients of the sdist step's key."""
+        """Return git's state as ingredients of the sdist step's key."""
         if self.vcs is None:
             return {"git": "none"}
         return self.vcs.parts()
 
     def read(self, path: str) -> str | None:
-        """The text of one file of the source as far as it is UTF-8, None where there is none."""
+        """Return the text of one file of the source, decoded as UTF-8; None if it does not exist."""
         content = self.read_bytes(path)
         return None if content is None else content.decode("utf-8", "replace")
 
     def read_bytes(self, path: str) -> bytes | None:
-        """One file of the source, None where there is none."""
+        """Return the bytes of one file of the source, None if it does not exist."""
         if self.source.form != "packed-sdist":
             full = self.source.root / path
             return content_of(full, path) if full.is_file() else None
@@ -129,7 +129,7 @@ class Inputs:
 
 
 def pruned(tree: Directory, exclude: Sequence[str]) -> Directory:
-    """A tree less the paths that a glob matches."""
+    """Return a tree without the paths that a glob matches."""
     for glob in exclude:
         if not _WILD & set(glob):
             tree = _without(tree, glob.strip("/").split("/"))
@@ -141,7 +141,7 @@ def pruned(tree: Directory, exclude: Sequence[str]) -> Directory:
 
 
 def _without(tree: Directory, words: Sequence[str]) -> Directory:
-    """A tree less one path; what is not on the way to it stays the same object."""
+    """Return a tree without one path; subtrees off that path stay the same objects."""
     name, *rest = words
     if rest:
         inner = tree.directories.get(name)
@@ -161,18 +161,18 @@ def _less(held: Mapping[str, T], name: str) -> dict[str, T]:
 
 
 def _filled(name: str, tree: Directory) -> dict[str, Directory]:
-    """A directory by its name, unless nothing is in it: empty ones are not kept."""
+    """Return a directory by its name, unless it is empty: empty ones are not kept."""
     return {name: tree} if tree != Directory() else {}
 
 
 def selected(tree: Directory, globs: Sequence[str]) -> Directory:
-    """The paths of a tree that a glob matches."""
+    """Return the paths of a tree that a glob matches."""
     entries = dict(tree.walk())
     return from_entries({path: entries[path] for path in select(entries, globs)})
 
 
 def without_content(tree: Directory, globs: Sequence[str]) -> Directory:
-    """A tree in which the content of files that a glob matches does not count: names, modes and links do."""
+    """Return a tree whose digest leaves out the content of matching files: names, modes and links count."""
     for glob in globs:
         if not _WILD & set(glob):
             tree = _opened(tree, glob.strip("/").split("/"))
@@ -186,7 +186,7 @@ def without_content(tree: Directory, globs: Sequence[str]) -> Directory:
 
 
 def content_differs(tree: Directory, other: Directory, under: str = "") -> Iterator[str]:
-    """The paths of the files of a tree that are not the same in another one of the same names."""
+    """Yield the paths of files that differ between two trees of the same names."""
     if tree is other:
         return
     for name, node in tree.files.items():
@@ -197,7 +197,7 @@ def content_differs(tree: Directory, other: Directory, under: str = "") -> Itera
 
 
 def _opened(tree: Directory, words: Sequence[str]) -> Directory:
-    """A tree without the content of one path; what is not on the way to it stays the same object."""
+    """Return a tree without the content of one path; subtrees off that path stay the same objects."""
     if not words:
         files = {name: _open(node) for name, node in tree.files.items()}
         inner = {name: _opened(held, ()) for name, held in tree.directories.items()}

@@ -1,4 +1,4 @@
-"""Installing pinned packages into a tree of their own."""
+"""Install pinned packages into a tree of their own."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class InstallingPackages(Kind[InstallPackages]):
-    """Steps that install packages."""
+    """Kind of the steps that install packages."""
 
     def given(
         self,
@@ -31,27 +31,27 @@ class InstallingPackages(Kind[InstallPackages]):
         provision: "Provision",
         realize: "Realize",
     ) -> Given:
-        """The pin of its packages. Raises ``UnknownExtra``, and what resolving raises."""
+        """Return the pin of its packages. Raises ``UnknownExtra``, and what resolving raises."""
         return Given({}, packages=_packages(command, provision, realize))
 
     def keyed(self, command: InstallPackages, given: Given) -> InstallPackages:
-        """With what was asked for on the way, which is in the packages: the same ones are the same tree."""
+        """Return the command with its completed request alone: the same packages are the same tree."""
         return command if given.packages is None else InstallPackages(given.packages.request)
 
     def parts(
         self, command: InstallPackages, given: Given | None, provision: "Provision"
     ) -> dict[str, str]:
-        """The packages, what those without a wheel are built from, and the interpreter that they are for."""
+        """Return the parts: packages, the sources of those without a wheel, and their interpreter."""
         known = given.packages if given else None
         known = known or provision.pins.environment(command.request)
         parts = package_parts(known) | _built_parts(known, provision)
         request = command.request
-        if request.purpose == "image":  # what an image's has is compiled if this host can
+        if request.purpose == "image":  # an image's packages are compiled if this host can
             return parts | provision.python_if_here(request.python)
         return parts | provision.toolbox.python_parts(request.python)
 
     def run(self, task: Task, command: InstallPackages, executor: "Executor") -> dict[str, str]:  # noqa: ARG002
-        """Install what is pinned, each purpose in its own layout."""
+        """Install the pinned packages, each purpose in its own layout."""
         from mpforge.obtain.packages import installation
         from mpforge.obtain.pythons import virtual_environments
 
@@ -90,7 +90,7 @@ class InstallingPackages(Kind[InstallPackages]):
 def of_tests(
     request: EnvironmentRequest, own: OwnPackage, extras: tuple[str, ...]
 ) -> EnvironmentRequest:
-    """A test environment's request with what the project under test requires. Raises ``UnknownExtra``."""
+    """Return a test environment's request with the project's requirements. Raises ``UnknownExtra``."""
     wanted = with_own_extras(
         own, request.requirements, extras, target=request.target, python=request.python
     )
@@ -98,7 +98,7 @@ def of_tests(
 
 
 def package_parts(pin: EnvironmentPin) -> dict[str, str]:
-    """Pinned packages as ingredients: version, and the hashes of the files that may be installed."""
+    """Return pinned packages as ingredients: version, and the hashes of files that may be installed."""
     return {
         f"package.{package.name}": f"{package.version} {' '.join(package.hashes)}"
         for package in pin.packages
@@ -108,7 +108,7 @@ def package_parts(pin: EnvironmentPin) -> dict[str, str]:
 def _packages(
     command: InstallPackages, provision: "Provision", realize: "Realize"
 ) -> EnvironmentPin:
-    """The pin of an environment, with the requirements that only now are known."""
+    """Return the pin of an environment, with the requirements that only its inputs tell."""
     request, pins = command.request, provision.pins
     if isinstance(command.extra, ShippedFiles):
         own = provision.shipped[command.extra.session].own()
@@ -122,7 +122,7 @@ def _packages(
 
 
 def _built_parts(pin: EnvironmentPin, provision: "Provision") -> dict[str, str]:
-    """What packages without a wheel are built from."""
+    """Return the ingredients of packages without a wheel."""
     if not any(package.is_built for package in pin.packages):
         return {}
     from mpforge.kinds import source_builds
@@ -139,7 +139,7 @@ def _built_wheels(task: Task, pin: EnvironmentPin, executor: "Executor") -> "Whe
 
 
 def _python_if_here(toolbox: "Toolbox", word: str) -> Path | None:
-    """This host's interpreter of a word, if there is one."""
+    """Return this host's interpreter of a word, or None."""
     try:
         return toolbox.host_python(word).executable
     except NoHostPython:

@@ -1,7 +1,7 @@
-"""One kind of step, in one module: what a step of it sees, what its key holds, how it is run.
+"""Define one kind of step: the source it sees, the ingredients of its key, and how it runs.
 
-A session whose results are all in the store imports the kinds too, for the keys: what only running needs is
-imported when it runs.
+A session whose results are all in the store imports the kinds too, for the keys: modules that only running
+needs are imported when it runs.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ H = TypeVar("H", AskRequirements, BuildWheel)
 
 
 class Kind(Protocol[C]):
-    """The steps of one command class. What most kinds do alike is written here.
+    """The steps of one command class, with the behaviour that most kinds share.
 
     ``reads_host``: its programs read files of this host that no key can foresee, so they are observed.
     ``sees_less``: a build that may fail because its source lacks files of the project.
@@ -31,11 +31,11 @@ class Kind(Protocol[C]):
     sees_less: bool = False
 
     def seen(self, command: C, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
-        """The part of a source that a step sees: of the project's files, or of an unpacked sdist."""
+        """Return the part of a source that a step sees: of the project's files, or of an unpacked sdist."""
         return source
 
     def source_in(self, output: Directory) -> Directory:
-        """What a step's output is to those that it is given to."""
+        """Return the part of a step's output that is the source of steps that use it."""
         return output
 
     def given(
@@ -45,30 +45,30 @@ class Kind(Protocol[C]):
         provision: "Provision",  # noqa: ARG002
         realize: "Realize",  # noqa: ARG002
     ) -> Given:
-        """What a step is executed with. Raises what making it raises, and ``Damaged``."""
+        """Return the inputs of a step's execution. Raises what making them raises, and ``Damaged``."""
         return Given(trees)
 
     def keyed(self, command: C, given: Given) -> C:  # noqa: ARG002
-        """The command as it enters the key."""
+        """Return the command as it enters the key."""
         return command
 
     def parts(self, command: C, given: Given | None, provision: "Provision") -> dict[str, str]:
-        """What it uses beside its inputs, by name; without ``given``, what is known beforehand."""
+        """Return the parts used beside its inputs, by name; without ``given``, those known beforehand."""
         ...
 
     def run(self, task: Task, command: C, executor: "Executor") -> dict[str, str]:
-        """Run it; its output is in ``directory.output``, the facts that it found are returned."""
+        """Run it, writing to ``directory.output``; return the facts that it found."""
         ...
 
 
 class WheelHooks(Kind[H], Protocol[H]):
-    """The steps that call a backend's hooks for a wheel: they see what is an input of builds."""
+    """Kind of the steps that call a backend's hooks for a wheel: they see the inputs of builds."""
 
     reads_host: bool = True
     sees_less: bool = True
 
     def seen(self, command: H, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
-        """A source without what builds ignore."""
+        """Return a source without files that builds ignore."""
         return pruned(source, command.exclude)
 
     def given(
@@ -78,7 +78,7 @@ class WheelHooks(Kind[H], Protocol[H]):
         provision: "Provision",  # noqa: ARG002
         realize: "Realize",  # noqa: ARG002
     ) -> Given:
-        """Its trees; what it reads of tests is observed, but in a container that can't be had."""
+        """Return its trees, with test files that are observed rather than keyed (not in a container)."""
         if command.inside is not None:
             return Given(trees)
         return Given(trees, keyed={"source": without_content(trees["source"], command.tests)})

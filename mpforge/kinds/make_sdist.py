@@ -1,4 +1,4 @@
-"""Making the source distribution."""
+"""Make the source distribution."""
 
 import dataclasses
 import json
@@ -21,12 +21,12 @@ _DISTRIBUTION = re.compile(r"/site-packages/([^/]+)-[^/-]+\.dist-info/METADATA$"
 
 
 class MakingSdist(Kind[MakeSdist]):
-    """Steps that make the sdist: the archive, and its content below ``tree``."""
+    """Kind of the steps that make the sdist: the archive, and its content below ``tree``."""
 
     reads_host: bool = True
 
     def source_in(self, output: Directory) -> Directory:
-        """The archive's content."""
+        """Return the archive's content."""
         return output.directories["tree"]
 
     def parts(
@@ -35,13 +35,13 @@ class MakingSdist(Kind[MakeSdist]):
         given: Given | None,  # noqa: ARG002
         provision: "Provision",
     ) -> dict[str, str]:
-        """The interpreter, git's state, what packs the archive, Rust, the compilers."""
+        """Return the parts: interpreter, git's state, archive format, Rust, compilers."""
         parts = provision.hook_parts(command) | provision.inputs.vcs_parts() | archive_parts()
         parts |= provision.toolbox.rust_parts(command.rust, None)
         return parts | provision.compiler_parts(command.compilers)
 
     def run(self, task: Task, command: MakeSdist, executor: "Executor") -> dict[str, str]:
-        """Make the sdist; it is in the step's output then, packed and unpacked."""
+        """Make the sdist; the step's output has it packed and unpacked."""
         from mpforge.artifacts import archives, canonical_archives
         from mpforge.formats.globs import without
         from mpforge.kinds import hook_calls
@@ -52,14 +52,14 @@ class MakingSdist(Kind[MakeSdist]):
         executor.sources.put(task, vcs=True)
         variables = {}
         if executor.inputs.source.form == "checkout":
-            # The day in a dirty version is HEAD's, not 1980's: the key has HEAD.
+            # The date in a dirty version is HEAD's, not 1980's: the key has HEAD.
             committed = git_clone.commit_time(directory.source)
             variables = {} if committed is None else {"SOURCE_DATE_EPOCH": str(committed)}
         hooks = hook_calls.on_host(
             task, command, executor, _compilers(task, command, executor), variables
         )
         if command.compilers is not None and hooks.ready is not None:
-            # They are this host's, as the packages are.
+            # They are this host's, like the packages.
             found = executor.environments.with_descriptions(task, hooks.run, hooks.ready)
             hooks = dataclasses.replace(hooks, run=found[0], ready=found[1])
 
@@ -85,12 +85,12 @@ class MakingSdist(Kind[MakeSdist]):
 
 
 def archive_parts() -> dict[str, str]:
-    """What has a part in the bytes of an archive that mpforge itself writes again."""
+    """Return the ingredients of an archive's bytes when mpforge writes it again."""
     return {"archive.zlib": zlib.ZLIB_RUNTIME_VERSION}
 
 
 def _compilers(task: Task, command: MakeSdist, executor: "Executor") -> "ReadyCompilers | None":
-    """What the backend is given to compile, or to configure the project, with: this host's."""
+    """Return this host's compilers for a backend that compiles, or configures the project; or None."""
     from mpforge.toolchains.ready import ReadyCompilers
 
     toolbox, root = executor.toolbox, task.directory.root
@@ -111,7 +111,7 @@ def _compilers(task: Task, command: MakeSdist, executor: "Executor") -> "ReadyCo
 
 
 def _doubts_of_version(task: Task, sdist: str, begin: int, executor: "Executor") -> list[str]:
-    """What a user should know of a version that was taken from git."""
+    """Return warnings for the user about a version taken from git."""
     from packaging.utils import canonicalize_name
 
     from mpforge.diagnostics import scm_version

@@ -1,8 +1,7 @@
-"""What a step read beside what its key is taken from: known when it has run, compared before it is a hit.
+"""Record files that a step read but that are not in its key, and compare them before a hit.
 
-Each read has a name that says where it was: ``source:PATH`` is a file of the step's source whose content
-is not in the key (tests), ``host:PATH`` a file of this machine. Its value is the sha256 of what was there,
-or ``ABSENT``.
+Each read has a name with its origin: ``source:PATH`` is a file of the step's source whose content is not in
+the key (tests), ``host:PATH`` a file of this machine. Its value is the sha256 of the file, or ``ABSENT``.
 """
 
 import hashlib
@@ -17,30 +16,30 @@ HOST = "host:"
 
 
 class Observed:
-    """What one execution reads: who can tell adds a teller, which is asked once its programs have ended."""
+    """The reads of one execution, from functions that are called once its programs have ended."""
 
     def __init__(self) -> None:
         self.reads: dict[str, str] = {}
         self._tellers: list[Callable[[], Mapping[str, str]]] = []
 
     def add(self, teller: Callable[[], Mapping[str, str]]) -> None:
-        """Ask this one too."""
+        """Add a function that returns reads."""
         self._tellers.append(teller)
 
     def settle(self) -> None:
-        """The programs have ended: from now on ``reads`` is what they read."""
+        """Collect the reads after the programs have ended, into ``reads``."""
         for teller in self._tellers:
             self.reads |= teller()
 
 
 def key_with(key: str, reads: Mapping[str, str]) -> str:
-    """What a step's result is kept under beside its key: of each state of what it reads there is one."""
+    """Return the additional key of a step's result: one for each state of the files that it read."""
     data = json.dumps([key, sorted(reads.items())], separators=(",", ":"))
     return hashlib.sha256(data.encode()).hexdigest()
 
 
 def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """In words, the first of these reads that would give something else now; empty: none."""
+    """Describe the first of these reads whose value has changed; empty if none has."""
     for name, value in before.items():
         where, _, path = name.partition(":")
         path = path if f"{where}:" == HOST else f"the source's {path}"

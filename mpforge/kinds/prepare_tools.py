@@ -1,6 +1,6 @@
-"""Making ready what the builds of a target share: toolchains, and images with what they lack.
+"""Prepare what the builds of a target share: toolchains, and images with their additions.
 
-It is no step of the plan: what is made lies in the store of tools, and no step is given it as an input.
+It is not a step of the plan: results are kept in the store of tools, and no step has them as an input.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ class ToolPreparation:
     compilers: tuple[Compilers, ...]
 
     def parts(self) -> Mapping[str, str]:
-        """What is made ready, for a key."""
+        """Return the parts of all preparations, for a key."""
         return {
             f"{number}.{name}": value
             for number, compilers in enumerate(self.compilers)
@@ -29,14 +29,14 @@ class ToolPreparation:
         }
 
     def is_done(self, key: str) -> bool:
-        """Whether all of it is there, for the key of its parts."""
+        """Return whether everything is prepared, for the key of its parts."""
         toolbox = self.provision.toolbox
         if not all(toolbox.is_prepared(compilers) for compilers in self.compilers):
             return False
         return not self._in_images or self.provision.containers().is_prepared(key)
 
     def run(self, key: str) -> None:
-        """Make it ready. Raises what fetching and making it raises."""
+        """Prepare everything. Raises what fetching and making it raises."""
         for compilers in self.compilers:
             self.provision.toolbox.prepare(compilers)
             if compilers.inside is not None:
@@ -58,7 +58,7 @@ class ToolPreparation:
         return parts
 
     def _pythons(self, inside: Inside) -> tuple[str, ...]:
-        """The Pythons of an image that build in it."""
+        """Return the Pythons of an image that build in it."""
         steps = (step for step in self.provision.plan.steps if step.inside == inside)
         words = (step.command.python for step in steps if step.command.work is Work.BUILD)
         return tuple(dict.fromkeys(word for word in words if word is not None))
@@ -67,9 +67,9 @@ class ToolPreparation:
 def usable(
     provision: Provision, compilers: tuple[Compilers, ...], warn: Callable[[str], None]
 ) -> ToolPreparation:
-    """The preparation of compilers whose host Python is there: a missing one stops its own build only.
+    """Return the preparation of compilers whose host Python exists: others stop their own build only.
 
-    Raises ``NoHostPython`` where none is.
+    Raises ``NoHostPython`` if all are missing.
     """
     found: list[Compilers] = []
     missing: list[NoHostPython] = []

@@ -27,5 +27,5 @@ _KINDS: dict[type[Command], Kind[Any]] = {
 
 
 def kind_of(command: Command) -> Kind[Any]:
-    """The kind of a command."""
+    """Return the kind of a command."""
     return _KINDS[type(command)]

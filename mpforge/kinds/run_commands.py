@@ -1,4 +1,4 @@
-"""Running a project's own build commands and collecting the declared outputs."""
+"""Run a project's own build commands and collect the declared outputs."""
 
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class RunningCommands(Kind[RunCommands]):
-    """Steps that run build commands."""
+    """Kind of the steps that run build commands."""
 
     reads_host: bool = True
 
     def seen(self, command: RunCommands, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
-        """What is an input of builds."""
+        """Return the inputs of builds."""
         return pruned(source, command.exclude)
 
     def parts(
@@ -30,11 +30,11 @@ class RunningCommands(Kind[RunCommands]):
         given: Given | None,  # noqa: ARG002
         provision: "Provision",
     ) -> dict[str, str]:
-        """The compilers."""
+        """Return the parts of the compilers."""
         return provision.compiler_parts(command.compilers)
 
     def run(self, task: Task, command: RunCommands, executor: "Executor") -> dict[str, str]:
-        """Run them; the outputs are proved to be for the target. Raises ``OutputMissing`` for one."""
+        """Run the commands and prove that the outputs are for the target. Raises ``OutputMissing``."""
         from mpforge.artifacts.declared_outputs import collect
         from mpforge.artifacts.proof import Promise, prove_files
         from mpforge.kinds import build_tools

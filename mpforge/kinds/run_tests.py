@@ -1,4 +1,4 @@
-"""Running tests where their machine is: on this host, under its emulator, or in an image."""
+"""Run tests on their machine: on this host, under its emulator, or in an image."""
 
 import dataclasses
 import json
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class RunningTests(Kind[RunTests]):
-    """Steps that run tests."""
+    """Kind of the steps that run tests."""
 
     def seen(self, command: RunTests, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
-        """The test sources only."""
+        """Return the test sources only."""
         return selected(source, command.sources)
 
     def given(
@@ -34,13 +34,13 @@ class RunningTests(Kind[RunTests]):
         provision: "Provision",
         realize: "Realize",  # noqa: ARG002
     ) -> Given:
-        """Its trees, and what the command line gives to the tests."""
+        """Return its trees, and the command line's arguments for the tests."""
         return Given(trees, posargs=provision.posargs if command.commands else ())
 
     def parts(
         self, command: RunTests, given: Given | None, provision: "Provision"
     ) -> dict[str, str]:
-        """The machine, and what the command line gives."""
+        """Return the parts of the machine, and the command line's arguments."""
         machine = command.machine
         if machine.inside is None:
             parts = provision.machines().parts(machine, command.python)
@@ -51,7 +51,7 @@ class RunningTests(Kind[RunTests]):
         return parts | {"posargs": json.dumps(given.posargs if given else ())}
 
     def run(self, task: Task, command: RunTests, executor: "Executor") -> dict[str, str]:
-        """Run the tests; what was read back of the machine. Raises what ``test_run.run`` raises."""
+        """Run the tests; return the machine's reported facts. Raises what ``test_run.run`` raises."""
         from mpforge.places.host import HostPlace
         from mpforge.places.isolation import isolation
 
@@ -112,7 +112,7 @@ def _on(
 
 
 def _collect(run: "StepRun", command: RunTests) -> tuple[str, ...]:
-    """Take what the tests declare as outputs, as far as it is there; the globs that match nothing."""
+    """Collect the declared outputs that tests have written; return the globs that match nothing."""
     from mpforge.artifacts.declared_outputs import collect
 
     if not command.outputs:

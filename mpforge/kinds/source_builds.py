@@ -1,7 +1,7 @@
-"""Building the wheels of packages that have none: from a pinned sdist, or from a directory of sources.
+"""Build wheels of packages that have none: from a pinned sdist, or from a directory of sources.
 
-They are built by this host's Python, without a compiler and off the network, in an environment of
-pinned packages. Only pure wheels come of it: they fit every target.
+They are built by this host's Python, without a compiler and off the network, in an environment of pinned
+packages. Only pure wheels are accepted: they fit every target.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ def _remedy(package: Package) -> str:
 
 
 def host_platform() -> str:
-    """The target's name of this machine. Raises ``ValueError`` on one that builds nothing."""
+    """Return the target name of this machine. Raises ``ValueError`` on one that builds nothing."""
     found = by_machine(os.uname().machine)
     if found is None:
         raise ValueError(f"{os.uname().machine} builds nothing")
@@ -43,7 +43,7 @@ def host_platform() -> str:
 
 
 def parts(pins: Pins, pin: EnvironmentPin) -> dict[str, str]:
-    """What packages that are built here are made from, as ingredients of the environment's key.
+    """Return the sources of packages built here, as ingredients of the environment's key.
 
     Raises what resolving raises.
     """
@@ -71,7 +71,7 @@ class SourceBuilds:
     deep: int = 0
 
     def wheels(self, pin: EnvironmentPin) -> dict[str, Path]:
-        """The wheels of a pin that no index is asked for. Raises ``RequirementNotBuilt``."""
+        """Return the wheels of a pin that come from no index. Raises ``RequirementNotBuilt``."""
         found: dict[str, Path] = {}
         for package in pin.packages:
             if package.is_built:
@@ -102,7 +102,7 @@ class SourceBuilds:
         return wheel
 
     def _wheel(self, package: Package, python: str) -> Path:
-        """A wheel of a package, in a directory of its own within the step's."""
+        """Build a package's wheel in a directory of its own within the step's."""
         root = self.task.directory.root / f"built-{self.deep}-{package.name}"
         directory = StepDirectory(root)
         directory.prepare()
@@ -140,7 +140,7 @@ class SourceBuilds:
         )
 
     def _environment(self, request: EnvironmentRequest, directory: StepDirectory) -> None:
-        """A build environment; packages in it may have no wheel either."""
+        """Install a build environment, whose packages may have no wheel either."""
         pin = self.pins.environment(request)
         deeper = dataclasses.replace(self, deep=self.deep + 1)
         installation.install_venv(

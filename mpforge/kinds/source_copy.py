@@ -1,4 +1,4 @@
-"""A step's own copy of the source: plain, or a clone where the sdist step is to see git."""
+"""Make a step's own copy of the source: plain, or a clone if the sdist step is to see git."""
 
 import os
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class SourceCopy:
     inputs: Inputs
 
     def put(self, task: Task, *, vcs: bool) -> None:
-        """Put a step's copy of the source in place; with git's view of it for the sdist.
+        """Put a step's copy of the source in place; for the sdist with git's view of it.
 
-        What it reads of files whose content is not in its key is observed.
+        Files that it reads but whose content is not in its key are observed.
         """
         tree, directory = task.given.trees["source"], task.directory
         if "crates" in task.given.trees:
@@ -51,9 +51,9 @@ class SourceCopy:
         task.observed.add(teller)
 
     def restore(self, tree: Directory, place: Path) -> None:
-        """Put a source in place, each file with the same time: none is older than what it is made from.
+        """Put a source in place, all files with the same time, so that none is older than its own source.
 
-        Makefiles of automake would else make their configure script anew, Cython its C files.
+        Otherwise automake's Makefiles would regenerate their configure script, and Cython its C files.
         """
         self.store.restore(tree, place)
         when = int(SOURCE_DATE_EPOCH)
@@ -62,7 +62,7 @@ class SourceCopy:
                 os.utime(place / path, (when, when))
 
     def root(self, directory: StepDirectory, *, vcs: bool) -> Path:
-        """Where the project is in it: with git's view maybe below the repository's top."""
+        """Return the project's path in it: with git's view maybe below the repository's top."""
         source = self.inputs.source
         if not vcs or source.form != "checkout":
             return directory.source

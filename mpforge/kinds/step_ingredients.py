@@ -1,8 +1,8 @@
-"""What a step is given, and what its key is taken from.
+"""Collect the inputs of a step and the ingredients of its key.
 
-A step's references stand for trees: the project's files as it sees them, another step's output, what is
-shipped. What it uses beside them (interpreters, compilers, packages, machines) enters its key as named
-parts that the providers give. Runs nothing; an output that is needed is asked for.
+A step's references stand for trees: the project's files as it sees them, another step's output, shipped
+files. Interpreters, compilers, packages and machines enter its key as named parts from their providers. Runs
+nothing; the output of another step is requested.
 """
 
 import dataclasses
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from mpforge.kinds.target_machines import Machines
 
 Realize = Callable[[str], tuple[ActionResult, Directory]]
-"""How a step's result and output tree are had."""
+"""Function that returns a step's result and output tree."""
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """What ``dist/`` ships for a build session, as a tree by path, and what a wheel says of itself.
+    """Files in ``dist/`` of a build session, as a tree by path, and the metadata of a wheel.
 
     ``store`` puts the files into the store as they are now and returns their tree.
     """
@@ -59,7 +59,7 @@ class Shipped:
 
 @dataclass
 class Provision:
-    """What the steps of one session are given; ``posargs`` reach tests alone."""
+    """The providers for the steps of one session; ``posargs`` reach tests alone."""
 
     plan: Plan
     store: BlobStore
@@ -72,7 +72,7 @@ class Provision:
     shipped: Mapping[str, Shipped] = field(default_factory=dict)
 
     def given(self, step: Step, realize: Realize) -> Given:
-        """What a step is executed with. Raises what making it raises, and ``Damaged``."""
+        """Return a step's inputs. Raises what making them raises, and ``Damaged``."""
         kind, command = kind_of(step.command), step.command
         trees: dict[str, Directory] = {}
         for name, value in references(step).items():
@@ -87,7 +87,7 @@ class Provision:
         return kind.given(command, trees, self, realize)
 
     def settle(self, step: Step) -> None:
-        """Put the files that a step refers to into the store: nothing moves under it any more."""
+        """Put the files that a step refers to into the store, so that they can't change under it."""
         for value in references(step).values():
             if isinstance(value, ProjectFiles):
                 self.inputs.stored()
@@ -96,7 +96,7 @@ class Provision:
                 self.shipped = {value.session: dataclasses.replace(shipped, tree=shipped.store())}
 
     def key(self, step: Step, given: Given) -> tuple[str, list[Ingredient]]:
-        """A step's key, and the ingredients that it is the digest of."""
+        """Return a step's key and the ingredients that it is the digest of."""
         trees = {name: tree.digest() for name, tree in {**given.trees, **given.keyed}.items()}
         parts = self._parts(step, given=given)
         step = dataclasses.replace(step, command=kind_of(step.command).keyed(step.command, given))
@@ -104,7 +104,7 @@ class Provision:
         return key_of.digest(listed), listed
 
     def read_now(self, names: Iterable[str], given: Given) -> dict[str, str]:
-        """What a step would read by these names of what it observed (``observed``)."""
+        """Return the present values of these names of observed reads."""
         now: dict[str, str] = {}
         of_host: list[str] = []
         for name in names:
@@ -121,31 +121,31 @@ class Provision:
         return {name: os.environ.get(name) for name in step.variables.passed}
 
     def _parts(self, step: Step, *, given: Given | None = None) -> dict[str, str]:
-        """What a step uses beside its inputs, by name; without ``given``, what is known beforehand."""
+        """Return a step's parts beside its inputs, by name; without ``given``, those known beforehand."""
         parts = {"host": self.plan.host} | _salt() | self._program_parts(step)
         return parts | kind_of(step.command).parts(step.command, given, self)
 
     def _program_parts(self, step: Step) -> dict[str, str]:
-        """The programs on a step's PATH; of an image's, which its digest stands for, what was declared."""
+        """Return the programs on a step's PATH; in an image, whose digest covers them, the declared ones."""
         if step.inside is not None:
             return {f"tool.{tool.name}": tool.specifier or "any" for tool in step.tools.host}
         return self.toolbox.programs.parts(step)
 
     def python_if_here(self, word: str) -> dict[str, str]:
-        """An interpreter that compiles modules for others if this host has it."""
+        """Return the parts of an interpreter that compiles modules for others, if this host has it."""
         try:
             return self.toolbox.python_parts(word)
         except NoHostPython:
             return {"python.version": ABSENT}
 
     def bytecode_parts(self, inside: Inside, word: str | None) -> dict[str, str]:
-        """The interpreter that compiles the library of an image's own, where that is emulated."""
+        """Return the parts of the interpreter that compiles an emulated image's library."""
         if word is None or not self.containers().emulates(inside):
             return {}
         return self.python_if_here(word)
 
     def hook_parts(self, command: AskRequirements | MakeSdist | BuildWheel) -> dict[str, str]:
-        """The interpreter that builds, unless it is an image's; without environment what it has installed."""
+        """Return the parts of the build's own interpreter; without environment also its packages."""
         if command.inside is not None:
             return self.bytecode_parts(command.inside, command.python)
         parts = self.toolbox.python_parts(command.python)
@@ -154,7 +154,7 @@ class Provision:
         return parts
 
     def compiler_parts(self, compilers: Compilers | None) -> dict[str, str]:
-        """What compilers are, for a key, with the image or the emulator that they are used with."""
+        """Return the parts of compilers, with the image or the emulator that they are used with."""
         if compilers is None:
             return {}
         parts = self.toolbox.compiler_parts(compilers)
@@ -165,9 +165,9 @@ class Provision:
         return parts | self.machines().build_parts(compilers.emulator)
 
     def recipe(self, identifiers: tuple[str, ...]) -> dict[str, str]:
-        """All that is known of these steps' keys before anything runs.
+        """Return everything known of these steps' keys before anything runs.
 
-        Outputs of other steps enter as the steps' names: their own ingredients are there too.
+        Outputs of other steps enter as the steps' names: their own ingredients are included too.
         """
         parts: dict[str, str] = {}
         for identifier in identifiers:
@@ -183,13 +183,13 @@ class Provision:
             for ingredient in ingredients(step, resolved):
                 parts[f"{identifier}: {ingredient.name}"] = ingredient.value
             if (command := step.installs) is not None and command.extra is not None:
-                # Which environment it comes to is known when its hook has answered: any of these.
+                # Its hook's answer decides which environment is used: any of these.
                 parts[f"{identifier}: pins"] = self.pins.digest_of(command.request)
         return parts
 
 
 def files(given: Given) -> dict[str, str]:
-    """The files of a step's inputs, for its explanation; environments are told by their packages."""
+    """Return the files of a step's inputs, for its explanation; environments are listed by package."""
     return {
         f"{name}/{path}": text
         for name, tree in {**given.trees, **given.keyed}.items()
@@ -199,6 +199,6 @@ def files(given: Given) -> dict[str, str]:
 
 
 def _salt() -> dict[str, str]:
-    """``MPFORGE_CACHE_SALT`` disowns all that was stored with another one, or none."""
+    """Return ``MPFORGE_CACHE_SALT``, which invalidates results stored with another one, or none."""
     salt = os.environ.get("MPFORGE_CACHE_SALT")
     return {"salt": salt} if salt else {}

@@ -1,6 +1,6 @@
-"""Where a target's programs run: this host, or an emulator with the target's own Python.
+"""Provide the machines for a target's programs: this host, or an emulator with the target's own Python.
 
-What a machine is for a key, and the thing itself when a test runs. Naming its parts looks up pins and
+A machine's parts for a key, and the machine itself when a test runs. Naming its parts looks up pins and
 fetches nothing; making it ready may.
 """
 
@@ -24,7 +24,7 @@ from mpforge.workspace import Workspace
 
 @dataclass(frozen=True)
 class ReadyMachine:
-    """Where a target's programs run: ``emulator`` None natively; ``python`` None for other programs."""
+    """A machine for a target's programs: ``emulator`` None natively; ``python`` None for other programs."""
 
     emulator: Emulator | None
     python: TargetPython | None
@@ -41,7 +41,7 @@ class Machines:
         self._toolbox = toolbox
 
     def parts(self, machine: Machine, python: str | None) -> dict[str, str]:
-        """What a target's programs run on, for a key; only pins are looked up."""
+        """Return the parts of a machine, for a key; only pins are looked up."""
         platform = well_known()[machine.target]
         parts = {"machine.cpu": machine.cpu or "this host's"}
         if not machine.emulated:
@@ -55,7 +55,7 @@ class Machines:
     def check(self, machine: Machine) -> None:
         """Refuse a CPU model that this host's emulator lacks, before anything is built for it.
 
-        Raises ``UnknownCpu``. An emulator that is still to be fetched is asked by ``ready``.
+        Raises ``UnknownCpu``. An emulator that is not fetched yet is asked by ``ready``.
         """
         platform = well_known()[machine.target]
         if machine.emulated and machine.cpu != platform.baseline_cpu:
@@ -88,7 +88,7 @@ class Machines:
         return {"target-python": python or "none", **files}
 
     def ready(self, machine: Machine, python: str | None) -> ReadyMachine:
-        """Where a target's programs run, ready: emulator and Python are fetched if need be."""
+        """Return a machine that is ready: emulator and Python are fetched if need be."""
         platform = well_known()[machine.target]
         if not machine.emulated:
             native = None if python is None else self._native_python(python)
@@ -109,17 +109,17 @@ class Machines:
         return ReadyMachine(emulator, found, found.sysroot, machine.cpu)
 
     def for_build(self, machine: Machine) -> ReadyMachine | None:
-        """Where a build may run what it made for the target; None where that can't be had here."""
+        """Return the machine on which a build may run its programs; None if this host can't have it."""
         return None if self._known(machine) is None else self.ready(machine, None)
 
     def build_parts(self, machine: Machine) -> dict[str, str]:
-        """The same for a key: what a build was told may depend on whether it could run its programs."""
+        """Return its parts, for a key: a build may depend on whether it could run its programs."""
         known = self._known(machine)
         return {"machine.emulator": "none"} if known is None else known
 
     @functools.cache  # noqa: B019 - a toolbox lives as long as its session
     def _known(self, machine: Machine) -> dict[str, str] | None:
-        """The parts of a machine that a build can do without; None, and said, where it must."""
+        """Return the parts of a machine that a build can do without; None, with a warning, if it must."""
         try:
             return self.parts(machine, None)
         except (HostCannot, PinMissing) as error:

