@@ -24,7 +24,7 @@ from types import FrameType
 from typing import BinaryIO
 
 _TERMINATE_SECONDS = 1.0  # nox -j kills its sessions after two, whether they have cleaned up or not
-_UMASK = 0o022  # whatever the user's is: an archive that a step packs holds modes
+_UMASK = 0o022  # not the user's: an archive that a step packs holds modes
 _CLEANING_SECONDS = 5.0
 _HANGUPS, _AGAIN_SECONDS = 10, 0.2
 _PR_SET_PDEATHSIG = 1
@@ -38,7 +38,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended: exit status (negative: the signal), wall and CPU seconds."""
+    """The end of a program: exit status (negative: the signal), wall and CPU seconds."""
 
     returncode: int
     seconds: float
@@ -292,8 +292,8 @@ def capture(
     """Run a short program, which reads ``stdin``, and return what it printed, decoded with replacement.
 
     Without ``environment`` it sees mpforge's own (a host tool such as git or uv needs its
-    configuration). A ``brief`` program ends by itself in no time: it starts quicker, because it is
-    not tied to this process's death. Raises ``FileNotFoundError`` when there is no such program,
+    configuration). A ``brief`` program ends by itself at once: it starts quicker, because it is
+    not tied to this process's death. Raises ``FileNotFoundError`` if there is no such program,
     ``TimeoutError`` after ``timeout`` seconds.
     """
     pipe = subprocess.PIPE
@@ -319,7 +319,7 @@ def capture(
 def foreground(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> int:
     """Run a program on this terminal, in this process group, and return its exit status.
 
-    SIGTERM is passed on, and so is SIGINT where no terminal has sent it to both. It gets a SIGTERM, and
+    SIGTERM is passed on, and so is SIGINT unless a terminal has sent it to both. It gets a SIGTERM, and
     cleans up, when mpforge dies by kill -9.
     """
     tied = None if _libc is None else functools.partial(_before_exec, None, signal.SIGTERM)
@@ -389,7 +389,7 @@ def _insist(process: "subprocess.Popen[bytes]", number: int, over: threading.Eve
 
 def _take_terminal_back() -> None:
     """Become the terminal's foreground group again: a shell in a PID namespace can't restore it."""
-    former = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what a background process gets for it
+    former = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a background process gets it for that
     with contextlib.suppress(OSError):
         os.tcsetpgrp(0, os.getpgrp())
     signal.signal(signal.SIGTTOU, former)

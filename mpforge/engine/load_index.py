@@ -38,7 +38,7 @@ def load_index(workspace: Workspace) -> Index:
 
 
 def content(workspace: Workspace) -> bytes:
-    """Return the bytes of a spec, unlimited in size. Raises ``SpecInvalid`` if it is no longer a file."""
+    """Return a spec's bytes, at most one over the limit. Raises ``SpecInvalid`` if it is no longer a file."""
     try:
         return content_of(workspace.spec, workspace.spec.name)
     except TomlInvalid as error:

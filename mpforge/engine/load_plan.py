@@ -68,7 +68,7 @@ class Look:
     """A cached view of a workspace, for sessions that follow one another immediately.
 
     Its owner calls ``forget`` when anything may have changed: after a session that was not fully cached, and
-    after somebody else's session.
+    after a session that is not mpforge's.
     """
 
     def __init__(self) -> None:

@@ -67,7 +67,7 @@ def _publish_sdist(run: SessionRun, build: PlannedSession) -> None:
 
 
 def run_deps(run: SessionRun) -> SessionEnded:
-    """Make a target's tools ready."""
+    """Prepare a target's tools."""
     from mpforge.kinds import prepare_tools
 
     run.pin_choice(run.session)

@@ -130,7 +130,7 @@ class Listing:
         if own is not None and line.name and normal_name(line.name) == normal_name(own.name):
             return line.requirement(
                 own.name, ""
-            )  # whatever that path holds: the wheel under test is tested
+            )  # whatever the path holds: the wheel is what is tested
         if place.is_file() and place.name.endswith(".whl"):
             return self._wheel(line, place)
         if place.is_dir():

@@ -131,7 +131,7 @@ class Shipping:
         return made is not None and is_less_isolated(made)
 
     def _is_made_from_this(self, session: PlannedSession, entry: Entry) -> bool:
-        """Return whether a file is what the session would make, by its own recipe or that of a user of it.
+        """Return whether a file is what the session would make, by its own recipe or its maker's.
 
         A session whose equal bytes were merged into another's entry has no recorded recipe. Files of the host
         that were read are not part of a recipe.

@@ -132,7 +132,7 @@ class _Needs:
         self._gone: dict[Node, str | None] = {}
 
     def problem(self, key: str) -> str | None:
-        """Return what a result lacks, or None."""
+        """Describe what a result lacks; None if it is complete."""
         return self._lacking(("actions", key))
 
     def _lacking(self, node: Node) -> str | None:

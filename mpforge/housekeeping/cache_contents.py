@@ -159,7 +159,7 @@ def _held_open() -> set[str]:
     return found
 
 
-# --- notes, and what processes left ---------------------------------------------------------------
+# --- notes and leftovers --------------------------------------------------------------------------
 
 
 def notes(cache: Path) -> Iterator[Path]:
@@ -200,7 +200,7 @@ def unheard(_message: str) -> None:
     """Ignore the message that locks are not available."""
 
 
-# --- what is not ours -----------------------------------------------------------------------------
+# --- foreign files --------------------------------------------------------------------------------
 
 
 def foreign(cache: Path) -> Iterator[Path]:

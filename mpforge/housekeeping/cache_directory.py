@@ -128,8 +128,8 @@ def _is_usable(cache: Path) -> bool:
 
 
 def _collect_stamped(cache: Path, limits: Limits) -> Collected:
-    # The stamp comes last: what a killed or interrupted process began is begun again. What the system
-    # refuses it is likely to refuse again: the warning is enough once an hour.
+    # The stamp comes last: an interrupted collection starts again. But an error of the system is likely to
+    # repeat: one warning an hour is enough.
     try:
         collected = _collect(cache, limits)
     except OSError:

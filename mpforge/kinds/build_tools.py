@@ -114,7 +114,7 @@ def hook_variables(ready: ReadyCompilers | None, step: Step, run: StepRun) -> di
 
 
 def compiler_flags(step: Step) -> tuple[str, ...]:
-    """Return the compiler flags from the spec, less its placeholders."""
+    """Return the compiler flags from the spec, without its placeholders."""
     given = [t for name, t in step.variables.values if name in ("CFLAGS", "CXXFLAGS", "LDFLAGS")]
     return tuple(part for text in given for part in text if isinstance(part, str))
 

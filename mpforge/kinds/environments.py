@@ -49,7 +49,7 @@ class Environments:
         flags = [*(f"-L{folder}" for folder in libraries), ready.hooks.get("LDFLAGS", "")]
         hooks = {**ready.hooks, "LDFLAGS": " ".join(filter(None, flags))}
         if (openmp := target_packages.openmp(site)) is not None:
-            hooks["MPFORGE_OPENMP"] = str(openmp)  # what -fopenmp means to the compilers
+            hooks["MPFORGE_OPENMP"] = str(openmp)  # where the wrappers look for -fopenmp
         return run, dataclasses.replace(ready, hooks=hooks)
 
     def with_descriptions(

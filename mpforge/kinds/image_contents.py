@@ -206,7 +206,7 @@ def _no_headers(wanted: CrossImage, said: str) -> ImageUnfit:
 
 
 def pkg_config_directories(variables: Mapping[str, str], platform: Platform) -> str:
-    """Return an image's PKG_CONFIG_LIBDIR: directories of the target's ``.pc`` files, never its own."""
+    """Return an image's PKG_CONFIG_LIBDIR: the directories of the target's ``.pc`` files only."""
     triple = variables.get("CROSS_TRIPLE", platform.gnu_triple)
     root = variables.get("CROSS_ROOT", "").rstrip("/")
     below = (f"{root}/lib", f"{root}/usr/lib", f"{root}/usr/share") if root else ()

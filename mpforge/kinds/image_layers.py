@@ -128,7 +128,7 @@ def _run(container: Container, argv: list[str], task: Task, given: Mapping[str, 
             image=container.called,
         )
         error = diagnosed(badly, said_since(task.log, begin))
-        if isinstance(error, ToolNotDeclared):  # the image itself would have to have it
+        if isinstance(error, ToolNotDeclared):  # only another image can have it
             error.hint = "[build] image names an image that has it"
         if type(error) is StepFailed and container.offline:
             error.hint = "if it needs the network, set [build] network = true"

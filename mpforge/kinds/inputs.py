@@ -97,7 +97,7 @@ class Inputs:
             self.__dict__.pop(name, None)
 
     def identity(self, exclude: Sequence[str]) -> str:
-        """Return a digest of this source: files less ``exclude``, git's HEAD, tags and changes."""
+        """Return a digest of this source: files without ``exclude``, git's HEAD, tags and changes."""
         tree = pruned(self.files, exclude)
         state = self.vcs
         known = None if state is None else [state.head, git.digest_of(state.tags), state.dirty]

@@ -145,7 +145,7 @@ class Provision:
         return self.python_if_here(word)
 
     def hook_parts(self, command: AskRequirements | MakeSdist | BuildWheel) -> dict[str, str]:
-        """Return the parts of the build's own interpreter; without environment also its packages."""
+        """Return the parts of the host's Python that builds; without environment also its packages."""
         if command.inside is not None:
             return self.bytecode_parts(command.inside, command.python)
         parts = self.toolbox.python_parts(command.python)

@@ -34,8 +34,8 @@ from mpforge.plan.steps import RunTests
 from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine
 from mpforge.platforms import well_known
 
-# An extension module in a package of tests is loaded without that package where the package wants what
-# only tests need (greenlet.tests wants psutil): nothing says that it is installed. A file that is named as
+# An extension module in a package of tests is loaded without that package if the package needs what
+# only tests need (greenlet.tests needs psutil): it may not be installed. A file that is named as
 # an extension module and has no init function is a library that the package itself loads (pycryptodome's).
 _IMPORT = """\
 import ctypes, importlib, importlib.util, os, sys
@@ -165,7 +165,7 @@ def _python_environment(scene: Scene, files: Path) -> Path:
         host_python=scene.compile_with,
         native=scene.emulator is None and scene.place.shares_files,
     )
-    python = interpreter_launcher.write_launcher(  # after the packages, which may bring a python of theirs
+    python = interpreter_launcher.write_launcher(  # after packages, which may install a python
         environment,
         python=scene.python,
         emulator=scene.emulator,

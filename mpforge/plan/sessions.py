@@ -26,9 +26,9 @@ class Refusal:
 class Choice:
     """The strategy of a target: its name, toolchain and policy, its reason, and why no better one.
 
-    ``passed_over`` are (strategy, reason) in order of preference; ``backend`` is the recognised one and the
-    sign that gave it away, empty if the user's own commands build. ``image`` is the name of the image it is
-    built in.
+    ``passed_over`` are (strategy, reason) in order of preference; ``backend`` is the recognised one and
+    what it was recognised by, empty if the user's own commands build. ``image`` is the name of the image
+    that it is built in.
     """
 
     strategy: Strategy

@@ -99,7 +99,7 @@ class Want:
     sessions: tuple[str, ...]
 
     def is_pinned(self, lock: Lock) -> bool | None:
-        """Return whether the lock pins it; None: it has no pin, or only a run can tell."""
+        """Return whether the lock pins it; None: it has no pin, or the host or a run decides."""
         match self.need:
             case Packages(request, more=None) | ToolWheel(request) | Zig(request):
                 return not request.requirements or lock.environment(request) is not None

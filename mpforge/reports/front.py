@@ -169,7 +169,7 @@ def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
     log = _shown(path, workspace.root) if ran else None
     done = journal_of(workspace).published()
     entries: tuple[Entry, ...] = ()
-    with contextlib.suppress(DistConflict):  # it may be what is told
+    with contextlib.suppress(DistConflict):  # it may be the reported error
         entries = Dist(workspace.dist, workspace.shared_state, workspace.spec.name).entries()
     older = [f"dist/{entry.path}" for entry in entries if f"dist/{entry.path}" not in done]
     return failure(
