@@ -1,1 +1,1 @@
-"""What builds produce and ship: ELF files, wheels, archives; read, judged and compared."""
+"""Build results (ELF files, wheels, archives): reading, verifying and comparing them."""

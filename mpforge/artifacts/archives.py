@@ -1,8 +1,8 @@
-"""Unpacking archives that somebody else made.
+"""Unpack archives from untrusted sources.
 
 Absolute names, ``..``, links that leave, devices, setuid bits and bombs are refused before anything is
 written (docs/architecture.md, "Trust"); links that leave only by way of other links, when they are.
-Knows nothing of what is inside.
+Does not interpret the content.
 """
 
 import errno
@@ -21,13 +21,13 @@ from mpforge.errors import ArchiveRefused, SourceUnreadable
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 
-# What tarfile, zipfile and the decompressors raise for what is damaged, or made to harm. RuntimeError: a
-# password, a method that is not there, recursion. ValueError, OverflowError: NUL in a link, a time of nan.
+# What tarfile, zipfile and the decompressors raise for damaged or malicious archives. RuntimeError: a
+# password, an unsupported method, recursion. ValueError, OverflowError: NUL in a link, a time of nan.
 DAMAGE: tuple[type[Exception], ...] = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(EOFError, OSError, RuntimeError, ValueError, OverflowError, MemoryError),
 )
-# A bomb: more than this, and so many times the archive's own size. Real sdists are packed to a tenth.
+# A bomb: larger than this, and so many times the archive's own size. Real sdists shrink to a tenth.
 _MUCH = 2**30
 _TIMES = 200
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -38,7 +38,7 @@ def unpack(archive: Path, destination: Path) -> None:
     """Unpack a tar or zip archive into an empty directory.
 
     Raises ``ArchiveRefused`` for an entry that could escape, ``SourceUnreadable`` for a file that is
-    no whole archive, ``OSError`` where the disk takes no more.
+    not a complete archive, ``OSError`` if the disk is full.
     """
     with damage_told(archive):
         if archive.name.endswith(".zip"):
@@ -49,7 +49,7 @@ def unpack(archive: Path, destination: Path) -> None:
 
 @contextmanager
 def damage_told(archive: Path) -> Iterator[None]:
-    """Raise ``SourceUnreadable`` for what an archive's reader raises, but leave a full disk as it is."""
+    """Turn the errors of archive readers into ``SourceUnreadable``; a full disk stays an ``OSError``."""
     try:
         yield
     except DAMAGE as error:
@@ -75,7 +75,7 @@ def _unpack_tar(archive: Path, destination: Path) -> None:
 
 
 def unpack_harmless(archive: Path, destination: Path) -> None:
-    """Unpack a tar archive without the entries that ``unpack`` refuses. Raises ``SourceUnreadable``."""
+    """Unpack a tar archive, skipping the entries that ``unpack`` refuses. Raises ``SourceUnreadable``."""
 
     def harmless(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
         try:
@@ -92,7 +92,7 @@ def unpack_harmless(archive: Path, destination: Path) -> None:
 
 
 def _real(path: Path) -> Path:
-    """Where a path leads; a loop of links leads nowhere and is no error."""
+    """Return the path with links resolved; a loop of links is no error."""
     return Path(os.path.realpath(path))
 
 
@@ -156,7 +156,7 @@ def _refuse_bomb(archive: Path, size: int) -> None:
 
 
 def sole_directory(folder: Path) -> Path:
-    """The one directory that an sdist holds at its top. Raises ``SourceUnreadable`` without it."""
+    """Return the single top-level directory of an unpacked sdist. Raises ``SourceUnreadable`` without one."""
     found = list(folder.iterdir())
     if len(found) != 1 or not found[0].is_dir():
         names = ", ".join(sorted(path.name for path in found)) or "nothing"

@@ -1,6 +1,6 @@
-"""What is asked of compiled files, whatever their format. ``elf`` answers for Linux.
+"""Protocols for compiled files of any format; ``elf`` implements them for Linux.
 
-Another format is one module with these questions, and a line in ``verification.format_of``.
+Another format needs one module that implements them, and a line in ``verification.format_of``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from mpforge.platforms import Platform
 
 @dataclass(frozen=True, order=True)
 class Version:
-    """A version (``GLIBC_2.17``) that is asked of a library's file; ``weak``: a loader goes on without."""
+    """A symbol version (``GLIBC_2.17``) required of a library; ``weak``: a loader goes on without it."""
 
     library: str
     name: str
@@ -22,42 +22,42 @@ class Version:
 
 @dataclass(frozen=True, order=True)
 class Symbol:
-    """A symbol that must be found in another file: at any, or at one version of one library."""
+    """A symbol that another file must define, of any version or of one version of one library."""
 
     name: str
     version: Version | None = None
 
 
 class Binary(Protocol):
-    """One compiled file: a program, a library, or an object that is still to be linked."""
+    """One compiled file: a program, a library, or an object file."""
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The libraries that a loader must find for it."""
+        """The libraries that a loader must load with it."""
 
     @property
     def soname(self) -> str | None:
-        """The name by which others need it, if it has one."""
+        """The name under which other files need it, if it has one."""
 
     @property
     def undefined(self) -> tuple[Symbol, ...]:
-        """The symbols that must be found in other files."""
+        """The symbols that other files must define."""
 
     @property
     def exported(self) -> frozenset[str]:
-        """The symbols that other files find here."""
+        """The symbols that it defines for other files."""
 
     @property
     def linked(self) -> bool:
-        """Whether it is a program or a library."""
+        """True for a program or a library."""
 
     @property
     def is_module(self) -> bool:
-        """Whether Python imports it, and hides its symbols from others."""
+        """True for an extension module, whose symbols Python hides from other files."""
 
 
 class BinaryFormat(Protocol):
-    """How the compiled files of an operating system are read and judged."""
+    """Reads and verifies the compiled files of an operating system."""
 
     def examine(
         self,
@@ -67,7 +67,7 @@ class BinaryFormat(Protocol):
         allowed: Iterable[str],
         passing: Path | None,
     ) -> tuple[Mapping[str, Binary], list[str]]:
-        """The compiled files below ``root`` by relative name, and why they can't run on the policy's systems.
+        """Return the compiled files below ``root`` by name, and why they can't run on the policy's systems.
 
-        ``allowed`` are libraries that are there, or globs of them; ``passing`` is the build's directory.
+        ``allowed`` are available libraries, or globs of them; ``passing`` is the build's temporary directory.
         """

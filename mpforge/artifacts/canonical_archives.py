@@ -1,8 +1,8 @@
-"""Archives written again in the one way: the same content is the same bytes, wherever it was made.
+"""Rewrite archives canonically: the same content gives the same bytes on every machine.
 
 Order, times, owners, modes and compression follow from the files' names and content; no file, link or
-directory is lost. zlib has a part in the bytes: another version of it may compress otherwise. Knows
-nothing of what is inside, but for a wheel's RECORD.
+directory is lost. The bytes depend on zlib: another version may compress differently. Knows
+nothing of the content except a wheel's RECORD.
 """
 
 import gzip
@@ -32,7 +32,7 @@ _TAR_LEVEL = 9
 
 
 def epoch_of(environment: Mapping[str, str]) -> int:
-    """``SOURCE_DATE_EPOCH`` in seconds. Raises ``WrongInput`` where it is no whole number."""
+    """Return ``SOURCE_DATE_EPOCH`` in seconds. Raises ``WrongInput`` if it is not a whole number."""
     text = environment.get("SOURCE_DATE_EPOCH", "")
     if not (text.isascii() and text.isdigit()):
         raise WrongInput(
@@ -44,7 +44,7 @@ def epoch_of(environment: Mapping[str, str]) -> int:
 
 @contextmanager
 def _replaced(archive: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the archive's name when the block ends well."""
+    """Yield a new file that replaces the archive when the block succeeds."""
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=archive.parent)
     try:
         with os.fdopen(descriptor, "w+b") as file:
@@ -60,10 +60,10 @@ def _replaced(archive: Path) -> Iterator[BinaryIO]:
 
 
 def rewrite_tar_gz(archive: Path, *, mtime: int) -> None:
-    """Write a gzipped tar archive anew: members sorted, of ``mtime``, nobody's, 644 or 755.
+    """Rewrite a gzipped tar archive: members sorted, with ``mtime``, without owner, of mode 644 or 755.
 
-    A hard link becomes a file of its own. Of two members of one name the last counts, as when
-    unpacking. Raises ``SourceUnreadable`` for what is no whole archive.
+    A hard link becomes a separate file. Of two members with the same name the last counts, as when
+    unpacking. Raises ``SourceUnreadable`` for an incomplete or damaged archive.
     """
     with damage_told(archive):
         _rewrite_tar_gz(archive, mtime)
@@ -71,7 +71,7 @@ def rewrite_tar_gz(archive: Path, *, mtime: int) -> None:
 
 def _rewrite_tar_gz(archive: Path, mtime: int) -> None:
     with tempfile.TemporaryFile(dir=archive.parent) as plain:
-        # Members are read in another order than they lie in, which gzip can't do.
+        # Members are read in sorted order, and gzip can't seek backwards.
         with gzip.open(archive) as packed:
             shutil.copyfileobj(packed, plain)
         plain.seek(0)
@@ -89,7 +89,7 @@ def _rewrite_tar_gz(archive: Path, mtime: int) -> None:
 def _copy_member(
     old: tarfile.TarFile, member: tarfile.TarInfo, new: tarfile.TarFile, mtime: int
 ) -> None:
-    """Copy a member without its owner and extended headers, but for those that its name needs."""
+    """Copy a member without its owner and extended headers, except those that its name needs."""
     info = tarfile.TarInfo(member.name)
     info.mtime = mtime
     if member.isdir():
@@ -119,10 +119,10 @@ def _mode(mode: int) -> int:
 
 
 def rewrite_wheel(wheel: Path, *, mtime: int) -> None:
-    """Write a wheel anew: entries sorted, ``.dist-info`` last, of ``mtime``, 644 or 755.
+    """Rewrite a wheel: entries sorted, ``.dist-info`` last, with ``mtime``, of mode 644 or 755.
 
-    RECORD is written for what is there, unless it is signed. Of two entries of one name the last counts.
-    Raises ``zipfile.BadZipFile`` for what is none.
+    RECORD is rewritten unless it is signed. Of two entries with the same name the last counts.
+    Raises ``zipfile.BadZipFile`` for a file that is not a zip archive.
     """
     at = time.gmtime(min(max(mtime, _ZIP_TIMES[0]), _ZIP_TIMES[1]))
     date = (at.tm_year, at.tm_mon, at.tm_mday, at.tm_hour, at.tm_min, at.tm_sec)
@@ -149,12 +149,12 @@ def _is_record(name: str) -> bool:
 
 
 def _wheel_order(name: str) -> tuple[bool, bool, str]:
-    """The metadata at the archive's end, as the format recommends, and RECORD last of all."""
+    """Sort key: the metadata at the archive's end, as the format recommends, and RECORD last."""
     return name.split("/", 1)[0].endswith(".dist-info"), _is_record(name), name
 
 
 def _zip_entry(old: zipfile.ZipInfo, date: tuple[int, int, int, int, int, int]) -> zipfile.ZipInfo:
-    """An entry without extra fields, which hold times and owners."""
+    """Return an entry without extra fields, which hold times and owners."""
     new = zipfile.ZipInfo(old.filename, date)
     new.create_system = 3  # Unix: its modes count, wherever it was made
     new.comment = old.comment

@@ -1,4 +1,4 @@
-"""What a wheel or an sdist says of itself (core metadata, PEP 566)."""
+"""The core metadata of a wheel or an sdist (PEP 566)."""
 
 from email.parser import HeaderParser
 from pathlib import Path
@@ -10,7 +10,7 @@ from mpforge.plan.requirements import OwnPackage
 
 
 def own_package(wheel: Path) -> OwnPackage:
-    """The project as its wheel has it. Raises ``WheelRejected`` for requirements that are none."""
+    """Return the project's metadata from its wheel. Raises ``WheelRejected`` for invalid requirements."""
     metadata = wheels.metadata(wheel)
     requires = tuple(str(text) for text in metadata.get_all("Requires-Dist", []))
     for text in requires:
@@ -30,6 +30,6 @@ def own_package(wheel: Path) -> OwnPackage:
 
 
 def requires_python(metadata: str) -> str | None:
-    """``Requires-Python`` of a PKG-INFO or METADATA's text."""
+    """Return ``Requires-Python`` from the text of a PKG-INFO or METADATA."""
     found = HeaderParser().parsestr(metadata, headersonly=True).get("Requires-Python")
     return None if found is None else str(found).strip()

@@ -1,4 +1,4 @@
-"""The files that a step declares as its outputs: finding them and taking them out of where it worked."""
+"""Collect the files that a step declares as its outputs."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ from mpforge.store.files import files_below
 
 
 def collect(outputs: tuple[str, ...], made: Path, directory: Path) -> tuple[str, ...]:
-    """Copy what the globs match below ``made`` into ``directory``; the globs that match nothing."""
+    """Copy files of ``made`` that match ``outputs`` to ``directory``; return the globs without a match."""
     files = list(files_below(made)) if made.is_dir() else []
     missing = []
     for glob in outputs:

@@ -1,4 +1,4 @@
-"""Why two builds of one thing differ, as far as the bytes that differ show it.
+"""Likely causes of a difference between two builds, from the bytes that differ.
 
 Knows nothing of file formats.
 """
@@ -16,7 +16,7 @@ _DATE = re.compile(
 _SECONDS = re.compile(rb"(?<!\d)(\d{10})(?:\d{3}|\d{6}|\d{9})?(?!\d)")
 _UNIQUE = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|tmp[a-z0-9_]{8}")
 
-# What a fact of an archive's member comes from, where it differs.
+# The causes of differing facts of an archive's members.
 CAUSES = {
     "mtime": "a time of the build: SOURCE_DATE_EPOCH, which each step sees, is not used",
     "mode": "the umask, or a mode that the build sets",
@@ -27,7 +27,7 @@ ORDER = "the same in another order: a set, or files as a directory lists them; s
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What is known of the two builds: the directory of each, and the seconds since 1970 of both."""
+    """Facts about the two builds: the directory of each, and the seconds since 1970 of both."""
 
     places: tuple[str, str] = ("", "")
     began: float = 0.0
@@ -35,7 +35,7 @@ class Circumstances:
 
 
 def likely_cause(first: bytes, second: bytes, known: Circumstances) -> str | None:
-    """The likely cause of a difference, where it shows."""
+    """Return the likely cause of a difference, or None if nothing points to one."""
     found = (os.fsencode(place) for place in known.places)
     if any(place and place in data for place, data in zip(found, (first, second), strict=True)):
         return (
@@ -53,13 +53,13 @@ def likely_cause(first: bytes, second: bytes, known: Circumstances) -> str | Non
 
 
 def _differ(first: bytes, second: bytes, find: Callable[[bytes], list[bytes]]) -> bool:
-    """Whether both have some of what is looked for, but not the same."""
+    """Return whether ``find`` finds something in both, but not the same."""
     one, two = set(find(first)), set(find(second))
     return bool(one and two and one != two)
 
 
 def _times(data: bytes, known: Circumstances) -> list[bytes]:
-    """What reads as a date, a time of day, or as seconds (or fractions) between begin and end."""
+    """Return the dates, times of day, and seconds (or fractions) between begin and end, as written."""
     stamps = (match for match in _SECONDS.finditer(data))
     now = [m.group() for m in stamps if known.began - 1 <= int(m.group(1)) <= known.ended + 1]
     return [*_DATE.findall(data), *now]

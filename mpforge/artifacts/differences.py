@@ -1,4 +1,4 @@
-"""What differs between two files that should be the same, part by part, and what is likely the cause.
+"""Compare two files that should be equal, part by part, and name the likely causes of differences.
 
 Archives and ELF files are taken apart (``anatomy``), texts are compared by lines. Pure reading: nothing
 is run, unpacked or written. Knows nothing of how the files came to be, but for ``Circumstances``.
@@ -21,7 +21,7 @@ _STRING = re.compile(rb"[\x20-\x7e]{4,}")
 
 @dataclass(frozen=True)
 class FileDifference:
-    """One thing that differs: where, what, how it is in each, and the likely cause.
+    """One difference: its path, its kind, both values, and the likely cause.
 
     ``path`` leads from a file into archives: ``("x.whl", "pkg/a.so")``. ``what`` is a word or two: ``only in
     the first``, ``line 3``, ``section .rodata``, ``mtime``, ``order``.
@@ -35,12 +35,12 @@ class FileDifference:
 
 
 def compare_folders(first: Path, second: Path, known: Circumstances) -> tuple[FileDifference, ...]:
-    """What differs between two directories: files, links, modes and all that is in them."""
+    """Return the differences between two directories: files, links, modes and contents."""
     return tuple(_folders(first, second, known))
 
 
 def compare_files(first: Path, second: Path, known: Circumstances) -> tuple[FileDifference, ...]:
-    """What differs between two files, whatever they are called; nothing where the bytes are equal."""
+    """Return the differences between two files, names aside; empty if their bytes are equal."""
     return tuple(_contents((first.name,), first.read_bytes(), second.read_bytes(), known))
 
 
@@ -81,7 +81,7 @@ def _files(path: str, first: Path, second: Path, known: Circumstances) -> Iterat
 def _contents(
     path: tuple[str, ...], first: bytes, second: bytes, known: Circumstances
 ) -> Iterator[FileDifference]:
-    """What differs between two contents, taken apart as far as possible; at least one thing."""
+    """Yield the differences between two contents, taken apart as far as possible; at least one."""
     if first == second:
         return
     one, two = anatomy(first), anatomy(second)
@@ -97,7 +97,7 @@ def _contents(
 
 
 def _unexplained(whole: Anatomy) -> str:
-    """Where two files differ though all their parts are equal."""
+    """Return the place where two files differ although all their parts are equal."""
     return {"": "compression", "entry": "bytes between the entries"}.get(
         whole.kind, "bytes outside of the sections"
     )
@@ -125,7 +125,7 @@ def _anatomies(
 
 
 def _by_name(whole: Anatomy) -> dict[str, Part]:
-    """Parts by name; a name's second and further ones are numbered."""
+    """Return the parts by name; further parts of the same name are numbered."""
     seen: Counter[str] = Counter()
     found = {}
     for part in whole.parts:
@@ -187,7 +187,7 @@ def _section(
 
 
 def _lines(data: bytes) -> list[str] | None:
-    """The lines of a text; None for what is none."""
+    """Return the lines of a text; None for binary data."""
     if b"\0" in data:
         return None
     try:
@@ -199,7 +199,7 @@ def _lines(data: bytes) -> list[str] | None:
 def _texts(
     path: tuple[str, ...], first: list[str], second: list[str], known: Circumstances
 ) -> FileDifference:
-    """The first line that differs; the hint looks at all that do."""
+    """Return the first line that differs; the hint considers all that do."""
     number = _alike(first, second)
     one, two = (lines[number] if number < len(lines) else "the end" for lines in (first, second))
     if sorted(first) == sorted(second):
@@ -212,13 +212,13 @@ def _texts(
 
 
 def _around(first: str, second: str) -> tuple[str, str]:
-    """Two texts, cut to what is around their first difference."""
+    """Return two texts, cut to the part around their first difference."""
     start = max(0, _alike(first, second) - _SHOWN // 3)
     return _cut(first, start), _cut(second, start)
 
 
 def _alike(first: Sequence[object], second: Sequence[object]) -> int:
-    """How much of the beginning is the same."""
+    """Return the length of the common prefix."""
     length = min(len(first), len(second))
     return next((n for n in range(length) if first[n] != second[n]), length)
 
@@ -232,7 +232,7 @@ def _cut(text: str, start: int) -> str:
 def _binaries(
     path: tuple[str, ...], what: str, first: bytes, second: bytes, known: Circumstances
 ) -> FileDifference:
-    """The first text within each that the other lacks, else the first byte that differs."""
+    """Return the first text within each that the other lacks, else the first byte that differs."""
     hint = likely_cause(first, second, known)
     one, two = _STRING.findall(first), _STRING.findall(second)
     here, there = set(one), set(two)

@@ -1,6 +1,6 @@
-"""What an ELF file says of itself: its machine, the libraries, versions and symbols that it wants and has.
+"""Facts of an ELF file: its machine, and the libraries, versions and symbols that it needs and defines.
 
-Read as a dynamic loader does (``elfimage``). Knows nothing of policies.
+Read as a dynamic loader does (``elf_image``). Knows nothing of policies.
 """
 
 import functools
@@ -21,10 +21,10 @@ from mpforge.artifacts.elf_image import DYN, EXEC, REL, Image, Strings, Tag, dam
 MAGIC = b"\x7fELF"
 
 Kind = Literal["program", "library", "object", "other"]
-_GLOBAL, _WEAK, _UNIQUE = 1, 2, 10  # how a symbol binds; a version may be weak, too (VER_FLG_WEAK)
+_GLOBAL, _WEAK, _UNIQUE = 1, 2, 10  # symbol bindings; a version may be weak, too (VER_FLG_WEAK)
 _OF_OTHERS = (_GLOBAL, _WEAK, _UNIQUE)
 _VISIBLE = (0, 3)  # STV_DEFAULT, STV_PROTECTED
-_PIE = 0x08000000  # DF_1_PIE: a program, also without an interpreter
+_PIE = 0x08000000  # DF_1_PIE: a program, even without an interpreter
 _RELR_SINCE = (2, 36)  # glibc's NEWS for 2.36
 # What pyelftools raises for damaged section headers: its readers trust their numbers.
 READER_ERRORS = (
@@ -35,16 +35,18 @@ READER_ERRORS = (
 
 @dataclass(frozen=True)
 class ElfFacts:
-    """``machine`` is ``e_machine``'s name (``EM_AARCH64``), ``bits`` its class, ``little`` its data.
+    """The facts of one file.
 
-    ``kind``: a loader or kernel starts a program and loads a library, a linker reads an object, and
-    nothing of this runs of any other (debug information in a file of its own). ``system`` is EI_OSABI.
+    ``machine`` is ``e_machine``'s name (``EM_AARCH64``), ``bits`` its class, ``little`` its data.
+
+    ``kind``: a loader or kernel starts a program and loads a library, a linker reads an object; files
+    of other kinds (such as separate debug information) never run. ``system`` is EI_OSABI.
     ``needed`` are DT_NEEDED entries (and filters), ``soname`` DT_SONAME, ``rpaths`` the directories of
     DT_RPATH and DT_RUNPATH, which are searched for the former, ``interpreter`` the loader's path.
-    ``versions`` are asked of libraries. ``undefined`` are the symbols that relocations refer to and that are
-    not here, but for weak ones. ``exported`` are those that others find here, ``defines`` the versions of
-    them. ``relr``: its relocations are packed, which glibc knows since 2.36. ``bare``: it is linked, and
-    without section headers, by which tools find their way.
+    ``versions`` are required of libraries. ``undefined`` are the symbols that relocations refer to and
+    that are not defined here, except weak ones. ``exported`` are defined for other files, ``defines`` are
+    their versions. ``relr``: its relocations are packed, which glibc supports since 2.36. ``bare``: it is
+    linked, and has no section headers, which tools other than loaders need.
     """
 
     machine: str
@@ -65,27 +67,27 @@ class ElfFacts:
 
     @property
     def linked(self) -> bool:
-        """Whether it is a program or a library, not a ``.o``."""
+        """True for a program or a library, not for a ``.o``."""
         return self.kind in ("program", "library")
 
     @functools.cached_property
     def is_module(self) -> bool:
-        """Whether Python imports it, and hides its symbols from others (``dlopen`` without RTLD_GLOBAL)."""
+        """True for an extension module: Python hides its symbols (``dlopen`` without RTLD_GLOBAL)."""
         return self.kind == "library" and any(name.startswith("PyInit_") for name in self.exported)
 
     @property
     def glibc(self) -> tuple[int, int]:
-        """The lowest glibc that has all that it asks for, (0, 0) if it asks for none."""
+        """The lowest glibc version that has every version it requires; (0, 0) if it requires none."""
         found = [_glibc(version.name) for version in self.versions]
         return max([(0, 0), *found, *([_RELR_SINCE] if self.relr else [])])
 
 
 @dataclass(frozen=True)
 class CodePlace:
-    """A place in an ELF file: its address there, the bytes at it, and the function, as far as named.
+    """A place in an ELF file: its address, the bytes there, and the function if it has a name.
 
-    ``symbol`` is the nearest one at or before it, ``beyond`` how far it is from that; ``inside`` says that
-    the symbol's function reaches so far. A stripped file has symbols of what it exports only.
+    ``symbol`` is the nearest one at or before it, ``beyond`` the distance from it; ``inside``: the place is
+    within the symbol's function. A stripped file has symbols only for its exports.
     """
 
     machine: str
@@ -97,7 +99,7 @@ class CodePlace:
 
 
 def is_elf(path: Path) -> bool:
-    """Whether a file starts as an ELF file does."""
+    """Return whether a file starts with the ELF magic number."""
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -105,7 +107,7 @@ def is_elf(path: Path) -> bool:
 
 
 def elf_files(root: Path) -> Iterator[Path]:
-    """Every ELF file below a directory, sorted."""
+    """Yield every ELF file below a directory, sorted."""
     yield from (path for path in sorted(root.rglob("*")) if is_elf(path))
 
 
@@ -115,7 +117,7 @@ def read(path: Path) -> ElfFacts:
 
 
 def facts_of(data: bytes) -> ElfFacts:
-    """What the bytes of one file say. Raises ``ELFError`` for a damaged one."""
+    """Return the facts of a file from its bytes. Raises ``ELFError`` for a damaged one."""
     image = Image(data)
     plain = ElfFacts(_machine(image.machine), image.bits, image.little, system=image.system)
     if image.type == REL:
@@ -131,7 +133,7 @@ def facts_of(data: bytes) -> ElfFacts:
 
 
 def _linked(image: Image, plain: ElfFacts) -> ElfFacts:
-    """What a program or a library tells a loader."""
+    """Return the facts of a program or a library, as a loader reads them."""
     if image.is_cut_off:
         damaged("it is cut off: the file is shorter than its program headers say")
     interpreter, table = image.interpreter(), image.dynamic()
@@ -166,7 +168,7 @@ def _linked(image: Image, plain: ElfFacts) -> ElfFacts:
 def _versions(
     image: Image, last: Mapping[int, int], strings: Strings
 ) -> tuple[dict[int, Version], frozenset[str]]:
-    """The versions that are asked of libraries, by index; the names of those that are defined here."""
+    """Return the versions required of libraries, by index, and the names of those defined here."""
     asked = {}
     if Tag.VERNEED in last:
         for file, name, index, flags in image.needed_versions(last[Tag.VERNEED]):
@@ -178,7 +180,7 @@ def _versions(
 def _symbols(
     image: Image, last: Mapping[int, int], strings: Strings, versions: Mapping[int, Version]
 ) -> tuple[tuple[Symbol, ...], frozenset[str]]:
-    """The symbols that a loader must find elsewhere, and those that it finds here for others."""
+    """Return the symbols that a loader must find elsewhere, and those that this file exports."""
     if Tag.SYMTAB not in last:
         return (), frozenset()
     first, end = image.symbol_count(last.get(Tag.HASH), last.get(Tag.GNU_HASH))
@@ -219,7 +221,7 @@ def _machines() -> Mapping[int, str]:
 
 
 def is_glibc(version: str) -> bool:
-    """Whether a version is one of glibc's own, and a number."""
+    """Return whether a version is one of glibc's numbered ones."""
     return _glibc(version) != (0, 0)
 
 
@@ -231,9 +233,9 @@ def _glibc(version: str) -> tuple[int, int]:
 
 
 def code_place(path: Path, offset: int) -> CodePlace | None:
-    """What is at an offset of a file; None where nothing is loaded from there.
+    """Return the place at an offset of a file; None if nothing is loaded from there.
 
-    The function's name is looked for in all symbols, which only section headers lead to. Raises
+    The function's name is looked up among all symbols, which only section headers lead to. Raises
     ``ELFError``, ``OSError``.
     """
     data = path.read_bytes()
@@ -251,7 +253,7 @@ def code_place(path: Path, offset: int) -> CodePlace | None:
 
 
 def _functions(data: bytes) -> list[tuple[int, int, str]]:
-    """Address, size and name of each function that a file has symbols of."""
+    """Return address, size and name of each function that has a symbol."""
     from elftools.elf.elffile import ELFFile
     from elftools.elf.sections import SymbolTableSection
 

@@ -1,8 +1,8 @@
 """An ELF file's tables as the dynamic loader finds them: by its program headers.
 
-Section headers are for linkers and debuggers. A loader never reads them, so what they say, or that they are
-not there, proves nothing (gABI, "Program Loading and Dynamic Linking"; ``elf(5)``). Knows nothing of what
-the tables mean for anybody.
+Section headers are for linkers and debuggers. A loader never reads them, so their content or absence
+proves nothing (gABI, "Program Loading and Dynamic Linking"; ``elf(5)``). Does not interpret
+the tables.
 """
 
 import struct
@@ -25,7 +25,7 @@ _MOST_SYMBOLS = 1 << 24
 
 @dataclass(frozen=True)
 class Tag:
-    """``d_tag`` of what is read here (gABI; the GNU extensions are in glibc's ``elf.h``)."""
+    """``d_tag`` values that are read here (gABI; the GNU extensions are in glibc's ``elf.h``)."""
 
     NULL, NEEDED, PLTRELSZ, HASH, STRTAB, SYMTAB, RELA, RELASZ = 0, 1, 2, 4, 5, 6, 7, 8
     STRSZ, SYMENT, SONAME, RPATH, REL, RELSZ, PLTREL, JMPREL = 10, 11, 14, 15, 17, 18, 20, 23
@@ -37,7 +37,7 @@ class Tag:
 class Segment(NamedTuple):
     """A program header: ``size`` bytes at ``offset`` of the file, loaded at ``address``.
 
-    ``zeros`` are the bytes after them that a loader clears.
+    ``zeros`` is the number of bytes after them that a loader clears.
     """
 
     kind: int
@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
 
 def damaged(why: str) -> NoReturn:
-    """Raise what every reader of ELF files raises for one that is damaged."""
+    """Raise ``ELFError``, as every reader of a damaged ELF file does."""
     raise ELFError(why)
 
 
@@ -89,7 +89,7 @@ class Image:
     # --- bytes -------------------------------------------------------------------------------
 
     def _unpack(self, form: str, offset: int) -> tuple[int, ...]:
-        """Numbers at an offset of the file."""
+        """Return the numbers at an offset of the file."""
         try:
             return struct.unpack_from(self._end + form, self._data, offset)
         except (struct.error, OverflowError):
@@ -109,11 +109,11 @@ class Image:
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether a loader would find less in the file than the program headers say."""
+        """Return whether the file is shorter than its program headers say."""
         return any(one.offset + one.size > len(self._data) for one in self._loaded)
 
     def _at(self, address: int, size: int = 1) -> tuple[int, int]:
-        """The offset in the file of what is loaded at an address, and how many bytes are there."""
+        """Return the file offset of the data loaded at an address, and how many bytes there are."""
         found = [(0, 0)]
         for one in self._mapped:
             inside = address - one.address
@@ -126,7 +126,7 @@ class Image:
         damaged(f"a table of {size} bytes should be at {address:#x}, where nothing is loaded")
 
     def _rows(self, form: str, address: int, count: int) -> Iterator[tuple[int, ...]]:
-        """``count`` equal records of a table."""
+        """Yield ``count`` equal records of a table."""
         if not count:
             return iter(())
         record = struct.Struct(self._end + form)
@@ -136,7 +136,7 @@ class Image:
     # --- tables ------------------------------------------------------------------------------
 
     def interpreter(self) -> str | None:
-        """The program that loads this one (``PT_INTERP``)."""
+        """Return the path of the program that loads this one (``PT_INTERP``)."""
         for one in self.segments:
             if one.kind == _INTERP:
                 text = bytes(self._data[one.offset : one.offset + min(one.size, 4096)])
@@ -144,7 +144,7 @@ class Image:
         return None
 
     def dynamic(self) -> dict[int, list[int]] | None:
-        """Values of the dynamic table by tag, in its order; None without a table."""
+        """Return the values of the dynamic table by tag, in its order; None without a table."""
         place = next((one for one in self.segments if one.kind == _DYNAMIC), None)
         if place is None:
             return None
@@ -159,14 +159,14 @@ class Image:
         damaged("its dynamic section is not terminated")
 
     def strings(self, address: int, size: int) -> "Strings":
-        """The string table."""
+        """Return the string table."""
         start, _ = self._at(address, size)
         return Strings(self._data[start : start + size])
 
     def symbol_count(self, hash_: int | None, gnu_hash: int | None) -> tuple[int, int]:
-        """The first symbol that others can find, and how many symbols there are up to the last such.
+        """Return the index of the first exported symbol, and the number of symbols up to the last one.
 
-        As a loader counts: by the GNU hash table, else by the other one.
+        Counted as a loader does: by the GNU hash table, else by the System V one.
         """
         if gnu_hash is not None:
             return self._gnu_hash(gnu_hash)
@@ -177,12 +177,12 @@ class Image:
         return 0, 0
 
     def _gnu_hash(self, address: int) -> tuple[int, int]:
-        """https://flapenguin.me/elf-dt-gnu-hash: a header, a filter, buckets, chains."""
+        """Return ``symbol_count`` by a GNU hash table (https://flapenguin.me/elf-dt-gnu-hash)."""
         ((buckets, first, filters, _),) = self._rows("IIII", address, 1)
         at = address + 16 + filters * self.bits // 8
         last = max((row[0] for row in self._rows("I", at, buckets)), default=0)
         if last < first:
-            return first, first  # nothing can be found
+            return first, first  # no symbol is exported
         if last - first > _MOST_SYMBOLS:
             damaged(f"its hash table lists {last} symbols")
         start, left = self._at(at + 4 * (buckets + last - first), 4)
@@ -193,7 +193,7 @@ class Image:
         damaged("its hash table is not terminated")
 
     def symbols(self, address: int, indexes: Sequence[int] | range) -> Iterator[tuple[int, Entry]]:
-        """Entries of the symbol table by their indexes, which are sorted."""
+        """Yield entries of the symbol table by their sorted indexes."""
         if not indexes:
             return
         wide = self.bits == 64
@@ -207,7 +207,7 @@ class Image:
             yield index, Entry(name, info >> 4, other & 3, section)
 
     def referred(self, tables: Sequence[tuple[int, int, bool]]) -> set[int]:
-        """The indexes of the symbols that relocations refer to; ``tables``: address, size, with addend."""
+        """Return indexes of the symbols that relocations refer to; ``tables``: address, size, with addend."""
         shift = 32 if self.bits == 64 else 8
         found: set[int] = set()
         for address, size, addend in tables:
@@ -218,16 +218,16 @@ class Image:
         return found
 
     def version_indexes(self, address: int, indexes: Sequence[int] | range) -> dict[int, int]:
-        """The version of each symbol, less the bit that says that it is hidden."""
+        """Return the version index of each symbol, without the hidden bit."""
         if not indexes:
             return {}
         rows = list(self._rows("H", address, max(indexes) + 1))
         return {index: rows[index][0] & 0x7FFF for index in indexes}
 
     def needed_versions(self, address: int) -> Iterator[tuple[int, int, int, int]]:
-        """Library and version (offsets of strings), index and flags of each version that is asked for.
+        """Yield library and version (string offsets), index and flags of each required version.
 
-        As a loader goes: from record to record, which lead forward or end. Neither is counted on.
+        Walks from record to record as a loader does, but does not trust them to lead forward or to end.
         """
         left = _MOST_RECORDS
         while True:
@@ -247,7 +247,7 @@ class Image:
             address += next_
 
     def defined_versions(self, address: int) -> Iterator[tuple[int, int]]:
-        """Name (an offset of strings) and index of each version that it defines."""
+        """Yield name (a string offset) and index of each version that it defines."""
         for _ in range(_MOST_RECORDS):
             ((_, _, index, _, _, aux, next_),) = self._rows("HHHHIII", address, 1)
             ((name, _),) = self._rows("II", address + aux, 1)
@@ -257,13 +257,13 @@ class Image:
             address += next_
         damaged("its version table is not terminated")
 
-    # --- what is said to others than loaders -------------------------------------------------
+    # --- for tools other than loaders ---------------------------------------------------------
 
     @property
     def is_debug(self) -> bool:
-        """Whether it is what `objcopy --only-keep-debug` leaves: no section has what a loader wants.
+        """Return whether it is the output of `objcopy --only-keep-debug`: no section has content to load.
 
-        The program headers are there, and point to nothing or to other things.
+        Its program headers remain, but point to nothing or to other data.
         """
         size, kinds = (64 if self.bits == 64 else 40), set()
         for index in range(self._section_count):
@@ -274,7 +274,7 @@ class Image:
         return _NOBITS in kinds and not kinds & {_DYNAMIC_SECTION, _DYNSYM}
 
     def address_of(self, offset: int) -> int | None:
-        """Where a byte of the file is loaded; None: nowhere."""
+        """Return the address at which a byte of the file is loaded; None if it isn't."""
         for one in self._loaded:
             if 0 <= offset - one.offset < one.size:
                 return offset - one.offset + one.address
@@ -282,7 +282,7 @@ class Image:
 
 
 def _in_pages(one: Segment) -> Segment:
-    """What is mapped of the file for a segment, in the smallest pages that there are."""
+    """Return the part of the file that is mapped for a segment, with the smallest page size."""
     before = one.address % _PAGE
     after = -(one.address + one.size) % _PAGE if one.zeros == 0 else 0
     return one._replace(

@@ -1,7 +1,7 @@
-"""A file taken apart: the members of an archive, the sections of an ELF file, with what is said of each.
+"""Split a file into parts: the members of an archive or the sections of an ELF file, with their facts.
 
 zip (so wheels too), tar, gzip, bzip2, xz and ELF are known; anything else has no parts. Pure reading of
-bytes; knows nothing of why somebody asks.
+bytes; knows nothing of its callers.
 """
 
 import bz2
@@ -32,9 +32,9 @@ _TAR_KINDS = {
 
 @dataclass(frozen=True)
 class Part:
-    """A member or section: its content, and what the whole says of it (``facts``, by name).
+    """A member or section: its content, and its metadata in the whole (``facts``, by name).
 
-    ``packed`` is its size as packed, None where it is not.
+    ``packed`` is its compressed size, None if it isn't compressed.
     """
 
     name: str
@@ -45,9 +45,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What a file consists of, in its order; ``facts`` are the whole's own.
+    """The parts of a file in their order; ``facts`` are those of the whole.
 
-    ``kind`` is the word for a part: ``entry``, ``section``, or empty for what is only compressed.
+    ``kind`` is the word for a part: ``entry``, ``section``, or empty for a compressed single file.
     """
 
     kind: str
@@ -56,7 +56,7 @@ class Anatomy:
 
 
 def anatomy(data: bytes) -> Anatomy | None:
-    """Take bytes apart; None for what has no parts that are known, or is damaged."""
+    """Split bytes into parts; None for an unknown format or damaged data."""
     for recognises, read in _FORMATS:
         if recognises(data):
             try:
@@ -67,7 +67,7 @@ def anatomy(data: bytes) -> Anatomy | None:
 
 
 def _damages() -> tuple[type[Exception], ...]:
-    """What the readers raise for a file that is not what it begins as."""
+    """Return the exceptions that the readers raise for damaged files."""
     from mpforge.artifacts.elf import READER_ERRORS
 
     return (*DAMAGE, *READER_ERRORS)
@@ -125,11 +125,11 @@ def _tar_facts(member: tarfile.TarInfo) -> dict[str, str]:
     }
 
 
-# --- what is only compressed ---------------------------------------------------------------------
+# --- compressed single files ---------------------------------------------------------------------
 
 
 def _gzip(data: bytes) -> Anatomy:
-    """RFC 1952: the header's flags tell whether it holds a name."""
+    """Split a gzip file; the header's flags say whether it holds a name (RFC 1952)."""
     flags, seconds = struct.unpack("<3xBL", data[:8])
     plain = zlib.decompressobj(wbits=31)
     content = plain.decompress(data) + plain.flush()
@@ -160,7 +160,7 @@ def _elf(data: bytes) -> Anatomy | None:
 
 
 def _section(section: Any) -> Part:
-    """A section; one that takes no room in the file (``.bss``) is known by its size."""
+    """Return a section; one without content in the file (``.bss``) is represented by its size."""
     header = section.header
     facts = {"type": str(header.sh_type), "flags": hex(header.sh_flags)}
     if header.sh_type == "SHT_NOBITS":

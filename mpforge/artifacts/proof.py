@@ -1,7 +1,7 @@
-"""The last look at what a build gave, before it may be stored: raises the error of what can't run.
+"""Verify a build's result before it may be stored; raise the error of one that can't run.
 
 docs/proofs.md lists what is proved of each kind of output. Each check gives reasons; here they become
-one error, the first kind that there is: a symbol of a file for another machine is no news.
+one error, of the first kind found: a symbol of a file for another machine is no news.
 """
 
 import re
@@ -25,10 +25,10 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class Promise:
-    """What a result is to run on: every system of a policy. The globs are those of the spec.
+    """The systems that a result must run on: all of a policy. The globs are those of the spec.
 
     ``excluded`` are libraries that the user has, ``provided`` symbols that the loading program defines.
-    ``passing`` is the directory of the build, which nobody else has.
+    ``passing`` is the build's temporary directory, which exists on no other machine.
     """
 
     platform: Platform
@@ -38,7 +38,7 @@ class Promise:
     passing: Path | None = None
 
     def reasons(self, root: Path) -> tuple[Mapping[str, Binary], list[str]]:
-        """The compiled files below a directory, and why they can't run on every system of the policy."""
+        """Return the compiled files below a directory, and why they can't run on all the policy's systems."""
         allowed = system_policy(self.policy, self.platform).libraries | set(self.excluded)
         form = format_of(self.platform)
         return form.examine(root, self.platform, self.policy, allowed, self.passing)
@@ -46,7 +46,7 @@ class Promise:
     def surroundings(
         self, python: str | None = None, *, stable: bool = False, shares: bool = False
     ) -> Surroundings:
-        """What the files find there; see ``Surroundings`` for the rest."""
+        """Return the surroundings of the files on the target; see ``Surroundings`` for the arguments."""
         system = system_policy(self.policy, self.platform)
         return Surroundings(
             system.libraries, system.glibc, self.excluded, self.provided, python, stable, shares
@@ -54,7 +54,7 @@ class Promise:
 
 
 def prove_files(root: Path, promise: Promise) -> None:
-    """Check the files of a build that is no wheel's; a wheel among them as one, for its own Python.
+    """Check the files of a build other than a wheel; wheels among them are checked for their own Python.
 
     Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
     """
@@ -73,7 +73,7 @@ def prove_files(root: Path, promise: Promise) -> None:
 
 
 def _prove_among_files(wheel: Path, content: Path, promise: Promise) -> None:
-    """A wheel that commands made: its tag may be one of no policy, which promises the spec's."""
+    """Check a wheel that commands made; a tag without a policy stands for the spec's policy."""
     from packaging.utils import InvalidWheelFilename
 
     wheels.unpack(wheel, content)
@@ -86,7 +86,7 @@ def _prove_among_files(wheel: Path, content: Path, promise: Promise) -> None:
     wrong = [*wheels.format_reasons(wheel.name, content), *wheels.record_reasons(content)]
     refuse(wheel.name, wrong)
     own = [abi for abi in (*name.abis, *name.pythons) if re.fullmatch(r"cp3\d+t?", abi)]
-    python = min(own, default="cp311")  # one for every Python 3 may be looked at as for any
+    python = min(own, default="cp311")  # one for every Python 3 may be checked for any
     if name.platforms == (f"linux_{promise.platform.machine}",):
         _prove_content(wheel.name, content, python, promise, [])
     else:
@@ -94,13 +94,13 @@ def _prove_among_files(wheel: Path, content: Path, promise: Promise) -> None:
 
 
 def prove_wheel(filename: str, root: Path, python: str, promise: Promise, *, pure: bool) -> None:
-    """Check a wheel by its name and its unpacked content; ``pure``: nothing in it is compiled.
+    """Check a wheel by its name and its unpacked content; ``pure``: it must hold no compiled files.
 
     Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
     """
     name = wheels.wheel_name(filename)
     reasons = list(tag_reasons(filename, promise.platform, promise.policy, python))
-    if not reasons and not name.pure:  # what it is held to is what its tag says
+    if not reasons and not name.pure:  # it is checked against its own tag
         promised = [tag.removesuffix(f"_{promise.platform.machine}") for tag in name.platforms]
         promise = replace(promise, policy=min(promised, key=policy_version))
     _prove_content(filename, root, python, None if pure else promise, reasons)
@@ -142,7 +142,7 @@ def _refuse_promise(filename: str, reasons: list[str]) -> None:
 
 
 def refuse(filename: str, reasons: list[str]) -> None:
-    """Raise ``WheelRejected`` for a file that is no wheel as the format says (PEP 427), with each reason."""
+    """Raise ``WheelRejected`` for a file that breaks the wheel format (PEP 427), with each reason."""
     if reasons:
         raise WheelRejected(
             f"{filename} is not a valid wheel",
@@ -174,14 +174,14 @@ def _refuse_undefined(what: str, facts: Mapping[str, Binary], there: Surrounding
 
 
 def _lines(reasons: Iterable[str]) -> str:
-    """One reason a line, the first few."""
+    """Return the first few reasons, one a line."""
     every = list(dict.fromkeys(reasons))
     more = [f"and {len(every) - _SHOWN} more"] if len(every) > _SHOWN else []
     return "\n".join([*every[:_SHOWN], *more])
 
 
 def _loads_globally(module: Path) -> bool:
-    """Whether Python code has modules or libraries share their symbols with those loaded later."""
+    """Return whether Python code loads modules or libraries with RTLD_GLOBAL."""
     if not module.is_file():
         return False
     text = module.read_bytes()

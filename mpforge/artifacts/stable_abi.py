@@ -1,6 +1,6 @@
-"""Whether a wheel that promises many Pythons holds what is for one only: by file names and symbols.
+"""Check that a wheel for many Pythons holds nothing for only one, by file names and symbols.
 
-The symbols are judged as abi3audit judges them, by the same table. Knows nothing of platforms' policies.
+Symbols are checked as abi3audit does, by the same table. Knows nothing of platforms' policies.
 """
 
 import re
@@ -16,7 +16,7 @@ _SUFFIX = re.compile(r"\.cpython-3(?P<minor>\d+)(?P<flags>[a-z]*)-(?P<machine>[\
 
 
 def promised(name: WheelName, python: str) -> tuple[int, int] | None:
-    """The oldest Python of all that a wheel promises to serve, None: its tags name each.
+    """Return the oldest Python of an open-ended promise; None if the wheel's tags name each Python.
 
     A wheel for every Python (``py3-none``) is taken to promise those from the session's on.
     """
@@ -29,7 +29,7 @@ def promised(name: WheelName, python: str) -> tuple[int, int] | None:
 
 
 def suffix_reasons(files: Mapping[str, Binary], name: WheelName, multiarch: str) -> Iterator[str]:
-    """Which extension modules are named for a Python or a machine that the wheel's tags do not name."""
+    """Yield a reason for each extension module named for a Python or machine that the wheel's tags lack."""
     lasting = promised(name, "cp32")
     abis = {abi.rstrip("m") for abi in name.abis} - {"none", "abi3"}
     own = abis or set(name.pythons)
@@ -47,7 +47,7 @@ def suffix_reasons(files: Mapping[str, Binary], name: WheelName, multiarch: str)
 
 
 def symbol_reasons(files: Mapping[str, Binary], oldest: tuple[int, int]) -> Iterator[str]:
-    """Which symbols of Python's a wheel's files use that the stable ABI of a version does not have."""
+    """Yield a reason for each Python symbol that the files use and the stable ABI of a version lacks."""
     version = ".".join(map(str, oldest))
     for file, facts in files.items():
         for symbol in facts.undefined:

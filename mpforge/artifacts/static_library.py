@@ -1,4 +1,4 @@
-"""The members of a static library (``ar(5)``), as far as they are ELF files."""
+"""Read the ELF members of a static library (``ar(5)``)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ _BSD_NAME = b"#1/"  # the name's length follows, and the name itself begins the 
 
 
 def is_one(path: Path) -> bool:
-    """Whether a file starts as a static library does."""
+    """Return whether a file starts with the magic number of a static library."""
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -20,9 +20,9 @@ def is_one(path: Path) -> bool:
 
 
 def members(path: Path) -> Iterator[tuple[str, ElfFacts]]:
-    """Name and facts of each member; tables of names and symbols, and other content, are passed by.
+    """Yield name and facts of each ELF member; tables of names and symbols, and other content, are skipped.
 
-    Raises ``ELFError`` for a damaged one, and for a thin one, which has no content of its own.
+    Raises ``ELFError`` for a damaged library, and for a thin one, which only refers to files.
     """
     data = path.read_bytes()
     if data.startswith(_THIN):
@@ -48,7 +48,7 @@ def members(path: Path) -> Iterator[tuple[str, ElfFacts]]:
 
 
 def _name(word: bytes, names: bytes) -> str:
-    """A member's name; a long one is in a table of its own (GNU)."""
+    """Return a member's name; long ones are in a separate table (GNU)."""
     if word[:1] == b"/" and word[1:].isdigit():
         word = names[int(word[1:]) :].partition(b"/\n")[0]
     return word.removesuffix(b"/").decode("utf-8", "backslashreplace")

@@ -1,8 +1,8 @@
-"""Undefined symbols of a result's files that nothing on the target defines.
+"""Find the undefined symbols of a result's files that nothing on the target defines.
 
 A linker leaves symbols of shared libraries open, and a loader that binds lazily finds out only when a
-function is called. So each is looked for here: in the libraries that a file needs and brings, in those of
-every system, in glibc, in the Python that loads it. Knows nothing of versions, nor of how errors are told.
+function is called. So each is looked up here: in the libraries that a file needs and ships, in those of
+every system, in glibc, in the Python that loads it. Knows nothing of versions, nor of how errors are shown.
 """
 
 import re
@@ -46,10 +46,10 @@ _FORGOTTEN = "add the source file that defines it to the extension's sources, or
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where a result's files run, and what is there.
+    """The environment that a result's files run in.
 
     ``libraries`` are those of every system, ``glibc`` its version (None: another C library, of which
-    nothing is known). ``excluded`` are globs of libraries that the user has: they may provide anything.
+    nothing is known). ``excluded`` are globs of libraries that the user provides: they may define anything.
     ``provided`` are globs of symbols that the loading program defines. ``python`` loads them
     (``cp311``), None: none does; with ``stable`` any does, and the stable ABI is judged elsewhere.
     ``shares``: modules are loaded so that later ones see their symbols (``RTLD_GLOBAL``).
@@ -64,11 +64,11 @@ class Surroundings:
     shares: bool = False
 
     def excludes(self, library: str) -> bool:
-        """Whether the user has a library."""
+        """Return whether the user provides a library."""
         return any(fnmatchcase(library, pattern) for pattern in self.excluded)
 
     def interpreter_has(self, symbol: str) -> bool:
-        """Whether the Python that loads the files exports a symbol."""
+        """Return whether the Python that loads the files exports a symbol."""
         if self.python is None:
             return False
         exports = None if self.stable else cpython_exports(self.python)
@@ -77,7 +77,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Undefined:
-    """A symbol that a file wants and nothing has; ``library``: the one that should, and does not."""
+    """A symbol that a file uses and nothing defines; ``library``: the one that should define it."""
 
     file: str
     symbol: str
@@ -90,7 +90,7 @@ class Undefined:
 
 
 def remedy(symbols: AbstractSet[str]) -> str:
-    """What to do about undefined symbols, by the kind of the first that is known."""
+    """Return the advice about undefined symbols, by the first one whose cause is known."""
     for symbol in sorted(symbols):
         for pattern, words in _REMEDIES:
             if re.match(pattern, symbol):
@@ -99,9 +99,9 @@ def remedy(symbols: AbstractSet[str]) -> str:
 
 
 def undefined(files: Mapping[str, Binary], there: Surroundings) -> Iterator[Undefined]:
-    """Every undefined symbol of a result's files (by relative name) that nothing defines.
+    """Yield every undefined symbol of a result's files (by relative name) that nothing defines.
 
-    Of a file that needs a library which nobody has, only that is known, and told elsewhere.
+    A file that needs a missing library is passed over: that is reported elsewhere.
     """
     shipped = _Shipped(files, there)
     for name, file in files.items():
@@ -114,7 +114,7 @@ def undefined(files: Mapping[str, Binary], there: Surroundings) -> Iterator[Unde
             if any(fnmatchcase(symbol.name, glob) for glob in there.provided):
                 continue
             if wanted is not None:
-                # A linker records the version that a library has; whether it does can be seen of our own.
+                # A linker records versions of libraries; only those of shipped libraries can be checked.
                 own = shipped.called(wanted.library)
                 if own and not any(symbol.name in other.exported for other in own):
                     yield Undefined(name, symbol.name, wanted.library)
@@ -123,7 +123,7 @@ def undefined(files: Mapping[str, Binary], there: Surroundings) -> Iterator[Unde
 
 
 class _Shipped:
-    """The files of a result as those that provide for each other."""
+    """The files of a result, which may define symbols for each other."""
 
     def __init__(self, files: Mapping[str, Binary], there: Surroundings) -> None:
         self._there = there
@@ -139,11 +139,11 @@ class _Shipped:
         self._outside = {name for file in linked.values() for name in file.needed}
 
     def called(self, name: str) -> list[Binary]:
-        """The files that a loader may take for a needed library."""
+        """Return the files that a loader may take for a needed library."""
         return self._by_name.get(name, [])
 
     def loaded_with(self, file: Binary) -> tuple[list[Binary], set[str]]:
-        """The files of the result that are loaded with one, and the names of all needed libraries."""
+        """Return the result's files that are loaded with ``file``, and the names of all needed libraries."""
         found, names, queue = [file], set(file.needed), list(file.needed)
         while queue:
             for other in self.called(queue.pop()):
@@ -154,13 +154,13 @@ class _Shipped:
         return found, names
 
     def is_elsewhere(self, library: str) -> bool:
-        """Whether a library is the user's, or nobody's: it may have any symbol."""
+        """Return whether a library is the user's or unknown, and so may define any symbol."""
         return self._there.excludes(library) or (
             library not in self._by_name and library not in self._there.libraries
         )
 
     def has(self, symbol: str, file: Binary, loaded: list[Binary], needed: set[str]) -> bool:
-        """Whether a symbol without a version is where a loader looks for what a file wants."""
+        """Return whether a loader finds an unversioned symbol for ``file``."""
         there = self._there
         outside = needed if file.is_module else self._outside
         return (

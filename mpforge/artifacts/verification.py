@@ -1,6 +1,6 @@
-"""What was built against what it promises: machine, glibc, libraries, tag.
+"""Check build results against their promises: machine, glibc, libraries, tag.
 
-An exit code proves nothing; this reads the result (docs/proofs.md). Each check gives reasons in words, an
+An exit code proves nothing; this reads the result (docs/proofs.md). Each check yields reasons in words, an
 empty list is a pass. Knows nothing of how it was built.
 """
 
@@ -21,9 +21,9 @@ _LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loa
 
 
 def serves(filename: str, python: str) -> bool:
-    """Whether a wheel installs on CPython ``python`` (``cp311``): by its own, abi3 or pure tags.
+    """Return whether a wheel installs on CPython ``python`` (``cp311``), by its own, abi3 or pure tags.
 
-    A free-threaded one (``cp313t``) is told by the ABI tag, and takes no abi3 wheel (PEP 703).
+    A free-threaded Python (``cp313t``) is recognised by the ABI tag, and takes no abi3 wheel (PEP 703).
     """
     tags = wheel_name(filename)
     threaded, own = python.endswith("t"), python.removesuffix("t")
@@ -33,7 +33,7 @@ def serves(filename: str, python: str) -> bool:
     for interpreter in tags.pythons:
         if interpreter in (own, "py3"):
             return True
-        # An older one will do for the limited API, and where no interpreter's ABI is used.
+        # An older tag is fine for the limited API, and where no interpreter's ABI is used.
         kind, older = interpreter[:3], interpreter[3:]
         lasts = (kind == "cp3" and "abi3" in abis) or (kind == "py3" and "none" in abis)
         if lasts and older.isdigit() and int(older) <= int(own.removeprefix("cp3")):
@@ -42,7 +42,7 @@ def serves(filename: str, python: str) -> bool:
 
 
 def inspected(root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
-    """The facts of every compiled file below a directory, by relative name, and why some can't be read.
+    """Return the facts of every compiled file below a directory, by name, and why some can't be read.
 
     Members of static libraries are named ``libx.a(member.o)``.
     """
@@ -62,7 +62,7 @@ def inspected(root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
 
 
 class Elf:
-    """The format of Linux."""
+    """The binary format of Linux."""
 
     def examine(
         self,
@@ -81,7 +81,7 @@ _FORMATS: Mapping[str, BinaryFormat] = {"linux": Elf()}
 
 
 def format_of(platform: Platform) -> BinaryFormat:
-    """The format of a platform's compiled files. Raises ``KeyError`` where there is none yet."""
+    """Return the format of a platform's compiled files. Raises ``KeyError`` if none is implemented."""
     return _FORMATS[platform.os]
 
 
@@ -92,7 +92,7 @@ def reasons_of(
     allowed: Iterable[str],
     passing: Path | None = None,
 ) -> Iterator[str]:
-    """Why ELF files that have been read can't run where the policy says; see ``BinaryFormat.examine``."""
+    """Yield reasons why ELF files can't run on the policy's systems; see ``BinaryFormat.examine``."""
     shipped: dict[str, list[ElfFacts]] = {}
     for name, file in facts.items():
         for called in {PurePosixPath(name).name, file.soname or ""} - {""}:
@@ -120,7 +120,7 @@ def reasons_of(
 def _version_reasons(
     file: ElfFacts, system: SystemPolicy, shipped: Mapping[str, list[ElfFacts]]
 ) -> Iterator[str]:
-    """Which versions of symbols a file wants that no system of the policy has, as auditwheel judges."""
+    """Yield a reason for each symbol version that the policy's systems lack, as auditwheel does."""
     highest = policy_version(system.name)
     if file.glibc > highest:
         wanted = ".".join(map(str, file.glibc))
@@ -156,7 +156,7 @@ def _interpreter_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
 
 
 def machine_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
-    """Why an ELF file is not of this platform."""
+    """Yield reasons why an ELF file is not for this platform."""
     expected = platform.elf_machine
     if file.machine != expected:
         yield f"is for {file.machine}, not {expected}"
@@ -169,7 +169,7 @@ def machine_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
 
 
 def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> Iterator[str]:
-    """Why a wheel's name promises another thing than the session makes."""
+    """Yield reasons why a wheel's tag is not the one that the session builds."""
     tags = wheel_name(filename)
     if not serves(filename, python):
         yield f"{filename} does not install on {python}"
@@ -188,5 +188,5 @@ def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> 
 
 
 def policy_libraries(policy: str, platform: Platform) -> frozenset[str]:
-    """The libraries that every system of a policy has."""
+    """Return the libraries that every system of a policy has."""
     return system_policy(policy, platform).libraries

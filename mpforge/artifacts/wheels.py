@@ -1,7 +1,7 @@
-"""Wheels that a backend made, read: what one says of itself, and whether it is one (PEP 427).
+"""Read wheels that a backend made, and check their format (PEP 427).
 
-All that is wrong is told as ``WheelRejected``, before anything is written. Knows nothing of what compiled
-files want, nor of what a tag promises.
+Every fault raises ``WheelRejected``, before anything is written. Knows nothing of what compiled
+files need, nor of what a tag promises.
 """
 
 import base64
@@ -23,12 +23,12 @@ from pathlib import Path
 from mpforge.artifacts.archives import ENCRYPTED, ZIP_METHODS, damage_told
 from mpforge.errors import SourceUnreadable, WheelRejected
 
-# A bomb: more than this, and so many times the wheel's own size. Deflate gives 1,000 at most.
+# A bomb: larger than this, and so many times the wheel's own size. Deflate gives 1,000 at most.
 _MUCH = 2**27
 _TIMES = 200
 _LONGEST = 255  # bytes of a name, on every file system
 _UNSIGNED = ("RECORD", "RECORD.jws", "RECORD.p7s")
-_OWN = re.compile(r"[^/]+\.dist-info/METADATA")  # a wheel may hold others', of what it vendors
+_OWN = re.compile(r"[^/]+\.dist-info/METADATA")  # a wheel may hold those of vendored packages
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class WheelName:
 
     @property
     def pure(self) -> bool:
-        """Whether it claims to run anywhere."""
+        """True if its tags claim that it runs anywhere."""
         return self.platforms == ("any",)
 
 
@@ -66,7 +66,7 @@ def wheel_name(filename: str) -> WheelName:
 
 @contextmanager
 def opened(wheel: Path) -> Iterator[zipfile.ZipFile]:
-    """A wheel to read from. Raises ``WheelRejected`` for damage, also where it is met by reading."""
+    """Open a wheel for reading. Raises ``WheelRejected`` for damage, also when met while reading."""
     try:
         with damage_told(wheel), zipfile.ZipFile(wheel) as archive:
             yield archive
@@ -75,13 +75,13 @@ def opened(wheel: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def names(wheel: Path) -> list[str]:
-    """The names of a wheel's entries. Raises ``WheelRejected``."""
+    """Return the names of a wheel's entries. Raises ``WheelRejected``."""
     with opened(wheel) as archive:
         return archive.namelist()
 
 
 def metadata(wheel: Path) -> Message:
-    """The headers of a wheel's own METADATA. Raises ``WheelRejected``."""
+    """Return the headers of a wheel's own METADATA. Raises ``WheelRejected``."""
     with opened(wheel) as archive:
         name = next(filter(_OWN.fullmatch, archive.namelist()), None)
         if name is not None:
@@ -90,7 +90,7 @@ def metadata(wheel: Path) -> Message:
 
 
 def unpack(wheel: Path, destination: Path) -> None:
-    """Unpack a wheel into a new directory. Raises ``WheelRejected`` for entries that may not be."""
+    """Unpack a wheel into a new directory. Raises ``WheelRejected`` for unsafe entries."""
     with opened(wheel) as archive:
         entries = archive.infolist()
         reasons = [*_entry_reasons(entries), *_bomb_reasons(entries, wheel.stat().st_size)]
@@ -100,7 +100,7 @@ def unpack(wheel: Path, destination: Path) -> None:
 
 
 def _entry_reasons(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
-    """Which entries lead elsewhere, are no plain files, or are there twice."""
+    """Yield a reason for each entry that leads outside, is no plain file, or is duplicated."""
     for entry in entries:
         # zipfile cuts a name at a NUL and turns backslashes, on systems where those lead somewhere.
         name = entry.orig_filename
@@ -135,7 +135,7 @@ def _name_reason(name: str) -> str | None:
 
 
 def _above(name: str) -> Iterator[str]:
-    """The directories that an entry is in."""
+    """Yield the parent directories of an entry."""
     while "/" in name:
         name = name.rpartition("/")[0]
         yield name
@@ -147,11 +147,11 @@ def _bomb_reasons(entries: list[zipfile.ZipInfo], packed: int) -> Iterator[str]:
         yield f"it would unpack to {size // 2**20:,} MiB, more than {_TIMES} times its own size"
 
 
-# --- what it says of itself ------------------------------------------------------------------------
+# --- format and metadata ---------------------------------------------------------------------------
 
 
 def format_reasons(filename: str, content: Path) -> Iterator[str]:
-    """Why unpacked files are not the wheel that a file name says: metadata, tags, what RECORD misses."""
+    """Yield reasons why unpacked files don't match the wheel's file name: metadata, tags, missing files."""
     name = wheel_name(filename)
     folders = sorted(path.name for path in content.glob("*.dist-info") if path.is_dir())
     if len(folders) != 1:
@@ -194,7 +194,7 @@ def _headers(text: bytes) -> Message:
 
 
 def _tag_reasons(filename: str, wheel: Message) -> Iterator[str]:
-    """What WHEEL says otherwise than the file's name."""
+    """Yield the disagreements between WHEEL and the file's name."""
     from packaging.tags import parse_tag
     from packaging.utils import parse_wheel_filename
 
@@ -211,7 +211,7 @@ def _tag_reasons(filename: str, wheel: Message) -> Iterator[str]:
 
 
 def is_for_purelib(content: Path) -> bool:
-    """Whether an unpacked wheel says that its root goes where no compiled files are looked for."""
+    """Return whether an unpacked wheel has ``Root-Is-Purelib: true``."""
     for path in content.glob("*.dist-info/WHEEL"):
         found = _headers(path.read_bytes()).get("Root-Is-Purelib", "")
         return str(found).strip().lower() == "true"
@@ -219,7 +219,7 @@ def is_for_purelib(content: Path) -> bool:
 
 
 def _lost(content: Path, record: Path) -> Iterator[str]:
-    """What RECORD lists and the wheel has not: the backend has lost it. All else is written anew."""
+    """Yield the files that RECORD lists and the wheel lacks; the rest of RECORD is rewritten later."""
     try:
         rows = read_record(record.read_bytes())
     except FileNotFoundError:
@@ -238,7 +238,7 @@ def _lost(content: Path, record: Path) -> Iterator[str]:
 
 
 def read_record(content: bytes) -> dict[str, tuple[str, str]]:
-    """Hash and size of each file. Raises ``ValueError`` for what is no RECORD."""
+    """Return hash and size of each file by name. Raises ``ValueError`` for an invalid RECORD."""
     found = {}
     try:
         for row in csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True):
@@ -251,7 +251,7 @@ def read_record(content: bytes) -> dict[str, tuple[str, str]]:
 
 
 def record_of(files: Mapping[str, bytes], own: str) -> bytes:
-    """RECORD for files by name, sorted; ``own`` is its own name, which has neither hash nor size."""
+    """Return a sorted RECORD of files by name; ``own`` is its own name, which has neither hash nor size."""
     rows = [(name, *_hash(content)) for name, content in files.items()]
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(sorted([*rows, (own, "", "")]))
@@ -264,9 +264,9 @@ def _hash(content: bytes) -> tuple[str, str]:
 
 
 def record_reasons(content: Path) -> Iterator[str]:
-    """Which files of an unpacked wheel RECORD has not, or with another hash or size, and the reverse.
+    """Yield reasons for files of an unpacked wheel that RECORD lacks or has wrong, and the reverse.
 
-    Whether there is one that can be read is told by ``format_reasons``.
+    A missing or unreadable RECORD is reported by ``format_reasons``.
     """
     for record in content.glob("*.dist-info/RECORD"):
         with contextlib.suppress(ValueError):
