@@ -1,1 +1,1 @@
-"""The plan as CI jobs."""
+"""Turn a plan into CI jobs."""

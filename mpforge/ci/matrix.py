@@ -1,7 +1,7 @@
-"""A plan's sessions as the jobs of a CI matrix, build and test apart.
+"""Turn a plan's sessions into the jobs of a CI matrix, with separate build and test jobs.
 
 Jobs are planned for x86-64 Linux, where CI's machines are cheapest; a test runs on a machine of its
-target where GitHub has one, else under emulation. Knows nothing of files and of printing.
+target if GitHub has one, else under emulation. Knows nothing of files or output.
 """
 
 from collections.abc import Iterable
@@ -13,19 +13,19 @@ from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.platforms import Platform, hosts, well_known
 
 _PREPARATION_MINUTES = 15
-"""Added to a job's time for what comes before its steps: tools, environments, a cold store."""
+"""Minutes added to a job's timeout for the work before its steps: tools, environments, an empty store."""
 
 
 def ci_host() -> Platform:
-    """The platform of the machines that jobs are planned for: the first of the hosts."""
+    """Return the platform of the machines that jobs are planned for: the first of the hosts."""
     return well_known()[hosts()[0]]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its sessions in order, where it runs, how, and after what (``level`` 0, then 1).
+    """One job: its sessions in order, its machine, its strategy and its ``level`` (0 runs before 1).
 
-    ``timeout`` is in minutes. ``python`` is None where one job has several.
+    ``timeout`` is in minutes. ``python`` is None if the job has several.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Job:
 
 
 def jobs(plan: Plan, platforms: dict[str, str], *, by: str) -> tuple[Job, ...]:
-    """The jobs of every session that can run, one for each target or for each session.
+    """Return the jobs of every session that can run, one for each target or for each session.
 
-    ``platforms`` are the targets' platform names. Sessions that would not run give no job.
+    ``platforms`` are the targets' platform names. Sessions that can't run get no job.
     """
     single = [s for s in plan.sessions if not s.group and s.phase in ("build", "test")]
     able = [s for s in single if s.refusal is None and s.not_run is None]
@@ -54,7 +54,7 @@ def jobs(plan: Plan, platforms: dict[str, str], *, by: str) -> tuple[Job, ...]:
 
 
 def nothing_to_do(plan: Plan) -> NothingSelected:
-    """The error of a plan without any job: why none of its sessions can run."""
+    """Return the error of a plan without jobs: why none of its sessions can run."""
     reasons = (s.refusal.what if s.refusal else s.not_run for s in plan.sessions if not s.group)
     why = "\n".join(dict.fromkeys(reason for reason in reasons if reason))
     return NothingSelected(
@@ -89,7 +89,7 @@ def _default_runner() -> str:
 
 
 def _place(plan: Plan, platform: str, session: PlannedSession) -> tuple[str, str]:
-    """The machine of a job and its strategy there."""
+    """Return the machine of a job and its strategy there."""
     if session.choice is not None:
         return _default_runner(), session.choice.strategy
     tests = plan.step(session.result or "").tests

@@ -1,4 +1,4 @@
-"""``mpforge cache``: what is kept for all of a user's projects: shown, bounded, checked, emptied.
+"""``mpforge cache``: show, bound, check or empty the cache that all of a user's projects share.
 
 It needs no project: only ``MPFORGE_CACHE``.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mpforge.housekeeping.cache_directory import Contents, Holding
     from mpforge.housekeeping.collection import Collected, Left, Limits
 
-# What a collection calls things, in a user's words: one, and several.
+# Names of the collection's kinds for users: singular and plural.
 _WORDS = {
     "action": ("result", "results"),
     "tool": ("tool", "tools"),
@@ -33,7 +33,7 @@ _WORDS = {
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser(
         "cache",
         description="Show, bound, check or empty what is kept for all of your projects "
@@ -212,7 +212,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _amount(size: int) -> str:
-    """Bytes with three digits: ``0 B``, ``97 MB``, ``1.25 GB``."""
+    """Format a number of bytes with up to three digits: ``0 B``, ``97 MB``, ``1.25 GB``."""
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= factor:
             return f"{size / factor:.3g} {unit}"

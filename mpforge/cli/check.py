@@ -1,4 +1,4 @@
-"""``mpforge check``: every problem of the spec at once, and what the project does not allow of it."""
+"""``mpforge check``: list every problem of the spec, and its conflicts with the project."""
 
 import argparse
 import contextlib
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser("check", description="List every problem of the spec.")
     add_spec(parser)
     parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each problem; 2 if one of them is an error."""
+    """Print a line for each problem; return 2 if one of them is an error."""
     from mpforge.cli.options import workspace_of
     from mpforge.engine.load_index import content, text_of
     from mpforge.spec.load import find_problems
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Finding]":
-    """What is wrong with a spec for this project; one that can't be read is told when it is built."""
+    """Return the spec's conflicts with this project; an unreadable project is reported by its build."""
     from mpforge.compiler import excluded_pythons, own_extras
     from mpforge.engine.load_plan import facts_of, source_of
     from mpforge.spec.finding import Finding

@@ -1,4 +1,4 @@
-"""``mpforge doctor``: what this host can do for each target; fetches nothing."""
+"""``mpforge doctor``: show this host's abilities for each target; fetches nothing."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ class Section:
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser(
         "doctor", description="Show what this host can do for each target. Fetches nothing."
     )
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def sections(found: "Diagnosis") -> Iterator[Section]:
-    """The diagnosis in words."""
+    """Yield the diagnosis as sections of text."""
     distribution = f", {found.distribution}" if found.distribution else ""
     yield Section(f"mpforge {found.version} on {found.system}{distribution}", ())
     able = [target for target in found.targets if target.available]
@@ -113,7 +113,7 @@ def _runs(runs: "Sequence[RunFact]") -> Iterator[tuple[str, ...]]:
 
 
 def _later(targets: "Sequence[TargetAbility]") -> Iterator[tuple[str, ...]]:
-    """Targets by what would run their programs; one row for each."""
+    """Yield a row for each way to run programs, with the targets that share it."""
     groups: dict[tuple[str, str], list[str]] = {}
     for target in targets:
         groups.setdefault((target.test.how, target.test.why), []).append(target.name)
@@ -170,7 +170,7 @@ def _size(amount: int) -> str:
 
 
 def plain(shown: Sequence[Section]) -> str:
-    """Sections as text in columns."""
+    """Format sections as text in columns."""
     lines: list[str] = []
     for section in shown:
         if not section.rows and len(lines) > 0:

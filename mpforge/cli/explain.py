@@ -1,4 +1,4 @@
-"""``mpforge explain``: why a session is built as it is, or what an error code means."""
+"""``mpforge explain``: explain how a session is built, or an error code."""
 
 import argparse
 import sys
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from mpforge.engine.preview import Changes, SessionPreview, StepPreview
 
 _PROGRAM = "program."
-"""What the names of the base set's ingredients begin with."""
+"""Prefix of the names of the base set's ingredients."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser(
         "explain",
         description="Show why a session is built as it is and what changed, or what an error code means.",

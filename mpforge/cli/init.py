@@ -1,4 +1,4 @@
-"""``mpforge init``: write the first spec from pyproject.toml; nothing that is there is overwritten."""
+"""``mpforge init``: write the first spec from pyproject.toml; never overwrites a file."""
 
 import argparse
 import ast
@@ -19,7 +19,7 @@ NOXFILE_LINES = ("import mpforge.sessions", "mpforge.sessions.register()")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser(
         "init",
         description="Write multiplatform.toml from the pyproject.toml beside it and its "
@@ -30,9 +30,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the spec and print what it says and what not.
+    """Write the spec and print a summary of it, with what it leaves out.
 
-    Raises ``WrongInput`` where there is one already, ``SourceMissing`` without a project.
+    Raises ``WrongInput`` if one exists already, ``SourceMissing`` without a project.
     """
     from mpforge.migrate.initial_spec import initial_spec
     from mpforge.platforms import available
@@ -61,7 +61,7 @@ def _there_already(path: Path) -> WrongInput:
 
 
 def _pyproject(folder: Path) -> str | None:
-    """The text of pyproject.toml; None where only setup.py is. Raises ``SourceMissing``."""
+    """Return the text of pyproject.toml; None if there is only a setup.py. Raises ``SourceMissing``."""
     path = folder / "pyproject.toml"
     try:
         return path.read_bytes().decode("utf-8")
@@ -80,7 +80,7 @@ def _pyproject(folder: Path) -> str | None:
 
 
 def _requires_python(folder: Path) -> str | None:
-    """Requires-Python as the PKG-INFO of an unpacked sdist has it."""
+    """Return Requires-Python from the PKG-INFO of an unpacked sdist."""
     from mpforge.artifacts.core_metadata import requires_python
 
     text = None
@@ -91,9 +91,9 @@ def _requires_python(folder: Path) -> str | None:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a file that is not there: whole or not at all, and never over another.
+    """Write a new file completely or not at all, and never over an existing one.
 
-    Raises ``WrongInput`` if it is there by now or the directory can't be written to.
+    Raises ``WrongInput`` if it exists by now or the directory is not writable.
     """
     try:
         descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
@@ -117,14 +117,14 @@ def _name_it(written: Path, path: Path) -> None:
     except FileExistsError:
         raise _there_already(path) from None
     except OSError:
-        # A file system without hard links: the moment between look and rename can't be closed.
+        # A file system without hard links: the race between this check and the rename remains.
         if os.path.lexists(path):
             raise _there_already(path) from None
         os.replace(written, path)
 
 
 def summary(initial: "InitialSpec", name: str) -> str:
-    """What was written, and what is not in it."""
+    """Return the summary of the written spec, with what it leaves out."""
     lines = [f"wrote {name}: {' '.join(initial.pythons)} for {', '.join(initial.targets)}"]
     if initial.translated:
         lines.append(f"from [tool.cibuildwheel]: {', '.join(dict.fromkeys(initial.translated))}")
@@ -135,7 +135,7 @@ def summary(initial: "InitialSpec", name: str) -> str:
 
 
 def _backend(pyproject: str | None) -> str:
-    """A line where the project's build backend is not known to cross, else nothing."""
+    """Return a line if the project's build backend is not known to cross-compile, else an empty text."""
     from mpforge.compiler.backends import recognise
     from mpforge.formats.pyproject import build_system
     from mpforge.plan.facts import ProjectFacts
@@ -152,7 +152,7 @@ def _backend(pyproject: str | None) -> str:
 
 
 def noxfile_advice(noxfile: Path, argument: str) -> str:
-    """What to put in the noxfile, unless it is there; ``argument`` is ``register``'s, as written."""
+    """Return the lines to add to the noxfile, if any; ``argument`` is ``register``'s, as source code."""
     wanted = (NOXFILE_LINES[0], f"mpforge.sessions.register({argument})")
     indented = "\n".join(f"  {line}" for line in wanted)
     try:
@@ -170,7 +170,7 @@ def noxfile_advice(noxfile: Path, argument: str) -> str:
 
 
 def registers(noxfile: str) -> bool:
-    """Whether a noxfile imports ``mpforge.sessions`` and calls its ``register``, however spelt."""
+    """Return whether a noxfile imports ``mpforge.sessions`` and calls its ``register``, however spelt."""
     try:
         tree = ast.parse(noxfile)
     except (SyntaxError, ValueError):

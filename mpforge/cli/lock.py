@@ -1,4 +1,4 @@
-"""``mpforge lock``: pins for all targets, from any host; prints the difference."""
+"""``mpforge lock``: pin requirements for all targets, from any host; print the changes."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from mpforge.errors import ExitCode
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser(
         "lock", description="Pin everything that builds fetch, for all targets and from any host."
     )
@@ -24,7 +24,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Lock and print what moved."""
+    """Lock and print the changes."""
     from mpforge.engine.locking import lock
 
     workspace = workspace_of(arguments)
@@ -40,5 +40,5 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(f"not pinned: {line}\n")
     if not locked.differences:
         sys.stdout.write(f"{workspace.lock.name}: nothing moved\n")
-    # What was asked for by its name, and could not be done, is no success.
+    # A pin that was requested by name and can't be updated is a failure.
     return ExitCode.HOST_CANNOT if arguments.update and locked.left else ExitCode.DONE

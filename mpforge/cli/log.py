@@ -1,4 +1,4 @@
-"""``mpforge log SESSION``: a session's log; after a hit, what the store kept of it."""
+"""``mpforge log SESSION``: print a session's log; after a cache hit, the one in the store."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from mpforge.errors import ExitCode, UnknownSession, WrongInput
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser("log", description="Print a session's log.")
     add_spec(parser)
     parser.add_argument("session", help="a session that has run here")

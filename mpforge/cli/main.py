@@ -1,7 +1,7 @@
 """``mpforge``: parse the command line, run a command, turn its error into text and an exit code.
 
-Start-up is a feature: a command's module is imported when it is asked for, and imports what is heavy
-when it runs.
+Start-up must be fast: a command's module is imported only for that command, and imports heavy modules
+only when it runs.
 """
 
 import argparse
@@ -30,7 +30,7 @@ COMMANDS = (
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The parser; only the arguments of ``command`` are known, the others' modules stay unread."""
+    """Return the parser; only the module of ``command`` is imported for its arguments."""
     top = argparse.ArgumentParser(
         prog="mpforge",
         description="Python software for many platforms: one TOML file, nox sessions, "
@@ -47,7 +47,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; its exit code (docs/contract.md, "Command line")."""
+    """Run a command; return its exit code (docs/contract.md, "Command line")."""
     words = list(sys.argv[1:] if argv is None else argv)
     posargs: list[str] = []
     if "--" in words:
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("interrupted\n")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has gone (`mpforge log … | head`): no traceback at exit for it.
+        # The reader closed the pipe (`mpforge log … | head`): no traceback at exit for it.
         sys.stderr.close()
         return ExitCode.DONE
     except OSError as error:

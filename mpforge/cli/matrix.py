@@ -1,4 +1,4 @@
-"""``mpforge matrix``: the sessions as CI jobs."""
+"""``mpforge matrix``: print the sessions as CI jobs."""
 
 import argparse
 import json
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 PHASES = ("build", "test")
 GITHUB_LIMIT = 256
-"""The jobs that a matrix of GitHub Actions may have (its documentation of usage limits)."""
+"""Most jobs in one matrix of GitHub Actions (its documentation of usage limits)."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser(
         "matrix",
         description="Print the sessions as CI jobs.",
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tell(found: "tuple[Job, ...]", phase: str, arguments: argparse.Namespace) -> None:
-    """Warn of what GitHub does not take as a matrix. Raises ``WrongInput`` where it would be given that."""
+    """Warn of a matrix that GitHub rejects. Raises ``WrongInput`` if the output is for GitHub."""
     if not found and arguments.format == "github":
         _warn(
             f"there is no {phase} job, and GitHub Actions rejects an empty matrix: give that job",
@@ -82,7 +82,7 @@ def _tell(found: "tuple[Job, ...]", phase: str, arguments: argparse.Namespace) -
 
 
 def _warn(*words: str) -> None:
-    """Say something that fails nothing."""
+    """Print a warning to stderr."""
     sys.stderr.write(f"mpforge > warning: {' '.join(words)}\n")
 
 

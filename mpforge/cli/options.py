@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and what they stand for."""
+"""Arguments that several commands share, and their evaluation."""
 
 import argparse
 import difflib
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
-    """``--spec FILE``."""
+    """Add ``--spec FILE``."""
     parser.add_argument(
         "--spec",
         type=Path,
@@ -26,12 +26,12 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 
 
 def workspace_of(arguments: argparse.Namespace) -> Workspace:
-    """The workspace of ``--spec``. Raises ``SpecNotFound``."""
+    """Return the workspace of ``--spec``. Raises ``SpecNotFound``."""
     return open_workspace(arguments.spec)
 
 
 def sessions_of(plan: "Plan", names: list[str], workspace: Workspace) -> "list[PlannedSession]":
-    """The named sessions and all that they require, in order; all of them without a name.
+    """Return the named sessions and all that they require, in order; every session without a name.
 
     Raises ``UnknownSession`` with a near match.
     """
@@ -51,7 +51,7 @@ def sessions_of(plan: "Plan", names: list[str], workspace: Workspace) -> "list[P
 
 
 def unknown(name: str, workspace: Workspace) -> UnknownSession:
-    """The error for a session that there is not: ``project.skip`` leaves it out, or it is misspelt."""
+    """Return the error for an unknown session: ``project.skip`` leaves it out, or it is misspelt."""
     from mpforge.engine.load_index import load_index
 
     index = load_index(workspace)
@@ -67,7 +67,7 @@ def unknown(name: str, workspace: Workspace) -> UnknownSession:
 
 
 def tell_doubts(workspace: Workspace) -> None:
-    """Say what is doubtful in the spec. Raises ``SpecInvalid``."""
+    """Print the spec's warnings to stderr. Raises ``SpecInvalid``."""
     from mpforge.engine.load_index import load_index
 
     for warning in load_index(workspace).warnings:
@@ -83,5 +83,5 @@ def indexed(workspace: Workspace, name: str) -> None:
 
 
 def write_json(data: dict[str, Any]) -> None:
-    """Print JSON data, which carries its schema's number."""
+    """Print JSON data with its schema's number."""
     sys.stdout.write(json.dumps({"schema": 1, **data}, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""``mpforge plan``: what would run, how and why, what is cached, what would be fetched; runs nothing."""
+"""``mpforge plan``: show what would run, how and why, what is cached and what would be fetched."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser(
         "plan", description="Show what would run, how and why, and what is cached. Runs nothing."
     )
@@ -28,7 +28,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the plan; the exit code is that of running the named sessions, as far as that is known."""
+    """Print the plan; return the exit code of running the named sessions, as far as it is known."""
     from mpforge.compiler.patch_markers import doubts
     from mpforge.engine.load_plan import compiled
     from mpforge.engine.preview import preview
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _refused(shown: "Sequence[SessionPreview]") -> int:
-    """Say which of the named sessions, and of those that they require, can't run; the exit code of that."""
+    """Print which named sessions, or sessions that they require, can't run; return the exit code."""
     told: dict[str, list[str]] = {}
     codes: list[int] = []
     for item in shown:
@@ -89,14 +89,14 @@ def _lines(item: "SessionPreview") -> list[str]:
 
 
 def _why(item: "SessionPreview | StepPreview") -> str:
-    """The reason in brackets; which pin is missing is said once, at the end."""
+    """Return the reason in brackets; missing pins are listed once, at the end."""
     return f" ({item.why})" if item.why and not item.unpinned else ""
 
 
 def _unpinned(
     shown: "Sequence[SessionPreview]", wants: "Iterable[Want]", lock: "Lock"
 ) -> Iterator[str]:
-    """What to do where pins are missing, and of what: as far as the plan wants it, else as a step found."""
+    """Yield advice about missing pins, named by the plan's wants, else by the step that lacks them."""
     from mpforge.plan.wants import unpinned
 
     found = [item.unpinned for item in shown]

@@ -1,6 +1,6 @@
-"""``mpforge run``: sessions by nox, with mpforge's exit codes.
+"""``mpforge run``: run sessions by nox, with mpforge's exit codes.
 
-nox itself can only say that something failed; which kind of failure it was is in the journal.
+nox itself only reports that something failed; the journal has the kind of failure.
 """
 
 import argparse
@@ -29,7 +29,7 @@ mpforge.sessions.register({spec!r})
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser(
         "run",
         description="Run sessions with nox. Arguments after -- go to the test commands.",
@@ -51,7 +51,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run nox; the exit code of docs/contract.md, "Command line"."""
+    """Run nox; return the exit code of docs/contract.md, "Command line"."""
     from mpforge.engine.load_index import load_index
     from mpforge.reports.front import journal_of
     from mpforge.reports.journal import begin, last_words
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _noxfile(workspace: "Workspace") -> tuple[Path, bool]:
-    """The checkout's noxfile, else one of our own; whether it is ours."""
+    """Return the checkout's noxfile and False, else a generated one and True."""
     there = workspace.root / "noxfile.py"
     if there.is_file() and workspace.spec.name == SPEC_NAME:
         return there, False
@@ -102,7 +102,7 @@ def _noxfile(workspace: "Workspace") -> tuple[Path, bool]:
 
 
 def _exit_code(code: int, outcomes: "Iterable[SessionEnded]") -> int:
-    """nox's exit code, made precise."""
+    """Return mpforge's exit code for nox's exit code and the sessions' outcomes."""
     if any(ended.status == "interrupted" for ended in outcomes) or code < 0:
         return ExitCode.INTERRUPTED
     if code != 1:

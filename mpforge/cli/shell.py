@@ -1,4 +1,4 @@
-"""``mpforge shell SESSION``: a shell, or one program, exactly where a session's main step runs its own."""
+"""``mpforge shell SESSION``: start a shell, or one program, in the environment of a session's main step."""
 
 import argparse
 import os
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from mpforge.engine.shell import Scene
 
 _NOT_FOUND = 127
-"""A shell's exit status for a program that is not there (POSIX)."""
+"""A shell's exit status for a program that is not found (POSIX)."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser(
         "shell",
         usage="mpforge shell [-h] [--spec FILE] [--fresh] [--keep] session [-- PROGRAM [ARGUMENT …]]",
@@ -38,7 +38,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Enter the session's main step; the exit status of what ran there."""
+    """Enter the session's main step; return the exit status of the program that ran there."""
     import dataclasses
 
     from mpforge.engine.load_plan import compiled
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _shown(scene: "Scene") -> Iterator[str]:
-    """What is told before the prompt; what can be pasted stands alone in its lines."""
+    """Yield the lines shown before the prompt; commands to paste stand on lines of their own."""
     network = "with the network" if scene.network else "without network"
     fate = "kept when you leave" if scene.stays else "removed when you leave"
     if scene.left is not None:

@@ -1,4 +1,4 @@
-"""``mpforge verify SESSION``: build twice, from nothing, and say what differs."""
+"""``mpforge verify SESSION``: build twice without the cache, and print the differences."""
 
 import argparse
 import os
@@ -19,7 +19,7 @@ _BUILD_ID = "section .note.gnu.build-id"
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Its arguments."""
+    """Add the command's arguments."""
     parser = commands.add_parser(
         "verify",
         description="Build a session's result twice, from scratch and in two directories, and show "
@@ -32,7 +32,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the verdict of each session; 1 if one of them differs."""
+    """Print the verdict of each session; return 1 if one of them differs."""
     from mpforge.engine.load_plan import compiled
     from mpforge.engine.verify import verifiable, verify
     from mpforge.processes import watch_interrupts
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show_log(workspace: "Workspace", session: str) -> None:
-    """The last lines of the build that failed: the second one's log is there only if it began."""
+    """Print the last lines of the build that failed: the second one has a log only if it began."""
     from mpforge.engine.verify import logs_of
     from mpforge.places.step import tail
 
@@ -99,7 +99,7 @@ def _lines(verdict: "Verdict", workspace: "Workspace") -> Iterator[str]:
 
 
 def _file(found: "list[FileDifference]") -> Iterator[str]:
-    """A file's differences: of many of one kind the first few; what follows from others in a line."""
+    """Yield a file's differences: the first few of each kind; consequences of others in one line."""
     alike: dict[tuple[object, ...], list[FileDifference]] = {}
     explained = {one.path for one in found if one.hint and one.what != _BUILD_ID}
     followers: dict[tuple[str, ...], list[str]] = {}
