@@ -1,1 +1,1 @@
-"""Spec, host facts, project facts and lock in; index and plan out. The only room that knows both."""
+"""Compile a spec, host facts, project facts and a lock into an index and a plan."""

@@ -1,7 +1,6 @@
-"""What the spec's vocabulary has and this version of mpforge does not build yet.
+"""Refuse parts of the spec's vocabulary that this version of mpforge does not build yet.
 
 Such a spec is valid; a session that needs one of these things says so and ends with exit code 4.
-Nothing here pretends.
 """
 
 import re
@@ -30,7 +29,7 @@ def refusal(
     build: "BuildOptions",
     toolchain: "Toolchain | None" = None,
 ) -> Refusal | None:
-    """The first thing that a build session needs and that is not available yet.
+    """Return the refusal for the first thing that a build session needs and that is not available yet.
 
     ``toolchain`` is the one of ``[toolchains]`` that the build names.
     """
@@ -41,7 +40,7 @@ def refusal(
 
 
 def test_refusal(platform: Platform, cpu: str | None) -> Refusal | None:
-    """Why tests can't run on a CPU model, as far as that is known without asking the emulator."""
+    """Return why tests can't run on a CPU model, if that is known without asking the emulator."""
     if cpu is None or not platform.x86 or not cpu.startswith(_AVX512):
         return None
     return Refusal(
@@ -63,9 +62,9 @@ def _not_yet(key: str, what: str) -> Refusal:
 def _needed(
     platform: Platform, python: str | None, build: "BuildOptions", *, boxed: bool
 ) -> Iterator[tuple[str, str]]:
-    """The keys that a build needs and this version does not have, each with what it stands for.
+    """Yield the keys that a build needs and this version does not support, each with a description.
 
-    ``boxed``: its compiler is in an image of its own.
+    ``boxed``: its compiler is in a container image.
     """
     if not platform.available:
         yield "project.targets", f"the target {platform.name}"
@@ -97,6 +96,6 @@ def _needed(
 
 
 def is_zig(requirement: str) -> bool:
-    """Whether a requirement names zig's package, with or without a version."""
+    """Return whether a requirement names zig's package, with or without a version."""
     name = re.match(r"[A-Za-z0-9._-]*", requirement.strip())
     return name is not None and name.group().lower() == "ziglang"

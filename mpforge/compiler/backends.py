@@ -1,4 +1,4 @@
-"""Which build backend a project uses, and how far it is known to cross-compile.
+"""Recognise a project's build backend, and whether it is known to cross-compile.
 
 Facts: docs/architecture.md, "Backends", and docs/corpus.md; measured with real packages. Knows nothing
 of hosts.
@@ -15,8 +15,8 @@ from mpforge.plan.toolchains import Configurer
 class Backend:
     """A recognised backend.
 
-    ``by`` is how it was told; ``crosses`` says that mpforge can cross-build with it, and ``how`` by what,
-    or why not. ``configurer`` is what its builds are configured by, where that is told of the target.
+    ``by`` says how it was recognised; ``crosses``: mpforge can cross-build with it, and ``how`` says
+    how, or why not. ``configurer`` is the program that configures its builds for the target, if any.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Backend:
 
 @dataclass(frozen=True)
 class _Known:
-    """A backend of the table: the module of its ``build-backend``, the package that brings it."""
+    """A backend of the table: the module of its ``build-backend``, and the package that contains it."""
 
     name: str
     module: str
@@ -46,7 +46,7 @@ _VIEW = "its scripts ask Python and the environment, which describe the target"
 _RUST = "cargo reads the target from its environment variables"
 _CMAKE = "CMake reads a toolchain file"
 
-# What a requirement or a backend's module says of the backend, most telling first: a project that
+# Backends by requirement or module, the most specific first: a project that
 # asks for setuptools-rust too is a Rust project.
 _TABLE = (
     _Known("maturin", "maturin", "maturin", _RUST, configurer="cargo"),
@@ -80,7 +80,7 @@ _TABLE = (
 
 
 def recognise(project: ProjectFacts) -> Backend:
-    """The backend of a project; an in-tree one is told by ``build-system.requires``."""
+    """Return the backend of a project; an in-tree one is recognised by ``build-system.requires``."""
     wanted = {_normal(requirement) for requirement in project.requires}
     module = project.backend.split(":", 1)[0].split(".", 1)[0]
     plain = module == "setuptools" and not project.in_tree
@@ -101,6 +101,6 @@ def _backend(known: _Known, name: str, by: str) -> Backend:
 
 
 def _normal(requirement: str) -> str:
-    """The normalised name of a PEP 508 requirement (PEP 503)."""
+    """Return the normalised name (PEP 503) of a PEP 508 requirement."""
     match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
     return re.sub(r"[-_.]+", "-", match.group(1)).lower() if match else ""

@@ -1,7 +1,7 @@
-"""What builds a thing that is no wheel: the user's commands, make, CMake, Meson, autotools.
+"""Build systems for outputs other than wheels: the user's commands, make, CMake, Meson, autotools.
 
-Each kind that configures gets a directory of its own ({build_dir}), is told of the target by what mpforge
-has for it, and installs into {dest_dir}, from where ``outputs`` are taken. Knows nothing of hosts.
+Each kind that configures gets a separate directory ({build_dir}), gets the target's settings as mpforge
+defines them, and installs into {dest_dir}, from where ``outputs`` are taken. Knows nothing of hosts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,23 +33,23 @@ _JOBS, _TRIPLE = Placeholder("jobs"), Placeholder("triple")
 _PROJECT, _BUILD, _DEST = Placeholder("project"), Placeholder("build_dir"), Placeholder("dest_dir")
 
 CROSS_FILE = Placeholder("cross_file")
-"""Meson's file for the target, and the next one its file for the machine that builds: ours alone."""
+"""Meson's file for the target; the next one is for the build machine. Internal: users can't write them."""
 NATIVE_FILE = Placeholder("native_file")
 
 
 def configurer(kind: "Kind") -> Configurer | None:
-    """What configures a build of this kind, if anything does."""
+    """Return the program that configures a build of this kind, if any."""
     return _CONFIGURERS.get(kind)
 
 
 def tools(build: "BuildOptions") -> tuple[str, ...]:
-    """The programs that a build's kind needs beside those that the spec declares."""
+    """Return the programs that a build's kind needs beside those that the spec declares."""
     configured = configurer(build.kind)
     return () if configured is None else _TOOLS[configured]
 
 
 def runs_programs(build: "BuildOptions") -> bool:
-    """Whether the spec has a build run what it made, by ``{run}``."""
+    """Return whether the spec has a build run its own outputs, by ``{run}``."""
     lines = commands([*build.commands, *build.before_build])
     texts = [part for line in lines for part in _texts(line)]
     texts += [text(str(written)) for written in (*build.options, *build.environment.values())]
@@ -61,7 +61,7 @@ def _texts(line: CommandLine) -> tuple[Text, ...]:
 
 
 def commands_of(build: "BuildOptions", *, cross: bool, here: str) -> tuple[CommandLine, ...]:
-    """The command lines of a build that is no wheel's; ``here`` is the GNU triple of what builds."""
+    """Return the commands of a build other than a wheel's; ``here`` is the build machine's GNU triple."""
     options = [text(option) for option in build.options]
     lines: Iterable[CommandLine]
     match build.kind:
@@ -81,7 +81,7 @@ def commands_of(build: "BuildOptions", *, cross: bool, here: str) -> tuple[Comma
 
 
 def _cmake(options: list[Text]) -> Iterator[Argv]:
-    """cmake(1). It reads CMAKE_TOOLCHAIN_FILE from the environment."""
+    """Yield CMake's commands (cmake(1)). It reads CMAKE_TOOLCHAIN_FILE from the environment."""
     yield _argv(
         "cmake", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", *options, "-S", _PROJECT, "-B", _BUILD
     )
@@ -90,7 +90,7 @@ def _cmake(options: list[Text]) -> Iterator[Argv]:
 
 
 def _meson(options: list[Text], *, cross: bool) -> Iterator[Argv]:
-    """https://mesonbuild.com/Commands.html."""
+    """Yield Meson's commands (https://mesonbuild.com/Commands.html)."""
     files = [("--cross-file=", CROSS_FILE), ("--native-file=", NATIVE_FILE)] if cross else []
     given = ("--buildtype=release", "--prefix=/", "--libdir=lib", "--wrap-mode=nodownload")
     yield _argv("meson", "setup", *files, *given, *options, _BUILD, _PROJECT)
@@ -99,10 +99,10 @@ def _meson(options: list[Text], *, cross: bool) -> Iterator[Argv]:
 
 
 def _autotools(options: list[Text], *, cross: bool, here: str) -> Iterator[CommandLine]:
-    """GNU coding standards, 7.2. A source without its configure script is given one first.
+    """Yield autotools commands (GNU coding standards, 7.2); a missing configure script is generated first.
 
-    With ``--host`` alone a script tries to run what it compiled, and believes that it does not cross
-    where the kernel starts an emulator (Autoconf's manual, "Hosts and Cross-Compilation").
+    With ``--host`` alone a script tries to run its compiled programs, and assumes a native build
+    if the kernel starts an emulator (Autoconf's manual, "Hosts and Cross-Compilation").
     """
     yield ShellLine(("test -x configure || autoreconf --install --force",))
     machines: list[str | Text] = [f"--build={here}", ("--host=", _TRIPLE)] if cross else []

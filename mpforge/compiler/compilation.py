@@ -1,4 +1,4 @@
-"""The values of one compilation of a plan, and what follows from them at once."""
+"""The inputs of one compilation of a plan, and values derived from them."""
 
 import functools
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Compilation:
-    """The values of one compilation, and the steps that it has given so far."""
+    """The inputs of one compilation, and the steps compiled so far."""
 
     spec: "Spec"
     host: HostFacts
@@ -27,7 +27,7 @@ class Compilation:
     steps: dict[str, Step] = field(default_factory=dict)
 
     def add(self, found: Iterable[Step]) -> tuple[str, ...]:
-        """Keep steps; their ids."""
+        """Add steps; return their ids."""
         ids = []
         for step in found:
             if self.steps.setdefault(step.id, step) != step:
@@ -47,28 +47,28 @@ class Compilation:
 
     @functools.cached_property
     def excluded(self) -> Refusal | None:
-        """Why no wheel can be built at all: the project allows none of the spec's Pythons."""
+        """The refusal if the project allows none of the spec's Pythons: no wheel can be built."""
         return pythons.all_excluded(self.project, self.pythons)
 
     def allowed(self, target: ResolvedTarget) -> tuple[str, ...]:
-        """A target's Pythons that the project allows."""
+        """Return a target's Pythons that the project allows."""
         return tuple(p for p in target.pythons if pythons.exclusion(self.project, p) is None)
 
     @property
     def sdist_python(self) -> str | None:
-        """The Python that makes the sdist: the first that can build this project, with the GIL if any."""
+        """The Python that builds the sdist: the first one allowed, preferably with the GIL."""
         able = [p for p in self.pythons if pythons.exclusion(self.project, p) is None]
         words = sorted((w for w in able if w.startswith("cp")), key=lambda w: w.endswith("t"))
         return words[0] if words else None
 
     @property
     def rust(self) -> str | None:
-        """The channel of a project whose wheel is built by cargo, None for any other."""
+        """The Rust channel of a project whose wheel is built by cargo, None for any other."""
         backend = backends.recognise(self.project)
         return self.project.rust if backend.configurer == "cargo" else None
 
     @property
     def source(self) -> Tree:
-        """What a wheel is built from."""
+        """The source tree that a wheel is built from."""
         made = self.project.form == "tree" and self.spec.sdist.enable
         return OutputOf("sdist") if made else ProjectFiles()

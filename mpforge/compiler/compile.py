@@ -1,7 +1,7 @@
-"""Spec + host facts + project facts + lock → plan.
+"""Compile a plan: spec + host facts + project facts + lock → plan.
 
 One plan for all sessions of a spec; a session that can't run here carries its refusal, so that one
-impossible target stops no other. Pure: the same values in give the same plan.
+impossible target stops no other. Pure: the same inputs give the same plan.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Lock) -> Plan:
-    """The plan of every session. Never raises for what a session can't do: see ``Refusal``."""
+    """Return the plan of every session. A session that can't run has a ``Refusal``; nothing is raised."""
     compilation = Compilation(spec, host, project, lock)
     decisions = decide(compilation)
     by_name = {target.name: target for target in targets(spec)}
@@ -83,7 +83,7 @@ def _session(
 
 
 def _refusal(compilation: Compilation, target: ResolvedTarget | None) -> Refusal | None:
-    """Why nothing of a target (None: the sdist) can be done, if it can't."""
+    """Return why nothing can be done for a target (None: the sdist), if that is so."""
     if compilation.host.platform is None:
         return _foreign_host(compilation.host)
     return compilation.excluded if target is None or target.pythons else None
@@ -183,7 +183,7 @@ def _build(
             stem=decision.stem,
             source=compilation.source,
             exclude=exclude,
-            # Tests can't change a wheel whose build never read them: "edit a test, rebuild nothing".
+            # Tests are left out of a wheel's inputs, so that editing a test rebuilds nothing.
             tests=tuple(decision.options.test.sources),
             compilers=compilers,
             target=decision.platform.name,
@@ -211,7 +211,7 @@ def _build(
 def _maker(
     compilation: Compilation, decisions: Decisions, decision: Decision, python: str
 ) -> str | None:
-    """The build session whose wheel may serve this one too: of the lowest Python, or the first target."""
+    """Return the session whose wheel may serve this one too: of the lowest Python, or the first target."""
     lowest = pythons.lowest(compilation.allowed(decision.target))
     made = decision.stem
     if decision.is_pure:
@@ -222,7 +222,7 @@ def _maker(
 
 
 def _pure_maker(compilation: Compilation, decisions: Decisions, decision: Decision) -> str:
-    """TARGET-PYTHON of what makes the one pure wheel of these options: the first target's lowest Python."""
+    """Return the TARGET-PYTHON that builds the pure wheel of these options: first target, lowest Python."""
     same = [
         other
         for other in decisions.values()

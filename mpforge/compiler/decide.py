@@ -1,6 +1,6 @@
-"""How each target is built and tested for each Python, decided once for a compilation.
+"""Decide once for a compilation, for each target and Python, how to build and test it.
 
-What follows only reads it. Nothing is asked of the host: its facts are given.
+Later stages only read the decisions. Pure: the host's facts are given.
 """
 
 import hashlib
@@ -42,19 +42,19 @@ from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, word
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions
 
-# Options that say how or where to build, not what: no part of what tells a shipped file apart. Of the
-# tools only zig's version is such: see ``options_digest``.
+# Options that say how or where to build, not what: they don't distinguish shipped files. Of the
+# tools only zig's version is one of these: see ``options_digest``.
 _NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "timeout", "tools", "frontend"}
 
 
 @dataclass(frozen=True)
 class Decision:
-    """How a target is built and tested for one Python (None: it has none).
+    """The decision how a target is built and tested for one Python (None: it has none).
 
-    ``choice`` is how it is built, or why it can't be on this host; ``compilers`` are None where it needs
-    none. ``unavailable`` says which of its options this version does not have, for tests too; there is no
-    ``policy`` then. ``native``: this host is of the target's kind. ``digest`` is of the options that tell
-    one shipped file from another.
+    ``choice`` is the strategy, or why it can't be built on this host; ``compilers`` are None if it needs
+    none. ``unavailable`` says which options, tests' included, this version does not support; there is no
+    ``policy`` then. ``native``: this host is of the target's kind. ``digest`` covers the options that
+    distinguish shipped files.
     """
 
     target: ResolvedTarget
@@ -70,43 +70,43 @@ class Decision:
 
     @property
     def stem(self) -> str:
-        """``aarch64-cp311``: its part of the names of sessions and steps."""
+        """``aarch64-cp311``: the part that the names of its sessions and steps share."""
         return word(self.target.name, self.python)
 
     @property
     def folder(self) -> str:
-        """Where below ``dist/`` its files go: wheels at its top unless the target says where."""
+        """The folder below ``dist/`` for its files; wheels are at its top unless the target names one."""
         if self.target.dist is not None:
             return f"{self.target.dist}/"
         return "" if self.python is not None else f"{self.target.name}/"
 
     @property
     def is_pure(self) -> bool:
-        """Whether it is built without a compiler: one wheel for all targets."""
+        """True if it is built without a compiler: one wheel for all targets."""
         return isinstance(self.choice, Choice) and self.choice.toolchain == NO_COMPILER
 
     @property
     def image(self) -> Inside | None:
-        """The target's own image that it is built in, where tests run too; None: there is none."""
+        """The target's image that it is built and tested in; None if there is none."""
         return self.compilers.inside if self.compilers and not self.compilers.cross else None
 
     def machine(self, cpu: str | None) -> Machine:
-        """Where its tests run: on this CPU model if one is given, else natively if they can."""
+        """Return the machine for its tests: of the CPU model if one is given, else native if possible."""
         emulated = not self.native or self.options.test.strategy == "emulate" or cpu is not None
         model = cpu or (self.platform.baseline_cpu if emulated else None)
-        # An engine runs an image of its own machine natively, whatever model is asked for.
+        # An engine runs an image of its own machine natively, whatever CPU model is requested.
         image = None if emulated and self.native else self.image
         return Machine(self.platform.name, emulated, model, image)
 
 
 Decisions = Mapping[tuple[str, str | None], Decision]
-"""By target and Python, in the spec's order."""
+"""Decisions by target and Python, in the spec's order."""
 
 
 def decide(compilation: Compilation) -> Decisions:
-    """The decision for each target and each of its Pythons that the project allows.
+    """Return the decision for each target and each of its Pythons that the project allows.
 
-    None at all for a host on which nothing is built.
+    Empty for a host on which nothing can be built.
     """
     if compilation.host.platform is None:
         return {}
@@ -147,7 +147,7 @@ def _choice(
     platform: Platform,
     policy: str,
 ) -> Choice | Refusal:
-    """How a build is done, or why it can't be done on this host."""
+    """Return the strategy of a build, or why it can't be done on this host."""
     named = compilation.spec.toolchains.get(build.toolchain)
     backend = backends.recognise(compilation.project) if build.kind == "wheel" else None
     pure = purity.taken_as_pure(
@@ -175,19 +175,19 @@ def _choice(
 
 
 def _policy(build: "BuildOptions", platform: Platform) -> str:
-    """The policy that a build is for, the target's default if the spec names none."""
+    """Return a build's policy, the target's default if the spec names none."""
     return normal_policy(
         build.policy if build.policy != "auto" else platform.default_policy, platform
     )
 
 
 def options_digest(compilation: Compilation, build: "BuildOptions") -> str:
-    """The sha256 of the options that decide a shipped file's content, not of how it was made."""
-    # Not mode="json": pydantic 2 warns there of its own lists where a command may be text or words.
+    """Return the sha256 of the options that decide a shipped file's content, not how it is made."""
+    # Not mode="json": pydantic 2 warns about its own lists where a command may be text or words.
     data = build.model_dump(exclude=_NOT_OF_THE_RESULT)
     tools = [tool for tool in build.tools if not is_zig(tool)]
     if tools:
-        data["tools"] = tools  # what a build script does may depend on whether it finds one
+        data["tools"] = tools  # a build script may behave differently when it finds one
     project = compilation.project
     data["requires"] = sorted(expanded_requirements.requirements(project, build.requires))
     data["constraints"] = expanded_requirements.constraints(
@@ -209,7 +209,7 @@ def _compilers(
     python: str | None,
     build: "BuildOptions",
 ) -> Compilers | None:
-    """The compilers of a build that is done in this way; None: it needs none."""
+    """Return the compilers of a build with this strategy; None if it needs none."""
     if choice.toolchain == NO_COMPILER:
         return None
     toolchain = _toolchain(compilation, choice, target, build)
@@ -260,15 +260,15 @@ def _toolchain(
 
 
 def _emulated(platform: str) -> Machine:
-    """The emulated machine of a target, of the oldest kind."""
+    """Return the emulated machine of a target, with the oldest CPU model."""
     return Machine(platform, True, well_known()[platform].baseline_cpu)
 
 
 def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:
-    """Compilers of this host for an sdist's hooks.
+    """Return compilers of this host for an sdist's hooks.
 
-    meson-python wants a configured project for its `meson dist`; a ``setup.py`` may ask a compiler at its
-    top, whatever it is run for.
+    meson-python needs a configured project for its `meson dist`; a ``setup.py`` may run a compiler at its
+    top level, whatever command it is given.
     """
     project = compilation.project
     meson = backends.recognise(project).configurer == "meson"

@@ -1,6 +1,6 @@
-"""Which image is a target's environment where the spec names none: the policy's, as PyPA keeps it.
+"""The default image of a target: PyPA's image for the policy.
 
-Facts: https://github.com/pypa/manylinux. Pure: whether an engine or a registry has one, others find out.
+Facts: https://github.com/pypa/manylinux. Pure: does not check that an engine or a registry has it.
 """
 
 from mpforge.platforms import GLIBC, Platform
@@ -8,6 +8,6 @@ from mpforge.platforms.libc import legacy_name
 
 
 def of(platform: Platform, policy: str) -> str:
-    """``quay.io/pypa/manylinux2014_aarch64``: the image that a policy's wheels are built in."""
+    """Return the image that a policy's wheels are built in: ``quay.io/pypa/manylinux2014_aarch64``."""
     name = legacy_name(policy) if platform.libc is GLIBC else None
     return f"quay.io/pypa/{name or policy}_{platform.machine}"

@@ -1,6 +1,6 @@
-"""What ``mpforge check`` says of a spec's Pythons that the project does not allow.
+"""Findings of ``mpforge check`` about a spec's Pythons that the project does not allow.
 
-Apart from ``pythons``, which a session that has nothing to do reads as well: this needs the spec.
+Separate from ``pythons``, which sessions with nothing to do import too: this needs the spec.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
-    """What ``check`` says of Pythons that the project does not allow."""
+    """Yield a finding for each Python that the project does not allow."""
     whole = all_excluded(project, (p for target in targets(spec) for p in target.pythons))
     if whole is not None:
         yield Finding("python-excluded", ("project", "python"), whole.what)

@@ -1,4 +1,4 @@
-"""Requirements of a spec with what its files and paths stand for in their place."""
+"""Expand the files and paths among a spec's requirements."""
 
 from collections.abc import Iterable
 
@@ -6,14 +6,14 @@ from mpforge.plan.facts import Listed, ProjectFacts
 
 
 def requirements(project: ProjectFacts, entries: Iterable[str]) -> set[str]:
-    """What entries of ``requires`` ask for."""
+    """Return the requirements of entries of ``requires``."""
     return {text for one in _listed(project, entries) for text in one.requirements}
 
 
 def constraints(
     project: ProjectFacts, entries: Iterable[str], required: Iterable[str]
 ) -> tuple[str, ...]:
-    """What entries of ``constraints``, and files that those of ``required`` name, constrain; sorted."""
+    """Return the constraints, sorted, of entries of ``constraints`` and of files that ``required`` names."""
     found = {text for one in _listed(project, required) for text in one.constraints}
     for one in _listed(project, entries):
         found |= {*one.requirements, *one.constraints}

@@ -1,4 +1,4 @@
-"""Spec → index: which sessions there are, what they require, their tags (docs/contract.md, "Sessions").
+"""Compile a spec into an index: its sessions, their requirements and tags (docs/contract.md, "Sessions").
 
 It depends on the spec alone. Knows nothing of hosts, locks or whether a session can run.
 """
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def cpu_word(model: str) -> str:
-    """A CPU model as a word of a session name: ``neoverse-n1`` → ``neoverse_n1``."""
+    """Return a CPU model as a word of a session name: ``neoverse-n1`` → ``neoverse_n1``."""
     return model.lower().replace("-", "_").replace(".", "_")
 
 
 def compile_index(spec: "Spec", key: str) -> Index:
-    """All sessions of a spec, in the order in which ``nox -l`` shows them."""
+    """Return all sessions of a spec, in the order in which ``nox -l`` shows them."""
     sessions = _sessions(spec)
     return Index(key=key, sessions=sessions, left_out=_left_out(spec, sessions))
 

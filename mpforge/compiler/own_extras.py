@@ -1,6 +1,6 @@
-"""Extras and groups that a spec names, against those that the project has.
+"""Check a spec's extras and dependency groups against the project's.
 
-Where only a build can tell which extras there are, what is built is asked: see ``with_own_extras``.
+If extras are only known after a build, the built wheel is checked: see ``with_own_extras``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ _CYCLE = "a project can't be its own build requirement"
 
 
 def test_refusal(project: ProjectFacts, test: "TestOptions") -> Refusal | None:
-    """Why tests can't be given what the spec names, if it is known not to be there."""
+    """Return why the tests' extras or groups can't be installed, if one is known to be missing."""
     groups = [name for name, _ in project.groups]
     for group in test.groups:
         if named(groups, group) is None:
@@ -40,7 +40,7 @@ def test_refusal(project: ProjectFacts, test: "TestOptions") -> Refusal | None:
 
 
 def build_refusal(project: ProjectFacts, build: "BuildOptions") -> Refusal | None:
-    """Why an environment to build in can't be made: it would hold the project itself (PEP 517)."""
+    """Return why a build environment can't be made: it would contain the project itself (PEP 517)."""
     for text in (*project.requires, *expanded_requirements.requirements(project, build.requires)):
         if _is_own(project, text):
             return Refusal(
@@ -50,14 +50,14 @@ def build_refusal(project: ProjectFacts, build: "BuildOptions") -> Refusal | Non
 
 
 def requirements_of(project: ProjectFacts, test: "TestOptions") -> tuple[str, ...]:
-    """What tests require beside the project: as the spec and its groups have it."""
+    """Return the tests' requirements beside the project, from the spec and its groups."""
     groups = {normal_name(name): texts for name, texts in project.groups}
     of_groups = [text for name in test.groups for text in groups.get(normal_name(name), ())]
     return tuple(sorted(expanded_requirements.requirements(project, [*test.requires, *of_groups])))
 
 
 def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
-    """What ``check`` says of extras and groups, and of a project that requires itself."""
+    """Yield findings about extras and groups, and about a project that requires itself."""
     groups = [name for name, _ in project.groups]
     for level in all_levels(spec):
         path: Path = (*level.path, "test")
@@ -106,7 +106,7 @@ def _extras(project: ProjectFacts) -> tuple[str, ...]:
 
 
 def _lacks(project: ProjectFacts, extra: str) -> bool:
-    """Whether the project is known not to have an extra."""
+    """Return whether the project is known not to have an extra."""
     own = project.own
     return own is not None and own.extras is not None and named(own.extras, extra) is None
 
@@ -115,11 +115,11 @@ def _is_own(project: ProjectFacts, text: str) -> bool:
     try:
         name = requirement(hashes_of(text)[0]).name
     except ValueError:
-        return False  # said where it is resolved
+        return False  # reported by the resolver
     return project.own is not None and normal_name(name) == normal_name(project.own.name)
 
 
 def _extras_named(project: ProjectFacts, texts: Iterable[str]) -> list[str]:
-    """The extras of the project that requirements name."""
+    """Return the extras of the project that requirements name."""
     own = [text for text in sorted(texts) if _is_own(project, text)]
     return [extra for text in own for extra in sorted(requirement(hashes_of(text)[0]).extras)]

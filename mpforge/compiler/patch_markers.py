@@ -1,6 +1,6 @@
-"""What a plan says of requirements whose markers name a patch version of Python.
+"""Doubts about requirements whose markers name a patch version of Python.
 
-A lock serves every patch version, so such a requirement is installed for all of them if any wants it.
+A lock serves every patch version, so such a requirement is installed for all of them if any needs it.
 """
 
 from mpforge.plan.requirements import OwnPackage, depends_on_patch, hashes_of
@@ -9,7 +9,7 @@ from mpforge.plan.steps import ShippedFiles
 
 
 def doubts(plan: Plan, own: OwnPackage | None) -> tuple[str, ...]:
-    """A line for each requirement of a plan that only some patch versions of its Python want."""
+    """Return a line for each requirement that only some patch versions of its Python need."""
     found: dict[str, None] = {}
     for step in plan.steps:
         command = step.installs

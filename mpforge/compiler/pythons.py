@@ -1,6 +1,6 @@
-"""Which Pythons of a spec the project allows: its Requires-Python (core metadata) against the words.
+"""Check a spec's Pythons against the project's Requires-Python (core metadata).
 
-A wheel's tag has no patch level, so a Python is excluded only where no release of its minor version is
+A wheel's tag has no patch level, so a Python is excluded only if no release of its minor version is
 allowed. Knows nothing of interpreters.
 """
 
@@ -16,18 +16,18 @@ _PATCHES = range(100)
 
 
 def minor_of(python: str) -> int:
-    """``cp311``, ``cp313t`` → 11, 13."""
+    """Return the minor version: ``cp311``, ``cp313t`` → 11, 13."""
     return int(python[3:].removesuffix("t"))
 
 
 def lowest(words: Iterable[str]) -> str | None:
-    """The lowest CPython with the GIL: its abi3 wheel serves the others."""
+    """Return the lowest CPython with the GIL: its abi3 wheel serves the others."""
     able = [word for word in words if word.startswith("cp") and not word.endswith("t")]
     return min(able, key=minor_of, default=None)
 
 
 def exclusion(project: ProjectFacts, python: str | None) -> str | None:
-    """Why the project has no wheel for a Python, in words; None where it may have."""
+    """Return the reason why the project has no wheel for a Python; None if it may have one."""
     wanted = project.requires_python
     if python is None or wanted is None or allows(wanted, python):
         return None
@@ -36,14 +36,14 @@ def exclusion(project: ProjectFacts, python: str | None) -> str | None:
 
 @functools.cache
 def allows(requires_python: str, python: str) -> bool:
-    """Whether a Requires-Python (PEP 440) allows any release of a Python like ``cp311``."""
+    """Return whether a Requires-Python (PEP 440) allows any release of a Python like ``cp311``."""
     allowed = specifier(requires_python)
     minor = minor_of(python)
     return any(allowed.contains(f"3.{minor}.{patch}") for patch in _PATCHES)
 
 
 def all_excluded(project: ProjectFacts, pythons: Iterable[str]) -> Refusal | None:
-    """The refusal of a spec none of whose Pythons the project allows."""
+    """Return a refusal if the project allows none of the spec's Pythons."""
     words = tuple(dict.fromkeys(pythons))
     reasons = [exclusion(project, python) for python in words]
     if not words or None in reasons:

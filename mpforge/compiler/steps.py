@@ -1,6 +1,6 @@
-"""The steps of a session, by what it builds: an sdist, a wheel, anything else, a test.
+"""Compile the steps of a session: for an sdist, a wheel, other outputs, or a test.
 
-Values in, values out: options and choices become typed commands. Knows nothing of hosts.
+Pure: options and choices become typed commands. Knows nothing of hosts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,19 +43,19 @@ ZIG = "ziglang"
 
 
 def settings(written: Mapping[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Config settings as sorted pairs; a single string is a list of one."""
+    """Return config settings as sorted pairs; a single string becomes a list of one."""
     return tuple(
         (name, (value,) if isinstance(value, str) else tuple(value))
         for name, value in sorted(written.items())
     )
 
 
-# What only a build for a target has a value for: a variable that asks for it is not the sdist's.
+# Placeholders that only a build for a target has a value for: the sdist's variables can't use them.
 _OF_A_TARGET = {"run", "triple", "arch", "target", "policy", "build_dir", "prefix"}
 
 
 def variables(options: "BuildOptions | TestOptions", *, of_target: bool = True) -> Variables:
-    """A step's environment as the spec gives it; without ``of_target``, less what needs a target."""
+    """Return a step's environment from the spec; without ``of_target``, only what needs no target."""
     written = {name: text(str(value)) for name, value in sorted(options.environment.items())}
     values = tuple(
         (name, value) for name, value in written.items() if of_target or not _asks_for_target(value)
@@ -66,18 +66,18 @@ def variables(options: "BuildOptions | TestOptions", *, of_target: bool = True) 
 
 
 def _unrun(given: Variables) -> Variables:
-    """The variables of a step that runs nothing of the target's: ``{run}`` has no value there."""
+    """Return the variables of a step that runs no target programs: without those that use ``{run}``."""
     values = tuple((name, value) for name, value in given.values if Placeholder("run") not in value)
     return replace(given, values=values)
 
 
 def of_target(build: "BuildOptions") -> bool:
-    """Whether what the spec gives to a build differs from target to target."""
+    """Return whether the spec's options for a build differ from target to target."""
     return any(_asks_for_target(value) for _, value in variables(build).values)
 
 
 def _of_any_target(lines: tuple[CommandLine, ...]) -> tuple[CommandLine, ...]:
-    """Commands that mean the same for every target; none where one of them asks for a target."""
+    """Return the commands if they mean the same for every target, else none."""
     texts = [
         t for line in lines for t in ([line.text] if isinstance(line, ShellLine) else line.words)
     ]
@@ -89,7 +89,7 @@ def _asks_for_target(value: Text) -> bool:
 
 
 def stripped(given: Variables) -> Variables:
-    """The variables with LDFLAGS that leave symbols out. zig's wrappers do so anyway."""
+    """Return the variables with LDFLAGS that strip symbols. zig's wrappers do so anyway."""
     values = dict(given.values)
     flags = values.get("LDFLAGS", ())
     values["LDFLAGS"] = (*flags, " -Wl,-s") if flags else ("-Wl,-s",)
@@ -97,7 +97,7 @@ def stripped(given: Variables) -> Variables:
 
 
 def zig_request(build: "BuildOptions", host: str) -> EnvironmentRequest:
-    """The pin of zig itself; ``build.tools`` may name a version."""
+    """Return the request for zig itself; ``build.tools`` may name a version."""
     wanted = next((tool for tool in build.tools if is_zig(tool)), ZIG)
     return EnvironmentRequest("tool", "cp311", host, (wanted,))
 
@@ -110,9 +110,9 @@ def build_request(
     host: str,
     compilers: Compilers | None = None,
 ) -> EnvironmentRequest:
-    """The pin of a build environment: host packages for the host's interpreter, or an image's for its own.
+    """Return the request for a build environment: for the host's interpreter, or for an image's.
 
-    An image's programs come from the image, but for those that a wheel carries.
+    Programs come from the image, if there is one, except those that a wheel contains.
     """
     own = expanded_requirements.requirements(project, build.requires)
     wanted = {*project.requires, *own, *build.target_requires}
@@ -127,16 +127,16 @@ def build_request(
 
 
 def crates_steps(rust: str | None) -> tuple[Step, ...]:
-    """The step that fetches a Rust project's crates: one for all of its targets; nothing without Rust."""
+    """Return the step that fetches a Rust project's crates, one for all targets; nothing without Rust."""
     if rust is None:
         return ()
     return (Step("crates", "the crates of Cargo.lock", FetchCrates(ProjectFiles(), rust)),)
 
 
 def _granted(build: "BuildOptions", host: str, *steps: Step) -> tuple[Step, ...]:
-    """Steps with what the spec grants to those that run the project's own programs."""
+    """Return steps with the permissions that the spec grants to those that run the project's code."""
     tools = programs.tools(build, host)
-    in_image = Tools(host=tools.host)  # what wheels carry is in its environment
+    in_image = Tools(host=tools.host)  # programs from wheels are in its environment
     return tuple(
         replace(step, network=build.network, tools=tools if step.inside is None else in_image)
         if step.command.work is Work.BUILD
@@ -155,7 +155,7 @@ def sdist_steps(
     compilers: Compilers | None = None,
     rust: str | None = None,
 ) -> tuple[Step, ...]:
-    """The steps that give the ``sdist`` step's tree: the archive and its unpacked content.
+    """Return the steps for the ``sdist`` step's tree: the archive and its unpacked content.
 
     ``rust`` is the channel of a Rust project.
     """
@@ -220,9 +220,9 @@ def wheel_steps(
     python: str,
     host: str,
 ) -> tuple[Step, ...]:
-    """From build requirements to a repaired and verified wheel; the last step is the result.
+    """Return the steps from build requirements to a repaired and verified wheel; the last is the result.
 
-    ``stem`` is TARGET-PYTHON: two targets of one platform have steps of their own. ``target`` is the
+    ``stem`` is TARGET-PYTHON: two targets of one platform have separate steps. ``target`` is the
     platform; without ``compilers`` the wheel must be pure.
     """
     request = build_request(project, build, python=python, host=host, compilers=compilers)
@@ -303,7 +303,7 @@ def wheel_steps(
 def _target_step(
     project: ProjectFacts, build: "BuildOptions", *, stem: str, target: str, python: str
 ) -> tuple[Step, ...]:
-    """What has the target's own build requirements, if there are any."""
+    """Return the step that installs the target's own build requirements, if there are any."""
     if not build.target_requires:
         return ()
     wanted = tuple(sorted(set(build.target_requires)))
@@ -321,7 +321,7 @@ def command_steps(
     compilers: Compilers,
     host: str,
 ) -> tuple[Step, ...]:
-    """The one step of a build that is no wheel's."""
+    """Return the one step of a build other than a wheel's."""
     run = RunCommands(
         source=ProjectFiles(),
         exclude=exclude,
@@ -350,7 +350,7 @@ def test_steps(
     python: str | None,
     machine: Machine,
 ) -> tuple[Step, ...]:
-    """The environment of the tests and the tests; the last step is the result."""
+    """Return the steps for the tests' environment and the tests; the last is the result."""
     shipped = ShippedFiles(session)
     suffix = f"{stem}-{machine.cpu}" if machine.cpu else stem
     steps: list[Step] = []

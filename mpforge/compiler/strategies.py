@@ -1,6 +1,6 @@
-"""How a target is built on this host: native, cross, hybrid or emulate, and why.
+"""Choose the strategy for building a target on this host: native, cross, hybrid or emulate.
 
-Each strategy is a function that answers with its reason to serve or not to. Knows nothing of steps.
+Each strategy is a function that returns whether it can serve, with a reason. Knows nothing of steps.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from mpforge.plan.sessions import Choice, Refusal, Strategy
 from mpforge.plan.toolchains import OF_IMAGE
 from mpforge.platforms import Platform
 
-# What a build that is no wheel's knows the target by (``build_systems``, ``toolchains.machine_files``).
+# How builds other than wheels learn of the target (``build_systems``, ``toolchains.machine_files``).
 _CROSSED_BY = {
     "commands": "the commands are given a cross compiler",
     "make": "make is given a cross compiler on its command line",
@@ -27,7 +27,7 @@ NO_ENGINE = "there is no container engine here (Docker or Podman; DOCKER_HOST na
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a strategy can serve, and why or why not."""
+    """A strategy's answer: it can serve or not, and why."""
 
     can: bool
     why: str
@@ -35,11 +35,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for one target: its platform, the options that matter, the project's backend.
+    """The request for one target: its platform, the relevant options, the project's backend.
 
-    ``backend`` is None where the ``kind`` is no wheel, and something else builds. ``image`` is the
-    target's environment, and ``image_given`` says that the spec names it. ``boxed`` is the image of a
-    toolchain that is a cross compiler in one.
+    ``backend`` is None if the ``kind`` is not wheel. ``image`` is the
+    target's environment, ``image_given``: the spec names it. ``boxed`` is the image of a
+    toolchain that is a cross compiler in an image.
     """
 
     target: str
@@ -55,7 +55,7 @@ class Wanted:
 
 
 def native(wanted: Wanted, host: HostFacts) -> Verdict:
-    """On a machine of the target's own kind; in an image, if the spec names one."""
+    """Build on a machine of the target's own kind; in an image, if the spec names one."""
     if host.platform == wanted.platform.name:
         if wanted.image_given and not host.engine:
             return Verdict(False, NO_ENGINE)
@@ -66,7 +66,7 @@ def native(wanted: Wanted, host: HostFacts) -> Verdict:
 
 
 def cross(wanted: Wanted, host: HostFacts) -> Verdict:
-    """By a cross compiler on this host or in an image, where the build backend is known to allow it."""
+    """Build by a cross compiler on this host or in an image, if the backend is known to allow it."""
     if wanted.toolchain == "gcc":
         return Verdict(False, "the host's gcc builds for this host only")
     if wanted.boxed is not None and not host.engine:
@@ -87,7 +87,7 @@ def _by_backend(backend: Backend, wanted: Wanted) -> Verdict:
 
 
 def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
-    """In the target's image under emulation, by a compiler of this host that is put into it."""
+    """Build in the target's image under emulation, by a compiler of this host that is put into it."""
     if wanted.toolchain not in ("auto", "zig"):
         return Verdict(False, f"its compiler is zig, and the toolchain is {wanted.toolchain}")
     if not host.engine:
@@ -96,7 +96,7 @@ def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
 
 
 def emulate(wanted: Wanted, host: HostFacts) -> Verdict:
-    """In the target's image under emulation, by the image's own compiler."""
+    """Build in the target's image under emulation, by the image's own compiler."""
     if wanted.toolchain not in ("auto", OF_IMAGE):
         return Verdict(
             False, f"its compiler is the image's, and the toolchain is {wanted.toolchain}"
@@ -113,11 +113,11 @@ IN_ORDER: tuple[tuple[Strategy, Callable[[Wanted, HostFacts], Verdict]], ...] = 
     ("emulate", emulate),
 )
 SMALL: tuple[Strategy, ...] = ("native", "hybrid", "cross", "emulate")
-"""The order for targets of 32 bits: scripts that ask for the size of a word can't be told by cross."""
+"""The order for 32-bit targets: a script that asks for the word size gets the host's when crossing."""
 
 
 def _toolchain(strategy: Strategy, wanted: Wanted) -> str:
-    """What ``auto`` means."""
+    """Return the toolchain that ``auto`` stands for."""
     if wanted.toolchain != "auto":
         return wanted.toolchain
     inside = strategy == "emulate" or (strategy == "native" and wanted.image_given)
@@ -130,7 +130,7 @@ def _in_order(platform: Platform) -> list[tuple[Strategy, Callable[[Wanted, Host
 
 
 def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice | Refusal:
-    """The strategy for a target, by the spec, else by the lock, else the first that can serve."""
+    """Return the strategy for a target: the spec's, else the lock's, else the first that can serve."""
     asked = wanted.strategy
     origin = "the spec asks for it"
     if asked in ("auto", "cross") and wanted.boxed is not None:

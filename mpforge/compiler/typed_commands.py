@@ -1,4 +1,4 @@
-"""A user's texts as typed commands: placeholders become references."""
+"""Turn a user's texts into typed commands: placeholders become references."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from mpforge.spec.placeholders import parse
 
 
 def text(written: str) -> Text:
-    """A user's text with its placeholders as references."""
+    """Return a user's text with its placeholders as references."""
     return tuple(
         part if isinstance(part, str) else Placeholder(part.name, part.argument)
         for part in parse(written)
@@ -15,7 +15,7 @@ def text(written: str) -> Text:
 
 
 def commands(written: str | Sequence[str | Sequence[str]]) -> tuple[CommandLine, ...]:
-    """Shell lines and argv lists as typed commands."""
+    """Return shell lines and argv lists as typed commands."""
     lines = [written] if isinstance(written, str) else list(written)
     return tuple(
         ShellLine(text(line)) if isinstance(line, str) else Argv(tuple(text(w) for w in line))

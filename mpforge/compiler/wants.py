@@ -1,4 +1,4 @@
-"""The needs of planned sessions: what their steps and compilers want from outside."""
+"""Collect the needs of planned sessions: things that their steps and compilers fetch from outside."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -20,7 +20,7 @@ from mpforge.plan.wants import (
 
 
 def wants_of(sessions: Iterable[PlannedSession], steps: Mapping[str, Step]) -> tuple[Want, ...]:
-    """Each need once, with the sessions that have it, in the order of the sessions."""
+    """Return each need once, with the sessions that have it, in the order of the sessions."""
     found: dict[Need, dict[str, None]] = {}
     for session in sessions:
         for compilers in session.compilers:
