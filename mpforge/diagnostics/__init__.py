@@ -1,1 +1,1 @@
-"""The causes of a step's failure, read from its log and from what it left."""
+"""Find the causes of a step's failure in its log and in the files it left."""

@@ -1,6 +1,6 @@
-"""What goes wrong only when building for another machine, read from the last lines of a step's log.
+"""Recognise failures of cross-compiling in the last lines of a step's log.
 
-Values in, values out. Every pattern is what a real program says (cmake 4.4, meson 1.12, clang 22, autoconf
+Pure. Every pattern matches a real program's output (cmake 4.4, meson 1.12, clang 22, autoconf
 2.71, qemu 7.2). Knows nothing of specs, steps and compilers' notes.
 """
 
@@ -13,9 +13,9 @@ _PROGRAM = r"(?P<name>[^\s:'\"]+)"
 
 @dataclass(frozen=True)
 class Sign:
-    """The line of a log that tells of something, and the name that it gives, if any.
+    """The line of a log that shows a failure, and the name in it, if any.
 
-    ``question``: the build asks for what only running a program can tell, and did not run one.
+    ``question``: the build needs a result that only running a program gives, and did not run one.
     """
 
     line: str
@@ -27,8 +27,8 @@ _RAN = [
     re.compile(rf"(?:^|[\s:]){_PROGRAM}: cannot execute(?: binary file)?: Exec format error$"),
     re.compile(rf"(?:^|[\s:]){_PROGRAM}: Exec format error$"),
     re.compile(rf"\[Errno 8\] Exec format error: ['\"]{_PROGRAM}['\"]"),
-    re.compile(rf"^{_PROGRAM}: \d+: .?ELF.*: not found$"),  # what env and xargs give to a shell
-    # started by the kernel, QEMU has the name that it is registered by
+    re.compile(rf"^{_PROGRAM}: \d+: .?ELF.*: not found$"),  # a shell that env or xargs started
+    # QEMU started by the kernel has the name that it is registered by
     re.compile(r"\b(?:qemu-\w+(?:-static)?|\w+-binfmt-P): Could not open '/lib[^']*/ld[-.][^']+'"),
     re.compile(rf"Failed running '{_PROGRAM}', binary or interpreter not executable"),
 ]
@@ -84,10 +84,10 @@ _MESON_LOG = re.compile(r"^A full log can be found at (?P<name>\S+)$")
 
 
 def ran_target_program(lines: Sequence[str], is_ours: Callable[[str], bool | None]) -> Sign | None:
-    """The last line that says that a program of another machine was run, or was to be run.
+    """Return the last line about running a program of another machine, or None.
 
-    ``is_ours`` tells whether a name is a program of the target's: None where it is not known. A script
-    without its first line fails by the same words.
+    ``is_ours`` returns whether a name is one of the target's programs, None if unknown. A script
+    without a shebang fails with the same message.
     """
     for number in range(len(lines) - 1, -1, -1):
         line = lines[number].strip()
@@ -101,22 +101,22 @@ def ran_target_program(lines: Sequence[str], is_ours: Callable[[str], bool | Non
 
 
 def foreign_flag(lines: Sequence[str]) -> Sign | None:
-    """The last line by which the compiler refuses what only another kind of CPU has."""
+    """Return the last line in which the compiler refuses an option of another kind of CPU."""
     return _last(lines, _FLAG)
 
 
 def wants_openmp(lines: Sequence[str]) -> Sign | None:
-    """The last line that says that there is no OpenMP; the name is what asked for it."""
+    """Return the last line that reports missing OpenMP; its name is what requested OpenMP."""
     return _last_before_errors(lines, _OPENMP)
 
 
 def unknown_option(lines: Sequence[str]) -> Sign | None:
-    """The last line by which a compiler or linker refuses an option that it does not know."""
+    """Return the last line in which a compiler or linker refuses an unknown option."""
     return _last_before_errors(lines, _OPTION)
 
 
 def _last_before_errors(lines: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> Sign | None:
-    """The last match; None where a compiler refused a source after it: what was asked before was a check."""
+    """Return the last match; None if a compiler refused a source after it: then the match was a check's."""
     for line in reversed(lines):
         if found := _last([line], patterns):
             return found
@@ -126,12 +126,12 @@ def _last_before_errors(lines: Sequence[str], patterns: Sequence[re.Pattern[str]
 
 
 def missing_library(lines: Sequence[str]) -> Sign | None:
-    """The first line that says that a header or a library is not there: what follows comes of it."""
+    """Return the first line that reports a missing header or library: later errors follow from it."""
     return _last(list(reversed(lines)), _LIBRARY)
 
 
 def failed_check(lines: Sequence[str]) -> Sign | None:
-    """The last complaint of Meson, CMake or a configure script, with the line that goes on with it."""
+    """Return the last error of Meson, CMake or a configure script, with its continuation line."""
     for number in range(len(lines) - 1, -1, -1):
         line = lines[number].strip()
         if _CONFIGURE.match(line):
@@ -141,13 +141,13 @@ def failed_check(lines: Sequence[str]) -> Sign | None:
 
 
 def meson_log(lines: Sequence[str]) -> str | None:
-    """The path of the log that Meson points to."""
+    """Return the path of the log that Meson points to."""
     found = _last(lines, [_MESON_LOG])
     return None if found is None else found.name
 
 
 def _awaited(following: Sequence[str]) -> str | None:
-    """The cache variable whose value CMake's try_run() waits for."""
+    """Return the cache variable that CMake's try_run() needs a value for."""
     match = next(filter(None, map(_ANSWER.match, following[:3])), None)
     return match["name"] if match else None
 

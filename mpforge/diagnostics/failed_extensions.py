@@ -1,8 +1,8 @@
-"""Extension modules that a build tried to compile and then went on without, read from its log.
+"""Find extension modules that a build failed to compile and then went on without, from its log.
 
-Backends print the same words natively, when crossing and in an image. An extension is missing if the log
-says that it was built, has an error, and the wheel holds no such module: one that was tried twice is
-there, and one that is packed under another name had no error. Values in, values out.
+Backends print the same lines natively, when crossing and in an image. An extension is missing if the log
+says that it was built and has an error, and the wheel has no such module: one that succeeded at a second try
+is in the wheel, and one that is packed under another name had no error. Pure.
 """
 
 import re
@@ -21,22 +21,22 @@ _ERROR = re.compile(
     r"(?:fatal error|(?<![\w-])error)(?:\[E\d+\])?: |undefined symbol|undefined reference|cannot find -l"
     r"|building extension \".*\" failed|Rust extension .* failed|^CMake Error|^[\w.]+Error: "
 )
-# A compiler's complaint of a source, with its place.
+# A compiler's error in a source, with its place.
 _OF_SOURCE = re.compile(r"^[^\s:]+:\d+:(?:\d+:)? (?:fatal )?error: ")
-# Files by which configure scripts, distutils, CMake and Meson ask, and all in a step's own TMPDIR.
+# Test files of configure scripts, distutils, CMake and Meson, and all in a step's own TMPDIR.
 _CHECK = re.compile(
     r"(?:^|/)(?:conftest|_configtest|testfile|sanitycheck)\w*\."
     r"|/(?:CMakeScratch|CMakeTmp|meson-private)/|/(?:work/[^/]+/\d+|kept/[^/]+|mpforge/step)/tmp/"
 )
-_WORDS = ("extension", "rror", "undefined", "cannot find")  # one is in each line that is looked for
+_WORDS = ("extension", "rror", "undefined", "cannot find")  # each relevant line has one of them
 _SHOWN = 8
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What a build's log tells: every extension that it tried to build, and the first errors.
+    """The content of a build's log: every extension that it tried to build, and the first errors.
 
-    ``of_source``: a compiler refused a source, no check's.
+    ``of_source``: a compiler refused a source that is not a check's.
     """
 
     names: tuple[str, ...]
@@ -45,7 +45,7 @@ class Tried:
 
 
 def tried(log: str) -> Tried:
-    """Read a log; the errors of checks are none."""
+    """Read a log, ignoring errors of checks."""
     errors: dict[str, None] = {}
     names: dict[str, None] = {}
     for line in log.splitlines():
@@ -60,16 +60,16 @@ def tried(log: str) -> Tried:
 
 
 def is_of_check(line: str) -> bool:
-    """Whether a compiler's line is about a file by which a build only asked something."""
+    """Return whether a compiler's line is about a check's source file."""
     return _CHECK.search(line.partition(": ")[0]) is not None
 
 
 def missing(names: Collection[str], modules: Collection[str]) -> list[str]:
-    """Those of the extensions' names that are not among a wheel's compiled files (paths below its root)."""
+    """Return the extensions' names that are not among a wheel's compiled files (paths below its root)."""
     paths = [PurePosixPath(path) for path in modules]
     wholes = [".".join(("", *path.parent.parts, _stem(path.name))) for path in paths]
     exact = {name for name in names if any(whole.endswith(f".{name}") for whole in wholes)}
-    # One may be packed elsewhere than its name says (package_dir): then its own name is there.
+    # One may be packed in another package than its name says (package_dir): then its last name matches.
     unclaimed = Counter(_stem(path.name) for path in paths)
     unclaimed.subtract(_last(name) for name in exact)
     absent = []

@@ -1,6 +1,6 @@
-"""The line of a log that says best why a build failed: the first error of a compiler, linker or tool.
+"""Find the line of a log that explains a failed build: the first error of a compiler, linker or tool.
 
-Values in, values out. Every pattern is what a real program says (gcc 12, clang 22, lld, GNU ld, Cython 3,
+Pure. Every pattern matches a real program's output (gcc 12, clang 22, lld, GNU ld, Cython 3,
 rustc, CMake, make, Python). Knows nothing of specs and steps.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mpforge.diagnostics import cross_compiling
 
-# What a compiler or linker says of a source, an object or a symbol.
+# Errors of compilers and linkers about a source, an object or a symbol.
 _ERRORS = re.compile(
     r"^\S+?:\d+(?::\d+)?: (?:fatal |internal compiler )?error: .+"
     r"|^\S+\.(?:pyx|pxd|pxi):\d+:\d+: (?!warning|performance).+"
@@ -18,7 +18,7 @@ _ERRORS = re.compile(
     r"|^(?:\S*/)?(?:zig|clang\S*|gcc|g\+\+|cc|c\+\+|cc1|cc1plus|as|ar)(?:-\d+)?: (?:fatal )?error: .+"
     r"|^\S+: Assembler messages:|^error: (?:unknown clang option|unsupported linker).+"
 )
-# What configuration asks a compiler, and is right to be told.
+# Files of configuration checks, whose errors are expected.
 _PROBE = re.compile(r"^\S*(?:conftest|configtest|CMakeScratch|CMakeTmp|meson-private|testfile\.c)")
 _RUST = re.compile(r"^error(?:\[E\d+\])?: (?!could not compile|aborting).+")
 _RUST_PLACE = re.compile(r"^\s*--> (?P<place>\S+:\d+:\d+)")
@@ -27,7 +27,7 @@ _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _EXCEPTION = re.compile(
     r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Exit|Warning|Interrupt|Unavailable)\b(?::.*)?$"
 )
-# What is only told of another program's end.
+# Messages that only report another program's failure.
 _OF_OTHERS = re.compile(
     r"returned non-zero exit status|failed with exit (?:code|status)|died with <Signals"
 )
@@ -38,10 +38,11 @@ _NEAR = 4
 
 
 def complaint(lines: Sequence[str], root: str) -> str | None:
-    """What to show of a failed build, with its place: file, line and column, below ``root`` as relative ones.
+    """Return the error to show for a failed build, with file, line and column; relative below ``root``.
 
-    The first error of a compiler or linker; else of Meson, CMake or a configure script; else what ended a
-    Python program, with the project's own line; else the last line that calls itself an error, or the last.
+    The first error of a compiler or linker; else of Meson, CMake or a configure script; else the exception
+    that ended a Python program, with the project's own line; else the last line marked as an error; else
+    the last line.
     """
     found = _compilers(lines) or _checked(lines) or _python(lines) or _last_error(lines)
     if found is None:
@@ -70,7 +71,7 @@ def _checked(lines: Sequence[str]) -> str | None:
 
 
 def _python(lines: Sequence[str]) -> str | None:
-    """The exception that ended a Python program, after its last line that is no library's."""
+    """Return the exception that ended a Python program, after the last traceback line outside libraries."""
     for number in range(len(lines) - 1, -1, -1):
         line = lines[number]
         if not _EXCEPTION.match(line) or _OF_OTHERS.search(line):

@@ -1,7 +1,7 @@
-"""What a build named of the host, by what its compilers noted: which directory, in which call, from where.
+"""Find uses of host directories in a build for another machine, from its compiler wrappers' notes.
 
-A refused call of a configure check is an answer: it is not there. One of the build itself leaves something
-out, also where the project goes on without it. Knows nothing of how a step runs.
+A refused call of a configure check is an answer: the thing is missing. A refused call of the build itself
+leaves something out, even if the project goes on without it. Knows nothing of how a step runs.
 """
 
 import posixpath
@@ -18,20 +18,20 @@ from mpforge.platforms import well_known
 from mpforge.toolchains.compiler_wrappers import WrapperNote
 
 _INPUT = re.compile(r"\.(?:c|cc|cpp|cxx|c\+\+|C|m|s|S|o|obj|lo|pic\.o)$")
-# autoconf, distutils, CMake and Meson try their questions under these names.
+# Names of the test files of autoconf, distutils, CMake and Meson.
 _CHECK = re.compile(
     r"(?:^|/)(?:conftest|_configtest|testfile|sanitycheck)\w*\.\w+$|/(?:CMakeScratch|CMakeTmp|meson-private)/"
 )
 _COMPILING = re.compile(
     r"^(?!.*(?:checking|supports argument)).*\s-[co]\s"
-)  # and no news of a check
+)  # not a line about a check
 _NATIVE = re.compile(r"-m(?:arch|cpu)=native")
 _OPTION = re.compile(
     r"^(?:-Wl,)?(?:(?:-I|-L|-B|-isystem|-idirafter|-iquote|-isysroot|-include|-imacros) ?|--[\w-]+[= ])?"
 )
 _SCRIPTS = ("*.py", "setup.cfg", "pyproject.toml", "CMakeLists.txt", "*.cmake", "meson.build")
 _MORE_SCRIPTS = ("Makefile*", "makefile*", "GNUmakefile*", "*.mk", "configure*", "*.in", "*.sh")
-# What may come of it that a call was refused.
+# Errors that a refused call may cause.
 _EXPLAINED = (StepFailed, LibraryMissing)
 _DEPTH, _LARGEST, _SHOWN = 4, 1_000_000, 3
 _REMEDY = (
@@ -43,7 +43,7 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class Refused:
-    """A call that a compiler refused: what it named of the host, the call, and where it was made."""
+    """A compiler call that was refused: the host paths in it, its command line, its working directory."""
 
     flags: tuple[str, ...]
     call: str
@@ -61,16 +61,16 @@ class Refused:
 
     @property
     def output(self) -> str | None:
-        """The file that it would have made, where the call says so."""
+        """The file that it would have written, if the call names it."""
         words = self.call.split()
         return words[words.index("-o") + 1] if "-o" in words[:-1] else None
 
 
 @dataclass(frozen=True)
 class Build:
-    """A build as it is judged: its name for people, its target, its directory, its source.
+    """A build to examine: its title, its target, its directory, its source.
 
-    ``host_bits`` is the word size of this host's programs, where it builds for another machine.
+    ``host_bits`` is the word size of this host's programs, if it builds for another machine.
     """
 
     title: str
@@ -80,11 +80,11 @@ class Build:
     host_bits: int | None = None
 
     def shown(self, text: str) -> str:
-        """A call or a file without what is only of this run."""
+        """Return a call or a file without paths of this run."""
         return text.replace(f"{self.root}/", "").replace(f"{self.root.resolve()}/", "")
 
     def is_check(self, refused: Refused) -> bool:
-        """Whether a call only asks: of a file that a configure script tries, or of none that stays."""
+        """Return whether a call is only a check: it compiles a configure script's file or keeps no output."""
         places = [
             posixpath.normpath(posixpath.join(refused.directory, name)) for name in refused.inputs
         ]
@@ -95,12 +95,12 @@ class Build:
         )
 
     def is_remade(self, refused: Refused) -> bool:
-        """Whether what a call would have made is there, by another call."""
+        """Return whether another call made the output of a refused one."""
         return refused.output is not None and Path(refused.directory, refused.output).exists()
 
 
 def refused_calls(notes: Iterable[WrapperNote]) -> list[Refused]:
-    """The refused calls, each with all that it named, in order."""
+    """Return the refused calls in order, each with all its host paths."""
     calls: dict[tuple[str, str], list[str]] = {}
     for note in notes:
         if note.kind == "refused":
@@ -109,7 +109,7 @@ def refused_calls(notes: Iterable[WrapperNote]) -> list[Refused]:
 
 
 def explained(error: StepFailed, build: Build, notes: Sequence[WrapperNote]) -> StepFailed:
-    """The error of a build that failed: a leak, where the compilers refused some of its calls."""
+    """Return the error of a failed build: a ``HostLeak`` if the compilers refused some of its calls."""
     calls = refused_calls(notes)
     if not calls or type(error) not in _EXPLAINED:
         return error
@@ -123,7 +123,7 @@ def explained(error: StepFailed, build: Build, notes: Sequence[WrapperNote]) -> 
 
 
 def missed(build: Build, notes: Sequence[WrapperNote]) -> HostLeak | None:
-    """The error of a build that ended well, but without what refused calls were to make."""
+    """Return the error of a build that succeeded without the outputs of refused calls, or None."""
     calls = [c for c in refused_calls(notes) if not (build.is_check(c) or build.is_remade(c))]
     if not calls:
         return None
@@ -131,7 +131,7 @@ def missed(build: Build, notes: Sequence[WrapperNote]) -> HostLeak | None:
 
 
 def told(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
-    """What a user should know of a build that ended well, a line each."""
+    """Return warnings about a build that succeeded, one a line."""
     native = [note.flag for note in notes if _NATIVE.fullmatch(note.flag)]
     lines = [
         f"{flag}{_where(build, flag)} was dropped: it means this machine's CPU, the result is for every "
@@ -177,7 +177,7 @@ def _leak(what: str, build: Build, calls: Sequence[Refused]) -> HostLeak:
 
 
 def path_of(flag: str) -> str:
-    """The path in a compiler's argument (``-I/usr/include``, ``-Wl,-L/usr/lib``)."""
+    """Return the path in a compiler's argument (``-I/usr/include``, ``-Wl,-L/usr/lib``)."""
     return _OPTION.sub("", flag)
 
 
@@ -187,7 +187,7 @@ def _where(build: Build, text: str) -> str:
 
 
 def origin(source: Path, text: str) -> str | None:
-    """``setup.py:12``: the line of a build script that holds a text, or else the directory above it."""
+    """Return the line of a build script that has a text (``setup.py:12``), or else the directory above it."""
     while text:
         for path in _scripts(source):
             if number := _line_with(path, text):
@@ -198,7 +198,7 @@ def origin(source: Path, text: str) -> str | None:
 
 
 def _scripts(source: Path) -> Iterable[Path]:
-    """The files that may say how a project is built, those of Python and at the top first."""
+    """Return a project's possible build scripts, Python's and top-level ones first."""
     for pattern in (*_SCRIPTS, *_MORE_SCRIPTS):
         for depth in range(_DEPTH):
             found = source.glob("*/" * depth + pattern)
@@ -206,7 +206,7 @@ def _scripts(source: Path) -> Iterable[Path]:
 
 
 def _line_with(path: Path, text: str) -> int | None:
-    """The first line with a text in it, past comments; of a path only as a whole one."""
+    """Return the number of the first line outside comments with a text; paths match only as a whole."""
     data = path.read_bytes()
     if text.encode() not in data:
         return None

@@ -1,6 +1,6 @@
-"""What a project's build scripts ask of the machine that builds, where the target's answer is another one.
+"""Find questions of build scripts to the build machine whose answer differs on the target.
 
-Read from the scripts themselves: what is asked without a compiler leaves no other trace. So it is a hint,
+Read from the scripts themselves: questions without a compiler leave no other trace. So it is a hint,
 not a proof. Knows nothing of steps.
 """
 
@@ -14,8 +14,9 @@ _LARGEST = 1_000_000
 
 @dataclass(frozen=True)
 class _Question:
-    """How a question reads in files of these names, and whose answer it gets; ``bits``: only where they
-    differ.
+    """A question's pattern in files of these names, and whose answer it gets.
+
+    ``bits``: the answer differs only if the word sizes differ.
     """
 
     files: tuple[str, ...]
@@ -57,9 +58,9 @@ _QUESTIONS = (
 
 
 def asked(source: Path, *, same_bits: bool) -> list[str]:
-    """Each question with its place, ``setup.py:12 (find_library() gets this machine's libraries``.
+    """Return each question with its place, ``setup.py:12 (find_library() gets this machine's libraries``.
 
-    Only scripts at the top are read, and each is told of once for a question.
+    Only top-level scripts are read, and each is listed once for a question.
     """
     return [
         f"{path.name}:{number} ({text}) gets {question.answer}"
@@ -76,7 +77,7 @@ def _files(source: Path, globs: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _first(path: Path, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
-    """The first line with a match, past comments, if there is one."""
+    """Yield number and text of the first line outside comments with a match, if any."""
     lines = path.read_text("utf-8", "replace").splitlines()
     matches = ((n, pattern.search(line.partition("#")[0])) for n, line in enumerate(lines, 1))
     yield from ([(n, match[0]) for n, match in matches if match is not None][:1])

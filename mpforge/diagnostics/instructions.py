@@ -1,11 +1,11 @@
-"""What an illegal instruction is, as far as its first bytes show: an extension's, or a trap put there.
+"""Name an illegal instruction by its first bytes: one of a CPU extension, or a deliberate trap.
 
-A few patterns of the manuals, no disassembler: an instruction that none fits has no name here.
+A few patterns from the manuals, not a disassembler: other instructions have no name.
 """
 
 from dataclasses import dataclass
 
-# Arm Architecture Reference Manual, "A64 instruction set encoding": mask, value, what it is.
+# Arm Architecture Reference Manual, "A64 instruction set encoding": mask, value, name.
 _ARM = (
     (0x3F20_0C00, 0x3820_0000, "an LSE atomic (Armv8.1)"),
     (0x3FA0_7C00, 0x08A0_7C00, "an LSE compare and swap (Armv8.1)"),
@@ -13,7 +13,7 @@ _ARM = (
     (0x9F20_FC00, 0x0E00_9400, "a dot product (Armv8.2)"),
     (0x1E00_0000, 0x0400_0000, "SVE (Armv8.2 and later)"),
 )
-# Intel's manual, volume 2, "Instruction format": what may stand before an opcode.
+# Intel's manual, volume 2, "Instruction format": prefixes of an opcode.
 _PREFIXES = frozenset(b"\x66\xf2\xf3\x2e\x36\x3e\x26\x64\x65\x67\xf0")
 _REX = range(0x40, 0x50)
 _VEX = (0xC4, 0xC5)
@@ -23,9 +23,9 @@ _UD2, _UD1 = b"\x0f\x0b", b"\x0f\xb9"
 
 @dataclass(frozen=True)
 class Instruction:
-    """An instruction's bytes as manuals print them, what it is if that shows, whether it is a trap.
+    """An instruction: its bytes as manuals print them, its name if known, and whether it is a trap.
 
-    A trap is undefined on every CPU: compilers put it where a program must not come (``__builtin_trap``).
+    A trap is undefined on every CPU: compilers put it where execution must not arrive (``__builtin_trap``).
     """
 
     digits: str
@@ -37,7 +37,7 @@ class Instruction:
 
 
 def describe(machine: str, code: bytes) -> Instruction | None:
-    """The instruction that some bytes begin with; None: not a machine that is known here."""
+    """Return the instruction at the start of some bytes; None for an unsupported machine."""
     if machine == "EM_AARCH64" and len(code) >= 4:
         return _arm(int.from_bytes(code[:4], "little"))
     if machine == "EM_X86_64" and code:

@@ -1,7 +1,6 @@
-"""Why a program of a step failed, read from its log's last lines: a program or the network is missing.
+"""Recognise general failures in a log's last lines, such as a missing program or network.
 
-Values in, values out. A line only suggests a program; that it is really missing is for the caller to
-confirm. Knows nothing of specs.
+Pure. A line only suggests a missing program; the caller must confirm it. Knows nothing of specs.
 """
 
 import re
@@ -9,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
-_QUOTE = "[\u2018'\"`]"  # coreutils' quotes in UTF-8 locales, and everybody else's
+_QUOTE = "[\u2018'\"`]"  # coreutils' quotes in UTF-8 locales, and other programs'
 _END = "[\u2019'\"`]"
 _HOST = r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 _NO_FILE = "No such file or directory"
 
-# What says without a doubt that a program was called and is not there.
+# Messages that certainly mean that a program was called and not found.
 _CALLED = [
-    # dash, busybox; bash, zsh; as a script's line too
+    # dash, busybox; bash, zsh; also with a script's line
     rf"^\S*: (?:line )?\d+: (?P<name>{_NAME}): (?:command )?not found$",
     rf"^(?:\S*/)?\w*sh: (?P<name>{_NAME}): (?:command )?not found$",
     rf"^make(?:\[\d+\])?: (?P<name>{_NAME}): Command not found$",
@@ -24,7 +23,7 @@ _CALLED = [
     rf"^(?:\S*/)?env: {_QUOTE}?(?P<name>{_NAME}){_END}?: {_NO_FILE}$",
     rf"^(?:\S*/)?xargs: (?P<name>{_NAME}): {_NO_FILE}$",
     rf"failed to run command {_QUOTE}(?P<name>{_NAME}){_END}: {_NO_FILE}$",
-    # Go's programs; a container engine of the first program of a command
+    # Go's programs; a container engine about a command's first program
     rf"exec: \"(?P<name>{_NAME})\": executable file not found in \$PATH",
     # distutils, setuptools
     rf"[Ee]rror: command {_QUOTE}(?P<name>{_NAME}){_END} failed: {_NO_FILE}$",
@@ -32,7 +31,7 @@ _CALLED = [
     # Perl (autotools), node
     rf"Can't exec \"(?P<name>{_NAME})\": {_NO_FILE}",
     rf"\bspawn (?P<name>{_NAME}) ENOENT\b",
-    # CMake; "-- Could NOT find" is only its news
+    # CMake; "-- Could NOT find" alone is no error
     rf"Could not find {_NAME} using the following names: (?P<name>{_NAME})",
     r"build program corresponding to \"(?P<generator>Ninja|Unix Makefiles)\"",
     r"^Could NOT find \w+ \(missing:.*?\b(?P<variable>[A-Za-z0-9_]+)_EXECUTABLE\b",
@@ -40,7 +39,7 @@ _CALLED = [
     rf"ERROR: Program(?:\(s\))? \[?{_QUOTE}(?P<name>{_NAME}){_END}.* not found",
     r"Could not (?:detect|find) (?P<cased>CMake|Ninja|Meson)(?: with)? (?:v|version)",
 ]
-# The same words for a missing file: these need a second sign.
+# A missing file gives the same words, so these need a second sign.
 _MAKE = re.compile(rf"^make(?:\[\d+\])?: (?P<name>{_NAME}): {_NO_FILE}$")
 _MAKE_SIGN = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*Error 127\b")
 _PYTHON = re.compile(rf"^FileNotFoundError: .*{_NO_FILE}: {_QUOTE}(?P<name>{_NAME}){_END}$")
@@ -62,14 +61,14 @@ _ILLEGAL = re.compile(
     r"|^Illegal instruction(?: \(core dumped\))?$|: line \d+: +\d+ Illegal instruction\b"
 )
 _WANTS_GIT = re.compile(r"^Dist currently only works with Git or Mercurial repos$")  # meson dist
-# pytest, unittest (3.12). pytest says the first of a wrong call too.
+# pytest, unittest (3.12). pytest prints the first for a wrong call too.
 _NO_TESTS = re.compile(r"^(?:=+ )?no tests ran in [\d.]+|^NO TESTS RAN$")
 _NO_TESTS_LEFT = re.compile(r"^(?:=+ )?\d+ deselected in [\d.]+")
 _PYTEST_REFUSED = re.compile(
     r"^(?P<absent>ERROR: (?:file or directory )?not found: )"
     r"|^[\w. -]*pytest: error: |^ImportError while loading conftest "
 )
-# the C library, which capitalises it, and Go's
+# the C library's message, which is capitalised, and Go's
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _ADDRESSES = [
     re.compile(r"[a-z][a-z0-9+]*://[^\s'\"<>)\]]+"),
@@ -82,14 +81,14 @@ _ADDRESSES = [
 
 @dataclass(frozen=True)
 class Symptom:
-    """What a line of the log says is missing: a program's name, or an address (None: not told)."""
+    """A line of the log and the missing thing in it: a program or an address (None if not named)."""
 
     line: str
     name: str | None
 
 
 def missing_program(lines: Sequence[str], is_missing: Callable[[str], bool]) -> Symptom | None:
-    """The last program that the lines say was called in vain, and that ``is_missing`` confirms."""
+    """Return the last program that was called and not found, and that ``is_missing`` confirms."""
     for line, name in _suggested(lines):
         if is_missing(name):
             return Symptom(line, name)
@@ -97,7 +96,7 @@ def missing_program(lines: Sequence[str], is_missing: Callable[[str], bool]) -> 
 
 
 def unreachable(lines: Sequence[str]) -> Symptom | None:
-    """The last line that says that the network was tried in vain; CMake has the address before it."""
+    """Return the last line that reports an unreachable network; CMake prints the address before it."""
     for number in range(len(lines) - 1, -1, -1):
         if _UNREACHABLE.search(lines[number]):
             before = lines[max(0, number - _ADDRESS_WITHIN) : number + 1]
@@ -107,33 +106,33 @@ def unreachable(lines: Sequence[str]) -> Symptom | None:
 
 
 def full_disk(lines: Sequence[str]) -> Symptom | None:
-    """The last line that says that a disk is full."""
+    """Return the last line that reports a full disk."""
     found = (Symptom(line.strip(), None) for line in reversed(lines) if _FULL.search(line))
     return next(found, None)
 
 
 def illegal_instruction(lines: Sequence[str]) -> Symptom | None:
-    """The last line that says that a program ended by an illegal instruction."""
+    """Return the last line that reports an illegal instruction."""
     return _last(_ILLEGAL, lines)
 
 
 def wants_repository(lines: Sequence[str]) -> Symptom | None:
-    """The line that says that the source must be a git repository."""
+    """Return the line that says that the source must be a git repository."""
     return _last(_WANTS_GIT, lines)
 
 
 def no_tests(lines: Sequence[str]) -> Symptom | None:
-    """The last line that says that pytest or unittest ran no test."""
+    """Return the last line that says that pytest or unittest ran no test."""
     return _last(_NO_TESTS, lines)
 
 
 def no_tests_left(lines: Sequence[str]) -> Symptom | None:
-    """The last line that says that pytest was told to pass over all tests."""
+    """Return the last line that says that pytest deselected all tests."""
     return _last(_NO_TESTS_LEFT, lines)
 
 
 def pytest_refused(lines: Sequence[str]) -> Symptom | None:
-    """The last line in which pytest says why it did not begin; the name is of what it did not find."""
+    """Return the last line in which pytest says why it did not start; the name is what it did not find."""
     for line in reversed(lines):
         if match := _PYTEST_REFUSED.search(line):
             return Symptom(line.strip(), line[match.end() :].strip() if match["absent"] else None)
@@ -151,7 +150,7 @@ def _address(line: str) -> str | None:
 
 
 def _suggested(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Lines that may name a missing program, the last first, and the name."""
+    """Yield lines that may name a missing program, the last first, with the name."""
     for number in range(len(lines) - 1, -1, -1):
         line = lines[number].strip()
         for pattern in _PATTERNS:

@@ -1,7 +1,7 @@
-"""Files that a build missed, or could not use, although the project has them.
+"""Find files that a build lacked, or could not use, although the project has them.
 
-A build sees what the sdist holds; a file that MANIFEST.in (or the backend's like) leaves out is missing there
-only. A library that the project brings may be another machine's. Read from the log's lines. Knows nothing of
+A build sees only the sdist's files, without those that MANIFEST.in (or the backend's equivalent) leaves out.
+A library in the project may be another machine's. Read from the log's lines. Knows nothing of
 how a step runs.
 """
 
@@ -46,7 +46,7 @@ _LOOKS_BACK = 200
 
 @dataclass(frozen=True)
 class Absence:
-    """The line that tells of it, and the project's file."""
+    """A line of the log about a missing file, and the project's file."""
 
     line: str
     path: str
@@ -60,10 +60,10 @@ def explained(
     built: Collection[str],
     root: Path,
 ) -> StepFailed:
-    """The error of a build that failed, in terms of the project's own files where they are why.
+    """Return the error of a failed build, explained by the project's own files if they are the cause.
 
-    ``project`` and ``built`` are the paths of the project's files and of those that the build was given;
-    ``root`` is the step's directory, with what the build left in ``src``.
+    ``project`` and ``built`` are the paths of the project's files and of the build's input files;
+    ``root`` is the step's directory; the build's files are in its ``src``.
     """
     if type(error) not in (StepFailed, LibraryMissing):
         return error
@@ -89,7 +89,7 @@ def explained(
 def left_out(
     lines: Sequence[str], project: Collection[str], built: Collection[str], root: Path
 ) -> Absence | None:
-    """The first file that the log says is missing, which the project has and the build's source has not.
+    """Return the first file missing by the log that the project has and the build's source lacks.
 
     ``project`` and ``built`` are paths of files; ``root`` is the step's directory.
     """
@@ -104,7 +104,7 @@ def left_out(
 def of_another_machine(
     lines: Sequence[str], built: Collection[str], source: Path
 ) -> tuple[Absence, str] | None:
-    """A library or object that a linker could not use, which came with the source; and its machine."""
+    """Return a library or object of the source that a linker could not use, and its machine."""
     for line in lines[-_LOOKS_BACK:]:
         for match in filter(None, (pattern.search(line) for pattern in _INCOMPATIBLE)):
             path = _named(match["name"], built, source.parent)
@@ -114,7 +114,7 @@ def of_another_machine(
 
 
 def machine_of(path: Path) -> str | None:
-    """The machine of an ELF file, or of the first one in an archive (elf(5): e_machine at offset 18)."""
+    """Return the machine of an ELF file, or of an archive's first one (elf(5): e_machine at offset 18)."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -130,7 +130,7 @@ def machine_of(path: Path) -> str | None:
 
 
 def _named(name: str, files: Collection[str], root: Path) -> str | None:
-    """The file that a log means: by its path below the source, or by the end of its path."""
+    """Return the file that a log names, by its path below the source or by the end of its path."""
     for folder in (root / "src", root):
         name = name.removeprefix(f"{folder}/")
     name = posixpath.normpath(name).lstrip("/")

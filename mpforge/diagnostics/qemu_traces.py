@@ -1,7 +1,7 @@
-"""Where a program met an illegal instruction, read from the trace that QEMU writes of it.
+"""Find the place of an illegal instruction in QEMU's trace of a program.
 
-QEMU itself says only that there was one. Its trace of system calls (``QEMU_LOG=strace``) has each file that
-was mapped, where, and each signal's address. Values in, values out; knows nothing of tests.
+QEMU itself reports only that it happened. Its trace of system calls (``QEMU_LOG=strace``) has each file that
+was mapped, where, and each signal's address. Pure; knows nothing of tests.
 """
 
 import re
@@ -18,7 +18,7 @@ _CALL = re.compile(r"^(?P<process>\d+) (?P<name>\w+)\(")
 
 @dataclass(frozen=True)
 class Fault:
-    """An illegal instruction at ``address``: in a file, ``offset`` bytes from its begin, if in any.
+    """An illegal instruction at ``address``: in a file, if known, ``offset`` bytes from its start.
 
     ``path`` is the file's as the program named it.
     """
@@ -37,14 +37,14 @@ class _Mapping:
 
 
 def variables(folder: str) -> Mapping[str, str]:
-    """What makes QEMU write a trace of each process that it begins with to ``folder``/PID."""
+    """Return the environment that makes QEMU trace each process that it starts to ``folder``/PID."""
     return {"QEMU_LOG": "strace", "QEMU_LOG_FILENAME": f"{folder}/%d"}
 
 
 def last_fault(lines: Iterable[str]) -> Fault | None:
-    """The last illegal instruction of a process and its forks; None where it lived on, or met none.
+    """Return the last illegal instruction of a process and its forks; None if it survived, or met none.
 
-    Programs try instructions out and handle the signal: one that then ended by itself met none.
+    Programs probe instructions and handle the signal: one that then exits by itself did not fail.
     """
     mapped: list[_Mapping] = []
     opened: dict[str, str] = {}

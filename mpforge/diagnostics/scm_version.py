@@ -1,6 +1,6 @@
-"""What makes a version that is taken from git wrong, though the sdist was made: to be told.
+"""Warn of a wrong version from git in an sdist that was built successfully.
 
-Backends warn of it in a log that nobody reads, or not at all.
+Backends warn about it only in a log that nobody reads, or not at all.
 """
 
 import re
@@ -24,9 +24,9 @@ _UNKNOWN = re.compile(r"-(0\+(?:unknown|untagged)[^-]*|0\.0\.0)\.(?:tar\.gz|zip)
 
 
 def doubts(sdist: str, *, tools: Iterable[str], cut_off: bool, log: str) -> list[str]:
-    """Why the version of an sdist may be wrong, each with what to do.
+    """Return reasons why the version of an sdist may be wrong, each with advice.
 
-    ``tools`` are names of ``TOOLS`` that its build has, ``cut_off`` says that the checkout lacks a part of
+    ``tools`` are names of ``TOOLS`` that its build uses, ``cut_off``: the checkout lacks a part of
     its history that the version depends on.
     """
     known = sorted(tools)

@@ -1,6 +1,6 @@
-"""The error of a step's program that ended badly, with what its last lines tell of the cause, and the remedy.
+"""Compose the error of a step's failed program, with cause and remedy from its last lines.
 
-What the lines say is for ``symptoms`` and ``crossing`` to find; here it is confirmed and put into words.
+``log_patterns`` and ``cross_compiling`` search the lines; this module confirms causes and words them.
 Knows nothing of how programs are run.
 """
 
@@ -31,15 +31,15 @@ INTO_IMAGE = (
     "before-all in [build] may install it (by the image's package manager, with network = true), or "
     "[build] image name an image that has it"
 )
-_NEAR = 60  # lines: a chained traceback of a build backend is that long
-# A shell's status for a program that is not there (POSIX), as Python, make and ninja repeat it: the shell's
-# own words may stand above a longer traceback.
+_NEAR = 60  # lines: the length of a build backend's chained traceback
+# A shell's status for a program not found (POSIX), as Python, make and ninja repeat it: the shell's
+# own message may be above a longer traceback.
 _LACKED = re.compile(r"exit status 127\b|Error 127\b|exit=127\b|code=127\b")
 _BROKEN, _REFUSED, _NOT_RUN = (f"exit status {number}" for number in (3, 4, 5))
 _DESELECTED = (
     "-k, -m or --deselect, in the command or in pytest's configuration, deselects every test"
 )
-_BY_SIGILL = ("signal 4", "exit status 132")  # 128 + 4 is a shell's word for it
+_BY_SIGILL = ("signal 4", "exit status 132")  # a shell reports 128 + 4
 WITHOUT_LIBRARY = (
     "the project may have a copy of its own, or an option to do without it; [libraries] for the target are "
     "not available yet"
@@ -76,10 +76,10 @@ _FIND_THEM = (
 
 @dataclass(frozen=True)
 class Ended:
-    """A program of a step that ended badly: of which step, in whose directory, how.
+    """A step's failed program: its step, its directory, its exit status.
 
-    ``offline``: it was kept off the network. ``table`` is the spec's for this step. ``has`` tells whether the
-    step has a program, and ``image`` the image that it ran in; None: on this host.
+    ``offline``: it had no network. ``table`` is the spec's for this step. ``has`` returns whether the
+    step has a program; ``image`` is the image that it ran in, None on this host.
     """
 
     title: str
@@ -92,7 +92,7 @@ class Ended:
 
 
 def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
-    """The error, by the last lines that the program wrote."""
+    """Return the error, diagnosed by the program's last lines."""
     near = lines[-_NEAR:]
     return (
         _filled_disk(ended, near)
@@ -115,7 +115,7 @@ def not_declared(
     *,
     image: str | None = None,
 ) -> ToolNotDeclared:
-    """The error of a step that calls a program which it does not have, nor its ``image``, if it is in one."""
+    """Return the error of a step that calls a program that it, or its ``image``, does not have."""
     what = f"{title}: there is no program {program} in this step"
     remedy = f'tools = ["{declared_as(program)}"] in [build] puts it on the step\'s PATH'
     if image is not None:
@@ -127,7 +127,7 @@ def not_declared(
 
 
 def _filled_disk(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
-    """In a container there is no other disk than the engine's."""
+    """Return the error of a full disk; in a container it is the engine's disk."""
     found = log_patterns.full_disk(lines) if ended.image is not None else None
     if found is None:
         return None
@@ -153,7 +153,7 @@ def _ran_target_program(ended: Ended, lines: Sequence[str]) -> StepFailed | None
 
 
 def _met_illegal_instruction(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
-    """A test's program, or one that it started, ended by SIGILL. Where that was is not known here."""
+    """Return the error of a test's program that SIGILL ended, or one that it started; without the place."""
     found = log_patterns.illegal_instruction(lines)
     if ended.table != "test" or (found is None and ended.how not in _BY_SIGILL):
         return None
@@ -222,9 +222,9 @@ def _without_repository(ended: Ended, lines: Sequence[str]) -> StepFailed | None
 
 
 def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
-    """pytest's and unittest's status 5 says that no tests were run, pytest's 4 that it was called wrongly.
+    """Return the error of a test run without tests (status 5), or of a wrong call of pytest (status 4).
 
-    https://docs.pytest.org/en/stable/reference/exit-codes.html; make and the like have others.
+    https://docs.pytest.org/en/stable/reference/exit-codes.html; make and other runners have other codes.
     """
     none = log_patterns.no_tests(lines)
     refused = log_patterns.pytest_refused(lines)
@@ -244,12 +244,12 @@ def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
 
 
 def _of_build(lines: Sequence[str]) -> list[str]:
-    """The lines, less what compilers said of the files of checks, which may fail in any build."""
+    """Return the lines without compilers' errors about checks, which may fail in any build."""
     return [line for line in lines if not failed_extensions.is_of_check(line)]
 
 
 def _complaint(ended: Ended, lines: Sequence[str]) -> str | None:
-    """Why a build failed, as its programs say it; of tests, what only a build's tools say."""
+    """Return the line that explains a failed build; for tests, only an error of a build tool."""
     if ended.table == "build":
         return first_error.complaint(_of_build(lines), str(ended.root))
     found = cross_compiling.failed_check(lines)
@@ -257,6 +257,6 @@ def _complaint(ended: Ended, lines: Sequence[str]) -> str | None:
 
 
 def _is_elf(root: Path, name: str) -> bool | None:
-    """Whether a program that a build ran is a compiled one; None: there is none of this name any more."""
+    """Return whether a program that a build ran is compiled; None if no file of this name is left."""
     found = [path for path in root.rglob(Path(name).name) if path.is_file()]
     return any(map(elf.is_elf, found)) if found else None
