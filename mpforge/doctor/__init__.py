@@ -1,1 +1,1 @@
-"""What this host and its container runtime can do for each target."""
+"""Diagnose the abilities of this host and its container runtime for each target."""

@@ -1,7 +1,7 @@
-"""What the container engine of this user is and runs, and what would make it run more, as facts.
+"""Facts about the user's container engine: the platforms it runs, and how to make it run more.
 
-Every platform is asked for anew, and that is remembered for later runs. Nothing that needs privilege is
-done: commands that do are told to the user. Knows nothing of how facts are shown.
+Every platform is probed again, and the result is remembered for later runs. Commands that need privilege are
+shown to the user, never run. Knows nothing of how facts are shown.
 """
 
 import re
@@ -20,9 +20,9 @@ from mpforge.platforms import Platform, well_known
 
 @dataclass(frozen=True)
 class EngineFact:
-    """An engine that answers; ``here`` says that this machine's kernel is the one it runs on.
+    """An engine that answers; ``here``: it runs on this machine's kernel.
 
-    ``bridged`` false: containers have this host's network, or none.
+    ``bridged`` false: containers share this host's network, or have none.
     """
 
     name: str
@@ -36,7 +36,7 @@ class EngineFact:
 
 @dataclass(frozen=True)
 class RunFact:
-    """How an engine runs a platform: by which version of QEMU; ``why`` has its words, or what is missing."""
+    """An engine's way to run a platform, with QEMU's version; ``why`` is the probe's answer or the lack."""
 
     name: str
     how: Literal["native", "emulated", "no"]
@@ -47,7 +47,7 @@ class RunFact:
 
 @dataclass(frozen=True)
 class ContainersFact:
-    """The engine and what it runs; without one, or with one that starts nothing, ``why`` and the remedy."""
+    """The engine and the platforms that it runs; ``why`` and the remedy if there is no working one."""
 
     engine: EngineFact | None = None
     runs: tuple[RunFact, ...] = ()
@@ -55,7 +55,7 @@ class ContainersFact:
     remedy: str | None = None
 
     def run(self, platform: str) -> RunFact | None:
-        """How the engine runs a platform; those of musl are run as glibc's."""
+        """Return how the engine runs a platform; musl platforms are treated as glibc's."""
         name = platform.removesuffix("_musl")
         return next((run for run in self.runs if run.name == name), None)
 
@@ -65,10 +65,10 @@ _UNSEEN = binfmt.Handlers(None)
 
 @dataclass(frozen=True)
 class Site:
-    """Where an engine stands, for those who would enable it.
+    """An engine's machine, as far as commands to enable emulation depend on it.
 
-    ``command`` is what speaks to it, ``packages`` are the distribution's with QEMU. Of an engine elsewhere
-    nothing but the engine itself is known.
+    ``command`` is its command line, ``packages`` are the distribution's with QEMU. Of a remote engine
+    only the command is known.
     """
 
     command: str
@@ -79,7 +79,7 @@ class Site:
 
 
 def look(cache: Path, environment: Mapping[str, str]) -> ContainersFact:
-    """Ask the engine everything anew."""
+    """Probe the engine without using remembered answers."""
     try:
         engine = connection.connect(environment)
         nature = connection.nature(engine)
@@ -110,24 +110,24 @@ def look(cache: Path, environment: Mapping[str, str]) -> ContainersFact:
 
 
 def _command(engine: EngineFact) -> str:
-    """What the user would type to have the engine do something; ``podman`` does not read DOCKER_HOST."""
+    """Return the command line for the engine; ``podman`` does not read DOCKER_HOST."""
     if engine.name != "Podman":
         return "docker"
     return "podman" if engine.here else f"podman --url {engine.endpoint}"
 
 
 def packages() -> str | None:
-    """The distribution's packages that tell the kernel of QEMU; None where there is no apt that is known."""
+    """Return the distribution's packages that register QEMU with the kernel; None without a known apt."""
     host = apt.host_distribution()
     if host is None:
         return None
-    # What registers the static programs: binfmt-support or systemd before the packages were split.
+    # The packages that register the static programs: binfmt-support or systemd before the split.
     old = emulators.has_static_package(*host)
     return "qemu-user-static binfmt-support" if old else "qemu-user-binfmt"
 
 
 def run_fact(platform: Platform, told: str, site: Site) -> RunFact:
-    """What a probe's answer (``probe.ask``) means, and what would make it better."""
+    """Return the fact for a probe's answer (``runtime_probe.ask``), with the remedy."""
     name = platform.name
     if told == runtime_probe.NATIVE:
         return RunFact(name, "native")
@@ -146,7 +146,7 @@ def run_fact(platform: Platform, told: str, site: Site) -> RunFact:
 
 
 def _missing(platform: Platform, site: Site) -> tuple[str, str]:
-    """Why the engine does not run a platform, and the command that would enable it."""
+    """Return why the engine does not run a platform, and the command that would enable it."""
     if not site.here:
         why = "the engine's machine, which is not this one, has no emulator for it"
         return why, _privileged(platform, site)
@@ -164,7 +164,7 @@ def _missing(platform: Platform, site: Site) -> tuple[str, str]:
 
 
 def _unfit(handler: binfmt.Handler, platform: Platform, site: Site) -> tuple[str, str]:
-    """Why a handler that there is does not serve containers, and the command that mends it."""
+    """Return why an existing handler does not serve containers, and the command that fixes it."""
     named = f"the kernel's handler {handler.name} ({handler.interpreter})"
     if not handler.enabled:
         return f"{named} is off", f"echo 1 > {binfmt.ROOT}/{handler.name}"
@@ -175,7 +175,7 @@ def _unfit(handler: binfmt.Handler, platform: Platform, site: Site) -> tuple[str
 
 
 def _install(platform: Platform, site: Site, *, instead: str = "") -> str:
-    """The command that gives this machine's kernel a handler, ``instead`` of one that there is."""
+    """Return the command that gives this machine's kernel a handler, ``instead`` of an existing one."""
     if site.packages is None:
         return _privileged(platform, site, instead=instead)
     again = "--reinstall " if instead else ""
@@ -183,7 +183,7 @@ def _install(platform: Platform, site: Site, *, instead: str = "") -> str:
 
 
 def _privileged(platform: Platform, site: Site, *, instead: str = "") -> str:
-    """The command that lets the engine tell its kernel; for the user to run or not."""
+    """Return the privileged command by which the engine registers a handler; mpforge never runs it."""
     image = f"{site.command} run --privileged --rm docker.io/tonistiigi/binfmt"
     architecture = (platform.docker_platform or platform.name).split("/")[1]
     first = f"{image} --uninstall {instead} && " if instead else ""

@@ -1,8 +1,7 @@
-"""What this host can do for each well-known target, as facts: ``diagnose``. Nothing is fetched.
+"""Collect facts about this host's abilities for each well-known target: ``diagnose``. Fetches nothing.
 
-Host programs are asked for their versions, the container engine for what it runs; directories are looked
-at. What an archive or an index would give is told by its name and not tried. Knows nothing of how facts
-are shown.
+Asks host programs for their versions, and the container engine for the platforms it runs; reads directories.
+Sources that would need a download are named, not tried. Knows nothing of how facts are shown.
 """
 
 import json
@@ -30,7 +29,7 @@ from mpforge.processes import Captured, capture
 from mpforge.store import notes
 from mpforge.workspace import cache_directory
 
-# The Pythons that there are to look for.
+# The Python versions to look for.
 PYTHONS = ("cp311", "cp312", "cp313", "cp314")
 
 _ASKING_SECONDS = 20.0
@@ -38,7 +37,7 @@ _ASKING_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class HostPythonFact:
-    """A CPython of this host with its headers, or what is missing and the remedy."""
+    """A CPython of this host with its headers, or the missing part and the remedy."""
 
     python: str
     version: str | None = None
@@ -49,7 +48,7 @@ class HostPythonFact:
 
 @dataclass(frozen=True)
 class TargetPythonFact:
-    """Where a target's own Python for tests comes from; ``provider`` None: from nowhere."""
+    """The provider of a target's own Python for tests; None if there is none."""
 
     target: str
     python: str
@@ -60,7 +59,7 @@ class TargetPythonFact:
 
 @dataclass(frozen=True)
 class Program:
-    """A program of this host; ``path`` None: it is not here, and ``remedy`` says what it is for."""
+    """A program of this host; ``path`` is None if it is missing, and ``remedy`` then says what it is for."""
 
     name: str
     path: str | None
@@ -70,7 +69,7 @@ class Program:
 
 @dataclass(frozen=True)
 class ZigFact:
-    """The compiler: the version that the lock pins, those in the store; problem with the lock."""
+    """zig: the version that the lock pins, those in the store, and the problem with the lock, if any."""
 
     pinned: str | None
     cached: tuple[str, ...]
@@ -79,7 +78,7 @@ class ZigFact:
 
 @dataclass(frozen=True)
 class StoreFact:
-    """The store: sizes in bytes; ``tools`` are the names and versions of what is unpacked there."""
+    """The store: sizes in bytes; ``tools`` are the names and versions of the tools unpacked there."""
 
     path: str
     exists: bool
@@ -91,11 +90,11 @@ class StoreFact:
 
 @dataclass(frozen=True)
 class IsolationFact:
-    """How far this host lets steps be kept apart from it: ``extent``, and why not further.
+    """How far steps can be isolated from this host (``extent``), and why not further.
 
-    ``namespaces`` is whether it lets mpforge make any (None: it has none). ``network`` is what a step sees
-    of it that declares nothing: ``none``, or ``open`` where it can't be cut off (``used`` is false then);
-    ``remedy`` what would make the host able.
+    ``namespaces``: the host lets mpforge create some (None: it has none). ``network`` is the network of a
+    step that declares none: ``none``, or ``open`` if it can't be cut off (``used`` is false then);
+    ``remedy`` says how to enable isolation.
     """
 
     namespaces: bool | None
@@ -108,7 +107,7 @@ class IsolationFact:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that ``mpforge doctor`` says."""
+    """Everything that ``mpforge doctor`` reports."""
 
     version: str
     system: str
@@ -125,7 +124,7 @@ class Diagnosis:
 
 
 def diagnose(lock: Path, environment: Mapping[str, str]) -> Diagnosis:
-    """Look at this host; ``lock`` is the place of the lock of the spec in question, there or not."""
+    """Diagnose this host; ``lock`` is the path of the spec's lock, which may not exist."""
     host = host_facts()
     found = apt.host_distribution()
     cache = cache_directory(environment)
@@ -170,7 +169,7 @@ def _target_pythons(host: HostFacts, distro: tuple[str, str] | None) -> Iterator
 def target_python_fact(
     platform: Platform, word: str, distro: tuple[str, str] | None
 ) -> TargetPythonFact:
-    """Where ``targetpython.provide`` would get a Python from, by its own rules; nothing is fetched."""
+    """Return where ``target_python.provide`` would get a Python from, by its rules; fetches nothing."""
     variable = target_python.path_variable(platform, word)
     if given := os.environ.get(variable):
         there = Path(given).exists()
@@ -231,7 +230,7 @@ def _zig(path: Path, tools: tuple[str, ...]) -> ZigFact:
 
 
 def pinned_zig(lock: Lock) -> str | None:
-    """The version of zig that a lock pins, if it does."""
+    """Return the version of zig that a lock pins, if any."""
     for pin in lock.environments:
         for package in pin.packages:
             if pin.request.purpose == "tool" and package.name == "ziglang":
@@ -243,7 +242,7 @@ def pinned_zig(lock: Lock) -> str | None:
 
 
 def stored_tools(root: Path) -> Iterator[str]:
-    """Name and version of each tool in a tool store, sorted; leftovers and strangers are passed over."""
+    """Yield name and version of each tool in a tool store, sorted; leftovers and other files are skipped."""
     for record in sorted(root.glob("*/tool.json")):
         try:
             data = json.loads(notes.read(record))
@@ -271,7 +270,7 @@ def _store(cache: Path, tools: tuple[str, ...]) -> StoreFact:
 
 
 def size_below(root: Path) -> int:
-    """The bytes of all files below a directory; what goes away meanwhile counts nothing."""
+    """Return the total bytes of all files below a directory; files that vanish meanwhile count as 0."""
     total, pending = 0, [str(root)]
     while pending:
         try:

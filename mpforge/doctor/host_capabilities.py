@@ -1,6 +1,6 @@
-"""What a host can do for a target: how it builds, what images add, how tests run.
+"""Derive a host's abilities for a target: how it builds, what images add, how tests run.
 
-Knows nothing of how a host and its engine were looked at.
+Knows nothing of how facts about the host and its engine were collected.
 """
 
 import functools
@@ -21,7 +21,7 @@ NOT_YET = "not available yet in this version of mpforge"
 
 @dataclass(frozen=True)
 class BuildAbility:
-    """Whether and how this host builds for a target; ``remedy`` is what would make it able."""
+    """This host's way to build for a target, if any; ``remedy`` says how to enable it."""
 
     how: Literal["native", "cross", "no"]
     why: str
@@ -30,10 +30,10 @@ class BuildAbility:
 
 @dataclass(frozen=True)
 class TestAbility:
-    """Whether and how a target's programs run here.
+    """This host's way to run a target's programs, if any.
 
-    ``emulator`` and ``version`` are of the host's own emulator, ``package`` is the distribution's that
-    has one; ``cpu`` the model that tests run on.
+    ``emulator`` and ``version`` are the host's own emulator, ``package`` is the distribution's package that
+    has one; ``cpu`` is the model that tests run on.
     """
 
     __test__ = False  # not a test class, whatever pytest makes of its name
@@ -49,7 +49,7 @@ class TestAbility:
 
 @dataclass(frozen=True)
 class ImageAbility:
-    """By which strategies a target is built in an image, if by any; ``why`` or why not, and the remedy."""
+    """The strategies for building a target in an image; ``why`` (or why not), and the remedy."""
 
     strategies: tuple[str, ...]
     why: str
@@ -58,9 +58,9 @@ class ImageAbility:
 
 @dataclass(frozen=True)
 class TargetAbility:
-    """A well-known target; ``available`` says that this version has working sessions for it.
+    """A well-known target; ``available``: this version has working sessions for it.
 
-    ``build`` is the best way without a container, ``images`` what containers add.
+    ``build`` is the best way without a container, ``images`` the ways with one.
     """
 
     name: str
@@ -71,7 +71,7 @@ class TargetAbility:
 
 
 def of_targets(host: HostFacts, containers: ContainersFact) -> tuple[TargetAbility, ...]:
-    """What a host can do for each well-known target."""
+    """Return a host's abilities for each well-known target."""
     request = emulators.distro_request()
     known = functools.cache(emulators.host_emulator)
 
@@ -95,7 +95,7 @@ def of_targets(host: HostFacts, containers: ContainersFact) -> tuple[TargetAbili
 
 
 def build_ability(platform: Platform, host: HostFacts) -> BuildAbility:
-    """How this host builds for a platform, where the project's build backend can."""
+    """Return how this host builds for a platform, given a build backend that cross-compiles."""
     if not platform.available:
         return BuildAbility("no", NOT_YET)
     if host.platform is None:
@@ -114,7 +114,7 @@ def build_ability(platform: Platform, host: HostFacts) -> BuildAbility:
 
 
 def image_ability(platform: Platform, host: HostFacts, containers: ContainersFact) -> ImageAbility:
-    """What containers add to how this host builds for a platform."""
+    """Return the strategies that containers add for building for a platform."""
     if not platform.available:
         return ImageAbility((), NOT_YET)
     if host.platform is None:
@@ -132,14 +132,14 @@ def image_ability(platform: Platform, host: HostFacts, containers: ContainersFac
     verdicts = (("hybrid", strategies.hybrid), ("emulate", strategies.emulate))
     able = [name for name, verdict in verdicts if verdict(_wanted(platform), host).can]
     if engine.platform != host.platform and "hybrid" in able:
-        # The compiler that is put into the image is one of this host's machine.
+        # The compiler that is put into the image runs on this host's machine.
         able.remove("hybrid")
         runs += f"; not hybrid: the engine's machine is {engine.platform}, this one {host.platform}"
     return ImageAbility(tuple(able), runs)
 
 
 def _wanted(platform: Platform) -> strategies.Wanted:
-    """What a spec with nothing but defaults asks for, where the user's own commands build."""
+    """Return the request of a spec with only defaults, built by the user's own commands."""
     return strategies.Wanted(
         platform.name, platform, "auto", "auto", platform.default_policy, backend=None
     )
@@ -151,7 +151,7 @@ def test_ability(
     emulator: Emulator | None,
     request: DistroRequest | None,
 ) -> TestAbility:
-    """How the platform's programs run here: ``request`` is the distribution's package of emulators."""
+    """Return how the platform's programs run here; ``request`` is the distribution's emulator package."""
     if host.platform == platform.name:
         return TestAbility("native", f"this host is {platform.name}")
     cpu = platform.baseline_cpu
