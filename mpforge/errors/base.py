@@ -1,4 +1,4 @@
-"""What all errors have in common, their exit codes, and the one place where their text is composed."""
+"""The base class of all errors, their exit codes, and the functions that compose their text."""
 
 import copy
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 
 
 def first_of(codes: Iterable[int]) -> ExitCode:
-    """What several failures exit with: a failed step counts before a wrong spec, that before a host."""
+    """Return the exit code of several failures: a failed step's first, then a wrong spec's, then a host's."""
     known = set(codes)
     order = (ExitCode.STEP_FAILED, ExitCode.WRONG_INPUT, ExitCode.HOST_CANNOT)
     return next((code for code in order if code in known), ExitCode.STEP_FAILED)
@@ -27,7 +27,7 @@ def first_of(codes: Iterable[int]) -> ExitCode:
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a file something stands; line and column count from 1."""
+    """A place in a file; line and column count from 1."""
 
     file: str
     line: int = 1
@@ -39,7 +39,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with the spec: its place, the dotted key, what was expected, a near match."""
+    """One problem of the spec: its place, the dotted key, what was expected, a near match."""
 
     code: str
     message: str
@@ -57,8 +57,8 @@ class Problem:
 class MpforgeError(Exception):
     """Base of all errors shown to a user.
 
-    ``what`` is one sentence; ``why`` what is known of the cause; ``hint`` what to do about it;
-    ``place`` where in a file; ``enterable`` whether there is a step that `mpforge shell` could open.
+    ``what`` is one sentence; ``why`` the cause as far as it is known; ``hint`` the remedy;
+    ``place`` a place in a file; ``enterable``: there is a step that `mpforge shell` could open.
     Subclasses fix ``code`` (unique, by a test) and ``exit_code``.
     """
 
@@ -81,7 +81,7 @@ class MpforgeError(Exception):
         self.place = place
 
     def told(self, words: Callable[[str], str]) -> Self:
-        """The same error, with ``words`` of what its texts were."""
+        """Return the same error with ``words`` applied to its texts."""
         other = copy.copy(self)
         other.what = words(self.what)
         other.why = self.why and words(self.why)
@@ -93,16 +93,16 @@ class MpforgeError(Exception):
 
 
 UPDATE = "update mpforge"
-"""The remedy for a record that ``written_by_newer`` is said of."""
+"""The remedy for a record that ``written_by_newer`` refuses."""
 
 
 def written_by_newer(what: str, number: object, known: int, *, name: str = "schema") -> str:
-    """The sentence that refuses a record of a ``number`` above the one that this version reads."""
+    """Return the sentence that refuses a record with a format ``number`` above the ``known`` one."""
     return f"{what} was written by a newer mpforge ({name} {number}; this one knows {known})"
 
 
 def render(error: MpforgeError) -> str:
-    """Compose an error's text: place, code, what, then why and remedy on lines of their own."""
+    """Compose an error's text: place, code, what, then why and remedy on separate lines."""
     place = f"{error.place}: " if error.place else ""
     lines = [f"{place}{error.code}: {error.what}"]
     if error.why:
@@ -113,10 +113,10 @@ def render(error: MpforgeError) -> str:
 
 
 def headline(error: MpforgeError) -> str:
-    """An error on one line: its place, code and what, and the first line of its cause that says something."""
+    """Compose an error on one line: place, code, what, and the first meaningful line of its cause."""
     place = f"{error.place}: " if error.place else ""
     first, _, more = (error.why or "").strip().partition("\n")
-    if first.endswith(":") and more:  # it only announces the next line
+    if first.endswith(":") and more:  # it only introduces the next line
         next_line, _, more = more.partition("\n")
         first = f"{first} {next_line.strip()}"
     cause = f": {first}{' …' if more else ''}" if first else ""

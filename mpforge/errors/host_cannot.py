@@ -1,4 +1,4 @@
-"""Errors of a host that can't do what is asked: exit 4."""
+"""Errors of a host that can't do what the spec asks: exit 4."""
 
 from mpforge.errors.base import ExitCode, MpforgeError
 
@@ -11,7 +11,7 @@ class HostCannot(MpforgeError):
 
 
 class NotAvailableYet(HostCannot):
-    """The spec's vocabulary has it, this version of mpforge does not build it."""
+    """A feature of the spec's vocabulary that this version of mpforge does not build yet."""
 
     code = "not-available-yet"
 
@@ -23,7 +23,7 @@ class NoStrategy(HostCannot):
 
 
 class NoHostPython(HostCannot):
-    """A CPython of the wanted minor version, or its headers, can't be had on this host."""
+    """A CPython of the wanted minor version, or its headers, is not available on this host."""
 
     code = "no-host-python"
 
@@ -53,13 +53,13 @@ class IndexUnreachable(HostCannot):
 
 
 class PinGone(HostCannot):
-    """A pinned thing that its origin no longer has, and the store neither."""
+    """A pinned file is gone from its origin, and is not in the store."""
 
     code = "pin-gone"
 
 
 class HashMismatch(HostCannot):
-    """What an origin sent is not what the lock pins."""
+    """A download has another hash than the lock pins."""
 
     code = "hash-mismatch"
 
@@ -71,36 +71,36 @@ class NoEngine(HostCannot):
 
 
 class EngineCannotRun(HostCannot):
-    """The container engine does not run programs of a platform: there is no emulator for it."""
+    """The container engine does not run programs of a platform: it has no emulator for it."""
 
     code = "engine-cannot-run"
 
 
 class ImageUnknown(HostCannot):
-    """There is no image of that name, neither with the engine nor in its registry."""
+    """Neither the engine nor the registry has an image of that name."""
 
     code = "image-unknown"
 
 
 class ImageUnfit(HostCannot):
-    """An image is not what a step needs: of another platform, or without the Python."""
+    """An image does not fit a step: it is for another platform, or lacks the Python."""
 
     code = "image-unfit"
 
 
 class RegistryUnreachable(HostCannot):
-    """A registry of images did not answer, or not so that it can be understood."""
+    """An image registry did not answer, or sent an invalid answer."""
 
     code = "registry-unreachable"
 
 
 class RegistryDenies(HostCannot):
-    """A registry of images wants other credentials than there are."""
+    """An image registry denies access with the available credentials."""
 
     code = "registry-denies"
 
 
 class FileTrouble(HostCannot):
-    """The file system refuses what mpforge must do: read-only, no permission, a file in the way."""
+    """A file operation failed: a read-only file system, no permission, a file in the way."""
 
     code = "file-trouble"

@@ -1,4 +1,4 @@
-"""The entries of ``reference.md``, a link to docs/errors.md: what each code means and how to fix it."""
+"""The entries of ``reference.md``, a link to docs/errors.md: each code's meaning and remedy."""
 
 import functools
 import re
@@ -11,7 +11,7 @@ _WIDTH = 88
 
 @functools.cache
 def entries() -> Mapping[str, str]:
-    """The text of each entry by its code, in the page's order, as Markdown."""
+    """Return the text of each entry by its code, in the page's order, as Markdown."""
     page = resources.files(__package__).joinpath("reference.md").read_text(encoding="utf-8")
     sections = re.split(r"^##+ ", page, flags=re.MULTILINE)
     named = (section.partition("\n") for section in sections)
@@ -19,7 +19,7 @@ def entries() -> Mapping[str, str]:
 
 
 def explanation(code: str) -> str | None:
-    """The entry of a code as lines for a terminal; ``None`` for a word that is no code."""
+    """Return the entry of a code as text for a terminal; ``None`` for an unknown code."""
     if (text := entries().get(code)) is None:
         return None
     plain = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text).replace("**", "")

@@ -22,19 +22,19 @@ class HostLeak(StepFailed):
 
 
 class ForeignFlag(StepFailed):
-    """A build asks the compiler for what only another kind of CPU has."""
+    """A build gives the compiler an option for another kind of CPU."""
 
     code = "foreign-flag"
 
 
 class OpenmpUnavailable(StepFailed):
-    """A build asks for OpenMP (``-fopenmp``, ``omp.h``), and there is no runtime of the target."""
+    """A build uses OpenMP (``-fopenmp``, ``omp.h``), and there is no runtime for the target."""
 
     code = "openmp-unavailable"
 
 
 class UnknownOption(StepFailed):
-    """A build gives a compiler or linker an option that it does not know and that can't be left out."""
+    """A build gives a compiler or linker an unknown option that can't be dropped."""
 
     code = "unknown-option"
 
@@ -46,13 +46,13 @@ class LibraryMissing(StepFailed):
 
 
 class RanTargetProgram(StepFailed):
-    """A build runs a program of the target's, which this host can't, or not so."""
+    """A build runs a program of the target, which this host can't run, or not in this way."""
 
     code = "ran-target-program"
 
 
 class NetworkRefused(StepFailed):
-    """A step tried to reach the network, which it has not declared; ``what`` names the address."""
+    """A step tried to reach the network without declaring it; ``what`` names the address."""
 
     code = "network-refused"
 
@@ -64,25 +64,25 @@ class StepTimeout(StepFailed):
 
 
 class ToolAltered(StepFailed):
-    """A step changed a tool of the store while it ran: what it gave can't be trusted."""
+    """A step changed a tool of the store while it ran: its result can't be trusted."""
 
     code = "tool-altered"
 
 
 class OutputMissing(StepFailed):
-    """A step ended well, but something that it declares as output is not there."""
+    """A step succeeded without creating one of its declared outputs."""
 
     code = "output-missing"
 
 
 class NoExtension(StepFailed):
-    """A wheel that lacks extension modules which failed to build."""
+    """A wheel lacks extension modules that failed to build."""
 
     code = "no-extension"
 
 
 class WheelRejected(StepFailed):
-    """What was built breaks the promise of its tag; ``why`` has each reason."""
+    """A build result breaks the promise of its tag; ``why`` has each reason."""
 
     code = "wheel-rejected"
 
@@ -94,7 +94,7 @@ class UndefinedSymbol(StepFailed):
 
 
 class StableAbiBroken(StepFailed):
-    """A wheel that promises to serve many Pythons holds what is for one; ``why`` has files and symbols."""
+    """A wheel for many Pythons has files or symbols for only one; ``why`` lists them."""
 
     code = "abi3-violation"
 
@@ -112,7 +112,7 @@ class TestsFailed(StepFailed):
 
 
 class IllegalInstruction(TestsFailed):
-    """A program of the tests ended by an instruction that its CPU does not have; ``why`` has the place."""
+    """A test's program executed an instruction that its CPU lacks; ``why`` has the place."""
 
     code = "illegal-instruction"
 
@@ -124,20 +124,20 @@ class ImportedElsewhere(StepFailed):
 
 
 class WrongMachine(StepFailed):
-    """What ran was not what the plan says: another machine or CPU model answered."""
+    """Tests ran on another machine or CPU model than the plan says."""
 
     code = "wrong-machine"
 
 
 class DistConflict(StepFailed):
-    """Publishing would replace a file of ``dist/`` that is not this session's."""
+    """Publishing would replace a file of ``dist/`` that this session did not make."""
 
     code = "dist-conflict"
     enterable = False
 
 
 class Damaged(StepFailed):
-    """A blob or an entry of the store is not what its name says, or is gone: a miss, made again."""
+    """A blob or an entry of the store is corrupt or gone; treated as a miss and made again."""
 
     code = "store-damaged"
 
@@ -149,7 +149,7 @@ class ArchiveRefused(StepFailed):
 
 
 class EngineRefuses(StepFailed):
-    """The container engine refused what a step needs, in its own words."""
+    """The container engine refused a step's request; ``why`` is its message, if any."""
 
     code = "engine-refuses"
 

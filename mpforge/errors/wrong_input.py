@@ -24,19 +24,19 @@ class SpecInvalid(WrongInput):
 
 
 class TomlInvalid(WrongInput):
-    """A file that must be TOML is not, or holds what no reader can bear."""
+    """A file is not valid TOML, or is beyond the limits of its readers."""
 
     code = "toml-invalid"
 
 
 class SpecNotFound(WrongInput):
-    """There is no spec where one was looked for."""
+    """The spec does not exist."""
 
     code = "spec-not-found"
 
 
 class SourceMissing(WrongInput):
-    """``project.source`` names nothing that can be built."""
+    """``project.source`` is not a source that can be built."""
 
     code = "source-missing"
 
@@ -54,13 +54,13 @@ class LockInvalid(WrongInput):
 
 
 class PinMissing(WrongInput):
-    """``--locked`` (or CI) and the lock has no pin for something that is needed."""
+    """The lock lacks a needed pin, and ``--locked`` (or CI) forbids to add it."""
 
     code = "pin-missing"
 
 
 class Unresolvable(WrongInput):
-    """Requirements that the index answered for, but that nothing satisfies."""
+    """No distribution on the index satisfies the requirements."""
 
     code = "unresolvable"
 
@@ -78,13 +78,13 @@ class UnknownGroup(WrongInput):
 
 
 class UnknownCpu(WrongInput):
-    """The emulator knows no CPU model of a name that ``[test] cpus`` gives."""
+    """``[test] cpus`` names a CPU model that the emulator does not know."""
 
     code = "unknown-cpu"
 
 
 class UnknownSession(WrongInput):
-    """A session that the spec does not give."""
+    """The spec defines no session of this name."""
 
     code = "unknown-session"
 
@@ -96,7 +96,7 @@ class SessionNameTaken(WrongInput):
 
 
 class ImageNameWrong(WrongInput):
-    """What the spec gives as an image can't be the name of one."""
+    """An image name in the spec is malformed."""
 
     code = "image-name-wrong"
 
