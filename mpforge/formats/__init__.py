@@ -1,1 +1,1 @@
-"""Formats that others defined, read: each module catches what its library raises, and gives our errors."""
+"""Readers of standard formats; each turns its library's exceptions into mpforge's errors."""

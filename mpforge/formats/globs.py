@@ -1,8 +1,8 @@
 """Globs over ``/``-separated paths, matched in time that grows with the path only, whatever the glob is.
 
-``*`` and ``?`` stand for what is within a name, ``**`` for what crosses names; a folder means all of it.
-A regular expression of many stars would try exponentially many ways, so a glob is an automaton whose
-states are made when a path leads to them.
+``*`` and ``?`` match within a name, ``**`` across names; a folder matches everything in it.
+A regular expression with many stars would backtrack exponentially, so a glob is an automaton whose
+states are created when a path reaches them.
 """
 
 import re
@@ -12,13 +12,13 @@ _State = frozenset[int]
 
 
 def without(paths: Iterable[str], exclude: Sequence[str]) -> list[str]:
-    """The paths that no glob of ``exclude`` matches."""
+    """Return the paths that no glob of ``exclude`` matches."""
     globs = [Glob(glob) for glob in exclude]
     return [path for path in paths if not any(glob.matches(path) for glob in globs)]
 
 
 def select(paths: Iterable[str], globs: Sequence[str]) -> list[str]:
-    """The paths that a glob matches, or that lie in a folder that one names."""
+    """Return the paths that a glob matches, or that are in a folder that one matches."""
     wanted = [Glob(glob) for glob in globs]
     return [path for path in paths if any(glob.matches(path) for glob in wanted)]
 
@@ -26,7 +26,7 @@ def select(paths: Iterable[str], globs: Sequence[str]) -> list[str]:
 class Glob:
     """One glob; its parts are ``**/`` (whole names or nothing), ``**``, ``*``, ``?`` and characters.
 
-    A position is before a part. A path's character leads from a set of them to the next set.
+    A position is before a part. Each character of a path leads from a set of positions to the next.
     """
 
     def __init__(self, glob: str) -> None:
@@ -37,7 +37,7 @@ class Glob:
         self._next: dict[tuple[_State, str], _State] = {}
 
     def matches(self, path: str) -> bool:
-        """Whether it matches the path, or a folder that the path is in."""
+        """Return whether it matches the path, or a folder that the path is in."""
         state = self._start
         end = len(self._parts)
         for character in path:
@@ -56,7 +56,7 @@ class Glob:
         return found
 
     def _reached(self, state: _State, character: str) -> set[int]:
-        """The positions after a character; -1 - N is within the names of the ``**/`` at N."""
+        """Return the positions after a character; -1 - N is within the names of the ``**/`` at N."""
         reached: set[int] = set()
         for position in state:
             at = -1 - position if position < 0 else position
@@ -70,7 +70,7 @@ class Glob:
         return reached
 
     def _closed(self, positions: set[int]) -> _State:
-        """With those that are reached without a character: after a star that stands for nothing."""
+        """Add the positions reached without a character, after a star that matches nothing."""
         pending = [position for position in positions if position >= 0]
         closed = set(positions)
         while pending:

@@ -1,4 +1,4 @@
-"""pyproject.toml, read: its TOML, and that each value that mpforge needs is of its kind."""
+"""Read pyproject.toml, and check the types of the values that mpforge needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mpforge.formats.toml import read_toml
 NAME = "pyproject.toml"
 LEGACY = "setuptools.build_meta:__legacy__"
 
-# What is read of it, and of what kind it must be (PEP 518, PEP 621, PEP 735).
+# The values that mpforge reads, and their types (PEP 518, PEP 621, PEP 735).
 _SHAPES: Mapping[str, type] = {
     "build-system": dict,
     "build-system.build-backend": str,
@@ -40,9 +40,9 @@ class BuildSystem:
 
 
 def read_pyproject(content: str | bytes | None) -> dict[str, Any]:
-    """The file's tables; none where there is no such file (None).
+    """Return the file's tables; empty for None, which means that there is no such file.
 
-    Raises ``TomlInvalid`` with its place, ``WrongInput`` for a value of another kind than it must be.
+    Raises ``TomlInvalid`` with its place, ``WrongInput`` for a value of the wrong type.
     """
     table = read_toml(content or "", NAME)
     for key, kind in _SHAPES.items():
@@ -56,7 +56,7 @@ def read_pyproject(content: str | bytes | None) -> dict[str, Any]:
 
 
 def build_system(content: str | bytes | None) -> BuildSystem:
-    """What ``[build-system]`` says. Raises as ``read_pyproject``."""
+    """Return the ``[build-system]`` table. Raises as ``read_pyproject``."""
     table = read_pyproject(content).get("build-system")
     if table is None:
         return BuildSystem()

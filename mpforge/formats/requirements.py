@@ -1,6 +1,6 @@
-"""Requirements and version specifiers (PEP 508, PEP 440), read: what is wrong is a ``ValueError``.
+"""Parse requirements and version specifiers (PEP 508, PEP 440); errors are ``ValueError``.
 
-``packaging`` is imported when something is read, because cached runs read none.
+``packaging`` is imported on use, because cached runs parse nothing.
 """
 
 from typing import TYPE_CHECKING
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
 _LONGEST = 10_000
-"""Characters; the longest real ones are markers of some hundred."""
+"""In characters; the longest real ones are markers of some hundred."""
 
 
 def requirement(text: str) -> "Requirement":
-    """The requirement that a text is. Raises ``ValueError`` with the reason."""
+    """Parse a requirement. Raises ``ValueError`` with the reason."""
     from packaging.requirements import Requirement
 
     _refuse_long(text)
     try:
         found = Requirement(text)
-    except RecursionError:  # brackets in a marker
+    except RecursionError:  # nested brackets in a marker
         raise ValueError("it is nested too deeply") from None
     _compared(found.specifier)
     return found
 
 
 def specifier(text: str) -> "SpecifierSet":
-    """The version specifier that a text is. Raises ``ValueError`` with the reason."""
+    """Parse a version specifier. Raises ``ValueError`` with the reason."""
     from packaging.specifiers import SpecifierSet
 
     _refuse_long(text)
@@ -35,7 +35,7 @@ def specifier(text: str) -> "SpecifierSet":
 
 
 def _compared(found: "SpecifierSet") -> "SpecifierSet":
-    """A specifier that has compared something once: a number of too many digits shows only then."""
+    """Return the specifier after a trial comparison, which raises for a number of too many digits."""
     found.contains("1")
     return found
 

@@ -1,4 +1,4 @@
-"""TOML of every kind: the spec, the lock, pyproject.toml, Cargo's files, uv's and rustup's.
+"""Read any TOML file: the spec, the lock, pyproject.toml, Cargo's files, uv's and rustup's.
 
 Refuses what ``tomli`` accepts and programs behind it can't take: nesting that ends a recursive walk, whole
 numbers beyond 64 bits (TOML's own limit), NUL, and files so long that reading takes minutes.
@@ -26,12 +26,12 @@ _WHERE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end 
 _INLINE = "Duplicate inline table key "
 _TWICE = re.compile(r"Cannot (?:declare|redefine namespace) (?P<key>\(.*\))(?: twice)?")
 _QUOTED = re.compile(r"[^\w-]|^$", re.ASCII)
-# Python converts no longer ones (sys.set_int_max_str_digits) and does not say where it stands.
+# Python refuses longer ones (sys.set_int_max_str_digits) without saying where they are.
 _MANY_DIGITS = re.compile(r"[0-9_]{640,}")
 
 
 def read_toml(content: str | bytes, file: str) -> dict[str, Any]:
-    """The document that ``content`` is; ``file`` is what it is called in the error.
+    """Parse ``content`` into a document; ``file`` is its name in errors.
 
     Raises ``TomlInvalid`` with its place.
     """
@@ -59,7 +59,7 @@ def read_toml(content: str | bytes, file: str) -> dict[str, Any]:
 
 
 def content_of(path: pathlib.Path, file: str) -> bytes:
-    """What a TOML file holds, as far as its reader takes it. Raises ``TomlInvalid`` where it is no file."""
+    """Return a TOML file's bytes, up to just over the limit. Raises ``TomlInvalid`` if it is not a file."""
     if not path.is_file():
         raise TomlInvalid("it is not a regular file", place=Place(file))
     with path.open("rb") as stream:
@@ -67,7 +67,7 @@ def content_of(path: pathlib.Path, file: str) -> bytes:
 
 
 def table_of(content: str | bytes | None) -> dict[str, Any]:
-    """The document; an empty one for what is none, where its own reader will say what is wrong with it."""
+    """Return the document; empty for invalid TOML, which the file's own reader will report."""
     try:
         return read_toml(content or "", "")
     except TomlInvalid:
@@ -75,7 +75,7 @@ def table_of(content: str | bytes | None) -> dict[str, Any]:
 
 
 def decoded(content: bytes, file: str) -> str:
-    """The text of a file that must be UTF-8. Raises ``TomlInvalid`` with its place."""
+    """Return the text of a file that must be UTF-8. Raises ``TomlInvalid`` with its place."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -85,7 +85,7 @@ def decoded(content: bytes, file: str) -> str:
 
 
 def _not_toml(said: str, text: str, file: str) -> TomlInvalid:
-    """tomli's words; it gives the place in them, and none of the document's end."""
+    """Return the error for tomli's message, which contains the place unless it is the document's end."""
     match = _WHERE.search(said)
     if match is None:
         return TomlInvalid(said, place=Place(file))
@@ -97,7 +97,7 @@ def _not_toml(said: str, text: str, file: str) -> TomlInvalid:
 
 
 def _as_people_write(said: str, text: str, place: Place) -> str:
-    """tomllib's words for what is defined twice, with the key or table as it stands in the file."""
+    """Return tomli's message about a duplicate, with the key or table as written in the file."""
     if said == "Cannot overwrite a value":
         key = text.split("\n")[place.line - 1].partition("=")[0].strip()
         return f"{key} is defined twice" if key else said
@@ -120,7 +120,7 @@ def _at(text: str, position: int, file: str) -> Place:
 
 
 def _refuse_excess(document: dict[str, Any], text: str, file: str) -> None:
-    """Raise ``TomlInvalid`` for what no program behind this can take."""
+    """Raise ``TomlInvalid`` for values that later programs can't take."""
     for path, value in _walk(document):
         if len(path) > MAX_DEPTH:
             what = f"it is nested deeper than {MAX_DEPTH} tables"
@@ -137,7 +137,7 @@ def _refuse_excess(document: dict[str, Any], text: str, file: str) -> None:
 
 
 def _walk(document: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
-    """Every value with its path, the outer ones first; ends with the first that is too deep."""
+    """Yield every value with its path, outer ones first; stop at the first that is too deep."""
     pending: list[tuple[Path, Any]] = [((), document)]
     while pending:
         path, value = pending.pop()

@@ -1,7 +1,7 @@
-"""Where each key and list element of a TOML text stands, by its path.
+"""Find the places of keys and list elements in a TOML text.
 
 Parses with tree-sitter, because TOML readers keep no positions; so import this module only when
-there is something to show. The text must be valid TOML.
+a place must be shown. The text must be valid TOML.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,9 @@ Position = tuple[int, int]
 
 
 def key_places(text: str) -> Mapping[Path, Position]:
-    """Line and column (from 1, in characters) of every key and list element of ``text``.
+    """Return line and column (from 1, in characters) of every key and list element by its path.
 
-    A table's place is where its header first names it; a list element's is its own beginning.
+    A table's place is its first header; a list element's is its start.
     """
     source = text.encode()
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
@@ -28,7 +28,7 @@ def key_places(text: str) -> Mapping[Path, Position]:
 
 
 def nearest_place(places: Mapping[Path, Position], path: Path) -> Position:
-    """The place of ``path``, else of the closest table or list around it, else the file's start."""
+    """Return the place of ``path``, else of the closest table or list around it, else the file's start."""
     for length in range(len(path), 0, -1):
         if path[:length] in places:
             return places[path[:length]]
@@ -69,7 +69,7 @@ class _Walk:
         for key in _keys(parts[0]):
             path = (*path, _name(key))
             self._mark(path, key)
-        if len(parts) > 1:  # less where a newer TOML allows what the grammar does not know
+        if len(parts) > 1:  # fewer for syntax of a newer TOML that the grammar lacks
             self._value(path, parts[1])
 
     def _value(self, path: Path, node: tree_sitter.Node) -> None:
