@@ -1,1 +1,1 @@
-"""A project's first spec, from its pyproject.toml and its cibuildwheel configuration."""
+"""Write a project's first spec from its pyproject.toml and its cibuildwheel configuration."""

@@ -1,8 +1,8 @@
-"""cibuildwheel's options, one level of them at a time, as ours.
+"""Translate cibuildwheel's options into mpforge's, one level at a time.
 
 ``read_level`` turns options (``[tool.cibuildwheel]`` with its ``linux`` table, or one override) into
-ours, with a remark for each that has no equal here. Facts: cibuildwheel's options reference and its
-JSON schema, 1.x to 3.x. Which targets and Pythons there are, is the caller's business.
+ours, with a remark for each that has no equivalent. Facts: cibuildwheel's options reference and its
+JSON schema, 1.x to 3.x. The caller selects targets and Pythons.
 """
 
 import re
@@ -24,7 +24,7 @@ from mpforge.migrate.draft import Remark
 
 TEST_SOURCES = ("tests", "test", "conftest.py", "pytest.ini")
 
-# Options without an equal, and what there is instead; `archs`, `build` and so on are the caller's.
+# Options without an equivalent, and the alternative; the caller handles `archs`, `build` and so on.
 _REASONS: Mapping[str, str] = {
     "audit-command": "every wheel is audited by mpforge itself",
     "audit-requires": "every wheel is audited by mpforge itself",
@@ -44,10 +44,10 @@ _POLICY = re.compile(r"manylinux(?:_(\d+)_(\d+)|1|2010|2014)(?!\d)")
 
 @dataclass
 class Level:
-    """One level of options as ours: ``build`` and ``test`` by our keys.
+    """One level of translated options: ``build`` and ``test`` by our keys.
 
-    ``policies`` are by machine; ``where`` is what remarks begin with; ``sources`` what the level below
-    copies for tests.
+    ``policies`` are by machine; ``where`` is the prefix of remarks; ``sources`` are the files that the level
+    below copies for tests.
     """
 
     where: str = ""
@@ -59,14 +59,14 @@ class Level:
     translated: list[str] = field(default_factory=list)
 
     def remark(self, key: str, reason: str) -> None:
-        """Say that an option, or a part of it, is not in the spec."""
+        """Record that an option, or a part of it, is not in the spec."""
         self.remarks.append(Remark(f"{self.where}{key}", reason))
 
 
 def read_level(
     table: Mapping[str, Any], *, where: str = "", sources: Sequence[str] = TEST_SOURCES
 ) -> Level:
-    """The options of ``table`` as ours; those about selecting are left to the caller."""
+    """Translate the options of ``table``, except those that select builds, which the caller handles."""
     level = Level(where, tuple(sources))
     for key, value in table.items():
         if value in ("", [], {}, None) and key != "repair-wheel-command":
@@ -86,7 +86,7 @@ def read_level(
     return level
 
 
-# What decides which wheels there are; read by ``initial``.
+# Options that select wheels; read by ``initial_spec``.
 SELECTING = frozenset({"archs", "build", "skip", "test-skip", "enable", "free-threaded-support"})
 SELECTING |= {"overrides", "project-requires-python"}
 
@@ -95,7 +95,7 @@ SELECTING |= {"overrides", "project-requires-python"}
 
 
 def _without_pip(level: Level, key: str, lines: list[str]) -> tuple[list[str], list[str]]:
-    """Lines without their ``pip install`` parts, and the requirements of those."""
+    """Return lines without their ``pip install`` parts, and the requirements of those."""
     kept, requirements = [], []
     for line in lines:
         rest = []
@@ -276,7 +276,7 @@ def _image(level: Level, key: str, value: object) -> None:
 
 
 def _policy(text: str) -> str | None:
-    """The policy that an image's or a platform's name tells; none is older than manylinux_2_17."""
+    """Return the policy in an image's or a platform's name; at least manylinux_2_17."""
     match = _POLICY.search(text)
     if match is None or ("/" in text and "pypa/" not in text):
         return None

@@ -1,6 +1,6 @@
-"""How cibuildwheel writes things: lists in strings, globs over build identifiers, shell commands.
+"""Parse cibuildwheel's syntax: lists in strings, globs over build identifiers, shell commands.
 
-What the options mean is ``cibuildwheel``'s business.
+The module ``cibuildwheel`` interprets the options.
 """
 
 import re
@@ -31,7 +31,7 @@ _KEEPS_STATE = re.compile(r"\s*(?:cd|pushd|export|source|set|\.)\s")
 
 
 def words(value: object) -> list[str]:
-    """A list, or words in one string (quoted as for a shell)."""
+    """Return the words of a list, or of one string (quoted as for a shell)."""
     if isinstance(value, str):
         try:
             return shlex.split(value)
@@ -41,23 +41,23 @@ def words(value: object) -> list[str]:
 
 
 def globs(value: object) -> list[str]:
-    """Globs over build identifiers with their braces expanded."""
+    """Return globs over build identifiers with their braces expanded."""
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
     return [glob for word in _split(text) for glob in _expanded(word)]
 
 
 def is_selected(identifier: str, build: Sequence[str], skip: Sequence[str]) -> bool:
-    """Whether cibuildwheel would build ``cp311-manylinux_x86_64``."""
+    """Return whether cibuildwheel would build an identifier such as ``cp311-manylinux_x86_64``."""
     return matches(identifier, build or ["*"]) and not matches(identifier, skip)
 
 
 def matches(identifier: str, patterns: Sequence[str]) -> bool:
-    """Whether one of the globs matches."""
+    """Return whether one of the globs matches."""
     return any(fnmatchcase(identifier, pattern) for pattern in patterns)
 
 
 def _split(text: str) -> list[str]:
-    """At white space outside braces."""
+    """Split at white space outside braces."""
     return re.findall(r"(?:\{[^}]*\}|[^\s{])+", text)
 
 
@@ -77,7 +77,7 @@ def _expanded(glob: str) -> list[str]:
 
 
 def commands(value: object) -> list[str]:
-    """Shell lines; cibuildwheel joins a list with ``&&``, so lines that change a shell stay one."""
+    """Return shell lines; cibuildwheel joins a list with ``&&``, so lines that change the shell stay one."""
     lines = [value] if isinstance(value, str) else [str(line) for line in as_list(value)]
     if any(_KEEPS_STATE.match(line) for line in lines[:-1]):
         lines = [" && ".join(lines)]
@@ -85,12 +85,12 @@ def commands(value: object) -> list[str]:
 
 
 def as_list(value: object) -> list[object]:
-    """A list as it is; anything else is none."""
+    """Return a list unchanged, and an empty one for anything else."""
     return value if isinstance(value, list) else []
 
 
 def with_our_placeholders(line: str) -> str:
-    """What is no placeholder of cibuildwheel's is no placeholder of ours either."""
+    """Translate placeholders, and escape words that are placeholders only for mpforge."""
     theirs = {"project", "package", "wheel", "dest_dir", "python"}
 
     def kept(match: re.Match[str]) -> str:
@@ -104,21 +104,21 @@ def with_our_placeholders(line: str) -> str:
 
 
 def pip_requirements(listed: list[str]) -> tuple[list[str], list[str]]:
-    """Entries of ``requires`` among pip's arguments, and what is none."""
+    """Split pip's arguments into entries of ``requires`` and the rest."""
     entries: list[str] = []
     others: list[str] = []
     words = iter(word for word in listed if word not in _PIP_FLAGS)
     for word in words:
         text = f"{word} {next(words, '')}".strip() if word in _BEFORE_A_VALUE else word
         text = re.sub(r"\{(project|package)\}(?=/)", ".", text)
-        # Files are named from where cibuildwheel is called, with and without "./".
+        # Files are relative to cibuildwheel's working directory, with and without "./".
         text = re.sub(r"^(-r|--requirement[= ]|-c|--constraint[= ])\s*\./", r"\1 ", text)
         (entries if is_entry(text) else others).append(text)
     return entries, others
 
 
 def is_entry(text: str) -> bool:
-    """Whether a text is a line of pip's requirements files, as ``requires`` takes it."""
+    """Return whether a text is a line of pip's requirements files that ``requires`` accepts."""
     try:
         return parse_line(text) is not None
     except ValueError:
@@ -126,6 +126,6 @@ def is_entry(text: str) -> bool:
 
 
 def quoted(text: str) -> str:
-    """A text for a message: on one line, shortened."""
+    """Return a text for a message: on one line, shortened."""
     line = " ".join(text.split())
     return f"`{line}`" if len(line) <= 70 else f"`{line[:66]} …`"

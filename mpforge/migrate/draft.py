@@ -1,7 +1,7 @@
-"""A spec that is about to be written: a document, comments on it, and its text as TOML.
+"""A draft of a spec: a document, comments on it, and its text as TOML.
 
-``validated`` drops what the vocabulary does not allow, so that what is written is a good spec. Where
-the document's values come from is not known here.
+``validated`` drops values that the vocabulary does not allow, so that the written spec is valid. Where
+the values come from is not known here.
 """
 
 import json
@@ -18,7 +18,7 @@ _WIDTH = 88
 
 @dataclass(frozen=True)
 class Remark:
-    """Something that the written spec does not say: what it was called, and why it is not there."""
+    """An option that is not in the written spec: its name, and why it was left out."""
 
     key: str
     reason: str
@@ -26,13 +26,13 @@ class Remark:
 
 @dataclass
 class Draft:
-    """A document by table and key, and comments by the path of what they stand beside or above."""
+    """A document by table and key, and comments by the path of the key beside or below them."""
 
     document: dict[str, Any] = field(default_factory=dict)
     comments: dict[Path, str] = field(default_factory=dict)
 
     def table(self, *path: str) -> dict[str, Any]:
-        """The table of that path, made if need be."""
+        """Return the table at a path, creating it if need be."""
         table = self.document
         for key in path:
             table = table.setdefault(key, {})
@@ -40,10 +40,10 @@ class Draft:
 
 
 def validated(draft: Draft) -> tuple[Remark, ...]:
-    """Take out of ``draft`` all that a spec may not say; what was taken, and why.
+    """Remove invalid values from ``draft``; return a remark for each, with the reason.
 
-    What is missing altogether can't be mended by taking something out: it stays for
-    ``load.find_problems`` to tell.
+    A missing value can't be fixed by removing something: it stays for
+    ``load.find_problems`` to report.
     """
     from mpforge.spec.load import examine
 
@@ -58,7 +58,7 @@ def validated(draft: Draft) -> tuple[Remark, ...]:
 
 
 def _drop(document: dict[str, Any], path: Path) -> bool:
-    """Remove what a path leads to, and the lists and tables that are empty then."""
+    """Remove the value at a path, and the lists and tables that become empty."""
     parents: list[Any] = [document]
     for part in path[:-1]:
         inside = _item(parents[-1], part)
@@ -83,12 +83,12 @@ def _item(holder: Any, part: str | int) -> Any:
 
 
 def to_toml(draft: Draft) -> str:
-    """The text of a draft: plain values first, then its tables; long lists over several lines."""
+    """Format a draft: plain values first, then its tables; long lists over several lines."""
     return "\n".join(_table((), draft.document, draft.comments)).strip() + "\n"
 
 
 def comment(text: str) -> str:
-    """A text as lines of comment; no line of it can become TOML."""
+    """Format a text as comment lines; no line of it can become TOML."""
     return "\n".join(f"# {line}".rstrip() for line in _printable(text).splitlines())
 
 
@@ -144,7 +144,7 @@ def _value(value: Any) -> str:
         items = [_value(item) for item in value]
         line = f"[{', '.join(items)}]"
         return line if len(line) <= _WIDTH else "[\n" + "".join(f"  {i},\n" for i in items) + "]"
-    # A TOML basic string is a JSON string, but for DEL.
+    # A TOML basic string is a JSON string, except for DEL.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

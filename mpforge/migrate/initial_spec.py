@@ -1,7 +1,7 @@
-"""A project's first spec, from its ``pyproject.toml``: ``initial_spec``.
+"""Draft a project's first spec from its ``pyproject.toml``: ``initial_spec``.
 
-What ``[project]`` and ``[tool.cibuildwheel]`` say is translated as far as this version of mpforge
-builds it; everything else becomes a remark with its reason. Takes text, gives text; knows no files.
+``[project]`` and ``[tool.cibuildwheel]`` are translated as far as this version of mpforge
+supports them; everything else becomes a remark with its reason. Pure: reads and writes no files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from mpforge.migrate import cibuildwheel_syntax as text_of
 from mpforge.migrate.cibuildwheel import Level, read_level
 from mpforge.migrate.draft import Draft, Remark, comment, to_toml, validated
 
-# The CPythons that there are, of those that build and test environments can be made for.
+# The released CPythons that build and test environments can be made for.
 PYTHONS = ("cp311", "cp312", "cp313", "cp314")
 
 _HEAD = """\
@@ -33,9 +33,9 @@ _OTHER_PLATFORMS = ("android", "ios", "macos", "pyodide", "windows")
 
 @dataclass(frozen=True)
 class InitialSpec:
-    """A spec that is to be written, and what it does not say.
+    """A spec to write, and remarks about the options that it leaves out.
 
-    ``translated`` are the options of cibuildwheel's that it does say.
+    ``translated`` are the options of cibuildwheel that it includes.
     """
 
     text: str
@@ -48,11 +48,11 @@ class InitialSpec:
 def initial_spec(
     pyproject: str | None, *, available: Sequence[str], pkg_info: str | None = None
 ) -> InitialSpec:
-    """The first spec of a project; ``pyproject`` is the file's text, None where there is none.
+    """Return a project's first spec; ``pyproject`` is the file's text, None if there is none.
 
     ``available`` are the targets that this version builds, ``pkg_info`` is the Requires-Python of an
-    unpacked sdist's PKG-INFO: what counts where pyproject.toml has none. Raises ``WrongInput`` for a file
-    that is no TOML, and where no Python is left.
+    unpacked sdist's PKG-INFO, used if pyproject.toml has none. Raises ``WrongInput`` for a file
+    that is not TOML, and if no Python is left.
     """
     work = _Translation(read_pyproject(pyproject), tuple(available), pkg_info)
     work.project()
@@ -77,7 +77,7 @@ def initial_spec(
 
 @dataclass
 class _Translation:
-    """A translation under way: ``matrix`` has the Pythons of each target."""
+    """A translation in progress: ``matrix`` has the Pythons of each target."""
 
     pyproject: dict[str, Any]
     available: tuple[str, ...]
@@ -97,7 +97,7 @@ class _Translation:
     # --- [project] -----------------------------------------------------------------------------
 
     def project(self) -> None:
-        """What is shipped, for what."""
+        """Draft the ``[project]`` table."""
         self.draft.document["schema"] = 1
         pythons, why = self._pythons()
         targets = self._targets()
@@ -121,7 +121,7 @@ class _Translation:
             project["skip"] = _words(left, {target: tuple(every) for target in self.matrix})
 
     def _pythons(self) -> tuple[list[str], str]:
-        """The Pythons that the project allows, and what says so."""
+        """Return the Pythons that the project allows, and the source of that."""
         project = _table(self.pyproject, "project")
         allowed, why = self._allowed(project.get("requires-python"))
         if text_of.globs(self.table.get("build")) not in ([], ["*"]):
@@ -173,7 +173,7 @@ class _Translation:
         return [name for name in linux if name in self.available] or linux
 
     def _nothing_selected(self, pythons: list[str], targets: list[str]) -> None:
-        """cibuildwheel builds for older Pythons alone (an abi3 wheel, say): the oldest of ours."""
+        """Use our oldest Python if cibuildwheel builds only for older ones (an abi3 wheel, say)."""
         reason = f"it selects none of {', '.join(pythons)} for {', '.join(targets)}"
         kept = pythons[:1]
         self.remarks.append(Remark("build, skip", f"{reason}; {kept[0]} was written"))
@@ -182,7 +182,7 @@ class _Translation:
     # --- [build] and [test] --------------------------------------------------------------------
 
     def options(self) -> None:
-        """The options for all builds, and each target's policy."""
+        """Draft the options for all builds, and each target's policy."""
         level = self.base
         policies = {t: p for t, p in level.policies.items() if t in self.matrix}
         same = len(set(policies.values())) == 1 and len(policies) == len(self.matrix)
@@ -203,7 +203,7 @@ class _Translation:
     # --- [[overrides]] -------------------------------------------------------------------------
 
     def overrides(self) -> None:
-        """Overrides, and the tests that are skipped."""
+        """Draft the overrides, and the skipped tests."""
         found: list[dict[str, Any]] = []
         for number, table in enumerate(_listed(self.all.get("overrides"))):
             where = f"overrides[{number}]"
@@ -260,10 +260,10 @@ class _Translation:
         found = _words(matched, self.matrix)
         return found[0] if len(found) == 1 else found
 
-    # --- what is built elsewhere ---------------------------------------------------------------
+    # --- other platforms -----------------------------------------------------------------------
 
     def elsewhere(self) -> None:
-        """What cibuildwheel builds and this version of mpforge does not."""
+        """Add remarks about targets that cibuildwheel builds and this version of mpforge does not."""
         build, skip = (text_of.globs(self.table.get(key)) for key in ("build", "skip"))
         enabled = text_of.words(self.table.get("enable"))
         asked = " ".join([*build, *enabled])
@@ -300,7 +300,7 @@ def _table(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _archs(word: str) -> list[str]:
-    """The targets that a word of cibuildwheel's ``archs`` includes."""
+    """Return the targets that a word of cibuildwheel's ``archs`` includes."""
     known = platforms.well_known()
     return [name for name, platform in known.items() if word in platform.cibuildwheel]
 
@@ -319,7 +319,7 @@ def _wanted(python: str, target: str, build: Sequence[str], skip: Sequence[str])
 
 
 def _words(chosen: Sequence[tuple[str, str]], matrix: Mapping[str, Sequence[str]]) -> list[str]:
-    """Globs over TARGET-PYTHON that select exactly ``chosen`` of ``matrix``, the shortest there are."""
+    """Return the shortest globs over TARGET-PYTHON that select exactly ``chosen`` of ``matrix``."""
     wanted = set(chosen)
     pairs = [(target, python) for target, found in matrix.items() for python in found]
     if wanted >= set(pairs):
@@ -335,7 +335,7 @@ def _words(chosen: Sequence[tuple[str, str]], matrix: Mapping[str, Sequence[str]
 
 
 def _inherited(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """An override's options, each with what it inherits put before or behind it."""
+    """Return an override's options, each with its inherited value prepended or appended."""
     found = dict(override)
     for key, how in _table(override, "inherit").items():
         mine, theirs = override.get(key), base.get(key)
