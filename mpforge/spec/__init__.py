@@ -1,4 +1,4 @@
-"""What the user wrote: the spec's vocabulary, its checks, and its options merged for one target.
+"""The spec: its vocabulary, its checks, and its options merged for one target.
 
 ``model`` has the types, ``load`` reads a text, ``options`` merges, ``placeholders`` tokenises,
 ``schema`` gives the JSON schema. pydantic is imported by those modules, never by importing this

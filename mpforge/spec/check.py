@@ -1,7 +1,7 @@
-"""Everything wrong with a spec whose shape is right: the semantic checks, all of them.
+"""Run all semantic checks on a spec whose shape is right.
 
-Each returns findings with paths and never raises. Nothing here asks whether this version of
-mpforge, or this host, can build what is asked: that is the compiler's business.
+Each yields findings with paths and never raises. No check depends on whether this version of
+mpforge, or this host, can build the spec: the compiler decides that.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from mpforge.spec.check_values import check_values
 from mpforge.spec.finding import Finding
 from mpforge.spec.model import Spec
 
-# With one of these, the words that globs match are not what was meant.
+# After one of these, the names that globs match are not the intended ones.
 _SPOILS_WORDS = {"unknown-python", "unknown-target", "missing-key"}
 
 
 def check(spec: Spec) -> tuple[Finding, ...]:
-    """Every semantic problem and warning of ``spec``, each once."""
+    """Return every semantic problem and warning of ``spec``, each once."""
     return tuple(dict.fromkeys(_all(spec)))
 
 

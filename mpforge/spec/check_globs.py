@@ -1,6 +1,6 @@
-"""Checks of the globs of ``project.skip`` and ``overrides``: one that matches nothing is a slip.
+"""Check the globs of ``project.skip`` and ``overrides``: one that matches nothing is a mistake.
 
-Only meaningful where the names of targets and Pythons are right, see ``check``.
+Only meaningful if the names of targets and Pythons are valid, see ``check``.
 """
 
 import re

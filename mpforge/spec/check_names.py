@@ -1,6 +1,6 @@
-"""Checks of names: Pythons, targets, and what the tables of names define and use.
+"""Check names: Pythons, targets, toolchains, libraries; defined and used.
 
-Knows which names there are, not what stands behind them, nor the globs that select by them.
+Knows the names, not their meaning, nor the globs that select by them.
 """
 
 import keyword
@@ -28,7 +28,7 @@ from mpforge.spec.suggest import (
     nearest_target,
 )
 
-# Words of our sessions and of the spec's values, and of nox's command line (`nox -k "a and b"`).
+# Words of mpforge's sessions, of the spec's values, and of nox's command line (`nox -k "a and b"`).
 RESERVED = frozenset(
     {
         *("all", "auto", "build", "container", "cross", "default", "deps", "dist", "emulate"),
@@ -42,7 +42,7 @@ _TOOLCHAINS = ("auto", "zig", "gcc")
 
 
 def check_names(spec: Spec) -> Iterator[Finding]:
-    """Findings about names; ``select`` and ``skip`` are ``check_globs``'s."""
+    """Yield findings about names; ``check_globs`` handles ``select`` and ``skip``."""
     yield from _pythons(spec)
     yield from _targets(spec)
     yield from _defined(("targets",), spec.targets, free=platforms.well_known())
@@ -236,5 +236,5 @@ def _duplicates(path: Path, words: tuple[str, ...]) -> Iterator[Finding]:
 
 
 def dotted_table(table: str, name: str) -> str:
-    """``[libraries.zlib]``, as its header is written."""
+    """Return a table's header as written: ``[libraries.zlib]``."""
     return f"[{dotted((table, name))}]"

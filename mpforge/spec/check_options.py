@@ -1,6 +1,6 @@
-"""Checks of options that must agree with one another, on the merged options of each target.
+"""Check that options agree with one another, on the merged options of each target.
 
-A finding stands where the option was last given, so that it names the line to change.
+A finding's place is where the option was last set, so that it names the line to change.
 """
 
 import re
@@ -24,7 +24,7 @@ from mpforge.spec.options import (
 )
 
 _CONFIGURED = ("cmake", "meson", "autotools")
-# The kinds that an option has an effect with, where it has none with others.
+# The kinds that an option has an effect with, if not with all.
 _USED_BY = {
     "commands": ("commands",),
     "outputs": ("commands", "make", *_CONFIGURED),
@@ -42,7 +42,7 @@ class _Case:
     options: Options
 
     def at(self, option: str) -> Path:
-        """Where ``option`` was given, else where it would be."""
+        """Return the path where ``option`` was set, else its path at the top level."""
         where = origin(self.spec, self.target, self.python, option)
         return where or tuple(option.split("."))
 
@@ -51,7 +51,7 @@ class _Case:
 
 
 def check_options(spec: Spec) -> Iterator[Finding]:
-    """Findings about options that contradict or lack one another."""
+    """Yield findings about options that contradict or lack one another."""
     for number, override in enumerate(spec.overrides):
         if "kind" in override.build.model_fields_set:
             path = ("overrides", number, "build", "kind")
@@ -74,7 +74,7 @@ def check_options(spec: Spec) -> Iterator[Finding]:
 
 
 def _cases(spec: Spec) -> Iterator[_Case]:
-    """One case for each target and set of overrides that reach it."""
+    """Yield one case for each target and set of overrides that apply to it."""
     for target in target_names(spec):
         seen = set()
         for python in all_pythons(spec, target) if is_wheel(spec, target) else (None,):

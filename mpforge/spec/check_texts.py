@@ -1,4 +1,4 @@
-"""Checks of environments and of placeholders, wherever they stand.
+"""Check environments and placeholders in every table.
 
 Knows which variables a toolchain or mpforge sets itself; not which table a value is from.
 """
@@ -13,7 +13,7 @@ from mpforge.spec.model import Spec
 from mpforge.spec.placeholders import Placeholder, misspelt, parse
 from mpforge.spec.suggest import close_to
 
-# What a toolchain sets: given otherwise, a part of the build would silently use another compiler.
+# Set by the toolchain: otherwise a part of the build would silently use another compiler.
 COMPILERS = frozenset(
     {
         *("CC", "CXX", "CPP", "FC", "F77", "F90", "AR", "AS", "LD", "NM", "RANLIB", "STRIP"),
@@ -21,7 +21,7 @@ COMPILERS = frozenset(
         *("CONFIG_SITE", "CROSS_COMPILE", "CROSS_TRIPLE", "CROSS_ROOT"),
     }
 )
-# What mpforge sets to show the target to a build, or to find programs.
+# Set by mpforge to describe the target to a build, or to find programs.
 _OURS: Mapping[str, str] = {
     "PATH": "mpforge composes it; name programs in `build.tools`",
     "PYTHONHOME": "mpforge sets it",
@@ -34,7 +34,7 @@ Texts = Sequence[str | Sequence[str]]
 
 
 def check_environment(spec: Spec, path: Path, values: Mapping[str, str]) -> Iterator[Finding]:
-    """An ``environment`` table of a build, a test or a library."""
+    """Check an ``environment`` table of a build, a test or a library."""
     for name, value in values.items():
         yield from check_variable((*path, name), name)
         yield from _reserved((*path, name), name)
@@ -42,14 +42,14 @@ def check_environment(spec: Spec, path: Path, values: Mapping[str, str]) -> Iter
 
 
 def check_variables(path: Path, names: Sequence[str]) -> Iterator[Finding]:
-    """Variables of the host, by name."""
+    """Check names of host variables."""
     for number, name in enumerate(names):
         yield from check_variable((*path, number), name)
         yield from _reserved((*path, number), name)
 
 
 def check_variable(path: Path, name: str) -> Iterator[Finding]:
-    """A variable's name."""
+    """Check a variable's name."""
     if not is_variable(name):
         yield Finding(
             "bad-name", path, f'`{dotted(path)}`: expected the name of a variable, got "{name}"'
@@ -57,7 +57,7 @@ def check_variable(path: Path, name: str) -> Iterator[Finding]:
 
 
 def is_variable(name: str) -> bool:
-    """Whether an environment variable can be called ``name``."""
+    """Return whether ``name`` is a valid name of an environment variable."""
     return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
 
 
@@ -72,7 +72,7 @@ def _reserved(path: Path, name: str) -> Iterator[Finding]:
 
 
 def check_value(spec: Spec, path: Path, value: str) -> Iterator[Finding]:
-    """A variable's value."""
+    """Check a variable's value."""
     yield from check_placeholders(spec, path, value)
     if (match := _SHELL.search(value)) is not None:
         yield Finding(
@@ -85,7 +85,7 @@ def check_value(spec: Spec, path: Path, value: str) -> Iterator[Finding]:
 
 
 def check_texts(spec: Spec, path: Path, texts: Texts) -> Iterator[Finding]:
-    """Every text of a list, the words of argv lists included."""
+    """Check every text of a list, the words of argv lists included."""
     for number, text in enumerate(texts):
         if isinstance(text, str):
             yield from check_placeholders(spec, (*path, number), text)
@@ -94,7 +94,7 @@ def check_texts(spec: Spec, path: Path, texts: Texts) -> Iterator[Finding]:
 
 
 def check_placeholders(spec: Spec, path: Path, text: str) -> Iterator[Finding]:
-    """Misspelt placeholders, and libraries that ``{prefix:LIB}`` names in vain."""
+    """Yield findings about misspelt placeholders, and unknown libraries in ``{prefix:LIB}``."""
     for written, near in misspelt(text):
         yield Finding(
             "unknown-placeholder",

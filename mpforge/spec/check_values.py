@@ -1,6 +1,6 @@
-"""Checks of single values at every level: policies, requirements, paths, addresses, CPU models.
+"""Check single values at every level: policies, requirements, paths, addresses, CPU models.
 
-Each value is judged by itself and the names that the spec defines; levels are not merged here.
+Each value is checked by itself and the names that the spec defines; levels are not merged here.
 """
 
 import re
@@ -30,7 +30,7 @@ _DIST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_values(spec: Spec) -> Iterator[Finding]:
-    """Findings about single values of every table."""
+    """Yield findings about single values of every table."""
     for level in all_levels(spec):
         yield from _build(spec, (*level.path, "build"), level.build)
         yield from _test(spec, (*level.path, "test"), level.test)
@@ -104,7 +104,7 @@ def _elsewhere(spec: Spec) -> Iterator[Finding]:
 
 
 def _index(spec: Spec) -> Iterator[Finding]:
-    """No secret may stand in the spec, so no value is shown here."""
+    """Check the index; a value may contain a secret, so none is shown."""
     addresses: list[tuple[Path, str | None]] = [
         (("index", "url"), spec.index.url),
         (("release", "index"), spec.release.index if spec.release else None),
@@ -149,7 +149,7 @@ def _requirements(
 
 
 def _of_an_index(text: str) -> None:
-    """Raise ``ValueError`` for what is no plain requirement."""
+    """Raise ``ValueError`` unless a text is a plain requirement."""
     if parse_line(text) != text.strip():
         raise ValueError(f'expected a requirement (PEP 508) such as "numpy>=2", got "{text}"')
 

@@ -1,4 +1,4 @@
-"""A problem before it has a place: a path of keys, a code, and words. Knows no file and no text."""
+"""A problem before it has a place: a path of keys, a code, and a message. Knows no file and no text."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from mpforge.formats.toml import Path
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing wrong at ``path`` of the document; ``nearest`` is a valid name close to it.
+    """One problem at ``path`` of the document; ``nearest`` is a valid name close to it.
 
-    ``place`` is where in another file, which the document names at ``path``.
+    ``place`` is a place in another file, which the document names at ``path``.
     """
 
     code: str
@@ -24,7 +24,7 @@ class Finding:
 
 
 def dotted(path: Path) -> str:
-    """``("overrides", 0, "build")`` → ``overrides[0].build``; odd keys are quoted as in TOML."""
+    """Format a path: ``("overrides", 0, "build")`` → ``overrides[0].build``; odd keys quoted as in TOML."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -36,9 +36,9 @@ def dotted(path: Path) -> str:
 
 
 def as_written(document: object, path: Path) -> Path:
-    """``path`` without the parts that validation added to what the document really has.
+    """Return ``path`` without the parts that validation added to the document's own keys.
 
-    A string that stands for a list has no index, and a union's tag is no key. A missing key of a
+    A string in place of a list has no index, and a union's tag is not a key. A missing key of a
     table stays, so that it can be named.
     """
     kept: list[str | int] = []
@@ -56,5 +56,5 @@ def as_written(document: object, path: Path) -> Path:
 
 
 def overlap(one: Path, other: Path) -> bool:
-    """Whether one of the paths leads to or into the other."""
+    """Return whether one of the paths leads to or into the other."""
     return all(a == b for a, b in zip(one, other, strict=False))

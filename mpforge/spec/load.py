@@ -1,7 +1,7 @@
-"""A spec's text → ``Spec``, or every problem with its place.
+"""Parse a spec's text into a ``Spec``, or into every problem with its place.
 
-Takes text, never reads a file; ``file`` is only what places are named by. A TOML syntax error alone
-ends the parse: shape and meaning are checked together, so that all problems show at once.
+Takes text, never reads a file; ``file`` is only the name in places. Only a TOML syntax error
+ends the parse early: shape and meaning are checked together, so that all problems show at once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,9 +18,9 @@ from mpforge.spec.translate import finding_of, follows, prune
 
 
 def load_spec(text: str, *, file: str) -> Spec:
-    """The spec that ``text`` is; warnings alone do not hinder it.
+    """Parse ``text`` into a spec; warnings don't prevent it.
 
-    Raises SpecInvalid with every problem, warnings included, in file order.
+    Raises ``SpecInvalid`` with every problem, warnings included, in file order.
     """
     try:
         document = read_toml(text, file)
@@ -35,9 +35,9 @@ def load_spec(text: str, *, file: str) -> Spec:
 def find_problems(
     text: str, *, file: str, beside: Callable[[Spec], Iterable[Finding]] | None = None
 ) -> tuple[Problem, ...]:
-    """Every problem and warning of ``text``, in file order; none for a good spec.
+    """Return every problem and warning of ``text``, in file order; empty for a valid spec.
 
-    ``beside`` gives what is wrong with a good spec for reasons that are not in it.
+    ``beside`` returns further findings about a valid spec, such as conflicts with the project.
     """
     try:
         document = read_toml(text, file)
@@ -51,7 +51,7 @@ def find_problems(
 
 
 def examine(document: dict[str, object]) -> tuple[Spec | None, tuple[Finding, ...]]:
-    """The spec, ``None`` where its shape is wrong, and what is wrong or doubtful."""
+    """Return the spec, ``None`` if its shape is wrong, and its problems and warnings."""
     try:
         spec = Spec.model_validate(document)
     except ValidationError as error:
@@ -64,7 +64,7 @@ def examine(document: dict[str, object]) -> tuple[Spec | None, tuple[Finding, ..
 def _meaning_despite(
     document: dict[str, object], shape: tuple[Finding, ...]
 ) -> tuple[Finding, ...]:
-    """The semantic problems that are no mere consequence of ``shape``."""
+    """Return the semantic problems that are not mere consequences of ``shape``."""
     try:
         spec = Spec.model_validate(prune(document, shape))
     except ValidationError:
@@ -101,5 +101,5 @@ def _placed(
 
 
 def syntax_problem(error: TomlInvalid, file: str) -> Problem:
-    """The only problem of a spec that is no TOML."""
+    """Return the only problem of a spec that is not TOML."""
     return Problem("toml-syntax", f"this is not TOML: {error.what}", error.place or Place(file))

@@ -2,8 +2,8 @@
 
 All models are frozen and refuse unknown keys; a key is the field's name with dashes. The same
 ``BuildOptions`` and ``TestOptions`` serve at every level: on a target or an override only the
-fields in ``model_fields_set`` count. Only shapes are checked here; what a value must agree with
-elsewhere is ``check``'s business, and no type here knows how anything is built.
+fields in ``model_fields_set`` count. Only shapes are checked here; ``check`` compares values with
+each other, and no type here knows how anything is built.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ Frontend = Literal["build", "uv"]
 
 
 class Table(BaseModel):
-    """What every table of the spec has in common."""
+    """The base of every table of the spec."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -44,7 +44,7 @@ class Table(BaseModel):
 
 
 class Project(Table):
-    """What is shipped, for which Pythons and targets."""
+    """The project to ship, with its Pythons and targets."""
 
     source: Text = Field(default=".", description="A directory with a pyproject.toml, or an sdist.")
     python: Texts = Field(default=(), description="Pythons to build for: cp3XY, cp3XYt, pp3XY.")
@@ -93,7 +93,7 @@ class Index(Table):
 
 
 class RepairOptions(Table):
-    """How a built wheel is repaired."""
+    """Options for repairing a built wheel."""
 
     strip: Flag = Field(default=False, description="Strip symbols from shared libraries.")
     exclude: Texts = Field(
@@ -103,7 +103,7 @@ class RepairOptions(Table):
 
 
 class BuildOptions(Table):
-    """How wheels, or other outputs, are built."""
+    """Options for building wheels, or other outputs."""
 
     strategy: BuildStrategy = Field(default="auto", description="How the target's code is made.")
     toolchain: Text = Field(
@@ -198,7 +198,7 @@ class BuildOptions(Table):
 
 
 class TestOptions(Table):
-    """How what was built is tested."""
+    """Options for testing the wheels or outputs."""
 
     __test__ = False  # not a test class, whatever pytest makes of its name
 
@@ -250,7 +250,7 @@ class TestOptions(Table):
 
 
 class Target(Table):
-    """A target of one's own, or adjustments of a well-known one."""
+    """A custom target, or adjustments of a well-known one."""
 
     platform: Text | None = Field(
         default=None,
@@ -275,7 +275,7 @@ class Override(Table):
 
 
 class Toolchain(Table):
-    """A compiler and what belongs to it."""
+    """A compiler, with its tools and sysroot."""
 
     kind: ToolchainKind = Field(description="container: a cross compiler in an image.")
     image: Text | None = Field(default=None, description="For kind = container: the image.")
@@ -290,7 +290,7 @@ class Toolchain(Table):
 
 
 class LibrarySource(Table):
-    """Where a library's source comes from: url + sha256, path, or git + commit."""
+    """A library's source: url + sha256, path, or git + commit."""
 
     url: Text | None = Field(default=None, description="Address of an archive.")
     sha256: Text | None = Field(default=None, description="Digest of the archive.")
@@ -300,7 +300,7 @@ class LibrarySource(Table):
 
 
 class Library(Table):
-    """A native dependency: built once a target, kept, handed to the builds that name it."""
+    """A native dependency: built once for each target, cached, and given to the builds that name it."""
 
     source: LibrarySource | None = Field(default=None, description="Where its source comes from.")
     kind: LibraryKind | None = Field(default=None, description="What builds it.")
@@ -316,13 +316,13 @@ class Library(Table):
 
 
 class Release(Table):
-    """Where a release is uploaded."""
+    """The destination of a release."""
 
     index: Text | None = Field(default=None, description="The index that is uploaded to.")
 
 
 class Spec(Table):
-    """All that a ``multiplatform.toml`` says."""
+    """The root table of ``multiplatform.toml``."""
 
     schema_version: Literal[1] = Field(
         alias="schema", description="The version of this vocabulary."

@@ -2,7 +2,7 @@
 
 Order: defaults < ``[build]``/``[test]`` < the target's < overrides in file order. Scalars, lists
 and ``command`` replace; tables merge by key. What depends on the platform or the host stays
-``"auto"``: the platform's defaults (its policy, its image) are chosen by the compiler. A valid spec
+``"auto"``: the compiler chooses the platform's defaults (its policy, its image). A valid spec
 is assumed, see ``load``.
 """
 
@@ -20,7 +20,7 @@ _Options = TypeVar("_Options", bound=Table)
 
 @dataclass(frozen=True)
 class Options:
-    """The options of one build and its test; ``model_fields_set`` of each is what was given."""
+    """The options of one build and its test; ``model_fields_set`` of each has the given ones."""
 
     build: BuildOptions
     test: TestOptions
@@ -28,9 +28,9 @@ class Options:
 
 @dataclass(frozen=True)
 class ResolvedTarget:
-    """A target that has something to build.
+    """A target with something to build.
 
-    ``platform`` is a well-known name; ``pythons`` those left by ``skip``, empty exactly where the
+    ``platform`` is a well-known name; ``pythons`` those left by ``skip``, empty exactly if the
     kind is not wheel; ``dist`` the folder below ``dist/``, ``None`` for ``dist/`` itself.
     """
 
@@ -42,7 +42,7 @@ class ResolvedTarget:
 
 @dataclass(frozen=True)
 class Level:
-    """One place where options were written, and what was written there."""
+    """A place where options were written, and those options."""
 
     path: Path
     build: BuildOptions
@@ -50,7 +50,7 @@ class Level:
 
 
 def resolve(spec: Spec, *, target: str, python: str | None) -> Options:
-    """The merged options of ``target`` and ``python``; ``None`` where there is no Python."""
+    """Return the merged options of ``target`` and ``python``, which is ``None`` if there is no Python."""
     levels = tuple(levels_of(spec, target, python))
     return Options(
         build=_merged(BuildOptions(), tuple(level.build for level in levels)),
@@ -59,12 +59,12 @@ def resolve(spec: Spec, *, target: str, python: str | None) -> Options:
 
 
 def given(spec: Spec, target: str, python: str | None, option: str) -> bool:
-    """Whether ``option`` (``build.image``, ``build.repair.strip``) was written at any level."""
+    """Return whether ``option`` (``build.image``, ``build.repair.strip``) was written at any level."""
     return origin(spec, target, python, option) is not None
 
 
 def origin(spec: Spec, target: str, python: str | None, option: str) -> Path | None:
-    """The path of the last level that writes ``option``, with the option; ``None`` if none does."""
+    """Return the path of ``option`` in the last level that sets it; ``None`` if none does."""
     words = tuple(option.split("."))
     for level in reversed(tuple(levels_of(spec, target, python))):
         table: object = level.build if words[0] == "build" else level.test
@@ -76,7 +76,7 @@ def origin(spec: Spec, target: str, python: str | None, option: str) -> Path | N
 
 
 def levels_of(spec: Spec, target: str, python: str | None) -> Iterator[Level]:
-    """The levels that concern ``target`` and ``python``, weakest first."""
+    """Yield the levels that apply to ``target`` and ``python``, weakest first."""
     yield Level((), spec.build, spec.test)
     if target in spec.targets:
         own = spec.targets[target]
@@ -88,7 +88,7 @@ def levels_of(spec: Spec, target: str, python: str | None) -> Iterator[Level]:
 
 
 def all_levels(spec: Spec) -> Iterator[Level]:
-    """Every level of the spec, whatever it concerns, in the order of ``levels_of``."""
+    """Yield every level of the spec, in the order of ``levels_of``."""
     yield Level((), spec.build, spec.test)
     for name, target in spec.targets.items():
         yield Level(("targets", name), target.build, target.test)
@@ -97,12 +97,12 @@ def all_levels(spec: Spec) -> Iterator[Level]:
 
 
 def word(target: str, python: str | None) -> str:
-    """What globs are matched with: ``aarch64-cp311``, or ``gateway`` where there is no Python."""
+    """Return the name that globs match: ``aarch64-cp311``, or ``gateway`` without a Python."""
     return target if python is None else f"{target}-{python}"
 
 
 def targets(spec: Spec) -> tuple[ResolvedTarget, ...]:
-    """Every target with something to build: ``project.targets`` first, then added ones."""
+    """Return every target with something to build: ``project.targets`` first, then added ones."""
     found = []
     for name in target_names(spec):
         pythons = python_words(spec, name)
@@ -115,17 +115,17 @@ def targets(spec: Spec) -> tuple[ResolvedTarget, ...]:
 
 
 def target_names(spec: Spec) -> tuple[str, ...]:
-    """The names of all targets, ``skip`` not applied, each once."""
+    """Return the names of all targets, ``skip`` not applied, each once."""
     return tuple(dict.fromkeys((*spec.project.targets, *spec.targets)))
 
 
 def python_words(spec: Spec, target: str) -> tuple[str, ...]:
-    """The Pythons that ``target`` is built for; none where the kind is not wheel."""
+    """Return the Pythons that ``target`` is built for; none if the kind is not wheel."""
     return tuple(p for p in all_pythons(spec, target) if not _skipped(spec, word(target, p)))
 
 
 def all_pythons(spec: Spec, target: str) -> tuple[str, ...]:
-    """As ``python_words``, but ``skip`` not applied."""
+    """Return the same as ``python_words``, but without applying ``skip``."""
     if not is_wheel(spec, target):
         return ()
     own = spec.targets.get(target)
@@ -133,7 +133,7 @@ def all_pythons(spec: Spec, target: str) -> tuple[str, ...]:
 
 
 def is_wheel(spec: Spec, target: str) -> bool:
-    """Whether ``target`` ships wheels; overrides have no say in it, as it decides their words."""
+    """Return whether ``target`` ships wheels; overrides don't count, because their globs depend on it."""
     own = spec.targets.get(target)
     if own is not None and "kind" in own.build.model_fields_set:
         return own.build.kind == "wheel"
@@ -141,9 +141,9 @@ def is_wheel(spec: Spec, target: str) -> bool:
 
 
 def platform_name(spec: Spec, target: str) -> str | None:
-    """The well-known name of ``target``'s platform, ``None`` where the spec gives none that is.
+    """Return the well-known name of ``target``'s platform, ``None`` if the spec gives none.
 
-    A docker platform means glibc, but for a well-known musl target, whose own it may repeat.
+    A docker platform means glibc, except that a well-known musl target may repeat its own.
     """
     known = platforms.well_known()
     own = spec.targets.get(target)

@@ -1,4 +1,4 @@
-"""Placeholders in commands and values: what is one, and what stays the shell's.
+"""Parse placeholders in commands and values, apart from the shell's syntax.
 
 Only ``{word}`` not preceded by ``$`` or ``#`` is one, so ``${VAR}`` and ``{a,b}`` are the shell's;
 ``#{word}`` is literal ``{word}``; ``{prefix:LIB}`` names a library. An unknown word stays literal.
@@ -47,7 +47,7 @@ class Placeholder:
 
 
 def parse(text: str) -> tuple[str | Placeholder, ...]:
-    """``text`` as literals and placeholders, in order; no empty and no two adjacent literals."""
+    """Split ``text`` into literals and placeholders, in order; no empty or adjacent literals."""
     parts: list[str | Placeholder] = []
     literal, end = "", 0
     for match in _WORD.finditer(text):
@@ -66,7 +66,7 @@ def parse(text: str) -> tuple[str | Placeholder, ...]:
 
 
 def misspelt(text: str) -> tuple[tuple[str, str], ...]:
-    """Each ``{word}`` that is none but is close to one, with the one it is close to."""
+    """Return each ``{word}`` that is close to a placeholder, with that placeholder."""
     found = []
     for match in _WORD.finditer(text):
         word, argument = match["word"], match["arg"]

@@ -1,4 +1,4 @@
-"""What an entry of ``[build] tools`` says: a program's name and, if need be, its versions."""
+"""Parse entries of ``[build] tools``: a program's name and, optionally, its versions."""
 
 import re
 
@@ -8,7 +8,7 @@ _TOOL = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._+-]*[A-Za-z0-9+])?)\s*((?:[<>
 
 
 def parse_tool(text: str) -> tuple[str, str]:
-    """The name and the version specifier (PEP 440, may be empty) of ``"cmake>=3.28"``.
+    """Return the name and the version specifier (PEP 440, may be empty) of ``"cmake>=3.28"``.
 
     Names are those of programs (``g++``, ``pkg-config``). Raises ``ValueError``.
     """

@@ -1,7 +1,7 @@
-"""One line of a requirements file, which is also one entry of ``requires`` or ``constraints``.
+"""Parse lines of a requirements file, which are also entries of ``requires`` and ``constraints``.
 
-The format is pip's ("Requirements File Format" in its documentation). No library is used: the one that
-is kept (requirements-parser) passes over ``-c``, hashes and paths. Takes texts, reads no file.
+The format is pip's ("Requirements File Format" in its documentation). No library is used: the only
+maintained one (requirements-parser) skips ``-c``, hashes and paths. Takes texts, reads no file.
 """
 
 import re
@@ -18,7 +18,7 @@ _FILE = re.compile(
     r"(?:(?P<short>-[rc])|--(?P<long>requirements?|constraints?))(?:\s*=\s*|\s*)(?P<path>.*)"
 )
 _EDITABLE = re.compile(r"(?:-e|--editable)(?:\s*=\s*|\s+)(?P<what>.+)")
-# mpforge takes wheels alone wherever there is one, and the hashes that are there are checked anyway.
+# mpforge always prefers wheels, and checks given hashes anyway.
 _WITHOUT_EFFECT = re.compile(r"--(require-hashes|prefer-binary|only-binary|use-feature)\b.*")
 _OF_AN_INDEX = re.compile(
     r"-i\b.*|-f\b.*|--(index-url|extra-index-url|find-links|no-index|trusted-host)\b.*"
@@ -41,7 +41,7 @@ class FileLine:
 
 @dataclass(frozen=True)
 class PathLine:
-    """A wheel or a directory of sources, by a path; ``name`` is what the line calls it, if it does."""
+    """A wheel or a source directory, by its path; ``name`` is the package name in the line, if any."""
 
     path: str
     extras: tuple[str, ...] = ()
@@ -49,17 +49,17 @@ class PathLine:
     marker: str | None = None
 
     def requirement(self, name: str, place: str) -> str:
-        """As PEP 508, with a package's name, and a place in the place of the path."""
+        """Return it as a PEP 508 requirement, with a package's name, and ``place`` instead of the path."""
         extras = f"[{','.join(sorted(self.extras))}]" if self.extras else ""
         return f"{name}{extras}{place}" + (f" ; {self.marker}" if self.marker else "")
 
 
 Line = FileLine | PathLine | str
-"""What a line says; a ``str`` is a requirement (PEP 508), its hashes behind it as ``--hash=…``."""
+"""A parsed line; a ``str`` is a requirement (PEP 508), followed by its hashes as ``--hash=…``."""
 
 
 def lines_of(text: str) -> list[tuple[int, int, str]]:
-    """Line, column and text of what a requirements file says: continued lines as one, no comments."""
+    """Return line, column and text of each logical line: continued lines joined, comments removed."""
     found: list[tuple[int, int, str]] = []
     joined, begin = "", 0
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
@@ -78,7 +78,7 @@ def lines_of(text: str) -> list[tuple[int, int, str]]:
 
 
 def parse_line(text: str) -> Line | None:
-    """What a line says; None for an option without effect here. Raises ``ValueError``: what was expected."""
+    """Parse a line; None for an option without effect. Raises ``ValueError`` with what was expected."""
     text = text.strip()
     if (match := _FILE.fullmatch(text)) is not None:
         if not match["path"]:
@@ -97,7 +97,7 @@ def parse_line(text: str) -> Line | None:
 
 
 def _path_line(text: str) -> PathLine | None:
-    """A line that gives a path, else None."""
+    """Return a line that is a path, else None."""
     place, _, marker = re.sub(r"\s;\s*|;\s+", "\0", text, count=1).partition("\0")
     place, name, extras = place.strip(), None, ""
     if (match := _NAMED.fullmatch(place)) is not None:
@@ -119,7 +119,7 @@ def _is_wheel(place: str) -> bool:
 
 
 def _path(place: str) -> str:
-    """The path of a ``file:`` address, relative ones too; else the text itself."""
+    """Return the path of a ``file:`` URL, even a relative one; else the text itself."""
     if not place.startswith("file:"):
         return place
     path = re.sub(r"^file:(//(localhost)?(?=/))?", "", place).partition("#")[0]

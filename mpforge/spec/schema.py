@@ -1,6 +1,6 @@
-"""The spec's JSON schema, for editors: dashed names, descriptions, known targets and Pythons.
+"""Generate the spec's JSON schema for editors: dashed names, descriptions, known targets and Pythons.
 
-What it can't say (names that must agree, placeholders) only ``mpforge check`` finds.
+Only ``mpforge check`` finds problems beyond it (names that must agree, placeholders).
 """
 
 import json
@@ -15,7 +15,7 @@ _POLICY = r"^(auto|(many|musl)linux_\d+_\d+|manylinux(1|2010|2014))$"
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12) of ``multiplatform.toml``."""
+    """Return the schema (draft 2020-12) of ``multiplatform.toml``."""
     schema = Spec.model_json_schema(by_alias=True)
     tables = schema["$defs"]
     python = {"type": "string", "pattern": _PYTHON}
@@ -33,7 +33,7 @@ def json_schema() -> dict[str, Any]:
         for key in table["properties"].values():
             key.pop("title", None)
             if "$ref" in key or "$ref" in str(key.get("anyOf")):
-                key.pop("default", None)  # a table's keys have their own
+                key.pop("default", None)  # a table's keys have defaults of their own
     for name in ("targets", "toolchains", "libraries"):
         schema["properties"][name]["propertyNames"] = {"pattern": _NAME}
     head = {
@@ -44,5 +44,5 @@ def json_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as it is committed in ``docs/schema.json``: pretty, one newline at the end."""
+    """Return the text of ``docs/schema.json``: indented, one newline at the end."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -1,7 +1,7 @@
-"""The nearest valid name for one that is none: typing slips, underscores, other tools' names.
+"""Suggest the nearest valid name for an invalid one: typos, underscores, other tools' names.
 
-Knows the vocabularies of cibuildwheel, tox, goreleaser and pip as far as they differ from ours;
-which name is wrong, and where it stands, is known by the callers.
+Knows the vocabularies of cibuildwheel, tox, goreleaser and pip as far as they differ from ours.
+The callers know which name is wrong, and its place.
 """
 
 import difflib
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from mpforge import platforms
 
-# Keys of other tools and common wishes, dashed and in lower case → our dotted key.
+# Keys of other tools and common guesses, dashed and in lower case → our dotted key.
 FOREIGN_KEYS: Mapping[str, str] = {
     "arch": "project.targets",
     "archs": "project.targets",
@@ -64,7 +64,7 @@ FOREIGN_KEYS: Mapping[str, str] = {
     "index-url": "index.url",
 }
 
-# The same words where a table of ours around them gives them another meaning.
+# Keys whose meaning depends on the table of ours around them.
 _IN_TABLE: Mapping[tuple[str, str], str] = {
     ("test", "args"): "test.command",
     ("test", "cmd"): "test.command",
@@ -83,7 +83,7 @@ _IN_TABLE: Mapping[tuple[str, str], str] = {
     ("build", "target"): "project.targets",
 }
 
-# Keys that nothing here stands for, and what there is instead.
+# Keys without an equivalent, and the alternative.
 NOTES: Mapping[str, str] = {
     "build-verbosity": "each session's whole log is kept, see `mpforge log SESSION`",
     "container-engine": "an engine is found on the host, see `mpforge doctor`",
@@ -112,7 +112,7 @@ _POLICY_TAG = re.compile(
 
 
 def close_to(name: str, valid: Collection[str], cutoff: float = 0.6) -> str | None:
-    """The one of ``valid`` that is most like ``name``, if any is like it."""
+    """Return the one of ``valid`` most similar to ``name``, if any is similar."""
     by_lower = {word.lower(): word for word in sorted(valid)}
     match = difflib.get_close_matches(name.lower(), sorted(by_lower), n=1, cutoff=cutoff)
     return by_lower[match[0]] if match else None
@@ -121,10 +121,10 @@ def close_to(name: str, valid: Collection[str], cutoff: float = 0.6) -> str | No
 def nearest_key(
     key: str, *, kind: str, siblings: Collection[str], sections: Mapping[str, Collection[str]]
 ) -> tuple[bool, str] | None:
-    """The valid key nearest to ``key`` in a table of sort ``kind`` that allows ``siblings``.
+    """Return the valid key nearest to ``key`` in a table of type ``kind`` that allows ``siblings``.
 
-    ``sections`` has the keys of each top-level table. True with a sibling's name, False with a
-    dotted key of elsewhere; ``None`` where nothing is near.
+    ``sections`` has the keys of each top-level table. Returns True with a sibling's name, False with a
+    dotted key of another table; ``None`` if nothing is near.
     """
     dashed = key.lower().replace("_", "-")
     if dashed in siblings:
@@ -141,7 +141,7 @@ def nearest_key(
 def _close_key(
     key: str, siblings: Collection[str], sections: Mapping[str, Collection[str]]
 ) -> tuple[bool, str] | None:
-    """As ``nearest_key``, by likeness alone: first here, then elsewhere."""
+    """Return the same as ``nearest_key``, by similarity alone: first in this table, then in others."""
     if (near := close_to(key, siblings, 0.75)) is not None:
         return True, near
     for section, keys in sections.items():
@@ -154,13 +154,13 @@ def _close_key(
 
 
 def nearest_value(value: str, valid: Collection[str]) -> str | None:
-    """The one of ``valid`` that was probably meant by ``value``."""
+    """Return the one of ``valid`` that ``value`` probably meant."""
     foreign = _FOREIGN_VALUES.get(value.lower())
     return foreign if foreign in valid else close_to(value, valid)
 
 
 def nearest_target(name: str, declared: Collection[str]) -> str | None:
-    """The target that ``name`` is called elsewhere, or that it is close to."""
+    """Return the target that other tools call ``name``, or that is close to it."""
     known = platforms.well_known()
     lower = name.lower()
     for word in (name, lower):
@@ -177,7 +177,7 @@ def nearest_target(name: str, declared: Collection[str]) -> str | None:
 
 
 def nearest_platform(name: str) -> str | None:
-    """The docker platform or target that ``name`` is close to."""
+    """Return the docker platform or target that is close to ``name``."""
     if "/" not in name:
         return nearest_target(name, ())
     docker = {platform.docker_platform for platform in platforms.well_known().values()}
@@ -185,7 +185,7 @@ def nearest_platform(name: str) -> str | None:
 
 
 def nearest_python(name: str) -> str | None:
-    """``3.11``, ``cp311-*``, ``python3.13t`` → the word for it."""
+    """Return our word for ``3.11``, ``cp311-*`` or ``python3.13t``."""
     match = re.search(r"3[._-]?(?P<minor>\d{1,2})(?P<threads>t?)", name.lower())
     if match is None:
         return None
@@ -195,12 +195,12 @@ def nearest_python(name: str) -> str | None:
 
 
 def is_python_word(word: str) -> bool:
-    """Whether ``word`` is ``cp3XY``, ``cp3XYt`` (there is none before 3.13) or ``pp3XY``."""
+    """Return whether ``word`` is ``cp3XY``, ``cp3XYt`` (from 3.13 on) or ``pp3XY``."""
     match = re.fullmatch(r"(?:(?:cp|pp)3[1-9]\d|cp3(?P<minor>[1-9]\d)t)", word)
     return match is not None and (match["minor"] is None or int(match["minor"]) >= 13)
 
 
 def nearest_name(name: str) -> str | None:
-    """``name`` respelt so that it may name a target, toolchain or library."""
+    """Return ``name`` respelt so that it is valid for a target, toolchain or library."""
     word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     return word if re.fullmatch(r"[a-z][a-z0-9_]*", word) else None

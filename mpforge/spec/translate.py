@@ -1,4 +1,4 @@
-"""pydantic's errors in a user's words, and a document with the offending parts taken out.
+"""Translate pydantic's errors for users, and remove the offending parts from a document.
 
 The pruned document lets the semantic checks run although the shape is wrong somewhere, so that all
 problems show at once. Knows the shape of the vocabulary, not the meaning of any value.
@@ -31,10 +31,10 @@ _EXPECTED: Mapping[str, str] = {
     "model_attributes_type": "a table",
 }
 
-# What stands in for a required value that is missing or wrong, while the rest is checked.
+# Substitutes for required values that are missing or wrong, while the rest is checked.
 _STAND_IN: Mapping[str, object] = {"schema": 1, "select": "*", "kind": "gcc"}
 
-# A value where a table of ours is: other tools have options of these names.
+# Values in place of our tables: other tools have options of these names.
 _TABLE_OF_OTHERS: Mapping[Path, str] = {
     ("build",): "project.python",
     ("test",): "test.command",
@@ -43,12 +43,12 @@ _TABLE_OF_OTHERS: Mapping[Path, str] = {
 }
 
 
-# Where the words that globs match come from.
+# The tables that define the names that globs match.
 _WORDS: tuple[Path, ...] = (("project",), ("targets",))
 
 
 def finding_of(document: Mapping[str, object], error: ErrorDetails) -> Finding:
-    """One of pydantic's errors about ``document`` as a finding."""
+    """Return one of pydantic's errors about ``document`` as a finding."""
     path = as_written(document, error["loc"])
     kind = error["type"]
     if kind == "extra_forbidden":
@@ -76,7 +76,7 @@ def finding_of(document: Mapping[str, object], error: ErrorDetails) -> Finding:
 
 
 def prune(document: Mapping[str, object], findings: Sequence[Finding]) -> dict[str, Any]:
-    """A copy of ``document`` without what ``findings`` (of ``finding_of``) are about."""
+    """Return a copy of ``document`` without the parts that ``findings`` (of ``finding_of``) are about."""
     pruned: dict[str, Any] = copy.deepcopy(dict(document))
     for finding in findings:
         parent: Any = pruned
@@ -93,7 +93,7 @@ def prune(document: Mapping[str, object], findings: Sequence[Finding]) -> dict[s
 
 
 def follows(finding: Finding, shape: Sequence[Finding]) -> bool:
-    """Whether a semantic ``finding`` may be a mere consequence of what was pruned for ``shape``."""
+    """Return whether a semantic ``finding`` may be a mere consequence of the pruning for ``shape``."""
     return any(_follows(finding, wrong) for wrong in shape)
 
 
@@ -115,7 +115,7 @@ def _follows(finding: Finding, wrong: Finding) -> bool:
 
 
 def table_at(path: Path) -> type[BaseModel] | None:
-    """The model of the table that ``path`` leads to, ``None`` where names or values are free."""
+    """Return the model of the table at ``path``, ``None`` if names or values are free."""
     annotation: object = Spec
     for part in path:
         annotation = _inside(annotation, part)
@@ -155,7 +155,7 @@ def _not_one_of(path: Path, value: object, valid: list[str]) -> Finding:
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:
-    """The keys of a table as they are written."""
+    """Return the keys of a table as they are written."""
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
@@ -180,7 +180,7 @@ def _inside(annotation: object, part: str | int) -> object:
 
 
 def _plain(annotation: object) -> object:
-    """Without ``Annotated`` and ``None``."""
+    """Return an annotation without ``Annotated`` and ``None``."""
     if get_origin(annotation) is Annotated:
         return _plain(get_args(annotation)[0])
     if get_origin(annotation) in {Union, types.UnionType}:

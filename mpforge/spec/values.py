@@ -1,6 +1,6 @@
-"""The value types of the spec: texts, durations, commands, settings, and how each is written.
+"""The value types of the spec, with their parsers: texts, durations, commands, settings.
 
-Errors are raised as ``PydanticCustomError`` whose type is already the problem's kebab-case code and
+Errors are raised as ``PydanticCustomError`` whose type is the problem's kebab-case code and
 whose message says what was expected. This module knows no table and no key.
 """
 
@@ -17,7 +17,7 @@ _EXPECTED_COMMAND = "a shell line, or a list of a program and its arguments, all
 
 
 def parse_duration(value: object) -> int:
-    """``"1h30m"`` → 5400 seconds; raises wrong-type or bad-value."""
+    """Return a duration in seconds: ``"1h30m"`` → 5400. Raises wrong-type or bad-value."""
     if not isinstance(value, str):
         raise PydanticCustomError("wrong-type", _EXPECTED_DURATION)
     match = re.fullmatch(DURATION, value)
@@ -59,7 +59,7 @@ def _setting(value: object) -> str | tuple[str, ...]:
 
 
 def _listed(value: object) -> object:
-    """A single string stands for a list of it."""
+    """Return a single string as a list of it."""
     return [value] if isinstance(value, str) else value
 
 
