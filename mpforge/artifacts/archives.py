@@ -66,7 +66,7 @@ def _unpack_tar(archive: Path, destination: Path) -> None:
             tar.extractall(destination, filter="data")
         except tarfile.FilterError as error:
             raise ArchiveRefused(f"{archive.name}: {error}") from None
-        except RecursionError:  # tarfile's answer to a link in the place of its own directory
+        except RecursionError:  # tarfile's error for a link in place of its own directory
             raise ArchiveRefused(f"{archive.name} holds a link to itself") from None
         inside = destination.resolve()
         for member in tar:

@@ -1,7 +1,7 @@
 """Compare two files that should be equal, part by part, and name the likely causes of differences.
 
 Archives and ELF files are taken apart (``anatomy``), texts are compared by lines. Pure reading: nothing
-is run, unpacked or written. Knows nothing of how the files came to be, but for ``Circumstances``.
+is run, unpacked or written. Knows nothing of how the files were made, except ``Circumstances``.
 """
 
 import os

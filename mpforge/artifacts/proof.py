@@ -111,7 +111,7 @@ def _prove_content(
 ) -> None:
     """Check what a wheel's tag promises of its compiled files, beside ``reasons`` against the tag itself.
 
-    Without a ``promise`` there are none.
+    Without a ``promise`` only ``reasons`` count.
     """
     name = wheels.wheel_name(filename)
     if reasons or promise is None:

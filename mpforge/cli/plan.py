@@ -1,4 +1,4 @@
-"""``mpforge plan``: show what would run, how and why, what is cached and what would be fetched."""
+"""``mpforge plan``: show the steps and downloads of a run, why, and what is cached; runs nothing."""
 
 import argparse
 import sys

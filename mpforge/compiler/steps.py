@@ -233,7 +233,7 @@ def wheel_steps(
     targets = _target_step(project, build, stem=stem, target=target, python=python)
     target_environment = OutputOf(targets[0].id) if targets else None
     before = commands(list(build.before_build))
-    # What is only asked builds nothing, but what is run before may.
+    # Asking a backend for requirements compiles nothing, but ``before-build`` may.
     asked = compilers and (
         compilers if before else replace(compilers, configurer=None, emulator=None)
     )

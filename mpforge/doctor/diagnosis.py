@@ -90,7 +90,7 @@ class StoreFact:
 
 @dataclass(frozen=True)
 class IsolationFact:
-    """How far steps can be isolated from this host (``extent``), and why not further.
+    """The ``extent`` to which steps can be isolated from this host, and why not further.
 
     ``namespaces``: the host lets mpforge create some (None: it has none). ``network`` is the network of a
     step that declares none: ``none``, or ``open`` if it can't be cut off (``used`` is false then);
