@@ -149,7 +149,7 @@ def _is_record(name: str) -> bool:
 
 
 def _wheel_order(name: str) -> tuple[bool, bool, str]:
-    """Sort key: the metadata at the archive's end, as the format recommends, and RECORD last."""
+    """Return the sort key: the metadata at the archive's end, as the format recommends, and RECORD last."""
     return name.split("/", 1)[0].endswith(".dist-info"), _is_record(name), name
 
 

@@ -109,7 +109,7 @@ class Image:
 
     @property
     def is_cut_off(self) -> bool:
-        """Return whether the file is shorter than its program headers say."""
+        """True if the file is shorter than its program headers say."""
         return any(one.offset + one.size > len(self._data) for one in self._loaded)
 
     def _at(self, address: int, size: int = 1) -> tuple[int, int]:
@@ -261,7 +261,7 @@ class Image:
 
     @property
     def is_debug(self) -> bool:
-        """Return whether it is the output of `objcopy --only-keep-debug`: no section has content to load.
+        """True for the output of `objcopy --only-keep-debug`: no section has content to load.
 
         Its program headers remain, but point to nothing or to other data.
         """

@@ -55,7 +55,7 @@ class Wanted:
 
 
 def native(wanted: Wanted, host: HostFacts) -> Verdict:
-    """Build on a machine of the target's own kind; in an image, if the spec names one."""
+    """Return a verdict on a machine of the target's own kind; in an image, if the spec names one."""
     if host.platform == wanted.platform.name:
         if wanted.image_given and not host.engine:
             return Verdict(False, NO_ENGINE)
@@ -66,7 +66,7 @@ def native(wanted: Wanted, host: HostFacts) -> Verdict:
 
 
 def cross(wanted: Wanted, host: HostFacts) -> Verdict:
-    """Build by a cross compiler on this host or in an image, if the backend is known to allow it."""
+    """Return a verdict on a cross compiler, here or in an image, which the backend must be known to allow."""
     if wanted.toolchain == "gcc":
         return Verdict(False, "the host's gcc builds for this host only")
     if wanted.boxed is not None and not host.engine:
@@ -87,7 +87,7 @@ def _by_backend(backend: Backend, wanted: Wanted) -> Verdict:
 
 
 def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
-    """Build in the target's image under emulation, by a compiler of this host that is put into it."""
+    """Return a verdict on the target's image under emulation, with a compiler of this host put into it."""
     if wanted.toolchain not in ("auto", "zig"):
         return Verdict(False, f"its compiler is zig, and the toolchain is {wanted.toolchain}")
     if not host.engine:
@@ -96,7 +96,7 @@ def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
 
 
 def emulate(wanted: Wanted, host: HostFacts) -> Verdict:
-    """Build in the target's image under emulation, by the image's own compiler."""
+    """Return a verdict on the target's image under emulation, with the image's own compiler."""
     if wanted.toolchain not in ("auto", OF_IMAGE):
         return Verdict(
             False, f"its compiler is the image's, and the toolchain is {wanted.toolchain}"

@@ -58,7 +58,7 @@ def validated(draft: Draft) -> tuple[Remark, ...]:
 
 
 def _drop(document: dict[str, Any], path: Path) -> bool:
-    """Remove the value at a path, and the lists and tables that become empty."""
+    """Remove the value at a path, and lists and tables that become empty; False if it does not exist."""
     parents: list[Any] = [document]
     for part in path[:-1]:
         inside = _item(parents[-1], part)
