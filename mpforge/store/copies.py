@@ -1,4 +1,4 @@
-"""Stored content written to new files: what is written is verified as it is copied."""
+"""Write stored content to new files, verified while it is copied."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ _WORTH_CLONING = 1 << 16
 
 
 def write_tree(tree: Directory, destination: Path, write: Callable[[FileNode, Path], None]) -> None:
-    """Make a tree's directories and links below ``destination``, and its files with ``write``, in order."""
+    """Create a tree's directories and symlinks below ``destination``, and its files with ``write``."""
     destination.mkdir(parents=True, exist_ok=True)
     for name, entry in tree.entries():
         place = destination / name
@@ -27,13 +27,13 @@ def write_tree(tree: Directory, destination: Path, write: Callable[[FileNode, Pa
 
 
 class Copies:
-    """Copies files of the store, sharing their blocks for as long as the file system can do that."""
+    """Copies files of the store; shares their blocks if the file system supports it."""
 
     def __init__(self) -> None:
         self._clones = True
 
     def write(self, file: RawIOBase, node: FileNode, destination: Path) -> bool:
-        """Write the next bytes of a file to a new one; False, and no file, where they are not ``node``'s."""
+        """Write a file's next bytes to a new file; False, and no file, if they don't match ``node``."""
         mode = 0o755 if node.executable else 0o644
         descriptor = os.open(destination, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         whole = False
@@ -53,7 +53,7 @@ class Copies:
         return whole
 
     def _cloned(self, original: int, copy: int, size: int) -> bool:
-        """Let a new file share a whole file's blocks, where that can be (ioctl_ficlone(2))."""
+        """Let a new file share a whole file's blocks, if possible (ioctl_ficlone(2))."""
         worth = size >= _WORTH_CLONING and os.lseek(original, 0, os.SEEK_CUR) == 0
         if sys.platform != "linux" or not worth or not self._clones:
             return False

@@ -1,9 +1,9 @@
-"""One directory of content by digest: where each thing lies, and how it gets there whole.
+"""A directory of content by digest: its layout, and atomic writes to it.
 
 ``blobs/ab/<sha256>``, ``packs/ab/<tree>`` (the files of a tree, one after another in the tree's order),
 ``actions/ab/<key>.json``; ``locks/`` and ``work/`` are what processes use while they run. Everything is
 written in the process's home, flushed to disk and renamed: a crash leaves garbage, never half an entry.
-Raises ``OSError`` as the file system does; what to do about it is the store's matter.
+Raises ``OSError`` as the file system does; the store decides how to go on.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ _FEW = 16
 
 
 def layout_problem(root: Path) -> str | None:
-    """Why a directory can't be used as a store by this version; None where it can."""
+    """Return the reason why this version can't use a directory as a store; None if it can."""
     place = root / LAYOUT_FILE
     try:
         layout = json.loads(notes.read(place))["layout"]
@@ -53,11 +53,11 @@ def layout_problem(root: Path) -> str | None:
 
 
 class Unreadable(OSError):
-    """What is copied can't be read: no fault of the place where it is put."""
+    """The original of a copy can't be read; the destination is not at fault."""
 
 
 class Shelf:
-    """The things below ``root``; ``begun`` is when this process began to use them."""
+    """The entries below ``root``; ``begun`` is the time when this process began to use them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -65,7 +65,7 @@ class Shelf:
 
     @functools.cached_property
     def home(self) -> Home:
-        """This process's home, made with the store itself when something is first written."""
+        """This process's home; created, with the store itself, at the first write."""
         home = Home(self.root / "work", since=self.begun)
         place = self.root / LAYOUT_FILE
         if not place.exists():
@@ -75,12 +75,12 @@ class Shelf:
         return home
 
     def place(self, kind: Kind, name: str) -> Path:
-        """Where a thing lies."""
+        """Return the path of an entry."""
         suffix = ".json" if kind == "actions" else ""
         return self.root / kind / name[:2] / f"{name}{suffix}"
 
     def has(self, kind: Kind, name: str, size: int) -> bool:
-        """Whether a thing of that size is there; it counts as used now."""
+        """Return whether an entry of this size exists, and set its time of last use to now."""
         place = self.place(kind, name)
         try:
             status = place.stat()
@@ -92,13 +92,13 @@ class Shelf:
         return True
 
     def add_bytes(self, kind: Kind, name: str, data: bytes) -> None:
-        """Put a thing in place."""
+        """Store bytes as an entry."""
         with self.adding() as batch:
             batch.add_bytes(kind, name, data)
 
     @contextlib.contextmanager
     def adding(self) -> Iterator["Batch"]:
-        """Things that are flushed together and then put in place; none where the block fails."""
+        """Collect entries that are flushed and stored together; none of them if the block fails."""
         batch = Batch(self)
         try:
             yield batch
@@ -108,20 +108,20 @@ class Shelf:
 
 
 class Batch:
-    """Things on their way to a shelf: written to temporary files, then put in place together."""
+    """New entries of a shelf: written to temporary files, then moved into place together."""
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._places: dict[Path, Path | None] = {}
 
     def add_bytes(self, kind: Kind, name: str, data: bytes) -> None:
-        """A thing that is in memory."""
+        """Add an entry from memory."""
         with self.writing() as (file, put):
             _write_all(file, memoryview(data))
             put(kind, name)
 
     def add_file(self, path: Path, is_stored: Callable[[str, int], bool]) -> FileNode:
-        """A copy of a file as a blob, unless it ``is_stored``: what is copied is what is hashed.
+        """Add a copy of a file as a blob unless it ``is_stored``; the hashed bytes are the copied ones.
 
         Raises ``Unreadable``.
         """
@@ -142,7 +142,7 @@ class Batch:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[tuple[RawIOBase, Callable[[Kind, str], None]]]:
-        """A new file, and the function that tells what it is going to be."""
+        """Open a new file; yield it and a function that sets its kind and name."""
         temporary = self._shelf.home.new()
         self._places[temporary] = None
 
@@ -153,7 +153,7 @@ class Batch:
             yield file, put
 
     def commit(self) -> None:
-        """Flush all to disk, then put it in place."""
+        """Flush all files to disk, then move them into place."""
         flush(list(self._places))
         for temporary, place in list(self._places.items()):
             if place is not None:
@@ -162,16 +162,16 @@ class Batch:
                 del self._places[temporary]
 
     def drop(self) -> None:
-        """Remove what was not put in place."""
+        """Remove the files that were not moved into place."""
         for temporary in self._places:
             with contextlib.suppress(OSError):
                 temporary.unlink()
 
 
 def copied(original: RawIOBase, copy: RawIOBase | None, size: int | None = None) -> tuple[str, int]:
-    """Copy a file, or its next ``size`` bytes, to another; sha256 and size of what was copied.
+    """Copy a file, or its next ``size`` bytes, to another; return sha256 and size of the copy.
 
-    Without ``copy`` it is only read. Raises ``Unreadable``, and ``OSError`` where writing fails.
+    Without ``copy`` it is only read. Raises ``Unreadable``, and ``OSError`` if writing fails.
     """
     sha, total = hashlib.sha256(), 0
     buffer = memoryview(bytearray(_CHUNK if size is None else min(_CHUNK, size or 1)))
@@ -202,14 +202,14 @@ def _write_all(file: RawIOBase, data: memoryview) -> None:
 
 
 def touch(place: Path, used: float, since: float) -> None:
-    """Set a thing's time of last use to now, if that was (``used``) before ``since``, or is still to come."""
+    """Set an entry's time of last use to now if it (``used``) is before ``since`` or in the future."""
     if not since <= used <= since + _DAY:
         with contextlib.suppress(OSError):
             os.utime(place)
 
 
 def flush(paths: list[Path]) -> None:
-    """Flush files to disk: each by itself, or where they are many their file system as a whole."""
+    """Flush files to disk: each by itself, or many of them by a sync of the whole file system."""
     if len(paths) > _FEW and sys.platform == "linux":
         descriptor = os.open(paths[0], os.O_RDONLY)
         try:

@@ -1,7 +1,7 @@
 """The digests of files of this host, remembered in one note of the cache while the files do not change.
 
-A digest counts while the file's size, mtime, ctime, inode and device are what they were when it was read.
-A file that changed in the last moments is read again: a later edit could leave all of them as they are.
+A digest is valid while the file's size, mtime, ctime, inode and device are unchanged since it was read.
+A file that changed moments before is read again: a later edit could leave all of them unchanged.
 """
 
 import functools
@@ -39,15 +39,15 @@ class _Known:
 
 
 class FileDigests:
-    """The digests that a note remembers, and those of files that are read now."""
+    """Digests of files: remembered in a note, or computed now and added to it."""
 
     def __init__(self, note: Path) -> None:
         self._note = note
 
     def of(self, paths: Iterable[str]) -> dict[str, str]:
-        """The sha256 of each file, or of one that may not be read, a text with its size and mtime.
+        """Return the sha256 of each file; for an unreadable one a text with its size and mtime instead.
 
-        Raises ``OSError`` for a file that is not there.
+        Raises ``OSError`` for a file that does not exist.
         """
         fresh: dict[str, tuple[_Stamp, str]] = {}
         found: dict[str, str] = {}
@@ -65,11 +65,11 @@ class FileDigests:
         return found
 
     def tree(self, key: str) -> Tree | None:
-        """The tree that was kept under a key; None: none."""
+        """Return the tree remembered under a key, or None."""
         return self._known.trees.get(key)
 
     def keep_tree(self, key: str, tree: Tree) -> None:
-        """Remember a tree, none of whose files is young (``is_old``)."""
+        """Remember a tree; all of its files must be old enough (``is_old``)."""
         self._keep(_Known(trees={key: tree}))
 
     @functools.cached_property
@@ -77,7 +77,7 @@ class FileDigests:
         return _load(self._note)
 
     def _keep(self, fresh: _Known) -> None:
-        """Add to the note, and keep what other processes have added."""
+        """Add entries to the note; those that other processes added meanwhile stay."""
         written = _load(self._note)
         for known in (self._known, written):
             known.files.update(fresh.files)
@@ -88,17 +88,17 @@ class FileDigests:
 
 @functools.cache
 def shared(cache: Path) -> FileDigests:
-    """The digests of a cache's note, which a process reads once."""
+    """Return the digests of a cache's note; a process reads it once."""
     return FileDigests(cache / NOTE)
 
 
 def is_old(changed: int) -> bool:
-    """Whether a later edit of a file that changed then (ns) will show in its stamp."""
+    """Return whether a file that changed at this time (ns) will get another stamp by a later edit."""
     return time.time_ns() - changed > YOUNG_NS
 
 
 def _stamp(path: str) -> _Stamp:
-    """Of the file itself, not of a link to it."""
+    """Return the stamp of a file; symlinks are followed."""
     found = os.stat(path)
     return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
@@ -113,7 +113,7 @@ def _sha256(path: str) -> str:
 
 
 def _load(note: Path) -> _Known:
-    """What a note remembers: nothing if it is damaged or of another version."""
+    """Return the digests in a note; none if it is damaged or of another version."""
     record = notes.load(note)
     try:
         if record["schema"] != _SCHEMA:

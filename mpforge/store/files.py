@@ -19,7 +19,7 @@ _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all (temporary file, fsync, rename)."""
+    """Write a file atomically: whole or not at all (temporary file, fsync, rename)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
     try:
@@ -36,9 +36,9 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def regular(path: Path) -> FileIO:
-    """A regular file, open for reading, without a buffer; a FIFO is not waited for.
+    """Open a regular file for unbuffered reading, without blocking on a FIFO.
 
-    Raises ``OSError``, also for what is no regular file.
+    Raises ``OSError``, also for anything but a regular file.
     """
     file = FileIO(os.open(path, os.O_RDONLY | _AT_ONCE))
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -48,9 +48,9 @@ def regular(path: Path) -> FileIO:
 
 
 def make_way(path: Path) -> None:
-    """Let a file be written to a path: a FIFO, a link, an empty directory there goes.
+    """Clear a path for a new file: remove a FIFO, a symlink or an empty directory.
 
-    Raises ``OSError`` for a directory with something in it.
+    Raises ``OSError`` for a directory that is not empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
@@ -60,7 +60,7 @@ def make_way(path: Path) -> None:
 
 
 def files_below(root: Path, under: str = "") -> Iterator[str]:
-    """Relative paths of all files and symlinks below a directory, sorted within each directory."""
+    """Yield the relative paths of all files and symlinks below a directory, sorted within each directory."""
     with os.scandir(root / under if under else root) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
@@ -72,7 +72,7 @@ def files_below(root: Path, under: str = "") -> Iterator[str]:
 
 
 def hash_file(path: Path) -> FileNode:
-    """A file's node, read from where it is."""
+    """Hash a file in place and return its node."""
     sha = hashlib.sha256()
     with regular(path) as file:
         status = os.fstat(file.fileno())
@@ -84,7 +84,7 @@ def hash_file(path: Path) -> FileNode:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory and all below it, those that were made read-only too, as far as that can be."""
+    """Remove a directory and all below it, read-only entries too; errors are ignored."""
     shutil.rmtree(path, ignore_errors=True)
     if not os.path.lexists(path):
         return
@@ -99,7 +99,7 @@ def remove_tree(path: Path) -> None:
 
 
 def unwritable(folder: Path) -> str | None:
-    """Why nothing more can be written to a folder, made if need be; None: it can."""
+    """Return the reason why a folder, created if need be, can't be written to; None if it can."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(prefix=".probe-", dir=folder) as file:

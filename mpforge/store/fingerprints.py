@@ -1,8 +1,8 @@
 """The tree of a source's files, whose digests are remembered while the files do not change.
 
-A remembered digest counts while the file's size, mtime, ctime, inode and exec bit are what they were
+A remembered digest is valid while the file's size, mtime, ctime, inode and exec bit are as they were
 when it was read. A file that was young then is not remembered: a later edit could leave all of them as
-they are (git calls it racily clean). What "then" was is asked of the file system, not of this host's
+they are (git calls it racily clean). The time of reading is the file system's, not this host's
 clock. The record is a hint: one that is damaged, foreign or from the future is not used, and written anew.
 An edit through mmap(2) of a page that was dirty before the file was read is not seen until the kernel
 writes it back. Which files are a source, and which links may stay, the caller says.
@@ -43,7 +43,7 @@ class _Folder:
     digests: str
 
     def nodes(self) -> dict[str, FileNode]:
-        """The files as they were."""
+        """Return the remembered files."""
         prints, digests = self.prints, self.digests
         hexes = [digests[at : at + _DIGEST] for at in range(0, len(digests), _DIGEST)]
         executable = map(bool, prints[_FIELDS - 1 :: _FIELDS])
@@ -52,7 +52,7 @@ class _Folder:
         )
 
     def by_name(self) -> Iterator[tuple[str, "array[int]", str]]:
-        """Each file's name, fingerprint and digest."""
+        """Yield each file's name, fingerprint and digest."""
         for at, name in enumerate(self.names):
             prints = self.prints[at * _FIELDS : (at + 1) * _FIELDS]
             yield name, prints, self.digests[at * _DIGEST : (at + 1) * _DIGEST]
@@ -60,7 +60,7 @@ class _Folder:
 
 @dataclass(frozen=True)
 class _Record:
-    """What one scan remembered: the file system's time when it began, and each folder's files."""
+    """The record of one scan: the file system's time at its start, and each folder's files."""
 
     clock: int = 0
     folders: Mapping[str, _Folder] = field(default_factory=dict)
@@ -68,19 +68,19 @@ class _Record:
 
 @dataclass(frozen=True)
 class Clock:
-    """A file system's own time in ns, and the device that it is."""
+    """A file system's own time in ns, and its device number."""
 
     now: int
     device: int
 
     def is_old(self, status: os.stat_result) -> bool:
-        """Whether an edit from now on will show in a file's times."""
+        """Return whether a later edit will change a file's times."""
         latest = max(status.st_mtime_ns, status.st_ctime_ns)
         return latest < self.now - YOUNG_NS and status.st_dev == self.device
 
 
 def clock_of(folder: Path) -> Clock | None:
-    """The time on the file system of a folder; None where no file can be written there."""
+    """Return the time on a folder's file system; None if no file can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -100,7 +100,7 @@ def scan(
     keeps: Callable[[str, str], bool],
     clock_at: Callable[[Path], Clock | None] = clock_of,
 ) -> Directory:
-    """The tree of the files below ``root``, read where ``record`` does not remember them.
+    """Return the tree of the files below ``root``; those that ``record`` does not remember are read.
 
     ``names`` are those of each folder (``""`` is ``root``); what is no file or symlink, or not there, is
     left out, and so is a symlink unless ``keeps`` (path, target) says so. ``record`` is a file beside
@@ -123,7 +123,7 @@ def scan(
 
 
 class _Scanner:
-    """Reads folders of a source; ``clock`` is None where nothing can be remembered."""
+    """Reads folders of a source; ``clock`` is None if nothing can be remembered."""
 
     def __init__(self, root: str, clock: Clock | None, keeps: Callable[[str, str], bool]) -> None:
         self._root = root
@@ -134,7 +134,7 @@ class _Scanner:
     def folder(
         self, folder: str, names: Sequence[str], old: Mapping[str, _Folder]
     ) -> tuple[dict[str, FileNode], dict[str, str], _Folder]:
-        """A folder's files and symlinks, and what is remembered of it from now on."""
+        """Return a folder's files, its symlinks, and the new record of it."""
         nothing = _Folder([], array("q"), "")
         if not self._is_real(folder):
             return {}, {}, nothing
@@ -147,7 +147,7 @@ class _Scanner:
             return nodes, links, known if memory == known else memory
 
     def _is_real(self, folder: str) -> bool:
-        """Whether a folder is there and no part of its path is a symlink."""
+        """Return whether a folder exists and no part of its path is a symlink."""
         if folder not in self._real:
             try:
                 mode = os.lstat(os.path.join(self._root, folder)).st_mode
@@ -159,7 +159,7 @@ class _Scanner:
     def _looked_at(
         self, folder: str, names: Sequence[str], at: int | None, prefix: str
     ) -> tuple[list[str], "array[int]", dict[str, str]]:
-        """A folder's files, their fingerprints, and its symlinks."""
+        """Return a folder's files, their fingerprints, and its symlinks."""
         files: list[str] = []
         numbers: list[int] = []
         links: dict[str, str] = {}
@@ -187,7 +187,7 @@ class _Scanner:
         at: int | None,
         prefix: str,
     ) -> tuple[dict[str, FileNode], _Folder]:
-        """The files of a folder, read where they are not remembered."""
+        """Return the files of a folder and the record of them; files that are not remembered are read."""
         remembered = {name: (print_, digest) for name, print_, digest in known.by_name()}
         nodes: dict[str, FileNode] = {}
         kept, kept_prints, digests = [], array("q"), []
@@ -209,7 +209,7 @@ class _Scanner:
 
 
 def _numbers(status: os.stat_result) -> tuple[int, int, int, int, int]:
-    """A fingerprint, field by field."""
+    """Return the fields of a fingerprint."""
     executable = (status.st_mode & 0o111) != 0
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, executable
 
@@ -223,7 +223,7 @@ def _packed(numbers: Sequence[int]) -> "array[int]":
 
 @contextlib.contextmanager
 def _opened(folder: str) -> Iterator[tuple[int | None, str]]:
-    """What to give as ``dir_fd`` and before a name to reach the files of a folder."""
+    """Yield a ``dir_fd`` and a prefix of names that reach the files of a folder."""
     if not _BY_DESCRIPTOR:
         yield None, os.path.join(folder, "")
         return
@@ -235,7 +235,7 @@ def _opened(folder: str) -> Iterator[tuple[int | None, str]]:
 
 
 def _hashed(name: str, at: int | None) -> tuple[FileNode, os.stat_result]:
-    """A file's node, and its status before it was read."""
+    """Return a file's node, and its status before it was read."""
     with open(os.open(name, os.O_RDONLY | _NO_LINK | _BINARY, dir_fd=at), "rb", 0) as file:
         status = os.fstat(file.fileno())
         data = file.read(min(status.st_size + 1, _CHUNK))
@@ -250,7 +250,7 @@ def _hashed(name: str, at: int | None) -> tuple[FileNode, os.stat_result]:
 
 
 def _load(path: Path) -> _Record:
-    """What is remembered; nothing where the file is not exactly what this version wrote."""
+    """Return the record in a file; an empty one unless this version wrote the file and it is intact."""
     try:
         data = memoryview(notes.read(path))
         body = data[len(_MAGIC) + 32 :]
@@ -285,7 +285,7 @@ def _unpacked(folders: Mapping[str, list[str]], rest: memoryview) -> dict[str, _
 
 
 def _save(path: Path, record: _Record) -> None:
-    """Write a record whole; without a flush to disk, because its seal tells a torn one. May fail."""
+    """Write a record atomically, without a flush to disk: its checksum detects a torn one. May fail."""
     names = {folder: memory.names for folder, memory in record.folders.items()}
     head = json.dumps([record.clock, sys.byteorder, names], separators=(",", ":"))
     body = b"".join(

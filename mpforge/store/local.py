@@ -2,10 +2,9 @@
 
 Its layout is in docs/architecture.md, "The store on disk".
 
-Whatever the file system does, a fault of the store costs at most a rebuild: what can't be written goes to a
-private store of this process, with one warning that names the cause; what can't be read, or is not what
-its name says, is a miss. Any number of processes may use a store at once. Knows nothing of what an
-action does.
+A fault of the file system costs at most a rebuild: entries that can't be written go to a private store of
+this process, with one warning that names the cause; entries that can't be read, or don't match their digest,
+are misses. Any number of processes may use a store at once. Knows nothing of what an action does.
 """
 
 import contextlib
@@ -41,7 +40,7 @@ T = TypeVar("T")
 
 @functools.cache
 def opened(root: Path) -> "Store":
-    """The one store of this process at ``root``: all of a run's sessions share what it knows."""
+    """Return this process's one store at ``root``, shared by all sessions of a run."""
     return Store(root)
 
 
@@ -59,7 +58,7 @@ class Store:
         self._copies = Copies()
 
     def listen(self, tell: Callable[[str], None]) -> None:
-        """From now on ``tell`` is given what is wrong with the store, each thing once."""
+        """Report problems of the store to ``tell`` from now on, each once."""
         self._tell = tell
         for message in [text for text, told in self._told.items() if not told]:
             self._warn(message)
@@ -82,26 +81,26 @@ class Store:
 
     @functools.cached_property
     def _private(self) -> Shelf:
-        """What only this process sees, and nobody after it."""
+        """The private shelf of this process, removed at its end."""
         return Shelf(private_directory() / "store")
 
     def _shelves(self, name: str) -> Iterator[Shelf]:
-        """Where a thing is looked for: what is known to be bad is not taken from the store."""
+        """Yield the shelves to search for an entry; a known bad one is not read from the store."""
         if "_private" in self.__dict__:
             yield self._private
         if self._main is not None and name not in self._bad:
             yield self._main
 
     def _writing(self, write: Callable[[Shelf], T], *, private: bool = False) -> T:
-        """Write to the store; where it can't be written, to a private one from now on."""
+        """Write to the store; if that fails, to a private one from now on."""
         if private or self._main is None or self._given_up:
             return write(self._private)
         try:
-            _ = self._main.home  # whoever collects garbage leaves alone what is touched from now on
+            _ = self._main.home  # garbage collection keeps what is touched from now on
             return write(self._main)
         except OSError as error:
             if isinstance(error, Unreadable) or not self._is_ours(error.filename):
-                raise  # what was to be stored is at fault
+                raise  # the content to be stored is at fault
             self.give_up(error.strerror or str(error))
             return write(self._private)
 
@@ -109,9 +108,9 @@ class Store:
         return name is None or Path(os.fsdecode(name)).is_relative_to(self.root)
 
     def give_up(self, why: str) -> bool:
-        """From now on everything is written to a private store, which ends with this process.
+        """Write everything to a private store from now on, which ends with this process.
 
-        False where that is so already.
+        Returns False if that was so already.
         """
         first = self._main is not None and not self._given_up
         self._given_up = True
@@ -120,7 +119,7 @@ class Store:
         return first
 
     def work_directory(self) -> Path:
-        """A new empty directory for a step; its owner removes it."""
+        """Create an empty directory for a step; the caller removes it."""
 
         def make(shelf: Shelf) -> Path:
             shelf.home.use(*self._used)
@@ -129,15 +128,15 @@ class Store:
         return self._writing(make)
 
     def alone(self, key: str, waits: Callable[[], None]) -> AbstractContextManager[object]:
-        """The lock of a key: one process runs it, the others wait and then hit."""
+        """Hold the lock of a key: one process runs the step, the others wait and then find its result."""
         if self._main is None:
             return contextlib.nullcontext()
         return alone(self.root / "locks" / key, waits=waits, warn=self._warn)
 
     def use(self, name: str, *, at_once: bool = False) -> None:
-        """Whoever collects garbage leaves this alone while this process runs.
+        """Protect an entry from garbage collection while this process runs.
 
-        Where this process has written nothing yet, others know it from its first step on, or ``at_once``.
+        If this process has written nothing yet, this takes effect with its first step, or ``at_once``.
         """
         self._used.add(name)
         if self._main is not None and (at_once or "home" in self._main.__dict__):
@@ -147,7 +146,7 @@ class Store:
     # --- blobs ---------------------------------------------------------------------------------
 
     def put_bytes(self, data: bytes, *, private: bool = False) -> str:
-        """Store bytes; their digest."""
+        """Store bytes and return their digest."""
         digest = hashlib.sha256(data).hexdigest()
 
         def put(shelf: Shelf) -> None:
@@ -159,7 +158,7 @@ class Store:
         return digest
 
     def put_file(self, path: Path) -> FileNode:
-        """Store a copy of a file as it is now; what was copied is what was hashed."""
+        """Store a copy of a file as it is now; the hashed bytes are the copied ones."""
 
         def put(shelf: Shelf) -> FileNode:
             with shelf.adding() as batch:
@@ -170,18 +169,18 @@ class Store:
         return node
 
     def _is_stored(self, shelf: Shelf, digest: str, size: int) -> bool:
-        """Whether a blob need not be written. Once one was damaged, no other's size is believed."""
+        """Return whether a blob need not be written. After one damaged blob, sizes no longer suffice."""
         return (
             not self._found_damage and digest not in self._bad and shelf.has("blobs", digest, size)
         )
 
     def text(self, tree: Directory, path: str) -> str | None:
-        """The text of a stored tree's file, None where there is none. Raises ``Damaged``."""
+        """Return the text of a stored tree's file, or None if it has no such file. Raises ``Damaged``."""
         node = tree.get(path)
         return None if node is None else self.read(node.digest).decode("utf-8", "replace")
 
     def read(self, digest: str) -> bytes:
-        """A blob's verified bytes. Raises ``Damaged``; a bad blob is removed then."""
+        """Return a blob's verified bytes. Raises ``Damaged``; a bad blob is removed then."""
         with self._opened("blobs", digest) as blob:
             try:
                 data: bytes = blob.readall()
@@ -200,7 +199,7 @@ class Store:
 
     @contextlib.contextmanager
     def _opened(self, kind: Kind, name: str) -> Iterator[RawIOBase]:
-        """A blob or pack. Raises ``Damaged`` where there is none that can be read."""
+        """Open a blob or pack. Raises ``Damaged`` if it is missing or unreadable."""
         file, why = None, "is gone"
         for shelf in self._shelves(name):
             try:
@@ -217,7 +216,7 @@ class Store:
             yield file
 
     def _damaged(self, kind: Kind, name: str) -> Damaged:
-        """Remove what is not what its name says; it is not trusted again even where that fails."""
+        """Remove an entry with wrong content; it is not trusted again even if that fails."""
         for shelf in self._shelves(name):
             with contextlib.suppress(OSError):
                 shelf.place(kind, name).unlink()
@@ -236,10 +235,10 @@ class Store:
         private: bool = False,
         elsewhere: Mapping[str, Path] | None = None,
     ) -> Directory:
-        """Store a directory (or only ``paths`` of it, relative) and its files; the tree.
+        """Store a directory (or only ``paths`` of it, relative) and its files; return the tree.
 
         Some of them may be ``elsewhere``, unless it is packed.
-        A ``packed`` one is kept in one piece, which is quicker for many small files: its files can't be
+        A ``packed`` one is stored as one file, which is quicker for many small files: its files can't be
         read by their digests. A ``private`` one is gone when this process ends.
         """
         chosen = sorted(paths) if paths is not None else list(files_below(root))
@@ -286,7 +285,7 @@ class Store:
         return tree
 
     def put_tree(self, tree: Directory) -> str:
-        """Store the directories of a tree whose files are stored; the tree's digest."""
+        """Store the directories of a tree whose files are stored; return the tree's digest."""
 
         def put(shelf: Shelf) -> None:
             with shelf.adding() as batch:
@@ -311,7 +310,7 @@ class Store:
             raise Damaged(f"{digest[:12]} is no directory") from None
 
     def check(self, tree: Directory) -> None:
-        """Raise ``Damaged`` where a file of the tree is not there in its size.
+        """Raise ``Damaged`` if a file of the tree is missing or of another size.
 
         Content is checked when it is read.
         """
@@ -343,7 +342,7 @@ class Store:
     # --- results -------------------------------------------------------------------------------
 
     def find(self, key: str) -> ActionResult | None:
-        """The result stored under a key, or None. Raises ``Damaged`` for an unreadable entry.
+        """Return the result stored under a key, or None. Raises ``Damaged`` for an unreadable entry.
 
         One of a newer mpforge is left as it is.
         """
@@ -380,7 +379,7 @@ class Store:
         self._bad.discard(result.key)
 
     def forget(self, key: str) -> None:
-        """Remove a key's result, if there is one; it is not trusted again even where that fails."""
+        """Remove a key's result, if it exists; it is not trusted again even if that fails."""
         for shelf in self._shelves(key):
             with contextlib.suppress(OSError):
                 shelf.place("actions", key).unlink()
@@ -388,5 +387,5 @@ class Store:
 
 
 def _order(path: str) -> list[str]:
-    """Sorts paths as a tree's files are walked."""
+    """Return the sort key that orders paths as a tree's files are walked."""
     return path.split("/")

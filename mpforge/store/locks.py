@@ -1,8 +1,8 @@
-"""Single flight: one process does a thing, the others wait visibly and then find it done.
+"""Single flight: one process does the work; the others wait, say so, and then use its result.
 
-The lock is flock(2) on a file, by ``filelock``: it dies with its holder, however that ends. Where it can't
-be had (a file system without locks, a read-only one) the work is done without it: at worst twice, never
-wrong, because everything is put in place atomically. Knows nothing of what is done under a lock.
+The lock is flock(2) on a file, by ``filelock``: it ends with its holder, even a killed one. If it can't be
+taken (a file system without locks, a read-only one) the work is done without it: at worst twice, never
+wrong, because everything is written atomically. Knows nothing of the work under a lock.
 """
 
 import contextlib
@@ -18,10 +18,10 @@ _POLL_SECONDS = 0.05
 
 @contextlib.contextmanager
 def alone(path: Path, *, waits: Callable[[], None], warn: Callable[[str], None]) -> Iterator[bool]:
-    """Hold the lock of ``path`` while the block runs, which is given whether there is one.
+    """Hold the lock of ``path`` while the block runs; yield whether it could be taken.
 
-    ``waits`` is called once if somebody else holds it; ``warn`` gets the reason why there is no lock, where
-    that is so. The file is removed with the hold: only a killed holder leaves one, which holds nothing.
+    ``waits`` is called once if another process holds it; ``warn`` gets the reason if it can't be taken.
+    The file is removed with the lock: only a killed holder leaves one, which locks nothing.
     """
     lock = _acquired(path, waits, warn)
     try:
@@ -29,7 +29,7 @@ def alone(path: Path, *, waits: Callable[[], None], warn: Callable[[str], None])
     finally:
         if lock is not None:
             with contextlib.suppress(OSError):
-                path.unlink()  # whoever waits for this file notices, and tries for a new one
+                path.unlink()  # a process that waits for it notices, and tries a new one
             with contextlib.suppress(OSError):
                 lock.release()
 
@@ -37,7 +37,7 @@ def alone(path: Path, *, waits: Callable[[], None], warn: Callable[[str], None])
 def _acquired(
     path: Path, waits: Callable[[], None], warn: Callable[[str], None]
 ) -> "BaseFileLock | None":
-    # Imported late: it costs a third of what a cached session may.
+    # Imported late: it takes a third of a cached session's time budget.
     from filelock import FileLock
 
     try:
@@ -59,7 +59,7 @@ def _acquired(
 
 
 def _is_free(lock: "BaseFileLock") -> bool:
-    """Take a lock unless somebody else holds it."""
+    """Take a lock unless another process holds it; return True if taken."""
     from filelock import Timeout
 
     try:

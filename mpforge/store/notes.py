@@ -1,8 +1,8 @@
-"""Notes: files that only spare work, so nothing that happens to one may fail a run.
+"""Notes: files that only save work, so a damaged or missing one never fails a run.
 
-A note is JSON with a seal: ``{"sha256": "…", "note": …}``, the sha256 of the bytes of what is noted. A
-flipped bit, a cut, another file, a directory or a FIFO in its place: each counts as no note, and the next
-process that knows better writes it anew. Knows nothing of what is noted.
+A note is JSON with a checksum: ``{"sha256": "…", "note": …}``, the sha256 of the bytes of its content. A
+flipped bit, a truncated file, a directory or a FIFO in its place: each counts as no note, and the next
+process that has the content writes it anew. Knows nothing of the content.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ _BODY = len(_HEAD) + _DIGEST + len(_MIDDLE)
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a regular file; a FIFO is not waited for. Raises ``OSError``, also for all else."""
+    """Read a regular file without blocking on a FIFO. Raises ``OSError``, also for other kinds of files."""
     with regular(path) as file:
         return file.read()
 
 
 def load(path: Path) -> Any:
-    """What was noted, exactly as ``keep`` wrote it; None where there is nothing, or anything else."""
+    """Return the content exactly as ``keep`` wrote it; None if the note is missing or damaged."""
     try:
         data = read(path)
         body = data[_BODY : -len(_TAIL)]
@@ -44,21 +44,21 @@ def load(path: Path) -> Any:
 
 
 def sealed(noted: object) -> bytes:
-    """The bytes of a note."""
+    """Return the bytes of a note, checksum included."""
     body = json.dumps(noted, separators=(",", ":")).encode()
     return b"".join((_HEAD, hashlib.sha256(body).hexdigest().encode(), _MIDDLE, body, _TAIL))
 
 
 def keep(path: Path, noted: object) -> None:
-    """Write a note in the place of whatever is there. What can't be written is not kept, unsaid."""
+    """Write a note, replacing what is at its path. A failure to write is ignored."""
     with contextlib.suppress(OSError):
         put(path, sealed(noted))
 
 
 def put(path: Path, data: bytes) -> None:
-    """Write a file whole, in the place of whatever is there but a directory with something in it.
+    """Write a file atomically, replacing anything but a directory that is not empty.
 
-    Without a flush to the disk: a seal tells what a power failure left of it. Raises ``OSError``.
+    Without a flush to disk: the checksum detects damage by a power failure. Raises ``OSError``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)

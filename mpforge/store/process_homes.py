@@ -1,7 +1,7 @@
-"""A process's own directory in a store: temporary files, its steps' directories, what it uses.
+"""A process's own directory in a store: temporary files, its steps' directories, a list of what it uses.
 
-A flock on the directory says that its process lives; it ends with the process, however that ends. The
-next process that needs one removes those of the dead. Knows nothing of what is put there.
+A flock on the directory shows that its process is alive; it ends with the process, even a killed one. The
+next process that creates one removes those of dead processes. Knows nothing of their content.
 """
 
 import atexit
@@ -21,14 +21,14 @@ if sys.platform != "win32":  # nothing is built there
     import fcntl
 
 _USES = "uses"
-_FORGOTTEN_SECONDS = 2 * 24 * 3600.0  # where there are no locks: nobody works that long
+_FORGOTTEN_SECONDS = 2 * 24 * 3600.0  # on a file system without locks: no run takes that long
 
 
 class Home:
     """This process's directory below ``folder``; removed when the process ends.
 
-    ``since`` (default: now) is when it began to look at what it uses; the name tells it. Raises
-    ``OSError`` where it can't be made.
+    ``since`` (default: now) is the time when it began to use the store; its name has it. Raises
+    ``OSError`` if it can't be created.
     """
 
     def __init__(self, folder: Path, *, since: float | None = None) -> None:
@@ -39,32 +39,32 @@ class Home:
         atexit.register(self.close)
 
     def new(self) -> Path:
-        """A path in it that nothing has yet."""
+        """Return an unused path in it."""
         return self.path / f"{next(self._names)}"
 
     def directory(self) -> Path:
-        """A new empty directory in it."""
+        """Create an empty directory in it and return its path."""
         path = self.new()
         path.mkdir()
         return path
 
     def use(self, *names: str) -> None:
-        """Record that this process uses something: whoever collects garbage leaves that alone."""
+        """Record that this process uses these entries, so that garbage collection keeps them."""
         with (self.path / _USES).open("a", encoding="utf-8") as file:
             file.write("".join(f"{name}\n" for name in names))
 
     def close(self) -> None:
-        """Remove it with all that is in it."""
+        """Remove it with its content."""
         atexit.unregister(self.close)
         remove_tree(self.path)
         _close(self._descriptor)
 
 
 def _claimed(folder: Path, since: float) -> tuple[Path, int | None]:
-    """A new directory, and the descriptor whose lock says that it is ours (None where there are none)."""
+    """Create a directory; return it and the descriptor that holds its lock (None: no locks here)."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=f"{int(since)}-{os.getpid()}-", dir=folder))
-        with contextlib.suppress(FileNotFoundError):  # somebody swept it before it was locked
+        with contextlib.suppress(FileNotFoundError):  # swept before it was locked
             descriptor = _locked(path)
             if path.exists():
                 return path, descriptor
@@ -72,7 +72,7 @@ def _claimed(folder: Path, since: float) -> tuple[Path, int | None]:
 
 
 def _locked(path: Path) -> int | None:
-    """Open and lock a directory; waits for who holds it. Raises ``FileNotFoundError``."""
+    """Open and lock a directory, waiting for its holder. Raises ``FileNotFoundError``."""
     if sys.platform == "win32":
         return None
     descriptor = os.open(path, os.O_RDONLY)
@@ -91,7 +91,7 @@ def _close(descriptor: int | None) -> None:
 
 
 def _lock(descriptor: int, *, wait: bool = False) -> bool | None:
-    """Whether the lock was free, and is ours until the descriptor is closed; None: there are no locks."""
+    """Return True if the lock was free, and hold it until the descriptor is closed; None without locks."""
     if sys.platform == "win32":
         return None
     try:
@@ -104,7 +104,7 @@ def _lock(descriptor: int, *, wait: bool = False) -> bool | None:
 
 
 def living(folder: Path) -> Iterator[Path]:
-    """The homes below ``folder`` whose processes live, or may live."""
+    """Yield the homes below ``folder`` whose processes are, or may be, alive."""
     for path in _homes(folder):
         with _examined(path) as dead:
             pass
@@ -113,7 +113,7 @@ def living(folder: Path) -> Iterator[Path]:
 
 
 def used(folder: Path) -> set[str]:
-    """What living processes recorded that they use."""
+    """Return the entries that living processes recorded as used."""
     names: set[str] = set()
     for path in living(folder):
         with contextlib.suppress(OSError):
@@ -122,21 +122,21 @@ def used(folder: Path) -> set[str]:
 
 
 def oldest(folder: Path, *, but: Path) -> float | None:
-    """When the first of the living processes began, in seconds since the epoch; None: there is none.
+    """Return the earliest start of a living process, in seconds since the epoch; None if none is alive.
 
-    ``but`` is a home that does not count.
+    ``but`` is a home to leave out.
     """
     began = [path.name.partition("-")[0] for path in living(folder) if path != but]
     return min((float(word) if word.isdigit() else 0.0 for word in began), default=None)
 
 
 def sweep(folder: Path) -> int:
-    """Remove the homes of dead processes; how many there were."""
+    """Remove the homes of dead processes and return their number."""
     return sum(_swept(path) for path in _homes(folder))
 
 
 def _swept(path: Path) -> bool:
-    """Remove a dead process's home while its lock is held: who waits for that sees that it is gone."""
+    """Remove a dead process's home under its lock, so that a process waiting for it sees that it is gone."""
     with _examined(path) as dead:
         if dead:
             remove_tree(path)
@@ -152,7 +152,7 @@ def _homes(folder: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _examined(path: Path) -> Iterator[bool]:
-    """Whether the process of a home is dead; if so, its lock is held while the block runs."""
+    """Yield whether the process of a home is dead; if so, its lock is held while the block runs."""
     try:
         descriptor = None if sys.platform == "win32" else os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -169,7 +169,7 @@ def _examined(path: Path) -> Iterator[bool]:
 
 
 def _is_forgotten(path: Path) -> bool:
-    """Whether a home is older than anybody works, where no lock tells."""
+    """Return whether a home is older than any run takes, on a file system without locks."""
     try:
         return abs(time.time() - path.stat().st_mtime) > _FORGOTTEN_SECONDS
     except OSError:
@@ -178,9 +178,9 @@ def _is_forgotten(path: Path) -> bool:
 
 @functools.cache
 def private_directory() -> Path:
-    """A directory of this process's outside of any store, removed at its end.
+    """Create a directory outside of any store, removed when this process ends.
 
-    Raises ``OSError`` where there is no place for one either.
+    Raises ``OSError`` if none can be created.
     """
     path = Path(tempfile.mkdtemp(prefix="mpforge-"))
     atexit.register(remove_tree, path)

@@ -1,6 +1,6 @@
-"""What lies in a store, and what needs what: a result its log and its tree, a tree its files.
+"""The entries of a store and their references: a result to its log and tree, a tree to its files.
 
-Only names, sizes, times and lists of names are read, never the content of files. Knows nothing of what may
+Only names, sizes, times and lists of names are read, never the content of files. Does not decide what may
 be removed.
 """
 
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A file of the store: where it is, its size, when it was last used."""
+    """A file of the store: path, size in bytes, time of last use."""
 
     path: str
     size: int
@@ -34,9 +34,9 @@ class Kept:
 
 
 def files(root: Path, kind: Kind) -> Iterator[tuple[os.DirEntry[str], str | None]]:
-    """All that lies where things of a kind lie; None instead of a name: it is not the store's.
+    """Yield the files in a kind's directory with their names; None for a file that is not the store's.
 
-    Raises ``OSError`` where that can't be told.
+    Raises ``OSError`` if the directory can't be listed.
     """
     suffix = ".json" if kind == "actions" else ""
     for folder in _listed(root / kind):
@@ -63,7 +63,7 @@ def _listed(folder: Path | str) -> list[os.DirEntry[str]]:
 
 
 def contents(root: Path) -> Iterator[tuple[Node, Kept]]:
-    """Every blob, pack and result below a store's root. Raises ``OSError``."""
+    """Yield every blob, pack and result below a store's root. Raises ``OSError``."""
     for kind in KINDS:
         for entry, name in files(root, kind):
             if name is not None:
@@ -75,16 +75,16 @@ def contents(root: Path) -> Iterator[tuple[Node, Kept]]:
 
 
 class References:
-    """What each thing of the store at ``root`` needs, read once."""
+    """The references of each entry of the store at ``root``, read once."""
 
     def __init__(self, root: Path) -> None:
         self._shelf = Shelf(root)
         self._known: dict[Node, tuple[Node, ...]] = {}
 
     def of(self, node: Node) -> tuple[Node, ...]:
-        """What a node needs directly.
+        """Return the nodes that a node refers to directly.
 
-        Raises ``PermissionError`` where that can't be told, ``ValueError`` where it is damaged or gone.
+        Raises ``PermissionError`` if it can't be read, ``ValueError`` if it is damaged or missing.
         """
         if node not in self._known:
             self._known[node] = self._read(node)

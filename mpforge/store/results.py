@@ -17,10 +17,10 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class ActionResult:
-    """What a successful step gave: its output tree, its log's digest, what it found out, its cost.
+    """The result of a successful step: output tree, the log's digest, facts, observations, cost.
 
     ``facts`` are small texts by name (the machine that answered, requirements a hook asked for). ``observed``
-    is what it read beside what its key has, by name: the result counts while all of that is the same.
+    are inputs that its key does not have, by name: the result is valid while they are all unchanged.
     """
 
     key: str
@@ -34,20 +34,20 @@ class ActionResult:
 
 
 class NewerResult(ValueError):
-    """A result that a newer mpforge wrote, which is not for this one to judge."""
+    """A result that a newer mpforge wrote; this version can't read it."""
 
 
 def to_bytes(result: ActionResult) -> bytes:
-    """The file of a result."""
+    """Return the content of a result's file."""
     body = asdict(result)
     record = {"schema": SCHEMA, "sha256": _digest(body), "result": body}
     return json.dumps(record, indent=1).encode()
 
 
 def from_bytes(data: bytes, key: str) -> ActionResult:
-    """What ``to_bytes`` wrote for a key.
+    """Return the result that ``to_bytes`` wrote for a key.
 
-    Raises ``NewerResult`` for what says that it is of a newer schema, ``ValueError`` for anything else.
+    Raises ``NewerResult`` for data of a newer schema, ``ValueError`` for any other data.
     """
     try:
         record = json.loads(data)

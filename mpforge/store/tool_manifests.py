@@ -1,9 +1,9 @@
-"""What a tool's tree holds, recorded beside it when it was made, and whether it still holds that.
+"""Manifests of tools' trees: recorded when a tool is made, compared with the tree before it is used.
 
 ``manifest.json`` is the truth: directories, symlinks with their targets, files with size, exec bit and
 sha256; its own digest stands in ``tool.json``. ``stats.json`` is a hint: what ``lstat`` said. A tree that
-looks as it did then is not read again; of one that does not, only what changed is. This module does not
-know what a tool is, nor what becomes of a damaged one.
+has the same stats is not read again; otherwise only files with other stats are. This module does not
+know a tool's content, nor what happens to a damaged one.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ _Survey = dict[str, _Stat]
 
 
 def seal(home: Path) -> tuple[str, int]:
-    """Record ``home/tree`` in ``home`` and make its files read-only; its digest and size in bytes.
+    """Record ``home/tree`` in ``home`` and make its files read-only; return digest and size in bytes.
 
-    Nobody else may see ``home`` before this has returned. Raises ``OSError``.
+    No other process may use ``home`` before this has returned. Raises ``OSError``.
     """
     tree = home / TREE
     for path in _survey(tree):
@@ -51,10 +51,11 @@ def seal(home: Path) -> tuple[str, int]:
 
 
 def damage(home: Path, digest: str) -> str | None:
-    """What is wrong with ``home/tree``, by a look at its files' stats; None: nothing.
+    """Return a defect of ``home/tree``, found by its files' stats, or None.
 
     What looks changed is read; if nothing is wrong with it, the new look is remembered. Raises
-    ``OSError``, also for a file that goes meanwhile.
+    Files with other stats are read; if their content is unchanged, the new stats are remembered. Raises
+    ``OSError``, also for a file that is removed meanwhile.
     """
     survey = _survey(home / TREE)
     known, again = _remembered(home, digest)
@@ -68,7 +69,7 @@ def damage(home: Path, digest: str) -> str | None:
 
 
 def problems(home: Path, digest: str) -> Iterator[str]:
-    """All that is wrong with ``home/tree``; every file is read."""
+    """Yield all defects of ``home/tree``; every file is read."""
     try:
         survey = _survey(home / TREE)
     except OSError as error:
@@ -78,7 +79,7 @@ def problems(home: Path, digest: str) -> Iterator[str]:
 
 
 def _survey(tree: Path) -> _Survey:
-    """What ``lstat`` says of everything below a directory; an absent one holds nothing."""
+    """Return the ``lstat`` data of everything below a directory; empty if it does not exist."""
     found: _Survey = {}
     folders = [""]
     while folders:
@@ -100,7 +101,7 @@ def _survey(tree: Path) -> _Survey:
 
 
 def _entry(path: str) -> list[Any]:
-    """What a manifest says of a path."""
+    """Return a manifest's entry for a path."""
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
         return ["symlink", os.readlink(path)]
@@ -113,7 +114,7 @@ def _entry(path: str) -> list[Any]:
 
 
 def _differences(home: Path, digest: str, survey: _Survey, known: _Survey) -> Iterator[str]:
-    """How a surveyed tree differs from its manifest; ``known`` stats need no reading."""
+    """Yield the differences of a surveyed tree from its manifest; files with ``known`` stats are not read."""
     manifest = _manifest(home, digest)
     if manifest is None:
         yield f"{MANIFEST} is not what it was"
@@ -154,9 +155,9 @@ def _remember(home: Path, digest: str, survey: _Survey, boot: str) -> None:
 
 
 def _remembered(home: Path, digest: str) -> tuple[_Survey, bool]:
-    """The stats, and whether the tree must be read all the same.
+    """Return the remembered stats, and whether the tree must be read nevertheless.
 
-    That is so after the first start of the machine since it was made: what a power failure left of
+    It must at the first use after a reboot since it was made: what a power failure left of
     files that were not on the disk yet may look right.
     """
     record = stats(home)
@@ -167,9 +168,9 @@ def _remembered(home: Path, digest: str) -> tuple[_Survey, bool]:
 
 
 def stats(home: Path) -> dict[str, Any] | None:
-    """What ``stats.json`` says; None where there is none that can be understood.
+    """Return the content of ``stats.json``; None if it is missing or not understood.
 
-    It needs no seal: what it says of a file counts only where ``lstat`` says the same.
+    It needs no checksum: an entry counts only if ``lstat`` returns the same.
     """
     try:
         record = json.loads(notes.read(home / STATS))

@@ -1,9 +1,9 @@
 """The tool store: immutable trees, each made once for all of a user's projects and used in place.
 
-A tool is known by the digest of what it was made from (a pinned archive, or named ingredients). It is
-made in a directory of the process that makes it and renamed, under a lock, so that it is there whole
-or not at all; before it is used it is compared with what was recorded of it then. Where the store can't
-be written, tools are made for this process alone. This module knows nothing of what a tool is.
+A tool is identified by the digest of its ingredients (a pinned archive, or named ones). It is
+made in a directory of the process that makes it and renamed, under a lock, so that it exists whole
+or not at all; before it is used it is compared with the record of that moment. If the store can't
+be written, tools are made for this process alone. This module knows nothing of a tool's content.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from mpforge.store.process_homes import Home, private_directory
 
 SCHEMA = 2
 NEWER = "it was made by a newer mpforge"
-"""The problem of a tool that is none for those who understand it."""
+"""The problem of a tool that only a newer mpforge understands; for that one it is fine."""
 
 _RECORD = "tool.json"
 _MAKING = ".making"  # homes of processes that make or remove tools
@@ -33,19 +33,19 @@ _TOUCH_SECONDS = 3600.0
 
 # Trees that this process compared with their manifests already.
 _looked_at: set[Path] = set()
-# Where this process keeps tools in the place of stores that it could not write.
+# The directories with this process's own tools, by the store that it could not write.
 _instead: dict[Path, Path] = {}
 
 
 def forget() -> None:
-    """Look at every tree again when it is used next, as a new process does."""
+    """Check every tree again at its next use, as a new process does."""
     _looked_at.clear()
     _instead.clear()
 
 
 @dataclass(frozen=True)
 class ToolTree:
-    """A tool in the store: ``path`` is its directory, ``digest`` the identity that enters keys."""
+    """A tool in the store: ``path`` is its directory, ``digest`` its identity in keys."""
 
     name: str
     version: str
@@ -55,7 +55,7 @@ class ToolTree:
 
 @dataclass(frozen=True)
 class KeptTool:
-    """A tool as the store keeps it, under ``name``: its size in bytes, when it was last used."""
+    """A tool of the store: its ``name`` there, its size in bytes, its time of last use."""
 
     name: str
     size: int
@@ -64,7 +64,7 @@ class KeptTool:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a kept tool, in words that name the file."""
+    """A defect of a stored tool; the text names the file."""
 
     tool: str
     what: str
@@ -72,7 +72,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A tool that is asked for, and what makes it."""
+    """A requested tool, and the function that makes it."""
 
     name: str
     version: str
@@ -99,9 +99,9 @@ def _nothing(_text: str) -> None:
 class ToolStore:
     """Tools under ``root`` (``$MPFORGE_CACHE/tools``); several processes may share it.
 
-    ``used`` is told the name of each tool before it is looked up, ``waits`` what another process is
-    making, ``warn`` what is wrong with the store. ``fallback`` gives a directory of this process's for
-    tools, where ``root`` can't be written.
+    ``used`` gets the name of each tool before it is looked up, ``waits`` the one that another process is
+    making, ``warn`` problems of the store. ``fallback`` returns a directory of this process for tools,
+    used if ``root`` can't be written.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class ToolStore:
         self._fallback = fallback
 
     def find(self, name: str, digest: str) -> ToolTree | None:
-        """The tool, if it is here; for plans: only what ``obtain`` gives may be run."""
+        """Return the tool if it is in the store. For plans; only tools from ``obtain`` may be run."""
         for root in self._roots():
             home = root / f"{name}-{digest[:16]}"
             record = _record(home)
@@ -137,11 +137,11 @@ class ToolStore:
         make: Callable[[Path], None],
         resumable: bool = False,
     ) -> ToolTree:
-        """The tool, as it was made; made by ``make(directory)`` unless it is here and whole.
+        """Return the verified tool; ``make(directory)`` makes it if it is missing or damaged.
 
         ``make`` fills an empty directory; that directory's final path differs, so a tool holds no
-        absolute path of itself. An error of ``make`` leaves nothing behind. A ``resumable`` make may find
-        what one left that was interrupted or killed, and goes on from there.
+        absolute path of itself. If ``make`` fails, nothing is left behind. A ``resumable`` make may find
+        the files of an interrupted or killed one, and continues from there.
         """
         wanted = _Wanted(name, version, digest, make, resumable)
         self._used(wanted.folder)
@@ -165,7 +165,7 @@ class ToolStore:
     # --- what is kept --------------------------------------------------------------------------
 
     def trees(self) -> Iterator[KeptTool]:
-        """The tools that are kept; one without a readable record too: it takes room."""
+        """Yield the stored tools, also those without a readable record: they take space."""
         for home in _homes(self.root):
             record = _record(home)
             try:
@@ -176,23 +176,23 @@ class ToolStore:
             yield KeptTool(home.name, size, last_used)
 
     def remove(self, tool: str, keep: Callable[[], bool] = lambda: False) -> bool:
-        """Remove a kept tool by its name; whether it is gone.
+        """Remove a stored tool by its name; return True if it is gone.
 
-        It is renamed first, so that nobody sees half of it. Then ``keep`` is asked: a process that said
-        since that it uses the tool gets it back. Raises ``OSError``.
+        It is renamed first, so that no process sees half of it. If ``keep`` then returns True, because a
+        process has begun to use it meanwhile, it is put back. Raises ``OSError``.
         """
         with contextlib.closing(Home(self.root / _MAKING)) as place:
             away = place.new()
             try:
                 os.rename(self.root / tool, away)
                 kept = keep()
-            except BaseException:  # whether somebody uses it is not known
+            except BaseException:  # it may be in use
                 _give_back(away, self.root / tool)
                 raise
             return not (kept and _give_back(away, self.root / tool))
 
     def verify(self) -> Iterator[Problem]:
-        """Compare every kept tool with its manifest, by content."""
+        """Compare every stored tool with its manifest, by content; yield the problems."""
         for home in _homes(self.root):
             record = _record(home)
             if record is None:
@@ -206,7 +206,7 @@ class ToolStore:
                     yield Problem(home.name, what)
 
     def altered(self) -> str | None:
-        """What has changed in a tool since this process looked at it; None: nothing."""
+        """Return a description of a tool that changed since this process checked it, or None."""
         for home in sorted(_looked_at):
             record = _record(home)
             try:
@@ -233,7 +233,7 @@ class ToolStore:
         return _instead[self.root]
 
     def _made(self, root: Path, wanted: _Wanted) -> ToolTree:
-        """The tool below ``root``, made by one process while the others wait. Raises ``_NoRoom``."""
+        """Return the tool below ``root``, made by one process while others wait. Raises ``_NoRoom``."""
         home = root / wanted.folder
         record = _record(home)
         if record is not None and int(record["schema"]) > SCHEMA:
@@ -249,7 +249,7 @@ class ToolStore:
             work = _workplace(root, wanted, place, locked=locked)
             try:
                 _fill(work, wanted)
-            except Exception:  # no interrupt: whatever is there, it did not become the tool
+            except Exception:  # not an interrupt: these files did not become the tool
                 remove_tree(work)
                 raise
             with _room():
@@ -264,7 +264,7 @@ class ToolStore:
 
 @contextlib.contextmanager
 def _room() -> Iterator[None]:
-    """What goes wrong in the block is the store's fault. Raises ``_NoRoom``."""
+    """Turn the block's ``OSError`` into ``_NoRoom``: the store is at fault."""
     try:
         yield
     except OSError as error:
@@ -272,14 +272,14 @@ def _room() -> Iterator[None]:
 
 
 def _workplace(root: Path, wanted: _Wanted, place: Home, *, locked: bool) -> Path:
-    """The directory to make a tool in. Raises ``_NoRoom``."""
+    """Return the directory to make a tool in. Raises ``_NoRoom``."""
     with _room():
         found = unfinished.resume(root, wanted.folder) if wanted.resumable and locked else None
     return place.new() if found is None else found
 
 
 def _fill(work: Path, wanted: _Wanted) -> None:
-    """The whole tool and its record in a directory of its own. Raises ``_NoRoom``, and what making raises."""
+    """Make the tool and its record in its own directory. Raises ``_NoRoom``, and what ``make`` raises."""
     with _room():
         (work / tool_manifests.TREE).mkdir(parents=True, exist_ok=True)
     try:
@@ -304,7 +304,7 @@ def _fill(work: Path, wanted: _Wanted) -> None:
 
 
 def _put(made: Path, home: Path, place: Home) -> None:
-    """Put what was made in its place; who still uses a damaged one finds the new one there."""
+    """Move a new tool into place; processes that use a damaged one find the new one there."""
     with contextlib.suppress(FileNotFoundError):
         os.rename(home, place.new())
     try:
@@ -312,11 +312,11 @@ def _put(made: Path, home: Path, place: Home) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        # Where there are no locks another process may have been quicker: its tool is as good.
+        # Without locks another process may have been quicker: its tool is as good.
 
 
 def _give_back(away: Path, home: Path) -> bool:
-    """Put a tool back; False: it was made again meanwhile."""
+    """Move a tool back into place; False if it was made again meanwhile."""
     with contextlib.suppress(OSError):
         os.rename(away, home)
         return True
@@ -334,7 +334,7 @@ def _homes(root: Path) -> list[Path]:
 
 
 def _record(home: Path) -> dict[str, Any] | None:
-    """What ``tool.json`` says; None where there is none that can be understood."""
+    """Return the content of ``tool.json``; None if it is missing or not understood."""
     try:
         record = json.loads(notes.read(home / _RECORD))
         int(record["schema"]), str(record["digest"]), str(record["version"])
@@ -344,9 +344,9 @@ def _record(home: Path) -> dict[str, Any] | None:
 
 
 def _problem(home: Path, wanted: _Wanted) -> str | None:
-    """What is wrong with a tool; None: nothing, empty: it is not here.
+    """Return the defect of a tool; None if it is intact, an empty text if it is missing.
 
-    Without the lock another process may replace or remove it meanwhile: only who has it can be sure.
+    The answer is certain only under the lock: without it another process may replace or remove the tool.
     """
     if home in _looked_at and os.path.exists(home):
         return None
@@ -367,7 +367,7 @@ def _problem(home: Path, wanted: _Wanted) -> str | None:
 
 
 def _tree(home: Path, wanted: _Wanted) -> ToolTree:
-    """A tool that was looked at; that it is used is noted for who removes what is not."""
+    """Return a checked tool, and set its time of last use, by which unused ones are removed."""
     with contextlib.suppress(OSError):
         if time.time() - (home / _RECORD).stat().st_mtime > _TOUCH_SECONDS:
             os.utime(home / _RECORD)

@@ -1,7 +1,7 @@
 """File trees as data: REAPI's ``Directory`` (names, digests, exec bit, symlinks; sorted, no times).
 
-A tree is known by the sha256 of its root directory's canonical JSON. Owners, umask and time stamps
-are no part of it. This module reads and writes files but knows nothing of where blobs are kept.
+A tree's identity is the sha256 of its root directory's canonical JSON. Owners, umask and time stamps
+are no part of it. This module reads and writes files but knows nothing of how blobs are stored.
 """
 
 import functools
@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 @dataclass(frozen=True)
 class FileNode:
-    """A file of a directory: digest (sha256 hex), size in bytes, whether it is executable."""
+    """A file of a directory: digest (sha256 hex), size in bytes, executable bit."""
 
     digest: str
     size: int
@@ -54,9 +54,9 @@ class Directory:
 
     @classmethod
     def from_canonical(cls, data: bytes, read: Callable[[str], "Directory"]) -> "Directory":
-        """What ``canonical`` wrote; ``read`` gives a directory by its digest.
+        """Return the directory that ``canonical`` wrote; ``read`` returns a directory by its digest.
 
-        Raises ``ValueError`` for anything else.
+        Raises ``ValueError`` for any other data.
         """
         try:
             found = json.loads(data)
@@ -69,11 +69,11 @@ class Directory:
             raise ValueError(f"not a directory: {error}") from None
 
     def size(self) -> int:
-        """The bytes of all its files."""
+        """The total size of all its files, in bytes."""
         return sum(node.size for _, node in self.walk() if isinstance(node, FileNode))
 
     def entries(self) -> Iterator[tuple[str, "FileNode | str | Directory"]]:
-        """What is in this directory by name, sorted: files, symlinks' targets, directories."""
+        """Yield this directory's entries by name, sorted: files, symlinks' targets, directories."""
         entries: dict[str, FileNode | str | Directory] = {
             **self.files,
             **self.symlinks,
@@ -82,7 +82,7 @@ class Directory:
         return ((name, entries[name]) for name in sorted(entries))
 
     def walk(self, under: str = "") -> Iterator[tuple[str, FileNode | str]]:
-        """Every file (a node) and symlink (its target) by path, sorted."""
+        """Yield every file (a node) and symlink (its target) by path, sorted."""
         for name, entry in self.entries():
             if isinstance(entry, Directory):
                 yield from entry.walk(f"{under}{name}/")
@@ -90,19 +90,19 @@ class Directory:
                 yield f"{under}{name}", entry
 
     def described(self) -> dict[str, str]:
-        """Each path with a text that changes when it does: digest and mode, or a link's target."""
+        """Return a text for each path that changes with it: digest and mode, or a symlink's target."""
         return {
             path: f"-> {node}" if isinstance(node, str) else _describe(node)
             for path, node in self.walk()
         }
 
     def get(self, path: str) -> FileNode | None:
-        """The file at a path relative to this directory, symlinks not followed."""
+        """Return the file at a path relative to this directory, or None; symlinks are not followed."""
         held = self.at(path)
         return held if isinstance(held, FileNode) else None
 
     def at(self, path: str) -> "FileNode | str | Directory | None":
-        """What is at a path relative to this directory: a file, a symlink's target, a directory."""
+        """Return the entry at a path relative to this directory: a file, a symlink's target, a directory."""
         *folders, name = PurePosixPath(path).parts
         place: Directory | None = self
         for folder in folders:
@@ -118,7 +118,7 @@ def _describe(node: FileNode) -> str:
 
 
 def from_entries(entries: Mapping[str, FileNode | str]) -> Directory:
-    """The tree of these paths (``/`` between names); a ``str`` entry is a symlink's target."""
+    """Return the tree of these paths (``/`` between names); a ``str`` entry is a symlink's target."""
     folders: dict[str, tuple[dict[str, FileNode], dict[str, str]]] = {}
     for path, entry in entries.items():
         folder, _, name = path.rpartition("/")
@@ -134,9 +134,9 @@ def from_entries(entries: Mapping[str, FileNode | str]) -> Directory:
 def from_folders(
     folders: Mapping[str, tuple[Mapping[str, FileNode], Mapping[str, str]]],
 ) -> Directory:
-    """The tree of these folders' files and symlinks, by the folders' paths (``""`` is the root).
+    """Return the tree of these folders' files and symlinks, by the folders' paths (``""`` is the root).
 
-    A folder with nothing in it is left out.
+    An empty folder is left out.
     """
     inner: dict[str, dict[str, Directory]] = {
         path: {} for path, held in folders.items() if any(held)

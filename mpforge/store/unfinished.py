@@ -1,7 +1,7 @@
-"""Tools whose making takes long: made in a place of their own, where the next process goes on after a kill.
+"""Directories for tools that take long to make: after a kill the next process continues there.
 
-What is there counts only within one boot of the machine: a kill loses nothing that was written, a crash of
-the system may. Who makes or removes one holds the tool's lock. Knows nothing of what a tool is.
+Their content is used only within one boot of the machine: a kill loses nothing that was written, a crash of
+the system may. Whoever makes or removes one holds the tool's lock. Knows nothing of a tool's content.
 """
 
 import contextlib
@@ -18,9 +18,9 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # random(4)
 
 
 def resume(root: Path, tool: str) -> Path | None:
-    """The directory below ``root`` to make a tool in, with what a killed process left of it.
+    """Return the directory below ``root`` to make a tool in, with the files that a killed process left.
 
-    None where the system does not tell one boot from another. Raises ``OSError``.
+    None if the system has no boot id. Raises ``OSError``.
     """
     try:
         boot = _BOOT_ID.read_bytes()
@@ -35,12 +35,12 @@ def resume(root: Path, tool: str) -> Path | None:
 
 
 def finish(place: Path) -> None:
-    """Note that what is there is nothing to go on with. Raises ``OSError``."""
+    """Mark a directory as one not to continue from. Raises ``OSError``."""
     (place / _BOOT).unlink(missing_ok=True)
 
 
 def kept(root: Path) -> Iterator[tuple[Path, int, float]]:
-    """What there is below ``root``: its directory, size in bytes, when it was last worked on."""
+    """Yield each directory below ``root``, its size in bytes, and the time when it was last worked on."""
     folder = root / FOLDER
     for place in sorted(folder.iterdir()) if folder.is_dir() else ():
         with contextlib.suppress(OSError):  # it has been finished or removed
