@@ -1,1 +1,1 @@
-"""The project's own files: which they are, what git knows of them, sdists unpacked safely."""
+"""The project's own files: their selection, their state in git, safe unpacking of sdists."""

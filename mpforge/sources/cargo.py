@@ -1,4 +1,4 @@
-"""What a project's Cargo files say of the crates that it needs: where they are, whether they are pinned.
+"""The crates that a project's Cargo files require: their origin, and whether a lock pins them.
 
 Works on trees: nothing is read from disk. Knows nothing of cargo itself.
 """
@@ -28,10 +28,10 @@ EMPTY = FileNode("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b8
 
 @dataclass(frozen=True)
 class Crates:
-    """The crates of a project: ``manifests`` are the roots of its workspaces, each with a lock.
+    """The crates that a project needs: ``manifests`` are the roots of its workspaces, each with a lock.
 
-    ``vendored``: the project brings them. ``unpinned`` is a manifest that needs crates from elsewhere
-    and has no lock; ``wanted`` says that some lock names such crates.
+    ``vendored``: the project contains them. ``unpinned`` is a manifest that needs external crates
+    and has no lock; ``wanted``: some lock names external crates.
     """
 
     manifests: tuple[str, ...]
@@ -41,9 +41,9 @@ class Crates:
 
 
 def manifests(tree: Directory, read: Read) -> Directory:
-    """What of a source says which crates it needs: Cargo's files, and source files' names alone.
+    """Return the part of a source that determines its crates: Cargo's files, and names of source files.
 
-    Of crates that the project brings only that they are there.
+    Vendored crates are represented by their marker file alone.
     """
     paths = [path for path, _ in _own(tree)]
     names = _named(paths, read)
@@ -58,7 +58,7 @@ def manifests(tree: Directory, read: Read) -> Directory:
 
 
 def crates(tree: Directory, read: Read) -> Crates:
-    """What the Cargo files of a source come to."""
+    """Return the crates that the Cargo files of a source require."""
     paths = [path for path, _ in _own(tree)]
     locks = {path.removesuffix(_LOCK) for path in paths if PurePosixPath(path).name == _LOCK}
     of = {path.removesuffix(_MANIFEST) for path in paths if PurePosixPath(path).name == _MANIFEST}
@@ -75,7 +75,7 @@ def crates(tree: Directory, read: Read) -> Crates:
 
 
 def no_lock(manifest: str) -> WrongInput:
-    """The error of a project whose crates nothing pins."""
+    """Return the error for a project whose crates are not pinned by a lock."""
     return WrongInput(
         f"{manifest} needs crates from a registry, and there is no Cargo.lock that pins them",
         hint="run `cargo generate-lockfile` beside it, and commit Cargo.lock (an sdist must hold it too)",
@@ -83,7 +83,7 @@ def no_lock(manifest: str) -> WrongInput:
 
 
 def _own(tree: Directory, under: str = "") -> Iterator[tuple[str, FileNode | str]]:
-    """The files of a tree by path; of a crate that was vendored its mark alone."""
+    """Yield the files of a tree by path; of a vendored crate only its marker file."""
     if _VENDORED in tree.files:
         yield f"{under}{_VENDORED}", tree.files[_VENDORED]
         return
@@ -95,18 +95,18 @@ def _own(tree: Directory, under: str = "") -> Iterator[tuple[str, FileNode | str
 
 
 def _topmost(folders: set[str]) -> list[str]:
-    """The folders that lie in no other one of them; a folder ends with a slash, the top is empty."""
+    """Return the folders that lie in no other one of them; a folder ends with a slash, the top is empty."""
     return sorted(f for f in folders if not any(f != o and f.startswith(o) for o in folders))
 
 
 def _named(paths: list[str], read: Read) -> set[str]:
-    """The names of source files that a manifest tells."""
+    """Return the source files that manifests name."""
     texts = (read(path) or "" for path in paths if PurePosixPath(path).name == _MANIFEST)
     return {name for text in texts for name in re.findall(r"([\w.-]+\.rs)\b", text)}
 
 
 def _is_target(path: str, named: set[str]) -> bool:
-    """Whether a file may be what a manifest's target is compiled from."""
+    """Return whether a file may be the source of a manifest's target."""
     *folders, name = PurePosixPath(path).parts
     if not name.endswith(".rs"):
         return False
@@ -114,7 +114,7 @@ def _is_target(path: str, named: set[str]) -> bool:
 
 
 def _brings(config: str, tree: Directory, read: Read) -> bool:
-    """Whether a cargo configuration names a directory of this tree as a source of crates."""
+    """Return whether a cargo configuration names a directory of this tree as a source of crates."""
     base = PurePosixPath(config).parent.parent
     places = [
         source.get(key)
@@ -132,12 +132,12 @@ def _has_folder(tree: Directory, path: PurePosixPath) -> bool:
 
 
 def _has_sources(lock: str | None) -> bool:
-    """Whether a Cargo.lock names packages that are not the project's own."""
+    """Return whether a Cargo.lock names packages that are not the project's own."""
     return any("source" in package for package in _tables_of(table_of(lock).get("package")))
 
 
 def _needs_others(manifest: str | None) -> bool:
-    """Whether a manifest names a dependency that is no path."""
+    """Return whether a manifest names a dependency other than a path."""
     table = table_of(manifest)
     places = [*_tables_of([table, table.get("workspace")]), *_tables_of(table.get("target"))]
     needed = _tables_of([place.get(key) for place in places for key in _TABLES])
@@ -149,7 +149,7 @@ def _needs_others(manifest: str | None) -> bool:
 
 
 def _tables_of(value: Any) -> list[Mapping[str, Any]]:
-    """The tables in a list or a table; none where it is something else, which cargo will refuse."""
+    """Return the tables in a list or a table; none of any other value, which cargo will refuse."""
     values = value.values() if isinstance(value, dict) else value
     return (
         [one for one in values if isinstance(one, dict)] if isinstance(value, dict | list) else []

@@ -1,4 +1,4 @@
-"""What git says of a project: its files and its state.
+"""A project's files and its state, as git reports them.
 
 Only reads the user's repository. Knows nothing of steps.
 """
@@ -17,7 +17,7 @@ from mpforge.sources.git_call import answer, filters_of, run, unquoted
 from mpforge.store.files import files_below, hash_file
 
 SUBMODULE = "160000 "
-# git status --porcelain=v2: how many fields stand before the path, by the kind of a row.
+# git status --porcelain=v2: the number of fields before the path, by the kind of a row.
 _STATUS_FIELDS = {"1": 8, "u": 10}
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
@@ -30,7 +30,7 @@ _LFS_POINTER = re.compile(
 
 @dataclass(frozen=True)
 class VcsState:
-    """All that a version from git may depend on: the clone of the sdist step is made of it alone.
+    """Everything that a version from git may depend on; the clone of the sdist step is made from it alone.
 
     ``head`` is HEAD's commit, ``abbreviation`` how many digits git shows of it, ``branch`` empty where HEAD
     is detached, ``shallow`` the commits at which history is cut off. ``tags`` are ``HASH refs/tags/NAME``.
@@ -47,7 +47,7 @@ class VcsState:
     dirty: tuple[str, ...]
 
     def parts(self) -> dict[str, str]:
-        """The state as ingredients of a key; what may be long as its digest."""
+        """Return the state as ingredients of a key; long parts as digests."""
         parts = {
             "head": self.head,
             "abbreviation": self.abbreviation,
@@ -61,7 +61,7 @@ class VcsState:
 
 
 def digest_of(rows: Iterable[str]) -> str:
-    """The sha256 of lines of git's."""
+    """Return the sha256 of git's rows."""
     return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -69,7 +69,7 @@ def digest_of(rows: Iterable[str]) -> str:
 class Listing:
     """What git lists below a directory: the names in each folder (``""`` is the directory itself).
 
-    A name may be there twice, or be gone from the disk. ``index`` are git's own rows of what it tracks,
+    A name may occur twice, or be missing on disk. ``index`` are git's own rows of tracked files,
     ``submodules`` the paths of submodules, also of those within others.
     """
 
@@ -80,9 +80,9 @@ class Listing:
 
 @functools.cache
 def top_level(root: Path) -> Path | None:
-    """The work tree's top directory, or None where there is no git checkout.
+    """Return the work tree's top directory, or None if this is no git checkout.
 
-    Raises ``SourceUnreadable`` where there is one that git refuses to read (another owner).
+    Raises ``SourceUnreadable`` if git refuses to read it (another owner).
     """
     if (root / ".git").exists():
         return root
@@ -96,7 +96,7 @@ def top_level(root: Path) -> Path | None:
 
 @functools.cache
 def common_directory(root: Path) -> Path:
-    """Where a checkout's objects and tags are: its ``.git``, or that of the one it is a work tree of."""
+    """Return the directory of a checkout's objects and tags: its ``.git``, or its main work tree's."""
     place = (top_level(root) or root) / ".git"
     if place.is_dir() and not (place / "commondir").exists():
         return place
@@ -108,11 +108,11 @@ def _unreadable(root: Path, done: Captured) -> SourceUnreadable:
 
 
 def listing(root: Path) -> Listing:
-    """Tracked and untracked, not ignored files below ``root``, those of submodules included.
+    """List tracked and untracked, not ignored files below ``root``, including those of submodules.
 
     Raises ``SourceUnreadable``.
     """
-    # Without -z: git quotes unusual names then, so that none is lost when its answer is decoded.
+    # Without -z git quotes unusual names, so that none is lost when its output is decoded.
     done = run(root, "ls-files", "-s", "-c", "-o", "--exclude-standard")
     if done.returncode:
         raise _unreadable(root, done)
@@ -127,7 +127,7 @@ def listing(root: Path) -> Listing:
 
 
 def paths_below(folder: Path, *, all_below: bool = True) -> list[str]:
-    """The paths of ``listing``, or of the files that lie in the folder itself; also of submodules' files."""
+    """Return the paths of ``listing``, or only of files directly in the folder; submodules' files too."""
     if all_below:
         names = listing(folder).names
         return [f"{inner}/{name}" if inner else name for inner in names for name in names[inner]]
@@ -136,12 +136,12 @@ def paths_below(folder: Path, *, all_below: bool = True) -> list[str]:
 
 
 def path_of(row: str) -> str:
-    """The path of one of git's rows."""
+    """Return the path of one of git's rows."""
     return unquoted(row[row.rfind("\t") + 1 :])
 
 
 def by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
-    """The names in each folder of these paths."""
+    """Return the names in each folder of these paths."""
     folders: dict[str, list[str]] = {}
     last, names = None, []
     for path in paths:
@@ -153,7 +153,7 @@ def by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _add_submodule(names: dict[str, list[str]], root: Path, path: str) -> list[str]:
-    """List a submodule's files too; its path and those of the submodules in it."""
+    """Add a submodule's files; return its path and those of the submodules in it."""
     if not (root / path / ".git").exists():
         raise SourceUnreadable(
             f"the submodule {path} is not checked out",
@@ -168,11 +168,11 @@ def _add_submodule(names: dict[str, list[str]], root: Path, path: str) -> list[s
 def state(
     root: Path, excluded: Sequence[str], found: Listing, *, linked: Sequence[str] = ()
 ) -> VcsState:
-    """What git knows of ``root``, which it lists as ``found``; ``excluded`` names there don't count.
+    """Return git's state of ``root``, whose listing is ``found``; ``excluded`` names there don't count.
 
     Changes of ``linked`` paths, from the repository's top, count as if they were in ``root``.
-    No filter runs: a file counts as changed where its bytes differ from git's, but for line ends as git
-    itself converts them, and for what Git LFS keeps elsewhere.
+    No filter runs: a file counts as changed if its bytes differ from git's, except for line ends that git
+    itself converts, and for content that Git LFS stores elsewhere.
     """
     filters = filters_of([root, *(root / path for path in found.submodules)])
     left_out = [f":(exclude,literal){name}" for name in excluded]
@@ -207,7 +207,7 @@ def state(
 
 
 def _tracked_by_top(root: Path, path: str) -> str:
-    """A path of the repository, or the submodule in which it is."""
+    """Return the path as the repository tracks it: itself, or the submodule that contains it."""
     top = top_level(root) or root
     folders = [folder for folder in Path(path).parents if folder != Path()]
     owners = (str(folder) for folder in reversed(folders) if (top / folder / ".git").exists())
@@ -215,7 +215,7 @@ def _tracked_by_top(root: Path, path: str) -> str:
 
 
 def _is_edited(fields: Sequence[str]) -> bool:
-    """Whether only the content of a file differs from the index."""
+    """Return whether only the content of a file differs from the index."""
     kind, how, _, _, in_index, on_disk, *_ = fields
     return kind == "1" and how == ".M" and in_index == on_disk
 
@@ -223,7 +223,7 @@ def _is_edited(fields: Sequence[str]) -> bool:
 def _not_in_lfs(
     root: Path, changed: Sequence[tuple[str, list[str]]]
 ) -> list[tuple[str, list[str]]]:
-    """The rows of git status without those of files whose content is the one that LFS has of them."""
+    """Return the rows of git status without files whose content matches their LFS pointer."""
     top = top_level(root) or root
     blobs = {path: fields[7] for path, fields in changed if _is_edited(fields)}
     if not blobs:
@@ -240,7 +240,7 @@ def _not_in_lfs(
 
 
 def _shallow(root: Path) -> tuple[str, ...]:
-    """The commits whose parents a shallow clone lacks (gitrepository-layout(5))."""
+    """Return the commits whose parents a shallow clone lacks (gitrepository-layout(5))."""
     try:
         text = (common_directory(root) / "shallow").read_text("ascii", "replace")
     except FileNotFoundError:
@@ -249,10 +249,10 @@ def _shallow(root: Path) -> tuple[str, ...]:
 
 
 def _tags(root: Path) -> list[str]:
-    """``HASH refs/tags/NAME`` of each tag, sorted.
+    """Return ``HASH refs/tags/NAME`` of each tag, sorted.
 
-    Read from git's files (gitrepository-layout(5)) where they are as by default: each session asks, and
-    a process costs more than all else. As git does, what is not packed is read first and wins.
+    Read from git's files (gitrepository-layout(5)) in the default layout: each session needs them, and
+    a process costs more than all else. As in git, loose tags are read first and win over packed ones.
     """
     place = common_directory(root)
     loose = None if (place / "reftable").exists() else _loose_tags(place / "refs" / "tags")
@@ -264,7 +264,7 @@ def _tags(root: Path) -> list[str]:
 
 
 def _loose_tags(folder: Path) -> dict[str, str] | None:
-    """Each tag's file; None where there is no such folder, or git is packing it right now."""
+    """Return the text of each tag's file; None if the folder is missing, or git is packing it right now."""
     try:
         return {
             f"refs/tags/{name}": (folder / name).read_text("utf-8", "replace").strip()

@@ -1,7 +1,7 @@
-"""Running git so that nothing of a checkout's own configuration runs with it.
+"""Run git so that no program of a checkout's own configuration runs with it.
 
 ``git status`` runs programs that ``.git/config`` names: a file system monitor, filters, hooks, transports.
-Reading a project must not (git-config(1)). What git prints is taken apart here too.
+Reading a project must not (git-config(1)). Git's output is parsed here too.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from mpforge.errors import SourceUnreadable, ToolUnavailable
 from mpforge.processes import Captured, capture
 
-# An empty name of a monitor is none for git before 2.36, and false since.
+# An empty name means no monitor for git before 2.36, and false since.
 _HARMLESS = (
     *("core.fsmonitor=", f"core.hooksPath={os.devnull}", "core.pager=cat"),
     *("core.quotePath=true", "core.alternateRefsCommand=", "log.showSignature=false"),
@@ -22,10 +22,10 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ALLOW_PROTOCOL": "none",  # a partial clone would fetch what it lacks
     "GIT_NO_LAZY_FETCH": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",  # replacements are this checkout's alone
+    "GIT_NO_REPLACE_OBJECTS": "1",  # replacements are this checkout's only
     "LC_ALL": "C",
 }
-# Reading a clone of ours, whose answers must not depend on the user's settings.
+# For reading a clone of ours: its answers must not depend on the user's settings.
 ALONE = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -42,11 +42,11 @@ def run(
     alone: bool = False,
     given: str | None = None,
 ) -> Captured:
-    """git's answer in a directory; ``given`` is what it reads.
+    """Run git in a directory and return its output; ``given`` is its standard input.
 
-    Drivers of ``filters`` are as if they were not configured; ``alone`` leaves out the user's
+    The ``filters`` drivers are disabled; ``alone`` leaves out the user's
     configuration. Variables of a git hook are not passed on: ``GIT_DIR`` would name another repository.
-    Raises ``ToolUnavailable`` where there is no git.
+    Raises ``ToolUnavailable`` without git.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment = {**kept, **_ENVIRONMENT, **(ALONE if alone else {})}
@@ -69,7 +69,7 @@ def answer(
     alone: bool = False,
     given: str | None = None,
 ) -> str:
-    """What git prints. Raises ``SourceUnreadable`` where it fails."""
+    """Return git's standard output. Raises ``SourceUnreadable`` if it fails."""
     done = run(root, *arguments, filters=filters, alone=alone, given=given)
     if done.returncode:
         raise SourceUnreadable(f"git {arguments[0]} failed in {root}", why=done.stderr)
@@ -77,7 +77,7 @@ def answer(
 
 
 def filters_of(roots: Iterable[Path]) -> tuple[str, ...]:
-    """The filter drivers that are configured for these checkouts (gitattributes(5)).
+    """Return the filter drivers that are configured for these checkouts (gitattributes(5)).
 
     Raises ``SourceUnreadable`` for a name that can't be overridden.
     """
@@ -101,7 +101,7 @@ def _disabled(filters: Iterable[str]) -> list[str]:
 
 
 def unquoted(text: str) -> str:
-    """A path as it is on disk; git quotes as C does, where it must."""
+    """Return a path as it is on disk; git quotes unusual ones like a C string."""
     if not text.startswith('"'):
         return text
     raw = text[1:-1].encode("ascii").decode("unicode_escape").encode("latin-1")

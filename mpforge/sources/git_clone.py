@@ -2,7 +2,7 @@
 
 It holds HEAD's history, the branch, the tags and the index of a ``VcsState``, and nothing else: no other
 branches, remotes, notes, replacements, stashes, hooks, settings or attributes of the user's repository. So
-what a build backend can ask of git is in the step's key. Its objects are the original's
+all that a build backend can ask of git is in the step's key. Its objects are the original's
 (``objects/info/alternates``, gitrepository-layout(5)): history is not copied.
 """
 
@@ -16,15 +16,15 @@ from mpforge.sources.git_call import answer, run, unquoted
 from mpforge.store.trees import Directory, FileNode
 
 VARIABLES = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
-"""For what runs in a clone: the host's own settings are no part of it."""
+"""Variables for programs that run in a clone: they hide the host's own git settings."""
 
 _LINK = "120000 "
 _SHA256_DIGITS = 64
-_CHANGED = "d1"  # twenty or more of them: a commit that nobody has
+_CHANGED = "d1"  # twenty or more of them: a commit that exists nowhere
 
 
 def create(root: Path, state: git.VcsState, destination: Path) -> Path:
-    """A clone of the checkout that holds ``root``, without files and index; where ``root`` lies in it."""
+    """Clone the checkout of ``root``, without files and index; return the path of ``root`` in it."""
     top = git.top_level(root)
     if top is None:
         raise SourceUnreadable(f"{root} is not a git checkout")
@@ -57,7 +57,7 @@ def _config(state: git.VcsState) -> str:
 
 
 def _digits(state: git.VcsState) -> int:
-    """How long this repository's hashes are."""
+    """Return the length of this repository's hashes, in hex digits."""
     return len(state.head) or max((len(row.split(" ")[1]) for row in state.index), default=0)
 
 
@@ -68,7 +68,7 @@ def _refs(state: git.VcsState) -> Iterator[str]:
 
 
 def _index_rows(state: git.VcsState, inside: Path) -> Iterator[str]:
-    """What the index says otherwise than HEAD's tree, for ``git update-index --index-info``."""
+    """Yield the index's differences from HEAD's tree, as rows for ``git update-index --index-info``."""
     how = _changed(state)
     zeros = "0" * _digits(state)
     if state.head:
@@ -84,12 +84,12 @@ def _index_rows(state: git.VcsState, inside: Path) -> Iterator[str]:
 
 
 def _changed(state: git.VcsState) -> dict[str, str]:
-    """How each changed path differs: a letter for index against HEAD, one for files against index."""
+    """Return each changed path's two status letters: index against HEAD, files against index."""
     return {unquoted(row[3:]): row[:2] for row in state.dirty}
 
 
 def settle(destination: Path, state: git.VcsState, place: Path, tree: Directory) -> None:
-    """Make a clone, whose ``tree`` of files is in ``place``, as clean or dirty as the original is.
+    """Make a clone, whose ``tree`` of files is in ``place``, as clean or dirty as the original.
 
     Paths that git would call changed here but not there (not part of the source, other line ends, a
     filter) are marked as not checked out.
@@ -113,9 +113,9 @@ def _update_index(destination: Path, rows: Iterable[str]) -> None:
 
 
 def _commit_followed(destination: Path, state: git.VcsState, inside: Path, tree: Directory) -> None:
-    """Let HEAD have what stands in the place of its links, as the index and the files have it.
+    """Replace symlinks in HEAD by the files they lead to, as the index and the files have it.
 
-    setuptools_scm and its like take into an sdist what HEAD's tree has. That tree is replaced
+    setuptools_scm and similar tools put the files of HEAD's tree into an sdist. That tree is replaced
     (git-replace(1)); the commit and its hash stay.
     """
     how, zeros = _changed(state), "0" * _digits(state)
@@ -139,7 +139,7 @@ def _commit_followed(destination: Path, state: git.VcsState, inside: Path, tree:
 
 
 def _written(destination: Path, inside: Path, nodes: Mapping[str, FileNode | str]) -> Iterator[str]:
-    """Write files and links to a clone's objects: a row of the index for each."""
+    """Write files and symlinks to a clone's objects; yield an index row for each."""
     words = ("hash-object", "-w", "--no-filters")
     files = [(path, node) for path, node in nodes.items() if isinstance(node, FileNode)]
     given = "".join(f"{_quoted(str(inside / path))}\n" for path, _ in files)
@@ -153,7 +153,7 @@ def _written(destination: Path, inside: Path, nodes: Mapping[str, FileNode | str
 
 
 def _quoted(path: str) -> str:
-    """A path as git reads it from a line."""
+    """Return a path quoted as git reads it from a line."""
     if "\n" not in path and not path.startswith('"'):
         return path
     return '"' + "".join(f"\\{byte:03o}" for byte in os.fsencode(path)) + '"'
@@ -167,11 +167,11 @@ def _mark(destination: Path, paths: Iterable[str]) -> None:
 
 
 def is_tagged(destination: Path) -> bool:
-    """Whether a tag names HEAD."""
+    """Return whether a tag names HEAD."""
     return not run(destination, "describe", "--exact-match", "--tags", alone=True).returncode
 
 
 def commit_time(destination: Path) -> int | None:
-    """When HEAD was committed, in seconds since 1970; None where there is no commit."""
+    """Return HEAD's commit time, in seconds since 1970; None without a commit."""
     said = run(destination, "log", "-1", "--format=%ct", alone=True).stdout.strip()
     return int(said) if said.isdecimal() else None

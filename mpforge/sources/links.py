@@ -1,7 +1,7 @@
-"""Links of a source that lead out of it: followed where they stay in the repository, else told.
+"""Symlinks of a source that lead out of it: followed if they stay in the repository, else reported.
 
-What a link leads to stands in its place: a file, or a directory with all that git lists in it. Within a
-directory that is followed the same holds again: a link that stays in it stays a link.
+A followed link is replaced by its target: a file, or a directory with all that git lists in it. Within a
+directory that is followed the same applies: a link that stays in it stays a link.
 """
 
 import os
@@ -13,17 +13,17 @@ from stat import S_ISDIR, S_ISREG
 from mpforge.errors import SourceUnreadable
 
 Listed = Callable[[Path, bool], Iterable[str]]
-"""The paths of a directory's files that may be a source, relative to it: all below it, or those in it."""
+"""Returns the paths of a directory's source files, relative to it: all below it, or those in it."""
 
 MOST = 200_000
-"""How much may stand in the place of links: directories with two links to the next double each time."""
+"""The most files that may replace symlinks: directories with two links to the next double each time."""
 
 
 @dataclass(frozen=True)
 class Followed:
-    """What stands in the place of links.
+    """The files that replace symlinks.
 
-    ``files`` is where the file of a path of the source really is, relative to the repository; ``links``
+    ``files`` has the real path of each path of the source, relative to the repository; ``links``
     are links within a directory that is followed; ``left_out`` says why others are not followed.
     ``targets`` are the files and directories that links lead to, relative to the repository.
     """
@@ -35,9 +35,9 @@ class Followed:
 
 
 def stays_inside(root: str, path: str, target: str) -> bool:
-    """Whether a link at ``path`` below ``root`` leads to a place below it, as far as its text says.
+    """Return whether a link at ``path`` below ``root`` leads to a path below it, judged by its text.
 
-    A text that goes up again after another link is not what it seems.
+    A text with ``..`` after another link may lead elsewhere than it seems.
     """
     if os.path.isabs(target):
         return False
@@ -62,7 +62,7 @@ def follow(
 
     ``around`` is what messages call ``repository``.
 
-    Raises what ``listed`` raises, and ``SourceUnreadable`` where it comes to too many files.
+    Raises what ``listed`` raises, and ``SourceUnreadable`` for too many files.
     """
     follower = _Follower(str(repository), around, listed, Followed(), {})
     for path in sorted(leaving):
@@ -79,7 +79,7 @@ class _Follower:
     known: dict[tuple[str, bool], frozenset[str]]
 
     def link(self, path: str, place: str, through: tuple[str, ...]) -> None:
-        """Put what a link at ``place`` leads to at ``path``; ``through`` are the links on the way to it."""
+        """Put the target of a link at ``place`` at ``path``; ``through`` are the links on the way to it."""
         if len(self.found.files) + len(self.found.links) + len(self.found.left_out) > MOST:
             raise SourceUnreadable(
                 f"symlinks in the source lead to more than {MOST:,} files",
@@ -105,7 +105,7 @@ class _Follower:
         return "which is in .git" if ".git" in inside else None
 
     def _followed(self, path: str, place: str, target: str, through: tuple[str, ...]) -> str | None:
-        """Why a link is not followed, None where it is."""
+        """Follow a link; return the reason if it can't be followed, else None."""
         try:
             mode = os.stat(place).st_mode
         except OSError as error:
@@ -132,7 +132,7 @@ class _Follower:
         return None if names else "where git lists no files"
 
     def _entry(self, path: str, folder: str, name: str, through: tuple[str, ...]) -> None:
-        """One file or link of a directory that is followed."""
+        """Add a file or link of a directory that is followed."""
         place = os.path.join(folder, name)
         if os.path.islink(place):
             target = os.readlink(place)

@@ -1,4 +1,4 @@
-"""A project's source as inputs of a build: its form, its files, its state (docs/contract.md, "Spec").
+"""A project's source as input of a build: its form, its files, its state (docs/contract.md, "Spec").
 
 Three forms: a checkout or plain directory, an unpacked sdist, a packed one. Knows git and archives
 by the modules beside it; knows nothing of steps and keys.
@@ -25,7 +25,7 @@ Form = Literal["checkout", "directory", "unpacked-sdist", "packed-sdist"]
 # Never an input, at the top of the source: our own files and git's.
 OWN_FILES = ("noxfile.py", ".git", ".nox", ".mpforge", "dist", "multiplatform.lock")
 
-# Without git: what tools leave behind. Documented in docs/contract.md, "Spec".
+# Without git: leftovers of tools. Documented in docs/contract.md, "Spec".
 IGNORED_NAMES = [
     "__pycache__",
     "*.pyc",
@@ -62,7 +62,7 @@ _POINTER_SIZES = range(60, 1024)
 class Project:
     """A source: ``root`` is its directory, or the file of a packed sdist; ``own`` names our files.
 
-    ``listing`` is what git lists of a checkout, as it was when the source was looked at.
+    ``listing`` is git's listing of a checkout at the time when the source was read.
     """
 
     root: Path
@@ -72,14 +72,14 @@ class Project:
 
     @property
     def is_sdist(self) -> bool:
-        """Whether it is used as it is, without making an sdist of it."""
+        """Return whether it is used as it is, without making an sdist of it."""
         return self.form in ("unpacked-sdist", "packed-sdist")
 
 
 def locate(workspace: Path, source: str, spec_name: str) -> Project:
-    """The project that ``project.source`` names, relative to the spec's directory.
+    """Return the project that ``project.source`` names, relative to the spec's directory.
 
-    Raises ``SourceMissing`` where there is nothing that can be built.
+    Raises ``SourceMissing`` if it is not a buildable source.
     """
     root = Path(os.path.realpath(workspace / source))
     own = (*OWN_FILES, spec_name, str(Path(spec_name).with_suffix(".lock")))
@@ -99,16 +99,16 @@ def locate(workspace: Path, source: str, spec_name: str) -> Project:
 
 
 def looked_at_again(project: Project) -> Project:
-    """The source with what git lists of it now."""
+    """Return the source with git's current listing of it."""
     return replace(project, listing=git.listing(project.root)) if project.listing else project
 
 
 @dataclass(frozen=True)
 class Files:
-    """A source's files; ``elsewhere`` is where those are that stand in a link's place.
+    """A source's files; ``elsewhere`` has the real paths of those that replace a symlink.
 
-    ``left_out`` says which links lead to nothing that can be a source, and why. ``targets`` are what the
-    others lead to, from the repository's top.
+    ``left_out`` says which symlinks can't be followed, and why. ``targets`` are the targets of the
+    others, relative to the repository's top.
     """
 
     tree: Directory
@@ -118,9 +118,9 @@ class Files:
 
 
 def files(project: Project, *, record: Path | None = None) -> Files:
-    """The files of a directory or checkout that are its source, hashed where they are.
+    """Return the source files of a directory or checkout, hashed in place.
 
-    ``record`` is where digests of files that do not change are remembered.
+    ``record`` is the path of the file with remembered digests.
     """
     if project.listing is not None:
         names = project.listing.names
@@ -152,7 +152,7 @@ def _with_followed(
     mine: Mapping[str, Sequence[str]],
     record: Path | None,
 ) -> Files:
-    """A source's tree with what its links lead to; without git there is nothing around it."""
+    """Return a source's tree with its symlinks followed; without git none is followed out of it."""
     repository = project.root
     if project.listing is not None:
         repository = (git.top_level(project.root) or project.root).resolve()
@@ -178,7 +178,7 @@ def _with_followed(
 
 
 def not_fetched(project: Project, found: Files) -> tuple[str, ...]:
-    """A warning where files of a checkout are pointers of Git LFS: a build takes them as they are."""
+    """Return a warning if files of a checkout are Git LFS pointers: a build uses them as they are."""
     if project.listing is None or not _uses_lfs(project):
         return ()
     places = (
@@ -202,7 +202,7 @@ def _is_pointer(place: Path) -> bool:
 
 
 def _uses_lfs(project: Project) -> bool:
-    """Whether attributes in the source, or at the repository's top, name its filter."""
+    """Return whether attributes in the source, or at the repository's top, name the LFS filter."""
     names = project.listing.names if project.listing is not None else {}
     folders = [project.root / folder for folder, held in names.items() if _ATTRIBUTES in held]
     for folder in (*folders, git.top_level(project.root) or project.root):
