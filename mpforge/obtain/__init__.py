@@ -1,1 +1,1 @@
-"""Obtaining what steps need from outside: interpreters, packages, programs; each verified by digest."""
+"""Obtain interpreters, packages and programs that steps need, each verified by digest."""

@@ -1,9 +1,9 @@
 """QEMU's user-mode emulators: the host's own, or unpacked from its distribution without root.
 
-An emulator is one static executable. Its identity is its bytes; the CPU model it shows to programs
-is chosen by its caller, with a baseline here that is never ``max``: a wheel that needs more than the
-oldest machine of its kind must not pass its tests by luck (docs/architecture.md, "Tests under
-emulation"). This module does not know what is run under an emulator.
+An emulator is one static executable, identified by its bytes; the CPU model it shows to programs
+is chosen by the caller, with a baseline here that is never ``max``: a wheel that needs more than the
+oldest CPU of its architecture must not pass its tests by luck (docs/architecture.md, "Tests under
+emulation"). This module does not know which programs run under an emulator.
 """
 
 import difflib
@@ -29,7 +29,7 @@ _STATIC_SUITES = {
 
 @dataclass(frozen=True)
 class Emulator:
-    """``path`` of the executable, its version, the sha256 of its bytes, and where it came from."""
+    """An emulator: ``path`` of the executable, its version, the sha256 of its bytes, and its origin."""
 
     path: Path
     version: str
@@ -38,7 +38,7 @@ class Emulator:
 
 
 def host_emulator(platform: Platform) -> Emulator | None:
-    """The emulator for the platform's programs on PATH, if there is one that runs."""
+    """Return the emulator on PATH for the platform's programs, or None if there is no working one."""
     for name in _program_names(platform):
         found = shutil.which(name)
         if found is not None:
@@ -51,7 +51,7 @@ def host_emulator(platform: Platform) -> Emulator | None:
 
 
 def distro_request() -> DistroRequest | None:
-    """The host's package of emulators, ``None`` where the host has no apt that we know."""
+    """Return the request for the host's package of emulators, or ``None`` without a known apt."""
     host = apt.host_distribution()
     if host is None:
         return None
@@ -62,21 +62,21 @@ def distro_request() -> DistroRequest | None:
 
 
 def has_static_package(name: str, suite: str) -> bool:
-    """Whether a distribution's static programs are in a package of their own, with the handlers."""
+    """Return whether a distribution has a separate package of static programs, with the handlers."""
     return suite in _STATIC_SUITES.get(name, ())
 
 
 def needs_newer(platform: Platform, version: str) -> int | None:
-    """The major version of QEMU that is needed, where this one is too old for the platform."""
+    """Return the major version of QEMU that the platform needs if this one is too old, else None."""
     needed = platform.qemu_since
     major = version.partition(".")[0]
     return needed if major.isdigit() and int(major) < needed else None
 
 
 def provide(platform: Platform, pin: DistroPin, store: ToolStore, state: Path) -> Emulator:
-    """The platform's emulator out of the pinned package, kept in the tool store.
+    """Return the platform's emulator from the pinned package, stored in the tool store.
 
-    Raises ``NoEmulator`` where the package has none for it, and what ``distribution.fetch`` raises.
+    Raises ``NoEmulator`` if the package has none for it, and the errors of ``apt.fetch``.
     """
     names = _program_names(platform)
     if not names:
@@ -106,7 +106,7 @@ def provide(platform: Platform, pin: DistroPin, store: ToolStore, state: Path) -
 
 
 def no_emulator(platform: Platform, why: str | None = None) -> NoEmulator:
-    """The error to raise when nothing here can run the platform's programs."""
+    """Return the error for a host that can't run the platform's programs."""
     program = platform.qemu or "qemu-user"
     if platform.qemu is None:
         why = why or "QEMU has no user-mode emulator for it"
@@ -120,12 +120,12 @@ def no_emulator(platform: Platform, why: str | None = None) -> NoEmulator:
 
 
 def cpu_models(emulator: Emulator) -> tuple[str, ...]:
-    """The names that the emulator knows CPU models by. Raises ``NoEmulator`` if it does not run."""
+    """Return the emulator's names of CPU models. Raises ``NoEmulator`` if it does not run."""
     return parse_models(_ask(emulator.path, "-cpu", "help"))
 
 
 def require_model(emulator: Emulator, cpu: str | None) -> None:
-    """Raise ``UnknownCpu``, with those of a like name, where the emulator has no such CPU model."""
+    """Raise ``UnknownCpu``, with similar names, if the emulator has no such CPU model."""
     if cpu is None:
         return
     models = cpu_models(emulator)
@@ -140,14 +140,14 @@ def require_model(emulator: Emulator, cpu: str | None) -> None:
 
 
 def near_models(cpu: str, models: tuple[str, ...]) -> tuple[str, ...]:
-    """The models whose names are most like one that is none, the likest first; at most five."""
+    """Return at most five models whose names are most similar to an unknown one, best match first."""
     named = {model.lower(): model for model in models}
     near = difflib.get_close_matches(cpu.lower(), named, n=5, cutoff=0.6)
     return tuple(named[word] for word in near)
 
 
 def parse_models(text: str) -> tuple[str, ...]:
-    """The model names in what ``qemu -cpu help`` prints, in its order."""
+    """Return the model names in the output of ``qemu -cpu help``, in its order."""
     models = []
     for line in text.splitlines():
         if line.startswith("Recognized"):
@@ -187,7 +187,7 @@ def _ask(path: Path, *words: str) -> str:
         answer = processes.capture([str(path), *words], timeout=30)
     except (OSError, TimeoutError) as error:
         raise NoEmulator(f"{path.name} does not run", why=str(error)) from error
-    # `-cpu help` ends with 1 in QEMU 7.2, so what counts is that it answered.
+    # `-cpu help` exits with 1 in QEMU 7.2, so the output counts, not the status.
     if not answer.stdout.strip():
         raise NoEmulator(f"{path.name} does not run", why=answer.stderr.strip() or None)
     return answer.stdout

@@ -1,6 +1,6 @@
-"""The host's programs that steps may call, each known by the digest of its content.
+"""The host's programs that steps may call, each identified by the digest of its content.
 
-Knows nothing of steps, nor of what a program does.
+Knows nothing of steps, nor of a program's purpose.
 """
 
 import contextlib
@@ -13,10 +13,10 @@ from mpforge.processes import capture
 from mpforge.store.file_digests import FileDigests
 
 ASKING_SECONDS = 20.0
-"""How long a program may take to tell its version."""
+"""Time limit for a program to print its version, in seconds."""
 _VERSION = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)")
 
-# A POSIX shell, coreutils, tar, make and the like: what a configure script or a makefile may call.
+# A POSIX shell, coreutils, tar, make and the like: programs that configure scripts and makefiles call.
 BASE_PROGRAMS = (
     "sh",
     "bash",
@@ -115,12 +115,12 @@ BASE_PROGRAMS = (
     "zstd",
 )
 
-# What the first lines of scripts name, wherever PATH leads.
+# Programs that the first lines of scripts name, whatever PATH is.
 NAMED_BY_SCRIPTS = ("/bin/sh", "/usr/bin/env")
 
 
 def find(names: Iterable[str]) -> dict[str, str | None]:
-    """Where each program is on this host's PATH; None: nowhere. A path stands for itself."""
+    """Return each program's path on this host's PATH, or None; a path stands for itself."""
     found: dict[str, str | None] = dict.fromkeys(names)
     for path in [name for name in found if "/" in name]:
         found[path] = path if _is_program(path) else None
@@ -136,14 +136,14 @@ def find(names: Iterable[str]) -> dict[str, str | None]:
 
 
 def parts(names: Iterable[str], digests: FileDigests) -> dict[str, str]:
-    """The sha256 of each program of this host by its name, or that it is absent: for a key."""
+    """Return the sha256 of each program of this host by its name, or a mark that it is absent, for a key."""
     found = find(names)
     known = digests.of(path for path in found.values() if path is not None)
     return {name: ABSENT if path is None else known[path] for name, path in found.items()}
 
 
 def version(path: str) -> str | None:
-    """The version that ``PATH --version`` tells; None: none."""
+    """Return the version that ``PATH --version`` prints, or None."""
     try:
         answer = capture([path, "--version"], timeout=ASKING_SECONDS)
     except (OSError, TimeoutError):
@@ -152,13 +152,13 @@ def version(path: str) -> str | None:
 
 
 def version_in(text: str) -> str | None:
-    """The version in what a program says of itself: the first number with a dot; None: none."""
+    """Return the first number with a dot in a program's version output, or None."""
     match = _VERSION.search(text)
     return None if match is None else match[1]
 
 
 def _folders() -> Iterator[str]:
-    """The folders of PATH and the system's; pyenv's shims are no programs."""
+    """Yield the folders of PATH and the system's, without pyenv's shims."""
     given = os.environ.get("PATH", os.defpath).split(os.pathsep)
     searched = [f for f in given if os.path.isabs(f) and not f.endswith("shims")]
     yield from dict.fromkeys([*searched, "/usr/bin", "/bin"])

@@ -1,8 +1,8 @@
-"""Pins for what a session needs: from the lock, else resolved and recorded (docs/contract.md, "Lock").
+"""Pins for a session's requests: from the lock, else resolved and recorded (docs/contract.md, "Lock").
 
 A build never moves a pin. With ``--locked`` (or in CI) a missing one is an error that names the
-command. Sessions that miss the same pin at once resolve it once, and all take what the lock then holds.
-Knows nothing of what is done with a pin.
+command. Sessions that miss the same pin at once resolve it once, and all use the lock's pin afterwards.
+Knows nothing of the use of a pin.
 """
 
 import functools
@@ -59,9 +59,9 @@ class Pins:
     def environment(
         self, request: EnvironmentRequest, own: OwnPackage | None = None
     ) -> EnvironmentPin:
-        """The packages that answer a request; ``own`` is the project under test, where it is there.
+        """Return the packages pinned for a request; ``own`` is the project under test, if any.
 
-        Raises ``PinMissing``, and what resolving raises.
+        Raises ``PinMissing``, and the errors of resolving.
         """
         pin = self.lock.environment(request)
         if pin is not None:
@@ -87,7 +87,7 @@ class Pins:
         return self._single(doing, request, look, resolve, record)
 
     def digest_of(self, request: EnvironmentRequest) -> str:
-        """A digest of every pin for a request's purpose, Python and platform."""
+        """Return a digest of every pin for a request's purpose, Python and platform."""
         like = (request.purpose, request.python, request.platform)
         pins = [
             pin
@@ -97,7 +97,7 @@ class Pins:
         return hashlib.sha256(repr(pins).encode()).hexdigest()
 
     def distribution(self, request: DistroRequest) -> DistroPin:
-        """The distribution's packages that answer a request. Raises as ``environment`` does."""
+        """Return the distribution's packages pinned for a request. Raises as ``environment`` does."""
         pin = self.lock.packages_of(request)
         if pin is not None:
             return pin
@@ -118,7 +118,7 @@ class Pins:
         return self._single(f"looking up packages of {what}", request, look, resolve, record)
 
     def image(self, request: ImageRequest, resolve: Callable[[], ImagePin]) -> ImagePin:
-        """What an image's name stands for. Raises ``PinMissing``, and what resolving raises."""
+        """Return the pin of an image's name. Raises ``PinMissing``, and the errors of resolving."""
         pin = self.lock.image(request)
         if pin is not None:
             return pin
@@ -134,7 +134,7 @@ class Pins:
         return self._single(doing, request, look, resolve, record)
 
     def strategy(self, pin: StrategyPin) -> None:
-        """Record what ``auto`` chose, unless it is recorded or may not be."""
+        """Record the strategy that ``auto`` chose, unless one is recorded or the lock must not change."""
         if not self._locked and self.lock.strategy(pin.target, pin.host) is None:
             self.lock = lock_file.merge(self.path, strategies=(pin,), warn=self._warn)
 
@@ -154,7 +154,7 @@ class Pins:
         resolve: Callable[[], T],
         record: Callable[[T], Lock],
     ) -> T:
-        """What the lock holds for a request once one process has resolved it."""
+        """Return the lock's pin for a request; one process resolves it if it is missing."""
         name = f"resolving-{hashlib.sha256(repr(request).encode()).hexdigest()[:16]}"
 
         def waits() -> None:

@@ -1,4 +1,4 @@
-"""The tool store, pins and reports that a session obtains its tools with."""
+"""The tool store, pins and progress reports with which a session obtains its tools."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,8 +16,8 @@ from mpforge.store.tool_store import ToolStore
 class SessionTools:
     """The tool store, the pins, and the functions that report progress.
 
-    ``working(what)`` goes round work that takes long, ``warn`` is told what holds for the whole session.
-    ``host_python`` gives the host's CPython of a word and raises ``NoHostPython``.
+    ``working(what)`` is the context of long work, ``warn`` reports a warning for the whole session.
+    ``host_python`` returns the host's CPython of a word and raises ``NoHostPython``.
     """
 
     cache: Path
@@ -29,5 +29,5 @@ class SessionTools:
 
     @property
     def host_files(self) -> FileDigests:
-        """The digests of this host's files."""
+        """Return the digests of this host's files."""
         return file_digests.shared(self.cache)

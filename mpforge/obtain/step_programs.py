@@ -1,7 +1,7 @@
-"""The programs that a step may call: the host's base set, and what ``[build] tools`` declares.
+"""The programs that a step may call: the host's base set, and those that ``[build] tools`` declares.
 
-What each is for a key, by digest, and the directories for PATH. The build environment and the
-toolchain are others' business.
+Their ingredients of a key, by digest, and the directories for PATH. The build environment and the
+toolchain are not part of it.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class Programs:
         self._digests: dict[str, str] = {}
 
     def parts(self, step: Step) -> dict[str, str]:
-        """What a step's programs are, for a key. Only pins are looked up; a Python is asked for its path.
+        """Return a step's programs as ingredients of a key. Looks up pins, and asks a Python for its path.
 
         Raises ``ToolUnavailable`` for a declared tool that this host does not have.
         """
@@ -55,7 +55,7 @@ class Programs:
         return parts
 
     def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:
-        """The directories for PATH: declared tools, then the base set; wheels are fetched if need be.
+        """Return the directories for PATH: declared tools, then the base set; wheels are fetched if need be.
 
         ``git``: the step's source is a checkout, so git is needed. Raises ``ToolUnavailable`` also for
         a tool of another version than declared.
@@ -71,14 +71,14 @@ class Programs:
         return (*wheels, *declared, str(self._base(_git(step) if git else ())))
 
     def has(self, request: EnvironmentRequest) -> bool:
-        """Whether a wheel of programs is in the tool store, as far as the lock tells."""
+        """Return whether a wheel of programs is in the tool store, judged by the lock."""
         from mpforge.obtain.packages import tool_wheels
 
         pin = self._tools.pins.lock.environment(request)
         return pin is not None and tool_wheels.find(pin, self._tools.store) is not None
 
     def _known(self, names: Iterable[str]) -> dict[str, str]:
-        """Digests, each taken once a session."""
+        """Return the digests of programs, each computed once per session."""
         wanted = list(names)
         missing = [name for name in wanted if name not in self._digests]
         if missing:
@@ -86,7 +86,7 @@ class Programs:
         return {name: self._digests[name] for name in wanted}
 
     def _python(self) -> str:
-        """The interpreter that starts what wheels carry."""
+        """Return the interpreter that starts programs from wheels."""
         from mpforge.obtain.packages import tool_wheels
 
         path = str(tool_wheels.interpreter())
@@ -95,7 +95,7 @@ class Programs:
         return f"{sys.version} {self._known([path])[path]} {library}"
 
     def _library(self, name: str) -> str:
-        """What a declared Python imports, by content."""
+        """Return the digest of the files that a declared Python imports."""
         place = host_programs.find([name])[name]
         return (
             ABSENT
@@ -124,7 +124,7 @@ class Programs:
         return self._links("base", found)
 
     def _links(self, name: str, found: dict[str, str | None]) -> Path:
-        """A directory of links to programs of the host."""
+        """Return a directory of symlinks to programs of the host."""
         links = {name: place for name, place in sorted(found.items()) if place is not None}
 
         def make(folder: Path) -> None:
@@ -136,7 +136,7 @@ class Programs:
 
 
 def _git(step: Step) -> tuple[str, ...]:
-    """Git, for a step that sees the checkout's history."""
+    """Return git's name for a step that sees the checkout's history."""
     sources = references(step).values()
     return ("git",) if any(isinstance(s, ProjectFiles) and s.vcs for s in sources) else ()
 
@@ -147,7 +147,7 @@ def _absent_here(tool: HostTool) -> ToolUnavailable:
 
 
 def absent(tool: HostTool, *, where: str, hint: str) -> ToolUnavailable:
-    """The error of a declared tool that there is not."""
+    """Return the error for a declared tool that is missing."""
     return ToolUnavailable(
         f"there is no {tool.name} {where}",
         why="[build] tools declares it, and no wheel is known that carries it",
@@ -156,9 +156,9 @@ def absent(tool: HostTool, *, where: str, hint: str) -> ToolUnavailable:
 
 
 def require_version(tool: HostTool, version: str | None, place: str, *, where: str) -> None:
-    """Raise ``ToolUnavailable`` for a program whose version is not what was declared.
+    """Raise ``ToolUnavailable`` for a program whose version is not the declared one.
 
-    ``version`` is what it tells (None: nothing), ``place`` its path, ``where`` the machine that has it.
+    ``version`` is the one that it prints (or None), ``place`` its path, ``where`` the machine that has it.
     """
     if version is None:
         raise ToolUnavailable(

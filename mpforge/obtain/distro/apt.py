@@ -3,7 +3,7 @@
 apt gets a private state (its own lists, status and cache) for each suite and architecture, so the
 host's package database is neither read nor written. Downloaded packages are kept by sha256: a later
 run needs no network. Only named packages are fetched, with the libraries that they depend on where a
-request says so. This module does not know what a package is for.
+request says so. This module does not know a package's purpose.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from mpforge.store.process_homes import Home, private_directory
 _SECURITY = "-security"
 _COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
 _KEYRING = "/usr/share/keyrings/{distribution}-archive-keyring.gpg"
-# Names of library packages, by Debian's policy; those for development and data are none.
+# Names of library packages, by Debian's policy; not those for development and data.
 _LIBRARY = re.compile(r"(?!libc6$)lib.+(?<!-dev)(?<!-data)(?<!-bin)(?<!-common)")
 _DEPENDS = ("depends", "pre-depends")
 
@@ -38,9 +38,9 @@ _FRESH_SECONDS = 3600.0
 
 
 def host_distribution(os_release: Path = Path("/etc/os-release")) -> tuple[str, str] | None:
-    """The host's (id, codename), e.g. ``("debian", "bookworm")``, where its apt can be used.
+    """Return the host's (id, codename), e.g. ``("debian", "bookworm")``, if its apt can be used.
 
-    ``None`` where apt-get or dpkg-deb is missing, or the distribution is not one we know.
+    ``None`` if apt-get or dpkg-deb is missing, or the distribution is unknown.
     """
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         return None
@@ -52,7 +52,7 @@ def host_distribution(os_release: Path = Path("/etc/os-release")) -> tuple[str, 
 
 
 def parse_os_release(text: str) -> tuple[str, str] | None:
-    """(ID, VERSION_CODENAME) of an os-release(5) text, ``None`` unless both are given."""
+    """Return (ID, VERSION_CODENAME) of an os-release(5) text, ``None`` unless both are given."""
     fields: dict[str, str] = {}
     for line in text.splitlines():
         name, equals, value = line.partition("=")
@@ -64,7 +64,7 @@ def parse_os_release(text: str) -> tuple[str, str] | None:
 
 
 def libraries_among(depends: str) -> tuple[str, ...]:
-    """The libraries that a Depends field (deb-control(5)) names, each clause's first choice.
+    """Return the libraries that a Depends field (deb-control(5)) names, each clause's first choice.
 
     The C library is left out: programs that are unpacked here run on the host's.
     """
@@ -74,7 +74,7 @@ def libraries_among(depends: str) -> tuple[str, ...]:
 
 
 def parse_stanzas(text: str) -> tuple[Mapping[str, str], ...]:
-    """The stanzas of ``apt-cache show``, each field's first line only (deb-control(5))."""
+    """Return the stanzas of ``apt-cache show``, each field's first line only (deb-control(5))."""
     stanzas = []
     for block in re.split(r"\n\s*\n", text):
         fields = re.findall(r"^([A-Za-z0-9-]+):[ \t]*(.*)$", block, re.MULTILINE)
@@ -84,7 +84,7 @@ def parse_stanzas(text: str) -> tuple[Mapping[str, str], ...]:
 
 
 def resolve(request: DistroRequest, *, state: Path, newest: bool = False) -> DistroPin:
-    """The newest packages that the archive has for ``request``, with their sha256 and sizes.
+    """Return the newest packages that the archive has for ``request``, with their sha256 and sizes.
 
     Lists that were fetched within the hour are not fetched again, unless ``newest``. Raises
     ``IndexUnreachable`` when the archive does not answer, ``ToolUnavailable`` without apt or where the
@@ -105,7 +105,7 @@ def resolve(request: DistroRequest, *, state: Path, newest: bool = False) -> Dis
 
 
 def fetch(pin: DistroPin, *, state: Path, dest: Path) -> None:
-    """Unpack exactly the pinned packages into ``dest``, downloading those that are not kept yet.
+    """Unpack exactly the pinned packages into ``dest``, downloading those that are not cached yet.
 
     Each file's sha256 is checked here, whatever apt has checked. Raises ``PinGone`` when the archive
     no longer has a pinned file, ``IndexUnreachable`` when it does not answer, ``ToolUnavailable``
@@ -130,7 +130,7 @@ def fetch(pin: DistroPin, *, state: Path, dest: Path) -> None:
 
 
 def _writable(state: Path) -> Path:
-    """``state``; where it can't be written, a directory of this process's."""
+    """Return ``state``, or a private directory of this process if it can't be written."""
     return state if unwritable(state) is None else private_directory() / "distribution"
 
 
@@ -139,7 +139,7 @@ def _kept_file(kept: Path, package: DistroPackage) -> Path:
 
 
 def _is_kept(kept: Path, package: DistroPackage) -> bool:
-    """Whether the file is here, whole; a damaged one is removed."""
+    """Return whether the file is cached and intact; a damaged one is removed."""
     file = _kept_file(kept, package)
     try:
         with file.open("rb") as stream:
@@ -152,7 +152,7 @@ def _is_kept(kept: Path, package: DistroPackage) -> bool:
 
 
 def _download(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> None:
-    """Fetch what is missing; a miss may only mean that our lists are old, so ask again once."""
+    """Download missing packages; a failure may only mean that our lists are old, so retry once."""
     kept.mkdir(parents=True, exist_ok=True)
     apt.update(unless_younger=math.inf)
     missing = _take(apt, packages, kept)
@@ -180,7 +180,7 @@ def _instead(newest: DistroPackage | None) -> str:
 
 
 def _take(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> tuple[DistroPackage, ...]:
-    """Download packages into ``kept``; those that did not come, or came with other bytes."""
+    """Download packages into ``kept``; return those that are missing or have another sha256."""
     with contextlib.closing(Home(kept / ".arriving")) as arriving:
         apt.download(packages, arriving.path)
         arrived: dict[str, Path] = {}
@@ -207,7 +207,7 @@ class _Apt:
 
     @classmethod
     def of(cls, request: DistroRequest, state: Path) -> "_Apt":
-        """The private apt for a request. Raises ``ToolUnavailable`` where the host has no apt."""
+        """Return the private apt for a request. Raises ``ToolUnavailable`` if the host has no apt."""
         if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
             raise ToolUnavailable(
                 f"no apt on this host to fetch {request.names[0]} ({request.architecture}) with",
@@ -220,15 +220,16 @@ class _Apt:
         return cls(request, state.absolute(), archives)
 
     def lock(self) -> AbstractContextManager[object]:
-        """Held while the lists or the downloads of this state change.
+        """Return the lock to hold while the lists or the downloads of this state change.
 
-        Where there are no locks apt's own say so.
+        On a file system without locks apt's own lock fails with a message.
         """
         return alone(self._root / ".lock", waits=lambda: None, warn=lambda _: None)
 
     def update(self, *, unless_younger: float) -> None:
-        """Fetch the archive's lists, unless there are some of this archive that are younger than so many
-        seconds. Raises ``IndexUnreachable``.
+        """Fetch the archive's lists, unless those present are younger than so many seconds.
+
+        Raises ``IndexUnreachable``.
         """
         is_same = self._lay_out()
         if is_same and self._age() < unless_younger:
@@ -246,7 +247,7 @@ class _Apt:
         stamp.touch()
 
     def _age(self) -> float:
-        """How many seconds ago the lists were fetched; infinite where they were not, or in the future."""
+        """Return the age of the lists in seconds; infinite if they are missing or from the future."""
         try:
             age = time.time() - (self._root / _FETCHED).stat().st_mtime
         except OSError:
@@ -255,11 +256,11 @@ class _Apt:
         return age if is_there and age >= 0 else math.inf
 
     def show(self, *specs: str) -> Mapping[str, DistroPackage]:
-        """What the lists say of packages (``NAME``: the newest, or ``NAME=VERSION``), by name."""
+        """Return packages as the lists have them (``NAME``: the newest, or ``NAME=VERSION``), by name."""
         return {name: _package_of(name, fields) for name, fields in self._stanzas(specs).items()}
 
     def libraries_of(self, names: Sequence[str]) -> tuple[DistroPackage, ...]:
-        """The libraries that packages depend on, and those that these depend on, by name."""
+        """Return the libraries that packages depend on, directly or not, by name."""
         found: dict[str, Mapping[str, str]] = {}
         asked, wanted = set(names), tuple(names)
         while wanted:
@@ -273,7 +274,7 @@ class _Apt:
         return tuple(_package_of(name, found[name]) for name in sorted(found.keys() - set(names)))
 
     def _stanzas(self, specs: Sequence[str]) -> dict[str, Mapping[str, str]]:
-        """What the lists say of packages that have a file, by name."""
+        """Return the lists' stanzas of packages that have a file, by name."""
         done = self._run("apt-cache", "show", "--no-all-versions", *specs)
         found: dict[str, Mapping[str, str]] = {}
         for fields in parse_stanzas(done.stdout):
@@ -282,7 +283,7 @@ class _Apt:
         return found
 
     def download(self, packages: Sequence[DistroPackage], into: Path) -> None:
-        """Download exact versions into a directory; what fails is simply not there afterwards."""
+        """Download exact versions into a directory; after a failure the file is missing."""
         specs = [f"{package.name}={package.version}" for package in packages]
         done = self._run("apt-get", "-qq", "download", *specs, cwd=into)
         if done.returncode != 0:
@@ -291,7 +292,7 @@ class _Apt:
                 self._run("apt-get", "-qq", "download", spec, cwd=into)
 
     def _lay_out(self) -> bool:
-        """Put apt's state in place; whether it is for the same archive as before."""
+        """Write apt's state; return whether it is for the same archive as before."""
         for folder in ("lists/partial", "cache/archives/partial", "etc"):
             (self._root / folder).mkdir(parents=True, exist_ok=True)
         (self._root / "status").touch()
@@ -303,7 +304,7 @@ class _Apt:
         return False
 
     def _source(self, suite: str, archive: Archive) -> str:
-        """A line of sources.list(5)."""
+        """Return a line of sources.list(5)."""
         distribution = self._request.distribution
         keyring = archive.signed_by or _KEYRING.format(distribution=distribution)
         options = [f"signed-by={keyring}"] if Path(keyring).exists() else []
@@ -341,6 +342,6 @@ def _package_of(name: str, fields: Mapping[str, str]) -> DistroPackage:
 
 
 def digest_of(pin: DistroPin, *words: str) -> str:
-    """The identity of what is made from a pin: names, versions, hashes, and how it was made."""
+    """Return the identity of a tool made from a pin: names, versions, hashes, and how it was made."""
     lines = [f"{p.name} {p.version} {p.sha256}" for p in pin.packages]
     return hashlib.sha256("\n".join([*lines, *words]).encode()).hexdigest()

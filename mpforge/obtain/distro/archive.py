@@ -1,4 +1,4 @@
-"""Where the host's apt gets its packages: an archive of its sources, or a mirror from the environment."""
+"""The archive of the host's apt: one of its sources, or a mirror from the environment."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _TARGETS = "$(RELEASE)|$(COMPONENT)|$(ORIGIN)|$(SIGNED_BY)|$(TRUSTED)|$(REPO_URI
 
 @dataclass(frozen=True)
 class Archive:
-    """Where the host's apt gets its packages: the mirror's address and how it is trusted."""
+    """The archive that the host's apt uses: the mirror's address and how it is trusted."""
 
     address: str
     signed_by: str | None = None
@@ -24,7 +24,7 @@ class Archive:
 def choose_archive(
     lines: Sequence[str], distribution: str, *, security: bool = False
 ) -> Archive | None:
-    """The distribution's own archive among ``apt-get indextargets`` lines in our format.
+    """Return the distribution's own archive among ``apt-get indextargets`` lines in our format.
 
     Archives of others, and the security archive (it lacks most packages), come last; with ``security``
     that alone counts.
@@ -44,9 +44,9 @@ def choose_archive(
 
 
 def host_archive(distribution: str, *, security: bool = False) -> Archive:
-    """The archive that the host's apt uses, or the mirror given by the environment.
+    """Return the archive that the host's apt uses, or the mirror given by the environment.
 
-    A mirror is of the plain suites. Raises ``ToolUnavailable`` where there is none.
+    A mirror has the plain suites. Raises ``ToolUnavailable`` if there is no archive.
     """
     given = os.environ.get(MIRROR_VARIABLE)
     if given and not security:
@@ -66,5 +66,5 @@ def host_archive(distribution: str, *, security: bool = False) -> Archive:
 
 
 def last_lines(text: str, lines: int = 4) -> str | None:
-    """The last lines of a program's complaint."""
+    """Return the last lines of a program's error output."""
     return "\n".join(text.strip().splitlines()[-lines:]) or None

@@ -1,6 +1,6 @@
-"""Making a directory of unpacked Debian packages a root that programs can run from, wherever it lies.
+"""Turn a directory of unpacked Debian packages into a root that programs can run from, wherever it is.
 
-Knows nothing of where the packages came from.
+Knows nothing of the packages' origin.
 """
 
 import os
@@ -12,7 +12,7 @@ def merge_lib(root: Path, folders: Sequence[str] = ("lib", "lib64")) -> None:
     """Make ``lib`` a link to ``usr/lib`` in an unpacked tree, as installed systems have it.
 
     Packages older than the merge carry both folders, newer ones ``usr/lib`` alone, while every
-    program asks for its loader as ``/lib/ld-linux…``. ``folders`` are those that get such a link.
+    program asks for its loader as ``/lib/ld-linux…``. ``folders`` are the folders that get such a link.
     """
     for name in folders:
         old, new = root / name, root / "usr" / name
@@ -26,7 +26,7 @@ def merge_lib(root: Path, folders: Sequence[str] = ("lib", "lib64")) -> None:
 
 
 def _move_into(source: Path, target: Path) -> None:
-    """Move everything of ``source`` into ``target``, folder by folder; ``source`` goes away."""
+    """Move everything of ``source`` into ``target``, folder by folder, and remove ``source``."""
     for entry in sorted(source.iterdir()):
         there = target / entry.name
         if entry.is_dir() and not entry.is_symlink() and there.is_dir():

@@ -1,8 +1,8 @@
-"""Installing exactly the packages of a pin, by uv.
+"""Install exactly the packages of a pin, by uv.
 
 Every file is checked by its hash. No sdist is built here: the wheels of packages that are built, and
-those of paths, are given as files. This module knows nothing of the lock's file, nor of who needs an
-environment.
+those of paths, are given as files. This module knows nothing of the lock file, nor of an environment's
+use.
 """
 
 import contextlib
@@ -40,13 +40,13 @@ from mpforge.processes import Captured
 
 _NO_WHEELS: Mapping[str, Path] = {}
 Wheels = Mapping[str, Path]
-"""The wheels of packages that no index is asked for, by the packages' names."""
+"""The wheels of packages that don't come from an index, by the packages' names."""
 
 
 def install_venv(
     pin: EnvironmentPin, *, python: Path, dest: Path, index: Index, wheels: Wheels = _NO_WHEELS
 ) -> None:
-    """A relocatable environment of ``python`` at ``dest`` with exactly the pinned packages.
+    """Create a relocatable environment of ``python`` at ``dest`` with exactly the pinned packages.
 
     Their modules are compiled. Raises ``PinGone``, ``HashMismatch``, ``IndexUnreachable``.
     """
@@ -64,9 +64,9 @@ def install_target(
     host_python: Path | None = None,
     wheels: Wheels = _NO_WHEELS,
 ) -> None:
-    """The pinned packages in the plain directory ``dest``, for the pin's own Python and platform.
+    """Install the pinned packages in the plain directory ``dest``, for the pin's own Python and platform.
 
-    ``host_python``, of the same minor version, compiles them, unless compilers only look at them (purpose
+    ``host_python``, of the same minor version, compiles them, unless only compilers read them (purpose
     ``target``); without one they are not compiled.
     Scripts land in ``dest/bin`` and start the ``python`` that is put beside them. Raises as
     ``install_venv`` does.
@@ -88,10 +88,10 @@ def install_prefix(
     host_python: Path | None = None,
     wheels: Wheels = _NO_WHEELS,
 ) -> None:
-    """The pinned packages below ``dest`` as in an environment of their Python, data files and all.
+    """Install the pinned packages below ``dest`` as in an environment of their Python, with data files.
 
-    They are in ``lib/pythonX.Y/site-packages``, ``bin``, ``share`` and where else a wheel wants its files;
-    ``dest`` has no interpreter. The rest is as of ``install_target``.
+    They go to ``lib/pythonX.Y/site-packages``, ``bin``, ``share`` and other directories that a wheel names;
+    ``dest`` has no interpreter. The rest is as for ``install_target``.
     """
     request = pin.request
     platform = uv_platform(request.target, request.policy)
@@ -104,7 +104,7 @@ def install_prefix(
 
 @contextlib.contextmanager
 def _prefix(dest: Path, python: str, host_python: Path | None) -> Iterator[Path]:
-    """Let uv install below ``dest`` for a Python that this host may lack; its site-packages.
+    """Let uv install below ``dest`` for a Python that this host may lack; yield its site-packages.
 
     uv asks the interpreter that it runs with for the directories' names, so these are links meanwhile.
     """
@@ -134,11 +134,11 @@ def install_wheel(
     host_python: Path | None = None,
     native: bool = False,
 ) -> None:
-    """The built ``wheel`` itself, without its requirements, below ``dest`` as ``install_prefix`` does.
+    """Install the built ``wheel``, without its requirements, below ``dest`` as ``install_prefix`` does.
 
     ``python`` and ``platform`` are words (``cp311``, ``aarch64``). ``native``: for ``host_python`` on this
-    host, with the C library that it has; else for one that has what the wheel's name says. Raises
-    ``WheelRejected`` for a wheel that is not for them.
+    host, with its C library; else for a system that satisfies the wheel's tags. Raises
+    ``WheelRejected`` for a wheel that does not fit.
     """
     arguments = ["pip", "install", "-q", "--no-deps", "--no-index", "--no-cache", "--offline"]
     arguments += ["--link-mode", "copy", "--prefix", str(dest.absolute())]
@@ -159,7 +159,7 @@ def install_wheel(
 
 
 def fetch_sizes(pin: EnvironmentPin) -> int:
-    """The bytes that installing ``pin`` downloads, as far as they are known."""
+    """Return the number of bytes that installing ``pin`` downloads, as far as known."""
     return sum(package.size or 0 for package in pin.packages)
 
 
@@ -181,7 +181,7 @@ def _finish(dest: Path, site: Path, host_python: Path | None, *, compiled: bool 
 def _install(
     pin: EnvironmentPin, where: Sequence[str], *, site: Path, index: Index, wheels: Wheels
 ) -> None:
-    """Install from hash-checked files; a damaged copy in uv's cache is passed by."""
+    """Install from hash-checked files; a damaged copy in uv's cache is skipped."""
     if not pin.packages:
         return
     arguments = ["pip", "install", "-q", "--no-deps", "--require-hashes", "--link-mode", "copy"]
@@ -200,7 +200,7 @@ def _install(
 
 
 def _drop_cache_marks(site: Path) -> None:
-    """Take out what uv notes about a wheel that came from a directory: it has times in it."""
+    """Remove uv's notes about a wheel from a directory: they contain times."""
     for mark in site.glob("*.dist-info/uv_cache.json"):
         mark.unlink()
         record = mark.with_name("RECORD")
@@ -213,7 +213,7 @@ def _pinned_line(package: Package, wheels: Wheels) -> str:
     hashes = " ".join(f"--hash={value}" for value in package.hashes)
     if package.name in wheels:
         wheel = wheels[package.name].absolute()
-        if package.is_built:  # its own hash is of what it was built from
+        if package.is_built:  # its own hash is its source's
             hashes = f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
         return f"{package.name} @ {wheel.as_uri()} {hashes}\n"
     return f"{package.name}=={package.version} {hashes}\n"
@@ -242,5 +242,5 @@ def _not_installed(answer: Captured, pin: EnvironmentPin, index: Index) -> Mpfor
 
 
 def _mention(package: Package) -> str:
-    """How uv's messages name a pinned package."""
+    """Return a pinned package's name in uv's messages."""
     return rf"(?<![\w.-]){re.escape(package.name)}==|(?<![\w.-]){re.escape(package.name)} was not"

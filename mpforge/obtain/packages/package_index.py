@@ -1,6 +1,6 @@
-"""Which package index uv asks, and what it must be told for that.
+"""The package index that uv asks, as arguments and variables for uv.
 
-A spec's ``[index]`` wins. Without one, what uv is configured with (``UV_*``, ``uv.toml``); where uv
+A spec's ``[index]`` wins. Without one, uv's configuration (``UV_*``, ``uv.toml``) applies; if uv
 is not configured but pip is, pip's settings are passed on with pip's behaviour. Everything goes
 through uv's environment, so no credentials show in an argv. This module starts nothing and knows
 nothing of packages.
@@ -41,13 +41,13 @@ class Index:
     password_env: str | None = None
 
     def __str__(self) -> str:
-        """The addresses without credentials, as messages name the index."""
+        """Return the addresses without credentials, as messages name the index."""
         urls = [self.url, *self.extra] if self.url else list(self.extra)
         return " ".join(without_credentials(url) for url in urls)
 
 
 def without_credentials(text: str) -> str:
-    """``text`` with the user and password of every address in it taken out."""
+    """Return ``text`` without the user and password of every address in it."""
     return _USERINFO.sub("", text)
 
 
@@ -58,7 +58,7 @@ def uv_arguments(
     pip_files: Sequence[Path] | None = None,
     uv_files: Sequence[Path] | None = None,
 ) -> tuple[list[str], dict[str, str]]:
-    """Arguments and extra environment for a uv command that asks an index.
+    """Return arguments and extra environment for a uv command that asks an index.
 
     Credentials are in the environment only. The last three parameters are this host's own by
     default. Raises ``HostCannot`` for a variable of ``credentials`` that is not set.
@@ -71,7 +71,7 @@ def uv_arguments(
     if not _uv_is_configured(environment, uv_files):
         arguments, variables = _from_pip(_pip_settings(environment, pip_files), environment)
     if index.extra:
-        # In the place of pip's extra ones, and asked first (uv's own strategy): a name that one of
+        # Replaces pip's extra ones, and is asked first (uv's own strategy): a name that one of
         # them has is never taken from the default index, also when it refuses the credentials.
         for name in ("UV_FIND_LINKS", "UV_INDEX_STRATEGY"):
             variables.pop(name, None)
@@ -82,7 +82,7 @@ def uv_arguments(
 
 
 def _given_url(url: str, index: Index, environment: Mapping[str, str]) -> dict[str, str]:
-    """uv's variables for an index of the spec alone; an empty variable is an unset one for uv."""
+    """Return uv's variables for an index of the spec alone; uv treats an empty variable as unset."""
     unset = dict.fromkeys(_UV_VARIABLES, "")
     named = {"UV_DEFAULT_INDEX": f"mpforge={url}", "UV_INDEX": _named(index.extra)}
     return unset | named | _credentials("MPFORGE", index, environment)
@@ -93,7 +93,7 @@ def _named(extra: Sequence[str]) -> str:
 
 
 def _credentials(name_of: str, index: Index, environment: Mapping[str, str]) -> dict[str, str]:
-    """uv's variables for the credentials of the index that it knows by that name."""
+    """Return uv's variables for the credentials of the index with that name."""
     found = {}
     for key, name in (("USERNAME", index.username_env), ("PASSWORD", index.password_env)):
         if name is None:
@@ -109,7 +109,7 @@ def _credentials(name_of: str, index: Index, environment: Mapping[str, str]) -> 
 
 
 def _uv_is_configured(environment: Mapping[str, str], files: Sequence[Path] | None) -> bool:
-    """Whether uv itself was told of an index; an unreadable ``uv.toml`` is uv's to report."""
+    """Return whether uv itself has a configured index; uv reports an unreadable ``uv.toml`` itself."""
     if any(environment.get(name) for name in _UV_VARIABLES):
         return True
     for file in _uv_files(environment) if files is None else files:
@@ -139,7 +139,7 @@ def _config_directories(environment: Mapping[str, str]) -> list[Path]:
 
 
 def _uv_files(environment: Mapping[str, str]) -> list[Path]:
-    """Where uv looks outside a project (docs.astral.sh/uv, "Configuration files")."""
+    """Return uv's configuration files outside a project (docs.astral.sh/uv, "Configuration files")."""
     if environment.get("UV_NO_CONFIG"):
         return []
     if environment.get("UV_CONFIG_FILE"):
@@ -152,7 +152,7 @@ def _uv_files(environment: Mapping[str, str]) -> list[Path]:
 
 
 def _pip_files(environment: Mapping[str, str]) -> list[Path]:
-    """pip's configuration files, weakest first (pip's documentation, "Configuration")."""
+    """Return pip's configuration files, weakest first (pip's documentation, "Configuration")."""
     named = environment.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []
@@ -169,7 +169,7 @@ def _pip_files(environment: Mapping[str, str]) -> list[Path]:
 def _pip_settings(
     environment: Mapping[str, str], files: Sequence[Path] | None
 ) -> Mapping[str, str]:
-    """pip's settings for ``pip install``: ``PIP_*`` over ``[install]`` over ``[global]``."""
+    """Return pip's settings for ``pip install``: ``PIP_*`` over ``[install]`` over ``[global]``."""
     import configparser
 
     general: dict[str, str] = {}
@@ -192,10 +192,10 @@ def _pip_settings(
 
 
 def _is_there(address: str) -> bool:
-    """pip passes over a local directory that is not there; uv refuses it."""
+    """Return whether an address exists: pip ignores a missing local directory, uv refuses it."""
     parts = urlsplit(address)
     if parts.scheme == "file":
-        from urllib.request import url2pathname  # brings ssl, http and email with it
+        from urllib.request import url2pathname  # imports ssl, http and email
 
         return Path(url2pathname(parts.path)).exists()
     return bool(parts.scheme) or os.path.exists(os.path.expanduser(address))

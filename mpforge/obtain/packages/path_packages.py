@@ -1,4 +1,4 @@
-"""Packages that the spec's requirements give by a path: wheels, and directories of sources."""
+"""Packages that the spec's requirements name by a path: wheels, and source directories."""
 
 import contextlib
 import tempfile
@@ -13,7 +13,7 @@ from mpforge.workspace import SPEC_NAME
 
 
 class PathPackages:
-    """What lies at paths, relative to ``base``; a directory's files are looked at once in a session."""
+    """The packages at paths relative to ``base``; a directory's files are read once per session."""
 
     def __init__(self, base: Path, store: BlobStore) -> None:
         self._base = base
@@ -21,11 +21,11 @@ class PathPackages:
         self._found: dict[str, project.Files] = {}
 
     def wheel(self, path: str) -> Path:
-        """Where a wheel is."""
+        """Return a wheel's absolute path."""
         return self._base / path
 
     def files(self, path: str) -> Directory:
-        """The source files of a directory: what git lists, or what is no tool's leftover."""
+        """Return the source files of a directory: those that git lists, or all but tools' leftovers."""
         return self._files(path).tree
 
     def _files(self, path: str) -> project.Files:
@@ -34,7 +34,7 @@ class PathPackages:
         return self._found[path]
 
     def copy(self, path: str, destination: Path) -> None:
-        """A directory's source files. Raises ``SourceUnreadable`` where they change meanwhile."""
+        """Copy a directory's source files. Raises ``SourceUnreadable`` if they change meanwhile."""
         found = self._files(path)
         root, paths = (self._base / path).resolve(), [name for name, _ in found.tree.walk()]
         stored = self._store.put_directory(root, paths, elsewhere=found.elsewhere)
@@ -44,7 +44,7 @@ class PathPackages:
 
     @contextlib.contextmanager
     def local(self) -> Iterator[Callable[[str], Path]]:
-        """Where each path is while packages are resolved: of a directory a copy, which a build may change."""
+        """Yield a function that returns a path's place while resolving: for a directory a copy to build in."""
         with tempfile.TemporaryDirectory(prefix="mpforge-paths-") as folder:
 
             def place(path: str) -> Path:

@@ -1,8 +1,8 @@
-"""What stands for the project under test while packages are resolved that may require it.
+"""A stand-in for the project under test while packages that may require it are resolved.
 
 uv takes a package that is given as a file from nowhere else. The stand-in is a wheel of metadata
-alone: the project's name, its extras and what they require. No index is asked for its name, which may
-be a stranger's there.
+alone: the project's name, its extras and their requirements. No index is asked for its name, which may
+belong to an unrelated project there.
 """
 
 import re
@@ -13,14 +13,14 @@ from pathlib import Path
 from mpforge.plan.requirements import OwnPackage, normal_name
 from mpforge.processes import Captured
 
-# Higher than what anybody asks for, where the project's own version is not known or not wanted.
+# Higher than any required version, for a project whose own version is unknown or does not fit.
 _ANY_VERSION = "99999"
 
 
 def with_own(own: OwnPackage, folder: Path, ask: Callable[[Sequence[str]], Captured]) -> Captured:
-    """What ``uv pip compile``, called by ``ask`` with further arguments, answers with the project there.
+    """Return the answer of ``uv pip compile`` (``ask``, with further arguments) with the stand-in present.
 
-    What is tested serves whoever requires it, whatever version they want. ``folder`` is for files.
+    The project satisfies every requirement of it, whatever the version. ``folder`` is for files.
     """
     ways = list(_ways(own, folder))
     for more in ways[:-1]:
@@ -31,10 +31,10 @@ def with_own(own: OwnPackage, folder: Path, ask: Callable[[Sequence[str]], Captu
 
 
 def _ways(own: OwnPackage, folder: Path) -> Iterator[list[str]]:
-    """Arguments with which uv takes the stand-in, the best ones first.
+    """Yield arguments with which uv takes the stand-in, the best ones first.
 
-    It has its own version, else the highest, else overrides what anybody requires: then uv drops the
-    extras that they want of it.
+    It has its own version, else the highest, else overrides all requirements of it: then uv drops the
+    extras that they ask for.
     """
     for version in dict.fromkeys(filter(None, (_normal_version(own), _ANY_VERSION))):
         yield [str(_requirement(own, version, folder / version))]
@@ -42,7 +42,7 @@ def _ways(own: OwnPackage, folder: Path) -> Iterator[list[str]]:
 
 
 def _normal_version(own: OwnPackage) -> str | None:
-    """The project's version as it stands in a wheel's name; None where it is none or not known."""
+    """Return the project's version as in a wheel's name; None if it is invalid or unknown."""
     from packaging.version import InvalidVersion, Version
 
     try:
@@ -52,12 +52,12 @@ def _normal_version(own: OwnPackage) -> str | None:
 
 
 def _names(text: str, own: OwnPackage) -> bool:
-    """Whether uv's message speaks of the project."""
+    """Return whether uv's message names the project."""
     return re.search(rf"(?<![\w.-]){re.escape(normal_name(own.name))}(?![\w-])", text) is not None
 
 
 def _requirement(own: OwnPackage, version: str, folder: Path) -> Path:
-    """A file with a requirement of the stand-in of a version, which is written beside it."""
+    """Write the stand-in of a version; return a file with a requirement of it, written beside it."""
     folder.mkdir(exist_ok=True)
     name = normal_name(own.name).replace("-", "_")
     wheel = folder / f"{name}-{version}-py3-none-any.whl"
