@@ -44,7 +44,7 @@ class PathPackages:
 
     @contextlib.contextmanager
     def local(self) -> Iterator[Callable[[str], Path]]:
-        """Yield a function that returns a path's place while resolving: for a directory a copy to build in."""
+        """Yield a function that returns a path's place while resolving; a directory's is a copy."""
         with tempfile.TemporaryDirectory(prefix="mpforge-paths-") as folder:
 
             def place(path: str) -> Path:

@@ -1,8 +1,8 @@
-"""Resolving requirements to pinned packages, by uv.
+"""Resolve requirements to pinned packages, by uv.
 
 A pin has one wheel's hash for each package, the best one for its Python and platform, so that an
 index or a mirror gives the same bytes or none; only a package without wheels is pinned by its sdist.
-This module knows nothing of the lock's file, nor of who needs an environment.
+This module knows nothing of the lock file, nor of an environment's use.
 """
 
 import os
@@ -36,17 +36,17 @@ from mpforge.processes import Captured
 _ANSWER_SECONDS = (
     15  # pages are small; files may take longer to begin (a mirror fetches them first)
 )
-# Not "name==1.2 has no usable wheels": uv says that of single releases on its way to a conflict.
+# Not "name==1.2 has no usable wheels": uv prints that for single releases on its way to a conflict.
 _WHEELLESS = re.compile(
     r"(?:all versions of )?([\w.-]+)(?:[<>=!]+\S+)?"
     r"(?: has no wheels with a matching| have no (?:usable )?wheels)"
 )
 _WHEEL_REQUIRED = re.compile(r"Wheels are required for `([\w.-]+)`")
-# How often packages without wheels are added; what is compiled for others, or is a program, has wheels.
+# Number of rounds that add packages without wheels; compiled packages and programs must have wheels.
 _TRIES = {"build": 5, "test": 5, "image": 5}
 
 Local = Callable[[str], Path]
-"""Where a path of a requirement is: a wheel, or a copy of a directory of sources, in which uv may write."""
+"""Returns the place of a requirement's path: a wheel, or a copy of a source directory for uv to write in."""
 
 
 def _nowhere(path: str) -> Path:
@@ -61,10 +61,10 @@ def resolve(
     own: OwnPackage | None = None,
     local: Local = _nowhere,
 ) -> EnvironmentPin:
-    """The packages that answer ``request``, with hashes and, where it can be known, sizes.
+    """Return the packages that satisfy ``request``, with hashes and, if known, sizes.
 
-    ``prefer`` are versions to keep where they still fit. ``own`` is the project under test: it is not
-    looked for, whatever requires it. Raises ``Unresolvable`` where nothing satisfies the requirements,
+    ``prefer`` are versions to keep if they still fit. ``own`` is the project under test: it is not
+    searched for, whatever requires it. Raises ``Unresolvable`` if nothing satisfies the requirements,
     ``IndexUnreachable``, ``NotAvailableYet`` for a Python, a platform or a direct reference that can't
     be resolved for yet.
     """
@@ -87,7 +87,7 @@ def resolve(
         arguments += ["--constraints", str(work / "constraints.txt")]
         arguments += ["--output-file", str(answer_file), str(work / "requirements.txt")]
         arguments += ["--only-binary", ":all:"]
-        # A user's cut-off date is a wish about resolving, never about installing a pin.
+        # A user's cut-off date applies to resolving, never to installing a pin.
         wishes = {k: v for k, v in os.environ.items() if k.startswith("UV_EXCLUDE_NEWER")}
 
         def ask(more: Sequence[str]) -> Captured:
@@ -110,9 +110,9 @@ def resolve(
 def _with_sdists(
     sources: Sequence[str], ask: Callable[[Sequence[str]], Captured], *, tries: int
 ) -> Captured:
-    """uv's answer; packages that nothing but an sdist is there of are taken as that.
+    """Return uv's answer; packages that have only an sdist are resolved by it.
 
-    Where that does not help, the first answer: it speaks of wheels.
+    If that does not help, return the first answer, whose message is about wheels.
     """
     allowed = set(sources)
     first: Captured | None = None
@@ -131,12 +131,12 @@ def _with_sdists(
 
 
 def _interpreter(word: str) -> Path:
-    """What uv resolves with. It takes free-threaded wheels for a free-threaded interpreter alone."""
+    """Return the interpreter to resolve with: uv takes free-threaded wheels only for a free-threaded one."""
     return host_python.find(word).executable if word.endswith("t") else Path(sys.executable)
 
 
 def _previous(packages: Sequence[Package]) -> str:
-    """A PEP 751 file of versions to keep, as uv reads an earlier answer."""
+    """Return a PEP 751 file of versions to keep, in the form of an earlier answer of uv."""
     head = 'lock-version = "1.0"\ncreated-by = "mpforge"\n'
     return head + "".join(
         f'[[packages]]\nname = "{package.name}"\nversion = "{package.version}"\n'
@@ -147,10 +147,10 @@ def _previous(packages: Sequence[Package]) -> str:
 
 @dataclass
 class _Asked:
-    """A request as uv reads it, and what its answer must agree with, by normalized name.
+    """A request as uv reads it, and constraints on the answer, by normalized name.
 
-    ``paths`` are those of requirements, ``sources`` the names of those that are directories, ``hashes``
-    what the user allows.
+    ``paths`` are those of requirements, ``sources`` the names of source directories, ``hashes``
+    those that the user allows.
     """
 
     request: EnvironmentRequest
@@ -160,9 +160,9 @@ class _Asked:
     hashes: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def line(self, text: str) -> str:
-        """A requirement for uv. Raises where it isn't PEP 508, or names an address.
+        """Return a requirement as uv reads it. Raises if it isn't PEP 508, or names an address.
 
-        uv answers markers for 3.X.0; what holds for a later patch version only has its marker taken off.
+        uv evaluates markers for 3.X.0; one that holds only for a later patch version is removed.
         """
         plain, hashes = hashes_of(text)
         try:
@@ -192,7 +192,7 @@ class _Asked:
 
 
 def path_of(url: str) -> str:
-    """The path of a ``file:`` reference in a request, without its fragment."""
+    """Return the path of a ``file:`` reference in a request, without its fragment."""
     from urllib.parse import unquote
 
     return unquote(url.removeprefix("file:").partition("#")[0])
@@ -202,7 +202,7 @@ def path_of(url: str) -> str:
 
 
 def _packages(table: Mapping[str, Any], asked: _Asked, index: Index) -> tuple[Package, ...]:
-    """What uv's PEP 751 answer names, the best wheel of each, sorted by name."""
+    """Return the packages in uv's PEP 751 answer, each with its best wheel, sorted by name."""
     with ThreadPoolExecutor(8) as pool:
         found = pool.map(
             lambda entry: _package(entry, asked, index),
@@ -212,7 +212,7 @@ def _packages(table: Mapping[str, Any], asked: _Asked, index: Index) -> tuple[Pa
 
 
 def _is_wanted(entry: Mapping[str, Any], asked: _Asked) -> bool:
-    """Whether a package is none that only stands for the project under test."""
+    """Return whether a package is wanted: not the stand-in for the project under test."""
     return "archive" not in entry or normal_name(str(entry["name"])) in asked.paths
 
 
@@ -241,7 +241,7 @@ def _package(entry: Mapping[str, Any], asked: _Asked, index: Index) -> Package:
 def _only(
     entry: Mapping[str, Any], allowed: frozenset[str], request: EnvironmentRequest
 ) -> Mapping[str, Any]:
-    """A package's table with the files whose hash the user allows. Raises ``Unresolvable``."""
+    """Return a package's table with only the files whose hash the user allows. Raises ``Unresolvable``."""
 
     def is_allowed(file: Mapping[str, Any]) -> bool:
         return f"sha256:{file.get('hashes', {}).get('sha256')}" in allowed

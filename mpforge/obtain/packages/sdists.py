@@ -1,6 +1,6 @@
-"""Source distributions of packages that have no wheel: where an index has them, and what they require.
+"""Source distributions of packages that have no wheel: their addresses and their build requirements.
 
-A fetched file is what its sha256 says, or an error. Runs nothing of it.
+A fetched file is verified by its sha256. No code of it runs.
 """
 
 import base64
@@ -39,14 +39,14 @@ class Sdist:
 
     @staticmethod
     def of(table: Mapping[str, Any]) -> "Sdist":
-        """From a package's ``sdist`` table of a PEP 751 file."""
+        """Return the sdist of a package's ``sdist`` table of a PEP 751 file."""
         address = str(table.get("url") or Path(str(table["path"])).absolute().as_uri())
         filename = unquote(urlsplit(address).path).rsplit("/", 1)[-1]
         return Sdist(filename, address, str(table["hashes"]["sha256"]), table.get("size"))
 
 
 def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path:
-    """The pinned sdist of a package for a Python like ``cp311``, in ``folder``.
+    """Fetch the pinned sdist of a package for a Python like ``cp311`` into ``folder``.
 
     Raises ``PinGone``, ``HashMismatch``, ``IndexUnreachable``.
     """
@@ -75,7 +75,7 @@ def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path
 
 
 def build_requires(sdist: Sdist, index: Index) -> tuple[str, ...]:
-    """What ``build-system.requires`` of an sdist asks for; it is fetched. Raises as ``obtain``."""
+    """Fetch an sdist and return its ``build-system.requires``. Raises as ``obtain``."""
     with tempfile.TemporaryDirectory(prefix="mpforge-sdist-") as name:
         archive = _fetch(sdist, Path(name), index)
         try:
@@ -87,7 +87,7 @@ def build_requires(sdist: Sdist, index: Index) -> tuple[str, ...]:
 
 
 def requires_of(pyproject: str | None) -> tuple[str, ...]:
-    """What a pyproject.toml (None: there is none) requires of a build, sorted.
+    """Return the build requirements of a pyproject.toml (None: the file is missing), sorted.
 
     Raises ``ValueError``, ``TomlInvalid``.
     """
@@ -100,7 +100,7 @@ def requires_of(pyproject: str | None) -> tuple[str, ...]:
 
 
 def _pyproject(archive: Path) -> str | None:
-    """The text of an sdist's pyproject.toml, None where there is none."""
+    """Return the text of an sdist's pyproject.toml, or None if it has none."""
 
     def is_it(name: str) -> bool:
         return name.removeprefix("./").count("/") == 1 and name.endswith("/pyproject.toml")
@@ -116,7 +116,7 @@ def _pyproject(archive: Path) -> str | None:
 
 
 def _fetch(sdist: Sdist, folder: Path, index: Index) -> Path:
-    """The file of an sdist, verified."""
+    """Download an sdist's file, verify it, and return its path."""
     request = Request(sdist.address, headers=_authorization(sdist.address, index))  # noqa: S310 - of the index
     place = folder / sdist.filename
     try:
@@ -135,7 +135,7 @@ def _fetch(sdist: Sdist, folder: Path, index: Index) -> Path:
 
 
 def _authorization(address: str, index: Index) -> dict[str, str]:
-    """The spec's credentials, for its own index only."""
+    """Return a header with the spec's credentials, for its own index only."""
     named = index.url or next(iter(index.extra), "")
     if urlsplit(address).netloc != urlsplit(named).netloc or not index.password_env:
         return {}

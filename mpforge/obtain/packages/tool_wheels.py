@@ -1,7 +1,7 @@
-"""Programs that wheels carry (cmake, ninja, ...), from pinned packages, each in a tree of its own.
+"""Programs in wheels (cmake, ninja, ...), from pinned packages, each in a tree of its own.
 
-They are started by the interpreter that runs mpforge, away from the variables of a step: a build's
-PYTHONPATH shows Python programs the target. Knows nothing of who calls them.
+The interpreter that runs mpforge starts them, without the variables of a step: a build's PYTHONPATH
+would show the target to Python programs. Knows nothing of their callers.
 """
 
 import hashlib
@@ -23,22 +23,22 @@ exec "$here/../env/bin/python" -I -B "$here/../env/bin/{name}" "$@"
 
 
 def digest_of(pin: EnvironmentPin) -> str:
-    """The identity of a tree: the packages' hashes, and how which interpreter starts them."""
+    """Return the identity of a tree: the packages' hashes, their interpreter and how it starts them."""
     hashes = [value for package in pin.packages for value in package.hashes]
     words = [*hashes, str(interpreter()), sys.version, _STARTER]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
 def find(pin: EnvironmentPin, store: ToolStore) -> Path | None:
-    """The directory for PATH, if it was made already."""
+    """Return the directory for PATH if it was made already, else None."""
     found = store.find(pin.packages[0].name, digest_of(pin))
     return None if found is None else found.path / "bin"
 
 
 def provide(pin: EnvironmentPin, store: ToolStore, index: Index) -> Path:
-    """The directory for PATH of the programs that the pinned packages carry.
+    """Return the directory for PATH of the programs in the pinned packages.
 
-    Raises what installing raises, ``ToolUnavailable`` where they carry no program.
+    Raises the errors of installing, and ``ToolUnavailable`` if they contain no program.
     """
     package = pin.packages[0]
 
@@ -62,12 +62,12 @@ def provide(pin: EnvironmentPin, store: ToolStore, index: Index) -> Path:
 
 
 def interpreter() -> Path:
-    """The interpreter that runs mpforge, and these programs."""
+    """Return the interpreter that runs mpforge and these programs."""
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
 def _installed(pin: EnvironmentPin, environment: Path, index: Index) -> list[Path]:
-    """The programs that the packages put into ``bin``, beside those of any environment."""
+    """Return the programs that the packages put into ``bin``, without those of every environment."""
     from mpforge.obtain.pythons.virtual_environments import make_skeleton
 
     make_skeleton(interpreter(), environment)

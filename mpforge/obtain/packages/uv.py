@@ -1,4 +1,4 @@
-"""Calling uv, and telling its failures apart.
+"""Call uv, and classify its failures.
 
 uv runs outside any project, so that a ``[tool.uv]`` in the built project's files changes nothing,
 and with an allow-list of its own variables. This module knows nothing of locks or environments.
@@ -18,8 +18,8 @@ from mpforge.processes import Captured, capture
 Failure = Literal["unsolved", "hash", "gone", "unreachable", "other"]
 
 _SECONDS = 1800.0
-# What may reach uv of its own variables: where to look, how to connect, where its cache is. The
-# others (UV_CONSTRAINT, UV_PYTHON, UV_TARGET, ...) would change what the lock answers for.
+# uv's own variables that are passed on: indexes, connections, the cache. The
+# others (UV_CONSTRAINT, UV_PYTHON, UV_TARGET, ...) would change the meaning of the lock.
 _PASSED = re.compile(
     r"UV_(DEFAULT_INDEX|INDEX.*|EXTRA_INDEX_URL|FIND_LINKS|KEYRING_PROVIDER|CREDENTIALS_DIR|"
     r"HTTP_.*|REQUEST_TIMEOUT|NATIVE_TLS|SYSTEM_CERTS|INSECURE_HOST|OFFLINE|"
@@ -47,9 +47,9 @@ def environment_for(
     environment: Mapping[str, str] | None = None,
     read_seconds: int = 60,
 ) -> dict[str, str]:
-    """uv's whole environment: this process's less what could change a result, and ``variables``.
+    """Return uv's whole environment: this process's, less what could change a result, and ``variables``.
 
-    ``read_seconds`` is how long an index may be silent, where the user has not said.
+    ``read_seconds`` is the time that an index may be silent, unless the user has set it.
     """
     own = os.environ if environment is None else environment
     kept = {
@@ -59,7 +59,7 @@ def environment_for(
     }
     kept |= {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_NO_WRAP": "1"}
     kept |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_INSTALLER_METADATA": "1"}
-    # An index that is down must be said in seconds: uv's defaults are 3 retries, 10 s and 30 s.
+    # Report an index that is down within seconds: uv's defaults are 3 retries, 10 s and 30 s.
     for name, value in (("UV_HTTP_RETRIES", "1"), ("UV_HTTP_CONNECT_TIMEOUT", "5")):
         kept.setdefault(name, value)
     if not kept.keys() & {"UV_REQUEST_TIMEOUT", "HTTP_TIMEOUT"}:
@@ -75,9 +75,9 @@ def uv(
     extra: Mapping[str, str] | None = None,
     read_seconds: int = 60,
 ) -> Captured:
-    """Run ``uv ARGUMENTS``; with ``index``, told of it. All paths in ``arguments`` are absolute.
+    """Run ``uv ARGUMENTS``, configured for ``index`` if given. All paths in ``arguments`` are absolute.
 
-    Raises ``ToolUnavailable`` when there is no uv, ``IndexUnreachable`` when it never ends.
+    Raises ``ToolUnavailable`` without uv, ``IndexUnreachable`` if it does not end in time.
     """
     more, variables = uv_arguments(index) if index is not None else ([], {})
     try:
@@ -108,7 +108,7 @@ def uv(
 
 
 def failure(captured: Captured) -> Failure:
-    """What kind of failure uv's messages tell of."""
+    """Return the kind of failure in uv's messages."""
     text = captured.stderr
     if "Hash mismatch" in text:
         return "hash"
@@ -120,7 +120,7 @@ def failure(captured: Captured) -> Failure:
 
 
 def explanation(captured: Captured) -> str:
-    """uv's own words, without its prefixes, credentials and advice about its own options."""
+    """Return uv's message without its prefixes, credentials and hints about its own options."""
     kept: list[str] = []
     skipping = False
     for line in without_credentials(captured.stderr).splitlines():
@@ -137,7 +137,7 @@ def explanation(captured: Captured) -> str:
 
 
 def unreachable(captured: Captured, index: Index) -> MpforgeError:
-    """The error for an index that did not answer, or that refuses to."""
+    """Return the error for an index that did not answer, or denied access."""
     address = re.search(
         r"(?:Failed to fetch: |index(?: URL)? \()([a-z]+://[^\s()]+)", captured.stderr
     )
@@ -158,12 +158,12 @@ def unreachable(captured: Captured, index: Index) -> MpforgeError:
 
 
 def _index_of(address: str) -> str:
-    """The index that an address of one of its project pages belongs to."""
+    """Return the index that a project page's address belongs to."""
     return re.sub(r"/[^/]+/$", "", address)
 
 
 def unexpected(captured: Captured, doing: str) -> HostCannot:
-    """The error for a failure of uv that has no name of its own."""
+    """Return the error for a failure of uv of no known kind."""
     return ToolUnavailable(
         f"uv could not {doing}", why=explanation(captured) or f"exit status {captured.returncode}"
     )

@@ -1,6 +1,6 @@
-"""Which of an index's wheels would be installed for a Python and a platform, and how large it is.
+"""The choice among an index's wheels for a Python and a platform, and the wheel's size.
 
-The words of uv, of wheel tags and of our platforms meet here. This module knows nothing of
+Maps between uv's names, wheel tags and our platforms. This module knows nothing of
 environments, and no address leaves it.
 """
 
@@ -19,7 +19,7 @@ from mpforge.platforms import policy_version, well_known
 from mpforge.platforms.libc import legacy_name
 
 _HEAD_SECONDS = 4.0
-# The glibc 2.X that uv has words for, from the one of BASE_POLICY on (uv 0.13, --python-platform).
+# The glibc 2.X that uv has names for, from the one of BASE_POLICY on (uv 0.13, --python-platform).
 _KNOWN: tuple[int, ...] = (policy_version(BASE_POLICY)[1], *range(31, 41))
 
 
@@ -44,7 +44,7 @@ def python_version(word: str) -> str:
 
 
 def uv_platform(name: str, policy: str = BASE_POLICY, *, at_least: bool = False) -> str:
-    """uv's word for a platform and a policy, or the next lower (higher) policy that it has a word for.
+    """Return uv's name for a platform and a policy, or the next lower (``at_least``: higher) one it has.
 
     Raises ``NotAvailableYet`` for a platform that is not supported.
     """
@@ -58,20 +58,20 @@ def uv_platform(name: str, policy: str = BASE_POLICY, *, at_least: bool = False)
 
 
 def policy_of(filename: str) -> str:
-    """The highest policy that a wheel's name promises; ``BASE_POLICY`` where it promises none."""
+    """Return the highest policy in a wheel's name, or ``BASE_POLICY`` if it has none."""
     tags: list[str] = re.findall(r"manylinux_2_\d+", filename)
     return max([BASE_POLICY, *tags], key=policy_version)
 
 
 def for_words(request: EnvironmentRequest) -> str:
-    """How messages name what a request is for."""
+    """Return a request's platform and Python, for messages."""
     return f"{request.platform}, {request.python}"
 
 
 def best_wheel(entry: Mapping[str, Any], request: EnvironmentRequest) -> Wheel:
-    """The wheel that an installer would take of a package's table in a PEP 751 file.
+    """Return the wheel that an installer would choose from a package's table in a PEP 751 file.
 
-    Raises ``Unresolvable`` where no wheel fits, or none has a sha256.
+    Raises ``Unresolvable`` if no wheel fits, or none has a sha256.
     """
     from packaging.utils import parse_wheel_filename  # not on the cached path
 
@@ -94,7 +94,7 @@ def best_wheel(entry: Mapping[str, Any], request: EnvironmentRequest) -> Wheel:
 
 
 def size_of(wheel: Wheel) -> int | None:
-    """The file's bytes: as the index says, else by a HEAD request; ``None`` if neither tells."""
+    """Return the file's size in bytes: from the index, else by a HEAD request; ``None`` if unknown."""
     if wheel.size is not None:
         return wheel.size
     parts = urlsplit(wheel.address)
@@ -109,7 +109,7 @@ def size_of(wheel: Wheel) -> int | None:
 
 
 def _glibc(policy: str, *, at_least: bool = False) -> int:
-    """The minor version of a policy's glibc, as near as uv has a word for it."""
+    """Return the minor version of a policy's glibc, or the nearest that uv has a name for."""
     wanted = max(policy_version(policy)[1], _KNOWN[0])
     if at_least:
         return next((known for known in _KNOWN if known >= wanted), _KNOWN[-1])
@@ -117,7 +117,7 @@ def _glibc(policy: str, *, at_least: bool = False) -> int:
 
 
 def _tag_ranks(request: EnvironmentRequest) -> Mapping[Any, int]:
-    """Wheel tags that fit, by rank; 0 is the best (PEP 425, PEP 600)."""
+    """Return the rank of each compatible wheel tag; 0 is the best (PEP 425, PEP 600)."""
     from packaging.tags import compatible_tags, cpython_tags  # as above
 
     target = well_known()[request.target]

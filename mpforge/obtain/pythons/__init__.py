@@ -1,1 +1,1 @@
-"""Python interpreters of the host and of targets, and what is installed in them."""
+"""Python interpreters of the host and of targets, and the packages installed in them."""

@@ -3,7 +3,7 @@
 Build hooks run on it and a target view is made from its headers, so its identity enters the key of
 every wheel: its version and build string, its ABI, and the digests of executable, libpython,
 sysconfig data, headers and library (docs/architecture.md, "What is in a step's key"), never its path.
-This module does not know what is built.
+This module knows nothing of builds.
 """
 
 import hashlib
@@ -74,22 +74,22 @@ class Interpreter:
 
     @property
     def short_version(self) -> str:
-        """``3.11``, as in the names of its directories."""
+        """Return ``3.11``, as in the names of its directories."""
         return self.version.rpartition(".")[0]
 
     @property
     def headers_name(self) -> str:
-        """``python3.11`` or ``python3.13t``: the directory its headers are kept in."""
+        """Return ``python3.11`` or ``python3.13t``, the name of its directory of headers."""
         return f"python{self.short_version}{self.abiflags}"
 
 
 @dataclass(frozen=True)
 class HostPython(Interpreter):
-    """One that runs on this host.
+    """An interpreter that runs on this host.
 
-    ``executable`` is its real path (never a shim's or a virtual environment's), ``parts`` what its
-    ``digest`` is made of. ``stamp`` has path, size, mtime and ctime (ns) and inode of what was hashed.
-    ``path`` is where it imports its own library from (``libraries``), which ``find`` does not read.
+    ``executable`` is its real path (never a shim's or a virtual environment's), ``parts`` the ingredients
+    of its ``digest``. ``stamp`` has path, size, mtime and ctime (ns) and inode of each hashed file.
+    ``path`` are the directories of its own library (``libraries``), which ``find`` does not read.
     """
 
     executable: Path
@@ -98,19 +98,19 @@ class HostPython(Interpreter):
     path: tuple[str, ...]
 
     def with_library(self, library: str) -> "HostPython":
-        """The same one, known by its library too, which has this digest."""
+        """Return a copy whose identity includes its library, which has this digest."""
         parts = (*self.parts, ("library", library))
         return replace(self, parts=parts, digest=_digest(parts))
 
     def ingredients(self) -> tuple[tuple[str, str], ...]:
-        """The named parts of its identity, e.g. ``("version", "3.11.7")``; no paths."""
+        """Return the named parts of its identity, e.g. ``("version", "3.11.7")``; no paths."""
         return self.parts
 
 
 def find(python: str, *, install: bool = True) -> HostPython:
-    """A host CPython of this word, from pyenv, uv or PATH, else installed by uv if ``install``.
+    """Return a host CPython of this word, from pyenv, uv or PATH, else installed by uv if ``install``.
 
-    Raises ``NoHostPython``, which names the interpreters that had no headers and the remedy.
+    Raises ``NoHostPython``, which names the interpreters without headers and the remedy.
     """
     match = _WORD.fullmatch(python)
     if match is None:
@@ -131,9 +131,9 @@ def find(python: str, *, install: bool = True) -> HostPython:
 def find_all(
     words: Iterable[str], remembered: Path, *, install: bool = True
 ) -> dict[str, HostPython | NoHostPython]:
-    """``find`` for each word; ``remembered`` is a file that keeps what was found between calls.
+    """Call ``find`` for each word; ``remembered`` is a file with the results of earlier calls.
 
-    A remembered interpreter is trusted while nothing of it has changed (``still_valid``).
+    A remembered interpreter is used while its files are unchanged (``still_valid``).
     """
     known = _load(remembered)
     answer: dict[str, HostPython | NoHostPython] = {}
@@ -153,12 +153,12 @@ def find_all(
 
 
 def identity(python: str) -> str:
-    """The digest of the host interpreter of this word; raises ``NoHostPython``."""
+    """Return the digest of the host interpreter of this word. Raises ``NoHostPython``."""
     return find(python).digest
 
 
 def to_json(host: HostPython) -> dict[str, object]:
-    """As JSON data that ``from_json`` reads back."""
+    """Return an interpreter as JSON data that ``from_json`` reads back."""
     record = asdict(host)
     record["executable"] = str(host.executable)
     record["includes"] = [str(directory) for directory in host.includes]
@@ -166,7 +166,7 @@ def to_json(host: HostPython) -> dict[str, object]:
 
 
 def from_json(data: object) -> HostPython:
-    """From ``to_json``'s data; raises ``ValueError`` for anything else."""
+    """Return the interpreter of ``to_json``'s data. Raises ``ValueError`` for any other data."""
     if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
         raise ValueError("not a remembered interpreter of this version of mpforge")
     record = {name: value for name, value in data.items() if name != "schema"}
@@ -182,14 +182,14 @@ def from_json(data: object) -> HostPython:
 
 
 def still_valid(host: HostPython) -> bool:
-    """Whether every file that was hashed is the one that it was, by its stamp."""
+    """Return whether every hashed file is unchanged, by its stamp."""
     return host.stamp == _stamp(Path(entry[0]) for entry in host.stamp)
 
 
 def headers(includes: Iterable[Path]) -> dict[str, Path]:
-    """CPython's own headers by their relative name; of two with one name, the later directory's.
+    """Return CPython's own headers by their relative name; of two with one name, the later directory's.
 
-    Other packages put theirs beside them (greenlet, numpy): those are no part of an interpreter.
+    Headers of other packages beside them (greenlet, numpy) are no part of an interpreter.
     """
     found: dict[str, Path] = {}
     for directory in includes:
@@ -201,7 +201,7 @@ def headers(includes: Iterable[Path]) -> dict[str, Path]:
 
 
 def _install(request: str) -> str:
-    """Have uv install ``3.13`` or ``3.13t``; why it could not, else an empty string."""
+    """Have uv install ``3.13`` or ``3.13t``; return the reason if it failed, else an empty string."""
     import uv
 
     argv = [uv.find_uv_bin(), "python", "install", "--no-bin", request]
@@ -224,11 +224,11 @@ def _absent(version: str, suffix: str, headless: list[Path], failure: str) -> No
     return NoHostPython(what, why="\n".join(seen) or None, hint=hint)
 
 
-# --- what an interpreter is -------------------------------------------------------------------
+# --- the identity of an interpreter -----------------------------------------------------------
 
 
 def _first(python: str, candidates: Iterable[Path], headless: list[Path]) -> HostPython | None:
-    """The first candidate of this word that has headers; those without join ``headless``."""
+    """Return the first candidate of this word that has headers; add those without to ``headless``."""
     seen: set[Path] = set()
     for candidate in candidates:
         answer = _probe(candidate)
@@ -246,7 +246,7 @@ def _first(python: str, candidates: Iterable[Path], headless: list[Path]) -> Hos
 
 
 def word_of(answer: Mapping[str, object]) -> str | None:
-    """``cp313t`` for what a probe answered, ``None`` for what is no CPython."""
+    """Return the word (``cp313t``) for a probe's answer, ``None`` unless it is a CPython's."""
     if answer.get("implementation") != "cpython":
         return None
     major, minor, _ = str(answer["version"]).split(".")
@@ -254,7 +254,7 @@ def word_of(answer: Mapping[str, object]) -> str | None:
 
 
 def unseen(word: str) -> Interpreter:
-    """An interpreter of which nothing is known but its word: what a view of it would say is the same."""
+    """Return an interpreter of which only the word is known; a view of it has the same content."""
     threads = "t" if word.endswith("t") else ""
     version = f"3.{word.removeprefix('cp3').removesuffix('t')}.0"
     return Interpreter(word, version, "", threads, "", "", "", ())
@@ -263,9 +263,9 @@ def unseen(word: str) -> Interpreter:
 def elsewhere(
     answer: Mapping[str, object], *, includes: tuple[Path, ...], digest: str
 ) -> Interpreter | None:
-    """An interpreter that answered ``PROBE`` in another place, with headers that were brought from there.
+    """Return an interpreter that answered ``PROBE`` in another place, with headers copied from there.
 
-    None: it is no CPython, or has no headers.
+    None if it is no CPython, or has no headers.
     """
     word = word_of(answer)
     if word is None or not {"Python.h", "pyconfig.h"} <= headers(includes).keys():
@@ -283,10 +283,10 @@ def elsewhere(
 
 
 def _probe(interpreter: Path) -> dict[str, object] | None:
-    """What an interpreter says of itself, asked without site and user settings; ``None`` if mute."""
+    """Run ``PROBE`` without site and user settings; return the answer, ``None`` if there is none."""
     answer = _ask(interpreter)
     if answer is not None and answer.get("is_environment"):
-        # Python 3.14 answers for the environment even without site: ask what it stands on.
+        # Python 3.14 answers for the environment even without site: ask its base interpreter.
         return _ask(Path(str(answer["executable"])))
     return answer
 
@@ -304,7 +304,7 @@ def _ask(interpreter: Path) -> dict[str, object] | None:
 
 
 def _described(python: str, executable: Path, answer: Mapping[str, object]) -> HostPython | None:
-    """The interpreter with its identity; ``None`` where it has no headers."""
+    """Return the interpreter with its identity; ``None`` if it has no headers."""
     listed, path = answer["includes"], answer["path"]
     includes = tuple(map(Path, listed)) if isinstance(listed, list) else ()
     found = headers(includes)
@@ -367,7 +367,7 @@ def _stamp(paths: Iterable[Path]) -> tuple[tuple[str, int, int, int, int], ...]:
 
 
 def _load(remembered: Path) -> dict[str, HostPython]:
-    """What the file remembers; one that can't be read remembers nothing."""
+    """Return the remembered interpreters; none if the file can't be read."""
     try:
         hosts = [from_json(data) for data in notes.load(remembered)]
     except (ValueError, TypeError):

@@ -1,6 +1,6 @@
-"""Which files an interpreter can import besides its own library, by what brought them there.
+"""The files that an interpreter can import besides its own library, by their origin.
 
-What a directory holds counts by content, whether a record lists it or not; links are followed. An editable
+A directory's files count by content, listed in a record or not; links are followed. An editable
 installation counts with its project's whole directory: its module may be found there by a hook that only
 Python understands, or be built there as it is imported. Knows nothing of keys.
 """
@@ -27,15 +27,15 @@ _PASSED_BY = {
 
 @dataclass(frozen=True)
 class Content:
-    """Files of one origin: each one's name, which is no absolute path, and where it is."""
+    """Files of one origin: each one's name, which is not an absolute path, and its place."""
 
     files: tuple[tuple[str, str], ...]
 
 
 def of_distribution(found: "Distribution", there: Container[str]) -> Content:
-    """What a distribution's RECORD lists, as far as it is there; programs of ``bin`` are in it.
+    """Return the existing files of a distribution's RECORD, programs of ``bin`` included.
 
-    ``there`` are files that need not be looked for.
+    ``there`` are files known to exist.
     """
     site = str(found.locate_file(""))
     rows = csv.reader((found.read_text("RECORD") or "").splitlines())
@@ -46,10 +46,10 @@ def of_distribution(found: "Distribution", there: Container[str]) -> Content:
 
 
 def of_folder(root: Path, *, project: bool = False, unseen: Iterable[str] = ()) -> Content:
-    """All that is below a directory, or a file that stands in for one (an egg).
+    """Return all files below a directory, or a file in its place (an egg).
 
-    ``project``: without what mpforge and git write at the top of a project that is built; ``unseen`` are
-    other names at the top that do not count.
+    ``project``: without the files that mpforge and git write at the top of a project; ``unseen`` are
+    other names at the top to leave out.
     """
     if root.is_file():
         return Content(((root.name, str(root)),))
@@ -58,9 +58,9 @@ def of_folder(root: Path, *, project: bool = False, unseen: Iterable[str] = ()) 
 
 
 def editable(found: "Distribution") -> Path | None:
-    """The project that an editable installation stands for (PEP 660, by PEP 610's direct_url.json)."""
+    """Return the project directory of an editable installation (PEP 660, by PEP 610's direct_url.json)."""
     from urllib.parse import urlsplit
-    from urllib.request import url2pathname  # late: it brings all of HTTP
+    from urllib.request import url2pathname  # late: it imports all of HTTP
 
     try:
         told = json.loads(found.read_text("direct_url.json") or "{}")
@@ -73,7 +73,7 @@ def editable(found: "Distribution") -> Path | None:
 
 
 def without(content: Content, others: Iterable[Content]) -> Content:
-    """The files that none of the others has."""
+    """Return the files that are in none of the others."""
     known = {place for other in others for _, place in other.files}
     return Content(tuple((name, place) for name, place in content.files if place not in known))
 
@@ -81,7 +81,7 @@ def without(content: Content, others: Iterable[Content]) -> Content:
 def _below(
     folder: str, under: str, passed_by: set[str], above: set[str]
 ) -> Iterator[tuple[str, str]]:
-    """Names and places, sorted in each directory. ``above`` are the real directories that this is in."""
+    """Yield names and places, sorted in each directory. ``above`` are this directory's real parents."""
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)

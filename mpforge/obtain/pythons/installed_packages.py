@@ -1,7 +1,7 @@
-"""What a host interpreter has installed: for builds without an environment of their own.
+"""The packages installed in a host interpreter, for builds without an environment of their own.
 
-Read from the metadata beside its modules (PEP 376, PEP 566) and from what its path leads to
-(``installedfiles``), without the user's own site directory, as a step sees it. Knows nothing of builds.
+Read from the metadata beside its modules (PEP 376, PEP 566) and from the directories of its path
+(``importable_files``), without the user's own site directory, as a step sees it. Knows nothing of builds.
 """
 
 import functools
@@ -27,7 +27,7 @@ from mpforge.obtain.pythons.importable_files import (
 from mpforge.obtain.pythons.virtual_environments import make_skeleton
 from mpforge.store.file_digests import FileDigests
 
-# What is on its path less its own library: site directories, and what their .pth files add.
+# Its path without its own library: site directories, and the directories that their .pth files add.
 _PATH = """
 import json, re, sys, sysconfig
 own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
@@ -41,7 +41,7 @@ _SITES = ("site-packages", "dist-packages")
 
 @dataclass(frozen=True)
 class Installed:
-    """Distributions by their normalised name; ``path`` is where the interpreter finds them."""
+    """Distributions by their normalised name; ``path`` is the interpreter's path."""
 
     python: HostPython
     distributions: dict[str, Distribution]
@@ -49,10 +49,10 @@ class Installed:
     digests: FileDigests
 
     def parts(self) -> dict[str, str]:
-        """What is installed, by content, for a key: each distribution with its version.
+        """Return the installed distributions as ingredients of a key, by content and version.
 
-        ``installed.NAME.editable`` is the project of an editable one, ``installed.others.N`` what lies in
-        site-packages beside them, ``installed.path.N`` the directories that .pth files add.
+        ``installed.NAME.editable`` is the project of an editable one, ``installed.others.N`` other files in
+        site-packages, ``installed.path.N`` the directories that .pth files add.
         """
         return self._parts
 
@@ -86,7 +86,7 @@ class Installed:
         return {name: root for name, root in roots.items() if root is not None}
 
     def require(self, requirements: Iterable[str], *, what: str) -> None:
-        """Raise ``HostCannot`` that names what of the requirements (PEP 508) is not installed."""
+        """Raise ``HostCannot`` that names the requirements (PEP 508) that are not installed."""
         missing = sorted(set(self._missing(requirements)))
         if missing:
             words = " ".join(f"'{requirement}'" for requirement in missing)
@@ -114,7 +114,7 @@ class Installed:
                 yield str(wanted)
 
     def make_environment(self, dest: Path) -> None:
-        """An environment at ``dest`` that sees these distributions and their programs."""
+        """Create an environment at ``dest`` that sees these distributions and their programs."""
         make_skeleton(self.python.executable, dest)
         configuration = dest / "pyvenv.cfg"
         text = configuration.read_text("utf-8")
@@ -126,7 +126,7 @@ class Installed:
                 link.symlink_to(program)
 
     def folders(self) -> tuple[Path, ...]:
-        """The directories that they are installed in, or come from."""
+        """Return the directories that they are installed in, or come from."""
         places = {Path(str(d.locate_file(""))) for d in self.distributions.values()}
         return tuple(sorted({*places, *self.path, *self._editable.values()}))
 
@@ -138,7 +138,7 @@ class Installed:
 
 
 def of(python: HostPython, digests: FileDigests) -> Installed:
-    """What an interpreter has installed. Raises ``ToolUnavailable`` if it does not answer."""
+    """Return an interpreter's installed packages. Raises ``ToolUnavailable`` if it does not answer."""
     from packaging.utils import canonicalize_name
 
     answer = processes.capture([str(python.executable), "-I", "-c", _PATH])
@@ -155,6 +155,6 @@ def of(python: HostPython, digests: FileDigests) -> Installed:
 
 
 def _digest(content: Content, known: Mapping[str, str]) -> str:
-    """A digest of files: their names, what is in them, and whether they may be run."""
+    """Return a digest of files: their names, contents and executable bits."""
     rows = (f"{name} {known[place]} {os.access(place, os.X_OK)}" for name, place in content.files)
     return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,4 +1,4 @@
-"""Where interpreters of this host are: pyenv's, uv's, those on PATH, the one that runs mpforge."""
+"""The interpreters of this host: pyenv's, uv's, those on PATH, the one that runs mpforge."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def candidates(version: str, suffix: str) -> Iterator[Path]:
-    """Where a CPython of a version (``3.13``; ``suffix`` "t": free-threaded) may be, the best place first."""
+    """Yield possible paths of a CPython (``3.13``; ``suffix`` "t": free-threaded), best first."""
     yield from _pyenv(version, suffix)
     yield from managed(version, suffix)
     for directory in os.environ.get("PATH", "").split(os.pathsep):
@@ -25,7 +25,7 @@ def _pyenv(version: str, suffix: str) -> Iterator[Path]:
 
 
 def managed(version: str, suffix: str) -> Iterator[Path]:
-    """uv's own interpreters, where ``uv python dir`` says they are (its documented rules)."""
+    """Yield uv's own interpreters, from the directory of ``uv python dir`` (by its documented rules)."""
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     root = os.environ.get("UV_PYTHON_INSTALL_DIR") or str(Path(data, "uv", "python"))
     for home in newest_first(Path(root), rf"cpython-{re.escape(version)}\..*"):
@@ -33,7 +33,7 @@ def managed(version: str, suffix: str) -> Iterator[Path]:
 
 
 def newest_first(root: Path, pattern: str) -> list[Path]:
-    """The directories of ``root`` whose name matches, the highest patch version first."""
+    """Return the directories of ``root`` whose name matches, the highest patch version first."""
     try:
         homes = [path for path in root.iterdir() if re.fullmatch(pattern, path.name)]
     except OSError:

@@ -1,8 +1,8 @@
-"""What an interpreter of this host imports besides a build's own packages, by content, as one digest.
+"""A digest of the files that an interpreter of this host imports besides a build's own packages.
 
-That is all below the directories of its path: modules, extension modules, a zip, ``sitecustomize`` wherever
-it lies in them; links are followed. Compiled files do not count. A digest is remembered while the size, the
-times and the inode of each file are what they were. Knows nothing of keys.
+It covers all files below the directories of its path: modules, extension modules, a zip, ``sitecustomize``
+anywhere in them; links are followed. Compiled files do not count. A digest is remembered while the size, the
+times and the inode of each file are unchanged. Knows nothing of keys.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from mpforge.store.file_digests import FileDigests, Tree, is_old
 
 _PATH = "import json, sys; print(json.dumps([p for p in sys.path if p]))"
 _ASKING_SECONDS = 60.0
-# An environment sees packages of its own in the place of these; nothing imports the test suite.
+# An environment has its own packages instead of these; nothing imports the test suite.
 _UNSEEN = ("site-packages", "dist-packages", "test")
 
 
 def of_builds(path: Sequence[str], digests: FileDigests) -> str:
-    """The digest of what environments of an interpreter import of it.
+    """Return the digest of the files that an interpreter's environments import from it.
 
     ``path`` is its path without site.
     """
@@ -35,9 +35,9 @@ def of_builds(path: Sequence[str], digests: FileDigests) -> str:
 
 
 def of_program(program: str, digests: FileDigests) -> str:
-    """The digest of all that an interpreter imports where it runs by itself: its packages too.
+    """Return the digest of all files that an interpreter imports when run directly, its packages too.
 
-    What does not answer as a Python has none of that: an empty text.
+    Empty for a program that does not answer as a Python.
     """
     real = os.path.realpath(program)
     known = digests.tree(real)
@@ -48,7 +48,7 @@ def of_program(program: str, digests: FileDigests) -> str:
 
 
 class _Look:
-    """The files below some directories, a digest of what ``stat`` says of them, the latest change in ns."""
+    """The files below some directories, a digest of their ``stat`` data, the latest change in ns."""
 
     def __init__(self, files: Sequence[tuple[str, str]]) -> None:
         self.files: list[tuple[str, str]] = []
@@ -57,7 +57,7 @@ class _Look:
         for name, place in files:
             try:
                 status = os.stat(place)
-            except OSError:  # a link to nothing, or gone meanwhile
+            except OSError:  # a dangling link, or removed meanwhile
                 continue
             self.files.append((name, place))
             changed, ctime = status.st_mtime_ns, status.st_ctime_ns
@@ -72,7 +72,7 @@ def _look(path: Sequence[str], unseen: Sequence[str]) -> _Look:
 
 
 def _files(path: Sequence[str], unseen: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The files of a path, each directory once, by names that do not tell where it lies."""
+    """Yield the files of a path, each directory once, with names that don't depend on its place."""
     for number, folder in enumerate(path):
         if any(Path(folder).is_relative_to(other) for other in path[:number]):
             continue
@@ -81,7 +81,7 @@ def _files(path: Sequence[str], unseen: Sequence[str]) -> Iterator[tuple[str, st
 
 
 def _read(key: str, path: Sequence[str], found: _Look, digests: FileDigests) -> str:
-    """Digest the files, and remember that if none of them is so young that an edit might not show."""
+    """Digest the files, and remember it unless one is so new that a later edit might not show."""
     whole = hashlib.sha256()
     for name, place in found.files:
         with open(place, "rb") as file:

@@ -1,9 +1,9 @@
-"""A target's own Python and C libraries, to run tests with: three providers behind one interface.
+"""A target's own Python and C libraries for running tests: three providers behind one interface.
 
 In order: a path given by the environment, the distribution's packages of the target's architecture,
-and uv's builds with the distribution's libc beside them. Which one answers follows from the platform,
+and uv's builds with the distribution's libc beside them. The choice depends on the platform,
 the Python word, the environment and the host's distribution alone, so it can be planned before
-anything is fetched. This module does not know how such a Python is started (``places.interpreter_launcher``).
+anything is fetched. Such a Python is started by ``places.interpreter_launcher``.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import GLIBC, Platform
 from mpforge.store.tool_store import ToolStore
 
-# Debian suites that have the packages below, by the Python that they carry.
+# Debian suites that have the packages below, by their Python.
 _SUITES: Mapping[str, str] = {"cp311": "bookworm", "cp313": "trixie"}
 
-# What programs of the target need: loader, libc and the libraries that manylinux lets wheels expect.
+# Packages for the target's programs: loader, libc and the libraries that manylinux wheels may expect.
 RUNTIME = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g")
 
 # A CPython without its documentation, pip and test suite, and the libraries of its extensions.
@@ -46,7 +46,7 @@ class TargetPython:
     """A Python to run tests with.
 
     ``python`` is the word (``cp311``), ``version`` the full version, ``sysroot`` the root of the
-    target's libraries, ``executable`` the interpreter, ``digest`` what it is known by in keys,
+    target's libraries, ``executable`` the interpreter, ``digest`` its identity in keys,
     ``provider`` is ``path``, ``distribution``, ``uv``, ``host`` or ``image``.
     """
 
@@ -67,17 +67,17 @@ class TargetRuntime:
 
 
 def path_variable(platform: Platform, python: str) -> str:
-    """The variable that gives a target Python's path, e.g. MPFORGE_TARGET_PYTHON_AARCH64_CP311."""
+    """Return the name of the variable with a target Python's path: MPFORGE_TARGET_PYTHON_AARCH64_CP311."""
     return f"MPFORGE_TARGET_PYTHON_{platform.name}_{python}".upper()
 
 
 def distro_requests(
     platform: Platform, python: str, *, host: tuple[str, str] | None = None
 ) -> tuple[DistroRequest, ...]:
-    """The distribution's packages that ``provide`` will want a pin of; often exactly one.
+    """Return the requests for packages of the distribution that ``provide`` needs pinned; often one.
 
-    ``host`` stands for ``distribution.host_distribution()``. Nothing where a path is given, nor
-    where the host has no apt.
+    ``host`` replaces ``apt.host_distribution()``. Empty if a path is given, or the host
+    has no apt.
     """
     if os.environ.get(path_variable(platform, python)):
         return ()
@@ -89,7 +89,7 @@ def distro_requests(
 def runtime_request(
     platform: Platform, *, host: tuple[str, str] | None = None
 ) -> DistroRequest | None:
-    """The packages of a target's C libraries; ``None`` where the host's distribution has none."""
+    """Return the packages of a target's C libraries; ``None`` if the host's distribution has none."""
     host = host or apt.host_distribution()
     if host is None or platform.libc is not GLIBC or platform.debian_arch is None:
         return None
@@ -105,11 +105,11 @@ def provide(
     state: Path,
     host_python: str | None,
 ) -> TargetPython:
-    """The target's Python, made once in the tool store.
+    """Return the target's Python, made once in the tool store.
 
     ``pins`` answer ``distro_requests``; ``host_python`` is a host CPython of the same minor version
     that compiles the standard library once (without one every start of the Python is slower).
-    Raises ``NoTargetPython``, ``PinMissing``, and what ``distribution.fetch`` raises.
+    Raises ``NoTargetPython``, ``PinMissing``, and the errors of ``apt.fetch``.
     """
     given = os.environ.get(path_variable(platform, python))
     if given:
@@ -134,9 +134,9 @@ def provide(
 def provide_runtime(
     platform: Platform, *, pins: Sequence[DistroPin], store: ToolStore, state: Path
 ) -> TargetRuntime:
-    """The target's C libraries as a sysroot, made once in the tool store.
+    """Return the target's C libraries as a sysroot, made once in the tool store.
 
-    Raises ``NoTargetPython`` where the host has no apt, and what ``distribution.fetch`` raises.
+    Raises ``NoTargetPython`` if the host has no apt, and the errors of ``apt.fetch``.
     """
     request = runtime_request(platform)
     if request is None:
@@ -199,7 +199,7 @@ def _unpack(pin: DistroPin, state: Path, tree: Path) -> None:
 
 
 def pin_of(pins: Sequence[DistroPin], request: DistroRequest) -> DistroPin:
-    """The pin of exactly this request. Raises ``PinMissing``."""
+    """Return the pin of exactly this request. Raises ``PinMissing``."""
     for pin in pins:
         if pin.request == request:
             return pin
@@ -211,7 +211,7 @@ def pin_of(pins: Sequence[DistroPin], request: DistroRequest) -> DistroPin:
 
 
 def _version_of(pin: DistroPin, name: str) -> str:
-    """The version of a pinned package, without its epoch."""
+    """Return the version of a pinned package, without its epoch."""
     versions = [package.version for package in pin.packages if package.name == name]
     return versions[0].split(":", 1)[-1] if versions else "unknown"
 
@@ -225,7 +225,7 @@ def _compile(host_python: str | None, tree: Path, library: Path) -> None:
         return
     options = ["--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/"]
     skipped = ["-x", r"/(lib2to3/tests|test|idlelib|turtledemo)/"]
-    # Its exit status also tells of test data that is bad on purpose, so the result is looked at.
+    # Its exit status also counts deliberately bad test data, so the result is checked instead.
     done = processes.capture(
         [
             host_python,
@@ -251,7 +251,7 @@ def _compile(host_python: str | None, tree: Path, library: Path) -> None:
 
 
 def _given(platform: Platform, python: str, path: Path) -> TargetPython:
-    """A Python by path: an interpreter inside a root directory, or that directory."""
+    """Return the Python at a path: an interpreter inside a root directory, or that directory."""
     variable = path_variable(platform, python)
     name = uv_python.library(python)
     executable = _interpreter(path, name)
@@ -276,7 +276,7 @@ def _interpreter(path: Path, name: str) -> Path | None:
 
 
 def root_of(executable: Path) -> Path:
-    """The root directory that an interpreter lies in: the nearest one above it with a loader."""
+    """Return an interpreter's root directory: the nearest one above it with a loader."""
     for parent in executable.parents:
         for folder in ("lib", "lib64", "usr/lib"):
             if any((parent / folder).glob("ld-*.so*")):
@@ -285,7 +285,7 @@ def root_of(executable: Path) -> Path:
 
 
 def _identity(executable: Path, sysroot: Path, name: str) -> tuple[str, str]:
-    """(version, digest) of an interpreter: its own bytes and those of all it is made of."""
+    """Return (version, digest) of an interpreter; the digest covers its bytes and all of its files."""
     library = executable.parent.parent / "lib" / name
     files = sorted({executable, *_identifying(executable.parent.parent, sysroot, library)})
     whole = hashlib.sha256()
@@ -305,7 +305,7 @@ def _identifying(prefix: Path, sysroot: Path, library: Path) -> Iterator[Path]:
 
 
 def _patch_level(executable: Path) -> str | None:
-    """``3.11.2`` from the version string in the executable or its libpython, without running it."""
+    """Return ``3.11.2`` from the version string in the executable or its libpython, without running it."""
     prefix = executable.parent.parent
     for file in (executable, *sorted(prefix.glob("lib/**/libpython3.*.so*"))):
         match = re.search(rb"\0(3\.\d+\.\d+[a-z0-9+]*)\0", file.read_bytes())
@@ -326,7 +326,7 @@ def provide_by_uv(
     state: Path,
     host_python: str | None,
 ) -> TargetPython:
-    """uv's build in ``opt/python`` of a sysroot made of ``pin`` (None: a musl target needs none).
+    """Return uv's build in ``opt/python`` of a sysroot made from ``pin`` (None: a musl target needs none).
 
     Raises ``NoTargetPython``, ``IndexUnreachable``.
     """

@@ -1,4 +1,4 @@
-"""uv's builds of Python for other machines: finding one by name and installing exactly it.
+"""uv's builds of Python for other machines: find one by name and install exactly that one.
 
 uv's own list of builds (with their hashes) answers for what is downloaded, so its identity is the
 build's key and file name; mirrors are taken from uv's own variables. This module does not know what

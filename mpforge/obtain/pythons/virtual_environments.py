@@ -1,8 +1,8 @@
-"""Virtual environments taken apart and put together again.
+"""Export virtual environments without absolute paths, and create them again elsewhere.
 
-An environment is kept as a tree without its absolute parts: ``lib/pythonX.Y/site-packages``, the
-scripts (which find their interpreter beside them) and a package's data files. What names a place,
-the skeleton of ``uv venv --relocatable`` (``pyvenv.cfg``, ``bin/python``), is made anew each time.
+An environment is stored as a tree without its absolute parts: ``lib/pythonX.Y/site-packages``, the
+scripts (which find their interpreter beside them) and a package's data files. The skeleton of
+``uv venv --relocatable`` (``pyvenv.cfg``, ``bin/python``), which names paths, is made anew each time.
 This module knows nothing of indexes or pins.
 """
 
@@ -31,9 +31,9 @@ _ABSOLUTE = re.compile(rb"\A#!(/bin/sh\n'''exec' [^\n]*\n' '''\n|[^\n]*python[^\
 
 
 def make_skeleton(python: Path, dest: Path) -> None:
-    """An environment of ``python`` at ``dest`` without any package; what is there already stays.
+    """Create an environment of ``python`` at ``dest`` without packages; existing files stay.
 
-    Raises ``ToolUnavailable`` where ``python`` is no usable interpreter.
+    Raises ``ToolUnavailable`` if ``python`` is no usable interpreter.
     """
     arguments = ["venv", "-q", "--no-project", "--relocatable", "--allow-existing"]
     answer = uv([*arguments, "--python", str(python), str(dest.absolute())])
@@ -42,7 +42,7 @@ def make_skeleton(python: Path, dest: Path) -> None:
 
 
 def export_tree(venv: Path, tree: Path) -> None:
-    """Move what packages put into ``venv`` to ``tree``; the skeleton is left and of no more use.
+    """Move the files of packages from ``venv`` to ``tree``; the remaining skeleton is useless.
 
     Both are on one file system. Paths in ``tree`` are those of the environment.
     """
@@ -60,13 +60,13 @@ def export_tree(venv: Path, tree: Path) -> None:
 
 
 def lay_out(tree: Path, python: Path, dest: Path) -> None:
-    """An environment of ``python`` at ``dest`` that holds a copy of an exported ``tree``."""
+    """Create an environment of ``python`` at ``dest`` with a copy of an exported ``tree``."""
     make_skeleton(python, dest)
     shutil.copytree(tree, dest, symlinks=True, dirs_exist_ok=True)
 
 
 def site_packages(venv: Path) -> Path:
-    """The environment's ``site-packages``. Raises ``ToolUnavailable`` where it has none."""
+    """Return the environment's ``site-packages``. Raises ``ToolUnavailable`` if it has none."""
     found = sorted(venv.glob("lib/*/site-packages"))
     if not found:
         raise ToolUnavailable(f"{venv} is not a virtual environment")
@@ -74,7 +74,7 @@ def site_packages(venv: Path) -> Path:
 
 
 def damaged(site: Path) -> tuple[str, ...]:
-    """Installed distributions with a file that is missing or not what its RECORD says, by name."""
+    """Return the names of installed distributions with a missing or changed file, judged by RECORD."""
     names = set()
     for record in site.glob("*.dist-info/RECORD"):
         for path, digest in _entries(record):
@@ -87,7 +87,7 @@ def compile_tree(python: Path, root: Path, *, below: Path | None = None) -> None
     """Compile each module in ``below`` (default: ``root``) to a ``.pyc`` without times or ``root``.
 
     Unchecked-hash files are valid wherever the tree is put. A module that is not valid for this
-    Python (a template, a test's bad example) is left as it is. Raises ``OSError`` where the file system
+    Python (a template, a test's bad example) is left as it is. Raises ``OSError`` if the file system
     refuses one: a tree without it would be another tree.
     """
     flags = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(root)]
@@ -124,13 +124,13 @@ def _rows(record: Path) -> list[list[str]]:
 
 
 def _entries(record: Path) -> Iterator[tuple[str, str]]:
-    """A RECORD's paths, relative to site-packages, and digests (``sha256=…`` or empty)."""
+    """Yield a RECORD's paths, relative to site-packages, and digests (``sha256=…`` or empty)."""
     for row in _rows(record):
         yield row[0], row[1] if len(row) > 1 else ""
 
 
 def _outside(site: Path, venv: Path) -> set[Path]:
-    """Files of installed packages in the environment, but outside site-packages."""
+    """Return files of installed packages in the environment, but outside site-packages."""
     found = set()
     for record in site.glob("*.dist-info/RECORD"):
         for path, _ in _entries(record):

@@ -1,9 +1,9 @@
-"""The configuration that cargo reads beside a project's own: what lies above its directory, and the user's.
+"""The configuration that cargo reads beside a project's own: that of directories above it, and the user's.
 
 cargo merges ``.cargo/config.toml`` of its directory and of every one above it, then CARGO_HOME's
 (doc.rust-lang.org/cargo, "Configuration"). A step's directory lies below the cache, or with ``--keep`` in
-the checkout: what is above either is no part of a build, so cargo is told to look no higher than the step's
-directory. Knows nothing of what is built.
+the checkout: files above either are no part of a build, so cargo is told to search no higher than the step's
+directory. Knows nothing of builds.
 """
 
 import hashlib
@@ -16,20 +16,20 @@ from mpforge import processes
 from mpforge.errors import HostCannot
 from mpforge.formats.toml import table_of
 
-# cargo's own tests keep what is above them out by it (crates/cargo-util/src/paths.rs, `ancestors`). It is
-# no promise of cargo's, so `refuse_above` asks the cargo at hand where it matters.
+# cargo's own tests use it to ignore the directories above (crates/cargo-util/src/paths.rs, `ancestors`).
+# It is undocumented, so `refuse_above` tests the cargo in use if it matters.
 _TOP = "__CARGO_TEST_ROOT"
-_NAMES = ("config", "config.toml")  # cargo reads the first where both are there
+_NAMES = ("config", "config.toml")  # cargo reads the first if both exist
 _ASKING_SECONDS = 60.0
 
 
 def top(directory: Path) -> dict[str, str]:
-    """The variable by which cargo looks no higher than a step's directory, for workspaces too."""
+    """Return the variable that stops cargo's search at a step's directory, for workspaces too."""
     return {_TOP: str(directory.resolve())}
 
 
 def refuse_above(cargo: Path, directory: Path) -> None:
-    """Raise ``HostCannot`` where this cargo would read what lies above a step's directory all the same."""
+    """Raise ``HostCannot`` if this cargo would read a configuration above a step's directory nevertheless."""
     found = _above(directory)
     if found is None or _stops(cargo, directory / "rust" / "probe"):
         return
@@ -41,13 +41,13 @@ def refuse_above(cargo: Path, directory: Path) -> None:
 
 
 def user_home(own: Mapping[str, str]) -> Path | None:
-    """The user's CARGO_HOME, where cargo can work in it."""
+    """Return the user's CARGO_HOME if cargo can work in it, else None."""
     home = Path(own.get("CARGO_HOME") or Path(own.get("HOME", "/")) / ".cargo")
     return home if os.access(home, os.W_OK) else None
 
 
 def user_parts(own: Mapping[str, str]) -> dict[str, str]:
-    """What the user's configuration says, for a key: a digest of it and of what it includes."""
+    """Return the user's configuration as an ingredient of a key: a digest of it and its includes."""
     home = user_home(own)
     path = None if home is None else _in(home)
     if path is None:
@@ -59,7 +59,7 @@ def user_parts(own: Mapping[str, str]) -> dict[str, str]:
 
 
 def _above(directory: Path) -> Path | None:
-    """The nearest configuration above a directory."""
+    """Return the nearest configuration above a directory."""
     found = (_in(folder / ".cargo") for folder in directory.resolve().parents)
     return next((path for path in found if path is not None), None)
 
@@ -69,7 +69,7 @@ def _in(folder: Path) -> Path | None:
 
 
 def _stops(cargo: Path, scratch: Path) -> bool:
-    """Whether a cargo heeds ``top``: it is shown a configuration that it can't read."""
+    """Return whether a cargo obeys ``top``, tested with an unreadable configuration."""
     below = scratch / "below"
     below.mkdir(parents=True, exist_ok=True)
     (scratch / ".cargo").mkdir(exist_ok=True)
@@ -85,7 +85,7 @@ def _stops(cargo: Path, scratch: Path) -> bool:
 
 
 def _texts(path: Path, seen: set[Path]) -> Iterator[bytes]:
-    """A configuration and all that it includes; nothing for a file that is not there."""
+    """Yield a configuration and all that it includes; nothing for a missing file."""
     if path in seen:
         return
     seen.add(path)
@@ -100,7 +100,7 @@ def _texts(path: Path, seen: set[Path]) -> Iterator[bytes]:
 
 
 def _paths(included: Any) -> Iterator[str]:
-    """The paths of ``include``: a text, or a list of texts and of tables with a ``path``."""
+    """Yield the paths of ``include``: a text, or a list of texts and of tables with a ``path``."""
     for one in included if isinstance(included, list) else [included]:
         name = one.get("path") if isinstance(one, dict) else one
         if isinstance(name, str):

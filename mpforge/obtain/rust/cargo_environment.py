@@ -1,7 +1,7 @@
-"""What cargo and the Rust backends are told in a step, so that they build for a target.
+"""The settings of cargo and the Rust backends in a step, so that they build for a target.
 
 The linkers are the C compilers of the step; the same two are the ``cc`` crate's. Everything is written
-into the step's own directory. Knows nothing of where a toolchain came from.
+into the step's own directory. Knows nothing of a toolchain's origin.
 """
 
 import hashlib
@@ -38,13 +38,13 @@ class Setup:
 
 
 def identity(target: Platform, *, cross: bool) -> str:
-    """A digest of what a build is told beside its programs."""
+    """Return a digest of a build's settings beside its programs."""
     told = (_wrapper(target, cross=cross), _backends(target, "3", cross=cross), _quiet())
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def plain(directory: Path, sysroots: Sequence[Path]) -> Setup:
-    """For a step that builds nothing, as making an sdist."""
+    """Return the setup of a step that builds nothing, such as making an sdist."""
     programs = _programs(directory, sysroots)
     variables = {"CARGO_HOME": str(directory / "cargo"), "CARGO_NET_OFFLINE": "true"}
     variables |= cargo_configuration.top(directory)
@@ -60,9 +60,9 @@ def building(
     compilers: Mapping[Platform, Programs],
     python: str | None,
 ) -> Setup:
-    """For a build: ``python`` is the target's minor version (``3.13``, ``3.13t``), if it is for one.
+    """Return the setup of a build; ``python`` is the target's minor version (``3.13``, ``3.13t``) or None.
 
-    ``compilers`` has the programs of both machines, ``sysroots`` what ``provide`` gave.
+    ``compilers`` has the programs of both machines, ``sysroots`` are those of ``provide``.
     """
     simple = plain(directory, sysroots)
     cross = host != target
@@ -95,7 +95,7 @@ def _quiet() -> dict[str, str]:
 
 
 def _for_machine(triple: str, programs: Programs) -> dict[str, str]:
-    """The linker of a machine, and the programs of the ``cc`` crate for it."""
+    """Return variables with the linker of a machine, and the programs of the ``cc`` crate for it."""
     word = triple.replace("-", "_")
     return {
         f"CARGO_TARGET_{word.upper()}_LINKER": programs.cc,
@@ -106,9 +106,9 @@ def _for_machine(triple: str, programs: Programs) -> dict[str, str]:
 
 
 def _backends(target: Platform, python: str, *, cross: bool) -> dict[str, str]:
-    """What maturin, setuptools-rust and PyO3 are told.
+    """Return the variables for maturin, setuptools-rust and PyO3.
 
-    mpforge repairs itself; when crossing, PyO3 asks no interpreter: an extension module links to none.
+    mpforge itself repairs wheels; when crossing, PyO3 asks no interpreter: an extension module links to none.
     """
     words = ["--target", target.rust_triple, "--manylinux", "off"]
     if not cross:
@@ -122,7 +122,7 @@ def _backends(target: Platform, python: str, *, cross: bool) -> dict[str, str]:
 
 
 def _programs(directory: Path, sysroots: Sequence[Path]) -> Path:
-    """A directory for PATH with cargo and rustc alone."""
+    """Return a directory for PATH with cargo and rustc alone."""
     folder = directory / "rust" / "bin"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("cargo", "rustc"):
@@ -133,7 +133,7 @@ def _programs(directory: Path, sysroots: Sequence[Path]) -> Path:
 
 
 def _joined(directory: Path, sysroots: Sequence[Path]) -> Path:
-    """One sysroot of several: a link to each machine's standard library."""
+    """Return one sysroot made of several: a link to each machine's standard library."""
     place = directory / "sysroot"
     libraries = place / "lib" / "rustlib"
     libraries.mkdir(parents=True, exist_ok=True)

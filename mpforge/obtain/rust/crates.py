@@ -1,8 +1,8 @@
-"""Fetching the crates that a project's Cargo.lock pins, into a directory that replaces every registry.
+"""Fetch the crates that a project's Cargo.lock pins into a directory that replaces every registry.
 
 By ``cargo vendor --locked``: cargo checks each crate's sha256 against the lock. It runs with the
 user's own cargo configuration (CARGO_HOME's): mirrors, credentials and proxies are the machine's
-business, and so is the cache of downloads. Knows nothing of what is built.
+business, and so is the cache of downloads. Knows nothing of builds.
 """
 
 import os
@@ -16,9 +16,9 @@ from mpforge.obtain.packages.package_index import without_credentials
 from mpforge.obtain.rust import cargo_configuration
 
 DIRECTORY = "crates"
-"""Where ``fetch`` puts the crates, below the directory of its output, and where a step has them."""
+"""The directory of the crates, below the output of ``fetch`` and in a step."""
 CONFIG = Path(".cargo", "config.toml")
-"""Beside them: cargo reads it in every directory below, before the user's, and paths are taken from there."""
+"""cargo's configuration beside them: read in every directory below, before the user's; paths relate to it."""
 
 _SECONDS = 1800.0
 _UNREACHABLE = (
@@ -37,16 +37,16 @@ _OUTDATED = (
     "cannot update the lock file",
     "failed to select a version",
 )
-# What would change how cargo works, where a user's own build wants it.
+# Variables for a user's own builds that would change cargo's behaviour.
 _NOT_OURS = re.compile(r"RUST.*|CARGO_(BUILD|TARGET|PROFILE|ENCODED|INSTALL|CACHE|MANIFEST).*")
 
 
 def fetch(
     cargo: Path, source: Path, manifests: Sequence[str], *, output: Path, directory: Path
 ) -> None:
-    """Fill ``output`` with the crates, and the configuration that puts them in the registries' place.
+    """Fill ``output`` with the crates, and a configuration that replaces the registries by them.
 
-    ``directory`` is the step's, where cargo's home is if the user has none. Raises ``WrongInput`` for a
+    ``directory`` is the step's, with cargo's home if the user has none. Raises ``WrongInput`` for a
     lock that does not fit its manifest, ``IndexUnreachable``, ``ToolUnavailable``.
     """
     first, *others = (str(source / manifest) for manifest in manifests)
@@ -69,7 +69,7 @@ def fetch(
 
 
 def environment(own: Mapping[str, str], directory: Path, programs: Path) -> dict[str, str]:
-    """cargo's whole environment: this process's less what would change more than where it looks."""
+    """Return cargo's whole environment: this process's without variables that change more than locations."""
     kept = {name: value for name, value in own.items() if not _NOT_OURS.fullmatch(name)}
     kept |= {"CARGO_TERM_COLOR": "never", "CARGO_TERM_PROGRESS_WHEN": "never"}
     kept["PATH"] = os.pathsep.join((str(programs), own.get("PATH", os.defpath)))
@@ -79,7 +79,7 @@ def environment(own: Mapping[str, str], directory: Path, programs: Path) -> dict
 
 
 def _failed(said: str) -> IndexUnreachable | ToolUnavailable | WrongInput:
-    """The error that cargo's messages tell of."""
+    """Return the error that cargo's messages report."""
     said = without_credentials(said)
     words = "\n".join(line.strip() for line in said.strip().splitlines()[-12:])
     if any(word in said for word in _OUTDATED):

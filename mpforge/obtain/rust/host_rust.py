@@ -1,8 +1,7 @@
-"""A Rust toolchain that is on this host already: rustup's, or the system's.
+"""A Rust toolchain installed on this host: rustup's, or the system's.
 
-One that has the standard library of every machine that is built for. It is known by the bytes of its
-compiler, cargo and libraries, never by its name. This module runs nothing, and knows nothing of what
-is built.
+It must have the standard library of every target machine. The bytes of its compiler, cargo and
+libraries identify it, never its name. This module runs nothing, and knows nothing of builds.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from mpforge.formats.toml import read_toml, table_of
 from mpforge.store.file_digests import FileDigests
 
 STABLE = "stable"
-"""The channel of a project that does not say which Rust it wants."""
+"""The channel of a project that does not name one."""
 
 _PROGRAMS = ("cargo", "rustc")
 
@@ -32,15 +31,15 @@ class HostRust:
 
     @property
     def programs(self) -> dict[str, Path]:
-        """cargo and rustc."""
+        """Return the paths of cargo and rustc by name."""
         return {name: self.sysroot / "bin" / name for name in _PROGRAMS}
 
     def lacks(self, triples: Sequence[str]) -> tuple[str, ...]:
-        """The machines (in Rust's words) whose standard library it does not have."""
+        """Return the triples whose standard library it does not have."""
         return tuple(triple for triple in triples if not _std(self.sysroot, triple))
 
     def parts(self, triples: Sequence[str], digests: FileDigests) -> dict[str, str]:
-        """What it is for a key."""
+        """Return its ingredients of a key."""
         of = {name: [str(path)] for name, path in self.programs.items()}
         of["libraries"] = sorted(str(path) for path in _compiler_libraries(self.sysroot))
         of |= {f"std.{t}": [str(path) for path in _std(self.sysroot, t)] for t in triples}
@@ -54,9 +53,9 @@ class HostRust:
 def find(
     channel: str, triples: Sequence[str], environment: Mapping[str, str]
 ) -> HostRust | tuple[str, ...]:
-    """The first toolchain of a channel with the libraries of all ``triples``, the host's first.
+    """Return the first toolchain of a channel with the libraries of all ``triples``, the host's first.
 
-    Else why not, a reason for each that was looked at.
+    If there is none, return the reason for each rejected toolchain.
     """
     reasons = []
     for rust in _toolchains(channel, triples[0], environment):
@@ -68,9 +67,9 @@ def find(
 
 
 def channel_of(toolchain_file: str | None) -> str:
-    """The channel that the text of a ``rust-toolchain.toml`` (or ``rust-toolchain``) asks for.
+    """Return the channel that the text of a ``rust-toolchain.toml`` (or ``rust-toolchain``) names.
 
-    ``stable`` where there is none, or it does not say. A path of one's own machine is no channel.
+    ``stable`` without a text, or if it names none. A local path is no channel.
     """
     if toolchain_file is None:
         return STABLE
@@ -82,14 +81,14 @@ def channel_of(toolchain_file: str | None) -> str:
 
 
 def is_stable(channel: str) -> bool:
-    """Whether a stable Rust can stand for the channel: it is one, or names a version."""
+    """Return whether a stable Rust can serve for the channel: it is stable, or names a version."""
     return re.fullmatch(r"stable(-.*)?|\d+\.\d+(\.\d+)?(-(?!beta|nightly).*)?", channel) is not None
 
 
 def missing(
     channel: str, triples: Sequence[str], reasons: Sequence[str], packages: Sequence[str]
 ) -> ToolUnavailable:
-    """The error where there is no Rust for ``triples``; ``packages`` would be the distribution's."""
+    """Return the error for a host without Rust for ``triples``; ``packages`` are the distribution's."""
     wanted = triples[-1]
     toolchain = "" if channel == STABLE else f" --toolchain {channel}"
     commands = [f"rustup target add {wanted}{toolchain}"]
@@ -107,11 +106,11 @@ def missing(
     )
 
 
-# --- where toolchains are ----------------------------------------------------------------------
+# --- finding toolchains ------------------------------------------------------------------------
 
 
 def _toolchains(channel: str, host: str, environment: Mapping[str, str]) -> Iterator[HostRust]:
-    """rustup's toolchains of a channel, then the rustc on PATH, which is of no channel."""
+    """Yield rustup's toolchains of a channel, then the rustc on PATH, which has no channel."""
     home = Path(environment.get("RUSTUP_HOME") or Path(environment.get("HOME", "/")) / ".rustup")
     for name in dict.fromkeys(_names(channel, home, environment)):
         for folder in dict.fromkeys((name, f"{name}-{host}")):
@@ -123,7 +122,7 @@ def _toolchains(channel: str, host: str, environment: Mapping[str, str]) -> Iter
 
 
 def _names(channel: str, home: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """What rustup would take; a project that names none takes the user's default if that is stable."""
+    """Yield the toolchains that rustup would choose; without a named channel the user's default if stable."""
     if channel == STABLE:
         chosen = (environment.get("RUSTUP_TOOLCHAIN", ""), _default(home))
         yield from (name for name in chosen if is_stable(name))
@@ -141,7 +140,7 @@ def _default(home: Path) -> str:
 
 
 def _on_path(environment: Mapping[str, str]) -> HostRust | None:
-    """The system's own Rust; rustup's stand-ins beside it are none: they choose by the directory."""
+    """Return the system's own Rust, or None; rustup's proxies don't count: they choose by the directory."""
     found = shutil.which("rustc", path=environment.get("PATH", ""))
     if found is None:
         return None
@@ -157,7 +156,7 @@ def _is_toolchain(sysroot: Path) -> bool:
 
 
 def _std(sysroot: Path, triple: str) -> list[Path]:
-    """The files of a machine's standard library; none where it is not there whole."""
+    """Return the files of a machine's standard library; none if it is incomplete."""
     folder = sysroot / "lib" / "rustlib" / triple / "lib"
     files = sorted(path for path in folder.glob("*") if path.is_file())
     return files if any(path.name.startswith("libcore-") for path in files) else []

@@ -1,7 +1,7 @@
-"""The Rust of a session: which toolchain serves, what it is for a key, and the thing itself for a step.
+"""The Rust of a session: the choice of a toolchain, its ingredients of a key, its setup for a step.
 
-A toolchain of this host that has the target's standard library, else the distribution's packages. Which
-it is follows from the host, the lock and what is built; naming its parts fetches nothing.
+A toolchain of this host that has the target's standard library, else the distribution's packages. The
+choice depends on the host, the lock and the target; naming its parts fetches nothing.
 """
 
 import os
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Packages:
-    """The distribution's packages that answer for a target."""
+    """The distribution's packages for a target."""
 
     pins: tuple[DistroPin, ...]
 
@@ -33,7 +33,7 @@ class _Packages:
 class Rust:
     """Rust for the steps of a session.
 
-    A ``channel`` is what the project's rust-toolchain.toml asks for. ``compilers`` None: for a step that
+    A ``channel`` is the one that the project's rust-toolchain.toml names. ``compilers`` None: for a step that
     compiles nothing.
     """
 
@@ -42,7 +42,7 @@ class Rust:
         self._chosen: dict[tuple[str, Platform], HostRust | _Packages] = {}
 
     def parts(self, channel: str, compilers: Compilers | None) -> dict[str, str]:
-        """What the toolchain is, for a key. Raises ``ToolUnavailable``, and what pinning raises."""
+        """Return the toolchain's ingredients of a key. Raises ``ToolUnavailable``, and as pinning does."""
         target = _target(compilers)
         found = self._choice(channel, target)
         if isinstance(found, HostRust):
@@ -53,20 +53,20 @@ class Rust:
         return parts
 
     def prepare(self, channel: str, compilers: Compilers | None) -> None:
-        """Obtain it."""
+        """Obtain the toolchain."""
         self._sysroots(channel, _target(compilers))
 
     def is_prepared(self, channel: str, compilers: Compilers | None) -> bool:
-        """Whether ``prepare`` has nothing to do."""
+        """Return whether ``prepare`` has nothing to do."""
         found = self._choice(channel, _target(compilers))
         return isinstance(found, HostRust) or distribution_rust.is_kept(
             found.pins, self._tools.store
         )
 
     def to_fetch(self, channel: str, target: str | None) -> tuple[DistroPin, ...] | None:
-        """The distribution's packages that will be downloaded; None: the lock does not tell.
+        """Return the distribution's packages that will be downloaded; None if the lock lacks them.
 
-        ``target`` None: this host. Asks nobody and pins nothing.
+        ``target`` None: this host. Makes no request and pins nothing.
         """
         asked = offers(channel, target)
         for request in asked:
@@ -77,11 +77,11 @@ class Rust:
         return None if asked else ()
 
     def cargo(self, channel: str, directory: Path) -> Path:
-        """cargo, to fetch crates with in a step's ``directory``."""
+        """Return the path of cargo for fetching crates in a step's ``directory``."""
         return self._cargo_of(self._sysroots(channel, _host()), directory)
 
     def plain(self, channel: str, directory: Path) -> "Setup":
-        """For a step in ``directory`` that compiles nothing."""
+        """Return the setup of a step in ``directory`` that compiles nothing."""
         sysroots = self._sysroots(channel, _host())
         self._cargo_of(sysroots, directory)
         return cargo_environment.plain(directory, sysroots)
@@ -89,7 +89,7 @@ class Rust:
     def setup(
         self, channel: str, compilers: Compilers, variables: Mapping[str, str], directory: Path
     ) -> "Setup":
-        """For a build in ``directory``; ``variables`` name its C compilers."""
+        """Return the setup of a build in ``directory``; ``variables`` name its C compilers."""
         target = _target(compilers)
         sysroots = self._sysroots(channel, target)
         self._cargo_of(sysroots, directory)
@@ -109,7 +109,7 @@ class Rust:
             python=None if compilers.python is None else _minor(compilers.python),
         )
 
-    # --- which ---------------------------------------------------------------------------------
+    # --- the choice ----------------------------------------------------------------------------
 
     def _choice(self, channel: str, target: Platform) -> HostRust | _Packages:
         key = channel, target
@@ -136,7 +136,7 @@ class Rust:
         return packages
 
     def _packages(self, asked: tuple[distribution_rust.RustRequest, ...]) -> _Packages | None:
-        """The first request that the lock answers, else the first that the archive answers."""
+        """Return the packages of the first request that is in the lock, else of the first in the archive."""
         lock = self._tools.pins.lock
         pinned = [r for r in asked if all(lock.packages_of(one) for one in r.each)]
         for request in pinned or asked:
@@ -147,7 +147,7 @@ class Rust:
         return None
 
     def _cargo_of(self, sysroots: tuple[Path, ...], directory: Path) -> Path:
-        """The cargo of a toolchain. Raises ``HostCannot`` where it reads what is above ``directory``."""
+        """Return the cargo of a toolchain. Raises ``HostCannot`` if it reads files above ``directory``."""
         cargo = sysroots[0] / "bin" / "cargo"
         cargo_configuration.refuse_above(cargo, directory)
         return cargo
@@ -166,7 +166,7 @@ class Rust:
 
 
 def offers(channel: str, target: str | None) -> tuple[distribution_rust.RustRequest, ...]:
-    """What may be asked of the distribution, the best first; nothing where a toolchain of this host serves.
+    """Return possible requests to the distribution, best first; none if a toolchain of this host serves.
 
     ``target`` None: this host.
     """
@@ -188,10 +188,10 @@ def _target(compilers: Compilers | None) -> Platform:
 
 
 def _triples(target: Platform) -> tuple[str, ...]:
-    """Rust's words for the host and the target."""
+    """Return the Rust triples of the host and the target."""
     return tuple(dict.fromkeys((_host().rust_triple, target.rust_triple)))
 
 
 def _minor(python: str) -> str:
-    """``cp313t`` → ``3.13t``."""
+    """Return ``3.13t`` for ``cp313t``."""
     return f"{python[2]}.{python[3:]}"
