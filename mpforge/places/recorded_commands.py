@@ -1,7 +1,7 @@
-"""What the programs of a step were started with, noted in its directory: enough to be there in their place.
+"""Command lines and variables of a step's programs, recorded in its directory so that they can be rerun.
 
-A kept directory can so be entered in a later process, with the variables that its last program had. The
-values of secrets are not noted. Knows nothing of what the programs do.
+A later process can so enter a kept directory with the variables of its last program. The
+values of secrets are not recorded. Knows nothing of the programs' purpose.
 """
 
 import json
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NOTES = "programs.jsonl"
-"""Where a step's directory has them: a line for each program, in the order in which they were started."""
+"""The file of records in a step's directory: a line for each program, in the order of their starts."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program of a step: the line that runs it in a shell, where, and its variables less the secrets."""
+    """A program of a step: its shell command line, its directory, and its variables without secrets."""
 
     line: str
     cwd: Path
@@ -24,7 +24,7 @@ class Program:
 
 
 def note(root: Path, program: Program, secrets: Collection[str]) -> None:
-    """Add a program to the notes of a step's directory."""
+    """Add a program to the records of a step's directory."""
     record = {
         "line": program.line,
         "cwd": str(program.cwd),
@@ -35,7 +35,7 @@ def note(root: Path, program: Program, secrets: Collection[str]) -> None:
 
 
 def read(root: Path) -> tuple[Program, ...]:
-    """The programs that a directory's notes tell of; none where there are no notes, or not ours."""
+    """Return the programs recorded in a directory; none if the file is missing or not ours."""
     try:
         lines = (root / NOTES).read_text(encoding="utf-8").splitlines()
         records = [json.loads(line) for line in lines]
@@ -45,9 +45,9 @@ def read(root: Path) -> tuple[Program, ...]:
 
 
 def pasted(programs: tuple[Program, ...], root: Path) -> tuple[str, ...]:
-    """What runs them in a shell that has the last one's place and variables, a line for each.
+    """Return shell lines that run them in a shell with the last one's directory and variables, one each.
 
-    One that had others is put into a script in the step's directory.
+    A program with other ones is called by a script in the step's directory.
     """
     last = programs[-1]
     return tuple(

@@ -1,4 +1,4 @@
-"""One running step: a directory of its own, an environment of its own, a log.
+"""One running step: its own directory, its own environment, a log.
 
 The environment holds what the step declares and nothing else; PATH is the base set plus what the
 caller adds. This module knows nothing of wheels, keys or stores.
@@ -26,21 +26,21 @@ from mpforge.plan.texts import CommandLine, Placeholder, ShellLine, Text
 SOURCE_DATE_EPOCH = "315532800"
 LOG_TAIL = 25
 NOTE = "compiler: "
-"""How a line of the log begins that tells what a compiler did to a flag."""
+"""The prefix of a log line about a flag that a compiler wrapper changed."""
 _TAIL_BYTES = 32_768
-_LINES_READ = 200  # CMake tells of a failed download in 70 lines, and its caller in as many
+_LINES_READ = 200  # CMake reports a failed download in 70 lines, and its caller in as many
 _MESON_LINES = 60
 _OF_TERMINAL = ("TERM", "TERMINFO", "COLORTERM")
-"""What an interactive shell must know of the terminal that it is used on."""
+"""Variables about the terminal for an interactive shell."""
 
 
 _UNCONFINED = HostPlace()
-"""This host, with nothing between it and a program."""
+"""This host without isolation."""
 
 
 @dataclass(frozen=True)
 class StepDirectory:
-    """Where a step works; everything in it is discarded."""
+    """A step's work directory; everything in it is discarded."""
 
     root: Path
 
@@ -56,11 +56,11 @@ class StepDirectory:
 
     @property
     def output(self) -> Path:
-        """What the step gives; empty when it starts."""
+        """The step's output; empty when it starts."""
         return self.root / "out"
 
     def prepare(self) -> "StepDirectory":
-        """Make the fixed directories."""
+        """Create the fixed directories."""
         for path in (self.output, self.root / "tmp", self.root / "home"):
             path.mkdir(parents=True, exist_ok=True)
         return self
@@ -68,13 +68,13 @@ class StepDirectory:
 
 @dataclass(frozen=True)
 class StepRun:
-    """A step that runs: its directory, log and complete environment.
+    """A running step: its directory, log and complete environment.
 
-    ``timeout`` is in seconds and for all of its programs together, from when this was made.
-    ``placeholders`` have the values that the user's commands may refer to. ``place`` is where its programs
-    run. ``table`` is the spec's for this step. With a ``visitor``, no program runs: they are only noted, and
-    where the last would, the visitor is called and gives an exit status. ``secrets`` are the variables whose
-    values are written nowhere.
+    ``timeout`` is in seconds, for all of its programs together, from the creation of this object.
+    ``placeholders`` are the values that the user's commands may refer to. Its programs run in ``place``.
+    ``table`` is the spec's for this step. With a ``visitor``, no program runs: they are only recorded, and
+    instead of the last one the visitor is called and returns an exit status. ``secrets`` are the variables
+    whose values are written nowhere.
     """
 
     title: str
@@ -98,9 +98,9 @@ class StepRun:
         line: str | None = None,
         lends: Sequence[Path] = (),
     ) -> None:
-        """Run a program of the step; ``line`` is what a person runs in its place, if not just that.
+        """Run a program of the step; ``line`` is the command for a person to run, if it is another one.
 
-        ``lends`` are files and directories of texts beside the step's own that its arguments name.
+        ``lends`` are files and directories of texts outside the step's own that its arguments name.
 
         Raises ``StepFailed``, ``ToolNotDeclared`` or ``StepTimeout``.
         """
@@ -130,7 +130,7 @@ class StepRun:
             raise diagnosed(self._badly(how, environment.get("PATH", "")), lines)
 
     def _badly(self, how: str, path: str) -> Ended:
-        """How a program with this PATH ended, as far as the cause is found by it."""
+        """Return a program's end with a cause that this PATH explains, if any."""
 
         def has(name: str) -> bool:
             return self.place.which(name, path) is not None
@@ -153,18 +153,18 @@ class StepRun:
         except NotStarted as error:
             raise self._not_started(argv[0], environment, error) from None
 
-    # --- letting somebody in -------------------------------------------------------------------
+    # --- entering a step -----------------------------------------------------------------------
 
     def let_in(self) -> None:
-        """Here all programs of the step have been called; no visitor sees more. Raises ``Left``."""
+        """Call the visitor after the last program of the step was recorded. Raises ``Left``."""
         if self.visitor is not None:
             raise Left(self.visitor(self))
 
     def enter(self, argv: Sequence[str]) -> int:
-        """Be in the place of the last noted program, with a shell or another program; its exit status.
+        """Run a shell or another program in place of the last recorded one; return its exit status.
 
-        It has that one's variables and directory, is off the network as it is, and reads and writes what this
-        process does. Without ``argv`` it is a shell. Raises ``StepFailed``, ``ToolNotDeclared`` where there
+        It has that one's variables, directory and network, and this process's terminal.
+        Without ``argv`` it is a shell. Raises ``StepFailed``, ``ToolNotDeclared`` if there
         is no such program, ``KeyboardInterrupt``.
         """
         last = recorded_commands.read(self.directory.root)[-1]
@@ -184,7 +184,7 @@ class StepRun:
     def _not_started(
         self, program: str, environment: Mapping[str, str], error: NotStarted
     ) -> StepFailed:
-        """The error of a program that the system would not start."""
+        """Return the error for a program that the system could not start."""
         if error.absent:
             why = f"PATH = {environment.get('PATH', '')}"
             return not_declared(self.title, self.table, program, why)
@@ -192,7 +192,7 @@ class StepRun:
         return StepFailed(what, hint=error.hint)
 
     def _copy_meson_log(self, lines: Sequence[str]) -> None:
-        """Put the end of the log that Meson points to into ours: it goes with the step's directory."""
+        """Copy the end of the log that Meson names to ours: it is removed with the step's directory."""
         path = cross_compiling.meson_log(lines)
         if path is not None and Path(path).is_relative_to(self.directory.root):
             self.note(f"--- the end of {path}\n{tail(Path(path), _MESON_LINES)}\n---")
@@ -205,7 +205,7 @@ class StepRun:
             self.call([self.fill(word) for word in line.words], cwd=cwd)
 
     def fill(self, text: Text) -> str:
-        """A text with every placeholder's value. Raises ``WrongInput`` for one unknown here."""
+        """Return a text with every placeholder's value. Raises ``WrongInput`` for an unknown one."""
         return "".join(part if isinstance(part, str) else self._value(part) for part in text)
 
     def _value(self, placeholder: Placeholder) -> str:
@@ -218,11 +218,11 @@ class StepRun:
         return value
 
     def lend(self, path: Path) -> None:
-        """Let programs see a file or directory of the step as it is now, wherever they run."""
+        """Let programs see a file or directory of the step as it is now, in every place."""
         self.place.put([str(path.relative_to(self.directory.root))])
 
     def bring_back(self, path: Path, *, harmless: bool = False) -> None:
-        """See what programs have made of a file or directory of the step, if it is there.
+        """Copy a file or directory of the step back from its place, if it exists.
 
         ``harmless``: less links that lead elsewhere.
         """
@@ -236,7 +236,7 @@ class StepRun:
 
 
 class Left(Exception):
-    """Who came to a step in the place of its programs has left again, with an exit status."""
+    """A visitor has left the step, with an exit status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -244,7 +244,7 @@ class Left(Exception):
 
 
 def base_environment(directory: StepDirectory, path: Sequence[str]) -> dict[str, str]:
-    """The variables that every step has; ``path`` are the directories of PATH, first first."""
+    """Return the variables of every step; ``path`` are the directories of PATH in order."""
     return {
         "PATH": os.pathsep.join(path),
         "HOME": str(directory.root / "home"),
@@ -264,7 +264,7 @@ def base_environment(directory: StepDirectory, path: Sequence[str]) -> dict[str,
 
 
 def said_since(log: BinaryIO, begin: int) -> list[str]:
-    """The last lines that were written to a step's open log after ``begin``."""
+    """Return the last lines that were written to a step's open log after ``begin``."""
     end = log.tell()
     with open(log.name, "rb") as file:
         file.seek(max(begin, end - _TAIL_BYTES))
@@ -273,7 +273,7 @@ def said_since(log: BinaryIO, begin: int) -> list[str]:
 
 
 def tail(log: Path, lines: int = LOG_TAIL) -> str:
-    """The last lines of a log, less what is noted of the compilers after them."""
+    """Return the last lines of a log, without the compilers' notes after them."""
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)

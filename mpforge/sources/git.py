@@ -67,7 +67,7 @@ def digest_of(rows: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Listing:
-    """What git lists below a directory: the names in each folder (``""`` is the directory itself).
+    """git's listing below a directory: the names in each folder (``""`` is the directory itself).
 
     A name may occur twice, or be missing on disk. ``index`` are git's own rows of tracked files,
     ``submodules`` the paths of submodules, also of those within others.

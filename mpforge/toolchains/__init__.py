@@ -1,1 +1,1 @@
-"""Compilers of C and C++ for a target, and the files that describe the target to build systems."""
+"""C and C++ compilers for a target, and the files that describe the target to build systems."""

@@ -39,7 +39,7 @@ def minor_of(python: str) -> str:
 
 
 def library(python: str) -> str:
-    """What the library folder and the program are called: ``python3.13t``, ``pypy3.11``."""
+    """Return the name of the library folder and the program: ``python3.13t``, ``pypy3.11``."""
     name = "pypy" if python.startswith("pp") else "python"
     return f"{name}{minor_of(python)}{'t' if python.endswith('t') else ''}"
 

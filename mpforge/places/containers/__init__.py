@@ -1,1 +1,1 @@
-"""Running a step's programs in a container of a Docker-compatible engine: the only importer of ``docker``."""
+"""Run a step's programs in containers of a Docker-compatible engine. Only this package imports ``docker``."""

@@ -1,7 +1,7 @@
-"""The programs by which this machine's kernel runs those of other machines: binfmt_misc, read only.
+"""The kernel's handlers for programs of other machines: binfmt_misc, read only.
 
 https://docs.kernel.org/admin-guide/binfmt-misc.html. Knows nothing of engines: one on this machine has the
-same kernel, one elsewhere has not.
+same kernel, a remote one has not.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ _KERNELS_OWN = ("register", "status")
 
 @dataclass(frozen=True)
 class Handler:
-    """An interpreter for the files that have ``magic`` at ``offset``, in the bits of ``mask``."""
+    """An interpreter for files with ``magic`` at ``offset``, compared in the bits of ``mask``."""
 
     name: str
     enabled: bool
@@ -27,11 +27,11 @@ class Handler:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the kernel holds the interpreter open (flag F): containers don't have its file."""
+        """Return whether the kernel holds the interpreter open (flag F): containers don't have its file."""
         return "F" in self.flags
 
     def takes(self, program: bytes) -> bool:
-        """Whether a program that begins so is run by this interpreter."""
+        """Return whether this interpreter runs a program that begins with these bytes."""
         head = program[self.offset : self.offset + len(self.magic)]
         return len(head) == len(self.magic) and all(
             (byte ^ wanted) & bits == 0
@@ -41,19 +41,19 @@ class Handler:
 
 @dataclass(frozen=True)
 class Handlers:
-    """What the kernel has; ``enabled`` None: nothing is mounted where its handlers are seen."""
+    """The kernel's handlers; ``enabled`` None: binfmt_misc is not mounted."""
 
     enabled: bool | None
     each: tuple[Handler, ...] = ()
 
     def of(self, program: bytes) -> Handler | None:
-        """The handler that takes a program; one that serves containers before others."""
+        """Return the handler of a program, preferring one that works in containers, or None."""
         found = [handler for handler in self.each if handler.takes(program)]
         return max(found, key=lambda one: (one.enabled, one.is_fixed), default=None)
 
 
 def read(root: Path = ROOT) -> Handlers:
-    """The kernel's handlers; what is no handler by magic bytes is passed over."""
+    """Return the kernel's handlers; those without magic bytes are skipped."""
     try:
         enabled = (root / "status").read_text(encoding="utf-8").strip() == "enabled"
     except OSError:
@@ -63,7 +63,7 @@ def read(root: Path = ROOT) -> Handlers:
 
 
 def parse(name: str, text: str) -> Handler | None:
-    """A handler as the kernel shows it; None where it goes by a file's name."""
+    """Parse a handler as the kernel shows it; None if it matches by file extension."""
     lines = text.splitlines()
     words = {key.rstrip(":"): value for key, _, value in (line.partition(" ") for line in lines)}
     try:
@@ -83,9 +83,9 @@ def parse(name: str, text: str) -> Handler | None:
 
 
 def identity(root: Path = ROOT) -> Iterator[str]:
-    """Words that stay as long as the handlers do, and the files of the interpreters.
+    """Yield texts that change with the handlers and the files of their interpreters.
 
-    A handler that was made anew is another file with perhaps the same text: an update of QEMU makes one.
+    A handler that is registered again is another file, perhaps with the same text: so after a QEMU update.
     """
     with contextlib.suppress(OSError):
         yield (root / "status").read_text(encoding="utf-8").strip()

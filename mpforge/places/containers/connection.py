@@ -1,4 +1,4 @@
-"""The container engine, Docker or Podman: speaking to it, and its errors in our words.
+"""The connection to the container engine, Docker or Podman, and its errors as ours.
 
 Knows nothing of steps, and starts no container.
 """
@@ -21,10 +21,10 @@ from mpforge.places.containers import endpoint
 from mpforge.places.containers.endpoint import Endpoint
 from mpforge.platforms import by_machine
 
-_ANSWER_SECONDS = 600  # a commit of a large layer says nothing until it is done
+_ANSWER_SECONDS = 600  # a commit of a large layer sends nothing until it is done
 _GREETING_SECONDS = 60
 _SUMMARY = 400
-# What an engine complains of that its own words do not help with.
+# Errors of engines whose own text does not help.
 _HINTS = {
     "container-init binary not found": "Podman runs containers with an init by catatonit: "
     "install it (Debian, Ubuntu: apt-get install catatonit)"
@@ -36,11 +36,11 @@ _GONE = re.compile(
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers.
+    """A container engine that answered.
 
     ``client`` is the SDK's ``DockerClient`` (it has no types), ``name`` is ``Docker`` or ``Podman``,
-    ``endpoint`` its address, ``version`` in its own words, ``platform`` the target name of what it runs
-    natively; ``bridged`` whether a container can have a network of its own. Its own client finds it
+    ``endpoint`` its address, ``version`` its own version text, ``platform`` the platform that it runs
+    natively; ``bridged``: a container can have a network of its own. Its command-line client finds it
     by ``variables``.
     """
 
@@ -54,7 +54,7 @@ class Engine:
 
 
 def connect(environment: Mapping[str, str]) -> Engine:
-    """The engine of this user. Raises ``NoEngine`` where none answers."""
+    """Connect to this user's engine. Raises ``NoEngine`` if none answers."""
     found = endpoint.find(environment)
     if found is None:
         raise NoEngine(
@@ -107,14 +107,14 @@ def _connect(at: Endpoint) -> Engine:
 
 
 def _hush() -> None:
-    """nox shows every logger's messages; the SDK tells of files and names, urllib3 of what users chose."""
+    """Silence the loggers of the SDK and urllib3: nox shows all messages, even of paths and settings."""
     for talkative in ("docker", "urllib3"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message="Unverified HTTPS request")
 
 
 def _no_engine(address: str, error: Exception) -> NoEngine:
-    """Why nobody answers at an address, and what helps."""
+    """Return the error for an address without an answer, with the cause and a hint."""
     system = _by_system(error)
     if isinstance(system, PermissionError):
         return NoEngine(
@@ -133,7 +133,7 @@ def _no_engine(address: str, error: Exception) -> NoEngine:
 
 
 def _by_system(error: BaseException) -> OSError | None:
-    """What the system said, of which libraries have made errors of their own."""
+    """Return the ``OSError`` that a library has wrapped in its own error, or None."""
     found, seen = [error], set[int]()
     for one in found:
         if isinstance(one, OSError) and one.errno is not None:
@@ -146,7 +146,7 @@ def _by_system(error: BaseException) -> OSError | None:
 
 
 def _group(address: str) -> str:
-    """The group that may speak to the engine at a socket."""
+    """Return the group that may use the engine's socket."""
     try:
         import grp
 
@@ -156,20 +156,20 @@ def _group(address: str) -> str:
 
 
 def forget() -> None:
-    """Ask anew which engine there is, the next time."""
+    """Forget the engine, so that the next call connects again."""
     _connected.clear()
 
 
 @dataclass(frozen=True)
 class Nature:
-    """Of what kind an engine is: ``here`` says that its kernel is this machine's, as far as can be told."""
+    """The kind of an engine; ``here``: its kernel is this machine's, as far as known."""
 
     rootless: bool
     here: bool
 
 
 def nature(engine: Engine) -> Nature:
-    """Ask an engine of what kind it is. Raises ``EngineLost``.
+    """Ask an engine for its kind. Raises ``EngineLost``.
 
     A socket of this machine may lead elsewhere: through ssh, or into a virtual machine.
     """
@@ -185,9 +185,9 @@ def nature(engine: Engine) -> Nature:
 
 @contextlib.contextmanager
 def speaking(doing: str) -> Iterator[None]:
-    """A talk with the engine. Raises ``EngineLost``, ``EngineFull``, or ``EngineRefuses`` with its own words.
+    """Turn the engine's errors in the block into ``EngineLost``, ``EngineFull`` or ``EngineRefuses``.
 
-    What goes wrong with files of this host meanwhile stays an ``OSError``.
+    An error with files of this host stays an ``OSError``.
     """
     import ssl
 
@@ -211,7 +211,7 @@ def speaking(doing: str) -> Iterator[None]:
 
 
 def refusal(doing: str, said: str) -> EngineLost | EngineFull | EngineRefuses:
-    """What an engine's refusal means."""
+    """Return the error for an engine's refusal."""
     if log_patterns.full_disk([said]):
         return EngineFull(
             f"the container engine's disk is full: it could not {doing}", why=said, hint=MAKE_ROOM
@@ -223,7 +223,7 @@ def refusal(doing: str, said: str) -> EngineLost | EngineFull | EngineRefuses:
 
 
 def container_gone(when: str, why: str | None = None) -> EngineLost:
-    """The error of a container that somebody else has ended."""
+    """Return the error for a container that was ended from outside."""
     return EngineLost(
         f"the container was removed while {when}",
         why=why,
@@ -233,6 +233,6 @@ def container_gone(when: str, why: str | None = None) -> EngineLost:
 
 
 def _said(error: Exception) -> str:
-    """What the engine said, without the address of its socket's page."""
+    """Return the engine's message, without the URL of the request."""
     text = str(getattr(error, "explanation", None) or error)
     return text if len(text) <= _SUMMARY else f"{text[:_SUMMARY]}…"

@@ -1,8 +1,8 @@
 """One container in which a step's programs run.
 
 Files go in and out as archives, never by mounts of the host. Its first process waits for the end of
-its input, which this process holds: whatever ends us, kill -9 too, ends the container and all that
-runs in it within a second. Knows nothing of images' names, nor of steps.
+its input, which this process holds: when this process ends, even by kill -9, the container and all its
+processes end within a second. Knows nothing of images' names, nor of steps.
 """
 
 import contextlib
@@ -41,18 +41,17 @@ _COUNTING_SECONDS, _REMOVING_SECONDS = 5, 30
 _GREETING = b"mpforge\n"
 _START_SECONDS = 120.0
 _GOING_SECONDS = 2.0
-_KILLED = 137  # 128 + 9: what ends with its container ends so
+_KILLED = 137  # 128 + 9: the status of a program that is killed with its container
 _INIT = re.compile(r"^\[\w+ +tini \(\d+\)\] ", re.MULTILINE)
 
 
 class Container:
-    """A container that is born running, and gone when the ``with`` block ends, however it ends.
+    """A container that runs from its creation to the end of the ``with`` block, which removes it.
 
-    ``image`` is an id of one with a ``cat``; ``volumes`` are names of the engine's own volumes by where they
-    are seen, read-only unless ``writable``; ``title`` tells people what it is for, ``called`` how they name
-    the image. Without ``network`` its programs see loopback only.
-    ``environment`` is what the image itself sets. Raises ``ImageUnfit``, ``EngineRefuses``, ``EngineFull``,
-    ``EngineLost``.
+    ``image`` is the id of an image with ``cat``; ``volumes`` are names of the engine's own volumes by mount
+    point, read-only unless ``writable``; ``title`` describes its purpose for people, ``called`` is their name
+    of the image. Without ``network`` its programs see loopback only. ``environment`` are the image's own
+    variables. Raises ``ImageUnfit``, ``EngineRefuses``, ``EngineFull``, ``EngineLost``.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Container:
             name: {"bind": place, "mode": "rw" if writable else "ro"}
             for place, name in (volumes or {}).items()
         }
-        # Whoever is interrupted while the engine makes it removes it by its name.
+        # If interrupted while the engine creates it, we remove it by this name.
         self._id = f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}"
         try:
             with speaking("make a container"):
@@ -94,7 +93,7 @@ class Container:
         self.environment = variables(told)
 
     def _greet(self) -> None:
-        """Have the first process answer: an engine says nothing of one that its init could not start."""
+        """Wait for the first process to answer: engines don't report one that their init could not start."""
         said = b""
         with self._watched(_START_SECONDS, self._input):
             with contextlib.suppress(OSError):  # it has ended already
@@ -138,7 +137,7 @@ class Container:
 
     @property
     def id(self) -> str:
-        """Its name with the engine."""
+        """The engine's id of it."""
         return self._id
 
     def __enter__(self) -> Self:
@@ -148,9 +147,9 @@ class Container:
         self.close()
 
     def close(self) -> None:
-        """Remove the container; whatever runs in it ends. What it used of the CPU is counted as ours.
+        """Remove the container, which ends all that runs in it. Its CPU time is counted as ours.
 
-        An engine that hangs is not waited for long: the container ends when its input does.
+        Does not wait long for an engine that hangs: the container ends when its input does.
         """
         if not self._id:
             return
@@ -172,7 +171,7 @@ class Container:
 
     @contextlib.contextmanager
     def _patience(self, seconds: float) -> Iterator[None]:
-        """Wait so long for an answer, and no longer."""
+        """Limit the wait for an answer to so many seconds."""
         former, self._api.timeout = self._api.timeout, seconds
         try:
             yield
@@ -194,9 +193,9 @@ class Container:
         log: BinaryIO,
         timeout: float | None = None,
     ) -> Ended:
-        """Run a program to its end, with its output appended to ``log`` as it comes.
+        """Run a program to its end; its output is appended to ``log`` as it arrives.
 
-        ``environment`` is added to the image's own. ``timeout`` in seconds: with it ends the container.
+        ``environment`` is added to the image's own. After ``timeout`` seconds the container ends.
         Raises ``EngineLost``, ``EngineRefuses``.
         """
         start = time.monotonic()
@@ -211,7 +210,7 @@ class Container:
         return Ended(code, time.monotonic() - start, 0.0, self._timed_out)
 
     def _copy_output(self, program: str, log: BinaryIO, timeout: float | None) -> None:
-        """Start a program and copy what it writes, until it ends or the time is over."""
+        """Start a program and copy its output until it ends or the time is over."""
         connection = self._api.exec_start(program, socket=True)
         try:
             with self._watched(timeout, connection):
@@ -229,7 +228,7 @@ class Container:
         try:
             code = self._api.exec_inspect(program)["ExitCode"]
         except APIError as error:
-            # It went with its container, which Podman calls a fault of its own (500).
+            # It ended with its container, which Podman reports as an internal error (500).
             if error.status_code != HTTPStatus.NOT_FOUND and "no such container" not in str(error):
                 raise
             code = None
@@ -238,13 +237,13 @@ class Container:
         return int(code)
 
     def _has_ended(self) -> bool:
-        """Whether the first process ends now: its output does, and it has said all that it says."""
+        """Return whether the first process is ending: there is something to read, the end of its output."""
         ready, _, _ = select.select([self._input], [], [], _GOING_SECONDS)
         return bool(ready)
 
     @contextlib.contextmanager
     def _watched(self, timeout: float | None, connection: Any) -> Iterator[None]:
-        """Remove the container when the time is over: what runs in it has ended then.
+        """Remove the container when the time is over, which ends all that runs in it.
 
         Nothing more is read from the connection then, whether the engine answers or not.
         """
@@ -275,16 +274,16 @@ class Container:
         environment: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> tuple[int, str]:
-        """Run a short program; its exit status and what it printed. Raises as ``run``."""
+        """Run a short program; return its exit status and output. Raises as ``run``."""
         with tempfile.TemporaryFile() as log:
             ended = self.run(argv, environment=environment or {}, cwd="/", log=log, timeout=timeout)
             log.seek(0)
             return ended.returncode, log.read().decode("utf-8", "replace")
 
     def commit(self, repository: str, tag: str, key: str) -> None:
-        """Keep what the container has become as a layer. Raises ``EngineRefuses``, ``EngineLost``.
+        """Commit the container's state as a layer. Raises ``EngineRefuses``, ``EngineLost``.
 
-        An image has its container's labels: what a user starts of it must not be taken for ours.
+        Replaces the labels that an image inherits: a user's container of it must not count as ours.
         """
         labels = f'LABEL {LABEL}="" {IMAGE_LABEL}="layer" {LAYER}="{key}"'
         with speaking("keep a container as an image"):
@@ -312,10 +311,10 @@ class Container:
             self._api.put_archive(self._id, "/", file)
 
     def get(self, place: str, destination: Path, *, harmless: bool = False) -> None:
-        """Copy what is in a directory of the container into a new directory of the host.
+        """Copy the content of a container's directory into a new directory of the host.
 
-        They belong to the calling user. A file is copied likewise. What could escape is left out if only
-        ``harmless`` files are wanted. Raises ``ArchiveRefused``, ``EngineLost``.
+        Files belong to the calling user. A single file is copied likewise. ``harmless``: leave out entries
+        that could escape. Raises ``ArchiveRefused``, ``EngineLost``.
         """
         unpack = archives.unpack_harmless if harmless else archives.unpack
         with tempfile.TemporaryDirectory(prefix="mpforge-out-", dir=destination.parent) as folder:
@@ -340,7 +339,7 @@ class Container:
 
 
 def variables(inspected: Mapping[str, Any]) -> dict[str, str]:
-    """The variables that an image or a container sets, of what the engine tells of it."""
+    """Return the variables that an image or a container sets, from the engine's description of it."""
     words = (word.partition("=") for word in (inspected.get("Config") or {}).get("Env") or ())
     return {name: value for name, _, value in words}
 

@@ -1,7 +1,7 @@
-"""A step's programs in a container: its directory has another name there, and goes in and out by copies.
+"""A step's programs in a container: its directory has another path there, and is copied in and out.
 
-What a program is told, by arguments, variables and files that a call brings, names the paths of the host;
-they are said in the container's words on the way. Knows nothing of engines.
+Arguments, variables and lent files of a call name paths of the host; they are translated to
+the container's on the way. Knows nothing of engines.
 """
 
 import contextlib
@@ -19,18 +19,18 @@ from mpforge.processes import Ended, at_terminal, attached
 from mpforge.store.files import remove_tree
 
 STEP = "/mpforge/step"
-"""Where a step's directory is in a container."""
+"""The path of a step's directory in a container."""
 
 _LENT = "/mpforge/lent"
 _CLIENTS = ("PATH", "HOME", "TERM", "DOCKER_CONFIG")
-"""What the engine's client sees of this process's variables."""
+"""The variables of this process that the engine's client gets."""
 
 
 @dataclass(frozen=True)
 class StepContainer:
-    """A container that holds a step's directory; ``others`` are other directories and their names there.
+    """A container with a step's directory; ``others`` are other directories and their paths there.
 
-    Whether its programs are emulated is up to the kernel of the container runtime (binfmt_misc).
+    The kernel of the container runtime decides if its programs are emulated (binfmt_misc).
     """
 
     container: Container
@@ -41,7 +41,7 @@ class StepContainer:
 
     @property
     def image(self) -> str:
-        """The name of its image."""
+        """Return the name of its image."""
         return self.container.called
 
     @property
@@ -50,11 +50,11 @@ class StepContainer:
         return self.container.offline
 
     def emulation(self, cpu: str | None) -> Mapping[str, str]:
-        """The CPU model for QEMU, which the kernel calls (https://www.qemu.org/docs/master/user/main.html)."""
+        """Return QEMU's CPU model (https://www.qemu.org/docs/master/user/main.html); the kernel starts it."""
         return {} if cpu is None else {"QEMU_CPU": cpu}
 
     def shown(self, text: str) -> str:
-        """A text with the host's paths as the container calls them."""
+        """Return a text with the host's paths replaced by the container's."""
         for path, name in ((self.root, STEP), *self.others):
             text = text.replace(str(path), name)
         return text
@@ -67,7 +67,7 @@ class StepContainer:
         self.container.put(self.root, STEP, only=there)
 
     def told(self, text: str) -> str:
-        """A text of the container's with the step's paths as the host calls them."""
+        """Return a text of the container with the step's paths replaced by the host's."""
         return text.replace(STEP, str(self.root))
 
     def get(self, path: Path, *, harmless: bool = False) -> None:
@@ -79,7 +79,7 @@ class StepContainer:
         arrived.replace(path)
 
     def fetch_changes(self) -> None:
-        """Bring back what a failed build has made of its source and outputs, as far as that can be.
+        """Copy a failed build's source and outputs back, as far as possible.
 
         Links that lead to the container's own files are left out.
         """
@@ -88,16 +88,16 @@ class StepContainer:
                 self.get(self.root / name, harmless=True)
 
     def which(self, program: str, path: str) -> str | None:
-        """What programs that run with this PATH find by a name. Raises as ``run``."""
+        """Return the path of a program on this PATH in the container, or None. Raises as ``run``."""
         return which(self.container, program, self._path(path))
 
     def asked(self, argv: Sequence[str], environment: Mapping[str, str], *, timeout: float) -> str:
-        """What a short program prints that sees a step's variables. Raises as ``run``."""
+        """Run a short program with a step's variables and return its output. Raises as ``run``."""
         variables = self._variables(environment)
         return self.container.ask(argv, environment=variables, timeout=timeout)[1]
 
     def _path(self, ours: str | None) -> str:
-        """PATH in the container: ours before the image's."""
+        """Return PATH in the container: ours before the image's."""
         given = (ours and self.shown(ours), self.container.environment.get("PATH"))
         return ":".join(filter(None, given))
 
@@ -113,8 +113,8 @@ class StepContainer:
     ) -> Ended:
         """Run a program to its end; PATH is ours before the image's. Raises as ``Container.run``.
 
-        ``lends`` are files of this host and directories of texts, named among the arguments, that the program
-        gets for the call; the directories are brought back.
+        ``lends`` are files of this host and directories of texts, named in the arguments, that are copied in
+        for the call; the directories are copied back.
         """
         variables = self._variables(environment)
         with self._lent(argv, lends) as words:
@@ -127,7 +127,7 @@ class StepContainer:
             )
 
     def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """A step's variables as its programs see them; PATH is ours before the image's."""
+        """Return a step's variables with the container's paths; PATH is ours before the image's."""
         variables = {name: self.shown(value) for name, value in environment.items()}
         for name, value in variables.items():
             if "\udc80" <= max(value, default="") <= "\udcff":
@@ -147,10 +147,10 @@ class StepContainer:
     ) -> int:
         """As ``Place``, by the client of the container runtime; the shell is the image's ``/bin/sh``.
 
-        Raises ``ToolUnavailable`` where there is no client.
+        Raises ``ToolUnavailable`` without a client.
         """
         for path in self.root.glob("*.*"):
-            if path.suffix in (".py", ".sh"):  # what is there for whoever does it by hand
+            if path.suffix in (".py", ".sh"):  # scripts for rerunning a program by hand
                 self._put_text(path)
         words, variables = self._entering(argv or ["/bin/sh"], environment, secrets, cwd)
         return attached(words, environment=variables, cwd=self.root)
@@ -162,7 +162,7 @@ class StepContainer:
         secrets: Mapping[str, str],
         cwd: Path,
     ) -> tuple[list[str], dict[str, str]]:
-        """The client's command line, which shows no secret, and its variables."""
+        """Return the client's command line, which contains no secret, and its variables."""
         client = shutil.which("docker") or shutil.which("podman")
         if client is None:
             raise ToolUnavailable(
@@ -178,12 +178,12 @@ class StepContainer:
             words += ["--env", name]
         own = {name: os.environ[name] for name in _CLIENTS if name in os.environ}
         own |= self.container.engine.variables
-        if Path(client).name == "podman":  # which does not read that
+        if Path(client).name == "podman":  # podman does not read it
             words[1:1] = ["--url", self.container.engine.endpoint]
         return [*words, self.container.id, *map(self.shown, argv)], {**secrets, **own}
 
     def _put_text(self, path: Path) -> None:
-        """Copy a text of the step into the container, in the container's words."""
+        """Copy a text file of the step into the container, with the container's paths."""
         with tempfile.TemporaryDirectory(prefix="mpforge-text-") as name:
             copy = Path(name, path.name)
             copy.write_text(self.shown(path.read_text(encoding="utf-8")), encoding="utf-8")
@@ -206,7 +206,7 @@ class StepContainer:
             self._bring_back(names[str(path)], path)
 
     def _put_named(self, folder: Path, place: str) -> None:
-        """Copy a directory of texts in, with their paths in the container's words."""
+        """Copy a directory of text files in, with the container's paths in them."""
         with tempfile.TemporaryDirectory(prefix="mpforge-lent-") as name:
             for path in folder.iterdir():
                 text = path.read_text(encoding="utf-8")
@@ -222,7 +222,7 @@ class StepContainer:
 
 
 def which(container: Container, program: str, path: str | None = None) -> str | None:
-    """Where a container has a program on a PATH, or on its own. Raises as ``Container.run``."""
+    """Return a program's path in a container, on ``path`` or its own PATH. Raises as ``Container.run``."""
     environment = {} if path is None else {"PATH": path}
     argv = ["/bin/sh", "-c", 'command -v "$1"', "which", program]
     code, said = container.ask(argv, environment=environment)

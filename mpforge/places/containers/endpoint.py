@@ -1,6 +1,6 @@
-"""Where this user's container engine is: DOCKER_HOST, Docker's current context, or a socket that is there.
+"""The address of this user's container engine: DOCKER_HOST, Docker's current context, or a known socket.
 
-Asks nobody, and knows nothing of what an engine says.
+Makes no connection, and knows nothing of the engine's API.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ _WITHOUT_TLS = ("unix:", "npipe:", "ssh:")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An engine's address, and how it is spoken to.
+    """An engine's address and the settings to connect.
 
-    ``tls`` is the SDK's ``TLSConfig``, None: there is none. By ``variables`` the engine's own client finds
+    ``tls`` is the SDK's ``TLSConfig``, None: no TLS. By ``variables`` the engine's own client finds
     the same engine.
     """
 
@@ -31,9 +31,9 @@ class Endpoint:
 
 
 def address(environment: Mapping[str, str]) -> str | None:
-    """The address of the engine that this user has set up, or the first socket that is there.
+    """Return the address of the engine that this user has set up, or the first existing socket.
 
-    None says that there is no sign of an engine. What is set up and can't be used is a sign, too.
+    None if there is no sign of an engine. A setting that can't be used is a sign, too.
     """
     try:
         found = find(environment)
@@ -43,7 +43,7 @@ def address(environment: Mapping[str, str]) -> str | None:
 
 
 def find(environment: Mapping[str, str]) -> Endpoint | None:
-    """The engine that this user has set up, or the first socket that is there.
+    """Return the engine that this user has set up, or the first existing socket.
 
     Raises ``NoEngine`` for a context, or certificates, that are named and can't be used.
     """
@@ -56,7 +56,7 @@ def find(environment: Mapping[str, str]) -> Endpoint | None:
 
 
 def _by_variables(environment: Mapping[str, str]) -> Endpoint:
-    """DOCKER_HOST, and DOCKER_TLS_VERIFY with DOCKER_CERT_PATH, as Docker's client has them."""
+    """Return the engine of DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, as Docker's client does."""
     host, tls = environment["DOCKER_HOST"], None
     names = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
     variables = {name: environment[name] for name in names if environment.get(name)}
@@ -74,7 +74,7 @@ def _by_variables(environment: Mapping[str, str]) -> Endpoint:
 
 
 def _configuration(environment: Mapping[str, str]) -> Path:
-    """Where Docker's client has its configuration."""
+    """Return the directory of the Docker client's configuration."""
     return Path(environment.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
 
 
@@ -82,9 +82,9 @@ def _configuration(environment: Mapping[str, str]) -> Path:
 
 
 def _by_context(environment: Mapping[str, str]) -> Endpoint | None:
-    """Docker's current context, if another than the default one is chosen.
+    """Return Docker's current context, or None for the default one.
 
-    Read without the SDK, which looks for it in the working directory where there is no ``config.json``.
+    Read without the SDK, which searches the working directory if there is no ``config.json``.
     """
     folder = _configuration(environment)
     name, by = environment.get("DOCKER_CONTEXT"), "DOCKER_CONTEXT"
@@ -109,7 +109,7 @@ def _by_context(environment: Mapping[str, str]) -> Endpoint | None:
 
 
 def _current(configuration: Path) -> str | None:
-    """The context that Docker's configuration chooses, if there is one."""
+    """Return the context that Docker's configuration selects, or None."""
     try:
         chosen = json.loads(configuration.read_text("utf-8")).get("currentContext")
     except FileNotFoundError:
@@ -137,12 +137,12 @@ _FILES = ("ca.pem", "cert.pem", "key.pem")
 
 
 def _certificates(folder: Path) -> dict[str, str]:
-    """The files with certificates and keys that are there."""
+    """Return the existing files with certificates and keys."""
     return {name: str(folder / name) for name in _FILES if (folder / name).is_file()}
 
 
 def _tls(files: Mapping[str, str], *, verify: bool) -> Any:
-    """The SDK's ``TLSConfig``, as the only word: requests puts REQUESTS_CA_BUNDLE first (its issue 3829)."""
+    """Return a ``TLSConfig`` of the SDK that overrides REQUESTS_CA_BUNDLE (issue 3829 of requests)."""
     from docker.tls import TLSConfig
 
     class Alone(TLSConfig):  # type: ignore[misc] # it has no types

@@ -1,8 +1,8 @@
-"""A connection to a program in a container: what it writes, by the frames of Docker's API.
+"""A connection to a program in a container: its output, in the frames of Docker's API.
 
 "Attach to a container", stream format. The SDK's own reader waits for the descriptor before it reads, and
-reads past the buffer of the answer's header: what has come already, decoded by TLS or with the header, would
-be waited for, or lost.
+reads past the buffer of the response's header: data already received, decoded by TLS or with the header,
+would block or be lost.
 """
 
 import contextlib
@@ -11,11 +11,11 @@ import struct
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-_HEADER = struct.Struct(">B3xI")  # which stream, and how many bytes follow
+_HEADER = struct.Struct(">B3xI")  # the stream, and the number of bytes that follow
 
 
 def said(connection: Any) -> Iterator[bytes]:
-    """What programs write, as it comes, until the connection ends."""
+    """Yield a program's output as it arrives, until the connection ends."""
     _socket(connection).settimeout(None)
     stream: BinaryIO = connection._response.raw._fp.fp  # noqa: SLF001 (what the SDK took it from)
     while len(header := stream.read(_HEADER.size)) == _HEADER.size:
@@ -24,12 +24,12 @@ def said(connection: Any) -> Iterator[bytes]:
 
 
 def send(connection: Any, data: bytes) -> None:
-    """Write to a program's input. Raises ``OSError`` where nobody reads it any more."""
+    """Write to a program's input. Raises ``OSError`` if it is closed."""
     _socket(connection).sendall(data)
 
 
 def break_off(connection: Any) -> None:
-    """End a connection that somebody reads: for that one it has ended. Nothing where it is closed already."""
+    """Shut down a connection: its reader sees the end. Does nothing if it is closed already."""
     raw = _socket(connection)
     if raw is not None:
         with contextlib.suppress(OSError):
@@ -37,7 +37,7 @@ def break_off(connection: Any) -> None:
 
 
 def hang_up(connection: Any) -> None:
-    """Close a connection by the answer that it was taken from."""
+    """Close a connection by the response that it belongs to."""
     # Its buffers are closed in an order of their own.
     with contextlib.suppress(OSError, ValueError):
         connection._response.close()  # noqa: SLF001 (as above)
@@ -46,5 +46,5 @@ def hang_up(connection: Any) -> None:
 
 
 def _socket(connection: Any) -> Any:
-    """What the SDK's connection is: by TLS itself, else in a file of Python's."""
+    """Return the socket of the SDK's connection: itself with TLS, else inside a file object."""
     return getattr(connection, "_sock", connection)

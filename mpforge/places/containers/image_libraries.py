@@ -1,6 +1,6 @@
-"""Shared libraries of an image that a wheel was linked with: brought out, so that the host can graft them.
+"""Copy an image's shared libraries that a wheel is linked with to the host, which grafts them.
 
-Which of them every system has anyway is the policy's word. Knows nothing of how a wheel is repaired.
+The policy defines those that every system has. Knows nothing of the repair of a wheel.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from mpforge.platforms import Platform
 from mpforge.toolchains.compiler_wrappers import elf_machine
 
 FOLDER = "libraries"
-"""Where they are in a step's output, beside the wheel."""
+"""Their folder in a step's output, beside the wheel."""
 
 # A cross compiler's root, then ld.so(8): the variable, ld.so.conf, the default directories, multiarch ones
 # (Debian's) too. An image that crosses has libraries of two machines: e_machine (elf(5)) tells them apart.
@@ -41,14 +41,14 @@ done
 def collect(
     at: StepContainer, output: Path, platform: Platform, everywhere: frozenset[str]
 ) -> None:
-    """Copy what the wheels in ``output`` need and not ``everywhere`` has into a folder beside them.
+    """Copy the libraries that wheels in ``output`` need, except ``everywhere``, into a folder beside them.
 
-    What those need comes along. What the image does not have is left to the repair to miss. Raises
+    Includes the libraries' own dependencies. Those that the image lacks are reported by the repair. Raises
     ``EngineLost``.
     """
     from elftools.common.exceptions import ELFError
 
-    with contextlib.suppress(ELFError, WheelRejected):  # the repair says so
+    with contextlib.suppress(ELFError, WheelRejected):  # the repair reports it
         wanted, own = _needs(output.glob("*.whl"))
         known = everywhere | own
         while wanted := wanted - known:
@@ -58,7 +58,7 @@ def collect(
 
 
 def _needs(made: Iterable[Path]) -> tuple[set[str], set[str]]:
-    """What the compiled files of wheels need, and what they bring themselves, by name."""
+    """Return the libraries that the compiled files of wheels need, and those that they contain, by name."""
     needed: set[str] = set()
     own: set[str] = set()
     for wheel in made:
@@ -79,7 +79,7 @@ def _fetched(
     code, said = at.container.ask([*argv, *names])
     for line in said.splitlines() if code == 0 else ():
         name, _, place = line.partition(" ")
-        if name not in names or "/" in name:  # a container's word, which is to be no path of ours
+        if name not in names or "/" in name:  # a container's word, never a path of ours
             continue
         folder.mkdir(exist_ok=True)
         at.container.get(place, folder / name)

@@ -1,4 +1,4 @@
-"""What images and platforms are called: names taken apart, platforms in one spelling.
+"""Names of images and platforms: parsing names, normalizing platforms.
 
 Knows neither registries nor engines.
 """
@@ -16,21 +16,21 @@ _HUB_ADDRESS = "registry-1.docker.io"
 
 
 class Reference(image_name.Parts):
-    """An image's name, taken apart, with where it is asked for."""
+    """The parts of an image's name, and its registry's address."""
 
     @property
     def address(self) -> str:
-        """Where the registry answers."""
+        """Return the registry's address."""
         return _HUB_ADDRESS if self.host == HUB else self.host
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is on this machine, and so spoken to without TLS."""
+        """Return whether the registry is on this machine, and so used without TLS."""
         return is_loopback(self.host)
 
 
 def parse(name: str) -> Reference:
-    """Take a name apart. Raises ``ImageNameWrong``."""
+    """Parse an image's name. Raises ``ImageNameWrong``."""
     found = image_name.parts(name)
     if found is None:
         raise ImageNameWrong(
@@ -40,7 +40,7 @@ def parse(name: str) -> Reference:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``HOST[:PORT]`` is this machine; what a name stands for is not asked."""
+    """Return whether ``HOST[:PORT]`` is this machine; names are not resolved."""
     name = urlsplit(f"//{host}").hostname or ""
     try:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
@@ -52,7 +52,7 @@ def is_loopback(host: str) -> bool:
 
 
 def normal(platform: str) -> str:
-    """``OS/ARCHITECTURE[/VARIANT]`` as the table spells it: without the variant that is meant anyway."""
+    """Return ``OS/ARCHITECTURE[/VARIANT]`` as in the table: without the default variant."""
     system, architecture, variant = (*platform.split("/"), "", "")[:3]
     for known in glibc_platforms():
         meant = variant in ("", known.docker_variant)
@@ -62,6 +62,6 @@ def normal(platform: str) -> str:
 
 
 def platform_of(told: Mapping[str, Any]) -> str:
-    """The platform that an index's entry or an image's configuration tells."""
+    """Return the platform in an index's entry or an image's configuration."""
     words = (told.get(name) for name in ("os", "architecture", "variant"))
     return "/".join(str(word) for word in words if word)

@@ -1,7 +1,7 @@
-"""Images: what a name stands for on one platform, and the image itself.
+"""Images: resolving a name to a pin for one platform, and obtaining the pinned image.
 
 A pin is the digest of one platform's manifest, never of an index, or the id of an image that exists with this
-engine only. The platform is looked at after each pull: an engine says nothing of a wrong one.
+engine only. The platform is checked after each pull: an engine does not report a wrong one.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,15 +29,15 @@ from mpforge.platforms.image_name import is_id
 from mpforge.spec.suggest import close_to
 
 Working = Callable[[str], AbstractContextManager[None]]
-"""Says that something long goes on while its block runs."""
+"""Reports long work while its block runs."""
 
 _LAYERS = "mpforge-layer"
-"""The repository of layers that we made, each tagged with its key."""
+"""The repository of layers made by mpforge, each tagged with its key."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image that the engine has: its id, the variables that it sets, the digests of its layers."""
+    """An image in the engine: its id, its variables, the digests of its layers."""
 
     id: str
     environment: Mapping[str, str]
@@ -45,7 +45,7 @@ class Image:
 
 
 def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
-    """What a name stands for now: an image that is this engine's alone, else what the registry says.
+    """Return the pin of a name now: of an image that only this engine has, else from the registry.
 
     Without an engine the registry alone is asked. Raises ``EngineLost``, and as ``registry.digest_of``.
     """
@@ -71,7 +71,7 @@ def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
 
 
 def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
-    """The pinned image, pulled if the engine has it not; ``working`` goes round that.
+    """Return the pinned image, pulled if the engine lacks it; ``working`` is the context of the pull.
 
     Raises ``ImageUnfit``, ``PinGone``, ``RegistryUnreachable``, ``RegistryDenies``, ``EngineFull``,
     ``EngineLost``.
@@ -96,10 +96,10 @@ def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
 
 
 def layer(engine: Engine, base: Image, key: str, make: Callable[[], Container]) -> Image:
-    """The image that is kept under a key; made of a container that ``make`` gives, if need be.
+    """Return the layer stored under a key; made from the container of ``make`` if need be.
 
-    A tag can be moved by anybody: what bears it must be one layer of ours above ``base``. Raises what
-    ``make`` raises, ``EngineRefuses``, ``EngineLost``.
+    Anybody can move a tag: its image must be one layer of ours above ``base``. Raises the errors of
+    ``make``, ``EngineRefuses``, ``EngineLost``.
     """
     tag = f"{_LAYERS}:{key[:32]}"
     found = _inspect(engine, tag)
@@ -121,7 +121,7 @@ def _is_layer(found: Mapping[str, Any], base: Image, key: str) -> bool:
 
 
 def _also_not_here(error: MpforgeError, engine: Engine, name: str) -> MpforgeError:
-    """A registry's error of a name that the engine has no image of either, and which one may be meant."""
+    """Return a registry's error for a name that the engine lacks too, with a similar name as a hint."""
     with speaking("list its images"):
         told = engine.client.api.images()
     known = {tag for image in told for tag in image.get("RepoTags") or () if "<none>" not in tag}
@@ -135,9 +135,9 @@ def _also_not_here(error: MpforgeError, engine: Engine, name: str) -> MpforgeErr
 
 
 def _is_own(found: Mapping[str, Any], name: str) -> bool:
-    """Whether an image did not come from the registry that its name names.
+    """Return whether an image is local: not from the registry in its name.
 
-    Podman has a digest of each image, and calls ``localhost`` what it built.
+    Podman has a digest of each image, and names ``localhost`` as the registry of those it built.
     """
     if is_id(name):
         return True
@@ -150,7 +150,7 @@ def _is_own(found: Mapping[str, Any], name: str) -> bool:
 def _same_place(named: image_names.Reference, digest: str) -> bool:
     try:
         at = image_names.parse(digest)
-    except ImageNameWrong:  # some engines say <none>@<none>
+    except ImageNameWrong:  # some engines list <none>@<none>
         return False
     return (at.host, at.repository) == (named.host, named.repository)
 
@@ -161,7 +161,7 @@ def _by_id(found: Mapping[str, Any], request: ImageRequest) -> ImagePin:
 
 
 def _pull(engine: Engine, pin: ImagePin) -> None:
-    """Pull a pinned image. Raises what says best why it can't be had."""
+    """Pull a pinned image. Raises the error that best explains a failure."""
     at = image_names.parse(pin.request.name)
     exactly = ImageRequest(f"{at.path}@{pin.digest}", pin.request.platform)
     said = _pulled(engine, at, pin)
@@ -191,7 +191,7 @@ def _pull(engine: Engine, pin: ImagePin) -> None:
 
 
 def _pulled(engine: Engine, at: image_names.Reference, pin: ImagePin) -> str | None:
-    """Let the engine pull; None, or what it said instead."""
+    """Let the engine pull; return None, or its error message."""
     platform = well_known()[pin.request.platform].docker_platform
     known = dict(registry.credentials(at.host))
     try:
@@ -214,7 +214,7 @@ def _image(found: Mapping[str, Any]) -> Image:
 
 
 def _check(found: Mapping[str, Any], request: ImageRequest) -> None:
-    """Raise ``ImageUnfit`` where an image is of another platform than it must be."""
+    """Raise ``ImageUnfit`` if an image is of another platform than requested."""
     has = _platform(found)
     wanted = well_known()[request.platform].docker_platform or ""
     if image_names.normal(has) != image_names.normal(wanted):

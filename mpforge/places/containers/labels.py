@@ -1,6 +1,6 @@
-"""The labels of what is ours with an engine, and what a killed process has left there.
+"""The labels of mpforge's containers and images in an engine, and the removal of leftovers.
 
-A container is marked with who made it: it may be removed when that process is surely no more.
+A container is labelled with its creator: it may be removed when that process has certainly ended.
 """
 
 import contextlib
@@ -12,34 +12,34 @@ from mpforge.errors import EngineLost, EngineRefuses
 from mpforge.places.containers.connection import Engine, speaking
 
 LABEL = "mpforge"
-"""The label of each container of ours: MACHINE PID START of the process that made it."""
+"""The label of each container of ours: MACHINE PID START of its creator."""
 TITLE = f"{LABEL}.title"
-"""The label that tells people what a container is for."""
+"""The label that describes a container's purpose for people."""
 IMAGE_LABEL = "mpforge.image"
-"""The label of an image that we made: ``layer`` or ``probe``."""
+"""The label of an image of ours: ``layer`` or ``probe``."""
 LAYER = "mpforge.layer"
-"""The label of a layer: the whole key that it is kept under."""
+"""The label of a layer: its whole key."""
 
 
 def own_mark() -> str:
-    """The value of the label: who has made a container, told from all others who ever may."""
+    """Return the label's value: this process, distinct from every other creator."""
     return f"{_where()} {os.getpid()} {_started(os.getpid())}"
 
 
 def _where() -> str:
-    """This machine since it was started, and its process ids: others may share a name, never all of these.
+    """Return an id of this boot of this machine and of its pid namespace, distinct from all others.
 
-    Every machine's first namespace has one number (pid_namespaces(7)), no two starts have (random(4)).
+    The first namespace has the same number on every machine (pid_namespaces(7)); boot ids differ (random(4)).
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
         return f"{socket.gethostname()}/{boot}/{os.readlink('/proc/self/ns/pid')}"
     except OSError:
-        return ""  # no Linux: nothing is told apart, nor reaped
+        return ""  # no Linux: creators can't be identified, so nothing is reaped
 
 
 def _started(process: int) -> str:
-    """When a process of this machine started, in the kernel's ticks; empty if there is none (proc(5))."""
+    """Return a process's start in the kernel's ticks; empty if there is no such process (proc(5))."""
     try:
         text = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
     except OSError:
@@ -48,7 +48,7 @@ def _started(process: int) -> str:
 
 
 def _is_dead(mark: str) -> bool:
-    """Whether the process of a mark was one of this machine, and is no more."""
+    """Return whether the process of a mark was one of this machine and has ended."""
     where, _, rest = mark.partition(" ")
     process, _, started = rest.partition(" ")
     if not where or where != _where() or not process.isdigit():
@@ -57,15 +57,15 @@ def _is_dead(mark: str) -> bool:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return True
-    except PermissionError:  # another user's, of which /proc may hide when it started
+    except PermissionError:  # another user's: /proc may hide its start
         pass
     return _started(int(process)) not in ("", started)
 
 
 def reap(engine: Engine) -> int:
-    """Remove the containers of processes of this machine that are no more; how many there were.
+    """Remove the containers of ended processes of this machine; return their number.
 
-    The engine does so itself, but for those that were made and never started.
+    The engine removes them itself, except those that were created and never started.
     """
     removed = 0
     with speaking("list containers"):

@@ -1,7 +1,7 @@
-"""Asking a registry of images which manifest of a name is one platform's, without an engine.
+"""Query a registry for one platform's manifest of an image's name, without an engine.
 
 The API is the OCI distribution specification's, the documents are OCI's and Docker's. Credentials are those
-of Docker's own configuration, and no message has them. Pulls nothing.
+of Docker's own configuration, and no message contains them. Pulls nothing.
 """
 
 import base64
@@ -38,8 +38,8 @@ _ACCEPTED = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
-_SECONDS = (10, 60)  # until there is a connection, and without a word
-_LARGEST = 4 << 20  # what registries themselves take as a manifest
+_SECONDS = (10, 60)  # to connect, and between two reads
+_LARGEST = 4 << 20  # the limit of registries themselves for a manifest
 _SUMMARY = 300
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
@@ -48,10 +48,10 @@ _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
 
 def manifests(index: Mapping[str, Any]) -> dict[str, str]:
-    """The digest of each platform's manifest in an index, by the platform's normal name.
+    """Return the digest of each platform's manifest in an index, by the platform's normal name.
 
-    What is no image (an attestation says ``unknown``) is not among them; of two for one platform the
-    first counts, as it does for engines.
+    Entries that are no images (attestations have ``unknown``) are left out; of two for one platform the
+    first counts, as for engines.
     """
     found: dict[str, str] = {}
     for entry in index["manifests"]:
@@ -61,11 +61,11 @@ def manifests(index: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-# --- asking ---------------------------------------------------------------------------------------
+# --- queries --------------------------------------------------------------------------------------
 
 
 def digest_of(request: ImageRequest) -> str:
-    """The digest of the manifest that a name stands for on a platform, now.
+    """Return the digest of the current manifest of a name for a platform.
 
     Raises ``ImageNameWrong``, ``ImageUnknown``, ``ImageUnfit``, ``RegistryUnreachable``, ``RegistryDenies``,
     ``HashMismatch``.
@@ -92,7 +92,7 @@ def digest_of(request: ImageRequest) -> str:
 
 
 def _offered(talk: "_Talk", digest: str, manifest: Mapping[str, Any]) -> dict[str, str]:
-    """The digest for each platform that there is, of an index or of a single manifest."""
+    """Return the digest for each available platform, of an index or of a single manifest."""
     if "config" in manifest:
         has = platform_of(talk.blob(manifest["config"]["digest"]))
         return {normal(has): digest}
@@ -100,7 +100,7 @@ def _offered(talk: "_Talk", digest: str, manifest: Mapping[str, Any]) -> dict[st
 
 
 class _Talk:
-    """A talk with a registry about one repository; ``name`` is the image's in messages."""
+    """A session with a registry about one repository; ``name`` is the image's in messages."""
 
     def __init__(self, reference: Reference, name: str) -> None:
         import requests
@@ -108,19 +108,19 @@ class _Talk:
         self._at = reference
         self._name = name
         self._session = requests.Session()
-        # Of this machine neither a proxy nor .netrc knows anything.
+        # Neither a proxy nor .netrc applies to this machine.
         self._session.trust_env = not reference.is_loopback
         self._authorization = ""
         self._knows = False
 
     def manifest(self, word: str) -> tuple[str, Mapping[str, Any]]:
-        """The manifest or index of a tag or digest, and its digest."""
+        """Return the digest and the content of a tag's or digest's manifest or index."""
         data, told = self._get(f"manifests/{word}")
         expected = word if DIGEST.fullmatch(word) else told
         return self._verified(data, expected), self._document(data)
 
     def blob(self, digest: str) -> Mapping[str, Any]:
-        """A document among a repository's blobs. Raises ``KeyError`` for what is no sha256."""
+        """Return a JSON document of a repository's blobs. Raises ``KeyError`` for anything but a sha256."""
         if not DIGEST.fullmatch(digest):
             raise KeyError(digest)
         data, _ = self._get(f"blobs/{digest}")
@@ -147,7 +147,7 @@ class _Talk:
     # --- requests ------------------------------------------------------------------------------
 
     def _get(self, path: str) -> tuple[bytes, str | None]:
-        """What is there, and the digest that the registry says it has."""
+        """Return the content of a path, and its digest as the registry reports it."""
         scheme = "http" if self._at.is_loopback else "https"
         address = f"{scheme}://{self._at.address}/v2/{self._at.repository}/{path}"
         status, headers, data = self._ask("GET", address, self._authorization)
@@ -169,7 +169,7 @@ class _Talk:
                 hint="name another one in [build] image, or build it here: a local image will do",
             )
         if status in (_UNAUTHORIZED, _FORBIDDEN):
-            if at.host == HUB and not self._knows:  # which says the same of both
+            if at.host == HUB and not self._knows:  # the hub answers the same for both
                 return ImageUnknown(
                     f"{at.host} has no image {name} that everybody may read",
                     why=_said(data) or f"asked at {at.address}",
@@ -196,7 +196,7 @@ class _Talk:
         query: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """One request; redirects are followed where nothing is sent but a question."""
+        """Make one request; redirects are followed unless a form is sent."""
         from requests.exceptions import RequestException
 
         headers = {"Accept": ", ".join(_ACCEPTED), "User-Agent": "mpforge"}
@@ -242,7 +242,7 @@ class _Talk:
     # --- credentials ---------------------------------------------------------------------------
 
     def _authorized(self, header: str) -> str:
-        """The header that answers a challenge; empty where there is none."""
+        """Return the header that answers a challenge; empty if none can."""
         kind, fields = challenge(header)
         known = {key.lower(): str(value) for key, value in credentials(self._at.host).items()}
         basic = ""
@@ -255,7 +255,7 @@ class _Talk:
         return self._token(fields, basic, known.get("identitytoken")) if kind == "bearer" else ""
 
     def _token(self, fields: Mapping[str, str], basic: str, identity: str | None) -> str:
-        """A bearer token, as https://distribution.github.io/distribution/spec/auth/token/ has it."""
+        """Return a bearer token (https://distribution.github.io/distribution/spec/auth/token/)."""
         realm = fields.get("realm", "")
         if not _is_safe(realm):
             raise RegistryDenies(
@@ -282,21 +282,21 @@ class _Talk:
 
 
 def _is_safe(address: str) -> bool:
-    """Whether an address is spoken to by TLS, or on this machine."""
+    """Return whether an address uses TLS, or is on this machine."""
     parts = urlsplit(address)
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.netloc))
 
 
 def challenge(header: str) -> tuple[str, dict[str, str]]:
-    """A WWW-Authenticate header: ``bearer`` or ``basic``, and its fields."""
+    """Parse a WWW-Authenticate header: return ``bearer`` or ``basic``, and its fields."""
     kind, _, rest = header.strip().partition(" ")
     return kind.lower(), dict(re.findall(r'(\w+)="([^"]*)"', rest))
 
 
 def credentials(host: str) -> Mapping[str, str]:
-    """What Docker's configuration, or its credential helper, has for a registry; empty: nothing.
+    """Return a registry's credentials from Docker's configuration or its credential helper; may be empty.
 
-    Raises ``RegistryDenies`` where they can't be read.
+    Raises ``RegistryDenies`` if they can't be read.
     """
     from docker import auth
     from docker.errors import DockerException
@@ -304,12 +304,12 @@ def credentials(host: str) -> Mapping[str, str]:
     helper = None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a helper that is not there
+            warnings.simplefilter("ignore")  # a missing helper
             configuration = auth.load_config()
             helper = configuration.get_credential_store(host)
             return configuration.resolve_authconfig(host) or {}
     except (DockerException, OSError, ValueError, RuntimeError):
-        # Their texts are not passed on: they may hold what must not be seen.
+        # Their texts are not passed on: they may contain secrets.
         what = f"docker-credential-{helper}" if helper else "config.json"
         raise RegistryDenies(
             f"Docker's credentials for {host} can't be read",
@@ -318,11 +318,11 @@ def credentials(host: str) -> Mapping[str, str]:
         ) from None
 
 
-# --- what others say ------------------------------------------------------------------------------
+# --- error texts of others ------------------------------------------------------------------------
 
 
 def _said(data: bytes) -> str:
-    """The words of a registry's error, if they are its own."""
+    """Return the text of a registry's error if it has the API's form."""
     try:
         errors = json.loads(data)["errors"]
         words = [str(error.get("message") or error.get("code")) for error in errors]
@@ -332,7 +332,7 @@ def _said(data: bytes) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost words of an error of ``requests``: the outer ones are objects and addresses."""
+    """Return the innermost text of an error of ``requests``: the outer ones are objects and addresses."""
     inner = error.args[0] if error.args else error
     text = str(getattr(inner, "reason", None) or inner)
     return text.rpartition(": ")[2][:_SUMMARY] or type(error).__name__

@@ -1,8 +1,8 @@
-"""What an engine runs: each platform natively, by which QEMU, or not at all.
+"""Probe how an engine runs each platform: natively, by which QEMU, or not at all.
 
-Asked without privilege: an image of nothing but a hundred bytes of ELF for each machine, each of which
-exits with 42. QEMU's user mode prints its version instead, as QEMU_VERSION is set; a native machine does
-not care. An image of another platform is run without a word, so whoever builds in one asks here first.
+Needs no privilege: the probe's image contains only a hundred bytes of ELF for each machine, each of which
+exits with 42. QEMU's user mode prints its version instead, as QEMU_VERSION is set; a native machine ignores
+it. An engine runs an image of another platform without a message, so builds in one ask here first.
 """
 
 import contextlib
@@ -32,11 +32,11 @@ _NAMELESS = "an emulator that does not say its name"
 
 
 PROBED = tuple(platform.name for platform in glibc_platforms())
-"""The platforms that can be asked for; those of musl are run as glibc's."""
+"""The platforms with a probe; those of musl run like glibc's."""
 
 
 def program(platform: Platform) -> bytes:
-    """An ELF file for a platform that exits with 42."""
+    """Return an ELF program for a platform that exits with 42."""
     wide, little = platform.bits == 64, platform.endian == "little"
     header, entry_size = (64, 56) if wide else (52, 32)
     base = 0x400000 if wide else 0x10000
@@ -66,7 +66,7 @@ def _packed(files: Mapping[str, bytes], mode: int) -> bytes:
 
 
 def _image(engine: Engine) -> str:
-    """The probe's image with the engine; its tag."""
+    """Return the tag of the probe's image, created in the engine if need be."""
     layer = _packed({one.name: program(one) for one in glibc_platforms()}, 0o755)
     configuration = {
         "architecture": well_known()[engine.platform].docker_architecture,
@@ -93,10 +93,10 @@ def _image(engine: Engine) -> str:
 
 
 def ask(engine: Engine, platform: str, *, title: str = "") -> str:
-    """How the engine runs a platform: ``native``, QEMU's own words, or empty where it can't.
+    """Return how the engine runs a platform: ``native``, QEMU's version text, or empty if it can't.
 
-    ``title`` tells people what the container is for. Raises ``EngineLost``, and ``EngineRefuses`` where it
-    starts no program at all. A platform that there is no probe for is said to be not run.
+    ``title`` describes the container for people. Raises ``EngineLost``, and ``EngineRefuses`` if it
+    starts no program at all. Empty for a platform without a probe, too.
     """
     name = platform.removesuffix("_musl")
     if name not in PROBED:
@@ -115,7 +115,7 @@ def ask(engine: Engine, platform: str, *, title: str = "") -> str:
 
 
 def _run(engine: Engine, image: str, name: str, title: str) -> tuple[int, str]:
-    """Run one probe; its exit status and what it printed."""
+    """Run one probe; return its exit status and output."""
     api = engine.client.api
     with speaking("run a probe"):
         made = api.create_container(
@@ -136,12 +136,12 @@ def _run(engine: Engine, image: str, name: str, title: str) -> tuple[int, str]:
 
 
 class Probes:
-    """What engines were found to run, and what was made ready with them.
+    """Results of probing engines, and records of preparations made in them.
 
-    It is remembered in a file, for as long as an engine stays the same: one on this machine, as long as its
-    socket and the kernel's handlers do. Of one elsewhere there is no sign that could be read without asking
-    it, and its own id is none: Docker keeps it when handlers change, Podman has another one at each call. So
-    that is believed for an hour.
+    They are remembered in a file while an engine is unchanged: a local one as long as its socket and the
+    kernel's handlers are. A remote engine can't be checked without asking it, and its id does not help:
+    Docker keeps it when handlers change, Podman has another one at each call. So its results are valid for
+    an hour.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Probes:
         self._clock = clock
 
     def how(self, engine: Engine, platform: str) -> str:
-        """As ``ask``, asked once; a platform that was not run is asked for again. Raises as ``ask``."""
+        """Return ``ask``'s answer, remembered unless the platform did not run. Raises as ``ask``."""
         known = self._known(engine.endpoint, "platforms")
         if not known.get(platform):
             identity = self._identity(engine.endpoint)
@@ -166,7 +166,7 @@ class Probes:
         return known[platform]
 
     def anew(self, engine: Engine, platforms: Iterable[str]) -> dict[str, str]:
-        """As ``ask`` for each; no other is known from now on. Raises as ``ask``."""
+        """Call ``ask`` for each platform and forget all other results. Raises as ``ask``."""
         identity = self._identity(engine.endpoint)
         found = {name: ask(engine, name, title=str(self._path)) for name in platforms}
         new = {"platforms": found, "here": nature(engine).here, "asked": self._clock()}
@@ -174,20 +174,20 @@ class Probes:
         return found
 
     def remembered(self, endpoint: str, platform: str) -> str | None:
-        """What is known of an engine without asking it; None: nothing."""
+        """Return an engine's remembered result for a platform without asking it, or None."""
         return self._known(endpoint, "platforms").get(platform)
 
     def was_prepared(self, endpoint: str, key: str) -> bool:
-        """Whether something was made ready, known by a key."""
+        """Return whether the preparation with this key was made."""
         return key in self._known(endpoint, "prepared")
 
     def remember_prepared(self, endpoint: str, key: str) -> None:
-        """Something is ready."""
+        """Record that the preparation with this key was made."""
         known = {**self._known(endpoint, "prepared"), key: ""}
         self._remember(endpoint, self._identity(endpoint), {"prepared": known})
 
     def _entry(self, endpoint: str) -> dict[str, Any]:
-        """What is known of an engine that is still the same."""
+        """Return the record of an engine if it is unchanged, else an empty one."""
         try:
             entry = dict(self._table()[endpoint])
             young = entry["here"] or 0 <= self._clock() - entry["asked"] < _ELSEWHERE_SECONDS
@@ -204,13 +204,13 @@ class Probes:
         return table if isinstance(table, dict) else {}
 
     def _remember(self, endpoint: str, identity: list[str], new: Mapping[str, object]) -> None:
-        """Add to what is known; ``identity`` is from before the engine was asked."""
+        """Add to an engine's record; ``identity`` is from before the engine was asked."""
         first = {"here": False, "asked": self._clock()}
         entry = {**first, **self._entry(endpoint), "identity": identity, **new}
         notes.keep(self._path, {**self._table(), endpoint: entry})
 
     def _identity(self, endpoint: str) -> list[str]:
-        """What stays the same as long as an engine does, without speaking to it."""
+        """Return values that change with an engine, without a request to it."""
         words = [endpoint]
         if endpoint.startswith("unix://"):
             with contextlib.suppress(OSError):

@@ -1,8 +1,8 @@
-"""Trees of tools that containers see read-only, kept by the engine itself as volumes.
+"""Trees of tools as the engine's volumes, mounted read-only in containers.
 
-A compiler of 400 MB is copied to an engine once, not into each container. A volume is told to be whole by
-another, empty one, which is made when it is filled: whoever is killed on the way leaves one that nobody uses,
-and no two write to the same. Knows nothing of what is in a tree.
+A compiler of 400 MB is copied to an engine once, not into each container. Another, empty volume marks a
+complete one and is created after it is filled: a process that is killed leaves a volume that is never used,
+and no two processes write to the same one. Knows nothing of a tree's content.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ def provide(
     lock: Path,
     filling: AbstractContextManager[None],
 ) -> str:
-    """The volume of a tree, by a name that stands for its content; filled if need be.
+    """Return the volume of a tree, whose ``name`` identifies its content; created if need be.
 
-    ``image`` is any image with a ``cat``; of the users of a ``lock`` file one fills it, others wait;
-    ``filling`` goes round the work. Raises ``EngineRefuses``, ``EngineLost``.
+    ``image`` is any image with ``cat``; one holder of the ``lock`` file fills it, others wait;
+    ``filling`` is the context of the work. Raises ``EngineRefuses``, ``EngineLost``.
     """
     with alone(lock, waits=_nothing, warn=_unheard):
         return _whole(engine, name) or _filled(
@@ -47,7 +47,7 @@ def _unheard(_message: str) -> None:
 
 
 def _whole(engine: Engine, name: str) -> str | None:
-    """A volume of that name that is whole, if there is one."""
+    """Return a complete volume of that name, or None."""
     with speaking(f"look for the volume of {name}"):
         found = engine.client.api.volumes(filters={"label": f"{_TOOL}={name}"})["Volumes"] or []
     labels = {volume["Name"]: volume["Labels"] or {} for volume in found}
