@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from mpforge.cli.options import add_spec, sessions_of, workspace_of, write_json
+from mpforge.cli.options import add_spec, sessions_of, unknown, workspace_of, write_json
 from mpforge.errors import ExitCode
 from mpforge.errors.reference import explanation
 
@@ -41,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     workspace = workspace_of(arguments)
     found = compiled(workspace)
+    if found.plan.session(arguments.session) is None:
+        raise unknown(arguments.session, workspace, "session or error code")
     sessions = sessions_of(found.plan, [arguments.session], workspace)
     phases = {s.phase for s in sessions if s.name == arguments.session}
     told = [

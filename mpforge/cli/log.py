@@ -28,6 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = compiled(workspace)
     session = found.plan.session(arguments.session)
+    if session is not None and session.group:
+        raise WrongInput(
+            f"{arguments.session} stands for several sessions",
+            hint=f"mpforge log takes one of {' '.join(session.requires)}",
+        )
     steps = preview(found, workspace, session).steps if session is not None else ()
     for step in steps:
         result = found.store.find(step.key) if step.state == "cached" and step.key else None

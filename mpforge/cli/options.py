@@ -50,8 +50,8 @@ def sessions_of(plan: "Plan", names: list[str], workspace: Workspace) -> "list[P
     return [session for session in plan.sessions if session.name in wanted]
 
 
-def unknown(name: str, workspace: Workspace) -> UnknownSession:
-    """Return the error for an unknown session: ``project.skip`` leaves it out, or it is misspelt."""
+def unknown(name: str, workspace: Workspace, what: str = "session") -> UnknownSession:
+    """Return the error for an unknown ``what``: ``project.skip`` leaves it out, or it is misspelt."""
     from mpforge.engine.load_index import load_index
 
     index = load_index(workspace)
@@ -63,7 +63,7 @@ def unknown(name: str, workspace: Workspace) -> UnknownSession:
     known = [session.name for session in index.sessions]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"sessions: {' '.join(known)}"
-    return UnknownSession(f"there is no session {name}", hint=hint)
+    return UnknownSession(f"there is no {what} {name}", hint=hint)
 
 
 def tell_doubts(workspace: Workspace) -> None:

@@ -1,1 +1,1 @@
-"""Diagnose the abilities of this host and its container runtime for each target."""
+"""Report what this host and its container runtime can do for each target."""

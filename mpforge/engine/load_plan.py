@@ -55,36 +55,40 @@ class _Made:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A workspace's plan, its source as inputs, and the host interpreters that were found, by word."""
+    """A workspace's plan, its source as inputs, and the host interpreters that were found, by word.
+
+    ``lock`` is the content of the lock that the plan was compiled with, None if there was no file.
+    """
 
     plan: Plan
     source: Project
     inputs: Inputs
     store: SessionStore
+    lock: bytes | None
     pythons: dict[str, HostPython] = field(default_factory=dict)
 
 
 class Look:
-    """A cached view of a workspace, for sessions that follow one another immediately.
+    """What a session saw of a workspace, for the next one if that follows immediately.
 
-    Its owner calls ``forget`` when anything may have changed: after a session that was not fully cached, and
-    after a session that is not mpforge's.
+    A session takes it, and keeps it for the next only if it changed nothing. After a session that is not
+    mpforge's, a new one is needed.
     """
 
     def __init__(self) -> None:
-        self._seen: Compiled | None = None
-        self._of: tuple[Workspace, bytes | None] | None = None
+        self._kept: tuple[Workspace, Compiled] | None = None
 
-    def compiled(self, workspace: Workspace) -> Compiled:
-        """Return the same plan until ``forget``, unless the lock changes. Raises as ``compiled``."""
-        of = workspace, lock_file.content(workspace.lock)
-        if self._seen is None or self._of != of:
-            self._seen, self._of = compiled(workspace), of
-        return self._seen
+    def take(self, workspace: Workspace) -> Compiled:
+        """Return the view that was kept, or a new one if the lock has changed. Raises as ``compiled``."""
+        of, seen = self._kept or (None, None)
+        self._kept = None
+        if seen is None or of != workspace or seen.lock != lock_file.content(workspace.lock):
+            return compiled(workspace)
+        return seen
 
-    def forget(self) -> None:
-        """Drop the cached view."""
-        self._seen = None
+    def keep(self, workspace: Workspace, seen: Compiled) -> None:
+        """Keep the view of a session that changed nothing."""
+        self._kept = workspace, seen
 
 
 def compiled(workspace: Workspace) -> Compiled:
@@ -97,12 +101,12 @@ def compiled(workspace: Workspace) -> Compiled:
         what="the cache",
         hint="set MPFORGE_CACHE to a directory whose path has only letters, digits and / . _ + @ ~ -",
     )
-    data = content(workspace)
+    data, lock = content(workspace), lock_file.content(workspace.lock)
     text = text_of(data, workspace)
     store = opened(workspace.cache / "store")
     inputs = _inputs(workspace, text, store)
     source = inputs.source
-    key = _key(workspace, data, source, inputs)
+    key = _key(data, lock, source, inputs)
     made = _plans.get(key) or _kept_plan(workspace, key)
     if made is None or not _unchanged(requirements_base(workspace, inputs), made.read):
         plan, _, read = _compile(workspace, text, inputs, host_facts())
@@ -110,7 +114,7 @@ def compiled(workspace: Workspace) -> Compiled:
         noted = {"schema": 4, "key": key, "plan": encode(plan), "read": read}
         notes.keep(workspace.state / PLAN, noted)
     _plans[key] = made
-    return Compiled(made.plan, source, inputs, store)
+    return Compiled(made.plan, source, inputs, store, lock)
 
 
 def _unchanged(root: Path, read: dict[str, str]) -> bool:
@@ -218,9 +222,9 @@ def _source_word(text: str, workspace: Workspace) -> str:
     return load_spec(text, file=workspace.spec.name).project.source
 
 
-def _key(workspace: Workspace, data: bytes, source: Project, inputs: Inputs) -> str:
-    lock = lock_file.content(workspace.lock) or b""
-    parts: list[str | None] = [__version__, data.hex(), lock.hex(), repr(host_facts()), source.form]
+def _key(data: bytes, lock: bytes | None, source: Project, inputs: Inputs) -> str:
+    parts: list[str | None] = [__version__, data.hex(), (lock or b"").hex()]
+    parts += [repr(host_facts()), source.form]
     if source.form == "packed-sdist":
         parts.append(hash_file(source.root).digest)
     else:

@@ -31,33 +31,12 @@ def run_session(
 ) -> SessionEnded:
     """Run one session. ``failed`` returns the sessions that have failed in this run.
 
-    ``look`` is the view of the session before this one; it is forgotten unless this one changes nothing.
+    ``look`` is what the session before this one saw; this one keeps it for the next if it changes nothing.
 
     Raises ``MpforgeError`` for what fails and ``KeyboardInterrupt``; nothing half-made is left then.
     """
     look = look or Look()
-    try:
-        ended = _run(name, workspace, options, emit, posargs, selection, failed, look)
-    except BaseException:
-        look.forget()
-        raise
-    if ended.status == "done":
-        look.forget()
-        _tidy(workspace, emit, name)
-    return ended
-
-
-def _run(  # noqa: PLR0917 - the arguments of run_session
-    name: str,
-    workspace: Workspace,
-    options: Options,
-    emit: Emit,
-    posargs: tuple[str, ...],
-    selection: Selection,
-    failed: Callable[[], Collection[str]],
-    look: Look,
-) -> SessionEnded:
-    found = look.compiled(workspace)
+    found = look.take(workspace)
     session = found.plan.session(name)
     if session is None:
         raise UnknownSession(f"the spec gives no session {name}", hint="`nox -l` lists them")
@@ -76,7 +55,12 @@ def _run(  # noqa: PLR0917 - the arguments of run_session
         )
     found.store.listen(lambda message: emit(Warned(name, message)))
     run = SessionRun(found, session, workspace, options, emit, posargs, selection)
-    return _to_its_end(run)
+    ended = _to_its_end(run)
+    if ended.status == "done":
+        _tidy(workspace, emit, name)
+    elif ended.status == "cached":
+        look.keep(workspace, found)
+    return ended
 
 
 def _tidy(workspace: Workspace, emit: Emit, session: str) -> None:

@@ -191,7 +191,7 @@ def _probed(wanted: CrossImage, container: "Container") -> dict[str, object]:
 
 
 def _plainly(container: "Container", python: str, *arguments: str) -> list[str]:
-    """Return an interpreter's call without the image's variables that would make it describe the target."""
+    """Return the command for an interpreter, without the image variables that describe the target."""
     without = [name for name in container.environment if "PYTHON" in name]
     given = [word for name in without for word in ("-u", name)]
     return ["env", *given, python, "-I", "-S", "-c", *arguments]

@@ -22,7 +22,7 @@ class Inside:
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine for a target's programs: emulated or native, its CPU model, and its image if in one."""
+    """Where a target's programs run: natively or emulated, on which CPU model, in which image if any."""
 
     target: str
     emulated: bool

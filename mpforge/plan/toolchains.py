@@ -31,7 +31,7 @@ class HostZig:
 
 @dataclass(frozen=True)
 class ZigInImage:
-    """zig of this host, called by builds in an image of the target."""
+    """The host's zig, called from builds in a target image."""
 
     zig: EnvironmentRequest
     inside: Inside

@@ -155,7 +155,7 @@ def _remember(home: Path, digest: str, survey: _Survey, boot: str) -> None:
 
 
 def _remembered(home: Path, digest: str) -> tuple[_Survey, bool]:
-    """Return the remembered stats, and whether the tree must be read nevertheless.
+    """Return the remembered stats, and whether the tree must be read anyway.
 
     It must at the first use after a reboot since it was made: what a power failure left of
     files that were not on the disk yet may look right.

@@ -1,4 +1,4 @@
-"""zig of this host, called by builds in an image of the target: its names there are native programs."""
+"""The host's zig, called from builds in a target image, where its compiler names are native programs."""
 
 from pathlib import Path
 

@@ -13,6 +13,7 @@ import signal
 import stat
 import struct
 import sys
+import textwrap
 import threading
 import zipfile
 from collections.abc import Callable
@@ -233,6 +234,30 @@ def test_edit_same_size_and_mtime_is_a_miss(
     assert source.stat().st_mtime_ns == now
     misses(quick)
     assert says(quick) == "jello, world\n"
+
+
+def test_edit_same_size_and_mtime_by_another_session_of_the_run_is_a_miss(quick: Workspace) -> None:
+    """Sessions that follow one another share one look at the source, but not across somebody else's."""
+    quick.edit("multiplatform.toml", f'targets = ["{NATIVE}"]', 'targets = ["one", "two"]')
+    platforms = "".join(f'[targets.{name}]\nplatform = "{NATIVE}"\n' for name in ("one", "two"))
+    quick.write("multiplatform.toml", quick.read("multiplatform.toml") + platforms)
+    edit = """
+        import nox, os
+        @nox.session(python=False)
+        def edit(session):
+            before = os.stat("greeting.txt")
+            with open("greeting.txt", "r+") as file:
+                file.write("HELLO")
+            os.utime("greeting.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
+    """
+    quick.write("noxfile.py", quick.read("noxfile.py") + textwrap.dedent(edit))
+    assert quick.nox("build").code == 0
+    run = quick.nox("--no-dependencies", "-s", "build-one", "edit", "build-two")
+    assert run.code == 0, str(run)
+    assert "build-one" in run.cached, str(run)
+    assert "build-two" in run.did, str(run)
+    texts = [(quick.dist / name / "out/greeting.txt").read_text() for name in ("one", "two")]
+    assert texts == [HELLO, HELLO.replace("hello", "HELLO")]
 
 
 def test_chmod_x_on_an_input_is_a_miss(quick: Workspace) -> None:

@@ -217,6 +217,10 @@ def test_log_prints_a_sessions_log(workspace: Workspace) -> None:
     told = workspace.mpforge("log", "deps-aarch64")
     assert told.code == 2
     assert "deps-aarch64 has no log: it obtains tools" in told.output
+    told = workspace.mpforge("log", "test-aarch64")
+    assert told.code == 2
+    assert f"mpforge log takes one of {TEST}" in told.output
+    assert "there is no session or error code E999" in workspace.mpforge("explain", "E999").output
 
 
 def test_the_matrix_has_a_job_for_each_session_and_the_arm_tests_run_on_arm(

@@ -56,7 +56,7 @@ def find(environment: Mapping[str, str]) -> Endpoint | None:
 
 
 def _by_variables(environment: Mapping[str, str]) -> Endpoint:
-    """Return the engine of DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, as Docker's client does."""
+    """Return the container runtime that DOCKER_HOST names, with Docker's own TLS variables."""
     host, tls = environment["DOCKER_HOST"], None
     names = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
     variables = {name: environment[name] for name in names if environment.get(name)}
