@@ -167,7 +167,18 @@ class Container:
                 self._patience(_REMOVING_SECONDS),
                 speaking("remove a container"),
             ):
-                self._api.remove_container(identifier, force=True, v=True)
+                self._remove(identifier)
+
+    def _remove(self, identifier: str) -> None:
+        """Remove the container, or wait for a removal that has begun: by the timer, or as its input ended."""
+        from docker.errors import APIError
+
+        try:
+            self._api.remove_container(identifier, force=True, v=True)
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:
+                raise
+            self._api.wait(identifier, timeout=_REMOVING_SECONDS, condition="removed")
 
     @contextlib.contextmanager
     def _patience(self, seconds: float) -> Iterator[None]:
