@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge import processes
-from mpforge.errors import EngineLost, EngineRefuses
+from mpforge.errors import RuntimeLost, RuntimeRefuses
 from mpforge.places.containers.connection import speaking
 
 if TYPE_CHECKING:
-    from mpforge.places.containers.connection import Engine
+    from mpforge.places.containers.connection import ContainerRuntime
 
 REQUIREMENT = "cibuildwheel==4.3.*"
 PYTHON = "cp311"
@@ -63,12 +63,12 @@ def provide(folder: Path) -> Path:
     return program
 
 
-def image_for(engine: "Engine", image: str, folder: Path) -> str:
+def image_for(runtime: "ContainerRuntime", image: str, folder: Path) -> str:
     """An image with what cibuildwheel looks for, as PyPA's have it; its name.
 
     That is a Python of its own, here the image's CPython 3.11, and uv, which is fetched to ``folder``.
     """
-    api = engine.client.api
+    api = runtime.client.api
     made = api.create_container(image, ["/bin/sh"])["Id"]
     try:
         packed = io.BytesIO()
@@ -116,11 +116,17 @@ def index_variables() -> dict[str, str]:
 
 
 def build(
-    program: Path, engine: "Engine", *, frontend: str, image: str, source: Path, output: Path
+    program: Path,
+    runtime: "ContainerRuntime",
+    *,
+    frontend: str,
+    image: str,
+    source: Path,
+    output: Path,
 ) -> Built:
     """Build a wheel for aarch64 of an unpacked sdist; it has no tests. Exits where that fails."""
     passed, mark = index_variables(), f"{_LABEL}={os.getpid()}"
-    create = f"--network={'bridge' if engine.bridged else 'host'} --label={mark}"
+    create = f"--network={'bridge' if runtime.bridged else 'host'} --label={mark}"
     chosen = {
         "CIBW_PLATFORM": "linux",
         "CIBW_ARCHS": "aarch64",
@@ -132,7 +138,7 @@ def build(
     }
     argv = [str(program), "--output-dir", str(output), str(source)]
     printed = output.with_name(f"{output.name}.log")
-    with printed.open("wb") as log, _counted(engine, mark) as used:
+    with printed.open("wb") as log, _counted(runtime, mark) as used:
         environment = {**os.environ, **passed, **chosen}
         ended = processes.run(argv, environment=environment, cwd=source, log=log)
     wheels = [*output.glob("*.whl")]
@@ -142,18 +148,18 @@ def build(
 
 
 @contextlib.contextmanager
-def _counted(engine: "Engine", mark: str) -> Iterator[dict[str, float]]:
+def _counted(runtime: "ContainerRuntime", mark: str) -> Iterator[dict[str, float]]:
     """The CPU seconds of containers with a label by their ids, but for the last tenths of a second.
 
-    They are gone with the programs in them, so the engine is asked again and again.
+    They are gone with the programs in them, so the runtime is asked again and again.
     """
     used: dict[str, float] = {}
     over = threading.Event()
 
     def look() -> None:
-        api = engine.client.api
+        api = runtime.client.api
         while not over.is_set():
-            with contextlib.suppress(EngineLost, EngineRefuses), speaking("count CPU seconds"):
+            with contextlib.suppress(RuntimeLost, RuntimeRefuses), speaking("count CPU seconds"):
                 for found in api.containers(filters={"label": mark}):
                     told = api.stats(found["Id"], stream=False, one_shot=True)
                     nanoseconds = told["cpu_stats"]["cpu_usage"].get("total_usage", 0)

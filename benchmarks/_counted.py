@@ -1,6 +1,6 @@
 """nox, with the CPU seconds of its containers told at its end: ``python _counted.py FILE ARGUMENT...``.
 
-An engine runs containers, so that nobody who waits for nox sees what they used; mpforge asks the engine.
+A runtime runs containers, so that nobody who waits for nox sees what they used; mpforge asks the runtime.
 """
 
 import atexit

@@ -7,7 +7,7 @@ and system, of the programs here and in containers, as Markdown. It checks that 
 files, that nothing is done twice, and that each is imported on its machine, by QEMU where that is another.
 Exit status 1: something of that was not so.
 
-The engine has the images once ``nox -s tests`` was run. What the engine itself uses is not counted.
+The runtime has the images once ``nox -s tests`` was run. What the runtime itself uses is not counted.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from mpforge.places.containers import connection
 from mpforge.places.containers.container import Container
 
 if TYPE_CHECKING:
-    from mpforge.places.containers.connection import Engine
+    from mpforge.places.containers.connection import ContainerRuntime
 
 PYTHON = _cibuildwheel.PYTHON
 PACKAGES = ("markupsafe", "msgpack")
@@ -108,13 +108,13 @@ WAYS = (
 
 
 class Bench:
-    """A run of it: where its files are, the engine, cibuildwheel, and what was found wrong."""
+    """A run of it: where its files are, the runtime, cibuildwheel, and what was found wrong."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.engine: Engine = connection.connect(os.environ)
+        self.runtime: ContainerRuntime = connection.connect(os.environ)
         self.cibuildwheel = _cibuildwheel.provide(directory / "cibuildwheel")
-        self.image = _cibuildwheel.image_for(self.engine, IMAGE, directory / "uv")
+        self.image = _cibuildwheel.image_for(self.runtime, IMAGE, directory / "uv")
         self.bare: list[float] = []
         self.wrong: list[str] = []
         (directory / "bare").mkdir(exist_ok=True)
@@ -187,7 +187,7 @@ class Bench:
         shutil.rmtree(output, ignore_errors=True)
         built = _cibuildwheel.build(
             self.cibuildwheel,
-            self.engine,
+            self.runtime,
             frontend=frontend,
             image=self.image,
             source=source,
@@ -201,8 +201,8 @@ class Bench:
         modules = [
             name.partition(".")[0].replace("/", ".") for name in _files(wheel) if ".so" in name
         ]
-        image = self.engine.client.api.inspect_image(IMAGE)["Id"]
-        with tempfile.TemporaryDirectory() as name, Container(self.engine, image) as container:
+        image = self.runtime.client.api.inspect_image(IMAGE)["Id"]
+        with tempfile.TemporaryDirectory() as name, Container(self.runtime, image) as container:
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(name)
             container.put(Path(name), "/wheel")

@@ -178,7 +178,7 @@ _counted: list[float] = []
 
 
 def count_cpu(seconds: float) -> None:
-    """Count the CPU seconds of a program that is not our child: a container engine ran it."""
+    """Count the CPU seconds of a program that is not our child: a container runtime ran it."""
     _counted.append(seconds)
 
 

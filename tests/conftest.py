@@ -23,7 +23,7 @@ from mpforge.errors import MpforgeError
 from mpforge.obtain import emulators
 from mpforge.obtain.distro import apt
 from mpforge.places.isolation import isolation
-from tests.images.engine import why_no_engine
+from tests.images.container_runtime import why_no_runtime
 
 TESTS = Path(__file__).parent
 
@@ -74,7 +74,7 @@ def _no_namespaces() -> str | None:
 _PROBES: Mapping[str, Callable[[], str | None]] = {
     "autotools": functools.partial(_no_program, "automake"),
     "cross": _no_cross,
-    "docker": why_no_engine,
+    "docker": why_no_runtime,
     "emulation": _no_emulation,
     "gcc": functools.partial(_no_program, "gcc"),
     "git": functools.partial(_no_program, "git"),

@@ -75,7 +75,7 @@ def sections(found: "Diagnosis") -> Iterator[Section]:
         tuple(_later(later)),
     )
     if found.containers.engine is not None:
-        yield Section("What the container engine runs", tuple(_runs(found.containers.runs)))
+        yield Section("What the container runtime runs", tuple(_runs(found.containers.runs)))
     yield Section(
         "CPythons of this host, with headers",
         tuple(
@@ -144,17 +144,17 @@ def _host(found: "Diagnosis") -> Iterator[tuple[str, ...]]:
             "network",
             _with("open: network isolation is unavailable on this host", isolation.remedy),
         )
-    yield "containers", _engine(found.containers)
+    yield "containers", _runtime(found.containers)
 
 
-def _engine(found: "ContainersFact") -> str:
-    engine = found.engine
-    if engine is None:
+def _runtime(found: "ContainersFact") -> str:
+    runtime = found.engine
+    if runtime is None:
         return _with(f"none: {found.why}", found.remedy)
-    words = [f"{engine.name} {engine.version} at {engine.endpoint}"]
-    words += ["rootless"] if engine.rootless else []
-    words += [] if engine.here else ["on another machine, or in a virtual one"]
-    words += [] if engine.bridged else ["no bridge: a container with a network has the host's"]
+    words = [f"{runtime.name} {runtime.version} at {runtime.endpoint}"]
+    words += ["rootless"] if runtime.rootless else []
+    words += [] if runtime.here else ["on another machine, or in a virtual one"]
+    words += [] if runtime.bridged else ["no bridge: a container with a network has the host's"]
     return _with("; ".join([*words, *([found.why] if found.why else [])]), found.remedy)
 
 

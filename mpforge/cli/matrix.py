@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     workspace = workspace_of(arguments)
     plan, platforms = plan_on(
-        workspace, HostFacts(ci_host().name, f"Linux {ci_host().machine}", engine=True)
+        workspace, HostFacts(ci_host().name, f"Linux {ci_host().machine}", container_runtime=True)
     )
     found = jobs(plan, platforms, by=arguments.by)
     if not found:

@@ -94,7 +94,7 @@ class Decision:
         """Return the machine for its tests: of the CPU model if one is given, else native if possible."""
         emulated = not self.native or self.options.test.strategy == "emulate" or cpu is not None
         model = cpu or (self.platform.baseline_cpu if emulated else None)
-        # An engine runs an image of its own machine natively, whatever CPU model is requested.
+        # A runtime runs an image of its own machine natively, whatever CPU model is requested.
         image = None if emulated and self.native else self.image
         return Machine(self.platform.name, emulated, model, image)
 

@@ -1,6 +1,6 @@
 """The default image of a target: PyPA's image for the policy.
 
-Facts: https://github.com/pypa/manylinux. Pure: does not check that an engine or a registry has it.
+Facts: https://github.com/pypa/manylinux. Pure: does not check that a runtime or a registry has it.
 """
 
 from mpforge.platforms import GLIBC, Platform

@@ -21,8 +21,10 @@ _CROSSED_BY = {
     "meson": "Meson gets the target from a cross file",
     "autotools": "configure gets the target from --host",
 }
-ENGINE = "install Docker (Debian, Ubuntu: apt-get install docker.io) or Podman, or set DOCKER_HOST"
-NO_ENGINE = "there is no container engine here (Docker or Podman; DOCKER_HOST names another one)"
+INSTALL_RUNTIME = (
+    "install Docker (Debian, Ubuntu: apt-get install docker.io) or Podman, or set DOCKER_HOST"
+)
+NO_RUNTIME = "there is no container runtime here (Docker or Podman; DOCKER_HOST names another one)"
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class Wanted:
 def native(wanted: Wanted, host: HostFacts) -> Verdict:
     """Return a verdict on a machine of the target's own kind; in an image, if the spec names one."""
     if host.platform == wanted.platform.name:
-        if wanted.image_given and not host.engine:
-            return Verdict(False, NO_ENGINE)
+        if wanted.image_given and not host.container_runtime:
+            return Verdict(False, NO_RUNTIME)
         if wanted.image_given and wanted.toolchain not in ("auto", "zig", OF_IMAGE):
             return Verdict(False, f"an image has no {wanted.toolchain} of this host")
         return Verdict(True, f"this host is {wanted.platform.name}")
@@ -69,8 +71,8 @@ def cross(wanted: Wanted, host: HostFacts) -> Verdict:
     """Return a verdict on a cross compiler, here or in an image, which the backend must be known to allow."""
     if wanted.toolchain == "gcc":
         return Verdict(False, "the host's gcc builds for this host only")
-    if wanted.boxed is not None and not host.engine:
-        return Verdict(False, NO_ENGINE)
+    if wanted.boxed is not None and not host.container_runtime:
+        return Verdict(False, NO_RUNTIME)
     if wanted.backend is None:
         return Verdict(True, _CROSSED_BY[wanted.kind])
     return _by_backend(wanted.backend, wanted)
@@ -90,8 +92,8 @@ def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
     """Return a verdict on the target's image under emulation, with a compiler of this host put into it."""
     if wanted.toolchain not in ("auto", "zig"):
         return Verdict(False, f"its compiler is zig, and the toolchain is {wanted.toolchain}")
-    if not host.engine:
-        return Verdict(False, NO_ENGINE)
+    if not host.container_runtime:
+        return Verdict(False, NO_RUNTIME)
     return Verdict(True, "the target's own Python runs emulated, the compiler natively")
 
 
@@ -101,8 +103,8 @@ def emulate(wanted: Wanted, host: HostFacts) -> Verdict:
         return Verdict(
             False, f"its compiler is the image's, and the toolchain is {wanted.toolchain}"
         )
-    if not host.engine:
-        return Verdict(False, NO_ENGINE)
+    if not host.container_runtime:
+        return Verdict(False, NO_RUNTIME)
     return Verdict(True, "everything runs emulated and needs no toolchain on this host")
 
 
@@ -177,7 +179,7 @@ def _refuse(wanted: Wanted, passed: list[tuple[Strategy, str]], *, origin: str |
             f"{strategy} ({origin}): {reason}" if origin else f"{strategy}: {reason}"
             for strategy, reason in passed
         ),
-        hint=ENGINE
-        if reasons == {NO_ENGINE}
+        hint=INSTALL_RUNTIME
+        if reasons == {NO_RUNTIME}
         else f"run it on a machine of type {machine}{instead}",
     )

@@ -23,7 +23,7 @@ _CALLED = [
     rf"^(?:\S*/)?env: {_QUOTE}?(?P<name>{_NAME}){_END}?: {_NO_FILE}$",
     rf"^(?:\S*/)?xargs: (?P<name>{_NAME}): {_NO_FILE}$",
     rf"failed to run command {_QUOTE}(?P<name>{_NAME}){_END}: {_NO_FILE}$",
-    # Go's programs; a container engine about a command's first program
+    # Go's programs; a container runtime about a command's first program
     rf"exec: \"(?P<name>{_NAME})\": executable file not found in \$PATH",
     # distutils, setuptools
     rf"[Ee]rror: command {_QUOTE}(?P<name>{_NAME}){_END} failed: {_NO_FILE}$",

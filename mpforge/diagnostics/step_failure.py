@@ -14,13 +14,13 @@ from mpforge.artifacts import elf
 from mpforge.compiler.programs import declared_as
 from mpforge.diagnostics import cross_compiling, failed_extensions, first_error, log_patterns
 from mpforge.errors import (
-    EngineFull,
     ForeignFlag,
     IllegalInstruction,
     LibraryMissing,
     NetworkRefused,
     OpenmpUnavailable,
     RanTargetProgram,
+    RuntimeFull,
     StepFailed,
     ToolNotDeclared,
     UnknownOption,
@@ -127,12 +127,12 @@ def not_declared(
 
 
 def _filled_disk(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
-    """Return the error of a full disk; in a container it is the engine's disk."""
+    """Return the error of a full disk; in a container it is the runtime's disk."""
     found = log_patterns.full_disk(lines) if ended.image is not None else None
     if found is None:
         return None
-    return EngineFull(
-        f"{ended.title} failed ({ended.how}): the container engine's disk is full",
+    return RuntimeFull(
+        f"{ended.title} failed ({ended.how}): the container runtime's disk is full",
         why=found.line,
         hint=f"{MAKE_ROOM}; /dev/shm is small in a container, too",
     )

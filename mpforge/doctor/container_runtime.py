@@ -1,4 +1,4 @@
-"""Facts about the user's container engine: the platforms it runs, and how to make it run more.
+"""Facts about the user's container runtime: the platforms it runs, and how to make it run more.
 
 Every platform is probed again, and the result is remembered for later runs. Commands that need privilege are
 shown to the user, never run. Knows nothing of how facts are shown.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mpforge.errors import EngineLost, EngineRefuses, MpforgeError, NoEngine
+from mpforge.errors import MpforgeError, NoContainerRuntime, RuntimeLost, RuntimeRefuses
 from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
 from mpforge.obtain import emulators
 from mpforge.obtain.distro import apt
@@ -19,8 +19,8 @@ from mpforge.platforms import Platform, well_known
 
 
 @dataclass(frozen=True)
-class EngineFact:
-    """An engine that answers; ``here``: it runs on this machine's kernel.
+class RuntimeFact:
+    """A runtime that answers; ``here``: it runs on this machine's kernel.
 
     ``bridged`` false: containers share this host's network, or have none.
     """
@@ -36,7 +36,7 @@ class EngineFact:
 
 @dataclass(frozen=True)
 class RunFact:
-    """An engine's way to run a platform, with QEMU's version; ``why`` is the probe's answer or the lack."""
+    """A runtime's way to run a platform, with QEMU's version; ``why`` is the probe's answer or the lack."""
 
     name: str
     how: Literal["native", "emulated", "no"]
@@ -47,15 +47,15 @@ class RunFact:
 
 @dataclass(frozen=True)
 class ContainersFact:
-    """The engine and the platforms that it runs; ``why`` and the remedy if there is no working one."""
+    """The runtime and the platforms that it runs; ``why`` and the remedy if there is no working one."""
 
-    engine: EngineFact | None = None
+    engine: RuntimeFact | None = None  # the name in `doctor --json`
     runs: tuple[RunFact, ...] = ()
     why: str | None = None
     remedy: str | None = None
 
     def run(self, platform: str) -> RunFact | None:
-        """Return how the engine runs a platform; musl platforms are treated as glibc's."""
+        """Return how the runtime runs a platform; musl platforms are treated as glibc's."""
         name = platform.removesuffix("_musl")
         return next((run for run in self.runs if run.name == name), None)
 
@@ -65,9 +65,9 @@ _UNSEEN = binfmt.Handlers(None)
 
 @dataclass(frozen=True)
 class Site:
-    """An engine's machine, as far as commands to enable emulation depend on it.
+    """A runtime's machine, as far as commands to enable emulation depend on it.
 
-    ``command`` is its command line, ``packages`` are the distribution's with QEMU. Of a remote engine
+    ``command`` is its command line, ``packages`` are the distribution's with QEMU. Of a remote runtime
     only the command is known.
     """
 
@@ -79,24 +79,24 @@ class Site:
 
 
 def look(cache: Path, environment: Mapping[str, str]) -> ContainersFact:
-    """Probe the engine without using remembered answers."""
+    """Probe the runtime without using remembered answers."""
     try:
-        engine = connection.connect(environment)
-        nature = connection.nature(engine)
-    except (NoEngine, EngineLost, EngineRefuses) as error:
+        runtime = connection.connect(environment)
+        nature = connection.nature(runtime)
+    except (NoContainerRuntime, RuntimeLost, RuntimeRefuses) as error:
         return ContainersFact(why=_sentence(error), remedy=error.hint)
-    fact = EngineFact(
-        engine.name,
-        engine.version,
-        engine.endpoint,
-        engine.platform,
+    fact = RuntimeFact(
+        runtime.name,
+        runtime.version,
+        runtime.endpoint,
+        runtime.platform,
         rootless=nature.rootless,
         here=nature.here,
-        bridged=engine.bridged,
+        bridged=runtime.bridged,
     )
     try:
-        told = runtime_probe.Probes(cache / PLATFORMS_RUN).anew(engine, runtime_probe.PROBED)
-    except (EngineLost, EngineRefuses) as error:
+        told = runtime_probe.Probes(cache / PLATFORMS_RUN).anew(runtime, runtime_probe.PROBED)
+    except (RuntimeLost, RuntimeRefuses) as error:
         return ContainersFact(fact, why=_sentence(error), remedy=error.hint)
     site = Site(
         _command(fact),
@@ -109,11 +109,11 @@ def look(cache: Path, environment: Mapping[str, str]) -> ContainersFact:
     return ContainersFact(fact, runs)
 
 
-def _command(engine: EngineFact) -> str:
-    """Return the command line for the engine; ``podman`` does not read DOCKER_HOST."""
-    if engine.name != "Podman":
+def _command(runtime: RuntimeFact) -> str:
+    """Return the command line for the runtime; ``podman`` does not read DOCKER_HOST."""
+    if runtime.name != "Podman":
         return "docker"
-    return "podman" if engine.here else f"podman --url {engine.endpoint}"
+    return "podman" if runtime.here else f"podman --url {runtime.endpoint}"
 
 
 def packages() -> str | None:
@@ -146,9 +146,9 @@ def run_fact(platform: Platform, told: str, site: Site) -> RunFact:
 
 
 def _missing(platform: Platform, site: Site) -> tuple[str, str]:
-    """Return why the engine does not run a platform, and the command that would enable it."""
+    """Return why the runtime does not run a platform, and the command that would enable it."""
     if not site.here:
-        why = "the engine's machine, which is not this one, has no emulator for it"
+        why = "the runtime's machine, which is not this one, has no emulator for it"
         return why, _privileged(platform, site)
     kernel = site.handlers
     if kernel.enabled is None:
@@ -183,11 +183,11 @@ def _install(platform: Platform, site: Site, *, instead: str = "") -> str:
 
 
 def _privileged(platform: Platform, site: Site, *, instead: str = "") -> str:
-    """Return the privileged command by which the engine registers a handler; mpforge never runs it."""
+    """Return the privileged command by which the runtime registers a handler; mpforge never runs it."""
     image = f"{site.command} run --privileged --rm docker.io/tonistiigi/binfmt"
     architecture = (platform.docker_platform or platform.name).split("/")[1]
     first = f"{image} --uninstall {instead} && " if instead else ""
-    whose = "of root's engine" if site.rootless else "yours to run"
+    whose = "of root's runtime" if site.rootless else "yours to run"
     return (
         f"{first}{image} --install {architecture} "
         f"(a privileged container, {whose}: mpforge starts none)"

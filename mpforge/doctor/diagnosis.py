@@ -1,6 +1,6 @@
 """Collect facts about this host's abilities for each well-known target: ``diagnose``. Fetches nothing.
 
-Asks host programs for their versions, and the container engine for the platforms it runs; reads directories.
+Asks host programs for their versions, and the container runtime for the platforms it runs; reads directories.
 Sources that would need a download are named, not tried. Knows nothing of how facts are shown.
 """
 

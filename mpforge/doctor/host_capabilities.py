@@ -1,6 +1,6 @@
 """Derive a host's abilities for a target: how it builds, what images add, how tests run.
 
-Knows nothing of how facts about the host and its engine were collected.
+Knows nothing of how facts about the host and its runtime were collected.
 """
 
 import functools
@@ -119,22 +119,24 @@ def image_ability(platform: Platform, host: HostFacts, containers: ContainersFac
         return ImageAbility((), NOT_YET)
     if host.platform is None:
         return ImageAbility((), f"builds run on Linux with glibc; this is {host.system}")
-    engine, run = containers.engine, containers.run(platform.name)
-    if engine is None or run is None:
-        return ImageAbility((), containers.why or strategies.NO_ENGINE, containers.remedy)
+    runtime, run = containers.engine, containers.run(platform.name)
+    if runtime is None or run is None:
+        return ImageAbility((), containers.why or strategies.NO_RUNTIME, containers.remedy)
     if run.how == "no":
-        return ImageAbility((), run.why or "the engine does not run its programs", run.remedy)
-    runs = f"{engine.name} runs it natively"
+        return ImageAbility((), run.why or "the runtime does not run its programs", run.remedy)
+    runs = f"{runtime.name} runs it natively"
     if run.how == "emulated":
-        runs = f"{engine.name} runs it by QEMU {run.qemu}" if run.qemu else run.why or ""
+        runs = f"{runtime.name} runs it by QEMU {run.qemu}" if run.qemu else run.why or ""
     if platform.name == host.platform:
         return ImageAbility(("native",), runs)
     verdicts = (("hybrid", strategies.hybrid), ("emulate", strategies.emulate))
     able = [name for name, verdict in verdicts if verdict(_wanted(platform), host).can]
-    if engine.platform != host.platform and "hybrid" in able:
+    if runtime.platform != host.platform and "hybrid" in able:
         # The compiler that is put into the image runs on this host's machine.
         able.remove("hybrid")
-        runs += f"; not hybrid: the engine's machine is {engine.platform}, this one {host.platform}"
+        runs += (
+            f"; not hybrid: the runtime's machine is {runtime.platform}, this one {host.platform}"
+        )
     return ImageAbility(tuple(able), runs)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mpforge.errors import EngineFull, MpforgeError, ToolAltered
+from mpforge.errors import MpforgeError, RuntimeFull, ToolAltered
 from mpforge.kinds.task import Given, Task, since
 from mpforge.places import secret_redaction
 from mpforge.plan.steps import Step
@@ -121,7 +121,7 @@ def fault_of_store(error: OSError | MpforgeError, directory: Path, log: bytes) -
     A disk that was full may have room again once the program has ended; so the C library's message is also
     looked for in this ``log``.
     """
-    if isinstance(error, EngineFull):
+    if isinstance(error, RuntimeFull):
         return None
     full = os.strerror(errno.ENOSPC)
     if isinstance(error, OSError) and (

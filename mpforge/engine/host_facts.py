@@ -18,7 +18,7 @@ def host_facts() -> HostFacts:
     return HostFacts(
         platform=found.name if found is not None and glibc else None,
         system=host_system(),
-        engine=endpoint.address(os.environ) is not None,
+        container_runtime=endpoint.address(os.environ) is not None,
     )
 
 

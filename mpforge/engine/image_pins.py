@@ -1,12 +1,12 @@
 """Pin the images of a plan, for all targets at once, for ``mpforge lock``.
 
-A registry is asked directly, without an engine; an image that only an engine has needs that engine.
+A registry is asked directly, without a runtime; an image that only a runtime has needs that runtime.
 """
 
 import os
 from collections.abc import Callable, Iterable
 
-from mpforge.errors import MpforgeError, NoEngine, WrongInput
+from mpforge.errors import MpforgeError, NoContainerRuntime, WrongInput
 from mpforge.places.containers import connection, images
 from mpforge.plan.pins import ImagePin, Lock
 from mpforge.plan.wants import Image, Want
@@ -27,11 +27,11 @@ def resolved(
     pins = list(kept.images)
     images_of = [want.need.request for want in wanted if isinstance(want.need, Image)]
     missing = [request for request in dict.fromkeys(images_of) if kept.image(request) is None]
-    engine = _engine() if missing else None
+    runtime = _runtime() if missing else None
     for request in missing:
         say(f"looking up the image {request.name} for {request.platform}")
         try:
-            pins.append(images.resolve(engine, request))
+            pins.append(images.resolve(runtime, request))
         except WrongInput:
             raise
         except MpforgeError as error:
@@ -45,8 +45,8 @@ def resolved(
     return tuple(pins)
 
 
-def _engine() -> connection.Engine | None:
+def _runtime() -> connection.ContainerRuntime | None:
     try:
         return connection.connect(os.environ)
-    except NoEngine:
+    except NoContainerRuntime:
         return None

@@ -130,17 +130,21 @@ def _resolved(
 
 
 def _plans(workspace: Workspace) -> Iterator[tuple[HostFacts, Plan]]:
-    """Yield the plan for each kind of host, this one first; others are assumed to have an engine."""
+    """Yield the plan for each kind of host, this one first; others are assumed to have a runtime."""
     here = host_facts()
     _, platforms = plan_on(workspace, here)
     wanted = set(platforms.values())
     known = all_hosts()
     hosts = [host for host in known if host in wanted or host == here.platform] or [known[0]]
     for host in sorted(hosts, key=lambda h: h != here.platform):
-        facts = here if host == here.platform else HostFacts(host, f"Linux {host}", engine=True)
+        facts = (
+            here
+            if host == here.platform
+            else HostFacts(host, f"Linux {host}", container_runtime=True)
+        )
         yield facts, plan_on(workspace, facts)[0]
-    if here.platform in hosts and not here.engine:
-        facts = dataclasses.replace(here, engine=True)
+    if here.platform in hosts and not here.container_runtime:
+        facts = dataclasses.replace(here, container_runtime=True)
         yield facts, plan_on(workspace, facts)[0]
 
 

@@ -40,7 +40,7 @@ def run_sdist(run: SessionRun) -> SessionEnded:
 
 
 def _require_means(run: SessionRun, users: list[PlannedSession]) -> None:
-    """Raise ``NotRun`` if no build that uses the sdist can run here: no interpreter, or no engine."""
+    """Raise ``NotRun`` if no build that uses the sdist can run here: no interpreter, or no runtime."""
     reasons: list[str] = []
     for user in users:
         try:

@@ -64,20 +64,20 @@ class HashMismatch(HostCannot):
     code = "hash-mismatch"
 
 
-class NoEngine(HostCannot):
-    """No container engine answers."""
+class NoContainerRuntime(HostCannot):
+    """No container runtime answers."""
 
     code = "no-engine"
 
 
-class EngineCannotRun(HostCannot):
-    """The container engine does not run programs of a platform: it has no emulator for it."""
+class RuntimeCannotRun(HostCannot):
+    """The container runtime does not run programs of a platform: it has no emulator for it."""
 
     code = "engine-cannot-run"
 
 
 class ImageUnknown(HostCannot):
-    """Neither the engine nor the registry has an image of that name."""
+    """Neither the runtime nor the registry has an image of that name."""
 
     code = "image-unknown"
 

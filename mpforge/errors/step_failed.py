@@ -148,19 +148,19 @@ class ArchiveRefused(StepFailed):
     code = "archive-refused"
 
 
-class EngineRefuses(StepFailed):
-    """The container engine refused a step's request; ``why`` is its message, if any."""
+class RuntimeRefuses(StepFailed):
+    """The container runtime refused a step's request; ``why`` is its message, if any."""
 
     code = "engine-refuses"
 
 
-class EngineLost(StepFailed):
-    """The container engine stopped, or lost the container, while a step ran."""
+class RuntimeLost(StepFailed):
+    """The container runtime stopped, or lost the container, while a step ran."""
 
     code = "engine-lost"
 
 
-class EngineFull(StepFailed):
-    """The disk on which the container engine keeps images and containers is full."""
+class RuntimeFull(StepFailed):
+    """The disk on which the container runtime keeps images and containers is full."""
 
     code = "engine-full"

@@ -25,10 +25,10 @@ NAME = "name"
 STAMP = "collected"
 """The file whose mtime is the time of the last automatic collection."""
 
-ENGINES = "engines"
-"""The folder of notes about container engines."""
-PLATFORMS_RUN = f"{ENGINES}/platforms.json"
-"""The file of how container engines run each platform."""
+RUNTIMES = "engines"
+"""The folder of notes about container runtimes."""
+PLATFORMS_RUN = f"{RUNTIMES}/platforms.json"
+"""The file of how container runtimes run each platform."""
 
 SEALED = (NAME, "hostpythons.jsonl", file_digests.NOTE, PLATFORMS_RUN)
 """The cache's notes (``store.notes``), by their paths in it."""
@@ -164,9 +164,9 @@ def _held_open() -> set[str]:
 
 def notes(cache: Path) -> Iterator[Path]:
     """Yield files that only save work, and their unfinished temporary files."""
-    for path in (*_listed(cache), *_listed(cache / ENGINES)):
+    for path in (*_listed(cache), *_listed(cache / RUNTIMES)):
         left = _NEW_NOTE.fullmatch(path.name) and time.time() - _extent(path)[1] > _NEW_SECONDS
-        if path.name in _NOTES or left or path.parent.name == ENGINES:
+        if path.name in _NOTES or left or path.parent.name == RUNTIMES:
             yield path
 
 
@@ -205,7 +205,7 @@ def unheard(_message: str) -> None:
 
 def foreign(cache: Path) -> Iterator[Path]:
     """Yield files in the cache, beside its store, that are not mpforge's."""
-    known = {"store", "tools", "distribution", ENGINES, NAME, *_NOTES}
+    known = {"store", "tools", "distribution", RUNTIMES, NAME, *_NOTES}
     for path in _listed(cache):
         if path.name not in known and not _NEW_NOTE.fullmatch(path.name):
             yield path

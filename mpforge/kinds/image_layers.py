@@ -25,7 +25,7 @@ from mpforge.store.locks import alone
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mpforge.places.containers.connection import Engine
+    from mpforge.places.containers.connection import ContainerRuntime
     from mpforge.places.containers.images import Image
 
 _SHELL = "/bin/sh"
@@ -40,7 +40,12 @@ class Layers:
         self._known: dict[str, Image] = {}
 
     def of(
-        self, task: Task, engine: "Engine", image: "Image", inside: Inside, target: Platform
+        self,
+        task: Task,
+        runtime: "ContainerRuntime",
+        image: "Image",
+        inside: Inside,
+        target: Platform,
     ) -> "Image":
         """Return the image with the commands' layer. Raises ``StepTimeout``, and as ``diagnosed`` says."""
         given, lines = added(inside, target), _lines(inside, target)
@@ -51,7 +56,7 @@ class Layers:
 
         def make() -> Container:
             container = Container(
-                engine,
+                runtime,
                 image.id,
                 network=inside.network,
                 title=str(task.directory.root),
@@ -70,7 +75,7 @@ class Layers:
         lock = self._cache / "store" / "locks" / f"layer-{key}"
         waits = functools.partial(self._toolbox.waits, "before-all")
         with alone(lock, waits=waits, warn=self._toolbox.warn_once):
-            self._known[key] = images.layer(engine, image, key, make)
+            self._known[key] = images.layer(runtime, image, key, make)
         return self._known[key]
 
 

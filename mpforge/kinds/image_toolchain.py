@@ -1,4 +1,4 @@
-"""Run programs of steps in an image: the engine, the image, copying into a container and out of it.
+"""Run programs of steps in an image: the runtime, the image, copying into a container and out of it.
 
 Work before and after (packages, compilers, verification) is done on this host; results are copied in.
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.errors import (
-    EngineCannotRun,
     HostCannot,
     ImageUnfit,
     MpforgeError,
     NoHostPython,
+    RuntimeCannotRun,
     StepFailed,
 )
 from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
@@ -39,7 +39,7 @@ from mpforge.toolchains.ready import COMPILER_NOTES, Language, ReadyCompilers
 from mpforge.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mpforge.places.containers.connection import Engine
+    from mpforge.places.containers.connection import ContainerRuntime
     from mpforge.places.containers.images import Image
     from mpforge.toolchains.zig_in_image import ProvidedZigInImage
 
@@ -60,8 +60,8 @@ class Containers:
         self._layers = image_layers.Layers(self._cache, toolbox)
 
     @functools.cached_property
-    def engine(self) -> "Engine":
-        """The engine. Raises ``NoEngine``."""
+    def runtime(self) -> "ContainerRuntime":
+        """The runtime. Raises ``NoContainerRuntime``."""
         found = connection.connect(os.environ)
         reap(found)
         return found
@@ -69,28 +69,28 @@ class Containers:
     # --- for keys ------------------------------------------------------------------------------
 
     def parts(self, inside: Inside) -> dict[str, str]:
-        """Return the key's parts for an image and the way the engine runs it.
+        """Return the key's parts for an image and the way the runtime runs it.
 
-        The engine is asked for values that are not remembered.
+        The runtime is asked for values that are not remembered.
         """
         request = inside.image
-        pin = self._pins.image(request, lambda: images.resolve(self.engine, request))
+        pin = self._pins.image(request, lambda: images.resolve(self.runtime, request))
         return {"image": pin.digest, "image.runs": self._how(well_known()[request.platform])}
 
     def emulates(self, inside: Inside) -> bool:
-        """Return whether the programs of an image are emulated. Raises ``EngineCannotRun``."""
+        """Return whether the programs of an image are emulated. Raises ``RuntimeCannotRun``."""
         return self._how(well_known()[inside.image.platform]) != runtime_probe.NATIVE
 
     def _how(self, platform: Platform) -> str:
-        """Return ``native``, or QEMU's version, for a platform. Raises ``EngineCannotRun``."""
+        """Return ``native``, or QEMU's version, for a platform. Raises ``RuntimeCannotRun``."""
         address = endpoint.address(os.environ) or ""
         how = self._probes.remembered(address, platform.name)
         if not how:
-            how = self._probes.how(self.engine, platform.name)
+            how = self._probes.how(self.runtime, platform.name)
         if not how:
             architecture = (platform.docker_platform or "/all").split("/")[1]
-            raise EngineCannotRun(
-                f"the container engine does not run programs of {platform.name}",
+            raise RuntimeCannotRun(
+                f"the container runtime does not run programs of {platform.name}",
                 why="there is no handler for them in its kernel (binfmt_misc), or one without the flag F",
                 hint="Debian, Ubuntu: apt-get install qemu-user-static binfmt-support; elsewhere: docker run "
                 f"--privileged --rm tonistiigi/binfmt --install {architecture}; "
@@ -101,7 +101,7 @@ class Containers:
     # --- making ready --------------------------------------------------------------------------
 
     def is_prepared(self, key: str) -> bool:
-        """Return whether the preparation of a key is remembered for this engine.
+        """Return whether the preparation of a key is remembered for this runtime.
 
         It may have been removed since: then a step that needs it prepares it again.
         """
@@ -109,7 +109,7 @@ class Containers:
 
     def remember(self, key: str) -> None:
         """Remember that the preparation of a key is done."""
-        self._probes.remember_prepared(self.engine.endpoint, key)
+        self._probes.remember_prepared(self.runtime.endpoint, key)
 
     def prepare(self, compilers: Compilers, pythons: tuple[str, ...]) -> None:
         """Obtain the image, and the files put into each container of it for builds by these Pythons.
@@ -128,14 +128,16 @@ class Containers:
                 self._bytecode(compilers.inside, image, python, start)
 
     def _image(self, inside: Inside) -> "Image":
-        pin = self._pins.image(inside.image, lambda: images.resolve(self.engine, inside.image))
+        pin = self._pins.image(inside.image, lambda: images.resolve(self.runtime, inside.image))
         self._how(well_known()[inside.image.platform])
-        return images.obtain(self.engine, pin, self._toolbox.working)
+        return images.obtain(self.runtime, pin, self._toolbox.working)
 
     def _with_layer(self, task: Task, inside: Inside, target: Platform) -> "Image":
         """Return the image after the commands of ``before-all``."""
         image = self._image(inside)
-        return self._layers.of(task, self.engine, image, inside, target) if inside.before else image
+        return (
+            self._layers.of(task, self.runtime, image, inside, target) if inside.before else image
+        )
 
     def _zig(self, compilers: Compilers | None) -> "ProvidedZigInImage | None":
         """Return zig, if builds in the image call it."""
@@ -148,13 +150,13 @@ class Containers:
         """Return the read-only mounts of each container: zig."""
         zig = provided.zig()
         volume = volumes.provide(
-            self.engine,
+            self.runtime,
             f"zig-{zig.digest[:16]}",
             zig.path.parent,
             image=image.id,
             lock=self._cache / "store" / "locks" / "volumes",
             filling=self._toolbox.working(
-                f"giving zig {zig.version} to the container engine, once"
+                f"giving zig {zig.version} to the container runtime, once"
             ),
         )
         return {_ZIG: volume}
@@ -183,7 +185,7 @@ class Containers:
 
     def _asked(self, image: "Image", name: str) -> Container:
         """Open a container in which an image is asked for its contents."""
-        return Container(self.engine, image.id, title=str(self._cache), called=name)
+        return Container(self.runtime, image.id, title=str(self._cache), called=name)
 
     def _bytecode(
         self,
@@ -238,7 +240,7 @@ class Containers:
         seen = {} if zig is None else self._volumes(zig, image)
         network = task.step.network
         with Container(
-            self.engine,
+            self.runtime,
             image.id,
             network=network,
             volumes=seen,

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from mpforge.artifacts import wheels
 from mpforge.errors import (
-    EngineFull,
-    EngineLost,
     IllegalInstruction,
     ImportedElsewhere,
+    RuntimeFull,
+    RuntimeLost,
     StepFailed,
     StepTimeout,
     TestsFailed,
@@ -189,7 +189,7 @@ def run(step: StepRun, scene: Scene, command: RunTests, posargs: tuple[str, ...]
     """Run the tests and prove where they ran; return the facts reported at the end of the chain.
 
     Raises ``TestsFailed``, ``IllegalInstruction``, ``ImportedElsewhere``, ``WrongMachine``, ``StepTimeout``,
-    and what a container's engine adds.
+    and what a container's runtime adds.
     """
     lines = [*command.before, *with_posargs(command.commands, posargs)]
     for line in lines:
@@ -217,7 +217,7 @@ def _try(step: StepRun, scene: Scene, call: Callable[[StepRun], None]) -> None:
             site=None if scene.python is None else site_packages(scene),
         )
         raise illegal_instruction.located(error, step, call, known) from None
-    except (StepTimeout, EngineFull, EngineLost):
+    except (StepTimeout, RuntimeFull, RuntimeLost):
         raise
     except StepFailed as error:
         raise TestsFailed(error.what, why=error.why, hint=error.hint) from None

@@ -31,7 +31,7 @@ _REASONS: Mapping[str, str] = {
     "before-all": 'nothing runs in an image unless it is asked for: with strategy = "hybrid" it is '
     "before-all in [build]; a native library that it installs is missing otherwise",
     "build-verbosity": "not needed: each session's whole log is kept, see `mpforge log SESSION`",
-    "container-engine": "not needed: the engine is found by DOCKER_HOST, or by its socket",
+    "container-engine": "not needed: the runtime is found by DOCKER_HOST, or by its socket",
     "dependency-versions": "not needed: multiplatform.lock pins every tool and requirement",
     "output-dir": "results are always in dist/",
     "pyodide-version": "Pyodide is no target",

@@ -54,7 +54,7 @@ class Place(Protocol):
     def get(self, path: Path, *, harmless: bool = False) -> None:
         """Replace a path of the step by what programs made of it.
 
-        ``harmless``: less links that lead elsewhere. Raises ``EngineRefuses`` where there is no such path.
+        ``harmless``: less links that lead elsewhere. Raises ``RuntimeRefuses`` where there is no such path.
         """
 
     def which(self, program: str, path: str) -> str | None:

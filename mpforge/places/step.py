@@ -16,7 +16,7 @@ from typing import BinaryIO, Literal
 from mpforge import processes
 from mpforge.diagnostics import cross_compiling
 from mpforge.diagnostics.step_failure import Ended, diagnosed, not_declared
-from mpforge.errors import EngineRefuses, StepFailed, StepTimeout, WrongInput
+from mpforge.errors import RuntimeRefuses, StepFailed, StepTimeout, WrongInput
 from mpforge.places import recorded_commands, secret_redaction
 from mpforge.places.host import HostPlace
 from mpforge.places.place import NotStarted, Place
@@ -226,7 +226,7 @@ class StepRun:
 
         ``harmless``: less links that lead elsewhere.
         """
-        with contextlib.suppress(EngineRefuses):
+        with contextlib.suppress(RuntimeRefuses):
             self.place.get(path, harmless=harmless)
 
     def note(self, text: str) -> None:

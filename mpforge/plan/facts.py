@@ -12,13 +12,13 @@ from mpforge.plan.requirements import OwnPackage
 class HostFacts:
     """This machine: ``platform`` is a target name (``x86_64``) or None if builds can't run.
 
-    ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``). ``engine`` is True if there seems
-    to be a container engine, by its socket or by the user's settings; whether it answers is not known.
+    ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``).
+    ``container_runtime`` is True if a socket or a setting of the user names one; it may not answer.
     """
 
     platform: str | None
     system: str
-    engine: bool = False
+    container_runtime: bool = False
 
 
 @dataclass(frozen=True)

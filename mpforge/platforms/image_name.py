@@ -32,7 +32,7 @@ class Parts:
 
 
 def is_id(name: str) -> bool:
-    """Return whether a name is the id of an image that an engine has."""
+    """Return whether a name is the id of an image that a runtime has."""
     return DIGEST.fullmatch(name) is not None
 
 

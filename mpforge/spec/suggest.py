@@ -86,7 +86,7 @@ _IN_TABLE: Mapping[tuple[str, str], str] = {
 # Keys without an equivalent, and the alternative.
 NOTES: Mapping[str, str] = {
     "build-verbosity": "each session's whole log is kept, see `mpforge log SESSION`",
-    "container-engine": "an engine is found on the host, see `mpforge doctor`",
+    "container-engine": "a runtime is found on the host, see `mpforge doctor`",
     "enable": "what `project.python` lists is enabled",
     "output-dir": "results are always in dist/",
     "tool": "`mpforge init` translates [tool.cibuildwheel] of pyproject.toml",

@@ -17,11 +17,11 @@ from filelock import FileLock
 from tests.e2e.workspace import Cache, Gate, Workspace
 from tests.images.fixtures import (  # noqa: F401 (pytest finds fixtures by their names here)
     cross_aarch64_image,
-    emulating_engine,
-    engine,
+    emulating_runtime,
     manylinux_aarch64_image,
     manylinux_x86_64_image,
     registry,
+    runtime,
     tiny_aarch64_image,
     tiny_armv7l_image,
     tiny_x86_64_image,

@@ -14,7 +14,7 @@ from mpforge.processes import Captured
 from mpforge.store import notes
 from tests.e2e.conftest import NATIVE
 from tests.e2e.workspace import Cache, Workspace
-from tests.images.engine import Engine
+from tests.images.container_runtime import ContainerRuntime
 
 PROJECT = """\
 [build-system]
@@ -35,7 +35,7 @@ NOWHERE = "unix:///nonexistent/docker.sock"
 
 
 def mpforge(folder: Path, *words: str, **variables: str) -> Captured:
-    """Run a command, with no engine to ask unless DOCKER_HOST is given."""
+    """Run a command, with no runtime to ask unless DOCKER_HOST is given."""
     workspace = Workspace(folder, Cache(folder / "cache"))
     environment = {"DOCKER_HOST": NOWHERE, **variables}
     with (
@@ -173,11 +173,11 @@ def test_doctor_says_that_a_lock_is_damaged(tmp_path: Path) -> None:
 
 
 def real() -> str:
-    """The address of the engine that this user has."""
+    """The address of the runtime that this user has."""
     return endpoint.address(os.environ) or ""
 
 
-def test_doctor_without_an_engine_says_so_and_what_would_help(tmp_path: Path) -> None:
+def test_doctor_without_a_runtime_says_so_and_what_would_help(tmp_path: Path) -> None:
     found = json.loads(mpforge(tmp_path, "doctor", "--json").stdout)
     assert found["containers"]["engine"] is None
     assert NOWHERE in found["containers"]["why"]
@@ -192,21 +192,21 @@ def test_doctor_without_an_engine_says_so_and_what_would_help(tmp_path: Path) ->
 
 
 @pytest.mark.docker
-def test_doctor_names_the_engine_and_how_it_runs_each_platform(
-    tmp_path: Path, emulating_engine: Engine
+def test_doctor_names_the_runtime_and_how_it_runs_each_platform(
+    tmp_path: Path, emulating_runtime: ContainerRuntime
 ) -> None:
-    told = emulating_engine.call("version", "--format", "{{.Server.Version}}")
+    told = emulating_runtime.call("version", "--format", "{{.Server.Version}}")
     found = json.loads(mpforge(tmp_path, "doctor", "--json", DOCKER_HOST=real()).stdout)
-    engine, runs = found["containers"]["engine"], found["containers"]["runs"]
-    assert engine["version"].startswith(f"{told} (API ")
-    assert engine["name"] in {"Docker", "Podman"}
-    assert engine["endpoint"] == real()
+    runtime, runs = found["containers"]["engine"], found["containers"]["runs"]
+    assert runtime["version"].startswith(f"{told} (API ")
+    assert runtime["name"] in {"Docker", "Podman"}
+    assert runtime["endpoint"] == real()
     how = {run["name"]: run for run in runs}
     assert how.keys() == set(runtime_probe.PROBED)
-    assert how[engine["platform"]]["how"] == "native"
+    assert how[runtime["platform"]]["how"] == "native"
     images = {target["name"]: target["images"] for target in found["targets"]}
-    assert images[engine["platform"]]["strategies"] == ["native"]
-    if engine["platform"] != "aarch64":
+    assert images[runtime["platform"]]["strategies"] == ["native"]
+    if runtime["platform"] != "aarch64":
         assert how["aarch64"]["how"] == "emulated"
         assert how["aarch64"]["why"].startswith(f"qemu-aarch64 version {how['aarch64']['qemu']}")
         assert images["aarch64"]["strategies"] == ["hybrid", "emulate"]
@@ -214,8 +214,8 @@ def test_doctor_names_the_engine_and_how_it_runs_each_platform(
 
 
 @pytest.mark.docker
-@pytest.mark.usefixtures("engine")
-def test_doctor_asks_the_engine_anew_and_later_runs_remember_it(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("runtime")
+def test_doctor_asks_the_runtime_anew_and_later_runs_remember_it(tmp_path: Path) -> None:
     memory = tmp_path / "cache" / PLATFORMS_RUN
     assert mpforge(tmp_path, "doctor", DOCKER_HOST=real()).returncode == 0
     assert runtime_probe.Probes(memory).remembered(real(), NATIVE) == "native"

@@ -1,4 +1,4 @@
-"""What goes wrong with a container, its engine or its image: a message of its own, and nothing is left."""
+"""What goes wrong with a container, its runtime or its image: a message of its own, and nothing is left."""
 
 import io
 import json
@@ -19,8 +19,8 @@ import pytest
 
 from tests.e2e.conftest import NATIVE, NOXFILE
 from tests.e2e.workspace import PROGRAMS, Cache, Run, Running, Workspace
+from tests.images.container_runtime import ContainerRuntime
 from tests.images.daemon import Daemon, daemon, why_no_daemon, why_no_own_handlers
-from tests.images.engine import Engine
 from tests.images.recipes import LABEL
 
 pytestmark = pytest.mark.docker
@@ -174,10 +174,10 @@ def failed(workspace: Workspace, run: Run, code: str, exit_code: int = 1) -> str
     return run.output
 
 
-def left_nothing(workspace: Workspace, engine: Engine | None = None) -> None:
+def left_nothing(workspace: Workspace, runtime: ContainerRuntime | None = None) -> None:
     assert workspace.wheels() == []
     assert workspace.cache.leftovers() == []
-    found = engine or Engine()
+    found = runtime or ContainerRuntime()
     assert found.ours(workspace.cache.root) == []
 
 
@@ -193,24 +193,24 @@ def builds(workspace: Workspace) -> None:
 
 
 def test_a_killed_mpforge_takes_its_container_with_it_and_the_next_run_builds(
-    boxed: Workspace, native_image: str, engine: Engine
+    boxed: Workspace, native_image: str, runtime: ContainerRuntime
 ) -> None:
     build_in(boxed, native_image, WAITS)
     with waiting(boxed) as running:
-        (name,) = [line.split()[0] for line in engine.ours(boxed.cache.root)]
-        mark = json.loads(engine.call("inspect", name))[0]["Config"]["Labels"]["mpforge"]
+        (name,) = [line.split()[0] for line in runtime.ours(boxed.cache.root)]
+        mark = json.loads(runtime.call("inspect", name))[0]["Config"]["Labels"]["mpforge"]
         running.signal(signal.SIGKILL, group=True)
-        gone = until(lambda: not engine.ours(boxed.cache.root), "the container is gone")
+        gone = until(lambda: not runtime.ours(boxed.cache.root), "the container is gone")
         assert gone < 2, "of itself: nobody is left to remove it"
         running.end()
     assert boxed.wheels() == []
     # What a killed run leaves if it was killed between the making of a container and its start.
     left = f"mpforge-left-{os.getpid()}"
-    engine.call("create", "--name", left, "--label", f"mpforge={mark}", native_image, "true")
+    runtime.call("create", "--name", left, "--label", f"mpforge={mark}", native_image, "true")
     build_in(boxed, native_image)
     builds(boxed)
-    assert engine.call("ps", "--all", "--quiet", "--filter", f"name={left}") == ""
-    assert engine.ours(boxed.cache.root) == []
+    assert runtime.call("ps", "--all", "--quiet", "--filter", f"name={left}") == ""
+    assert runtime.ours(boxed.cache.root) == []
     assert boxed.cache.leftovers() == []
 
 
@@ -257,14 +257,14 @@ def test_interrupted_parallel_builds_in_containers_leave_none(
     boxed: Workspace,
     native_image: str,
     request: pytest.FixtureRequest,
-    emulating_engine: Engine,
+    emulating_runtime: ContainerRuntime,
     kind: str,
 ) -> None:
     other = request.getfixturevalue(f"manylinux_{FOREIGN}_image")
     build_in(boxed, native_image, WAITS, spec=BOTH.replace("OTHER", other))
     both = (BUILD, f"build-{FOREIGN}-cp311")
     with waiting(boxed, "-j", "2", sessions=both) as running:
-        assert len(emulating_engine.ours(boxed.cache.root)) == 2
+        assert len(emulating_runtime.ours(boxed.cache.root)) == 2
         number = signal.SIGINT if kind == "Ctrl-C" else signal.SIGTERM
         running.signal(number, group=kind == "Ctrl-C")
         run = running.end()
@@ -272,7 +272,7 @@ def test_interrupted_parallel_builds_in_containers_leave_none(
     assert "Traceback" not in run.output, str(run)
     assert boxed.wheels() == []
     # nox kills sessions that have not cleaned up within two seconds: then the container ends itself.
-    until(lambda: not emulating_engine.ours(boxed.cache.root), "the containers are gone", within=2)
+    until(lambda: not emulating_runtime.ours(boxed.cache.root), "the containers are gone", within=2)
 
 
 def test_a_step_that_takes_too_long_ends_with_its_container(
@@ -291,12 +291,12 @@ def test_a_before_all_that_takes_too_long_ends_too(boxed: Workspace, tiny_image:
 
 
 def test_a_container_sees_nothing_of_the_host_and_one_that_is_removed_is_missed(
-    boxed: Workspace, native_image: str, engine: Engine
+    boxed: Workspace, native_image: str, runtime: ContainerRuntime
 ) -> None:
     build_in(boxed, native_image, WAITS)
     with waiting(boxed) as running:
-        (name,) = [line.split()[0] for line in engine.ours(boxed.cache.root)]
-        found = json.loads(engine.call("inspect", name))[0]
+        (name,) = [line.split()[0] for line in runtime.ours(boxed.cache.root)]
+        found = json.loads(runtime.call("inspect", name))[0]
         host = found["HostConfig"]
         assert host["Privileged"] is False
         assert not host["Binds"]
@@ -306,7 +306,7 @@ def test_a_container_sees_nothing_of_the_host_and_one_that_is_removed_is_missed(
         assert "no-new-privileges" in host["SecurityOpt"]
         assert not host["CapAdd"]
         assert not host["Devices"]
-        engine.call("rm", "--force", name)
+        runtime.call("rm", "--force", name)
         run = running.end()
     said = failed(boxed, run, "engine-lost")
     assert "the container was removed while /bin/sh ran in it" in said
@@ -315,47 +315,47 @@ def test_a_container_sees_nothing_of_the_host_and_one_that_is_removed_is_missed(
 
 @pytest.mark.parametrize("network", ["false", "true"])
 def test_a_container_has_the_network_only_where_the_spec_says_so(
-    boxed: Workspace, native_image: str, engine: Engine, network: str
+    boxed: Workspace, native_image: str, runtime: ContainerRuntime, network: str
 ) -> None:
     build_in(boxed, native_image, f"network = {network}\n    {WAITS}")
     with waiting(boxed):
-        (name,) = [line.split()[0] for line in engine.ours(boxed.cache.root)]
-        seen = json.loads(engine.call("inspect", name))[0]["HostConfig"]["NetworkMode"]
+        (name,) = [line.split()[0] for line in runtime.ours(boxed.cache.root)]
+        seen = json.loads(runtime.call("inspect", name))[0]["HostConfig"]["NetworkMode"]
     assert (seen == "none") is (network == "false"), seen
 
 
-# --- the engine -----------------------------------------------------------------------------------
+# --- the runtime -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def own_daemon(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Daemon]:
-    """An engine with the image and a small disk, that may be ended."""
+def own_daemon(runtime: ContainerRuntime, request: pytest.FixtureRequest) -> Iterator[Daemon]:
+    """A runtime with the image and a small disk, that may be ended."""
     if (reason := why_no_daemon()) is not None:
         pytest.skip(f"docker: {reason}")
     image = request.getfixturevalue(f"manylinux_{NATIVE}_image")
-    folder = Path(tempfile.mkdtemp(prefix="mpforge-engine-"))  # a socket's path is short
+    folder = Path(tempfile.mkdtemp(prefix="mpforge-runtime-"))  # a socket's path is short
     with daemon(folder, megabytes=900) as own:
         archive = folder / "image.tar"
-        engine.call("save", "--output", str(archive), image)
-        own.engine.call("load", "--input", str(archive))
+        runtime.call("save", "--output", str(archive), image)
+        own.runtime.call("load", "--input", str(archive))
         archive.unlink()
         yield own
 
 
 @pytest.fixture
 def on_own(boxed: Workspace, own_daemon: Daemon) -> Iterator[Workspace]:
-    """The package with an engine of the test's own."""
+    """The package with a runtime of the test's own."""
     boxed.variables["DOCKER_HOST"] = own_daemon.address
     yield boxed
     left_nothing_on(own_daemon, boxed)
 
 
 def left_nothing_on(own: Daemon, workspace: Workspace) -> None:
-    assert own.engine.ours(workspace.cache.root) == []
+    assert own.runtime.ours(workspace.cache.root) == []
     assert workspace.cache.leftovers() == []
 
 
-def test_an_engine_that_is_killed_during_a_build_is_missed_and_after_it_is_started_builds(
+def test_a_runtime_that_is_killed_during_a_build_is_missed_and_after_it_is_started_builds(
     on_own: Workspace, own_daemon: Daemon, native_image: str
 ) -> None:
     build_in(on_own, native_image, WAITS)
@@ -363,18 +363,18 @@ def test_an_engine_that_is_killed_during_a_build_is_missed_and_after_it_is_start
         own_daemon.kill()
         run = running.end()
     said = failed(on_own, run, "engine-lost")
-    assert "the container engine went away while mpforge wanted to run /bin/sh" in said
+    assert "the container runtime went away while mpforge wanted to run /bin/sh" in said
     assert "-> start it again and repeat the command" in said
     run = on_own.mpforge("run", BUILD)
     assert run.code == 4, str(run)
-    assert f"no-engine: the container engine at {own_daemon.address} does not answer" in run.output
+    assert f"no-engine: the container runtime at {own_daemon.address} does not answer" in run.output
     assert "-> is it started (sudo systemctl start docker)" in run.output
     own_daemon.start()
     build_in(on_own, native_image)
     builds(on_own)
 
 
-def test_an_engine_that_is_stopped_as_a_system_does_it_is_missed_too(
+def test_a_runtime_that_is_stopped_as_a_system_does_it_is_missed_too(
     on_own: Workspace, own_daemon: Daemon, native_image: str
 ) -> None:
     build_in(on_own, native_image, WAITS)
@@ -387,13 +387,13 @@ def test_an_engine_that_is_stopped_as_a_system_does_it_is_missed_too(
         own_daemon.start()
 
 
-def test_a_build_that_fills_the_engine_s_disk_is_told_so_and_not_blamed_on_the_store(
+def test_a_build_that_fills_the_runtime_s_disk_is_told_so_and_not_blamed_on_the_store(
     on_own: Workspace, native_image: str
 ) -> None:
     build_in(on_own, native_image, 'before-build = ["head -c 2G /dev/zero > big"]')
     said = failed(on_own, on_own.nox(BUILD), "engine-full")
     assert "before-build, and build requirements reported by the backend" in said
-    assert "the container engine's disk is full" in said
+    assert "the container runtime's disk is full" in said
     assert "docker system prune" in said
     asked = [step for step in on_own.steps() if step.startswith("requirements-")]
     assert len(asked) == 1, "it is not tried again"
@@ -401,7 +401,7 @@ def test_a_build_that_fills_the_engine_s_disk_is_told_so_and_not_blamed_on_the_s
     builds(on_own)
 
 
-def test_a_before_all_that_fills_the_engine_s_disk_is_told_so(
+def test_a_before_all_that_fills_the_runtime_s_disk_is_told_so(
     on_own: Workspace, native_image: str
 ) -> None:
     build_in(on_own, native_image, 'before-all = "head -c 2G /dev/zero > /big"')
@@ -409,41 +409,41 @@ def test_a_before_all_that_fills_the_engine_s_disk_is_told_so(
     assert "before-all (head -c 2G /dev/zero > /big) failed (exit status 1)" in said
 
 
-def test_an_engine_whose_disk_is_full_takes_no_files_and_says_so(
+def test_a_runtime_whose_disk_is_full_takes_no_files_and_says_so(
     on_own: Workspace, own_daemon: Daemon, native_image: str
 ) -> None:
     fill = ("head -c 2G /dev/zero > /big",)
     words = ("run", "--name", "full", "--network", "none", native_image, "sh", "-c", *fill)
     subprocess.run(["docker", "--host", own_daemon.address, *words], check=False)
     said = failed(on_own, on_own.nox(BUILD), "engine-full")
-    assert "the container engine's disk is full: it could not " in said
-    own_daemon.engine.call("rm", "full")
+    assert "the container runtime's disk is full: it could not " in said
+    own_daemon.runtime.call("rm", "full")
     builds(on_own)
 
 
-def test_an_engine_without_an_emulator_for_the_target_is_told_what_brings_one(
-    boxed: Workspace, engine: Engine, request: pytest.FixtureRequest
+def test_a_runtime_without_an_emulator_for_the_target_is_told_what_brings_one(
+    boxed: Workspace, runtime: ContainerRuntime, request: pytest.FixtureRequest
 ) -> None:
     if (reason := why_no_daemon() or why_no_own_handlers()) is not None:
         pytest.skip(f"docker: {reason}")
     image = request.getfixturevalue(f"tiny_{FOREIGN}_image")
-    folder = Path(tempfile.mkdtemp(prefix="mpforge-engine-"))
+    folder = Path(tempfile.mkdtemp(prefix="mpforge-runtime-"))
     spec = SPEC.replace(f'targets = ["{NATIVE}"]', f'targets = ["{FOREIGN}"]')
     build_in(boxed, image, spec=spec.replace('"native"', '"emulate"'))
     with daemon(folder, megabytes=100, emulates=False) as own:
         archive = boxed.root.parent / "image.tar"
-        engine.call("save", "--output", str(archive), image)
-        own.engine.call("load", "--input", str(archive))
+        runtime.call("save", "--output", str(archive), image)
+        own.runtime.call("load", "--input", str(archive))
         boxed.variables["DOCKER_HOST"] = own.address
         said = failed(boxed, boxed.mpforge("run", f"build-{FOREIGN}-cp311"), "engine-cannot-run", 4)
-        assert own.engine.call("ps", "--all", "--quiet") == ""
-    assert f"the container engine does not run programs of {FOREIGN}" in said
+        assert own.runtime.call("ps", "--all", "--quiet") == ""
+    assert f"the container runtime does not run programs of {FOREIGN}" in said
     assert "-> Debian, Ubuntu: apt-get install qemu-user-static binfmt-support" in said
     assert "docker run --privileged --rm tonistiigi/binfmt --install " in said
 
 
 def refused(workspace: Workspace, host: str | None) -> str:
-    """What a run says that has no engine."""
+    """What a run says that has no runtime."""
     workspace.variables["DOCKER_HOST"] = host
     run = workspace.mpforge("run", BUILD)
     assert run.code == 4, str(run)
@@ -451,34 +451,34 @@ def refused(workspace: Workspace, host: str | None) -> str:
     return run.output
 
 
-def test_an_engine_that_is_not_there_is_told_with_its_address(boxed: Workspace) -> None:
+def test_a_runtime_that_is_not_there_is_told_with_its_address(boxed: Workspace) -> None:
     said = refused(boxed, "unix:///nonexistent.sock")
-    assert "no-engine: the container engine at unix:///nonexistent.sock does not answer" in said
+    assert "no-engine: the container runtime at unix:///nonexistent.sock does not answer" in said
     assert "\n  No such file or directory\n" in said
     assert "start it (sudo systemctl start docker), or let DOCKER_HOST name the socket" in said
     said = refused(boxed, "tcp://127.0.0.1:9")
-    assert "no-engine: the container engine at tcp://127.0.0.1:9 does not answer" in said
+    assert "no-engine: the container runtime at tcp://127.0.0.1:9 does not answer" in said
     assert "\n  Connection refused\n" in said
     said = refused(boxed, "nonsense://here")
-    assert "no-engine: the container engine at nonsense://here does not answer" in said
+    assert "no-engine: the container runtime at nonsense://here does not answer" in said
 
 
-def test_an_engine_by_ssh_is_told_how_to_be_reached(boxed: Workspace) -> None:
+def test_a_runtime_by_ssh_is_told_how_to_be_reached(boxed: Workspace) -> None:
     said = refused(boxed, "ssh://me@builder:2222")
     assert "-> ssh -N -L local.sock:/var/run/docker.sock ssh://me@builder:2222 makes it" in said
     assert "DOCKER_HOST=unix://$PWD/local.sock" in said
 
 
-def test_a_host_without_any_sign_of_an_engine_refuses_in_the_plan(boxed: Workspace) -> None:
+def test_a_host_without_any_sign_of_a_runtime_refuses_in_the_plan(boxed: Workspace) -> None:
     script = 'mount -t tmpfs none /run && exec "$@"'
     boxed.under = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh")
     boxed.variables |= {"DOCKER_HOST": None, "XDG_RUNTIME_DIR": None}
     plan = boxed.mpforge("plan", "build")
-    assert "there is no container engine here (Docker or Podman; DOCKER_HOST" in plan.output
+    assert "there is no container runtime here (Docker or Podman; DOCKER_HOST" in plan.output
     run = boxed.mpforge("run", BUILD)
     assert run.code == 4, str(run)
     assert "no-strategy: " in run.output
-    assert "there is no container engine here" in run.output
+    assert "there is no container runtime here" in run.output
 
 
 # Shows a directory below one that others may not enter, at its place, with nothing beside it.
@@ -524,34 +524,34 @@ def everybodys(image: str, *, groups: str) -> Iterator[Workspace]:
         shutil.rmtree(root)
 
 
-def socket_of(engine: Engine) -> Path:
-    """The socket by which the engine is reached."""
-    host = engine.call("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+def socket_of(runtime: ContainerRuntime) -> Path:
+    """The socket by which the runtime is reached."""
+    host = runtime.call("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
     if not host.startswith("unix://"):
         pytest.skip(f"docker: {host} is no socket of this machine")
     return Path(host.removeprefix("unix://"))
 
 
 def test_what_comes_out_of_a_container_belongs_to_the_user_who_called(
-    engine: Engine, native_image: str
+    runtime: ContainerRuntime, native_image: str
 ) -> None:
-    group = socket_of(engine).stat().st_gid
+    group = socket_of(runtime).stat().st_gid
     with everybodys(native_image, groups=f"--groups={group}") as workspace:
         builds(workspace)
         made = [*workspace.root.rglob("*"), *workspace.cache.root.rglob("*")]
         strange = [path for path in made if path.lstat().st_uid != NOBODY]
         assert strange == []
-        assert engine.ours(workspace.cache.root) == []
+        assert runtime.ours(workspace.cache.root) == []
 
 
-def test_a_user_who_may_not_speak_to_the_engine_is_told_what_to_do(
-    engine: Engine, native_image: str
+def test_a_user_who_may_not_speak_to_the_runtime_is_told_what_to_do(
+    runtime: ContainerRuntime, native_image: str
 ) -> None:
-    socket = socket_of(engine)
+    socket = socket_of(runtime)
     with everybodys(native_image, groups="--clear-groups") as workspace:
         run = workspace.mpforge("run", BUILD)
         assert run.code == 4, str(run)
-        what = f"no-engine: this user may not speak to the container engine at unix://{socket}"
+        what = f"no-engine: this user may not speak to the container runtime at unix://{socket}"
         assert what in run.output
         assert f"-> sudo usermod -aG {socket.group()} $USER, and log in again" in run.output
         assert "Traceback" not in run.output
@@ -561,7 +561,7 @@ def test_a_user_who_may_not_speak_to_the_engine_is_told_what_to_do(
 
 
 @contextmanager
-def imported(engine: Engine, name: str, place: Path, *files: Path) -> Iterator[str]:
+def imported(runtime: ContainerRuntime, name: str, place: Path, *files: Path) -> Iterator[str]:
     """An image for this machine that has nothing but these files, in ``/bin``."""
     archive, tag = place / f"{name}.tar", f"mpforge-test-{name}:{os.getpid()}"
     with tarfile.open(archive, "w") as tar:
@@ -570,17 +570,17 @@ def imported(engine: Engine, name: str, place: Path, *files: Path) -> Iterator[s
             tar.add(file, f"bin/{file.name}")
     platform = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}[NATIVE]
     change = f"LABEL {LABEL}=fault"
-    engine.call("import", "--platform", platform, "--change", change, str(archive), tag)
+    runtime.call("import", "--platform", platform, "--change", change, str(archive), tag)
     try:
         yield tag
     finally:
-        engine.call("image", "rm", "--force", tag)
+        runtime.call("image", "rm", "--force", tag)
 
 
 def test_an_image_without_any_program_is_told_of(
-    boxed: Workspace, engine: Engine, place: Path
+    boxed: Workspace, runtime: ContainerRuntime, place: Path
 ) -> None:
-    with imported(engine, "scratch", place) as image:
+    with imported(runtime, "scratch", place) as image:
         build_in(boxed, image)
         said = failed(boxed, boxed.mpforge("run", BUILD), "image-unfit", 4)
         assert f"the image {image} has no `cat` that runs, so no step can run in it" in said
@@ -589,7 +589,9 @@ def test_an_image_without_any_program_is_told_of(
 
 
 @pytest.mark.gcc
-def test_an_image_without_a_shell_is_told_of(boxed: Workspace, engine: Engine, place: Path) -> None:
+def test_an_image_without_a_shell_is_told_of(
+    boxed: Workspace, runtime: ContainerRuntime, place: Path
+) -> None:
     source = place / "cat.c"
     source.write_text(
         "#include <unistd.h>\n"
@@ -597,39 +599,39 @@ def test_an_image_without_a_shell_is_told_of(boxed: Workspace, engine: Engine, p
         encoding="utf-8",
     )
     subprocess.run(["gcc", "-w", "-static", "-o", place / "cat", source], check=True)
-    with imported(engine, "shell-less", place, place / "cat") as image:
+    with imported(runtime, "shell-less", place, place / "cat") as image:
         build_in(boxed, image)
         said = failed(boxed, boxed.mpforge("run", BUILD), "image-unfit", 4)
         assert f"the image {image} has no shell: /bin/sh can't be started in it" in said
 
 
 def test_an_image_whose_programs_are_of_another_kind_than_it_says_is_told_of(
-    boxed: Workspace, engine: Engine, place: Path
+    boxed: Workspace, runtime: ContainerRuntime, place: Path
 ) -> None:
     cat = place / "cat"
     cat.write_bytes(b"\x7fELF" + bytes(60))
     cat.chmod(0o755)
-    with imported(engine, "liar", place, cat) as image:
+    with imported(runtime, "liar", place, cat) as image:
         build_in(boxed, image)
         said = failed(boxed, boxed.mpforge("run", BUILD), "image-unfit", 4)
         assert f"the image {image} has no `cat` that runs" in said
 
 
 def test_an_image_without_the_python_is_told_of_with_those_that_it_has(
-    boxed: Workspace, engine: Engine, tiny_image: str
+    boxed: Workspace, runtime: ContainerRuntime, tiny_image: str
 ) -> None:
     name, tag = f"mpforge-pythons-{os.getpid()}", f"mpforge-test-pythons:{os.getpid()}"
     folders = ("/opt/python/cp312-cp312", "/opt/python/cp313-cp313t")
     label = f"{LABEL}=fault"
     words = ("--name", name, "--network", "none", "--label", label, tiny_image)
-    engine.call("run", *words, "mkdir", "-p", *folders)
-    engine.call("commit", name, tag)
-    engine.call("rm", name)
+    runtime.call("run", *words, "mkdir", "-p", *folders)
+    runtime.call("commit", name, tag)
+    runtime.call("rm", name)
     try:
         build_in(boxed, tag)
         said = failed(boxed, boxed.mpforge("run", BUILD), "image-unfit", 4)
     finally:
-        engine.call("image", "rm", tag)
+        runtime.call("image", "rm", tag)
     assert f"the image {tag} has no Python for cp311" in said
     assert "neither /opt/python/cp311-cp311 nor python3.11 on its PATH" in said
     assert "/opt/python has cp312-cp312 cp313-cp313t" in said
@@ -643,51 +645,51 @@ def test_an_image_of_another_platform_and_one_that_is_nowhere_are_told_of(
     assert f"and {NATIVE} needs linux/" in said
     build_in(boxed, f"sha256:{64 * '0'}")
     said = failed(boxed, boxed.mpforge("run", BUILD), "image-unknown", 4)
-    assert f"the container engine has no image sha256:{64 * '0'}" in said
+    assert f"the container runtime has no image sha256:{64 * '0'}" in said
     build_in(boxed, "127.0.0.1:9/none:1")
     said = failed(boxed, boxed.mpforge("run", BUILD), "registry-unreachable", 4)
     assert "127.0.0.1:9" in said
 
 
-def test_a_misspelt_name_is_told_with_the_one_that_the_engine_knows(
-    boxed: Workspace, engine: Engine, tiny_image: str
+def test_a_misspelt_name_is_told_with_the_one_that_the_runtime_knows(
+    boxed: Workspace, runtime: ContainerRuntime, tiny_image: str
 ) -> None:
     name = f"127.0.0.1:9/mine-{os.getpid()}:1"
-    engine.call("tag", tiny_image, name)
+    runtime.call("tag", tiny_image, name)
     try:
         build_in(boxed, name.replace("mine", "mien"))
         said = failed(boxed, boxed.mpforge("run", BUILD), "image-unknown", 4)
     finally:
-        engine.call("image", "rm", name)
+        runtime.call("image", "rm", name)
     assert f"-> did you mean {name}?" in said
     assert "the registry 127.0.0.1:9 can't be asked" in said
 
 
 def test_a_layer_whose_tag_was_moved_is_made_again(
-    boxed: Workspace, engine: Engine, native_image: str, tiny_image: str
+    boxed: Workspace, runtime: ContainerRuntime, native_image: str, tiny_image: str
 ) -> None:
     mark = f"{os.getpid()}-{boxed.root.parent.name}"
     build_in(boxed, native_image, f'before-all = "echo {mark} > /mark"')
     builds(boxed)
-    listed = engine.call("image", "ls", "mpforge-layer", "--format", "{{.Repository}}:{{.Tag}}")
+    listed = runtime.call("image", "ls", "mpforge-layer", "--format", "{{.Repository}}:{{.Tag}}")
 
     def marked(image: str) -> bool:
         words = ("run", "--rm", "--network", "none", image, "sh", "-c", "cat /mark || :")
-        return engine.call(*words) == mark
+        return runtime.call(*words) == mark
 
     (layer,) = filter(marked, listed.split())
     try:
         # One that anybody made of the same image, and one of another image.
         for command in (("commit", made := f"mpforge-moved-{os.getpid()}"), ("tag", tiny_image)):
             if command[0] == "commit":
-                engine.call("create", "--name", made, native_image, "cat")
-            engine.call(*command, layer)
+                runtime.call("create", "--name", made, native_image, "cat")
+            runtime.call(*command, layer)
             boxed.write("tiny.c", f"/* {command} */ void *PyInit_tiny(void) {{ return 0; }}\n")
             builds(boxed)
             assert marked(layer)
     finally:
-        engine.call("rm", made)
-        engine.call("image", "rm", layer)
+        runtime.call("rm", made)
+        runtime.call("image", "rm", layer)
 
 
 # --- what a step lacks ----------------------------------------------------------------------------

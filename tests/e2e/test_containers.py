@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.conftest import NATIVE
 from tests.e2e.workspace import Cache, Run, Workspace
-from tests.images.engine import Engine
+from tests.images.container_runtime import ContainerRuntime
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
@@ -47,7 +47,10 @@ def built(workspace: Workspace) -> Run:
 @pytest.mark.cross
 @pytest.mark.emulation
 def test_every_way_gives_a_wheel_of_the_same_files_and_tag(
-    unbuilt: Workspace, empty_cache: Cache, emulating_engine: Engine, manylinux_aarch64_image: str
+    unbuilt: Workspace,
+    empty_cache: Cache,
+    emulating_runtime: ContainerRuntime,
+    manylinux_aarch64_image: str,
 ) -> None:
     unbuilt.cache = empty_cache
     found = {}
@@ -71,12 +74,12 @@ def test_every_way_gives_a_wheel_of_the_same_files_and_tag(
     unbuilt.edit("tiny/_tiny.c", "(42)", "(6 * 7)")
     planned = {s["name"]: s["state"] for s in unbuilt.json("plan", "--json", BUILD)["sessions"]}
     assert planned[BUILD] == "would run", "a changed source is built again"
-    assert emulating_engine.ours(unbuilt.cache.root) == [], "no container is left"
+    assert emulating_runtime.ours(unbuilt.cache.root) == [], "no container is left"
 
 
 @pytest.mark.cross
 def test_an_image_of_this_machine_is_where_a_native_build_runs(
-    unbuilt: Workspace, empty_cache: Cache, engine: Engine, manylinux_x86_64_image: str
+    unbuilt: Workspace, empty_cache: Cache, runtime: ContainerRuntime, manylinux_x86_64_image: str
 ) -> None:
     unbuilt.cache = empty_cache
     by(unbuilt, "native", manylinux_x86_64_image, target=NATIVE)
@@ -84,7 +87,7 @@ def test_an_image_of_this_machine_is_where_a_native_build_runs(
     assert run.code == 0, str(run)
     assert f"{NATIVE}: native (image)" in run.output
     assert unbuilt.wheel().name.endswith(f"{NATIVE}.whl")
-    assert engine.ours(unbuilt.cache.root) == [], "no container is left"
+    assert runtime.ours(unbuilt.cache.root) == [], "no container is left"
 
 
 GENERATES = """
@@ -127,7 +130,7 @@ GENERATOR = r"""
 def test_a_build_that_runs_what_it_made_is_told_of_hybrid_which_builds_it(
     unbuilt: Workspace,
     empty_cache: Cache,
-    emulating_engine: Engine,
+    emulating_runtime: ContainerRuntime,
     manylinux_aarch64_image: str,
 ) -> None:
     unbuilt.cache = empty_cache
@@ -146,7 +149,7 @@ def test_a_build_that_runs_what_it_made_is_told_of_hybrid_which_builds_it(
     tested = unbuilt.nox("test-aarch64-cp311")
     assert tested.code == 0, str(tested)
     assert "on aarch64, CPU cortex-a53" in tested.output
-    assert emulating_engine.ours(unbuilt.cache.root) == []
+    assert emulating_runtime.ours(unbuilt.cache.root) == []
 
 
 @pytest.mark.cross
@@ -154,7 +157,7 @@ def test_a_build_that_runs_what_it_made_is_told_of_hybrid_which_builds_it(
 def test_a_library_of_the_image_is_grafted_into_the_wheel(
     unbuilt: Workspace,
     empty_cache: Cache,
-    emulating_engine: Engine,
+    emulating_runtime: ContainerRuntime,
     manylinux_aarch64_image: str,
 ) -> None:
     unbuilt.cache = empty_cache
@@ -166,11 +169,11 @@ def test_a_library_of_the_image_is_grafted_into_the_wheel(
     tested = unbuilt.nox("test-aarch64-cp311")
     assert tested.code == 0, str(tested)
     assert [name for name in contents(unbuilt.wheel()) if "libcrypt" in name]
-    assert emulating_engine.ours(unbuilt.cache.root) == []
+    assert emulating_runtime.ours(unbuilt.cache.root) == []
 
 
 def test_a_shell_is_in_the_image_in_a_new_place_or_where_a_build_failed(
-    unbuilt: Workspace, empty_cache: Cache, engine: Engine, manylinux_x86_64_image: str
+    unbuilt: Workspace, empty_cache: Cache, runtime: ContainerRuntime, manylinux_x86_64_image: str
 ) -> None:
     unbuilt.cache = empty_cache
     by(unbuilt, "native", manylinux_x86_64_image, target=NATIVE)
@@ -191,7 +194,7 @@ def test_a_shell_is_in_the_image_in_a_new_place_or_where_a_build_failed(
     kept = unbuilt.mpforge("shell", session, "--", "cat", "made-here")
     assert kept.code == 0, str(kept)
     assert "by the build that failed" in kept.output
-    assert engine.ours(unbuilt.cache.root) == []
+    assert runtime.ours(unbuilt.cache.root) == []
 
 
 BREAKS = """

@@ -83,7 +83,7 @@ def test_atomics_of_a_newer_arm_fail_on_the_oldest_with_their_place_and_pass_on_
 
 
 @pytest.mark.docker
-@pytest.mark.usefixtures("emulating_engine")
+@pytest.mark.usefixtures("emulating_runtime")
 def test_so_they_do_in_a_container(project: Workspace, manylinux_aarch64_image: str) -> None:
     image = f'[build]\nstrategy = "hybrid"\nimage = "{manylinux_aarch64_image}"\n\n[test]'
     run = fails_on_the_oldest(project, ("[test]", image))

@@ -22,7 +22,7 @@ from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.places.containers.container import Container
 from mpforge.store.tool_store import ToolStore
 from tests.e2e.workspace import Cache, Workspace
-from tests.images.engine import Engine
+from tests.images.container_runtime import ContainerRuntime
 
 WORD = f"cp3{sys.version_info.minor}"
 NAME = f"python3.{sys.version_info.minor}"
@@ -56,7 +56,10 @@ def emulated(workspace: Workspace, image: str, before: str) -> None:
 @pytest.mark.network
 @pytest.mark.emulation
 def test_deps_has_the_library_compiled_and_a_build_in_the_image_compiles_none_of_it(
-    unbuilt: Workspace, place: Path, emulating_engine: Engine, manylinux_aarch64_image: str
+    unbuilt: Workspace,
+    place: Path,
+    emulating_runtime: ContainerRuntime,
+    manylinux_aarch64_image: str,
 ) -> None:
     unbuilt.cache = Cache(place / "cache" / "own")
     emulated(unbuilt, manylinux_aarch64_image, TRACED)
@@ -74,14 +77,17 @@ def test_deps_has_the_library_compiled_and_a_build_in_the_image_compiles_none_of
     sources = "# code object from /usr/lib/python3.11/"
     compiled = [line for line in log.splitlines() if line.startswith(sources)]
     assert set(compiled) <= {f"{sources}sitecustomize.py"}, "Debian's is a link to /etc"
-    assert emulating_engine.ours(unbuilt.cache.root) == []
+    assert emulating_runtime.ours(unbuilt.cache.root) == []
 
 
 @pytest.mark.docker
 @pytest.mark.network
 @pytest.mark.emulation
 def test_a_wheel_is_the_same_whoever_has_compiled_the_library(
-    unbuilt: Workspace, empty_cache: Cache, emulating_engine: Engine, manylinux_aarch64_image: str
+    unbuilt: Workspace,
+    empty_cache: Cache,
+    emulating_runtime: ContainerRuntime,
+    manylinux_aarch64_image: str,
 ) -> None:
     unbuilt.cache = empty_cache
     found = set()
@@ -91,7 +97,7 @@ def test_a_wheel_is_the_same_whoever_has_compiled_the_library(
         assert BUILD in run.did, str(run)
         found.add(hashlib.sha256(unbuilt.wheel().read_bytes()).hexdigest())
     assert len(found) == 1
-    assert emulating_engine.ours(unbuilt.cache.root) == []
+    assert emulating_runtime.ours(unbuilt.cache.root) == []
 
 
 # --- an image of files alone --------------------------------------------------------------------

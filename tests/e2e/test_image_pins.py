@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.conftest import NATIVE, NOXFILE
 from tests.e2e.workspace import Cache, Workspace
-from tests.images.engine import Engine
+from tests.images.container_runtime import ContainerRuntime
 from tests.images.recipes import LABEL
 from tests.images.registry import fetch_manifest, push_image, push_index, serving, why_no_registry
 from tests.images.tokens import guarded
@@ -78,16 +78,16 @@ def foreign_image(tiny_x86_64_image: str, tiny_aarch64_image: str) -> str:
 
 
 @pytest.fixture
-def other_image(engine: Engine, native_image: str, tmp_path: Path) -> Iterator[str]:
+def other_image(runtime: ContainerRuntime, native_image: str, tmp_path: Path) -> Iterator[str]:
     """Another image of this machine's kind."""
     name = f"mpforge-test/other-{tmp_path.name.lower().replace('_', '-')}-{NATIVE}"
-    container = engine.call("create", "--label", LABEL, native_image, "true")
+    container = runtime.call("create", "--label", LABEL, native_image, "true")
     try:
-        engine.call("commit", "--change", f"ENV OTHER={tmp_path}", container, name)
+        runtime.call("commit", "--change", f"ENV OTHER={tmp_path}", container, name)
     finally:
-        engine.call("rm", container)
+        runtime.call("rm", container)
     yield name
-    engine.call("image", "rm", "--force", name)
+    runtime.call("image", "rm", "--force", name)
 
 
 @pytest.fixture
@@ -124,9 +124,9 @@ def pins(workspace: Workspace) -> dict[str, dict[str, Any]]:
 
 
 def test_what_a_name_stands_for_is_pinned_and_pulled_by_that_pin(
-    engine: Engine, project: Workspace, native_image: str, registry: str
+    runtime: ContainerRuntime, project: Workspace, native_image: str, registry: str
 ) -> None:
-    digest = push_image(engine, native_image, registry, "tiny")
+    digest = push_image(runtime, native_image, registry, "tiny")
     use(project, f"{registry}/tiny:1")
     locked = project.mpforge("lock")
     assert f"+ {registry}/tiny:1 {digest[:19]} (image, {NATIVE})" in locked.output.splitlines()
@@ -136,8 +136,8 @@ def test_what_a_name_stands_for_is_pinned_and_pulled_by_that_pin(
     made = project.mpforge(*DEPS)
     assert made.code == 0, str(made)
     assert f"pulling the image {registry}/tiny:1" in made.output
-    found = engine.inspect(f"{registry}/tiny@{digest}")
-    assert found["Id"] == engine.inspect(native_image)["Id"]
+    found = runtime.inspect(f"{registry}/tiny@{digest}")
+    assert found["Id"] == runtime.inspect(native_image)["Id"]
     again = project.mpforge(*DEPS)
     assert again.code == 0, str(again)
     assert "pulling" not in again.output
@@ -157,17 +157,21 @@ def image_of_key(workspace: Workspace) -> tuple[str, str]:
 
 
 def test_a_tag_that_moves_moves_nothing_until_the_lock_is_updated(
-    engine: Engine, project: Workspace, native_image: str, other_image: str, registry: str
+    runtime: ContainerRuntime,
+    project: Workspace,
+    native_image: str,
+    other_image: str,
+    registry: str,
 ) -> None:
     name = f"{registry}/tiny:1"
-    first = push_image(engine, native_image, registry, "tiny")
+    first = push_image(runtime, native_image, registry, "tiny")
     use(project, name)
     assert project.mpforge(*DEPS).code == 0
     before = project.read("multiplatform.lock")
     key, image = image_of_key(project)
     assert image == first
 
-    second = push_image(engine, other_image, registry, "tiny")
+    second = push_image(runtime, other_image, registry, "tiny")
     assert second != first
     assert project.mpforge(*DEPS).code == 0
     assert "nothing moved" in project.mpforge("lock").output
@@ -178,15 +182,15 @@ def test_a_tag_that_moves_moves_nothing_until_the_lock_is_updated(
     assert f"{name} {first[:19]} -> {second[:19]} (image, {NATIVE})" in moved.output.splitlines()
     assert pins(project)[NATIVE]["digest"] == second
     assert project.mpforge(*DEPS).code == 0
-    assert engine.inspect(f"{registry}/tiny@{second}")["Id"] == engine.inspect(other_image)["Id"]
+    assert runtime.inspect(f"{registry}/tiny@{second}")["Id"] == runtime.inspect(other_image)["Id"]
     assert image_of_key(project)[1] == second
 
 
 def test_a_tag_is_not_in_the_key(
-    engine: Engine, project: Workspace, native_image: str, registry: str
+    runtime: ContainerRuntime, project: Workspace, native_image: str, registry: str
 ) -> None:
-    digest = push_image(engine, native_image, registry, "tiny", "1")
-    assert push_image(engine, native_image, registry, "tiny", "2") == digest
+    digest = push_image(runtime, native_image, registry, "tiny", "1")
+    assert push_image(runtime, native_image, registry, "tiny", "2") == digest
     use(project, f"{registry}/tiny:1")
     assert project.mpforge("lock").code == 0
     key = image_of_key(project)
@@ -196,14 +200,14 @@ def test_a_tag_is_not_in_the_key(
 
 
 def test_each_target_has_the_digest_of_its_own_manifest_in_an_index(
-    emulating_engine: Engine,
+    emulating_runtime: ContainerRuntime,
     project: Workspace,
     native_image: str,
     foreign_image: str,
     registry: str,
 ) -> None:
-    engine = emulating_engine
-    index = push_index(engine, [native_image, foreign_image], registry, "tiny")
+    runtime = emulating_runtime
+    index = push_index(runtime, [native_image, foreign_image], registry, "tiny")
     use(project, f"{registry}/tiny:1", FOREIGN)
     assert project.mpforge("lock").code == 0
     digests = {platform: entry["digest"] for platform, entry in pins(project).items()}
@@ -212,14 +216,18 @@ def test_each_target_has_the_digest_of_its_own_manifest_in_an_index(
     made = project.mpforge(*DEPS, f"deps-{FOREIGN}")
     assert made.code == 0, str(made)
     for platform, image in ((NATIVE, native_image), (FOREIGN, foreign_image)):
-        pulled = engine.inspect(f"{registry}/tiny@{digests[platform]}")
-        assert pulled["Id"] == engine.inspect(image)["Id"]
+        pulled = runtime.inspect(f"{registry}/tiny@{digests[platform]}")
+        assert pulled["Id"] == runtime.inspect(image)["Id"]
 
 
 def test_an_index_named_by_its_digest_is_looked_through_too(
-    engine: Engine, project: Workspace, native_image: str, foreign_image: str, registry: str
+    runtime: ContainerRuntime,
+    project: Workspace,
+    native_image: str,
+    foreign_image: str,
+    registry: str,
 ) -> None:
-    index = push_index(engine, [native_image, foreign_image], registry, "tiny")
+    index = push_index(runtime, [native_image, foreign_image], registry, "tiny")
     use(project, f"{registry}/tiny@{index}", FOREIGN)
     assert project.mpforge("lock").code == 0
     assert len({index, *(entry["digest"] for entry in pins(project).values())}) == 3
@@ -229,9 +237,9 @@ def test_an_index_named_by_its_digest_is_looked_through_too(
 
 
 def test_an_image_of_another_platform_is_refused_with_those_that_there_are(
-    engine: Engine, project: Workspace, foreign_image: str, registry: str
+    runtime: ContainerRuntime, project: Workspace, foreign_image: str, registry: str
 ) -> None:
-    push_image(engine, foreign_image, registry, "single")
+    push_image(runtime, foreign_image, registry, "single")
     use(project, f"{registry}/single:1")
     run = project.mpforge(*DEPS)
     assert run.code == 4, str(run)
@@ -245,10 +253,10 @@ def test_an_image_of_another_platform_is_refused_with_those_that_there_are(
 
 
 def test_an_index_that_lies_is_found_out_after_the_pull(
-    engine: Engine, project: Workspace, foreign_image: str, registry: str
+    runtime: ContainerRuntime, project: Workspace, foreign_image: str, registry: str
 ) -> None:
     native = "linux/amd64" if NATIVE == "x86_64" else "linux/arm64"
-    push_index(engine, [foreign_image], registry, "liar", saying=[native])
+    push_index(runtime, [foreign_image], registry, "liar", saying=[native])
     use(project, f"{registry}/liar:1")
     assert project.mpforge("lock").code == 0
     run = project.mpforge(*DEPS)
@@ -274,19 +282,19 @@ def test_a_name_that_is_none_is_an_error_of_the_spec(project: Workspace) -> None
 
 
 def test_what_is_pinned_and_pulled_needs_no_registry(
-    engine: Engine, project: Workspace, native_image: str, storage: Path
+    runtime: ContainerRuntime, project: Workspace, native_image: str, storage: Path
 ) -> None:
     with serving(storage) as registry:
-        digest = push_image(engine, native_image, registry, "tiny")
+        digest = push_image(runtime, native_image, registry, "tiny")
         use(project, f"{registry}/tiny:1")
         assert project.mpforge(*DEPS).code == 0
     try:
         run = project.mpforge(*DEPS)
         assert run.code == 0, str(run)
     finally:
-        engine.forget(registry)
+        runtime.forget(registry)
 
-    # Now the engine has it no more; what deps remembers is only told apart by who needs the image.
+    # Now the runtime has it no more; what deps remembers is only told apart by who needs the image.
     run = project.mpforge(*DEPS, env={"MPFORGE_NO_CACHE": "1"})
     assert run.code == 4, str(run)
     assert f"registry-unreachable: the image {registry}/tiny:1 is not with this" in run.output
@@ -298,9 +306,9 @@ def test_what_is_pinned_and_pulled_needs_no_registry(
 
 
 def test_a_pin_that_the_registry_no_longer_has_names_the_command(
-    engine: Engine, project: Workspace, native_image: str, registry: str
+    runtime: ContainerRuntime, project: Workspace, native_image: str, registry: str
 ) -> None:
-    digest = push_image(engine, native_image, registry, "tiny")
+    digest = push_image(runtime, native_image, registry, "tiny")
     use(project, f"{registry}/tiny:1")
     assert project.mpforge("lock").code == 0
     project.edit("multiplatform.lock", digest, f"sha256:{'0' * 64}")
@@ -311,9 +319,9 @@ def test_a_pin_that_the_registry_no_longer_has_names_the_command(
 
 
 def test_a_missing_pin_is_an_error_where_the_lock_is_complete(
-    engine: Engine, project: Workspace, native_image: str, registry: str
+    runtime: ContainerRuntime, project: Workspace, native_image: str, registry: str
 ) -> None:
-    push_image(engine, native_image, registry, "tiny")
+    push_image(runtime, native_image, registry, "tiny")
     use(project, f"{registry}/tiny:1")
     run = project.mpforge("run", "--locked", f"deps-{NATIVE}")
     assert run.code == 2, str(run)
@@ -332,10 +340,10 @@ def test_a_missing_pin_is_an_error_where_the_lock_is_complete(
 
 
 def test_what_a_registry_sends_is_verified(
-    engine: Engine, project: Workspace, native_image: str, storage: Path
+    runtime: ContainerRuntime, project: Workspace, native_image: str, storage: Path
 ) -> None:
     with serving(storage) as registry:
-        digest = push_image(engine, native_image, registry, "tiny")
+        digest = push_image(runtime, native_image, registry, "tiny")
         manifest = json.loads(fetch_manifest(registry, "tiny", digest))
         word = manifest["config"]["digest"].removeprefix("sha256:")
         (blob,) = storage.rglob(f"{word}/data")
@@ -344,14 +352,14 @@ def test_what_a_registry_sends_is_verified(
         run = project.mpforge(*DEPS)
         assert run.code == 4, str(run)
         assert "hash-mismatch: " in run.output
-        engine.forget(registry)
+        runtime.forget(registry)
 
 
-# --- images that only an engine has ---------------------------------------------------------------
+# --- images that only a runtime has ---------------------------------------------------------------
 
 
-def test_an_image_that_only_the_engine_has_is_pinned_by_its_id(
-    engine: Engine, project: Workspace, other_image: str
+def test_an_image_that_only_the_runtime_has_is_pinned_by_its_id(
+    runtime: ContainerRuntime, project: Workspace, other_image: str
 ) -> None:
     use(project, other_image)
     without = project.mpforge("lock", env={"DOCKER_HOST": "unix:///nowhere.sock"})
@@ -359,7 +367,7 @@ def test_an_image_that_only_the_engine_has_is_pinned_by_its_id(
     assert pins(project) == {}
 
     assert project.mpforge("lock").code == 0
-    identifier = engine.inspect(other_image)["Id"]
+    identifier = runtime.inspect(other_image)["Id"]
     entry = {"name": other_image, "platform": NATIVE, "digest": identifier, "local": True}
     assert pins(project) == {NATIVE: entry}
     run = project.mpforge(*DEPS)
@@ -372,19 +380,19 @@ def test_an_image_that_only_the_engine_has_is_pinned_by_its_id(
 
 
 def test_an_image_can_be_named_by_its_id(
-    engine: Engine, project: Workspace, other_image: str
+    runtime: ContainerRuntime, project: Workspace, other_image: str
 ) -> None:
-    identifier = engine.inspect(other_image)["Id"]
+    identifier = runtime.inspect(other_image)["Id"]
     use(project, identifier)
     run = project.mpforge(*DEPS)
     assert run.code == 0, str(run)
     assert pins(project)[NATIVE]["digest"] == identifier
 
 
-def test_a_registry_is_asked_without_an_engine(
-    engine: Engine, project: Workspace, native_image: str, registry: str
+def test_a_registry_is_asked_without_a_runtime(
+    runtime: ContainerRuntime, project: Workspace, native_image: str, registry: str
 ) -> None:
-    digest = push_image(engine, native_image, registry, "tiny")
+    digest = push_image(runtime, native_image, registry, "tiny")
     use(project, f"{registry}/tiny:1")
     locked = project.mpforge("lock", env={"DOCKER_HOST": "unix:///nowhere.sock"})
     assert locked.code == 0, str(locked)
@@ -411,25 +419,29 @@ def pair(password: str = PASSWORD) -> dict[str, str]:
 
 
 @pytest.fixture
-def closed(engine: Engine, project: Workspace, native_image: str, storage: Path) -> Iterator[str]:
+def closed(
+    runtime: ContainerRuntime, project: Workspace, native_image: str, storage: Path
+) -> Iterator[str]:
     """A registry that wants the password; the project names its image."""
     with serving(storage) as registry:
-        push_image(engine, native_image, registry, "tiny")
-        engine.forget(registry)
+        push_image(runtime, native_image, registry, "tiny")
+        runtime.forget(registry)
     with serving(storage, users=USERS) as registry:
         use(project, f"{registry}/tiny:1")
         yield registry
-        engine.forget(registry)
+        runtime.forget(registry)
 
 
 @pytest.fixture
-def hub(engine: Engine, project: Workspace, native_image: str, registry: str) -> Iterator[str]:
+def hub(
+    runtime: ContainerRuntime, project: Workspace, native_image: str, registry: str
+) -> Iterator[str]:
     """A registry that wants tokens; the project names its image."""
-    push_image(engine, native_image, registry, "tiny")
+    push_image(runtime, native_image, registry, "tiny")
     with guarded(registry, pair=f"{USER}:{PASSWORD}", identity=IDENTITY) as address:
         use(project, f"{address}/tiny:1")
         yield address
-        engine.forget(address)
+        runtime.forget(address)
 
 
 @pytest.mark.parametrize("which", ["closed", "hub"])

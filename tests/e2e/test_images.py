@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.images.archives import digest_of
-from tests.images.engine import Engine
+from tests.images.container_runtime import ContainerRuntime
 from tests.images.recipes import LABEL, RECIPES, Recipe
 from tests.images.registry import fetch_manifest, push_image, push_index
 
@@ -24,23 +24,23 @@ MACHINE = "import platform; print(platform.machine())"
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: str(recipe.name))
 def test_an_image_says_the_platform_that_its_programs_are_for(
-    recipe: Recipe, engine: Engine, request: pytest.FixtureRequest
+    recipe: Recipe, runtime: ContainerRuntime, request: pytest.FixtureRequest
 ) -> None:
     image = request.getfixturevalue(f"{recipe.name.replace('-', '_')}_image")
     assert image == recipe.tag
-    assert engine.platform_of(image) == PLATFORMS[recipe.name]
-    assert engine.inspect(image)["Config"]["Labels"] == {LABEL: digest_of(recipe)}
+    assert runtime.platform_of(image) == PLATFORMS[recipe.name]
+    assert runtime.inspect(image)["Config"]["Labels"] == {LABEL: digest_of(recipe)}
 
 
 def test_the_python_of_the_aarch64_image_runs_on_aarch64(
-    emulating_engine: Engine, manylinux_aarch64_image: str
+    emulating_runtime: ContainerRuntime, manylinux_aarch64_image: str
 ) -> None:
     python = "/opt/python/cp311-cp311/bin/python3.11"
-    assert emulating_engine.run(manylinux_aarch64_image, python, "-c", MACHINE) == "aarch64"
+    assert emulating_runtime.run(manylinux_aarch64_image, python, "-c", MACHINE) == "aarch64"
 
 
 def test_the_aarch64_image_compiles_c_and_cpp_with_its_own_compilers(
-    emulating_engine: Engine, manylinux_aarch64_image: str
+    emulating_runtime: ContainerRuntime, manylinux_aarch64_image: str
 ) -> None:
     script = """
         cd /tmp
@@ -51,12 +51,12 @@ def test_the_aarch64_image_compiles_c_and_cpp_with_its_own_compilers(
         make --version > /dev/null && auditwheel --version > /dev/null && patchelf --version > /dev/null
         echo "$AUDITWHEEL_PLAT"
     """
-    said = emulating_engine.run(manylinux_aarch64_image, "sh", "-ec", script)
+    said = emulating_runtime.run(manylinux_aarch64_image, "sh", "-ec", script)
     assert said.split() == ["C", "C++", "manylinux_2_36_aarch64"]
 
 
 def test_the_cross_image_compiles_an_extension_for_aarch64(
-    engine: Engine, cross_aarch64_image: str
+    runtime: ContainerRuntime, cross_aarch64_image: str
 ) -> None:
     script = """
         cd /tmp
@@ -68,27 +68,27 @@ def test_the_cross_image_compiles_an_extension_for_aarch64(
     """
     em_aarch64 = ["b7", "00"]  # elf(5): e_machine, 183
     suffix = ".cpython-311-aarch64-linux-gnu.so"
-    said = engine.run(cross_aarch64_image, "sh", "-ec", script)
+    said = runtime.run(cross_aarch64_image, "sh", "-ec", script)
     assert said.split() == [*em_aarch64, suffix, "x86_64"]
 
 
 def test_an_image_comes_back_from_the_registry_by_its_digest(
-    engine: Engine, tiny_x86_64_image: str, registry: str
+    runtime: ContainerRuntime, tiny_x86_64_image: str, registry: str
 ) -> None:
-    digest = push_image(engine, tiny_x86_64_image, registry, "tiny")
+    digest = push_image(runtime, tiny_x86_64_image, registry, "tiny")
     reference = f"{registry}/tiny@{digest}"
-    engine.call("pull", "--quiet", reference)
-    assert engine.inspect(reference)["Id"] == engine.inspect(tiny_x86_64_image)["Id"]
-    assert engine.run(reference, "uname", "-m") == "x86_64"
+    runtime.call("pull", "--quiet", reference)
+    assert runtime.inspect(reference)["Id"] == runtime.inspect(tiny_x86_64_image)["Id"]
+    assert runtime.run(reference, "uname", "-m") == "x86_64"
 
 
 def test_an_index_gives_each_platform_its_image(
-    engine: Engine, tiny_x86_64_image: str, tiny_aarch64_image: str, registry: str
+    runtime: ContainerRuntime, tiny_x86_64_image: str, tiny_aarch64_image: str, registry: str
 ) -> None:
     images = {"linux/amd64": tiny_x86_64_image, "linux/arm64": tiny_aarch64_image}
-    digest = push_index(engine, list(images.values()), registry, "tiny")
+    digest = push_index(runtime, list(images.values()), registry, "tiny")
     entries = json.loads(fetch_manifest(registry, "tiny", digest))["manifests"]
     assert [entry["platform"]["architecture"] for entry in entries] == ["amd64", "arm64"]
     for platform, image in images.items():
-        engine.call("pull", "--quiet", "--platform", platform, f"{registry}/tiny:1")
-        assert engine.inspect(f"{registry}/tiny:1")["Id"] == engine.inspect(image)["Id"]
+        runtime.call("pull", "--quiet", "--platform", platform, f"{registry}/tiny:1")
+        assert runtime.inspect(f"{registry}/tiny:1")["Id"] == runtime.inspect(image)["Id"]

@@ -37,7 +37,7 @@ def test_this_host_keeps_the_promises_of_a_place(root: Path, log: BinaryIO) -> N
 def test_a_container_keeps_the_promises_of_a_place(
     root: Path, log: BinaryIO, tiny_x86_64_image: str
 ) -> None:
-    engine = connection.connect(os.environ)
-    with contextlib.closing(Container(engine, tiny_x86_64_image)) as container:
+    runtime = connection.connect(os.environ)
+    with contextlib.closing(Container(runtime, tiny_x86_64_image)) as container:
         for promise in PROMISES:
             promise(StepContainer(container, root), root, log)

@@ -88,7 +88,7 @@ def sha(word: str) -> str:
 
 @dataclass(frozen=True)
 class Host:
-    """What differs between hosts: has it an emulator, a Rust; how its container engine runs images."""
+    """What differs between hosts: has it an emulator, a Rust; how its container runtime runs images."""
 
     emulator: bool = True
     rust: bool = False

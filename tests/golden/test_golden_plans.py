@@ -23,7 +23,7 @@ from mpforge.spec.load import load_spec
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/case.toml"))
 
-LINUX = HostFacts(platform="x86_64", system="Linux x86_64", engine=True)
+LINUX = HostFacts(platform="x86_64", system="Linux x86_64", container_runtime=True)
 SETUPTOOLS = ProjectFacts(
     form="tree",
     backend="setuptools.build_meta",

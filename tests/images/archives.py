@@ -1,7 +1,7 @@
 """An image as a file for ``docker load``: made once on a machine for each content of its recipe.
 
 The format is ``docker save``'s (a configuration, one layer, a manifest of both). The same packages
-give the same bytes. Knows nothing of engines.
+give the same bytes. Knows nothing of runtimes.
 """
 
 import hashlib

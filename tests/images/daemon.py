@@ -1,4 +1,4 @@
-"""A container engine of a test's own, which can be ended, and whose disk can be filled.
+"""A container runtime of a test's own, which can be ended, and whose disk can be filled.
 
 The one that ``docker`` finds by itself is everybody's. Knows nothing of mpforge.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.images.engine import Engine
+from tests.images.container_runtime import ContainerRuntime
 
 _PATIENCE = 60.0
 _MAPPED = 'echo new; read -r mapped; exec "$@"'
@@ -29,14 +29,14 @@ _OWN_HANDLERS = (6, 7)  # Linux, since when a user namespace has its own (binfmt
 
 
 def why_no_daemon() -> str | None:
-    """Why no engine of one's own can be started here; ``None`` where it can."""
+    """Why no runtime of one's own can be started here; ``None`` where it can."""
     if shutil.which("dockerd") is None:
         return "no dockerd on PATH (scripts/setup-system.sh installs it)"
-    return None if os.geteuid() == 0 else "only root can start an engine of its own"
+    return None if os.geteuid() == 0 else "only root can start a runtime of its own"
 
 
 def why_no_own_handlers() -> str | None:
-    """Why an engine can't be kept from the system's emulators; ``None`` where it can."""
+    """Why a runtime can't be kept from the system's emulators; ``None`` where it can."""
     release = os.uname().release
     words = re.match(r"(\d+)\.(\d+)", release)
     if words is not None and tuple(map(int, words.groups())) >= _OWN_HANDLERS:
@@ -46,7 +46,7 @@ def why_no_own_handlers() -> str | None:
 
 @dataclass
 class Daemon:
-    """An engine below a directory, with a disk of so many megabytes that is memory.
+    """A runtime below a directory, with a disk of so many megabytes that is memory.
 
     One that does not emulate has a user namespace, and in that none of the system's handlers.
     """
@@ -63,9 +63,9 @@ class Daemon:
         return f"unix://{self.folder}/socket"
 
     @property
-    def engine(self) -> Engine:
-        """It, as tests use engines."""
-        return Engine(self.address)
+    def runtime(self) -> ContainerRuntime:
+        """It, as tests use runtimes."""
+        return ContainerRuntime(self.address)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -102,9 +102,9 @@ class Daemon:
         if not self.emulates:
             self._map_users(self._process)
         end = time.monotonic() + _PATIENCE
-        while not self.engine.answers():
+        while not self.runtime.answers():
             waits = self._process.poll() is None and time.monotonic() < end
-            assert waits, f"no engine:\n{log.read_text('utf-8')}"
+            assert waits, f"no runtime:\n{log.read_text('utf-8')}"
             time.sleep(0.05)
 
     @property
@@ -134,7 +134,7 @@ class Daemon:
         remembered.unlink(missing_ok=True)  # it may be a zombie for a while: that looks alive
 
     def end_containers(self) -> None:
-        """End what outlives a killed engine: who holds a container, and what runs in it."""
+        """End what outlives a killed runtime: who holds a container, and what runs in it."""
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if os.fsencode(self.folder) in (process / "cmdline").read_bytes():
@@ -154,7 +154,7 @@ class Daemon:
 def daemon(
     folder: Path, *, megabytes: int, emulates: bool = True, options: tuple[str, ...] = ()
 ) -> Iterator[Daemon]:
-    """An engine that runs while the block does, with these options; nothing of it is left then."""
+    """A runtime that runs while the block does, with these options; nothing of it is left then."""
     made = Daemon(folder, megabytes, emulates, options)
     made.data.mkdir(parents=True)
     if emulates:
@@ -164,9 +164,9 @@ def daemon(
         made.start()
         yield made
     finally:
-        if made.engine.answers():
-            for container in made.engine.call("ps", "--all", "--quiet").split():
-                made.engine.call("rm", "--force", container)
+        if made.runtime.answers():
+            for container in made.runtime.call("ps", "--all", "--quiet").split():
+                made.runtime.call("rm", "--force", container)
             made.stop()
         made.kill()
         made.end_containers()

@@ -32,7 +32,7 @@ class Recipe:
 
     @property
     def tag(self) -> str:
-        """The name by which an engine knows the image."""
+        """The name by which a runtime knows the image."""
         return f"mpforge-test/{self.name}:1"
 
     @property

@@ -1,6 +1,6 @@
 """A registry of images on a loopback port: Debian's ``docker-registry``, and how images get there.
 
-Engines trust registries on 127.0.0.0/8 without TLS. Its API is the "Docker Registry HTTP API V2".
+Runtimes trust registries on 127.0.0.0/8 without TLS. Its API is the "Docker Registry HTTP API V2".
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.images.engine import Engine
+from tests.images.container_runtime import ContainerRuntime
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -79,20 +79,22 @@ def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
     raise AssertionError(f"{_PROGRAM} does not serve:\n{log.read_text(encoding='utf-8')}")
 
 
-def push_image(engine: Engine, image: str, registry: str, name: str, tag: str = "1") -> str:
-    """Push an image that the engine has as ``REGISTRY/NAME:TAG``; its manifest's digest.
+def push_image(
+    runtime: ContainerRuntime, image: str, registry: str, name: str, tag: str = "1"
+) -> str:
+    """Push an image that the runtime has as ``REGISTRY/NAME:TAG``; its manifest's digest.
 
-    The engine does not keep that name.
+    The runtime does not keep that name.
     """
     reference = f"{registry}/{name}:{tag}"
-    engine.call("tag", image, reference)
-    engine.call("push", "--quiet", reference)
-    engine.call("image", "rm", reference)
+    runtime.call("tag", image, reference)
+    runtime.call("push", "--quiet", reference)
+    runtime.call("image", "rm", reference)
     return _digest(fetch_manifest(registry, name, tag))
 
 
 def push_index(
-    engine: Engine,
+    runtime: ContainerRuntime,
     images: Sequence[str],
     registry: str,
     name: str,
@@ -106,8 +108,8 @@ def push_index(
     """
     entries = []
     for number, image in enumerate(images):
-        digest = push_image(engine, image, registry, name, f"{tag}-{number}")
-        said = saying[number] if saying else engine.platform_of(image)
+        digest = push_image(runtime, image, registry, name, f"{tag}-{number}")
+        said = saying[number] if saying else runtime.platform_of(image)
         system, architecture, *variant = said.split("/")
         platform = {"os": system, "architecture": architecture}
         platform |= {"variant": variant[0]} if variant else {}

@@ -2,7 +2,7 @@
 
 Packages come from ``mpforge.obtain.distro.apt`` (an apt of the foreign architecture with a state of its
 own), wheels from ``mpforge.obtain.packages.installation``. What ``dpkg --configure`` would do is done by
-hand, as far as the tests need it. Knows nothing of engines.
+hand, as far as the tests need it. Knows nothing of runtimes.
 """
 
 import os

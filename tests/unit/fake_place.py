@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from mpforge.errors import EngineRefuses
+from mpforge.errors import RuntimeRefuses
 from mpforge.places.place import NotStarted, Place
 from mpforge.processes import Ended
 
@@ -62,7 +62,7 @@ class FakePlace:
         del harmless
         there = Path(self.shown(str(path)))
         if not there.exists():
-            raise EngineRefuses(f"{there} is not there")
+            raise RuntimeRefuses(f"{there} is not there")
         _copy(there, path)
 
     def which(self, program: str, path: str) -> str | None:

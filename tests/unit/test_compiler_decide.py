@@ -15,7 +15,7 @@ TWO = 'schema = 1\n[project]\npython = ["cp311", "cp313"]\ntargets = ["aarch64",
 
 
 def _decided(more: str = "", platform: str | None = "x86_64") -> Decisions:
-    host = HostFacts(platform=platform, system="here", engine=True)
+    host = HostFacts(platform=platform, system="here", container_runtime=True)
     return decide(Compilation(load_spec(TWO + more, file="m.toml"), host, PROJECT, Lock()))
 
 

@@ -12,7 +12,7 @@ from mpforge.plan.sessions import Choice, Refusal
 from mpforge.platforms import well_known
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
-WITH_ENGINE = replace(HOST, engine=True)
+WITH_RUNTIME = replace(HOST, container_runtime=True)
 SETUPTOOLS = Backend("setuptools", True, "build-backend", "a view")
 UNKNOWN = Backend("nobody.knows", False, "build-backend", "mpforge does not know it")
 
@@ -124,7 +124,7 @@ def test_a_cross_compiler_in_an_image_is_what_crosses_whatever_the_lock_has(
     target: str, strategy: str
 ) -> None:
     pin = StrategyPin(target, "x86_64", "hybrid", "zig")
-    choice = _chosen(replace(_boxed(target), strategy=strategy), pin, WITH_ENGINE)
+    choice = _chosen(replace(_boxed(target), strategy=strategy), pin, WITH_RUNTIME)
     assert (choice.strategy, choice.toolchain) == ("cross", "dockcross")
     assert choice.image == "dockcross/arm64"
     assert "dockcross is a cross compiler in the image dockcross/arm64" in choice.why
@@ -132,13 +132,13 @@ def test_a_cross_compiler_in_an_image_is_what_crosses_whatever_the_lock_has(
 
 
 def test_a_compiler_in_an_image_is_asked_for_so_it_is_tried_with_any_backend_but_cargo() -> None:
-    assert "not known" in _chosen(_boxed(backend=UNKNOWN), host=WITH_ENGINE).why
+    assert "not known" in _chosen(_boxed(backend=UNKNOWN), host=WITH_RUNTIME).why
     rust = Backend("maturin", True, "build-backend", "cargo", configurer="cargo")
-    assert "maturin" in (_refused(_boxed(backend=rust), host=WITH_ENGINE).why or "")
+    assert "maturin" in (_refused(_boxed(backend=rust), host=WITH_RUNTIME).why or "")
 
 
-def test_without_an_engine_there_is_no_compiler_in_an_image() -> None:
-    assert "no container engine" in (_refused(_boxed()).why or "")
+def test_without_a_runtime_there_is_no_compiler_in_an_image() -> None:
+    assert "no container runtime" in (_refused(_boxed()).why or "")
 
 
 @pytest.mark.parametrize("strategy", ["auto", "cross"])

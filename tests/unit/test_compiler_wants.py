@@ -24,7 +24,7 @@ from mpforge.plan.wants import (
 )
 from mpforge.spec.load import load_spec
 
-HOST = HostFacts(platform="x86_64", system="here", engine=True)
+HOST = HostFacts(platform="x86_64", system="here", container_runtime=True)
 SETUPTOOLS = ProjectFacts("tree", "setuptools.build_meta", False, ("setuptools",))
 MATURIN = ProjectFacts("tree", "maturin", False, ("maturin",))
 ONE = '[project]\npython = ["cp311"]\ntargets = ["aarch64"]\n'

@@ -1,10 +1,10 @@
-"""What would make an engine run a platform, told from what is known of where it stands."""
+"""What would make a runtime run a platform, told from what is known of where it stands."""
 
 from dataclasses import replace
 
 import pytest
 
-from mpforge.doctor.container_runtime import EngineFact, RunFact, Site, _command, run_fact
+from mpforge.doctor.container_runtime import RunFact, RuntimeFact, Site, _command, run_fact
 from mpforge.places.containers.binfmt import Handler, Handlers
 from mpforge.places.containers.runtime_probe import program
 from mpforge.platforms import well_known
@@ -65,10 +65,10 @@ def test_elsewhere_it_is_a_privileged_container_that_mpforge_does_not_start() ->
         "(a privileged container, yours to run: mpforge starts none)"
     )
     rootless = run_fact(AARCH64, "", replace(FEDORA, rootless=True))
-    assert "a privileged container, of root's engine" in (rootless.remedy or "")
+    assert "a privileged container, of root's runtime" in (rootless.remedy or "")
 
 
-def test_of_an_engine_elsewhere_this_hosts_packages_and_handlers_say_nothing() -> None:
+def test_of_a_runtime_elsewhere_this_hosts_packages_and_handlers_say_nothing() -> None:
     site = replace(with_handler(DEBIAN), here=False)
     fact = run_fact(AARCH64, "", site)
     assert "not this one" in (fact.why or "")
@@ -76,7 +76,7 @@ def test_of_an_engine_elsewhere_this_hosts_packages_and_handlers_say_nothing() -
 
 
 def test_podman_elsewhere_is_told_by_its_address() -> None:
-    here = EngineFact(
+    here = RuntimeFact(
         "Podman", "4.3.1", "tcp://h:1", "x86_64", rootless=False, here=True, bridged=True
     )
     assert _command(here) == "podman"

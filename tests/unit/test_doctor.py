@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.cli.doctor import Section, _engine, _runs, plain, sections
+from mpforge.cli.doctor import Section, _runs, _runtime, plain, sections
 from mpforge.doctor import diagnosis, host_capabilities
-from mpforge.doctor.container_runtime import ContainersFact, EngineFact, RunFact
+from mpforge.doctor.container_runtime import ContainersFact, RunFact, RuntimeFact
 from mpforge.doctor.diagnosis import (
     Diagnosis,
     HostPythonFact,
@@ -61,17 +61,17 @@ def test_a_mac_builds_nothing_and_is_told_what_would() -> None:
 
 # --- containers -------------------------------------------------------------------------------
 
-DOCKER = EngineFact(
+DOCKER = RuntimeFact(
     "Docker", "20.10", "unix:///s", "x86_64", rootless=False, here=True, bridged=True
 )
 RUNS = (
     RunFact("x86_64", "native"),
     RunFact("aarch64", "emulated", "7.2.22", "qemu-aarch64 version 7.2.22"),
 )
-INTEL_DOCKER = replace(INTEL, engine=True)
+INTEL_DOCKER = replace(INTEL, container_runtime=True)
 
 
-def test_an_engine_adds_what_it_runs_to_how_a_target_is_built() -> None:
+def test_a_runtime_adds_what_it_runs_to_how_a_target_is_built() -> None:
     found = ContainersFact(DOCKER, RUNS)
     image = host_capabilities.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
     assert image == ImageAbility(("hybrid", "emulate"), "Docker runs it by QEMU 7.2.22")
@@ -79,19 +79,19 @@ def test_an_engine_adds_what_it_runs_to_how_a_target_is_built() -> None:
     assert own == ImageAbility(("native",), "Docker runs it natively")
 
 
-def test_a_compiler_of_this_host_is_of_no_use_to_an_engine_of_another_machine() -> None:
+def test_a_compiler_of_this_host_is_of_no_use_to_a_runtime_of_another_machine() -> None:
     runs = (RunFact("x86_64", "emulated", "8.2"), RunFact("aarch64", "native"))
     found = ContainersFact(replace(DOCKER, platform="aarch64", here=False), runs)
     image = host_capabilities.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
     assert image.strategies == ("emulate",)
-    assert "natively; not hybrid: the engine's machine is aarch64" in image.why
+    assert "natively; not hybrid: the runtime's machine is aarch64" in image.why
 
 
-def test_without_an_engine_or_an_emulator_images_are_of_no_use_and_the_remedy_is_told() -> None:
+def test_without_a_runtime_or_an_emulator_images_are_of_no_use_and_the_remedy_is_told() -> None:
     aarch64 = well_known()["aarch64"]
-    none = ContainersFact(why="no engine", remedy="install one")
+    none = ContainersFact(why="no runtime", remedy="install one")
     assert host_capabilities.image_ability(aarch64, INTEL, none) == ImageAbility(
-        (), "no engine", "install one"
+        (), "no runtime", "install one"
     )
     lacking = ContainersFact(DOCKER, (RunFact("aarch64", "no", None, "no handler", "register"),))
     assert host_capabilities.image_ability(aarch64, INTEL_DOCKER, lacking) == ImageAbility(
@@ -101,7 +101,10 @@ def test_without_an_engine_or_an_emulator_images_are_of_no_use_and_the_remedy_is
 
 def test_images_are_of_no_use_for_what_is_not_built_here_anyway() -> None:
     found = ContainersFact(DOCKER, (*RUNS, RunFact("s390x", "emulated", "7.2.22")))
-    for platform, host in (("s390x", INTEL_DOCKER), ("aarch64", replace(MAC, engine=True))):
+    for platform, host in (
+        ("s390x", INTEL_DOCKER),
+        ("aarch64", replace(MAC, container_runtime=True)),
+    ):
         assert host_capabilities.image_ability(well_known()[platform], host, found).strategies == ()
 
 
@@ -205,7 +208,7 @@ def test_the_text_says_everything_that_is_missing() -> None:
                 "aarch64",
                 available=True,
                 build=BuildAbility("cross", "zig"),
-                images=ImageAbility((), "no engine", "install one"),
+                images=ImageAbility((), "no runtime", "install one"),
                 test=TestAbility("no", "no emulator", remedy="install qemu"),
             ),
             TargetAbility(
@@ -222,12 +225,12 @@ def test_the_text_says_everything_that_is_missing() -> None:
         zig=ZigFact(None, ()),
         store=StoreFact("/no", exists=False, writable=False, size=0, free=None, tools=()),
         isolation=IsolationFact(False, "EPERM", remedy="sysctl"),
-        containers=ContainersFact(why="no engine", remedy="install one"),
+        containers=ContainersFact(why="no runtime", remedy="install one"),
     )
     text = plain(tuple(sections(found)))
     for words in (
         "aarch64  build: cross           zig",
-        "aarch64  build in an image: no  no engine -> install one",
+        "aarch64  build in an image: no  no runtime -> install one",
         "aarch64  test: no               no emulator -> install qemu",
         "s390x  emulated  qemu-s390x 7",
         "cp314  -  not found -> uv python install 3.14",
@@ -236,7 +239,7 @@ def test_the_text_says_everything_that_is_missing() -> None:
         "not writable: set MPFORGE_CACHE",
         "namespaces  not allowed: EPERM",
         "open: network isolation is unavailable on this host -> sysctl",
-        "containers  none: no engine -> install one",
+        "containers  none: no runtime -> install one",
     ):
         assert words in text
 
@@ -246,10 +249,10 @@ def test_columns_are_aligned_and_the_last_one_is_free() -> None:
     assert plain((section,)) == "T\n  a    bb  long text\n  ccc  d   e\n  note\n"
 
 
-def test_the_engine_is_told_in_one_line_and_what_it_runs_in_a_table() -> None:
+def test_the_runtime_is_told_in_one_line_and_what_it_runs_in_a_table() -> None:
     odd = replace(DOCKER, name="Podman", rootless=True, here=False, bridged=False)
-    assert _engine(ContainersFact(DOCKER, RUNS)) == "Docker 20.10 at unix:///s"
-    assert _engine(ContainersFact(odd, why="it starts nothing")) == (
+    assert _runtime(ContainersFact(DOCKER, RUNS)) == "Docker 20.10 at unix:///s"
+    assert _runtime(ContainersFact(odd, why="it starts nothing")) == (
         "Podman 20.10 at unix:///s; rootless; on another machine, or in a virtual one; "
         "no bridge: a container with a network has the host's; it starts nothing"
     )

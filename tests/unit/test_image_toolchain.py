@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from mpforge.errors import EngineLost, ImageUnfit, Interrupted, MpforgeError, NoHostPython
+from mpforge.errors import ImageUnfit, Interrupted, MpforgeError, NoHostPython, RuntimeLost
 from mpforge.kinds import image_toolchain
 from mpforge.kinds.image_toolchain import Containers
 from mpforge.places.containers.images import Image
@@ -22,7 +22,7 @@ def unused() -> contextlib.AbstractContextManager[Any]:
 
 
 class Scene:
-    """Containers of an engine that runs aarch64 by ``how``; ``failing`` is raised by what is asked."""
+    """Containers of a runtime that runs aarch64 by ``how``; ``failing`` is raised by what is asked."""
 
     def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch, how: str = "QEMU 7.2") -> None:
         self.failing: Exception | None = None
@@ -78,7 +78,7 @@ def test_an_image_without_that_python_is_told_by_the_step_that_needs_it(
     assert scene.warnings == []
 
 
-@pytest.mark.parametrize("error", [OSError("no space left"), EngineLost("it is gone")])
+@pytest.mark.parametrize("error", [OSError("no space left"), RuntimeLost("it is gone")])
 def test_what_can_t_be_compiled_beforehand_is_a_warning(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

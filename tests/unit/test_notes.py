@@ -139,7 +139,7 @@ def test_the_files_of_a_source_are_read_again(tmp_path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_an_engine_is_asked_again(tmp_path: Path, how: str) -> None:
+def test_a_runtime_is_asked_again(tmp_path: Path, how: str) -> None:
     place = tmp_path / "platforms.json"
     probes = Probes(place)
     probes.remember_prepared("unix:///nowhere", "key")

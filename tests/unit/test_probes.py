@@ -1,4 +1,4 @@
-"""What an engine runs, asked of one that is made of a table; and for how long the answer is believed."""
+"""What a runtime runs, asked of one that is made of a table; and for how long the answer is believed."""
 
 import platform
 from collections.abc import Callable, Mapping
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from mpforge.errors import EngineRefuses
+from mpforge.errors import RuntimeRefuses
 from mpforge.places.containers import binfmt, runtime_probe
-from mpforge.places.containers.connection import Engine, nature
+from mpforge.places.containers.connection import ContainerRuntime, nature
 from mpforge.places.containers.runtime_probe import Probes, ask
 from mpforge.platforms import well_known
 
@@ -27,7 +27,7 @@ mask ffffffffffffff00fffffffffffffffffeffffff
 
 
 @dataclass
-class FakeEngine:
+class FakeRuntime:
     """The SDK's client, low level part included: ``runs`` has exit status and output, or a complaint."""
 
     runs: Mapping[str, tuple[int, str] | str]
@@ -36,7 +36,7 @@ class FakeEngine:
     left: dict[str, str] = field(default_factory=dict)
 
     @property
-    def api(self) -> "FakeEngine":
+    def api(self) -> "FakeRuntime":
         return self
 
     def info(self) -> Mapping[str, Any]:
@@ -79,13 +79,15 @@ class FakeEngine:
 HERE = {"Name": platform.node(), "KernelVersion": platform.release()}
 
 
-def intel(runs: Mapping[str, tuple[int, str] | str], endpoint: str = "unix:///no/socket") -> Engine:
-    fake = FakeEngine({"x86_64": (42, ""), **runs}, HERE)
-    return Engine(fake, "Docker", endpoint, "20", "x86_64", bridged=True)
+def intel(
+    runs: Mapping[str, tuple[int, str] | str], endpoint: str = "unix:///no/socket"
+) -> ContainerRuntime:
+    fake = FakeRuntime({"x86_64": (42, ""), **runs}, HERE)
+    return ContainerRuntime(fake, "Docker", endpoint, "20", "x86_64", bridged=True)
 
 
-def asked(engine: Engine) -> list[str]:
-    fake: FakeEngine = engine.client
+def asked(runtime: ContainerRuntime) -> list[str]:
+    fake: FakeRuntime = runtime.client
     assert fake.left == {}, "no container is left"
     return fake.asked
 
@@ -106,30 +108,30 @@ def asked(engine: Engine) -> list[str]:
         ("macos_arm64", (42, ""), ""),
     ],
 )
-def test_an_engine_says_how_it_runs_a_platform(name: str, answer: Any, how: str) -> None:
-    engine = intel({name.removesuffix("_musl"): answer})
-    assert ask(engine, name) == how
-    assert len(asked(engine)) <= 1
+def test_a_runtime_says_how_it_runs_a_platform(name: str, answer: Any, how: str) -> None:
+    runtime = intel({name.removesuffix("_musl"): answer})
+    assert ask(runtime, name) == how
+    assert len(asked(runtime)) <= 1
 
 
 def test_a_program_that_is_refused_at_its_start_is_not_run() -> None:
-    engine = intel({"aarch64": "exec /aarch64: no such file or directory"})
-    assert ask(engine, "aarch64") == ""
-    assert asked(engine) == ["aarch64", "x86_64"]
+    runtime = intel({"aarch64": "exec /aarch64: no such file or directory"})
+    assert ask(runtime, "aarch64") == ""
+    assert asked(runtime) == ["aarch64", "x86_64"]
 
 
-def test_an_engine_that_starts_nothing_is_not_one_that_lacks_an_emulator() -> None:
-    engine = intel(dict.fromkeys(("aarch64", "x86_64"), "error setting rlimit type 7"))
-    with pytest.raises(EngineRefuses, match="rlimit"):
-        ask(engine, "aarch64")
-    assert asked(engine) == ["aarch64", "x86_64"]
+def test_a_runtime_that_starts_nothing_is_not_one_that_lacks_an_emulator() -> None:
+    runtime = intel(dict.fromkeys(("aarch64", "x86_64"), "error setting rlimit type 7"))
+    with pytest.raises(RuntimeRefuses, match="rlimit"):
+        ask(runtime, "aarch64")
+    assert asked(runtime) == ["aarch64", "x86_64"]
 
 
 def test_a_podman_without_an_init_is_told_which_package_has_it() -> None:
     complaint = "container create: container-init binary not found on the host: stat catatonit"
-    engine = intel({"x86_64": complaint})
-    with pytest.raises(EngineRefuses) as caught:
-        ask(engine, "x86_64")
+    runtime = intel({"x86_64": complaint})
+    with pytest.raises(RuntimeRefuses) as caught:
+        ask(runtime, "x86_64")
     assert "apt-get install catatonit" in (caught.value.hint or "")
 
 
@@ -144,11 +146,13 @@ def test_a_podman_without_an_init_is_told_which_package_has_it() -> None:
         (HERE, "tcp://10.0.0.1:2376", False, False),
     ],
 )
-def test_an_engine_says_whether_it_is_rootless_and_on_this_machine(
+def test_a_runtime_says_whether_it_is_rootless_and_on_this_machine(
     told: Mapping[str, Any], endpoint: str, rootless: bool, here: bool
 ) -> None:
-    engine = Engine(FakeEngine({}, told), "Docker", endpoint, "20", "x86_64", bridged=True)
-    found = nature(engine)
+    runtime = ContainerRuntime(
+        FakeRuntime({}, told), "Docker", endpoint, "20", "x86_64", bridged=True
+    )
+    found = nature(runtime)
     assert (found.rootless, found.here) == (rootless, here)
 
 
@@ -156,7 +160,7 @@ def test_an_engine_says_whether_it_is_rootless_and_on_this_machine(
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> Engine:
+def local(tmp_path: Path) -> ContainerRuntime:
     (tmp_path / "socket").touch()
     (tmp_path / "binfmt").mkdir()
     (tmp_path / "binfmt" / "status").write_text("enabled\n")
@@ -172,7 +176,7 @@ def probes(root: Path, clock: Callable[[], float] = lambda: 1e9) -> Probes:
     return Probes(root / "cache" / "platforms.json", handlers=root / "binfmt", clock=clock)
 
 
-def test_an_engine_is_asked_once(local: Engine, tmp_path: Path) -> None:
+def test_a_runtime_is_asked_once(local: ContainerRuntime, tmp_path: Path) -> None:
     assert probes(tmp_path).remembered(local.endpoint, "aarch64") is None
     for _ in range(2):
         assert probes(tmp_path).how(local, "aarch64") == QEMU
@@ -182,7 +186,7 @@ def test_an_engine_is_asked_once(local: Engine, tmp_path: Path) -> None:
     assert later.remembered(local.endpoint, "aarch64") == QEMU
 
 
-def test_what_was_not_run_is_asked_for_again(local: Engine, tmp_path: Path) -> None:
+def test_what_was_not_run_is_asked_for_again(local: ContainerRuntime, tmp_path: Path) -> None:
     for _ in range(2):
         assert probes(tmp_path).how(local, "s390x") == ""
     assert asked(local) == ["s390x", "s390x"]
@@ -210,15 +214,17 @@ def _same_handler_anew(root: Path) -> None:
     ],
     ids=["socket", "handler anew", "flags", "handler gone", "another handler", "all disabled"],
 )
-def test_it_is_forgotten_when_the_engine_or_a_handler_is_new(
-    local: Engine, tmp_path: Path, change: Callable[[Path], object]
+def test_it_is_forgotten_when_the_runtime_or_a_handler_is_new(
+    local: ContainerRuntime, tmp_path: Path, change: Callable[[Path], object]
 ) -> None:
     probes(tmp_path).how(local, "aarch64")
     change(tmp_path)
     assert probes(tmp_path).remembered(local.endpoint, "aarch64") is None
 
 
-def test_it_is_forgotten_when_the_emulators_file_is_new(local: Engine, tmp_path: Path) -> None:
+def test_it_is_forgotten_when_the_emulators_file_is_new(
+    local: ContainerRuntime, tmp_path: Path
+) -> None:
     emulator = tmp_path / "qemu"
     emulator.write_bytes(b"7.2")
     text = HANDLER.replace("/usr/libexec/qemu-binfmt/aarch64-binfmt-P", str(emulator))
@@ -230,20 +236,20 @@ def test_it_is_forgotten_when_the_emulators_file_is_new(local: Engine, tmp_path:
 
 
 @pytest.mark.parametrize(("later", "known"), [(0, QEMU), (3599, QEMU), (3600, None), (-1, None)])
-def test_an_engine_elsewhere_is_believed_for_an_hour(
+def test_a_runtime_elsewhere_is_believed_for_an_hour(
     tmp_path: Path, later: float, known: str | None
 ) -> None:
-    engine = intel({"aarch64": (0, QEMU)}, "tcp://10.0.0.1:2376")
-    probes(tmp_path).how(engine, "aarch64")
-    assert probes(tmp_path, lambda: 1e9 + later).remembered(engine.endpoint, "aarch64") == known
+    runtime = intel({"aarch64": (0, QEMU)}, "tcp://10.0.0.1:2376")
+    probes(tmp_path).how(runtime, "aarch64")
+    assert probes(tmp_path, lambda: 1e9 + later).remembered(runtime.endpoint, "aarch64") == known
 
 
-def test_asking_anew_replaces_what_was_known_of_that_engine_alone(
-    local: Engine, tmp_path: Path
+def test_asking_anew_replaces_what_was_known_of_that_runtime_alone(
+    local: ContainerRuntime, tmp_path: Path
 ) -> None:
     other = intel({"aarch64": (0, QEMU)}, "tcp://10.0.0.1:2376")
-    for engine in (local, other):
-        probes(tmp_path).how(engine, "aarch64")
+    for runtime in (local, other):
+        probes(tmp_path).how(runtime, "aarch64")
     local.client.runs = {"x86_64": (42, "")}
     found = probes(tmp_path).anew(local, ["aarch64", "x86_64"])
     assert found == {"aarch64": "", "x86_64": "native"}
@@ -251,7 +257,9 @@ def test_asking_anew_replaces_what_was_known_of_that_engine_alone(
     assert probes(tmp_path).remembered(other.endpoint, "aarch64") == QEMU
 
 
-def test_what_is_ready_is_remembered_beside_it_as_long(local: Engine, tmp_path: Path) -> None:
+def test_what_is_ready_is_remembered_beside_it_as_long(
+    local: ContainerRuntime, tmp_path: Path
+) -> None:
     probes(tmp_path).how(local, "aarch64")
     probes(tmp_path).remember_prepared(local.endpoint, "image")
     assert probes(tmp_path).remembered(local.endpoint, "aarch64") == QEMU
@@ -268,9 +276,9 @@ def test_what_is_ready_is_remembered_beside_it_as_long(local: Engine, tmp_path: 
 def test_a_damaged_memory_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "platforms.json").write_text(content)
-    engine = intel({"aarch64": (0, QEMU)})
-    assert probes(tmp_path).remembered(engine.endpoint, "aarch64") is None
-    assert probes(tmp_path).how(engine, "aarch64") == QEMU
+    runtime = intel({"aarch64": (0, QEMU)})
+    assert probes(tmp_path).remembered(runtime.endpoint, "aarch64") is None
+    assert probes(tmp_path).how(runtime, "aarch64") == QEMU
 
 
 # --- the kernel's handlers --------------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_a_spec_leads_to_one_of_five_toolchains(
 ) -> None:
     text = f'schema = 1\n[project]\npython = ["cp311"]\ntargets = ["{target}"]\n[build]\n{build}\n'
     project = ProjectFacts("tree", "setuptools.build_meta", False, ("setuptools",))
-    host = HostFacts("x86_64", "Linux x86_64", engine=True)
+    host = HostFacts("x86_64", "Linux x86_64", container_runtime=True)
     plan = compile_plan(load_spec(text, file="m.toml"), host, project, Lock())
     session = plan.session(f"build-{target}-cp311")
     assert session is not None

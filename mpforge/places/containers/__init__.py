@@ -1,1 +1,1 @@
-"""Run a step's programs in containers of a Docker-compatible engine. Only this package imports ``docker``."""
+"""Run a step's programs in containers of Docker or Podman. Only this package imports ``docker``."""

@@ -1,6 +1,6 @@
 """The kernel's handlers for programs of other machines: binfmt_misc, read only.
 
-https://docs.kernel.org/admin-guide/binfmt-misc.html. Knows nothing of engines: one on this machine has the
+https://docs.kernel.org/admin-guide/binfmt-misc.html. Knows nothing of runtimes: one on this machine has the
 same kernel, a remote one has not.
 """
 

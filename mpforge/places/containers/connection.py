@@ -1,4 +1,4 @@
-"""The connection to the container engine, Docker or Podman, and its errors as ours.
+"""The connection to the container runtime, Docker or Podman, and its errors as ours.
 
 Knows nothing of steps, and starts no container.
 """
@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mpforge.compiler.strategies import ENGINE
+from mpforge.compiler.strategies import INSTALL_RUNTIME
 from mpforge.diagnostics import log_patterns
 from mpforge.diagnostics.step_failure import MAKE_ROOM
-from mpforge.errors import EngineFull, EngineLost, EngineRefuses, NoEngine
+from mpforge.errors import NoContainerRuntime, RuntimeFull, RuntimeLost, RuntimeRefuses
 from mpforge.places.containers import endpoint
 from mpforge.places.containers.endpoint import Endpoint
 from mpforge.platforms import by_machine
@@ -24,7 +24,7 @@ from mpforge.platforms import by_machine
 _ANSWER_SECONDS = 600  # a commit of a large layer sends nothing until it is done
 _GREETING_SECONDS = 60
 _SUMMARY = 400
-# Errors of engines whose own text does not help.
+# Errors of runtimes whose own text does not help.
 _HINTS = {
     "container-init binary not found": "Podman runs containers with an init by catatonit: "
     "install it (Debian, Ubuntu: apt-get install catatonit)"
@@ -35,8 +35,8 @@ _GONE = re.compile(
 
 
 @dataclass(frozen=True)
-class Engine:
-    """A container engine that answered.
+class ContainerRuntime:
+    """A container runtime that answered.
 
     ``client`` is the SDK's ``DockerClient`` (it has no types), ``name`` is ``Docker`` or ``Podman``,
     ``endpoint`` its address, ``version`` its own version text, ``platform`` the platform that it runs
@@ -53,31 +53,31 @@ class Engine:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def connect(environment: Mapping[str, str]) -> Engine:
-    """Connect to this user's engine. Raises ``NoEngine`` if none answers."""
+def connect(environment: Mapping[str, str]) -> ContainerRuntime:
+    """Connect to this user's runtime. Raises ``NoContainerRuntime`` if none answers."""
     found = endpoint.find(environment)
     if found is None:
-        raise NoEngine(
-            "there is no container engine here",
+        raise NoContainerRuntime(
+            "there is no container runtime here",
             why="DOCKER_HOST is not set, and neither Docker's nor Podman's socket is there",
-            hint=ENGINE,
+            hint=INSTALL_RUNTIME,
         )
     if found.address not in _connected:
         _connected[found.address] = _connect(found)
     return _connected[found.address]
 
 
-_connected: dict[str, Engine] = {}
+_connected: dict[str, ContainerRuntime] = {}
 
 
-def _connect(at: Endpoint) -> Engine:
+def _connect(at: Endpoint) -> ContainerRuntime:
     from docker import DockerClient
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
     address = at.address
     if address.startswith("ssh://"):
-        raise NoEngine(
+        raise NoContainerRuntime(
             f"unsupported container runtime address: {address}",
             hint=f"ssh -N -L local.sock:/var/run/docker.sock {address} makes it a socket of this machine; "
             "then DOCKER_HOST=unix://$PWD/local.sock",
@@ -90,12 +90,12 @@ def _connect(at: Endpoint) -> Engine:
         told = client.version()
         networks = client.api.networks(names=["bridge", "podman"])
     except (DockerException, RequestException, OSError, ValueError) as error:
-        raise _no_engine(address, error) from None
+        raise _no_runtime(address, error) from None
     client.api.timeout = _ANSWER_SECONDS
     machine = str(told.get("Arch", ""))
     found = by_machine(machine) or by_machine(platform.machine())
     parts = [str(part.get("Name", "")) for part in told.get("Components") or ()]
-    return Engine(
+    return ContainerRuntime(
         client,
         "Podman" if any("Podman" in part for part in parts) else "Docker",
         address,
@@ -113,12 +113,12 @@ def _hush() -> None:
     warnings.filterwarnings("ignore", message="Unverified HTTPS request")
 
 
-def _no_engine(address: str, error: Exception) -> NoEngine:
+def _no_runtime(address: str, error: Exception) -> NoContainerRuntime:
     """Return the error for an address without an answer, with the cause and a hint."""
     system = _by_system(error)
     if isinstance(system, PermissionError):
-        return NoEngine(
-            f"this user may not speak to the container engine at {address}",
+        return NoContainerRuntime(
+            f"this user may not speak to the container runtime at {address}",
             why=system.strerror,
             hint=f"sudo usermod -aG {_group(address)} $USER, and log in again; or start Podman's socket, "
             "which needs no privileges: systemctl --user start podman.socket",
@@ -129,7 +129,9 @@ def _no_engine(address: str, error: Exception) -> NoEngine:
             "start it (sudo systemctl start docker), or let DOCKER_HOST name the socket that it has"
         )
     why = _said(error) if system is None else system.strerror
-    return NoEngine(f"the container engine at {address} does not answer", why=why, hint=hint)
+    return NoContainerRuntime(
+        f"the container runtime at {address} does not answer", why=why, hint=hint
+    )
 
 
 def _by_system(error: BaseException) -> OSError | None:
@@ -146,7 +148,7 @@ def _by_system(error: BaseException) -> OSError | None:
 
 
 def _group(address: str) -> str:
-    """Return the group that may use the engine's socket."""
+    """Return the group that may use the runtime's socket."""
     try:
         import grp
 
@@ -156,36 +158,36 @@ def _group(address: str) -> str:
 
 
 def forget() -> None:
-    """Forget the engine, so that the next call connects again."""
+    """Forget the runtime, so that the next call connects again."""
     _connected.clear()
 
 
 @dataclass(frozen=True)
 class Nature:
-    """The kind of an engine; ``here``: its kernel is this machine's, as far as known."""
+    """The kind of a runtime; ``here``: its kernel is this machine's, as far as known."""
 
     rootless: bool
     here: bool
 
 
-def nature(engine: Engine) -> Nature:
-    """Ask an engine for its kind. Raises ``EngineLost``.
+def nature(runtime: ContainerRuntime) -> Nature:
+    """Ask a runtime for its kind. Raises ``RuntimeLost``.
 
     A socket of this machine may lead elsewhere: through ssh, or into a virtual machine.
     """
     with speaking("ask what it is"):
-        told = engine.client.info()
+        told = runtime.client.info()
     same = (told.get("Name"), told.get("KernelVersion")) == (platform.node(), platform.release())
     return Nature(
         rootless=bool(told.get("Rootless"))
         or "name=rootless" in (told.get("SecurityOptions") or ()),
-        here=same and engine.endpoint.startswith("unix://"),
+        here=same and runtime.endpoint.startswith("unix://"),
     )
 
 
 @contextlib.contextmanager
 def speaking(doing: str) -> Iterator[None]:
-    """Turn the engine's errors in the block into ``EngineLost``, ``EngineFull`` or ``EngineRefuses``.
+    """Turn the runtime's errors in the block into ``RuntimeLost``, ``RuntimeFull`` or ``RuntimeRefuses``.
 
     An error with files of this host stays an ``OSError``.
     """
@@ -203,36 +205,36 @@ def speaking(doing: str) -> Iterator[None]:
     except (*broken, DockerException, RequestException, HTTPError) as error:
         forget()
         system = _by_system(error)
-        raise EngineLost(
-            f"the container engine went away while mpforge wanted to {doing}",
+        raise RuntimeLost(
+            f"the container runtime went away while mpforge wanted to {doing}",
             why=_said(error) if system is None else system.strerror or str(system),
-            hint="start it again and repeat the command: nothing half-made was kept",
+            hint="start it again and repeat the command: nothing half-made is kept",
         ) from None
 
 
-def refusal(doing: str, said: str) -> EngineLost | EngineFull | EngineRefuses:
-    """Return the error for an engine's refusal."""
+def refusal(doing: str, said: str) -> RuntimeLost | RuntimeFull | RuntimeRefuses:
+    """Return the error for a runtime's refusal."""
     if log_patterns.full_disk([said]):
-        return EngineFull(
-            f"the container engine's disk is full: it could not {doing}", why=said, hint=MAKE_ROOM
+        return RuntimeFull(
+            f"the container runtime's disk is full: it could not {doing}", why=said, hint=MAKE_ROOM
         )
     if _GONE.search(said):
         return container_gone(f"mpforge wanted to {doing}", said)
     hint = next((hint for words, hint in _HINTS.items() if words in said), None)
-    return EngineRefuses(f"the container engine could not {doing}", why=said, hint=hint)
+    return RuntimeRefuses(f"the container runtime could not {doing}", why=said, hint=hint)
 
 
-def container_gone(when: str, why: str | None = None) -> EngineLost:
+def container_gone(when: str, why: str | None = None) -> RuntimeLost:
     """Return the error for a container that was ended from outside."""
-    return EngineLost(
+    return RuntimeLost(
         f"the container was removed while {when}",
         why=why,
-        hint="repeat the command: nothing half-made was kept; was it removed by hand, or the engine stopped, "
-        "or short of memory? Or does a program of the step end every process that it sees?",
+        hint="repeat the command: nothing half-made was kept; was it removed by hand, or the runtime stopped,"
+        " or short of memory? Or does a program of the step end every process that it sees?",
     )
 
 
 def _said(error: Exception) -> str:
-    """Return the engine's message, without the URL of the request."""
+    """Return the runtime's message, without the URL of the request."""
     text = str(getattr(error, "explanation", None) or error)
     return text if len(text) <= _SUMMARY else f"{text[:_SUMMARY]}…"

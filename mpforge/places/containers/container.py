@@ -24,14 +24,14 @@ from mpforge import processes
 from mpforge.artifacts import archives
 from mpforge.errors import (
     ArchiveRefused,
-    EngineLost,
-    EngineRefuses,
     ImageUnfit,
+    RuntimeLost,
+    RuntimeRefuses,
     SourceUnreadable,
     StepFailed,
 )
 from mpforge.places.containers import exec_stream
-from mpforge.places.containers.connection import Engine, container_gone, speaking
+from mpforge.places.containers.connection import ContainerRuntime, container_gone, speaking
 from mpforge.places.containers.labels import IMAGE_LABEL, LABEL, LAYER, TITLE, own_mark
 from mpforge.processes import Ended
 
@@ -48,15 +48,15 @@ _INIT = re.compile(r"^\[\w+ +tini \(\d+\)\] ", re.MULTILINE)
 class Container:
     """A container that runs from its creation to the end of the ``with`` block, which removes it.
 
-    ``image`` is the id of an image with ``cat``; ``volumes`` are names of the engine's own volumes by mount
+    ``image`` is the id of an image with ``cat``; ``volumes`` are names of the runtime's own volumes by mount
     point, read-only unless ``writable``; ``title`` describes its purpose for people, ``called`` is their name
     of the image. Without ``network`` its programs see loopback only. ``environment`` are the image's own
-    variables. Raises ``ImageUnfit``, ``EngineRefuses``, ``EngineFull``, ``EngineLost``.
+    variables. Raises ``ImageUnfit``, ``RuntimeRefuses``, ``RuntimeFull``, ``RuntimeLost``.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        runtime: ContainerRuntime,
         image: str,
         *,
         network: bool = False,
@@ -65,10 +65,10 @@ class Container:
         title: str = "",
         called: str = "",
     ) -> None:
-        self.engine = engine
+        self.runtime = runtime
         self.called = called or image
         self.offline = not network
-        self._api = engine.client.api
+        self._api = runtime.client.api
         self._timed_out = False
         self._input: Any = None
         self._id = ""
@@ -76,7 +76,7 @@ class Container:
             name: {"bind": place, "mode": "rw" if writable else "ro"}
             for place, name in (volumes or {}).items()
         }
-        # If interrupted while the engine creates it, we remove it by this name.
+        # If interrupted while the runtime creates it, we remove it by this name.
         self._id = f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}"
         try:
             with speaking("make a container"):
@@ -93,7 +93,7 @@ class Container:
         self.environment = variables(told)
 
     def _greet(self) -> None:
-        """Wait for the first process to answer: engines don't report one that their init could not start."""
+        """Wait for the first process to answer: runtimes don't report one that their init could not start."""
         said = b""
         with self._watched(_START_SECONDS, self._input):
             with contextlib.suppress(OSError):  # it has ended already
@@ -103,7 +103,7 @@ class Container:
                 if said.endswith(_GREETING):
                     return
         if self._timed_out:
-            raise EngineRefuses(f"a container did not start within {_START_SECONDS:.0f} s")
+            raise RuntimeRefuses(f"a container did not start within {_START_SECONDS:.0f} s")
         why = _INIT.sub("", said.decode("utf-8", "replace")).strip()
         if not why:
             raise container_gone("it was started")
@@ -114,7 +114,7 @@ class Container:
         )
 
     def _create(self, image: str, binds: Mapping[str, Any], *, network: bool, title: str) -> str:
-        open_network = "bridge" if self.engine.bridged else "host"
+        open_network = "bridge" if self.runtime.bridged else "host"
         host = self._api.create_host_config(
             auto_remove=True,
             init=True,
@@ -137,7 +137,7 @@ class Container:
 
     @property
     def id(self) -> str:
-        """The engine's id of it."""
+        """The runtime's id of it."""
         return self._id
 
     def __enter__(self) -> Self:
@@ -149,7 +149,7 @@ class Container:
     def close(self) -> None:
         """Remove the container, which ends all that runs in it. Its CPU time is counted as ours.
 
-        Does not wait long for an engine that hangs: the container ends when its input does.
+        Does not wait long for a runtime that hangs: the container ends when its input does.
         """
         if not self._id:
             return
@@ -207,7 +207,7 @@ class Container:
         """Run a program to its end; its output is appended to ``log`` as it arrives.
 
         ``environment`` is added to the image's own. After ``timeout`` seconds the container ends.
-        Raises ``EngineLost``, ``EngineRefuses``.
+        Raises ``RuntimeLost``, ``RuntimeRefuses``.
         """
         start = time.monotonic()
         with speaking(f"run {argv[0]} in a container"):
@@ -256,7 +256,7 @@ class Container:
     def _watched(self, timeout: float | None, connection: Any) -> Iterator[None]:
         """Remove the container when the time is over, which ends all that runs in it.
 
-        Nothing more is read from the connection then, whether the engine answers or not.
+        Nothing more is read from the connection then, whether the runtime answers or not.
         """
 
         def over() -> None:
@@ -292,7 +292,7 @@ class Container:
             return ended.returncode, log.read().decode("utf-8", "replace")
 
     def commit(self, repository: str, tag: str, key: str) -> None:
-        """Commit the container's state as a layer. Raises ``EngineRefuses``, ``EngineLost``.
+        """Commit the container's state as a layer. Raises ``RuntimeRefuses``, ``RuntimeLost``.
 
         Replaces the labels that an image inherits: a user's container of it must not count as ours.
         """
@@ -305,7 +305,7 @@ class Container:
     def put(self, tree: Path, place: str, *, only: Iterable[str] | None = None) -> None:
         """Copy a directory of the host to ``place``, an absolute path; ``only`` these entries of it.
 
-        Files belong to root there, and keep their modes and times. Raises ``EngineLost``.
+        Files belong to root there, and keep their modes and times. Raises ``RuntimeLost``.
         """
         with tempfile.TemporaryFile() as file:
             with tarfile.open(fileobj=file, mode="w") as tar:
@@ -317,7 +317,7 @@ class Container:
                 self._api.put_archive(self._id, "/", file)
 
     def put_packed(self, archive: Path) -> None:
-        """Unpack a tar archive of ours at the container's root. Raises ``EngineLost``."""
+        """Unpack a tar archive of ours at the container's root. Raises ``RuntimeLost``."""
         with speaking("copy files into a container"), archive.open("rb") as file:
             self._api.put_archive(self._id, "/", file)
 
@@ -325,7 +325,7 @@ class Container:
         """Copy the content of a container's directory into a new directory of the host.
 
         Files belong to the calling user. A single file is copied likewise. ``harmless``: leave out entries
-        that could escape. Raises ``ArchiveRefused``, ``EngineLost``.
+        that could escape. Raises ``ArchiveRefused``, ``RuntimeLost``.
         """
         unpack = archives.unpack_harmless if harmless else archives.unpack
         with tempfile.TemporaryDirectory(prefix="mpforge-out-", dir=destination.parent) as folder:
@@ -338,8 +338,8 @@ class Container:
             try:
                 unpack(packed, unpacked)
             except SourceUnreadable as error:
-                raise EngineLost(
-                    f"what the container engine sent of {place} can't be unpacked",
+                raise RuntimeLost(
+                    f"what the container runtime sent of {place} can't be unpacked",
                     why=error.why,
                     hint="repeat the command: nothing half-made was kept",
                 ) from None
@@ -350,7 +350,7 @@ class Container:
 
 
 def variables(inspected: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables that an image or a container sets, from the engine's description of it."""
+    """Return the variables that an image or a container sets, from the runtime's description of it."""
     words = (word.partition("=") for word in (inspected.get("Config") or {}).get("Env") or ())
     return {name: value for name, _, value in words}
 

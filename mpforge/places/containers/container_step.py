@@ -1,7 +1,7 @@
 """A step's programs in a container: its directory has another path there, and is copied in and out.
 
 Arguments, variables and lent files of a call name paths of the host; they are translated to
-the container's on the way. Knows nothing of engines.
+the container's on the way. Knows nothing of runtimes.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ STEP = "/mpforge/step"
 
 _LENT = "/mpforge/lent"
 _CLIENTS = ("PATH", "HOME", "TERM", "DOCKER_CONFIG")
-"""The variables of this process that the engine's client gets."""
+"""The variables of this process that the runtime's client gets."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class StepContainer:
         for name, value in variables.items():
             if "\udc80" <= max(value, default="") <= "\udcff":
                 raise WrongInput(
-                    f"{name} has bytes that are no UTF-8: an engine can't give them to a container",
+                    f"{name} has bytes that are no UTF-8: a runtime can't give them to a container",
                     hint="give it as text, or in a file of the source",
                 )
         return {**variables, "PATH": self._path(environment.get("PATH"))}
@@ -177,9 +177,9 @@ class StepContainer:
         for name in secrets:
             words += ["--env", name]
         own = {name: os.environ[name] for name in _CLIENTS if name in os.environ}
-        own |= self.container.engine.variables
+        own |= self.container.runtime.variables
         if Path(client).name == "podman":  # podman does not read it
-            words[1:1] = ["--url", self.container.engine.endpoint]
+            words[1:1] = ["--url", self.container.runtime.endpoint]
         return [*words, self.container.id, *map(self.shown, argv)], {**secrets, **own}
 
     def _put_text(self, path: Path) -> None:

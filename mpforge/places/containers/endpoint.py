@@ -1,6 +1,6 @@
-"""The address of this user's container engine: DOCKER_HOST, Docker's current context, or a known socket.
+"""The address of this user's container runtime: DOCKER_HOST, Docker's current context, or a known socket.
 
-Makes no connection, and knows nothing of the engine's API.
+Makes no connection, and knows nothing of the runtime's API.
 """
 
 import hashlib
@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mpforge.errors import NoEngine
+from mpforge.errors import NoContainerRuntime
 
-_UNUSABLE = "an engine that is set up, and can't be used"
+_UNUSABLE = "a runtime that is set up, and can't be used"
 _WITHOUT_TLS = ("unix:", "npipe:", "ssh:")
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An engine's address and the settings to connect.
+    """A runtime's address and the settings to connect.
 
-    ``tls`` is the SDK's ``TLSConfig``, None: no TLS. By ``variables`` the engine's own client finds
-    the same engine.
+    ``tls`` is the SDK's ``TLSConfig``, None: no TLS. By ``variables`` the runtime's own client finds
+    the same runtime.
     """
 
     address: str
@@ -31,21 +31,21 @@ class Endpoint:
 
 
 def address(environment: Mapping[str, str]) -> str | None:
-    """Return the address of the engine that this user has set up, or the first existing socket.
+    """Return the address of the runtime that this user has set up, or the first existing socket.
 
-    None if there is no sign of an engine. A setting that can't be used is a sign, too.
+    None if there is no sign of a runtime. A setting that can't be used is a sign, too.
     """
     try:
         found = find(environment)
-    except NoEngine:
+    except NoContainerRuntime:
         return _UNUSABLE
     return None if found is None else found.address
 
 
 def find(environment: Mapping[str, str]) -> Endpoint | None:
-    """Return the engine that this user has set up, or the first existing socket.
+    """Return the runtime that this user has set up, or the first existing socket.
 
-    Raises ``NoEngine`` for a context, or certificates, that are named and can't be used.
+    Raises ``NoContainerRuntime`` for a context, or certificates, that are named and can't be used.
     """
     if environment.get("DOCKER_HOST"):
         return _by_variables(environment)
@@ -64,8 +64,8 @@ def _by_variables(environment: Mapping[str, str]) -> Endpoint:
         folder = Path(variables.get("DOCKER_CERT_PATH") or _configuration(environment))
         files = _certificates(folder)
         if len(files) < len(_FILES):
-            raise NoEngine(
-                f"the container engine at {host} wants certificates that are not there",
+            raise NoContainerRuntime(
+                f"the container runtime at {host} wants certificates that are not there",
                 why=f"{folder} must have {', '.join(_FILES)}",
                 hint="put them there, or unset DOCKER_TLS_VERIFY",
             )
@@ -100,7 +100,9 @@ def _by_context(environment: Mapping[str, str]) -> Endpoint | None:
     except FileNotFoundError:
         raise _unusable(name, by, "there is none of that name") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        raise _unusable(name, by, "it can't be read, or names no engine of Docker's kind") from None
+        raise _unusable(
+            name, by, "it can't be read, or names no runtime of Docker's kind"
+        ) from None
     files = _certificates(folder / "contexts" / "tls" / identifier / "docker")
     if ("cert.pem" in files) != ("key.pem" in files):
         raise _unusable(name, by, "it has a certificate without its key, or a key alone")
@@ -115,16 +117,16 @@ def _current(configuration: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError) as error:
-        raise NoEngine(
-            "Docker's configuration can't be read, so it is not known which engine is meant",
+        raise NoContainerRuntime(
+            "Docker's configuration can't be read, so it is not known which runtime is meant",
             why=f"{configuration}: {error}",
-            hint="mend it, or let DOCKER_HOST name the engine",
+            hint="mend it, or let DOCKER_HOST name the runtime",
         ) from None
     return str(chosen) if chosen else None
 
 
-def _unusable(name: str, by: str, why: str) -> NoEngine:
-    return NoEngine(
+def _unusable(name: str, by: str, why: str) -> NoContainerRuntime:
+    return NoContainerRuntime(
         f"Docker's context {name} can't be used: {why}",
         why=f"{by} names it",
         hint="`docker context ls` lists them, `docker context use NAME` chooses one",

@@ -44,7 +44,7 @@ def collect(
     """Copy the libraries that wheels in ``output`` need, except ``everywhere``, into a folder beside them.
 
     Includes the libraries' own dependencies. Those that the image lacks are reported by the repair. Raises
-    ``EngineLost``.
+    ``RuntimeLost``.
     """
     from elftools.common.exceptions import ELFError
 

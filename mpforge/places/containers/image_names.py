@@ -1,6 +1,6 @@
 """Names of images and platforms: parsing names, normalizing platforms.
 
-Knows neither registries nor engines.
+Knows neither registries nor runtimes.
 """
 
 import ipaddress

@@ -1,7 +1,7 @@
 """Images: resolving a name to a pin for one platform, and obtaining the pinned image.
 
 A pin is the digest of one platform's manifest, never of an index, or the id of an image that exists with this
-engine only. The platform is checked after each pull: an engine does not report a wrong one.
+runtime only. The platform is checked after each pull: a runtime does not report a wrong one.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpforge.errors import (
-    EngineFull,
-    EngineRefuses,
     ImageNameWrong,
     ImageUnfit,
     ImageUnknown,
     MpforgeError,
     PinGone,
     RegistryUnreachable,
+    RuntimeFull,
+    RuntimeRefuses,
 )
 from mpforge.places.containers import image_names, registry
-from mpforge.places.containers.connection import Engine, refusal, speaking
+from mpforge.places.containers.connection import ContainerRuntime, refusal, speaking
 from mpforge.places.containers.container import Container, variables
 from mpforge.places.containers.labels import LAYER
 from mpforge.plan.pins import ImagePin, ImageRequest
@@ -37,53 +37,53 @@ _LAYERS = "mpforge-layer"
 
 @dataclass(frozen=True)
 class Image:
-    """An image in the engine: its id, its variables, the digests of its layers."""
+    """An image in the runtime: its id, its variables, the digests of its layers."""
 
     id: str
     environment: Mapping[str, str]
     layers: tuple[str, ...] = ()
 
 
-def resolve(engine: Engine | None, request: ImageRequest) -> ImagePin:
-    """Return the pin of a name now: of an image that only this engine has, else from the registry.
+def resolve(runtime: ContainerRuntime | None, request: ImageRequest) -> ImagePin:
+    """Return the pin of a name now: of an image that only this runtime has, else from the registry.
 
-    Without an engine the registry alone is asked. Raises ``EngineLost``, and as ``registry.digest_of``.
+    Without a runtime the registry alone is asked. Raises ``RuntimeLost``, and as ``registry.digest_of``.
     """
     if not is_id(request.name):
         image_names.parse(request.name)
-    local = _inspect(engine, request.name) if engine is not None else None
+    local = _inspect(runtime, request.name) if runtime is not None else None
     if local is not None and _is_own(local, request.name):
         return _by_id(local, request)
     if is_id(request.name):
-        who = "the container engine has" if engine is not None else "without an engine there is"
+        who = "the container runtime has" if runtime is not None else "without a runtime there is"
         raise ImageUnknown(
             f"{who} no image {request.name}",
-            hint="an id is known to the engine that made it alone: name another image in [build] image",
+            hint="an id is known to the runtime that made it alone: name another image in [build] image",
         )
     try:
         return ImagePin(request, registry.digest_of(request), is_local=False)
     except (ImageUnknown, RegistryUnreachable) as error:
         if local is not None and isinstance(error, ImageUnknown):
             return _by_id(local, request)
-        if local is not None or engine is None:
+        if local is not None or runtime is None:
             raise
-        raise _also_not_here(error, engine, request.name) from None
+        raise _also_not_here(error, runtime, request.name) from None
 
 
-def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
-    """Return the pinned image, pulled if the engine lacks it; ``working`` is the context of the pull.
+def obtain(runtime: ContainerRuntime, pin: ImagePin, working: Working) -> Image:
+    """Return the pinned image, pulled if the runtime lacks it; ``working`` is the context of the pull.
 
-    Raises ``ImageUnfit``, ``PinGone``, ``RegistryUnreachable``, ``RegistryDenies``, ``EngineFull``,
-    ``EngineLost``.
+    Raises ``ImageUnfit``, ``PinGone``, ``RegistryUnreachable``, ``RegistryDenies``, ``RuntimeFull``,
+    ``RuntimeLost``.
     """
     name = (
         pin.digest if pin.is_local else f"{image_names.parse(pin.request.name).path}@{pin.digest}"
     )
-    found = _inspect(engine, name)
+    found = _inspect(runtime, name)
     if found is None and not pin.is_local:
         with working(f"pulling the image {pin.request.name}"):
-            _pull(engine, pin)
-        found = _inspect(engine, name)
+            _pull(runtime, pin)
+        found = _inspect(runtime, name)
     if found is None:
         raise PinGone(
             f"the image {pin.request.name} is pinned by a local id, "
@@ -95,21 +95,21 @@ def obtain(engine: Engine, pin: ImagePin, working: Working) -> Image:
     return _image(found)
 
 
-def layer(engine: Engine, base: Image, key: str, make: Callable[[], Container]) -> Image:
+def layer(runtime: ContainerRuntime, base: Image, key: str, make: Callable[[], Container]) -> Image:
     """Return the layer stored under a key; made from the container of ``make`` if need be.
 
     Anybody can move a tag: its image must be one layer of ours above ``base``. Raises the errors of
-    ``make``, ``EngineRefuses``, ``EngineLost``.
+    ``make``, ``RuntimeRefuses``, ``RuntimeLost``.
     """
     tag = f"{_LAYERS}:{key[:32]}"
-    found = _inspect(engine, tag)
+    found = _inspect(runtime, tag)
     if found is not None and _is_layer(found, base, key):
         return _image(found)
     with make() as container:
         container.commit(_LAYERS, key[:32], key)
-    found = _inspect(engine, tag)
+    found = _inspect(runtime, tag)
     if found is None:
-        raise EngineRefuses("the container engine did not keep the image that it was told to")
+        raise RuntimeRefuses("the container runtime did not keep the image that it was told to")
     return _image(found)
 
 
@@ -120,17 +120,17 @@ def _is_layer(found: Mapping[str, Any], base: Image, key: str) -> bool:
     return ours and len(layers) <= len(base.layers) + 1
 
 
-def _also_not_here(error: MpforgeError, engine: Engine, name: str) -> MpforgeError:
-    """Return a registry's error for a name that the engine lacks too, with a similar name as a hint."""
+def _also_not_here(error: MpforgeError, runtime: ContainerRuntime, name: str) -> MpforgeError:
+    """Return a registry's error for a name that the runtime lacks too, with a similar name as a hint."""
     with speaking("list its images"):
-        told = engine.client.api.images()
+        told = runtime.client.api.images()
     known = {tag for image in told for tag in image.get("RepoTags") or () if "<none>" not in tag}
     near = close_to(name, known - {name})
     why = f"{error.what}; {error.why}" if error.why else error.what
     if near:
-        what = f"neither {engine.name} nor a registry has the image {name}, as far as can be asked"
+        what = f"neither {runtime.name} nor a registry has the image {name}, as far as can be asked"
         return ImageUnknown(what, why=why, hint=f"did you mean {near}? Else: {error.hint}")
-    why = "; ".join(filter(None, [f"{engine.name} has no such image either", error.why]))
+    why = "; ".join(filter(None, [f"{runtime.name} has no such image either", error.why]))
     return type(error)(error.what, why=why, hint=error.hint)
 
 
@@ -150,7 +150,7 @@ def _is_own(found: Mapping[str, Any], name: str) -> bool:
 def _same_place(named: image_names.Reference, digest: str) -> bool:
     try:
         at = image_names.parse(digest)
-    except ImageNameWrong:  # some engines list <none>@<none>
+    except ImageNameWrong:  # some runtimes list <none>@<none>
         return False
     return (at.host, at.repository) == (named.host, named.repository)
 
@@ -160,43 +160,43 @@ def _by_id(found: Mapping[str, Any], request: ImageRequest) -> ImagePin:
     return ImagePin(request, str(found["Id"]), is_local=True)
 
 
-def _pull(engine: Engine, pin: ImagePin) -> None:
+def _pull(runtime: ContainerRuntime, pin: ImagePin) -> None:
     """Pull a pinned image. Raises the error that best explains a failure."""
     at = image_names.parse(pin.request.name)
     exactly = ImageRequest(f"{at.path}@{pin.digest}", pin.request.platform)
-    said = _pulled(engine, at, pin)
+    said = _pulled(runtime, at, pin)
     if said is None:
         return
-    if isinstance(error := refusal(f"pull the image {pin.request.name}", said), EngineFull):
+    if isinstance(error := refusal(f"pull the image {pin.request.name}", said), RuntimeFull):
         raise error
     try:
         registry.digest_of(exactly)
     except ImageUnknown as error:
         raise PinGone(
             f"{at.host} no longer has the image {pin.request.name} that the lock pins",
-            why=f"{pin.digest}, and this engine does not have it either; {error.why}",
+            why=f"{pin.digest}, and this runtime does not have it either; {error.why}",
             hint=f"mpforge lock --update {pin.request.name}",
         ) from None
     except RegistryUnreachable as error:
         raise RegistryUnreachable(
-            f"the image {pin.request.name} is not with this engine, and {at.host} can't be asked for it",
+            f"the image {pin.request.name} is not with this runtime, and {at.host} can't be asked for it",
             why=f"{pin.digest}: {error.why}",
             hint=error.hint,
         ) from None
     raise RegistryUnreachable(
-        f"the container engine can't pull {pin.request.name}, which its registry has",
+        f"the container runtime can't pull {pin.request.name}, which its registry has",
         why=said,
-        hint=f"does `docker pull {exactly.name}` work? Another machine's engine has a network of its own",
+        hint=f"does `docker pull {exactly.name}` work? Another machine's runtime has a network of its own",
     )
 
 
-def _pulled(engine: Engine, at: image_names.Reference, pin: ImagePin) -> str | None:
-    """Let the engine pull; return None, or its error message."""
+def _pulled(runtime: ContainerRuntime, at: image_names.Reference, pin: ImagePin) -> str | None:
+    """Let the runtime pull; return None, or its error message."""
     platform = well_known()[pin.request.platform].docker_platform
     known = dict(registry.credentials(at.host))
     try:
         with speaking(f"pull the image {pin.request.name}"):
-            lines = engine.client.api.pull(
+            lines = runtime.client.api.pull(
                 f"{at.path}@{pin.digest}",
                 stream=True,
                 decode=True,
@@ -204,7 +204,7 @@ def _pulled(engine: Engine, at: image_names.Reference, pin: ImagePin) -> str | N
                 auth_config=known,
             )
             return next((str(line["error"]) for line in lines if "error" in line), None)
-    except EngineRefuses as error:
+    except RuntimeRefuses as error:
         return error.why or error.what
 
 
@@ -230,12 +230,12 @@ def _platform(found: Mapping[str, Any]) -> str:
     return "/".join(word for word in words if word)
 
 
-def _inspect(engine: Engine, name: str) -> Mapping[str, Any] | None:
+def _inspect(runtime: ContainerRuntime, name: str) -> Mapping[str, Any] | None:
     from docker.errors import ImageNotFound
 
     with speaking(f"look at the image {name}"):
         try:
-            found: Mapping[str, Any] = engine.client.api.inspect_image(name)
+            found: Mapping[str, Any] = runtime.client.api.inspect_image(name)
         except ImageNotFound:
             return None
     return found

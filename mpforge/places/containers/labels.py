@@ -1,4 +1,4 @@
-"""The labels of mpforge's containers and images in an engine, and the removal of leftovers.
+"""The labels of mpforge's containers and images in a runtime, and the removal of leftovers.
 
 A container is labelled with its creator: it may be removed when that process has certainly ended.
 """
@@ -8,8 +8,8 @@ import os
 import socket
 from pathlib import Path
 
-from mpforge.errors import EngineLost, EngineRefuses
-from mpforge.places.containers.connection import Engine, speaking
+from mpforge.errors import RuntimeLost, RuntimeRefuses
+from mpforge.places.containers.connection import ContainerRuntime, speaking
 
 LABEL = "mpforge"
 """The label of each container of ours: MACHINE PID START of its creator."""
@@ -62,17 +62,17 @@ def _is_dead(mark: str) -> bool:
     return _started(int(process)) not in ("", started)
 
 
-def reap(engine: Engine) -> int:
+def reap(runtime: ContainerRuntime) -> int:
     """Remove the containers of ended processes of this machine; return their number.
 
-    The engine removes them itself, except those that were created and never started.
+    The runtime removes them itself, except those that were created and never started.
     """
     removed = 0
     with speaking("list containers"):
-        found = engine.client.api.containers(all=True, filters={"label": LABEL})
+        found = runtime.client.api.containers(all=True, filters={"label": LABEL})
     for one in found:
         if _is_dead(one["Labels"][LABEL]):
-            with contextlib.suppress(EngineLost, EngineRefuses), speaking("remove a container"):
-                engine.client.api.remove_container(one["Id"], force=True, v=True)
+            with contextlib.suppress(RuntimeLost, RuntimeRefuses), speaking("remove a container"):
+                runtime.client.api.remove_container(one["Id"], force=True, v=True)
                 removed += 1
     return removed

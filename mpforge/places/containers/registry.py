@@ -1,4 +1,4 @@
-"""Query a registry for one platform's manifest of an image's name, without an engine.
+"""Query a registry for one platform's manifest of an image's name, without a runtime.
 
 The API is the OCI distribution specification's, the documents are OCI's and Docker's. Credentials are those
 of Docker's own configuration, and no message contains them. Pulls nothing.
@@ -51,7 +51,7 @@ def manifests(index: Mapping[str, Any]) -> dict[str, str]:
     """Return the digest of each platform's manifest in an index, by the platform's normal name.
 
     Entries that are no images (attestations have ``unknown``) are left out; of two for one platform the
-    first counts, as for engines.
+    first counts, as for runtimes.
     """
     found: dict[str, str] = {}
     for entry in index["manifests"]:
@@ -184,7 +184,7 @@ class _Talk:
         return RegistryUnreachable(
             f"the registry {at.host} does not answer for the image {name}",
             why=f"status {status} {_said(data)}".strip(),
-            hint="repeat the command later; what is pinned and known to the engine needs no registry",
+            hint="repeat the command later; what is pinned and known to the runtime needs no registry",
         )
 
     def _ask(
@@ -236,7 +236,7 @@ class _Talk:
         return RegistryUnreachable(
             f"the registry {self._at.host} can't be asked for the image {self._name}",
             why=without_credentials(why),
-            hint=f"{hint}; what is pinned and known to the engine needs no registry",
+            hint=f"{hint}; what is pinned and known to the runtime needs no registry",
         )
 
     # --- credentials ---------------------------------------------------------------------------

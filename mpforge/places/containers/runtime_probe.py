@@ -1,8 +1,8 @@
-"""Probe how an engine runs each platform: natively, by which QEMU, or not at all.
+"""Probe how a runtime runs each platform: natively, by which QEMU, or not at all.
 
 Needs no privilege: the probe's image contains only a hundred bytes of ELF for each machine, each of which
 exits with 42. QEMU's user mode prints its version instead, as QEMU_VERSION is set; a native machine ignores
-it. An engine runs an image of another platform without a message, so builds in one ask here first.
+it. A runtime runs an image of another platform without a message, so builds in one ask here first.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mpforge.errors import EngineLost, EngineRefuses
+from mpforge.errors import RuntimeLost, RuntimeRefuses
 from mpforge.places.containers import binfmt
-from mpforge.places.containers.connection import Engine, nature, refusal, speaking
+from mpforge.places.containers.connection import ContainerRuntime, nature, refusal, speaking
 from mpforge.places.containers.labels import IMAGE_LABEL, LABEL, TITLE, own_mark
 from mpforge.platforms import Platform, glibc_platforms, well_known
 from mpforge.store import notes
@@ -65,11 +65,11 @@ def _packed(files: Mapping[str, bytes], mode: int) -> bytes:
     return data.getvalue()
 
 
-def _image(engine: Engine) -> str:
-    """Return the tag of the probe's image, created in the engine if need be."""
+def _image(runtime: ContainerRuntime) -> str:
+    """Return the tag of the probe's image, created in the runtime if need be."""
     layer = _packed({one.name: program(one) for one in glibc_platforms()}, 0o755)
     configuration = {
-        "architecture": well_known()[engine.platform].docker_architecture,
+        "architecture": well_known()[runtime.platform].docker_architecture,
         "os": "linux",
         "config": {"Labels": {IMAGE_LABEL: "probe"}},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
@@ -85,38 +85,38 @@ def _image(engine: Engine) -> str:
         "manifest.json": json.dumps(listing).encode(),
     }
     with speaking("load the image of a probe"):
-        if not engine.client.api.images(name=tag):
-            for line in engine.client.api.load_image(_packed(files, 0o644)) or ():
+        if not runtime.client.api.images(name=tag):
+            for line in runtime.client.api.load_image(_packed(files, 0o644)) or ():
                 if "error" in line:
                     raise refusal("load the image of a probe", str(line["error"]))
     return tag
 
 
-def ask(engine: Engine, platform: str, *, title: str = "") -> str:
-    """Return how the engine runs a platform: ``native``, QEMU's version text, or empty if it can't.
+def ask(runtime: ContainerRuntime, platform: str, *, title: str = "") -> str:
+    """Return how the runtime runs a platform: ``native``, QEMU's version text, or empty if it can't.
 
-    ``title`` describes the container for people. Raises ``EngineLost``, and ``EngineRefuses`` if it
+    ``title`` describes the container for people. Raises ``RuntimeLost``, and ``RuntimeRefuses`` if it
     starts no program at all. Empty for a platform without a probe, too.
     """
     name = platform.removesuffix("_musl")
     if name not in PROBED:
         return ""
     try:
-        code, said = _run(engine, _image(engine), name, title)
-    except EngineRefuses:
-        if name == engine.platform:
+        code, said = _run(runtime, _image(runtime), name, title)
+    except RuntimeRefuses:
+        if name == runtime.platform:
             raise
-        ask(engine, engine.platform, title=title)
+        ask(runtime, runtime.platform, title=title)
         return ""
     if code == _EXITS:
         own = (name, well_known()[name].native_on)
-        return NATIVE if engine.platform in own else _NAMELESS
+        return NATIVE if runtime.platform in own else _NAMELESS
     return said.partition("\n")[0].strip() if code == 0 else ""
 
 
-def _run(engine: Engine, image: str, name: str, title: str) -> tuple[int, str]:
+def _run(runtime: ContainerRuntime, image: str, name: str, title: str) -> tuple[int, str]:
     """Run one probe; return its exit status and output."""
-    api = engine.client.api
+    api = runtime.client.api
     with speaking("run a probe"):
         made = api.create_container(
             image,
@@ -131,15 +131,15 @@ def _run(engine: Engine, image: str, name: str, title: str) -> tuple[int, str]:
             code = int(api.wait(made["Id"], timeout=_SECONDS)["StatusCode"])
             return code, api.logs(made["Id"]).decode("utf-8", "replace")
     finally:
-        with contextlib.suppress(EngineLost, EngineRefuses), speaking("remove a probe"):
+        with contextlib.suppress(RuntimeLost, RuntimeRefuses), speaking("remove a probe"):
             api.remove_container(made["Id"], force=True)
 
 
 class Probes:
-    """Results of probing engines, and records of preparations made in them.
+    """Results of probing runtimes, and records of preparations made in them.
 
-    They are remembered in a file while an engine is unchanged: a local one as long as its socket and the
-    kernel's handlers are. A remote engine can't be checked without asking it, and its id does not help:
+    They are remembered in a file while a runtime is unchanged: a local one as long as its socket and the
+    kernel's handlers are. A remote runtime can't be checked without asking it, and its id does not help:
     Docker keeps it when handlers change, Podman has another one at each call. So its results are valid for
     an hour.
     """
@@ -155,26 +155,26 @@ class Probes:
         self._handlers = handlers
         self._clock = clock
 
-    def how(self, engine: Engine, platform: str) -> str:
+    def how(self, runtime: ContainerRuntime, platform: str) -> str:
         """Return ``ask``'s answer, remembered unless the platform did not run. Raises as ``ask``."""
-        known = self._known(engine.endpoint, "platforms")
+        known = self._known(runtime.endpoint, "platforms")
         if not known.get(platform):
-            identity = self._identity(engine.endpoint)
-            known[platform] = ask(engine, platform, title=str(self._path))
-            here = nature(engine).here
-            self._remember(engine.endpoint, identity, {"platforms": known, "here": here})
+            identity = self._identity(runtime.endpoint)
+            known[platform] = ask(runtime, platform, title=str(self._path))
+            here = nature(runtime).here
+            self._remember(runtime.endpoint, identity, {"platforms": known, "here": here})
         return known[platform]
 
-    def anew(self, engine: Engine, platforms: Iterable[str]) -> dict[str, str]:
+    def anew(self, runtime: ContainerRuntime, platforms: Iterable[str]) -> dict[str, str]:
         """Call ``ask`` for each platform and forget all other results. Raises as ``ask``."""
-        identity = self._identity(engine.endpoint)
-        found = {name: ask(engine, name, title=str(self._path)) for name in platforms}
-        new = {"platforms": found, "here": nature(engine).here, "asked": self._clock()}
-        self._remember(engine.endpoint, identity, new)
+        identity = self._identity(runtime.endpoint)
+        found = {name: ask(runtime, name, title=str(self._path)) for name in platforms}
+        new = {"platforms": found, "here": nature(runtime).here, "asked": self._clock()}
+        self._remember(runtime.endpoint, identity, new)
         return found
 
     def remembered(self, endpoint: str, platform: str) -> str | None:
-        """Return an engine's remembered result for a platform without asking it, or None."""
+        """Return a runtime's remembered result for a platform without asking it, or None."""
         return self._known(endpoint, "platforms").get(platform)
 
     def was_prepared(self, endpoint: str, key: str) -> bool:
@@ -187,7 +187,7 @@ class Probes:
         self._remember(endpoint, self._identity(endpoint), {"prepared": known})
 
     def _entry(self, endpoint: str) -> dict[str, Any]:
-        """Return the record of an engine if it is unchanged, else an empty one."""
+        """Return the record of a runtime if it is unchanged, else an empty one."""
         try:
             entry = dict(self._table()[endpoint])
             young = entry["here"] or 0 <= self._clock() - entry["asked"] < _ELSEWHERE_SECONDS
@@ -204,13 +204,13 @@ class Probes:
         return table if isinstance(table, dict) else {}
 
     def _remember(self, endpoint: str, identity: list[str], new: Mapping[str, object]) -> None:
-        """Add to an engine's record; ``identity`` is from before the engine was asked."""
+        """Add to a runtime's record; ``identity`` is from before the runtime was asked."""
         first = {"here": False, "asked": self._clock()}
         entry = {**first, **self._entry(endpoint), "identity": identity, **new}
         notes.keep(self._path, {**self._table(), endpoint: entry})
 
     def _identity(self, endpoint: str) -> list[str]:
-        """Return values that change with an engine, without a request to it."""
+        """Return values that change with a runtime, without a request to it."""
         words = [endpoint]
         if endpoint.startswith("unix://"):
             with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
-"""Trees of tools as the engine's volumes, mounted read-only in containers.
+"""Trees of tools as the runtime's volumes, mounted read-only in containers.
 
-A compiler of 400 MB is copied to an engine once, not into each container. Another, empty volume marks a
+A compiler of 400 MB is copied to a runtime once, not into each container. Another, empty volume marks a
 complete one and is created after it is filled: a process that is killed leaves a volume that is never used,
 and no two processes write to the same one. Knows nothing of a tree's content.
 """
@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mpforge.errors import StepFailed
-from mpforge.places.containers.connection import Engine, speaking
+from mpforge.places.containers.connection import ContainerRuntime, speaking
 from mpforge.places.containers.container import Container
 from mpforge.store.locks import alone
 
@@ -19,7 +19,7 @@ _TOOL, _FILLED = "mpforge.tool", "mpforge.filled"
 
 
 def provide(
-    engine: Engine,
+    runtime: ContainerRuntime,
     name: str,
     tree: Path,
     *,
@@ -30,11 +30,11 @@ def provide(
     """Return the volume of a tree, whose ``name`` identifies its content; created if need be.
 
     ``image`` is any image with ``cat``; one holder of the ``lock`` file fills it, others wait;
-    ``filling`` is the context of the work. Raises ``EngineRefuses``, ``EngineLost``.
+    ``filling`` is the context of the work. Raises ``RuntimeRefuses``, ``RuntimeLost``.
     """
     with alone(lock, waits=_nothing, warn=_unheard):
-        return _whole(engine, name) or _filled(
-            engine, name, tree, image=image, title=str(lock), filling=filling
+        return _whole(runtime, name) or _filled(
+            runtime, name, tree, image=image, title=str(lock), filling=filling
         )
 
 
@@ -46,17 +46,17 @@ def _unheard(_message: str) -> None:
     pass
 
 
-def _whole(engine: Engine, name: str) -> str | None:
+def _whole(runtime: ContainerRuntime, name: str) -> str | None:
     """Return a complete volume of that name, or None."""
     with speaking(f"look for the volume of {name}"):
-        found = engine.client.api.volumes(filters={"label": f"{_TOOL}={name}"})["Volumes"] or []
+        found = runtime.client.api.volumes(filters={"label": f"{_TOOL}={name}"})["Volumes"] or []
     labels = {volume["Name"]: volume["Labels"] or {} for volume in found}
     marked = (told[_FILLED] for told in labels.values() if _FILLED in told)
     return next((volume for volume in sorted(marked) if volume in labels), None)
 
 
 def _filled(
-    engine: Engine,
+    runtime: ContainerRuntime,
     name: str,
     tree: Path,
     *,
@@ -67,19 +67,19 @@ def _filled(
     volume = f"mpforge-{name}-{os.urandom(4).hex()}"
     place = "/mpforge/filled"
     with speaking(f"make the volume {volume}"):
-        engine.client.api.create_volume(volume, labels={_TOOL: name})
+        runtime.client.api.create_volume(volume, labels={_TOOL: name})
     try:
         with (
             filling,
             Container(
-                engine, image, volumes={place: volume}, writable=True, title=title
+                runtime, image, volumes={place: volume}, writable=True, title=title
             ) as container,
         ):
             container.put(tree, place)
     except BaseException:
         with contextlib.suppress(StepFailed), speaking(f"remove the volume {volume}"):
-            engine.client.api.remove_volume(volume, force=True)
+            runtime.client.api.remove_volume(volume, force=True)
         raise
     with speaking(f"make the volume {volume}"):
-        engine.client.api.create_volume(f"{volume}-filled", labels={_TOOL: name, _FILLED: volume})
+        runtime.client.api.create_volume(f"{volume}-filled", labels={_TOOL: name, _FILLED: volume})
     return volume

@@ -1,4 +1,4 @@
-"""By which address, and how, the engine is spoken to: contexts of Docker's, and TLS."""
+"""By which address, and how, the runtime is spoken to: contexts of Docker's, and TLS."""
 
 import json
 import socket
@@ -12,12 +12,12 @@ import pytest
 from tests.e2e.conftest import NATIVE
 from tests.e2e.test_container_faults import build_in, new_project
 from tests.e2e.workspace import Cache, Workspace
+from tests.images.container_runtime import ContainerRuntime
 from tests.images.daemon import daemon, why_no_daemon
-from tests.images.engine import Engine
 
 pytestmark = pytest.mark.docker
 
-# A certificate authority, and certificates of its own for the engine (at 127.0.0.1) and for a client.
+# A certificate authority, and certificates of its own for the runtime (at 127.0.0.1) and for a client.
 CERTIFICATES = """
 set -e
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca-key.pem -out ca.pem
@@ -42,8 +42,8 @@ def workspace(place: Path) -> Workspace:
     return made
 
 
-def engine_of(workspace: Workspace) -> tuple[str | None, str]:
-    """The address of the engine that doctor finds, and what it says where there is none."""
+def runtime_of(workspace: Workspace) -> tuple[str | None, str]:
+    """The address of the runtime that doctor finds, and what it says where there is none."""
     run = workspace.mpforge("doctor", "--json")
     assert run.code == 0, str(run)
     told = json.loads(run.output)["containers"]
@@ -52,8 +52,10 @@ def engine_of(workspace: Workspace) -> tuple[str | None, str]:
 
 
 @pytest.fixture(scope="module")
-def guarded(engine: Engine, request: pytest.FixtureRequest) -> Iterator[tuple[str, Path]]:
-    """An engine that wants a client's certificate: its address, and where the certificates are."""
+def guarded(
+    runtime: ContainerRuntime, request: pytest.FixtureRequest
+) -> Iterator[tuple[str, Path]]:
+    """A runtime that wants a client's certificate: its address, and where the certificates are."""
     if (reason := why_no_daemon()) is not None:
         pytest.skip(f"docker: {reason}")
     image = request.getfixturevalue(f"manylinux_{NATIVE}_image")
@@ -66,41 +68,41 @@ def guarded(engine: Engine, request: pytest.FixtureRequest) -> Iterator[tuple[st
         given = {"tlscacert": "ca.pem", "tlscert": "server.pem", "tlskey": "server-key.pem"}
         files = (f"--{option}={folder / file}" for option, file in given.items())
         options = ("--host", address, "--tlsverify", *files)
-        place = Path(tempfile.mkdtemp(prefix="mpforge-engine-"))
+        place = Path(tempfile.mkdtemp(prefix="mpforge-runtime-"))
         with daemon(place, megabytes=900, options=options) as own:
             archive = place / "image.tar"
-            engine.call("save", "--output", str(archive), image)
-            own.engine.call("load", "--input", str(archive))
+            runtime.call("save", "--output", str(archive), image)
+            own.runtime.call("load", "--input", str(archive))
             archive.unlink()
             yield address, folder
 
 
-def test_an_engine_that_wants_certificates_is_given_those_of_the_variables(
+def test_a_runtime_that_wants_certificates_is_given_those_of_the_variables(
     workspace: Workspace, guarded: tuple[str, Path]
 ) -> None:
     address, folder = guarded
     workspace.variables |= {"DOCKER_HOST": address}
-    assert engine_of(workspace)[0] is None
+    assert runtime_of(workspace)[0] is None
     workspace.variables |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)}
-    assert engine_of(workspace) == (address, "None -> None")
+    assert runtime_of(workspace) == (address, "None -> None")
     workspace.variables |= {"DOCKER_CERT_PATH": str(folder / "none")}
-    found, said = engine_of(workspace)
+    found, said = runtime_of(workspace)
     assert found is None
-    assert f"the container engine at {address} wants certificates that are not there" in said
+    assert f"the container runtime at {address} wants certificates that are not there" in said
     assert f"{folder}/none must have ca.pem, cert.pem, key.pem" in said
 
 
-def test_an_engine_that_wants_certificates_is_given_those_of_the_context(
+def test_a_runtime_that_wants_certificates_is_given_those_of_the_context(
     workspace: Workspace, guarded: tuple[str, Path]
 ) -> None:
     address, folder = guarded
     given = f"host={address},ca={folder}/ca.pem,cert={folder}/cert.pem,key={folder}/key.pem"
     docker(workspace, "create", "guarded", "--docker", given)
     workspace.variables["DOCKER_CONTEXT"] = "guarded"
-    assert engine_of(workspace) == (address, "None -> None")
+    assert runtime_of(workspace) == (address, "None -> None")
     workspace.variables["DOCKER_CONTEXT"] = None
     docker(workspace, "use", "guarded")
-    assert engine_of(workspace)[0] == address
+    assert runtime_of(workspace)[0] == address
 
 
 def test_a_build_is_seen_through_by_tls(
@@ -129,9 +131,9 @@ def docker(workspace: Workspace, *words: str) -> None:
     subprocess.run(argv, env=workspace.environment(), check=True, capture_output=True)
 
 
-def test_a_context_that_there_is_not_is_no_other_engine(workspace: Workspace) -> None:
+def test_a_context_that_there_is_not_is_no_other_runtime(workspace: Workspace) -> None:
     workspace.variables["DOCKER_CONTEXT"] = "nowhere"
-    found, said = engine_of(workspace)
+    found, said = runtime_of(workspace)
     assert found is None
     assert "Docker's context nowhere can't be used: there is none of that name" in said
     assert "-> `docker context ls` lists them" in said
@@ -142,18 +144,18 @@ def test_a_context_that_is_damaged_is_told(workspace: Workspace) -> None:
     for path in Path(str(workspace.variables["DOCKER_CONFIG"])).rglob("meta.json"):
         path.write_text("{", encoding="utf-8")
     workspace.variables["DOCKER_CONTEXT"] = "hurt"
-    found, said = engine_of(workspace)
+    found, said = runtime_of(workspace)
     assert found is None
     assert "Docker's context hurt can't be used: it can't be read" in said
 
 
-def test_a_configuration_that_is_damaged_is_no_reason_to_take_another_engine(
+def test_a_configuration_that_is_damaged_is_no_reason_to_take_another_runtime(
     workspace: Workspace,
 ) -> None:
     folder = Path(str(workspace.variables["DOCKER_CONFIG"]))
     folder.mkdir()
     (folder / "config.json").write_text("{", encoding="utf-8")
-    found, said = engine_of(workspace)
+    found, said = runtime_of(workspace)
     assert found is None
     assert "Docker's configuration can't be read" in said
     assert str(folder / "config.json") in said

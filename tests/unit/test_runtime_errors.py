@@ -1,4 +1,4 @@
-"""What a container engine's errors are taken for, and which containers are nobody's."""
+"""What a container runtime's errors are taken for, and which containers are nobody's."""
 
 import errno
 import os
@@ -15,14 +15,14 @@ from urllib3.exceptions import ProtocolError
 from mpforge.diagnostics.step_failure import Ended, diagnosed
 from mpforge.engine.execute_step import fault_of_store
 from mpforge.errors import (
-    EngineFull,
-    EngineLost,
-    EngineRefuses,
     MpforgeError,
+    RuntimeFull,
+    RuntimeLost,
+    RuntimeRefuses,
     StepFailed,
     ToolNotDeclared,
 )
-from mpforge.places.containers.connection import Engine, _no_engine, speaking
+from mpforge.places.containers.connection import ContainerRuntime, _no_runtime, speaking
 from mpforge.places.containers.labels import LABEL, own_mark, reap
 
 FULL = "write /usr/lib/libc.so.6: no space left on device"
@@ -35,22 +35,22 @@ def _said(text: str) -> APIError:
 @pytest.mark.parametrize(
     ("raised", "kind"),
     [
-        (_said(FULL), EngineFull),
-        (_said("No such container: 9b3cbc29d9a4"), EngineLost),
-        (_said("Container 9b3cbc29d9a4 is not running"), EngineLost),
-        (_said("no container with name or ID 9b3c found: no such container"), EngineLost),
-        (_said("Could not find the file /x in container 9b3c"), EngineRefuses),
+        (_said(FULL), RuntimeFull),
+        (_said("No such container: 9b3cbc29d9a4"), RuntimeLost),
+        (_said("Container 9b3cbc29d9a4 is not running"), RuntimeLost),
+        (_said("no container with name or ID 9b3c found: no such container"), RuntimeLost),
+        (_said("Could not find the file /x in container 9b3c"), RuntimeRefuses),
         (NoConnection(ProtocolError("Connection aborted.", ConnectionResetError(104, "r"))), None),
-        (ProtocolError("Connection broken: IncompleteRead"), EngineLost),
-        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), EngineLost),
-        (TimeoutError("timed out"), EngineLost),
-        (DockerException("what"), EngineLost),
+        (ProtocolError("Connection broken: IncompleteRead"), RuntimeLost),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), RuntimeLost),
+        (TimeoutError("timed out"), RuntimeLost),
+        (DockerException("what"), RuntimeLost),
     ],
 )
-def test_an_error_while_an_engine_is_spoken_to_is_told_by_what_it_means(
+def test_an_error_while_a_runtime_is_spoken_to_is_told_by_what_it_means(
     raised: Exception, kind: type[MpforgeError] | None
 ) -> None:
-    with pytest.raises(kind or EngineLost) as caught, speaking("copy files"):
+    with pytest.raises(kind or RuntimeLost) as caught, speaking("copy files"):
         raise raised
     assert "copy files" in caught.value.what
 
@@ -75,17 +75,17 @@ def _wrapped(system: OSError) -> DockerException:
         (ConnectionRefusedError(111, "Refused"), "does not answer", "is it started"),
     ],
 )
-def test_an_engine_that_does_not_answer_is_told_with_what_the_system_said(
+def test_a_runtime_that_does_not_answer_is_told_with_what_the_system_said(
     system: OSError, what: str, hint: str
 ) -> None:
-    error = _no_engine("unix:///nonexistent/docker.sock", _wrapped(system))
+    error = _no_runtime("unix:///nonexistent/docker.sock", _wrapped(system))
     assert what in error.what
     assert error.why == system.strerror
     assert hint in (error.hint or "")
 
 
 def test_words_of_a_full_disk_in_a_container_s_log_say_nothing_of_the_store(tmp_path: Path) -> None:
-    error = EngineFull("the wheel failed", why=f"head: {os.strerror(errno.ENOSPC)}")
+    error = RuntimeFull("the wheel failed", why=f"head: {os.strerror(errno.ENOSPC)}")
     assert fault_of_store(error, tmp_path, b"") is None
     here = StepFailed("the wheel failed", why=f"head: {os.strerror(errno.ENOSPC)}")
     assert fault_of_store(here, tmp_path, b"") == os.strerror(errno.ENOSPC)
@@ -106,7 +106,7 @@ def test_a_program_that_is_missing_is_looked_for_in_the_image_and_not_on_this_ho
     assert type(diagnosed(_in_image(tmp_path, lambda _name: True), lines)) is StepFailed
 
 
-def test_an_engine_s_own_words_of_a_missing_program_name_it(tmp_path: Path) -> None:
+def test_a_runtime_s_own_words_of_a_missing_program_name_it(tmp_path: Path) -> None:
     line = (
         "OCI runtime exec failed: exec failed: unable to start container process: "
         'exec: "frobnicate": executable file not found in $PATH: unknown'
@@ -116,10 +116,10 @@ def test_an_engine_s_own_words_of_a_missing_program_name_it(tmp_path: Path) -> N
     assert "frobnicate" in error.what
 
 
-def test_a_full_disk_is_the_engine_s_in_a_container_only(tmp_path: Path) -> None:
+def test_a_full_disk_is_the_runtime_s_in_a_container_only(tmp_path: Path) -> None:
     lines = ["head: error writing 'standard output': No space left on device"]
     inside = _in_image(tmp_path, lambda _name: True)
-    assert isinstance(diagnosed(inside, lines), EngineFull)
+    assert isinstance(diagnosed(inside, lines), RuntimeFull)
     here = Ended("the wheel", "build", tmp_path, "exit status 1", True, lambda _name: True)
     assert type(diagnosed(here, lines)) is StepFailed
 
@@ -128,7 +128,7 @@ def test_a_full_disk_is_the_engine_s_in_a_container_only(tmp_path: Path) -> None
 
 
 class _Listing:
-    """An engine's API that lists containers with these labels."""
+    """A runtime's API that lists containers with these labels."""
 
     def __init__(self, *marks: str) -> None:
         self._found = [
@@ -151,8 +151,8 @@ def test_only_containers_of_processes_of_this_machine_that_are_no_more_are_reape
     reused = f"{where} {process} {int(started) - 1}"
     elsewhere = f"other/pid:[1] {2**22 + 1} 5"
     api = _Listing(mine, dead, reused, elsewhere, "", "some words", f"{where} x y")
-    engine = Engine(
+    runtime = ContainerRuntime(
         SimpleNamespace(api=api), "Docker", "unix:///socket", "", "x86_64", bridged=False
     )
-    assert reap(engine) == 2
+    assert reap(runtime) == 2
     assert api.removed == ["1", "2"]

@@ -28,7 +28,7 @@ class Connection:
 
 @pytest.fixture
 def ends() -> Iterator[tuple[Any, socket.socket]]:
-    """A connection, and the engine's end of it."""
+    """A connection, and the runtime's end of it."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         yield Connection(ours), theirs
@@ -37,28 +37,28 @@ def ends() -> Iterator[tuple[Any, socket.socket]]:
 def test_what_came_with_the_header_of_the_answer_is_not_lost(
     ends: tuple[Any, socket.socket],
 ) -> None:
-    connection, engine = ends
-    engine.sendall(b"HTTP/1.1 101 UPGRADED\r\n\r\n" + frame(b"first\n") + frame(b"x" * 100_000, 2))
-    engine.shutdown(socket.SHUT_WR)
+    connection, runtime = ends
+    runtime.sendall(b"HTTP/1.1 101 UPGRADED\r\n\r\n" + frame(b"first\n") + frame(b"x" * 100_000, 2))
+    runtime.shutdown(socket.SHUT_WR)
     assert connection.buffer.readline() == b"HTTP/1.1 101 UPGRADED\r\n"
     assert connection.buffer.readline() == b"\r\n"
     assert list(exec_stream.said(connection)) == [b"first\n", b"x" * 100_000]
 
 
 def test_a_frame_is_there_before_the_next_one_comes(ends: tuple[Any, socket.socket]) -> None:
-    connection, engine = ends
+    connection, runtime = ends
     said = exec_stream.said(connection)
     for word in (b"one\n", b"two\n"):
-        engine.sendall(frame(word)[:5])
-        engine.sendall(frame(word)[5:])
+        runtime.sendall(frame(word)[:5])
+        runtime.sendall(frame(word)[5:])
         assert next(said) == word
 
 
 def test_a_reader_is_released_when_the_connection_is_broken_off(
     ends: tuple[Any, socket.socket],
 ) -> None:
-    connection, engine = ends
-    engine.sendall(frame(b"still there\n"))
+    connection, runtime = ends
+    runtime.sendall(frame(b"still there\n"))
     said = exec_stream.said(connection)
     assert next(said) == b"still there\n"
     breaker = threading.Thread(target=exec_stream.break_off, args=(connection,))

@@ -1,6 +1,6 @@
-"""The container engine as tests use it: its command line, and the images that it shall have.
+"""The container runtime as tests use it: its command line, and the images that it shall have.
 
-Knows nothing of mpforge's own use of engines, which is what is tested with it.
+Knows nothing of mpforge's own use of runtimes, which is what is tested with it.
 """
 
 import json
@@ -24,8 +24,8 @@ _SECONDS = 300
 
 
 @dataclass(frozen=True)
-class Engine:
-    """An engine that answers: at an address, or the one that ``docker`` finds by itself."""
+class ContainerRuntime:
+    """A runtime that answers: at an address, or the one that ``docker`` finds by itself."""
 
     address: str | None = None
 
@@ -49,7 +49,7 @@ class Engine:
         return self.call("run", *options, image, *command)
 
     def inspect(self, image: str) -> dict[str, Any]:
-        """What the engine says of an image that it has."""
+        """What the runtime says of an image that it has."""
         found: dict[str, Any] = json.loads(self.call("image", "inspect", image))[0]
         return found
 
@@ -66,7 +66,7 @@ class Engine:
         return answer.returncode == 0 and answer.stdout.strip() == digest_of(recipe)
 
     def provide(self, recipe: Recipe, *, cache: Path) -> str:
-        """Make and load the image, unless the engine has it; its tag.
+        """Make and load the image, unless the runtime has it; its tag.
 
         Raises ``ToolUnavailable`` where Debian's packages can't be had, and as ``provide_archive`` does.
         """
@@ -84,7 +84,7 @@ class Engine:
     def ours(self, cache: Path) -> list[str]:
         """The containers of mpforge that work for a cache, running or not.
 
-        One that the engine is removing does none: a busy engine takes a while to forget it.
+        One that the runtime is removing does none: a busy runtime takes a while to forget it.
         """
         format_ = '{{.Names}} {{.Label "mpforge.title"}}|{{.Status}}'
         listed = self.call("ps", "--all", "--filter", "label=mpforge", "--format", format_)
@@ -103,23 +103,23 @@ class Engine:
                 self._docker("image", "rm", name)
 
 
-def why_no_engine() -> str | None:
-    """Why no engine can be had here; ``None`` where one answers."""
+def why_no_runtime() -> str | None:
+    """Why no runtime can be had here; ``None`` where one answers."""
     if shutil.which("docker") is None:
         return f"no docker on PATH ({_SETUP} installs it)"
     answer = _docker("version", "--format", "{{.Server.Version}}", seconds=30)
     if answer.returncode == 0:
         return None
-    return f"no container engine ({_SETUP} starts one): {answer.stderr.strip()}"
+    return f"no container runtime ({_SETUP} starts one): {answer.stderr.strip()}"
 
 
-def why_not_emulated(engine: Engine, image: str) -> str | None:
+def why_not_emulated(runtime: ContainerRuntime, image: str) -> str | None:
     """Why an image of another machine doesn't run; ``None`` where it does."""
     answer = _docker("run", "--rm", "--init", "--network", "none", "--label", LABEL, image, "true")
     if answer.returncode == 0:
         return None
-    platform = engine.platform_of(image)
-    return f"the engine does not run {platform} ({_SETUP} registers an emulator): {answer.stderr.strip()}"
+    platform = runtime.platform_of(image)
+    return f"the runtime does not run {platform} ({_SETUP} registers an emulator): {answer.stderr.strip()}"
 
 
 def _check_host() -> None:
