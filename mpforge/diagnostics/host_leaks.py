@@ -25,7 +25,7 @@ _CHECK = re.compile(
 _COMPILING = re.compile(
     r"^(?!.*(?:checking|supports argument)).*\s-[co]\s"
 )  # not a line about a check
-_NATIVE = re.compile(r"-m(?:arch|cpu)=native")
+_NATIVE = re.compile(r"(?:-m(?:arch|cpu)|target-cpu)=native")
 _OPTION = re.compile(
     r"^(?:-Wl,)?(?:(?:-I|-L|-B|-isystem|-idirafter|-iquote|-isysroot|-include|-imacros) ?|--[\w-]+[= ])?"
 )

@@ -32,10 +32,11 @@ from mpforge.plan.steps import (
     ShippedFiles,
     Step,
 )
-from mpforge.plan.toolchains import Compilers
+from mpforge.plan.toolchains import Compilers, ImageCompiler
 from mpforge.store.protocols import BlobStore
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
+from mpforge.toolchains.host_reads import cpu_identity
 
 if TYPE_CHECKING:
     from mpforge.kinds.image_toolchain import Containers
@@ -159,7 +160,13 @@ class Provision:
             return {}
         parts = self.toolbox.compiler_parts(compilers)
         if compilers.inside is not None:
-            return parts | self.containers().parts(compilers.inside)
+            parts |= self.containers().parts(compilers.inside)
+            own = isinstance(compilers.toolchain, ImageCompiler)
+            if own and not self.containers().emulates(compilers.inside):
+                parts["image.cpu"] = (
+                    cpu_identity()
+                )  # for -march=native: what they are told is not seen
+            return parts
         if compilers.emulator is None:
             return parts
         return parts | self.machines().build_parts(compilers.emulator)

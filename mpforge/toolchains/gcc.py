@@ -20,7 +20,13 @@ from mpforge.plan.toolchains import Compilers
 from mpforge.processes import capture
 from mpforge.store.file_digests import FileDigests
 from mpforge.toolchains import host_reads
-from mpforge.toolchains.ready import Language, ProvidedToolchain, ReadyCompilers, digest
+from mpforge.toolchains.ready import (
+    COMPILER_NOTES,
+    Language,
+    ProvidedToolchain,
+    ReadyCompilers,
+    digest,
+)
 from mpforge.toolchains.templates import template
 
 _DRIVERS = {"CC": "gcc", "CXX": "g++", "AR": "ar", "RANLIB": "ranlib", "STRIP": "strip"}
@@ -32,11 +38,13 @@ _FILES = (
 )
 
 
-# What it reads of the host is noted (``host_reads``). It writes the step's directory into debug information,
+# What it reads of the host is noted (``host_reads``), this CPU too: -march=native asks for it by an
+# instruction, and may be in a file of arguments. It writes the step's directory into debug information,
 # __FILE__ and assert: say `.` for it.
 WRAPPER = """#!/bin/sh
 if [ -n "${{MPFORGE_READS:-}}" ]; then
 	export LD_PRELOAD="$MPFORGE_READS_LIBRARY${{LD_PRELOAD:+:$LD_PRELOAD}}"
+	case " $*" in *=native* | *" @"*) echo +{cpu} >>"$MPFORGE_READS" ;; esac
 fi
 exec {place} "-ffile-prefix-map=${{MPFORGE_STEP_DIR:?}}=." "$@"
 """
@@ -77,6 +85,7 @@ class ProvidedGcc(ProvidedToolchain):
         cc, cxx = called["CC"], called.get("CXX", called["CC"])
         shared = {"LDSHARED": f"{cc} -shared", "LDCXXSHARED": f"{cxx} -shared"}
         variables = {name: place for name, place in called.items() if name not in ("LD", "AS")}
+        variables["MPFORGE_WRAPPER_LOG"] = str(directory / COMPILER_NOTES)
         library = links / host_reads.LIBRARY
         if host_reads.is_usable(library):
             variables |= host_reads.variables(library, directory / host_reads.NOTES)
@@ -94,7 +103,9 @@ class ProvidedGcc(ProvidedToolchain):
             for variable, place in programs.items():
                 script = folder / Path(place).name
                 if variable in ("CC", "CXX"):
-                    script.write_text(WRAPPER.format(place=shlex.quote(place)), "utf-8")
+                    script.write_text(
+                        WRAPPER.format(place=shlex.quote(place), cpu=host_reads.CPU), "utf-8"
+                    )
                     script.chmod(0o755)
                 else:
                     script.symlink_to(place)

@@ -16,6 +16,7 @@ from mpforge.keys.walk import ABSENT
 from mpforge.processes import capture
 from mpforge.store.file_digests import FileDigests
 from mpforge.toolchains.host_arguments import Named
+from mpforge.toolchains.ready import digest
 from mpforge.toolchains.templates import template
 
 SOURCE = "hostreads.c"
@@ -28,6 +29,12 @@ UNSEEN = "(unseen)"
 UNSURE = "(changed meanwhile)"
 _DIRECTORY = "(a directory)"
 _ALL = "**"
+CPU = "/proc/cpuinfo"
+"""The file that says which CPU this is. It counts by its models and features, not by the clock."""
+_OF_A_CPU = (  # proc_cpuinfo(5): x86's words, then Arm's
+    *("vendor_id", "cpu family", "model", "model name", "cache size", "flags"),
+    *("Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part"),
+)
 _OF_THE_KERNEL = ("/proc/", "/dev/", "/sys/")
 _TRIAL = "#include <stddef.h>\nint main(void) { return 0; }\n"
 
@@ -108,8 +115,17 @@ def contents(paths: Iterable[str], digests: FileDigests) -> dict[str, str]:
     }
 
 
+def cpu_identity(cpuinfo: Path = Path(CPU)) -> str:
+    """The sha256 of the models and features of a machine's CPUs. Raises ``OSError``."""
+    lines = (line.partition(":") for line in cpuinfo.read_text("utf-8").splitlines())
+    known = {(name.strip(), value.strip()) for name, _, value in lines}
+    return digest(*(f"{name}: {value}" for name, value in sorted(known) if name in _OF_A_CPU))
+
+
 def _files(path: str) -> list[str]:
-    """The regular files that a path stands for, sorted."""
+    """The regular files that a path stands for, sorted; none for ``CPU``, whose times say nothing."""
+    if path == CPU:
+        return []
     if not path.endswith(_ALL):
         return [path] if os.path.isfile(path) else []
     below = os.walk(path.removesuffix(_ALL))
@@ -118,6 +134,8 @@ def _files(path: str) -> list[str]:
 
 
 def _told(path: str, files: list[tuple[str, str]]) -> str:
+    if path == CPU:
+        return cpu_identity()
     place = path.removesuffix(_ALL)
     if place != path and os.path.isdir(place):
         return hashlib.sha256(json.dumps(files).encode()).hexdigest()
@@ -147,7 +165,8 @@ class _Outside:
             inside = real.startswith(self._own)
         elif not inside and path.startswith(self._spelled):
             path = real
-        return None if inside or real.startswith(_OF_THE_KERNEL) else path
+        made_up = path != CPU and real.startswith(_OF_THE_KERNEL)
+        return None if inside or made_up else path
 
 
 def _is_younger(path: str, since: int) -> bool:

@@ -47,7 +47,7 @@ def _host(quick: Workspace, place: Path) -> Path:
         "multiplatform.toml", 'kind = "commands"', 'kind = "commands"\npolicy = "manylinux_2_40"'
     )
     quick.write("main.c", MAIN)
-    quick.write("build.sh", f"mkdir out\n$CC main.c {flags} -lgiven -o out/program\n")
+    quick.write("build.sh", f"mkdir out\n$CC -march=native main.c {flags} -lgiven -o out/program\n")
     return host
 
 
@@ -60,6 +60,8 @@ def test_what_gcc_read_of_the_host_or_looked_for_there_is_compared(
 ) -> None:
     assert quick.nox(BUILD).code == 0
     assert _printed(quick) == "1 1 0"
+    results = (path.read_text() for path in quick.cache.root.glob("store/actions/*/*.json"))
+    assert any('"host:/proc/cpuinfo"' in text for text in results), "-march=native asks for the CPU"
     shutil.rmtree(quick.dist)
     assert BUILD in quick.nox(BUILD).cached
     (host / "second/answer.h").write_text("#define ANSWER 2\n")

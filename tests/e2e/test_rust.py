@@ -195,8 +195,11 @@ def test_a_rust_extension_is_cross_built_once_and_again_when_its_source_or_crate
     assert {"sdist", BUILD, "test-aarch64-cp311"} <= again.cached
 
     rusty.edit("src/lib.rs", "{} from {}", "{}! From {}")
+    flags = '[build]\nenvironment = { RUSTFLAGS = "-C target-cpu=native" }\n\n[test]'
+    rusty.edit("multiplatform.toml", "[test]", flags)
     edited = rusty.nox(BUILD)
     assert edited.code == 0, str(edited)
+    assert any("target-cpu=native" in line for line in edited.warnings)
     steps = rusty.steps()
     assert "wheel-aarch64-cp311" in steps
     assert "crates" not in steps

@@ -365,6 +365,7 @@ def _fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mpforge.keys.walk.__version__", "0")
     monkeypatch.setattr(apt, "host_distribution", lambda: ("debian", "bookworm"))
     monkeypatch.setattr(gcc, "capture", _gcc(tmp_path / "bin"))
+    monkeypatch.setattr("mpforge.kinds.step_ingredients.cpu_identity", lambda: "this CPU")
     qemu = DistroRequest("debian", "bookworm", "amd64", ("qemu-user-static",))
     monkeypatch.setattr(emulators, "distro_request", lambda: qemu)
 

@@ -122,3 +122,19 @@ def test_of_a_directory_that_a_call_names_all_files_count(host: Path) -> None:
     now = _read(host, words=words)
     assert [path for path in now if now[path] != before[path]] == ["@/host/**"]
     assert _read(host, words=words, since=LONG_AGO)["@/host/**"] == UNSURE
+
+
+def test_of_a_cpu_the_model_and_features_count_and_its_clock_does_not(tmp_path: Path) -> None:
+    def identity(*lines: str) -> str:
+        (tmp_path / "cpuinfo").write_text("".join(f"{line}\n" for line in lines))
+        return host_reads.cpu_identity(tmp_path / "cpuinfo")
+
+    known = identity("processor\t: 0", "cpu MHz\t\t: 2400.1", "flags\t\t: fpu sse2 avx")
+    assert identity("processor\t: 1", "cpu MHz\t\t: 800.0", "flags\t\t: fpu sse2 avx") == known
+    assert identity("processor\t: 0", "cpu MHz\t\t: 2400.1", "flags\t\t: fpu sse2") != known
+    assert identity("Features\t: fp asimd", "") != identity("Features\t: fp asimd sve", "")
+
+
+def test_this_cpu_is_the_one_file_of_the_kernel_that_counts(host: Path) -> None:
+    found = _read(host, "+/proc/cpuinfo", "+/proc/meminfo", since=LONG_AGO)
+    assert found == {"/proc/cpuinfo": host_reads.cpu_identity()}

@@ -9,6 +9,17 @@ mpf_rustc=$1 mpf_step=${MPFORGE_STEP_DIR:?is not set: this compiler runs within 
 shift
 set -- ${MPFORGE_RUST_LIBRARIES:+--sysroot "$MPFORGE_RUST_LIBRARIES"} "$@" "--remap-path-prefix=$mpf_step=."
 
+# What is built is for every machine of its kind, as it is with C.
+for mpf_a do
+	shift
+	case $mpf_a in *target-cpu=native)
+		mpf_a=${mpf_a%native}generic
+		[ -z "${MPFORGE_WRAPPER_LOG:-}" ] || printf 'dropped\ttarget-cpu=native\t\n' >>"$MPFORGE_WRAPPER_LOG"
+		;;
+	esac
+	set -- "$@" "$mpf_a"
+done
+
 mpf_script= mpf_asks=
 if [ -n '@CROSS@' ] && [ -n "${CARGO_PRIMARY_PACKAGE:-}" ]; then
 	for mpf_a do
