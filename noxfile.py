@@ -57,7 +57,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=False, venv_backend="none", default=False)
 def layers(session: nox.Session) -> None:
-    """Check with import-linter that each room imports only from rooms above it."""
+    """Check with import-linter that each layer imports only from layers below it."""
     _install_tools(session)
     session.run(_program("lint-imports"))
 
