@@ -18,6 +18,7 @@ from mpforge.compiler.decide import (
 )
 from mpforge.compiler.index import compile_index
 from mpforge.compiler.wants import wants_of
+from mpforge.formats.globs import normal
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
 from mpforge.plan.pins import Lock, platform_with
@@ -184,7 +185,7 @@ def _build(
             source=compilation.source,
             exclude=exclude,
             # Tests are left out of a wheel's inputs, so that editing a test rebuilds nothing.
-            tests=tuple(decision.options.test.sources),
+            tests=tuple(s for s in decision.options.test.sources if normal(s) != "**"),
             compilers=compilers,
             target=decision.platform.name,
             choice=choice,

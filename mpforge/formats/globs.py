@@ -5,6 +5,7 @@ A regular expression with many stars would backtrack exponentially, so a glob is
 states are created when a path reaches them.
 """
 
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
 
@@ -23,6 +24,13 @@ def select(paths: Iterable[str], globs: Sequence[str]) -> list[str]:
     return [path for path in paths if any(glob.matches(path) for glob in wanted)]
 
 
+def normal(glob: str) -> str:
+    """Return a glob without ``./`` and needless slashes; of ``.``, the whole directory, ``**``."""
+    trimmed = glob.strip("/")
+    short = trimmed and posixpath.normpath(trimmed)
+    return "**" if short == "." else short
+
+
 class Glob:
     """One glob; its parts are ``**/`` (whole names or nothing), ``**``, ``*``, ``?`` and characters.
 
@@ -31,7 +39,7 @@ class Glob:
 
     def __init__(self, glob: str) -> None:
         self._parts: list[str] = []
-        for part in re.split(r"(\*\*/|\*\*|\*|\?)", glob.strip("/")):
+        for part in re.split(r"(\*\*/|\*\*|\*|\?)", normal(glob)):
             self._parts += [part] if part in {"**/", "**", "*", "?"} else part
         self._start = self._closed({0})
         self._next: dict[tuple[_State, str], _State] = {}

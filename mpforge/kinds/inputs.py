@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mpforge.artifacts import archives
-from mpforge.formats.globs import select, without
+from mpforge.formats.globs import normal, select, without
 from mpforge.formats.toml import content_of
 from mpforge.sources import git, project
 from mpforge.sources.project import Project
@@ -130,10 +130,11 @@ class Inputs:
 
 def pruned(tree: Directory, exclude: Sequence[str]) -> Directory:
     """Return a tree without the paths that a glob matches."""
-    for glob in exclude:
+    globs = [*map(normal, exclude)]
+    for glob in globs:
         if not _WILD & set(glob):
-            tree = _without(tree, glob.strip("/").split("/"))
-    wild = [glob for glob in exclude if _WILD & set(glob)]
+            tree = _without(tree, glob.split("/"))
+    wild = [glob for glob in globs if _WILD & set(glob)]
     if not wild:
         return tree
     entries = dict(tree.walk())
@@ -173,9 +174,10 @@ def selected(tree: Directory, globs: Sequence[str]) -> Directory:
 
 def without_content(tree: Directory, globs: Sequence[str]) -> Directory:
     """Return a tree whose digest leaves out the content of matching files: names, modes and links count."""
+    globs = [*map(normal, globs)]
     for glob in globs:
         if not _WILD & set(glob):
-            tree = _opened(tree, glob.strip("/").split("/"))
+            tree = _opened(tree, glob.split("/"))
     wild = [glob for glob in globs if _WILD & set(glob)]
     if not wild:
         return tree

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpforge.formats.globs import Glob, select, without
+from mpforge.formats.globs import Glob, normal, select, without
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,8 @@ from mpforge.formats.globs import Glob, select, without
         ("d**/", ["docs/a/b.md", "docs/x.md"]),
         ("x+md", []),
         ("docs/x.md", ["docs/x.md"]),
+        ("./docs//x.md", ["docs/x.md"]),
+        (".", ["docs/a/b.md", "docs/x.md", "x.md", "src/x.c"]),
     ],
 )
 def test_a_glob_matches_within_names_and_a_folder_means_all_of_it(
@@ -42,7 +44,7 @@ def test_a_glob_matches_within_names_and_a_folder_means_all_of_it(
 def _expression(glob: str) -> re.Pattern[str]:
     """What a glob means, as an expression that may take exponential time."""
     meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob.strip("/"))
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", normal(glob))
     text = "".join(meaning.get(part, re.escape(part)) for part in parts)
     return re.compile(f"{text}(?:/.*)?", re.DOTALL)
 
