@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,24 @@ if TYPE_CHECKING:
     from mpforge.places.step import StepRun
 
 
+# A command that calls pytest, and what pytest reads in the project's directory
+# (https://docs.pytest.org/en/stable/reference/customize.html).
+_CALLS_PYTEST = re.compile(r"(?<![\w.-])(?:pytest|py\.test)(?![\w.-])")
+_OF_PYTEST = (
+    *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini"),
+    *("setup.cfg", "conftest.py"),
+)
+
+
 class RunningTests(Kind[RunTests]):
     """Kind of the steps that run tests."""
 
     def seen(self, command: RunTests, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
-        """Return the test sources only."""
-        return selected(source, command.sources)
+        """Return the test sources only; where pytest runs them, with its configuration."""
+        found = selected(source, command.sources)
+        if found == Directory() or not any(map(_CALLS_PYTEST.search, map(str, command.commands))):
+            return found
+        return selected(source, (*command.sources, *_OF_PYTEST))
 
     def given(
         self,

@@ -2,11 +2,17 @@
 
 import zipfile
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from mpforge.kinds.inputs import Inputs
+from mpforge.kinds.run_tests import RunningTests
 from mpforge.kinds.test_run import extension_modules, top_level_modules, with_posargs
+from mpforge.plan.places import Machine
+from mpforge.plan.steps import ProjectFiles, RunTests, ShippedFiles
 from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine
+from mpforge.store.trees import FileNode, from_entries
 
 POSARGS = Placeholder("posargs")
 
@@ -91,3 +97,32 @@ def test_a_module_at_the_top_is_named_without_its_suffixes(tmp_path: Path) -> No
 
 
 # --- errors that a build swallowed ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "configured"),
+    [
+        ("{python} -m pytest tests", True),
+        (".venv/bin/py.test", True),
+        ("{python} -m unittest", False),
+        ("pip install -r pytest-requirements.txt", False),
+    ],
+)
+def test_pytest_finds_the_configuration_of_the_project(line: str, configured: bool) -> None:
+    tree = from_entries({
+        path: FileNode("0" * 64, 1, False)
+        for path in ("pyproject.toml", "conftest.py", "src/a.c", "tests/test_a.py", "tests/tox.ini")
+    })  # fmt: skip
+    machine = Machine("x86_64", False, None)
+
+    def seen(*sources: str) -> set[str]:
+        lines = (ShellLine((line,)),)
+        command = RunTests(
+            ShippedFiles("build"), ProjectFiles(), sources, lines, machine, None, None
+        )
+        found = RunningTests().seen(command, tree, cast("Inputs", None))
+        return {path for path, _ in found.walk()}
+
+    own = {"tests/test_a.py", "tests/tox.ini"}
+    assert seen("tests") == (own | {"pyproject.toml", "conftest.py"} if configured else own)
+    assert seen("absent") == set(), "tests that are none of the project's have no need of it"
