@@ -1,13 +1,13 @@
-"""``mpforge check``: list every problem of the spec, and its conflicts with the project."""
+"""``mpforge check``: list every problem of the spec and of its lock, and its conflicts with the project."""
 
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec
-from mpforge.errors import ExitCode, MpforgeError, SpecInvalid
+from mpforge.errors import ExitCode, LockInvalid, MpforgeError, Place, Problem, SpecInvalid
 
 if TYPE_CHECKING:
     from mpforge.spec.finding import Finding
@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     except SpecInvalid as error:
         problems = error.problems
+    problems = (*problems, *_of_lock(workspace))
     for problem in problems:
         sys.stdout.write(f"{problem}\n")
     wrong = [problem for problem in problems if not problem.warning]
@@ -44,10 +45,22 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.WRONG_INPUT if wrong else ExitCode.DONE
 
 
+def _of_lock(workspace: "Workspace") -> Iterator[Problem]:
+    """Yield the reason why the lock can't be read, if so."""
+    from mpforge.lock import lock_file
+
+    try:
+        lock_file.read(workspace.lock)
+    except LockInvalid as error:
+        words = "; ".join(filter(None, (error.what, error.why, error.hint)))
+        yield Problem(error.code, words, error.place or Place(workspace.lock.name))
+
+
 def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Finding]":
     """Return the spec's conflicts with this project; an unreadable project is reported by its build."""
     from mpforge.compiler import excluded_pythons, own_extras
     from mpforge.engine.load_plan import facts_of, source_of
+    from mpforge.spec.check_globs import check_test_sources
     from mpforge.spec.finding import Finding
 
     found: list[Finding] = []
@@ -57,6 +70,7 @@ def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Fi
             Finding("source-doubtful", ("project", "source"), words, warning=True)
             for words in source.doubts
         )
+        found += check_test_sources(spec, [path for path, _ in source.files.walk()])
         facts, listing = facts_of(workspace, spec, source, wheel=True)
         found += (*listing.findings, *excluded_pythons.findings(spec, facts))
         found += own_extras.findings(spec, facts)

@@ -1,16 +1,17 @@
-"""Check the globs of ``project.skip`` and ``overrides``: one that matches nothing is a mistake.
+"""Check globs of TARGET-PYTHON and of test sources: one that matches nothing is a mistake.
 
 Only meaningful if the names of targets and Pythons are valid, see ``check``.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
+from mpforge.formats.globs import Glob
 from mpforge.formats.toml import Path
 from mpforge.spec.finding import Finding, dotted
 from mpforge.spec.model import Spec
-from mpforge.spec.options import all_pythons, is_wheel, python_words, target_names, word
+from mpforge.spec.options import all_levels, all_pythons, is_wheel, python_words, target_names, word
 from mpforge.spec.suggest import close_to
 
 
@@ -20,6 +21,23 @@ def check_globs(spec: Spec) -> Iterator[Finding]:
     yield from _matching_nothing(("project", "skip"), spec.project.skip, everything)
     for number, override in enumerate(spec.overrides):
         yield from _matching_nothing(("overrides", number, "select"), override.select, left)
+
+
+def check_test_sources(spec: Spec, files: Sequence[str]) -> Iterator[Finding]:
+    """Warn of test sources in the spec that are none of the project's ``files``."""
+    for level in all_levels(spec):
+        given = level.test.sources if "sources" in level.test.model_fields_set else ()
+        for number, glob in enumerate(given):
+            if not any(map(Glob(glob).matches, files)):
+                path = (*level.path, "test", "sources", number)
+                names = {name.partition("/")[0] for name in files}
+                yield Finding(
+                    "nothing-matches",
+                    path,
+                    f'`{dotted(path[:-1])}`: "{glob}" matches no file of the project',
+                    close_to(glob, names),
+                    warning=True,
+                )
 
 
 def _words(spec: Spec, pythons: Callable[[Spec, str], tuple[str, ...]]) -> list[str]:

@@ -20,6 +20,8 @@ from mpforge.spec.options import (
     target_names,
 )
 from mpforge.spec.suggest import (
+    NEWEST,
+    OLDEST,
     close_to,
     is_python_word,
     nearest_name,
@@ -69,8 +71,8 @@ def _pythons(spec: Spec) -> Iterator[Finding]:
                 yield Finding(
                     "unknown-python",
                     (*path, number),
-                    f'`{dotted(path)}`: "{python}" is no Python: expected cp3XY, cp3XYt (from '
-                    "cp313t on) or pp3XY, such as cp311",
+                    f'`{dotted(path)}`: "{python}" is no supported Python: expected cp3{OLDEST} to '
+                    f"cp3{NEWEST}, cp313t to cp3{NEWEST}t or pp3{OLDEST} to pp3{NEWEST}",
                     nearest_python(python),
                 )
     for name in target_names(spec):

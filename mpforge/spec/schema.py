@@ -9,7 +9,7 @@ from typing import Any
 from mpforge import platforms
 from mpforge.spec.model import Spec
 
-_PYTHON = r"^((cp|pp)3[1-9]\d|cp3(1[3-9]|[2-9]\d)t)$"
+_PYTHON = r"^((cp|pp)31[0-6]|cp31[3-6]t)$"
 _NAME = r"^[a-z][a-z0-9_]*$"
 _POLICY = r"^(auto|(many|musl)linux_\d+_\d+|manylinux(1|2010|2014))$"
 

@@ -267,6 +267,8 @@ def test_a_targets_foreign_name_gets_the_name_it_has_here(word: str, nearest: st
         ("python3.11", "cp311"),
         ("pypy3.11", "pp311"),
         ("cp312t", "cp312"),
+        ("cp399", "cp316"),
+        ("cp39", "cp310"),
         ("py3", None),
     ],
 )
