@@ -136,8 +136,9 @@ def find(digests: FileDigests) -> Gcc:
 def _parts(programs: Mapping[str, str], path: str, digests: FileDigests) -> dict[str, str]:
     # Nothing but PATH reaches a step's gcc either; its words are the C locale's there.
     environment = {"PATH": path, "LC_ALL": "C"}
-    told = capture([programs["CC"], "-v"], environment=environment).stderr
-    dirs = capture([programs["CC"], "-print-search-dirs"], environment=environment).stdout
+    told = capture([programs["CC"], "-v"], environment=environment, brief=True).stderr
+    words = [programs["CC"], "-print-search-dirs"]
+    dirs = capture(words, environment=environment, brief=True).stdout
     used = {name: programs[variable] for variable, name in _DRIVERS.items() if variable in programs}
     used |= _found(_PROGRAMS, [*_listed(dirs, "programs"), *path.split(os.pathsep)])
     used |= _found(_FILES, _listed(dirs, "libraries"))
