@@ -187,17 +187,34 @@ def unbuilt(workspace: Workspace, request: pytest.FixtureRequest) -> Workspace:
     return workspace
 
 
-@pytest.fixture
-def quick(place: Path) -> Workspace:
-    """A project that shell lines build with this host's gcc, in a cache of its own: quick to run.
-
-    What ``build.sh`` leaves in ``out`` is published; now that is a copy of ``greeting.txt``.
-    """
-    workspace = Workspace(place / "quick", Cache(place / "cache"))
+def make_quick(folder: Path) -> Workspace:
+    """Write a project that shell lines build with this host's gcc, and give it a cache of its own."""
+    workspace = Workspace(folder / "quick", Cache(folder / "cache"))
     workspace.write("noxfile.py", NOXFILE)
     workspace.write("multiplatform.toml", COMMANDS)
     workspace.write("build.sh", "mkdir out\ncp greeting.txt out/\n")
     workspace.write("greeting.txt", "hello, world\n")
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def quick_built(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The quick project, built once by each worker; not to be changed."""
+    workspace = make_quick(tmp_path_factory.mktemp("quick"))
+    run = workspace.nox(f"build-{NATIVE}")
+    assert run.code == 0, str(run)
+    return workspace
+
+
+@pytest.fixture
+def quick(quick_built: Workspace, place: Path) -> Workspace:
+    """A project that shell lines build with this host's gcc, in a cache of its own: quick to run.
+
+    What ``build.sh`` leaves in ``out`` is published; now that is a copy of ``greeting.txt``. The cache has
+    the tools already, and nothing in its store.
+    """
+    workspace = make_quick(place)
+    quick_built.cache.copy_tools(workspace.cache)
     return workspace
 
 

@@ -9,6 +9,7 @@ Run as a program this module is the server: it is asked through the socket that 
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -120,9 +121,14 @@ def fork(
     environment: Mapping[str, str],
     stdout: int,
     stderr: int,
+    mortal: bool = False,
 ) -> Forked:
-    """Have a program run whose console script is at ``program``; it reads nothing."""
-    request = json.dumps([program, *words]), str(cwd), json.dumps(dict(environment))
+    """Have a program run whose console script is at ``program``; it reads nothing.
+
+    ``mortal``: permissions of files matter to it even if it is root's.
+    """
+    variables = json.dumps(dict(environment))
+    request = json.dumps([program, *words]), str(cwd), variables, "mortal" if mortal else ""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         descriptors = [stdout, stderr, theirs.fileno()]
@@ -150,6 +156,8 @@ def _import_all() -> None:
             importlib.import_module(module.name)
     for name in (*_LAZY, *(module for module, _ in _ENTRIES.values())):
         importlib.import_module(name)
+    # nox asks once a process, and each child would.
+    importlib.import_module("nox.virtualenv").find_uv()
     assert threading.active_count() == 1, "an import started a thread, which no child would have"
 
 
@@ -160,6 +168,7 @@ class _Request:
     environment: dict[str, str]
     streams: tuple[int, int]
     line: int
+    mortal: bool
 
     def become(self) -> None:
         """Make this forked process what the program would be, just started."""
@@ -173,9 +182,32 @@ class _Request:
         os.environ.update(self.environment)
         sys.dont_write_bytecode = bool(self.environment.get("PYTHONDONTWRITEBYTECODE"))
         time.tzset()
+        if self.mortal and os.geteuid() == 0:
+            _obey_permissions()
         os.chdir(self.cwd)
         sys.argv = self.argv
         sys.path[0] = str(Path(self.argv[0]).parent)
+
+
+_DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2  # linux/capability.h, and the two below
+_CAPABILITIES_VERSION = 0x20080522
+_PR_CAPBSET_DROP = 24
+
+
+def _obey_permissions() -> None:
+    """Give up what root may do with any file, also for programs that are started (capabilities(7))."""
+    libc = ctypes.CDLL(None)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0)
+    sets = (
+        ctypes.c_uint32 * 6
+    )()  # effective, permitted, inheritable: their lower bits, then the upper ones
+    failed = libc.capget(header, sets)
+    for capability in (_DAC_OVERRIDE, _DAC_READ_SEARCH):
+        failed |= libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        for number in range(3):
+            sets[number] &= ~(1 << capability)
+    failed |= libc.capset(header, sets)
+    assert not failed, "root's capabilities can't be dropped"
 
 
 def _serve(client: socket.socket) -> _Request | None:
@@ -200,12 +232,12 @@ def _serve(client: socket.socket) -> _Request | None:
                 if not data:
                     return None
                 *streams, line = descriptors
-                argv, cwd, environment = data.decode().split("\0")
+                argv, cwd, environment, mortal = data.decode().split("\0")
                 pid = os.fork()
                 if pid == 0:
                     stdout, stderr = streams
                     words, variables = json.loads(argv), json.loads(environment)
-                    return _Request(words, cwd, variables, (stdout, stderr), line)
+                    return _Request(words, cwd, variables, (stdout, stderr), line, bool(mortal))
                 for stream in streams:
                     os.close(stream)
                 selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(pid, line))

@@ -108,6 +108,11 @@ class Cache:
         passing = shutil.ignore_patterns("work", "locks")
         shutil.copytree(self.root / "store", other.root / "store", symlinks=True, ignore=passing)
 
+    def copy_tools(self, other: "Cache") -> None:
+        """Give another cache this one's own tools, and what it knows of this host's files."""
+        shutil.copytree(self.root / "tools", other.root / "tools", symlinks=True)
+        shutil.copy2(self.root / "hostfiles.json", other.root)
+
     def stored(self) -> set[str]:
         """The keys of the stored results."""
         return {path.stem for path in (self.root / "store" / "actions").glob("*/*.json")}
@@ -193,7 +198,9 @@ class Workspace:
     cache: Cache
     variables: dict[str, str | None] = field(default_factory=dict)
     under: tuple[str, ...] = ()
-    """What programs are started by (``setpriv …``)."""
+    """What programs are started by (``unshare …``)."""
+    mortal: bool = False
+    """Whether permissions of files matter to programs even if they are root's; forked ones only."""
 
     # --- files ---------------------------------------------------------------------------------
 
@@ -272,6 +279,7 @@ class Workspace:
         output, writing = os.pipe()
         try:
             forked = not (fresh or self.under) and forkserver.can_start(environment)
+            assert forked or not self.mortal, "a program that is started would be immortal"
             process: subprocess.Popen[bytes] | Forked
             try:
                 if forked:
@@ -322,6 +330,7 @@ class Workspace:
             environment=environment,
             stdout=stdout,
             stderr=stdout if stderr == subprocess.STDOUT else stderr,
+            mortal=self.mortal,
         )
 
     # --- what came of it -----------------------------------------------------------------------
