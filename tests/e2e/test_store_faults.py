@@ -4,7 +4,6 @@ The build succeeds, what it publishes is right, and one warning names the cause.
 full tmpfs, a read-only mount, permissions taken away, a flock that the system refuses.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -214,22 +213,11 @@ def preloaded(workspace: Workspace, place: Path, source: str) -> None:
     workspace.variables["LD_PRELOAD"] = str(library)
 
 
-@pytest.mark.parametrize(
-    ("errno", "words"),
-    [
-        ("ENOLCK", "No locks available"),
-        ("ENOSYS", "Function not implemented"),
-        ("EOPNOTSUPP", "Operation not supported"),
-    ],
-)
-def test_a_file_system_without_locks_is_said_and_used(
-    quick: Workspace, place: Path, errno: str, words: str
-) -> None:
-    code = f"#include <errno.h>\nint flock(int f, int o) {{ errno = {errno}; return -1; }}\n"
+def test_a_file_system_without_locks_is_said_and_used(quick: Workspace, place: Path) -> None:
+    code = "#include <errno.h>\nint flock(int f, int o) { errno = ENOLCK; return -1; }\n"
     preloaded(quick, place, code)
-    warns_of(builds(quick), words)
+    warns_of(builds(quick), "No locks available")
     assert hits(quick).warnings == []
-    warns_of(builds(quick, "two\n"), words)
 
 
 # --- it holds what it should not ------------------------------------------------------------------
@@ -255,22 +243,10 @@ def half(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
-DAMAGES: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda _: b"",
-    "half": half,
-    "zeros": lambda data: bytes(len(data)),
-    "list": lambda _: b"[]",
-    "null": lambda _: b"null",
-    "object": lambda _: b"{}",
-    "binary": lambda _: bytes(range(256)),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_entry_is_said_and_made_again(quick: Workspace, damage: str) -> None:
+def test_a_damaged_entry_is_said_and_made_again(quick: Workspace) -> None:
     builds(quick)
     (entry,) = (store(quick) / "actions").glob("*/*.json")
-    entry.write_bytes(DAMAGES[damage](entry.read_bytes()))
+    entry.write_bytes(half(entry.read_bytes()))
     shutil.rmtree(quick.dist)
     said = warning(builds(quick))
     assert "was damaged" in said
@@ -278,26 +254,7 @@ def test_a_damaged_entry_is_said_and_made_again(quick: Workspace, damage: str) -
     assert hits(quick).warnings == []
 
 
-@pytest.mark.parametrize("change", ["key", "tree"])
-def test_an_entry_that_was_changed_by_hand_is_said_and_made_again(
-    quick: Workspace, change: str
-) -> None:
-    builds(quick, "one\n")
-    (one,) = (store(quick) / "actions").glob("*/*.json")
-    text, tree = one.read_text(encoding="utf-8"), json.loads(one.read_bytes())["result"]["tree"]
-    builds(quick, "two\n")
-    (two,) = {*(store(quick) / "actions").glob("*/*.json")} - {one}
-    if change == "key":  # one's result in the place of two's
-        two.write_text(text, encoding="utf-8")
-    else:
-        record = json.loads(two.read_bytes())
-        record["result"]["tree"] = tree
-        two.write_text(json.dumps(record), encoding="utf-8")
-    shutil.rmtree(quick.dist)
-    said = warning(builds(quick))
-    assert "was damaged" in said
-
-
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {"half": half, "list": lambda _: b"[]"}
 OF_THE_CHECKOUT = (
     ".mpforge/index.json",
     ".mpforge/plan.json",
@@ -311,7 +268,7 @@ OF_THE_CHECKOUT = (
 )
 
 
-@pytest.mark.parametrize("damage", ["empty", "half", "list", "binary", "fifo"])
+@pytest.mark.parametrize("damage", ["half", "list", "fifo"])
 def test_damaged_files_of_the_checkout_and_notes_change_no_result(
     quick: Workspace, damage: str
 ) -> None:
@@ -339,22 +296,15 @@ def test_damaged_files_of_the_checkout_and_notes_change_no_result(
     is_right(quick, quick.nox(BUILD))
 
 
-@pytest.mark.parametrize(
-    ("layout", "words"),
-    [('{"layout": 99}', "99"), ("{", "layout.json"), ("[]", "layout.json"), ("", "layout.json")],
-)
-def test_a_store_of_another_version_is_not_touched(
-    quick: Workspace, layout: str, words: str
-) -> None:
+def test_a_store_of_another_version_is_not_touched(quick: Workspace) -> None:
     builds(quick)
-    (store(quick) / "layout.json").write_text(layout, encoding="utf-8")
+    (store(quick) / "layout.json").write_text('{"layout": 99}', encoding="utf-8")
     before = snapshot(store(quick))
-    shutil.rmtree(quick.dist)
     for _ in range(2):
-        said = warning(builds(quick, "two\n"))
-        assert words in said
-        assert str(store(quick)) in said
         shutil.rmtree(quick.dist)
+        said = warning(builds(quick, "two\n"))
+        assert "99" in said
+        assert str(store(quick)) in said
     assert snapshot(store(quick)) == before
 
 

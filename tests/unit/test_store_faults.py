@@ -52,7 +52,17 @@ def _layout_that_is_none(root: Path) -> None:
     (root / "layout.json").write_text("[]")
 
 
-HARMS = [_file_in_its_place, _other_layout, _layout_that_is_none]
+def _half_a_layout(root: Path) -> None:
+    root.mkdir()
+    (root / "layout.json").write_text("{")
+
+
+def _empty_layout(root: Path) -> None:
+    root.mkdir()
+    (root / "layout.json").touch()
+
+
+HARMS = [_file_in_its_place, _other_layout, _layout_that_is_none, _half_a_layout, _empty_layout]
 
 
 @pytest.mark.parametrize("harm", HARMS)
@@ -182,11 +192,28 @@ def _entry(store: Store) -> Path:
     return path
 
 
-def test_a_flipped_bit_in_a_result_is_found(store: Store) -> None:
+DAMAGES: tuple[Callable[[bytes], bytes], ...] = (
+    lambda data: data.replace(b"x.whl", b"y.whl"),
+    lambda data: data.replace(b"b" * 64, b"c" * 64),  # another result's tree
+    lambda data: data.replace(RESULT.key.encode(), b"d" * 64),  # another result in its place
+    lambda _: b"",
+    lambda data: data[: len(data) // 2],
+    lambda data: bytes(len(data)),
+    lambda _: b"[]",
+    lambda _: b"null",
+    lambda _: b"{}",
+    lambda _: bytes(range(256)),
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_entry_is_found_and_can_be_made_again(
+    store: Store, damage: Callable[[bytes], bytes]
+) -> None:
     store.keep(RESULT)
     entry = _entry(store)
-    entry.write_text(entry.read_text().replace("x.whl", "y.whl"))
-    with pytest.raises(Damaged):
+    entry.write_bytes(damage(entry.read_bytes()))
+    with pytest.raises(Damaged, match="was damaged"):
         store.find(RESULT.key)
     store.keep(RESULT)
     assert store.find(RESULT.key) == RESULT

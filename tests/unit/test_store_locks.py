@@ -1,5 +1,8 @@
 """Single flight: one at a time, the next one waits visibly, and nothing is left of it."""
 
+import errno
+import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +99,20 @@ def test_where_there_can_be_no_lock_the_work_is_done_and_the_reason_told(
     assert done
     assert len(said) == 1
     assert "no lock on" in said[0]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_on_a_file_system_without_locks_the_work_is_done_and_the_cause_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(_descriptor: int, _operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    said: list[str] = []
+    with alone(tmp_path / "key", waits=never, warn=said.append) as is_locked:
+        assert not is_locked
+    assert [os.strerror(number) in message for message in said] == [True]
 
 
 def test_what_telling_of_the_wait_raises_is_no_fault_of_the_lock(tmp_path: Path) -> None:
