@@ -3,7 +3,8 @@
 - A test says what it needs by a marker (`cross`, `emulation`, `network`, ...). Where the machine
   lacks it, the test is skipped and the reason printed; with CI set, or with `--strict-tiers`, a skip
   is a failure.
-- Outside tests/e2e, starting a process or opening a connection is an error.
+- Outside tests/e2e, starting a process or opening a connection is an error; tests/integration may
+  start git.
 """
 
 import functools
@@ -11,7 +12,6 @@ import os
 import shutil
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,11 +49,12 @@ def _no_emulation() -> str | None:
     request = emulators.distro_request()
     if request is None:
         return "this system has no apt, which target Pythons come from"
-    with tempfile.TemporaryDirectory() as state:
-        try:
-            apt.resolve(request, state=Path(state))
-        except MpforgeError as error:
-            return str(error)
+    # The end-to-end tests' own lists of packages: they are fetched once.
+    tools = os.environ.get("MPFORGE_TEST_CACHE") or TESTS.parent / ".pytest_cache" / "mpforge"
+    try:
+        apt.resolve(request, state=Path(tools) / "distribution")
+    except MpforgeError as error:
+        return str(error)
     return None
 
 
@@ -138,7 +139,7 @@ def pytest_make_collect_report(
     return report
 
 
-# --- a unit test starts nothing ---------------------------------------------------------------
+# --- only end-to-end tests start something ----------------------------------------------------
 
 _STARTS = frozenset(
     {
@@ -158,18 +159,23 @@ _STARTS = frozenset(
 
 @dataclass
 class _Guard:
-    """What the running unit test did that it may not do."""
+    """What the running test did that it may not do; ``allowed`` are the programs that it may start."""
 
     armed: bool = False
+    allowed: frozenset[str] = frozenset()
     caught: list[str] = field(default_factory=list)
 
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
         """Audit hook (PEP 578): there is no way round it, and none to remove it."""
-        if self.armed and event in _STARTS:
+        if self.armed and event in _STARTS and not self._is_allowed(event, arguments):
             self.caught.append(f"{event}{arguments!r:.200}")
-            raise AssertionError(f"a unit test must not do this: {self.caught[-1]}")
+            raise AssertionError(f"{_MUST_NOT}: {self.caught[-1]}")
+
+    def _is_allowed(self, event: str, arguments: tuple[object, ...]) -> bool:
+        return event == "subprocess.Popen" and Path(str(arguments[0])).name in self.allowed
 
 
+_MUST_NOT = "only a test in tests/e2e may do this"
 _guard = _Guard()
 sys.addaudithook(_guard.hear)
 
@@ -180,10 +186,12 @@ def _starts_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
     if TESTS / "e2e" in request.path.parents:
         yield
         return
+    integration = TESTS / "integration" in request.path.parents
+    _guard.allowed = frozenset({"git"} if integration else ())
     _guard.armed, _guard.caught = True, []
     try:
         yield
     finally:
         _guard.armed = False
     if _guard.caught:
-        pytest.fail("a unit test must not do this: " + "; ".join(_guard.caught))
+        pytest.fail(f"{_MUST_NOT}: " + "; ".join(_guard.caught))

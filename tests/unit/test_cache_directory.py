@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mpforge.housekeeping.cache_contents import STAMP
 from mpforge.store.local import Store
 from mpforge.store.process_homes import Home
 from mpforge.store.tool_store import ToolStore
+from tests.kept_store import Kept
 
 PACKAGE = f"libc6-{'0' * 64}.deb"
 
@@ -106,11 +108,38 @@ def test_this_process_alone_keeps_no_package(cache: Path) -> None:
 # --- when it is collected again -------------------------------------------------------------------
 
 
-def tidied(cache: Path) -> list[str]:
+def tidied(cache: Path, size: str | None = None) -> list[str]:
     """What is warned of when the cache is tidied, as after a session."""
     said: list[str] = []
-    cache_directory.tidy(cache, environment={}, warn=said.append)
+    environment = {} if size is None else {"MPFORGE_CACHE_SIZE": size}
+    cache_directory.tidy(cache, environment=environment, warn=said.append)
     return said
+
+
+def test_it_is_looked_at_once_an_hour_and_when_the_last_time_is_still_to_come(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path / "store", tmp_path / "made")
+
+    def left(stamped: float | None) -> int:
+        (tmp_path / "store" / "work").mkdir(exist_ok=True)
+        if stamped is not None:
+            os.utime(tmp_path / STAMP, (time.time() + stamped,) * 2)
+        assert tidied(tmp_path, "0") == []
+        return len(kept.results())
+
+    kept.result("one", "1")
+    assert left(None) == 0
+    kept.result("two", "2")
+    assert left(-3500) == 1
+    assert left(-3700) == 0
+    kept.result("three", "3")
+    assert left(3600) == 0
+
+
+def test_a_limit_that_is_not_understood_is_only_warned_of(cache: Path) -> None:
+    (warning,) = tidied(cache, "plenty")
+    assert "MPFORGE_CACHE_SIZE: 'plenty'" in warning
 
 
 def test_an_interrupted_collection_is_begun_again(
