@@ -31,13 +31,6 @@ def test_a_cache_at_the_top_of_the_source_is_no_part_of_it(quick: Workspace) -> 
     assert BUILD in quick.nox(BUILD).cached
 
 
-def test_a_cache_deeper_in_the_source_is_refused(quick: Workspace) -> None:
-    quick.cache = Cache(quick.root / "a" / "cache")
-    run = quick.mpforge("run", BUILD)
-    assert run.code == 2, str(run)
-    assert "MPFORGE_CACHE" in run.output
-
-
 def test_a_plan_that_was_edited_is_not_followed(quick: Workspace) -> None:
     assert quick.nox(BUILD).code == 0
     plan = quick.read(".mpforge/plan.json")

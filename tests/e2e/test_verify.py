@@ -204,15 +204,6 @@ def test_a_build_that_fails_while_it_is_verified_fails_as_any_other(
     assert unbuilt.cache.leftovers() == []
 
 
-@pytest.mark.parametrize("session", [TEST, "deps-aarch64", "build-nothing"])
-def test_verify_takes_what_builds_something(workspace: Workspace, session: str) -> None:
-    run = workspace.mpforge("verify", session)
-    assert run.code == 2, str(run)
-    assert session in run.output
-    assert BUILD in run.output
-    assert "Traceback" not in run.output
-
-
 # --- real ELF files -------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Bad input and unable hosts: a clear message, the right exit code, never a traceback."""
+"""Bad input and unable hosts as nox shows them: a clear message, the right exit code, no traceback."""
 
 import os
 import shutil
@@ -11,30 +11,6 @@ from tests.e2e.workspace import Cache, Run, Workspace
 pytestmark = [pytest.mark.cross, pytest.mark.network]
 
 BUILD = "build-aarch64-cp311"
-SIX = """
-    schema = 1
-
-    [project]
-    source = "."
-    python = ["cp311", "3.12"]
-    archs = ["aarch64"]
-    targets = ["arch64"]
-
-    [build]
-    strategy = "crosss"
-    environment = { CC = "gcc" }
-
-    [test]
-    command = "{pyhton} -m pytest"
-"""
-MISTAKES = {
-    "python": "5:",
-    "archs": "6:",
-    "targets": "7:",
-    "strategy": "10:",
-    "CC": "11:",
-    "pyhton": "14:",
-}
 
 
 def refused(run: Run, code: str, *, exit_code: int = 1) -> None:
@@ -47,47 +23,12 @@ def refused(run: Run, code: str, *, exit_code: int = 1) -> None:
 # --- the spec -------------------------------------------------------------------------------------
 
 
-def six_mistakes_are_told(run: Run) -> None:
-    assert run.code == 2, str(run)
-    assert "Traceback" not in run.output
-    lines = [line for line in run.output.splitlines() if "multiplatform.toml:" in line]
-    assert len(lines) == 6, str(run)
-    for word, line in MISTAKES.items():
-        assert any(f"multiplatform.toml:{line}" in told and word in told for told in lines), word
-    assert "did you mean" in run.output
-
-
-def test_a_spec_with_six_mistakes_gives_six_errors_with_places_from_nox(
-    workspace: Workspace,
-) -> None:
-    workspace.write("multiplatform.toml", SIX)
-    six_mistakes_are_told(workspace.nox("-l"))
-
-
-def test_a_spec_with_six_mistakes_gives_six_errors_with_places_from_check(
-    workspace: Workspace,
-) -> None:
-    workspace.write("multiplatform.toml", SIX)
-    six_mistakes_are_told(workspace.mpforge("check"))
-
-
-def test_a_spec_that_is_no_toml_is_told_with_its_place(workspace: Workspace) -> None:
-    workspace.write("multiplatform.toml", "schema = 1\n[project\n")
+def test_an_invalid_spec_ends_nox_with_all_its_errors(workspace: Workspace) -> None:
+    workspace.edit("multiplatform.toml", "aarch64", "arch64")
+    workspace.edit("multiplatform.toml", "[build]", '[build]\nstrategy = "crosss"')
     run = workspace.nox("-l")
-    refused(run, "toml-syntax", exit_code=2)
-    assert "multiplatform.toml:2:" in run.output
-
-
-def test_no_spec_at_all_is_told(workspace: Workspace) -> None:
-    (workspace.root / "multiplatform.toml").unlink()
-    refused(workspace.nox("-l"), "spec-not-found", exit_code=2)
-
-
-def test_a_missing_source_fails_the_session(workspace: Workspace) -> None:
-    workspace.edit("multiplatform.toml", "[project]", '[project]\nsource = "nowhere"')
-    run = workspace.nox(BUILD)
-    refused(run, "source-missing")
-    assert "nowhere" in run.output
+    refused(run, "did you mean", exit_code=2)
+    assert run.output.count("multiplatform.toml:") == 2, str(run)
 
 
 def test_what_is_not_built_yet_is_refused_by_its_own_session_only(workspace: Workspace) -> None:
@@ -98,7 +39,6 @@ def test_what_is_not_built_yet_is_refused_by_its_own_session_only(workspace: Wor
     refused(run, "not-available-yet")
     assert run.reason("sdist").startswith("not run: build-s390x-cp311 can't run here")
     assert not workspace.dist.exists()
-    refused(workspace.mpforge("plan", "build-s390x"), "not-available-yet", exit_code=4)
 
 
 def test_a_backend_that_is_not_known_to_cross_is_refused_by_name(workspace: Workspace) -> None:
@@ -143,25 +83,6 @@ def test_install_only_stores_and_publishes_nothing(unbuilt: Workspace, empty_cac
     assert run.did == set()
     assert empty_cache.stored() == set()
     assert unbuilt.published() == set()
-
-
-# --- the lock -------------------------------------------------------------------------------------
-
-
-def test_with_ci_set_a_missing_pin_is_refused_and_names_the_command(unbuilt: Workspace) -> None:
-    (unbuilt.root / "multiplatform.lock").unlink()
-    run = unbuilt.nox(BUILD, env={"CI": "true", "MPFORGE_LOCKED": None})
-    refused(run, "pin-missing")
-    assert "mpforge lock" in run.output
-    assert not (unbuilt.root / "multiplatform.lock").exists()
-
-
-def test_a_lock_with_conflict_markers_is_told_with_its_place(workspace: Workspace) -> None:
-    lock = workspace.read("multiplatform.lock")
-    (workspace.root / "multiplatform.lock").write_text("<<<<<<< ours\n" + lock, "utf-8")
-    run = workspace.nox(BUILD)
-    refused(run, "lock-invalid")
-    assert "multiplatform.lock:1:" in run.output
 
 
 # --- the host -------------------------------------------------------------------------------------
