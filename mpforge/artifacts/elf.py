@@ -86,7 +86,7 @@ class ElfFacts:
 class CodePlace:
     """A place in an ELF file: its address, the bytes there, and the function if it has a name.
 
-    ``symbol`` is the nearest one at or before it, ``beyond`` the distance from it; ``inside``: the place is
+    ``symbol`` is the nearest one at or before it, ``beyond`` the distance from it; ``in_symbol``: it is
     within the symbol's function. A stripped file has symbols only for its exports.
     """
 
@@ -95,7 +95,7 @@ class CodePlace:
     code: bytes
     symbol: str | None = None
     beyond: int = 0
-    inside: bool = False
+    in_symbol: bool = False
 
 
 def is_elf(path: Path) -> bool:
@@ -249,7 +249,7 @@ def code_place(path: Path, offset: int) -> CodePlace | None:
         return place
     start, size, name = max(before)
     beyond = address - start
-    return replace(place, symbol=name, beyond=beyond, inside=beyond < size)
+    return replace(place, symbol=name, beyond=beyond, in_symbol=beyond < size)
 
 
 def _functions(data: bytes) -> list[tuple[int, int, str]]:

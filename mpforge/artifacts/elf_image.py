@@ -116,10 +116,10 @@ class Image:
         """Return the file offset of the data loaded at an address, and how many bytes there are."""
         found = [(0, 0)]
         for one in self._mapped:
-            inside = address - one.address
-            if inside >= 0 and inside + size <= one.size:
-                start = one.offset + inside
-                found.append((min(one.size - inside, len(self._data) - start), start))
+            offset = address - one.address
+            if offset >= 0 and offset + size <= one.size:
+                start = one.offset + offset
+                found.append((min(one.size - offset, len(self._data) - start), start))
         left, start = max(found)
         if left >= size:
             return start, left

@@ -70,18 +70,18 @@ def _needed(
         yield "project.targets", f"the target {platform.name}"
     if python is not None and not python.startswith("cp"):
         yield "project.python", f"the Python {python}"
-    inside = build.strategy in _CONTAINED or build.image != "auto" or boxed
+    in_image = build.strategy in _CONTAINED or build.image != "auto" or boxed
     toolchain = f"the toolchain {build.toolchain!r} of [toolchains]"
     missing = {
-        ("build.kind", f"kind = {build.kind!r} in an image"): inside and build.kind != "wheel",
-        ("build.isolation", "isolation = false in an image"): inside and not build.isolation,
-        ("build.frontend", "uv as the frontend in an image"): inside and build.frontend == "uv",
+        ("build.kind", f"kind = {build.kind!r} in an image"): in_image and build.kind != "wheel",
+        ("build.isolation", "isolation = false in an image"): in_image and not build.isolation,
+        ("build.frontend", "uv as the frontend in an image"): in_image and build.frontend == "uv",
         (
             "build.target-requires",
             "target-requires with a compiler in an image"
             if boxed
             else "target-requires in an image, whose packages are the target's (build.requires)",
-        ): inside and bool(build.target_requires),
+        ): in_image and bool(build.target_requires),
         ("build.toolchain", toolchain): build.toolchain not in TOOLCHAINS and not boxed,
         ("build.libraries", "native libraries"): bool(build.libraries),
         ("build.isolation", f"kind = {build.kind!r} with isolation = false"): not build.isolation

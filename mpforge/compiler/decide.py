@@ -23,7 +23,7 @@ from mpforge.compiler.availability import is_zig
 from mpforge.compiler.compilation import Compilation
 from mpforge.compiler.typed_commands import commands, text
 from mpforge.plan.pins import ImageRequest
-from mpforge.plan.places import Inside, Machine
+from mpforge.plan.places import ON_HOST, InImage, Machine, PlannedPlace
 from mpforge.plan.sessions import Choice, Refusal
 from mpforge.plan.toolchains import (
     NO_COMPILER,
@@ -86,17 +86,17 @@ class Decision:
         return isinstance(self.choice, Choice) and self.choice.toolchain == NO_COMPILER
 
     @property
-    def image(self) -> Inside | None:
-        """The target's image that it is built and tested in; None if there is none."""
-        return self.compilers.inside if self.compilers and not self.compilers.cross else None
+    def place(self) -> PlannedPlace:
+        """The place for the target's own programs: that of its builds, unless they cross-compile."""
+        return self.compilers.place if self.compilers and not self.compilers.cross else ON_HOST
 
     def machine(self, cpu: str | None) -> Machine:
         """Return the machine for its tests: of the CPU model if one is given, else native if possible."""
         emulated = not self.native or self.options.test.strategy == "emulate" or cpu is not None
         model = cpu or (self.platform.baseline_cpu if emulated else None)
         # A runtime runs an image of its own machine natively, whatever CPU model is requested.
-        image = None if emulated and self.native else self.image
-        return Machine(self.platform.name, emulated, model, image)
+        place = ON_HOST if emulated and self.native else self.place
+        return Machine(self.platform.name, emulated, model, place)
 
 
 Decisions = Mapping[tuple[str, str | None], Decision]
@@ -197,9 +197,9 @@ def options_digest(compilation: Compilation, build: "BuildOptions") -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def _inside(image: str, target: ResolvedTarget, build: "BuildOptions") -> Inside:
+def _in_image(image: str, target: ResolvedTarget, build: "BuildOptions") -> InImage:
     request = ImageRequest(image, target.platform)
-    return Inside(request, commands(list(build.before_all)), build.network)
+    return InImage(request, commands(list(build.before_all)), build.network)
 
 
 def _compilers(
@@ -213,14 +213,13 @@ def _compilers(
     if choice.toolchain == NO_COMPILER:
         return None
     toolchain = _toolchain(compilation, choice, target, build)
-    in_its_image = toolchain.inside is not None and not toolchain.cross
-    if in_its_image:  # which builds as on a machine of the target
+    on_host = toolchain.place.sees_host
+    if not on_host and not toolchain.cross:  # its image builds as a machine of the target does
         return Compilers(toolchain, target.platform, choice.policy, python=None)
     configurer = build_systems.configurer(build.kind)
     if build.kind == "wheel":
         configurer = backends.recognise(compilation.project).configurer
     runs = configurer in ("cmake", "meson") or build_systems.runs_programs(build)
-    on_host = toolchain.inside is None
     return Compilers(
         toolchain,
         target.platform,
@@ -239,7 +238,7 @@ def _toolchain(
     boxed = compilation.spec.toolchains.get(choice.toolchain)
     if boxed is not None:
         return CrossImage(
-            Inside(
+            InImage(
                 ImageRequest(choice.image or "", host),
                 commands(list(build.before_all)),
                 build.network,
@@ -250,8 +249,8 @@ def _toolchain(
         )
     zig = steps.zig_request(build, host) if choice.toolchain == "zig" else None
     if choice.image is not None:
-        inside = _inside(choice.image, target, build)
-        return ImageCompiler(inside) if zig is None else ZigInImage(zig, inside)
+        place = _in_image(choice.image, target, build)
+        return ImageCompiler(place) if zig is None else ZigInImage(zig, place)
     if zig is not None:
         return HostZig(zig, cross=choice.strategy == "cross")
     if choice.toolchain == "gcc":

@@ -5,7 +5,6 @@ A lock serves every patch version, so such a requirement is installed for all of
 
 from mpforge.plan.requirements import OwnPackage, depends_on_patch, hashes_of
 from mpforge.plan.sessions import Plan
-from mpforge.plan.steps import ShippedFiles
 
 
 def doubts(plan: Plan, own: OwnPackage | None) -> tuple[str, ...]:
@@ -17,7 +16,7 @@ def doubts(plan: Plan, own: OwnPackage | None) -> tuple[str, ...]:
             continue
         request = command.request
         texts = list(request.requirements)
-        if isinstance(command.extra, ShippedFiles) and own is not None:
+        if command.of_wheel and own is not None:
             texts += own.requires
         for text in texts:
             plain, _ = hashes_of(text)

@@ -117,9 +117,9 @@ def build_request(
     own = expanded_requirements.requirements(project, build.requires)
     wanted = {*project.requires, *own, *build.target_requires}
     constraints = expanded_requirements.constraints(project, build.constraints, build.requires)
-    if compilers is None or compilers.inside is None:
+    if compilers is None or compilers.place.sees_host:
         return EnvironmentRequest("build", python, host, tuple(sorted(wanted)), constraints)
-    platform = compilers.inside.image.platform
+    platform = compilers.place.platform(host)
     carried = programs.tools(build, platform).wheels
     wanted |= {requirement for request in carried for requirement in request.requirements}
     platform = platform_with(platform, compilers.policy)
@@ -138,7 +138,7 @@ def _granted(build: "BuildOptions", host: str, *steps: Step) -> tuple[Step, ...]
     tools = programs.tools(build, host)
     in_image = Tools(host=tools.host)  # programs from wheels are in its environment
     return tuple(
-        replace(step, network=build.network, tools=tools if step.inside is None else in_image)
+        replace(step, network=build.network, tools=tools if step.place.sees_host else in_image)
         if step.command.work is Work.BUILD
         else step
         for step in steps

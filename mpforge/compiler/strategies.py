@@ -122,8 +122,8 @@ def _toolchain(strategy: Strategy, wanted: Wanted) -> str:
     """Return the toolchain that ``auto`` stands for."""
     if wanted.toolchain != "auto":
         return wanted.toolchain
-    inside = strategy == "emulate" or (strategy == "native" and wanted.image_given)
-    return OF_IMAGE if inside else "zig"
+    in_image = strategy == "emulate" or (strategy == "native" and wanted.image_given)
+    return OF_IMAGE if in_image else "zig"
 
 
 def _in_order(platform: Platform) -> list[tuple[Strategy, Callable[[Wanted, HostFacts], Verdict]]]:
@@ -149,7 +149,7 @@ def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice |
         verdict = verdict_of(wanted, host)
         if verdict.can:
             why = verdict.why if asked == "auto" else f"{origin}; {verdict.why}"
-            inside = strategy in ("hybrid", "emulate") or (
+            in_image = strategy in ("hybrid", "emulate") or (
                 strategy == "native" and wanted.image_given
             )
             return Choice(
@@ -159,7 +159,7 @@ def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice |
                 why,
                 tuple(passed),
                 str(wanted.backend or ""),
-                wanted.boxed or (wanted.image if inside else None),
+                wanted.boxed or (wanted.image if in_image else None),
             )
         passed.append((strategy, verdict.why))
     return _refuse(wanted, passed, origin=origin if asked != "auto" else None)

@@ -1,9 +1,10 @@
 """Collect the needs of planned sessions: things that their steps and compilers fetch from outside."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 from mpforge.plan.sessions import PlannedSession
-from mpforge.plan.steps import FetchCrates, ShippedFiles, Step, Work
+from mpforge.plan.steps import Step, Work
 from mpforge.plan.toolchains import Compilers
 from mpforge.plan.wants import (
     Crates,
@@ -36,8 +37,7 @@ def _of_compilers(compilers: Compilers) -> Iterator[Need]:
     toolchain = compilers.toolchain
     if toolchain.zig is not None:
         yield Zig(toolchain.zig)
-    if toolchain.inside is not None:
-        yield Image(toolchain.inside.image)
+    yield from map(Image, compilers.place.images)
     if compilers.emulator is not None:
         yield Emulation(compilers.emulator.target, None)
     if compilers.rust is not None:
@@ -47,19 +47,19 @@ def _of_compilers(compilers: Compilers) -> Iterator[Need]:
 def _of_step(step: Step) -> Iterator[Need]:
     command = step.command
     yield from (ToolWheel(request) for request in step.tools.wheels)
-    if step.inside is not None:
-        yield Image(step.inside.image)
-    elif command.work is Work.BUILD and command.python is not None:
-        yield Interpreter(command.python)
-    elif (tests := step.tests) is not None and tests.machine.emulated:
-        yield Emulation(tests.machine.target, tests.python)
-    if isinstance(command, FetchCrates):
-        yield Crates()
+    yield from map(Image, step.place.images)
+    if step.place.sees_host:
+        if command.work is Work.BUILD and command.python is not None:
+            yield Interpreter(command.python)
+        if (tests := step.tests) is not None and tests.machine.emulated:
+            yield Emulation(tests.machine.target, tests.python)
     if command.rust is not None:
+        if command.work is Work.FETCH:
+            yield Crates()
         yield Rust(command.rust, None)
     if (installs := step.installs) is not None:
         if installs.extra is None:
             yield Packages(installs.request)
         else:
-            of_wheel = isinstance(installs.extra, ShippedFiles)
-            yield Packages(installs.request, "wheel" if of_wheel else "backend", installs.extras)
+            more: Literal["backend", "wheel"] = "wheel" if installs.of_wheel else "backend"
+            yield Packages(installs.request, more, installs.extras)

@@ -80,7 +80,7 @@ class LoggedExecution:
                 facts = self._called(task, is_main=is_main)
             except (OSError, MpforgeError) as error:
                 self.tools.altered()  # altered tools are not used again
-                said = b"" if step.inside else since(self.log, begin)  # another disk there
+                said = since(self.log, begin) if step.place.sees_host else b""  # another disk
                 words = fault_of_store(error, directory.root, said)
                 if words is not None:
                     raise FaultOfStore(words, error) from None

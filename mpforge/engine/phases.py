@@ -45,10 +45,7 @@ def _require_means(run: SessionRun, users: list[PlannedSession]) -> None:
     for user in users:
         try:
             for compilers in user.compilers:
-                if compilers.inside is not None:
-                    run.containers.emulates(compilers.inside)
-                elif compilers.python is not None:
-                    run.toolbox.host_python(compilers.python)
+                run.places.of(compilers.place).require(compilers.python)
         except HostCannot as error:
             reasons.append(error.what)
     if reasons and len(reasons) == len(users):

@@ -13,6 +13,7 @@ from mpforge.engine.shipping import Shipping
 from mpforge.engine.test_outputs import TestOutputs
 from mpforge.keys.digest import short
 from mpforge.kinds.step_ingredients import Provision
+from mpforge.kinds.step_places import Places
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.pins import Pins
@@ -94,6 +95,11 @@ class SessionRun:
         return Containers(self.workspace, self.pins, self.toolbox)
 
     @functools.cached_property
+    def places(self) -> Places:
+        """The places of this session's steps."""
+        return Places(self.toolbox, lambda: self.machines, lambda: self.containers)
+
+    @functools.cached_property
     def provision(self) -> Provision:
         """The services that this session's steps are executed with."""
         return Provision(
@@ -103,7 +109,7 @@ class SessionRun:
             pins=self.pins,
             inputs=self.found.inputs,
             machines=lambda: self.machines,
-            containers=lambda: self.containers,
+            places=self.places,
             posargs=self.posargs,
         )
 
@@ -121,7 +127,7 @@ class SessionRun:
                 self.machines,
                 self.pins,
                 found.inputs,
-                lambda: self.containers,
+                self.places,
             )
 
         return Realizer(

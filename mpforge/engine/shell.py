@@ -5,12 +5,11 @@ same code prepares them. A directory that a failed run left is entered as it is.
 or published.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from mpforge.engine import phases
 from mpforge.engine.load_plan import Compiled
@@ -19,8 +18,6 @@ from mpforge.engine.session_run import SessionRun
 from mpforge.errors import WrongInput
 from mpforge.kinds.task import Given, Task
 from mpforge.places import recorded_commands
-from mpforge.places.host import HostPlace
-from mpforge.places.isolation import isolation
 from mpforge.places.step import Left, StepDirectory, StepRun
 from mpforge.plan.events import Emit, Warned
 from mpforge.plan.sessions import Plan, PlannedSession
@@ -28,7 +25,7 @@ from mpforge.plan.steps import Step
 from mpforge.workspace import Options, Workspace
 
 if TYPE_CHECKING:
-    from mpforge.places.place import Place
+    pass
 
 
 @dataclass(frozen=True)
@@ -139,22 +136,11 @@ def _enter_kept(
             table=step.table,
             secrets=step.variables.secrets,
         )
-        with _place_of(session, step, directory, file) as place:
+        task = Task(step, Given({}), directory, file)
+        with session.places.of(step.place).reopened(task) as place:
             run = replace(run, place=place)
             visit.welcome(_scene(run, stays=True, left=when))
             return run.enter(visit.argv)
-
-
-@contextlib.contextmanager
-def _place_of(
-    session: SessionRun, step: Step, directory: StepDirectory, log: BinaryIO
-) -> "Iterator[Place]":
-    """Yield the place in which a step's directory is entered."""
-    if step.inside is None:
-        yield HostPlace(isolation(), step.network)
-        return
-    with session.containers.reopened(Task(step, Given({}), directory, log)) as place:
-        yield place
 
 
 def _enter_new(run: SessionRun, step: Step, visit: Visit) -> int:

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from mpforge import __version__
 from mpforge.keys.digest import Ingredient
 from mpforge.plan.codec import encode
-from mpforge.plan.pins import ImageRequest
-from mpforge.plan.places import Inside, Machine
+from mpforge.plan.places import Machine, PlannedPlace
 from mpforge.plan.steps import NARROWS, OutputOf, ProjectFiles, ShippedFiles, Step
 from mpforge.plan.texts import symbolic
 from mpforge.plan.toolchains import Compilers
@@ -73,22 +72,30 @@ def _fields(step: Step) -> Iterator[tuple[str, object]]:
         yield item.name, getattr(step.command, item.name)
 
 
-def _unnamed(inside: Inside | None) -> Inside | None:
-    """Drop the image's name: its digest is a part."""
-    return inside and dataclasses.replace(inside, image=ImageRequest("", inside.image.platform))
-
-
 def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, Compilers):
-        return json.dumps(_compilers(value), sort_keys=True)
-    if isinstance(value, Machine):
-        value = dataclasses.replace(value, inside=_unnamed(value.inside))
-    return value if isinstance(value, str) else json.dumps(encode(value), sort_keys=True)
+        fields = _compilers(value)
+    else:
+        fields = _machine(value) if isinstance(value, Machine) else encode(value)
+    return json.dumps(fields, sort_keys=True)
 
 
 def _compilers(value: Compilers) -> dict[str, object]:
     """Merge the fields of the compilers and their toolchain; zig's package is among the parts."""
     toolchain = {**encode(value.toolchain), "toolchain": value.toolchain.name}
     del toolchain["kind"]  # the others imply it
-    same = {"cross": value.cross, "inside": encode(_unnamed(value.inside)), "zig": None}
-    return {**encode(value), **toolchain, **same}
+    emulator = None if value.emulator is None else _machine(value.emulator)
+    merged = {**encode(value), **toolchain, "emulator": emulator, "cross": value.cross, "zig": None}
+    return _placed(merged, value.place)
+
+
+def _machine(value: Machine) -> dict[str, object]:
+    return _placed(encode(value), value.place)
+
+
+def _placed(fields: dict[str, object], place: PlannedPlace) -> dict[str, object]:
+    """Return these fields with the place as keys write it, under the name that it has there."""
+    kept = {name: value for name, value in fields.items() if name != "place"}
+    return {**kept, "inside": place.in_key}

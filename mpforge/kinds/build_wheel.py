@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mpforge.kinds.kind import WheelHooks
 from mpforge.kinds.task import Given, Task
 from mpforge.plan.steps import BuildWheel
+from mpforge.platforms import well_known
 
 if TYPE_CHECKING:
     from mpforge.kinds.build_tools import Settings
@@ -34,19 +35,14 @@ class BuildingWheel(WheelHooks[BuildWheel]):
             if command.environment is None:
                 hooks.require("wheel", command.config_settings)
             settings = build_tools.config_settings(command, hooks.ready)
-            if command.frontend == "uv" and command.inside is None:
+            if command.frontend == "uv" and hooks.run.place.shares_files:
                 _build_by_uv(hooks, settings)
             else:
                 hooks.build("wheel", output, settings)
-            if hooks.container is not None and command.compilers is not None:
-                from mpforge.artifacts.verification import policy_libraries
-                from mpforge.places.containers import image_libraries
-                from mpforge.platforms import well_known
-
-                hooks.container.get(output)
-                platform = well_known()[command.compilers.target]
-                everywhere = policy_libraries(command.compilers.policy, platform)
-                image_libraries.collect(hooks.container, output, platform, everywhere)
+            if command.compilers is not None:
+                place, platform = hooks.run.place, well_known()[command.compilers.target]
+                place.get(output)
+                place.bring_libraries(output, platform, command.compilers.policy)
         return {"wheel": wheel_repair.sole_wheel(output).name}
 
 

@@ -9,10 +9,9 @@ import json
 import os
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpforge.diagnostics import host_leaks, missing_files
 from mpforge.errors import StepFailed
@@ -22,21 +21,19 @@ from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.observed_reads import HOST
 from mpforge.kinds.registry import kind_of
 from mpforge.kinds.source_copy import SourceCopy
+from mpforge.kinds.step_places import Places
 from mpforge.kinds.target_machines import Machines
 from mpforge.kinds.task import TOLD, Task, since
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.pins import Pins
 from mpforge.places.host import HostPlace
-from mpforge.places.isolation import FACT, isolation
+from mpforge.places.isolation import FACT
 from mpforge.places.step import StepRun, base_environment
 from mpforge.plan.steps import Step, Work
 from mpforge.store.protocols import BlobStore
 from mpforge.toolchains import host_reads
 from mpforge.toolchains.compiler_wrappers import WrapperNote, read_notes
 from mpforge.toolchains.ready import COMPILER_NOTES
-
-if TYPE_CHECKING:
-    from mpforge.kinds.image_toolchain import Containers
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Executor:
     machines: Machines
     pins: Pins
     inputs: Inputs
-    containers: "Callable[[], Containers]"
+    places: Places
 
     def execute(self, task: Task) -> dict[str, str]:
         """Run a step, which writes to ``directory.output``; return the facts that it found.
@@ -100,7 +97,7 @@ class Executor:
     def _observe_host(self, task: Task) -> None:
         """Observe host files that compilers and auditwheel read: only after a run are they known."""
         command, since = task.step.command, time.time_ns()
-        if command.inside is not None or not kind_of(command).reads_host:
+        if not command.place.sees_host or not kind_of(command).reads_host:
             return
 
         def teller() -> dict[str, str]:
@@ -119,9 +116,7 @@ class Executor:
         """
         if step.command.work is Work.FETCH:
             return {}
-        if step.inside is not None:
-            return {"network": "declared" if step.network else "none"}
-        found = isolation()
+        found = self.places.of(step.place).isolation()
         network = "none" if found.cuts_network else "open"
         facts = {"network": "declared" if step.network else network}
         if found.extent == "whole":
@@ -148,9 +143,9 @@ class Executor:
         """Return a runner of a step's programs; PATH has ``path``, the declared tools and the base set."""
         step, directory = task.step, task.directory.prepare()
         git = self.inputs.source.form == "checkout"
-        folders = () if step.inside else self.toolbox.programs.folders(step, git=git)
+        place = self.places.of(step.place)
         self._tell_unset(step)
-        environment = base_environment(directory, [*path, *folders])
+        environment = base_environment(directory, [*path, *place.folders(step, git=git)])
         environment |= {"MPFORGE_STEP_DIR": str(directory.root), **variables}
         known = {"jobs": str(os.cpu_count() or 1), **(placeholders or {})}
         plain = StepRun(
@@ -160,7 +155,7 @@ class Executor:
             environment,
             step.timeout,
             known,
-            HostPlace(isolation(), step.network),
+            HostPlace(place.isolation(), step.network),
             step.table,
             visitor=task.visitor,
             secrets=step.variables.secrets,

@@ -5,24 +5,17 @@ compilers.
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mpforge.diagnostics.step_failure import INTO_IMAGE
 from mpforge.errors import StepFailed, StepTimeout
 from mpforge.kinds import build_hooks, build_tools
 from mpforge.kinds.task import Task
-from mpforge.obtain.host_programs import ASKING_SECONDS, version_in
-from mpforge.obtain.step_programs import absent, require_version
-from mpforge.places import interpreter_launcher
-from mpforge.places.containers.container_step import StepContainer
 from mpforge.places.step import StepRun
-from mpforge.plan.steps import AskRequirements, BuildWheel, Hook, HostTool, MakeSdist
+from mpforge.plan.steps import AskRequirements, BuildWheel, Hook, MakeSdist
 from mpforge.plan.texts import CommandLine
-from mpforge.plan.toolchains import Compilers
 from mpforge.sources import git_clone
 from mpforge.store.files import remove_tree
 from mpforge.toolchains.ready import ReadyCompilers
@@ -36,10 +29,7 @@ Settings = Sequence[tuple[str, tuple[str, ...]]]
 
 @dataclass(frozen=True)
 class HookCalls:
-    """Calls hooks with the step's ``python``, its compilers if it has any, on the project in ``source``.
-
-    ``container`` is that of the step's image; None: they are called on this host.
-    """
+    """Calls hooks with the step's ``python``, its compilers if it has any, on the project in ``source``."""
 
     task: Task
     executor: "Executor"
@@ -47,7 +37,6 @@ class HookCalls:
     python: Path
     source: Path
     ready: ReadyCompilers | None
-    container: StepContainer | None = None
 
     @property
     def variables(self) -> dict[str, str]:
@@ -117,27 +106,11 @@ def opened(
 
     Without ``builds`` they are only asked for requirements: slow preparations are left out.
     """
-    if command.compilers is not None and command.compilers.inside is not None:
-        with _in_image(task, command, command.compilers, executor, builds=builds) as hooks:
-            _run_before(hooks, command)
-            yield hooks
-        return
-    executor.sources.put(task, vcs=command.hook == "sdist")
-    ready = None
-    if command.compilers is not None:
-        ready = (
-            executor.build_tools.ready(task, command.compilers, task.given.trees["source"])
-            if builds
-            else executor.toolbox.compilers(command.compilers, (), task.directory.root)
-        )
-    hooks = on_host(task, command, executor, ready)
-    _run_before(hooks, command)
-    yield hooks
-
-
-def _run_before(hooks: HookCalls, command: AskRequirements | BuildWheel) -> None:
-    for line in command.before:
-        hooks.run.command(line, cwd=hooks.task.directory.source)
+    place = executor.places.of(command.place)
+    with place.hooks(task, command, executor, builds=builds) as hooks:
+        for line in command.before:
+            hooks.run.command(line, cwd=task.directory.source)
+        yield hooks
 
 
 def on_host(
@@ -173,50 +146,3 @@ def on_host(
     if ready is not None and "target_environment" in task.given.trees:
         run, ready = executor.environments.with_target_packages(task, run, ready)
     return HookCalls(task, executor, run, python, source, ready)
-
-
-@contextlib.contextmanager
-def _in_image(
-    task: Task,
-    command: AskRequirements | BuildWheel,
-    compilers: Compilers,
-    executor: "Executor",
-    *,
-    builds: bool,
-) -> Iterator[HookCalls]:
-    """Yield the hooks of a step in its image, called by the image's own Python."""
-    from mpforge.kinds import image_toolchain
-
-    if compilers.inside is None:
-        raise AssertionError("its hooks run on the host")
-    directory, store, containers = task.directory, executor.store, executor.containers()
-    executor.sources.put(task, vcs=False)
-    wanted = build_tools.languages(task.given.trees["source"], store) if builds else ()
-    ready = containers.compilers(task, compilers, wanted)
-    site = interpreter_launcher.site_packages(directory.environment, command.python)
-    site.mkdir(parents=True)
-    store.restore(task.given.trees["environment"], site)
-    with containers.opened(task, compilers.inside, compilers, ready) as place:
-        interpreter = containers.interpreter(place, command.python)
-        python = image_toolchain.lay_out(directory, command.python, interpreter)
-        known = build_tools.placeholders(compilers, directory, ready) | {"python": str(python)}
-        path = (str(python.parent), *ready.path)
-        run = executor.start(task, ready.variables, path, placeholders=known)
-        place.put()
-        for tool in task.step.tools.host:
-            _require(tool, place, run)
-        run = dataclasses.replace(run, place=place)
-        # Its interpreter is called by the name that it has in any environment.
-        python = directory.environment / "bin" / "python"
-        yield HookCalls(task, executor, run, python, directory.source, ready, place)
-
-
-def _require(tool: HostTool, place: StepContainer, run: StepRun) -> None:
-    """Raise ``ToolUnavailable`` if an image lacks a declared tool, or has it in another version."""
-    name = f"the image {place.image}"
-    found = place.which(tool.name, run.environment.get("PATH", ""))
-    if found is None:
-        raise absent(tool, where=f"in {name}", hint=INTO_IMAGE)
-    if tool.specifier:
-        said = place.asked([found, "--version"], run.environment, timeout=ASKING_SECONDS)
-        require_version(tool, version_in(said), found, where=name)

@@ -141,7 +141,7 @@ def _rows(culprit: Culprit) -> Iterator[str]:
     place = culprit.place
     if place is None:
         return
-    if place.symbol is not None and place.inside:
+    if place.symbol is not None and place.in_symbol:
         function = f"in {place.symbol}+{place.beyond:#x}"
     else:
         function = "in a function without a name: symbols are stripped"

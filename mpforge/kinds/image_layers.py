@@ -17,7 +17,7 @@ from mpforge.places.containers import images
 from mpforge.places.containers.container import Container
 from mpforge.places.containers.container_step import which
 from mpforge.places.step import said_since
-from mpforge.plan.places import Inside
+from mpforge.plan.places import InImage
 from mpforge.plan.texts import ShellLine, Text
 from mpforge.platforms import Platform
 from mpforge.store.locks import alone
@@ -44,12 +44,12 @@ class Layers:
         task: Task,
         runtime: "ContainerRuntime",
         image: "Image",
-        inside: Inside,
+        place: InImage,
         target: Platform,
     ) -> "Image":
         """Return the image with the commands' layer. Raises ``StepTimeout``, and as ``diagnosed`` says."""
-        given, lines = added(inside, target), _lines(inside, target)
-        words = [image.id, lines, inside.network, *sorted(given.items())]
+        given, lines = added(place, target), _lines(place, target)
+        words = [image.id, lines, place.network, *sorted(given.items())]
         key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
         if key in self._known:
             return self._known[key]
@@ -58,13 +58,13 @@ class Layers:
             container = Container(
                 runtime,
                 image.id,
-                network=inside.network,
+                network=place.network,
                 title=str(task.directory.root),
-                called=inside.image.name,
+                called=place.image.name,
             )
-            task.log.write(f"-- before-all, once for {inside.image.name}\n".encode())
+            task.log.write(f"-- before-all, once for {place.image.name}\n".encode())
             try:
-                with self._toolbox.working(f"before-all of {inside.image.name}, once"):
+                with self._toolbox.working(f"before-all of {place.image.name}, once"):
                     for argv in lines:
                         _run(container, argv, task, given)
             except BaseException:
@@ -79,18 +79,18 @@ class Layers:
         return self._known[key]
 
 
-def added(inside: Inside, target: Platform) -> dict[str, str]:
+def added(place: InImage, target: Platform) -> dict[str, str]:
     """Return the variables that a toolchain of the spec adds to the image's. Raises ``WrongInput``."""
-    return {name: _filled(value, target) for name, value in inside.environment}
+    return {name: _filled(value, target) for name, value in place.environment}
 
 
-def _lines(inside: Inside, target: Platform) -> list[list[str]]:
+def _lines(place: InImage, target: Platform) -> list[list[str]]:
     """Return the commands of ``before-all``, each as a program and its arguments. Raises ``WrongInput``."""
     return [
         [_SHELL, "-e", "-c", _filled(line.text, target)]
         if isinstance(line, ShellLine)
         else [_filled(word, target) for word in line.words]
-        for line in inside.before
+        for line in place.before
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.errors import NoHostPython
 from mpforge.kinds.kind import Kind
+from mpforge.kinds.step_places import python_if_here
 from mpforge.kinds.task import Given, Task
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
 from mpforge.plan.requirements import OwnPackage, with_own_extras
@@ -47,7 +48,7 @@ class InstallingPackages(Kind[InstallPackages]):
         parts = package_parts(known) | _built_parts(known, provision)
         request = command.request
         if request.purpose == "image":  # an image's packages are compiled if this host can
-            return parts | provision.python_if_here(request.python)
+            return parts | python_if_here(provision.toolbox, request.python)
         return parts | provision.toolbox.python_parts(request.python)
 
     def run(self, task: Task, command: InstallPackages, executor: "Executor") -> dict[str, str]:  # noqa: ARG002
@@ -110,13 +111,14 @@ def _packages(
 ) -> EnvironmentPin:
     """Return the pin of an environment, with the requirements that only its inputs tell."""
     request, pins = command.request, provision.pins
-    if isinstance(command.extra, ShippedFiles):
-        own = provision.shipped[command.extra.session].own()
-        return pins.environment(of_tests(request, own, command.extras), own)
     extra: tuple[str, ...] = ()
-    if isinstance(command.extra, OutputOf):
-        result, _ = realize(command.extra.step)
-        extra = tuple(json.loads(result.facts["requirements"]))
+    match command.extra:
+        case ShippedFiles(session):
+            own = provision.shipped[session].own()
+            return pins.environment(of_tests(request, own, command.extras), own)
+        case OutputOf(step):
+            result, _ = realize(step)
+            extra = tuple(json.loads(result.facts["requirements"]))
     wanted = tuple(sorted({*request.requirements, *extra}))
     return pins.environment(dataclasses.replace(request, requirements=wanted))
 

@@ -78,7 +78,7 @@ class WheelHooks(Kind[H], Protocol[H]):
         provision: "Provision",  # noqa: ARG002
         realize: "Realize",  # noqa: ARG002
     ) -> Given:
-        """Return its trees, with test files that are observed rather than keyed (not in a container)."""
-        if command.inside is not None:
+        """Return its trees, with test files that are observed rather than keyed, where that can be seen."""
+        if not command.place.sees_host:
             return Given(trees)
         return Given(trees, keyed={"source": without_content(trees["source"], command.tests)})

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from mpforge.errors import NoHostPython
 from mpforge.kinds.step_ingredients import Provision
-from mpforge.plan.places import Inside
+from mpforge.kinds.step_places import ProvidedPlace
+from mpforge.plan.places import PlannedPlace
 from mpforge.plan.steps import Work
 from mpforge.plan.toolchains import Compilers
 
@@ -31,37 +32,35 @@ class ToolPreparation:
     def is_done(self, key: str) -> bool:
         """Return whether everything is prepared, for the key of its parts."""
         toolbox = self.provision.toolbox
-        if not all(toolbox.is_prepared(compilers) for compilers in self.compilers):
-            return False
-        return not self._in_images or self.provision.containers().is_prepared(key)
+        return all(
+            toolbox.is_prepared(compilers) and self._place(compilers).is_prepared(key)
+            for compilers in self.compilers
+        )
 
     def run(self, key: str) -> None:
         """Prepare everything. Raises what fetching and making it raises."""
         for compilers in self.compilers:
             self.provision.toolbox.prepare(compilers)
-            if compilers.inside is not None:
-                pythons = self._pythons(compilers.inside)
-                self.provision.containers().prepare(compilers, pythons)
-        if self._in_images:
-            self.provision.containers().remember(key)
+            self._place(compilers).prepare(compilers, self._pythons(compilers.place))
+        for place in dict.fromkeys(map(self._place, self.compilers)):
+            place.remember(key)
 
-    @property
-    def _in_images(self) -> bool:
-        return any(compilers.inside is not None for compilers in self.compilers)
+    def _place(self, compilers: Compilers) -> ProvidedPlace:
+        return self.provision.places.of(compilers.place)
 
     def _parts(self, compilers: Compilers) -> dict[str, str]:
-        parts, inside = self.provision.compiler_parts(compilers), compilers.inside
-        if inside is not None:
-            for word in self._pythons(inside):
-                for name, value in self.provision.bytecode_parts(inside, word).items():
-                    parts[f"{word}.{name}"] = value
+        parts, place = self.provision.compiler_parts(compilers), self._place(compilers)
+        for word in self._pythons(compilers.place):
+            for name, value in place.hook_parts(word, installed=False).items():
+                parts[f"{word}.{name}"] = value
         return parts
 
-    def _pythons(self, inside: Inside) -> tuple[str, ...]:
-        """Return the Pythons of an image that build in it."""
-        steps = (step for step in self.provision.plan.steps if step.inside == inside)
+    def _pythons(self, place: PlannedPlace) -> tuple[str, ...]:
+        """Return the Pythons of a place's own that build in it."""
+        steps = (step for step in self.provision.plan.steps if step.place == place)
         words = (step.command.python for step in steps if step.command.work is Work.BUILD)
-        return tuple(dict.fromkeys(word for word in words if word is not None))
+        own = () if place.sees_host else words
+        return tuple(dict.fromkeys(word for word in own if word is not None))
 
 
 def usable(

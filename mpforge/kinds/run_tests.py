@@ -54,27 +54,15 @@ class RunningTests(Kind[RunTests]):
         self, command: RunTests, given: Given | None, provision: "Provision"
     ) -> dict[str, str]:
         """Return the parts of the machine, and the command line's arguments."""
-        machine = command.machine
-        if machine.inside is None:
-            parts = provision.machines().parts(machine, command.python)
-        else:
-            parts = {"machine.cpu": machine.cpu or "its own"}
-            parts |= provision.containers().parts(machine.inside)
-            parts |= provision.bytecode_parts(machine.inside, command.python)
+        place = provision.places.of(command.place)
+        parts = place.machine_parts(command.machine, command.python)
         return parts | {"posargs": json.dumps(given.posargs if given else ())}
 
     def run(self, task: Task, command: RunTests, executor: "Executor") -> dict[str, str]:
         """Run the tests; return the machine's reported facts. Raises what ``test_run.run`` raises."""
-        from mpforge.places.host import HostPlace
-        from mpforge.places.isolation import isolation
-
-        machine, python = command.machine, command.python
-        if machine.inside is None:
-            host = HostPlace(isolation(), task.step.network)
-            return _on(task, command, executor, executor.machines.ready(machine, python), host)
-        with executor.containers().opened(task, machine.inside) as place:
-            ready = executor.containers().machine(place, machine, python)
-            return _on(task, command, executor, ready, place)
+        place = executor.places.of(command.place)
+        with place.on_machine(task, command.machine, command.python) as (ready, there):
+            return _on(task, command, executor, ready, there)
 
 
 def _on(

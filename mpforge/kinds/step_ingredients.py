@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mpforge.errors import NoHostPython
 from mpforge.keys import digest as key_of
 from mpforge.keys.digest import Ingredient
 from mpforge.keys.walk import ABSENT, Resolved, ingredients, references
 from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.observed_reads import HOST, SOURCE
 from mpforge.kinds.registry import kind_of
+from mpforge.kinds.step_places import Places
 from mpforge.kinds.task import Given
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.pins import Pins
-from mpforge.plan.places import Inside
 from mpforge.plan.requirements import OwnPackage
 from mpforge.plan.sessions import Plan
 from mpforge.plan.steps import (
@@ -32,14 +31,12 @@ from mpforge.plan.steps import (
     ShippedFiles,
     Step,
 )
-from mpforge.plan.toolchains import Compilers, ImageCompiler
+from mpforge.plan.toolchains import Compilers
 from mpforge.store.protocols import BlobStore
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
-from mpforge.toolchains.host_reads import cpu_identity
 
 if TYPE_CHECKING:
-    from mpforge.kinds.image_toolchain import Containers
     from mpforge.kinds.target_machines import Machines
 
 Realize = Callable[[str], tuple[ActionResult, Directory]]
@@ -68,7 +65,7 @@ class Provision:
     pins: Pins
     inputs: Inputs
     machines: "Callable[[], Machines]"
-    containers: "Callable[[], Containers]"
+    places: Places
     posargs: tuple[str, ...] = ()
     shipped: Mapping[str, Shipped] = field(default_factory=dict)
 
@@ -123,50 +120,20 @@ class Provision:
 
     def _parts(self, step: Step, *, given: Given | None = None) -> dict[str, str]:
         """Return a step's parts beside its inputs, by name; without ``given``, those known beforehand."""
-        parts = {"host": self.plan.host} | _salt() | self._program_parts(step)
+        parts = {"host": self.plan.host} | _salt() | self.places.of(step.place).program_parts(step)
         return parts | kind_of(step.command).parts(step.command, given, self)
 
-    def _program_parts(self, step: Step) -> dict[str, str]:
-        """Return the programs on a step's PATH; in an image, whose digest covers them, the declared ones."""
-        if step.inside is not None:
-            return {f"tool.{tool.name}": tool.specifier or "any" for tool in step.tools.host}
-        return self.toolbox.programs.parts(step)
-
-    def python_if_here(self, word: str) -> dict[str, str]:
-        """Return the parts of an interpreter that compiles modules for others, if this host has it."""
-        try:
-            return self.toolbox.python_parts(word)
-        except NoHostPython:
-            return {"python.version": ABSENT}
-
-    def bytecode_parts(self, inside: Inside, word: str | None) -> dict[str, str]:
-        """Return the parts of the interpreter that compiles an emulated image's library."""
-        if word is None or not self.containers().emulates(inside):
-            return {}
-        return self.python_if_here(word)
-
     def hook_parts(self, command: AskRequirements | MakeSdist | BuildWheel) -> dict[str, str]:
-        """Return the parts of the host's Python that builds; without environment also its packages."""
-        if command.inside is not None:
-            return self.bytecode_parts(command.inside, command.python)
-        parts = self.toolbox.python_parts(command.python)
-        if command.environment is None:
-            parts |= self.toolbox.installed(command.python).parts()
-        return parts
+        """Return the parts of the Python that builds; without environment also its packages."""
+        installed, place = command.environment is None, self.places.of(command.place)
+        return place.hook_parts(command.python, installed=installed)
 
     def compiler_parts(self, compilers: Compilers | None) -> dict[str, str]:
-        """Return the parts of compilers, with the image or the emulator that they are used with."""
+        """Return the parts of compilers, with the place or the emulator that they are used with."""
         if compilers is None:
             return {}
-        parts = self.toolbox.compiler_parts(compilers)
-        if compilers.inside is not None:
-            parts |= self.containers().parts(compilers.inside)
-            own = isinstance(compilers.toolchain, ImageCompiler)
-            if own and not self.containers().emulates(compilers.inside):
-                parts["image.cpu"] = (
-                    cpu_identity()
-                )  # for -march=native: what they are told is not seen
-            return parts
+        place = self.places.of(compilers.place)
+        parts = self.toolbox.compiler_parts(compilers) | place.compiler_parts(compilers)
         if compilers.emulator is None:
             return parts
         return parts | self.machines().build_parts(compilers.emulator)

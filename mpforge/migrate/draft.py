@@ -61,10 +61,10 @@ def _drop(document: dict[str, Any], path: Path) -> bool:
     """Remove the value at a path, and lists and tables that become empty; False if it does not exist."""
     parents: list[Any] = [document]
     for part in path[:-1]:
-        inside = _item(parents[-1], part)
-        if inside is None:
+        child = _item(parents[-1], part)
+        if child is None:
             return False
-        parents.append(inside)
+        parents.append(child)
     if _item(parents[-1], path[-1]) is None:
         return False
     for parent, part in zip(reversed(parents), reversed(path), strict=True):

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from mpforge import processes
 from mpforge.places.isolation import HERE, Isolation
 from mpforge.places.place import NotStarted
+from mpforge.platforms import Platform
 
 _BASH = ("--noprofile", "--norc")
 """What keeps bash from reading a configuration that sets other variables."""
@@ -50,6 +51,9 @@ class HostPlace:
 
     def get(self, path: Path, *, harmless: bool = False) -> None:
         """Nothing: the files are here."""
+
+    def bring_libraries(self, output: Path, platform: Platform, policy: str) -> None:
+        """Nothing: the libraries are here."""
 
     def which(self, program: str, path: str) -> str | None:
         """As ``Place``."""

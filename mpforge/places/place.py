@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from mpforge.platforms import Platform
 from mpforge.processes import Ended
 
 
@@ -55,6 +56,12 @@ class Place(Protocol):
         """Replace a path of the step by what programs made of it.
 
         ``harmless``: less links that lead elsewhere. Raises ``RuntimeRefuses`` where there is no such path.
+        """
+
+    def bring_libraries(self, output: Path, platform: Platform, policy: str) -> None:
+        """Copy the libraries of the place that wheels in ``output`` need into a folder beside them.
+
+        Without those that every system of the policy has, and those that this host sees anyway.
         """
 
     def which(self, program: str, path: str) -> str | None:

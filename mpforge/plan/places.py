@@ -1,14 +1,37 @@
-"""The places of a step's programs: their image and their machine."""
+"""The places of a step's programs, as planned, and the machines of a target's programs.
 
-from dataclasses import dataclass
+Each place has the same properties: ``images`` are its requests for images, ``sees_host`` says that programs
+see this host's files, programs and interpreters, ``in_key`` is its value in a key, and ``platform`` the name
+of its own platform on a host of that name. Running in a place is the matter of ``mpforge/places``.
+"""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from mpforge.plan.codec import encode
 from mpforge.plan.pins import ImageRequest
 from mpforge.plan.texts import CommandLine, Text
 
 
 @dataclass(frozen=True)
-class Inside:
-    """The image in which a step's programs run, after ``before`` has been run in it.
+class OnHost:
+    """This host."""
+
+    kind: Literal["on-host"] = "on-host"
+
+    images = ()
+    sees_host = True
+    in_key = None
+
+    def platform(self, host: str) -> str:
+        """The host's."""
+        return host
+
+
+@dataclass(frozen=True)
+class InImage:
+    """A container of an image, after ``before`` has been run in it.
 
     ``network`` says that those commands may see more than loopback. ``environment`` are the variables that a
     toolchain of the spec adds to the image's.
@@ -18,13 +41,36 @@ class Inside:
     before: tuple[CommandLine, ...] = ()
     network: bool = False
     environment: tuple[tuple[str, Text], ...] = ()
+    kind: Literal["in-image"] = "in-image"
+
+    sees_host = False
+
+    @property
+    def images(self) -> tuple[ImageRequest, ...]:
+        """Its one image."""
+        return (self.image,)
+
+    def platform(self, host: str) -> str:  # noqa: ARG002
+        """The image's."""
+        return self.image.platform
+
+    @property
+    def in_key(self) -> Mapping[str, Any]:
+        """Its fields without the image's name: the image's digest is a part."""
+        fields = encode(replace(self, image=ImageRequest("", self.image.platform)))
+        return {name: value for name, value in fields.items() if name != "kind"}
+
+
+PlannedPlace = OnHost | InImage
+
+ON_HOST = OnHost()
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a target's programs run: natively or emulated, on which CPU model, in which image if any."""
+    """A machine for a target's programs: native or emulated, of which CPU model, in which place."""
 
     target: str
     emulated: bool
     cpu: str | None
-    inside: Inside | None = None
+    place: PlannedPlace = ON_HOST

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mpforge.plan.pins import EnvironmentRequest
-from mpforge.plan.places import Inside, Machine
+from mpforge.plan.places import ON_HOST, Machine, PlannedPlace
 from mpforge.plan.texts import CommandLine, Text
 from mpforge.plan.toolchains import Compilers
 
@@ -63,9 +63,9 @@ class Work(enum.Enum):
 
 
 # Each kind of command has the same properties, as a field or for all steps of its kind: `work`; `is_main`,
-# true for a session's main step, which `mpforge shell` enters; its `compilers`; `inside`, the image in
-# which its programs run (None: on this host); the `python` that runs in it; the globs that are no input
-# (`exclude`); the channel of the `rust` that it calls for no target.
+# true for a session's main step, which `mpforge shell` enters; its `compilers`; the `place` where its
+# programs run; the `python` that runs in it; the globs that are no input (`exclude`); the channel of the
+# `rust` that it calls for no target.
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,14 @@ class InstallPackages:
 
     work = Work.FETCH
     is_main = False
-    compilers = inside = python = rust = None
+    place = ON_HOST
+    compilers = python = rust = None
     exclude = ()
+
+    @property
+    def of_wheel(self) -> bool:
+        """True if the requirements of a wheel belong to it."""
+        return isinstance(self.extra, ShippedFiles)
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,8 @@ class FetchCrates:
 
     work = Work.FETCH
     is_main = False
-    compilers = inside = python = None
+    place = ON_HOST
+    compilers = python = None
     exclude = ()
 
 
@@ -131,9 +138,9 @@ class AskRequirements:
     wanted = ()
 
     @property
-    def inside(self) -> Inside | None:
-        """The image in which its programs run; None: they run on this host."""
-        return self.compilers.inside if self.compilers else None
+    def place(self) -> PlannedPlace:
+        """The place where its programs run."""
+        return self.compilers.place if self.compilers else ON_HOST
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ class MakeSdist:
     work = Work.BUILD
     hook = "sdist"
     is_main = True
-    inside = None
+    place = ON_HOST
 
 
 @dataclass(frozen=True)
@@ -193,9 +200,9 @@ class BuildWheel:
     rust = None
 
     @property
-    def inside(self) -> Inside | None:
-        """The image in which its programs run; None: they run on this host."""
-        return self.compilers.inside if self.compilers else None
+    def place(self) -> PlannedPlace:
+        """The place where its programs run."""
+        return self.compilers.place if self.compilers else ON_HOST
 
 
 @dataclass(frozen=True)
@@ -223,7 +230,8 @@ class RepairWheel:
 
     work = Work.REPAIR
     is_main = False
-    compilers = inside = rust = None
+    place = ON_HOST
+    compilers = rust = None
 
 
 @dataclass(frozen=True)
@@ -250,9 +258,9 @@ class RunCommands:
     python = rust = None
 
     @property
-    def inside(self) -> Inside | None:
-        """The image in which its programs run; None: they run on this host."""
-        return self.compilers.inside
+    def place(self) -> PlannedPlace:
+        """The place where its programs run."""
+        return self.compilers.place
 
 
 @dataclass(frozen=True)
@@ -280,9 +288,9 @@ class RunTests:
     exclude = ()
 
     @property
-    def inside(self) -> Inside | None:
-        """The image in which its programs run; None: they run on this host."""
-        return self.machine.inside
+    def place(self) -> PlannedPlace:
+        """The place where its programs run."""
+        return self.machine.place
 
 
 Command = (
@@ -346,9 +354,9 @@ class Step:
     tools: Tools = Tools()
 
     @property
-    def inside(self) -> Inside | None:
-        """The image in which its programs run; None: they run on this host."""
-        return self.command.inside
+    def place(self) -> PlannedPlace:
+        """The place where its programs run."""
+        return self.command.place
 
     @property
     def table(self) -> Literal["build", "test"]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from mpforge.plan.pins import EnvironmentRequest
-from mpforge.plan.places import Inside, Machine
+from mpforge.plan.places import ON_HOST, InImage, Machine, PlannedPlace
 
 OF_IMAGE = "image"
 """Name of the toolchain for builds with an image's own compilers."""
@@ -14,7 +14,7 @@ NO_COMPILER = "none"
 
 # Each case has the same properties: `name` is the spec's and the lock's word for it, `cross` says that
 # the build hooks are shown another target than the machine that they run on, `zig` is the request for
-# zig's own package, `inside` the image in which its programs are called (None: on this host).
+# zig's own package, `place` where its programs are called.
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class HostZig:
     kind: Literal["zig"] = "zig"
 
     name = "zig"
-    inside = None
+    place = ON_HOST
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ZigInImage:
     """The host's zig, called from builds in a target image."""
 
     zig: EnvironmentRequest
-    inside: Inside
+    place: InImage
     kind: Literal["zig-in-image"] = "zig-in-image"
 
     name = "zig"
@@ -50,14 +50,14 @@ class HostGcc:
     name = "gcc"
     cross = False
     zig = None
-    inside = None
+    place = ON_HOST
 
 
 @dataclass(frozen=True)
 class ImageCompiler:
     """The compilers of an image of the target."""
 
-    inside: Inside
+    place: InImage
     kind: Literal["image"] = "image"
 
     name = OF_IMAGE
@@ -69,7 +69,7 @@ class ImageCompiler:
 class CrossImage:
     """The cross compilers of an image of this host's machine."""
 
-    inside: Inside
+    place: InImage
     kind: Literal["cross-image"] = "cross-image"
 
     name = OF_IMAGE
@@ -108,6 +108,6 @@ class Compilers:
         return self.toolchain.cross
 
     @property
-    def inside(self) -> Inside | None:
-        """The image in which the compilers are called; None: on this host."""
-        return self.toolchain.inside
+    def place(self) -> PlannedPlace:
+        """The place where the compilers are called."""
+        return self.toolchain.place

@@ -68,29 +68,31 @@ def programs(
     cross: bool,
     headers_name: str | None = None,
     builder: Platform | None = None,
-    inside: bool = False,
+    image_headers: bool = False,
 ) -> dict[str, str]:
     """The text of each program of ``bin/`` by its name.
 
     ``headers_name`` is the directory below ``include/`` that every compilation searches first.
     ``builder`` is the machine that builds, where it is to have compilers of its own (``build-cc``).
-    ``inside``: they are called in an image of the target, whose headers and libraries come last.
+    ``image_headers``: they are called in an image of the target, whose headers and libraries come last.
     """
-    texts = _drivers(platform, policy, cross=cross, headers_name=headers_name, inside=inside)
+    texts = _drivers(
+        platform, policy, cross=cross, headers_name=headers_name, image_headers=image_headers
+    )
     for name, program in _PROGRAMS.items():
         texts[name] = filled("program.sh", {"PROGRAM": program})
     if cross:
         texts[RUN] = _runner(platform)
     if builder is not None:
         own = _drivers(
-            builder, builder.default_policy, cross=False, headers_name=None, inside=False
+            builder, builder.default_policy, cross=False, headers_name=None, image_headers=False
         )
         texts |= {f"build-{name}": text for name, text in own.items()}
     return {**texts, "strip": template("strip.sh")}
 
 
 def _drivers(
-    platform: Platform, policy: str, *, cross: bool, headers_name: str | None, inside: bool
+    platform: Platform, policy: str, *, cross: bool, headers_name: str | None, image_headers: bool
 ) -> dict[str, str]:
     """``cc`` and ``c++``."""
     values = {
@@ -98,8 +100,10 @@ def _drivers(
         "ARCH": platform.zig_triple.partition("-")[0],
         "TARGET": zig_target(platform, policy),
         "PLAIN_TARGET": platform.zig_triple,
-        "FLAGS": " ".join((*flags(platform), *(_headers_of_image(platform) if inside else ()))),
-        "LIBRARIES": " ".join(_libraries_of_image(platform) if inside else ()),
+        "FLAGS": " ".join(
+            (*flags(platform), *(_headers_of_image(platform) if image_headers else ()))
+        ),
+        "LIBRARIES": " ".join(_libraries_of_image(platform) if image_headers else ()),
         "INCLUDE": f'-I "$mpf_view/include/{headers_name}"' if headers_name else "",
         "CROSS": "1" if cross else "",
     }

@@ -159,14 +159,14 @@ class _Outside:
         if folder not in self._real:
             self._real[folder] = os.path.realpath(folder)
         real = os.path.join(self._real[folder], name)
-        inside = real.startswith(self._own)
-        if inside and os.path.islink(real):
+        is_own = real.startswith(self._own)
+        if is_own and os.path.islink(real):
             path = real = os.path.realpath(real)
-            inside = real.startswith(self._own)
-        elif not inside and path.startswith(self._spelled):
+            is_own = real.startswith(self._own)
+        elif not is_own and path.startswith(self._spelled):
             path = real
         made_up = path != CPU and real.startswith(_OF_THE_KERNEL)
-        return None if inside or made_up else path
+        return None if is_own or made_up else path
 
 
 def _is_younger(path: str, since: int) -> bool:

@@ -23,7 +23,9 @@ _BUILDS_FOR_ITSELF = ("meson", "autotools", "cargo")
 
 
 class ProvidedZig(ProvidedToolchain):
-    """zig for one target."""
+    """zig for one target; ``of_host``: it is called on this host, by build hooks if there is a Python."""
+
+    of_host = True
 
     def __init__(
         self, request: EnvironmentRequest, compilers: Compilers, tools: SessionTools
@@ -77,12 +79,12 @@ class ProvidedZig(ProvidedToolchain):
             zig=program.path, zig_cache=cache, scratch=scratch, step=directory, log=notes
         )
         variables = target_view.compiler_environment(tree, view, there)
-        if compilers.inside is None:
+        if self.of_host:
             calls = directory / host_arguments.CALLS
             calls.mkdir(parents=True, exist_ok=True)
             variables["MPFORGE_CALLS"] = str(calls)
         hooks = {}
-        if compilers.python is not None or compilers.inside is not None:
+        if compilers.python is not None or not self.of_host:
             hooks = target_view.view_environment(tree, view, there)
         return ReadyCompilers(variables, hooks, (str(tree / "bin"),), tree)
 
@@ -112,7 +114,7 @@ class ProvidedZig(ProvidedToolchain):
             cross=compilers.cross,
             host=self._tools.host_python(compilers.python) if compilers.python else None,
             builder=this_machine() if compilers.cross else None,
-            inside=compilers.inside is not None,
+            image_headers=not self.of_host,
         )
 
     # --- the libraries that zig makes ----------------------------------------------------------

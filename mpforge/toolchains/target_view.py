@@ -58,9 +58,9 @@ class View:
 
     ``cross``: the target is not the machine that builds. ``host`` is the interpreter of the build hooks,
     None for builds that are no Python's; ``builder`` the machine that builds, where it gets compilers too.
-    ``inside``: its programs are called in an image of the target. ``tools`` are the variables of a place
-    that brings its own compilers, ``CC`` and its like among them; None: the programs are the view's, and
-    call zig.
+    ``image_headers``: an image's headers and libraries are the target's too. ``tools`` are the variables of
+    a place that brings its own compilers, ``CC`` and its like among them; None: the programs are the view's,
+    and call zig.
     """
 
     platform: Platform
@@ -68,7 +68,7 @@ class View:
     cross: bool
     host: Interpreter | None = None
     builder: Platform | None = None
-    inside: bool = False
+    image_headers: bool = False
     tools: Mapping[str, str] | None = None
 
 
@@ -141,7 +141,7 @@ def compiler_environment(tree: Path, view: View, there: Surroundings | None) -> 
     ``there``), what it says itself of any of these variables holds.
     """
     environment = {}
-    if not view.inside:  # an image's own packages are the target's
+    if not view.image_headers:
         environment["PKG_CONFIG_LIBDIR"] = str(tree / "lib" / "pkgconfig")
         environment["PKG_CONFIG_PATH"] = ""
     if view.cross:
@@ -237,7 +237,7 @@ def _texts(view: View) -> dict[str, str]:
             cross=view.cross,
             headers_name=headers,
             builder=view.builder,
-            inside=view.inside,
+            image_headers=view.image_headers,
         )
         texts = {f"bin/{program}": text for program, text in programs.items()}
     if view.cross:

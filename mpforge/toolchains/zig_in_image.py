@@ -9,6 +9,8 @@ from mpforge.toolchains.host_zig import ProvidedZig, this_machine
 class ProvidedZigInImage(ProvidedZig):
     """zig for one target, and what calls it in an image."""
 
+    of_host = False
+
     def parts(self) -> dict[str, str]:
         """Its ingredients, with the programs that call it."""
         return super().parts() | native_shell.parts(" ".join(self.pin.packages[0].hashes))

@@ -19,6 +19,7 @@ import pytest
 from mpforge.kinds.image_toolchain import Containers
 from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.step_ingredients import Provision, Shipped
+from mpforge.kinds.step_places import Places
 from mpforge.kinds.target_machines import Machines
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain import emulators
@@ -40,7 +41,7 @@ from mpforge.plan.pins import (
     ImageRequest,
     Package,
 )
-from mpforge.plan.places import Inside, Machine
+from mpforge.plan.places import InImage, Machine
 from mpforge.plan.requirements import OwnPackage
 from mpforge.plan.sessions import Plan
 from mpforge.plan.steps import (
@@ -169,7 +170,7 @@ class FakeToolbox(Toolbox):
 class FakeContainers(Containers):
     host: Host
 
-    def _how(self, platform: Platform) -> str:  # noqa: ARG002 - all the same here
+    def how(self, platform: Platform) -> str:  # noqa: ARG002 - all the same here
         return self.host.runs
 
 
@@ -200,8 +201,8 @@ ZIG = Compilers(HostZig(ZIG_REQUEST, cross=True), "aarch64", "manylinux_2_28", "
 NATIVE_ZIG = replace(ZIG, target="x86_64", toolchain=HostZig(ZIG_REQUEST, cross=False))
 GCC = Compilers(HostGcc(), "x86_64", "manylinux_2_28", "cp311")
 EMULATED = Machine("aarch64", True, "cortex-a53")
-IMAGE = Inside(ImageRequest("an/image", "aarch64"))
-CROSS_IMAGE = Inside(ImageRequest("a/cross-image", "x86_64"))
+IMAGE = InImage(ImageRequest("an/image", "aarch64"))
+CROSS_IMAGE = InImage(ImageRequest("a/cross-image", "x86_64"))
 LINE = ShellLine(("make ", Placeholder("jobs")))
 LAYER = replace(
     IMAGE,
@@ -211,8 +212,8 @@ LAYER = replace(
 )
 
 
-def compilers_of_image(inside: Inside, *, cross: bool = False) -> Compilers:
-    return replace(ZIG, toolchain=CrossImage(inside) if cross else ImageCompiler(inside))
+def compilers_of_image(place: InImage, *, cross: bool = False) -> Compilers:
+    return replace(ZIG, toolchain=CrossImage(place) if cross else ImageCompiler(place))
 
 
 def packages(purpose: Any, *names: str, platform: str = "x86_64") -> EnvironmentRequest:
@@ -313,8 +314,8 @@ CASES: dict[str, Command | Step | tuple[Command, Host]] = {
     "test-emulated": run_tests(EMULATED, before=(LINE,)),
     "test-emulated-pinned": (run_tests(EMULATED), Host(emulator=False)),
     "test-emulated-program": run_tests(EMULATED, python=None, environment=None),
-    "test-image": run_tests(replace(EMULATED, emulated=False, inside=IMAGE)),
-    "test-image-emulated": (run_tests(replace(EMULATED, inside=IMAGE)), Host(runs="qemu 7.2.0")),
+    "test-image": run_tests(replace(EMULATED, emulated=False, place=IMAGE)),
+    "test-image-emulated": (run_tests(replace(EMULATED, place=IMAGE)), Host(runs="qemu 7.2.0")),
     "variables-and-tools": Step(
         "x",
         "x",
@@ -365,7 +366,7 @@ def _fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mpforge.keys.walk.__version__", "0")
     monkeypatch.setattr(apt, "host_distribution", lambda: ("debian", "bookworm"))
     monkeypatch.setattr(gcc, "capture", _gcc(tmp_path / "bin"))
-    monkeypatch.setattr("mpforge.kinds.step_ingredients.cpu_identity", lambda: "this CPU")
+    monkeypatch.setattr("mpforge.kinds.image_place.cpu_identity", lambda: "this CPU")
     qemu = DistroRequest("debian", "bookworm", "amd64", ("qemu-user-static",))
     monkeypatch.setattr(emulators, "distro_request", lambda: qemu)
 
@@ -410,7 +411,7 @@ def ingredients_of(
         pins=pins,
         inputs=FakeInputs(),
         machines=lambda: machines,
-        containers=lambda: containers,
+        places=Places(toolbox, lambda: machines, lambda: containers),
         posargs=("-x",),
         shipped={"build": shipped},
     )

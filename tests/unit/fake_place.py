@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from mpforge.errors import RuntimeRefuses
 from mpforge.places.place import NotStarted, Place
+from mpforge.platforms import Platform
 from mpforge.processes import Ended
 
 TIMED_OUT = -9
@@ -64,6 +65,9 @@ class FakePlace:
         if not there.exists():
             raise RuntimeRefuses(f"{there} is not there")
         _copy(there, path)
+
+    def bring_libraries(self, output: Path, platform: Platform, policy: str) -> None:
+        raise NotImplementedError
 
     def which(self, program: str, path: str) -> str | None:
         del path

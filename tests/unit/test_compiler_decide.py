@@ -64,5 +64,5 @@ def test_tests_run_in_the_image_of_the_build_unless_it_would_run_natively(
     more: str, target: str, cpu: str | None, emulated: bool, in_image: bool
 ) -> None:
     machine = _decided(more)[target, "cp313"].machine(cpu)
-    assert (machine.emulated, machine.inside is not None) == (emulated, in_image)
+    assert (machine.emulated, bool(machine.place.images)) == (emulated, in_image)
     assert machine.cpu is None if not emulated else machine.cpu == cpu or cpu is None

@@ -21,7 +21,7 @@ KNOWN = Surroundings(
 )
 ERROR = IllegalInstruction("it failed", why="qemu: uncaught target signal 4")
 LDADD = bytes.fromhex("080028f8")
-PLACE = elf.CodePlace("EM_AARCH64", 0x490, LDADD, "newer", 4, inside=True)
+PLACE = elf.CodePlace("EM_AARCH64", 0x490, LDADD, "newer", 4, in_symbol=True)
 STACK = """\
 Fatal Python error: Illegal instruction
 
@@ -56,7 +56,7 @@ def test_the_object_the_place_the_instruction_and_python_s_stack_are_told() -> N
 
 
 def test_a_function_whose_symbol_was_stripped_is_said_to_have_none() -> None:
-    beyond = dataclasses.replace(PLACE, symbol="PyInit__ext", beyond=0x84, inside=False)
+    beyond = dataclasses.replace(PLACE, symbol="PyInit__ext", beyond=0x84, in_symbol=False)
     nameless = dataclasses.replace(PLACE, symbol=None)
     for place, near in ((beyond, "PyInit__ext, 0x84 bytes away"), (nameless, "stripped")):
         text = report(Found(Culprit("the wheel's pkg/_ext.so", True, place)))
@@ -108,5 +108,5 @@ def test_a_place_in_a_file_is_its_address_and_the_function_around_it() -> None:
     place = elf.code_place(library, offset + 1)
     assert place is not None
     assert (place.address, place.symbol, place.beyond) == (address + 1, "qsort", 1)
-    assert place.inside
+    assert place.in_symbol
     assert elf.code_place(library, library.stat().st_size + 1) is None

@@ -8,13 +8,14 @@ from typing import Any, cast
 import pytest
 
 from mpforge.errors import ImageUnfit, Interrupted, MpforgeError, NoHostPython, RuntimeLost
-from mpforge.kinds import image_toolchain
+from mpforge.kinds import image_place
+from mpforge.kinds.image_place import ProvidedImage
 from mpforge.kinds.image_toolchain import Containers
 from mpforge.places.containers.images import Image
 from mpforge.plan.pins import ImageRequest
-from mpforge.plan.places import Inside
+from mpforge.plan.places import InImage
 
-INSIDE = Inside(ImageRequest("an/image", "aarch64"), (), network=False)
+PLACE = InImage(ImageRequest("an/image", "aarch64"), (), network=False)
 
 
 def unused() -> contextlib.AbstractContextManager[Any]:
@@ -35,9 +36,10 @@ class Scene:
             warn_once=self.warnings.append,
         )
         workspace: Any = SimpleNamespace(cache=place)
-        self._containers = Containers(workspace, cast("Any", None), cast("Any", toolbox))
-        monkeypatch.setattr(self._containers, "_how", lambda _: how)
-        monkeypatch.setattr(image_toolchain, "image_bytecode", self)
+        containers = Containers(workspace, cast("Any", None), cast("Any", toolbox))
+        monkeypatch.setattr(containers, "how", lambda _: how)
+        monkeypatch.setattr(image_place, "image_bytecode", self)
+        self._place = ProvidedImage(PLACE, containers, cast("Any", toolbox))
 
     def _python(self, word: str) -> str:
         if self.no_python:
@@ -50,7 +52,7 @@ class Scene:
         return Path("bytecode.tar")
 
     def bytecode(self) -> Path | None:
-        return self._containers._bytecode(INSIDE, Image("sha256:1", {}), "cp311", unused)
+        return self._place._bytecode(Image("sha256:1", {}), "cp311", unused)
 
 
 def test_an_emulated_python_is_given_bytecode_and_a_native_one_needs_none(

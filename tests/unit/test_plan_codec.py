@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mpforge.plan.codec import decode, encode
 from mpforge.plan.pins import EnvironmentRequest, ImageRequest
-from mpforge.plan.places import Inside, Machine
+from mpforge.plan.places import InImage, Machine
 from mpforge.plan.steps import (
     InstallPackages,
     OutputOf,
@@ -44,13 +44,13 @@ TREES: st.SearchStrategy[Tree] = (
     | st.builds(ShippedFiles, WORDS)
 )
 ZIG = EnvironmentRequest("tool", "cp311", "x86_64", ("ziglang",))
-INSIDE = Inside(ImageRequest("an/image", "x86_64"))
+IN_IMAGE = InImage(ImageRequest("an/image", "x86_64"))
 TOOLCHAINS: list[Toolchain] = [
     HostZig(ZIG, cross=True),
-    ZigInImage(ZIG, INSIDE),
+    ZigInImage(ZIG, IN_IMAGE),
     HostGcc(),
-    ImageCompiler(INSIDE),
-    CrossImage(INSIDE),
+    ImageCompiler(IN_IMAGE),
+    CrossImage(IN_IMAGE),
 ]
 COMPILERS = st.builds(Compilers, st.sampled_from(TOOLCHAINS), WORDS, WORDS, st.none() | WORDS)
 COMMANDS = (

@@ -10,9 +10,10 @@ from mpforge.errors import NoHostPython
 from mpforge.keys.walk import ABSENT
 from mpforge.kinds.repair_wheel import log_parts
 from mpforge.kinds.step_ingredients import Provision
+from mpforge.kinds.step_places import Places
 from mpforge.kinds.task import Given
 from mpforge.plan.pins import ImageRequest
-from mpforge.plan.places import Inside, Machine
+from mpforge.plan.places import InImage, Machine
 from mpforge.plan.sessions import Plan
 from mpforge.plan.steps import (
     BuildWheel,
@@ -44,7 +45,7 @@ def parts(step: Step) -> dict[str, str]:
         pins=anything,
         inputs=anything,
         machines=anything,
-        containers=anything,
+        places=Places(anything, anything, anything),
     )
     return provision._parts(step)
 
@@ -66,7 +67,7 @@ def test_an_archive_is_made_again_with_another_zlib(
     assert changed == {"archive.zlib"}
 
 
-IMAGE = Inside(ImageRequest("an/image", "aarch64"), (), network=False)
+IMAGE = InImage(ImageRequest("an/image", "aarch64"), (), network=False)
 IN_IMAGE = (
     BuildWheel(
         ProjectFiles(),
@@ -100,7 +101,8 @@ def test_the_python_that_compiles_an_emulated_one_s_library_is_in_the_key(comman
         nothing = SimpleNamespace(
             python_parts=python_parts,
             compiler_parts=lambda _: {},
-            parts=lambda *_: {},
+            pin=lambda _: SimpleNamespace(digest="sha256:0"),
+            how=lambda _: "native",
             emulates=lambda _: emulated,
         )
         anything = cast("Any", nothing)
@@ -111,7 +113,7 @@ def test_the_python_that_compiles_an_emulated_one_s_library_is_in_the_key(comman
             pins=anything,
             inputs=anything,
             machines=anything,
-            containers=lambda: anything,
+            places=Places(anything, anything, lambda: anything),
         )
         return {item for item in provision._parts(step).items() if item[0].startswith("python")}
 

@@ -11,7 +11,7 @@ from mpforge.compiler.compile import compile_plan
 from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, ImageRequest, Lock, Package
-from mpforge.plan.places import Inside
+from mpforge.plan.places import InImage
 from mpforge.plan.toolchains import (
     Compilers,
     CrossImage,
@@ -29,7 +29,7 @@ from mpforge.toolchains.host_zig import ProvidedZig
 
 REQUEST = EnvironmentRequest("tool", "cp311", "x86_64", ("ziglang",))
 PIN = EnvironmentPin(REQUEST, (Package("ziglang", "0.15.1", ("sha256:00",)),))
-INSIDE = Inside(ImageRequest("an/image", "aarch64"))
+PLACE = InImage(ImageRequest("an/image", "aarch64"))
 CROSS = '[toolchains.mine]\nkind = "container"\nimage = "an/image"\n'
 
 
@@ -100,13 +100,13 @@ def test_zig_must_be_fetched_and_its_library_and_view_made_once(tmp_path: Path) 
 def test_zig_in_an_image_has_the_native_programs_that_call_it_in_its_key(tmp_path: Path) -> None:
     session = Session(tmp_path)
     here = session.of(HostZig(REQUEST, cross=False)).parts()
-    inside = session.of(ZigInImage(REQUEST, INSIDE)).parts()
+    inside = session.of(ZigInImage(REQUEST, PLACE)).parts()
     assert set(inside) - set(here) == {"native"}
     assert inside["toolchain.zig"] == here["toolchain.zig"] == "ziglang 0.15.1"
     assert inside["toolchain.programs"] != here["toolchain.programs"]  # the image's headers
 
 
-@pytest.mark.parametrize("toolchain", [ImageCompiler(INSIDE), CrossImage(INSIDE)])
+@pytest.mark.parametrize("toolchain", [ImageCompiler(PLACE), CrossImage(PLACE)])
 def test_an_images_compilers_need_nothing_of_this_host(
     toolchain: Toolchain, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from mpforge.errors import StepFailed, ToolUnavailable, WrongInput
 from mpforge.places.containers.container import Container
+from mpforge.platforms import Platform
 from mpforge.processes import Ended, at_terminal, attached
 from mpforge.store.files import remove_tree
 
@@ -86,6 +87,12 @@ class StepContainer:
         for name in ("src", "out", "tmp", "home"):
             with contextlib.suppress(StepFailed):
                 self.get(self.root / name, harmless=True)
+
+    def bring_libraries(self, output: Path, platform: Platform, policy: str) -> None:
+        """Copy the image's. As ``image_libraries.collect``."""
+        from mpforge.places.containers import image_libraries
+
+        image_libraries.collect(self.container, output, platform, policy)
 
     def which(self, program: str, path: str) -> str | None:
         """Return the path of a program on this PATH in the container, or None. Raises as ``run``."""

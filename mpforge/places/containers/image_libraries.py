@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mpforge.artifacts import elf, wheels
+from mpforge.artifacts.verification import policy_libraries
 from mpforge.errors import WheelRejected
-from mpforge.places.containers.container_step import StepContainer
+from mpforge.places.containers.container import Container
 from mpforge.platforms import Platform
 from mpforge.toolchains.compiler_wrappers import elf_machine
 
@@ -38,10 +39,8 @@ done
 """
 
 
-def collect(
-    at: StepContainer, output: Path, platform: Platform, everywhere: frozenset[str]
-) -> None:
-    """Copy the libraries that wheels in ``output`` need, except ``everywhere``, into a folder beside them.
+def collect(at: Container, output: Path, platform: Platform, policy: str) -> None:
+    """Copy the libraries that wheels in ``output`` need, less the policy's, into a folder beside them.
 
     Includes the libraries' own dependencies. Those that the image lacks are reported by the repair. Raises
     ``RuntimeLost``.
@@ -50,7 +49,7 @@ def collect(
 
     with contextlib.suppress(ELFError, WheelRejected):  # the repair reports it
         wanted, own = _needs(output.glob("*.whl"))
-        known = everywhere | own
+        known = policy_libraries(policy, platform) | own
         while wanted := wanted - known:
             known |= wanted
             arrived = list(_fetched(at, output / FOLDER, platform, sorted(wanted)))
@@ -72,15 +71,13 @@ def _needs(made: Iterable[Path]) -> tuple[set[str], set[str]]:
     return needed, own
 
 
-def _fetched(
-    at: StepContainer, folder: Path, platform: Platform, names: list[str]
-) -> Iterator[Path]:
+def _fetched(at: Container, folder: Path, platform: Platform, names: list[str]) -> Iterator[Path]:
     argv = ["/bin/sh", "-c", _FIND, "find", platform.multiarch, elf_machine(platform).hex()]
-    code, said = at.container.ask([*argv, *names])
+    code, said = at.ask([*argv, *names])
     for line in said.splitlines() if code == 0 else ():
         name, _, place = line.partition(" ")
         if name not in names or "/" in name:  # a container's word, never a path of ours
             continue
         folder.mkdir(exist_ok=True)
-        at.container.get(place, folder / name)
+        at.get(place, folder / name)
         yield folder / name
