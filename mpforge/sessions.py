@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 import nox
 import nox.registry
 
-from mpforge import processes
 from mpforge.errors import FileTrouble, MpforgeError, SessionNameTaken, render
 from mpforge.plan.index import Index, IndexedSession
+from mpforge.processes import interrupts
 from mpforge.workspace import RUN_ID, SPEC_NAME, Workspace, open_workspace, run_id
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _define(index: Index, workspace: Workspace, prefix: str) -> None:
         _tidy(workspace)
     if _begun:
         atexit.register(_sum_up, workspace, os.getpid())
-    processes.watch_interrupts()
+    interrupts.watch_interrupts()
     if not _ours:
         _watch_redefinitions()
     known = nox.registry.get()
@@ -152,7 +152,7 @@ def _run(
     _refuse_redefined(nox_session)
     if _option(nox_session, "install_only"):
         nox_session.skip("not run: --install-only")
-    if processes.interrupted():
+    if interrupts.interrupted():
         raise KeyboardInterrupt
     try:
         ended, text = front.run(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec, tell_doubts, unknown, workspace_of
 from mpforge.errors import ExitCode, NothingSelected, first_of, render
-from mpforge.processes import foreground
+from mpforge.processes.terminal import foreground
 from mpforge.workspace import SPEC_NAME
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mpforge.engine.load_plan import compiled
     from mpforge.engine.shell import Visit, enter, enterable, log_of
     from mpforge.places.step import tail
-    from mpforge.processes import watch_interrupts
+    from mpforge.processes.interrupts import watch_interrupts
     from mpforge.reports.console import Console
     from mpforge.workspace import Options
 

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the verdict of each session; return 1 if one of them differs."""
     from mpforge.engine.load_plan import compiled
     from mpforge.engine.verify import verifiable, verify
-    from mpforge.processes import watch_interrupts
+    from mpforge.processes.interrupts import watch_interrupts
     from mpforge.reports.console import Console
     from mpforge.workspace import Options
 

@@ -27,7 +27,8 @@ from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.sessions import Plan
 from mpforge.plan.steps import InstallPackages, OutputOf, Step, Work
-from mpforge.processes import children_cpu, interrupted
+from mpforge.processes import children_cpu
+from mpforge.processes.interrupts import interrupted
 from mpforge.store import notes
 from mpforge.store.files import make_way, remove_tree
 from mpforge.store.protocols import SessionStore

@@ -26,7 +26,7 @@ from mpforge.kinds.task import Given
 from mpforge.plan.events import Emit, Published, Warned
 from mpforge.plan.requirements import OwnPackage
 from mpforge.plan.sessions import PlannedSession
-from mpforge.processes import interrupted
+from mpforge.processes.interrupts import interrupted
 from mpforge.store import notes
 from mpforge.store.files import hash_file
 from mpforge.store.locks import alone

@@ -12,6 +12,7 @@ from mpforge import processes
 from mpforge.places.isolation import HERE, Isolation
 from mpforge.places.place import NotStarted
 from mpforge.platforms import Platform
+from mpforge.processes import terminal
 
 _BASH = ("--noprofile", "--norc")
 """What keeps bash from reading a configuration that sets other variables."""
@@ -94,7 +95,7 @@ class HostPlace:
         """As ``Place``. The shell is bash, else sh, of PATH: another would read a configuration."""
         argv = argv or _shell(environment.get("PATH", ""))
         try:
-            return processes.attached(
+            return terminal.attached(
                 argv,
                 environment={**environment, **secrets},
                 cwd=cwd,

@@ -21,6 +21,7 @@ from mpforge.places import recorded_commands, secret_redaction
 from mpforge.places.host import HostPlace
 from mpforge.places.place import NotStarted, Place
 from mpforge.plan.texts import CommandLine, Placeholder, ShellLine, Text
+from mpforge.processes import terminal
 
 # 1980-01-01, the earliest time that a zip archive can hold (https://reproducible-builds.org/specs/).
 SOURCE_DATE_EPOCH = "315532800"
@@ -169,7 +170,7 @@ class StepRun:
         """
         last = recorded_commands.read(self.directory.root)[-1]
         environment = dict(last.environment)
-        if processes.at_terminal():
+        if terminal.at_terminal():
             environment |= {n: os.environ[n] for n in _OF_TERMINAL if n in os.environ}
             environment["PS1"] = f"[{self.title}] \\W\\$ "
         secrets = secret_redaction.values(self.secrets)

@@ -26,7 +26,7 @@ from mpforge.plan.events import (
     WorkEnded,
     Working,
 )
-from mpforge.processes import interrupted
+from mpforge.processes.interrupts import interrupted
 
 if TYPE_CHECKING:
     from rich.status import Status

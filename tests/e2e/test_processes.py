@@ -16,8 +16,9 @@ import pytest
 
 from mpforge import processes
 from mpforge.places.isolation import isolation
+from mpforge.processes import terminal
 
-PACKAGE = Path(processes.__file__).parent
+PACKAGE = Path(processes.__file__).parent.parent
 PATH = os.environ["PATH"]
 PLENTY = 60.0  # seconds
 
@@ -168,12 +169,13 @@ def test_what_a_program_leaves_running_ends_with_it(
 _MPFORGE = """
 import os, pathlib, sys
 from mpforge import processes
-processes.watch_interrupts()
+from mpforge.processes import interrupts
+interrupts.watch_interrupts()
 try:
     argv = ["sh", "-c", sys.argv[1]]
     processes.run(argv, environment=os.environ, cwd=pathlib.Path(), log=sys.stdout.buffer)
 except KeyboardInterrupt:
-    print("stopped, remembered:", processes.interrupted())
+    print("stopped, remembered:", interrupts.interrupted())
 """
 
 
@@ -219,4 +221,4 @@ def test_capture_gives_up_on_what_does_not_end(leash: Leash) -> None:
 
 def test_foreground_passes_on_the_exit_status(tmp_path: Path) -> None:
     argv = ["sh", "-c", "exit 7"]
-    assert processes.foreground(argv, environment={"PATH": PATH}, cwd=tmp_path) == 7
+    assert terminal.foreground(argv, environment={"PATH": PATH}, cwd=tmp_path) == 7

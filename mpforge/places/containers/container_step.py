@@ -16,7 +16,8 @@ from typing import BinaryIO
 from mpforge.errors import StepFailed, ToolUnavailable, WrongInput
 from mpforge.places.containers.container import Container
 from mpforge.platforms import Platform
-from mpforge.processes import Ended, at_terminal, attached
+from mpforge.processes import Ended
+from mpforge.processes.terminal import at_terminal, attached
 from mpforge.store.files import remove_tree
 
 STEP = "/mpforge/step"

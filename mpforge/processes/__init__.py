@@ -2,9 +2,6 @@
 
 The only module that imports ``subprocess``. A program gets exactly the environment that its caller gives; its
 whole process group ends with it, for whatever reason. Knows nothing of steps.
-
-Interrupts are remembered (``interrupted``), because a program may exit 0 on SIGINT and nox may go on after
-one: check it before storing or publishing.
 """
 
 import atexit
@@ -15,24 +12,20 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO
 
+from mpforge.processes.interrupts import interrupts_held_back
+
 _TERMINATE_SECONDS = 1.0  # nox -j kills its sessions after two, whether they have cleaned up or not
-_UMASK = 0o022  # not the user's: an archive that a step packs holds modes
-_CLEANING_SECONDS = 5.0
-_HANGUPS, _AGAIN_SECONDS = 10, 0.2
-_PR_SET_PDEATHSIG = 1
-_interrupt = threading.Event()
-_held_back = threading.Event()
-_waiting = threading.Event()
 _POSIX = os.name == "posix"
-_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+UMASK = 0o022 if _POSIX else -1
+"""Not the user's: an archive that a step packs holds modes."""
+_PR_SET_PDEATHSIG = 1
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -55,52 +48,14 @@ class Captured:
     stderr: str
 
 
-def watch_interrupts() -> None:
-    """Make SIGINT and SIGTERM set the flag and raise KeyboardInterrupt in the main thread.
+def tied(
+    in_child: Callable[[], None] | None = None, number: int = KILL
+) -> Callable[[], None] | None:
+    """Return the function by which a child, before exec, ties its life to ours; None if impossible.
 
-    nox handles Ctrl-C alone; a SIGTERM would leave its children running. A second signal soon after
-    the first does not disturb the cleaning up, which is short.
+    It calls ``in_child``; ``number`` is the signal that the child gets when mpforge dies.
     """
-    seen: list[float] = []
-
-    def handler(_signal: int, _frame: FrameType | None) -> None:
-        first = not seen or time.monotonic() - seen[-1] > _CLEANING_SECONDS
-        _interrupt.set()
-        if _held_back.is_set():
-            _waiting.set()
-        elif first:
-            seen.append(time.monotonic())
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, handler)
-        signal.signal(signal.SIGTERM, handler)
-        hangup = getattr(signal, "SIGHUP", None)  # a closed terminal, unless nohup said otherwise
-        if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
-            signal.signal(hangup, handler)
-
-
-@contextlib.contextmanager
-def interrupts_held_back() -> Iterator[None]:
-    """Delay an interrupt that comes within the block until its end, so that no started process is lost."""
-    _held_back.set()
-    try:
-        yield
-    finally:
-        _held_back.clear()
-        if _waiting.is_set():
-            _waiting.clear()
-            raise KeyboardInterrupt
-
-
-def interrupted() -> bool:
-    """Return whether an interrupt has come, even if nothing reacted to it."""
-    return _interrupt.is_set()
-
-
-def _tied(in_child: Callable[[], None] | None) -> Callable[[], None] | None:
-    """Return the function by which a child, before exec, ties its life to ours; None if impossible."""
-    return None if _libc is None else functools.partial(_before_exec, in_child, _KILL)
+    return None if _libc is None else functools.partial(_before_exec, in_child, number)
 
 
 def _before_exec(in_child: Callable[[], None] | None, number: int) -> None:
@@ -198,12 +153,12 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
         _signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_TERMINATE_SECONDS)
-    _signal_group(process, _KILL)
+    _signal_group(process, KILL)
     process.wait()
 
 
 @contextlib.contextmanager
-def _started(
+def started(
     argv: Sequence[str],
     *,
     environment: Mapping[str, str] | None,
@@ -261,14 +216,14 @@ def run(
     before = children_cpu()
     start = time.monotonic()
     log.flush()
-    with _started(
+    with started(
         argv,
         environment=environment,
         cwd=cwd,
         stdout=log,
         stderr=subprocess.STDOUT,
-        before_exec=_tied(in_child),
-        umask=_UMASK if _POSIX else -1,
+        before_exec=tied(in_child),
+        umask=UMASK,
     ) as process:
         timed_out = False
         try:
@@ -297,14 +252,13 @@ def capture(
     ``TimeoutError`` after ``timeout`` seconds.
     """
     pipe = subprocess.PIPE
-    tied = None if brief else _tied(in_child)
-    with _started(
+    with started(
         argv,
         environment=environment,
         cwd=cwd,
         stdout=pipe,
         stderr=pipe,
-        before_exec=tied,
+        before_exec=None if brief else tied(in_child),
         stdin=subprocess.DEVNULL if stdin is None else pipe,
     ) as process:
         try:
@@ -314,116 +268,3 @@ def capture(
     return Captured(
         process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
     )
-
-
-def foreground(argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path) -> int:
-    """Run a program on this terminal, in this process group, and return its exit status.
-
-    SIGTERM is passed on, and so is SIGINT unless a terminal has sent it to both. It gets a SIGTERM, and
-    cleans up, when mpforge dies by kill -9.
-    """
-    tied = None if _libc is None else functools.partial(_before_exec, None, signal.SIGTERM)
-    with subprocess.Popen(argv, env=dict(environment), cwd=cwd, preexec_fn=tied) as process:
-
-        def forward(number: int, _frame: FrameType | None) -> None:
-            if number == signal.SIGTERM or not sys.stdin.isatty():
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(number)
-
-        former = {n: signal.signal(n, forward) for n in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            return process.wait()
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)
-
-
-def at_terminal() -> bool:
-    """Return whether this process reads from a terminal."""
-    return os.isatty(0)
-
-
-def attached(
-    argv: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    cwd: Path,
-    in_child: Callable[[], None] | None = None,
-) -> int:
-    """Run a program on this process's own input and outputs; return its exit status, as a shell does.
-
-    At a terminal the program handles what is typed, Ctrl-C too. Elsewhere it has a group of its own that ends
-    with it. ``in_child`` is as in ``run``. Raises ``FileNotFoundError`` or ``PermissionError`` if it can't be
-    started, ``KeyboardInterrupt`` if this process was told to end.
-    """
-    tied = _tied(in_child)
-    if at_terminal():
-        status = _at_terminal(argv, environment, cwd, tied)
-    else:
-        with _started(
-            argv,
-            environment=environment,
-            cwd=cwd,
-            stdin=None,
-            stdout=None,
-            stderr=None,
-            before_exec=tied,
-            umask=_UMASK if _POSIX else -1,
-        ) as process:
-            status = process.wait()
-    return status if status >= 0 else 128 - status
-
-
-def _insist(process: "subprocess.Popen[bytes]", number: int, over: threading.Event) -> None:
-    """End an interactive shell, which ignores SIGTERM but not the loss of its terminal.
-
-    bash loses a signal that comes just before it waits for input: so it is sent again, then SIGKILL.
-    """
-    hangup = getattr(signal, "SIGHUP", number)
-    for each in (number, *[hangup] * _HANGUPS, _KILL):
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(each)
-        if over.wait(0.0 if each == signal.SIGTERM else _AGAIN_SECONDS):
-            return
-
-
-def _take_terminal_back() -> None:
-    """Become the terminal's foreground group again: a shell in a PID namespace can't restore it."""
-    former = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a background process gets it for that
-    with contextlib.suppress(OSError):
-        os.tcsetpgrp(0, os.getpgrp())
-    signal.signal(signal.SIGTTOU, former)
-
-
-def _at_terminal(
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    cwd: Path,
-    before_exec: Callable[[], None] | None,
-) -> int:
-    """Run a program in this process's group, so that it may read from the terminal."""
-    told: list[int] = []
-    over = threading.Event()
-    umask = _UMASK if _POSIX else -1
-    with subprocess.Popen(
-        argv, env=dict(environment), cwd=cwd, umask=umask, preexec_fn=before_exec
-    ) as process:
-
-        def end(number: int, _frame: FrameType | None) -> None:
-            if not told:
-                threading.Thread(target=_insist, args=(process, number, over), daemon=True).start()
-            told.append(number)
-
-        endings = {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
-        former = {number: signal.signal(number, end) for number in endings}
-        former[signal.SIGINT] = signal.signal(signal.SIGINT, lambda _number, _frame: None)
-        try:
-            status = process.wait()
-        finally:
-            over.set()
-            _take_terminal_back()
-            for number, handler in former.items():
-                signal.signal(number, handler)
-    if told:
-        raise KeyboardInterrupt
-    return status
