@@ -25,8 +25,8 @@ from mpforge.store.trees import Directory
 from mpforge.workspace import Options, Workspace
 
 if TYPE_CHECKING:
+    from mpforge.kinds.container_runtime import Containers
     from mpforge.kinds.execution import Executor
-    from mpforge.kinds.image_toolchain import Containers
     from mpforge.kinds.target_machines import Machines
 
 
@@ -90,7 +90,7 @@ class SessionRun:
     @functools.cached_property
     def containers(self) -> "Containers":
         """The containers of this session's steps."""
-        from mpforge.kinds.image_toolchain import Containers
+        from mpforge.kinds.container_runtime import Containers
 
         return Containers(self.workspace, self.pins, self.toolbox)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mpforge.diagnostics.step_failure import INTO_IMAGE
 from mpforge.errors import HostCannot, ImageUnfit, MpforgeError, NoHostPython, StepFailed
 from mpforge.kinds import build_tools, image_bytecode, image_contents, image_layers
-from mpforge.kinds.image_toolchain import Containers, put_zig
+from mpforge.kinds.container_runtime import Containers, put_zig
 from mpforge.kinds.step_places import python_if_here
 from mpforge.kinds.target_machines import ReadyMachine
 from mpforge.kinds.task import Task

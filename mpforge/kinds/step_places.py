@@ -17,9 +17,9 @@ from mpforge.plan.steps import AskRequirements, BuildWheel, Step
 from mpforge.plan.toolchains import Compilers
 
 if TYPE_CHECKING:
+    from mpforge.kinds.container_runtime import Containers
     from mpforge.kinds.execution import Executor
     from mpforge.kinds.hook_calls import HookCalls
-    from mpforge.kinds.image_toolchain import Containers
     from mpforge.kinds.target_machines import Machines, ReadyMachine
     from mpforge.kinds.task import Task
     from mpforge.places.isolation import Isolation

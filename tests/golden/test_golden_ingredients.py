@@ -16,7 +16,7 @@ from typing import Any, cast, get_args
 
 import pytest
 
-from mpforge.kinds.image_toolchain import Containers
+from mpforge.kinds.container_runtime import Containers
 from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.step_ingredients import Provision, Shipped
 from mpforge.kinds.step_places import Places

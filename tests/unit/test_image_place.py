@@ -9,8 +9,8 @@ import pytest
 
 from mpforge.errors import ImageUnfit, Interrupted, MpforgeError, NoHostPython, RuntimeLost
 from mpforge.kinds import image_place
+from mpforge.kinds.container_runtime import Containers
 from mpforge.kinds.image_place import ProvidedImage
-from mpforge.kinds.image_toolchain import Containers
 from mpforge.places.containers.images import Image
 from mpforge.plan.pins import ImageRequest
 from mpforge.plan.places import InImage
