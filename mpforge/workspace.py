@@ -4,6 +4,7 @@ Also the run's options, which reach every process of a run by environment variab
 """
 
 import contextlib
+import hashlib
 import os
 import re
 import shlex
@@ -18,6 +19,8 @@ from mpforge.errors import FileTrouble, SpecNotFound, WrongInput
 SPEC_NAME = "multiplatform.toml"
 LOCK_NAME = "multiplatform.lock"
 STATE_NAME = ".mpforge"
+KEPT = "kept"
+"""The directory of a cache with the directories of failed steps, by checkout."""
 RUN_ID = "MPFORGE_RUN_ID"
 
 
@@ -86,6 +89,15 @@ class Workspace:
     def shared_state(self) -> Path:
         """Directory of the state that all specs of this checkout share."""
         return self.root / STATE_NAME
+
+    @property
+    def kept(self) -> Path:
+        """Directory of the failed steps that --keep keeps, outside the checkout, where steps always run.
+
+        Programs look upward for configuration: below the checkout, pytest would find another one.
+        """
+        name = hashlib.sha256(os.fsencode(self.state)).hexdigest()
+        return self.cache / KEPT / name[:16]
 
     @property
     def dist(self) -> Path:
@@ -165,7 +177,7 @@ def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> 
 
 def _folders(state: Path) -> tuple[Path, ...]:
     """Return the directories of a spec's state."""
-    return tuple(state / name for name in ("logs", "keys", "kept", "verify"))
+    return tuple(state / name for name in ("logs", "keys", "verify"))
 
 
 def run_id() -> str:

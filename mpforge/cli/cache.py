@@ -29,6 +29,7 @@ _WORDS = {
     "pack": ("pack", "packs"),
     "package": ("package", "packages"),
     "lists": ("package list", "package lists"),
+    "kept": ("project's kept directories", "projects' kept directories"),
 }
 
 

@@ -33,7 +33,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         action="store_true",
         help="a new directory, where one is left of a step that failed with --keep",
     )
-    parser.add_argument("--keep", action="store_true", help="leave the directory in .mpforge/kept")
+    parser.add_argument("--keep", action="store_true", help="keep the directory afterwards")
     parser.set_defaults(func=run)
 
 

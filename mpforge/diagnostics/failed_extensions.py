@@ -26,7 +26,7 @@ _OF_SOURCE = re.compile(r"^[^\s:]+:\d+:(?:\d+:)? (?:fatal )?error: ")
 # Test files of configure scripts, distutils, CMake and Meson, and all in a step's own TMPDIR.
 _CHECK = re.compile(
     r"(?:^|/)(?:conftest|_configtest|testfile|sanitycheck)\w*\."
-    r"|/(?:CMakeScratch|CMakeTmp|meson-private)/|/(?:work/[^/]+/\d+|kept/[^/]+|mpforge/step)/tmp/"
+    r"|/(?:CMakeScratch|CMakeTmp|meson-private)/|/(?:work/[^/]+/\d+|kept/[^/]+/[^/]+|mpforge/step)/tmp/"
 )
 _WORDS = ("extension", "rror", "undefined", "cannot find")  # each relevant line has one of them
 _SHOWN = 8

@@ -34,6 +34,7 @@ from mpforge.store.files import make_way, remove_tree
 from mpforge.store.protocols import SessionStore
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
+from mpforge.workspace import KEPT
 
 if TYPE_CHECKING:
     from mpforge.kinds.execution import Executor
@@ -317,9 +318,10 @@ class Realizer:
         return result, tree
 
     def _directory(self, step: Step) -> Path:
-        """Return a step's working directory: in the store, or in the checkout if it may have to be kept."""
+        """Return a step's working directory: in the store, or where it stays if it may have to be kept."""
         if self.kept is None:
             return self.store.work_directory()
+        self.store.use(f"{KEPT} {self.kept.name}", at_once=True)
         place = self.kept / step.id
         remove_tree(place)
         place.mkdir(parents=True)

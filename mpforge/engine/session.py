@@ -15,7 +15,7 @@ from mpforge.engine.session_run import SessionRun
 from mpforge.errors import UnknownSession
 from mpforge.plan.events import Emit, SessionEnded, Warned
 from mpforge.store.files import make_way
-from mpforge.workspace import Options, Workspace, require_plain
+from mpforge.workspace import Options, Workspace
 
 
 def run_session(
@@ -47,12 +47,6 @@ def run_session(
     needless = selection.needless(session, found.plan, failed())
     if needless is not None:
         return SessionEnded(name, session.phase, "not-run", f"not run: {needless}")
-    if options.keep:
-        require_plain(
-            workspace.state,
-            what="a directory kept by --keep",
-            hint="run it without --keep, or in a checkout whose path is plain",
-        )
     found.store.listen(lambda message: emit(Warned(name, message)))
     run = SessionRun(found, session, workspace, options, emit, posargs, selection)
     ended = _to_its_end(run)

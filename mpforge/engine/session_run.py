@@ -141,7 +141,7 @@ class SessionRun:
             log=self.log or self.workspace.logs(self.session.name),
             keys=self.workspace.state / "keys",
             outputs=TestOutputs(found.store, self.workspace, self.session.name, self.emit),
-            kept=self.workspace.state / "kept" if self.options.keep else None,
+            kept=self.workspace.kept if self.options.keep else None,
             use_cache=not self.options.no_cache,
             dry=self.dry,
         )

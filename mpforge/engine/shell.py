@@ -22,7 +22,7 @@ from mpforge.places.step import Left, StepDirectory, StepRun
 from mpforge.plan.events import Emit, Warned
 from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.plan.steps import Step
-from mpforge.workspace import Options, Workspace
+from mpforge.workspace import KEPT, Options, Workspace
 
 if TYPE_CHECKING:
     pass
@@ -100,10 +100,11 @@ def enter(
     step = found.plan.main_step(session)
     if step is None:
         raise AssertionError(f"{session.name} has no step to enter")
-    kept = StepDirectory(workspace.state / "kept" / step.id)
+    kept = StepDirectory(workspace.kept / step.id)
     log = log_of(workspace, session.name)
     run = SessionRun(found, session, workspace, options, emit, log=log)
     if not visit.fresh and recorded_commands.read(kept.root):
+        found.store.use(f"{KEPT} {workspace.kept.name}", at_once=True)
         return _enter_kept(run, step, kept, visit, log)
     found.store.listen(lambda message: emit(Warned(session.name, message)))
     log.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from mpforge.store.files import remove_tree
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import living, sweep, used
 from mpforge.store.tool_store import ToolStore
+from mpforge.workspace import KEPT
 
 NAME = "name"
 """The file with the cache's name, by which files built here are told from those built elsewhere."""
@@ -120,9 +121,26 @@ def lists(cache: Path) -> Iterator[Evictable]:
                     shutil.rmtree(folder, ignore_errors=True)
             return not folder.exists()
 
-        extents = [_extent(path) for path in folder.rglob("*") if path.is_file()]
-        came = max((came for _, came in extents), default=0.0)
-        yield Evictable(f"lists {folder.name}", sum(size for size, _ in extents), came, remove)
+        yield Evictable(f"lists {folder.name}", *_extent_of_all(folder), remove)
+
+
+def kept(cache: Path) -> Iterator[Evictable]:
+    """Yield the directories of failed steps that --keep kept, by checkout."""
+    for folder in _listed(cache / KEPT):
+        name = f"{KEPT} {folder.name}"
+
+        def remove(is_used: Callable[[], bool], folder: Path = folder) -> bool:
+            if not is_used():
+                remove_tree(folder)
+            return not folder.exists()
+
+        yield Evictable(name, *_extent_of_all(folder), remove)
+
+
+def _extent_of_all(folder: Path) -> tuple[int, float]:
+    """Return the bytes of a directory's files and the last time that one was written or downloaded."""
+    extents = [_extent(path) for path in folder.rglob("*") if path.is_file()]
+    return sum(size for size, _ in extents), max((came for _, came in extents), default=0.0)
 
 
 def _extent(path: Path) -> tuple[int, float]:
@@ -205,7 +223,7 @@ def unheard(_message: str) -> None:
 
 def foreign(cache: Path) -> Iterator[Path]:
     """Yield files in the cache, beside its store, that are not mpforge's."""
-    known = {"store", "tools", "distribution", RUNTIMES, NAME, *_NOTES}
+    known = {"store", "tools", "distribution", KEPT, RUNTIMES, NAME, *_NOTES}
     for path in _listed(cache):
         if path.name not in known and not _NEW_NOTE.fullmatch(path.name):
             yield path

@@ -66,6 +66,7 @@ def stats(cache: Path) -> Contents:
             ("tools", cache_contents.tools(cache)),
             ("packages", cache_contents.packages(cache)),
             ("package lists", cache_contents.lists(cache)),
+            ("kept step directories", cache_contents.kept(cache)),
         ):
             found[what] = [(thing.size, thing.last_used) for thing in things]
         held = tuple(itertools.starmap(_holding, found.items()))
@@ -145,6 +146,7 @@ def _collect(cache: Path, limits: Limits) -> Collected:
         *cache_contents.tools(cache),
         *cache_contents.packages(cache),
         *cache_contents.lists(cache),
+        *cache_contents.kept(cache),
     )
     collected = collection.collect(cache / "store", limits, others)
     cache_contents.sweep_leftovers(cache, but=_lock(cache))

@@ -97,6 +97,7 @@ def test_run_keeps_a_failed_steps_directory_when_asked_to(quick: Workspace) -> N
     assert done.code == 1
     (line,) = [line for line in done.output.splitlines() if "kept: " in line]
     kept = Path(line.split("kept: ")[1].strip(), "src")
+    assert not kept.is_relative_to(quick.root), "below the checkout tools find other configuration"
     assert (kept / "greeting.txt").is_file()
     assert (kept / "here").read_text() == "made\n"
 

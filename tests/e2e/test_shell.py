@@ -219,7 +219,7 @@ def test_what_a_failed_run_kept_is_entered_as_it_is_unless_a_fresh_one_is_asked_
     ran = unbuilt.mpforge("run", "--keep", BUILD, env={"TOKEN": "hushed-up"})
     assert ran.code == 1
     assert f"mpforge shell {BUILD}" in ran.output
-    kept = unbuilt.root / ".mpforge/kept/wheel-aarch64-cp311"
+    (kept,) = unbuilt.cache.root.glob("kept/*/wheel-aarch64-cp311")
     done = shell(unbuilt, BUILD, typed="pwd; ls; echo $TOKEN", env={"TOKEN": "hushed-up"})
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == str(kept / "src")
@@ -241,7 +241,7 @@ def test_what_a_failed_run_kept_is_entered_as_it_is_unless_a_fresh_one_is_asked_
 def test_a_new_directory_stays_with_keep_and_is_said(quick: Workspace) -> None:
     done = shell(quick, "--keep", "build", typed="echo made > made.txt\n")
     assert done.returncode == 0, done.stderr
-    (kept,) = (quick.root / ".mpforge/kept").iterdir()
+    (kept,) = quick.cache.root.glob("kept/*/*")
     assert f"kept: {kept}" in done.stderr
     done = shell(quick, "build", "--", "cat", "made.txt")
     assert done.stdout == "made\n"

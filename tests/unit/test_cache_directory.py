@@ -99,6 +99,17 @@ def test_packages_stay_while_another_process_works_though_its_pid_is_ours(
     assert not packages_go(cache)
 
 
+def test_kept_directories_of_a_project_go_unless_someone_works_in_them(cache: Path) -> None:
+    step = cache / "kept" / "project" / "wheel"
+    step.mkdir(parents=True)
+    (step / "log").write_bytes(b"failed")
+    (kept,) = cache_contents.kept(cache)
+    assert (kept.name, kept.size) == ("kept project", 6)
+    assert not kept.remove(lambda: True)
+    assert kept.remove(lambda: False)
+    assert not step.parent.exists()
+
+
 def test_this_process_alone_keeps_no_package(cache: Path) -> None:
     home = Home(cache / "store" / "work")
     assert packages_go(cache)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import WrongInput
-from mpforge.workspace import open_workspace
+from mpforge.workspace import Workspace, open_workspace
 
 
 @pytest.mark.parametrize("link", [".mpforge", ".mpforge/other", ".mpforge/other/logs"])
@@ -28,3 +28,14 @@ def test_state_that_is_there_is_kept_out_of_git_and_none_is_made(tmp_path: Path)
     (tmp_path / ".mpforge").mkdir()
     open_workspace(spec, {"MPFORGE_CACHE": str(tmp_path / "cache")})
     assert (tmp_path / ".mpforge" / ".gitignore").read_text() == "*\n"
+
+
+def test_kept_steps_lie_outside_of_the_checkout_apart_from_those_of_other_specs(
+    tmp_path: Path,
+) -> None:
+    places = set()
+    for spec in (tmp_path / "a/multiplatform.toml", tmp_path / "a/b.toml", tmp_path / "c/b.toml"):
+        workspace = Workspace(spec, tmp_path / "cache")
+        assert workspace.kept.parent == tmp_path / "cache" / "kept"
+        places.add(workspace.kept)
+    assert len(places) == 3

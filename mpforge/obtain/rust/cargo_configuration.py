@@ -1,9 +1,9 @@
 """The configuration that cargo reads beside a project's own: that of directories above it, and the user's.
 
 cargo merges ``.cargo/config.toml`` of its directory and of every one above it, then CARGO_HOME's
-(doc.rust-lang.org/cargo, "Configuration"). A step's directory lies below the cache, or with ``--keep`` in
-the checkout: files above either are no part of a build, so cargo is told to search no higher than the step's
-directory. Knows nothing of builds.
+(doc.rust-lang.org/cargo, "Configuration"). A step's directory lies below the cache: files
+above it are no part of a build, so cargo is told to search no higher than the step's directory. Knows
+nothing of builds.
 """
 
 import hashlib
