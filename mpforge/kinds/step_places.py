@@ -1,13 +1,13 @@
 """Provide the places of a session's steps: what each adds to a key, and how steps run there.
 
-Naming parts runs nothing in a place. Modules that only running needs are imported when it runs.
+Provided places have the same methods; ``ProvidedHost`` says what each is for. Naming parts runs nothing in a
+place. Modules that only running needs are imported when it runs.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from mpforge.errors import NoHostPython
 from mpforge.keys.walk import ABSENT
@@ -20,68 +20,13 @@ if TYPE_CHECKING:
     from mpforge.kinds.container_runtime import Containers
     from mpforge.kinds.execution import Executor
     from mpforge.kinds.hook_calls import HookCalls
+    from mpforge.kinds.image_place import ProvidedImage
     from mpforge.kinds.target_machines import Machines, ReadyMachine
     from mpforge.kinds.task import Task
     from mpforge.places.isolation import Isolation
     from mpforge.places.place import Place
 
-
-class ProvidedPlace(Protocol):
-    """A planned place in a session."""
-
-    # --- for keys ------------------------------------------------------------------------------
-
-    def compiler_parts(self, compilers: Compilers) -> dict[str, str]:
-        """Return the parts of the place for compilers that are called in it."""
-
-    def program_parts(self, step: Step) -> dict[str, str]:
-        """Return the parts of the programs on a step's PATH."""
-
-    def hook_parts(self, python: str, *, installed: bool) -> dict[str, str]:
-        """Return the parts of the interpreter that calls hooks; if ``installed``, with its packages."""
-
-    def machine_parts(self, machine: Machine, python: str | None) -> dict[str, str]:
-        """Return the parts of the machine for tests."""
-
-    # --- making ready --------------------------------------------------------------------------
-
-    def require(self, python: str | None) -> None:
-        """Raise ``HostCannot`` if builds by this Python can't run there."""
-
-    def prepare(self, compilers: Compilers, pythons: tuple[str, ...]) -> None:
-        """Obtain what all builds with these compilers, by its Pythons, share. Raises what that raises."""
-
-    def is_prepared(self, key: str) -> bool:
-        """Return whether the preparation of a key is done."""
-
-    def remember(self, key: str) -> None:
-        """Remember that the preparation of a key is done."""
-
-    # --- a step --------------------------------------------------------------------------------
-
-    def isolation(self) -> "Isolation":
-        """Return how far programs there are kept apart from this host."""
-
-    def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:
-        """Return the directories of this host on a step's PATH; with ``git`` also git's."""
-
-    def hooks(
-        self,
-        task: "Task",
-        command: AskRequirements | BuildWheel,
-        executor: "Executor",
-        *,
-        builds: bool,
-    ) -> "AbstractContextManager[HookCalls]":
-        """Yield a build backend's hooks with the source in place; as ``hook_calls.opened``."""
-
-    def on_machine(
-        self, task: "Task", machine: Machine, python: str | None
-    ) -> "AbstractContextManager[tuple[ReadyMachine, Place]]":
-        """Yield the machine for a step's tests, and their place."""
-
-    def reopened(self, task: "Task") -> "AbstractContextManager[Place]":
-        """Yield the place with a step's directory as a failed run left it."""
+ProvidedPlace: TypeAlias = "ProvidedHost | ProvidedImage"
 
 
 @dataclass(frozen=True)
@@ -113,45 +58,45 @@ class ProvidedHost:
     machines: "Callable[[], Machines]"
 
     def compiler_parts(self, compilers: Compilers) -> dict[str, str]:  # noqa: ARG002
-        """Return none: the compilers have parts of their own."""
+        """Return the place's parts for compilers that are called in it: none, they have their own."""
         return {}
 
     def program_parts(self, step: Step) -> dict[str, str]:
-        """Return the parts of the base set and the declared tools."""
+        """Return the parts of the programs on a step's PATH: of the base set and the declared tools."""
         return self.toolbox.programs.parts(step)
 
     def hook_parts(self, python: str, *, installed: bool) -> dict[str, str]:
-        """Return the parts of this host's interpreter."""
+        """Return the parts of the interpreter that calls hooks; if ``installed``, with its packages."""
         parts = self.toolbox.python_parts(python)
         return parts | self.toolbox.installed(python).parts() if installed else parts
 
     def machine_parts(self, machine: Machine, python: str | None) -> dict[str, str]:
-        """Return the parts of this host, or of its emulator and the target's Python."""
+        """Return the parts of a test's machine: of this host, or of its emulator and the target's Python."""
         return self.machines().parts(machine, python)
 
     def require(self, python: str | None) -> None:
-        """Raise ``NoHostPython`` if this host lacks the interpreter."""
+        """Raise ``HostCannot`` if builds by this Python can't run there: this host lacks it."""
         if python is not None:
             self.toolbox.host_python(python)
 
     def prepare(self, compilers: Compilers, pythons: tuple[str, ...]) -> None:
-        """Do nothing: the compilers are all that is needed."""
+        """Obtain what builds with these compilers share there, beside them, by its Pythons: nothing."""
 
     def is_prepared(self, key: str) -> bool:  # noqa: ARG002
-        """Return True."""
+        """Return whether the preparation of a key is done."""
         return True
 
     def remember(self, key: str) -> None:
-        """Do nothing."""
+        """Remember that the preparation of a key is done."""
 
     def isolation(self) -> "Isolation":
-        """Return as much as this host allows."""
+        """Return how far programs are kept apart from this host: as far as it allows."""
         from mpforge.places.isolation import isolation
 
         return isolation()
 
     def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:
-        """Return the directories of the base set and the declared tools."""
+        """Return this host's directories on a step's PATH: base set and declared tools, with ``git`` git."""
         return self.toolbox.programs.folders(step, git=git)
 
     @contextlib.contextmanager
@@ -163,7 +108,7 @@ class ProvidedHost:
         *,
         builds: bool,
     ) -> "Iterator[HookCalls]":
-        """Yield the hooks in the build environment, called by this host's interpreter."""
+        """Yield a step's hooks with its source in place, called by this host's interpreter."""
         from mpforge.kinds import hook_calls
 
         executor.sources.put(task, vcs=command.hook == "sdist")
@@ -180,13 +125,13 @@ class ProvidedHost:
     def on_machine(
         self, task: "Task", machine: Machine, python: str | None
     ) -> "Iterator[tuple[ReadyMachine, Place]]":
-        """Yield this host, or its emulator."""
+        """Yield the machine for a step's tests, and the place that it is in."""
         with self.reopened(task) as place:
             yield self.machines().ready(machine, python), place
 
     @contextlib.contextmanager
     def reopened(self, task: "Task") -> "Iterator[Place]":
-        """Yield this host, which has the step's directory."""
+        """Yield the place with a step's directory as a failed run left it."""
         from mpforge.places.host import HostPlace
 
         yield HostPlace(self.isolation(), task.step.network)
