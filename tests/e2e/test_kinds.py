@@ -145,20 +145,6 @@ PURE_TEST = """
 """
 
 
-def test_two_targets_build_at_the_same_time(unbuilt: Workspace, empty_cache: Cache) -> None:
-    unbuilt.cache = empty_cache
-    unbuilt.edit("multiplatform.toml", '["aarch64"]', '["aarch64", "x86_64"]')
-    run = unbuilt.nox("-j2", "build")
-    assert run.code == 0, str(run)
-    assert {BUILD, "build-x86_64-cp311", "sdist"} <= run.did
-    tags = {wheel.stem.rsplit("_", 1)[-1] for wheel in unbuilt.wheels()}
-    assert tags == {"aarch64", "64"}, "x86_64 ends with 64"
-    assert {e["target"] for e in unbuilt.record().values()} == {None, "aarch64", "x86_64"}
-    assert unbuilt.steps().count("sdist") == 1
-    again = unbuilt.nox("-j2", "build")
-    assert again.did == set()
-
-
 def test_a_native_wheel_is_tested_by_pytest_with_its_posargs(unbuilt: Workspace) -> None:
     unbuilt.edit("multiplatform.toml", '["aarch64"]', '["x86_64"]')
     spec = unbuilt.read("multiplatform.toml")

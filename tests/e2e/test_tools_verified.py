@@ -56,14 +56,10 @@ def content(tree: Path) -> dict[str, str]:
 @pytest.fixture
 def own_tools(built: Workspace, place: Path) -> Cache:
     """A cache with an empty store, and a copy of each tool but zig, which is shared."""
-    cache = Cache(place / "cache")
-    tools = cache.root / "tools"
-    tools.mkdir(parents=True)
+    cache = Cache.lent(built.cache, place / "cache", "zig-")
     for tool in (built.cache.root / "tools").iterdir():
-        if tool.name.startswith("zig-"):
-            (tools / tool.name).symlink_to(tool.resolve())
-        elif tool.is_dir() and tool.name.startswith(("zigcache-", "view-", "base-")):
-            shutil.copytree(tool, tools / tool.name, symlinks=True)
+        if tool.is_dir() and tool.name.startswith(("zigcache-", "view-", "base-")):
+            shutil.copytree(tool, cache.root / "tools" / tool.name, symlinks=True)
     shutil.copytree(built.cache.root / "distribution", cache.root / "distribution")
     return cache
 

@@ -103,6 +103,16 @@ class Cache:
             (root / name).symlink_to(shared / name)
         return cls(root)
 
+    @classmethod
+    def lent(cls, other: "Cache", root: Path, *tools: str) -> "Cache":
+        """A cache that has of another's only those tools whose names begin so."""
+        folder = root / "tools"
+        folder.mkdir(parents=True)
+        for tool in (other.root / "tools").iterdir():
+            if tool.name.startswith(tools):
+                (folder / tool.name).symlink_to(tool.resolve())
+        return cls(root)
+
     def copy_store(self, other: "Cache") -> None:
         """Give another cache this one's store, less what processes only use while they run."""
         passing = shutil.ignore_patterns("work", "locks")
