@@ -5,13 +5,14 @@ One project has all the habits that must go well together, because each session 
 
 import shlex
 import zipfile
+from io import BytesIO
 
 import pytest
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Cache, Workspace
 
 pytestmark = [pytest.mark.network, pytest.mark.cross, pytest.mark.emulation]
 
@@ -91,12 +92,13 @@ CHECK = """
 
 
 def test_a_project_with_old_habits_is_built_whole_and_tested_as_it_is_installed(
-    quick: Workspace,
+    quick: Workspace, empty_cache: Cache
 ) -> None:
     """Its ``setup.py`` asks $CC at its top, links with many words, compiles what lies in ``tests``,
     installs ``data_files`` and a script; test sources lie in the package; groups have other spellings; what
     it requires to build (docopt 0.6.2) has an sdist only.
     """
+    quick.cache = empty_cache
     quick.write("setup.py", SETUP)
     quick.write("pyproject.toml", PYPROJECT)
     quick.write("MANIFEST.in", "include *.map *.txt\nrecursive-include tests *\n")
@@ -116,8 +118,8 @@ def test_a_project_with_old_habits_is_built_whole_and_tested_as_it_is_installed(
     assert "the script ran" in quick.log("test-aarch64-cp311")
     with zipfile.ZipFile(quick.wheel()) as wheel:
         names = {name for name in wheel.namelist() if name.startswith("field/")}
-        built = wheel.open("field/_words.cpython-311-aarch64-linux-gnu.so")
-        sections = list(ELFFile(built).iter_sections())
+        built = wheel.read("field/_words.cpython-311-aarch64-linux-gnu.so")
+        sections = list(ELFFile(BytesIO(built)).iter_sections())
         (symbols,) = (s for s in sections if isinstance(s, SymbolTableSection))
         exported = {s.name for s in symbols.iter_symbols() if s["st_shndx"] != "SHN_UNDEF"} - {""}
         (dynamic,) = (s for s in sections if isinstance(s, DynamicSection))
