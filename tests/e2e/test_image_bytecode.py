@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import importlib.util
 import marshal
 import os
@@ -21,6 +20,7 @@ from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.places.containers.container import Container
 from mpforge.store.tool_store import ToolStore
+from tests.e2e.test_container_faults import new_project
 from tests.e2e.workspace import Cache, Workspace
 from tests.images.container_runtime import ContainerRuntime
 
@@ -28,76 +28,64 @@ WORD = f"cp3{sys.version_info.minor}"
 NAME = f"python3.{sys.version_info.minor}"
 BUILD = "build-aarch64-cp311"
 COMPILING = "compiling the library of cp311 in the image"
-TRACED = "python -v -c 'import email.parser, json, re, tempfile, zipfile'"
-UNCOMPILED = "find /usr/lib/python3.11 -name __pycache__ -prune -exec rm -r {} +"
-
-
-def emulated(workspace: Workspace, image: str, before: str) -> None:
-    """Build in an image by its own compilers, after a command."""
-    workspace.write(
-        "multiplatform.toml",
-        f"""
+LIBRARY = "/usr/lib/python3.11"
+UNCOMPILED = f"find {LIBRARY} -name __pycache__ -prune -exec rm -r {{}} +"
+SPEC = """
     schema = 1
+
     [project]
     python = ["cp311"]
     targets = ["aarch64"]
+
     [build]
     strategy = "emulate"
-    image = "{image}"
+    image = "IMAGE"
     policy = "manylinux_2_36"
-    before-build = ["{before}"]
+    before-build = ["python -v -c 'import email.parser, json, re, tempfile, zipfile'"]
+
     [test]
     strategy = "skip"
-    """,
-    )
+"""
+
+
+@pytest.fixture
+def emulated(built: Workspace, place: Path, manylinux_aarch64_image: str) -> Workspace:
+    """A project that is built in an image by its own compilers; no library of an image is compiled yet."""
+    cache = Cache.lent(built.cache, place / "cache", "zig", "native-", "base-")
+    workspace = new_project(place / "project", cache)
+    workspace.write("multiplatform.toml", SPEC.replace("IMAGE", manylinux_aarch64_image))
+    return workspace
 
 
 @pytest.mark.docker
 @pytest.mark.network
 @pytest.mark.emulation
 def test_deps_has_the_library_compiled_and_a_build_in_the_image_compiles_none_of_it(
-    unbuilt: Workspace,
-    place: Path,
-    emulating_runtime: ContainerRuntime,
-    manylinux_aarch64_image: str,
+    emulated: Workspace, emulating_runtime: ContainerRuntime
 ) -> None:
-    unbuilt.cache = Cache(place / "cache" / "own")
-    emulated(unbuilt, manylinux_aarch64_image, TRACED)
-    deps = unbuilt.nox("deps-aarch64")
+    """The wheel is the same where the build compiles the library itself."""
+    deps = emulated.nox("deps-aarch64")
     assert deps.code == 0, str(deps)
     assert COMPILING in deps.output
-    again = unbuilt.nox("deps-aarch64")
+    again = emulated.nox("deps-aarch64")
     assert "deps-aarch64" in again.cached, "it is a memory"
-    built = unbuilt.nox(BUILD)
+    built = emulated.nox(BUILD)
     assert built.code == 0, str(built)
     assert COMPILING not in built.output
-    log = unbuilt.log(BUILD)
+    log = emulated.log(BUILD)
     for name in ("email/__pycache__/parser", "json/__pycache__/decoder", "re/__pycache__/__init__"):
-        assert f"/usr/lib/python3.11/{name}.cpython-311.pyc matches " in log
-    sources = "# code object from /usr/lib/python3.11/"
+        assert f"{LIBRARY}/{name}.cpython-311.pyc matches " in log
+    sources = f"# code object from {LIBRARY}/"
     compiled = [line for line in log.splitlines() if line.startswith(sources)]
     assert set(compiled) <= {f"{sources}sitecustomize.py"}, "Debian's is a link to /etc"
-    assert emulating_runtime.ours(unbuilt.cache.root) == []
 
-
-@pytest.mark.docker
-@pytest.mark.network
-@pytest.mark.emulation
-def test_a_wheel_is_the_same_whoever_has_compiled_the_library(
-    unbuilt: Workspace,
-    empty_cache: Cache,
-    emulating_runtime: ContainerRuntime,
-    manylinux_aarch64_image: str,
-) -> None:
-    unbuilt.cache = empty_cache
-    found = set()
-    for before in (UNCOMPILED, "true"):
-        emulated(unbuilt, manylinux_aarch64_image, before)
-        run = unbuilt.nox(BUILD)
-        assert BUILD in run.did, str(run)
-        found.add(hashlib.sha256(unbuilt.wheel().read_bytes()).hexdigest())
-    assert len(found) == 1
-    assert emulating_runtime.ours(unbuilt.cache.root) == []
+    wheel = emulated.wheel().read_bytes()
+    emulated.edit("multiplatform.toml", "before-build = [", f'before-build = ["{UNCOMPILED}", ')
+    run = emulated.nox(BUILD)
+    assert BUILD in run.did, str(run)
+    assert f"{sources}json/__init__.py" in emulated.log(BUILD)
+    assert emulated.wheel().read_bytes() == wheel
+    assert emulating_runtime.ours(emulated.cache.root) == []
 
 
 # --- an image of files alone --------------------------------------------------------------------
