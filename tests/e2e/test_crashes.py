@@ -29,7 +29,7 @@ SESSION = ("--no-dependencies", "-s", BUILD)
 GROUPS, KILLS = 6, 50
 """Together 300 kills; each group has a store of its own."""
 BESIDE = (
-    ("mpforge", "cache", "gc", "--size", "6MB"),
+    ("mpforge", "cache", "gc", "--size", "1.5MB"),
     ("mpforge", "lock", "--update"),
 )
 """What is killed a third of the time, in the place of a run; the limit is that of some six results."""
@@ -49,8 +49,8 @@ MOMENTS = (
     "to its end",
 )
 """When a run is killed. One in eight is not, so that the store has results that others hit and remove."""
-SMALL, LARGE = 60, 1_000_000
-NUMBERS = range(1, SMALL + 1)
+SMALL, LARGE = 20, 250_000
+NUMBERS = range(1, 61)
 """What may be the only input; so a run may find its result, or not."""
 SCRIPT = f"""
     n=$(cat number)
@@ -60,7 +60,7 @@ SCRIPT = f"""
     yes "$n" | head -c {LARGE} > out/large
     printf '#!/bin/sh\\necho %s\\n' "$n" > out/run
     chmod 755 out/run
-    ln -s own/$n out/link
+    ln -s own/$((n % {SMALL} + 1)) out/link
 """
 
 
@@ -72,7 +72,7 @@ def expected(number: int) -> tuple[dict[str, File], dict[str, str]]:
     files |= {f"out/same/{i}": (f"{i}\n".encode(), False) for i in each}
     files["out/large"] = (line * LARGE)[:LARGE], False
     files["out/run"] = f"#!/bin/sh\necho {number}\n".encode(), True
-    return files, {"out/link": f"own/{number}"}
+    return files, {"out/link": f"own/{number % SMALL + 1}"}
 
 
 def seed() -> str:
@@ -181,7 +181,7 @@ def wait_for_moment(
 
 @pytest.fixture
 def numbered(quick: Workspace) -> Workspace:
-    """A project with some hundred outputs that tell the number in its only input."""
+    """A project with some forty outputs that tell the number in its only input."""
     quick.write("build.sh", SCRIPT)
     quick.write("number", f"{NUMBERS[0]}\n")
     return quick
