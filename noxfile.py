@@ -3,6 +3,7 @@
 A chore runs in the environment that nox runs in, the one that the README's first command made.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -35,8 +36,10 @@ def tests(session: nox.Session) -> None:
     """Set the machine up and run the tests; what stands after `--` goes to pytest."""
     session.run("bash", "scripts/setup-system.sh")
     _install_tools(session)
+    # One more than there are CPUs: tests wait for the network, disks, containers and each other.
+    workers = str(len(os.sched_getaffinity(0)) + 1)
     session.run(
-        sys.executable, "-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs
+        sys.executable, "-m", "pytest", "-n", workers, "--dist", "worksteal", *session.posargs
     )
 
 
