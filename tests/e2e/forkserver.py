@@ -121,17 +121,19 @@ def fork(
     environment: Mapping[str, str],
     stdout: int,
     stderr: int,
+    stdin: int | None = None,
     mortal: bool = False,
 ) -> Forked:
-    """Have a program run whose console script is at ``program``; it reads nothing.
+    """Have a program run whose console script is at ``program``; without ``stdin`` it reads nothing.
 
     ``mortal``: permissions of files matter to it even if it is root's.
     """
     variables = json.dumps(dict(environment))
     request = json.dumps([program, *words]), str(cwd), variables, "mortal" if mortal else ""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        descriptors = [stdout, stderr, theirs.fileno()]
+    with theirs, Path(os.devnull).open("rb") as null:
+        reads = null.fileno() if stdin is None else stdin
+        descriptors = [reads, stdout, stderr, theirs.fileno()]
         socket.send_fds(_server(), ["\0".join(request).encode()], descriptors)
     pid = _told(ours, "runs as")
     assert pid > 1, "a signal to this one's group would go to all processes (kill(2))"
@@ -166,7 +168,7 @@ class _Request:
     argv: list[str]
     cwd: str
     environment: dict[str, str]
-    streams: tuple[int, int]
+    streams: list[int]
     line: int
     mortal: bool
 
@@ -174,8 +176,7 @@ class _Request:
         """Make this forked process what the program would be, just started."""
         os.setsid()
         _tell(self.line, "runs as", os.getpid())  # from now on it can be killed with its group
-        null = os.open(os.devnull, os.O_RDONLY)
-        for given, number in zip((null, *self.streams), (0, 1, 2), strict=True):
+        for number, given in enumerate(self.streams):
             os.dup2(given, number)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.environ.clear()
@@ -198,9 +199,8 @@ def _obey_permissions() -> None:
     """Give up what root may do with any file, also for programs that are started (capabilities(7))."""
     libc = ctypes.CDLL(None)
     header = (ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0)
-    sets = (
-        ctypes.c_uint32 * 6
-    )()  # effective, permitted, inheritable: their lower bits, then the upper ones
+    # Effective, permitted, inheritable: the lower bits of each, then the upper ones.
+    sets = (ctypes.c_uint32 * 6)()
     failed = libc.capget(header, sets)
     for capability in (_DAC_OVERRIDE, _DAC_READ_SEARCH):
         failed |= libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
@@ -228,16 +228,15 @@ def _serve(client: socket.socket) -> _Request | None:
                         os.close(key.fd)
                         os.waitpid(key.data, 0)
                     continue
-                data, descriptors, _, _ = socket.recv_fds(client, _MOST, 3)
+                data, descriptors, _, _ = socket.recv_fds(client, _MOST, 4)
                 if not data:
                     return None
                 *streams, line = descriptors
                 argv, cwd, environment, mortal = data.decode().split("\0")
                 pid = os.fork()
                 if pid == 0:
-                    stdout, stderr = streams
                     words, variables = json.loads(argv), json.loads(environment)
-                    return _Request(words, cwd, variables, (stdout, stderr), line, bool(mortal))
+                    return _Request(words, cwd, variables, streams, line, bool(mortal))
                 for stream in streams:
                     os.close(stream)
                 selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(pid, line))

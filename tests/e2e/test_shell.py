@@ -6,7 +6,7 @@ import pty
 import select
 import shutil
 import signal
-import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from mpforge.processes import Captured
+from tests.e2e import forkserver
 from tests.e2e.conftest import COMMANDS
 from tests.e2e.workspace import PROGRAMS, Cache, Gate, Workspace, wait_until_gone
 
@@ -33,18 +35,32 @@ def shell(
     *words: str,
     typed: str = "",
     env: Mapping[str, str | None] | None = None,
-) -> subprocess.CompletedProcess[str]:
+) -> Captured:
     """`mpforge shell` where no terminal is; ``typed`` is its standard input."""
-    return subprocess.run(
-        [str(PROGRAMS / "mpforge"), "shell", *words],
-        cwd=workspace.root,
-        env=workspace.environment(env),
-        input=typed,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_PATIENCE,
-    )
+    program, environment = str(PROGRAMS / "mpforge"), workspace.environment(env)
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as errors,
+    ):
+        given.write(typed.encode())
+        given.seek(0)
+        running = forkserver.fork(
+            program,
+            ("shell", *words),
+            cwd=workspace.root,
+            environment=environment,
+            stdin=given.fileno(),
+            stdout=out.fileno(),
+            stderr=errors.fileno(),
+        )
+        try:
+            code = running.wait(_PATIENCE)
+        finally:
+            running.send_signal(signal.SIGKILL)
+        for file in (out, errors):
+            file.seek(0)
+        return Captured(code, out.read().decode(), errors.read().decode())
 
 
 @dataclass
