@@ -24,7 +24,7 @@ SPEC = "multiplatform.toml"
 def _git(root: Path, *arguments: str) -> str:
     settings = ["user.name=T", "user.email=t@example.org", "protocol.file.allow=always"]
     options = [word for setting in settings for word in ("-c", setting)]
-    done = capture(["git", *options, "-C", str(root), *arguments])
+    done = capture(["git", *options, "-C", str(root), *arguments], brief=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -155,7 +155,7 @@ def test_a_step_finds_no_repository_above_its_own_directory(root: Path) -> None:
     directory = StepDirectory(root / "cache" / "step").prepare()
     directory.source.mkdir()
     environment = base_environment(directory, os.environ["PATH"].split(os.pathsep))
-    done = capture(["git", "log"], environment=environment, cwd=directory.source)
+    done = capture(["git", "log"], environment=environment, cwd=directory.source, brief=True)
     assert "not a git repository" in done.stderr
 
 
@@ -427,7 +427,7 @@ def test_what_a_backend_can_ask_of_git_is_in_the_key_or_not_in_the_clone(
 
 
 def _asked(root: Path, question: tuple[str, ...]) -> str:
-    done = capture(["git", "-C", str(root), *question])
+    done = capture(["git", "-C", str(root), *question], brief=True)
     return done.stdout or done.stderr
 
 
