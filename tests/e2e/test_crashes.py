@@ -26,7 +26,7 @@ from tests.e2e.workspace import Cache, Running, Workspace, programs_with
 
 BUILD = f"build-{NATIVE}"
 SESSION = ("--no-dependencies", "-s", BUILD)
-GROUPS, KILLS = 6, 50
+GROUPS, KILLS = 3, 100
 """Together 300 kills; each group has a store of its own."""
 BESIDE = (
     ("mpforge", "cache", "gc", "--size", "1.5MB"),
@@ -114,7 +114,7 @@ def lasts(workspace: Workspace) -> Undisturbed:
     return Undisturbed(before, step, after, beside)
 
 
-def until(running: Running, condition: Callable[[], bool], every: float = 0.001) -> None:
+def until(running: Running, condition: Callable[[], bool], every: float = 0.002) -> None:
     """Wait for a condition, or for the end of what runs."""
     while running.process.poll() is None and not condition():
         time.sleep(every)
@@ -218,6 +218,7 @@ def test_killed_at_any_moment_never_leaves_a_wrong_result(
     chance = random.Random(f"{seed()}-{group}")
     record_property("seed", seed())
     fresh = numbered.copy(place / "fresh", Cache(place / "cache" / "fresh"))
+    numbered.cache.copy_tools(fresh.cache)
     known = lasts(fresh)
     killed = 0
     while killed < KILLS:

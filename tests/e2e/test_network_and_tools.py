@@ -96,10 +96,24 @@ def write_plain(workspace: Workspace, script: str) -> Workspace:
     return workspace
 
 
+@pytest.fixture(scope="module")
+def plain_built(quick_built: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The plain project, built with this host's Python, whose files are digested by that."""
+    root = tmp_path_factory.mktemp("plain")
+    workspace = write_plain(Workspace(root / "project", Cache(root / "cache")), "")
+    quick_built.cache.copy_tools(workspace.cache)
+    spec(workspace, 'tools = ["python3"]')
+    run = workspace.nox(BUILD)
+    assert run.code == 0, str(run)
+    return workspace
+
+
 @pytest.fixture
-def plain(place: Path) -> Workspace:
+def plain(plain_built: Workspace, place: Path) -> Workspace:
     """A project that makes one file by a shell script, and a cache of its own."""
-    return write_plain(Workspace(place / "project", Cache(place / "cache")), "")
+    workspace = write_plain(Workspace(place / "project", Cache(place / "cache")), "")
+    plain_built.cache.copy_tools(workspace.cache)
+    return workspace
 
 
 def spec(workspace: Workspace, *lines: str) -> None:
@@ -464,7 +478,7 @@ def test_a_declared_tool_of_another_version_can_t_be_used_here(
     program(folder, "frobnicate", "echo frobnicate v1.2.3 of 2020")
     write_plain(plain, "frobnicate")
     spec(plain, 'tools = ["frobnicate>=1.2"]')
-    assert plain.mpforge("run", BUILD, env=seeing(folder)).code == 0
+    assert plain.nox(BUILD, env=seeing(folder)).code == 0
     plain.edit("multiplatform.toml", ">=1.2", ">=2")
     run = plain.mpforge("run", BUILD, env=seeing(folder))
     assert run.code == 4, str(run)
@@ -530,7 +544,7 @@ def test_a_program_that_a_step_calls_in_vain_is_named_with_the_remedy(
     assert run.reason(BUILD).startswith("tool-not-declared: "), how
     assert 'tools = ["frobnicate"]' in run.output
     plain.edit("multiplatform.toml", 'tools = ["python3"]', 'tools = ["python3", "frobnicate"]')
-    if how != "bash":
+    if how == "sh":
         run = plain.nox(BUILD, env=seeing(folder))
         assert run.code == 0, str(run)
 
