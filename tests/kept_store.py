@@ -21,7 +21,9 @@ class Kept:
     root: Path
     folder: Path
 
-    def result(self, word: str, *texts: str, days: float = 0.0, packed: bool = False) -> str:
+    def result(
+        self, word: str, *texts: str, days: float = 0.0, packed: bool = False, needs: str = ""
+    ) -> str:
         """Store a result with a file for each text, last used so many days ago; its key."""
         made = self.folder / word
         made.mkdir(parents=True)
@@ -31,7 +33,8 @@ class Kept:
         tree = store.put_directory(made, packed=packed)
         key = hashlib.sha256(word.encode()).hexdigest()
         log = store.put_bytes(f"log of {word}".encode())
-        store.keep(ActionResult(key=key, tree=tree.digest(), log=log))
+        inputs = (needs,) if needs else ()
+        store.keep(ActionResult(key=key, tree=tree.digest(), log=log, inputs=inputs))
         self.processes_end()
         self.age(days, self.action(key), *(f for f in self.files() if f.suffix != ".json"))
         return key

@@ -310,6 +310,11 @@ class Realizer:
             seconds=round(ran.seconds, 3),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             observed=ran.observed,
+            inputs=tuple(
+                self._done[value.step][0].key
+                for value in references(step).values()
+                if isinstance(value, OutputOf)
+            ),
         )
         if step.cache and not secret:
             if result.observed:  # found again if the host's files are the same

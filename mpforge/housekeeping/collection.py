@@ -1,9 +1,9 @@
 """Keep a store within limits: evict the least recently used first, and never what is in use.
 
-A result goes together with files that only it refers to. Files without a referring result (sources of a
-build, leftovers of a crash) go after a day. Everything that a living process touched since it began stays,
-and everything that it marks as used. Other items than results (tools) count toward the same limits, whatever
-they are. Only names, sizes and times are read, never content.
+A result goes together with files that only it refers to, and not before the results whose keys need it.
+Files without a referring result (sources of a build, leftovers of a crash) go after a day. Everything that a
+living process touched since it began stays, and everything that it marks as used. Other items than results
+(tools) count toward the same limits, whatever they are. Only names, sizes and times are read, never content.
 
 A process that begins to use an item at the very moment it is removed gets a miss.
 """
@@ -137,13 +137,29 @@ class _Collection:
     # --- what can be evicted -------------------------------------------------------------------
 
     def _candidates(self) -> Iterator[Evictable]:
-        for (kind, key), kept in self._kept.items():
-            if kind == "actions":
-                remove = functools.partial(self._remove_result, key)
-                yield Evictable(f"action {key}", kept.size, kept.last_used, remove)
+        results = [(key, kept) for (kind, key), kept in self._kept.items() if kind == "actions"]
+        results.sort(key=lambda result: result[1].last_used, reverse=True)
+        needed = self._last_needed({key: kept.last_used for key, kept in results})
+        for (
+            key,
+            kept,
+        ) in results:  # of those needed equally long, the one that needs others comes first
+            remove = functools.partial(self._remove_result, key)
+            yield Evictable(f"action {key}", kept.size, needed[key], remove)
         yield from self._nobodys()
         for other in self._others:
             yield replace(other, remove=functools.partial(self._remove_other, other))
+
+    def _last_needed(self, used: dict[str, float]) -> dict[str, float]:
+        """Return when each result, or one whose key needs it, was last used: without it no key is found."""
+        needed, pending = dict(used), list(used)
+        while pending:
+            key = pending.pop()
+            for other in self._references.inputs.get(key, ()):
+                if needed.get(other, needed[key]) < needed[key]:
+                    needed[other] = needed[key]
+                    pending.append(other)
+        return needed
 
     def _nobodys(self) -> Iterator[Evictable]:
         for thing, kept in self._kept.items():

@@ -80,6 +80,8 @@ class References:
     def __init__(self, root: Path) -> None:
         self._shelf = Shelf(root)
         self._known: dict[Node, tuple[Node, ...]] = {}
+        self.inputs: dict[str, tuple[str, ...]] = {}
+        """The keys that each result's key was computed from, for those results that were read."""
 
     def of(self, node: Node) -> tuple[Node, ...]:
         """Return the nodes that a node refers to directly.
@@ -105,6 +107,7 @@ class References:
 
     def _result(self, key: str) -> tuple[Node, ...]:
         result = from_bytes(notes.read(self._shelf.place("actions", key)), key)
+        self.inputs[key] = result.inputs
         log = "blobs", result.log
         if self._shelf.place("packs", result.tree).exists():
             return log, ("packs", result.tree), ("list", result.tree)

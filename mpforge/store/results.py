@@ -21,6 +21,7 @@ class ActionResult:
 
     ``facts`` are small texts by name (the machine that answered, requirements a hook asked for). ``observed``
     are inputs that its key does not have, by name: the result is valid while they are all unchanged.
+    ``inputs`` are the keys of the results that its key was computed from.
     """
 
     key: str
@@ -31,6 +32,7 @@ class ActionResult:
     seconds: float = 0.0
     finished: str = ""
     observed: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
 
 
 class NewerResult(ValueError):
@@ -59,7 +61,8 @@ def from_bytes(data: bytes, key: str) -> ActionResult:
         if record["schema"] != SCHEMA or record["sha256"] != _digest(body) or body["key"] != key:
             raise ValueError(f"not the result of {key}")
         known = {item.name for item in fields(ActionResult)}
-        return ActionResult(**{name: value for name, value in body.items() if name in known})
+        given = {name: value for name, value in body.items() if name in known}
+        return ActionResult(**{**given, "inputs": tuple(given.get("inputs", ()))})
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a result: {error}") from None
 

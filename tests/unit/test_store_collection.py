@@ -62,6 +62,17 @@ def test_what_was_not_used_for_longest_goes_until_the_rest_is_small_enough(kept:
     assert not kept.whole(older)
 
 
+def test_a_result_that_another_s_key_needs_goes_after_it(kept: Kept) -> None:
+    wheel = kept.result("wheel", "1", days=9)
+    repaired = kept.result("repaired", "2", days=8, needs=wheel)
+    tests = kept.result("tests", "3", days=1, needs=repaired)
+    kept.result("other", "4", days=2)
+    assert collect(kept.root, Limits(10**12, age=5 * DAY)).removed == {}
+    for left in ({wheel, repaired, tests}, {wheel, repaired}, {wheel}):
+        collect(kept.root, Limits(kept.size() - 1, age=10**9))
+        assert kept.results() == left
+
+
 def test_a_use_counts_and_not_the_making(kept: Kept) -> None:
     first, second = kept.result("first", "1", days=9), kept.result("second", "2", days=5)
     assert Store(kept.root).find(first) is not None
