@@ -5,7 +5,7 @@ other kinds, so that CI can run with ``--locked``. Knows nothing of printing.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mpforge.engine import image_pins
@@ -51,7 +51,7 @@ class Locked:
 def lock(
     workspace: Workspace, *, update: bool, name: str | None, say: Callable[[str], None]
 ) -> Locked:
-    """Pin what is missing; with ``update`` update pins, all of them or those that contain ``name``.
+    """Pin what is missing, drop what no target needs; with ``update`` update pins, all or those of ``name``.
 
     Raises ``SpecInvalid`` and the like; what can't be pinned here is listed in the result.
     """
@@ -98,10 +98,11 @@ def _resolved(
     from mpforge.obtain.distro import apt
     from mpforge.obtain.packages.package_index import Index
 
-    plans, own = list(_plans(workspace)), _own(workspace)
+    _, targets = plan_on(workspace, host_facts())
+    plans, own = list(_plans(workspace, targets)), _own(workspace)
     settings = plans[0][1].index
     index = Index(settings.url, settings.extra, settings.username, settings.password)
-    environments = _environment_pins(
+    environments, needed = _environment_pins(
         workspace, plans, own, kept=kept, preferred=preferred, index=index, say=say, left=left
     )
     packages = list(kept.distribution)
@@ -126,14 +127,15 @@ def _resolved(
             left.append(error.what)
     wants = (want for _, plan in plans for want in plan.wants)
     images = image_pins.resolved(wants, kept=kept, old=old, say=say, left=left)
-    return Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)), images)
+    pinned = Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)), images)
+    pythons = {session.python for _, plan in plans for session in plan.sessions if session.python}
+    return lock_file.only_needed(pinned, needed, pythons, targets)
 
 
-def _plans(workspace: Workspace) -> Iterator[tuple[HostFacts, Plan]]:
+def _plans(workspace: Workspace, targets: Mapping[str, str]) -> Iterator[tuple[HostFacts, Plan]]:
     """Yield the plan for each kind of host, this one first; others are assumed to have a runtime."""
     here = host_facts()
-    _, platforms = plan_on(workspace, here)
-    wanted = set(platforms.values())
+    wanted = set(targets.values())
     known = all_hosts()
     hosts = [host for host in known if host in wanted or host == here.platform] or [known[0]]
     for host in sorted(hosts, key=lambda h: h != here.platform):
@@ -158,8 +160,8 @@ def _environment_pins(
     index: "Index",
     say: Callable[[str], None],
     left: list[str],
-) -> list[EnvironmentPin]:
-    """Return all environment pins that a plan needs, kept ones first."""
+) -> tuple[list[EnvironmentPin], list[EnvironmentRequest]]:
+    """Return all environment pins, kept ones first, and the requests of the plans."""
     from mpforge.obtain.packages.resolve import resolve
 
     found = compiled(workspace)
@@ -183,7 +185,7 @@ def _environment_pins(
         for package in pin.packages if pin is not None else ():
             needed = [build_request(package, request.python, host) for host in hosts]
             pending += [r for r in needed if package.is_built and r not in pending]
-    return pins
+    return pins, pending
 
 
 def _own(workspace: Workspace) -> OwnPackage | None:

@@ -6,8 +6,9 @@ pins are resolved, nor of the file's text (``lock_format``).
 
 import contextlib
 import os
+import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -17,13 +18,16 @@ from mpforge.lock.lock_format import AGAIN, in_order, parse, render
 from mpforge.plan.pins import (
     DistroPackage,
     DistroPin,
+    DistroRequest,
     EnvironmentPin,
+    EnvironmentRequest,
     ImagePin,
     Lock,
     Package,
     StrategyPin,
 )
 from mpforge.plan.requirements import normal_name
+from mpforge.platforms import hosts, well_known
 from mpforge.store.locks import alone
 
 Say = Callable[[str], None]
@@ -120,6 +124,36 @@ def forget(lock: Lock, name: str) -> Lock:
         tuple(p for p in lock.distribution if not _holds(p.packages, wanted)),
         tuple(p for p in lock.strategies if p.target != name),
         tuple(p for p in lock.images if p.request.name != name),
+    )
+
+
+def only_needed(
+    lock: Lock,
+    requests: Collection[EnvironmentRequest],
+    pythons: Collection[str],
+    targets: Mapping[str, str],
+) -> Lock:
+    """Return the lock without pins for Pythons and targets that the spec does not have.
+
+    ``requests`` are needed anyway; ``targets`` are platforms by name. Other environments stay: a build hook
+    may have asked for them. Pins of builds stay for every kind of host.
+    """
+    platforms = {*targets.values(), *hosts()}
+    architectures = {well_known()[name].debian_arch for name in platforms}
+
+    def environment(of: EnvironmentRequest) -> bool:
+        is_here = of.purpose == "build" or of.target in platforms
+        return of in requests or of.purpose == "tool" or (of.python in pythons and is_here)
+
+    def distribution(of: DistroRequest) -> bool:
+        minors = re.findall(r"python3\.(\d+)", " ".join(of.names))
+        return of.architecture in architectures and {f"cp3{n}" for n in minors} <= {*pythons}
+
+    return Lock(
+        tuple(pin for pin in lock.environments if environment(pin.request)),
+        tuple(pin for pin in lock.distribution if distribution(pin.request)),
+        tuple(pin for pin in lock.strategies if pin.target in targets),
+        tuple(pin for pin in lock.images if pin.request.platform in platforms),
     )
 
 

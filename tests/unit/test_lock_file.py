@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import ExitCode, LockInvalid
-from mpforge.lock.lock_file import difference, forget, merge, merged, read, update
+from mpforge.lock.lock_file import difference, forget, merge, merged, only_needed, read, update
 from mpforge.lock.lock_format import parse, render
 from mpforge.plan.pins import (
     DistroPackage,
@@ -249,3 +249,28 @@ def test_a_moved_image_is_told_by_its_name_and_both_digests() -> None:
 def test_an_images_name_forgets_its_digests_only() -> None:
     lock = Lock((build(package("x", "1")),), images=(image(HASH), image(OTHER, "x86_64")))
     assert forget(lock, "quay.io/pypa/x:1") == Lock(lock.environments)
+
+
+def test_what_no_target_needs_is_dropped_and_what_a_hook_asked_for_stays() -> None:
+    def test_of(python: str, platform: str) -> EnvironmentPin:
+        return EnvironmentPin(EnvironmentRequest("test", python, platform, ("pytest",)), ())
+
+    def debian(architecture: str, name: str) -> DistroPin:
+        return DistroPin(DistroRequest("debian", "bookworm", architecture, (name,)), ())
+
+    hook = build(package("numpy", "2"), wants=("numpy", "setuptools"))
+    of_tool = build(package("hatchling", "1"), python="cp312")
+    kept = Lock(
+        (hook, of_tool, tool("cmake", "4"), test_of("cp311", "aarch64-manylinux_2_34")),
+        (DEBS, RUST, debian("arm64", "python3.11-minimal")),
+        (CROSS,),
+        (ImagePin(ImageRequest("cross", "x86_64"), HASH),),
+    )
+    gone = Lock(
+        (build(package("numpy", "1"), python="cp313"), test_of("cp311", "s390x")),
+        (debian("s390x", "libc6"), debian("arm64", "libpython3.13-stdlib")),
+        (StrategyPin("s390x", "x86_64", "cross", "zig"),),
+        (ImagePin(ImageRequest("manylinux", "s390x"), HASH),),
+    )
+    found = only_needed(merged(kept, gone), (of_tool.request,), ("cp311",), {"aarch64": "aarch64"})
+    assert found == merged(kept, Lock())
