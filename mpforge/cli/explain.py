@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mpforge.cli.options import add_spec, sessions_of, unknown, workspace_of, write_json
@@ -10,9 +11,6 @@ from mpforge.errors.reference import explanation
 
 if TYPE_CHECKING:
     from mpforge.engine.preview import Changes, SessionPreview, StepPreview
-
-_PROGRAM = "program."
-"""Prefix of the names of the base set's ingredients."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,6 +24,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "session",
         metavar="SESSION|CODE",
         help="a session (a group explains its own), or the code of an error, such as host-leak",
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="list every ingredient of each step's key"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(func=run)
@@ -60,11 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
         write_json({"sessions": [_data(item, differing) for item in told]})
         return ExitCode.DONE
     for item in told:
-        sys.stdout.write("\n".join(_lines(item, differing)) + "\n")
+        sys.stdout.write("\n".join(_lines(item, differing, whole=arguments.all)) + "\n")
     return ExitCode.DONE
 
 
-def _lines(item: "SessionPreview", differing: "dict[str, Changes]") -> list[str]:
+def _lines(item: "SessionPreview", differing: "dict[str, Changes]", *, whole: bool) -> list[str]:
     why = f" ({item.why})" if item.why else ""
     lines = [f"{item.session.name}: {item.state}{why}"]
     refusal, choice = item.session.refusal, item.session.choice
@@ -78,21 +79,26 @@ def _lines(item: "SessionPreview", differing: "dict[str, Changes]") -> list[str]
         lines.append(f"  because {choice.why}")
         lines += [f"  not {strategy}: {reason}" for strategy, reason in choice.passed_over]
     for step in item.steps:
-        lines += _step(step, differing.get(step.id))
+        lines += _step(step, differing.get(step.id), whole=whole)
     return lines
 
 
-def _step(step: "StepPreview", change: "Changes | None") -> list[str]:
+def _step(step: "StepPreview", change: "Changes | None", *, whole: bool) -> list[str]:
     reason = f" ({step.why})" if step.why else ""
     key = f", key {step.key[:12]}" if step.key else ""
     lines = [f"  {step.id}: {step.title}: {step.state}{reason}{key}"]
     if change is not None:
         lines.append(f"    {change.since}:")
         lines += [f"      {difference}" for difference in change.differences]
-    told = sorted((step.ingredients or {}).items())
-    lines += [f"    {name} = {value}" for name, value in told if not name.startswith(_PROGRAM)]
-    if count := sum(name.startswith(_PROGRAM) for name, _ in told):
-        lines.append(f"    {count} programs of this host, each by digest (--json has them)")
+    told = step.ingredients or {}
+    if whole:
+        lines += [f"    {name} = {value}" for name, value in sorted(told.items())]
+    elif told:
+        kinds = Counter(name.partition(".")[0] for name in told)
+        counts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common() if count > 1)
+        lines.append(
+            f"    {len(told)} ingredients{f' ({counts})' * bool(counts)}; --all lists them"
+        )
     return lines
 
 

@@ -83,8 +83,10 @@ def _lines(item: "SessionPreview") -> list[str]:
     if item.session.phase == "deps" and item.state != "cached":
         lines.append(f"    to fetch: {_size(item)}")
     for step in item.steps:
+        said = item.state == step.state == "not known"
         key = f" {step.key[:12]}" if step.key else ""
-        lines.append(f"    {step.id}: {step.title}: {step.state}{key}{_why(step)}")
+        state = "" if said else f": {step.state}{key}{_why(step)}"
+        lines.append(f"    {step.id}: {step.title}{state}")
     return lines
 
 

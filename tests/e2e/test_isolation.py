@@ -163,4 +163,4 @@ def test_an_edited_build_requirement_builds_again(
     assert run.code == 0, str(run)
     assert "wheel-aarch64-cp311" in bare.steps()
     assert bare.wheel().read_bytes() != before
-    assert "installed.helper" in bare.mpforge("explain", BUILD).output
+    assert "installed.helper" in bare.mpforge("explain", "--all", BUILD).output
