@@ -19,6 +19,7 @@ from mpforge.errors import FileTrouble, SpecNotFound, WrongInput
 SPEC_NAME = "multiplatform.toml"
 LOCK_NAME = "multiplatform.lock"
 STATE_NAME = ".mpforge"
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 (a mount point, no file of ours)
 KEPT = "kept"
 """The directory of a cache with the directories of failed steps, by checkout."""
 RUN_ID = "MPFORGE_RUN_ID"
@@ -139,17 +140,20 @@ def cache_directory(environment: Mapping[str, str]) -> Path:
 _UNREAD = re.compile(r"[\w/.+@~-]")
 
 
-def require_plain(path: Path, *, what: str, hint: str) -> None:
-    """Refuse a directory for steps to work below if a build would misread its path.
-
-    Raises ``WrongInput``.
-    """
+def require_cache(path: Path) -> None:
+    """Refuse a cache at a path that a build would misread, or that steps can't see. Raises ``WrongInput``."""
     odd = [repr(sign) for sign in dict.fromkeys(str(path)) if not _UNREAD.fullmatch(sign)]
     if odd:
         raise WrongInput(
-            f"{what} can't be at {str(path)!r}: its path contains {' '.join(odd)}",
+            f"the cache can't be at {str(path)!r}: its path contains {' '.join(odd)}",
             why="builds run below it, and shells, make and compilers would misread such a path",
-            hint=hint,
+            hint="set MPFORGE_CACHE to a directory whose path has only letters, digits and / . _ + @ ~ -",
+        )
+    if path.is_relative_to(SHARED_MEMORY):
+        raise WrongInput(
+            f"the cache can't be at {path}",
+            why=f"steps run below it, and each has an empty {SHARED_MEMORY} of its own",
+            hint="set MPFORGE_CACHE to another directory",
         )
 
 

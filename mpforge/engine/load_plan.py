@@ -27,7 +27,7 @@ from mpforge.store import notes
 from mpforge.store.files import hash_file
 from mpforge.store.local import opened
 from mpforge.store.protocols import SessionStore
-from mpforge.workspace import Workspace, require_plain
+from mpforge.workspace import Workspace, require_cache
 
 if TYPE_CHECKING:
     from mpforge.engine.requirement_files import Listing
@@ -96,11 +96,7 @@ def compiled(workspace: Workspace) -> Compiled:
 
     Raises ``SpecInvalid``, ``SourceMissing``, ``LockInvalid``, and what reading the source raises.
     """
-    require_plain(
-        workspace.cache,
-        what="the cache",
-        hint="set MPFORGE_CACHE to a directory whose path has only letters, digits and / . _ + @ ~ -",
-    )
+    require_cache(workspace.cache)
     data, lock = content(workspace), lock_file.content(workspace.lock)
     text = text_of(data, workspace)
     store = opened(workspace.cache / "store")

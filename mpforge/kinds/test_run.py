@@ -314,7 +314,7 @@ def _probed(step: StepRun, scene: Scene) -> dict[str, str]:
     step.bring_back(answer)
     try:
         facts = cpu_probe.parse(answer.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise WrongMachine(f"{step.title}: nothing was read back", why=str(error)) from None
     wanted = scene.model
     for seen, how in ((facts, "as the tests ran"), (facts["bare"], "with an empty environment")):

@@ -173,10 +173,13 @@ def probe_bare() -> dict[str, Any]:
 def parse(text: str) -> dict[str, Any]:
     """What the probe printed: the last line of its output. Raises ``ValueError`` otherwise."""
     facts = json.loads(text.strip().splitlines()[-1]) if text.strip() else None
-    if not isinstance(facts, dict) or not isinstance(facts.get("bare"), dict):
+    bare = facts.get("bare") if isinstance(facts, dict) else None
+    if not isinstance(facts, dict) or not isinstance(bare, dict):
         raise ValueError(  # noqa: TRY004 - the text is wrong, whatever type it would make
             f"the probe did not answer: {text[-200:]!r}"
         )
+    if "machine" not in facts or "machine" not in bare:
+        raise ValueError(f"the probe did not answer with a machine: {text[-200:]!r}")
     return facts
 
 

@@ -26,6 +26,8 @@ import struct
 import sys
 from pathlib import Path
 
+from mpforge.workspace import SHARED_MEMORY
+
 if sys.platform == "linux":
     import fcntl
     import resource
@@ -49,7 +51,6 @@ _ACCOUNTS = {
 }
 # What root's files in /proc let their owner change, capabilities or not; as containers have it.
 _READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "scsi", "acpi")
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (a mount point, no file of ours)
 
 _SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 1, 38  # linux/prctl.h
 _NO_SUID, _NO_DEV, _NO_EXEC, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 8, 0x1000, 0x4000, 1 << 18
@@ -178,8 +179,8 @@ def _furnish(kinds: int) -> None:
         for name in _READ_ONLY:
             _make_read_only(f"/proc/{name}")
         _make_read_only("/sys")
-        if kinds & IPC and os.path.isdir(_SHARED_MEMORY):
-            _mount("tmpfs", _SHARED_MEMORY, "tmpfs", _NO_SUID | _NO_DEV, "mode=1777")
+        if kinds & IPC and os.path.isdir(SHARED_MEMORY):
+            _mount("tmpfs", SHARED_MEMORY, "tmpfs", _NO_SUID | _NO_DEV, "mode=1777")
 
 
 def _write_accounts() -> None:

@@ -57,7 +57,9 @@ def test_the_probe_reads_the_machine_that_it_runs_on() -> None:
 
 
 def test_a_probe_that_printed_something_else_is_an_error() -> None:
-    assert cpu_probe.parse('warning\n{"bare": {}, "machine": "x"}\n')["machine"] == "x"
-    for text in ("", "{}", '{"machine": "x"}', "[1]"):
+    assert (
+        cpu_probe.parse('warning\n{"bare": {"machine": "x"}, "machine": "x"}\n')["machine"] == "x"
+    )
+    for text in ("", "{}", '{"machine": "x"}', '{"machine": "x", "bare": {}}', "[1]"):
         with pytest.raises(ValueError, match="did not answer"):
             cpu_probe.parse(text)

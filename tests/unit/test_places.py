@@ -157,6 +157,11 @@ def test_the_machine_that_answers_as_planned_is_recorded(tests: Callable[..., An
     assert tests(told({**A53, "bare": A53})) == {"machine": "aarch64", "cpu": "cortex-a53"}
 
 
+def test_an_interpreter_that_leaves_no_answer_fails_the_tests(tests: Callable[..., Any]) -> None:
+    with pytest.raises(WrongMachine, match="nothing was read back"):
+        tests(lambda _: 0)
+
+
 @pytest.mark.parametrize(
     ("facts", "message"),
     [

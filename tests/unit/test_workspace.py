@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import WrongInput
-from mpforge.workspace import Workspace, open_workspace
+from mpforge.workspace import Workspace, open_workspace, require_cache
 
 
 @pytest.mark.parametrize("link", [".mpforge", ".mpforge/other", ".mpforge/other/logs"])
@@ -39,3 +39,12 @@ def test_kept_steps_lie_outside_of_the_checkout_apart_from_those_of_other_specs(
         assert workspace.kept.parent == tmp_path / "cache" / "kept"
         places.add(workspace.kept)
     assert len(places) == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [("/dev/shm/cache", "an empty /dev/shm"), ("/a b", "contains ' '")]
+)
+def test_a_cache_below_which_steps_can_t_run_is_refused(place: str, why: str) -> None:
+    with pytest.raises(WrongInput) as error:
+        require_cache(Path(place))
+    assert why in f"{error.value.what} {error.value.why}"
