@@ -5,8 +5,11 @@ Every ``nox`` reads it, so this module imports nothing else of the engine.
 
 import codecs
 import contextlib
+import functools
 import hashlib
+import os
 from dataclasses import replace
+from pathlib import Path
 
 from mpforge import __version__
 from mpforge.errors import SpecInvalid, TomlInvalid
@@ -15,11 +18,13 @@ from mpforge.plan.index import Index
 from mpforge.store import notes
 from mpforge.workspace import Workspace
 
+_OF_A_PLAN = ("platforms", "formats", "spec", "plan", "compiler")
+
 
 def load_index(workspace: Workspace) -> Index:
     """Return the index of a spec. Raises ``SpecInvalid``."""
     data = content(workspace)
-    key = hashlib.sha256(data + __version__.encode()).hexdigest()
+    key = hashlib.sha256(data + own_version().encode()).hexdigest()
     kept = workspace.state / "index.json"
     with contextlib.suppress(ValueError, KeyError, TypeError):
         index = Index.from_json(notes.load(kept))
@@ -35,6 +40,16 @@ def load_index(workspace: Workspace) -> Index:
     notes.keep(kept, index.to_json())
     workspace.ignore_state()
     return index
+
+
+@functools.cache
+def own_version(package: Path = Path(__file__).parents[1]) -> str:
+    """Return mpforge's version; in a checkout of mpforge, with the state of the files that make a plan."""
+    if not (package.parent / "pyproject.toml").is_file():
+        return __version__
+    entries = [entry for room in _OF_A_PLAN for entry in os.scandir(package / room)]
+    states = [(e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries if e.is_file()]
+    return f"{__version__}+{hashlib.sha256(repr(sorted(states)).encode()).hexdigest()}"
 
 
 def content(workspace: Workspace) -> bytes:

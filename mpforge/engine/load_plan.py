@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge import __version__
 from mpforge.engine.host_facts import host_facts
-from mpforge.engine.load_index import content, text_of
+from mpforge.engine.load_index import content, own_version, text_of
 from mpforge.errors import SpecInvalid, TomlInvalid, WrongInput
 from mpforge.formats.toml import read_toml
 from mpforge.kinds.inputs import Inputs
@@ -219,7 +218,7 @@ def _source_word(text: str, workspace: Workspace) -> str:
 
 
 def _key(data: bytes, lock: bytes | None, source: Project, inputs: Inputs) -> str:
-    parts: list[str | None] = [__version__, data.hex(), (lock or b"").hex()]
+    parts: list[str | None] = [own_version(), data.hex(), (lock or b"").hex()]
     parts += [repr(host_facts()), source.form]
     if source.form == "packed-sdist":
         parts.append(hash_file(source.root).digest)

@@ -1,9 +1,12 @@
 """The index that nox's names come from, as it is kept; and lookups in plans and locks."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from mpforge import __version__
+from mpforge.engine import load_index
 from mpforge.plan.index import Index, IndexedSession
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Lock, StrategyPin
 from mpforge.plan.sessions import Plan, PlannedSession
@@ -64,3 +67,17 @@ def test_a_lock_answers_only_for_exactly_what_was_asked() -> None:
     assert lock.environment(EnvironmentRequest("build", "cp313", "x86_64", ("setuptools",))) is None
     assert lock.strategy("aarch64", "x86_64") is chosen
     assert lock.strategy("aarch64", "aarch64") is None
+
+
+def test_in_a_checkout_of_mpforge_an_edit_of_it_makes_plans_anew(tmp_path: Path) -> None:
+    package = tmp_path / "mpforge"
+    for room in load_index._OF_A_PLAN:
+        (package / room).mkdir(parents=True)
+    table = package / "platforms" / "platforms.csv"
+    table.write_text("a row\n", encoding="utf-8")
+    version = load_index.own_version.__wrapped__
+    assert version(package) == __version__, "an installed one has its version only"
+    (tmp_path / "pyproject.toml").touch()
+    before = version(package)
+    table.write_text("another row\n", encoding="utf-8")
+    assert before != version(package)
