@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import ExitCode, HostCannot, Unresolvable
+from mpforge.obtain.packages import resolve
 from mpforge.obtain.packages.package_index import Index, uv_arguments, without_credentials
 from mpforge.obtain.packages.uv import environment_for, explanation, failure, unreachable
 from mpforge.obtain.packages.wheel_choice import best_wheel, policy_of, uv_platform
@@ -181,6 +182,25 @@ def test_an_explanation_is_uvs_without_advice_about_its_own_options() -> None:
     assert explanation(answered(UNSOLVED)) == (
         "Because all versions of x have no usable wheels\nand you require x"
     )
+
+
+def test_an_explanation_has_the_ends_of_a_list_of_versions_and_of_a_long_line() -> None:
+    versions = "\n".join(f"      x=={number}" for number in range(99))
+    text = f"  cause: Because only these versions of x exist:\n{versions}\n    and {'y ' * 400}end"
+    first, listed, last = explanation(answered(text)).splitlines()
+    assert first == "Because only these versions of x exist:"
+    assert listed == "x==0, …, x==98"
+    assert len(last) < 310
+    assert last.startswith("and y y")
+    assert last.endswith(" y end")
+
+
+def test_a_requirement_that_the_index_does_not_know_is_to_be_checked_for_its_spelling() -> None:
+    text = "Because pytset was not found in the package registry and you require pytset"
+    answer = answered(f"error: No solution found when resolving dependencies:\n  cause: {text}")
+    request = EnvironmentRequest("test", "cp313", "aarch64", ("pytset",))
+    told = resolve._not_resolved(answer, request, Index())
+    assert "check the spelling of pytset" in (told.hint or "")
 
 
 def wheels(*names: str) -> dict[str, object]:

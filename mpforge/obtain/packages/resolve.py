@@ -37,6 +37,7 @@ _ANSWER_SECONDS = (
     15  # pages are small; files may take longer to begin (a mirror fetches them first)
 )
 # Not "name==1.2 has no usable wheels": uv prints that for single releases on its way to a conflict.
+_UNKNOWN = re.compile(r"([\w.-]+) was not found in the package registry")
 _WHEELLESS = re.compile(
     r"(?:all versions of )?([\w.-]+)(?:[<>=!]+\S+)?"
     r"(?: has no wheels with a matching| have no (?:usable )?wheels)"
@@ -268,7 +269,12 @@ def _not_resolved(answer: Captured, request: EnvironmentRequest, index: Index) -
             answer, f"resolve the {request.purpose} requirements for {for_words(request)}"
         )
     names = sorted(set(_WHEELLESS.findall(answer.stderr)))
+    unknown = sorted(set(_UNKNOWN.findall(answer.stderr)))
     hint = "relax the requirement; [index] in the spec names another index"
+    if unknown:
+        hint = (
+            f"check the spelling of {', '.join(unknown)}, or name an index that has it in [index]"
+        )
     if names:
         hint = (
             f"no fitting wheel of {', '.join(names)} for {for_words(request)}: allow a version "

@@ -4,10 +4,11 @@ uv runs outside any project, so that a ``[tool.uv]`` in the built project's file
 and with an allow-list of its own variables. This module knows nothing of locks or environments.
 """
 
+import itertools
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +27,7 @@ _PASSED = re.compile(
     r"CACHE_DIR|NO_CACHE|CONFIG_FILE|NO_CONFIG|NO_SYSTEM_CONFIG|CONCURRENT_.*|LOCK_TIMEOUT)"
 )
 _STRANGERS = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP"}
-_EXPLAINED_LINES = 14
+_EXPLAINED_LINES, _LONGEST = 14, 300
 _UNREACHABLE = (
     "401 Unauthorized",
     "403 Forbidden",
@@ -131,9 +132,25 @@ def explanation(captured: Captured) -> str:
         words = re.sub(r"^(error:|  cause:)", "", line).strip()
         if words and not skipping:
             kept.append(words)
+    kept = [_shortened(line) for line in _joined(kept)]
     if len(kept) > _EXPLAINED_LINES:
         kept = [*kept[: _EXPLAINED_LINES - 2], "...", kept[-1]]
     return "\n".join(kept)
+
+
+def _joined(lines: Sequence[str]) -> Iterator[str]:
+    """Yield lines; a list of versions, one a line, becomes one line with its first and last."""
+    for is_list, group in itertools.groupby(lines, key=lambda line: " " not in line):
+        *others, last = group
+        if is_list:
+            yield ", ".join([*others[:1], *(["…"] if others[1:] else []), last])
+        else:
+            yield from (*others, last)
+
+
+def _shortened(line: str) -> str:
+    """Return a line without the middle of it, if it is very long."""
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
 
 
 def unreachable(captured: Captured, index: Index) -> MpforgeError:

@@ -216,10 +216,10 @@ def _absent(version: str, suffix: str, headless: list[Path], failure: str) -> No
     seen = [f"{path} has no headers (no Python.h, or no pyconfig.h)" for path in headless]
     if failure:
         seen += [f"uv python install {version}{suffix}: {line}" for line in failure.splitlines()]
-    hint = f"uv python install {version}{suffix}, or pyenv install {version}{suffix}"
+    hint = f"run `uv python install {version}{suffix}`, or `pyenv install {version}{suffix}`"
     system = [path for path in headless if path.parent in {Path("/usr/bin"), Path("/bin")}]
     if system:
-        hint = f"apt-get install {system[0].name}-dev"
+        hint = f"run `apt-get install {system[0].name}-dev`"
     what = f"no CPython {version}{suffix} with its headers on this host"
     return NoHostPython(what, why="\n".join(seen) or None, hint=hint)
 
