@@ -19,6 +19,7 @@ from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.plan.places import Machine
 from mpforge.platforms import GLIBC, Platform, by_machine, well_known
+from mpforge.store.tool_store import ToolStore
 from mpforge.workspace import Workspace
 
 
@@ -79,7 +80,7 @@ class Machines:
     def _target_parts(self, platform: Platform, python: str | None) -> dict[str, str]:
         requests = self._distro_requests(platform, python)
         if python is not None and not requests:
-            provided = self._target_python(platform, python, ())
+            provided = self._target_python(platform, python, (), self._toolbox.store)
             return {"target-python": f"{provided.provider} {provided.digest}"}
         pins = [self._pins.distribution(request) for request in requests]
         files = {
@@ -104,8 +105,9 @@ class Machines:
             return ReadyMachine(emulator, None, runtime.sysroot, machine.cpu)
         amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
         how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
-        with self._toolbox.working(f"the {python} of {platform.name}{how_much}"):
-            found = self._target_python(platform, python, tuple(pins))
+        what = f"the {python} of {platform.name}{how_much}"
+        store = self._toolbox.store.telling(lambda: self._toolbox.working(what))
+        found = self._target_python(platform, python, tuple(pins), store)
         return ReadyMachine(emulator, found, found.sysroot, machine.cpu)
 
     def for_build(self, machine: Machine) -> ReadyMachine | None:
@@ -155,7 +157,7 @@ class Machines:
         return (request,)
 
     def _target_python(
-        self, platform: Platform, python: str, pins: tuple[DistroPin, ...]
+        self, platform: Platform, python: str, pins: tuple[DistroPin, ...], store: ToolStore
     ) -> TargetPython:
         try:
             host: str | None = str(self._toolbox.host_python(python).executable)
@@ -165,7 +167,7 @@ class Machines:
             platform,
             python,
             pins=pins,
-            store=self._toolbox.store,
+            store=store,
             state=self._distro_state,
             host_python=host,
         )
@@ -185,5 +187,6 @@ class Machines:
         if found is not None:
             return found
         pin = self._emulator_pin(platform)
-        with self._toolbox.working(f"the emulator for {platform.name}"):
-            return emulators.provide(platform, pin, self._toolbox.store, self._distro_state)
+        what = f"the emulator for {platform.name}"
+        store = self._toolbox.store.telling(lambda: self._toolbox.working(what))
+        return emulators.provide(platform, pin, store, self._distro_state)

@@ -7,12 +7,14 @@ be written, tools are made for this process alone. This module knows nothing of 
 """
 
 import contextlib
+import copy
 import errno
 import functools
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,13 @@ class ToolStore:
         self._waits = waits
         self._warn = functools.cache(warn)
         self._fallback = fallback
+        self.making: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+
+    def telling(self, making: Callable[[], AbstractContextManager[object]]) -> "ToolStore":
+        """Return this store for a caller whose tools are made in the context that ``making`` returns."""
+        other = copy.copy(self)
+        other.making = making
+        return other
 
     def find(self, name: str, digest: str) -> ToolTree | None:
         """Return the tool if it is in the store. For plans; only tools from ``obtain`` may be run."""
@@ -143,7 +152,12 @@ class ToolStore:
         absolute path of itself. If ``make`` fails, nothing is left behind. A ``resumable`` make may find
         the files of an interrupted or killed one, and continues from there.
         """
-        wanted = _Wanted(name, version, digest, make, resumable)
+
+        def told(directory: Path) -> None:
+            with self.making():
+                make(directory)
+
+        wanted = _Wanted(name, version, digest, told, resumable)
         self._used(wanted.folder)
         for root in self._roots():
             if _problem(root / wanted.folder, wanted) is None:

@@ -573,3 +573,18 @@ def test_an_unfinished_tool_is_kept_for_a_day_and_known_to_the_cache_s_commands(
         assert mark.exists()
     clear(tmp_path, waits=lambda: None)
     assert not mark.exists()
+
+
+def test_only_what_is_made_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    @contextlib.contextmanager
+    def making() -> Iterator[None]:
+        told.append("begun")
+        yield
+        told.append("ended")
+
+    store = ToolStore(tmp_path / "tools").telling(making)
+    for _ in range(2):
+        store.obtain(name="tool", version="1", digest=DIGEST, make=Maker())
+    assert told == ["begun", "ended"]
