@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import sys
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,7 +185,7 @@ def _folders(state: Path) -> tuple[Path, ...]:
 
 def run_id() -> str:
     """Return this run's id, the same in every process of it."""
-    return os.environ.setdefault(RUN_ID, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    return os.environ.setdefault(RUN_ID, f"{os.getpid()}-{os.urandom(4).hex()}")
 
 
 def host_system() -> str:

@@ -16,7 +16,7 @@ from mpforge.processes.terminal import foreground
 from mpforge.workspace import SPEC_NAME
 
 if TYPE_CHECKING:
-    from mpforge.plan.events import SessionEnded
+    from mpforge.plan.session_end import SessionEnded
     from mpforge.workspace import Workspace
 
 _FLAGS = {"no_cache": "MPFORGE_NO_CACHE", "keep": "MPFORGE_KEEP", "strict": "MPFORGE_STRICT"}

@@ -17,7 +17,8 @@ from mpforge.engine.refusals import NotRun, refusal_error
 from mpforge.engine.session_run import SessionRun
 from mpforge.errors import Damaged, HostCannot, NoHostPython, StepFailed
 from mpforge.keys.digest import short
-from mpforge.plan.events import Published, SessionEnded, Tested, Warned
+from mpforge.plan.events import Published, Tested, Warned
+from mpforge.plan.session_end import SessionEnded
 from mpforge.plan.sessions import PlannedSession
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode

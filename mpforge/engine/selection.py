@@ -7,8 +7,10 @@ Values in, values out.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mpforge.plan.sessions import Plan, PlannedSession
+if TYPE_CHECKING:
+    from mpforge.plan.sessions import Plan, PlannedSession
 
 
 @dataclass(frozen=True)
@@ -21,19 +23,19 @@ class Selection:
     names: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
 
-    def users(self, session: PlannedSession, plan: Plan) -> list[PlannedSession]:
+    def users(self, session: "PlannedSession", plan: "Plan") -> "list[PlannedSession]":
         """Return the sessions of this run that require a session."""
         return [s for s in plan.sessions if s.name in self.names and session.name in s.requires]
 
     def usable_by(
-        self, session: PlannedSession, plan: Plan, failed: Collection[str] = ()
-    ) -> list[PlannedSession]:
+        self, session: "PlannedSession", plan: "Plan", failed: Collection[str] = ()
+    ) -> "list[PlannedSession]":
         """Return those users of a session that can still succeed."""
         users = self.users(session, plan)
         return [user for user in users if self.hindrance(user, plan, failed) is None]
 
     def needless(
-        self, session: PlannedSession, plan: Plan, failed: Collection[str] = ()
+        self, session: "PlannedSession", plan: "Plan", failed: Collection[str] = ()
     ) -> str | None:
         """Return why no session of this run can use a session's result; None if one can.
 
@@ -47,7 +49,7 @@ class Selection:
         return told[0] if users and len(told) == len(users) else None
 
     def hindrance(
-        self, session: PlannedSession, plan: Plan, failed: Collection[str] = ()
+        self, session: "PlannedSession", plan: "Plan", failed: Collection[str] = ()
     ) -> str | None:
         """Return why a session of this run can't succeed, whatever its inputs; None if it may."""
         if session.refusal is not None:

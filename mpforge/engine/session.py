@@ -13,7 +13,8 @@ from mpforge.engine.refusals import NotRun, refusal_error
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
 from mpforge.engine.session_run import SessionRun
 from mpforge.errors import UnknownSession
-from mpforge.plan.events import Emit, SessionEnded, Warned
+from mpforge.plan.events import Emit, Warned
+from mpforge.plan.session_end import SessionEnded
 from mpforge.store.files import make_way
 from mpforge.workspace import Options, Workspace
 

@@ -17,8 +17,9 @@ from mpforge.kinds.step_places import Places
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.pins import Pins
-from mpforge.plan.events import Chosen, Emit, SessionEnded
+from mpforge.plan.events import Chosen, Emit
 from mpforge.plan.pins import StrategyPin
+from mpforge.plan.session_end import SessionEnded
 from mpforge.plan.sessions import PlannedSession
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory

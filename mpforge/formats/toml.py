@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import tomli
-
 from mpforge.errors import Place, TomlInvalid
 
 Path = tuple[str | int, ...]
@@ -44,6 +42,8 @@ def read_toml(content: str | bytes, file: str) -> dict[str, Any]:
             hint="save it as UTF-8 without one",
             place=Place(file),
         )
+    import tomli  # late: most runs read the index instead
+
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as error:

@@ -5,9 +5,8 @@ Times are seconds, sizes bytes. A renderer decides what is worth a line; nothing
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-Status = Literal["done", "cached", "not-run", "failed", "interrupted"]
+from mpforge.plan.session_end import SessionEnded
 
 
 @dataclass(frozen=True)
@@ -115,20 +114,6 @@ class Warned:
 
     session: str
     message: str
-
-
-@dataclass(frozen=True)
-class SessionEnded:
-    """A session's end; ``reason`` is nox's word for it, ``error`` and ``exit_code`` are a failure's."""
-
-    session: str
-    phase: str
-    status: Status
-    reason: str
-    exit_code: int = 0
-    error: str | None = None
-    group: bool = False
-    import_only: bool = False
 
 
 Event = (

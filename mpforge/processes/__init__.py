@@ -6,7 +6,6 @@ whole process group ends with it, for whatever reason. Knows nothing of steps.
 
 import atexit
 import contextlib
-import ctypes
 import functools
 import os
 import signal
@@ -16,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mpforge.processes.interrupts import interrupts_held_back
 
@@ -26,7 +25,6 @@ UMASK = 0o022 if _POSIX else -1
 """Not the user's: an archive that a step packs holds modes."""
 _PR_SET_PDEATHSIG = 1
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,14 @@ class Captured:
     stderr: str
 
 
+@functools.cache
+def _libc() -> Any:
+    """Return the C library, None if it has no prctl(2). It is loaded before a fork, and by few runs."""
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
 def tied(
     in_child: Callable[[], None] | None = None, number: int = KILL
 ) -> Callable[[], None] | None:
@@ -55,7 +61,7 @@ def tied(
 
     It calls ``in_child``; ``number`` is the signal that the child gets when mpforge dies.
     """
-    return None if _libc is None else functools.partial(_before_exec, in_child, number)
+    return None if _libc() is None else functools.partial(_before_exec, in_child, number)
 
 
 def _before_exec(in_child: Callable[[], None] | None, number: int) -> None:
@@ -65,8 +71,8 @@ def _before_exec(in_child: Callable[[], None] | None, number: int) -> None:
     """
     if in_child is not None:
         in_child()
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, number)
+    if _libc() is not None:
+        _libc().prctl(_PR_SET_PDEATHSIG, number)
 
 
 # Run by mpforge's interpreter: reads which process groups run, and ends them when its input ends.

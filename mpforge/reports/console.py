@@ -16,7 +16,6 @@ from mpforge.plan.events import (
     Event,
     OutputsWritten,
     Published,
-    SessionEnded,
     StepEnded,
     StepHit,
     StepStarted,
@@ -26,6 +25,7 @@ from mpforge.plan.events import (
     WorkEnded,
     Working,
 )
+from mpforge.plan.session_end import SessionEnded
 from mpforge.processes.interrupts import interrupted
 
 if TYPE_CHECKING:

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mpforge.plan.events import Chosen, Event, SessionEnded
-from mpforge.store import notes
-from mpforge.store.files import make_way
+from mpforge.plan.session_end import SessionEnded
+from mpforge.store.files import make_way, regular
+
+if TYPE_CHECKING:
+    from mpforge.plan.events import Chosen, Event
 
 REPORT = "report.jsonl"
 _LARGEST = 4_000_000
@@ -24,6 +26,8 @@ _SAFELY = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFELY
 
 _unwritten: list[dict[str, Any]] = []
+_begun_at: dict["Journal", int] = {}
+"""Where the lines of a run begin; those of earlier runs may be many."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,18 @@ class Journal:
     path: Path
     run: str
 
-    def write(self, event: Event) -> None:
-        """Append an event; a report that can't be written is not an error."""
+    def write(self, event: "Event") -> None:
+        """Append an event."""
+        self.append(type(event).__name__, asdict(event))
+
+    def append(self, name: str, fields: dict[str, Any]) -> None:
+        """Append an event by its name and fields; a report that can't be written is not an error."""
         record = {
             "schema": 1,
             "run": self.run,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "event": type(event).__name__,
-            **asdict(event),
+            "event": name,
+            **fields,
         }
         line = (json.dumps(record) + "\n").encode()
         try:
@@ -70,7 +78,7 @@ class Journal:
                 found[ended.session] = ended
         return tuple(found.values())
 
-    def is_news(self, chosen: Chosen) -> bool:
+    def is_news(self, chosen: "Chosen") -> bool:
         """Return whether this run has not yet reported how that target is built."""
         return not any(
             record.get("event") == "Chosen" and record.get("target") == chosen.target
@@ -80,11 +88,19 @@ class Journal:
     def _records(self) -> Iterable[dict[str, Any]]:
         yield from (record for record in _unwritten if record["run"] == self.run)
         try:
-            lines = notes.read(self.path).decode("utf-8", "replace").splitlines()
+            with regular(self.path) as file:
+                file.seek(_begun_at.get(self, 0))
+                data = file.read()
         except OSError:
             return
-        for line in lines:
-            if f'"run": "{self.run}"' in line:
+        mark = f'"run": "{self.run}"'
+        found = data.find(mark.encode())
+        if found < 0:
+            return
+        begun = data.rfind(b"\n", 0, found) + 1
+        _begun_at[self] = _begun_at.get(self, 0) + begun
+        for line in data[begun:].decode("utf-8", "replace").splitlines():
+            if mark in line:
                 with contextlib.suppress(ValueError, RecursionError):
                     record = json.loads(line)
                     if isinstance(record, dict):

@@ -10,7 +10,6 @@ from mpforge.plan.events import (
     Chosen,
     Event,
     Published,
-    SessionEnded,
     StepEnded,
     StepHit,
     StepStarted,
@@ -22,6 +21,7 @@ from mpforge.plan.events import (
 from mpforge.plan.events import (
     Tested as WasTested,
 )
+from mpforge.plan.session_end import SessionEnded
 from mpforge.reports.console import Console, duration, failure, size
 
 STARTED = StepStarted("s", "wheel", "the wheel for aarch64-cp311", "log")

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import Place, WrongInput, headline
-from mpforge.plan.events import Chosen, Published, SessionEnded, Status
+from mpforge.plan.events import Chosen, Published
 from mpforge.plan.index import IndexedSession
+from mpforge.plan.session_end import SessionEnded, Status
 from mpforge.reports.front import group_end
 from mpforge.reports.journal import Journal, begin, last_words, summary
 
