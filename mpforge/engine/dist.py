@@ -236,8 +236,9 @@ class Dist:
             known = recorded.get(entry.path)
             if known is not None and known.digest == entry.digest:
                 tests = {**known.tests, session: dict(result)}
-                recorded[entry.path] = replace(known, tests=tests)
-                self._write(recorded)
+                if tests != known.tests:
+                    recorded[entry.path] = replace(known, tests=tests)
+                    self._write(recorded)
 
     def forget_test(self, entry: Entry, session: str) -> None:
         """Remove the recorded result of a test that fails now."""
