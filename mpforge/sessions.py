@@ -21,15 +21,12 @@ from mpforge.processes import interrupts
 from mpforge.workspace import RUN_ID, SPEC_NAME, Workspace, open_workspace, run_id
 
 if TYPE_CHECKING:
-    from mpforge.engine.load_plan import Look
     from mpforge.engine.selection import Selection
 
 _ours: dict[str, object] = {}
 _ran: list[str] = []
 _REPORT = "report.jsonl"
 _NOT_SMALL = 1_000_000
-_looks: dict[int, "Look"] = {}
-"""The last session's view, by how many sessions that are not ours had begun by then."""
 _begun: list[int] = []
 """This process, if it began the run: nox's children and ``mpforge run``'s inherit the run's id."""
 
@@ -160,7 +157,7 @@ def _run(
             workspace=workspace,
             posargs=tuple(nox_session.posargs),
             selection=_selection(nox_session, prefix),
-            look=_look(nox_session),
+            since=_others_begun(nox_session),
         )
     except SystemExit as error:
         nox_session.error(f"a library ended the process ({error.code})")
@@ -204,16 +201,10 @@ def _selection(nox_session: nox.Session, prefix: str) -> "Selection":
     return Selection(frozenset(names), frozenset(named))
 
 
-def _look(nox_session: nox.Session) -> "Look":
-    """Return the view of the session before this one, if only sessions of ours have run since."""
-    from mpforge.engine.load_plan import Look
-
+def _others_begun(nox_session: nox.Session) -> int:
+    """Return how many sessions that are not ours have begun."""
     begun = nox_session._runner.manifest._consumed  # noqa: SLF001 - see above
-    others = sum(1 for runner in begun if runner.friendly_name not in _ours)
-    if others not in _looks:
-        _looks.clear()
-        _looks[others] = Look()
-    return _looks[others]
+    return sum(1 for runner in begun if runner.friendly_name not in _ours)
 
 
 def _reported(workspace: Workspace) -> bool:

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.engine.dist import Dist
-from mpforge.engine.dist_record import Entry
+from mpforge.engine.memo import Answer, Memo, suits
 from mpforge.engine.selection import Selection
 from mpforge.errors import (
     DistConflict,
@@ -24,15 +23,19 @@ from mpforge.errors import (
     headline,
     render,
 )
-from mpforge.plan.events import Chosen, Event, SessionEnded, Status, Warned
 from mpforge.plan.index import IndexedSession
-from mpforge.reports.console import Console, failure
+from mpforge.plan.session_end import SessionEnded, Status
 from mpforge.reports.journal import REPORT, Journal
 from mpforge.workspace import Options, Workspace, host_system, run_id
 
 if TYPE_CHECKING:
+    from mpforge.engine.dist_record import Entry
     from mpforge.engine.load_plan import Look
+    from mpforge.plan.events import Event
 
+_memos: dict[Workspace, Memo] = {}
+_looks: dict[int, "Look"] = {}
+"""The last session's view, by how many sessions that are not ours had begun by then."""
 _warned: set[str] = set()
 """Warnings that this process has shown: sessions of a run share their source and their steps."""
 
@@ -48,10 +51,11 @@ def run(
     workspace: Workspace,
     posargs: tuple[str, ...],
     selection: Selection,
-    look: "Look | None" = None,
+    since: int = 0,
 ) -> tuple[SessionEnded, str]:
-    """Run a session and record its end; with a failure, the text to show. For ``look`` see ``run_session``.
+    """Run a session and record its end; with a failure, the text to show.
 
+    ``since`` is how many sessions that are not ours have begun: what was seen before the last is not used.
     Raises ``KeyboardInterrupt`` after recording it.
     """
     journal = journal_of(workspace)
@@ -59,26 +63,65 @@ def run(
         ended = group_end(session, journal.outcomes())
         journal.write(ended)
         return ended, ""
-    return _run(session, workspace, journal, posargs, selection, look)
+    memo = _memos.setdefault(workspace, Memo(workspace))
+    options = Options.from_environment(os.environ)
+    if not suits(options, posargs) or any(e.status == "failed" for e in journal.outcomes()):
+        memo.give_up()
+    answer = memo.answer(session.name, selection, since=since)
+    if answer is not None:
+        _repeat(answer, journal)
+        return answer[0], ""
+    with memo.recording():
+        return _run(session, workspace, journal, posargs, selection, since, options, memo)
 
 
-def _run(  # noqa: PLR0917 - the arguments of run
+def _repeat(answer: Answer, journal: Journal) -> None:
+    """Record, and show, what a session reported when it was looked at."""
+    ended, events = answer
+    for name, fields in events:
+        journal.append(name, fields)
+        if name != "StepHit":
+            from mpforge.plan import events as kinds
+            from mpforge.reports.console import Console
+
+            Console().show(getattr(kinds, name)(**fields))
+    journal.write(ended)
+
+
+def _look(since: int) -> "Look":
+    """Return the view of the session before this one, if only sessions of ours have run since."""
+    from mpforge.engine.load_plan import Look
+
+    if since not in _looks:
+        _looks.clear()
+        _looks[since] = Look()
+    return _looks[since]
+
+
+def _run(  # noqa: PLR0917 - the arguments of run, and what it made of them
     session: IndexedSession,
     workspace: Workspace,
     journal: Journal,
     posargs: tuple[str, ...],
     selection: Selection,
-    look: "Look | None",
+    since: int,
+    options: Options,
+    memo: Memo,
 ) -> tuple[SessionEnded, str]:
     from mpforge.engine.session import run_session
+    from mpforge.plan.events import Chosen, StepStarted, Warned, Working
+    from mpforge.reports.console import Console
 
     console = Console()
-    options = Options.from_environment(os.environ)
+    events: list[Event] = []
 
-    def emit(event: Event) -> None:
+    def emit(event: "Event") -> None:
         if isinstance(event, Chosen) and not journal.is_news(event):
             return
         journal.write(event)
+        events.append(event)
+        if isinstance(event, (Chosen, StepStarted, Working)):
+            memo.give_up()
         if isinstance(event, Warned):
             if event.message in _warned:
                 return
@@ -93,12 +136,14 @@ def _run(  # noqa: PLR0917 - the arguments of run
             emit=emit,
             posargs=posargs if session.phase == "test" else (),
             selection=selection,
-            look=look,
+            look=_look(since),
             failed=lambda: [e.session for e in journal.outcomes() if e.status == "failed"],
         )
         text = ""
         _refuse_idle(session, ended, strict=options.strict)
+        memo.keep(selection, ended, events)
     except MpforgeError as error:
+        memo.give_up()
         ended = _failed(session, error)
         text = _last_words(error, session.name, workspace)
     except KeyboardInterrupt:
@@ -109,6 +154,7 @@ def _run(  # noqa: PLR0917 - the arguments of run
         sys.stderr.write(f"{render(interrupted_error(session.name))}\n")
         raise
     except OSError as error:
+        memo.give_up()
         trouble = file_trouble(error, workspace)
         ended, text = _failed(session, trouble), _last_words(trouble, session.name, workspace)
         _keep_traceback(workspace, session.name)
@@ -162,7 +208,9 @@ def _keep_traceback(workspace: Workspace, session: str) -> None:
 
 
 def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
+    from mpforge.engine.dist import Dist
     from mpforge.places.step import tail
+    from mpforge.reports.console import failure
 
     path = workspace.logs(session)
     ran = isinstance(error, StepFailed) and path.is_file() and path.stat().st_size > 0

@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,8 @@ _FILES = (
     *("crtbeginS.o", "crtend.o", "crtendS.o", "libc.so.6", "libc_nonshared.a", "libm.so.6"),
     *("libstdc++.so", "libstdc++.a"),
 )
-
+_VERSION, _PLACES = ("-v",), ("-print-search-dirs",)
+_OF_GCC = re.compile(r"(?:.+-)?gcc(?:-[\d.]+)?")
 
 # What it reads of the host is noted (``host_reads``), this CPU too: -march=native asks for it by an
 # instruction, and may be in a file of arguments. It writes the step's directory into debug information,
@@ -136,9 +137,8 @@ def find(digests: FileDigests) -> Gcc:
 def _parts(programs: Mapping[str, str], path: str, digests: FileDigests) -> dict[str, str]:
     # Nothing but PATH reaches a step's gcc either; its words are the C locale's there.
     environment = {"PATH": path, "LC_ALL": "C"}
-    told = capture([programs["CC"], "-v"], environment=environment, brief=True).stderr
-    words = [programs["CC"], "-print-search-dirs"]
-    dirs = capture(words, environment=environment, brief=True).stdout
+    told = capture([programs["CC"], *_VERSION], environment=environment, brief=True).stderr
+    dirs = capture([programs["CC"], *_PLACES], environment=environment, brief=True).stdout
     used = {name: programs[variable] for variable, name in _DRIVERS.items() if variable in programs}
     used |= _found(_PROGRAMS, [*_listed(dirs, "programs"), *path.split(os.pathsep)])
     used |= _found(_FILES, _listed(dirs, "libraries"))
@@ -149,6 +149,26 @@ def _parts(programs: Mapping[str, str], path: str, digests: FileDigests) -> dict
         "gcc.version": told.strip().rpartition("\n")[2],
         **{f"gcc.{name}": known[place] for name, place in used.items()},
     }
+
+
+def paths(program: str, words: Sequence[str]) -> Iterator[str]:
+    """Yield the paths by which gcc itself answers what is asked here (gcc(1), "Spec Files").
+
+    Nothing for other words, or another program: a wrapper, such as ccache, may read anything.
+    """
+    real = Path(os.path.realpath(program))
+    if tuple(words) not in (_VERSION, _PLACES) or not _OF_GCC.fullmatch(real.name):
+        return
+    with real.open("rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    dirs = capture([program, *_PLACES], environment=environment, brief=True).stdout
+    install = re.search(r"^install: (.*)$", dirs, re.MULTILINE)
+    own = [install[1]] if install else []
+    yield from (program, *(os.path.join(folder, "lto-wrapper") for folder in own))
+    for folder in (*own, *_listed(dirs, "programs"), *_listed(dirs, "libraries")):
+        yield from (folder, os.path.join(folder, "specs"))
 
 
 def _field(told: str, name: str) -> str:

@@ -33,12 +33,15 @@ HELLO = "hello, world\n"
 wheels = [pytest.mark.cross, pytest.mark.network]
 
 
-def built(workspace: Workspace) -> Run:
-    """A first run, which must build."""
+def built(workspace: Workspace, *, again: bool = True) -> Run:
+    """A first run, which must build; then one that has nothing to do, and must say so in a memo."""
     run = workspace.nox(BUILD)
     assert run.code == 0, str(run)
     assert BUILD in run.did, str(run)
     assert workspace.steps() == [BUILD]
+    if again:
+        hits(workspace)
+        assert (workspace.root / ".mpforge/memo.json").exists()
     return run
 
 
@@ -532,7 +535,7 @@ def test_input_changes_between_hashing_and_reading_then_back_by_the_build_itself
     change = f"printf 'two\\n' > {source}\n"
     undo = f"printf 'one\\n' > {source}\n" if back else ""
     quick.write("build.sh", f"{change}mkdir out\ncp greeting.txt out/\n{undo}")
-    built(quick)
+    built(quick, again=back)
     assert says(quick) == ONE, "a build reads its own copy"
     assert quick.read("greeting.txt") == (ONE if back else TWO)
     says_what_its_input_says(quick)

@@ -1,0 +1,65 @@
+"""Stamps of paths: what the file system says of each, by which a later change of it shows.
+
+A changed file gets another mtime or ctime, a replaced one another inode, and a directory in which something
+appeared or vanished another mtime: as git's index relies on. ``ctime`` can't be set by a program, so a
+restored mtime shows too. A change within the same tick of the clock does not show: see ``latest``.
+"""
+
+import hashlib
+import marshal
+import os
+import stat
+from collections.abc import Iterable, Mapping
+
+WHOLE, ENTRY, PLACE = "whole", "entry", "place"
+"""How much of a path is stamped: all; all but the times, for entries of a store, where each use sets the time
+of last use; or only that it is the same directory."""
+Stamp = tuple[int, ...]
+
+_lstat, _stat = os.lstat, os.stat
+
+
+def stamp(path: str, kind: str = WHOLE) -> Stamp:
+    """Return a path's stamp, a link's with that of its target; the error number if there is nothing."""
+    try:
+        status = _lstat(path)
+        if not stat.S_ISLNK(status.st_mode):
+            return _numbers(status, kind)
+        return _numbers(status, WHOLE) + _numbers(_stat(path), kind)
+    except OSError as error:
+        return (error.errno or -1,)
+    except ValueError:  # no path at all
+        return (-1,)
+
+
+def _numbers(status: os.stat_result, kind: str) -> Stamp:
+    same = status.st_mode, status.st_ino, status.st_dev
+    folder = kind != WHOLE and stat.S_ISDIR(status.st_mode)
+    if kind == ENTRY:
+        return *same, 0 if folder else status.st_size
+    return same if folder else (*same, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def latest(stamps: Iterable[Stamp]) -> int:
+    """Return the last change of whole paths, in ns; 0 if none has a time."""
+    whole = (numbers[at + 4 : at + 6] for numbers in stamps for at in range(0, len(numbers), 6))
+    return max((time for times in whole for time in times), default=0)
+
+
+def digest(paths: Mapping[str, Iterable[str]]) -> str:
+    """Return one digest of the present stamps of paths, by kind."""
+    stamps: list[Stamp] = []
+    add = stamps.append
+    for path in paths[WHOLE]:  # thousands, in every run: written out
+        try:
+            status = _lstat(path)
+        except OSError as error:
+            add((error.errno or -1,))
+            continue
+        mode = status.st_mode
+        times = status.st_mtime_ns, status.st_ctime_ns
+        add((mode, status.st_ino, status.st_dev, status.st_size, *times))
+        if stat.S_ISLNK(mode):
+            add(stamp(path))
+    stamps += [stamp(path, kind) for kind in (ENTRY, PLACE) for path in paths[kind]]
+    return hashlib.sha256(marshal.dumps(stamps, 2)).hexdigest()  # 2: without references
