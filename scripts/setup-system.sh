@@ -54,6 +54,7 @@ have_python() { find_python >/dev/null; }
 have_compiler() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | gcc -x c -o /dev/null - 2>/dev/null; }
 have_emulator() { command -v qemu-aarch64-static >/dev/null || command -v qemu-aarch64 >/dev/null; }
 have_git() { command -v git >/dev/null; }
+have_strace() { command -v strace >/dev/null; }
 have_make() { command -v make >/dev/null; }
 have_autotools() { command -v automake >/dev/null && command -v autoreconf >/dev/null; }
 # A client alone is none: unless an engine answers it, there must be one to start.
@@ -79,6 +80,7 @@ requirements=(
   "have_make|make||make: builds of kind = \"make\""
   "have_autotools|autoconf automake||autoconf and automake: make the configure script of a test's project"
   "have_git|git||git: sources are what git tracks"
+  "have_strace|strace||strace: a test compares what mpforge reads with what its memo watches"
   "have_docker|docker.io||docker, a container engine and its command: builds and tests in containers"
   "have_registry|docker-registry||a registry of images: tests start one of their own on a loopback port, and pull from it"
   "have_static_emulator|qemu-user-static||QEMU's user mode, linked statically, and how the kernel is told of it: emulated containers"

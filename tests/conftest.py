@@ -82,6 +82,7 @@ _PROBES: Mapping[str, Callable[[], str | None]] = {
     "make": functools.partial(_no_program, "make"),
     "network": _no_network,
     "offline": _no_namespaces,
+    "strace": functools.partial(_no_program, "strace"),
 }
 
 

@@ -39,7 +39,7 @@ _CHANGES = frozenset(
 )
 _CONNECTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.bind"})
 _STARTS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.exec", "os.fork", "os.system"})
-_NOTES = ("hostfiles.json", "hostpythons.jsonl", "hostprograms.json", "hostlibraries.json")
+_NOTES = ("hostfiles.json", "hostpythons.jsonl")
 """Notes of the cache: they remember digests of files that are read again, or whose stamps are compared."""
 
 

@@ -33,7 +33,7 @@ EXCEPTIONS = (
     ),
     *(r"/dev/null", r"/proc/\d+/fd/\d+", r"/sys/devices/system/cpu.*"),
     r".*/\.git/objects/(\w\w/\w{38}|pack/.*)",  # named after their content
-    r".*/dist/\.git(/HEAD)?",  # git asks of an ignored directory, and ignores it all the same
+    r".*/(dist|__pycache__)/\.git(/HEAD)?",  # git asks of an ignored directory, and ignores it all the same
     r".*/noxfile\.py|.*/(conda|mamba|micromamba)",  # nox asks for them
 )
 
@@ -120,6 +120,7 @@ def traced(workspace: Workspace, trace: Path, *sessions: str) -> None:
 
 @pytest.mark.gcc
 @pytest.mark.git
+@pytest.mark.strace
 def test_every_path_that_the_look_at_commands_reads_is_a_witness(
     quick: Workspace, place: Path
 ) -> None:
@@ -136,6 +137,7 @@ def test_every_path_that_the_look_at_commands_reads_is_a_witness(
 @pytest.mark.cross
 @pytest.mark.git
 @pytest.mark.network
+@pytest.mark.strace
 def test_every_path_that_the_look_at_wheels_reads_is_a_witness(
     workspace: Workspace, place: Path
 ) -> None:
