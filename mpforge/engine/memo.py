@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import asdict
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 NAME = "memo.json"
 _SCHEMA = 1
 _VOLATILE = ("_", "SHLVL", "OLDPWD", "COLUMNS", "LINES", "NOX_CURRENT_SESSION", RUN_ID)
-"""Variables that differ between two runs of the same command in the same shell."""
+"""Variables that differ between two runs of one command in one shell; they count if the spec names them."""
+_WORD = re.compile(r"\w+")
 _REPEATED = ("StepHit", "Published", "Tested")
 """Events of a cached session that are reported again; after any other it is not kept."""
 _MOST_PATHS = 100_000
@@ -132,7 +134,11 @@ def _is_collected(path: str) -> bool:
 
 def _key(workspace: Workspace) -> str:
     """Return a digest of everything but files that may change an answer."""
-    variables = {name: value for name, value in os.environ.items() if name not in _VOLATILE}
+    text = ""
+    with contextlib.suppress(OSError):  # the look will say so
+        text = workspace.spec.read_text("utf-8", "replace")
+    volatile = {*_VOLATILE}.difference(_WORD.findall(text))
+    variables = {name: value for name, value in os.environ.items() if name not in volatile}
     host = *os.uname(), os.getuid(), os.getgid()
     python = sys.version, sys.executable, sys.prefix, sys.path
     parts = [_SCHEMA, mpforge.__version__, str(workspace.spec), str(workspace.cache), os.getcwd()]

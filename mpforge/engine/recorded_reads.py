@@ -55,7 +55,7 @@ class Reads:
         clock = clock_of(workspace.shared_state)
         self._begun = min(clock.now if clock else 0, time.time_ns())
         self._drift = time.time() - time.monotonic()
-        self._wrapped = {name: self._listening(getattr(os, name)) for name in _ASKING}
+        self._wrapped = {name: self._listening(name) for name in _ASKING}
         sys.addaudithook(self.hear)
 
     @contextlib.contextmanager
@@ -97,12 +97,14 @@ class Reads:
     def _is_old(self, stamps: Iterable[Stamp]) -> bool:
         return latest(stamps) < self._begun - YOUNG_NS
 
-    def _listening(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        kind = PLACE if real is os.lstat else WHOLE
+    def _listening(self, name: str) -> Callable[..., Any]:
+        real = getattr(os, name)
+        kind = PLACE if name == "lstat" else WHOLE
 
         @functools.wraps(real)
         def call(path: Any, *arguments: Any, **named: Any) -> Any:
-            if self._on and self.spoiled is None:
+            flags = named.get("flags", arguments[0] if arguments else 0) if name == "open" else 0
+            if self._on and self.spoiled is None and not flags & _WRITES:
                 self._add(path, kind, named.get("dir_fd"))
             return real(path, *arguments, **named)
 
@@ -132,20 +134,22 @@ class Reads:
         elif event in _STARTS or event in _CONNECTS:
             self.spoiled = event
 
-    def _add(self, path: Any, kind: str, folder: int | None = None) -> None:
+    def _add(self, path: Any, kind: str, folder: int | None = None) -> bool:
+        """Add a path unless it is no witness; return whether it is one."""
         name = self._absolute(path, folder)
         if name is None or name == os.devnull:
-            return
+            return False
         if f"{name}/".startswith(f"{self._state}/"):
             if not name.endswith("/.gitignore"):
-                return
+                return False
         elif f"{name}/".startswith(f"{self._cache}/"):
             if name.rpartition("/")[2] in _NOTES:
-                return
+                return False
             kind = ENTRY
         elif name.startswith(("/proc/", "/sys/")):
             self.spoiled = name
         self._stamp(name, kind)
+        return True
 
     def _stamp(self, name: str, kind: str) -> None:
         if (name, kind) not in self._seen:
@@ -166,10 +170,10 @@ class Reads:
 
     def _add_late(self, path: str) -> None:
         """Add a path that was read unheard, and before: if it is absent, it must have been so then."""
-        self._add(path, WHOLE)
+        is_witness = self._add(path, WHOLE)
         while not os.path.lexists(path):
             path = os.path.dirname(path)
-        if not self._is_old([stamp(path)]):
+        if is_witness and not self._is_old([stamp(path)]):
             self.spoiled = f"{path} has just changed"
 
     def _absolute(self, path: Any, folder: int | None) -> str | None:

@@ -37,10 +37,22 @@ def paths(root: Path) -> Iterator[str]:
     yield from _below(place / "objects" / "info", deeply=True)
     for folder in (root, *root.parents)[: len(root.relative_to(top).parts) + 1]:
         yield from (str(folder / ".gitignore"), str(folder / ".gitattributes"))
-    ignored = git_call.answer(
-        root, "ls-files", "-o", "-i", "--exclude-standard", "--directory"
-    ).splitlines()
-    yield from (str(root), *_not_ignored(str(root), "", frozenset(map(git_call.unquoted, ignored))))
+    yield from (str(root), *_not_ignored(str(top), _within(root, top), _ignored(root)))
+
+
+def _within(root: Path, top: Path) -> str:
+    """Return the prefix that paths below ``root`` have in the repository."""
+    return "" if root == top else f"{root.relative_to(top)}/"
+
+
+def _ignored(root: Path) -> frozenset[str]:
+    """Return what is ignored, by the repository's paths: a directory only if a pattern matches itself.
+
+    Another one may hold nothing but ignored files now, and a file that counts tomorrow.
+    """
+    words = ("--porcelain=v2", "--ignored=matching", "--untracked-files=all", "--", ".")
+    rows = git_call.answer(root, "status", *words, filters=git_call.filters_of([root])).splitlines()
+    return frozenset(git_call.unquoted(row[2:]) for row in rows if row.startswith("! "))
 
 
 def _below(folder: Path, *, deeply: bool) -> Iterator[str]:
@@ -50,9 +62,9 @@ def _below(folder: Path, *, deeply: bool) -> Iterator[str]:
             yield from _below(Path(entry.path), deeply=True)
 
 
-def _not_ignored(root: str, under: str, ignored: frozenset[str]) -> Iterator[str]:
+def _not_ignored(top: str, under: str, ignored: frozenset[str]) -> Iterator[str]:
     """Yield what is below a folder and not ignored; an ignored ``.gitignore`` too, which counts as well."""
-    for entry in os.scandir(os.path.join(root, under)):
+    for entry in os.scandir(os.path.join(top, under)):
         path = under + entry.name
         if entry.name == ".git":
             if under:
@@ -60,7 +72,7 @@ def _not_ignored(root: str, under: str, ignored: frozenset[str]) -> Iterator[str
         elif entry.is_dir(follow_symlinks=False):
             if f"{path}/" not in ignored:
                 yield entry.path
-                yield from _not_ignored(root, f"{path}/", ignored)
+                yield from _not_ignored(top, f"{path}/", ignored)
         elif path not in ignored or entry.name in (".gitignore", ".gitattributes"):
             yield entry.path
 

@@ -190,9 +190,13 @@ def test_whatever_git_or_path_or_a_variable_gives_anew_is_seen(
     quick.edit("multiplatform.toml", "[build]", tools)
     quick.write("build.sh", FILES)
     quick.write("source/deep/file.txt", "one\n")
-    quick.write(".gitignore", "/dist\n/.nox\n__pycache__\n")
+    quick.write("source/made/object.o", "ignored\n")
+    quick.write(".gitignore", "/dist\n/.nox\n__pycache__\n*.o\n")
     quick.commit()
     assert "one, says second" in looked(quick)
+
+    quick.write("source/made/new.c", "beside what is ignored\n")
+    assert "./source/made/new.c" in looked(quick)
 
     quick.write("source/deep/new.txt", "new\n")
     assert "./source/deep/new.txt" in looked(quick)

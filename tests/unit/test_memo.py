@@ -169,6 +169,12 @@ def test_another_environment_version_place_or_damage_is_no_answer(
         other.setenv("FLAVOUR", "other")
         assert not answers(workspace)
     with monkeypatch.context() as other:
+        other.setenv("COLUMNS", "123")
+        assert answers(workspace)
+        workspace.spec.write_text('[build]\npass-environment = ["COLUMNS"]\n')
+        assert not answers(workspace)
+        workspace.spec.unlink()
+    with monkeypatch.context() as other:
         other.setattr(mpforge, "__version__", "0")
         assert not answers(workspace)
     (tmp_path / "copy").mkdir()
