@@ -9,12 +9,14 @@ pytestmark = [pytest.mark.autotools, pytest.mark.cross, pytest.mark.emulation, p
 
 CONFIGURE_AC = """\
 AC_INIT([answer], [1])
+AM_INIT_AUTOMAKE([foreign])
 AC_CONFIG_HEADERS([config.h])
 AC_CANONICAL_HOST
 AC_PROG_CC
 AC_FUNC_MALLOC
 AC_CHECK_SIZEOF([long])
 AC_DEFINE_UNQUOTED([HOST_CPU], ["$host_cpu"], [Whom it is for])
+AC_CONFIG_FILES([Makefile])
 AC_OUTPUT
 """
 SETUP = """
@@ -25,6 +27,7 @@ SETUP = """
     class Configured(build_ext):
         def run(self):
             subprocess.check_call(["sh", "./configure"])
+            subprocess.check_call(["make", "check"])
             super().run()
 
     setup(
@@ -37,14 +40,6 @@ free(malloc(SIZEOF_LONG));
         return PyLong_FromLong(strcmp(HOST_CPU, "aarch64") == 0 ? 42 : 0);
 """
 
-CHECKED_AC = """\
-AC_INIT([answer], [1])
-AM_INIT_AUTOMAKE([foreign])
-AC_CANONICAL_HOST
-AC_PROG_CC
-AC_CONFIG_FILES([Makefile])
-AC_OUTPUT
-"""
 MAKEFILE_AM = """\
 check_PROGRAMS = answer
 answer_SOURCES = answer.c
@@ -60,10 +55,6 @@ ANSWER_C = """
     #endif
     }
 """
-CHECK = """
-            subprocess.check_call(["make", "check"])
-            super().run()
-"""
 
 
 def _autoreconf(place: Workspace) -> None:
@@ -72,29 +63,20 @@ def _autoreconf(place: Workspace) -> None:
     assert made.returncode == 0, made.stderr
 
 
-def test_a_configure_script_that_is_not_told_of_the_target_builds_for_it(
+def test_a_configure_script_that_is_not_told_of_the_target_builds_and_checks_for_it(
     unbuilt: Workspace,
 ) -> None:
     unbuilt.write("configure.ac", CONFIGURE_AC)
-    _autoreconf(unbuilt)
-    unbuilt.write("setup.py", SETUP)
-    unbuilt.write("MANIFEST.in", "graft tests\nglobal-include *\n")
-    unbuilt.edit("tiny/_tiny.c", "#define PY", '#include "config.h"\n#define PY')
-    unbuilt.edit("tiny/_tiny.c", "return PyLong_FromLong(42);", ANSWER.strip())
-    run = unbuilt.nox("test-aarch64-cp311")
-    assert run.code == 0, str(run)
-
-
-def test_make_check_of_an_automake_library_runs_its_tests_on_the_target(unbuilt: Workspace) -> None:
-    unbuilt.write("configure.ac", CHECKED_AC)
     unbuilt.write("Makefile.am", MAKEFILE_AM)
     unbuilt.write("answer.c", ANSWER_C)
     unbuilt.write("script", "#!/bin/sh\nexit 0\n").chmod(0o755)
     _autoreconf(unbuilt)
-    unbuilt.write("setup.py", SETUP.replace("\n            super().run()\n", CHECK))
+    unbuilt.write("setup.py", SETUP)
     unbuilt.write("MANIFEST.in", "graft tests\nglobal-include *\n")
     unbuilt.edit("multiplatform.toml", "environment = {}", 'environment.LOG_COMPILER = "{run}"')
-    run = unbuilt.nox("build-aarch64-cp311")
+    unbuilt.edit("tiny/_tiny.c", "#define PY", '#include "config.h"\n#define PY')
+    unbuilt.edit("tiny/_tiny.c", "return PyLong_FromLong(42);", ANSWER.strip())
+    run = unbuilt.nox("test-aarch64-cp311")
     assert run.code == 0, str(run)
     log = unbuilt.log("build-aarch64-cp311")
     assert "PASS: answer" in log
