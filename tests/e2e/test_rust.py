@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import platform
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -163,8 +164,11 @@ def registry(place: Path) -> Registry:
 
 
 @pytest.fixture
-def rusty(place: Path, empty_cache: Cache, registry: Registry) -> Workspace:
-    """A Rust extension module by setuptools-rust that needs a crate, and nothing built of it."""
+def rusty(built: Workspace, place: Path, empty_cache: Cache, registry: Registry) -> Workspace:
+    """A Rust extension module by setuptools-rust that needs a crate, and nothing built of it.
+
+    zig, Python for the target and setuptools are pinned, Rust and setuptools-rust are not.
+    """
     workspace = Workspace(place / "rusty", empty_cache, {"CARGO_HOME": str(registry.home)})
     workspace.write("noxfile.py", NOXFILE)
     workspace.write("multiplatform.toml", SPEC)
@@ -174,6 +178,7 @@ def rusty(place: Path, empty_cache: Cache, registry: Registry) -> Workspace:
     workspace.write("Cargo.toml", MANIFEST)
     workspace.write("build.rs", BUILD_SCRIPT)
     workspace.write("src/lib.rs", LIBRARY)
+    shutil.copy2(built.root / "multiplatform.lock", workspace.root)
     pin(workspace, "1.0.0", registry.publish("1.0.0", "hello"))
     return workspace
 
@@ -183,16 +188,30 @@ def pin(workspace: Workspace, version: str, checksum: str) -> None:
 
 
 def test_a_rust_extension_is_cross_built_once_and_again_when_its_source_or_crates_change(
-    rusty: Workspace, registry: Registry
+    rusty: Workspace, registry: Registry, place: Path
 ) -> None:
+    """Configuration of cargo above a step changes no build."""
+    rusty.edit(
+        "src/lib.rs", "greeter::word()", 'if cfg!(surprise) { "what" } else { greeter::word() }'
+    )
     run = rusty.nox("test-aarch64-cp311")
     assert run.code == 0, str(run)
     assert "hello from aarch64, built for aarch64" in rusty.log("test-aarch64-cp311")
     assert "asks for cfg(target_arch)" in rusty.log(BUILD)
 
+    surprise = '[build]\nrustflags = ["--cfg", "surprise"]\ntarget-dir = "elsewhere"\n'
+    for folder in (place, rusty.cache.root, rusty.root / ".mpforge"):
+        (folder / ".cargo").mkdir()
+        (folder / ".cargo" / "config.toml").write_text(surprise, encoding="utf-8")
     again = rusty.nox("test-aarch64-cp311")
     assert again.code == 0, str(again)
     assert {"sdist", BUILD, "test-aarch64-cp311"} <= again.cached
+    before = rusty.wheel().read_bytes()
+    for words in ([], ["--keep"]):
+        anew = rusty.mpforge("run", "--no-cache", *words, BUILD)
+        assert anew.code == 0, str(anew)
+        assert anew.warnings == []
+        assert rusty.wheel().read_bytes() == before
 
     rusty.edit("src/lib.rs", "{} from {}", "{}! From {}")
     flags = '[build]\nenvironment = { RUSTFLAGS = "-C target-cpu=native" }\n\n[test]'
@@ -211,46 +230,32 @@ def test_a_rust_extension_is_cross_built_once_and_again_when_its_source_or_crate
     assert "good morning! From aarch64" in rusty.log("test-aarch64-cp311")
 
 
-def test_configuration_above_a_step_changes_no_build(rusty: Workspace, place: Path) -> None:
-    rusty.edit("src/lib.rs", "greeter::word()", 'if cfg!(surprise) { "surprise" } else { "none" }')
-    surprise = '[build]\nrustflags = ["--cfg", "surprise"]\ntarget-dir = "elsewhere"\n'
-    assert rusty.nox(BUILD).code == 0
-    for folder in (place, rusty.cache.root, rusty.root / ".mpforge"):
-        (folder / ".cargo").mkdir()
-        (folder / ".cargo" / "config.toml").write_text(surprise, encoding="utf-8")
-    assert rusty.nox(BUILD).did == set()
-    before = rusty.wheel().read_bytes()
-    for words in ([], ["--keep"]):
-        run = rusty.mpforge("run", "--no-cache", *words, BUILD)
-        assert run.code == 0, str(run)
-        assert run.warnings == []
-        assert rusty.wheel().read_bytes() == before
-
-
-def test_a_cargo_that_reads_what_lies_above_a_step_is_refused(
-    rusty: Workspace, place: Path
+def test_crates_that_can_not_be_had_are_told_with_remedies(
+    rusty: Workspace, registry: Registry, place: Path
 ) -> None:
-    (place / ".cargo").mkdir()
-    above = place / ".cargo" / "config.toml"
-    above.write_text("", encoding="utf-8")
-    toolchain = place / "rustup" / "toolchains" / "stable-x86_64-unknown-linux-gnu"
-    for machine in ("x86_64", "aarch64"):
-        library = toolchain / "lib" / "rustlib" / f"{machine}-unknown-linux-gnu" / "lib"
-        library.mkdir(parents=True)
-        (library / "libcore-1.rlib").touch()
-    (toolchain / "bin").mkdir()
-    for name in ("cargo", "rustc"):
-        (toolchain / "bin" / name).write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
-        (toolchain / "bin" / name).chmod(0o755)
-    run = rusty.mpforge("run", "sdist", env={"RUSTUP_HOME": str(place / "rustup")})
+    local = (registry.home / "config.toml").read_text(encoding="utf-8")
+    registry.use('registry = "sparse+http://127.0.0.1:9/index/"')
+    run = rusty.mpforge("run", "sdist")
     assert run.code == 4, str(run)
-    assert f"reads {above.resolve()}, which lies above the directory of a step" in run.output
-    assert "MPFORGE_CACHE" in run.output
+    assert "index-unreachable: the crates of Cargo.lock can't be fetched" in run.output
+    assert "http://127.0.0.1:9/index/" in run.output
+    assert "replace-with" in run.output
+    (registry.home / "config.toml").write_text(local, encoding="utf-8")
 
+    registry.publish("2.0.0", "hello")
+    rusty.edit("Cargo.toml", 'greeter = "1"', 'greeter = "2"')
+    run = rusty.mpforge("run", "sdist")
+    assert run.code == 2, str(run)
+    assert "Cargo.lock does not fit Cargo.toml" in run.output
 
-def test_the_amount_to_fetch_counts_rust(rusty: Workspace, place: Path) -> None:
-    nowhere = {"MPFORGE_CACHE": str(place / "nothing-yet")}
+    (rusty.root / "Cargo.lock").unlink()
+    run = rusty.mpforge("run", "sdist")
+    assert run.code == 2, str(run)
+    assert "there is no Cargo.lock" in run.output
+    assert "cargo generate-lockfile" in run.output
+
     assert rusty.mpforge("lock").code == 0
+    nowhere = {"MPFORGE_CACHE": str(place / "nothing-yet")}
     run = rusty.mpforge("plan", "deps-aarch64", "--json", env=nowhere)
     (session,) = json.loads(run.output)["sessions"]
     fetch = session["fetch"]
@@ -258,54 +263,40 @@ def test_the_amount_to_fetch_counts_rust(rusty: Workspace, place: Path) -> None:
     assert fetch["bytes"] > 200_000_000, "zig and Rust"
 
 
-def test_a_registry_that_does_not_answer_is_told_with_its_address_and_remedies(
-    rusty: Workspace, registry: Registry
+def rustup(home: Path, *machines: str) -> dict[str, str | None]:
+    """Variables that name rustup's toolchain of this host, with libraries for these machines."""
+    toolchain = home / "toolchains" / "stable-x86_64-unknown-linux-gnu"
+    for machine in machines:
+        library = toolchain / "lib" / "rustlib" / f"{machine}-unknown-linux-gnu" / "lib"
+        library.mkdir(parents=True)
+        (library / "libcore-1.rlib").touch()
+    (toolchain / "bin").mkdir()
+    for name in ("cargo", "rustc"):
+        (toolchain / "bin" / name).write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
+        (toolchain / "bin" / name).chmod(0o755)
+    return {"RUSTUP_HOME": str(home)}
+
+
+def test_a_rust_that_is_not_there_or_can_not_be_used_is_told_with_remedies(
+    rusty: Workspace, place: Path
 ) -> None:
-    registry.use('registry = "sparse+http://127.0.0.1:9/index/"')
-    run = rusty.mpforge("run", "sdist")
+    (place / ".cargo").mkdir()
+    above = place / ".cargo" / "config.toml"
+    above.write_text("", encoding="utf-8")
+    run = rusty.mpforge("run", "sdist", env=rustup(place / "whole", "x86_64", "aarch64"))
     assert run.code == 4, str(run)
-    assert "index-unreachable: the crates of Cargo.lock can't be fetched" in run.output
-    assert "http://127.0.0.1:9/index/" in run.output
-    assert "replace-with" in run.output
+    assert f"reads {above.resolve()}, which lies above the directory of a step" in run.output
+    assert "MPFORGE_CACHE" in run.output
+    above.unlink()
 
+    hidden: dict[str, str | None] = {"PATH": str(PROGRAMS)}
+    run = rusty.mpforge("run", "deps-aarch64", env=hidden | rustup(place / "half", "x86_64"))
+    assert run.code == 4, str(run)
+    assert "rustup target add aarch64-unknown-linux-gnu" in run.output
+    lacking = "stable-x86_64-unknown-linux-gnu lacks the target aarch64-unknown-linux-gnu"
+    assert lacking in run.output
 
-def test_a_project_whose_crates_nothing_pins_is_told_how_to_pin_them(rusty: Workspace) -> None:
-    (rusty.root / "Cargo.lock").unlink()
-    run = rusty.mpforge("run", "sdist")
-    assert run.code == 2, str(run)
-    assert "there is no Cargo.lock" in run.output
-    assert "cargo generate-lockfile" in run.output
-
-
-def test_a_lock_that_does_not_fit_its_manifest_is_told(
-    rusty: Workspace, registry: Registry
-) -> None:
-    registry.publish("2.0.0", "hello")
-    rusty.edit("Cargo.toml", 'greeter = "1"', 'greeter = "2"')
-    run = rusty.mpforge("run", "sdist")
-    assert run.code == 2, str(run)
-    assert "Cargo.lock does not fit Cargo.toml" in run.output
-
-
-def test_without_any_rust_the_command_that_gets_it_is_told(rusty: Workspace, place: Path) -> None:
-    hidden = {"PATH": str(PROGRAMS), "RUSTUP_HOME": str(place / "none")}
-    run = rusty.mpforge("run", BUILD, env=hidden)
+    run = rusty.mpforge("run", BUILD, env=hidden | {"RUSTUP_HOME": str(place / "none")})
     assert run.code == 4, str(run)
     assert "there is no Rust for" in run.output
     assert "rustup target add" in run.output
-
-
-def test_a_rust_without_the_target_s_library_is_told_what_to_add(
-    rusty: Workspace, place: Path
-) -> None:
-    host = "x86_64-unknown-linux-gnu"
-    toolchain = place / "rustup" / "toolchains" / f"stable-{host}"
-    for name in ("bin/cargo", "bin/rustc", f"lib/rustlib/{host}/lib/libcore-1.rlib"):
-        (toolchain / name).parent.mkdir(parents=True, exist_ok=True)
-        (toolchain / name).write_bytes(b"")
-        (toolchain / name).chmod(0o755)
-    hidden = {"PATH": str(PROGRAMS), "RUSTUP_HOME": str(place / "rustup")}
-    run = rusty.mpforge("run", "deps-aarch64", env=hidden)
-    assert run.code == 4, str(run)
-    assert "rustup target add aarch64-unknown-linux-gnu" in run.output
-    assert f"stable-{host} lacks the target aarch64-unknown-linux-gnu" in run.output
