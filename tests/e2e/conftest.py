@@ -232,7 +232,7 @@ def make_unlike(workspace: Workspace, request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def empty_cache(tools: Path, place: Path) -> Cache:
     """A cache with the shared tools, and nothing in its store."""
-    return Cache.sharing(tools, place / "cache")
+    return Cache.sharing(tools, place / "cache" / "empty")  # beside what ``quick`` has there
 
 
 @pytest.fixture
