@@ -122,6 +122,22 @@ COMMANDS = f"""
 """
 
 
+LONGEST = {
+    "test_compiler_words",
+    "test_rust",
+    "test_containers",
+    "test_single_flight",
+    "test_crashes",
+    "test_target_requires",
+}
+"""Modules with tests of half a minute, by a recorded ``--durations=0``."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest tests first, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 def write_project(workspace: Workspace) -> None:
     """The small package: one C file, setuptools, two tests."""
     workspace.write("noxfile.py", NOXFILE)
