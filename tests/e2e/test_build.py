@@ -91,24 +91,6 @@ def test_one_changed_byte_runs_sdist_build_and_test_and_nothing_else(workspace: 
     assert not any("environment" in step or "base" in step for step in workspace.steps())
 
 
-def test_going_back_to_an_older_input_hits(workspace: Workspace, unlike: str) -> None:
-    before = workspace.wheel().read_bytes()
-    original = workspace.read("tiny/_tiny.c")
-    workspace.write("tiny/_tiny.c", unlike + original.replace("(42)", "(40 + 3)"))
-    assert workspace.nox(BUILD).did == {SDIST, BUILD}
-    assert workspace.wheel().read_bytes() != before
-    workspace.write("tiny/_tiny.c", original)
-    run = workspace.nox(BUILD)
-    assert {SDIST, BUILD} <= run.cached
-    assert workspace.wheel().read_bytes() == before
-
-
-def test_making_an_input_executable_is_a_miss(workspace: Workspace) -> None:
-    (workspace.root / "tiny" / "_tiny.c").chmod(0o755)
-    assert SDIST in workspace.nox(BUILD).did
-    assert "sdist" in workspace.steps()
-
-
 def test_an_edited_test_runs_again_and_rebuilds_no_wheel(workspace: Workspace) -> None:
     workspace.edit("tests/test_tiny.py", "42)", "40 + 2)")
     run = workspace.nox("test-aarch64")
@@ -116,32 +98,6 @@ def test_an_edited_test_runs_again_and_rebuilds_no_wheel(workspace: Workspace) -
     assert BUILD in run.cached
     assert TEST in run.did
     assert not any(step.startswith(("wheel", "repair")) for step in workspace.steps())
-
-
-def test_an_edit_of_the_test_table_rebuilds_no_wheel(workspace: Workspace) -> None:
-    workspace.edit("multiplatform.toml", "-v -s tests", "-s tests")
-    run = workspace.nox("test-aarch64")
-    assert {SDIST, BUILD} <= run.cached
-    assert TEST in run.did
-
-
-def test_a_changed_build_environment_is_a_miss(workspace: Workspace) -> None:
-    workspace.edit(
-        "multiplatform.toml", "environment = {}", 'environment = { CFLAGS = "-DANSWER=1" }'
-    )
-    run = workspace.nox(BUILD)
-    assert run.code == 0
-    assert BUILD in run.did
-    assert "wheel-aarch64-cp311" in workspace.steps()
-
-
-def test_a_changed_host_variable_that_the_build_sees_is_a_miss_and_others_are_not(
-    workspace: Workspace,
-) -> None:
-    workspace.edit("multiplatform.toml", "environment = {}", 'pass-environment = ["FLAVOUR"]')
-    assert BUILD in workspace.nox(BUILD).did
-    assert BUILD in workspace.nox(BUILD, env={"ANOTHER": "1"}).cached
-    assert BUILD in workspace.nox(BUILD, env={"FLAVOUR": "vanilla"}).did
 
 
 def test_another_zig_in_the_lock_is_a_miss(workspace: Workspace) -> None:
@@ -181,9 +137,8 @@ def test_an_output_edited_by_hand_is_restored(workspace: Workspace) -> None:
     assert wheel.read_bytes() == before
 
 
-@pytest.mark.parametrize("damage", ["bytes", "gone"])
 def test_a_damaged_stored_wheel_is_told_and_made_again(
-    workspace: Workspace, empty_cache: Cache, damage: str
+    workspace: Workspace, empty_cache: Cache
 ) -> None:
     wheel = workspace.wheel().read_bytes()
     workspace.cache.copy_store(empty_cache)
@@ -191,21 +146,13 @@ def test_a_damaged_stored_wheel_is_told_and_made_again(
     digest = hashlib.sha256(wheel).hexdigest()
     (blob,) = (empty_cache.root / "store").rglob(digest)
     blob.unlink()
-    if damage == "bytes":
-        blob.write_bytes(wheel[:-1] + b"!")
+    blob.write_bytes(wheel[:-1] + b"!")
     shutil.rmtree(workspace.dist)
     run = workspace.nox(BUILD)
     assert run.code == 0, str(run)
     assert "mpforge > warning: " in run.output
     assert "made again" in run.output
     assert workspace.wheel().read_bytes() == wheel
-
-
-def test_a_users_file_in_dist_is_left_alone(workspace: Workspace) -> None:
-    notes = workspace.write("dist/notes.txt", "mine")
-    workspace.edit("tiny/_tiny.c", "(42)", "(41 + 1)")
-    assert workspace.nox(BUILD).code == 0
-    assert notes.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_file_that_is_not_ours_is_never_overwritten(workspace: Workspace) -> None:
@@ -216,12 +163,6 @@ def test_a_file_that_is_not_ours_is_never_overwritten(workspace: Workspace) -> N
     assert run.code == 1
     assert "dist-conflict" in run.reason(BUILD)
     assert mine.read_text(encoding="utf-8") == "mine"
-
-
-def test_a_new_version_replaces_our_old_wheel(workspace: Workspace) -> None:
-    workspace.edit("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
-    assert workspace.nox(BUILD).code == 0
-    assert {name.split("-")[1] for name in workspace.published() if name.endswith("whl")} == {"1.1"}
 
 
 def test_a_build_is_shipped_to_a_machine_with_an_empty_store_and_tested_there(
@@ -256,23 +197,16 @@ def test_the_choice_of_auto_is_pinned_also_where_all_is_cached(workspace: Worksp
 
 
 def test_a_compiler_error_fails_the_build_and_publishes_nothing(unbuilt: Workspace) -> None:
-    good = unbuilt.read("tiny/_tiny.c")
-    unbuilt.write("tiny/_tiny.c", good.replace("return PyLong", "return no_such_thing + PyLong"))
-    for _ in range(2):
-        run = unbuilt.nox(BUILD)
-        assert run.code == 1
-        assert run.sessions[BUILD][0] == "aborted"
-        assert "step-failed" in run.reason(BUILD)
-        assert "no_such_thing" in run.output
-        assert f"mpforge run {BUILD}" in run.output
-        assert ".mpforge/logs" in run.output
-        assert "Traceback (most recent call last)\n  File" not in run.output
-        assert not unbuilt.dist.exists(), "nor the sdist that it was built from"
-        assert "wheel-aarch64-cp311" in unbuilt.steps(), "a failure is not remembered"
-    unbuilt.write("tiny/_tiny.c", good)
-    assert BUILD in unbuilt.nox(BUILD).did
-    assert unbuilt.wheels()
-    assert (unbuilt.dist / "tiny-1.0.tar.gz").exists()
+    unbuilt.edit("tiny/_tiny.c", "return PyLong", "return no_such_thing + PyLong")
+    run = unbuilt.nox(BUILD)
+    assert run.code == 1
+    assert run.sessions[BUILD][0] == "aborted"
+    assert "step-failed" in run.reason(BUILD)
+    assert "no_such_thing" in run.output
+    assert f"mpforge run {BUILD}" in run.output
+    assert ".mpforge/logs" in run.output
+    assert "Traceback (most recent call last)\n  File" not in run.output
+    assert not unbuilt.dist.exists(), "nor the sdist that it was built from"
 
 
 def test_a_failing_test_fails_the_session_each_time(workspace: Workspace) -> None:
@@ -307,13 +241,3 @@ def test_tests_that_import_the_package_from_the_checkout_fail(workspace: Workspa
     assert run.code == 1
     assert "imported-elsewhere" in run.reason(TEST)
     assert str(workspace.root / "tiny" / "__init__.py") in run.output
-
-
-def test_posargs_reach_the_tests_and_no_build_session(workspace: Workspace) -> None:
-    run = workspace.nox("test-aarch64", "--", "-k", "test_answer")
-    assert run.code == 0
-    assert {SDIST, BUILD} <= run.cached
-    assert TEST in run.did, "a test with other posargs is another test"
-    log = workspace.log(TEST)
-    assert "test_answer" in log
-    assert "Ran 1 test" in log

@@ -329,6 +329,8 @@ def test_failed_or_killed_build_that_is_killed_is_a_miss(
         run = running.end()
     if kind != "SIGKILL":
         wait_until_gone(told[0])
+        assert running.left() == []
+        assert "Traceback" not in run.output
     assert run.code == (-9 if kind == "SIGKILL" else 130), str(run)
     gate.open()
     assert quick.cache.stored() == set()

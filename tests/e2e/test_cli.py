@@ -109,10 +109,14 @@ def test_strict_takes_a_test_that_is_not_run_as_a_failure(workspace: Workspace) 
     assert done.code == 1, str(done)
 
 
-def test_run_passes_on_what_stands_behind_two_dashes(workspace: Workspace) -> None:
+def test_run_passes_on_to_tests_alone_what_stands_behind_two_dashes(workspace: Workspace) -> None:
     done = workspace.mpforge("run", TEST, "--", "-k", "test_child")
     assert done.code == 0, str(done)
-    assert "Ran 1 test" in workspace.log(TEST)
+    assert {"sdist", BUILD} <= done.cached, str(done)
+    assert TEST in done.did, "a test with other arguments is another test"
+    log = workspace.log(TEST)
+    assert "test_child" in log
+    assert "Ran 1 test" in log
 
 
 # --- lock, log, matrix, schema --------------------------------------------------------------------
