@@ -8,6 +8,7 @@ any change, leads to the full look. Every run reads it, so this module imports n
 
 import atexit
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -117,17 +118,15 @@ def _load(workspace: Workspace) -> dict[str, Any] | None:
     with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
         noted: dict[str, Any] = notes.load(workspace.state / NAME)
         if noted["key"] == _key(workspace) and noted["stamps"] == digest(noted["paths"]):
-            for path in noted["paths"][
-                ENTRY
-            ]:  # entries of the cache are used now, for its collection
+            for path in filter(_is_collected, noted["paths"][ENTRY]):
                 with contextlib.suppress(OSError):
-                    os.utime(path)
+                    os.utime(path)  # it is used now
             return noted
     return None
 
 
 def _is_collected(path: str) -> bool:
-    """Return whether a file of the cache is kept by its time of last use, which its mtime is."""
+    """Return whether a file of the cache is collected by its time of last use, which its mtime is."""
     kinds = ("actions", "blobs", "packs")
     return path.endswith("/tool.json") or any(f"/store/{kind}/" in path for kind in kinds)
 
@@ -139,12 +138,21 @@ def _key(workspace: Workspace) -> str:
         text = workspace.spec.read_text("utf-8", "replace")
     volatile = {*_VOLATILE}.difference(_WORD.findall(text))
     variables = {name: value for name, value in os.environ.items() if name not in volatile}
-    host = *os.uname(), os.getuid(), os.getgid()
+    host = *os.uname(), _boot(), os.getuid(), os.getgid()
     python = sys.version, sys.executable, sys.prefix, sys.path
     parts = [_SCHEMA, mpforge.__version__, str(workspace.spec), str(workspace.cache), os.getcwd()]
     return hashlib.sha256(
         repr([parts, host, python, sorted(variables.items())]).encode()
     ).hexdigest()
+
+
+@functools.cache
+def _boot() -> str:
+    """Return the id of this boot (random(4)): a disk may wake up in another machine with the same stamps."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
+    except OSError:
+        return ""
 
 
 def _libraries() -> Iterator[str]:
