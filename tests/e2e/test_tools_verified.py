@@ -236,8 +236,11 @@ def test_flags_of_the_spec_that_change_zig_s_libraries_are_made_for_once(
     (apt.host_distribution() or ("none",))[0] != "debian",
     reason="needs Debian's apt to fetch from",
 )
-def test_a_download_that_was_cut_off_is_fetched_again(tmp_path: Path) -> None:
+def test_a_download_that_was_cut_off_is_fetched_again(tmp_path: Path, tools: Path) -> None:
     state = tmp_path / "state"
+    state.mkdir()
+    for lists in (tools / "distribution").glob("debian-bookworm*-arm64"):
+        (state / lists.name).symlink_to(lists)
     pin = apt.resolve(DistroRequest("debian", "bookworm", "arm64", ("zlib1g",)), state=state)
     apt.fetch(pin, state=state, dest=tmp_path / "one")
     (kept,) = (state / "downloads").glob("*.deb")
