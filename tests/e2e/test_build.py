@@ -1,7 +1,6 @@
 """From a spec to a tested wheel, by the real nox, zig and QEMU; and what the second run does."""
 
 import hashlib
-import os
 import re
 import shutil
 import zipfile
@@ -60,23 +59,17 @@ def test_a_second_run_does_nothing_and_says_cached(workspace: Workspace) -> None
 def test_the_same_sources_in_another_checkout_hit_and_are_restored(
     workspace: Workspace,
 ) -> None:
+    before = workspace.wheel().read_bytes()
     shutil.rmtree(workspace.root / ".mpforge")
     shutil.rmtree(workspace.dist)
     run = workspace.nox("test-aarch64")
     assert run.code == 0
     assert {SDIST, BUILD, TEST} <= run.cached
     assert workspace.steps() == []
-    assert machines(workspace.wheel())
+    assert workspace.wheel().read_bytes() == before
 
 
 # --- what is a hit, what is a miss ----------------------------------------------------------------
-
-
-def test_touching_a_source_rebuilds_nothing(workspace: Workspace) -> None:
-    os.utime(workspace.root / "tiny" / "_tiny.c")
-    run = workspace.nox("test-aarch64")
-    assert run.did == set()
-    assert workspace.steps() == []
 
 
 def test_one_changed_byte_runs_sdist_build_and_test_and_nothing_else(workspace: Workspace) -> None:
@@ -116,25 +109,6 @@ def test_another_zig_in_the_lock_is_a_miss(workspace: Workspace) -> None:
 
 
 # --- dist/ ----------------------------------------------------------------------------------------
-
-
-def test_a_deleted_dist_is_restored_without_building(workspace: Workspace) -> None:
-    before = {path.name: path.read_bytes() for path in workspace.dist.iterdir()}
-    shutil.rmtree(workspace.dist)
-    run = workspace.nox(BUILD)
-    assert {SDIST, BUILD} <= run.cached
-    assert workspace.steps() == []
-    wheel = workspace.wheel()
-    assert wheel.read_bytes() == before[wheel.name]
-
-
-def test_an_output_edited_by_hand_is_restored(workspace: Workspace) -> None:
-    wheel = workspace.wheel()
-    before = wheel.read_bytes()
-    wheel.write_bytes(before + b"edited")
-    run = workspace.nox(BUILD)
-    assert BUILD in run.cached
-    assert wheel.read_bytes() == before
 
 
 def test_a_damaged_stored_wheel_is_told_and_made_again(
