@@ -1,5 +1,6 @@
 """Tests on CPU models: a wheel that needs a newer CPU fails on the oldest, and is told where and why."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,10 @@ CHILD = TEST.replace("{how}", 'subprocess.run([sys.executable, "-c", code], chec
 
 
 @pytest.fixture
-def project(tools: Path, place: Path) -> Workspace:
+def project(built: Workspace, tools: Path, place: Path) -> Workspace:
     workspace = Workspace(place / "project", Cache.sharing(tools, place / "cache"))
     write_project(workspace)
+    shutil.copy2(built.root / "multiplatform.lock", workspace.root)
     return workspace
 
 

@@ -4,6 +4,7 @@ One project has all the habits that must go well together, because each session 
 """
 
 import shlex
+import shutil
 import zipfile
 from io import BytesIO
 
@@ -92,13 +93,14 @@ CHECK = """
 
 
 def test_a_project_with_old_habits_is_built_whole_and_tested_as_it_is_installed(
-    quick: Workspace, empty_cache: Cache
+    quick: Workspace, empty_cache: Cache, built: Workspace
 ) -> None:
     """Its ``setup.py`` asks $CC at its top, links with many words, compiles what lies in ``tests``,
     installs ``data_files`` and a script; test sources lie in the package; groups have other spellings; what
     it requires to build (docopt 0.6.2) has an sdist only.
     """
     quick.cache = empty_cache
+    shutil.copy2(built.root / "multiplatform.lock", quick.root)
     quick.write("setup.py", SETUP)
     quick.write("pyproject.toml", PYPROJECT)
     quick.write("MANIFEST.in", "include *.map *.txt\nrecursive-include tests *\n")
