@@ -118,17 +118,11 @@ def _load(workspace: Workspace) -> dict[str, Any] | None:
     with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
         noted: dict[str, Any] = notes.load(workspace.state / NAME)
         if noted["key"] == _key(workspace) and noted["stamps"] == digest(noted["paths"]):
-            for path in filter(_is_collected, noted["paths"][ENTRY]):
+            for path in noted["paths"][ENTRY]:
                 with contextlib.suppress(OSError):
                     os.utime(path)  # it is used now
             return noted
     return None
-
-
-def _is_collected(path: str) -> bool:
-    """Return whether a file of the cache is collected by its time of last use, which its mtime is."""
-    kinds = ("actions", "blobs", "packs")
-    return path.endswith("/tool.json") or any(f"/store/{kind}/" in path for kind in kinds)
 
 
 def _key(workspace: Workspace) -> str:

@@ -9,6 +9,7 @@ known questions, connected to something, or wrote outside of mpforge's own direc
 import contextlib
 import functools
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,6 +40,8 @@ _CHANGES = frozenset(
 )
 _CONNECTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.bind"})
 _STARTS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.exec", "os.fork", "os.system"})
+_USED = re.compile(r"/store/(actions|blobs|packs)/|/tool\.json$")
+"""Files of the cache that are kept by their time of last use, which is their mtime."""
 _NOTES = ("hostfiles.json", "hostpythons.jsonl")
 """Notes of the cache: they remember digests of files that are read again, or whose stamps are compared."""
 
@@ -61,6 +64,8 @@ class Reads:
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
         """Record what is read in the block."""
+        if self._on:
+            self.spoiled = "two sessions at once"
         real = {name: getattr(os, name) for name in _ASKING}
         _set(self._wrapped)
         self._on = True
@@ -145,7 +150,7 @@ class Reads:
         elif f"{name}/".startswith(f"{self._cache}/"):
             if name.rpartition("/")[2] in _NOTES:
                 return False
-            kind = ENTRY
+            kind = ENTRY if _USED.search(name) else PLACE  # temporary files come and go beside them
         elif name.startswith(("/proc/", "/sys/")):
             self.spoiled = name
         self._stamp(name, kind)

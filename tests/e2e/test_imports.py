@@ -79,3 +79,20 @@ def test_a_session_that_has_nothing_to_do_loads_no_heavy_library() -> None:
     loaded = capture([sys.executable, "-c", code]).stdout.split()
     assert "mpforge.engine.session" in loaded
     assert [name for name in heavy if name in loaded] == []
+
+
+def test_what_answers_from_the_memo_loads_nothing_that_looks() -> None:
+    code = "import sys, mpforge.reports.front, mpforge.engine.load_index; print(*sys.modules)"
+    loaded = capture([sys.executable, "-c", code]).stdout.split()
+    assert "mpforge.engine.memo" in loaded
+    heavy = (
+        "pydantic",
+        "tomli",
+        "ctypes",
+        "packaging",
+        "mpforge.plan.steps",
+        "mpforge.plan.events",
+    )
+    rooms = ("compiler", "spec", "kinds", "obtain", "toolchains", "sources", "lock", "places")
+    looking = (*heavy, *(f"mpforge.{room}" for room in rooms))
+    assert [name for name in looking if name in loaded] == []
