@@ -78,7 +78,7 @@ class Reads:
     def paths(self, more: Iterable[str]) -> dict[str, list[str]]:
         """Return all paths that were read, by kind; what programs read, and ``more``, was read unheard."""
         try:
-            unheard = {path for argv in self._started for path in _read_by(argv)}
+            unheard = _read_by(self._started)
         except (Unlisted, SourceUnreadable, OSError) as error:
             self.spoiled = str(error)
             unheard = set()
@@ -144,6 +144,8 @@ class Reads:
         name = self._absolute(path, folder)
         if name is None or name == os.devnull:
             return False
+        if (name, kind) in self._seen:
+            return True
         if f"{name}/".startswith(f"{self._state}/"):
             if not name.endswith("/.gitignore"):
                 return False
@@ -175,18 +177,20 @@ class Reads:
 
     def _add_late(self, path: str) -> None:
         """Add a path that was read unheard, and before: if it is absent, it must have been so then."""
-        is_witness = self._add(path, WHOLE)
-        while not os.path.lexists(path):
-            path = os.path.dirname(path)
-        if is_witness and not self._is_old([stamp(path)]):
-            self.spoiled = f"{path} has just changed"
+        if self._add(path, WHOLE):
+            found = self._seen.get((path, WHOLE)) or stamp(path)
+            while len(found) == 1:
+                path = os.path.dirname(path)
+                found = stamp(path)
+            if not self._is_old([found]):
+                self.spoiled = f"{path} has just changed"
 
     def _absolute(self, path: Any, folder: int | None) -> str | None:
         """Return a path that doesn't depend on the working directory; None for an open file."""
         if path is None or isinstance(path, int):
             return None
-        name = os.fsdecode(path)
-        if os.path.isabs(name):
+        name = path if type(path) is str else os.fsdecode(path)
+        if name[:1] == "/":
             return name
         try:
             base = os.getcwd() if folder is None else _READLINK(f"/proc/self/fd/{folder}")
@@ -205,17 +209,20 @@ class Reads:
 _READLINK = os.readlink
 
 
-def _read_by(argv: tuple[str, ...]) -> Iterator[str]:
-    """Yield the paths that a program read. Raises ``Unlisted`` if it may have read others."""
-    if argv[0] == "git" and "-C" in argv:
-        root, command = argv[argv.index("-C") + 1 :][:2]
-        if command in git_reads.ANSWERED:
-            yield from git_reads.paths(Path(root))
-            return
-    found = [*gcc.paths(argv[0], argv[1:])]
-    if not found:
-        raise Unlisted(f"{argv[0]} was started")
-    yield from found
+def _read_by(started: Iterable[tuple[str, ...]]) -> set[str]:
+    """Return the paths that programs read. Raises ``Unlisted`` if one may have read others."""
+    checkouts: set[str] = set()
+    found: set[str] = set()
+    for argv in started:
+        root, command = argv[argv.index("-C") + 1 :][:2] if "-C" in argv else ("", "")
+        if argv[0] == "git" and command in git_reads.ANSWERED:
+            checkouts.add(root)
+            continue
+        read = [*gcc.paths(argv[0], argv[1:])]
+        if not read:
+            raise Unlisted(f"{argv[0]} was started")
+        found.update(read)
+    return found.union(*(git_reads.paths(Path(root)) for root in checkouts))
 
 
 def _set(functions: Mapping[str, Callable[..., Any]]) -> None:
