@@ -23,6 +23,9 @@ _INTEGERS = range(-(2**63), 2**63)
 _WHERE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _INLINE = "Duplicate inline table key "
 _TWICE = re.compile(r"Cannot (?:declare|redefine namespace) (?P<key>\(.*\))(?: twice)?")
+_KEY = re.compile(r"[ \t]*(?:[\w.\"'-]+[ \t]*=|\[)")
+_OPENS = re.compile(r"^[ \t]*[\w.\"'-]+[ \t]*=[ \t]*(?P<value>[\[{])", re.MULTILINE)
+_TRIES = 50  # a key of a list's inline table looks like one at the top
 _QUOTED = re.compile(r"[^\w-]|^$", re.ASCII)
 # Python refuses longer ones (sys.set_int_max_str_digits) without saying where they are.
 _MANY_DIGITS = re.compile(r"[0-9_]{640,}")
@@ -93,7 +96,35 @@ def _not_toml(said: str, text: str, file: str) -> TomlInvalid:
         place = Place(file, int(match["line"]), int(match["column"]))
     else:
         place = _at(text, len(text.rstrip("\r\n")), file)
+    begin = _unclosed(said[: match.start()], text, place)
+    if begin is not None:
+        sign = text.split("\n")[begin.line - 1][begin.column - 1]
+        return TomlInvalid(f"this `{sign}` is not closed", place=begin)
     return TomlInvalid(_as_people_write(said[: match.start()], text, place), place=place)
+
+
+def _unclosed(said: str, text: str, place: Place) -> Place | None:
+    """Return the begin of a list or inline table into which the next key or the end of the file falls."""
+    lines = text.split("\n")
+    start = sum(len(line) + 1 for line in lines[: place.line - 1])
+    offset = start + place.column - 1
+    is_key = _KEY.match(text, start) and not text[start:offset].strip(" \t[")
+    falls_in = is_key or not text[offset:].strip()
+    if not said.startswith("Unclosed") and not (said == "Invalid value" and falls_in):
+        return None
+    for begin in list(_OPENS.finditer(text, 0, offset))[: -_TRIES - 1 : -1]:
+        if _is_toml(text[: begin.start()]):
+            is_closed = begin.start() < start and _is_toml(text[:start])
+            return None if is_closed else _at(text, begin.start("value"), place.file)
+    return None
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        tomli.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _as_people_write(said: str, text: str, place: Place) -> str:

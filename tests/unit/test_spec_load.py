@@ -173,7 +173,7 @@ def test_what_is_defined_twice_is_named_as_it_is_written(text: str, what: str, l
     ("text", "place"),
     [
         ("schema = 1\n[project\n", "multiplatform.toml:2:9"),
-        ("schema = 1\nx = [1,", "multiplatform.toml:2:8"),
+        ("schema = 1\nx = [1,", "multiplatform.toml:2:5"),
         ('schema = 1\n[project]\nx = "\n', "multiplatform.toml:3:6"),
     ],
 )

@@ -1,5 +1,9 @@
 """Where keys and list elements stand in a TOML text."""
 
+import pytest
+
+from mpforge.errors import TomlInvalid
+from mpforge.formats.toml import read_toml
 from mpforge.formats.toml_places import key_places, nearest_place
 
 TEXT = """\
@@ -47,3 +51,22 @@ def test_a_missing_key_is_placed_at_the_table_that_lacks_it() -> None:
     places = key_places(TEXT)
     assert nearest_place(places, ("overrides", 1, "select")) == (11, 3)
     assert nearest_place(places, ("nowhere",)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('a = 1\nb = ["x",\nc = ["y"]\n', "f:2:5 this `[` is not closed"),
+        ('b = ["x"\n\n[table]\nc = 1\n', "f:1:5 this `[` is not closed"),
+        ('b = ["x",\n', "f:1:5 this `[` is not closed"),
+        ("a = 1\nb = {c = 1\n", "f:2:5 this `{` is not closed"),
+        ("[[e]]\np = [\n  {q = [1]},\n\n[[e]]\np = []\n", "f:2:5 this `[` is not closed"),
+        ("b = [\n  1,\n  x,\n]\n", "f:3:3 Invalid value"),
+        ("b = [x]\n", "f:1:6 Invalid value"),
+        ("a = [1]\nb =\n", "f:2:4 Invalid value"),
+    ],
+)
+def test_a_value_that_is_not_closed_is_told_where_it_begins(text: str, told: str) -> None:
+    with pytest.raises(TomlInvalid) as error:
+        read_toml(text, "f")
+    assert f"{error.value.place} {error.value.what}" == told
