@@ -66,7 +66,7 @@ _NO_TESTS = re.compile(r"^(?:=+ )?no tests ran in [\d.]+|^NO TESTS RAN$")
 _NO_TESTS_LEFT = re.compile(r"^(?:=+ )?\d+ deselected in [\d.]+")
 _PYTEST_REFUSED = re.compile(
     r"^(?P<absent>ERROR: (?:file or directory )?not found: )"
-    r"|^[\w. -]*pytest: error: |^ImportError while loading conftest "
+    r"|^[\w. -]*pytest: error: |^ImportError while loading conftest |^ERROR: Error importing plugin "
 )
 # the C library's message, which is capitalised, and Go's
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)

@@ -72,6 +72,10 @@ _FIND_THEM = (
     "tests run in a directory with [test] sources only; tests that are installed with the wheel are found "
     "by `pytest --pyargs PACKAGE.tests`"
 )
+_PLUGIN = (
+    "if the project's pytest configuration asks for a plugin, name that in [test] requires, or do without "
+    "the options there: `pytest -o addopts=`"
+)
 
 
 @dataclass(frozen=True)
@@ -232,7 +236,8 @@ def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     if ended.table != "test":
         return None
     if refused is not None and (none is not None or ended.how == _REFUSED):
-        hint = None if refused.name is None else _FIND_THEM
+        asks = "importing plugin" in refused.line or "unrecognized arguments" in refused.line
+        hint = _PLUGIN if asks else _FIND_THEM if refused.name is not None else None
         return StepFailed(f"{failed}: pytest could not start", why=refused.line, hint=hint)
     if none is not None and ended.how not in (_REFUSED, _BROKEN):
         runner = "unittest" if none.line.isupper() else "pytest"

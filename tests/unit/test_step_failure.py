@@ -71,14 +71,18 @@ def test_pytest_without_tests_says_where_they_are_looked_for(tmp_path: Path, lin
 
 # What pytest 9 says, the summary first: it goes to the other output.
 @pytest.mark.parametrize(
-    ("lines", "why", "helps"),
+    ("lines", "why", "hint"),
     [
         (
             ["=== no tests ran in 0.01s ===", "ERROR: file or directory not found: tests", ""],
             "ERROR: file or directory not found: tests",
-            True,
+            "[test] sources only",
         ),
-        (["ERROR: not found: /x/t.py::a", "(no match)"], "ERROR: not found: /x/t.py::a", True),
+        (
+            ["ERROR: not found: /x/t.py::a", "(no match)"],
+            "ERROR: not found: /x/t.py::a",
+            "[test] sources only",
+        ),
         (
             [
                 "ERROR: usage: python -m pytest [options]",
@@ -86,23 +90,28 @@ def test_pytest_without_tests_says_where_they_are_looked_for(tmp_path: Path, lin
                 "  rootdir: /x",
             ],
             "python -m pytest: error: unrecognized arguments: --cov",
-            False,
+            "name that in [test] requires",
         ),
         (
             ["ImportError while loading conftest '/x/conftest.py'.", "E   ModuleNotFoundError: m"],
             "ImportError while loading conftest '/x/conftest.py'.",
-            False,
+            None,
+        ),
+        (
+            ["ERROR: Error importing plugin \"pytest_cov\": No module named 'pytest_cov'"],
+            "ERROR: Error importing plugin \"pytest_cov\": No module named 'pytest_cov'",
+            "name that in [test] requires",
         ),
     ],
 )
 def test_pytest_that_was_called_wrongly_is_not_told_as_without_tests(
-    tmp_path: Path, lines: list[str], why: str, helps: bool
+    tmp_path: Path, lines: list[str], why: str, hint: str | None
 ) -> None:
     test = replace(_ended(tmp_path), table="test", how="exit status 4")
     error = diagnosed(test, lines)
     assert error.what == "the wheel failed (exit status 4): pytest could not start"
     assert error.why == why
-    assert ("[test] sources only" in (error.hint or "")) == helps
+    assert hint in error.hint if error.hint and hint else error.hint is hint
 
 
 @pytest.mark.parametrize(
