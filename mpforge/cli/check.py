@@ -57,20 +57,22 @@ def _of_lock(workspace: "Workspace") -> Iterator[Problem]:
 
 
 def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Finding]":
-    """Return the spec's conflicts with this project; an unreadable project is reported by its build."""
+    """Return the spec's conflicts with this project; unreadable build files are reported by its build."""
     from mpforge.compiler import excluded_pythons, own_extras
     from mpforge.engine.load_plan import facts_of, source_of
     from mpforge.spec.check_globs import check_test_sources
     from mpforge.spec.finding import Finding
 
-    found: list[Finding] = []
-    with contextlib.suppress(MpforgeError, OSError):
+    place = "project", "source"
+    try:
         source = source_of(workspace, text)
-        found += (
-            Finding("source-doubtful", ("project", "source"), words, warning=True)
-            for words in source.doubts
-        )
-        found += check_test_sources(spec, [path for path, _ in source.files.walk()])
+        files = [path for path, _ in source.files.walk()]
+    except MpforgeError as error:
+        words = ": ".join(filter(None, (error.what, error.why and error.why.splitlines()[0])))
+        return [Finding(error.code, place, words)]
+    found = [Finding("source-doubtful", place, words, warning=True) for words in source.doubts]
+    found += check_test_sources(spec, files)
+    with contextlib.suppress(MpforgeError, OSError):
         facts, listing = facts_of(workspace, spec, source, wheel=True)
         found += (*listing.findings, *excluded_pythons.findings(spec, facts))
         found += own_extras.findings(spec, facts)

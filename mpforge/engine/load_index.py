@@ -47,9 +47,10 @@ def own_version(package: Path = Path(__file__).parents[1]) -> str:
     """Return mpforge's version; in a checkout of mpforge, with the state of the files that make a plan."""
     if not (package.parent / "pyproject.toml").is_file():
         return __version__
-    entries = [entry for room in _OF_A_PLAN for entry in os.scandir(package / room)]
-    states = [(e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries if e.is_file()]
-    return f"{__version__}+{hashlib.sha256(repr(sorted(states)).encode()).hexdigest()}"
+    files = [package / room / name for room in _OF_A_PLAN for name in os.listdir(package / room)]
+    found = [(path.name, os.stat(path)) for path in sorted(files) if path.suffix]
+    states = [(name, status.st_size, status.st_mtime_ns) for name, status in found]
+    return f"{__version__}+{hashlib.sha256(repr(states).encode()).hexdigest()}"
 
 
 def content(workspace: Workspace) -> bytes:

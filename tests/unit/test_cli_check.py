@@ -48,3 +48,13 @@ def test_a_lock_that_can_t_be_read_is_an_error_at_its_line(
     (project / "multiplatform.lock").write_text("schema = 1\n\n[[environments]]\npurpose = 3\n")
     assert main(["check"]) == 2
     assert "multiplatform.lock:3:1: lock-invalid: an entry of " in capsys.readouterr().out
+
+
+def test_a_source_that_is_not_there_is_an_error_at_its_key(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = SPEC.replace("[project]", '[project]\nsource = "nowhere"')
+    (project / "multiplatform.toml").write_text(text, encoding="utf-8")
+    assert main(["check"]) == 2
+    told = capsys.readouterr().out
+    assert told.startswith("multiplatform.toml:3:1: source-missing: project.source = 'nowhere'")
