@@ -104,9 +104,9 @@ def _unpinned(
     found = [item.unpinned for item in shown]
     found += [step.unpinned for item in shown for step in item.steps]
     missing = dict.fromkeys(text for text in found if text)
-    if missing or any(item.fetch is None for item in shown):
-        names = {item.session.name for item in shown if item.state != "cached"}
-        what = unpinned([want for want in wants if want.is_of(names)], lock)
+    names = {item.session.name for item in shown if item.state in ("would run", "not known")}
+    what = unpinned([want for want in wants if want.is_of(names)], lock)
+    if missing or what:
         yield f"pins are missing{' for ' * bool(what)}{what}; run `mpforge lock`"
         if not what:
             yield from (f"    {text}" for text in missing)
