@@ -305,5 +305,6 @@ def _size(entry: Mapping[str, Any]) -> int:
 
 def _sha256(value: str, prefix: str) -> str:
     if not re.fullmatch(rf"{prefix}[0-9a-f]{{64}}", value):
-        raise _WrongEntry(f"{value!r} is not {prefix or 'the hexadecimal digits of '}a sha256")
+        begin = f"{prefix} and " if prefix else ""
+        raise _WrongEntry(f"{value!r} is not {begin}64 hexadecimal digits")
     return value
