@@ -12,7 +12,8 @@ from mpforge.spec.placeholders import KNOWN, misspelt
 from mpforge.spec.requirement_lines import parse_line
 
 PIP_INSTALL = re.compile(
-    r"(?:\{?python3?\}?\s+-m\s+)?\{?(?:uv\s+)?pip3?\}?\s+install\s+(?P<words>.+)", re.DOTALL
+    r"(?:PIP_\w+=\s+)*(?:\{?python3?\}?\s+-m\s+)?\{?(?:uv\s+)?pip3?\}?\s+install\s+(?P<words>.+)",
+    re.DOTALL,
 )
 _PIP_FLAGS = frozenset(
     {"-U", "--upgrade", "-q", "--quiet", "--no-cache-dir", "--prefer-binary", "-v", "--verbose"}

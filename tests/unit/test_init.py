@@ -203,7 +203,7 @@ def test_files_that_builds_need_too_become_test_sources() -> None:
 def test_pip_install_in_a_command_becomes_requirements() -> None:
     spec = spec_of(
         'before-build = "pip install -U cython>=3 && bash {project}/prepare.sh"\n'
-        'before-test = "python -m pip install numpy pytest -e .[test]"\n'
+        'before-test = "PIP_CONSTRAINT= python -m pip install numpy pytest -e .[test]"\n'
         'test-requires = "-r ./requirements/test.txt -c c.txt pytest {package}/plugin ./w.whl"\n'
     )
     assert spec["build"] == {
