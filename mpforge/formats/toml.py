@@ -120,6 +120,8 @@ def _unclosed(said: str, text: str, place: Place) -> Place | None:
 
 
 def _is_toml(text: str) -> bool:
+    import tomli
+
     try:
         tomli.loads(text)
     except (ValueError, RecursionError):
