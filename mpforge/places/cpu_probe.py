@@ -1,4 +1,4 @@
-"""What CPU a program really runs on: a probe for the end of the chain, and how to judge its answer.
+"""Probe the CPU that a program really runs on, and compare the answer with a CPU model.
 
 This file is also the probe: the target's interpreter runs it (``python cpuprobe.py``), so it needs the
 standard library alone. It prints JSON: the facts of its own process, and under ``bare`` those of a
@@ -58,10 +58,9 @@ X86_MODELS: Mapping[str, str] = {
 
 
 def model_matches(model: str, facts: Mapping[str, object]) -> bool:
-    """Whether the facts fit the CPU model: false where another model, or ``max``, has answered.
+    """Return whether the facts fit the CPU model; False if another model, or ``max``, answered.
 
-    True where they can't tell (a machine without identity); an unknown model must only not be one of
-    those that are known.
+    True if the machine reports no identity. An unknown model only must not match a known one.
     """
     midr, brand = facts.get("midr"), facts.get("brand")
     if isinstance(midr, int):
@@ -78,7 +77,7 @@ def model_matches(model: str, facts: Mapping[str, object]) -> bool:
 
 
 def _family(model: str) -> str:
-    """The known x86 model that another is a variant of (``Haswell-noTSX``, ``qemu64-v1``), else itself.
+    """Return the known x86 model that this is a variant of (``Haswell-noTSX``, ``qemu64-v1``), else itself.
 
     Its brand string begins alike. EPYC's successors are CPUs of their own, with a brand of their own.
     """
@@ -87,7 +86,7 @@ def _family(model: str) -> str:
 
 
 def describe(facts: Mapping[str, object]) -> str:
-    """The CPU that answered, for people: a known model's name, or what was read."""
+    """Return the CPU that answered, for messages: a known model's name, or the raw facts."""
     midr, brand = facts.get("midr"), facts.get("brand")
     if isinstance(midr, int):
         known = [model for model in ARM_MODELS if model_matches(model, facts)]
@@ -99,7 +98,7 @@ def describe(facts: Mapping[str, object]) -> str:
 
 
 def probe() -> dict[str, Any]:
-    """The facts of this process: machine, byte order, pointer size, AT_HWCAP, identity."""
+    """Return the facts of this process: machine, byte order, pointer size, AT_HWCAP, identity."""
     libc = ctypes.CDLL(None)
     libc.getauxval.restype = ctypes.c_ulong
     libc.getauxval.argtypes = [ctypes.c_ulong]
@@ -120,7 +119,7 @@ def probe() -> dict[str, Any]:
 
 
 def _code(code: bytes) -> mmap.mmap | None:
-    """Machine code in executable memory, ``None`` where the system forbids it.
+    """Return machine code in executable memory, or ``None`` if the system forbids that.
 
     Written first and made executable afterwards: Linux then cleans the caches, as Arm needs.
     """
@@ -142,7 +141,7 @@ def _midr() -> int | None:
 
 
 def _brand() -> str | None:
-    """The brand string of cpuid's leaves 0x80000002 to 4 (Intel and AMD manuals)."""
+    """Return the brand string of cpuid's leaves 0x80000002 to 4 (Intel and AMD manuals)."""
     memory = _code(_CPUID)
     if memory is None:
         return None
@@ -157,7 +156,7 @@ def _brand() -> str | None:
 
 
 def probe_bare() -> dict[str, Any]:
-    """The facts of a child of this interpreter that has no environment at all (as ``env -i``)."""
+    """Return the facts of a child of this interpreter with an empty environment (as ``env -i``)."""
     here, there = os.pipe()
     argv = [sys.executable, os.path.abspath(__file__), "--bare"]
     actions = [(os.POSIX_SPAWN_DUP2, there, 1)]
@@ -171,7 +170,7 @@ def probe_bare() -> dict[str, Any]:
 
 
 def parse(text: str) -> dict[str, Any]:
-    """What the probe printed: the last line of its output. Raises ``ValueError`` otherwise."""
+    """Return the facts in the last line of the probe's output. Raises ``ValueError``."""
     facts = json.loads(text.strip().splitlines()[-1]) if text.strip() else None
     bare = facts.get("bare") if isinstance(facts, dict) else None
     if not isinstance(facts, dict) or not isinstance(bare, dict):

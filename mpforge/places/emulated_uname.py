@@ -1,7 +1,7 @@
-"""``uname`` and ``arch`` that tell of the target's machine, for tests under an emulator.
+"""Programs ``uname`` and ``arch`` that report the target's machine, for tests under an emulator.
 
-The host's programs of these names tell of the host. What they say besides the machine is right: the
-emulator hands the host's kernel on. Knows nothing of steps.
+The host's programs of these names report the host's machine. Their other answers are right: the
+emulated programs run on the host's kernel. Knows nothing of steps.
 """
 
 from pathlib import Path
@@ -47,7 +47,7 @@ case $# in 0) echo {machine} ;; *) {program} "$@"; exit ;; esac
 
 
 def write_programs(folder: Path, machine: str) -> Path:
-    """Write both into ``folder``, for PATH; the folder, made if need be. They call the host's."""
+    """Write both programs, which call the host's, to ``folder``; return the folder, created if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("uname", _UNAME), ("arch", _ARCH)):
         path = folder / name

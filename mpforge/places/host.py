@@ -1,4 +1,4 @@
-"""This host as the place of a step: its programs see the step's own files, as far apart as the host can."""
+"""This host as the place of a step: programs use the step's own files, isolated as far as the host can."""
 
 import errno
 import os
@@ -15,13 +15,13 @@ from mpforge.platforms import Platform
 from mpforge.processes import terminal
 
 _BASH = ("--noprofile", "--norc")
-"""What keeps bash from reading a configuration that sets other variables."""
+"""Options that keep bash from reading a configuration that sets other variables."""
 _NO_PROGRAM = {errno.ENOENT, errno.EACCES, errno.ENOEXEC}
 
 
 @dataclass(frozen=True)
 class HostPlace:
-    """This host. ``isolation`` keeps programs apart from it, ``network`` says whether they see that."""
+    """This host; ``isolation`` is applied to programs, ``network`` lets them see the host's network."""
 
     isolation: Isolation = HERE
     network: bool = False
@@ -31,27 +31,27 @@ class HostPlace:
 
     @property
     def offline(self) -> bool:
-        """As ``Place``: as far as this host can."""
+        """As ``Place``; False if this host can't isolate the network."""
         return not self.network and self.isolation.cuts_network
 
     def emulation(self, cpu: str | None) -> Mapping[str, str]:
-        """None: a step names its emulator and the CPU model where it starts a program."""
+        """Return no variables: a step names its emulator and the CPU model when it starts a program."""
         del cpu
         return {}
 
     def shown(self, text: str) -> str:
-        """The text as it is."""
+        """Return the text unchanged."""
         return text
 
     def told(self, text: str) -> str:
-        """The text as it is."""
+        """Return the text unchanged."""
         return text
 
     def put(self, entries: Iterable[str] | None = None) -> None:
-        """Nothing: the files are seen."""
+        """Do nothing: programs see the files already."""
 
     def get(self, path: Path, *, harmless: bool = False) -> None:
-        """Nothing: the files are here."""
+        """Do nothing: the files are already here."""
 
     def bring_libraries(self, output: Path, platform: Platform, policy: str) -> None:
         """Nothing: the libraries are here."""
@@ -70,7 +70,7 @@ class HostPlace:
         timeout: float | None = None,
         lends: Sequence[Path] = (),
     ) -> processes.Ended:
-        """As ``Place``; what is lent is seen anyway."""
+        """As ``Place``; programs see lent files without help."""
         del lends
         try:
             return processes.run(
@@ -92,7 +92,7 @@ class HostPlace:
         secrets: Mapping[str, str],
         cwd: Path,
     ) -> int:
-        """As ``Place``. The shell is bash, else sh, of PATH: another would read a configuration."""
+        """As ``Place``. The shell is bash, else sh, from PATH: another would read a configuration."""
         argv = argv or _shell(environment.get("PATH", ""))
         try:
             return terminal.attached(
@@ -119,6 +119,6 @@ class HostPlace:
 
 
 def _shell(path: str) -> tuple[str, ...]:
-    """The shell of a PATH, less what it would read for being interactive."""
+    """Return the command of the shell on a PATH, without an interactive shell's configuration."""
     bash = shutil.which("bash", path=path)
     return ("sh",) if bash is None else (bash, *_BASH)

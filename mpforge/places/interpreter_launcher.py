@@ -28,7 +28,7 @@ _BASE = ".base"
 
 
 def run_prefix(emulator: Emulator | None, *, cpu: str | None, sysroot: Path) -> tuple[str, ...]:
-    """What stands before a target's program and its arguments to run it here; nothing natively."""
+    """Return the words before a target's program that run it here; none natively."""
     if emulator is None:
         return ()
     model = () if cpu is None else ("-cpu", _model(emulator, cpu))
@@ -36,7 +36,7 @@ def run_prefix(emulator: Emulator | None, *, cpu: str | None, sysroot: Path) -> 
 
 
 def _model(emulator: Emulator, cpu: str) -> str:
-    """The model as QEMU is told: of x86 models without a warning for each feature that QEMU lacks.
+    """Return the model as QEMU's argument; x86 models without warnings about features that QEMU lacks.
 
     Those go to the stderr of every program: tests that read it would fail.
     """
@@ -53,7 +53,7 @@ def write_launcher(
     cpu: str | None,
     shown: Path | None = None,
 ) -> Path:
-    """Lay out ``venv`` (its absolute path) for ``python`` and return its ``bin/python``.
+    """Write the virtual environment ``venv`` (an absolute path) for ``python``; return its ``bin/python``.
 
     ``shown`` is where it will be, if not there. Without an emulator it is what the venv module makes: a link
     and ``pyvenv.cfg``; but with a CPU model, for an emulator that the kernel starts, a script that tells it.
@@ -92,7 +92,7 @@ def _link_names(programs: Path, python: TargetPython) -> None:
 
 
 def _write_base(base: Path, python: TargetPython, emulator: Emulator, cpu: str | None) -> Path:
-    """Lay out the target's installation with a script for its interpreter; the directory of that.
+    """Write the target's installation with a script for its interpreter; return the script's directory.
 
     The script tells Python the name that it was called by: Python knows an environment by that, and
     ``python -m venv`` and virtualenv make theirs by linking to this script, or copying it.
@@ -109,7 +109,7 @@ def _write_base(base: Path, python: TargetPython, emulator: Emulator, cpu: str |
 
 
 def _launcher_script(name: str, python: TargetPython, emulator: Emulator, cpu: str | None) -> str:
-    """The text of an emulated ``bin/python``; ``name`` is a word of sh: what Python is told it is called.
+    """Return the text of an emulated ``bin/python``; ``name``, a word of sh, is Python's own name.
 
     The model is given as an argument, since ``env -i`` drops QEMU_CPU; the variables are for target
     programs that the host's binfmt handlers start.
@@ -123,14 +123,14 @@ def _launcher_script(name: str, python: TargetPython, emulator: Emulator, cpu: s
 
 
 def site_packages(venv: Path, python: str) -> Path:
-    """Where packages of the virtual environment lie, for a Python word."""
+    """Return the directory of a virtual environment's packages, for a Python word."""
     return venv / "lib" / library(python) / "site-packages"
 
 
 def write_entry_points(
     venv: Path, *, run: Sequence[str] = (), shown: Path | None = None
 ) -> tuple[Path, ...]:
-    """Write ``bin/NAME`` for every script of the packages in ``venv``; the files written.
+    """Write ``bin/NAME`` for every script of the packages in ``venv``; return the written files.
 
     Entry points come from the packages' metadata. Other scripts, and programs of the target, are where
     packages put them, in ``bin``, or in ``site-packages/bin``, where uv's ``--target`` leaves them: scripts
@@ -155,7 +155,7 @@ def write_entry_points(
 
 
 def _start_programs(venv: Path, run: Sequence[str]) -> Iterator[Path]:
-    """Put a script in the place of each program of the target in ``bin``; the scripts.
+    """Replace each program of the target in ``bin`` by a script; return the scripts.
 
     The programs are moved to a directory beside ``bin``: some look for their files from where they are.
     """
@@ -178,7 +178,7 @@ def _write_starter(path: Path, program: Path, run: Sequence[str]) -> Path:
 
 
 def entry_point_code(point: EntryPoint) -> str:
-    """The program that calls an entry point (``module:attribute``), without its first line."""
+    """Return the program that calls an entry point (``module:attribute``), without its first line."""
     top = point.attr.split(".")[0]
     return (
         "import sys\n"
@@ -189,7 +189,7 @@ def entry_point_code(point: EntryPoint) -> str:
 
 
 def shebang(interpreter: Path) -> str:
-    """The first lines of a Python script for ``interpreter``, whatever its path looks like."""
+    """Return the first lines of a Python script for ``interpreter``, whatever its path looks like."""
     line = f"#!{interpreter}"
     if " " not in line and len(line.encode()) <= _SHEBANG_BYTES:
         return line + "\n"
@@ -198,7 +198,7 @@ def shebang(interpreter: Path) -> str:
 
 
 def _configuration(python: TargetPython, home: Path) -> str:
-    """The text of pyvenv.cfg; the interpreter finds its library by ``home``."""
+    """Return the text of pyvenv.cfg; the interpreter finds its library by ``home``."""
     return f"home = {home}\ninclude-system-site-packages = false\nversion = {python.version}\n"
 
 
@@ -213,12 +213,12 @@ def _script_points(packages: Path) -> list[EntryPoint]:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether a script's name would displace the launcher, or leave ``bin``."""
+    """Return whether a script's name would replace the launcher or escape ``bin``."""
     return name.startswith(("python", "pypy")) or "/" in name or name in {"", ".", ".."}
 
 
 def _carry_over(file: Path, target: Path, interpreter: Path, run: Sequence[str]) -> Path:
-    """A script or program of ``site-packages/bin`` as ``target``."""
+    """Copy a script or program of ``site-packages/bin`` to ``target``."""
     content = file.read_bytes()
     first, _, rest = content.partition(b"\n")
     target.unlink(missing_ok=True)

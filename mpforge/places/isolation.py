@@ -1,7 +1,7 @@
-"""What a host allows of keeping a step's programs apart from it: all, less, or nothing.
+"""The isolation that a host allows for a step's programs: complete, partial, or none.
 
-A container's policy, AppArmor or a limit may forbid namespaces; ``isolation()`` tries and says why. Who
-runs steps reports that, and a result made with less is made again where more can be had. Knows nothing
+A container's policy, AppArmor or a limit may forbid namespaces; ``isolation()`` tries and says why. The
+caller reports that, and a result of partial isolation is not used on a host that allows more. Knows nothing
 of steps.
 """
 
@@ -16,10 +16,10 @@ from mpforge.places import namespaces
 from mpforge.processes import capture
 
 Extent = Literal["none", "network", "mounts", "whole"]
-"""How much is kept apart, in ascending order: ``mounts`` is all but the processes, ``network`` only that."""
+"""Extents of isolation, in ascending order: ``mounts`` is all but the processes, ``network`` only that."""
 
 FACT = "isolation"
-"""The fact of a result that was made with less than the whole."""
+"""The fact that records the extent in a result that was made without complete isolation."""
 
 _ALL = (
     namespaces.USER
@@ -41,9 +41,9 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Isolation:
-    """What this host allows: ``kinds`` of namespaces besides the network's.
+    """The isolation that this host allows: ``kinds`` of namespaces besides the network's.
 
-    ``why`` says what it refused, nothing where it allows the whole; ``remedy`` what would change that.
+    ``why`` is the refusal, empty if isolation is complete; ``remedy`` is the command that would lift it.
     """
 
     extent: Extent
@@ -53,11 +53,11 @@ class Isolation:
 
     @property
     def cuts_network(self) -> bool:
-        """Whether programs can be kept off the network."""
+        """Whether programs can be isolated from the network."""
         return self.extent != "none"
 
     def in_child(self, *, network: bool) -> Callable[[], None] | None:
-        """What a child does before it becomes the program; None: nothing. With ``network`` it sees that."""
+        """Return what a child calls before it becomes the program; ``network`` keeps the host's network."""
         kinds = self.kinds if network else self.kinds | namespaces.NETWORK
         if self.extent == "none" or (network and self.extent == "network"):
             return None
@@ -65,12 +65,12 @@ class Isolation:
 
 
 HERE = Isolation("none")
-"""Programs that run as mpforge itself does."""
+"""No isolation: programs run as mpforge itself does."""
 
 
 @functools.cache
 def isolation() -> Isolation:
-    """What this host allows, tried once a process, in a child."""
+    """Return the isolation that this host allows, tried once per process, in a child."""
     refused = ""
     for extent, kinds in _TRIED:
         in_child = functools.partial(_try, kinds | namespaces.NETWORK)
@@ -85,7 +85,7 @@ def isolation() -> Isolation:
 
 
 def more_is_possible(facts: Mapping[str, str]) -> bool:
-    """Whether this host keeps a step further apart than when a result with these facts was made."""
+    """Return whether this host isolates a step more than a result with these facts was."""
     made = facts.get(FACT, "whole")
     return made != "whole" and _ORDER.index(isolation().extent) > _rank(made)
 
@@ -95,7 +95,7 @@ def _rank(extent: str) -> int:
 
 
 def _remedy() -> str:
-    """What forbids namespaces here, by the switches that are known to."""
+    """Return the command that lifts the restriction on namespaces, if a known kernel switch sets it."""
     for switch, wrong, right in (
         ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
         ("kernel/unprivileged_userns_clone", "0", "1"),

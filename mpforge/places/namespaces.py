@@ -1,4 +1,4 @@
-"""Giving a program namespaces of its own, between fork and exec: network, processes, mounts, user.
+"""Put a program into its own namespaces between fork and exec: network, processes, mounts, user.
 
 mpforge's child becomes the *keeper*, which has two children::
 
@@ -37,7 +37,7 @@ MOUNTS, HOST_NAME, IPC = 0x00020000, 0x04000000, 0x08000000
 USER, PROCESSES, NETWORK = 0x10000000, 0x20000000, 0x40000000
 
 NAME, ID = "mpforge", 1000
-"""Who a program is: the same for every caller, so that nothing of the caller gets into what it makes."""
+"""The user of a program, the same for every caller, so that no output depends on the caller."""
 NOT_RUN = 126
 
 _HOST_NAME = b"localhost"  # has an address in every /etc/hosts
@@ -83,7 +83,7 @@ def enter(kinds: int) -> None:
 
 
 def _forget_handlers() -> None:
-    """Let signals do what they do by default: these processes are not mpforge any more."""
+    """Restore the default signal handlers: these processes are no longer mpforge."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
@@ -93,7 +93,7 @@ def _forget_handlers() -> None:
 
 
 def _leave_keeper() -> None:
-    """Start PID 1, fork the program, return in that. Raises ``OSError``.
+    """Start PID 1, fork the program and return in the program's process. Raises ``OSError``.
 
     PID 1 is ``cat``, whose input only the keeper holds: it ends when that is gone, and all with it. It
     is started without a copy of this process, which costs more. That it ignores SIGCHLD is enough to reap.
@@ -163,7 +163,7 @@ def _keep(first: int, program: int, held: int, former: set[signal.Signals] | set
 
 
 def _furnish(kinds: int) -> None:
-    """Make what new namespaces need: loopback, a host name, mounts. Raises ``OSError``."""
+    """Set up new namespaces: loopback, a host name, mounts. Raises ``OSError``."""
     if kinds & NETWORK:
         _raise_loopback()
     if kinds & HOST_NAME and _libc is not None:
@@ -184,7 +184,7 @@ def _furnish(kinds: int) -> None:
 
 
 def _write_accounts() -> None:
-    """Let the user have a name: the files are bound from a file system that nobody else sees."""
+    """Give the user a name: bind passwd and group from a file system that nobody else sees."""
     _mount("tmpfs", "/proc", "tmpfs", _NO_SUID | _NO_DEV, "mode=755")
     for place, text in _ACCOUNTS.items():
         if os.path.exists(place):

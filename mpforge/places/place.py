@@ -13,7 +13,7 @@ from mpforge.processes import Ended
 
 
 class NotStarted(Exception):
-    """The system would not start a program; ``absent``: PATH has none of that name."""
+    """The system refused to start a program; ``absent``: PATH has no program of that name."""
 
     def __init__(self, reason: str, *, absent: bool = False, hint: str | None = None) -> None:
         super().__init__(reason)
@@ -23,39 +23,39 @@ class NotStarted(Exception):
 
 
 class Place(Protocol):
-    """What a step asks of the place where its programs run."""
+    """The operations of the place where a step's programs run."""
 
     @property
     def image(self) -> str | None:
-        """The name of the image that it is made of, for messages; None: it is this host."""
+        """The name of the container's image, for messages; None on this host."""
 
     @property
     def shares_files(self) -> bool:
-        """Whether its programs work on the host's own files, as the host's programs can for them."""
+        """Whether its programs use the host's own files, so that the host's programs can do work for them."""
 
     @property
     def offline(self) -> bool:
-        """Whether its programs are kept off the network."""
+        """Whether its programs have no network."""
 
     def emulation(self, cpu: str | None) -> Mapping[str, str]:
-        """The variables that tell the emulator of the place itself which CPU model to be.
+        """Return the variables that select the CPU model of the place's own emulator.
 
-        None of them where programs are started by an emulator that the step names.
+        Empty if the step itself names the emulator that starts programs.
         """
 
     def shown(self, text: str) -> str:
-        """A text with the step's paths as programs of the place know them."""
+        """Return a text with the step's paths as programs of the place see them."""
 
     def told(self, text: str) -> str:
-        """A text that a program wrote, with the step's paths as the host knows them."""
+        """Return a program's text with the step's paths as the host sees them."""
 
     def put(self, entries: Iterable[str] | None = None) -> None:
         """Let programs see the step's directory, or these entries of it, as it is now."""
 
     def get(self, path: Path, *, harmless: bool = False) -> None:
-        """Replace a path of the step by what programs made of it.
+        """Copy a path of the step back from the place.
 
-        ``harmless``: less links that lead elsewhere. Raises ``RuntimeRefuses`` where there is no such path.
+        ``harmless``: without links to other places. Raises ``RuntimeRefuses`` if the path does not exist.
         """
 
     def bring_libraries(self, output: Path, platform: Platform, policy: str) -> None:
@@ -65,7 +65,7 @@ class Place(Protocol):
         """
 
     def which(self, program: str, path: str) -> str | None:
-        """The file that programs find by a name with this PATH."""
+        """Return the file that programs find by a name with this PATH."""
 
     def run(
         self,
@@ -91,8 +91,8 @@ class Place(Protocol):
         secrets: Mapping[str, str],
         cwd: Path,
     ) -> int:
-        """Attach a program, or a shell without ``argv``, to this process's terminal; its exit status.
+        """Run a program, or a shell if ``argv`` is empty, on this process's terminal; return its exit status.
 
-        ``secrets`` are variables whose values no command line shows. Raises ``NotStarted``,
+        ``secrets`` are variables whose values stay out of command lines. Raises ``NotStarted``,
         ``ToolUnavailable``.
         """

@@ -1,4 +1,4 @@
-"""The values of variables that are written nowhere: had from this process, struck out of what programs say.
+"""Read secrets from this process's variables, and remove their values from the output of programs.
 
 Knows nothing of steps.
 """
@@ -12,12 +12,12 @@ _SHORTEST = 4  # characters: a shorter word stands in logs for other reasons
 
 
 def values(names: Iterable[str]) -> dict[str, str]:
-    """The variables of these names that this process has."""
+    """Return those of the named variables that this process has."""
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def struck_out(text: bytes, secrets: Mapping[str, str]) -> bytes:
-    """A text without secret values; those of less than four characters stay.
+    """Return a text without secret values; values of less than four characters stay.
 
     A value of several lines is found line by line.
     """
@@ -28,7 +28,7 @@ def struck_out(text: bytes, secrets: Mapping[str, str]) -> bytes:
 
 
 def strike_out(log: BinaryIO, begin: int, secrets: Mapping[str, str]) -> None:
-    """Replace secret values in what was written to an open log, in append mode, after ``begin``."""
+    """Remove secret values from an open log in append mode, from the position ``begin`` on."""
     if not secrets:
         return
     log.flush()

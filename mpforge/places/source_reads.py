@@ -1,4 +1,4 @@
-"""Which files of a step's source its programs have read, told by the files' access times.
+"""Find the files of a step's source that its programs read, by the files' access times.
 
 Every file of a source has one old time when a step begins (``sourcecopy``), so that a read shows also
 where the kernel notes only the first one after a change (relatime, mount(8)). Seen are reads, mmap(2) and
@@ -20,21 +20,21 @@ _Stamp = tuple[int, ...] | None
 
 @dataclass(frozen=True)
 class Watch:
-    """Files below ``root`` whose reads can be told from now on; ``stamps`` None: they can't."""
+    """Files below ``root`` whose reads are observed from now on; ``stamps`` is None if they can't be."""
 
     root: Path
     paths: tuple[str, ...]
     stamps: Mapping[str, _Stamp] | None
 
     def read(self) -> tuple[str, ...]:
-        """Those that were read, changed, linked or removed since; all where it can't be told."""
+        """Return the files that were read, changed, linked or removed since; all files if that is unknown."""
         if self.stamps is None:
             return self.paths
         return tuple(p for p in self.paths if _stamp(self.root / p) != self.stamps[p])
 
 
 def watch(root: Path, paths: Iterable[str]) -> Watch:
-    """Watch files that are there; a read before this one's end is not seen."""
+    """Watch existing files; reads before this function returns are not observed."""
     found = tuple(paths)
     if not found or not access_times_tell(root):
         return Watch(root, found, None)
@@ -42,7 +42,7 @@ def watch(root: Path, paths: Iterable[str]) -> Watch:
 
 
 def access_times_tell(folder: Path) -> bool:
-    """Whether the file system of a folder records each way to read a file: tried with one of our own.
+    """Return whether a folder's file system records every kind of read, tried with a file of our own.
 
     Not so with noatime, on most network file systems, and where a copy may share blocks unseen (btrfs, XFS).
     """
@@ -81,7 +81,7 @@ _WAYS = (
 
 
 def _stamp(path: Path) -> _Stamp:
-    """What changes when a file is read, or anything else is done to it; None: it is gone."""
+    """Return the file's times and identity, which any use changes; None if the file is gone."""
     with contextlib.suppress(OSError):
         found = os.lstat(path)
         times = (found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns)

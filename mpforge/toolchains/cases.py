@@ -15,7 +15,7 @@ from mpforge.toolchains.ready import ProvidedToolchain
 
 
 def provided(compilers: Compilers, tools: SessionTools) -> ProvidedToolchain:
-    """The toolchain of these compilers. What it needs is imported here: most sessions use one case."""
+    """Return the toolchain of these compilers. Its module is imported here: most sessions use one case."""
     match compilers.toolchain:
         case HostZig(zig=request):
             from mpforge.toolchains.host_zig import ProvidedZig

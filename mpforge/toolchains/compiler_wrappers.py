@@ -31,7 +31,7 @@ _PROGRAMS = {"ar": "ar", "ranlib": "ranlib", "objcopy": "objcopy", "ld": "ld.lld
 
 @dataclass(frozen=True)
 class WrapperNote:
-    """What a compiler did to a flag.
+    """A compiler wrapper's record of what it did with a flag.
 
     ``kind`` is dropped (it changes no meaning), lost (it does), translated, carried (given to zig's linker,
     past zig), refused, openmp (refused for want of a runtime) or unread (a ``@file``).
@@ -46,7 +46,7 @@ class WrapperNote:
 
 
 def zig_target(platform: Platform, policy: str) -> str:
-    """``aarch64-linux-gnu.2.17``: zig's triple with the policy's C library, as ``-target`` takes it.
+    """Return zig's triple with the policy's C library, as for ``-target``: ``aarch64-linux-gnu.2.17``.
 
     musl's has no version: zig has the one that it brings. Raises ``ValueError`` for no policy.
     """
@@ -57,7 +57,7 @@ def zig_target(platform: Platform, policy: str) -> str:
 
 
 def flags(platform: Platform) -> tuple[str, ...]:
-    """What every call of zig is told beside the target: the oldest CPU of its kind, for one."""
+    """Return the arguments of every call of zig beside the target, such as the oldest CPU of its kind."""
     return (*_COMMON_FLAGS, *platform.zig_flags)
 
 
@@ -70,7 +70,7 @@ def programs(
     builder: Platform | None = None,
     image_headers: bool = False,
 ) -> dict[str, str]:
-    """The text of each program of ``bin/`` by its name.
+    """Return the text of each program of ``bin/`` by its name.
 
     ``headers_name`` is the directory below ``include/`` that every compilation searches first.
     ``builder`` is the machine that builds, where it is to have compilers of its own (``build-cc``).
@@ -94,7 +94,7 @@ def programs(
 def _drivers(
     platform: Platform, policy: str, *, cross: bool, headers_name: str | None, image_headers: bool
 ) -> dict[str, str]:
-    """``cc`` and ``c++``."""
+    """Return the wrappers ``cc`` and ``c++``."""
     values = {
         "TRIPLE": platform.gnu_triple,
         "ARCH": platform.zig_triple.partition("-")[0],
@@ -115,19 +115,19 @@ def _drivers(
 
 
 def _headers_of_image(platform: Platform) -> tuple[str, ...]:
-    """Where an image has headers: zig looks there for what it does not bring itself."""
+    """Return an image's header directories, where zig looks for headers that it does not bring."""
     folders = ("/usr/local/include", f"/usr/include/{platform.multiarch}", "/usr/include")
     return tuple(word for folder in folders for word in ("-idirafter", folder))
 
 
 def _libraries_of_image(platform: Platform) -> tuple[str, ...]:
-    """Where an image may have libraries."""
+    """Return the directories in which an image may have libraries."""
     own = f"/usr/lib/{platform.multiarch}"
     return ("/usr/local/lib64", "/usr/local/lib", "/usr/lib64", own, "/usr/lib")
 
 
 def _runner(platform: Platform) -> str:
-    """What starts a program of the target under the emulator: told by its ELF header."""
+    """Return the script that starts the target's programs (by their ELF header) under the emulator."""
     ident = bytes([platform.bits // 32, 1 if platform.endian == "little" else 2])
     values = {
         "IDENT": ident.hex(),
@@ -138,12 +138,12 @@ def _runner(platform: Platform) -> str:
 
 
 def elf_machine(platform: Platform) -> bytes:
-    """The two bytes at offset 18 of a program for the platform: e_machine (elf(5))."""
+    """Return e_machine, the two bytes at offset 18 of a program for the platform (elf(5))."""
     return platform.elf_number.to_bytes(2, platform.endian)
 
 
 def read_notes(log: Path) -> tuple[WrapperNote, ...]:
-    """What ``$MPFORGE_WRAPPER_LOG`` tells, each thing once, in order; a missing file tells nothing."""
+    """Return the notes in ``$MPFORGE_WRAPPER_LOG``, each once, in order; none if the file is missing."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

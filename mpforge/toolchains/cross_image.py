@@ -18,23 +18,23 @@ from mpforge.toolchains.target_view import (
 
 
 class ProvidedCrossImage(ProvidedToolchain):
-    """An image's compilers and interpreter, told of another target."""
+    """An image's compilers and interpreter, set up for another target."""
 
     def __init__(self, compilers: Compilers, tools: SessionTools) -> None:
         self._compilers = compilers
         self._tools = tools
 
     def parts(self) -> dict[str, str]:
-        """The view, but for what the image's digest says: its interpreter and compilers."""
+        """Return the view's ingredients, less interpreter and compilers: the image's digest has those."""
         view = self._view(host_python.unseen(self._compilers.python or ""), {})
         return {"toolchain.view": dict(view_ingredients(view))["programs"]}
 
     def ready_for(
         self, python: Interpreter, variables: Mapping[str, str], added: Iterable[str]
     ) -> ReadyCompilers:
-        """Compilers for this interpreter of the image, which its ``variables`` name.
+        """Return compilers, named by ``variables``, for this interpreter of the image.
 
-        ``added`` names those that the spec adds: the build is given them.
+        ``added`` names the variables that the spec adds.
         """
         view = self._view(python, variables)
         tree = provide_view(view, self._tools.store)

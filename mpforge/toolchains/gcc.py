@@ -1,6 +1,6 @@
 """The host's own gcc as a toolchain for native builds.
 
-Its identity is what it says of itself and the digests of what it is made of: drivers, cc1, as, ld, libgcc,
+Its identity is its own answers and the digests of its parts: drivers, cc1, as, ld, libgcc,
 the crt files and libc (docs/architecture.md, "What is in a step's key"). Knows nothing of targets: it
 builds for this host.
 """
@@ -67,11 +67,11 @@ class ProvidedGcc(ProvidedToolchain):
         self._tools = tools
 
     def parts(self) -> dict[str, str]:
-        """Answers of gcc about itself, the digests of its files, and of the wrapper that calls it."""
+        """Return gcc's answers about itself, the digests of its files and of the wrapper."""
         return {**find(self._tools.host_files).parts, "toolchain.programs": digest(WRAPPER)}
 
     def prepare(self) -> None:
-        """Make the wrapper programs that call it."""
+        """Write the wrapper programs that call it."""
         self._programs()
 
     def ready(
@@ -80,7 +80,7 @@ class ProvidedGcc(ProvidedToolchain):
         directory: Path,
         flags: tuple[str, ...],  # noqa: ARG002
     ) -> ReadyCompilers:
-        """gcc by its variables; what it reads is noted in the step's directory."""
+        """Return gcc's variables; its reads are recorded in the step's directory."""
         programs, links = self._programs()
         called = {name: str(links / Path(place).name) for name, place in programs.items()}
         cc, cxx = called["CC"], called.get("CXX", called["CC"])
@@ -93,11 +93,11 @@ class ProvidedGcc(ProvidedToolchain):
         return ReadyCompilers(variables, shared if self._of_python else {}, (str(links),))
 
     def notes_reads(self) -> bool:
-        """True if the library that records them works with this gcc."""
+        """Return whether the library that records them works with this gcc."""
         return host_reads.is_usable(self._programs()[1] / host_reads.LIBRARY)
 
     def _programs(self) -> tuple[Mapping[str, str], Path]:
-        """gcc's programs by variable, and the directory of the wrappers that call them."""
+        """Return gcc's programs by variable, and the directory of the wrappers that call them."""
         programs = find(self._tools.host_files).programs
 
         def make(folder: Path) -> None:
@@ -119,7 +119,7 @@ class ProvidedGcc(ProvidedToolchain):
 
 @functools.cache
 def find(digests: FileDigests) -> Gcc:
-    """The gcc on PATH. Raises ``ToolUnavailable``."""
+    """Return the gcc on PATH. Raises ``ToolUnavailable``."""
     path = os.environ.get("PATH", os.defpath)
     programs = {}
     for variable, name in {**_DRIVERS, "LD": "ld", "AS": "as"}.items():
@@ -172,19 +172,19 @@ def paths(program: str, words: Sequence[str]) -> Iterator[str]:
 
 
 def _field(told: str, name: str) -> str:
-    """A line of what ``gcc -v`` tells."""
+    """Return a line of the output of ``gcc -v``."""
     match = re.search(rf"^{name}: *(.*)$", told, re.MULTILINE)
     return match[1] if match else "not told"
 
 
 def _listed(dirs: str, name: str) -> list[str]:
-    """The directories that ``gcc -print-search-dirs`` lists for its programs or libraries."""
+    """Return the directories that ``gcc -print-search-dirs`` lists for its programs or libraries."""
     match = re.search(rf"^{name}: =(.*)$", dirs, re.MULTILINE)
     return match[1].split(os.pathsep) if match else []
 
 
 def _found(names: Iterable[str], folders: list[str]) -> dict[str, str]:
-    """The first file of each name in the directories, as gcc looks for them."""
+    """Return the first file of each name in the directories, as gcc searches."""
     places: dict[str, str] = {}
     for name in names:
         candidates = (os.path.join(folder, name) for folder in folders if folder)

@@ -1,6 +1,6 @@
 """The host files that a native build's calls of zig name: directories of headers, libraries, files.
 
-zig itself looks nowhere on this host. It is linked statically, so its reads can't be noted; its calls are
+zig itself looks nowhere on this host. It is linked statically, so its reads can't be recorded; its calls are
 (``compiler.sh``), each in a file of the caller's process number: the directory, the arguments.
 """
 
@@ -28,7 +28,7 @@ class Named:
 
 
 def named(folder: Path) -> Named:
-    """The paths that the kept calls name; relative paths are joined with the directory of the call."""
+    """Return the paths that the kept calls name; relative paths are joined with the directory of the call."""
     found = Named()
     for place in folder.iterdir() if folder.is_dir() else ():
         for call in place.read_bytes().split(_END):
@@ -54,7 +54,7 @@ def _add(found: Named, where: str, words: list[str]) -> None:
 
 
 def _parted(words: Iterable[str]) -> Iterator[str]:
-    """The words, with those for the linker and the preprocessor as words of their own."""
+    """Return the words, with arguments for the linker and the preprocessor as separate words."""
     for word in words:
         if word.startswith(("-Wl,", "-Wp,")):
             yield from word.split(",")[1:]
@@ -63,7 +63,7 @@ def _parted(words: Iterable[str]) -> Iterator[str]:
 
 
 def _options(words: Iterator[str]) -> Iterator[tuple[str, str]]:
-    """Each option that names something, and what; ``""`` for a file that is named alone."""
+    """Yield each option that names a path, and the path; ``""`` for a path without an option."""
     joined = (*_HEADERS, *_LIBRARIES, "-l")
     for word in words:
         if word in (*joined, *_FILES):

@@ -1,7 +1,7 @@
-"""Files of the host that a step's programs read: headers, libraries, and paths where there was none.
+"""Host files that a step's programs read: headers, libraries, and paths that did not exist.
 
-They note it themselves, a line each: "+" or "-" (it was not there) and the path. Into gcc and what it starts
-a small library is preloaded that does so (ld.so(8)); auditwheel names what it grafts. Of zig's calls it is
+The programs record a line each: "+", or "-" for an absent file, and the path. Into gcc and what it starts
+a small library is preloaded that records (ld.so(8)); auditwheel names what it grafts. Of zig's calls it is
 known what they name (``host_arguments``).
 """
 
@@ -25,7 +25,7 @@ NOTES = "host-reads.txt"
 """The file of a step's directory where its programs note which files of the host they looked for."""
 
 UNSEEN = "(unseen)"
-"""The path that stands for reads that nothing tells of."""
+"""The path that stands for unobserved reads."""
 UNSURE = "(changed meanwhile)"
 _DIRECTORY = "(a directory)"
 _ALL = "**"
@@ -40,7 +40,7 @@ _TRIAL = "#include <stddef.h>\nint main(void) { return 0; }\n"
 
 
 def make_library(gcc: str, folder: Path) -> None:
-    """Make the library with this gcc. There is none afterwards where it does not see what this gcc reads."""
+    """Build the library with this gcc; leave none if it can't observe what this gcc reads."""
     library = folder / LIBRARY
     with tempfile.TemporaryDirectory() as scratch:
         trial, source = Path(scratch, "trial.c"), Path(scratch, SOURCE)
@@ -60,18 +60,18 @@ def make_library(gcc: str, folder: Path) -> None:
 
 
 def variables(library: Path, notes: Path, *, preloads: bool = False) -> dict[str, str]:
-    """The variables that make gcc's programs record what they read; ``preloads``: gcc itself too."""
+    """Return the variables that make gcc's programs record what they read; ``preloads``: gcc itself too."""
     told = {"MPFORGE_READS": str(notes), "MPFORGE_READS_LIBRARY": str(library)}
     return told | ({"LD_PRELOAD": str(library)} if preloads else {})
 
 
 def is_usable(library: Path) -> bool:
-    """True if there is such a library at a path that LD_PRELOAD can hold."""
+    """Return whether the library exists at a path that LD_PRELOAD can hold."""
     return library.is_file() and not set(" :") & set(str(library))
 
 
 def looked_for(notes: Path) -> tuple[set[str], set[str]]:
-    """The files that were opened, and those that were not there, as the library noted them."""
+    """Return the files that were opened, and the absent ones, as the library recorded them."""
     try:
         lines = set(notes.read_bytes().splitlines())
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def looked_for(notes: Path) -> tuple[set[str], set[str]]:
 def read(
     notes: Path, named: Named, *, own: Iterable[Path], since: int, digests: FileDigests
 ) -> dict[str, str]:
-    """The host files that were read, by path, as of ``contents``; ``own`` are directories that do not count.
+    """Return the read host files by path, as of ``contents``, without those in the directories ``own``.
 
     ``named`` is what calls of zig name: any header of a directory may have been read. ``since`` is when
     reading began, in ns: of what has changed from then on nothing is sure.
@@ -104,9 +104,9 @@ def read(
 
 
 def contents(paths: Iterable[str], digests: FileDigests) -> dict[str, str]:
-    """Each file's sha256, or that it is absent or a directory.
+    """Return each file's sha256, or a word for an absent file or a directory.
 
-    A path that ends with ``/**`` is told by all files below.
+    A path that ends with ``/**`` stands for all files below.
     """
     files = {path: _files(path) for path in paths}
     known = digests.of({file for each in files.values() for file in each})
@@ -116,14 +116,14 @@ def contents(paths: Iterable[str], digests: FileDigests) -> dict[str, str]:
 
 
 def cpu_identity(cpuinfo: Path = Path(CPU)) -> str:
-    """The sha256 of the models and features of a machine's CPUs. Raises ``OSError``."""
+    """Return the sha256 of the models and features of a machine's CPUs. Raises ``OSError``."""
     lines = (line.partition(":") for line in cpuinfo.read_text("utf-8").splitlines())
     known = {(name.strip(), value.strip()) for name, _, value in lines}
     return digest(*(f"{name}: {value}" for name, value in sorted(known) if name in _OF_A_CPU))
 
 
 def _files(path: str) -> list[str]:
-    """The regular files that a path stands for, sorted; none for ``CPU``, whose times say nothing."""
+    """Return the regular files that a path stands for, sorted; none for ``CPU``, whose times say nothing."""
     if path == CPU:
         return []
     if not path.endswith(_ALL):
@@ -145,7 +145,7 @@ def _told(path: str, files: list[tuple[str, str]]) -> str:
 
 
 class _Outside:
-    """Tells what lies outside of some directories, and what the system makes up."""
+    """A filter for paths outside some directories, without those that the system generates."""
 
     def __init__(self, own: Iterable[Path]) -> None:
         folders = tuple(own)
@@ -154,7 +154,7 @@ class _Outside:
         self._real: dict[str, str] = {}
 
     def place(self, path: str) -> str | None:
-        """A path that will name the file when the directories are gone; None: it is no file of the host."""
+        """Return a path that names the file when the directories are gone; None if it is not a host file."""
         folder, name = os.path.split(path)
         if folder not in self._real:
             self._real[folder] = os.path.realpath(folder)

@@ -36,11 +36,11 @@ class ProvidedZig(ProvidedToolchain):
 
     @property
     def pin(self) -> EnvironmentPin:
-        """zig's pinned package."""
+        """Return zig's pinned package."""
         return self._tools.pins.environment(self._request)
 
     def parts(self) -> dict[str, str]:
-        """zig's package and the view's ingredients."""
+        """Return zig's package and the view's ingredients."""
         package, view = self.pin.packages[0], target_view.view_ingredients(self._view)
         return {
             "toolchain.zig": f"{package.name} {package.version}",
@@ -49,13 +49,13 @@ class ProvidedZig(ProvidedToolchain):
         }
 
     def to_fetch(self) -> EnvironmentRequest | None:
-        """The request for zig's package if it is not in the tool store, else None."""
+        """Return the request for zig's package if it is not in the tool store, else None."""
         pin = self._tools.pins.lock.environment(self._request)
         here = pin and self._tools.store.find("zig", zig.digest_of(pin.packages))
         return self._request if here is None else None
 
     def is_prepared(self) -> bool:
-        """True if zig, its C library and the view are in the tool store."""
+        """Return whether zig, its C library and the view are in the tool store."""
         if self.to_fetch() is not None:
             return False
         wanted = self._runtime().name("c"), target_view.view_name(self._view)
@@ -69,7 +69,7 @@ class ProvidedZig(ProvidedToolchain):
     def ready(
         self, languages: tuple[Language, ...], directory: Path, flags: tuple[str, ...]
     ) -> ReadyCompilers:
-        """zig's programs, with a cache for this step that holds the libraries for ``languages``."""
+        """Return zig's programs, with a cache for this step that holds the libraries for ``languages``."""
         compilers, view = self._compilers, self._view
         scratch, notes = directory / "zig", directory / COMPILER_NOTES
         program = self.zig()
@@ -89,7 +89,7 @@ class ProvidedZig(ProvidedToolchain):
         return ReadyCompilers(variables, hooks, (str(tree / "bin"),), tree)
 
     def zig(self) -> Zig:
-        """zig itself; fetched if need be."""
+        """Return zig itself, fetched if needed."""
         from mpforge.obtain.packages import installation
 
         pin = self.pin
@@ -101,12 +101,12 @@ class ProvidedZig(ProvidedToolchain):
         return zig.provide(pin.packages, self._tools.store, install)
 
     def view(self) -> Path:
-        """The target view; made if need be."""
+        """Return the target view, created if needed."""
         return target_view.provide_view(self._view, self._tools.store)
 
     @property
     def _view(self) -> target_view.View:
-        """The view's ingredients."""
+        """Return the view's ingredients."""
         compilers = self._compilers
         return target_view.View(
             platform=well_known()[compilers.target],
@@ -120,7 +120,7 @@ class ProvidedZig(ProvidedToolchain):
     # --- the libraries that zig makes ----------------------------------------------------------
 
     def _runtime(self, flags: tuple[str, ...] = (), builder: Platform | None = None) -> Runtime:
-        """The libraries of zig for links to the target, or to the builder's machine, with these flags."""
+        """Return zig's libraries for links to the target, or to the builder's machine, with these flags."""
         platform = builder or well_known()[self._compilers.target]
         policy = self._compilers.policy if builder is None else builder.default_policy
         return Runtime(
@@ -131,13 +131,13 @@ class ProvidedZig(ProvidedToolchain):
         )
 
     def _primed(self, language: Language, runtime: Runtime) -> ToolTree:
-        """zig's cache with a language's libraries; they are made if need be."""
+        """Return zig's cache with a language's libraries, built if needed."""
         return zig.prime(self.zig(), runtime, language, self._tools.store, self._tools.working)
 
     def _private_cache(
         self, languages: tuple[Language, ...], flags: tuple[str, ...], directory: Path
     ) -> Path:
-        """zig's cache for one step. For no language, what is there already serves."""
+        """Return zig's cache for one step; without a language, from the libraries that exist already."""
         compilers = self._compilers
         runtime = self._runtime(flags if languages else ())
         found = self._tools.store.find(*runtime.name("c")) is not None
@@ -151,7 +151,7 @@ class ProvidedZig(ProvidedToolchain):
 
 
 def this_machine() -> Platform:
-    """The machine that builds."""
+    """Return the platform of the machine that builds."""
     found = by_machine(os.uname().machine)
     if found is None:
         raise ValueError(f"{os.uname().machine} builds nothing")

@@ -1,4 +1,4 @@
-"""What CMake, Meson and Autoconf are told of a target: a toolchain file, machine files, a site file.
+"""Files that describe a target to CMake, Meson and Autoconf: a toolchain file, machine files, a site file.
 
 With zig they hold no path: CMake's knows its own directory, Meson's name programs that are found on PATH;
 other compilers are named as their surroundings name them. Sources:
@@ -71,8 +71,8 @@ MESON_BUILD = "meson/build.ini"
 def texts(
     platform: Platform, multiarch: str, tools: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The files by their paths in a view. The two of Meson's that describe the target differ in this:
-    one knows the emulator (``bin/mpforge-run``), for where there is one.
+    """Return the files by their paths in a view. Meson gets two that describe the target:
+    one names the emulator (``bin/mpforge-run``), for builds that have one.
 
     ``tools`` are the compilers' names by their variables, None: they are in the view's ``bin/``.
     """
@@ -119,6 +119,6 @@ def _cmake_programs(tools: Mapping[str, str] | None) -> Iterator[str]:
 
 
 def _canonical(platform: Platform) -> str:
-    """The platform as config.sub spells it, with a vendor."""
+    """Return the platform as config.sub spells it, with a vendor."""
     cpu, _, system = platform.gnu_triple.partition("-")
     return f"{cpu}-unknown-{system}"

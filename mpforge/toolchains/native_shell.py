@@ -36,9 +36,9 @@ _FREESTANDING = (
 def provide(
     zig: Zig, host: Platform, store: ToolStore, making: AbstractContextManager[None]
 ) -> Path:
-    """A directory with ``native`` and ``bin``, for a container's /mpforge.
+    """Return a directory with ``native`` and ``bin``, for a container's /mpforge.
 
-    ``making`` goes round the work. Raises ``ToolUnavailable``.
+    ``making`` is the context of the work. Raises ``ToolUnavailable``.
     """
     files = _shell()
 
@@ -57,7 +57,7 @@ def provide(
 
 
 def parts(zig_digest: str) -> dict[str, str]:
-    """Its ingredients of a key."""
+    """Return its ingredients of a key."""
     return {"native": hashlib.sha256(f"{zig_digest} {template(_SOURCE)}".encode()).hexdigest()}
 
 
@@ -69,7 +69,7 @@ def _digest(zig: Zig, files: Mapping[str, Path]) -> str:
 
 
 def _shell() -> dict[str, Path]:
-    """This host's shell, its loader and its libraries, by what they are called in the container."""
+    """Return this host's shell, loader and libraries by their names in the container."""
     from elftools.elf.elffile import ELFFile
 
     shell = Path(os.path.realpath("/bin/sh"))
@@ -85,7 +85,7 @@ def _shell() -> dict[str, Path]:
 
 
 def _compile(zig: Zig, host: Platform, output: Path) -> None:
-    """The launcher, static, for the machine that builds."""
+    """Compile the static launcher for the machine that builds."""
     triple = host.zig_triple.replace("-gnu", "-none")
     with tempfile.TemporaryDirectory(prefix="mpforge-launcher-") as name:
         work = Path(name)

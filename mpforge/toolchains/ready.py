@@ -1,4 +1,4 @@
-"""A toolchain in a session, and the compilers of it that a step can call."""
+"""A toolchain in a session, and its compilers that a step can call."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Language = Literal["c", "c++"]
 
 COMPILER_NOTES = "compiler-notes.txt"
-"""The file of a step's directory where the compiler wrappers say what they dropped or changed."""
+"""The file in a step's directory where compiler wrappers record what they dropped or changed."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ReadyCompilers:
     view: Path | None = None
 
     def joined(self, more: "Setup") -> "ReadyCompilers":
-        """These, with the variables and the PATH of ``more``."""
+        """Return these with the variables and the PATH of ``more``."""
         return ReadyCompilers(
             {**self.variables, **more.variables},
             {**self.hooks, **more.hooks},
@@ -40,25 +40,25 @@ class ReadyCompilers:
 
 
 class ProvidedToolchain:
-    """A toolchain in a session, for one target; this one needs nothing of this host.
+    """A toolchain in a session, for one target; this base class needs nothing from this host.
 
     It serves for an image's own compilers: the image's digest identifies them, its environment names them.
     """
 
     def parts(self) -> dict[str, str]:
-        """Its ingredients of a step's key, by name. Fetches nothing."""
+        """Return its ingredients of a step's key, by name. Fetches nothing."""
         return {}
 
     def to_fetch(self) -> EnvironmentRequest | None:
-        """The request for its package if it must still be fetched, else None."""
+        """Return the request for its package if it must still be fetched, else None."""
         return None
 
     def is_prepared(self) -> bool:
-        """True if ``prepare`` has nothing to do."""
+        """Return whether ``prepare`` has nothing to do."""
         return True
 
     def prepare(self) -> None:
-        """Fetch and make everything that all builds with it need."""
+        """Fetch and create everything that all builds with it need."""
 
     def ready(
         self,
@@ -66,7 +66,7 @@ class ProvidedToolchain:
         directory: Path,  # noqa: ARG002
         flags: tuple[str, ...],  # noqa: ARG002
     ) -> ReadyCompilers:
-        """Compilers for one run of a step in ``directory``.
+        """Return compilers for one run of a step in ``directory``.
 
         Their libraries for ``languages`` are made first; ``flags`` are the values of CFLAGS and the like,
         on which these libraries may depend.
@@ -74,10 +74,10 @@ class ProvidedToolchain:
         return ReadyCompilers({}, {})
 
     def notes_reads(self) -> bool:
-        """True unless it reads files of this host that cannot be recorded."""
+        """Return False if it reads host files that can't be recorded."""
         return True
 
 
 def digest(*words: str) -> str:
-    """The sha256 of lines, as hex."""
+    """Return the sha256 of lines, as hex."""
     return hashlib.sha256("\n".join(words).encode()).hexdigest()

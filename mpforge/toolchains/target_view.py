@@ -1,4 +1,4 @@
-"""What the build hooks of a CPython are shown, so that they build for a target.
+"""The target view: files that make the build hooks of a CPython build for a target.
 
 For Linux a build needs no Python of the target: the headers of the interpreter that builds with an
 overlay of what the compiler knows, build variables in the target's words, and answers to what setup
@@ -48,13 +48,13 @@ _FLAGS = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS")
 
 
 def soabi(host: Interpreter, platform: Platform) -> str:
-    """``cpython-311-aarch64-linux-gnu``: what the target's CPython calls its extension modules."""
+    """Return the suffix of the target's extension modules: ``cpython-311-aarch64-linux-gnu``."""
     return f"cpython-{host.short_version.replace('.', '')}{host.abiflags}-{platform.multiarch}"
 
 
 @dataclass(frozen=True)
 class View:
-    """What a view is made of.
+    """The inputs of a view.
 
     ``cross``: the target is not the machine that builds. ``host`` is the interpreter of the build hooks,
     None for builds that are no Python's; ``builder`` the machine that builds, where it gets compilers too.
@@ -73,7 +73,7 @@ class View:
 
 
 def view_ingredients(view: View) -> tuple[tuple[str, str], ...]:
-    """All that ``make_view`` makes a view of, by name, without paths: what its digest is made from."""
+    """Return everything that determines a view, by name, without paths; its digest is computed from this."""
     programs = hashlib.sha256(json.dumps(_texts(view), sort_keys=True).encode()).hexdigest()
     interpreter = () if view.host is None else (("interpreter", view.host.digest),)
     target = compiler_wrappers.zig_target(view.platform, view.policy)
@@ -101,14 +101,14 @@ def make_view(dest: Path, view: View) -> None:
 
 
 def view_name(view: View) -> tuple[str, str]:
-    """The tool store's name and digest of a view."""
+    """Return a view's name and digest in the tool store."""
     words = ("view", view.platform.name, view.host and view.host.python)
     parts = sorted(dict(view_ingredients(view)).items())
     return "-".join(word for word in words if word), digest(repr(parts))
 
 
 def provide_view(view: View, store: ToolStore) -> Path:
-    """The view as a tree of the tool store; made if need be. Raises as ``make_view``."""
+    """Return the view as a tree of the tool store, created if needed. Raises as ``make_view``."""
 
     def make(folder: Path) -> None:
         make_view(folder, view)
@@ -119,7 +119,7 @@ def provide_view(view: View, store: ToolStore) -> Path:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a view's compilers need beside it, in one step.
+    """The other inputs of a view's compilers, in one step.
 
     ``zig`` is the program, ``zig_cache`` what ``zig.private_cache`` gave, ``scratch`` a private directory,
     ``step`` the one that becomes ``.`` in what is built, ``log`` a file that the compilers' notes are
@@ -134,7 +134,7 @@ class Surroundings:
 
 
 def compiler_environment(tree: Path, view: View, there: Surroundings | None) -> dict[str, str]:
-    """The variables that name a view's compilers, and those under which the programs of its ``bin/`` work.
+    """Return the variables that name a view's compilers, and those that the programs of its ``bin/`` need.
 
     PATH is the caller's: ``tree / "bin"`` belongs on it, before the host's programs, so that a plain
     ``cc`` is the target's too. Where the place has compilers of its own (``view.tools``, and nothing is
@@ -170,7 +170,7 @@ def compiler_environment(tree: Path, view: View, there: Surroundings | None) -> 
 
 
 def emulation(tree: Path, *, emulator: Path, sysroot: Path, cpu: str | None) -> dict[str, str]:
-    """The variables under which a view's ``mpforge-run`` starts the target's programs."""
+    """Return the variables with which a view's ``mpforge-run`` starts the target's programs."""
     environment = {
         "MPFORGE_RUN": str(tree / "bin" / compiler_wrappers.RUN),
         "MPFORGE_EMULATOR": str(emulator),
@@ -180,7 +180,7 @@ def emulation(tree: Path, *, emulator: Path, sysroot: Path, cpu: str | None) -> 
 
 
 def view_environment(tree: Path, view: View, there: Surroundings | None) -> dict[str, str]:
-    """What build hooks get on top of their plain environment; see ``compiler_environment``.
+    """Return the variables of build hooks beside their plain environment; see ``compiler_environment``.
 
     Set it last: pypa/build empties PYTHONPATH. Append a user's CFLAGS to these, do not replace them.
     """
@@ -212,7 +212,7 @@ def view_environment(tree: Path, view: View, there: Surroundings | None) -> dict
 
 
 def _copy_headers(directory: Path, host: Interpreter, *, cross: bool) -> None:
-    """CPython's headers; the last of several pyconfig.h is the real one (Debian's first is a switch)."""
+    """Copy CPython's headers; the last of several pyconfig.h is the real one (Debian's first is a switch)."""
     found = host_python.headers(host.includes)
     for name, source in found.items():
         target = directory / name
@@ -226,7 +226,7 @@ def _copy_headers(directory: Path, host: Interpreter, *, cross: bool) -> None:
 
 
 def _texts(view: View) -> dict[str, str]:
-    """What is written into a view, by path; the headers are copied."""
+    """Return the texts of a view by path; headers are copied, not written."""
     platform, policy, host = view.platform, view.policy, view.host
     headers = None if host is None else host.headers_name
     texts = {}
@@ -253,7 +253,7 @@ def _sysconfigdata_name(host: Interpreter, platform: Platform) -> str:
 
 
 def _site(host: Interpreter, view: View) -> dict[str, str]:
-    """The modules of ``site/`` by file name."""
+    """Return the modules of ``site/`` by file name."""
     platform = view.platform
     facts = target_facts(host, platform, view.policy)
     named = (*_PROGRAMS, "LDSHARED", "LDCXXSHARED")
@@ -268,7 +268,7 @@ def _site(host: Interpreter, view: View) -> dict[str, str]:
 
 
 def target_facts(host: Interpreter, platform: Platform, policy: str) -> dict[str, object]:
-    """What the modules of ``site/`` know of host and target; literals only, no paths."""
+    """Return the facts about host and target for the modules of ``site/``: literals only, no paths."""
     major, minor = host.short_version.split(".")
     libc = "glibc" if platform.libc is GLIBC else ""
     version = ".".join(str(part) for part in policy_version(policy)) if libc else ""
@@ -292,7 +292,7 @@ def target_facts(host: Interpreter, platform: Platform, policy: str) -> dict[str
 
 
 def _sizes(platform: Platform) -> dict[str, int]:
-    """The variables that pyconfig_overlay.h takes from the compiler, for who asks Python instead."""
+    """Return the variables that pyconfig_overlay.h takes from the compiler, for scripts that ask Python."""
     word = platform.bits // 8
     words = ("LONG", "VOID_P", "SIZE_T", "UINTPTR_T", "PTHREAD_T", "TIME_T")
     big = int(platform.endian == "big")

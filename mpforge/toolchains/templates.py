@@ -1,4 +1,4 @@
-"""The files of ``targetdata``: what a target's build is shown, with words to be filled in."""
+"""The templates of ``targetdata``: files for a target's build, with words to fill in."""
 
 import functools
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from importlib import resources
 
 
 def filled(name: str, values: Mapping[str, str]) -> str:
-    """A file with each ``@WORD@`` replaced."""
+    """Return a file with each ``@WORD@`` replaced."""
     text = template(name)
     for word, value in values.items():
         text = text.replace(f"@{word}@", value)
@@ -15,6 +15,6 @@ def filled(name: str, values: Mapping[str, str]) -> str:
 
 @functools.cache
 def template(name: str) -> str:
-    """A file as it is."""
+    """Return a file unchanged."""
     data = resources.files("mpforge.toolchains").joinpath("targetdata", name)
     return data.read_text(encoding="utf-8")

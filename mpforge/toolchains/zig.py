@@ -68,7 +68,7 @@ class Zig:
 
 
 def digest_of(packages: Sequence[Package]) -> str:
-    """The digest that identifies zig: names, versions and hashes of the packages that bring it."""
+    """Return the digest that identifies zig: names, versions and hashes of the packages that bring it."""
     facts = sorted((p.name, p.version, *sorted(p.hashes)) for p in packages)
     return hashlib.sha256(json.dumps(["zig", facts]).encode()).hexdigest()
 
@@ -76,7 +76,7 @@ def digest_of(packages: Sequence[Package]) -> str:
 def provide(
     packages: tuple[Package, ...], store: ToolStore, install: Callable[[Path], None]
 ) -> Zig:
-    """The zig of these pinned packages; ``install(directory)`` fetches them if it is not here yet.
+    """Return the zig of these pinned packages; ``install(directory)`` fetches them if needed.
 
     It may install them as a plain directory of packages or as an environment. Raises
     ``ToolUnavailable`` if there is no zig in them, and what ``install`` raises.
@@ -108,7 +108,7 @@ class Runtime:
     flags: tuple[str, ...] = ()
 
     def name(self, language: Language) -> tuple[str, str]:
-        """The tool store's name and digest of the cache that holds it."""
+        """Return the cache's name and digest in the tool store."""
         facts = [self.zig, self.triple, self.always, self.flags, _KINDS]
         samples = [_SAMPLES["c"], *([_SAMPLES["c++"]] if language == "c++" else [])]
         digest = hashlib.sha256(json.dumps(["zigcache", facts, samples]).encode()).hexdigest()
@@ -116,7 +116,7 @@ class Runtime:
 
 
 def runtime_flags(texts: Iterable[str]) -> tuple[str, ...]:
-    """Those of a build's flags (CFLAGS and the like) that change zig's own libraries."""
+    """Return those of a build's flags (CFLAGS and the like) that change zig's own libraries."""
     found: dict[str, str] = {}
     for word in " ".join(texts).split():
         kind = word[:2] if word.startswith("-O") else word.replace("-fno-", "-f").partition("=")[0]
@@ -134,10 +134,10 @@ def prime(
     store: ToolStore,
     working: Callable[[str], AbstractContextManager[None]],
 ) -> ToolTree:
-    """A ``ZIG_GLOBAL_CACHE_DIR`` that holds what a language's links need, to be copied from.
+    """Return a ``ZIG_GLOBAL_CACHE_DIR`` with a language's libraries, to copy from.
 
-    It is made once, C++'s from C's, one with flags from one without; ``working(what)`` goes
-    round the work. C++'s take a minute: after an interrupt zig goes on with the objects that it has
+    It is made once, C++'s from C's, one with flags from one without; ``working(what)`` is the
+    context of the work. C++'s take a minute: after an interrupt zig goes on with the objects that it has
     finished, as its manifests tell. Raises ``ToolUnavailable`` if zig can't.
     """
 
@@ -163,7 +163,7 @@ def prime(
 
 
 def private_cache(primed: Iterable[ToolTree], directory: Path) -> Path:
-    """A ``ZIG_GLOBAL_CACHE_DIR`` for one step in a new directory: copies of what was primed."""
+    """Return a ``ZIG_GLOBAL_CACHE_DIR`` for one step in a new directory: copies of primed caches."""
     directory.mkdir(parents=True)
     for tree in primed:
         _copy(tree.path, directory)

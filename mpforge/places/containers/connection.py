@@ -58,8 +58,8 @@ def connect(environment: Mapping[str, str]) -> ContainerRuntime:
     found = endpoint.find(environment)
     if found is None:
         raise NoContainerRuntime(
-            "there is no container runtime here",
-            why="DOCKER_HOST is not set, and neither Docker's nor Podman's socket is there",
+            "no container runtime found",
+            why="DOCKER_HOST is not set, and neither Docker's nor Podman's socket exists",
             hint=INSTALL_RUNTIME,
         )
     if found.address not in _connected:

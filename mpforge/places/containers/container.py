@@ -110,7 +110,7 @@ class Container:
         raise ImageUnfit(
             f"the image {self.called} has no `cat` that runs, so no step can run in it",
             why=why,
-            hint="an image to build in has a shell and coreutils; name another one in [build] image",
+            hint="name another image in [build] image: a build needs a shell and coreutils in it",
         )
 
     def _create(self, image: str, binds: Mapping[str, Any], *, network: bool, title: str) -> str:
