@@ -67,11 +67,11 @@ def _unpack_tar(archive: Path, destination: Path) -> None:
         except tarfile.FilterError as error:
             raise ArchiveRefused(f"{archive.name}: {error}") from None
         except RecursionError:  # tarfile's error for a link in place of its own directory
-            raise ArchiveRefused(f"{archive.name} holds a link to itself") from None
+            raise ArchiveRefused(f"{archive.name} contains a link to itself") from None
         inside = destination.resolve()
         for member in tar:
             if member.issym() and not _real(destination / member.name).is_relative_to(inside):
-                raise ArchiveRefused(f"{archive.name}: {member.name} leaves its directory")
+                raise ArchiveRefused(f"{archive.name}: {member.name} escapes its directory")
 
 
 def unpack_harmless(archive: Path, destination: Path) -> None:
@@ -127,7 +127,7 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
             kind = stat.S_IFMT(entry.external_attr >> 16)
             _refuse(archive, entry.filename, entry.external_attr >> 16)
             if "\\" in entry.filename:
-                raise ArchiveRefused(f"{archive.name}: {entry.filename} leaves its directory")
+                raise ArchiveRefused(f"{archive.name}: {entry.filename} escapes its directory")
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise ArchiveRefused(f"{archive.name}: {entry.filename} is not a regular file")
         for entry in file.infolist():
@@ -141,7 +141,7 @@ def _refuse(archive: Path, name: str, mode: int) -> None:
     if "\0" in name:
         raise ArchiveRefused(f"{archive.name}: a name contains a NUL byte")
     if not name or name.startswith("/") or ".." in name.split("/"):
-        raise ArchiveRefused(f"{archive.name}: {name} leaves its directory")
+        raise ArchiveRefused(f"{archive.name}: {name} escapes its directory")
     if mode & (stat.S_ISUID | stat.S_ISGID):
         raise ArchiveRefused(f"{archive.name}: {name} is setuid or setgid")
 
@@ -160,5 +160,7 @@ def sole_directory(folder: Path) -> Path:
     found = list(folder.iterdir())
     if len(found) != 1 or not found[0].is_dir():
         names = ", ".join(sorted(path.name for path in found)) or "nothing"
-        raise SourceUnreadable(f"an sdist holds one directory, this one holds {names}")
+        raise SourceUnreadable(
+            f"an sdist must contain exactly one directory; this one contains {names}"
+        )
     return found[0]

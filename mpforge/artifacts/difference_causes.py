@@ -18,11 +18,11 @@ _UNIQUE = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|tmp
 
 # The causes of differing facts of an archive's members.
 CAUSES = {
-    "mtime": "a time of the build: SOURCE_DATE_EPOCH, which each step sees, is not used",
-    "mode": "the umask, or a mode that the build sets",
-    "owner": "who ran the build: write archives with owner 0",
+    "mtime": "the time of the build: it ignores SOURCE_DATE_EPOCH, which mpforge sets for every step",
+    "mode": "the umask, or a file mode that the build sets",
+    "owner": "the user who ran the build: write archives with owner 0",
 }
-ORDER = "the same in another order: a set, or files as a directory lists them; sort it"
+ORDER = "the same content in another order (a set, or an unsorted directory listing): sort it"
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,16 @@ def likely_cause(first: bytes, second: bytes, known: Circumstances) -> str | Non
     found = (os.fsencode(place) for place in known.places)
     if any(place and place in data for place, data in zip(found, (first, second), strict=True)):
         return (
-            "the build's directory is in it (os.getcwd(), __file__, an absolute path): "
-            "use a relative one"
+            "it contains the build directory (os.getcwd(), __file__, an absolute path): use a "
+            "relative path"
         )
     if _differ(first, second, lambda data: _times(data, known)):
-        return "a date or time: use SOURCE_DATE_EPOCH, which each step sees, instead of the clock"
+        return (
+            "a date or time: use SOURCE_DATE_EPOCH, which mpforge sets for every step, instead of "
+            "the clock"
+        )
     if _differ(first, second, _UNIQUE.findall):
-        return "a UUID or the name of a temporary file, which is another one each time"
+        return "a UUID or the name of a temporary file, which changes with every build"
     words = _WORD.findall(first), _WORD.findall(second)
     if words[0] != words[1] and sorted(words[0]) == sorted(words[1]):
         return ORDER

@@ -99,7 +99,7 @@ def _contents(
 def _unexplained(whole: Anatomy) -> str:
     """Return the place where two files differ although all their parts are equal."""
     return {"": "compression", "entry": "bytes between the entries"}.get(
-        whole.kind, "bytes outside of the sections"
+        whole.kind, "bytes outside the sections"
     )
 
 
@@ -154,8 +154,8 @@ def _parts(
     path = (*path, first.name)
     yield from _facts(path, first.facts, second.facts, known)
     if first.content == second.content and first.packed != second.packed:
-        sizes = f"packed to {first.packed} bytes", f"to {second.packed}"
-        yield FileDifference(path, "compression", *sizes, "another level, or another zlib")
+        sizes = f"compressed to {first.packed} bytes", f"to {second.packed}"
+        yield FileDifference(path, "compression", *sizes, "a different compression level or zlib")
     yield from _contents(path, first.content, second.content, known)
 
 
@@ -178,7 +178,7 @@ def _section(
     what = f"section {first.name}"
     found = _binaries(path, what, first.content, second.content, known)
     if first.name == ".note.gnu.build-id":
-        hint = "the linker makes it of the file's other bytes"
+        hint = "the linker computes it from the file's other bytes"
         return FileDifference(path, what, found.first, found.second, hint)
     return found
 
@@ -205,7 +205,7 @@ def _texts(
     if sorted(first) == sorted(second):
         hint: str | None = ORDER
     elif path[-1].endswith(".dist-info/RECORD"):
-        hint = "it holds the digests of the other files"
+        hint = "it contains the digests of the other files"
     else:
         hint = likely_cause("\n".join(first).encode(), "\n".join(second).encode(), known)
     return FileDifference(path, f"line {number + 1}", *_around(one, two), hint)

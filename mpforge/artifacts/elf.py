@@ -135,7 +135,7 @@ def facts_of(data: bytes) -> ElfFacts:
 def _linked(image: Image, plain: ElfFacts) -> ElfFacts:
     """Return the facts of a program or a library, as a loader reads them."""
     if image.is_cut_off:
-        damaged("it is cut off: the file is shorter than its program headers say")
+        damaged("it is truncated: the file is shorter than its program headers say")
     interpreter, table = image.interpreter(), image.dynamic()
     if table is None and image.type == DYN:
         damaged("it is a shared library without a dynamic section, which no loader accepts")

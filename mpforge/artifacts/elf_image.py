@@ -93,7 +93,7 @@ class Image:
         try:
             return struct.unpack_from(self._end + form, self._data, offset)
         except (struct.error, OverflowError):
-            damaged(f"it is cut off at {len(self._data)} bytes")
+            damaged(f"it is truncated at {len(self._data)} bytes")
 
     def _segments(self, offset: int, size: int, count: int) -> Iterator[Segment]:
         wide = self.bits == 64
@@ -302,7 +302,9 @@ class Strings:
     def __getitem__(self, offset: int) -> str:
         end = self._data.find(b"\0", offset)
         if offset >= len(self._data) or end < 0:
-            damaged(f"a name should be at {offset} of its string table, which ends before")
+            damaged(
+                f"a name should be at offset {offset} of its string table, which ends before it"
+            )
         return _text(self._data[offset:end])
 
 

@@ -19,7 +19,9 @@ from mpforge.platforms import Platform, policy_version
 from mpforge.platforms.policies import system_policy
 
 _RAISE_POLICY = "raise [build] policy, or change what the build links"
-_ALLOW = 'if the program that loads the file defines it: `allow-undefined = ["{name}"]` in [build]'
+_ALLOW = (
+    'set `allow-undefined = ["{name}"]` in [build] if the program that loads the file defines it'
+)
 _SHOWN = 12
 
 
@@ -58,7 +60,7 @@ def prove_files(root: Path, promise: Promise) -> None:
 
     Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
     """
-    what = f"what was built for {promise.platform.name}"
+    what = f"the build for {promise.platform.name}"
     facts, reasons = promise.reasons(root)
     if reasons:
         raise WheelRejected(
@@ -147,7 +149,7 @@ def refuse(filename: str, reasons: list[str]) -> None:
         raise WheelRejected(
             f"{filename} is not a valid wheel",
             why=_lines(reasons),
-            hint="the build backend wrote it: fix its configuration, or use another version of the backend",
+            hint="fix the build backend's configuration, or use another version of the backend",
         )
 
 

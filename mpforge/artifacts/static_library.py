@@ -26,7 +26,7 @@ def members(path: Path) -> Iterator[tuple[str, ElfFacts]]:
     """
     data = path.read_bytes()
     if data.startswith(_THIN):
-        damaged("it is a thin archive, which only names files of the build")
+        damaged("it is a thin archive, which only refers to files of the build")
     at, names = len(_MAGIC), b""
     while at + _HEADER <= len(data):
         header = data[at : at + _HEADER]
@@ -36,7 +36,7 @@ def members(path: Path) -> Iterator[tuple[str, ElfFacts]]:
         start = at + _HEADER
         content = data[start : start + int(size)]
         if len(content) < int(size):
-            damaged("it is cut off")
+            damaged("it is truncated")
         word = header[:16].rstrip()
         if word == b"//":
             names = content

@@ -105,7 +105,7 @@ def reasons_of(
             about += _version_reasons(file, system, shipped)
             about += _interpreter_reasons(file, platform)
         about += [
-            f"needs {library}, which is neither in the policy nor shipped"
+            f"needs {library}, which the policy does not allow and the wheel does not contain"
             for library in file.needed
             if library not in shipped and not any(fnmatchcase(library, one) for one in known)
         ]
@@ -142,7 +142,7 @@ def _version_reasons(
     for library, names in system.forbidden.items():
         if library in file.needed and library not in shipped:
             for symbol in sorted(names & {one.name for one in file.undefined}):
-                yield f"needs {symbol}, which {library} does not have on every system of {system.name}"
+                yield f"needs {symbol}, which {library} lacks on some systems of {system.name}"
 
 
 def _as_numbers(version: str) -> tuple[int, ...]:
@@ -152,7 +152,7 @@ def _as_numbers(version: str) -> tuple[int, ...]:
 def _interpreter_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
     expected = platform.loader
     if expected is not None and file.interpreter not in (None, expected):
-        yield f"names the loader {file.interpreter}, not {expected}"
+        yield f"uses the loader {file.interpreter}, not {expected}"
 
 
 def machine_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
@@ -161,7 +161,7 @@ def machine_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
     if file.machine != expected:
         yield f"is for {file.machine}, not {expected}"
     elif file.bits != platform.bits:
-        yield f"is of {file.bits} bits, not {platform.bits}"
+        yield f"is {file.bits}-bit, not {platform.bits}-bit"
     elif file.little != (platform.endian == "little"):
         yield f"has the wrong byte order for {platform.name}"
     elif file.linked and file.system not in _LINUX:
@@ -172,7 +172,7 @@ def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> 
     """Yield reasons why a wheel's tag is not the one that the session builds."""
     tags = wheel_name(filename)
     if not serves(filename, python):
-        yield f"{filename} does not install on {python}"
+        yield f"{filename} can't be installed on {python}"
     if tags.pure:
         return
     for tag in tags.platforms:

@@ -126,11 +126,11 @@ def _name_reason(name: str) -> str | None:
     if any(ord(character) < 32 for character in name) or not name.isprintable():
         return "contains a non-printable character"
     if "\\" in name or re.match("[A-Za-z]:", name):
-        return "leaves the wheel's directory on Windows"
+        return "escapes the wheel's directory on Windows"
     if {"", ".", ".."} & {*parts}:
-        return "leaves the wheel's directory, or has an empty part"
+        return "escapes the wheel's directory, or has an empty path component"
     if any(len(part.encode("utf-8", "surrogatepass")) > _LONGEST for part in parts):
-        return f"has a part of more than {_LONGEST} bytes"
+        return f"has a path component of more than {_LONGEST} bytes"
     return None
 
 
@@ -283,4 +283,4 @@ def _differences(content: Path, rows: Mapping[str, tuple[str, str]]) -> Iterator
         if name not in files or name not in rows:
             yield f"{name} is not in {'RECORD' if name in files else 'the wheel'}"
         elif rows[name] != _hash(files[name].read_bytes()):
-            yield f"RECORD has another hash or size for {name}"
+            yield f"RECORD has a different hash or size for {name}"

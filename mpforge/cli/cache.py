@@ -37,8 +37,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the command's arguments."""
     parser = commands.add_parser(
         "cache",
-        description="Show, bound, check or empty what is kept for all of your projects "
-        "(MPFORGE_CACHE). What was not used for longest goes first; what a running build uses stays.",
+        description="Show, shrink, check or empty the cache that all of your projects share "
+        "(MPFORGE_CACHE). The least recently used entries are removed first; a running build keeps "
+        "what it uses.",
     )
     parser.set_defaults(func=lambda _: _no_action(parser))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
@@ -115,7 +116,7 @@ def _show_stats(found: "Contents", limits: "Limits") -> None:
 
 def _fullness(size: int, limits: "Limits") -> str:
     share = f" ({100 * size / limits.size:.0f} %)" if limits.size else ""
-    return f"of {_amount(limits.size)}{share}; unused things go after {_duration(limits.age)}"
+    return f"of {_amount(limits.size)}{share}; entries are removed when unused for {_duration(limits.age)}"
 
 
 # --- gc and clear ---------------------------------------------------------------------------------
@@ -203,7 +204,9 @@ def _verify(arguments: argparse.Namespace) -> int:
         write_json({"damaged": len(damaged), "findings": rows})
     elif damaged:
         removed = sum(finding.state == "removed" for finding in damaged)
-        sys.stdout.write(f"{len(damaged)} damaged, {removed} removed: made again when needed\n")
+        sys.stdout.write(
+            f"{len(damaged)} damaged, {removed} removed; mpforge makes them again when needed\n"
+        )
     else:
         sys.stdout.write("nothing is damaged\n")
     return ExitCode.STEP_FAILED if damaged else ExitCode.DONE

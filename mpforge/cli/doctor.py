@@ -71,18 +71,18 @@ def sections(found: "Diagnosis") -> Iterator[Section]:
         ),
     )
     yield Section(
-        "Targets that are not available yet in this version, and what would run their programs here",
+        "Targets that this version can't build yet, and what would run their programs here",
         tuple(_later(later)),
     )
     if found.containers.engine is not None:
         yield Section("What the container runtime runs", tuple(_runs(found.containers.runs)))
     yield Section(
-        "CPythons of this host, with headers",
+        "CPython interpreters of this host, with headers",
         tuple(
             (p.python, p.version or "-", p.executable or _with(p.why or "", p.remedy))
             for p in found.host_pythons
         ),
-        ("A build that needs one that is not here tries `uv python install` by itself.",)
+        ("If a build needs one that is missing, mpforge tries `uv python install`.",)
         if any(p.version is None for p in found.host_pythons)
         else (),
     )
@@ -131,7 +131,7 @@ def _host(found: "Diagnosis") -> Iterator[tuple[str, ...]]:
     store = found.store
     state = _size(store.size) if store.exists else "not made yet"
     free = f", {_size(store.free)} free" if store.free is not None else ""
-    writable = "" if store.writable else ", not writable: set MPFORGE_CACHE to a directory that is"
+    writable = "" if store.writable else ", not writable: set MPFORGE_CACHE to a writable directory"
     yield "store", f"{store.path}: {state}{free}{writable}"
     isolation = found.isolation
     allowed = {True: "allowed", False: "not allowed", None: "there are none"}[isolation.namespaces]
@@ -153,8 +153,10 @@ def _runtime(found: "ContainersFact") -> str:
         return _with(f"none: {found.why}", found.remedy)
     words = [f"{runtime.name} {runtime.version} at {runtime.endpoint}"]
     words += ["rootless"] if runtime.rootless else []
-    words += [] if runtime.here else ["on another machine, or in a virtual one"]
-    words += [] if runtime.bridged else ["no bridge: a container with a network has the host's"]
+    words += [] if runtime.here else ["on another machine or in a virtual machine"]
+    words += (
+        [] if runtime.bridged else ["no bridge network: a container with a network uses the host's"]
+    )
     return _with("; ".join([*words, *([found.why] if found.why else [])]), found.remedy)
 
 

@@ -23,7 +23,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "session",
         metavar="SESSION|CODE",
-        help="a session (a group explains its own), or the code of an error, such as host-leak",
+        help="a session, a group of sessions, or an error code such as host-leak",
     )
     parser.add_argument(
         "--all", action="store_true", help="list every ingredient of each step's key"

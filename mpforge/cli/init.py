@@ -23,7 +23,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "init",
         description="Write multiplatform.toml from the pyproject.toml beside it and its "
-        "[tool.cibuildwheel], and say what could not be translated. Overwrites nothing.",
+        "[tool.cibuildwheel], and list what could not be translated. Overwrites nothing.",
     )
     add_spec(parser)
     parser.set_defaults(func=run)
@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _there_already(path: Path) -> WrongInput:
     return WrongInput(
-        f"{path.name} is there already; it was left as it is",
-        hint="`mpforge check` says whether it is right; rename it to begin anew",
+        f"{path.name} already exists and was not changed",
+        hint="run `mpforge check` to check it, or rename it to start over",
     )
 
 
@@ -72,9 +72,9 @@ def _pyproject(folder: Path) -> str | None:
             raise WrongInput(f"pyproject.toml can't be read: {error.strerror}") from None
     if not (folder / "setup.py").is_file():
         raise SourceMissing(
-            f"there is neither pyproject.toml nor setup.py in {folder}",
-            hint="go to the project's directory; for other projects than Python's, "
-            "docs/configuration.md shows what to write ([build] kind)",
+            f"no pyproject.toml or setup.py in {folder}",
+            hint="run it in the project's directory; for a project that is not Python, see [build] "
+            "kind in docs/configuration.md",
         )
     return None
 
@@ -98,7 +98,7 @@ def write_new(path: Path, text: str) -> None:
     try:
         descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
     except OSError as error:
-        raise WrongInput(f"{path.parent} can't be written to: {error.strerror}") from None
+        raise WrongInput(f"can't write to {path.parent}: {error.strerror}") from None
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
@@ -129,7 +129,7 @@ def summary(initial: "InitialSpec", name: str) -> str:
     if initial.translated:
         lines.append(f"from [tool.cibuildwheel]: {', '.join(dict.fromkeys(initial.translated))}")
     if initial.remarks:
-        lines.append("not translated (the file's last lines say it too):")
+        lines.append("not translated (listed at the end of the file, too):")
         lines += [f"  {remark.key}: {remark.reason}" for remark in initial.remarks]
     return "\n".join(lines)
 
@@ -147,7 +147,7 @@ def _backend(pyproject: str | None) -> str:
         return ""
     return (
         f"note: {backend} is not known to cross-compile in this version: {backend.how}; "
-        "each target builds on a machine of its own kind only\n"
+        "each target builds only on a machine of its own kind\n"
     )
 
 
@@ -160,7 +160,7 @@ def noxfile_advice(noxfile: Path, argument: str) -> str:
     except (OSError, UnicodeDecodeError):
         text = None
     if text is not None and registers(text):
-        return "noxfile.py: it registers mpforge's sessions already; `nox -l` lists them"
+        return "noxfile.py already registers mpforge's sessions; `nox -l` lists them"
     what = (
         "create noxfile.py with these two lines:"
         if text is None

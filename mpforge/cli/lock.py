@@ -18,7 +18,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         nargs="?",
         const="",
         metavar="NAME",
-        help="move pins: every one, or those of the package, target or image NAME",
+        help="update pins: all of them, or those of the package, target or image NAME",
     )
     parser.set_defaults(func=run)
 

@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     session = found.plan.session(arguments.session)
     if session is not None and session.group:
         raise WrongInput(
-            f"{arguments.session} stands for several sessions",
-            hint=f"mpforge log takes one of {' '.join(session.requires)}",
+            f"{arguments.session} is a group of sessions",
+            hint=f"name one of {' '.join(session.requires)}",
         )
     steps = preview(found, workspace, session).steps if session is not None else ()
     for step in steps:

@@ -24,7 +24,7 @@ COMMANDS = (
     ("matrix", "print the sessions as CI jobs"),
     ("log", "print a session's log"),
     ("shell", "open a shell in the environment of a session's step"),
-    ("cache", "show, shrink, check or empty the store that all projects share"),
+    ("cache", "show, shrink, check or empty the cache that all projects share"),
     ("schema", "print the spec's JSON schema"),
 )
 

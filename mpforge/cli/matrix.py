@@ -73,9 +73,9 @@ def _tell(found: "tuple[Job, ...]", phase: str, arguments: argparse.Namespace) -
         return
     what = f"{len(found)} {phase} jobs, but a GitHub matrix has {GITHUB_LIMIT} at most"
     by_target = len({job.target for job in found})
-    hint = "split the targets between several specs, each with a matrix of its own"
+    hint = "split the targets into several specs, each with its own matrix"
     if arguments.by == "session" and by_target <= GITHUB_LIMIT:
-        hint = f"`mpforge matrix --by target` gives {by_target}"
+        hint = f"use `mpforge matrix --by target`, which gives {by_target}"
     if arguments.format == "github":
         raise WrongInput(what, hint=hint)
     _warn(f"{what}:", hint)

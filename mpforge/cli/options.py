@@ -58,7 +58,7 @@ def unknown(name: str, workspace: Workspace, what: str = "session") -> UnknownSe
     if name in index.left_out:
         return UnknownSession(
             f"project.skip leaves {name} out",
-            hint=f"take what selects it out of skip in {workspace.spec.name}",
+            hint=f"remove the pattern that matches it from project.skip in {workspace.spec.name}",
         )
     known = [session.name for session in index.sessions]
     near = difflib.get_close_matches(name, known, n=1)

@@ -21,7 +21,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add_spec(parser)
     parser.add_argument(
-        "session", nargs="*", help="sessions, with those that they require (default: all)"
+        "session", nargs="*", help="sessions; includes those that they require (default: all)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(func=run)

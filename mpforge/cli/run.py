@@ -45,7 +45,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--locked", action="store_true", help="fail if the lock has no pin for something"
     )
-    parser.add_argument("--strict", action="store_true", help="fail if a session is not run")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail if a session can't run or is skipped"
+    )
     parser.add_argument("-j", type=int, metavar="N", default=1, help="run N sessions in parallel")
     parser.set_defaults(func=run)
 

@@ -21,17 +21,17 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "shell",
         usage="mpforge shell [-h] [--spec FILE] [--fresh] [--keep] session [-- PROGRAM [ARGUMENT …]]",
-        description="A shell (bash, else sh, of the step's PATH) exactly where a session's main step "
-        "runs its programs: the sdist, the wheel, the commands, the tests. It has the step's files, "
-        "variables, compilers and network, and nothing else. Nothing of it is stored. What stands after "
-        "-- is run instead of a shell. The exit code is that of what ran.",
+        description="Open a shell (bash, else sh, from the step's PATH) exactly where a session's "
+        "main step runs its programs: the sdist, the wheel, the commands, the tests. It has the "
+        "step's files, variables, compilers and network, and nothing else. Nothing is stored. A "
+        "program after -- runs instead of a shell. The exit code is that of the shell or program.",
     )
     add_spec(parser)
     parser.add_argument("session", help="sdist, a build session or a test session")
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="a new directory, where one is left of a step that failed with --keep",
+        help="start in a new directory, even if a step that failed with --keep left one",
     )
     parser.add_argument("--keep", action="store_true", help="keep the directory afterwards")
     parser.set_defaults(func=run)
@@ -91,8 +91,8 @@ def _shown(scene: "Scene") -> Iterator[str]:
     network = "with the network" if scene.network else "without network"
     fate = "kept when you leave" if scene.stays else "removed when you leave"
     if scene.left is not None:
-        fate = f"as --keep left it, {scene.left:%Y-%m-%d %H:%M:%S}; --fresh makes a new one"
+        fate = f"as --keep left it on {scene.left:%Y-%m-%d %H:%M:%S}; use --fresh for a new one"
     yield f"mpforge > {scene.title}, {network}"
     yield f"mpforge > {scene.directory} ({fate})"
-    yield f"mpforge > what {'has run' if scene.left else 'would run'} there:"
+    yield f"mpforge > commands that {'ran' if scene.left else 'would run'} there:"
     yield from scene.programs

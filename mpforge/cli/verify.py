@@ -82,10 +82,10 @@ def _show_log(workspace: "Workspace", session: str) -> None:
 
 def _lines(verdict: "Verdict", workspace: "Workspace") -> Iterator[str]:
     if verdict.equal:
-        yield f"{verdict.session}: built twice, the same bytes"
+        yield f"{verdict.session}: built twice, identical results"
         yield from (f"  {path} {digest}" for path, digest in verdict.first.items())
         return
-    yield f"{verdict.session}: built twice, not the same bytes"
+    yield f"{verdict.session}: built twice, different results"
     files: dict[str, list[FileDifference]] = {}
     for difference in verdict.differences:
         files.setdefault(difference.path[0], []).append(difference)
@@ -95,7 +95,7 @@ def _lines(verdict: "Verdict", workspace: "Workspace") -> Iterator[str]:
     if verdict.began is not None:
         yield f"  the first step that differs: {verdict.began}"
     if verdict.kept is not None:
-        yield f"  kept to be looked at: {os.path.relpath(verdict.kept, workspace.root)}/first, /second"
+        yield f"  kept for inspection: {os.path.relpath(verdict.kept, workspace.root)}/first, /second"
 
 
 def _file(found: "list[FileDifference]") -> Iterator[str]:
@@ -116,7 +116,7 @@ def _file(found: "list[FileDifference]") -> Iterator[str]:
             yield f"    … and {len(same) - _SHOWN} more of this kind"
     for path, names in followers.items():
         where = "".join(f"{name}: " for name in path[1:])
-        yield f"    {where}also {', '.join(dict.fromkeys(names))}, which may follow from the above"
+        yield f"    {where}also {', '.join(dict.fromkeys(names))}, which may be a consequence"
 
 
 def _difference(difference: "FileDifference") -> Iterator[str]:

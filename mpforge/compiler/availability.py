@@ -46,7 +46,7 @@ def test_refusal(platform: Platform, cpu: str | None) -> Refusal | None:
     return Refusal(
         error="host-cannot",
         what=f"{cpu} (test.cpus) has AVX-512, which QEMU does not emulate: tests on it would prove nothing",
-        hint="the newest x86-64 models that QEMU runs are of level v3: Haswell, Skylake-Client, EPYC, max; "
+        hint="name a model of level v3 or lower, such as Haswell, Skylake-Client, EPYC or max; "
         'AVX-512 needs a real machine and test.strategy = "native"',
     )
 
@@ -55,7 +55,7 @@ def _not_yet(key: str, what: str) -> Refusal:
     return Refusal(
         error="not-available-yet",
         what=f"{what} ({key}): not available yet in this version of mpforge",
-        hint="docs/contract.md lists what is; leave this target or option out to build the rest",
+        hint="leave this target or option out to build the rest; docs/contract.md lists what is available",
     )
 
 
@@ -88,7 +88,7 @@ def _needed(
         and build.kind != "wheel",
         (
             "build.target-requires",
-            "the target's build requirements without an environment",
+            "target-requires without an isolated build environment",
         ): bool(build.target_requires and (build.kind != "wheel" or not build.isolation)),
         ("build.policy", "musl policies"): build.policy.startswith("musllinux"),
     }

@@ -98,14 +98,15 @@ def _foreign_host(host: HostFacts) -> Refusal:
     return Refusal(
         "host-cannot",
         f"builds and tests run on Linux with glibc on {' or '.join(hosts())}; this is {host.system}",
-        hint="run it in such a machine, container or CI job; check, plan, lock and matrix work here",
+        hint="run it on such a machine, in a container or in a CI job; check, plan, lock and "
+        "matrix work here",
     )
 
 
 def _sdist(compilation: Compilation, planned: PlannedSession) -> PlannedSession:
     spec, project = compilation.spec, compilation.project
     if project.form == "sdist":
-        return replace(planned, not_run="the source is an sdist already")
+        return replace(planned, not_run="the source is already an sdist")
     if not spec.sdist.enable:
         return replace(planned, not_run="[sdist] enable = false")
     python = compilation.sdist_python
@@ -242,7 +243,7 @@ def _test(
     if test.strategy == "skip":
         return replace(planned, not_run="test.strategy is skip")
     if python is None and test.command == "import":
-        return replace(planned, not_run="no test.command is given")
+        return replace(planned, not_run="test.command is not set")
     refusal = decision.unavailable
     refusal = refusal or availability.test_refusal(platform, cpu)
     refusal = refusal or own_extras.test_refusal(compilation.project, test)

@@ -51,5 +51,5 @@ def all_excluded(project: ProjectFacts, pythons: Iterable[str]) -> Refusal | Non
     return Refusal(
         "wrong-input",
         f"{reasons[0]}, which excludes every Python of the spec: {', '.join(words)}",
-        hint="name others in project.python",
+        hint="name other Pythons in project.python",
     )

@@ -15,8 +15,8 @@ from mpforge.platforms import Platform
 
 # How builds other than wheels learn of the target (``build_systems``, ``toolchains.machine_files``).
 _CROSSED_BY = {
-    "commands": "the commands are given a cross compiler",
-    "make": "make is given a cross compiler on its command line",
+    "commands": "the commands get a cross compiler",
+    "make": "make gets a cross compiler on its command line",
     "cmake": "CMake gets the target from a toolchain file",
     "meson": "Meson gets the target from a cross file",
     "autotools": "configure gets the target from --host",
@@ -24,7 +24,10 @@ _CROSSED_BY = {
 INSTALL_RUNTIME = (
     "install Docker (Debian, Ubuntu: apt-get install docker.io) or Podman, or set DOCKER_HOST"
 )
-NO_RUNTIME = "there is no container runtime here (Docker or Podman; DOCKER_HOST names another one)"
+NO_RUNTIME = (
+    "no container runtime found: DOCKER_HOST is not set, and neither Docker's nor Podman's socket "
+    "exists"
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def native(wanted: Wanted, host: HostFacts) -> Verdict:
         if wanted.image_given and not host.container_runtime:
             return Verdict(False, NO_RUNTIME)
         if wanted.image_given and wanted.toolchain not in ("auto", "zig", OF_IMAGE):
-            return Verdict(False, f"an image has no {wanted.toolchain} of this host")
+            return Verdict(False, f"an image does not contain this host's {wanted.toolchain}")
         return Verdict(True, f"this host is {wanted.platform.name}")
     return Verdict(False, f"this host is {host.platform}, not {wanted.platform.name}")
 
@@ -80,7 +83,7 @@ def cross(wanted: Wanted, host: HostFacts) -> Verdict:
 
 def _by_backend(backend: Backend, wanted: Wanted) -> Verdict:
     if wanted.boxed is not None and backend.configurer == "cargo":
-        return Verdict(False, f"{backend} is not told yet of a compiler in an image")
+        return Verdict(False, f"mpforge can't use {backend} with a compiler in an image yet")
     if backend.crosses:
         return Verdict(True, f"{backend} is known to cross-compile: {backend.how}")
     if wanted.strategy == "cross" or wanted.boxed is not None:
@@ -91,7 +94,7 @@ def _by_backend(backend: Backend, wanted: Wanted) -> Verdict:
 def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
     """Return a verdict on the target's image under emulation, with a compiler of this host put into it."""
     if wanted.toolchain not in ("auto", "zig"):
-        return Verdict(False, f"its compiler is zig, and the toolchain is {wanted.toolchain}")
+        return Verdict(False, f"it compiles with zig, but the toolchain is {wanted.toolchain}")
     if not host.container_runtime:
         return Verdict(False, NO_RUNTIME)
     return Verdict(True, "the target's own Python runs emulated, the compiler natively")
@@ -101,7 +104,7 @@ def emulate(wanted: Wanted, host: HostFacts) -> Verdict:
     """Return a verdict on the target's image under emulation, with the image's own compiler."""
     if wanted.toolchain not in ("auto", OF_IMAGE):
         return Verdict(
-            False, f"its compiler is the image's, and the toolchain is {wanted.toolchain}"
+            False, f"it compiles with the image's compiler, but the toolchain is {wanted.toolchain}"
         )
     if not host.container_runtime:
         return Verdict(False, NO_RUNTIME)
@@ -169,9 +172,9 @@ def _refuse(wanted: Wanted, passed: list[tuple[Strategy, str]], *, origin: str |
     reasons, machine = {reason for _, reason in passed}, wanted.platform.name
     instead = ""
     if wanted.toolchain == "gcc":
-        instead = ", or take zig as toolchain"
+        instead = ', or set toolchain = "zig"'
     elif wanted.backend is not None and not wanted.backend.crosses:
-        instead = '; strategy = "cross" in [build] tries it all the same'
+        instead = '; or set strategy = "cross" in [build] to try anyway'
     return Refusal(
         error="no-strategy",
         what=f"{wanted.target} can't be built on this host",

@@ -35,9 +35,9 @@ _MORE_SCRIPTS = ("Makefile*", "makefile*", "GNUmakefile*", "*.mk", "configure*",
 _EXPLAINED = (StepFailed, LibraryMissing)
 _DEPTH, _LARGEST, _SHOWN = 4, 1_000_000, 3
 _REMEDY = (
-    "what is of this host can't serve {target}: tell the project to do without it (an option, "
-    "environment variable or config-setting of its own), to use its own copy, or mend the line by "
-    "[build] before-build; [libraries] for the target are not available yet"
+    "build without it (by an option, environment variable or config setting of the project), use "
+    "the project's own copy, or patch the line in [build] before-build: this host's files can't be "
+    "used for {target}, and [libraries] for the target are not available yet"
 )
 
 
@@ -127,15 +127,17 @@ def missed(build: Build, notes: Sequence[WrapperNote]) -> HostLeak | None:
     calls = [c for c in refused_calls(notes) if not (build.is_check(c) or build.is_remade(c))]
     if not calls:
         return None
-    return _leak(f"{build.title} ended well, but without what the project wants", build, calls)
+    return _leak(
+        f"{build.title} succeeded, but without something that the project asked for", build, calls
+    )
 
 
 def told(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
     """Return warnings about a build that succeeded, one a line."""
     native = [note.flag for note in notes if _NATIVE.fullmatch(note.flag)]
     lines = [
-        f"{flag}{_where(build, flag)} was dropped: it means this machine's CPU, the result is for every "
-        f"{build.target}"
+        f"{flag}{_where(build, flag)} was dropped: it selects this machine's CPU, but the result "
+        f"must run on every {build.target}"
         for flag in dict.fromkeys(native)
     ]
     compiled = (line for line in log.splitlines() if _COMPILING.search(line))
@@ -150,9 +152,7 @@ def told(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
     checks = [call for call in refused_calls(notes) if build.is_check(call)]
     if checks:
         named = ", ".join(dict.fromkeys(flag for call in checks for flag in call.flags))
-        lines.append(
-            f"checks of the build named what is of this host and were answered with no: {named}"
-        )
+        lines.append(f"configure checks that name this host's files failed: {named}")
     if build.host_bits is not None:
         bits = well_known()[build.target].bits
         lines += asked(build.source, same_bits=bits == build.host_bits)

@@ -26,10 +26,13 @@ from mpforge.errors import (
     UnknownOption,
 )
 
-MAKE_ROOM = "docker system df shows what takes it, docker system prune removes what nobody uses"
+MAKE_ROOM = (
+    "run `docker system df` to see what takes the space, and `docker system prune` to remove what "
+    "is unused"
+)
 INTO_IMAGE = (
-    "before-all in [build] may install it (by the image's package manager, with network = true), or "
-    "[build] image name an image that has it"
+    "install it by before-all in [build] (with the image's package manager and network = true), or "
+    "name an image that has it in [build] image"
 )
 _NEAR = 60  # lines: the length of a build backend's chained traceback
 # A shell's status for a program not found (POSIX), as Python, make and ninja repeat it: the shell's
@@ -37,40 +40,41 @@ _NEAR = 60  # lines: the length of a build backend's chained traceback
 _LACKED = re.compile(r"exit status 127\b|Error 127\b|exit=127\b|code=127\b")
 _BROKEN, _REFUSED, _NOT_RUN = (f"exit status {number}" for number in (3, 4, 5))
 _DESELECTED = (
-    "-k, -m or --deselect, in the command or in pytest's configuration, deselects every test"
+    "change -k, -m or --deselect in the command or in pytest's configuration: together they "
+    "deselect every test"
 )
 _BY_SIGILL = ("signal 4", "exit status 132")  # a shell reports 128 + 4
 WITHOUT_LIBRARY = (
-    "the project may have a copy of its own, or an option to do without it; [libraries] for the target are "
-    "not available yet"
+    "look for an option of the project to use its own copy or to build without it; [libraries] for "
+    "the target are not available yet"
 )
 OPENMP = (
-    'target-requires = ["cmeel-libomp"] in [build] brings LLVM\'s runtime, which is then shipped with the '
-    "wheel; or the project may have an option to build without it"
+    'set target-requires = ["cmeel-libomp"] in [build] to get LLVM\'s runtime, which is then '
+    "shipped with the wheel; or look for an option of the project to build without OpenMP"
 )
 _OPENMP_IN_IMAGE = (
-    'strategy = "emulate" builds with the image\'s gcc, whose runtime is then shipped with the wheel; or the '
-    "project may have an option to build without it"
+    'set strategy = "emulate" to build with the image\'s gcc, whose runtime is then shipped with '
+    "the wheel; or look for an option of the project to build without OpenMP"
 )
 _RUN_IT = (
-    "a program of the target's is started by the emulator: in [build] commands by {run}, in CMake by "
-    "CMAKE_CROSSCOMPILING_EMULATOR, in Meson by exe_wrapper, in automake's make check by "
-    'LOG_COMPILER = "{run}" in [build] environment; what only makes files for the build is best '
-    'compiled for this machine, by $CC_FOR_BUILD or $CXX_FOR_BUILD; strategy = "hybrid" runs all '
-    "such programs, in a container"
+    "start the target's programs with the emulator: {run} in [build] commands, "
+    "CMAKE_CROSSCOMPILING_EMULATOR in CMake, exe_wrapper in Meson, and in automake's make check "
+    'LOG_COMPILER = "{run}" in [build] environment; compile programs that only generate files for '
+    'the build for this machine, with $CC_FOR_BUILD or $CXX_FOR_BUILD; or set strategy = "hybrid", '
+    "which runs all such programs in a container"
 )
 _ANSWER_IT = (
-    "config-settings may give the answer (scikit-build-core: cmake.define.{name}=VALUE; Meson: a property "
-    "of the cross file; autoconf: the cache variable in [build] environment), or let the project not ask; "
-    'strategy = "hybrid" lets it run what it asks by, in a container'
+    "give the answer (scikit-build-core: cmake.define.{name}=VALUE in config-settings; Meson: a property of "
+    "the cross file; autoconf: the cache variable in [build] environment), remove the check, or set "
+    'strategy = "hybrid", which runs it in a container'
 )
 _COMMIT_IT = (
-    "meson-python makes an sdist of what git has committed: `git init`, `git add` and `git commit`, or "
-    "[sdist] enable = false builds wheels from the source's files"
+    "commit the project's files (`git init`, `git add`, `git commit`): meson-python makes an sdist "
+    "only of those; or set [sdist] enable = false to build wheels from the source's files"
 )
 _FIND_THEM = (
-    "tests run in a directory with [test] sources only; tests that are installed with the wheel are found "
-    "by `pytest --pyargs PACKAGE.tests`"
+    "add the tests' files to [test] sources, the only files where tests run; or run tests that the "
+    "wheel installs by `pytest --pyargs PACKAGE.tests`"
 )
 _PLUGIN = (
     "if the project's pytest configuration asks for a plugin, name that in [test] requires, or do without "
@@ -120,13 +124,13 @@ def not_declared(
     image: str | None = None,
 ) -> ToolNotDeclared:
     """Return the error of a step that calls a program that it, or its ``image``, does not have."""
-    what = f"{title}: there is no program {program} in this step"
-    remedy = f'tools = ["{declared_as(program)}"] in [build] puts it on the step\'s PATH'
+    what = f"{title}: the step has no program {program}"
+    remedy = f'add tools = ["{declared_as(program)}"] to [build], which puts it on the step\'s PATH'
     if image is not None:
-        what = f"{title}: there is no program {program} in the image {image}"
+        what = f"{title}: the image {image} has no program {program}"
         remedy = INTO_IMAGE
     elif table == "test":
-        remedy = "[test] requires may name a package that carries it"
+        remedy = "add a package that contains it to [test] requires"
     return ToolNotDeclared(what, why=why, hint=remedy)
 
 
@@ -138,7 +142,7 @@ def _filled_disk(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     return RuntimeFull(
         f"{ended.title} failed ({ended.how}): the container runtime's disk is full",
         why=found.line,
-        hint=f"{MAKE_ROOM}; /dev/shm is small in a container, too",
+        hint=f"{MAKE_ROOM}; /dev/shm is small in a container",
     )
 
 
@@ -147,12 +151,12 @@ def _ran_target_program(ended: Ended, lines: Sequence[str]) -> StepFailed | None
     if sign is None:
         return None
     if sign.question:
-        what = "wants to run what it has compiled for the target"
+        what = "tries to run what it has compiled for the target"
         hint = _ANSWER_IT.format(name=sign.name or "NAME")
     else:
         program = sign.name or "a program"
-        what = f"ran {program}, which is a program of the target's, not of this host"
-        hint = "{run} starts it" if ended.table == "test" else _RUN_IT
+        what = f"ran {program}, which is built for the target, not for this host"
+        hint = "start it with {run}" if ended.table == "test" else _RUN_IT
     return RanTargetProgram(f"{ended.title} failed: it {what}", why=sign.line, hint=hint)
 
 
@@ -190,8 +194,8 @@ def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
         return ForeignFlag(
             f"{ended.title} failed: it uses {flag.name}, which the target's CPU does not have",
             why=flag.line,
-            hint="let the project ask for it on its own kind of CPU only: by an option of its own, or by a "
-            "patch in [build] before-build",
+            hint="make the project use it only on CPUs that have it: by an option of the project, "
+            "or a patch in [build] before-build",
         )
     if openmp := cross_compiling.wants_openmp(lines):
         return OpenmpUnavailable(
@@ -203,9 +207,10 @@ def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
         return UnknownOption(
             f"{ended.title} failed: zig's compiler and linker do not support the option {option.name}",
             why=option.line,
-            hint="it may change the result, so mpforge does not drop it: remove it (an option of the "
-            "project, a patch in [build] before-build), or build with gcc: "
-            'natively toolchain = "gcc", otherwise strategy = "emulate"',
+            hint="remove it (by an option of the project, or a patch in [build] before-build; "
+            "mpforge does not, "
+            "as it may change the result), or build with gcc: natively with "
+            'toolchain = "gcc", otherwise with strategy = "emulate"',
         )
     if library := cross_compiling.missing_library(lines):
         return LibraryMissing(

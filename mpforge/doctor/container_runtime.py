@@ -141,14 +141,14 @@ def run_fact(platform: Platform, told: str, site: Site) -> RunFact:
         handler = site.handlers.of(runtime_probe.program(platform))
         remedy = _privileged(platform, site, instead=handler.name if handler else "")
         why = f"{platform.qemu} {version} is too old"
-        return RunFact(name, "no", version, why, f"QEMU {needed} or newer: {remedy}")
+        return RunFact(name, "no", version, why, f"install QEMU {needed} or newer: {remedy}")
     return RunFact(name, "emulated", version, told)
 
 
 def _missing(platform: Platform, site: Site) -> tuple[str, str]:
     """Return why the runtime does not run a platform, and the command that would enable it."""
     if not site.here:
-        why = "the runtime's machine, which is not this one, has no emulator for it"
+        why = "the container runtime runs on another machine, which has no emulator for it"
         return why, _privileged(platform, site)
     kernel = site.handlers
     if kernel.enabled is None:

@@ -161,7 +161,7 @@ def _target_pythons(host: HostFacts, distro: tuple[str, str] | None) -> Iterator
     for name in available() if host.platform is not None else ():
         for word in PYTHONS:
             if name == host.platform:
-                yield TargetPythonFact(name, word, "host", "the host's own, where there is one")
+                yield TargetPythonFact(name, word, "host", "the host's own, if it has one")
             else:
                 yield target_python_fact(well_known()[name], word, distro)
 
@@ -173,9 +173,9 @@ def target_python_fact(
     variable = target_python.path_variable(platform, word)
     if given := os.environ.get(variable):
         there = Path(given).exists()
-        remedy = None if there else f"there is no {given}: correct {variable}"
+        remedy = None if there else f"{given} does not exist: correct {variable}"
         return TargetPythonFact(platform.name, word, "path", f"{variable}={given}", remedy)
-    hint = f"give one by {variable}=ROOT"
+    hint = f"set {variable}=ROOT"
     requests = target_python.distro_requests(platform, word, host=distro) if distro else ()
     minor = uv_python.minor_of(word)
     for request in requests:
@@ -183,7 +183,7 @@ def target_python_fact(
             origin = f"{request.distribution} {request.suite}, {request.architecture}"
             return TargetPythonFact(platform.name, word, "distribution", origin)
     if not requests and platform.libc is GLIBC:
-        why = "this host has no apt to get the target's C library with"
+        why = "this host has no apt to fetch the target's C library"
         return TargetPythonFact(platform.name, word, None, why, hint)
     try:
         download = uv_python.find(platform, word, hint=hint)

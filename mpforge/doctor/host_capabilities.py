@@ -102,7 +102,7 @@ def build_ability(platform: Platform, host: HostFacts) -> BuildAbility:
         return BuildAbility(
             "no",
             f"builds run on Linux with glibc; this is {host.system}",
-            "a Linux machine, container or CI job; check, plan, lock and matrix work here",
+            "use a Linux machine, container or CI job; check, plan, lock and matrix work here",
         )
     choice = strategies.choose(_wanted(platform), host, None)
     if not isinstance(choice, Choice):
@@ -123,10 +123,12 @@ def image_ability(platform: Platform, host: HostFacts, containers: ContainersFac
     if runtime is None or run is None:
         return ImageAbility((), containers.why or strategies.NO_RUNTIME, containers.remedy)
     if run.how == "no":
-        return ImageAbility((), run.why or "the runtime does not run its programs", run.remedy)
+        return ImageAbility(
+            (), run.why or "the container runtime does not run its programs", run.remedy
+        )
     runs = f"{runtime.name} runs it natively"
     if run.how == "emulated":
-        runs = f"{runtime.name} runs it by QEMU {run.qemu}" if run.qemu else run.why or ""
+        runs = f"{runtime.name} runs it with QEMU {run.qemu}" if run.qemu else run.why or ""
     if platform.name == host.platform:
         return ImageAbility(("native",), runs)
     verdicts = (("hybrid", strategies.hybrid), ("emulate", strategies.emulate))
@@ -135,7 +137,8 @@ def image_ability(platform: Platform, host: HostFacts, containers: ContainersFac
         # The compiler that is put into the image runs on this host's machine.
         able.remove("hybrid")
         runs += (
-            f"; not hybrid: the runtime's machine is {runtime.platform}, this one {host.platform}"
+            f"; not hybrid: the container runtime's machine is {runtime.platform}, this one "
+            f"{host.platform}"
         )
     return ImageAbility(tuple(able), runs)
 
@@ -169,9 +172,9 @@ def test_ability(
         )
     if host.platform is not None and platform.qemu and request is not None:
         package = f"{request.names[0]} of {request.distribution} {request.suite}"
-        why = f"{program}, to be fetched: {package}"
+        why = f"{program}, fetched when needed: {package}"
         return TestAbility("emulated", why, package=package, cpu=cpu)
     error = emulators.no_emulator(platform)
     if host.platform is None:
         return TestAbility("no", f"tests run on Linux with glibc; this is {host.system}")
-    return TestAbility("no", error.why or "there is no emulator for it here", remedy=error.hint)
+    return TestAbility("no", error.why or "this host has no emulator for it", remedy=error.hint)

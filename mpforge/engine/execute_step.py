@@ -111,7 +111,8 @@ class LoggedExecution:
         if problem is not None:
             raise ToolAltered(
                 f"{step.title} changed a tool of the store while it ran: {problem}",
-                hint="the tool is made again when it is needed; a build must not write to its tools",
+                hint="fix the build, which must not write to its tools; mpforge makes the tool "
+                "again when it is needed",
             )
 
 

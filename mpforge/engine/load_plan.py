@@ -68,7 +68,7 @@ class Compiled:
 
 
 class Look:
-    """What a session saw of a workspace, for the next one if that follows immediately.
+    """The state of a workspace that one session read, for the next one if that follows immediately.
 
     A session takes it, and keeps it for the next only if it changed nothing. After a session that is not
     mpforge's, a new one is needed.
@@ -160,9 +160,9 @@ def _without_cache(source: Project, workspace: Workspace) -> Project:
     inside = workspace.cache.relative_to(source.root).parts
     if len(inside) != 1:
         raise WrongInput(
-            f"the cache lies within the project's source: {workspace.cache}",
+            f"the cache is inside the project's source: {workspace.cache}",
             why="it would be an input of every build",
-            hint="set MPFORGE_CACHE to a directory outside of it, or at its top",
+            hint="set MPFORGE_CACHE to a directory outside the source, or to one at its top level",
         )
     return replace(source, own=(*source.own, inside[0]))
 

@@ -235,7 +235,7 @@ def _publish(run: SessionRun, session: PlannedSession, pick: "Pick") -> ActionRe
             if error.what in told:
                 raise
             told.add(error.what)
-            run.emit(Warned(session.name, f"{error.what}; it is made again"))
+            run.emit(Warned(session.name, f"{error.what}; mpforge makes it again"))
             run.realizer.disown(session.result or "")
         else:
             return result

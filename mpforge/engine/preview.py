@@ -113,7 +113,9 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
 
 def _deps(run: SessionRun, session: PlannedSession) -> SessionPreview:
     if run.shipping.all_from_elsewhere(session.target):
-        return SessionPreview(session, "cached", "dist/ has what is built with it")
+        return SessionPreview(
+            session, "cached", "dist/ already has everything that is built with it"
+        )
     size, items = run.to_fetch(session)
     ready = all(run.toolbox.is_prepared(compilers) for compilers in session.compilers)
     return SessionPreview(session, "cached" if ready else "would run", "", (), size, items)
@@ -125,7 +127,7 @@ def _steps(run: SessionRun, session: PlannedSession) -> tuple[StepPreview, ...]:
             phases.see_shipped(run)
         except (NotMade, MpforgeError):
             step = run.found.plan.step(session.result or session.steps[-1])
-            why = "what it tests is not built yet"
+            why = "its build has not run yet"
             return (StepPreview(step.id, step.title, "would run", why),)
     return tuple(_step(run, identifier) for identifier in session.steps)
 
@@ -183,7 +185,7 @@ def changes(workspace: Workspace, step: StepPreview) -> Changes | None:
     before = _read(folder / f"{step.id}.previous.json")
     if before is None or not (found := differences(before, last)):
         return None
-    return Changes(step.id, "in the last run, since the one before", found)
+    return Changes(step.id, "between the last run and the one before", found)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -177,7 +177,9 @@ class Realizer:
 
     def _mend(self, step: Step, error: Damaged) -> None:
         """Forget the damaged inputs of a step, so that they are made and stored again."""
-        self.emit(Warned(self.session, f"{error.what}; what {step.title} needs is made again"))
+        self.emit(
+            Warned(self.session, f"{error.what}; mpforge makes the inputs of {step.title} again")
+        )
         self.provision.inputs.forget()
         needed = [v.step for v in references(step).values() if isinstance(v, OutputOf)]
         for identifier in needed:
@@ -219,7 +221,7 @@ class Realizer:
             found = result, self.store.tree(result.tree)
             self.store.check(found[1])
         except Damaged as error:
-            self.emit(Warned(self.session, f"{error.what}; {step.title} is made again"))
+            self.emit(Warned(self.session, f"{error.what}; mpforge makes {step.title} again"))
             return None
         self.emit(StepHit(self.session, step.id, key))
         self._tell(result)

@@ -95,7 +95,7 @@ class Listing:
             raise ValueError(f"{name} includes itself")
         text = self._text(path)
         if text is None:
-            raise ValueError(f"there is no file {name} in {self.root.name}/")
+            raise ValueError(f"{self.root.name}/ has no file {name}")
         if line.constrains:
             into = (into[1], into[1])
         for number, column, inner in lines_of(text):
@@ -137,7 +137,9 @@ class Listing:
             return self._directory(line)
         self.read[line.path] = ABSENT
         known = "expected a wheel or a directory with a pyproject.toml or a setup.py"
-        raise ValueError(f"{line.path}: {known}" if place.exists() else f"there is no {line.path}")
+        raise ValueError(
+            f"{line.path}: {known}" if place.exists() else f"{line.path} does not exist"
+        )
 
     def _wheel(self, line: PathLine, place: Path) -> str:
         from packaging.utils import InvalidWheelFilename, parse_wheel_filename

@@ -40,7 +40,7 @@ def run_session(
     found = look.take(workspace)
     session = found.plan.session(name)
     if session is None:
-        raise UnknownSession(f"the spec gives no session {name}", hint="`nox -l` lists them")
+        raise UnknownSession(f"the spec has no session {name}", hint="`nox -l` lists them")
     if session.refusal is not None:
         raise refusal_error(session.refusal)
     if session.not_run is not None:

@@ -68,16 +68,16 @@ def enterable(plan: Plan, name: str) -> PlannedSession:
         return enterable(plan, session.requires[0])
     if session.group:
         raise WrongInput(
-            f"{name} stands for several sessions", hint=f"one of {' '.join(session.requires)}"
+            f"{name} is a group of sessions", hint=f"name one of {' '.join(session.requires)}"
         )
     if session.refusal is not None:
         raise refusal_error(session.refusal)
     if session.not_run is not None:
-        raise WrongInput(f"{name} has nothing to enter: {session.not_run}")
+        raise WrongInput(f"{name} has no step to enter: {session.not_run}")
     if plan.main_step(session) is None:
         raise WrongInput(
-            f"{name} has nothing to enter: it runs no commands of the project",
-            hint="sdist, build and test sessions do",
+            f"{name} has no step to enter: it runs no commands of the project",
+            hint="name an sdist, build or test session",
         )
     return session
 
@@ -119,9 +119,9 @@ def _enter_kept(
     gone = [path for path in last.environment.get("PATH", "").split(":") if not Path(path).is_dir()]
     if gone or not last.cwd.is_dir():
         raise WrongInput(
-            f"{directory.root} can't be entered any more",
-            why=f"{', '.join(gone) or last.cwd} is gone",
-            hint="`mpforge shell --fresh` makes a new one",
+            f"{directory.root} can no longer be entered",
+            why=f"{', '.join(gone) or last.cwd} no longer exists",
+            hint="use `mpforge shell --fresh` for a new one",
         )
     when = datetime.fromtimestamp(
         (directory.root / recorded_commands.NOTES).stat().st_mtime
@@ -166,7 +166,7 @@ def _precede(run: SessionRun) -> None:
         if run.session.phase == "build":
             phases.refuse_excluded(run, run.session)
     except NotRun as told:
-        raise WrongInput(f"{run.session.name} is not run: {told}") from None
+        raise WrongInput(f"{run.session.name} does not run: {told}") from None
     if run.session.phase == "test":
         phases.require_machine(run)
         phases.see_shipped(run)

@@ -214,7 +214,9 @@ class Shipping:
             raise KeyboardInterrupt
         aside = self.dist.set_damaged_aside()
         if aside is not None:
-            words = f"dist/mpforge.json was damaged; it is {aside} now, and a new one is begun"
+            words = (
+                f"dist/mpforge.json was damaged; mpforge moved it to {aside} and started a new one"
+            )
             self._emit(Warned(session.name, words))
 
         def write(entry: Entry, place: Path) -> None:

@@ -79,7 +79,7 @@ def verifiable(plan: Plan, name: str) -> tuple[PlannedSession, ...]:
     if session is None or session.phase not in _PHASES:
         raise WrongInput(
             f"{name} can't be verified: it builds nothing",
-            hint="verify takes sdist and build sessions: "
+            hint="name an sdist or build session: "
             + " ".join(s.name for s in plan.sessions if s.phase in _PHASES),
         )
     if session.not_run is not None:

@@ -19,7 +19,7 @@ from mpforge.store.local import Store
 from mpforge.store.references import KINDS, Node, References, files
 from mpforge.store.results import NewerResult
 
-FOREIGN = "it is not mpforge's"
+FOREIGN = "it does not belong to mpforge"
 
 _OWN = {*KINDS, "locks", "work", LAYOUT_FILE}
 
@@ -105,7 +105,7 @@ def _pack_problem(path: Path, store: Store) -> str | None:
         tree = store.tree(path.name)
     except Damaged:
         _see_lists(References(store.root), ("list", path.name))
-        return "the list of its files is gone or damaged"
+        return "the list of its files is missing or damaged"
     with regular(path) as pack:
         for name, node in tree.walk():
             if isinstance(node, str):
@@ -143,7 +143,7 @@ class _Needs:
     def _look(self, node: Node) -> str | None:
         kind, name = node
         if kind != "actions" and not self._is_there(node):
-            return f"{'pack' if kind == 'packs' else 'blob'} {name[:12]} is gone"
+            return f"{'pack' if kind == 'packs' else 'blob'} {name[:12]} is missing"
         try:
             needed = self._references.of(node)
         except NewerResult:

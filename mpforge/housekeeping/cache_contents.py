@@ -112,7 +112,7 @@ def package_files(cache: Path) -> Iterator[tuple[Path, str]]:
 
 
 def lists(cache: Path) -> Iterator[Evictable]:
-    """apt's state for a suite and an architecture: mainly the archive's lists."""
+    """Return apt's state for a suite and an architecture: mainly the archive's lists."""
     for folder in _apt_states(cache):
 
         def remove(_is_used: Callable[[], bool], folder: Path = folder) -> bool:

@@ -27,7 +27,7 @@ from mpforge.store.locks import alone
 from mpforge.store.references import contents
 from mpforge.store.tool_store import NEWER, ToolStore
 
-KEPT_NAME = "by it the records in dist/ tell what was built here"
+KEPT_NAME = "records in dist/ use it to recognise this cache"
 EXPECTED = {IN_USE, FOREIGN, KEPT_NAME}
 """Reasons for leaving something that are not faults."""
 
@@ -105,12 +105,12 @@ def tidy(cache: Path, *, environment: Mapping[str, str], warn: Callable[[str], N
         with _known(cache), _alone(cache, give_way):
             left = _collect_stamped(cache, limits_of(environment)).left if _is_due(cache) else ()
         for thing in [thing for thing in left if thing.why != IN_USE][:1]:
-            warn(f"the cache is not kept within its limits: {thing.name}: {thing.why}")
+            warn(f"the cache can't be kept within its limits: {thing.name}: {thing.why}")
     except Busy:
         pass
     except MpforgeError as error:
         hint = f" ({error.why or error.hint})" if error.why or error.hint else ""
-        warn(f"the cache is not kept within its limits: {error.what}{hint}")
+        warn(f"the cache can't be kept within its limits: {error.what}{hint}")
 
 
 def _is_due(cache: Path) -> bool:
@@ -232,7 +232,7 @@ def _damaged_notes(cache: Path) -> Iterator[Finding]:
     tools = sorted((cache / "tools").glob(f"*/{tool_manifests.STATS}"))
     damaged += [path for path in tools if tool_manifests.stats(path.parent) is None]
     for path in damaged:
-        what = "it can't be read; it is written again when needed"
+        what = "it can't be read; mpforge writes it again when needed"
         yield audit.removed(path, what, functools.partial(_remove_note, path))
 
 

@@ -48,7 +48,7 @@ def _read(parse: Callable[[str], T], *words: tuple[str | None, str]) -> T | None
             try:
                 return parse(text)
             except ValueError as error:
-                raise WrongInput(f"{place}: {text!r} is not understood", hint=str(error)) from None
+                raise WrongInput(f"{place}: {text!r} can't be parsed", hint=str(error)) from None
     return None
 
 
@@ -56,7 +56,7 @@ def parse_size(text: str) -> int:
     """Parse ``"1.5GB"``, ``"500 MiB"`` or ``"0"`` to bytes. Raises ``ValueError`` with the expected form."""
     match = _SIZE.fullmatch(text.strip())
     if match is None and text.strip() != "0":
-        raise ValueError("a size is a number with a unit: 500MB, 20GB, 1.5TiB, or 0")
+        raise ValueError("give a number with a unit, such as 500MB, 20GB or 1.5TiB, or 0")
     return int(Decimal(match[1]) * _UNITS[match[2]]) if match is not None else 0
 
 
@@ -64,7 +64,9 @@ def parse_age(text: str) -> float:
     """Parse ``"30d"``, ``"1d12h"`` or ``"0"`` to seconds. Raises ``ValueError`` with the expected form."""
     match = _AGE.fullmatch(text.strip())
     if match is None and text.strip() != "0":
-        raise ValueError("an age is days, hours, minutes, seconds: 30d, 12h, 1d12h, 90m, or 0")
+        raise ValueError(
+            "give days, hours, minutes or seconds, such as 30d, 12h, 1d12h or 90m, or 0"
+        )
     numbers = [int(word or 0) for word in match.groups()] if match is not None else [0] * 4
     days, hours, minutes, seconds = numbers
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)

@@ -160,7 +160,7 @@ def _called(run: StepRun, hook: Callable[[], T]) -> T:
         raise StepFailed(
             f"{run.title}: the build backend can't be imported",
             why=str(error.traceback).strip().splitlines()[-1],
-            hint="is it named in build-system.requires?",
+            hint="add it to build-system.requires in pyproject.toml",
         ) from None
     except (HookMissing, UnsupportedOperation) as error:
-        raise StepFailed(f"{run.title}: the build backend refuses: {error}") from None
+        raise StepFailed(f"{run.title}: the build backend failed: {error}") from None

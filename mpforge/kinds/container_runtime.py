@@ -65,10 +65,11 @@ class Containers:
             architecture = (platform.docker_platform or "/all").split("/")[1]
             raise RuntimeCannotRun(
                 f"the container runtime does not run programs of {platform.name}",
-                why="there is no handler for them in its kernel (binfmt_misc), or one without the flag F",
-                hint="Debian, Ubuntu: apt-get install qemu-user-static binfmt-support; elsewhere: docker run "
-                f"--privileged --rm tonistiigi/binfmt --install {architecture}; "
-                "`mpforge doctor` tells more",
+                why="its kernel has no handler (binfmt_misc) for them, or one without the flag F",
+                hint="install handlers: apt-get install qemu-user-static binfmt-support (Debian, "
+                "Ubuntu), or docker run --privileged"
+                f" --rm tonistiigi/binfmt --install {architecture}; "
+                "`mpforge doctor` shows details",
             )
         return how
 
@@ -100,7 +101,7 @@ class Containers:
             image=image.id,
             lock=self._cache / "store" / "locks" / "volumes",
             filling=self._toolbox.working(
-                f"giving zig {zig.version} to the container runtime, once"
+                f"copying zig {zig.version} to the container runtime, once"
             ),
         )
         return {_ZIG: volume}

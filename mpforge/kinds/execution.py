@@ -123,12 +123,12 @@ class Executor:
             return facts
         remedy = f" ({found.remedy})" if found.remedy else ""
         lacks = (
-            "can't cut steps off from the network"
+            "can't isolate steps from the network"
             if found.extent == "none"
-            else "cuts steps off from its network, but not from its processes"
+            else "isolates steps from its network, but not from its processes"
         )
         self.toolbox.warn_once(
-            f"this host {lacks}: {found.why}{remedy}; what they use there is not in the key"
+            f"this host {lacks}: {found.why}{remedy}; what steps use there is not tracked"
         )
         return facts | {FACT: found.extent}
 

@@ -25,8 +25,9 @@ _LESS = (
     "(ifunc, __builtin_cpu_supports, getauxval)"
 )
 _TRAP = (
-    "compilers put it where a program must not come: __builtin_trap, __builtin_unreachable, a failed check "
-    "of -fsanitize-trap; no other CPU would run it"
+    "find the bug that leads there (__builtin_trap, __builtin_unreachable, a failed check of "
+    "-fsanitize-trap): compilers put a trap where a program must never arrive, and it fails on "
+    "every CPU"
 )
 
 
@@ -108,7 +109,7 @@ def report(
     instruction = None if culprit is None else culprit.instruction
     where = "" if culprit is None else f" in {culprit.name}"
     if instruction is not None and instruction.trap:
-        what, hint = f"it ran into a trap{where}", _TRAP
+        what, hint = f"it reached a trap{where}", _TRAP
     else:
         cpu = f"a {known.cpu}" if known.cpu else "this host's CPU"
         what, hint = f"an instruction{where} that {cpu} does not have", _remedy(known, culprit)
@@ -118,17 +119,17 @@ def report(
 def _remedy(known: Surroundings, culprit: Culprit | None) -> str:
     if culprit is not None and not culprit.ours:
         return (
-            "it does not come from the tested wheel: try another version of that package, or name a newer "
-            "model in [test] cpus"
+            "try another version of that package, or name a newer model in [test] cpus: the "
+            "instruction does not come from the tested wheel"
         )
     if known.cpu is None:
         return _LESS
     platform = by_machine(known.machine)
     if platform is None or known.cpu != platform.baseline_cpu:
-        return f"{_LESS}. Or leave {known.cpu} out of [test] cpus, and say what the wheel needs"
+        return f"{_LESS}. Or leave {known.cpu} out of [test] cpus, and document which CPUs the wheel needs"
     return (
-        f"{known.cpu} is the baseline: every machine that may install this wheel has at least that. "
-        f"{_LESS}. Or name a newer model in [test] cpus, and say that the wheel needs it"
+        f"{_LESS}. Or name a newer model than {known.cpu} in [test] cpus and document that the "
+        f"wheel needs it: every machine that may install this wheel has at least a {known.cpu}"
     )
 
 

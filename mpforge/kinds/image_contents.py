@@ -95,7 +95,7 @@ def interpreter(container: "Container", word: str) -> str:
         raise ImageUnfit(
             f"the image {container.called} has no shell: {_SHELL} can't be started in it",
             why=said.strip(),
-            hint="an image to build in has a shell and coreutils; name another one in [build] image",
+            hint="name another image in [build] image: a build needs a shell and coreutils in it",
         )
     if code:
         has = " ".join(said.split())
@@ -148,28 +148,25 @@ def seen(
 def _compiler(wanted: CrossImage, container: "Container") -> dict[str, str]:
     """Return the compiler's companions by their variables. Raises ``ImageUnfit`` for another machine's."""
     named = wanted.variables.get("CC", "")
-    hint = (
-        "an image of [toolchains] must bring a cross compiler and name it by CC, as dockcross's do"
-    )
+    hint = "name an image in [toolchains] that has a cross compiler and sets CC, as dockcross's images do"
     if not named.strip():
         raise ImageUnfit(
             f"the image {wanted.name} has no cross compiler: it sets no CC",
-            hint=f"{hint}; or give it in the toolchain's `environment`",
+            hint=f"{hint}; or set CC in the toolchain's `environment`",
         )
     # Variables of the shell beside the image's own.
     _, said = container.ask([_SHELL, "-c", _COMPILER], environment=wanted.added)
     told = dict(line.partition("=")[::2] for line in said.splitlines() if "=" in line)
     if not told.pop("found", ""):
-        what = f"the image {wanted.name} has no cross compiler: CC is {named}, which is not there"
+        what = f"the image {wanted.name} has no cross compiler: CC is {named}, which does not exist"
         raise ImageUnfit(what, hint=hint)
     machine = told.pop("machine", "")
     if not wanted.target.is_triple(machine):
         raise ImageUnfit(
             f"the compiler of the image {wanted.name} is not for {wanted.target.name}",
-            why=f"{named} -dumpmachine says {machine or 'nothing'}, and {wanted.target.gnu_triple} "
-            "is wanted",
-            hint=f"name an image with a compiler for {wanted.target.name}, or give the toolchain in "
-            "the [targets] that it is for",
+            why=f"{named} -dumpmachine says {machine or 'nothing'}, not {wanted.target.gnu_triple}",
+            hint=f"name an image with a compiler for {wanted.target.name}, or set the toolchain "
+            "only in the [targets] that it is for",
         )
     return told
 
@@ -201,7 +198,7 @@ def _no_headers(wanted: CrossImage, said: str) -> ImageUnfit:
     return ImageUnfit(
         f"the image {wanted.name} has no headers (Python.h) of its Python for {wanted.python}",
         why=said.strip()[-500:] or None,
-        hint="a target's build is shown them; install them by before-all",
+        hint="install them by before-all",
     )
 
 

@@ -105,7 +105,7 @@ def _filled(text: Text, target: Platform) -> str:
         if not isinstance(part, str) and str(part) not in known:
             raise WrongInput(
                 f"{part} has no value in before-all, nor in a toolchain's environment",
-                hint=f"known there: {' '.join(sorted(known))}",
+                hint=f"use one of {' '.join(sorted(known))}",
             )
     return "".join(part if isinstance(part, str) else known[str(part)] for part in text)
 
@@ -134,9 +134,9 @@ def _run(container: Container, argv: list[str], task: Task, given: Mapping[str, 
         )
         error = diagnosed(badly, said_since(task.log, begin))
         if isinstance(error, ToolNotDeclared):  # only another image can have it
-            error.hint = "[build] image names an image that has it"
+            error.hint = "name an image that has it in [build] image"
         if type(error) is StepFailed and container.offline:
-            error.hint = "if it needs the network, set [build] network = true"
+            error.hint = "set [build] network = true if it needs the network"
     if error is not None:
         error.enterable = False  # it was not a step's container, and is removed
         raise error

@@ -104,8 +104,8 @@ def _compilers(task: Task, command: MakeSdist, executor: "Executor") -> "ReadyCo
     if changed:  # `meson dist` packs commits
         shown = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
         toolbox.warn_once(
-            f"not in the sdist, which meson makes of what is committed: {shown}; commit, or set "
-            "enable = false in [sdist]"
+            f"not in the sdist, which Meson makes from committed files: {shown}; commit them, or "
+            "set enable = false in [sdist]"
         )
     return executor.build_tools.ready(task, command.compilers, task.given.trees["source"])
 

@@ -45,7 +45,7 @@ def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
         path = path if f"{where}:" == HOST else f"the source's {path}"
         path = path.removesuffix("**")
         if path == UNSEEN:
-            return "the host files that it read are not known"
+            return "it is unknown which host files it read"
         if now[name] == value:
             continue
         if value == ABSENT:

@@ -29,7 +29,7 @@ _DEEP = 5
 
 def _remedy(package: Package) -> str:
     return (
-        f"require a version of {package.name} that has a wheel, or give a wheel of it by its path: "
+        f"require a version of {package.name} that has a wheel, or give the path of a wheel of it: "
         f'requires = ["./wheels/{package.name.replace("-", "_")}-….whl"]'
     )
 
@@ -90,8 +90,8 @@ class SourceBuilds:
             raise RequirementNotBuilt(
                 f"{named} has no wheel for {request.platform}, {request.python}, and can't be built",
                 why=f"{error.what}\n{error.why or ''}",
-                hint="requirements are built without a compiler, so only pure Python works; "
-                f"{_remedy(package)}",
+                hint=f"{_remedy(package)}; mpforge builds requirements without a compiler, so only "
+                "pure Python works",
             ) from error
         if not wheel.name.endswith("-none-any.whl"):
             raise RequirementNotBuilt(

@@ -68,7 +68,7 @@ def leave_for_compilers(target: Path) -> None:
         raise OutputMissing(
             "the packages of [build] target-requires contain no headers or libraries for compilers",
             why="no header, no library, no .pc or .cmake file is among their files",
-            hint="`requires` in [build] is for packages that the build only imports",
+            hint="use `requires` in [build] for packages that the build only imports",
         )
     for path in sorted(target.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink():

@@ -113,7 +113,7 @@ def shipped_directory(directory: StepDirectory) -> Path:
 
 
 def site_packages(scene: Scene) -> Path:
-    """The test environment's site-packages; the directory is made."""
+    """Create and return the test environment's site-packages."""
     if scene.python is None:
         raise AssertionError("no Python in this test")
     path = interpreter_launcher.site_packages(scene.directory.environment, scene.python.python)
@@ -315,17 +315,19 @@ def _probed(step: StepRun, scene: Scene) -> dict[str, str]:
     try:
         facts = cpu_probe.parse(answer.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise WrongMachine(f"{step.title}: nothing was read back", why=str(error)) from None
+        raise WrongMachine(
+            f"{step.title}: the CPU probe reported nothing", why=str(error)
+        ) from None
     wanted = scene.model
     for seen, how in ((facts, "as the tests ran"), (facts["bare"], "with an empty environment")):
         if seen["machine"] != step.placeholders["arch"]:
             raise WrongMachine(
-                f"{step.title}: the tests were to run on {step.placeholders['arch']}",
+                f"{step.title}: the tests should have run on {step.placeholders['arch']}",
                 why=f"{how}, the interpreter reports {seen['machine']}",
             )
         if wanted is not None and not cpu_probe.model_matches(wanted, seen):
             raise WrongMachine(
-                f"{step.title}: the CPU model was to be {wanted}",
+                f"{step.title}: the CPU model should have been {wanted}",
                 why=f"{how}, the CPU is {cpu_probe.describe(seen)}",
             )
     step.note(f"read back: machine {facts['machine']}, CPU {cpu_probe.describe(facts)}")

@@ -110,7 +110,7 @@ def _refuse(command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFac
         raise WheelRejected(
             f"{wheel.name} is not pure Python, but the project was taken to be: {command.only_pure}",
             why="\n".join(compiled) or None,
-            hint="`pure = false` in [build] has it built for each target",
+            hint="set `pure = false` in [build] to build it for each target",
         )
     if compiled and pure:
         raise WheelRejected(f"{wheel.name} claims to run anywhere but contains compiled code")
@@ -184,7 +184,7 @@ def _remedy(refused: list[str], build_log: str) -> str:
         what = "it" if len(refused) == 1 else "them"
         remedy = f"`optional-extensions = [{named}]` in [build] if the wheel may do without {what}"
     if cross_compiling.missing_library(build_log.splitlines()) is not None:
-        return f"{WITHOUT_LIBRARY}; or {remedy}"
+        return f"{WITHOUT_LIBRARY}; or set {remedy}"
     return f"fix the errors, or set {remedy}"
 
 
@@ -231,7 +231,7 @@ def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:
     for path in wrong:
         file = folder / path.relative_to(place / "look")
         rpaths = elf.read(path).rpaths
-        run.note(f"dropped of {path.name}'s rpath: {' '.join(_absolute(rpaths))}")
+        run.note(f"removed from {path.name}'s rpath: {' '.join(_absolute(rpaths))}")
         kept = ":".join(entry for entry in rpaths if entry not in _absolute(rpaths))
         change = ["--set-rpath", kept] if kept else ["--remove-rpath"]
         run.call(["patchelf", *change, str(file)], extra=_own_path(run))

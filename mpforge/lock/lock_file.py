@@ -174,7 +174,7 @@ def difference(old: Lock, new: Lock) -> tuple[str, ...]:
         lines += [f"+ {name} {version} ({label})" for version in come]
         if not gone and not come:
             versions = ", ".join(sorted(now))
-            lines.append(f"{name} {versions}: other files than before ({label})")
+            lines.append(f"{name} {versions}: different files ({label})")
     return tuple(lines)
 
 

@@ -53,7 +53,7 @@ def parse(content: bytes, file: str) -> Lock:
         if isinstance(schema, int) and schema > SCHEMA:
             what = written_by_newer(file, schema, SCHEMA)
             raise LockInvalid(what, hint=UPDATE, place=place)
-        what = f"has schema {schema!r}" if "schema" in table else "is empty, or lacks its beginning"
+        what = f"has schema {schema!r}" if "schema" in table else "is empty or truncated"
         what = f"{file} {what}; this mpforge reads schema {SCHEMA}"
         raise LockInvalid(what, hint=AGAIN, place=place)
     return in_order(
@@ -197,7 +197,7 @@ def _read_all(
             pins.append(one(entry))
         except _WrongEntry as error:
             raise LockInvalid(
-                f"an entry of [[{name}]] can't be used",
+                f"an entry of [[{name}]] is invalid",
                 why=str(error),
                 hint=AGAIN,
                 place=Place(file, _line_of(text, rf"\[\[{name}\]\]", number), 1),

@@ -28,15 +28,15 @@ TEST_SOURCES = ("tests", "test", "conftest.py", "pytest.ini")
 _REASONS: Mapping[str, str] = {
     "audit-command": "every wheel is audited by mpforge itself",
     "audit-requires": "every wheel is audited by mpforge itself",
-    "before-all": 'nothing runs in an image unless it is asked for: with strategy = "hybrid" it is '
-    "before-all in [build]; a native library that it installs is missing otherwise",
+    "before-all": 'builds run in an image only on request: set strategy = "hybrid" and before-all '
+    "in [build]; otherwise a native library that it installs is missing",
     "build-verbosity": "not needed: each session's whole log is kept, see `mpforge log SESSION`",
-    "container-engine": "not needed: the runtime is found by DOCKER_HOST, or by its socket",
+    "container-engine": "not needed: mpforge finds the container runtime by DOCKER_HOST or its socket",
     "dependency-versions": "not needed: multiplatform.lock pins every tool and requirement",
     "output-dir": "results are always in dist/",
-    "pyodide-version": "Pyodide is no target",
-    "test-runtime": "it is about other platforms",
-    "xbuild-tools": "it is about other platforms; programs for a step go into build.tools",
+    "pyodide-version": "Pyodide is not a target",
+    "test-runtime": "it concerns other platforms",
+    "xbuild-tools": "it concerns other platforms; programs for a step go into build.tools",
 }
 _SILENT = re.compile(r"select|inherit|musllinux-.*-image|manylinux-pypy_.*-image")
 _POLICY = re.compile(r"manylinux(?:_(\d+)_(\d+)|1|2010|2014)(?!\d)")
@@ -106,7 +106,7 @@ def _without_pip(level: Level, key: str, lines: list[str]) -> tuple[list[str], l
                 requirements += found
                 if others:
                     what = quoted(" ".join(others))
-                    level.remark(key, f"{what} of pip install: it is not a requirement")
+                    level.remark(key, f"{what} of pip install is not a requirement")
             elif INSTALLS_SYSTEM_PACKAGES.search(part):
                 level.remark(key, f"{quoted(part)}: a step can't install system packages")
             else:
@@ -167,7 +167,7 @@ def _test_requires(level: Level, key: str, value: object) -> None:
     entries, others = pip_requirements(words(value))
     for text in others:
         level.remark(
-            key, f"{quoted(text)}: only requirements, paths and files of them can be given"
+            key, f"{quoted(text)}: only requirements, paths and requirements files are supported"
         )
     _require(level.test, entries)
 
@@ -185,9 +185,11 @@ def _environment(section: str) -> Callable[[Level, str, object], None]:
         kept = {}
         for name, text in _assignments(value).items():
             if "$" in text or "`" in text:
-                level.remark(f"{key}.{name}", f"{quoted(text)}: values are literal, no shell")
+                level.remark(
+                    f"{key}.{name}", f"{quoted(text)}: values are literal; no shell expands them"
+                )
             elif name.startswith(("PIP_", "CIBW_")):
-                level.remark(f"{key}.{name}", "no pip and no cibuildwheel reads it")
+                level.remark(f"{key}.{name}", "neither pip nor cibuildwheel runs here")
             else:
                 kept[name] = with_our_placeholders(text)
         if kept:

@@ -137,7 +137,7 @@ class _Translation:
             requires = self.pkg_info
             where = short = "PKG-INFO's Requires-Python"
         if not isinstance(requires, str):
-            reason = "pyproject.toml does not say it: all that there are were written"
+            reason = "pyproject.toml does not declare it: all known Pythons were written"
             self.remarks.append(Remark("requires-python", reason))
             return list(PYTHONS), "leave out those that the project does not run on"
         try:
@@ -176,7 +176,7 @@ class _Translation:
         """Use our oldest Python if cibuildwheel builds only for older ones (an abi3 wheel, say)."""
         reason = f"it selects none of {', '.join(pythons)} for {', '.join(targets)}"
         kept = pythons[:1]
-        self.remarks.append(Remark("build, skip", f"{reason}; {kept[0]} was written"))
+        self.remarks.append(Remark("build, skip", f"{reason}; wrote {kept[0]} instead"))
         self.matrix = {target: tuple(kept) for target in targets}
 
     # --- [build] and [test] --------------------------------------------------------------------

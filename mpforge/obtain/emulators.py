@@ -133,9 +133,9 @@ def require_model(emulator: Emulator, cpu: str | None) -> None:
         near = near_models(cpu, models)
         command = f"{emulator.path.name} -cpu help"
         raise UnknownCpu(
-            f"{cpu} (test.cpus) is no CPU model of {emulator.path.name} {emulator.version}",
+            f"{cpu} (test.cpus) is not a CPU model of {emulator.path.name} {emulator.version}",
             hint=f"did you mean {', '.join(near)}? " * bool(near)
-            + f"`{command}` lists all of them",
+            + f"run `{command}` to list all of them",
         )
 
 
@@ -173,7 +173,7 @@ def _version(path: Path) -> str:
 
 
 def _upstream(version: str) -> str:
-    """``1:7.2+dfsg-7+deb12u18`` → ``7.2``."""
+    """Return the upstream version of a package's: ``1:7.2+dfsg-7+deb12u18`` → ``7.2``."""
     return re.split(r"[+~-]", version.split(":", 1)[-1])[0]
 
 

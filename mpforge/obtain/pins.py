@@ -143,7 +143,7 @@ class Pins:
             raise PinMissing(
                 f"{self.path.name} has no pin for {what}",
                 why="--locked is set, or CI is",
-                hint="run `mpforge lock` where it may change, and commit the lock",
+                hint="run `mpforge lock` on a development machine, and commit the lock",
             )
 
     def _single(

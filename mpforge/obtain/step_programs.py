@@ -150,7 +150,7 @@ def absent(tool: HostTool, *, where: str, hint: str) -> ToolUnavailable:
     """Return the error for a declared tool that is missing."""
     return ToolUnavailable(
         f"there is no {tool.name} {where}",
-        why="[build] tools declares it, and no wheel is known that carries it",
+        why="[build] tools declares it, and mpforge knows no wheel that contains it",
         hint=hint,
     )
 
@@ -162,13 +162,13 @@ def require_version(tool: HostTool, version: str | None, place: str, *, where: s
     """
     if version is None:
         raise ToolUnavailable(
-            f"{tool} was declared, and {tool.name} does not tell its version",
+            f"{tool} was declared, but {tool.name} does not report its version",
             why=f"`{place} --version` prints none",
-            hint=f'declare tools = ["{tool.name}"]: the program is in the key, whatever it is',
+            hint=f'declare tools = ["{tool.name}"]: the key has its digest anyway',
         )
     if not specifier(tool.specifier).contains(version, prereleases=True):
         raise ToolUnavailable(
-            f"{tool} was declared, and {where} has {tool.name} {version}",
+            f"{tool} was declared, but {where} has {tool.name} {version}",
             why=place,
-            hint=f"have {tool} there, or allow {version} in [build] tools",
+            hint=f"install {tool} there, or allow {version} in [build] tools",
         )

@@ -259,7 +259,7 @@ class ToolStore:
             if problem is None:
                 return _tree(home, wanted)
             if problem:
-                self._warn(f"{wanted} was damaged: {problem}; it is made again")
+                self._warn(f"{wanted} was damaged: {problem}; mpforge makes it again")
             work = _workplace(root, wanted, place, locked=locked)
             try:
                 _fill(work, wanted)

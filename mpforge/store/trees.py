@@ -31,7 +31,7 @@ class Directory:
     symlinks: Mapping[str, str] = field(default_factory=dict)
 
     def canonical(self) -> bytes:
-        """The bytes whose sha256 is this directory's digest."""
+        """Return the bytes whose sha256 is this directory's digest."""
         directories = (f'[{_text(n)},"{d.digest()}"]' for n, d in sorted(self.directories.items()))
         files = (
             f'[{_text(n)},"{f.digest}",{f.size},{"true" if f.executable else "false"}]'
@@ -45,7 +45,7 @@ class Directory:
         return f"{{{','.join(parts)}}}".encode("ascii")
 
     def digest(self) -> str:
-        """The tree's digest: sha256 of the canonical bytes, as hex."""
+        """Return the tree's digest: the sha256 of the canonical bytes, as hex."""
         return self._digest
 
     @functools.cached_property
@@ -69,7 +69,7 @@ class Directory:
             raise ValueError(f"not a directory: {error}") from None
 
     def size(self) -> int:
-        """The total size of all its files, in bytes."""
+        """Return the total size of all its files, in bytes."""
         return sum(node.size for _, node in self.walk() if isinstance(node, FileNode))
 
     def entries(self) -> Iterator[tuple[str, "FileNode | str | Directory"]]:

@@ -66,4 +66,4 @@ def test_a_meson_python_project_outside_of_git_is_told_what_to_do(unbuilt: Works
     run = unbuilt.nox("sdist")
     assert run.code == 1, str(run)
     assert "step-failed: the source distribution failed: it needs a git repository" in run.output
-    assert "-> meson-python makes an sdist of what git has committed: `git init`" in run.output
+    assert "-> commit the project's files (`git init`" in run.output

@@ -144,5 +144,5 @@ def test_models_of_the_host_s_own_platform_are_emulated(project: Workspace) -> N
         in run.output
     )
     assert "host-cannot: Skylake-Server (test.cpus) has AVX-512" in run.output
-    assert "unknown-cpu: Hasswell (test.cpus) is no CPU model of qemu-x86_64" in run.output
+    assert "unknown-cpu: Hasswell (test.cpus) is not a CPU model of qemu-x86_64" in run.output
     assert "did you mean Haswell" in run.output

@@ -145,7 +145,7 @@ def test_a_compiler_that_is_not_there_is_refused(
     )
     run = workspace.mpforge("run", "build-aarch64")
     assert run.code == 4, str(run)
-    assert "CC is /opt/nowhere/gcc, which is not there" in run.output
+    assert "CC is /opt/nowhere/gcc, which does not exist" in run.output
 
 
 def test_a_compiler_for_another_machine_is_refused(

@@ -405,7 +405,7 @@ def test_a_host_that_can_t_cut_the_network_off_says_so_and_builds(
     run = started_by(CLOSED, plain)
     assert run.code == 0, str(run)
     assert listener.heard == [b"from the step\n"]
-    assert run.output.count("this host can't cut steps off from the network") == 1
+    assert run.output.count("this host can't isolate steps from the network") == 1
     assert len(plain.events("Warned")) == 1
 
 
@@ -482,7 +482,7 @@ def test_a_declared_tool_of_another_version_can_t_be_used_here(
     plain.edit("multiplatform.toml", ">=1.2", ">=2")
     run = plain.mpforge("run", BUILD, env=seeing(folder))
     assert run.code == 4, str(run)
-    assert "tool-unavailable: frobnicate>=2 was declared, and this host has frobnicate 1.2.3" in (
+    assert "tool-unavailable: frobnicate>=2 was declared, but this host has frobnicate 1.2.3" in (
         run.output
     )
 
@@ -559,5 +559,5 @@ def test_a_program_that_setup_py_misses_is_named(unbuilt: Workspace) -> None:
     run = unbuilt.nox("build-aarch64-cp311")
     assert run.code == 1, str(run)
     reason = run.reason("build-aarch64-cp311")
-    assert "tool-not-declared: the wheel for aarch64-cp311: there is no program swig" in reason
+    assert "tool-not-declared: the wheel for aarch64-cp311: the step has no program swig" in reason
     assert 'tools = ["swig"]' in run.output

@@ -193,7 +193,7 @@ def test_versions_stay_where_they_are_unless_they_must_move() -> None:
     ("requirement", "words"),
     [
         ("setuptools>=9999", "setuptools>=9999"),
-        ("pywin32", "no fitting wheel of pywin32 for aarch64"),
+        ("pywin32", "allow a version of pywin32 that has a wheel for aarch64"),
     ],
 )
 def test_a_requirement_that_nothing_satisfies_is_explained(requirement: str, words: str) -> None:

@@ -324,7 +324,7 @@ def test_the_exit_code_is_that_of_what_ran_or_says_what_is_wrong(quick: Workspac
     assert shell(quick, "biuld").returncode == 2
     assert "did you mean build?" in shell(quick, "biuld").stderr
     assert (
-        "has nothing to enter" in shell(quick, "deps").stderr + shell(quick, "deps-x86_64").stderr
+        "has no step to enter" in shell(quick, "deps").stderr + shell(quick, "deps-x86_64").stderr
     )
     quick.write("multiplatform.toml", COMMANDS.replace('targets = ["', 'targets = ["s390x", "'))
     assert shell(quick, "build-s390x").returncode == 4

@@ -46,7 +46,7 @@ def test_a_backend_that_is_not_known_to_cross_is_refused_by_name(workspace: Work
     run = workspace.nox("--no-dependencies", BUILD)
     refused(run, "no-strategy")
     assert "nobody.knows" in run.output
-    assert 'strategy = "cross" in [build] tries it' in run.output
+    assert 'set strategy = "cross" in [build] to try' in run.output
 
 
 # --- the noxfile ----------------------------------------------------------------------------------

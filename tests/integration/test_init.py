@@ -51,7 +51,7 @@ def test_a_second_init_changes_nothing(project: Checkout) -> None:
     project.write("multiplatform.toml", "mine\n")
     done = project.mpforge("init")
     assert done.code == 2
-    assert done.output.startswith("wrong-input: multiplatform.toml is there already")
+    assert done.output.startswith("wrong-input: multiplatform.toml already exists")
     assert project.read("multiplatform.toml") == "mine\n"
 
 
@@ -87,7 +87,7 @@ def test_init_says_which_backend_does_not_cross(project: Checkout) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "neither pyproject.toml nor setup.py"),
+        (None, "no pyproject.toml or setup.py"),
         (b"[project\n", "pyproject.toml:1:9: toml-invalid: Expected ']'"),
         (b"name = '\xff'\n", "pyproject.toml is not UTF-8"),
     ],

@@ -131,9 +131,9 @@ def test_a_session_that_no_command_can_take_is_told_which_it_takes(checkout: Che
     for words, said in (
         (("log", "build-nothing"), "there is no session build-nothing"),
         (("log", "deps-aarch64"), "deps-aarch64 has no log: it obtains tools"),
-        (("log", "test-aarch64"), "mpforge log takes one of test-aarch64-cp311"),
+        (("log", "test-aarch64"), "name one of test-aarch64-cp311"),
         (("explain", "E999"), "there is no session or error code E999"),
-        (("verify", "test-aarch64-cp311"), f"verify takes sdist and build sessions: sdist {BUILD}"),
+        (("verify", "test-aarch64-cp311"), f"name an sdist or build session: sdist {BUILD}"),
         (("verify", "deps-aarch64"), "deps-aarch64 can't be verified"),
         (("verify", "build-nothing"), "there is no session build-nothing"),
     ):

@@ -173,5 +173,5 @@ def test_a_collection_that_the_system_refused_is_warned_of_once_an_hour(
 ) -> None:
     monkeypatch.setattr(cache_directory, "_collect", read_only)
     (warning,) = tidied(cache)
-    assert "the cache is not kept within its limits: Read-only file system" in warning
+    assert "the cache can't be kept within its limits: Read-only file system" in warning
     assert tidied(cache) == []

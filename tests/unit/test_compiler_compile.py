@@ -98,7 +98,7 @@ def test_the_sdist_step_alone_sees_git() -> None:
 
 def test_an_sdist_as_source_is_used_as_it_is() -> None:
     plan = _plan(project=replace(PROJECT, form="sdist"))
-    assert _session(plan, "sdist").not_run == "the source is an sdist already"
+    assert _session(plan, "sdist").not_run == "the source is already an sdist"
     assert _wheel(plan, "build-aarch64-cp311").source == ProjectFiles()
 
 

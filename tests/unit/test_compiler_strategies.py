@@ -55,8 +55,8 @@ def test_the_user_s_own_commands_are_crossed() -> None:
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("commands", "the commands are given a cross compiler"),
-        ("make", "make is given a cross compiler"),
+        ("commands", "the commands get a cross compiler"),
+        ("make", "make gets a cross compiler"),
         ("cmake", "CMake gets the target from a toolchain file"),
         ("meson", "Meson gets the target from a cross file"),
         ("autotools", "configure gets the target from --host"),

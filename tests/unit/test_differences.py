@@ -119,8 +119,8 @@ def test_of_bytes_the_text_is_shown_that_only_one_has_else_the_first_byte() -> N
 @pytest.mark.parametrize(
     ("first", "second", "cause"),
     [
-        (b"in /build/a/src", b"in /build/longer/src", "the build's directory"),
-        (b"\0/build/a/src\0", b"\0/build/longer/src\0", "the build's directory"),
+        (b"in /build/a/src", b"in /build/longer/src", "the build directory"),
+        (b"\0/build/a/src\0", b"\0/build/longer/src\0", "the build directory"),
         (b"at 1700000000.25", b"at 1700000009.5", "time"),
         (b"at 1700000000123", b"at 1700000009123", "time"),
         (b"on Nov 14 2023", b"on Nov 15 2023", "time"),

@@ -74,7 +74,7 @@ INTEL_DOCKER = replace(INTEL, container_runtime=True)
 def test_a_runtime_adds_what_it_runs_to_how_a_target_is_built() -> None:
     found = ContainersFact(DOCKER, RUNS)
     image = host_capabilities.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
-    assert image == ImageAbility(("hybrid", "emulate"), "Docker runs it by QEMU 7.2.22")
+    assert image == ImageAbility(("hybrid", "emulate"), "Docker runs it with QEMU 7.2.22")
     own = host_capabilities.image_ability(well_known()["x86_64"], INTEL_DOCKER, found)
     assert own == ImageAbility(("native",), "Docker runs it natively")
 
@@ -84,7 +84,7 @@ def test_a_compiler_of_this_host_is_of_no_use_to_a_runtime_of_another_machine() 
     found = ContainersFact(replace(DOCKER, platform="aarch64", here=False), runs)
     image = host_capabilities.image_ability(well_known()["aarch64"], INTEL_DOCKER, found)
     assert image.strategies == ("emulate",)
-    assert "natively; not hybrid: the runtime's machine is aarch64" in image.why
+    assert "natively; not hybrid: the container runtime's machine is aarch64" in image.why
 
 
 def test_without_a_runtime_or_an_emulator_images_are_of_no_use_and_the_remedy_is_told() -> None:
@@ -166,7 +166,7 @@ def test_debian_has_a_target_python_of_two_versions() -> None:
 def test_without_apt_a_target_python_must_be_given() -> None:
     fact = diagnosis.target_python_fact(well_known()["aarch64"], "cp311", None)
     assert fact.provider is None
-    assert fact.remedy == "give one by MPFORGE_TARGET_PYTHON_AARCH64_CP311=ROOT"
+    assert fact.remedy == "set MPFORGE_TARGET_PYTHON_AARCH64_CP311=ROOT"
 
 
 def test_the_locks_zig_is_found() -> None:
@@ -253,8 +253,8 @@ def test_the_runtime_is_told_in_one_line_and_what_it_runs_in_a_table() -> None:
     odd = replace(DOCKER, name="Podman", rootless=True, here=False, bridged=False)
     assert _runtime(ContainersFact(DOCKER, RUNS)) == "Docker 20.10 at unix:///s"
     assert _runtime(ContainersFact(odd, why="it starts nothing")) == (
-        "Podman 20.10 at unix:///s; rootless; on another machine, or in a virtual one; "
-        "no bridge: a container with a network has the host's; it starts nothing"
+        "Podman 20.10 at unix:///s; rootless; on another machine or in a virtual machine; "
+        "no bridge network: a container with a network uses the host's; it starts nothing"
     )
     old = RunFact("loongarch64", "no", "7.2.22", "too old", "QEMU 10")
     assert plain((Section("T", tuple(_runs((*RUNS, old)))),)) == (

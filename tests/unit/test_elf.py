@@ -121,8 +121,8 @@ VERNEED, GNU_HASH, DYNAMIC = 0x6FFFFFFE, 0x6FFFFEF5, 0
     ("data", "why"),
     [
         (b"\x7fELF", "no ELF header"),
-        (Elf().data[:-8], "cut off"),
-        (Elf().data[:100], "cut off"),
+        (Elf().data[:-8], "truncated"),
+        (Elf().data[:100], "truncated"),
         (_changed(much(), VERNEED, 12, "I", 1), "string|table|end"),
         (_changed(much(), VERNEED, 12, "I", 0xFFFFFFFF), "nothing is loaded"),
         (_changed(much(), GNU_HASH, 0, "I", 0xFFFFFFFF), "nothing is loaded"),
@@ -209,6 +209,6 @@ def test_a_library_for_linkers_is_judged_member_by_member(tmp_path: Path) -> Non
         "libx.a(a_very_long_name_of_a_member.o)": "EM_X86_64",
     }
     path.write_bytes(path.read_bytes()[:-10])
-    assert inspected(tmp_path)[1] == ["libx.a is damaged: it is cut off"]
+    assert inspected(tmp_path)[1] == ["libx.a is damaged: it is truncated"]
     path.write_bytes(b"!<thin>\n")
     assert "thin archive" in inspected(tmp_path)[1][0]

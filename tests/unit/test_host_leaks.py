@@ -83,14 +83,14 @@ def test_a_check_that_was_refused_is_an_answer_that_is_told(build: Build, words:
     notes = [refused(build, words)]
     assert host_leaks.missed(build, notes) is None
     (line,) = host_leaks.told(build, notes, "")
-    assert line.endswith("answered with no: -I/usr/include")
+    assert line.endswith("name this host's files failed: -I/usr/include")
 
 
 @pytest.mark.parametrize("words", ["-c a.c -o b.o", "-shared a.o -o b.so", "a.c"])
 def test_a_build_that_swallows_a_refused_call_is_no_success(build: Build, words: str) -> None:
     missed = host_leaks.missed(build, [refused(build, words)])
     assert missed is not None
-    assert "ended well, but without" in missed.what
+    assert "succeeded, but without" in missed.what
 
 
 def test_a_call_that_was_repeated_without_the_host_is_no_leak(build: Build) -> None:

@@ -52,7 +52,7 @@ def test_the_object_the_place_the_instruction_and_python_s_stack_are_told() -> N
         "  Python was at",
         "    tests/test_a.py:12, in test_add",
     ]
-    assert text.splitlines()[-1].startswith("  -> cortex-a53 is the baseline")
+    assert text.splitlines()[-1].startswith("  -> Compile for the oldest CPU")
 
 
 def test_a_function_whose_symbol_was_stripped_is_said_to_have_none() -> None:
@@ -84,7 +84,7 @@ def test_the_remedy_fits_the_cpu_and_whose_object_it_is() -> None:
 def test_a_trap_is_no_instruction_of_another_cpu() -> None:
     trap = dataclasses.replace(PLACE, code=bytes(4))
     text = report(Found(Culprit("the wheel's pkg/_ext.so", True, trap)))
-    assert "it ran into a trap in the wheel's pkg/_ext.so" in text
+    assert "it reached a trap in the wheel's pkg/_ext.so" in text
     assert "__builtin_trap" in text
 
 

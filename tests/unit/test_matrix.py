@@ -45,7 +45,7 @@ def test_more_jobs_than_github_takes_are_an_error_that_says_what_gives_fewer(
     code, out, err = matrix(MANY, "--format", "github", "--by", "session")
     assert (code, out) == (2, "")
     assert "260 build jobs, but a GitHub matrix has 256 at most" in err
-    assert "`mpforge matrix --by target` gives 130" in err
+    assert "use `mpforge matrix --by target`, which gives 130" in err
     code, out, err = matrix(MANY, "--by", "session")
     assert (code, len(json.loads(out)["jobs"])) == (0, 520)
     assert "--by target" in err

@@ -105,13 +105,13 @@ def test_what_is_wrong_in_a_file_is_told_at_its_place(root: Path) -> None:
         "requirements/test.txt:2:1:",
     ]
     assert told[1].endswith("requirements/test.txt includes itself")
-    assert "there is no file requirements/c.txt" in told[3]
+    assert "has no file requirements/c.txt" in told[3]
 
 
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ("./nowhere", "there is no ./nowhere"),
+        ("./nowhere", "./nowhere does not exist"),
         ("./requirements", "./requirements has neither pyproject.toml nor setup.py"),
         ("./requirements/c.txt", "./requirements/c.txt: expected a wheel or a directory"),
         ("other @ file:./plugin", "./plugin is My.Plugin, not other"),

@@ -101,8 +101,8 @@ def test_a_program_that_is_missing_is_looked_for_in_the_image_and_not_on_this_ho
     lines = ["/bin/sh: 1: sh: not found"]
     error = diagnosed(_in_image(tmp_path, lambda _name: False), lines)
     assert isinstance(error, ToolNotDeclared), "this host has a sh"
-    assert "no program sh in the image quay.io/pypa/x:1" in error.what
-    assert "before-all in [build] may install it" in (error.hint or "")
+    assert "the image quay.io/pypa/x:1 has no program sh" in error.what
+    assert "install it by before-all in [build]" in (error.hint or "")
     assert type(diagnosed(_in_image(tmp_path, lambda _name: True), lines)) is StepFailed
 
 

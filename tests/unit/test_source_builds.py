@@ -49,8 +49,8 @@ def test_a_requirement_whose_sdist_does_not_build_is_refused_with_the_reason_and
         "requirement-not-built: old 2.0 has no wheel for x86_64, cp311, and can't"
     )
     assert "  its wheel failed\n  setup.py:3: error: no compiler\n" in text
-    assert "-> requirements are built without a compiler, so only pure Python works" in text
-    assert "require a version of old that has a wheel, or give a wheel of it by its path" in text
+    assert "mpforge builds requirements without a compiler, so only pure Python works" in text
+    assert "-> require a version of old that has a wheel, or give the path of a wheel of it" in text
 
 
 def test_a_requirement_whose_build_gives_compiled_code_is_refused_by_the_wheel_s_name() -> None:

@@ -21,7 +21,7 @@ def test_a_program_that_a_script_lacked_is_named_above_a_long_traceback(tmp_path
     last = "CalledProcessError: Command './bundled.sh' returned non-zero exit status 127."
     error = diagnosed(_ended(tmp_path), ["./bundled.sh: 18: cmake: not found", *TRACEBACK, last])
     assert isinstance(error, ToolNotDeclared)
-    assert "there is no program cmake" in error.what
+    assert "the step has no program cmake" in error.what
 
 
 def test_a_program_that_was_lacked_long_before_is_not_blamed_for_another_failure(
@@ -65,7 +65,7 @@ def test_pytest_without_tests_says_where_they_are_looked_for(tmp_path: Path, lin
     test = replace(_ended(tmp_path), table="test", how="exit status 5")
     error = diagnosed(test, ["collected 0 items", "", line])
     assert error.what == "the wheel failed (exit status 5): pytest found no tests"
-    assert "[test] sources only" in (error.hint or "")
+    assert "to [test] sources" in (error.hint or "")
     assert "--pyargs PACKAGE.tests" in (error.hint or "")
 
 
@@ -76,12 +76,12 @@ def test_pytest_without_tests_says_where_they_are_looked_for(tmp_path: Path, lin
         (
             ["=== no tests ran in 0.01s ===", "ERROR: file or directory not found: tests", ""],
             "ERROR: file or directory not found: tests",
-            "[test] sources only",
+            "to [test] sources",
         ),
         (
             ["ERROR: not found: /x/t.py::a", "(no match)"],
             "ERROR: not found: /x/t.py::a",
-            "[test] sources only",
+            "to [test] sources",
         ),
         (
             [

@@ -230,7 +230,7 @@ def _not_installed(answer: Captured, pin: EnvironmentPin, index: Index) -> Mpfor
         return HashMismatch(
             f"{words}: the index sent a different file from the one that the lock pins",
             why=explanation(answer),
-            hint=f"if the new file is to be trusted: {update}",
+            hint=f"run `{update}` if you trust the new file",
         )
     if kind in {"gone", "unsolved"}:
         return PinGone(

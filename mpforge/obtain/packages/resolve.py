@@ -186,7 +186,7 @@ class _Asked:
             wanted.url = place.absolute().as_uri()
         elif wanted.url:
             raise NotAvailableYet(
-                f"the requirement {wanted.name} names an address, which can't be pinned yet",
+                f"the requirement {wanted.name} is a URL, which can't be pinned yet",
                 hint="name a version, and the index that has it in [index]",
             )
         return str(wanted)
@@ -270,15 +270,15 @@ def _not_resolved(answer: Captured, request: EnvironmentRequest, index: Index) -
         )
     names = sorted(set(_WHEELLESS.findall(answer.stderr)))
     unknown = sorted(set(_UNKNOWN.findall(answer.stderr)))
-    hint = "relax the requirement; [index] in the spec names another index"
+    hint = "relax the requirement, or name another index in [index]"
     if unknown:
         hint = (
             f"check the spelling of {', '.join(unknown)}, or name an index that has it in [index]"
         )
     if names:
         hint = (
-            f"no fitting wheel of {', '.join(names)} for {for_words(request)}: allow a version "
-            "that has one, or name an index that does in [index]"
+            f"allow a version of {', '.join(names)} that has a wheel for {for_words(request)}, or "
+            f"name an index that has one in [index]"
         )
     if request.constraints:
         table = "test" if request.purpose == "test" else "build"

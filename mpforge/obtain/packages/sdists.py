@@ -64,7 +64,7 @@ def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path
             if f"sha256:{sdist.sha256}" not in package.hashes:
                 raise HashMismatch(
                     f"{package.name} {package.version}: the index's sdist differs from the pinned one",
-                    hint=f"if you trust the new file: mpforge lock --update {package.name}",
+                    hint=f"run `mpforge lock --update {package.name}` if you trust the new file",
                 )
             return _fetch(sdist, folder, index)
     raise PinGone(

@@ -96,13 +96,13 @@ def uv(
             )
     except (ImportError, FileNotFoundError) as error:
         raise ToolUnavailable(
-            "the program uv can't be found",
+            "uv is not installed",
             why=str(error),
             hint="install it beside mpforge: python -m pip install uv",
         ) from error
     except TimeoutError as error:
         raise IndexUnreachable(
-            f"uv did not end within {_SECONDS / 60:.0f} minutes",
+            f"uv did not finish within {_SECONDS / 60:.0f} minutes",
             why=f"uv {' '.join(arguments[:2])}",
             hint="try again; UV_HTTP_TIMEOUT sets how long one request may take",
         ) from error

@@ -34,7 +34,7 @@ class Wheel:
 
 
 def python_version(word: str) -> str:
-    """``cp311`` → ``3.11``, ``cp313t`` → ``3.13``. Raises ``NotAvailableYet`` for anything but a CPython."""
+    """Return a CPython's version: ``cp311`` → ``3.11``, ``cp313t`` → ``3.13``. Raises ``NotAvailableYet``."""
     match = re.fullmatch(r"cp3(\d+)t?", word)
     if match is None:
         raise NotAvailableYet(

@@ -91,8 +91,8 @@ class Installed:
         if missing:
             words = " ".join(f"'{requirement}'" for requirement in missing)
             raise HostCannot(
-                f"{what}: {self.python.executable} has not installed {', '.join(missing)}",
-                why="[build] isolation = false: it builds with what is installed there",
+                f"{what}: {self.python.executable} lacks {', '.join(missing)}",
+                why="with [build] isolation = false, the build uses the packages that are installed there",
                 hint=f"{self.python.executable} -m pip install {words}",
             )
 
@@ -143,7 +143,7 @@ def of(python: HostPython, digests: FileDigests) -> Installed:
 
     answer = processes.capture([str(python.executable), "-I", "-c", _PATH])
     if answer.returncode != 0:
-        raise ToolUnavailable(f"{python.executable} does not say what it has", why=answer.stderr)
+        raise ToolUnavailable(f"{python.executable} can't list its packages", why=answer.stderr)
     found: dict[str, Distribution] = {}
     path = json.loads(answer.stdout)
     for one in distributions(path=path):

@@ -122,7 +122,7 @@ def provide(
     if runtime is None and platform.libc is GLIBC:
         raise NoTargetPython(
             f"no Python {python} for {platform.name} can be obtained on this host",
-            why="uv's builds need the target's C library, and this host has no apt to get it with",
+            why="uv's builds need the target's C library, and this host has no apt to fetch it",
             hint=_path_hint(platform, python),
         )
     pin = None if runtime is None else pin_of(pins, runtime)
@@ -180,7 +180,9 @@ def _of_distribution(
     def make(tree: Path) -> None:
         _unpack(pin, state, tree)
         if not (tree / executable).is_file():
-            raise NoTargetPython(f"the packages of {pin.request.suite} hold no /{executable}")
+            raise NoTargetPython(
+                f"the packages of {pin.request.suite} do not contain /{executable}"
+            )
         _compile(host_python, tree, tree / "usr" / "lib" / f"python{minor}")
 
     digest = apt.digest_of(pin, f"compiled {host_python is not None}")
@@ -257,8 +259,8 @@ def _given(platform: Platform, python: str, path: Path) -> TargetPython:
     executable = _interpreter(path, name)
     if executable is None:
         raise NoTargetPython(
-            f"{variable} names no {name}: {path}",
-            hint=f"the path of a root directory with bin/{name}, or of an interpreter in one",
+            f"{path} ({variable}) has no {name}",
+            hint=f"set it to a root directory with bin/{name}, or to an interpreter in one",
         )
     sysroot = path if path.is_dir() else root_of(executable)
     version, digest = _identity(executable, sysroot, name)
@@ -352,4 +354,4 @@ def provide_by_uv(
 
 
 def _path_hint(platform: Platform, python: str) -> str:
-    return f"give one by {path_variable(platform, python)}=ROOT"
+    return f"set {path_variable(platform, python)}=ROOT"

@@ -31,10 +31,10 @@ class Download:
 
 
 def minor_of(python: str) -> str:
-    """``cp313t`` → ``3.13``. Raises ``NoTargetPython`` for a word that names no Python."""
+    """Return a Python's version: ``cp313t`` → ``3.13``. Raises ``NoTargetPython`` for another word."""
     match = re.fullmatch(r"(?:cp|pp)(\d)(\d+)t?", python)
     if match is None:
-        raise NoTargetPython(f"{python!r} names no Python")
+        raise NoTargetPython(f"{python!r} is not a Python version")
     return f"{match.group(1)}.{match.group(2)}"
 
 
@@ -45,14 +45,14 @@ def library(python: str) -> str:
 
 
 def request(platform: Platform, python: str) -> str:
-    """uv's name of a target Python, e.g. ``cpython-3.13t-linux-aarch64-gnu``."""
+    """Return uv's name of a target Python, e.g. ``cpython-3.13t-linux-aarch64-gnu``."""
     implementation = "pypy" if python.startswith("pp") else "cpython"
     suffix = "t" if python.endswith("t") else ""
     return f"{implementation}-{minor_of(python)}{suffix}-linux-{platform.uv_python}"
 
 
 def parse_list(text: str) -> Download | None:
-    """The first entry of ``uv python list --output-format json``, the newest one."""
+    """Return the first entry of ``uv python list --output-format json``, the newest one."""
     entries = json.loads(text or "[]")
     if not entries:
         return None
@@ -62,7 +62,7 @@ def parse_list(text: str) -> Download | None:
 
 
 def find(platform: Platform, python: str, *, hint: str) -> Download:
-    """The newest build of a target Python that this uv knows. Raises ``NoTargetPython``."""
+    """Return the newest build of a target Python that this uv offers. Raises ``NoTargetPython``."""
     wanted = request(platform, python)
     options = ["--only-downloads", "--all-platforms", "--output-format", "json"]
     done = uv.uv(["python", "list", "--no-config", *options, wanted], extra=_variables())
@@ -70,7 +70,7 @@ def find(platform: Platform, python: str, *, hint: str) -> Download:
     if found is None:
         raise NoTargetPython(
             f"no Python {python} for {platform.name} can be obtained",
-            why=uv.explanation(done) or f"this uv knows no {wanted}",
+            why=uv.explanation(done) or f"this version of uv does not offer {wanted}",
             hint=hint,
         )
     return found
@@ -94,6 +94,6 @@ def install(download: Download, home: Path, *, hint: str) -> None:
 
 
 def _variables() -> dict[str, str]:
-    """uv's variables about its Pythons, which it is not given for anything else."""
+    """Return uv's variables about its Pythons, which no other call of uv gets."""
     own = {name: value for name, value in os.environ.items() if name in _VARIABLES}
     return own | {"UV_PYTHON_DOWNLOADS": "manual"}

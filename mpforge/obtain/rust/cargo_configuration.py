@@ -34,9 +34,10 @@ def refuse_above(cargo: Path, directory: Path) -> None:
     if found is None or _stops(cargo, directory / "rust" / "probe"):
         return
     raise HostCannot(
-        f"{cargo} reads {found}, which lies above the directory of a step",
-        why="what it says would change a build, and is no part of the project; this cargo can't be told so",
-        hint="move that file away, or mpforge's cache (MPFORGE_CACHE) to where nothing like it lies above",
+        f"{cargo} reads {found}, which is above the step's directory",
+        why="its settings would change the build although they are not part of the project, and "
+        "this cargo can't ignore them",
+        hint="move that file away, or set MPFORGE_CACHE to a directory with no such file above it",
     )
 
 

@@ -60,7 +60,7 @@ def fetch(
             timeout=_SECONDS,
         )
     except TimeoutError as error:
-        raise _unreachable(f"cargo did not end within {_SECONDS / 60:.0f} minutes") from error
+        raise _unreachable(f"cargo did not finish within {_SECONDS / 60:.0f} minutes") from error
     if answer.returncode != 0:
         raise _failed(answer.stderr)
     config = answer.stdout.replace(str(output / DIRECTORY), DIRECTORY)

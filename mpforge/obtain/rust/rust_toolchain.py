@@ -122,7 +122,9 @@ class Rust:
         found = host_rust.find(channel, triples, os.environ)
         if isinstance(found, HostRust):
             if channel != host_rust.STABLE and channel not in found.name:
-                self._tools.warn(f"rust-toolchain.toml asks for {channel}; {found.name} is taken")
+                self._tools.warn(
+                    f"rust-toolchain.toml asks for {channel}; mpforge uses {found.name}"
+                )
             return found
         asked = offers(channel, target.name)
         packages = self._packages(asked)
@@ -131,7 +133,7 @@ class Rust:
             raise host_rust.missing(channel, triples, found, names)
         if channel != host_rust.STABLE:
             self._tools.warn(
-                f"rust-toolchain.toml asks for {channel}; the distribution's Rust is taken"
+                f"rust-toolchain.toml asks for {channel}; mpforge uses the distribution's Rust"
             )
         return packages
 
