@@ -285,7 +285,7 @@ def test_a_rust_that_is_not_there_or_can_not_be_used_is_told_with_remedies(
     above.write_text("", encoding="utf-8")
     run = rusty.mpforge("run", "sdist", env=rustup(place / "whole", "x86_64", "aarch64"))
     assert run.code == 4, str(run)
-    assert f"reads {above.resolve()}, which lies above the directory of a step" in run.output
+    assert f"reads {above.resolve()}, which is above the step's directory" in run.output
     assert "MPFORGE_CACHE" in run.output
     above.unlink()
 
