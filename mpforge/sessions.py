@@ -113,8 +113,8 @@ def _prefixed(name: str, prefix: str) -> str:
 def _taken(name: str, prefix: str) -> SessionNameTaken:
     other = "another" if prefix else "a"
     return SessionNameTaken(
-        f"the noxfile defines a session {name!r}, and so does the spec",
-        why="nox would keep the one that was defined last and only warn",
+        f"both the noxfile and the spec define a session {name!r}",
+        why="nox would use the last definition and only warn",
         hint=f'give {other} prefix: mpforge.sessions.register(…, prefix="wheels")',
     )
 

@@ -171,7 +171,7 @@ def open_workspace(spec: Path, environment: Mapping[str, str] | None = None) -> 
         if folder.is_symlink():
             raise WrongInput(
                 f"{folder.relative_to(workspace.root)} is a symlink to {os.readlink(folder)}",
-                why="mpforge keeps its state there and writes nothing outside of the project",
+                why="mpforge keeps its state there and writes nothing outside the project",
                 hint="remove the link",
             )
     workspace.ignore_state()

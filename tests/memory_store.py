@@ -72,7 +72,7 @@ class MemoryStore:
         try:
             return Directory.from_canonical(self.read(digest), self.tree)
         except ValueError:
-            raise Damaged(f"{digest[:12]} is no directory") from None
+            raise Damaged(f"{digest[:12]} is not a directory") from None
 
     def check(self, tree: Directory) -> None:
         for _, node in tree.walk():

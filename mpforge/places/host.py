@@ -105,11 +105,14 @@ class HostPlace:
             raise self._not_started(argv[0], error) from None
 
     def _not_started(self, program: str, error: OSError) -> NotStarted:
-        hint = "is it there, executable, and of this machine? {run} starts a target's program"
+        hint = (
+            "check that it exists, is executable and is built for this machine; start a target's "
+            "program with {run}"
+        )
         if error.errno == errno.EACCES and os.geteuid() == 0 and self.isolation.cuts_network:
             hint = (
-                "a step's programs have no privileges even if root runs mpforge: root must own the "
-                "directories above it, or all users must be able to enter them"
+                "make root the owner of the directories above it, or let all users enter them: a "
+                "step's programs have no privileges, even if root runs mpforge"
             )
         return NotStarted(
             error.strerror or str(error),

@@ -270,7 +270,7 @@ def capture(
         try:
             out, err = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{argv[0]} did not end in {timeout} s") from None
+            raise TimeoutError(f"{argv[0]} did not finish within {timeout} s") from None
     return Captured(
         process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
     )

@@ -178,7 +178,7 @@ def _told(event: Chosen | StepWaits | Published | Tested | OutputsWritten | Warn
 
 def _chosen(event: Chosen) -> str:
     if event.download is None:
-        fetch = "how much is to be fetched is not known yet"
+        fetch = "the download size is unknown"
     elif event.items:
         fetch = f"up to {size(event.download)} to fetch"
     else:

@@ -244,7 +244,7 @@ def group_end(session: IndexedSession, outcomes: Iterable[SessionEnded]) -> Sess
     cached = sum(1 for ended in required if ended.status == "cached")
     idle = sum(1 for ended in required if ended.status == "not-run")
     if not required:
-        words = "what it requires was not selected"
+        words = "no session that it requires was selected"
         return _group(session, "not-run", f"not run: {words}")
     if idle == total:
         return _group(

@@ -77,8 +77,8 @@ def crates(tree: Directory, read: Read) -> Crates:
 def no_lock(manifest: str) -> WrongInput:
     """Return the error for a project whose crates are not pinned by a lock."""
     return WrongInput(
-        f"{manifest} needs crates from a registry, and there is no Cargo.lock that pins them",
-        hint="run `cargo generate-lockfile` beside it, and commit Cargo.lock (an sdist must hold it too)",
+        f"{manifest} needs crates from a registry, and no Cargo.lock pins them",
+        hint="run `cargo generate-lockfile` beside it, and commit Cargo.lock (an sdist must contain it, too)",
     )
 
 

@@ -89,7 +89,7 @@ def filters_of(roots: Iterable[Path]) -> tuple[str, ...]:
     for name in names:
         if "=" in name or "\ufffd" in name:
             raise SourceUnreadable(
-                f"git's configuration has a filter named {name!r}, which mpforge can't switch off",
+                f"git's configuration has a filter named {name!r}, which mpforge can't disable",
                 hint="rename it, with letters only: mpforge reads a checkout without running its filters",
             )
     return tuple(names)

@@ -87,8 +87,8 @@ def locate(workspace: Path, source: str, spec_name: str) -> Project:
         return Project(root, "packed-sdist", own)
     if not root.is_dir():
         raise SourceMissing(
-            f"project.source = {source!r}: there is no such directory or sdist",
-            hint=f"it is looked for at {root}, relative to {spec_name}",
+            f"project.source = {source!r}: no such directory or sdist",
+            hint=f"check the path {root}, which is relative to {spec_name}",
         )
     if (root / "PKG-INFO").is_file() and not (root / ".git").exists():
         return Project(root, "unpacked-sdist", own)

@@ -100,8 +100,8 @@ def _targets(spec: Spec) -> Iterator[Finding]:
             yield Finding(
                 "unknown-target",
                 (*path, number),
-                f'`project.targets`: "{name}" is no well-known target, and there is no '
-                f"{dotted_table('targets', name)} that defines it",
+                f'`project.targets`: "{name}" is not a well-known target, and no '
+                f"{dotted_table('targets', name)} defines it",
                 nearest_target(name, spec.targets),
             )
     for name in spec.targets:
@@ -117,7 +117,7 @@ def _platform(spec: Spec, name: str) -> Iterator[Finding]:
         yield Finding(
             "unknown-target",
             path[:2],
-            f'`{dotted(path[:2])}`: "{name}" is no well-known target, so it needs a `platform`, '
+            f'`{dotted(path[:2])}`: "{name}" is not a well-known target, so it needs a `platform`, '
             'such as "linux/arm/v7"',
             nearest_target(name, ()),
         )
@@ -175,8 +175,7 @@ def _defined(path: Path, names: Collection[str], free: Collection[str] = ()) -> 
             yield Finding(
                 "bad-name",
                 (*path, name),
-                f"`{dotted((*path, name))}`: `{name}` is a word of nox's or mpforge's own; choose "
-                "another name",
+                f"`{dotted((*path, name))}`: `{name}` is reserved by nox or mpforge; choose another name",
                 f"my_{name}",
             )
 
@@ -200,7 +199,7 @@ def _images(spec: Spec) -> Iterator[Finding]:
     for path, name in given:
         good = name in ("", "auto") or image_name.is_id(name) or image_name.parts(name)
         if not good:
-            message = f'`{dotted(path)}`: "{name}" is no name of an image: {image_name.EXPECTED}'
+            message = f'`{dotted(path)}`: "{name}" is not a valid image name: expected {image_name.EXPECTED}'
             yield Finding("image-name-wrong", path, message)
 
 
@@ -222,7 +221,7 @@ def _needs(spec: Spec, name: str, library: Library) -> Iterator[Finding]:
     while todo:
         other = todo.pop()
         if other == name:
-            yield Finding("cycle", path, f"`{dotted(path)}`: {name} needs itself in the end")
+            yield Finding("cycle", path, f"`{dotted(path)}`: {name} depends on itself")
             return
         if other in spec.libraries and other not in reached:
             reached.add(other)
@@ -233,7 +232,7 @@ def _duplicates(path: Path, words: tuple[str, ...]) -> Iterator[Finding]:
     for number, name in enumerate(words):
         if name in words[:number]:
             yield Finding(
-                "duplicate", (*path, number), f'`{dotted(path)}`: "{name}" is there twice'
+                "duplicate", (*path, number), f'`{dotted(path)}`: "{name}" is listed twice'
             )
 
 

@@ -127,7 +127,7 @@ def _strategy(case: _Case) -> Iterator[Finding]:
         yield Finding(
             "conflict",
             where,
-            f'`{dotted(where)}` needs an image, and strategy = "{build.strategy}" has none',
+            f'`{dotted(where)}` needs an image, but strategy = "{build.strategy}" has none',
             "build.before-build",
         )
     if (in_image or build.strategy == "cross") and case.gives("build.image"):
@@ -151,7 +151,7 @@ def _policy(case: _Case) -> Iterator[Finding]:
         yield Finding(
             "conflict",
             path,
-            f'`{dotted(path)}`: "{policy}" is no policy for {case.target}, a {platform.libc.name} '
+            f'`{dotted(path)}`: "{policy}" is not a policy for {case.target}, a {platform.libc.name} '
             f"target; give it its own in {dotted(('targets', case.target, 'build', 'policy'))}",
             platform.default_policy,
         )
@@ -165,14 +165,14 @@ def _test(case: _Case) -> Iterator[Finding]:
         yield Finding(
             "conflict",
             path,
-            f'`{dotted(path)}`: only a wheel can be imported, and kind = "{kind}" makes none',
+            f'`{dotted(path)}`: only a wheel can be imported, but kind = "{kind}" builds none',
         )
     if test.strategy == "native" and test.cpus:
         path = case.at("test.cpus")
         yield Finding(
             "conflict",
             path,
-            f'`{dotted(path)}`: CPU models are an emulator\'s, and strategy = "native" has none',
+            f'`{dotted(path)}`: CPU models need an emulator, but strategy = "native" uses none',
             "emulate",
         )
 

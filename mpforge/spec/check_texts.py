@@ -78,8 +78,8 @@ def check_value(spec: Spec, path: Path, value: str) -> Iterator[Finding]:
         yield Finding(
             "shell-variable",
             path,
-            f"`{dotted(path)}`: nothing expands `{match.group()}` in an environment value: it is "
-            "no shell; `pass-environment` passes a variable of the host",
+            f"`{dotted(path)}`: `{match.group()}` is not expanded in an environment value; use "
+            "`pass-environment` to pass a variable of the host",
             warning=True,
         )
 
@@ -99,7 +99,7 @@ def check_placeholders(spec: Spec, path: Path, text: str) -> Iterator[Finding]:
         yield Finding(
             "unknown-placeholder",
             path,
-            f"`{dotted(path)}`: there is no placeholder {written}; `#{written}` is the text itself",
+            f"`{dotted(path)}`: unknown placeholder {written}; write `#{written}` for the text itself",
             near,
         )
     for part in parse(text):

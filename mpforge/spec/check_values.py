@@ -115,14 +115,16 @@ def _index(spec: Spec) -> Iterator[Finding]:
             yield Finding(
                 "secret-in-spec",
                 path,
-                f"`{dotted(path)}` has credentials in it; name the variables that hold them in "
+                f"`{dotted(path)}` contains credentials; name the variables that hold them in "
                 "`index.credentials`",
             )
     for key, name in spec.index.credentials.model_dump(exclude_none=True).items():
         if not is_variable(name):
             where = ("index", "credentials", key)
             yield Finding(
-                "bad-name", where, f"`{dotted(where)}`: expected the name of a variable, no value"
+                "bad-name",
+                where,
+                f"`{dotted(where)}`: expected the name of a variable, not a value",
             )
 
 
@@ -190,6 +192,6 @@ def _cpus(path: Path, models: Sequence[str]) -> Iterator[Finding]:
             )
         elif name in words:
             yield Finding(
-                "duplicate", (*path, number), f'`{dotted(path)}`: "{model}" is there twice'
+                "duplicate", (*path, number), f'`{dotted(path)}`: "{model}" is listed twice'
             )
         words.append(name)

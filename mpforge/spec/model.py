@@ -64,7 +64,7 @@ class Sdist(Table):
         description="Build wheels from the project's own sdist; false: from tracked files.",
     )
     exclude: Texts = Field(
-        default=(), description='Globs that are no input of a build, e.g. ["docs/**"].'
+        default=(), description='Globs of files that are not build inputs, e.g. ["docs/**"].'
     )
 
 
@@ -99,7 +99,7 @@ class RepairOptions(Table):
     exclude: Texts = Field(
         default=(), description="Shared libraries that are not copied into the wheel."
     )
-    args: Texts = Field(default=(), description="Further arguments of the repair tool.")
+    args: Texts = Field(default=(), description="More arguments for the repair tool.")
 
 
 class BuildOptions(Table):
@@ -111,15 +111,18 @@ class BuildOptions(Table):
     )
     image: Text = Field(
         default="auto",
-        description="The target's environment for hybrid and emulate (and native, if given); "
-        "auto: the policy's PyPA image.",
+        description="The image to build in, for hybrid and emulate (and native, if given); auto: "
+        "the policy's PyPA image.",
     )
     policy: Text = Field(
         default="auto",
-        description="Upper bound of the wheel tag and what is compiled for: manylinux_2_28, "
-        "musllinux_1_2, ...",
+        description="Oldest systems to compile for and upper bound of the wheel tag: "
+        "manylinux_2_28, musllinux_1_2, ...",
     )
-    kind: Kind = Field(default="wheel", description="What is built, and by what.")
+    kind: Kind = Field(
+        default="wheel",
+        description="wheel, or the build system that builds a project of another kind.",
+    )
     commands: Commands = Field(
         default=(), description='For kind = "commands": shell lines, or argv lists.'
     )
@@ -129,10 +132,10 @@ class BuildOptions(Table):
     )
     outputs: Texts = Field(
         default=(),
-        description="Files, folders, globs; they land in dist/TARGET/ with relative paths. With cmake, "
-        "meson and autotools: of what is installed, all of it by default.",
+        description="Files, folders, globs to publish in dist/TARGET/ with relative paths. With "
+        "cmake, meson and autotools: among the installed files; default: all of them.",
     )
-    pure: Flag = Field(default=False, description="A wheel without compiled code is fine.")
+    pure: Flag = Field(default=False, description="Accept a wheel without compiled code.")
     optional_extensions: Globs = Field(
         default=(),
         description="Extension modules that may fail to build, by name or glob; a wheel without any "
@@ -144,9 +147,7 @@ class BuildOptions(Table):
         'e.g. "lua_*"; any other undefined symbol is an error.',
     )
     frontend: Frontend = Field(default="build", description="The PEP 517 frontend.")
-    isolation: Flag = Field(
-        default=True, description="Build in an environment of its own (PEP 517)."
-    )
+    isolation: Flag = Field(default=True, description="Build in an isolated environment (PEP 517).")
     requires: Texts = Field(
         default=(),
         description="Requirements besides build-system.requires; also paths, and files: "
@@ -185,14 +186,14 @@ class BuildOptions(Table):
     )
     network: Flag = Field(
         default=False,
-        description="Let its programs see the network; else they see a loopback of their own.",
+        description="Give its programs network access; otherwise they have only a loopback interface.",
     )
     config_settings: Settings = Field(default={}, description="PEP 517 config settings.")
     libraries: Texts = Field(default=(), description="Names from [libraries] that the build needs.")
     repair: RepairOptions = Field(default=RepairOptions(), description="How the wheel is repaired.")
     timeout: Seconds = Field(
         default=7200,
-        description="Longest time of a build.",
+        description="Time limit of a build.",
         json_schema_extra={"default": "2h", "pattern": DURATION},
     )
 
@@ -209,7 +210,7 @@ class TestOptions(Table):
     )
     sources: Texts = Field(
         default=("tests", "test", "conftest.py", "pytest.ini"),
-        description="Copied into the empty directory where tests run; those missing are left out.",
+        description="Files to copy into the empty directory where tests run; missing ones are left out.",
     )
     requires: Texts = Field(
         default=(),
@@ -223,7 +224,7 @@ class TestOptions(Table):
     before: Commands = Field(default=(), description="Run before the tests.")
     outputs: Globs = Field(
         default=(),
-        description="Globs of files that tests write, to keep of a pass and of a failure, e.g. "
+        description="Globs of files that tests write, kept after a pass and after a failure, e.g. "
         '["junit.xml", "coverage/**"].',
     )
     environment: Environment = Field(default={}, description="Literals and placeholders, no shell.")
@@ -236,15 +237,15 @@ class TestOptions(Table):
     )
     network: Flag = Field(
         default=False,
-        description="Let its programs see the network; else they see a loopback of their own.",
+        description="Give its programs network access; otherwise they have only a loopback interface.",
     )
     cpus: Texts = Field(
         default=(), description='CPU models to repeat the tests on, e.g. ["cortex-a53", "max"].'
     )
-    cache: Flag = Field(default=True, description="Keep a pass and do not repeat it.")
+    cache: Flag = Field(default=True, description="Store a passed run and do not repeat it.")
     timeout: Seconds = Field(
         default=1800,
-        description="Longest time of a test.",
+        description="Time limit of a test.",
         json_schema_extra={"default": "30m", "pattern": DURATION},
     )
 
@@ -285,7 +286,7 @@ class Toolchain(Table):
     path: Text | None = Field(default=None, description="The directory of its programs.")
     sysroot: Text | None = Field(default=None, description="The target's headers and libraries.")
     environment: Environment = Field(
-        default={}, description="Variables that every step of it sees."
+        default={}, description="Variables of every step that uses it."
     )
 
 
@@ -305,7 +306,7 @@ class Library(Table):
     source: LibrarySource | None = Field(default=None, description="Where its source comes from.")
     kind: LibraryKind | None = Field(default=None, description="What builds it.")
     recipe: Text | None = Field(
-        default=None, description="A recipe of mpforge's, instead of the rest."
+        default=None, description="A recipe that mpforge provides, instead of the other keys."
     )
     options: Texts = Field(default=(), description="Arguments of its configure step.")
     commands: Commands = Field(default=(), description='For kind = "commands".')
@@ -324,10 +325,8 @@ class Release(Table):
 class Spec(Table):
     """The root table of ``multiplatform.toml``."""
 
-    schema_version: Literal[1] = Field(
-        alias="schema", description="The version of this vocabulary."
-    )
-    project: Project = Field(default=Project(), description="What is shipped, and for what.")
+    schema_version: Literal[1] = Field(alias="schema", description="The version of the schema.")
+    project: Project = Field(default=Project(), description="The Pythons and targets to build for.")
     sdist: Sdist = Field(default=Sdist(), description="The source distribution.")
     index: Index = Field(default=Index(), description="The package index.")
     build: BuildOptions = Field(default=BuildOptions(), description="How everything is built.")

@@ -86,8 +86,8 @@ _IN_TABLE: Mapping[tuple[str, str], str] = {
 # Keys without an equivalent, and the alternative.
 NOTES: Mapping[str, str] = {
     "build-verbosity": "each session's whole log is kept, see `mpforge log SESSION`",
-    "container-engine": "a runtime is found on the host, see `mpforge doctor`",
-    "enable": "what `project.python` lists is enabled",
+    "container-engine": "mpforge finds the container runtime, see `mpforge doctor`",
+    "enable": "`project.python` enables every Python that it lists",
     "output-dir": "results are always in dist/",
     "tool": "`mpforge init` translates [tool.cibuildwheel] of pyproject.toml",
 }

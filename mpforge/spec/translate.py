@@ -57,7 +57,7 @@ def finding_of(document: Mapping[str, object], error: ErrorDetails) -> Finding:
         return Finding("missing-key", path, f"`{dotted(path)}` is needed{_why_needed(path)}")
     value = error["input"]
     if path == ("schema",) and type(value) is int and value > 1:
-        what = f"`schema = {value}` is a newer mpforge's (this one knows 1): {UPDATE}"
+        what = f"`schema = {value}` needs a newer mpforge (this one supports 1): {UPDATE}"
         return Finding("bad-value", path, what)
     if kind == "literal_error":
         return _not_one_of(path, value, re.findall(r"'([^']*)'", error["ctx"]["expected"]))

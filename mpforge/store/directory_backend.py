@@ -44,12 +44,15 @@ def layout_problem(root: Path) -> str | None:
     except OSError as error:
         return f"{place} can't be read: {error.strerror}"
     except (ValueError, KeyError, TypeError, RecursionError):
-        return f"{place} is not a store's; if it was only cut off, `rm {place}` brings all back"
+        return (
+            f"{place} does not belong to a store; if it was only truncated, run `rm {place}`, and "
+            "the store works again"
+        )
     if layout == LAYOUT:
         return None
     if type(layout) is int and layout > LAYOUT:
         return f"{written_by_newer(str(root), layout, LAYOUT, name='layout')}: {UPDATE}"
-    return f"{root} has layout {layout!r}, and this mpforge knows layout {LAYOUT}"
+    return f"{root} has layout {layout!r}, but this mpforge reads layout {LAYOUT}"
 
 
 class Unreadable(OSError):

@@ -307,7 +307,7 @@ class Store:
         try:
             return Directory.from_canonical(self.read(digest), self.tree)
         except ValueError:
-            raise Damaged(f"{digest[:12]} is no directory") from None
+            raise Damaged(f"{digest[:12]} is not a directory") from None
 
     def check(self, tree: Directory) -> None:
         """Raise ``Damaged`` if a file of the tree is missing or of another size.
@@ -319,7 +319,7 @@ class Store:
         for _, node in tree.walk():
             if isinstance(node, FileNode) and not self._has("blobs", node.digest, node.size):
                 self._bad.add(node.digest)
-                raise Damaged(f"blob {node.digest[:12]} of the store is gone or damaged")
+                raise Damaged(f"blob {node.digest[:12]} of the store is missing or damaged")
 
     def _has(self, kind: Kind, name: str, size: int) -> bool:
         return any(shelf.has(kind, name, size) for shelf in self._shelves(name))

@@ -122,5 +122,5 @@ def _directory(kind: str, digest: str, data: bytes) -> tuple[Node, ...]:
         if kind == "tree":
             needed += [("blobs", str(row[1])) for row in entries["files"]]
     except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"{digest} is no directory: {error}") from None
+        raise ValueError(f"{digest} is not a directory: {error}") from None
     return tuple(needed)

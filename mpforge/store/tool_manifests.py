@@ -117,7 +117,7 @@ def _differences(home: Path, digest: str, survey: _Survey, known: _Survey) -> It
     """Yield the differences of a surveyed tree from its manifest; files with ``known`` stats are not read."""
     manifest = _manifest(home, digest)
     if manifest is None:
-        yield f"{MANIFEST} is not what it was"
+        yield f"{MANIFEST} was modified"
         return
     for path in sorted(manifest.keys() - survey.keys()):
         yield f"{path} is missing"

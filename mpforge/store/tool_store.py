@@ -166,12 +166,12 @@ class ToolStore:
             try:
                 return self._made(self.root, wanted)
             except _NoRoom as error:
-                self._warn(f"{self.root}: {error.args[0]}; tools are made for this run alone")
+                self._warn(f"{self.root}: {error.args[0]}; tools are made for this run only")
         try:
             return self._made(self._private_root(), wanted)
         except _NoRoom as error:
             raise ToolUnavailable(
-                f"there is no room for {wanted}",
+                f"not enough disk space for {wanted}",
                 why=str(error.args[0]),
                 hint="free space, or move MPFORGE_CACHE and TMPDIR to a disk with room",
             ) from error
@@ -368,7 +368,7 @@ def _problem(home: Path, wanted: _Wanted) -> str | None:
     if record is None:
         return f"{_RECORD} is not readable" if os.path.exists(home) else ""
     if record["digest"] != wanted.digest:
-        return f"{_RECORD} is another tool's"
+        return f"{_RECORD} belongs to another tool"
     if record["schema"] != SCHEMA:
         return "it was made by another mpforge, without a manifest"
     try:

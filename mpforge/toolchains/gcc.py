@@ -126,7 +126,7 @@ def find(digests: FileDigests) -> Gcc:
         found = shutil.which(name, path=path)
         if found is None and variable != "CXX":
             raise ToolUnavailable(
-                f"toolchain = 'gcc' and there is no {name} on PATH",
+                f"toolchain = 'gcc', but there is no {name} on PATH",
                 hint="install it (on Debian: apt-get install build-essential), or use zig",
             )
         if found is not None:

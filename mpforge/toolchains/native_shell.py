@@ -77,7 +77,7 @@ def _shell() -> dict[str, Path]:
         loader = ELFFile(file).get_section_by_name(".interp")
         name = loader.data().rstrip(b"\0").decode() if loader is not None else ""
     if not name:
-        raise ToolUnavailable(f"{shell} is no program that a loader starts")
+        raise ToolUnavailable(f"{shell} is not a dynamically linked program")
     told = processes.capture([name, "--list", str(shell)], environment={}, brief=True)
     libraries = (Path(path) for path in _LIBRARY.findall(told.stdout))
     found = {path.name: path for path in libraries if path.name != Path(name).name}

@@ -83,7 +83,7 @@ def provide(
     """
     version = next((p.version for p in packages if p.name == "ziglang"), None)
     if version is None:
-        raise ToolUnavailable("the pinned packages of zig do not hold ziglang")
+        raise ToolUnavailable("the pinned packages of zig do not contain ziglang")
 
     def make(directory: Path) -> None:
         install(directory)
@@ -208,4 +208,4 @@ def _executable(tree: Path) -> Path:
         for path in sorted(tree.glob(pattern)):
             if path.is_file():
                 return path
-    raise ToolUnavailable("the package ziglang holds no zig for this host")
+    raise ToolUnavailable("the package ziglang contains no zig for this host")

@@ -310,7 +310,7 @@ def test_a_container_sees_nothing_of_the_host_and_one_that_is_removed_is_missed(
         run = running.end()
     said = failed(boxed, run, "engine-lost")
     assert "the container was removed while /bin/sh ran in it" in said
-    assert "-> repeat the command: nothing half-made was kept" in said
+    assert "-> repeat the command; no partial result was kept" in said
 
 
 @pytest.mark.parametrize("network", ["false", "true"])
@@ -363,12 +363,14 @@ def test_a_runtime_that_is_killed_during_a_build_is_missed_and_after_it_is_start
         own_daemon.kill()
         run = running.end()
     said = failed(on_own, run, "engine-lost")
-    assert "the container runtime went away while mpforge wanted to run /bin/sh" in said
+    assert (
+        "mpforge lost the connection to the container runtime while it tried to run /bin/sh" in said
+    )
     assert "-> start it again and repeat the command" in said
     run = on_own.mpforge("run", BUILD)
     assert run.code == 4, str(run)
     assert f"no-engine: the container runtime at {own_daemon.address} does not answer" in run.output
-    assert "-> is it started (sudo systemctl start docker)" in run.output
+    assert "-> start it (sudo systemctl start docker)" in run.output
     own_daemon.start()
     build_in(on_own, native_image)
     builds(on_own)
@@ -455,7 +457,7 @@ def test_a_runtime_that_is_not_there_is_told_with_its_address(boxed: Workspace) 
     said = refused(boxed, "unix:///nonexistent.sock")
     assert "no-engine: the container runtime at unix:///nonexistent.sock does not answer" in said
     assert "\n  No such file or directory\n" in said
-    assert "start it (sudo systemctl start docker), or let DOCKER_HOST name the socket" in said
+    assert "start it (sudo systemctl start docker), or set DOCKER_HOST to its socket" in said
     said = refused(boxed, "tcp://127.0.0.1:9")
     assert "no-engine: the container runtime at tcp://127.0.0.1:9 does not answer" in said
     assert "\n  Connection refused\n" in said
@@ -551,9 +553,9 @@ def test_a_user_who_may_not_speak_to_the_runtime_is_told_what_to_do(
     with everybodys(native_image, groups="--clear-groups") as workspace:
         run = workspace.mpforge("run", BUILD)
         assert run.code == 4, str(run)
-        what = f"no-engine: this user may not speak to the container runtime at unix://{socket}"
+        what = f"no-engine: this user has no permission to connect to the container runtime at unix://{socket}"
         assert what in run.output
-        assert f"-> sudo usermod -aG {socket.group()} $USER, and log in again" in run.output
+        assert f"-> run sudo usermod -aG {socket.group()} $USER and log in again" in run.output
         assert "Traceback" not in run.output
 
 
@@ -662,7 +664,7 @@ def test_a_misspelt_name_is_told_with_the_one_that_the_runtime_knows(
     finally:
         runtime.call("image", "rm", name)
     assert f"-> did you mean {name}?" in said
-    assert "the registry 127.0.0.1:9 can't be asked" in said
+    assert "the registry 127.0.0.1:9 can't be reached" in said
 
 
 def test_a_layer_whose_tag_was_moved_is_made_again(

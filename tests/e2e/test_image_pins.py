@@ -231,7 +231,7 @@ def test_an_image_of_another_platform_is_refused_with_those_that_there_are(
     assert run.code == 4, str(run)
     assert "image-unfit: " in run.output
     foreign = "linux/arm64" if FOREIGN == "aarch64" else "linux/amd64"
-    assert f"it is there for {foreign}" in run.output
+    assert f"it has {foreign}" in run.output
     assert pins(project) == {}
 
     locked = project.mpforge("lock")
@@ -281,7 +281,7 @@ def test_what_is_pinned_and_pulled_needs_no_registry(
     # Now the runtime has it no more; what deps remembers is only told apart by who needs the image.
     run = project.mpforge(*DEPS, env={"MPFORGE_NO_CACHE": "1"})
     assert run.code == 4, str(run)
-    assert f"registry-unreachable: the image {registry}/tiny:1 is not with this" in run.output
+    assert "registry-unreachable: this container runtime does not have the image" in run.output
     assert digest in run.output
 
     moved = project.mpforge("lock", "--update", f"{registry}/tiny:1")
@@ -439,7 +439,7 @@ def test_dockers_credential_helpers_are_asked(project: Workspace, place: Path, c
     variables = configured(place, content)
     run = project.mpforge(*DEPS, env=variables)
     assert run.code == 4, str(run)
-    assert "docker-credential-of-a-test gives nothing that can be used" in run.output
+    assert "docker-credential-of-a-test returned no usable credentials" in run.output
 
     helper = place / "bin" / "docker-credential-of-a-test"
     helper.parent.mkdir()

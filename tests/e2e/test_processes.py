@@ -210,7 +210,7 @@ def test_capture_returns_output_and_errors_apart_whatever_their_bytes() -> None:
 
 
 def test_capture_gives_up_on_what_does_not_end(leash: Leash) -> None:
-    with pytest.raises(TimeoutError, match="sh did not end"):
+    with pytest.raises(TimeoutError, match="sh did not finish"):
         processes.capture(
             ["sh", "-c", 'exec 3>"$LEASH"; sleep 1000 & wait'],
             environment={"PATH": PATH, "LEASH": str(leash.path)},

@@ -88,7 +88,7 @@ def test_a_runtime_that_wants_certificates_is_given_those_of_the_variables(
     workspace.variables |= {"DOCKER_CERT_PATH": str(folder / "none")}
     found, said = runtime_of(workspace)
     assert found is None
-    assert f"the container runtime at {address} wants certificates that are not there" in said
+    assert f"the container runtime at {address} needs certificates that do not exist" in said
     assert f"{folder}/none must have ca.pem, cert.pem, key.pem" in said
 
 
@@ -135,8 +135,8 @@ def test_a_context_that_there_is_not_is_no_other_runtime(workspace: Workspace) -
     workspace.variables["DOCKER_CONTEXT"] = "nowhere"
     found, said = runtime_of(workspace)
     assert found is None
-    assert "Docker's context nowhere can't be used: there is none of that name" in said
-    assert "-> `docker context ls` lists them" in said
+    assert "Docker's context nowhere can't be used: there is no such context" in said
+    assert "-> run `docker context ls` to list" in said
 
 
 def test_a_context_that_is_damaged_is_told(workspace: Workspace) -> None:

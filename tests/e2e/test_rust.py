@@ -251,7 +251,7 @@ def test_crates_that_can_not_be_had_are_told_with_remedies(
     (rusty.root / "Cargo.lock").unlink()
     run = rusty.mpforge("run", "sdist")
     assert run.code == 2, str(run)
-    assert "there is no Cargo.lock" in run.output
+    assert "no Cargo.lock pins them" in run.output
     assert "cargo generate-lockfile" in run.output
 
     assert rusty.mpforge("lock").code == 0

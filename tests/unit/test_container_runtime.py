@@ -39,7 +39,7 @@ def test_qemus_version_is_read_from_its_words() -> None:
 
 
 def test_an_emulator_without_a_version_is_named_as_it_names_itself() -> None:
-    fact = run_fact(AARCH64, "an emulator that does not say its name", DEBIAN)
+    fact = run_fact(AARCH64, "an unknown emulator", DEBIAN)
     assert (fact.how, fact.qemu) == ("emulated", None)
 
 

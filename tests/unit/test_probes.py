@@ -104,7 +104,7 @@ def asked(runtime: ContainerRuntime) -> list[str]:
         ("aarch64_musl", (0, QEMU), QEMU),
         ("aarch64", (1, "exec /aarch64: exec format error"), ""),
         ("aarch64", (139, ""), ""),
-        ("aarch64", (42, ""), "an emulator that does not say its name"),
+        ("aarch64", (42, ""), "an unknown emulator"),
         ("macos_arm64", (42, ""), ""),
     ],
 )

@@ -108,8 +108,8 @@ def test_an_event_that_is_worth_a_line_has_one(event: Event, line: str) -> None:
     [
         (97_400_000, ("ziglang 0.15",), "up to 97 MB to fetch"),
         (300, ("tiny 1",), "up to 1 kB to fetch"),
-        (None, ("ziglang 0.15",), "how much is to be fetched is not known yet"),
-        (None, (), "how much is to be fetched is not known yet"),
+        (None, ("ziglang 0.15",), "the download size is unknown"),
+        (None, (), "the download size is unknown"),
         (0, (), "nothing to fetch"),
     ],
 )

@@ -148,7 +148,7 @@ GROUP = IndexedSession("build", "Build", "build", requires=("build-a", "build-b"
             "cached",
             "cached: 1 of 2",
         ),
-        ([], "not-run", "not run: what it requires was not selected"),
+        ([], "not-run", "not run: no session that it requires was selected"),
     ],
 )
 def test_a_group_ends_as_those_that_it_requires_did(

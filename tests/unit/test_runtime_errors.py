@@ -70,9 +70,9 @@ def _wrapped(system: OSError) -> DockerException:
 @pytest.mark.parametrize(
     ("system", "what", "hint"),
     [
-        (PermissionError(13, "Permission denied"), "may not speak", "usermod -aG docker $USER"),
+        (PermissionError(13, "Permission denied"), "no permission", "usermod -aG docker $USER"),
         (FileNotFoundError(2, "No such file"), "does not answer", "start it (sudo systemctl"),
-        (ConnectionRefusedError(111, "Refused"), "does not answer", "is it started"),
+        (ConnectionRefusedError(111, "Refused"), "does not answer", "start it (sudo systemctl"),
     ],
 )
 def test_a_runtime_that_does_not_answer_is_told_with_what_the_system_said(

@@ -142,7 +142,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
         ),
     ),
     "the record is another tool's": (
-        "tool.json is another tool's",
+        "tool.json belongs to another tool",
         lambda tree: (tree.parent / "tool.json").write_text(
             json.dumps({"schema": 2, "name": "tool", "version": "1.0", "digest": "cd" * 32}),
             encoding="utf-8",
@@ -174,7 +174,7 @@ def test_a_damaged_manifest_is_no_reason_to_trust_a_tree_that_was_touched(
     (tree.parent / "stats.json").unlink()
     obtain()
     assert make.times == 2
-    assert "manifest.json is not what it was" in said[0]
+    assert "manifest.json was modified" in said[0]
 
 
 @pytest.mark.parametrize("what", ["stats.json", "times"])
@@ -262,7 +262,7 @@ def test_a_store_that_can_t_be_written_costs_a_warning_and_the_tool_is_made_for_
         assert made.path.is_relative_to(tmp_path / "private")
     assert make.times == 2
     assert len(said) == 1
-    assert "tools are made for this run alone" in said[0]
+    assert "tools are made for this run only" in said[0]
 
 
 def test_an_error_that_is_not_the_store_s_is_not_blamed_on_it(
@@ -280,7 +280,7 @@ def test_an_error_that_is_not_the_store_s_is_not_blamed_on_it(
 def test_no_room_anywhere_is_an_error_that_says_so(tmp_path: Path, make: Maker) -> None:
     (tmp_path / "file").touch()
     store = ToolStore(tmp_path / "file", fallback=lambda: tmp_path / "file")
-    with pytest.raises(ToolUnavailable, match="no room for tool 1"):
+    with pytest.raises(ToolUnavailable, match="not enough disk space for tool 1"):
         store.obtain(name="tool", version="1", digest=DIGEST, make=make)
 
 
@@ -374,7 +374,7 @@ def test_tools_that_may_not_be_seen_are_made_for_this_run_alone(
     monkeypatch.setattr(os, "stat", stat)
     monkeypatch.setattr(os, "mkdir", mkdir)
     assert obtain().path.is_relative_to(tmp_path / "private")
-    assert "Permission denied; tools are made for this run alone" in said[0]
+    assert "Permission denied; tools are made for this run only" in said[0]
 
 
 # --- what is kept -----------------------------------------------------------------------------

@@ -79,8 +79,8 @@ def _connect(at: Endpoint) -> ContainerRuntime:
     if address.startswith("ssh://"):
         raise NoContainerRuntime(
             f"unsupported container runtime address: {address}",
-            hint=f"ssh -N -L local.sock:/var/run/docker.sock {address} makes it a socket of this machine; "
-            "then DOCKER_HOST=unix://$PWD/local.sock",
+            hint=f"forward it to a local socket: ssh -N -L local.sock:/var/run/docker.sock "
+            f"{address}; then set DOCKER_HOST=unix://$PWD/local.sock",
         )
     try:
         _hush()
@@ -118,16 +118,14 @@ def _no_runtime(address: str, error: Exception) -> NoContainerRuntime:
     system = _by_system(error)
     if isinstance(system, PermissionError):
         return NoContainerRuntime(
-            f"this user may not speak to the container runtime at {address}",
+            f"this user has no permission to connect to the container runtime at {address}",
             why=system.strerror,
-            hint=f"sudo usermod -aG {_group(address)} $USER, and log in again; or start Podman's socket, "
+            hint=f"run sudo usermod -aG {_group(address)} $USER and log in again; or start Podman's socket, "
             "which needs no privileges: systemctl --user start podman.socket",
         )
-    hint = "is it started (sudo systemctl start docker), and is DOCKER_HOST right?"
+    hint = "start it (sudo systemctl start docker), or correct DOCKER_HOST"
     if isinstance(system, FileNotFoundError):
-        hint = (
-            "start it (sudo systemctl start docker), or let DOCKER_HOST name the socket that it has"
-        )
+        hint = "start it (sudo systemctl start docker), or set DOCKER_HOST to its socket"
     why = _said(error) if system is None else system.strerror
     return NoContainerRuntime(
         f"the container runtime at {address} does not answer", why=why, hint=hint
@@ -175,7 +173,7 @@ def nature(runtime: ContainerRuntime) -> Nature:
 
     A socket of this machine may lead elsewhere: through ssh, or into a virtual machine.
     """
-    with speaking("ask what it is"):
+    with speaking("query its version"):
         told = runtime.client.info()
     same = (told.get("Name"), told.get("KernelVersion")) == (platform.node(), platform.release())
     return Nature(
@@ -206,9 +204,9 @@ def speaking(doing: str) -> Iterator[None]:
         forget()
         system = _by_system(error)
         raise RuntimeLost(
-            f"the container runtime went away while mpforge wanted to {doing}",
+            f"mpforge lost the connection to the container runtime while it tried to {doing}",
             why=_said(error) if system is None else system.strerror or str(system),
-            hint="start it again and repeat the command: nothing half-made is kept",
+            hint="start it again and repeat the command; no partial result was kept",
         ) from None
 
 
@@ -219,7 +217,7 @@ def refusal(doing: str, said: str) -> RuntimeLost | RuntimeFull | RuntimeRefuses
             f"the container runtime's disk is full: it could not {doing}", why=said, hint=MAKE_ROOM
         )
     if _GONE.search(said):
-        return container_gone(f"mpforge wanted to {doing}", said)
+        return container_gone(f"mpforge tried to {doing}", said)
     hint = next((hint for words, hint in _HINTS.items() if words in said), None)
     return RuntimeRefuses(f"the container runtime could not {doing}", why=said, hint=hint)
 
@@ -229,8 +227,9 @@ def container_gone(when: str, why: str | None = None) -> RuntimeLost:
     return RuntimeLost(
         f"the container was removed while {when}",
         why=why,
-        hint="repeat the command: nothing half-made was kept; was it removed by hand, or the runtime stopped,"
-        " or short of memory? Or does a program of the step end every process that it sees?",
+        hint="repeat the command; if it fails again, check whether somebody removes the container, "
+        "the container runtime stops or runs out of memory, or a program of the step kills every "
+        "process that it sees",
     )
 
 

@@ -339,13 +339,13 @@ class Container:
                 unpack(packed, unpacked)
             except SourceUnreadable as error:
                 raise RuntimeLost(
-                    f"what the container runtime sent of {place} can't be unpacked",
+                    f"the archive of {place} that the container runtime sent can't be unpacked",
                     why=error.why,
-                    hint="repeat the command: nothing half-made was kept",
+                    hint="repeat the command; no partial result was kept",
                 ) from None
             found = unpacked / place.rpartition("/")[2]
             if not os.path.lexists(found):
-                raise ArchiveRefused(f"{place} of the container is a link that leads elsewhere")
+                raise ArchiveRefused(f"{place} in the container is a link to another place")
             found.rename(destination)
 
 

@@ -140,8 +140,8 @@ class StepContainer:
         for name, value in variables.items():
             if "\udc80" <= max(value, default="") <= "\udcff":
                 raise WrongInput(
-                    f"{name} has bytes that are no UTF-8: a runtime can't give them to a container",
-                    hint="give it as text, or in a file of the source",
+                    f"{name} is not valid UTF-8, and container runtimes pass only UTF-8 to a container",
+                    hint="pass it as text, or in a file of the source",
                 )
         return {**variables, "PATH": self._path(environment.get("PATH"))}
 
@@ -174,9 +174,9 @@ class StepContainer:
         client = shutil.which("docker") or shutil.which("podman")
         if client is None:
             raise ToolUnavailable(
-                "there is no docker or podman here, whose client lets you into a container",
-                hint="install it (Debian: apt-get install docker-cli), or give a program to run "
-                "by `[build] before-build`",
+                "neither docker nor podman is installed, and entering a container needs one of these clients",
+                hint="install one (Debian: apt-get install docker-cli), or run your program in "
+                "[build] before-build",
             )
         words = [client, "exec", "--interactive", *(["--tty"] if at_terminal() else [])]
         words += ["--user", "0:0", "--workdir", self.shown(str(cwd))]

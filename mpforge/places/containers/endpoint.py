@@ -13,7 +13,7 @@ from typing import Any
 
 from mpforge.errors import NoContainerRuntime
 
-_UNUSABLE = "a runtime that is set up, and can't be used"
+_UNUSABLE = "a configured container runtime that can't be used"
 _WITHOUT_TLS = ("unix:", "npipe:", "ssh:")
 
 
@@ -65,7 +65,7 @@ def _by_variables(environment: Mapping[str, str]) -> Endpoint:
         files = _certificates(folder)
         if len(files) < len(_FILES):
             raise NoContainerRuntime(
-                f"the container runtime at {host} wants certificates that are not there",
+                f"the container runtime at {host} needs certificates that do not exist",
                 why=f"{folder} must have {', '.join(_FILES)}",
                 hint="put them there, or unset DOCKER_TLS_VERIFY",
             )
@@ -98,14 +98,14 @@ def _by_context(environment: Mapping[str, str]) -> Endpoint | None:
         docker = json.loads(text)["Endpoints"]["docker"]
         host, verify = str(docker["Host"]), not docker.get("SkipTLSVerify")
     except FileNotFoundError:
-        raise _unusable(name, by, "there is none of that name") from None
+        raise _unusable(name, by, "there is no such context") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        raise _unusable(
-            name, by, "it can't be read, or names no runtime of Docker's kind"
-        ) from None
+        raise _unusable(name, by, "it can't be read, or has no Docker endpoint") from None
     files = _certificates(folder / "contexts" / "tls" / identifier / "docker")
     if ("cert.pem" in files) != ("key.pem" in files):
-        raise _unusable(name, by, "it has a certificate without its key, or a key alone")
+        raise _unusable(
+            name, by, "it has a certificate without a key, or a key without a certificate"
+        )
     wanted = (files or not verify) and not host.startswith(_WITHOUT_TLS)
     return Endpoint(host, _tls(files, verify=verify) if wanted else None, {"DOCKER_CONTEXT": name})
 
@@ -118,9 +118,9 @@ def _current(configuration: Path) -> str | None:
         return None
     except (OSError, ValueError, AttributeError) as error:
         raise NoContainerRuntime(
-            "Docker's configuration can't be read, so it is not known which runtime is meant",
+            "Docker's configuration can't be read, so mpforge does not know which container runtime to use",
             why=f"{configuration}: {error}",
-            hint="mend it, or let DOCKER_HOST name the runtime",
+            hint="fix it, or set DOCKER_HOST",
         ) from None
     return str(chosen) if chosen else None
 
@@ -129,7 +129,7 @@ def _unusable(name: str, by: str, why: str) -> NoContainerRuntime:
     return NoContainerRuntime(
         f"Docker's context {name} can't be used: {why}",
         why=f"{by} names it",
-        hint="`docker context ls` lists them, `docker context use NAME` chooses one",
+        hint="run `docker context ls` to list the contexts, `docker context use NAME` to choose one",
     )
 
 

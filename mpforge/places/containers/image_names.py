@@ -34,7 +34,7 @@ def parse(name: str) -> Reference:
     found = image_name.parts(name)
     if found is None:
         raise ImageNameWrong(
-            f"{name!r} is no name of an image", hint=f"it is {image_name.EXPECTED}"
+            f"{name!r} is not a valid image name", hint=f"use {image_name.EXPECTED}"
         )
     return Reference(**vars(found))
 

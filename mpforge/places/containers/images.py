@@ -58,7 +58,8 @@ def resolve(runtime: ContainerRuntime | None, request: ImageRequest) -> ImagePin
         who = "the container runtime has" if runtime is not None else "without a runtime there is"
         raise ImageUnknown(
             f"{who} no image {request.name}",
-            hint="an id is known to the runtime that made it alone: name another image in [build] image",
+            hint="name another image in [build] image: an id is known only to the container "
+            "runtime that built the image",
         )
     try:
         return ImagePin(request, registry.digest_of(request), is_local=False)
@@ -89,7 +90,7 @@ def obtain(runtime: ContainerRuntime, pin: ImagePin, working: Working) -> Image:
             f"the image {pin.request.name} is pinned by a local id, "
             "which this container runtime does not have",
             why=f"{pin.digest} was made on another machine, or removed",
-            hint=f"make it again, or mpforge lock --update {pin.request.name}",
+            hint=f"build it again, or run: mpforge lock --update {pin.request.name}",
         )
     _check(found, pin.request)
     return _image(found)
@@ -109,7 +110,7 @@ def layer(runtime: ContainerRuntime, base: Image, key: str, make: Callable[[], C
         container.commit(_LAYERS, key[:32], key)
     found = _inspect(runtime, tag)
     if found is None:
-        raise RuntimeRefuses("the container runtime did not keep the image that it was told to")
+        raise RuntimeRefuses("the container runtime did not save the image of before-all")
     return _image(found)
 
 
@@ -128,8 +129,8 @@ def _also_not_here(error: MpforgeError, runtime: ContainerRuntime, name: str) ->
     near = close_to(name, known - {name})
     why = f"{error.what}; {error.why}" if error.why else error.what
     if near:
-        what = f"neither {runtime.name} nor a registry has the image {name}, as far as can be asked"
-        return ImageUnknown(what, why=why, hint=f"did you mean {near}? Else: {error.hint}")
+        what = f"found no image {name}, neither in {runtime.name} nor in a registry"
+        return ImageUnknown(what, why=why, hint=f"did you mean {near}? Otherwise, {error.hint}")
     why = "; ".join(filter(None, [f"{runtime.name} has no such image either", error.why]))
     return type(error)(error.what, why=why, hint=error.hint)
 
@@ -174,19 +175,21 @@ def _pull(runtime: ContainerRuntime, pin: ImagePin) -> None:
     except ImageUnknown as error:
         raise PinGone(
             f"{at.host} no longer has the image {pin.request.name} that the lock pins",
-            why=f"{pin.digest}, and this runtime does not have it either; {error.why}",
+            why=f"{pin.digest}, and this container runtime does not have it either; {error.why}",
             hint=f"mpforge lock --update {pin.request.name}",
         ) from None
     except RegistryUnreachable as error:
         raise RegistryUnreachable(
-            f"the image {pin.request.name} is not with this runtime, and {at.host} can't be asked for it",
+            f"this container runtime does not have the image {pin.request.name}, and {at.host} "
+            "can't be reached",
             why=f"{pin.digest}: {error.why}",
             hint=error.hint,
         ) from None
     raise RegistryUnreachable(
         f"the container runtime can't pull {pin.request.name}, which its registry has",
         why=said,
-        hint=f"does `docker pull {exactly.name}` work? Another machine's runtime has a network of its own",
+        hint=f"try `docker pull {exactly.name}`; a container runtime on another machine uses that "
+        "machine's network",
     )
 
 
@@ -219,7 +222,7 @@ def _check(found: Mapping[str, Any], request: ImageRequest) -> None:
     wanted = well_known()[request.platform].docker_platform or ""
     if image_names.normal(has) != image_names.normal(wanted):
         raise ImageUnfit(
-            f"the image {request.name} is of {has}, and {request.platform} needs {wanted}",
+            f"the image {request.name} is for {has}, but {request.platform} needs {wanted}",
             hint="name an image of that platform in [build] image, in the target's own table, or in its "
             f"toolchain's; if it has been replaced since: mpforge lock --update {request.name}",
         )
@@ -233,7 +236,7 @@ def _platform(found: Mapping[str, Any]) -> str:
 def _inspect(runtime: ContainerRuntime, name: str) -> Mapping[str, Any] | None:
     from docker.errors import ImageNotFound
 
-    with speaking(f"look at the image {name}"):
+    with speaking(f"inspect the image {name}"):
         try:
             found: Mapping[str, Any] = runtime.client.api.inspect_image(name)
         except ImageNotFound:

@@ -78,14 +78,14 @@ def digest_of(request: ImageRequest) -> str:
         has = _offered(talk, digest, manifest)
     except (AttributeError, KeyError, TypeError):
         raise ImageUnfit(
-            f"what {reference.host} has as {request.name} is no image that mpforge can read",
-            hint="push it again with a Docker of this decade, or name another one in [build] image",
+            f"{request.name} at {reference.host} is not an image that mpforge can read",
+            hint="push it again with Docker 1.10 or newer, or name another image in [build] image",
         ) from None
     found = has.get(normal(wanted))
     if found is None:
         raise ImageUnfit(
             f"{reference.host} has no {request.name} for {request.platform}, which needs {wanted}",
-            why=f"it is there for {', '.join(has) or 'no platform'}",
+            why=f"it has {', '.join(has) or 'no platform'}",
             hint="name an image of that platform in [build] image, or in the target's own table",
         )
     return found
@@ -131,9 +131,9 @@ class _Talk:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         if expected and expected.startswith("sha256:") and expected != digest:
             raise HashMismatch(
-                f"{self._at.host} sent something else of {self._name} than it said",
+                f"{self._at.host} sent data for {self._name} that does not match its digest",
                 why=f"expected {expected}\n     got {digest}",
-                hint="repeat the command; if it stays so, a proxy on the way or the registry is at fault",
+                hint="repeat the command; if it fails again, check the registry and any proxy in between",
             )
         return digest
 
@@ -166,25 +166,25 @@ class _Talk:
             return ImageUnknown(
                 f"{at.host} has no image {name}",
                 why=_said(data) or f"asked at {at.address}",
-                hint="name another one in [build] image, or build it here: a local image will do",
+                hint="name another image in [build] image, or build this one locally",
             )
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             if at.host == HUB and not self._knows:  # the hub answers the same for both
                 return ImageUnknown(
-                    f"{at.host} has no image {name} that everybody may read",
+                    f"{at.host} has no public image {name}",
                     why=_said(data) or f"asked at {at.address}",
-                    hint=f"if it is a private one: {login}",
+                    hint=f"run `{login}` if the image is private",
                 )
             used = "credentials of Docker's configuration" if self._knows else "no credentials"
             return RegistryDenies(
-                f"{at.host} does not let us read the image {name}",
+                f"{at.host} denies access to the image {name}",
                 why=f"asked with {used}; {_said(data) or f'status {status}'}",
-                hint=f"{login} (credentials come from Docker's configuration), and repeat the command",
+                hint=f"run `{login}` (credentials come from Docker's configuration), and repeat the command",
             )
         return RegistryUnreachable(
             f"the registry {at.host} does not answer for the image {name}",
             why=f"status {status} {_said(data)}".strip(),
-            hint="repeat the command later; what is pinned and known to the runtime needs no registry",
+            hint="repeat the command later; images that are pinned and already pulled need no registry",
         )
 
     def _ask(
@@ -224,19 +224,19 @@ class _Talk:
                 for chunk in answer.iter_content(1 << 16):
                     data += chunk
                     if len(data) > _LARGEST:
-                        raise self._unreachable("what it sends is far too long")
+                        raise self._unreachable("its answer is too large")
                 return answer.status_code, answer.headers, data
         except RequestException as error:
             raise self._unreachable(_reason(error)) from None
 
     def _unreachable(self, why: str) -> RegistryUnreachable:
-        hint = "is the network up, and is a proxy needed (HTTPS_PROXY)? REQUESTS_CA_BUNDLE names certificates"
+        hint = "check the network; set HTTPS_PROXY behind a proxy, REQUESTS_CA_BUNDLE for other certificates"
         if self._at.is_loopback:
-            hint = "start it on this machine; it is spoken to without TLS"
+            hint = "start it on this machine; mpforge connects to it without TLS"
         return RegistryUnreachable(
-            f"the registry {self._at.host} can't be asked for the image {self._name}",
+            f"the registry {self._at.host} can't be reached for the image {self._name}",
             why=without_credentials(why),
-            hint=f"{hint}; what is pinned and known to the runtime needs no registry",
+            hint=f"{hint}; images that are pinned and already pulled need no registry",
         )
 
     # --- credentials ---------------------------------------------------------------------------
@@ -259,9 +259,9 @@ class _Talk:
         realm = fields.get("realm", "")
         if not _is_safe(realm):
             raise RegistryDenies(
-                f"{self._at.host} wants credentials for {self._name} sent without TLS",
+                f"{self._at.host} asks for credentials for {self._name} without TLS",
                 why=f"to {urlsplit(realm).hostname}",
-                hint="nothing was sent; use a registry that is served by HTTPS",
+                hint="use a registry with HTTPS; mpforge sent no credentials",
             )
         words = {"scope": f"repository:{self._at.repository}:pull"}
         words |= {"service": fields["service"]} if "service" in fields else {}
@@ -313,8 +313,8 @@ def credentials(host: str) -> Mapping[str, str]:
         what = f"docker-credential-{helper}" if helper else "config.json"
         raise RegistryDenies(
             f"Docker's credentials for {host} can't be read",
-            why=f"{what} gives nothing that can be used",
-            hint=f"docker login {host}, or mend Docker's config.json",
+            why=f"{what} returned no usable credentials",
+            hint=f"run `docker login {host}`, or fix Docker's config.json",
         ) from None
 
 

@@ -28,7 +28,7 @@ _EXITS = 42
 _SECONDS = 30
 _ELSEWHERE_SECONDS = 3600.0
 NATIVE = "native"
-_NAMELESS = "an emulator that does not say its name"
+_NAMELESS = "an unknown emulator"
 
 
 PROBED = tuple(platform.name for platform in glibc_platforms())

@@ -48,7 +48,7 @@ def _unheard(_message: str) -> None:
 
 def _whole(runtime: ContainerRuntime, name: str) -> str | None:
     """Return a complete volume of that name, or None."""
-    with speaking(f"look for the volume of {name}"):
+    with speaking(f"find the volume of {name}"):
         found = runtime.client.api.volumes(filters={"label": f"{_TOOL}={name}"})["Volumes"] or []
     labels = {volume["Name"]: volume["Labels"] or {} for volume in found}
     marked = (told[_FILLED] for told in labels.values() if _FILLED in told)
