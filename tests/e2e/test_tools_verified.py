@@ -104,9 +104,9 @@ def test_damaged_tools_are_said_and_made_again_and_the_wheel_is_the_same(
     assert run.code == 0, str(run)
     assert owning.wheel().read_bytes() == before
     for words in (
-        "include/python3.11/pyconfig.h was changed; it is made again",
-        "damaged: cc was added; it is made again",
-        "tool.json is not readable; it is made again",
+        "include/python3.11/pyconfig.h was changed; mpforge makes it again",
+        "damaged: cc was added; mpforge makes it again",
+        "tool.json is not readable; mpforge makes it again",
     ):
         assert sum(words in line for line in run.output.splitlines()) == 1, str(run)
     quiet = owning.nox(BUILD, env={"MPFORGE_NO_CACHE": "1"})
