@@ -120,8 +120,8 @@ def test_a_project_with_old_habits_is_built_whole_and_tested_as_it_is_installed(
     assert "the script ran" in quick.log("test-aarch64-cp311")
     with zipfile.ZipFile(quick.wheel()) as wheel:
         names = {name for name in wheel.namelist() if name.startswith("field/")}
-        built = wheel.read("field/_words.cpython-311-aarch64-linux-gnu.so")
-        sections = list(ELFFile(BytesIO(built)).iter_sections())
+        module = wheel.read("field/_words.cpython-311-aarch64-linux-gnu.so")
+        sections = list(ELFFile(BytesIO(module)).iter_sections())
         (symbols,) = (s for s in sections if isinstance(s, SymbolTableSection))
         exported = {s.name for s in symbols.iter_symbols() if s["st_shndx"] != "SHN_UNDEF"} - {""}
         (dynamic,) = (s for s in sections if isinstance(s, DynamicSection))
