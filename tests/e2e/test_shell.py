@@ -125,7 +125,7 @@ def terminal(workspace: Workspace, *words: str) -> Iterator[Terminal]:
 
 def paste(there: Terminal, told: str) -> list[str]:
     """Paste what was told before the prompt, line by line; each must end well."""
-    _, _, programs = told.partition("what would run there:")
+    _, _, programs = told.partition("commands that would run there:")
     lines = [line.strip() for line in programs.splitlines()[1:-1]]
     assert lines
     for line in lines:
