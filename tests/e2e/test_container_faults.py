@@ -467,7 +467,7 @@ def test_a_runtime_that_is_not_there_is_told_with_its_address(boxed: Workspace) 
 
 def test_a_runtime_by_ssh_is_told_how_to_be_reached(boxed: Workspace) -> None:
     said = refused(boxed, "ssh://me@builder:2222")
-    assert "-> ssh -N -L local.sock:/var/run/docker.sock ssh://me@builder:2222 makes it" in said
+    assert "socket: ssh -N -L local.sock:/var/run/docker.sock ssh://me@builder:2222; " in said
     assert "DOCKER_HOST=unix://$PWD/local.sock" in said
 
 
@@ -644,7 +644,7 @@ def test_an_image_of_another_platform_and_one_that_is_nowhere_are_told_of(
 ) -> None:
     build_in(boxed, request.getfixturevalue(f"tiny_{FOREIGN}_image"))
     said = failed(boxed, boxed.mpforge("run", BUILD), "image-unfit", 4)
-    assert f"and {NATIVE} needs linux/" in said
+    assert f", but {NATIVE} needs linux/" in said
     build_in(boxed, f"sha256:{64 * '0'}")
     said = failed(boxed, boxed.mpforge("run", BUILD), "image-unknown", 4)
     assert f"the container runtime has no image sha256:{64 * '0'}" in said

@@ -164,4 +164,4 @@ def test_an_image_that_is_not_of_this_machine_is_refused(
     workspace = _project(place / "project", empty_cache, tiny_aarch64_image)
     run = workspace.mpforge("run", "build-aarch64")
     assert run.code == 4, str(run)
-    assert f"the image {tiny_aarch64_image} is of linux/arm64" in run.output
+    assert f"the image {tiny_aarch64_image} is for linux/arm64" in run.output

@@ -259,6 +259,7 @@ OF_THE_CHECKOUT = (
     ".mpforge/index.json",
     ".mpforge/plan.json",
     ".mpforge/fingerprints*",
+    ".mpforge/memo.json",
     ".mpforge/keys/*.json",
     ".mpforge/report.jsonl",
     ".mpforge/logs/*",
@@ -275,10 +276,12 @@ def test_damaged_files_of_the_checkout_and_notes_change_no_result(
     for text in ("one\n", "two\n", "one\n"):  # so that there is a previous key too
         quick.write("greeting.txt", text)
         is_right(quick, quick.nox(BUILD))
-    end = time.monotonic() + 60
+    end, memo = time.monotonic() + 60, quick.root / ".mpforge" / "memo.json"
     while not list(quick.root.glob(".mpforge/fingerprints*")):  # young files are not remembered
         assert time.monotonic() < end, "no file is ever remembered"
+        memo.unlink(missing_ok=True)  # it would answer without a look at the files
         is_right(quick, quick.nox(BUILD))
+    assert BUILD in quick.nox(BUILD).cached
     for name in OF_THE_CHECKOUT:
         places = list(quick.root.glob(name))
         assert places, f"there is no {name}"
