@@ -6,19 +6,19 @@ machine is.
 """
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, get_args
 
 from mpforge.platforms.libc import GLIBC, LIBCS, MUSL, Libc, policy_version
 
 __all__ = ["GLIBC", "MUSL", "Libc", "Platform", "policy_version", "well_known"]
 
+Os = Literal["linux", "windows", "macos"]
 Endian = Literal["little", "big"]
 Support = Literal["tested", "builds", "not-yet"]
-_Word = TypeVar("_Word", bound=str)
 
 _TABLE = Path(__file__).with_name("platforms.csv")
 # The size in bytes of each format of long double, if it is not 16.
@@ -44,7 +44,7 @@ class Platform:
     """
 
     name: str
-    os: Literal["linux", "windows", "macos"]
+    os: Os
     machine: str
     libc: Libc | None
     bits: int
@@ -115,50 +115,30 @@ class Platform:
         return same and "linux" in words[1:-1] and words[-1] == self.gnu_triple.split("-")[-1]
 
 
-def _one_of(word: str, *words: _Word) -> _Word:
-    return words[words.index(word)]
+def _one_of(words: object) -> Callable[[str], str]:
+    """Return a reader of cells that are one of a ``Literal``'s words."""
+    known = get_args(words)
+    return lambda cell: known[known.index(cell)]
+
+
+# How a cell is read, by the type of its field.
+_READERS: Mapping[object, Callable[[str], object]] = {
+    str: str,
+    str | None: lambda cell: cell or None,
+    int: lambda cell: int(cell or 0),
+    bool: lambda cell: cell == "yes",
+    bytes: bytes.fromhex,
+    tuple[str, ...]: lambda cell: tuple(cell.split()),
+    Libc | None: lambda cell: LIBCS[cell] if cell else None,
+    Os: _one_of(Os),
+    Endian: _one_of(Endian),
+    Support: _one_of(Support),
+}
 
 
 def _platform(row: Mapping[str, str]) -> Platform:
-    return Platform(
-        name=row["name"],
-        os=_one_of(row["os"], "linux", "windows", "macos"),
-        machine=row["machine"],
-        libc=LIBCS[row["libc"]] if row["libc"] else None,
-        bits=int(row["bits"]),
-        endian=_one_of(row["endian"], "little", "big"),
-        support=_one_of(row["support"], "tested", "builds", "not-yet"),
-        host=row["host"] == "yes",
-        native_on=row["native_on"] or None,
-        aliases=tuple(row["aliases"].split()),
-        docker_platform=row["docker_platform"] or None,
-        docker_variant=row["docker_variant"] or None,
-        gnu_triple=row["gnu_triple"],
-        gnu_cpus=tuple(row["gnu_cpus"].split()),
-        multiarch=row["multiarch"],
-        zig_triple=row["zig_triple"],
-        zig_flags=tuple(row["zig_flags"].split()),
-        rust_triple=row["rust_triple"],
-        rust_arch=row["rust_arch"],
-        debian_arch=row["debian_arch"] or None,
-        uv_python=row["uv_python"],
-        uv_platform=row["uv_platform"] == "yes",
-        cpu_family=row["cpu_family"],
-        long_double=row["long_double"],
-        max_align=int(row["max_align"] or 0),
-        elf_machine=row["elf_machine"],
-        elf_number=int(row["elf_number"] or 0),
-        elf_flags=int(row["elf_flags"] or 0),
-        loader=row["loader"] or None,
-        exit_42=bytes.fromhex(row["exit_42"]),
-        qemu=row["qemu"] or None,
-        qemu_since=int(row["qemu_since"] or 0),
-        baseline_cpu=row["baseline_cpu"] or None,
-        oldest_policy=row["oldest_policy"],
-        policies=tuple(row["policies"].split()),
-        github_runner=row["github_runner"] or None,
-        cibuildwheel=tuple(row["cibuildwheel"].split()),
-    )
+    cells: dict[str, Any] = {f.name: _READERS[f.type](row[f.name]) for f in fields(Platform)}
+    return Platform(**cells)
 
 
 @functools.cache

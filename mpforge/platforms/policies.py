@@ -49,10 +49,8 @@ def system_policy(policy: str, platform: Platform) -> SystemPolicy:
     from auditwheel.policy import WheelPolicies
 
     musl, machine = policy.startswith("musl"), Architecture(platform.machine)
-    if musl:
-        listed = WheelPolicies(libc=Libc.MUSL, arch=machine, musl_policy=policy)
-    else:
-        listed = WheelPolicies(libc=Libc.GLIBC, arch=machine)
+    libc, musl_policy = (Libc.MUSL, policy) if musl else (Libc.GLIBC, None)
+    listed = WheelPolicies(libc=libc, arch=machine, musl_policy=musl_policy)
     wanted = policy_version(policy)
     known = [
         (policy_version(word), one)

@@ -6,7 +6,7 @@ every host. Knows nothing of files that need symbols.
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 
 # The public prefixes of the libraries on manylinux's lists that have no versions for (all of) their symbols.
@@ -45,29 +45,30 @@ def _cpython() -> Mapping[str, frozenset[str]]:
 def glibc_symbols(version: tuple[int, int]) -> frozenset[str]:
     """Return the symbols of a glibc version, in any of its libraries."""
     found: set[str] = set()
-    for line in _lines("glibc.txt"):
-        since, _, names = line.partition(": ")
-        major, _, minor = since.partition(".")
-        if (int(major), int(minor)) <= max(version, (2, 17)):
-            found.update(names.split())
+    for since, names in _by_version("glibc.txt"):
+        if since <= max(version, (2, 17)):
+            found.update(names)
     return frozenset(found)
 
 
 @functools.cache
 def stable_abi() -> Mapping[str, tuple[int, int]]:
     """Map the symbols of Python's stable ABI to the first version that has them."""
-    found = {}
-    for line in _lines("stable-abi.txt"):
-        since, _, names = line.partition(": ")
-        major, _, minor = since.partition(".")
-        found.update(dict.fromkeys(names.split(), (int(major), int(minor))))
-    return found
+    return {name: since for since, names in _by_version("stable-abi.txt") for name in names}
 
 
 def may_be_of(library: str, symbol: str) -> bool:
     """Return whether a symbol without a version may come from a library of every system."""
     prefixes = _PREFIXES.get(library)
     return prefixes is not None and re.match(prefixes, symbol) is not None
+
+
+def _by_version(name: str) -> Iterator[tuple[tuple[int, int], list[str]]]:
+    """Yield the first version that has some symbols, and their names, for each line of a table."""
+    for line in _lines(name):
+        since, _, names = line.partition(": ")
+        major, _, minor = since.partition(".")
+        yield (int(major), int(minor)), names.split()
 
 
 def _lines(name: str) -> list[str]:
