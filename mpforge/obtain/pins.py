@@ -63,13 +63,9 @@ class Pins:
 
         Raises ``PinMissing``, and the errors of resolving.
         """
-        pin = self.lock.environment(request)
-        if pin is not None:
-            return pin if own is None else pin.without(own.name)
         if not request.requirements:
             return EnvironmentPin(request, ())
-        what = shown(request.requirements)
-        self._refuse_if_locked(f"{what} ({request.purpose}, {request.python})")
+        words = shown(request.requirements)
 
         def resolve() -> EnvironmentPin:
             from mpforge.obtain.packages.resolve import resolve as resolve_packages
@@ -77,14 +73,15 @@ class Pins:
             with self.paths.local() as local:
                 return resolve_packages(request, self.index, own=own, local=local)
 
-        def look() -> EnvironmentPin | None:
-            return self.lock.environment(request)
-
-        def record(found: EnvironmentPin) -> Lock:
-            return lock_file.merge(self.path, environments=(found,), warn=self._warn)
-
-        doing = f"resolving {what} for {request.python} {request.platform}"
-        return self._single(doing, request, look, resolve, record)
+        pin = self._pinned(
+            request,
+            f"{words} ({request.purpose}, {request.python})",
+            doing=f"resolving {words} for {request.python} {request.platform}",
+            look=lambda lock: lock.environment(request),
+            resolve=resolve,
+            record=lambda found: lock_file.merge(self.path, environments=(found,), warn=self._warn),
+        )
+        return pin if own is None else pin.without(own.name)
 
     def digest_of(self, request: EnvironmentRequest) -> str:
         """Return a digest of every pin for a request's purpose, Python and platform."""
@@ -98,63 +95,60 @@ class Pins:
 
     def distribution(self, request: DistroRequest) -> DistroPin:
         """Return the distribution's packages pinned for a request. Raises as ``environment`` does."""
-        pin = self.lock.packages_of(request)
-        if pin is not None:
-            return pin
-        what = f"{request.distribution} {request.suite} {request.architecture}"
-        self._refuse_if_locked(f"{len(request.names)} packages of {what}")
+        archive = f"{request.distribution} {request.suite} {request.architecture}"
 
         def resolve() -> DistroPin:
             from mpforge.obtain.distro import apt
 
             return apt.resolve(request, state=self._state)
 
-        def look() -> DistroPin | None:
-            return self.lock.packages_of(request)
-
-        def record(found: DistroPin) -> Lock:
-            return lock_file.merge(self.path, distribution=(found,), warn=self._warn)
-
-        return self._single(f"looking up packages of {what}", request, look, resolve, record)
+        return self._pinned(
+            request,
+            f"{len(request.names)} packages of {archive}",
+            doing=f"looking up packages of {archive}",
+            look=lambda lock: lock.packages_of(request),
+            resolve=resolve,
+            record=lambda found: lock_file.merge(self.path, distribution=(found,), warn=self._warn),
+        )
 
     def image(self, request: ImageRequest, resolve: Callable[[], ImagePin]) -> ImagePin:
         """Return the pin of an image's name. Raises ``PinMissing``, and the errors of resolving."""
-        pin = self.lock.image(request)
-        if pin is not None:
-            return pin
-        self._refuse_if_locked(f"the image {request.name} ({request.platform})")
-
-        def look() -> ImagePin | None:
-            return self.lock.image(request)
-
-        def record(found: ImagePin) -> Lock:
-            return lock_file.merge(self.path, images=(found,), warn=self._warn)
-
-        doing = f"looking up the image {request.name}"
-        return self._single(doing, request, look, resolve, record)
+        return self._pinned(
+            request,
+            f"the image {request.name} ({request.platform})",
+            doing=f"looking up the image {request.name}",
+            look=lambda lock: lock.image(request),
+            resolve=resolve,
+            record=lambda found: lock_file.merge(self.path, images=(found,), warn=self._warn),
+        )
 
     def strategy(self, pin: StrategyPin) -> None:
         """Record the strategy that ``auto`` chose, unless one is recorded or the lock must not change."""
         if not self._locked and self.lock.strategy(pin.target, pin.host) is None:
             self.lock = lock_file.merge(self.path, strategies=(pin,), warn=self._warn)
 
-    def _refuse_if_locked(self, what: str) -> None:
+    def _pinned(
+        self,
+        request: EnvironmentRequest | DistroRequest | ImageRequest,
+        what: str,
+        *,
+        doing: str,
+        look: Callable[[Lock], T | None],
+        resolve: Callable[[], T],
+        record: Callable[[T], Lock],
+    ) -> T:
+        """Return the lock's pin for a request; one process resolves it if it is missing.
+
+        ``what`` is the request and ``doing`` its resolving, in messages.
+        """
+        if (pin := look(self.lock)) is not None:
+            return pin
         if self._locked:
             raise PinMissing(
                 f"{self.path.name} has no pin for {what}",
                 why="--locked is set, or CI is",
                 hint="run `mpforge lock` on a development machine, and commit the lock",
             )
-
-    def _single(
-        self,
-        doing: str,
-        request: EnvironmentRequest | DistroRequest | ImageRequest,
-        look: Callable[[], T | None],
-        resolve: Callable[[], T],
-        record: Callable[[T], Lock],
-    ) -> T:
-        """Return the lock's pin for a request; one process resolves it if it is missing."""
         name = f"resolving-{hashlib.sha256(repr(request).encode()).hexdigest()[:16]}"
 
         def waits() -> None:
@@ -162,12 +156,11 @@ class Pins:
 
         with lock_file.single(self.path, name, waits=waits, warn=self._warn):
             self.lock = lock_file.read(self.path)
-            there = look()
-            if there is not None:
-                return there
+            if (pin := look(self.lock)) is not None:
+                return pin
             found = self._timed(doing, resolve)
             self.lock = record(found)
-        return look() or found
+        return look(self.lock) or found
 
     def _timed(self, what: str, resolve: Callable[[], T]) -> T:
         self._emit(Working(self._session, what))
