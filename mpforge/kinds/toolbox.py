@@ -114,7 +114,7 @@ class Toolbox:
 
     def python_parts(self, word: str) -> dict[str, str]:
         """Return an interpreter's identity as ingredients."""
-        return {f"python.{name}": value for name, value in self.host_python(word).ingredients()}
+        return {f"python.{name}": value for name, value in self.host_python(word).parts}
 
     def installed(self, word: str) -> "Installed":
         """Return the packages installed for the host's CPython of a word. Raises ``NoHostPython``."""

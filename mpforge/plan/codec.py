@@ -1,4 +1,4 @@
-"""Convert plan types to JSON data and back: dataclasses, tuples, None, scalars, unions with a ``kind``.
+"""Convert types to JSON data and back: dataclasses, tuples, paths, None, scalars, unions with a ``kind``.
 
 Knows nothing of what the types mean; a plan written by another version fails with ``ValueError`` rather than
 being half understood.
@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import types
 import typing
+from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,7 +20,7 @@ def encode(value: Any) -> Any:
         return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple):
         return [encode(item) for item in value]
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 @functools.cache
@@ -65,8 +66,8 @@ def _decode(kind: Any, data: Any) -> Any:
         if not isinstance(data, dict) or set(data) != set(hints):
             raise ValueError(f"not a {kind}: {data!r}")
         return typing.cast(Any, kind)(**{key: _decode(hints[key], data[key]) for key in hints})
-    if isinstance(kind, type) and isinstance(data, kind):
-        return data
+    if isinstance(kind, type) and isinstance(data, str if kind is Path else kind):
+        return Path(data) if kind is Path else data
     raise ValueError(f"{kind} was expected, not {data!r}")
 
 

@@ -103,7 +103,6 @@ def python(word: str) -> HostPython:
         version=f"3.{word[3:]}.7",
         digest=sha(repr(parts)),
         abiflags="",
-        soabi=f"cpython-{word[2:]}-x86_64-linux-gnu",
         multiarch="x86_64-linux-gnu",
         sysconfigdata_name="_sysconfigdata__linux_x86_64-linux-gnu",
         includes=(),

@@ -31,7 +31,6 @@ def interpreter(executable: Path, word: str = "cp311") -> HostPython:
         digest="ab" * 32,
         parts=(("version", "3.11.7"), ("headers", "cd" * 32)),
         abiflags="",
-        soabi="cpython-311-x86_64-linux-gnu",
         multiarch="x86_64-linux-gnu",
         sysconfigdata_name="_sysconfigdata__linux_x86_64-linux-gnu",
         includes=(executable.parent / "include",),

@@ -35,7 +35,6 @@ def host(tmp_path: Path) -> HostPython:
         digest="ab" * 32,
         parts=(),
         abiflags="",
-        soabi="cpython-311-x86_64-linux-gnu",
         multiarch="x86_64-linux-gnu",
         sysconfigdata_name="_sysconfigdata__x86_64-linux-gnu",
         includes=(switch, real),
@@ -151,7 +150,7 @@ def test_a_toolchain_file_of_the_place_is_the_one_that_cmake_is_told(
 def test_a_view_of_another_place_has_no_programs_and_names_those_that_are_there(
     host: HostPython, tmp_path: Path
 ) -> None:
-    fields = ("python", "version", "digest", "abiflags", "soabi", "multiarch")
+    fields = ("python", "version", "digest", "abiflags", "multiarch")
     values = {name: getattr(host, name) for name in (*fields, "sysconfigdata_name", "includes")}
     target_view.make_view(tmp_path / "view", _of_image(IMAGE, Interpreter(**values)))
     view = tmp_path / "view"

@@ -11,13 +11,15 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import NoHostPython
 from mpforge.obtain.pythons import installed_pythons
+from mpforge.plan import codec
 from mpforge.store import notes
+from mpforge.store.files import hash_file
 
 _WORD = re.compile(r"cp(3)(\d+)(t?)")
 _SCHEMA = 3
@@ -67,7 +69,6 @@ class Interpreter:
     version: str
     digest: str
     abiflags: str
-    soabi: str
     multiarch: str
     sysconfigdata_name: str
     includes: tuple[Path, ...]
@@ -87,8 +88,9 @@ class Interpreter:
 class HostPython(Interpreter):
     """An interpreter that runs on this host.
 
-    ``executable`` is its real path (never a shim's or a virtual environment's), ``parts`` the ingredients
-    of its ``digest``. ``stamp`` has path, size, mtime and ctime (ns) and inode of each hashed file.
+    ``executable`` is its real path (never a shim's or a virtual environment's), ``parts`` the named
+    ingredients of its ``digest``, e.g. ``("version", "3.11.7")``, without paths. ``stamp`` has path, size,
+    mtime and ctime (ns) and inode of each hashed file.
     ``path`` are the directories of its own library (``libraries``), which ``find`` does not read.
     """
 
@@ -101,10 +103,6 @@ class HostPython(Interpreter):
         """Return a copy whose identity includes its library, which has this digest."""
         parts = (*self.parts, ("library", library))
         return replace(self, parts=parts, digest=_digest(parts))
-
-    def ingredients(self) -> tuple[tuple[str, str], ...]:
-        """Return the named parts of its identity, e.g. ``("version", "3.11.7")``; no paths."""
-        return self.parts
 
 
 def find(python: str, *, install: bool = True) -> HostPython:
@@ -152,33 +150,16 @@ def find_all(
     return answer
 
 
-def identity(python: str) -> str:
-    """Return the digest of the host interpreter of this word. Raises ``NoHostPython``."""
-    return find(python).digest
-
-
 def to_json(host: HostPython) -> dict[str, object]:
     """Return an interpreter as JSON data that ``from_json`` reads back."""
-    record = asdict(host)
-    record["executable"] = str(host.executable)
-    record["includes"] = [str(directory) for directory in host.includes]
-    return {"schema": _SCHEMA, **record}
+    return {"schema": _SCHEMA, **codec.encode(host)}
 
 
 def from_json(data: object) -> HostPython:
     """Return the interpreter of ``to_json``'s data. Raises ``ValueError`` for any other data."""
     if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
         raise ValueError("not a remembered interpreter of this version of mpforge")
-    record = {name: value for name, value in data.items() if name != "schema"}
-    try:
-        record["executable"] = Path(record["executable"])
-        record["includes"] = tuple(Path(directory) for directory in record["includes"])
-        record["parts"] = tuple((str(name), str(value)) for name, value in record["parts"])
-        record["path"] = tuple(map(str, record["path"]))
-        record["stamp"] = tuple(tuple(entry) for entry in record["stamp"])
-        return HostPython(**record)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not a remembered interpreter: {error}") from error
+    return codec.decode(HostPython, {k: v for k, v in data.items() if k != "schema"})
 
 
 def still_valid(host: HostPython) -> bool:
@@ -257,7 +238,7 @@ def unseen(word: str) -> Interpreter:
     """Return an interpreter of which only the word is known; a view of it has the same content."""
     threads = "t" if word.endswith("t") else ""
     version = f"3.{word.removeprefix('cp3').removesuffix('t')}.0"
-    return Interpreter(word, version, "", threads, "", "", "", ())
+    return Interpreter(word, version, "", threads, "", "", ())
 
 
 def elsewhere(
@@ -270,16 +251,13 @@ def elsewhere(
     word = word_of(answer)
     if word is None or not {"Python.h", "pyconfig.h"} <= headers(includes).keys():
         return None
-    return Interpreter(
-        python=word,
-        version=str(answer["version"]),
-        digest=digest,
-        abiflags=str(answer["abiflags"]),
-        soabi=str(answer["soabi"]),
-        multiarch=str(answer["multiarch"]),
-        sysconfigdata_name=str(answer["sysconfigdata_name"]),
-        includes=includes,
-    )
+    return Interpreter(python=word, digest=digest, includes=includes, **_names(answer))
+
+
+def _names(answer: Mapping[str, object]) -> dict[str, str]:
+    """Return the fields of an ``Interpreter`` that are as in its answer."""
+    names = ("version", "abiflags", "multiarch", "sysconfigdata_name")
+    return {name: str(answer[name]) for name in names}
 
 
 def _probe(interpreter: Path) -> dict[str, object] | None:
@@ -316,24 +294,20 @@ def _described(python: str, executable: Path, answer: Mapping[str, object]) -> H
         ("version", str(answer["version"])),
         ("build", " ".join(str(answer["build"]).split())),
         ("abi", f"{answer['soabi']} {answer['ext_suffix']}"),
-        ("executable", _sha256(executable)),
-        ("libpython", _sha256(Path(libpython)) if libpython else "none"),
-        ("sysconfigdata", _sha256(Path(sysconfigdata)) if sysconfigdata else "none"),
+        ("executable", hash_file(executable).digest),
+        ("libpython", hash_file(Path(libpython)).digest if libpython else "none"),
+        ("sysconfigdata", hash_file(Path(sysconfigdata)).digest if sysconfigdata else "none"),
         ("headers", _sha256_all(found)),
     )
     return HostPython(
         python=python,
-        version=str(answer["version"]),
         executable=executable,
         digest=_digest(parts),
         parts=parts,
-        abiflags=str(answer["abiflags"]),
-        soabi=str(answer["soabi"]),
-        multiarch=str(answer["multiarch"]),
-        sysconfigdata_name=str(answer["sysconfigdata_name"]),
         includes=includes,
         stamp=_stamp([*files, *includes, *found.values()]),
         path=tuple(map(str, path)) if isinstance(path, list) else (),
+        **_names(answer),
     )
 
 
@@ -341,13 +315,8 @@ def _digest(parts: tuple[tuple[str, str], ...]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _sha256_all(files: Mapping[str, Path]) -> str:
-    lines = [f"{name} {_sha256(files[name])}\n" for name in sorted(files)]
+    lines = [f"{name} {hash_file(files[name]).digest}\n" for name in sorted(files)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
