@@ -99,10 +99,10 @@ class Machines:
             emulators.require_model(emulator, machine.cpu)
         pins = [self._pins.distribution(r) for r in self._distro_requests(platform, python)]
         if python is None:
-            runtime = target_python.provide_runtime(
-                platform, pins=pins, store=self._toolbox.store, state=self._distro_state
+            sysroot = target_python.provide_runtime(
+                platform, pins[0], store=self._toolbox.store, state=self._distro_state
             )
-            return ReadyMachine(emulator, None, runtime.sysroot, machine.cpu)
+            return ReadyMachine(emulator, None, sysroot, machine.cpu)
         amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
         how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
         what = f"the {python} of {platform.name}{how_much}"

@@ -255,10 +255,10 @@ def test_a_program_that_is_not_python_runs_by_the_prefix(
     pin: Callable[[DistroRequest | None], DistroPin],
     emulator: Emulator,
 ) -> None:
-    pins = [pin(target_python.runtime_request(ARM))]
-    runtime = target_python.provide_runtime(ARM, pins=pins, store=store, state=state)
-    prefix = interpreter_launcher.run_prefix(emulator, cpu="cortex-a53", sysroot=runtime.sysroot)
-    loader = runtime.sysroot / "lib" / "ld-linux-aarch64.so.1"
+    pinned = pin(target_python.runtime_request(ARM))
+    sysroot = target_python.provide_runtime(ARM, pinned, store=store, state=state)
+    prefix = interpreter_launcher.run_prefix(emulator, cpu="cortex-a53", sysroot=sysroot)
+    loader = sysroot / "lib" / "ld-linux-aarch64.so.1"
     assert "aarch64" in run(*prefix, loader, "--help")
 
 

@@ -21,6 +21,7 @@ from mpforge.obtain.pythons import uv_python
 from mpforge.obtain.pythons.uv_python import minor_of
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import GLIBC, Platform
+from mpforge.store.files import hash_file
 from mpforge.store.tool_store import ToolStore
 
 # Debian suites that have the packages below, by their Python.
@@ -56,14 +57,6 @@ class TargetPython:
     executable: Path
     digest: str
     provider: str
-
-
-@dataclass(frozen=True)
-class TargetRuntime:
-    """The C libraries of a target, for programs that are not Python."""
-
-    sysroot: Path
-    digest: str
 
 
 def path_variable(platform: Platform, python: str) -> str:
@@ -131,28 +124,18 @@ def provide(
     )
 
 
-def provide_runtime(
-    platform: Platform, *, pins: Sequence[DistroPin], store: ToolStore, state: Path
-) -> TargetRuntime:
-    """Return the target's C libraries as a sysroot, made once in the tool store.
+def provide_runtime(platform: Platform, pin: DistroPin, *, store: ToolStore, state: Path) -> Path:
+    """Return a sysroot with the C libraries of a target's programs, made once in the tool store.
 
-    Raises ``NoTargetPython`` if the host has no apt, and the errors of ``apt.fetch``.
+    ``pin`` answers ``runtime_request``. Raises the errors of ``apt.fetch``.
     """
-    request = runtime_request(platform)
-    if request is None:
-        raise NoTargetPython(
-            f"the C libraries of {platform.name} can't be obtained on this host",
-            why="they come from a Debian or Ubuntu archive, and this host has no apt",
-        )
-    pin = pin_of(pins, request)
-    digest = apt.digest_of(pin, "runtime")
     tree = store.obtain(
         name=f"runtime-{platform.name}",
         version=_version_of(pin, "libc6"),
-        digest=digest,
+        digest=apt.digest_of(pin, "runtime"),
         make=lambda directory: _unpack(pin, state, directory),
     )
-    return TargetRuntime(tree.path, digest)
+    return tree.path
 
 
 # --- the distribution's packages --------------------------------------------------------------
@@ -225,24 +208,11 @@ def _compile(host_python: str | None, tree: Path, library: Path) -> None:
     """
     if host_python is None:
         return
-    options = ["--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/"]
-    skipped = ["-x", r"/(lib2to3/tests|test|idlelib|turtledemo)/"]
+    options = ["-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/"]
+    options += ["-x", r"/(lib2to3/tests|test|idlelib|turtledemo)/"]
+    argv = [host_python, "-I", "-S", "-m", "compileall", *options, str(library)]
     # Its exit status also counts deliberately bad test data, so the result is checked instead.
-    done = processes.capture(
-        [
-            host_python,
-            "-I",
-            "-S",
-            "-m",
-            "compileall",
-            "-q",
-            "-j",
-            "0",
-            *options,
-            *skipped,
-            str(library),
-        ]
-    )
+    done = processes.capture(argv)
     tag = library.name.removeprefix("python").replace(".", "")
     if not any((library / "__pycache__").glob(f"os.*-{tag}*.pyc")):
         why = done.stderr.strip() or f"it writes no .pyc files for python{tag}"
@@ -292,9 +262,7 @@ def _identity(executable: Path, sysroot: Path, name: str) -> tuple[str, str]:
     files = sorted({executable, *_identifying(executable.parent.parent, sysroot, library)})
     whole = hashlib.sha256()
     for file in files:
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        whole.update(f"{os.path.relpath(file, sysroot)} {content}\n".encode())
+        whole.update(f"{os.path.relpath(file, sysroot)} {hash_file(file).digest}\n".encode())
     return _patch_level(executable) or re.sub(r"^[a-z]+", "", name), whole.hexdigest()
 
 
