@@ -1,6 +1,8 @@
 """Packages of the distribution: the parts that read texts and trees."""
 
 import os
+import platform
+import shutil
 import time
 from pathlib import Path
 
@@ -13,13 +15,20 @@ from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
 from mpforge.processes import Captured
 
 
-def test_os_release_gives_id_and_codename_with_and_without_quotes() -> None:
-    text = 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_CODENAME="bookworm"\n'
-    assert apt.parse_os_release(text) == ("debian", "bookworm")
-
-
-def test_a_system_without_a_codename_is_no_distribution_of_ours() -> None:
-    assert apt.parse_os_release("ID=arch\n") is None
+@pytest.mark.parametrize(
+    ("release", "found"),
+    [
+        ({"ID": "debian", "VERSION_CODENAME": "bookworm"}, ("debian", "bookworm")),
+        ({"ID": "debian"}, None),
+        ({"ID": "mint", "VERSION_CODENAME": "wilma"}, None),
+    ],
+)
+def test_a_distribution_of_ours_has_a_known_id_and_a_codename(
+    monkeypatch: pytest.MonkeyPatch, release: dict[str, str], found: tuple[str, str] | None
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
+    assert apt.host_distribution() == found
 
 
 def test_the_distribution_s_own_archive_is_chosen_before_others_and_before_security() -> None:

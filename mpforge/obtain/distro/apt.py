@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import math
 import os
+import platform
 import re
 import shutil
 import time
@@ -21,7 +22,7 @@ from mpforge import processes
 from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
 from mpforge.obtain.distro.archive import MIRROR_VARIABLE, Archive, host_archive, last_lines
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
-from mpforge.store.files import unwritable
+from mpforge.store.files import hash_file, unwritable
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import Home, private_directory
 
@@ -32,35 +33,27 @@ _KEYRING = "/usr/share/keyrings/{distribution}-archive-keyring.gpg"
 _LIBRARY = re.compile(r"(?!libc6$)lib.+(?<!-dev)(?<!-data)(?<!-bin)(?<!-common)")
 _DEPENDS = ("depends", "pre-depends")
 
-
 _FETCHED = "fetched"
 _FRESH_SECONDS = 3600.0
 
 
-def host_distribution(os_release: Path = Path("/etc/os-release")) -> tuple[str, str] | None:
+def host_distribution() -> tuple[str, str] | None:
     """Return the host's (id, codename), e.g. ``("debian", "bookworm")``, if its apt can be used.
 
     ``None`` if apt-get or dpkg-deb is missing, or the distribution is unknown.
     """
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+    if not _has_apt():
         return None
     try:
-        found = parse_os_release(os_release.read_text(encoding="utf-8"))
+        release = platform.freedesktop_os_release()
     except OSError:
         return None
-    return found if found is not None and found[0] in _COMPONENTS else None
+    name, suite = release["ID"], release.get("VERSION_CODENAME")
+    return (name, suite) if suite and name in _COMPONENTS else None
 
 
-def parse_os_release(text: str) -> tuple[str, str] | None:
-    """Return (ID, VERSION_CODENAME) of an os-release(5) text, ``None`` unless both are given."""
-    fields: dict[str, str] = {}
-    for line in text.splitlines():
-        name, equals, value = line.partition("=")
-        if equals:
-            fields[name.strip()] = value.strip().strip("\"'")
-    if fields.get("ID") and fields.get("VERSION_CODENAME"):
-        return fields["ID"], fields["VERSION_CODENAME"]
-    return None
+def _has_apt() -> bool:
+    return all(map(shutil.which, ("apt-get", "dpkg-deb")))
 
 
 def libraries_among(depends: str) -> tuple[str, ...]:
@@ -90,7 +83,7 @@ def resolve(request: DistroRequest, *, state: Path, newest: bool = False) -> Dis
     ``IndexUnreachable`` when the archive does not answer, ``ToolUnavailable`` without apt or where the
     archive lacks a package.
     """
-    apt = _Apt.of(request, _writable(state))
+    apt = _Apt(request, _writable(state))
     with apt.lock():
         apt.update(unless_younger=0 if newest else _FRESH_SECONDS)
         found = apt.show(*request.names)
@@ -115,10 +108,9 @@ def fetch(pin: DistroPin, *, state: Path, dest: Path) -> None:
     if not all(_is_kept(kept, package) for package in pin.packages):
         state = _writable(state)
         kept = state / "downloads"
-        missing = [package for package in pin.packages if not _is_kept(kept, package)]
-        apt = _Apt.of(pin.request, state)
+        apt = _Apt(pin.request, state)
         with apt.lock():
-            _download(apt, [p for p in missing if not _is_kept(kept, p)], kept)
+            _download(apt, [p for p in pin.packages if not _is_kept(kept, p)], kept)
     dest.mkdir(parents=True, exist_ok=True)
     for package in pin.packages:
         file = _kept_file(kept, package)
@@ -142,9 +134,8 @@ def _is_kept(kept: Path, package: DistroPackage) -> bool:
     """Return whether the file is cached and intact; a damaged one is removed."""
     file = _kept_file(kept, package)
     try:
-        with file.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() == package.sha256:
-                return True
+        if hash_file(file).digest == package.sha256:
+            return True
     except FileNotFoundError:
         return False
     file.unlink(missing_ok=True)
@@ -183,10 +174,7 @@ def _take(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> tuple[D
     """Download packages into ``kept``; return those that are missing or have another sha256."""
     with contextlib.closing(Home(kept / ".arriving")) as arriving:
         apt.download(packages, arriving.path)
-        arrived: dict[str, Path] = {}
-        for file in arriving.path.glob("*.deb"):
-            with file.open("rb") as stream:
-                arrived[hashlib.file_digest(stream, "sha256").hexdigest()] = file
+        arrived = {hash_file(file).digest: file for file in arriving.path.glob("*.deb")}
         for package in packages:
             if package.sha256 in arrived:
                 os.replace(arrived[package.sha256], _kept_file(kept, package))
@@ -196,28 +184,21 @@ def _take(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> tuple[D
 class _Apt:
     """apt with a state of its own for one suite and architecture."""
 
-    def __init__(
-        self, request: DistroRequest, state: Path, archives: Sequence[tuple[str, Archive]]
-    ) -> None:
-        self.name = f"the {request.distribution} archive ({request.suite}, {request.architecture})"
-        self.last_error: str | None = None
-        self._root = state / f"{request.distribution}-{request.suite}-{request.architecture}"
-        self._request = request
-        self._archives = archives
-
-    @classmethod
-    def of(cls, request: DistroRequest, state: Path) -> "_Apt":
-        """Return the private apt for a request. Raises ``ToolUnavailable`` if the host has no apt."""
-        if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+    def __init__(self, request: DistroRequest, state: Path) -> None:
+        """Set it up for a request. Raises ``ToolUnavailable`` if the host has no apt."""
+        if not _has_apt():
             raise ToolUnavailable(
                 f"no apt on this host to fetch {request.names[0]} ({request.architecture}) with",
                 hint="use a Debian or Ubuntu host, or give the program by a path",
             )
-        archives = [(suite := request.suite, host_archive(request.distribution))]
+        distribution, suite = request.distribution, request.suite
+        self.name = f"the {distribution} archive ({suite}, {request.architecture})"
+        self.last_error: str | None = None
+        self._root = state.absolute() / f"{distribution}-{suite}-{request.architecture}"
+        self._request = request
+        self._archives = [(suite.removesuffix(_SECURITY), host_archive(distribution))]
         if suite.endswith(_SECURITY):
-            security = host_archive(request.distribution, security=True)
-            archives = [(suite.removesuffix(_SECURITY), archives[0][1]), (suite, security)]
-        return cls(request, state.absolute(), archives)
+            self._archives.append((suite, host_archive(distribution, security=True)))
 
     def lock(self) -> AbstractContextManager[object]:
         """Return the lock to hold while the lists or the downloads of this state change.
