@@ -156,9 +156,8 @@ def _wrapper(target: Platform, *, cross: bool) -> str:
             f"--cfg 'mpforge_target_{name}=\"{value}\"'" for name, value in answers.items()
         ),
     }
-    text = (
-        resources.files("mpforge.toolchains").joinpath("targetdata", "rustc.sh").read_text("utf-8")
-    )
+    script = resources.files("mpforge.toolchains").joinpath("targetdata", "rustc.sh")
+    text = script.read_text("utf-8")
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text

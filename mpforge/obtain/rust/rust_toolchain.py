@@ -4,10 +4,10 @@ A toolchain of this host that has the target's standard library, else the distri
 choice depends on the host, the lock and the target; naming its parts fetches nothing.
 """
 
+import functools
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from mpforge.obtain.rust.cargo_environment import Setup
 
 
-@dataclass(frozen=True)
-class _Packages:
-    """The distribution's packages for a target."""
-
-    pins: tuple[DistroPin, ...]
+_Packages = tuple[DistroPin, ...]
+"""The distribution's packages for a target."""
 
 
 class Rust:
@@ -39,7 +36,6 @@ class Rust:
 
     def __init__(self, tools: SessionTools) -> None:
         self._tools = tools
-        self._chosen: dict[tuple[str, Platform], HostRust | _Packages] = {}
 
     def parts(self, channel: str, compilers: Compilers | None) -> dict[str, str]:
         """Return the toolchain's ingredients of a key. Raises ``ToolUnavailable``, and as pinning does."""
@@ -48,7 +44,7 @@ class Rust:
         if isinstance(found, HostRust):
             parts = found.parts(_triples(target), self._tools.host_files)
         else:
-            parts = distribution_rust.parts(found.pins)
+            parts = distribution_rust.parts(found)
         parts["rust.setup"] = cargo_environment.identity(target, cross=target != _host())
         return parts
 
@@ -59,9 +55,7 @@ class Rust:
     def is_prepared(self, channel: str, compilers: Compilers | None) -> bool:
         """Return whether ``prepare`` has nothing to do."""
         found = self._choice(channel, _target(compilers))
-        return isinstance(found, HostRust) or distribution_rust.is_kept(
-            found.pins, self._tools.store
-        )
+        return isinstance(found, HostRust) or distribution_rust.is_kept(found, self._tools.store)
 
     def to_fetch(self, channel: str, target: str | None) -> tuple[DistroPin, ...] | None:
         """Return the distribution's packages that will be downloaded; None if the lock lacks them.
@@ -78,21 +72,18 @@ class Rust:
 
     def cargo(self, channel: str, directory: Path) -> Path:
         """Return the path of cargo for fetching crates in a step's ``directory``."""
-        return self._cargo_of(self._sysroots(channel, _host()), directory)
+        return _cargo(self._checked(channel, _host(), directory))
 
     def plain(self, channel: str, directory: Path) -> "Setup":
         """Return the setup of a step in ``directory`` that compiles nothing."""
-        sysroots = self._sysroots(channel, _host())
-        self._cargo_of(sysroots, directory)
-        return cargo_environment.plain(directory, sysroots)
+        return cargo_environment.plain(directory, self._checked(channel, _host(), directory))
 
     def setup(
         self, channel: str, compilers: Compilers, variables: Mapping[str, str], directory: Path
     ) -> "Setup":
         """Return the setup of a build in ``directory``; ``variables`` name its C compilers."""
         target = _target(compilers)
-        sysroots = self._sysroots(channel, target)
-        self._cargo_of(sysroots, directory)
+        sysroots = self._checked(channel, target, directory)
         cc = variables["CC"]
         own = cargo_environment.Programs(cc, variables.get("CXX", cc), variables.get("AR", "ar"))
         host = own
@@ -111,13 +102,8 @@ class Rust:
 
     # --- the choice ----------------------------------------------------------------------------
 
+    @functools.cache  # noqa: B019 - it lives as long as its session
     def _choice(self, channel: str, target: Platform) -> HostRust | _Packages:
-        key = channel, target
-        if key not in self._chosen:
-            self._chosen[key] = self._choose(channel, target)
-        return self._chosen[key]
-
-    def _choose(self, channel: str, target: Platform) -> HostRust | _Packages:
         triples = _triples(target)
         found = host_rust.find(channel, triples, os.environ)
         if isinstance(found, HostRust):
@@ -143,28 +129,28 @@ class Rust:
         pinned = [r for r in asked if all(lock.packages_of(one) for one in r.each)]
         for request in pinned or asked:
             try:
-                return _Packages(tuple(self._tools.pins.distribution(one) for one in request.each))
+                return tuple(self._tools.pins.distribution(one) for one in request.each)
             except ToolUnavailable:
                 continue
         return None
 
-    def _cargo_of(self, sysroots: tuple[Path, ...], directory: Path) -> Path:
-        """Return the cargo of a toolchain. Raises ``HostCannot`` if it reads files above ``directory``."""
-        cargo = sysroots[0] / "bin" / "cargo"
-        cargo_configuration.refuse_above(cargo, directory)
-        return cargo
+    def _checked(self, channel: str, target: Platform, directory: Path) -> tuple[Path, ...]:
+        """Return the sysroots. Raises ``HostCannot`` if their cargo reads files above ``directory``."""
+        sysroots = self._sysroots(channel, target)
+        cargo_configuration.refuse_above(_cargo(sysroots), directory)
+        return sysroots
 
     def _sysroots(self, channel: str, target: Platform) -> tuple[Path, ...]:
         found = self._choice(channel, target)
         if isinstance(found, HostRust):
             return (found.sysroot,)
         working: AbstractContextManager[None] = nullcontext()
-        if not distribution_rust.is_kept(found.pins, self._tools.store):
-            amount = sum(package.size for pin in found.pins for package in pin.packages) / 1_000_000
+        if not distribution_rust.is_kept(found, self._tools.store):
+            amount = sum(package.size for pin in found for package in pin.packages) / 1_000_000
             working = self._tools.working(f"Rust for {target.name} ({amount:.0f} MB, fetched once)")
         state = self._tools.cache / "distribution"
         with working:
-            return distribution_rust.provide(found.pins, self._tools.store, state)
+            return distribution_rust.provide(found, self._tools.store, state)
 
 
 def offers(channel: str, target: str | None) -> tuple[distribution_rust.RustRequest, ...]:
@@ -176,6 +162,10 @@ def offers(channel: str, target: str | None) -> tuple[distribution_rust.RustRequ
     if isinstance(host_rust.find(channel, _triples(platform), os.environ), HostRust):
         return ()
     return distribution_rust.requests(_host(), platform) if host_rust.is_stable(channel) else ()
+
+
+def _cargo(sysroots: tuple[Path, ...]) -> Path:
+    return sysroots[0] / "bin" / "cargo"
 
 
 def _host() -> Platform:
