@@ -7,7 +7,6 @@ emulation"). This module does not know which programs run under an emulator.
 """
 
 import difflib
-import hashlib
 import re
 import shutil
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from mpforge.errors import NoEmulator, UnknownCpu
 from mpforge.obtain.distro import apt
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import Platform
+from mpforge.store.files import hash_file
 from mpforge.store.tool_store import ToolStore
 
 # Up to these suites the static programs are in qemu-user-static, later in qemu-user.
@@ -44,7 +44,9 @@ def host_emulator(platform: Platform) -> Emulator | None:
         if found is not None:
             path = Path(found).resolve()
             try:
-                return Emulator(path, _version(path), _digest(path), f"{found} of this host")
+                return Emulator(
+                    path, _version(path), hash_file(path).digest, f"{found} of this host"
+                )
             except NoEmulator:
                 continue
     return None
@@ -79,8 +81,6 @@ def provide(platform: Platform, pin: DistroPin, store: ToolStore, state: Path) -
     Raises ``NoEmulator`` if the package has none for it, and the errors of ``apt.fetch``.
     """
     names = _program_names(platform)
-    if not names:
-        raise no_emulator(platform)
     package = pin.packages[0]
     program = (platform.qemu or "qemu").removesuffix("-static")
 
@@ -92,7 +92,7 @@ def provide(platform: Platform, pin: DistroPin, store: ToolStore, state: Path) -
             raise no_emulator(platform, why=f"the package {package.name} has no {program}")
         found[0].rename(tree / program)
         shutil.rmtree(unpacked)
-        (tree / "sha256").write_text(_digest(tree / program), encoding="ascii")
+        (tree / "sha256").write_text(hash_file(tree / program).digest, encoding="ascii")
 
     tool = store.obtain(
         name=program,
@@ -175,11 +175,6 @@ def _version(path: Path) -> str:
 def _upstream(version: str) -> str:
     """Return the upstream version of a package's: ``1:7.2+dfsg-7+deb12u18`` → ``7.2``."""
     return re.split(r"[+~-]", version.split(":", 1)[-1])[0]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _ask(path: Path, *words: str) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import re
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
@@ -39,7 +39,7 @@ class Programs:
             return {}
         names = (*host_programs.BASE_PROGRAMS, *host_programs.NAMED_BY_SCRIPTS, *_git(step))
         parts = {f"program.{name}": digest for name, digest in self._known(names).items()}
-        for pin in self._wheels(step):
+        for pin in map(self._tools.pins.environment, step.tools.wheels):
             parts |= {
                 f"tool.{package.name}": f"{package.version} {' '.join(package.hashes)}"
                 for package in pin.packages
@@ -60,7 +60,8 @@ class Programs:
         ``git``: the step's source is a checkout, so git is needed. Raises ``ToolUnavailable`` also for
         a tool of another version than declared.
         """
-        wheels = tuple(str(self._programs_of(pin)) for pin in self._wheels(step))
+        pins = map(self._tools.pins.environment, step.tools.wheels)
+        wheels = tuple(str(self._programs_of(pin)) for pin in pins)
         found = host_programs.find(tool.name for tool in step.tools.host)
         for tool in step.tools.host:
             if (place := found[tool.name]) is None:
@@ -102,10 +103,6 @@ class Programs:
             if place is None
             else interpreter_library.of_program(place, self._tools.host_files)
         )
-
-    def _wheels(self, step: Step) -> Iterator[EnvironmentPin]:
-        for request in step.tools.wheels:
-            yield self._tools.pins.environment(request)
 
     def _programs_of(self, pin: EnvironmentPin) -> Path:
         from mpforge.obtain.packages import tool_wheels

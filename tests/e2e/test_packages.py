@@ -5,6 +5,7 @@ import csv
 import hashlib
 import http.server
 import io
+import shutil
 import socket
 import sys
 import tarfile
@@ -29,7 +30,6 @@ from mpforge.errors import (
 )
 from mpforge.obtain.packages import sdists
 from mpforge.obtain.packages.installation import (
-    fetch_sizes,
     install_prefix,
     install_target,
     install_venv,
@@ -41,7 +41,7 @@ from mpforge.obtain.pythons.virtual_environments import (
     compile_tree,
     damaged,
     export_tree,
-    lay_out,
+    make_skeleton,
     site_packages,
 )
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
@@ -151,7 +151,7 @@ def test_a_build_environment_is_pinned_installed_taken_apart_and_laid_out_again(
     pin = resolve(EnvironmentRequest("build", HERE, "x86_64", ("cython", "setuptools")), Index())
     assert [package.name for package in pin.packages] == ["cython", "setuptools"]
     assert all(len(package.hashes) == 1 for package in pin.packages)
-    assert fetch_sizes(pin) > 1_000_000
+    assert sum(package.size or 0 for package in pin.packages) > 1_000_000
 
     install_venv(pin, python=PYTHON, dest=tmp_path / "venv", index=Index())
     assert records_hold(site_packages(tmp_path / "venv"))
@@ -159,7 +159,8 @@ def test_a_build_environment_is_pinned_installed_taken_apart_and_laid_out_again(
     export_tree(tmp_path / "venv", tmp_path / "tree")
     for file in (tmp_path / "tree").rglob("*"):
         assert not file.is_file() or str(tmp_path).encode() not in file.read_bytes(), file
-    lay_out(tmp_path / "tree", PYTHON, tmp_path / "elsewhere")
+    make_skeleton(PYTHON, tmp_path / "elsewhere")
+    shutil.copytree(tmp_path / "tree", tmp_path / "elsewhere", symlinks=True, dirs_exist_ok=True)
     answer = capture([str(tmp_path / "elsewhere" / "bin" / "cython"), "--version"])
     assert answer.returncode == 0, answer.stderr
     code = "import sys, setuptools; print(sys.prefix); print(setuptools.__file__)"
@@ -234,7 +235,8 @@ def test_a_script_of_a_laid_out_environment_runs_its_own_python(
     publish(root, make_wheel(root / "files", "demo", "1.0"))
     install_venv(resolve(wanted("demo"), index), python=PYTHON, dest=tmp_path / "a", index=index)
     export_tree(tmp_path / "a", tmp_path / "tree")
-    lay_out(tmp_path / "tree", PYTHON, tmp_path / "b")
+    make_skeleton(PYTHON, tmp_path / "b")
+    shutil.copytree(tmp_path / "tree", tmp_path / "b", symlinks=True, dirs_exist_ok=True)
     assert capture([str(tmp_path / "b" / "bin" / "demo")]).stdout == "I am 1.0\n"
 
 
@@ -272,7 +274,7 @@ def test_an_index_in_a_directory_leaves_no_trace_of_itself(
     publish(tmp_path, make_wheel(tmp_path / "files", "demo", "1.0"))
     index = Index(url=(tmp_path / "simple").as_uri())
     pin = resolve(wanted("demo"), index)
-    assert fetch_sizes(pin) > 0
+    assert pin.packages[0].size
     install_target(pin, dest=tmp_path / "site", index=index)
     assert records_hold(tmp_path / "site")
     assert not list((tmp_path / "site").rglob("uv_cache.json"))

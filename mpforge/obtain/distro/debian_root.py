@@ -38,16 +38,8 @@ def _move_into(source: Path, target: Path) -> None:
 
 def relink(root: Path) -> None:
     """Make absolute symlinks of an unpacked tree relative, so that none leads out to the host."""
-    for path in _links(root):
-        target = os.readlink(path)
-        if target.startswith("/"):
-            inside = root / target.lstrip("/")
-            path.unlink()
-            path.symlink_to(os.path.relpath(inside, path.parent))
-
-
-def _links(root: Path) -> list[Path]:
-    found = []
     for folder, folders, files in os.walk(root):
-        found += [path for name in (*folders, *files) if (path := Path(folder, name)).is_symlink()]
-    return found
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            if path.is_symlink() and (target := os.readlink(path)).startswith("/"):
+                path.unlink()
+                path.symlink_to(os.path.relpath(root / target.lstrip("/"), folder))

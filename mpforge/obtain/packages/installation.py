@@ -13,12 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mpforge.errors import (
-    HashMismatch,
-    MpforgeError,
-    PinGone,
-    WheelRejected,
-)
+from mpforge.errors import HashMismatch, MpforgeError, PinGone, WheelRejected
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.uv import explanation, failure, unexpected, unreachable, uv
 from mpforge.obtain.packages.wheel_choice import (
@@ -35,7 +30,7 @@ from mpforge.obtain.pythons.virtual_environments import (
     make_skeleton,
     site_packages,
 )
-from mpforge.plan.pins import EnvironmentPin, Package
+from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
 from mpforge.processes import Captured
 
 _NO_WHEELS: Mapping[str, Path] = {}
@@ -72,12 +67,9 @@ def install_target(
     ``install_venv`` does.
     """
     dest.mkdir(parents=True, exist_ok=True)
-    request = pin.request
-    platform = uv_platform(request.target, request.policy)
-    where = ["--target", str(dest.absolute())]
-    where += _foreign_arguments(request.python, platform, host_python)
+    where = ["--target", str(dest.absolute()), *_foreign_arguments(pin.request, host_python)]
     _install(pin, where, site=dest, index=index, wheels=wheels)
-    _finish(dest, dest, host_python, compiled=request.purpose != "target")
+    _finish(dest, dest, host_python, compiled=pin.request.purpose != "target")
 
 
 def install_prefix(
@@ -93,11 +85,8 @@ def install_prefix(
     They go to ``lib/pythonX.Y/site-packages``, ``bin``, ``share`` and other directories that a wheel names;
     ``dest`` has no interpreter. The rest is as for ``install_target``.
     """
-    request = pin.request
-    platform = uv_platform(request.target, request.policy)
-    with _prefix(dest, request.python, host_python) as site:
-        where = ["--prefix", str(dest.absolute())]
-        where += _foreign_arguments(request.python, platform, host_python)
+    where = ["--prefix", str(dest.absolute()), *_foreign_arguments(pin.request, host_python)]
+    with _prefix(dest, pin.request.python, host_python) as site:
         _install(pin, where, site=site, index=index, wheels=wheels)
         _finish(dest, site, host_python)
 
@@ -146,7 +135,7 @@ def install_wheel(
         where = ["--python", str(host_python or sys.executable)]
     else:
         name = uv_platform(platform, policy_of(wheel.name), at_least=True)
-        where = _foreign_arguments(python, name, host_python)
+        where = _arguments_for(python, name, host_python)
     with _prefix(dest, python, host_python) as site:
         answer = uv([*arguments, *where, str(wheel.absolute())])
         if answer.returncode != 0:
@@ -158,12 +147,12 @@ def install_wheel(
         _finish(dest, site, host_python)
 
 
-def fetch_sizes(pin: EnvironmentPin) -> int:
-    """Return the number of bytes that installing ``pin`` downloads, as far as known."""
-    return sum(package.size or 0 for package in pin.packages)
+def _foreign_arguments(request: EnvironmentRequest, host_python: Path | None) -> list[str]:
+    platform = uv_platform(request.target, request.policy)
+    return _arguments_for(request.python, platform, host_python)
 
 
-def _foreign_arguments(python: str, platform: str, host_python: Path | None) -> list[str]:
+def _arguments_for(python: str, platform: str, host_python: Path | None) -> list[str]:
     return [
         *("--python", str(host_python or sys.executable)),
         *("--python-version", python_version(python)),

@@ -144,11 +144,8 @@ def _uv_files(environment: Mapping[str, str]) -> list[Path]:
         return []
     if environment.get("UV_CONFIG_FILE"):
         return [Path(environment["UV_CONFIG_FILE"])]
-    directories = [directory / "uv" for directory in _config_directories(environment)]
-    return [
-        directory / "uv.toml"
-        for directory in (_config_home(environment) / "uv", *directories, Path("/etc/uv"))
-    ]
+    homes = [_config_home(environment), *_config_directories(environment), Path("/etc")]
+    return [home / "uv" / "uv.toml" for home in homes]
 
 
 def _pip_files(environment: Mapping[str, str]) -> list[Path]:

@@ -50,12 +50,7 @@ class PathPackages:
             def place(path: str) -> Path:
                 if self.wheel(path).is_file():
                     return self.wheel(path)
-                copy = (
-                    Path(folder)
-                    / str(len(list(Path(folder).iterdir())))
-                    / Path(path).resolve().name
-                )
-                copy.parent.mkdir()
+                copy = Path(tempfile.mkdtemp(dir=folder)) / Path(path).resolve().name
                 self.copy(path, copy)
                 return copy
 

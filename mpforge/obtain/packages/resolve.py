@@ -116,19 +116,18 @@ def _with_sdists(
     If that does not help, return the first answer, whose message is about wheels.
     """
     allowed = set(sources)
-    first: Captured | None = None
+    answers: list[Captured] = []
     for _ in range(tries):
         answer = ask([word for name in sorted(allowed) for word in ("--no-binary", name)])
         if answer.returncode == 0:
             return answer
-        first = first or answer
-        wheelless = _WHEEL_REQUIRED.findall(answer.stderr) + _WHEELLESS.findall(answer.stderr)
-        if not {normal_name(name) for name in wheelless} - allowed:
+        answers.append(answer)
+        names = _WHEEL_REQUIRED.findall(answer.stderr) + _WHEELLESS.findall(answer.stderr)
+        wheelless = {normal_name(name) for name in names}
+        if wheelless <= allowed:
             break
-        allowed |= {normal_name(name) for name in wheelless}
-    if first is None:
-        raise AssertionError("uv was not run")
-    return first
+        allowed |= wheelless
+    return answers[0]
 
 
 def _interpreter(word: str) -> Path:
@@ -231,7 +230,7 @@ def _package(entry: Mapping[str, Any], asked: _Asked, index: Index) -> Package:
     if allowed is not None:
         entry = _only(entry, allowed, asked.request)
     if "sdist" in entry and not entry.get("wheels"):
-        sdist = sdists.Sdist.of(entry["sdist"])
+        sdist = sdists.sdist_of(entry["sdist"])
         requires = sdists.build_requires(sdist, index)
         hashes = (f"sha256:{sdist.sha256}",)
         return Package(name, version, hashes, sdist.size, sdist=True, build_requires=requires)

@@ -10,7 +10,6 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,7 +19,7 @@ from mpforge.errors import HashMismatch, IndexUnreachable, PinGone, TomlInvalid,
 from mpforge.formats.toml import read_toml
 from mpforge.obtain.packages.package_index import Index, without_credentials
 from mpforge.obtain.packages.uv import explanation, uv
-from mpforge.obtain.packages.wheel_choice import python_version
+from mpforge.obtain.packages.wheel_choice import IndexFile, python_version
 from mpforge.plan.pins import Package
 
 _SECONDS = 60.0
@@ -28,21 +27,11 @@ _LEGACY = ("setuptools>=40.8.0",)  # PEP 518's default
 _HARMED = (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError, LookupError)
 
 
-@dataclass(frozen=True)
-class Sdist:
-    """A source distribution that an index offers."""
-
-    filename: str
-    address: str = field(repr=False)
-    sha256: str
-    size: int | None
-
-    @staticmethod
-    def of(table: Mapping[str, Any]) -> "Sdist":
-        """Return the sdist of a package's ``sdist`` table of a PEP 751 file."""
-        address = str(table.get("url") or Path(str(table["path"])).absolute().as_uri())
-        filename = unquote(urlsplit(address).path).rsplit("/", 1)[-1]
-        return Sdist(filename, address, str(table["hashes"]["sha256"]), table.get("size"))
+def sdist_of(table: Mapping[str, Any]) -> IndexFile:
+    """Return the sdist of a package's ``sdist`` table of a PEP 751 file."""
+    address = str(table.get("url") or Path(str(table["path"])).absolute().as_uri())
+    filename = unquote(urlsplit(address).path).rsplit("/", 1)[-1]
+    return IndexFile(filename, address, str(table["hashes"]["sha256"]), table.get("size"))
 
 
 def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path:
@@ -60,7 +49,7 @@ def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path
         table = read_toml(answered.read_bytes(), "uv's answer") if answer.returncode == 0 else {}
     for entry in table.get("packages", []):
         if "sdist" in entry:
-            sdist = Sdist.of(entry["sdist"])
+            sdist = sdist_of(entry["sdist"])
             if f"sha256:{sdist.sha256}" not in package.hashes:
                 raise HashMismatch(
                     f"{package.name} {package.version}: the index's sdist differs from the pinned one",
@@ -74,7 +63,7 @@ def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path
     )
 
 
-def build_requires(sdist: Sdist, index: Index) -> tuple[str, ...]:
+def build_requires(sdist: IndexFile, index: Index) -> tuple[str, ...]:
     """Fetch an sdist and return its ``build-system.requires``. Raises as ``obtain``."""
     with tempfile.TemporaryDirectory(prefix="mpforge-sdist-") as name:
         archive = _fetch(sdist, Path(name), index)
@@ -115,7 +104,7 @@ def _pyproject(archive: Path) -> str | None:
         return file.read().decode("utf-8") if file is not None else None
 
 
-def _fetch(sdist: Sdist, folder: Path, index: Index) -> Path:
+def _fetch(sdist: IndexFile, folder: Path, index: Index) -> Path:
     """Download an sdist's file, verify it, and return its path."""
     request = Request(sdist.address, headers=_authorization(sdist.address, index))  # noqa: S310 - of the index
     place = folder / sdist.filename

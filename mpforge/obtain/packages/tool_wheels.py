@@ -5,12 +5,14 @@ would show the target to Python programs. Knows nothing of their callers.
 """
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
 from mpforge.obtain.packages.installation import install_venv
 from mpforge.obtain.packages.package_index import Index
+from mpforge.obtain.pythons.virtual_environments import make_skeleton
 from mpforge.plan.pins import EnvironmentPin
 from mpforge.store.tool_store import ToolStore
 
@@ -44,15 +46,14 @@ def provide(pin: EnvironmentPin, store: ToolStore, index: Index) -> Path:
 
     def make(folder: Path) -> None:
         environment = folder / "env"
-        environment.mkdir()
-        own = {path.name for path in _installed(pin, environment, index)}
+        own = _installed(pin, environment, index)
         if not own:
             raise ToolUnavailable(
                 f"{package.name} {package.version} contains no program",
                 hint="name another version in [build] tools",
             )
         (folder / "bin").mkdir()
-        for name in sorted(own):
+        for name in own:
             _start(environment / "bin" / name, folder / "bin" / name)
 
     made = store.obtain(
@@ -66,14 +67,12 @@ def interpreter() -> Path:
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
-def _installed(pin: EnvironmentPin, environment: Path, index: Index) -> list[Path]:
-    """Return the programs that the packages put into ``bin``, without those of every environment."""
-    from mpforge.obtain.pythons.virtual_environments import make_skeleton
-
+def _installed(pin: EnvironmentPin, environment: Path, index: Index) -> list[str]:
+    """Install the packages; return the programs that they put into ``bin``."""
     make_skeleton(interpreter(), environment)
-    before = {path.name for path in (environment / "bin").iterdir()}
+    before = os.listdir(environment / "bin")
     install_venv(pin, python=interpreter(), dest=environment, index=index)
-    return [path for path in (environment / "bin").iterdir() if path.name not in before]
+    return sorted({*os.listdir(environment / "bin")}.difference(before))
 
 
 def _start(program: Path, place: Path) -> None:

@@ -158,7 +158,9 @@ def unreachable(captured: Captured, index: Index) -> MpforgeError:
     address = re.search(
         r"(?:Failed to fetch: |index(?: URL)? \()([a-z]+://[^\s()]+)", captured.stderr
     )
-    named = _index_of(without_credentials(address.group(1))) if address else str(index)
+    named = str(index)
+    if address:  # a project's page: the index is above it
+        named = re.sub(r"/[^/]+/$", "", without_credentials(address[1]))
     refused = re.search(r"\b40[13] \w+", captured.stderr)
     what = f"refuses access ({refused.group(0)})" if refused else "did not answer"
     remedy = (
@@ -172,11 +174,6 @@ def unreachable(captured: Captured, index: Index) -> MpforgeError:
         why=explanation(captured),
         hint=remedy,
     )
-
-
-def _index_of(address: str) -> str:
-    """Return the index that a project page's address belongs to."""
-    return re.sub(r"/[^/]+/$", "", address)
 
 
 def unexpected(captured: Captured, doing: str) -> HostCannot:

@@ -24,8 +24,8 @@ _KNOWN: tuple[int, ...] = (policy_version(BASE_POLICY)[1], *range(31, 41))
 
 
 @dataclass(frozen=True)
-class Wheel:
-    """A wheel that the index offers."""
+class IndexFile:
+    """A wheel or an sdist that the index offers."""
 
     filename: str
     address: str = field(repr=False)
@@ -68,7 +68,7 @@ def for_words(request: EnvironmentRequest) -> str:
     return f"{request.platform}, {request.python}"
 
 
-def best_wheel(entry: Mapping[str, Any], request: EnvironmentRequest) -> Wheel:
+def best_wheel(entry: Mapping[str, Any], request: EnvironmentRequest) -> IndexFile:
     """Return the wheel that an installer would choose from a package's table in a PEP 751 file.
 
     Raises ``Unresolvable`` if no wheel fits, or none has a sha256.
@@ -76,14 +76,14 @@ def best_wheel(entry: Mapping[str, Any], request: EnvironmentRequest) -> Wheel:
     from packaging.utils import parse_wheel_filename  # not on the cached path
 
     ranks = _tag_ranks(request)
-    fitting: list[tuple[int, Wheel]] = []
+    fitting: list[tuple[int, IndexFile]] = []
     for table in entry.get("wheels", []):
         address = str(table.get("url") or table.get("path") or "")
         filename = str(table.get("name") or unquote(urlsplit(address).path).rsplit("/", 1)[-1])
         digest = table.get("hashes", {}).get("sha256")
         fits = [ranks[tag] for tag in parse_wheel_filename(filename)[3] if tag in ranks]
         if digest and fits:
-            wheel = Wheel(filename, address, str(digest), table.get("size"))
+            wheel = IndexFile(filename, address, str(digest), table.get("size"))
             fitting.append((min(fits), wheel))
     if not fitting:
         raise Unresolvable(
@@ -93,7 +93,7 @@ def best_wheel(entry: Mapping[str, Any], request: EnvironmentRequest) -> Wheel:
     return min(fitting, key=lambda pair: pair[0])[1]
 
 
-def size_of(wheel: Wheel) -> int | None:
+def size_of(wheel: IndexFile) -> int | None:
     """Return the file's size in bytes: from the index, else by a HEAD request; ``None`` if unknown."""
     if wheel.size is not None:
         return wheel.size

@@ -9,27 +9,17 @@ import csv
 import json
 import os
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.sources.project import OWN_FILES
+from mpforge.sources.project import OWN_FILES, TOOLS_FOLDERS
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
-# Nothing is imported from these; tools write there whenever they run.
-_PASSED_BY = {
-    *("__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", "node_modules"),
-    *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"),
-}
 
-
-@dataclass(frozen=True)
-class Content:
-    """Files of one origin: each one's name, which is not an absolute path, and its place."""
-
-    files: tuple[tuple[str, str], ...]
+Content = tuple[tuple[str, str], ...]
+"""Files of one origin: each one's name, which is not an absolute path, and its place."""
 
 
 def of_distribution(found: "Distribution", there: Container[str]) -> Content:
@@ -41,8 +31,7 @@ def of_distribution(found: "Distribution", there: Container[str]) -> Content:
     rows = csv.reader((found.read_text("RECORD") or "").splitlines())
     names = sorted({row[0] for row in rows if row and "__pycache__" not in row[0]})
     places = ((name, os.path.normpath(os.path.join(site, name))) for name in names)
-    listed = ((n, place) for n, place in places if place in there or os.path.isfile(place))
-    return Content(tuple(listed))
+    return tuple((n, place) for n, place in places if place in there or os.path.isfile(place))
 
 
 def of_folder(root: Path, *, project: bool = False, unseen: Iterable[str] = ()) -> Content:
@@ -52,9 +41,9 @@ def of_folder(root: Path, *, project: bool = False, unseen: Iterable[str] = ()) 
     other names at the top to leave out.
     """
     if root.is_file():
-        return Content(((root.name, str(root)),))
+        return ((root.name, str(root)),)
     passed_by = {*unseen, *(OWN_FILES if project else ())}
-    return Content(tuple(_below(str(root), "", passed_by, {os.path.realpath(root)})))
+    return tuple(_below(str(root), "", passed_by, {os.path.realpath(root)}))
 
 
 def editable(found: "Distribution") -> Path | None:
@@ -74,8 +63,8 @@ def editable(found: "Distribution") -> Path | None:
 
 def without(content: Content, others: Iterable[Content]) -> Content:
     """Return the files that are in none of the others."""
-    known = {place for other in others for _, place in other.files}
-    return Content(tuple((name, place) for name, place in content.files if place not in known))
+    known = {place for other in others for _, place in other}
+    return tuple((name, place) for name, place in content if place not in known)
 
 
 def _below(
@@ -89,7 +78,7 @@ def _below(
         return
     for entry in entries:
         name = f"{under}{entry.name}"
-        if entry.name in passed_by or entry.name in _PASSED_BY:
+        if entry.name in passed_by or entry.name in TOOLS_FOLDERS:  # nothing is imported from these
             continue
         if entry.is_file():
             yield name, entry.path

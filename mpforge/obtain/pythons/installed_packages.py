@@ -34,12 +34,10 @@ own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
 mine = re.compile(r"python3\\d+\\.zip|lib-dynload")
 print(json.dumps([p for p in sys.path if p not in own and not mine.fullmatch(p.rsplit("/", 1)[-1])]))
 """
-
-
 _SITES = ("site-packages", "dist-packages")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Installed:
     """Distributions by their normalised name; ``path`` is the interpreter's path."""
 
@@ -48,18 +46,15 @@ class Installed:
     path: tuple[Path, ...]
     digests: FileDigests
 
+    @functools.cache  # noqa: B019 - it lives as long as its session
     def parts(self) -> dict[str, str]:
         """Return the installed distributions as ingredients of a key, by content and version.
 
         ``installed.NAME.editable`` is the project of an editable one, ``installed.others.N`` other files in
         site-packages, ``installed.path.N`` the directories that .pth files add.
         """
-        return self._parts
-
-    @functools.cached_property
-    def _parts(self) -> dict[str, str]:
         sites = [of_folder(place) for place in self.path if place.name in _SITES]
-        there = {place for site in sites for _, place in site.files}
+        there = {place for site in sites for _, place in site}
         owned = {name: of_distribution(one, there) for name, one in self.distributions.items()}
         contents = {f"installed.{name}": content for name, content in owned.items()}
         for name, root in self._editable.items():
@@ -73,7 +68,7 @@ class Installed:
             f"installed.path.{number}": of_folder(place, project=True)
             for number, place in enumerate(added)
         }
-        places = {place for content in contents.values() for _, place in content.files}
+        places = {place for content in contents.values() for _, place in content}
         known = self.digests.of(sorted(places))
         parts = {name: _digest(content, known) for name, content in contents.items()}
         for name, found in self.distributions.items():
@@ -156,5 +151,5 @@ def of(python: HostPython, digests: FileDigests) -> Installed:
 
 def _digest(content: Content, known: Mapping[str, str]) -> str:
     """Return a digest of files: their names, contents and executable bits."""
-    rows = (f"{name} {known[place]} {os.access(place, os.X_OK)}" for name, place in content.files)
+    rows = (f"{name} {known[place]} {os.access(place, os.X_OK)}" for name, place in content)
     return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()

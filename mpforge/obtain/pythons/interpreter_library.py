@@ -14,6 +14,7 @@ from pathlib import Path
 from mpforge.obtain.pythons.importable_files import of_folder
 from mpforge.processes import capture
 from mpforge.store.file_digests import FileDigests, Tree, is_old
+from mpforge.store.files import hash_file
 
 _PATH = "import json, sys; print(json.dumps([p for p in sys.path if p]))"
 _ASKING_SECONDS = 60.0
@@ -28,7 +29,7 @@ def of_builds(path: Sequence[str], digests: FileDigests) -> str:
     """
     key = "\n".join(path)
     known = digests.tree(key)
-    found = _look(path, _UNSEEN)
+    found = _Look(path, _UNSEEN)
     if known is not None and known.stamp == found.stamp:
         return known.digest
     return _read(key, path, found, digests)
@@ -41,20 +42,20 @@ def of_program(program: str, digests: FileDigests) -> str:
     """
     real = os.path.realpath(program)
     known = digests.tree(real)
-    if known is not None and known.stamp == _look(known.folders, ()).stamp:
+    if known is not None and known.stamp == _Look(known.folders, ()).stamp:
         return known.digest
     path = _path_of(real)
-    return _read(real, path, _look(path, ()), digests) if path else ""
+    return _read(real, path, _Look(path, ()), digests) if path else ""
 
 
 class _Look:
-    """The files below some directories, a digest of their ``stat`` data, the latest change in ns."""
+    """The files of an interpreter's path, a digest of their ``stat`` data, the latest change in ns."""
 
-    def __init__(self, files: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, path: Sequence[str], unseen: Sequence[str]) -> None:
         self.files: list[tuple[str, str]] = []
         self.latest = 0
         seen = hashlib.sha256()
-        for name, place in files:
+        for name, place in _files(path, unseen):
             try:
                 status = os.stat(place)
             except OSError:  # a dangling link, or removed meanwhile
@@ -67,16 +68,12 @@ class _Look:
         self.stamp = seen.hexdigest()
 
 
-def _look(path: Sequence[str], unseen: Sequence[str]) -> _Look:
-    return _Look([*_files(path, unseen)])
-
-
 def _files(path: Sequence[str], unseen: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the files of a path, each directory once, with names that don't depend on its place."""
     for number, folder in enumerate(path):
         if any(Path(folder).is_relative_to(other) for other in path[:number]):
             continue
-        for name, place in of_folder(Path(folder), unseen=unseen).files:
+        for name, place in of_folder(Path(folder), unseen=unseen):
             yield f"{number}/{name}", place
 
 
@@ -84,8 +81,7 @@ def _read(key: str, path: Sequence[str], found: _Look, digests: FileDigests) -> 
     """Digest the files, and remember it unless one is so new that a later edit might not show."""
     whole = hashlib.sha256()
     for name, place in found.files:
-        with open(place, "rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
+        content = hash_file(Path(place)).digest
         whole.update(f"{name} {content}\n".encode("utf-8", "surrogateescape"))
     digest = whole.hexdigest()
     if is_old(found.latest):

@@ -1,4 +1,4 @@
-"""Export virtual environments without absolute paths, and create them again elsewhere.
+"""Create virtual environments, and export them without absolute paths.
 
 An environment is stored as a tree without its absolute parts: ``lib/pythonX.Y/site-packages``, the
 scripts (which find their interpreter beside them) and a package's data files. The skeleton of
@@ -11,8 +11,6 @@ import csv
 import hashlib
 import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
@@ -59,12 +57,6 @@ def export_tree(venv: Path, tree: Path) -> None:
         file.unlink()
 
 
-def lay_out(tree: Path, python: Path, dest: Path) -> None:
-    """Create an environment of ``python`` at ``dest`` with a copy of an exported ``tree``."""
-    make_skeleton(python, dest)
-    shutil.copytree(tree, dest, symlinks=True, dirs_exist_ok=True)
-
-
 def site_packages(venv: Path) -> Path:
     """Return the environment's ``site-packages``. Raises ``ToolUnavailable`` if it has none."""
     found = sorted(venv.glob("lib/*/site-packages"))
@@ -77,7 +69,7 @@ def damaged(site: Path) -> tuple[str, ...]:
     """Return the names of installed distributions with a missing or changed file, judged by RECORD."""
     names = set()
     for record in site.glob("*.dist-info/RECORD"):
-        for path, digest in _entries(record):
+        for path, digest, _ in _rows(record):
             if digest and not _has_digest(site / path, digest):
                 names.add(record.parent.name.split("-", 1)[0])
     return tuple(sorted(names))
@@ -119,21 +111,16 @@ def make_scripts_relocatable(root: Path, site: Path) -> None:
 
 
 def _rows(record: Path) -> list[list[str]]:
+    """Return a RECORD's rows: path from site-packages, digest (``sha256=…`` or empty), size."""
     with record.open(encoding="utf-8", newline="") as file:
-        return [row for row in csv.reader(file) if row]
-
-
-def _entries(record: Path) -> Iterator[tuple[str, str]]:
-    """Yield a RECORD's paths, relative to site-packages, and digests (``sha256=…`` or empty)."""
-    for row in _rows(record):
-        yield row[0], row[1] if len(row) > 1 else ""
+        return [[*row, "", ""][:3] for row in csv.reader(file) if row]
 
 
 def _outside(site: Path, venv: Path) -> set[Path]:
     """Return files of installed packages in the environment, but outside site-packages."""
     found = set()
     for record in site.glob("*.dist-info/RECORD"):
-        for path, _ in _entries(record):
+        for path, *_ in _rows(record):
             place = Path(os.path.normpath(site / path))
             if place.is_relative_to(venv) and not place.is_relative_to(site) and place.is_file():
                 found.add(place)
