@@ -25,28 +25,15 @@ Form = Literal["checkout", "directory", "unpacked-sdist", "packed-sdist"]
 # Never an input, at the top of the source: our own files and git's.
 OWN_FILES = ("noxfile.py", ".git", ".nox", ".mpforge", "dist", "multiplatform.lock")
 
+# Directories that tools write whenever they run.
+TOOLS_FOLDERS = (
+    *("__pycache__", ".git", ".hg", ".svn", ".tox", ".nox", "node_modules"),
+    *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"),
+)
 # Without git: leftovers of tools. Documented in docs/contract.md, "Spec".
 IGNORED_NAMES = [
-    "__pycache__",
-    "*.pyc",
-    "*.pyo",
-    ".venv",
-    "venv",
-    ".env",
-    ".tox",
-    ".nox",
-    ".git",
-    ".hg",
-    ".svn",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".hypothesis",
-    ".coverage",
-    ".idea",
-    ".vscode",
-    ".DS_Store",
-    "node_modules",
+    *TOOLS_FOLDERS,
+    *("*.pyc", "*.pyo", ".venv", "venv", ".env", ".coverage", ".idea", ".vscode", ".DS_Store"),
 ]
 IGNORED_IN_DIRECTORY = ["*.cpython-*.so", "*.abi3.so"]
 IGNORED_AT_TOP = ["build", "*.egg-info", ".eggs"]
