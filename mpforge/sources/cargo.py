@@ -125,10 +125,7 @@ def _brings(config: str, tree: Directory, read: Read) -> bool:
 
 
 def _has_folder(tree: Directory, path: PurePosixPath) -> bool:
-    found: Directory | None = tree
-    for word in path.parts:
-        found = None if found is None else found.directories.get(word)
-    return found is not None
+    return not path.parts or isinstance(tree.at(str(path)), Directory)
 
 
 def _has_sources(lock: str | None) -> bool:

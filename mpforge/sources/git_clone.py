@@ -98,18 +98,19 @@ def settle(destination: Path, state: git.VcsState, place: Path, tree: Directory)
     if state.head:
         answer(destination, "read-tree", "HEAD", alone=True)
         _commit_followed(destination, state, inside, tree)
-    _update_index(destination, _index_rows(state, inside))
+    _change_index(destination, "--index-info", _index_rows(state, inside))
     run(destination, "update-index", "-q", "--refresh", alone=True)
     how = _changed(state)
     rows = answer(destination, "diff-files", "--name-only", alone=True).split("\n")[:-1]
     same = [path for path in map(unquoted, rows) if how.get(path, "..")[1] == "."]
-    _mark(destination, same)
+    _change_index(destination, "--skip-worktree --stdin", dict.fromkeys(same))
 
 
-def _update_index(destination: Path, rows: Iterable[str]) -> None:
+def _change_index(destination: Path, options: str, rows: Iterable[str]) -> None:
     text = "".join(f"{row}\0" for row in rows)
     if text:
-        answer(destination, "update-index", "-z", "--index-info", alone=True, given=text)
+        words = ("update-index", "-z", *options.split())
+        answer(destination, *words, alone=True, given=text)
 
 
 def _commit_followed(destination: Path, state: git.VcsState, inside: Path, tree: Directory) -> None:
@@ -131,7 +132,7 @@ def _commit_followed(destination: Path, state: git.VcsState, inside: Path, tree:
     if not rows:
         return
     original = answer(destination, "rev-parse", "HEAD^{tree}", alone=True).strip()
-    _update_index(destination, rows)
+    _change_index(destination, "--index-info", rows)
     made = answer(destination, "write-tree", alone=True).strip()
     replacement = destination / ".git" / "refs" / "replace" / original
     replacement.parent.mkdir()
@@ -157,13 +158,6 @@ def _quoted(path: str) -> str:
     if "\n" not in path and not path.startswith('"'):
         return path
     return '"' + "".join(f"\\{byte:03o}" for byte in os.fsencode(path)) + '"'
-
-
-def _mark(destination: Path, paths: Iterable[str]) -> None:
-    text = "".join(f"{path}\0" for path in dict.fromkeys(paths))
-    if text:
-        words = ("update-index", "-z", "--skip-worktree", "--stdin")
-        answer(destination, *words, alone=True, given=text)
 
 
 def is_tagged(destination: Path) -> bool:

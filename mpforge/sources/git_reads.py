@@ -37,12 +37,8 @@ def paths(root: Path) -> Iterator[str]:
     yield from _below(place / "objects" / "info", deeply=True)
     for folder in (root, *root.parents)[: len(root.relative_to(top).parts) + 1]:
         yield from (str(folder / ".gitignore"), str(folder / ".gitattributes"))
-    yield from (str(root), *_not_ignored(str(top), _within(root, top), _ignored(root)))
-
-
-def _within(root: Path, top: Path) -> str:
-    """Return the prefix that paths below ``root`` have in the repository."""
-    return "" if root == top else f"{root.relative_to(top)}/"
+    under = "" if root == top else f"{root.relative_to(top)}/"
+    yield from (str(root), *_not_ignored(str(top), under, _ignored(root)))
 
 
 def _ignored(root: Path) -> frozenset[str]:
