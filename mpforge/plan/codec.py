@@ -66,7 +66,8 @@ def _decode(kind: Any, data: Any) -> Any:
         if not isinstance(data, dict) or set(data) != set(hints):
             raise ValueError(f"not a {kind}: {data!r}")
         return typing.cast(Any, kind)(**{key: _decode(hints[key], data[key]) for key in hints})
-    if isinstance(kind, type) and isinstance(data, str if kind is Path else kind):
+    plain: Any = str if kind is Path else kind
+    if isinstance(kind, type) and isinstance(data, plain):
         return Path(data) if kind is Path else data
     raise ValueError(f"{kind} was expected, not {data!r}")
 
