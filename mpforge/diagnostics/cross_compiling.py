@@ -6,84 +6,67 @@ Pure. Every pattern matches a real program's output (cmake 4.4, meson 1.12, clan
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from mpforge.diagnostics.log_patterns import Symptom, compiled, last
 
 _PROGRAM = r"(?P<name>[^\s:'\"]+)"
 
-
-@dataclass(frozen=True)
-class Sign:
-    """The line of a log that shows a failure, and the name in it, if any.
-
-    ``question``: the build needs a result that only running a program gives, and did not run one.
-    """
-
-    line: str
-    name: str | None
-    question: bool = False
-
-
-_RAN = [
-    re.compile(rf"(?:^|[\s:]){_PROGRAM}: cannot execute(?: binary file)?: Exec format error$"),
-    re.compile(rf"(?:^|[\s:]){_PROGRAM}: Exec format error$"),
-    re.compile(rf"\[Errno 8\] Exec format error: ['\"]{_PROGRAM}['\"]"),
-    re.compile(rf"^{_PROGRAM}: \d+: .?ELF.*: not found$"),  # a shell that env or xargs started
+_RAN = compiled(
+    rf"(?:^|[\s:]){_PROGRAM}: cannot execute(?: binary file)?: Exec format error$",
+    rf"(?:^|[\s:]){_PROGRAM}: Exec format error$",
+    rf"\[Errno 8\] Exec format error: ['\"]{_PROGRAM}['\"]",
+    rf"^{_PROGRAM}: \d+: .?ELF.*: not found$",  # a shell that env or xargs started
     # QEMU started by the kernel has the name that it is registered by
-    re.compile(r"\b(?:qemu-\w+(?:-static)?|\w+-binfmt-P): Could not open '/lib[^']*/ld[-.][^']+'"),
-    re.compile(rf"Failed running '{_PROGRAM}', binary or interpreter not executable"),
-]
-_ASKS = [
-    re.compile(r"error: cannot run (?:C|C\+\+) compiled programs"),
-    re.compile(r"ERROR: Can not run test applications in this cross environment"),
-    re.compile(r"try_run\(\) invoked in cross-compiling mode", re.IGNORECASE),
-]
+    r"\b(?:qemu-\w+(?:-static)?|\w+-binfmt-P): Could not open '/lib[^']*/ld[-.][^']+'",
+    rf"Failed running '{_PROGRAM}', binary or interpreter not executable",
+)
+_ASKS = compiled(
+    r"error: cannot run (?:C|C\+\+) compiled programs",
+    r"ERROR: Can not run test applications in this cross environment",
+    r"(?i)try_run\(\) invoked in cross-compiling mode",
+)
 _ANSWER = re.compile(r"^\s*(?P<name>\w+) \(advanced\)$")
-_FLAG = [
-    re.compile(r"error: unsupported option '(?P<name>-m[^']+)' for target"),
-    re.compile(r"error: unknown target CPU '(?P<name>[^']+)'"),
-    re.compile(r"error: unsupported argument '[^']+' to option '(?P<name>-m[^']+)'"),
-    re.compile(r"error: \"?This header is only meant to be used on (?P<name>x86)"),
-]
+_FLAG = compiled(
+    r"error: unsupported option '(?P<name>-m[^']+)' for target",
+    r"error: unknown target CPU '(?P<name>[^']+)'",
+    r"error: unsupported argument '[^']+' to option '(?P<name>-m[^']+)'",
+    r"error: \"?This header is only meant to be used on (?P<name>x86)",
+)
 _OF_SOURCE = re.compile(r"^[^\s:]+:\d+:(?:\d+:)? (?:fatal )?error: ")
-_OPENMP = [
-    re.compile(r"error: mpforge: openmp-unavailable: (?P<name>[^:]+):"),
-    re.compile(r"fatal error: '?(?P<name>omp\.h)\b"),
-    re.compile(
-        r"library ['\"]?(?:-l)?(?P<name>gomp|omp|iomp5)\b|cannot find -l(?P<other>gomp|omp|iomp5)\b"
-    ),
-    re.compile(
-        r"^\s*(?P<name>Could NOT find OpenMP)|ERROR: Dependency \"?(?P<other>openmp)\"? not found"
-    ),
-]
-_OPTION = [
-    re.compile(r"error: unknown clang option: ['\"](?P<name>[^'\"]+)"),
-    re.compile(r"error: unsupported linker (?:arg|extension flag): (?P<name>.+)"),
-    re.compile(r"ld\.lld: error: unknown argument '(?P<name>[^']+)'"),
-]
-_LIBRARY = [
-    re.compile(r"fatal error: '(?P<name>[^']+)' file not found"),
-    re.compile(
-        r"unable to find (?:dynamic system |static system )?library ['\"]?(?:-l)?(?P<name>[\w.+-]+)"
-    ),
-    re.compile(r"cannot find -l(?P<name>[\w.+-]+)"),
-    re.compile(r"[Nn]o package '(?P<name>[^']+)' found"),
-    re.compile(r"Package '?(?P<name>[\w.+-]+?)'?(?:, required by .*,)? (?:was )?not found"),
-    re.compile(
-        r"ERROR: Dependency (?:lookup for )?\"?(?P<name>[\w.+-]+)\"? (?:not found|with method)"
-    ),
-    re.compile(r"(?<!-- )Could NOT find (?P<name>\w+) \(missing: \w*(?:LIBRAR|INCLUDE)"),
-    re.compile(r"make sure (?:the )?(?P<name>[\w.+-]+)\b.* development packages are installed"),
-    re.compile(r"headers or library files could not be found for (?P<name>[\w.+-]+)"),
-    re.compile(r"(?P<name>(?!pkg-)\w+[-_]config)\b(?: executable)?(?: is)? not found"),
-    re.compile(r"(?P<name>[\w./+-]+\.(?:so|a|o))\S* is incompatible with"),
-]
+_OPENMP = compiled(
+    r"error: mpforge: openmp-unavailable: (?P<name>[^:]+):",
+    r"fatal error: '?(?P<name>omp\.h)\b",
+    r"(?:library ['\"]?(?:-l)?|cannot find -l)(?P<name>gomp|omp|iomp5)\b",
+    r"^\s*(?P<name>Could NOT find OpenMP)",
+    r"ERROR: Dependency \"?(?P<name>openmp)\"? not found",
+)
+_OPTION = compiled(
+    r"error: unknown clang option: ['\"](?P<name>[^'\"]+)",
+    r"error: unsupported linker (?:arg|extension flag): (?P<name>.+)",
+    r"ld\.lld: error: unknown argument '(?P<name>[^']+)'",
+)
+_LIBRARY = compiled(
+    r"fatal error: '(?P<name>[^']+)' file not found",
+    r"unable to find (?:dynamic system |static system )?library ['\"]?(?:-l)?(?P<name>[\w.+-]+)",
+    r"cannot find -l(?P<name>[\w.+-]+)",
+    r"[Nn]o package '(?P<name>[^']+)' found",
+    r"Package '?(?P<name>[\w.+-]+?)'?(?:, required by .*,)? (?:was )?not found",
+    r"ERROR: Dependency (?:lookup for )?\"?(?P<name>[\w.+-]+)\"? (?:not found|with method)",
+    r"(?<!-- )Could NOT find (?P<name>\w+) \(missing: \w*(?:LIBRAR|INCLUDE)",
+    r"make sure (?:the )?(?P<name>[\w.+-]+)\b.* development packages are installed",
+    r"headers or library files could not be found for (?P<name>[\w.+-]+)",
+    r"(?P<name>(?!pkg-)\w+[-_]config)\b(?: executable)?(?: is)? not found",
+    r"(?P<name>[\w./+-]+\.(?:so|a|o))\S* is incompatible with",
+)
 _CONFIGURE = re.compile(
     r"^(?:\S*meson\.build:\d+:\d+: ERROR: .+|CMake Error(?: at|:) .+|configure: error: .+)"
 )
 _MESON_LOG = re.compile(r"^A full log can be found at (?P<name>\S+)$")
 
 
-def ran_target_program(lines: Sequence[str], is_ours: Callable[[str], bool | None]) -> Sign | None:
+def ran_target_program(
+    lines: Sequence[str], is_ours: Callable[[str], bool | None]
+) -> Symptom | None:
     """Return the last line about running a program of another machine, or None.
 
     ``is_ours`` returns whether a name is one of the target's programs, None if unknown. A script
@@ -92,57 +75,59 @@ def ran_target_program(lines: Sequence[str], is_ours: Callable[[str], bool | Non
     for number in range(len(lines) - 1, -1, -1):
         line = lines[number].strip()
         if any(pattern.search(line) for pattern in _ASKS):
-            return Sign(line, _awaited(lines[number + 1 :]), question=True)
+            return Symptom(line, _awaited(lines[number + 1 :]), question=True)
         for match in filter(None, (pattern.search(line) for pattern in _RAN)):
             name = match.groupdict().get("name")
             if name is None or is_ours(name) is not False:
-                return Sign(line, name)
+                return Symptom(line, name)
     return None
 
 
-def foreign_flag(lines: Sequence[str]) -> Sign | None:
+def foreign_flag(lines: Sequence[str]) -> Symptom | None:
     """Return the last line in which the compiler refuses an option of another kind of CPU."""
-    return _last(lines, _FLAG)
+    return last(lines, *_FLAG)
 
 
-def wants_openmp(lines: Sequence[str]) -> Sign | None:
+def wants_openmp(lines: Sequence[str]) -> Symptom | None:
     """Return the last line that reports missing OpenMP; its name is what requested OpenMP."""
     return _last_before_errors(lines, _OPENMP)
 
 
-def unknown_option(lines: Sequence[str]) -> Sign | None:
+def unknown_option(lines: Sequence[str]) -> Symptom | None:
     """Return the last line in which a compiler or linker refuses an unknown option."""
     return _last_before_errors(lines, _OPTION)
 
 
-def _last_before_errors(lines: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> Sign | None:
+def _last_before_errors(
+    lines: Sequence[str], patterns: Sequence[re.Pattern[str]]
+) -> Symptom | None:
     """Return the last match; None if a compiler refused a source after it: then the match was a check's."""
     for line in reversed(lines):
-        if found := _last([line], patterns):
+        if found := last([line], *patterns):
             return found
         if _OF_SOURCE.match(line):
             return None
     return None
 
 
-def missing_library(lines: Sequence[str]) -> Sign | None:
+def missing_library(lines: Sequence[str]) -> Symptom | None:
     """Return the first line that reports a missing header or library: later errors follow from it."""
-    return _last(list(reversed(lines)), _LIBRARY)
+    return last(list(reversed(lines)), *_LIBRARY)
 
 
-def failed_check(lines: Sequence[str]) -> Sign | None:
+def failed_check(lines: Sequence[str]) -> str | None:
     """Return the last error of Meson, CMake or a configure script, with its continuation line."""
     for number in range(len(lines) - 1, -1, -1):
         line = lines[number].strip()
         if _CONFIGURE.match(line):
             words = next((text.strip() for text in lines[number + 1 :] if text.strip()), "")
-            return Sign(f"{line}\n{words}" if line.endswith("):") else line, None)
+            return f"{line}\n{words}" if line.endswith("):") else line
     return None
 
 
 def meson_log(lines: Sequence[str]) -> str | None:
     """Return the path of the log that Meson points to."""
-    found = _last(lines, [_MESON_LOG])
+    found = last(lines, _MESON_LOG)
     return None if found is None else found.name
 
 
@@ -150,12 +135,3 @@ def _awaited(following: Sequence[str]) -> str | None:
     """Return the cache variable that CMake's try_run() needs a value for."""
     match = next(filter(None, map(_ANSWER.match, following[:3])), None)
     return match["name"] if match else None
-
-
-def _last(lines: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> Sign | None:
-    for line in reversed(lines):
-        for pattern in patterns:
-            if match := pattern.search(line):
-                found = match.groupdict()
-                return Sign(line.strip(), found.get("name") or found.get("other"))
-    return None

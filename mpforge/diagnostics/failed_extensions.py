@@ -7,7 +7,7 @@ is in the wheel, and one that is packed under another name had no error. Pure.
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -53,13 +53,18 @@ def tried(log: str) -> Tried:
             continue
         if match := next(filter(None, (pattern.search(line) for pattern in _TRIED)), None):
             names[match["name"]] = None
-        if _ERROR.search(line) and not is_of_check(line):
+        if _ERROR.search(line) and not _is_of_check(line):
             errors[line.strip()] = None
     of_source = any(map(_OF_SOURCE.match, errors))
     return Tried((*names,), (*errors,)[:_SHOWN], of_source)
 
 
-def is_of_check(line: str) -> bool:
+def without_checks(lines: Iterable[str]) -> list[str]:
+    """Return the lines without compilers' errors about checks, which may fail in any build."""
+    return [line for line in lines if not _is_of_check(line)]
+
+
+def _is_of_check(line: str) -> bool:
     """Return whether a compiler's line is about a check's source file."""
     return _CHECK.search(line.partition(": ")[0]) is not None
 

@@ -7,7 +7,7 @@ rustc, CMake, make, Python). Knows nothing of specs and steps.
 import re
 from collections.abc import Sequence
 
-from mpforge.diagnostics import cross_compiling
+from mpforge.diagnostics import cross_compiling, failed_extensions
 
 # Errors of compilers and linkers about a source, an object or a symbol.
 _ERRORS = re.compile(
@@ -18,8 +18,6 @@ _ERRORS = re.compile(
     r"|^(?:\S*/)?(?:zig|clang\S*|gcc|g\+\+|cc|c\+\+|cc1|cc1plus|as|ar)(?:-\d+)?: (?:fatal )?error: .+"
     r"|^\S+: Assembler messages:|^error: (?:unknown clang option|unsupported linker).+"
 )
-# Files of configuration checks, whose errors are expected.
-_PROBE = re.compile(r"^\S*(?:conftest|configtest|CMakeScratch|CMakeTmp|meson-private|testfile\.c)")
 _RUST = re.compile(r"^error(?:\[E\d+\])?: (?!could not compile|aborting).+")
 _RUST_PLACE = re.compile(r"^\s*--> (?P<place>\S+:\d+:\d+)")
 _MAKE = re.compile(r"^make(?:\[\d+\])?: \*\*\* No rule to make target .+")
@@ -42,9 +40,15 @@ def complaint(lines: Sequence[str], root: str) -> str | None:
 
     The first error of a compiler or linker; else of Meson, CMake or a configure script; else the exception
     that ended a Python program, with the project's own line; else the last line marked as an error; else
-    the last line.
+    the last line. Compilers' errors about checks are ignored.
     """
-    found = _compilers(lines) or _checked(lines) or _python(lines) or _last_error(lines)
+    lines = failed_extensions.without_checks(lines)
+    found = (
+        _compilers(lines)
+        or cross_compiling.failed_check(lines)
+        or _python(lines)
+        or _last_error(lines)
+    )
     if found is None:
         return None
     shown = "\n".join(
@@ -55,19 +59,13 @@ def complaint(lines: Sequence[str], root: str) -> str | None:
 
 def _compilers(lines: Sequence[str]) -> str | None:
     for number, line in enumerate(lines):
-        if (_ERRORS.match(line) and not _PROBE.match(line)) or _MAKE.match(line):
+        if _ERRORS.match(line) or _MAKE.match(line):
             return line.strip()
         if _RUST.match(line):
-            places = (_RUST_PLACE.match(after) for after in lines[number + 1 : number + 1 + _NEAR])
-            place = next((match["place"] for match in places if match), None)
-            if place is not None:
-                return f"{place}: {line.strip()}"
+            following = lines[number + 1 : number + 1 + _NEAR]
+            for match in filter(None, map(_RUST_PLACE.match, following)):
+                return f"{match['place']}: {line.strip()}"
     return None
-
-
-def _checked(lines: Sequence[str]) -> str | None:
-    found = cross_compiling.failed_check(lines)
-    return None if found is None else found.line
 
 
 def _python(lines: Sequence[str]) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from mpforge.diagnostics.host_questions import asked
+from mpforge.diagnostics.host_questions import asked, lines_with, scripts
 from mpforge.diagnostics.step_failure import OPENMP
 from mpforge.errors import HostLeak, LibraryMissing, StepFailed
 from mpforge.platforms import well_known
@@ -33,7 +33,7 @@ _SCRIPTS = ("*.py", "setup.cfg", "pyproject.toml", "CMakeLists.txt", "*.cmake", 
 _MORE_SCRIPTS = ("Makefile*", "makefile*", "GNUmakefile*", "*.mk", "configure*", "*.in", "*.sh")
 # Errors that a refused call may cause.
 _EXPLAINED = (StepFailed, LibraryMissing)
-_DEPTH, _LARGEST, _SHOWN = 4, 1_000_000, 3
+_DEPTH, _SHOWN = 4, 3
 _REMEDY = (
     "build without it (by an option, environment variable or config setting of the project), use "
     "the project's own copy, or patch the line in [build] before-build: this host's files can't be "
@@ -189,9 +189,11 @@ def _where(build: Build, text: str) -> str:
 def origin(source: Path, text: str) -> str | None:
     """Return the line of a build script that has a text (``setup.py:12``), or else the directory above it."""
     while text:
+        # Paths match only as a whole.
+        pattern = re.compile(re.escape(text) + (r"(?![\w./-])" if text.startswith("/") else ""))
         for path in _scripts(source):
-            if number := _line_with(path, text):
-                return f"{path.relative_to(source)}:{number}"
+            if text.encode() in path.read_bytes() and (found := lines_with(path, pattern)):
+                return f"{path.relative_to(source)}:{found[0][0]}"
         above = posixpath.dirname(text) if text.startswith("/") else ""
         text = above if above.count("/") > 1 else ""
     return None
@@ -201,16 +203,4 @@ def _scripts(source: Path) -> Iterable[Path]:
     """Return a project's possible build scripts, Python's and top-level ones first."""
     for pattern in (*_SCRIPTS, *_MORE_SCRIPTS):
         for depth in range(_DEPTH):
-            found = source.glob("*/" * depth + pattern)
-            yield from (p for p in sorted(found) if p.is_file() and p.stat().st_size < _LARGEST)
-
-
-def _line_with(path: Path, text: str) -> int | None:
-    """Return the number of the first line outside comments with a text; paths match only as a whole."""
-    data = path.read_bytes()
-    if text.encode() not in data:
-        return None
-    pattern = re.compile(re.escape(text) + (r"(?![\w./-])" if text.startswith("/") else ""))
-    lines = data.decode("utf-8", "replace").splitlines()
-    matching = (n for n, line in enumerate(lines, 1) if pattern.search(line.partition("#")[0]))
-    return next(matching, None)
+            yield from scripts(source, ["*/" * depth + pattern])

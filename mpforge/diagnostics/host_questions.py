@@ -5,7 +5,7 @@ not a proof. Knows nothing of steps.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,18 +66,19 @@ def asked(source: Path, *, same_bits: bool) -> list[str]:
         f"{path.name}:{number} ({text}) gets {question.answer}"
         for question in _QUESTIONS
         if not (question.bits and same_bits)
-        for path in _files(source, question.files)
-        for number, text in _first(path, question.pattern)
+        for path in scripts(source, question.files)
+        for number, text in lines_with(path, question.pattern)[:1]
     ]
 
 
-def _files(source: Path, globs: tuple[str, ...]) -> Iterator[Path]:
+def scripts(source: Path, globs: Iterable[str]) -> Iterator[Path]:
+    """Yield the files below a directory that match, sorted, without those too large for a script."""
     found = {path for glob in globs for path in source.glob(glob)}
     yield from (p for p in sorted(found) if p.is_file() and p.stat().st_size < _LARGEST)
 
 
-def _first(path: Path, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
-    """Yield number and text of the first line outside comments with a match, if any."""
+def lines_with(path: Path, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
+    """Return the number of each line with a match outside comments, and the matched text."""
     lines = path.read_text("utf-8", "replace").splitlines()
     matches = ((n, pattern.search(line.partition("#")[0])) for n, line in enumerate(lines, 1))
-    yield from ([(n, match[0]) for n, match in matches if match is not None][:1])
+    return [(n, match[0]) for n, match in matches if match is not None]

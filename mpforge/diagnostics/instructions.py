@@ -14,11 +14,15 @@ _ARM = (
     (0x1E00_0000, 0x0400_0000, "SVE (Armv8.2 and later)"),
 )
 # Intel's manual, volume 2, "Instruction format": prefixes of an opcode.
-_PREFIXES = frozenset(b"\x66\xf2\xf3\x2e\x36\x3e\x26\x64\x65\x67\xf0")
-_REX = range(0x40, 0x50)
-_VEX = (0xC4, 0xC5)
-_EVEX = 0x62
+_PREFIXES = b"\x66\xf2\xf3\x2e\x36\x3e\x26\x64\x65\x67\xf0"
+_REX = bytes(range(0x40, 0x50))
 _UD2, _UD1 = b"\x0f\x0b", b"\x0f\xb9"
+_X86 = (
+    ((b"\xc4", b"\xc5"), "VEX encoded: AVX, AVX2, FMA or BMI (x86-64-v3)"),
+    ((b"\x62",), "EVEX encoded: AVX-512 (x86-64-v4)"),
+    ((b"\x0f\x38", b"\x0f\x3a"), "SSSE3, SSE4 or later (x86-64-v2)"),
+    ((b"\x0f\xb8",), "popcnt (x86-64-v2)"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,19 +59,9 @@ def _arm(word: int) -> Instruction:
 
 def _x86(code: bytes) -> Instruction:
     digits = code[:8].hex(" ")
-    begin = 0
-    while begin < len(code) and code[begin] in _PREFIXES:
-        begin += 1
-    rest = code[begin + (begin < len(code) and code[begin] in _REX) :]
-    if rest[:2] in (_UD2, _UD1):
+    rest = code.lstrip(_PREFIXES)
+    rest = rest[1:] if rest[:1] in _REX else rest
+    if rest.startswith((_UD2, _UD1)):
         return Instruction(digits, "ud2, a trap", trap=True)
-    name = None
-    if rest[:1] and rest[0] in _VEX:
-        name = "VEX encoded: AVX, AVX2, FMA or BMI (x86-64-v3)"
-    elif rest[:1] and rest[0] == _EVEX:
-        name = "EVEX encoded: AVX-512 (x86-64-v4)"
-    elif rest[:2] in (b"\x0f\x38", b"\x0f\x3a"):
-        name = "SSSE3, SSE4 or later (x86-64-v2)"
-    elif rest[:2] == b"\x0f\xb8":
-        name = "popcnt (x86-64-v2)"
-    return Instruction(digits, name)
+    names = [name for starts, name in _X86 if rest.startswith(starts)]
+    return Instruction(digits, names[0] if names else None)

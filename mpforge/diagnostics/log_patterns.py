@@ -13,8 +13,14 @@ _END = "[\u2019'\"`]"
 _HOST = r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 _NO_FILE = "No such file or directory"
 
+
+def compiled(*patterns: str) -> tuple[re.Pattern[str], ...]:
+    """Return the patterns, compiled."""
+    return tuple(re.compile(pattern) for pattern in patterns)
+
+
 # Messages that certainly mean that a program was called and not found.
-_CALLED = [
+_CALLED = compiled(
     # dash, busybox; bash, zsh; also with a script's line
     rf"^\S*: (?:line )?\d+: (?P<name>{_NAME}): (?:command )?not found$",
     rf"^(?:\S*/)?\w*sh: (?P<name>{_NAME}): (?:command )?not found$",
@@ -38,7 +44,7 @@ _CALLED = [
     # meson, meson-python, scikit-build-core
     rf"ERROR: Program(?:\(s\))? \[?{_QUOTE}(?P<name>{_NAME}){_END}.* not found",
     r"Could not (?:detect|find) (?P<cased>CMake|Ninja|Meson)(?: with)? (?:v|version)",
-]
+)
 # A missing file gives the same words, so these need a second sign.
 _MAKE = re.compile(rf"^make(?:\[\d+\])?: (?P<name>{_NAME}): {_NO_FILE}$")
 _MAKE_SIGN = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*Error 127\b")
@@ -49,42 +55,55 @@ _SIGN_WITHIN = 12
 _ADDRESS_WITHIN = 3
 
 _GENERATORS = {"Ninja": "ninja", "Unix Makefiles": "make"}
-_PATTERNS = [re.compile(pattern) for pattern in _CALLED]
 _UNREACHABLE = re.compile(
     r"Temporary failure (?:in name resolution|resolving)|Network is unreachable"
     r"|Could(?: not|n't) resolve host|Name or service not known|unable to resolve host address|EAI_AGAIN"
     r"|network is unreachable|No route to host",
 )
 # QEMU; Python's faulthandler; its subprocess module; a shell
-_ILLEGAL = re.compile(
+ILLEGAL_INSTRUCTION = re.compile(
     r"uncaught target signal 4 \(|Fatal Python error: Illegal instruction|died with <Signals\.SIGILL"
     r"|^Illegal instruction(?: \(core dumped\))?$|: line \d+: +\d+ Illegal instruction\b"
 )
-_WANTS_GIT = re.compile(r"^Dist currently only works with Git or Mercurial repos$")  # meson dist
+# meson dist
+WANTS_REPOSITORY = re.compile(r"^Dist currently only works with Git or Mercurial repos$")
 # pytest, unittest (3.12). pytest prints the first for a wrong call too.
-_NO_TESTS = re.compile(r"^(?:=+ )?no tests ran in [\d.]+|^NO TESTS RAN$")
-_NO_TESTS_LEFT = re.compile(r"^(?:=+ )?\d+ deselected in [\d.]+")
-_PYTEST_REFUSED = re.compile(
-    r"^(?P<absent>ERROR: (?:file or directory )?not found: )"
+NO_TESTS = re.compile(r"^(?:=+ )?no tests ran in [\d.]+|^NO TESTS RAN$")
+NO_TESTS_LEFT = re.compile(r"^(?:=+ )?\d+ deselected in [\d.]+")
+# pytest's reasons not to start; the name is what it did not find
+PYTEST_REFUSED = re.compile(
+    r"^ERROR: (?:file or directory )?not found: (?P<name>.*)"
     r"|^[\w. -]*pytest: error: |^ImportError while loading conftest |^ERROR: Error importing plugin "
 )
 # the C library's message, which is capitalised, and Go's
-_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
-_ADDRESSES = [
-    re.compile(r"[a-z][a-z0-9+]*://[^\s'\"<>)\]]+"),
-    re.compile(r"host ?= ?'([A-Za-z0-9.-]+)'"),
-    re.compile(rf"resolve host(?:name)?(?: address)?:? {_QUOTE}?({_HOST})"),
-    re.compile(rf"EAI_AGAIN ({_HOST})"),
-    re.compile(rf"failure resolving {_QUOTE}({_HOST})"),
-]
+FULL_DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_ADDRESSES = compiled(
+    r"[a-z][a-z0-9+]*://[^\s'\"<>)\]]+",
+    r"host ?= ?'([A-Za-z0-9.-]+)'",
+    rf"resolve host(?:name)?(?: address)?:? {_QUOTE}?({_HOST})",
+    rf"EAI_AGAIN ({_HOST})",
+    rf"failure resolving {_QUOTE}({_HOST})",
+)
 
 
 @dataclass(frozen=True)
 class Symptom:
-    """A line of the log and the missing thing in it: a program or an address (None if not named)."""
+    """A line of the log that shows a failure, and the name in it, such as of a missing program, if any.
+
+    ``question``: the build needs a result that only running a program gives, and did not run one.
+    """
 
     line: str
-    name: str | None
+    name: str | None = None
+    question: bool = False
+
+
+def last(lines: Sequence[str], *patterns: re.Pattern[str]) -> Symptom | None:
+    """Return the last line that one of the patterns matches, with its group ``name``, or None."""
+    for line in reversed(lines):
+        for match in filter(None, (pattern.search(line) for pattern in patterns)):
+            return Symptom(line.strip(), match.groupdict().get("name"))
+    return None
 
 
 def missing_program(lines: Sequence[str], is_missing: Callable[[str], bool]) -> Symptom | None:
@@ -105,45 +124,6 @@ def unreachable(lines: Sequence[str]) -> Symptom | None:
     return None
 
 
-def full_disk(lines: Sequence[str]) -> Symptom | None:
-    """Return the last line that reports a full disk."""
-    found = (Symptom(line.strip(), None) for line in reversed(lines) if _FULL.search(line))
-    return next(found, None)
-
-
-def illegal_instruction(lines: Sequence[str]) -> Symptom | None:
-    """Return the last line that reports an illegal instruction."""
-    return _last(_ILLEGAL, lines)
-
-
-def wants_repository(lines: Sequence[str]) -> Symptom | None:
-    """Return the line that says that the source must be a git repository."""
-    return _last(_WANTS_GIT, lines)
-
-
-def no_tests(lines: Sequence[str]) -> Symptom | None:
-    """Return the last line that says that pytest or unittest ran no test."""
-    return _last(_NO_TESTS, lines)
-
-
-def no_tests_left(lines: Sequence[str]) -> Symptom | None:
-    """Return the last line that says that pytest deselected all tests."""
-    return _last(_NO_TESTS_LEFT, lines)
-
-
-def pytest_refused(lines: Sequence[str]) -> Symptom | None:
-    """Return the last line in which pytest says why it did not start; the name is what it did not find."""
-    for line in reversed(lines):
-        if match := _PYTEST_REFUSED.search(line):
-            return Symptom(line.strip(), line[match.end() :].strip() if match["absent"] else None)
-    return None
-
-
-def _last(pattern: re.Pattern[str], lines: Sequence[str]) -> Symptom | None:
-    found = (Symptom(line.strip(), None) for line in reversed(lines) if pattern.search(line))
-    return next(found, None)
-
-
 def _address(line: str) -> str | None:
     found = (pattern.search(line) for pattern in _ADDRESSES)
     return next((m[m.lastindex or 0] for m in found if m is not None), None)
@@ -153,7 +133,7 @@ def _suggested(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield lines that may name a missing program, the last first, with the name."""
     for number in range(len(lines) - 1, -1, -1):
         line = lines[number].strip()
-        for pattern in _PATTERNS:
+        for pattern in _CALLED:
             if match := pattern.search(line):
                 yield line, _program(match)
         after, before = lines[number + 1 :], lines[max(0, number - _SIGN_WITHIN) : number]

@@ -7,49 +7,35 @@ how a step runs.
 
 import posixpath
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from mpforge.diagnostics.log_patterns import compiled
 from mpforge.errors import LibraryMissing, StepFailed
 from mpforge.platforms import by_elf_number
 
 _NAME = r"[\w./+-]*\w"
-_ABSENT = [
-    re.compile(
-        rf"fatal error: '?(?P<name>{_NAME})'?(?: file not found|: No such file or directory)"
-    ),
-    re.compile(rf"error: no such file or directory: '(?P<name>{_NAME})'"),
-    re.compile(rf"No such file or directory: '(?P<name>{_NAME})'"),
-    re.compile(rf"(?:^|\s)(?P<name>{_NAME}): No such file or directory$"),
-    re.compile(rf"'(?P<name>{_NAME})' doesn't match any files"),  # Cython
-    re.compile(rf"'(?P<name>{_NAME}\.p(?:xd|xi|yx))' not found"),
-    re.compile(rf"error: package directory '(?P<name>{_NAME})' does not exist"),
-    re.compile(rf"No rule to make target '(?P<name>{_NAME})'"),
-    re.compile(
-        rf"^\s+(?P<name>{_NAME}\.(?:c|cc|cpp|cxx|h|hpp|in))$"
-    ),  # after CMake's "Cannot find source file:"
-    re.compile(rf"given source \"(?P<name>{_NAME})\" which is not an existing directory"),
-    re.compile(rf"ERROR: File (?P<name>{_NAME}) does not exist"),  # Meson
-    re.compile(rf"Nonexistent build file '(?P<name>{_NAME})'"),
-    re.compile(rf"couldn't read `(?P<name>{_NAME})`"),  # rustc
-]
-_INCOMPATIBLE = [
-    re.compile(r"(?P<name>[^\s:]+\.(?:so[\d.]*|a|o))(?:\([^)]*\))? is incompatible with"),  # lld
-    re.compile(r"skipping incompatible (?P<name>\S+) when searching"),  # GNU ld
-    re.compile(
-        r"(?P<name>[^\s:]+\.(?:so[\d.]*|a|o)): (?:file in wrong format|error adding symbols)"
-    ),
-]
+_ABSENT = compiled(
+    rf"fatal error: '?(?P<name>{_NAME})'?(?: file not found|: No such file or directory)",
+    rf"error: no such file or directory: '(?P<name>{_NAME})'",
+    rf"No such file or directory: '(?P<name>{_NAME})'",
+    rf"(?:^|\s)(?P<name>{_NAME}): No such file or directory$",
+    rf"'(?P<name>{_NAME})' doesn't match any files",  # Cython
+    rf"'(?P<name>{_NAME}\.p(?:xd|xi|yx))' not found",
+    rf"error: package directory '(?P<name>{_NAME})' does not exist",
+    rf"No rule to make target '(?P<name>{_NAME})'",
+    rf"^\s+(?P<name>{_NAME}\.(?:c|cc|cpp|cxx|h|hpp|in))$",  # after CMake's "Cannot find source file:"
+    rf"given source \"(?P<name>{_NAME})\" which is not an existing directory",
+    rf"ERROR: File (?P<name>{_NAME}) does not exist",  # Meson
+    rf"Nonexistent build file '(?P<name>{_NAME})'",
+    rf"couldn't read `(?P<name>{_NAME})`",  # rustc
+)
+_INCOMPATIBLE = compiled(
+    r"(?P<name>[^\s:]+\.(?:so[\d.]*|a|o))(?:\([^)]*\))? is incompatible with",  # lld
+    r"skipping incompatible (?P<name>\S+) when searching",  # GNU ld
+    r"(?P<name>[^\s:]+\.(?:so[\d.]*|a|o)): (?:file in wrong format|error adding symbols)",
+)
 _LOOKS_BACK = 200
-
-
-@dataclass(frozen=True)
-class Absence:
-    """A line of the log about a missing file, and the project's file."""
-
-    line: str
-    path: str
 
 
 def explained(
@@ -68,49 +54,55 @@ def explained(
     if type(error) not in (StepFailed, LibraryMissing):
         return error
     title = error.what.partition(" failed")[0]
-    if absent := left_out(lines, project, built, root):
+    if absent := _left_out(lines, project, built, root):
+        line, path = absent
         return StepFailed(
-            f"{title} failed: {absent.path} is in the project but not in its sdist",
-            why=absent.line,
-            hint=f"add it to the sdist (setuptools: `include {absent.path}` in MANIFEST.in; other backends "
+            f"{title} failed: {path} is in the project but not in its sdist",
+            why=line,
+            hint=f"add it to the sdist (setuptools: `include {path}` in MANIFEST.in; other backends "
             "have a setting of their own), or build without one: [sdist] enable = false",
         )
-    if other := of_another_machine(lines, built, root / "src"):
-        absent, machine = other
+    if other := _of_another_machine(lines, built, root):
+        line, path, machine = other
         return LibraryMissing(
-            f"{title} failed: the project's own {absent.path} is for {machine}, not for the target",
-            why=absent.line,
+            f"{title} failed: the project's own {path} is for {machine}, not for the target",
+            why=line,
             hint="build it for each target (from its sources, in the backend or in [build] before-build), or "
             "keep one file for each target and choose by the target's name",
         )
     return error
 
 
-def left_out(
+def _left_out(
     lines: Sequence[str], project: Collection[str], built: Collection[str], root: Path
-) -> Absence | None:
-    """Return the first file missing by the log that the project has and the build's source lacks.
+) -> tuple[str, str] | None:
+    """Return the line about the first missing file that only the project has, not the build, and the file.
 
     ``project`` and ``built`` are paths of files; ``root`` is the step's directory.
     """
     only = [path for path in project if path not in set(built)]
-    for line in lines[-_LOOKS_BACK:]:
-        for match in filter(None, (pattern.search(line) for pattern in _ABSENT)):
-            if path := _named(match["name"], only, root):
-                return Absence(line.strip(), path)
+    return next(_about(lines, _ABSENT, only, root), None)
+
+
+def _of_another_machine(
+    lines: Sequence[str], built: Collection[str], root: Path
+) -> tuple[str, str, str] | None:
+    """Return the line about a library of the source that a linker could not use, the file, its machine."""
+    for line, path in _about(lines, _INCOMPATIBLE, built, root):
+        machine = machine_of(root / "src" / path)
+        if machine is not None:
+            return line, path, machine
     return None
 
 
-def of_another_machine(
-    lines: Sequence[str], built: Collection[str], source: Path
-) -> tuple[Absence, str] | None:
-    """Return a library or object of the source that a linker could not use, and its machine."""
+def _about(
+    lines: Sequence[str], patterns: Sequence[re.Pattern[str]], files: Collection[str], root: Path
+) -> Iterator[tuple[str, str]]:
+    """Yield each of the last lines that a pattern matches and that names one of the files, and the file."""
     for line in lines[-_LOOKS_BACK:]:
-        for match in filter(None, (pattern.search(line) for pattern in _INCOMPATIBLE)):
-            path = _named(match["name"], built, source.parent)
-            if path is not None and (machine := machine_of(source / path)) is not None:
-                return Absence(line.strip(), path), machine
-    return None
+        for match in filter(None, (pattern.search(line) for pattern in patterns)):
+            if path := _named(match["name"], files, root):
+                yield line.strip(), path
 
 
 def machine_of(path: Path) -> str | None:

@@ -28,14 +28,6 @@ class Fault:
     offset: int = 0
 
 
-@dataclass(frozen=True)
-class _Mapping:
-    start: int
-    end: int
-    path: str | None
-    offset: int
-
-
 def variables(folder: str) -> Mapping[str, str]:
     """Return the environment that makes QEMU trace each process that it starts to ``folder``/PID."""
     return {"QEMU_LOG": "strace", "QEMU_LOG_FILENAME": f"{folder}/%d"}
@@ -46,7 +38,7 @@ def last_fault(lines: Iterable[str]) -> Fault | None:
 
     Programs probe instructions and handle the signal: one that then exits by itself did not fail.
     """
-    mapped: list[_Mapping] = []
+    mapped: list[tuple[range, str | None, int]] = []
     opened: dict[str, str] = {}
     processes: set[str] = set()
     fault: Fault | None = None
@@ -56,8 +48,8 @@ def last_fault(lines: Iterable[str]) -> Fault | None:
             opened[match["descriptor"]] = match["path"]
         elif match := _MAP.search(line):
             start, path = int(match["start"], 16), opened.get(match["descriptor"])
-            end = start + int(match["size"], 0)
-            mapped.append(_Mapping(start, end, path, int(match["offset"], 0)))
+            addresses = range(start, start + int(match["size"], 0))
+            mapped.append((addresses, path, int(match["offset"], 0)))
         elif match := _FAULT.search(line):
             fault = _fault(int(match["address"], 16), mapped)
         if match := _CALL.match(line):
@@ -67,10 +59,8 @@ def last_fault(lines: Iterable[str]) -> Fault | None:
     return None if lived_on else fault
 
 
-def _fault(address: int, mapped: list[_Mapping]) -> Fault:
-    for one in reversed(mapped):
-        if one.start <= address < one.end:
-            if one.path is None:
-                break
-            return Fault(address, one.path, address - one.start + one.offset)
+def _fault(address: int, mapped: list[tuple[range, str | None, int]]) -> Fault:
+    for addresses, path, offset in reversed(mapped):
+        if address in addresses:
+            return Fault(address, path, address - addresses.start + offset if path else 0)
     return Fault(address)

@@ -108,7 +108,7 @@ def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
         or _ran_target_program(ended, near)
         or _lacks_program(ended, lines if any(map(_LACKED.search, near)) else near)
         or _reached_out(ended, lines)
-        or (_crossed_badly(ended, _of_build(near)) if ended.table == "build" else None)
+        or _crossed_badly(ended, near)
         or _without_repository(ended, near)
         or _without_tests(ended, near)
         or StepFailed(f"{ended.title} failed ({ended.how})", why=_complaint(ended, lines))
@@ -136,8 +136,8 @@ def not_declared(
 
 def _filled_disk(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     """Return the error of a full disk; in a container it is the runtime's disk."""
-    found = log_patterns.full_disk(lines) if ended.image is not None else None
-    if found is None:
+    found = log_patterns.last(lines, log_patterns.FULL_DISK)
+    if found is None or ended.image is None:
         return None
     return RuntimeFull(
         f"{ended.title} failed ({ended.how}): the container runtime's disk is full",
@@ -162,7 +162,7 @@ def _ran_target_program(ended: Ended, lines: Sequence[str]) -> StepFailed | None
 
 def _met_illegal_instruction(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     """Return the error of a test's program that SIGILL ended, or one that it started; without the place."""
-    found = log_patterns.illegal_instruction(lines)
+    found = log_patterns.last(lines, log_patterns.ILLEGAL_INSTRUCTION)
     if ended.table != "test" or (found is None and ended.how not in _BY_SIGILL):
         return None
     why = None if found is None else found.line
@@ -190,6 +190,9 @@ def _reached_out(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
 
 
 def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    if ended.table != "build":
+        return None
+    lines = failed_extensions.without_checks(lines)
     if flag := cross_compiling.foreign_flag(lines):
         return ForeignFlag(
             f"{ended.title} failed: it uses {flag.name}, which the target's CPU does not have",
@@ -222,8 +225,8 @@ def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
 
 
 def _without_repository(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
-    sign = log_patterns.wants_repository(lines) if ended.table == "build" else None
-    if sign is None:
+    sign = log_patterns.last(lines, log_patterns.WANTS_REPOSITORY)
+    if sign is None or ended.table != "build":
         return None
     return StepFailed(
         f"{ended.title} failed: it needs a git repository", why=sign.line, hint=_COMMIT_IT
@@ -235,8 +238,8 @@ def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
 
     https://docs.pytest.org/en/stable/reference/exit-codes.html; make and other runners have other codes.
     """
-    none = log_patterns.no_tests(lines)
-    refused = log_patterns.pytest_refused(lines)
+    none = log_patterns.last(lines, log_patterns.NO_TESTS)
+    refused = log_patterns.last(lines, log_patterns.PYTEST_REFUSED)
     failed = f"{ended.title} failed ({ended.how})"
     if ended.table != "test":
         return None
@@ -247,23 +250,17 @@ def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     if none is not None and ended.how not in (_REFUSED, _BROKEN):
         runner = "unittest" if none.line.isupper() else "pytest"
         return StepFailed(f"{failed}: {runner} found no tests", why=none.line, hint=_FIND_THEM)
-    left = log_patterns.no_tests_left(lines) if ended.how == _NOT_RUN else None
-    if left is not None:
+    left = log_patterns.last(lines, log_patterns.NO_TESTS_LEFT)
+    if left is not None and ended.how == _NOT_RUN:
         return StepFailed(f"{failed}: pytest deselected all tests", why=left.line, hint=_DESELECTED)
     return None
-
-
-def _of_build(lines: Sequence[str]) -> list[str]:
-    """Return the lines without compilers' errors about checks, which may fail in any build."""
-    return [line for line in lines if not failed_extensions.is_of_check(line)]
 
 
 def _complaint(ended: Ended, lines: Sequence[str]) -> str | None:
     """Return the line that explains a failed build; for tests, only an error of a build tool."""
     if ended.table == "build":
-        return first_error.complaint(_of_build(lines), str(ended.root))
-    found = cross_compiling.failed_check(lines)
-    return None if found is None else found.line
+        return first_error.complaint(lines, str(ended.root))
+    return cross_compiling.failed_check(lines)
 
 
 def _is_elf(root: Path, name: str) -> bool | None:

@@ -3,8 +3,9 @@
 import pytest
 
 from mpforge.diagnostics.log_patterns import (
+    ILLEGAL_INSTRUCTION,
     Symptom,
-    illegal_instruction,
+    last,
     missing_program,
     unreachable,
 )
@@ -163,8 +164,8 @@ def test_an_address_that_cmake_tells_before_is_found() -> None:
     ],
 )
 def test_a_program_that_ended_by_an_illegal_instruction_is_told_by_many(line: str) -> None:
-    found = illegal_instruction(["before", line, "after"])
-    assert found == Symptom(line, None)
+    found = last(["before", line, "after"], ILLEGAL_INSTRUCTION)
+    assert found == Symptom(line)
 
 
 def test_words_about_illegal_instructions_are_none() -> None:
@@ -174,4 +175,4 @@ def test_words_about_illegal_instructions_are_none() -> None:
         "signal 4",
         "no Illegal instruction here",
     ]
-    assert illegal_instruction(lines) is None
+    assert last(lines, ILLEGAL_INSTRUCTION) is None

@@ -155,11 +155,6 @@ def _group(address: str) -> str:
         return "docker"
 
 
-def forget() -> None:
-    """Forget the runtime, so that the next call connects again."""
-    _connected.clear()
-
-
 @dataclass(frozen=True)
 class Nature:
     """The kind of a runtime; ``here``: its kernel is this machine's, as far as known."""
@@ -201,7 +196,7 @@ def speaking(doing: str) -> Iterator[None]:
     except APIError as error:
         raise refusal(doing, _said(error)) from None
     except (*broken, DockerException, RequestException, HTTPError) as error:
-        forget()
+        _connected.clear()  # the next call connects again
         system = _by_system(error)
         raise RuntimeLost(
             f"mpforge lost the connection to the container runtime while it tried to {doing}",
@@ -212,7 +207,7 @@ def speaking(doing: str) -> Iterator[None]:
 
 def refusal(doing: str, said: str) -> RuntimeLost | RuntimeFull | RuntimeRefuses:
     """Return the error for a runtime's refusal."""
-    if log_patterns.full_disk([said]):
+    if log_patterns.last([said], log_patterns.FULL_DISK):
         return RuntimeFull(
             f"the container runtime's disk is full: it could not {doing}", why=said, hint=MAKE_ROOM
         )
