@@ -6,11 +6,11 @@ shown to the user, never run. Knows nothing of how facts are shown.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from mpforge.errors import MpforgeError, NoContainerRuntime, RuntimeLost, RuntimeRefuses
+from mpforge.errors import NoContainerRuntime, RuntimeLost, RuntimeRefuses
 from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
 from mpforge.obtain import emulators
 from mpforge.obtain.distro import apt
@@ -80,31 +80,26 @@ class Site:
 
 def look(cache: Path, environment: Mapping[str, str]) -> ContainersFact:
     """Probe the runtime without using remembered answers."""
+    fact = None
     try:
         runtime = connection.connect(environment)
         nature = connection.nature(runtime)
-    except (NoContainerRuntime, RuntimeLost, RuntimeRefuses) as error:
-        return ContainersFact(why=_sentence(error), remedy=error.hint)
-    fact = RuntimeFact(
-        runtime.name,
-        runtime.version,
-        runtime.endpoint,
-        runtime.platform,
-        rootless=nature.rootless,
-        here=nature.here,
-        bridged=runtime.bridged,
-    )
-    try:
+        fact = RuntimeFact(
+            runtime.name,
+            runtime.version,
+            runtime.endpoint,
+            runtime.platform,
+            rootless=nature.rootless,
+            here=nature.here,
+            bridged=runtime.bridged,
+        )
         told = runtime_probe.Probes(cache / PLATFORMS_RUN).anew(runtime, runtime_probe.PROBED)
-    except (RuntimeLost, RuntimeRefuses) as error:
-        return ContainersFact(fact, why=_sentence(error), remedy=error.hint)
-    site = Site(
-        _command(fact),
-        rootless=nature.rootless,
-        here=nature.here,
-        packages=packages() if nature.here else None,
-        handlers=binfmt.read() if nature.here else _UNSEEN,
-    )
+    except (NoContainerRuntime, RuntimeLost, RuntimeRefuses) as error:
+        why = f"{error.what}: {error.why}" if error.why else error.what
+        return ContainersFact(fact, why=why, remedy=error.hint)
+    site = Site(_command(fact), rootless=nature.rootless, here=nature.here)
+    if site.here:
+        site = replace(site, packages=packages(), handlers=binfmt.read())
     runs = tuple(run_fact(well_known()[name], how, site) for name, how in told.items())
     return ContainersFact(fact, runs)
 
@@ -192,7 +187,3 @@ def _privileged(platform: Platform, site: Site, *, instead: str = "") -> str:
         f"{first}{image} --install {architecture} "
         f"(a privileged container, {whose}: mpforge starts none)"
     )
-
-
-def _sentence(error: MpforgeError) -> str:
-    return f"{error.what}: {error.why}" if error.why else error.what

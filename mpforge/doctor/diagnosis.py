@@ -4,6 +4,7 @@ Asks host programs for their versions, and the container runtime for the platfor
 Sources that would need a download are named, not tried. Knows nothing of how facts are shown.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ from mpforge.obtain.pythons import host_python, target_python, uv_python
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import Lock
 from mpforge.platforms import GLIBC, Platform, available, well_known
-from mpforge.processes import Captured, capture
+from mpforge.processes import capture
 from mpforge.store import notes
 from mpforge.workspace import cache_directory
 
@@ -208,17 +209,13 @@ def _programs() -> Iterator[Program]:
         if path is None:
             yield Program(name, None, remedy=purpose)
             continue
-        done = _asked(path, option)
-        lines = done.stdout.strip().splitlines() if done and done.returncode == 0 else []
+        try:
+            done = capture((path, option), timeout=_ASKING_SECONDS)
+            lines = done.stdout.strip().splitlines() if done.returncode == 0 else []
+        except (OSError, TimeoutError):
+            lines = []
         version = lines[0].removeprefix("git version ").removeprefix("GNU Make ") if lines else None
         yield Program(name, path, version, None if lines else f"{path} does not run")
-
-
-def _asked(*argv: str) -> Captured | None:
-    try:
-        return capture(argv, timeout=_ASKING_SECONDS)
-    except (OSError, TimeoutError):
-        return None
 
 
 def _zig(path: Path, tools: tuple[str, ...]) -> ZigFact:
@@ -231,11 +228,9 @@ def _zig(path: Path, tools: tuple[str, ...]) -> ZigFact:
 
 def pinned_zig(lock: Lock) -> str | None:
     """Return the version of zig that a lock pins, if any."""
-    for pin in lock.environments:
-        for package in pin.packages:
-            if pin.request.purpose == "tool" and package.name == "ziglang":
-                return package.version
-    return None
+    tools = (pin for pin in lock.environments if pin.request.purpose == "tool")
+    packages = (package for pin in tools for package in pin.packages)
+    return next((package.version for package in packages if package.name == "ziglang"), None)
 
 
 # --- the store and the host -------------------------------------------------------------------
@@ -252,9 +247,7 @@ def stored_tools(root: Path) -> Iterator[str]:
 
 
 def _store(cache: Path, tools: tuple[str, ...]) -> StoreFact:
-    there = cache
-    while not there.exists() and there != there.parent:
-        there = there.parent
+    there = next((path for path in (cache, *cache.parents) if path.exists()), cache)
     try:
         free: int | None = shutil.disk_usage(there).free
     except OSError:
@@ -271,17 +264,11 @@ def _store(cache: Path, tools: tuple[str, ...]) -> StoreFact:
 
 def size_below(root: Path) -> int:
     """Return the total bytes of all files below a directory; files that vanish meanwhile count as 0."""
-    total, pending = 0, [str(root)]
-    while pending:
-        try:
-            with os.scandir(pending.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-        except OSError:
-            continue
+    total = 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
     return total
 
 

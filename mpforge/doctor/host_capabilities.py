@@ -3,7 +3,6 @@
 Knows nothing of how facts about the host and its runtime were collected.
 """
 
-import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,22 +72,17 @@ class TargetAbility:
 def of_targets(host: HostFacts, containers: ContainersFact) -> tuple[TargetAbility, ...]:
     """Return a host's abilities for each well-known target."""
     request = emulators.distro_request()
-    known = functools.cache(emulators.host_emulator)
-
-    @functools.cache
-    def emulator(program: str) -> Emulator | None:
-        platform = next(p for p in well_known().values() if p.qemu == program)
-        return known(platform)
-
+    found: dict[str | None, Emulator | None] = {None: None}
+    for platform in well_known().values():
+        if platform.qemu not in found:
+            found[platform.qemu] = emulators.host_emulator(platform)
     return tuple(
         TargetAbility(
             name=name,
             available=platform.available,
             build=build_ability(platform, host),
             images=image_ability(platform, host, containers),
-            test=test_ability(
-                platform, host, emulator(platform.qemu) if platform.qemu else None, request
-            ),
+            test=test_ability(platform, host, found[platform.qemu], request),
         )
         for name, platform in well_known().items()
     )
@@ -159,22 +153,21 @@ def test_ability(
     """Return how the platform's programs run here; ``request`` is the distribution's emulator package."""
     if host.platform == platform.name:
         return TestAbility("native", f"this host is {platform.name}")
+    if host.platform is None:
+        return TestAbility("no", f"tests run on Linux with glibc; this is {host.system}")
     cpu = platform.baseline_cpu
     program = (platform.qemu or "").removesuffix("-static")
-    if host.platform is not None and emulator is not None:
+    if emulator is not None:
+        why = f"{program} {emulator.version} of this host"
         needed = emulators.needs_newer(platform, emulator.version)
         if needed is not None:
-            why = f"{program} {emulator.version} of this host is too old"
-            return TestAbility("no", why, remedy=f"QEMU {needed} or newer")
-        why = f"{program} {emulator.version} of this host"
+            return TestAbility("no", f"{why} is too old", remedy=f"QEMU {needed} or newer")
         return TestAbility(
             "emulated", why, emulator=str(emulator.path), version=emulator.version, cpu=cpu
         )
-    if host.platform is not None and platform.qemu and request is not None:
+    if platform.qemu and request is not None:
         package = f"{request.names[0]} of {request.distribution} {request.suite}"
         why = f"{program}, fetched when needed: {package}"
         return TestAbility("emulated", why, package=package, cpu=cpu)
     error = emulators.no_emulator(platform)
-    if host.platform is None:
-        return TestAbility("no", f"tests run on Linux with glibc; this is {host.system}")
     return TestAbility("no", error.why or "this host has no emulator for it", remedy=error.hint)
