@@ -51,7 +51,8 @@ class Container:
     ``image`` is the id of an image with ``cat``; ``volumes`` are names of the runtime's own volumes by mount
     point, read-only unless ``writable``; ``title`` describes its purpose for people, ``called`` is their name
     of the image. Without ``network`` its programs see loopback only. ``environment`` are the image's own
-    variables. Raises ``ImageUnfit``, ``RuntimeRefuses``, ``RuntimeFull``, ``RuntimeLost``.
+    variables, ``id`` is the runtime's of it, empty once it is removed. Raises ``ImageUnfit``,
+    ``RuntimeRefuses``, ``RuntimeFull``, ``RuntimeLost``.
     """
 
     def __init__(
@@ -71,22 +72,21 @@ class Container:
         self._api = runtime.client.api
         self._timed_out = False
         self._input: Any = None
-        self._id = ""
         binds = {
             name: {"bind": place, "mode": "rw" if writable else "ro"}
             for place, name in (volumes or {}).items()
         }
         # If interrupted while the runtime creates it, we remove it by this name.
-        self._id = f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}"
+        self.id = f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}"
         try:
             with speaking("make a container"):
-                self._id = self._create(image, binds, network=network, title=title)
+                self.id = self._create(image, binds, network=network, title=title)
             with speaking("start a container"):
                 wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-                self._input = self._api.attach_socket(self._id, params=wanted)
-                self._api.start(self._id)
+                self._input = self._api.attach_socket(self.id, params=wanted)
+                self._api.start(self.id)
                 self._greet()
-                told = self._api.inspect_container(self._id)
+                told = self._api.inspect_container(self.id)
         except BaseException:
             self.close()
             raise
@@ -129,16 +129,11 @@ class Container:
             stdin_open=True,
             detach=False,
             user="0:0",
-            name=self._id,
+            name=self.id,
             labels={LABEL: own_mark(), TITLE: title},
             host_config=host,
         )
         return str(made["Id"])
-
-    @property
-    def id(self) -> str:
-        """The runtime's id of it."""
-        return self._id
 
     def __enter__(self) -> Self:
         return self
@@ -151,15 +146,17 @@ class Container:
 
         Does not wait long for a runtime that hangs: the container ends when its input does.
         """
-        if not self._id:
+        if not self.id:
             return
         try:
             with self._patience(_COUNTING_SECONDS), speaking("count CPU seconds"):
-                processes.count_cpu(self._cpu_seconds())
+                told = self._api.stats(self.id, stream=False, one_shot=True)
+                nanoseconds = told["cpu_stats"]["cpu_usage"].get("total_usage", 0)
+                processes.count_cpu(float(nanoseconds) / 1e9)
         except StepFailed:
             pass
         finally:
-            identifier, self._id = self._id, ""
+            identifier, self.id = self.id, ""
             if self._input is not None:
                 exec_stream.hang_up(self._input)
             with (
@@ -189,10 +186,6 @@ class Container:
         finally:
             self._api.timeout = former
 
-    def _cpu_seconds(self) -> float:
-        told = self._api.stats(self._id, stream=False, one_shot=True)
-        return float(told["cpu_stats"]["cpu_usage"].get("total_usage", 0)) / 1e9
-
     # --- programs ------------------------------------------------------------------------------
 
     def run(
@@ -212,7 +205,7 @@ class Container:
         start = time.monotonic()
         with speaking(f"run {argv[0]} in a container"):
             made = self._api.exec_create(
-                self._id, list(argv), environment=dict(environment), workdir=cwd, user="0:0"
+                self.id, list(argv), environment=dict(environment), workdir=cwd, user="0:0"
             )
             self._copy_output(made["Id"], log, timeout)
             code = self._status(made["Id"])
@@ -263,7 +256,7 @@ class Container:
             self._timed_out = True
             try:
                 with contextlib.suppress(StepFailed), speaking("end a container"):
-                    self._api.remove_container(self._id, force=True, v=True)
+                    self._api.remove_container(self.id, force=True, v=True)
             finally:
                 exec_stream.break_off(connection)
 
@@ -298,7 +291,7 @@ class Container:
         """
         labels = f'LABEL {LABEL}="" {IMAGE_LABEL}="layer" {LAYER}="{key}"'
         with speaking("keep a container as an image"):
-            self._api.commit(self._id, repository, tag, changes=labels)
+            self._api.commit(self.id, repository, tag, changes=labels)
 
     # --- files ---------------------------------------------------------------------------------
 
@@ -314,12 +307,12 @@ class Container:
                     tar.add(tree / name, f"{place.strip('/')}/{name}", filter=_as_root)
             file.seek(0)
             with speaking(f"copy files to {place} in a container"):
-                self._api.put_archive(self._id, "/", file)
+                self._api.put_archive(self.id, "/", file)
 
     def put_packed(self, archive: Path) -> None:
         """Unpack a tar archive of ours at the container's root. Raises ``RuntimeLost``."""
         with speaking("copy files into a container"), archive.open("rb") as file:
-            self._api.put_archive(self._id, "/", file)
+            self._api.put_archive(self.id, "/", file)
 
     def get(self, place: str, destination: Path, *, harmless: bool = False) -> None:
         """Copy the content of a container's directory into a new directory of the host.
@@ -331,7 +324,7 @@ class Container:
         with tempfile.TemporaryDirectory(prefix="mpforge-out-", dir=destination.parent) as folder:
             packed = Path(folder, "out.tar")
             with speaking(f"copy {place} out of a container"), packed.open("wb") as file:
-                chunks, _ = self._api.get_archive(self._id, place, chunk_size=_READ)
+                chunks, _ = self._api.get_archive(self.id, place, chunk_size=_READ)
                 for chunk in chunks:
                     file.write(chunk)
             unpacked = Path(folder, "out")

@@ -157,20 +157,8 @@ class StepContainer:
 
         Raises ``ToolUnavailable`` without a client.
         """
-        for path in self.root.glob("*.*"):
-            if path.suffix in (".py", ".sh"):  # scripts for rerunning a program by hand
-                self._put_text(path)
-        words, variables = self._entering(argv or ["/bin/sh"], environment, secrets, cwd)
-        return attached(words, environment=variables, cwd=self.root)
-
-    def _entering(
-        self,
-        argv: Sequence[str],
-        environment: Mapping[str, str],
-        secrets: Mapping[str, str],
-        cwd: Path,
-    ) -> tuple[list[str], dict[str, str]]:
-        """Return the client's command line, which contains no secret, and its variables."""
+        # Scripts for rerunning a program by hand.
+        self._put_texts([*self.root.glob("*.py"), *self.root.glob("*.sh")], STEP)
         client = shutil.which("docker") or shutil.which("podman")
         if client is None:
             raise ToolUnavailable(
@@ -182,20 +170,22 @@ class StepContainer:
         words += ["--user", "0:0", "--workdir", self.shown(str(cwd))]
         for name, value in self._variables(environment).items():
             words += ["--env", f"{name}={value}"]
-        for name in secrets:
+        for name in secrets:  # a command line contains no secret
             words += ["--env", name]
         own = {name: os.environ[name] for name in _CLIENTS if name in os.environ}
         own |= self.container.runtime.variables
         if Path(client).name == "podman":  # podman does not read it
             words[1:1] = ["--url", self.container.runtime.endpoint]
-        return [*words, self.container.id, *map(self.shown, argv)], {**secrets, **own}
+        words += [self.container.id, *map(self.shown, argv or ["/bin/sh"])]
+        return attached(words, environment={**secrets, **own}, cwd=self.root)
 
-    def _put_text(self, path: Path) -> None:
-        """Copy a text file of the step into the container, with the container's paths."""
+    def _put_texts(self, paths: Iterable[Path], place: str) -> None:
+        """Copy text files to a directory of the container, with the container's paths in them."""
         with tempfile.TemporaryDirectory(prefix="mpforge-text-") as name:
-            copy = Path(name, path.name)
-            copy.write_text(self.shown(path.read_text(encoding="utf-8")), encoding="utf-8")
-            self.container.put(Path(name), self.shown(str(path.parent)), only=[path.name])
+            for path in paths:
+                text = path.read_text(encoding="utf-8")
+                Path(name, path.name).write_text(self.shown(text), encoding="utf-8")
+            self.container.put(Path(name), place)
 
     @contextlib.contextmanager
     def _lent(self, argv: Sequence[str], lends: Sequence[Path]) -> Iterator[list[str]]:
@@ -204,7 +194,7 @@ class StepContainer:
         for number, path in enumerate(lends):
             place = f"{_LENT}/{number}"
             if path in folders:
-                self._put_named(path, place)
+                self._put_texts(path.iterdir(), place)
                 names[str(path)] = place
             else:
                 self.container.put(path.parent, place, only=[path.name])
@@ -212,14 +202,6 @@ class StepContainer:
         yield [names.get(word) or self.shown(word) for word in argv]
         for path in folders:
             self._bring_back(names[str(path)], path)
-
-    def _put_named(self, folder: Path, place: str) -> None:
-        """Copy a directory of text files in, with the container's paths in them."""
-        with tempfile.TemporaryDirectory(prefix="mpforge-lent-") as name:
-            for path in folder.iterdir():
-                text = path.read_text(encoding="utf-8")
-                Path(name, path.name).write_text(self.shown(text), encoding="utf-8")
-            self.container.put(Path(name), place)
 
     def _bring_back(self, place: str, folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="mpforge-lent-") as name:

@@ -62,6 +62,6 @@ def normal(platform: str) -> str:
 
 
 def platform_of(told: Mapping[str, Any]) -> str:
-    """Return the platform in an index's entry or an image's configuration."""
+    """Return the platform in an index's entry, an image's configuration or a runtime's description of it."""
     words = (told.get(name) for name in ("os", "architecture", "variant"))
     return "/".join(str(word) for word in words if word)

@@ -218,7 +218,7 @@ def _image(found: Mapping[str, Any]) -> Image:
 
 def _check(found: Mapping[str, Any], request: ImageRequest) -> None:
     """Raise ``ImageUnfit`` if an image is of another platform than requested."""
-    has = _platform(found)
+    has = image_names.platform_of({name.lower(): value for name, value in found.items()})
     wanted = well_known()[request.platform].docker_platform or ""
     if image_names.normal(has) != image_names.normal(wanted):
         raise ImageUnfit(
@@ -226,11 +226,6 @@ def _check(found: Mapping[str, Any], request: ImageRequest) -> None:
             hint="name an image of that platform in [build] image, in the target's own table, or in its "
             f"toolchain's; if it has been replaced since: mpforge lock --update {request.name}",
         )
-
-
-def _platform(found: Mapping[str, Any]) -> str:
-    words = (found.get(name, "") for name in ("Os", "Architecture", "Variant"))
-    return "/".join(word for word in words if word)
 
 
 def _inspect(runtime: ContainerRuntime, name: str) -> Mapping[str, Any] | None:

@@ -73,9 +73,13 @@ def digest_of(request: ImageRequest) -> str:
     reference = parse(request.name)
     wanted = well_known()[request.platform].docker_platform or ""
     talk = _Talk(reference, request.name)
-    digest, manifest = talk.manifest(reference.digest or reference.tag)
+    digest, manifest = talk.document("manifests", reference.digest or reference.tag)
     try:
-        has = _offered(talk, digest, manifest)
+        if "config" in manifest:  # of a single image
+            _, configuration = talk.document("blobs", manifest["config"]["digest"])
+            has = {normal(platform_of(configuration)): digest}
+        else:
+            has = manifests(manifest)
     except (AttributeError, KeyError, TypeError):
         raise ImageUnfit(
             f"{request.name} at {reference.host} is not an image that mpforge can read",
@@ -89,14 +93,6 @@ def digest_of(request: ImageRequest) -> str:
             hint="name an image of that platform in [build] image, or in the target's own table",
         )
     return found
-
-
-def _offered(talk: "_Talk", digest: str, manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digest for each available platform, of an index or of a single manifest."""
-    if "config" in manifest:
-        has = platform_of(talk.blob(manifest["config"]["digest"]))
-        return {normal(has): digest}
-    return manifests(manifest)
 
 
 class _Talk:
@@ -113,36 +109,24 @@ class _Talk:
         self._authorization = ""
         self._knows = False
 
-    def manifest(self, word: str) -> tuple[str, Mapping[str, Any]]:
-        """Return the digest and the content of a tag's or digest's manifest or index."""
-        data, told = self._get(f"manifests/{word}")
-        expected = word if DIGEST.fullmatch(word) else told
-        return self._verified(data, expected), self._document(data)
+    def document(self, kind: str, word: str) -> tuple[str, Mapping[str, Any]]:
+        """Return the digest and the content of a JSON document of the repository.
 
-    def blob(self, digest: str) -> Mapping[str, Any]:
-        """Return a JSON document of a repository's blobs. Raises ``KeyError`` for anything but a sha256."""
-        if not DIGEST.fullmatch(digest):
-            raise KeyError(digest)
-        data, _ = self._get(f"blobs/{digest}")
-        self._verified(data, digest)
-        return self._document(data)
-
-    def _verified(self, data: bytes, expected: str | None) -> str:
+        ``kind`` is ``manifests``, with a tag or a digest, or ``blobs``: raises ``KeyError`` for anything but
+        a sha256.
+        """
+        if kind == "blobs" and not DIGEST.fullmatch(word):
+            raise KeyError(word)
+        data, told = self._get(f"{kind}/{word}")
+        expected = word if DIGEST.fullmatch(word) else told or ""
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if expected and expected.startswith("sha256:") and expected != digest:
+        if expected.startswith("sha256:") and expected != digest:
             raise HashMismatch(
                 f"{self._at.host} sent data for {self._name} that does not match its digest",
                 why=f"expected {expected}\n     got {digest}",
                 hint="repeat the command; if it fails again, check the registry and any proxy in between",
             )
-        return digest
-
-    def _document(self, data: bytes) -> Mapping[str, Any]:
-        try:
-            document = json.loads(data)
-        except ValueError:
-            document = None
-        return document if isinstance(document, dict) else {}
+        return digest, _parsed(data)
 
     # --- requests ------------------------------------------------------------------------------
 
@@ -150,11 +134,11 @@ class _Talk:
         """Return the content of a path, and its digest as the registry reports it."""
         scheme = "http" if self._at.is_loopback else "https"
         address = f"{scheme}://{self._at.address}/v2/{self._at.repository}/{path}"
-        status, headers, data = self._ask("GET", address, self._authorization)
+        status, headers, data = self._ask(address, self._authorization)
         if status == _UNAUTHORIZED and not self._authorization:
             self._authorization = self._authorized(headers.get("WWW-Authenticate", ""))
             if self._authorization:
-                status, headers, data = self._ask("GET", address, self._authorization)
+                status, headers, data = self._ask(address, self._authorization)
         if status == _OK:
             return data, headers.get("Docker-Content-Digest")
         raise self._refusal(status, data)
@@ -189,14 +173,13 @@ class _Talk:
 
     def _ask(
         self,
-        method: str,
         address: str,
         authorization: str,
         *,
         query: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Make one request; redirects are followed unless a form is sent."""
+        """Make one request, a POST if there is a form; redirects are followed without form and query."""
         from requests.exceptions import RequestException
 
         headers = {"Accept": ", ".join(_ACCEPTED), "User-Agent": "mpforge"}
@@ -208,7 +191,7 @@ class _Talk:
 
         try:
             with self._session.request(
-                method,
+                "GET" if form is None else "POST",
                 address,
                 params=query,
                 data=form,
@@ -266,19 +249,24 @@ class _Talk:
         words = {"scope": f"repository:{self._at.repository}:pull"}
         words |= {"service": fields["service"]} if "service" in fields else {}
         if identity:
-            form = {
-                "grant_type": "refresh_token",
-                "client_id": "mpforge",
-                "refresh_token": identity,
-            }
-            status, _, data = self._ask("POST", realm, "", form={**words, **form})
+            words |= {"grant_type": "refresh_token", "client_id": "mpforge"}
+            status, _, data = self._ask(realm, "", form={**words, "refresh_token": identity})
         else:
-            status, _, data = self._ask("GET", realm, basic, query=words)
+            status, _, data = self._ask(realm, basic, query=words)
         if status != _OK:
             raise self._refusal(status if status != _NOT_FOUND else _FORBIDDEN, data)
-        told = self._document(data)
+        told = _parsed(data)
         token = told.get("token") or told.get("access_token")
         return f"Bearer {token}" if token else ""
+
+
+def _parsed(data: bytes) -> Mapping[str, Any]:
+    """Return a JSON object; empty for anything else."""
+    try:
+        document = json.loads(data)
+    except ValueError:
+        document = None
+    return document if isinstance(document, dict) else {}
 
 
 def _is_safe(address: str) -> bool:

@@ -32,18 +32,27 @@ def provide(
     ``image`` is any image with ``cat``; one holder of the ``lock`` file fills it, others wait;
     ``filling`` is the context of the work. Raises ``RuntimeRefuses``, ``RuntimeLost``.
     """
-    with alone(lock, waits=_nothing, warn=_unheard):
-        return _whole(runtime, name) or _filled(
-            runtime, name, tree, image=image, title=str(lock), filling=filling
-        )
-
-
-def _nothing() -> None:
-    pass
-
-
-def _unheard(_message: str) -> None:
-    pass
+    with alone(lock, waits=lambda: None, warn=lambda _message: None):
+        if found := _whole(runtime, name):
+            return found
+        volume, place = f"mpforge-{name}-{os.urandom(4).hex()}", "/mpforge/filled"
+        with speaking(f"make the volume {volume}"):
+            runtime.client.api.create_volume(volume, labels={_TOOL: name})
+        try:
+            mount, title = {place: volume}, str(lock)
+            with (
+                filling,
+                Container(runtime, image, volumes=mount, writable=True, title=title) as at,
+            ):
+                at.put(tree, place)
+        except BaseException:
+            with contextlib.suppress(StepFailed), speaking(f"remove the volume {volume}"):
+                runtime.client.api.remove_volume(volume, force=True)
+            raise
+        with speaking(f"make the volume {volume}"):
+            marks = {_TOOL: name, _FILLED: volume}
+            runtime.client.api.create_volume(f"{volume}-filled", labels=marks)
+        return volume
 
 
 def _whole(runtime: ContainerRuntime, name: str) -> str | None:
@@ -53,33 +62,3 @@ def _whole(runtime: ContainerRuntime, name: str) -> str | None:
     labels = {volume["Name"]: volume["Labels"] or {} for volume in found}
     marked = (told[_FILLED] for told in labels.values() if _FILLED in told)
     return next((volume for volume in sorted(marked) if volume in labels), None)
-
-
-def _filled(
-    runtime: ContainerRuntime,
-    name: str,
-    tree: Path,
-    *,
-    image: str,
-    title: str,
-    filling: AbstractContextManager[None],
-) -> str:
-    volume = f"mpforge-{name}-{os.urandom(4).hex()}"
-    place = "/mpforge/filled"
-    with speaking(f"make the volume {volume}"):
-        runtime.client.api.create_volume(volume, labels={_TOOL: name})
-    try:
-        with (
-            filling,
-            Container(
-                runtime, image, volumes={place: volume}, writable=True, title=title
-            ) as container,
-        ):
-            container.put(tree, place)
-    except BaseException:
-        with contextlib.suppress(StepFailed), speaking(f"remove the volume {volume}"):
-            runtime.client.api.remove_volume(volume, force=True)
-        raise
-    with speaking(f"make the volume {volume}"):
-        runtime.client.api.create_volume(f"{volume}-filled", labels={_TOOL: name, _FILLED: volume})
-    return volume
