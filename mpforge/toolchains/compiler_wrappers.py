@@ -19,8 +19,8 @@ _COMMON_FLAGS = (
     "-Wno-ignored-optimization-argument",
 )
 
-# What no variable of the environment says is found on PATH by these names.
-_DRIVERS = {"cc": ("cc", "c"), "c++": ("c++", "c++")}
+# What no variable of the environment says is found on PATH by these names; the language of each.
+_DRIVERS = {"cc": "c", "c++": "c++"}
 # One text is read faster than several: what `compiler.sh` is put together from.
 _PARTS = ("host_paths", "cpu_names", "linking")
 RUN = "mpforge-run"
@@ -109,8 +109,8 @@ def _drivers(
     }
     parts = {part.upper(): filled(f"{part}.sh", values) for part in _PARTS}
     return {
-        name: filled("compiler.sh", {**parts, **values, "MODE": mode, "LANGUAGE": language})
-        for name, (mode, language) in _DRIVERS.items()
+        name: filled("compiler.sh", {**parts, **values, "MODE": name, "LANGUAGE": language})
+        for name, language in _DRIVERS.items()
     }
 
 

@@ -5,7 +5,6 @@ a small library is preloaded that records (ld.so(8)); auditwheel names what it g
 known what they name (``host_arguments``).
 """
 
-import hashlib
 import json
 import os
 import tempfile
@@ -138,7 +137,7 @@ def _told(path: str, files: list[tuple[str, str]]) -> str:
         return cpu_identity()
     place = path.removesuffix(_ALL)
     if place != path and os.path.isdir(place):
-        return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+        return digest(json.dumps(files))
     if os.path.isdir(place):
         return _DIRECTORY
     return files[0][1] if files else ABSENT

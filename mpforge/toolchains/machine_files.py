@@ -68,9 +68,7 @@ MESON_EMULATED = "meson/emulated.ini"
 MESON_BUILD = "meson/build.ini"
 
 
-def texts(
-    platform: Platform, multiarch: str, tools: Mapping[str, str] | None = None
-) -> dict[str, str]:
+def texts(platform: Platform, tools: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the files by their paths in a view. Meson gets two that describe the target:
     one names the emulator (``bin/mpforge-run``), for builds that have one.
 
@@ -87,12 +85,13 @@ def texts(
     cmake = {
         "TRIPLE": platform.gnu_triple,
         "MACHINE": platform.machine,
-        "MULTIARCH": multiarch,
+        "MULTIARCH": platform.multiarch,
         "PROGRAMS": "\n".join(_cmake_programs(tools)),
     }
+    canonical = platform.gnu_triple.replace("-", "-unknown-", 1)  # as config.sub: with a vendor
     return {
         CMAKE: filled("toolchain.cmake", cmake),
-        CONFIG_SITE: _SITE.format(triple=platform.gnu_triple, canonical=_canonical(platform)),
+        CONFIG_SITE: _SITE.format(triple=platform.gnu_triple, canonical=canonical),
         MESON_CROSS: _CROSS.format(**cross, wrapper=""),
         MESON_EMULATED: _CROSS.format(**cross, wrapper="exe_wrapper = 'mpforge-run'\n"),
         MESON_BUILD: _BUILD if tools is None else _BUILD_ITSELF,
@@ -116,9 +115,3 @@ def _cmake_programs(tools: Mapping[str, str] | None) -> Iterator[str]:
         for setting in settings:
             kept = "" if setting.endswith("COMPILER") else ' CACHE FILEPATH "mpforge\'s"'
             yield f'set(CMAKE_{setting} "{";".join(words)}"{kept})'
-
-
-def _canonical(platform: Platform) -> str:
-    """Return the platform as config.sub spells it, with a vendor."""
-    cpu, _, system = platform.gnu_triple.partition("-")
-    return f"{cpu}-unknown-{system}"

@@ -17,6 +17,7 @@ from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.platforms import Platform
 from mpforge.store.tool_store import ToolStore
+from mpforge.toolchains.ready import digest
 from mpforge.toolchains.templates import template
 from mpforge.toolchains.zig import Zig
 
@@ -58,14 +59,14 @@ def provide(
 
 def parts(zig_digest: str) -> dict[str, str]:
     """Return its ingredients of a key."""
-    return {"native": hashlib.sha256(f"{zig_digest} {template(_SOURCE)}".encode()).hexdigest()}
+    return {"native": digest(f"{zig_digest} {template(_SOURCE)}")}
 
 
 def _digest(zig: Zig, files: Mapping[str, Path]) -> str:
     texts = [zig.digest, template(_SOURCE), NATIVE, VIEW, *NAMES, *_FREESTANDING]
     for name, path in sorted(files.items()):
         texts += [name, hashlib.sha256(path.read_bytes()).hexdigest()]
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    return digest(*texts)
 
 
 def _shell() -> dict[str, Path]:

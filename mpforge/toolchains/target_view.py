@@ -7,7 +7,6 @@ build requirements are for the interpreter that builds, be it this host's or an 
 This module knows nothing of hooks.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -74,7 +73,7 @@ class View:
 
 def view_ingredients(view: View) -> tuple[tuple[str, str], ...]:
     """Return everything that determines a view, by name, without paths; its digest is computed from this."""
-    programs = hashlib.sha256(json.dumps(_texts(view), sort_keys=True).encode()).hexdigest()
+    programs = digest(json.dumps(_texts(view), sort_keys=True))
     interpreter = () if view.host is None else (("interpreter", view.host.digest),)
     target = compiler_wrappers.zig_target(view.platform, view.policy)
     return (*interpreter, ("target", target), ("programs", programs))
@@ -147,11 +146,10 @@ def compiler_environment(tree: Path, view: View, there: Surroundings | None) -> 
     if view.cross:
         environment["CMAKE_TOOLCHAIN_FILE"] = str(tree / machine_files.CMAKE)
         environment["CONFIG_SITE"] = str(tree / machine_files.CONFIG_SITE)
-    if view.tools is not None:
-        kept = (*_PROGRAMS, *_FLAGS, *environment)
-        return environment | {name: view.tools[name] for name in kept if name in view.tools}
     if there is None:
-        raise ValueError("zig's programs need to know where it is")
+        own = view.tools or {}
+        kept = (*_PROGRAMS, *_FLAGS, *environment)
+        return environment | {name: own[name] for name in kept if name in own}
     programs = tree / "bin"
     environment |= {
         **{variable: str(programs / name) for variable, name in _PROGRAMS.items()},
@@ -241,7 +239,7 @@ def _texts(view: View) -> dict[str, str]:
         )
         texts = {f"bin/{program}": text for program, text in programs.items()}
     if view.cross:
-        texts |= machine_files.texts(platform, platform.multiarch, view.tools)
+        texts |= machine_files.texts(platform, view.tools)
     if view.cross and host is not None:
         texts |= {f"site/{module}": text for module, text in _site(host, view).items()}
         texts[f"include/{headers}/pyconfig.h"] = template("pyconfig_overlay.h")

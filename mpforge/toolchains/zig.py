@@ -6,7 +6,6 @@ changes it, because each step works on a copy of its own. This module does not k
 """
 
 import dataclasses
-import hashlib
 import json
 import re
 import shutil
@@ -19,7 +18,7 @@ from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.plan.pins import Package
 from mpforge.store.tool_store import ToolStore, ToolTree
-from mpforge.toolchains.ready import Language
+from mpforge.toolchains.ready import Language, digest
 
 _PRIME_SECONDS = 1800.0  # a cold C++ link is a minute of CPU on a good machine
 
@@ -70,7 +69,7 @@ class Zig:
 def digest_of(packages: Sequence[Package]) -> str:
     """Return the digest that identifies zig: names, versions and hashes of the packages that bring it."""
     facts = sorted((p.name, p.version, *sorted(p.hashes)) for p in packages)
-    return hashlib.sha256(json.dumps(["zig", facts]).encode()).hexdigest()
+    return digest(json.dumps(["zig", facts]))
 
 
 def provide(
@@ -111,8 +110,8 @@ class Runtime:
         """Return the cache's name and digest in the tool store."""
         facts = [self.zig, self.triple, self.always, self.flags, _KINDS]
         samples = [_SAMPLES["c"], *([_SAMPLES["c++"]] if language == "c++" else [])]
-        digest = hashlib.sha256(json.dumps(["zigcache", facts, samples]).encode()).hexdigest()
-        return f"zigcache-{self.triple}-{language.replace('+', 'x')}", digest
+        name = f"zigcache-{self.triple}-{language.replace('+', 'x')}"
+        return name, digest(json.dumps(["zigcache", facts, samples]))
 
 
 def runtime_flags(texts: Iterable[str]) -> tuple[str, ...]:
@@ -154,11 +153,11 @@ def prime(
         for entry in [entry for entry in directory.iterdir() if entry.name not in _PARTS]:
             shutil.rmtree(entry)
 
-    name, digest = runtime.name(language)
+    name, identity = runtime.name(language)
     # Only these were tried: after 41 kills no finished object differed. Others take seconds, or are rare.
     resumable = language == "c++" and not runtime.flags
     return store.obtain(
-        name=name, version=zig.version, digest=digest, make=make, resumable=resumable
+        name=name, version=zig.version, digest=identity, make=make, resumable=resumable
     )
 
 

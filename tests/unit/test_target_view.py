@@ -220,7 +220,7 @@ def test_no_placeholder_is_left_in_a_program(host: HostPython) -> None:
             *("ar", "build-c++", "build-cc", "c++", "cc", "ld", "mpforge-run", "objcopy"),
             *("ranlib", "strip"),
         ]
-        for text in (*texts.values(), *machine_files.texts(platform(name), "triple").values()):
+        for text in (*texts.values(), *machine_files.texts(platform(name)).values()):
             assert re.findall(r"@[A-Z_]+@", text) == []
 
 
