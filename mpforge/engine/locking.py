@@ -4,25 +4,33 @@ Builds resolve what they miss one by one; this does it for all of them at once, 
 other kinds, so that CI can run with ``--locked``. Knows nothing of printing.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from mpforge.engine import image_pins
 from mpforge.engine.host_facts import host_facts
 from mpforge.engine.load_plan import compiled, plan_on, requirements_base
 from mpforge.engine.project_facts import project_facts
-from mpforge.errors import MpforgeError, NotAvailableYet, ToolUnavailable, WrongInput
+from mpforge.errors import (
+    MpforgeError,
+    NoContainerRuntime,
+    NotAvailableYet,
+    ToolUnavailable,
+    WrongInput,
+)
 from mpforge.kinds.install_packages import of_tests
 from mpforge.lock import lock_file
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.rust.distribution_rust import RustRequest
+from mpforge.places.containers import connection, images
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import (
     DistroPin,
     DistroRequest,
     EnvironmentPin,
     EnvironmentRequest,
+    ImagePin,
     Lock,
     Package,
     StrategyPin,
@@ -30,14 +38,11 @@ from mpforge.plan.pins import (
 )
 from mpforge.plan.requirements import OwnPackage, normal_name, shown
 from mpforge.plan.sessions import Plan
-from mpforge.plan.wants import Emulation, Packages, Rust, ToolWheel, Zig
+from mpforge.plan.wants import Emulation, Image, Packages, Rust, ToolWheel, Want, Zig
 from mpforge.platforms import hosts as all_hosts
 from mpforge.platforms import well_known
 from mpforge.spec.suggest import close_to
 from mpforge.workspace import Workspace
-
-if TYPE_CHECKING:
-    from mpforge.obtain.packages.package_index import Index
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,22 +61,21 @@ def lock(
     Raises ``SpecInvalid`` and the like; what can't be pinned here is listed in the result.
     """
     old = lock_file.read(workspace.lock)
-    kept = old
-    if name and lock_file.forget(old, name) == old:
-        raise _no_pin(name, old)
+    kept = Lock() if update else old
     preferred: dict[EnvironmentRequest, tuple[Package, ...]] = {}
-    if update:
-        kept = lock_file.forget(old, name) if name else Lock()
-        gone = [pin for pin in old.environments if pin not in kept.environments]
-        if name:
-            preferred = {
-                pin.request: tuple(p for p in pin.packages if p.name != normal_name(name))
-                for pin in gone
-            }
-    left: list[str] = []
-    found = _resolved(workspace, kept, preferred, say, left, old=old)
+    if name:
+        kept = lock_file.forget(old, name)
+        if kept == old:
+            raise _no_pin(name, old)
+        preferred = {
+            pin.request: tuple(p for p in pin.packages if p.name != normal_name(name))
+            for pin in old.environments
+            if pin not in kept.environments
+        }
+    locking = _Locking(workspace, old, kept, preferred, say)
+    found = locking.resolved()
     new = lock_file.update(workspace.lock, lambda _now: found)
-    return Locked(lock_file.difference(old, new), tuple(left))
+    return Locked(lock_file.difference(old, new), tuple(locking.left))
 
 
 def _no_pin(name: str, lock: Lock) -> WrongInput:
@@ -86,50 +90,125 @@ def _no_pin(name: str, lock: Lock) -> WrongInput:
     )
 
 
-def _resolved(
-    workspace: Workspace,
-    kept: Lock,
-    preferred: dict[EnvironmentRequest, tuple[Package, ...]],
-    say: Callable[[str], None],
-    left: list[str],
-    *,
-    old: Lock,
-) -> Lock:
-    from mpforge.obtain.distro import apt
-    from mpforge.obtain.packages.package_index import Index
+@dataclasses.dataclass
+class _Locking:
+    """One run of ``mpforge lock``: ``kept`` are the pins of ``old`` that stay, ``left`` what can't be pinned.
 
-    _, targets = plan_on(workspace, host_facts())
-    plans, own = list(_plans(workspace, targets)), _own(workspace)
-    settings = plans[0][1].index
-    index = Index(settings.url, settings.extra, settings.username, settings.password)
-    environments, needed = _environment_pins(
-        workspace, plans, own, kept=kept, preferred=preferred, index=index, say=say, left=left
-    )
-    packages = list(kept.distribution)
+    ``preferred`` are the packages to choose again, if possible, where another one of their environment is
+    updated.
+    """
 
-    def look_up(wanted: DistroRequest) -> DistroPin:
-        say(f"looking up packages of {wanted.distribution} {wanted.suite} {wanted.architecture}")
-        return apt.resolve(wanted, state=workspace.cache / "distribution", newest=True)
+    workspace: Workspace
+    old: Lock
+    kept: Lock
+    preferred: Mapping[EnvironmentRequest, tuple[Package, ...]]
+    say: Callable[[str], None]
+    left: list[str] = dataclasses.field(default_factory=list)
 
-    here, plan = plans[0]
-    on_this_host = here == host_facts()
-    for wanted in dict.fromkeys(_distribution(plan)) if on_this_host else ():
-        if kept.packages_of(wanted) is not None:
-            continue
+    def resolved(self) -> Lock:
+        """Return the kept pins and the missing ones, of all that the plans need."""
+        _, targets = plan_on(self.workspace, host_facts())
+        plans = list(_plans(self.workspace, targets))
+        environments, needed = self._environments(plans)
+        here, plan = plans[0]
+        packages = list(self.kept.distribution)
+        if here == host_facts():
+            self._add_distribution(plan, packages)
+        images = self._images([want for _, plan in plans for want in plan.wants])
+        strategies = tuple(_strategies(plans, self.kept))
+        pinned = Lock(tuple(environments), tuple(packages), strategies, images)
+        pythons = {session.python for _, p in plans for session in p.sessions if session.python}
+        return lock_file.only_needed(pinned, needed, pythons, targets)
+
+    def _environments(
+        self, plans: list[tuple[HostFacts, Plan]]
+    ) -> tuple[list[EnvironmentPin], list[EnvironmentRequest]]:
+        """Return all environment pins, kept ones first, and the requests of the plans."""
+        from mpforge.obtain.packages.package_index import Index
+        from mpforge.obtain.packages.resolve import resolve
+
+        found, given = compiled(self.workspace), plans[0][1].index
+        index = Index(given.url, given.extra, given.username, given.password)
+        # The project as a package, as far as its files say what its wheel will require.
+        own = project_facts(found.inputs, wheel=False).own
+        paths = PathPackages(requirements_base(self.workspace, found.inputs), found.store)
+        hosts = sorted({host.platform for host, _ in plans if host.platform is not None})
+        pins = list(self.kept.environments)
+        pending = list(dict.fromkeys(r for _, plan in plans for r in _requests(plan, own)))
+        for request in pending:  # it grows: what has no wheel is built with packages of its own
+            pin = self.kept.environment(request)
+            if request.requirements and pin is None:
+                what = shown(request.requirements)
+                self.say(f"resolving {what} for {request.python} {request.platform}")
+                tested = own if request.purpose == "test" else None
+                prefer = self.preferred.get(request, ())
+                try:
+                    with paths.local() as local:
+                        pin = resolve(request, index, prefer=prefer, own=tested, local=local)
+                    pins.append(pin)
+                except NotAvailableYet as error:
+                    self.left.append(error.what)
+            for package in pin.packages if pin is not None else ():
+                needed = [build_request(package, request.python, host) for host in hosts]
+                pending += [r for r in needed if package.is_built and r not in pending]
+        return pins, pending
+
+    def _add_distribution(self, plan: Plan, packages: list[DistroPin]) -> None:
+        """Add the missing pins of the distribution's packages that this host needs."""
+        for wanted in dict.fromkeys(_distribution(plan)):
+            if self.kept.packages_of(wanted) is None:
+                with self._leaving_out():
+                    packages.append(self._look_up(wanted))
+        for offers in _rust(plan):
+            with self._leaving_out():
+                packages += _answered(offers, packages, self._look_up)
+
+    def _look_up(self, wanted: DistroRequest) -> DistroPin:
+        from mpforge.obtain.distro import apt
+
+        where = f"{wanted.distribution} {wanted.suite} {wanted.architecture}"
+        self.say(f"looking up packages of {where}")
+        return apt.resolve(wanted, state=self.workspace.cache / "distribution", newest=True)
+
+    @contextlib.contextmanager
+    def _leaving_out(self) -> Iterator[None]:
+        """Note what the block can't pin."""
         try:
-            packages.append(look_up(wanted))
+            yield
         except MpforgeError as error:
-            left.append(error.what)
-    for offers in _rust(plan) if on_this_host else ():
-        try:
-            packages += _answered(offers, packages, look_up)
-        except MpforgeError as error:
-            left.append(error.what)
-    wants = (want for _, plan in plans for want in plan.wants)
-    images = image_pins.resolved(wants, kept=kept, old=old, say=say, left=left)
-    pinned = Lock(tuple(environments), tuple(packages), tuple(_strategies(plans, kept)), images)
-    pythons = {session.python for _, plan in plans for session in plan.sessions if session.python}
-    return lock_file.only_needed(pinned, needed, pythons, targets)
+            self.left.append(error.what)
+
+    def _images(self, wants: Iterable[Want]) -> tuple[ImagePin, ...]:
+        """Return the kept pins of images and the missing ones; one that can't be updated is kept.
+
+        A registry is asked directly, without a runtime; an image that only a runtime has needs that runtime.
+        Raises ``ImageNameWrong``.
+        """
+        pins = list(self.kept.images)
+        images_of = [want.need.request for want in wants if isinstance(want.need, Image)]
+        missing = [request for request in dict.fromkeys(images_of) if not self.kept.image(request)]
+        runtime = _runtime() if missing else None
+        for request in missing:
+            self.say(f"looking up the image {request.name} for {request.platform}")
+            try:
+                pins.append(images.resolve(runtime, request))
+            except WrongInput:
+                raise
+            except MpforgeError as error:
+                why = f" ({error.why})" if error.why else ""
+                before = self.old.image(request)
+                pins += [before] if before is not None else []
+                stays = f", which stays {before.digest[:19]}" if before is not None else ""
+                what = f"the image {request.name} for {request.platform}"
+                self.left.append(f"{what}{stays}: {error.what}{why}")
+        return tuple(pins)
+
+
+def _runtime() -> connection.ContainerRuntime | None:
+    try:
+        return connection.connect(os.environ)
+    except NoContainerRuntime:
+        return None
 
 
 def _plans(workspace: Workspace, targets: Mapping[str, str]) -> Iterator[tuple[HostFacts, Plan]]:
@@ -139,61 +218,15 @@ def _plans(workspace: Workspace, targets: Mapping[str, str]) -> Iterator[tuple[H
     known = all_hosts()
     hosts = [host for host in known if host in wanted or host == here.platform] or [known[0]]
     for host in sorted(hosts, key=lambda h: h != here.platform):
-        facts = (
-            here
-            if host == here.platform
-            else HostFacts(host, f"Linux {host}", container_runtime=True)
-        )
+        other = HostFacts(host, f"Linux {host}", container_runtime=True)
+        facts = here if host == here.platform else other
         yield facts, plan_on(workspace, facts)[0]
     if here.platform in hosts and not here.container_runtime:
         facts = dataclasses.replace(here, container_runtime=True)
         yield facts, plan_on(workspace, facts)[0]
 
 
-def _environment_pins(
-    workspace: Workspace,
-    plans: list[tuple[HostFacts, Plan]],
-    own: OwnPackage | None,
-    *,
-    kept: Lock,
-    preferred: dict[EnvironmentRequest, tuple[Package, ...]],
-    index: "Index",
-    say: Callable[[str], None],
-    left: list[str],
-) -> tuple[list[EnvironmentPin], list[EnvironmentRequest]]:
-    """Return all environment pins, kept ones first, and the requests of the plans."""
-    from mpforge.obtain.packages.resolve import resolve
-
-    found = compiled(workspace)
-    paths = PathPackages(requirements_base(workspace, found.inputs), found.store)
-    hosts = sorted({host.platform for host, _ in plans if host.platform is not None})
-    pins = list(kept.environments)
-    pending = list(dict.fromkeys(r for _, plan in plans for r in _environments(plan, own)))
-    for request in pending:  # it grows: what has no wheel is built with packages of its own
-        pin = kept.environment(request)
-        if request.requirements and pin is None:
-            what = shown(request.requirements)
-            say(f"resolving {what} for {request.python} {request.platform}")
-            tested = own if request.purpose == "test" else None
-            prefer = preferred.get(request, ())
-            try:
-                with paths.local() as local:
-                    pin = resolve(request, index, prefer=prefer, own=tested, local=local)
-                pins.append(pin)
-            except NotAvailableYet as error:
-                left.append(error.what)
-        for package in pin.packages if pin is not None else ():
-            needed = [build_request(package, request.python, host) for host in hosts]
-            pending += [r for r in needed if package.is_built and r not in pending]
-    return pins, pending
-
-
-def _own(workspace: Workspace) -> OwnPackage | None:
-    """Return the project as a package, as far as its files say what its wheel will require."""
-    return project_facts(compiled(workspace).inputs, wheel=False).own
-
-
-def _environments(plan: Plan, own: OwnPackage | None) -> Iterator[EnvironmentRequest]:
+def _requests(plan: Plan, own: OwnPackage | None) -> Iterator[EnvironmentRequest]:
     for want in plan.wants:
         match want.need:
             case Packages(request, more, extras):
@@ -248,15 +281,15 @@ def _answered(
 
 
 def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[StrategyPin]:
+    """Yield the kept strategies, and what ``auto`` chooses for each other target on each host."""
     yield from kept.strategies
     seen: set[tuple[str, str]] = set()
-    for host, plan in plans:
-        for session in plan.sessions:
-            choice = session.choice
-            if choice is None or not choice.is_kept:
-                continue
-            if session.phase == "deps" and session.target is not None:
-                of = (session.target, host.platform or "")
-                if kept.strategy(*of) is None and host.platform is not None and of not in seen:
-                    seen.add(of)
-                    yield StrategyPin(*of, choice.strategy, choice.toolchain)
+    each = [(h.platform, s) for h, plan in plans if h.platform for s in plan.sessions]
+    for host, session in each:
+        choice, target = session.choice, session.target
+        if session.phase != "deps" or choice is None or target is None or not choice.is_kept:
+            continue
+        of = (target, host)
+        if kept.strategy(*of) is None and of not in seen:
+            seen.add(of)
+            yield StrategyPin(*of, choice.strategy, choice.toolchain)
