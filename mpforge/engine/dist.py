@@ -160,12 +160,12 @@ class Dist:
         """Raise ``DistConflict`` if an entry may not be published."""
         alien = self._in_the_way(entry, known, former)
         if alien is not None:
-            link = alien.is_symlink() and alien.is_dir()
+            why = None
+            if alien.is_symlink() and alien.is_dir():
+                why = f"it is a symlink to {os.readlink(alien)}, and mpforge does not write through symlinks"
             raise DistConflict(
                 f"{self._named(alien)} exists and was not made by mpforge",
-                why=f"it is a symlink to {os.readlink(alien)}, and mpforge does not write through symlinks"
-                if link
-                else None,
+                why=why,
                 hint="move it away, or delete it if it is an older build",
             )
         if known is None or (known.spec, known.session) == (entry.spec, entry.session):
@@ -221,34 +221,33 @@ class Dist:
 
     def serve(self, entry: Entry, session: str) -> None:
         """Record that another session's file is also used by this one."""
-        with self.locked():
-            recorded = {e.path: e for e in self.entries()}
-            if entry.path in recorded and session not in (entry.session, *entry.users):
-                known = recorded[entry.path]
-                users = tuple(sorted({*known.users, session}))
-                recorded[entry.path] = replace(known, users=users)
-                self._write(recorded)
+        self._change(entry, lambda known: _used_by(known, session))
 
     def record_test(self, entry: Entry, session: str, result: Mapping[str, str]) -> None:
         """Record a test's result with the file that was tested."""
-        with self.locked():
-            recorded = {e.path: e for e in self.entries()}
-            known = recorded.get(entry.path)
-            if known is not None and known.digest == entry.digest:
-                tests = {**known.tests, session: dict(result)}
-                if tests != known.tests:
-                    recorded[entry.path] = replace(known, tests=tests)
-                    self._write(recorded)
+
+        def tested(known: Entry) -> Entry:
+            same = known.digest == entry.digest
+            return replace(known, tests={**known.tests, session: dict(result)}) if same else known
+
+        self._change(entry, tested)
 
     def forget_test(self, entry: Entry, session: str) -> None:
         """Remove the recorded result of a test that fails now."""
+
+        def untested(known: Entry) -> Entry:
+            others = {name: result for name, result in known.tests.items() if name != session}
+            return replace(known, tests=others)
+
+        self._change(entry, untested)
+
+    def _change(self, entry: Entry, changed: Callable[[Entry], Entry]) -> None:
+        """Replace the recorded entry of a file, if there is one and it changes."""
         with self.locked():
             recorded = {e.path: e for e in self.entries()}
             known = recorded.get(entry.path)
-            if known is not None and session in known.tests:
-                tests = {name: result for name, result in known.tests.items() if name != session}
-                recorded[entry.path] = replace(known, tests=tests)
-                self._write(recorded)
+            if known is not None and (new := changed(known)) != known:
+                self._write({**recorded, entry.path: new})
 
     def _write(self, recorded: Mapping[str, Entry]) -> None:
         dist_record.write(self.root, self.root / _MAKING, list(recorded.values()))
@@ -260,8 +259,13 @@ def _joined(known: Entry | None, new: Entry) -> Entry:
         return new
     if known.session == new.session:
         return replace(new, users=known.users, tests=known.tests)
-    users = tuple(sorted({*known.users, new.session}))
-    return replace(known, users=users)
+    return _used_by(known, new.session)
+
+
+def _used_by(entry: Entry, session: str) -> Entry:
+    """Return an entry with one more user, unless the session made the file itself."""
+    users = {*entry.users, session} - {entry.session}
+    return replace(entry, users=tuple(sorted(users)))
 
 
 def digest_of(parts: Mapping[str, str]) -> str:

@@ -11,10 +11,11 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge.artifacts.core_metadata import own_package
+from mpforge.artifacts.wheels import wheel_name
 from mpforge.engine.dist import Dist, digest_of
 from mpforge.engine.dist_record import Entry
 from mpforge.engine.load_plan import Compiled
@@ -38,34 +39,25 @@ _UNNAMED = "unnamed"
 """Name of a store whose directory can't be written: its records can't be told from others'."""
 
 
+@dataclass(frozen=True)
 class Shipping:
     """``dist/`` as one session sees it."""
 
-    def __init__(
-        self,
-        found: Compiled,
-        workspace: Workspace,
-        provision: Provision,
-        *,
-        no_cache: bool,
-        emit: Emit,
-    ) -> None:
-        self.dist = Dist(workspace.dist, workspace.shared_state, workspace.spec.name)
-        self._found = found
-        self._workspace = workspace
-        self._provision = provision
-        self._no_cache = no_cache
-        self._emit = emit
+    found: Compiled
+    workspace: Workspace
+    provision: Provision
+    no_cache: bool
+    emit: Emit
 
     @functools.cached_property
-    def _store_name(self) -> str:
-        """Name of this store on this machine; records made elsewhere have another one."""
-        return self._name[0]
+    def dist(self) -> Dist:
+        """The directory and its record."""
+        return Dist(self.workspace.dist, self.workspace.shared_state, self.workspace.spec.name)
 
     @functools.cached_property
     def _name(self) -> tuple[str, bool]:
-        """Return this store's name, and whether an earlier name was lost."""
-        place = self._workspace.cache / "name"
+        """Name of this store on this machine, which records have, and whether an earlier one was lost."""
+        place = self.workspace.cache / "name"
         noted = notes.load(place)
         if noted is None:
             with contextlib.suppress(OSError):
@@ -80,21 +72,21 @@ class Shipping:
 
     def recipe(self, session: PlannedSession) -> str:
         """Return one digest of everything known of a session's result before it is made."""
-        made = self._found.plan.session("sdist")
+        made = self.found.plan.session("sdist")
         before = made.steps if made is not None and session.phase == "build" else ()
-        return digest_of(self._provision.recipe((*before, *session.steps)))
+        return digest_of(self.provision.recipe((*before, *session.steps)))
 
     def source(self, session: PlannedSession) -> str:
         """Return the digest of the source of a session's result, the same on every machine.
 
         Test sources are part of it: a project may install them.
         """
-        main = self._found.plan.main_step(session)
-        return self._found.inputs.identity(() if main is None else main.command.exclude)
+        main = self.found.plan.main_step(session)
+        return self.found.inputs.identity(() if main is None else main.command.exclude)
 
     def already(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """Return a session's entries in ``dist/`` if nothing is left to do for it."""
-        if self._no_cache:
+        if self.no_cache:
             return None
         self.dist.sweep()
         return self._from_elsewhere(session) or self._unchanged(session)
@@ -102,10 +94,10 @@ class Shipping:
     def all_from_elsewhere(self, target: str | None) -> tuple[Entry, ...]:
         """Return all entries of a target's builds from another machine; none if any build is left to do."""
         found: list[Entry] = []
-        for session in self._found.plan.sessions:
+        for session in self.found.plan.sessions:
             builds = session.phase == "build" and session.target == target
             if builds and not session.group:
-                entries = None if self._no_cache else self._from_elsewhere(session)
+                entries = None if self.no_cache else self._from_elsewhere(session)
                 if entries is None:
                     return ()
                 found += entries
@@ -114,7 +106,7 @@ class Shipping:
     def _unchanged(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """Return a session's entries in ``dist/`` if it was made from exactly this, and is whole."""
         entries = self.dist.of(session.name)
-        secret = any(self._found.plan.step(name).variables.secrets for name in session.steps)
+        secret = any(self.found.plan.step(name).variables.secrets for name in session.steps)
         if not entries or secret:
             return None
         same = all(self._is_made_from_this(session, entry) for entry in entries)
@@ -125,7 +117,7 @@ class Shipping:
     def _is_less_isolated(self, entry: Entry) -> bool:
         """Return whether a file was made by steps with less isolation from the host than is possible here."""
         try:
-            made = self._found.store.find(entry.key)
+            made = self.found.store.find(entry.key)
         except Damaged:
             return False  # shipped files are kept while they are whole
         return made is not None and is_less_isolated(made)
@@ -140,7 +132,7 @@ class Shipping:
             return False
         if session.name not in entry.users:
             return entry.recipe == self.recipe(session)
-        maker = self._found.plan.session(session.after) if session.after else None
+        maker = self.found.plan.session(session.after) if session.after else None
         if maker is None or entry.session != maker.name:
             return False
         return entry.recipe == self.recipe(maker)
@@ -149,12 +141,12 @@ class Shipping:
         """Return whether the host files that a file's builds read are unchanged."""
         for key in entry.observed:
             try:
-                result = self._found.store.find(key)
+                result = self.found.store.find(key)
             except Damaged:
                 return False
             reads = {} if result is None else result.observed
             of_host = {name: value for name, value in reads.items() if name.startswith(HOST)}
-            if not of_host or self._provision.read_now(of_host, Given({})) != of_host:
+            if not of_host or self.provision.read_now(of_host, Given({})) != of_host:
                 return False
         return True
 
@@ -162,7 +154,7 @@ class Shipping:
         """Return entries that another machine made from the same source and options: they are shipped."""
         # The records first: the digest of the source needs a look at every file, and git's answers.
         ours = any(map(self._is_ours, self.dist.of(session.name)))
-        if ours or self._store_name == _UNNAMED:
+        if ours or self._name[0] == _UNNAMED:
             return None
         return self.matching(session) or None
 
@@ -177,7 +169,7 @@ class Shipping:
 
     def as_shipped(self, entries: tuple[Entry, ...], folder: str) -> Shipped:
         """Return shipped files in the form that a test takes."""
-        places = {entry.path: self._workspace.dist / entry.path for entry in entries}
+        places = {entry.path: self.workspace.dist / entry.path for entry in entries}
 
         def seen_by(read: Callable[[Path], FileNode]) -> Directory:
             nodes: dict[str, FileNode | str] = {}
@@ -190,8 +182,8 @@ class Shipping:
             return from_entries(nodes)
 
         def stored() -> Directory:
-            tree = seen_by(self._found.store.put_file)
-            self._found.store.put_tree(tree)
+            tree = seen_by(self.found.store.put_file)
+            self.found.store.put_tree(tree)
             return tree
 
         def own() -> OwnPackage:
@@ -214,29 +206,27 @@ class Shipping:
             raise KeyboardInterrupt
         aside = self.dist.set_damaged_aside()
         if aside is not None:
-            words = (
-                f"dist/mpforge.json was damaged; mpforge moved it to {aside} and started a new one"
-            )
-            self._emit(Warned(session.name, words))
+            moved = f"mpforge moved it to {aside} and started a new one"
+            self.emit(Warned(session.name, f"dist/mpforge.json was damaged; {moved}"))
 
         def write(entry: Entry, place: Path) -> None:
             node = files[entry.path]
             if isinstance(node, str):
                 place.symlink_to(node)
             else:
-                self._found.store.copy_out(node.digest, place, executable=node.executable)
+                self.found.store.copy_out(node.digest, place, executable=node.executable)
 
-        entries = [
-            replace(entry, observed=observed) for entry in self._entries(session, result, files)
-        ]
+        entries = self._entries(session, result, files, observed)
         for entry, fresh in zip(entries, self.dist.publish(entries, write), strict=True):
-            self._emit(Published(session.name, f"dist/{entry.path}", entry.digest, fresh))
+            self.emit(Published(session.name, f"dist/{entry.path}", entry.digest, fresh))
 
     def _entries(
-        self, session: PlannedSession, result: ActionResult, files: Mapping[str, FileNode | str]
+        self,
+        session: PlannedSession,
+        result: ActionResult,
+        files: Mapping[str, FileNode | str],
+        observed: tuple[str, ...],
     ) -> list[Entry]:
-        from mpforge.artifacts.wheels import wheel_name
-
         choice = session.choice
         common = Entry(
             path="",
@@ -248,10 +238,11 @@ class Shipping:
             options=session.options,
             recipe=self.recipe(session),
             key=result.key,
-            store=self._store_name,
+            store=self._name[0],
             strategy=choice.strategy if choice else "native",
-            host=self._found.plan.host,
-            spec=self._workspace.spec.name,
+            host=self.found.plan.host,
+            spec=self.workspace.spec.name,
+            observed=observed,
         )
         entries = []
         for path, node in files.items():
