@@ -68,7 +68,7 @@ def _job(plan: Plan, platforms: dict[str, str], group: list[PlannedSession]) -> 
     first = group[0]
     target = first.target or ""
     phase: Literal["build", "test"] = "test" if first.phase == "test" else "build"
-    runner, strategy = _place(plan, well_known()[platforms[target]].name, first)
+    runner, strategy = _place(plan, well_known()[platforms[target]], first)
     pythons = {session.python for session in group}
     name = first.name if len(group) == 1 else f"{phase}-{target}"
     return Job(
@@ -84,19 +84,16 @@ def _job(plan: Plan, platforms: dict[str, str], group: list[PlannedSession]) -> 
     )
 
 
-def _default_runner() -> str:
-    return ci_host().github_runner or ""
-
-
-def _place(plan: Plan, platform: str, session: PlannedSession) -> tuple[str, str]:
+def _place(plan: Plan, platform: Platform, session: PlannedSession) -> tuple[str, str]:
     """Return the machine of a job and its strategy there."""
+    usual = ci_host().github_runner or ""
     if session.choice is not None:
-        return _default_runner(), session.choice.strategy
+        return usual, session.choice.strategy
     tests = plan.step(session.result or "").tests
     if tests is None or not tests.machine.emulated:
-        return _default_runner(), "native"
-    own = well_known()[platform].github_runner
-    return (own, "native") if own is not None else (_default_runner(), "emulate")
+        return usual, "native"
+    own = platform.github_runner
+    return (own, "native") if own is not None else (usual, "emulate")
 
 
 def _minutes(plan: Plan, group: Iterable[PlannedSession]) -> int:

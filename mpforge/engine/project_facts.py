@@ -2,21 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpforge.artifacts.core_metadata import requires_python
+from mpforge.compiler import purity
 from mpforge.compiler.project_name import declared_name
 from mpforge.errors import SourceMissing, WrongInput
-from mpforge.formats.pyproject import build_system, read_pyproject
+from mpforge.formats.pyproject import BuildSystem, build_system, read_pyproject
 from mpforge.formats.requirements import requirement, specifier
 from mpforge.formats.toml import table_of
 from mpforge.kinds.inputs import Inputs
 from mpforge.obtain.rust import host_rust
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.requirements import OwnPackage, normal_name
-
-if TYPE_CHECKING:
-    from mpforge.formats.pyproject import BuildSystem
 
 # Files that say whether a project uses the limited API: its build script or configuration.
 _BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "Cargo.toml")
@@ -72,10 +70,8 @@ _ASKS_COMPILER = re.compile(
 )
 
 
-def _pure_by(table: Mapping[str, Any], system: "BuildSystem", inputs: Inputs) -> str | None:
+def _pure_by(table: Mapping[str, Any], system: BuildSystem, inputs: Inputs) -> str | None:
     """Return the reason why the project is known to be pure Python, or None."""
-    from mpforge.compiler import purity
-
     hatch = inputs.read("hatch.toml")
     configuration = table_of(hatch).get("build")
     files = purity.BuildFiles(

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from mpforge.compiler.project_name import declared_name
 from mpforge.engine.load_plan import ABSENT
@@ -128,18 +129,17 @@ class Listing:
                 )
             return line.requirement(name, "")
         if own is not None and line.name and normal_name(line.name) == normal_name(own.name):
-            return line.requirement(
-                own.name, ""
-            )  # whatever the path holds: the wheel is what is tested
+            # Whatever the path holds: the wheel is what is tested.
+            return line.requirement(own.name, "")
         if place.is_file() and place.name.endswith(".whl"):
             return self._wheel(line, place)
         if place.is_dir():
             return self._directory(line)
         self.read[line.path] = ABSENT
-        known = "expected a wheel or a directory with a pyproject.toml or a setup.py"
-        raise ValueError(
-            f"{line.path}: {known}" if place.exists() else f"{line.path} does not exist"
-        )
+        if not place.exists():
+            raise ValueError(f"{line.path} does not exist")
+        expected = "expected a wheel or a directory with a pyproject.toml or a setup.py"
+        raise ValueError(f"{line.path}: {expected}")
 
     def _wheel(self, line: PathLine, place: Path) -> str:
         from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -150,7 +150,7 @@ class Listing:
             raise ValueError(str(error)) from None
         self._check_name(line, name)
         digest = self.read[line.path] = hash_file(place).digest
-        return line.requirement(line.name or name, f" @ file:{_address(line)}#sha256={digest}")
+        return line.requirement(line.name or name, f" @ file:{quote(line.path)}#sha256={digest}")
 
     def _directory(self, line: PathLine) -> str:
         """Refer to a directory by its files of name and requirements; its other files enter keys alone."""
@@ -166,9 +166,8 @@ class Listing:
             raise ValueError(f"can't tell the name of {line.path}: write NAME @ file:{line.path}")
         self._check_name(line, name)
         digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:16]
-        return line.requirement(
-            line.name or name, f" @ file:{_address(line)}#requirements={digest}"
-        )
+        where = f" @ file:{quote(line.path)}#requirements={digest}"
+        return line.requirement(line.name or name, where)
 
     def _check_name(self, line: PathLine, name: str) -> None:
         if line.name is not None and normal_name(line.name) != normal_name(name):
@@ -186,9 +185,3 @@ def _entries(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
         ):
             for number, entry in enumerate(entries):
                 yield (*level.path, kind, key, number), entry
-
-
-def _address(line: PathLine) -> str:
-    from urllib.parse import quote
-
-    return quote(line.path)

@@ -23,16 +23,9 @@ class Selection:
     names: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
 
-    def users(self, session: "PlannedSession", plan: "Plan") -> "list[PlannedSession]":
-        """Return the sessions of this run that require a session."""
-        return [s for s in plan.sessions if s.name in self.names and session.name in s.requires]
-
-    def usable_by(
-        self, session: "PlannedSession", plan: "Plan", failed: Collection[str] = ()
-    ) -> "list[PlannedSession]":
-        """Return those users of a session that can still succeed."""
-        users = self.users(session, plan)
-        return [user for user in users if self.hindrance(user, plan, failed) is None]
+    def usable_by(self, session: "PlannedSession", plan: "Plan") -> "list[PlannedSession]":
+        """Return the sessions of this run that require a session and can still succeed."""
+        return [user for user, why in self._users(session, plan, ()) if why is None]
 
     def needless(
         self, session: "PlannedSession", plan: "Plan", failed: Collection[str] = ()
@@ -43,13 +36,18 @@ class Selection:
         """
         if session.name in self.named:
             return None
-        users = self.users(session, plan)
-        hindrances = [self.hindrance(user, plan, failed) for user in users]
-        told = [words for words in hindrances if words is not None]
-        return told[0] if users and len(told) == len(users) else None
+        reasons = [why for _, why in self._users(session, plan, failed)]
+        return reasons[0] if reasons and None not in reasons else None
 
-    def hindrance(
-        self, session: "PlannedSession", plan: "Plan", failed: Collection[str] = ()
+    def _users(
+        self, session: "PlannedSession", plan: "Plan", failed: Collection[str]
+    ) -> "list[tuple[PlannedSession, str | None]]":
+        """Return the sessions of this run that require a session, and why each can't succeed, if so."""
+        users = [s for s in plan.sessions if s.name in self.names and session.name in s.requires]
+        return [(user, self._hindrance(user, plan, failed)) for user in users]
+
+    def _hindrance(
+        self, session: "PlannedSession", plan: "Plan", failed: Collection[str]
     ) -> str | None:
         """Return why a session of this run can't succeed, whatever its inputs; None if it may."""
         if session.refusal is not None:

@@ -86,10 +86,17 @@ class Console:
 
     def _go_on(self) -> None:
         self._stop()
-        if self._outer and self._terminal:
-            self._activity = _Spinner(*self._outer[-1], self._stream)
-        elif self._outer:
-            self._activity = _Heartbeat(*self._outer[-1], self._line)
+        if not self._outer:
+            return
+        what, start = self._outer[-1]
+
+        def still() -> None:
+            self._line(f"{what}: still running, {duration(time.monotonic() - start)}")
+
+        if self._terminal:
+            self._activity = _Spinner(what, start, self._stream)
+        else:
+            self._activity = _Activity(HEARTBEAT_SECONDS, still)
 
     def _stop(self) -> None:
         if self._activity is not None:
@@ -107,28 +114,21 @@ class Console:
 
 
 class _Activity:
-    """Work that is shown as running, from a thread of its own."""
+    """Work that is shown as running, by a call from a thread of its own every so many seconds."""
 
-    def stop(self) -> None:
-        """Stop showing it."""
-
-
-class _Heartbeat(_Activity):
-    """Prints a line now and then: the running work, and for how long."""
-
-    def __init__(self, what: str, start: float, line: Callable[[str], None]) -> None:
-        self._what = what
-        self._line = line
-        self._start = start
+    def __init__(self, seconds: float, show: Callable[[], None]) -> None:
+        self._show = show
+        self._seconds = seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
 
     def _beat(self) -> None:
-        while not self._ended.wait(HEARTBEAT_SECONDS):
-            self._line(f"{self._what}: still running, {duration(time.monotonic() - self._start)}")
+        while not self._ended.wait(self._seconds):
+            self._show()
 
     def stop(self) -> None:
+        """Stop showing it."""
         self._ended.set()
         self._thread.join()
 
@@ -140,20 +140,17 @@ class _Spinner(_Activity):
         from rich.console import Console as RichConsole
         from rich.markup import escape
 
-        self._start = start
-        self._status: Status = RichConsole(file=stream).status(escape(what))
+        text = escape(what)
+        self._status: Status = RichConsole(file=stream).status(text)
         self._status.start()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._tick, args=(escape(what),), daemon=True)
-        self._thread.start()
 
-    def _tick(self, what: str) -> None:
-        while not self._ended.wait(1.0):
-            self._status.update(f"{what} [dim]{duration(time.monotonic() - self._start)}[/dim]")
+        def show() -> None:
+            self._status.update(f"{text} [dim]{duration(time.monotonic() - start)}[/dim]")
+
+        super().__init__(1.0, show)
 
     def stop(self) -> None:
-        self._ended.set()
-        self._thread.join()
+        super().stop()
         self._status.stop()
 
 
