@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 import nox
 import nox.registry
 
+from mpforge.engine.load_index import load_index
 from mpforge.errors import FileTrouble, MpforgeError, SessionNameTaken, render
 from mpforge.plan.index import Index, IndexedSession
 from mpforge.processes import interrupts
+from mpforge.reports.journal import begin, journal_of, last_words
 from mpforge.workspace import RUN_ID, SPEC_NAME, Workspace, open_workspace, run_id
 
 if TYPE_CHECKING:
     from mpforge.engine.selection import Selection
 
 _ours: dict[str, object] = {}
-_ran: list[str] = []
-_REPORT = "report.jsonl"
-_NOT_SMALL = 1_000_000
 _begun: list[int] = []
 """This process, if it began the run: nox's children and ``mpforge run``'s inherit the run's id."""
 
@@ -40,28 +39,24 @@ def register(path: str | os.PathLike[str] = SPEC_NAME, *, prefix: str = "") -> N
     noxfile = Path(sys._getframe(1).f_globals.get("__file__") or "noxfile.py")  # noqa: SLF001 - documented, if private
     try:
         workspace = open_workspace(Path(os.path.realpath(noxfile)).parent / path)
-        index = _index(workspace)
-        _define(index, workspace, prefix)
+        _define(load_index(workspace), workspace, prefix)
     except MpforgeError as error:
-        sys.stderr.write(f"{render(error)}\n")
-        raise SystemExit(int(error.exit_code)) from None
+        raise _end(error) from None
     except OSError as error:
-        trouble = FileTrouble(f"{error.strerror}: {error.filename}")
-        sys.stderr.write(f"{render(trouble)}\n")
-        raise SystemExit(int(trouble.exit_code)) from None
+        raise _end(FileTrouble(f"{error.strerror}: {error.filename}")) from None
 
 
-def _index(workspace: Workspace) -> Index:
-    from mpforge.engine.load_index import load_index
-
-    return load_index(workspace)
+def _end(error: MpforgeError) -> SystemExit:
+    """Print an error; return the end of nox."""
+    sys.stderr.write(f"{render(error)}\n")
+    return SystemExit(int(error.exit_code))
 
 
 def _define(index: Index, workspace: Workspace, prefix: str) -> None:
     if RUN_ID not in os.environ:
         run_id()
         _begun.append(os.getpid())
-        _tidy(workspace)
+        begin(workspace.state)
     if _begun:
         atexit.register(_sum_up, workspace, os.getpid())
     interrupts.watch_interrupts()
@@ -73,15 +68,6 @@ def _define(index: Index, workspace: Workspace, prefix: str) -> None:
         if name in known:
             raise _taken(name, prefix)
         _define_one(session, workspace, prefix)
-
-
-def _tidy(workspace: Workspace) -> None:
-    """Rename a report that has grown too large; the code for it is imported only if it may be needed."""
-    report = workspace.state / _REPORT
-    if report.exists() and report.stat().st_size > _NOT_SMALL:
-        from mpforge.reports.journal import begin
-
-        begin(workspace.state)
 
 
 def _watch_redefinitions() -> None:
@@ -98,8 +84,7 @@ def _watch_redefinitions() -> None:
     ) -> None:
         for name in _ours:
             if str(message).startswith(f"The session {name!r} has already been registered"):
-                sys.stderr.write(f"{render(_taken(name, ''))}\n")
-                raise SystemExit(int(SessionNameTaken.exit_code))
+                raise _end(_taken(name, ""))
         show(message, category, filename, lineno, file, line)
 
     warnings.showwarning = hear
@@ -145,7 +130,6 @@ def _run(
     """Run a session for nox; no SystemExit may leave it (docs/architecture.md, "What nox does")."""
     from mpforge.reports import front
 
-    _ran.append(session.name)
     _refuse_redefined(nox_session)
     if _option(nox_session, "install_only"):
         nox_session.skip("not run: --install-only")
@@ -153,11 +137,13 @@ def _run(
         raise KeyboardInterrupt
     try:
         ended, text = front.run(
-            session,
-            workspace=workspace,
-            posargs=tuple(nox_session.posargs),
-            selection=_selection(nox_session, prefix),
-            since=_others_begun(nox_session),
+            front.Call(
+                session,
+                workspace,
+                posargs=tuple(nox_session.posargs),
+                selection=_selection(nox_session, prefix),
+                since=_others_begun(nox_session),
+            )
         )
     except SystemExit as error:
         nox_session.error(f"a library ended the process ({error.code})")
@@ -207,23 +193,8 @@ def _others_begun(nox_session: nox.Session) -> int:
     return sum(1 for runner in begun if runner.friendly_name not in _ours)
 
 
-def _reported(workspace: Workspace) -> bool:
-    """Return whether another process of this run, one of ``nox -j``, has written to the report."""
-    from mpforge.store import notes
-
-    try:
-        return run_id().encode() in notes.read(workspace.state / _REPORT)
-    except OSError:
-        return False
-
-
 def _sum_up(workspace: Workspace, process: int) -> None:
     """Print the summary at the end of the run, in the process that began it."""
-    if os.getpid() != process or not (_ran or _reported(workspace)):
-        return
-    from mpforge.reports.front import journal_of
-    from mpforge.reports.journal import last_words
-
-    outcomes = journal_of(workspace).outcomes()
+    outcomes = journal_of(workspace).outcomes() if os.getpid() == process else ()
     if outcomes:
         sys.stderr.write(last_words(outcomes))

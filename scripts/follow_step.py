@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from mpforge.engine.load_plan import Look
+from mpforge.engine.load_plan import compiled
 from mpforge.engine.session import run_session
 from mpforge.plan.steps import Step
 from mpforge.reports.console import Console
@@ -35,7 +35,7 @@ def _handed(frame: FrameType) -> Iterator[object]:
 def main(project: Path, session: str) -> None:
     """Run the session and print the modules."""
     workspace = open_workspace(project / "multiplatform.toml")
-    plan = Look().take(workspace).plan
+    plan = compiled(workspace).plan
     planned = plan.session(session)
     step = plan.main_step(planned) if planned else None
     if step is None:

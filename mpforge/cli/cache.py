@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,8 +19,12 @@ from mpforge.workspace import cache_directory
 if TYPE_CHECKING:
     from mpforge.housekeeping.audit import Finding
     from mpforge.housekeeping.cache_directory import Contents, Holding
-    from mpforge.housekeeping.collection import Collected, Left, Limits
+    from mpforge.housekeeping.collection import Collected, Limits
 
+DESCRIPTION = (
+    "Show, shrink, check or empty the cache that all of your projects share (MPFORGE_CACHE). The "
+    "least recently used entries are removed first; a running build keeps what it uses."
+)
 # Names of the collection's kinds for users: singular and plural.
 _WORDS = {
     "action": ("result", "results"),
@@ -33,15 +37,9 @@ _WORDS = {
 }
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser(
-        "cache",
-        description="Show, shrink, check or empty the cache that all of your projects share "
-        "(MPFORGE_CACHE). The least recently used entries are removed first; a running build keeps "
-        "what it uses.",
-    )
-    parser.set_defaults(func=lambda _: _no_action(parser))
+    parser.set_defaults(print_help=parser.print_help)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     for name, text, function in (
         ("stats", "show what is stored, how large it is and when it was last used", _stats),
@@ -61,8 +59,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
             )
 
 
-def _no_action(parser: argparse.ArgumentParser) -> int:
-    parser.print_help()
+def run(arguments: argparse.Namespace) -> int:
+    """Print the help: no action was named."""
+    arguments.print_help()
     return ExitCode.WRONG_INPUT
 
 
@@ -91,14 +90,11 @@ def _stats(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(holding: "Holding") -> dict[str, object]:
-    times = {
-        name: None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
-        for name, moment in (
-            ("least_recent", holding.least_recent),
-            ("most_recent", holding.most_recent),
-        )
-    }
-    return {**asdict(holding), **times}
+    data = asdict(holding)
+    for name in ("least_recent", "most_recent"):
+        moment = data[name]
+        data[name] = None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
+    return data
 
 
 def _show_stats(found: "Contents", limits: "Limits") -> None:
@@ -128,45 +124,38 @@ def _gc(arguments: argparse.Namespace) -> int:
 
     limits = limits_of(os.environ, size=arguments.size, age=arguments.age)
     done = collect(cache_directory(os.environ), limits, waits=_say_waiting)
-    _show(done, arguments, limits)
-    return _exit_code(done)
+    return _show(done, arguments, limits)
 
 
 def _clear(arguments: argparse.Namespace) -> int:
     from mpforge.housekeeping.cache_directory import clear
 
     done = clear(cache_directory(os.environ), waits=_say_waiting)
-    _show(done, arguments, None)
-    return _exit_code(done)
+    return _show(done, arguments, None)
 
 
-def _show(done: "Collected", arguments: argparse.Namespace, limits: "Limits | None") -> None:
+def _show(done: "Collected", arguments: argparse.Namespace, limits: "Limits | None") -> int:
+    """Print what was removed and what is left; return the exit code."""
+    from mpforge.housekeeping.cache_directory import EXPECTED
+
+    failed = any(thing.why not in EXPECTED for thing in done.left)
+    code = ExitCode.HOST_CANNOT if failed else ExitCode.DONE
     if arguments.json:
         removed = {_WORDS[kind][1]: count for kind, count in done.removed.items()}
         data = {**asdict(done), "removed": removed}
         write_json(data if limits is None else {**data, "limits": asdict(limits)})
-        return
+        return code
     bound = f" of {_amount(limits.size)}" if limits is not None else ""
     sys.stdout.write(f"{_removed(done)}{bound}\n")
-    for why, names in _by_reason(done.left).items():
+    reasons: dict[str, list[str]] = {}
+    for thing in done.left:
+        reasons.setdefault(thing.why, []).append(thing.name)
+    for why, names in reasons.items():
         kinds = Counter(name.partition(" ")[0] for name in names)
         known = all(kind in _WORDS for kind in kinds)
         what = _counted(kinds) if known else ", ".join(names)
         sys.stdout.write(f"left: {what}: {why}\n")
-
-
-def _by_reason(left: "Iterable[Left]") -> dict[str, list[str]]:
-    reasons: dict[str, list[str]] = {}
-    for thing in left:
-        reasons.setdefault(thing.why, []).append(thing.name)
-    return reasons
-
-
-def _exit_code(done: "Collected") -> int:
-    from mpforge.housekeeping.cache_directory import EXPECTED
-
-    failed = any(thing.why not in EXPECTED for thing in done.left)
-    return ExitCode.HOST_CANNOT if failed else ExitCode.DONE
+    return code
 
 
 def _say_waiting() -> None:
@@ -189,16 +178,14 @@ def _counted(kinds: Mapping[str, int]) -> str:
 def _verify(arguments: argparse.Namespace) -> int:
     from mpforge.housekeeping.cache_directory import verify
 
-    damaged: list[Finding] = []
     found: list[Finding] = []
     for finding in verify(cache_directory(os.environ)):
         found.append(finding)
-        if finding.state != "foreign":
-            damaged.append(finding)
         if not arguments.json:
             state = "left" if finding.state == "foreign" else finding.state
             sys.stdout.write(f"{state}: {finding.path}: {finding.what}\n")
             sys.stdout.flush()
+    damaged = [finding for finding in found if finding.state != "foreign"]
     if arguments.json:
         rows = [{"path": str(f.path), "what": f.what, "state": f.state} for f in found]
         write_json({"damaged": len(damaged), "findings": rows})

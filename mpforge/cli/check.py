@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from mpforge.spec.model import Spec
     from mpforge.workspace import Workspace
 
+DESCRIPTION = "List every problem of the spec."
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser("check", description="List every problem of the spec.")
     add_spec(parser)
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -62,10 +62,11 @@ def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Fi
     from mpforge.engine.load_plan import facts_of, source_of
     from mpforge.spec.check_globs import check_test_sources
     from mpforge.spec.finding import Finding
+    from mpforge.store.local import opened
 
     place = "project", "source"
     try:
-        source = source_of(workspace, text)
+        source = source_of(workspace, text, opened(workspace.cache / "store"))
         files = [path for path, _ in source.files.walk()]
     except MpforgeError as error:
         words = ": ".join(filter(None, (error.what, error.why and error.why.splitlines()[0])))

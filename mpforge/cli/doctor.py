@@ -32,14 +32,13 @@ class Section:
     notes: tuple[str, ...] = ()
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+DESCRIPTION = "Show what this host can do for each target. Fetches nothing."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser(
-        "doctor", description="Show what this host can do for each target. Fetches nothing."
-    )
     add_spec(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,20 +5,19 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from mpforge.cli.options import add_spec, sessions_of, unknown, workspace_of, write_json
+from mpforge.cli.options import add_spec, session_of, sessions_of, write_json
 from mpforge.errors import ExitCode
 from mpforge.errors.reference import explanation
+from mpforge.plan.codec import encode
 
 if TYPE_CHECKING:
     from mpforge.engine.preview import Changes, SessionPreview, StepPreview
 
+DESCRIPTION = "Show why a session is built as it is and what changed, or what an error code means."
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser(
-        "explain",
-        description="Show why a session is built as it is and what changed, or what an error code means.",
-    )
     add_spec(parser)
     parser.add_argument(
         "session",
@@ -29,7 +28,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--all", action="store_true", help="list every ingredient of each step's key"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,19 +35,14 @@ def run(arguments: argparse.Namespace) -> int:
     if (entry := explanation(arguments.session)) is not None:
         sys.stdout.write(f"{entry}\n")
         return ExitCode.DONE
-    from mpforge.engine.load_plan import compiled
     from mpforge.engine.preview import changes, preview
 
-    workspace = workspace_of(arguments)
-    found = compiled(workspace)
-    if found.plan.session(arguments.session) is None:
-        raise unknown(arguments.session, workspace, "session or error code")
+    workspace, found, session = session_of(arguments, "session or error code")
     sessions = sessions_of(found.plan, [arguments.session], workspace)
-    phases = {s.phase for s in sessions if s.name == arguments.session}
     told = [
-        preview(found, workspace, session)
-        for session in sessions
-        if not session.group and (session.phase in phases or session.phase == "sdist")
+        preview(found, workspace, one)
+        for one in sessions
+        if not one.group and one.phase in (session.phase, "sdist")
     ]
     differing = {
         step.id: change
@@ -90,7 +83,7 @@ def _step(step: "StepPreview", change: "Changes | None", *, whole: bool) -> list
     if change is not None:
         lines.append(f"    {change.since}:")
         lines += [f"      {difference}" for difference in change.differences]
-    told = step.ingredients or {}
+    told = step.record["ingredients"] if step.record else {}
     if whole:
         lines += [f"    {name} = {value}" for name, value in sorted(told.items())]
     elif told:
@@ -103,8 +96,6 @@ def _step(step: "StepPreview", change: "Changes | None", *, whole: bool) -> list
 
 
 def _data(item: "SessionPreview", differing: "dict[str, Changes]") -> dict[str, Any]:
-    from mpforge.plan.codec import encode
-
     return {
         "session": item.session.name,
         "state": item.state,
@@ -116,15 +107,13 @@ def _data(item: "SessionPreview", differing: "dict[str, Changes]") -> dict[str, 
 
 
 def _step_data(step: "StepPreview", change: "Changes | None") -> dict[str, Any]:
-    from mpforge.plan.codec import encode
-
     return {
         "id": step.id,
         "title": step.title,
         "state": step.state,
         "why": step.why,
         "key": step.key,
-        "ingredients": dict(step.ingredients) if step.ingredients is not None else None,
+        "ingredients": step.record["ingredients"] if step.record else None,
         "since": change.since if change is not None else None,
         "differences": encode(change.differences) if change is not None else [],
     }

@@ -15,18 +15,23 @@ from mpforge.errors import ExitCode, SourceMissing, SpecInvalid, WrongInput
 if TYPE_CHECKING:
     from mpforge.migrate.initial_spec import InitialSpec
 
+_IMPORTS = {
+    (None, "mpforge.sessions"): ".register",
+    ("mpforge", "sessions"): ".register",
+    ("mpforge.sessions", "register"): "",
+}
+"""What follows the name that an import gives, to call ``register``: by its module and what it imports."""
 NOXFILE_LINES = ("import mpforge.sessions", "mpforge.sessions.register()")
 
+DESCRIPTION = (
+    "Write multiplatform.toml from the pyproject.toml beside it and its "
+    "[tool.cibuildwheel], and list what could not be translated. Overwrites nothing."
+)
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser(
-        "init",
-        description="Write multiplatform.toml from the pyproject.toml beside it and its "
-        "[tool.cibuildwheel], and list what could not be translated. Overwrites nothing.",
-    )
     add_spec(parser)
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,9 +72,10 @@ def _pyproject(folder: Path) -> str | None:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         raise WrongInput("pyproject.toml is not UTF-8") from None
+    except FileNotFoundError:
+        pass
     except OSError as error:
-        if not isinstance(error, FileNotFoundError):
-            raise WrongInput(f"pyproject.toml can't be read: {error.strerror}") from None
+        raise WrongInput(f"pyproject.toml can't be read: {error.strerror}") from None
     if not (folder / "setup.py").is_file():
         raise SourceMissing(
             f"no pyproject.toml or setup.py in {folder}",
@@ -161,11 +167,8 @@ def noxfile_advice(noxfile: Path, argument: str) -> str:
         text = None
     if text is not None and registers(text):
         return "noxfile.py already registers mpforge's sessions; `nox -l` lists them"
-    what = (
-        "create noxfile.py with these two lines:"
-        if text is None
-        else "add these two lines to noxfile.py:"
-    )
+    add = "add these two lines to noxfile.py:"
+    what = "create noxfile.py with these two lines:" if text is None else add
     return f"{what}\n{indented}"
 
 
@@ -175,21 +178,12 @@ def registers(noxfile: str) -> bool:
         tree = ast.parse(noxfile)
     except (SyntaxError, ValueError):
         return False
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.name == "mpforge.sessions":
-                    names.add(f"{alias.asname or alias.name}.register")
-        elif isinstance(node, ast.ImportFrom) and node.module == "mpforge":
-            names |= {
-                f"{alias.asname or alias.name}.register"
-                for alias in node.names
-                if alias.name == "sessions"
-            }
-        elif isinstance(node, ast.ImportFrom) and node.module == "mpforge.sessions":
-            names |= {
-                alias.asname or alias.name for alias in node.names if alias.name == "register"
-            }
+    names = {
+        f"{alias.asname or alias.name}{_IMPORTS[imported]}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if (imported := (getattr(node, "module", None), alias.name)) in _IMPORTS
+    }
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     return any(ast.unparse(call.func) in names for call in calls)

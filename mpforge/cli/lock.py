@@ -6,12 +6,11 @@ import sys
 from mpforge.cli.options import add_spec, workspace_of
 from mpforge.errors import ExitCode
 
+DESCRIPTION = "Pin everything that builds fetch, for all targets and from any host."
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser(
-        "lock", description="Pin everything that builds fetch, for all targets and from any host."
-    )
     add_spec(parser)
     parser.add_argument(
         "--update",
@@ -20,7 +19,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="NAME",
         help="update pins: all of them, or those of the package, target or image NAME",
     )
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

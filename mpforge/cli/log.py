@@ -3,42 +3,43 @@
 import argparse
 import sys
 
-from mpforge.cli.options import add_spec, indexed, workspace_of
+from mpforge.cli.options import add_spec, session_of, unknown, workspace_of
 from mpforge.errors import ExitCode, UnknownSession, WrongInput
 
+DESCRIPTION = "Print a session's log."
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser("log", description="Print a session's log.")
     add_spec(parser)
     parser.add_argument("session", help="a session that has run here")
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the log of the session's last run here, else those of its steps in the store."""
+    from mpforge.engine.load_index import load_index
+
     workspace = workspace_of(arguments)
-    indexed(workspace, arguments.session)
+    if all(session.name != arguments.session for session in load_index(workspace).sessions):
+        raise unknown(arguments.session, workspace)
     path = workspace.logs(arguments.session)
     if path.is_file() and path.stat().st_size:
         sys.stdout.write(path.read_text("utf-8", "replace"))
         return ExitCode.DONE
-    from mpforge.engine.load_plan import compiled
     from mpforge.engine.preview import preview
 
-    found = compiled(workspace)
-    session = found.plan.session(arguments.session)
-    if session is not None and session.group:
+    _, found, session = session_of(arguments)
+    if session.group:
         raise WrongInput(
             f"{arguments.session} is a group of sessions",
             hint=f"name one of {' '.join(session.requires)}",
         )
-    steps = preview(found, workspace, session).steps if session is not None else ()
+    steps = preview(found, workspace, session).steps
     for step in steps:
         result = found.store.find(step.key) if step.state == "cached" and step.key else None
         if result is not None:
             sys.stdout.write(found.store.read(result.log).decode("utf-8", "replace"))
-    if session is not None and session.phase == "deps":
+    if session.phase == "deps":
         raise WrongInput(
             f"{arguments.session} has no log: it obtains tools, and runs nothing of the project",
             hint="before-all is in the log of the first build or test that runs it",

@@ -40,7 +40,10 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name, text in COMMANDS:
         if name == command:
-            importlib.import_module(f"mpforge.cli.{name}").add_parser(commands)
+            module = importlib.import_module(f"mpforge.cli.{name}")
+            named = commands.add_parser(name, description=module.DESCRIPTION)
+            named.set_defaults(func=module.run)
+            module.add_arguments(named)
         else:
             commands.add_parser(name, help=text, add_help=False)
     return top

@@ -16,13 +16,11 @@ PHASES = ("build", "test")
 GITHUB_LIMIT = 256
 """Most jobs in one matrix of GitHub Actions (its documentation of usage limits)."""
 
+DESCRIPTION = "Print the sessions as CI jobs."
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser(
-        "matrix",
-        description="Print the sessions as CI jobs.",
-    )
     add_spec(parser)
     parser.add_argument(
         "--by",
@@ -36,7 +34,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         default="json",
         help="github: lines for $GITHUB_OUTPUT",
     )
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

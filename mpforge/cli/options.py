@@ -11,6 +11,7 @@ from mpforge.errors import UnknownSession
 from mpforge.workspace import SPEC_NAME, Workspace, open_workspace
 
 if TYPE_CHECKING:
+    from mpforge.engine.load_plan import Compiled
     from mpforge.plan.sessions import Plan, PlannedSession
 
 
@@ -74,12 +75,25 @@ def tell_doubts(workspace: Workspace) -> None:
         sys.stderr.write(f"{warning}\n")
 
 
-def indexed(workspace: Workspace, name: str) -> None:
-    """Check that a session is in the index. Raises ``UnknownSession``."""
-    from mpforge.engine.load_index import load_index
+def session_of(
+    arguments: argparse.Namespace, what: str = "session"
+) -> "tuple[Workspace, Compiled, PlannedSession]":
+    """Return the workspace, its plan, and the session that is named. Raises ``UnknownSession``."""
+    from mpforge.engine.load_plan import compiled
 
-    if all(session.name != name for session in load_index(workspace).sessions):
-        raise unknown(name, workspace)
+    workspace = workspace_of(arguments)
+    found = compiled(workspace)
+    session = found.plan.session(arguments.session)
+    if session is None:
+        raise unknown(arguments.session, workspace, what)
+    return workspace, found, session
+
+
+def show_log_end(log: Path) -> None:
+    """Print the last lines of a log to stderr."""
+    from mpforge.places.step import tail
+
+    sys.stderr.write(f"--- the last lines of {log}\n{tail(log)}\n---\n")
 
 
 def write_json(data: dict[str, Any]) -> None:

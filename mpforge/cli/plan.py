@@ -7,24 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from mpforge.cli.options import add_spec, sessions_of, tell_doubts, workspace_of, write_json
 from mpforge.errors import ExitCode, first_of, render
+from mpforge.plan.codec import encode
 
 if TYPE_CHECKING:
     from mpforge.engine.preview import SessionPreview, StepPreview
     from mpforge.plan.pins import Lock
     from mpforge.plan.wants import Want
 
+DESCRIPTION = "Show what would run, how and why, and what is cached. Runs nothing."
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser(
-        "plan", description="Show what would run, how and why, and what is cached. Runs nothing."
-    )
     add_spec(parser)
     parser.add_argument(
         "session", nargs="*", help="sessions; includes those that they require (default: all)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,9 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     workspace = workspace_of(arguments)
     found = compiled(workspace)
     tell_doubts(workspace)
-    for words in found.inputs.doubts:
-        sys.stderr.write(f"mpforge > warning: {words}\n")
-    for words in doubts(found.plan, project_facts(found.inputs, wheel=False).own):
+    own = project_facts(found.inputs, wheel=False).own
+    for words in (*found.inputs.doubts, *doubts(found.plan, own)):
         sys.stderr.write(f"mpforge > warning: {words}\n")
     sessions = sessions_of(found.plan, arguments.session, workspace)
     shown = [preview(found, workspace, session) for session in sessions]
@@ -48,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     wants = [want for want in found.plan.wants if want.is_of(names)]
     if arguments.json:
         data = [_data(item) for item in shown]
-        needs = [_need(want, lock) for want in wants]
+        needs = [{**encode(want), "pinned": want.is_pinned(lock)} for want in wants]
         write_json({"host": found.plan.host, "sessions": data, "wants": needs})
         return _refused(shown) if arguments.session else ExitCode.DONE
     sys.stdout.write(f"on {found.plan.host}\n")
@@ -120,15 +118,7 @@ def _size(item: "SessionPreview") -> str:
     return f"{', '.join(item.items)} ({size(item.fetch)})" if item.items else "nothing"
 
 
-def _need(want: "Want", lock: "Lock") -> dict[str, Any]:
-    from mpforge.plan.codec import encode
-
-    return {**encode(want), "pinned": want.is_pinned(lock)}
-
-
 def _data(item: "SessionPreview") -> dict[str, Any]:
-    from mpforge.plan.codec import encode
-
     session = encode(item.session)
     steps = [
         {"id": s.id, "title": s.title, "state": s.state, "why": s.why, "key": s.key}

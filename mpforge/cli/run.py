@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from mpforge.plan.session_end import SessionEnded
     from mpforge.workspace import Workspace
 
-_FLAGS = {"no_cache": "MPFORGE_NO_CACHE", "keep": "MPFORGE_KEEP", "strict": "MPFORGE_STRICT"}
+_FLAGS = {
+    "no_cache": "run every step, even if its result is stored",
+    "keep": "keep a failed step's directory for mpforge shell",
+    "locked": "fail if the lock has no pin for something",
+    "strict": "fail if a session can't run or is skipped",
+}
+"""The options that sessions read from a variable of the same name: ``MPFORGE_NO_CACHE``."""
 _NOXFILE = """\
 # Written by mpforge: this checkout has no noxfile of its own.
 import mpforge.sessions
@@ -27,36 +33,22 @@ import mpforge.sessions
 mpforge.sessions.register({spec!r})
 """
 
+DESCRIPTION = "Run sessions with nox. Arguments after -- go to the test commands."
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser(
-        "run",
-        description="Run sessions with nox. Arguments after -- go to the test commands.",
-    )
     add_spec(parser)
     parser.add_argument("session", nargs="*", help="sessions, as `nox -l` lists them")
-    parser.add_argument(
-        "--no-cache", action="store_true", help="run every step, even if its result is stored"
-    )
-    parser.add_argument(
-        "--keep", action="store_true", help="keep a failed step's directory for mpforge shell"
-    )
-    parser.add_argument(
-        "--locked", action="store_true", help="fail if the lock has no pin for something"
-    )
-    parser.add_argument(
-        "--strict", action="store_true", help="fail if a session can't run or is skipped"
-    )
+    for flag, text in _FLAGS.items():
+        parser.add_argument(f"--{flag.replace('_', '-')}", action="store_true", help=text)
     parser.add_argument("-j", type=int, metavar="N", default=1, help="run N sessions in parallel")
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run nox; return the exit code of docs/contract.md, "Command line"."""
     from mpforge.engine.load_index import load_index
-    from mpforge.reports.front import journal_of
-    from mpforge.reports.journal import begin, last_words
+    from mpforge.reports.journal import begin, journal_of, last_words
     from mpforge.workspace import RUN_ID, run_id
 
     workspace = workspace_of(arguments)
@@ -66,16 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
     if not selected:
         raise NothingSelected("no session is named", hint=f"sessions: {' '.join(known)}")
     noxfile, own = _noxfile(workspace)
-    if own:
-        for name in selected:
-            if name not in known:
-                raise unknown(name, workspace)
+    absent = [name for name in selected if name not in known]
+    if own and absent:
+        raise unknown(absent[0], workspace)
     begin(workspace.state)
     os.environ.pop(RUN_ID, None)
     environment = {**os.environ, RUN_ID: run_id()}
-    environment |= {v: "1" for flag, v in _FLAGS.items() if getattr(arguments, flag)}
-    if arguments.locked:
-        environment["MPFORGE_LOCKED"] = "1"
+    environment |= {f"MPFORGE_{f.upper()}": "1" for f in _FLAGS if getattr(arguments, f)}
     # A relative path: nox expands $NAME in it.
     relative = os.path.relpath(noxfile, workspace.root)
     argv = [sys.executable, "-m", "nox", "-f", relative, "-s", *selected]
@@ -86,9 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     if outcomes:
         sys.stderr.write(last_words(outcomes))
     if code == ExitCode.NOTHING_SELECTED:
-        for name in selected:
-            if name not in known:
-                sys.stderr.write(f"{render(unknown(name, workspace))}\n")
+        sys.stderr.writelines(f"{render(unknown(name, workspace))}\n" for name in absent)
     return _exit_code(code, outcomes)
 
 

@@ -5,11 +5,11 @@ import sys
 
 from mpforge.errors import ExitCode
 
+DESCRIPTION = "Print the spec's JSON schema."
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command, which has no arguments."""
-    parser = commands.add_parser("schema", description="Print the spec's JSON schema.")
-    parser.set_defaults(func=run)
+
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
+    """Add nothing: the command has no arguments."""
 
 
 def run(_arguments: argparse.Namespace) -> int:

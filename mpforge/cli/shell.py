@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mpforge.cli.options import add_spec, unknown, workspace_of
+from mpforge.cli.options import add_spec, session_of, show_log_end
 from mpforge.errors import StepFailed, ToolNotDeclared, render
 
 if TYPE_CHECKING:
@@ -15,16 +16,18 @@ if TYPE_CHECKING:
 _NOT_FOUND = 127
 """A shell's exit status for a program that is not found (POSIX)."""
 
+DESCRIPTION = (
+    "Open a shell (bash, else sh, from the step's PATH) exactly where a session's "
+    "main step runs its programs: the sdist, the wheel, the commands, the tests. It has the "
+    "step's files, variables, compilers and network, and nothing else. Nothing is stored. A "
+    "program after -- runs instead of a shell. The exit code is that of the shell or program."
+)
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser(
-        "shell",
-        usage="mpforge shell [-h] [--spec FILE] [--fresh] [--keep] session [-- PROGRAM [ARGUMENT …]]",
-        description="Open a shell (bash, else sh, from the step's PATH) exactly where a session's "
-        "main step runs its programs: the sdist, the wheel, the commands, the tests. It has the "
-        "step's files, variables, compilers and network, and nothing else. Nothing is stored. A "
-        "program after -- runs instead of a shell. The exit code is that of the shell or program.",
+    parser.usage = (
+        "mpforge shell [-h] [--spec FILE] [--fresh] [--keep] session [-- PROGRAM [ARGUMENT …]]"
     )
     add_spec(parser)
     parser.add_argument("session", help="sdist, a build session or a test session")
@@ -34,25 +37,17 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="start in a new directory, even if a step that failed with --keep left one",
     )
     parser.add_argument("--keep", action="store_true", help="keep the directory afterwards")
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Enter the session's main step; return the exit status of the program that ran there."""
-    import dataclasses
-
-    from mpforge.engine.load_plan import compiled
     from mpforge.engine.shell import Visit, enter, enterable, log_of
-    from mpforge.places.step import tail
     from mpforge.processes.interrupts import watch_interrupts
     from mpforge.reports.console import Console
     from mpforge.workspace import Options
 
-    workspace = workspace_of(arguments)
-    found = compiled(workspace)
-    if found.plan.session(arguments.session) is None:
-        raise unknown(arguments.session, workspace)
-    session = enterable(found.plan, arguments.session)
+    workspace, found, named = session_of(arguments)
+    session = enterable(found.plan, named)
     watch_interrupts()
     console = Console()
     entered = []
@@ -65,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.flush()
 
     given = Options.from_environment(os.environ)
-    options = dataclasses.replace(given, keep=given.keep or arguments.keep)
+    options = replace(given, keep=given.keep or arguments.keep)
     visit = Visit(tuple(arguments.posargs), arguments.fresh, welcome)
     try:
         return enter(found, session, visit, workspace=workspace, options=options, emit=console.show)
@@ -78,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         console.close()
         log = log_of(workspace, session.name)
         if not entered and log.is_file():
-            sys.stderr.write(f"--- the last lines of {log}\n{tail(log)}\n---\n")
+            show_log_end(log)
         raise
     finally:
         console.close()

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mpforge.cli.options import add_spec, unknown, workspace_of, write_json
+from mpforge.cli.options import add_spec, session_of, show_log_end, write_json
 from mpforge.errors import ExitCode, StepFailed
+from mpforge.plan.codec import encode
 
 if TYPE_CHECKING:
     from mpforge.artifacts.differences import FileDifference
@@ -17,36 +18,31 @@ if TYPE_CHECKING:
 _SHOWN = 3
 _BUILD_ID = "section .note.gnu.build-id"
 
+DESCRIPTION = (
+    "Build a session's result twice, from scratch and in two directories, and show "
+    "what differs. Changes neither dist/ nor the store."
+)
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser(
-        "verify",
-        description="Build a session's result twice, from scratch and in two directories, and show "
-        "what differs. Changes neither dist/ nor the store.",
-    )
     add_spec(parser)
     parser.add_argument("session", help="sdist or a build session; a group verifies all of its own")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the verdict of each session; return 1 if one of them differs."""
-    from mpforge.engine.load_plan import compiled
     from mpforge.engine.verify import verifiable, verify
     from mpforge.processes.interrupts import watch_interrupts
     from mpforge.reports.console import Console
     from mpforge.workspace import Options
 
-    workspace = workspace_of(arguments)
-    found = compiled(workspace)
-    if found.plan.session(arguments.session) is None:
-        raise unknown(arguments.session, workspace)
+    workspace, found, named = session_of(arguments)
     watch_interrupts()
     console = Console()
     told = []
-    for session in verifiable(found.plan, arguments.session):
+    for session in verifiable(found.plan, named):
         try:
             verdict = verify(
                 found,
@@ -72,12 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _show_log(workspace: "Workspace", session: str) -> None:
     """Print the last lines of the build that failed: the second one has a log only if it began."""
     from mpforge.engine.verify import logs_of
-    from mpforge.places.step import tail
 
     logs = reversed(logs_of(workspace, session))
     log = next((path for path in logs if path.is_file()), None)
     if log is not None:
-        sys.stderr.write(f"--- the last lines of {log}\n{tail(log)}\n---\n")
+        show_log_end(log)
 
 
 def _lines(verdict: "Verdict", workspace: "Workspace") -> Iterator[str]:
@@ -129,14 +124,5 @@ def _difference(difference: "FileDifference") -> Iterator[str]:
 
 
 def _data(verdict: "Verdict") -> dict[str, Any]:
-    from mpforge.plan.codec import encode
-
-    return {
-        "session": verdict.session,
-        "equal": verdict.equal,
-        "first": dict(verdict.first),
-        "second": dict(verdict.second),
-        "differences": encode(verdict.differences),
-        "began": verdict.began,
-        "kept": None if verdict.kept is None else str(verdict.kept),
-    }
+    kept = None if verdict.kept is None else str(verdict.kept)
+    return {"session": verdict.session, "equal": verdict.equal, **encode(verdict), "kept": kept}

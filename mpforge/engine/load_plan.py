@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 PLAN = "plan.json"
 ABSENT = "(absent)"
 """Stands for the digest of a file that does not exist."""
-_plans: dict[str, "_Made"] = {}
-"""Plans that this process has read or compiled, by key: each session of a run asks for one."""
 
 _READ = (
     *("pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "hatch.toml", "pdm_build.py"),
@@ -45,49 +43,27 @@ _READ = (
 
 
 @dataclass(frozen=True)
-class _Made:
-    """A plan, and the digests of the files that the spec's requirements name, by path."""
-
-    plan: Plan
-    read: dict[str, str]
-
-
-@dataclass(frozen=True)
 class Compiled:
-    """A workspace's plan, its source as inputs, and the host interpreters that were found, by word.
+    """A workspace's plan, its source, and the host interpreters that were found, by word.
 
     ``lock`` is the content of the lock that the plan was compiled with, None if there was no file.
     """
 
     plan: Plan
-    source: Project
     inputs: Inputs
     store: SessionStore
     lock: bytes | None
     pythons: dict[str, HostPython] = field(default_factory=dict)
 
 
-class Look:
-    """The state of a workspace that one session read, for the next one if that follows immediately.
+def seen_or_compiled(workspace: Workspace, seen: dict[Workspace, Compiled]) -> Compiled:
+    """Take from ``seen`` what the session before saw, or look anew if the lock has changed.
 
-    A session takes it, and keeps it for the next only if it changed nothing. After a session that is not
-    mpforge's, a new one is needed.
+    Raises as ``compiled``.
     """
-
-    def __init__(self) -> None:
-        self._kept: tuple[Workspace, Compiled] | None = None
-
-    def take(self, workspace: Workspace) -> Compiled:
-        """Return the view that was kept, or a new one if the lock has changed. Raises as ``compiled``."""
-        of, seen = self._kept or (None, None)
-        self._kept = None
-        if seen is None or of != workspace or seen.lock != lock_file.content(workspace.lock):
-            return compiled(workspace)
-        return seen
-
-    def keep(self, workspace: Workspace, seen: Compiled) -> None:
-        """Keep the view of a session that changed nothing."""
-        self._kept = workspace, seen
+    former = seen.pop(workspace, None)
+    same = former is not None and former.lock == lock_file.content(workspace.lock)
+    return former if former is not None and same else compiled(workspace)
 
 
 def compiled(workspace: Workspace) -> Compiled:
@@ -99,26 +75,18 @@ def compiled(workspace: Workspace) -> Compiled:
     data, lock = content(workspace), lock_file.content(workspace.lock)
     text = text_of(data, workspace)
     store = opened(workspace.cache / "store")
-    inputs = _inputs(workspace, text, store)
-    source = inputs.source
-    key = _key(data, lock, source, inputs)
-    made = _plans.get(key) or _kept_plan(workspace, key)
-    if made is None or not _unchanged(requirements_base(workspace, inputs), made.read):
+    inputs = source_of(workspace, text, store)
+    key = _key(data, lock, inputs)
+    plan = _kept_plan(workspace, key, requirements_base(workspace, inputs))
+    if plan is None:
         plan, _, read = _compile(workspace, text, inputs, host_facts())
-        made = _Made(plan, read)
         noted = {"schema": 4, "key": key, "plan": encode(plan), "read": read}
         notes.keep(workspace.state / PLAN, noted)
-    _plans[key] = made
-    return Compiled(made.plan, source, inputs, store, lock)
+    return Compiled(plan, inputs, store, lock)
 
 
-def _unchanged(root: Path, read: dict[str, str]) -> bool:
-    """Return whether files, given with their digests, are unchanged."""
-    for path, digest in read.items():
-        place = root / path
-        if (hash_file(place).digest if place.is_file() else ABSENT) != digest:
-            return False
-    return True
+def _digest(path: Path) -> str:
+    return hash_file(path).digest if path.is_file() else ABSENT
 
 
 def requirements_base(workspace: Workspace, inputs: Inputs) -> Path:
@@ -126,16 +94,10 @@ def requirements_base(workspace: Workspace, inputs: Inputs) -> Path:
     return inputs.source.root if inputs.source.root.is_dir() else workspace.root
 
 
-def _inputs(workspace: Workspace, text: str, store: SessionStore) -> Inputs:
+def source_of(workspace: Workspace, text: str, store: SessionStore) -> Inputs:
     """Return the source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
     source = locate(workspace.root, _source_word(text, workspace), workspace.spec.name)
-    source = _without_cache(source, workspace)
-    return Inputs(source, store, workspace.state / "fingerprints")
-
-
-def source_of(workspace: Workspace, text: str) -> Inputs:
-    """Return the source that a spec names. Raises ``SourceMissing``, ``WrongInput``."""
-    return _inputs(workspace, text, opened(workspace.cache / "store"))
+    return Inputs(_without_cache(source, workspace), store, workspace.state / "fingerprints")
 
 
 def facts_of(
@@ -167,12 +129,12 @@ def _without_cache(source: Project, workspace: Workspace) -> Project:
     return replace(source, own=(*source.own, inside[0]))
 
 
-def _kept_plan(workspace: Workspace, key: str) -> _Made | None:
-    """Return the kept plan if it has this key, else None."""
-    with contextlib.suppress(ValueError, KeyError, TypeError):
+def _kept_plan(workspace: Workspace, key: str, base: Path) -> Plan | None:
+    """Return the kept plan if it has this key and the files of requirements are unchanged, else None."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
         kept = notes.load(workspace.state / PLAN)
-        if kept["key"] == key:
-            return _Made(decode(Plan, kept["plan"]), kept["read"])
+        if kept["key"] == key and all(_digest(base / p) == d for p, d in kept["read"].items()):
+            return decode(Plan, kept["plan"])
     return None
 
 
@@ -217,7 +179,8 @@ def _source_word(text: str, workspace: Workspace) -> str:
     return load_spec(text, file=workspace.spec.name).project.source
 
 
-def _key(data: bytes, lock: bytes | None, source: Project, inputs: Inputs) -> str:
+def _key(data: bytes, lock: bytes | None, inputs: Inputs) -> str:
+    source = inputs.source
     parts: list[str | None] = [own_version(), data.hex(), (lock or b"").hex()]
     parts += [repr(host_facts()), source.form]
     if source.form == "packed-sdist":

@@ -8,23 +8,23 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mpforge.artifacts.core_metadata import requires_python
 from mpforge.engine.dist import digest_of
 from mpforge.engine.dist_record import Entry
 from mpforge.engine.realize import NotMade
-from mpforge.engine.refusals import NotRun, refusal_error
-from mpforge.engine.session_run import SessionRun
+from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
 from mpforge.errors import Damaged, HostCannot, NoHostPython, StepFailed
 from mpforge.keys.digest import short
+from mpforge.kinds import prepare_tools
 from mpforge.plan.events import Published, Tested, Warned
 from mpforge.plan.session_end import SessionEnded
 from mpforge.plan.sessions import PlannedSession
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode
 
-if TYPE_CHECKING:
-    Pick = Callable[[ActionResult, Directory], dict[str, FileNode | str]]
+Pick = Callable[[ActionResult, Directory], dict[str, FileNode | str]]
+"""Function that selects the files to publish from a result and its tree."""
 
 
 def run_sdist(run: SessionRun) -> SessionEnded:
@@ -66,8 +66,6 @@ def _publish_sdist(run: SessionRun, build: PlannedSession) -> None:
 
 def run_deps(run: SessionRun) -> SessionEnded:
     """Prepare a target's tools."""
-    from mpforge.kinds import prepare_tools
-
     run.pin_choice(run.session)
     shipped = run.shipping.all_from_elsewhere(run.session.target)
     if shipped:
@@ -82,7 +80,7 @@ def run_deps(run: SessionRun) -> SessionEnded:
         return run.cached(key)
     run.announce()
     tools.run(key)
-    return SessionEnded(run.session.name, "deps", "done", f"ready: {short(key)}")
+    return run.end("done", f"ready: {short(key)}")
 
 
 def run_build(run: SessionRun, session: PlannedSession) -> SessionEnded:
@@ -150,12 +148,10 @@ def run_test(run: SessionRun) -> SessionEnded:
     run.emit(Tested(session.name, names, machine, cpu, import_only))
     reason = f"passed on {machine}" + (f" ({cpu})" if cpu else "")
     if step.id in run.realizer.ran:
-        status: SessionEnded = SessionEnded(session.name, "test", "done", reason)
+        ended = run.end("done", reason)
     else:
-        when = result.finished[:10]
-        words = f"cached: passed {when}, {short(result.key)}"
-        status = SessionEnded(session.name, "test", "cached", words)
-    return replace(status, import_only=import_only)
+        ended = run.end("cached", f"cached: passed {result.finished[:10]}, {short(result.key)}")
+    return replace(ended, import_only=import_only)
 
 
 # --- parts of the phases ----------------------------------------------------------------------
@@ -176,7 +172,14 @@ def see_shipped(run: SessionRun) -> tuple[Entry, ...]:
     build = run.found.plan.session(tests.shipped.session)
     if build is None:
         raise AssertionError(f"{tests.shipped.session} is no session")
-    entries = _shipped(run, build)
+    entries = run.shipping.matching(build)
+    if not entries or run.options.no_cache:
+        if build.refusal is not None:
+            raise refusal_error(build.refusal)
+        if run.dry:
+            raise NotMade(build.name)
+        run_build(run, build)
+        entries = run.shipping.dist.of(build.name)
     run.provision.shipped = {build.name: run.shipping.as_shipped(entries, build.folder)}
     return entries
 
@@ -189,7 +192,6 @@ def refuse_excluded(run: SessionRun, session: PlannedSession) -> None:
     made = run.found.plan.session("sdist")
     if not session.asks_sdist or session.python is None or made is None:
         return
-    from mpforge.artifacts.core_metadata import requires_python
     from mpforge.compiler.pythons import allows
 
     _, tree = run.realize(made)
@@ -207,20 +209,7 @@ def refuse_excluded(run: SessionRun, session: PlannedSession) -> None:
         raise NotRun(f"PKG-INFO's Requires-Python is {wanted}")
 
 
-def _shipped(run: SessionRun, build: PlannedSession) -> tuple[Entry, ...]:
-    """Return the shipped files to test, building them only if they are missing."""
-    entries = run.shipping.matching(build)
-    if entries and not run.options.no_cache:
-        return entries
-    if build.refusal is not None:
-        raise refusal_error(build.refusal)
-    if run.dry:
-        raise NotMade(build.name)
-    run_build(run, build)
-    return run.shipping.dist.of(build.name)
-
-
-def _publish(run: SessionRun, session: PlannedSession, pick: "Pick") -> ActionResult:
+def _publish(run: SessionRun, session: PlannedSession, pick: Pick) -> ActionResult:
     """Realize a session's result and publish the files that ``pick`` selects.
 
     Blobs that turn out damaged when they are read from the store are made again, each once.

@@ -12,8 +12,7 @@ from typing import Any, Literal
 from mpforge.engine import phases
 from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import NotMade
-from mpforge.engine.refusals import NotRun, refusal_error
-from mpforge.engine.session_run import SessionRun
+from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
 from mpforge.errors import MpforgeError, PinMissing
 from mpforge.keys.digest import Difference, differences
 from mpforge.plan.sessions import PlannedSession
@@ -25,7 +24,7 @@ State = Literal["cached", "would run", "not known", "impossible", "not run"]
 
 @dataclass(frozen=True)
 class StepPreview:
-    """State of a step: its key and ingredients if they can be known, else the reason.
+    """State of a step: its key and the record of its ingredients if they can be known, else the reason.
 
     ``unpinned`` names the missing pin, if that is the reason.
     """
@@ -35,7 +34,6 @@ class StepPreview:
     state: State
     why: str = ""
     key: str | None = None
-    ingredients: Mapping[str, str] | None = None
     record: Mapping[str, Any] | None = None
     unpinned: str | None = None
 
@@ -70,7 +68,7 @@ def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> S
     try:
         return _preview(run, session)
     except PinMissing as error:
-        why = _lock_first(error.what)
+        why = f"lock first: {error.what}"
         return SessionPreview(session, "not known", why, fetch=None, unpinned=error.what)
     except MpforgeError as error:
         return SessionPreview(session, "impossible", error.what, error=error)
@@ -113,9 +111,8 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
 
 def _deps(run: SessionRun, session: PlannedSession) -> SessionPreview:
     if run.shipping.all_from_elsewhere(session.target):
-        return SessionPreview(
-            session, "cached", "dist/ already has everything that is built with it"
-        )
+        why = "dist/ already has everything that is built with it"
+        return SessionPreview(session, "cached", why)
     size, items = run.to_fetch(session)
     ready = all(run.toolbox.is_prepared(compilers) for compilers in session.compilers)
     return SessionPreview(session, "cached" if ready else "would run", "", (), size, items)
@@ -134,34 +131,20 @@ def _steps(run: SessionRun, session: PlannedSession) -> tuple[StepPreview, ...]:
 
 def _step(run: SessionRun, identifier: str) -> StepPreview:
     step = run.found.plan.step(identifier)
-    state: State
-    unpinned = None
+    state: State = "cached"
+    why, unpinned = "", None
     try:
         run.realizer.realize(identifier)
-        state, why = "cached", ""
     except NotMade as missing:
         own = missing.step == identifier
         reason = missing.why or "not in the store"
         state, why = "would run", reason if own else f"after {missing.step}"
     except PinMissing as error:
-        state, why, unpinned = "not known", _lock_first(error.what), error.what
-    key, record = run.realizer.listed.get(identifier, (None, None))
+        state, why, unpinned = "not known", f"lock first: {error.what}", error.what
     if not step.cache:
         state, why, unpinned = "would run", "test.cache = false", None
-    return StepPreview(
-        identifier,
-        step.title,
-        state,
-        why,
-        key,
-        record["ingredients"] if record else None,
-        record,
-        unpinned,
-    )
-
-
-def _lock_first(missing: str) -> str:
-    return f"lock first: {missing}"
+    key, record = run.realizer.listed.get(identifier, (None, None))
+    return StepPreview(identifier, step.title, state, why, key, record, unpinned)
 
 
 @dataclass(frozen=True)

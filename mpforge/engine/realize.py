@@ -9,7 +9,6 @@ import functools
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,15 +74,14 @@ class Realizer:
     def realize(self, identifier: str) -> tuple[ActionResult, Directory]:
         """Return the result of a step and its output tree. Raises what the step raises."""
         if identifier not in self._done:
-            self._done[identifier] = self._realize(self.plan.step(identifier))
+            self._done[identifier] = self._mending(self.plan.step(identifier), self._found_or_made)
         return self._done[identifier]
 
     def observed(self, identifier: str) -> tuple[str, ...]:
         """Return the ``observed.key_with`` of each result, up to this step's, whose step read host files."""
         found: dict[str, None] = {}
-        for value in references(self.plan.step(identifier)).values():
-            if isinstance(value, OutputOf):
-                found |= dict.fromkeys(self.observed(value.step))
+        for name in _made_before(self.plan.step(identifier)):
+            found |= dict.fromkeys(self.observed(name))
         result, _ = self.realize(identifier)
         if any(name.startswith(observed_reads.HOST) for name in result.observed):
             found[observed_reads.key_with(result.key, result.observed)] = None
@@ -112,14 +110,7 @@ class Realizer:
         try:
             make_way(self.log)
             with self.log.open("ab") as log:
-                yield Task(
-                    step,
-                    given,
-                    directory,
-                    log,
-                    visitor,
-                    keeps=self.kept is not None,
-                )
+                yield Task(step, given, directory, log, visitor, keeps=self.kept is not None)
         finally:
             if self.kept is None:
                 remove_tree(directory.root)
@@ -131,9 +122,6 @@ class Realizer:
         return self._keyed(step)[1]
 
     # --- from key to result --------------------------------------------------------------------
-
-    def _realize(self, step: Step) -> tuple[ActionResult, Directory]:
-        return self._mending(step, self._found_or_made)
 
     def _mending(self, step: Step, do: Callable[[Step], T]) -> T:
         """Call ``do`` for a step; inputs that turn out damaged are made again first, each once."""
@@ -155,7 +143,8 @@ class Realizer:
         if not self.dry:
             self._remember(step.id)
         while hit is None:
-            with self._alone(step, key):
+            # One process runs the step, the others wait and then hit.
+            with self.store.alone(key, lambda: self.emit(StepWaits(self.session, step.id))):
                 hit = self._hit(step, key, given)
                 if hit is not None:
                     break
@@ -181,8 +170,7 @@ class Realizer:
             Warned(self.session, f"{error.what}; mpforge makes the inputs of {step.title} again")
         )
         self.provision.inputs.forget()
-        needed = [v.step for v in references(step).values() if isinstance(v, OutputOf)]
-        for identifier in needed:
+        for identifier in _made_before(step):
             known = self._done.get(identifier)
             if known is not None and not self._is_whole(known[1]):
                 self.disown(identifier)
@@ -201,10 +189,6 @@ class Realizer:
         self._made.pop(result.key, None)
         for other in [name for name, (known, _) in self._done.items() if known.key == result.key]:
             del self._done[other]
-
-    def _alone(self, step: Step, key: str) -> AbstractContextManager[object]:
-        """Return the lock of a key: one process runs the step, the others wait and then hit."""
-        return self.store.alone(key, lambda: self.emit(StepWaits(self.session, step.id)))
 
     def _hit(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory] | None:
         self._outdated.pop(step.id, None)
@@ -265,8 +249,8 @@ class Realizer:
         start, cpu = time.monotonic(), children_cpu()
         failed = True
         try:
-            main = self._is_main(step)
-            ran = self._execution.run(step, key, given, directory, is_main=main)
+            is_main = self._is_main(step)
+            ran = self._execution.run(step, key, given, directory, is_main=is_main)
             if interrupted():
                 raise KeyboardInterrupt
             self.ran.append(step.id)
@@ -276,10 +260,10 @@ class Realizer:
         finally:
             seconds, used = time.monotonic() - start, children_cpu() - cpu
             self.emit(StepEnded(self.session, step.id, key, seconds, used, failed))
-            if not failed:
-                self._tell(self._made[key][0])
             if failed:
                 self.outputs.put_of_failure(step, directory.output)
+            else:
+                self._tell(self._made[key][0])
             if self.kept is not None and failed:
                 self.emit(Warned(self.session, f"kept: {directory.root}"))
             else:
@@ -312,11 +296,7 @@ class Realizer:
             seconds=round(ran.seconds, 3),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             observed=ran.observed,
-            inputs=tuple(
-                self._done[value.step][0].key
-                for value in references(step).values()
-                if isinstance(value, OutputOf)
-            ),
+            inputs=tuple(self._done[name][0].key for name in _made_before(step)),
         )
         if step.cache and not secret:
             if result.observed:  # found again if the host's files are the same
@@ -336,9 +316,8 @@ class Realizer:
 
     def _saw_secret(self, step: Step) -> bool:
         """Return whether a step sees a secret, directly or through its inputs."""
-        given = (v.step for v in references(step).values() if isinstance(v, OutputOf))
-        below = (self.plan.step(name) for name in given)
-        return bool(step.variables.secrets) or any(self._saw_secret(s) for s in below)
+        below = map(self.plan.step, _made_before(step))
+        return bool(step.variables.secrets) or any(map(self._saw_secret, below))
 
     def _remember(self, identifier: str) -> None:
         """Keep the key's ingredients of this run and of the one before, for ``explain``."""
@@ -367,10 +346,13 @@ class NotMade(Exception):
         self.why = why
 
 
+def _made_before(step: Step) -> list[str]:
+    """Return the steps whose outputs a step refers to."""
+    return [value.step for value in references(step).values() if isinstance(value, OutputOf)]
+
+
 def is_less_isolated(result: ActionResult) -> bool:
     """Return whether a step was made with less isolation than this host can provide."""
-    if "isolation" not in result.facts:
-        return False
     from mpforge.places.isolation import more_is_possible
 
-    return more_is_possible(result.facts)
+    return "isolation" in result.facts and more_is_possible(result.facts)

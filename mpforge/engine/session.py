@@ -8,15 +8,22 @@ import os
 from collections.abc import Callable, Collection
 
 from mpforge.engine import phases
-from mpforge.engine.load_plan import Look
-from mpforge.engine.refusals import NotRun, refusal_error
+from mpforge.engine.load_plan import Compiled, seen_or_compiled
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
-from mpforge.engine.session_run import SessionRun
+from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
 from mpforge.errors import UnknownSession
 from mpforge.plan.events import Emit, Warned
 from mpforge.plan.session_end import SessionEnded
 from mpforge.store.files import make_way
 from mpforge.workspace import Options, Workspace
+
+_PHASES: dict[str, Callable[[SessionRun], SessionEnded]] = {
+    "sdist": phases.run_sdist,
+    "deps": phases.run_deps,
+    "build": lambda run: phases.run_build(run, run.session),
+    "test": phases.run_test,
+}
+"""The phases that have steps of their own."""
 
 
 def run_session(
@@ -28,69 +35,51 @@ def run_session(
     posargs: tuple[str, ...] = (),
     selection: Selection = NOTHING_KNOWN,
     failed: Callable[[], Collection[str]] = tuple,
-    look: Look | None = None,
+    seen: dict[Workspace, Compiled] | None = None,
 ) -> SessionEnded:
     """Run one session. ``failed`` returns the sessions that have failed in this run.
 
-    ``look`` is what the session before this one saw; this one keeps it for the next if it changes nothing.
+    ``seen`` is what the session before this one saw; this one keeps it for the next if it changes nothing.
 
     Raises ``MpforgeError`` for what fails and ``KeyboardInterrupt``; nothing half-made is left then.
     """
-    look = look or Look()
-    found = look.take(workspace)
+    seen = {} if seen is None else seen
+    found = seen_or_compiled(workspace, seen)
     session = found.plan.session(name)
     if session is None:
         raise UnknownSession(f"the spec has no session {name}", hint="`nox -l` lists them")
     if session.refusal is not None:
         raise refusal_error(session.refusal)
-    if session.not_run is not None:
-        return SessionEnded(name, session.phase, "not-run", f"not run: {session.not_run}")
-    needless = selection.needless(session, found.plan, failed())
-    if needless is not None:
-        return SessionEnded(name, session.phase, "not-run", f"not run: {needless}")
-    found.store.listen(lambda message: emit(Warned(name, message)))
     run = SessionRun(found, session, workspace, options, emit, posargs, selection)
-    ended = _to_its_end(run)
+    needless = session.not_run or selection.needless(session, found.plan, failed())
+    if needless is not None:
+        return run.end("not-run", f"not run: {needless}")
+    found.store.listen(lambda message: emit(Warned(name, message)))
+    try:
+        ended = _of_phase(run)
+    except NotRun as told:
+        return run.end("not-run", f"not run: {told}")
     if ended.status == "done":
-        _tidy(workspace, emit, name)
+        _tidy(run)
     elif ended.status == "cached":
-        look.keep(workspace, found)
+        seen[workspace] = found
     return ended
 
 
-def _tidy(workspace: Workspace, emit: Emit, session: str) -> None:
+def _tidy(run: SessionRun) -> None:
     """Prune the cache to its limits after something was added to it."""
     from mpforge.housekeeping.cache_directory import tidy
 
-    tidy(
-        workspace.cache,
-        environment=os.environ,
-        warn=lambda message: emit(Warned(session, message)),
-    )
+    def warn(message: str) -> None:
+        run.emit(Warned(run.session.name, message))
 
-
-def _to_its_end(run: SessionRun) -> SessionEnded:
-    """Run the phase of the session."""
-    try:
-        return _of_phase(run)
-    except NotRun as told:
-        reason = f"not run: {told}"
-        return SessionEnded(run.session.name, run.session.phase, "not-run", reason)
+    tidy(run.workspace.cache, environment=os.environ, warn=warn)
 
 
 def _of_phase(run: SessionRun) -> SessionEnded:
-    make_way(run.workspace.logs(run.session.name))
-    if run.session.phase in ("sdist", "build"):
+    session = run.session
+    make_way(run.workspace.logs(session.name))
+    if session.phase in ("sdist", "build"):
         for words in run.found.inputs.doubts:
-            run.emit(Warned(run.session.name, words))
-    match run.session.phase:
-        case "sdist":
-            return phases.run_sdist(run)
-        case "deps":
-            return phases.run_deps(run)
-        case "build":
-            return phases.run_build(run, run.session)
-        case "test":
-            return phases.run_test(run)
-        case _:
-            raise AssertionError(f"{run.session.phase} has no steps of its own")
+            run.emit(Warned(session.name, words))
+    return _PHASES[session.phase](run)

@@ -6,21 +6,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpforge.engine.host_facts import host_facts
 from mpforge.engine.load_plan import Compiled, requirements_base
 from mpforge.engine.realize import Realizer
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
 from mpforge.engine.shipping import Shipping
 from mpforge.engine.test_outputs import TestOutputs
+from mpforge.errors import (
+    HostCannot,
+    MpforgeError,
+    NoStrategy,
+    NotAvailableYet,
+    UnknownExtra,
+    UnknownGroup,
+    WrongInput,
+)
 from mpforge.keys.digest import short
 from mpforge.kinds.step_ingredients import Provision
 from mpforge.kinds.step_places import Places
 from mpforge.kinds.toolbox import Toolbox
+from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.pins import Pins
 from mpforge.plan.events import Chosen, Emit
-from mpforge.plan.pins import StrategyPin
-from mpforge.plan.session_end import SessionEnded
-from mpforge.plan.sessions import PlannedSession
+from mpforge.plan.pins import DistroPackage, EnvironmentRequest, Package, StrategyPin
+from mpforge.plan.session_end import SessionEnded, Status
+from mpforge.plan.sessions import PlannedSession, Refusal
+from mpforge.plan.wants import Need, Packages, Rust, ToolWheel, Zig
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
 from mpforge.workspace import Options, Workspace
@@ -29,6 +41,17 @@ if TYPE_CHECKING:
     from mpforge.kinds.container_runtime import Containers
     from mpforge.kinds.execution import Executor
     from mpforge.kinds.target_machines import Machines
+
+
+class NotRun(Exception):
+    """Raised if a session turns out to have nothing to do; its text says why."""
+
+
+def refusal_error(refusal: Refusal) -> MpforgeError:
+    """Return the error of a session that this host can't run."""
+    known = (NotAvailableYet, NoStrategy, HostCannot, WrongInput, UnknownExtra, UnknownGroup)
+    kinds = {kind.code: kind for kind in known}
+    return kinds[refusal.error](refusal.what, why=refusal.why, hint=refusal.hint)
 
 
 @dataclass(frozen=True)
@@ -49,8 +72,6 @@ class SessionRun:
     @functools.cached_property
     def pins(self) -> Pins:
         """The lock, completed as this session needs it."""
-        from mpforge.obtain.packages.package_index import Index
-
         given = self.found.plan.index
         return Pins(
             self.workspace.lock,
@@ -169,53 +190,66 @@ class SessionRun:
         if self._announced:
             return
         self._announced.append(self.session.name)
-        for session in self.found.plan.sessions:
-            if session.phase != "deps" or session.choice is None or session.target is None:
+        names = {f"deps-{self.session.target}", *self.selection.names}
+        for deps in self.found.plan.sessions:
+            choice, target = deps.choice, deps.target
+            if deps.phase != "deps" or choice is None or target is None or deps.name not in names:
                 continue
-            if (
-                session.name == f"deps-{self.session.target}"
-                or session.name in self.selection.names
-            ):
-                size, items = self.to_fetch(session)
-                choice = session.choice
-                self.emit(
-                    Chosen(
-                        session.name,
-                        session.target,
-                        choice.strategy,
-                        choice.toolchain,
-                        f"{choice.why}; {choice.policy}",
-                        size,
-                        items,
-                    )
-                )
-                self.pin_choice(session)
+            size, items = self.to_fetch(deps)
+            why = f"{choice.why}; {choice.policy}"
+            strategy, toolchain = choice.strategy, choice.toolchain
+            self.emit(Chosen(deps.name, target, strategy, toolchain, why, size, items))
+            self.pin_choice(deps)
 
     def pin_choice(self, deps: PlannedSession) -> None:
         """Record in the lock what ``auto`` chose for a target, if it chose."""
         choice, target = deps.choice, deps.target
         if choice is not None and choice.is_kept and target is not None:
-            self.pins.strategy(
-                StrategyPin(target, self._host_platform, choice.strategy, choice.toolchain)
-            )
-
-    @property
-    def _host_platform(self) -> str:
-        from mpforge.engine.host_facts import host_facts
-
-        return host_facts().platform or platform.machine()
+            host = host_facts().platform or platform.machine()
+            self.pins.strategy(StrategyPin(target, host, choice.strategy, choice.toolchain))
 
     def to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:
-        """Return the bytes that a target's builds will download, and the names of the packages."""
-        from mpforge.engine.downloads import to_fetch
+        """Return the bytes that a target's builds will download (None: not locked), and the packages.
 
-        return to_fetch(
-            deps,
-            plan=self.found.plan,
-            lock=self.pins.lock,
-            toolbox=self.toolbox,
-            realizer=self.realizer,
-        )
+        An estimate from the lock and the store, which only reads.
+        """
+        plan, lock = self.found.plan, self.pins.lock
+        builds = {
+            session.name
+            for session in plan.sessions
+            if session.phase == "build" and session.target == deps.target and not session.is_served
+        }
+        needs = [want.need for want in plan.wants if want.is_of({deps.name, *builds})]
+        requests = {request for need in needs for request in self._lacking(need, deps)}
+        pins = [lock.environment(request) for request in requests]
+        found = [package for pin in pins if pin is not None for package in pin.packages]
+        rust = [
+            self.toolbox.rust.to_fetch(need.channel, need.target)
+            for need in needs
+            if isinstance(need, Rust)
+        ]
+        distribution = [package for pins in rust for pin in pins or () for package in pin.packages]
+        packages: set[Package | DistroPackage] = {*found, *distribution}
+        known = sum(package.size or 0 for package in packages)
+        named = {f"{package.name} {package.version}" for package in packages}
+        return (None if None in (*pins, *rust) else known), tuple(sorted(named))
+
+    def _lacking(self, need: Need, deps: PlannedSession) -> tuple[EnvironmentRequest, ...]:
+        """Return the environment request of a need whose packages are not in the store."""
+        match need:
+            case Zig(request):
+                toolchains = map(self.toolbox.toolchain, deps.compilers)
+                lacking = (toolchain.to_fetch() for toolchain in toolchains)
+                return (request,) if request in lacking else ()
+            case ToolWheel(request):
+                return () if self.toolbox.programs.has(request) else (request,)
+            case Packages(request, more=None):
+                try:
+                    return () if self.realizer.has_packages(request) else (request,)
+                except MpforgeError:  # another session's missing Python is reported by that session
+                    return ()
+            case _:
+                return ()
 
     # --- how it ends ---------------------------------------------------------------------------
 
@@ -227,13 +261,12 @@ class SessionRun:
 
     def ended(self, key: str) -> SessionEnded:
         """Return its end: done if a step ran, else cached."""
-        if self.realizer.ran:
-            words = f"built: {short(key)}"
-            return SessionEnded(self.session.name, self.session.phase, "done", words)
-        return self.cached(key)
+        return self.end("done", f"built: {short(key)}") if self.realizer.ran else self.cached(key)
 
     def cached(self, key: str) -> SessionEnded:
         """Return its end if nothing had to be done."""
-        return SessionEnded(
-            self.session.name, self.session.phase, "cached", f"cached: {short(key)}"
-        )
+        return self.end("cached", f"cached: {short(key)}")
+
+    def end(self, status: Status, reason: str) -> SessionEnded:
+        """Return its end."""
+        return SessionEnded(self.session.name, self.session.phase, status, reason)

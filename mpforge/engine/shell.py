@@ -6,15 +6,13 @@ or published.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpforge.engine import phases
 from mpforge.engine.load_plan import Compiled
-from mpforge.engine.refusals import NotRun, refusal_error
-from mpforge.engine.session_run import SessionRun
+from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
 from mpforge.errors import WrongInput
 from mpforge.kinds.task import Given, Task
 from mpforge.places import recorded_commands
@@ -23,9 +21,6 @@ from mpforge.plan.events import Emit, Warned
 from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.plan.steps import Step
 from mpforge.workspace import KEPT, Options, Workspace
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -59,13 +54,12 @@ class Visit:
     welcome: Callable[[Scene], None]
 
 
-def enterable(plan: Plan, name: str) -> PlannedSession:
-    """Return the session of a name, if it has a step that can be entered. Raises ``WrongInput``."""
-    session = plan.session(name)
-    if session is None:
-        raise WrongInput(f"there is no session {name}")
-    if session.group and len(session.requires) == 1:
-        return enterable(plan, session.requires[0])
+def enterable(plan: Plan, session: PlannedSession) -> PlannedSession:
+    """Return a session, or the only one of a group, if a step can be entered. Raises ``WrongInput``."""
+    name = session.name
+    only = plan.session(session.requires[0]) if len(session.requires) == 1 else None
+    if session.group and only is not None:
+        return enterable(plan, only)
     if session.group:
         raise WrongInput(
             f"{name} is a group of sessions", hint=f"name one of {' '.join(session.requires)}"
@@ -123,23 +117,22 @@ def _enter_kept(
             why=f"{', '.join(gone) or last.cwd} no longer exists",
             hint="use `mpforge shell --fresh` for a new one",
         )
-    when = datetime.fromtimestamp(
-        (directory.root / recorded_commands.NOTES).stat().st_mtime
-    ).astimezone()
+    noted = (directory.root / recorded_commands.NOTES).stat().st_mtime
+    when = datetime.fromtimestamp(noted).astimezone()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
-        run = StepRun(
-            step.title,
-            directory,
-            file,
-            last.environment,
-            step.timeout,
-            table=step.table,
-            secrets=step.variables.secrets,
-        )
         task = Task(step, Given({}), directory, file)
         with session.places.of(step.place).reopened(task) as place:
-            run = replace(run, place=place)
+            run = StepRun(
+                step.title,
+                directory,
+                file,
+                last.environment,
+                step.timeout,
+                table=step.table,
+                place=place,
+                secrets=step.variables.secrets,
+            )
             visit.welcome(_scene(run, stays=True, left=when))
             return run.enter(visit.argv)
 
@@ -151,17 +144,7 @@ def _enter_new(run: SessionRun, step: Step, visit: Visit) -> int:
         visit.welcome(_scene(there, stays=realizer.kept is not None))
         return there.enter(visit.argv)
 
-    _precede(run)
-    with realizer.entered(step.id, visitor) as task:
-        try:
-            realizer.executor().execute(task)
-        except Left as left:
-            return left.status
-    raise AssertionError(f"{step.id} has no programs")
-
-
-def _precede(run: SessionRun) -> None:
-    """Make the checks that a run makes before its steps. Raises ``WrongInput`` if it would not run."""
+    # The checks that a run makes before its steps.
     try:
         if run.session.phase == "build":
             phases.refuse_excluded(run, run.session)
@@ -170,6 +153,12 @@ def _precede(run: SessionRun) -> None:
     if run.session.phase == "test":
         phases.require_machine(run)
         phases.see_shipped(run)
+    with realizer.entered(step.id, visitor) as task:
+        try:
+            realizer.executor().execute(task)
+        except Left as left:
+            return left.status
+    raise AssertionError(f"{step.id} has no programs")
 
 
 def _scene(run: StepRun, *, stays: bool, left: datetime | None = None) -> Scene:

@@ -18,8 +18,7 @@ from mpforge.artifacts.difference_causes import Circumstances
 from mpforge.artifacts.differences import FileDifference, compare_folders
 from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import Realizer
-from mpforge.engine.refusals import refusal_error
-from mpforge.engine.session_run import SessionRun
+from mpforge.engine.session_run import SessionRun, refusal_error
 from mpforge.errors import StepFailed, WrongInput
 from mpforge.kinds.inputs import Inputs
 from mpforge.plan.events import Emit, Warned, WorkEnded, Working
@@ -70,25 +69,24 @@ class _Built:
     place: Path
 
 
-def verifiable(plan: Plan, name: str) -> tuple[PlannedSession, ...]:
-    """Return the build sessions of a name; ``sdist`` is one too.
+def verifiable(plan: Plan, session: PlannedSession) -> tuple[PlannedSession, ...]:
+    """Return the session, or those of a group that build; ``sdist`` is one too.
 
     Raises ``WrongInput`` for a session of another phase, or if there is nothing to build.
     """
-    session = plan.session(name)
-    if session is None or session.phase not in _PHASES:
+    if session.phase not in _PHASES:
         raise WrongInput(
-            f"{name} can't be verified: it builds nothing",
+            f"{session.name} can't be verified: it builds nothing",
             hint="name an sdist or build session: "
             + " ".join(s.name for s in plan.sessions if s.phase in _PHASES),
         )
     if session.not_run is not None:
-        raise WrongInput(f"{name} can't be verified: {session.not_run}")
+        raise WrongInput(f"{session.name} can't be verified: {session.not_run}")
     if not session.group:
         return (session,)
     members = [found for name in session.requires if (found := plan.session(name)) is not None]
     able = [member for member in members if member.not_run is None] or members
-    return tuple(one for member in able for one in verifiable(plan, member.name))
+    return tuple(one for member in able for one in verifiable(plan, member))
 
 
 def logs_of(workspace: Workspace, session: str) -> tuple[Path, Path]:
@@ -107,16 +105,16 @@ def verify(
     found.store.listen(lambda message: emit(Warned(session.name, message)))
     place = found.store.work_directory()
     began = time.time()
+    run = SessionRun(found, session, workspace, dataclasses.replace(options, no_cache=True), emit)
     try:
-        verifier = _Verifier(found, session, workspace, options, emit)
-        first = verifier.build(place, 0)
+        first = _build(run, place, 0)
         time.sleep(_TICK_SECONDS)
         with _umask(_OTHER_UMASK):
-            second = verifier.build(place, 1)
+            second = _build(run, place, 1)
         if first.inputs.files.digest() != second.inputs.files.digest():
             raise StepFailed("the sources changed between the two builds", hint="verify once more")
         places = (str(first.place), str(second.place))
-        return verifier.compare(first, second, Circumstances(places, began, time.time()))
+        return _compared(run, first, second, Circumstances(places, began, time.time()))
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -133,58 +131,44 @@ def _umask(mask: int) -> Iterator[None]:
         os.umask(former)
 
 
-@dataclass(frozen=True)
-class _Verifier:
-    found: Compiled
-    session: PlannedSession
-    workspace: Workspace
-    options: Options
-    emit: Emit
+def _build(run: SessionRun, below: Path, number: int) -> _Built:
+    """Build the session with a store of its own, so that nothing can be a hit."""
+    session, place = run.session, below / _PLACES[number]
+    what = f"{session.name}, the {_BUILDS[number]} build"
+    run.emit(Working(session.name, what))
+    start = time.monotonic()
+    store = Store(place / "store")
+    store.listen(lambda text: run.emit(Warned(session.name, text)))
+    inputs = Inputs(run.found.inputs.source, store)
+    found = dataclasses.replace(run.found, store=store, inputs=inputs)
+    realizer = dataclasses.replace(
+        dataclasses.replace(run, found=found).realizer,
+        announce=lambda: None,
+        log=logs_of(run.workspace, session.name)[number],
+        keys=place / "keys",
+    )
+    if session.result is None:
+        raise AssertionError(f"{session.name} has no result")
+    _, tree = realizer.realize(session.result)
+    run.emit(WorkEnded(session.name, what, time.monotonic() - start))
+    output = tree.directories["archive"] if session.phase == "sdist" else tree
+    return _Built(output, realizer, inputs, store, place)
 
-    def build(self, below: Path, number: int) -> _Built:
-        """Build the session with a store of its own, so that nothing can be a hit."""
-        place = below / _PLACES[number]
-        what = f"{self.session.name}, the {_BUILDS[number]} build"
-        self.emit(Working(self.session.name, what))
-        start = time.monotonic()
-        store = Store(place / "store")
-        store.listen(lambda text: self.emit(Warned(self.session.name, text)))
-        inputs = Inputs(self.found.source, store)
-        realizer = dataclasses.replace(
-            self._run(store, inputs).realizer,
-            announce=lambda: None,
-            log=logs_of(self.workspace, self.session.name)[number],
-            keys=place / "keys",
-        )
-        if self.session.result is None:
-            raise AssertionError(f"{self.session.name} has no result")
-        _, tree = realizer.realize(self.session.result)
-        self.emit(WorkEnded(self.session.name, what, time.monotonic() - start))
-        output = tree.directories["archive"] if self.session.phase == "sdist" else tree
-        return _Built(output, realizer, inputs, store, place)
 
-    def _run(self, store: SessionStore, inputs: Inputs) -> SessionRun:
-        return SessionRun(
-            dataclasses.replace(self.found, store=store, inputs=inputs),
-            self.session,
-            self.workspace,
-            dataclasses.replace(self.options, no_cache=True),
-            self.emit,
-        )
-
-    def compare(self, first: _Built, second: _Built, known: Circumstances) -> Verdict:
-        """Return the differences; both outputs are kept for the user to inspect."""
-        kept = self.workspace.state / "verify" / self.session.name
-        shutil.rmtree(kept, ignore_errors=True)
-        digests = first.output.described(), second.output.described()
-        if digests[0] == digests[1]:
-            return Verdict(self.session.name, *digests)
-        folders = kept / _BUILDS[0], kept / _BUILDS[1]
-        for built, folder in zip((first, second), folders, strict=True):
-            built.store.restore(built.output, folder)
-        found = compare_folders(*folders, known)
-        began = _first_that_differs(first.realizer, second.realizer)
-        return Verdict(self.session.name, *digests, found, began, kept)
+def _compared(run: SessionRun, first: _Built, second: _Built, known: Circumstances) -> Verdict:
+    """Return the differences; both outputs are kept for the user to inspect."""
+    name = run.session.name
+    kept = run.workspace.state / "verify" / name
+    shutil.rmtree(kept, ignore_errors=True)
+    digests = first.output.described(), second.output.described()
+    if digests[0] == digests[1]:
+        return Verdict(name, *digests)
+    folders = kept / _BUILDS[0], kept / _BUILDS[1]
+    for built, folder in zip((first, second), folders, strict=True):
+        built.store.restore(built.output, folder)
+    found = compare_folders(*folders, known)
+    began = _first_that_differs(first.realizer, second.realizer)
+    return Verdict(name, *digests, found, began, kept)
 
 
 def _first_that_differs(first: Realizer, second: Realizer) -> str | None:

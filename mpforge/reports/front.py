@@ -8,14 +8,13 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mpforge.engine.memo import Answer, Memo, suits
 from mpforge.engine.selection import Selection
 from mpforge.errors import (
     DistConflict,
-    ExitCode,
     FileTrouble,
     Interrupted,
     MpforgeError,
@@ -25,54 +24,55 @@ from mpforge.errors import (
 )
 from mpforge.plan.index import IndexedSession
 from mpforge.plan.session_end import SessionEnded, Status
-from mpforge.reports.journal import REPORT, Journal
-from mpforge.workspace import Options, Workspace, host_system, run_id
+from mpforge.reports.journal import Journal, journal_of
+from mpforge.workspace import Options, Workspace, host_system
 
 if TYPE_CHECKING:
     from mpforge.engine.dist_record import Entry
-    from mpforge.engine.load_plan import Look
+    from mpforge.engine.load_plan import Compiled
     from mpforge.plan.events import Event
 
 _memos: dict[Workspace, Memo] = {}
-_looks: dict[int, "Look"] = {}
-"""The last session's view, by how many sessions that are not ours had begun by then."""
+_seen: dict[int, dict[Workspace, "Compiled"]] = {}
+"""What the session before saw, by how many sessions that are not ours had begun by then."""
 _warned: set[str] = set()
 """Warnings that this process has shown: sessions of a run share their source and their steps."""
 
 
-def journal_of(workspace: Workspace) -> Journal:
-    """Return the journal of this run."""
-    return Journal(workspace.state / REPORT, run_id())
-
-
-def run(
-    session: IndexedSession,
-    *,
-    workspace: Workspace,
-    posargs: tuple[str, ...],
-    selection: Selection,
-    since: int = 0,
-) -> tuple[SessionEnded, str]:
-    """Run a session and record its end; with a failure, the text to show.
+@dataclass(frozen=True)
+class Call:
+    """A session to run: the arguments for its tests, and the sessions that the run selected.
 
     ``since`` is how many sessions that are not ours have begun: what was seen before the last is not used.
+    """
+
+    session: IndexedSession
+    workspace: Workspace
+    posargs: tuple[str, ...]
+    selection: Selection
+    since: int = 0
+
+
+def run(call: Call) -> tuple[SessionEnded, str]:
+    """Run a session and record its end; with a failure, the text to show.
+
     Raises ``KeyboardInterrupt`` after recording it.
     """
-    journal = journal_of(workspace)
+    session, journal = call.session, journal_of(call.workspace)
     if session.group:
         ended = group_end(session, journal.outcomes())
         journal.write(ended)
         return ended, ""
-    memo = _memos.setdefault(workspace, Memo(workspace))
+    memo = _memos.setdefault(call.workspace, Memo(call.workspace))
     options = Options.from_environment(os.environ)
-    if not suits(options, posargs) or any(e.status == "failed" for e in journal.outcomes()):
+    if not suits(options, call.posargs) or any(e.status == "failed" for e in journal.outcomes()):
         memo.give_up()
-    answer = memo.answer(session.name, selection, since=since)
+    answer = memo.answer(session.name, call.selection, since=call.since)
     if answer is not None:
         _repeat(answer, journal)
         return answer[0], ""
     with memo.recording():
-        return _run(session, workspace, journal, posargs, selection, since, options, memo)
+        return _run(call, options, memo, journal)
 
 
 def _repeat(answer: Answer, journal: Journal) -> None:
@@ -88,30 +88,12 @@ def _repeat(answer: Answer, journal: Journal) -> None:
     journal.write(ended)
 
 
-def _look(since: int) -> "Look":
-    """Return the view of the session before this one, if only sessions of ours have run since."""
-    from mpforge.engine.load_plan import Look
-
-    if since not in _looks:
-        _looks.clear()
-        _looks[since] = Look()
-    return _looks[since]
-
-
-def _run(  # noqa: PLR0917 - the arguments of run, and what it made of them
-    session: IndexedSession,
-    workspace: Workspace,
-    journal: Journal,
-    posargs: tuple[str, ...],
-    selection: Selection,
-    since: int,
-    options: Options,
-    memo: Memo,
-) -> tuple[SessionEnded, str]:
+def _run(call: Call, options: Options, memo: Memo, journal: Journal) -> tuple[SessionEnded, str]:
     from mpforge.engine.session import run_session
     from mpforge.plan.events import Chosen, StepStarted, Warned, Working
     from mpforge.reports.console import Console
 
+    session, workspace = call.session, call.workspace
     console = Console()
     events: list[Event] = []
 
@@ -128,44 +110,38 @@ def _run(  # noqa: PLR0917 - the arguments of run, and what it made of them
             _warned.add(event.message)
         console.show(event)
 
+    if call.since not in _seen:
+        _seen.clear()
+    text = ""
     try:
         ended = run_session(
             session.name,
             workspace=workspace,
             options=options,
             emit=emit,
-            posargs=posargs if session.phase == "test" else (),
-            selection=selection,
-            look=_look(since),
+            posargs=call.posargs if session.phase == "test" else (),
+            selection=call.selection,
+            seen=_seen.setdefault(call.since, {}),
             failed=lambda: [e.session for e in journal.outcomes() if e.status == "failed"],
         )
-        text = ""
         _refuse_idle(session, ended, strict=options.strict)
-        memo.keep(selection, ended, events)
-    except MpforgeError as error:
+        memo.keep(call.selection, ended, events)
+    except (MpforgeError, OSError) as caught:
         memo.give_up()
-        ended = _failed(session, error)
-        text = _last_words(error, session.name, workspace)
+        error = _reported(caught, session, workspace)
+        ended, text = _failed(session, error), _last_words(error, session.name, workspace)
     except KeyboardInterrupt:
-        end = SessionEnded(
-            session.name, session.phase, "interrupted", "interrupted", ExitCode.INTERRUPTED
+        error = Interrupted(
+            f"{session.name} was interrupted", hint="nothing of it was stored or published"
         )
-        journal.write(end)
-        sys.stderr.write(f"{render(interrupted_error(session.name))}\n")
+        code = int(error.exit_code)
+        journal.write(SessionEnded(session.name, session.phase, "interrupted", "interrupted", code))
+        sys.stderr.write(f"{render(error)}\n")
         raise
-    except OSError as error:
-        memo.give_up()
-        trouble = file_trouble(error, workspace)
-        ended, text = _failed(session, trouble), _last_words(trouble, session.name, workspace)
-        _keep_traceback(workspace, session.name)
     except Exception:
         # A bug of ours keeps its traceback, but the run's report must not miss the failure.
-        journal.write(
-            _failed(
-                session,
-                StepFailed("internal error in mpforge (please report it): see the traceback"),
-            )
-        )
+        bug = StepFailed("internal error in mpforge (please report it): see the traceback")
+        journal.write(_failed(session, bug))
         raise
     finally:
         console.close()
@@ -180,31 +156,27 @@ def _refuse_idle(session: IndexedSession, ended: SessionEnded, *, strict: bool) 
 
 
 def _failed(session: IndexedSession, error: MpforgeError) -> SessionEnded:
-    return SessionEnded(
-        session.name,
-        session.phase,
-        "failed",
-        headline(error),
-        int(error.exit_code),
-        error.code,
-    )
+    code = int(error.exit_code)
+    return SessionEnded(session.name, session.phase, "failed", headline(error), code, error.code)
 
 
-def file_trouble(error: OSError, workspace: Workspace) -> FileTrouble:
-    """Return the error for an operation that the file system refused, with a hint where to look."""
+def _reported(
+    error: MpforgeError | OSError, session: IndexedSession, workspace: Workspace
+) -> MpforgeError:
+    """Return the error to report: where the file system refused, one that says where to look.
+
+    The traceback of the refusal goes to the session's log.
+    """
+    if isinstance(error, MpforgeError):
+        return error
+    log = workspace.logs(session.name)
+    with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
+        file.write(traceback.format_exc())
     return FileTrouble(
         f"{error.strerror}: {error.filename or 'a file'}",
         hint=f"mpforge writes to {workspace.root} (.mpforge/, dist/, the lock) and to "
         f"{workspace.cache} (MPFORGE_CACHE): both must be directories that this user can write",
     )
-
-
-def _keep_traceback(workspace: Workspace, session: str) -> None:
-    with (
-        contextlib.suppress(OSError),
-        workspace.logs(session).open("a", encoding="utf-8") as log,
-    ):
-        log.write(traceback.format_exc())
 
 
 def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
@@ -214,7 +186,7 @@ def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
 
     path = workspace.logs(session)
     ran = isinstance(error, StepFailed) and path.is_file() and path.stat().st_size > 0
-    log = _shown(path, workspace.root) if ran else None
+    log = str(path.relative_to(workspace.root)) if ran else None
     done = journal_of(workspace).published()
     entries: tuple[Entry, ...] = ()
     with contextlib.suppress(DistConflict):  # it may be the reported error
@@ -232,10 +204,6 @@ def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
     )
 
 
-def _shown(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
 def group_end(session: IndexedSession, outcomes: Iterable[SessionEnded]) -> SessionEnded:
     """Return the end of a session that only stands for others: cached if all that it requires were."""
     ends = {ended.session: ended for ended in outcomes}
@@ -244,12 +212,10 @@ def group_end(session: IndexedSession, outcomes: Iterable[SessionEnded]) -> Sess
     cached = sum(1 for ended in required if ended.status == "cached")
     idle = sum(1 for ended in required if ended.status == "not-run")
     if not required:
-        words = "no session that it requires was selected"
-        return _group(session, "not-run", f"not run: {words}")
+        reason = "not run: no session that it requires was selected"
+        return _group(session, "not-run", reason)
     if idle == total:
-        return _group(
-            session, "not-run", f"not run: {required[0].reason.removeprefix('not run: ')}"
-        )
+        return _group(session, "not-run", required[0].reason)
     if cached + idle == total:
         return _group(session, "cached", f"cached: {cached} of {total}")
     done = sum(1 for ended in required if ended.status == "done")
@@ -258,8 +224,3 @@ def group_end(session: IndexedSession, outcomes: Iterable[SessionEnded]) -> Sess
 
 def _group(session: IndexedSession, status: Status, reason: str) -> SessionEnded:
     return SessionEnded(session.name, session.phase, status, reason, group=True)
-
-
-def interrupted_error(session: str) -> MpforgeError:
-    """Return the error of an interrupted session."""
-    return Interrupted(f"{session} was interrupted", hint="nothing of it was stored or published")

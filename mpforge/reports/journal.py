@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpforge.plan.session_end import SessionEnded
 from mpforge.store.files import make_way, regular
+from mpforge.workspace import Workspace, run_id
 
 if TYPE_CHECKING:
     from mpforge.plan.events import Chosen, Event
@@ -28,6 +29,11 @@ _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFELY
 _unwritten: list[dict[str, Any]] = []
 _begun_at: dict["Journal", int] = {}
 """Where the lines of a run begin; those of earlier runs may be many."""
+
+
+def journal_of(workspace: Workspace) -> "Journal":
+    """Return the journal of this run."""
+    return Journal(workspace.state / REPORT, run_id())
 
 
 @dataclass(frozen=True)

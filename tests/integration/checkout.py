@@ -42,9 +42,7 @@ class Checkout(Workspace):
         with self.entered(env), redirect_stdout(said), redirect_stderr(said):
             workspace = open_workspace(self.root / SPEC_NAME)
             (session,) = [s for s in load_index(workspace).sessions if s.name == name]
-            ended, text = front.run(
-                session, workspace=workspace, posargs=(), selection=NOTHING_KNOWN
-            )
+            ended, text = front.run(front.Call(session, workspace, (), NOTHING_KNOWN))
         return Run(ended.exit_code, f"{said.getvalue()}{text}")
 
     @contextlib.contextmanager

@@ -8,7 +8,7 @@ STEP = StepPreview(
     "the wheel",
     "cached",
     key="a" * 64,
-    ingredients={"program.sh": "1", "host": "Linux", "program.make": "2"},
+    record={"ingredients": {"program.sh": "1", "host": "Linux", "program.make": "2"}},
 )
 
 
