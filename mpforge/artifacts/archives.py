@@ -30,8 +30,8 @@ DAMAGE: tuple[type[Exception], ...] = (
 # A bomb: larger than this, and so many times the archive's own size. Real sdists shrink to a tenth.
 _MUCH = 2**30
 _TIMES = 200
-ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-ENCRYPTED = 0x1 | 0x40
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_ENCRYPTED = 0x1 | 0x40
 
 
 def unpack(archive: Path, destination: Path) -> None:
@@ -119,11 +119,8 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
     with zipfile.ZipFile(archive) as file:
         _refuse_bomb(archive, sum(entry.file_size for entry in file.infolist()))
         for entry in file.infolist():
-            if entry.flag_bits & ENCRYPTED:
-                raise zipfile.BadZipFile(f"{entry.filename} is encrypted")
-            if entry.compress_type not in ZIP_METHODS:
-                method = f"a method that Python does not support ({entry.compress_type})"
-                raise zipfile.BadZipFile(f"{entry.filename} is compressed with {method}")
+            if (why := unreadable(entry)) is not None:
+                raise zipfile.BadZipFile(f"{entry.filename} {why}")
             kind = stat.S_IFMT(entry.external_attr >> 16)
             _refuse(archive, entry.filename, entry.external_attr >> 16)
             if "\\" in entry.filename:
@@ -134,6 +131,15 @@ def _unpack_zip(archive: Path, destination: Path) -> None:
             written = Path(file.extract(entry, destination))
             if (entry.external_attr >> 16) & 0o100 and not entry.is_dir():
                 written.chmod(0o755)
+
+
+def unreadable(entry: zipfile.ZipInfo) -> str | None:
+    """Return the reason why Python can't read an entry of a zip archive; None if it can."""
+    if entry.flag_bits & _ENCRYPTED:
+        return "is encrypted"
+    if entry.compress_type not in _ZIP_METHODS:
+        return f"is compressed with a method that Python does not support ({entry.compress_type})"
+    return None
 
 
 def _refuse(archive: Path, name: str, mode: int) -> None:

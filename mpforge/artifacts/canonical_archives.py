@@ -7,21 +7,19 @@ nothing of the content except a wheel's RECORD.
 
 import gzip
 import io
-import os
 import shutil
 import stat
 import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from mpforge.artifacts import wheels
 from mpforge.artifacts.archives import damage_told
 from mpforge.errors import WrongInput
+from mpforge.store.files import replacing
 
 _FILE, _PROGRAM, _LINK = 0o644, 0o755, 0o777
 _SIGNATURES = (".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")
@@ -42,20 +40,6 @@ def epoch_of(environment: Mapping[str, str]) -> int:
     return int(text)
 
 
-@contextmanager
-def _replaced(archive: Path) -> Iterator[BinaryIO]:
-    """Yield a new file that replaces the archive when the block succeeds."""
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=archive.parent)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file
-        os.chmod(name, _FILE)
-        os.replace(name, archive)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
 # --- sdists --------------------------------------------------------------------------------------
 
 
@@ -65,19 +49,14 @@ def rewrite_tar_gz(archive: Path, *, mtime: int) -> None:
     A hard link becomes a separate file. Of two members with the same name the last counts, as when
     unpacking. Raises ``SourceUnreadable`` for an incomplete or damaged archive.
     """
-    with damage_told(archive):
-        _rewrite_tar_gz(archive, mtime)
-
-
-def _rewrite_tar_gz(archive: Path, mtime: int) -> None:
-    with tempfile.TemporaryFile(dir=archive.parent) as plain:
+    with damage_told(archive), tempfile.TemporaryFile(dir=archive.parent) as plain:
         # Members are read in sorted order, and gzip can't seek backwards.
         with gzip.open(archive) as packed:
             shutil.copyfileobj(packed, plain)
         plain.seek(0)
         with (
             tarfile.open(fileobj=plain, mode="r:") as old,
-            _replaced(archive) as file,
+            replacing(archive) as file,
             gzip.GzipFile("", "wb", _TAR_LEVEL, file, mtime=0) as packed,
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new,
         ):
@@ -99,16 +78,12 @@ def _copy_member(
         info.type, info.linkname, info.mode = tarfile.SYMTYPE, member.linkname, _LINK
         new.addfile(info)
     else:
-        content = _content(old, member)
+        file = old.extractfile(member)
+        if file is None:
+            raise tarfile.ReadError(f"{member.name} is not a file, directory or link")
+        content = file.read()
         info.size, info.mode = len(content), _mode(member.mode)
         new.addfile(info, io.BytesIO(content))
-
-
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    if file is None:
-        raise tarfile.ReadError(f"{member.name} is not a file, directory or link")
-    return file.read()
 
 
 def _mode(mode: int) -> int:
@@ -128,7 +103,7 @@ def rewrite_wheel(wheel: Path, *, mtime: int) -> None:
     date = (at.tm_year, at.tm_mon, at.tm_mday, at.tm_hour, at.tm_min, at.tm_sec)
     with (
         zipfile.ZipFile(wheel) as old,
-        _replaced(wheel) as file,
+        replacing(wheel) as file,
         zipfile.ZipFile(file, "w") as new,
     ):
         new.comment = old.comment

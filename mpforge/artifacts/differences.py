@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge.artifacts.difference_causes import CAUSES, ORDER, Circumstances, likely_cause
@@ -16,6 +16,7 @@ from mpforge.artifacts.file_parts import Anatomy, Part, anatomy
 from mpforge.store.files import files_below
 
 _SHOWN = 72
+_SECTION_CAUSES = {".note.gnu.build-id": "the linker computes it from the file's other bytes"}
 _STRING = re.compile(rb"[\x20-\x7e]{4,}")
 
 
@@ -37,11 +38,6 @@ class FileDifference:
 def compare_folders(first: Path, second: Path, known: Circumstances) -> tuple[FileDifference, ...]:
     """Return the differences between two directories: files, links, modes and contents."""
     return tuple(_folders(first, second, known))
-
-
-def compare_files(first: Path, second: Path, known: Circumstances) -> tuple[FileDifference, ...]:
-    """Return the differences between two files, names aside; empty if their bytes are equal."""
-    return tuple(_contents((first.name,), first.read_bytes(), second.read_bytes(), known))
 
 
 # --- folders -------------------------------------------------------------------------------------
@@ -149,7 +145,9 @@ def _parts(
             what = f"section {first.name}: {differing.what}"
             yield FileDifference(path, what, differing.first, differing.second)
         if first.content != second.content:
-            yield _section(path, first, second, known)
+            what = f"section {first.name}"
+            found = _binaries(path, what, first.content, second.content, known)
+            yield replace(found, hint=_SECTION_CAUSES.get(first.name, found.hint))
         return
     path = (*path, first.name)
     yield from _facts(path, first.facts, second.facts, known)
@@ -170,17 +168,6 @@ def _facts(
         if one != two:
             hint = CAUSES.get(name) or likely_cause(one.encode(), two.encode(), known)
             yield FileDifference(path, name, one, two, hint)
-
-
-def _section(
-    path: tuple[str, ...], first: Part, second: Part, known: Circumstances
-) -> FileDifference:
-    what = f"section {first.name}"
-    found = _binaries(path, what, first.content, second.content, known)
-    if first.name == ".note.gnu.build-id":
-        hint = "the linker computes it from the file's other bytes"
-        return FileDifference(path, what, found.first, found.second, hint)
-    return found
 
 
 # --- texts and bytes -----------------------------------------------------------------------------

@@ -98,12 +98,17 @@ class CodePlace:
     in_symbol: bool = False
 
 
-def is_elf(path: Path) -> bool:
-    """Return whether a file starts with the ELF magic number."""
+def starts_with(path: Path, *magics: bytes) -> bool:
+    """Return whether a path is a regular file, no symlink, that starts with one of these bytes."""
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(4) == MAGIC
+        return file.read(max(map(len, magics))).startswith(magics)
+
+
+def is_elf(path: Path) -> bool:
+    """Return whether a file starts with the ELF magic number."""
+    return starts_with(path, MAGIC)
 
 
 def elf_files(root: Path) -> Iterator[Path]:
@@ -209,15 +214,12 @@ def _symbols(
     return tuple(sorted(undefined, key=lambda one: (one.name, str(one.version)))), exported
 
 
-def _machine(number: int) -> str:
-    return _machines().get(number, f"machine {number}")
-
-
 @functools.cache
-def _machines() -> Mapping[int, str]:
+def _machine(number: int) -> str:
     from elftools.elf.enums import ENUM_E_MACHINE
 
-    return {value: name for name, value in ENUM_E_MACHINE.items()}
+    names = (name for name, value in ENUM_E_MACHINE.items() if value == number)
+    return next(names, f"machine {number}")
 
 
 def is_glibc(version: str) -> bool:

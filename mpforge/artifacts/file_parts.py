@@ -19,7 +19,9 @@ from typing import Any
 
 from mpforge.artifacts.archives import DAMAGE
 from mpforge.artifacts.elf import MAGIC as ELF_MAGIC
+from mpforge.artifacts.elf import READER_ERRORS
 
+_DAMAGES: tuple[type[Exception], ...] = (*DAMAGE, *READER_ERRORS)
 _COMPRESSIONS = {0: "stored", 8: "deflated", 12: "bzip2", 14: "lzma", 93: "zstandard"}
 _TAR_KINDS = {
     tarfile.REGTYPE: "file",
@@ -61,16 +63,9 @@ def anatomy(data: bytes) -> Anatomy | None:
         if recognises(data):
             try:
                 return read(data)
-            except _damages():
+            except _DAMAGES:
                 return None
     return None
-
-
-def _damages() -> tuple[type[Exception], ...]:
-    """Return the exceptions that the readers raise for damaged files."""
-    from mpforge.artifacts.elf import READER_ERRORS
-
-    return (*DAMAGE, *READER_ERRORS)
 
 
 # --- archives ------------------------------------------------------------------------------------

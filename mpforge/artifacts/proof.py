@@ -14,7 +14,7 @@ from mpforge.artifacts import stable_abi, wheels
 from mpforge.artifacts.binary_format import Binary
 from mpforge.artifacts.undefined_symbols import Surroundings, remedy, undefined
 from mpforge.artifacts.verification import format_of, tag_reasons
-from mpforge.errors import StableAbiBroken, UndefinedSymbol, WheelRejected
+from mpforge.errors import MpforgeError, StableAbiBroken, UndefinedSymbol, WheelRejected
 from mpforge.platforms import Platform, policy_version
 from mpforge.platforms.policies import system_policy
 
@@ -62,12 +62,7 @@ def prove_files(root: Path, promise: Promise) -> None:
     """
     what = f"the build for {promise.platform.name}"
     facts, reasons = promise.reasons(root)
-    if reasons:
-        raise WheelRejected(
-            f"{what} does not meet {promise.policy}",
-            why=_lines(reasons),
-            hint=_RAISE_POLICY,
-        )
+    _reject(WheelRejected, f"{what} does not meet {promise.policy}", reasons, _RAISE_POLICY)
     _refuse_undefined(what, facts, promise.surroundings())
     for wheel in sorted(root.rglob("*.whl")):
         with tempfile.TemporaryDirectory(prefix="mpforge-wheel-") as folder:
@@ -129,57 +124,43 @@ def _prove_content(
     if any(file.is_module for file in facts.values()) and wheels.is_for_purelib(root):
         refuse(filename, ["WHEEL says Root-Is-Purelib, but the wheel has extension modules"])
     if oldest is not None:
-        suffixes += stable_abi.symbol_reasons(facts, oldest)
-        _refuse_unstable(filename, suffixes, oldest)
+        version = ".".join(map(str, oldest))
+        _reject(
+            StableAbiBroken,
+            f"{filename} does not run on every Python since {version}, although its tag says so",
+            [*suffixes, *stable_abi.symbol_reasons(facts, oldest)],
+            f"compile with Py_LIMITED_API={oldest[0]:#04x}{oldest[1]:02x}0000 and name modules .abi3.so "
+            "(setuptools: Extension(py_limited_api=True)), or tag the wheel for one Python only",
+        )
     shares = any(map(_loads_globally, root.rglob("*.py")))
     there = promise.surroundings(python, stable=oldest is not None, shares=shares)
     _refuse_undefined(filename, facts, there)
 
 
 def _refuse_promise(filename: str, reasons: list[str]) -> None:
-    if reasons:
-        raise WheelRejected(
-            f"{filename} does not meet its tag", why=_lines(reasons), hint=_RAISE_POLICY
-        )
+    _reject(WheelRejected, f"{filename} does not meet its tag", reasons, _RAISE_POLICY)
 
 
 def refuse(filename: str, reasons: list[str]) -> None:
     """Raise ``WheelRejected`` for a file that breaks the wheel format (PEP 427), with each reason."""
-    if reasons:
-        raise WheelRejected(
-            f"{filename} is not a valid wheel",
-            why=_lines(reasons),
-            hint="fix the build backend's configuration, or use another version of the backend",
-        )
-
-
-def _refuse_unstable(filename: str, reasons: list[str], oldest: tuple[int, int]) -> None:
-    if reasons:
-        version = ".".join(map(str, oldest))
-        raise StableAbiBroken(
-            f"{filename} does not run on every Python since {version}, although its tag says so",
-            why=_lines(reasons),
-            hint=f"compile with Py_LIMITED_API={oldest[0]:#04x}{oldest[1]:02x}0000 and name modules .abi3.so "
-            "(setuptools: Extension(py_limited_api=True)), or tag the wheel for one Python only",
-        )
+    hint = "fix the build backend's configuration, or use another version of the backend"
+    _reject(WheelRejected, f"{filename} is not a valid wheel", reasons, hint)
 
 
 def _refuse_undefined(what: str, facts: Mapping[str, Binary], there: Surroundings) -> None:
     lacking = list(undefined(facts, there))
     if lacking:
         names = {one.symbol for one in lacking}
-        raise UndefinedSymbol(
-            f"{what} has undefined symbols",
-            why=_lines(map(str, lacking)),
-            hint=f"{remedy(names)}; or {_ALLOW.format(name=min(names))}",
-        )
+        hint = f"{remedy(names)}; or {_ALLOW.format(name=min(names))}"
+        _reject(UndefinedSymbol, f"{what} has undefined symbols", map(str, lacking), hint)
 
 
-def _lines(reasons: Iterable[str]) -> str:
-    """Return the first few reasons, one a line."""
+def _reject(error: type[MpforgeError], what: str, reasons: Iterable[str], hint: str) -> None:
+    """Raise an error with the first few reasons, one a line; do nothing without a reason."""
     every = list(dict.fromkeys(reasons))
     more = [f"and {len(every) - _SHOWN} more"] if len(every) > _SHOWN else []
-    return "\n".join([*every[:_SHOWN], *more])
+    if every:
+        raise error(what, why="\n".join([*every[:_SHOWN], *more]), hint=hint)
 
 
 def _loads_globally(module: Path) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpforge.artifacts.elf import MAGIC, ElfFacts, facts_of
+from mpforge.artifacts.elf import MAGIC, ElfFacts, facts_of, starts_with
 from mpforge.artifacts.elf_image import damaged
 
 _MAGIC, _THIN = b"!<arch>\n", b"!<thin>\n"
@@ -13,10 +13,7 @@ _BSD_NAME = b"#1/"  # the name's length follows, and the name itself begins the 
 
 def is_one(path: Path) -> bool:
     """Return whether a file starts with the magic number of a static library."""
-    if path.is_symlink() or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(len(_MAGIC)) in (_MAGIC, _THIN)
+    return starts_with(path, _MAGIC, _THIN)
 
 
 def members(path: Path) -> Iterator[tuple[str, ElfFacts]]:

@@ -103,7 +103,8 @@ def reasons_of(
         about = [*machine_reasons(file, platform)]
         if file.linked:
             about += _version_reasons(file, system, shipped)
-            about += _interpreter_reasons(file, platform)
+            if file.interpreter is not None and platform.loader not in (None, file.interpreter):
+                about.append(f"uses the loader {file.interpreter}, not {platform.loader}")
         about += [
             f"needs {library}, which the policy does not allow and the wheel does not contain"
             for library in file.needed
@@ -149,12 +150,6 @@ def _as_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")) if version[:1].isdigit() else ()
 
 
-def _interpreter_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
-    expected = platform.loader
-    if expected is not None and file.interpreter not in (None, expected):
-        yield f"uses the loader {file.interpreter}, not {expected}"
-
-
 def machine_reasons(file: ElfFacts, platform: Platform) -> Iterator[str]:
     """Yield reasons why an ELF file is not for this platform."""
     expected = platform.elf_machine
@@ -185,8 +180,3 @@ def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> 
             yield f"the tag {tag} is for another C library than {policy}"
         elif policy_version(base) > policy_version(policy):
             yield f"the tag {tag} is above the policy {policy}"
-
-
-def policy_libraries(policy: str, platform: Platform) -> frozenset[str]:
-    """Return the libraries that every system of a policy has."""
-    return system_policy(policy, platform).libraries

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from mpforge.artifacts.archives import ENCRYPTED, ZIP_METHODS, damage_told
+from mpforge.artifacts.archives import damage_told, unreadable
 from mpforge.errors import SourceUnreadable, WheelRejected
 
 # A bomb: larger than this, and so many times the wheel's own size. Deflate gives 1,000 at most.
@@ -110,14 +110,12 @@ def _entry_reasons(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
             kind = "a symlink" if stat.S_ISLNK(mode) else "not a regular file"
             yield f"{name!r} is {kind}, which installers don't support"
-        if entry.flag_bits & ENCRYPTED:
-            yield f"{name!r} is encrypted"
-        elif entry.compress_type not in ZIP_METHODS:
-            yield f"{name!r} is compressed with a method that Python does not support ({entry.compress_type})"
+        if (why := unreadable(entry)) is not None:
+            yield f"{name!r} {why}"
     count = Counter(entry.filename.rstrip("/") for entry in entries)
     yield from (f"{name!r} occurs {times} times" for name, times in count.items() if times > 1)
     files = {entry.filename for entry in entries if not entry.is_dir()}
-    above = {parent for name in count for parent in _above(name)}
+    above = {str(parent) for name in count for parent in PurePosixPath(name).parents}
     yield from (f"{name!r} is both a file and a directory" for name in sorted(files & above))
 
 
@@ -132,13 +130,6 @@ def _name_reason(name: str) -> str | None:
     if any(len(part.encode("utf-8", "surrogatepass")) > _LONGEST for part in parts):
         return f"has a path component of more than {_LONGEST} bytes"
     return None
-
-
-def _above(name: str) -> Iterator[str]:
-    """Yield the parent directories of an entry."""
-    while "/" in name:
-        name = name.rpartition("/")[0]
-        yield name
 
 
 def _bomb_reasons(entries: list[zipfile.ZipInfo], packed: int) -> Iterator[str]:

@@ -10,29 +10,36 @@ import tempfile
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
+from typing import IO
 
 from mpforge.store.trees import FileNode
 
-_CHUNK = 1 << 18
 _PROBE_BYTES = 1 << 20
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file atomically: whole or not at all (temporary file, fsync, rename)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """Yield a new file that takes the path when the block succeeds; otherwise it is removed."""
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+        os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file atomically: whole or not at all (temporary file, fsync, rename)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def regular(path: Path) -> FileIO:
@@ -71,16 +78,18 @@ def files_below(root: Path, under: str = "") -> Iterator[str]:
             yield path
 
 
+def size_below(root: Path) -> int:
+    """Return the total size of all files and symlinks below a directory, in bytes. Raises ``OSError``."""
+    files = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+    return sum(os.lstat(file).st_size for file in files)
+
+
 def hash_file(path: Path) -> FileNode:
     """Hash a file in place and return its node."""
-    sha = hashlib.sha256()
     with regular(path) as file:
-        status = os.fstat(file.fileno())
-        size = 0
-        while chunk := file.read(_CHUNK):
-            sha.update(chunk)
-            size += len(chunk)
-    return FileNode(sha.hexdigest(), size, bool(status.st_mode & 0o111))
+        executable = bool(os.fstat(file.fileno()).st_mode & 0o111)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileNode(digest, file.tell(), executable)
 
 
 def remove_tree(path: Path) -> None:

@@ -8,12 +8,10 @@ process that has the content writes it anew. Knows nothing of the content.
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from mpforge.store.files import regular
+from mpforge.store.files import make_way, regular, replacing
 
 _HEAD, _MIDDLE, _TAIL = b'{"sha256": "', b'", "note": ', b"}\n"
 _DIGEST = 64
@@ -39,7 +37,7 @@ def load(path: Path) -> Any:
         OSError,
         ValueError,
         RecursionError,
-    ):  # too deep, or an integer too long, even if sealed
+    ):  # even a sealed one: too deep, an integer too long
         return None
 
 
@@ -60,17 +58,6 @@ def put(path: Path, data: bytes) -> None:
 
     Without a flush to disk: the checksum detects damage by a power failure. Raises ``OSError``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        try:
-            os.replace(name, path)
-        except IsADirectoryError:
-            path.rmdir()
-            os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+    make_way(path)
+    with replacing(path, mode=0o600) as file:
+        file.write(data)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.artifacts.difference_causes import Circumstances
-from mpforge.artifacts.differences import compare_files
+from mpforge.artifacts.differences import compare_folders
 from tests.e2e.conftest import NATIVE
 from tests.e2e.workspace import Cache, Run, Workspace
 
@@ -197,18 +197,18 @@ def test_a_build_that_fails_while_it_is_verified_fails_as_any_other(quick: Works
 
 @pytest.mark.gcc
 def test_the_sections_of_two_libraries_that_differ_are_named(place: Path) -> None:
-    libraries = []
+    folders = place / "0", place / "1"
     for number, word in enumerate(("first", "other")):
-        folder = place / f"{number}"
+        folder = folders[number]
         folder.mkdir()
         source = f'const char *word(void) {{ return "the {word} word"; }}\n'
         extra = "" if number else '__attribute__((section(".own"))) int own = 1;\n'
         (folder / "x.c").write_text(source + extra)
         argv = ["gcc", "-shared", "-fPIC", "-g", "-Wl,--build-id=sha1", "-o", "x.so", "x.c"]
         subprocess.run(argv, cwd=folder, check=True)
-        libraries.append(folder / "x.so")
+        (folder / "x.c").unlink()
     known = Circumstances((str(place / "0"), str(place / "1")))
-    found = {one.what: one for one in compare_files(libraries[0], libraries[1], known)}
+    found = {one.what: one for one in compare_folders(*folders, known)}
     text, note, debug = (
         found["section .rodata"],
         found["section .note.gnu.build-id"],
@@ -221,4 +221,4 @@ def test_the_sections_of_two_libraries_that_differ_are_named(place: Path) -> Non
     assert "the build directory" in debug.hint
     assert "section .own only in the first" in found
     assert "section .comment" not in found
-    assert compare_files(libraries[0], libraries[0], known) == ()
+    assert compare_folders(folders[0], folders[0], known) == ()

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpforge.artifacts.difference_causes import Circumstances
-from mpforge.artifacts.differences import FileDifference, compare_files, compare_folders
+from mpforge.artifacts.differences import FileDifference, compare_folders
 
 PLACES = ("/build/a", "/build/longer")
 KNOWN = Circumstances(PLACES, began=1_700_000_000, ended=1_700_000_100)
@@ -25,11 +25,11 @@ KNOWN = Circumstances(PLACES, began=1_700_000_000, ended=1_700_000_100)
 def differences(first: bytes, second: bytes, name: str = "file") -> tuple[FileDifference, ...]:
     """Compare contents as files of one name in two directories."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = Path(folder, "1", name), Path(folder, "2", name)
-        for path, data in zip(paths, (first, second), strict=True):
-            path.parent.mkdir()
-            path.write_bytes(data)
-        return compare_files(*paths, KNOWN)
+        places = Path(folder, "1"), Path(folder, "2")
+        for place, data in zip(places, (first, second), strict=True):
+            place.mkdir()
+            (place / name).write_bytes(data)
+        return compare_folders(*places, KNOWN)
 
 
 def told(first: bytes, second: bytes) -> list[tuple[tuple[str, ...], str]]:

@@ -11,13 +11,12 @@ from mpforge.artifacts.elf import ElfFacts
 from mpforge.artifacts.verification import (
     format_of,
     machine_reasons,
-    policy_libraries,
     serves,
     tag_reasons,
 )
 from mpforge.artifacts.wheels import wheel_name
 from mpforge.platforms import glibc_platforms, well_known
-from mpforge.platforms.policies import platform_tag
+from mpforge.platforms.policies import platform_tag, system_policy
 
 ARM = well_known()["aarch64"]
 POLICY = "manylinux_2_17"
@@ -156,7 +155,7 @@ def test_this_very_interpreter_s_needs_are_read_and_compared(tmp_path: Path) -> 
 
 def test_a_policy_allows_libc_and_no_library_of_its_own() -> None:
     for platform in ("aarch64", "x86_64"):
-        allowed = policy_libraries(POLICY, well_known()[platform])
+        allowed = system_policy(POLICY, well_known()[platform]).libraries
         assert "libc.so.6" in allowed
         assert "libssl.so.3" not in allowed
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mpforge.artifacts import elf, wheels
-from mpforge.artifacts.verification import policy_libraries
 from mpforge.errors import WheelRejected
 from mpforge.places.containers.container import Container
 from mpforge.platforms import Platform
+from mpforge.platforms.policies import system_policy
 from mpforge.toolchains.compiler_wrappers import elf_machine
 
 FOLDER = "libraries"
@@ -49,7 +49,7 @@ def collect(at: Container, output: Path, platform: Platform, policy: str) -> Non
 
     with contextlib.suppress(ELFError, WheelRejected):  # the repair reports it
         wanted, own = _needs(output.glob("*.whl"))
-        known = policy_libraries(policy, platform) | own
+        known = system_policy(policy, platform).libraries | own
         while wanted := wanted - known:
             known |= wanted
             arrived = list(_fetched(at, output / FOLDER, platform, sorted(wanted)))
