@@ -8,7 +8,6 @@ any change, leads to the full look. Every run reads it, so this module imports n
 
 import atexit
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import mpforge
 from mpforge.plan.session_end import SessionEnded
 from mpforge.store import notes
-from mpforge.store.stamps import ENTRY, digest
+from mpforge.store.stamps import ENTRY, boot_id, digest
 from mpforge.workspace import RUN_ID, Options, Workspace
 
 if TYPE_CHECKING:
@@ -132,21 +131,12 @@ def _key(workspace: Workspace) -> str:
         text = workspace.spec.read_text("utf-8", "replace")
     volatile = {*_VOLATILE}.difference(_WORD.findall(text))
     variables = {name: value for name, value in os.environ.items() if name not in volatile}
-    host = *os.uname(), _boot(), os.getuid(), os.getgid()
+    host = *os.uname(), boot_id(), os.getuid(), os.getgid()
     python = sys.version, sys.executable, sys.prefix, sys.path
     parts = [_SCHEMA, mpforge.__version__, str(workspace.spec), str(workspace.cache), os.getcwd()]
     return hashlib.sha256(
         repr([parts, host, python, sorted(variables.items())]).encode()
     ).hexdigest()
-
-
-@functools.cache
-def _boot() -> str:
-    """Return the id of this boot (random(4)): a disk may wake up in another machine with the same stamps."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
-    except OSError:
-        return ""
 
 
 def _libraries() -> Iterator[str]:

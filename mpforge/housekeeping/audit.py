@@ -5,6 +5,7 @@ are named and left alone. Knows nothing of tools.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Literal
 
 from mpforge.errors import Damaged
 from mpforge.housekeeping.collection import IN_USE
-from mpforge.store.directory_backend import LAYOUT_FILE, Shelf, copied
+from mpforge.store.directory_backend import LAYOUT_FILE, Kind, Shelf, copied
 from mpforge.store.files import hash_file, regular
 from mpforge.store.local import Store
 from mpforge.store.references import KINDS, Node, References, files
@@ -53,18 +54,20 @@ def findings(root: Path) -> Iterator[Finding]:
         yield Finding(path, FOREIGN, "foreign")
     store, needs = Store(root), _Needs(root)
     checks: dict[str, Callable[[Path], str | None]] = {
-        "blobs": _blob_problem,
+        "blobs": lambda path: content_problem(path, path.name),
         "packs": lambda path: _pack_problem(path, store),
         # Asked twice: another process may have made the missing file again meanwhile.
-        "actions": lambda path: needs.problem(path.stem) and _Needs(root).problem(path.stem),
+        "actions": lambda path: (
+            needs.lack(("actions", path.stem)) and _Needs(root).lack(("actions", path.stem))
+        ),
     }
     for kind in KINDS:
         for entry, name in files(root, kind):
-            if name is not None and (found := _checked(Path(entry.path), checks[kind])):
+            if name is not None and (found := checked(Path(entry.path), checks[kind])):
                 yield found
 
 
-def _checked(path: Path, check: Callable[[Path], str | None]) -> Finding | None:
+def checked(path: Path, check: Callable[[Path], str | None]) -> Finding | None:
     """Check a file and remove it if it is damaged; None for a sound file or one that has vanished."""
     try:
         looked_at = os.stat(path)
@@ -73,13 +76,13 @@ def _checked(path: Path, check: Callable[[Path], str | None]) -> Finding | None:
             return None
         # Another process may have replaced it with a sound one.
         if not os.path.samestat(looked_at, os.stat(path)):
-            return _checked(path, check)
+            return checked(path, check)
     except FileNotFoundError:
         return None
     except NewerResult as error:
         return Finding(path, str(error), "foreign")
     except OSError as error:
-        return Finding(path, f"can't be read ({error.strerror})", "left")
+        return Finding(path, f"it can't be read ({error.strerror})", "left")
     return removed(path, problem, lambda: path.unlink(missing_ok=True))
 
 
@@ -96,8 +99,9 @@ def removed(path: Path, what: str, remove: Callable[[], bool | None]) -> Finding
     return Finding(path, what, "removed")
 
 
-def _blob_problem(path: Path) -> str | None:
-    return None if hash_file(path).digest == path.name else "its content does not match its digest"
+def content_problem(path: Path, digest: str) -> str | None:
+    """Return the defect of a file that should have this sha256, or None. Raises ``OSError``."""
+    return None if hash_file(path).digest == digest else "its content does not match its digest"
 
 
 def _pack_problem(path: Path, store: Store) -> str | None:
@@ -129,28 +133,18 @@ class _Needs:
     def __init__(self, root: Path) -> None:
         self._shelf = Shelf(root)
         self._references = References(root)
-        self._gone: dict[Node, str | None] = {}
+        self.lack = functools.cache(self._lack)
 
-    def problem(self, key: str) -> str | None:
-        """Describe what a result lacks; None if it is complete."""
-        return self._lacking(("actions", key))
-
-    def _lacking(self, node: Node) -> str | None:
-        if node not in self._gone:
-            self._gone[node] = self._look(node)
-        return self._gone[node]
-
-    def _look(self, node: Node) -> str | None:
+    def _lack(self, node: Node) -> str | None:
+        """Describe what a result, or another node, lacks; None if it is complete."""
         kind, name = node
-        if kind != "actions" and not self._is_there(node):
-            return f"{'pack' if kind == 'packs' else 'blob'} {name[:12]} is missing"
+        stored: Kind = "packs" if kind == "packs" else "blobs"
+        if kind != "actions" and not self._shelf.place(stored, name).exists():
+            return f"{stored[:-1]} {name[:12]} is missing"
         try:
             needed = self._references.of(node)
         except NewerResult:
             raise
         except ValueError as error:
             return f"it can't be parsed ({error})"
-        return next((lack for below in needed if (lack := self._lacking(below))), None)
-
-    def _is_there(self, node: Node) -> bool:
-        return self._shelf.place("packs" if node[0] == "packs" else "blobs", node[1]).exists()
+        return next((lack for below in needed if (lack := self.lack(below))), None)

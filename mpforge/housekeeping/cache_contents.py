@@ -8,9 +8,9 @@ import contextlib
 import functools
 import os
 import re
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mpforge.housekeeping.collection import NOBODYS_SECONDS, Evictable
@@ -56,30 +56,16 @@ def tools(cache: Path) -> Iterator[Evictable]:
     store = ToolStore(cache / "tools")
     for kept in store.trees():
         if is_tool(kept.name):
-            remove = functools.partial(remove_tool, store, kept.name)
+            remove = functools.partial(store.remove, kept.name)
             yield Evictable(f"tool {kept.name}", kept.size, kept.last_used, remove)
 
 
 def _unfinished(cache: Path) -> Iterator[Evictable]:
     """Yield remains of tools whose installation was interrupted."""
     for path, size, last_used in unfinished.kept(cache / "tools"):
-
-        def remove(is_used: Callable[[], bool], path: Path = path) -> bool:
-            lock = cache / "tools" / f".{path.name}.lock"
-            with contextlib.suppress(Busy), alone(lock, waits=give_way, warn=unheard):
-                if not is_used():
-                    remove_tree(path)
-            return not path.exists()
-
+        lock = cache / "tools" / f".{path.name}.lock"
+        remove = functools.partial(_remove, path, lock=lock)
         yield Evictable(f"tool {path.name}", size, last_used, remove)
-
-
-def remove_tool(store: ToolStore, name: str, is_used: Callable[[], bool]) -> bool:
-    """Remove a tool unless it is in use; return whether it is gone. Raises ``OSError``."""
-    try:
-        return store.remove(name, is_used)
-    except FileNotFoundError:  # another process was quicker
-        return True
 
 
 def users_of_tool(cache: Path, name: str) -> Callable[[], bool]:
@@ -93,14 +79,9 @@ def users_of_tool(cache: Path, name: str) -> Callable[[], bool]:
 def packages(cache: Path) -> Iterator[Evictable]:
     """Yield the downloaded packages. Their readers leave no mark, so all stay while other processes live."""
     for path, _ in package_files(cache):
-
-        def remove(_is_used: Callable[[], bool], path: Path = path) -> bool:
-            if not _others_live(cache):
-                path.unlink(missing_ok=True)
-            return not path.exists()
-
-        size, came = _extent(path)
-        yield Evictable(f"package {path.name}", size, came, remove)
+        unlink = functools.partial(Path.unlink, missing_ok=True)
+        remove = functools.partial(_remove, path, by=unlink, others_in=cache)
+        yield Evictable(f"package {path.name}", *_extent(path), remove)
 
 
 def package_files(cache: Path) -> Iterator[tuple[Path, str]]:
@@ -114,27 +95,45 @@ def package_files(cache: Path) -> Iterator[tuple[Path, str]]:
 def lists(cache: Path) -> Iterator[Evictable]:
     """Return apt's state for a suite and an architecture: mainly the archive's lists."""
     for folder in _apt_states(cache):
-
-        def remove(_is_used: Callable[[], bool], folder: Path = folder) -> bool:
-            with contextlib.suppress(Busy), alone(folder / ".lock", waits=give_way, warn=unheard):
-                if not _others_live(cache):
-                    shutil.rmtree(folder, ignore_errors=True)
-            return not folder.exists()
-
+        remove = functools.partial(_remove, folder, lock=folder / ".lock", others_in=cache)
         yield Evictable(f"lists {folder.name}", *_extent_of_all(folder), remove)
 
 
 def kept(cache: Path) -> Iterator[Evictable]:
     """Yield the directories of failed steps that --keep kept, by checkout."""
     for folder in _listed(cache / KEPT):
-        name = f"{KEPT} {folder.name}"
+        remove = functools.partial(_remove, folder)
+        yield Evictable(f"{KEPT} {folder.name}", *_extent_of_all(folder), remove)
 
-        def remove(is_used: Callable[[], bool], folder: Path = folder) -> bool:
-            if not is_used():
-                remove_tree(folder)
-            return not folder.exists()
 
-        yield Evictable(name, *_extent_of_all(folder), remove)
+PARTS: Mapping[str, Callable[[Path], Iterator[Evictable]]] = {
+    "tools": tools,
+    "packages": packages,
+    "package lists": lists,
+    "kept step directories": kept,
+}
+"""The parts of a cache beside its store that can be evicted."""
+
+
+def _remove(
+    path: Path,
+    is_used: Callable[[], bool],
+    *,
+    by: Callable[[Path], object] = remove_tree,
+    lock: Path | None = None,
+    others_in: Path | None = None,
+) -> bool:
+    """Remove a path ``by`` a function unless it is in use; return whether it is gone. Raises ``OSError``.
+
+    It is in use while another process holds ``lock``, and while any other works ``others_in`` a cache.
+    """
+    held: AbstractContextManager[object] = (
+        contextlib.nullcontext() if lock is None else alone(lock, waits=give_way, warn=unheard)
+    )
+    with contextlib.suppress(Busy), held:
+        if not (is_used() if others_in is None else _others_live(others_in)):
+            by(path)
+    return not path.exists()
 
 
 def _extent_of_all(folder: Path) -> tuple[int, float]:

@@ -6,7 +6,6 @@ projects' ``dist/`` tell files built here from files built elsewhere. Knows noth
 
 import contextlib
 import functools
-import hashlib
 import itertools
 import os
 import time
@@ -20,11 +19,11 @@ from mpforge.housekeeping import audit, cache_contents, collection
 from mpforge.housekeeping.audit import FOREIGN, Finding
 from mpforge.housekeeping.cache_contents import NAME, STAMP, Busy, give_way, unheard
 from mpforge.housekeeping.cache_limits import limits_of
-from mpforge.housekeeping.collection import IN_USE, NOTHING, Collected, Left, Limits
+from mpforge.housekeeping.collection import IN_USE, NOTHING, Collected, Evictable, Left, Limits
 from mpforge.store import notes, tool_manifests
 from mpforge.store.directory_backend import layout_problem
 from mpforge.store.locks import alone
-from mpforge.store.references import contents
+from mpforge.store.references import Kept, contents
 from mpforge.store.tool_store import NEWER, ToolStore
 
 KEPT_NAME = "records in dist/ use it to recognise this cache"
@@ -59,25 +58,20 @@ class Contents:
 def stats(cache: Path) -> Contents:
     """Return the contents of the cache. Raises ``FileTrouble``."""
     with _known(cache):
-        found: dict[str, list[tuple[int, float]]] = {what: [] for what in _KINDS.values()}
+        found: dict[str, list[Kept | Evictable]] = {what: [] for what in _KINDS.values()}
         for (kind, _), kept in contents(cache / "store"):
-            found[_KINDS[kind]].append((kept.size, kept.last_used))
-        for what, things in (
-            ("tools", cache_contents.tools(cache)),
-            ("packages", cache_contents.packages(cache)),
-            ("package lists", cache_contents.lists(cache)),
-            ("kept step directories", cache_contents.kept(cache)),
-        ):
-            found[what] = [(thing.size, thing.last_used) for thing in things]
+            found[_KINDS[kind]].append(kept)
+        for what, listed in cache_contents.PARTS.items():
+            found[what] = [*listed(cache)]
         held = tuple(itertools.starmap(_holding, found.items()))
         foreign = (*audit.foreign(cache / "store"), *cache_contents.foreign(cache))
         return Contents(cache, held, sum(holding.size for holding in held), foreign)
 
 
-def _holding(what: str, things: list[tuple[int, float]]) -> Holding:
-    sizes, times = [size for size, _ in things], [last_used for _, last_used in things]
+def _holding(what: str, things: list[Kept | Evictable]) -> Holding:
+    times = [thing.last_used for thing in things]
     first, last = min(times, default=None), max(times, default=None)
-    return Holding(what, len(things), sum(sizes), first, last)
+    return Holding(what, len(things), sum(thing.size for thing in things), first, last)
 
 
 # --- keeping it bounded ---------------------------------------------------------------------------
@@ -142,12 +136,7 @@ def _collect_stamped(cache: Path, limits: Limits) -> Collected:
 
 
 def _collect(cache: Path, limits: Limits) -> Collected:
-    others = (
-        *cache_contents.tools(cache),
-        *cache_contents.packages(cache),
-        *cache_contents.lists(cache),
-        *cache_contents.kept(cache),
-    )
+    others = [thing for listed in cache_contents.PARTS.values() for thing in listed(cache)]
     collected = collection.collect(cache / "store", limits, others)
     cache_contents.sweep_leftovers(cache, but=_lock(cache))
     return collected
@@ -193,9 +182,8 @@ def verify(cache: Path) -> Iterator[Finding]:
 
 def _damaged_tools(cache: Path) -> Iterator[Finding]:
     store = ToolStore(cache / "tools")
-    for name, problems in itertools.groupby(store.verify(), key=lambda problem: problem.tool):
+    for name, (first, *more) in store.verify():
         path = cache / "tools" / name
-        first, *more = [problem.what for problem in problems]
         if not cache_contents.is_tool(name):
             continue
         if first == NEWER:
@@ -207,22 +195,14 @@ def _damaged_tools(cache: Path) -> Iterator[Finding]:
 
 
 def _remove_tool(store: ToolStore, name: str, is_used: Callable[[], bool]) -> bool:
-    return not is_used() and cache_contents.remove_tool(store, name, is_used)
+    return not is_used() and store.remove(name, is_used)
 
 
 def _damaged_packages(cache: Path) -> Iterator[Finding]:
     for path, digest in cache_contents.package_files(cache):
-        try:
-            with path.open("rb") as file:
-                right = hashlib.file_digest(file, "sha256").hexdigest() == digest
-        except FileNotFoundError:  # another process was quicker
-            continue
-        except OSError as error:
-            yield Finding(path, f"it can't be read ({error.strerror})", "left")
-            continue
-        if not right:
-            remove = functools.partial(path.unlink, missing_ok=True)
-            yield audit.removed(path, "its content does not match its digest", remove)
+        check = functools.partial(audit.content_problem, digest=digest)
+        if (found := audit.checked(path, check)) is not None:
+            yield found
 
 
 def _damaged_notes(cache: Path) -> Iterator[Finding]:

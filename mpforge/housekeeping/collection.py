@@ -11,6 +11,7 @@ A process that begins to use an item at the very moment it is removed gets a mis
 import contextlib
 import functools
 import itertools
+import operator
 import os
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from mpforge.store.process_homes import Home, oldest, sweep, used
 from mpforge.store.references import Node, References, contents
 
 _DAY = 24 * 3600.0
+_BY_USE = operator.attrgetter("last_used")
 NOBODYS_SECONDS = _DAY
 """Seconds that a file without a referring result is kept."""
 
@@ -113,10 +115,10 @@ class _Collection:
     def run(self) -> Collected:
         before = self._size
         nobodys = min(NOBODYS_SECONDS, self._limits.age)
-        for candidate in sorted(self._nobodys(), key=_last_used):
+        for candidate in sorted(self._nobodys(), key=_BY_USE):
             if _age(candidate) > nobodys:
                 self._take(candidate)
-        for candidate in sorted(self._candidates(), key=_last_used):
+        for candidate in sorted(self._candidates(), key=_BY_USE):
             if _age(candidate) > self._limits.age or self._size > self._limits.size:
                 self._take(candidate)
         left = tuple(itertools.starmap(Left, self._left.items()))
@@ -140,10 +142,8 @@ class _Collection:
         results = [(key, kept) for (kind, key), kept in self._kept.items() if kind == "actions"]
         results.sort(key=lambda result: result[1].last_used, reverse=True)
         needed = self._last_needed({key: kept.last_used for key, kept in results})
-        for (
-            key,
-            kept,
-        ) in results:  # of those needed equally long, the one that needs others comes first
+        # Of those needed equally long, the one that needs others comes first.
+        for key, kept in results:
             remove = functools.partial(self._remove_result, key)
             yield Evictable(f"action {key}", kept.size, needed[key], remove)
         yield from self._nobodys()
@@ -254,10 +254,6 @@ def _since(root: Path, home: Home) -> float:
 
 def _called(thing: Node) -> str:
     return f"{thing[0][:-1]} {thing[1]}"
-
-
-def _last_used(candidate: Evictable) -> float:
-    return candidate.last_used
 
 
 def _age(candidate: Evictable) -> float:

@@ -5,11 +5,13 @@ appeared or vanished another mtime: as git's index relies on. ``ctime`` can't be
 restored mtime shows too. A change within the same tick of the clock does not show: see ``latest``.
 """
 
+import functools
 import hashlib
 import marshal
 import os
 import stat
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 WHOLE, ENTRY, PLACE = "whole", "entry", "place"
 """How much of a path is stamped: all; all but the times, for entries of a store, where each use sets the time
@@ -38,6 +40,18 @@ def _numbers(status: os.stat_result, kind: str) -> Stamp:
     if kind == ENTRY:
         return *same, 0 if folder else status.st_size
     return same if folder else (*same, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@functools.cache
+def boot_id() -> str:
+    """Return the id of this boot (random(4)); empty if the system has none.
+
+    A disk may wake up in another machine with the same stamps, or without what was not flushed to it.
+    """
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def latest(stamps: Iterable[Stamp]) -> int:

@@ -18,12 +18,12 @@ from typing import Any
 
 from mpforge.store import notes
 from mpforge.store.files import hash_file, write_atomically
+from mpforge.store.stamps import boot_id
 
 MANIFEST, STATS, TREE = "manifest.json", "stats.json", "tree"
 _SCHEMA = 1
 # After this time a change can't leave the same ctime behind (a kernel's tick is 10 ms at most).
 _TICK_SECONDS = 0.02
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 # Size, mtime and ctime in ns, inode of a file or a symlink; None for a directory.
 _Stat = list[int] | None
@@ -46,14 +46,13 @@ def seal(home: Path) -> tuple[str, int]:
     digest = hashlib.sha256(text).hexdigest()
     time.sleep(_TICK_SECONDS)
     write_atomically(home / MANIFEST, text)
-    _remember(home, digest, survey, _boot())
+    _remember(home, digest, survey, boot_id())
     return digest, sum(seen[0] for seen in survey.values() if seen is not None)
 
 
 def damage(home: Path, digest: str) -> str | None:
     """Return a defect of ``home/tree``, found by its files' stats, or None.
 
-    What looks changed is read; if nothing is wrong with it, the new look is remembered. Raises
     Files with other stats are read; if their content is unchanged, the new stats are remembered. Raises
     ``OSError``, also for a file that is removed meanwhile.
     """
@@ -164,7 +163,7 @@ def _remembered(home: Path, digest: str) -> tuple[_Survey, bool]:
     if record is None or record["tree"] != digest:
         return {}, True
     boot = record["boot"]
-    return record["stats"], bool(boot) and boot != _boot()
+    return record["stats"], bool(boot) and boot != boot_id()
 
 
 def stats(home: Path) -> dict[str, Any] | None:
@@ -178,10 +177,3 @@ def stats(home: Path) -> dict[str, Any] | None:
         return record if is_known and {"tree", "boot"} <= record.keys() else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def _boot() -> str:
-    try:
-        return _BOOT.read_text("ascii").strip()
-    except OSError:
-        return ""

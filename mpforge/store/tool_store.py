@@ -21,7 +21,7 @@ from typing import Any
 
 from mpforge.errors import MpforgeError, ToolUnavailable
 from mpforge.store import notes, tool_manifests, unfinished
-from mpforge.store.files import remove_tree, unwritable, write_atomically
+from mpforge.store.files import remove_tree, size_below, unwritable, write_atomically
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import Home, private_directory
 
@@ -62,14 +62,6 @@ class KeptTool:
     name: str
     size: int
     last_used: float
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A defect of a stored tool; the text names the file."""
-
-    tool: str
-    what: str
 
 
 @dataclass(frozen=True)
@@ -184,7 +176,7 @@ class ToolStore:
             record = _record(home)
             try:
                 last_used = (home / _RECORD if record else home).stat().st_mtime
-                size = int(record["size"]) if record and "size" in record else _size(home)
+                size = int(record["size"]) if record and "size" in record else size_below(home)
             except (OSError, ValueError, KeyError, TypeError):
                 continue
             yield KeptTool(home.name, size, last_used)
@@ -200,38 +192,36 @@ class ToolStore:
             try:
                 os.rename(self.root / tool, away)
                 kept = keep()
+            except FileNotFoundError:  # another process was quicker
+                return not _give_back(away, self.root / tool)
             except BaseException:  # it may be in use
                 _give_back(away, self.root / tool)
                 raise
             return not (kept and _give_back(away, self.root / tool))
 
-    def verify(self) -> Iterator[Problem]:
-        """Compare every stored tool with its manifest, by content; yield the problems."""
+    def verify(self) -> Iterator[tuple[str, list[str]]]:
+        """Compare every stored tool with its manifest, by content; yield each damaged one and its defects."""
         for home in _homes(self.root):
             record = _record(home)
             if record is None:
-                found = iter([f"{_RECORD} is not readable"])
+                found = [f"{_RECORD} is not readable"]
             elif record["schema"] > SCHEMA:
-                found = iter([NEWER])
+                found = [NEWER]
             else:
-                found = tool_manifests.problems(home, str(record.get("tree")))
-            for what in found:
-                if os.path.exists(home):  # else it was removed while it was read
-                    yield Problem(home.name, what)
+                found = list(tool_manifests.problems(home, str(record.get("tree"))))
+            if found and os.path.exists(home):  # else it was removed while it was read
+                yield home.name, found
 
     def altered(self) -> str | None:
         """Return a description of a tool that changed since this process checked it, or None."""
         for home in sorted(_looked_at):
             record = _record(home)
-            try:
-                problem = (
-                    None if record is None else tool_manifests.damage(home, str(record["tree"]))
-                )
-            except (OSError, KeyError):
-                problem = None  # it is being removed: nobody uses it
-            if problem is not None:
-                _looked_at.discard(home)
-                return f"{home.name}: {problem}"
+            if record is None or "tree" not in record:
+                continue
+            with contextlib.suppress(OSError):  # it is being removed: nobody uses it
+                if (problem := tool_manifests.damage(home, str(record["tree"]))) is not None:
+                    _looked_at.discard(home)
+                    return f"{home.name}: {problem}"
         return None
 
     # --- making --------------------------------------------------------------------------------
@@ -254,13 +244,18 @@ class ToolStore:
             raise _NoRoom(f"{home.name} was made by a newer mpforge")
         with _room():
             place = Home(root / _MAKING)
-        with contextlib.closing(place), self._alone(root, wanted) as locked:
+        lock, waits = root / f".{wanted.folder}.lock", functools.partial(self._waits, str(wanted))
+        with contextlib.closing(place), alone(lock, waits=waits, warn=self._warn) as locked:
             problem = _problem(home, wanted)
             if problem is None:
                 return _tree(home, wanted)
             if problem:
                 self._warn(f"{wanted} was damaged: {problem}; mpforge makes it again")
-            work = _workplace(root, wanted, place, locked=locked)
+            with _room():
+                left = (
+                    unfinished.resume(root, wanted.folder) if wanted.resumable and locked else None
+                )
+            work = left or place.new()
             try:
                 _fill(work, wanted)
             except Exception:  # not an interrupt: these files did not become the tool
@@ -271,10 +266,6 @@ class ToolStore:
         _looked_at.add(home)
         return _tree(home, wanted)
 
-    def _alone(self, root: Path, wanted: _Wanted) -> contextlib.AbstractContextManager[bool]:
-        path = root / f".{wanted.folder}.lock"
-        return alone(path, waits=lambda: self._waits(str(wanted)), warn=self._warn)
-
 
 @contextlib.contextmanager
 def _room() -> Iterator[None]:
@@ -283,13 +274,6 @@ def _room() -> Iterator[None]:
         yield
     except OSError as error:
         raise _NoRoom(error.strerror or str(error)) from error
-
-
-def _workplace(root: Path, wanted: _Wanted, place: Home, *, locked: bool) -> Path:
-    """Return the directory to make a tool in. Raises ``_NoRoom``."""
-    with _room():
-        found = unfinished.resume(root, wanted.folder) if wanted.resumable and locked else None
-    return place.new() if found is None else found
 
 
 def _fill(work: Path, wanted: _Wanted) -> None:
@@ -386,9 +370,3 @@ def _tree(home: Path, wanted: _Wanted) -> ToolTree:
         if time.time() - (home / _RECORD).stat().st_mtime > _TOUCH_SECONDS:
             os.utime(home / _RECORD)
     return ToolTree(wanted.name, wanted.version, wanted.digest, home / tool_manifests.TREE)
-
-
-def _size(home: Path) -> int:
-    return sum(
-        os.lstat(Path(folder, name)).st_size for folder, _, names in os.walk(home) for name in names
-    )

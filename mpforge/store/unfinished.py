@@ -5,16 +5,15 @@ the system may. Whoever makes or removes one holds the tool's lock. Knows nothin
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from mpforge.store import notes
-from mpforge.store.files import remove_tree, write_atomically
+from mpforge.store.files import remove_tree, size_below, write_atomically
+from mpforge.store.stamps import boot_id
 
 FOLDER = ".unfinished"
 _BOOT = "boot"
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # random(4)
 
 
 def resume(root: Path, tool: str) -> Path | None:
@@ -22,9 +21,8 @@ def resume(root: Path, tool: str) -> Path | None:
 
     None if the system has no boot id. Raises ``OSError``.
     """
-    try:
-        boot = _BOOT_ID.read_bytes()
-    except OSError:
+    boot = boot_id().encode()
+    if not boot:
         return None
     place = root / FOLDER / tool
     if _boot_of(place) != boot:
@@ -46,8 +44,7 @@ def kept(root: Path) -> Iterator[tuple[Path, int, float]]:
         with contextlib.suppress(OSError):  # it has been finished or removed
             marked = place / _BOOT
             last = (marked if marked.exists() else place).stat().st_mtime
-            files = (Path(top, name) for top, _, names in os.walk(place) for name in names)
-            yield place, sum(os.lstat(file).st_size for file in files), last
+            yield place, size_below(place), last
 
 
 def _boot_of(place: Path) -> bytes | None:

@@ -4,15 +4,16 @@ import errno
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mpforge.housekeeping import cache_contents, cache_directory
+from mpforge.housekeeping import audit, cache_contents, cache_directory
 from mpforge.housekeeping.cache_contents import STAMP
+from mpforge.store.files import hash_file
 from mpforge.store.local import Store
 from mpforge.store.process_homes import Home
 from mpforge.store.tool_store import ToolStore
+from mpforge.store.trees import FileNode
 from tests.kept_store import Kept
 
 PACKAGE = f"libc6-{'0' * 64}.deb"
@@ -60,14 +61,12 @@ def test_what_is_damaged_and_can_t_be_removed_is_left_and_checking_goes_on(
 def test_a_package_that_may_not_be_read_is_left(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = Path.open
-
-    def refused(path: Path, *words: Any, **named: Any) -> Any:  # as root, who reads everything
+    def refused(path: Path) -> FileNode:  # as root, who reads everything
         if path.name == PACKAGE:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return opened(path, *words, **named)
+        return hash_file(path)
 
-    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(audit, "hash_file", refused)
     found = [finding for finding in cache_directory.verify(cache) if finding.path.name == PACKAGE]
     assert [finding.state for finding in found] == ["left"]
 

@@ -441,8 +441,8 @@ def test_verifying_names_a_tool_that_can_t_be_listed(
 
     obtain()
     monkeypatch.setattr(tool_manifests, "_survey", refused)
-    (problem,) = ToolStore(tmp_path / "tools").verify()
-    assert problem.what == "it can't be read (Permission denied)"
+    ((_, problems),) = ToolStore(tmp_path / "tools").verify()
+    assert problems == ["it can't be read (Permission denied)"]
 
 
 def test_verifying_reads_every_file_and_names_all_that_is_wrong(
@@ -454,18 +454,15 @@ def test_verifying_reads_every_file_and_names_all_that_is_wrong(
     module = tree / "lib/package/module.py"
     edit(module)
     (tree / "extra").touch()
-    problems = list(store.verify())
-    assert {problem.tool for problem in problems} == {f"tool-{DIGEST[:16]}"}
-    assert [problem.what for problem in problems] == [
-        "extra was added",
-        "lib/package/module.py was changed",
+    assert list(store.verify()) == [
+        (f"tool-{DIGEST[:16]}", ["extra was added", "lib/package/module.py was changed"])
     ]
 
 
 def test_verifying_names_a_directory_that_is_no_tool(tmp_path: Path) -> None:
     (tmp_path / "tools" / "foreign").mkdir(parents=True)
-    (problem,) = ToolStore(tmp_path / "tools").verify()
-    assert (problem.tool, problem.what) == ("foreign", "tool.json is not readable")
+    found = list(ToolStore(tmp_path / "tools").verify())
+    assert found == [("foreign", ["tool.json is not readable"])]
 
 
 class LongMaker:
