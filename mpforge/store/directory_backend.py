@@ -94,11 +94,6 @@ class Shelf:
         touch(place, status.st_mtime, self.begun)
         return True
 
-    def add_bytes(self, kind: Kind, name: str, data: bytes) -> None:
-        """Store bytes as an entry."""
-        with self.adding() as batch:
-            batch.add_bytes(kind, name, data)
-
     @contextlib.contextmanager
     def adding(self) -> Iterator["Batch"]:
         """Collect entries that are flushed and stored together; none of them if the block fails."""
@@ -114,7 +109,7 @@ class Batch:
     """New entries of a shelf: written to temporary files, then moved into place together."""
 
     def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+        self.shelf = shelf
         self._places: dict[Path, Path | None] = {}
 
     def add_bytes(self, kind: Kind, name: str, data: bytes) -> None:
@@ -146,11 +141,11 @@ class Batch:
     @contextlib.contextmanager
     def writing(self) -> Iterator[tuple[RawIOBase, Callable[[Kind, str], None]]]:
         """Open a new file; yield it and a function that sets its kind and name."""
-        temporary = self._shelf.home.new()
+        temporary = self.shelf.home.new()
         self._places[temporary] = None
 
         def put(kind: Kind, name: str) -> None:
-            self._places[temporary] = self._shelf.place(kind, name)
+            self._places[temporary] = self.shelf.place(kind, name)
 
         with temporary.open("xb", buffering=0) as file:
             yield file, put

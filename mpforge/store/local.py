@@ -104,6 +104,15 @@ class Store:
             self.give_up(error.strerror or str(error))
             return write(self._private)
 
+    def _adding(self, add: Callable[[Batch], T], *, private: bool = False) -> T:
+        """Add entries to the store; if that fails, to a private one from now on."""
+
+        def write(shelf: Shelf) -> T:
+            with shelf.adding() as batch:
+                return add(batch)
+
+        return self._writing(write, private=private)
+
     def _is_ours(self, name: str | bytes | None) -> bool:
         return name is None or Path(os.fsdecode(name)).is_relative_to(self.root)
 
@@ -148,25 +157,22 @@ class Store:
     def put_bytes(self, data: bytes, *, private: bool = False) -> str:
         """Store bytes and return their digest."""
         digest = hashlib.sha256(data).hexdigest()
-
-        def put(shelf: Shelf) -> None:
-            if not self._is_stored(shelf, digest, len(data)):
-                shelf.add_bytes("blobs", digest, data)
-
-        self._writing(put, private=private)
-        self._bad.discard(digest)
+        self._adding(lambda batch: self._add_blob(batch, digest, data), private=private)
         return digest
 
     def put_file(self, path: Path) -> FileNode:
         """Store a copy of a file as it is now; the hashed bytes are the copied ones."""
-
-        def put(shelf: Shelf) -> FileNode:
-            with shelf.adding() as batch:
-                return batch.add_file(path, functools.partial(self._is_stored, shelf))
-
-        node = self._writing(put)
+        node = self._adding(lambda batch: self._add_file(batch, path))
         self._bad.discard(node.digest)
         return node
+
+    def _add_blob(self, batch: Batch, digest: str, data: bytes) -> None:
+        if not self._is_stored(batch.shelf, digest, len(data)):
+            batch.add_bytes("blobs", digest, data)
+            self._bad.discard(digest)
+
+    def _add_file(self, batch: Batch, path: Path) -> FileNode:
+        return batch.add_file(path, functools.partial(self._is_stored, batch.shelf))
 
     def _is_stored(self, shelf: Shelf, digest: str, size: int) -> bool:
         """Return whether a blob need not be written. After one damaged blob, sizes no longer suffice."""
@@ -237,70 +243,49 @@ class Store:
     ) -> Directory:
         """Store a directory (or only ``paths`` of it, relative) and its files; return the tree.
 
-        Some of them may be ``elsewhere``, unless it is packed.
+        Some of them may be ``elsewhere``.
         A ``packed`` one is stored as one file, which is quicker for many small files: its files can't be
         read by their digests. A ``private`` one is gone when this process ends.
         """
-        chosen = sorted(paths) if paths is not None else list(files_below(root))
-        whole = functools.partial(self._put_files, elsewhere=elsewhere or {})
-        put = self._put_packed if packed else whole
-        tree = self._writing(lambda shelf: put(shelf, root, chosen), private=private)
+        chosen = paths if paths is not None else files_below(root)
+        # Sorted as a tree's files are walked: a pack has them in this order.
+        ordered = sorted(chosen, key=lambda path: path.split("/"))
+        places = {path: (elsewhere or {}).get(path) or root / path for path in ordered}
+        put = self._put_packed if packed else self._put_files
+        tree = self._adding(lambda batch: put(batch, places), private=private)
+        self._bad.discard(tree.digest())
         for _, node in tree.walk():
             if isinstance(node, FileNode):
                 self._bad.discard(node.digest)
         return tree
 
-    def _put_files(
-        self, shelf: Shelf, root: Path, paths: list[str], *, elsewhere: Mapping[str, Path]
-    ) -> Directory:
-        entries: dict[str, FileNode | str] = {}
-        is_stored = functools.partial(self._is_stored, shelf)
-        with shelf.adding() as batch:
-            for path in paths:
-                full = elsewhere.get(path) or root / path
-                if full.is_symlink():
-                    entries[path] = os.readlink(full)
-                else:
-                    entries[path] = batch.add_file(full, is_stored)
-            tree = from_entries(entries)
-            self._add_tree(shelf, batch, tree)
+    def _put_files(self, batch: Batch, places: Mapping[str, Path]) -> Directory:
+        tree = _tree_of(places, functools.partial(self._add_file, batch))
+        self._add_tree(batch, tree)
         return tree
 
-    def _put_packed(self, shelf: Shelf, root: Path, paths: list[str]) -> Directory:
-        entries: dict[str, FileNode | str] = {}
-        with shelf.adding() as batch:
-            with batch.writing() as (pack, put):
-                for path in sorted(paths, key=_order):
-                    full = root / path
-                    if full.is_symlink():
-                        entries[path] = os.readlink(full)
-                        continue
-                    with full.open("rb", buffering=0) as file:
-                        executable = bool(os.fstat(file.fileno()).st_mode & 0o111)
-                        entries[path] = FileNode(*copied(file, pack), executable)
-                tree = from_entries(entries)
-                put("packs", tree.digest())
-            self._add_tree(shelf, batch, tree)
-        self._bad.discard(tree.digest())
+    def _put_packed(self, batch: Batch, places: Mapping[str, Path]) -> Directory:
+        with batch.writing() as (pack, put):
+
+            def add(place: Path) -> FileNode:
+                with place.open("rb", buffering=0) as file:
+                    executable = bool(os.fstat(file.fileno()).st_mode & 0o111)
+                    return FileNode(*copied(file, pack), executable)
+
+            tree = _tree_of(places, add)
+            put("packs", tree.digest())
+        self._add_tree(batch, tree)
         return tree
 
     def put_tree(self, tree: Directory) -> str:
         """Store the directories of a tree whose files are stored; return the tree's digest."""
-
-        def put(shelf: Shelf) -> None:
-            with shelf.adding() as batch:
-                self._add_tree(shelf, batch, tree)
-
-        self._writing(put)
+        self._adding(lambda batch: self._add_tree(batch, tree))
         return tree.digest()
 
-    def _add_tree(self, shelf: Shelf, batch: Batch, tree: Directory) -> None:
+    def _add_tree(self, batch: Batch, tree: Directory) -> None:
         for child in tree.directories.values():
-            self._add_tree(shelf, batch, child)
-        data, digest = tree.canonical(), tree.digest()
-        if not self._is_stored(shelf, digest, len(data)):
-            batch.add_bytes("blobs", digest, data)
-            self._bad.discard(digest)
+            self._add_tree(batch, child)
+        self._add_blob(batch, tree.digest(), tree.canonical())
 
     def tree(self, digest: str) -> Directory:
         """Read a tree back. Raises ``Damaged``."""
@@ -375,7 +360,7 @@ class Store:
         """Store a result; its blobs and trees must be stored already."""
         data = to_bytes(result)
         self.use(f"action {result.key}")
-        self._writing(lambda shelf: shelf.add_bytes("actions", result.key, data))
+        self._adding(lambda batch: batch.add_bytes("actions", result.key, data))
         self._bad.discard(result.key)
 
     def forget(self, key: str) -> None:
@@ -386,6 +371,11 @@ class Store:
         self._bad.add(key)
 
 
-def _order(path: str) -> list[str]:
-    """Return the sort key that orders paths as a tree's files are walked."""
-    return path.split("/")
+def _tree_of(places: Mapping[str, Path], add: Callable[[Path], FileNode]) -> Directory:
+    """Return the tree of symlinks and of files, each stored by ``add``."""
+    return from_entries(
+        {
+            path: os.readlink(place) if place.is_symlink() else add(place)
+            for path, place in places.items()
+        }
+    )

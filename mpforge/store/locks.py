@@ -38,37 +38,21 @@ def _acquired(
     path: Path, waits: Callable[[], None], warn: Callable[[str], None]
 ) -> "BaseFileLock | None":
     # Imported late: it takes a third of a cached session's time budget.
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The soft locks that it would fall back to outlive a killed holder.
-        lock = FileLock(path, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
-        if _is_free(lock):
+    # The soft locks that it would fall back to outlive a killed holder.
+    lock = FileLock(path, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
+    timeout = 0
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=timeout)
+        except Timeout:
+            waits()
+            timeout = -1
+        except OSError as error:
+            why = error.strerror or str(error)
+            warn(f"no lock on {path.parent}: {why}; work may be done twice")
+            return None
+        else:
             return lock
-    except OSError as error:
-        _tell_why(path, error, warn)
-        return None
-    waits()
-    try:
-        lock.acquire()
-    except OSError as error:
-        _tell_why(path, error, warn)
-        return None
-    return lock
-
-
-def _is_free(lock: "BaseFileLock") -> bool:
-    """Take a lock unless another process holds it; return True if taken."""
-    from filelock import Timeout
-
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    return True
-
-
-def _tell_why(path: Path, error: OSError, warn: Callable[[str], None]) -> None:
-    why = error.strerror or str(error)
-    warn(f"no lock on {path.parent}: {why}; work may be done twice")

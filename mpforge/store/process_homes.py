@@ -65,23 +65,15 @@ def _claimed(folder: Path, since: float) -> tuple[Path, int | None]:
     while True:
         path = Path(tempfile.mkdtemp(prefix=f"{int(since)}-{os.getpid()}-", dir=folder))
         with contextlib.suppress(FileNotFoundError):  # swept before it was locked
-            descriptor = _locked(path)
+            descriptor = _opened(path)
+            _lock(descriptor, wait=True)
             if path.exists():
                 return path, descriptor
             _close(descriptor)
 
 
-def _locked(path: Path) -> int | None:
-    """Open and lock a directory, waiting for its holder. Raises ``FileNotFoundError``."""
-    if sys.platform == "win32":
-        return None
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        _lock(descriptor, wait=True)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+def _opened(path: Path) -> int | None:
+    return None if sys.platform == "win32" else os.open(path, os.O_RDONLY)
 
 
 def _close(descriptor: int | None) -> None:
@@ -90,9 +82,9 @@ def _close(descriptor: int | None) -> None:
             os.close(descriptor)
 
 
-def _lock(descriptor: int, *, wait: bool = False) -> bool | None:
+def _lock(descriptor: int | None, *, wait: bool = False) -> bool | None:
     """Return True if the lock was free, and hold it until the descriptor is closed; None without locks."""
-    if sys.platform == "win32":
+    if sys.platform == "win32" or descriptor is None:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -130,17 +122,12 @@ def oldest(folder: Path, *, but: Path) -> float | None:
     return min((float(word) if word.isdigit() else 0.0 for word in began), default=None)
 
 
-def sweep(folder: Path) -> int:
-    """Remove the homes of dead processes and return their number."""
-    return sum(_swept(path) for path in _homes(folder))
-
-
-def _swept(path: Path) -> bool:
-    """Remove a dead process's home under its lock, so that a process waiting for it sees that it is gone."""
-    with _examined(path) as dead:
-        if dead:
-            remove_tree(path)
-    return dead
+def sweep(folder: Path) -> None:
+    """Remove the homes of dead processes, each under its lock, so that a waiting process sees it."""
+    for path in _homes(folder):
+        with _examined(path) as dead:
+            if dead:
+                remove_tree(path)
 
 
 def _homes(folder: Path) -> list[Path]:
@@ -154,7 +141,7 @@ def _homes(folder: Path) -> list[Path]:
 def _examined(path: Path) -> Iterator[bool]:
     """Yield whether the process of a home is dead; if so, its lock is held while the block runs."""
     try:
-        descriptor = None if sys.platform == "win32" else os.open(path, os.O_RDONLY)
+        descriptor = _opened(path)
     except FileNotFoundError:
         yield True
         return
@@ -162,7 +149,7 @@ def _examined(path: Path) -> Iterator[bool]:
         yield _is_forgotten(path)
         return
     try:
-        free = None if descriptor is None else _lock(descriptor)
+        free = _lock(descriptor)
         yield _is_forgotten(path) if free is None else free
     finally:
         _close(descriptor)

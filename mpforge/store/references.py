@@ -4,6 +4,7 @@ Only names, sizes, times and lists of names are read, never the content of files
 be removed.
 """
 
+import functools
 import json
 import os
 import re
@@ -79,20 +80,15 @@ class References:
 
     def __init__(self, root: Path) -> None:
         self._shelf = Shelf(root)
-        self._known: dict[Node, tuple[Node, ...]] = {}
+        self.of = functools.cache(self._of)
         self.inputs: dict[str, tuple[str, ...]] = {}
         """The keys that each result's key was computed from, for those results that were read."""
 
-    def of(self, node: Node) -> tuple[Node, ...]:
+    def _of(self, node: Node) -> tuple[Node, ...]:
         """Return the nodes that a node refers to directly.
 
         Raises ``PermissionError`` if it can't be read, ``ValueError`` if it is damaged or missing.
         """
-        if node not in self._known:
-            self._known[node] = self._read(node)
-        return self._known[node]
-
-    def _read(self, node: Node) -> tuple[Node, ...]:
         kind, name = node
         try:
             if kind == "actions":

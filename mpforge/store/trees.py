@@ -91,10 +91,7 @@ class Directory:
 
     def described(self) -> dict[str, str]:
         """Return a text for each path that changes with it: digest and mode, or a symlink's target."""
-        return {
-            path: f"-> {node}" if isinstance(node, str) else _describe(node)
-            for path, node in self.walk()
-        }
+        return {path: _described(node) for path, node in self.walk()}
 
     def get(self, path: str) -> FileNode | None:
         """Return the file at a path relative to this directory, or None; symlinks are not followed."""
@@ -109,11 +106,12 @@ class Directory:
             place = place.directories.get(folder) if place else None
         if place is None:
             return None
-        held = place.files.get(name), place.symlinks.get(name), place.directories.get(name)
-        return next((entry for entry in held if entry is not None), None)
+        return place.files.get(name) or place.symlinks.get(name) or place.directories.get(name)
 
 
-def _describe(node: FileNode) -> str:
+def _described(node: FileNode | str) -> str:
+    if isinstance(node, str):
+        return f"-> {node}"
     return f"sha256:{node.digest}" + (" executable" if node.executable else "")
 
 
@@ -122,12 +120,11 @@ def from_entries(entries: Mapping[str, FileNode | str]) -> Directory:
     folders: dict[str, tuple[dict[str, FileNode], dict[str, str]]] = {}
     for path, entry in entries.items():
         folder, _, name = path.rpartition("/")
-        if folder not in folders:
-            folders[folder] = {}, {}
+        files, symlinks = folders.setdefault(folder, ({}, {}))
         if isinstance(entry, str):
-            folders[folder][1][name] = entry
+            symlinks[name] = entry
         else:
-            folders[folder][0][name] = entry
+            files[name] = entry
     return from_folders(folders)
 
 
