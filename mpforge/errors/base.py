@@ -59,12 +59,15 @@ class MpforgeError(Exception):
 
     ``what`` is one sentence; ``why`` the cause as far as it is known; ``hint`` the remedy;
     ``place`` a place in a file; ``enterable``: there is a step that `mpforge shell` could open.
-    Subclasses fix ``code`` (unique, by a test) and ``exit_code``.
+    A subclass names its ``code`` (unique, by a test), and its ``exit_code`` unless it is the base's.
     """
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[ExitCode] = ExitCode.STEP_FAILED
     enterable = True
+
+    def __init_subclass__(cls, *, code: str) -> None:
+        cls.code = code
 
     def __init__(
         self,
@@ -123,8 +126,7 @@ def headline(error: MpforgeError) -> str:
     return f"{place}{error.code}: {error.what}{cause}"
 
 
-class Interrupted(MpforgeError):
+class Interrupted(MpforgeError, code="interrupted"):
     """Ctrl-C or SIGTERM."""
 
-    code = "interrupted"
     exit_code = ExitCode.INTERRUPTED

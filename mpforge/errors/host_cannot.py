@@ -3,104 +3,71 @@
 from mpforge.errors.base import ExitCode, MpforgeError
 
 
-class HostCannot(MpforgeError):
+class HostCannot(MpforgeError, code="host-cannot"):
     """This host can't do what the spec asks; the hint says what would make it able."""
 
-    code = "host-cannot"
     exit_code = ExitCode.HOST_CANNOT
 
 
-class NotAvailableYet(HostCannot):
+class NotAvailableYet(HostCannot, code="not-available-yet"):
     """A feature of the spec's vocabulary that this version of mpforge does not build yet."""
 
-    code = "not-available-yet"
 
-
-class NoStrategy(HostCannot):
+class NoStrategy(HostCannot, code="no-strategy"):
     """No strategy can build this target here; ``why`` has each one's reason."""
 
-    code = "no-strategy"
 
-
-class NoHostPython(HostCannot):
+class NoHostPython(HostCannot, code="no-host-python"):
     """A CPython of the wanted minor version, or its headers, is not available on this host."""
 
-    code = "no-host-python"
 
-
-class NoEmulator(HostCannot):
+class NoEmulator(HostCannot, code="no-emulator"):
     """The target's programs can't be run here and no emulator can be obtained."""
 
-    code = "no-emulator"
 
-
-class NoTargetPython(HostCannot):
+class NoTargetPython(HostCannot, code="no-target-python"):
     """No provider has a Python of this version for the target."""
 
-    code = "no-target-python"
 
-
-class ToolUnavailable(HostCannot):
+class ToolUnavailable(HostCannot, code="tool-unavailable"):
     """A tool that is needed can't be found or obtained on this host."""
 
-    code = "tool-unavailable"
 
-
-class IndexUnreachable(HostCannot):
+class IndexUnreachable(HostCannot, code="index-unreachable"):
     """The package index, a mirror or an archive did not answer."""
 
-    code = "index-unreachable"
 
-
-class PinGone(HostCannot):
+class PinGone(HostCannot, code="pin-gone"):
     """A pinned file is gone from its origin, and is not in the store."""
 
-    code = "pin-gone"
 
-
-class HashMismatch(HostCannot):
+class HashMismatch(HostCannot, code="hash-mismatch"):
     """A download has another hash than the lock pins."""
 
-    code = "hash-mismatch"
 
-
-class NoContainerRuntime(HostCannot):
+class NoContainerRuntime(HostCannot, code="no-engine"):
     """No container runtime answers."""
 
-    code = "no-engine"
 
-
-class RuntimeCannotRun(HostCannot):
+class RuntimeCannotRun(HostCannot, code="engine-cannot-run"):
     """The container runtime does not run programs of a platform: it has no emulator for it."""
 
-    code = "engine-cannot-run"
 
-
-class ImageUnknown(HostCannot):
+class ImageUnknown(HostCannot, code="image-unknown"):
     """Neither the runtime nor the registry has an image of that name."""
 
-    code = "image-unknown"
 
-
-class ImageUnfit(HostCannot):
+class ImageUnfit(HostCannot, code="image-unfit"):
     """An image does not fit a step: it is for another platform, or lacks the Python."""
 
-    code = "image-unfit"
 
-
-class RegistryUnreachable(HostCannot):
+class RegistryUnreachable(HostCannot, code="registry-unreachable"):
     """An image registry did not answer, or sent an invalid answer."""
 
-    code = "registry-unreachable"
 
-
-class RegistryDenies(HostCannot):
+class RegistryDenies(HostCannot, code="registry-denies"):
     """An image registry denies access with the available credentials."""
 
-    code = "registry-denies"
 
-
-class FileTrouble(HostCannot):
+class FileTrouble(HostCannot, code="file-trouble"):
     """A file operation failed: a read-only file system, no permission, a file in the way."""
-
-    code = "file-trouble"

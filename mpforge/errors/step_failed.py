@@ -3,164 +3,111 @@
 from mpforge.errors.base import MpforgeError
 
 
-class StepFailed(MpforgeError):
+class StepFailed(MpforgeError, code="step-failed"):
     """A command of a step ended with an error."""
 
-    code = "step-failed"
 
-
-class ToolNotDeclared(StepFailed):
+class ToolNotDeclared(StepFailed, code="tool-not-declared"):
     """A step called a program that is neither in the base set nor declared."""
 
-    code = "tool-not-declared"
 
-
-class HostLeak(StepFailed):
+class HostLeak(StepFailed, code="host-leak"):
     """A build for another machine names headers or libraries of this host; ``why`` has the calls."""
 
-    code = "host-leak"
 
-
-class ForeignFlag(StepFailed):
+class ForeignFlag(StepFailed, code="foreign-flag"):
     """A build gives the compiler an option for another kind of CPU."""
 
-    code = "foreign-flag"
 
-
-class OpenmpUnavailable(StepFailed):
+class OpenmpUnavailable(StepFailed, code="openmp-unavailable"):
     """A build uses OpenMP (``-fopenmp``, ``omp.h``), and there is no runtime for the target."""
 
-    code = "openmp-unavailable"
 
-
-class UnknownOption(StepFailed):
+class UnknownOption(StepFailed, code="unknown-option"):
     """A build gives a compiler or linker an unknown option that can't be dropped."""
 
-    code = "unknown-option"
 
-
-class LibraryMissing(StepFailed):
+class LibraryMissing(StepFailed, code="library-missing"):
     """A build needs a header or a library that the target does not have."""
 
-    code = "library-missing"
 
-
-class RanTargetProgram(StepFailed):
+class RanTargetProgram(StepFailed, code="ran-target-program"):
     """A build runs a program of the target, which this host can't run, or not in this way."""
 
-    code = "ran-target-program"
 
-
-class NetworkRefused(StepFailed):
+class NetworkRefused(StepFailed, code="network-refused"):
     """A step tried to reach the network without declaring it; ``what`` names the address."""
 
-    code = "network-refused"
 
-
-class StepTimeout(StepFailed):
+class StepTimeout(StepFailed, code="step-timeout"):
     """A step ran longer than its ``timeout``."""
 
-    code = "step-timeout"
 
-
-class ToolAltered(StepFailed):
+class ToolAltered(StepFailed, code="tool-altered"):
     """A step changed a tool of the store while it ran: its result can't be trusted."""
 
-    code = "tool-altered"
 
-
-class OutputMissing(StepFailed):
+class OutputMissing(StepFailed, code="output-missing"):
     """A step succeeded without creating one of its declared outputs."""
 
-    code = "output-missing"
 
-
-class NoExtension(StepFailed):
+class NoExtension(StepFailed, code="no-extension"):
     """A wheel lacks extension modules that failed to build."""
 
-    code = "no-extension"
 
-
-class WheelRejected(StepFailed):
+class WheelRejected(StepFailed, code="wheel-rejected"):
     """A build result breaks the promise of its tag; ``why`` has each reason."""
 
-    code = "wheel-rejected"
 
-
-class UndefinedSymbol(StepFailed):
+class UndefinedSymbol(StepFailed, code="undefined-symbol"):
     """A result has a symbol that nothing on the target defines; ``why`` has files and symbols."""
 
-    code = "undefined-symbol"
 
-
-class StableAbiBroken(StepFailed):
+class StableAbiBroken(StepFailed, code="abi3-violation"):
     """A wheel for many Pythons has files or symbols for only one; ``why`` lists them."""
 
-    code = "abi3-violation"
 
-
-class RequirementNotBuilt(StepFailed):
+class RequirementNotBuilt(StepFailed, code="requirement-not-built"):
     """A requirement without a fitting wheel that can't be built into a pure one; ``why`` has the reason."""
 
-    code = "requirement-not-built"
 
-
-class TestsFailed(StepFailed):
+class TestsFailed(StepFailed, code="tests-failed"):
     """The test command ended with an error."""
 
-    code = "tests-failed"
 
-
-class IllegalInstruction(TestsFailed):
+class IllegalInstruction(TestsFailed, code="illegal-instruction"):
     """A test's program executed an instruction that its CPU lacks; ``why`` has the place."""
 
-    code = "illegal-instruction"
 
-
-class ImportedElsewhere(StepFailed):
+class ImportedElsewhere(StepFailed, code="imported-elsewhere"):
     """A test imported the package from another place than the installed wheel."""
 
-    code = "imported-elsewhere"
 
-
-class WrongMachine(StepFailed):
+class WrongMachine(StepFailed, code="wrong-machine"):
     """Tests ran on another machine or CPU model than the plan says."""
 
-    code = "wrong-machine"
 
-
-class DistConflict(StepFailed):
+class DistConflict(StepFailed, code="dist-conflict"):
     """Publishing would replace a file of ``dist/`` that this session did not make."""
 
-    code = "dist-conflict"
     enterable = False
 
 
-class Damaged(StepFailed):
+class Damaged(StepFailed, code="store-damaged"):
     """A blob or an entry of the store is corrupt or gone; treated as a miss and made again."""
 
-    code = "store-damaged"
 
-
-class ArchiveRefused(StepFailed):
+class ArchiveRefused(StepFailed, code="archive-refused"):
     """An archive has an entry that could escape its directory, or is not a regular file."""
 
-    code = "archive-refused"
 
-
-class RuntimeRefuses(StepFailed):
+class RuntimeRefuses(StepFailed, code="engine-refuses"):
     """The container runtime refused a step's request; ``why`` is its message, if any."""
 
-    code = "engine-refuses"
 
-
-class RuntimeLost(StepFailed):
+class RuntimeLost(StepFailed, code="engine-lost"):
     """The container runtime stopped, or lost the container, while a step ran."""
 
-    code = "engine-lost"
 
-
-class RuntimeFull(StepFailed):
+class RuntimeFull(StepFailed, code="engine-full"):
     """The disk on which the container runtime keeps images and containers is full."""
-
-    code = "engine-full"

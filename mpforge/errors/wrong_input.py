@@ -3,17 +3,14 @@
 from mpforge.errors.base import ExitCode, MpforgeError, Problem
 
 
-class WrongInput(MpforgeError):
+class WrongInput(MpforgeError, code="wrong-input"):
     """The spec, the lock or the command line is wrong."""
 
-    code = "wrong-input"
     exit_code = ExitCode.WRONG_INPUT
 
 
-class SpecInvalid(WrongInput):
+class SpecInvalid(WrongInput, code="spec-invalid"):
     """The spec has problems; ``problems`` holds every one of them, in file order."""
-
-    code = "spec-invalid"
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         errors = [problem for problem in problems if not problem.warning]
@@ -23,86 +20,59 @@ class SpecInvalid(WrongInput):
         self.problems = problems
 
 
-class TomlInvalid(WrongInput):
+class TomlInvalid(WrongInput, code="toml-invalid"):
     """A file is not valid TOML, or is beyond the limits of its readers."""
 
-    code = "toml-invalid"
 
-
-class SpecNotFound(WrongInput):
+class SpecNotFound(WrongInput, code="spec-not-found"):
     """The spec does not exist."""
 
-    code = "spec-not-found"
 
-
-class SourceMissing(WrongInput):
+class SourceMissing(WrongInput, code="source-missing"):
     """``project.source`` is not a source that can be built."""
 
-    code = "source-missing"
 
-
-class SourceUnreadable(WrongInput):
+class SourceUnreadable(WrongInput, code="source-unreadable"):
     """The project's files can't be listed or unpacked safely."""
 
-    code = "source-unreadable"
 
-
-class LockInvalid(WrongInput):
+class LockInvalid(WrongInput, code="lock-invalid"):
     """``multiplatform.lock`` can't be read."""
 
-    code = "lock-invalid"
 
-
-class PinMissing(WrongInput):
+class PinMissing(WrongInput, code="pin-missing"):
     """The lock lacks a needed pin, and ``--locked`` (or CI) forbids to add it."""
 
-    code = "pin-missing"
 
-
-class Unresolvable(WrongInput):
+class Unresolvable(WrongInput, code="unresolvable"):
     """No distribution on the index satisfies the requirements."""
 
-    code = "unresolvable"
 
-
-class UnknownExtra(WrongInput):
+class UnknownExtra(WrongInput, code="unknown-extra"):
     """The spec names an extra that the project does not have."""
 
-    code = "unknown-extra"
 
-
-class UnknownGroup(WrongInput):
+class UnknownGroup(WrongInput, code="unknown-group"):
     """The spec names a dependency group that pyproject.toml does not have."""
 
-    code = "unknown-group"
 
-
-class UnknownCpu(WrongInput):
+class UnknownCpu(WrongInput, code="unknown-cpu"):
     """``[test] cpus`` names a CPU model that the emulator does not know."""
 
-    code = "unknown-cpu"
 
-
-class UnknownSession(WrongInput):
+class UnknownSession(WrongInput, code="unknown-session"):
     """The spec defines no session of this name."""
 
-    code = "unknown-session"
 
-
-class SessionNameTaken(WrongInput):
+class SessionNameTaken(WrongInput, code="session-name-taken"):
     """The noxfile defines a session that ``register()`` would define too."""
 
-    code = "session-name-taken"
 
-
-class ImageNameWrong(WrongInput):
+class ImageNameWrong(WrongInput, code="image-name-wrong"):
     """An image name in the spec is malformed."""
 
-    code = "image-name-wrong"
 
-
-class NothingSelected(MpforgeError):
+class NothingSelected(MpforgeError, code="nothing-selected"):
     """The command line selects no session."""
 
-    code = "nothing-selected"
     exit_code = ExitCode.NOTHING_SELECTED
