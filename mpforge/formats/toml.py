@@ -87,6 +87,18 @@ def decoded(content: bytes, file: str) -> str:
         raise TomlInvalid(what, place=_at(before, len(before), file)) from None
 
 
+def as_toml(value: object) -> str:
+    """Return a boolean, a number, a string or a list of those as TOML, on one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(as_toml, value))}]"
+    # A TOML basic string is a JSON string, except for DEL.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _not_toml(said: str, text: str, file: str) -> TomlInvalid:
     """Return the error for tomli's message, which contains the place unless it is the document's end."""
     match = _WHERE.search(said)

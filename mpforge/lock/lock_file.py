@@ -11,26 +11,24 @@ import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
 
 from mpforge.errors import LockInvalid, Place, TomlInvalid
 from mpforge.formats.toml import content_of
 from mpforge.lock.lock_format import AGAIN, in_order, parse, render
 from mpforge.plan.pins import (
     DistroPackage,
-    DistroPin,
     DistroRequest,
-    EnvironmentPin,
     EnvironmentRequest,
-    ImagePin,
     Lock,
     Package,
-    StrategyPin,
 )
 from mpforge.plan.requirements import normal_name
 from mpforge.platforms import hosts, well_known
 from mpforge.store.locks import alone
 
 Say = Callable[[str], None]
+_Pin = TypeVar("_Pin")
 
 
 def _nothing(_text: str) -> None:
@@ -57,20 +55,11 @@ def content(path: Path) -> bytes | None:
         ) from None
 
 
-def merge(
-    path: Path,
-    *,
-    environments: Sequence[EnvironmentPin] = (),
-    distribution: Sequence[DistroPin] = (),
-    strategies: Sequence[StrategyPin] = (),
-    images: Sequence[ImagePin] = (),
-    warn: Say = _nothing,
-) -> Lock:
+def merge(path: Path, new: Lock, *, warn: Say = _nothing) -> Lock:
     """Add pins to the lock in ``path``; an earlier answer to the same request stays.
 
     Returns the whole lock as written. Raises ``LockInvalid``.
     """
-    new = Lock(tuple(environments), tuple(distribution), tuple(strategies), tuple(images))
     return update(path, lambda lock: merged(new, lock), warn=warn)
 
 
@@ -98,18 +87,20 @@ def single(
 
 def merged(old: Lock, new: Lock) -> Lock:
     """Return both locks' pins; ``new``'s if both answer the same request."""
-    environments = {p.request: p for p in (*old.environments, *new.environments)}
-    distribution = {p.request: p for p in (*old.distribution, *new.distribution)}
-    strategies = {(p.target, p.host): p for p in (*old.strategies, *new.strategies)}
-    images = {p.request: p for p in (*old.images, *new.images)}
     return in_order(
         Lock(
-            tuple(environments.values()),
-            tuple(distribution.values()),
-            tuple(strategies.values()),
-            tuple(images.values()),
+            _joined(old.environments, new.environments, lambda pin: pin.request),
+            _joined(old.distribution, new.distribution, lambda pin: pin.request),
+            _joined(old.strategies, new.strategies, lambda pin: (pin.target, pin.host)),
+            _joined(old.images, new.images, lambda pin: pin.request),
         )
     )
+
+
+def _joined(
+    old: tuple[_Pin, ...], new: tuple[_Pin, ...], request: Callable[[_Pin], object]
+) -> tuple[_Pin, ...]:
+    return tuple({request(pin): pin for pin in (*old, *new)}.values())
 
 
 def forget(lock: Lock, name: str) -> Lock:

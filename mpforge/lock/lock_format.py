@@ -4,14 +4,14 @@ Entries are sorted and one package is one line, so that two branches' locks conf
 same pin. Addresses are not recorded. Knows nothing of files or processes.
 """
 
-import json
+import dataclasses
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from mpforge.errors import UPDATE, LockInvalid, Place, TomlInvalid, written_by_newer
-from mpforge.formats.toml import read_toml
+from mpforge.formats.toml import as_toml, read_toml
 from mpforge.plan.pins import (
     DistroPackage,
     DistroPin,
@@ -32,12 +32,10 @@ _HEADER = """\
 # Written by mpforge, to be committed: everything from outside that a build uses, pinned by digest.
 # `mpforge lock` adds what is missing, `mpforge lock --update [NAME]` moves pins and says what moved.
 """
-_ENVIRONMENT_KEYS = ("purpose", "python", "platform", "requirements", "constraints")
-_DISTRO_KEYS = ("distribution", "suite", "architecture", "names")
-_IMAGE_KEYS = ("name", "platform")
-_STRATEGY_KEYS = ("target", "host", "strategy", "toolchain")
+# Keys that are written even if they have the default of their field.
+_ALWAYS = ("constraints",)
 _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-_Pin = TypeVar("_Pin")
+_T = TypeVar("_T")
 
 
 def parse(content: bytes, file: str) -> Lock:
@@ -60,7 +58,9 @@ def parse(content: bytes, file: str) -> Lock:
         Lock(
             _read_all(table, "environments", _environment_pin, text=text, file=file),
             _read_all(table, "distribution", _distro_pin, text=text, file=file),
-            _read_all(table, "strategies", _strategy_pin, text=text, file=file),
+            _read_all(
+                table, "strategies", functools.partial(_read, StrategyPin), text=text, file=file
+            ),
             _read_all(table, "images", _image_pin, text=text, file=file),
         )
     )
@@ -70,16 +70,11 @@ def render(lock: Lock) -> str:
     """Return the text of a lock: the same for equal locks."""
     lock = in_order(lock)
     parts = [f"{_HEADER}schema = {SCHEMA}\n"]
-    parts += [_entry("strategies", _fields(pin, _STRATEGY_KEYS)) for pin in lock.strategies]
-    for pin in lock.environments:
-        fields = _fields(pin.request, _ENVIRONMENT_KEYS)
-        parts.append(_entry("environments", fields, [_package(p) for p in pin.packages]))
-    for distro in lock.distribution:
-        fields = _fields(distro.request, _DISTRO_KEYS)
-        fields += [("libraries", True)] if distro.request.libraries else []
-        parts.append(_entry("distribution", fields, [_package(p) for p in distro.packages]))
+    parts += [_entry("strategies", _fields(pin)) for pin in lock.strategies]
+    for table, pins in (("environments", lock.environments), ("distribution", lock.distribution)):
+        parts += [_entry(table, _fields(pin.request), pin.packages) for pin in pins]
     for image in lock.images:
-        fields = [*_fields(image.request, _IMAGE_KEYS), ("digest", image.digest)]
+        fields = [*_fields(image.request), ("digest", image.digest)]
         fields += [("local", True)] if image.is_local else []
         parts.append(_entry("images", fields))
     return "\n".join(parts)
@@ -91,68 +86,50 @@ def render(lock: Lock) -> str:
 def in_order(lock: Lock) -> Lock:
     """Return the same pins in the order of the file."""
     environments = (
-        replace(pin, packages=tuple(sorted(pin.packages, key=lambda p: (p.name, p.version))))
+        dataclasses.replace(
+            pin, packages=tuple(sorted(pin.packages, key=lambda p: (p.name, p.version)))
+        )
         for pin in lock.environments
     )
     return Lock(
-        tuple(sorted(environments, key=lambda pin: _environment_order(pin.request))),
-        tuple(sorted(lock.distribution, key=lambda pin: _distro_order(pin.request))),
+        tuple(sorted(environments, key=_order)),
+        tuple(sorted(lock.distribution, key=_order)),
         tuple(sorted(lock.strategies, key=lambda pin: (pin.target, pin.host))),
-        tuple(sorted(lock.images, key=lambda pin: (pin.request.name, pin.request.platform))),
+        tuple(sorted(lock.images, key=_order)),
     )
 
 
-def _environment_order(request: EnvironmentRequest) -> tuple[object, ...]:
-    return (
-        request.purpose,
-        request.python,
-        request.platform,
-        request.requirements,
-        request.constraints,
-    )
+def _order(pin: EnvironmentPin | DistroPin | ImagePin) -> tuple[object, ...]:
+    return dataclasses.astuple(pin.request)
 
 
-def _distro_order(request: DistroRequest) -> tuple[object, ...]:
-    where = (request.distribution, request.suite, request.architecture)
-    return (*where, request.names, request.libraries)
+def _fields(of: Any) -> list[tuple[str, object]]:
+    """Return the keys and values of a flat dataclass, without those that have their default."""
+    values = [(field, getattr(of, field.name)) for field in dataclasses.fields(of)]
+    return [
+        (_key(field), value)
+        for field, value in values
+        if value != field.default or field.name in _ALWAYS
+    ]
 
 
-def _fields(of: object, keys: Sequence[str]) -> list[tuple[str, object]]:
-    return [(key, getattr(of, key)) for key in keys]
-
-
-def _package(package: Package | DistroPackage) -> str:
-    fields: list[tuple[str, object]] = [("name", package.name), ("version", package.version)]
-    if isinstance(package, Package):
-        fields.append(("hashes", package.hashes))
-    else:
-        fields.append(("sha256", package.sha256))
-    if package.size is not None:
-        fields.append(("size", package.size))
-    if isinstance(package, Package):
-        fields += [("path", package.path)] if package.path else []
-        fields += [("sdist", True)] if package.sdist else []
-        fields += [("build-requires", package.build_requires)] if package.build_requires else []
-    return "{ " + ", ".join(f"{key} = {_value(value)}" for key, value in fields) + " }"
+def _key(field: "dataclasses.Field[Any]") -> str:
+    return field.name.replace("_", "-")
 
 
 def _entry(
-    table: str, fields: Sequence[tuple[str, object]], packages: Sequence[str] | None = None
+    table: str,
+    fields: Sequence[tuple[str, object]],
+    packages: Sequence[Package | DistroPackage] | None = None,
 ) -> str:
-    lines = [f"[[{table}]]", *(f"{key} = {_value(value)}" for key, value in fields)]
+    lines = [f"[[{table}]]", *(f"{key} = {as_toml(value)}" for key, value in fields)]
     if packages is not None:
-        lines += ["packages = [", *(f"    {line}," for line in packages), "]"]
+        lines += ["packages = [", *(f"    {_package(package)}," for package in packages), "]"]
     return "\n".join(lines) + "\n"
 
 
-def _value(value: object) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    if isinstance(value, str):  # JSON's escapes are TOML's, except for DEL
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+def _package(package: Package | DistroPackage) -> str:
+    return "{ " + ", ".join(f"{key} = {as_toml(value)}" for key, value in _fields(package)) + " }"
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -182,11 +159,11 @@ def _line_of(text: str, pattern: str, number: int = 0) -> int:
 def _read_all(
     table: Mapping[str, Any],
     name: str,
-    one: Callable[[Mapping[str, Any]], _Pin],
+    one: Callable[[Mapping[str, Any]], _T],
     *,
     text: str,
     file: str,
-) -> tuple[_Pin, ...]:
+) -> tuple[_T, ...]:
     """Read every entry ``[[name]]`` of the file with ``one``; an error has the entry's place."""
     entries = table.get(name, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -206,105 +183,87 @@ def _read_all(
 
 
 def _environment_pin(entry: Mapping[str, Any]) -> EnvironmentPin:
-    request = EnvironmentRequest(
-        _purpose(entry),
-        _text(entry, "python"),
-        _text(entry, "platform"),
-        _texts(entry, "requirements"),
-        _texts(entry, "constraints"),
-    )
+    request = _read(EnvironmentRequest, entry)
+    if request.purpose not in _PURPOSES:
+        known = ", ".join(_PURPOSES)
+        raise _WrongEntry(f"purpose is {request.purpose!r}, not one of {known}")
     return EnvironmentPin(request, tuple(map(_pinned, _tables(entry, "packages"))))
 
 
 def _pinned(table: Mapping[str, Any]) -> Package:
-    package = Package(
-        _text(table, "name"),
-        _text(table, "version"),
-        tuple(_sha256(value, "sha256:") for value in _texts(table, "hashes")),
-        _size(table) if "size" in table else None,
-        _text(table, "path") if "path" in table else "",
-        _flag(table, "sdist"),
-        _texts(table, "build-requires") if "build-requires" in table else (),
-    )
+    package = _read(Package, table)
+    for value in package.hashes:
+        _check_sha256(value, "sha256:")
     if not package.hashes and not package.path:
         raise _WrongEntry(f"{package.name} has no hash")
     return package
 
 
-def _purpose(entry: Mapping[str, Any]) -> Purpose:
-    word = _text(entry, "purpose")
-    for purpose in _PURPOSES:
-        if word == purpose:
-            return purpose
-    raise _WrongEntry(f"purpose is {word!r}, not one of {', '.join(_PURPOSES)}")
-
-
 def _distro_pin(entry: Mapping[str, Any]) -> DistroPin:
-    request = DistroRequest(
-        _text(entry, "distribution"),
-        _text(entry, "suite"),
-        _text(entry, "architecture"),
-        _texts(entry, "names"),
-        _flag(entry, "libraries"),
-    )
-    packages = (
-        DistroPackage(
-            _text(table, "name"),
-            _text(table, "version"),
-            _sha256(_text(table, "sha256"), ""),
-            _size(table),
-        )
-        for table in _tables(entry, "packages")
-    )
-    return DistroPin(request, tuple(packages))
-
-
-def _strategy_pin(entry: Mapping[str, Any]) -> StrategyPin:
-    return StrategyPin(*(_text(entry, key) for key in _STRATEGY_KEYS))
+    request = _read(DistroRequest, entry)
+    packages = tuple(_read(DistroPackage, table) for table in _tables(entry, "packages"))
+    for package in packages:
+        _check_sha256(package.sha256, "")
+    return DistroPin(request, packages)
 
 
 def _image_pin(entry: Mapping[str, Any]) -> ImagePin:
-    request = ImageRequest(*(_text(entry, key) for key in _IMAGE_KEYS))
-    return ImagePin(request, _sha256(_text(entry, "digest"), "sha256:"), _flag(entry, "local"))
+    request, digest = _read(ImageRequest, entry), _value(entry, "digest", str)
+    _check_sha256(digest, "sha256:")
+    return ImagePin(request, digest, _value(entry, "local", bool, default=False))
 
 
-def _text(entry: Mapping[str, Any], key: str) -> str:
-    value = entry.get(key)
-    if not isinstance(value, str):
-        raise _WrongEntry(f"{key} must be a string, not {value!r}")
-    return value
+def _read(kind: type[_T], table: Mapping[str, Any]) -> _T:
+    """Return the flat dataclass ``kind`` whose fields are a table's keys. Raises ``_WrongEntry``."""
+    hints = _hints(kind)
+    values = {}
+    for field in dataclasses.fields(cast(Any, kind)):
+        default = dataclasses.MISSING if field.name in _ALWAYS else field.default
+        values[field.name] = _value(table, _key(field), hints[field.name], default=default)
+    return kind(**values)
 
 
-def _texts(entry: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = entry.get(key)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _WrongEntry(f"{key} must be a list of strings, not {value!r}")
-    return tuple(value)
+@functools.cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _value(
+    table: Mapping[str, Any], key: str, kind: Any, *, default: Any = dataclasses.MISSING
+) -> Any:
+    """Return a table's value, or ``default`` if it has none. Raises ``_WrongEntry`` for another type."""
+    if key not in table and default is not dataclasses.MISSING:
+        return default
+    value = table.get(key)
+    expected, fits = _TYPES[kind]
+    if not fits(value):
+        raise _WrongEntry(f"{key} must be {expected}, not {value!r}")
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _tables(entry: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], ...]:
-    value = entry.get(key)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise _WrongEntry(f"{key} must be a list of tables, not {value!r}")
-    return tuple(value)
+    return cast("tuple[Mapping[str, Any], ...]", _value(entry, key, tuple[dict[str, Any], ...]))
 
 
-def _flag(entry: Mapping[str, Any], key: str) -> bool:
-    value = entry.get(key, False)
-    if not isinstance(value, bool):
-        raise _WrongEntry(f"{key} must be true or false, not {value!r}")
-    return value
+def _are(kind: type) -> Callable[[Any], bool]:
+    """Return a check that a value is a list of values of one kind."""
+    return lambda value: isinstance(value, list) and all(isinstance(i, kind) for i in value)
 
 
-def _size(entry: Mapping[str, Any]) -> int:
-    value = entry.get("size")
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _WrongEntry(f"size must be a number of bytes, not {value!r}")
-    return value
+_SIZE = ("a number of bytes", lambda value: type(value) is int and value >= 0)
+_STRING = ("a string", lambda value: isinstance(value, str))
+_TYPES: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
+    str: _STRING,
+    Purpose: _STRING,
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: _SIZE,
+    int | None: _SIZE,
+    tuple[str, ...]: ("a list of strings", _are(str)),
+    tuple[dict[str, Any], ...]: ("a list of tables", _are(dict)),
+}
 
 
-def _sha256(value: str, prefix: str) -> str:
+def _check_sha256(value: str, prefix: str) -> None:
     if not re.fullmatch(rf"{prefix}[0-9a-f]{{64}}", value):
         begin = f"{prefix} and " if prefix else ""
         raise _WrongEntry(f"{value!r} is not {begin}64 hexadecimal digits")
-    return value

@@ -4,13 +4,12 @@
 the values come from is not known here.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mpforge.formats.toml import Path
+from mpforge.formats.toml import Path, as_toml
 from mpforge.spec.finding import dotted
 
 _WIDTH = 88
@@ -132,20 +131,14 @@ def _header(path: Path) -> str:
 
 
 def _key(word: str) -> str:
-    return word if re.fullmatch(r"[A-Za-z0-9_-]+", word) else _value(word)
+    return word if re.fullmatch(r"[A-Za-z0-9_-]+", word) else as_toml(word)
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, list | tuple):
-        items = [_value(item) for item in value]
-        line = f"[{', '.join(items)}]"
-        return line if len(line) <= _WIDTH else "[\n" + "".join(f"  {i},\n" for i in items) + "]"
-    # A TOML basic string is a JSON string, except for DEL.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    line = as_toml(value)
+    if isinstance(value, list) and len(line) > _WIDTH:
+        return "[\n" + "".join(f"  {as_toml(item)},\n" for item in value) + "]"
+    return line
 
 
 def _printable(text: str) -> str:

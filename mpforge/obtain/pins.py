@@ -79,7 +79,9 @@ class Pins:
             doing=f"resolving {words} for {request.python} {request.platform}",
             look=lambda lock: lock.environment(request),
             resolve=resolve,
-            record=lambda found: lock_file.merge(self.path, environments=(found,), warn=self._warn),
+            record=lambda found: lock_file.merge(
+                self.path, Lock(environments=(found,)), warn=self._warn
+            ),
         )
         return pin if own is None else pin.without(own.name)
 
@@ -108,7 +110,9 @@ class Pins:
             doing=f"looking up packages of {archive}",
             look=lambda lock: lock.packages_of(request),
             resolve=resolve,
-            record=lambda found: lock_file.merge(self.path, distribution=(found,), warn=self._warn),
+            record=lambda found: lock_file.merge(
+                self.path, Lock(distribution=(found,)), warn=self._warn
+            ),
         )
 
     def image(self, request: ImageRequest, resolve: Callable[[], ImagePin]) -> ImagePin:
@@ -119,13 +123,13 @@ class Pins:
             doing=f"looking up the image {request.name}",
             look=lambda lock: lock.image(request),
             resolve=resolve,
-            record=lambda found: lock_file.merge(self.path, images=(found,), warn=self._warn),
+            record=lambda found: lock_file.merge(self.path, Lock(images=(found,)), warn=self._warn),
         )
 
     def strategy(self, pin: StrategyPin) -> None:
         """Record the strategy that ``auto`` chose, unless one is recorded or the lock must not change."""
         if not self._locked and self.lock.strategy(pin.target, pin.host) is None:
-            self.lock = lock_file.merge(self.path, strategies=(pin,), warn=self._warn)
+            self.lock = lock_file.merge(self.path, Lock(strategies=(pin,)), warn=self._warn)
 
     def _pinned(
         self,

@@ -61,9 +61,7 @@ FULL = Lock(
 
 def test_a_lock_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "multiplatform.lock"
-    written = merge(
-        path, environments=FULL.environments, distribution=FULL.distribution, strategies=(CROSS,)
-    )
+    written = merge(path, FULL)
     assert written == read(path) == FULL
 
 
@@ -78,7 +76,7 @@ def test_while_a_lock_is_written_nothing_lies_beside_it(
     """It would be a source file, and of a process that is killed then it would stay one."""
     seen: list[set[str]] = []
     monkeypatch.setattr("os.fsync", lambda _: seen.append({p.name for p in tmp_path.iterdir()}))
-    merge(tmp_path / "multiplatform.lock", strategies=(CROSS,))
+    merge(tmp_path / "multiplatform.lock", Lock(strategies=(CROSS,)))
     assert seen == [{".mpforge"}]
 
 
@@ -100,8 +98,8 @@ def test_a_package_is_one_line_of_the_file() -> None:
 
 def test_merging_keeps_what_another_process_wrote_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "multiplatform.lock"
-    merge(path, environments=[build(package("a", "1"))])
-    merge(path, environments=[build(package("b", "1"))], strategies=[CROSS])
+    merge(path, Lock((build(package("a", "1")),)))
+    merge(path, Lock((build(package("b", "1")),), strategies=(CROSS,)))
     assert [p.packages[0].name for p in read(path).environments] == ["a", "b"]
 
 
@@ -115,27 +113,27 @@ def test_a_request_that_another_process_answered_meanwhile_keeps_that_answer(
 ) -> None:
     path = tmp_path / "multiplatform.lock"
     first, second = build(package("a", "1")), build(package("a", "2"))
-    merge(path, environments=[first])
-    assert merge(path, environments=[second]).environments == (first,)
+    merge(path, Lock((first,)))
+    assert merge(path, Lock((second,))).environments == (first,)
     assert read(path).environments == (first,)
 
 
 def test_merging_what_is_there_already_does_not_touch_the_file(tmp_path: Path) -> None:
     path = tmp_path / "multiplatform.lock"
-    merge(path, strategies=[CROSS])
+    merge(path, Lock(strategies=(CROSS,)))
     before = path.stat().st_ino
-    merge(path, strategies=[CROSS])
+    merge(path, Lock(strategies=(CROSS,)))
     assert path.stat().st_ino == before
 
 
 def test_writing_leaves_nothing_beside_the_lock(tmp_path: Path) -> None:
-    merge(tmp_path / "multiplatform.lock", strategies=[CROSS])
+    merge(tmp_path / "multiplatform.lock", Lock(strategies=(CROSS,)))
     assert sorted(p.name for p in tmp_path.iterdir()) == [".mpforge", "multiplatform.lock"]
 
 
 def test_a_change_that_fails_leaves_the_lock_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "multiplatform.lock"
-    merge(path, strategies=[CROSS])
+    merge(path, Lock(strategies=(CROSS,)))
 
     def broken(_: Lock) -> Lock:
         raise KeyboardInterrupt
