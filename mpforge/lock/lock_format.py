@@ -71,8 +71,10 @@ def render(lock: Lock) -> str:
     lock = in_order(lock)
     parts = [f"{_HEADER}schema = {SCHEMA}\n"]
     parts += [_entry("strategies", _fields(pin)) for pin in lock.strategies]
-    for table, pins in (("environments", lock.environments), ("distribution", lock.distribution)):
-        parts += [_entry(table, _fields(pin.request), pin.packages) for pin in pins]
+    for pin in lock.environments:
+        parts.append(_entry("environments", _fields(pin.request), pin.packages))
+    for distro in lock.distribution:
+        parts.append(_entry("distribution", _fields(distro.request), distro.packages))
     for image in lock.images:
         fields = [*_fields(image.request), ("digest", image.digest)]
         fields += [("local", True)] if image.is_local else []

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from mpforge.formats.globs import Glob
 from mpforge.formats.toml import Path
-from mpforge.spec.finding import Finding, dotted
+from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import Spec
 from mpforge.spec.options import all_levels, all_pythons, is_wheel, python_words, target_names, word
 from mpforge.spec.suggest import close_to
@@ -51,11 +51,12 @@ def _words(spec: Spec, pythons: Callable[[Spec, str], tuple[str, ...]]) -> list[
 def _matching_nothing(path: Path, globs: tuple[str, ...], words: list[str]) -> Iterator[Finding]:
     for number, glob in enumerate(globs):
         if not any(fnmatchcase(name, glob) for name in words):
-            yield Finding(
+            yield finding_at(
                 "nothing-matches",
-                (*path, number),
-                f'`{dotted(path)}`: "{glob}" matches none of {_some(words)}',
+                path,
+                f'"{glob}" matches none of {_some(words)}',
                 close_to(glob, words, 0.75) if not re.search(r"[*?\[]", glob) else None,
+                item=number,
                 warning=True,
             )
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from mpforge import platforms
 from mpforge.formats.toml import Path
 from mpforge.platforms import image_name
-from mpforge.spec.finding import Finding, dotted
+from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import BuildOptions, Library, Spec
 from mpforge.spec.options import (
     all_levels,
@@ -68,12 +68,13 @@ def _pythons(spec: Spec) -> Iterator[Finding]:
         yield from _duplicates(path, words)
         for number, python in enumerate(words):
             if not is_python_word(python):
-                yield Finding(
+                yield finding_at(
                     "unknown-python",
-                    (*path, number),
-                    f'`{dotted(path)}`: "{python}" is no supported Python: expected cp3{OLDEST} to '
+                    path,
+                    f'"{python}" is no supported Python: expected cp3{OLDEST} to '
                     f"cp3{NEWEST}, cp313t to cp3{NEWEST}t or pp3{OLDEST} to pp3{NEWEST}",
                     nearest_python(python),
+                    item=number,
                 )
     for name in target_names(spec):
         if is_wheel(spec, name) and not all_pythons(spec, name):
@@ -81,10 +82,8 @@ def _pythons(spec: Spec) -> Iterator[Finding]:
             path = ("project", "python")
             if own is not None and own.python is not None:
                 path = ("targets", name, "python")
-            yield Finding(
-                "missing-key",
-                path,
-                f'`{dotted(path)}`: kind = "wheel" needs at least one Python, such as ["cp311"]',
+            yield finding_at(
+                "missing-key", path, 'kind = "wheel" needs at least one Python, such as ["cp311"]'
             )
 
 
@@ -114,27 +113,26 @@ def _platform(spec: Spec, name: str) -> Iterator[Finding]:
     known = platforms.well_known()
     path: Path = ("targets", name, "platform")
     if platform_name(spec, name) is None and written is None:
-        yield Finding(
+        yield finding_at(
             "unknown-target",
             path[:2],
-            f'`{dotted(path[:2])}`: "{name}" is not a well-known target, so it needs a `platform`, '
+            f'"{name}" is not a well-known target, so it needs a `platform`, '
             'such as "linux/arm/v7"',
             nearest_target(name, ()),
         )
     elif platform_name(spec, name) is None and written is not None:
-        yield Finding(
+        yield finding_at(
             "bad-value",
             path,
-            f"`{dotted(path)}`: expected a well-known target or a docker platform such as "
+            "expected a well-known target or a docker platform such as "
             f'"linux/arm/v7", got "{written}"',
             nearest_platform(written),
         )
     elif name in known and platform_name(spec, name) != name:
-        yield Finding(
+        yield finding_at(
             "bad-value",
             path,
-            f'`{dotted(path)}`: the well-known target {name} can\'t be "{written}"; give the '
-            "target another name",
+            f'the well-known target {name} can\'t be "{written}"; give the target another name',
             known[name].docker_platform or name,
         )
 
@@ -151,10 +149,10 @@ def _same_wheels(spec: Spec) -> Iterator[Finding]:
         if other == name:
             continue
         owner = name if own else other
-        yield Finding(
+        yield finding_at(
             "missing-key" if dist is None else "duplicate",
             ("targets", owner, "dist"),
-            f"`{dotted(('targets', owner, 'dist'))}`: {other} and {name} are both {platform} and "
+            f"{other} and {name} are both {platform} and "
             "would give the same wheel names; give one of them a `dist` of its own",
         )
 
@@ -164,29 +162,27 @@ def _defined(path: Path, names: Collection[str], free: Collection[str] = ()) -> 
         if name in free:
             continue
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            yield Finding(
+            yield finding_at(
                 "bad-name",
                 (*path, name),
-                f'`{dotted((*path, name))}`: a name is lower-case letters, digits and "_", and '
-                "begins with a letter",
+                'a name is lower-case letters, digits and "_", and begins with a letter',
                 nearest_name(name),
             )
         elif name in RESERVED or re.fullmatch(r"(cp|pp)3\d+t?", name):
-            yield Finding(
+            yield finding_at(
                 "bad-name",
                 (*path, name),
-                f"`{dotted((*path, name))}`: `{name}` is reserved by nox or mpforge; choose another name",
+                f"`{name}` is reserved by nox or mpforge; choose another name",
                 f"my_{name}",
             )
 
 
 def _used(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
     if build.toolchain not in _TOOLCHAINS and build.toolchain not in spec.toolchains:
-        yield Finding(
+        yield finding_at(
             "unknown-toolchain",
             (*path, "toolchain"),
-            f'`{dotted((*path, "toolchain"))}`: expected "auto", "zig", "gcc" or a name from '
-            f'[toolchains], got "{build.toolchain}"',
+            f'expected "auto", "zig", "gcc" or a name from [toolchains], got "{build.toolchain}"',
             close_to(build.toolchain, {*_TOOLCHAINS, *spec.toolchains}),
         )
     yield from _duplicates((*path, "libraries"), build.libraries)
@@ -206,11 +202,12 @@ def _images(spec: Spec) -> Iterator[Finding]:
 def _libraries(spec: Spec, path: Path, names: tuple[str, ...]) -> Iterator[Finding]:
     for number, name in enumerate(names):
         if name not in spec.libraries:
-            yield Finding(
+            yield finding_at(
                 "unknown-library",
-                (*path, number),
-                f"`{dotted(path)}`: there is no {dotted_table('libraries', name)}",
+                path,
+                f"there is no {dotted_table('libraries', name)}",
                 close_to(name, spec.libraries),
+                item=number,
             )
 
 
@@ -221,7 +218,7 @@ def _needs(spec: Spec, name: str, library: Library) -> Iterator[Finding]:
     while todo:
         other = todo.pop()
         if other == name:
-            yield Finding("cycle", path, f"`{dotted(path)}`: {name} depends on itself")
+            yield finding_at("cycle", path, f"{name} depends on itself")
             return
         if other in spec.libraries and other not in reached:
             reached.add(other)
@@ -231,9 +228,7 @@ def _needs(spec: Spec, name: str, library: Library) -> Iterator[Finding]:
 def _duplicates(path: Path, words: tuple[str, ...]) -> Iterator[Finding]:
     for number, name in enumerate(words):
         if name in words[:number]:
-            yield Finding(
-                "duplicate", (*path, number), f'`{dotted(path)}`: "{name}" is listed twice'
-            )
+            yield finding_at("duplicate", path, f'"{name}" is listed twice', item=number)
 
 
 def dotted_table(table: str, name: str) -> str:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 from mpforge import platforms
 from mpforge.formats.toml import Path
-from mpforge.spec.finding import Finding, dotted
+from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import Library, LibrarySource, Spec, Toolchain
 from mpforge.spec.options import (
     Options,
     all_pythons,
-    given,
     is_wheel,
     levels_of,
     origin,
@@ -47,7 +46,7 @@ class _Case:
         return where or tuple(option.split("."))
 
     def gives(self, option: str) -> bool:
-        return given(self.spec, self.target, self.python, option)
+        return origin(self.spec, self.target, self.python, option) is not None
 
 
 def check_options(spec: Spec) -> Iterator[Finding]:
@@ -55,10 +54,10 @@ def check_options(spec: Spec) -> Iterator[Finding]:
     for number, override in enumerate(spec.overrides):
         if "kind" in override.build.model_fields_set:
             path = ("overrides", number, "build", "kind")
-            yield Finding(
+            yield finding_at(
                 "misplaced-key",
                 path,
-                f"`{dotted(path)}`: the kind decides what an override can select; give it in "
+                "the kind decides what an override can select; give it in "
                 "[build] or in the target's `build`",
                 "targets.X.build.kind",
             )
@@ -91,9 +90,7 @@ def _kind(case: _Case) -> Iterator[Finding]:
     for key in wanted:
         if not getattr(build, key):
             path = case.at(f"build.{key}") if case.gives(f"build.{key}") else (*beside, key)
-            yield Finding(
-                "missing-key", path, f'`{dotted(path)}`: kind = "{build.kind}" needs `{key}`'
-            )
+            yield finding_at("missing-key", path, f'kind = "{build.kind}" needs `{key}`')
     for key, kinds in _USED_BY.items():
         if build.kind not in kinds and getattr(build, key):
             path = case.at(f"build.{key}")
@@ -112,10 +109,10 @@ def _strategy(case: _Case) -> Iterator[Finding]:
     toolchain = case.spec.toolchains.get(build.toolchain)
     in_image = toolchain is not None and toolchain.kind == "container"
     if in_image and build.strategy in {"native", "hybrid", "emulate"}:
-        yield Finding(
+        yield finding_at(
             "conflict",
             path,
-            f'`{dotted(path)}`: strategy = "{build.strategy}" can\'t use the toolchain '
+            f'strategy = "{build.strategy}" can\'t use the toolchain '
             f'"{build.toolchain}", a cross compiler in an image',
             "cross",
         )
@@ -148,10 +145,10 @@ def _policy(case: _Case) -> Iterator[Finding]:
         return
     if not policy.startswith(platform.libc.policy):
         path = case.at("build.policy")
-        yield Finding(
+        yield finding_at(
             "conflict",
             path,
-            f'`{dotted(path)}`: "{policy}" is not a policy for {case.target}, a {platform.libc.name} '
+            f'"{policy}" is not a policy for {case.target}, a {platform.libc.name} '
             f"target; give it its own in {dotted(('targets', case.target, 'build', 'policy'))}",
             platform.default_policy,
         )
@@ -162,17 +159,15 @@ def _test(case: _Case) -> Iterator[Finding]:
     kind = case.options.build.kind
     if kind != "wheel" and test.command == "import" and case.gives("test.command"):
         path = case.at("test.command")
-        yield Finding(
-            "conflict",
-            path,
-            f'`{dotted(path)}`: only a wheel can be imported, but kind = "{kind}" builds none',
+        yield finding_at(
+            "conflict", path, f'only a wheel can be imported, but kind = "{kind}" builds none'
         )
     if test.strategy == "native" and test.cpus:
         path = case.at("test.cpus")
-        yield Finding(
+        yield finding_at(
             "conflict",
             path,
-            f'`{dotted(path)}`: CPU models need an emulator, but strategy = "native" uses none',
+            'CPU models need an emulator, but strategy = "native" uses none',
             "emulate",
         )
 
@@ -193,11 +188,7 @@ def _library(path: Path, library: Library) -> Iterator[Finding]:
     if library.recipe is not None:
         for key in ("source", "kind", "commands"):
             if key in library.model_fields_set:
-                yield Finding(
-                    "conflict",
-                    (*path, key),
-                    f"`{dotted((*path, key))}`: a recipe brings its own `{key}`",
-                )
+                yield finding_at("conflict", (*path, key), f"a recipe brings its own `{key}`")
         return
     if library.source is None:
         yield _needed((*path, "source"), "a library needs a source, or a recipe")
@@ -212,10 +203,8 @@ def _library(path: Path, library: Library) -> Iterator[Finding]:
 def _source(path: Path, source: LibrarySource) -> Iterator[Finding]:
     origins = [key for key in ("url", "path", "git") if getattr(source, key) is not None]
     if len(origins) != 1:
-        yield Finding(
-            "bad-value",
-            path,
-            f"`{dotted(path)}`: expected exactly one of url + sha256, path, git + commit",
+        yield finding_at(
+            "bad-value", path, "expected exactly one of url + sha256, path, git + commit"
         )
         return
     for key, proof, shape, expected in (
@@ -226,10 +215,8 @@ def _source(path: Path, source: LibrarySource) -> Iterator[Finding]:
         if key in origins and value is None:
             yield _needed((*path, proof), f"`{key}` needs `{proof}`")
         elif value is not None and not re.fullmatch(shape, value):
-            yield Finding(
-                "bad-value", (*path, proof), f"`{dotted((*path, proof))}`: expected {expected}"
-            )
+            yield finding_at("bad-value", (*path, proof), f"expected {expected}")
 
 
 def _needed(path: Path, why: str) -> Finding:
-    return Finding("missing-key", path, f"`{dotted(path)}`: {why}")
+    return finding_at("missing-key", path, why)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mpforge.formats.toml import Path
 from mpforge.spec.check_names import dotted_table
-from mpforge.spec.finding import Finding, dotted
+from mpforge.spec.finding import Finding, finding_at
 from mpforge.spec.model import Spec
 from mpforge.spec.placeholders import Placeholder, misspelt, parse
 from mpforge.spec.suggest import close_to
@@ -51,9 +51,7 @@ def check_variables(path: Path, names: Sequence[str]) -> Iterator[Finding]:
 def check_variable(path: Path, name: str) -> Iterator[Finding]:
     """Check a variable's name."""
     if not is_variable(name):
-        yield Finding(
-            "bad-name", path, f'`{dotted(path)}`: expected the name of a variable, got "{name}"'
-        )
+        yield finding_at("bad-name", path, f'expected the name of a variable, got "{name}"')
 
 
 def is_variable(name: str) -> bool:
@@ -68,17 +66,17 @@ def _reserved(path: Path, name: str) -> Iterator[Finding]:
         why = _OURS[name]
     else:
         return
-    yield Finding("reserved-variable", path, f"`{dotted(path)}`: {name} can't be given here: {why}")
+    yield finding_at("reserved-variable", path, f"{name} can't be given here: {why}")
 
 
 def check_value(spec: Spec, path: Path, value: str) -> Iterator[Finding]:
     """Check a variable's value."""
     yield from check_placeholders(spec, path, value)
     if (match := _SHELL.search(value)) is not None:
-        yield Finding(
+        yield finding_at(
             "shell-variable",
             path,
-            f"`{dotted(path)}`: `{match.group()}` is not expanded in an environment value; use "
+            f"`{match.group()}` is not expanded in an environment value; use "
             "`pass-environment` to pass a variable of the host",
             warning=True,
         )
@@ -96,18 +94,17 @@ def check_texts(spec: Spec, path: Path, texts: Texts) -> Iterator[Finding]:
 def check_placeholders(spec: Spec, path: Path, text: str) -> Iterator[Finding]:
     """Yield findings about misspelt placeholders, and unknown libraries in ``{prefix:LIB}``."""
     for written, near in misspelt(text):
-        yield Finding(
+        yield finding_at(
             "unknown-placeholder",
             path,
-            f"`{dotted(path)}`: unknown placeholder {written}; write `#{written}` for the text itself",
+            f"unknown placeholder {written}; write `#{written}` for the text itself",
             near,
         )
     for part in parse(text):
         if isinstance(part, Placeholder) and part.argument and part.argument not in spec.libraries:
-            yield Finding(
+            yield finding_at(
                 "unknown-library",
                 path,
-                f"`{dotted(path)}`: there is no {dotted_table('libraries', part.argument)} for "
-                f"{part}",
+                f"there is no {dotted_table('libraries', part.argument)} for {part}",
                 close_to(part.argument, spec.libraries),
             )

@@ -18,7 +18,7 @@ from mpforge.spec.check_texts import (
     check_variables,
     is_variable,
 )
-from mpforge.spec.finding import Finding, dotted
+from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import BuildOptions, Spec, TestOptions
 from mpforge.spec.options import all_levels
 from mpforge.spec.programs import parse_tool
@@ -37,28 +37,18 @@ def check_values(spec: Spec) -> Iterator[Finding]:
     for name, target in spec.targets.items():
         if target.dist is not None and not _DIST.fullmatch(target.dist):
             path = ("targets", name, "dist")
-            yield Finding(
-                "bad-value",
-                path,
-                f'`{dotted(path)}`: expected the name of a folder below dist/, got "{target.dist}"',
+            yield finding_at(
+                "bad-value", path, f'expected the name of a folder below dist/, got "{target.dist}"'
             )
     yield from _elsewhere(spec)
 
 
 def _build(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
     yield from _policy((*path, "policy"), build.policy)
-    yield from check_environment(spec, (*path, "environment"), build.environment)
-    for key, names in (("pass-environment", build.pass_environment), ("secrets", build.secrets)):
-        yield from check_variables((*path, key), names)
-    for key, requirements in (
-        ("requires", build.requires),
-        ("constraints", build.constraints),
-    ):
-        yield from _requirements((*path, key), requirements)
+    yield from _step(spec, path, build)
     targets = (*path, "target-requires")
     yield from _requirements(targets, build.target_requires, read=_of_an_index)
-    yield from _tools((*path, "tools"), build.tools)
-    yield from _inside((*path, "outputs"), build.outputs)
+    yield from _requirements((*path, "tools"), build.tools, read=parse_tool)
     lists: tuple[tuple[str, Texts], ...] = (
         ("commands", build.commands),
         ("before-all", build.before_all),
@@ -77,17 +67,22 @@ def _build(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
 
 
 def _test(spec: Spec, path: Path, test: TestOptions) -> Iterator[Finding]:
-    yield from check_environment(spec, (*path, "environment"), test.environment)
-    for key, names in (("pass-environment", test.pass_environment), ("secrets", test.secrets)):
-        yield from check_variables((*path, key), names)
-    yield from _requirements((*path, "requires"), test.requires)
-    yield from _requirements((*path, "constraints"), test.constraints)
+    yield from _step(spec, path, test)
     yield from _inside((*path, "sources"), test.sources)
-    yield from _inside((*path, "outputs"), test.outputs)
     yield from check_texts(spec, (*path, "before"), test.before)
     if not isinstance(test.command, str):
         yield from check_texts(spec, (*path, "command"), test.command)
     yield from _cpus((*path, "cpus"), test.cpus)
+
+
+def _step(spec: Spec, path: Path, options: BuildOptions | TestOptions) -> Iterator[Finding]:
+    """Check the values that builds and tests have in common."""
+    yield from check_environment(spec, (*path, "environment"), options.environment)
+    yield from check_variables((*path, "pass-environment"), options.pass_environment)
+    yield from check_variables((*path, "secrets"), options.secrets)
+    yield from _requirements((*path, "requires"), options.requires)
+    yield from _requirements((*path, "constraints"), options.constraints)
+    yield from _inside((*path, "outputs"), options.outputs)
 
 
 def _elsewhere(spec: Spec) -> Iterator[Finding]:
@@ -121,20 +116,16 @@ def _index(spec: Spec) -> Iterator[Finding]:
     for key, name in spec.index.credentials.model_dump(exclude_none=True).items():
         if not is_variable(name):
             where = ("index", "credentials", key)
-            yield Finding(
-                "bad-name",
-                where,
-                f"`{dotted(where)}`: expected the name of a variable, not a value",
-            )
+            yield finding_at("bad-name", where, "expected the name of a variable, not a value")
 
 
 def _policy(path: Path, policy: str) -> Iterator[Finding]:
     if policy != "auto" and not _POLICY.fullmatch(policy):
         without = _POLICY.match(policy)
-        yield Finding(
+        yield finding_at(
             "bad-value",
             path,
-            f'`{dotted(path)}`: expected "auto" or a policy without an architecture, such as '
+            'expected "auto" or a policy without an architecture, such as '
             f'"manylinux_2_28" or "musllinux_1_2", got "{policy}"',
             without.group() if without else close_to(policy.replace("-", "_"), policies()),
         )
@@ -147,7 +138,7 @@ def _requirements(
         try:
             read(text)
         except ValueError as error:
-            yield Finding("bad-requirement", (*path, number), f"`{dotted(path)}`: {error}")
+            yield finding_at("bad-requirement", path, str(error), item=number)
 
 
 def _of_an_index(text: str) -> None:
@@ -156,26 +147,11 @@ def _of_an_index(text: str) -> None:
         raise ValueError(f'expected a requirement (PEP 508) such as "numpy>=2", got "{text}"')
 
 
-def _tools(path: Path, tools: Sequence[str]) -> Iterator[Finding]:
-    for number, text in enumerate(tools):
-        try:
-            parse_tool(text)
-        except ValueError:
-            yield Finding(
-                "bad-requirement",
-                (*path, number),
-                f"`{dotted(path)}`: expected the name of a program and perhaps its versions, such "
-                f'as "nasm" or "cmake>=3.28", got "{text}"',
-            )
-
-
 def _inside(path: Path, globs: Sequence[str]) -> Iterator[Finding]:
     for number, glob in enumerate(globs):
         if glob.startswith("/") or ".." in glob.split("/"):
-            yield Finding(
-                "bad-value",
-                (*path, number),
-                f'`{dotted(path)}`: expected a path inside the project, got "{glob}"',
+            yield finding_at(
+                "bad-value", path, f'expected a path inside the project, got "{glob}"', item=number
             )
 
 
@@ -184,14 +160,13 @@ def _cpus(path: Path, models: Sequence[str]) -> Iterator[Finding]:
     for number, model in enumerate(models):
         name = re.sub(r"[-.]", "_", model.lower())
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            yield Finding(
+            yield finding_at(
                 "bad-value",
-                (*path, number),
-                f"`{dotted(path)}`: \"{model}\" can't be part of a session's name: expected a CPU "
+                path,
+                f"\"{model}\" can't be part of a session's name: expected a CPU "
                 "model of QEMU's, such as cortex-a53",
+                item=number,
             )
         elif name in words:
-            yield Finding(
-                "duplicate", (*path, number), f'`{dotted(path)}`: "{model}" is listed twice'
-            )
+            yield finding_at("duplicate", path, f'"{model}" is listed twice', item=number)
         words.append(name)

@@ -23,6 +23,20 @@ class Finding:
     place: Place | None = None
 
 
+def finding_at(
+    code: str,
+    path: Path,
+    message: str,
+    nearest: str | None = None,
+    *,
+    item: int | None = None,
+    warning: bool = False,
+) -> Finding:
+    """Return a problem whose message begins with the key at ``path``; ``item`` is the list's wrong element."""
+    where = path if item is None else (*path, item)
+    return Finding(code, where, f"`{dotted(path)}`: {message}", nearest, warning)
+
+
 def dotted(path: Path) -> str:
     """Format a path: ``("overrides", 0, "build")`` → ``overrides[0].build``; odd keys quoted as in TOML."""
     text = ""

@@ -58,13 +58,11 @@ def resolve(spec: Spec, *, target: str, python: str | None) -> Options:
     )
 
 
-def given(spec: Spec, target: str, python: str | None, option: str) -> bool:
-    """Return whether ``option`` (``build.image``, ``build.repair.strip``) was written at any level."""
-    return origin(spec, target, python, option) is not None
-
-
 def origin(spec: Spec, target: str, python: str | None, option: str) -> Path | None:
-    """Return the path of ``option`` in the last level that sets it; ``None`` if none does."""
+    """Return the path of ``option`` in the last level that sets it; ``None`` if none does.
+
+    ``option`` is dotted: ``build.image``, ``build.repair.strip``.
+    """
     words = tuple(option.split("."))
     for level in reversed(tuple(levels_of(spec, target, python))):
         table: object = level.build if words[0] == "build" else level.test

@@ -161,16 +161,13 @@ def nearest_value(value: str, valid: Collection[str]) -> str | None:
 
 def nearest_target(name: str, declared: Collection[str]) -> str | None:
     """Return the target that other tools call ``name``, or that is close to it."""
-    known = platforms.well_known()
+    known, foreign = platforms.well_known(), platforms.foreign_names()
     lower = name.lower()
-    for word in (name, lower):
-        found = platforms.foreign_names().get(word)
-        if found is not None:
-            return found
+    if (found := foreign.get(name) or foreign.get(lower)) is not None:
+        return found
     if (tag := _POLICY_TAG.fullmatch(lower)) is not None:
         musl = "_musl" if tag["policy"].startswith("musl") else ""
-        machine = tag["machine"]
-        machine = platforms.foreign_names().get(machine, machine)
+        machine = foreign.get(tag["machine"], tag["machine"])
         if machine + musl in known:
             return machine + musl
     return close_to(lower.replace("-", "_"), {*known, *declared}, 0.7)

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from mpforge.errors import UPDATE
 from mpforge.formats.toml import Path
-from mpforge.spec.finding import Finding, as_written, dotted, overlap
+from mpforge.spec.finding import Finding, as_written, dotted, finding_at, overlap
 from mpforge.spec.model import Spec
 from mpforge.spec.suggest import NOTES, nearest_key, nearest_value
 
@@ -72,7 +73,7 @@ def finding_of(document: Mapping[str, object], error: ErrorDetails) -> Finding:
     near = _TABLE_OF_OTHERS.get(path) if kind.startswith(("model", "mapping", "dict")) else None
     if kind == "tuple_type" and isinstance(value, str):
         near = f"[{json.dumps(value, ensure_ascii=False)}]"
-    return Finding(code, path, f"`{dotted(path)}`: expected {expected}, got {_shown(value)}", near)
+    return finding_at(code, path, f"expected {expected}, got {_shown(value)}", near)
 
 
 def prune(document: Mapping[str, object], findings: Sequence[Finding]) -> dict[str, Any]:
@@ -147,32 +148,33 @@ def _unknown_key(path: Path) -> Finding:
 
 def _not_one_of(path: Path, value: object, valid: list[str]) -> Finding:
     if not valid:
-        return Finding("bad-value", path, f"`{dotted(path)}`: expected 1, got {_shown(value)}")
+        return finding_at("bad-value", path, f"expected 1, got {_shown(value)}")
     code = "bad-value" if isinstance(value, str) else "wrong-type"
     near = nearest_value(value, valid) if isinstance(value, str) else None
     expected = "one of " + ", ".join(f'"{word}"' for word in valid)
-    return Finding(code, path, f"`{dotted(path)}`: expected {expected}, got {_shown(value)}", near)
+    return finding_at(code, path, f"expected {expected}, got {_shown(value)}", near)
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:
     """Return the keys of a table as they are written."""
-    return [field.alias or name for name, field in model.model_fields.items()]
+    return [str(key) for key in _fields(model)]
+
+
+def _fields(model: type[BaseModel]) -> dict[str | int, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _is_required(path: Path) -> bool:
     table = table_at(path[:-1])
-    fields = {} if table is None else table.model_fields
-    return any(f.is_required() for name, f in fields.items() if path[-1] in (name, f.alias))
+    field = None if table is None else _fields(table).get(path[-1])
+    return field is not None and field.is_required()
 
 
 def _inside(annotation: object, part: str | int) -> object:
     plain = _plain(annotation)
     if isinstance(plain, type) and issubclass(plain, BaseModel):
-        fields = plain.model_fields
-        return next(
-            (field.annotation for name, field in fields.items() if part in (name, field.alias)),
-            None,
-        )
+        field = _fields(plain).get(part)
+        return None if field is None else field.annotation
     arguments = get_args(plain)
     if isinstance(part, int):
         return arguments[0] if arguments else None

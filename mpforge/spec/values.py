@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 DURATION = r"^(?=.)(\d+h)?(\d+m)?(\d+s)?$"
 _EXPECTED_DURATION = 'a duration such as "2h", "30m", "90s" or "1h30m"'
 _EXPECTED_COMMAND = "a shell line, or a list of a program and its arguments, all strings"
+_EXPECTED_SETTING = "a string or a list of strings"
 
 
 def parse_duration(value: object) -> int:
@@ -30,32 +31,20 @@ def parse_duration(value: object) -> int:
     return total
 
 
-def _words(value: object) -> tuple[str, ...] | None:
+def _setting(value: object, expected: str = _EXPECTED_SETTING) -> str | tuple[str, ...]:
+    if isinstance(value, str):
+        return value
     if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
         return tuple(value)
-    return None
+    raise PydanticCustomError("wrong-type", expected)
 
 
 def _command(value: object) -> str | tuple[str, ...]:
-    argv = _words(value)
-    if not isinstance(value, str) and argv is None:
-        raise PydanticCustomError("wrong-type", _EXPECTED_COMMAND)
-    if isinstance(value, str):
-        if not value.strip():
-            raise PydanticCustomError("bad-value", _EXPECTED_COMMAND)
-        return value
-    if not argv or not argv[0]:
+    command = _setting(value, _EXPECTED_COMMAND)
+    program = command.strip() if isinstance(command, str) else command and command[0]
+    if not program:
         raise PydanticCustomError("bad-value", _EXPECTED_COMMAND)
-    return argv
-
-
-def _setting(value: object) -> str | tuple[str, ...]:
-    words = _words(value)
-    if isinstance(value, str):
-        return value
-    if words is None:
-        raise PydanticCustomError("wrong-type", "a string or a list of strings")
-    return words
+    return command
 
 
 def _listed(value: object) -> object:
