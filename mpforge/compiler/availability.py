@@ -3,10 +3,10 @@
 Such a spec is valid; a session that needs one of these things says so and ends with exit code 4.
 """
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mpforge.plan.requirements import name_of
 from mpforge.plan.sessions import Refusal
 from mpforge.platforms import Platform
 
@@ -34,9 +34,15 @@ def refusal(
     ``toolchain`` is the one of ``[toolchains]`` that the build names.
     """
     boxed = toolchain is not None and toolchain.kind == "container"
-    for key, what in _needed(platform, python, build, boxed=boxed):
-        return _not_yet(key, what)
-    return None
+    missing = next(_needed(platform, python, build, boxed=boxed), None)
+    if missing is None:
+        return None
+    key, what = missing
+    return Refusal(
+        error="not-available-yet",
+        what=f"{what} ({key}): not available yet in this version of mpforge",
+        hint="leave this target or option out to build the rest; docs/contract.md lists what is available",
+    )
 
 
 def test_refusal(platform: Platform, cpu: str | None) -> Refusal | None:
@@ -48,14 +54,6 @@ def test_refusal(platform: Platform, cpu: str | None) -> Refusal | None:
         what=f"{cpu} (test.cpus) has AVX-512, which QEMU does not emulate: tests on it would prove nothing",
         hint="name a model of level v3 or lower, such as Haswell, Skylake-Client, EPYC or max; "
         'AVX-512 needs a real machine and test.strategy = "native"',
-    )
-
-
-def _not_yet(key: str, what: str) -> Refusal:
-    return Refusal(
-        error="not-available-yet",
-        what=f"{what} ({key}): not available yet in this version of mpforge",
-        hint="leave this target or option out to build the rest; docs/contract.md lists what is available",
     )
 
 
@@ -97,5 +95,4 @@ def _needed(
 
 def is_zig(requirement: str) -> bool:
     """Return whether a requirement names zig's package, with or without a version."""
-    name = re.match(r"[A-Za-z0-9._-]*", requirement.strip())
-    return name is not None and name.group().lower() == "ziglang"
+    return name_of(requirement) == "ziglang"

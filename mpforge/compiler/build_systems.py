@@ -7,7 +7,7 @@ defines them, and installs into {dest_dir}, from where ``outputs`` are taken. Kn
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, assert_never
 
-from mpforge.compiler.typed_commands import commands, text
+from mpforge.compiler.typed_commands import commands, text, texts_of
 from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine, Text
 from mpforge.plan.toolchains import Configurer
 
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 _MAKE_VARIABLES = " ".join(f'{name}="${name}"' for name in ("CC", "CXX", "AR", "RANLIB", "STRIP"))
 MAKE = ShellLine(("make -j", Placeholder("jobs"), f" {_MAKE_VARIABLES}"))
 
-_CONFIGURERS: "dict[Kind, Configurer]" = {
-    "cmake": "cmake",
-    "meson": "meson",
-    "autotools": "autotools",
-}
 _TOOLS: dict[Configurer, tuple[str, ...]] = {
     "cmake": ("cmake", "ninja"),
     "meson": ("meson", "ninja"),
@@ -39,7 +34,10 @@ NATIVE_FILE = Placeholder("native_file")
 
 def configurer(kind: "Kind") -> Configurer | None:
     """Return the program that configures a build of this kind, if any."""
-    return _CONFIGURERS.get(kind)
+    match kind:
+        case "cmake" | "meson" | "autotools":
+            return kind
+    return None
 
 
 def tools(build: "BuildOptions") -> tuple[str, ...]:
@@ -50,14 +48,9 @@ def tools(build: "BuildOptions") -> tuple[str, ...]:
 
 def runs_programs(build: "BuildOptions") -> bool:
     """Return whether the spec has a build run its own outputs, by ``{run}``."""
-    lines = commands([*build.commands, *build.before_build])
-    texts = [part for line in lines for part in _texts(line)]
+    texts = texts_of(commands([*build.commands, *build.before_build]))
     texts += [text(str(written)) for written in (*build.options, *build.environment.values())]
     return any(Placeholder("run") in part for part in texts)
-
-
-def _texts(line: CommandLine) -> tuple[Text, ...]:
-    return (line.text,) if isinstance(line, ShellLine) else line.words
 
 
 def commands_of(build: "BuildOptions", *, cross: bool, here: str) -> tuple[CommandLine, ...]:

@@ -125,12 +125,8 @@ def _sdist(compilation: Compilation, planned: PlannedSession) -> PlannedSession:
         compilers=compilers,
     )
     ids = compilation.add(found)
-    return PlannedSession(
-        planned.name,
-        "sdist",
-        None,
-        None,
-        planned.requires,
+    return replace(
+        planned,
         steps=ids,
         result=ids[-1],
         compilers=() if compilers is None else (compilers,),

@@ -6,14 +6,13 @@ Later stages only read the decisions. Pure: the host's facts are given.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mpforge.compiler import (
     availability,
     backends,
     build_systems,
-    default_images,
     expanded_requirements,
     purity,
     steps,
@@ -35,7 +34,8 @@ from mpforge.plan.toolchains import (
     Toolchain,
     ZigInImage,
 )
-from mpforge.platforms import Platform, well_known
+from mpforge.platforms import GLIBC, Platform, well_known
+from mpforge.platforms.libc import legacy_name
 from mpforge.platforms.policies import normal_policy
 from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, word
 
@@ -165,13 +165,22 @@ def _choice(
         toolchain=build.toolchain,
         policy=policy,
         backend=backend,
-        image=default_images.of(platform, policy) if build.image == "auto" else build.image,
+        image=_default_image(platform, policy) if build.image == "auto" else build.image,
         image_given=build.image != "auto",
         boxed=None if named is None else named.image,
         kind=build.kind,
     )
     pin = compilation.lock.strategy(target.name, compilation.host_platform)
     return strategies.choose(wanted, compilation.host, pin)
+
+
+def _default_image(platform: Platform, policy: str) -> str:
+    """Return PyPA's image for a policy: ``quay.io/pypa/manylinux2014_aarch64``.
+
+    Fact: https://github.com/pypa/manylinux. No runtime or registry is asked whether it exists.
+    """
+    name = legacy_name(policy) if platform.libc is GLIBC else None
+    return f"quay.io/pypa/{name or policy}_{platform.machine}"
 
 
 def _policy(build: "BuildOptions", platform: Platform) -> str:
@@ -195,11 +204,6 @@ def options_digest(compilation: Compilation, build: "BuildOptions") -> str:
     )
     told = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
-
-
-def _in_image(image: str, target: ResolvedTarget, build: "BuildOptions") -> InImage:
-    request = ImageRequest(image, target.platform)
-    return InImage(request, commands(list(build.before_all)), build.network)
 
 
 def _compilers(
@@ -236,20 +240,14 @@ def _toolchain(
 ) -> Toolchain:
     host = compilation.host_platform
     boxed = compilation.spec.toolchains.get(choice.toolchain)
+    image = ImageRequest(choice.image or "", target.platform if boxed is None else host)
+    place = InImage(image, commands(list(build.before_all)), build.network)
     if boxed is not None:
-        return CrossImage(
-            InImage(
-                ImageRequest(choice.image or "", host),
-                commands(list(build.before_all)),
-                build.network,
-                tuple(
-                    (name, text(str(value))) for name, value in sorted(boxed.environment.items())
-                ),
-            )
-        )
+        variables = sorted(boxed.environment.items())
+        environment = tuple((name, text(str(value))) for name, value in variables)
+        return CrossImage(replace(place, environment=environment))
     zig = steps.zig_request(build, host) if choice.toolchain == "zig" else None
     if choice.image is not None:
-        place = _in_image(choice.image, target, build)
         return ImageCompiler(place) if zig is None else ZigInImage(zig, place)
     if zig is not None:
         return HostZig(zig, cross=choice.strategy == "cross")

@@ -10,7 +10,7 @@ from mpforge.compiler.pythons import all_excluded, exclusion
 from mpforge.formats.toml import Path
 from mpforge.plan.facts import ProjectFacts
 from mpforge.spec.finding import Finding
-from mpforge.spec.options import all_pythons, target_names, targets
+from mpforge.spec.options import all_pythons, targets
 
 if TYPE_CHECKING:
     from mpforge.spec.model import Spec
@@ -22,16 +22,15 @@ def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
     if whole is not None:
         yield Finding("python-excluded", ("project", "python"), whole.what)
         return
-    own = [name for name in target_names(spec) if _gives_pythons(spec, name)]
     paths: list[tuple[Path, tuple[str, ...]]] = [(("project", "python"), spec.project.python)]
-    paths += [(("targets", name, "python"), all_pythons(spec, name)) for name in own]
+    paths += [
+        (("targets", name, "python"), all_pythons(spec, name))
+        for name, target in spec.targets.items()
+        if target.python is not None
+    ]
     for path, words in paths:
         for number, python in enumerate(words):
             reason = exclusion(project, python)
             if reason is not None:
                 message = f"{python} will not run: {reason}"
                 yield Finding("python-excluded", (*path, number), message, warning=True)
-
-
-def _gives_pythons(spec: "Spec", target: str) -> bool:
-    return target in spec.targets and spec.targets[target].python is not None

@@ -12,6 +12,8 @@ from mpforge.spec.options import ResolvedTarget, resolve, targets
 if TYPE_CHECKING:
     from mpforge.spec.model import Spec
 
+_PHASES: tuple[Literal["build", "test"], ...] = ("build", "test")
+
 
 def cpu_word(model: str) -> str:
     """Return a CPU model as a word of a session name: ``neoverse-n1`` → ``neoverse_n1``."""
@@ -42,10 +44,9 @@ def _sessions(spec: "Spec") -> tuple[IndexedSession, ...]:
         )
     for target in every:
         sessions += _sessions_of(spec, target, sdist=bool(target.pythons))
-    phases: tuple[Literal["build", "test"], ...] = ("build", "test")
-    for phase in phases:
+    for phase in _PHASES:
         names = tuple(f"{phase}-{target.name}" for target in every)
-        what = "Build everything" if phase == "build" else "Test everything"
+        what = f"{phase.capitalize()} everything"
         sessions.append(
             IndexedSession(phase, what, phase, requires=names, tags=(phase,), group=True)
         )
@@ -86,8 +87,7 @@ def _sessions_of(spec: "Spec", target: ResolvedTarget, *, sdist: bool) -> Iterat
         )
     for python in target.pythons:
         yield from _tests_of(spec, target, python)
-    phases: tuple[Literal["build", "test"], ...] = ("build", "test")
-    for phase in phases:
+    for phase in _PHASES:
         yield IndexedSession(
             f"{phase}-{name}",
             f"{phase.capitalize()} all wheels for {name}",

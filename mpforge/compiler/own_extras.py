@@ -13,7 +13,7 @@ from mpforge.formats.toml import Path
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.requirements import choices, hashes_of, named, normal_name
 from mpforge.plan.sessions import Refusal
-from mpforge.spec.finding import Finding, dotted
+from mpforge.spec.finding import Finding, finding_at
 from mpforge.spec.options import all_levels
 from mpforge.spec.suggest import close_to
 
@@ -63,37 +63,33 @@ def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
         path: Path = (*level.path, "test")
         for number, group in enumerate(level.test.groups):
             if named(groups, group) is None:
-                yield _unknown(UnknownGroup.code, (*path, "groups", number), group, groups)
-        wanted: list[tuple[Path, str]] = [
-            ((*path, "extras", number), extra) for number, extra in enumerate(level.test.extras)
-        ]
+                yield _unknown(UnknownGroup.code, (*path, "groups"), number, group, groups)
+        wanted = [("extras", number, extra) for number, extra in enumerate(level.test.extras)]
         wanted += [
-            ((*path, "requires", number), extra)
+            ("requires", number, extra)
             for number, text in enumerate(level.test.requires)
             for extra in _extras_named(project, expanded_requirements.requirements(project, [text]))
         ]
-        for at, extra in wanted:
+        for key, number, extra in wanted:
             if _lacks(project, extra):
-                yield _unknown(UnknownExtra.code, at, extra, _extras(project))
+                yield _unknown(UnknownExtra.code, (*path, key), number, extra, _extras(project))
         for number, text in enumerate(level.build.requires):
-            if any(
-                _is_own(project, one) for one in expanded_requirements.requirements(project, [text])
-            ):
-                at = (*level.path, "build", "requires", number)
-                message = f"`{dotted(at[:-1])}`: {text} is the project itself: {_CYCLE}"
-                yield Finding("cycle", at, message)
+            own = expanded_requirements.requirements(project, [text])
+            if any(_is_own(project, one) for one in own):
+                at = (*level.path, "build", "requires")
+                yield finding_at(
+                    "cycle", at, f"{text} is the project itself: {_CYCLE}", item=number
+                )
 
 
-def _unknown(code: str, path: Path, name: str, known: Iterable[str]) -> Finding:
+def _unknown(code: str, path: Path, number: int, name: str, known: Iterable[str]) -> Finding:
     names = sorted(known)
     kind = "extra" if code == UnknownExtra.code else "dependency group"
     near = close_to(normal_name(name), [normal_name(other) for other in names])
     listed = f"; it has {', '.join(names)}" if names else ""
-    return Finding(
-        code,
-        path,
-        f"`{dotted(path[:-1])}`: the project has no {kind} {name!r}{listed}",
-        named(names, near) if near else None,
+    nearest = named(names, near) if near else None
+    return finding_at(
+        code, path, f"the project has no {kind} {name!r}{listed}", nearest, item=number
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mpforge.plan.facts import ProjectFacts
+from mpforge.plan.requirements import name_of
 
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions
@@ -120,12 +121,12 @@ def _poetry(files: BuildFiles) -> bool:
 def _pdm(files: BuildFiles) -> bool:
     build = _table(files.tool, "pdm", "build")
     compiles = build.get("run-setup") or "custom-hook" in build or build.get("is-purelib") is False
-    hooked = {_name(requirement) for requirement in files.requires} - {"pdm-backend"}
+    hooked = {name_of(requirement) for requirement in files.requires} - {"pdm-backend"}
     return not (compiles or files.pdm_build or hooked)
 
 
 def _setuptools(files: BuildFiles) -> bool:
-    wanted = {_name(requirement) for requirement in files.requires}
+    wanted = {name_of(requirement) for requirement in files.requires}
     own = _table(files.tool, "setuptools")
     if wanted - _PLAIN_REQUIREMENTS or {"ext-modules", "cmdclass"} & own.keys():
         return False
@@ -151,12 +152,6 @@ def _is_plain(setup_py: str) -> bool:
 def _called(call: ast.Call) -> str:
     function = call.func
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-
-
-def _name(requirement: str) -> str:
-    """Return the normalised name of a requirement (PEP 503)."""
-    match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
-    return re.sub(r"[-_.]+", "-", match.group(1)).lower() if match else ""
 
 
 _BACKENDS: Mapping[str, tuple[Callable[[BuildFiles], bool], str]] = {

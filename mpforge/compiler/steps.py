@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.compiler import build_systems, expanded_requirements, own_extras, programs
 from mpforge.compiler.availability import is_zig
-from mpforge.compiler.typed_commands import commands, text
+from mpforge.compiler.typed_commands import commands, text, texts_of
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.pins import EnvironmentRequest, platform_with
 from mpforge.plan.places import Machine
@@ -32,7 +32,7 @@ from mpforge.plan.steps import (
     Variables,
     Work,
 )
-from mpforge.plan.texts import CommandLine, Placeholder, ShellLine, Text
+from mpforge.plan.texts import CommandLine, Placeholder, Text
 from mpforge.plan.toolchains import NO_COMPILER, Compilers
 from mpforge.platforms import well_known
 
@@ -78,10 +78,7 @@ def of_target(build: "BuildOptions") -> bool:
 
 def _of_any_target(lines: tuple[CommandLine, ...]) -> tuple[CommandLine, ...]:
     """Return the commands if they mean the same for every target, else none."""
-    texts = [
-        t for line in lines for t in ([line.text] if isinstance(line, ShellLine) else line.words)
-    ]
-    return () if any(map(_asks_for_target, texts)) else lines
+    return () if any(map(_asks_for_target, texts_of(lines))) else lines
 
 
 def _asks_for_target(value: Text) -> bool:

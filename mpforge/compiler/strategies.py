@@ -3,7 +3,7 @@
 Each strategy is a function that returns whether it can serve, with a reason. Knows nothing of steps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from mpforge.compiler.backends import Backend
@@ -111,13 +111,14 @@ def emulate(wanted: Wanted, host: HostFacts) -> Verdict:
     return Verdict(True, "everything runs emulated and needs no toolchain on this host")
 
 
-IN_ORDER: tuple[tuple[Strategy, Callable[[Wanted, HostFacts], Verdict]], ...] = (
-    ("native", native),
-    ("cross", cross),
-    ("hybrid", hybrid),
-    ("emulate", emulate),
-)
-SMALL: tuple[Strategy, ...] = ("native", "hybrid", "cross", "emulate")
+_VERDICTS: Mapping[Strategy, Callable[[Wanted, HostFacts], Verdict]] = {
+    "native": native,
+    "cross": cross,
+    "hybrid": hybrid,
+    "emulate": emulate,
+}
+"""The strategies in the order in which they are tried."""
+_SMALL: tuple[Strategy, ...] = ("native", "hybrid", "cross", "emulate")
 """The order for 32-bit targets: a script that asks for the word size gets the host's when crossing."""
 
 
@@ -127,11 +128,6 @@ def _toolchain(strategy: Strategy, wanted: Wanted) -> str:
         return wanted.toolchain
     in_image = strategy == "emulate" or (strategy == "native" and wanted.image_given)
     return OF_IMAGE if in_image else "zig"
-
-
-def _in_order(platform: Platform) -> list[tuple[Strategy, Callable[[Wanted, HostFacts], Verdict]]]:
-    order = list(IN_ORDER)
-    return order if platform.bits == 64 else sorted(order, key=lambda pair: SMALL.index(pair[0]))
 
 
 def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice | Refusal:
@@ -146,10 +142,10 @@ def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice |
         toolchain = pin.toolchain if wanted.toolchain == "auto" else wanted.toolchain
         wanted = replace(wanted, toolchain=toolchain)
     passed: list[tuple[Strategy, str]] = []
-    for strategy, verdict_of in _in_order(wanted.platform):
+    for strategy in _VERDICTS if wanted.platform.bits == 64 else _SMALL:
         if asked not in ("auto", strategy):
             continue
-        verdict = verdict_of(wanted, host)
+        verdict = _VERDICTS[strategy](wanted, host)
         if verdict.can:
             why = verdict.why if asked == "auto" else f"{origin}; {verdict.why}"
             in_image = strategy in ("hybrid", "emulate") or (

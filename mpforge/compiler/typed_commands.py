@@ -1,6 +1,6 @@
 """Turn a user's texts into typed commands: placeholders become references."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine, Text
 from mpforge.spec.placeholders import parse
@@ -12,6 +12,14 @@ def text(written: str) -> Text:
         part if isinstance(part, str) else Placeholder(part.name, part.argument)
         for part in parse(written)
     )
+
+
+def texts_of(lines: Iterable[CommandLine]) -> list[Text]:
+    """Return the texts of typed commands: shell lines, and the words of argv lists."""
+    texts: list[Text] = []
+    for line in lines:
+        texts += [line.text] if isinstance(line, ShellLine) else line.words
+    return texts
 
 
 def commands(written: str | Sequence[str | Sequence[str]]) -> tuple[CommandLine, ...]:

@@ -124,9 +124,3 @@ def headline(error: MpforgeError) -> str:
         first = f"{first} {next_line.strip()}"
     cause = f": {first}{' …' if more else ''}" if first else ""
     return f"{place}{error.code}: {error.what}{cause}"
-
-
-class Interrupted(MpforgeError, code="interrupted"):
-    """Ctrl-C or SIGTERM."""
-
-    exit_code = ExitCode.INTERRUPTED

@@ -41,6 +41,12 @@ def normal_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def name_of(requirement: str) -> str:
+    """Return the normalized name of a requirement (PEP 508); empty if it begins with none."""
+    match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
+    return normal_name(match.group(1)) if match else ""
+
+
 def named(names: Iterable[str], wanted: str) -> str | None:
     """Return the one of ``names`` that equals ``wanted`` when normalized."""
     return next((name for name in names if normal_name(name) == normal_name(wanted)), None)

@@ -4,29 +4,39 @@ Each value is checked by itself and the names that the spec defines; levels are 
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mpforge.formats.toml import Path
 from mpforge.platforms.policies import policies
-from mpforge.spec.check_texts import (
-    Texts,
-    check_environment,
-    check_placeholders,
-    check_texts,
-    check_value,
-    check_variable,
-    check_variables,
-    is_variable,
-)
+from mpforge.spec.check_names import dotted_table
 from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import BuildOptions, Spec, TestOptions
 from mpforge.spec.options import all_levels
+from mpforge.spec.placeholders import Placeholder, misspelt, parse
 from mpforge.spec.programs import parse_tool
 from mpforge.spec.requirement_lines import parse_line
 from mpforge.spec.suggest import close_to
 
 _POLICY = re.compile(r"manylinux(1|2010|2014)|(many|musl)linux_\d+_\d+")
 _DIST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Set by the toolchain: otherwise a part of the build would silently use another compiler.
+_COMPILERS = frozenset(
+    {
+        *("CC", "CXX", "CPP", "FC", "F77", "F90", "AR", "AS", "LD", "NM", "RANLIB", "STRIP"),
+        *("OBJCOPY", "OBJDUMP", "READELF", "LDSHARED", "LDCXXSHARED", "CMAKE_TOOLCHAIN_FILE"),
+        *("CONFIG_SITE", "CROSS_COMPILE", "CROSS_TRIPLE", "CROSS_ROOT"),
+    }
+)
+# Set by mpforge to describe the target to a build, or to find programs.
+_OURS: Mapping[str, str] = {
+    "PATH": "mpforge composes it; name programs in `build.tools`",
+    "PYTHONHOME": "mpforge sets it",
+    "_PYTHON_HOST_PLATFORM": "mpforge sets it",
+    "_PYTHON_SYSCONFIGDATA_NAME": "mpforge sets it",
+}
+_SHELL = re.compile(r"\$(?!ORIGIN\b|\{ORIGIN\})(\w+|\{\w+\}|\()")  # $ORIGIN is the loader's
+
+_Texts = Sequence[str | Sequence[str]]
 
 
 def check_values(spec: Spec) -> Iterator[Finding]:
@@ -49,7 +59,7 @@ def _build(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
     targets = (*path, "target-requires")
     yield from _requirements(targets, build.target_requires, read=_of_an_index)
     yield from _requirements((*path, "tools"), build.tools, read=parse_tool)
-    lists: tuple[tuple[str, Texts], ...] = (
+    lists: tuple[tuple[str, _Texts], ...] = (
         ("commands", build.commands),
         ("before-all", build.before_all),
         ("before-build", build.before_build),
@@ -57,29 +67,29 @@ def _build(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
         ("outputs", build.outputs),
     )
     for key, texts in lists:
-        yield from check_texts(spec, (*path, key), texts)
-    yield from check_texts(spec, (*path, "repair", "args"), build.repair.args)
+        yield from _texts(spec, (*path, key), texts)
+    yield from _texts(spec, (*path, "repair", "args"), build.repair.args)
     for key, setting in build.config_settings.items():
         if isinstance(setting, str):
-            yield from check_placeholders(spec, (*path, "config-settings", key), setting)
+            yield from _placeholders(spec, (*path, "config-settings", key), setting)
         else:
-            yield from check_texts(spec, (*path, "config-settings", key), setting)
+            yield from _texts(spec, (*path, "config-settings", key), setting)
 
 
 def _test(spec: Spec, path: Path, test: TestOptions) -> Iterator[Finding]:
     yield from _step(spec, path, test)
     yield from _inside((*path, "sources"), test.sources)
-    yield from check_texts(spec, (*path, "before"), test.before)
+    yield from _texts(spec, (*path, "before"), test.before)
     if not isinstance(test.command, str):
-        yield from check_texts(spec, (*path, "command"), test.command)
+        yield from _texts(spec, (*path, "command"), test.command)
     yield from _cpus((*path, "cpus"), test.cpus)
 
 
 def _step(spec: Spec, path: Path, options: BuildOptions | TestOptions) -> Iterator[Finding]:
     """Check the values that builds and tests have in common."""
-    yield from check_environment(spec, (*path, "environment"), options.environment)
-    yield from check_variables((*path, "pass-environment"), options.pass_environment)
-    yield from check_variables((*path, "secrets"), options.secrets)
+    yield from _environment(spec, (*path, "environment"), options.environment)
+    yield from _variables((*path, "pass-environment"), options.pass_environment)
+    yield from _variables((*path, "secrets"), options.secrets)
     yield from _requirements((*path, "requires"), options.requires)
     yield from _requirements((*path, "constraints"), options.constraints)
     yield from _inside((*path, "outputs"), options.outputs)
@@ -89,12 +99,12 @@ def _elsewhere(spec: Spec) -> Iterator[Finding]:
     for name, toolchain in spec.toolchains.items():
         for key, value in toolchain.environment.items():
             path: Path = ("toolchains", name, "environment", key)
-            yield from check_variable(path, key)
-            yield from check_value(spec, path, value)
+            yield from _variable(path, key)
+            yield from _value(spec, path, value)
     for name, library in spec.libraries.items():
-        yield from check_texts(spec, ("libraries", name, "commands"), library.commands)
-        yield from check_texts(spec, ("libraries", name, "options"), library.options)
-        yield from check_environment(spec, ("libraries", name, "environment"), library.environment)
+        yield from _texts(spec, ("libraries", name, "commands"), library.commands)
+        yield from _texts(spec, ("libraries", name, "options"), library.options)
+        yield from _environment(spec, ("libraries", name, "environment"), library.environment)
     yield from _index(spec)
 
 
@@ -114,7 +124,7 @@ def _index(spec: Spec) -> Iterator[Finding]:
                 "`index.credentials`",
             )
     for key, name in spec.index.credentials.model_dump(exclude_none=True).items():
-        if not is_variable(name):
+        if not _is_variable(name):
             where = ("index", "credentials", key)
             yield finding_at("bad-name", where, "expected the name of a variable, not a value")
 
@@ -170,3 +180,83 @@ def _cpus(path: Path, models: Sequence[str]) -> Iterator[Finding]:
         elif name in words:
             yield finding_at("duplicate", path, f'"{model}" is listed twice', item=number)
         words.append(name)
+
+
+# --- environments and placeholders ------------------------------------------------------------
+
+
+def _environment(spec: Spec, path: Path, values: Mapping[str, str]) -> Iterator[Finding]:
+    """Check an ``environment`` table of a build, a test or a library."""
+    for name, value in values.items():
+        yield from _variable((*path, name), name)
+        yield from _reserved((*path, name), name)
+        yield from _value(spec, (*path, name), value)
+
+
+def _variables(path: Path, names: Sequence[str]) -> Iterator[Finding]:
+    """Check names of host variables."""
+    for number, name in enumerate(names):
+        yield from _variable((*path, number), name)
+        yield from _reserved((*path, number), name)
+
+
+def _variable(path: Path, name: str) -> Iterator[Finding]:
+    """Check a variable's name."""
+    if not _is_variable(name):
+        yield finding_at("bad-name", path, f'expected the name of a variable, got "{name}"')
+
+
+def _is_variable(name: str) -> bool:
+    """Return whether ``name`` is a valid name of an environment variable."""
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+
+
+def _reserved(path: Path, name: str) -> Iterator[Finding]:
+    if name in _COMPILERS:
+        why = "the toolchain sets it; define one in [toolchains] and name it in `build.toolchain`"
+    elif name in _OURS:
+        why = _OURS[name]
+    else:
+        return
+    yield finding_at("reserved-variable", path, f"{name} can't be given here: {why}")
+
+
+def _value(spec: Spec, path: Path, value: str) -> Iterator[Finding]:
+    """Check a variable's value."""
+    yield from _placeholders(spec, path, value)
+    if (match := _SHELL.search(value)) is not None:
+        yield finding_at(
+            "shell-variable",
+            path,
+            f"`{match.group()}` is not expanded in an environment value; use "
+            "`pass-environment` to pass a variable of the host",
+            warning=True,
+        )
+
+
+def _texts(spec: Spec, path: Path, texts: _Texts) -> Iterator[Finding]:
+    """Check every text of a list, the words of argv lists included."""
+    for number, text in enumerate(texts):
+        if isinstance(text, str):
+            yield from _placeholders(spec, (*path, number), text)
+        else:
+            yield from _texts(spec, (*path, number), text)
+
+
+def _placeholders(spec: Spec, path: Path, text: str) -> Iterator[Finding]:
+    """Yield findings about misspelt placeholders, and unknown libraries in ``{prefix:LIB}``."""
+    for written, near in misspelt(text):
+        yield finding_at(
+            "unknown-placeholder",
+            path,
+            f"unknown placeholder {written}; write `#{written}` for the text itself",
+            near,
+        )
+    for part in parse(text):
+        if isinstance(part, Placeholder) and part.argument and part.argument not in spec.libraries:
+            yield finding_at(
+                "unknown-library",
+                path,
+                f"there is no {dotted_table('libraries', part.argument)} for {part}",
+                close_to(part.argument, spec.libraries),
+            )

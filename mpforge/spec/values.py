@@ -31,7 +31,7 @@ def parse_duration(value: object) -> int:
     return total
 
 
-def _setting(value: object, expected: str = _EXPECTED_SETTING) -> str | tuple[str, ...]:
+def _setting(value: object, *, expected: str = _EXPECTED_SETTING) -> str | tuple[str, ...]:
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
@@ -40,7 +40,7 @@ def _setting(value: object, expected: str = _EXPECTED_SETTING) -> str | tuple[st
 
 
 def _command(value: object) -> str | tuple[str, ...]:
-    command = _setting(value, _EXPECTED_COMMAND)
+    command = _setting(value, expected=_EXPECTED_COMMAND)
     program = command.strip() if isinstance(command, str) else command and command[0]
     if not program:
         raise PydanticCustomError("bad-value", _EXPECTED_COMMAND)

@@ -13,8 +13,8 @@ from mpforge.platforms import well_known
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
 WITH_RUNTIME = replace(HOST, container_runtime=True)
-SETUPTOOLS = Backend("setuptools", True, "build-backend", "a view")
-UNKNOWN = Backend("nobody.knows", False, "build-backend", "mpforge does not know it")
+SETUPTOOLS = Backend("setuptools", "a view", by="build-backend")
+UNKNOWN = Backend("nobody.knows", "mpforge does not know it", crosses=False, by="build-backend")
 
 
 def _wanted(target: str, backend: Backend | None = SETUPTOOLS) -> Wanted:
@@ -133,7 +133,7 @@ def test_a_cross_compiler_in_an_image_is_what_crosses_whatever_the_lock_has(
 
 def test_a_compiler_in_an_image_is_asked_for_so_it_is_tried_with_any_backend_but_cargo() -> None:
     assert "not known" in _chosen(_boxed(backend=UNKNOWN), host=WITH_RUNTIME).why
-    rust = Backend("maturin", True, "build-backend", "cargo", configurer="cargo")
+    rust = Backend("maturin", "cargo", configurer="cargo", by="build-backend")
     assert "maturin" in (_refused(_boxed(backend=rust), host=WITH_RUNTIME).why or "")
 
 
