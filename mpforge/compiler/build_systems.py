@@ -67,10 +67,10 @@ def commands_of(build: "BuildOptions", *, cross: bool, here: str) -> tuple[Comma
         case "autotools":
             lines = _autotools(options, cross=cross, here=here)
         case "commands" | "wheel":
-            lines = commands(list(build.commands))
+            lines = commands(build.commands)
         case _:
             assert_never(build.kind)
-    return (*commands(list(build.before_build)), *lines)
+    return (*commands(build.before_build), *lines)
 
 
 def _cmake(options: list[Text]) -> Iterator[Argv]:

@@ -18,10 +18,9 @@ from mpforge.compiler.decide import (
 )
 from mpforge.compiler.index import compile_index
 from mpforge.compiler.wants import wants_of
-from mpforge.formats.globs import normal
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
-from mpforge.plan.pins import Lock, platform_with
+from mpforge.plan.pins import Lock
 from mpforge.plan.sessions import Choice, IndexSettings, Plan, PlannedSession, Refusal
 from mpforge.plan.steps import OutputOf
 from mpforge.platforms import hosts
@@ -115,16 +114,7 @@ def _sdist(compilation: Compilation, planned: PlannedSession) -> PlannedSession:
     if (cycle := own_extras.build_refusal(project, spec.build)) is not None:
         return replace(planned, refusal=cycle)
     compilers = sdist_compilers(compilation, python)
-    found = steps.sdist_steps(
-        project,
-        spec.build,
-        exclude=tuple(spec.sdist.exclude),
-        python=python,
-        host=compilation.host_platform,
-        rust=compilation.rust,
-        compilers=compilers,
-    )
-    ids = compilation.add(found)
+    ids = compilation.add(steps.sdist_steps(compilation, python, compilers))
     return replace(
         planned,
         steps=ids,
@@ -162,33 +152,11 @@ def _build(
     if isinstance(choice, Refusal) or cycle is not None:
         return replace(planned, refusal=choice if isinstance(choice, Refusal) else cycle)
     compilers = decision.compilers
-    exclude = tuple(compilation.spec.sdist.exclude)
     after, asks_sdist = None, False
     if python is None:
-        if compilers is None:
-            raise AssertionError(f"{decision.stem}: commands are given a compiler")
-        found = steps.command_steps(
-            build,
-            stem=decision.stem,
-            exclude=exclude,
-            compilers=compilers,
-            host=compilation.host_platform,
-        )
+        found = steps.command_steps(compilation, decision)
     else:
-        found = steps.wheel_steps(
-            compilation.project,
-            build,
-            stem=decision.stem,
-            source=compilation.source,
-            exclude=exclude,
-            # Tests are left out of a wheel's inputs, so that editing a test rebuilds nothing.
-            tests=tuple(s for s in decision.options.test.sources if normal(s) != "**"),
-            compilers=compilers,
-            target=decision.platform.name,
-            choice=choice,
-            python=python,
-            host=compilation.host_platform,
-        )
+        found = steps.wheel_steps(compilation, decision, choice, python)
         after = _maker(compilation, decisions, decision, python)
         made = isinstance(compilation.source, OutputOf)
         asks_sdist = made and compilation.project.requires_python is None
@@ -251,14 +219,5 @@ def _test(
         )
     if refusal is not None:
         return replace(planned, refusal=refusal)
-    found = steps.test_steps(
-        compilation.project,
-        test,
-        stem=decision.stem,
-        session=f"build-{decision.stem}",
-        platform=platform_with(platform.name, decision.policy),
-        python=python,
-        machine=decision.machine(cpu),
-    )
-    ids = compilation.add(found)
+    ids = compilation.add(steps.test_steps(compilation, decision, cpu))
     return replace(planned, steps=ids, result=ids[-1])

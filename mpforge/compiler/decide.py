@@ -14,13 +14,13 @@ from mpforge.compiler import (
     backends,
     build_systems,
     expanded_requirements,
+    programs,
     purity,
-    steps,
     strategies,
 )
 from mpforge.compiler.availability import is_zig
 from mpforge.compiler.compilation import Compilation
-from mpforge.compiler.typed_commands import commands, text
+from mpforge.compiler.typed_commands import commands, of_target, text
 from mpforge.plan.pins import ImageRequest
 from mpforge.plan.places import ON_HOST, InImage, Machine, PlannedPlace
 from mpforge.plan.sessions import Choice, Refusal
@@ -154,7 +154,7 @@ def _choice(
         compilation.project,
         build,
         crosses=backend is not None and backend.crosses,
-        of_target=steps.of_target(build),
+        of_target=of_target(build),
     )
     if pure is not None:
         return Choice("native", NO_COMPILER, purity.NO_POLICY, pure)
@@ -241,12 +241,12 @@ def _toolchain(
     host = compilation.host_platform
     boxed = compilation.spec.toolchains.get(choice.toolchain)
     image = ImageRequest(choice.image or "", target.platform if boxed is None else host)
-    place = InImage(image, commands(list(build.before_all)), build.network)
+    place = InImage(image, commands(build.before_all), build.network)
     if boxed is not None:
         variables = sorted(boxed.environment.items())
         environment = tuple((name, text(str(value))) for name, value in variables)
         return CrossImage(replace(place, environment=environment))
-    zig = steps.zig_request(build, host) if choice.toolchain == "zig" else None
+    zig = programs.zig_request(build, host) if choice.toolchain == "zig" else None
     if choice.image is not None:
         return ImageCompiler(place) if zig is None else ZigInImage(zig, place)
     if zig is not None:
@@ -274,7 +274,7 @@ def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:
     host, build = compilation.host_platform, compilation.spec.build
     gcc = build.toolchain == "gcc"
     return Compilers(
-        HostGcc() if gcc else HostZig(steps.zig_request(build, host), cross=False),
+        HostGcc() if gcc else HostZig(programs.zig_request(build, host), cross=False),
         host,
         well_known()[host].default_policy,
         python,

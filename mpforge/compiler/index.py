@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from mpforge.plan.index import Index, IndexedSession
-from mpforge.spec.options import ResolvedTarget, resolve, targets
+from mpforge.spec.options import ResolvedTarget, resolve, targets, word
 
 if TYPE_CHECKING:
     from mpforge.spec.model import Spec
@@ -43,7 +43,7 @@ def _sessions(spec: "Spec") -> tuple[IndexedSession, ...]:
             IndexedSession("sdist", "The source distribution", "sdist", tags=("sdist",))
         )
     for target in every:
-        sessions += _sessions_of(spec, target, sdist=bool(target.pythons))
+        sessions += _sessions_of(spec, target)
     for phase in _PHASES:
         names = tuple(f"{phase}-{target.name}" for target in every)
         what = f"{phase.capitalize()} everything"
@@ -58,36 +58,26 @@ def _sessions(spec: "Spec") -> tuple[IndexedSession, ...]:
     return tuple(sessions)
 
 
-def _sessions_of(spec: "Spec", target: ResolvedTarget, *, sdist: bool) -> Iterator[IndexedSession]:
+def _sessions_of(spec: "Spec", target: ResolvedTarget) -> Iterator[IndexedSession]:
     name = target.name
     deps = f"deps-{name}"
     yield IndexedSession(
         deps, f"Toolchain and native libraries for {name}", "deps", name, tags=("deps", name)
     )
-    if not sdist:
+    pythons: tuple[str | None, ...] = target.pythons or (None,)
+    for python in pythons:
         yield IndexedSession(
-            f"build-{name}",
-            f"Build for {name}",
-            "build",
-            name,
-            requires=(deps,),
-            tags=("build", name),
-        )
-        yield from _tests_of(spec, target, None)
-        return
-    for python in target.pythons:
-        yield IndexedSession(
-            f"build-{name}-{python}",
-            f"Build the {python} wheel for {name}",
+            f"build-{word(name, python)}",
+            f"Build the {python} wheel for {name}" if python else f"Build for {name}",
             "build",
             name,
             python,
-            requires=("sdist", deps),
-            tags=("build", name, python),
+            requires=("sdist", deps) if python else (deps,),
+            tags=_tags("build", name, python),
         )
-    for python in target.pythons:
+    for python in pythons:
         yield from _tests_of(spec, target, python)
-    for phase in _PHASES:
+    for phase in _PHASES if target.pythons else ():
         yield IndexedSession(
             f"{phase}-{name}",
             f"{phase.capitalize()} all wheels for {name}",
@@ -99,12 +89,15 @@ def _sessions_of(spec: "Spec", target: ResolvedTarget, *, sdist: bool) -> Iterat
         )
 
 
+def _tags(phase: str, target: str, python: str | None) -> tuple[str, ...]:
+    return (phase, target) if python is None else (phase, target, python)
+
+
 def _tests_of(spec: "Spec", target: ResolvedTarget, python: str | None) -> Iterator[IndexedSession]:
-    words = [word for word in (target.name, python) if word]
-    stem = "-".join(words)
+    stem = word(target.name, python)
     what = f"the {python} wheel" if python else "what was built"
     cpus = tuple(resolve(spec, target=target.name, python=python).test.cpus)
-    tags = ("test", *words)
+    tags = _tags("test", target.name, python)
     for cpu in cpus:
         yield IndexedSession(
             f"test-{stem}-{cpu_word(cpu)}",

@@ -40,6 +40,12 @@ def tools(build: "BuildOptions", host: str) -> Tools:
     return Tools(tuple(dict.fromkeys(wheels)), tuple(dict.fromkeys(programs)))
 
 
+def zig_request(build: "BuildOptions", host: str) -> EnvironmentRequest:
+    """Return the request for zig itself; ``build.tools`` may name a version."""
+    wanted = next((tool for tool in build.tools if is_zig(tool)), "ziglang")
+    return EnvironmentRequest("tool", _PYTHON, host, (wanted,))
+
+
 def _of_kind(build: "BuildOptions") -> tuple[str, ...]:
     """Return the programs that the build's kind needs and the spec does not declare."""
     declared = {parse_tool(text)[0].lower() for text in build.tools}

@@ -8,11 +8,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mpforge.compiler import build_systems, expanded_requirements, own_extras, programs
-from mpforge.compiler.availability import is_zig
-from mpforge.compiler.typed_commands import commands, text, texts_of
+from mpforge.compiler.compilation import Compilation
+from mpforge.compiler.decide import Decision
+from mpforge.compiler.typed_commands import (
+    OF_A_TARGET,
+    commands,
+    texts_of,
+    uses,
+    variables,
+    without,
+)
+from mpforge.formats.globs import normal
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.pins import EnvironmentRequest, platform_with
-from mpforge.plan.places import Machine
 from mpforge.plan.sessions import Choice
 from mpforge.plan.steps import (
     AskRequirements,
@@ -28,18 +36,15 @@ from mpforge.plan.steps import (
     ShippedFiles,
     Step,
     Tools,
-    Tree,
     Variables,
     Work,
 )
-from mpforge.plan.texts import CommandLine, Placeholder, Text
+from mpforge.plan.texts import CommandLine
 from mpforge.plan.toolchains import NO_COMPILER, Compilers
 from mpforge.platforms import well_known
 
 if TYPE_CHECKING:
-    from mpforge.spec.model import BuildOptions, TestOptions
-
-ZIG = "ziglang"
+    from mpforge.spec.model import BuildOptions
 
 
 def settings(written: Mapping[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -50,67 +55,30 @@ def settings(written: Mapping[str, str | Sequence[str]]) -> tuple[tuple[str, tup
     )
 
 
-# Placeholders that only a build for a target has a value for: the sdist's variables can't use them.
-_OF_A_TARGET = {"run", "triple", "arch", "target", "policy", "build_dir", "prefix"}
-
-
-def variables(options: "BuildOptions | TestOptions", *, of_target: bool = True) -> Variables:
-    """Return a step's environment from the spec; without ``of_target``, only what needs no target."""
-    written = {name: text(str(value)) for name, value in sorted(options.environment.items())}
-    values = tuple(
-        (name, value) for name, value in written.items() if of_target or not _asks_for_target(value)
-    )
-    return Variables(
-        values=values, passed=tuple(options.pass_environment), secrets=tuple(options.secrets)
-    )
-
-
-def _unrun(given: Variables) -> Variables:
-    """Return the variables of a step that runs no target programs: without those that use ``{run}``."""
-    values = tuple((name, value) for name, value in given.values if Placeholder("run") not in value)
-    return replace(given, values=values)
-
-
-def of_target(build: "BuildOptions") -> bool:
-    """Return whether the spec's options for a build differ from target to target."""
-    return any(_asks_for_target(value) for _, value in variables(build).values)
-
-
 def _of_any_target(lines: tuple[CommandLine, ...]) -> tuple[CommandLine, ...]:
     """Return the commands if they mean the same for every target, else none."""
-    return () if any(map(_asks_for_target, texts_of(lines))) else lines
+    return () if any(uses(value, OF_A_TARGET) for value in texts_of(lines)) else lines
 
 
-def _asks_for_target(value: Text) -> bool:
-    return any(isinstance(part, Placeholder) and part.name in _OF_A_TARGET for part in value)
-
-
-def stripped(given: Variables) -> Variables:
+def _stripped(given: Variables) -> Variables:
     """Return the variables with LDFLAGS that strip symbols. zig's wrappers do so anyway."""
     values = dict(given.values)
     flags = values.get("LDFLAGS", ())
     values["LDFLAGS"] = (*flags, " -Wl,-s") if flags else ("-Wl,-s",)
-    return Variables(tuple(sorted(values.items())), given.passed, given.secrets)
+    return replace(given, values=tuple(sorted(values.items())))
 
 
-def zig_request(build: "BuildOptions", host: str) -> EnvironmentRequest:
-    """Return the request for zig itself; ``build.tools`` may name a version."""
-    wanted = next((tool for tool in build.tools if is_zig(tool)), ZIG)
-    return EnvironmentRequest("tool", "cp311", host, (wanted,))
-
-
-def build_request(
-    project: ProjectFacts,
+def _build_request(
+    compilation: Compilation,
     build: "BuildOptions",
-    *,
     python: str,
-    host: str,
     compilers: Compilers | None = None,
 ) -> EnvironmentRequest:
     """Return the request for a build environment: for the host's interpreter, or for an image's.
 
     Programs come from the image, if there is one, except those that a wheel contains.
     """
+    project, host = compilation.project, compilation.host_platform
     own = expanded_requirements.requirements(project, build.requires)
     wanted = {*project.requires, *own, *build.target_requires}
     constraints = expanded_requirements.constraints(project, build.constraints, build.requires)
@@ -123,7 +91,7 @@ def build_request(
     return EnvironmentRequest("image", python, platform, tuple(sorted(wanted)), constraints)
 
 
-def crates_steps(rust: str | None) -> tuple[Step, ...]:
+def _crates_steps(rust: str | None) -> tuple[Step, ...]:
     """Return the step that fetches a Rust project's crates, one for all targets; nothing without Rust."""
     if rust is None:
         return ()
@@ -143,93 +111,87 @@ def _granted(build: "BuildOptions", host: str, *steps: Step) -> tuple[Step, ...]
 
 
 def sdist_steps(
-    project: ProjectFacts,
-    build: "BuildOptions",
-    *,
-    exclude: tuple[str, ...],
-    python: str,
-    host: str,
-    compilers: Compilers | None = None,
-    rust: str | None = None,
+    compilation: Compilation, python: str, compilers: Compilers | None
 ) -> tuple[Step, ...]:
-    """Return the steps for the ``sdist`` step's tree: the archive and its unpacked content.
-
-    ``rust`` is the channel of a Rust project.
-    """
-    request = build_request(project, build, python=python, host=host)
-    given = variables(build, of_target=False)
+    """Return the steps for the ``sdist`` step's tree: the archive and its unpacked content."""
+    spec, build, rust = compilation.spec, compilation.spec.build, compilation.rust
+    request = _build_request(compilation, build, python)
+    given = without(variables(build), OF_A_TARGET)
     config = settings(build.config_settings)
     source = ProjectFiles(vcs=True)
-    crates = crates_steps(rust)
-    base = OutputOf("sdist-base")
-    retry = _of_any_target(commands(list(build.before_build)))
+    crates = _crates_steps(rust)
+    retry = _of_any_target(commands(build.before_build))
     asked = compilers if compilers and compilers.configurer is None else None
-    ask = AskRequirements("sdist", source, base, python, asked, config_settings=config, retry=retry)
-    install = InstallPackages(request, OutputOf("sdist-requirements"))
-    environment = (
-        Step(base.step, f"build requirements ({python})", InstallPackages(request)),
-        Step(
-            "sdist-requirements",
-            "build requirements reported by the backend",
-            ask,
-            given,
-            int(build.timeout),
-        ),
-        Step("sdist-environment", f"build environment ({python})", install),
+    ask = AskRequirements(
+        "sdist", source, OutputOf("sdist-base"), python, asked, config_settings=config, retry=retry
+    )
+    sdist = MakeSdist(
+        source,
+        OutputOf("sdist-environment") if build.isolation else None,
+        python,
+        tuple(spec.sdist.exclude),
+        config,
+        compilers,
+        rust,
+        OutputOf(crates[0].id) if crates else None,
+        () if build.isolation else request.requirements,
+        retry,
     )
     return _granted(
         build,
-        host,
+        compilation.host_platform,
         *crates,
-        *(environment if build.isolation else ()),
-        Step(
-            "sdist",
-            "the source distribution",
-            MakeSdist(
-                source,
-                OutputOf("sdist-environment") if build.isolation else None,
-                python,
-                exclude,
-                config,
-                compilers,
-                rust,
-                OutputOf(crates[0].id) if crates else None,
-                () if build.isolation else request.requirements,
-                retry,
-            ),
-            given,
-            int(build.timeout),
-        ),
+        *_environment_steps(build, request, ask, given, ids="sdist-{}"),
+        Step("sdist", "the source distribution", sdist, given, build.timeout),
+    )
+
+
+def _environment_steps(
+    build: "BuildOptions",
+    request: EnvironmentRequest,
+    ask: AskRequirements,
+    given: Variables,
+    *,
+    ids: str,
+) -> tuple[Step, ...]:
+    """Return the steps to an isolated build environment, also with what the backend asks for (PEP 517).
+
+    ``ids`` is the format of their ids.
+    """
+    if not build.isolation:
+        return ()
+    asking, python = ids.format("requirements"), ask.python
+    title = (
+        f"{'before-build, and ' if ask.before else ''}build requirements reported by the backend"
+    )
+    install = InstallPackages(request, OutputOf(asking))
+    return (
+        Step(ids.format("base"), f"build requirements ({python})", InstallPackages(request)),
+        Step(asking, title, ask, given, build.timeout),
+        Step(ids.format("environment"), f"build environment ({python})", install),
     )
 
 
 def wheel_steps(
-    project: ProjectFacts,
-    build: "BuildOptions",
-    *,
-    stem: str,
-    source: Tree,
-    exclude: tuple[str, ...],
-    tests: tuple[str, ...],
-    compilers: Compilers | None,
-    target: str,
-    choice: Choice,
-    python: str,
-    host: str,
+    compilation: Compilation, decision: Decision, choice: Choice, python: str
 ) -> tuple[Step, ...]:
     """Return the steps from build requirements to a repaired and verified wheel; the last is the result.
 
-    ``stem`` is TARGET-PYTHON: two targets of one platform have separate steps. ``target`` is the
-    platform; without ``compilers`` the wheel must be pure.
+    Their ids contain TARGET-PYTHON: two targets of one platform have separate steps. Without compilers
+    the wheel must be pure.
     """
-    request = build_request(project, build, python=python, host=host, compilers=compilers)
+    build, compilers, stem = decision.options.build, decision.compilers, decision.stem
+    source, exclude = compilation.source, tuple(compilation.spec.sdist.exclude)
+    # Tests are left out of a wheel's inputs, so that editing a test rebuilds nothing.
+    tests = tuple(s for s in decision.options.test.sources if normal(s) != "**")
+    request = _build_request(compilation, build, python, compilers)
     given = variables(build)
     if build.repair.strip and choice.toolchain not in ("zig", NO_COMPILER):
-        given = stripped(given)
+        given = _stripped(given)
     config = settings(build.config_settings)
-    targets = _target_step(project, build, stem=stem, target=target, python=python)
+    targets = _target_step(compilation.project, decision, python)
     target_environment = OutputOf(targets[0].id) if targets else None
-    before = commands(list(build.before_build))
+    before = commands(build.before_build)
     # Asking a backend for requirements compiles nothing, but ``before-build`` may.
     asked = compilers and (
         compilers if before else replace(compilers, configurer=None, emulator=None)
@@ -246,19 +208,8 @@ def wheel_steps(
         before,
         target_environment=target_environment if before else None,
     )
-    install = InstallPackages(request, OutputOf(f"requirements-{stem}"))
-    environment = (
-        Step(f"base-{stem}", f"build requirements ({python})", InstallPackages(request)),
-        Step(
-            f"requirements-{stem}",
-            f"{'before-build, and ' if before else ''}build requirements reported by the backend",
-            ask,
-            given if before else _unrun(given),
-            int(build.timeout),
-        ),
-        Step(f"environment-{stem}", f"build environment ({python})", install),
-    )
-    crates = crates_steps(compilers.rust if compilers else None)
+    asks_given = given if before else without(given, {"run"})
+    crates = _crates_steps(compilers.rust if compilers else None)
     wheel = BuildWheel(
         source=source,
         exclude=exclude,
@@ -275,7 +226,7 @@ def wheel_steps(
     )
     repair = RepairWheel(
         wheel=OutputOf(f"wheel-{stem}"),
-        target=target,
+        target=decision.platform.name,
         python=python,
         policy=choice.policy,
         pure=build.pure,
@@ -288,43 +239,39 @@ def wheel_steps(
     )
     return _granted(
         build,
-        host,
+        compilation.host_platform,
         *crates,
-        *(environment if build.isolation else ()),
+        *_environment_steps(build, request, ask, asks_given, ids=f"{{}}-{stem}"),
         *targets,
-        Step(f"wheel-{stem}", f"the wheel for {stem}", wheel, given, int(build.timeout)),
+        Step(f"wheel-{stem}", f"the wheel for {stem}", wheel, given, build.timeout),
         Step(f"repair-{stem}", f"repair and verify {stem}", repair),
     )
 
 
-def _target_step(
-    project: ProjectFacts, build: "BuildOptions", *, stem: str, target: str, python: str
-) -> tuple[Step, ...]:
+def _target_step(project: ProjectFacts, decision: Decision, python: str) -> tuple[Step, ...]:
     """Return the step that installs the target's own build requirements, if there are any."""
+    build, stem = decision.options.build, decision.stem
     if not build.target_requires:
         return ()
     wanted = tuple(sorted(set(build.target_requires)))
     constraints = expanded_requirements.constraints(project, build.constraints, build.requires)
-    request = EnvironmentRequest("target", python, target, wanted, constraints)
+    platform = decision.platform.name
+    request = EnvironmentRequest("target", python, platform, wanted, constraints)
     title = f"the target's build requirements ({stem})"
     return (Step(f"target-environment-{stem}", title, InstallPackages(request)),)
 
 
-def command_steps(
-    build: "BuildOptions",
-    *,
-    stem: str,
-    exclude: tuple[str, ...],
-    compilers: Compilers,
-    host: str,
-) -> tuple[Step, ...]:
+def command_steps(compilation: Compilation, decision: Decision) -> tuple[Step, ...]:
     """Return the one step of a build other than a wheel's."""
+    build, compilers, stem = decision.options.build, decision.compilers, decision.stem
+    if compilers is None:
+        raise AssertionError(f"{stem}: commands are given a compiler")
+    host = compilation.host_platform
+    here = well_known()[host].gnu_triple
     run = RunCommands(
         source=ProjectFiles(),
-        exclude=exclude,
-        commands=build_systems.commands_of(
-            build, cross=compilers.cross, here=well_known()[host].gnu_triple
-        ),
+        exclude=tuple(compilation.spec.sdist.exclude),
+        commands=build_systems.commands_of(build, cross=compilers.cross, here=here),
         outputs=tuple(build.outputs) or ("**",),
         compilers=compilers,
         target=compilers.target,
@@ -333,28 +280,22 @@ def command_steps(
         provided=tuple(build.allow_undefined),
     )
     title = f"{build.kind} for {stem}"
-    step = Step(f"build-{stem}", title, run, variables(build), int(build.timeout))
+    step = Step(f"build-{stem}", title, run, variables(build), build.timeout)
     return _granted(build, host, step)
 
 
-def test_steps(
-    project: ProjectFacts,
-    test: "TestOptions",
-    *,
-    stem: str,
-    session: str,
-    platform: str,
-    python: str | None,
-    machine: Machine,
-) -> tuple[Step, ...]:
+def test_steps(compilation: Compilation, decision: Decision, cpu: str | None) -> tuple[Step, ...]:
     """Return the steps for the tests' environment and the tests; the last is the result."""
-    shipped = ShippedFiles(session)
+    project, test = compilation.project, decision.options.test
+    stem, python, machine = decision.stem, decision.python, decision.machine(cpu)
+    shipped = ShippedFiles(f"build-{stem}")
     suffix = f"{stem}-{machine.cpu}" if machine.cpu else stem
     steps: list[Step] = []
     environment = None
     if python is not None:
         wanted = own_extras.requirements_of(project, test)
         constraints = expanded_requirements.constraints(project, test.constraints, test.requires)
+        platform = platform_with(decision.platform.name, decision.policy)
         request = EnvironmentRequest("test", python, platform, wanted, constraints)
         install = InstallPackages(request, shipped, tuple(test.extras))
         steps.append(Step(f"test-environment-{stem}", f"test requirements ({stem})", install))
@@ -368,11 +309,11 @@ def test_steps(
         machine=machine,
         python=python,
         environment=environment,
-        before=commands(list(test.before)),
+        before=commands(test.before),
         outputs=tuple(test.outputs),
     )
     model = f" on a {machine.cpu}" if machine.cpu else ""
     title = f"{'import' if imports else 'tests'} of {stem}{model}"
-    given, timeout = variables(test), int(test.timeout)
+    given, timeout = variables(test), test.timeout
     steps.append(Step(f"test-{suffix}", title, run, given, timeout, test.cache, test.network))
     return tuple(steps)

@@ -1,9 +1,18 @@
-"""Turn a user's texts into typed commands: placeholders become references."""
+"""Turn a user's texts into typed commands and variables: placeholders become references."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from mpforge.plan.steps import Variables
 from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine, Text
 from mpforge.spec.placeholders import parse
+
+if TYPE_CHECKING:
+    from mpforge.spec.model import BuildOptions, TestOptions
+
+# Placeholders that only a build for a target has a value for: the sdist's variables can't use them.
+OF_A_TARGET = {"run", "triple", "arch", "target", "policy", "build_dir", "prefix"}
 
 
 def text(written: str) -> Text:
@@ -29,3 +38,25 @@ def commands(written: str | Sequence[str | Sequence[str]]) -> tuple[CommandLine,
         ShellLine(text(line)) if isinstance(line, str) else Argv(tuple(text(w) for w in line))
         for line in lines
     )
+
+
+def variables(options: "BuildOptions | TestOptions") -> Variables:
+    """Return a step's environment from the spec."""
+    values = ((name, text(str(value))) for name, value in sorted(options.environment.items()))
+    return Variables(tuple(values), tuple(options.pass_environment), tuple(options.secrets))
+
+
+def without(given: Variables, placeholders: Collection[str]) -> Variables:
+    """Return the variables that use none of the placeholders, which a step has no value for."""
+    values = tuple((name, value) for name, value in given.values if not uses(value, placeholders))
+    return replace(given, values=values)
+
+
+def of_target(build: "BuildOptions") -> bool:
+    """Return whether the spec's options for a build differ from target to target."""
+    return any(uses(value, OF_A_TARGET) for _, value in variables(build).values)
+
+
+def uses(value: Text, placeholders: Collection[str]) -> bool:
+    """Return whether a text contains one of the placeholders."""
+    return any(isinstance(part, Placeholder) and part.name in placeholders for part in value)

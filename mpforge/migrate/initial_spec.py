@@ -102,11 +102,11 @@ class _Translation:
         pythons, why = self._pythons()
         targets = self._targets()
         build, skip = (text_of.globs(self.table.get(key)) for key in ("build", "skip"))
-        self.matrix = {
-            target: found
-            for target in targets
-            if (found := tuple(p for p in pythons if _wanted(p, target, build, skip)))
-        }
+        for target in targets:
+            names = {python: _identifier(python, target) for python in pythons}
+            found = tuple(p for p in pythons if text_of.is_selected(names[p], build, skip))
+            if found:
+                self.matrix[target] = found
         if not self.matrix:
             self._nothing_selected(pythons, targets)
         else:
@@ -314,10 +314,6 @@ def _identifier(python: str, target: str) -> str:
     return f"{python}-{libc.policy if libc else ''}_{target}"
 
 
-def _wanted(python: str, target: str, build: Sequence[str], skip: Sequence[str]) -> bool:
-    return text_of.is_selected(_identifier(python, target), build, skip)
-
-
 def _words(chosen: Sequence[tuple[str, str]], matrix: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the shortest globs over TARGET-PYTHON that select exactly ``chosen`` of ``matrix``."""
     wanted = set(chosen)
@@ -341,11 +337,7 @@ def _inherited(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str
         mine, theirs = override.get(key), base.get(key)
         if how == "none" or not mine or not theirs or isinstance(mine, dict):
             continue
-        as_list = text_of.commands if key.endswith(("command", "build", "test")) else _plain
+        as_list = text_of.commands if key.endswith(("command", "build", "test")) else text_of.words
         one, other = as_list(theirs), as_list(mine)
         found[key] = [*one, *other] if how == "append" else [*other, *one]
     return found
-
-
-def _plain(value: object) -> list[str]:
-    return text_of.words(value)

@@ -1,4 +1,4 @@
-"""Check single values at every level: policies, requirements, paths, addresses, CPU models.
+"""Check single values at every level: policies, requirements, environments, placeholders and others.
 
 Each value is checked by itself and the names that the spec defines; levels are not merged here.
 """

@@ -32,7 +32,7 @@ def finding_at(
     item: int | None = None,
     warning: bool = False,
 ) -> Finding:
-    """Return a problem of the key at ``path``, which begins its message; of an ``item`` of its list if given."""
+    """Return a problem of ``path``, or of an ``item`` of its list; the message begins with the path."""
     where = path if item is None else (*path, item)
     return Finding(code, where, f"`{dotted(path)}`: {message}", nearest, warning)
 
