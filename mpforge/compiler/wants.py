@@ -24,12 +24,10 @@ def wants_of(sessions: Iterable[PlannedSession], steps: Mapping[str, Step]) -> t
     """Return each need once, with the sessions that have it, in the order of the sessions."""
     found: dict[Need, dict[str, None]] = {}
     for session in sessions:
-        for compilers in session.compilers:
-            for need in _of_compilers(compilers):
-                found.setdefault(need, {})[session.name] = None
-        for identifier in session.steps:
-            for need in _of_step(steps[identifier]):
-                found.setdefault(need, {})[session.name] = None
+        needs = [need for compilers in session.compilers for need in _of_compilers(compilers)]
+        needs += [need for step in session.steps for need in _of_step(steps[step])]
+        for need in needs:
+            found.setdefault(need, {})[session.name] = None
     return tuple(Want(need, tuple(names)) for need, names in found.items())
 
 

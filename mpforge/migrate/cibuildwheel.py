@@ -201,13 +201,8 @@ def _environment(section: str) -> Callable[[Level, str, object], None]:
 def _assignments(value: object) -> dict[str, str]:
     if isinstance(value, dict):
         return {str(name): str(text) for name, text in value.items()}
-    return dict(_pairs(value))
-
-
-def _pairs(value: object) -> list[tuple[str, str]]:
-    """Return the names and values of words like ``NAME=VALUE``."""
-    parts = [word.partition("=") for word in words(value)]
-    return [(name, text) for name, equals, text in parts if equals]
+    pairs = [word.partition("=") for word in words(value)]
+    return {name: text for name, equals, text in pairs if equals}
 
 
 def _config_settings(level: Level, key: str, value: object) -> None:
@@ -218,7 +213,7 @@ def _config_settings(level: Level, key: str, value: object) -> None:
         }
         return
     found: dict[str, Any] = {}
-    for name, text in _pairs(value):
+    for name, text in ((n, t) for n, e, t in (w.partition("=") for w in words(value)) if e):
         found[name] = [*as_list(found[name]), text] if name in found else [text]
     level.build[key] = {n: some[0] if len(some) == 1 else some for n, some in found.items()}
 

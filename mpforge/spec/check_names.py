@@ -96,12 +96,13 @@ def _targets(spec: Spec) -> Iterator[Finding]:
         )
     for number, name in enumerate(spec.project.targets):
         if name not in platforms.well_known() and name not in spec.targets:
-            yield Finding(
+            table = dotted_table("targets", name)
+            yield finding_at(
                 "unknown-target",
-                (*path, number),
-                f'`project.targets`: "{name}" is not a well-known target, and no '
-                f"{dotted_table('targets', name)} defines it",
+                path,
+                f'"{name}" is not a well-known target, and no {table} defines it',
                 nearest_target(name, spec.targets),
+                item=number,
             )
     for name in spec.targets:
         yield from _platform(spec, name)
@@ -195,8 +196,8 @@ def _images(spec: Spec) -> Iterator[Finding]:
     for path, name in given:
         good = name in ("", "auto") or image_name.is_id(name) or image_name.parts(name)
         if not good:
-            message = f'`{dotted(path)}`: "{name}" is not a valid image name: expected {image_name.EXPECTED}'
-            yield Finding("image-name-wrong", path, message)
+            message = f'"{name}" is not a valid image name: expected {image_name.EXPECTED}'
+            yield finding_at("image-name-wrong", path, message)
 
 
 def _libraries(spec: Spec, path: Path, names: tuple[str, ...]) -> Iterator[Finding]:

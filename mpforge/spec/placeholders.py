@@ -5,9 +5,10 @@ Only ``{word}`` not preceded by ``$`` or ``#`` is one, so ``${VAR}`` and ``{a,b}
 This module knows no value of any placeholder.
 """
 
-import difflib
 import re
 from dataclasses import dataclass
+
+from mpforge.spec.suggest import close_to
 
 KNOWN = frozenset(
     {
@@ -72,10 +73,9 @@ def misspelt(text: str) -> tuple[tuple[str, str], ...]:
         word, argument = match["word"], match["arg"]
         if match["mark"] or _is_known(word, argument):
             continue
-        close = difflib.get_close_matches(word.lower(), sorted(KNOWN), n=1, cutoff=_CLOSE)
-        if close:
-            kept = argument if close[0] == "prefix" else None
-            found.append((match.group(), str(Placeholder(close[0], kept))))
+        if (near := close_to(word, KNOWN, _CLOSE)) is not None:
+            kept = argument if near == "prefix" else None
+            found.append((match.group(), str(Placeholder(near, kept))))
     return tuple(found)
 
 

@@ -21,6 +21,7 @@ from mpforge.spec.finding import Finding, as_written, dotted, finding_at, overla
 from mpforge.spec.model import Spec
 from mpforge.spec.suggest import NOTES, nearest_key, nearest_value
 
+# By pydantic's kinds of errors; the kinds of ``values`` say themselves what was expected.
 _EXPECTED: Mapping[str, str] = {
     "string_type": "a string",
     "bool_type": "true or false",
@@ -30,6 +31,7 @@ _EXPECTED: Mapping[str, str] = {
     "mapping_type": "a table",
     "model_type": "a table",
     "model_attributes_type": "a table",
+    "string_too_short": "a string that is not empty",
 }
 
 # Substitutes for required values that are missing or wrong, while the rest is checked.
@@ -62,14 +64,8 @@ def finding_of(document: Mapping[str, object], error: ErrorDetails) -> Finding:
         return Finding("bad-value", path, what)
     if kind == "literal_error":
         return _not_one_of(path, value, re.findall(r"'([^']*)'", error["ctx"]["expected"]))
-    if kind in _EXPECTED:
-        code, expected = "wrong-type", _EXPECTED[kind]
-    elif kind in {"wrong-type", "bad-value"}:
-        code, expected = kind, error["msg"]
-    elif kind == "string_too_short":
-        code, expected = "bad-value", "a string that is not empty"
-    else:
-        code, expected = "bad-value", error["msg"]
+    code = "wrong-type" if kind.endswith("type") else "bad-value"
+    expected = _EXPECTED.get(kind, error["msg"])
     near = _TABLE_OF_OTHERS.get(path) if kind.startswith(("model", "mapping", "dict")) else None
     if kind == "tuple_type" and isinstance(value, str):
         near = f"[{json.dumps(value, ensure_ascii=False)}]"

@@ -30,6 +30,7 @@ def _problem_codes() -> Iterator[str]:
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {
                 "Finding",
                 "Problem",
+                "finding_at",
             }:
                 yield from (
                     word.value
