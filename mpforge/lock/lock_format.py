@@ -217,9 +217,9 @@ def _image_pin(entry: Mapping[str, Any]) -> ImagePin:
 
 def _read(kind: type[_T], table: Mapping[str, Any]) -> _T:
     """Return the flat dataclass ``kind`` whose fields are a table's keys. Raises ``_WrongEntry``."""
-    hints = _hints(kind)
-    values = {}
-    for field in dataclasses.fields(cast(Any, kind)):
+    definition = cast(Any, kind)
+    hints, values = _hints(definition), {}
+    for field in dataclasses.fields(definition):
         default = dataclasses.MISSING if field.name in _ALWAYS else field.default
         values[field.name] = _value(table, _key(field), hints[field.name], default=default)
     return kind(**values)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from mpforge.formats.globs import Glob
 from mpforge.formats.toml import Path
-from mpforge.spec.finding import Finding, dotted, finding_at
+from mpforge.spec.finding import Finding, finding_at
 from mpforge.spec.model import Spec
 from mpforge.spec.options import all_levels, all_pythons, is_wheel, python_words, target_names, word
 from mpforge.spec.suggest import close_to
@@ -29,13 +29,13 @@ def check_test_sources(spec: Spec, files: Sequence[str]) -> Iterator[Finding]:
         given = level.test.sources if "sources" in level.test.model_fields_set else ()
         for number, glob in enumerate(given):
             if not any(map(Glob(glob).matches, files)):
-                path = (*level.path, "test", "sources", number)
                 names = {name.partition("/")[0] for name in files}
-                yield Finding(
+                yield finding_at(
                     "nothing-matches",
-                    path,
-                    f'`{dotted(path[:-1])}`: "{glob}" matches no file of the project',
+                    (*level.path, "test", "sources"),
+                    f'"{glob}" matches no file of the project',
                     close_to(glob, names),
+                    item=number,
                     warning=True,
                 )
 

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from mpforge.spec.load import load_spec
 from mpforge.spec.model import Spec
-from mpforge.spec.options import ResolvedTarget, given, python_words, resolve, targets
+from mpforge.spec.options import ResolvedTarget, origin, python_words, resolve, targets
 
 TEXT = """\
 schema = 1
@@ -63,15 +63,15 @@ def test_merged_options_are_frozen(spec: Spec) -> None:
         options.build.pure = True  # type: ignore[misc]
 
 
-def test_given_means_written_at_any_level(spec: Spec) -> None:
-    assert given(spec, "aarch64", "cp311", "build.toolchain")
-    assert given(spec, "aarch64", "cp311", "build.repair.strip")
-    assert not given(spec, "aarch64", "cp311", "build.repair.args")
-    assert given(spec, "gateway", "cp313", "build.repair.args")
-    assert given(spec, "aarch64", "cp313", "build.target-requires")
-    assert not given(spec, "aarch64", "cp311", "build.target-requires")
-    assert not given(spec, "aarch64", "cp311", "build.image")
-    assert given(spec, "gateway", "cp313", "test.command")
+def test_an_option_has_an_origin_if_it_is_written_at_any_level(spec: Spec) -> None:
+    assert origin(spec, "aarch64", "cp311", "build.toolchain") is not None
+    assert origin(spec, "aarch64", "cp311", "build.repair.strip") is not None
+    assert origin(spec, "aarch64", "cp311", "build.repair.args") is None
+    assert origin(spec, "gateway", "cp313", "build.repair.args") is not None
+    assert origin(spec, "aarch64", "cp313", "build.target-requires") is not None
+    assert origin(spec, "aarch64", "cp311", "build.target-requires") is None
+    assert origin(spec, "aarch64", "cp311", "build.image") is None
+    assert origin(spec, "gateway", "cp313", "test.command") is not None
 
 
 def test_targets_are_the_projects_and_then_those_added(spec: Spec) -> None:
