@@ -79,9 +79,7 @@ class Pins:
             doing=f"resolving {words} for {request.python} {request.platform}",
             look=lambda lock: lock.environment(request),
             resolve=resolve,
-            record=lambda found: lock_file.merge(
-                self.path, Lock(environments=(found,)), warn=self._warn
-            ),
+            lock_of=lambda found: Lock(environments=(found,)),
         )
         return pin if own is None else pin.without(own.name)
 
@@ -110,9 +108,7 @@ class Pins:
             doing=f"looking up packages of {archive}",
             look=lambda lock: lock.packages_of(request),
             resolve=resolve,
-            record=lambda found: lock_file.merge(
-                self.path, Lock(distribution=(found,)), warn=self._warn
-            ),
+            lock_of=lambda found: Lock(distribution=(found,)),
         )
 
     def image(self, request: ImageRequest, resolve: Callable[[], ImagePin]) -> ImagePin:
@@ -123,7 +119,7 @@ class Pins:
             doing=f"looking up the image {request.name}",
             look=lambda lock: lock.image(request),
             resolve=resolve,
-            record=lambda found: lock_file.merge(self.path, Lock(images=(found,)), warn=self._warn),
+            lock_of=lambda found: Lock(images=(found,)),
         )
 
     def strategy(self, pin: StrategyPin) -> None:
@@ -139,7 +135,7 @@ class Pins:
         doing: str,
         look: Callable[[Lock], T | None],
         resolve: Callable[[], T],
-        record: Callable[[T], Lock],
+        lock_of: Callable[[T], Lock],
     ) -> T:
         """Return the lock's pin for a request; one process resolves it if it is missing.
 
@@ -163,7 +159,7 @@ class Pins:
             if (pin := look(self.lock)) is not None:
                 return pin
             found = self._timed(doing, resolve)
-            self.lock = record(found)
+            self.lock = lock_file.merge(self.path, lock_of(found), warn=self._warn)
         return look(self.lock) or found
 
     def _timed(self, what: str, resolve: Callable[[], T]) -> T:
