@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import nox
 import nox.registry
@@ -74,18 +74,11 @@ def _watch_redefinitions() -> None:
     """End nox if the noxfile later redefines one of our sessions: nox only warns."""
     show = warnings.showwarning
 
-    def hear(  # noqa: PLR0917 - the arguments of warnings.showwarning
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def hear(message: Warning | str, *rest: Any, **named: Any) -> None:
         for name in _ours:
             if str(message).startswith(f"The session {name!r} has already been registered"):
                 raise _end(_taken(name, ""))
-        show(message, category, filename, lineno, file, line)
+        show(message, *rest, **named)
 
     warnings.showwarning = hear
     warnings.filterwarnings("always", "The session .* has already been", FutureWarning)

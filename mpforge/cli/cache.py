@@ -10,16 +10,22 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from mpforge.cli.options import write_json
 from mpforge.errors import ExitCode
+from mpforge.housekeeping.audit import Finding
+from mpforge.housekeeping.cache_directory import (
+    EXPECTED,
+    Contents,
+    Holding,
+    clear,
+    collect,
+    stats,
+    verify,
+)
+from mpforge.housekeeping.cache_limits import limits_of
+from mpforge.housekeeping.collection import Collected, Limits
 from mpforge.workspace import cache_directory
-
-if TYPE_CHECKING:
-    from mpforge.housekeeping.audit import Finding
-    from mpforge.housekeeping.cache_directory import Contents, Holding
-    from mpforge.housekeeping.collection import Collected, Limits
 
 DESCRIPTION = (
     "Show, shrink, check or empty the cache that all of your projects share (MPFORGE_CACHE). The "
@@ -69,9 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _stats(arguments: argparse.Namespace) -> int:
-    from mpforge.housekeeping.cache_directory import stats
-    from mpforge.housekeeping.cache_limits import limits_of
-
     limits = limits_of(os.environ)
     found = stats(cache_directory(os.environ))
     if arguments.json:
@@ -89,7 +92,7 @@ def _stats(arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _as_json(holding: "Holding") -> dict[str, object]:
+def _as_json(holding: Holding) -> dict[str, object]:
     data = asdict(holding)
     for name in ("least_recent", "most_recent"):
         moment = data[name]
@@ -97,7 +100,7 @@ def _as_json(holding: "Holding") -> dict[str, object]:
     return data
 
 
-def _show_stats(found: "Contents", limits: "Limits") -> None:
+def _show_stats(found: Contents, limits: Limits) -> None:
     lines = [("", "number", "size", "last used")]
     lines += [
         (h.what, str(h.count), _amount(h.size), _moment(h.most_recent)) for h in found.holdings
@@ -110,7 +113,7 @@ def _show_stats(found: "Contents", limits: "Limits") -> None:
         sys.stdout.write(f"  not mpforge's: {path}\n")
 
 
-def _fullness(size: int, limits: "Limits") -> str:
+def _fullness(size: int, limits: Limits) -> str:
     share = f" ({100 * size / limits.size:.0f} %)" if limits.size else ""
     return f"of {_amount(limits.size)}{share}; entries are removed when unused for {_duration(limits.age)}"
 
@@ -119,25 +122,18 @@ def _fullness(size: int, limits: "Limits") -> str:
 
 
 def _gc(arguments: argparse.Namespace) -> int:
-    from mpforge.housekeeping.cache_directory import collect
-    from mpforge.housekeeping.cache_limits import limits_of
-
     limits = limits_of(os.environ, size=arguments.size, age=arguments.age)
     done = collect(cache_directory(os.environ), limits, waits=_say_waiting)
     return _show(done, arguments, limits)
 
 
 def _clear(arguments: argparse.Namespace) -> int:
-    from mpforge.housekeeping.cache_directory import clear
-
     done = clear(cache_directory(os.environ), waits=_say_waiting)
     return _show(done, arguments, None)
 
 
-def _show(done: "Collected", arguments: argparse.Namespace, limits: "Limits | None") -> int:
+def _show(done: Collected, arguments: argparse.Namespace, limits: Limits | None) -> int:
     """Print what was removed and what is left; return the exit code."""
-    from mpforge.housekeeping.cache_directory import EXPECTED
-
     failed = any(thing.why not in EXPECTED for thing in done.left)
     code = ExitCode.HOST_CANNOT if failed else ExitCode.DONE
     if arguments.json:
@@ -162,7 +158,7 @@ def _say_waiting() -> None:
     sys.stderr.write("waiting: another mpforge is collecting in this cache\n")
 
 
-def _removed(done: "Collected") -> str:
+def _removed(done: Collected) -> str:
     if not done.removed:
         return f"nothing was removed: {_amount(done.after)}"
     return f"removed {_counted(done.removed)}: {_amount(done.before)} → {_amount(done.after)}"
@@ -176,8 +172,6 @@ def _counted(kinds: Mapping[str, int]) -> str:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from mpforge.housekeeping.cache_directory import verify
-
     found: list[Finding] = []
     for finding in verify(cache_directory(os.environ)):
         found.append(finding)

@@ -4,15 +4,19 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
-from mpforge.cli.options import add_spec
+from mpforge.cli.options import add_spec, workspace_of
+from mpforge.compiler import excluded_pythons, own_extras
+from mpforge.engine.load_index import content, text_of
+from mpforge.engine.load_plan import facts_of, source_of
 from mpforge.errors import ExitCode, LockInvalid, MpforgeError, Place, Problem, SpecInvalid
-
-if TYPE_CHECKING:
-    from mpforge.spec.finding import Finding
-    from mpforge.spec.model import Spec
-    from mpforge.workspace import Workspace
+from mpforge.lock import lock_file
+from mpforge.spec.check_globs import check_test_sources
+from mpforge.spec.finding import Finding
+from mpforge.spec.load import find_problems
+from mpforge.spec.model import Spec
+from mpforge.store.local import opened
+from mpforge.workspace import Workspace
 
 DESCRIPTION = "List every problem of the spec."
 
@@ -24,10 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each problem; return 2 if one of them is an error."""
-    from mpforge.cli.options import workspace_of
-    from mpforge.engine.load_index import content, text_of
-    from mpforge.spec.load import find_problems
-
     workspace = workspace_of(arguments)
     try:
         text = text_of(content(workspace), workspace)
@@ -45,10 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.WRONG_INPUT if wrong else ExitCode.DONE
 
 
-def _of_lock(workspace: "Workspace") -> Iterator[Problem]:
+def _of_lock(workspace: Workspace) -> Iterator[Problem]:
     """Yield the reason why the lock can't be read, if so."""
-    from mpforge.lock import lock_file
-
     try:
         lock_file.read(workspace.lock)
     except LockInvalid as error:
@@ -56,14 +54,8 @@ def _of_lock(workspace: "Workspace") -> Iterator[Problem]:
         yield Problem(error.code, words, error.place or Place(workspace.lock.name))
 
 
-def _of_project(workspace: "Workspace", text: str, spec: "Spec") -> "Iterable[Finding]":
+def _of_project(workspace: Workspace, text: str, spec: Spec) -> Iterable[Finding]:
     """Return the spec's conflicts with this project; unreadable build files are reported by its build."""
-    from mpforge.compiler import excluded_pythons, own_extras
-    from mpforge.engine.load_plan import facts_of, source_of
-    from mpforge.spec.check_globs import check_test_sources
-    from mpforge.spec.finding import Finding
-    from mpforge.store.local import opened
-
     place = "project", "source"
     try:
         source = source_of(workspace, text, opened(workspace.cache / "store"))

@@ -5,16 +5,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec, write_json
+from mpforge.doctor.container_runtime import ContainersFact, RunFact
+from mpforge.doctor.diagnosis import Diagnosis, diagnose
+from mpforge.doctor.host_capabilities import TargetAbility
 from mpforge.errors import ExitCode
-
-if TYPE_CHECKING:
-    from mpforge.doctor.container_runtime import ContainersFact, RunFact
-    from mpforge.doctor.diagnosis import Diagnosis
-    from mpforge.doctor.host_capabilities import TargetAbility
-
+from mpforge.reports.console import size
 
 _EXTENTS = {
     "whole": "each program has its own network, processes and mounts",
@@ -43,8 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the diagnosis."""
-    from mpforge.doctor.diagnosis import diagnose
-
     found = diagnose(arguments.spec.with_suffix(".lock"), os.environ)
     if arguments.json:
         write_json(asdict(found))
@@ -55,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def sections(found: "Diagnosis") -> Iterator[Section]:
+def sections(found: Diagnosis) -> Iterator[Section]:
     """Yield the diagnosis as sections of text."""
     distribution = f", {found.distribution}" if found.distribution else ""
     yield Section(f"mpforge {found.version} on {found.system}{distribution}", ())
@@ -98,20 +93,20 @@ def sections(found: "Diagnosis") -> Iterator[Section]:
     yield Section("Host", tuple(_host(found)))
 
 
-def _abilities(target: "TargetAbility") -> Iterator[tuple[str, str, str, str | None]]:
+def _abilities(target: TargetAbility) -> Iterator[tuple[str, str, str, str | None]]:
     build, images, test = target.build, target.images, target.test
     yield "build", build.how, build.why, build.remedy
     yield "build in an image", ", ".join(images.strategies) or "no", images.why, images.remedy
     yield "test", test.how, test.why, test.remedy
 
 
-def _runs(runs: "Sequence[RunFact]") -> Iterator[tuple[str, ...]]:
+def _runs(runs: Sequence[RunFact]) -> Iterator[tuple[str, ...]]:
     for run in runs:
         how = f"QEMU {run.qemu}" if run.how == "emulated" and run.qemu else run.how
         yield run.name, how, _with(run.why or "", run.remedy)
 
 
-def _later(targets: "Sequence[TargetAbility]") -> Iterator[tuple[str, ...]]:
+def _later(targets: Sequence[TargetAbility]) -> Iterator[tuple[str, ...]]:
     """Yield a row for each way to run programs, with the targets that share it."""
     groups: dict[tuple[str, str], list[str]] = {}
     for target in targets:
@@ -120,7 +115,7 @@ def _later(targets: "Sequence[TargetAbility]") -> Iterator[tuple[str, ...]]:
         yield " ".join(names), how, why
 
 
-def _host(found: "Diagnosis") -> Iterator[tuple[str, ...]]:
+def _host(found: Diagnosis) -> Iterator[tuple[str, ...]]:
     for program in found.programs:
         yield program.name, _with(program.version or program.path or "not here", program.remedy)
     zig = found.zig
@@ -146,7 +141,7 @@ def _host(found: "Diagnosis") -> Iterator[tuple[str, ...]]:
     yield "containers", _runtime(found.containers)
 
 
-def _runtime(found: "ContainersFact") -> str:
+def _runtime(found: ContainersFact) -> str:
     runtime = found.engine
     if runtime is None:
         return _with(f"none: {found.why}", found.remedy)
@@ -165,8 +160,6 @@ def _with(text: str, remedy: str | None) -> str:
 
 
 def _size(amount: int) -> str:
-    from mpforge.reports.console import size
-
     return size(amount) if amount else "empty"
 
 
@@ -185,7 +178,7 @@ def plain(shown: Sequence[Section]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _show_tables(found: "Diagnosis") -> None:
+def _show_tables(found: Diagnosis) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -7,13 +7,16 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mpforge.artifacts.core_metadata import requires_python
 from mpforge.cli.options import add_spec
+from mpforge.compiler.backends import recognise
 from mpforge.errors import ExitCode, SourceMissing, SpecInvalid, WrongInput
-
-if TYPE_CHECKING:
-    from mpforge.migrate.initial_spec import InitialSpec
+from mpforge.formats.pyproject import build_system
+from mpforge.migrate.initial_spec import InitialSpec, initial_spec
+from mpforge.plan.facts import ProjectFacts
+from mpforge.platforms import available
+from mpforge.spec.load import find_problems
 
 _IMPORTS = {
     (None, "mpforge.sessions"): ".register",
@@ -39,10 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises ``WrongInput`` if one exists already, ``SourceMissing`` without a project.
     """
-    from mpforge.migrate.initial_spec import initial_spec
-    from mpforge.platforms import available
-    from mpforge.spec.load import find_problems
-
     path = Path(arguments.spec).absolute()
     if os.path.lexists(path):
         raise _there_already(path)
@@ -87,8 +86,6 @@ def _pyproject(folder: Path) -> str | None:
 
 def _requires_python(folder: Path) -> str | None:
     """Return Requires-Python from the PKG-INFO of an unpacked sdist."""
-    from mpforge.artifacts.core_metadata import requires_python
-
     text = None
     if not (folder / ".git").exists():
         with contextlib.suppress(OSError):
@@ -129,7 +126,7 @@ def _name_it(written: Path, path: Path) -> None:
         os.replace(written, path)
 
 
-def summary(initial: "InitialSpec", name: str) -> str:
+def summary(initial: InitialSpec, name: str) -> str:
     """Return the summary of the written spec, with what it leaves out."""
     lines = [f"wrote {name}: {' '.join(initial.pythons)} for {', '.join(initial.targets)}"]
     if initial.translated:
@@ -142,10 +139,6 @@ def summary(initial: "InitialSpec", name: str) -> str:
 
 def _backend(pyproject: str | None) -> str:
     """Return a line if the project's build backend is not known to cross-compile, else an empty text."""
-    from mpforge.compiler.backends import recognise
-    from mpforge.formats.pyproject import build_system
-    from mpforge.plan.facts import ProjectFacts
-
     system = build_system(pyproject)
     project = ProjectFacts("tree", system.backend, bool(system.backend_path), system.requires)
     backend = recognise(project)

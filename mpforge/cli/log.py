@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from mpforge.cli.options import add_spec, session_of, unknown, workspace_of
+from mpforge.engine.load_index import load_index
 from mpforge.errors import ExitCode, UnknownSession, WrongInput
 
 DESCRIPTION = "Print a session's log."
@@ -17,8 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the log of the session's last run here, else those of its steps in the store."""
-    from mpforge.engine.load_index import load_index
-
     workspace = workspace_of(arguments)
     if all(session.name != arguments.session for session in load_index(workspace).sessions):
         raise unknown(arguments.session, workspace)

@@ -1,7 +1,6 @@
 """``mpforge``: parse the command line, run a command, turn its error into text and an exit code.
 
-Start-up must be fast: a command's module is imported only for that command, and imports heavy modules
-only when it runs.
+Start-up must be fast: a command's module is imported only for that command.
 """
 
 import argparse

@@ -4,13 +4,12 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
+from mpforge.ci.matrix import Job, ci_host, jobs, nothing_to_do
 from mpforge.cli.options import add_spec, workspace_of, write_json
+from mpforge.engine.load_plan import plan_on
 from mpforge.errors import ExitCode, WrongInput
-
-if TYPE_CHECKING:
-    from mpforge.ci.matrix import Job
+from mpforge.plan.facts import HostFacts
 
 PHASES = ("build", "test")
 GITHUB_LIMIT = 256
@@ -38,10 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the jobs."""
-    from mpforge.ci.matrix import ci_host, jobs, nothing_to_do
-    from mpforge.engine.load_plan import plan_on
-    from mpforge.plan.facts import HostFacts
-
     workspace = workspace_of(arguments)
     plan, platforms = plan_on(
         workspace, HostFacts(ci_host().name, f"Linux {ci_host().machine}", container_runtime=True)
@@ -59,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _tell(found: "tuple[Job, ...]", phase: str, arguments: argparse.Namespace) -> None:
+def _tell(found: tuple[Job, ...], phase: str, arguments: argparse.Namespace) -> None:
     """Warn of a matrix that GitHub rejects. Raises ``WrongInput`` if the output is for GitHub."""
     if not found and arguments.format == "github":
         _warn(
@@ -83,6 +78,6 @@ def _warn(*words: str) -> None:
     sys.stderr.write(f"mpforge > warning: {' '.join(words)}\n")
 
 
-def _include(found: "tuple[Job, ...]", phase: str) -> str:
+def _include(found: tuple[Job, ...], phase: str) -> str:
     rows = [{**asdict(job), "python": job.python or ""} for job in found if job.phase == phase]
     return json.dumps({"include": rows}, separators=(",", ":"))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mpforge.engine.load_index import load_index
 from mpforge.errors import UnknownSession
 from mpforge.workspace import SPEC_NAME, Workspace, open_workspace
 
@@ -53,8 +54,6 @@ def sessions_of(plan: "Plan", names: list[str], workspace: Workspace) -> "list[P
 
 def unknown(name: str, workspace: Workspace, what: str = "session") -> UnknownSession:
     """Return the error for an unknown ``what``: ``project.skip`` leaves it out, or it is misspelt."""
-    from mpforge.engine.load_index import load_index
-
     index = load_index(workspace)
     if name in index.left_out:
         return UnknownSession(
@@ -69,8 +68,6 @@ def unknown(name: str, workspace: Workspace, what: str = "session") -> UnknownSe
 
 def tell_doubts(workspace: Workspace) -> None:
     """Print the spec's warnings to stderr. Raises ``SpecInvalid``."""
-    from mpforge.engine.load_index import load_index
-
     for warning in load_index(workspace).warnings:
         sys.stderr.write(f"{warning}\n")
 

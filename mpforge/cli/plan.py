@@ -3,16 +3,19 @@
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpforge.cli.options import add_spec, sessions_of, tell_doubts, workspace_of, write_json
+from mpforge.compiler.patch_markers import doubts
+from mpforge.engine.load_plan import compiled
+from mpforge.engine.preview import SessionPreview, StepPreview, preview
+from mpforge.engine.project_facts import project_facts
 from mpforge.errors import ExitCode, first_of, render
+from mpforge.lock import lock_file
 from mpforge.plan.codec import encode
-
-if TYPE_CHECKING:
-    from mpforge.engine.preview import SessionPreview, StepPreview
-    from mpforge.plan.pins import Lock
-    from mpforge.plan.wants import Want
+from mpforge.plan.pins import Lock
+from mpforge.plan.wants import Want, unpinned
+from mpforge.reports.console import size
 
 DESCRIPTION = "Show what would run, how and why, and what is cached. Runs nothing."
 
@@ -28,12 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; return the exit code of running the named sessions, as far as it is known."""
-    from mpforge.compiler.patch_markers import doubts
-    from mpforge.engine.load_plan import compiled
-    from mpforge.engine.preview import preview
-    from mpforge.engine.project_facts import project_facts
-    from mpforge.lock import lock_file
-
     workspace = workspace_of(arguments)
     found = compiled(workspace)
     tell_doubts(workspace)
@@ -56,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _refused(shown) if arguments.session else ExitCode.DONE
 
 
-def _refused(shown: "Sequence[SessionPreview]") -> int:
+def _refused(shown: Sequence[SessionPreview]) -> int:
     """Print which named sessions, or sessions that they require, can't run; return the exit code."""
     told: dict[str, list[str]] = {}
     codes: list[int] = []
@@ -68,7 +65,7 @@ def _refused(shown: "Sequence[SessionPreview]") -> int:
     return first_of(codes) if codes else ExitCode.DONE
 
 
-def _lines(item: "SessionPreview") -> list[str]:
+def _lines(item: SessionPreview) -> list[str]:
     lines = [f"{item.session.name}: {item.state}{_why(item)}"]
     choice, refusal = item.session.choice, item.session.refusal
     if refusal is not None:
@@ -88,17 +85,13 @@ def _lines(item: "SessionPreview") -> list[str]:
     return lines
 
 
-def _why(item: "SessionPreview | StepPreview") -> str:
+def _why(item: SessionPreview | StepPreview) -> str:
     """Return the reason in brackets; missing pins are listed once, at the end."""
     return f" ({item.why})" if item.why and not item.unpinned else ""
 
 
-def _unpinned(
-    shown: "Sequence[SessionPreview]", wants: "Iterable[Want]", lock: "Lock"
-) -> Iterator[str]:
+def _unpinned(shown: Sequence[SessionPreview], wants: Iterable[Want], lock: Lock) -> Iterator[str]:
     """Yield advice about missing pins, named by the plan's wants, else by the step that lacks them."""
-    from mpforge.plan.wants import unpinned
-
     found = [item.unpinned for item in shown]
     found += [step.unpinned for item in shown for step in item.steps]
     missing = dict.fromkeys(text for text in found if text)
@@ -110,15 +103,13 @@ def _unpinned(
             yield from (f"    {text}" for text in missing)
 
 
-def _size(item: "SessionPreview") -> str:
-    from mpforge.reports.console import size
-
+def _size(item: SessionPreview) -> str:
     if item.fetch is None:
         return "not known"
     return f"{', '.join(item.items)} ({size(item.fetch)})" if item.items else "nothing"
 
 
-def _data(item: "SessionPreview") -> dict[str, Any]:
+def _data(item: SessionPreview) -> dict[str, Any]:
     session = encode(item.session)
     steps = [
         {"id": s.id, "title": s.title, "state": s.state, "why": s.why, "key": s.key}

@@ -8,16 +8,14 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec, tell_doubts, unknown, workspace_of
+from mpforge.engine.load_index import load_index
 from mpforge.errors import ExitCode, NothingSelected, first_of, render
+from mpforge.plan.session_end import SessionEnded
 from mpforge.processes.terminal import foreground
-from mpforge.workspace import SPEC_NAME
-
-if TYPE_CHECKING:
-    from mpforge.plan.session_end import SessionEnded
-    from mpforge.workspace import Workspace
+from mpforge.reports.journal import begin, journal_of, last_words
+from mpforge.workspace import RUN_ID, SPEC_NAME, Workspace, run_id
 
 _FLAGS = {
     "no_cache": "run every step, even if its result is stored",
@@ -47,10 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run nox; return the exit code of docs/contract.md, "Command line"."""
-    from mpforge.engine.load_index import load_index
-    from mpforge.reports.journal import begin, journal_of, last_words
-    from mpforge.workspace import RUN_ID, run_id
-
     workspace = workspace_of(arguments)
     known = [session.name for session in load_index(workspace).sessions]
     tell_doubts(workspace)
@@ -79,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _exit_code(code, outcomes)
 
 
-def _noxfile(workspace: "Workspace") -> tuple[Path, bool]:
+def _noxfile(workspace: Workspace) -> tuple[Path, bool]:
     """Return the checkout's noxfile and False, else a generated one and True."""
     there = workspace.root / "noxfile.py"
     if there.is_file() and workspace.spec.name == SPEC_NAME:
@@ -90,7 +84,7 @@ def _noxfile(workspace: "Workspace") -> tuple[Path, bool]:
     return ours, True
 
 
-def _exit_code(code: int, outcomes: "Iterable[SessionEnded]") -> int:
+def _exit_code(code: int, outcomes: Iterable[SessionEnded]) -> int:
     """Return mpforge's exit code for nox's exit code and the sessions' outcomes."""
     if any(ended.status == "interrupted" for ended in outcomes) or code < 0:
         return ExitCode.INTERRUPTED

@@ -5,13 +5,13 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec, session_of, show_log_end
+from mpforge.engine.shell import Scene, Visit, enter, enterable, log_of
 from mpforge.errors import StepFailed, ToolNotDeclared, render
-
-if TYPE_CHECKING:
-    from mpforge.engine.shell import Scene
+from mpforge.processes.interrupts import watch_interrupts
+from mpforge.reports.console import Console
+from mpforge.workspace import Options
 
 _NOT_FOUND = 127
 """A shell's exit status for a program that is not found (POSIX)."""
@@ -41,18 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Enter the session's main step; return the exit status of the program that ran there."""
-    from mpforge.engine.shell import Visit, enter, enterable, log_of
-    from mpforge.processes.interrupts import watch_interrupts
-    from mpforge.reports.console import Console
-    from mpforge.workspace import Options
-
     workspace, found, named = session_of(arguments)
     session = enterable(found.plan, named)
     watch_interrupts()
     console = Console()
     entered = []
 
-    def welcome(scene: "Scene") -> None:
+    def welcome(scene: Scene) -> None:
         console.close()
         entered.append(scene)
         lines = _shown(scene) if not arguments.posargs or scene.left else ()
@@ -81,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
             sys.stderr.write(f"mpforge > kept: {entered[0].place}\n")
 
 
-def _shown(scene: "Scene") -> Iterator[str]:
+def _shown(scene: Scene) -> Iterator[str]:
     """Yield the lines shown before the prompt; commands to paste stand on lines of their own."""
     network = "with the network" if scene.network else "without network"
     fate = "kept when you leave" if scene.stays else "removed when you leave"

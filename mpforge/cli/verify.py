@@ -4,16 +4,16 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mpforge.artifacts.differences import FileDifference
 from mpforge.cli.options import add_spec, session_of, show_log_end, write_json
+from mpforge.engine.verify import Verdict, logs_of, verifiable, verify
 from mpforge.errors import ExitCode, StepFailed
 from mpforge.plan.codec import encode
-
-if TYPE_CHECKING:
-    from mpforge.artifacts.differences import FileDifference
-    from mpforge.engine.verify import Verdict
-    from mpforge.workspace import Workspace
+from mpforge.processes.interrupts import watch_interrupts
+from mpforge.reports.console import Console
+from mpforge.workspace import Options, Workspace
 
 _SHOWN = 3
 _BUILD_ID = "section .note.gnu.build-id"
@@ -33,11 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the verdict of each session; return 1 if one of them differs."""
-    from mpforge.engine.verify import verifiable, verify
-    from mpforge.processes.interrupts import watch_interrupts
-    from mpforge.reports.console import Console
-    from mpforge.workspace import Options
-
     workspace, found, named = session_of(arguments)
     watch_interrupts()
     console = Console()
@@ -65,17 +60,15 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.DONE if all(verdict.equal for verdict in told) else ExitCode.STEP_FAILED
 
 
-def _show_log(workspace: "Workspace", session: str) -> None:
+def _show_log(workspace: Workspace, session: str) -> None:
     """Print the last lines of the build that failed: the second one has a log only if it began."""
-    from mpforge.engine.verify import logs_of
-
     logs = reversed(logs_of(workspace, session))
     log = next((path for path in logs if path.is_file()), None)
     if log is not None:
         show_log_end(log)
 
 
-def _lines(verdict: "Verdict", workspace: "Workspace") -> Iterator[str]:
+def _lines(verdict: Verdict, workspace: Workspace) -> Iterator[str]:
     if verdict.equal:
         yield f"{verdict.session}: built twice, identical results"
         yield from (f"  {path} {digest}" for path, digest in verdict.first.items())
@@ -93,7 +86,7 @@ def _lines(verdict: "Verdict", workspace: "Workspace") -> Iterator[str]:
         yield f"  kept for inspection: {os.path.relpath(verdict.kept, workspace.root)}/first, /second"
 
 
-def _file(found: "list[FileDifference]") -> Iterator[str]:
+def _file(found: list[FileDifference]) -> Iterator[str]:
     """Yield a file's differences: the first few of each kind; consequences of others in one line."""
     alike: dict[tuple[object, ...], list[FileDifference]] = {}
     explained = {one.path for one in found if one.hint and one.what != _BUILD_ID}
@@ -114,7 +107,7 @@ def _file(found: "list[FileDifference]") -> Iterator[str]:
         yield f"    {where}also {', '.join(dict.fromkeys(names))}, which may be a consequence"
 
 
-def _difference(difference: "FileDifference") -> Iterator[str]:
+def _difference(difference: FileDifference) -> Iterator[str]:
     yield f"    {': '.join((*difference.path[1:], difference.what))}"
     if difference.first or difference.second:
         yield f"      first:  {difference.first}"
@@ -123,6 +116,6 @@ def _difference(difference: "FileDifference") -> Iterator[str]:
         yield f"      -> {difference.hint}"
 
 
-def _data(verdict: "Verdict") -> dict[str, Any]:
+def _data(verdict: Verdict) -> dict[str, Any]:
     kept = None if verdict.kept is None else str(verdict.kept)
     return {"session": verdict.session, "equal": verdict.equal, **encode(verdict), "kept": kept}

@@ -211,16 +211,14 @@ def group_end(session: IndexedSession, outcomes: Iterable[SessionEnded]) -> Sess
     total = len(session.requires)
     cached = sum(1 for ended in required if ended.status == "cached")
     idle = sum(1 for ended in required if ended.status == "not-run")
+    status: Status = "not-run"
     if not required:
         reason = "not run: no session that it requires was selected"
-        return _group(session, "not-run", reason)
-    if idle == total:
-        return _group(session, "not-run", required[0].reason)
-    if cached + idle == total:
-        return _group(session, "cached", f"cached: {cached} of {total}")
-    done = sum(1 for ended in required if ended.status == "done")
-    return _group(session, "done", f"{done} of {total} done, {cached} cached")
-
-
-def _group(session: IndexedSession, status: Status, reason: str) -> SessionEnded:
+    elif idle == total:
+        reason = required[0].reason
+    elif cached + idle == total:
+        status, reason = "cached", f"cached: {cached} of {total}"
+    else:
+        done = sum(1 for ended in required if ended.status == "done")
+        status, reason = "done", f"{done} of {total} done, {cached} cached"
     return SessionEnded(session.name, session.phase, status, reason, group=True)
