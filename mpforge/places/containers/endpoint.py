@@ -160,7 +160,8 @@ def _tls(files: Mapping[str, str], *, verify: bool) -> Any:
 
 
 def _by_socket(environment: Mapping[str, str]) -> Endpoint | None:
-    runtime = environment.get("XDG_RUNTIME_DIR", f"/run/user/{_user()}")
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    runtime = environment.get("XDG_RUNTIME_DIR", f"/run/user/{user}")
     for path in (
         Path("/var/run/docker.sock"),
         Path(runtime, "podman", "podman.sock"),
@@ -169,7 +170,3 @@ def _by_socket(environment: Mapping[str, str]) -> Endpoint | None:
         if path.is_socket():
             return Endpoint(f"unix://{path}", None, {"DOCKER_HOST": f"unix://{path}"})
     return None
-
-
-def _user() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0

@@ -162,10 +162,19 @@ def _by_id(found: Mapping[str, Any], request: ImageRequest) -> ImagePin:
 
 
 def _pull(runtime: ContainerRuntime, pin: ImagePin) -> None:
-    """Pull a pinned image. Raises the error that best explains a failure."""
+    """Let the runtime pull a pinned image. Raises the error that best explains a failure."""
     at = image_names.parse(pin.request.name)
     exactly = ImageRequest(f"{at.path}@{pin.digest}", pin.request.platform)
-    said = _pulled(runtime, at, pin)
+    platform = well_known()[pin.request.platform].docker_platform
+    known = dict(registry.credentials(at.host))
+    try:
+        with speaking(f"pull the image {pin.request.name}"):
+            lines = runtime.client.api.pull(
+                exactly.name, stream=True, decode=True, platform=platform, auth_config=known
+            )
+            said = next((str(line["error"]) for line in lines if "error" in line), None)
+    except RuntimeRefuses as refused:
+        said = refused.why or refused.what
     if said is None:
         return
     if isinstance(error := refusal(f"pull the image {pin.request.name}", said), RuntimeFull):
@@ -191,24 +200,6 @@ def _pull(runtime: ContainerRuntime, pin: ImagePin) -> None:
         hint=f"try `docker pull {exactly.name}`; a container runtime on another machine uses that "
         "machine's network",
     )
-
-
-def _pulled(runtime: ContainerRuntime, at: image_names.Reference, pin: ImagePin) -> str | None:
-    """Let the runtime pull; return None, or its error message."""
-    platform = well_known()[pin.request.platform].docker_platform
-    known = dict(registry.credentials(at.host))
-    try:
-        with speaking(f"pull the image {pin.request.name}"):
-            lines = runtime.client.api.pull(
-                f"{at.path}@{pin.digest}",
-                stream=True,
-                decode=True,
-                platform=platform,
-                auth_config=known,
-            )
-            return next((str(line["error"]) for line in lines if "error" in line), None)
-    except RuntimeRefuses as error:
-        return error.why or error.what
 
 
 def _image(found: Mapping[str, Any]) -> Image:
