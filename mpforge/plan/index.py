@@ -40,14 +40,7 @@ class Index:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON data."""
-        sessions = [asdict(session) for session in self.sessions]
-        return {
-            "schema": SCHEMA,
-            "key": self.key,
-            "sessions": sessions,
-            "left_out": list(self.left_out),
-            "warnings": list(self.warnings),
-        }
+        return {"schema": SCHEMA, **asdict(self)}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> "Index":
@@ -60,9 +53,4 @@ class Index:
             )
             for entry in data["sessions"]
         )
-        return Index(
-            key=data["key"],
-            sessions=sessions,
-            left_out=tuple(data["left_out"]),
-            warnings=tuple(data["warnings"]),
-        )
+        return Index(data["key"], sessions, tuple(data["left_out"]), tuple(data["warnings"]))

@@ -6,7 +6,7 @@ requirements of its own extras. Values in, values out.
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,11 +71,8 @@ def depends_on_patch(text: str, *, target: str, python: str, extras: Sequence[st
 
 def _answers(marker: "Marker", *, target: str, python: str, extras: Sequence[str]) -> list[bool]:
     """Return a marker's value for each patch version that can make a difference."""
-    from packaging.markers import default_environment
-
-    here = {name: str(value) for name, value in default_environment().items()}
     version = f"3.{python.removeprefix('cp3').removesuffix('t')}"
-    of_target: dict[str, str] = here | {
+    of_target = {
         "platform_machine": well_known()[target].machine,
         "python_version": version,
         "implementation_name": "cpython",
@@ -110,41 +107,29 @@ def with_own_extras(
     extras are meant. Raises ``UnknownExtra``.
     """
     found: set[str] = set()
-    wanted: dict[str, None] = {}
+
+    def named_extras(texts: Iterable[str], given: tuple[str, ...] = ()) -> Iterator[str]:
+        """Add the applicable ones to ``found``; yield the project's own extras that they name."""
+        for text in texts:
+            plain, hashes = hashes_of(text)
+            wanted = requirement(plain)
+            if not applies(wanted.marker, target=target, python=python, extras=given):
+                continue
+            if normal_name(wanted.name) == normal_name(own.name):
+                yield from (_known_extra(own, extra) for extra in sorted(wanted.extras))
+                continue
+            wanted.marker = None
+            found.add(" ".join([str(wanted), *(f"--hash={value}" for value in hashes)]))
+
     pending = [_known_extra(own, extra) for extra in extras]
-    pending += _split(own, texts, (), found, target=target, python=python)
-    pending += _split(own, own.requires, (), found, target=target, python=python)
+    pending += [*named_extras(texts), *named_extras(own.requires)]
+    done: set[str] = set()
     while pending:
         extra = pending.pop()
-        if extra not in wanted:
-            wanted[extra] = None
-            pending += _split(own, own.requires, (extra,), found, target=target, python=python)
+        if extra not in done:
+            done.add(extra)
+            pending += named_extras(own.requires, (extra,))
     return tuple(sorted(found))
-
-
-def _split(
-    own: OwnPackage,
-    texts: Iterable[str],
-    extras: tuple[str, ...],
-    found: set[str],
-    *,
-    target: str,
-    python: str,
-) -> list[str]:
-    """Add the applicable ones to ``found``; return the project's own extras that they name."""
-    named_extras: list[str] = []
-    for text in texts:
-        plain, hashes = hashes_of(text)
-        wanted = requirement(plain)
-        marker = wanted.marker
-        if not applies(marker, target=target, python=python, extras=extras):
-            continue
-        if normal_name(wanted.name) == normal_name(own.name):
-            named_extras += [_known_extra(own, extra) for extra in sorted(wanted.extras)]
-            continue
-        wanted.marker = None
-        found.add(" ".join([str(wanted), *(f"--hash={value}" for value in hashes)]))
-    return named_extras
 
 
 def _known_extra(own: OwnPackage, extra: str) -> str:
