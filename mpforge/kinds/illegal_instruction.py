@@ -14,12 +14,14 @@ from pathlib import Path
 from mpforge.artifacts import elf, wheels
 from mpforge.diagnostics import instructions, qemu_traces
 from mpforge.errors import IllegalInstruction, StepFailed
+from mpforge.kinds.task import since
 from mpforge.places.step import StepRun
 from mpforge.platforms import by_machine
 
 _FRAMES = 3
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$')
 _STACK = re.compile(r"^Fatal Python error: Illegal instruction$")
+_UNFOUND = "its location could not be found"
 _LESS = (
     "Compile for the oldest CPU (no -march=native, no newer -march), or let the code choose at run time "
     "(ifunc, __builtin_cpu_supports, getauxval)"
@@ -90,9 +92,10 @@ def located(
     for trace in folder.iterdir():
         trace.write_text(step.place.told(trace.read_text("utf-8", "replace")), encoding="utf-8")
     culprits = sorted(_culprits(folder, known), key=lambda culprit: not culprit.ours)
+    said = since(Path(step.log.name), begin).decode("utf-8", "replace")
     found = Found(
         culprits[0] if culprits else None,
-        tuple(python_stack(step.place.told(_log_since(step, begin)), known))[:_FRAMES],
+        tuple(python_stack(step.place.told(said), known))[:_FRAMES],
         "" if ended else "the second run, which should have located it, ended differently",
     )
     return report(error, step.title, known, found)
@@ -103,7 +106,7 @@ def report(
 ) -> IllegalInstruction:
     """Return the error with its text."""
     culprit = found.culprit
-    rows = _unfound(error, found) if culprit is None else [*_rows(culprit)]
+    rows = [*_rows(culprit)] if culprit else [found.lost or _UNFOUND, *filter(None, [error.why])]
     if found.stack:
         rows += ["Python was at", *(f"  {frame}" for frame in found.stack)]
     instruction = None if culprit is None else culprit.instruction
@@ -131,11 +134,6 @@ def _remedy(known: Surroundings, culprit: Culprit | None) -> str:
         f"{_LESS}. Or name a newer model than {known.cpu} in [test] cpus and document that the "
         f"wheel needs it: every machine that may install this wheel has at least a {known.cpu}"
     )
-
-
-def _unfound(error: IllegalInstruction, found: Found) -> list[str]:
-    said = [error.why] if error.why else []
-    return [found.lost or "its location could not be found", *said]
 
 
 def _rows(culprit: Culprit) -> Iterator[str]:
@@ -219,9 +217,3 @@ def _shown(file: str, known: Surroundings) -> str | None:
         if folder is not None and path.is_relative_to(folder):
             return str(path.relative_to(folder))
     return file
-
-
-def _log_since(step: StepRun, begin: int) -> str:
-    with open(step.log.name, "rb") as file:
-        file.seek(begin)
-        return file.read().decode("utf-8", "replace")

@@ -103,16 +103,12 @@ def _compiled(library: Path, host: HostPython, magic: str, place: str) -> list[P
 def _pack(archive: Path, library: Path, made: list[Path], place: str) -> None:
     """Pack files of a library under the names that they have in the image."""
 
-    def entry(path: Path) -> tarfile.TarInfo:
-        return tarfile.TarInfo(f"{place.strip('/')}/{path.relative_to(library).as_posix()}")
+    def bare(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.mode, entry.mtime = 0o755 if entry.isdir() else 0o644, 0
+        entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, "", ""
+        return entry
 
     with tarfile.open(archive, "w") as tar:
-        for folder in sorted({path.parent for path in made}):
-            directory = entry(folder)
-            directory.type, directory.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(directory)
-        for path in made:
-            module = entry(path)
-            module.size = path.stat().st_size
-            with path.open("rb") as file:
-                tar.addfile(module, file)
+        for path in [*sorted({path.parent for path in made}), *made]:
+            name = f"{place.strip('/')}/{path.relative_to(library).as_posix()}"
+            tar.add(path, name, recursive=False, filter=bare)

