@@ -6,7 +6,7 @@ Knows nothing of keys and hits: the caller stores the result.
 import errno
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -17,11 +17,10 @@ from mpforge.places import secret_redaction
 from mpforge.plan.steps import Step
 from mpforge.processes import children_cpu
 from mpforge.store.files import make_way, unwritable
-from mpforge.store.tool_store import ToolStore
 from mpforge.toolchains.ready import COMPILER_NOTES
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
+    from mpforge.kinds.step_ingredients import Provision
     from mpforge.places.step import StepDirectory
 
 
@@ -53,8 +52,7 @@ class LoggedExecution:
     """
 
     log: Path
-    executor: "Callable[[], Executor]"
-    tools: ToolStore
+    provision: "Provision"
     keeps: bool
     _begun: bool = False
 
@@ -79,7 +77,7 @@ class LoggedExecution:
             try:
                 facts = self._called(task, is_main=is_main)
             except (OSError, MpforgeError) as error:
-                self.tools.altered()  # altered tools are not used again
+                self.provision.toolbox.store.altered()  # altered tools are not used again
                 said = since(self.log, begin) if step.place.sees_host else b""  # another disk
                 words = fault_of_store(error, directory.root, said)
                 if words is not None:
@@ -91,9 +89,11 @@ class LoggedExecution:
 
     def _called(self, task: Task, *, is_main: bool) -> dict[str, str]:
         """Execute a step, with the values of its secrets redacted in its log and its errors."""
+        from mpforge.kinds import execution
+
         secrets, begin = secret_redaction.values(task.step.variables.secrets), task.log.tell()
         try:
-            return self.executor().execute(task)
+            return execution.execute(task, self.provision)
         except MpforgeError as error:
             error.enterable &= is_main
             if secrets:
@@ -107,7 +107,7 @@ class LoggedExecution:
         """Raise ``ToolAltered`` if the step changed its tools: nothing of it may be stored."""
         if not step.command.is_main:
             return
-        problem = self.tools.altered()
+        problem = self.provision.toolbox.store.altered()
         if problem is not None:
             raise ToolAltered(
                 f"{step.title} changed a tool of the store while it ran: {problem}",

@@ -36,7 +36,6 @@ from mpforge.store.trees import Directory
 from mpforge.workspace import KEPT
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
     from mpforge.places.step import StepDirectory, StepRun
 
 T = TypeVar("T")
@@ -54,7 +53,6 @@ class Realizer:
     plan: Plan
     store: SessionStore
     provision: Provision
-    executor: "Callable[[], Executor]"
     emit: Emit
     announce: Callable[[], None]
     session: str
@@ -271,8 +269,7 @@ class Realizer:
 
     @functools.cached_property
     def _execution(self) -> LoggedExecution:
-        tools, keeps = self.provision.toolbox.store, self.kept is not None
-        return LoggedExecution(self.log, self.executor, tools, keeps)
+        return LoggedExecution(self.log, self.provision, keeps=self.kept is not None)
 
     def _is_main(self, step: Step) -> bool:
         """Return whether a step is the one that `mpforge shell` enters for this session."""

@@ -39,7 +39,6 @@ from mpforge.workspace import Options, Workspace
 
 if TYPE_CHECKING:
     from mpforge.kinds.container_runtime import Containers
-    from mpforge.kinds.execution import Executor
     from mpforge.kinds.target_machines import Machines
 
 
@@ -139,24 +138,10 @@ class SessionRun:
     def realizer(self) -> Realizer:
         """The realizer of this session's steps."""
         found = self.found
-
-        def executor() -> "Executor":
-            from mpforge.kinds.execution import Executor
-
-            return Executor(
-                found.store,
-                self.toolbox,
-                self.machines,
-                self.pins,
-                found.inputs,
-                self.places,
-            )
-
         return Realizer(
             plan=found.plan,
             store=found.store,
             provision=self.provision,
-            executor=executor,
             emit=self.emit,
             announce=self.announce,
             session=self.session.name,

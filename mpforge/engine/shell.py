@@ -138,6 +138,8 @@ def _enter_kept(
 
 
 def _enter_new(run: SessionRun, step: Step, visit: Visit) -> int:
+    from mpforge.kinds import execution
+
     realizer = run.realizer
 
     def visitor(there: StepRun) -> int:
@@ -155,7 +157,7 @@ def _enter_new(run: SessionRun, step: Step, visit: Visit) -> int:
         phases.see_shipped(run)
     with realizer.entered(step.id, visitor) as task:
         try:
-            realizer.executor().execute(task)
+            execution.execute(task, realizer.provision)
         except Left as left:
             return left.status
     raise AssertionError(f"{step.id} has no programs")

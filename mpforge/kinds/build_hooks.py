@@ -6,12 +6,14 @@ Knows nothing of stores and keys.
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mpforge.errors import StepFailed
 from mpforge.formats.pyproject import BuildSystem, build_system
 from mpforge.places.step import StepRun
+from mpforge.plan.steps import Hook, Settings
 
 if TYPE_CHECKING:
     from pyproject_hooks import BuildBackendHookCaller
@@ -32,112 +34,91 @@ print("made", os.path.join({output!r}, made))
 """
 
 
-def _caller(
-    run: StepRun,
-    python: Path,
-    source: Path,
-    extra: Mapping[str, str],
-    *,
-    by_hand: str | None = None,
-) -> "BuildBackendHookCaller":
-    from pyproject_hooks import BuildBackendHookCaller
+@dataclass(frozen=True)
+class Backend:
+    """The backend of the project in ``source``, called by ``python``.
 
-    system = _system(source)
-
-    def runner(
-        cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
-    ) -> None:
-        variables = {**(extra_environ or {}), **extra}
-        # The interpreter, pyproject_hooks' script, the hook, and the directory where they exchange texts.
-        lends = (Path(cmd[1]), Path(cmd[-1]))
-        run.call(cmd, cwd=Path(cwd or source), extra=variables, line=by_hand, lends=lends)
-        if by_hand is not None:
-            run.let_in()
-
-    return BuildBackendHookCaller(
-        str(source),
-        system.backend,
-        backend_path=list(system.backend_path) or None,
-        runner=runner,
-        python_executable=str(python),
-    )
-
-
-def _system(source: Path) -> BuildSystem:
-    pyproject = source / "pyproject.toml"
-    return build_system(pyproject.read_bytes() if pyproject.is_file() else None)
-
-
-def _by_hand(
-    run: StepRun,
-    hook: str,
-    *,
-    source: Path,
-    output: Path,
-    settings: Mapping[str, str | list[str]],
-) -> str:
-    """Write a script that makes the same call of a hook; return the command line that runs it."""
-    system, name = _system(source), f"{hook}.py"
-    text = _SCRIPT.format(
-        hook=hook,
-        source=str(source),
-        backend_path=[str(source / path) for path in system.backend_path],
-        backend=system.backend,
-        output=str(output),
-        settings=dict(settings),
-    )
-    (run.directory.root / name).write_text(text, encoding="utf-8")
-    return f'python "$MPFORGE_STEP_DIR/{name}"'
-
-
-def _settings(pairs: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, str | list[str]]:
-    return {name: values[0] if len(values) == 1 else list(values) for name, values in pairs}
-
-
-def requirements(
-    run: StepRun,
-    hook: str,
-    *,
-    python: Path,
-    source: Path,
-    settings: Sequence[tuple[str, tuple[str, ...]]],
-    extra: Mapping[str, str],
-) -> tuple[str, ...]:
-    """Return the answer of ``get_requires_for_build_<hook>``, sorted; empty if the hook does not exist.
-
-    A visitor's step is not asked.
+    ``variables`` are what its hooks see beside the step's environment.
     """
-    if run.visitor is not None:
-        return ()
-    caller = _caller(run, python, source, extra)
-    ask = {
-        "wheel": caller.get_requires_for_build_wheel,
-        "sdist": caller.get_requires_for_build_sdist,
-    }[hook]
-    return tuple(sorted(set(_called(run, lambda: ask(_settings(settings))))))
+
+    run: StepRun
+    python: Path
+    source: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def requirements(self, hook: Hook, settings: Settings) -> tuple[str, ...]:
+        """Return the answer of ``get_requires_for_build_<hook>``, sorted; empty if the hook does not exist.
+
+        A visitor's step is not asked.
+        """
+        if self.run.visitor is not None:
+            return ()
+        caller = self._caller()
+        ask = {
+            "wheel": caller.get_requires_for_build_wheel,
+            "sdist": caller.get_requires_for_build_sdist,
+        }[hook]
+        return tuple(sorted(set(_called(self.run, lambda: ask(_by_name(settings))))))
+
+    def build(self, hook: Hook, output: Path, settings: Settings) -> Path:
+        """Run ``build_<hook>`` and return the file that it made in ``output``."""
+        given = _by_name(settings)
+        caller = self._caller(by_hand=self._by_hand(f"build_{hook}", output, given))
+
+        def make() -> str:
+            if hook == "wheel":
+                return caller.build_wheel(str(output), given)
+            return caller.build_sdist(str(output), given)
+
+        return output / _called(self.run, make)
+
+    def _caller(self, *, by_hand: str | None = None) -> "BuildBackendHookCaller":
+        from pyproject_hooks import BuildBackendHookCaller
+
+        system, run = self._system(), self.run
+
+        def runner(
+            cmd: Sequence[str],
+            cwd: str | None = None,
+            extra_environ: Mapping[str, str] | None = None,
+        ) -> None:
+            variables = {**(extra_environ or {}), **self.variables}
+            # The interpreter, pyproject_hooks' script, the hook, and the directory where they exchange texts.
+            lends = (Path(cmd[1]), Path(cmd[-1]))
+            directory = Path(cwd or self.source)
+            run.call(cmd, cwd=directory, extra=variables, line=by_hand, lends=lends)
+            if by_hand is not None:
+                run.let_in()
+
+        return BuildBackendHookCaller(
+            str(self.source),
+            system.backend,
+            backend_path=list(system.backend_path) or None,
+            runner=runner,
+            python_executable=str(self.python),
+        )
+
+    def _system(self) -> BuildSystem:
+        pyproject = self.source / "pyproject.toml"
+        return build_system(pyproject.read_bytes() if pyproject.is_file() else None)
+
+    def _by_hand(self, hook: str, output: Path, settings: dict[str, str | list[str]]) -> str:
+        """Write a script that makes the same call of a hook; return the command line that runs it."""
+        system, name = self._system(), f"{hook}.py"
+        text = _SCRIPT.format(
+            hook=hook,
+            source=str(self.source),
+            backend_path=[str(self.source / path) for path in system.backend_path],
+            backend=system.backend,
+            output=str(output),
+            settings=settings,
+        )
+        (self.run.directory.root / name).write_text(text, encoding="utf-8")
+        return f'python "$MPFORGE_STEP_DIR/{name}"'
 
 
-def build(
-    run: StepRun,
-    hook: str,
-    *,
-    python: Path,
-    source: Path,
-    output: Path,
-    settings: Sequence[tuple[str, tuple[str, ...]]],
-    extra: Mapping[str, str],
-) -> Path:
-    """Run ``build_<hook>`` and return the file that it made in ``output``."""
-    given = _settings(settings)
-    line = _by_hand(run, f"build_{hook}", source=source, output=output, settings=given)
-    caller = _caller(run, python, source, extra, by_hand=line)
-
-    def make() -> str:
-        if hook == "wheel":
-            return caller.build_wheel(str(output), given)
-        return caller.build_sdist(str(output), given)
-
-    return output / _called(run, make)
+def _by_name(settings: Settings) -> dict[str, str | list[str]]:
+    return {name: values[0] if len(values) == 1 else list(values) for name, values in settings}
 
 
 def _with_warnings_in_log(run: StepRun, hook: Callable[[], T]) -> T:

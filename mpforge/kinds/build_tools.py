@@ -6,13 +6,11 @@ Runs nothing.
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mpforge.kinds.target_machines import Machines
 from mpforge.kinds.task import Task
-from mpforge.kinds.toolbox import Toolbox
-from mpforge.places.step import StepDirectory, StepRun
-from mpforge.plan.steps import BuildWheel, Step
+from mpforge.places.step import StepDirectory
+from mpforge.plan.steps import BuildWheel, Settings, Step
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
 from mpforge.store.protocols import BlobStore
@@ -20,39 +18,34 @@ from mpforge.store.trees import Directory
 from mpforge.toolchains import machine_files
 from mpforge.toolchains.ready import Language, ReadyCompilers
 
-Settings = tuple[tuple[str, tuple[str, ...]], ...]
-"""Config settings (PEP 517), each with its values."""
+if TYPE_CHECKING:
+    from mpforge.kinds.step_ingredients import Provision
 
 _CPLUSPLUS = (".cc", ".cpp", ".cxx", ".c++", ".C", ".hpp", ".hh")
 _CPLUSPLUS_CYTHON = (b"language = c++", b"language=c++", b"language: c++", b"libcpp")
 
 
-@dataclass(frozen=True)
-class BuildTools:
-    """Prepares the compilers and emulators of a session's builds."""
+def make_ready(
+    task: Task, provision: "Provision", compilers: Compilers, *, builds: bool = True
+) -> ReadyCompilers:
+    """Return compilers for a step's build, and an emulator if it may run what it makes.
 
-    store: BlobStore
-    toolbox: Toolbox
-    machines: Machines
+    Without ``builds`` it compiles nothing: the libraries for its languages and the emulator are left out.
+    """
+    from mpforge.toolchains import target_view
 
-    def ready(self, task: Task, compilers: Compilers, source: Directory) -> ReadyCompilers:
-        """Return compilers for a build of this source, and an emulator if it may run what it makes."""
-        from mpforge.toolchains import target_view
-
-        root, flags = task.directory.root, compiler_flags(task.step)
-        ready = self.toolbox.compilers(compilers, languages(source, self.store), root, flags)
-        if compilers.emulator is None or ready.view is None:
-            return ready
-        machine = self.machines.for_build(compilers.emulator)
-        if machine is None or machine.emulator is None:
-            return ready
-        runs = target_view.emulation(
-            ready.view,
-            emulator=machine.emulator.path,
-            sysroot=machine.sysroot,
-            cpu=machine.cpu,
-        )
-        return dataclasses.replace(ready, variables={**ready.variables, **runs})
+    wanted = languages(task.given.trees["source"], provision.store) if builds else ()
+    flags = compiler_flags(task.step)
+    found = provision.toolbox.compilers(compilers, wanted, task.directory.root, flags)
+    if not builds or compilers.emulator is None or found.view is None:
+        return found
+    machine = provision.machines().for_build(compilers.emulator)
+    if machine is None or machine.emulator is None:
+        return found
+    runs = target_view.emulation(
+        found.view, emulator=machine.emulator.path, sysroot=machine.sysroot, cpu=machine.cpu
+    )
+    return dataclasses.replace(found, variables={**found.variables, **runs})
 
 
 def placeholders(
@@ -73,44 +66,30 @@ def placeholders(
     run = "" if ready is None else ready.variables.get("MPFORGE_RUN", "")
     if run or not compilers.cross:
         known["run"] = run
-    if ready is not None and ready.view is not None and compilers.cross:
-        emulated = machine_files.MESON_EMULATED if run else machine_files.MESON_CROSS
-        known["cross_file"] = str(ready.view / emulated)
-        known["native_file"] = str(ready.view / machine_files.MESON_BUILD)
+    if (files := _meson_files(compilers, ready)) is not None:
+        known["cross_file"], known["native_file"] = files
     return known
+
+
+def _meson_files(
+    compilers: Compilers | None, ready: ReadyCompilers | None
+) -> tuple[str, str] | None:
+    """Return Meson's cross file and native file of a build for a target; None: it is for its own machine."""
+    if compilers is None or not compilers.cross or ready is None or ready.view is None:
+        return None
+    emulated = "MPFORGE_RUN" in ready.variables
+    cross = machine_files.MESON_EMULATED if emulated else machine_files.MESON_CROSS
+    return str(ready.view / cross), str(ready.view / machine_files.MESON_BUILD)
 
 
 def config_settings(command: BuildWheel, ready: ReadyCompilers | None) -> Settings:
     """Return a build's config settings: Meson's about the target, then the spec's."""
-    compilers = command.compilers
-    if ready is None or ready.view is None or compilers is None:
+    compilers, files = command.compilers, _meson_files(command.compilers, ready)
+    if compilers is None or compilers.configurer != "meson" or files is None:
         return command.config_settings
-    if not (compilers.cross and compilers.configurer == "meson"):
-        return command.config_settings
-    emulated = "MPFORGE_RUN" in ready.variables
-    cross = machine_files.MESON_EMULATED if emulated else machine_files.MESON_CROSS
-    ours = (
-        f"--cross-file={ready.view / cross}",
-        f"--native-file={ready.view / machine_files.MESON_BUILD}",
-    )
+    ours = (f"--cross-file={files[0]}", f"--native-file={files[1]}")
     given = dict(command.config_settings)
     return (*{**given, "setup-args": (*ours, *given.get("setup-args", ()))}.items(),)
-
-
-def show_view_to_uv(directory: StepDirectory, extra: Mapping[str, str]) -> None:
-    """Set the target's view for uv: it asks the interpreter with ``-I``, which ignores PYTHONPATH."""
-    from mpforge.obtain.pythons.virtual_environments import site_packages
-
-    if view := extra.get("PYTHONPATH"):
-        (site_packages(directory.environment) / "mpforge_view.pth").write_text(f"{view}\n", "utf-8")
-
-
-def hook_variables(ready: ReadyCompilers | None, step: Step, run: StepRun) -> dict[str, str]:
-    """Return the variables of build hooks beside the step's; the spec's compiler flags come last."""
-    if ready is None:
-        return {}
-    given = with_variables(ready.hooks, step, run.fill)
-    return {name: given[name] for name in ready.hooks}
 
 
 def compiler_flags(step: Step) -> tuple[str, ...]:

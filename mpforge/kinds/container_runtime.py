@@ -51,10 +51,6 @@ class Containers:
         """Return an image's pin; the runtime is asked for one that is not in the lock."""
         return self._pins.image(request, lambda: images.resolve(self.runtime, request))
 
-    def emulates(self, platform: Platform) -> bool:
-        """Return whether the runtime emulates a platform. Raises ``RuntimeCannotRun``."""
-        return self.how(platform) != runtime_probe.NATIVE
-
     def how(self, platform: Platform) -> str:
         """Return ``native``, or QEMU's version, for a platform. Raises ``RuntimeCannotRun``."""
         address = endpoint.address(os.environ) or ""

@@ -10,167 +10,130 @@ import os
 import struct
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.diagnostics import host_leaks, missing_files
 from mpforge.errors import StepFailed
 from mpforge.kinds import build_tools
-from mpforge.kinds.environments import Environments
-from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.observed_reads import HOST
 from mpforge.kinds.registry import kind_of
-from mpforge.kinds.source_copy import SourceCopy
-from mpforge.kinds.step_places import Places
-from mpforge.kinds.target_machines import Machines
+from mpforge.kinds.step_ingredients import Provision
 from mpforge.kinds.task import TOLD, Task, since
-from mpforge.kinds.toolbox import Toolbox
-from mpforge.obtain.pins import Pins
 from mpforge.places.host import HostPlace
 from mpforge.places.isolation import FACT
 from mpforge.places.step import StepRun, base_environment
 from mpforge.plan.steps import Step, Work
-from mpforge.store.protocols import BlobStore
 from mpforge.toolchains import host_reads
 from mpforge.toolchains.compiler_wrappers import WrapperNote, read_notes
 from mpforge.toolchains.ready import COMPILER_NOTES
 
 
-@dataclass(frozen=True)
-class Executor:
-    """Executes steps with the tools and the store of a session."""
+def execute(task: Task, provision: Provision) -> dict[str, str]:
+    """Run a step, which writes to ``directory.output``; return the facts that it found.
 
-    store: BlobStore
-    toolbox: Toolbox
-    machines: Machines
-    pins: Pins
-    inputs: Inputs
-    places: Places
+    Raises the errors of the command's runner.
+    """
+    apart, begin = _apart(task.step, provision), task.log.tell()
+    _observe_host(task, provision)
+    try:
+        facts = kind_of(task.step.command).run(task, task.step.command, provision)
+        task.observed.settle()
+    except StepFailed as error:
+        if (build := _as_built(task)) is not None:
+            error = host_leaks.explained(error, build, _notes(task))
+        raise _by_files(error, task, provision, begin) from None
+    lines = [*task.warnings, *_told(task, begin)]
+    return facts | apart | ({TOLD: json.dumps(lines)} if lines else {})
 
-    def execute(self, task: Task) -> dict[str, str]:
-        """Run a step, which writes to ``directory.output``; return the facts that it found.
 
-        Raises the errors of the command's runner.
-        """
-        apart, begin = self._apart(task.step), task.log.tell()
-        self._observe_host(task)
-        try:
-            facts = kind_of(task.step.command).run(task, task.step.command, self)
-            task.observed.settle()
-        except StepFailed as error:
-            if (build := _as_built(task)) is not None:
-                error = host_leaks.explained(error, build, _notes(task))
-            raise self._by_files(error, task, begin) from None
-        lines = [*json.loads(facts.get(TOLD, "[]")), *_told(task, begin)]
-        return facts | apart | ({TOLD: json.dumps(lines)} if lines else {})
+def _by_files(error: StepFailed, task: Task, provision: Provision, begin: int) -> StepFailed:
+    """Explain a build's error by files of the project that are missing or unusable in its source."""
+    source = task.given.trees.get("source")
+    if source is None or not kind_of(task.step.command).sees_less:
+        return error
+    lines = since(Path(task.log.name), begin).decode("utf-8", "replace").splitlines()
+    built = [path for path, _ in source.walk()]
+    of_sdist = provision.inputs.source.is_sdist
+    project = [] if of_sdist else [path for path, _ in provision.inputs.files.walk()]
+    root = task.directory.root
+    return missing_files.explained(error, lines, project=project, built=built, root=root)
 
-    def _by_files(self, error: StepFailed, task: Task, begin: int) -> StepFailed:
-        """Explain a build's error by files of the project that are missing or unusable in its source."""
-        source = task.given.trees.get("source")
-        if source is None or not kind_of(task.step.command).sees_less:
-            return error
-        lines = since(Path(task.log.name), begin).decode("utf-8", "replace").splitlines()
-        built = [path for path, _ in source.walk()]
-        project = (
-            [path for path, _ in self.inputs.files.walk()]
-            if not self.inputs.source.is_sdist
-            else []
-        )
-        root = task.directory.root
-        return missing_files.explained(error, lines, project=project, built=built, root=root)
 
-    @property
-    def sources(self) -> SourceCopy:
-        """The copier of a step's source."""
-        return SourceCopy(self.store, self.inputs)
+def _observe_host(task: Task, provision: Provision) -> None:
+    """Observe host files that compilers and auditwheel read: only after a run are they known."""
+    command, since = task.step.command, time.time_ns()
+    if not command.place.sees_host or not kind_of(command).reads_host:
+        return
 
-    @property
-    def environments(self) -> Environments:
-        """The installer of builds' packages."""
-        return Environments(self.store, self.toolbox)
+    def teller() -> dict[str, str]:
+        compilers = command.compilers
+        if compilers is not None and not provision.toolbox.toolchain(compilers).notes_reads():
+            return {f"{HOST}{host_reads.UNSEEN}": host_reads.UNSURE}
+        reads = provision.toolbox.read_of_host(task.directory.root, compilers, since)
+        return {f"{HOST}{path}": value for path, value in reads.items()}
 
-    @property
-    def build_tools(self) -> build_tools.BuildTools:
-        """The provider of builds' compilers."""
-        return build_tools.BuildTools(self.store, self.toolbox, self.machines)
+    task.observed.add(teller)
 
-    def _observe_host(self, task: Task) -> None:
-        """Observe host files that compilers and auditwheel read: only after a run are they known."""
-        command, since = task.step.command, time.time_ns()
-        if not command.place.sees_host or not kind_of(command).reads_host:
-            return
 
-        def teller() -> dict[str, str]:
-            compilers = command.compilers
-            if compilers is not None and not self.toolbox.toolchain(compilers).notes_reads():
-                return {f"{HOST}{host_reads.UNSEEN}": host_reads.UNSURE}
-            reads = self.toolbox.read_of_host(task.directory.root, compilers, since)
-            return {f"{HOST}{path}": value for path, value in reads.items()}
+def _apart(step: Step, provision: Provision) -> dict[str, str]:
+    """Return how well the programs of a step are isolated from this host.
 
-        task.observed.add(teller)
+    ``network`` is none, declared, or open: not cut off. ``FACT`` is set if isolation is not complete.
+    """
+    if step.command.work is Work.FETCH:
+        return {}
+    found = provision.places.of(step.place).isolation()
+    network = "none" if found.cuts_network else "open"
+    facts = {"network": "declared" if step.network else network}
+    if found.extent == "whole":
+        return facts
+    remedy = f" ({found.remedy})" if found.remedy else ""
+    lacks = (
+        "can't isolate steps from the network"
+        if found.extent == "none"
+        else "isolates steps from its network, but not from its processes"
+    )
+    provision.toolbox.warn_once(
+        f"this host {lacks}: {found.why}{remedy}; what steps use there is not tracked"
+    )
+    return facts | {FACT: found.extent}
 
-    def _apart(self, step: Step) -> dict[str, str]:
-        """Return how well the programs of a step are isolated from this host.
 
-        ``network`` is none, declared, or open: not cut off. ``FACT`` is set if isolation is not complete.
-        """
-        if step.command.work is Work.FETCH:
-            return {}
-        found = self.places.of(step.place).isolation()
-        network = "none" if found.cuts_network else "open"
-        facts = {"network": "declared" if step.network else network}
-        if found.extent == "whole":
-            return facts
-        remedy = f" ({found.remedy})" if found.remedy else ""
-        lacks = (
-            "can't isolate steps from the network"
-            if found.extent == "none"
-            else "isolates steps from its network, but not from its processes"
-        )
-        self.toolbox.warn_once(
-            f"this host {lacks}: {found.why}{remedy}; what steps use there is not tracked"
-        )
-        return facts | {FACT: found.extent}
-
-    def start(
-        self,
-        task: Task,
-        variables: Mapping[str, str],
-        path: tuple[str, ...],
-        *,
-        placeholders: Mapping[str, str] | None = None,
-    ) -> StepRun:
-        """Return a runner of a step's programs; PATH has ``path``, the declared tools and the base set."""
-        step, directory = task.step, task.directory.prepare()
-        git = self.inputs.source.form == "checkout"
-        place = self.places.of(step.place)
-        self._tell_unset(step)
-        environment = base_environment(directory, [*path, *place.folders(step, git=git)])
-        environment |= {"MPFORGE_STEP_DIR": str(directory.root), **variables}
-        known = {"jobs": str(os.cpu_count() or 1), **(placeholders or {})}
-        plain = StepRun(
-            step.title,
-            directory,
-            task.log,
-            environment,
-            step.timeout,
-            known,
-            HostPlace(place.isolation(), step.network),
-            step.table,
-            visitor=task.visitor,
-            secrets=step.variables.secrets,
-        )
-        return dataclasses.replace(
-            plain, environment=build_tools.with_variables(environment, step, plain.fill)
-        )
-
-    def _tell_unset(self, step: Step) -> None:
-        """Warn of secrets that this process does not have: a program may do without, or fail much later."""
-        for name in step.variables.secrets:
-            if name not in os.environ:
-                self.toolbox.warn_once(
-                    f"the secret {name} is not set: commands that need it will not see it"
-                )
+def start(
+    task: Task,
+    provision: Provision,
+    variables: Mapping[str, str],
+    path: tuple[str, ...],
+    *,
+    placeholders: Mapping[str, str] | None = None,
+) -> StepRun:
+    """Return a runner of a step's programs; PATH has ``path``, the declared tools and the base set."""
+    step, directory = task.step, task.directory.prepare()
+    git = provision.inputs.source.form == "checkout"
+    place = provision.places.of(step.place)
+    for name in step.variables.secrets:
+        if name not in os.environ:  # a program may do without it, or fail much later
+            provision.toolbox.warn_once(
+                f"the secret {name} is not set: commands that need it will not see it"
+            )
+    environment = base_environment(directory, [*path, *place.folders(step, git=git)])
+    environment |= {"MPFORGE_STEP_DIR": str(directory.root), **variables}
+    known = {"jobs": str(os.cpu_count() or 1), **(placeholders or {})}
+    plain = StepRun(
+        step.title,
+        directory,
+        task.log,
+        environment,
+        step.timeout,
+        known,
+        HostPlace(place.isolation(), step.network),
+        step.table,
+        visitor=task.visitor,
+        secrets=step.variables.secrets,
+    )
+    return dataclasses.replace(
+        plain, environment=build_tools.with_variables(environment, step, plain.fill)
+    )
 
 
 def _as_built(task: Task) -> host_leaks.Build | None:

@@ -11,7 +11,6 @@ from mpforge.plan.steps import FetchCrates
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
     from mpforge.kinds.step_ingredients import Provision
 
 
@@ -24,24 +23,19 @@ class FetchingCrates(Kind[FetchCrates]):
 
         return cargo.manifests(source, inputs.read)
 
-    def parts(
-        self,
-        command: FetchCrates,
-        given: Given | None,  # noqa: ARG002
-        provision: "Provision",
-    ) -> dict[str, str]:
+    def parts(self, command: FetchCrates, given: Given, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
         """Return the parts of the cargo that fetches, and of the user's configuration of it."""
         from mpforge.obtain.rust import cargo_configuration
 
         parts = provision.toolbox.rust_parts(command.rust, None)
         return parts | cargo_configuration.user_parts(os.environ)
 
-    def run(self, task: Task, command: FetchCrates, executor: "Executor") -> dict[str, str]:
+    def run(self, task: Task, command: FetchCrates, provision: "Provision") -> dict[str, str]:
         """Fetch the crates of Cargo.lock; nothing if the project brings them or needs none."""
         from mpforge.obtain.rust import crates
         from mpforge.sources import cargo
 
-        store, tree = executor.store, task.given.trees["source"]
+        store, tree = provision.store, task.given.trees["source"]
         directory = task.directory.prepare()
         found = cargo.crates(tree, functools.partial(store.text, tree))
         if found.vendored or not found.wanted:
@@ -50,9 +44,9 @@ class FetchingCrates(Kind[FetchCrates]):
             return {"crates": "vendored" if found.vendored else "none"}
         store.put_bytes(b"")  # placeholders for source files: cargo looks for their names
         store.restore(tree, directory.source)
-        with executor.toolbox.working("fetching the crates of Cargo.lock"):
+        with provision.toolbox.working("fetching the crates of Cargo.lock"):
             crates.fetch(
-                executor.toolbox.rust.cargo(command.rust, directory.root),
+                provision.toolbox.rust.cargo(command.rust, directory.root),
                 directory.source,
                 found.manifests,
                 output=directory.output,

@@ -5,26 +5,26 @@ compilers.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mpforge.errors import StepFailed, StepTimeout
-from mpforge.kinds import build_hooks, build_tools
+from mpforge.kinds import build_tools, execution, step_inputs
+from mpforge.kinds.build_hooks import Backend
 from mpforge.kinds.task import Task
 from mpforge.places.step import StepRun
-from mpforge.plan.steps import AskRequirements, BuildWheel, Hook, MakeSdist
+from mpforge.plan.steps import AskRequirements, BuildWheel, Hook, MakeSdist, Settings
 from mpforge.plan.texts import CommandLine
 from mpforge.sources import git_clone
 from mpforge.store.files import remove_tree
 from mpforge.toolchains.ready import ReadyCompilers
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
+    from mpforge.kinds.step_ingredients import Provision
 
 T = TypeVar("T")
-Settings = Sequence[tuple[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class HookCalls:
     """Calls hooks with the step's ``python``, its compilers if it has any, on the project in ``source``."""
 
     task: Task
-    executor: "Executor"
+    provision: "Provision"
     run: StepRun
     python: Path
     source: Path
@@ -40,37 +40,22 @@ class HookCalls:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Variables that hooks see beside the step's environment."""
-        return build_tools.hook_variables(self.ready, self.task.step, self.run)
+        """Variables that hooks see beside the step's environment; the spec's compiler flags come last."""
+        if self.ready is None:
+            return {}
+        given = build_tools.with_variables(self.ready.hooks, self.task.step, self.run.fill)
+        return {name: given[name] for name in self.ready.hooks}
 
-    def requirements(self, hook: Hook, settings: Settings) -> tuple[str, ...]:
-        """Return the backend's further requirements."""
-        return build_hooks.requirements(
-            self.run,
-            hook,
-            python=self.python,
-            source=self.source,
-            settings=settings,
-            extra=self.variables,
-        )
-
-    def build(self, hook: Hook, output: Path, settings: Settings) -> Path:
-        """Build a file in ``output`` and return its path."""
-        return build_hooks.build(
-            self.run,
-            hook,
-            python=self.python,
-            source=self.source,
-            output=output,
-            settings=settings,
-            extra=self.variables,
-        )
+    @property
+    def backend(self) -> Backend:
+        """The backend, as hooks of this step call it."""
+        return Backend(self.run, self.python, self.source, self.variables)
 
     def require(self, hook: Hook, settings: Settings) -> None:
         """Raise ``HostCannot`` if this host lacks one of the backend's further requirements."""
         word = self.task.step.command.python or ""
-        asked = self.requirements(hook, settings)
-        self.executor.toolbox.installed(word).require(asked, what=self.task.step.title)
+        asked = self.backend.requirements(hook, settings)
+        self.provision.toolbox.installed(word).require(asked, what=self.task.step.title)
 
     def retried(self, before: tuple[CommandLine, ...], call: Callable[[], T]) -> T:
         """Call the backend for the sdist; if it fails, once more in a copy after running ``before`` there.
@@ -86,13 +71,13 @@ class HookCalls:
             if not before:
                 raise
             remove_tree(self.task.directory.source)
-            self.executor.sources.put(self.task, vcs=True)
+            step_inputs.put_source(self.task, self.provision, vcs=True)
             try:
                 for line in before:
                     self.run.command(line, cwd=self.source)
             except StepFailed:
                 raise error from None
-        self.executor.toolbox.warn_once(
+        self.provision.toolbox.warn_once(
             "the backend could not make the sdist until [build] before-build had run"
         )
         return call()
@@ -100,14 +85,14 @@ class HookCalls:
 
 @contextlib.contextmanager
 def opened(
-    task: Task, command: AskRequirements | BuildWheel, executor: "Executor", *, builds: bool
+    task: Task, command: AskRequirements | BuildWheel, provision: "Provision", *, builds: bool
 ) -> Iterator[HookCalls]:
     """Yield the hooks of a step with its source in place, after its first commands.
 
     Without ``builds`` they are only asked for requirements: slow preparations are left out.
     """
-    place = executor.places.of(command.place)
-    with place.hooks(task, command, executor, builds=builds) as hooks:
+    place = provision.places.of(command.place)
+    with place.hooks(task, command, provision, builds=builds) as hooks:
         for line in command.before:
             hooks.run.command(line, cwd=task.directory.source)
         yield hooks
@@ -116,7 +101,7 @@ def opened(
 def on_host(
     task: Task,
     command: AskRequirements | MakeSdist | BuildWheel,
-    executor: "Executor",
+    provision: "Provision",
     ready: ReadyCompilers | None,
     more: Mapping[str, str] | None = None,
 ) -> HookCalls:
@@ -125,13 +110,13 @@ def on_host(
     Its source is in place. ``more`` are variables for its programs.
     """
     directory = task.directory
-    python = executor.environments.put(task, command.python, command.wanted)
+    python = step_inputs.put_environment(task, provision, command.python, command.wanted)
     variables = dict(ready.variables) if ready else {}
     if ready and task.given.trees.get("environment") is None:
-        folders = executor.toolbox.installed(command.python).folders()
+        folders = provision.toolbox.installed(command.python).folders()
         variables["MPFORGE_INSTALLED"] = ":".join(map(str, folders))
     path = (str(python.parent), *(ready.path if ready else ()))
-    source = executor.sources.root(directory, vcs=command.hook == "sdist")
+    source = step_inputs.source_root(task, provision, vcs=command.hook == "sdist")
     placeholders = {
         "python": str(python),
         "project": str(source),
@@ -140,9 +125,10 @@ def on_host(
     }
     if command.compilers is not None:
         placeholders |= build_tools.placeholders(command.compilers, directory, ready)
-    if executor.inputs.source.form == "checkout":
+    if provision.inputs.source.form == "checkout":
         variables |= git_clone.VARIABLES
-    run = executor.start(task, {**variables, **(more or {})}, path, placeholders=placeholders)
+    variables |= more or {}
+    run = execution.start(task, provision, variables, path, placeholders=placeholders)
     if ready is not None and "target_environment" in task.given.trees:
-        run, ready = executor.environments.with_target_packages(task, run, ready)
-    return HookCalls(task, executor, run, python, source, ready)
+        run, ready = step_inputs.with_target_packages(task, provision, run, ready)
+    return HookCalls(task, provision, run, python, source, ready)

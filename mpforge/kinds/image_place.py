@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.diagnostics.step_failure import INTO_IMAGE
 from mpforge.errors import HostCannot, ImageUnfit, MpforgeError, NoHostPython, StepFailed
-from mpforge.kinds import build_tools, image_bytecode, image_contents, image_layers
+from mpforge.kinds import build_tools, image_bytecode, image_contents, image_layers, step_inputs
 from mpforge.kinds.container_runtime import Containers, put_zig
 from mpforge.kinds.step_places import python_if_here
 from mpforge.kinds.target_machines import ReadyMachine
@@ -26,6 +26,7 @@ from mpforge.places import interpreter_launcher
 from mpforge.places.containers import images
 from mpforge.places.containers.container import Container
 from mpforge.places.containers.container_step import STEP, StepContainer
+from mpforge.places.containers.runtime_probe import NATIVE
 from mpforge.places.isolation import Isolation
 from mpforge.places.step import Left, StepDirectory, StepRun
 from mpforge.plan.places import InImage, Machine
@@ -37,8 +38,8 @@ from mpforge.toolchains.host_reads import cpu_identity
 from mpforge.toolchains.ready import COMPILER_NOTES, ReadyCompilers
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
     from mpforge.kinds.hook_calls import HookCalls
+    from mpforge.kinds.step_ingredients import Provision
     from mpforge.places.containers.images import Image
 
 _NOWHERE = Path("/nonexistent")
@@ -84,7 +85,7 @@ class ProvidedImage:
     @property
     def emulates(self) -> bool:
         """True if the programs of the image are emulated. Raises ``RuntimeCannotRun``."""
-        return self.containers.emulates(self._platform)
+        return self.containers.how(self._platform) != NATIVE
 
     @property
     def _platform(self) -> Platform:
@@ -104,8 +105,9 @@ class ProvidedImage:
             zig.programs()
         elif compilers.cross and not self.place.before:
             self._crossing(compilers, image)
+        ask = functools.partial(self.containers.asked, image, self.place.image.name)
         for python in () if self.place.before else pythons:
-            self._bytecode(image, python, functools.partial(self._asked, image))
+            self._bytecode(image, python, ask)
 
     def is_prepared(self, key: str) -> bool:
         """Return whether it is remembered for this runtime."""
@@ -142,15 +144,10 @@ class ProvidedImage:
         wanted = image_contents.CrossImage(
             self.place.image.name, image.id, platform, compilers.python or "", variables, added
         )
-        python, tools = image_contents.seen(
-            wanted, self.toolbox.store, functools.partial(self._asked, image)
-        )
+        ask = functools.partial(self.containers.asked, image, wanted.name)
+        python, tools = image_contents.seen(wanted, self.toolbox.store, ask)
         toolchain = ProvidedCrossImage(compilers, self.toolbox.tools)
         return toolchain.ready_for(python, tools, added)
-
-    def _asked(self, image: "Image") -> Container:
-        """Open a container in which the image is asked for its contents."""
-        return self.containers.asked(image, self.place.image.name)
 
     def _bytecode(
         self,
@@ -188,41 +185,39 @@ class ProvidedImage:
         self,
         task: Task,
         command: AskRequirements | BuildWheel,
-        executor: "Executor",
+        provision: "Provision",
         *,
         builds: bool,
     ) -> "Iterator[HookCalls]":
         """Yield the hooks, called by the image's own Python."""
+        from mpforge.kinds import execution
         from mpforge.kinds.hook_calls import HookCalls
 
         compilers = command.compilers
         if compilers is None:
             raise AssertionError("builds without compilers run on the host")
-        directory, store = task.directory, executor.store
-        executor.sources.put(task, vcs=False)
+        directory = task.directory
+        step_inputs.put_source(task, provision, vcs=False)
         if compilers.cross:
             ready = self._crossing(compilers, self._with_layer(task, compilers))
         else:
-            source = task.given.trees["source"]
-            wanted = build_tools.languages(source, store) if builds else ()
-            flags = build_tools.compiler_flags(task.step)
-            ready = self.toolbox.compilers(compilers, wanted, directory.root, flags)
+            ready = build_tools.make_ready(task, provision, compilers, builds=builds)
         site = interpreter_launcher.site_packages(directory.environment, command.python)
         site.mkdir(parents=True)
-        store.restore(task.given.trees["environment"], site)
+        provision.store.restore(task.given.trees["environment"], site)
         with self._opened(task, compilers, ready) as place:
             interpreter = image_contents.interpreter(place.container, command.python)
             python = lay_out(directory, command.python, interpreter)
             known = build_tools.placeholders(compilers, directory, ready) | {"python": str(python)}
             path = (str(python.parent), *ready.path)
-            run = executor.start(task, ready.variables, path, placeholders=known)
+            run = execution.start(task, provision, ready.variables, path, placeholders=known)
             place.put()
             for tool in task.step.tools.host:
                 _require(tool, place, run)
             run = dataclasses.replace(run, place=place)
             # Its interpreter is called by the name that it has in any environment.
             python = directory.environment / "bin" / "python"
-            yield HookCalls(task, executor, run, python, directory.source, ready)
+            yield HookCalls(task, provision, run, python, directory.source, ready)
 
     @contextlib.contextmanager
     def on_machine(

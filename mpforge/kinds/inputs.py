@@ -76,19 +76,18 @@ class Inputs:
             self.__dict__["files"] = self._stored_now()
         return self.files
 
-    def _stored_now(self) -> Directory:
+    def _stored_now(self, tries: int = 3) -> Directory:
         """List and store the files; once more if one of them vanishes meanwhile."""
-        for last in (False, False, True):
-            self.source = project.looked_at_again(self.source)
-            now = project.files(self.source, record=self._record)
-            self.__dict__["_listed"] = now
-            paths = [path for path, _ in now.tree.walk()]
-            try:
-                return self._store.put_directory(self.source.root, paths, elsewhere=now.elsewhere)
-            except FileNotFoundError:
-                if last:
-                    raise
-        raise AssertionError("the last try returns or raises")
+        self.source = project.looked_at_again(self.source)
+        now = project.files(self.source, record=self._record)
+        self.__dict__["_listed"] = now
+        paths = [path for path, _ in now.tree.walk()]
+        try:
+            return self._store.put_directory(self.source.root, paths, elsewhere=now.elsewhere)
+        except FileNotFoundError:
+            if tries == 1:
+                raise
+            return self._stored_now(tries - 1)
 
     def forget(self) -> None:
         """Read everything again: the stored copy is damaged."""

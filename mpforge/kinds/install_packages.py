@@ -3,10 +3,8 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.errors import NoHostPython
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.step_places import python_if_here
 from mpforge.kinds.task import Given, Task
@@ -16,9 +14,7 @@ from mpforge.plan.steps import InstallPackages, OutputOf, ShippedFiles
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
     from mpforge.kinds.step_ingredients import Provision, Realize
-    from mpforge.kinds.toolbox import Toolbox
     from mpforge.obtain.packages.installation import Wheels
 
 
@@ -40,51 +36,45 @@ class InstallingPackages(Kind[InstallPackages]):
         return command if given.packages is None else InstallPackages(given.packages.request)
 
     def parts(
-        self, command: InstallPackages, given: Given | None, provision: "Provision"
+        self, command: InstallPackages, given: Given, provision: "Provision"
     ) -> dict[str, str]:
         """Return the parts: packages, the sources of those without a wheel, and their interpreter."""
-        known = given.packages if given else None
-        known = known or provision.pins.environment(command.request)
-        parts = package_parts(known) | _built_parts(known, provision)
+        known = given.packages or provision.pins.environment(command.request)
+        parts = package_parts(known)
+        if any(package.is_built for package in known.packages):
+            from mpforge.kinds import source_builds
+
+            parts |= source_builds.parts(provision.pins, known)
         request = command.request
         if request.purpose == "image":  # an image's packages are compiled if this host can
             return parts | python_if_here(provision.toolbox, request.python)
         return parts | provision.toolbox.python_parts(request.python)
 
-    def run(self, task: Task, command: InstallPackages, executor: "Executor") -> dict[str, str]:  # noqa: ARG002
+    def run(self, task: Task, command: InstallPackages, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
         """Install the pinned packages, each purpose in its own layout."""
+        from mpforge.kinds import target_packages
         from mpforge.obtain.packages import installation
         from mpforge.obtain.pythons import virtual_environments
 
         pin = task.given.packages
         if pin is None:
             raise AssertionError("packages to install were not resolved")
-        wheels = _built_wheels(task, pin, executor)
-        index, output = executor.pins.index, task.directory.output
-        if pin.request.purpose == "image":
-            compiling = _python_if_here(executor.toolbox, pin.request.python)
-            installation.install_target(
-                pin, dest=output, index=index, host_python=compiling, wheels=wheels
-            )
-            return {}
-        python = executor.toolbox.host_python(pin.request.python).executable
-        task.directory.prepare()
-        if pin.request.purpose == "target":
-            from mpforge.kinds import target_packages
-
-            installation.install_target(
-                pin, dest=output, index=index, host_python=python, wheels=wheels
-            )
-            target_packages.leave_for_compilers(output)
-        elif pin.request.purpose == "test":
-            installation.install_prefix(
-                pin, dest=output, index=index, host_python=python, wheels=wheels
-            )
-        else:
-            place = task.directory.environment
+        directory, request, toolbox = task.directory.prepare(), pin.request, provision.toolbox
+        wheels, index = _built_wheels(task, pin, provision), provision.pins.index
+        optional, word = request.purpose == "image", request.python
+        host = toolbox.python_if_here(word) if optional else toolbox.host_python(word)
+        python = None if host is None else host.executable
+        if python is not None and request.purpose in ("build", "tool"):
+            place = directory.environment
             installation.install_venv(pin, python=python, dest=place, index=index, wheels=wheels)
-            output.rmdir()
-            virtual_environments.export_tree(place, output)
+            directory.output.rmdir()
+            virtual_environments.export_tree(place, directory.output)
+            return {}
+        is_test = request.purpose == "test"
+        install = installation.install_prefix if is_test else installation.install_target
+        install(pin, dest=directory.output, index=index, host_python=python, wheels=wheels)
+        if request.purpose == "target":
+            target_packages.leave_for_compilers(directory.output)
         return {}
 
 
@@ -123,26 +113,9 @@ def _packages(
     return pins.environment(dataclasses.replace(request, requirements=wanted))
 
 
-def _built_parts(pin: EnvironmentPin, provision: "Provision") -> dict[str, str]:
-    """Return the ingredients of packages without a wheel."""
-    if not any(package.is_built for package in pin.packages):
-        return {}
-    from mpforge.kinds import source_builds
-
-    return source_builds.parts(provision.pins, pin)
-
-
-def _built_wheels(task: Task, pin: EnvironmentPin, executor: "Executor") -> "Wheels":
+def _built_wheels(task: Task, pin: EnvironmentPin, provision: "Provision") -> "Wheels":
     if not any(package.is_built or package.path for package in pin.packages):
         return {}
     from mpforge.kinds.source_builds import SourceBuilds
 
-    return SourceBuilds(task, executor.toolbox, executor.pins).wheels(pin)
-
-
-def _python_if_here(toolbox: "Toolbox", word: str) -> Path | None:
-    """Return this host's interpreter of a word, or None."""
-    try:
-        return toolbox.host_python(word).executable
-    except NoHostPython:
-        return None
+    return SourceBuilds(task, provision.toolbox, provision.pins).wheels(pin)

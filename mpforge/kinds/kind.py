@@ -7,17 +7,15 @@ needs are imported when it runs.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from mpforge.kinds.inputs import Inputs, pruned, without_content
+from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.task import Given, Task
-from mpforge.plan.steps import AskRequirements, BuildWheel, Command
+from mpforge.plan.steps import Command
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
     from mpforge.kinds.step_ingredients import Provision, Realize
 
 C = TypeVar("C", bound=Command)
-H = TypeVar("H", AskRequirements, BuildWheel)
 
 
 class Kind(Protocol[C]):
@@ -52,33 +50,10 @@ class Kind(Protocol[C]):
         """Return the command as it enters the key."""
         return command
 
-    def parts(self, command: C, given: Given | None, provision: "Provision") -> dict[str, str]:
-        """Return the parts used beside its inputs, by name; without ``given``, those known beforehand."""
+    def parts(self, command: C, given: Given, provision: "Provision") -> dict[str, str]:
+        """Return the parts used beside its inputs, by name; ``given`` is empty if asked beforehand."""
         ...
 
-    def run(self, task: Task, command: C, executor: "Executor") -> dict[str, str]:
+    def run(self, task: Task, command: C, provision: "Provision") -> dict[str, str]:
         """Run it, writing to ``directory.output``; return the facts that it found."""
         ...
-
-
-class WheelHooks(Kind[H], Protocol[H]):
-    """Kind of the steps that call a backend's hooks for a wheel: they see the inputs of builds."""
-
-    reads_host: bool = True
-    sees_less: bool = True
-
-    def seen(self, command: H, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
-        """Return a source without files that builds ignore."""
-        return pruned(source, command.exclude)
-
-    def given(
-        self,
-        command: H,
-        trees: Mapping[str, Directory],
-        provision: "Provision",  # noqa: ARG002
-        realize: "Realize",  # noqa: ARG002
-    ) -> Given:
-        """Return its trees, with test files that are observed rather than keyed, where that can be seen."""
-        if not command.place.sees_host:
-            return Given(trees)
-        return Given(trees, keyed={"source": without_content(trees["source"], command.tests)})

@@ -1,19 +1,17 @@
 """Make the source distribution."""
 
 import dataclasses
-import json
 import re
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.kinds.kind import Kind
-from mpforge.kinds.task import TOLD, Given, Task, since
+from mpforge.kinds.task import Given, Task, since
 from mpforge.plan.steps import MakeSdist
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
     from mpforge.kinds.step_ingredients import Provision
     from mpforge.toolchains.ready import ReadyCompilers
 
@@ -29,44 +27,39 @@ class MakingSdist(Kind[MakeSdist]):
         """Return the archive's content."""
         return output.directories["tree"]
 
-    def parts(
-        self,
-        command: MakeSdist,
-        given: Given | None,  # noqa: ARG002
-        provision: "Provision",
-    ) -> dict[str, str]:
+    def parts(self, command: MakeSdist, given: Given, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
         """Return the parts: interpreter, git's state, archive format, Rust, compilers."""
         parts = provision.hook_parts(command) | provision.inputs.vcs_parts() | archive_parts()
         parts |= provision.toolbox.rust_parts(command.rust, None)
         return parts | provision.compiler_parts(command.compilers)
 
-    def run(self, task: Task, command: MakeSdist, executor: "Executor") -> dict[str, str]:
+    def run(self, task: Task, command: MakeSdist, provision: "Provision") -> dict[str, str]:
         """Make the sdist; the step's output has it packed and unpacked."""
         from mpforge.artifacts import archives, canonical_archives
         from mpforge.formats.globs import without
-        from mpforge.kinds import hook_calls
+        from mpforge.kinds import hook_calls, step_inputs
         from mpforge.sources import git_clone
         from mpforge.store.files import files_below
 
         begin, directory = task.log.tell(), task.directory
-        executor.sources.put(task, vcs=True)
+        step_inputs.put_source(task, provision, vcs=True)
         variables = {}
-        if executor.inputs.source.form == "checkout":
+        if provision.inputs.source.form == "checkout":
             # The date in a dirty version is HEAD's, not 1980's: the key has HEAD.
             committed = git_clone.commit_time(directory.source)
             variables = {} if committed is None else {"SOURCE_DATE_EPOCH": str(committed)}
         hooks = hook_calls.on_host(
-            task, command, executor, _compilers(task, command, executor), variables
+            task, command, provision, _compilers(task, command, provision), variables
         )
         if command.compilers is not None and hooks.ready is not None:
             # They are this host's, like the packages.
-            found = executor.environments.with_descriptions(task, hooks.run, hooks.ready)
+            found = step_inputs.with_descriptions(task, hooks.run, hooks.ready)
             hooks = dataclasses.replace(hooks, run=found[0], ready=found[1])
 
         def made() -> Path:
             if command.environment is None:
                 hooks.require("sdist", command.config_settings)
-            return hooks.build("sdist", directory.root, command.config_settings)
+            return hooks.backend.build("sdist", directory.root, command.config_settings)
 
         archive = hooks.retried(command.retry, made)
         unpacked = directory.root / "unpacked"
@@ -80,8 +73,8 @@ class MakingSdist(Kind[MakeSdist]):
             (kept / path).unlink()
         (directory.output / "archive").mkdir()
         archive.rename(directory.output / "archive" / archive.name)
-        told = _doubts_of_version(task, archive.name, begin, executor)
-        return {"sdist": archive.name} | ({TOLD: json.dumps(told)} if told else {})
+        task.warnings.extend(_doubts_of_version(task, archive.name, begin, provision))
+        return {"sdist": archive.name}
 
 
 def archive_parts() -> dict[str, str]:
@@ -89,35 +82,36 @@ def archive_parts() -> dict[str, str]:
     return {"archive.zlib": zlib.ZLIB_RUNTIME_VERSION}
 
 
-def _compilers(task: Task, command: MakeSdist, executor: "Executor") -> "ReadyCompilers | None":
+def _compilers(task: Task, command: MakeSdist, provision: "Provision") -> "ReadyCompilers | None":
     """Return this host's compilers for a backend that compiles, or configures the project; or None."""
+    from mpforge.kinds import build_tools
     from mpforge.toolchains.ready import ReadyCompilers
 
-    toolbox, root = executor.toolbox, task.directory.root
+    toolbox, root = provision.toolbox, task.directory.root
     if command.rust is not None:
         return ReadyCompilers({}, {}).joined(toolbox.rust.plain(command.rust, root))
     if command.compilers is None:
         return None
     if command.compilers.configurer is None:
         return toolbox.compilers(command.compilers, (), root)
-    changed = () if executor.inputs.vcs is None else executor.inputs.vcs.dirty
+    changed = () if provision.inputs.vcs is None else provision.inputs.vcs.dirty
     if changed:  # `meson dist` packs commits
         shown = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
         toolbox.warn_once(
             f"not in the sdist, which Meson makes from committed files: {shown}; commit them, or "
             "set enable = false in [sdist]"
         )
-    return executor.build_tools.ready(task, command.compilers, task.given.trees["source"])
+    return build_tools.make_ready(task, provision, command.compilers)
 
 
-def _doubts_of_version(task: Task, sdist: str, begin: int, executor: "Executor") -> list[str]:
+def _doubts_of_version(task: Task, sdist: str, begin: int, provision: "Provision") -> list[str]:
     """Return warnings for the user about a version taken from git."""
     from packaging.utils import canonicalize_name
 
     from mpforge.diagnostics import scm_version
     from mpforge.sources import git_clone
 
-    state, environment = executor.inputs.vcs, task.given.trees.get("environment")
+    state, environment = provision.inputs.vcs, task.given.trees.get("environment")
     installed = () if environment is None else (path for path, _ in environment.walk())
     names: set[str] = {
         canonicalize_name(found[1]) for found in map(_DISTRIBUTION.search, installed) if found

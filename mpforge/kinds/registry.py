@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from mpforge.kinds.ask_requirements import AskingRequirements
-from mpforge.kinds.build_wheel import BuildingWheel
+from mpforge.kinds.build_wheel import AskingRequirements, BuildingWheel
 from mpforge.kinds.fetch_crates import FetchingCrates
 from mpforge.kinds.install_packages import InstallingPackages
 from mpforge.kinds.kind import Kind

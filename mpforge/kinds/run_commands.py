@@ -11,7 +11,6 @@ from mpforge.platforms import well_known
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
     from mpforge.kinds.step_ingredients import Provision
 
 
@@ -24,29 +23,26 @@ class RunningCommands(Kind[RunCommands]):
         """Return the inputs of builds."""
         return pruned(source, command.exclude)
 
-    def parts(
-        self,
-        command: RunCommands,
-        given: Given | None,  # noqa: ARG002
-        provision: "Provision",
-    ) -> dict[str, str]:
+    def parts(self, command: RunCommands, given: Given, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
         """Return the parts of the compilers."""
         return provision.compiler_parts(command.compilers)
 
-    def run(self, task: Task, command: RunCommands, executor: "Executor") -> dict[str, str]:
+    def run(self, task: Task, command: RunCommands, provision: "Provision") -> dict[str, str]:
         """Run the commands and prove that the outputs are for the target. Raises ``OutputMissing``."""
         from mpforge.artifacts.declared_outputs import collect
         from mpforge.artifacts.proof import Promise, prove_files
-        from mpforge.kinds import build_tools
+        from mpforge.kinds import build_tools, execution, step_inputs
 
-        source, directory = task.given.trees["source"], task.directory
-        executor.sources.restore(source, directory.source)
-        ready = executor.build_tools.ready(task, command.compilers, source)
+        directory = task.directory
+        step_inputs.restore_source(provision.store, task.given.trees["source"], directory.source)
+        ready = build_tools.make_ready(task, provision, command.compilers)
         installed = directory.root / "installed"
         placeholders = build_tools.placeholders(command.compilers, directory, ready)
         if command.installs:
             placeholders["dest_dir"] = str(installed)
-        run = executor.start(task, ready.variables, ready.path, placeholders=placeholders)
+        run = execution.start(
+            task, provision, ready.variables, ready.path, placeholders=placeholders
+        )
         for line in command.commands:
             run.command(line, cwd=directory.source)
         run.let_in()

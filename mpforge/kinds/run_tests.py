@@ -14,7 +14,6 @@ from mpforge.plan.steps import RunTests
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
-    from mpforge.kinds.execution import Executor
     from mpforge.kinds.step_ingredients import Provision, Realize
     from mpforge.kinds.target_machines import ReadyMachine
     from mpforge.places.place import Place
@@ -50,34 +49,31 @@ class RunningTests(Kind[RunTests]):
         """Return its trees, and the command line's arguments for the tests."""
         return Given(trees, posargs=provision.posargs if command.commands else ())
 
-    def parts(
-        self, command: RunTests, given: Given | None, provision: "Provision"
-    ) -> dict[str, str]:
+    def parts(self, command: RunTests, given: Given, provision: "Provision") -> dict[str, str]:
         """Return the parts of the machine, and the command line's arguments."""
         place = provision.places.of(command.place)
         parts = place.machine_parts(command.machine, command.python)
-        return parts | {"posargs": json.dumps(given.posargs if given else ())}
+        return parts | {"posargs": json.dumps(given.posargs)}
 
-    def run(self, task: Task, command: RunTests, executor: "Executor") -> dict[str, str]:
+    def run(self, task: Task, command: RunTests, provision: "Provision") -> dict[str, str]:
         """Run the tests; return the machine's reported facts. Raises what ``test_run.run`` raises."""
-        place = executor.places.of(command.place)
+        place = provision.places.of(command.place)
         with place.on_machine(task, command.machine, command.python) as (ready, there):
-            return _on(task, command, executor, ready, there)
+            return _on(task, command, provision, ready, there)
 
 
 def _on(
     task: Task,
     command: RunTests,
-    executor: "Executor",
+    provision: "Provision",
     ready: "ReadyMachine",
     place: "Place",
 ) -> dict[str, str]:
     """Run tests on a machine, in a place of it."""
-    from mpforge.kinds import test_run
+    from mpforge.kinds import execution, test_run
 
-    store, trees, directory = executor.store, task.given.trees, task.directory
+    store, trees, directory = provision.store, task.given.trees, task.directory
     store.restore(trees["source"], directory.source)
-    store.restore(trees["shipped"], test_run.shipped_directory(directory))
     scene = test_run.Scene(
         directory=directory,
         machine=command.machine,
@@ -86,16 +82,17 @@ def _on(
         sysroot=ready.sysroot,
         compile_with=None
         if command.python is None
-        else executor.toolbox.host_python(command.python).executable,
+        else provision.toolbox.host_python(command.python).executable,
         place=place,
     )
+    store.restore(trees["shipped"], scene.shipped)
     if command.environment is not None:
         store.restore(trees["environment"], directory.environment)
     placeholders, path = test_run.prepare(scene, task.given.posargs)
     variables = dict(place.emulation(scene.model))
     if scene.python is not None:
         variables["VIRTUAL_ENV"] = str(directory.environment)
-    run = executor.start(task, variables, path, placeholders=placeholders)
+    run = execution.start(task, provision, variables, path, placeholders=placeholders)
     place.put()
     run = dataclasses.replace(run, place=place)
     try:

@@ -5,7 +5,6 @@ packages. Only pure wheels are accepted: they fit every target.
 """
 
 import dataclasses
-import functools
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from mpforge.artifacts import archives
 from mpforge.errors import RequirementNotBuilt, StepFailed
-from mpforge.kinds import build_hooks
+from mpforge.kinds.build_hooks import Backend
 from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.packages import installation, sdists
@@ -114,30 +113,14 @@ class SourceBuilds:
             archives.sole_directory(root / "unpacked").rename(directory.source)
         wanted = build_request(package, python, host_platform())
         self._environment(wanted, directory)
-        run = self._run(package, directory)
-        ask = functools.partial(
-            build_hooks.requirements,
-            run,
-            "wheel",
-            python=directory.environment / "bin" / "python",
-            source=directory.source,
-            settings=(),
-            extra={},
-        )
-        more = {*wanted.requirements, *ask()}
+        python_here = directory.environment / "bin" / "python"
+        backend = Backend(self._run(package, directory), python_here, directory.source)
+        more = {*wanted.requirements, *backend.requirements("wheel", ())}
         if more != set(wanted.requirements):
             shutil.rmtree(directory.environment)
             wanted = dataclasses.replace(wanted, requirements=tuple(sorted(more)))
             self._environment(wanted, directory)
-        return build_hooks.build(
-            run,
-            "wheel",
-            python=directory.environment / "bin" / "python",
-            source=directory.source,
-            output=directory.output,
-            settings=(),
-            extra={},
-        )
+        return backend.build("wheel", directory.output, ())
 
     def _environment(self, request: EnvironmentRequest, directory: StepDirectory) -> None:
         """Install a build environment, whose packages may have no wheel either."""

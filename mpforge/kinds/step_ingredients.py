@@ -96,30 +96,29 @@ class Provision:
     def key(self, step: Step, given: Given) -> tuple[str, list[Ingredient]]:
         """Return a step's key and the ingredients that it is the digest of."""
         trees = {name: tree.digest() for name, tree in {**given.trees, **given.keyed}.items()}
-        parts = self._parts(step, given=given)
+        parts = self._parts(step, given)
         step = dataclasses.replace(step, command=kind_of(step.command).keyed(step.command, given))
         listed = list(ingredients(step, Resolved(trees, parts, self._host(step))))
         return key_of.digest(listed), listed
 
     def read_now(self, names: Iterable[str], given: Given) -> dict[str, str]:
         """Return the present values of these names of observed reads."""
-        now: dict[str, str] = {}
-        of_host: list[str] = []
-        for name in names:
-            if name.startswith(HOST):
-                of_host.append(name.removeprefix(HOST))
-                continue
+        from mpforge.toolchains import host_reads
+
+        asked = set(names)
+        of_host = {name.removeprefix(HOST) for name in asked if name.startswith(HOST)}
+        contents = host_reads.contents(of_host, self.toolbox.tools.host_files) if of_host else {}
+        now = {f"{HOST}{path}": text for path, text in contents.items()}
+        for name in asked - now.keys():
             node = given.trees["source"].get(name.removeprefix(SOURCE))
             now[name] = ABSENT if node is None else node.digest
-        if of_host:
-            now |= {f"{HOST}{path}": text for path, text in self.toolbox.contents(of_host).items()}
         return now
 
     def _host(self, step: Step) -> dict[str, str | None]:
         return {name: os.environ.get(name) for name in step.variables.passed}
 
-    def _parts(self, step: Step, *, given: Given | None = None) -> dict[str, str]:
-        """Return a step's parts beside its inputs, by name; without ``given``, those known beforehand."""
+    def _parts(self, step: Step, given: Given) -> dict[str, str]:
+        """Return a step's parts beside its inputs, by name; ``given`` is empty if asked beforehand."""
         parts = {"host": self.plan.host} | _salt() | self.places.of(step.place).program_parts(step)
         return parts | kind_of(step.command).parts(step.command, given, self)
 
@@ -153,7 +152,7 @@ class Provision:
                 else str(value)
                 for name, value in references(step).items()
             }
-            resolved = Resolved(trees, self._parts(step), self._host(step))
+            resolved = Resolved(trees, self._parts(step, Given({})), self._host(step))
             for ingredient in ingredients(step, resolved):
                 parts[f"{identifier}: {ingredient.name}"] = ingredient.value
             if (command := step.installs) is not None and command.extra is not None:

@@ -18,9 +18,9 @@ from mpforge.plan.toolchains import Compilers
 
 if TYPE_CHECKING:
     from mpforge.kinds.container_runtime import Containers
-    from mpforge.kinds.execution import Executor
     from mpforge.kinds.hook_calls import HookCalls
     from mpforge.kinds.image_place import ProvidedImage
+    from mpforge.kinds.step_ingredients import Provision
     from mpforge.kinds.target_machines import Machines, ReadyMachine
     from mpforge.kinds.task import Task
     from mpforge.places.isolation import Isolation
@@ -104,22 +104,18 @@ class ProvidedHost:
         self,
         task: "Task",
         command: AskRequirements | BuildWheel,
-        executor: "Executor",
+        provision: "Provision",
         *,
         builds: bool,
     ) -> "Iterator[HookCalls]":
         """Yield a step's hooks with its source in place, called by this host's interpreter."""
-        from mpforge.kinds import hook_calls
+        from mpforge.kinds import build_tools, hook_calls, step_inputs
 
-        executor.sources.put(task, vcs=command.hook == "sdist")
+        step_inputs.put_source(task, provision, vcs=command.hook == "sdist")
         ready = None
-        if command.compilers is not None:
-            ready = (
-                executor.build_tools.ready(task, command.compilers, task.given.trees["source"])
-                if builds
-                else executor.toolbox.compilers(command.compilers, (), task.directory.root)
-            )
-        yield hook_calls.on_host(task, command, executor, ready)
+        if (compilers := command.compilers) is not None:
+            ready = build_tools.make_ready(task, provision, compilers, builds=builds)
+        yield hook_calls.on_host(task, command, provision, ready)
 
     @contextlib.contextmanager
     def on_machine(

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.errors import HostCannot, NoHostPython, NoTargetPython, PinMissing
+from mpforge.errors import HostCannot, NoTargetPython, PinMissing
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain import emulators
 from mpforge.obtain.emulators import Emulator
@@ -37,7 +37,7 @@ class Machines:
     """The machines of a session's tests."""
 
     def __init__(self, workspace: Workspace, pins: Pins, toolbox: Toolbox) -> None:
-        self._workspace = workspace
+        self._distro_state = workspace.cache / "distribution"
         self._pins = pins
         self._toolbox = toolbox
 
@@ -65,17 +65,12 @@ class Machines:
                 emulators.require_model(found, machine.cpu)
 
     def _emulator_parts(self, platform: Platform) -> dict[str, str]:
-        found = self._host_emulator(platform)
-        if found is not None:
-            return {
-                "machine.emulator": f"qemu {found.version}",
-                "machine.emulator.file": found.digest,
-            }
-        package = self._emulator_pin(platform).packages[0]
-        return {
-            "machine.emulator": f"{package.name} {package.version}",
-            "machine.emulator.file": package.sha256,
-        }
+        if (found := self._host_emulator(platform)) is not None:
+            name, file = f"qemu {found.version}", found.digest
+        else:
+            package = self._emulator_pin(platform).packages[0]
+            name, file = f"{package.name} {package.version}", package.sha256
+        return {"machine.emulator": name, "machine.emulator.file": file}
 
     def _target_parts(self, platform: Platform, python: str | None) -> dict[str, str]:
         requests = self._distro_requests(platform, python)
@@ -141,10 +136,6 @@ class Machines:
             provider="host",
         )
 
-    @property
-    def _distro_state(self) -> Path:
-        return self._workspace.cache / "distribution"
-
     def _distro_requests(self, platform: Platform, python: str | None) -> tuple[DistroRequest, ...]:
         if python is not None:
             return target_python.distro_requests(platform, python)
@@ -159,17 +150,14 @@ class Machines:
     def _target_python(
         self, platform: Platform, python: str, pins: tuple[DistroPin, ...], store: ToolStore
     ) -> TargetPython:
-        try:
-            host: str | None = str(self._toolbox.host_python(python).executable)
-        except NoHostPython:
-            host = None
+        host = self._toolbox.python_if_here(python)
         return target_python.provide(
             platform,
             python,
             pins=pins,
             store=store,
             state=self._distro_state,
-            host_python=host,
+            host_python=None if host is None else str(host.executable),
         )
 
     @functools.cache  # noqa: B019 - a toolbox lives as long as its session

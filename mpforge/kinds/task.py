@@ -38,7 +38,7 @@ class Task:
     """One execution: the step, its inputs, its own directory, its log.
 
     ``visitor`` is called in place of its programs, see ``StepRun``. ``keeps``: if it fails, its directory is
-    kept. ``observed`` are reads that are not in its key.
+    kept. ``observed`` are reads that are not in its key, ``warnings`` lines for the user if it succeeds.
     """
 
     step: Step
@@ -48,6 +48,7 @@ class Task:
     visitor: "Callable[[StepRun], int] | None" = None
     keeps: bool = False
     observed: Observed = field(default_factory=Observed)
+    warnings: list[str] = field(default_factory=list)
 
 
 def since(log: Path, begin: int) -> bytes:

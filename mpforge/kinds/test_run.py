@@ -32,7 +32,7 @@ from mpforge.places.step import StepDirectory, StepRun
 from mpforge.plan.places import Machine
 from mpforge.plan.steps import RunTests
 from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine
-from mpforge.platforms import well_known
+from mpforge.platforms import Platform, well_known
 
 # An extension module in a package of tests is loaded without that package if the package needs what
 # only tests need (greenlet.tests needs psutil): it may not be installed. A file that is named as
@@ -100,74 +100,73 @@ class Scene:
     @property
     def prefix(self) -> tuple[str, ...]:
         """Return the command prefix that runs a program of the target here."""
-        return interpreter_launcher.run_prefix(
-            self.emulator,
-            cpu=self.model,
-            sysroot=self.sysroot,
-        )
+        return interpreter_launcher.run_prefix(self.emulator, cpu=self.model, sysroot=self.sysroot)
 
+    @property
+    def platform(self) -> Platform:
+        """The target."""
+        return well_known()[self.machine.target]
 
-def shipped_directory(directory: StepDirectory) -> Path:
-    """Return the directory of the shipped files during a test."""
-    return directory.root / "shipped"
+    @property
+    def shipped(self) -> Path:
+        """The directory of the shipped files."""
+        return self.directory.root / "shipped"
 
+    @property
+    def wheel(self) -> Path:
+        """The shipped wheel, in a test with a Python."""
+        return next(iter(self.shipped.rglob("*.whl")))
 
-def site_packages(scene: Scene) -> Path:
-    """Create and return the test environment's site-packages."""
-    if scene.python is None:
-        raise AssertionError("no Python in this test")
-    path = interpreter_launcher.site_packages(scene.directory.environment, scene.python.python)
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    @property
+    def site(self) -> Path:
+        """The test environment's site-packages, in a test with a Python."""
+        if self.python is None:
+            raise AssertionError("no Python in this test")
+        return interpreter_launcher.site_packages(self.directory.environment, self.python.python)
 
 
 def prepare(scene: Scene, posargs: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Lay out the environment; return the placeholders' values and the directories for PATH."""
     directory = scene.directory.prepare()
     directory.source.mkdir(exist_ok=True)
-    files = shipped_directory(directory)
+    platform = scene.platform
     placeholders = {
         "project": str(directory.source),
         "package": str(directory.source),
-        "dest_dir": str(files),
+        "dest_dir": str(scene.shipped),
         "run": shlex.join(scene.prefix),
-        "target": scene.machine.target,
-        "arch": well_known()[scene.machine.target].machine,
-        "triple": well_known()[scene.machine.target].gnu_triple,
+        "target": platform.name,
+        "arch": platform.machine,
+        "triple": platform.gnu_triple,
         "posargs": shlex.join(posargs),
     }
     path: tuple[str, ...] = ()
     if scene.emulator is not None:
-        machine = well_known()[scene.machine.target].machine
-        path = (str(emulated_uname.write_programs(directory.root / "machine", machine)),)
+        programs = emulated_uname.write_programs(directory.root / "machine", platform.machine)
+        path = (str(programs),)
     if scene.python is None:
         return placeholders, path
-    python = _python_environment(scene, files)
-    wheel = next(iter(files.rglob("*.whl")))
-    return (
-        {**placeholders, "python": str(python), "wheel": str(wheel)},
-        (str(python.parent), *path),
-    )
+    python = _python_environment(scene, scene.python)
+    placeholders |= {"python": str(python), "wheel": str(scene.wheel)}
+    return placeholders, (str(python.parent), *path)
 
 
-def _python_environment(scene: Scene, files: Path) -> Path:
+def _python_environment(scene: Scene, target_python: TargetPython) -> Path:
     from mpforge.obtain.packages.installation import install_wheel
 
-    if scene.python is None:
-        raise AssertionError("no Python in this test")
-    environment, site = scene.directory.environment, site_packages(scene)
-    wheel = next(iter(files.rglob("*.whl")))
+    environment, wheel = scene.directory.environment, scene.wheel
+    scene.site.mkdir(parents=True, exist_ok=True)
     install_wheel(
         wheel,
         environment,
-        python=scene.python.python,
+        python=target_python.python,
         platform=scene.machine.target,
         host_python=scene.compile_with,
         native=scene.emulator is None and scene.place.shares_files,
     )
     python = interpreter_launcher.write_launcher(  # after packages, which may install a python
         environment,
-        python=scene.python,
+        python=target_python,
         emulator=scene.emulator,
         cpu=scene.model,
         shown=scene.shown(environment),
@@ -176,7 +175,7 @@ def _python_environment(scene: Scene, files: Path) -> Path:
         environment, run=scene.prefix, shown=scene.shown(environment)
     )
     test_guard.write_guard(
-        site,
+        scene.site,
         evidence=scene.shown(scene.evidence),
         modules=top_level_modules(wheel),
         executable=str(scene.shown(python)) if scene.place.emulation(scene.model) else None,
@@ -193,10 +192,13 @@ def run(step: StepRun, scene: Scene, command: RunTests, posargs: tuple[str, ...]
     """
     lines = [*command.before, *with_posargs(command.commands, posargs)]
     for line in lines:
-        _try(step, scene, functools.partial(_command, scene=scene, line=line))
+        call = functools.partial(StepRun.command, line=line, cwd=scene.directory.source)
+        _try(step, scene, call)
     if not command.commands:
         _try(step, scene, functools.partial(_import, scene=scene))
     step.let_in()
+    if scene.python is None:
+        return {"machine": scene.machine.target, "cpu": scene.machine.cpu or ""}
     facts = _probed(step, scene)
     _check(step, scene, facts)
     return facts
@@ -207,24 +209,19 @@ def _try(step: StepRun, scene: Scene, call: Callable[[StepRun], None]) -> None:
     try:
         call(step)
     except IllegalInstruction as error:
-        wheel = next(shipped_directory(scene.directory).rglob("*.whl"), None)
         known = illegal_instruction.Surroundings(
             cpu=scene.model,
-            machine=well_known()[scene.machine.target].machine,
+            machine=scene.platform.machine,
             sysroot=scene.sysroot,
             directory=scene.directory.source,
-            wheel=wheel,
-            site=None if scene.python is None else site_packages(scene),
+            wheel=next(scene.shipped.rglob("*.whl"), None),
+            site=None if scene.python is None else scene.site,
         )
         raise illegal_instruction.located(error, step, call, known) from None
     except (StepTimeout, RuntimeFull, RuntimeLost):
         raise
     except StepFailed as error:
         raise TestsFailed(error.what, why=error.why, hint=error.hint) from None
-
-
-def _command(step: StepRun, scene: Scene, line: CommandLine) -> None:
-    step.command(line, cwd=scene.directory.source)
 
 
 def with_posargs(commands: tuple[CommandLine, ...], posargs: tuple[str, ...]) -> list[CommandLine]:
@@ -246,8 +243,7 @@ def _has_posargs(line: CommandLine) -> bool:
 
 
 def _import(step: StepRun, scene: Scene) -> None:
-    wheel = next(iter(shipped_directory(scene.directory).rglob("*.whl")))
-    text = import_script(wheel, scene.shown(site_packages(scene)))
+    text = import_script(scene.wheel, scene.shown(scene.site))
     script = scene.directory.root / "import_all.py"
     script.write_text(text, encoding="utf-8")
     step.lend(script)
@@ -303,8 +299,6 @@ def top_level_modules(wheel: Path) -> tuple[str, ...]:
 
 def _probed(step: StepRun, scene: Scene) -> dict[str, str]:
     """Ask the end of the chain for its machine: once as the tests saw it, once with nothing set."""
-    if scene.python is None:
-        return {"machine": scene.machine.target, "cpu": scene.machine.cpu or ""}
     answer = scene.directory.root / "probe.json"
     probe = scene.directory.root / "cpuprobe.py"
     shutil.copyfile(cpu_probe.__file__, probe)
@@ -335,8 +329,6 @@ def _probed(step: StepRun, scene: Scene) -> dict[str, str]:
 
 
 def _check(step: StepRun, scene: Scene, facts: Mapping[str, str]) -> None:
-    if scene.python is None:
-        return
     step.bring_back(scene.evidence)
     told = test_guard.read_evidence(scene.evidence)
     if not told.processes:  # the probe is one

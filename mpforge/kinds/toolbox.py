@@ -5,7 +5,7 @@ it.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from mpforge.obtain.rust.rust_toolchain import Rust
 
 
-def _unrecorded(_tool: str) -> None:
-    pass
-
-
 @functools.cache
 def _library(path: tuple[str, ...], digests: FileDigests) -> str:
     """Return the digest of an interpreter's library, computed once a process: it costs 7 ms."""
@@ -51,7 +47,7 @@ class Toolbox:
         emit: Emit,
         pythons: dict[str, HostPython] | None = None,
         install: bool = True,
-        used: Callable[[str], None] = _unrecorded,
+        used: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.store = ToolStore(workspace.tools, used=used, waits=self.waits, warn=self.warn_once)
         self._workspace = workspace
@@ -111,6 +107,13 @@ class Toolbox:
                 raise found
             self._pythons[word] = found.with_library(_library(found.path, self.tools.host_files))
         return self._pythons[word]
+
+    def python_if_here(self, word: str) -> HostPython | None:
+        """Return the host's CPython of a word, or None."""
+        try:
+            return self.host_python(word)
+        except NoHostPython:
+            return None
 
     def python_parts(self, word: str) -> dict[str, str]:
         """Return an interpreter's identity as ingredients."""
@@ -178,9 +181,3 @@ class Toolbox:
             since=since,
             digests=self.tools.host_files,
         )
-
-    def contents(self, paths: Iterable[str]) -> dict[str, str]:
-        """Return the contents of host files now; see ``host_reads.contents``."""
-        from mpforge.toolchains import host_reads
-
-        return host_reads.contents(paths, self.tools.host_files)

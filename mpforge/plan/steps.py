@@ -19,6 +19,9 @@ NARROWS = "narrows"
 
 Hook = Literal["sdist", "wheel"]
 
+Settings = tuple[tuple[str, tuple[str, ...]], ...]
+"""Config settings (PEP 517), each with its values."""
+
 
 # --- references: resolved at run time ----------------------------------------------------------
 
@@ -126,7 +129,7 @@ class AskRequirements:
     compilers: Compilers | None
     exclude: tuple[str, ...] = field(default=(), metadata={NARROWS: True})
     tests: tuple[str, ...] = field(default=(), metadata={NARROWS: True})
-    config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    config_settings: Settings = ()
     before: tuple[CommandLine, ...] = ()
     retry: tuple[CommandLine, ...] = ()
     target_environment: OutputOf | None = None
@@ -157,7 +160,7 @@ class MakeSdist:
     environment: OutputOf | None
     python: str
     exclude: tuple[str, ...] = ()
-    config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    config_settings: Settings = ()
     compilers: Compilers | None = None
     rust: str | None = None
     crates: OutputOf | None = None
@@ -187,7 +190,7 @@ class BuildWheel:
     python: str
     compilers: Compilers | None
     before: tuple[CommandLine, ...] = ()
-    config_settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    config_settings: Settings = ()
     frontend: Literal["build", "uv"] = "build"
     crates: OutputOf | None = None
     target_environment: OutputOf | None = None

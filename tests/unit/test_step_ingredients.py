@@ -47,7 +47,7 @@ def parts(step: Step) -> dict[str, str]:
         machines=anything,
         places=Places(anything, anything, anything),
     )
-    return provision._parts(step)
+    return provision._parts(step, Given({}))
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,7 @@ def test_the_python_that_compiles_an_emulated_one_s_library_is_in_the_key(comman
             python_parts=python_parts,
             compiler_parts=lambda _: {},
             pin=lambda _: SimpleNamespace(digest="sha256:0"),
-            how=lambda _: "native",
-            emulates=lambda _: emulated,
+            how=lambda _: "QEMU 7.2" if emulated else "native",
         )
         anything = cast("Any", nothing)
         provision = Provision(
@@ -115,7 +114,11 @@ def test_the_python_that_compiles_an_emulated_one_s_library_is_in_the_key(comman
             machines=anything,
             places=Places(anything, anything, lambda: anything),
         )
-        return {item for item in provision._parts(step).items() if item[0].startswith("python")}
+        return {
+            item
+            for item in provision._parts(step, Given({})).items()
+            if item[0].startswith("python")
+        }
 
     assert python(True, here=True) == {("python.version", "3.11.7")}
     assert python(True, here=False) == {("python.version", ABSENT)}
