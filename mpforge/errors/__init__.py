@@ -1,8 +1,8 @@
 """Every error that mpforge shows to a user, as data.
 
 An error has a stable kebab-case ``code``, an exit code, what happened, and optionally a place in a file, a
-reason and a remedy. ``reference.md`` (docs/errors.md) explains each code. This room knows nothing of who
-raises an error, nor of terminals.
+reason and a remedy. ``reference.md`` (docs/errors.md) explains each code. Knows nothing of who raises an
+error, nor of terminals.
 """
 
 from mpforge.errors.base import (
