@@ -1,8 +1,8 @@
 """Everything that mpforge knows of a platform: one row of ``platforms.csv`` each, read once.
 
-No other package writes a machine's name: it asks a ``Platform``, or looks one up here. docs/platforms.md has the
-source of each column's facts. This package knows nothing of hosts: its callers detect which platform *this*
-machine is.
+No other package writes a machine's name: it asks a ``Platform``, or looks one up here. docs/platforms.md has
+the source of each column's facts. This package knows nothing of hosts: its callers detect which platform
+*this* machine is.
 """
 
 import functools
