@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _CALLS_PYTEST = re.compile(r"(?<![\w.-])(?:pytest|py\.test)(?![\w.-])")
 _OF_PYTEST = (
     *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini"),
-    *("setup.cfg", "conftest.py"),
+    "setup.cfg",
 )
 
 
@@ -33,11 +33,12 @@ class RunningTests(Kind[RunTests]):
     """Kind of the steps that run tests."""
 
     def seen(self, command: RunTests, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
-        """Return the test sources only; where pytest runs them, with its configuration."""
+        """Return the test sources only; where pytest runs them and they have no configuration, with it."""
         found = selected(source, command.sources)
-        if found == Directory() or not any(map(_CALLS_PYTEST.search, map(str, command.commands))):
+        calls_pytest = any(map(_CALLS_PYTEST.search, map(str, command.commands)))
+        if not calls_pytest or found == Directory() or any(map(found.at, _OF_PYTEST)):
             return found
-        return selected(source, (*command.sources, *_OF_PYTEST))
+        return selected(source, (*command.sources, *_OF_PYTEST, "conftest.py"))
 
     def given(
         self,

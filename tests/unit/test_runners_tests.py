@@ -125,4 +125,6 @@ def test_pytest_finds_the_configuration_of_the_project(line: str, configured: bo
 
     own = {"tests/test_a.py", "tests/tox.ini"}
     assert seen("tests") == (own | {"pyproject.toml", "conftest.py"} if configured else own)
+    named = {*own, "pyproject.toml"}
+    assert seen("tests", "pyproject.toml") == named, "sources that name a configuration are whole"
     assert seen("absent") == set(), "tests that are none of the project's have no need of it"
