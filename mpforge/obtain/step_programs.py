@@ -72,7 +72,7 @@ class Programs:
         return (*wheels, *declared, str(self._base(_git(step) if git else ())))
 
     def has(self, request: EnvironmentRequest) -> bool:
-        """Return whether a wheel of programs is in the tool store, judged by the lock."""
+        """Return whether the wheel that the lock pins for a program is in the tool store."""
         from mpforge.obtain.packages import tool_wheels
 
         pin = self._tools.pins.lock.environment(request)

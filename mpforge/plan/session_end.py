@@ -1,4 +1,4 @@
-"""A session's end, as data. Every run of nox reads and writes it, so this module imports nothing else."""
+"""How a session ended. Every run of nox loads this module, so it imports nothing of mpforge."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -123,7 +123,7 @@ def scan(
 
 
 class _Scanner:
-    """Reads folders of a source; ``clock`` is None if nothing can be remembered."""
+    """Read a source's folders. ``clock`` is None where digests can't be remembered."""
 
     def __init__(self, root: str, clock: Clock | None, keeps: Callable[[str, str], bool]) -> None:
         self._root = root

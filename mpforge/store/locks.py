@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.05
 
 @contextlib.contextmanager
 def alone(path: Path, *, waits: Callable[[], None], warn: Callable[[str], None]) -> Iterator[bool]:
-    """Hold the lock of ``path`` while the block runs; yield whether it could be taken.
+    """Hold the lock of ``path`` while the block runs; yield True if it was taken.
 
     ``waits`` is called once if another process holds it; ``warn`` gets the reason if it can't be taken.
     The file is removed with the lock: only a killed holder leaves one, which locks nothing.
