@@ -1,32 +1,43 @@
 """Provide a session's container runtime: how it runs platforms, its images, and what containers are given.
 
-Knows nothing of what a step does in a container.
+The commands of ``before-all`` run once in an image, and the result is kept as a layer on top of it. The
+layer's key is the image, the commands and their environment; files that they fetch are in no key. Knows
+nothing of what a step does in a container.
 """
 
 import functools
+import hashlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.errors import RuntimeCannotRun
+from mpforge.diagnostics.step_failure import Ended, diagnosed
+from mpforge.errors import RuntimeCannotRun, StepFailed, StepTimeout, ToolNotDeclared, WrongInput
 from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
-from mpforge.kinds import image_layers
+from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.pins import Pins
 from mpforge.places.containers import connection, endpoint, images, runtime_probe, volumes
 from mpforge.places.containers.container import Container
+from mpforge.places.containers.container_step import which
+from mpforge.places.containers.images import Image
 from mpforge.places.containers.labels import reap
+from mpforge.places.step import said_since
 from mpforge.plan.pins import ImagePin, ImageRequest
+from mpforge.plan.places import InImage
+from mpforge.plan.texts import ShellLine, Text
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform
+from mpforge.store.locks import alone
 from mpforge.toolchains import native_shell
 from mpforge.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mpforge.places.containers.connection import ContainerRuntime
-    from mpforge.places.containers.images import Image
     from mpforge.toolchains.zig_in_image import ProvidedZigInImage
 
+_SHELL = "/bin/sh"
 _ZIG = "/mpforge/zig"
 
 
@@ -38,10 +49,10 @@ class Containers:
         self._pins = pins
         self._toolbox = toolbox
         self._probes = runtime_probe.Probes(self._cache / PLATFORMS_RUN)
-        self.layers = image_layers.Layers(self._cache, toolbox)
+        self._layers: dict[str, Image] = {}
 
     @functools.cached_property
-    def runtime(self) -> "ContainerRuntime":
+    def runtime(self) -> connection.ContainerRuntime:
         """The runtime. Raises ``NoContainerRuntime``."""
         found = connection.connect(os.environ)
         reap(found)
@@ -87,7 +98,7 @@ class Containers:
         found = compilers and self._toolbox.toolchain(compilers)
         return found if isinstance(found, ProvidedZigInImage) else None
 
-    def volumes(self, provided: "ProvidedZigInImage", image: "Image") -> dict[str, str]:
+    def volumes(self, provided: "ProvidedZigInImage", image: Image) -> dict[str, str]:
         """Return the read-only mounts of each container: zig."""
         zig = provided.zig()
         volume = volumes.provide(
@@ -102,9 +113,44 @@ class Containers:
         )
         return {_ZIG: volume}
 
-    def asked(self, image: "Image", name: str) -> Container:
+    def asked(self, image: Image, name: str) -> Container:
         """Open a container in which an image is asked for its contents."""
         return Container(self.runtime, image.id, title=str(self._cache), called=name)
+
+    def with_layer(self, task: Task, image: Image, place: InImage, target: Platform) -> Image:
+        """Return the image with the layer of ``before-all``; one session makes it, others wait.
+
+        Raises ``StepTimeout``, and as ``diagnosed`` says.
+        """
+        given, lines = added(place, target), _lines(place, target)
+        words = [image.id, lines, place.network, *sorted(given.items())]
+        key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
+        if key in self._layers:
+            return self._layers[key]
+
+        def make() -> Container:
+            container = Container(
+                self.runtime,
+                image.id,
+                network=place.network,
+                title=str(task.directory.root),
+                called=place.image.name,
+            )
+            task.log.write(f"-- before-all, once for {place.image.name}\n".encode())
+            try:
+                with self._toolbox.working(f"before-all of {place.image.name}, once"):
+                    for argv in lines:
+                        _run(container, argv, task, given)
+            except BaseException:
+                container.close()
+                raise
+            return container
+
+        lock = self._cache / "store" / "locks" / f"layer-{key}"
+        waits = functools.partial(self._toolbox.waits, "before-all")
+        with alone(lock, waits=waits, warn=self._toolbox.warn_once):
+            self._layers[key] = images.layer(self.runtime, image, key, make)
+        return self._layers[key]
 
 
 def put_zig(container: Container, provided: "ProvidedZigInImage") -> tuple[tuple[Path, str], ...]:
@@ -114,3 +160,69 @@ def put_zig(container: Container, provided: "ProvidedZigInImage") -> tuple[tuple
         (provided.view() / "bin", native_shell.BIN),
         (provided.zig().path.parent, _ZIG),
     )
+
+
+# --- before-all -------------------------------------------------------------------------------
+
+
+def added(place: InImage, target: Platform) -> dict[str, str]:
+    """Return the variables that a toolchain of the spec adds to the image's. Raises ``WrongInput``."""
+    return {name: _filled(value, target) for name, value in place.environment}
+
+
+def _lines(place: InImage, target: Platform) -> list[list[str]]:
+    """Return the commands of ``before-all``, each as a program and its arguments. Raises ``WrongInput``."""
+    return [
+        [_SHELL, "-e", "-c", _filled(line.text, target)]
+        if isinstance(line, ShellLine)
+        else [_filled(word, target) for word in line.words]
+        for line in place.before
+    ]
+
+
+def _filled(text: Text, target: Platform) -> str:
+    """Fill the placeholders in a text that belongs to an image, not to a step."""
+    known = {
+        "{triple}": target.gnu_triple,
+        "{arch}": target.machine,
+        "{target}": target.name,
+    }
+    for part in text:
+        if not isinstance(part, str) and str(part) not in known:
+            raise WrongInput(
+                f"{part} has no value in before-all, nor in a toolchain's environment",
+                hint=f"use one of {' '.join(sorted(known))}",
+            )
+    return "".join(part if isinstance(part, str) else known[str(part)] for part in text)
+
+
+def _run(container: Container, argv: list[str], task: Task, given: Mapping[str, str]) -> None:
+    """Run a command of ``before-all``. Raises ``StepTimeout``, and as ``diagnosed`` says."""
+    line, limit = " ".join(argv).removeprefix(f"{_SHELL} -e -c "), task.step.timeout
+    task.log.write(f"$ {line}\n".encode())
+    begin = task.log.tell()
+    ended = container.run(argv, environment=given, cwd="/", log=task.log, timeout=limit)
+    error: StepFailed | None = None
+    if ended.timed_out:
+        error = StepTimeout(
+            f"before-all ran longer than {limit:.0f} s: {line}",
+            hint="raise `timeout`, or see the log for where it hangs",
+        )
+    elif ended.returncode:
+        badly = Ended(
+            title=f"before-all ({line})",
+            table="build",
+            root=task.directory.root,
+            how=f"exit status {ended.returncode}",
+            offline=container.offline,
+            has=lambda name: which(container, name, given.get("PATH")) is not None,
+            image=container.called,
+        )
+        error = diagnosed(badly, said_since(task.log, begin))
+        if isinstance(error, ToolNotDeclared):  # only another image can have it
+            error.hint = "name an image that has it in [build] image"
+        if type(error) is StepFailed and container.offline:
+            error.hint = "set [build] network = true if it needs the network"
+    if error is not None:
+        error.enterable = False  # it was not a step's container, and is removed
+        raise error

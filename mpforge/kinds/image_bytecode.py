@@ -14,15 +14,12 @@ import tarfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpforge import processes
 from mpforge.kinds import image_contents
 from mpforge.obtain.pythons.host_python import HostPython
+from mpforge.places.containers.container import Container
 from mpforge.store.tool_store import ToolStore
-
-if TYPE_CHECKING:
-    from mpforge.places.containers.container import Container
 
 _ABOUT = """
 import importlib.util, os
@@ -48,7 +45,7 @@ def provide(
     image: str,
     host: HostPython,
     store: ToolStore,
-    start: "Callable[[], AbstractContextManager[Container]]",
+    start: Callable[[], AbstractContextManager[Container]],
     making: AbstractContextManager[None],
 ) -> Path | None:
     """Return an archive for a container's root: bytecode for the Python of an image (its id) like ``host``.
@@ -78,7 +75,7 @@ def provide(
     return tree / _ARCHIVE if (tree / _ARCHIVE).exists() else None
 
 
-def _about(container: "Container", word: str) -> tuple[str, str] | None:
+def _about(container: Container, word: str) -> tuple[str, str] | None:
     """Return the magic number and library path of a container's Python; None for an unusual one."""
     path = image_contents.interpreter(container, word)
     # Bytecode that it writes itself would be taken for the image's.

@@ -9,16 +9,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpforge.errors import ImageUnfit
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import Interpreter
+from mpforge.places.containers.container import Container
 from mpforge.platforms import Platform
 from mpforge.store.tool_store import ToolStore
-
-if TYPE_CHECKING:
-    from mpforge.places.containers.container import Container
 
 _SHELL = "/bin/sh"
 _NOT_STARTED = (126, 127)
@@ -86,7 +83,7 @@ class CrossImage:
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
-def interpreter(container: "Container", word: str) -> str:
+def interpreter(container: Container, word: str) -> str:
     """Return the path of a Python in a container. Raises ``ImageUnfit`` if the image has none."""
     tag = f"{word.removesuffix('t')}-{word}"
     name = f"python3.{word.removeprefix('cp3')}"
@@ -109,7 +106,7 @@ def interpreter(container: "Container", word: str) -> str:
 
 
 def seen(
-    wanted: CrossImage, store: ToolStore, start: "Callable[[], Container]"
+    wanted: CrossImage, store: ToolStore, start: Callable[[], Container]
 ) -> tuple[Interpreter, dict[str, str]]:
     """Return the interpreter that builds, and the variables with those of the compiler's companions.
 
@@ -145,7 +142,7 @@ def seen(
 # --- asking -----------------------------------------------------------------------------------
 
 
-def _compiler(wanted: CrossImage, container: "Container") -> dict[str, str]:
+def _compiler(wanted: CrossImage, container: Container) -> dict[str, str]:
     """Return the compiler's companions by their variables. Raises ``ImageUnfit`` for another machine's."""
     named = wanted.variables.get("CC", "")
     hint = "name an image in [toolchains] that has a cross compiler and sets CC, as dockcross's images do"
@@ -171,7 +168,7 @@ def _compiler(wanted: CrossImage, container: "Container") -> dict[str, str]:
     return told
 
 
-def _probed(wanted: CrossImage, container: "Container") -> dict[str, object]:
+def _probed(wanted: CrossImage, container: Container) -> dict[str, object]:
     """Return the facts that the image's interpreter reports of itself. Raises ``ImageUnfit``."""
     path = interpreter(container, wanted.python)
     code, said = container.ask(_plainly(container, path, host_python.PROBE))
@@ -187,7 +184,7 @@ def _probed(wanted: CrossImage, container: "Container") -> dict[str, object]:
     return answer
 
 
-def _plainly(container: "Container", python: str, *arguments: str) -> list[str]:
+def _plainly(container: Container, python: str, *arguments: str) -> list[str]:
     """Return the command for an interpreter, without the image variables that describe the target."""
     without = [name for name in container.environment if "PYTHON" in name]
     given = [word for name in without for word in ("-u", name)]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from mpforge.diagnostics.step_failure import INTO_IMAGE
 from mpforge.errors import HostCannot, ImageUnfit, MpforgeError, NoHostPython, StepFailed
-from mpforge.kinds import build_tools, image_bytecode, image_contents, image_layers, step_inputs
-from mpforge.kinds.container_runtime import Containers, put_zig
+from mpforge.kinds import build_tools, image_bytecode, image_contents, step_inputs
+from mpforge.kinds.container_runtime import Containers, added, put_zig
 from mpforge.kinds.step_places import python_if_here
 from mpforge.kinds.target_machines import ReadyMachine
 from mpforge.kinds.task import Task
@@ -26,6 +26,7 @@ from mpforge.places import interpreter_launcher
 from mpforge.places.containers import images
 from mpforge.places.containers.container import Container
 from mpforge.places.containers.container_step import STEP, StepContainer
+from mpforge.places.containers.images import Image
 from mpforge.places.containers.runtime_probe import NATIVE
 from mpforge.places.isolation import Isolation
 from mpforge.places.step import Left, StepDirectory, StepRun
@@ -40,7 +41,6 @@ from mpforge.toolchains.ready import COMPILER_NOTES, ReadyCompilers
 if TYPE_CHECKING:
     from mpforge.kinds.hook_calls import HookCalls
     from mpforge.kinds.step_ingredients import Provision
-    from mpforge.places.containers.images import Image
 
 _NOWHERE = Path("/nonexistent")
 """A path that does not exist: an image's files can't be read from this host."""
@@ -117,41 +117,41 @@ class ProvidedImage:
         """Remember it for this runtime."""
         self.containers.remember(key)
 
-    def _image(self) -> "Image":
+    def _image(self) -> Image:
         pin = self.containers.pin(self.place.image)
         self.containers.how(self._platform)
         return images.obtain(self.containers.runtime, pin, self.toolbox.working)
 
-    def _with_layer(self, task: Task, compilers: Compilers | None) -> "Image":
+    def _with_layer(self, task: Task, compilers: Compilers | None) -> Image:
         """Return the image after the commands of ``before-all``, for the target of the compilers."""
-        image, layers = self._image(), self.containers.layers
-        target = well_known()[compilers.target] if compilers else self._platform
+        image = self._image()
         if not self.place.before:
             return image
-        return layers.of(task, self.containers.runtime, image, self.place, target)
+        target = well_known()[compilers.target] if compilers else self._platform
+        return self.containers.with_layer(task, image, self.place, target)
 
-    def _crossing(self, compilers: Compilers, image: "Image") -> ReadyCompilers:
+    def _crossing(self, compilers: Compilers, image: Image) -> ReadyCompilers:
         """Return an image's own cross compiler, and the view of the target for its Python."""
         from mpforge.toolchains.cross_image import ProvidedCrossImage
 
         platform = well_known()[compilers.target]
-        added = image_layers.added(self.place, platform)
+        given = added(self.place, platform)
         variables = dict(image.environment)
-        for name, value in added.items():
+        for name, value in given.items():
             variables[name] = build_tools.joined(variables, name, value)
         directories = image_contents.pkg_config_directories(variables, platform)
         variables.setdefault("PKG_CONFIG_LIBDIR", directories)
         wanted = image_contents.CrossImage(
-            self.place.image.name, image.id, platform, compilers.python or "", variables, added
+            self.place.image.name, image.id, platform, compilers.python or "", variables, given
         )
         ask = functools.partial(self.containers.asked, image, wanted.name)
         python, tools = image_contents.seen(wanted, self.toolbox.store, ask)
         toolchain = ProvidedCrossImage(compilers, self.toolbox.tools)
-        return toolchain.ready_for(python, tools, added)
+        return toolchain.ready_for(python, tools, given)
 
     def _bytecode(
         self,
-        image: "Image",
+        image: Image,
         word: str,
         start: Callable[[], contextlib.AbstractContextManager[Container]],
     ) -> Path | None:
