@@ -4,8 +4,8 @@ import pytest
 
 from mpforge.errors import ImageNameWrong
 from mpforge.places.containers import image_names, registry
-from mpforge.places.containers.image_names import Reference
 from mpforge.platforms import image_name
+from mpforge.platforms.image_name import Parts
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 
@@ -13,21 +13,19 @@ A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("debian", Reference("debian", "docker.io", "library/debian", "latest", None)),
-        ("debian:12", Reference("debian", "docker.io", "library/debian", "12", None)),
+        ("debian", Parts("debian", "docker.io", "library/debian", "latest", None)),
+        ("debian:12", Parts("debian", "docker.io", "library/debian", "12", None)),
         (
             "dockcross/linux-arm64",
-            Reference(
-                "dockcross/linux-arm64", "docker.io", "dockcross/linux-arm64", "latest", None
-            ),
+            Parts("dockcross/linux-arm64", "docker.io", "dockcross/linux-arm64", "latest", None),
         ),
         (
             "docker.io/library/debian",
-            Reference("docker.io/library/debian", "docker.io", "library/debian", "latest", None),
+            Parts("docker.io/library/debian", "docker.io", "library/debian", "latest", None),
         ),
         (
             "quay.io/pypa/manylinux2014_x86_64:2025.01.01-1",
-            Reference(
+            Parts(
                 "quay.io/pypa/manylinux2014_x86_64",
                 "quay.io",
                 "pypa/manylinux2014_x86_64",
@@ -37,13 +35,13 @@ A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
         ),
         (
             "127.0.0.1:5000/a",
-            Reference("127.0.0.1:5000/a", "127.0.0.1:5000", "a", "latest", None),
+            Parts("127.0.0.1:5000/a", "127.0.0.1:5000", "a", "latest", None),
         ),
-        (f"localhost/a@{A}", Reference("localhost/a", "localhost", "a", "latest", A)),
-        (f"ghcr.io/a/b:1@{A}", Reference("ghcr.io/a/b", "ghcr.io", "a/b", "1", A)),
+        (f"localhost/a@{A}", Parts("localhost/a", "localhost", "a", "latest", A)),
+        (f"ghcr.io/a/b:1@{A}", Parts("ghcr.io/a/b", "ghcr.io", "a/b", "1", A)),
     ],
 )
-def test_a_name_is_taken_apart_as_docker_does(name: str, expected: Reference) -> None:
+def test_a_name_is_taken_apart_as_docker_does(name: str, expected: Parts) -> None:
     assert image_names.parse(name) == expected
 
 
@@ -69,8 +67,8 @@ def test_what_can_be_no_name_is_refused(name: str) -> None:
 
 
 def test_docker_hub_answers_at_an_address_of_its_own() -> None:
-    assert image_names.parse("dockcross/x").address == "registry-1.docker.io"
-    assert image_names.parse("quay.io/x").address == "quay.io"
+    assert image_names.address_of("docker.io") == "registry-1.docker.io"
+    assert image_names.address_of("quay.io") == "quay.io"
 
 
 def test_an_id_is_the_whole_digest() -> None:

@@ -15,28 +15,19 @@ from mpforge.platforms.image_name import HUB
 _HUB_ADDRESS = "registry-1.docker.io"
 
 
-class Reference(image_name.Parts):
-    """The parts of an image's name, and its registry's address."""
-
-    @property
-    def address(self) -> str:
-        """Return the registry's address."""
-        return _HUB_ADDRESS if self.host == HUB else self.host
-
-    @property
-    def is_loopback(self) -> bool:
-        """Return whether the registry is on this machine, and so used without TLS."""
-        return is_loopback(self.host)
-
-
-def parse(name: str) -> Reference:
+def parse(name: str) -> image_name.Parts:
     """Parse an image's name. Raises ``ImageNameWrong``."""
     found = image_name.parts(name)
     if found is None:
         raise ImageNameWrong(
             f"{name!r} is not a valid image name", hint=f"use {image_name.EXPECTED}"
         )
-    return Reference(**vars(found))
+    return found
+
+
+def address_of(host: str) -> str:
+    """Return the address of the registry that an image's name calls ``host``."""
+    return _HUB_ADDRESS if host == HUB else host
 
 
 def is_loopback(host: str) -> bool:

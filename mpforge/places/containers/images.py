@@ -25,7 +25,7 @@ from mpforge.places.containers.container import Container, variables
 from mpforge.places.containers.labels import LAYER
 from mpforge.plan.pins import ImagePin, ImageRequest
 from mpforge.platforms import well_known
-from mpforge.platforms.image_name import is_id
+from mpforge.platforms.image_name import Parts, is_id
 from mpforge.spec.suggest import close_to
 
 Working = Callable[[str], AbstractContextManager[None]]
@@ -148,7 +148,7 @@ def _is_own(found: Mapping[str, Any], name: str) -> bool:
     )
 
 
-def _same_place(named: image_names.Reference, digest: str) -> bool:
+def _same_place(named: Parts, digest: str) -> bool:
     try:
         at = image_names.parse(digest)
     except ImageNameWrong:  # some runtimes list <none>@<none>

@@ -22,7 +22,7 @@ from mpforge.errors import (
 )
 from mpforge.obtain.packages.package_index import without_credentials
 from mpforge.places.containers.image_names import (
-    Reference,
+    address_of,
     is_loopback,
     normal,
     parse,
@@ -30,7 +30,7 @@ from mpforge.places.containers.image_names import (
 )
 from mpforge.plan.pins import ImageRequest
 from mpforge.platforms import well_known
-from mpforge.platforms.image_name import DIGEST, HUB
+from mpforge.platforms.image_name import DIGEST, HUB, Parts
 
 _ACCEPTED = (
     "application/vnd.oci.image.index.v1+json",
@@ -98,14 +98,16 @@ def digest_of(request: ImageRequest) -> str:
 class _Talk:
     """A session with a registry about one repository; ``name`` is the image's in messages."""
 
-    def __init__(self, reference: Reference, name: str) -> None:
+    def __init__(self, reference: Parts, name: str) -> None:
         import requests
 
         self._at = reference
+        self._address = address_of(reference.host)
+        self._is_local = is_loopback(reference.host)
         self._name = name
         self._session = requests.Session()
         # Neither a proxy nor .netrc applies to this machine.
-        self._session.trust_env = not reference.is_loopback
+        self._session.trust_env = not self._is_local
         self._authorization = ""
         self._knows = False
 
@@ -132,8 +134,8 @@ class _Talk:
 
     def _get(self, path: str) -> tuple[bytes, str | None]:
         """Return the content of a path, and its digest as the registry reports it."""
-        scheme = "http" if self._at.is_loopback else "https"
-        address = f"{scheme}://{self._at.address}/v2/{self._at.repository}/{path}"
+        scheme = "http" if self._is_local else "https"
+        address = f"{scheme}://{self._address}/v2/{self._at.repository}/{path}"
         status, headers, data = self._ask(address, self._authorization)
         if status == _UNAUTHORIZED and not self._authorization:
             self._authorization = self._authorized(headers.get("WWW-Authenticate", ""))
@@ -149,14 +151,14 @@ class _Talk:
         if status == _NOT_FOUND:
             return ImageUnknown(
                 f"{at.host} has no image {name}",
-                why=_said(data) or f"asked at {at.address}",
+                why=_said(data) or f"asked at {self._address}",
                 hint="name another image in [build] image, or build this one locally",
             )
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             if at.host == HUB and not self._knows:  # the hub answers the same for both
                 return ImageUnknown(
                     f"{at.host} has no public image {name}",
-                    why=_said(data) or f"asked at {at.address}",
+                    why=_said(data) or f"asked at {self._address}",
                     hint=f"run `{login}` if the image is private",
                 )
             used = "credentials of Docker's configuration" if self._knows else "no credentials"
@@ -214,7 +216,7 @@ class _Talk:
 
     def _unreachable(self, why: str) -> RegistryUnreachable:
         hint = "check the network; set HTTPS_PROXY behind a proxy, REQUESTS_CA_BUNDLE for other certificates"
-        if self._at.is_loopback:
+        if self._is_local:
             hint = "start it on this machine; mpforge connects to it without TLS"
         return RegistryUnreachable(
             f"the registry {self._at.host} can't be reached for the image {self._name}",
