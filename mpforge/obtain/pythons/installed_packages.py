@@ -1,7 +1,7 @@
 """The packages installed in a host interpreter, for builds without an environment of their own.
 
 Read from the metadata beside its modules (PEP 376, PEP 566) and from the directories of its path
-(``importable_files``), without the user's own site directory, as a step sees it. Knows nothing of builds.
+(``interpreter_library``), without the user's own site directory, as a step sees it. Knows nothing of builds.
 """
 
 import functools
@@ -17,7 +17,7 @@ from mpforge import processes
 from mpforge.errors import HostCannot, ToolUnavailable, WrongInput
 from mpforge.formats.requirements import requirement
 from mpforge.obtain.pythons.host_python import HostPython
-from mpforge.obtain.pythons.importable_files import (
+from mpforge.obtain.pythons.interpreter_library import (
     Content,
     editable,
     of_distribution,
