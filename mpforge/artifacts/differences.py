@@ -7,16 +7,22 @@ is run, unpacked or written. Knows nothing of how the files were made, except ``
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge.artifacts.difference_causes import CAUSES, ORDER, Circumstances, likely_cause
-from mpforge.artifacts.file_parts import Anatomy, Part, anatomy
+from mpforge.artifacts.file_parts import Anatomy, Facts, Part, anatomy
 from mpforge.store.files import files_below
 
 _SHOWN = 72
 _SECTION_CAUSES = {".note.gnu.build-id": "the linker computes it from the file's other bytes"}
+# The places where two files differ although all their parts are equal, by the kind of parts.
+_UNEXPLAINED = {
+    "": "compression",
+    "entry": "bytes between the entries",
+    "section": "bytes outside the sections",
+}
 _STRING = re.compile(rb"[\x20-\x7e]{4,}")
 
 
@@ -35,89 +41,141 @@ class FileDifference:
     hint: str | None = None
 
 
+Names = tuple[str, ...]
+"""A file's path, and the paths in the archives that it leads into."""
+
+
 def compare_folders(first: Path, second: Path, known: Circumstances) -> tuple[FileDifference, ...]:
     """Return the differences between two directories: files, links, modes and contents."""
-    return tuple(_folders(first, second, known))
+    return tuple(_Comparison(known).folders(first, second))
 
 
-# --- folders -------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Comparison:
+    """A comparison of what two builds made, in circumstances that suggest the causes."""
 
+    known: Circumstances
 
-def _folders(first: Path, second: Path, known: Circumstances) -> Iterator[FileDifference]:
-    here, there = set(files_below(first)), set(files_below(second))
-    gone, new = sorted(here - there), sorted(there - here)
-    if len(gone) == len(new) == 1 and Path(gone[0]).suffix == Path(new[0]).suffix:
-        hint = likely_cause(gone[0].encode(), new[0].encode(), known)
-        yield FileDifference((gone[0],), "name", gone[0], new[0], hint)
-        yield from _files(gone[0], first / gone[0], second / new[0], known)
-    else:
-        yield from (FileDifference((path,), "only in the first") for path in gone)
-        yield from (FileDifference((path,), "only in the second") for path in new)
-    for path in sorted(here & there):
-        yield from _files(path, first / path, second / path, known)
+    # --- folders -------------------------------------------------------------------------------
 
+    def folders(self, first: Path, second: Path) -> Iterator[FileDifference]:
+        here, there = set(files_below(first)), set(files_below(second))
+        gone, new = sorted(here - there), sorted(there - here)
+        if len(gone) == len(new) == 1 and Path(gone[0]).suffix == Path(new[0]).suffix:
+            hint = self.cause(gone[0], new[0])
+            yield FileDifference((gone[0],), "name", gone[0], new[0], hint)
+            yield from self.files(gone[0], first / gone[0], second / new[0])
+        else:
+            yield from (FileDifference((path,), "only in the first") for path in gone)
+            yield from (FileDifference((path,), "only in the second") for path in new)
+        for path in sorted(here & there):
+            yield from self.files(path, first / path, second / path)
 
-def _files(path: str, first: Path, second: Path, known: Circumstances) -> Iterator[FileDifference]:
-    if first.is_symlink() or second.is_symlink():
-        one, two = (os.readlink(p) if p.is_symlink() else "a file" for p in (first, second))
-        if one != two:
-            yield FileDifference(
-                (path,), "link", one, two, likely_cause(one.encode(), two.encode(), known)
-            )
-        return
-    mode, other = ("executable" if p.stat().st_mode & 0o100 else "plain" for p in (first, second))
-    if mode != other:
-        yield FileDifference((path,), "mode", mode, other, CAUSES["mode"])
-    yield from _contents((path,), first.read_bytes(), second.read_bytes(), known)
+    def cause(self, first: str, second: str) -> str | None:
+        """Return the likely cause of a difference between two texts."""
+        return likely_cause(first.encode(), second.encode(), self.known)
 
+    def files(self, path: str, first: Path, second: Path) -> Iterator[FileDifference]:
+        if first.is_symlink() or second.is_symlink():
+            one, two = (os.readlink(p) if p.is_symlink() else "a file" for p in (first, second))
+            if one != two:
+                yield FileDifference((path,), "link", one, two, self.cause(one, two))
+            return
+        places = (first, second)
+        mode, other = ("executable" if p.stat().st_mode & 0o100 else "plain" for p in places)
+        if mode != other:
+            yield FileDifference((path,), "mode", mode, other, CAUSES["mode"])
+        yield from self.contents((path,), first.read_bytes(), second.read_bytes())
 
-# --- files ---------------------------------------------------------------------------------------
+    # --- files ---------------------------------------------------------------------------------
 
+    def contents(self, path: Names, first: bytes, second: bytes) -> Iterator[FileDifference]:
+        """Yield the differences between two contents, taken apart as far as possible; at least one."""
+        if first == second:
+            return
+        one, two = anatomy(first), anatomy(second)
+        if one is not None and two is not None and one.kind == two.kind:
+            found = [*self.anatomies(path, one, two)]
+            what = _UNEXPLAINED[one.kind]
+            yield from found or [FileDifference(path, what, *_bytes_at(first, second))]
+            return
+        lines = _lines(first), _lines(second)
+        if lines[0] is not None and lines[1] is not None:
+            yield self.texts(path, lines[0], lines[1])
+        else:
+            yield self.binaries(path, "bytes", first, second)
 
-def _contents(
-    path: tuple[str, ...], first: bytes, second: bytes, known: Circumstances
-) -> Iterator[FileDifference]:
-    """Yield the differences between two contents, taken apart as far as possible; at least one."""
-    if first == second:
-        return
-    one, two = anatomy(first), anatomy(second)
-    if one is not None and two is not None and one.kind == two.kind:
-        found = [*_anatomies(path, one, two, known)]
-        yield from found or [FileDifference(path, _unexplained(one), *_bytes_at(first, second))]
-        return
-    lines = _lines(first), _lines(second)
-    if lines[0] is not None and lines[1] is not None:
-        yield _texts(path, lines[0], lines[1], known)
-    else:
-        yield _binaries(path, "bytes", first, second, known)
+    def anatomies(self, path: Names, first: Anatomy, second: Anatomy) -> Iterator[FileDifference]:
+        yield from self.facts(path, first.facts, second.facts)
+        if not first.kind:
+            yield from self.contents(path, first.parts[0].content, second.parts[0].content)
+            return
+        here, there = _by_name(first), _by_name(second)
+        both = [name for name in here if name in there]
+        for which, names in (("first", here), ("second", there)):
+            for name in names:
+                if name not in both:
+                    yield _member(path, first.kind, name, f"only in the {which}")
+        again = [name for name in there if name in here]
+        if both != again:
+            one, two = next(pair for pair in zip(both, again, strict=True) if pair[0] != pair[1])
+            yield FileDifference(path, "order", one, two, ORDER)
+        compare = self.sections if first.kind == "section" else self.entries
+        for name in both:
+            yield from compare(path, here[name], there[name])
 
+    def sections(self, path: Names, first: Part, second: Part) -> Iterator[FileDifference]:
+        what = f"section {first.name}"
+        for differing in self.facts(path, first.facts, second.facts):
+            yield replace(differing, what=f"{what}: {differing.what}", hint=None)
+        if first.content != second.content:
+            found = self.binaries(path, what, first.content, second.content)
+            yield replace(found, hint=_SECTION_CAUSES.get(first.name, found.hint))
 
-def _unexplained(whole: Anatomy) -> str:
-    """Return the place where two files differ although all their parts are equal."""
-    return {"": "compression", "entry": "bytes between the entries"}.get(
-        whole.kind, "bytes outside the sections"
-    )
+    def entries(self, path: Names, first: Part, second: Part) -> Iterator[FileDifference]:
+        path = (*path, first.name)
+        yield from self.facts(path, first.facts, second.facts)
+        if first.content == second.content and first.packed != second.packed:
+            sizes = f"compressed to {first.packed} bytes", f"to {second.packed}"
+            hint = "a different compression level or zlib"
+            yield FileDifference(path, "compression", *sizes, hint)
+        yield from self.contents(path, first.content, second.content)
 
+    def facts(self, path: Names, first: Facts, second: Facts) -> Iterator[FileDifference]:
+        for name in sorted({*first, *second}):
+            one, two = first.get(name, ""), second.get(name, "")
+            if one != two:
+                hint = CAUSES.get(name) or self.cause(one, two)
+                yield FileDifference(path, name, one, two, hint)
 
-def _anatomies(
-    path: tuple[str, ...], first: Anatomy, second: Anatomy, known: Circumstances
-) -> Iterator[FileDifference]:
-    yield from _facts(path, first.facts, second.facts, known)
-    if not first.kind:
-        yield from _contents(path, first.parts[0].content, second.parts[0].content, known)
-        return
-    here, there = _by_name(first), _by_name(second)
-    both = [name for name in here if name in there]
-    for which, names in (("first", here), ("second", there)):
-        for name in names:
-            if name not in both:
-                yield _member(path, first.kind, name, f"only in the {which}")
-    again = [name for name in there if name in here]
-    if both != again:
-        one, two = next(pair for pair in zip(both, again, strict=True) if pair[0] != pair[1])
-        yield FileDifference(path, "order", one, two, ORDER)
-    for name in both:
-        yield from _parts(path, first.kind, here[name], there[name], known)
+    # --- texts and bytes -----------------------------------------------------------------------
+
+    def texts(self, path: Names, first: list[str], second: list[str]) -> FileDifference:
+        """Return the first line that differs; the hint considers all that do."""
+        number = _alike(first, second)
+        one, two = (
+            lines[number] if number < len(lines) else "the end" for lines in (first, second)
+        )
+        if sorted(first) == sorted(second):
+            hint: str | None = ORDER
+        elif path[-1].endswith(".dist-info/RECORD"):
+            hint = "it contains the digests of the other files"
+        else:
+            hint = self.cause("\n".join(first), "\n".join(second))
+        return FileDifference(path, f"line {number + 1}", *_around(one, two), hint)
+
+    def binaries(self, path: Names, what: str, first: bytes, second: bytes) -> FileDifference:
+        """Return the first text within each that the other lacks, else the first byte that differs."""
+        hint = likely_cause(first, second, self.known)
+        one, two = _STRING.findall(first), _STRING.findall(second)
+        here, there = set(one), set(two)
+        alone = (
+            next((t for t in one if t not in there), b""),
+            next((t for t in two if t not in here), b""),
+        )
+        if all(alone):
+            return FileDifference(path, what, *_around(alone[0].decode(), alone[1].decode()), hint)
+        return FileDifference(path, what, *_bytes_at(first, second), hint)
 
 
 def _by_name(whole: Anatomy) -> dict[str, Part]:
@@ -137,42 +195,6 @@ def _member(path: tuple[str, ...], kind: str, name: str, what: str) -> FileDiffe
     return FileDifference((*path, name), what)
 
 
-def _parts(
-    path: tuple[str, ...], kind: str, first: Part, second: Part, known: Circumstances
-) -> Iterator[FileDifference]:
-    if kind == "section":
-        for differing in _facts(path, first.facts, second.facts, known):
-            what = f"section {first.name}: {differing.what}"
-            yield FileDifference(path, what, differing.first, differing.second)
-        if first.content != second.content:
-            what = f"section {first.name}"
-            found = _binaries(path, what, first.content, second.content, known)
-            yield replace(found, hint=_SECTION_CAUSES.get(first.name, found.hint))
-        return
-    path = (*path, first.name)
-    yield from _facts(path, first.facts, second.facts, known)
-    if first.content == second.content and first.packed != second.packed:
-        sizes = f"compressed to {first.packed} bytes", f"to {second.packed}"
-        yield FileDifference(path, "compression", *sizes, "a different compression level or zlib")
-    yield from _contents(path, first.content, second.content, known)
-
-
-def _facts(
-    path: tuple[str, ...],
-    first: Mapping[str, str],
-    second: Mapping[str, str],
-    known: Circumstances,
-) -> Iterator[FileDifference]:
-    for name in sorted({*first, *second}):
-        one, two = first.get(name, ""), second.get(name, "")
-        if one != two:
-            hint = CAUSES.get(name) or likely_cause(one.encode(), two.encode(), known)
-            yield FileDifference(path, name, one, two, hint)
-
-
-# --- texts and bytes -----------------------------------------------------------------------------
-
-
 def _lines(data: bytes) -> list[str] | None:
     """Return the lines of a text; None for binary data."""
     if b"\0" in data:
@@ -181,21 +203,6 @@ def _lines(data: bytes) -> list[str] | None:
         return data.decode("utf-8").split("\n")
     except UnicodeDecodeError:
         return None
-
-
-def _texts(
-    path: tuple[str, ...], first: list[str], second: list[str], known: Circumstances
-) -> FileDifference:
-    """Return the first line that differs; the hint considers all that do."""
-    number = _alike(first, second)
-    one, two = (lines[number] if number < len(lines) else "the end" for lines in (first, second))
-    if sorted(first) == sorted(second):
-        hint: str | None = ORDER
-    elif path[-1].endswith(".dist-info/RECORD"):
-        hint = "it contains the digests of the other files"
-    else:
-        hint = likely_cause("\n".join(first).encode(), "\n".join(second).encode(), known)
-    return FileDifference(path, f"line {number + 1}", *_around(one, two), hint)
 
 
 def _around(first: str, second: str) -> tuple[str, str]:
@@ -214,22 +221,6 @@ def _cut(text: str, start: int) -> str:
     end = start + _SHOWN
     before, after = "…" if start else "", "…" if end < len(text) else ""
     return f"{before}{text[start:end]}{after}".replace("\r", "\\r")
-
-
-def _binaries(
-    path: tuple[str, ...], what: str, first: bytes, second: bytes, known: Circumstances
-) -> FileDifference:
-    """Return the first text within each that the other lacks, else the first byte that differs."""
-    hint = likely_cause(first, second, known)
-    one, two = _STRING.findall(first), _STRING.findall(second)
-    here, there = set(one), set(two)
-    alone = (
-        next((t for t in one if t not in there), b""),
-        next((t for t in two if t not in here), b""),
-    )
-    if all(alone):
-        return FileDifference(path, what, *_around(alone[0].decode(), alone[1].decode()), hint)
-    return FileDifference(path, what, *_bytes_at(first, second), hint)
 
 
 def _bytes_at(first: bytes, second: bytes) -> tuple[str, str]:

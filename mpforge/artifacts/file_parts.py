@@ -31,6 +31,9 @@ _TAR_KINDS = {
     tarfile.LNKTYPE: "hard link",
 }
 
+Facts = Mapping[str, str]
+"""Metadata by name."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -41,7 +44,7 @@ class Part:
 
     name: str
     content: bytes
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
     packed: int | None = None
 
 
@@ -54,7 +57,7 @@ class Anatomy:
 
     kind: str
     parts: tuple[Part, ...]
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
 
 
 def anatomy(data: bytes) -> Anatomy | None:
