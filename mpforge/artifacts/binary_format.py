@@ -1,9 +1,9 @@
-"""Protocols for compiled files of any format; ``elf`` implements them for Linux.
+"""Types of compiled files of any format; ``elf`` implements them for Linux.
 
 Another format needs one module that implements them, and a line in ``verification.format_of``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -56,18 +56,12 @@ class Binary(Protocol):
         """True for an extension module, whose symbols Python hides from other files."""
 
 
-class BinaryFormat(Protocol):
-    """Reads and verifies the compiled files of an operating system."""
+BinaryFormat = Callable[
+    [Path, Platform, str, Iterable[str], Path | None], tuple[Mapping[str, Binary], list[str]]
+]
+"""Reads and verifies the compiled files of an operating system.
 
-    def examine(
-        self,
-        root: Path,
-        platform: Platform,
-        policy: str,
-        allowed: Iterable[str],
-        passing: Path | None,
-    ) -> tuple[Mapping[str, Binary], list[str]]:
-        """Return the compiled files below ``root`` by name, and why they can't run on the policy's systems.
-
-        ``allowed`` are available libraries, or globs of them; ``passing`` is the build's temporary directory.
-        """
+Given a directory, a platform, a policy, the available libraries (or globs of them) and the build's temporary
+directory, it returns the compiled files below the directory by name, and why they can't run on the policy's
+systems.
+"""

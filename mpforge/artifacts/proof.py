@@ -42,8 +42,8 @@ class Promise:
     def reasons(self, root: Path) -> tuple[Mapping[str, Binary], list[str]]:
         """Return the compiled files below a directory, and why they can't run on all the policy's systems."""
         allowed = system_policy(self.policy, self.platform).libraries | set(self.excluded)
-        form = format_of(self.platform)
-        return form.examine(root, self.platform, self.policy, allowed, self.passing)
+        examine = format_of(self.platform)
+        return examine(root, self.platform, self.policy, allowed, self.passing)
 
     def surroundings(
         self, python: str | None = None, *, stable: bool = False, shares: bool = False

@@ -13,7 +13,7 @@ from elftools.common.exceptions import ELFError
 from mpforge.artifacts import elf, static_library
 from mpforge.artifacts.binary_format import BinaryFormat
 from mpforge.artifacts.elf import ElfFacts, is_glibc
-from mpforge.artifacts.wheels import wheel_name
+from mpforge.artifacts.wheels import installable_tags, wheel_name
 from mpforge.platforms import Platform, policy_version
 from mpforge.platforms.policies import SystemPolicy, system_policy
 
@@ -21,24 +21,11 @@ _LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loa
 
 
 def serves(filename: str, python: str) -> bool:
-    """Return whether a wheel installs on CPython ``python`` (``cp311``), by its own, abi3 or pure tags.
+    """Return whether a wheel installs on a Python (``cp311``, ``cp313t``), whatever its platform."""
+    from packaging.utils import parse_wheel_filename
 
-    A free-threaded Python (``cp313t``) is recognised by the ABI tag, and takes no abi3 wheel (PEP 703).
-    """
-    tags = wheel_name(filename)
-    threaded, own = python.endswith("t"), python.removesuffix("t")
-    abis = {abi.removesuffix("m") for abi in tags.abis}
-    if not abis & ({python, "none"} if threaded else {python, "none", "abi3"}):
-        return False
-    for interpreter in tags.pythons:
-        if interpreter in (own, "py3"):
-            return True
-        # An older tag is fine for the limited API, and where no interpreter's ABI is used.
-        kind, older = interpreter[:3], interpreter[3:]
-        lasts = (kind == "cp3" and "abi3" in abis) or (kind == "py3" and "none" in abis)
-        if lasts and older.isdigit() and int(older) <= int(own.removeprefix("cp3")):
-            return True
-    return False
+    taken = {(tag.interpreter, tag.abi) for tag in installable_tags(python, ["any"])}
+    return any((tag.interpreter, tag.abi) in taken for tag in parse_wheel_filename(filename)[3])
 
 
 def inspected(root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
@@ -61,23 +48,15 @@ def inspected(root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
     return facts, reasons
 
 
-class Elf:
-    """The binary format of Linux."""
-
-    def examine(
-        self,
-        root: Path,
-        platform: Platform,
-        policy: str,
-        allowed: Iterable[str],
-        passing: Path | None,
-    ) -> tuple[Mapping[str, ElfFacts], list[str]]:
-        """See ``BinaryFormat.examine``. Libraries that are shipped beside the files are allowed too."""
-        facts, reasons = inspected(root)
-        return facts, [*reasons, *reasons_of(facts, platform, policy, allowed, passing)]
+def examine_elf(
+    root: Path, platform: Platform, policy: str, allowed: Iterable[str], passing: Path | None
+) -> tuple[Mapping[str, ElfFacts], list[str]]:
+    """Examine as a ``BinaryFormat``. Libraries that are shipped beside the files are allowed too."""
+    facts, reasons = inspected(root)
+    return facts, [*reasons, *reasons_of(facts, platform, policy, allowed, passing)]
 
 
-_FORMATS: Mapping[str, BinaryFormat] = {"linux": Elf()}
+_FORMATS: Mapping[str, BinaryFormat] = {"linux": examine_elf}
 
 
 def format_of(platform: Platform) -> BinaryFormat:
@@ -92,7 +71,7 @@ def reasons_of(
     allowed: Iterable[str],
     passing: Path | None = None,
 ) -> Iterator[str]:
-    """Yield reasons why ELF files can't run on the policy's systems; see ``BinaryFormat.examine``."""
+    """Yield reasons why ELF files can't run on the policy's systems; see ``BinaryFormat``."""
     shipped: dict[str, list[ElfFacts]] = {}
     for name, file in facts.items():
         for called in {PurePosixPath(name).name, file.soname or ""} - {""}:

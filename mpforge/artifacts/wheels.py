@@ -13,12 +13,13 @@ import re
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mpforge.artifacts.archives import damage_told, unreadable
 from mpforge.errors import SourceUnreadable, WheelRejected
@@ -59,6 +60,16 @@ def wheel_name(filename: str) -> WheelName:
         tuple(sorted({tag.abi for tag in tags})),
         tuple(sorted({tag.platform for tag in tags})),
     )
+
+
+def installable_tags(python: str, platforms: Sequence[str]) -> list[Any]:
+    """Return the tags that an installer for a Python (``cp311``) takes, the best first (PEP 425, PEP 703)."""
+    from packaging.tags import compatible_tags, cpython_tags
+
+    plain = python.removesuffix("t")
+    version = 3, int(plain[3:])
+    own = cpython_tags(version, [python], platforms) if python.startswith("cp") else ()
+    return [*own, *compatible_tags(version, plain, platforms)]
 
 
 # --- the archive -----------------------------------------------------------------------------------

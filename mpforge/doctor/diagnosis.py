@@ -4,7 +4,6 @@ Asks host programs for their versions, and the container runtime for the platfor
 Sources that would need a download are named, not tried. Knows nothing of how facts are shown.
 """
 
-import contextlib
 import json
 import os
 import shutil
@@ -28,6 +27,7 @@ from mpforge.plan.pins import Lock
 from mpforge.platforms import GLIBC, Platform, available, well_known
 from mpforge.processes import capture
 from mpforge.store import notes
+from mpforge.store.files import size_below
 from mpforge.workspace import cache_directory
 
 # The Python versions to look for.
@@ -260,16 +260,6 @@ def _store(cache: Path, tools: tuple[str, ...]) -> StoreFact:
         free=free,
         tools=tools,
     )
-
-
-def size_below(root: Path) -> int:
-    """Return the total bytes of all files below a directory; files that vanish meanwhile count as 0."""
-    total = 0
-    for folder, _, names in os.walk(root):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(folder, name)).st_size
-    return total
 
 
 def _isolation() -> IsolationFact:

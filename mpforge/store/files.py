@@ -79,9 +79,13 @@ def files_below(root: Path, under: str = "") -> Iterator[str]:
 
 
 def size_below(root: Path) -> int:
-    """Return the total size of all files and symlinks below a directory, in bytes. Raises ``OSError``."""
-    files = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
-    return sum(os.lstat(file).st_size for file in files)
+    """Return the total bytes of files and symlinks below a directory; those that vanish count as 0."""
+    total = 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total
 
 
 def hash_file(path: Path) -> FileNode:

@@ -23,6 +23,7 @@ from mpforge.obtain.emulators import Emulator
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import DistroRequest, EnvironmentPin, EnvironmentRequest, Lock, Package
 from mpforge.platforms import well_known
+from mpforge.store.files import size_below
 
 INTEL = HostFacts("x86_64", "Linux x86_64")
 ARM = HostFacts("aarch64", "Linux aarch64")
@@ -193,8 +194,8 @@ def test_the_stores_size_is_that_of_its_files(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "one").write_bytes(b"123")
     (tmp_path / "two").write_bytes(b"4567")
-    assert diagnosis.size_below(tmp_path) == 7
-    assert diagnosis.size_below(tmp_path / "none") == 0
+    assert size_below(tmp_path) == 7
+    assert size_below(tmp_path / "none") == 0
 
 
 def test_the_text_says_everything_that_is_missing() -> None:

@@ -14,22 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mpforge.errors import HashMismatch, MpforgeError, PinGone, WheelRejected
+from mpforge.obtain.packages import wheel_choice
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.uv import explanation, failure, unexpected, unreachable, uv
-from mpforge.obtain.packages.wheel_choice import (
-    for_words,
-    policy_of,
-    python_version,
-    uv_platform,
-)
+from mpforge.obtain.pythons import virtual_environments
 from mpforge.obtain.pythons.uv_python import library
-from mpforge.obtain.pythons.virtual_environments import (
-    compile_tree,
-    damaged,
-    make_scripts_relocatable,
-    make_skeleton,
-    site_packages,
-)
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
 from mpforge.processes import Captured
 
@@ -45,10 +34,10 @@ def install_venv(
 
     Their modules are compiled. Raises ``PinGone``, ``HashMismatch``, ``IndexUnreachable``.
     """
-    make_skeleton(python, dest)
+    virtual_environments.make_skeleton(python, dest)
     where = ["--python", str(dest.absolute() / "bin" / "python")]
-    _install(pin, where, site=site_packages(dest), index=index, wheels=wheels)
-    compile_tree(python, dest, below=site_packages(dest))
+    _install(pin, where, site=virtual_environments.site_packages(dest), index=index, wheels=wheels)
+    virtual_environments.compile_tree(python, dest, below=virtual_environments.site_packages(dest))
 
 
 def install_target(
@@ -134,7 +123,7 @@ def install_wheel(
     if native:
         where = ["--python", str(host_python or sys.executable)]
     else:
-        name = uv_platform(platform, policy_of(wheel.name), at_least=True)
+        name = wheel_choice.uv_platform(platform, wheel_choice.policy_of(wheel.name), at_least=True)
         where = _arguments_for(python, name, host_python)
     with _prefix(dest, python, host_python) as site:
         answer = uv([*arguments, *where, str(wheel.absolute())])
@@ -148,23 +137,23 @@ def install_wheel(
 
 
 def _foreign_arguments(request: EnvironmentRequest, host_python: Path | None) -> list[str]:
-    platform = uv_platform(request.target, request.policy)
+    platform = wheel_choice.uv_platform(request.target, request.policy)
     return _arguments_for(request.python, platform, host_python)
 
 
 def _arguments_for(python: str, platform: str, host_python: Path | None) -> list[str]:
     return [
         *("--python", str(host_python or sys.executable)),
-        *("--python-version", python_version(python)),
+        *("--python-version", wheel_choice.python_version(python)),
         *("--python-platform", platform),
     ]
 
 
 def _finish(dest: Path, site: Path, host_python: Path | None, *, compiled: bool = True) -> None:
     (dest / ".lock").unlink(missing_ok=True)
-    make_scripts_relocatable(dest.absolute(), site.absolute())
+    virtual_environments.make_scripts_relocatable(dest.absolute(), site.absolute())
     if host_python is not None and compiled:
-        compile_tree(host_python, dest, below=site)
+        virtual_environments.compile_tree(host_python, dest, below=site)
 
 
 def _install(
@@ -181,7 +170,7 @@ def _install(
         file.write_text("".join(lines), "utf-8")
         arguments += ["--requirements", str(file)]
         answer = uv(arguments, index=index)
-        if answer.returncode == 0 and damaged(site):
+        if answer.returncode == 0 and virtual_environments.damaged(site):
             answer = uv([*arguments, "--reinstall", "--no-cache"], index=index)
     if answer.returncode != 0:
         raise _not_installed(answer, pin, index)
@@ -223,7 +212,7 @@ def _not_installed(answer: Captured, pin: EnvironmentPin, index: Index) -> Mpfor
         )
     if kind in {"gone", "unsolved"}:
         return PinGone(
-            f"{words}: pinned, but the index has no such file for {for_words(pin.request)}",
+            f"{words}: pinned, but the index has no such file for {wheel_choice.for_words(pin.request)}",
             why=explanation(answer),
             hint=update,
         )

@@ -18,16 +18,10 @@ from typing import Any
 from mpforge.errors import MpforgeError, NotAvailableYet, Unresolvable
 from mpforge.formats.requirements import requirement
 from mpforge.formats.toml import read_toml
-from mpforge.obtain.packages import project_stand_in, sdists
+from mpforge.obtain.packages import project_stand_in, sdists, wheel_choice
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.uv import explanation, failure, unexpected, unreachable, uv
-from mpforge.obtain.packages.wheel_choice import (
-    best_wheel,
-    for_words,
-    python_version,
-    size_of,
-    uv_platform,
-)
+from mpforge.obtain.packages.wheel_choice import for_words
 from mpforge.obtain.pythons import host_python
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
 from mpforge.plan.requirements import OwnPackage, depends_on_patch, hashes_of, normal_name, shown
@@ -69,7 +63,8 @@ def resolve(
     ``IndexUnreachable``, ``NotAvailableYet`` for a Python, a platform or a direct reference that can't
     be resolved for yet.
     """
-    version, platform = python_version(request.python), uv_platform(request.target, request.policy)
+    version = wheel_choice.python_version(request.python)
+    platform = wheel_choice.uv_platform(request.target, request.policy)
     asked = _Asked(request, local)
     requirements = [asked.line(text) for text in request.requirements]
     constraints = [asked.line(text) for text in request.constraints]
@@ -230,12 +225,12 @@ def _package(entry: Mapping[str, Any], asked: _Asked, index: Index) -> Package:
     if allowed is not None:
         entry = _only(entry, allowed, asked.request)
     if "sdist" in entry and not entry.get("wheels"):
-        sdist = sdists.sdist_of(entry["sdist"])
+        sdist = wheel_choice.index_file(entry["sdist"])
         requires = sdists.build_requires(sdist, index)
         hashes = (f"sha256:{sdist.sha256}",)
         return Package(name, version, hashes, sdist.size, sdist=True, build_requires=requires)
-    wheel = best_wheel(entry, asked.request)
-    return Package(name, version, (f"sha256:{wheel.sha256}",), size_of(wheel))
+    wheel = wheel_choice.best_wheel(entry, asked.request)
+    return Package(name, version, (f"sha256:{wheel.sha256}",), wheel_choice.size_of(wheel))
 
 
 def _only(

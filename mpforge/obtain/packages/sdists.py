@@ -9,29 +9,20 @@ import os
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from mpforge.errors import HashMismatch, IndexUnreachable, PinGone, TomlInvalid, Unresolvable
 from mpforge.formats.toml import read_toml
 from mpforge.obtain.packages.package_index import Index, without_credentials
 from mpforge.obtain.packages.uv import explanation, uv
-from mpforge.obtain.packages.wheel_choice import IndexFile, python_version
+from mpforge.obtain.packages.wheel_choice import IndexFile, index_file, python_version
 from mpforge.plan.pins import Package
 
 _SECONDS = 60.0
 _LEGACY = ("setuptools>=40.8.0",)  # PEP 518's default
 _HARMED = (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError, LookupError)
-
-
-def sdist_of(table: Mapping[str, Any]) -> IndexFile:
-    """Return the sdist of a package's ``sdist`` table of a PEP 751 file."""
-    address = str(table.get("url") or Path(str(table["path"])).absolute().as_uri())
-    filename = unquote(urlsplit(address).path).rsplit("/", 1)[-1]
-    return IndexFile(filename, address, str(table["hashes"]["sha256"]), table.get("size"))
 
 
 def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path:
@@ -49,7 +40,7 @@ def obtain(package: Package, folder: Path, index: Index, *, python: str) -> Path
         table = read_toml(answered.read_bytes(), "uv's answer") if answer.returncode == 0 else {}
     for entry in table.get("packages", []):
         if "sdist" in entry:
-            sdist = sdist_of(entry["sdist"])
+            sdist = index_file(entry["sdist"])
             if f"sha256:{sdist.sha256}" not in package.hashes:
                 raise HashMismatch(
                     f"{package.name} {package.version}: the index's sdist differs from the pinned one",

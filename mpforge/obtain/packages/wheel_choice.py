@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, url2pathname, urlopen
 
+from mpforge.artifacts.wheels import installable_tags
 from mpforge.errors import NotAvailableYet, Unresolvable
 from mpforge.plan.pins import BASE_POLICY, EnvironmentRequest
 from mpforge.platforms import policy_version, well_known
@@ -31,6 +32,14 @@ class IndexFile:
     address: str = field(repr=False)
     sha256: str
     size: int | None
+
+
+def index_file(table: Mapping[str, Any]) -> IndexFile:
+    """Return the file of a table of a PEP 751 file; its sha256 is empty if the index has none."""
+    address = str(table.get("url") or Path(str(table["path"])).absolute().as_uri())
+    filename = str(table.get("name") or unquote(urlsplit(address).path).rsplit("/", 1)[-1])
+    digest = str(table.get("hashes", {}).get("sha256", ""))
+    return IndexFile(filename, address, digest, table.get("size"))
 
 
 def python_version(word: str) -> str:
@@ -78,12 +87,9 @@ def best_wheel(entry: Mapping[str, Any], request: EnvironmentRequest) -> IndexFi
     ranks = _tag_ranks(request)
     fitting: list[tuple[int, IndexFile]] = []
     for table in entry.get("wheels", []):
-        address = str(table.get("url") or table.get("path") or "")
-        filename = str(table.get("name") or unquote(urlsplit(address).path).rsplit("/", 1)[-1])
-        digest = table.get("hashes", {}).get("sha256")
-        fits = [ranks[tag] for tag in parse_wheel_filename(filename)[3] if tag in ranks]
-        if digest and fits:
-            wheel = IndexFile(filename, address, str(digest), table.get("size"))
+        wheel = index_file(table)
+        fits = [ranks[tag] for tag in parse_wheel_filename(wheel.filename)[3] if tag in ranks]
+        if wheel.sha256 and fits:
             fitting.append((min(fits), wheel))
     if not fitting:
         raise Unresolvable(
@@ -118,8 +124,6 @@ def _glibc(policy: str, *, at_least: bool = False) -> int:
 
 def _tag_ranks(request: EnvironmentRequest) -> Mapping[Any, int]:
     """Return the rank of each compatible wheel tag; 0 is the best (PEP 425, PEP 600)."""
-    from packaging.tags import compatible_tags, cpython_tags  # as above
-
     target = well_known()[request.target]
     machine, oldest = target.machine, policy_version(target.oldest_policy)[1]
     platforms = []
@@ -128,12 +132,7 @@ def _tag_ranks(request: EnvironmentRequest) -> Mapping[Any, int]:
         names = (policy, legacy_name(policy))
         platforms += [f"{name}_{machine}" for name in names if name]
     platforms.append(f"linux_{machine}")
-    version = tuple(int(part) for part in python_version(request.python).split("."))
-    tags = [
-        *cpython_tags(version, [request.python], platforms),
-        *compatible_tags(version, request.python, platforms),
-    ]
     ranks: dict[Any, int] = {}
-    for rank, tag in enumerate(tags):
+    for rank, tag in enumerate(installable_tags(request.python, platforms)):
         ranks.setdefault(tag, rank)
     return ranks

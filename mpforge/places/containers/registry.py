@@ -21,13 +21,7 @@ from mpforge.errors import (
     RegistryUnreachable,
 )
 from mpforge.obtain.packages.package_index import without_credentials
-from mpforge.places.containers.image_names import (
-    address_of,
-    is_loopback,
-    normal,
-    parse,
-    platform_of,
-)
+from mpforge.places.containers import image_names
 from mpforge.plan.pins import ImageRequest
 from mpforge.platforms import well_known
 from mpforge.platforms.image_name import DIGEST, HUB, Parts
@@ -55,7 +49,7 @@ def manifests(index: Mapping[str, Any]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for entry in index["manifests"]:
-        platform = normal(platform_of(entry.get("platform") or {}))
+        platform = image_names.normal(image_names.platform_of(entry.get("platform") or {}))
         if platform and "unknown" not in platform and DIGEST.fullmatch(str(entry["digest"])):
             found.setdefault(platform, entry["digest"])
     return found
@@ -70,14 +64,14 @@ def digest_of(request: ImageRequest) -> str:
     Raises ``ImageNameWrong``, ``ImageUnknown``, ``ImageUnfit``, ``RegistryUnreachable``, ``RegistryDenies``,
     ``HashMismatch``.
     """
-    reference = parse(request.name)
+    reference = image_names.parse(request.name)
     wanted = well_known()[request.platform].docker_platform or ""
     talk = _Talk(reference, request.name)
     digest, manifest = talk.document("manifests", reference.digest or reference.tag)
     try:
         if "config" in manifest:  # of a single image
             _, configuration = talk.document("blobs", manifest["config"]["digest"])
-            has = {normal(platform_of(configuration)): digest}
+            has = {image_names.normal(image_names.platform_of(configuration)): digest}
         else:
             has = manifests(manifest)
     except (AttributeError, KeyError, TypeError):
@@ -85,7 +79,7 @@ def digest_of(request: ImageRequest) -> str:
             f"{request.name} at {reference.host} is not an image that mpforge can read",
             hint="push it again with Docker 1.10 or newer, or name another image in [build] image",
         ) from None
-    found = has.get(normal(wanted))
+    found = has.get(image_names.normal(wanted))
     if found is None:
         raise ImageUnfit(
             f"{reference.host} has no {request.name} for {request.platform}, which needs {wanted}",
@@ -102,8 +96,8 @@ class _Talk:
         import requests
 
         self._at = reference
-        self._address = address_of(reference.host)
-        self._is_local = is_loopback(reference.host)
+        self._address = image_names.address_of(reference.host)
+        self._is_local = image_names.is_loopback(reference.host)
         self._name = name
         self._session = requests.Session()
         # Neither a proxy nor .netrc applies to this machine.
@@ -274,7 +268,9 @@ def _parsed(data: bytes) -> Mapping[str, Any]:
 def _is_safe(address: str) -> bool:
     """Return whether an address uses TLS, or is on this machine."""
     parts = urlsplit(address)
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.netloc))
+    return parts.scheme == "https" or (
+        parts.scheme == "http" and image_names.is_loopback(parts.netloc)
+    )
 
 
 def challenge(header: str) -> tuple[str, dict[str, str]]:
