@@ -54,7 +54,8 @@ def explained(
     if type(error) not in (StepFailed, LibraryMissing):
         return error
     title = error.what.partition(" failed")[0]
-    if absent := _left_out(lines, project, built, root):
+    only = [path for path in project if path not in set(built)]
+    if absent := next(_about(lines, _ABSENT, only, root), None):
         line, path = absent
         return StepFailed(
             f"{title} failed: {path} is in the project but not in its sdist",
@@ -62,37 +63,15 @@ def explained(
             hint=f"add it to the sdist (setuptools: `include {path}` in MANIFEST.in; other backends "
             "have a setting of their own), or build without one: [sdist] enable = false",
         )
-    if other := _of_another_machine(lines, built, root):
-        line, path, machine = other
-        return LibraryMissing(
-            f"{title} failed: the project's own {path} is for {machine}, not for the target",
-            why=line,
-            hint="build it for each target (from its sources, in the backend or in [build] before-build), or "
-            "keep one file for each target and choose by the target's name",
-        )
-    return error
-
-
-def _left_out(
-    lines: Sequence[str], project: Collection[str], built: Collection[str], root: Path
-) -> tuple[str, str] | None:
-    """Return the line about the first missing file that only the project has, not the build, and the file.
-
-    ``project`` and ``built`` are paths of files; ``root`` is the step's directory.
-    """
-    only = [path for path in project if path not in set(built)]
-    return next(_about(lines, _ABSENT, only, root), None)
-
-
-def _of_another_machine(
-    lines: Sequence[str], built: Collection[str], root: Path
-) -> tuple[str, str, str] | None:
-    """Return the line about a library of the source that a linker could not use, the file, its machine."""
     for line, path in _about(lines, _INCOMPATIBLE, built, root):
-        machine = machine_of(root / "src" / path)
-        if machine is not None:
-            return line, path, machine
-    return None
+        if (machine := machine_of(root / "src" / path)) is not None:
+            return LibraryMissing(
+                f"{title} failed: the project's own {path} is for {machine}, not for the target",
+                why=line,
+                hint="build it for each target (from its sources, in the backend or in [build] "
+                "before-build), or keep one file for each target and choose by the target's name",
+            )
+    return error
 
 
 def _about(
@@ -112,11 +91,10 @@ def machine_of(path: Path) -> str | None:
     except OSError:
         return None
     begin = data.find(b"\x7fELF")
-    if begin < 0 or len(data) < begin + 20:
+    head = data[begin : begin + 20] if begin >= 0 else b""
+    if len(head) < 20:
         return None
-    number = int.from_bytes(
-        data[begin + 18 : begin + 20], "little" if data[begin + 5] == 1 else "big"
-    )
+    number = int.from_bytes(head[18:], "little" if head[5] == 1 else "big")
     known = by_elf_number(number)
     return known.name if known else f"another machine (ELF machine {number})"
 

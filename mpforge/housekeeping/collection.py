@@ -16,7 +16,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.store.process_homes import Home, oldest, sweep, used
@@ -131,6 +131,7 @@ class _Collection:
         try:
             if not is_used() and candidate.remove(is_used):
                 self._removed[name.partition(" ")[0]] += 1
+                self._size -= candidate.size
             else:
                 self._left.setdefault(name, IN_USE)
         except OSError as error:
@@ -146,9 +147,7 @@ class _Collection:
         for key, kept in results:
             remove = functools.partial(self._remove_result, key)
             yield Evictable(f"action {key}", kept.size, needed[key], remove)
-        yield from self._nobodys()
-        for other in self._others:
-            yield replace(other, remove=functools.partial(self._remove_other, other))
+        yield from (*self._nobodys(), *self._others)
 
     def _last_needed(self, used: dict[str, float]) -> dict[str, float]:
         """Return when each result, or one whose key needs it, was last used: without it no key is found."""
@@ -164,7 +163,7 @@ class _Collection:
     def _nobodys(self) -> Iterator[Evictable]:
         for thing, kept in self._kept.items():
             if thing[0] != "actions" and not self._users[thing]:
-                remove = functools.partial(self._remove_nobodys, thing)
+                remove = functools.partial(self._remove_file, thing)
                 yield Evictable(_called(thing), kept.size, kept.last_used, remove)
 
     def _remove_result(self, key: str, is_used: Callable[[], bool]) -> bool:
@@ -180,19 +179,11 @@ class _Collection:
                 os.rename(away, place)
                 return False
             away.unlink()
-        self._size -= self._kept.pop(thing).size
+        del self._kept[thing]
         self._release(thing)
         return True
 
-    def _remove_other(self, other: Evictable, is_used: Callable[[], bool]) -> bool:
-        gone = other.remove(is_used)
-        self._size -= other.size if gone else 0
-        return gone
-
-    def _remove_nobodys(self, thing: Node, _is_used: Callable[[], bool]) -> bool:
-        return self._remove_thing(thing)
-
-    def _remove_thing(self, thing: Node) -> bool:
+    def _remove_file(self, thing: Node, _is_used: object = None) -> bool:
         """Remove a blob or pack, unless a living process touched it since it began."""
         place = self._kept[thing].path
         try:
@@ -205,7 +196,7 @@ class _Collection:
         except OSError as error:
             self._left[_called(thing)] = error.strerror or str(error)
             return False
-        self._size -= self._kept.pop(thing).size
+        del self._kept[thing]
         return True
 
     # --- references ----------------------------------------------------------------------------
@@ -229,8 +220,9 @@ class _Collection:
             self._users[needed] -= 1
             if not self._users[needed]:
                 self._release(needed)
-                if needed in self._kept:
-                    self._remove_thing(needed)
+                kept = self._kept.get(needed)
+                if kept is not None and self._remove_file(needed):
+                    self._size -= kept.size
 
     # --- use -----------------------------------------------------------------------------------
 

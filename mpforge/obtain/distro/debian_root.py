@@ -1,11 +1,18 @@
-"""Turn a directory of unpacked Debian packages into a root that programs can run from, wherever it is.
-
-Knows nothing of the packages' origin.
-"""
+"""Unpack Debian packages into a root that programs can run from, wherever it is."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from mpforge.obtain.distro import apt
+from mpforge.plan.pins import DistroPin
+
+
+def unpack(pin: DistroPin, state: Path, root: Path) -> None:
+    """Unpack the pinned packages. Raises the errors of ``apt.fetch``."""
+    apt.fetch(pin, state=state, dest=root)
+    merge_lib(root)
+    relink(root)
 
 
 def merge_lib(root: Path, folders: Sequence[str] = ("lib", "lib64")) -> None:

@@ -176,9 +176,7 @@ def _of_distribution(
 
 
 def _unpack(pin: DistroPin, state: Path, tree: Path) -> None:
-    apt.fetch(pin, state=state, dest=tree)
-    debian_root.merge_lib(tree)
-    debian_root.relink(tree)
+    debian_root.unpack(pin, state, tree)
     for part in ("doc", "man", "lintian", "bug"):
         shutil.rmtree(tree / "usr" / "share" / part, ignore_errors=True)
 

@@ -123,7 +123,8 @@ def _version(pin: DistroPin) -> str:
 
 def _library(pin: DistroPin, state: Path, tree: Path) -> None:
     """Unpack the standard library of a target into ``tree``."""
-    root = _unpacked(pin, state, tree)
+    root = tree / "unpacked"
+    debian_root.unpack(pin, state, root)
     (tree / "lib").mkdir()
     os.rename(root / "usr" / "lib" / "rustlib", tree / "lib" / "rustlib")
     shutil.rmtree(root)
@@ -131,7 +132,8 @@ def _library(pin: DistroPin, state: Path, tree: Path) -> None:
 
 def _programs(pin: DistroPin, state: Path, tree: Path) -> None:
     """Unpack the programs, their shared libraries and the host's standard library into ``tree``."""
-    root = _unpacked(pin, state, tree)
+    root = tree / "unpacked"
+    debian_root.unpack(pin, state, root)
     for kept in ("bin", "lib"):
         os.rename(root / "usr" / kept, tree / kept)
     shutil.rmtree(root)
@@ -144,14 +146,6 @@ def _programs(pin: DistroPin, state: Path, tree: Path) -> None:
                 f"the {name} of {pin.request.distribution} {pin.request.suite} does not run",
                 why=answer.stderr.strip() or None,
             )
-
-
-def _unpacked(pin: DistroPin, state: Path, tree: Path) -> Path:
-    root = tree / "unpacked"
-    apt.fetch(pin, state=state, dest=root)
-    debian_root.merge_lib(root)
-    debian_root.relink(root)
-    return root
 
 
 def _look_beside(program: Path, folders: Sequence[str]) -> None:
