@@ -1,6 +1,6 @@
 """Types of compiled files of any format; ``elf`` implements them for Linux.
 
-Another format needs one module that implements them, and a line in ``verification.format_of``.
+Another format needs one module that implements them, and a line in ``proof.format_of``.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,6 +1,7 @@
 """Facts of an ELF file: its machine, and the libraries, versions and symbols that it needs and defines.
 
-Read as a dynamic loader does (``elf_image``). Knows nothing of policies.
+Read as a dynamic loader does (``elf_image``). The members of a static library (``ar(5)``) are files, too.
+Knows nothing of policies.
 """
 
 import functools
@@ -31,6 +32,10 @@ READER_ERRORS = (
     *(ELFError, ConstructError, struct.error, ValueError, TypeError, AttributeError),
     *(LookupError, AssertionError, OverflowError, RecursionError, MemoryError, OSError),
 )
+
+_AR, _AR_THIN = b"!<arch>\n", b"!<thin>\n"
+_AR_HEADER = 60
+_BSD_NAME = b"#1/"  # the name's length follows, and the name itself begins the content
 
 
 @dataclass(frozen=True)
@@ -269,3 +274,46 @@ def _functions(data: bytes) -> list[tuple[int, int, str]]:
         ]
     except READER_ERRORS as error:
         damaged(f"its symbols can't be read ({type(error).__name__})")
+
+
+# --- static libraries -------------------------------------------------------------------------
+
+
+def is_static_library(path: Path) -> bool:
+    """Return whether a file starts with the magic number of a static library."""
+    return starts_with(path, _AR, _AR_THIN)
+
+
+def members(path: Path) -> Iterator[tuple[str, ElfFacts]]:
+    """Yield name and facts of each ELF member; tables of names and symbols, and other content, are skipped.
+
+    Raises ``ELFError`` for a damaged library, and for a thin one, which only refers to files.
+    """
+    data = path.read_bytes()
+    if data.startswith(_AR_THIN):
+        damaged("it is a thin archive, which only refers to files of the build")
+    at, names = len(_AR), b""
+    while at + _AR_HEADER <= len(data):
+        header = data[at : at + _AR_HEADER]
+        size = header[48:58].strip()
+        if header[58:] != b"`\n" or not size.isdigit():
+            damaged(f"there is no member header at byte {at}")
+        start = at + _AR_HEADER
+        content = data[start : start + int(size)]
+        if len(content) < int(size):
+            damaged("it is truncated")
+        word = header[:16].rstrip()
+        if word == b"//":
+            names = content
+        elif word.startswith(_BSD_NAME):
+            content = content[int(word[3:] or b"0") if word[3:].isdigit() else 0 :]
+        if content.startswith(MAGIC):
+            yield _member_name(word, names), facts_of(content)
+        at = start + int(size) + int(size) % 2
+
+
+def _member_name(word: bytes, names: bytes) -> str:
+    """Return a member's name; long ones are in a separate table (GNU)."""
+    if word[:1] == b"/" and word[1:].isdigit():
+        word = names[int(word[1:]) :].partition(b"/\n")[0]
+    return word.removesuffix(b"/").decode("utf-8", "backslashreplace")

@@ -110,7 +110,7 @@ def _served_by_lowest(run: SessionRun, session: PlannedSession) -> SessionEnded 
     lowest = run.found.plan.session(session.after) if session.after else None
     if lowest is None or session.python is None or lowest.refusal is not None:
         return None
-    from mpforge.artifacts.verification import serves
+    from mpforge.artifacts.proof import serves
 
     try:
         run_build(run, lowest)

@@ -2,7 +2,7 @@
 
 auditwheel grafts libraries and finds the lowest tag that the audit proves; the wheel is then packed
 canonically (``artifacts.canonical_archives``), and the claims of its tag are checked by
-``artifacts.verification``. Knows nothing of how the wheel was built, except for the compiler errors in its
+``artifacts.proof``. Knows nothing of how the wheel was built, except for the compiler errors in its
 log.
 """
 
@@ -14,8 +14,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mpforge.artifacts import canonical_archives, elf, wheels
-from mpforge.artifacts.proof import Promise, prove_wheel, refuse
-from mpforge.artifacts.verification import inspected, machine_reasons, reasons_of
+from mpforge.artifacts.proof import (
+    Promise,
+    inspected,
+    machine_reasons,
+    prove_wheel,
+    reasons_of,
+    refuse,
+)
 from mpforge.diagnostics import cross_compiling, failed_extensions
 from mpforge.diagnostics.step_failure import WITHOUT_LIBRARY
 from mpforge.errors import NoExtension, OutputMissing, WheelRejected

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from mpforge.artifacts.binary_format import Binary, Symbol
+from mpforge.artifacts.proof import format_of
 from mpforge.artifacts.stable_abi import symbol_reasons
 from mpforge.artifacts.undefined_symbols import Surroundings, undefined
-from mpforge.artifacts.verification import format_of
 from mpforge.platforms import well_known
 
 

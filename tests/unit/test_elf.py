@@ -12,7 +12,7 @@ from mpforge.artifacts import elf
 from mpforge.artifacts.binary_format import Symbol, Version
 from mpforge.artifacts.elf import facts_of
 from mpforge.artifacts.file_parts import anatomy
-from mpforge.artifacts.verification import inspected
+from mpforge.artifacts.proof import inspected
 from tests.unit.elfmaker import AARCH64, ARM, OBJECT, PROGRAM, S390, X86_64, Elf, header
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.artifacts.elf import ElfFacts
-from mpforge.artifacts.verification import (
+from mpforge.artifacts.proof import (
     format_of,
     machine_reasons,
     serves,
