@@ -7,11 +7,10 @@ is run, unpacked or written. Knows nothing of how the files were made, except ``
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mpforge.artifacts.difference_causes import CAUSES, ORDER, Circumstances, likely_cause
 from mpforge.artifacts.file_parts import Anatomy, Facts, Part, anatomy
 from mpforge.store.files import files_below
 
@@ -23,7 +22,31 @@ _UNEXPLAINED = {
     "entry": "bytes between the entries",
     "section": "bytes outside the sections",
 }
+_WORD = re.compile(rb"[\w./+-]+")
+_DATE = re.compile(
+    rb"\d{4}-\d\d-\d\d|\d\d?:\d\d:\d\d"
+    rb"|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d(?: \d{4})?"
+)
+_SECONDS = re.compile(rb"(?<!\d)(\d{10})(?:\d{3}|\d{6}|\d{9})?(?!\d)")
+_UNIQUE = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|tmp[a-z0-9_]{8}")
+
+# The causes of differing facts of an archive's members.
+_CAUSES = {
+    "mtime": "the time of the build: it ignores SOURCE_DATE_EPOCH, which mpforge sets for every step",
+    "mode": "the umask, or a file mode that the build sets",
+    "owner": "the user who ran the build: write archives with owner 0",
+}
+_ORDER = "the same content in another order (a set, or an unsorted directory listing): sort it"
 _STRING = re.compile(rb"[\x20-\x7e]{4,}")
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Facts about the two builds: the directory of each, and the seconds since 1970 of both."""
+
+    places: tuple[str, str] = ("", "")
+    began: float = 0.0
+    ended: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +96,7 @@ class _Comparison:
 
     def cause(self, first: str, second: str) -> str | None:
         """Return the likely cause of a difference between two texts."""
-        return likely_cause(first.encode(), second.encode(), self.known)
+        return _likely_cause(first.encode(), second.encode(), self.known)
 
     def files(self, path: str, first: Path, second: Path) -> Iterator[FileDifference]:
         if first.is_symlink() or second.is_symlink():
@@ -84,7 +107,7 @@ class _Comparison:
         places = (first, second)
         mode, other = ("executable" if p.stat().st_mode & 0o100 else "plain" for p in places)
         if mode != other:
-            yield FileDifference((path,), "mode", mode, other, CAUSES["mode"])
+            yield FileDifference((path,), "mode", mode, other, _CAUSES["mode"])
         yield from self.contents((path,), first.read_bytes(), second.read_bytes())
 
     # --- files ---------------------------------------------------------------------------------
@@ -119,7 +142,7 @@ class _Comparison:
         again = [name for name in there if name in here]
         if both != again:
             one, two = next(pair for pair in zip(both, again, strict=True) if pair[0] != pair[1])
-            yield FileDifference(path, "order", one, two, ORDER)
+            yield FileDifference(path, "order", one, two, _ORDER)
         compare = self.sections if first.kind == "section" else self.entries
         for name in both:
             yield from compare(path, here[name], there[name])
@@ -145,7 +168,7 @@ class _Comparison:
         for name in sorted({*first, *second}):
             one, two = first.get(name, ""), second.get(name, "")
             if one != two:
-                hint = CAUSES.get(name) or self.cause(one, two)
+                hint = _CAUSES.get(name) or self.cause(one, two)
                 yield FileDifference(path, name, one, two, hint)
 
     # --- texts and bytes -----------------------------------------------------------------------
@@ -157,7 +180,7 @@ class _Comparison:
             lines[number] if number < len(lines) else "the end" for lines in (first, second)
         )
         if sorted(first) == sorted(second):
-            hint: str | None = ORDER
+            hint: str | None = _ORDER
         elif path[-1].endswith(".dist-info/RECORD"):
             hint = "it contains the digests of the other files"
         else:
@@ -166,7 +189,7 @@ class _Comparison:
 
     def binaries(self, path: Names, what: str, first: bytes, second: bytes) -> FileDifference:
         """Return the first text within each that the other lacks, else the first byte that differs."""
-        hint = likely_cause(first, second, self.known)
+        hint = _likely_cause(first, second, self.known)
         one, two = _STRING.findall(first), _STRING.findall(second)
         here, there = set(one), set(two)
         alone = (
@@ -230,3 +253,40 @@ def _bytes_at(first: bytes, second: bytes) -> tuple[str, str]:
         return f"at {place:#x}: {data[place : place + 8].hex(' ') or 'the end'} ({len(data)} bytes)"
 
     return shown(first), shown(second)
+
+
+# --- causes -----------------------------------------------------------------------------------
+
+
+def _likely_cause(first: bytes, second: bytes, known: Circumstances) -> str | None:
+    """Return the likely cause of a difference, or None if nothing points to one."""
+    found = (os.fsencode(place) for place in known.places)
+    if any(place and place in data for place, data in zip(found, (first, second), strict=True)):
+        return (
+            "it contains the build directory (os.getcwd(), __file__, an absolute path): use a "
+            "relative path"
+        )
+    if _differ(first, second, lambda data: _times(data, known)):
+        return (
+            "a date or time: use SOURCE_DATE_EPOCH, which mpforge sets for every step, instead of "
+            "the clock"
+        )
+    if _differ(first, second, _UNIQUE.findall):
+        return "a UUID or the name of a temporary file, which changes with every build"
+    words = _WORD.findall(first), _WORD.findall(second)
+    if words[0] != words[1] and sorted(words[0]) == sorted(words[1]):
+        return _ORDER
+    return None
+
+
+def _differ(first: bytes, second: bytes, find: Callable[[bytes], list[bytes]]) -> bool:
+    """Return whether ``find`` finds something in both, but not the same."""
+    one, two = set(find(first)), set(find(second))
+    return bool(one and two and one != two)
+
+
+def _times(data: bytes, known: Circumstances) -> list[bytes]:
+    """Return the dates, times of day, and seconds (or fractions) between begin and end, as written."""
+    stamps = (match for match in _SECONDS.finditer(data))
+    now = [m.group() for m in stamps if known.began - 1 <= int(m.group(1)) <= known.ended + 1]
+    return [*_DATE.findall(data), *now]

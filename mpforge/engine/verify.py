@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.artifacts.difference_causes import Circumstances
-from mpforge.artifacts.differences import FileDifference, compare_folders
+from mpforge.artifacts.differences import Circumstances, FileDifference, compare_folders
 from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import Realizer
 from mpforge.engine.session_run import SessionRun, refusal_error

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.artifacts.difference_causes import Circumstances
-from mpforge.artifacts.differences import compare_folders
+from mpforge.artifacts.differences import Circumstances, compare_folders
 from tests.e2e.conftest import NATIVE
 from tests.e2e.workspace import Cache, Run, Workspace
 

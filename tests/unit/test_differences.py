@@ -15,8 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpforge.artifacts.difference_causes import Circumstances
-from mpforge.artifacts.differences import FileDifference, compare_folders
+from mpforge.artifacts.differences import Circumstances, FileDifference, compare_folders
 
 PLACES = ("/build/a", "/build/longer")
 KNOWN = Circumstances(PLACES, began=1_700_000_000, ended=1_700_000_100)
