@@ -1,17 +1,18 @@
 """Find uses of host directories in a build for another machine, from its compiler wrappers' notes.
 
 A refused call of a configure check is an answer: the thing is missing. A refused call of the build itself
-leaves something out, even if the project goes on without it. Knows nothing of how a step runs.
+leaves something out, even if the project goes on without it. Questions of build scripts to this machine,
+whose answer differs on the target, leave no such trace: they are read from the scripts themselves, so they
+are a hint, not a proof. Knows nothing of how a step runs.
 """
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from mpforge.diagnostics.host_questions import asked, lines_with, scripts
 from mpforge.diagnostics.step_failure import OPENMP
 from mpforge.errors import HostLeak, LibraryMissing, StepFailed
 from mpforge.platforms import well_known
@@ -34,6 +35,7 @@ _MORE_SCRIPTS = ("Makefile*", "makefile*", "GNUmakefile*", "*.mk", "configure*",
 # Errors that a refused call may cause.
 _EXPLAINED = (StepFailed, LibraryMissing)
 _DEPTH, _SHOWN = 4, 3
+_LARGEST = 1_000_000
 _REMEDY = (
     "build without it (by an option, environment variable or config setting of the project), use "
     "the project's own copy, or patch the line in [build] before-build: this host's files can't be "
@@ -191,16 +193,91 @@ def origin(source: Path, text: str) -> str | None:
     while text:
         # Paths match only as a whole.
         pattern = re.compile(re.escape(text) + (r"(?![\w./-])" if text.startswith("/") else ""))
-        for path in _scripts(source):
-            if text.encode() in path.read_bytes() and (found := lines_with(path, pattern)):
+        for path in _all_scripts(source):
+            if text.encode() in path.read_bytes() and (found := _lines_with(path, pattern)):
                 return f"{path.relative_to(source)}:{found[0][0]}"
         above = posixpath.dirname(text) if text.startswith("/") else ""
         text = above if above.count("/") > 1 else ""
     return None
 
 
-def _scripts(source: Path) -> Iterable[Path]:
+def _all_scripts(source: Path) -> Iterable[Path]:
     """Return a project's possible build scripts, Python's and top-level ones first."""
     for pattern in (*_SCRIPTS, *_MORE_SCRIPTS):
         for depth in range(_DEPTH):
-            yield from scripts(source, ["*/" * depth + pattern])
+            yield from _scripts(source, ["*/" * depth + pattern])
+
+
+# --- questions to this machine ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A question's pattern in files of these names, and whose answer it gets.
+
+    ``bits``: the answer differs only if the word sizes differ.
+    """
+
+    files: tuple[str, ...]
+    pattern: re.Pattern[str]
+    answer: str
+    bits: bool = False
+
+
+_PYTHON = ("setup.py", "build.py", "_build.py", "*_build.py", "build_*.py", "*_backend.py")
+_MAKE = ("Makefile", "makefile", "GNUmakefile", "*.mk")
+_QUESTIONS = (
+    _Question(
+        _PYTHON,
+        re.compile(r"/proc/cpuinfo|\bget_cpu_info\(|^\s*import cpuinfo|\bfrom cpuinfo import"),
+        "this machine's CPU",
+    ),
+    _Question(
+        _PYTHON,
+        re.compile(r"\bfind_library\("),
+        "this machine's libraries",
+    ),
+    _Question(
+        _PYTHON,
+        re.compile(r"\bsizeof\(\s*(?:ctypes\.)?c_(?:void_p|s?size_t|long)\b"),
+        "this Python's word size",
+        bits=True,
+    ),
+    _Question(
+        (*_PYTHON, *_MAKE),
+        re.compile(r"\buname +-[mp]\b|['\"]uname['\"]\s*,\s*['\"]-[mp]"),
+        "this machine's name",
+    ),
+    _Question(
+        ("CMakeLists.txt", "*.cmake"),
+        re.compile(r"\bCMAKE_HOST_SYSTEM_PROCESSOR\b"),
+        "this machine's processor (CMAKE_SYSTEM_PROCESSOR is the target's)",
+    ),
+)
+
+
+def asked(source: Path, *, same_bits: bool) -> list[str]:
+    """Return each question with its place, ``setup.py:12 (find_library() gets this machine's libraries``.
+
+    Only top-level scripts are read, and each is listed once for a question.
+    """
+    return [
+        f"{path.name}:{number} ({text}) gets {question.answer}"
+        for question in _QUESTIONS
+        if not (question.bits and same_bits)
+        for path in _scripts(source, question.files)
+        for number, text in _lines_with(path, question.pattern)[:1]
+    ]
+
+
+def _scripts(source: Path, globs: Iterable[str]) -> Iterator[Path]:
+    """Yield the files below a directory that match, sorted, without those too large for a script."""
+    found = {path for glob in globs for path in source.glob(glob)}
+    yield from (p for p in sorted(found) if p.is_file() and p.stat().st_size < _LARGEST)
+
+
+def _lines_with(path: Path, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
+    """Return the number of each line with a match outside comments, and the matched text."""
+    lines = path.read_text("utf-8", "replace").splitlines()
+    matches = ((n, pattern.search(line.partition("#")[0])) for n, line in enumerate(lines, 1))
+    return [(n, match[0]) for n, match in matches if match is not None]

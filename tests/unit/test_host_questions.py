@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.diagnostics.host_questions import asked
+from mpforge.diagnostics.host_leaks import asked
 
 
 @pytest.mark.parametrize(
