@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.diagnostics.step_failure import INTO_IMAGE
 from mpforge.errors import HostCannot, ImageUnfit, MpforgeError, NoHostPython, StepFailed
-from mpforge.kinds import build_tools, image_bytecode, image_contents, step_inputs
+from mpforge.kinds import build_tools, image_contents, step_inputs
 from mpforge.kinds.container_runtime import Containers, added, put_zig
 from mpforge.kinds.step_places import python_if_here
 from mpforge.kinds.target_machines import ReadyMachine
@@ -162,7 +162,7 @@ class ProvidedImage:
         try:
             host = self.toolbox.host_python(word)
             making = self.toolbox.working(f"compiling {name}, once")
-            return image_bytecode.provide(image.id, host, self.toolbox.store, start, making)
+            return image_contents.bytecode(image.id, host, self.toolbox.store, start, making)
         except (NoHostPython, ImageUnfit):  # the step that needs it reports what an image lacks
             return None
         except (HostCannot, StepFailed, OSError) as error:

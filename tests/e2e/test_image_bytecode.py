@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 
-from mpforge.kinds import image_bytecode
+from mpforge.kinds import image_contents
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.places.containers.container import Container
@@ -142,7 +142,7 @@ def provided(files: Files, host: HostPython, store: Path) -> Path | None:
         yield cast("Any", files)
 
     making = contextlib.nullcontext()
-    return image_bytecode.provide("sha256:1", host, ToolStore(store), start, making)
+    return image_contents.bytecode("sha256:1", host, ToolStore(store), start, making)
 
 
 def test_bytecode_has_the_time_and_size_of_the_image_s_sources_and_the_paths_there(

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from mpforge.errors import ImageUnfit, Interrupted, MpforgeError, NoHostPython, RuntimeLost
-from mpforge.kinds import image_place
+from mpforge.kinds import image_contents
 from mpforge.kinds.container_runtime import Containers
 from mpforge.kinds.image_place import ProvidedImage
 from mpforge.places.containers.images import Image
@@ -38,7 +38,7 @@ class Scene:
         workspace: Any = SimpleNamespace(cache=place)
         containers = Containers(workspace, cast("Any", None), cast("Any", toolbox))
         monkeypatch.setattr(containers, "how", lambda _: how)
-        monkeypatch.setattr(image_place, "image_bytecode", self)
+        monkeypatch.setattr(image_contents, "bytecode", self._provide)
         self._place = ProvidedImage(PLACE, containers, cast("Any", toolbox))
 
     def _python(self, word: str) -> str:
@@ -46,7 +46,7 @@ class Scene:
             raise NoHostPython(f"no {word}")
         return word
 
-    def provide(self, *_: object) -> Path:
+    def _provide(self, *_: object) -> Path:
         if self.failing is not None:
             raise self.failing
         return Path("bytecode.tar")
