@@ -3,7 +3,7 @@
 import pytest
 
 from mpforge.errors import ImageNameWrong
-from mpforge.places.containers import image_names, registry
+from mpforge.places.containers import registry
 from mpforge.platforms import image_name
 from mpforge.platforms.image_name import Parts
 
@@ -42,7 +42,7 @@ A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
     ],
 )
 def test_a_name_is_taken_apart_as_docker_does(name: str, expected: Parts) -> None:
-    assert image_names.parse(name) == expected
+    assert registry.parse(name) == expected
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_a_name_is_taken_apart_as_docker_does(name: str, expected: Parts) -> Non
 )
 def test_what_can_be_no_name_is_refused(name: str) -> None:
     with pytest.raises(ImageNameWrong):
-        image_names.parse(name)
+        registry.parse(name)
 
 
 def test_docker_hub_answers_at_an_address_of_its_own() -> None:
-    assert image_names.address_of("docker.io") == "registry-1.docker.io"
-    assert image_names.address_of("quay.io") == "quay.io"
+    assert registry.address_of("docker.io") == "registry-1.docker.io"
+    assert registry.address_of("quay.io") == "quay.io"
 
 
 def test_an_id_is_the_whole_digest() -> None:
@@ -90,7 +90,7 @@ def test_an_id_is_the_whole_digest() -> None:
     ],
 )
 def test_only_this_machine_is_spoken_to_without_tls(host: str, expected: bool) -> None:
-    assert image_names.is_loopback(host) is expected
+    assert registry.is_loopback(host) is expected
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_only_this_machine_is_spoken_to_without_tls(host: str, expected: bool) -
     ],
 )
 def test_a_platform_has_one_spelling(one: str, other: str) -> None:
-    assert image_names.normal(one) == image_names.normal(other)
+    assert registry.normal(one) == registry.normal(other)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_platform_has_one_spelling(one: str, other: str) -> None:
     ],
 )
 def test_other_platforms_stay_others(one: str, other: str) -> None:
-    assert image_names.normal(one) != image_names.normal(other)
+    assert registry.normal(one) != registry.normal(other)
 
 
 def entry(digest: str, system: str, architecture: str, variant: str = "") -> dict[str, object]:

@@ -19,7 +19,7 @@ from mpforge.errors import (
     RuntimeFull,
     RuntimeRefuses,
 )
-from mpforge.places.containers import image_names, registry
+from mpforge.places.containers import registry
 from mpforge.places.containers.connection import ContainerRuntime, refusal, speaking
 from mpforge.places.containers.container import Container, variables
 from mpforge.places.containers.labels import LAYER
@@ -50,7 +50,7 @@ def resolve(runtime: ContainerRuntime | None, request: ImageRequest) -> ImagePin
     Without a runtime the registry alone is asked. Raises ``RuntimeLost``, and as ``registry.digest_of``.
     """
     if not is_id(request.name):
-        image_names.parse(request.name)
+        registry.parse(request.name)
     local = _inspect(runtime, request.name) if runtime is not None else None
     if local is not None and _is_own(local, request.name):
         return _by_id(local, request)
@@ -77,9 +77,7 @@ def obtain(runtime: ContainerRuntime, pin: ImagePin, working: Working) -> Image:
     Raises ``ImageUnfit``, ``PinGone``, ``RegistryUnreachable``, ``RegistryDenies``, ``RuntimeFull``,
     ``RuntimeLost``.
     """
-    name = (
-        pin.digest if pin.is_local else f"{image_names.parse(pin.request.name).path}@{pin.digest}"
-    )
+    name = pin.digest if pin.is_local else f"{registry.parse(pin.request.name).path}@{pin.digest}"
     found = _inspect(runtime, name)
     if found is None and not pin.is_local:
         with working(f"pulling the image {pin.request.name}"):
@@ -142,7 +140,7 @@ def _is_own(found: Mapping[str, Any], name: str) -> bool:
     """
     if is_id(name):
         return True
-    named = image_names.parse(name)
+    named = registry.parse(name)
     return named.host == "localhost" or not any(
         _same_place(named, digest) for digest in found.get("RepoDigests") or ()
     )
@@ -150,7 +148,7 @@ def _is_own(found: Mapping[str, Any], name: str) -> bool:
 
 def _same_place(named: Parts, digest: str) -> bool:
     try:
-        at = image_names.parse(digest)
+        at = registry.parse(digest)
     except ImageNameWrong:  # some runtimes list <none>@<none>
         return False
     return (at.host, at.repository) == (named.host, named.repository)
@@ -163,7 +161,7 @@ def _by_id(found: Mapping[str, Any], request: ImageRequest) -> ImagePin:
 
 def _pull(runtime: ContainerRuntime, pin: ImagePin) -> None:
     """Let the runtime pull a pinned image. Raises the error that best explains a failure."""
-    at = image_names.parse(pin.request.name)
+    at = registry.parse(pin.request.name)
     exactly = ImageRequest(f"{at.path}@{pin.digest}", pin.request.platform)
     platform = well_known()[pin.request.platform].docker_platform
     known = dict(registry.credentials(at.host))
@@ -209,9 +207,9 @@ def _image(found: Mapping[str, Any]) -> Image:
 
 def _check(found: Mapping[str, Any], request: ImageRequest) -> None:
     """Raise ``ImageUnfit`` if an image is of another platform than requested."""
-    has = image_names.platform_of({name.lower(): value for name, value in found.items()})
+    has = registry.platform_of({name.lower(): value for name, value in found.items()})
     wanted = well_known()[request.platform].docker_platform or ""
-    if image_names.normal(has) != image_names.normal(wanted):
+    if registry.normal(has) != registry.normal(wanted):
         raise ImageUnfit(
             f"the image {request.name} is for {has}, but {request.platform} needs {wanted}",
             hint="name an image of that platform in [build] image, in the target's own table, or in its "

@@ -6,6 +6,7 @@ of Docker's own configuration, and no message contains them. Pulls nothing.
 
 import base64
 import hashlib
+import ipaddress
 import json
 import re
 import warnings
@@ -15,15 +16,15 @@ from urllib.parse import urlsplit
 
 from mpforge.errors import (
     HashMismatch,
+    ImageNameWrong,
     ImageUnfit,
     ImageUnknown,
     RegistryDenies,
     RegistryUnreachable,
 )
 from mpforge.obtain.packages.package_index import without_credentials
-from mpforge.places.containers import image_names
 from mpforge.plan.pins import ImageRequest
-from mpforge.platforms import well_known
+from mpforge.platforms import glibc_platforms, image_name, well_known
 from mpforge.platforms.image_name import DIGEST, HUB, Parts
 
 _ACCEPTED = (
@@ -35,10 +36,54 @@ _ACCEPTED = (
 _SECONDS = (10, 60)  # to connect, and between two reads
 _LARGEST = 4 << 20  # the limit of registries themselves for a manifest
 _SUMMARY = 300
+_HUB_ADDRESS = "registry-1.docker.io"
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
 
+# --- names ----------------------------------------------------------------------------------------
+
+
+def parse(name: str) -> Parts:
+    """Parse an image's name. Raises ``ImageNameWrong``."""
+    found = image_name.parts(name)
+    if found is None:
+        raise ImageNameWrong(
+            f"{name!r} is not a valid image name", hint=f"use {image_name.EXPECTED}"
+        )
+    return found
+
+
+def address_of(host: str) -> str:
+    """Return the address of the registry that an image's name calls ``host``."""
+    return _HUB_ADDRESS if host == HUB else host
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether ``HOST[:PORT]`` is this machine; names are not resolved."""
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
 # --- documents ------------------------------------------------------------------------------------
+
+
+def normal(platform: str) -> str:
+    """Return ``OS/ARCHITECTURE[/VARIANT]`` as in the table: without the default variant."""
+    system, architecture, variant = (*platform.split("/"), "", "")[:3]
+    for known in glibc_platforms():
+        meant = variant in ("", known.docker_variant)
+        if meant and architecture in (known.machine, known.docker_architecture):
+            return "/".join([system, *(known.docker_platform or "").split("/")[1:]])
+    return "/".join(word for word in (system, architecture, variant) if word)
+
+
+def platform_of(told: Mapping[str, Any]) -> str:
+    """Return the platform in an index's entry, an image's configuration or a runtime's description of it."""
+    words = (told.get(name) for name in ("os", "architecture", "variant"))
+    return "/".join(str(word) for word in words if word)
 
 
 def manifests(index: Mapping[str, Any]) -> dict[str, str]:
@@ -49,7 +94,7 @@ def manifests(index: Mapping[str, Any]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for entry in index["manifests"]:
-        platform = image_names.normal(image_names.platform_of(entry.get("platform") or {}))
+        platform = normal(platform_of(entry.get("platform") or {}))
         if platform and "unknown" not in platform and DIGEST.fullmatch(str(entry["digest"])):
             found.setdefault(platform, entry["digest"])
     return found
@@ -64,14 +109,14 @@ def digest_of(request: ImageRequest) -> str:
     Raises ``ImageNameWrong``, ``ImageUnknown``, ``ImageUnfit``, ``RegistryUnreachable``, ``RegistryDenies``,
     ``HashMismatch``.
     """
-    reference = image_names.parse(request.name)
+    reference = parse(request.name)
     wanted = well_known()[request.platform].docker_platform or ""
     talk = _Talk(reference, request.name)
     digest, manifest = talk.document("manifests", reference.digest or reference.tag)
     try:
         if "config" in manifest:  # of a single image
             _, configuration = talk.document("blobs", manifest["config"]["digest"])
-            has = {image_names.normal(image_names.platform_of(configuration)): digest}
+            has = {normal(platform_of(configuration)): digest}
         else:
             has = manifests(manifest)
     except (AttributeError, KeyError, TypeError):
@@ -79,7 +124,7 @@ def digest_of(request: ImageRequest) -> str:
             f"{request.name} at {reference.host} is not an image that mpforge can read",
             hint="push it again with Docker 1.10 or newer, or name another image in [build] image",
         ) from None
-    found = has.get(image_names.normal(wanted))
+    found = has.get(normal(wanted))
     if found is None:
         raise ImageUnfit(
             f"{reference.host} has no {request.name} for {request.platform}, which needs {wanted}",
@@ -96,8 +141,8 @@ class _Talk:
         import requests
 
         self._at = reference
-        self._address = image_names.address_of(reference.host)
-        self._is_local = image_names.is_loopback(reference.host)
+        self._address = address_of(reference.host)
+        self._is_local = is_loopback(reference.host)
         self._name = name
         self._session = requests.Session()
         # Neither a proxy nor .netrc applies to this machine.
@@ -268,9 +313,7 @@ def _parsed(data: bytes) -> Mapping[str, Any]:
 def _is_safe(address: str) -> bool:
     """Return whether an address uses TLS, or is on this machine."""
     parts = urlsplit(address)
-    return parts.scheme == "https" or (
-        parts.scheme == "http" and image_names.is_loopback(parts.netloc)
-    )
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.netloc))
 
 
 def challenge(header: str) -> tuple[str, dict[str, str]]:
