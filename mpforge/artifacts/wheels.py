@@ -254,13 +254,14 @@ def read_record(content: bytes) -> dict[str, tuple[str, str]]:
 
 def record_of(files: Mapping[str, bytes], own: str) -> bytes:
     """Return a sorted RECORD of files by name; ``own`` is its own name, which has neither hash nor size."""
-    rows = [(name, *_hash(content)) for name, content in files.items()]
+    rows = [(name, *hash_and_size(content)) for name, content in files.items()]
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(sorted([*rows, (own, "", "")]))
     return text.getvalue().encode("utf-8")
 
 
-def _hash(content: bytes) -> tuple[str, str]:
+def hash_and_size(content: bytes) -> tuple[str, str]:
+    """Return a file's hash and size as RECORD has them."""
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
     return f"sha256={digest.decode('ascii')}", str(len(content))
 
@@ -284,5 +285,5 @@ def _differences(content: Path, rows: Mapping[str, tuple[str, str]]) -> Iterator
     for name in sorted(files.keys() | {n for n in rows if not n.endswith(_UNSIGNED)}):
         if name not in files or name not in rows:
             yield f"{name} is not in {'RECORD' if name in files else 'the wheel'}"
-        elif rows[name] != _hash(files[name].read_bytes()):
+        elif rows[name] != hash_and_size(files[name].read_bytes()):
             yield f"RECORD has a different hash or size for {name}"

@@ -6,7 +6,7 @@ shown to the user, never run. Knows nothing of how facts are shown.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -97,9 +97,9 @@ def look(cache: Path, environment: Mapping[str, str]) -> ContainersFact:
     except (NoContainerRuntime, RuntimeLost, RuntimeRefuses) as error:
         why = f"{error.what}: {error.why}" if error.why else error.what
         return ContainersFact(fact, why=why, remedy=error.hint)
-    site = Site(_command(fact), rootless=nature.rootless, here=nature.here)
-    if site.here:
-        site = replace(site, packages=packages(), handlers=binfmt.read())
+    site = Site(_command(fact), nature.rootless, here=False)
+    if nature.here:
+        site = Site(_command(fact), nature.rootless, True, packages(), binfmt.read())
     runs = tuple(run_fact(well_known()[name], how, site) for name, how in told.items())
     return ContainersFact(fact, runs)
 

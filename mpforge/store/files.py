@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import IO
@@ -94,6 +94,15 @@ def hash_file(path: Path) -> FileNode:
         executable = bool(os.fstat(file.fileno()).st_mode & 0o111)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FileNode(digest, file.tell(), executable)
+
+
+def digest_of_files(files: Iterable[tuple[str, Path]]) -> str:
+    """Return a digest of files, given with their names: of names and contents, in this order."""
+    whole = hashlib.sha256()
+    for name, path in files:
+        row = f"{name} {hash_file(path).digest}\n"
+        whole.update(row.encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
 
 
 def remove_tree(path: Path) -> None:

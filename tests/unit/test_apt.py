@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mpforge import processes
-from mpforge.obtain.distro import apt, archive, debian_root
+from mpforge.obtain.distro import apt, archive
 from mpforge.obtain.distro.archive import Archive
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
 from mpforge.processes import Captured
@@ -77,15 +77,15 @@ def test_a_tree_from_before_the_merge_gets_lib_as_a_link_and_keeps_every_file(
     (tmp_path / "lib" / "triple" / "libc.so").write_text("c")
     (tmp_path / "usr" / "lib" / "triple").mkdir(parents=True)
     (tmp_path / "usr" / "lib" / "triple" / "libz.so").write_text("z")
-    debian_root.merge_lib(tmp_path)
+    apt.merge_lib(tmp_path)
     assert (tmp_path / "lib").is_symlink()
     assert sorted(p.name for p in (tmp_path / "lib" / "triple").iterdir()) == ["libc.so", "libz.so"]
 
 
 def test_a_merged_tree_gets_the_link_that_its_loader_is_asked_for_by(tmp_path: Path) -> None:
     (tmp_path / "usr" / "lib").mkdir(parents=True)
-    debian_root.merge_lib(tmp_path)
-    debian_root.merge_lib(tmp_path)
+    apt.merge_lib(tmp_path)
+    apt.merge_lib(tmp_path)
     assert (tmp_path / "lib").resolve() == tmp_path / "usr" / "lib"
 
 
@@ -94,7 +94,7 @@ def test_an_absolute_link_of_a_tree_stays_inside_it(tmp_path: Path) -> None:
     (tmp_path / "etc" / "conf").write_text("inside")
     (tmp_path / "usr" / "lib").mkdir(parents=True)
     (tmp_path / "usr" / "lib" / "conf").symlink_to("/etc/conf")
-    debian_root.relink(tmp_path)
+    apt.relink(tmp_path)
     assert (tmp_path / "usr" / "lib" / "conf").read_text() == "inside"
 
 

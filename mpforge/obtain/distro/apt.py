@@ -3,7 +3,8 @@
 apt gets a private state (its own lists, status and cache) for each suite and architecture, so the
 host's package database is neither read nor written. Downloaded packages are kept by sha256: a later
 run needs no network. Only named packages are fetched, with the libraries that they depend on where a
-request says so. This module does not know a package's purpose.
+request says so. Unpacked packages become a root that programs can run from, wherever it is. This module does
+not know a package's purpose.
 """
 
 import contextlib
@@ -326,3 +327,50 @@ def digest_of(pin: DistroPin, *words: str) -> str:
     """Return the identity of a tool made from a pin: names, versions, hashes, and how it was made."""
     lines = [f"{p.name} {p.version} {p.sha256}" for p in pin.packages]
     return hashlib.sha256("\n".join([*lines, *words]).encode()).hexdigest()
+
+
+# --- a root of unpacked packages ----------------------------------------------------------------
+
+
+def make_root(pin: DistroPin, *, state: Path, root: Path) -> None:
+    """Unpack the pinned packages as ``fetch`` does, into a root that programs can run from."""
+    fetch(pin, state=state, dest=root)
+    merge_lib(root)
+    relink(root)
+
+
+def merge_lib(root: Path, folders: Sequence[str] = ("lib", "lib64")) -> None:
+    """Make ``lib`` a link to ``usr/lib`` in an unpacked tree, as installed systems have it.
+
+    Packages older than the merge carry both folders, newer ones ``usr/lib`` alone, while every
+    program asks for its loader as ``/lib/ld-linux…``. ``folders`` are the folders that get such a link.
+    """
+    for name in folders:
+        old, new = root / name, root / "usr" / name
+        new_existed = new.is_dir()
+        if old.is_symlink() or not (old.is_dir() or new_existed):
+            continue
+        new.mkdir(parents=True, exist_ok=True)
+        if old.is_dir():
+            _move_into(old, new)
+        old.symlink_to(Path("usr") / name)
+
+
+def _move_into(source: Path, target: Path) -> None:
+    """Move everything of ``source`` into ``target``, folder by folder, and remove ``source``."""
+    for entry in sorted(source.iterdir()):
+        there = target / entry.name
+        if entry.is_dir() and not entry.is_symlink() and there.is_dir():
+            _move_into(entry, there)
+        else:
+            os.replace(entry, there)
+    source.rmdir()
+
+
+def relink(root: Path) -> None:
+    """Make absolute symlinks of an unpacked tree relative, so that none leads out to the host."""
+    for folder, folders, files in os.walk(root):
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            if path.is_symlink() and (target := os.readlink(path)).startswith("/"):
+                path.unlink()
+                path.symlink_to(os.path.relpath(root / target.lstrip("/"), folder))

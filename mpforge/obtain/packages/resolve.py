@@ -2,14 +2,16 @@
 
 A pin has one wheel's hash for each package, the best one for its Python and platform, so that an
 index or a mirror gives the same bytes or none; only a package without wheels is pinned by its sdist.
-This module knows nothing of the lock file, nor of an environment's use.
+The project under test is present as a stand-in: a wheel of its metadata alone. This module knows nothing of
+the lock file, nor of an environment's use.
 """
 
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any
 from mpforge.errors import MpforgeError, NotAvailableYet, Unresolvable
 from mpforge.formats.requirements import requirement
 from mpforge.formats.toml import read_toml
-from mpforge.obtain.packages import project_stand_in, sdists, wheel_choice
+from mpforge.obtain.packages import sdists, wheel_choice
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.uv import explanation, failure, unexpected, unreachable, uv
 from mpforge.obtain.packages.wheel_choice import for_words
@@ -39,6 +41,8 @@ _WHEELLESS = re.compile(
 _WHEEL_REQUIRED = re.compile(r"Wheels are required for `([\w.-]+)`")
 # Number of rounds that add packages without wheels; compiled packages and programs must have wheels.
 _TRIES = {"build": 5, "test": 5, "image": 5}
+# Higher than any required version, for a project whose own version is unknown or does not fit.
+_ANY_VERSION = "99999"
 
 Local = Callable[[str], Path]
 """Returns the place of a requirement's path: a wheel, or a copy of a source directory for uv to write in."""
@@ -93,7 +97,7 @@ def resolve(
         def with_own(more: Sequence[str]) -> Captured:
             if own is None:
                 return ask(more)
-            return project_stand_in.with_own(own, work, lambda ways: ask([*more, *ways]))
+            return _beside_stand_in(own, work, lambda ways: ask([*more, *ways]))
 
         answer = _with_sdists(asked.sources, with_own, tries=_TRIES.get(request.purpose, 1))
         if answer.returncode != 0:
@@ -283,3 +287,67 @@ def _not_resolved(answer: Captured, request: EnvironmentRequest, index: Index) -
         why=explanation(answer),
         hint=hint,
     )
+
+
+# --- a stand-in for the project under test ------------------------------------------------------
+
+
+def _beside_stand_in(
+    own: OwnPackage, folder: Path, ask: Callable[[Sequence[str]], Captured]
+) -> Captured:
+    """Return the answer of ``uv pip compile`` (``ask``, with further arguments) with the stand-in present.
+
+    The project satisfies every requirement of it, whatever the version. ``folder`` is for files. uv takes a
+    package that is given as a file from nowhere else, so no index is asked for its name, which may belong to
+    an unrelated project there.
+    """
+    ways = list(_ways(own, folder))
+    for more in ways[:-1]:
+        answer = ask(more)
+        if answer.returncode == 0 or not _names(answer.stderr, own):
+            return answer
+    return ask(ways[-1])
+
+
+def _ways(own: OwnPackage, folder: Path) -> Iterator[list[str]]:
+    """Yield arguments with which uv takes the stand-in, the best ones first.
+
+    It has its own version, else the highest, else overrides all requirements of it: then uv drops the
+    extras that they ask for.
+    """
+    for version in dict.fromkeys(filter(None, (_normal_version(own), _ANY_VERSION))):
+        yield [str(_stand_in(own, version, folder / version))]
+    yield ["--overrides", str(_stand_in(own, _ANY_VERSION, folder / _ANY_VERSION))]
+
+
+def _normal_version(own: OwnPackage) -> str | None:
+    """Return the project's version as in a wheel's name; None if it is invalid or unknown."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return str(Version(own.version)) if own.version else None
+    except InvalidVersion:
+        return None
+
+
+def _names(text: str, own: OwnPackage) -> bool:
+    """Return whether uv's message names the project."""
+    return re.search(rf"(?<![\w.-]){re.escape(normal_name(own.name))}(?![\w-])", text) is not None
+
+
+def _stand_in(own: OwnPackage, version: str, folder: Path) -> Path:
+    """Write the stand-in of a version; return a file with a requirement of it, written beside it."""
+    folder.mkdir(exist_ok=True)
+    name = normal_name(own.name).replace("-", "_")
+    wheel = folder / f"{name}-{version}-py3-none-any.whl"
+    metadata = ["Metadata-Version: 2.1", f"Name: {own.name}", f"Version: {version}"]
+    metadata += [f"Provides-Extra: {extra}" for extra in own.extras or ()]
+    metadata += [f"Requires-Dist: {text}" for text in own.requires]
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{info}/METADATA", "\n".join([*metadata, "", ""]))
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    file = folder / "standin.txt"
+    file.write_text(f"{own.name} @ {wheel.as_uri()}\n", encoding="utf-8")
+    return file

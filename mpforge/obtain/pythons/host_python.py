@@ -19,7 +19,7 @@ from mpforge.errors import NoHostPython
 from mpforge.obtain.pythons import installed_pythons
 from mpforge.plan import codec
 from mpforge.store import notes
-from mpforge.store.files import hash_file
+from mpforge.store.files import digest_of_files, hash_file
 
 _WORD = re.compile(r"cp(3)(\d+)(t?)")
 _SCHEMA = 3
@@ -297,7 +297,7 @@ def _described(python: str, executable: Path, answer: Mapping[str, object]) -> H
         ("executable", hash_file(executable).digest),
         ("libpython", hash_file(Path(libpython)).digest if libpython else "none"),
         ("sysconfigdata", hash_file(Path(sysconfigdata)).digest if sysconfigdata else "none"),
-        ("headers", _sha256_all(found)),
+        ("headers", digest_of_files(sorted(found.items()))),
     )
     return HostPython(
         python=python,
@@ -313,11 +313,6 @@ def _described(python: str, executable: Path, answer: Mapping[str, object]) -> H
 
 def _digest(parts: tuple[tuple[str, str], ...]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _sha256_all(files: Mapping[str, Path]) -> str:
-    lines = [f"{name} {hash_file(files[name]).digest}\n" for name in sorted(files)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _stamp(paths: Iterable[Path]) -> tuple[tuple[str, int, int, int, int], ...]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mpforge.processes import capture
 from mpforge.sources.project import OWN_FILES, TOOLS_FOLDERS
 from mpforge.store.file_digests import FileDigests, Tree, is_old
-from mpforge.store.files import hash_file
+from mpforge.store.files import digest_of_files
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -162,11 +162,7 @@ def _files(path: Sequence[str], unseen: Sequence[str]) -> Iterator[tuple[str, st
 
 def _read(key: str, path: Sequence[str], found: _Look, digests: FileDigests) -> str:
     """Digest the files, and remember it unless one is so new that a later edit might not show."""
-    whole = hashlib.sha256()
-    for name, place in found.files:
-        content = hash_file(Path(place)).digest
-        whole.update(f"{name} {content}\n".encode("utf-8", "surrogateescape"))
-    digest = whole.hexdigest()
+    digest = digest_of_files((name, Path(place)) for name, place in found.files)
     if is_old(found.latest):
         digests.keep_tree(key, Tree([*path], found.stamp, digest))
     return digest

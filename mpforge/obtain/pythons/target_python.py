@@ -16,12 +16,12 @@ from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import NoTargetPython, PinMissing
-from mpforge.obtain.distro import apt, debian_root
+from mpforge.obtain.distro import apt
 from mpforge.obtain.pythons import uv_python
 from mpforge.obtain.pythons.uv_python import minor_of
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import GLIBC, Platform
-from mpforge.store.files import hash_file
+from mpforge.store.files import digest_of_files
 from mpforge.store.tool_store import ToolStore
 
 # Debian suites that have the packages below, by their Python.
@@ -176,7 +176,7 @@ def _of_distribution(
 
 
 def _unpack(pin: DistroPin, state: Path, tree: Path) -> None:
-    debian_root.unpack(pin, state, tree)
+    apt.make_root(pin, state=state, root=tree)
     for part in ("doc", "man", "lintian", "bug"):
         shutil.rmtree(tree / "usr" / "share" / part, ignore_errors=True)
 
@@ -258,10 +258,8 @@ def _identity(executable: Path, sysroot: Path, name: str) -> tuple[str, str]:
     """Return (version, digest) of an interpreter; the digest covers its bytes and all of its files."""
     library = executable.parent.parent / "lib" / name
     files = sorted({executable, *_identifying(executable.parent.parent, sysroot, library)})
-    whole = hashlib.sha256()
-    for file in files:
-        whole.update(f"{os.path.relpath(file, sysroot)} {hash_file(file).digest}\n".encode())
-    return _patch_level(executable) or re.sub(r"^[a-z]+", "", name), whole.hexdigest()
+    digest = digest_of_files((os.path.relpath(file, sysroot), file) for file in files)
+    return _patch_level(executable) or re.sub(r"^[a-z]+", "", name), digest
 
 
 def _identifying(prefix: Path, sysroot: Path, library: Path) -> Iterator[Path]:

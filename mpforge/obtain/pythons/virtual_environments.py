@@ -6,13 +6,12 @@ scripts (which find their interpreter beside them) and a package's data files. T
 This module knows nothing of indexes or pins.
 """
 
-import base64
 import csv
-import hashlib
 import os
 import re
 from pathlib import Path
 
+from mpforge.artifacts.wheels import hash_and_size
 from mpforge.errors import ToolUnavailable
 from mpforge.obtain.packages.uv import unexpected, uv
 from mpforge.processes import capture
@@ -105,7 +104,7 @@ def make_scripts_relocatable(root: Path, site: Path) -> None:
             changed = _ABSOLUTE.sub(lambda _: _RELOCATABLE.encode(), content)
             if changed != content:
                 path.write_bytes(changed)
-                row[1:] = [_digest(changed), str(len(changed))]
+                row[1:] = hash_and_size(changed)
         with record.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
@@ -127,15 +126,10 @@ def _outside(site: Path, venv: Path) -> set[Path]:
     return found
 
 
-def _digest(content: bytes) -> str:
-    value = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
-    return f"sha256={value.decode()}"
-
-
 def _has_digest(path: Path, digest: str) -> bool:
     if not digest.startswith("sha256="):
         return path.is_file()
     try:
-        return _digest(path.read_bytes()) == digest
+        return hash_and_size(path.read_bytes())[0] == digest
     except OSError:
         return False

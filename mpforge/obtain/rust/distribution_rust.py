@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import ToolUnavailable
-from mpforge.obtain.distro import apt, debian_root
+from mpforge.obtain.distro import apt
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import Platform
 from mpforge.store.tool_store import ToolStore
@@ -124,7 +124,7 @@ def _version(pin: DistroPin) -> str:
 def _library(pin: DistroPin, state: Path, tree: Path) -> None:
     """Unpack the standard library of a target into ``tree``."""
     root = tree / "unpacked"
-    debian_root.unpack(pin, state, root)
+    apt.make_root(pin, state=state, root=root)
     (tree / "lib").mkdir()
     os.rename(root / "usr" / "lib" / "rustlib", tree / "lib" / "rustlib")
     shutil.rmtree(root)
@@ -133,7 +133,7 @@ def _library(pin: DistroPin, state: Path, tree: Path) -> None:
 def _programs(pin: DistroPin, state: Path, tree: Path) -> None:
     """Unpack the programs, their shared libraries and the host's standard library into ``tree``."""
     root = tree / "unpacked"
-    debian_root.unpack(pin, state, root)
+    apt.make_root(pin, state=state, root=root)
     for kept in ("bin", "lib"):
         os.rename(root / "usr" / kept, tree / kept)
     shutil.rmtree(root)
