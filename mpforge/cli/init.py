@@ -17,6 +17,7 @@ from mpforge.migrate.initial_spec import InitialSpec, initial_spec
 from mpforge.plan.facts import ProjectFacts
 from mpforge.platforms import available
 from mpforge.spec.load import find_problems
+from mpforge.store.files import write_atomically
 
 _IMPORTS = {
     (None, "mpforge.sessions"): ".register",
@@ -99,19 +100,13 @@ def write_new(path: Path, text: str) -> None:
     Raises ``WrongInput`` if it exists by now or the directory is not writable.
     """
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+        folder = tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent)
     except OSError as error:
         raise WrongInput(f"can't write to {path.parent}: {error.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        _name_it(Path(name), path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+    with folder:
+        written = Path(folder.name, path.name)
+        write_atomically(written, text.encode())
+        _name_it(written, path)
 
 
 def _name_it(written: Path, path: Path) -> None:

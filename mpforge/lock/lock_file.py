@@ -7,7 +7,6 @@ pins are resolved, nor of the file's text (``lock_format``).
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -25,14 +24,11 @@ from mpforge.plan.pins import (
 )
 from mpforge.plan.requirements import normal_name
 from mpforge.platforms import hosts, well_known
+from mpforge.store.files import write_atomically
 from mpforge.store.locks import alone
 
 Say = Callable[[str], None]
 _Pin = TypeVar("_Pin")
-
-
-def _nothing(_text: str) -> None:
-    pass
 
 
 def read(path: Path) -> Lock:
@@ -55,7 +51,7 @@ def content(path: Path) -> bytes | None:
         ) from None
 
 
-def merge(path: Path, new: Lock, *, warn: Say = _nothing) -> Lock:
+def merge(path: Path, new: Lock, *, warn: Say = lambda _text: None) -> Lock:
     """Add pins to the lock in ``path``; an earlier answer to the same request stays.
 
     Returns the whole lock as written. Raises ``LockInvalid``.
@@ -63,7 +59,7 @@ def merge(path: Path, new: Lock, *, warn: Say = _nothing) -> Lock:
     return update(path, lambda lock: merged(new, lock), warn=warn)
 
 
-def update(path: Path, change: Callable[[Lock], Lock], *, warn: Say = _nothing) -> Lock:
+def update(path: Path, change: Callable[[Lock], Lock], *, warn: Say = lambda _text: None) -> Lock:
     """Replace the lock in ``path`` by the result of ``change``, atomically and one process at a time.
 
     The file is read again under the lock, and written only if something changed. ``warn`` is called if the
@@ -212,16 +208,5 @@ def _write(path: Path, text: str) -> None:
     with contextlib.suppress(OSError):
         folder.mkdir(exist_ok=True)
     is_near = folder.is_dir() and folder.stat().st_dev == path.parent.stat().st_dev
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=folder if is_near else path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    write_atomically(path, text.encode(), mode=mode, below=folder if is_near else None)

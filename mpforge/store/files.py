@@ -19,9 +19,12 @@ _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
-    """Yield a new file that takes the path when the block succeeds; otherwise it is removed."""
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+def replacing(path: Path, *, mode: int = 0o644, below: Path | None = None) -> Iterator[IO[bytes]]:
+    """Yield a new file that takes the path when the block succeeds; otherwise it is removed.
+
+    Until then it is ``below`` another directory of the same file system, if one is given.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=below or path.parent)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file
@@ -33,10 +36,12 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
         raise
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file atomically: whole or not at all (temporary file, fsync, rename)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
+def write_atomically(
+    path: Path, data: bytes, *, mode: int = 0o644, below: Path | None = None
+) -> None:
+    """Write a file atomically: whole or not at all (temporary file, fsync, rename); see ``replacing``."""
+    (below or path.parent).mkdir(parents=True, exist_ok=True)
+    with replacing(path, mode=mode, below=below) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
