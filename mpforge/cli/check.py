@@ -11,7 +11,7 @@ from mpforge.engine.load_index import content, text_of
 from mpforge.engine.load_plan import facts_of, source_of
 from mpforge.errors import ExitCode, LockInvalid, MpforgeError, Place, Problem, SpecInvalid
 from mpforge.lock import lock_file
-from mpforge.spec.check_globs import check_test_sources
+from mpforge.spec.check_names import check_test_sources
 from mpforge.spec.finding import Finding
 from mpforge.spec.load import find_problems
 from mpforge.spec.model import Spec

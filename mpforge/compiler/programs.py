@@ -9,7 +9,7 @@ from mpforge.compiler import build_systems
 from mpforge.compiler.availability import is_zig
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.steps import HostTool, Tools
-from mpforge.spec.programs import parse_tool
+from mpforge.spec.requirement_lines import parse_tool
 
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions

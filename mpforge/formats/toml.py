@@ -26,7 +26,6 @@ _TWICE = re.compile(r"Cannot (?:declare|redefine namespace) (?P<key>\(.*\))(?: t
 _KEY = re.compile(r"[ \t]*(?:[\w.\"'-]+[ \t]*=|\[)")
 _OPENS = re.compile(r"^[ \t]*[\w.\"'-]+[ \t]*=[ \t]*(?P<value>[\[{])", re.MULTILINE)
 _TRIES = 50  # a key of a list's inline table looks like one at the top
-_QUOTED = re.compile(r"[^\w-]|^$", re.ASCII)
 # Python refuses longer ones (sys.set_int_max_str_digits) without saying where they are.
 _MANY_DIGITS = re.compile(r"[0-9_]{640,}")
 
@@ -99,6 +98,11 @@ def as_toml(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def as_key(word: str) -> str:
+    """Return a key as TOML: quoted unless it is a bare key."""
+    return word if re.fullmatch(r"[A-Za-z0-9_-]+", word) else as_toml(word)
+
+
 def _not_toml(said: str, text: str, file: str) -> TomlInvalid:
     """Return the error for tomli's message, which contains the place unless it is the document's end."""
     match = _WHERE.search(said)
@@ -152,11 +156,8 @@ def _as_people_write(said: str, text: str, place: Place) -> str:
     match = _TWICE.fullmatch(said)
     if match is None:
         return said
-    keys = (
-        json.dumps(key, ensure_ascii=False) if _QUOTED.search(key) else key
-        for key in ast.literal_eval(match["key"])
-    )
-    return f"[{'.'.join(keys)}] is defined twice"
+    keys = ".".join(map(as_key, ast.literal_eval(match["key"])))
+    return f"[{keys}] is defined twice"
 
 
 def _at(text: str, position: int, file: str) -> Place:

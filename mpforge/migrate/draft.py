@@ -4,12 +4,11 @@
 the values come from is not known here.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mpforge.formats.toml import Path, as_toml
+from mpforge.formats.toml import Path, as_key, as_toml
 from mpforge.spec.finding import dotted
 
 _WIDTH = 88
@@ -97,7 +96,7 @@ def _table(path: Path, table: Mapping[str, Any], comments: Mapping[Path, str]) -
         if key not in tables:
             beside = comments.get((*path, key), "")
             note = f"   # {' '.join(_printable(beside).split())}" if beside else ""
-            yield f"{_key(key)} = {_value(value)}{note}"
+            yield f"{as_key(key)} = {_value(value)}{note}"
     for key, value in tables.items():
         below = (*path, key)
         if isinstance(value, list):
@@ -127,11 +126,7 @@ def _is_table(value: object) -> bool:
 
 
 def _header(path: Path) -> str:
-    return ".".join(_key(part) for part in path if isinstance(part, str))
-
-
-def _key(word: str) -> str:
-    return word if re.fullmatch(r"[A-Za-z0-9_-]+", word) else as_toml(word)
+    return dotted(tuple(part for part in path if isinstance(part, str)))
 
 
 def _value(value: Any) -> str:

@@ -1,13 +1,15 @@
-"""Check names: Pythons, targets, toolchains, libraries; defined and used.
+"""Check names: Pythons, targets, toolchains, libraries; defined, used, and selected by globs.
 
-Knows the names, not their meaning, nor the globs that select by them.
+Knows the names, not their meaning. A glob that matches nothing is a mistake.
 """
 
 import keyword
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from fnmatch import fnmatchcase
 
 from mpforge import platforms
+from mpforge.formats.globs import Glob
 from mpforge.formats.toml import Path
 from mpforge.platforms import image_name
 from mpforge.spec.finding import Finding, dotted, finding_at
@@ -17,7 +19,9 @@ from mpforge.spec.options import (
     all_pythons,
     is_wheel,
     platform_name,
+    python_words,
     target_names,
+    word,
 )
 from mpforge.spec.suggest import (
     NEWEST,
@@ -44,7 +48,7 @@ _TOOLCHAINS = ("auto", "zig", "gcc")
 
 
 def check_names(spec: Spec) -> Iterator[Finding]:
-    """Yield findings about names; ``check_globs`` handles ``select`` and ``skip``."""
+    """Yield findings about names, except in ``select`` and ``skip``: see ``check_globs``."""
     yield from _pythons(spec)
     yield from _targets(spec)
     yield from _defined(("targets",), spec.targets, free=platforms.well_known())
@@ -235,3 +239,60 @@ def _duplicates(path: Path, words: tuple[str, ...]) -> Iterator[Finding]:
 def dotted_table(table: str, name: str) -> str:
     """Return a table's header as written: ``[libraries.zlib]``."""
     return f"[{dotted((table, name))}]"
+
+
+# --- globs of TARGET-PYTHON and of test sources -----------------------------------------------
+
+
+def check_globs(spec: Spec) -> Iterator[Finding]:
+    """Warn of globs that match no TARGET-PYTHON; ``skip`` is applied before ``select``.
+
+    Only meaningful if the names of targets and Pythons are valid.
+    """
+    everything, left = _words(spec, all_pythons), _words(spec, python_words)
+    yield from _matching_nothing(("project", "skip"), spec.project.skip, everything)
+    for number, override in enumerate(spec.overrides):
+        yield from _matching_nothing(("overrides", number, "select"), override.select, left)
+
+
+def check_test_sources(spec: Spec, files: Sequence[str]) -> Iterator[Finding]:
+    """Warn of test sources in the spec that are none of the project's ``files``."""
+    for level in all_levels(spec):
+        given = level.test.sources if "sources" in level.test.model_fields_set else ()
+        for number, glob in enumerate(given):
+            if not any(map(Glob(glob).matches, files)):
+                names = {name.partition("/")[0] for name in files}
+                yield finding_at(
+                    "nothing-matches",
+                    (*level.path, "test", "sources"),
+                    f'"{glob}" matches no file of the project',
+                    close_to(glob, names),
+                    item=number,
+                    warning=True,
+                )
+
+
+def _words(spec: Spec, pythons: Callable[[Spec, str], tuple[str, ...]]) -> list[str]:
+    return [
+        word(name, python)
+        for name in target_names(spec)
+        for python in (pythons(spec, name) if is_wheel(spec, name) else (None,))
+    ]
+
+
+def _matching_nothing(path: Path, globs: tuple[str, ...], words: list[str]) -> Iterator[Finding]:
+    for number, glob in enumerate(globs):
+        if not any(fnmatchcase(name, glob) for name in words):
+            yield finding_at(
+                "nothing-matches",
+                path,
+                f'"{glob}" matches none of {_some(words)}',
+                close_to(glob, words, 0.75) if not re.search(r"[*?\[]", glob) else None,
+                item=number,
+                warning=True,
+            )
+
+
+def _some(words: list[str]) -> str:
+    more = f" and {len(words) - 4} more" if len(words) > 4 else ""
+    return ", ".join(words[:4]) + more

@@ -13,8 +13,7 @@ from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import BuildOptions, Spec, TestOptions
 from mpforge.spec.options import all_levels
 from mpforge.spec.placeholders import Placeholder, misspelt, parse
-from mpforge.spec.programs import parse_tool
-from mpforge.spec.requirement_lines import parse_line
+from mpforge.spec.requirement_lines import parse_line, parse_tool
 from mpforge.spec.suggest import close_to
 
 _POLICY = re.compile(r"manylinux(1|2010|2014)|(many|musl)linux_\d+_\d+")
@@ -36,7 +35,7 @@ _OURS: Mapping[str, str] = {
 }
 _SHELL = re.compile(r"\$(?!ORIGIN\b|\{ORIGIN\})(\w+|\{\w+\}|\()")  # $ORIGIN is the loader's
 
-_Texts = Sequence[str | Sequence[str]]
+_Texts = str | Sequence["_Texts"]
 
 
 def check_values(spec: Spec) -> Iterator[Finding]:
@@ -70,18 +69,14 @@ def _build(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
         yield from _texts(spec, (*path, key), texts)
     yield from _texts(spec, (*path, "repair", "args"), build.repair.args)
     for key, setting in build.config_settings.items():
-        if isinstance(setting, str):
-            yield from _placeholders(spec, (*path, "config-settings", key), setting)
-        else:
-            yield from _texts(spec, (*path, "config-settings", key), setting)
+        yield from _texts(spec, (*path, "config-settings", key), setting)
 
 
 def _test(spec: Spec, path: Path, test: TestOptions) -> Iterator[Finding]:
     yield from _step(spec, path, test)
     yield from _inside((*path, "sources"), test.sources)
     yield from _texts(spec, (*path, "before"), test.before)
-    if not isinstance(test.command, str):
-        yield from _texts(spec, (*path, "command"), test.command)
+    yield from _texts(spec, (*path, "command"), test.command)
     yield from _cpus((*path, "cpus"), test.cpus)
 
 
@@ -235,12 +230,12 @@ def _value(spec: Spec, path: Path, value: str) -> Iterator[Finding]:
 
 
 def _texts(spec: Spec, path: Path, texts: _Texts) -> Iterator[Finding]:
-    """Check every text of a list, the words of argv lists included."""
+    """Check a text, or every text of a list; lists may be nested, as argv lists are."""
+    if isinstance(texts, str):
+        yield from _placeholders(spec, path, texts)
+        return
     for number, text in enumerate(texts):
-        if isinstance(text, str):
-            yield from _placeholders(spec, (*path, number), text)
-        else:
-            yield from _texts(spec, (*path, number), text)
+        yield from _texts(spec, (*path, number), text)
 
 
 def _placeholders(spec: Spec, path: Path, text: str) -> Iterator[Finding]:

@@ -1,11 +1,9 @@
 """A problem before it has a place: a path of keys, a code, and a message. Knows no file and no text."""
 
-import json
-import re
 from dataclasses import dataclass
 
 from mpforge.errors import Place
-from mpforge.formats.toml import Path
+from mpforge.formats.toml import Path, as_key
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,7 @@ def dotted(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
             continue
-        key = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else json.dumps(part)
-        text += f".{key}" if text else key
+        text += f".{as_key(part)}" if text else as_key(part)
     return text
 
 
@@ -59,13 +56,12 @@ def as_written(document: object, path: Path) -> Path:
     value = document
     for part in path:
         if isinstance(value, dict):
-            kept.append(part)
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            kept.append(part)
             value = value[part]
-        elif value is None:
-            kept.append(part)
+        elif value is not None:
+            continue
+        kept.append(part)
     return tuple(kept)
 
 

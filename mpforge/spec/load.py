@@ -2,6 +2,8 @@
 
 Takes text, never reads a file; ``file`` is only the name in places. Only a TOML syntax error
 ends the parse early: shape and meaning are checked together, so that all problems show at once.
+No check depends on whether this version of mpforge, or this host, can build the spec: the
+compiler decides that.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,10 +13,15 @@ from pydantic import ValidationError
 
 from mpforge.errors import Place, Problem, SpecInvalid, TomlInvalid
 from mpforge.formats.toml import read_toml
-from mpforge.spec.check import check
+from mpforge.spec.check_names import check_globs, check_names
+from mpforge.spec.check_options import check_options
+from mpforge.spec.check_values import check_values
 from mpforge.spec.finding import Finding, as_written, dotted
 from mpforge.spec.model import Spec
 from mpforge.spec.translate import finding_of, follows, prune
+
+# After one of these, the names that globs match are not the intended ones.
+_SPOILS_WORDS = {"unknown-python", "unknown-target", "missing-key"}
 
 
 def load_spec(text: str, *, file: str) -> Spec:
@@ -22,13 +29,9 @@ def load_spec(text: str, *, file: str) -> Spec:
 
     Raises ``SpecInvalid`` with every problem, warnings included, in file order.
     """
-    try:
-        document = read_toml(text, file)
-    except TomlInvalid as error:
-        raise SpecInvalid((syntax_problem(error, file),)) from None
-    spec, findings = examine(document)
-    if spec is None or any(not finding.warning for finding in findings):
-        raise SpecInvalid(_placed(text, file, document, findings))
+    spec, problems = _parsed(text, file)
+    if spec is None:
+        raise SpecInvalid(problems)
     return spec
 
 
@@ -39,15 +42,22 @@ def find_problems(
 
     ``beside`` returns further findings about a valid spec, such as conflicts with the project.
     """
+    return _parsed(text, file, beside)[1]
+
+
+def _parsed(
+    text: str, file: str, beside: Callable[[Spec], Iterable[Finding]] | None = None
+) -> tuple[Spec | None, tuple[Problem, ...]]:
+    """Return the spec if it is valid, and the problems and warnings of ``text``."""
     try:
         document = read_toml(text, file)
     except TomlInvalid as error:
-        return (syntax_problem(error, file),)
+        return None, (syntax_problem(error, file),)
     spec, findings = examine(document)
-    good = spec is not None and all(finding.warning for finding in findings)
-    if spec is not None and good and beside is not None:
-        findings = (*findings, *beside(spec))
-    return _placed(text, file, document, findings)
+    if spec is not None and all(finding.warning for finding in findings):
+        more = beside(spec) if beside is not None else ()
+        return spec, _placed(text, file, document, (*findings, *more))
+    return None, _placed(text, file, document, findings)
 
 
 def examine(document: dict[str, object]) -> tuple[Spec | None, tuple[Finding, ...]]:
@@ -58,7 +68,15 @@ def examine(document: dict[str, object]) -> tuple[Spec | None, tuple[Finding, ..
         details = error.errors(include_url=False, include_context=True)
         shape = tuple(dict.fromkeys(finding_of(document, detail) for detail in details))
         return None, (*shape, *_meaning_despite(document, shape))
-    return spec, check(spec)
+    return spec, _meaning(spec)
+
+
+def _meaning(spec: Spec) -> tuple[Finding, ...]:
+    """Return every semantic problem and warning of a spec whose shape is right, each once."""
+    names = tuple(check_names(spec))
+    spoilt = any(finding.code in _SPOILS_WORDS for finding in names)
+    globs = () if spoilt else check_globs(spec)
+    return tuple(dict.fromkeys((*names, *check_values(spec), *check_options(spec), *globs)))
 
 
 def _meaning_despite(
@@ -69,7 +87,7 @@ def _meaning_despite(
         spec = Spec.model_validate(prune(document, shape))
     except ValidationError:
         return ()
-    found = (replace(f, path=as_written(document, f.path)) for f in check(spec))
+    found = (replace(f, path=as_written(document, f.path)) for f in _meaning(spec))
     return tuple(finding for finding in found if not follows(finding, shape))
 
 

@@ -2,7 +2,7 @@
 
 All models are frozen and refuse unknown keys; a key is the field's name with dashes. The same
 ``BuildOptions`` and ``TestOptions`` serve at every level: on a target or an override only the
-fields in ``model_fields_set`` count. Only shapes are checked here; ``check`` compares values with
+fields in ``model_fields_set`` count. Only shapes are checked here; ``load`` compares values with
 each other, and no type here knows how anything is built.
 """
 

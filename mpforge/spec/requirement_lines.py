@@ -1,14 +1,15 @@
-"""Parse lines of a requirements file, which are also entries of ``requires`` and ``constraints``.
+"""Parse entries of ``requires`` and ``constraints``, lines of a requirements file, and of ``tools``.
 
 The format is pip's ("Requirements File Format" in its documentation). No library is used: the only
 maintained one (requirements-parser) skips ``-c``, hashes and paths. Takes texts, reads no file.
 """
 
+import contextlib
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from mpforge.formats.requirements import requirement
+from mpforge.formats.requirements import requirement, specifier
 
 EXPECTED = (
     'a requirement (PEP 508) such as "numpy>=2", a path such as "./plugin", or a file of requirements '
@@ -29,6 +30,7 @@ _NAMED = re.compile(
 _HASH = re.compile(r"\s+--hash[=\s]\s*(\S+)")
 _FOR_SDISTS = re.compile(r"\s+--(config-settings?|global-option)[=\s]\s*(\S+)")
 _EXTRAS = re.compile(r"(?P<path>.*?)\[(?P<extras>[^\]]*)\]")
+_TOOL = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._+-]*[A-Za-z0-9+])?)\s*((?:[<>=!~].*)?)")
 
 
 @dataclass(frozen=True)
@@ -142,3 +144,18 @@ def _requirement(text: str) -> str:
     if hashes and not known:
         raise ValueError("expected a sha256 among the hashes")
     return " ".join([str(parsed) if hashes else plain, *(f"--hash={value}" for value in known)])
+
+
+def parse_tool(text: str) -> tuple[str, str]:
+    """Return the name and the version specifier (PEP 440, may be empty) of a tool: ``"cmake>=3.28"``.
+
+    Names are those of programs (``g++``, ``pkg-config``). Raises ``ValueError`` with what was expected.
+    """
+    match = _TOOL.fullmatch(text)
+    if match is not None:
+        with contextlib.suppress(ValueError):
+            return match[1], str(specifier(match[2]))
+    raise ValueError(
+        "expected the name of a program and perhaps its versions, such as "
+        f'"nasm" or "cmake>=3.28", got "{text}"'
+    )

@@ -37,6 +37,12 @@ _EXPECTED: Mapping[str, str] = {
 # Substitutes for required values that are missing or wrong, while the rest is checked.
 _STAND_IN: Mapping[str, object] = {"schema": 1, "select": "*", "kind": "gcc"}
 
+_WHY_NEEDED: Mapping[str | int, str] = {
+    "schema": ": write `schema = 1`, the version of this vocabulary",
+    "select": ': globs over TARGET-PYTHON, e.g. "*-cp313t"',
+    "kind": ': one of "zig", "gcc", "container"',
+}
+
 # Values in place of our tables: other tools have options of these names.
 _TABLE_OF_OTHERS: Mapping[Path, str] = {
     ("build",): "project.python",
@@ -57,7 +63,8 @@ def finding_of(document: Mapping[str, object], error: ErrorDetails) -> Finding:
     if kind == "extra_forbidden":
         return _unknown_key(path)
     if kind == "missing":
-        return Finding("missing-key", path, f"`{dotted(path)}` is needed{_why_needed(path)}")
+        why = _WHY_NEEDED.get(path[-1], "")
+        return Finding("missing-key", path, f"`{dotted(path)}` is needed{why}")
     value = error["input"]
     if path == ("schema",) and type(value) is int and value > 1:
         what = f"`schema = {value}` needs a newer mpforge (this one supports 1): {UPDATE}"
@@ -185,15 +192,6 @@ def _plain(annotation: object) -> object:
         some = [member for member in get_args(annotation) if member is not type(None)]
         return _plain(some[0]) if len(some) == 1 else annotation
     return annotation
-
-
-def _why_needed(path: Path) -> str:
-    reasons = {
-        "schema": ": write `schema = 1`, the version of this vocabulary",
-        "select": ': globs over TARGET-PYTHON, e.g. "*-cp313t"',
-        "kind": ': one of "zig", "gcc", "container"',
-    }
-    return reasons.get(str(path[-1]), "")
 
 
 def _shown(value: object) -> str:

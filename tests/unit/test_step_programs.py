@@ -20,7 +20,7 @@ from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
 from mpforge.plan.steps import HostTool, InstallPackages, OutputOf, RepairWheel, Step, Tools
 from mpforge.spec.load import find_problems
 from mpforge.spec.model import BuildOptions
-from mpforge.spec.programs import parse_tool
+from mpforge.spec.requirement_lines import parse_tool
 from mpforge.store import notes
 from mpforge.store.file_digests import FileDigests
 
