@@ -39,31 +39,21 @@ def _sessions(spec: "Spec") -> tuple[IndexedSession, ...]:
     every = targets(spec)
     sessions: list[IndexedSession] = []
     if any(target.pythons for target in every):
-        sessions.append(
-            IndexedSession("sdist", "The source distribution", "sdist", tags=("sdist",))
-        )
+        sessions.append(IndexedSession("sdist", "The source distribution", "sdist"))
     for target in every:
         sessions += _sessions_of(spec, target)
     for phase in _PHASES:
         names = tuple(f"{phase}-{target.name}" for target in every)
         what = f"{phase.capitalize()} everything"
-        sessions.append(
-            IndexedSession(phase, what, phase, requires=names, tags=(phase,), group=True)
-        )
-    sessions.append(
-        IndexedSession(
-            "release", "Upload what dist/mpforge.json records", "release", tags=("release",)
-        )
-    )
+        sessions.append(IndexedSession(phase, what, phase, requires=names, group=True))
+    sessions.append(IndexedSession("release", "Upload what dist/mpforge.json records", "release"))
     return tuple(sessions)
 
 
 def _sessions_of(spec: "Spec", target: ResolvedTarget) -> Iterator[IndexedSession]:
     name = target.name
     deps = f"deps-{name}"
-    yield IndexedSession(
-        deps, f"Toolchain and native libraries for {name}", "deps", name, tags=("deps", name)
-    )
+    yield IndexedSession(deps, f"Toolchain and native libraries for {name}", "deps", name)
     pythons: tuple[str | None, ...] = target.pythons or (None,)
     for python in pythons:
         yield IndexedSession(
@@ -73,7 +63,6 @@ def _sessions_of(spec: "Spec", target: ResolvedTarget) -> Iterator[IndexedSessio
             name,
             python,
             requires=("sdist", deps) if python else (deps,),
-            tags=_tags("build", name, python),
         )
     for python in pythons:
         yield from _tests_of(spec, target, python)
@@ -84,20 +73,14 @@ def _sessions_of(spec: "Spec", target: ResolvedTarget) -> Iterator[IndexedSessio
             phase,
             name,
             requires=tuple(f"{phase}-{name}-{python}" for python in target.pythons),
-            tags=(phase, name),
             group=True,
         )
-
-
-def _tags(phase: str, target: str, python: str | None) -> tuple[str, ...]:
-    return (phase, target) if python is None else (phase, target, python)
 
 
 def _tests_of(spec: "Spec", target: ResolvedTarget, python: str | None) -> Iterator[IndexedSession]:
     stem = word(target.name, python)
     what = f"the {python} wheel" if python else "what was built"
     cpus = tuple(resolve(spec, target=target.name, python=python).test.cpus)
-    tags = _tags("test", target.name, python)
     for cpu in cpus:
         yield IndexedSession(
             f"test-{stem}-{cpu_word(cpu)}",
@@ -107,7 +90,6 @@ def _tests_of(spec: "Spec", target: ResolvedTarget, python: str | None) -> Itera
             python,
             cpu,
             requires=(f"build-{stem}",),
-            tags=tags,
         )
     yield IndexedSession(
         f"test-{stem}",
@@ -116,6 +98,5 @@ def _tests_of(spec: "Spec", target: ResolvedTarget, python: str | None) -> Itera
         target.name,
         python,
         requires=tuple(f"test-{stem}-{cpu_word(cpu)}" for cpu in cpus) or (f"build-{stem}",),
-        tags=tags,
         group=bool(cpus),
     )

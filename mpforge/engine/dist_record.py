@@ -6,20 +6,18 @@ the schema is damaged, unless it says that its schema is newer.
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mpforge.errors import UPDATE, DistConflict, written_by_newer
+from mpforge.plan.codec import decode, encode
 from mpforge.store import notes
 from mpforge.store.files import write_atomically
 
 RECORD = "mpforge.json"
 SCHEMA = 1
-_LISTS = ("tags", "users", "observed")
-_MAY_LACK = ("target", "python", "symlink")
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,11 @@ class Entry:
     observed: tuple[str, ...] = ()
     executable: bool = False
     symlink: str | None = None
-    tests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
 
-_KNOWN = tuple(each.name for each in fields(Entry) if each.name != "unknown")
-_TEXTS = tuple(name for name in _KNOWN if name not in {*_LISTS, "executable", "tests"})
+_KNOWN = {each.name for each in fields(Entry)} - {"unknown"}
 
 
 def read(dist: Path) -> tuple[Entry, ...] | None:
@@ -80,32 +77,16 @@ def read(dist: Path) -> tuple[Entry, ...] | None:
 
 
 def _entry(item: dict[str, Any]) -> Entry:
-    """Parse one file's entry, which may come from another machine. Raises ``ValueError`` for a bad one."""
+    """Parse one file's entry, which may come from another machine.
+
+    Raises ``ValueError``, ``KeyError`` or ``TypeError`` for a bad one.
+    """
     path = PurePosixPath(item["path"])
     if path.is_absolute() or not path.parts or ".." in path.parts or {"\\", "\0"} & set(str(path)):
         raise ValueError(f"{item['path']} leaves dist/")
-    found = {name: item[name] for name in _KNOWN if name in item}
-    found |= {name: tuple(item.get(name, ())) for name in _LISTS}
+    known = decode(Entry, {name: value for name, value in item.items() if name in _KNOWN})
     unknown = {name: value for name, value in item.items() if name not in _KNOWN}
-    entry = Entry(**found, unknown=unknown)
-    if not _is_sound(entry):
-        raise ValueError(f"a field of {entry.path} is of another type")
-    return entry
-
-
-def _is_sound(entry: Entry) -> bool:
-    """Return whether each field has the type and form that other code relies on."""
-    texts = [each for name in _LISTS for each in getattr(entry, name)]
-    for name in _TEXTS:
-        value = getattr(entry, name)
-        texts += [] if value is None and name in _MAY_LACK else [value]
-    of_kind = [
-        *((text, str) for text in texts),
-        (entry.executable, bool),
-        (entry.tests, dict),
-        *((result, dict) for result in dict(entry.tests).values()),
-    ]
-    return all(isinstance(value, kind) for value, kind in of_kind)
+    return replace(known, unknown=unknown)
 
 
 def write(dist: Path, making: Path, entries: Sequence[Entry]) -> None:
@@ -115,11 +96,11 @@ def write(dist: Path, making: Path, entries: Sequence[Entry]) -> None:
     """
     files = [_data(entry) for entry in sorted(entries, key=lambda entry: entry.path)]
     text = json.dumps({"schema": SCHEMA, "files": files}, indent=1, sort_keys=True) + "\n"
-    write_atomically(making / RECORD, text.encode())
-    os.replace(making / RECORD, dist / RECORD)
+    write_atomically(dist / RECORD, text.encode(), below=making)
     with contextlib.suppress(OSError):
         making.rmdir()
 
 
 def _data(entry: Entry) -> dict[str, Any]:
-    return {**entry.unknown, **{name: getattr(entry, name) for name in _KNOWN}}
+    data = encode(entry)
+    return {**data.pop("unknown"), **data}

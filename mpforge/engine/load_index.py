@@ -14,6 +14,7 @@ from pathlib import Path
 from mpforge import __version__
 from mpforge.errors import SpecInvalid, TomlInvalid
 from mpforge.formats.toml import content_of, decoded
+from mpforge.plan.codec import decode, encode
 from mpforge.plan.index import Index
 from mpforge.store import notes
 from mpforge.workspace import Workspace
@@ -26,8 +27,8 @@ def load_index(workspace: Workspace) -> Index:
     data = content(workspace)
     key = hashlib.sha256(data + own_version().encode()).hexdigest()
     kept = workspace.state / "index.json"
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        index = Index.from_json(notes.load(kept))
+    with contextlib.suppress(ValueError, TypeError):
+        index = decode(Index, notes.load(kept))
         if index.key == key:
             return index
     from mpforge.compiler.index import compile_index
@@ -37,7 +38,7 @@ def load_index(workspace: Workspace) -> Index:
     index = compile_index(load_spec(text, file=file), key)
     doubtful = find_problems(text, file=file)
     index = replace(index, warnings=tuple(map(str, doubtful)))
-    notes.keep(kept, index.to_json())
+    notes.keep(kept, encode(index))
     workspace.ignore_state()
     return index
 

@@ -1,7 +1,7 @@
-"""Convert types to JSON data and back: dataclasses, tuples, paths, None, scalars, unions with a ``kind``.
+"""Convert types to JSON data and back: dataclasses, tuples, mappings, paths, scalars, unions with a ``kind``.
 
-Knows nothing of what the types mean; a plan written by another version fails with ``ValueError`` rather than
-being half understood.
+Knows nothing of what the types mean. Data of another shape fails rather than being half understood; only a
+missing field may have a default.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,46 +25,73 @@ def encode(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def decode(kind: type[T], data: Any) -> T:
+    """Return the value of ``encode``'s JSON data.
+
+    Raises ``ValueError`` or ``TypeError`` for data that does not fit ``kind``.
+    """
+    return typing.cast(T, _decode(kind, data))
+
+
+def _decode(kind: Any, data: Any) -> Any:
+    reader, of = _reader(kind)
+    return reader(of, data)
+
+
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _reader(kind: Any) -> tuple[Callable[[Any, Any], Any], Any]:
+    """Return the function that reads data of a type, and its first argument: a part of the type."""
+    if dataclasses.is_dataclass(kind):
+        return _dataclass, (kind, typing.get_type_hints(kind))
+    reader = _READERS.get(typing.get_origin(kind))
+    return (_plain, kind) if reader is None else (reader, typing.get_args(kind))
 
 
-def _decode_union(members: tuple[Any, ...], data: Any) -> Any:
+def _dataclass(of: tuple[Any, dict[str, Any]], data: Any) -> Any:
+    kind, hints = of
+    if not isinstance(data, dict) or not data.keys() <= hints.keys():
+        raise ValueError(f"not a {kind}: {data!r}")
+    return kind(**{key: _decode(hints[key], value) for key, value in data.items()})
+
+
+def _union(members: tuple[Any, ...], data: Any) -> Any:
     for member in members:
         other = isinstance(data, dict) and data.get("kind") != getattr(member, "kind", None)
         if not other:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, TypeError):
                 return _decode(member, data)
     raise ValueError(f"no member of the union fits {data!r}")
 
 
-def _decode(kind: Any, data: Any) -> Any:
-    origin = typing.get_origin(kind)
-    if origin in (typing.Union, types.UnionType):
-        return _decode_union(typing.get_args(kind), data)
-    if origin is typing.Literal:
-        if data not in typing.get_args(kind):
-            raise ValueError(f"{data!r} is none of {typing.get_args(kind)}")
+def _literal(words: tuple[Any, ...], data: Any) -> Any:
+    if data not in words:
+        raise ValueError(f"{data!r} is none of {words}")
+    return data
+
+
+def _tuple(members: tuple[Any, ...], data: Any) -> Any:
+    items = _plain(list, data)
+    if len(members) == 2 and members[1] is Ellipsis:
+        return tuple(_decode(members[0], item) for item in items)
+    return tuple(_decode(member, item) for member, item in zip(members, items, strict=True))
+
+
+def _mapping(members: tuple[Any, ...], data: Any) -> Any:
+    return {key: _decode(members[1], item) for key, item in _plain(dict, data).items()}
+
+
+def _plain(kind: Any, data: Any) -> Any:
+    if kind is Path:
+        return Path(_plain(str, data))
+    if kind is Any or (isinstance(kind, type) and isinstance(data, kind)):
         return data
-    if origin is tuple:
-        members = typing.get_args(kind)
-        if not isinstance(data, list):
-            raise ValueError(f"a list was expected, not {data!r}")
-        if len(members) == 2 and members[1] is Ellipsis:
-            return tuple(_decode(members[0], item) for item in data)
-        return tuple(_decode(member, item) for member, item in zip(members, data, strict=True))
-    if dataclasses.is_dataclass(kind):
-        hints = _hints(typing.cast(type, kind))
-        if not isinstance(data, dict) or set(data) != set(hints):
-            raise ValueError(f"not a {kind}: {data!r}")
-        return typing.cast(Any, kind)(**{key: _decode(hints[key], data[key]) for key in hints})
-    plain: Any = str if kind is Path else kind
-    if isinstance(kind, type) and isinstance(data, plain):
-        return Path(data) if kind is Path else data
     raise ValueError(f"{kind} was expected, not {data!r}")
 
 
-def decode(kind: type[T], data: Any) -> T:
-    """Return the value of ``encode``'s JSON data; ``ValueError`` if it does not fit ``kind``."""
-    return typing.cast(T, _decode(kind, data))
+_READERS: Mapping[Any, Callable[[Any, Any], Any]] = {
+    typing.Union: _union,
+    types.UnionType: _union,
+    typing.Literal: _literal,
+    tuple: _tuple,
+    Mapping: _mapping,
+}

@@ -4,10 +4,8 @@ It depends on the spec and on mpforge's version alone, is kept in ``.mpforge/`` 
 -l``, so this module imports nothing heavy.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
-
-SCHEMA = 2
+from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -21,8 +19,12 @@ class IndexedSession:
     python: str | None = None
     cpu: str | None = None
     requires: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
     group: bool = False
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags for nox: its phase, its target and its Python."""
+        return tuple(word for word in (self.phase, self.target, self.python) if word is not None)
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,3 @@ class Index:
     sessions: tuple[IndexedSession, ...]
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON data."""
-        return {"schema": SCHEMA, **asdict(self)}
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> "Index":
-        """Parse the data of ``to_json``; ``KeyError`` or ``TypeError`` for anything else."""
-        if data["schema"] != SCHEMA:
-            raise KeyError("schema")
-        sessions = tuple(
-            IndexedSession(
-                **{**entry, "requires": tuple(entry["requires"]), "tags": tuple(entry["tags"])}
-            )
-            for entry in data["sessions"]
-        )
-        return Index(data["key"], sessions, tuple(data["left_out"]), tuple(data["warnings"]))
