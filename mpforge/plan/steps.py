@@ -71,6 +71,18 @@ class Work(enum.Enum):
 # `rust` that it calls for no target.
 
 
+class _Build:
+    """A command with programs of the build: they run where its compilers are called, if it has some."""
+
+    compilers: Compilers | None
+    work = Work.BUILD
+
+    @property
+    def place(self) -> PlannedPlace:
+        """The place where its programs run."""
+        return self.compilers.place if self.compilers else ON_HOST
+
+
 @dataclass(frozen=True)
 class InstallPackages:
     """Install pinned packages into a tree of their own.
@@ -115,7 +127,7 @@ class FetchCrates:
 
 
 @dataclass(frozen=True)
-class AskRequirements:
+class AskRequirements(_Build):
     """Ask the build backend for further requirements (PEP 517 ``get_requires_for_build_*``).
 
     It sees the source that the build will see, after ``before`` has been run in it: see ``BuildWheel`` for
@@ -135,19 +147,13 @@ class AskRequirements:
     target_environment: OutputOf | None = None
     kind: Literal["ask-requirements"] = "ask-requirements"
 
-    work = Work.BUILD
     is_main = False
     rust = None
     wanted = ()
 
-    @property
-    def place(self) -> PlannedPlace:
-        """The place where its programs run."""
-        return self.compilers.place if self.compilers else ON_HOST
-
 
 @dataclass(frozen=True)
-class MakeSdist:
+class MakeSdist(_Build):
     """Make the source distribution (PEP 517 ``build_sdist``).
 
     ``compilers`` are this host's, for a backend that configures the project first. A Rust project's backend
@@ -168,14 +174,12 @@ class MakeSdist:
     retry: tuple[CommandLine, ...] = ()
     kind: Literal["make-sdist"] = "make-sdist"
 
-    work = Work.BUILD
     hook = "sdist"
     is_main = True
-    place = ON_HOST
 
 
 @dataclass(frozen=True)
-class BuildWheel:
+class BuildWheel(_Build):
     """Build one wheel (PEP 517 ``build_wheel``); without ``compilers`` one that needs none.
 
     ``exclude`` are globs of files that are no input; ``tests`` neither, unless the sdist installs them.
@@ -197,15 +201,9 @@ class BuildWheel:
     wanted: tuple[str, ...] = ()
     kind: Literal["build-wheel"] = "build-wheel"
 
-    work = Work.BUILD
     hook = "wheel"
     is_main = True
     rust = None
-
-    @property
-    def place(self) -> PlannedPlace:
-        """The place where its programs run."""
-        return self.compilers.place if self.compilers else ON_HOST
 
 
 @dataclass(frozen=True)
@@ -238,7 +236,7 @@ class RepairWheel:
 
 
 @dataclass(frozen=True)
-class RunCommands:
+class RunCommands(_Build):
     """Run build commands and collect the declared outputs.
 
     ``installs``: outputs are looked for below ``{dest_dir}``, where the last command installs; else in the
@@ -256,14 +254,8 @@ class RunCommands:
     provided: tuple[str, ...] = ()
     kind: Literal["run-commands"] = "run-commands"
 
-    work = Work.BUILD
     is_main = True
     python = rust = None
-
-    @property
-    def place(self) -> PlannedPlace:
-        """The place where its programs run."""
-        return self.compilers.place
 
 
 @dataclass(frozen=True)
