@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from mpforge.cli.options import add_spec, workspace_of
-from mpforge.compiler import excluded_pythons, own_extras
+from mpforge.compiler import project_checks
 from mpforge.engine.load_index import content, text_of
 from mpforge.engine.load_plan import facts_of, source_of
 from mpforge.errors import ExitCode, LockInvalid, MpforgeError, Place, Problem, SpecInvalid
@@ -67,6 +67,5 @@ def _of_project(workspace: Workspace, text: str, spec: Spec) -> Iterable[Finding
     found += check_test_sources(spec, files)
     with contextlib.suppress(MpforgeError, OSError):
         facts, listing = facts_of(workspace, spec, source, wheel=True)
-        found += (*listing.findings, *excluded_pythons.findings(spec, facts))
-        found += own_extras.findings(spec, facts)
+        found += (*listing.findings, *project_checks.findings(spec, facts))
     return found

@@ -7,15 +7,8 @@ impossible target stops no other. Pure: the same inputs give the same plan.
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import availability, own_extras, pythons, steps
-from mpforge.compiler.compilation import Compilation
-from mpforge.compiler.decide import (
-    Decision,
-    Decisions,
-    decide,
-    options_digest,
-    sdist_compilers,
-)
+from mpforge.compiler import availability, project_checks, pythons, steps
+from mpforge.compiler.decide import Compilation, Decision, options_digest, sdist_compilers
 from mpforge.compiler.index import compile_index
 from mpforge.compiler.wants import wants_of
 from mpforge.plan.facts import HostFacts, ProjectFacts
@@ -33,10 +26,9 @@ if TYPE_CHECKING:
 def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Lock) -> Plan:
     """Return the plan of every session. A session that can't run has a ``Refusal``; nothing is raised."""
     compilation = Compilation(spec, host, project, lock)
-    decisions = decide(compilation)
     by_name = {target.name: target for target in targets(spec)}
     sessions = tuple(
-        _session(compilation, decisions, entry, by_name.get(entry.target or ""))
+        _session(compilation, entry, by_name.get(entry.target or ""))
         for entry in compile_index(spec, "").sessions
     )
     return Plan(
@@ -54,10 +46,7 @@ def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Loc
 
 
 def _session(
-    compilation: Compilation,
-    decisions: Decisions,
-    entry: IndexedSession,
-    target: ResolvedTarget | None,
+    compilation: Compilation, entry: IndexedSession, target: ResolvedTarget | None
 ) -> PlannedSession:
     planned = PlannedSession(
         entry.name, entry.phase, entry.target, entry.python, entry.requires, group=entry.group
@@ -73,12 +62,10 @@ def _session(
     if target is None:
         return _sdist(compilation, planned)
     if entry.phase == "deps":
-        return _deps(compilation, decisions, planned, target)
-    decision = decisions[target.name, planned.python]
+        return _deps(compilation, planned, target)
+    decision = compilation.decisions[target.name, planned.python]
     return (
-        _test(compilation, decision, planned, entry.cpu)
-        if entry.phase == "test"
-        else _build(compilation, decisions, decision, planned)
+        _test(decision, planned, entry.cpu) if entry.phase == "test" else _build(decision, planned)
     )
 
 
@@ -111,7 +98,7 @@ def _sdist(compilation: Compilation, planned: PlannedSession) -> PlannedSession:
     python = compilation.sdist_python
     if python is None:
         return replace(planned, refusal=_not_yet("making an sdist with these Pythons"))
-    if (cycle := own_extras.build_refusal(project, spec.build)) is not None:
+    if (cycle := project_checks.build_refusal(project, spec.build)) is not None:
         return replace(planned, refusal=cycle)
     compilers = sdist_compilers(compilation, python)
     ids = compilation.add(steps.sdist_steps(compilation, python, compilers))
@@ -125,12 +112,9 @@ def _sdist(compilation: Compilation, planned: PlannedSession) -> PlannedSession:
 
 
 def _deps(
-    compilation: Compilation,
-    decisions: Decisions,
-    planned: PlannedSession,
-    target: ResolvedTarget,
+    compilation: Compilation, planned: PlannedSession, target: ResolvedTarget
 ) -> PlannedSession:
-    own = [decision for decision in decisions.values() if decision.target == target]
+    own = [decision for decision in compilation.decisions.values() if decision.target == target]
     if not own:
         return replace(planned, not_run=pythons.exclusion(compilation.project, target.pythons[0]))
     choices = [d.choice for d in own if isinstance(d.choice, Choice)]
@@ -144,20 +128,18 @@ def _deps(
     )
 
 
-def _build(
-    compilation: Compilation, decisions: Decisions, decision: Decision, planned: PlannedSession
-) -> PlannedSession:
-    python, build, choice = decision.python, decision.options.build, decision.choice
-    cycle = own_extras.build_refusal(compilation.project, build) if python else None
+def _build(decision: Decision, planned: PlannedSession) -> PlannedSession:
+    compilation, python, choice = decision.compilation, decision.python, decision.choice
+    cycle = project_checks.build_refusal(compilation.project, decision.build) if python else None
     if isinstance(choice, Refusal) or cycle is not None:
         return replace(planned, refusal=choice if isinstance(choice, Refusal) else cycle)
     compilers = decision.compilers
     after, asks_sdist = None, False
     if python is None:
-        found = steps.command_steps(compilation, decision)
+        found = steps.command_steps(decision)
     else:
-        found = steps.wheel_steps(compilation, decision, choice, python)
-        after = _maker(compilation, decisions, decision, python)
+        found = steps.wheel_steps(decision, choice, python)
+        after = _maker(decision, python)
         made = isinstance(compilation.source, OutputOf)
         asks_sdist = made and compilation.project.requires_python is None
     ids = compilation.add(found)
@@ -174,43 +156,40 @@ def _build(
     )
 
 
-def _maker(
-    compilation: Compilation, decisions: Decisions, decision: Decision, python: str
-) -> str | None:
+def _maker(decision: Decision, python: str) -> str | None:
     """Return the session whose wheel may serve this one too: of the lowest Python, or the first target."""
+    compilation = decision.compilation
     lowest = pythons.lowest(compilation.allowed(decision.target))
     made = decision.stem
     if decision.is_pure:
-        made = _pure_maker(compilation, decisions, decision)
+        made = _pure_maker(decision)
     elif compilation.project.may_be_abi3 and not python.endswith("t"):
         made = word(decision.target.name, lowest)
     return None if made == decision.stem else f"build-{made}"
 
 
-def _pure_maker(compilation: Compilation, decisions: Decisions, decision: Decision) -> str:
+def _pure_maker(decision: Decision) -> str:
     """Return the TARGET-PYTHON that builds the pure wheel of these options: first target, lowest Python."""
     same = [
         other
-        for other in decisions.values()
+        for other in decision.compilation.decisions.values()
         if other.is_pure and (other.digest, other.folder) == (decision.digest, decision.folder)
     ]
     first = [other for other in same if other.target == same[0].target]
-    lowest = pythons.lowest(compilation.allowed(first[0].target))
+    lowest = pythons.lowest(decision.compilation.allowed(first[0].target))
     return min(first, key=lambda other: other.python != lowest).stem
 
 
-def _test(
-    compilation: Compilation, decision: Decision, planned: PlannedSession, cpu: str | None
-) -> PlannedSession:
+def _test(decision: Decision, planned: PlannedSession, cpu: str | None) -> PlannedSession:
+    compilation, platform = decision.compilation, decision.platform
     python, test = decision.python, decision.options.test
-    platform = decision.platform
     if test.strategy == "skip":
         return replace(planned, not_run="test.strategy is skip")
     if python is None and test.command == "import":
         return replace(planned, not_run="test.command is not set")
     refusal = decision.unavailable
     refusal = refusal or availability.test_refusal(platform, cpu)
-    refusal = refusal or own_extras.test_refusal(compilation.project, test)
+    refusal = refusal or project_checks.test_refusal(compilation.project, test)
     if refusal is None and test.strategy == "native" and not decision.native:
         refusal = Refusal(
             "host-cannot",
@@ -219,5 +198,5 @@ def _test(
         )
     if refusal is not None:
         return replace(planned, refusal=refusal)
-    ids = compilation.add(steps.test_steps(compilation, decision, cpu))
+    ids = compilation.add(steps.test_steps(decision, cpu))
     return replace(planned, steps=ids, result=ids[-1])

@@ -1,29 +1,32 @@
 """Decide once for a compilation, for each target and Python, how to build and test it.
 
-Later stages only read the decisions. Pure: the host's facts are given.
+``Compilation`` has the inputs, and what follows from them for the whole project. Later stages only read the
+decisions. Pure: the host's facts are given.
 """
 
+import functools
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mpforge.compiler import (
     availability,
     backends,
     build_systems,
-    expanded_requirements,
     programs,
     purity,
+    pythons,
     strategies,
 )
 from mpforge.compiler.availability import is_zig
-from mpforge.compiler.compilation import Compilation
 from mpforge.compiler.typed_commands import commands, of_target, text
-from mpforge.plan.pins import ImageRequest
+from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.pins import ImageRequest, Lock
 from mpforge.plan.places import ON_HOST, InImage, Machine, PlannedPlace
 from mpforge.plan.sessions import Choice, Refusal
+from mpforge.plan.steps import OutputOf, ProjectFiles, Step, Tree
 from mpforge.plan.toolchains import (
     NO_COMPILER,
     Compilers,
@@ -40,33 +43,117 @@ from mpforge.platforms.policies import normal_policy
 from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, word
 
 if TYPE_CHECKING:
-    from mpforge.spec.model import BuildOptions
+    from mpforge.spec.model import BuildOptions, Spec
 
 # Options that say how or where to build, not what: they don't distinguish shipped files. Of the
 # tools only zig's version is one of these: see ``options_digest``.
 _NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "timeout", "tools", "frontend"}
 
 
-@dataclass(frozen=True)
+@dataclass
+class Compilation:
+    """The inputs of one compilation, and the steps compiled so far."""
+
+    spec: "Spec"
+    host: HostFacts
+    project: ProjectFacts
+    lock: Lock
+    steps: dict[str, Step] = field(default_factory=dict)
+
+    def add(self, found: Iterable[Step]) -> tuple[str, ...]:
+        """Add steps; return their ids."""
+        ids = []
+        for step in found:
+            if self.steps.setdefault(step.id, step) != step:
+                raise AssertionError(f"two steps are called {step.id}")
+            ids.append(step.id)
+        return tuple(ids)
+
+    @property
+    def host_platform(self) -> str:
+        """The host's platform, or a word that no target has."""
+        return self.host.platform or "none"
+
+    @functools.cached_property
+    def pythons(self) -> tuple[str, ...]:
+        """The Pythons of all targets."""
+        return tuple(python for target in targets(self.spec) for python in target.pythons)
+
+    @functools.cached_property
+    def excluded(self) -> Refusal | None:
+        """The refusal if the project allows none of the spec's Pythons: no wheel can be built."""
+        return pythons.all_excluded(self.project, self.pythons)
+
+    def allowed(self, target: ResolvedTarget) -> tuple[str, ...]:
+        """Return a target's Pythons that the project allows."""
+        return tuple(p for p in target.pythons if pythons.exclusion(self.project, p) is None)
+
+    @property
+    def sdist_python(self) -> str | None:
+        """The Python that builds the sdist: the first one allowed, preferably with the GIL."""
+        able = [p for p in self.pythons if pythons.exclusion(self.project, p) is None]
+        words = sorted((w for w in able if w.startswith("cp")), key=lambda w: w.endswith("t"))
+        return words[0] if words else None
+
+    @property
+    def rust(self) -> str | None:
+        """The Rust channel of a project whose wheel is built by cargo, None for any other."""
+        backend = backends.recognise(self.project)
+        return self.project.rust if backend.configurer == "cargo" else None
+
+    @functools.cached_property
+    def decisions(self) -> "Mapping[tuple[str, str | None], Decision]":
+        """The decision for each target and each of its Pythons that the project allows, in the spec's order.
+
+        Empty for a host on which nothing can be built.
+        """
+        if self.host.platform is None:
+            return {}
+        return {
+            (target.name, python): Decision(self, target, python)
+            for target in targets(self.spec)
+            for python in (self.allowed(target) if target.pythons else (None,))
+        }
+
+    @property
+    def source(self) -> Tree:
+        """The source tree that a wheel is built from."""
+        made = self.project.form == "tree" and self.spec.sdist.enable
+        return OutputOf("sdist") if made else ProjectFiles()
+
+
+@dataclass(frozen=True, eq=False)
 class Decision:
-    """The decision how a target is built and tested for one Python (None: it has none).
+    """The decision how a target is built and tested for one Python (None: it has none)."""
 
-    ``choice`` is the strategy, or why it can't be built on this host; ``compilers`` are None if it needs
-    none. ``unavailable`` says which options, tests' included, this version does not support; there is no
-    ``policy`` then. ``native``: this host is of the target's kind. ``digest`` covers the options that
-    distinguish shipped files.
-    """
-
+    compilation: Compilation
     target: ResolvedTarget
     python: str | None
-    platform: Platform
-    options: Options
-    policy: str
-    digest: str
-    native: bool
-    unavailable: Refusal | None
-    choice: Choice | Refusal
-    compilers: Compilers | None
+
+    @functools.cached_property
+    def options(self) -> Options:
+        """Its merged options."""
+        return resolve(self.compilation.spec, target=self.target.name, python=self.python)
+
+    @property
+    def build(self) -> "BuildOptions":
+        """Its options for the build."""
+        return self.options.build
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A digest of the options that distinguish shipped files."""
+        return options_digest(self.compilation, self.build)
+
+    @property
+    def platform(self) -> Platform:
+        """The target's platform."""
+        return well_known()[self.target.platform]
+
+    @property
+    def native(self) -> bool:
+        """True if this host is of the target's kind."""
+        return self.platform.name == self.compilation.host.platform
 
     @property
     def stem(self) -> str:
@@ -80,10 +167,109 @@ class Decision:
             return f"{self.target.dist}/"
         return "" if self.python is not None else f"{self.target.name}/"
 
+    @functools.cached_property
+    def unavailable(self) -> Refusal | None:
+        """The options, tests' included, that this version does not support, as a refusal."""
+        named = self.compilation.spec.toolchains.get(self.build.toolchain)
+        return availability.refusal(self.platform, self.python, self.build, named)
+
+    @property
+    def policy(self) -> str:
+        """The policy, the target's default if the spec names none; empty if something is unavailable."""
+        if self.unavailable is not None:
+            return ""
+        named = self.build.policy
+        return normal_policy(
+            named if named != "auto" else self.platform.default_policy, self.platform
+        )
+
+    @functools.cached_property
+    def choice(self) -> Choice | Refusal:
+        """The strategy, or why it can't be built on this host."""
+        if self.unavailable is not None:
+            return self.unavailable
+        compilation, build = self.compilation, self.build
+        named = compilation.spec.toolchains.get(build.toolchain)
+        backend = backends.recognise(compilation.project) if build.kind == "wheel" else None
+        pure = purity.taken_as_pure(
+            compilation.project,
+            build,
+            crosses=backend is not None and backend.crosses,
+            of_target=of_target(build),
+        )
+        if pure is not None:
+            return Choice("native", NO_COMPILER, purity.NO_POLICY, pure)
+        wanted = strategies.Wanted(
+            target=self.target.name,
+            platform=self.platform,
+            strategy=build.strategy,
+            toolchain=build.toolchain,
+            policy=self.policy,
+            backend=backend,
+            image=self._default_image if build.image == "auto" else build.image,
+            image_given=build.image != "auto",
+            boxed=None if named is None else named.image,
+            kind=build.kind,
+        )
+        pin = compilation.lock.strategy(self.target.name, compilation.host_platform)
+        return strategies.choose(wanted, compilation.host, pin)
+
+    @property
+    def _default_image(self) -> str:
+        """PyPA's image for the policy: ``quay.io/pypa/manylinux2014_aarch64``.
+
+        Fact: https://github.com/pypa/manylinux. No runtime or registry is asked whether it exists.
+        """
+        name = legacy_name(self.policy) if self.platform.libc is GLIBC else None
+        return f"quay.io/pypa/{name or self.policy}_{self.platform.machine}"
+
     @property
     def is_pure(self) -> bool:
         """True if it is built without a compiler: one wheel for all targets."""
         return isinstance(self.choice, Choice) and self.choice.toolchain == NO_COMPILER
+
+    @functools.cached_property
+    def compilers(self) -> Compilers | None:
+        """The compilers of its build; None if it needs none, or can't be built."""
+        build, choice, target = self.build, self.choice, self.target.platform
+        if isinstance(choice, Refusal) or choice.toolchain == NO_COMPILER:
+            return None
+        toolchain = self._toolchain(choice)
+        on_host = toolchain.place.sees_host
+        if not on_host and not toolchain.cross:  # its image builds as a machine of the target does
+            return Compilers(toolchain, target, choice.policy, python=None)
+        configurer = build_systems.configurer(build.kind)
+        if build.kind == "wheel":
+            configurer = backends.recognise(self.compilation.project).configurer
+        runs = configurer in ("cmake", "meson") or build_systems.runs_programs(build)
+        emulated = Machine(target, True, self.platform.baseline_cpu)  # the oldest CPU model
+        return Compilers(
+            toolchain,
+            target,
+            choice.policy,
+            self.python,
+            configurer,
+            emulator=emulated if on_host and toolchain.cross and runs else None,
+            rust=self.compilation.rust if on_host and build.kind == "wheel" else None,
+        )
+
+    def _toolchain(self, choice: Choice) -> Toolchain:
+        build, host = self.build, self.compilation.host_platform
+        boxed = self.compilation.spec.toolchains.get(choice.toolchain)
+        image = ImageRequest(choice.image or "", self.target.platform if boxed is None else host)
+        place = InImage(image, commands(build.before_all), build.network)
+        if boxed is not None:
+            variables = sorted(boxed.environment.items())
+            environment = tuple((name, text(str(value))) for name, value in variables)
+            return CrossImage(replace(place, environment=environment))
+        zig = programs.zig_request(build, host) if choice.toolchain == "zig" else None
+        if choice.image is not None:
+            return ImageCompiler(place) if zig is None else ZigInImage(zig, place)
+        if zig is not None:
+            return HostZig(zig, cross=choice.strategy == "cross")
+        if choice.toolchain == "gcc":
+            return HostGcc()
+        raise ValueError(f"there is no image for the toolchain {choice.toolchain!r}")
 
     @property
     def place(self) -> PlannedPlace:
@@ -99,97 +285,6 @@ class Decision:
         return Machine(self.platform.name, emulated, model, place)
 
 
-Decisions = Mapping[tuple[str, str | None], Decision]
-"""Decisions by target and Python, in the spec's order."""
-
-
-def decide(compilation: Compilation) -> Decisions:
-    """Return the decision for each target and each of its Pythons that the project allows.
-
-    Empty for a host on which nothing can be built.
-    """
-    if compilation.host.platform is None:
-        return {}
-    return {
-        (target.name, python): _decide(compilation, target, python)
-        for target in targets(compilation.spec)
-        for python in (compilation.allowed(target) if target.pythons else (None,))
-    }
-
-
-def _decide(compilation: Compilation, target: ResolvedTarget, python: str | None) -> Decision:
-    options = resolve(compilation.spec, target=target.name, python=python)
-    build, platform = options.build, well_known()[target.platform]
-    named = compilation.spec.toolchains.get(build.toolchain)
-    unavailable = availability.refusal(platform, python, build, named)
-    policy = "" if unavailable else _policy(build, platform)
-    choice = unavailable or _choice(compilation, target, build, platform, policy)
-    return Decision(
-        target,
-        python,
-        platform,
-        options,
-        policy,
-        options_digest(compilation, build),
-        native=platform.name == compilation.host.platform,
-        unavailable=unavailable,
-        choice=choice,
-        compilers=_compilers(compilation, choice, target, python, build)
-        if isinstance(choice, Choice)
-        else None,
-    )
-
-
-def _choice(
-    compilation: Compilation,
-    target: ResolvedTarget,
-    build: "BuildOptions",
-    platform: Platform,
-    policy: str,
-) -> Choice | Refusal:
-    """Return the strategy of a build, or why it can't be done on this host."""
-    named = compilation.spec.toolchains.get(build.toolchain)
-    backend = backends.recognise(compilation.project) if build.kind == "wheel" else None
-    pure = purity.taken_as_pure(
-        compilation.project,
-        build,
-        crosses=backend is not None and backend.crosses,
-        of_target=of_target(build),
-    )
-    if pure is not None:
-        return Choice("native", NO_COMPILER, purity.NO_POLICY, pure)
-    wanted = strategies.Wanted(
-        target=target.name,
-        platform=platform,
-        strategy=build.strategy,
-        toolchain=build.toolchain,
-        policy=policy,
-        backend=backend,
-        image=_default_image(platform, policy) if build.image == "auto" else build.image,
-        image_given=build.image != "auto",
-        boxed=None if named is None else named.image,
-        kind=build.kind,
-    )
-    pin = compilation.lock.strategy(target.name, compilation.host_platform)
-    return strategies.choose(wanted, compilation.host, pin)
-
-
-def _default_image(platform: Platform, policy: str) -> str:
-    """Return PyPA's image for a policy: ``quay.io/pypa/manylinux2014_aarch64``.
-
-    Fact: https://github.com/pypa/manylinux. No runtime or registry is asked whether it exists.
-    """
-    name = legacy_name(policy) if platform.libc is GLIBC else None
-    return f"quay.io/pypa/{name or policy}_{platform.machine}"
-
-
-def _policy(build: "BuildOptions", platform: Platform) -> str:
-    """Return a build's policy, the target's default if the spec names none."""
-    return normal_policy(
-        build.policy if build.policy != "auto" else platform.default_policy, platform
-    )
-
-
 def options_digest(compilation: Compilation, build: "BuildOptions") -> str:
     """Return the sha256 of the options that decide a shipped file's content, not how it is made."""
     # Not mode="json": pydantic 2 warns about its own lists where a command may be text or words.
@@ -198,67 +293,10 @@ def options_digest(compilation: Compilation, build: "BuildOptions") -> str:
     if tools:
         data["tools"] = tools  # a build script may behave differently when it finds one
     project = compilation.project
-    data["requires"] = sorted(expanded_requirements.requirements(project, build.requires))
-    data["constraints"] = expanded_requirements.constraints(
-        project, build.constraints, build.requires
-    )
+    data["requires"] = sorted(project.requirements(build.requires))
+    data["constraints"] = project.constraints(build.constraints, build.requires)
     told = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
-
-
-def _compilers(
-    compilation: Compilation,
-    choice: Choice,
-    target: ResolvedTarget,
-    python: str | None,
-    build: "BuildOptions",
-) -> Compilers | None:
-    """Return the compilers of a build with this strategy; None if it needs none."""
-    if choice.toolchain == NO_COMPILER:
-        return None
-    toolchain = _toolchain(compilation, choice, target, build)
-    on_host = toolchain.place.sees_host
-    if not on_host and not toolchain.cross:  # its image builds as a machine of the target does
-        return Compilers(toolchain, target.platform, choice.policy, python=None)
-    configurer = build_systems.configurer(build.kind)
-    if build.kind == "wheel":
-        configurer = backends.recognise(compilation.project).configurer
-    runs = configurer in ("cmake", "meson") or build_systems.runs_programs(build)
-    return Compilers(
-        toolchain,
-        target.platform,
-        choice.policy,
-        python,
-        configurer,
-        emulator=_emulated(target.platform) if on_host and toolchain.cross and runs else None,
-        rust=compilation.rust if on_host and build.kind == "wheel" else None,
-    )
-
-
-def _toolchain(
-    compilation: Compilation, choice: Choice, target: ResolvedTarget, build: "BuildOptions"
-) -> Toolchain:
-    host = compilation.host_platform
-    boxed = compilation.spec.toolchains.get(choice.toolchain)
-    image = ImageRequest(choice.image or "", target.platform if boxed is None else host)
-    place = InImage(image, commands(build.before_all), build.network)
-    if boxed is not None:
-        variables = sorted(boxed.environment.items())
-        environment = tuple((name, text(str(value))) for name, value in variables)
-        return CrossImage(replace(place, environment=environment))
-    zig = programs.zig_request(build, host) if choice.toolchain == "zig" else None
-    if choice.image is not None:
-        return ImageCompiler(place) if zig is None else ZigInImage(zig, place)
-    if zig is not None:
-        return HostZig(zig, cross=choice.strategy == "cross")
-    if choice.toolchain == "gcc":
-        return HostGcc()
-    raise ValueError(f"there is no image for the toolchain {choice.toolchain!r}")
-
-
-def _emulated(platform: str) -> Machine:
-    """Return the emulated machine of a target, with the oldest CPU model."""
-    return Machine(platform, True, well_known()[platform].baseline_cpu)
 
 
 def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import build_systems, expanded_requirements, own_extras, programs
-from mpforge.compiler.compilation import Compilation
-from mpforge.compiler.decide import Decision
+from mpforge.compiler import build_systems, programs, project_checks
+from mpforge.compiler.decide import Compilation, Decision
 from mpforge.compiler.typed_commands import (
     OF_A_TARGET,
     commands,
@@ -19,7 +18,6 @@ from mpforge.compiler.typed_commands import (
     without,
 )
 from mpforge.formats.globs import normal
-from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.pins import EnvironmentRequest, platform_with
 from mpforge.plan.sessions import Choice
 from mpforge.plan.steps import (
@@ -79,9 +77,9 @@ def _build_request(
     Programs come from the image, if there is one, except those that a wheel contains.
     """
     project, host = compilation.project, compilation.host_platform
-    own = expanded_requirements.requirements(project, build.requires)
+    own = project.requirements(build.requires)
     wanted = {*project.requires, *own, *build.target_requires}
-    constraints = expanded_requirements.constraints(project, build.constraints, build.requires)
+    constraints = project.constraints(build.constraints, build.requires)
     if compilers is None or compilers.place.sees_host:
         return EnvironmentRequest("build", python, host, tuple(sorted(wanted)), constraints)
     platform = compilers.place.platform(host)
@@ -172,15 +170,14 @@ def _environment_steps(
     )
 
 
-def wheel_steps(
-    compilation: Compilation, decision: Decision, choice: Choice, python: str
-) -> tuple[Step, ...]:
+def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, ...]:
     """Return the steps from build requirements to a repaired and verified wheel; the last is the result.
 
     Their ids contain TARGET-PYTHON: two targets of one platform have separate steps. Without compilers
     the wheel must be pure.
     """
-    build, compilers, stem = decision.options.build, decision.compilers, decision.stem
+    compilation, build = decision.compilation, decision.build
+    compilers, stem = decision.compilers, decision.stem
     source, exclude = compilation.source, tuple(compilation.spec.sdist.exclude)
     # Tests are left out of a wheel's inputs, so that editing a test rebuilds nothing.
     tests = tuple(s for s in decision.options.test.sources if normal(s) != "**")
@@ -189,7 +186,7 @@ def wheel_steps(
     if build.repair.strip and choice.toolchain not in ("zig", NO_COMPILER):
         given = _stripped(given)
     config = settings(build.config_settings)
-    targets = _target_step(compilation.project, decision, python)
+    targets = _target_step(decision, python)
     target_environment = OutputOf(targets[0].id) if targets else None
     before = commands(build.before_build)
     # Asking a backend for requirements compiles nothing, but ``before-build`` may.
@@ -248,24 +245,25 @@ def wheel_steps(
     )
 
 
-def _target_step(project: ProjectFacts, decision: Decision, python: str) -> tuple[Step, ...]:
+def _target_step(decision: Decision, python: str) -> tuple[Step, ...]:
     """Return the step that installs the target's own build requirements, if there are any."""
-    build, stem = decision.options.build, decision.stem
+    project, build, stem = decision.compilation.project, decision.build, decision.stem
     if not build.target_requires:
         return ()
     wanted = tuple(sorted(set(build.target_requires)))
-    constraints = expanded_requirements.constraints(project, build.constraints, build.requires)
+    constraints = project.constraints(build.constraints, build.requires)
     platform = decision.platform.name
     request = EnvironmentRequest("target", python, platform, wanted, constraints)
     title = f"the target's build requirements ({stem})"
     return (Step(f"target-environment-{stem}", title, InstallPackages(request)),)
 
 
-def command_steps(compilation: Compilation, decision: Decision) -> tuple[Step, ...]:
+def command_steps(decision: Decision) -> tuple[Step, ...]:
     """Return the one step of a build other than a wheel's."""
-    build, compilers, stem = decision.options.build, decision.compilers, decision.stem
+    build, compilers, stem = decision.build, decision.compilers, decision.stem
     if compilers is None:
         raise AssertionError(f"{stem}: commands are given a compiler")
+    compilation = decision.compilation
     host = compilation.host_platform
     here = well_known()[host].gnu_triple
     run = RunCommands(
@@ -284,17 +282,17 @@ def command_steps(compilation: Compilation, decision: Decision) -> tuple[Step, .
     return _granted(build, host, step)
 
 
-def test_steps(compilation: Compilation, decision: Decision, cpu: str | None) -> tuple[Step, ...]:
+def test_steps(decision: Decision, cpu: str | None) -> tuple[Step, ...]:
     """Return the steps for the tests' environment and the tests; the last is the result."""
-    project, test = compilation.project, decision.options.test
+    project, test = decision.compilation.project, decision.options.test
     stem, python, machine = decision.stem, decision.python, decision.machine(cpu)
     shipped = ShippedFiles(f"build-{stem}")
     suffix = f"{stem}-{machine.cpu}" if machine.cpu else stem
     steps: list[Step] = []
     environment = None
     if python is not None:
-        wanted = own_extras.requirements_of(project, test)
-        constraints = expanded_requirements.constraints(project, test.constraints, test.requires)
+        wanted = project_checks.requirements_of(project, test)
+        constraints = project.constraints(test.constraints, test.requires)
         platform = platform_with(decision.platform.name, decision.policy)
         request = EnvironmentRequest("test", python, platform, wanted, constraints)
         install = InstallPackages(request, shipped, tuple(test.extras))

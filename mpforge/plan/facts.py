@@ -3,6 +3,7 @@
 Gathering these facts is the engine's business.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mpforge.plan.requirements import OwnPackage
@@ -61,3 +62,18 @@ class ProjectFacts:
     pure_by: str | None = None
     rust: str = "stable"
     asks_compiler: bool = False
+
+    def requirements(self, entries: Iterable[str]) -> set[str]:
+        """Return the requirements of entries of ``requires``, files and paths expanded."""
+        return {text for one in self._listed(entries) for text in one.requirements}
+
+    def constraints(self, entries: Iterable[str], required: Iterable[str]) -> tuple[str, ...]:
+        """Return the constraints, sorted, of entries of ``constraints`` and of files in ``required``."""
+        found = {text for one in self._listed(required) for text in one.constraints}
+        for one in self._listed(entries):
+            found |= {*one.requirements, *one.constraints}
+        return tuple(sorted(found))
+
+    def _listed(self, entries: Iterable[str]) -> list[Listed]:
+        known = {one.entry: one for one in self.listed}
+        return [known.get(entry) or Listed(entry, (entry,)) for entry in entries]

@@ -1,9 +1,10 @@
 """What is decided for each target and Python, and on which machine its tests run."""
 
+from collections.abc import Mapping
+
 import pytest
 
-from mpforge.compiler.compilation import Compilation
-from mpforge.compiler.decide import Decisions, decide
+from mpforge.compiler.decide import Compilation, Decision
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.pins import Lock
 from mpforge.plan.sessions import Choice, Refusal
@@ -14,9 +15,12 @@ PROJECT = ProjectFacts("tree", "setuptools.build_meta", False, ("setuptools",), 
 TWO = 'schema = 1\n[project]\npython = ["cp311", "cp313"]\ntargets = ["aarch64", "x86_64"]\n'
 
 
-def _decided(more: str = "", platform: str | None = "x86_64") -> Decisions:
+def _decided(
+    more: str = "", platform: str | None = "x86_64"
+) -> Mapping[tuple[str, str | None], Decision]:
     host = HostFacts(platform=platform, system="here", container_runtime=True)
-    return decide(Compilation(load_spec(TWO + more, file="m.toml"), host, PROJECT, Lock()))
+    spec = load_spec(TWO + more, file="m.toml")
+    return Compilation(spec, host, PROJECT, Lock()).decisions
 
 
 def test_each_target_is_decided_for_each_python_that_the_project_allows() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mpforge.compiler.compile import compile_plan
-from mpforge.compiler.excluded_pythons import findings
+from mpforge.compiler.project_checks import findings
 from mpforge.compiler.pythons import allows, lowest
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.pins import Lock

@@ -1,6 +1,6 @@
 """What `check` says of extras and groups that a spec names."""
 
-from mpforge.compiler.own_extras import findings
+from mpforge.compiler.project_checks import findings
 from mpforge.compiler.project_name import declared_name
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.requirements import OwnPackage

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.compiler import expanded_requirements
 from mpforge.engine.requirement_files import Listing
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.requirements import OwnPackage
@@ -62,10 +61,8 @@ def test_a_file_stands_for_its_lines_and_those_of_the_files_that_it_names(root: 
     assert "six" not in listing.listed
     project = ProjectFacts("tree", "b", False, (), listed=tuple(listing.listed.values()))
     entries = ["-c requirements/c.txt", "six"]
-    assert expanded_requirements.requirements(project, entries) == {"six"}
-    assert expanded_requirements.constraints(
-        project, ["a<2", "-r requirements/test.txt"], entries
-    ) == (
+    assert project.requirements(entries) == {"six"}
+    assert project.constraints(["a<2", "-r requirements/test.txt"], entries) == (
         "My.Plugin[x]" + one.requirements[0].removeprefix("My.Plugin[x]"),
         "a<2",
         "pytest",

@@ -1,4 +1,4 @@
-"""Check a spec's extras and dependency groups against the project's.
+"""Check a spec's Pythons, extras and dependency groups against the project's.
 
 If extras are only known after a build, the built wheel is checked: see ``with_own_extras``.
 """
@@ -6,7 +6,7 @@ If extras are only known after a build, the built wheel is checked: see ``with_o
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from mpforge.compiler import expanded_requirements
+from mpforge.compiler.pythons import all_excluded, exclusion
 from mpforge.errors import UnknownExtra, UnknownGroup
 from mpforge.formats.requirements import requirement
 from mpforge.formats.toml import Path
@@ -14,7 +14,7 @@ from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.requirements import choices, hashes_of, named, normal_name
 from mpforge.plan.sessions import Refusal
 from mpforge.spec.finding import Finding, finding_at
-from mpforge.spec.options import all_levels
+from mpforge.spec.options import all_levels, all_pythons, targets
 from mpforge.spec.suggest import close_to
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_refusal(project: ProjectFacts, test: "TestOptions") -> Refusal | None:
 
 def build_refusal(project: ProjectFacts, build: "BuildOptions") -> Refusal | None:
     """Return why a build environment can't be made: it would contain the project itself (PEP 517)."""
-    for text in (*project.requires, *expanded_requirements.requirements(project, build.requires)):
+    for text in (*project.requires, *project.requirements(build.requires)):
         if _is_own(project, text):
             return Refusal(
                 "wrong-input", f"the build requirement {text} is the project itself", _CYCLE
@@ -53,11 +53,15 @@ def requirements_of(project: ProjectFacts, test: "TestOptions") -> tuple[str, ..
     """Return the tests' requirements beside the project, from the spec and its groups."""
     groups = {normal_name(name): texts for name, texts in project.groups}
     of_groups = [text for name in test.groups for text in groups.get(normal_name(name), ())]
-    return tuple(sorted(expanded_requirements.requirements(project, [*test.requires, *of_groups])))
+    return tuple(sorted(project.requirements([*test.requires, *of_groups])))
 
 
 def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
-    """Yield findings about extras and groups, and about a project that requires itself."""
+    """Yield findings about Pythons that the project does not allow, extras and groups that it does not have.
+
+    Also about a project that requires itself.
+    """
+    yield from _of_pythons(spec, project)
     groups = [name for name, _ in project.groups]
     for level in all_levels(spec):
         path: Path = (*level.path, "test")
@@ -68,18 +72,38 @@ def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
         wanted += [
             ("requires", number, extra)
             for number, text in enumerate(level.test.requires)
-            for extra in _extras_named(project, expanded_requirements.requirements(project, [text]))
+            for extra in _extras_named(project, project.requirements([text]))
         ]
         for key, number, extra in wanted:
             if _lacks(project, extra):
                 yield _unknown(UnknownExtra.code, (*path, key), number, extra, _extras(project))
         for number, text in enumerate(level.build.requires):
-            own = expanded_requirements.requirements(project, [text])
+            own = project.requirements([text])
             if any(_is_own(project, one) for one in own):
                 at = (*level.path, "build", "requires")
                 yield finding_at(
                     "cycle", at, f"{text} is the project itself: {_CYCLE}", item=number
                 )
+
+
+def _of_pythons(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
+    """Yield a finding for each Python that the project does not allow."""
+    whole = all_excluded(project, (p for target in targets(spec) for p in target.pythons))
+    if whole is not None:
+        yield Finding("python-excluded", ("project", "python"), whole.what)
+        return
+    paths: list[tuple[Path, tuple[str, ...]]] = [(("project", "python"), spec.project.python)]
+    paths += [
+        (("targets", name, "python"), all_pythons(spec, name))
+        for name, target in spec.targets.items()
+        if target.python is not None
+    ]
+    for path, words in paths:
+        for number, python in enumerate(words):
+            reason = exclusion(project, python)
+            if reason is not None:
+                message = f"{python} will not run: {reason}"
+                yield Finding("python-excluded", (*path, number), message, warning=True)
 
 
 def _unknown(code: str, path: Path, number: int, name: str, known: Iterable[str]) -> Finding:
