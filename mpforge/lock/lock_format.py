@@ -54,14 +54,31 @@ def parse(content: bytes, file: str) -> Lock:
         what = f"has schema {schema!r}" if "schema" in table else "is empty or truncated"
         what = f"{file} {what}; this mpforge reads schema {SCHEMA}"
         raise LockInvalid(what, hint=AGAIN, place=place)
+
+    def every(name: str, read: Callable[[Mapping[str, Any]], _T]) -> tuple[_T, ...]:
+        """Read every entry ``[[name]]``; an error has the entry's place."""
+        entries = table.get(name, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise LockInvalid(f"{name} must be tables, [[{name}]]", hint=AGAIN, place=Place(file))
+        pins = []
+        for number, entry in enumerate(entries):
+            try:
+                pins.append(read(entry))
+            except _WrongEntry as error:
+                raise LockInvalid(
+                    f"an entry of [[{name}]] is invalid",
+                    why=str(error),
+                    hint=AGAIN,
+                    place=Place(file, _line_of(text, rf"\[\[{name}\]\]", number), 1),
+                ) from error
+        return tuple(pins)
+
     return in_order(
         Lock(
-            _read_all(table, "environments", _environment_pin, text=text, file=file),
-            _read_all(table, "distribution", _distro_pin, text=text, file=file),
-            _read_all(
-                table, "strategies", functools.partial(_read, StrategyPin), text=text, file=file
-            ),
-            _read_all(table, "images", _image_pin, text=text, file=file),
+            every("environments", _environment_pin),
+            every("distribution", _distro_pin),
+            every("strategies", lambda entry: _read(StrategyPin, entry)),
+            every("images", _image_pin),
         )
     )
 
@@ -156,32 +173,6 @@ def _line_of(text: str, pattern: str, number: int = 0) -> int:
     """Return the number of the ``number``-th line that begins with ``pattern``; 1 if there is none."""
     matches = [n for n, line in enumerate(text.splitlines(), 1) if re.match(pattern, line)]
     return matches[number] if number < len(matches) else 1
-
-
-def _read_all(
-    table: Mapping[str, Any],
-    name: str,
-    one: Callable[[Mapping[str, Any]], _T],
-    *,
-    text: str,
-    file: str,
-) -> tuple[_T, ...]:
-    """Read every entry ``[[name]]`` of the file with ``one``; an error has the entry's place."""
-    entries = table.get(name, [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise LockInvalid(f"{name} must be tables, [[{name}]]", hint=AGAIN, place=Place(file))
-    pins = []
-    for number, entry in enumerate(entries):
-        try:
-            pins.append(one(entry))
-        except _WrongEntry as error:
-            raise LockInvalid(
-                f"an entry of [[{name}]] is invalid",
-                why=str(error),
-                hint=AGAIN,
-                place=Place(file, _line_of(text, rf"\[\[{name}\]\]", number), 1),
-            ) from error
-    return tuple(pins)
 
 
 def _environment_pin(entry: Mapping[str, Any]) -> EnvironmentPin:
