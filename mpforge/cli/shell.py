@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mpforge.cli.options import add_spec, session_of, show_log_end
+from mpforge.engine.session_run import SessionRun
 from mpforge.engine.shell import Scene, Visit, enter, enterable, log_of
 from mpforge.errors import StepFailed, ToolNotDeclared, render
 from mpforge.processes.interrupts import watch_interrupts
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = replace(given, keep=given.keep or arguments.keep)
     visit = Visit(tuple(arguments.posargs), arguments.fresh, welcome)
     try:
-        return enter(found, session, visit, workspace=workspace, options=options, emit=console.show)
+        return enter(SessionRun(found, session, workspace, options, console.show), visit)
     except ToolNotDeclared as error:
         if not entered:
             raise

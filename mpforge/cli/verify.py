@@ -8,6 +8,7 @@ from typing import Any
 
 from mpforge.artifacts.differences import FileDifference
 from mpforge.cli.options import add_spec, session_of, show_log_end, write_json
+from mpforge.engine.session_run import SessionRun
 from mpforge.engine.verify import Verdict, logs_of, verifiable, verify
 from mpforge.errors import ExitCode, StepFailed
 from mpforge.plan.codec import encode
@@ -35,17 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the verdict of each session; return 1 if one of them differs."""
     workspace, found, named = session_of(arguments)
     watch_interrupts()
-    console = Console()
+    console, options = Console(), Options.from_environment(os.environ)
     told = []
     for session in verifiable(found.plan, named):
         try:
-            verdict = verify(
-                found,
-                session,
-                workspace=workspace,
-                options=Options.from_environment(os.environ),
-                emit=console.show,
-            )
+            verdict = verify(SessionRun(found, session, workspace, options, console.show))
         except StepFailed:
             console.close()
             _show_log(workspace, session.name)

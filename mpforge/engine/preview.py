@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mpforge.engine import phases
 from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import NotMade
+from mpforge.engine.session import refuse_excluded, require_machine, see_shipped
 from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
 from mpforge.errors import MpforgeError, PinMissing
 from mpforge.keys.digest import Difference, differences
@@ -95,11 +95,11 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
         return SessionPreview(session, made.state, f"{maker.name} makes it", (), made.fetch)
     try:
         with contextlib.suppress(NotMade):
-            phases.refuse_excluded(run, session)
+            refuse_excluded(run, session)
     except NotRun as told:
         return SessionPreview(session, "not run", str(told))
     if session.phase == "test":
-        phases.require_machine(run)
+        require_machine(run)
     steps = _steps(run, session)
     states = {step.state for step in steps}
     for worst in ("not known", "would run"):
@@ -121,7 +121,7 @@ def _deps(run: SessionRun, session: PlannedSession) -> SessionPreview:
 def _steps(run: SessionRun, session: PlannedSession) -> tuple[StepPreview, ...]:
     if session.phase == "test":
         try:
-            phases.see_shipped(run)
+            see_shipped(run)
         except (NotMade, MpforgeError):
             step = run.found.plan.step(session.result or session.steps[-1])
             why = "its build has not run yet"

@@ -1,29 +1,34 @@
-"""Run one session from start to end: decide, run, publish, report.
+"""Run one session from start to end: decide, run its phase (sdist, deps, build, test), publish, report.
 
 The engine knows nothing of nox, terminals or JSON lines; it emits events and returns how the session ended.
-The work itself depends on the phase (``phases``).
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
 
-from mpforge.engine import phases
+from mpforge.artifacts.core_metadata import requires_python
+from mpforge.engine.dist import digest_of
+from mpforge.engine.dist_record import Entry
 from mpforge.engine.load_plan import Compiled, seen_or_compiled
+from mpforge.engine.realize import NotMade
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
 from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
-from mpforge.errors import UnknownSession
-from mpforge.plan.events import Emit, Warned
+from mpforge.errors import Damaged, HostCannot, NoHostPython, StepFailed, UnknownSession
+from mpforge.keys.digest import short
+from mpforge.kinds import prepare_tools
+from mpforge.plan.events import Emit, Published, Tested, Warned
 from mpforge.plan.session_end import SessionEnded
+from mpforge.plan.sessions import PlannedSession
 from mpforge.store.files import make_way
+from mpforge.store.results import ActionResult
+from mpforge.store.trees import Directory, FileNode
 from mpforge.workspace import Options, Workspace
 
-_PHASES: dict[str, Callable[[SessionRun], SessionEnded]] = {
-    "sdist": phases.run_sdist,
-    "deps": phases.run_deps,
-    "build": lambda run: phases.run_build(run, run.session),
-    "test": phases.run_test,
-}
-"""The phases that have steps of their own."""
+Pick = Callable[[ActionResult, Directory], dict[str, FileNode | str]]
+"""Function that selects the files to publish from a result and its tree."""
 
 
 def run_session(
@@ -83,3 +88,224 @@ def _of_phase(run: SessionRun) -> SessionEnded:
         for words in run.found.inputs.doubts:
             run.emit(Warned(session.name, words))
     return _PHASES[session.phase](run)
+
+
+# --- the phases: each raises NotRun if there turns out to be nothing to do --------------------
+
+
+def run_sdist(run: SessionRun) -> SessionEnded:
+    """Make the sdist; if builds of this run use it, it is published with the first of them."""
+    session = run.session
+    shipped = run.shipping.already(session)
+    if shipped is not None:
+        return run.cached(shipped[0].key)
+    users = run.selection.usable_by(session, run.found.plan)
+    if users and session.name not in run.selection.named:
+        _require_means(run, users)
+        return run.ended(run.realize(session)[0].key)  # the build that uses it publishes it
+    return run.ended(_publish(run, session, _archive).key)
+
+
+def _require_means(run: SessionRun, users: list[PlannedSession]) -> None:
+    """Raise ``NotRun`` if no build that uses the sdist can run here: no interpreter, or no runtime."""
+    reasons: list[str] = []
+    for user in users:
+        try:
+            for compilers in user.compilers:
+                run.places.of(compilers.place).require(compilers.python)
+        except HostCannot as error:
+            reasons.append(error.what)
+    if reasons and len(reasons) == len(users):
+        raise NotRun(reasons[0])
+
+
+def _publish_sdist(run: SessionRun, build: PlannedSession) -> None:
+    """Publish the sdist with the first build made from it: a failed build publishes none."""
+    made = run.found.plan.session("sdist")
+    if made is None or made.result is None or made.name not in build.requires:
+        return
+    if made.name not in run.selection.names or made.name in run.selection.named:
+        return
+    if run.shipping.already(made) is None:
+        _publish(run, made, _archive)
+
+
+def run_deps(run: SessionRun) -> SessionEnded:
+    """Prepare a target's tools."""
+    run.pin_choice(run.session)
+    shipped = run.shipping.all_from_elsewhere(run.session.target)
+    if shipped:
+        return run.cached(digest_of({entry.path: entry.key for entry in shipped}))
+    tools = prepare_tools.usable(
+        run.provision,
+        run.session.compilers,
+        lambda absent: run.emit(Warned(run.session.name, absent)),
+    )
+    key = digest_of(tools.parts())
+    if tools.is_done(key) and not run.options.no_cache:
+        return run.cached(key)
+    run.announce()
+    tools.run(key)
+    return run.end("done", f"ready: {short(key)}")
+
+
+def run_build(run: SessionRun, session: PlannedSession) -> SessionEnded:
+    """Build and publish ``session``: the running session itself, or the build that a test needs."""
+    ended = _build_alone(run, session)
+    _publish_sdist(run, session)
+    return ended
+
+
+def _build_alone(run: SessionRun, session: PlannedSession) -> SessionEnded:
+    shipped = run.shipping.already(session)
+    if shipped is not None:
+        return run.cached(shipped[0].key)
+    refuse_excluded(run, session)
+    served = _served_by_lowest(run, session)
+    if served is not None:
+        return served
+
+    def every_file(_result: ActionResult, tree: Directory) -> dict[str, FileNode | str]:
+        return {f"{session.folder}{path}": node for path, node in tree.walk()}
+
+    return run.ended(_publish(run, session, every_file).key)
+
+
+def _served_by_lowest(run: SessionRun, session: PlannedSession) -> SessionEnded | None:
+    """Reuse the wheel of the lowest Python if it also serves this one (abi3, pure); else None."""
+    lowest = run.found.plan.session(session.after) if session.after else None
+    if lowest is None or session.python is None or lowest.refusal is not None:
+        return None
+    from mpforge.artifacts.proof import serves
+
+    try:
+        run_build(run, lowest)
+    except (NoHostPython, NotRun):
+        return None
+    for entry in run.shipping.dist.of(lowest.name):
+        if run.shipping.dist.intact(entry) and serves(Path(entry.path).name, session.python):
+            run.shipping.dist.serve(entry, session.name)
+            run.emit(Published(session.name, f"dist/{entry.path}", entry.digest, False))
+            return run.ended(entry.key)
+    return None
+
+
+def run_test(run: SessionRun) -> SessionEnded:
+    """Test the shipped files and record the result in ``dist/``."""
+    session = run.session
+    step = run.found.plan.step(session.result or "")
+    require_machine(run)
+    entries = see_shipped(run)
+    import_only = step.tests is not None and not step.tests.commands
+    run.realizer.outputs.clear()
+    try:
+        result, tree = run.realizer.realize(step.id)
+    except StepFailed:
+        for entry in entries:
+            run.shipping.dist.forget_test(entry, session.name)
+        raise
+    run.realizer.outputs.put(step, tree)
+    facts = {**result.facts, "key": result.key, "passed": result.finished}
+    if not run.posargs:  # a subset of the tests does not count as a test of the shipped files
+        for entry in entries:
+            run.shipping.dist.record_test(entry, session.name, facts)
+    names = ", ".join(entry.path for entry in entries)
+    machine, cpu = result.facts["machine"], result.facts.get("cpu")
+    run.emit(Tested(session.name, names, machine, cpu, import_only))
+    reason = f"passed on {machine}" + (f" ({cpu})" if cpu else "")
+    if step.id in run.realizer.ran:
+        ended = run.end("done", reason)
+    else:
+        ended = run.end("cached", f"cached: passed {result.finished[:10]}, {short(result.key)}")
+    return replace(ended, import_only=import_only)
+
+
+# --- parts of the phases ----------------------------------------------------------------------
+
+
+def require_machine(run: SessionRun) -> None:
+    """Refuse an unknown CPU model before anything is built for the test."""
+    tests = run.found.plan.step(run.session.result or "").tests
+    if tests is not None:
+        run.machines.check(tests.machine)
+
+
+def see_shipped(run: SessionRun) -> tuple[Entry, ...]:
+    """Return the files that this test session tests, building them only if they are missing."""
+    tests = run.found.plan.step(run.session.result or "").tests
+    if tests is None:
+        raise TypeError(f"{run.session.name} is no test")
+    build = run.found.plan.session(tests.shipped.session)
+    if build is None:
+        raise AssertionError(f"{tests.shipped.session} is no session")
+    entries = run.shipping.matching(build)
+    if not entries or run.options.no_cache:
+        if build.refusal is not None:
+            raise refusal_error(build.refusal)
+        if run.dry:
+            raise NotMade(build.name)
+        run_build(run, build)
+        entries = run.shipping.dist.of(build.name)
+    run.provision.shipped = {build.name: run.shipping.as_shipped(entries, build.folder)}
+    return entries
+
+
+def refuse_excluded(run: SessionRun, session: PlannedSession) -> None:
+    """Raise ``NotRun`` if the sdist's metadata excludes this Python.
+
+    For metadata that a backend computes; the plan already knows metadata written in files.
+    """
+    made = run.found.plan.session("sdist")
+    if not session.asks_sdist or session.python is None or made is None:
+        return
+    from mpforge.compiler.pythons import allows
+
+    _, tree = run.realize(made)
+    node = tree.directories["tree"].get("PKG-INFO")
+    text = ""
+    # A damaged one is noticed and made again by the step that uses it.
+    with contextlib.suppress(Damaged):
+        text = run.found.store.read(node.digest).decode("utf-8", "replace") if node else ""
+    wanted = requires_python(text)
+    try:
+        allowed = not wanted or allows(wanted, session.python)
+    except ValueError:
+        return  # an old setuptools writes invalid specifiers; installers will report them
+    if not allowed:
+        raise NotRun(f"PKG-INFO's Requires-Python is {wanted}")
+
+
+def _publish(run: SessionRun, session: PlannedSession, pick: Pick) -> ActionResult:
+    """Realize a session's result and publish the files that ``pick`` selects.
+
+    Blobs that turn out damaged when they are read from the store are made again, each once.
+    """
+    told: set[str] = set()
+    while True:
+        result, tree = run.realize(session)
+        try:
+            observed = run.realizer.observed(session.result or "")
+            run.shipping.put_in_place(session, result, pick(result, tree), observed)
+        except Damaged as error:
+            if error.what in told:
+                raise
+            told.add(error.what)
+            run.emit(Warned(session.name, f"{error.what}; mpforge makes it again"))
+            run.realizer.disown(session.result or "")
+        else:
+            return result
+
+
+def _archive(result: ActionResult, tree: Directory) -> dict[str, FileNode | str]:
+    """Return the sdist from the output of its step."""
+    name = result.facts["sdist"]
+    return {name: tree.directories["archive"].files[name]}
+
+
+_PHASES: dict[str, Callable[[SessionRun], SessionEnded]] = {
+    "sdist": run_sdist,
+    "deps": run_deps,
+    "build": lambda run: run_build(run, run.session),
+    "test": run_test,
+}
+"""The phases that have steps of their own."""

@@ -6,21 +6,20 @@ or published.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from mpforge.engine import phases
-from mpforge.engine.load_plan import Compiled
+from mpforge.engine.session import refuse_excluded, require_machine, see_shipped
 from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
 from mpforge.errors import WrongInput
 from mpforge.kinds.task import Given, Task
 from mpforge.places import recorded_commands
 from mpforge.places.step import Left, StepDirectory, StepRun
-from mpforge.plan.events import Emit, Warned
+from mpforge.plan.events import Warned
 from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.plan.steps import Step
-from mpforge.workspace import KEPT, Options, Workspace
+from mpforge.workspace import KEPT, Workspace
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ class Scene:
     title: str
     directory: Path
     place: Path
-    cwd: Path
     programs: tuple[str, ...]
     network: bool
     stays: bool
@@ -81,28 +79,20 @@ def log_of(workspace: Workspace, session: str) -> Path:
     return workspace.logs(f"{session}.shell")
 
 
-def enter(
-    found: Compiled,
-    session: PlannedSession,
-    visit: Visit,
-    *,
-    workspace: Workspace,
-    options: Options,
-    emit: Emit,
-) -> int:
+def enter(run: SessionRun, visit: Visit) -> int:
     """Enter a session's main step; return the program's exit status. Raises what realizing raises."""
+    found, session, workspace = run.found, run.session, run.workspace
     step = found.plan.main_step(session)
     if step is None:
         raise AssertionError(f"{session.name} has no step to enter")
     kept = StepDirectory(workspace.kept / step.id)
     log = log_of(workspace, session.name)
-    run = SessionRun(found, session, workspace, options, emit, log=log)
     if not visit.fresh and recorded_commands.read(kept.root):
         found.store.use(f"{KEPT} {workspace.kept.name}", at_once=True)
         return _enter_kept(run, step, kept, visit, log)
-    found.store.listen(lambda message: emit(Warned(session.name, message)))
+    found.store.listen(lambda message: run.emit(Warned(session.name, message)))
     log.unlink(missing_ok=True)
-    return _enter_new(run, step, visit)
+    return _enter_new(replace(run, log=log), step, visit)
 
 
 def _enter_kept(
@@ -149,12 +139,12 @@ def _enter_new(run: SessionRun, step: Step, visit: Visit) -> int:
     # The checks that a run makes before its steps.
     try:
         if run.session.phase == "build":
-            phases.refuse_excluded(run, run.session)
+            refuse_excluded(run, run.session)
     except NotRun as told:
         raise WrongInput(f"{run.session.name} does not run: {told}") from None
     if run.session.phase == "test":
-        phases.require_machine(run)
-        phases.see_shipped(run)
+        require_machine(run)
+        see_shipped(run)
     with realizer.entered(step.id, visitor) as task:
         try:
             execution.execute(task, realizer.provision)
@@ -170,7 +160,6 @@ def _scene(run: StepRun, *, stays: bool, left: datetime | None = None) -> Scene:
         title=run.title,
         directory=Path(run.place.shown(str(root))),
         place=root,
-        cwd=Path(run.place.shown(str(programs[-1].cwd))),
         programs=tuple(map(run.place.shown, recorded_commands.pasted(programs, root))),
         network=not run.place.offline,
         stays=stays,

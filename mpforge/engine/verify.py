@@ -15,17 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.artifacts.differences import Circumstances, FileDifference, compare_folders
-from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import Realizer
 from mpforge.engine.session_run import SessionRun, refusal_error
 from mpforge.errors import StepFailed, WrongInput
 from mpforge.kinds.inputs import Inputs
-from mpforge.plan.events import Emit, Warned, WorkEnded, Working
+from mpforge.plan.events import Warned, WorkEnded, Working
 from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.store.local import Store
-from mpforge.store.protocols import SessionStore
 from mpforge.store.trees import Directory
-from mpforge.workspace import Options, Workspace
+from mpforge.workspace import Workspace
 
 _PHASES = ("build", "sdist")
 _BUILDS = ("first", "second")
@@ -63,8 +61,6 @@ class _Built:
 
     output: Directory
     realizer: Realizer
-    inputs: Inputs
-    store: SessionStore
     place: Path
 
 
@@ -93,24 +89,24 @@ def logs_of(workspace: Workspace, session: str) -> tuple[Path, Path]:
     return workspace.logs(f"{session}.{_BUILDS[0]}"), workspace.logs(f"{session}.{_BUILDS[1]}")
 
 
-def verify(
-    found: Compiled, session: PlannedSession, *, workspace: Workspace, options: Options, emit: Emit
-) -> Verdict:
+def verify(run: SessionRun) -> Verdict:
     """Build a session's result twice and compare. Raises what a build raises."""
+    run = dataclasses.replace(run, options=dataclasses.replace(run.options, no_cache=True))
+    session, store = run.session, run.found.store
     if session.refusal is not None:
         raise refusal_error(session.refusal)
-    for log in logs_of(workspace, session.name):
+    for log in logs_of(run.workspace, session.name):
         log.unlink(missing_ok=True)
-    found.store.listen(lambda message: emit(Warned(session.name, message)))
-    place = found.store.work_directory()
+    store.listen(lambda message: run.emit(Warned(session.name, message)))
+    place = store.work_directory()
     began = time.time()
-    run = SessionRun(found, session, workspace, dataclasses.replace(options, no_cache=True), emit)
     try:
         first = _build(run, place, 0)
         time.sleep(_TICK_SECONDS)
-        with _umask(_OTHER_UMASK):
+        with _other_umask():
             second = _build(run, place, 1)
-        if first.inputs.files.digest() != second.inputs.files.digest():
+        sources = [built.realizer.provision.inputs.files.digest() for built in (first, second)]
+        if sources[0] != sources[1]:
             raise StepFailed("the sources changed between the two builds", hint="verify once more")
         places = (str(first.place), str(second.place))
         return _compared(run, first, second, Circumstances(places, began, time.time()))
@@ -119,10 +115,10 @@ def verify(
 
 
 @contextmanager
-def _umask(mask: int) -> Iterator[None]:
-    """Set another umask than the user's while the block runs: ``mask``, or the usual one."""
-    former = os.umask(mask)
-    if former == mask:
+def _other_umask() -> Iterator[None]:
+    """Set another umask than the user's while the block runs."""
+    former = os.umask(_OTHER_UMASK)
+    if former == _OTHER_UMASK:
         os.umask(_UMASK)
     try:
         yield
@@ -151,7 +147,7 @@ def _build(run: SessionRun, below: Path, number: int) -> _Built:
     _, tree = realizer.realize(session.result)
     run.emit(WorkEnded(session.name, what, time.monotonic() - start))
     output = tree.directories["archive"] if session.phase == "sdist" else tree
-    return _Built(output, realizer, inputs, store, place)
+    return _Built(output, realizer, place)
 
 
 def _compared(run: SessionRun, first: _Built, second: _Built, known: Circumstances) -> Verdict:
@@ -164,7 +160,7 @@ def _compared(run: SessionRun, first: _Built, second: _Built, known: Circumstanc
         return Verdict(name, *digests)
     folders = kept / _BUILDS[0], kept / _BUILDS[1]
     for built, folder in zip((first, second), folders, strict=True):
-        built.store.restore(built.output, folder)
+        built.realizer.store.restore(built.output, folder)
     found = compare_folders(*folders, known)
     began = _first_that_differs(first.realizer, second.realizer)
     return Verdict(name, *digests, found, began, kept)
