@@ -37,8 +37,7 @@ from mpforge.plan.toolchains import (
     Toolchain,
     ZigInImage,
 )
-from mpforge.platforms import GLIBC, Platform, well_known
-from mpforge.platforms.libc import legacy_name
+from mpforge.platforms import GLIBC, Platform, legacy_name, well_known
 from mpforge.platforms.policies import normal_policy
 from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, word
 

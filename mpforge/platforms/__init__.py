@@ -6,15 +6,12 @@ the source of each column's facts. This package knows nothing of hosts: its call
 """
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, get_args
-
-from mpforge.platforms.libc import GLIBC, LIBCS, MUSL, Libc, policy_version
-
-__all__ = ["GLIBC", "MUSL", "Libc", "Platform", "policy_version", "well_known"]
 
 Os = Literal["linux", "windows", "macos"]
 Endian = Literal["little", "big"]
@@ -24,6 +21,26 @@ _TABLE = Path(__file__).with_name("platforms.csv")
 # The size in bytes of each format of long double, if it is not 16.
 _SMALL_LONG_DOUBLES = {"IEEE_DOUBLE_LE": 8, "INTEL_EXTENDED_12_BYTES_LE": 12}
 _X87 = "INTEL_EXTENDED_"
+
+
+@dataclass(frozen=True)
+class Libc:
+    """A C library that wheels are built for.
+
+    ``policy`` is the prefix of its policies' names. ``version_name`` is the ``os.confstr`` name of the
+    running version; musl has none. ``versioned``: its symbols have versions, and zig can link against an
+    older one than its own.
+    """
+
+    name: str
+    policy: str
+    version_name: str | None
+    versioned: bool
+
+
+GLIBC = Libc("glibc", "manylinux", "CS_GNU_LIBC_VERSION", versioned=True)
+MUSL = Libc("musl", "musllinux", None, versioned=False)
+LIBCS: Mapping[str, Libc] = {libc.name: libc for libc in (GLIBC, MUSL)}
 
 
 @dataclass(frozen=True)
@@ -188,3 +205,27 @@ def by_machine(machine: str) -> Platform | None:
 def by_elf_number(number: int) -> Platform | None:
     """Return the glibc Linux platform whose ELF files have this ``e_machine``."""
     return next((p for p in glibc_platforms() if p.elf_number == number), None)
+
+
+# --- names of policies (PEP 600, PEP 656) -----------------------------------------------------
+
+# PEP 600's names for tools that know no other: older installers, indexes, and PyPA's images.
+LEGACY: Mapping[str, str] = {
+    "manylinux1": "manylinux_2_5",
+    "manylinux2010": "manylinux_2_12",
+    "manylinux2014": "manylinux_2_17",
+}
+_LEGACY_OF = {policy: word for word, policy in LEGACY.items()}
+
+
+def legacy_name(policy: str) -> str | None:
+    """Return an older name of a policy: ``manylinux_2_17`` → ``manylinux2014``; None if it never had one."""
+    return _LEGACY_OF.get(policy)
+
+
+def policy_version(policy: str) -> tuple[int, int]:
+    """Parse ``manylinux_2_28`` to (2, 28), ``manylinux2014`` to (2, 17). Raises ``ValueError`` for others."""
+    match = re.fullmatch(r"(?:many|musl)linux_(\d+)_(\d+)", LEGACY.get(policy, policy))
+    if match is None:
+        raise ValueError(f"not a platform policy: {policy!r}")
+    return int(match.group(1)), int(match.group(2))

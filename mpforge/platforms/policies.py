@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mpforge.platforms import Platform, well_known
-from mpforge.platforms.libc import LEGACY, legacy_name, policy_version
+from mpforge.platforms import LEGACY, Platform, legacy_name, policy_version, well_known
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from urllib.request import Request, url2pathname, urlopen
 from mpforge.artifacts.wheels import installable_tags
 from mpforge.errors import NotAvailableYet, Unresolvable
 from mpforge.plan.pins import BASE_POLICY, EnvironmentRequest
-from mpforge.platforms import policy_version, well_known
-from mpforge.platforms.libc import legacy_name
+from mpforge.platforms import legacy_name, policy_version, well_known
 
 _HEAD_SECONDS = 4.0
 # The glibc 2.X that uv has names for, from the one of BASE_POLICY on (uv 0.13, --python-platform).
