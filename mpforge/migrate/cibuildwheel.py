@@ -8,6 +8,7 @@ JSON schema, 1.x to 3.x. The caller selects targets and Pythons.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from mpforge.migrate.cibuildwheel_syntax import (
@@ -57,6 +58,10 @@ class Level:
     policies: dict[str, str] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
     translated: list[str] = field(default_factory=list)
+
+    def table(self, section: str) -> dict[str, Any]:
+        """Return the options of ``build`` or ``test``."""
+        return self.build if section == "build" else self.test
 
     def remark(self, key: str, reason: str) -> None:
         """Record that an option, or a part of it, is not in the spec."""
@@ -172,37 +177,30 @@ def _test_requires(level: Level, key: str, value: object) -> None:
     _require(level.test, entries)
 
 
-def _into(section: str, key: str) -> Callable[[Level, str, object], None]:
-    def reader(level: Level, _key: str, value: object) -> None:
-        table = level.build if section == "build" else level.test
-        table[key] = [name for word in words(value) for name in word.split(",") if name]
-
-    return reader
+def _listed(level: Level, _key: str, value: object, *, section: str, ours: str) -> None:
+    level.table(section)[ours] = [name for word in words(value) for name in word.split(",") if name]
 
 
-def _environment(section: str) -> Callable[[Level, str, object], None]:
-    def reader(level: Level, key: str, value: object) -> None:
-        kept = {}
-        for name, text in _assignments(value).items():
-            if "$" in text or "`" in text:
-                level.remark(
-                    f"{key}.{name}", f"{quoted(text)}: values are literal; no shell expands them"
-                )
-            elif name.startswith(("PIP_", "CIBW_")):
-                level.remark(f"{key}.{name}", "neither pip nor cibuildwheel runs here")
-            else:
-                kept[name] = with_our_placeholders(text)
-        if kept:
-            (level.build if section == "build" else level.test)["environment"] = kept
-
-    return reader
+def _environment(level: Level, key: str, value: object, *, section: str) -> None:
+    kept = {}
+    given = value if isinstance(value, dict) else dict(_pairs(value))
+    for name, text in ((str(name), str(text)) for name, text in given.items()):
+        if "$" in text or "`" in text:
+            level.remark(
+                f"{key}.{name}", f"{quoted(text)}: values are literal; no shell expands them"
+            )
+        elif name.startswith(("PIP_", "CIBW_")):
+            level.remark(f"{key}.{name}", "neither pip nor cibuildwheel runs here")
+        else:
+            kept[name] = with_our_placeholders(text)
+    if kept:
+        level.table(section)["environment"] = kept
 
 
-def _assignments(value: object) -> dict[str, str]:
-    if isinstance(value, dict):
-        return {str(name): str(text) for name, text in value.items()}
-    pairs = [word.partition("=") for word in words(value)]
-    return {name: text for name, equals, text in pairs if equals}
+def _pairs(value: object) -> list[tuple[str, str]]:
+    """Return the words ``NAME=TEXT`` of a value as pairs."""
+    parts = [word.partition("=") for word in words(value)]
+    return [(name, text) for name, equals, text in parts if equals]
 
 
 def _config_settings(level: Level, key: str, value: object) -> None:
@@ -212,9 +210,9 @@ def _config_settings(level: Level, key: str, value: object) -> None:
             for name, some in value.items()
         }
         return
-    found: dict[str, Any] = {}
-    for name, text in ((n, t) for n, e, t in (w.partition("=") for w in words(value)) if e):
-        found[name] = [*as_list(found[name]), text] if name in found else [text]
+    found: dict[str, list[str]] = {}
+    for name, text in _pairs(value):
+        found.setdefault(name, []).append(text)
     level.build[key] = {n: some[0] if len(some) == 1 else some for n, some in found.items()}
 
 
@@ -292,13 +290,13 @@ _READERS: Mapping[str, Callable[[Level, str, object], None]] = {
     "before-test": _before_test,
     "build-frontend": _frontend,
     "config-settings": _config_settings,
-    "environment": _environment("build"),
-    "environment-pass": _into("build", "pass-environment"),
+    "environment": partial(_environment, section="build"),
+    "environment-pass": partial(_listed, section="build", ours="pass-environment"),
     "repair-wheel-command": _repair,
     "test-command": _test_command,
-    "test-environment": _environment("test"),
-    "test-extras": _into("test", "extras"),
-    "test-groups": _into("test", "groups"),
+    "test-environment": partial(_environment, section="test"),
+    "test-extras": partial(_listed, section="test", ours="extras"),
+    "test-groups": partial(_listed, section="test", ours="groups"),
     "test-requires": _test_requires,
     "test-sources": _test_sources,
 }

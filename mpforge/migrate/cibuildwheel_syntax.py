@@ -44,7 +44,8 @@ def words(value: object) -> list[str]:
 def globs(value: object) -> list[str]:
     """Return globs over build identifiers with their braces expanded."""
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
-    return [glob for word in _split(text) for glob in _expanded(word)]
+    apart = re.findall(r"(?:\{[^}]*\}|[^\s{])+", text)  # split at white space outside braces
+    return [glob for word in apart for glob in _expanded(word)]
 
 
 def is_selected(identifier: str, build: Sequence[str], skip: Sequence[str]) -> bool:
@@ -55,11 +56,6 @@ def is_selected(identifier: str, build: Sequence[str], skip: Sequence[str]) -> b
 def matches(identifier: str, patterns: Sequence[str]) -> bool:
     """Return whether one of the globs matches."""
     return any(fnmatchcase(identifier, pattern) for pattern in patterns)
-
-
-def _split(text: str) -> list[str]:
-    """Split at white space outside braces."""
-    return re.findall(r"(?:\{[^}]*\}|[^\s{])+", text)
 
 
 def _expanded(glob: str) -> list[str]:

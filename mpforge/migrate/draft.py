@@ -55,29 +55,21 @@ def validated(draft: Draft) -> tuple[Remark, ...]:
         remarks.append(Remark(key, dropped.message.removeprefix(f"`{key}`: ")))
 
 
-def _drop(document: dict[str, Any], path: Path) -> bool:
+def _drop(holder: Any, path: Path) -> bool:
     """Remove the value at a path, and lists and tables that become empty; False if it does not exist."""
-    parents: list[Any] = [document]
-    for part in path[:-1]:
-        child = _item(parents[-1], part)
-        if child is None:
-            return False
-        parents.append(child)
-    if _item(parents[-1], path[-1]) is None:
+    part: Any = path[0]
+    inner = path[1:]
+    if not isinstance(holder, dict | list):
         return False
-    for parent, part in zip(reversed(parents), reversed(path), strict=True):
-        del parent[part]
-        if parent or parent is document:
-            break
+    try:
+        child = holder[part]
+    except (LookupError, TypeError):
+        return False
+    if inner and not _drop(child, inner):
+        return False
+    if not inner or not child:
+        del holder[part]
     return True
-
-
-def _item(holder: Any, part: str | int) -> Any:
-    if isinstance(holder, dict):
-        return holder.get(part)
-    if isinstance(holder, list) and isinstance(part, int) and part < len(holder):
-        return holder[part]
-    return None
 
 
 def to_toml(draft: Draft) -> str:

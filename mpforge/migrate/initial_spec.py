@@ -13,7 +13,7 @@ from mpforge.errors import WrongInput
 from mpforge.formats.pyproject import read_pyproject
 from mpforge.formats.requirements import specifier
 from mpforge.migrate import cibuildwheel_syntax as text_of
-from mpforge.migrate.cibuildwheel import Level, read_level
+from mpforge.migrate.cibuildwheel import read_level
 from mpforge.migrate.draft import Draft, Remark, comment, to_toml, validated
 
 # The released CPythons that build and test environments can be made for.
@@ -126,7 +126,9 @@ class _Translation:
         allowed, why = self._allowed(project.get("requires-python"))
         if text_of.globs(self.table.get("build")) not in ([], ["*"]):
             return allowed, why
-        named = [word for word in allowed if _classifier(word) in project.get("classifiers", ())]
+        classifiers = project.get("classifiers", ())
+        known = "Programming Language :: Python :: 3."
+        named = [p for p in allowed if f"{known}{p.removeprefix('cp3')}" in classifiers]
         if named and named != allowed:
             return named, f"{why}, and the classifiers"
         return allowed, why
@@ -188,24 +190,22 @@ class _Translation:
         same = len(set(policies.values())) == 1 and len(policies) == len(self.matrix)
         if same:
             level.build.setdefault("policy", next(iter(policies.values())))
-        self._write(level, ())
+        for name, options in (("build", level.build), ("test", level.test)):
+            if options:
+                self.draft.table(name).update(options)
+        self.remarks += level.remarks
+        self.translated += level.translated
         if not same:
             for target, policy in policies.items():
                 self.draft.table("targets", target, "build")["policy"] = policy
-
-    def _write(self, level: Level, path: tuple[str, ...]) -> None:
-        for name, options in (("build", level.build), ("test", level.test)):
-            if options:
-                self.draft.table(*path, name).update(options)
-        self.remarks += level.remarks
-        self.translated += level.translated
 
     # --- [[overrides]] -------------------------------------------------------------------------
 
     def overrides(self) -> None:
         """Draft the overrides, and the skipped tests."""
         found: list[dict[str, Any]] = []
-        for number, table in enumerate(_listed(self.all.get("overrides"))):
+        tables = [t for t in text_of.as_list(self.all.get("overrides")) if isinstance(t, dict)]
+        for number, table in enumerate(tables):
             where = f"overrides[{number}]"
             select = text_of.globs(table.get("select"))
             matched = self._matched(select)
@@ -289,11 +289,6 @@ class _Translation:
             self.remarks.append(Remark(", ".join(others), _NOT_YET))
 
 
-def _listed(value: object) -> list[dict[str, Any]]:
-    items = value if isinstance(value, list) else []
-    return [item for item in items if isinstance(item, dict)]
-
-
 def _table(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = holder.get(key, {})
     return found if isinstance(found, dict) else {}
@@ -303,10 +298,6 @@ def _archs(word: str) -> list[str]:
     """Return the targets that a word of cibuildwheel's ``archs`` includes."""
     known = platforms.well_known()
     return [name for name, platform in known.items() if word in platform.cibuildwheel]
-
-
-def _classifier(python: str) -> str:
-    return f"Programming Language :: Python :: 3.{python.removeprefix('cp3')}"
 
 
 def _identifier(python: str, target: str) -> str:
