@@ -108,11 +108,7 @@ def _data(item: "SessionPreview", differing: "dict[str, Changes]") -> dict[str, 
 
 def _step_data(step: "StepPreview", change: "Changes | None") -> dict[str, Any]:
     return {
-        "id": step.id,
-        "title": step.title,
-        "state": step.state,
-        "why": step.why,
-        "key": step.key,
+        **step.to_json(),
         "ingredients": step.record["ingredients"] if step.record else None,
         "since": change.since if change is not None else None,
         "differences": encode(change.differences) if change is not None else [],

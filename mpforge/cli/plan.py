@@ -111,9 +111,6 @@ def _size(item: SessionPreview) -> str:
 
 def _data(item: SessionPreview) -> dict[str, Any]:
     session = encode(item.session)
-    steps = [
-        {"id": s.id, "title": s.title, "state": s.state, "why": s.why, "key": s.key}
-        for s in item.steps
-    ]
+    steps = [step.to_json() for step in item.steps]
     fetch = {"bytes": item.fetch, "items": list(item.items)}
     return {**session, "state": item.state, "why": item.why, "steps": steps, "fetch": fetch}

@@ -37,6 +37,11 @@ class StepPreview:
     record: Mapping[str, Any] | None = None
     unpinned: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON data, without its ingredients."""
+        names = ("id", "title", "state", "why", "key")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True)
 class SessionPreview:
@@ -101,12 +106,11 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
     if session.phase == "test":
         require_machine(run)
     steps = _steps(run, session)
-    states = {step.state for step in steps}
-    for worst in ("not known", "would run"):
-        if worst in states:
-            first = next(step for step in steps if step.state == worst)
-            return SessionPreview(session, worst, first.why, steps, unpinned=first.unpinned)
-    return SessionPreview(session, "cached", "", steps)
+    worst = [step for state in ("not known", "would run") for step in steps if step.state == state]
+    if not worst:
+        return SessionPreview(session, "cached", "", steps)
+    first = worst[0]
+    return SessionPreview(session, first.state, first.why, steps, unpinned=first.unpinned)
 
 
 def _deps(run: SessionRun, session: PlannedSession) -> SessionPreview:
@@ -151,7 +155,6 @@ def _step(run: SessionRun, identifier: str) -> StepPreview:
 class Changes:
     """Differences of a step's ingredients; ``since`` says between which runs."""
 
-    step: str
     since: str
     differences: tuple[Difference, ...]
 
@@ -164,11 +167,11 @@ def changes(workspace: Workspace, step: StepPreview) -> Changes | None:
         return None
     now = step.record
     if now is not None and (found := differences(last, now)):
-        return Changes(step.id, "since the last run", found)
+        return Changes("since the last run", found)
     before = _read(folder / f"{step.id}.previous.json")
     if before is None or not (found := differences(before, last)):
         return None
-    return Changes(step.id, "between the last run and the one before", found)
+    return Changes("between the last run and the one before", found)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
