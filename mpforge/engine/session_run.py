@@ -2,7 +2,7 @@
 
 import functools
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,7 @@ from mpforge.engine.realize import Realizer
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
 from mpforge.engine.shipping import Shipping
 from mpforge.engine.test_outputs import TestOutputs
-from mpforge.errors import (
-    HostCannot,
-    MpforgeError,
-    NoStrategy,
-    NotAvailableYet,
-    UnknownExtra,
-    UnknownGroup,
-    WrongInput,
-)
+from mpforge.errors import MpforgeError
 from mpforge.keys.digest import short
 from mpforge.kinds.step_ingredients import Provision
 from mpforge.kinds.step_places import Places
@@ -48,9 +40,8 @@ class NotRun(Exception):
 
 def refusal_error(refusal: Refusal) -> MpforgeError:
     """Return the error of a session that this host can't run."""
-    known = (NotAvailableYet, NoStrategy, HostCannot, WrongInput, UnknownExtra, UnknownGroup)
-    kinds = {kind.code: kind for kind in known}
-    return kinds[refusal.error](refusal.what, why=refusal.why, hint=refusal.hint)
+    kind = MpforgeError.kinds[refusal.error]
+    return kind(refusal.what, why=refusal.why, hint=refusal.hint)
 
 
 @dataclass(frozen=True)
@@ -67,6 +58,7 @@ class SessionRun:
     dry: bool = False
     log: Path | None = None
     """Path of its steps' logs, if not the session's own."""
+    _announced: set[str] = field(default_factory=set, init=False)
 
     @functools.cached_property
     def pins(self) -> Pins:
@@ -166,15 +158,11 @@ class SessionRun:
 
     # --- announcing the work -------------------------------------------------------------------
 
-    @functools.cached_property
-    def _announced(self) -> list[str]:
-        return []
-
     def announce(self) -> None:
         """Emit a line for each target of the run, before anything is fetched or made."""
-        if self._announced:
+        if self.session.name in self._announced:
             return
-        self._announced.append(self.session.name)
+        self._announced.add(self.session.name)
         names = {f"deps-{self.session.target}", *self.selection.names}
         for deps in self.found.plan.sessions:
             choice, target = deps.choice, deps.target

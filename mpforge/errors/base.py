@@ -63,11 +63,14 @@ class MpforgeError(Exception):
     """
 
     code: ClassVar[str] = "error"
+    kinds: ClassVar[dict[str, "type[MpforgeError]"]] = {}
+    """All subclasses, by code."""
     exit_code: ClassVar[ExitCode] = ExitCode.STEP_FAILED
     enterable = True
 
     def __init_subclass__(cls, *, code: str) -> None:
         cls.code = code
+        cls.kinds[code] = cls
 
     def __init__(
         self,
