@@ -36,7 +36,8 @@ class Difference:
 
     def __str__(self) -> str:
         if self.before is None:
-            return f"{self.name} appeared ({_short(self.after or '')})"
+            value = self.after or ""
+            return f"{self.name} appeared ({value[:SHORT] if _is_digest(value) else value})"
         if self.after is None:
             return f"{self.name} is gone"
         if _is_digest(self.before) and _is_digest(self.after):
@@ -47,10 +48,6 @@ class Difference:
 def _is_digest(value: str) -> bool:
     word = value.split(" ", maxsplit=1)[0].removeprefix("sha256:")
     return len(word) == 64 and all(c in "0123456789abcdef" for c in word)
-
-
-def _short(value: str) -> str:
-    return value[:SHORT] if _is_digest(value) else value
 
 
 def digest(ingredients: Iterable[Ingredient]) -> str:
@@ -83,18 +80,13 @@ def to_json(ingredients: Iterable[Ingredient], files: Mapping[str, str]) -> dict
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
     """Return the differences between two records of ``to_json``, trees file by file."""
-    found: list[Difference] = []
     trees = {*before.get("trees", ()), *after.get("trees", ())}
-    for name, old, new in _unequal(before["ingredients"], after["ingredients"]):
-        if name not in trees:
-            found.append(Difference(name, old, new))
-    found += [Difference(*row) for row in _unequal(before["files"], after["files"])]
-    return tuple(found)
+    values = _unequal(before["ingredients"], after["ingredients"])
+    found = [difference for difference in values if difference.name not in trees]
+    return (*found, *_unequal(before["files"], after["files"]))
 
 
-def _unequal(
-    before: Mapping[str, str], after: Mapping[str, str]
-) -> Iterable[tuple[str, str | None, str | None]]:
+def _unequal(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[Difference]:
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
-            yield name, before.get(name), after.get(name)
+            yield Difference(name, before.get(name), after.get(name))

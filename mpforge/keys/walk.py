@@ -15,7 +15,7 @@ from mpforge import __version__
 from mpforge.keys.digest import Ingredient
 from mpforge.plan.codec import encode
 from mpforge.plan.places import Machine, PlannedPlace
-from mpforge.plan.steps import NARROWS, OutputOf, ProjectFiles, ShippedFiles, Step
+from mpforge.plan.steps import NARROWS, Step, Tree
 from mpforge.plan.texts import symbolic
 from mpforge.plan.toolchains import Compilers
 
@@ -41,7 +41,7 @@ def ingredients(step: Step, resolved: Resolved) -> Iterator[Ingredient]:
     yield Ingredient("mpforge", __version__)
     narrowing = {f.name for f in dataclasses.fields(step.command) if NARROWS in f.metadata}
     for name, value in _fields(step):
-        if isinstance(value, ProjectFiles | OutputOf | ShippedFiles):
+        if isinstance(value, Tree):
             yield Ingredient(name, resolved.trees[name], tree=True)
         elif name not in narrowing:
             yield Ingredient(name, _text(value))
@@ -58,13 +58,9 @@ def ingredients(step: Step, resolved: Resolved) -> Iterator[Ingredient]:
         yield Ingredient(f"secrets.{name}", SECRET)
 
 
-def references(step: Step) -> dict[str, ProjectFiles | OutputOf | ShippedFiles]:
+def references(step: Step) -> dict[str, Tree]:
     """Return the references of a step's command by field: those that must be resolved."""
-    return {
-        name: value
-        for name, value in _fields(step)
-        if isinstance(value, ProjectFiles | OutputOf | ShippedFiles)
-    }
+    return {name: value for name, value in _fields(step) if isinstance(value, Tree)}
 
 
 def _fields(step: Step) -> Iterator[tuple[str, object]]:
