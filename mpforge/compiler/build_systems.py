@@ -4,7 +4,7 @@ Each kind that configures gets a separate directory ({build_dir}), gets the targ
 defines them, and installs into {dest_dir}, from where ``outputs`` are taken. Knows nothing of hosts.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, assert_never
 
 from mpforge.compiler.typed_commands import commands, text, texts_of
@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 _MAKE_VARIABLES = " ".join(f'{name}="${name}"' for name in ("CC", "CXX", "AR", "RANLIB", "STRIP"))
 MAKE = ShellLine(("make -j", Placeholder("jobs"), f" {_MAKE_VARIABLES}"))
 
-_TOOLS: dict[Configurer, tuple[str, ...]] = {
-    "cmake": ("cmake", "ninja"),
-    "meson": ("meson", "ninja"),
-    "autotools": (),
-}
+_TOOLS: Mapping[str, tuple[str, ...]] = {"cmake": ("cmake", "ninja"), "meson": ("meson", "ninja")}
 
 _JOBS, _TRIPLE = Placeholder("jobs"), Placeholder("triple")
 _PROJECT, _BUILD, _DEST = Placeholder("project"), Placeholder("build_dir"), Placeholder("dest_dir")
@@ -42,8 +38,7 @@ def configurer(kind: "Kind") -> Configurer | None:
 
 def tools(build: "BuildOptions") -> tuple[str, ...]:
     """Return the programs that a build's kind needs beside those that the spec declares."""
-    configured = configurer(build.kind)
-    return () if configured is None else _TOOLS[configured]
+    return _TOOLS.get(build.kind, ())
 
 
 def runs_programs(build: "BuildOptions") -> bool:

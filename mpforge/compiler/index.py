@@ -7,17 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from mpforge.plan.index import Index, IndexedSession
-from mpforge.spec.options import ResolvedTarget, resolve, targets, word
+from mpforge.spec.options import ResolvedTarget, cpu_word, resolve, targets, word
 
 if TYPE_CHECKING:
     from mpforge.spec.model import Spec
 
 _PHASES: tuple[Literal["build", "test"], ...] = ("build", "test")
-
-
-def cpu_word(model: str) -> str:
-    """Return a CPU model as a word of a session name: ``neoverse-n1`` → ``neoverse_n1``."""
-    return model.lower().replace("-", "_").replace(".", "_")
 
 
 def compile_index(spec: "Spec", key: str) -> Index:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mpforge.formats.pyproject import BuildSystem
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.requirements import name_of
 
@@ -52,9 +53,7 @@ class BuildFiles:
     pdm's build script exists.
     """
 
-    backend: str
-    in_tree: bool
-    requires: tuple[str, ...]
+    system: BuildSystem
     tool: Mapping[str, Any]
     setup_py: str | None = None
     setup_cfg: str | None = None
@@ -64,9 +63,9 @@ class BuildFiles:
 
 def reason(files: BuildFiles) -> str | None:
     """Return the reason why a project is known to be pure Python; None if it is not known to be."""
-    if files.in_tree:
+    if files.system.backend_path:
         return None
-    module = files.backend.split(":", 1)[0].split(".", 1)[0]
+    module = files.system.backend.split(":", 1)[0].split(".", 1)[0]
     known = _BACKENDS.get(module)
     if known is None:
         return None
@@ -121,12 +120,12 @@ def _poetry(files: BuildFiles) -> bool:
 def _pdm(files: BuildFiles) -> bool:
     build = _table(files.tool, "pdm", "build")
     compiles = build.get("run-setup") or "custom-hook" in build or build.get("is-purelib") is False
-    hooked = {name_of(requirement) for requirement in files.requires} - {"pdm-backend"}
+    hooked = {name_of(requirement) for requirement in files.system.requires} - {"pdm-backend"}
     return not (compiles or files.pdm_build or hooked)
 
 
 def _setuptools(files: BuildFiles) -> bool:
-    wanted = {name_of(requirement) for requirement in files.requires}
+    wanted = {name_of(requirement) for requirement in files.system.requires}
     own = _table(files.tool, "setuptools")
     if wanted - _PLAIN_REQUIREMENTS or {"ext-modules", "cmdclass"} & own.keys():
         return False

@@ -75,9 +75,7 @@ def _pure_by(table: Mapping[str, Any], system: BuildSystem, inputs: Inputs) -> s
     hatch = inputs.read("hatch.toml")
     configuration = table_of(hatch).get("build")
     files = purity.BuildFiles(
-        backend=system.backend,
-        in_tree=bool(system.backend_path),
-        requires=system.requires,
+        system=system,
         tool=table.get("tool", {}),
         setup_py=inputs.read("setup.py"),
         setup_cfg=inputs.read("setup.cfg"),

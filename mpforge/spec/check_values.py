@@ -11,7 +11,7 @@ from mpforge.platforms.policies import policies
 from mpforge.spec.check_names import dotted_table
 from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import BuildOptions, Spec, TestOptions
-from mpforge.spec.options import all_levels
+from mpforge.spec.options import all_levels, cpu_word
 from mpforge.spec.placeholders import Placeholder, misspelt, parse
 from mpforge.spec.requirement_lines import parse_line, parse_tool
 from mpforge.spec.suggest import close_to
@@ -163,7 +163,7 @@ def _inside(path: Path, globs: Sequence[str]) -> Iterator[Finding]:
 def _cpus(path: Path, models: Sequence[str]) -> Iterator[Finding]:
     words: list[str] = []
     for number, model in enumerate(models):
-        name = re.sub(r"[-.]", "_", model.lower())
+        name = cpu_word(model)
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             yield finding_at(
                 "bad-value",

@@ -99,6 +99,11 @@ def word(target: str, python: str | None) -> str:
     return target if python is None else f"{target}-{python}"
 
 
+def cpu_word(model: str) -> str:
+    """Return a CPU model as a word of a session name: ``neoverse-n1`` → ``neoverse_n1``."""
+    return model.lower().replace("-", "_").replace(".", "_")
+
+
 def targets(spec: Spec) -> tuple[ResolvedTarget, ...]:
     """Return every target with something to build: ``project.targets`` first, then added ones."""
     found = []

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from mpforge.compiler.compile import compile_plan
-from mpforge.compiler.index import cpu_word
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.pins import Lock
 from mpforge.plan.places import Machine
 from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.plan.steps import RunTests
 from mpforge.spec.load import load_spec
+from mpforge.spec.options import cpu_word
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
 PROJECT = ProjectFacts("tree", "setuptools.build_meta", False, ("setuptools",))

@@ -2,9 +2,10 @@
 
 import pytest
 
-from mpforge.compiler.index import compile_index, cpu_word
+from mpforge.compiler.index import compile_index
 from mpforge.plan.index import Index, IndexedSession
 from mpforge.spec.load import load_spec
+from mpforge.spec.options import cpu_word
 
 TWO = '[project]\npython = ["cp311", "cp313"]\ntargets = ["aarch64", "x86_64"]\n'
 MAKE = '[project]\ntargets = ["aarch64"]\n[build]\nkind = "make"\noutputs = ["x"]\n'

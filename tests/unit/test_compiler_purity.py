@@ -7,6 +7,7 @@ import pytest
 
 from mpforge.compiler.compile import compile_plan
 from mpforge.compiler.purity import BuildFiles, reason
+from mpforge.formats.pyproject import BuildSystem
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.pins import Lock, StrategyPin
 from mpforge.plan.sessions import Plan, PlannedSession
@@ -32,9 +33,7 @@ def files(
     in_tree: bool = False,
 ) -> BuildFiles:
     return BuildFiles(
-        backend,
-        in_tree,
-        requires,
+        BuildSystem(backend, requires, (".",) if in_tree else ()),
         tomllib.loads(tool),
         setup_py,
         setup_cfg,
