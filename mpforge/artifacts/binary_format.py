@@ -3,12 +3,13 @@
 Another format needs one module that implements them, and a line in ``proof.format_of``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from mpforge.platforms import Platform
+from mpforge.platforms.policies import SystemPolicy, system_policy
 
 
 @dataclass(frozen=True, order=True)
@@ -56,12 +57,25 @@ class Binary(Protocol):
         """True for an extension module, whose symbols Python hides from other files."""
 
 
-BinaryFormat = Callable[
-    [Path, Platform, str, Iterable[str], Path | None], tuple[Mapping[str, Binary], list[str]]
-]
-"""Reads and verifies the compiled files of an operating system.
+@dataclass(frozen=True)
+class Promise:
+    """The systems that a result must run on: all of a policy. The globs are those of the spec.
 
-Given a directory, a platform, a policy, the available libraries (or globs of them) and the build's temporary
-directory, it returns the compiled files below the directory by name, and why they can't run on the policy's
-systems.
-"""
+    ``excluded`` are libraries that the user has, ``provided`` symbols that the loading program defines.
+    ``passing`` is the build's temporary directory, which exists on no other machine.
+    """
+
+    platform: Platform
+    policy: str
+    excluded: tuple[str, ...] = ()
+    provided: tuple[str, ...] = ()
+    passing: Path | None = None
+
+    @property
+    def system(self) -> SystemPolicy:
+        """The policy's libraries and versions on the platform."""
+        return system_policy(self.policy, self.platform)
+
+
+BinaryFormat = Callable[[Path, Promise], tuple[Mapping[str, Binary], list[str]]]
+"""Returns the compiled files below a directory, by name, and why they can't run on the promised systems."""

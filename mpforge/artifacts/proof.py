@@ -9,14 +9,14 @@ how a result was built.
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from elftools.common.exceptions import ELFError
 
 from mpforge.artifacts import elf, stable_abi, wheels
-from mpforge.artifacts.binary_format import Binary, BinaryFormat
+from mpforge.artifacts.binary_format import Binary, BinaryFormat, Promise
 from mpforge.artifacts.elf import ElfFacts, is_glibc
 from mpforge.artifacts.undefined_symbols import Surroundings, remedy, undefined
 from mpforge.errors import MpforgeError, StableAbiBroken, UndefinedSymbol, WheelRejected
@@ -31,45 +31,15 @@ _SHOWN = 12
 _LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loader takes
 
 
-@dataclass(frozen=True)
-class Promise:
-    """The systems that a result must run on: all of a policy. The globs are those of the spec.
-
-    ``excluded`` are libraries that the user has, ``provided`` symbols that the loading program defines.
-    ``passing`` is the build's temporary directory, which exists on no other machine.
-    """
-
-    platform: Platform
-    policy: str
-    excluded: tuple[str, ...] = ()
-    provided: tuple[str, ...] = ()
-    passing: Path | None = None
-
-    def reasons(self, root: Path) -> tuple[Mapping[str, Binary], list[str]]:
-        """Return the compiled files below a directory, and why they can't run on all the policy's systems."""
-        allowed = system_policy(self.policy, self.platform).libraries | set(self.excluded)
-        examine = format_of(self.platform)
-        return examine(root, self.platform, self.policy, allowed, self.passing)
-
-    def surroundings(
-        self, python: str | None = None, *, stable: bool = False, shares: bool = False
-    ) -> Surroundings:
-        """Return the surroundings of the files on the target; see ``Surroundings`` for the arguments."""
-        system = system_policy(self.policy, self.platform)
-        return Surroundings(
-            system.libraries, system.glibc, self.excluded, self.provided, python, stable, shares
-        )
-
-
 def prove_files(root: Path, promise: Promise) -> None:
     """Check the files of a build other than a wheel; wheels among them are checked for their own Python.
 
     Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
     """
     what = f"the build for {promise.platform.name}"
-    facts, reasons = promise.reasons(root)
+    facts, reasons = format_of(promise.platform)(root, promise)
     _reject(WheelRejected, f"{what} does not meet {promise.policy}", reasons, _RAISE_POLICY)
-    _refuse_undefined(what, facts, promise.surroundings())
+    _refuse_undefined(what, facts, Surroundings(promise))
     for wheel in sorted(root.rglob("*.whl")):
         with tempfile.TemporaryDirectory(prefix="mpforge-wheel-") as folder:
             _prove_among_files(wheel, Path(folder) / "content", promise)
@@ -120,7 +90,7 @@ def _prove_content(
     if reasons or promise is None:
         _refuse_promise(filename, reasons)
         return
-    facts, reasons = promise.reasons(root)
+    facts, reasons = format_of(promise.platform)(root, promise)
     if name.pure and facts:
         reasons.append("its platform tag is `any`, but it contains compiled code")
     oldest = stable_abi.promised(name, python)
@@ -139,7 +109,7 @@ def _prove_content(
             "(setuptools: Extension(py_limited_api=True)), or tag the wheel for one Python only",
         )
     shares = any(map(_loads_globally, root.rglob("*.py")))
-    there = promise.surroundings(python, stable=oldest is not None, shares=shares)
+    there = Surroundings(promise, python, stable=oldest is not None, shares=shares)
     _refuse_undefined(filename, facts, there)
 
 
@@ -208,12 +178,12 @@ def inspected(root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
     return facts, reasons
 
 
-def examine_elf(
-    root: Path, platform: Platform, policy: str, allowed: Iterable[str], passing: Path | None
-) -> tuple[Mapping[str, ElfFacts], list[str]]:
+def examine_elf(root: Path, promise: Promise) -> tuple[Mapping[str, ElfFacts], list[str]]:
     """Examine as a ``BinaryFormat``. Libraries that are shipped beside the files are allowed too."""
     facts, reasons = inspected(root)
-    return facts, [*reasons, *reasons_of(facts, platform, policy, allowed, passing)]
+    allowed = promise.system.libraries | set(promise.excluded)
+    more = reasons_of(facts, promise.platform, promise.policy, allowed, promise.passing)
+    return facts, [*reasons, *more]
 
 
 _FORMATS: Mapping[str, BinaryFormat] = {"linux": examine_elf}
@@ -231,7 +201,10 @@ def reasons_of(
     allowed: Iterable[str],
     passing: Path | None = None,
 ) -> Iterator[str]:
-    """Yield reasons why ELF files can't run on the policy's systems; see ``BinaryFormat``."""
+    """Yield reasons why ELF files can't run on the policy's systems.
+
+    ``allowed`` are available libraries, or globs of them; ``passing`` is the build's temporary directory.
+    """
     shipped: dict[str, list[ElfFacts]] = {}
     for name, file in facts.items():
         for called in {PurePosixPath(name).name, file.soname or ""} - {""}:

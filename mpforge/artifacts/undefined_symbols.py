@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from mpforge.artifacts.binary_format import Binary
+from mpforge.artifacts.binary_format import Binary, Promise
 from mpforge.platforms.symbols import cpython_exports, glibc_symbols, may_be_of
 
 _OF_PYTHON = re.compile(r"_?Py")
@@ -46,26 +46,20 @@ _FORGOTTEN = "add the source file that defines it to the extension's sources, or
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The environment that a result's files run in.
+    """The environment that a result's files run in: the promised systems, and what loads the files.
 
-    ``libraries`` are those of every system, ``glibc`` its version (None: another C library, of which
-    nothing is known). ``excluded`` are globs of libraries that the user provides: they may define anything.
-    ``provided`` are globs of symbols that the loading program defines. ``python`` loads them
-    (``cp311``), None: none does; with ``stable`` any does, and the stable ABI is judged elsewhere.
-    ``shares``: modules are loaded so that later ones see their symbols (``RTLD_GLOBAL``).
+    ``python`` loads them (``cp311``), None: none does; with ``stable`` any does, and the stable ABI is judged
+    elsewhere. ``shares``: modules are loaded so that later ones see their symbols (``RTLD_GLOBAL``).
     """
 
-    libraries: AbstractSet[str]
-    glibc: tuple[int, int] | None
-    excluded: tuple[str, ...] = ()
-    provided: tuple[str, ...] = ()
+    promise: Promise
     python: str | None = None
     stable: bool = False
     shares: bool = False
 
     def excludes(self, library: str) -> bool:
-        """Return whether the user provides a library."""
-        return any(fnmatchcase(library, pattern) for pattern in self.excluded)
+        """Return whether the user provides a library: it may define anything."""
+        return any(fnmatchcase(library, pattern) for pattern in self.promise.excluded)
 
     def interpreter_has(self, symbol: str) -> bool:
         """Return whether the Python that loads the files exports a symbol."""
@@ -111,7 +105,7 @@ def undefined(files: Mapping[str, Binary], there: Surroundings) -> Iterator[Unde
         anything = any(map(shipped.is_elsewhere, needed))
         for symbol in file.undefined:
             wanted = symbol.version
-            if any(fnmatchcase(symbol.name, glob) for glob in there.provided):
+            if any(fnmatchcase(symbol.name, glob) for glob in there.promise.provided):
                 continue
             if wanted is not None:
                 # A linker records versions of libraries; only those of shipped libraries can be checked.
@@ -156,18 +150,18 @@ class _Shipped:
     def is_elsewhere(self, library: str) -> bool:
         """Return whether a library is the user's or unknown, and so may define any symbol."""
         return self._there.excludes(library) or (
-            library not in self._by_name and library not in self._there.libraries
+            library not in self._by_name and library not in self._there.promise.system.libraries
         )
 
     def has(self, symbol: str, file: Binary, loaded: list[Binary], needed: set[str]) -> bool:
         """Return whether a loader finds an unversioned symbol for ``file``."""
-        there = self._there
+        there, system = self._there, self._there.promise.system
         outside = needed if file.is_module else self._outside
         return (
             symbol in self._common
             or any(symbol in other.exported for other in loaded)
             or there.interpreter_has(symbol)
-            or there.glibc is None
-            or symbol in glibc_symbols(there.glibc)
-            or any(may_be_of(library, symbol) for library in outside & there.libraries)
+            or system.glibc is None
+            or symbol in glibc_symbols(system.glibc)
+            or any(may_be_of(library, symbol) for library in outside & system.libraries)
         )

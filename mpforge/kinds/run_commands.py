@@ -29,8 +29,9 @@ class RunningCommands(Kind[RunCommands]):
 
     def run(self, task: Task, command: RunCommands, provision: "Provision") -> dict[str, str]:
         """Run the commands and prove that the outputs are for the target. Raises ``OutputMissing``."""
+        from mpforge.artifacts.binary_format import Promise
         from mpforge.artifacts.declared_outputs import collect
-        from mpforge.artifacts.proof import Promise, prove_files
+        from mpforge.artifacts.proof import prove_files
         from mpforge.kinds import build_tools, execution, step_inputs
 
         directory = task.directory

@@ -14,14 +14,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mpforge.artifacts import canonical_archives, elf, wheels
-from mpforge.artifacts.proof import (
-    Promise,
-    inspected,
-    machine_reasons,
-    prove_wheel,
-    reasons_of,
-    refuse,
-)
+from mpforge.artifacts.binary_format import Promise
+from mpforge.artifacts.proof import inspected, machine_reasons, prove_wheel, reasons_of, refuse
 from mpforge.diagnostics import cross_compiling, failed_extensions
 from mpforge.diagnostics.step_failure import WITHOUT_LIBRARY
 from mpforge.errors import NoExtension, OutputMissing, WheelRejected

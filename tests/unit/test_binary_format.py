@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mpforge.artifacts.binary_format import Binary, Symbol
+from mpforge.artifacts.binary_format import Binary, Promise, Symbol
 from mpforge.artifacts.proof import format_of
 from mpforge.artifacts.stable_abi import symbol_reasons
 from mpforge.artifacts.undefined_symbols import Surroundings, undefined
@@ -28,7 +28,7 @@ def test_a_symbol_is_looked_for_in_shipped_files_of_any_format() -> None:
         "_a.pyd": FakeBinary(("b.dll",), undefined=(Symbol("b_new"), Symbol("c_new"))),
         "b.dll": FakeBinary(exported=frozenset({"b_new"})),
     }
-    there = Surroundings(frozenset(), (2, 17), (), (), None)
+    there = Surroundings(Promise(well_known()["x86_64"], "manylinux_2_17"))
     assert [one.symbol for one in undefined(files, there)] == ["c_new"]
 
 

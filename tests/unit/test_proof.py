@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mpforge.artifacts import wheels
-from mpforge.artifacts.proof import Promise, prove_files, prove_wheel
+from mpforge.artifacts.binary_format import Promise
+from mpforge.artifacts.proof import prove_files, prove_wheel
 from mpforge.errors import MpforgeError, StableAbiBroken, UndefinedSymbol, WheelRejected
 from mpforge.platforms import well_known
 from mpforge.platforms.symbols import cpython_exports, glibc_symbols, stable_abi

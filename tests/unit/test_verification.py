@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from mpforge.artifacts.binary_format import Promise
 from mpforge.artifacts.elf import ElfFacts
 from mpforge.artifacts.proof import (
     format_of,
+    inspected,
     machine_reasons,
+    reasons_of,
     serves,
     tag_reasons,
 )
@@ -135,7 +138,7 @@ def test_every_compiled_file_of_a_result_is_looked_at_wherever_it_lies(tmp_path:
     (tmp_path / "p/data.bin").write_bytes(_elf(62))
     (tmp_path / "p/__init__.py").write_text("")
     (tmp_path / "p/short").write_bytes(b"\x7fE")
-    assert format_of(ARM)(tmp_path, ARM, POLICY, (), None)[1] == [
+    assert format_of(ARM)(tmp_path, Promise(ARM, POLICY))[1] == [
         "p/data.bin: is for EM_X86_64, not EM_AARCH64"
     ]
 
@@ -145,11 +148,11 @@ def test_this_very_interpreter_s_needs_are_read_and_compared(tmp_path: Path) -> 
     if program is None or Path(program).read_bytes()[:4] != b"\x7fELF":
         pytest.skip("no ELF program on this host")
     shutil.copy(program, tmp_path / "program")
-    told = format_of(ARM)(tmp_path, ARM, "manylinux_1_0", (), None)[1]
+    told = list(reasons_of(inspected(tmp_path)[0], ARM, "manylinux_1_0", ()))
     assert any("libc.so.6, which the policy does not allow" in line for line in told)
     assert any("needs GLIBC_2." in line for line in told)
     (tmp_path / "libc.so.6").write_bytes(_elf(183))
-    again = format_of(ARM)(tmp_path, ARM, "manylinux_1_0", (), None)[1]
+    again = list(reasons_of(inspected(tmp_path)[0], ARM, "manylinux_1_0", ()))
     assert not any("libc.so.6, which" in line for line in again)
 
 
