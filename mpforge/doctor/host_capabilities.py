@@ -72,17 +72,13 @@ class TargetAbility:
 def of_targets(host: HostFacts, containers: ContainersFact) -> tuple[TargetAbility, ...]:
     """Return a host's abilities for each well-known target."""
     request = emulators.distro_request()
-    found: dict[str | None, Emulator | None] = {None: None}
-    for platform in well_known().values():
-        if platform.qemu not in found:
-            found[platform.qemu] = emulators.host_emulator(platform)
     return tuple(
         TargetAbility(
             name=name,
             available=platform.available,
             build=build_ability(platform, host),
             images=image_ability(platform, host, containers),
-            test=test_ability(platform, host, found[platform.qemu], request),
+            test=test_ability(platform, host, emulators.host_emulator(platform), request),
         )
         for name, platform in well_known().items()
     )

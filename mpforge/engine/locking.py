@@ -269,11 +269,11 @@ def _answered(
 ) -> list[DistroPin]:
     """Return the missing pins for the first offer that the archive has. Raises what resolving raises."""
     requests = {pin.request for pin in known}
-    if any(requests.issuperset(offer.each) for offer in offers):
+    if any(requests.issuperset(offer) for offer in offers):
         return []
     for offer in offers:
         try:
-            return [resolve(one) for one in offer.each if one not in requests]
+            return [resolve(one) for one in offer if one not in requests]
         except ToolUnavailable:
             if offer is offers[-1]:
                 raise

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import ExitCode, NoHostPython
-from mpforge.obtain.pythons import host_python, installed_pythons
+from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.store import notes
 
@@ -42,12 +42,12 @@ def interpreter(executable: Path, word: str = "cp311") -> HostPython:
 def test_the_newest_patch_version_comes_first_and_a_pre_release_last(tmp_path: Path) -> None:
     for name in ("3.11.9", "3.11.10", "3.11.11rc1", "3.11-dev", "3.12.1", "3.1.4", "pypy3.11-7.3"):
         (tmp_path / name).mkdir()
-    found = [path.name for path in installed_pythons.newest_first(tmp_path, r"3\.11[.-].*")]
+    found = [path.name for path in host_python.newest_first(tmp_path, r"3\.11[.-].*")]
     assert found == ["3.11.10", "3.11.9", "3.11.11rc1", "3.11-dev"]
 
 
 def test_a_place_that_does_not_exist_has_no_interpreters(tmp_path: Path) -> None:
-    assert installed_pythons.newest_first(tmp_path / "no", ".*") == []
+    assert host_python.newest_first(tmp_path / "no", ".*") == []
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_debian_is_asked_for_the_newest_compiler_and_the_target_s_library() -> N
     first, *_, last = distribution_rust.requests(
         well_known()["x86_64"], well_known()["aarch64"], ("debian", "bookworm")
     )
-    assert first.each == (
+    assert first == (
         DistroRequest(
             "debian",
             "bookworm-security",
@@ -115,13 +115,13 @@ def test_debian_is_asked_for_the_newest_compiler_and_the_target_s_library() -> N
         ),
         DistroRequest("debian", "bookworm-security", "arm64", ("libstd-rust-web-dev",)),
     )
-    assert last.names[:3] == ("cargo", "libstd-rust-dev", "rustc")
+    assert distribution_rust.names_of(last)[:3] == ("cargo", "libstd-rust-dev", "rustc")
 
 
 def test_natively_only_the_host_s_packages_are_asked_for() -> None:
     host = well_known()["x86_64"]
     requests = distribution_rust.requests(host, host, ("debian", "trixie"))
-    assert [len(request.each) for request in requests] == [1, 1, 1]
+    assert [len(request) for request in requests] == [1, 1, 1]
 
 
 # --- what will be downloaded ------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_packages_that_are_not_there_are_to_be_fetched_as_far_as_the_lock_tells(
         pytest.skip("this host has no distribution with Rust")
     pins = tuple(
         DistroPin(one, (DistroPackage(name, "1", "0" * 64, 1000),))
-        for one in asked[-1].each
+        for one in asked[-1]
         for name in one.names[-1:]
     )
     assert told(tmp_path, Lock()) is None

@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import NoHostPython
-from mpforge.obtain.pythons import installed_pythons
 from mpforge.plan import codec
 from mpforge.store import notes
 from mpforge.store.files import digest_of_files, hash_file
@@ -117,10 +117,10 @@ def find(python: str, *, install: bool = True) -> HostPython:
         )
     version, suffix = f"{match[1]}.{match[2]}", match[3]
     headless: list[Path] = []
-    found = _first(python, installed_pythons.candidates(version, suffix), headless)
+    found = _first(python, candidates(version, suffix), headless)
     if found is None:
         failure = _install(version + suffix) if install else ""
-        found = _first(python, installed_pythons.managed(version, suffix), headless)
+        found = _first(python, managed(version, suffix), headless)
         if found is None:
             raise _absent(version, suffix, headless, failure)
     return found
@@ -203,6 +203,49 @@ def _absent(version: str, suffix: str, headless: list[Path], failure: str) -> No
         hint = f"run `apt-get install {system[0].name}-dev`"
     what = f"no CPython {version}{suffix} with its headers on this host"
     return NoHostPython(what, why="\n".join(seen) or None, hint=hint)
+
+
+# --- the interpreters of this host ------------------------------------------------------------
+
+
+def candidates(version: str, suffix: str) -> Iterator[Path]:
+    """Yield possible paths of a CPython (``3.13``; ``suffix`` "t": free-threaded), best first."""
+    yield from _pyenv(version, suffix)
+    yield from managed(version, suffix)
+    for directory in os.environ.get("PATH", "").split(os.pathsep):
+        for name in (f"python{version}{suffix}", "python3"):
+            if directory and os.path.isfile(path := os.path.join(directory, name)):
+                yield Path(path)
+    yield Path(getattr(sys, "_base_executable", sys.executable))
+
+
+def _pyenv(version: str, suffix: str) -> Iterator[Path]:
+    root = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    for home in newest_first(Path(root, "versions"), rf"{re.escape(version)}[.-].*"):
+        yield home / "bin" / f"python{version}{suffix}"
+
+
+def managed(version: str, suffix: str) -> Iterator[Path]:
+    """Yield uv's own interpreters, from the directory of ``uv python dir`` (by its documented rules)."""
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    root = os.environ.get("UV_PYTHON_INSTALL_DIR") or str(Path(data, "uv", "python"))
+    for home in newest_first(Path(root), rf"cpython-{re.escape(version)}\..*"):
+        yield home / "bin" / f"python{version}{suffix}"
+
+
+def newest_first(root: Path, pattern: str) -> list[Path]:
+    """Return the directories of ``root`` whose name matches, the highest patch version first."""
+    try:
+        homes = [path for path in root.iterdir() if re.fullmatch(pattern, path.name)]
+    except OSError:
+        return []
+
+    def patch(path: Path) -> tuple[bool, int, str]:
+        match = re.search(r"3\.\d+\.(\d+)(?P<pre>a|b|rc)?", path.name)
+        released = match is not None and match["pre"] is None
+        return released, int(match[1]) if match else -1, path.name
+
+    return sorted(homes, key=patch, reverse=True)
 
 
 # --- the identity of an interpreter -----------------------------------------------------------

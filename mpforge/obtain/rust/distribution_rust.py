@@ -11,7 +11,6 @@ import re
 import shutil
 import sysconfig
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge import processes
@@ -31,18 +30,15 @@ _Fill = Callable[[DistroPin, Path, Path], None]
 _STD = "libstd-rust"
 
 
-@dataclass(frozen=True)
-class RustRequest:
-    """Requests to the distribution: the host's packages; the target's, unless that is the host."""
+RustRequest = tuple[DistroRequest, ...]
+"""Requests to the distribution: the host's packages; the target's, unless that is the host."""
 
-    each: tuple[DistroRequest, ...]
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the packages' names as a user would install them."""
-        host, *others = self.each
-        foreign = [f"{name}:{other.architecture}" for other in others for name in other.names]
-        return (*host.names, *foreign)
+def names_of(request: RustRequest) -> tuple[str, ...]:
+    """Return the packages' names as a user would install them."""
+    host, *others = request
+    foreign = [f"{name}:{other.architecture}" for other in others for name in other.names]
+    return (*host.names, *foreign)
 
 
 def requests(
@@ -53,14 +49,14 @@ def requests(
     if found is None or host.debian_arch is None or target.debian_arch is None:
         return ()
     name, suite = found
-    made = []
+    made: list[RustRequest] = []
     for ending, infix in _OFFERS.get(name, ()):
         std = f"libstd-rust{infix}-dev"
         programs = tuple(sorted((f"cargo{infix}", std, f"rustc{infix}")))
         own = DistroRequest(name, suite + ending, host.debian_arch, programs, libraries=True)
         foreign = DistroRequest(name, suite + ending, target.debian_arch, (std,))
         is_native = host.debian_arch == target.debian_arch
-        made.append(RustRequest((own,) if is_native else (own, foreign)))
+        made.append((own,) if is_native else (own, foreign))
     return tuple(made)
 
 
@@ -74,7 +70,7 @@ def parts(pins: Sequence[DistroPin]) -> dict[str, str]:
 
 
 def provide(pins: Sequence[DistroPin], store: ToolStore, state: Path) -> tuple[Path, ...]:
-    """Return the sysroots, each with ``lib/rustlib``, the first with ``bin`` too; ``pins`` answer ``each``.
+    """Return the sysroots, each with ``lib/rustlib``, the first with ``bin`` too; ``pins`` answer a request.
 
     Raises ``ToolUnavailable`` if that is impossible, and the errors of ``apt.fetch``.
     """

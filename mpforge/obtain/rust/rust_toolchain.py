@@ -64,7 +64,7 @@ class Rust:
         """
         asked = offers(channel, target)
         for request in asked:
-            pins = [self._tools.pins.lock.packages_of(one) for one in request.each]
+            pins = [self._tools.pins.lock.packages_of(one) for one in request]
             known = tuple(pin for pin in pins if pin is not None)
             if len(known) == len(pins):
                 return () if distribution_rust.is_kept(known, self._tools.store) else known
@@ -115,7 +115,7 @@ class Rust:
         asked = offers(channel, target.name)
         packages = self._packages(asked)
         if packages is None:
-            names = asked[0].names if asked else ()
+            names = distribution_rust.names_of(asked[0]) if asked else ()
             raise host_rust.missing(channel, triples, found, names)
         if channel != host_rust.STABLE:
             self._tools.warn(
@@ -126,10 +126,10 @@ class Rust:
     def _packages(self, asked: tuple[distribution_rust.RustRequest, ...]) -> _Packages | None:
         """Return the packages of the first request that is in the lock, else of the first in the archive."""
         lock = self._tools.pins.lock
-        pinned = [r for r in asked if all(lock.packages_of(one) for one in r.each)]
+        pinned = [r for r in asked if all(lock.packages_of(one) for one in r)]
         for request in pinned or asked:
             try:
-                return tuple(self._tools.pins.distribution(one) for one in request.each)
+                return tuple(self._tools.pins.distribution(one) for one in request)
             except ToolUnavailable:
                 continue
         return None
