@@ -3,10 +3,11 @@
 Another format needs one module that implements them, and a line in ``proof.format_of``.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal
 
 from mpforge.platforms import Platform
 from mpforge.platforms.policies import SystemPolicy, system_policy
@@ -29,32 +30,34 @@ class Symbol:
     version: Version | None = None
 
 
-class Binary(Protocol):
-    """One compiled file: a program, a library, or an object file."""
+Kind = Literal["program", "library", "object", "other"]
 
-    @property
-    def needed(self) -> tuple[str, ...]:
-        """The libraries that a loader must load with it."""
 
-    @property
-    def soname(self) -> str | None:
-        """The name under which other files need it, if it has one."""
+@dataclass(frozen=True, kw_only=True)
+class Binary:
+    """One compiled file.
 
-    @property
-    def undefined(self) -> tuple[Symbol, ...]:
-        """The symbols that other files must define."""
+    ``kind``: a loader or kernel starts a program and loads a library, a linker reads an object; files
+    of other kinds (such as separate debug information) never run. ``needed`` are the libraries that a loader
+    must load with it, ``soname`` is the name under which other files need it. ``undefined`` are the symbols
+    that other files must define, ``exported`` those that it defines for others.
+    """
 
-    @property
-    def exported(self) -> frozenset[str]:
-        """The symbols that it defines for other files."""
+    kind: Kind = "library"
+    needed: tuple[str, ...] = ()
+    soname: str | None = None
+    undefined: tuple[Symbol, ...] = ()
+    exported: frozenset[str] = frozenset()
 
     @property
     def linked(self) -> bool:
-        """True for a program or a library."""
+        """True for a program or a library, not for a ``.o``."""
+        return self.kind in ("program", "library")
 
-    @property
+    @functools.cached_property
     def is_module(self) -> bool:
-        """True for an extension module, whose symbols Python hides from other files."""
+        """True for an extension module: Python hides its symbols (``dlopen`` without RTLD_GLOBAL)."""
+        return self.kind == "library" and any(name.startswith("PyInit_") for name in self.exported)
 
 
 @dataclass(frozen=True)

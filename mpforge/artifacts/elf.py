@@ -11,17 +11,15 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from elftools.common.exceptions import ELFError
 from elftools.construct import ConstructError
 
-from mpforge.artifacts.binary_format import Symbol, Version
+from mpforge.artifacts.binary_format import Binary, Symbol, Version
 from mpforge.artifacts.elf_image import DYN, EXEC, REL, Image, Strings, Tag, damaged
 
 MAGIC = b"\x7fELF"
 
-Kind = Literal["program", "library", "object", "other"]
 _GLOBAL, _WEAK, _UNIQUE = 1, 2, 10  # symbol bindings; a version may be weak, too (VER_FLG_WEAK)
 _OF_OTHERS = (_GLOBAL, _WEAK, _UNIQUE)
 _VISIBLE = (0, 3)  # STV_DEFAULT, STV_PROTECTED
@@ -39,13 +37,12 @@ _BSD_NAME = b"#1/"  # the name's length follows, and the name itself begins the 
 
 
 @dataclass(frozen=True)
-class ElfFacts:
+class ElfFacts(Binary):
     """The facts of one file.
 
-    ``machine`` is ``e_machine``'s name (``EM_AARCH64``), ``bits`` its class, ``little`` its data.
+    ``machine`` is ``e_machine``'s name (``EM_AARCH64``), ``bits`` its class, ``little`` its data, ``system``
+    EI_OSABI.
 
-    ``kind``: a loader or kernel starts a program and loads a library, a linker reads an object; files
-    of other kinds (such as separate debug information) never run. ``system`` is EI_OSABI.
     ``needed`` are DT_NEEDED entries (and filters), ``soname`` DT_SONAME, ``rpaths`` the directories of
     DT_RPATH and DT_RUNPATH, which are searched for the former, ``interpreter`` the loader's path.
     ``versions`` are required of libraries. ``undefined`` are the symbols that relocations refer to and
@@ -57,28 +54,13 @@ class ElfFacts:
     machine: str
     bits: int
     little: bool
-    needed: tuple[str, ...] = ()
-    soname: str | None = None
-    kind: Kind = "library"
     rpaths: tuple[str, ...] = ()
     versions: tuple[Version, ...] = ()
-    undefined: tuple[Symbol, ...] = ()
-    exported: frozenset[str] = frozenset()
     defines: frozenset[str] = frozenset()
     interpreter: str | None = None
     relr: bool = False
     system: int = 0
     bare: bool = False
-
-    @property
-    def linked(self) -> bool:
-        """True for a program or a library, not for a ``.o``."""
-        return self.kind in ("program", "library")
-
-    @functools.cached_property
-    def is_module(self) -> bool:
-        """True for an extension module: Python hides its symbols (``dlopen`` without RTLD_GLOBAL)."""
-        return self.kind == "library" and any(name.startswith("PyInit_") for name in self.exported)
 
     @property
     def glibc(self) -> tuple[int, int]:

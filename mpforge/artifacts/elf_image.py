@@ -7,7 +7,6 @@ the tables.
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
 from elftools.common.exceptions import ELFError
@@ -23,7 +22,6 @@ _MOST_RECORDS = 1 << 16  # of versions: an index of one has 15 bits
 _MOST_SYMBOLS = 1 << 24
 
 
-@dataclass(frozen=True)
 class Tag:
     """``d_tag`` values that are read here (gABI; the GNU extensions are in glibc's ``elf.h``)."""
 

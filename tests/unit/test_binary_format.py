@@ -1,7 +1,5 @@
 """Compiled files of any format are judged by what they answer."""
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from mpforge.artifacts.binary_format import Binary, Promise, Symbol
@@ -11,31 +9,17 @@ from mpforge.artifacts.undefined_symbols import Surroundings, undefined
 from mpforge.platforms import well_known
 
 
-@dataclass(frozen=True)
-class FakeBinary:
-    """A file of no format at all."""
-
-    needed: tuple[str, ...] = ()
-    soname: str | None = None
-    undefined: tuple[Symbol, ...] = ()
-    exported: frozenset[str] = field(default_factory=frozenset)
-    linked: bool = True
-    is_module: bool = False
-
-
 def test_a_symbol_is_looked_for_in_shipped_files_of_any_format() -> None:
-    files: dict[str, Binary] = {
-        "_a.pyd": FakeBinary(("b.dll",), undefined=(Symbol("b_new"), Symbol("c_new"))),
-        "b.dll": FakeBinary(exported=frozenset({"b_new"})),
+    files = {
+        "_a.pyd": Binary(needed=("b.dll",), undefined=(Symbol("b_new"), Symbol("c_new"))),
+        "b.dll": Binary(exported=frozenset({"b_new"})),
     }
     there = Surroundings(Promise(well_known()["x86_64"], "manylinux_2_17"))
     assert [one.symbol for one in undefined(files, there)] == ["c_new"]
 
 
 def test_the_stable_abi_holds_for_files_of_any_format() -> None:
-    files: dict[str, Binary] = {
-        "_a.pyd": FakeBinary(undefined=(Symbol("PyList_New"), Symbol("_PyLong_New")))
-    }
+    files = {"_a.pyd": Binary(undefined=(Symbol("PyList_New"), Symbol("_PyLong_New")))}
     (reason,) = symbol_reasons(files, (3, 8))
     assert "_PyLong_New, which is not in the stable ABI" in reason
 
