@@ -126,9 +126,9 @@ def refuse(filename: str, reasons: list[str]) -> None:
 def _refuse_undefined(what: str, facts: Mapping[str, Binary], there: Surroundings) -> None:
     lacking = list(undefined(facts, there))
     if lacking:
-        names = {one.symbol for one in lacking}
+        names = {symbol for symbol, _ in lacking}
         hint = f"{remedy(names)}; or {_ALLOW.format(name=min(names))}"
-        _reject(UndefinedSymbol, f"{what} has undefined symbols", map(str, lacking), hint)
+        _reject(UndefinedSymbol, f"{what} has undefined symbols", [why for _, why in lacking], hint)
 
 
 def _reject(error: type[MpforgeError], what: str, reasons: Iterable[str], hint: str) -> None:

@@ -69,20 +69,6 @@ class Surroundings:
         return bool(_OF_PYTHON.match(symbol)) if exports is None else symbol in exports
 
 
-@dataclass(frozen=True)
-class Undefined:
-    """A symbol that a file uses and nothing defines; ``library``: the one that should define it."""
-
-    file: str
-    symbol: str
-    library: str | None = None
-
-    def __str__(self) -> str:
-        if self.library is not None:
-            return f"{self.file}: undefined symbol {self.symbol}: {self.library} does not export it"
-        return f"{self.file}: undefined symbol {self.symbol}: no library that it needs defines it"
-
-
 def remedy(symbols: AbstractSet[str]) -> str:
     """Return the advice about undefined symbols, by the first one whose cause is known."""
     for symbol in sorted(symbols):
@@ -92,8 +78,8 @@ def remedy(symbols: AbstractSet[str]) -> str:
     return _FORGOTTEN
 
 
-def undefined(files: Mapping[str, Binary], there: Surroundings) -> Iterator[Undefined]:
-    """Yield every undefined symbol of a result's files (by relative name) that nothing defines.
+def undefined(files: Mapping[str, Binary], there: Surroundings) -> Iterator[tuple[str, str]]:
+    """Yield every undefined symbol of a result's files (by relative name) that nothing defines, and where.
 
     A file that needs a missing library is passed over: that is reported elsewhere.
     """
@@ -111,9 +97,11 @@ def undefined(files: Mapping[str, Binary], there: Surroundings) -> Iterator[Unde
                 # A linker records versions of libraries; only those of shipped libraries can be checked.
                 own = shipped.called(wanted.library)
                 if own and not any(symbol.name in other.exported for other in own):
-                    yield Undefined(name, symbol.name, wanted.library)
+                    why = f"{wanted.library} does not export it"
+                    yield symbol.name, f"{name}: undefined symbol {symbol.name}: {why}"
             elif not anything and not shipped.has(symbol.name, file, loaded, needed):
-                yield Undefined(name, symbol.name)
+                why = "no library that it needs defines it"
+                yield symbol.name, f"{name}: undefined symbol {symbol.name}: {why}"
 
 
 class _Shipped:

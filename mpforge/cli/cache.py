@@ -23,8 +23,7 @@ from mpforge.housekeeping.cache_directory import (
     stats,
     verify,
 )
-from mpforge.housekeeping.cache_limits import limits_of
-from mpforge.housekeeping.collection import Collected, Limits
+from mpforge.housekeeping.collection import Collected, Limits, limits_of
 from mpforge.workspace import cache_directory
 
 DESCRIPTION = (

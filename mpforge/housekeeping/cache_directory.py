@@ -18,8 +18,15 @@ from mpforge.errors import FileTrouble, MpforgeError
 from mpforge.housekeeping import audit, cache_contents, collection
 from mpforge.housekeeping.audit import FOREIGN, Finding
 from mpforge.housekeeping.cache_contents import NAME, STAMP, Busy, give_way, unheard
-from mpforge.housekeeping.cache_limits import limits_of
-from mpforge.housekeeping.collection import IN_USE, NOTHING, Collected, Evictable, Left, Limits
+from mpforge.housekeeping.collection import (
+    IN_USE,
+    NOTHING,
+    Collected,
+    Evictable,
+    Left,
+    Limits,
+    limits_of,
+)
 from mpforge.store import notes, tool_manifests
 from mpforge.store.directory_backend import layout_problem
 from mpforge.store.locks import alone

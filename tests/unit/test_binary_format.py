@@ -15,7 +15,7 @@ def test_a_symbol_is_looked_for_in_shipped_files_of_any_format() -> None:
         "b.dll": Binary(exported=frozenset({"b_new"})),
     }
     there = Surroundings(Promise(well_known()["x86_64"], "manylinux_2_17"))
-    assert [one.symbol for one in undefined(files, there)] == ["c_new"]
+    assert [symbol for symbol, _ in undefined(files, there)] == ["c_new"]
 
 
 def test_the_stable_abi_holds_for_files_of_any_format() -> None:

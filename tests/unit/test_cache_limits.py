@@ -3,8 +3,7 @@
 import pytest
 
 from mpforge.errors import ExitCode, WrongInput
-from mpforge.housekeeping.cache_limits import limits_of, parse_age, parse_size
-from mpforge.housekeeping.collection import Limits
+from mpforge.housekeeping.collection import Limits, limits_of, parse_age, parse_size
 
 DAY = 24 * 3600
 
