@@ -21,7 +21,7 @@ from mpforge.artifacts.elf import ElfFacts, is_glibc
 from mpforge.artifacts.undefined_symbols import Surroundings, remedy, undefined
 from mpforge.errors import MpforgeError, StableAbiBroken, UndefinedSymbol, WheelRejected
 from mpforge.platforms import Platform, policy_version
-from mpforge.platforms.policies import SystemPolicy, system_policy
+from mpforge.platforms.policies import SystemPolicy
 
 _RAISE_POLICY = "raise [build] policy, or change what the build links"
 _ALLOW = (
@@ -182,8 +182,7 @@ def examine_elf(root: Path, promise: Promise) -> tuple[Mapping[str, ElfFacts], l
     """Examine as a ``BinaryFormat``. Libraries that are shipped beside the files are allowed too."""
     facts, reasons = inspected(root)
     allowed = promise.system.libraries | set(promise.excluded)
-    more = reasons_of(facts, promise.platform, promise.policy, allowed, promise.passing)
-    return facts, [*reasons, *more]
+    return facts, [*reasons, *reasons_of(facts, promise, allowed)]
 
 
 _FORMATS: Mapping[str, BinaryFormat] = {"linux": examine_elf}
@@ -195,22 +194,18 @@ def format_of(platform: Platform) -> BinaryFormat:
 
 
 def reasons_of(
-    facts: Mapping[str, ElfFacts],
-    platform: Platform,
-    policy: str,
-    allowed: Iterable[str],
-    passing: Path | None = None,
+    facts: Mapping[str, ElfFacts], promise: Promise, allowed: Iterable[str]
 ) -> Iterator[str]:
-    """Yield reasons why ELF files can't run on the policy's systems.
+    """Yield reasons why ELF files can't run on the promised systems.
 
-    ``allowed`` are available libraries, or globs of them; ``passing`` is the build's temporary directory.
+    ``allowed`` are available libraries, or globs of them.
     """
     shipped: dict[str, list[ElfFacts]] = {}
     for name, file in facts.items():
         for called in {PurePosixPath(name).name, file.soname or ""} - {""}:
             shipped.setdefault(called, []).append(file)
     known = tuple(allowed)
-    system = system_policy(policy, platform)
+    platform, system, passing = promise.platform, promise.system, promise.passing
     for name, file in facts.items():
         about = [*machine_reasons(file, platform)]
         if file.linked:

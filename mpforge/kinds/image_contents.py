@@ -22,6 +22,9 @@ from mpforge.places.containers.container import Container
 from mpforge.platforms import Platform
 from mpforge.store.tool_store import ToolStore
 
+Start = Callable[[], AbstractContextManager[Container]]
+"""Opens a container of an image."""
+
 _SHELL = "/bin/sh"
 _NOT_STARTED = (126, 127)
 # PyPA's images' interpreters first, then those on the image's PATH.
@@ -128,9 +131,7 @@ def interpreter(container: Container, word: str) -> str:
     return said.strip()
 
 
-def seen(
-    wanted: CrossImage, store: ToolStore, start: Callable[[], Container]
-) -> tuple[Interpreter, dict[str, str]]:
+def seen(wanted: CrossImage, store: ToolStore, start: Start) -> tuple[Interpreter, dict[str, str]]:
     """Return the interpreter that builds, and the variables with those of the compiler's companions.
 
     ``start`` opens a container of the image. Raises ``ImageUnfit``, and what ``start`` raises.
@@ -238,7 +239,7 @@ def bytecode(
     image: str,
     host: HostPython,
     store: ToolStore,
-    start: Callable[[], AbstractContextManager[Container]],
+    start: Start,
     making: AbstractContextManager[None],
 ) -> Path | None:
     """Return an archive for a container's root: bytecode for the Python of an image (its id) like ``host``.

@@ -6,7 +6,7 @@ Work before and after (packages, compilers, verification) is done on this host; 
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,12 +149,7 @@ class ProvidedImage:
         toolchain = ProvidedCrossImage(compilers, self.toolbox.tools)
         return toolchain.ready_for(python, tools, given)
 
-    def _bytecode(
-        self,
-        image: Image,
-        word: str,
-        start: Callable[[], contextlib.AbstractContextManager[Container]],
-    ) -> Path | None:
+    def _bytecode(self, image: Image, word: str, start: image_contents.Start) -> Path | None:
         """Return bytecode for an emulated Python; None: it compiles its imports itself, more slowly."""
         if not self.emulates:
             return None

@@ -129,7 +129,8 @@ def _refuse(
         )
     # auditwheel and patchelf read section headers; without them the file would seem to need no libraries.
     reasons = [f"{name}: has no section headers" for name, file in compiled.items() if file.bare]
-    reasons += reasons_of(compiled, platform, command.policy, "*") if reasons else []
+    promise = Promise(platform, command.policy)
+    reasons += reasons_of(compiled, promise, "*") if reasons else []
     if reasons:
         raise WheelRejected(f"{wheel.name} can't be repaired", why="\n".join(reasons))
 

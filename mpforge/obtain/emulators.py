@@ -102,7 +102,8 @@ def provide(platform: Platform, pin: DistroPin, store: ToolStore, state: Path) -
     )
     digest = (tool.path / "sha256").read_text(encoding="ascii")
     origin = f"{package.name} {package.version} of {pin.request.distribution} {pin.request.suite}"
-    return Emulator(tool.path / program, _upstream(package.version), digest, origin)
+    upstream = re.split(r"[+~-]", package.version.split(":", 1)[-1])[0]  # of 1:7.2+dfsg-7: 7.2
+    return Emulator(tool.path / program, upstream, digest, origin)
 
 
 def no_emulator(platform: Platform, why: str | None = None) -> NoEmulator:
@@ -170,11 +171,6 @@ def _program_names(platform: Platform) -> tuple[str, ...]:
 def _version(path: Path) -> str:
     match = re.search(r"version (\S+)", _ask(path, "--version"))
     return match.group(1) if match else "unknown"
-
-
-def _upstream(version: str) -> str:
-    """Return the upstream version of a package's: ``1:7.2+dfsg-7+deb12u18`` → ``7.2``."""
-    return re.split(r"[+~-]", version.split(":", 1)[-1])[0]
 
 
 def _ask(path: Path, *words: str) -> str:

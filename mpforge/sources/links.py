@@ -19,21 +19,6 @@ MOST = 200_000
 """The most files that may replace symlinks: directories with two links to the next double each time."""
 
 
-@dataclass(frozen=True)
-class Followed:
-    """The files that replace symlinks.
-
-    ``files`` has the real path of each path of the source, relative to the repository; ``links``
-    are links within a directory that is followed; ``left_out`` says why others are not followed.
-    ``targets`` are the files and directories that links lead to, relative to the repository.
-    """
-
-    files: dict[str, str] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    targets: set[str] = field(default_factory=set)
-
-
 def stays_inside(root: str, path: str, target: str) -> bool:
     """Return whether a link at ``path`` below ``root`` leads to a path below it, judged by its text.
 
@@ -50,37 +35,36 @@ def stays_inside(root: str, path: str, target: str) -> bool:
     return os.path.realpath(at) == os.path.realpath(os.path.join(root, place))
 
 
-def follow(
-    root: Path,
-    repository: Path,
-    leaving: Iterable[str],
-    listed: Listed,
-    *,
-    around: str = "the repository",
-) -> Followed:
-    """Follow links of the source ``root``, by their paths in it; both directories are real paths.
-
-    ``around`` is what messages call ``repository``.
-
-    Raises what ``listed`` raises, and ``SourceUnreadable`` for too many files.
-    """
-    follower = _Follower(str(repository), around, listed, Followed(), {})
-    for path in sorted(leaving):
-        follower.link(path, os.path.join(str(root), path), ())
-    return follower.found
-
-
 @dataclass(frozen=True)
-class _Follower:
-    repository: str
-    around: str
-    listed: Listed
-    found: Followed
-    known: dict[tuple[str, bool], frozenset[str]]
+class Followed:
+    """Symlinks that lead out of a source, followed within its repository, and the files that replace them.
 
-    def link(self, path: str, place: str, through: tuple[str, ...]) -> None:
+    ``repository`` is its real path, which messages call ``around``. ``files`` has the real path of each path
+    of the source, relative to the repository; ``links`` are links within a directory that is followed;
+    ``left_out`` says why others are not followed. ``targets`` are the files and directories that links lead
+    to, relative to the repository.
+    """
+
+    repository: str
+    listed: Listed
+    around: str = "the repository"
+    files: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    targets: set[str] = field(default_factory=set)
+    _listings: dict[tuple[str, bool], frozenset[str]] = field(default_factory=dict)
+
+    def follow(self, root: Path, leaving: Iterable[str]) -> None:
+        """Follow links of the source ``root``, a real path, by their paths in it.
+
+        Raises what ``listed`` raises, and ``SourceUnreadable`` for too many files.
+        """
+        for path in sorted(leaving):
+            self._link(path, os.path.join(str(root), path), ())
+
+    def _link(self, path: str, place: str, through: tuple[str, ...]) -> None:
         """Put the target of a link at ``place`` at ``path``; ``through`` are the links on the way to it."""
-        if len(self.found.files) + len(self.found.links) + len(self.found.left_out) > MOST:
+        if len(self.files) + len(self.links) + len(self.left_out) > MOST:
             raise SourceUnreadable(
                 f"symlinks in the source lead to more than {MOST:,} files",
                 why=f"one of them is {path}",
@@ -94,9 +78,9 @@ class _Follower:
                 f"{path} is a symlink to {os.readlink(place)}, {reason}: it is left out of the source; "
                 "copy its target into the project if the build needs it"
             )
-            self.found.left_out[path] = words
+            self.left_out[path] = words
         else:
-            self.found.targets.add(os.path.relpath(target, self.repository))
+            self.targets.add(os.path.relpath(target, self.repository))
 
     def _forbidden(self, target: str) -> str | None:
         if not _is_in(target, self.repository):
@@ -122,7 +106,7 @@ class _Follower:
         folder, name = os.path.split(target)
         if name not in self._names(folder, all_below=False):
             return "which git ignores"
-        self.found.files[path] = os.path.relpath(target, self.repository)
+        self.files[path] = os.path.relpath(target, self.repository)
         return None
 
     def _directory(self, path: str, target: str, through: tuple[str, ...]) -> str | None:
@@ -137,17 +121,17 @@ class _Follower:
         if os.path.islink(place):
             target = os.readlink(place)
             if stays_inside(folder, name, target):
-                self.found.links[path] = target
+                self.links[path] = target
             else:
-                self.link(path, place, through)
+                self._link(path, place, through)
         elif os.path.isfile(place):
-            self.found.files[path] = os.path.relpath(place, self.repository)
+            self.files[path] = os.path.relpath(place, self.repository)
 
     def _names(self, folder: str, *, all_below: bool) -> frozenset[str]:
         key = folder, all_below
-        if key not in self.known:
-            self.known[key] = frozenset(self.listed(Path(folder), all_below))
-        return self.known[key]
+        if key not in self._listings:
+            self._listings[key] = frozenset(self.listed(Path(folder), all_below))
+        return self._listings[key]
 
 
 def _is_in(place: str, folder: str) -> bool:

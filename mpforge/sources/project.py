@@ -152,7 +152,8 @@ def _with_followed(
         return [str(p.relative_to(within)) for p in places if p.is_relative_to(within)]
 
     around = "the project's directory" if project.listing is None else "the repository"
-    found = links.follow(project.root, repository, leaving, listed, around=around)
+    found = links.Followed(str(repository), listed, around)
+    found.follow(project.root, leaving)
     memory = record and record.with_name(f"{record.name}-linked")
     places = git.by_folder(sorted(set(found.files.values())))
     read = scan(repository, places, record=memory, keeps=lambda _path, _target: False)

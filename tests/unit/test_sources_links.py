@@ -8,7 +8,7 @@ import pytest
 
 from mpforge.errors import SourceUnreadable
 from mpforge.sources import links
-from mpforge.sources.links import Followed, follow, stays_inside
+from mpforge.sources.links import Followed, stays_inside
 from mpforge.store.files import files_below
 
 
@@ -34,7 +34,9 @@ def _link(root: Path, **targets: str) -> Followed:
     """Links of the package, by their names, all followed."""
     for name, target in targets.items():
         (root / name).symlink_to(target)
-    return follow(root, root.parent, list(targets), _listed)
+    found = Followed(str(root.parent), _listed)
+    found.follow(root, list(targets))
+    return found
 
 
 def _why(found: Followed) -> str:
@@ -47,7 +49,9 @@ def _why(found: Followed) -> str:
 
 def test_a_link_to_a_file_of_the_repository_is_that_file(root: Path) -> None:
     found = _link(root, licence="../LICENSE")
-    assert found == Followed({"licence": "LICENSE"}, targets={"LICENSE"})
+    assert (found.files, found.targets) == ({"licence": "LICENSE"}, {"LICENSE"})
+    assert not found.links
+    assert not found.left_out
 
 
 def test_a_link_to_a_directory_is_all_that_git_lists_in_it(root: Path) -> None:
@@ -82,7 +86,8 @@ def test_a_link_that_leaves_the_repository_is_named_with_its_target(root: Path) 
     found = _link(root, away="../../outside")
     assert found.files == {}
     assert "away is a symlink to ../../outside, which is outside of the repository" in _why(found)
-    found = follow(root, root.parent, ["away"], _listed, around="the project's directory")
+    found = Followed(str(root.parent), _listed, "the project's directory")
+    found.follow(root, ["away"])
     assert "which is outside of the project's directory: it is left out" in _why(found)
     assert "copy its target into the project" in _why(found)
 

@@ -148,11 +148,11 @@ def test_this_very_interpreter_s_needs_are_read_and_compared(tmp_path: Path) -> 
     if program is None or Path(program).read_bytes()[:4] != b"\x7fELF":
         pytest.skip("no ELF program on this host")
     shutil.copy(program, tmp_path / "program")
-    told = list(reasons_of(inspected(tmp_path)[0], ARM, "manylinux_1_0", ()))
+    told = list(reasons_of(inspected(tmp_path)[0], Promise(ARM, "manylinux_1_0"), ()))
     assert any("libc.so.6, which the policy does not allow" in line for line in told)
     assert any("needs GLIBC_2." in line for line in told)
     (tmp_path / "libc.so.6").write_bytes(_elf(183))
-    again = list(reasons_of(inspected(tmp_path)[0], ARM, "manylinux_1_0", ()))
+    again = list(reasons_of(inspected(tmp_path)[0], Promise(ARM, "manylinux_1_0"), ()))
     assert not any("libc.so.6, which" in line for line in again)
 
 

@@ -47,6 +47,9 @@ _ANY_VERSION = "99999"
 Local = Callable[[str], Path]
 """Returns the place of a requirement's path: a wheel, or a copy of a source directory for uv to write in."""
 
+Ask = Callable[[Sequence[str]], Captured]
+"""Calls ``uv pip compile`` with further arguments."""
+
 
 def _nowhere(path: str) -> Path:
     raise NotAvailableYet(f"the requirement {path} is a path, which is not supported here")
@@ -107,9 +110,7 @@ def resolve(
     return pin if own is None else pin.without(own.name)
 
 
-def _with_sdists(
-    sources: Sequence[str], ask: Callable[[Sequence[str]], Captured], *, tries: int
-) -> Captured:
+def _with_sdists(sources: Sequence[str], ask: Ask, *, tries: int) -> Captured:
     """Return uv's answer; packages that have only an sdist are resolved by it.
 
     If that does not help, return the first answer, whose message is about wheels.
@@ -292,9 +293,7 @@ def _not_resolved(answer: Captured, request: EnvironmentRequest, index: Index) -
 # --- a stand-in for the project under test ------------------------------------------------------
 
 
-def _beside_stand_in(
-    own: OwnPackage, folder: Path, ask: Callable[[Sequence[str]], Captured]
-) -> Captured:
+def _beside_stand_in(own: OwnPackage, folder: Path, ask: Ask) -> Captured:
     """Return the answer of ``uv pip compile`` (``ask``, with further arguments) with the stand-in present.
 
     The project satisfies every requirement of it, whatever the version. ``folder`` is for files. uv takes a

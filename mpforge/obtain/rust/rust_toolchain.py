@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpforge.errors import ToolUnavailable
 from mpforge.obtain.rust import cargo_configuration, cargo_environment, distribution_rust, host_rust
@@ -18,10 +17,6 @@ from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.pins import DistroPin
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform, by_machine, well_known
-
-if TYPE_CHECKING:
-    from mpforge.obtain.rust.cargo_environment import Setup
-
 
 _Packages = tuple[DistroPin, ...]
 """The distribution's packages for a target."""
@@ -74,13 +69,13 @@ class Rust:
         """Return the path of cargo for fetching crates in a step's ``directory``."""
         return _cargo(self._checked(channel, _host(), directory))
 
-    def plain(self, channel: str, directory: Path) -> "Setup":
+    def plain(self, channel: str, directory: Path) -> cargo_environment.Setup:
         """Return the setup of a step in ``directory`` that compiles nothing."""
         return cargo_environment.plain(directory, self._checked(channel, _host(), directory))
 
     def setup(
         self, channel: str, compilers: Compilers, variables: Mapping[str, str], directory: Path
-    ) -> "Setup":
+    ) -> cargo_environment.Setup:
         """Return the setup of a build in ``directory``; ``variables`` name its C compilers."""
         target = _target(compilers)
         sysroots = self._checked(channel, target, directory)
