@@ -87,6 +87,13 @@ def golden(session: nox.Session) -> None:
 
 
 @nox.session(python=False, venv_backend="none", default=False)
+def launcher(session: nox.Session) -> None:
+    """Build the launcher of steps for each machine, after a change of its source."""
+    _install_tools(session)
+    session.run(sys.executable, "scripts/build_launcher.py", "mpforge/places/launcher")
+
+
+@nox.session(python=False, venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
     """Measure the budgets of docs/architecture.md; `-- NAME [ARGUMENTS]` runs another of benchmarks/."""
     programs = {path.stem: path for path in sorted((HERE / "benchmarks").glob("[!_]*.py"))}

@@ -1,0 +1,346 @@
+/* Start a program in a root of its own: the step's directory, what it may read, and nothing else of the host.
+ *
+ *   launcher KINDS PARENT REPORT CWD {OPERATION WHAT WHERE} -- PROGRAM [ARGUMENT ...]
+ *
+ * KINDS     letters: u a user, n a network, p processes, r a root of its own
+ * PARENT    the caller's process number: all ends with it
+ * REPORT    a file descriptor; if the program was not started, the errno and the reason are written to it
+ * CWD       the program's directory
+ * OPERATION ro, rw: bind the host's path WHAT to the path WHERE; link: make WHERE a link to WHAT;
+ *           file: make WHERE a file with the text WHAT
+ *
+ * Three processes:  outer (waits, ends as the program ended)  ->  init (PID 1, reaps)  ->  the program.
+ * Facts: namespaces(7), user_namespaces(7), pid_namespaces(7), pivot_root(2), mount_setattr(2), prctl(2).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_mount_setattr
+#define SYS_mount_setattr 442 /* one number on every architecture */
+#endif
+#define ID "1000" /* for root too: as user 0, tar fails to give files to other owners */
+#define LONGEST 4096
+
+/* struct mount_attr of linux/mount.h, which clashes with sys/mount.h */
+enum { READ_ONLY = 1, NO_SUID = 2, NO_DEV = 4, NO_EXEC = 8, OF_TREE = 0x8000 };
+struct attributes { unsigned long long set, clear, propagation, user_namespace; };
+
+static int report = 2;
+static volatile pid_t child;
+
+static void fail(const char *what, const char *path)
+{
+	char text[LONGEST + 256];
+	int number = errno;
+	int length = snprintf(text, sizeof text, "%d %s%s%s", number, what, *path ? " " : "", path);
+	if (write(report, text, length < (int)sizeof text ? length : (int)sizeof text - 1) < 0)
+		_exit(125);
+	_exit(126);
+}
+
+static void check(int done, const char *what, const char *path)
+{
+	if (done)
+		fail(what, path);
+}
+
+/* --- files and mounts; "old" is the host's root, "new" the program's ------------------------------------ */
+
+static const char *joined(char *place, const char *root, const char *path)
+{
+	if (snprintf(place, LONGEST, "%s%s", root, path) >= LONGEST) {
+		errno = ENAMETOOLONG;
+		fail("path", path);
+	}
+	return place;
+}
+
+static void put(const char *path, const char *text)
+{
+	int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (file < 0 || write(file, text, strlen(text)) < 0)
+		fail("write", path);
+	close(file);
+}
+
+static void make(const char *path, int directory)
+{
+	char part[LONGEST];
+	joined(part, path, "");
+	for (char *end = part; (end = strchr(end + 1, '/'));) {
+		*end = 0;
+		if (mkdir(part, 0755) && errno != EEXIST)
+			fail("mkdir", part);
+		*end = '/';
+	}
+	if (directory ? mkdir(path, 0755) && errno != EEXIST : mknod(path, S_IFREG | 0644, 0) && errno != EEXIST)
+		fail("make", path);
+}
+
+static void limit(const char *path, unsigned flags, unsigned long long set)
+{
+	struct attributes wanted = {.set = set};
+	check(syscall(SYS_mount_setattr, AT_FDCWD, path, flags, &wanted, sizeof wanted), "mount_setattr", path);
+}
+
+static void attach(const char *what, const char *where, unsigned long long set)
+{
+	struct stat found;
+	check(stat(what, &found), "stat", what);
+	make(where, S_ISDIR(found.st_mode));
+	check(mount(what, where, NULL, MS_BIND | MS_REC, NULL), "bind", what);
+	limit(where, OF_TREE, set);
+}
+
+static void fresh(const char *kind, const char *where, unsigned long flags, const char *data)
+{
+	make(where, 1);
+	check(mount(kind, where, kind, flags, data), "mount", where);
+}
+
+static void make_proc(int own)
+{
+	/* What root's files there let their owner change, capabilities or not. */
+	static const char *const covered[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", "scsi", "acpi", NULL};
+	char path[LONGEST];
+	if (own)
+		fresh("proc", "new/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "");
+	else
+		attach("old/proc", "new/proc", NO_SUID | NO_DEV | NO_EXEC);
+	put("new/proc/sys/user/max_user_namespaces", "0"); /* in a further one, all capabilities would be back */
+	for (int i = 0; covered[i]; i++)
+		if (!access(joined(path, "new/proc/", covered[i]), F_OK))
+			attach(path, path, READ_ONLY | NO_SUID | NO_DEV | NO_EXEC);
+}
+
+static void make_dev(void)
+{
+	static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty", NULL};
+	static const char *const links[][2] = {{"/proc/self/fd", "new/dev/fd"}, {"fd/0", "new/dev/stdin"},
+		{"fd/1", "new/dev/stdout"}, {"fd/2", "new/dev/stderr"}, {"pts/ptmx", "new/dev/ptmx"}};
+	char what[LONGEST], where[LONGEST];
+	fresh("tmpfs", "new/dev", MS_NOSUID | MS_NOEXEC, "mode=755");
+	for (int i = 0; nodes[i]; i++) /* read-only: nobody can change the host's node */
+		if (!access(joined(what, "old/dev/", nodes[i]), F_OK))
+			attach(what, joined(where, "new/dev/", nodes[i]), READ_ONLY | NO_SUID | NO_EXEC);
+	for (unsigned i = 0; i < sizeof links / sizeof *links; i++)
+		check(symlink(links[i][0], links[i][1]), "symlink", links[i][1]);
+	fresh("tmpfs", "new/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
+	make("new/dev/pts", 1); /* some containers refuse it */
+	mount("devpts", "new/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620");
+	limit("new/dev", 0, READ_ONLY);
+}
+
+static void operate(char **words)
+{
+	char what[LONGEST], where[LONGEST];
+	for (; *words && strcmp(*words, "--"); words += 3) {
+		joined(where, "new", words[2]);
+		if (!strcmp(*words, "ro"))
+			attach(joined(what, "old", words[1]), where, READ_ONLY | NO_SUID | NO_DEV);
+		else if (!strcmp(*words, "rw"))
+			attach(joined(what, "old", words[1]), where, NO_SUID | NO_DEV);
+		else {
+			char *name = strrchr(where, '/');
+			*name = 0;
+			make(where, 1);
+			*name = '/';
+			if (!strcmp(*words, "file"))
+				put(where, words[1]);
+			else
+				check(symlink(words[1], where), "symlink", where);
+		}
+	}
+}
+
+static void make_root(int own_processes, char **operations)
+{
+	check(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "mount", "/");
+	check(mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"), "mount", "/tmp");
+	check(chdir("/tmp") || mkdir("old", 0755) || mkdir("new", 0755), "mkdir", "/tmp");
+	check(mount("new", "new", NULL, MS_BIND, NULL), "bind", "new");
+	check(syscall(SYS_pivot_root, ".", "old") || chdir("/"), "pivot_root", "/tmp");
+	fresh("tmpfs", "new/tmp", MS_NOSUID | MS_NODEV, "mode=1777");
+	make_proc(own_processes);
+	make_dev();
+	operate(operations);
+	check(umount2("old", MNT_DETACH), "umount", "old");
+	check(chdir("new") || syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH), "pivot_root", "new");
+	limit("/", 0, READ_ONLY);
+}
+
+/* --- the rest of what is the program's own ---------------------------------------------------------------- */
+
+static void raise_loopback(void)
+{
+	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	check(any < 0 || ioctl(any, SIOCSIFFLAGS, &request), "loopback", "");
+	close(any);
+}
+
+static void become_user(uid_t user, gid_t group)
+{
+	char map[64];
+	put("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof map, ID " %u 1", user);
+	put("/proc/self/uid_map", map);
+	snprintf(map, sizeof map, ID " %u 1", group);
+	put("/proc/self/gid_map", map);
+}
+
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct none[2] = {{0}};
+	for (int i = 0; i < 64; i++)
+		prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	check(syscall(SYS_capset, &header, none), "capset", "");
+	check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs", "");
+}
+
+/* --- the processes ------------------------------------------------------------------------------------------ */
+
+static void pass_on(int number) { if (child > 0) kill(child, number); }
+
+/* Who signals a group that we lead reaches the program too; on a terminal, only the outer process is signalled. */
+static void handle_signals(int leads)
+{
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGTERM, leads ? SIG_IGN : pass_on);
+	signal(SIGHUP, leads ? SIG_IGN : pass_on);
+}
+
+static void close_standard(void) { close(0); close(1); close(2); }
+
+static void end_as(int status)
+{
+	if (!WIFSIGNALED(status))
+		_exit(WEXITSTATUS(status));
+	struct rlimit none = {0, 0};
+	setrlimit(RLIMIT_CORE, &none);
+	signal(WTERMSIG(status), SIG_DFL);
+	kill(getpid(), WTERMSIG(status));
+	_exit(128 + WTERMSIG(status));
+}
+
+static void wait_outside(pid_t parent, int told)
+{
+	int status = SIGKILL, ignored;
+	check(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl", "");
+	if (getppid() != parent)
+		_exit(125); /* it ended meanwhile */
+	close_standard();
+	close(report);
+	while (waitpid(child, &ignored, 0) < 0 && errno == EINTR)
+		;
+	if (read(told, &status, sizeof status) != sizeof status)
+		status = SIGKILL;
+	end_as(status);
+}
+
+static void reap(int tell)
+{
+	int status;
+	prctl(PR_SET_NAME, "init", 0, 0, 0);
+	close_standard();
+	close(report);
+	for (;;) {
+		pid_t ended = wait(&status);
+		if (ended == child)
+			_exit(write(tell, &status, sizeof status) != sizeof status);
+		if (ended < 0 && errno != EINTR)
+			_exit(1);
+	}
+}
+
+int main(int count, char **words)
+{
+	sigset_t all, former;
+	int pipe_ends[2] = {-1, -1};
+	uid_t user = geteuid();
+	gid_t group = getegid();
+	int leads = getpgrp() == getpid();
+	if (count < 7) {
+		fputs("launcher: mpforge calls it\n", stderr);
+		return 2;
+	}
+	const char *kinds = words[1];
+	pid_t parent = atoi(words[2]);
+	report = atoi(words[3]);
+	fcntl(report, F_SETFD, FD_CLOEXEC);
+	char **operations = words + 5, **program = operations;
+	while (*program && strcmp(*program, "--"))
+		program++;
+	int of_user = !!strchr(kinds, 'u'), of_network = !!strchr(kinds, 'n'), of_processes = !!strchr(kinds, 'p'),
+	    of_root = !!strchr(kinds, 'r');
+
+	check(unshare((of_user ? CLONE_NEWUSER : 0) | (of_network ? CLONE_NEWNET : 0) | (of_processes ? CLONE_NEWPID : 0)
+		| (of_root ? CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS : 0)), "unshare", "");
+	if (of_user)
+		become_user(user, group);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &former);
+	if (of_processes) {
+		check(pipe2(pipe_ends, O_CLOEXEC), "pipe", "");
+		child = fork();
+		check(child < 0, "fork", "");
+		if (child) {
+			close(pipe_ends[1]);
+			handle_signals(leads);
+			sigprocmask(SIG_SETMASK, &former, NULL);
+			wait_outside(parent, pipe_ends[0]);
+		}
+		close(pipe_ends[0]);
+	}
+	check(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl", "");
+	if (of_processes) {
+		struct pollfd outer = {.fd = pipe_ends[1]};
+		if (poll(&outer, 1, 0) < 0 || outer.revents & POLLERR)
+			_exit(125); /* it ended meanwhile */
+	} else if (getppid() != parent)
+		_exit(125);
+	syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL); /* the caller's may hold keys */
+	if (of_network)
+		raise_loopback();
+	if (of_root) {
+		check(sethostname("localhost", 9), "sethostname", "");
+		make_root(of_processes, operations);
+	}
+	check(chdir(words[4]), "chdir", words[4]);
+	if (of_user)
+		drop_capabilities();
+	if (of_processes) {
+		child = fork();
+		check(child < 0, "fork", "");
+		if (child) {
+			handle_signals(leads);
+			sigprocmask(SIG_SETMASK, &former, NULL);
+			reap(pipe_ends[1]);
+		}
+	}
+	sigprocmask(SIG_SETMASK, &former, NULL);
+	execvp(program[1], program + 1);
+	fail("exec", "");
+}
