@@ -14,9 +14,9 @@ from mpforge.errors import ExitCode
 from mpforge.reports.console import size
 
 _EXTENTS = {
-    "whole": "each program has its own network, processes and mounts",
-    "mounts": "each program has its own network and mounts, but sees the host's processes",
-    "network": "each program has its own network, but sees the host's processes and mounts",
+    "whole": "steps run in a root of their own, with their tools and this host's base programs alone",
+    "mounts": "steps run in a root of their own, but see this host's processes",
+    "network": "steps have a network of their own, but see this host's files and processes",
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mpforge.kinds.inputs import Inputs, pruned, without_content
@@ -64,6 +65,10 @@ class AskingRequirements(WheelHooks[AskRequirements]):
 class BuildingWheel(WheelHooks[BuildWheel]):
     """Kind of the steps that build a wheel."""
 
+    def writes_environment(self, command: BuildWheel) -> bool:
+        """Return whether uv calls the hooks: it gets the view of the target by a file in the environment."""
+        return command.frontend == "uv"
+
     def run(self, task: Task, command: BuildWheel, provision: "Provision") -> dict[str, str]:
         """Build the wheel; in an image, also copy out the image's libraries that it was linked with."""
         from mpforge.kinds import build_tools, hook_calls, wheel_repair
@@ -97,6 +102,6 @@ def _build_by_uv(hooks: "HookCalls", settings: Settings) -> None:
     if view := hooks.variables.get("PYTHONPATH"):  # uv's interpreter ignores it (-I)
         (site_packages(directory.environment) / "mpforge_view.pth").write_text(f"{view}\n", "utf-8")
     argv += ["-o", str(directory.output), str(directory.source)]
-    hooks.run.call(argv, extra=hooks.variables)
+    hooks.run.call(argv, extra=hooks.variables, lends=[Path(argv[0])])
     hooks.run.let_in()
     (directory.output / ".gitignore").unlink(missing_ok=True)

@@ -9,16 +9,17 @@ import json
 import os
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mpforge.diagnostics import host_leaks, missing_files
 from mpforge.errors import StepFailed
-from mpforge.kinds import build_tools
+from mpforge.kinds import build_tools, visible_files
 from mpforge.kinds.observed_reads import HOST
 from mpforge.kinds.registry import kind_of
 from mpforge.kinds.step_ingredients import Provision
 from mpforge.kinds.task import TOLD, Task, since
+from mpforge.places import sandbox
 from mpforge.places.host import HostPlace
 from mpforge.places.isolation import FACT
 from mpforge.places.step import StepRun, base_environment
@@ -26,6 +27,13 @@ from mpforge.plan.steps import Step, Work
 from mpforge.toolchains import host_reads
 from mpforge.toolchains.compiler_wrappers import WrapperNote, read_notes
 from mpforge.toolchains.ready import COMPILER_NOTES
+
+_LACKS = {
+    "mounts": "gives steps a root of their own, but can't hide its processes from them",
+    "network": "isolates steps from its network, but not from its files and processes",
+    "none": "can't isolate steps from the network",
+}
+"""The gap of an incomplete isolation, by its extent."""
 
 
 def execute(task: Task, provision: Provision) -> dict[str, str]:
@@ -51,7 +59,7 @@ def _by_files(error: StepFailed, task: Task, provision: Provision, begin: int) -
     source = task.given.trees.get("source")
     if source is None or not kind_of(task.step.command).sees_less:
         return error
-    lines = since(Path(task.log.name), begin).decode("utf-8", "replace").splitlines()
+    lines = _said(task, begin).splitlines()
     built = [path for path, _ in source.walk()]
     of_sdist = provision.inputs.source.is_sdist
     project = [] if of_sdist else [path for path, _ in provision.inputs.files.walk()]
@@ -69,7 +77,8 @@ def _observe_host(task: Task, provision: Provision) -> None:
         compilers = command.compilers
         if compilers is not None and not provision.toolbox.toolchain(compilers).notes_reads():
             return {f"{HOST}{host_reads.UNSEEN}": host_reads.UNSURE}
-        reads = provision.toolbox.read_of_host(task.directory.root, compilers, since)
+        root = task.directory.root
+        reads = provision.toolbox.read_of_host(root, compilers, since, _on_host(task))
         return {f"{HOST}{path}": value for path, value in reads.items()}
 
     task.observed.add(teller)
@@ -88,13 +97,8 @@ def _apart(step: Step, provision: Provision) -> dict[str, str]:
     if found.extent == "whole":
         return facts
     remedy = f" ({found.remedy})" if found.remedy else ""
-    lacks = (
-        "can't isolate steps from the network"
-        if found.extent == "none"
-        else "isolates steps from its network, but not from its processes"
-    )
     provision.toolbox.warn_once(
-        f"this host {lacks}: {found.why}{remedy}; what steps use there is not tracked"
+        f"this host {_LACKS[found.extent]}: {found.why}{remedy}; what steps use there is not tracked"
     )
     return facts | {FACT: found.extent}
 
@@ -126,7 +130,9 @@ def start(
         environment,
         step.timeout,
         known,
-        HostPlace(place.isolation(), step.network),
+        visible_files.host_place(step, directory, provision.toolbox)
+        if step.place.sees_host
+        else HostPlace(),
         step.table,
         visitor=task.visitor,
         secrets=step.variables.secrets,
@@ -147,7 +153,17 @@ def _as_built(task: Task) -> host_leaks.Build | None:
 
 
 def _notes(task: Task) -> tuple[WrapperNote, ...]:
-    return read_notes(task.directory.root / COMPILER_NOTES)
+    return read_notes(task.directory.root / COMPILER_NOTES, _on_host(task))
+
+
+def _said(task: Task, begin: int) -> str:
+    """Return what a step's programs wrote to the log, with the step's directory as the host knows it."""
+    return _on_host(task)(since(Path(task.log.name), begin).decode("utf-8", "replace"))
+
+
+def _on_host(task: Task) -> Callable[[str], str]:
+    """Return the function that puts the host's paths into a text of a step's programs."""
+    return sandbox.on_host(task.directory.root).told if task.step.place.sees_host else str
 
 
 def _told(task: Task, begin: int) -> Sequence[str]:
@@ -158,6 +174,4 @@ def _told(task: Task, begin: int) -> Sequence[str]:
     notes = _notes(task)
     if (leak := host_leaks.missed(build, notes)) is not None:
         raise leak
-    return host_leaks.told(
-        build, notes, since(Path(task.log.name), begin).decode("utf-8", "replace")
-    )
+    return host_leaks.told(build, notes, _said(task, begin))

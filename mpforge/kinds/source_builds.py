@@ -17,8 +17,7 @@ from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.packages import installation, sdists
 from mpforge.obtain.pins import Pins
-from mpforge.places.host import HostPlace
-from mpforge.places.isolation import isolation
+from mpforge.places.sandbox import on_host
 from mpforge.places.step import StepDirectory, StepRun, base_environment
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package, build_request
 from mpforge.platforms import by_machine
@@ -143,5 +142,5 @@ class SourceBuilds:
             self.task.log,
             base_environment(directory, path),
             self.task.step.timeout,
-            place=HostPlace(isolation()),
+            place=on_host(directory.root, visible=self.toolbox.visible),
         )

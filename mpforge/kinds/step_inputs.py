@@ -4,6 +4,7 @@ The source is a plain copy, or a clone if the sdist step is to see git.
 """
 
 import dataclasses
+import functools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING
 from mpforge.kinds import target_packages
 from mpforge.kinds.inputs import content_differs
 from mpforge.kinds.observed_reads import SOURCE
+from mpforge.kinds.registry import kind_of
 from mpforge.kinds.task import Task
 from mpforge.places import source_reads
+from mpforge.places.isolation import isolation
 from mpforge.places.step import SOURCE_DATE_EPOCH, StepRun
 from mpforge.sources import git, git_clone
 from mpforge.store.protocols import BlobStore
 from mpforge.store.trees import Directory
-from mpforge.toolchains.ready import ReadyCompilers
+from mpforge.toolchains.ready import ReadyCompilers, digest
 
 if TYPE_CHECKING:
     from mpforge.kinds.step_ingredients import Provision
@@ -43,6 +46,7 @@ def put_source(task: Task, provision: "Provision", *, vcs: bool) -> None:
     place = git_clone.create(inputs.source.root, state, directory.source)
     store.restore(tree, place)
     git_clone.settle(directory.source, state, place, tree)
+    provision.toolbox.tools.of_host.update(git_clone.borrowed(directory.source))
 
 
 def _observe(task: Task) -> None:
@@ -86,17 +90,46 @@ def put_environment(task: Task, provision: "Provision", word: str, wanted: tuple
 
     Raises ``HostCannot`` if the host's own packages are to be used and a ``wanted`` one is missing.
     """
-    from mpforge.obtain.pythons.virtual_environments import make_skeleton
-
     environment, tree = task.directory.environment, task.given.trees.get("environment")
     if tree is None:
         installed = provision.toolbox.installed(word)
         installed.require(wanted, what=task.step.title)
         installed.make_environment(environment)
+    elif _is_read_only(task):
+        _show_environment(task, provision, word, tree)
     else:
-        make_skeleton(provision.toolbox.host_python(word).executable, environment)
-        provision.store.restore(tree, environment)
+        _make_environment(provision, word, tree, environment)
     return environment / "bin" / "python"
+
+
+def _is_read_only(task: Task) -> bool:
+    """Return whether a build only reads its environment, in a directory that nobody enters later."""
+    command = task.step.command
+    writes = "target_environment" in task.given.trees or kind_of(command).writes_environment(
+        command
+    )
+    return isolation().has_root and not writes and not task.keeps
+
+
+def _show_environment(task: Task, provision: "Provision", word: str, tree: Directory) -> None:
+    """Let a step see an environment of the tool store at its own path: nothing is copied."""
+    toolbox = provision.toolbox
+    python = toolbox.host_python(word)
+    made = toolbox.store.obtain(
+        name=f"environment-{word}",
+        version=python.version,
+        digest=digest(tree.digest(), python.digest, str(python.executable)),
+        make=functools.partial(_make_environment, provision, word, tree),
+    )
+    task.directory.environment.mkdir()
+    toolbox.elsewhere[task.directory.environment] = made.path
+
+
+def _make_environment(provision: "Provision", word: str, tree: Directory, place: Path) -> None:
+    from mpforge.obtain.pythons.virtual_environments import make_skeleton
+
+    make_skeleton(provision.toolbox.host_python(word).executable, place)
+    provision.store.restore(tree, place)
 
 
 def with_target_packages(
@@ -107,7 +140,7 @@ def with_target_packages(
 
     site = site_packages(task.directory.environment)
     libraries = target_packages.graft(put_target_packages(task, provision), site)
-    run, ready = with_descriptions(task, run, ready)
+    run, ready = with_descriptions(task, provision, run, ready)
     flags = [*(f"-L{folder}" for folder in libraries), ready.hooks.get("LDFLAGS", "")]
     hooks = {**ready.hooks, "LDFLAGS": " ".join(filter(None, flags))}
     if (openmp := target_packages.openmp(site)) is not None:
@@ -116,14 +149,16 @@ def with_target_packages(
 
 
 def with_descriptions(
-    task: Task, run: StepRun, ready: ReadyCompilers
+    task: Task, provision: "Provision", run: StepRun, ready: ReadyCompilers
 ) -> tuple[StepRun, ReadyCompilers]:
     """Let a build's pkg-config find the ``.pc`` files of the packages in its environment."""
     from mpforge.obtain.pythons.virtual_environments import site_packages
 
-    found = target_packages.descriptions(site_packages(task.directory.environment))
+    shown = task.directory.environment
+    here = provision.toolbox.elsewhere.get(shown, shown)
+    found = target_packages.descriptions(site_packages(here))
     known = run.environment.get("PKG_CONFIG_PATH", "")
-    words = [*map(str, found), *filter(None, [known])]
+    words = [*(str(shown / path.relative_to(here)) for path in found), *filter(None, [known])]
     more = {"PKG_CONFIG_PATH": os.pathsep.join(words)}
     return (
         dataclasses.replace(run, environment={**run.environment, **more}),

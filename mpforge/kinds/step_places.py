@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 from mpforge.errors import NoHostPython
 from mpforge.keys.walk import ABSENT
 from mpforge.kinds.toolbox import Toolbox
+from mpforge.places.root_contents import STEP
 from mpforge.plan.places import InImage, Machine, OnHost, PlannedPlace
-from mpforge.plan.steps import AskRequirements, BuildWheel, Step
+from mpforge.plan.steps import AskRequirements, BuildWheel, RunTests, Step, Work
 from mpforge.plan.toolchains import Compilers
 
 if TYPE_CHECKING:
@@ -62,8 +63,10 @@ class ProvidedHost:
         return {}
 
     def program_parts(self, step: Step) -> dict[str, str]:
-        """Return the parts of the programs on a step's PATH: of the base set and the declared tools."""
-        return self.toolbox.programs.parts(step)
+        """Return the parts of the programs on a step's PATH, and the root that they are seen in."""
+        if step.command.work is Work.FETCH:
+            return {}
+        return {"place": STEP} | self.toolbox.programs.parts(step)
 
     def hook_parts(self, python: str, *, installed: bool) -> dict[str, str]:
         """Return the parts of the interpreter that calls hooks; if ``installed``, with its packages."""
@@ -122,15 +125,26 @@ class ProvidedHost:
         self, task: "Task", machine: Machine, python: str | None
     ) -> "Iterator[tuple[ReadyMachine, Place]]":
         """Yield the machine for a step's tests, and the place that it is in."""
-        with self.reopened(task) as place:
-            yield self.machines().ready(machine, python), place
+        from mpforge.kinds import visible_files
+
+        place = visible_files.host_place(task.step, task.directory, self.toolbox)
+        yield self.machines().ready(machine, python), place
 
     @contextlib.contextmanager
     def reopened(self, task: "Task") -> "Iterator[Place]":
         """Yield the place with a step's directory as a failed run left it."""
-        from mpforge.places.host import HostPlace
+        from mpforge.kinds import visible_files
 
-        yield HostPlace(self.isolation(), task.step.network)
+        command = task.step.command
+        visible_files.recall(task.directory, self.toolbox)
+        self.toolbox.programs.folders(task.step, git=False)
+        if command.python is not None:
+            self.toolbox.host_python(command.python)
+        if command.compilers is not None:
+            self.toolbox.prepare(command.compilers)
+        if isinstance(command, RunTests):
+            self.machines().ready(command.machine, command.python)
+        yield visible_files.host_place(task.step, task.directory, self.toolbox)
 
 
 def python_if_here(toolbox: Toolbox, word: str) -> dict[str, str]:

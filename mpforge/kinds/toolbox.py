@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mpforge.errors import NoHostPython
+from mpforge.obtain import host_programs
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons import host_python, interpreter_library
 from mpforge.obtain.pythons.host_python import HostPython
@@ -57,6 +58,8 @@ class Toolbox:
         self._pythons = {} if pythons is None else pythons
         self._installed: dict[str, Installed] = {}
         self._warned: set[str] = set()
+        self.elsewhere: dict[Path, Path] = {}
+        """Directories of steps that are trees of the tool store, and their paths there."""
         self.tools = SessionTools(
             workspace.cache, self.store, pins, self.working, self.warn_once, self.host_python
         )
@@ -106,7 +109,14 @@ class Toolbox:
             if isinstance(found, NoHostPython):
                 raise found
             self._pythons[word] = found.with_library(_library(found.path, self.tools.host_files))
-        return self._pythons[word]
+        python = self._pythons[word]
+        self.tools.of_host.update(host_programs.files_of(str(python.executable)))
+        self.tools.of_host.update(map(Path, python.path), python.includes)
+        return python
+
+    def visible(self) -> set[Path]:
+        """Return the tools that were provided so far: files and directories that programs may read."""
+        return self.store.obtained | self.tools.of_host
 
     def python_if_here(self, word: str) -> HostPython | None:
         """Return the host's CPython of a word, or None."""
@@ -126,6 +136,7 @@ class Toolbox:
         if word not in self._installed:
             python = self.host_python(word)
             self._installed[word] = installed_packages.of(python, self.tools.host_files)
+            self.tools.of_host.update(self._installed[word].folders())
         return self._installed[word]
 
     # --- compilers -----------------------------------------------------------------------------
@@ -166,9 +177,16 @@ class Toolbox:
         return self.toolchain(compilers).is_prepared()
 
     def read_of_host(
-        self, directory: Path, compilers: Compilers | None, since: int
+        self,
+        directory: Path,
+        compilers: Compilers | None,
+        since: int,
+        told: Callable[[str], str],
     ) -> dict[str, str]:
-        """Return host files that a step's programs read since ``since`` (ns), by path; see ``host_reads``."""
+        """Return host files that a step's programs read since ``since`` (ns), by path; see ``host_reads``.
+
+        ``told`` returns a path of the programs as the host knows it.
+        """
         from mpforge.toolchains import host_arguments, host_reads
 
         own = [directory, self._workspace.cache, self._workspace.tools]
@@ -176,8 +194,9 @@ class Toolbox:
             own += self.host_python(compilers.python).includes  # in the key
         return host_reads.read(
             directory / host_reads.NOTES,
-            host_arguments.named(directory / host_arguments.CALLS),
+            host_arguments.named(directory / host_arguments.CALLS, told),
             own=own,
             since=since,
+            told=told,
             digests=self.tools.host_files,
         )

@@ -19,7 +19,7 @@ from mpforge.artifacts.proof import inspected, machine_reasons, prove_wheel, rea
 from mpforge.diagnostics import cross_compiling, failed_extensions
 from mpforge.diagnostics.step_failure import WITHOUT_LIBRARY
 from mpforge.errors import NoExtension, OutputMissing, WheelRejected
-from mpforge.places.step import StepRun
+from mpforge.places.step import StepDirectory, StepRun
 from mpforge.plan.steps import RepairWheel
 from mpforge.platforms import Platform, policy_version, well_known
 from mpforge.platforms.policies import platform_tag
@@ -27,6 +27,7 @@ from mpforge.toolchains import host_reads
 
 _WIDE = 200  # characters of a compiler's line that are shown
 _WHEEL = (sys.executable, "-m", "wheel")
+_UNPACKED = "wheel"
 _AUDITWHEEL = """\
 # auditwheel, which also notes the libraries of this host that it puts into a wheel, and the links to them.
 import os, sys
@@ -69,7 +70,7 @@ def repair(
             f"{wheel.name} is not a valid wheel file name", why=str(error)
         ) from None
     platform = well_known()[command.target]
-    content = run.directory.root / "wheel"
+    content = run.directory.root / _UNPACKED
     wheels.unpack(wheel, content)
     facts, damaged = inspected(content)
     refuse(wheel.name, damaged)
@@ -213,6 +214,12 @@ def _audited(run: StepRun, wheel: Path, command: RepairWheel) -> Path:
     options, output = [*excluded, *command.arguments], run.directory.output
     _call(run, sys.executable, "-P", script, "repair", *options, "-w", output, wheel)
     return sole_wheel(run.directory.output)
+
+
+def rpaths(directory: StepDirectory) -> set[Path]:
+    """Return the directories of this host that the files of an unpacked wheel take libraries from."""
+    files = elf.elf_files(directory.root / _UNPACKED)
+    return {Path(entry) for path in files for entry in _absolute(elf.read(path).rpaths)}
 
 
 def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:

@@ -4,9 +4,11 @@ Knows nothing of steps, nor of a program's purpose.
 """
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from mpforge.keys.walk import ABSENT
 from mpforge.processes import capture
@@ -140,6 +142,42 @@ def parts(names: Iterable[str], digests: FileDigests) -> dict[str, str]:
     found = find(names)
     known = digests.of(path for path in found.values() if path is not None)
     return {name: ABSENT if path is None else known[path] for name, path in found.items()}
+
+
+@functools.cache
+def files_of(program: str) -> frozenset[Path]:
+    """Return the files and directories that a program of this host needs to run, beside the system's.
+
+    They are the program, its installation where that has a directory of its own, and the interpreter that
+    it names.
+    """
+    real = Path(os.path.realpath(program))
+    folder = real.parent.parent if real.parent.name in ("bin", "sbin", "libexec") else real.parent
+    found = {Path(program), real if is_shared(folder) else folder}
+    interpreters = [_interpreter(real)]
+    if (folder / "pyvenv.cfg").exists():
+        interpreters.append(str(folder / "bin" / "python"))
+    for name in interpreters:
+        if os.path.isabs(name) and os.path.realpath(name) != str(real):
+            found |= files_of(name)
+    return frozenset(found)
+
+
+def is_shared(folder: Path) -> bool:
+    """Return whether a directory may hold more than one installation: a user's files, or everything."""
+    home = Path(os.path.realpath(Path.home()))
+    return home.is_relative_to(folder) or (folder.parent == home and folder.name.startswith("."))
+
+
+def _interpreter(program: Path) -> str:
+    """Return the path of the interpreter that a script names in its first line, or an empty text."""
+    try:
+        with program.open("rb") as file:
+            first = file.readline(256)
+    except OSError:
+        return ""
+    words = first[2:].split() if first.startswith(b"#!") else []
+    return os.fsdecode(words[0]) if words else ""
 
 
 def version(path: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mpforge.obtain.pins import Pins
@@ -17,7 +17,8 @@ class SessionTools:
     """The tool store, the pins, and the functions that report progress.
 
     ``working(what)`` is the context of long work, ``warn`` reports a warning for the whole session.
-    ``host_python`` returns the host's CPython of a word and raises ``NoHostPython``.
+    ``host_python`` returns the host's CPython of a word and raises ``NoHostPython``. ``of_host`` are the
+    files and directories of this host, outside of the store, that steps' programs use.
     """
 
     cache: Path
@@ -26,6 +27,7 @@ class SessionTools:
     working: Callable[[str], AbstractContextManager[None]]
     warn: Callable[[str], None]
     host_python: Callable[[str], HostPython]
+    of_host: set[Path] = field(default_factory=set)
 
     @property
     def host_files(self) -> FileDigests:

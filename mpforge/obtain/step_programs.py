@@ -62,6 +62,10 @@ class Programs:
         """
         pins = map(self._tools.pins.environment, step.tools.wheels)
         wheels = tuple(str(self._programs_of(pin)) for pin in pins)
+        if wheels:
+            from mpforge.obtain.packages import tool_wheels
+
+            self._tools.of_host.update(host_programs.files_of(str(tool_wheels.interpreter())))
         found = host_programs.find(tool.name for tool in step.tools.host)
         for tool in step.tools.host:
             if (place := found[tool.name]) is None:
@@ -123,6 +127,7 @@ class Programs:
     def _links(self, name: str, found: dict[str, str | None]) -> Path:
         """Return a directory of symlinks to programs of the host."""
         links = {name: place for name, place in sorted(found.items()) if place is not None}
+        self._tools.of_host.update(*map(host_programs.files_of, links.values()))
 
         def make(folder: Path) -> None:
             for link, place in links.items():

@@ -1,15 +1,16 @@
 """This host as the place of a step: programs use the step's own files, isolated as far as the host can."""
 
+import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from mpforge import processes
-from mpforge.places.isolation import HERE, Isolation
+from mpforge.places.isolation import HERE, Isolation, reason
 from mpforge.places.place import NotStarted
 from mpforge.platforms import Platform
 from mpforge.processes import terminal
@@ -70,19 +71,17 @@ class HostPlace:
         timeout: float | None = None,
         lends: Sequence[Path] = (),
     ) -> processes.Ended:
-        """As ``Place``; programs see lent files without help."""
-        del lends
-        try:
+        """As ``Place``; programs see lent files without help, unless they have a root of their own."""
+        with self._launched(argv, cwd, lends) as start:
             return processes.run(
-                argv,
-                environment=environment,
-                cwd=cwd,
+                start.argv,
+                environment=self._variables(environment),
+                cwd=start.cwd,
                 log=log,
                 timeout=timeout,
-                in_child=self.isolation.in_child(network=self.network),
+                ends_itself=self.isolation.ends_all,
+                inherits=start.inherits,
             )
-        except OSError as error:
-            raise self._not_started(argv[0], error) from None
 
     def enter(
         self,
@@ -93,32 +92,86 @@ class HostPlace:
         cwd: Path,
     ) -> int:
         """As ``Place``. The shell is bash, else sh, from PATH: another would read a configuration."""
-        argv = argv or _shell(environment.get("PATH", ""))
-        try:
+        with self._launched(argv or _shell(environment.get("PATH", "")), cwd) as start:
             return terminal.attached(
-                argv,
-                environment={**environment, **secrets},
-                cwd=cwd,
-                in_child=self.isolation.in_child(network=self.network),
+                start.argv,
+                environment=self._variables({**environment, **secrets}),
+                cwd=start.cwd,
+                ends_itself=self.isolation.ends_all,
+                inherits=start.inherits,
             )
-        except OSError as error:
-            raise self._not_started(argv[0], error) from None
+
+    def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
+        return {name: self.shown(value) for name, value in environment.items()}
+
+    def _operations(self, lends: Sequence[Path]) -> Sequence[str]:
+        """Return what the launcher does for a root of its own: none here."""
+        del lends
+        return ()
+
+    @contextlib.contextmanager
+    def _launched(
+        self, argv: Sequence[str], cwd: Path, lends: Sequence[Path] = ()
+    ) -> Iterator["_Start"]:
+        """Yield how a program is started. Raises ``NotStarted`` if the block did not start it."""
+        words = [self.shown(word) for word in argv]
+        if not self.isolation.cuts_network:
+            try:
+                yield _Start(words, cwd)
+            except OSError as error:
+                raise self._not_started(argv[0], error) from None
+            return
+        told, report = os.pipe()
+        try:
+            try:
+                launched = self.isolation.launched(
+                    words,
+                    network=self.network,
+                    report=report,
+                    cwd=self.shown(str(cwd)),
+                    operations=self._operations(lends),
+                )
+                yield _Start(launched, Path("/"), (report,))
+            finally:
+                os.close(report)
+            said = os.read(told, 8192).decode("utf-8", "replace")
+        finally:
+            os.close(told)
+        if said:
+            number, _, what = said.partition(" ")
+            if what != "exec":
+                raise NotStarted(
+                    f"it can't be isolated: {what}: {reason(int(number))}",
+                    hint="root must own the directories above it, or all users must be able to enter them"
+                    if int(number) == errno.EACCES
+                    else None,
+                )
+            raise self._not_started(argv[0], OSError(int(number), os.strerror(int(number))))
 
     def _not_started(self, program: str, error: OSError) -> NotStarted:
         hint = (
             "check that it exists, is executable and is built for this machine; start a target's "
             "program with {run}"
         )
-        if error.errno == errno.EACCES and os.geteuid() == 0 and self.isolation.cuts_network:
+        if error.errno == errno.ENOENT and self.isolation.has_root and os.path.exists(program):
             hint = (
-                "make root the owner of the directories above it, or let all users enter them: a "
-                "step's programs have no privileges, even if root runs mpforge"
+                "it exists on this host, but steps see only /usr, their tools and their own "
+                "directory: declare the program in [build] tools"
             )
         return NotStarted(
             error.strerror or str(error),
             absent=isinstance(error, FileNotFoundError) and "/" not in program,
             hint=hint if error.errno in _NO_PROGRAM else None,
         )
+
+
+@dataclass(frozen=True)
+class _Start:
+    """How a program is started: its command line, where, and the descriptors that it inherits."""
+
+    argv: Sequence[str]
+    cwd: Path
+    inherits: tuple[int, ...] = ()
 
 
 def _shell(path: str) -> tuple[str, ...]:

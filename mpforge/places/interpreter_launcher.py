@@ -58,12 +58,13 @@ def write_launcher(
     ``shown`` is where it will be, if not there. Without an emulator it is what the venv module makes: a link
     and ``pyvenv.cfg``; but with a CPU model, for an emulator that the kernel starts, a script that tells it.
     """
-    programs = venv / "bin"
+    programs, there = venv / "bin", shown or venv
     programs.mkdir(parents=True, exist_ok=True)
     site_packages(venv, python.python).mkdir(parents=True, exist_ok=True)
     home = python.executable.parent
     if emulator is not None:
-        home = _write_base(venv / _BASE, python, emulator, cpu)
+        _write_base(venv / _BASE, python, emulator, cpu)
+        home = there / _BASE / "bin"
     (venv / "pyvenv.cfg").write_text(_configuration(python, home), encoding="utf-8")
     launcher = programs / "python"
     launcher.unlink(missing_ok=True)
@@ -73,12 +74,12 @@ def write_launcher(
         )  # a venv's interpreter is known by its place
         link.symlink_to(python.executable)
         text = f"#!/bin/sh\nexport QEMU_CPU={shlex.quote(cpu)}\n"
-        place = (shown or venv) / "bin" / link.name
+        place = there / "bin" / link.name
         _write_program(launcher, f'{text}exec {shlex.quote(str(place))} "$@"\n')
     elif emulator is None:
         launcher.symlink_to(python.executable)
     else:
-        name = shlex.quote(str(launcher))  # whatever links lead here
+        name = shlex.quote(str(there / "bin" / "python"))  # whatever links lead here
         _write_program(launcher, _launcher_script(name, python, emulator, cpu))
     _link_names(programs, python)
     return launcher
@@ -91,8 +92,8 @@ def _link_names(programs: Path, python: TargetPython) -> None:
         link.symlink_to("python")
 
 
-def _write_base(base: Path, python: TargetPython, emulator: Emulator, cpu: str | None) -> Path:
-    """Write the target's installation with a script for its interpreter; return the script's directory.
+def _write_base(base: Path, python: TargetPython, emulator: Emulator, cpu: str | None) -> None:
+    """Write the target's installation with a script for its interpreter.
 
     The script tells Python the name that it was called by: Python knows an environment by that, and
     ``python -m venv`` and virtualenv make theirs by linking to this script, or copying it.
@@ -105,7 +106,6 @@ def _write_base(base: Path, python: TargetPython, emulator: Emulator, cpu: str |
             here.symlink_to(there)
     _write_program(programs / "python", _launcher_script('"$0"', python, emulator, cpu))
     _link_names(programs, python)
-    return programs
 
 
 def _launcher_script(name: str, python: TargetPython, emulator: Emulator, cpu: str | None) -> str:
@@ -150,11 +150,11 @@ def write_entry_points(
                 target = venv / "bin" / file.name
                 written[file.name] = _carry_over(file, target, interpreter, run)
     if run:
-        written |= {path.name: path for path in _start_programs(venv, run)}
+        written |= {path.name: path for path in _start_programs(venv, run, shown or venv)}
     return tuple(written.values())
 
 
-def _start_programs(venv: Path, run: Sequence[str]) -> Iterator[Path]:
+def _start_programs(venv: Path, run: Sequence[str], shown: Path) -> Iterator[Path]:
     """Replace each program of the target in ``bin`` by a script; return the scripts.
 
     The programs are moved to a directory beside ``bin``: some look for their files from where they are.
@@ -164,7 +164,8 @@ def _start_programs(venv: Path, run: Sequence[str]) -> Iterator[Path]:
             target = venv / _PROGRAMS / file.name
             target.parent.mkdir(exist_ok=True)
             file.rename(target)
-            yield _write_starter(file, target, run)
+            place = shown / file.relative_to(venv), shown / target.relative_to(venv)
+            yield _write_starter(file, *place, run)
 
 
 def _is_elf(file: Path) -> bool:
@@ -172,8 +173,9 @@ def _is_elf(file: Path) -> bool:
         return opened.read(4) == _ELF
 
 
-def _write_starter(path: Path, program: Path, run: Sequence[str]) -> Path:
-    command = shlex.join([*run, "-0", str(path), str(program)])
+def _write_starter(path: Path, name: Path, program: Path, run: Sequence[str]) -> Path:
+    """Write a script that starts a program by a name, its own."""
+    command = shlex.join([*run, "-0", str(name), str(program)])
     return _write_program(path, f'#!/bin/sh\nexec {command} "$@"\n')
 
 
@@ -228,7 +230,9 @@ def _carry_over(file: Path, target: Path, interpreter: Path, run: Sequence[str])
         target.write_bytes(shebang(interpreter).encode() + rest)
         target.chmod(_EXECUTABLE)
     elif content.startswith(_ELF) and run:
-        _write_starter(target, file, run)
+        shown, venv = interpreter.parents[1], target.parents[1]
+        places = shown / target.relative_to(venv), shown / file.relative_to(venv)
+        _write_starter(target, *places, run)
     else:
         shutil.copyfile(file, target)
         target.chmod(_EXECUTABLE)

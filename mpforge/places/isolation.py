@@ -5,35 +5,32 @@ caller reports that, and a result of partial isolation is not used on a host tha
 of steps.
 """
 
+import errno
 import functools
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mpforge.places import namespaces
+from mpforge.places import root_contents
 from mpforge.processes import capture
+from mpforge.workspace import host_system
 
 Extent = Literal["none", "network", "mounts", "whole"]
-"""Extents of isolation, in ascending order: ``mounts`` is all but the processes, ``network`` only that."""
+"""Extents of isolation, in ascending order: ``network`` isolates only that, ``mounts`` also all files."""
 
 FACT = "isolation"
 """The fact that records the extent in a result that was made without complete isolation."""
 
-_ALL = (
-    namespaces.USER
-    | namespaces.MOUNTS
-    | namespaces.PROCESSES
-    | namespaces.IPC
-    | namespaces.HOST_NAME
-)
-# Masked files in /proc, as in a container, forbid a new one. Root may lack user namespaces.
-_TRIED: tuple[tuple[Extent, int], ...] = (
-    ("whole", _ALL),
-    ("mounts", _ALL & ~namespaces.PROCESSES),
-    ("network", namespaces.USER),
-    ("network", 0),
+# The launcher's letters: user, network, processes, root. A container that masks files in /proc forbids a new
+# one, and so processes. Root may lack user namespaces.
+_TRIED: tuple[tuple[Extent, str], ...] = (
+    ("whole", "unpr"),
+    ("mounts", "unr"),
+    ("network", "un"),
+    ("network", "n"),
 )
 _ORDER: tuple[Extent, ...] = ("none", "network", "mounts", "whole")
 _SECONDS = 20.0
@@ -41,13 +38,13 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Isolation:
-    """The isolation that this host allows: ``kinds`` of namespaces besides the network's.
+    """The isolation that this host allows: ``kinds`` are the launcher's letters.
 
     ``why`` is the refusal, empty if isolation is complete; ``remedy`` is the command that would lift it.
     """
 
     extent: Extent
-    kinds: int = 0
+    kinds: str = ""
     why: str = ""
     remedy: str | None = None
 
@@ -56,32 +53,75 @@ class Isolation:
         """Whether programs can be isolated from the network."""
         return self.extent != "none"
 
-    def in_child(self, *, network: bool) -> Callable[[], None] | None:
-        """Return what a child calls before it becomes the program; ``network`` keeps the host's network."""
-        kinds = self.kinds if network else self.kinds | namespaces.NETWORK
-        if self.extent == "none" or (network and self.extent == "network"):
-            return None
-        return functools.partial(_enter, kinds)
+    @property
+    def has_root(self) -> bool:
+        """Whether programs get a root of their own."""
+        return "r" in self.kinds
+
+    @property
+    def ends_all(self) -> bool:
+        """Whether all processes of a program end with it, and with this process."""
+        return "p" in self.kinds
+
+    def launched(
+        self,
+        argv: Sequence[str],
+        *,
+        network: bool,
+        report: int,
+        cwd: str,
+        operations: Sequence[str] = (),
+    ) -> list[str]:
+        """Return the command line that starts a program apart; it must be started by this process.
+
+        ``report`` is a descriptor that it inherits: if the program is not started, an errno and what failed
+        are written to it (``exec``: the program itself). ``operations`` are ``root_contents``'.
+        """
+        kinds = self.kinds.replace("n", "") if network else self.kinds
+        own = [str(launcher()), kinds, str(os.getpid()), str(report), cwd]
+        return [*own, *operations, "--", *argv]
 
 
 HERE = Isolation("none")
 """No isolation: programs run as mpforge itself does."""
 
 
+def launcher() -> Path:
+    """Return the path of the launcher for this machine; there may be none."""
+    machine = os.uname().machine if sys.platform == "linux" else sys.platform
+    return Path(__file__).with_name("launcher") / f"launcher-{machine}"
+
+
 @functools.cache
 def isolation() -> Isolation:
-    """Return the isolation that this host allows, tried once per process, in a child."""
+    """Return the isolation that this host allows, tried once per process."""
+    if not os.access(launcher(), os.X_OK):
+        return Isolation("none", why=f"there is no launcher for {host_system()}")
     refused = ""
     for extent, kinds in _TRIED:
-        in_child = functools.partial(_try, kinds | namespaces.NETWORK)
+        found = Isolation(extent, kinds)
+        operations = root_contents.base() if found.has_root else ()
+        argv = found.launched(["true"], network=False, report=2, cwd="/", operations=operations)
         try:
-            answer = capture(["true"], in_child=in_child, timeout=_SECONDS)
+            answer = capture(argv, environment={"PATH": os.defpath}, timeout=_SECONDS, brief=True)
         except (OSError, TimeoutError) as error:
             return Isolation("none", why=str(error))
         if answer.returncode == 0:
-            return Isolation(extent, kinds, refused, _remedy() if refused else None)
-        refused = refused or answer.stderr.strip() or f"exit status {answer.returncode}"
-    return Isolation("none", why=refused, remedy=_remedy())
+            return Isolation(extent, kinds, refused, _remedy(refused) if refused else None)
+        refused = refused or _in_words(answer.stderr.strip(), answer.returncode)
+    return Isolation("none", why=refused, remedy=_remedy(refused))
+
+
+def _in_words(report: str, status: int) -> str:
+    number, _, what = report.partition(" ")
+    if not number.isdigit():
+        return report or f"exit status {status}"
+    return f"{what}: {reason(int(number))}"
+
+
+def reason(number: int) -> str:
+    """Return an errno of the launcher in words: ENOSPC is a limit of namespaces, not a full disk."""
+    return "no more namespaces" if number == errno.ENOSPC else os.strerror(number)
 
 
 def more_is_possible(facts: Mapping[str, str]) -> bool:
@@ -94,8 +134,10 @@ def _rank(extent: str) -> int:
     return next((n for n, known in enumerate(_ORDER) if known == extent), -1)
 
 
-def _remedy() -> str:
-    """Return the command that lifts the restriction on namespaces, if a known kernel switch sets it."""
+def _remedy(refused: str) -> str:
+    """Return the remedy for a refusal: a newer kernel, or a switch that is known to forbid namespaces."""
+    if refused.startswith("mount_setattr"):
+        return "Linux 5.12 or newer can"
     for switch, wrong, right in (
         ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
         ("kernel/unprivileged_userns_clone", "0", "1"),
@@ -111,23 +153,3 @@ def _remedy() -> str:
         if value == wrong:
             return f"sysctl -w {switch.replace('/', '.')}={right}"
     return "in a container, allow unshare(2) and an unmasked /proc"
-
-
-# --- in the child, between fork and exec -----------------------------------------------------------
-
-
-def _enter(kinds: int) -> None:
-    try:
-        namespaces.enter(kinds)
-    except OSError as error:
-        os.write(2, f"mpforge: can't isolate the program: {error.strerror}\n".encode())
-        os._exit(namespaces.NOT_RUN)
-
-
-def _try(kinds: int) -> None:
-    try:
-        namespaces.enter(kinds)
-    except OSError as error:
-        os.write(2, (error.strerror or str(error)).encode())
-        os._exit(namespaces.NOT_RUN)
-    os._exit(0)

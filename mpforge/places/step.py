@@ -126,7 +126,7 @@ class StepRun:
                 if ended.returncode > 0
                 else f"signal {-ended.returncode}"
             )
-            lines = said_since(self.log, begin)
+            lines = [self.place.told(line) for line in said_since(self.log, begin)]
             self._copy_meson_log(lines)
             raise diagnosed(self._badly(how, environment.get("PATH", "")), lines)
 

@@ -54,25 +54,18 @@ def _libc() -> Any:
     return ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def tied(
-    in_child: Callable[[], None] | None = None, number: int = KILL
-) -> Callable[[], None] | None:
+def tied(number: int = KILL) -> Callable[[], None] | None:
     """Return the function by which a child, before exec, ties its life to ours; None if impossible.
 
-    It calls ``in_child``; ``number`` is the signal that the child gets when mpforge dies.
+    ``number`` is the signal that the child gets when mpforge dies.
     """
-    return None if _libc() is None else functools.partial(_before_exec, in_child, number)
+    libc = _libc()
+    return None if libc is None else functools.partial(_ask_for_end, libc, number)
 
 
-def _before_exec(in_child: Callable[[], None] | None, number: int) -> None:
-    """In the child: call ``in_child``, then ask for a signal if mpforge dies by kill -9 (prctl(2)).
-
-    In this order, because a change of credentials would drop the request.
-    """
-    if in_child is not None:
-        in_child()
-    if _libc() is not None:
-        _libc().prctl(_PR_SET_PDEATHSIG, number)
+def _ask_for_end(libc: Any, number: int) -> None:
+    """In the child: ask for a signal if mpforge dies by kill -9 (prctl(2))."""
+    libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 # Run by mpforge's interpreter: reads which process groups run, and ends them when its input ends.
@@ -174,6 +167,7 @@ def started(
     before_exec: Callable[[], None] | None,
     umask: int = -1,
     stdin: int | None = subprocess.DEVNULL,
+    inherits: Sequence[int] = (),
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Start a program in a group of its own; the group is gone when the block ends, however it ends."""
     process = None
@@ -189,6 +183,7 @@ def started(
                 start_new_session=_POSIX,
                 umask=umask,
                 preexec_fn=before_exec,
+                pass_fds=inherits,
             )
             if before_exec is not None:
                 _tell_watcher("+", process.pid)
@@ -211,13 +206,15 @@ def run(
     cwd: Path,
     log: BinaryIO,
     timeout: float | None = None,
-    in_child: Callable[[], None] | None = None,
+    ends_itself: bool = False,
+    inherits: Sequence[int] = (),
 ) -> Ended:
     """Run a program to its end with its output appended to ``log`` as it comes.
 
-    ``timeout`` is in seconds; ``in_child`` is called in the child before the program takes its
-    place (on Linux). Raises ``FileNotFoundError`` or ``PermissionError`` when it can't be
-    started, ``KeyboardInterrupt`` when interrupted (nothing of it is left running then).
+    ``timeout`` is in seconds. A program that ``ends_itself`` does so when this process ends, with all that
+    it has started: nothing watches it. ``inherits`` are descriptors that it gets. Raises
+    ``FileNotFoundError`` or ``PermissionError`` when it can't be started, ``KeyboardInterrupt`` when
+    interrupted (nothing of it is left running then).
     """
     before = children_cpu()
     start = time.monotonic()
@@ -228,8 +225,9 @@ def run(
         cwd=cwd,
         stdout=log,
         stderr=subprocess.STDOUT,
-        before_exec=tied(in_child),
+        before_exec=None if ends_itself else tied(),
         umask=UMASK,
+        inherits=inherits,
     ) as process:
         timed_out = False
         try:
@@ -246,7 +244,6 @@ def capture(
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float | None = 600,
-    in_child: Callable[[], None] | None = None,
     brief: bool = False,
     stdin: bytes | None = None,
 ) -> Captured:
@@ -264,7 +261,7 @@ def capture(
         cwd=cwd,
         stdout=pipe,
         stderr=pipe,
-        before_exec=None if brief else tied(in_child),
+        before_exec=None if brief else tied(),
         stdin=subprocess.DEVNULL if stdin is None else pipe,
     ) as process:
         try:

@@ -47,17 +47,18 @@ def attached(
     *,
     environment: Mapping[str, str],
     cwd: Path,
-    in_child: Callable[[], None] | None = None,
+    ends_itself: bool = False,
+    inherits: Sequence[int] = (),
 ) -> int:
     """Run a program on this process's own input and outputs; return its exit status, as a shell does.
 
     At a terminal the program handles what is typed, Ctrl-C too. Elsewhere it has a group of its own that ends
-    with it. ``in_child`` is as in ``run``. Raises ``FileNotFoundError`` or ``PermissionError`` if it can't be
-    started, ``KeyboardInterrupt`` if this process was told to end.
+    with it. ``ends_itself`` and ``inherits`` are as in ``run``. Raises ``FileNotFoundError`` or
+    ``PermissionError`` if it can't be started, ``KeyboardInterrupt`` if this process was told to end.
     """
-    before_exec = tied(in_child)
+    before_exec = None if ends_itself else tied()
     if at_terminal():
-        status = _at_terminal(argv, environment, cwd, before_exec)
+        status = _at_terminal(argv, environment, cwd, before_exec, inherits)
     else:
         with started(
             argv,
@@ -68,6 +69,7 @@ def attached(
             stderr=None,
             before_exec=before_exec,
             umask=UMASK,
+            inherits=inherits,
         ) as process:
             status = process.wait()
     return status if status >= 0 else 128 - status
@@ -99,12 +101,18 @@ def _at_terminal(
     environment: Mapping[str, str],
     cwd: Path,
     before_exec: Callable[[], None] | None,
+    inherits: Sequence[int],
 ) -> int:
     """Run a program in this process's group, so that it may read from the terminal."""
     told: list[int] = []
     over = threading.Event()
     with subprocess.Popen(
-        argv, env=dict(environment), cwd=cwd, umask=UMASK, preexec_fn=before_exec
+        argv,
+        env=dict(environment),
+        cwd=cwd,
+        umask=UMASK,
+        preexec_fn=before_exec,
+        pass_fds=inherits,
     ) as process:
 
         def end(number: int, _frame: FrameType | None) -> None:

@@ -46,6 +46,18 @@ def create(root: Path, state: git.VcsState, destination: Path) -> Path:
     return destination / inside
 
 
+def borrowed(clone: Path) -> Iterator[Path]:
+    """Yield the directories whose objects a clone borrows, and those that they borrow in turn."""
+    pending = [clone / ".git" / "objects"]
+    while pending:
+        folder = pending.pop()
+        noted = folder / "info" / "alternates"
+        lines = os.fsdecode(noted.read_bytes()).splitlines() if noted.is_file() else []
+        found = [Path(os.path.normpath(folder / line)) for line in lines if line]
+        yield from found
+        pending += found
+
+
 def _config(state: git.VcsState) -> str:
     lines = ["[core]", "\tbare = false", "\tfilemode = true", "\tlogallrefupdates = false"]
     lines += [f"\tabbrev = {state.abbreviation}"] if state.abbreviation else []

@@ -112,6 +112,8 @@ class ToolStore:
         self._waits = waits
         self._warn = functools.cache(warn)
         self._fallback = fallback
+        self.obtained: set[Path] = set()
+        """The directories of the tools that were obtained from it."""
         self.making: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
 
     def telling(self, making: Callable[[], AbstractContextManager[object]]) -> "ToolStore":
@@ -150,6 +152,11 @@ class ToolStore:
                 make(directory)
 
         wanted = _Wanted(name, version, digest, told, resumable)
+        found = self._obtained(wanted)
+        self.obtained.add(found.path)
+        return found
+
+    def _obtained(self, wanted: _Wanted) -> ToolTree:
         self._used(wanted.folder)
         for root in self._roots():
             if _problem(root / wanted.folder, wanted) is None:

@@ -5,6 +5,7 @@ and the oldest C library that the policy allows, drop or translate what it refus
 such flag. They hold no path: zig's is in ``MPFORGE_ZIG``. This module knows nothing of Python.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,10 +143,13 @@ def elf_machine(platform: Platform) -> bytes:
     return platform.elf_number.to_bytes(2, platform.endian)
 
 
-def read_notes(log: Path) -> tuple[WrapperNote, ...]:
-    """Return the notes in ``$MPFORGE_WRAPPER_LOG``, each once, in order; none if the file is missing."""
+def read_notes(log: Path, told: Callable[[str], str] = str) -> tuple[WrapperNote, ...]:
+    """Return the notes in ``$MPFORGE_WRAPPER_LOG``, each once, in order; none if the file is missing.
+
+    ``told`` returns a text of the step's programs with the host's paths.
+    """
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = told(log.read_text(encoding="utf-8", errors="replace")).splitlines()
     except FileNotFoundError:
         return ()
     rows = (line.split("\t") for line in dict.fromkeys(lines))

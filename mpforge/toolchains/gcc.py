@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
+from mpforge.obtain import host_programs
 from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.toolchains import Compilers
 from mpforge.processes import capture
@@ -99,6 +100,7 @@ class ProvidedGcc(ProvidedToolchain):
     def _programs(self) -> tuple[Mapping[str, str], Path]:
         """Return gcc's programs by variable, and the directory of the wrappers that call them."""
         programs = find(self._tools.host_files).programs
+        self._tools.of_host.update(*map(host_programs.files_of, programs.values()))
 
         def make(folder: Path) -> None:
             for variable, place in programs.items():

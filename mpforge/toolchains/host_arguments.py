@@ -5,7 +5,7 @@ zig itself looks nowhere on this host. It is linked statically, so its reads can
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,12 +27,15 @@ class Named:
     files: set[str] = field(default_factory=set)
 
 
-def named(folder: Path) -> Named:
-    """Return the paths that the kept calls name; relative paths are joined with the directory of the call."""
+def named(folder: Path, told: Callable[[str], str] = str) -> Named:
+    """Return the paths that the kept calls name; relative paths are joined with the directory of the call.
+
+    ``told`` returns a path as the host knows it.
+    """
     found = Named()
     for place in folder.iterdir() if folder.is_dir() else ():
         for call in place.read_bytes().split(_END):
-            where, *words = map(os.fsdecode, call.split(b"\0"))
+            where, *words = (told(os.fsdecode(word)) for word in call.split(b"\0"))
             _add(found, where, words)
     return found
 

@@ -8,7 +8,7 @@ known what they name (``host_arguments``).
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mpforge.keys.walk import ABSENT
@@ -80,14 +80,21 @@ def looked_for(notes: Path) -> tuple[set[str], set[str]]:
 
 
 def read(
-    notes: Path, named: Named, *, own: Iterable[Path], since: int, digests: FileDigests
+    notes: Path,
+    named: Named,
+    *,
+    own: Iterable[Path],
+    since: int,
+    digests: FileDigests,
+    told: Callable[[str], str] = str,
 ) -> dict[str, str]:
     """Return the read host files by path, as of ``contents``, without those in the directories ``own``.
 
     ``named`` is what calls of zig name: any header of a directory may have been read. ``since`` is when
-    reading began, in ns: of what has changed from then on nothing is sure.
+    reading began, in ns: of what has changed from then on nothing is sure. ``told`` returns a noted path
+    as the host knows it.
     """
-    opened, absent = looked_for(notes)
+    opened, absent = (set(map(told, paths)) for paths in looked_for(notes))
     outside = _Outside(own)
     found = {path for path in map(outside.place, opened) if path}
     missed = {path for path in map(outside.place, absent) if path and not path.endswith(".gch")}
@@ -95,10 +102,13 @@ def read(
     folders = (outside.place(os.path.join(folder, "")) for folder in named.headers)
     others |= {f"{folder}{_ALL}" for folder in folders if folder}
     known = contents(found | missed | others, digests)
-    for path, value in known.items():
-        fresh = any(_is_younger(file, since) for file in _files(path))
-        if fresh or (path in found and value == ABSENT) or (path in missed and value != ABSENT):
+    for path, value in [*known.items()]:
+        if any(_is_younger(file, since) for file in _files(path)) or (
+            path in found and value == ABSENT
+        ):
             known[path] = UNSURE
+        elif path in missed and value != ABSENT:  # the place of the step does not show it
+            del known[path]
     return dict(sorted(known.items()))
 
 

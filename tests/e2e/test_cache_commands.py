@@ -185,6 +185,7 @@ def test_after_clear_all_is_made_again(quick: Workspace) -> None:
 def test_what_a_running_build_uses_survives_gc_and_clear(quick: Workspace, gate: Gate) -> None:
     builds(quick, "other")
     quick.write("wait.py", f"{gate.python}\n")
+    gate.show(quick)
     quick.write("build.sh", f"{sys.executable} wait.py\n{SCRIPT}")
     quick.write("greeting.txt", "one\n")
     with quick.started("nox", "-s", BUILD) as running:
@@ -220,6 +221,7 @@ def test_what_a_wheels_build_uses_survives_gc_and_clear(
     workspace.cache = cache
     spec = workspace.read("multiplatform.toml").replace('"aarch64"', f'"{NATIVE}"')
     workspace.write("multiplatform.toml", spec.replace("[build]", '[build]\ntoolchain = "gcc"'))
+    gate.show(workspace)
     waits = f"if 'bdist_wheel' in __import__('sys').argv: exec({gate.python!r})\n"
     workspace.write("setup.py", waits + workspace.read("setup.py"))
     with workspace.started("nox", "-s", WHEEL) as running:

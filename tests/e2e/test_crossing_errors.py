@@ -49,7 +49,7 @@ def build(workspace: Workspace, *lines: str, more: str = "") -> Run:
 def test_an_optional_extension_that_is_left_out_for_a_directory_of_the_host_fails_the_build(
     unbuilt: Workspace,
 ) -> None:
-    include = unbuilt.write("../host/include/z.h", "#define Z 1\n").parent.resolve()
+    include = "/usr/include/linux"  # other directories are not there for a build
     unbuilt.write("tiny/_more.c", unbuilt.read("tiny/_tiny.c").replace("_tiny", "_more"))
     unbuilt.write(
         "setup.py",

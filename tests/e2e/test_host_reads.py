@@ -47,7 +47,8 @@ def _host(quick: Workspace, place: Path) -> Path:
         "multiplatform.toml", 'kind = "commands"', 'kind = "commands"\npolicy = "manylinux_2_40"'
     )
     quick.write("main.c", MAIN)
-    quick.write("build.sh", f"mkdir out\n$CC -march=native main.c {flags} -lgiven -o out/program\n")
+    quick.edit("multiplatform.toml", "[build]", f'[build]\nenvironment = {{ PLACES = "{flags}" }}')
+    quick.write("build.sh", "mkdir out\n$CC -march=native main.c $PLACES -lgiven -o out/program\n")
     return host
 
 

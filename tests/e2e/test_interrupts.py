@@ -48,6 +48,7 @@ def test_an_interrupted_wheel_ends_with_130_and_leaves_nothing(
     unbuilt: Workspace, gate: Gate, empty_cache: Cache
 ) -> None:
     unbuilt.write("setup.py", SETUP.format(gate=gate.python))
+    gate.show(unbuilt)
     unbuilt.cache = empty_cache
     with unbuilt.started("nox", "-s", "build-aarch64") as running:
         told = gate.arrivals(1)
@@ -71,6 +72,7 @@ def test_interrupted_parallel_builds_end_and_the_next_run_finds_a_clean_store(
     quick.edit("multiplatform.toml", f'["{NATIVE}"]', '["one", "two"]')
     quick.write("multiplatform.toml", quick.read("multiplatform.toml") + TWO)
     quick.write("wait.py", f"{gate.python}\n")
+    gate.show(quick)
     quick.write("build.sh", f"{sys.executable} wait.py\n{quick.read('build.sh')}")
     with quick.started("nox", "-j", "2", "-s", "build") as running:
         told = gate.arrivals(2)

@@ -20,7 +20,7 @@ _NAME = re.compile(r'^(?:\w+<(?P<base>[^>]*)>, )?"(?P<name>[^"]*)"')
 # Read by the full look, and no witness. Whatever else it reads must be one.
 EXCEPTIONS = (
     # Notes of digests, which are used while the stamps of their files, all witnesses, are as noted.
-    *(r".*/cache/host\w+\.jsonl?", r".*/\.mpforge(/.*)?"),
+    *(r".*/cache/(host\w+\.jsonl?|\.new-\w+)", r".*/\.mpforge(/.*)?"),
     # The libraries of Python and mpforge, of which each directory on sys.path is a witness, are imported.
     *(rf"{os.path.realpath(folder)}/.*" for folder in {os.path.dirname(os.__file__)}),
     *(r".*/site-packages/.*", r".*/mpforge/.*", r".*\.pyc|.*/python3\d+\.zip"),

@@ -11,18 +11,11 @@ GOOD = "mkdir out\ncp greeting.txt out/\n"
 pytestmark = pytest.mark.gcc
 
 
-def test_a_build_that_writes_to_its_compiler_fails_and_the_compiler_is_made_again(
-    quick: Workspace,
-) -> None:
-    quick.write("build.sh", f'chmod u+w "$CC"\necho "# mine" >> "$CC"\n{GOOD}')
-    run = quick.nox(BUILD)
-    assert run.code == 1, str(run)
-    assert "tool-altered" in run.reason(BUILD)
-    assert not quick.cache.stored()
-    quick.write("build.sh", f'! grep mine "$CC"\n{GOOD}')
+@pytest.mark.offline
+def test_a_build_can_not_write_to_its_compiler(quick: Workspace) -> None:
+    quick.write("build.sh", f'! chmod u+w "$CC"\n! echo "# mine" >> "$CC"\n{GOOD}')
     run = quick.nox(BUILD)
     assert run.code == 0, str(run)
-    assert "makes it again" in run.output
 
 
 def test_a_cache_at_the_top_of_the_source_is_no_part_of_it(quick: Workspace) -> None:

@@ -378,19 +378,19 @@ def test_a_step_that_declares_the_network_is_kept_off_all_else(
     run = plain.nox(BUILD)
     assert run.code == 0, str(run) + plain.log(BUILD)
     assert listener.heard == [b"from the step\n"]
-    assert "its own: cat sh\n" in plain.log(BUILD)
+    assert "its own: init sh\n" in plain.log(BUILD)
 
 
 @pytest.mark.offline
 def test_where_processes_can_t_be_hidden_the_network_still_is_and_that_is_said(
     plain: Workspace, listener: Listener
 ) -> None:
-    write_plain(plain, f"! {said(listener)}; id -u; ! mount -t tmpfs x .")
+    write_plain(plain, f"! {said(listener)}; id -u; ! mount -t tmpfs x .; ! test -e {plain.root}")
     spec(plain, 'tools = ["mount"]')
     run = started_by(without("pid"), plain)
     assert run.code == 0, str(run)
     assert listener.heard == []
-    assert run.output.count("not from its processes") == 1, str(run)
+    assert run.output.count("can't hide its processes") == 1, str(run)
     assert "sysctl -w user.max_pid_namespaces=10000" in run.output
     run = plain.nox(BUILD)
     assert BUILD in run.did, "here more is possible"
@@ -407,6 +407,21 @@ def test_a_host_that_can_t_cut_the_network_off_says_so_and_builds(
     assert listener.heard == [b"from the step\n"]
     assert run.output.count("this host can't isolate steps from the network") == 1
     assert len(plain.events("Warned")) == 1
+
+
+@pytest.mark.offline
+def test_a_build_that_alters_its_compiler_where_it_can_fails_and_the_compiler_is_made_again(
+    plain: Workspace,
+) -> None:
+    write_plain(plain, 'chmod u+w "$CC"\necho "# mine" >> "$CC"')
+    run = started_by(CLOSED, plain)
+    assert run.code == 1, str(run)
+    assert "tool-altered" in run.output
+    assert not plain.cache.stored()
+    write_plain(plain, '! grep mine "$CC"')
+    run = started_by(CLOSED, plain)
+    assert run.code == 0, str(run)
+    assert "makes it again" in run.output
 
 
 @pytest.mark.offline

@@ -11,8 +11,7 @@ import pytest
 from mpforge.places.containers import connection
 from mpforge.places.containers.container import Container
 from mpforge.places.containers.container_step import StepContainer
-from mpforge.places.host import HostPlace
-from mpforge.places.isolation import isolation
+from mpforge.places.sandbox import on_host
 from mpforge.places.step import StepDirectory
 from tests.unit.fake_place import PROMISES
 
@@ -30,7 +29,7 @@ def log(tmp_path: Path) -> Iterator[BinaryIO]:
 
 def test_this_host_keeps_the_promises_of_a_place(root: Path, log: BinaryIO) -> None:
     for promise in PROMISES:
-        promise(HostPlace(isolation()), root, log)
+        promise(on_host(root), root, log)
 
 
 @pytest.mark.docker

@@ -7,6 +7,8 @@ reading it comes to its end when the last of them is gone.
 import os
 import select
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from mpforge import processes
-from mpforge.places.isolation import isolation
+from mpforge.obtain import host_programs
+from mpforge.places.place import NotStarted
+from mpforge.places.sandbox import on_host
 from mpforge.processes import terminal
 
 PACKAGE = Path(processes.__file__).parent.parent
@@ -45,10 +49,18 @@ def leash(tmp_path: Path) -> Iterator[Leash]:
     os.close(reader)
 
 
+Run = Callable[..., processes.Ended]
+"""``processes.run``, or a place's, which has the same arguments."""
+
+
+def _apart(root: Path) -> Run:
+    """What runs a program in a root of its own, with the directory in it."""
+    return on_host(root, visible=lambda: host_programs.files_of(sys.executable)).run
+
+
 @pytest.fixture(params=["here", pytest.param("apart", marks=pytest.mark.offline)])
-def apart(request: pytest.FixtureRequest) -> Callable[[], None] | None:
-    """What a child does before it becomes the program: nothing, or going into namespaces of its own."""
-    return isolation().in_child(network=False) if request.param == "apart" else None
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    return _apart(tmp_path) if request.param == "apart" else processes.run
 
 
 def _shell(
@@ -56,17 +68,16 @@ def _shell(
     cwd: Path,
     *,
     timeout: float | None = PLENTY,
-    in_child: Callable[[], None] | None = None,
+    run: Run = processes.run,
     **variables: str,
 ) -> tuple[processes.Ended, str]:
     with (cwd / "log").open("w+b", buffering=0) as log:
-        ended = processes.run(
+        ended = run(
             ["sh", "-c", script],
             environment={"PATH": PATH, **variables},
             cwd=cwd,
             log=log,
             timeout=timeout,
-            in_child=in_child,
         )
         log.seek(0)
         return ended, log.read().decode()
@@ -109,27 +120,23 @@ def test_a_program_runs_where_it_is_told_and_waits_for_no_input(tmp_path: Path) 
     [("exit 3", 3), *((f"kill -{number} $$", -number) for number in (4, 6, 9, 15))],
 )
 def test_the_exit_status_or_the_signal_is_reported(
-    script: str, status: int, tmp_path: Path, apart: Callable[[], None] | None
+    script: str, status: int, tmp_path: Path, run: Run
 ) -> None:
-    ended, _ = _shell(script, tmp_path, in_child=apart)
+    ended, _ = _shell(script, tmp_path, run=run)
     assert ended.returncode == status
 
 
-def test_the_time_of_what_a_program_has_started_is_counted(
-    tmp_path: Path, apart: Callable[[], None] | None
-) -> None:
+def test_the_time_of_what_a_program_has_started_is_counted(tmp_path: Path, run: Run) -> None:
     burn = "import time; [0 for _ in iter(lambda: time.process_time() > 0.3, True)]"
     script = f"sh -c \"'{sys.executable}' -S -c '{burn}'; true\"; true"
-    ended, log = _shell(script, tmp_path, in_child=apart)
+    ended, log = _shell(script, tmp_path, run=run)
     assert ended.returncode == 0, log
     assert ended.cpu_seconds > 0.3
 
 
-def test_a_program_that_does_not_exist_can_not_be_started(
-    tmp_path: Path, apart: Callable[[], None] | None
-) -> None:
-    with (tmp_path / "log").open("wb") as log, pytest.raises(FileNotFoundError):
-        processes.run(["no-such-program"], environment={}, cwd=tmp_path, log=log, in_child=apart)
+def test_a_program_that_does_not_exist_can_not_be_started(tmp_path: Path, run: Run) -> None:
+    with (tmp_path / "log").open("wb") as log, pytest.raises((FileNotFoundError, NotStarted)):
+        run(["no-such-program"], environment={}, cwd=tmp_path, log=log)
     with pytest.raises(FileNotFoundError):
         processes.capture(["no-such-program"])
 
@@ -143,10 +150,10 @@ def test_a_timeout_ends_the_program_and_its_children(tmp_path: Path, leash: Leas
 
 
 def test_a_timeout_ends_even_what_ignores_being_asked(
-    tmp_path: Path, leash: Leash, apart: Callable[[], None] | None
+    tmp_path: Path, leash: Leash, run: Run
 ) -> None:
     script = 'trap "" TERM; exec 3>"$LEASH"; sleep 1000 & wait'
-    ended, _ = _shell(script, tmp_path, timeout=0.5, in_child=apart, LEASH=str(leash.path))
+    ended, _ = _shell(script, tmp_path, timeout=0.5, run=run, LEASH=str(leash.path))
     assert ended.timed_out
     assert leash.holds_nobody()
 
@@ -157,9 +164,9 @@ def test_a_timeout_ends_even_what_ignores_being_asked(
 def test_what_a_program_leaves_running_ends_with_it(
     leaves: str, tmp_path: Path, leash: Leash
 ) -> None:
-    in_child = isolation().in_child(network=False) if "setsid" in leaves else None
+    run = _apart(tmp_path) if "setsid" in leaves else processes.run
     script = f'exec 3>"$LEASH"; {leaves} exit 0'
-    ended, _ = _shell(script, tmp_path, in_child=in_child, LEASH=str(leash.path))
+    ended, _ = _shell(script, tmp_path, run=run, LEASH=str(leash.path))
     assert ended.returncode == 0
     assert not ended.timed_out
     assert leash.holds_nobody()
@@ -169,11 +176,13 @@ def test_what_a_program_leaves_running_ends_with_it(
 _MPFORGE = """
 import os, pathlib, sys
 from mpforge import processes
+from mpforge.places.sandbox import on_host
 from mpforge.processes import interrupts
 interrupts.watch_interrupts()
+run = on_host(pathlib.Path.cwd()).run if "apart" in sys.argv else processes.run
 try:
     argv = ["sh", "-c", sys.argv[1]]
-    processes.run(argv, environment=os.environ, cwd=pathlib.Path(), log=sys.stdout.buffer)
+    run(argv, environment=os.environ, cwd=pathlib.Path.cwd(), log=sys.stdout.buffer)
 except KeyboardInterrupt:
     print("stopped, remembered:", interrupts.interrupted())
 """
@@ -185,11 +194,11 @@ def _under_mpforge(script: str, cwd: Path, leash: Leash) -> processes.Captured:
     return processes.capture(argv, environment=variables, cwd=cwd, timeout=PLENTY)
 
 
-@pytest.mark.parametrize("signal", ["INT", "TERM"])
+@pytest.mark.parametrize("name", ["INT", "TERM"])
 def test_an_interrupt_ends_the_program_and_is_remembered(
-    signal: str, tmp_path: Path, leash: Leash
+    name: str, tmp_path: Path, leash: Leash
 ) -> None:
-    script = f'exec 3>"$LEASH"; kill -{signal} $PPID; sleep 1000 & wait'
+    script = f'exec 3>"$LEASH"; kill -{name} $PPID; sleep 1000 & wait'
     answer = _under_mpforge(script, tmp_path, leash)
     assert answer.stdout == "stopped, remembered: True\n"
     assert leash.holds_nobody()
@@ -201,6 +210,21 @@ def test_a_program_does_not_outlive_an_mpforge_that_was_killed(
     script = 'exec 3>"$LEASH"; kill -KILL $PPID; exec sleep 1000'
     answer = _under_mpforge(script, tmp_path, leash)
     assert answer.returncode == -9
+    assert leash.holds_nobody()
+
+
+@pytest.mark.offline
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_in_a_root_of_its_own_outlives_mpforge(
+    number: signal.Signals, tmp_path: Path, leash: Leash
+) -> None:
+    script = 'trap "" TERM; exec 3>"$LEASH"; setsid sleep 1000 & echo up >&3; sleep 1000 & wait'
+    variables = {"PATH": PATH, "LEASH": str(leash.path), "PYTHONPATH": str(PACKAGE.parent)}
+    argv = [sys.executable, "-c", _MPFORGE, script, "apart"]
+    with subprocess.Popen(argv, env=variables, cwd=tmp_path, stdout=subprocess.DEVNULL) as mpforge:
+        assert select.select([leash.reader], [], [], PLENTY)[0], "it runs"
+        assert os.read(leash.reader, 3) == b"up\n"
+        mpforge.send_signal(number)
     assert leash.holds_nobody()
 
 

@@ -5,6 +5,7 @@ Builds wait at a gate, so that what is said to happen at the same time does.
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import zipfile
@@ -27,6 +28,7 @@ WAITS = f"waiting: another process makes {BUILD}"
 def gated(quick: Workspace, gate: Gate) -> Workspace:
     """The quick project with a build that waits at the gate."""
     quick.write("wait.py", f"{gate.python}\n")
+    gate.show(quick)
     quick.write("build.sh", f"{sys.executable} wait.py\nmkdir out\ncp greeting.txt out/\n")
     return quick
 
@@ -120,12 +122,15 @@ def test_an_interrupted_holder_frees_its_key(
 
 @pytest.mark.gcc
 def test_a_holder_that_fails_leaves_the_work_to_the_waiter(
-    gated: Workspace, other: Workspace, gate: Gate, place: Path
+    gated: Workspace, other: Workspace, gate: Gate
 ) -> None:
-    # Whoever comes first takes the omen away, and fails by it.
-    omen = place / "omen"
-    omen.touch()
-    script = gated.read("build.sh") + f"if test -e {omen}; then rm {omen}; exit 1; fi\n"
+    # Whoever comes first gets the bad omen, and fails by it.
+    omen = gate.folder / "omen"
+    os.mkfifo(omen)
+    omens = os.open(omen, os.O_RDWR | os.O_NONBLOCK)
+    os.write(omens, b"-+")
+    script = f'test "$(dd bs=1 count=1 < {omen})" = +\n'
+    script = gated.read("build.sh") + script
     for checkout in (gated, other):
         checkout.write("build.sh", script)
     with gated.started("nox", "-s", BUILD) as holder:
@@ -134,6 +139,7 @@ def test_a_holder_that_fails_leaves_the_work_to_the_waiter(
             waiter.says(WAITS)
             gate.open()
             failed, run = holder.end(), waiter.end()
+    os.close(omens)
     assert failed.code == 1, str(failed)
     assert run.code == 0, str(run)
     assert BUILD in run.did

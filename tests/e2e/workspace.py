@@ -401,7 +401,10 @@ class Gate:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._told, self._wait = folder / "told", folder / "wait"
+        self._opened = folder / "opened"
+        self._open_end: int | None = None
         folder.mkdir(parents=True)
         os.mkfifo(self._told)
         os.mkfifo(self._wait)
@@ -410,16 +413,27 @@ class Gate:
 
     @property
     def python(self) -> str:
-        """Tells, then waits."""
-        waiting = f"open({str(self._wait)!r}).read()"
-        return (
-            "import os, subprocess, sys; "
-            f"child = subprocess.Popen([sys.executable, '-c', {waiting!r}]); "
-            "place = os.stat('/proc/self/ns/pid').st_ino; "
-            f"told = open({str(self._told)!r}, 'w'); "
-            "told.write(f'{place} {os.getpid()} {child.pid}\\n'); told.close(); "
-            "child.wait()"
+        """Tells, then waits; a step's is shown the place by ``show``."""
+        waiting = f"import os; os.read(os.open({str(self._wait)!r}, os.O_RDONLY), 1)"
+        lines = (
+            "import os, subprocess, sys",
+            f"child = subprocess.Popen([sys.executable, '-c', {waiting!r}])",
+            "place = os.stat('/proc/self/ns/pid').st_ino",
+            f"told = open({str(self._told)!r}, 'w')",
+            "told.write(f'{place} {os.getpid()} {child.pid}\\n'); told.close()",
+            "child.wait()",
         )
+        text = "\n".join(lines)
+        return f"import os; os.path.exists({str(self._opened)!r}) or exec({text!r})"
+
+    def show(self, workspace: "Workspace") -> None:
+        """Let a project's build steps see the gate, and this interpreter: its spec names them."""
+        spec = workspace.read("multiplatform.toml")
+        named = f'GATE = "{self.folder} {sys.prefix} {sys.base_prefix}"'
+        empty = "environment = {}"
+        old = empty if empty in spec else "[build]"
+        new = f"{'' if old == empty else '[build]' + chr(10)}environment = {{ {named} }}"
+        workspace.write("multiplatform.toml", spec.replace(old, new, 1))
 
     def arrivals(self, count: int) -> list[int]:
         """Wait for so many builds; the ids of their processes, as the host knows them."""
@@ -436,15 +450,16 @@ class Gate:
 
     def open(self) -> None:
         """From now on nobody waits."""
-        self._release()
-        for path in (self._told, self._wait):
-            path.unlink()
-            path.touch()
+        self._opened.touch()
+        self._open_end = os.open(self._wait, os.O_RDWR | os.O_NONBLOCK)
+        os.write(self._open_end, b"." * 4096)  # a byte for each that waits, or comes late
 
     def close(self) -> None:
         """Let everybody go."""
         self._release()
         os.close(self._descriptor)
+        if self._open_end is not None:
+            os.close(self._open_end)
 
     def _release(self) -> None:
         """Who waits in ``open`` is woken by a writer's coming and going."""

@@ -1,0 +1,88 @@
+"""What of this host a step's own root shows: base programs, parts of ``/etc``, the tools that it uses.
+
+Each is an operation of the launcher: three words (``launcher.c``).
+"""
+
+import functools
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+STEP = "/build"
+"""The path of a step's directory in its root."""
+NAME, ID = "mpforge", 1000
+"""Who a program is: the same for every caller, so that nothing of the caller gets into what it makes."""
+
+_CPUS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
+"""What OpenMP's runtime asks for the CPUs, as /proc/cpuinfo tells; LLVM's aborts without."""
+_PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store")
+# How programs and libraries are found and work, and data of the system; nothing of this host's users or keys.
+_SETTINGS = (
+    *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "perl", "fonts"),
+    *("ssl/openssl.cnf", "pki/tls/openssl.cnf", "crypto-policies", "services", "protocols"),
+    *("os-release", "debian_version", "lsb-release", "redhat-release", "fedora-release"),
+)
+_OF_PYTHON = "python3*"  # Debian's sitecustomize is a link to a file there
+_OF_NETWORK = ("resolv.conf", "hosts", "gai.conf", "ssl/certs", "pki/tls/certs", "pki/ca-trust")
+_FILES = {
+    "/etc/passwd": (
+        "root:x:0:0:root:/root:/bin/sh\n"
+        f"{NAME}:x:{ID}:{ID}:{NAME}:/nonexistent:/bin/sh\n"
+        "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"
+    ),
+    "/etc/group": f"root:x:0:\n{NAME}:x:{ID}:\nnogroup:x:65534:\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+_HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
+
+
+@functools.cache
+def base(*, network: bool = False) -> tuple[str, ...]:
+    """Return the operations that show this host's base programs; ``network``: and how it reaches others."""
+    words: list[str] = []
+    for name in _PROGRAMS:
+        path = Path("/", name)
+        if path.is_symlink():
+            words += ("link", os.readlink(path), str(path))
+        elif path.is_dir():
+            words += ("ro", str(path), str(path))
+    for name in filter(os.path.isdir, _CPUS):
+        words += ("ro", name, name)
+    etc = Path("/etc")
+    names = [*_SETTINGS, *sorted(path.name for path in etc.glob(_OF_PYTHON))]
+    for name in [*names, *(_OF_NETWORK if network else ())]:
+        if (etc / name).exists():
+            words += ("ro", os.path.realpath(etc / name), str(etc / name))
+    for place, text in _FILES.items():
+        words += ("file", text, place)
+    return (
+        *words,
+        *(() if network and (etc / "hosts").exists() else ("file", _HOSTS, "/etc/hosts")),
+    )
+
+
+def shown(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Return the operations that show files and directories read-only, each at its path.
+
+    Where a link leads to one, it is also shown at the link's end: programs ask for real paths.
+    """
+    places: dict[str, str] = {}
+    for path in paths:
+        real = os.path.realpath(path)
+        places |= {str(path): real, real: real}
+    words: list[str] = []
+    kept: list[str] = []
+    for place in sorted(places):
+        if not _is_below(place, _base_folders()) and not _is_below(place, kept):
+            words += ("ro", places[place], place)
+            kept.append(place)
+    return tuple(words)
+
+
+@functools.cache
+def _base_folders() -> tuple[str, ...]:
+    return tuple(f"/{name}" for name in _PROGRAMS if os.path.isdir(f"/{name}"))
+
+
+def _is_below(place: str, folders: Iterable[str]) -> bool:
+    return any(place == folder or place.startswith(f"{folder}/") for folder in folders)

@@ -1,0 +1,89 @@
+"""A root of its own as the place of a step: its directory at a fixed path, its tools, base programs, no more.
+
+Its programs know the step's directory by one path, whichever step it is, so that no path of this host
+gets into what they make. The directory's path here leads there too: files that were written before may
+name it.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mpforge.places import root_contents
+from mpforge.places.host import HostPlace
+from mpforge.places.isolation import isolation
+from mpforge.places.root_contents import STEP
+
+_NAMED = re.compile(rf"(?<![\w./-]){STEP}(?![\w.-])")
+
+
+def nothing() -> Iterable[Path]:
+    """Return no paths: a step without tools."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Sandbox(HostPlace):
+    """A root on this host for the step in ``root``.
+
+    ``visible`` returns the files and directories of this host that programs may read, when one is started.
+    ``tools`` are directories of steps that are elsewhere on this host, and where.
+    """
+
+    root: Path = Path(STEP)
+    visible: Callable[[], Iterable[Path]] = nothing
+    tools: Mapping[Path, Path] = field(default_factory=dict)
+
+    def shown(self, text: str) -> str:
+        """Return a text with the step's directory as its programs know it."""
+        return text.replace(str(self.root), STEP)
+
+    def told(self, text: str) -> str:
+        """Return a text that a program wrote, with the step's directory as the host knows it."""
+        return _NAMED.sub(lambda _: str(self.root), text)
+
+    def which(self, program: str, path: str) -> str | None:
+        """As ``Place``."""
+        for there, here in self.tools.items():
+            path = path.replace(str(there), str(here))
+        return super().which(program, path)
+
+    def _operations(self, lends: Sequence[Path]) -> Sequence[str]:
+        own = str(self.root)
+        files = [path for path in lends if not path.is_dir()]
+        words = [*root_contents.base(network=self.network)]
+        words += root_contents.shown([*self.visible(), *files])
+        real = os.path.realpath(own)
+        words += ("rw", real, STEP)
+        for name in dict.fromkeys((own, real)):
+            inside = any(Path(name).is_relative_to(place) for place in words[2::3])
+            words += ("rw", real, name) if inside else ("link", STEP, name)
+        for there, here in self.tools.items():
+            if there.is_relative_to(self.root):
+                words += ("ro", os.path.realpath(here), self.shown(str(there)))
+        for path in lends:
+            if path.is_dir() and not path.is_relative_to(self.root):
+                self._rewrite(path)
+                words += ("rw", os.path.realpath(path), str(path))
+        return words
+
+    def _rewrite(self, folder: Path) -> None:
+        """Name the step's directory in texts as its programs know it."""
+        for path in folder.iterdir():
+            path.write_text(self.shown(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def on_host(
+    root: Path,
+    *,
+    network: bool = False,
+    visible: Callable[[], Iterable[Path]] = nothing,
+    tools: Mapping[Path, Path] | None = None,
+) -> HostPlace:
+    """Return the place on this host for the step in ``root``: as far apart as the host can."""
+    found = isolation()
+    if found.has_root:
+        return Sandbox(found, network, root, visible, {} if tools is None else tools)
+    return HostPlace(found, network)
