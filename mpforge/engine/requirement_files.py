@@ -7,7 +7,7 @@ depend on the content. Runs nothing.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,6 +25,15 @@ from mpforge.spec.requirement_lines import FileLine, PathLine, lines_of, parse_l
 from mpforge.store.files import hash_file
 
 _SAYS_REQUIREMENTS = ("pyproject.toml", "setup.cfg", "setup.py")
+
+
+@dataclass(frozen=True)
+class _Expansion:
+    """An entry at a place of the spec, and the requirements and constraints that it stands for."""
+
+    at: KeyPath
+    requirements: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -53,42 +62,27 @@ class Listing:
         return self
 
     def _add(self, at: KeyPath, entry: str, place: Place) -> None:
-        requirements: list[str] = []
-        constraints: list[str] = []
-        self._line(at, entry, place, (requirements, constraints), ())
-        if (requirements, constraints) != ([entry], []):
-            self.listed[entry] = Listed(entry, tuple(requirements), tuple(constraints))
+        into = _Expansion(at)
+        self._line(into, entry, place, ())
+        if (into.requirements, into.constraints) != ([entry], []):
+            self.listed[entry] = Listed(entry, tuple(into.requirements), tuple(into.constraints))
 
-    def _line(
-        self,
-        at: KeyPath,
-        text: str,
-        place: Place,
-        into: tuple[list[str], list[str]],
-        within: tuple[str, ...],
-    ) -> None:
+    def _line(self, into: _Expansion, text: str, place: Place, within: tuple[str, ...]) -> None:
         """Add a line to requirements or constraints; ``within`` are the files that contain it."""
         try:
             line = parse_line(text)
             if isinstance(line, FileLine):
-                self._file(at, line, into, within)
+                self._file(into, line, within)
             elif isinstance(line, PathLine):
-                into[0].append(self._path(line))
+                into.requirements.append(self._path(line))
             elif line is not None:
-                into[0].append(line)
+                into.requirements.append(line)
         except ValueError as error:
             where = place if within else None
-            self.findings.append(
-                Finding("bad-requirement", at, f"`{dotted(at[:-1])}`: {error}", place=where)
-            )
+            message = f"`{dotted(into.at[:-1])}`: {error}"
+            self.findings.append(Finding("bad-requirement", into.at, message, place=where))
 
-    def _file(
-        self,
-        at: KeyPath,
-        line: FileLine,
-        into: tuple[list[str], list[str]],
-        within: tuple[str, ...],
-    ) -> None:
+    def _file(self, into: _Expansion, line: FileLine, within: tuple[str, ...]) -> None:
         """Add the lines of a file, whose own files are named relative to it, as pip does."""
         path = (Path(within[-1]).parent if within else Path()) / line.path
         name = path.as_posix()
@@ -98,9 +92,9 @@ class Listing:
         if text is None:
             raise ValueError(f"{self.root.name}/ has no file {name}")
         if line.constrains:
-            into = (into[1], into[1])
+            into = replace(into, requirements=into.constraints)
         for number, column, inner in lines_of(text):
-            self._line(at, inner, Place(name, number, column), into, (*within, name))
+            self._line(into, inner, Place(name, number, column), (*within, name))
 
     def _text(self, path: Path) -> str | None:
         """Return the text of a file and record its digest; None if it does not exist."""
