@@ -216,19 +216,17 @@ class Shipping:
             else:
                 self.found.store.copy_out(node.digest, place, executable=node.executable)
 
-        entries = self._entries(session, result, files, observed)
+        common = self._common(session, result, observed)
+        entries = [_entry(common, path, node) for path, node in files.items()]
         for entry, fresh in zip(entries, self.dist.publish(entries, write), strict=True):
             self.emit(Published(session.name, f"dist/{entry.path}", entry.digest, fresh))
 
-    def _entries(
-        self,
-        session: PlannedSession,
-        result: ActionResult,
-        files: Mapping[str, FileNode | str],
-        observed: tuple[str, ...],
-    ) -> list[Entry]:
+    def _common(
+        self, session: PlannedSession, result: ActionResult, observed: tuple[str, ...]
+    ) -> Entry:
+        """Return the entry of a file of a result, but for what distinguishes its files."""
         choice = session.choice
-        common = Entry(
+        return Entry(
             path="",
             digest="",
             session=session.name,
@@ -244,16 +242,15 @@ class Shipping:
             spec=self.workspace.spec.name,
             observed=observed,
         )
-        entries = []
-        for path, node in files.items():
-            tags = wheel_name(Path(path).name).platforms if path.endswith(".whl") else ()
-            if isinstance(node, str):
-                digest = hashlib.sha256(os.fsencode(node)).hexdigest()
-                entries.append(replace(common, path=path, digest=digest, symlink=node))
-            else:
-                own = replace(common, path=path, digest=node.digest, executable=node.executable)
-                entries.append(replace(own, tags=tags))
-        return entries
+
+
+def _entry(common: Entry, path: str, node: FileNode | str) -> Entry:
+    """Return a file's entry; a ``str`` is a symlink's target."""
+    if isinstance(node, str):
+        digest = hashlib.sha256(os.fsencode(node)).hexdigest()
+        return replace(common, path=path, digest=digest, symlink=node)
+    tags = wheel_name(Path(path).name).platforms if path.endswith(".whl") else ()
+    return replace(common, path=path, digest=node.digest, executable=node.executable, tags=tags)
 
 
 def _machine() -> str:
