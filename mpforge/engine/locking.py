@@ -161,7 +161,21 @@ class _Locking:
                     packages.append(self._look_up(wanted))
         for offers in _rust(plan):
             with self._leaving_out():
-                packages += _answered(offers, packages, self._look_up)
+                packages += self._best_of(offers, {pin.request for pin in packages})
+
+    def _best_of(
+        self, offers: tuple[RustRequest, ...], pinned: set[DistroRequest]
+    ) -> list[DistroPin]:
+        """Return the missing pins for the first offer that the archive has. Raises ``ToolUnavailable``."""
+        if any(pinned.issuperset(offer) for offer in offers):
+            return []
+        for offer in offers:
+            try:
+                return [self._look_up(one) for one in offer if one not in pinned]
+            except ToolUnavailable:
+                if offer is offers[-1]:
+                    raise
+        return []
 
     def _look_up(self, wanted: DistroRequest) -> DistroPin:
         from mpforge.obtain.distro import apt
@@ -260,24 +274,6 @@ def _rust(plan: Plan) -> Iterator[tuple[RustRequest, ...]]:
     needs = [want.need for want in plan.wants if isinstance(want.need, Rust)]
     for need in sorted(needs, key=repr):
         yield rust_toolchain.offers(need.channel, need.target)
-
-
-def _answered(
-    offers: tuple[RustRequest, ...],
-    known: list[DistroPin],
-    resolve: Callable[[DistroRequest], DistroPin],
-) -> list[DistroPin]:
-    """Return the missing pins for the first offer that the archive has. Raises what resolving raises."""
-    requests = {pin.request for pin in known}
-    if any(requests.issuperset(offer) for offer in offers):
-        return []
-    for offer in offers:
-        try:
-            return [resolve(one) for one in offer if one not in requests]
-        except ToolUnavailable:
-            if offer is offers[-1]:
-                raise
-    return []
 
 
 def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[StrategyPin]:
