@@ -94,13 +94,7 @@ def _kind(case: _Case) -> Iterator[Finding]:
     for key, kinds in _USED_BY.items():
         if build.kind not in kinds and getattr(build, key):
             path = case.at(f"build.{key}")
-            yield Finding(
-                "unused-key",
-                path,
-                f'`{dotted(path)}` has no effect with kind = "{build.kind}"',
-                f'kind = "{kinds[0]}"',
-                warning=True,
-            )
+            yield _unused(path, f'kind = "{build.kind}"', f'kind = "{kinds[0]}"')
 
 
 def _strategy(case: _Case) -> Iterator[Finding]:
@@ -128,14 +122,8 @@ def _strategy(case: _Case) -> Iterator[Finding]:
             "build.before-build",
         )
     if (in_image or build.strategy == "cross") and case.gives("build.image"):
-        where = case.at("build.image")
-        yield Finding(
-            "unused-key",
-            where,
-            f"`{dotted(where)}` has no effect with "
-            + (f'toolchain = "{build.toolchain}"' if in_image else 'strategy = "cross"'),
-            warning=True,
-        )
+        given = f'toolchain = "{build.toolchain}"' if in_image else 'strategy = "cross"'
+        yield _unused(case.at("build.image"), given)
 
 
 def _policy(case: _Case) -> Iterator[Finding]:
@@ -216,6 +204,11 @@ def _source(path: Path, source: LibrarySource) -> Iterator[Finding]:
             yield _needed((*path, proof), f"`{key}` needs `{proof}`")
         elif value is not None and not re.fullmatch(shape, value):
             yield finding_at("bad-value", (*path, proof), f"expected {expected}")
+
+
+def _unused(path: Path, given: str, instead: str | None = None) -> Finding:
+    message = f"`{dotted(path)}` has no effect with {given}"
+    return Finding("unused-key", path, message, instead, warning=True)
 
 
 def _needed(path: Path, why: str) -> Finding:
