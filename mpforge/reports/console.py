@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from mpforge.errors import MpforgeError, render
 from mpforge.plan.events import (
@@ -28,9 +28,6 @@ from mpforge.plan.events import (
 from mpforge.plan.session_end import SessionEnded
 from mpforge.processes.interrupts import interrupted
 
-if TYPE_CHECKING:
-    from rich.status import Status
-
 HEARTBEAT_SECONDS = 30.0
 
 
@@ -40,7 +37,7 @@ class Console:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stderr
         self._terminal = self._stream.isatty()
-        self._activity: _Activity | None = None
+        self._activity: _Activity | _Spinner | None = None
         self._outer: list[tuple[str, float]] = []
 
     def show(self, event: Event) -> None:
@@ -133,24 +130,22 @@ class _Activity:
         self._thread.join()
 
 
-class _Spinner(_Activity):
-    """rich's status line with the elapsed time."""
+class _Spinner:
+    """rich's status line with the elapsed time, which rich itself keeps drawing."""
 
     def __init__(self, what: str, start: float, stream: TextIO) -> None:
         from rich.console import Console as RichConsole
         from rich.markup import escape
 
-        text = escape(what)
-        self._status: Status = RichConsole(file=stream).status(text)
+        self._what, self._start = escape(what), start
+        self._status = RichConsole(file=stream).status(self)
         self._status.start()
 
-        def show() -> None:
-            self._status.update(f"{text} [dim]{duration(time.monotonic() - start)}[/dim]")
-
-        super().__init__(1.0, show)
+    def __rich__(self) -> str:
+        return f"{self._what} [dim]{duration(time.monotonic() - self._start)}[/dim]"
 
     def stop(self) -> None:
-        super().stop()
+        """Stop showing it."""
         self._status.stop()
 
 
