@@ -5,7 +5,6 @@ impossible target stops no other. Pure: the same inputs give the same plan.
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from mpforge.compiler import availability, project_checks, pythons, steps
 from mpforge.compiler.decide import Compilation, Decision, options_digest, sdist_compilers
@@ -17,13 +16,11 @@ from mpforge.plan.pins import Lock
 from mpforge.plan.sessions import Choice, IndexSettings, Plan, PlannedSession, Refusal
 from mpforge.plan.steps import OutputOf
 from mpforge.platforms import hosts
+from mpforge.spec.model import Spec
 from mpforge.spec.options import ResolvedTarget, targets, word
 
-if TYPE_CHECKING:
-    from mpforge.spec.model import Spec
 
-
-def compile_plan(spec: "Spec", host: HostFacts, project: ProjectFacts, lock: Lock) -> Plan:
+def compile_plan(spec: Spec, host: HostFacts, project: ProjectFacts, lock: Lock) -> Plan:
     """Return the plan of every session. A session that can't run has a ``Refusal``; nothing is raised."""
     compilation = Compilation(spec, host, project, lock)
     by_name = {target.name: target for target in targets(spec)}

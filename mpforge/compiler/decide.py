@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from mpforge.compiler import (
     availability,
@@ -39,10 +38,8 @@ from mpforge.plan.toolchains import (
 )
 from mpforge.platforms import GLIBC, Platform, legacy_name, well_known
 from mpforge.platforms.policies import normal_policy
+from mpforge.spec.model import BuildOptions, Spec
 from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, word
-
-if TYPE_CHECKING:
-    from mpforge.spec.model import BuildOptions, Spec
 
 # Options that say how or where to build, not what: they don't distinguish shipped files. Of the
 # tools only zig's version is one of these: see ``options_digest``.
@@ -53,7 +50,7 @@ _NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "timeout", "tools", "fro
 class Compilation:
     """The inputs of one compilation, and the steps compiled so far."""
 
-    spec: "Spec"
+    spec: Spec
     host: HostFacts
     project: ProjectFacts
     lock: Lock
@@ -135,7 +132,7 @@ class Decision:
         return resolve(self.compilation.spec, target=self.target.name, python=self.python)
 
     @property
-    def build(self) -> "BuildOptions":
+    def build(self) -> BuildOptions:
         """Its options for the build."""
         return self.options.build
 
@@ -284,7 +281,7 @@ class Decision:
         return Machine(self.platform.name, emulated, model, place)
 
 
-def options_digest(compilation: Compilation, build: "BuildOptions") -> str:
+def options_digest(compilation: Compilation, build: BuildOptions) -> str:
     """Return the sha256 of the options that decide a shipped file's content, not how it is made."""
     # Not mode="json": pydantic 2 warns about its own lists where a command may be text or words.
     data = build.model_dump(exclude=_NOT_OF_THE_RESULT)

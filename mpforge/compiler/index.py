@@ -4,24 +4,22 @@ It depends on the spec alone. Knows nothing of hosts, locks or whether a session
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from mpforge.plan.index import Index, IndexedSession
+from mpforge.spec.model import Spec
 from mpforge.spec.options import ResolvedTarget, cpu_word, resolve, targets, word
-
-if TYPE_CHECKING:
-    from mpforge.spec.model import Spec
 
 _PHASES: tuple[Literal["build", "test"], ...] = ("build", "test")
 
 
-def compile_index(spec: "Spec", key: str) -> Index:
+def compile_index(spec: Spec, key: str) -> Index:
     """Return all sessions of a spec, in the order in which ``nox -l`` shows them."""
     sessions = _sessions(spec)
     return Index(key=key, sessions=sessions, left_out=_left_out(spec, sessions))
 
 
-def _left_out(spec: "Spec", sessions: tuple[IndexedSession, ...]) -> tuple[str, ...]:
+def _left_out(spec: Spec, sessions: tuple[IndexedSession, ...]) -> tuple[str, ...]:
     if not spec.project.skip:
         return ()
     project = spec.project.model_copy(update={"skip": ()})
@@ -30,7 +28,7 @@ def _left_out(spec: "Spec", sessions: tuple[IndexedSession, ...]) -> tuple[str, 
     return tuple(session.name for session in without_skip if session.name not in there)
 
 
-def _sessions(spec: "Spec") -> tuple[IndexedSession, ...]:
+def _sessions(spec: Spec) -> tuple[IndexedSession, ...]:
     every = targets(spec)
     sessions: list[IndexedSession] = []
     if any(target.pythons for target in every):
@@ -45,7 +43,7 @@ def _sessions(spec: "Spec") -> tuple[IndexedSession, ...]:
     return tuple(sessions)
 
 
-def _sessions_of(spec: "Spec", target: ResolvedTarget) -> Iterator[IndexedSession]:
+def _sessions_of(spec: Spec, target: ResolvedTarget) -> Iterator[IndexedSession]:
     name = target.name
     deps = f"deps-{name}"
     yield IndexedSession(deps, f"Toolchain and native libraries for {name}", "deps", name)
@@ -72,7 +70,7 @@ def _sessions_of(spec: "Spec", target: ResolvedTarget) -> Iterator[IndexedSessio
         )
 
 
-def _tests_of(spec: "Spec", target: ResolvedTarget, python: str | None) -> Iterator[IndexedSession]:
+def _tests_of(spec: Spec, target: ResolvedTarget, python: str | None) -> Iterator[IndexedSession]:
     stem = word(target.name, python)
     what = f"the {python} wheel" if python else "what was built"
     cpus = tuple(resolve(spec, target=target.name, python=python).test.cpus)

@@ -4,7 +4,6 @@ If extras are only known after a build, the built wheel is checked: see ``with_o
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from mpforge.compiler.pythons import all_excluded, exclusion
 from mpforge.errors import UnknownExtra, UnknownGroup
@@ -14,16 +13,14 @@ from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.requirements import choices, hashes_of, named, normal_name
 from mpforge.plan.sessions import Refusal
 from mpforge.spec.finding import Finding, finding_at
+from mpforge.spec.model import BuildOptions, Spec, TestOptions
 from mpforge.spec.options import all_levels, all_pythons, targets
 from mpforge.spec.suggest import close_to
-
-if TYPE_CHECKING:
-    from mpforge.spec.model import BuildOptions, Spec, TestOptions
 
 _CYCLE = "a project can't be its own build requirement"
 
 
-def test_refusal(project: ProjectFacts, test: "TestOptions") -> Refusal | None:
+def test_refusal(project: ProjectFacts, test: TestOptions) -> Refusal | None:
     """Return why the tests' extras or groups can't be installed, if one is known to be missing."""
     groups = [name for name, _ in project.groups]
     for group in test.groups:
@@ -39,7 +36,7 @@ def test_refusal(project: ProjectFacts, test: "TestOptions") -> Refusal | None:
     return None
 
 
-def build_refusal(project: ProjectFacts, build: "BuildOptions") -> Refusal | None:
+def build_refusal(project: ProjectFacts, build: BuildOptions) -> Refusal | None:
     """Return why a build environment can't be made: it would contain the project itself (PEP 517)."""
     for text in (*project.requires, *project.requirements(build.requires)):
         if _is_own(project, text):
@@ -49,14 +46,14 @@ def build_refusal(project: ProjectFacts, build: "BuildOptions") -> Refusal | Non
     return None
 
 
-def requirements_of(project: ProjectFacts, test: "TestOptions") -> tuple[str, ...]:
+def requirements_of(project: ProjectFacts, test: TestOptions) -> tuple[str, ...]:
     """Return the tests' requirements beside the project, from the spec and its groups."""
     groups = {normal_name(name): texts for name, texts in project.groups}
     of_groups = [text for name in test.groups for text in groups.get(normal_name(name), ())]
     return tuple(sorted(project.requirements([*test.requires, *of_groups])))
 
 
-def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
+def findings(spec: Spec, project: ProjectFacts) -> Iterator[Finding]:
     """Yield findings about Pythons that the project does not allow, extras and groups that it does not have.
 
     Also about a project that requires itself.
@@ -86,7 +83,7 @@ def findings(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _of_pythons(spec: "Spec", project: ProjectFacts) -> Iterator[Finding]:
+def _of_pythons(spec: Spec, project: ProjectFacts) -> Iterator[Finding]:
     """Yield a finding for each Python that the project does not allow."""
     whole = all_excluded(project, (p for target in targets(spec) for p in target.pythons))
     if whole is not None:

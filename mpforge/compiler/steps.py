@@ -5,7 +5,6 @@ Pure: options and choices become typed commands. Knows nothing of hosts.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from mpforge.compiler import build_systems, programs, project_checks
 from mpforge.compiler.decide import Compilation, Decision
@@ -40,9 +39,7 @@ from mpforge.plan.steps import (
 from mpforge.plan.texts import CommandLine
 from mpforge.plan.toolchains import NO_COMPILER, Compilers
 from mpforge.platforms import well_known
-
-if TYPE_CHECKING:
-    from mpforge.spec.model import BuildOptions
+from mpforge.spec.model import BuildOptions
 
 
 def settings(written: Mapping[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -68,7 +65,7 @@ def _stripped(given: Variables) -> Variables:
 
 def _build_request(
     compilation: Compilation,
-    build: "BuildOptions",
+    build: BuildOptions,
     python: str,
     compilers: Compilers | None = None,
 ) -> EnvironmentRequest:
@@ -96,7 +93,7 @@ def _crates_steps(rust: str | None) -> tuple[Step, ...]:
     return (Step("crates", "the crates of Cargo.lock", FetchCrates(ProjectFiles(), rust)),)
 
 
-def _granted(build: "BuildOptions", host: str, *steps: Step) -> tuple[Step, ...]:
+def _granted(build: BuildOptions, host: str, *steps: Step) -> tuple[Step, ...]:
     """Return steps with the permissions that the spec grants to those that run the project's code."""
     tools = programs.tools(build, host)
     in_image = Tools(host=tools.host)  # programs from wheels are in its environment
@@ -145,7 +142,7 @@ def sdist_steps(
 
 
 def _environment_steps(
-    build: "BuildOptions",
+    build: BuildOptions,
     request: EnvironmentRequest,
     ask: AskRequirements,
     given: Variables,
