@@ -30,28 +30,28 @@ def decode(kind: type[T], data: Any) -> T:
 
     Raises ``ValueError`` or ``TypeError`` for data that does not fit ``kind``.
     """
-    return typing.cast(T, _decode(kind, data))
-
-
-def _decode(kind: Any, data: Any) -> Any:
-    reader, of = _reader(kind)
-    return reader(of, data)
+    read: Callable[[Any], T] = _reader(typing.cast(Any, kind))
+    return read(data)
 
 
 @functools.cache
-def _reader(kind: Any) -> tuple[Callable[[Any, Any], Any], Any]:
-    """Return the function that reads data of a type, and its first argument: a part of the type."""
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """Return the function that reads data of a type."""
     if dataclasses.is_dataclass(kind):
-        return _dataclass, (kind, typing.get_type_hints(kind))
+        hints = typing.get_type_hints(kind)
+        return functools.partial(
+            _dataclass, kind, {name: _reader(hint) for name, hint in hints.items()}
+        )
     reader = _READERS.get(typing.get_origin(kind))
-    return (_plain, kind) if reader is None else (reader, typing.get_args(kind))
+    if reader is None:
+        return functools.partial(_plain, kind)
+    return functools.partial(reader, typing.get_args(kind))
 
 
-def _dataclass(of: tuple[Any, dict[str, Any]], data: Any) -> Any:
-    kind, hints = of
-    if not isinstance(data, dict) or not data.keys() <= hints.keys():
+def _dataclass(kind: Any, readers: Mapping[str, Callable[[Any], Any]], data: Any) -> Any:
+    if not isinstance(data, dict) or not data.keys() <= readers.keys():
         raise ValueError(f"not a {kind}: {data!r}")
-    return kind(**{key: _decode(hints[key], value) for key, value in data.items()})
+    return kind(**{key: readers[key](value) for key, value in data.items()})
 
 
 def _union(members: tuple[Any, ...], data: Any) -> Any:
@@ -59,7 +59,7 @@ def _union(members: tuple[Any, ...], data: Any) -> Any:
         other = isinstance(data, dict) and data.get("kind") != getattr(member, "kind", None)
         if not other:
             with contextlib.suppress(ValueError, TypeError):
-                return _decode(member, data)
+                return _reader(member)(data)
     raise ValueError(f"no member of the union fits {data!r}")
 
 
@@ -72,12 +72,12 @@ def _literal(words: tuple[Any, ...], data: Any) -> Any:
 def _tuple(members: tuple[Any, ...], data: Any) -> Any:
     items = _plain(list, data)
     if len(members) == 2 and members[1] is Ellipsis:
-        return tuple(_decode(members[0], item) for item in items)
-    return tuple(_decode(member, item) for member, item in zip(members, items, strict=True))
+        return tuple(map(_reader(members[0]), items))
+    return tuple(_reader(member)(item) for member, item in zip(members, items, strict=True))
 
 
 def _mapping(members: tuple[Any, ...], data: Any) -> Any:
-    return {key: _decode(members[1], item) for key, item in _plain(dict, data).items()}
+    return {key: _reader(members[1])(item) for key, item in _plain(dict, data).items()}
 
 
 def _plain(kind: Any, data: Any) -> Any:
