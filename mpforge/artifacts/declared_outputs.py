@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 from mpforge.formats.globs import select
-from mpforge.store.files import files_below
+from mpforge.store.files import files_below, open_up
 
 
 def collect(outputs: tuple[str, ...], made: Path, directory: Path) -> tuple[str, ...]:
     """Copy files of ``made`` that match ``outputs`` to ``directory``; return the globs without a match."""
-    files = list(files_below(made)) if made.is_dir() else []
+    files = _files(made) if made.is_dir() else []
     missing = []
     for glob in outputs:
         found = select(files, [glob])
@@ -20,3 +20,12 @@ def collect(outputs: tuple[str, ...], made: Path, directory: Path) -> tuple[str,
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(made / path, place, follow_symlinks=False)
     return tuple(missing)
+
+
+def _files(made: Path) -> list[str]:
+    """Return all files, also of directories that a build or a test has closed, even to their owner."""
+    try:
+        return list(files_below(made))
+    except PermissionError:
+        open_up(made)
+        return list(files_below(made))

@@ -70,7 +70,13 @@ class Backend:
                 return caller.build_wheel(str(output), given)
             return caller.build_sdist(str(output), given)
 
-        return output / _called(self.run, make)
+        name = _called(self.run, make)
+        if "/" in name:
+            raise StepFailed(
+                f"{self.run.title}: the build backend's build_{hook} returned {name!r}, which is a path",
+                hint="PEP 517 wants the name of the file in the directory that it was given",
+            )
+        return output / name
 
     def _caller(self, *, by_hand: str | None = None) -> "BuildBackendHookCaller":
         from pyproject_hooks import BuildBackendHookCaller

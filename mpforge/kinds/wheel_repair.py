@@ -100,7 +100,7 @@ def repair(
 
 def sole_wheel(folder: Path) -> Path:
     """Return the one wheel of a directory. Raises ``OutputMissing``."""
-    found = sorted(folder.glob("*.whl"))
+    found = sorted(path for path in folder.glob("*.whl") if not path.is_symlink())
     if len(found) != 1:
         raise OutputMissing(f"one wheel was expected, {len(found)} were built")
     return found[0]

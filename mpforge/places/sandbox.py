@@ -10,11 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
+from mpforge.errors import StepFailed
 from mpforge.places import root_contents
 from mpforge.places.host import HostPlace
 from mpforge.places.isolation import isolation
 from mpforge.places.root_contents import STEP
+from mpforge.processes import Ended
 
 _NAMED = re.compile(rf"(?<![\w./-]){STEP}(?![\w.-])")
 
@@ -50,6 +53,24 @@ class Sandbox(HostPlace):
             path = path.replace(str(there), str(here))
         return super().which(program, path)
 
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: Path,
+        log: BinaryIO,
+        timeout: float | None = None,
+        lends: Sequence[Path] = (),
+    ) -> Ended:
+        """As ``Place``. Raises ``StepFailed`` if the program made a trap of its directory for mpforge."""
+        ended = super().run(
+            argv, environment=environment, cwd=cwd, log=log, timeout=timeout, lends=lends
+        )
+        for folder in (self.root, *filter(Path.is_dir, lends)):
+            _refuse_odd(folder)
+        return ended
+
     def _operations(self, lends: Sequence[Path]) -> Sequence[str]:
         own = str(self.root)
         files = [path for path in lends if not path.is_dir()]
@@ -73,6 +94,17 @@ class Sandbox(HostPlace):
         """Name the step's directory in texts as its programs know it."""
         for path in folder.iterdir():
             path.write_text(self.shown(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _refuse_odd(folder: Path) -> None:
+    """Refuse a link, pipe or device where mpforge itself reads and writes, outside of the root."""
+    os.chmod(folder, 0o700)  # the program may have closed it
+    for entry in [*os.scandir(folder)]:
+        if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+            raise StepFailed(
+                f"a program of the step made {STEP}/{entry.name} a link, a pipe or the like",
+                hint="mpforge uses what lies there; let the build write below its source",
+            )
 
 
 def on_host(

@@ -195,7 +195,8 @@ class StepRun:
     def _copy_meson_log(self, lines: Sequence[str]) -> None:
         """Copy the end of the log that Meson names to ours: it is removed with the step's directory."""
         path = cross_compiling.meson_log(lines)
-        if path is not None and Path(path).is_relative_to(self.directory.root):
+        root = os.path.realpath(self.directory.root)
+        if path is not None and Path(os.path.realpath(path)).is_relative_to(root):
             self.note(f"--- the end of {path}\n{tail(Path(path), _MESON_LINES)}\n---")
 
     def command(self, line: CommandLine, *, cwd: Path) -> None:

@@ -73,14 +73,20 @@ def make_way(path: Path) -> None:
 
 def files_below(root: Path, under: str = "") -> Iterator[str]:
     """Yield the relative paths of all files and symlinks below a directory, sorted within each directory."""
-    with os.scandir(root / under if under else root) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        path = f"{under}/{entry.name}" if under else entry.name
+    waiting = _backwards(root, under)
+    while waiting:  # not recursively: a build may make very deep directories
+        path, entry = waiting.pop()
         if entry.is_dir(follow_symlinks=False):
-            yield from files_below(root, path)
+            waiting += _backwards(root, path)
         elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
             yield path
+
+
+def _backwards(root: Path, under: str) -> list[tuple[str, "os.DirEntry[str]"]]:
+    """Return the entries of a directory with their paths relative to ``root``, the last name first."""
+    with os.scandir(f"{root}/{under}") as found:
+        entries = sorted(found, key=lambda entry: entry.name, reverse=True)
+    return [(f"{under}/{entry.name}" if under else entry.name, entry) for entry in entries]
 
 
 def size_below(root: Path) -> int:
@@ -111,18 +117,41 @@ def digest_of_files(files: Iterable[tuple[str, Path]]) -> str:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory and all below it, read-only entries too; errors are ignored."""
-    shutil.rmtree(path, ignore_errors=True)
-    if not os.path.lexists(path):
-        return
-    with contextlib.suppress(OSError):
-        os.chmod(path, 0o700)
-        for folder, names, _ in os.walk(path):
-            for name in names:
-                place = os.path.join(folder, name)
-                if not os.path.islink(place):
-                    os.chmod(place, 0o700)
-    shutil.rmtree(path, ignore_errors=True)
+    """Remove a directory and all below it, also what its owner can't enter; errors are ignored."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(path, ignore_errors=True)
+    if os.path.lexists(path):
+        _remove_flattened(path)
+
+
+def _remove_flattened(path: Path) -> None:
+    """Remove a directory of any depth: each directory below is opened, and moved to the top."""
+    waiting, top = [str(path)], path / os.urandom(8).hex()
+    for folder in waiting:  # which grows
+        with contextlib.suppress(OSError):
+            os.chmod(folder, 0o700)
+            for entry in [*os.scandir(folder)]:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        os.chmod(entry, 0o700)
+                        place = f"{top}-{len(waiting)}"
+                        os.rename(entry, place)
+                        waiting.append(place)
+                    else:
+                        os.unlink(entry)
+    for folder in reversed(waiting):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
+def open_up(path: Path) -> None:
+    """Let the owner enter and change a directory and all below it. Raises ``OSError``."""
+    os.chmod(path, 0o700)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            place = os.path.join(folder, name)
+            if not os.path.islink(place):
+                os.chmod(place, 0o700)
 
 
 def unwritable(folder: Path) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mpforge.errors import StepFailed
 from mpforge.places.isolation import launcher
 from mpforge.places.place import NotStarted
 from mpforge.places.root_contents import STEP
@@ -86,6 +87,24 @@ def test_a_step_writes_into_its_own_directory_alone(
     assert (step.output / "made").read_text(encoding="utf-8") == "1\n2\n"
     assert not Path("/tmp/x").exists()
     assert (tool / "data").read_text(encoding="utf-8") == "tool's"
+
+
+@pytest.mark.parametrize("name", ["programs.jsonl", "src"])
+def test_a_program_does_not_lead_mpforge_out_of_its_directory(
+    said: Callable[[str], str], step: StepDirectory, tmp_path: Path, name: str
+) -> None:
+    """mpforge reads results there and appends notes: a link or a pipe would lead or hold it elsewhere."""
+    with pytest.raises(StepFailed, match=f"/build/{name} a link"):
+        said(f"rm -rf {STEP}/{name}; ln -s {tmp_path} {STEP}/{name}")
+    (step.root / name).unlink()
+    with pytest.raises(StepFailed, match=f"/build/{name} a link, a pipe"):
+        said(f"mkfifo {STEP}/{name}; chmod 0 {STEP}")
+
+
+def test_a_program_can_t_trace_the_root_s_first_process(said: Callable[[str], str]) -> None:
+    """Seized or stopped, it would hold the step until the timeout (ptrace(2): PTRACE_SEIZE)."""
+    code = "import ctypes; print(ctypes.CDLL(None).ptrace(0x4206, 1, 0, 0))"
+    assert said(f'python3 -c "{code}"') == "-1\n"
 
 
 def test_programs_have_devices_terminals_and_shared_memory(

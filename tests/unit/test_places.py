@@ -17,6 +17,7 @@ from mpforge.errors import (
     WrongMachine,
 )
 from mpforge.kinds import test_run
+from mpforge.kinds.build_hooks import Backend
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.places.place import Place
 from mpforge.places.step import Left, StepDirectory, StepRun
@@ -106,6 +107,18 @@ def test_a_visitor_enters_the_place_of_the_last_program_and_no_program_is_run(
     assert left.value.status == 7
     (entered,) = place.calls
     assert (entered.argv, entered.environment["ONE"]) == (("sh",), "1")
+
+
+def test_a_backend_that_returns_a_path_is_refused(step: StepRun, place: FakePlace) -> None:
+    """PEP 517 wants a name: by a path, a file of the host would be taken for the wheel."""
+
+    def python(call: Call) -> int:
+        Path(call.argv[-1], "output.json").write_text('{"return_val": "../x.whl"}', "utf-8")
+        return 0
+
+    place.programs = {"python": python}
+    with pytest.raises(StepFailed, match=r"build_wheel returned '\.\./x\.whl'"):
+        Backend(step, Path("python"), place.root).build("wheel", place.root / "out", ())
 
 
 # --- tests run where they were planned -------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpforge.errors import Damaged
-from mpforge.store.files import files_below, hash_file, write_atomically
+from mpforge.store.files import files_below, hash_file, remove_tree, write_atomically
 from mpforge.store.local import Store
 from mpforge.store.results import ActionResult, from_bytes
 
@@ -152,6 +152,24 @@ def test_links_are_listed_and_never_followed(tmp_path: Path) -> None:
     (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
     os.mkfifo(tmp_path / "root" / "pipe")
     assert list(files_below(tmp_path / "root")) == ["link"]
+
+
+def test_a_directory_of_any_depth_is_listed_and_removed(tmp_path: Path) -> None:
+    """A build makes what it likes; ``shutil.rmtree`` and a recursive walk know 1,000 levels."""
+    depth, kept = 1100, tmp_path / "kept"
+    kept.mkdir()
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=folder)
+        inner = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(os.open("file", os.O_CREAT, dir_fd=folder))
+    os.symlink(kept, "link", dir_fd=folder)
+    os.close(folder)
+    assert [*files_below(tmp_path)] == ["d/" * depth + "file", "d/" * depth + "link"]
+    remove_tree(tmp_path / "d")
+    assert [*tmp_path.iterdir()] == [kept]
 
 
 @given(st.binary(max_size=64))

@@ -264,6 +264,7 @@ static void reap(int tell)
 {
 	int status;
 	prctl(PR_SET_NAME, "init", 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* else the program may trace it, and so stop it */
 	close_standard();
 	close(report);
 	for (;;) {
