@@ -9,7 +9,7 @@ import json
 import re
 import types
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -123,8 +123,7 @@ def table_at(path: Path) -> type[BaseModel] | None:
     annotation: object = Spec
     for part in path:
         annotation = _inside(annotation, part)
-    plain = _plain(annotation)
-    return plain if isinstance(plain, type) and issubclass(plain, BaseModel) else None
+    return _model(annotation)
 
 
 def _unknown_key(path: Path) -> Finding:
@@ -174,24 +173,22 @@ def _is_required(path: Path) -> bool:
 
 
 def _inside(annotation: object, part: str | int) -> object:
-    plain = _plain(annotation)
-    if isinstance(plain, type) and issubclass(plain, BaseModel):
-        field = _fields(plain).get(part)
+    model = _model(annotation)
+    if model is not None:
+        field = _fields(model).get(part)
         return None if field is None else field.annotation
-    arguments = get_args(plain)
+    arguments = get_args(annotation)
     if isinstance(part, int):
         return arguments[0] if arguments else None
     return arguments[1] if len(arguments) > 1 else None
 
 
-def _plain(annotation: object) -> object:
-    """Return an annotation without ``Annotated`` and ``None``."""
-    if get_origin(annotation) is Annotated:
-        return _plain(get_args(annotation)[0])
-    if get_origin(annotation) in {Union, types.UnionType}:
-        some = [member for member in get_args(annotation) if member is not type(None)]
-        return _plain(some[0]) if len(some) == 1 else annotation
-    return annotation
+def _model(annotation: object) -> type[BaseModel] | None:
+    """Return the model that an annotation allows, perhaps beside ``None``."""
+    union = get_origin(annotation) in {Union, types.UnionType}
+    members = get_args(annotation) if union else (annotation,)
+    models = (kind for kind in members if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(models, None)
 
 
 def _shown(value: object) -> str:
