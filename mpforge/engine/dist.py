@@ -12,17 +12,57 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from mpforge.engine import dist_record
-from mpforge.engine.dist_record import RECORD, Entry
-from mpforge.errors import DistConflict
+from mpforge.errors import UPDATE, DistConflict, written_by_newer
+from mpforge.plan.codec import decode, encode
+from mpforge.store import notes
 from mpforge.store.directory_backend import flush
-from mpforge.store.files import hash_file, make_way
+from mpforge.store.files import hash_file, make_way, write_atomically
 from mpforge.store.locks import alone
 
+RECORD = "mpforge.json"
+SCHEMA = 1
 _MAKING = ".mpforge-new"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of ``dist/``.
+
+    ``path`` is relative to ``dist/``; ``session`` of ``spec`` made it, ``users`` are the other sessions that
+    use it. ``source`` and ``options`` are digests of its source and of the options of its build, ``recipe``
+    of everything known before the build; ``store`` identifies the store (and machine) it came from.
+    ``observed`` are the keys under which the store keeps the files of the host that its build read. ``tests``
+    maps a test session to its result. A ``symlink`` is recorded with its target; ``digest`` is that of the
+    target's bytes. ``unknown`` are fields written by a newer mpforge.
+    """
+
+    path: str
+    digest: str
+    session: str
+    target: str | None
+    python: str | None
+    source: str
+    options: str
+    recipe: str
+    key: str
+    store: str
+    strategy: str
+    host: str
+    spec: str = "multiplatform.toml"
+    tags: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
+    executable: bool = False
+    symlink: str | None = None
+    tests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+
+
+_KNOWN = {each.name for each in fields(Entry)} - {"unknown"}
 
 Write = Callable[[Entry, Path], None]
 """Function that writes the content of an entry to a path that does not exist yet."""
@@ -41,12 +81,12 @@ class Dist:
 
         Raises ``DistConflict`` for a record of a newer schema.
         """
-        return dist_record.read(self.root) or ()
+        return _read(self.root) or ()
 
     def set_damaged_aside(self) -> Path | None:
         """Rename a record that can't be parsed, so that nothing in it is lost; return its new path."""
         with self.locked():
-            if dist_record.read(self.root) is not None:
+            if _read(self.root) is not None:
                 return None
             names = (f"damaged-{number}-{RECORD}" for number in itertools.count(1))
             places = map(self._lock_path.with_name, names)
@@ -250,7 +290,7 @@ class Dist:
                 self._write({**recorded, entry.path: new})
 
     def _write(self, recorded: Mapping[str, Entry]) -> None:
-        dist_record.write(self.root, self.root / _MAKING, list(recorded.values()))
+        _write(self.root, self.root / _MAKING, list(recorded.values()))
 
 
 def _joined(known: Entry | None, new: Entry) -> Entry:
@@ -271,3 +311,55 @@ def _used_by(entry: Entry, session: str) -> Entry:
 def digest_of(parts: Mapping[str, str]) -> str:
     """Return one digest of named digests."""
     return hashlib.sha256(json.dumps(sorted(parts.items())).encode()).hexdigest()
+
+
+# --- the record: fields that this version does not know are kept --------------------------------
+
+
+def _read(dist: Path) -> tuple[Entry, ...] | None:
+    """Return the entries recorded in ``dist/``; None if the record can't be parsed.
+
+    Raises ``DistConflict`` for a record of a newer schema.
+    """
+    try:
+        data = json.loads(notes.read(dist / RECORD))
+        if type(data["schema"]) is int and data["schema"] > SCHEMA:
+            raise DistConflict(
+                written_by_newer(f"{dist.name}/{RECORD}", data["schema"], SCHEMA),
+                hint=f"{UPDATE}, or move {dist.name}/ away",
+            )
+        return tuple(_entry(item) for item in data["files"])
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _entry(item: dict[str, Any]) -> Entry:
+    """Parse one file's entry, which may come from another machine.
+
+    Raises ``ValueError``, ``KeyError`` or ``TypeError`` for a bad one.
+    """
+    path = PurePosixPath(item["path"])
+    if path.is_absolute() or not path.parts or ".." in path.parts or {"\\", "\0"} & set(str(path)):
+        raise ValueError(f"{item['path']} leaves dist/")
+    known = decode(Entry, {name: value for name, value in item.items() if name in _KNOWN})
+    unknown = {name: value for name, value in item.items() if name not in _KNOWN}
+    return replace(known, unknown=unknown)
+
+
+def _write(dist: Path, making: Path, entries: Sequence[Entry]) -> None:
+    """Replace the record; ``making`` is the directory for temporary files.
+
+    A crash leaves nothing beside the published files.
+    """
+    files = [_data(entry) for entry in sorted(entries, key=lambda entry: entry.path)]
+    text = json.dumps({"schema": SCHEMA, "files": files}, indent=1, sort_keys=True) + "\n"
+    write_atomically(dist / RECORD, text.encode(), below=making)
+    with contextlib.suppress(OSError):
+        making.rmdir()
+
+
+def _data(entry: Entry) -> dict[str, Any]:
+    data = encode(entry)
+    return {**data.pop("unknown"), **data}

@@ -10,8 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mpforge.artifacts.core_metadata import requires_python
-from mpforge.engine.dist import digest_of
-from mpforge.engine.dist_record import Entry
+from mpforge.engine.dist import Entry, digest_of
 from mpforge.engine.load_plan import Compiled, seen_or_compiled
 from mpforge.engine.realize import NotMade
 from mpforge.engine.selection import NOTHING_KNOWN, Selection

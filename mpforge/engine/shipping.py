@@ -16,8 +16,7 @@ from pathlib import Path
 
 from mpforge.artifacts.core_metadata import own_package
 from mpforge.artifacts.wheels import wheel_name
-from mpforge.engine.dist import Dist, digest_of
-from mpforge.engine.dist_record import Entry
+from mpforge.engine.dist import Dist, Entry, digest_of
 from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import is_less_isolated
 from mpforge.errors import Damaged

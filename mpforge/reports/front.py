@@ -28,7 +28,7 @@ from mpforge.reports.journal import Journal, journal_of
 from mpforge.workspace import Options, Workspace, host_system
 
 if TYPE_CHECKING:
-    from mpforge.engine.dist_record import Entry
+    from mpforge.engine.dist import Entry
     from mpforge.engine.load_plan import Compiled
     from mpforge.plan.events import Event
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.engine.dist import Dist, Write, digest_of
-from mpforge.engine.dist_record import RECORD, Entry
+from mpforge.engine.dist import RECORD, Dist, Entry, Write, digest_of
 from mpforge.errors import DistConflict
 from mpforge.store.files import hash_file
 
