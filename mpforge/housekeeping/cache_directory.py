@@ -27,10 +27,11 @@ from mpforge.housekeeping.collection import (
     Limits,
     limits_of,
 )
-from mpforge.store import notes, tool_manifests
+from mpforge.store import notes
 from mpforge.store.directory_backend import layout_problem
 from mpforge.store.locks import alone
 from mpforge.store.references import Kept, contents
+from mpforge.store.tool_manifests import STAMPS
 from mpforge.store.tool_store import NEWER, ToolStore
 
 KEPT_NAME = "records in dist/ use it to recognise this cache"
@@ -215,10 +216,8 @@ def _damaged_packages(cache: Path) -> Iterator[Finding]:
 def _damaged_notes(cache: Path) -> Iterator[Finding]:
     """Remove unreadable notes and yield a finding for each; they are written anew when needed."""
     ours = [cache / name for name in cache_contents.SEALED]
-    damaged = [path for path in ours if os.path.lexists(path) and notes.load(path) is None]
-    tools = sorted((cache / "tools").glob(f"*/{tool_manifests.STATS}"))
-    damaged += [path for path in tools if tool_manifests.stats(path.parent) is None]
-    for path in damaged:
+    ours += sorted((cache / "tools").glob(f"*/{STAMPS}"))
+    for path in [path for path in ours if os.path.lexists(path) and notes.load(path) is None]:
         what = "it can't be read; mpforge writes it again when needed"
         yield audit.removed(path, what, functools.partial(_remove_note, path))
 

@@ -89,6 +89,17 @@ def _backwards(root: Path, under: str) -> list[tuple[str, "os.DirEntry[str]"]]:
     return [(f"{under}/{entry.name}" if under else entry.name, entry) for entry in entries]
 
 
+def entries_below(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield everything below a directory by its path, in no order; what can't be listed has nothing in it."""
+    pending = [""]
+    for folder in pending:
+        with contextlib.suppress(OSError), os.scandir(f"{root}/{folder}") as listed:
+            for entry in listed:
+                yield f"{folder}{entry.name}", entry
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(f"{folder}{entry.name}/")
+
+
 def size_below(root: Path) -> int:
     """Return the total bytes of files and symlinks below a directory; those that vanish count as 0."""
     total = 0

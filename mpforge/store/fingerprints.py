@@ -119,7 +119,8 @@ def scan(
             old.folders.get(name) is not memory for name, memory in kept.items()
         ):
             _save(record, _Record(clock.now, kept))
-    return from_folders({name: (files, links) for name, (files, links, _) in found.items()})
+    held = {name: (files, links) for name, (files, links, _) in found.items() if files or links}
+    return from_folders(held)
 
 
 class _Scanner:

@@ -283,9 +283,8 @@ class Store:
         return tree.digest()
 
     def _add_tree(self, batch: Batch, tree: Directory) -> None:
-        for child in tree.directories.values():
-            self._add_tree(batch, child)
-        self._add_blob(batch, tree.digest(), tree.canonical())
+        for directory in tree.directories_below():
+            self._add_blob(batch, directory.digest(), directory.canonical())
 
     def tree(self, digest: str) -> Directory:
         """Read a tree back. Raises ``Damaged``."""

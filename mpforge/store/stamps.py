@@ -12,6 +12,9 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+from mpforge.store.files import entries_below
 
 WHOLE, ENTRY, PLACE = "whole", "entry", "place"
 """How much of a path is stamped: all; all but the times, for entries of a store, where each use sets the time
@@ -76,4 +79,20 @@ def digest(paths: Mapping[str, Iterable[str]]) -> str:
         if stat.S_ISLNK(mode):
             add(stamp(path))
     stamps += [stamp(path, kind) for kind in (ENTRY, PLACE) for path in paths[kind]]
+    return _digest_of(stamps)
+
+
+def below(root: Path) -> tuple[str, int]:
+    """Return one digest of the stamps of all that is below a directory, and its last change in ns.
+
+    Directories count by their names. Raises ``OSError`` for a file that is removed meanwhile.
+    """
+    found: dict[str, Stamp] = {}
+    for path, entry in entries_below(root):
+        is_folder = entry.is_dir(follow_symlinks=False)
+        found[path] = () if is_folder else _numbers(entry.stat(follow_symlinks=False), WHOLE)
+    return _digest_of(sorted(found.items())), latest(found.values())
+
+
+def _digest_of(stamps: list[Any]) -> str:
     return hashlib.sha256(marshal.dumps(stamps, 2)).hexdigest()  # 2: without references

@@ -1,179 +1,121 @@
-"""Manifests of tools' trees: recorded when a tool is made, compared with the tree before it is used.
+"""Tools as trees of the store that are used in place: recorded when made, compared before they are used.
 
-``manifest.json`` is the truth: directories, symlinks with their targets, files with size, exec bit and
-sha256; its own digest stands in ``tool.json``. ``stats.json`` is a hint: what ``lstat`` said. A tree that
-has the same stats is not read again; otherwise only files with other stats are. This module does not
-know a tool's content, nor what happens to a damaged one.
+``manifest.jsonl`` has the directories of a tool's tree as the store encodes them; the tree's digest is in
+``tool.json``. ``stamps.json`` is a hint: a tree whose stamps did not change since it was compared is not read
+again. Does not know a tool's content, nor what happens to a damaged one.
 """
 
-import contextlib
 import hashlib
 import json
 import os
-import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mpforge.store import notes
-from mpforge.store.files import hash_file, write_atomically
-from mpforge.store.stamps import boot_id
+from mpforge.store import notes, stamps, trees
+from mpforge.store.file_digests import is_old
+from mpforge.store.files import entries_below, hash_file, write_atomically
+from mpforge.store.trees import Directory, FileNode
 
-MANIFEST, STATS, TREE = "manifest.json", "stats.json", "tree"
-_SCHEMA = 1
+MANIFEST, STAMPS, TREE = "manifest.jsonl", "stamps.json", "tree"
+SCHEMA = 3
+BEFORE = 2
+"""The schema of tools with a manifest of another form, ``manifest.json``, which are used as they are."""
 # After this time a change can't leave the same ctime behind (a kernel's tick is 10 ms at most).
 _TICK_SECONDS = 0.02
 
-# Size, mtime and ctime in ns, inode of a file or a symlink; None for a directory.
-_Stat = list[int] | None
-_Survey = dict[str, _Stat]
 
-
-def seal(home: Path) -> tuple[str, int]:
-    """Record ``home/tree`` in ``home`` and make its files read-only; return digest and size in bytes.
+def seal(home: Path) -> dict[str, Any]:
+    """Make the files of ``home/tree`` read-only and write its manifest; return its part of ``tool.json``.
 
     No other process may use ``home`` before this has returned. Raises ``OSError``.
     """
-    tree = home / TREE
-    for path in _survey(tree):
-        mode = os.lstat(f"{tree}/{path}").st_mode
-        if stat.S_ISREG(mode):
-            os.chmod(f"{tree}/{path}", 0o555 if mode & 0o111 else 0o444)
-    survey = _survey(tree)
-    entries = {path: _entry(f"{tree}/{path}") for path in survey}
-    text = json.dumps({"schema": _SCHEMA, "entries": entries}, sort_keys=True).encode()
-    digest = hashlib.sha256(text).hexdigest()
+    for _, entry in entries_below(home / TREE):
+        if entry.is_file(follow_symlinks=False):
+            executable = entry.stat(follow_symlinks=False).st_mode & 0o111
+            os.chmod(entry.path, 0o555 if executable else 0o444)
+    stamp, _ = stamps.below(home / TREE)
+    tree = _read(home / TREE)
     time.sleep(_TICK_SECONDS)
-    write_atomically(home / MANIFEST, text)
-    _remember(home, digest, survey, boot_id())
-    return digest, sum(seen[0] for seen in survey.values() if seen is not None)
+    write_atomically(home / MANIFEST, trees.to_manifest(tree))
+    links = sum(len(entry) for _, entry in tree.walk() if isinstance(entry, str))
+    record = {"schema": SCHEMA, "tree": tree.digest(), "size": tree.size() + links}
+    notes.keep(home / STAMPS, _compared(record, stamp))
+    return record
 
 
-def damage(home: Path, digest: str) -> str | None:
-    """Return a defect of ``home/tree``, found by its files' stats, or None.
+def damage(home: Path, record: Mapping[str, Any]) -> str | None:
+    """Return a defect of ``home/tree``, or None; one with the stamps of an intact tree is not read.
 
-    Files with other stats are read; if their content is unchanged, the new stats are remembered. Raises
-    ``OSError``, also for a file that is removed meanwhile.
+    Raises ``OSError``, also for a file that is removed meanwhile.
     """
-    survey = _survey(home / TREE)
-    known, again = _remembered(home, digest)
-    if survey == known and not again:
+    stamp, changed = stamps.below(home / TREE)
+    if notes.load(home / STAMPS) == _compared(record, stamp):
         return None
-    problem = next(_differences(home, digest, survey, {} if again else known), None)
-    if problem is None:
-        with contextlib.suppress(OSError):
-            _remember(home, digest, survey, "")
+    problem = next(_differences(home, record), None)
+    if problem is None and is_old(changed):
+        notes.keep(home / STAMPS, _compared(record, stamp))
     return problem
 
 
-def problems(home: Path, digest: str) -> Iterator[str]:
+def _compared(record: Mapping[str, Any], stamp: str) -> dict[str, Any]:
+    """Return the note of an intact tree: of this boot, as a power failure's loss may look right."""
+    return {"tree": record.get("tree"), "boot": stamps.boot_id(), "stamp": stamp}
+
+
+def problems(home: Path, record: Mapping[str, Any]) -> Iterator[str]:
     """Yield all defects of ``home/tree``; every file is read."""
     try:
-        survey = _survey(home / TREE)
+        yield from _differences(home, record)
     except OSError as error:
-        yield f"it can't be read ({error.strerror})"
-        return
-    yield from _differences(home, digest, survey, {})
+        place = os.path.relpath(error.filename, home / TREE) if error.filename else "it"
+        yield f"{place} can't be read ({error.strerror})"
 
 
-def _survey(tree: Path) -> _Survey:
-    """Return the ``lstat`` data of everything below a directory; empty if it does not exist."""
-    found: _Survey = {}
-    folders = [""]
-    while folders:
-        folder = folders.pop()
-        try:
-            listed = os.scandir(f"{tree}/{folder}")
-        except OSError:
-            continue
-        with listed:
-            for entry in listed:
-                path = folder + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    found[path] = None
-                    folders.append(f"{path}/")
-                else:
-                    seen = entry.stat(follow_symlinks=False)
-                    found[path] = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino]
-    return found
-
-
-def _entry(path: str) -> list[Any]:
-    """Return a manifest's entry for a path."""
-    mode = os.lstat(path).st_mode
-    if stat.S_ISLNK(mode):
-        return ["symlink", os.readlink(path)]
-    if stat.S_ISDIR(mode):
-        return ["directory"]
-    if not stat.S_ISREG(mode):
-        return ["neither file, directory nor symlink"]
-    node = hash_file(Path(path))
-    return ["file", node.size, node.executable, node.digest]
-
-
-def _differences(home: Path, digest: str, survey: _Survey, known: _Survey) -> Iterator[str]:
-    """Yield the differences of a surveyed tree from its manifest; files with ``known`` stats are not read."""
-    manifest = _manifest(home, digest)
-    if manifest is None:
-        yield f"{MANIFEST} was modified"
-        return
-    for path in sorted(manifest.keys() - survey.keys()):
-        yield f"{path} is missing"
-    for path in sorted(survey.keys() - manifest.keys()):
-        yield f"{path} was added"
-    for path in sorted(manifest.keys() & survey.keys()):
-        if survey[path] is not None and survey[path] == known.get(path):
-            continue
-        try:
-            same = _entry(f"{home / TREE}/{path}") == manifest[path]
-        except OSError as error:
-            yield f"{path} can't be read ({error.strerror})"
-            continue
-        if not same:
-            yield f"{path} was changed"
-
-
-def _manifest(home: Path, digest: str) -> Mapping[str, list[Any]] | None:
+def _differences(home: Path, record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the differences of a tree from its manifest. Raises ``OSError``."""
+    is_before = record["schema"] == BEFORE
+    name = "manifest.json" if is_before else MANIFEST
+    parse = _tree_before if is_before else trees.from_manifest
     try:
-        text = notes.read(home / MANIFEST)
-        if hashlib.sha256(text).hexdigest() != digest:
-            return None
-        entries: Mapping[str, list[Any]] = json.loads(text)["entries"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return entries
+        tree = parse(notes.read(home / name), str(record.get("tree")))
+    except (OSError, ValueError):
+        yield f"{name} was modified"
+        return
+    yield from trees.differences(tree, _read(home / TREE))
 
 
-# --- the hint ---------------------------------------------------------------------------------
+def _read(root: Path) -> Directory:
+    """Return the tree of everything below a directory, empty directories too. Raises ``OSError``.
 
-
-def _remember(home: Path, digest: str, survey: _Survey, boot: str) -> None:
-    record = {"schema": _SCHEMA, "tree": digest, "boot": boot, "stats": survey}
-    notes.put(home / STATS, json.dumps(record).encode())
-
-
-def _remembered(home: Path, digest: str) -> tuple[_Survey, bool]:
-    """Return the remembered stats, and whether the tree must be read anyway.
-
-    It must at the first use after a reboot since it was made: what a power failure left of
-    files that were not on the disk yet may look right.
+    A FIFO, socket or device counts as an empty directory.
     """
-    record = stats(home)
-    if record is None or record["tree"] != digest:
-        return {}, True
-    boot = record["boot"]
-    return record["stats"], bool(boot) and boot != boot_id()
+    folders: dict[str, tuple[dict[str, FileNode], dict[str, str]]] = {"": ({}, {})}
+    for path, entry in entries_below(root):
+        files, symlinks = folders.setdefault(path.rpartition("/")[0], ({}, {}))
+        if entry.is_symlink():
+            symlinks[entry.name] = os.readlink(entry.path)
+        elif entry.is_file(follow_symlinks=False):
+            files[entry.name] = hash_file(Path(entry.path))
+        else:
+            folders.setdefault(path, ({}, {}))
+    return trees.from_folders(folders)
 
 
-def stats(home: Path) -> dict[str, Any] | None:
-    """Return the content of ``stats.json``; None if it is missing or not understood.
-
-    It needs no checksum: an entry counts only if ``lstat`` returns the same.
-    """
-    try:
-        record = json.loads(notes.read(home / STATS))
-        is_known = record["schema"] == _SCHEMA and isinstance(record["stats"], dict)
-        return record if is_known and {"tree", "boot"} <= record.keys() else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+def _tree_before(manifest: bytes, digest: str) -> Directory:
+    """Return the tree of a manifest of schema 2, which has this sha256. Raises ``ValueError``."""
+    if hashlib.sha256(manifest).hexdigest() != digest:
+        raise ValueError("it was modified")
+    folders: dict[str, tuple[dict[str, FileNode], dict[str, str]]] = {"": ({}, {})}
+    for path, (kind, *facts) in json.loads(manifest)["entries"].items():
+        folder, _, name = path.rpartition("/")
+        files, symlinks = folders.setdefault(folder, ({}, {}))
+        if kind == "file":
+            size, executable, content = facts
+            files[name] = FileNode(content, size, executable)
+        elif kind == "symlink":
+            (symlinks[name],) = facts
+        else:
+            folders.setdefault(path, ({}, {}))
+    return trees.from_folders(folders)

@@ -2,7 +2,7 @@
 
 A tool is identified by the digest of its ingredients (a pinned archive, or named ones). It is
 made in a directory of the process that makes it and renamed, under a lock, so that it exists whole
-or not at all; before it is used it is compared with the record of that moment. If the store can't
+or not at all; before it is used it is compared with the digest of that moment. If the store can't
 be written, tools are made for this process alone. This module knows nothing of a tool's content.
 """
 
@@ -25,7 +25,6 @@ from mpforge.store.files import remove_tree, size_below, unwritable, write_atomi
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import Home, private_directory
 
-SCHEMA = 2
 NEWER = "it was made by a newer mpforge"
 """The problem of a tool that only a newer mpforge understands; for that one it is fine."""
 
@@ -212,10 +211,10 @@ class ToolStore:
             record = _record(home)
             if record is None:
                 found = [f"{_RECORD} is not readable"]
-            elif record["schema"] > SCHEMA:
+            elif record["schema"] > tool_manifests.SCHEMA:
                 found = [NEWER]
             else:
-                found = list(tool_manifests.problems(home, str(record.get("tree"))))
+                found = list(tool_manifests.problems(home, record))
             if found and os.path.exists(home):  # else it was removed while it was read
                 yield home.name, found
 
@@ -223,10 +222,10 @@ class ToolStore:
         """Return a description of a tool that changed since this process checked it, or None."""
         for home in sorted(_looked_at):
             record = _record(home)
-            if record is None or "tree" not in record:
+            if record is None:
                 continue
             with contextlib.suppress(OSError):  # it is being removed: nobody uses it
-                if (problem := tool_manifests.damage(home, str(record["tree"]))) is not None:
+                if (problem := tool_manifests.damage(home, record)) is not None:
                     _looked_at.discard(home)
                     return f"{home.name}: {problem}"
         return None
@@ -247,7 +246,7 @@ class ToolStore:
         """Return the tool below ``root``, made by one process while others wait. Raises ``_NoRoom``."""
         home = root / wanted.folder
         record = _record(home)
-        if record is not None and int(record["schema"]) > SCHEMA:
+        if record is not None and int(record["schema"]) > tool_manifests.SCHEMA:
             raise _NoRoom(f"{home.name} was made by a newer mpforge")
         with _room():
             place = Home(root / _MAKING)
@@ -296,15 +295,8 @@ def _fill(work: Path, wanted: _Wanted) -> None:
         raise
     with _room():
         unfinished.finish(work)
-        digest, size = tool_manifests.seal(work)
-        record = {
-            "schema": SCHEMA,
-            "name": wanted.name,
-            "version": wanted.version,
-            "digest": wanted.digest,
-            "tree": digest,
-            "size": size,
-        }
+        identity = {"name": wanted.name, "version": wanted.version, "digest": wanted.digest}
+        record = {**identity, **tool_manifests.seal(work)}
         write_atomically(work / _RECORD, json.dumps(record).encode())
 
 
@@ -360,10 +352,10 @@ def _problem(home: Path, wanted: _Wanted) -> str | None:
         return f"{_RECORD} is not readable" if os.path.exists(home) else ""
     if record["digest"] != wanted.digest:
         return f"{_RECORD} belongs to another tool"
-    if record["schema"] != SCHEMA:
+    if record["schema"] not in (tool_manifests.SCHEMA, tool_manifests.BEFORE):
         return "it was made by another mpforge, without a manifest"
     try:
-        problem = tool_manifests.damage(home, str(record.get("tree")))
+        problem = tool_manifests.damage(home, record)
     except OSError as error:
         return f"it can't be read ({error.strerror})"
     if problem is None:

@@ -68,6 +68,12 @@ class Directory:
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"not a directory: {error}") from None
 
+    def directories_below(self) -> Iterator["Directory"]:
+        """Yield the directories below this one, and it, each after those in it."""
+        for directory in self.directories.values():
+            yield from directory.directories_below()
+        yield self
+
     def size(self) -> int:
         """Return the total size of all its files, in bytes."""
         return sum(node.size for _, node in self.walk() if isinstance(node, FileNode))
@@ -131,13 +137,8 @@ def from_entries(entries: Mapping[str, FileNode | str]) -> Directory:
 def from_folders(
     folders: Mapping[str, tuple[Mapping[str, FileNode], Mapping[str, str]]],
 ) -> Directory:
-    """Return the tree of these folders' files and symlinks, by the folders' paths (``""`` is the root).
-
-    An empty folder is left out.
-    """
-    inner: dict[str, dict[str, Directory]] = {
-        path: {} for path, held in folders.items() if any(held)
-    }
+    """Return the tree of these folders' files and symlinks, by the folders' paths (``""`` is the root)."""
+    inner: dict[str, dict[str, Directory]] = {path: {} for path in folders}
     for path in list(inner):
         while path := path.rpartition("/")[0]:
             inner.setdefault(path, {})
@@ -148,3 +149,43 @@ def from_folders(
         (inner[parent] if parent else root)[name] = Directory(files, inner[path], symlinks)
     files, symlinks = folders.get("", ({}, {}))
     return Directory(files, root, symlinks)
+
+
+def to_manifest(tree: Directory) -> bytes:
+    """Return a whole tree as text: the canonical bytes of each directory, one a line (REAPI's ``Tree``)."""
+    lines = {below.digest(): below.canonical() for below in tree.directories_below()}
+    return b"".join(line + b"\n" for line in lines.values())
+
+
+def from_manifest(data: bytes, digest: str) -> Directory:
+    """Return the tree of this digest that ``to_manifest`` wrote. Raises ``ValueError`` for any other data."""
+    lines = {hashlib.sha256(line).hexdigest(): line for line in data.splitlines()}
+
+    def read(digest: str) -> Directory:
+        return Directory.from_canonical(lines[digest], read)
+
+    try:
+        return read(digest)
+    except KeyError:
+        raise ValueError(f"{digest} is not a tree of this manifest") from None
+
+
+def differences(tree: Directory, found: Directory) -> Iterator[str]:
+    """Yield each difference of a tree that was found: ``PATH is missing``, ``was added``, ``was changed``."""
+    if tree.digest() == found.digest():
+        return
+    before, now = dict(_everything(tree)), dict(_everything(found))
+    yield from (f"{path} is missing" for path in sorted(before.keys() - now.keys()))
+    yield from (f"{path} was added" for path in sorted(now.keys() - before.keys()))
+    common = sorted(before.keys() & now.keys())
+    yield from (f"{path} was changed" for path in common if before[path] != now[path])
+
+
+def _everything(tree: Directory, under: str = "") -> Iterator[tuple[str, FileNode | str | None]]:
+    """Yield all entries by path: a file, a symlink's target, None for a directory."""
+    for name, entry in tree.entries():
+        if isinstance(entry, Directory):
+            yield f"{under}{name}", None
+            yield from _everything(entry, f"{under}{name}/")
+        else:
+            yield f"{under}{name}", entry

@@ -142,7 +142,7 @@ def entry(kept: Kept, _tool: Path) -> Path:
 
 
 def manifest(_kept: Kept, tool: Path) -> Path:
-    return tool / "manifest.json"
+    return tool / "manifest.jsonl"
 
 
 @pytest.mark.parametrize("damaged", [output, pack, entry, manifest])

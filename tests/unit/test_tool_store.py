@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +14,9 @@ import pytest
 from mpforge.errors import StepFailed, ToolUnavailable
 from mpforge.housekeeping.cache_directory import clear, collect, stats, verify
 from mpforge.housekeeping.collection import Limits
-from mpforge.store import tool_manifests, tool_store, unfinished
+from mpforge.store import notes, stamps, tool_manifests, tool_store, unfinished
+from mpforge.store.files import hash_file
+from mpforge.store.local import Store
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import Home
 from mpforge.store.tool_store import ToolStore, ToolTree
@@ -170,45 +173,132 @@ def test_a_damaged_manifest_is_no_reason_to_trust_a_tree_that_was_touched(
     obtain: Callable[[], ToolTree], said: list[str], make: Maker
 ) -> None:
     tree = obtain().path
-    (tree.parent / "manifest.json").write_text("{}", encoding="utf-8")
-    (tree.parent / "stats.json").unlink()
+    (tree.parent / "manifest.jsonl").write_text("{}", encoding="utf-8")
+    (tree.parent / "stamps.json").unlink()
     obtain()
     assert make.times == 2
-    assert "manifest.json was modified" in said[0]
+    assert "manifest.jsonl was modified" in said[0]
 
 
-@pytest.mark.parametrize("what", ["stats.json", "times"])
-def test_a_tree_that_only_looks_changed_is_read_and_kept(
-    what: str, obtain: Callable[[], ToolTree], said: list[str], make: Maker
+def test_the_manifest_of_a_tool_is_the_store_s_tree(
+    tmp_path: Path, obtain: Callable[[], ToolTree]
 ) -> None:
+    home = obtain().path.parent
+    digest = json.loads((home / "tool.json").read_bytes())["tree"]
+    store = Store(tmp_path / "store")
+    for line in (home / "manifest.jsonl").read_bytes().splitlines():
+        store.put_bytes(line)
+    tree = store.tree(digest)
+    assert store.put_tree(tree) == digest
+    store.put_directory(home / "tree")
+    store.restore(tree, tmp_path / "restored")
+    for path in (home / "tree").rglob("*"):
+        again = tmp_path / "restored" / path.relative_to(home / "tree")
+        assert (again.is_dir(), again.is_symlink()) == (path.is_dir(), path.is_symlink())
+        assert path.is_dir() or hash_file(again) == hash_file(path)
+
+
+@pytest.mark.parametrize("what", ["stamps.json", "times"])
+def test_a_tree_that_only_looks_changed_is_read_and_kept(
+    what: str,
+    obtain: Callable[[], ToolTree],
+    said: list[str],
+    make: Maker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tool_manifests, "is_old", lambda _: True)
     tree = obtain().path
-    if what == "stats.json":
-        (tree.parent / "stats.json").write_text("{", encoding="utf-8")
+    stamps = tree.parent / "stamps.json"
+    if what == "stamps.json":
+        stamps.write_text("{", encoding="utf-8")
     else:
         (tree / "lib/package/module.py").touch()
     obtain()
     assert (make.times, said) == (1, [])
-    record = json.loads((tree.parent / "stats.json").read_bytes())
-    now = (tree / "lib/package/module.py").stat()
-    assert record["stats"]["lib/package/module.py"][1] == now.st_mtime_ns
+    monkeypatch.setattr(tool_manifests, "hash_file", pytest.fail)
+    obtain()
+    assert (make.times, said) == (1, [])
+
+
+def test_a_tree_that_was_touched_just_now_is_read_each_time(
+    obtain: Callable[[], ToolTree], make: Maker
+) -> None:
+    """Another edit might leave the same stamps."""
+    tree = obtain().path
+    before = (tree.parent / "stamps.json").read_bytes()
+    (tree / "lib/package/module.py").touch()
+    obtain()
+    assert make.times == 1
+    assert (tree.parent / "stamps.json").read_bytes() == before
 
 
 def test_a_tree_made_before_the_machine_s_last_start_is_read_once_more(
-    obtain: Callable[[], ToolTree], said: list[str], make: Maker
+    obtain: Callable[[], ToolTree],
+    said: list[str],
+    make: Maker,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a power failure took from a file may look right."""
     tree = obtain().path
     edit(tree / "lib/package/module.py")
-    stats = tree.parent / "stats.json"
-    record = json.loads(stats.read_bytes())
-    now = (tree / "lib/package/module.py").stat()
-    seen = [now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino]
-    record["stats"]["lib/package/module.py"] = seen
-    record["boot"] = "another"
-    stats.write_text(json.dumps(record), encoding="utf-8")
+    note = tree.parent / "stamps.json"
+    lost = {**notes.load(note), "stamp": stamps.below(tree)[0]}
+    notes.keep(note, lost)
+    obtain()
+    assert make.times == 1
+    monkeypatch.setattr(stamps, "boot_id", lambda: "another")
     obtain()
     assert make.times == 2
     assert "module.py was changed" in said[0]
+
+
+def before(home: Path) -> dict[str, Any]:
+    """Give a tool the record and the manifest that mpforge wrote before tools were trees of its store."""
+    tree = home / "tree"
+    entries: dict[str, list[object]] = {}
+    for path in sorted(tree.rglob("*")):
+        if path.is_symlink():
+            entry: list[object] = ["symlink", os.readlink(path)]
+        elif path.is_dir():
+            entry = ["directory"]
+        else:
+            node = hash_file(path)
+            entry = ["file", node.size, node.executable, node.digest]
+        entries[str(path.relative_to(tree))] = entry
+    text = json.dumps({"schema": 1, "entries": entries}, sort_keys=True).encode()
+    (home / "manifest.json").write_bytes(text)
+    (home / "manifest.jsonl").unlink()
+    record: dict[str, Any] = json.loads((home / "tool.json").read_bytes())
+    record |= {"schema": 2, "tree": hashlib.sha256(text).hexdigest()}
+    (home / "tool.json").write_text(json.dumps(record), encoding="utf-8")
+    return record
+
+
+def test_a_tool_of_before_is_used_as_it_is_and_made_again_if_it_is_damaged(
+    obtain: Callable[[], ToolTree], said: list[str], make: Maker, tmp_path: Path
+) -> None:
+    tree = obtain().path
+    record = before(tree.parent)
+    obtain()
+    assert list(ToolStore(tmp_path / "tools").verify()) == []
+    assert json.loads((tree.parent / "tool.json").read_bytes()) == record
+    assert (make.times, said) == (1, [])
+    edit(tree / "lib/package/module.py")
+    obtain()
+    assert make.times == 2
+    assert "lib/package/module.py was changed" in said[0]
+    assert not (tree.parent / "manifest.json").exists()
+
+
+def test_a_tool_of_before_with_a_damaged_manifest_is_made_again(
+    obtain: Callable[[], ToolTree], said: list[str], make: Maker
+) -> None:
+    home = obtain().path.parent
+    before(home)
+    (home / "manifest.json").write_text("{}", encoding="utf-8")
+    obtain()
+    assert make.times == 2
+    assert "manifest.json was modified" in said[0]
 
 
 def test_a_copied_store_is_read_and_used(
@@ -288,7 +378,7 @@ def test_a_newer_mpforge_s_tool_is_not_touched(
     tmp_path: Path, obtain: Callable[[], ToolTree], said: list[str]
 ) -> None:
     record = obtain().path.parent / "tool.json"
-    text = record.read_text("utf-8").replace('"schema": 2', '"schema": 3')
+    text = record.read_text("utf-8").replace('"schema": 3', '"schema": 4')
     record.write_text(text, encoding="utf-8")
     assert obtain().path.is_relative_to(tmp_path / "private")
     assert "was made by a newer mpforge" in said[0]
@@ -335,15 +425,15 @@ def test_a_tool_that_goes_while_it_is_looked_at_is_looked_at_again_under_the_loc
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tree = obtain().path
-    survey, looks = tool_manifests._survey, []
+    below, looks = stamps.below, []
 
-    def replaced_meanwhile(path: Path) -> object:
+    def replaced_meanwhile(path: Path) -> tuple[str, int]:
         looks.append(path)
         if len(looks) == 1:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return survey(path)
+        return below(path)
 
-    monkeypatch.setattr(tool_manifests, "_survey", replaced_meanwhile)
+    monkeypatch.setattr(stamps, "below", replaced_meanwhile)
     assert obtain().path == tree
     assert (len(looks), make.times, said) == (2, 1, [])
 
@@ -440,7 +530,7 @@ def test_verifying_names_a_tool_that_can_t_be_listed(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     obtain()
-    monkeypatch.setattr(tool_manifests, "_survey", refused)
+    monkeypatch.setattr(tool_manifests, "entries_below", refused)
     ((_, problems),) = ToolStore(tmp_path / "tools").verify()
     assert problems == ["it can't be read (Permission denied)"]
 
