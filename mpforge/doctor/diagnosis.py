@@ -15,7 +15,6 @@ from typing import Literal
 
 from mpforge import __version__
 from mpforge.doctor import container_runtime
-from mpforge.doctor.container_runtime import ContainersFact
 from mpforge.doctor.host_capabilities import TargetAbility, of_targets
 from mpforge.engine.host_facts import host_facts
 from mpforge.errors import HostCannot, LockInvalid, NoHostPython
@@ -121,7 +120,7 @@ class Diagnosis:
     zig: ZigFact
     store: StoreFact
     isolation: IsolationFact
-    containers: ContainersFact
+    containers: container_runtime.ContainersFact
 
 
 def diagnose(lock: Path, environment: Mapping[str, str]) -> Diagnosis:

@@ -9,7 +9,6 @@ from typing import Literal
 from mpforge.compiler import strategies
 from mpforge.doctor.container_runtime import ContainersFact
 from mpforge.obtain import emulators
-from mpforge.obtain.emulators import Emulator
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import DistroRequest
 from mpforge.plan.sessions import Choice
@@ -143,7 +142,7 @@ def _wanted(platform: Platform) -> strategies.Wanted:
 def test_ability(
     platform: Platform,
     host: HostFacts,
-    emulator: Emulator | None,
+    emulator: emulators.Emulator | None,
     request: DistroRequest | None,
 ) -> TestAbility:
     """Return how the platform's programs run here; ``request`` is the distribution's emulator package."""

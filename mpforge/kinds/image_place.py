@@ -26,7 +26,6 @@ from mpforge.places import interpreter_launcher
 from mpforge.places.containers import images
 from mpforge.places.containers.container import Container
 from mpforge.places.containers.container_step import STEP, StepContainer
-from mpforge.places.containers.images import Image
 from mpforge.places.containers.runtime_probe import NATIVE
 from mpforge.places.isolation import Isolation
 from mpforge.places.step import Left, StepDirectory, StepRun
@@ -117,12 +116,12 @@ class ProvidedImage:
         """Remember it for this runtime."""
         self.containers.remember(key)
 
-    def _image(self) -> Image:
+    def _image(self) -> images.Image:
         pin = self.containers.pin(self.place.image)
         self.containers.how(self._platform)
         return images.obtain(self.containers.runtime, pin, self.toolbox.working)
 
-    def _with_layer(self, task: Task, compilers: Compilers | None) -> Image:
+    def _with_layer(self, task: Task, compilers: Compilers | None) -> images.Image:
         """Return the image after the commands of ``before-all``, for the target of the compilers."""
         image = self._image()
         if not self.place.before:
@@ -130,7 +129,7 @@ class ProvidedImage:
         target = well_known()[compilers.target] if compilers else self._platform
         return self.containers.with_layer(task, image, self.place, target)
 
-    def _crossing(self, compilers: Compilers, image: Image) -> ReadyCompilers:
+    def _crossing(self, compilers: Compilers, image: images.Image) -> ReadyCompilers:
         """Return an image's own cross compiler, and the view of the target for its Python."""
         from mpforge.toolchains.cross_image import ProvidedCrossImage
 
@@ -149,7 +148,7 @@ class ProvidedImage:
         toolchain = ProvidedCrossImage(compilers, self.toolbox.tools)
         return toolchain.ready_for(python, tools, given)
 
-    def _bytecode(self, image: Image, word: str, start: image_contents.Start) -> Path | None:
+    def _bytecode(self, image: images.Image, word: str, start: image_contents.Start) -> Path | None:
         """Return bytecode for an emulated Python; None: it compiles its imports itself, more slowly."""
         if not self.emulates:
             return None

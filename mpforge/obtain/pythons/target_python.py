@@ -18,7 +18,6 @@ from mpforge import processes
 from mpforge.errors import NoTargetPython, PinMissing
 from mpforge.obtain.distro import apt
 from mpforge.obtain.pythons import uv_python
-from mpforge.obtain.pythons.uv_python import minor_of
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import GLIBC, Platform
 from mpforge.store.files import digest_of_files
@@ -149,7 +148,7 @@ def _python_request(
         return None
     if platform.libc is not GLIBC or platform.debian_arch is None:
         return None
-    own = (name.format(v=minor_of(python)) for name in _PYTHON)
+    own = (name.format(v=uv_python.minor_of(python)) for name in _PYTHON)
     names = tuple(sorted({*own, *_LIBRARIES, *_OF_SUITE[suite], *RUNTIME}))
     return DistroRequest("debian", suite, platform.debian_arch, names)
 
@@ -157,7 +156,7 @@ def _python_request(
 def _of_distribution(
     python: str, pin: DistroPin, store: ToolStore, state: Path, host_python: str | None
 ) -> TargetPython:
-    minor = minor_of(python)
+    minor = uv_python.minor_of(python)
     executable = Path("usr", "bin", f"python{minor}")
 
     def make(tree: Path) -> None:

@@ -18,7 +18,6 @@ from mpforge.diagnostics import log_patterns
 from mpforge.diagnostics.step_failure import MAKE_ROOM
 from mpforge.errors import NoContainerRuntime, RuntimeFull, RuntimeLost, RuntimeRefuses
 from mpforge.places.containers import endpoint
-from mpforge.places.containers.endpoint import Endpoint
 from mpforge.platforms import by_machine
 
 _ANSWER_SECONDS = 600  # a commit of a large layer sends nothing until it is done
@@ -70,7 +69,7 @@ def connect(environment: Mapping[str, str]) -> ContainerRuntime:
 _connected: dict[str, ContainerRuntime] = {}
 
 
-def _connect(at: Endpoint) -> ContainerRuntime:
+def _connect(at: endpoint.Endpoint) -> ContainerRuntime:
     from docker import DockerClient
     from docker.errors import DockerException
     from requests.exceptions import RequestException
