@@ -4,7 +4,6 @@ Asks host programs for their versions, and the container runtime for the platfor
 Sources that would need a download are named, not tried. Knows nothing of how facts are shown.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -25,8 +24,8 @@ from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import Lock
 from mpforge.platforms import GLIBC, Platform, available, well_known
 from mpforge.processes import capture
-from mpforge.store import notes
 from mpforge.store.files import size_below
+from mpforge.store.tool_store import ToolStore
 from mpforge.workspace import cache_directory
 
 # The Python versions to look for.
@@ -128,7 +127,7 @@ def diagnose(lock: Path, environment: Mapping[str, str]) -> Diagnosis:
     host = host_facts()
     found = apt.host_distribution()
     cache = cache_directory(environment)
-    tools = tuple(stored_tools(cache / "tools"))
+    tools = tuple(kept.label for kept in ToolStore(cache / "tools").trees() if kept.label)
     containers = container_runtime.look(cache, environment)
     return Diagnosis(
         version=__version__,
@@ -233,16 +232,6 @@ def pinned_zig(lock: Lock) -> str | None:
 
 
 # --- the store and the host -------------------------------------------------------------------
-
-
-def stored_tools(root: Path) -> Iterator[str]:
-    """Yield name and version of each tool in a tool store, sorted; leftovers and other files are skipped."""
-    for record in sorted(root.glob("*/tool.json")):
-        try:
-            data = json.loads(notes.read(record))
-            yield f"{data['name']} {data['version']}"
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            continue
 
 
 def _store(cache: Path, tools: tuple[str, ...]) -> StoreFact:

@@ -56,11 +56,15 @@ class ToolTree:
 
 @dataclass(frozen=True)
 class KeptTool:
-    """A tool of the store: its ``name`` there, its size in bytes, its time of last use."""
+    """A tool of the store: its ``name`` there, its size in bytes, its time of last use.
+
+    ``label`` is its own name and version, empty without a readable record.
+    """
 
     name: str
     size: int
     last_used: float
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,8 @@ class ToolStore:
                 size = int(record["size"]) if record and "size" in record else size_below(home)
             except (OSError, ValueError, KeyError, TypeError):
                 continue
-            yield KeptTool(home.name, size, last_used)
+            label = f"{record.get('name', home.name)} {record['version']}" if record else ""
+            yield KeptTool(home.name, size, last_used, label)
 
     def remove(self, tool: str, keep: Callable[[], bool] = lambda: False) -> bool:
         """Remove a stored tool by its name; return True if it is gone.

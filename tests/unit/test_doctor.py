@@ -1,6 +1,5 @@
 """What a host can do, told from facts: no host is asked here."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,19 +174,6 @@ def test_the_locks_zig_is_found() -> None:
     pin = EnvironmentPin(request, (Package("ziglang", "0.17.1", ("sha256:00",)),))
     assert diagnosis.pinned_zig(Lock(environments=(pin,))) == "0.17.1"
     assert diagnosis.pinned_zig(Lock()) is None
-
-
-def test_tools_in_the_store_are_listed_and_leftovers_are_not(tmp_path: Path) -> None:
-    for name, text in (
-        ("zig-0123", json.dumps({"name": "zig", "version": "0.17.1"})),
-        ("torn-0123", "{"),
-        ("odd-0123", "[]"),
-    ):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "tool.json").write_text(text)
-    (tmp_path / ".making-x").mkdir()
-    assert list(diagnosis.stored_tools(tmp_path)) == ["zig 0.17.1"]
-    assert list(diagnosis.stored_tools(tmp_path / "none")) == []
 
 
 def test_the_stores_size_is_that_of_its_files(tmp_path: Path) -> None:

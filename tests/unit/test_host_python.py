@@ -10,6 +10,7 @@ from mpforge.errors import ExitCode, NoHostPython
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.store import notes
+from mpforge.store.stamps import Stamp, stamp
 
 
 def written(path: Path, text: str = "") -> Path:
@@ -18,9 +19,8 @@ def written(path: Path, text: str = "") -> Path:
     return path
 
 
-def stamp_of(path: Path) -> tuple[str, int, int, int, int]:
-    s = path.stat()
-    return str(path), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino
+def stamp_of(path: Path) -> tuple[str, Stamp]:
+    return str(path), stamp(str(path))
 
 
 def interpreter(executable: Path, word: str = "cp311") -> HostPython:
@@ -75,7 +75,7 @@ def test_an_interpreter_survives_being_written_down(tmp_path: Path) -> None:
     assert host_python.from_json(host_python.to_json(host)) == host
 
 
-@pytest.mark.parametrize("data", [None, [], {}, {"schema": 1}, {"schema": 3, "python": 1}])
+@pytest.mark.parametrize("data", [None, [], {}, {"schema": 1}, {"schema": 4, "python": 1}])
 def test_a_record_of_something_else_is_not_an_interpreter(data: object) -> None:
     with pytest.raises(ValueError, match=r"."):
         host_python.from_json(data)

@@ -477,6 +477,7 @@ def test_kept_tools_are_listed_with_size_and_last_use(
     os.utime(record, (1000, 1000))
     (kept,) = ToolStore(tmp_path / "tools").trees()
     assert (kept.name, kept.last_used) == (f"tool-{DIGEST[:16]}", 1000)
+    assert kept.label.startswith("tool ")
     assert kept.size == len("#!/bin/sh\necho right\n") + len("x = 1\n") + len("package")
     obtain()
     (kept,) = ToolStore(tmp_path / "tools").trees()

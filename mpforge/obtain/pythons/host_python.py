@@ -20,9 +20,10 @@ from mpforge.errors import NoHostPython
 from mpforge.plan import codec
 from mpforge.store import notes
 from mpforge.store.files import digest_of_files, hash_file
+from mpforge.store.stamps import Stamp, stamp
 
 _WORD = re.compile(r"cp(3)(\d+)(t?)")
-_SCHEMA = 3
+_SCHEMA = 4
 
 # Run by any interpreter from 3.6 on, with nothing but its standard library. Debian's own keeps
 # pyconfig.h in a directory of the multiarch name, hence the third candidate.
@@ -89,14 +90,14 @@ class HostPython(Interpreter):
     """An interpreter that runs on this host.
 
     ``executable`` is its real path (never a shim's or a virtual environment's), ``parts`` the named
-    ingredients of its ``digest``, e.g. ``("version", "3.11.7")``, without paths. ``stamp`` has path, size,
-    mtime and ctime (ns) and inode of each hashed file.
+    ingredients of its ``digest``, e.g. ``("version", "3.11.7")``, without paths. ``stamp`` has the
+    path and the stamp of each hashed file.
     ``path`` are the directories of its own library (``libraries``), which ``find`` does not read.
     """
 
     executable: Path
     parts: tuple[tuple[str, str], ...]
-    stamp: tuple[tuple[str, int, int, int, int], ...]
+    stamp: tuple[tuple[str, Stamp], ...]
     path: tuple[str, ...]
 
     def with_library(self, library: str) -> "HostPython":
@@ -164,7 +165,7 @@ def from_json(data: object) -> HostPython:
 
 def still_valid(host: HostPython) -> bool:
     """Return whether every hashed file is unchanged, by its stamp."""
-    return host.stamp == _stamp(Path(entry[0]) for entry in host.stamp)
+    return host.stamp == _stamp(Path(path) for path, _ in host.stamp)
 
 
 def headers(includes: Iterable[Path]) -> dict[str, Path]:
@@ -358,16 +359,8 @@ def _digest(parts: tuple[tuple[str, str], ...]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _stamp(paths: Iterable[Path]) -> tuple[tuple[str, int, int, int, int], ...]:
-    stamps = []
-    for path in paths:
-        try:
-            s = path.stat()
-        except OSError:
-            stamps.append((str(path), -1, 0, 0, 0))
-        else:
-            stamps.append((str(path), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino))
-    return tuple(stamps)
+def _stamp(paths: Iterable[Path]) -> tuple[tuple[str, Stamp], ...]:
+    return tuple((str(path), stamp(str(path))) for path in paths)
 
 
 # --- remembering ------------------------------------------------------------------------------

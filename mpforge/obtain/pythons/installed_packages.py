@@ -110,11 +110,7 @@ class Installed:
 
     def make_environment(self, dest: Path) -> None:
         """Create an environment at ``dest`` that sees these distributions and their programs."""
-        make_skeleton(self.python.executable, dest)
-        configuration = dest / "pyvenv.cfg"
-        text = configuration.read_text("utf-8")
-        own, all_of_it = (f"include-system-site-packages = {word}" for word in ("false", "true"))
-        configuration.write_text(text.replace(own, all_of_it), "utf-8")
+        make_skeleton(self.python.executable, dest, "--system-site-packages")
         for program in self._programs():
             link = dest / "bin" / program.name
             if not link.exists() and not program.name.startswith(("python", "pip")):

@@ -13,10 +13,11 @@ import json
 import os
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mpforge.processes import capture
 from mpforge.sources.project import OWN_FILES, TOOLS_FOLDERS
+from mpforge.store import stamps
 from mpforge.store.file_digests import FileDigests, Tree, is_old
 from mpforge.store.files import digest_of_files
 
@@ -112,7 +113,7 @@ def of_builds(path: Sequence[str], digests: FileDigests) -> str:
     """
     key = "\n".join(path)
     known = digests.tree(key)
-    found = _Look(path, _UNSEEN)
+    found = _look(path, _UNSEEN)
     if known is not None and known.stamp == found.stamp:
         return known.digest
     return _read(key, path, found, digests)
@@ -125,30 +126,26 @@ def of_program(program: str, digests: FileDigests) -> str:
     """
     real = os.path.realpath(program)
     known = digests.tree(real)
-    if known is not None and known.stamp == _Look(known.folders, ()).stamp:
+    if known is not None and known.stamp == _look(known.folders, ()).stamp:
         return known.digest
     path = _path_of(real)
-    return _read(real, path, _Look(path, ()), digests) if path else ""
+    return _read(real, path, _look(path, ()), digests) if path else ""
 
 
-class _Look:
-    """The files of an interpreter's path, a digest of their ``stat`` data, the latest change in ns."""
+class _Look(NamedTuple):
+    """The files of an interpreter's path, a digest of their stamps, the latest change in ns."""
 
-    def __init__(self, path: Sequence[str], unseen: Sequence[str]) -> None:
-        self.files: list[tuple[str, str]] = []
-        self.latest = 0
-        seen = hashlib.sha256()
-        for name, place in _files(path, unseen):
-            try:
-                status = os.stat(place)
-            except OSError:  # a dangling link, or removed meanwhile
-                continue
-            self.files.append((name, place))
-            changed, ctime = status.st_mtime_ns, status.st_ctime_ns
-            self.latest = max(self.latest, changed, ctime)
-            row = f"{name} {status.st_size} {changed} {ctime} {status.st_ino} {status.st_dev}\n"
-            seen.update(row.encode("utf-8", "surrogateescape"))
-        self.stamp = seen.hexdigest()
+    files: list[tuple[str, str]]
+    stamp: str
+    latest: int
+
+
+def _look(path: Sequence[str], unseen: Sequence[str]) -> _Look:
+    found = [(file, stamps.stamp(file[1])) for file in _files(path, unseen)]
+    found = [(file, numbers) for file, numbers in found if len(numbers) > 1]  # one: it has vanished
+    seen = repr([(name, numbers) for (name, _), numbers in found])
+    stamp = hashlib.sha256(seen.encode()).hexdigest()
+    return _Look([file for file, _ in found], stamp, stamps.latest(numbers for _, numbers in found))
 
 
 def _files(path: Sequence[str], unseen: Sequence[str]) -> Iterator[tuple[str, str]]:

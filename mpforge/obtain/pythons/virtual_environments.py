@@ -27,12 +27,13 @@ _RELOCATABLE = (
 _ABSOLUTE = re.compile(rb"\A#!(/bin/sh\n'''exec' [^\n]*\n' '''\n|[^\n]*python[^\n]*\n)")
 
 
-def make_skeleton(python: Path, dest: Path) -> None:
+def make_skeleton(python: Path, dest: Path, *options: str) -> None:
     """Create an environment of ``python`` at ``dest`` without packages; existing files stay.
 
+    ``options`` are further ones of ``uv venv``.
     Raises ``ToolUnavailable`` if ``python`` is no usable interpreter.
     """
-    arguments = ["venv", "-q", "--no-project", "--relocatable", "--allow-existing"]
+    arguments = ["venv", "-q", "--no-project", "--relocatable", "--allow-existing", *options]
     answer = uv([*arguments, "--python", str(python), str(dest.absolute())])
     if answer.returncode != 0:
         raise unexpected(answer, f"make an environment of {python}")

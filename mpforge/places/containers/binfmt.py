@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpforge.store.stamps import stamp
+
 ROOT = Path("/proc/sys/fs/binfmt_misc")
 _KERNELS_OWN = ("register", "status")
 
@@ -92,9 +94,9 @@ def identity(root: Path = ROOT) -> Iterator[str]:
     for path in _files(root):
         text = _text(path)
         handler = parse(path.name, text)
-        yield f"{path.name} {_stamp(path)} {' '.join(text.split())}"
+        yield f"{path.name} {stamp(str(path))} {' '.join(text.split())}"
         if handler is not None:
-            yield f"{handler.interpreter} {_stamp(Path(handler.interpreter))}"
+            yield f"{handler.interpreter} {stamp(handler.interpreter)}"
 
 
 def _files(root: Path) -> list[Path]:
@@ -109,11 +111,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _stamp(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError:
-        return "-"
-    return f"{status.st_ino} {status.st_size} {status.st_ctime_ns}"

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import struct
 import tarfile
 import time
@@ -23,6 +22,7 @@ from mpforge.places.containers.connection import ContainerRuntime, nature, refus
 from mpforge.places.containers.labels import IMAGE_LABEL, LABEL, TITLE, own_mark
 from mpforge.platforms import Platform, glibc_platforms, well_known
 from mpforge.store import notes
+from mpforge.store.stamps import stamp
 
 _EXITS = 42
 _SECONDS = 30
@@ -213,8 +213,6 @@ class Probes:
         """Return values that change with a runtime, without a request to it."""
         words = [endpoint]
         if endpoint.startswith("unix://"):
-            with contextlib.suppress(OSError):
-                status = os.stat(endpoint.removeprefix("unix://"))
-                words.append(f"{status.st_ino} {status.st_ctime_ns}")
+            words.append(str(stamp(endpoint.removeprefix("unix://"))))
             words += binfmt.identity(self._handlers)
         return words
