@@ -18,20 +18,18 @@ from mpforge.doctor.host_capabilities import TargetAbility, of_targets
 from mpforge.engine.host_facts import host_facts
 from mpforge.errors import HostCannot, LockInvalid, NoHostPython
 from mpforge.lock import lock_file
+from mpforge.obtain import host_programs
 from mpforge.obtain.distro import apt
 from mpforge.obtain.pythons import host_python, target_python, uv_python
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import Lock
 from mpforge.platforms import GLIBC, Platform, available, well_known
-from mpforge.processes import capture
 from mpforge.store.files import size_below
 from mpforge.store.tool_store import ToolStore
 from mpforge.workspace import cache_directory
 
 # The Python versions to look for.
 PYTHONS = ("cp311", "cp312", "cp313", "cp314")
-
-_ASKING_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -195,25 +193,19 @@ def target_python_fact(
 # --- programs ---------------------------------------------------------------------------------
 
 _PURPOSES = {
-    "git": ("--version", "checkouts are then read without git, and versions from tags are unknown"),
-    "make": ("--version", 'needed for kind = "make"'),
-    "gcc": ("-dumpfullversion", 'needed for toolchain = "gcc" only'),
+    "git": "checkouts are then read without git, and versions from tags are unknown",
+    "make": 'needed for kind = "make"',
+    "gcc": 'needed for toolchain = "gcc" only',
 }
 
 
 def _programs() -> Iterator[Program]:
-    for name, (option, purpose) in _PURPOSES.items():
-        path = shutil.which(name)
+    for name, path in host_programs.find(_PURPOSES).items():
         if path is None:
-            yield Program(name, None, remedy=purpose)
-            continue
-        try:
-            done = capture((path, option), timeout=_ASKING_SECONDS)
-            lines = done.stdout.strip().splitlines() if done.returncode == 0 else []
-        except (OSError, TimeoutError):
-            lines = []
-        version = lines[0].removeprefix("git version ").removeprefix("GNU Make ") if lines else None
-        yield Program(name, path, version, None if lines else f"{path} does not run")
+            yield Program(name, None, remedy=_PURPOSES[name])
+        else:
+            version = host_programs.version(path)
+            yield Program(name, path, version, None if version else f"{path} does not run")
 
 
 def _zig(path: Path, tools: tuple[str, ...]) -> ZigFact:
