@@ -4,7 +4,6 @@ Every platform is probed again, and the result is remembered for later runs. Com
 shown to the user, never run. Knows nothing of how facts are shown.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Literal
 
 from mpforge.errors import NoContainerRuntime, RuntimeLost, RuntimeRefuses
 from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
-from mpforge.obtain import emulators
+from mpforge.obtain import emulators, host_programs
 from mpforge.obtain.distro import apt
 from mpforge.places.containers import binfmt, connection, runtime_probe
 from mpforge.platforms import Platform, well_known
@@ -129,8 +128,7 @@ def run_fact(platform: Platform, told: str, site: Site) -> RunFact:
     if not told:
         why, remedy = _missing(platform, site)
         return RunFact(name, "no", why=why, remedy=remedy)
-    match = re.search(r"version (\S+)", told)
-    version = match.group(1) if match else None
+    version = host_programs.version_in(told)
     needed = emulators.needs_newer(platform, version or "")
     if needed is not None:
         handler = site.handlers.of(runtime_probe.program(platform))
