@@ -66,13 +66,10 @@ _UNSEEN = binfmt.Handlers(None)
 class Site:
     """A runtime's machine, as far as commands to enable emulation depend on it.
 
-    ``command`` is its command line, ``packages`` are the distribution's with QEMU. Of a remote runtime
-    only the command is known.
+    ``packages`` are the distribution's with QEMU. Of a remote runtime's machine nothing is known.
     """
 
-    command: str
-    rootless: bool = False
-    here: bool = True
+    runtime: RuntimeFact
     packages: str | None = None
     handlers: binfmt.Handlers = _UNSEEN
 
@@ -96,9 +93,7 @@ def look(cache: Path, environment: Mapping[str, str]) -> ContainersFact:
     except (NoContainerRuntime, RuntimeLost, RuntimeRefuses) as error:
         why = f"{error.what}: {error.why}" if error.why else error.what
         return ContainersFact(fact, why=why, remedy=error.hint)
-    site = Site(_command(fact), nature.rootless, here=False)
-    if nature.here:
-        site = Site(_command(fact), nature.rootless, True, packages(), binfmt.read())
+    site = Site(fact, packages(), binfmt.read()) if fact.here else Site(fact)
     runs = tuple(run_fact(well_known()[name], how, site) for name, how in told.items())
     return ContainersFact(fact, runs)
 
@@ -140,7 +135,7 @@ def run_fact(platform: Platform, told: str, site: Site) -> RunFact:
 
 def _missing(platform: Platform, site: Site) -> tuple[str, str]:
     """Return why the runtime does not run a platform, and the command that would enable it."""
-    if not site.here:
+    if not site.runtime.here:
         why = "the container runtime runs on another machine, which has no emulator for it"
         return why, _privileged(platform, site)
     kernel = site.handlers
@@ -177,10 +172,10 @@ def _install(platform: Platform, site: Site, *, instead: str = "") -> str:
 
 def _privileged(platform: Platform, site: Site, *, instead: str = "") -> str:
     """Return the privileged command by which the runtime registers a handler; mpforge never runs it."""
-    image = f"{site.command} run --privileged --rm docker.io/tonistiigi/binfmt"
+    image = f"{_command(site.runtime)} run --privileged --rm docker.io/tonistiigi/binfmt"
     architecture = (platform.docker_platform or platform.name).split("/")[1]
     first = f"{image} --uninstall {instead} && " if instead else ""
-    whose = "of root's runtime" if site.rootless else "yours to run"
+    whose = "of root's runtime" if site.runtime.rootless else "yours to run"
     return (
         f"{first}{image} --install {architecture} "
         f"(a privileged container, {whose}: mpforge starts none)"

@@ -8,7 +8,6 @@ import contextlib
 import functools
 import itertools
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from mpforge.housekeeping.collection import (
 )
 from mpforge.store import notes
 from mpforge.store.directory_backend import layout_problem
+from mpforge.store.files import seconds_since_written
 from mpforge.store.locks import alone
 from mpforge.store.references import Kept, contents
 from mpforge.store.tool_manifests import STAMPS
@@ -116,11 +116,7 @@ def tidy(cache: Path, *, environment: Mapping[str, str], warn: Callable[[str], N
 
 
 def _is_due(cache: Path) -> bool:
-    try:
-        age = time.time() - (cache / STAMP).stat().st_mtime
-    except OSError:
-        return True
-    return not 0 <= age < _EVERY_SECONDS
+    return seconds_since_written(cache / STAMP) >= _EVERY_SECONDS
 
 
 def _is_usable(cache: Path) -> bool:

@@ -3,10 +3,12 @@
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -108,6 +110,15 @@ def size_below(root: Path) -> int:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(folder, name)).st_size
     return total
+
+
+def seconds_since_written(path: Path) -> float:
+    """Return the age of a file's content; infinite if it is missing, or from the future."""
+    try:
+        age = time.time() - path.stat().st_mtime
+    except OSError:
+        return math.inf
+    return age if age >= 0 else math.inf
 
 
 def hash_file(path: Path) -> FileNode:

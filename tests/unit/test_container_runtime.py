@@ -20,8 +20,12 @@ HANDLER = Handler(
     magic=program(AARCH64)[:20],
     mask=b"\xff" * 20,
 )
-DEBIAN = Site("docker", packages=APT, handlers=Handlers(True))
-FEDORA = Site("podman", handlers=Handlers(True))
+DOCKER = RuntimeFact(
+    "Docker", "20.10", "unix:///s", "x86_64", rootless=False, here=True, bridged=True
+)
+PODMAN = replace(DOCKER, name="Podman")
+DEBIAN = Site(DOCKER, packages=APT, handlers=Handlers(True))
+FEDORA = Site(PODMAN, handlers=Handlers(True))
 PRIVILEGED = "run --privileged --rm docker.io/tonistiigi/binfmt"
 
 
@@ -64,12 +68,12 @@ def test_elsewhere_it_is_a_privileged_container_that_mpforge_does_not_start() ->
         f"podman {PRIVILEGED} --install arm64 "
         "(a privileged container, yours to run: mpforge starts none)"
     )
-    rootless = run_fact(AARCH64, "", replace(FEDORA, rootless=True))
+    rootless = run_fact(AARCH64, "", replace(FEDORA, runtime=replace(PODMAN, rootless=True)))
     assert "a privileged container, of root's runtime" in (rootless.remedy or "")
 
 
 def test_of_a_runtime_elsewhere_this_hosts_packages_and_handlers_say_nothing() -> None:
-    site = replace(with_handler(DEBIAN), here=False)
+    site = replace(with_handler(DEBIAN), runtime=replace(DOCKER, here=False))
     fact = run_fact(AARCH64, "", site)
     assert "another machine" in (fact.why or "")
     assert (fact.remedy or "").startswith(f"docker {PRIVILEGED} --install arm64")

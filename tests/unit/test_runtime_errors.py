@@ -154,5 +154,5 @@ def test_only_containers_of_processes_of_this_machine_that_are_no_more_are_reape
     runtime = ContainerRuntime(
         SimpleNamespace(api=api), "Docker", "unix:///socket", "", "x86_64", bridged=False
     )
-    assert reap(runtime) == 2
+    reap(runtime)
     assert api.removed == ["1", "2"]

@@ -14,7 +14,6 @@ import os
 import platform
 import re
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,7 +22,7 @@ from mpforge import processes
 from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
 from mpforge.obtain.distro.archive import MIRROR_VARIABLE, Archive, host_archive, last_lines
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
-from mpforge.store.files import hash_file, unwritable
+from mpforge.store.files import hash_file, seconds_since_written, unwritable
 from mpforge.store.locks import alone
 from mpforge.store.process_homes import Home, private_directory
 
@@ -230,12 +229,8 @@ class _Apt:
 
     def _age(self) -> float:
         """Return the age of the lists in seconds; infinite if they are missing or from the future."""
-        try:
-            age = time.time() - (self._root / _FETCHED).stat().st_mtime
-        except OSError:
-            return math.inf
         is_there = any((self._root / "lists").glob("*Packages*"))
-        return age if is_there and age >= 0 else math.inf
+        return seconds_since_written(self._root / _FETCHED) if is_there else math.inf
 
     def show(self, *specs: str) -> Mapping[str, DistroPackage]:
         """Return packages as the lists have them (``NAME``: the newest, or ``NAME=VERSION``), by name."""

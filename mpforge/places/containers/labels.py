@@ -62,17 +62,14 @@ def _is_dead(mark: str) -> bool:
     return _started(int(process)) not in ("", started)
 
 
-def reap(runtime: ContainerRuntime) -> int:
-    """Remove the containers of ended processes of this machine; return their number.
+def reap(runtime: ContainerRuntime) -> None:
+    """Remove the containers of ended processes of this machine.
 
     The runtime removes them itself, except those that were created and never started.
     """
-    removed = 0
     with speaking("list containers"):
         found = runtime.client.api.containers(all=True, filters={"label": LABEL})
     for one in found:
         if _is_dead(one["Labels"][LABEL]):
             with contextlib.suppress(RuntimeLost, RuntimeRefuses), speaking("remove a container"):
                 runtime.client.api.remove_container(one["Id"], force=True, v=True)
-                removed += 1
-    return removed
