@@ -57,10 +57,6 @@ class Surroundings:
     stable: bool = False
     shares: bool = False
 
-    def excludes(self, library: str) -> bool:
-        """Return whether the user provides a library: it may define anything."""
-        return any(fnmatchcase(library, pattern) for pattern in self.promise.excluded)
-
     def interpreter_has(self, symbol: str) -> bool:
         """Return whether the Python that loads the files exports a symbol."""
         if self.python is None:
@@ -137,9 +133,9 @@ class _Shipped:
 
     def is_elsewhere(self, library: str) -> bool:
         """Return whether a library is the user's or unknown, and so may define any symbol."""
-        return self._there.excludes(library) or (
-            library not in self._by_name and library not in self._there.promise.system.libraries
-        )
+        promise = self._there.promise
+        is_known = library in self._by_name or library in promise.system.libraries
+        return not is_known or any(fnmatchcase(library, glob) for glob in promise.excluded)
 
     def has(self, symbol: str, file: Binary, loaded: list[Binary], needed: set[str]) -> bool:
         """Return whether a loader finds an unversioned symbol for ``file``."""

@@ -64,10 +64,8 @@ class Containers:
 
     def how(self, platform: Platform) -> str:
         """Return ``native``, or QEMU's version, for a platform. Raises ``RuntimeCannotRun``."""
-        address = endpoint.address(os.environ) or ""
-        how = self._probes.remembered(address, platform.name)
-        if not how:
-            how = self._probes.how(self.runtime, platform.name)
+        address, name = endpoint.address(os.environ) or "", platform.name
+        how = self._probes.remembered(address, name) or self._probes.how(self.runtime, name)
         if not how:
             architecture = (platform.docker_platform or "/all").split("/")[1]
             raise RuntimeCannotRun(
