@@ -200,9 +200,10 @@ _PURPOSES = {
 
 
 def _programs() -> Iterator[Program]:
-    for name, path in host_programs.find(_PURPOSES).items():
+    for name, purpose in _PURPOSES.items():
+        path = shutil.which(name)
         if path is None:
-            yield Program(name, None, remedy=_PURPOSES[name])
+            yield Program(name, None, remedy=purpose)
         else:
             version = host_programs.version(path)
             yield Program(name, path, version, None if version else f"{path} does not run")
