@@ -94,7 +94,10 @@ def launcher() -> Path:
 
 @functools.cache
 def isolation() -> Isolation:
-    """Return the isolation that this host allows, tried once per process."""
+    """Return the isolation that this host allows, tried once per process.
+
+    A look that asks is not kept in a memo, since this starts programs: the next run asks again.
+    """
     if not os.access(launcher(), os.X_OK):
         return Isolation("none", why=f"there is no launcher for {host_system()}")
     refused = ""

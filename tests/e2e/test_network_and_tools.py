@@ -407,6 +407,11 @@ def test_a_host_that_can_t_cut_the_network_off_says_so_and_builds(
     assert listener.heard == [b"from the step\n"]
     assert run.output.count("this host can't isolate steps from the network") == 1
     assert len(plain.events("Warned")) == 1
+    assert BUILD in started_by(CLOSED, plain).cached
+    run = plain.nox(BUILD)
+    assert (run.code, listener.heard) == (1, [b"from the step\n"]), (
+        "here it is made again, and cut off"
+    )
 
 
 @pytest.mark.offline

@@ -1,5 +1,6 @@
 """What a process reads is recorded, and its memo answers only while all of that is unchanged."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -12,8 +13,10 @@ from mpforge.engine import recorded_reads
 from mpforge.engine.memo import Memo
 from mpforge.engine.recorded_reads import Reads
 from mpforge.engine.selection import Selection
+from mpforge.places import isolation
 from mpforge.plan.events import Published, StepHit, Warned
 from mpforge.plan.session_end import SessionEnded, Status
+from mpforge.processes import Captured
 from mpforge.store.fingerprints import Clock
 from mpforge.workspace import Workspace
 
@@ -134,6 +137,24 @@ def test_a_process_whose_reads_are_not_all_known_writes_no_memo(
     reads = Reads(workspace)
     with reads.recording():
         reads.hear(event, given)
+    reads.paths([])
+    assert not reads.are_unchanged()
+
+
+def test_a_result_of_less_isolation_is_in_no_memo(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host may allow more by the next run; to ask it, a program is started."""
+
+    def refused(argv: list[str], **_named: object) -> Captured:
+        reads.hear("subprocess.Popen", (argv[0], argv, None, None))
+        return Captured(126, "", f"{errno.EPERM} unshare")
+
+    monkeypatch.setattr(isolation, "capture", refused)
+    monkeypatch.setattr(isolation, "isolation", isolation.isolation.__wrapped__)
+    reads = Reads(workspace)
+    with reads.recording():
+        assert not isolation.more_is_possible({isolation.FACT: "none"})
     reads.paths([])
     assert not reads.are_unchanged()
 
