@@ -9,9 +9,8 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mpforge.store import notes
 
@@ -21,7 +20,9 @@ YOUNG_NS = 2 * 10**9
 """Two seconds, the coarsest clock of a file system in use (FAT's)."""
 
 _SCHEMA = 2
-_Stamp = tuple[int, int, int, int, int]
+
+Row = list[Any]
+"""A note's entry for a file: the numbers of its stamp, then its sha256."""
 
 
 class Tree(NamedTuple):
@@ -30,12 +31,6 @@ class Tree(NamedTuple):
     folders: list[str]
     stamp: str
     digest: str
-
-
-@dataclass(frozen=True)
-class _Known:
-    files: dict[str, tuple[_Stamp, str]] = field(default_factory=dict)
-    trees: dict[str, Tree] = field(default_factory=dict)
 
 
 class FileDigests:
@@ -49,41 +44,39 @@ class FileDigests:
 
         Raises ``OSError`` for a file that does not exist.
         """
-        fresh: dict[str, tuple[_Stamp, str]] = {}
+        fresh: dict[str, Row] = {}
         found: dict[str, str] = {}
         for path in paths:
-            stamp = _stamp(path)
-            known = self._known.files.get(path)
-            if known is not None and known[0] == stamp:
-                found[path] = known[1]
-                continue
-            found[path] = _sha256(path)
-            if is_old(max(stamp[1], stamp[2])):
-                fresh[path] = stamp, found[path]
+            status = os.stat(path)
+            *stamp, digest = self._known["files"].get(path, [""])
+            if stamp != stamp_of(status):
+                digest = _sha256(path, status)
+                if is_old(max(status.st_mtime_ns, status.st_ctime_ns)):
+                    fresh[path] = [*stamp_of(status), digest]
+            found[path] = digest
         if fresh:
-            self._keep(_Known(files=fresh))
+            self._keep("files", fresh)
         return found
 
     def tree(self, key: str) -> Tree | None:
         """Return the tree remembered under a key, or None."""
-        return self._known.trees.get(key)
+        row = self._known["trees"].get(key)
+        return None if row is None else Tree(*row)
 
     def keep_tree(self, key: str, tree: Tree) -> None:
         """Remember a tree; all of its files must be old enough (``is_old``)."""
-        self._keep(_Known(trees={key: tree}))
+        self._keep("trees", {key: tree})
 
     @functools.cached_property
-    def _known(self) -> _Known:
+    def _known(self) -> dict[str, Any]:
         return _load(self._note)
 
-    def _keep(self, fresh: _Known) -> None:
+    def _keep(self, what: str, fresh: dict[str, Any]) -> None:
         """Add entries to the note; those that other processes added meanwhile stay."""
         written = _load(self._note)
         for known in (self._known, written):
-            known.files.update(fresh.files)
-            known.trees.update(fresh.trees)
-        files = {path: [*stamp, digest] for path, (stamp, digest) in written.files.items()}
-        notes.keep(self._note, {"schema": _SCHEMA, "files": files, "trees": written.trees})
+            known[what].update(fresh)
+        notes.keep(self._note, written)
 
 
 @functools.cache
@@ -97,31 +90,23 @@ def is_old(changed: int) -> bool:
     return time.time_ns() - changed > YOUNG_NS
 
 
-def _stamp(path: str) -> _Stamp:
-    """Return the stamp of a file; symlinks are followed."""
-    found = os.stat(path)
-    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+def stamp_of(status: os.stat_result) -> list[int]:
+    """Return the numbers of a file's status, at least one of which changes with its content."""
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return [status.st_size, *times, status.st_ino, status.st_dev]
 
 
-def _sha256(path: str) -> str:
+def _sha256(path: str, status: os.stat_result) -> str:
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except PermissionError:
-        size, changed, *_ = _stamp(path)
-        return f"not readable: {size} bytes of {changed}"
+        return f"not readable: {status.st_size} bytes of {status.st_mtime_ns}"
 
 
-def _load(note: Path) -> _Known:
-    """Return the digests in a note; none if it is damaged or of another version."""
-    record = notes.load(note)
-    try:
-        if record["schema"] != _SCHEMA:
-            return _Known()
-        files = {
-            path: ((size, mtime, ctime, inode, device), digest)
-            for path, (size, mtime, ctime, inode, device, digest) in record["files"].items()
-        }
-        return _Known(files, {key: Tree(*row) for key, row in record["trees"].items()})
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return _Known()
+def _load(note: Path) -> dict[str, Any]:
+    """Return the content of a note; an empty one if it is damaged or of another version."""
+    noted: Any = notes.load(note)
+    if isinstance(noted, dict) and noted.get("schema") == _SCHEMA:
+        return noted
+    return {"schema": _SCHEMA, "files": {}, "trees": {}}

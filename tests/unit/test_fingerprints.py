@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mpforge.store import notes
 from mpforge.store.file_digests import YOUNG_NS
 from mpforge.store.files import files_below
 from mpforge.store.fingerprints import Clock, clock_of, scan
@@ -290,7 +291,9 @@ def test_a_damaged_record_is_not_believed_and_is_written_anew(
     assert _bytes_read(lambda: _scan(root, record, LATER)) < TOTAL / 10
 
 
-@pytest.mark.parametrize("foreign", [b"", b"{}", b"\x80\x04K\x01.", b"mpforge fingerprints 2\n"])
+@pytest.mark.parametrize(
+    "foreign", [b"", b"{}", b"\x80\x04K\x01.", notes.sealed({"schema": 1}), notes.sealed([])]
+)
 def test_a_foreign_record_is_replaced(root: Path, record: Path, foreign: bytes) -> None:
     record.parent.mkdir()
     record.write_bytes(foreign)

@@ -132,7 +132,7 @@ def test_the_files_of_a_source_are_read_again(tmp_path: Path, how: str) -> None:
     root, record = tmp_path / "source", tmp_path / "fingerprints"
     root.mkdir()
     (root / "a").write_text("x")
-    record.write_bytes(b"mpforge fingerprints 1\n" + bytes(100))
+    notes.keep(record, {"schema": 2, "clock": 0, "files": {}})
     damage(record, how)
     tree = scan(root, {"": ["a"]}, record=record, keeps=lambda _path, _target: True)
     assert list(tree.files) == ["a"]
