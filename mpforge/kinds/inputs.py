@@ -183,7 +183,7 @@ def without_content(tree: Directory, globs: Sequence[str]) -> Directory:
     entries = dict(tree.walk())
     chosen = {path: entries[path] for path in select(entries, wild)}
     files = {path: _open(node) for path, node in chosen.items() if isinstance(node, FileNode)}
-    return from_entries(entries | files)
+    return from_entries({**entries, **files})
 
 
 def content_differs(tree: Directory, other: Directory, under: str = "") -> Iterator[str]:

@@ -91,31 +91,25 @@ def _read(root: Path) -> Directory:
 
     A FIFO, socket or device counts as an empty directory.
     """
-    folders: dict[str, tuple[dict[str, FileNode], dict[str, str]]] = {"": ({}, {})}
+    found: dict[str, FileNode | str | None] = {}
     for path, entry in entries_below(root):
-        files, symlinks = folders.setdefault(path.rpartition("/")[0], ({}, {}))
         if entry.is_symlink():
-            symlinks[entry.name] = os.readlink(entry.path)
-        elif entry.is_file(follow_symlinks=False):
-            files[entry.name] = hash_file(Path(entry.path))
+            found[path] = os.readlink(entry.path)
         else:
-            folders.setdefault(path, ({}, {}))
-    return trees.from_folders(folders)
+            is_file = entry.is_file(follow_symlinks=False)
+            found[path] = hash_file(Path(entry.path)) if is_file else None
+    return trees.from_entries(found)
 
 
 def _tree_before(manifest: bytes, digest: str) -> Directory:
     """Return the tree of a manifest of schema 2, which has this sha256. Raises ``ValueError``."""
     if hashlib.sha256(manifest).hexdigest() != digest:
         raise ValueError("it was modified")
-    folders: dict[str, tuple[dict[str, FileNode], dict[str, str]]] = {"": ({}, {})}
+    found: dict[str, FileNode | str | None] = {}
     for path, (kind, *facts) in json.loads(manifest)["entries"].items():
-        folder, _, name = path.rpartition("/")
-        files, symlinks = folders.setdefault(folder, ({}, {}))
         if kind == "file":
             size, executable, content = facts
-            files[name] = FileNode(content, size, executable)
-        elif kind == "symlink":
-            (symlinks[name],) = facts
+            found[path] = FileNode(content, size, executable)
         else:
-            folders.setdefault(path, ({}, {}))
-    return trees.from_folders(folders)
+            found[path] = facts[0] if facts else None
+    return trees.from_entries(found)

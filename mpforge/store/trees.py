@@ -121,34 +121,30 @@ def _described(node: FileNode | str) -> str:
     return f"sha256:{node.digest}" + (" executable" if node.executable else "")
 
 
-def from_entries(entries: Mapping[str, FileNode | str]) -> Directory:
-    """Return the tree of these paths (``/`` between names); a ``str`` entry is a symlink's target."""
-    folders: dict[str, tuple[dict[str, FileNode], dict[str, str]]] = {}
+def from_entries(entries: Mapping[str, FileNode | str | None]) -> Directory:
+    """Return the tree of these paths (``/`` between names).
+
+    A ``str`` entry is a symlink's target, None a directory, which may be empty.
+    """
+    folders: dict[str, tuple[dict[str, FileNode], dict[str, Directory], dict[str, str]]] = {}
+
+    def content(folder: str) -> tuple[dict[str, FileNode], dict[str, Directory], dict[str, str]]:
+        if folder not in folders:
+            folders[folder] = {}, {}, {}
+            if folder:
+                above, _, name = folder.rpartition("/")
+                content(above)[1][name] = Directory(*folders[folder])
+        return folders[folder]
+
     for path, entry in entries.items():
         folder, _, name = path.rpartition("/")
-        files, symlinks = folders.setdefault(folder, ({}, {}))
-        if isinstance(entry, str):
-            symlinks[name] = entry
+        if entry is None:
+            content(path)
+        elif isinstance(entry, str):
+            content(folder)[2][name] = entry
         else:
-            files[name] = entry
-    return from_folders(folders)
-
-
-def from_folders(
-    folders: Mapping[str, tuple[Mapping[str, FileNode], Mapping[str, str]]],
-) -> Directory:
-    """Return the tree of these folders' files and symlinks, by the folders' paths (``""`` is the root)."""
-    inner: dict[str, dict[str, Directory]] = {path: {} for path in folders}
-    for path in list(inner):
-        while path := path.rpartition("/")[0]:
-            inner.setdefault(path, {})
-    root = inner.pop("", {})
-    for path in sorted(inner, key=len, reverse=True):  # a folder before the one that it is in
-        parent, _, name = path.rpartition("/")
-        files, symlinks = folders.get(path, ({}, {}))
-        (inner[parent] if parent else root)[name] = Directory(files, inner[path], symlinks)
-    files, symlinks = folders.get("", ({}, {}))
-    return Directory(files, root, symlinks)
+            content(folder)[0][name] = entry
+    return Directory(*content(""))
 
 
 def to_manifest(tree: Directory) -> bytes:
