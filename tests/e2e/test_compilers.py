@@ -518,11 +518,18 @@ def test_what_debian_and_pyenv_leave_in_cflags_compiles_and_links(step: Step) ->
 def test_a_program_is_stripped_of_what_names_this_machine_unless_debugging_is_asked_for(
     step: Step,
 ) -> None:
-    source = step.write("a.c", C.replace("double f", "int main(void) { return 0; }\ndouble f"))
-    step.must("CC", "-g", "-O3", str(source), "-lm", "-o", "a")
-    assert b".debug_info" not in (step.directory / "a").read_bytes()
+    header = Path(step.environment["CC"]).parent / ".." / "include" / "here.h"
+    header.parent.mkdir(exist_ok=True)
+    header.write_text("static const char *here(void) { return __FILE__; }\n", encoding="utf-8")
+    main = '#include "here.h"\nint main(void) { puts(here()); return 0; }\ndouble f'
+    source = step.write("a.c", C.replace("double f", main))
+    step.must("CC", "-g", "-O3", f"-I{header.parent}", str(source), "-lm", "-o", "a")
+    program = (step.directory / "a").read_bytes()
+    assert b".debug_info" not in program
+    assert b"/mpforge/view/include/here.h" in program
+    assert str(step.directory.parent).encode() not in program
     step.environment["MPFORGE_DEBUG"] = "1"
-    step.must("CC", "-g", "-O3", "-c", str(source), "-o", "b.o")
+    step.must("CC", "-g", "-O3", f"-I{header.parent}", "-c", str(source), "-o", "b.o")
     assert b".debug_info" in (step.directory / "b.o").read_bytes()
 
 
