@@ -45,6 +45,7 @@ def ingredients(step: Step, resolved: Resolved) -> Iterator[Ingredient]:
             yield Ingredient(name, resolved.trees[name], tree=True)
         elif name not in narrowing:
             yield Ingredient(name, _text(value))
+    yield Ingredient("kind", step.command.kind)
     yield Ingredient("network", "declared" if step.network else "none")
     for name, value in resolved.parts.items():
         yield Ingredient(name, value)

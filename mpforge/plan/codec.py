@@ -1,4 +1,4 @@
-"""Convert types to JSON data and back: dataclasses, tuples, mappings, paths, scalars, unions with a ``kind``.
+"""Convert types to JSON data and back: dataclasses, unions of them, tuples, mappings, paths and scalars.
 
 Knows nothing of what the types mean. Data of another shape fails rather than being half understood; only a
 missing field may have a default.
@@ -7,6 +7,7 @@ missing field may have a default.
 import contextlib
 import dataclasses
 import functools
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -16,10 +17,21 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+class OneOf:
+    """The base of a union's dataclasses, which JSON data tells apart by ``kind``: the class in kebab-case."""
+
+    kind = ""
+
+    def __init_subclass__(cls, *, kind: str = "") -> None:
+        cls.kind = kind or re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+
+
 def encode(value: Any) -> Any:
     """Return JSON data for a plan value."""
+    named = {"kind": value.kind} if isinstance(value, OneOf) else {}
     if dataclasses.is_dataclass(value):
-        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        data = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {**data, **named}
     if isinstance(value, tuple):
         return [encode(item) for item in value]
     return str(value) if isinstance(value, Path) else value
@@ -39,9 +51,8 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
     """Return the function that reads data of a type."""
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
-        return functools.partial(
-            _dataclass, kind, {name: _reader(hint) for name, hint in hints.items()}
-        )
+        readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+        return functools.partial(_dataclass, kind, readers)
     reader = _READERS.get(typing.get_origin(kind))
     if reader is None:
         return functools.partial(_plain, kind)
@@ -49,9 +60,11 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
 
 
 def _dataclass(kind: Any, readers: Mapping[str, Callable[[Any], Any]], data: Any) -> Any:
-    if not isinstance(data, dict) or not data.keys() <= readers.keys():
+    fields = dict(_plain(dict, data))
+    named = fields.pop("kind", None) == getattr(kind, "kind", None)
+    if not named or not fields.keys() <= readers.keys():
         raise ValueError(f"not a {kind}: {data!r}")
-    return kind(**{key: readers[key](value) for key, value in data.items()})
+    return kind(**{key: readers[key](value) for key, value in fields.items()})
 
 
 def _union(members: tuple[Any, ...], data: Any) -> Any:

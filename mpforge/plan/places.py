@@ -7,18 +7,16 @@ of its own platform on a host of that name. Running in a place is the matter of 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from mpforge.plan.codec import encode
+from mpforge.plan.codec import OneOf, encode
 from mpforge.plan.pins import ImageRequest
 from mpforge.plan.texts import CommandLine, Text
 
 
 @dataclass(frozen=True)
-class OnHost:
+class OnHost(OneOf):
     """This host."""
-
-    kind: Literal["on-host"] = "on-host"
 
     images = ()
     sees_host = True
@@ -30,7 +28,7 @@ class OnHost:
 
 
 @dataclass(frozen=True)
-class InImage:
+class InImage(OneOf):
     """A container of an image, after ``before`` has been run in it.
 
     ``network`` says that those commands may see more than loopback. ``environment`` are the variables that a
@@ -41,7 +39,6 @@ class InImage:
     before: tuple[CommandLine, ...] = ()
     network: bool = False
     environment: tuple[tuple[str, Text], ...] = ()
-    kind: Literal["in-image"] = "in-image"
 
     sees_host = False
 

@@ -9,6 +9,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mpforge.plan.codec import OneOf
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import ON_HOST, Machine, PlannedPlace
 from mpforge.plan.texts import CommandLine, Text
@@ -27,27 +28,24 @@ Settings = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
-class ProjectFiles:
+class ProjectFiles(OneOf):
     """The project's own files (docs/contract.md, "Spec"); with ``vcs`` also git's state."""
 
     vcs: bool = False
-    kind: Literal["project-files"] = "project-files"
 
 
 @dataclass(frozen=True)
-class OutputOf:
+class OutputOf(OneOf):
     """The output tree of another step of this plan."""
 
     step: str
-    kind: Literal["output-of"] = "output-of"
 
 
 @dataclass(frozen=True)
-class ShippedFiles:
+class ShippedFiles(OneOf):
     """The files in ``dist/`` for a target and a Python: the wheel, or the target's other files."""
 
     session: str
-    kind: Literal["shipped-files"] = "shipped-files"
 
 
 Tree = ProjectFiles | OutputOf | ShippedFiles
@@ -71,7 +69,7 @@ class Work(enum.Enum):
 # `rust` that it calls for no target.
 
 
-class _Build:
+class _Build(OneOf):
     """A command with programs of the build: they run where its compilers are called, if it has some."""
 
     compilers: Compilers | None
@@ -84,7 +82,7 @@ class _Build:
 
 
 @dataclass(frozen=True)
-class InstallPackages:
+class InstallPackages(OneOf):
     """Install pinned packages into a tree of their own.
 
     ``request`` is complete unless ``extra`` names a step that returns further requirements, or a wheel whose
@@ -94,7 +92,6 @@ class InstallPackages:
     request: EnvironmentRequest
     extra: OutputOf | ShippedFiles | None = None
     extras: tuple[str, ...] = ()
-    kind: Literal["install-packages"] = "install-packages"
 
     work = Work.FETCH
     is_main = False
@@ -109,7 +106,7 @@ class InstallPackages:
 
 
 @dataclass(frozen=True)
-class FetchCrates:
+class FetchCrates(OneOf):
     """Fetch the crates that Cargo.lock pins, unless the project brings them; ``rust`` is a channel.
 
     It sees only the files of the source that say which crates are needed.
@@ -117,7 +114,6 @@ class FetchCrates:
 
     source: ProjectFiles
     rust: str
-    kind: Literal["fetch-crates"] = "fetch-crates"
 
     work = Work.FETCH
     is_main = False
@@ -145,7 +141,6 @@ class AskRequirements(_Build):
     before: tuple[CommandLine, ...] = ()
     retry: tuple[CommandLine, ...] = ()
     target_environment: OutputOf | None = None
-    kind: Literal["ask-requirements"] = "ask-requirements"
 
     is_main = False
     rust = None
@@ -172,7 +167,6 @@ class MakeSdist(_Build):
     crates: OutputOf | None = None
     wanted: tuple[str, ...] = ()
     retry: tuple[CommandLine, ...] = ()
-    kind: Literal["make-sdist"] = "make-sdist"
 
     hook = "sdist"
     is_main = True
@@ -199,7 +193,6 @@ class BuildWheel(_Build):
     crates: OutputOf | None = None
     target_environment: OutputOf | None = None
     wanted: tuple[str, ...] = ()
-    kind: Literal["build-wheel"] = "build-wheel"
 
     hook = "wheel"
     is_main = True
@@ -207,7 +200,7 @@ class BuildWheel(_Build):
 
 
 @dataclass(frozen=True)
-class RepairWheel:
+class RepairWheel(OneOf):
     """Graft a wheel's libraries into it, give it its tag, and prove the tag's promises.
 
     ``pure``: a wheel without compiled code is allowed. ``only_pure``: the reason why no other is.
@@ -227,7 +220,6 @@ class RepairWheel:
     arguments: tuple[str, ...] = ()
     provided: tuple[str, ...] = ()
     target_environment: OutputOf | None = None
-    kind: Literal["repair-wheel"] = "repair-wheel"
 
     work = Work.REPAIR
     is_main = False
@@ -252,14 +244,13 @@ class RunCommands(_Build):
     policy: str
     installs: bool = False
     provided: tuple[str, ...] = ()
-    kind: Literal["run-commands"] = "run-commands"
 
     is_main = True
     python = rust = None
 
 
 @dataclass(frozen=True)
-class RunTests:
+class RunTests(OneOf):
     """Run tests against the shipped files, in a directory that holds the test sources only.
 
     ``outputs`` are globs of files that they write there. ``commands`` empty: import every extension module of
@@ -275,7 +266,6 @@ class RunTests:
     environment: OutputOf | None
     before: tuple[CommandLine, ...] = ()
     outputs: tuple[str, ...] = ()
-    kind: Literal["run-tests"] = "run-tests"
 
     work = Work.TEST
     is_main = True

@@ -2,16 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+
+from mpforge.plan.codec import OneOf
 
 
 @dataclass(frozen=True)
-class Placeholder:
+class Placeholder(OneOf):
     """``{name}`` or ``{name:argument}`` of docs/contract.md, "Spec"; it stays symbolic in keys."""
 
     name: str
     argument: str | None = None
-    kind: Literal["placeholder"] = "placeholder"
 
     def __str__(self) -> str:
         return "{" + self.name + (f":{self.argument}" if self.argument else "") + "}"
@@ -21,22 +21,20 @@ Text = tuple[str | Placeholder, ...]
 
 
 @dataclass(frozen=True)
-class ShellLine:
+class ShellLine(OneOf, kind="shell"):
     """A line for ``sh -e -c``."""
 
     text: Text
-    kind: Literal["shell"] = "shell"
 
     def __str__(self) -> str:
         return symbolic(self.text)
 
 
 @dataclass(frozen=True)
-class Argv:
+class Argv(OneOf):
     """A program and its arguments, used literally."""
 
     words: tuple[Text, ...]
-    kind: Literal["argv"] = "argv"
 
     def __str__(self) -> str:
         return " ".join(symbolic(word) for word in self.words)

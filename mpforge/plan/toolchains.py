@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from mpforge.plan.codec import OneOf
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import ON_HOST, InImage, Machine, PlannedPlace
 
@@ -18,34 +19,30 @@ NO_COMPILER = "none"
 
 
 @dataclass(frozen=True)
-class HostZig:
+class HostZig(OneOf, kind="zig"):
     """zig on this host."""
 
     zig: EnvironmentRequest
     cross: bool
-    kind: Literal["zig"] = "zig"
 
     name = "zig"
     place = ON_HOST
 
 
 @dataclass(frozen=True)
-class ZigInImage:
+class ZigInImage(OneOf):
     """The host's zig, called from builds in a target image."""
 
     zig: EnvironmentRequest
     place: InImage
-    kind: Literal["zig-in-image"] = "zig-in-image"
 
     name = "zig"
     cross = False
 
 
 @dataclass(frozen=True)
-class HostGcc:
+class HostGcc(OneOf, kind="gcc"):
     """The gcc of this host, for this host."""
-
-    kind: Literal["gcc"] = "gcc"
 
     name = "gcc"
     cross = False
@@ -54,11 +51,10 @@ class HostGcc:
 
 
 @dataclass(frozen=True)
-class ImageCompiler:
+class ImageCompiler(OneOf, kind="image"):
     """The compilers of an image of the target."""
 
     place: InImage
-    kind: Literal["image"] = "image"
 
     name = OF_IMAGE
     cross = False
@@ -66,11 +62,10 @@ class ImageCompiler:
 
 
 @dataclass(frozen=True)
-class CrossImage:
+class CrossImage(OneOf):
     """The cross compilers of an image of this host's machine."""
 
     place: InImage
-    kind: Literal["cross-image"] = "cross-image"
 
     name = OF_IMAGE
     cross = True

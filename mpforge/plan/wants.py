@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from mpforge.plan.codec import OneOf
 from mpforge.plan.pins import EnvironmentRequest, ImageRequest, Lock
 
 
 @dataclass(frozen=True)
-class Packages:
+class Packages(OneOf):
     """The packages of an environment.
 
     ``more``: requirements that only a step's answer adds, the ``backend``'s own or those of the ``wheel``
@@ -22,35 +23,31 @@ class Packages:
     request: EnvironmentRequest
     more: Literal["backend", "wheel"] | None = None
     extras: tuple[str, ...] = ()
-    kind: Literal["packages"] = "packages"
 
 
 @dataclass(frozen=True)
-class ToolWheel:
+class ToolWheel(OneOf):
     """A program that a build declares and a wheel carries (cmake, ninja)."""
 
     request: EnvironmentRequest
-    kind: Literal["tool-wheel"] = "tool-wheel"
 
 
 @dataclass(frozen=True)
-class Zig:
+class Zig(OneOf):
     """zig's own package."""
 
     request: EnvironmentRequest
-    kind: Literal["zig"] = "zig"
 
 
 @dataclass(frozen=True)
-class Interpreter:
+class Interpreter(OneOf):
     """A CPython of this host (``cp311``), which runs build backends."""
 
     python: str
-    kind: Literal["interpreter"] = "interpreter"
 
 
 @dataclass(frozen=True)
-class Emulation:
+class Emulation(OneOf):
     """An emulator for a target, with its own ``python`` if one runs there, else its C libraries.
 
     The host decides which packages of a distribution these are, if any.
@@ -58,11 +55,10 @@ class Emulation:
 
     target: str
     python: str | None
-    kind: Literal["emulation"] = "emulation"
 
 
 @dataclass(frozen=True)
-class Rust:
+class Rust(OneOf):
     """A Rust of this channel with the standard library of ``target`` (None: of this host).
 
     Either a toolchain of this host, or packages of its distribution.
@@ -70,22 +66,18 @@ class Rust:
 
     channel: str
     target: str | None
-    kind: Literal["rust"] = "rust"
 
 
 @dataclass(frozen=True)
-class Crates:
+class Crates(OneOf):
     """The crates of Cargo.lock, which pins them."""
 
-    kind: Literal["crates"] = "crates"
-
 
 @dataclass(frozen=True)
-class Image:
+class Image(OneOf):
     """An image in which programs of a step run."""
 
     request: ImageRequest
-    kind: Literal["image"] = "image"
 
 
 Need = Packages | ToolWheel | Zig | Interpreter | Emulation | Rust | Crates | Image
