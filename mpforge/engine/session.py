@@ -58,26 +58,18 @@ def run_session(
     needless = session.not_run or selection.needless(session, found.plan, failed())
     if needless is not None:
         return run.end("not-run", f"not run: {needless}")
-    found.store.listen(lambda message: emit(Warned(name, message)))
+    found.store.listen(run.warn)
     try:
         ended = _of_phase(run)
     except NotRun as told:
         return run.end("not-run", f"not run: {told}")
     if ended.status == "done":
-        _tidy(run)
+        from mpforge.housekeeping.cache_directory import tidy
+
+        tidy(workspace.cache, environment=os.environ, warn=run.warn)
     elif ended.status == "cached":
         seen[workspace] = found
     return ended
-
-
-def _tidy(run: SessionRun) -> None:
-    """Prune the cache to its limits after something was added to it."""
-    from mpforge.housekeeping.cache_directory import tidy
-
-    def warn(message: str) -> None:
-        run.emit(Warned(run.session.name, message))
-
-    tidy(run.workspace.cache, environment=os.environ, warn=warn)
 
 
 def _of_phase(run: SessionRun) -> SessionEnded:
@@ -85,7 +77,7 @@ def _of_phase(run: SessionRun) -> SessionEnded:
     make_way(run.workspace.logs(session.name))
     if session.phase in ("sdist", "build"):
         for words in run.found.inputs.doubts:
-            run.emit(Warned(session.name, words))
+            run.warn(words)
     return _PHASES[session.phase](run)
 
 
@@ -135,11 +127,7 @@ def run_deps(run: SessionRun) -> SessionEnded:
     shipped = run.shipping.all_from_elsewhere(run.session.target)
     if shipped:
         return run.cached(digest_of({entry.path: entry.key for entry in shipped}))
-    tools = prepare_tools.usable(
-        run.provision,
-        run.session.compilers,
-        lambda absent: run.emit(Warned(run.session.name, absent)),
-    )
+    tools = prepare_tools.usable(run.provision, run.session.compilers, run.warn)
     key = digest_of(tools.parts())
     if tools.is_done(key) and not run.options.no_cache:
         return run.cached(key)

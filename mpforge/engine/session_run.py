@@ -20,7 +20,7 @@ from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.pins import Pins
-from mpforge.plan.events import Chosen, Emit
+from mpforge.plan.events import Chosen, Emit, Warned
 from mpforge.plan.pins import DistroPackage, EnvironmentRequest, Package, StrategyPin
 from mpforge.plan.session_end import SessionEnded, Status
 from mpforge.plan.sessions import PlannedSession, Refusal
@@ -156,7 +156,11 @@ class SessionRun:
             emit=self.emit,
         )
 
-    # --- announcing the work -------------------------------------------------------------------
+    # --- telling of the work -------------------------------------------------------------------
+
+    def warn(self, message: str) -> None:
+        """Emit a warning of this session."""
+        self.emit(Warned(self.session.name, message))
 
     def announce(self) -> None:
         """Emit a line for each target of the run, before anything is fetched or made."""

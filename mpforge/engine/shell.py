@@ -16,7 +16,6 @@ from mpforge.errors import WrongInput
 from mpforge.kinds.task import Given, Task
 from mpforge.places import recorded_commands
 from mpforge.places.step import Left, StepDirectory, StepRun
-from mpforge.plan.events import Warned
 from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.plan.steps import Step
 from mpforge.workspace import KEPT, Workspace
@@ -90,7 +89,7 @@ def enter(run: SessionRun, visit: Visit) -> int:
     if not visit.fresh and recorded_commands.read(kept.root):
         found.store.use(f"{KEPT} {workspace.kept.name}", at_once=True)
         return _enter_kept(run, step, kept, visit, log)
-    found.store.listen(lambda message: run.emit(Warned(session.name, message)))
+    found.store.listen(run.warn)
     log.unlink(missing_ok=True)
     return _enter_new(replace(run, log=log), step, visit)
 

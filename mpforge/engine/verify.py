@@ -19,7 +19,7 @@ from mpforge.engine.realize import Realizer
 from mpforge.engine.session_run import SessionRun, refusal_error
 from mpforge.errors import StepFailed, WrongInput
 from mpforge.kinds.inputs import Inputs
-from mpforge.plan.events import Warned, WorkEnded, Working
+from mpforge.plan.events import WorkEnded, Working
 from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory
@@ -97,7 +97,7 @@ def verify(run: SessionRun) -> Verdict:
         raise refusal_error(session.refusal)
     for log in logs_of(run.workspace, session.name):
         log.unlink(missing_ok=True)
-    store.listen(lambda message: run.emit(Warned(session.name, message)))
+    store.listen(run.warn)
     place = store.work_directory()
     began = time.time()
     try:
@@ -133,7 +133,7 @@ def _build(run: SessionRun, below: Path, number: int) -> _Built:
     run.emit(Working(session.name, what))
     start = time.monotonic()
     store = Store(place / "store")
-    store.listen(lambda text: run.emit(Warned(session.name, text)))
+    store.listen(run.warn)
     inputs = Inputs(run.found.inputs.source, store)
     found = dataclasses.replace(run.found, store=store, inputs=inputs)
     realizer = dataclasses.replace(
