@@ -10,10 +10,14 @@ from mpforge.plan.session_end import SessionEnded
 
 
 @dataclass(frozen=True)
-class Chosen:
+class _OfSession:
+    session: str
+
+
+@dataclass(frozen=True)
+class Chosen(_OfSession):
     """A target's strategy, its reason and its downloads, before anything is fetched."""
 
-    session: str
     target: str
     strategy: str
     toolchain: str
@@ -23,10 +27,9 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class StepStarted:
+class StepStarted(_OfSession):
     """A step runs, because it was not in the store; ``why`` says why a stored result does not count."""
 
-    session: str
     step: str
     title: str
     log: str
@@ -34,27 +37,24 @@ class StepStarted:
 
 
 @dataclass(frozen=True)
-class StepHit:
+class StepHit(_OfSession):
     """A step's result was in the store."""
 
-    session: str
     step: str
     key: str
 
 
 @dataclass(frozen=True)
-class StepWaits:
+class StepWaits(_OfSession):
     """Another process runs this very step; this one waits for its result."""
 
-    session: str
     step: str
 
 
 @dataclass(frozen=True)
-class StepEnded:
+class StepEnded(_OfSession):
     """A step ended and its result is stored (``key``) unless it failed."""
 
-    session: str
     step: str
     key: str
     seconds: float
@@ -63,37 +63,33 @@ class StepEnded:
 
 
 @dataclass(frozen=True)
-class Working:
+class Working(_OfSession):
     """Long work that is not a step: resolving, fetching, priming a compiler's cache."""
 
-    session: str
     what: str
 
 
 @dataclass(frozen=True)
-class WorkEnded:
+class WorkEnded(_OfSession):
     """The end of ``Working``."""
 
-    session: str
     what: str
     seconds: float
 
 
 @dataclass(frozen=True)
-class Published:
+class Published(_OfSession):
     """A file of ``dist/`` was written, or was verified to equal the session's result."""
 
-    session: str
     path: str
     digest: str
     fresh: bool
 
 
 @dataclass(frozen=True)
-class Tested:
+class Tested(_OfSession):
     """The facts reported at the end of a test session's chain."""
 
-    session: str
     wheel: str
     machine: str
     cpu: str | None
@@ -101,18 +97,16 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class OutputsWritten:
+class OutputsWritten(_OfSession):
     """The declared outputs of tests were put into a directory, after a pass or a failure."""
 
-    session: str
     place: str
 
 
 @dataclass(frozen=True)
-class Warned:
+class Warned(_OfSession):
     """A warning for the user; nothing fails."""
 
-    session: str
     message: str
 
 
