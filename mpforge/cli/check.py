@@ -5,7 +5,7 @@ import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 
-from mpforge.cli.options import add_spec, workspace_of
+from mpforge.cli.options import workspace_of
 from mpforge.compiler import project_checks
 from mpforge.engine.load_index import content, text_of
 from mpforge.engine.load_plan import facts_of, source_of
@@ -19,11 +19,6 @@ from mpforge.store.local import opened
 from mpforge.workspace import Workspace
 
 DESCRIPTION = "List every problem of the spec."
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_spec(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from mpforge.cli.options import add_spec, write_json
+from mpforge.cli.options import write_json
 from mpforge.doctor.container_runtime import ContainersFact, RunFact
 from mpforge.doctor.diagnosis import Diagnosis, diagnose
 from mpforge.doctor.host_capabilities import TargetAbility
@@ -33,8 +33,7 @@ DESCRIPTION = "Show what this host can do for each target. Fetches nothing."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_spec(parser)
+    """Add the command's own arguments."""
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from mpforge.cli.options import add_spec, session_of, sessions_of, write_json
+from mpforge.cli.options import session_of, sessions_of, write_json
 from mpforge.errors import ExitCode
 from mpforge.errors.reference import explanation
 from mpforge.plan.codec import encode
@@ -17,8 +17,7 @@ DESCRIPTION = "Show why a session is built as it is and what changed, or what an
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_spec(parser)
+    """Add the command's own arguments."""
     parser.add_argument(
         "session",
         metavar="SESSION|CODE",

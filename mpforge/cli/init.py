@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 from mpforge.artifacts.core_metadata import requires_python
-from mpforge.cli.options import add_spec
 from mpforge.compiler.backends import recognise
 from mpforge.errors import ExitCode, SourceMissing, SpecInvalid, WrongInput
 from mpforge.formats.pyproject import build_system
@@ -31,11 +30,6 @@ DESCRIPTION = (
     "Write multiplatform.toml from the pyproject.toml beside it and its "
     "[tool.cibuildwheel], and list what could not be translated. Overwrites nothing."
 )
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_spec(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,15 +3,14 @@
 import argparse
 import sys
 
-from mpforge.cli.options import add_spec, workspace_of
+from mpforge.cli.options import workspace_of
 from mpforge.errors import ExitCode
 
 DESCRIPTION = "Pin everything that builds fetch, for all targets and from any host."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_spec(parser)
+    """Add the command's own arguments."""
     parser.add_argument(
         "--update",
         nargs="?",

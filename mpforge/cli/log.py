@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from mpforge.cli.options import add_spec, session_of, unknown, workspace_of
+from mpforge.cli.options import session_of, unknown, workspace_of
 from mpforge.engine.load_index import load_index
 from mpforge.errors import ExitCode, UnknownSession, WrongInput
 
@@ -11,8 +11,7 @@ DESCRIPTION = "Print a session's log."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_spec(parser)
+    """Add the command's own arguments."""
     parser.add_argument("session", help="a session that has run here")
 
 

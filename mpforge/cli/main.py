@@ -7,9 +7,11 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from mpforge import __version__
 from mpforge.errors import ExitCode, FileTrouble, MpforgeError, render
+from mpforge.workspace import SPEC_NAME
 
 COMMANDS = (
     ("init", "write multiplatform.toml from pyproject.toml and [tool.cibuildwheel]"),
@@ -26,6 +28,7 @@ COMMANDS = (
     ("cache", "show, shrink, check or empty the cache that all projects share"),
     ("schema", "print the spec's JSON schema"),
 )
+_WITHOUT_SPEC = ("cache", "schema")
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -42,7 +45,16 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
             module = importlib.import_module(f"mpforge.cli.{name}")
             named = commands.add_parser(name, description=module.DESCRIPTION)
             named.set_defaults(func=module.run)
-            module.add_arguments(named)
+            if name not in _WITHOUT_SPEC:
+                named.add_argument(
+                    "--spec",
+                    type=Path,
+                    default=Path(SPEC_NAME),
+                    metavar="FILE",
+                    help="the spec (default: %(default)s)",
+                )
+            if hasattr(module, "add_arguments"):
+                module.add_arguments(named)
         else:
             commands.add_parser(name, help=text, add_help=False)
     return top

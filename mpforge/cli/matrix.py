@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 
 from mpforge.ci.matrix import Job, ci_host, jobs, nothing_to_do
-from mpforge.cli.options import add_spec, workspace_of, write_json
+from mpforge.cli.options import workspace_of, write_json
 from mpforge.engine.load_plan import plan_on
 from mpforge.errors import ExitCode, WrongInput
 from mpforge.plan.facts import HostFacts
@@ -19,8 +19,7 @@ DESCRIPTION = "Print the sessions as CI jobs."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_spec(parser)
+    """Add the command's own arguments."""
     parser.add_argument(
         "--by",
         choices=["target", "session"],

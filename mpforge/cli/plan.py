@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from mpforge.cli.options import add_spec, sessions_of, tell_doubts, workspace_of, write_json
+from mpforge.cli.options import sessions_of, tell_doubts, workspace_of, write_json
 from mpforge.compiler.patch_markers import doubts
 from mpforge.engine.load_plan import compiled
 from mpforge.engine.preview import SessionPreview, StepPreview, preview
@@ -21,8 +21,7 @@ DESCRIPTION = "Show what would run, how and why, and what is cached. Runs nothin
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_spec(parser)
+    """Add the command's own arguments."""
     parser.add_argument(
         "session", nargs="*", help="sessions; includes those that they require (default: all)"
     )

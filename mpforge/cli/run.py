@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from mpforge.cli.options import add_spec, tell_doubts, unknown, workspace_of
+from mpforge.cli.options import tell_doubts, unknown, workspace_of
 from mpforge.engine.load_index import load_index
 from mpforge.errors import ExitCode, NothingSelected, first_of, render
 from mpforge.plan.session_end import SessionEnded
@@ -35,8 +35,7 @@ DESCRIPTION = "Run sessions with nox. Arguments after -- go to the test commands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_spec(parser)
+    """Add the command's own arguments."""
     parser.add_argument("session", nargs="*", help="sessions, as `nox -l` lists them")
     for flag, text in _FLAGS.items():
         parser.add_argument(f"--{flag.replace('_', '-')}", action="store_true", help=text)

@@ -8,10 +8,6 @@ from mpforge.errors import ExitCode
 DESCRIPTION = "Print the spec's JSON schema."
 
 
-def add_arguments(_parser: argparse.ArgumentParser) -> None:
-    """Add nothing: the command has no arguments."""
-
-
 def run(_arguments: argparse.Namespace) -> int:
     """Print the schema."""
     from mpforge.spec.schema import schema_text

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mpforge.cli.options import add_spec, session_of, show_log_end
+from mpforge.cli.options import session_of, show_log_end
 from mpforge.engine.session_run import SessionRun
 from mpforge.engine.shell import Scene, Visit, enter, enterable, log_of
 from mpforge.errors import StepFailed, ToolNotDeclared, render
@@ -26,11 +26,10 @@ DESCRIPTION = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
+    """Add the command's own arguments."""
     parser.usage = (
         "mpforge shell [-h] [--spec FILE] [--fresh] [--keep] session [-- PROGRAM [ARGUMENT …]]"
     )
-    add_spec(parser)
     parser.add_argument("session", help="sdist, a build session or a test session")
     parser.add_argument(
         "--fresh",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mpforge.artifacts.differences import FileDifference
-from mpforge.cli.options import add_spec, session_of, show_log_end, write_json
+from mpforge.cli.options import session_of, show_log_end, write_json
 from mpforge.engine.session_run import SessionRun
 from mpforge.engine.verify import Verdict, logs_of, verifiable, verify
 from mpforge.errors import ExitCode, StepFailed
@@ -26,8 +26,7 @@ DESCRIPTION = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    add_spec(parser)
+    """Add the command's own arguments."""
     parser.add_argument("session", help="sdist or a build session; a group verifies all of its own")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
