@@ -21,7 +21,7 @@ from mpforge.sources import git_reads
 from mpforge.sources.git_reads import Unlisted
 from mpforge.store.file_digests import YOUNG_NS
 from mpforge.store.fingerprints import clock_of
-from mpforge.store.stamps import ENTRY, PLACE, WHOLE, Stamp, latest, stamp
+from mpforge.store.stamps import ENTRY, PLACE, WHOLE, Stamp, latest, unrecorded
 from mpforge.toolchains import gcc
 from mpforge.workspace import Workspace
 
@@ -95,7 +95,7 @@ class Reads:
         What changed just before might change again without another stamp (git calls it racily clean).
         """
         clock_ran_evenly = abs(time.time() - time.monotonic() - self._drift) < 1.0
-        same = all(stamp(path, kind) == before for (path, kind), before in self._seen.items())
+        same = all(unrecorded(path, kind) == before for (path, kind), before in self._seen.items())
         old = self._is_old(self._seen.values())
         return self.spoiled is None and clock_ran_evenly and same and old
 
@@ -160,7 +160,7 @@ class Reads:
 
     def _stamp(self, name: str, kind: str) -> None:
         if (name, kind) not in self._seen:
-            self._seen[name, kind] = stamp(name, kind)
+            self._seen[name, kind] = unrecorded(name, kind)
 
     def _add_folder(self, folder: Any, *, with_links: bool) -> None:
         """Add a directory; and the links in it, which an ``os.DirEntry`` follows unheard."""
@@ -178,10 +178,10 @@ class Reads:
     def _add_late(self, path: str) -> None:
         """Add a path that was read unheard, and before: if it is absent, it must have been so then."""
         if self._add(path, WHOLE):
-            found = self._seen.get((path, WHOLE)) or stamp(path)
+            found = self._seen.get((path, WHOLE)) or unrecorded(path)
             while len(found) == 1:
                 path = os.path.dirname(path)
-                found = stamp(path)
+                found = unrecorded(path)
             if not self._is_old([found]):
                 self.spoiled = f"{path} has just changed"
 

@@ -10,7 +10,7 @@ import hashlib
 import marshal
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,28 @@ WHOLE, ENTRY, PLACE = "whole", "entry", "place"
 of last use; or only that it is the same directory."""
 Stamp = tuple[int, ...]
 
-_lstat, _stat = os.lstat, os.stat
+_lstat, _stat = os.lstat, os.stat  # while reads are recorded, os has others
 
 
-def stamp(path: str, kind: str = WHOLE) -> Stamp:
-    """Return a path's stamp, a link's with that of its target; the error number if there is nothing."""
+def stamp(path: str) -> Stamp:
+    """Return a path's stamp, a link's with that of its target; the error number if there is nothing.
+
+    Where reads are recorded for the memo, this one is.
+    """
+    return _stamp(path, WHOLE, os.stat)
+
+
+def unrecorded(path: str, kind: str = WHOLE) -> Stamp:
+    """Return a path's stamp as ``stamp`` does, for the memo itself."""
+    return _stamp(path, kind, _stat)
+
+
+def _stamp(path: str, kind: str, look: Callable[..., os.stat_result]) -> Stamp:
     try:
-        status = _lstat(path)
+        status = look(path, follow_symlinks=False)
         if not stat.S_ISLNK(status.st_mode):
             return _numbers(status, kind)
-        return _numbers(status, WHOLE) + _numbers(_stat(path), kind)
+        return _numbers(status, WHOLE) + _numbers(look(path), kind)
     except OSError as error:
         return (error.errno or -1,)
     except ValueError:  # no path at all
@@ -77,8 +89,8 @@ def digest(paths: Mapping[str, Iterable[str]]) -> str:
         times = status.st_mtime_ns, status.st_ctime_ns
         add((mode, status.st_ino, status.st_dev, status.st_size, *times))
         if stat.S_ISLNK(mode):
-            add(stamp(path))
-    stamps += [stamp(path, kind) for kind in (ENTRY, PLACE) for path in paths[kind]]
+            add(unrecorded(path))
+    stamps += [unrecorded(path, kind) for kind in (ENTRY, PLACE) for path in paths[kind]]
     return _digest_of(stamps)
 
 

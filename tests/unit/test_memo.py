@@ -18,6 +18,7 @@ from mpforge.plan.events import Published, StepHit, Warned
 from mpforge.plan.session_end import SessionEnded, Status
 from mpforge.processes import Captured
 from mpforge.store.fingerprints import Clock
+from mpforge.store.stamps import stamp
 from mpforge.workspace import Workspace
 
 ALL = Selection(frozenset({"build"}), frozenset())
@@ -69,7 +70,16 @@ def answers(workspace: Workspace, selection: Selection = ALL) -> bool:
 
 
 def test_each_way_of_reading_is_recorded(workspace: Workspace, tmp_path: Path) -> None:
-    for name in ["stat", "lstat", "access", "open", "os_open", "relative", "target/inside"]:
+    for name in [
+        "stat",
+        "lstat",
+        "access",
+        "open",
+        "os_open",
+        "relative",
+        "stamped",
+        "target/inside",
+    ]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     (tmp_path / "link").symlink_to("stat")
@@ -89,10 +99,11 @@ def test_each_way_of_reading_is_recorded(workspace: Workspace, tmp_path: Path) -
         folder = os.open(tmp_path, os.O_RDONLY)
         os.stat("relative", dir_fd=folder)
         os.close(folder)
+        stamp(str(tmp_path / "stamped"))
     (tmp_path / "later").exists()
     found = {os.path.relpath(path, tmp_path) for path in reads.paths([])["whole"]}
     assert found >= {"stat", "access", "link", "open", "os_open", "absent", "target", "scanned"}
-    assert found >= {"scanned/linked", "relative"}
+    assert found >= {"scanned/linked", "relative", "stamped"}
     assert "lstat" in {os.path.basename(path) for path in reads.paths([])["place"]}
     assert "later" not in found
     assert reads.are_unchanged()
