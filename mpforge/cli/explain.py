@@ -1,16 +1,19 @@
 """``mpforge explain``: explain how a session is built, or an error code."""
 
 import argparse
+import contextlib
 import sys
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mpforge.cli.options import session_of, sessions_of, write_json
-from mpforge.errors import ExitCode
+from mpforge.errors import Damaged, ExitCode
 from mpforge.errors.reference import explanation
 from mpforge.plan.codec import encode
 
 if TYPE_CHECKING:
+    from mpforge.engine.load_plan import Compiled
     from mpforge.engine.preview import Changes, SessionPreview, StepPreview
 
 DESCRIPTION = "Show why a session is built as it is and what changed, or what an error code means."
@@ -25,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--all", action="store_true", help="list every ingredient of each step's key"
+    )
+    parser.add_argument(
+        "--inputs",
+        action="store_true",
+        help="list what each step uses beside its source: parts of its key, files of this host",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -49,12 +57,42 @@ def run(arguments: argparse.Namespace) -> int:
         for step in item.steps
         if (change := changes(workspace, step)) is not None
     }
+    if arguments.inputs:
+        _write_inputs(found, told, arguments)
+        return ExitCode.DONE
     if arguments.json:
         write_json({"sessions": [_data(item, differing) for item in told]})
         return ExitCode.DONE
     for item in told:
         sys.stdout.write("\n".join(_lines(item, differing, whole=arguments.all)) + "\n")
     return ExitCode.DONE
+
+
+def _write_inputs(
+    found: "Compiled", told: "list[SessionPreview]", arguments: argparse.Namespace
+) -> None:
+    """Write what the steps of these sessions use beside their source and commands."""
+    from mpforge.cli.explain_inputs import inputs_of, lines
+
+    data = []
+    for item in told:
+        known = []
+        for step in item.steps:
+            result = None
+            with contextlib.suppress(Damaged):
+                result = found.store.find(step.key) if step.key else None
+            known.append((step, inputs_of(found.plan.step(step.id), step, result)))
+        data.append(
+            {"session": item.session.name, "steps": [{"id": s.id, **asdict(i)} for s, i in known]}
+        )
+        if not arguments.json:
+            text = [f"{item.session.name}: {item.state}{f' ({item.why})' if item.why else ''}"]
+            for step, one in known:
+                text.append(f"  {step.id}: {step.title}: {step.state}")
+                text += [f"    {line}" for line in lines(one, whole=arguments.all)]
+            sys.stdout.write("\n".join(text) + "\n")
+    if arguments.json:
+        write_json({"sessions": data})
 
 
 def _lines(item: "SessionPreview", differing: "dict[str, Changes]", *, whole: bool) -> list[str]:
