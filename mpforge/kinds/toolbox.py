@@ -110,8 +110,7 @@ class Toolbox:
                 raise found
             self._pythons[word] = found.with_library(_library(found.path, self.tools.host_files))
         python = self._pythons[word]
-        self.tools.of_host.update(host_programs.files_of(str(python.executable)))
-        self.tools.of_host.update(map(Path, python.path), python.includes)
+        self.tools.of_host.update(host_programs.files_of(str(python.executable)), python.files)
         return python
 
     def visible(self) -> set[Path]:

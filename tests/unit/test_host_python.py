@@ -125,3 +125,11 @@ def test_headers_of_a_free_threaded_interpreter_have_a_directory_of_their_own(
     assert host.headers_name == "python3.11"
     threaded = replace(host, python="cp313t", version="3.13.0", abiflags="t")
     assert threaded.headers_name == "python3.13t"
+
+
+def test_a_libpython_of_another_installation_is_among_the_files_that_builds_see(
+    tmp_path: Path,
+) -> None:
+    library = written(tmp_path / "elsewhere" / "libpython3.11.so")
+    python = replace(interpreter(tmp_path / "python3.11"), stamp=(stamp_of(library),))
+    assert library in python.files

@@ -100,6 +100,11 @@ class HostPython(Interpreter):
     stamp: tuple[tuple[str, Stamp], ...]
     path: tuple[str, ...]
 
+    @property
+    def files(self) -> set[Path]:
+        """Return its directories, and its files outside of them: libpython may lie elsewhere."""
+        return {*map(Path, self.path), *self.includes, *(Path(path) for path, _ in self.stamp)}
+
     def with_library(self, library: str) -> "HostPython":
         """Return a copy whose identity includes its library, which has this digest."""
         parts = (*self.parts, ("library", library))
