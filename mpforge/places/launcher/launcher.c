@@ -2,25 +2,35 @@
  *
  *   launcher KINDS PARENT REPORT CWD {OPERATION WHAT WHERE} -- PROGRAM [ARGUMENT ...]
  *
- * KINDS     letters: u a user, n a network, p processes, r a root of its own
+ * KINDS     letters: u a user, n a network, p processes, r a root of its own, i: the root is an image's, writable,
+ *           and its user is 0
  * PARENT    the caller's process number: all ends with it
  * REPORT    a file descriptor; if the program was not started, the errno and the reason are written to it
  * CWD       the program's directory
  * OPERATION ro, rw: bind the host's path WHAT to the path WHERE; link: make WHERE a link to WHAT;
- *           file: make WHERE a file with the text WHAT
+ *           file: make WHERE a file with the text WHAT;
+ *           emulator: let the program WHAT run the programs that WHERE describes (binfmt_misc's text);
+ *           layer: WHAT is a directory of the image, the first one above all others; changes: WHAT has the
+ *           directories upper and work of an overlay of them; whole: WHAT is the image's root, instead of these
  *
  * Three processes:  outer (waits, ends as the program ended)  ->  init (PID 1, reaps)  ->  the program.
- * Facts: namespaces(7), user_namespaces(7), pid_namespaces(7), pivot_root(2), mount_setattr(2), prctl(2).
+ * Facts: namespaces(7), user_namespaces(7), pid_namespaces(7), pivot_root(2), mount_setattr(2), prctl(2),
+ *        openat2(2), seccomp(2), https://docs.kernel.org/filesystems/overlayfs.html, .../admin-guide/binfmt-misc.html.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +49,7 @@
 #endif
 #define ID "1000" /* for root too: as user 0, tar fails to give files to other owners */
 #define LONGEST 4096
+#define COUNT(array) (sizeof array / sizeof *array)
 
 /* struct mount_attr of linux/mount.h, which clashes with sys/mount.h */
 enum { READ_ONLY = 1, NO_SUID = 2, NO_DEV = 4, NO_EXEC = 8, OF_TREE = 0x8000 };
@@ -96,6 +107,43 @@ static void make(const char *path, int directory)
 		fail("make", path);
 }
 
+/* Open WHERE in the new root, made if it does not exist. Links in it never lead out of that root: they may be of
+ * an image, or of a program that ran in it before. */
+static int open_inside(const char *where, int directory)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+	char part[LONGEST];
+	int root = open("new", O_PATH | O_DIRECTORY | O_CLOEXEC), folder = dup(root), next;
+	check(root < 0, "open", "new");
+	joined(part, where, "");
+	for (char *name = part + strspn(part, "/"), *end; *name; name = end + strspn(end, "/")) {
+		end = name + strcspn(name, "/");
+		int is_last = !end[strspn(end, "/")];
+		char former = *end;
+		*end = 0;
+		next = syscall(SYS_openat2, root, part, &how, sizeof how);
+		if (next < 0 && errno == ENOENT) {
+			unlinkat(folder, name, 0); /* a link that leads nowhere */
+			check(is_last && !directory ? mknodat(folder, name, S_IFREG | 0644, 0) : mkdirat(folder, name, 0755),
+				"make", where);
+			next = syscall(SYS_openat2, root, part, &how, sizeof how);
+		}
+		check(next < 0, "open", where);
+		close(folder);
+		folder = next;
+		*end = former;
+	}
+	close(root);
+	return folder;
+}
+
+/* The same as a path. */
+static const char *inside(char *name, const char *where, int directory)
+{
+	sprintf(name, "old/proc/self/fd/%d", open_inside(where, directory));
+	return name;
+}
+
 static void limit(const char *path, unsigned flags, unsigned long long set)
 {
 	struct attributes wanted = {.set = set};
@@ -111,13 +159,38 @@ static void attach(const char *what, const char *where, unsigned long long set)
 	limit(where, OF_TREE, set);
 }
 
+static void attach_inside(const char *what, const char *where, unsigned long long set)
+{
+	char name[64];
+	struct stat found;
+	check(stat(what, &found), "stat", what);
+	check(mount(what, inside(name, where, S_ISDIR(found.st_mode)), NULL, MS_BIND | MS_REC, NULL), "bind", what);
+	limit(inside(name, where, S_ISDIR(found.st_mode)), OF_TREE, set); /* opened again: it is the mount now */
+}
+
 static void fresh(const char *kind, const char *where, unsigned long flags, const char *data)
 {
 	make(where, 1);
 	check(mount(kind, where, kind, flags, data), "mount", where);
 }
 
-static void make_proc(int own)
+/* Let programs of the host run other machines'. This namespace's own handlers hide the host's (Linux 6.7). The
+ * kernel opens the emulator now (flag F), so that it need not exist in the new root. */
+static void emulate(char **words)
+{
+	char what[LONGEST], line[LONGEST];
+	for (; *words && strcmp(*words, "--"); words += 3) {
+		if (strcmp(*words, "emulator"))
+			continue;
+		attach(joined(what, "old", words[1]), "emulator", NO_SUID | NO_DEV);
+		check(mount("binfmt_misc", "new/proc/sys/fs/binfmt_misc", "binfmt_misc", MS_NOSUID | MS_NODEV | MS_NOEXEC, ""),
+			"mount", "binfmt_misc");
+		snprintf(line, sizeof line, ":emulator:M:%s:/emulator:POF", words[2]);
+		put("new/proc/sys/fs/binfmt_misc/register", line);
+	}
+}
+
+static void make_proc(int own, char **operations)
 {
 	/* What root's files there let their owner change, capabilities or not. */
 	static const char *const covered[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", "scsi", "acpi", NULL};
@@ -126,6 +199,7 @@ static void make_proc(int own)
 		fresh("proc", "new/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "");
 	else
 		attach("old/proc", "new/proc", NO_SUID | NO_DEV | NO_EXEC);
+	emulate(operations);
 	put("new/proc/sys/user/max_user_namespaces", "0"); /* in a further one, all capabilities would be back */
 	for (int i = 0; covered[i]; i++)
 		if (!access(joined(path, "new/proc/", covered[i]), F_OK))
@@ -152,40 +226,70 @@ static void make_dev(void)
 
 static void operate(char **words)
 {
-	char what[LONGEST], where[LONGEST];
+	char what[LONGEST], where[LONGEST], name[64];
 	for (; *words && strcmp(*words, "--"); words += 3) {
-		joined(where, "new", words[2]);
 		if (!strcmp(*words, "ro"))
-			attach(joined(what, "old", words[1]), where, READ_ONLY | NO_SUID | NO_DEV);
+			attach_inside(joined(what, "old", words[1]), words[2], READ_ONLY | NO_SUID | NO_DEV);
 		else if (!strcmp(*words, "rw"))
-			attach(joined(what, "old", words[1]), where, NO_SUID | NO_DEV);
-		else {
-			char *name = strrchr(where, '/');
-			*name = 0;
-			make(where, 1);
-			*name = '/';
-			if (!strcmp(*words, "file"))
-				put(where, words[1]);
-			else
-				check(symlink(words[1], where), "symlink", where);
+			attach_inside(joined(what, "old", words[1]), words[2], NO_SUID | NO_DEV);
+		else if (!strcmp(*words, "file"))
+			put(inside(name, words[2], 0), words[1]);
+		else if (!strcmp(*words, "link")) {
+			joined(where, words[2], "");
+			char *last = strrchr(where, '/');
+			*last = 0;
+			check(symlinkat(words[1], open_inside(where, 1), last + 1), "symlink", words[2]);
 		}
 	}
 }
 
-static void make_root(int own_processes, char **operations)
+/* Make the root of an image: layers with the changes of a program above them, or one directory. */
+static void mount_image(char **words)
+{
+	char what[LONGEST], lower[] = "lower0", option[LONGEST] = "userxattr,upperdir=/changes/upper,workdir=/changes/work,lowerdir=";
+	const char *parts[] = {"new/proc", "new/dev", NULL};
+	struct stat found;
+	int has_changes = 0;
+	for (; *words && strcmp(*words, "--"); words += 3) {
+		joined(what, "old", words[1]);
+		if (!strcmp(*words, "whole"))
+			attach(what, "new", NO_SUID | NO_DEV);
+		else if (!strcmp(*words, "changes")) {
+			attach(what, "changes", NO_SUID | NO_DEV);
+			has_changes = 1;
+		} else if (!strcmp(*words, "layer") && lower[5] <= '9') {
+			attach(what, lower, READ_ONLY | NO_SUID | NO_DEV);
+			strcat(strcat(option, lower[5] == '0' ? "/" : ":/"), lower);
+			lower[5]++;
+		}
+	}
+	if (has_changes)
+		check(mount("overlay", "new", "overlay", MS_NOSUID | MS_NODEV, option), "mount", "overlay");
+	for (int i = 0; parts[i]; i++) /* no links: what is mounted there is changed by its path */
+		if ((mkdir(parts[i], 0755) && errno != EEXIST) || lstat(parts[i], &found) || !S_ISDIR(found.st_mode)) {
+			errno = ENOTDIR;
+			fail("image", parts[i] + strlen("new"));
+		}
+}
+
+static void make_root(int own_processes, int of_image, char **operations)
 {
 	check(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "mount", "/");
 	check(mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"), "mount", "/tmp");
 	check(chdir("/tmp") || mkdir("old", 0755) || mkdir("new", 0755), "mkdir", "/tmp");
 	check(mount("new", "new", NULL, MS_BIND, NULL), "bind", "new");
 	check(syscall(SYS_pivot_root, ".", "old") || chdir("/"), "pivot_root", "/tmp");
-	fresh("tmpfs", "new/tmp", MS_NOSUID | MS_NODEV, "mode=1777");
-	make_proc(own_processes);
+	if (of_image)
+		mount_image(operations);
+	else
+		fresh("tmpfs", "new/tmp", MS_NOSUID | MS_NODEV, "mode=1777");
+	make_proc(own_processes, operations);
 	make_dev();
 	operate(operations);
 	check(umount2("old", MNT_DETACH), "umount", "old");
 	check(chdir("new") || syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH), "pivot_root", "new");
-	limit("/", 0, READ_ONLY);
+	if (!of_image)
+		limit("/", 0, READ_ONLY);
 }
 
 /* --- the rest of what is the program's own ---------------------------------------------------------------- */
@@ -198,25 +302,61 @@ static void raise_loopback(void)
 	close(any);
 }
 
-static void become_user(uid_t user, gid_t group)
+static void become_user(const char *id, uid_t user, gid_t group)
 {
 	char map[64];
 	put("/proc/self/setgroups", "deny");
-	snprintf(map, sizeof map, ID " %u 1", user);
+	snprintf(map, sizeof map, "%s %u 1", id, user);
 	put("/proc/self/uid_map", map);
-	snprintf(map, sizeof map, ID " %u 1", group);
+	snprintf(map, sizeof map, "%s %u 1", id, group);
 	put("/proc/self/gid_map", map);
 }
 
-static void drop_capabilities(void)
+/* An image's user 0 keeps one: to open its own files, whatever their modes. */
+static void drop_capabilities(int of_image)
 {
 	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct none[2] = {{0}};
+	struct __user_cap_data_struct left[2] = {{0}};
+	if (of_image)
+		left[0].permitted = left[0].effective = 1 << CAP_DAC_OVERRIDE;
 	for (int i = 0; i < 64; i++)
-		prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+		if (!of_image || i != CAP_DAC_OVERRIDE)
+			prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	check(syscall(SYS_capset, &header, none), "capset", "");
+	check(syscall(SYS_capset, &header, left), "capset", "");
 	check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs", "");
+}
+
+/* Package managers and tar, as user 0, give files to other users and become them. There are none, so such calls
+ * do nothing and succeed. Calls of other machines' kinds are left alone. */
+static void pretend_users(void)
+{
+#ifdef __x86_64__
+	enum { OWN = AUDIT_ARCH_X86_64, SMALL = AUDIT_ARCH_I386 };
+	static const unsigned own[] = {92, 93, 94, 260, 105, 106, 113, 114, 116, 117, 119, 122, 123};
+	static const unsigned small[] = {16, 95, 182, 198, 207, 212, 298, 23, 46, 70, 71, 81, 138, 139, 164, 170, 203, 204,
+		206, 208, 210, 213, 214, 215, 216};
+#else
+	enum { OWN = AUDIT_ARCH_AARCH64, SMALL = AUDIT_ARCH_ARM };
+	static const unsigned own[] = {54, 55, 143, 144, 145, 146, 147, 149, 151, 152, 159};
+	static const unsigned small[] = {16, 95, 182, 198, 207, 212, 325, 23, 46, 70, 71, 81, 138, 139, 164, 170, 203, 204,
+		206, 208, 210, 213, 214, 215, 216};
+#endif
+	enum { ARCH = offsetof(struct seccomp_data, arch), NUMBER = offsetof(struct seccomp_data, nr) };
+	struct sock_filter rules[2 * (COUNT(own) + COUNT(small)) + 8], *end = rules;
+	const unsigned machines[] = {OWN, SMALL}, *calls[] = {own, small}, counts[] = {COUNT(own), COUNT(small)};
+	for (int i = 0; i < 2; i++) {
+		*end++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARCH);
+		*end++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, machines[i], 0, 2 * counts[i] + 1);
+		*end++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NUMBER);
+		for (unsigned n = 0; n < counts[i]; n++) {
+			*end++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i][n], 0, 1);
+			*end++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO);
+		}
+	}
+	*end++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog program = {end - rules, rules};
+	check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), "seccomp", "");
 }
 
 /* --- the processes ------------------------------------------------------------------------------------------ */
@@ -295,12 +435,12 @@ int main(int count, char **words)
 	while (*program && strcmp(*program, "--"))
 		program++;
 	int of_user = !!strchr(kinds, 'u'), of_network = !!strchr(kinds, 'n'), of_processes = !!strchr(kinds, 'p'),
-	    of_root = !!strchr(kinds, 'r');
+	    of_root = !!strchr(kinds, 'r'), of_image = !!strchr(kinds, 'i');
 
 	check(unshare((of_user ? CLONE_NEWUSER : 0) | (of_network ? CLONE_NEWNET : 0) | (of_processes ? CLONE_NEWPID : 0)
 		| (of_root ? CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS : 0)), "unshare", "");
 	if (of_user)
-		become_user(user, group);
+		become_user(of_image ? "0" : ID, user, group);
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &former);
 	if (of_processes) {
@@ -327,11 +467,13 @@ int main(int count, char **words)
 		raise_loopback();
 	if (of_root) {
 		check(sethostname("localhost", 9), "sethostname", "");
-		make_root(of_processes, operations);
+		make_root(of_processes, of_image, operations);
 	}
 	check(chdir(words[4]), "chdir", words[4]);
 	if (of_user)
-		drop_capabilities();
+		drop_capabilities(of_image);
+	if (of_image)
+		pretend_users();
 	if (of_processes) {
 		child = fork();
 		check(child < 0, "fork", "");
