@@ -101,7 +101,7 @@ def _check_tar(archive: Path, tar: tarfile.TarFile, destination: Path) -> None:
     size = 0
     for member in tar:
         size += member.size
-        _refuse_bomb(archive, size)  # before the next member, which needs this one's bytes
+        refuse_bomb(archive, size)  # before the next member, which needs this one's bytes
         _refuse(archive, member.name, member.mode)
         name, linked = posixpath.normpath(member.name), posixpath.normpath(member.linkname)
         # tarfile unpacks such a link again and again, or silently not at all.
@@ -117,7 +117,7 @@ def _check_tar(archive: Path, tar: tarfile.TarFile, destination: Path) -> None:
 
 def _unpack_zip(archive: Path, destination: Path) -> None:
     with zipfile.ZipFile(archive) as file:
-        _refuse_bomb(archive, sum(entry.file_size for entry in file.infolist()))
+        refuse_bomb(archive, sum(entry.file_size for entry in file.infolist()))
         for entry in file.infolist():
             if (why := unreadable(entry)) is not None:
                 raise zipfile.BadZipFile(f"{entry.filename} {why}")
@@ -152,7 +152,8 @@ def _refuse(archive: Path, name: str, mode: int) -> None:
         raise ArchiveRefused(f"{archive.name}: {name} is setuid or setgid")
 
 
-def _refuse_bomb(archive: Path, size: int) -> None:
+def refuse_bomb(archive: Path, size: int) -> None:
+    """Raise ``ArchiveRefused`` if an archive unpacks to far more bytes than its own."""
     packed = archive.stat().st_size
     if size > max(_MUCH, _TIMES * packed):
         raise ArchiveRefused(

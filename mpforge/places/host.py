@@ -145,6 +145,7 @@ class HostPlace:
                     hint="root must own the directories above it, or all users must be able to enter them"
                     if int(number) == errno.EACCES
                     else None,
+                    refused=what,
                 )
             raise self._not_started(argv[0], OSError(int(number), os.strerror(int(number))))
 

@@ -13,12 +13,23 @@ from mpforge.processes import Ended
 
 
 class NotStarted(Exception):
-    """The system refused to start a program; ``absent``: PATH has no program of that name."""
+    """The system refused to start a program; ``absent``: PATH has no program of that name.
 
-    def __init__(self, reason: str, *, absent: bool = False, hint: str | None = None) -> None:
+    ``refused`` is the call that failed when a place was made for it, None if it was the program's own start.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        absent: bool = False,
+        hint: str | None = None,
+        refused: str | None = None,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.absent = absent
+        self.refused = refused
         self.hint = hint
 
 

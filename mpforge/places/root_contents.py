@@ -61,6 +61,24 @@ def base(*, network: bool = False) -> tuple[str, ...]:
     )
 
 
+def of_image(image: Path, *, network: bool) -> tuple[str, ...]:
+    """Return the operations for an image's root in ``image``: what a container runtime puts there too.
+
+    ``network``: also how this host reaches others.
+    """
+    words: list[str] = []
+    for name in filter(os.path.isdir, _CPUS):
+        words += ("ro", name, name)
+    if network:
+        for name in filter(os.path.exists, ("/etc/resolv.conf", "/etc/hosts")):
+            words += ("ro", os.path.realpath(name), name)
+    else:
+        words += ("file", _HOSTS, "/etc/hosts")
+    if (image / "etc/apt/apt.conf.d").is_dir():  # it has no user of its own to become
+        words += ("file", 'APT::Sandbox::User "root";\n', "/etc/apt/apt.conf.d/99mpforge")
+    return tuple(words)
+
+
 def shown(paths: Iterable[Path]) -> tuple[str, ...]:
     """Return the operations that show files and directories read-only, each at its path.
 

@@ -26,12 +26,14 @@ BEFORE = 2
 _TICK_SECONDS = 0.02
 
 
-def seal(home: Path) -> dict[str, Any]:
+def seal(home: Path, *, modes: bool = False) -> dict[str, Any]:
     """Make the files of ``home/tree`` read-only and write its manifest; return its part of ``tool.json``.
+
+    ``modes``: leave them as they are.
 
     No other process may use ``home`` before this has returned. Raises ``OSError``.
     """
-    for _, entry in entries_below(home / TREE):
+    for _, entry in () if modes else entries_below(home / TREE):
         if entry.is_file(follow_symlinks=False):
             executable = entry.stat(follow_symlinks=False).st_mode & 0o111
             os.chmod(entry.path, 0o555 if executable else 0o444)

@@ -76,6 +76,7 @@ class _Wanted:
     digest: str
     make: Callable[[Path], None]
     resumable: bool = False
+    modes: bool = False
 
     @property
     def folder(self) -> str:
@@ -142,19 +143,21 @@ class ToolStore:
         digest: str,
         make: Callable[[Path], None],
         resumable: bool = False,
+        modes: bool = False,
     ) -> ToolTree:
         """Return the verified tool; ``make(directory)`` makes it if it is missing or damaged.
 
         ``make`` fills an empty directory; that directory's final path differs, so a tool holds no
         absolute path of itself. If ``make`` fails, nothing is left behind. A ``resumable`` make may find
-        the files of an interrupted or killed one, and continues from there.
+        the files of an interrupted or killed one, and continues from there. ``modes``: files keep their
+        modes, instead of being made read-only.
         """
 
         def told(directory: Path) -> None:
             with self.making():
                 make(directory)
 
-        wanted = _Wanted(name, version, digest, told, resumable)
+        wanted = _Wanted(name, version, digest, told, resumable, modes)
         found = self._obtained(wanted)
         self.obtained.add(found.path)
         return found
@@ -301,7 +304,7 @@ def _fill(work: Path, wanted: _Wanted) -> None:
     with _room():
         unfinished.finish(work)
         identity = {"name": wanted.name, "version": wanted.version, "digest": wanted.digest}
-        record = {**identity, **tool_manifests.seal(work)}
+        record = {**identity, **tool_manifests.seal(work, modes=wanted.modes)}
         write_atomically(work / _RECORD, json.dumps(record).encode())
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mpforge.errors import ImageNameWrong
-from mpforge.places.containers import registry
+from mpforge.places.containers import registry, registry_session
 from mpforge.platforms import image_name
 from mpforge.platforms.image_name import Parts
 
@@ -67,8 +67,8 @@ def test_what_can_be_no_name_is_refused(name: str) -> None:
 
 
 def test_docker_hub_answers_at_an_address_of_its_own() -> None:
-    assert registry.address_of("docker.io") == "registry-1.docker.io"
-    assert registry.address_of("quay.io") == "quay.io"
+    assert registry_session.address_of("docker.io") == "registry-1.docker.io"
+    assert registry_session.address_of("quay.io") == "quay.io"
 
 
 def test_an_id_is_the_whole_digest() -> None:
@@ -90,7 +90,7 @@ def test_an_id_is_the_whole_digest() -> None:
     ],
 )
 def test_only_this_machine_is_spoken_to_without_tls(host: str, expected: bool) -> None:
-    assert registry.is_loopback(host) is expected
+    assert registry_session.is_loopback(host) is expected
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_a_challenge_is_taken_apart() -> None:
         'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="a:b:pull"'
     )
     fields = {"realm": "https://auth.docker.io/token", "service": "registry.docker.io"}
-    assert registry.challenge(header) == ("bearer", fields | {"scope": "a:b:pull"})
-    assert registry.challenge('Basic realm="Registry Realm"') == (
+    assert registry_session.challenge(header) == ("bearer", fields | {"scope": "a:b:pull"})
+    assert registry_session.challenge('Basic realm="Registry Realm"') == (
         "basic",
         {"realm": "Registry Realm"},
     )
-    assert registry.challenge("") == ("", {})
+    assert registry_session.challenge("") == ("", {})

@@ -11,7 +11,6 @@ from typing import Any
 
 from mpforge.errors import (
     ImageNameWrong,
-    ImageUnfit,
     ImageUnknown,
     MpforgeError,
     PinGone,
@@ -19,7 +18,7 @@ from mpforge.errors import (
     RuntimeFull,
     RuntimeRefuses,
 )
-from mpforge.places.containers import registry
+from mpforge.places.containers import registry, registry_session
 from mpforge.places.containers.connection import ContainerRuntime, refusal, speaking
 from mpforge.places.containers.container import Container, variables
 from mpforge.places.containers.labels import LAYER
@@ -90,7 +89,7 @@ def obtain(runtime: ContainerRuntime, pin: ImagePin, working: Working) -> Image:
             why=f"{pin.digest} was made on another machine, or removed",
             hint=f"build it again, or run: mpforge lock --update {pin.request.name}",
         )
-    _check(found, pin.request)
+    registry.check_platform(_lower(found), pin.request)
     return _image(found)
 
 
@@ -155,7 +154,7 @@ def _same_place(named: Parts, digest: str) -> bool:
 
 
 def _by_id(found: Mapping[str, Any], request: ImageRequest) -> ImagePin:
-    _check(found, request)
+    registry.check_platform(_lower(found), request)
     return ImagePin(request, str(found["Id"]), is_local=True)
 
 
@@ -164,7 +163,7 @@ def _pull(runtime: ContainerRuntime, pin: ImagePin) -> None:
     at = registry.parse(pin.request.name)
     exactly = ImageRequest(f"{at.path}@{pin.digest}", pin.request.platform)
     platform = well_known()[pin.request.platform].docker_platform
-    known = dict(registry.credentials(at.host))
+    known = dict(registry_session.credentials(at.host))
     try:
         with speaking(f"pull the image {pin.request.name}"):
             lines = runtime.client.api.pull(
@@ -205,16 +204,9 @@ def _image(found: Mapping[str, Any]) -> Image:
     return Image(str(found["Id"]), variables(found), tuple(layers))
 
 
-def _check(found: Mapping[str, Any], request: ImageRequest) -> None:
-    """Raise ``ImageUnfit`` if an image is of another platform than requested."""
-    has = registry.platform_of({name.lower(): value for name, value in found.items()})
-    wanted = well_known()[request.platform].docker_platform or ""
-    if registry.normal(has) != registry.normal(wanted):
-        raise ImageUnfit(
-            f"the image {request.name} is for {has}, but {request.platform} needs {wanted}",
-            hint="name an image of that platform in [build] image, in the target's own table, or in its "
-            f"toolchain's; if it has been replaced since: mpforge lock --update {request.name}",
-        )
+def _lower(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a runtime's description of an image with the names of an image's configuration."""
+    return {name.lower(): value for name, value in found.items()}
 
 
 def _inspect(runtime: ContainerRuntime, name: str) -> Mapping[str, Any] | None:
