@@ -138,6 +138,10 @@ def _host(found: Diagnosis) -> Iterator[tuple[str, ...]]:
             _with("open: network isolation is unavailable on this host", isolation.remedy),
         )
     yield "containers", _runtime(found.containers)
+    if isolation.extent in ("mounts", "whole"):
+        yield "images", "also run without a container runtime ([build] runtime)"
+    else:
+        yield "images", _with("run only by a container runtime", isolation.remedy)
 
 
 def _runtime(found: ContainersFact) -> str:

@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the jobs."""
     workspace = workspace_of(arguments)
     plan, platforms = plan_on(
-        workspace, HostFacts(ci_host().name, f"Linux {ci_host().machine}", container_runtime=True)
+        workspace,
+        HostFacts(ci_host().name, f"Linux {ci_host().machine}", container_runtime=True, roots=True),
     )
     found = jobs(plan, platforms, by=arguments.by)
     if not found:

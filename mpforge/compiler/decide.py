@@ -43,7 +43,7 @@ from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, word
 
 # Options that say how or where to build, not what: they don't distinguish shipped files. Of the
 # tools only zig's version is one of these: see ``options_digest``.
-_NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "timeout", "tools", "frontend"}
+_NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "runtime", "timeout", "tools", "frontend"}
 
 
 @dataclass
@@ -206,6 +206,7 @@ class Decision:
             image_given=build.image != "auto",
             boxed=None if named is None else named.image,
             kind=build.kind,
+            runtime=build.runtime,
         )
         pin = compilation.lock.strategy(self.target.name, compilation.host_platform)
         return strategies.choose(wanted, compilation.host, pin)
@@ -253,7 +254,8 @@ class Decision:
         build, host = self.build, self.compilation.host_platform
         boxed = self.compilation.spec.toolchains.get(choice.toolchain)
         image = ImageRequest(choice.image or "", self.target.platform if boxed is None else host)
-        place = InImage(image, commands(build.before_all), build.network)
+        runtime = strategies.runtime(build.runtime, self.compilation.host)
+        place = InImage(image, commands(build.before_all), build.network, runtime=runtime)
         if boxed is not None:
             variables = sorted(boxed.environment.items())
             environment = tuple((name, text(str(value))) for name, value in variables)

@@ -5,6 +5,7 @@ Each strategy is a function that returns whether it can serve, with a reason. Kn
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from mpforge.compiler.backends import Backend
 from mpforge.plan.facts import HostFacts
@@ -44,7 +45,7 @@ class Wanted:
 
     ``backend`` is None if the ``kind`` is not wheel. ``image`` is the
     target's environment, ``image_given``: the spec names it. ``boxed`` is the image of a
-    toolchain that is a cross compiler in an image.
+    toolchain that is a cross compiler in an image. ``runtime`` is what shall run images.
     """
 
     target: str
@@ -57,13 +58,33 @@ class Wanted:
     image_given: bool = False
     boxed: str | None = None
     kind: str = "commands"
+    runtime: str = "auto"
+
+
+def runtime(asked: str, host: HostFacts) -> Literal["engine", "sandbox"]:
+    """Return what runs images on a host: a container runtime that is set up, else the host itself."""
+    by_engine = host.container_runtime or not host.roots
+    return "engine" if asked == "engine" or (asked == "auto" and by_engine) else "sandbox"
+
+
+def _lacks(wanted: Wanted, host: HostFacts) -> str | None:
+    """Return why a host can't run images; None if it can."""
+    if runtime(wanted.runtime, host) == "sandbox":
+        return None if host.roots else host.no_roots or NO_RUNTIME
+    if host.container_runtime:
+        return None
+    return (
+        NO_RUNTIME
+        if wanted.runtime == "engine" or not host.no_roots
+        else f"{NO_RUNTIME}; {host.no_roots}"
+    )
 
 
 def native(wanted: Wanted, host: HostFacts) -> Verdict:
     """Return a verdict on a machine of the target's own kind; in an image, if the spec names one."""
     if host.platform == wanted.platform.name:
-        if wanted.image_given and not host.container_runtime:
-            return Verdict(False, NO_RUNTIME)
+        if wanted.image_given and (lack := _lacks(wanted, host)) is not None:
+            return Verdict(False, lack)
         if wanted.image_given and wanted.toolchain not in ("auto", "zig", OF_IMAGE):
             return Verdict(False, f"an image does not contain this host's {wanted.toolchain}")
         return Verdict(True, f"this host is {wanted.platform.name}")
@@ -74,8 +95,8 @@ def cross(wanted: Wanted, host: HostFacts) -> Verdict:
     """Return a verdict on a cross compiler, here or in an image, which the backend must be known to allow."""
     if wanted.toolchain == "gcc":
         return Verdict(False, "the host's gcc builds for this host only")
-    if wanted.boxed is not None and not host.container_runtime:
-        return Verdict(False, NO_RUNTIME)
+    if wanted.boxed is not None and (lack := _lacks(wanted, host)) is not None:
+        return Verdict(False, lack)
     if wanted.backend is None:
         return Verdict(True, _CROSSED_BY[wanted.kind])
     return _by_backend(wanted.backend, wanted)
@@ -95,8 +116,8 @@ def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
     """Return a verdict on the target's image under emulation, with a compiler of this host put into it."""
     if wanted.toolchain not in ("auto", "zig"):
         return Verdict(False, f"it compiles with zig, but the toolchain is {wanted.toolchain}")
-    if not host.container_runtime:
-        return Verdict(False, NO_RUNTIME)
+    if (lack := _lacks(wanted, host)) is not None:
+        return Verdict(False, lack)
     return Verdict(True, "the target's own Python runs emulated, the compiler natively")
 
 
@@ -106,8 +127,8 @@ def emulate(wanted: Wanted, host: HostFacts) -> Verdict:
         return Verdict(
             False, f"it compiles with the image's compiler, but the toolchain is {wanted.toolchain}"
         )
-    if not host.container_runtime:
-        return Verdict(False, NO_RUNTIME)
+    if (lack := _lacks(wanted, host)) is not None:
+        return Verdict(False, lack)
     return Verdict(True, "everything runs emulated and needs no toolchain on this host")
 
 
@@ -179,6 +200,6 @@ def _refuse(wanted: Wanted, passed: list[tuple[Strategy, str]], *, origin: str |
             for strategy, reason in passed
         ),
         hint=INSTALL_RUNTIME
-        if reasons == {NO_RUNTIME}
+        if all(reason.startswith(NO_RUNTIME) for reason in reasons)
         else f"run it on a machine of type {machine}{instead}",
     )

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mpforge.compiler import strategies
-from mpforge.doctor.container_runtime import ContainersFact
+from mpforge.doctor.container_runtime import ContainersFact, packages
 from mpforge.obtain import emulators
+from mpforge.places.containers import root_probe
+from mpforge.places.containers.runtime_probe import NATIVE
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import DistroRequest
 from mpforge.plan.sessions import Choice
@@ -110,7 +112,8 @@ def image_ability(platform: Platform, host: HostFacts, containers: ContainersFac
         return ImageAbility((), f"builds run on Linux with glibc; this is {host.system}")
     runtime, run = containers.engine, containers.run(platform.name)
     if runtime is None or run is None:
-        return ImageAbility((), containers.why or strategies.NO_RUNTIME, containers.remedy)
+        lack = ImageAbility((), containers.why or strategies.NO_RUNTIME, containers.remedy)
+        return _without_runtime(platform, host) if runtime is None and host.roots else lack
     if run.how == "no":
         return ImageAbility(
             (), run.why or "the container runtime does not run its programs", run.remedy
@@ -130,6 +133,20 @@ def image_ability(platform: Platform, host: HostFacts, containers: ContainersFac
             f"{host.platform}"
         )
     return ImageAbility(tuple(able), runs)
+
+
+def _without_runtime(platform: Platform, host: HostFacts) -> ImageAbility:
+    """Return the strategies for images that run in a root of this host."""
+    told = root_probe.ask(platform)
+    if told != NATIVE and (found := emulators.host_emulator(platform, static=True)) is not None:
+        told = root_probe.ask(platform, root_probe.emulator(found.path, platform)) or told
+    if not told:
+        names = packages()
+        remedy = f"apt-get install {names}" if names else None
+        return ImageAbility((), f"this host has no static QEMU for {platform.name}", remedy)
+    how = "natively" if told == NATIVE else f"by {told}"
+    able = ("native",) if platform.name == host.platform else ("hybrid", "emulate")
+    return ImageAbility(able, f"this host runs it {how}, without a container runtime")
 
 
 def _wanted(platform: Platform) -> strategies.Wanted:

@@ -232,11 +232,11 @@ def _plans(workspace: Workspace, targets: Mapping[str, str]) -> Iterator[tuple[H
     known = all_hosts()
     hosts = [host for host in known if host in wanted or host == here.platform] or [known[0]]
     for host in sorted(hosts, key=lambda h: h != here.platform):
-        other = HostFacts(host, f"Linux {host}", container_runtime=True)
+        other = HostFacts(host, f"Linux {host}", container_runtime=True, roots=True)
         facts = here if host == here.platform else other
         yield facts, plan_on(workspace, facts)[0]
-    if here.platform in hosts and not here.container_runtime:
-        facts = dataclasses.replace(here, container_runtime=True)
+    if here.platform in hosts and not (here.container_runtime and here.roots):
+        facts = dataclasses.replace(here, container_runtime=True, roots=True)
         yield facts, plan_on(workspace, facts)[0]
 
 

@@ -31,6 +31,7 @@ from mpforge.workspace import Options, Workspace
 
 if TYPE_CHECKING:
     from mpforge.kinds.container_runtime import Containers
+    from mpforge.kinds.image_roots import ImageRoots
     from mpforge.kinds.target_machines import Machines
 
 
@@ -108,9 +109,18 @@ class SessionRun:
         return Containers(self.workspace, self.pins, self.toolbox)
 
     @functools.cached_property
+    def roots(self) -> "ImageRoots":
+        """The images of this session's steps that run without a container runtime."""
+        from mpforge.kinds.image_roots import ImageRoots
+
+        return ImageRoots(self.workspace, self.pins, self.toolbox, self.machines)
+
+    @functools.cached_property
     def places(self) -> Places:
         """The places of this session's steps."""
-        return Places(self.toolbox, lambda: self.machines, lambda: self.containers)
+        return Places(
+            self.toolbox, lambda: self.machines, lambda: self.containers, lambda: self.roots
+        )
 
     @functools.cached_property
     def provision(self) -> Provision:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,10 @@ from mpforge.obtain.pins import Pins
 from mpforge.places.containers import connection, endpoint, images, runtime_probe, volumes
 from mpforge.places.containers.container import Container
 from mpforge.places.containers.container_step import which
+from mpforge.places.containers.image_root import AnyContainer
 from mpforge.places.containers.images import Image
 from mpforge.places.containers.labels import reap
+from mpforge.places.isolation import Isolation
 from mpforge.places.step import said_since
 from mpforge.plan.pins import ImagePin, ImageRequest
 from mpforge.plan.places import InImage
@@ -38,11 +41,57 @@ if TYPE_CHECKING:
     from mpforge.toolchains.zig_in_image import ProvidedZigInImage
 
 _SHELL = "/bin/sh"
-_ZIG = "/mpforge/zig"
+ZIG = "/mpforge/zig"
+"""The place of zig in a container."""
+
+
+@dataclass(frozen=True)
+class ImageInRuntime:
+    """An image that the runtime has; ``name`` is the spec's. Its ``id`` identifies its content."""
+
+    containers: "Containers"
+    found: Image
+    name: str
+
+    @property
+    def id(self) -> str:
+        """The runtime's id of it."""
+        return self.found.id
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Its variables."""
+        return self.found.environment
+
+    def prepare(self, zig: "ProvidedZigInImage") -> None:
+        """Copy the compiler to the runtime."""
+        self.containers.volumes(zig, self.found)
+
+    def asked(self) -> Container:
+        """Open a container in which the image is asked for its contents."""
+        return self.containers.asked(self.found, self.name)
+
+    def opened(self, task: Task, zig: "ProvidedZigInImage | None") -> Container:
+        """Open a container for a step."""
+        return Container(
+            self.containers.runtime,
+            self.id,
+            network=task.step.network,
+            volumes={} if zig is None else self.containers.volumes(zig, self.found),
+            title=str(task.directory.root),
+            called=self.name,
+        )
+
+    def with_layer(self, task: Task, place: InImage, target: Platform) -> "ImageInRuntime":
+        """Return the image with the layer of ``before-all``. As ``Containers.with_layer``."""
+        found = self.containers.with_layer(task, self.found, place, target)
+        return replace(self, found=found)
 
 
 class Containers:
-    """The containers of a session's steps."""
+    """The containers of a session's steps, by the container runtime."""
+
+    isolation = Isolation("whole")
 
     def __init__(self, workspace: Workspace, pins: Pins, toolbox: Toolbox) -> None:
         self._cache = workspace.cache
@@ -61,6 +110,11 @@ class Containers:
     def pin(self, request: ImageRequest) -> ImagePin:
         """Return an image's pin; the runtime is asked for one that is not in the lock."""
         return self._pins.image(request, lambda: images.resolve(self.runtime, request))
+
+    def image(self, request: ImageRequest) -> ImageInRuntime:
+        """Return the image, pulled if the runtime lacks it. As ``images.obtain``."""
+        found = images.obtain(self.runtime, self.pin(request), self._toolbox.working)
+        return ImageInRuntime(self, found, request.name)
 
     def how(self, platform: Platform) -> str:
         """Return ``native``, or QEMU's version, for a platform. Raises ``RuntimeCannotRun``."""
@@ -89,13 +143,6 @@ class Containers:
         """Remember that the preparation of a key is done."""
         self._probes.remember_prepared(self.runtime.endpoint, key)
 
-    def zig(self, compilers: Compilers | None) -> "ProvidedZigInImage | None":
-        """Return zig, if builds in the image call it."""
-        from mpforge.toolchains.zig_in_image import ProvidedZigInImage
-
-        found = compilers and self._toolbox.toolchain(compilers)
-        return found if isinstance(found, ProvidedZigInImage) else None
-
     def volumes(self, provided: "ProvidedZigInImage", image: Image) -> dict[str, str]:
         """Return the read-only mounts of each container: zig."""
         zig = provided.zig()
@@ -109,7 +156,7 @@ class Containers:
                 f"copying zig {zig.version} to the container runtime, once"
             ),
         )
-        return {_ZIG: volume}
+        return {ZIG: volume}
 
     def asked(self, image: Image, name: str) -> Container:
         """Open a container in which an image is asked for its contents."""
@@ -120,9 +167,7 @@ class Containers:
 
         Raises ``StepTimeout``, and as ``diagnosed`` says.
         """
-        given, lines = added(place, target), _lines(place, target)
-        words = [image.id, lines, place.network, *sorted(given.items())]
-        key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
+        key = layer_key(image.id, place, target)
         if key in self._layers:
             return self._layers[key]
 
@@ -134,11 +179,9 @@ class Containers:
                 title=str(task.directory.root),
                 called=place.image.name,
             )
-            task.log.write(f"-- before-all, once for {place.image.name}\n".encode())
             try:
                 with self._toolbox.working(f"before-all of {place.image.name}, once"):
-                    for argv in lines:
-                        _run(container, argv, task, given)
+                    run_before_all(container, task, place, target)
             except BaseException:
                 container.close()
                 raise
@@ -151,16 +194,43 @@ class Containers:
         return self._layers[key]
 
 
-def put_zig(container: Container, provided: "ProvidedZigInImage") -> tuple[tuple[Path, str], ...]:
+def zig_of(toolbox: Toolbox, compilers: Compilers | None) -> "ProvidedZigInImage | None":
+    """Return zig, if builds in an image call it."""
+    from mpforge.toolchains.zig_in_image import ProvidedZigInImage
+
+    found = compilers and toolbox.toolchain(compilers)
+    return found if isinstance(found, ProvidedZigInImage) else None
+
+
+def put_zig(
+    container: AnyContainer, provided: "ProvidedZigInImage"
+) -> tuple[tuple[Path, str], ...]:
     """Install zig's names as native programs; return pairs of host path and container path."""
-    container.put(provided.programs(), "/mpforge")
+    programs = provided.programs()
+    container.show(programs / "native", native_shell.NATIVE)
+    container.show(programs / "bin", native_shell.BIN)
     return (
         (provided.view() / "bin", native_shell.BIN),
-        (provided.zig().path.parent, _ZIG),
+        (provided.zig().path.parent, ZIG),
     )
 
 
 # --- before-all -------------------------------------------------------------------------------
+
+
+def layer_key(image: str, place: InImage, target: Platform) -> str:
+    """Return the key of the layer of ``before-all`` on an image's id. Raises ``WrongInput``."""
+    given, lines = added(place, target), _lines(place, target)
+    words = [image, lines, place.network, *sorted(given.items())]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def run_before_all(container: AnyContainer, task: Task, place: InImage, target: Platform) -> None:
+    """Run the commands of ``before-all``. Raises ``StepTimeout``, and as ``diagnosed`` says."""
+    task.log.write(f"-- before-all, once for {place.image.name}\n".encode())
+    given = added(place, target)
+    for argv in _lines(place, target):
+        _run(container, argv, task, given)
 
 
 def added(place: InImage, target: Platform) -> dict[str, str]:
@@ -194,7 +264,7 @@ def _filled(text: Text, target: Platform) -> str:
     return "".join(part if isinstance(part, str) else known[str(part)] for part in text)
 
 
-def _run(container: Container, argv: list[str], task: Task, given: Mapping[str, str]) -> None:
+def _run(container: AnyContainer, argv: list[str], task: Task, given: Mapping[str, str]) -> None:
     """Run a command of ``before-all``. Raises ``StepTimeout``, and as ``diagnosed`` says."""
     line, limit = " ".join(argv).removeprefix(f"{_SHELL} -e -c "), task.step.timeout
     task.log.write(f"$ {line}\n".encode())

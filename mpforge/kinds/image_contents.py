@@ -18,11 +18,11 @@ from mpforge import processes
 from mpforge.errors import ImageUnfit
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython, Interpreter
-from mpforge.places.containers.container import Container
+from mpforge.places.containers.image_root import AnyContainer
 from mpforge.platforms import Platform
 from mpforge.store.tool_store import ToolStore
 
-Start = Callable[[], AbstractContextManager[Container]]
+Start = Callable[[], AbstractContextManager[AnyContainer]]
 """Opens a container of an image."""
 
 _SHELL = "/bin/sh"
@@ -109,7 +109,7 @@ class CrossImage:
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
-def interpreter(container: Container, word: str) -> str:
+def interpreter(container: AnyContainer, word: str) -> str:
     """Return the path of a Python in a container. Raises ``ImageUnfit`` if the image has none."""
     tag = f"{word.removesuffix('t')}-{word}"
     name = f"python3.{word.removeprefix('cp3')}"
@@ -166,7 +166,7 @@ def seen(wanted: CrossImage, store: ToolStore, start: Start) -> tuple[Interprete
 # --- asking -----------------------------------------------------------------------------------
 
 
-def _compiler(wanted: CrossImage, container: Container) -> dict[str, str]:
+def _compiler(wanted: CrossImage, container: AnyContainer) -> dict[str, str]:
     """Return the compiler's companions by their variables. Raises ``ImageUnfit`` for another machine's."""
     named = wanted.variables.get("CC", "")
     hint = "name an image in [toolchains] that has a cross compiler and sets CC, as dockcross's images do"
@@ -192,7 +192,7 @@ def _compiler(wanted: CrossImage, container: Container) -> dict[str, str]:
     return told
 
 
-def _probed(wanted: CrossImage, container: Container) -> dict[str, object]:
+def _probed(wanted: CrossImage, container: AnyContainer) -> dict[str, object]:
     """Return the facts that the image's interpreter reports of itself. Raises ``ImageUnfit``."""
     path = interpreter(container, wanted.python)
     code, said = container.ask(_plainly(container, path, host_python.PROBE))
@@ -208,7 +208,7 @@ def _probed(wanted: CrossImage, container: Container) -> dict[str, object]:
     return answer
 
 
-def _plainly(container: Container, python: str, *arguments: str) -> list[str]:
+def _plainly(container: AnyContainer, python: str, *arguments: str) -> list[str]:
     """Return the command for an interpreter, without the image variables that describe the target."""
     without = [name for name in container.environment if "PYTHON" in name]
     given = [word for name in without for word in ("-u", name)]
@@ -272,7 +272,7 @@ def bytecode(
     return tree / _ARCHIVE if (tree / _ARCHIVE).exists() else None
 
 
-def _about(container: Container, word: str) -> tuple[str, str] | None:
+def _about(container: AnyContainer, word: str) -> tuple[str, str] | None:
     """Return the magic number and library path of a container's Python; None for an unusual one."""
     path = interpreter(container, word)
     # Bytecode that it writes itself would be taken for the image's.

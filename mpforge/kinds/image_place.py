@@ -5,16 +5,22 @@ Work before and after (packages, compilers, verification) is done on this host; 
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from mpforge.diagnostics.step_failure import INTO_IMAGE
 from mpforge.errors import HostCannot, ImageUnfit, MpforgeError, NoHostPython, StepFailed
 from mpforge.kinds import build_tools, image_contents, step_inputs
-from mpforge.kinds.container_runtime import Containers, added, put_zig
+from mpforge.kinds.container_runtime import (
+    Containers,
+    ImageInRuntime,
+    added,
+    put_zig,
+    zig_of,
+)
+from mpforge.kinds.image_roots import ImageHere, ImageRoots
 from mpforge.kinds.step_places import python_if_here
 from mpforge.kinds.target_machines import ReadyMachine
 from mpforge.kinds.task import Task
@@ -23,8 +29,6 @@ from mpforge.obtain.host_programs import ASKING_SECONDS, version_in
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.obtain.step_programs import absent, require_version
 from mpforge.places import interpreter_launcher
-from mpforge.places.containers import images
-from mpforge.places.containers.container import Container
 from mpforge.places.containers.container_step import STEP, StepContainer
 from mpforge.places.containers.runtime_probe import NATIVE
 from mpforge.places.isolation import Isolation
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
     from mpforge.kinds.hook_calls import HookCalls
     from mpforge.kinds.step_ingredients import Provision
 
+AnyImage: TypeAlias = ImageInRuntime | ImageHere
+
 _NOWHERE = Path("/nonexistent")
 """A path that does not exist: an image's files can't be read from this host."""
 
@@ -50,7 +56,7 @@ class ProvidedImage:
     """An image; its digest stands for the programs and interpreters in it."""
 
     place: InImage
-    containers: Containers
+    containers: Containers | ImageRoots
     toolbox: Toolbox
 
     # --- for keys ------------------------------------------------------------------------------
@@ -99,14 +105,13 @@ class ProvidedImage:
     def prepare(self, compilers: Compilers, pythons: tuple[str, ...]) -> None:
         """Obtain the image, and the files put into each container of it. Raises what that raises."""
         image = self._image()
-        if (zig := self.containers.zig(compilers)) is not None:
-            self.containers.volumes(zig, image)
+        if (zig := zig_of(self.toolbox, compilers)) is not None:
+            image.prepare(zig)
             zig.programs()
         elif compilers.cross and not self.place.before:
             self._crossing(compilers, image)
-        ask = functools.partial(self.containers.asked, image, self.place.image.name)
         for python in () if self.place.before else pythons:
-            self._bytecode(image, python, ask)
+            self._bytecode(image, python, image.asked)
 
     def is_prepared(self, key: str) -> bool:
         """Return whether it is remembered for this runtime."""
@@ -116,20 +121,19 @@ class ProvidedImage:
         """Remember it for this runtime."""
         self.containers.remember(key)
 
-    def _image(self) -> images.Image:
-        pin = self.containers.pin(self.place.image)
+    def _image(self) -> AnyImage:
         self.containers.how(self._platform)
-        return images.obtain(self.containers.runtime, pin, self.toolbox.working)
+        return self.containers.image(self.place.image)
 
-    def _with_layer(self, task: Task, compilers: Compilers | None) -> images.Image:
+    def _with_layer(self, task: Task, compilers: Compilers | None) -> AnyImage:
         """Return the image after the commands of ``before-all``, for the target of the compilers."""
         image = self._image()
         if not self.place.before:
             return image
         target = well_known()[compilers.target] if compilers else self._platform
-        return self.containers.with_layer(task, image, self.place, target)
+        return image.with_layer(task, self.place, target)
 
-    def _crossing(self, compilers: Compilers, image: images.Image) -> ReadyCompilers:
+    def _crossing(self, compilers: Compilers, image: AnyImage) -> ReadyCompilers:
         """Return an image's own cross compiler, and the view of the target for its Python."""
         from mpforge.toolchains.cross_image import ProvidedCrossImage
 
@@ -143,12 +147,11 @@ class ProvidedImage:
         wanted = image_contents.CrossImage(
             self.place.image.name, image.id, platform, compilers.python or "", variables, given
         )
-        ask = functools.partial(self.containers.asked, image, wanted.name)
-        python, tools = image_contents.seen(wanted, self.toolbox.store, ask)
+        python, tools = image_contents.seen(wanted, self.toolbox.store, image.asked)
         toolchain = ProvidedCrossImage(compilers, self.toolbox.tools)
         return toolchain.ready_for(python, tools, given)
 
-    def _bytecode(self, image: images.Image, word: str, start: image_contents.Start) -> Path | None:
+    def _bytecode(self, image: AnyImage, word: str, start: image_contents.Start) -> Path | None:
         """Return bytecode for an emulated Python; None: it compiles its imports itself, more slowly."""
         if not self.emulates:
             return None
@@ -167,8 +170,8 @@ class ProvidedImage:
     # --- a step --------------------------------------------------------------------------------
 
     def isolation(self) -> Isolation:
-        """Return the whole: a container is apart from this host."""
-        return Isolation("whole")
+        """Return how far programs are kept apart from this host: a container is wholly."""
+        return self.containers.isolation
 
     def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:  # noqa: ARG002
         """Return none: the programs are the image's."""
@@ -230,7 +233,7 @@ class ProvidedImage:
         compilers, ready = task.step.command.compilers, None
         if compilers is not None and compilers.cross:
             ready = self._crossing(compilers, self._with_layer(task, compilers))
-        elif (zig := self.containers.zig(compilers)) is not None:
+        elif (zig := zig_of(self.toolbox, compilers)) is not None:
             ready = ReadyCompilers({}, {}, view=zig.view())
         with self._opened(task, compilers, ready) as place:
             place.put()
@@ -245,19 +248,12 @@ class ProvidedImage:
         The view of ``ready`` and the ``compilers`` of this host are put into it, and their notes are copied
         back. Raises what making it raises.
         """
-        zig = self.containers.zig(compilers)
+        zig = zig_of(self.toolbox, compilers)
         image = self._with_layer(task, compilers)
-        with Container(
-            self.containers.runtime,
-            image.id,
-            network=task.step.network,
-            volumes={} if zig is None else self.containers.volumes(zig, image),
-            title=str(task.directory.root),
-            called=self.place.image.name,
-        ) as container:
+        with image.opened(task, zig) as container:
             places = () if zig is None else put_zig(container, zig)
             if ready is not None and ready.view is not None:
-                container.put(ready.view, native_shell.VIEW)
+                container.show(ready.view, native_shell.VIEW)
                 places = (*places, (ready.view, native_shell.VIEW))
             word = task.step.command.python
             bytecode = word and self._bytecode(

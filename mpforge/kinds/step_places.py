@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from mpforge.kinds.container_runtime import Containers
     from mpforge.kinds.hook_calls import HookCalls
     from mpforge.kinds.image_place import ProvidedImage
+    from mpforge.kinds.image_roots import ImageRoots
     from mpforge.kinds.step_ingredients import Provision
     from mpforge.kinds.target_machines import Machines, ReadyMachine
     from mpforge.kinds.task import Task
     from mpforge.places.isolation import Isolation
     from mpforge.places.place import Place
+
+
+def _no_roots() -> "ImageRoots":
+    raise AssertionError("no step here runs an image without a container runtime")
+
 
 ProvidedPlace: TypeAlias = "ProvidedHost | ProvidedImage"
 
@@ -37,6 +43,7 @@ class Places:
     toolbox: Toolbox
     machines: "Callable[[], Machines]"
     containers: "Callable[[], Containers]"
+    roots: "Callable[[], ImageRoots]" = _no_roots
 
     def of(self, place: PlannedPlace) -> ProvidedPlace:
         """Return a planned place as this session provides it."""
@@ -46,7 +53,10 @@ class Places:
             case InImage():
                 from mpforge.kinds.image_place import ProvidedImage
 
-                return ProvidedImage(place, self.containers(), self.toolbox)
+                here = place.runtime == "sandbox"
+                return ProvidedImage(
+                    place, self.roots() if here else self.containers(), self.toolbox
+                )
             case never:
                 assert_never(never)
 

@@ -172,10 +172,16 @@ class Machines:
             raise emulators.no_emulator(platform)
         return self._pins.distribution(request)
 
+    def static_emulator(self, platform: Platform) -> Emulator:
+        """Return an emulator that needs no libraries: this host's, else the distribution's, fetched."""
+        found = emulators.host_emulator(platform, static=True)
+        return self._fetched_emulator(platform) if found is None else found
+
     def _emulator(self, platform: Platform) -> Emulator:
         found = self._host_emulator(platform)
-        if found is not None:
-            return found
+        return self._fetched_emulator(platform) if found is None else found
+
+    def _fetched_emulator(self, platform: Platform) -> Emulator:
         pin = self._emulator_pin(platform)
         what = f"the emulator for {platform.name}"
         store = self._toolbox.store.telling(lambda: self._toolbox.working(what))

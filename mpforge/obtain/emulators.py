@@ -37,12 +37,17 @@ class Emulator:
     origin: str
 
 
-def host_emulator(platform: Platform) -> Emulator | None:
-    """Return the emulator on PATH for the platform's programs, or None if there is no working one."""
-    for name in _program_names(platform):
+def host_emulator(platform: Platform, *, static: bool = False) -> Emulator | None:
+    """Return the emulator on PATH for the platform's programs, or None if there is no working one.
+
+    ``static``: one that needs no libraries.
+    """
+    for name in program_names(platform):
         found = shutil.which(name)
         if found is not None:
             path = Path(found).resolve()
+            if static and not _is_static(path):
+                continue
             try:
                 return Emulator(
                     path, _version(path), hash_file(path).digest, f"{found} of this host"
@@ -80,7 +85,7 @@ def provide(platform: Platform, pin: DistroPin, store: ToolStore, state: Path) -
 
     Raises ``NoEmulator`` if the package has none for it, and the errors of ``apt.fetch``.
     """
-    names = _program_names(platform)
+    names = program_names(platform)
     package = pin.packages[0]
     program = (platform.qemu or "qemu").removesuffix("-static")
 
@@ -161,11 +166,23 @@ def parse_models(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(models))
 
 
-def _program_names(platform: Platform) -> tuple[str, ...]:
+def program_names(platform: Platform) -> tuple[str, ...]:
+    """Return the names of the platform's emulator, the static one first."""
     if platform.qemu is None:
         return ()
     program = platform.qemu.removesuffix("-static")
     return f"{program}-static", program
+
+
+def _is_static(path: Path) -> bool:
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        with path.open("rb") as file:
+            return not any(part["p_type"] == "PT_INTERP" for part in ELFFile(file).iter_segments())
+    except (OSError, ELFError):
+        return False
 
 
 def _version(path: Path) -> str:

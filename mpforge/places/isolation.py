@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,8 @@ from mpforge.workspace import host_system
 
 Extent = Literal["none", "network", "mounts", "whole"]
 """Extents of isolation, in ascending order: ``network`` isolates only that, ``mounts`` also all files."""
+
+NO_ROOTS = "this host gives steps no root of their own"
 
 FACT = "isolation"
 """The fact that records the extent in a result that was made without complete isolation."""
@@ -62,6 +64,11 @@ class Isolation:
     def ends_all(self) -> bool:
         """Whether all processes of a program end with it, and with this process."""
         return "p" in self.kinds
+
+    @property
+    def of_image(self) -> "Isolation":
+        """The same in the root of an image, whose user is 0: the one who may register an emulator."""
+        return replace(self, kinds=f"{self.kinds}i")
 
     def launched(
         self,

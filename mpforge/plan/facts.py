@@ -15,11 +15,14 @@ class HostFacts:
 
     ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``).
     ``container_runtime`` is True if a socket or a setting of the user names one; it may not answer.
+    ``roots`` is True if images can run here without one, else ``no_roots`` is the reason.
     """
 
     platform: str | None
     system: str
     container_runtime: bool = False
+    roots: bool = False
+    no_roots: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ of its own platform on a host of that name. Running in a place is the matter of 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from mpforge.plan.codec import OneOf, encode
 from mpforge.plan.pins import ImageRequest
@@ -29,7 +29,7 @@ class OnHost(OneOf):
 
 @dataclass(frozen=True)
 class InImage(OneOf):
-    """A container of an image, after ``before`` has been run in it.
+    """An image, after ``before`` has been run in it; ``runtime`` runs it: a container runtime, or this host.
 
     ``network`` says that those commands may see more than loopback. ``environment`` are the variables that a
     toolchain of the spec adds to the image's.
@@ -39,6 +39,7 @@ class InImage(OneOf):
     before: tuple[CommandLine, ...] = ()
     network: bool = False
     environment: tuple[tuple[str, Text], ...] = ()
+    runtime: Literal["engine", "sandbox"] = "engine"
 
     sees_host = False
 
@@ -53,9 +54,9 @@ class InImage(OneOf):
 
     @property
     def in_key(self) -> Mapping[str, Any]:
-        """Its fields without the image's name: the image's digest is a part."""
+        """Its fields without the image's name and its runtime: the image's digest is a part."""
         fields = encode(replace(self, image=ImageRequest("", self.image.platform)))
-        return {name: value for name, value in fields.items() if name != "kind"}
+        return {name: value for name, value in fields.items() if name not in ("kind", "runtime")}
 
 
 PlannedPlace = OnHost | InImage

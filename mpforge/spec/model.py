@@ -24,6 +24,7 @@ from mpforge.spec.values import (
     Texts,
 )
 
+ImageRuntime = Literal["auto", "engine", "sandbox"]
 BuildStrategy = Literal["auto", "native", "cross", "hybrid", "emulate"]
 TestStrategy = Literal["auto", "native", "emulate", "skip"]
 Kind = Literal["wheel", "commands", "make", "cmake", "meson", "autotools"]
@@ -113,6 +114,11 @@ class BuildOptions(Table):
         default="auto",
         description="The image to build in, for hybrid and emulate (and native, if given); auto: "
         "the policy's PyPA image.",
+    )
+    runtime: ImageRuntime = Field(
+        default="auto",
+        description="What runs images. engine: Docker or Podman; sandbox: mpforge itself, without either; "
+        "auto: a container runtime that is set up, else the sandbox.",
     )
     policy: Text = Field(
         default="auto",

@@ -1,5 +1,6 @@
-"""One spec, built in the target's image: emulated, hybrid, natively; only ``[build]`` differs."""
+"""One spec, built in the target's image: emulated, hybrid, natively, with and without a container runtime."""
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -8,15 +9,24 @@ import pytest
 from tests.e2e.conftest import NATIVE
 from tests.e2e.workspace import Cache, Run, Workspace
 from tests.images.container_runtime import ContainerRuntime
+from tests.images.registry import push_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
 BUILD = "build-aarch64-cp311"
+NO_RUNTIME = {"DOCKER_HOST": "unix:///nowhere.sock"}
 
 
-def by(workspace: Workspace, strategy: str, image: str | None, target: str = "aarch64") -> None:
-    """Choose the strategy and the image; all else of the spec stays."""
+def by(
+    workspace: Workspace,
+    strategy: str,
+    image: str | None,
+    target: str = "aarch64",
+    runtime: str = "engine",
+) -> None:
+    """Choose the strategy, the image and what runs it; all else of the spec stays."""
     named = "" if image is None else f'image = "{image}"\n    policy = "manylinux_2_36"\n'
+    named += f'    runtime = "{runtime}"\n'
     workspace.write(
         "multiplatform.toml",
         f"""
@@ -51,11 +61,14 @@ def test_every_way_gives_a_wheel_of_the_same_files_and_tag(
     empty_cache: Cache,
     emulating_runtime: ContainerRuntime,
     manylinux_aarch64_image: str,
+    registry: str,
 ) -> None:
+    push_image(emulating_runtime, manylinux_aarch64_image, registry, "manylinux")
+    pushed = f"{registry}/manylinux:1"
     unbuilt.cache = empty_cache
     found = {}
     for strategy in ("cross", "emulate", "hybrid"):
-        image = None if strategy == "cross" else manylinux_aarch64_image
+        image = None if strategy == "cross" else pushed
         by(unbuilt, strategy, image)
         run = built(unbuilt)
         assert f"aarch64: {strategy} (" in run.output
@@ -64,7 +77,15 @@ def test_every_way_gives_a_wheel_of_the_same_files_and_tag(
         assert unbuilt.record()[wheel.name]["strategy"] == strategy
     assert found["emulate"] == found["cross"]
     assert found["hybrid"] == found["cross"]
-    tested = unbuilt.nox("test-aarch64-cp311")
+    by_runtime = unbuilt.wheel().read_bytes()
+    by(unbuilt, "hybrid", pushed, runtime="sandbox")
+    shutil.rmtree(unbuilt.dist)
+    hit = unbuilt.nox(BUILD, env=NO_RUNTIME)
+    assert BUILD in hit.cached, "a result has one key, whatever runs the image"
+    anew = unbuilt.mpforge("run", "--no-cache", BUILD, env=NO_RUNTIME)
+    assert anew.code == 0, str(anew)
+    assert unbuilt.wheel().read_bytes() == by_runtime
+    tested = unbuilt.nox("test-aarch64-cp311", env=NO_RUNTIME)
     assert tested.code == 0, str(tested)
     assert "on aarch64, CPU cortex-a53" in tested.output
     assert "the child is on aarch64" in unbuilt.log("test-aarch64-cp311")

@@ -10,10 +10,14 @@ import pytest
 
 from mpforge import processes
 from mpforge.errors import ArchiveRefused, RuntimeRefuses
+from mpforge.places.containers import root_probe
 from mpforge.places.containers.image_root import ImageRoot
 from mpforge.places.containers.image_tree import ImageTree
+from mpforge.places.containers.runtime_probe import NAMELESS, program
 from mpforge.places.isolation import isolation
 from mpforge.places.place import NotStarted
+from mpforge.platforms import well_known
+from tests.e2e.conftest import NATIVE
 
 PROGRAMS = ("sh", "cat", "cp", "chown", "id", "ln", "ls", "mkdir", "rm", "touch")
 
@@ -117,3 +121,15 @@ def test_files_come_back_and_links_that_leave_do_not(root: ImageRoot, tmp_path: 
 def test_a_missing_program_is_reported_as_by_a_runtime(root: ImageRoot) -> None:
     code, said = root.ask(["absent-program"])
     assert (code, said) == (127, 'exec: "absent-program": executable file not found in $PATH\n')
+
+
+def test_foreign_programs_are_started_by_a_handler_of_our_own(tmp_path: Path) -> None:
+    """Here the emulator is a program that only exits: the kernel's own handlers would run another."""
+    emulator = tmp_path / "emulator"
+    emulator.write_bytes(program(well_known()[NATIVE]))
+    emulator.chmod(0o755)
+    foreign = well_known()["s390x"]
+    told = root_probe.ask(foreign, root_probe.emulator(emulator, foreign))
+    if not told:
+        pytest.skip("this kernel has no handlers for a user namespace (Linux 6.7)")
+    assert told == NAMELESS

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mpforge.compiler.backends import Backend
-from mpforge.compiler.strategies import Wanted, choose
+from mpforge.compiler.strategies import Wanted, choose, runtime
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import StrategyPin
 from mpforge.plan.sessions import Choice, Refusal
@@ -135,6 +135,32 @@ def test_a_compiler_in_an_image_is_asked_for_so_it_is_tried_with_any_backend_but
     assert "not known" in _chosen(_boxed(backend=UNKNOWN), host=WITH_RUNTIME).why
     rust = Backend("maturin", "cargo", configurer="cargo", by="build-backend")
     assert "maturin" in (_refused(_boxed(backend=rust), host=WITH_RUNTIME).why or "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "host", "runs"),
+    [
+        ("auto", replace(HOST, container_runtime=True, roots=True), "engine"),
+        ("auto", replace(HOST, roots=True), "sandbox"),
+        ("auto", HOST, "engine"),
+        ("sandbox", replace(HOST, container_runtime=True, roots=True), "sandbox"),
+        ("engine", replace(HOST, roots=True), "engine"),
+    ],
+)
+def test_a_container_runtime_that_is_set_up_runs_images_before_the_host_itself(
+    asked: str, host: HostFacts, runs: str
+) -> None:
+    assert runtime(asked, host) == runs
+
+
+def test_images_without_a_runtime_need_a_root_of_their_own() -> None:
+    why = "this host gives steps no root of their own: unshare: Operation not permitted"
+    wanted = replace(_wanted("aarch64", UNKNOWN), runtime="sandbox")
+    assert _chosen(wanted, host=replace(HOST, roots=True)).strategy == "hybrid"
+    refused = _refused(wanted, host=replace(WITH_RUNTIME, no_roots=why))
+    assert f"hybrid: {why}" in (refused.why or "")
+    refused = _refused(replace(wanted, runtime="engine"), host=replace(HOST, roots=True))
+    assert "hybrid: no container runtime found" in (refused.why or "")
 
 
 def test_without_a_runtime_there_is_no_compiler_in_an_image() -> None:

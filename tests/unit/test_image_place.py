@@ -52,7 +52,7 @@ class Scene:
         return Path("bytecode.tar")
 
     def bytecode(self) -> Path | None:
-        return self._place._bytecode(Image("sha256:1", {}), "cp311", unused)
+        return self._place._bytecode(cast("Any", Image("sha256:1", {})), "cp311", unused)
 
 
 def test_an_emulated_python_is_given_bytecode_and_a_native_one_needs_none(

@@ -120,7 +120,8 @@ def _no_runtime(address: str, error: Exception) -> NoContainerRuntime:
             f"this user has no permission to connect to the container runtime at {address}",
             why=system.strerror,
             hint=f"run sudo usermod -aG {_group(address)} $USER and log in again; or start Podman's socket, "
-            "which needs no privileges: systemctl --user start podman.socket",
+            "which needs no privileges: systemctl --user start podman.socket; or do without one: "
+            'runtime = "sandbox" in [build]',
         )
     hint = "start it (sudo systemctl start docker), or correct DOCKER_HOST"
     if isinstance(system, FileNotFoundError):

@@ -68,6 +68,7 @@ class Container:
     ) -> None:
         self.runtime = runtime
         self.called = called or image
+        self.shared = False
         self.offline = not network
         self._api = runtime.client.api
         self._timed_out = False
@@ -293,7 +294,25 @@ class Container:
         with speaking("keep a container as an image"):
             self._api.commit(self.id, repository, tag, changes=labels)
 
+    def enter(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        secrets: Mapping[str, str],
+        cwd: str,
+    ) -> int:
+        """Run a program on this process's terminal; return its exit status. As ``runtime_client.enter``."""
+        from mpforge.places.containers import runtime_client
+
+        variables = {"environment": environment, "secrets": secrets}
+        return runtime_client.enter(self.runtime, self.id, argv, **variables, cwd=cwd)
+
     # --- files ---------------------------------------------------------------------------------
+
+    def show(self, tree: Path, place: str) -> None:
+        """Let programs read a directory of this host. Raises ``RuntimeLost``."""
+        self.put(tree, place)
 
     def put(self, tree: Path, place: str, *, only: Iterable[str] | None = None) -> None:
         """Copy a directory of the host to ``place``, an absolute path; ``only`` these entries of it.

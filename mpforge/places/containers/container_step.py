@@ -5,27 +5,22 @@ the container's on the way. Knows nothing of runtimes.
 """
 
 import contextlib
-import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mpforge.errors import StepFailed, ToolUnavailable, WrongInput
-from mpforge.places.containers.container import Container
+from mpforge.errors import StepFailed, WrongInput
+from mpforge.places.containers.image_root import AnyContainer
 from mpforge.platforms import Platform
 from mpforge.processes import Ended
-from mpforge.processes.terminal import at_terminal, attached
 from mpforge.store.files import remove_tree
 
 STEP = "/mpforge/step"
 """The path of a step's directory in a container."""
 
 _LENT = "/mpforge/lent"
-_CLIENTS = ("PATH", "HOME", "TERM", "DOCKER_CONFIG")
-"""The variables of this process that the runtime's client gets."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class StepContainer:
     The kernel of the container runtime decides if its programs are emulated (binfmt_misc).
     """
 
-    container: Container
+    container: AnyContainer
     root: Path
     others: tuple[tuple[Path, str], ...] = ()
 
@@ -62,7 +57,9 @@ class StepContainer:
         return text
 
     def put(self, entries: Iterable[str] | None = None) -> None:
-        """Copy the step's directory, or these entries of it, into the container."""
+        """Copy the step's directory, or these entries of it, into the container, unless it shares them."""
+        if self.container.shared:
+            return
         there = (
             None if entries is None else [name for name in entries if (self.root / name).exists()]
         )
@@ -74,6 +71,8 @@ class StepContainer:
 
     def get(self, path: Path, *, harmless: bool = False) -> None:
         """Replace a file or directory of the step by the container's. As ``Container.get``."""
+        if self.container.shared:
+            return
         arrived = path.with_name(f"{path.name}.arrived")
         self.container.get(self.shown(str(path)), arrived, harmless=harmless)
         if path.is_dir():
@@ -153,31 +152,20 @@ class StepContainer:
         secrets: Mapping[str, str],
         cwd: Path,
     ) -> int:
-        """As ``Place``, by the client of the container runtime; the shell is the image's ``/bin/sh``.
-
-        Raises ``ToolUnavailable`` without a client.
-        """
+        """As ``Place``; the shell is the image's ``/bin/sh``. Raises as the container's ``enter``."""
         # Scripts for rerunning a program by hand.
-        self._put_texts([*self.root.glob("*.py"), *self.root.glob("*.sh")], STEP)
-        client = shutil.which("docker") or shutil.which("podman")
-        if client is None:
-            raise ToolUnavailable(
-                "neither docker nor podman is installed, and entering a container needs one of these clients",
-                hint="install one (Debian: apt-get install docker-cli), or run your program in "
-                "[build] before-build",
-            )
-        words = [client, "exec", "--interactive", *(["--tty"] if at_terminal() else [])]
-        words += ["--user", "0:0", "--workdir", self.shown(str(cwd))]
-        for name, value in self._variables(environment).items():
-            words += ["--env", f"{name}={value}"]
-        for name in secrets:  # a command line contains no secret
-            words += ["--env", name]
-        own = {name: os.environ[name] for name in _CLIENTS if name in os.environ}
-        own |= self.container.runtime.variables
-        if Path(client).name == "podman":  # podman does not read it
-            words[1:1] = ["--url", self.container.runtime.endpoint]
-        words += [self.container.id, *map(self.shown, argv or ["/bin/sh"])]
-        return attached(words, environment={**secrets, **own}, cwd=self.root)
+        scripts = [*self.root.glob("*.py"), *self.root.glob("*.sh")]
+        if not self.container.shared:
+            self._put_texts(scripts, STEP)
+        else:
+            for path in scripts:
+                path.write_text(self.shown(path.read_text(encoding="utf-8")), encoding="utf-8")
+        return self.container.enter(
+            [*map(self.shown, argv or ["/bin/sh"])],
+            environment=self._variables(environment),
+            secrets=secrets,
+            cwd=self.shown(str(cwd)),
+        )
 
     def _put_texts(self, paths: Iterable[Path], place: str) -> None:
         """Copy text files to a directory of the container, with the container's paths in them."""
@@ -211,7 +199,7 @@ class StepContainer:
                 path.replace(folder / path.name)
 
 
-def which(container: Container, program: str, path: str | None = None) -> str | None:
+def which(container: AnyContainer, program: str, path: str | None = None) -> str | None:
     """Return a program's path in a container, on ``path`` or its own PATH. Raises as ``Container.run``."""
     environment = {} if path is None else {"PATH": path}
     argv = ["/bin/sh", "-c", 'command -v "$1"', "which", program]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mpforge.artifacts import elf, wheels
 from mpforge.errors import WheelRejected
-from mpforge.places.containers.container import Container
+from mpforge.places.containers.image_root import AnyContainer
 from mpforge.platforms import Platform
 from mpforge.platforms.policies import system_policy
 from mpforge.toolchains.compiler_wrappers import elf_machine
@@ -39,7 +39,7 @@ done
 """
 
 
-def collect(at: Container, output: Path, platform: Platform, policy: str) -> None:
+def collect(at: AnyContainer, output: Path, platform: Platform, policy: str) -> None:
     """Copy the libraries that wheels in ``output`` need, less the policy's, into a folder beside them.
 
     Includes the libraries' own dependencies. Those that the image lacks are reported by the repair. Raises
@@ -71,7 +71,9 @@ def _needs(made: Iterable[Path]) -> tuple[set[str], set[str]]:
     return needed, own
 
 
-def _fetched(at: Container, folder: Path, platform: Platform, names: list[str]) -> Iterator[Path]:
+def _fetched(
+    at: AnyContainer, folder: Path, platform: Platform, names: list[str]
+) -> Iterator[Path]:
     argv = ["/bin/sh", "-c", _FIND, "find", platform.multiarch, elf_machine(platform).hex()]
     code, said = at.ask([*argv, *names])
     for line in said.splitlines() if code == 0 else ():

@@ -5,7 +5,6 @@ ends with all that it has started. Where overlayfs is refused, the files are cop
 into that root while programs run in it: what it puts there is bound. Knows nothing of images' names.
 """
 
-import dataclasses
 import itertools
 import os
 import shutil
@@ -169,7 +168,6 @@ class ImageRoot:
         )
 
     def _start(self) -> _Start:
-        apart = isolation()
         words: list[str] = []
         if self._whole is None:
             for layer in self._layers:
@@ -182,8 +180,7 @@ class ImageRoot:
         for place in sorted(self._binds):
             how, path = self._binds[place]
             words += (how, os.path.realpath(path), place)
-        kinds = dataclasses.replace(apart, kinds=f"{apart.kinds}i")
-        return _Start(kinds, not self.offline, tuple(words))
+        return _Start(isolation().of_image, not self.offline, tuple(words))
 
     # --- files ---------------------------------------------------------------------------------
 

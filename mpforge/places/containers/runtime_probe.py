@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import json
+import platform as platforms
 import struct
 import tarfile
 import time
@@ -24,11 +25,13 @@ from mpforge.platforms import Platform, glibc_platforms, well_known
 from mpforge.store import notes
 from mpforge.store.stamps import stamp
 
-_EXITS = 42
+EXITS = 42
 _SECONDS = 30
 _ELSEWHERE_SECONDS = 3600.0
 NATIVE = "native"
-_NAMELESS = "an unknown emulator"
+THIS_HOST = "this host"
+"""In place of a runtime's address: programs run in a root of this host, without one."""
+NAMELESS = "an unknown emulator"
 
 
 PROBED = tuple(platform.name for platform in glibc_platforms())
@@ -108,9 +111,9 @@ def ask(runtime: ContainerRuntime, platform: str, *, title: str = "") -> str:
             raise
         ask(runtime, runtime.platform, title=title)
         return ""
-    if code == _EXITS:
+    if code == EXITS:
         own = (name, well_known()[name].native_on)
-        return NATIVE if runtime.platform in own else _NAMELESS
+        return NATIVE if runtime.platform in own else NAMELESS
     return said.partition("\n")[0].strip() if code == 0 else ""
 
 
@@ -177,6 +180,12 @@ class Probes:
         """Return a runtime's remembered result for a platform without asking it, or None."""
         return self._known(endpoint, "platforms").get(platform)
 
+    def remember(self, endpoint: str, platform: str, how: str) -> None:
+        """Remember a result for a platform; it is of this machine."""
+        identity = self._identity(endpoint)
+        known = {**self._known(endpoint, "platforms"), platform: how}
+        self._remember(endpoint, identity, {"platforms": known, "here": True})
+
     def was_prepared(self, endpoint: str, key: str) -> bool:
         """Return whether the preparation with this key was made."""
         return key in self._known(endpoint, "prepared")
@@ -212,7 +221,9 @@ class Probes:
     def _identity(self, endpoint: str) -> list[str]:
         """Return values that change with a runtime, without a request to it."""
         words = [endpoint]
-        if endpoint.startswith("unix://"):
+        if endpoint == THIS_HOST:
+            words += [platforms.release(), *binfmt.identity(self._handlers)]
+        elif endpoint.startswith("unix://"):
             words.append(str(stamp(endpoint.removeprefix("unix://"))))
             words += binfmt.identity(self._handlers)
         return words
