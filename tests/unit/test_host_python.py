@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import ExitCode, NoHostPython
-from mpforge.obtain.pythons import host_python
+from mpforge.obtain.pythons import host_python, installed_pythons, interpreter_library
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.store import notes
+from mpforge.store.file_digests import FileDigests
 from mpforge.store.stamps import Stamp, stamp
 
 
@@ -42,12 +43,12 @@ def interpreter(executable: Path, word: str = "cp311") -> HostPython:
 def test_the_newest_patch_version_comes_first_and_a_pre_release_last(tmp_path: Path) -> None:
     for name in ("3.11.9", "3.11.10", "3.11.11rc1", "3.11-dev", "3.12.1", "3.1.4", "pypy3.11-7.3"):
         (tmp_path / name).mkdir()
-    found = [path.name for path in host_python.newest_first(tmp_path, r"3\.11[.-].*")]
+    found = [path.name for path in installed_pythons.newest_first(tmp_path, r"3\.11[.-].*")]
     assert found == ["3.11.10", "3.11.9", "3.11.11rc1", "3.11-dev"]
 
 
 def test_a_place_that_does_not_exist_has_no_interpreters(tmp_path: Path) -> None:
-    assert host_python.newest_first(tmp_path / "no", ".*") == []
+    assert installed_pythons.newest_first(tmp_path / "no", ".*") == []
 
 
 @pytest.mark.parametrize(
@@ -133,3 +134,91 @@ def test_a_libpython_of_another_installation_is_among_the_files_that_builds_see(
     library = written(tmp_path / "elsewhere" / "libpython3.11.so")
     python = replace(interpreter(tmp_path / "python3.11"), stamp=(stamp_of(library),))
     assert library in python.files
+
+
+# --- interpreters that run without the host's /usr --------------------------------------------------
+
+
+def installed(home: Path) -> Path:
+    """A CPython 3.11 in a directory whose configuration names it, as uv patches its own."""
+    library = home / "lib" / "python3.11"
+    written(library / "_sysconfigdata__linux_.py", f"prefix = {str(home)!r}")
+    for name in ("Python.h", "pyconfig.h"):
+        written(home / "include" / "python3.11" / name)
+    return written(home / "bin" / "python3.11", "#!")
+
+
+def answer(executable: Path) -> dict[str, object] | None:
+    home = executable.resolve().parent.parent
+    if not (home / "include").is_dir():
+        return None
+    library = home / "lib" / "python3.11"
+    return {
+        "version": "3.11.7",
+        "build": "3.11.7 (main)",
+        "implementation": "cpython",
+        "free_threaded": False,
+        "abiflags": "",
+        "soabi": "cpython-311",
+        "ext_suffix": ".so",
+        "multiarch": "",
+        "includes": [str(home / "include" / "python3.11")],
+        "sysconfigdata": str(library / "_sysconfigdata__linux_.py"),
+        "sysconfigdata_name": "_sysconfigdata__linux_",
+        "libpython": "",
+        "executable": str(executable),
+        "path": [str(library)],
+    }
+
+
+@pytest.fixture
+def pythons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host whose uv installs into ``tmp_path/uv``, without other interpreters."""
+    monkeypatch.setattr(host_python, "_probe", answer)
+    monkeypatch.setattr(host_python, "_install", lambda _: "offline")
+    monkeypatch.setattr(installed_pythons, "own_interpreter", lambda: tmp_path / "none")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("PATH", "")
+    return tmp_path
+
+
+def test_uvs_interpreter_is_the_same_wherever_it_is_installed(
+    pythons: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = FileDigests(pythons / "kept.json")
+    identities = set()
+    for folder in (pythons / "uv", pythons / "another" / "folder"):
+        monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(folder))
+        installed(folder / "cpython-3.11.7-linux-x86_64-gnu")
+        found = host_python.find("cp311")
+        library = interpreter_library.of_builds(found.path, digests, without=found.patched)
+        identities.add(found.with_library(library).digest)
+    assert len(identities) == 1
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(pythons))  # uv's no more
+    monkeypatch.setenv("PYENV_ROOT", str(pythons / "pyenv"))
+    installed(pythons / "pyenv" / "versions" / "3.11.7")
+    other = host_python.find("cp311")
+    assert other.digest not in identities
+
+
+def test_a_portable_interpreter_is_uvs_else_another_that_is_not_the_systems(
+    pythons: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = installed(pythons / "pyenv" / "versions" / "3.11.9")
+    assert host_python.find("cp311", portable=True).executable == own
+    monkeypatch.setattr(installed_pythons, "_SYSTEM", (str(pythons / "pyenv"),))
+    with pytest.raises(NoHostPython, match=r"no CPython 3\.11"):
+        host_python.find("cp311", portable=True)
+    uvs = installed(pythons / "uv" / "cpython-3.11.7-linux-x86_64-gnu")
+    assert host_python.find("cp311", portable=True).executable == uvs
+    assert host_python.find("cp311").executable == own
+
+
+def test_a_preview_remembers_no_interpreter_that_a_run_may_not_choose(pythons: Path) -> None:
+    installed(pythons / "pyenv" / "versions" / "3.11.9")
+    remembered = pythons / "remembered"
+    host_python.find_all(["cp311"], remembered, install=False, portable=True)
+    assert not remembered.exists()
+    host_python.find_all(["cp311"], remembered, portable=True)
+    assert remembered.exists()

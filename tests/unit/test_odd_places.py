@@ -8,7 +8,7 @@ import pytest
 from mpforge.cli.main import main
 from mpforge.errors import FileTrouble, LockInvalid, SpecNotFound
 from mpforge.lock import lock_file
-from mpforge.obtain.pythons import host_python
+from mpforge.obtain.pythons import installed_pythons
 from mpforge.workspace import cache_directory, open_workspace
 
 
@@ -79,4 +79,4 @@ def test_a_folder_of_path_that_can_t_be_looked_into_is_passed_over(
 ) -> None:
     """Root may look into all: a name that is too long is refused to everybody."""
     monkeypatch.setenv("PATH", f"{tmp_path}/{'x' * 300}")
-    assert not any(tmp_path in path.parents for path in host_python.candidates("3.11", ""))
+    assert not any(tmp_path in path.parents for path in installed_pythons.candidates("3.11", ""))

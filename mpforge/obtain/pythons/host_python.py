@@ -6,17 +6,20 @@ sysconfig data, headers and library (docs/architecture.md, "What is in a step's 
 This module knows nothing of builds.
 """
 
+import functools
 import hashlib
 import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import sysconfig
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import NoHostPython
+from mpforge.obtain.pythons import installed_pythons
 from mpforge.plan import codec
 from mpforge.store import notes
 from mpforge.store.files import digest_of_files, hash_file
@@ -105,16 +108,29 @@ class HostPython(Interpreter):
         """Return its directories, and its files outside of them: libpython may lie elsewhere."""
         return {*map(Path, self.path), *self.includes, *(Path(path) for path, _ in self.stamp)}
 
+    @property
+    def patched(self) -> str:
+        """Return the module of its library that uv wrote its place into, or an empty text."""
+        is_managed = installed_pythons.is_managed(self.executable)
+        return self.sysconfigdata_name if is_managed else ""
+
     def with_library(self, library: str) -> "HostPython":
         """Return a copy whose identity includes its library, which has this digest."""
         parts = (*self.parts, ("library", library))
         return replace(self, parts=parts, digest=_digest(parts))
 
 
-def find(python: str, *, install: bool = True) -> HostPython:
+def own_word() -> str:
+    """Return the word of the interpreter that runs mpforge."""
+    threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+    return f"cp{sys.version_info[0]}{sys.version_info[1]}{threads}"
+
+
+def find(python: str, *, install: bool = True, portable: bool = False) -> HostPython:
     """Return a host CPython of this word, from pyenv, uv or PATH, else installed by uv if ``install``.
 
-    Raises ``NoHostPython``, which names the interpreters without headers and the remedy.
+    ``portable``: one that runs without this host's ``/usr``, uv's if it can be had. Raises ``NoHostPython``,
+    which names the interpreters without headers and the remedy.
     """
     match = _WORD.fullmatch(python)
     if match is None:
@@ -123,21 +139,26 @@ def find(python: str, *, install: bool = True) -> HostPython:
         )
     version, suffix = f"{match[1]}.{match[2]}", match[3]
     headless: list[Path] = []
-    found = _first(python, candidates(version, suffix), headless)
+    managed = functools.partial(installed_pythons.managed, version, suffix)
+    every = [*installed_pythons.candidates(version, suffix)]
+    found = _first(python, managed() if portable else every, headless)
+    if found is not None:
+        return found
+    failure = _install(version + suffix) if install else ""
+    others = [path for path in every if portable and not installed_pythons.is_of_system(path)]
+    found = _first(python, [*managed(), *others], headless)
     if found is None:
-        failure = _install(version + suffix) if install else ""
-        found = _first(python, managed(version, suffix), headless)
-        if found is None:
-            raise _absent(version, suffix, headless, failure)
+        raise _absent(version, suffix, headless, failure)
     return found
 
 
 def find_all(
-    words: Iterable[str], remembered: Path, *, install: bool = True
+    words: Iterable[str], remembered: Path, *, install: bool = True, portable: bool = False
 ) -> dict[str, HostPython | NoHostPython]:
     """Call ``find`` for each word; ``remembered`` is a file with the results of earlier calls.
 
-    A remembered interpreter is used while its files are unchanged (``still_valid``).
+    A remembered interpreter is used while its files are unchanged (``still_valid``). One is remembered unless
+    ``find`` would prefer another that it was not allowed to install.
     """
     known = _load(remembered)
     answer: dict[str, HostPython | NoHostPython] = {}
@@ -147,11 +168,11 @@ def find_all(
             answer[word] = kept
             continue
         try:
-            answer[word] = find(word, install=install)
+            answer[word] = find(word, install=install, portable=portable)
         except NoHostPython as error:
             answer[word] = error
     fresh = {word: host for word, host in answer.items() if isinstance(host, HostPython)}
-    if any(known.get(word) != host for word, host in fresh.items()):
+    if (install or not portable) and any(known.get(word) != host for word, host in fresh.items()):
         _keep(remembered, known | fresh)
     return answer
 
@@ -209,49 +230,6 @@ def _absent(version: str, suffix: str, headless: list[Path], failure: str) -> No
         hint = f"run `apt-get install {system[0].name}-dev`"
     what = f"no CPython {version}{suffix} with its headers on this host"
     return NoHostPython(what, why="\n".join(seen) or None, hint=hint)
-
-
-# --- the interpreters of this host ------------------------------------------------------------
-
-
-def candidates(version: str, suffix: str) -> Iterator[Path]:
-    """Yield possible paths of a CPython (``3.13``; ``suffix`` "t": free-threaded), best first."""
-    yield from _pyenv(version, suffix)
-    yield from managed(version, suffix)
-    for directory in os.environ.get("PATH", "").split(os.pathsep):
-        for name in (f"python{version}{suffix}", "python3"):
-            if directory and os.path.isfile(path := os.path.join(directory, name)):
-                yield Path(path)
-    yield Path(getattr(sys, "_base_executable", sys.executable))
-
-
-def _pyenv(version: str, suffix: str) -> Iterator[Path]:
-    root = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
-    for home in newest_first(Path(root, "versions"), rf"{re.escape(version)}[.-].*"):
-        yield home / "bin" / f"python{version}{suffix}"
-
-
-def managed(version: str, suffix: str) -> Iterator[Path]:
-    """Yield uv's own interpreters, from the directory of ``uv python dir`` (by its documented rules)."""
-    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    root = os.environ.get("UV_PYTHON_INSTALL_DIR") or str(Path(data, "uv", "python"))
-    for home in newest_first(Path(root), rf"cpython-{re.escape(version)}\..*"):
-        yield home / "bin" / f"python{version}{suffix}"
-
-
-def newest_first(root: Path, pattern: str) -> list[Path]:
-    """Return the directories of ``root`` whose name matches, the highest patch version first."""
-    try:
-        homes = [path for path in root.iterdir() if re.fullmatch(pattern, path.name)]
-    except OSError:
-        return []
-
-    def patch(path: Path) -> tuple[bool, int, str]:
-        match = re.search(r"3\.\d+\.(\d+)(?P<pre>a|b|rc)?", path.name)
-        released = match is not None and match["pre"] is None
-        return released, int(match[1]) if match else -1, path.name
-
-    return sorted(homes, key=patch, reverse=True)
 
 
 # --- the identity of an interpreter -----------------------------------------------------------
@@ -345,7 +323,7 @@ def _described(python: str, executable: Path, answer: Mapping[str, object]) -> H
         ("abi", f"{answer['soabi']} {answer['ext_suffix']}"),
         ("executable", hash_file(executable).digest),
         ("libpython", hash_file(Path(libpython)).digest if libpython else "none"),
-        ("sysconfigdata", hash_file(Path(sysconfigdata)).digest if sysconfigdata else "none"),
+        ("sysconfigdata", _of_any_place(Path(sysconfigdata)) if sysconfigdata else "none"),
         ("headers", digest_of_files(sorted(found.items()))),
     )
     return HostPython(
@@ -358,6 +336,15 @@ def _described(python: str, executable: Path, answer: Mapping[str, object]) -> H
         path=tuple(map(str, path)) if isinstance(path, list) else (),
         **_names(answer),
     )
+
+
+def _of_any_place(sysconfigdata: Path) -> str:
+    """Return the digest of a Python's own configuration; uv's has no place of its own until installed."""
+    if not installed_pythons.is_managed(sysconfigdata):
+        return hash_file(sysconfigdata).digest
+    home = str(sysconfigdata.resolve().parents[2])  # its lib/python3.11/
+    text = sysconfigdata.read_bytes().replace(home.encode(), b"/install")
+    return hashlib.sha256(text).hexdigest()
 
 
 def _digest(parts: tuple[tuple[str, str], ...]) -> str:

@@ -106,14 +106,14 @@ def _below(
 # --- digests ----------------------------------------------------------------------------------
 
 
-def of_builds(path: Sequence[str], digests: FileDigests) -> str:
+def of_builds(path: Sequence[str], digests: FileDigests, *, without: str = "") -> str:
     """Return the digest of the files that an interpreter's environments import from it.
 
-    ``path`` is its path without site.
+    ``path`` is its path without site; ``without`` is the name of a module that doesn't count.
     """
-    key = "\n".join(path)
+    key = "\n".join([*path, *([f"without {without}"] if without else [])])
     known = digests.tree(key)
-    found = _look(path, _UNSEEN)
+    found = _look(path, (*_UNSEEN, *([f"{without}.py"] if without else [])))
     if known is not None and known.stamp == found.stamp:
         return known.digest
     return _read(key, path, found, digests)
