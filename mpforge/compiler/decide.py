@@ -43,7 +43,16 @@ from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, word
 
 # Options that say how or where to build, not what: they don't distinguish shipped files. Of the
 # tools only zig's version is one of these: see ``options_digest``.
-_NOT_OF_THE_RESULT = {"strategy", "toolchain", "image", "runtime", "timeout", "tools", "frontend"}
+_NOT_OF_THE_RESULT = {
+    *("strategy", "toolchain", "image", "runtime", "timeout", "tools", "frontend"),
+    "base_programs",
+}
+
+_NO_GCC = Refusal(
+    "wrong-input",
+    'base-programs = "pinned" hides the host\'s gcc, which toolchain = "gcc" is',
+    hint='set toolchain = "zig" in [build], or base-programs = "host"',
+)
 
 
 @dataclass
@@ -69,6 +78,11 @@ class Compilation:
     def host_platform(self) -> str:
         """The host's platform, or a word that no target has."""
         return self.host.platform or "none"
+
+    @property
+    def pinned_base(self) -> bool:
+        """True if steps see pinned base programs in place of the host's."""
+        return self.spec.build.base_programs == "pinned"
 
     @functools.cached_property
     def pythons(self) -> tuple[str, ...]:
@@ -209,7 +223,9 @@ class Decision:
             runtime=build.runtime,
         )
         pin = compilation.lock.strategy(self.target.name, compilation.host_platform)
-        return strategies.choose(wanted, compilation.host, pin)
+        found = strategies.choose(wanted, compilation.host, pin)
+        of_host = isinstance(found, Choice) and found.toolchain == "gcc" and found.image is None
+        return _NO_GCC if of_host and compilation.pinned_base else found
 
     @property
     def _default_image(self) -> str:
@@ -308,7 +324,7 @@ def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:
     if not meson and (project.pure_by is not None or not project.asks_compiler):
         return None
     host, build = compilation.host_platform, compilation.spec.build
-    gcc = build.toolchain == "gcc"
+    gcc = build.toolchain == "gcc" and not compilation.pinned_base
     return Compilers(
         HostGcc() if gcc else HostZig(programs.zig_request(build, host), cross=False),
         host,

@@ -7,6 +7,7 @@ from mpforge.plan.sessions import PlannedSession
 from mpforge.plan.steps import Step, Work
 from mpforge.plan.toolchains import Compilers
 from mpforge.plan.wants import (
+    BasePrograms,
     Crates,
     Emulation,
     Image,
@@ -20,15 +21,29 @@ from mpforge.plan.wants import (
 )
 
 
-def wants_of(sessions: Iterable[PlannedSession], steps: Mapping[str, Step]) -> tuple[Want, ...]:
-    """Return each need once, with the sessions that have it, in the order of the sessions."""
+def wants_of(
+    sessions: Iterable[PlannedSession], steps: Mapping[str, Step], *, pinned_base: bool = False
+) -> tuple[Want, ...]:
+    """Return each need once, with the sessions that have it, in the order of the sessions.
+
+    ``pinned_base``: steps on this host see pinned base programs.
+    """
     found: dict[Need, dict[str, None]] = {}
     for session in sessions:
         needs = [need for compilers in session.compilers for need in _of_compilers(compilers)]
         needs += [need for step in session.steps for need in _of_step(steps[step])]
+        if pinned_base and _sees_host(session, steps):
+            needs.append(BasePrograms())
         for need in needs:
             found.setdefault(need, {})[session.name] = None
     return tuple(Want(need, tuple(names)) for need, names in found.items())
+
+
+def _sees_host(session: PlannedSession, steps: Mapping[str, Step]) -> bool:
+    """Return whether programs of a session run on this host."""
+    own = (steps[step] for step in session.steps)
+    runs = any(step.place.sees_host and step.command.work is not Work.FETCH for step in own)
+    return runs or any(compilers.place.sees_host for compilers in session.compilers)
 
 
 def _of_compilers(compilers: Compilers) -> Iterator[Need]:

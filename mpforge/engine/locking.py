@@ -112,8 +112,9 @@ class _Locking:
         environments, needed = self._environments(plans)
         here, plan = plans[0]
         packages = list(self.kept.distribution)
+        release = self._add_base(plans, packages)
         if here == host_facts():
-            self._add_distribution(plan, packages)
+            self._add_distribution(plan, packages, release)
         images = self._images([want for _, plan in plans for want in plan.wants])
         strategies = tuple(_strategies(plans, self.kept))
         pinned = Lock(tuple(environments), tuple(packages), strategies, images)
@@ -153,13 +154,37 @@ class _Locking:
                 pending += [r for r in needed if package.is_built and r not in pending]
         return pins, pending
 
-    def _add_distribution(self, plan: Plan, packages: list[DistroPin]) -> None:
+    def _add_base(
+        self, plans: list[tuple[HostFacts, Plan]], packages: list[DistroPin]
+    ) -> tuple[str, str] | None:
+        """Add the missing pins of base programs for each kind of host; return the first one's release.
+
+        Pins that can't be updated are kept.
+        """
+        from mpforge.obtain import base_programs
+
+        release = None
+        for host in [host for host, plan in plans if host.platform and plan.has_pinned_base]:
+            architecture = well_known()[host.platform or ""].debian_arch or ""
+            found = base_programs.pinned(Lock(distribution=tuple(packages)), architecture)
+            if not found:
+                found = base_programs.pinned(self.old, architecture)
+                with self._leaving_out():
+                    found = tuple(map(self._look_up, base_programs.requests(architecture)))
+                packages += found
+            if found and release is None:
+                release = found[0].request.distribution, found[0].request.suite
+        return release
+
+    def _add_distribution(
+        self, plan: Plan, packages: list[DistroPin], release: tuple[str, str] | None
+    ) -> None:
         """Add the missing pins of the distribution's packages that this host needs."""
-        for wanted in dict.fromkeys(_distribution(plan)):
+        for wanted in dict.fromkeys(_distribution(plan, release)):
             if self.kept.packages_of(wanted) is None:
                 with self._leaving_out():
                     packages.append(self._look_up(wanted))
-        for offers in _rust(plan):
+        for offers in _rust(plan, release):
             with self._leaving_out():
                 packages += self._best_of(offers, {pin.request for pin in packages})
 
@@ -249,8 +274,11 @@ def _requests(plan: Plan, own: OwnPackage | None) -> Iterator[EnvironmentRequest
                 yield request
 
 
-def _distribution(plan: Plan) -> Iterator[DistroRequest]:
-    """Yield the emulators, target Pythons and C libraries that this host needs for other machines."""
+def _distribution(plan: Plan, release: tuple[str, str] | None) -> Iterator[DistroRequest]:
+    """Yield the emulators, target Pythons and C libraries that this host needs for other machines.
+
+    ``release`` is that of pinned base programs, which hide this host's emulators.
+    """
     from mpforge.obtain import emulators
     from mpforge.obtain.pythons import target_python
 
@@ -259,21 +287,21 @@ def _distribution(plan: Plan) -> Iterator[DistroRequest]:
             continue
         platform, python = well_known()[want.need.target], want.need.python
         if python is not None:
-            yield from target_python.distro_requests(platform, python)
-        elif (runtime := target_python.runtime_request(platform)) is not None:
+            yield from target_python.distro_requests(platform, python, host=release)
+        elif (runtime := target_python.runtime_request(platform, host=release)) is not None:
             yield runtime
-        if emulators.host_emulator(platform) is None:
-            emulator = emulators.distro_request()
+        if release or emulators.host_emulator(platform) is None:
+            emulator = emulators.distro_request(release)
             yield from (emulator,) if emulator is not None else ()
 
 
-def _rust(plan: Plan) -> Iterator[tuple[RustRequest, ...]]:
-    """Yield, for each target, the requests for Rust packages of this host's distribution, the best first."""
+def _rust(plan: Plan, release: tuple[str, str] | None) -> Iterator[tuple[RustRequest, ...]]:
+    """Yield, for each target, the requests for Rust packages of the distribution, the best first."""
     from mpforge.obtain.rust import rust_toolchain
 
     needs = [want.need for want in plan.wants if isinstance(want.need, Rust)]
     for need in sorted(needs, key=repr):
-        yield rust_toolchain.offers(need.channel, need.target)
+        yield rust_toolchain.offers(need.channel, need.target, release)
 
 
 def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[StrategyPin]:

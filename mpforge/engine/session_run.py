@@ -24,7 +24,7 @@ from mpforge.plan.events import Chosen, Emit, Warned
 from mpforge.plan.pins import DistroPackage, EnvironmentRequest, Package, StrategyPin
 from mpforge.plan.session_end import SessionEnded, Status
 from mpforge.plan.sessions import PlannedSession, Refusal
-from mpforge.plan.wants import Need, Packages, Rust, ToolWheel, Zig
+from mpforge.plan.wants import BasePrograms, Need, Packages, Rust, ToolWheel, Zig
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory
 from mpforge.workspace import Options, Workspace
@@ -92,6 +92,7 @@ class SessionRun:
             pythons=self.found.pythons,
             install=not self.dry,
             used=used,
+            pinned_base=self.found.plan.has_pinned_base,
         )
 
     @functools.cached_property
@@ -217,9 +218,12 @@ class SessionRun:
         ]
         distribution = [package for pins in rust for pin in pins or () for package in pin.packages]
         packages: set[Package | DistroPackage] = {*found, *distribution}
-        known = sum(package.size or 0 for package in packages)
+        base = self.toolbox.tools.base
+        of_base = base.to_fetch() if base is not None and BasePrograms() in needs else ()
+        known = sum(package.size or 0 for package in (*packages, *(of_base or ())))
         named = {f"{package.name} {package.version}" for package in packages}
-        return (None if None in (*pins, *rust) else known), tuple(sorted(named))
+        named |= {"base programs"} if of_base else set()
+        return (None if None in (*pins, *rust, of_base) else known), tuple(sorted(named))
 
     def _lacking(self, need: Need, deps: PlannedSession) -> tuple[EnvironmentRequest, ...]:
         """Return the environment request of a need whose packages are not in the store."""

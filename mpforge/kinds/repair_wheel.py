@@ -67,8 +67,12 @@ class RepairingWheel(Kind[RepairWheel]):
             found += target_packages.library_directories(packages)
         there = [str(folder) for folder in found if folder.is_dir()]
         variables = {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
+        python = sys.executable
+        if provision.toolbox.tools.base is not None:
+            python = str(provision.toolbox.programs.interpreter())
+            variables["PYTHONPATH"] = os.pathsep.join(wheel_repair.own_packages())
         run = execution.start(task, provision, variables, ())
-        made = wheel_repair.repair(run, command, task.given.build_log, task.warnings.append)
+        made = wheel_repair.repair(run, command, task.given.build_log, task.warnings.append, python)
         return {"wheel": made.name}
 
 

@@ -14,7 +14,7 @@ from mpforge.artifacts import archives
 from mpforge.errors import RequirementNotBuilt, StepFailed
 from mpforge.kinds.build_hooks import Backend
 from mpforge.kinds.task import Task
-from mpforge.kinds.toolbox import Toolbox
+from mpforge.kinds.toolbox import Toolbox, base_root
 from mpforge.obtain.packages import installation, sdists
 from mpforge.obtain.pins import Pins
 from mpforge.places.sandbox import on_host
@@ -142,5 +142,9 @@ class SourceBuilds:
             self.task.log,
             base_environment(directory, path),
             self.task.step.timeout,
-            place=on_host(directory.root, visible=self.toolbox.visible),
+            place=on_host(
+                directory.root,
+                visible=self.toolbox.visible,
+                base=base_root(self.toolbox.tools.base),
+            ),
         )

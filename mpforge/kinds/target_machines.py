@@ -48,7 +48,8 @@ class Machines:
         if not machine.emulated:
             host = by_machine(os.uname().machine)
             parts["machine.native"] = f"{host.name if host else os.uname().machine}"
-            parts["machine.libc"] = os.confstr(GLIBC.version_name or "") or "unknown"
+            if self._toolbox.tools.base is None:
+                parts["machine.libc"] = os.confstr(GLIBC.version_name or "") or "unknown"
             return parts | (self._toolbox.python_parts(python) if python else {})
         parts |= self._emulator_parts(platform)
         return parts | self._target_parts(platform, python)
@@ -140,8 +141,8 @@ class Machines:
 
     def _distro_requests(self, platform: Platform, python: str | None) -> tuple[DistroRequest, ...]:
         if python is not None:
-            return target_python.distro_requests(platform, python)
-        request = target_python.runtime_request(platform)
+            return target_python.distro_requests(platform, python, host=self._release)
+        request = target_python.runtime_request(platform, host=self._release)
         if request is None:
             raise NoTargetPython(
                 f"the C library of {platform.name} can't be obtained: this host has no apt",
@@ -160,14 +161,21 @@ class Machines:
             store=store,
             state=self._distro_state,
             host_python=None if host is None else str(host.executable),
+            release=self._release,
         )
+
+    @property
+    def _release(self) -> tuple[str, str] | None:
+        """Return the distribution for other machines' packages: the pinned base's; None: this host's."""
+        return self._toolbox.tools.release
 
     @functools.cache  # noqa: B019 - a toolbox lives as long as its session
     def _host_emulator(self, platform: Platform) -> Emulator | None:
-        return emulators.host_emulator(platform)
+        # Pinned base programs hide this host's.
+        return None if self._release else emulators.host_emulator(platform)
 
     def _emulator_pin(self, platform: Platform) -> DistroPin:
-        request = emulators.distro_request()
+        request = emulators.distro_request(self._release)
         if request is None or platform.qemu is None:
             raise emulators.no_emulator(platform)
         return self._pins.distribution(request)

@@ -11,13 +11,16 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mpforge.errors import NoHostPython
+from mpforge.errors import HostCannot, NoHostPython
 from mpforge.obtain import host_programs
+from mpforge.obtain.base_programs import Base
 from mpforge.obtain.pins import Pins
-from mpforge.obtain.pythons import host_python, interpreter_library
+from mpforge.obtain.pythons import host_python, installed_pythons, interpreter_library
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.obtain.session_tools import SessionTools
 from mpforge.obtain.step_programs import Programs
+from mpforge.places import root_contents
+from mpforge.places.isolation import require_root
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.toolchains import Compilers
 from mpforge.store.file_digests import FileDigests
@@ -31,9 +34,27 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def _library(path: tuple[str, ...], digests: FileDigests) -> str:
+def _library(path: tuple[str, ...], patched: str, digests: FileDigests) -> str:
     """Return the digest of an interpreter's library, computed once a process: it costs 7 ms."""
-    return interpreter_library.of_builds(path, digests)
+    return interpreter_library.of_builds(path, digests, without=patched)
+
+
+def base_root(base: Base | None) -> Path:
+    """Return the root with the base programs of steps: this host's, or the pinned one.
+
+    Raises ``HostCannot`` if steps can't be shown the pinned one here, and the errors of fetching.
+    """
+    if base is None:
+        return Path("/")
+    otherwise = 'set base-programs = "host" in [build]'
+    require_root('base-programs = "pinned"', otherwise)
+    if installed_pythons.is_of_system(Path(__file__)):
+        raise HostCannot(
+            'base-programs = "pinned" hides this host\'s /usr, and mpforge is installed there',
+            why=str(Path(__file__).parents[2]),
+            hint=f"install it in an environment of its own (`uv tool install mpforge`); or {otherwise}",
+        )
+    return base.root
 
 
 class Toolbox:
@@ -49,6 +70,7 @@ class Toolbox:
         pythons: dict[str, HostPython] | None = None,
         install: bool = True,
         used: Callable[[str], None] = lambda _: None,
+        pinned_base: bool = False,
     ) -> None:
         self.store = ToolStore(workspace.tools, used=used, waits=self.waits, warn=self.warn_once)
         self._workspace = workspace
@@ -60,8 +82,17 @@ class Toolbox:
         self._warned: set[str] = set()
         self.elsewhere: dict[Path, Path] = {}
         """Directories of steps that are trees of the tool store, and their paths there."""
+        base = None
+        if pinned_base:
+            base = Base(pins, self.store, workspace.cache / "distribution", self.working)
         self.tools = SessionTools(
-            workspace.cache, self.store, pins, self.working, self.warn_once, self.host_python
+            workspace.cache,
+            self.store,
+            pins,
+            self.working,
+            self.warn_once,
+            self.host_python,
+            base=base,
         )
         self.programs = Programs(self.tools)
 
@@ -104,11 +135,16 @@ class Toolbox:
     def host_python(self, word: str) -> HostPython:
         """Return the host's CPython of a word. Raises ``NoHostPython``."""
         if word not in self._pythons:
-            remembered = self._workspace.cache / "hostpythons.jsonl"
-            found = host_python.find_all([word], remembered, install=self._install)[word]
+            portable = self.tools.base is not None
+            name = "portablepythons.jsonl" if portable else "hostpythons.jsonl"
+            found = host_python.find_all(
+                [word], self._workspace.cache / name, install=self._install, portable=portable
+            )[word]
             if isinstance(found, NoHostPython):
                 raise found
-            self._pythons[word] = found.with_library(_library(found.path, self.tools.host_files))
+            self._pythons[word] = found.with_library(
+                _library(found.path, found.patched, self.tools.host_files)
+            )
         python = self._pythons[word]
         self.tools.of_host.update(host_programs.files_of(str(python.executable)), python.files)
         return python
@@ -164,13 +200,17 @@ class Toolbox:
         return ready.joined(self.rust.setup(compilers.rust, compilers, ready.variables, directory))
 
     def prepare(self, compilers: Compilers) -> None:
-        """Obtain what any build with these compilers needs."""
+        """Obtain what any build with these compilers needs. Raises ``HostCannot``."""
+        if self.tools.base is not None and compilers.place.sees_host:
+            base_root(self.tools.base)
         if compilers.rust is not None:
             self.rust.prepare(compilers.rust, compilers)
         self.toolchain(compilers).prepare()
 
     def is_prepared(self, compilers: Compilers) -> bool:
         """Return True if ``prepare`` has nothing to do."""
+        if self.tools.base is not None and self.tools.base.to_fetch() != ():
+            return False
         if compilers.rust is not None and not self.rust.is_prepared(compilers.rust, compilers):
             return False
         return self.toolchain(compilers).is_prepared()
@@ -189,6 +229,8 @@ class Toolbox:
         from mpforge.toolchains import host_arguments, host_reads
 
         own = [directory, self._workspace.cache, self._workspace.tools]
+        if self.tools.base is not None:
+            own += root_contents.SYSTEM  # the base's, by its digest in the key
         if compilers is not None and compilers.python is not None:
             own += self.host_python(compilers.python).includes  # in the key
         return host_reads.read(

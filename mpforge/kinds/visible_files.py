@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mpforge.kinds.registry import kind_of
-from mpforge.kinds.toolbox import Toolbox
+from mpforge.kinds.toolbox import Toolbox, base_root
 from mpforge.obtain import host_programs
 from mpforge.places import recorded_commands, sandbox
 from mpforge.places.host import HostPlace
@@ -25,10 +25,14 @@ _OF_SYSTEM = ("/proc", "/dev", "/sys", "/run", "/var/run", "/etc")
 
 
 def host_place(step: Step, directory: StepDirectory, toolbox: Toolbox) -> HostPlace:
-    """Return the place on this host where a step's programs run."""
+    """Return the place on this host where a step's programs run. Raises as ``base_root``."""
     shown = functools.partial(visible, step, directory, toolbox)
     return sandbox.on_host(
-        directory.root, network=step.network, visible=shown, tools=toolbox.elsewhere
+        directory.root,
+        network=step.network,
+        visible=shown,
+        tools=toolbox.elsewhere,
+        base=base_root(toolbox.tools.base),
     )
 
 

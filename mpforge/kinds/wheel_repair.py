@@ -26,7 +26,7 @@ from mpforge.platforms.policies import platform_tag
 from mpforge.toolchains import host_reads
 
 _WIDE = 200  # characters of a compiler's line that are shown
-_WHEEL = (sys.executable, "-m", "wheel")
+_WHEEL = ("-m", "wheel")
 _UNPACKED = "wheel"
 _AUDITWHEEL = """\
 # auditwheel, which also notes the libraries of this host that it puts into a wheel, and the links to them.
@@ -52,13 +52,24 @@ sys.exit(main())
 """
 
 
+def own_packages() -> list[str]:
+    """Return the directories with auditwheel and what else mpforge brings."""
+    folders = (sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    return [*dict.fromkeys(folders)]
+
+
 def repair(
-    run: StepRun, command: RepairWheel, build_log: str, tell: Callable[[str], object] = str
+    run: StepRun,
+    command: RepairWheel,
+    build_log: str,
+    tell: Callable[[str], object] = str,
+    python: str = sys.executable,
 ) -> Path:
     """Repair the one wheel in the step's source directory; the result is in its output directory.
 
-    ``tell`` is called with warnings for the user. Raises ``NoExtension`` with the errors of ``build_log`` for
-    a wheel that lacks extensions which failed to build, and what the proof raises.
+    ``tell`` is called with warnings for the user; ``python`` runs auditwheel. Raises ``NoExtension`` with the
+    errors of ``build_log`` for a wheel that lacks extensions which failed to build, and what the proof
+    raises.
     """
     from packaging.utils import InvalidWheelFilename
 
@@ -79,12 +90,12 @@ def repair(
     told = _without_extensions(command, wheel, compiled, content, build_log)
     refuse(wheel.name, [*wheels.format_reasons(wheel.name, content)])
     if any(file.needed for file in facts.values()):
-        made = _audited(run, wheel, command)
+        made = _audited(run, python, wheel, command)
     elif pure:
         made = Path(shutil.copy(wheel, run.directory.output / wheel.name))
     else:
-        made = _tagged(run, wheel, command, platform)
-    made = _without_absolute_rpaths(run, made)
+        made = _tagged(run, python, wheel, command, platform)
+    made = _without_absolute_rpaths(run, python, made)
     canonical_archives.rewrite_wheel(made, mtime=canonical_archives.epoch_of(run.environment))
     verified = run.directory.root / "verified"
     wheels.unpack(made, verified)
@@ -193,7 +204,9 @@ def _remedy(refused: list[str], build_log: str) -> str:
     return f"fix the errors, or set {remedy}"
 
 
-def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform) -> Path:
+def _tagged(
+    run: StepRun, python: str, wheel: Path, command: RepairWheel, platform: Platform
+) -> Path:
     """Tag a wheel without needed libraries for the oldest system of its kind: there are none to graft.
 
     auditwheel refuses an abi3 extension that needs not even libc ("couldn't detect libc").
@@ -201,18 +214,18 @@ def _tagged(run: StepRun, wheel: Path, command: RepairWheel, platform: Platform)
     lowest = min(command.policy, platform.default_policy, key=policy_version)
     tag = platform_tag(lowest, platform)
     copy = Path(shutil.copy(wheel, run.directory.output / wheel.name))
-    _call(run, *_WHEEL, "tags", "--remove", "--platform-tag", tag, copy)
+    _call(run, python, *_WHEEL, "tags", "--remove", "--platform-tag", tag, copy)
     return sole_wheel(run.directory.output)
 
 
-def _audited(run: StepRun, wheel: Path, command: RepairWheel) -> Path:
+def _audited(run: StepRun, python: str, wheel: Path, command: RepairWheel) -> Path:
     excluded = [word for library in command.exclude for word in ("--exclude", library)]
     script = run.directory.root / "repair_wheel.py"
     notes = run.directory.root / host_reads.NOTES
     text = _AUDITWHEEL.format(notes=str(notes), unseen=host_reads.UNSEEN)
     script.write_text(text, encoding="utf-8")
     options, output = [*excluded, *command.arguments], run.directory.output
-    _call(run, sys.executable, "-P", script, "repair", *options, "-w", output, wheel)
+    _call(run, python, "-P", script, "repair", *options, "-w", output, wheel)
     return sole_wheel(run.directory.output)
 
 
@@ -222,7 +235,7 @@ def rpaths(directory: StepDirectory) -> set[Path]:
     return {Path(entry) for path in files for entry in _absolute(elf.read(path).rpaths)}
 
 
-def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:
+def _without_absolute_rpaths(run: StepRun, python: str, wheel: Path) -> Path:
     """Remove rpaths into directories of this host: files look for libraries beside themselves only.
 
     auditwheel leaves the rpath of a file as it is if it grafts nothing for it.
@@ -232,7 +245,7 @@ def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:
     wrong = [path for path in elf.elf_files(place / "look") if _absolute(elf.read(path).rpaths)]
     if not wrong:
         return wheel
-    _call(run, *_WHEEL, "unpack", "--dest", place, wheel)
+    _call(run, python, *_WHEEL, "unpack", "--dest", place, wheel)
     (folder,) = (path for path in place.iterdir() if path.name != "look")
     for path in wrong:
         file = folder / path.relative_to(place / "look")
@@ -242,7 +255,7 @@ def _without_absolute_rpaths(run: StepRun, wheel: Path) -> Path:
         change = ["--set-rpath", kept] if kept else ["--remove-rpath"]
         _call(run, "patchelf", *change, file)
     wheel.unlink()
-    _call(run, *_WHEEL, "pack", "--dest-dir", run.directory.output, folder)
+    _call(run, python, *_WHEEL, "pack", "--dest-dir", run.directory.output, folder)
     return sole_wheel(run.directory.output)
 
 

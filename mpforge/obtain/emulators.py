@@ -7,6 +7,7 @@ emulation"). This module does not know which programs run under an emulator.
 """
 
 import difflib
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from mpforge import processes
 from mpforge.errors import NoEmulator, UnknownCpu
 from mpforge.obtain.distro import apt
 from mpforge.plan.pins import DistroPin, DistroRequest
-from mpforge.platforms import Platform
+from mpforge.platforms import Platform, by_machine
 from mpforge.store.files import hash_file
 from mpforge.store.tool_store import ToolStore
 
@@ -57,15 +58,20 @@ def host_emulator(platform: Platform, *, static: bool = False) -> Emulator | Non
     return None
 
 
-def distro_request() -> DistroRequest | None:
-    """Return the request for the host's package of emulators, or ``None`` without a known apt."""
-    host = apt.host_distribution()
+def distro_request(host: tuple[str, str] | None = None) -> DistroRequest | None:
+    """Return the request for the package of emulators for this host, or ``None`` without a known apt.
+
+    ``host`` replaces ``apt.host_distribution()``.
+    """
+    host = host or apt.host_distribution()
     if host is None:
         return None
     name, suite = host
-    architecture = processes.capture(["dpkg", "--print-architecture"]).stdout.strip()
+    machine = by_machine(os.uname().machine)
+    if machine is None or machine.debian_arch is None:
+        return None
     package = "qemu-user-static" if has_static_package(name, suite) else "qemu-user"
-    return DistroRequest(name, suite, architecture, (package,))
+    return DistroRequest(name, suite, machine.debian_arch, (package,))
 
 
 def has_static_package(name: str, suite: str) -> bool:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mpforge.obtain.base_programs import Base
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.store import file_digests
@@ -18,7 +19,8 @@ class SessionTools:
 
     ``working(what)`` is the context of long work, ``warn`` reports a warning for the whole session.
     ``host_python`` returns the host's CPython of a word and raises ``NoHostPython``. ``of_host`` are the
-    files and directories of this host, outside of the store, that steps' programs use.
+    files and directories of this host, outside of the store, that steps' programs use. ``base`` are the
+    pinned base programs, None if steps see this host's.
     """
 
     cache: Path
@@ -28,6 +30,12 @@ class SessionTools:
     warn: Callable[[str], None]
     host_python: Callable[[str], HostPython]
     of_host: set[Path] = field(default_factory=set)
+    base: Base | None = None
+
+    @property
+    def release(self) -> tuple[str, str] | None:
+        """Return the distribution and suite of the pinned base's packages; None if there is no such base."""
+        return None if self.base is None else self.base.release
 
     @property
     def host_files(self) -> FileDigests:

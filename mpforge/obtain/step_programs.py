@@ -14,8 +14,10 @@ from pathlib import Path
 from mpforge.errors import ToolUnavailable
 from mpforge.formats.requirements import specifier
 from mpforge.keys.walk import ABSENT, references
-from mpforge.obtain import host_programs
-from mpforge.obtain.pythons import interpreter_library
+from mpforge.obtain import base_programs, host_programs
+from mpforge.obtain.base_programs import Base
+from mpforge.obtain.pythons import host_python, interpreter_library
+from mpforge.obtain.pythons.installed_pythons import own_interpreter
 from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
 from mpforge.plan.steps import HostTool, ProjectFiles, Step, Work
@@ -37,8 +39,12 @@ class Programs:
         """
         if step.command.work is Work.FETCH:
             return {}
-        names = (*host_programs.BASE_PROGRAMS, *host_programs.NAMED_BY_SCRIPTS, *_git(step))
-        parts = {f"program.{name}": digest for name, digest in self._known(names).items()}
+        base = self._tools.base
+        if base is None:
+            names = (*host_programs.BASE_PROGRAMS, *host_programs.NAMED_BY_SCRIPTS, *_git(step))
+            parts = {f"program.{name}": digest for name, digest in self._known(names).items()}
+        else:
+            parts = {"base-programs": base.digest}
         for pin in map(self._tools.pins.environment, step.tools.wheels):
             parts |= {
                 f"tool.{package.name}": f"{package.version} {' '.join(package.hashes)}"
@@ -46,6 +52,9 @@ class Programs:
             }
             parts["tools.python"] = self._python()
         for tool in step.tools.host:
+            if base is not None:
+                parts[f"tool.{tool.name}"] = f"of the base {tool.specifier}".rstrip()
+                continue
             digest = self._known([tool.name])[tool.name]
             if digest == ABSENT:
                 raise _absent_here(tool)
@@ -63,9 +72,11 @@ class Programs:
         pins = map(self._tools.pins.environment, step.tools.wheels)
         wheels = tuple(str(self._programs_of(pin)) for pin in pins)
         if wheels:
-            from mpforge.obtain.packages import tool_wheels
-
-            self._tools.of_host.update(host_programs.files_of(str(tool_wheels.interpreter())))
+            self._tools.of_host.update(host_programs.files_of(str(self.interpreter())))
+        if self._tools.base is not None:
+            for tool in step.tools.host:
+                _require_of_base(tool, self._tools.base)
+            return (*wheels, base_programs.PROGRAMS)
         found = host_programs.find(tool.name for tool in step.tools.host)
         for tool in step.tools.host:
             if (place := found[tool.name]) is None:
@@ -80,7 +91,18 @@ class Programs:
         from mpforge.obtain.packages import tool_wheels
 
         pin = self._tools.pins.lock.environment(request)
-        return pin is not None and tool_wheels.find(pin, self._tools.store) is not None
+        if pin is None:
+            return False
+        return tool_wheels.find(pin, self._tools.store, self.interpreter()) is not None
+
+    def interpreter(self) -> Path:
+        """Return the interpreter that starts programs from wheels: the one that runs mpforge.
+
+        With pinned base programs, one of the same version that needs nothing else of this host.
+        """
+        if self._tools.base is None:
+            return own_interpreter()
+        return self._tools.host_python(host_python.own_word()).executable
 
     def _known(self, names: Iterable[str]) -> dict[str, str]:
         """Return the digests of programs, each computed once per session."""
@@ -91,10 +113,10 @@ class Programs:
         return {name: self._digests[name] for name in wanted}
 
     def _python(self) -> str:
-        """Return the interpreter that starts programs from wheels."""
-        from mpforge.obtain.packages import tool_wheels
-
-        path = str(tool_wheels.interpreter())
+        """Return the identity of the interpreter that starts programs from wheels."""
+        if self._tools.base is not None:
+            return self._tools.host_python(host_python.own_word()).digest
+        path = str(own_interpreter())
         own = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
         library = interpreter_library.of_builds([*dict.fromkeys(own)], self._tools.host_files)
         return f"{sys.version} {self._known([path])[path]} {library}"
@@ -111,11 +133,12 @@ class Programs:
     def _programs_of(self, pin: EnvironmentPin) -> Path:
         from mpforge.obtain.packages import tool_wheels
 
-        if tool_wheels.find(pin, self._tools.store) is not None:
-            return tool_wheels.provide(pin, self._tools.store, self._tools.pins.index)
+        python, store, index = self.interpreter(), self._tools.store, self._tools.pins.index
+        if tool_wheels.find(pin, store, python) is not None:
+            return tool_wheels.provide(pin, store, index, python)
         package = pin.packages[0]
         with self._tools.working(f"fetching {package.name} {package.version}"):
-            return tool_wheels.provide(pin, self._tools.store, self._tools.pins.index)
+            return tool_wheels.provide(pin, store, index, python)
 
     def _base(self, also: tuple[str, ...]) -> Path:
         found = host_programs.find((*host_programs.BASE_PROGRAMS, *also))
@@ -141,6 +164,17 @@ def _git(step: Step) -> tuple[str, ...]:
     """Return git's name for a step that sees the checkout's history."""
     sources = references(step).values()
     return ("git",) if any(isinstance(s, ProjectFiles) and s.vcs for s in sources) else ()
+
+
+def _require_of_base(tool: HostTool, base: Base) -> None:
+    """Raise ``ToolUnavailable`` for a tool that the pinned base lacks, or has in another version."""
+    place = base.find(tool.name)
+    if place is None:
+        hint = f'take {tool.name} out of [build] tools, or set base-programs = "host"'
+        raise absent(tool, where="among the pinned base programs", hint=hint)
+    if tool.specifier:
+        version = base.version(place)
+        require_version(tool, version, str(place), where="the pinned base")
 
 
 def _absent_here(tool: HostTool) -> ToolUnavailable:

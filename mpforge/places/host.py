@@ -92,7 +92,7 @@ class HostPlace:
         cwd: Path,
     ) -> int:
         """As ``Place``. The shell is bash, else sh, from PATH: another would read a configuration."""
-        with self._launched(argv or _shell(environment.get("PATH", "")), cwd) as start:
+        with self._launched(argv or self._shell(environment.get("PATH", "")), cwd) as start:
             return terminal.attached(
                 start.argv,
                 environment=self._variables({**environment, **secrets}),
@@ -100,6 +100,11 @@ class HostPlace:
                 ends_itself=self.isolation.ends_all,
                 inherits=start.inherits,
             )
+
+    def _shell(self, path: str) -> tuple[str, ...]:
+        """Return the shell of a PATH, less what it would read for being interactive."""
+        bash = self.which("bash", path)
+        return ("sh",) if bash is None else (bash, *_BASH)
 
     def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
         return {name: self.shown(value) for name, value in environment.items()}
@@ -173,9 +178,3 @@ class _Start:
     argv: Sequence[str]
     cwd: Path
     inherits: tuple[int, ...] = ()
-
-
-def _shell(path: str) -> tuple[str, ...]:
-    """Return the command of the shell on a PATH, without an interactive shell's configuration."""
-    bash = shutil.which("bash", path=path)
-    return ("sh",) if bash is None else (bash, *_BASH)

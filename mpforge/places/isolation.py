@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from mpforge.errors import HostCannot
 from mpforge.places import root_contents
 from mpforge.processes import capture
 from mpforge.workspace import host_system
@@ -120,6 +121,21 @@ def isolation() -> Isolation:
             return Isolation(extent, kinds, refused, _remedy(refused) if refused else None)
         refused = refused or _in_words(answer.stderr.strip(), answer.returncode)
     return Isolation("none", why=refused, remedy=_remedy(refused))
+
+
+def require_root(what: str, otherwise: str) -> None:
+    """Raise ``HostCannot`` if steps can't have a root of their own, which ``what`` needs.
+
+    ``otherwise`` is another way, in words.
+    """
+    found = isolation()
+    if not found.has_root:
+        remedy = f"{found.remedy}; or " if found.remedy else ""
+        raise HostCannot(
+            f"{what} needs a root of its own for each step, and this host refuses it",
+            why=found.why,
+            hint=f"{remedy}{otherwise}",
+        )
 
 
 def _in_words(report: str, status: int) -> str:

@@ -1,4 +1,4 @@
-"""What of this host a step's own root shows: base programs, parts of ``/etc``, the tools that it uses.
+"""What a step's own root shows: base programs, parts of ``/etc``, the tools of this host that it uses.
 
 Each is an operation of the launcher: three words (``launcher.c``).
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 
 STEP = "/build"
 """The path of a step's directory in its root."""
+HOST = Path("/")
+"""The root with this host's base programs."""
 NAME, ID = "mpforge", 1000
 """Who a program is: the same for every caller, so that nothing of the caller gets into what it makes."""
 
@@ -23,6 +25,7 @@ _SETTINGS = (
     *("os-release", "debian_version", "lsb-release", "redhat-release", "fedora-release"),
 )
 _OF_PYTHON = "python3*"  # Debian's sitecustomize is a link to a file there
+_CERTIFICATES = "/usr/share/ca-certificates"  # Debian's /etc/ssl/certs are links to files there
 _OF_NETWORK = ("resolv.conf", "hosts", "gai.conf", "ssl/certs", "pki/tls/certs", "pki/ca-trust")
 _FILES = {
     "/etc/passwd": (
@@ -36,28 +39,36 @@ _FILES = {
 _HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 
 
+SYSTEM = tuple(Path("/", name) for name in (*_PROGRAMS, "etc"))
+"""The directories that base programs and their settings may be in."""
+
+
 @functools.cache
-def base(*, network: bool = False) -> tuple[str, ...]:
-    """Return the operations that show this host's base programs; ``network``: and how it reaches others."""
+def base(root: Path = HOST, *, network: bool = False) -> tuple[str, ...]:
+    """Return the operations that show the base programs of ``root``; ``network``: and how to reach others."""
     words: list[str] = []
     for name in _PROGRAMS:
-        path = Path("/", name)
+        path = root / name
         if path.is_symlink():
-            words += ("link", os.readlink(path), str(path))
+            words += ("link", os.readlink(path), f"/{name}")
         elif path.is_dir():
-            words += ("ro", str(path), str(path))
+            words += ("ro", os.path.realpath(path), f"/{name}")
     for name in filter(os.path.isdir, _CPUS):
         words += ("ro", name, name)
-    etc = Path("/etc")
-    names = [*_SETTINGS, *sorted(path.name for path in etc.glob(_OF_PYTHON))]
-    for name in [*names, *(_OF_NETWORK if network else ())]:
-        if (etc / name).exists():
-            words += ("ro", os.path.realpath(etc / name), str(etc / name))
-    for place, text in _FILES.items():
-        words += ("file", text, place)
+    etc = root / "etc"
+    settings = [*_SETTINGS, *sorted(path.name for path in etc.glob(_OF_PYTHON))]
+    shared = [Path("/etc", name) for name in (_OF_NETWORK if network else ())]
+    for path in [*(etc / name for name in settings), *shared]:
+        if path.exists():
+            place = path if path in shared else Path("/", path.relative_to(root))
+            words += ("ro", os.path.realpath(path), str(place))
+    if network and root != HOST and os.path.isdir(_CERTIFICATES):
+        words += ("ro", _CERTIFICATES, _CERTIFICATES)
+    for name, text in _FILES.items():
+        words += ("file", text, name)
     return (
         *words,
-        *(() if network and (etc / "hosts").exists() else ("file", _HOSTS, "/etc/hosts")),
+        *(() if network and Path("/etc/hosts").exists() else ("file", _HOSTS, "/etc/hosts")),
     )
 
 
@@ -79,10 +90,11 @@ def of_image(image: Path, *, network: bool) -> tuple[str, ...]:
     return tuple(words)
 
 
-def shown(paths: Iterable[Path]) -> tuple[str, ...]:
+def shown(paths: Iterable[Path], root: Path = HOST) -> tuple[str, ...]:
     """Return the operations that show files and directories read-only, each at its path.
 
-    Where a link leads to one, it is also shown at the link's end: programs ask for real paths.
+    Where a link leads to one, it is also shown at the link's end: programs ask for real paths. What is below
+    the directories of base programs is theirs, those of ``root``.
     """
     places: dict[str, str] = {}
     for path in paths:
@@ -91,15 +103,15 @@ def shown(paths: Iterable[Path]) -> tuple[str, ...]:
     words: list[str] = []
     kept: list[str] = []
     for place in sorted(places):
-        if not _is_below(place, _base_folders()) and not _is_below(place, kept):
+        if not _is_below(place, _base_folders(root)) and not _is_below(place, kept):
             words += ("ro", places[place], place)
             kept.append(place)
     return tuple(words)
 
 
 @functools.cache
-def _base_folders() -> tuple[str, ...]:
-    return tuple(f"/{name}" for name in _PROGRAMS if os.path.isdir(f"/{name}"))
+def _base_folders(root: Path) -> tuple[str, ...]:
+    return tuple(f"/{name}" for name in _PROGRAMS if (root / name).is_dir())
 
 
 def _is_below(place: str, folders: Iterable[str]) -> bool:

@@ -32,12 +32,14 @@ class Sandbox(HostPlace):
     """A root on this host for the step in ``root``.
 
     ``visible`` returns the files and directories of this host that programs may read, when one is started.
-    ``tools`` are directories of steps that are elsewhere on this host, and where.
+    ``tools`` are directories of steps that are elsewhere on this host, and where. ``base`` is the root with
+    the base programs.
     """
 
     root: Path = Path(STEP)
     visible: Callable[[], Iterable[Path]] = nothing
     tools: Mapping[Path, Path] = field(default_factory=dict)
+    base: Path = root_contents.HOST
 
     def shown(self, text: str) -> str:
         """Return a text with the step's directory as its programs know it."""
@@ -51,7 +53,17 @@ class Sandbox(HostPlace):
         """As ``Place``."""
         for there, here in self.tools.items():
             path = path.replace(str(there), str(here))
-        return super().which(program, path)
+        if self.base == root_contents.HOST:
+            return super().which(program, path)
+        folders = path.split(os.pathsep)
+        real = [self._of_base(folder) for folder in folders]
+        found = super().which(program, os.pathsep.join(real))
+        return found and str(Path(folders[real.index(os.path.dirname(found))], program))
+
+    def _of_base(self, folder: str) -> str:
+        """Return where a directory is on this host, if it is one of the base programs'."""
+        below = any(Path(folder).is_relative_to(place) for place in root_contents.SYSTEM)
+        return f"{self.base}{folder}" if below else folder
 
     def run(
         self,
@@ -74,8 +86,8 @@ class Sandbox(HostPlace):
     def _operations(self, lends: Sequence[Path]) -> Sequence[str]:
         own = str(self.root)
         files = [path for path in lends if not path.is_dir()]
-        words = [*root_contents.base(network=self.network)]
-        words += root_contents.shown([*self.visible(), *files])
+        words = [*root_contents.base(self.base, network=self.network)]
+        words += root_contents.shown([*self.visible(), *files], self.base)
         real = os.path.realpath(own)
         words += ("rw", real, STEP)
         for name in dict.fromkeys((own, real)):
@@ -113,9 +125,10 @@ def on_host(
     network: bool = False,
     visible: Callable[[], Iterable[Path]] = nothing,
     tools: Mapping[Path, Path] | None = None,
+    base: Path = root_contents.HOST,
 ) -> HostPlace:
     """Return the place on this host for the step in ``root``: as far apart as the host can."""
     found = isolation()
     if found.has_root:
-        return Sandbox(found, network, root, visible, {} if tools is None else tools)
+        return Sandbox(found, network, root, visible, {} if tools is None else tools, base)
     return HostPlace(found, network)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from mpforge.plan.steps import Step
 from mpforge.plan.toolchains import NO_COMPILER, TOOLCHAIN_NAMES, Compilers
-from mpforge.plan.wants import Want
+from mpforge.plan.wants import BasePrograms, Want
 
 Phase = Literal["sdist", "deps", "build", "test", "release"]
 Strategy = Literal["native", "cross", "hybrid", "emulate"]
@@ -111,6 +111,11 @@ class Plan:
     def session(self, name: str) -> PlannedSession | None:
         """Return the session of that name."""
         return next((session for session in self.sessions if session.name == name), None)
+
+    @property
+    def has_pinned_base(self) -> bool:
+        """True if its steps see pinned base programs in place of this host's."""
+        return any(isinstance(want.need, BasePrograms) for want in self.wants)
 
     def main_step(self, session: PlannedSession) -> Step | None:
         """Return the step of a session's own work: the sdist, the wheel, the commands, the tests."""

@@ -80,7 +80,14 @@ class Image(OneOf):
     request: ImageRequest
 
 
-Need = Packages | ToolWheel | Zig | Interpreter | Emulation | Rust | Crates | Image
+@dataclass(frozen=True)
+class BasePrograms:
+    """The pinned base programs, in place of this host's."""
+
+    kind: Literal["base-programs"] = "base-programs"
+
+
+Need = Packages | ToolWheel | Zig | Interpreter | Emulation | Rust | Crates | Image | BasePrograms
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import Library, LibrarySource, Spec, Toolchain
 from mpforge.spec.options import (
     Options,
+    all_levels,
     all_pythons,
     is_wheel,
     levels_of,
@@ -61,6 +62,7 @@ def check_options(spec: Spec) -> Iterator[Finding]:
                 "[build] or in the target's `build`",
                 "targets.X.build.kind",
             )
+    yield from _base_programs(spec)
     for case in _cases(spec):
         yield from _kind(case)
         yield from _strategy(case)
@@ -95,6 +97,17 @@ def _kind(case: _Case) -> Iterator[Finding]:
         if build.kind not in kinds and getattr(build, key):
             path = case.at(f"build.{key}")
             yield _unused(path, f'kind = "{build.kind}"', f'kind = "{kinds[0]}"')
+
+
+def _base_programs(spec: Spec) -> Iterator[Finding]:
+    for level in all_levels(spec):
+        if level.path and "base_programs" in level.build.model_fields_set:
+            yield finding_at(
+                "misplaced-key",
+                (*level.path, "build", "base-programs"),
+                "all targets have the same base programs; give it in [build]",
+                "build.base-programs",
+            )
 
 
 def _strategy(case: _Case) -> Iterator[Finding]:

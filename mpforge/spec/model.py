@@ -31,6 +31,7 @@ Kind = Literal["wheel", "commands", "make", "cmake", "meson", "autotools"]
 LibraryKind = Literal["commands", "make", "cmake", "meson", "autotools"]
 ToolchainKind = Literal["zig", "gcc", "container"]
 Frontend = Literal["build", "uv"]
+BasePrograms = Literal["host", "pinned"]
 
 
 class Table(BaseModel):
@@ -171,6 +172,11 @@ class BuildOptions(Table):
         default=(),
         description='Programs a step may call beyond the base set, e.g. "cmake>=3.28": from a pinned '
         "wheel where one is known to carry it, else the host's, by digest.",
+    )
+    base_programs: BasePrograms = Field(
+        default="host",
+        description="The base set of programs that steps see: this host's, or packages of Debian or "
+        "Ubuntu that the lock pins, equal on every machine. One for all targets.",
     )
     before_all: Commands = Field(
         default=(), description="Run once in the image and kept as a layer; needs an image."

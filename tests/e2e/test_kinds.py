@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from mpforge.obtain.pythons import host_python
+from mpforge.obtain.pythons import host_python, installed_pythons
 from tests.e2e.workspace import Cache, Workspace
 
 pytestmark = [pytest.mark.cross, pytest.mark.network]
@@ -46,7 +46,7 @@ def has(word: str) -> bool:
     """Whether this host has a CPython of the word with headers; none is fetched."""
     suffix = "t" if word.endswith("t") else ""
     version = word.removesuffix("t").replace("cp3", "3.")
-    candidates = host_python.candidates(version, suffix)
+    candidates = installed_pythons.candidates(version, suffix)
     return host_python._first(word, candidates, []) is not None
 
 

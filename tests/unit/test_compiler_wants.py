@@ -9,8 +9,9 @@ from mpforge.plan.pins import (
     ImageRequest,
     Lock,
 )
-from mpforge.plan.sessions import Plan
+from mpforge.plan.sessions import Plan, Refusal
 from mpforge.plan.wants import (
+    BasePrograms,
     Crates,
     Emulation,
     Image,
@@ -54,6 +55,30 @@ def test_each_need_stands_once_with_every_session_that_has_it() -> None:
     assert _users(plan, Packages(BUILD)) == ("sdist", "build-aarch64-cp311")
     assert _users(plan, Interpreter("cp313")) == ("build-aarch64-cp313",)
     assert _users(plan, Emulation("aarch64", "cp313")) == ("test-aarch64-cp313",)
+
+
+def test_pinned_base_programs_are_a_need_of_sessions_that_run_programs_here() -> None:
+    assert BasePrograms() not in _needs(_plan())
+    plan = _plan(f'{ONE}[build]\nbase-programs = "pinned"\n')
+    sessions = ("sdist", "deps-aarch64", "build-aarch64-cp311", "test-aarch64-cp311")
+    assert _users(plan, BasePrograms()) == sessions
+    assert plan.has_pinned_base
+    in_image = _plan(f'{ONE}[build]\nbase-programs = "pinned"\nstrategy = "emulate"\n')
+    assert "deps-aarch64" not in _users(in_image, BasePrograms())
+
+
+def test_the_hosts_gcc_is_refused_with_pinned_base_programs() -> None:
+    text = '[project]\npython = ["cp311"]\ntargets = ["x86_64"]\n[build]\ntoolchain = "gcc"\n'
+
+    def refusal(more: str) -> Refusal | None:
+        session = _plan(f"{text}{more}").session("build-x86_64-cp311")
+        assert session is not None
+        return session.refusal
+
+    assert refusal("") is None
+    refused = refusal('base-programs = "pinned"\n')
+    assert refused is not None
+    assert 'toolchain = "zig"' in (refused.hint or "")
 
 
 def test_requirements_that_a_step_answers_are_a_need_whose_pin_is_not_known_yet() -> None:

@@ -130,7 +130,10 @@ def test_natively_only_the_host_s_packages_are_asked_for() -> None:
 def told(tmp_path: Path, lock: Lock) -> tuple[DistroPin, ...] | None:
     """What is to be fetched for aarch64 with an empty tool store."""
     tools = SimpleNamespace(
-        store=ToolStore(tmp_path / "tools"), pins=SimpleNamespace(lock=lock), cache=tmp_path
+        store=ToolStore(tmp_path / "tools"),
+        pins=SimpleNamespace(lock=lock),
+        cache=tmp_path,
+        release=None,
     )
     found = rust_toolchain.Rust(cast("Any", tools))
     return found.to_fetch("stable", "aarch64")

@@ -22,6 +22,10 @@ CASES = {
         HEAD + '[targets.gateway]\ndist = "x"\n',
         [("unknown-target", "targets.gateway")],
     ),
+    "all targets have the same base programs": (
+        HEAD + '[targets.aarch64]\nbuild.base-programs = "pinned"\n',
+        [("misplaced-key", "targets.aarch64.build.base-programs")],
+    ),
     "a platform is a well-known target or docker's name": (
         HEAD + '[targets.gateway]\nplatform = "linux/arm/v9"\n',
         [("bad-value", "targets.gateway.platform")],

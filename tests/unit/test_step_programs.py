@@ -12,7 +12,7 @@ import pytest
 from mpforge.compiler import programs
 from mpforge.keys.digest import differences, digest, to_json
 from mpforge.keys.walk import ABSENT, Resolved, ingredients
-from mpforge.obtain import host_programs
+from mpforge.obtain import host_programs, step_programs
 from mpforge.obtain.packages import tool_wheels
 from mpforge.obtain.pythons import interpreter_library
 from mpforge.obtain.step_programs import Programs
@@ -109,6 +109,7 @@ def python_of_tools(tmp_path: Path) -> str:
     tools = SimpleNamespace(
         pins=SimpleNamespace(environment=lambda _: CMAKE),
         host_files=FileDigests(tmp_path / "kept.json"),
+        base=None,
     )
     known = Programs(cast("Any", tools))
     command = RepairWheel(OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_28")
@@ -121,7 +122,7 @@ def test_a_program_of_a_wheel_is_known_by_the_interpreter_that_starts_it(
 ) -> None:
     monkeypatch.setattr(interpreter_library, "of_builds", lambda *_: "its library")
     python = make(host / "python", "one")
-    monkeypatch.setattr(tool_wheels, "interpreter", lambda: python)
+    monkeypatch.setattr(step_programs, "own_interpreter", lambda: python)
     seen = [python_of_tools(tmp_path)]
     make(python, "two")
     seen.append(python_of_tools(tmp_path))
@@ -133,11 +134,11 @@ def test_a_program_of_a_wheel_is_known_by_the_interpreter_that_starts_it(
 def test_a_wheel_s_programs_are_laid_out_again_for_another_way_to_start_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen = [tool_wheels.digest_of(CMAKE)]
+    seen = [tool_wheels.digest_of(CMAKE, Path("/python"))]
     monkeypatch.setattr(tool_wheels, "_STARTER", "#!/bin/sh\n")
-    seen.append(tool_wheels.digest_of(CMAKE))
+    seen.append(tool_wheels.digest_of(CMAKE, Path("/python")))
     monkeypatch.setattr(sys, "version", f"{sys.version} patched")
-    seen.append(tool_wheels.digest_of(CMAKE))
+    seen.append(tool_wheels.digest_of(CMAKE, Path("/python")))
     assert len(set(seen)) == 3
 
 

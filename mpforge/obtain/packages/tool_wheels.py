@@ -1,6 +1,6 @@
 """Programs in wheels (cmake, ninja, ...), from pinned packages, each in a tree of its own.
 
-The interpreter that runs mpforge starts them, without the variables of a step: a build's PYTHONPATH
+An interpreter of mpforge's own version starts them, without the variables of a step: a build's PYTHONPATH
 would show the target to Python programs. Knows nothing of their callers.
 """
 
@@ -24,21 +24,21 @@ exec "$here/../env/bin/python" -I -B "$here/../env/bin/{name}" "$@"
 """
 
 
-def digest_of(pin: EnvironmentPin) -> str:
+def digest_of(pin: EnvironmentPin, python: Path) -> str:
     """Return the identity of a tree: the packages' hashes, their interpreter and how it starts them."""
     hashes = [value for package in pin.packages for value in package.hashes]
-    words = [*hashes, str(interpreter()), sys.version, _STARTER]
+    words = [*hashes, str(python), sys.version, _STARTER]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
-def find(pin: EnvironmentPin, store: ToolStore) -> Path | None:
+def find(pin: EnvironmentPin, store: ToolStore, python: Path) -> Path | None:
     """Return the directory for PATH if it was made already, else None."""
-    found = store.find(pin.packages[0].name, digest_of(pin))
+    found = store.find(pin.packages[0].name, digest_of(pin, python))
     return None if found is None else found.path / "bin"
 
 
-def provide(pin: EnvironmentPin, store: ToolStore, index: Index) -> Path:
-    """Return the directory for PATH of the programs in the pinned packages.
+def provide(pin: EnvironmentPin, store: ToolStore, index: Index, python: Path) -> Path:
+    """Return the directory for PATH of the programs in the pinned packages, which ``python`` starts.
 
     Raises the errors of installing, and ``ToolUnavailable`` if they contain no program.
     """
@@ -46,7 +46,7 @@ def provide(pin: EnvironmentPin, store: ToolStore, index: Index) -> Path:
 
     def make(folder: Path) -> None:
         environment = folder / "env"
-        own = _installed(pin, environment, index)
+        own = _installed(pin, environment, index, python)
         if not own:
             raise ToolUnavailable(
                 f"{package.name} {package.version} contains no program",
@@ -57,21 +57,16 @@ def provide(pin: EnvironmentPin, store: ToolStore, index: Index) -> Path:
             _start(environment / "bin" / name, folder / "bin" / name)
 
     made = store.obtain(
-        name=package.name, version=package.version, digest=digest_of(pin), make=make
+        name=package.name, version=package.version, digest=digest_of(pin, python), make=make
     )
     return made.path / "bin"
 
 
-def interpreter() -> Path:
-    """Return the interpreter that runs mpforge and these programs."""
-    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
-
-
-def _installed(pin: EnvironmentPin, environment: Path, index: Index) -> list[str]:
+def _installed(pin: EnvironmentPin, environment: Path, index: Index, python: Path) -> list[str]:
     """Install the packages; return the programs that they put into ``bin``."""
-    make_skeleton(interpreter(), environment)
+    make_skeleton(python, environment)
     before = os.listdir(environment / "bin")
-    install_venv(pin, python=interpreter(), dest=environment, index=index)
+    install_venv(pin, python=python, dest=environment, index=index)
     return sorted({*os.listdir(environment / "bin")}.difference(before))
 
 

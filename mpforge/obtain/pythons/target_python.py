@@ -96,17 +96,19 @@ def provide(
     store: ToolStore,
     state: Path,
     host_python: str | None,
+    release: tuple[str, str] | None = None,
 ) -> TargetPython:
     """Return the target's Python, made once in the tool store.
 
     ``pins`` answer ``distro_requests``; ``host_python`` is a host CPython of the same minor version
-    that compiles the standard library once (without one every start of the Python is slower).
+    that compiles the standard library once (without one every start of the Python is slower). ``release``
+    replaces ``apt.host_distribution()``.
     Raises ``NoTargetPython``, ``PinMissing``, and the errors of ``apt.fetch``.
     """
     given = os.environ.get(path_variable(platform, python))
     if given:
         return _given(platform, python, Path(given).absolute())
-    host = apt.host_distribution()
+    host = release or apt.host_distribution()
     request = _python_request(platform, python, host)
     if request is not None:
         return _of_distribution(python, pin_of(pins, request), store, state, host_python)

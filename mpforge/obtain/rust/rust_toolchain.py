@@ -57,7 +57,7 @@ class Rust:
 
         ``target`` None: this host. Makes no request and pins nothing.
         """
-        asked = offers(channel, target)
+        asked = offers(channel, target, self._tools.release)
         for request in asked:
             pins = [self._tools.pins.lock.packages_of(one) for one in request]
             known = tuple(pin for pin in pins if pin is not None)
@@ -100,14 +100,14 @@ class Rust:
     @functools.cache  # noqa: B019 - it lives as long as its session
     def _choice(self, channel: str, target: Platform) -> HostRust | _Packages:
         triples = _triples(target)
-        found = host_rust.find(channel, triples, os.environ)
+        found = host_rust.find(channel, triples, _environment(self._tools.release))
         if isinstance(found, HostRust):
             if channel != host_rust.STABLE and channel not in found.name:
                 self._tools.warn(
                     f"rust-toolchain.toml asks for {channel}; mpforge uses {found.name}"
                 )
             return found
-        asked = offers(channel, target.name)
+        asked = offers(channel, target.name, self._tools.release)
         packages = self._packages(asked)
         if packages is None:
             names = distribution_rust.names_of(asked[0]) if asked else ()
@@ -149,15 +149,24 @@ class Rust:
             return distribution_rust.provide(found, self._tools.store, state)
 
 
-def offers(channel: str, target: str | None) -> tuple[distribution_rust.RustRequest, ...]:
+def offers(
+    channel: str, target: str | None, release: tuple[str, str] | None = None
+) -> tuple[distribution_rust.RustRequest, ...]:
     """Return possible requests to the distribution, best first; none if a toolchain of this host serves.
 
-    ``target`` None: this host.
+    ``target`` None: this host. ``release`` is the distribution of pinned base programs, None: this host's.
     """
     platform = _host() if target is None else well_known()[target]
-    if isinstance(host_rust.find(channel, _triples(platform), os.environ), HostRust):
+    if isinstance(host_rust.find(channel, _triples(platform), _environment(release)), HostRust):
         return ()
-    return distribution_rust.requests(_host(), platform) if host_rust.is_stable(channel) else ()
+    if not host_rust.is_stable(channel):
+        return ()
+    return distribution_rust.requests(_host(), platform, release)
+
+
+def _environment(release: tuple[str, str] | None) -> Mapping[str, str]:
+    """Return the variables by which a toolchain is found; pinned base programs hide the one on PATH."""
+    return os.environ if release is None else {**os.environ, "PATH": ""}
 
 
 def _cargo(sysroots: tuple[Path, ...]) -> Path:
