@@ -212,6 +212,9 @@ def test_what_is_told_before_the_prompt_can_be_pasted_and_works(workspace: Works
         assert "linux_aarch64.whl" in there.said
         assert "int before;" in there.said
         assert "xlinux" not in there.said  # the hook's variables were not there
+        there.type("python -c 'import fcntl; fcntl.ioctl(0, 0x5412, b\"x\")'; echo typed: $?\n")
+        there.until("Operation not permitted")  # TIOCSTI: it would type for the person
+        there.until("typed: 1")
         there.type("sleep 100\n")
         there.until("sleep 100")
         time.sleep(0.5)

@@ -359,6 +359,30 @@ static void pretend_users(void)
 	check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), "seccomp", "");
 }
 
+/* Keep the program from typing into the caller's terminal, which the caller's shell would read: TIOCSTI and
+ * TIOCLINUX of ioctl_tty(2). 54 and 0x40000202 are ioctl of 32-bit programs and of x32. Without a terminal
+ * there is nothing to filter, and calls stay quick. */
+static void protect_terminal(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 54, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x40000202, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSTI, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCLINUX, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	};
+	struct sock_fprog filter = {COUNT(code), code};
+	int terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	if (terminal < 0)
+		return;
+	close(terminal);
+	check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0), "seccomp", "");
+}
+
 /* --- the processes ------------------------------------------------------------------------------------------ */
 
 static void pass_on(int number) { if (child > 0) kill(child, number); }
@@ -474,6 +498,8 @@ int main(int count, char **words)
 		drop_capabilities(of_image);
 	if (of_image)
 		pretend_users();
+	if (of_user && of_root)
+		protect_terminal();
 	if (of_processes) {
 		child = fork();
 		check(child < 0, "fork", "");
