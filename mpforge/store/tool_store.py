@@ -152,13 +152,7 @@ class ToolStore:
         the files of an interrupted or killed one, and continues from there. ``modes``: files keep their
         modes, instead of being made read-only.
         """
-
-        def told(directory: Path) -> None:
-            with self.making():
-                make(directory)
-
-        wanted = _Wanted(name, version, digest, told, resumable, modes)
-        found = self._obtained(wanted)
+        found = self._obtained(_Wanted(name, version, digest, make, resumable, modes))
         self.obtained.add(found.path)
         return found
 
@@ -271,7 +265,7 @@ class ToolStore:
                 )
             work = left or place.new()
             try:
-                _fill(work, wanted)
+                self._fill(work, wanted)
             except Exception:  # not an interrupt: these files did not become the tool
                 remove_tree(work)
                 raise
@@ -279,6 +273,24 @@ class ToolStore:
                 _put(work, home, place)
         _looked_at.add(home)
         return _tree(home, wanted)
+
+    def _fill(self, work: Path, wanted: _Wanted) -> None:
+        """Make the tool and its record in its own directory. Raises ``_NoRoom``, and what ``make`` raises."""
+        with _room():
+            (work / tool_manifests.TREE).mkdir(parents=True, exist_ok=True)
+        try:
+            with self.making():
+                wanted.make(work / tool_manifests.TREE)
+        except (OSError, MpforgeError) as error:
+            why = unwritable(work)
+            if why is not None:
+                raise _NoRoom(why) from error
+            raise
+        with _room():
+            unfinished.finish(work)
+            identity = {"name": wanted.name, "version": wanted.version, "digest": wanted.digest}
+            record = {**identity, **tool_manifests.seal(work, modes=wanted.modes)}
+            write_atomically(work / _RECORD, json.dumps(record).encode())
 
 
 @contextlib.contextmanager
@@ -288,24 +300,6 @@ def _room() -> Iterator[None]:
         yield
     except OSError as error:
         raise _NoRoom(error.strerror or str(error)) from error
-
-
-def _fill(work: Path, wanted: _Wanted) -> None:
-    """Make the tool and its record in its own directory. Raises ``_NoRoom``, and what ``make`` raises."""
-    with _room():
-        (work / tool_manifests.TREE).mkdir(parents=True, exist_ok=True)
-    try:
-        wanted.make(work / tool_manifests.TREE)
-    except (OSError, MpforgeError) as error:
-        why = unwritable(work)
-        if why is not None:
-            raise _NoRoom(why) from error
-        raise
-    with _room():
-        unfinished.finish(work)
-        identity = {"name": wanted.name, "version": wanted.version, "digest": wanted.digest}
-        record = {**identity, **tool_manifests.seal(work, modes=wanted.modes)}
-        write_atomically(work / _RECORD, json.dumps(record).encode())
 
 
 def _put(made: Path, home: Path, place: Home) -> None:
