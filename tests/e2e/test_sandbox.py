@@ -101,6 +101,10 @@ def test_a_program_does_not_lead_mpforge_out_of_its_directory(
         said(f"mkfifo {STEP}/{name}; chmod 0 {STEP}")
 
 
+def test_a_program_inherits_its_input_and_outputs_alone(said: Callable[[str], str]) -> None:
+    assert said("ls /proc/self/fd").split() == ["0", "1", "2", "3"], "3 is of ls"
+
+
 def test_a_program_can_t_trace_the_root_s_first_process(said: Callable[[str], str]) -> None:
     """Seized or stopped, it would hold the step until the timeout (ptrace(2): PTRACE_SEIZE)."""
     code = "import ctypes; print(ctypes.CDLL(None).ptrace(0x4206, 1, 0, 0))"

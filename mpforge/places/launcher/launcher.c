@@ -113,7 +113,7 @@ static int open_inside(const char *where, int directory)
 {
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
 	char part[LONGEST];
-	int root = open("new", O_PATH | O_DIRECTORY | O_CLOEXEC), folder = dup(root), next;
+	int root = open("new", O_PATH | O_DIRECTORY | O_CLOEXEC), folder = fcntl(root, F_DUPFD_CLOEXEC, 3), next;
 	check(root < 0, "open", "new");
 	joined(part, where, "");
 	for (char *name = part + strspn(part, "/"), *end; *name; name = end + strspn(end, "/")) {
