@@ -11,6 +11,7 @@ from mpforge.doctor.container_runtime import ContainersFact, packages
 from mpforge.obtain import emulators
 from mpforge.places.containers import root_probe
 from mpforge.places.containers.runtime_probe import NATIVE
+from mpforge.places.isolation import isolation
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import DistroRequest
 from mpforge.plan.sessions import Choice
@@ -113,7 +114,8 @@ def image_ability(platform: Platform, host: HostFacts, containers: ContainersFac
     runtime, run = containers.engine, containers.run(platform.name)
     if runtime is None or run is None:
         lack = ImageAbility((), containers.why or strategies.NO_RUNTIME, containers.remedy)
-        return _without_runtime(platform, host) if runtime is None and host.roots else lack
+        here = runtime is None and host.roots and isolation().has_root
+        return _without_runtime(platform, host) if here else lack
     if run.how == "no":
         return ImageAbility(
             (), run.why or "the container runtime does not run its programs", run.remedy
@@ -141,12 +143,13 @@ def _without_runtime(platform: Platform, host: HostFacts) -> ImageAbility:
     if told != NATIVE and (found := emulators.host_emulator(platform, static=True)) is not None:
         told = root_probe.ask(platform, root_probe.emulator(found.path, platform)) or told
     if not told:
-        names = packages()
-        remedy = f"apt-get install {names}" if names else None
-        return ImageAbility((), f"this host has no static QEMU for {platform.name}", remedy)
+        names, lack = packages(), f"this host has no static QEMU for {platform.name}"
+        return ImageAbility((), lack, f"apt-get install {names}" if names else None)
     how = "natively" if told == NATIVE else f"by {told}"
     able = ("native",) if platform.name == host.platform else ("hybrid", "emulate")
-    return ImageAbility(able, f"this host runs it {how}, without a container runtime")
+    # What is set up and does not answer is not passed over.
+    remedy = 'set runtime = "sandbox" in [build]' if host.container_runtime else None
+    return ImageAbility(able, f"this host runs it {how}, without a container runtime", remedy)
 
 
 def _wanted(platform: Platform) -> strategies.Wanted:
