@@ -14,9 +14,9 @@ from mpforge.errors import ExitCode
 from mpforge.reports.console import size
 
 _EXTENTS = {
-    "whole": "steps run in a root of their own, with their tools and this host's base programs alone",
-    "mounts": "steps run in a root of their own, but see this host's processes",
-    "network": "steps have a network of their own, but see this host's files and processes",
+    "whole": "steps are isolated: they see only their tools and this host's base programs",
+    "mounts": "steps are isolated, but see this host's processes",
+    "network": "steps are isolated from the network, but see this host's files and processes",
 }
 
 

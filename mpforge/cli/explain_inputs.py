@@ -1,7 +1,7 @@
-"""``mpforge explain --inputs``: list what steps use beside their source and commands.
+"""``mpforge explain --inputs``: list what steps use in addition to their source and commands.
 
-Parts are in a step's key. Files of this host that compilers opened are known only after a run; they are
-recorded in its result, and compared before that is used again.
+A step's key has its parts. The files of this host that compilers open are known only after a run: its result
+records them, and they are compared before it is used again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ _VARIABLES = ("environment", "pass-environment", "secrets")
 
 @dataclass(frozen=True)
 class StepInputs:
-    """What a step uses beside its source and commands.
+    """The inputs of a step in addition to its source and commands.
 
     ``parts`` are in its key: values by kind and name. ``host`` and ``source`` are the files that it read and
     that are not in its key: sha256, or a word in parentheses, by path; None without a stored result.
@@ -75,14 +75,14 @@ def lines(found: StepInputs, *, whole: bool) -> Iterator[str]:
         for kind, names in found.parts.items():
             yield from (f"  {kind}.{name} = {value}" for name, value in names.items())
     if found.host is None:
-        yield "no result is stored, so it is not known what it reads: run the session first"
+        yield "no result is stored, so its reads are not known: run the session first"
         return
     yield from _of_host(found, found.host, whole=whole)
     if found.source:
-        yield "read of the source, beside its key:"
+        yield "read from the source, and not in its key:"
         yield from (f"  {short(value)} {path}" for path, value in found.source.items())
     if found.isolation not in (None, "whole"):
-        yield f"made with less isolation ({found.isolation}): it may have read any file of this host"
+        yield f"it ran with less isolation ({found.isolation}): it may have read any file of this host"
 
 
 def _of_host(found: StepInputs, host: Mapping[str, str], *, whole: bool) -> Iterator[str]:
@@ -92,12 +92,12 @@ def _of_host(found: StepInputs, host: Mapping[str, str], *, whole: bool) -> Iter
         yield "other files of this host that it reads are not recorded"
         return
     if UNSEEN in host:
-        yield "it is unknown what its compilers read: they can't be observed, so it is never reused"
+        yield "its compilers can't report what they read, so its result is never reused"
         return
     read = {path: value for path, value in host.items() if value != ABSENT}
     absent = [path for path in host if path not in read]
-    looked = f", and {len(absent)} looked for that did not exist" if absent else ""
-    yield f"read of this host, beside its key: {len(read)} files{looked}"
+    looked = f"; looked for, but absent: {len(absent)}" if absent else ""
+    yield f"read from this host, and not in its key: {len(read)} files{looked}"
     yield from (f"  {_in_short(value)} {path}" for path, value in read.items())
     if whole:
         yield from (f"  {ABSENT} {path}" for path in absent)

@@ -29,7 +29,7 @@ from mpforge.toolchains.compiler_wrappers import WrapperNote, read_notes
 from mpforge.toolchains.ready import COMPILER_NOTES
 
 _LACKS = {
-    "mounts": "gives steps a root of their own, but can't hide its processes from them",
+    "mounts": "isolates steps from its files and network, but can't hide its processes from them",
     "network": "isolates steps from its network, but not from its files and processes",
     "none": "can't isolate steps from the network",
 }

@@ -1,4 +1,4 @@
-"""Provide images to a session's steps without a container runtime: as roots of this host.
+"""Provide images to a session's steps without a container runtime: as root file systems on this host.
 
 Knows nothing of what a step does in one.
 """
@@ -165,7 +165,7 @@ class ImageRoots:
         by_kernel = root_probe.ask(platform)
         if by_kernel == NATIVE:
             return f"{_KERNELS} {NATIVE}"
-        why = "this kernel has no handlers (binfmt_misc) for a user namespace, which Linux 6.7 has"
+        why = "this kernel has no binfmt_misc for user namespaces, which Linux 6.7 added"
         try:
             path = self._machines.static_emulator(platform).path
             own = root_probe.ask(platform, root_probe.emulator(path, platform))
@@ -174,7 +174,7 @@ class ImageRoots:
         if not own and not by_kernel:
             raise RuntimeCannotRun(
                 f"this host does not run programs of {platform.name}, which the image has",
-                why=f"{why}; and it has no handler of its own with the flag F",
+                why=f"{why}; and none of its own handlers has the flag F",
                 hint="install QEMU and its handlers: apt-get install qemu-user-static binfmt-support "
                 "(Debian, Ubuntu)",
             )
@@ -182,7 +182,7 @@ class ImageRoots:
 
 
 def _required() -> Isolation:
-    """Return this host's isolation. Raises ``NoContainerRuntime`` if steps have no root of their own."""
+    """Return this host's isolation. Raises ``NoContainerRuntime`` if that can't isolate files."""
     found = isolation()
     if not found.has_root:
         raise NoContainerRuntime(

@@ -161,8 +161,8 @@ class HostPlace:
         )
         if error.errno == errno.ENOENT and self.isolation.has_root and os.path.exists(program):
             hint = (
-                "it exists on this host, but steps see only /usr, their tools and their own "
-                "directory: declare the program in [build] tools"
+                "it exists on this host, but not in the sandbox of the step: declare it in "
+                "[build] tools"
             )
         return NotStarted(
             error.strerror or str(error),

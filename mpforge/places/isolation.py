@@ -22,7 +22,7 @@ from mpforge.workspace import host_system
 Extent = Literal["none", "network", "mounts", "whole"]
 """Extents of isolation, in ascending order: ``network`` isolates only that, ``mounts`` also all files."""
 
-NO_ROOTS = "this host gives steps no root of their own"
+NO_ROOTS = "this host can't isolate steps from its files"
 
 FACT = "isolation"
 """The fact that records the extent in a result that was made without complete isolation."""
@@ -58,7 +58,7 @@ class Isolation:
 
     @property
     def has_root(self) -> bool:
-        """Whether programs get a root of their own."""
+        """Whether programs get a root file system of their own."""
         return "r" in self.kinds
 
     @property
@@ -124,7 +124,7 @@ def isolation() -> Isolation:
 
 
 def require_root(what: str, otherwise: str) -> None:
-    """Raise ``HostCannot`` if steps can't have a root of their own, which ``what`` needs.
+    """Raise ``HostCannot`` if this host can't run steps in a sandbox, which ``what`` needs.
 
     ``otherwise`` is another way, in words.
     """
@@ -132,7 +132,7 @@ def require_root(what: str, otherwise: str) -> None:
     if not found.has_root:
         remedy = f"{found.remedy}; or " if found.remedy else ""
         raise HostCannot(
-            f"{what} needs a root of its own for each step, and this host refuses it",
+            f"{what} needs a sandbox for each step, and this host refuses it",
             why=found.why,
             hint=f"{remedy}{otherwise}",
         )

@@ -114,8 +114,8 @@ def _refuse_odd(folder: Path) -> None:
     for entry in [*os.scandir(folder)]:
         if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
             raise StepFailed(
-                f"a program of the step made {STEP}/{entry.name} a link, a pipe or the like",
-                hint="mpforge uses what lies there; let the build write below its source",
+                f"a program of the step made {STEP}/{entry.name} a link, pipe or device",
+                hint="mpforge reads and writes files there; let the build write below its source directory",
             )
 
 

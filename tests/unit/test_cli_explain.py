@@ -47,10 +47,10 @@ RESULT = ActionResult(
 def test_files_of_the_host_that_were_read_are_listed_beside_the_parts_of_the_key() -> None:
     assert [*lines(inputs_of(BUILD, STEP, RESULT), whole=False)] == [
         "in its key: program 2",
-        "read of this host, beside its key: 2 files, and 1 looked for that did not exist",
+        "read from this host, and not in its key: 2 files; looked for, but absent: 1",
         "  dddddddddddd /opt/include/**",
         "  cccccccccccc /usr/include/stdio.h",
-        "read of the source, beside its key:",
+        "read from the source, and not in its key:",
         "  eeeeeeeeeeee tests/test_one.py",
     ]
     listed = [*lines(inputs_of(BUILD, STEP, RESULT), whole=True)]

@@ -154,7 +154,7 @@ def test_a_container_runtime_that_is_set_up_runs_images_before_the_host_itself(
 
 
 def test_images_without_a_runtime_need_a_root_of_their_own() -> None:
-    why = "this host gives steps no root of their own: unshare: Operation not permitted"
+    why = "this host can't isolate steps from its files: unshare: Operation not permitted"
     wanted = replace(_wanted("aarch64", UNKNOWN), runtime="sandbox")
     assert _chosen(wanted, host=replace(HOST, roots=True)).strategy == "hybrid"
     refused = _refused(wanted, host=replace(WITH_RUNTIME, no_roots=why))
