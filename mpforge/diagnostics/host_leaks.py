@@ -134,7 +134,7 @@ def missed(build: Build, notes: Sequence[WrapperNote]) -> HostLeak | None:
     )
 
 
-def told(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
+def warnings(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
     """Return warnings about a build that succeeded, one a line."""
     native = [note.flag for note in notes if _NATIVE.fullmatch(note.flag)]
     lines = [

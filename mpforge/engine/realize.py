@@ -21,7 +21,7 @@ from mpforge.keys.digest import to_json
 from mpforge.keys.walk import references
 from mpforge.kinds import observed_reads
 from mpforge.kinds.step_ingredients import Provision, files
-from mpforge.kinds.task import TOLD, Given, Task
+from mpforge.kinds.task import WARNINGS, Given, Task
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.sessions import Plan
@@ -226,7 +226,7 @@ class Realizer:
 
     def _tell(self, result: ActionResult) -> None:
         """Emit a result's warnings, each time it is used."""
-        for line in json.loads(result.facts.get(TOLD, "[]")):
+        for line in json.loads(result.facts.get(WARNINGS, "[]")):
             self.emit(Warned(self.session, line))
 
     def _run(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:

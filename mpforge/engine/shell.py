@@ -157,9 +157,9 @@ def _scene(run: StepRun, *, stays: bool, left: datetime | None = None) -> Scene:
     programs = recorded_commands.read(root)
     return Scene(
         title=run.title,
-        directory=Path(run.place.shown(str(root))),
+        directory=Path(run.place.to_place_paths(str(root))),
         place=root,
-        programs=tuple(map(run.place.shown, recorded_commands.pasted(programs, root))),
+        programs=tuple(map(run.place.to_place_paths, recorded_commands.pasted(programs, root))),
         network=not run.place.offline,
         stays=stays,
         left=left,

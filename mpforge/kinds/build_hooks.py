@@ -90,9 +90,11 @@ class Backend:
         ) -> None:
             variables = {**(extra_environ or {}), **self.variables}
             # The interpreter, pyproject_hooks' script, the hook, and the directory where they exchange texts.
-            lends = (Path(cmd[1]), Path(cmd[-1]))
+            file_arguments = (Path(cmd[1]), Path(cmd[-1]))
             directory = Path(cwd or self.source)
-            run.call(cmd, cwd=directory, extra=variables, line=by_hand, lends=lends)
+            run.call(
+                cmd, cwd=directory, extra=variables, line=by_hand, file_arguments=file_arguments
+            )
             if by_hand is not None:
                 run.let_in()
 

@@ -102,6 +102,6 @@ def _build_by_uv(hooks: "HookCalls", settings: Settings) -> None:
     if view := hooks.variables.get("PYTHONPATH"):  # uv's interpreter ignores it (-I)
         (site_packages(directory.environment) / "mpforge_view.pth").write_text(f"{view}\n", "utf-8")
     argv += ["-o", str(directory.output), str(directory.source)]
-    hooks.run.call(argv, extra=hooks.variables, lends=[Path(argv[0])])
+    hooks.run.call(argv, extra=hooks.variables, file_arguments=[Path(argv[0])])
     hooks.run.let_in()
     (directory.output / ".gitignore").unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from mpforge.kinds import build_tools, visible_files
 from mpforge.kinds.observed_reads import HOST
 from mpforge.kinds.registry import kind_of
 from mpforge.kinds.step_ingredients import Provision
-from mpforge.kinds.task import TOLD, Task, since
+from mpforge.kinds.task import WARNINGS, Task, since
 from mpforge.places import sandbox
 from mpforge.places.host import HostPlace
 from mpforge.places.isolation import FACT
@@ -41,7 +41,7 @@ def execute(task: Task, provision: Provision) -> dict[str, str]:
 
     Raises the errors of the command's runner.
     """
-    apart, begin = _apart(task.step, provision), task.log.tell()
+    isolated, begin = _isolation_facts(task.step, provision), task.log.tell()
     _observe_host(task, provision)
     try:
         facts = kind_of(task.step.command).run(task, task.step.command, provision)
@@ -50,8 +50,8 @@ def execute(task: Task, provision: Provision) -> dict[str, str]:
         if (build := _as_built(task)) is not None:
             error = host_leaks.explained(error, build, _notes(task))
         raise _by_files(error, task, provision, begin) from None
-    lines = [*task.warnings, *_told(task, begin)]
-    return facts | apart | ({TOLD: json.dumps(lines)} if lines else {})
+    lines = [*task.warnings, *_warnings(task, begin)]
+    return facts | isolated | ({WARNINGS: json.dumps(lines)} if lines else {})
 
 
 def _by_files(error: StepFailed, task: Task, provision: Provision, begin: int) -> StepFailed:
@@ -59,7 +59,7 @@ def _by_files(error: StepFailed, task: Task, provision: Provision, begin: int) -
     source = task.given.trees.get("source")
     if source is None or not kind_of(task.step.command).sees_less:
         return error
-    lines = _said(task, begin).splitlines()
+    lines = _log_text(task, begin).splitlines()
     built = [path for path, _ in source.walk()]
     of_sdist = provision.inputs.source.is_sdist
     project = [] if of_sdist else [path for path, _ in provision.inputs.files.walk()]
@@ -73,18 +73,18 @@ def _observe_host(task: Task, provision: Provision) -> None:
     if not command.place.sees_host or not kind_of(command).reads_host:
         return
 
-    def teller() -> dict[str, str]:
+    def reads_of_host() -> dict[str, str]:
         compilers = command.compilers
         if compilers is not None and not provision.toolbox.toolchain(compilers).notes_reads():
             return {f"{HOST}{host_reads.UNSEEN}": host_reads.UNSURE}
         root = task.directory.root
-        reads = provision.toolbox.read_of_host(root, compilers, since, _on_host(task))
+        reads = provision.toolbox.read_of_host(root, compilers, since, _to_host_paths(task))
         return {f"{HOST}{path}": value for path, value in reads.items()}
 
-    task.observed.add(teller)
+    task.observed.add(reads_of_host)
 
 
-def _apart(step: Step, provision: Provision) -> dict[str, str]:
+def _isolation_facts(step: Step, provision: Provision) -> dict[str, str]:
     """Return how well the programs of a step are isolated from this host.
 
     ``network`` is none, declared, or open: not cut off. ``FACT`` is set if isolation is not complete.
@@ -153,20 +153,20 @@ def _as_built(task: Task) -> host_leaks.Build | None:
 
 
 def _notes(task: Task) -> tuple[WrapperNote, ...]:
-    return read_notes(task.directory.root / COMPILER_NOTES, _on_host(task))
+    return read_notes(task.directory.root / COMPILER_NOTES, _to_host_paths(task))
 
 
-def _said(task: Task, begin: int) -> str:
-    """Return what a step's programs wrote to the log, with the step's directory as the host knows it."""
-    return _on_host(task)(since(Path(task.log.name), begin).decode("utf-8", "replace"))
+def _log_text(task: Task, begin: int) -> str:
+    """Return what a step's programs wrote to the log, with the host's paths."""
+    return _to_host_paths(task)(since(Path(task.log.name), begin).decode("utf-8", "replace"))
 
 
-def _on_host(task: Task) -> Callable[[str], str]:
-    """Return the function that puts the host's paths into a text of a step's programs."""
-    return sandbox.on_host(task.directory.root).told if task.step.place.sees_host else str
+def _to_host_paths(task: Task) -> Callable[[str], str]:
+    """Return the function that gives a text of a step's programs the host's paths."""
+    return sandbox.on_host(task.directory.root).to_host_paths if task.step.place.sees_host else str
 
 
-def _told(task: Task, begin: int) -> Sequence[str]:
+def _warnings(task: Task, begin: int) -> Sequence[str]:
     """Return warnings about a build that succeeded. Raises ``HostLeak`` if it lacks something."""
     build = _as_built(task)
     if build is None or not task.step.command.is_main:
@@ -174,4 +174,4 @@ def _told(task: Task, begin: int) -> Sequence[str]:
     notes = _notes(task)
     if (leak := host_leaks.missed(build, notes)) is not None:
         raise leak
-    return host_leaks.told(build, notes, _said(task, begin))
+    return host_leaks.warnings(build, notes, _log_text(task, begin))

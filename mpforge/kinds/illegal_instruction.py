@@ -90,12 +90,14 @@ def located(
         ended = isinstance(second, IllegalInstruction)
     step.bring_back(folder)
     for trace in folder.iterdir():
-        trace.write_text(step.place.told(trace.read_text("utf-8", "replace")), encoding="utf-8")
+        trace.write_text(
+            step.place.to_host_paths(trace.read_text("utf-8", "replace")), encoding="utf-8"
+        )
     culprits = sorted(_culprits(folder, known), key=lambda culprit: not culprit.ours)
     said = since(Path(step.log.name), begin).decode("utf-8", "replace")
     found = Found(
         culprits[0] if culprits else None,
-        tuple(python_stack(step.place.told(said), known))[:_FRAMES],
+        tuple(python_stack(step.place.to_host_paths(said), known))[:_FRAMES],
         "" if ended else "the second run, which should have located it, ended differently",
     )
     return report(error, step.title, known, found)

@@ -56,7 +56,7 @@ class RunningCommands(Kind[RunCommands]):
                 hint="paths are relative to the source directory, or to where the build installs",
             )
         platform, provided = well_known()[command.target], command.provided
-        passing = Path(run.place.shown(str(directory.root)))
+        passing = Path(run.place.to_place_paths(str(directory.root)))
         promise = Promise(platform, command.policy, provided=provided, passing=passing)
         prove_files(directory.output, promise)
         return {}

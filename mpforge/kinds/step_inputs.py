@@ -46,7 +46,7 @@ def put_source(task: Task, provision: "Provision", *, vcs: bool) -> None:
     place = git_clone.create(inputs.source.root, state, directory.source)
     store.restore(tree, place)
     git_clone.settle(directory.source, state, place, tree)
-    provision.toolbox.tools.of_host.update(git_clone.borrowed(directory.source))
+    provision.toolbox.tools.host_paths.update(git_clone.borrowed(directory.source))
 
 
 def _observe(task: Task) -> None:
@@ -54,11 +54,11 @@ def _observe(task: Task) -> None:
     nodes = {path: tree.get(path) for path in content_differs(tree, task.given.keyed["source"])}
     watched = source_reads.watch(task.directory.source, nodes)
 
-    def teller() -> dict[str, str]:
+    def reads_of_source() -> dict[str, str]:
         found = ((path, nodes[path]) for path in watched.read())
         return {f"{SOURCE}{path}": node.digest for path, node in found if node is not None}
 
-    task.observed.add(teller)
+    task.observed.add(reads_of_source)
 
 
 def restore_source(store: BlobStore, tree: Directory, place: Path) -> None:
@@ -96,7 +96,7 @@ def put_environment(task: Task, provision: "Provision", word: str, wanted: tuple
         installed.require(wanted, what=task.step.title)
         installed.make_environment(environment)
     elif _is_read_only(task):
-        _show_environment(task, provision, word, tree)
+        _mount_environment(task, provision, word, tree)
     else:
         _make_environment(provision, word, tree, environment)
     return environment / "bin" / "python"
@@ -111,8 +111,8 @@ def _is_read_only(task: Task) -> bool:
     return isolation().has_root and not writes and not task.keeps
 
 
-def _show_environment(task: Task, provision: "Provision", word: str, tree: Directory) -> None:
-    """Let a step see an environment of the tool store at its own path: nothing is copied."""
+def _mount_environment(task: Task, provision: "Provision", word: str, tree: Directory) -> None:
+    """Mount an environment of the tool store in a step's directory: nothing is copied."""
     toolbox = provision.toolbox
     python = toolbox.host_python(word)
     made = toolbox.store.obtain(
@@ -122,7 +122,7 @@ def _show_environment(task: Task, provision: "Provision", word: str, tree: Direc
         make=functools.partial(_make_environment, provision, word, tree),
     )
     task.directory.environment.mkdir()
-    toolbox.elsewhere[task.directory.environment] = made.path
+    toolbox.mounted[task.directory.environment] = made.path
 
 
 def _make_environment(provision: "Provision", word: str, tree: Directory, place: Path) -> None:
@@ -154,12 +154,12 @@ def with_descriptions(
     """Let a build's pkg-config find the ``.pc`` files of the packages in its environment."""
     from mpforge.obtain.pythons.virtual_environments import site_packages
 
-    shown = task.directory.environment
-    here = provision.toolbox.elsewhere.get(shown, shown)
-    found = target_packages.descriptions(site_packages(here))
+    environment = task.directory.environment
+    on_host = provision.toolbox.mounted.get(environment, environment)
+    found = target_packages.descriptions(site_packages(on_host))
     known = run.environment.get("PKG_CONFIG_PATH", "")
-    words = [*(str(shown / path.relative_to(here)) for path in found), *filter(None, [known])]
-    more = {"PKG_CONFIG_PATH": os.pathsep.join(words)}
+    folders = [str(environment / path.relative_to(on_host)) for path in found]
+    more = {"PKG_CONFIG_PATH": os.pathsep.join([*folders, *filter(None, [known])])}
     return (
         dataclasses.replace(run, environment={**run.environment, **more}),
         dataclasses.replace(ready, hooks={**ready.hooks, **more}),

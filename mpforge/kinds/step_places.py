@@ -146,7 +146,7 @@ class ProvidedHost:
         from mpforge.kinds import visible_files
 
         command = task.step.command
-        visible_files.recall(task.directory, self.toolbox)
+        visible_files.show_recorded_tools(task.directory, self.toolbox)
         self.toolbox.programs.folders(task.step, git=False)
         if command.python is not None:
             self.toolbox.host_python(command.python)

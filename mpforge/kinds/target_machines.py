@@ -91,7 +91,7 @@ class Machines:
             native = None if python is None else self._native_python(python)
             return ReadyMachine(None, native, Path("/"), None)
         emulator = self._emulator(platform)
-        self._toolbox.tools.of_host.add(emulator.path)
+        self._toolbox.tools.host_paths.add(emulator.path)
         if machine.cpu != platform.baseline_cpu:
             emulators.require_model(emulator, machine.cpu)
         pins = [self._pins.distribution(r) for r in self._distro_requests(platform, python)]
@@ -105,7 +105,7 @@ class Machines:
         what = f"the {python} of {platform.name}{how_much}"
         store = self._toolbox.store.telling(lambda: self._toolbox.working(what))
         found = self._target_python(platform, python, tuple(pins), store)
-        self._toolbox.tools.of_host.add(found.sysroot)
+        self._toolbox.tools.host_paths.add(found.sysroot)
         return ReadyMachine(emulator, found, found.sysroot, machine.cpu)
 
     def for_build(self, machine: Machine) -> ReadyMachine | None:

@@ -13,7 +13,7 @@ from mpforge.store.trees import Directory
 if TYPE_CHECKING:
     from mpforge.places.step import StepDirectory, StepRun
 
-TOLD = "told"
+WARNINGS = "told"
 """The fact of a result with warnings for the user: a JSON list of lines."""
 
 

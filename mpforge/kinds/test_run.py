@@ -88,9 +88,9 @@ class Scene:
         """The emulator's CPU model that tests see, or None."""
         return self.machine.cpu if self.machine.emulated else None
 
-    def shown(self, path: Path) -> Path:
+    def to_place_path(self, path: Path) -> Path:
         """Return a path as it is called inside the place of the tests."""
-        return Path(self.place.shown(str(path)))
+        return Path(self.place.to_place_paths(str(path)))
 
     @property
     def evidence(self) -> Path:
@@ -169,16 +169,16 @@ def _python_environment(scene: Scene, target_python: TargetPython) -> Path:
         python=target_python,
         emulator=scene.emulator,
         cpu=scene.model,
-        shown=scene.shown(environment),
+        shown=scene.to_place_path(environment),
     )
     interpreter_launcher.write_entry_points(
-        environment, run=scene.prefix, shown=scene.shown(environment)
+        environment, run=scene.prefix, shown=scene.to_place_path(environment)
     )
     test_guard.write_guard(
         scene.site,
-        evidence=scene.shown(scene.evidence),
+        evidence=scene.to_place_path(scene.evidence),
         modules=top_level_modules(wheel),
-        executable=str(scene.shown(python)) if scene.place.emulation(scene.model) else None,
+        executable=str(scene.to_place_path(python)) if scene.place.emulation(scene.model) else None,
         emulated=scene.machine.emulated,
     )
     return python
@@ -243,7 +243,7 @@ def _has_posargs(line: CommandLine) -> bool:
 
 
 def _import(step: StepRun, scene: Scene) -> None:
-    text = import_script(scene.wheel, scene.shown(scene.site))
+    text = import_script(scene.wheel, scene.to_place_path(scene.site))
     script = scene.directory.root / "import_all.py"
     script.write_text(text, encoding="utf-8")
     step.lend(script)

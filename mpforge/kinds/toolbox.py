@@ -80,8 +80,8 @@ class Toolbox:
         self._pythons = {} if pythons is None else pythons
         self._installed: dict[str, Installed] = {}
         self._warned: set[str] = set()
-        self.elsewhere: dict[Path, Path] = {}
-        """Directories of steps that are trees of the tool store, and their paths there."""
+        self.mounted: dict[Path, Path] = {}
+        """Directories of steps where trees of the tool store are mounted, and the trees' paths."""
         base = None
         if pinned_base:
             base = Base(pins, self.store, workspace.cache / "distribution", self.working)
@@ -146,12 +146,12 @@ class Toolbox:
                 _library(found.path, found.patched, self.tools.host_files)
             )
         python = self._pythons[word]
-        self.tools.of_host.update(host_programs.files_of(str(python.executable)), python.files)
+        self.tools.host_paths.update(host_programs.files_of(str(python.executable)), python.files)
         return python
 
     def visible(self) -> set[Path]:
         """Return the tools that were provided so far: files and directories that programs may read."""
-        return self.store.obtained | self.tools.of_host
+        return self.store.obtained | self.tools.host_paths
 
     def python_if_here(self, word: str) -> HostPython | None:
         """Return the host's CPython of a word, or None."""
@@ -171,7 +171,7 @@ class Toolbox:
         if word not in self._installed:
             python = self.host_python(word)
             self._installed[word] = installed_packages.of(python, self.tools.host_files)
-            self.tools.of_host.update(self._installed[word].folders())
+            self.tools.host_paths.update(self._installed[word].folders())
         return self._installed[word]
 
     # --- compilers -----------------------------------------------------------------------------
@@ -220,11 +220,11 @@ class Toolbox:
         directory: Path,
         compilers: Compilers | None,
         since: int,
-        told: Callable[[str], str],
+        to_host_paths: Callable[[str], str],
     ) -> dict[str, str]:
         """Return host files that a step's programs read since ``since`` (ns), by path; see ``host_reads``.
 
-        ``told`` returns a path of the programs as the host knows it.
+        ``to_host_paths`` returns a path of the programs as the host knows it.
         """
         from mpforge.toolchains import host_arguments, host_reads
 
@@ -235,9 +235,9 @@ class Toolbox:
             own += self.host_python(compilers.python).includes  # in the key
         return host_reads.read(
             directory / host_reads.NOTES,
-            host_arguments.named(directory / host_arguments.CALLS, told),
+            host_arguments.named(directory / host_arguments.CALLS, to_host_paths),
             own=own,
             since=since,
-            told=told,
+            to_host_paths=to_host_paths,
             digests=self.tools.host_files,
         )

@@ -1,6 +1,6 @@
-"""The files of this host that a step's programs see: what its session provided, and what its texts name.
+"""The files of this host that are visible to a step: those of its session's tools, and those the spec names.
 
-A path that the spec writes into a command or a variable is declared by that: an installed library, for one.
+Naming a path in a command or a variable declares it: that of an installed library, for example.
 """
 
 import dataclasses
@@ -26,35 +26,37 @@ _OF_SYSTEM = ("/proc", "/dev", "/sys", "/run", "/var/run", "/etc")
 
 def host_place(step: Step, directory: StepDirectory, toolbox: Toolbox) -> HostPlace:
     """Return the place on this host where a step's programs run. Raises as ``base_root``."""
-    shown = functools.partial(visible, step, directory, toolbox)
+    files = functools.partial(visible, step, directory, toolbox)
     return sandbox.on_host(
         directory.root,
         network=step.network,
-        visible=shown,
-        tools=toolbox.elsewhere,
+        visible=files,
+        mounted=toolbox.mounted,
         base=base_root(toolbox.tools.base),
     )
 
 
 def visible(step: Step, directory: StepDirectory, toolbox: Toolbox) -> set[Path]:
-    """Return the files and directories that a step's programs may read, as far as they are known by now."""
-    found = toolbox.visible() | named(step)
-    return found | set(filter(_is_shown, kind_of(step.command).visible(directory)))
+    """Return the files and directories that a step's programs may read, as far as known by now."""
+    found = toolbox.visible() | named_paths(step)
+    return found | set(filter(_is_mountable, kind_of(step.command).visible(directory)))
 
 
-def recall(directory: StepDirectory, toolbox: Toolbox) -> None:
-    """Let programs see the tools of the store that the programs which ran in a directory were told of."""
+def show_recorded_tools(directory: StepDirectory, toolbox: Toolbox) -> None:
+    """Make the tools of the store visible that the variables of a directory's earlier programs name."""
     tool = re.compile(rf"{re.escape(str(toolbox.store.root))}/[^/:\s]+/{TREE}")
     for program in recorded_commands.read(directory.root):
         for value in program.environment.values():
-            toolbox.tools.of_host.update(filter(Path.is_dir, map(Path, tool.findall(value))))
+            toolbox.tools.host_paths.update(filter(Path.is_dir, map(Path, tool.findall(value))))
 
 
-def named(step: Step) -> set[Path]:
+def named_paths(step: Step) -> set[Path]:
     """Return the files and directories of this host that the spec's texts name for a step."""
     values = [getattr(step.command, field.name) for field in dataclasses.fields(step.command)]
     texts = _texts((*values, *(text for _, text in step.variables.values)))
-    return {path for text in texts for path in map(Path, _PATH.findall(text)) if _is_shown(path)}
+    return {
+        path for text in texts for path in map(Path, _PATH.findall(text)) if _is_mountable(path)
+    }
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -70,7 +72,7 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(part)
 
 
-def _is_shown(path: Path) -> bool:
-    """Return whether a path may be shown: no user's whole home, nothing of the kernel, no socket."""
+def _is_mountable(path: Path) -> bool:
+    """Return whether a path may be mounted: no home directory, nothing of the kernel, no socket."""
     system = any(path.is_relative_to(folder) for folder in _OF_SYSTEM)
     return not system and not host_programs.is_shared(path) and (path.is_file() or path.is_dir())

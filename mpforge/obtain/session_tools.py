@@ -18,9 +18,9 @@ class SessionTools:
     """The tool store, the pins, and the functions that report progress.
 
     ``working(what)`` is the context of long work, ``warn`` reports a warning for the whole session.
-    ``host_python`` returns the host's CPython of a word and raises ``NoHostPython``. ``of_host`` are the
-    files and directories of this host, outside of the store, that steps' programs use. ``base`` are the
-    pinned base programs, None if steps see this host's.
+    ``host_python`` returns the host's CPython of a word and raises ``NoHostPython``. ``host_paths`` are the
+    files and directories of this host, outside of the store, that programs of steps may read. ``base`` are
+    the pinned base programs, None if steps see this host's.
     """
 
     cache: Path
@@ -29,7 +29,7 @@ class SessionTools:
     working: Callable[[str], AbstractContextManager[None]]
     warn: Callable[[str], None]
     host_python: Callable[[str], HostPython]
-    of_host: set[Path] = field(default_factory=set)
+    host_paths: set[Path] = field(default_factory=set)
     base: Base | None = None
 
     @property

@@ -72,7 +72,7 @@ class Programs:
         pins = map(self._tools.pins.environment, step.tools.wheels)
         wheels = tuple(str(self._programs_of(pin)) for pin in pins)
         if wheels:
-            self._tools.of_host.update(host_programs.files_of(str(self.interpreter())))
+            self._tools.host_paths.update(host_programs.files_of(str(self.interpreter())))
         if self._tools.base is not None:
             for tool in step.tools.host:
                 _require_of_base(tool, self._tools.base)
@@ -150,7 +150,7 @@ class Programs:
     def _links(self, name: str, found: dict[str, str | None]) -> Path:
         """Return a directory of symlinks to programs of the host."""
         links = {name: place for name, place in sorted(found.items()) if place is not None}
-        self._tools.of_host.update(*map(host_programs.files_of, links.values()))
+        self._tools.host_paths.update(*map(host_programs.files_of, links.values()))
 
         def make(folder: Path) -> None:
             for link, place in links.items():

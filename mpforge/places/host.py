@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mpforge import processes
-from mpforge.places.isolation import HERE, Isolation, reason
+from mpforge.places.isolation import NO_ISOLATION, Isolation, reason
 from mpforge.places.place import NotStarted
 from mpforge.platforms import Platform
 from mpforge.processes import terminal
@@ -22,9 +22,9 @@ _NO_PROGRAM = {errno.ENOENT, errno.EACCES, errno.ENOEXEC}
 
 @dataclass(frozen=True)
 class HostPlace:
-    """This host; ``isolation`` is applied to programs, ``network`` lets them see the host's network."""
+    """This host; ``isolation`` is applied to programs, ``network`` lets them use the host's network."""
 
-    isolation: Isolation = HERE
+    isolation: Isolation = NO_ISOLATION
     network: bool = False
 
     image = None
@@ -40,11 +40,11 @@ class HostPlace:
         del cpu
         return {}
 
-    def shown(self, text: str) -> str:
+    def to_place_paths(self, text: str) -> str:
         """Return the text unchanged."""
         return text
 
-    def told(self, text: str) -> str:
+    def to_host_paths(self, text: str) -> str:
         """Return the text unchanged."""
         return text
 
@@ -69,10 +69,10 @@ class HostPlace:
         cwd: Path,
         log: BinaryIO,
         timeout: float | None = None,
-        lends: Sequence[Path] = (),
+        file_arguments: Sequence[Path] = (),
     ) -> processes.Ended:
-        """As ``Place``; programs see lent files without help, unless they have a root of their own."""
-        with self._launched(argv, cwd, lends) as start:
+        """As ``Place``; outside of a sandbox, programs see ``file_arguments`` anyway."""
+        with self._launched(argv, cwd, file_arguments) as start:
             return processes.run(
                 start.argv,
                 environment=self._variables(environment),
@@ -102,48 +102,48 @@ class HostPlace:
             )
 
     def _shell(self, path: str) -> tuple[str, ...]:
-        """Return the shell of a PATH, less what it would read for being interactive."""
+        """Return the command of the shell on a PATH, without an interactive shell's configuration."""
         bash = self.which("bash", path)
         return ("sh",) if bash is None else (bash, *_BASH)
 
     def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
-        return {name: self.shown(value) for name, value in environment.items()}
+        return {name: self.to_place_paths(value) for name, value in environment.items()}
 
-    def _operations(self, lends: Sequence[Path]) -> Sequence[str]:
-        """Return what the launcher does for a root of its own: none here."""
-        del lends
+    def _operations(self, file_arguments: Sequence[Path]) -> Sequence[str]:
+        """Return the launcher's operations that fill the sandbox: none without one."""
+        del file_arguments
         return ()
 
     @contextlib.contextmanager
     def _launched(
-        self, argv: Sequence[str], cwd: Path, lends: Sequence[Path] = ()
+        self, argv: Sequence[str], cwd: Path, file_arguments: Sequence[Path] = ()
     ) -> Iterator["_Start"]:
         """Yield how a program is started. Raises ``NotStarted`` if the block did not start it."""
-        words = [self.shown(word) for word in argv]
+        command = [self.to_place_paths(argument) for argument in argv]
         if not self.isolation.cuts_network:
             try:
-                yield _Start(words, cwd)
+                yield _Start(command, cwd)
             except OSError as error:
                 raise self._not_started(argv[0], error) from None
             return
-        told, report = os.pipe()
+        reading, report = os.pipe()
         try:
             try:
                 launched = self.isolation.launched(
-                    words,
+                    command,
                     network=self.network,
                     report=report,
-                    cwd=self.shown(str(cwd)),
-                    operations=self._operations(lends),
+                    cwd=self.to_place_paths(str(cwd)),
+                    operations=self._operations(file_arguments),
                 )
                 yield _Start(launched, Path("/"), (report,))
             finally:
                 os.close(report)
-            said = os.read(told, 8192).decode("utf-8", "replace")
+            message = os.read(reading, 8192).decode("utf-8", "replace")
         finally:
-            os.close(told)
-        if said:
-            number, _, what = said.partition(" ")
+            os.close(reading)
+        if message:
+            number, _, what = message.partition(" ")
             if what != "exec":
                 raise NotStarted(
                     f"it can't be isolated: {what}: {reason(int(number))}",
@@ -173,7 +173,7 @@ class HostPlace:
 
 @dataclass(frozen=True)
 class _Start:
-    """How a program is started: its command line, where, and the descriptors that it inherits."""
+    """The start of a program: its command line and directory, and the descriptors that it inherits."""
 
     argv: Sequence[str]
     cwd: Path

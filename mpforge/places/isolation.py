@@ -80,7 +80,7 @@ class Isolation:
         cwd: str,
         operations: Sequence[str] = (),
     ) -> list[str]:
-        """Return the command line that starts a program apart; it must be started by this process.
+        """Return the command line that starts a program isolated; it must be started by this process.
 
         ``report`` is a descriptor that it inherits: if the program is not started, an errno and what failed
         are written to it (``exec``: the program itself). ``operations`` are ``root_contents``'.
@@ -90,7 +90,7 @@ class Isolation:
         return [*own, *operations, "--", *argv]
 
 
-HERE = Isolation("none")
+NO_ISOLATION = Isolation("none")
 """No isolation: programs run as mpforge itself does."""
 
 
@@ -111,7 +111,7 @@ def isolation() -> Isolation:
     refused = ""
     for extent, kinds in _TRIED:
         found = Isolation(extent, kinds)
-        operations = root_contents.base() if found.has_root else ()
+        operations = root_contents.base_system() if found.has_root else ()
         argv = found.launched(["true"], network=False, report=2, cwd="/", operations=operations)
         try:
             answer = capture(argv, environment={"PATH": os.defpath}, timeout=_SECONDS, brief=True)

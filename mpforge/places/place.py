@@ -54,11 +54,11 @@ class Place(Protocol):
         Empty if the step itself names the emulator that starts programs.
         """
 
-    def shown(self, text: str) -> str:
-        """Return a text with the step's paths as programs of the place see them."""
+    def to_place_paths(self, text: str) -> str:
+        """Replace the step's paths on this host by those in the place."""
 
-    def told(self, text: str) -> str:
-        """Return a program's text with the step's paths as the host sees them."""
+    def to_host_paths(self, text: str) -> str:
+        """Replace the step's paths in the place by those on this host."""
 
     def put(self, entries: Iterable[str] | None = None) -> None:
         """Let programs see the step's directory, or these entries of it, as it is now."""
@@ -86,11 +86,12 @@ class Place(Protocol):
         cwd: Path,
         log: BinaryIO,
         timeout: float | None = None,
-        lends: Sequence[Path] = (),
+        file_arguments: Sequence[Path] = (),
     ) -> Ended:
         """Run a program to its end, or for ``timeout`` seconds.
 
-        ``lends`` are files and directories of texts beside the step's own that its arguments name.
+        ``file_arguments`` are files, and directories of text files, that ``argv`` names outside of the
+        step's directory.
         Raises ``NotStarted``, and what reaching the place raises.
         """
 

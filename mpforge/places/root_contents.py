@@ -1,6 +1,6 @@
-"""What a step's own root shows: base programs, parts of ``/etc``, the tools of this host that it uses.
+"""The contents of a sandbox: base programs, parts of ``/etc``, and the tools of this host that a step uses.
 
-Each is an operation of the launcher: three words (``launcher.c``).
+Each is an operation of the launcher: three arguments (``launcher.c``).
 """
 
 import functools
@@ -13,10 +13,10 @@ STEP = "/build"
 HOST = Path("/")
 """The root with this host's base programs."""
 NAME, ID = "mpforge", 1000
-"""Who a program is: the same for every caller, so that nothing of the caller gets into what it makes."""
+"""A program's user: the same for every caller, so that nothing of the caller gets into results."""
 
 _CPUS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
-"""What OpenMP's runtime asks for the CPUs, as /proc/cpuinfo tells; LLVM's aborts without."""
+"""Where OpenMP's runtime reads the CPUs, which /proc/cpuinfo has too; LLVM's aborts without them."""
 _PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store")
 # How programs and libraries are found and work, and data of the system; nothing of this host's users or keys.
 _SETTINGS = (
@@ -44,69 +44,69 @@ SYSTEM = tuple(Path("/", name) for name in (*_PROGRAMS, "etc"))
 
 
 @functools.cache
-def base(root: Path = HOST, *, network: bool = False) -> tuple[str, ...]:
-    """Return the operations that show the base programs of ``root``; ``network``: and how to reach others."""
-    words: list[str] = []
+def base_system(root: Path = HOST, *, network: bool = False) -> tuple[str, ...]:
+    """Return the operations that mount the base programs of ``root``; with ``network``, also its settings."""
+    operations: list[str] = []
     for name in _PROGRAMS:
         path = root / name
         if path.is_symlink():
-            words += ("link", os.readlink(path), f"/{name}")
+            operations += ("link", os.readlink(path), f"/{name}")
         elif path.is_dir():
-            words += ("ro", os.path.realpath(path), f"/{name}")
+            operations += ("ro", os.path.realpath(path), f"/{name}")
     for name in filter(os.path.isdir, _CPUS):
-        words += ("ro", name, name)
+        operations += ("ro", name, name)
     etc = root / "etc"
     settings = [*_SETTINGS, *sorted(path.name for path in etc.glob(_OF_PYTHON))]
     shared = [Path("/etc", name) for name in (_OF_NETWORK if network else ())]
     for path in [*(etc / name for name in settings), *shared]:
         if path.exists():
             place = path if path in shared else Path("/", path.relative_to(root))
-            words += ("ro", os.path.realpath(path), str(place))
+            operations += ("ro", os.path.realpath(path), str(place))
     if network and root != HOST and os.path.isdir(_CERTIFICATES):
-        words += ("ro", _CERTIFICATES, _CERTIFICATES)
+        operations += ("ro", _CERTIFICATES, _CERTIFICATES)
     for name, text in _FILES.items():
-        words += ("file", text, name)
+        operations += ("file", text, name)
     return (
-        *words,
+        *operations,
         *(() if network and Path("/etc/hosts").exists() else ("file", _HOSTS, "/etc/hosts")),
     )
 
 
 def of_image(image: Path, *, network: bool) -> tuple[str, ...]:
-    """Return the operations for an image's root in ``image``: what a container runtime puts there too.
+    """Return the operations that add to an image's root what a container runtime adds.
 
-    ``network``: also how this host reaches others.
+    ``network``: also this host's network settings.
     """
-    words: list[str] = []
+    operations: list[str] = []
     for name in filter(os.path.isdir, _CPUS):
-        words += ("ro", name, name)
+        operations += ("ro", name, name)
     if network:
         for name in filter(os.path.exists, ("/etc/resolv.conf", "/etc/hosts")):
-            words += ("ro", os.path.realpath(name), name)
+            operations += ("ro", os.path.realpath(name), name)
     else:
-        words += ("file", _HOSTS, "/etc/hosts")
+        operations += ("file", _HOSTS, "/etc/hosts")
     if (image / "etc/apt/apt.conf.d").is_dir():  # it has no user of its own to become
-        words += ("file", 'APT::Sandbox::User "root";\n', "/etc/apt/apt.conf.d/99mpforge")
-    return tuple(words)
+        operations += ("file", 'APT::Sandbox::User "root";\n', "/etc/apt/apt.conf.d/99mpforge")
+    return tuple(operations)
 
 
-def shown(paths: Iterable[Path], root: Path = HOST) -> tuple[str, ...]:
-    """Return the operations that show files and directories read-only, each at its path.
+def bind_mounts(paths: Iterable[Path], root: Path = HOST) -> tuple[str, ...]:
+    """Return the operations that mount files and directories read-only, each at its own path.
 
-    Where a link leads to one, it is also shown at the link's end: programs ask for real paths. What is below
-    the directories of base programs is theirs, those of ``root``.
+    Where a path leads through a link, its real path is mounted too: programs resolve links. Paths in the
+    directories of base programs are left out: ``root`` has those.
     """
     places: dict[str, str] = {}
     for path in paths:
         real = os.path.realpath(path)
         places |= {str(path): real, real: real}
-    words: list[str] = []
+    operations: list[str] = []
     kept: list[str] = []
     for place in sorted(places):
         if not _is_below(place, _base_folders(root)) and not _is_below(place, kept):
-            words += ("ro", places[place], place)
+            operations += ("ro", places[place], place)
             kept.append(place)
-    return tuple(words)
+    return tuple(operations)
 
 
 @functools.cache

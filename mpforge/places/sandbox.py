@@ -1,8 +1,7 @@
-"""A root of its own as the place of a step: its directory at a fixed path, its tools, base programs, no more.
+"""The sandbox, a place for a step: a root file system with its directory, its tools and base programs only.
 
-Its programs know the step's directory by one path, whichever step it is, so that no path of this host
-gets into what they make. The directory's path here leads there too: files that were written before may
-name it.
+Every step's directory has the same path in it, so that no path of this host gets into results. The
+directory's path on this host leads there too: files that were written before may name it.
 """
 
 import os
@@ -19,49 +18,49 @@ from mpforge.places.isolation import isolation
 from mpforge.places.root_contents import STEP
 from mpforge.processes import Ended
 
-_NAMED = re.compile(rf"(?<![\w./-]){STEP}(?![\w.-])")
+_STEP_PATH = re.compile(rf"(?<![\w./-]){STEP}(?![\w.-])")
 
 
-def nothing() -> Iterable[Path]:
-    """Return no paths: a step without tools."""
+def no_paths() -> Iterable[Path]:
+    """Return no paths: for a step without tools."""
     return ()
 
 
 @dataclass(frozen=True)
 class Sandbox(HostPlace):
-    """A root on this host for the step in ``root``.
+    """A sandbox on this host for the step in ``root``.
 
-    ``visible`` returns the files and directories of this host that programs may read, when one is started.
-    ``tools`` are directories of steps that are elsewhere on this host, and where. ``base`` is the root with
-    the base programs.
+    ``visible`` returns the files and directories of this host that programs may read; it is called as each
+    one starts. ``mounted`` maps directories of steps to directories of this host that are mounted there.
+    ``base`` is the root with the base programs.
     """
 
     root: Path = Path(STEP)
-    visible: Callable[[], Iterable[Path]] = nothing
-    tools: Mapping[Path, Path] = field(default_factory=dict)
+    visible: Callable[[], Iterable[Path]] = no_paths
+    mounted: Mapping[Path, Path] = field(default_factory=dict)
     base: Path = root_contents.HOST
 
-    def shown(self, text: str) -> str:
-        """Return a text with the step's directory as its programs know it."""
+    def to_place_paths(self, text: str) -> str:
+        """Replace the step's directory by its path in the sandbox."""
         return text.replace(str(self.root), STEP)
 
-    def told(self, text: str) -> str:
-        """Return a text that a program wrote, with the step's directory as the host knows it."""
-        return _NAMED.sub(lambda _: str(self.root), text)
+    def to_host_paths(self, text: str) -> str:
+        """Replace the path in the sandbox by the step's directory, in a text that a program wrote."""
+        return _STEP_PATH.sub(lambda _: str(self.root), text)
 
     def which(self, program: str, path: str) -> str | None:
         """As ``Place``."""
-        for there, here in self.tools.items():
-            path = path.replace(str(there), str(here))
+        for inside, outside in self.mounted.items():
+            path = path.replace(str(inside), str(outside))
         if self.base == root_contents.HOST:
             return super().which(program, path)
         folders = path.split(os.pathsep)
-        real = [self._of_base(folder) for folder in folders]
+        real = [self._in_base(folder) for folder in folders]
         found = super().which(program, os.pathsep.join(real))
         return found and str(Path(folders[real.index(os.path.dirname(found))], program))
 
-    def _of_base(self, folder: str) -> str:
-        """Return where a directory is on this host, if it is one of the base programs'."""
+    def _in_base(self, folder: str) -> str:
+        """Return a directory's path on this host: below ``base`` for one of the base programs'."""
         below = any(Path(folder).is_relative_to(place) for place in root_contents.SYSTEM)
         return f"{self.base}{folder}" if below else folder
 
@@ -73,43 +72,49 @@ class Sandbox(HostPlace):
         cwd: Path,
         log: BinaryIO,
         timeout: float | None = None,
-        lends: Sequence[Path] = (),
+        file_arguments: Sequence[Path] = (),
     ) -> Ended:
-        """As ``Place``. Raises ``StepFailed`` if the program made a trap of its directory for mpforge."""
+        """As ``Place``. Raises ``StepFailed`` for a link, pipe or device in place of mpforge's files."""
         ended = super().run(
-            argv, environment=environment, cwd=cwd, log=log, timeout=timeout, lends=lends
+            argv,
+            environment=environment,
+            cwd=cwd,
+            log=log,
+            timeout=timeout,
+            file_arguments=file_arguments,
         )
-        for folder in (self.root, *filter(Path.is_dir, lends)):
-            _refuse_odd(folder)
+        for folder in (self.root, *filter(Path.is_dir, file_arguments)):
+            _refuse_special_files(folder)
         return ended
 
-    def _operations(self, lends: Sequence[Path]) -> Sequence[str]:
+    def _operations(self, file_arguments: Sequence[Path]) -> Sequence[str]:
         own = str(self.root)
-        files = [path for path in lends if not path.is_dir()]
-        words = [*root_contents.base(self.base, network=self.network)]
-        words += root_contents.shown([*self.visible(), *files], self.base)
+        files = [path for path in file_arguments if not path.is_dir()]
+        operations = [*root_contents.base_system(self.base, network=self.network)]
+        operations += root_contents.bind_mounts([*self.visible(), *files], self.base)
         real = os.path.realpath(own)
-        words += ("rw", real, STEP)
+        operations += ("rw", real, STEP)
         for name in dict.fromkeys((own, real)):
-            inside = any(Path(name).is_relative_to(place) for place in words[2::3])
-            words += ("rw", real, name) if inside else ("link", STEP, name)
-        for there, here in self.tools.items():
-            if there.is_relative_to(self.root):
-                words += ("ro", os.path.realpath(here), self.shown(str(there)))
-        for path in lends:
+            is_mounted = any(Path(name).is_relative_to(place) for place in operations[2::3])
+            operations += ("rw", real, name) if is_mounted else ("link", STEP, name)
+        for inside, outside in self.mounted.items():
+            if inside.is_relative_to(self.root):
+                place = self.to_place_paths(str(inside))
+                operations += ("ro", os.path.realpath(outside), place)
+        for path in file_arguments:
             if path.is_dir() and not path.is_relative_to(self.root):
-                self._rewrite(path)
-                words += ("rw", os.path.realpath(path), str(path))
-        return words
+                self._translate(path)
+                operations += ("rw", os.path.realpath(path), str(path))
+        return operations
 
-    def _rewrite(self, folder: Path) -> None:
-        """Name the step's directory in texts as its programs know it."""
+    def _translate(self, folder: Path) -> None:
+        """Rewrite text files with the paths of the sandbox."""
         for path in folder.iterdir():
-            path.write_text(self.shown(path.read_text(encoding="utf-8")), encoding="utf-8")
+            path.write_text(self.to_place_paths(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def _refuse_odd(folder: Path) -> None:
-    """Refuse a link, pipe or device where mpforge itself reads and writes, outside of the root."""
+def _refuse_special_files(folder: Path) -> None:
+    """Refuse a link, pipe or device where mpforge, which is not in the sandbox, reads and writes."""
     os.chmod(folder, 0o700)  # the program may have closed it
     for entry in [*os.scandir(folder)]:
         if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
@@ -123,12 +128,12 @@ def on_host(
     root: Path,
     *,
     network: bool = False,
-    visible: Callable[[], Iterable[Path]] = nothing,
-    tools: Mapping[Path, Path] | None = None,
+    visible: Callable[[], Iterable[Path]] = no_paths,
+    mounted: Mapping[Path, Path] | None = None,
     base: Path = root_contents.HOST,
 ) -> HostPlace:
-    """Return the place on this host for the step in ``root``: as far apart as the host can."""
+    """Return the place on this host for the step in ``root``: isolated as far as the host allows."""
     found = isolation()
     if found.has_root:
-        return Sandbox(found, network, root, visible, {} if tools is None else tools, base)
+        return Sandbox(found, network, root, visible, {} if mounted is None else mounted, base)
     return HostPlace(found, network)

@@ -97,11 +97,12 @@ class StepRun:
         cwd: Path | None = None,
         extra: Mapping[str, str] | None = None,
         line: str | None = None,
-        lends: Sequence[Path] = (),
+        file_arguments: Sequence[Path] = (),
     ) -> None:
         """Run a program of the step; ``line`` is the command for a person to run, if it is another one.
 
-        ``lends`` are files and directories of texts outside the step's own that its arguments name.
+        ``file_arguments`` are files, and directories of text files, that ``argv`` names outside of the
+        step's directory.
 
         Raises ``StepFailed``, ``ToolNotDeclared`` or ``StepTimeout``.
         """
@@ -114,7 +115,7 @@ class StepRun:
             return
         self.note(f"$ {' '.join(argv)}")
         begin = self.log.tell()
-        ended = self._ended(argv, environment, cwd or self.directory.root, lends)
+        ended = self._ended(argv, environment, cwd or self.directory.root, file_arguments)
         if ended.timed_out:
             raise StepTimeout(
                 f"{self.title} ran longer than {self.timeout:.0f} s",
@@ -126,7 +127,7 @@ class StepRun:
                 if ended.returncode > 0
                 else f"signal {-ended.returncode}"
             )
-            lines = [self.place.told(line) for line in said_since(self.log, begin)]
+            lines = [self.place.to_host_paths(line) for line in said_since(self.log, begin)]
             self._copy_meson_log(lines)
             raise diagnosed(self._badly(how, environment.get("PATH", "")), lines)
 
@@ -144,12 +145,17 @@ class StepRun:
         argv: Sequence[str],
         environment: Mapping[str, str],
         cwd: Path,
-        lends: Sequence[Path],
+        file_arguments: Sequence[Path],
     ) -> processes.Ended:
         left = max(0.0, self.started + self.timeout - time.monotonic())
         try:
             return self.place.run(
-                argv, environment=environment, cwd=cwd, log=self.log, timeout=left, lends=lends
+                argv,
+                environment=environment,
+                cwd=cwd,
+                log=self.log,
+                timeout=left,
+                file_arguments=file_arguments,
             )
         except NotStarted as error:
             raise self._not_started(argv[0], environment, error) from None

@@ -100,7 +100,7 @@ class ProvidedGcc(ProvidedToolchain):
     def _programs(self) -> tuple[Mapping[str, str], Path]:
         """Return gcc's programs by variable, and the directory of the wrappers that call them."""
         programs = find(self._tools.host_files).programs
-        self._tools.of_host.update(*map(host_programs.files_of, programs.values()))
+        self._tools.host_paths.update(*map(host_programs.files_of, programs.values()))
 
         def make(folder: Path) -> None:
             for variable, place in programs.items():

@@ -20,27 +20,27 @@ _LINKED = (".a", ".o", ".so")
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedPaths:
     """Directories that headers are searched in, and the files that a link may take or lack, as paths."""
 
     headers: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
 
 
-def named(folder: Path, told: Callable[[str], str] = str) -> Named:
+def named(folder: Path, to_host_paths: Callable[[str], str] = str) -> NamedPaths:
     """Return the paths that the kept calls name; relative paths are joined with the directory of the call.
 
-    ``told`` returns a path as the host knows it.
+    ``to_host_paths`` returns a path as the host knows it.
     """
-    found = Named()
+    found = NamedPaths()
     for place in folder.iterdir() if folder.is_dir() else ():
         for call in place.read_bytes().split(_END):
-            where, *words = (told(os.fsdecode(word)) for word in call.split(b"\0"))
+            where, *words = (to_host_paths(os.fsdecode(word)) for word in call.split(b"\0"))
             _add(found, where, words)
     return found
 
 
-def _add(found: Named, where: str, words: list[str]) -> None:
+def _add(found: NamedPaths, where: str, words: list[str]) -> None:
     libraries: list[str] = []
     names: list[str] = []
     for option, value in _options(_parted(words)):

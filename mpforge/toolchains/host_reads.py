@@ -14,7 +14,7 @@ from pathlib import Path
 from mpforge.keys.walk import ABSENT
 from mpforge.processes import capture
 from mpforge.store.file_digests import FileDigests
-from mpforge.toolchains.host_arguments import Named
+from mpforge.toolchains.host_arguments import NamedPaths
 from mpforge.toolchains.ready import digest
 from mpforge.toolchains.templates import template
 
@@ -60,8 +60,8 @@ def make_library(gcc: str, folder: Path) -> None:
 
 def variables(library: Path, notes: Path, *, preloads: bool = False) -> dict[str, str]:
     """Return the variables that make gcc's programs record what they read; ``preloads``: gcc itself too."""
-    told = {"MPFORGE_READS": str(notes), "MPFORGE_READS_LIBRARY": str(library)}
-    return told | ({"LD_PRELOAD": str(library)} if preloads else {})
+    values = {"MPFORGE_READS": str(notes), "MPFORGE_READS_LIBRARY": str(library)}
+    return values | ({"LD_PRELOAD": str(library)} if preloads else {})
 
 
 def is_usable(library: Path) -> bool:
@@ -81,20 +81,20 @@ def looked_for(notes: Path) -> tuple[set[str], set[str]]:
 
 def read(
     notes: Path,
-    named: Named,
+    named: NamedPaths,
     *,
     own: Iterable[Path],
     since: int,
     digests: FileDigests,
-    told: Callable[[str], str] = str,
+    to_host_paths: Callable[[str], str] = str,
 ) -> dict[str, str]:
     """Return the read host files by path, as of ``contents``, without those in the directories ``own``.
 
     ``named`` is what calls of zig name: any header of a directory may have been read. ``since`` is when
-    reading began, in ns: of what has changed from then on nothing is sure. ``told`` returns a noted path
-    as the host knows it.
+    reading began, in ns: of what has changed from then on nothing is sure. ``to_host_paths``
+    returns a noted path as the host knows it.
     """
-    opened, absent = (set(map(told, paths)) for paths in looked_for(notes))
+    opened, absent = (set(map(to_host_paths, paths)) for paths in looked_for(notes))
     outside = _Outside(own)
     found = {path for path in map(outside.place, opened) if path}
     missed = {path for path in map(outside.place, absent) if path and not path.endswith(".gch")}
@@ -120,7 +120,8 @@ def contents(paths: Iterable[str], digests: FileDigests) -> dict[str, str]:
     files = {path: _files(path) for path in paths}
     known = digests.of({file for each in files.values() for file in each})
     return {
-        path: _told(path, [(file, known[file]) for file in each]) for path, each in files.items()
+        path: _combined(path, [(file, known[file]) for file in each])
+        for path, each in files.items()
     }
 
 
@@ -142,7 +143,7 @@ def _files(path: str) -> list[str]:
     return sorted(filter(os.path.isfile, found))
 
 
-def _told(path: str, files: list[tuple[str, str]]) -> str:
+def _combined(path: str, files: list[tuple[str, str]]) -> str:
     if path == CPU:
         return cpu_identity()
     place = path.removesuffix(_ALL)

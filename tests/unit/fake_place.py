@@ -49,10 +49,10 @@ class FakePlace:
     def emulation(self, cpu: str | None) -> Mapping[str, str]:
         return {} if cpu is None else {"FAKE_CPU": cpu}
 
-    def shown(self, text: str) -> str:
+    def to_place_paths(self, text: str) -> str:
         return text.replace(str(self.root), str(self.disk))
 
-    def told(self, text: str) -> str:
+    def to_host_paths(self, text: str) -> str:
         return text.replace(str(self.disk), str(self.root))
 
     def put(self, entries: Iterable[str] | None = None) -> None:
@@ -61,7 +61,7 @@ class FakePlace:
 
     def get(self, path: Path, *, harmless: bool = False) -> None:
         del harmless
-        there = Path(self.shown(str(path)))
+        there = Path(self.to_place_paths(str(path)))
         if not there.exists():
             raise RuntimeRefuses(f"{there} is not there")
         _copy(there, path)
@@ -81,13 +81,14 @@ class FakePlace:
         cwd: Path,
         log: BinaryIO,
         timeout: float | None = None,
-        lends: Sequence[Path] = (),
+        file_arguments: Sequence[Path] = (),
     ) -> Ended:
-        del lends
+        del file_arguments
         if argv[0] not in self.programs:
             raise NotStarted("No such file or directory", absent="/" not in argv[0])
-        words, variables = map(self.shown, argv), {n: self.shown(v) for n, v in environment.items()}
-        call = Call(tuple(words), variables, self.shown(str(cwd)), timeout, log)
+        words = map(self.to_place_paths, argv)
+        variables = {name: self.to_place_paths(value) for name, value in environment.items()}
+        call = Call(tuple(words), variables, self.to_place_paths(str(cwd)), timeout, log)
         self.calls.append(call)
         status = self.programs[argv[0]](call)
         return Ended(status, 0.0, 0.0, timed_out=status == TIMED_OUT)
@@ -145,8 +146,8 @@ def paths_are_called_as_the_place_calls_them_and_back(
 ) -> None:
     place.put()
     said = _said(place, root, ["printenv", "WHERE"], log, WHERE=str(root / "made")).strip()
-    assert said == place.shown(str(root / "made"))
-    assert place.told(said) == str(root / "made")
+    assert said == place.to_place_paths(str(root / "made"))
+    assert place.to_host_paths(said) == str(root / "made")
 
 
 def an_exit_status_is_told_and_programs_are_found_by_name(

@@ -160,13 +160,13 @@ def test_a_steps_root_shows_the_base_in_place_of_the_hosts_files(
     tmp_path: Path, unpacked: Callable[[int], Path]
 ) -> None:
     root = unpacked(0o022)
-    words = root_contents.base(root)
+    words = root_contents.base_system(root)
     shown = {words[i + 2]: words[i + 1] for i in range(0, len(words), 3)}
     assert shown["/usr"] == str(root / "usr")
     assert shown["/bin"] == "usr/bin"
     assert shown["/etc/os-release"] == str(root / "etc/os-release")
     assert "/etc/alternatives" not in shown
-    assert root_contents.shown([Path("/usr/bin/env"), tmp_path], root) == (
+    assert root_contents.bind_mounts([Path("/usr/bin/env"), tmp_path], root) == (
         "ro",
         str(tmp_path),
         str(tmp_path),

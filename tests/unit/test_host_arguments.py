@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.toolchains.host_arguments import CALLS, Named, named
+from mpforge.toolchains.host_arguments import CALLS, NamedPaths, named
 
 
-def _named(folder: Path, *calls: tuple[str, ...]) -> Named:
+def _named(folder: Path, *calls: tuple[str, ...]) -> NamedPaths:
     """Of calls in /w, as `compiler.sh` keeps them."""
     (folder / CALLS).mkdir()
     for number, words in enumerate(calls):
@@ -60,5 +60,5 @@ def test_files_count_by_their_names_and_calls_do_not_mix(tmp_path: Path) -> None
         ("-lother",),
     )
     own = {"/w/a.o", "/h/libx.a", "/h/liby.so.1.2", "/h/z.h", "/h/libw.so", "/h/odd.a"}
-    assert found == Named(set(), own)
-    assert named(tmp_path / "none") == Named()
+    assert found == NamedPaths(set(), own)
+    assert named(tmp_path / "none") == NamedPaths()

@@ -82,7 +82,7 @@ def test_a_missing_library_is_the_leak_s_if_a_call_was_refused(build: Build) -> 
 def test_a_check_that_was_refused_is_an_answer_that_is_told(build: Build, words: str) -> None:
     notes = [refused(build, words)]
     assert host_leaks.missed(build, notes) is None
-    (line,) = host_leaks.told(build, notes, "")
+    (line,) = host_leaks.warnings(build, notes, "")
     assert line.endswith("name this host's files failed: -I/usr/include")
 
 
@@ -99,9 +99,9 @@ def test_a_call_that_was_repeated_without_the_host_is_no_leak(build: Build) -> N
 
 def test_a_flag_that_means_this_machine_s_cpu_is_told(build: Build) -> None:
     notes = [WrapperNote("dropped", flag) for flag in ("-march=native", "-mtune=native", "-Wl,-O1")]
-    (line,) = host_leaks.told(build, notes, "cc -march=native a.c")
+    (line,) = host_leaks.warnings(build, notes, "cc -march=native a.c")
     assert "-march=native (CMakeLists.txt:1) was dropped" in line
-    (line,) = host_leaks.told(build, [], "gcc -march=native -c a.c")
+    (line,) = host_leaks.warnings(build, [], "gcc -march=native -c a.c")
     assert "runs only on CPUs like this machine's" in line
 
 

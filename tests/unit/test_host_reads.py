@@ -9,7 +9,7 @@ import pytest
 from mpforge.keys.walk import ABSENT
 from mpforge.store.file_digests import FileDigests
 from mpforge.toolchains import host_reads
-from mpforge.toolchains.host_arguments import Named
+from mpforge.toolchains.host_arguments import NamedPaths
 from mpforge.toolchains.host_reads import NOTES, UNSURE
 
 LATER = 10**12
@@ -26,7 +26,7 @@ def _host(tmp_path: Path) -> Path:
 
 
 def _read(
-    host: Path, *notes: str, since: int | None = None, words: Named | None = None
+    host: Path, *notes: str, since: int | None = None, words: NamedPaths | None = None
 ) -> dict[str, str]:
     """What counts of these notes and of what calls name, by path relative to the host."""
     step = host.parent / "step"
@@ -36,7 +36,7 @@ def _read(
     own = [step, host.parent / "cache"]
     found = host_reads.read(
         step / NOTES,
-        words or Named(),
+        words or NamedPaths(),
         own=own,
         since=since,
         digests=FileDigests(host.parent / "memo"),
@@ -71,7 +71,7 @@ def test_files_of_the_step_of_the_cache_and_of_the_kernel_do_not_count(host: Pat
     )
     assert _read(host, *notes) == {}
     assert _read(host, "-@/host/x.h.gch") == {}, "a header that is compiled beforehand"
-    words = Named(
+    words = NamedPaths(
         {f"{host.parent}/{path}" for path in ("step", "step/.", "cache/tools/none")}, set()
     )
     assert _read(host, words=words) == {}
@@ -114,7 +114,7 @@ def test_a_library_at_a_path_that_ld_preload_can_t_hold_is_of_no_use(tmp_path: P
 
 
 def test_of_a_directory_that_a_call_names_all_files_count(host: Path) -> None:
-    words = Named({str(host), f"{host}/none"}, {f"{host}/x.h", f"{host}/libx.a"})
+    words = NamedPaths({str(host), f"{host}/none"}, {f"{host}/x.h", f"{host}/libx.a"})
     before = _read(host, words=words)
     assert set(before) == {"@/host/**", "@/host/none/**", "@/host/x.h", "@/host/libx.a"}
     assert before["@/host/none/**"] == before["@/host/libx.a"] == ABSENT

@@ -15,7 +15,7 @@ def shown(text: Text) -> set[str]:
     """The paths that a step with a variable of this text is shown."""
     command = RepairWheel(OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_17")
     step = Step("s", "s", command, variables=Variables(values=(("FLAGS", text),)))
-    return {str(path) for path in visible_files.named(step)}
+    return {str(path) for path in visible_files.named_paths(step)}
 
 
 @pytest.mark.parametrize("words", ["-I{}", "-L{} -lgiven", "-Wl,-rpath,{}", "a:{}:b", "'{}'"])
@@ -65,5 +65,5 @@ def test_what_a_shown_directory_holds_and_what_the_base_holds_is_not_shown_twice
 ) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "a")
-    words = root_contents.shown([tmp_path / "link/b", tmp_path / "a", Path("/usr/bin/env")])
+    words = root_contents.bind_mounts([tmp_path / "link/b", tmp_path / "a", Path("/usr/bin/env")])
     assert words[2::3] == (f"{tmp_path}/a", f"{tmp_path}/link/b")

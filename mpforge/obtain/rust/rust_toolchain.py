@@ -138,7 +138,7 @@ class Rust:
     def _sysroots(self, channel: str, target: Platform) -> tuple[Path, ...]:
         found = self._choice(channel, target)
         if isinstance(found, HostRust):
-            self._tools.of_host.add(found.sysroot)
+            self._tools.host_paths.add(found.sysroot)
             return (found.sysroot,)
         working: AbstractContextManager[None] = nullcontext()
         if not distribution_rust.is_kept(found, self._tools.store):

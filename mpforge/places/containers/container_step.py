@@ -50,7 +50,7 @@ class StepContainer:
         """Return QEMU's CPU model (https://www.qemu.org/docs/master/user/main.html); the kernel starts it."""
         return {} if cpu is None else {"QEMU_CPU": cpu}
 
-    def shown(self, text: str) -> str:
+    def to_place_paths(self, text: str) -> str:
         """Return a text with the host's paths replaced by the container's."""
         for path, name in ((self.root, STEP), *self.others):
             text = text.replace(str(path), name)
@@ -65,7 +65,7 @@ class StepContainer:
         )
         self.container.put(self.root, STEP, only=there)
 
-    def told(self, text: str) -> str:
+    def to_host_paths(self, text: str) -> str:
         """Return a text of the container with the step's paths replaced by the host's."""
         return text.replace(STEP, str(self.root))
 
@@ -74,7 +74,7 @@ class StepContainer:
         if self.container.shared:
             return
         arrived = path.with_name(f"{path.name}.arrived")
-        self.container.get(self.shown(str(path)), arrived, harmless=harmless)
+        self.container.get(self.to_place_paths(str(path)), arrived, harmless=harmless)
         if path.is_dir():
             remove_tree(path)
         arrived.replace(path)
@@ -105,7 +105,7 @@ class StepContainer:
 
     def _path(self, ours: str | None) -> str:
         """Return PATH in the container: ours before the image's."""
-        given = (ours and self.shown(ours), self.container.environment.get("PATH"))
+        given = (ours and self.to_place_paths(ours), self.container.environment.get("PATH"))
         return ":".join(filter(None, given))
 
     def run(
@@ -116,26 +116,26 @@ class StepContainer:
         cwd: Path,
         log: BinaryIO,
         timeout: float | None = None,
-        lends: Sequence[Path] = (),
+        file_arguments: Sequence[Path] = (),
     ) -> Ended:
         """Run a program to its end; PATH is ours before the image's. Raises as ``Container.run``.
 
-        ``lends`` are files of this host and directories of texts, named in the arguments, that are copied in
-        for the call; the directories are copied back.
+        ``file_arguments`` are files of this host, and directories of text files, that ``argv`` names: they
+        are copied in for the call, and the directories are copied back.
         """
         variables = self._variables(environment)
-        with self._lent(argv, lends) as words:
+        with self._copied_in(argv, file_arguments) as command:
             return self.container.run(
-                words,
+                command,
                 environment=variables,
-                cwd=self.shown(str(cwd)),
+                cwd=self.to_place_paths(str(cwd)),
                 log=log,
                 timeout=timeout,
             )
 
     def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return a step's variables with the container's paths; PATH is ours before the image's."""
-        variables = {name: self.shown(value) for name, value in environment.items()}
+        variables = {name: self.to_place_paths(value) for name, value in environment.items()}
         for name, value in variables.items():
             if "\udc80" <= max(value, default="") <= "\udcff":
                 raise WrongInput(
@@ -159,12 +159,14 @@ class StepContainer:
             self._put_texts(scripts, STEP)
         else:
             for path in scripts:
-                path.write_text(self.shown(path.read_text(encoding="utf-8")), encoding="utf-8")
+                path.write_text(
+                    self.to_place_paths(path.read_text(encoding="utf-8")), encoding="utf-8"
+                )
         return self.container.enter(
-            [*map(self.shown, argv or ["/bin/sh"])],
+            [*map(self.to_place_paths, argv or ["/bin/sh"])],
             environment=self._variables(environment),
             secrets=secrets,
-            cwd=self.shown(str(cwd)),
+            cwd=self.to_place_paths(str(cwd)),
         )
 
     def _put_texts(self, paths: Iterable[Path], place: str) -> None:
@@ -172,14 +174,16 @@ class StepContainer:
         with tempfile.TemporaryDirectory(prefix="mpforge-text-") as name:
             for path in paths:
                 text = path.read_text(encoding="utf-8")
-                Path(name, path.name).write_text(self.shown(text), encoding="utf-8")
+                Path(name, path.name).write_text(self.to_place_paths(text), encoding="utf-8")
             self.container.put(Path(name), place)
 
     @contextlib.contextmanager
-    def _lent(self, argv: Sequence[str], lends: Sequence[Path]) -> Iterator[list[str]]:
+    def _copied_in(
+        self, argv: Sequence[str], file_arguments: Sequence[Path]
+    ) -> Iterator[list[str]]:
         names: dict[str, str] = {}
-        folders = [path for path in lends if path.is_dir()]
-        for number, path in enumerate(lends):
+        folders = [path for path in file_arguments if path.is_dir()]
+        for number, path in enumerate(file_arguments):
             place = f"{_LENT}/{number}"
             if path in folders:
                 self._put_texts(path.iterdir(), place)
@@ -187,7 +191,7 @@ class StepContainer:
             else:
                 self.container.put(path.parent, place, only=[path.name])
                 names[str(path)] = f"{place}/{path.name}"
-        yield [names.get(word) or self.shown(word) for word in argv]
+        yield [names.get(word) or self.to_place_paths(word) for word in argv]
         for path in folders:
             self._bring_back(names[str(path)], path)
 

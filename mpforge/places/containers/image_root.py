@@ -40,8 +40,8 @@ class _Start(HostPlace):
 
     operations: tuple[str, ...] = ()
 
-    def _operations(self, lends: Sequence[Path]) -> Sequence[str]:
-        del lends
+    def _operations(self, file_arguments: Sequence[Path]) -> Sequence[str]:
+        del file_arguments
         return self.operations
 
 
