@@ -25,7 +25,7 @@ class WheelHooks(Kind[H], Protocol[H]):
     reads_host: bool = True
     sees_less: bool = True
 
-    def seen(self, command: H, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
+    def seen(self, command: H, source: Directory, inputs: Inputs) -> Directory:
         """Return a source without files that builds ignore."""
         return pruned(source, command.exclude)
 
@@ -33,15 +33,15 @@ class WheelHooks(Kind[H], Protocol[H]):
         self,
         command: H,
         trees: Mapping[str, Directory],
-        provision: "Provision",  # noqa: ARG002
-        realize: "Realize",  # noqa: ARG002
+        provision: "Provision",
+        realize: "Realize",
     ) -> Given:
         """Return its trees, with test files that are observed rather than keyed, where that can be seen."""
         if not command.place.sees_host:
             return Given(trees)
         return Given(trees, keyed={"source": without_content(trees["source"], command.tests)})
 
-    def parts(self, command: H, given: Given, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
+    def parts(self, command: H, given: Given, provision: "Provision") -> dict[str, str]:
         """Return the parts of the interpreter and the compilers; for an sdist also git's state."""
         vcs = provision.inputs.vcs_parts() if command.hook == "sdist" else {}
         return provision.hook_parts(command) | provision.compiler_parts(command.compilers) | vcs

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class FetchingCrates(Kind[FetchCrates]):
     """Kind of the steps that fetch crates."""
 
-    def seen(self, command: FetchCrates, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
+    def seen(self, command: FetchCrates, source: Directory, inputs: Inputs) -> Directory:
         """Return the manifests, and empty files in place of others that must exist."""
         from mpforge.sources import cargo
 
         return cargo.manifests(source, inputs.read)
 
-    def parts(self, command: FetchCrates, given: Given, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
+    def parts(self, command: FetchCrates, given: Given, provision: "Provision") -> dict[str, str]:
         """Return the parts of the cargo that fetches, and of the user's configuration of it."""
         from mpforge.obtain.rust import cargo_configuration
 

@@ -78,7 +78,7 @@ class ProvidedImage:
         """Return the declared tools: the image's digest covers their files."""
         return {f"tool.{tool.name}": tool.specifier or "any" for tool in step.tools.host}
 
-    def hook_parts(self, python: str, *, installed: bool) -> dict[str, str]:  # noqa: ARG002
+    def hook_parts(self, python: str, *, installed: bool) -> dict[str, str]:
         """Return the parts of this host's interpreter that compiles an emulated image's library."""
         return python_if_here(self.toolbox, python) if self.emulates else {}
 
@@ -98,7 +98,7 @@ class ProvidedImage:
 
     # --- making ready --------------------------------------------------------------------------
 
-    def require(self, python: str | None) -> None:  # noqa: ARG002
+    def require(self, python: str | None) -> None:
         """Raise ``RuntimeCannotRun`` if the runtime runs no programs of the image."""
         self.containers.how(self._platform)
 
@@ -173,7 +173,7 @@ class ProvidedImage:
         """Return how far programs are kept apart from this host: a container is wholly."""
         return self.containers.isolation
 
-    def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:  # noqa: ARG002
+    def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:
         """Return none: the programs are the image's."""
         return ()
 

@@ -24,7 +24,7 @@ class InstallingPackages(Kind[InstallPackages]):
     def given(
         self,
         command: InstallPackages,
-        trees: Mapping[str, Directory],  # noqa: ARG002 (its packages say it all)
+        trees: Mapping[str, Directory],
         provision: "Provision",
         realize: "Realize",
     ) -> Given:
@@ -50,7 +50,7 @@ class InstallingPackages(Kind[InstallPackages]):
             return parts | python_if_here(provision.toolbox, request.python)
         return parts | provision.toolbox.python_parts(request.python)
 
-    def run(self, task: Task, command: InstallPackages, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
+    def run(self, task: Task, command: InstallPackages, provision: "Provision") -> dict[str, str]:
         """Install the pinned packages, each purpose in its own layout."""
         from mpforge.kinds import target_packages
         from mpforge.obtain.packages import installation

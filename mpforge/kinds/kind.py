@@ -30,7 +30,7 @@ class Kind(Protocol[C]):
     reads_host: bool = False
     sees_less: bool = False
 
-    def seen(self, command: C, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
+    def seen(self, command: C, source: Directory, inputs: Inputs) -> Directory:
         """Return the part of a source that a step sees: of the project's files, or of an unpacked sdist."""
         return source
 
@@ -40,23 +40,23 @@ class Kind(Protocol[C]):
 
     def given(
         self,
-        command: C,  # noqa: ARG002
+        command: C,
         trees: Mapping[str, Directory],
-        provision: "Provision",  # noqa: ARG002
-        realize: "Realize",  # noqa: ARG002
+        provision: "Provision",
+        realize: "Realize",
     ) -> Given:
         """Return the inputs of a step's execution. Raises what making them raises, and ``Damaged``."""
         return Given(trees)
 
-    def keyed(self, command: C, given: Given) -> C:  # noqa: ARG002
+    def keyed(self, command: C, given: Given) -> C:
         """Return the command as it enters the key."""
         return command
 
-    def writes_environment(self, command: C) -> bool:  # noqa: ARG002
+    def writes_environment(self, command: C) -> bool:
         """Return whether the step changes its build environment, so that it needs a copy of its own."""
         return False
 
-    def visible(self, directory: "StepDirectory") -> set[Path]:  # noqa: ARG002
+    def visible(self, directory: "StepDirectory") -> set[Path]:
         """Return further files and directories of this host that its programs must see, on this host."""
         return set()
 

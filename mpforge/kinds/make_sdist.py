@@ -27,7 +27,7 @@ class MakingSdist(Kind[MakeSdist]):
         """Return the archive's content."""
         return output.directories["tree"]
 
-    def parts(self, command: MakeSdist, given: Given, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
+    def parts(self, command: MakeSdist, given: Given, provision: "Provision") -> dict[str, str]:
         """Return the parts: interpreter, git's state, archive format, Rust, compilers."""
         parts = provision.hook_parts(command) | provision.inputs.vcs_parts() | archive_parts()
         parts |= provision.toolbox.rust_parts(command.rust, None)

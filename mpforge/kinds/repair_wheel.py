@@ -40,7 +40,7 @@ class RepairingWheel(Kind[RepairWheel]):
             return Given(trees, build_log=log)
         return Given(trees)
 
-    def parts(self, command: RepairWheel, given: Given, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
+    def parts(self, command: RepairWheel, given: Given, provision: "Provision") -> dict[str, str]:
         """Return the versions of the tools that repair, audit and pack, and the errors in the build's log."""
         from importlib.metadata import version
 

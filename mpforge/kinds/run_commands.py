@@ -20,11 +20,11 @@ class RunningCommands(Kind[RunCommands]):
 
     reads_host: bool = True
 
-    def seen(self, command: RunCommands, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
+    def seen(self, command: RunCommands, source: Directory, inputs: Inputs) -> Directory:
         """Return the inputs of builds."""
         return pruned(source, command.exclude)
 
-    def parts(self, command: RunCommands, given: Given, provision: "Provision") -> dict[str, str]:  # noqa: ARG002
+    def parts(self, command: RunCommands, given: Given, provision: "Provision") -> dict[str, str]:
         """Return the parts of the compilers."""
         return provision.compiler_parts(command.compilers)
 

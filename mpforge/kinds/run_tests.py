@@ -32,7 +32,7 @@ _OF_PYTEST = (
 class RunningTests(Kind[RunTests]):
     """Kind of the steps that run tests."""
 
-    def seen(self, command: RunTests, source: Directory, inputs: Inputs) -> Directory:  # noqa: ARG002
+    def seen(self, command: RunTests, source: Directory, inputs: Inputs) -> Directory:
         """Return the test sources only; where pytest runs them and they have no configuration, with it."""
         found = selected(source, command.sources)
         calls_pytest = any(map(_CALLS_PYTEST.search, map(str, command.commands)))
@@ -45,7 +45,7 @@ class RunningTests(Kind[RunTests]):
         command: RunTests,
         trees: Mapping[str, Directory],
         provision: "Provision",
-        realize: "Realize",  # noqa: ARG002
+        realize: "Realize",
     ) -> Given:
         """Return its trees, and the command line's arguments for the tests."""
         return Given(trees, posargs=provision.posargs if command.commands else ())

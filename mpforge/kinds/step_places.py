@@ -68,7 +68,7 @@ class ProvidedHost:
     toolbox: Toolbox
     machines: "Callable[[], Machines]"
 
-    def compiler_parts(self, compilers: Compilers) -> dict[str, str]:  # noqa: ARG002
+    def compiler_parts(self, compilers: Compilers) -> dict[str, str]:
         """Return the place's parts for compilers that are called in it: none, they have their own."""
         return {}
 
@@ -95,7 +95,7 @@ class ProvidedHost:
     def prepare(self, compilers: Compilers, pythons: tuple[str, ...]) -> None:
         """Obtain what builds with these compilers share there, beside them, by its Pythons: nothing."""
 
-    def is_prepared(self, key: str) -> bool:  # noqa: ARG002
+    def is_prepared(self, key: str) -> bool:
         """Return whether the preparation of a key is done."""
         return True
 

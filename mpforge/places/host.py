@@ -37,7 +37,6 @@ class HostPlace:
 
     def emulation(self, cpu: str | None) -> Mapping[str, str]:
         """Return no variables: a step names its emulator and the CPU model when it starts a program."""
-        del cpu
         return {}
 
     def to_place_paths(self, text: str) -> str:
@@ -111,7 +110,6 @@ class HostPlace:
 
     def _operations(self, file_arguments: Sequence[Path]) -> Sequence[str]:
         """Return the launcher's operations that fill the sandbox: none without one."""
-        del file_arguments
         return ()
 
     @contextlib.contextmanager

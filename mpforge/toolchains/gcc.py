@@ -77,9 +77,9 @@ class ProvidedGcc(ProvidedToolchain):
 
     def ready(
         self,
-        languages: tuple[Language, ...],  # noqa: ARG002 - it has its libraries
+        languages: tuple[Language, ...],
         directory: Path,
-        flags: tuple[str, ...],  # noqa: ARG002
+        flags: tuple[str, ...],
     ) -> ReadyCompilers:
         """Return gcc's variables; its reads are recorded in the step's directory."""
         programs, links = self._programs()

@@ -62,9 +62,9 @@ class ProvidedToolchain:
 
     def ready(
         self,
-        languages: tuple[Language, ...],  # noqa: ARG002 - for those that make libraries
-        directory: Path,  # noqa: ARG002
-        flags: tuple[str, ...],  # noqa: ARG002
+        languages: tuple[Language, ...],
+        directory: Path,
+        flags: tuple[str, ...],
     ) -> ReadyCompilers:
         """Return compilers for one run of a step in ``directory``.
 

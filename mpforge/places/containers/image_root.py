@@ -41,7 +41,6 @@ class _Start(HostPlace):
     operations: tuple[str, ...] = ()
 
     def _operations(self, file_arguments: Sequence[Path]) -> Sequence[str]:
-        del file_arguments
         return self.operations
 
 
