@@ -1,4 +1,4 @@
-"""What several commands make of their arguments."""
+"""Options that several commands share, and what their values stand for."""
 
 import argparse
 import difflib

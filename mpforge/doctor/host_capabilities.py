@@ -138,16 +138,16 @@ def image_ability(platform: Platform, host: HostFacts, containers: ContainersFac
 
 
 def _without_runtime(platform: Platform, host: HostFacts) -> ImageAbility:
-    """Return the strategies for images that run in a root of this host."""
-    told = root_probe.ask(platform)
-    if told != NATIVE and (found := emulators.host_emulator(platform, static=True)) is not None:
-        told = root_probe.ask(platform, root_probe.emulator(found.path, platform)) or told
-    if not told:
+    """Return the strategies for images that run in mpforge's sandbox."""
+    runs = root_probe.ask(platform)
+    if runs != NATIVE and (found := emulators.host_emulator(platform, static=True)) is not None:
+        runs = root_probe.ask(platform, root_probe.emulator(found.path, platform)) or runs
+    if not runs:
         names, lack = packages(), f"this host has no static QEMU for {platform.name}"
         return ImageAbility((), lack, f"apt-get install {names}" if names else None)
-    how = "natively" if told == NATIVE else f"by {told}"
+    how = "natively" if runs == NATIVE else f"by {runs}"
     able = ("native",) if platform.name == host.platform else ("hybrid", "emulate")
-    # What is set up and does not answer is not passed over.
+    # A runtime that is set up is used, even if it does not answer.
     remedy = 'set runtime = "sandbox" in [build]' if host.container_runtime else None
     return ImageAbility(able, f"this host runs it {how}, without a container runtime", remedy)
 

@@ -113,22 +113,22 @@ def interpreter(container: AnyContainer, word: str) -> str:
     """Return the path of a Python in a container. Raises ``ImageUnfit`` if the image has none."""
     tag = f"{word.removesuffix('t')}-{word}"
     name = f"python3.{word.removeprefix('cp3')}"
-    code, said = container.ask([_SHELL, "-c", _FIND, "find", tag, name])
+    code, output = container.ask([_SHELL, "-c", _FIND, "find", tag, name])
     if code in _NOT_STARTED:
         raise ImageUnfit(
             f"the image {container.called} has no shell: {_SHELL} can't be started in it",
-            why=said.strip(),
+            why=output.strip(),
             hint="name another image in [build] image: a build needs a shell and coreutils in it",
         )
     if code:
-        has = " ".join(said.split())
+        has = " ".join(output.split())
         raise ImageUnfit(
             f"the image {container.called} has no Python for {word}",
             why=f"neither /opt/python/{tag} nor {name} on its PATH"
             + (f"; /opt/python has {has}" if has else ""),
             hint="name an image that has it ([build] image, or the toolchain's), or leave this Python out",
         )
-    return said.strip()
+    return output.strip()
 
 
 def seen(wanted: CrossImage, store: ToolStore, start: Start) -> tuple[Interpreter, dict[str, str]]:
@@ -144,9 +144,9 @@ def seen(wanted: CrossImage, store: ToolStore, start: Start) -> tuple[Interprete
             includes = answer["includes"]
             folders = [str(path) for path in includes] if isinstance(includes, list) else []
             argv = _plainly(container, str(answer["executable"]), _COPY, _COPIED, *folders)
-            code, said = container.ask(argv)
+            code, output = container.ask(argv)
             if code or not folders:
-                raise _no_headers(wanted, said)
+                raise _no_headers(wanted, output)
             container.get(_COPIED, folder / "headers")
         facts = json.dumps({"answer": answer, "tools": tools}, sort_keys=True)
         (folder / _FACTS).write_text(facts, encoding="utf-8")
@@ -176,12 +176,12 @@ def _compiler(wanted: CrossImage, container: AnyContainer) -> dict[str, str]:
             hint=f"{hint}; or set CC in the toolchain's `environment`",
         )
     # Variables of the shell beside the image's own.
-    _, said = container.ask([_SHELL, "-c", _COMPILER], environment=wanted.added)
-    told = dict(line.partition("=")[::2] for line in said.splitlines() if "=" in line)
-    if not told.pop("found", ""):
+    _, output = container.ask([_SHELL, "-c", _COMPILER], environment=wanted.added)
+    compiler = dict(line.partition("=")[::2] for line in output.splitlines() if "=" in line)
+    if not compiler.pop("found", ""):
         what = f"the image {wanted.name} has no cross compiler: CC is {named}, which does not exist"
         raise ImageUnfit(what, hint=hint)
-    machine = told.pop("machine", "")
+    machine = compiler.pop("machine", "")
     if not wanted.target.is_triple(machine):
         raise ImageUnfit(
             f"the compiler of the image {wanted.name} is not for {wanted.target.name}",
@@ -189,21 +189,21 @@ def _compiler(wanted: CrossImage, container: AnyContainer) -> dict[str, str]:
             hint=f"name an image with a compiler for {wanted.target.name}, or set the toolchain "
             "only in the [targets] that it is for",
         )
-    return told
+    return compiler
 
 
 def _probed(wanted: CrossImage, container: AnyContainer) -> dict[str, object]:
     """Return the facts that the image's interpreter reports of itself. Raises ``ImageUnfit``."""
     path = interpreter(container, wanted.python)
-    code, said = container.ask(_plainly(container, path, host_python.PROBE))
+    code, output = container.ask(_plainly(container, path, host_python.PROBE))
     try:
-        answer = json.loads(said) if code == 0 else None
+        answer = json.loads(output) if code == 0 else None
     except ValueError:
         answer = None
     if not isinstance(answer, dict) or host_python.word_of(answer) != wanted.python:
         raise ImageUnfit(
             f"{path} of the image {wanted.name} is not a working Python for {wanted.python}",
-            why=said.strip()[-500:] or None,
+            why=output.strip()[-500:] or None,
         )
     return answer
 
@@ -215,10 +215,10 @@ def _plainly(container: AnyContainer, python: str, *arguments: str) -> list[str]
     return ["env", *given, python, "-I", "-S", "-c", *arguments]
 
 
-def _no_headers(wanted: CrossImage, said: str) -> ImageUnfit:
+def _no_headers(wanted: CrossImage, output: str) -> ImageUnfit:
     return ImageUnfit(
         f"the image {wanted.name} has no headers (Python.h) of its Python for {wanted.python}",
-        why=said.strip()[-500:] or None,
+        why=output.strip()[-500:] or None,
         hint="install them by before-all",
     )
 
@@ -276,8 +276,8 @@ def _about(container: AnyContainer, word: str) -> tuple[str, str] | None:
     """Return the magic number and library path of a container's Python; None for an unusual one."""
     path = interpreter(container, word)
     # Bytecode that it writes itself would be taken for the image's.
-    code, said = container.ask([path, "-I", "-S", "-B", "-c", _ABOUT])
-    magic, _, library = said.strip().partition("\n")
+    code, output = container.ask([path, "-I", "-S", "-B", "-c", _ABOUT])
+    magic, _, library = output.strip().partition("\n")
     is_library = library.endswith(f"/python3.{word.removeprefix('cp3')}")
     return (magic, library) if code == 0 and is_library else None
 

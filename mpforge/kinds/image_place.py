@@ -304,5 +304,5 @@ def _require(tool: HostTool, place: StepContainer, run: StepRun) -> None:
     if found is None:
         raise absent(tool, where=f"in {name}", hint=INTO_IMAGE)
     if tool.specifier:
-        said = place.asked([found, "--version"], run.environment, timeout=ASKING_SECONDS)
-        require_version(tool, version_in(said), found, where=name)
+        output = place.asked([found, "--version"], run.environment, timeout=ASKING_SECONDS)
+        require_version(tool, version_in(output), found, where=name)

@@ -58,7 +58,7 @@ class ImageHere:
         return self.tree.environment
 
     def prepare(self, zig: "ProvidedZigInImage") -> None:
-        """Do nothing: the compiler is bound."""
+        """Do nothing: the compiler is mounted."""
 
     def asked(self) -> ImageRoot:
         """Open a root in which the image is asked for its contents."""
@@ -118,7 +118,7 @@ class ImageRoots:
 
     @property
     def isolation(self) -> Isolation:
-        """The isolation of programs: as far as this host can. Raises ``NoContainerRuntime``."""
+        """The isolation of programs, as far as this host allows. Raises ``NoContainerRuntime``."""
         return _required()
 
     def pin(self, request: ImageRequest) -> ImagePin:
@@ -145,14 +145,14 @@ class ImageRoots:
         return self._way(platform).partition(" ")[2]
 
     def emulator(self, platform: Platform) -> tuple[str, ...]:
-        """Return the launcher's words for the platform's emulator, if mpforge's own handler starts it."""
+        """Return the launcher's arguments for the platform's emulator, if mpforge's own handler starts it."""
         if self._way(platform).partition(" ")[0] != _OWN:
             return ()
         return root_probe.emulator(self._machines.static_emulator(platform).path, platform)
 
     @functools.cache  # noqa: B019 - it lives as long as its session
     def _way(self, platform: Platform) -> str:
-        """Return whose handler starts the platform's programs, and what the emulator says of itself."""
+        """Return whose handler starts the platform's programs, and the emulator's version text."""
         name = f"{platform.name} {_stamp(platform)}".strip()
         found = self._probes.remembered(THIS_HOST, name)
         if not found:

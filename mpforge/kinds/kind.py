@@ -57,7 +57,7 @@ class Kind(Protocol[C]):
         return False
 
     def visible(self, directory: "StepDirectory") -> set[Path]:
-        """Return further files and directories of this host that its programs must see, on this host."""
+        """Return further files and directories of this host that its programs need there."""
         return set()
 
     def parts(self, command: C, given: Given, provision: "Provision") -> dict[str, str]:

@@ -73,7 +73,7 @@ class ProvidedHost:
         return {}
 
     def program_parts(self, step: Step) -> dict[str, str]:
-        """Return the parts of the programs on a step's PATH, and the root that they are seen in."""
+        """Return the parts of the programs on a step's PATH, and the step's path in the sandbox."""
         if step.command.work is Work.FETCH:
             return {}
         return {"place": STEP} | self.toolbox.programs.parts(step)
@@ -103,7 +103,7 @@ class ProvidedHost:
         """Remember that the preparation of a key is done."""
 
     def isolation(self) -> "Isolation":
-        """Return how far programs are kept apart from this host: as far as it allows."""
+        """Return how far programs are isolated from this host."""
         from mpforge.places.isolation import isolation
 
         return isolation()

@@ -75,6 +75,9 @@ class Sandbox(HostPlace):
         file_arguments: Sequence[Path] = (),
     ) -> Ended:
         """As ``Place``. Raises ``StepFailed`` for a link, pipe or device in place of mpforge's files."""
+        for folder in file_arguments:
+            if folder.is_dir() and not folder.is_relative_to(self.root):
+                self._translate(folder)
         ended = super().run(
             argv,
             environment=environment,
@@ -103,7 +106,6 @@ class Sandbox(HostPlace):
                 operations += ("ro", os.path.realpath(outside), place)
         for path in file_arguments:
             if path.is_dir() and not path.is_relative_to(self.root):
-                self._translate(path)
                 operations += ("rw", os.path.realpath(path), str(path))
         return operations
 

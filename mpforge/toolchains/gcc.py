@@ -42,7 +42,7 @@ _OF_GCC = re.compile(r"(?:.+-)?gcc(?:-[\d.]+)?")
 
 # What it reads of the host is noted (``host_reads``), this CPU too: -march=native asks for it by an
 # instruction, and may be in a file of arguments. It writes the step's directory into debug information,
-# __FILE__ and assert: say `.` for it, so that results are the same where a step has no root of its own.
+# __FILE__ and assert: say `.` for it, so that results are the same without a sandbox.
 WRAPPER = """#!/bin/sh
 if [ -n "${{MPFORGE_READS:-}}" ]; then
 	export LD_PRELOAD="$MPFORGE_READS_LIBRARY${{LD_PRELOAD:+:$LD_PRELOAD}}"

@@ -1,8 +1,8 @@
-"""An image's root on this host: a step's programs run in it as in a container, without a container runtime.
+"""An image's root file system on this host: programs run in it as in a container, without a runtime.
 
 Programs see the image's files with their changes above them (overlayfs); each is started by the launcher and
 ends with all that it has started. Where overlayfs is refused, the files are copied. This host writes nothing
-into that root while programs run in it: what it puts there is bound. Knows nothing of images' names.
+into that root while programs run in it: its files are bind mounts. Knows nothing of images' names.
 """
 
 import itertools
@@ -45,11 +45,11 @@ class _Start(HostPlace):
 
 
 class ImageRoot:
-    """A root of an image, from its creation to the end of the ``with`` block, which removes its changes.
+    """An image's root file system; the end of the ``with`` block removes its changes.
 
     Has the methods of ``Container``. ``folder`` is a directory of this host for it, created and removed.
-    ``emulator`` are the launcher's words for one. ``shared`` is a directory of this host that programs see at
-    the other path, and write.
+    ``emulator`` are the launcher's arguments for one. ``shared`` is a directory of this host that is mounted,
+    writable, at the other path.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class ImageRoot:
         return {**_VARIABLES, **self.environment, **environment}
 
     def _retry(self, error: NotStarted) -> bool:
-        """Copy the image's files if only the overlay is refused; return whether to try again.
+        """Copy the image's files if the host refuses the overlay; return whether to try again.
 
         Raises ``RuntimeRefuses`` for other refusals.
         """
@@ -184,7 +184,7 @@ class ImageRoot:
     # --- files ---------------------------------------------------------------------------------
 
     def show(self, tree: Path, place: str) -> None:
-        """Let programs read a directory of this host that does not change."""
+        """Mount a directory of this host, which does not change, read-only."""
         self._binds[place] = ("ro", tree)
 
     def put(self, tree: Path, place: str, *, only: Iterable[str] | None = None) -> None:
@@ -203,7 +203,7 @@ class ImageRoot:
         self._put[place] = folder
 
     def put_packed(self, archive: Path) -> None:
-        """Unpack a tar archive of ours at the root: as a layer above the image's."""
+        """Unpack a tar archive of mpforge's as a layer above the image's."""
         if self._whole is None:
             layer = self._new("packed")
             layer.rmdir()
@@ -222,12 +222,12 @@ class ImageRoot:
         else:
             folder = self._new("out")
             self._binds[_OUT] = ("rw", folder)
-            code, said = self.ask(["cp", "-a", "--", place, f"{_OUT}/"])
+            code, output = self.ask(["cp", "-a", "--", place, f"{_OUT}/"])
             del self._binds[_OUT]
             found = folder / place.rstrip("/").rpartition("/")[2]
             if code or not os.path.lexists(found):
                 raise RuntimeRefuses(
-                    f"could not copy {place} out of the image {self.called}", why=said.strip()
+                    f"could not copy {place} out of the image {self.called}", why=output.strip()
                 )
         if found.is_symlink():
             raise ArchiveRefused(f"{place} in the image is a link to another place")
@@ -251,7 +251,7 @@ class ImageRoot:
 
 
 AnyContainer: TypeAlias = Container | ImageRoot
-"""A container of a runtime, or a root of this host."""
+"""A runtime's container, or an image's root file system on this host."""
 
 
 def _as_runtime(error: NotStarted) -> str:
@@ -270,7 +270,7 @@ def _unsafe(place: Path) -> Iterator[Path]:
 
 
 def write_layers(layers: Iterable[Path], root: Path) -> None:
-    """Copy layers into a new directory, each above the former: with what overlayfs marks as removed."""
+    """Copy layers into a new directory, each above the former, without what overlayfs marks as removed."""
     root.mkdir()
     for layer in layers:
         _apply(layer, root, {})

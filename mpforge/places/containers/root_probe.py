@@ -1,4 +1,4 @@
-"""Probe how this host runs each platform's programs in a root of their own: natively, by which QEMU, or not.
+"""Probe how this host runs each platform's programs in a sandbox: natively, by which QEMU, or not.
 
 mpforge's own handlers (binfmt_misc of a user namespace) need Linux 6.7; before, the kernel's are used, if
 they hold their interpreter open (flag F). The answers are those of a container runtime's probe.
@@ -27,7 +27,7 @@ def handler(platform: Platform) -> str:
 
 
 def emulator(path: Path, platform: Platform) -> tuple[str, ...]:
-    """Return the launcher's words for an emulator, a static program."""
+    """Return the launcher's arguments for an emulator, a static program."""
     return ("emulator", os.path.realpath(path), handler(platform))
 
 
@@ -48,7 +48,7 @@ def ask(platform: Platform, words: tuple[str, ...] = ()) -> str:
             operations=("whole", os.path.realpath(folder), "", *words),
         )
         variables = {"QEMU_VERSION": "1"}
-        told = processes.capture(argv, environment=variables, timeout=_SECONDS, brief=True)
-    if told.returncode == EXITS:
+        answer = processes.capture(argv, environment=variables, timeout=_SECONDS, brief=True)
+    if answer.returncode == EXITS:
         return NAMELESS if words else NATIVE
-    return told.stdout.partition("\n")[0].strip() if told.returncode == 0 else ""
+    return answer.stdout.partition("\n")[0].strip() if answer.returncode == 0 else ""

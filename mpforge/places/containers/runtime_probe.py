@@ -30,7 +30,7 @@ _SECONDS = 30
 _ELSEWHERE_SECONDS = 3600.0
 NATIVE = "native"
 THIS_HOST = "this host"
-"""In place of a runtime's address: programs run in a root of this host, without one."""
+"""In place of a runtime's address: programs run in mpforge's sandbox."""
 NAMELESS = "an unknown emulator"
 
 
