@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inputs",
         action="store_true",
-        help="list what each step uses beside its source: parts of its key, files of this host",
+        help="list what each step uses in addition to its source: ingredients of its key, files of this host",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

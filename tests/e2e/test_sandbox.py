@@ -81,11 +81,10 @@ def test_a_step_writes_into_its_own_directory_alone(
     script = "".join(f"(echo x > {path}) 2>/dev/null && echo wrote {path}\n" for path in tried)
     assert said(script) == ""
     assert said(f"chmod 600 /dev/null {tool}/data 2>/dev/null || echo refused") == "refused\n"
-    assert said(
-        f"echo 1 > {STEP}/out/made; echo 2 >> {step.output}/made; echo x > /tmp/x; ls /tmp/x"
-    )
+    own = Path(f"/tmp/mpforge-test-{os.getpid()}")
+    assert said(f"echo 1 > {STEP}/out/made; echo 2 >> {step.output}/made; echo x > {own}; ls {own}")
     assert (step.output / "made").read_text(encoding="utf-8") == "1\n2\n"
-    assert not Path("/tmp/x").exists()
+    assert not own.exists()
     assert (tool / "data").read_text(encoding="utf-8") == "tool's"
 
 
