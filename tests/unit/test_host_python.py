@@ -222,3 +222,11 @@ def test_a_preview_remembers_no_interpreter_that_a_run_may_not_choose(pythons: P
     assert not remembered.exists()
     host_python.find_all(["cp311"], remembered, portable=True)
     assert remembered.exists()
+
+
+def test_a_library_of_links_to_another_installation_is_seen_with_their_ends(tmp_path: Path) -> None:
+    module = written(tmp_path / "original" / "json.py")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "json.py").symlink_to(module)
+    python = replace(interpreter(written(tmp_path / "python3.11")), path=(str(tmp_path / "lib"),))
+    assert {tmp_path / "lib", tmp_path / "original"} <= python.files

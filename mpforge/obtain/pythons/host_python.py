@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import NoHostPython
+from mpforge.obtain.host_programs import is_shared
 from mpforge.obtain.pythons import installed_pythons
 from mpforge.plan import codec
 from mpforge.store import notes
@@ -103,10 +104,14 @@ class HostPython(Interpreter):
     stamp: tuple[tuple[str, Stamp], ...]
     path: tuple[str, ...]
 
-    @property
-    def files(self) -> set[Path]:
-        """Return its directories, and its files outside of them: libpython may lie elsewhere."""
-        return {*map(Path, self.path), *self.includes, *(Path(path) for path, _ in self.stamp)}
+    @functools.cached_property
+    def files(self) -> frozenset[Path]:
+        """Its directories, and what it uses outside of them: libpython, and the ends of links."""
+        folders = {*map(Path, self.path), *self.includes}
+        entries = (entry for folder in folders if folder.is_dir() for entry in folder.iterdir())
+        ends = {entry.resolve() for entry in entries if entry.is_symlink()}
+        beside = {end if is_shared(end.parent) else end.parent for end in ends}
+        return frozenset(folders | beside | {Path(path) for path, _ in self.stamp})
 
     @property
     def patched(self) -> str:
