@@ -9,7 +9,6 @@ import gzip
 import io
 import shutil
 import stat
-import tarfile
 import tempfile
 import time
 import zipfile
@@ -19,6 +18,7 @@ from pathlib import Path
 from mpforge.artifacts import wheels
 from mpforge.artifacts.archives import damage_told
 from mpforge.errors import WrongInput
+from mpforge.formats.tar import tarfile
 from mpforge.store.files import replacing
 
 _FILE, _PROGRAM, _LINK = 0o644, 0o755, 0o777

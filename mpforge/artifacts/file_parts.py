@@ -9,7 +9,6 @@ import io
 import lzma
 import stat
 import struct
-import tarfile
 import time
 import zipfile
 import zlib
@@ -20,6 +19,7 @@ from typing import Any
 from mpforge.artifacts.archives import DAMAGE
 from mpforge.artifacts.elf import MAGIC as ELF_MAGIC
 from mpforge.artifacts.elf import READER_ERRORS
+from mpforge.formats.tar import tarfile
 
 _DAMAGES: tuple[type[Exception], ...] = (*DAMAGE, *READER_ERRORS)
 _COMPRESSIONS = {0: "stored", 8: "deflated", 12: "bzip2", 14: "lzma", 93: "zstandard"}

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import tarfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import ImageUnfit
+from mpforge.formats.tar import tarfile
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython, Interpreter
 from mpforge.places.containers.image_root import AnyContainer

@@ -473,6 +473,7 @@ def test_a_runtime_by_ssh_is_told_how_to_be_reached(boxed: Workspace) -> None:
 
 def test_a_host_without_any_sign_of_a_runtime_refuses_in_the_plan(boxed: Workspace) -> None:
     script = 'mount -t tmpfs none /run && exec "$@"'
+    boxed.edit("multiplatform.toml", "[build]", '[build]\nruntime = "engine"')
     boxed.under = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh")
     boxed.variables |= {"DOCKER_HOST": None, "XDG_RUNTIME_DIR": None}
     plan = boxed.mpforge("plan", "build")

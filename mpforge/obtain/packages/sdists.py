@@ -6,7 +6,6 @@ A fetched file is verified by its sha256. No code of it runs.
 import base64
 import hashlib
 import os
-import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from mpforge.errors import HashMismatch, IndexUnreachable, PinGone, TomlInvalid, Unresolvable
+from mpforge.formats.tar import tarfile
 from mpforge.formats.toml import read_toml
 from mpforge.obtain.packages.package_index import Index, without_credentials
 from mpforge.obtain.packages.uv import explanation, uv

@@ -11,7 +11,6 @@ import os
 import re
 import select
 import stat
-import tarfile
 import tempfile
 import threading
 import time
@@ -30,6 +29,7 @@ from mpforge.errors import (
     SourceUnreadable,
     StepFailed,
 )
+from mpforge.formats.tar import tarfile
 from mpforge.places.containers import exec_stream
 from mpforge.places.containers.connection import ContainerRuntime, container_gone, speaking
 from mpforge.places.containers.labels import IMAGE_LABEL, LABEL, LAYER, TITLE, own_mark

@@ -9,7 +9,6 @@ import gzip
 import os
 import shutil
 import stat
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import IO
 from mpforge import processes
 from mpforge.artifacts.archives import damage_told, refuse_bomb
 from mpforge.errors import ArchiveRefused, ImageUnfit
+from mpforge.formats.tar import tarfile
 from mpforge.store.files import remove_tree
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"

@@ -11,13 +11,13 @@ import io
 import json
 import platform as platforms
 import struct
-import tarfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mpforge.errors import RuntimeLost, RuntimeRefuses
+from mpforge.formats.tar import tarfile
 from mpforge.places.containers import binfmt
 from mpforge.places.containers.connection import ContainerRuntime, nature, refusal, speaking
 from mpforge.places.containers.labels import IMAGE_LABEL, LABEL, TITLE, own_mark
