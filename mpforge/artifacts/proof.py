@@ -6,6 +6,7 @@ become one error, of the first kind found: a symbol of a file for another machin
 how a result was built.
 """
 
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,11 +23,13 @@ from mpforge.artifacts.undefined_symbols import Surroundings, remedy, undefined
 from mpforge.errors import MpforgeError, StableAbiBroken, UndefinedSymbol, WheelRejected
 from mpforge.platforms import Platform, policy_version
 from mpforge.platforms.policies import SystemPolicy
+from mpforge.store.files import files_below
 
 _RAISE_POLICY = "raise [build] policy, or change what the build links"
 _ALLOW = (
     'set `allow-undefined = ["{name}"]` in [build] if the program that loads the file defines it'
 )
+_LINK = "make the link relative (ln -sr) and declare what it leads to in outputs, or copy the file"
 _SHOWN = 12
 _LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loader takes
 
@@ -37,12 +40,32 @@ def prove_files(root: Path, promise: Promise) -> None:
     Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
     """
     what = f"the build for {promise.platform.name}"
+    links = list(_link_reasons(root))
+    _reject(WheelRejected, f"{what} has symlinks that lead out of its outputs", links, _LINK)
     facts, reasons = format_of(promise.platform)(root, promise)
     _reject(WheelRejected, f"{what} does not meet {promise.policy}", reasons, _RAISE_POLICY)
     _refuse_undefined(what, facts, Surroundings(promise))
     for wheel in sorted(root.rglob("*.whl")):
         with tempfile.TemporaryDirectory(prefix="mpforge-wheel-") as folder:
             _prove_among_files(wheel, Path(folder) / "content", promise)
+
+
+def _link_reasons(root: Path) -> Iterator[str]:
+    """Yield a reason for each symlink that does not lead to a file or directory below ``root``."""
+    top = os.path.realpath(root)
+    for name in files_below(root):
+        path = os.path.join(top, name)
+        if not os.path.islink(path):
+            continue
+        target = os.readlink(path)
+        said = os.path.normpath(os.path.join(os.path.dirname(name), target))
+        if os.path.isabs(target):
+            yield f"{name} leads to {target}, an absolute path"
+        # The text alone may mislead: `..` after another link is the parent of that link's target.
+        elif said.split("/", 1)[0] == ".." or not Path(os.path.realpath(path)).is_relative_to(top):
+            yield f"{name} leads to {target}, which is outside of the outputs"
+        elif not os.path.exists(path):
+            yield f"{name} leads to {target}, which is not among the outputs"
 
 
 def _prove_among_files(wheel: Path, content: Path, promise: Promise) -> None:

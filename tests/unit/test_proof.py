@@ -101,6 +101,39 @@ def test_what_the_policy_has_passes_and_a_linker_s_object_has_no_needs(tmp_path:
         prove_files(tmp_path, PROMISE)
 
 
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("/build/src/out/libf.so.1", "an absolute path"),
+        ("../../etc/passwd", "outside of the outputs"),
+        ("../../outputs/libf.so.1", "outside of the outputs"),
+        ("up/../../secret", "outside of the outputs"),
+        ("libf.so.2", "not among the outputs"),
+        ("it.so", "not among the outputs"),
+    ],
+)
+def test_a_link_that_leads_out_of_the_outputs_is_refused(
+    target: str, reason: str, tmp_path: Path
+) -> None:
+    root = put(tmp_path / "outputs", {"lib/libf.so.1": b"", "top": b""})
+    (root / "lib" / "up").symlink_to("..")  # up/../../secret reads as if it were among the outputs
+    (root / "lib" / "it.so").symlink_to(target)
+    with pytest.raises(WheelRejected) as refused:
+        prove_files(root, PROMISE)
+    assert f"lib/it.so leads to {target}, " in f"{refused.value}"
+    assert reason in f"{refused.value}"
+    assert "ln -sr" in (refused.value.hint or "")
+
+
+def test_links_among_the_outputs_pass(tmp_path: Path) -> None:
+    root = put(tmp_path, {"lib/libf.so.1": b"", "share/it/data": b""})
+    (root / "lib" / "libf.so").symlink_to("libf.so.1")
+    (root / "f.so").symlink_to("lib/libf.so")
+    (root / "share" / "latest").symlink_to("it")
+    (root / "share" / "up.so").symlink_to("../lib/libf.so")
+    prove_files(root, PROMISE)
+
+
 def test_a_pure_wheel_has_no_policy_to_keep(tmp_path: Path) -> None:
     files = put(tmp_path, {"it/__init__.py": b""})
     prove_wheel("it-1-py3-none-any.whl", files, "cp311", Promise(ARM, "any"), pure=True)
