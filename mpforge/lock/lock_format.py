@@ -197,6 +197,10 @@ def _distro_pin(entry: Mapping[str, Any]) -> DistroPin:
     packages = tuple(_read(DistroPackage, table) for table in _tables(entry, "packages"))
     for package in packages:
         _check_sha256(package.sha256, "")
+    # Not its libraries: only the archive knows which ones a package depends on.
+    missing = set(request.names) - {package.name for package in packages}
+    if missing:
+        raise _WrongEntry(f"names lists {', '.join(sorted(missing))}, which packages lacks")
     return DistroPin(request, packages)
 
 

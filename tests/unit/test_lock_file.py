@@ -155,6 +155,11 @@ def test_a_change_that_fails_leaves_the_lock_as_it_was(tmp_path: Path) -> None:
         (render(FULL).replace(HASH, "md5:1", 1), 11, "not sha256:"),
         (render(FULL).replace('"build"', '"bild"'), 11, "purpose is 'bild'"),
         (render(FULL).replace("size = 5", 'size = "5"'), 34, "size must be"),
+        (
+            render(FULL).replace('{ name = "libc6"', '{ name = "libc7"'),
+            34,
+            "names lists libc6, which packages lacks",
+        ),
     ],
 )
 def test_a_lock_that_cannot_be_used_is_named_with_its_line(
