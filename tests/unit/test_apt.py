@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mpforge import processes
+from mpforge.errors import PinGone
 from mpforge.obtain.distro import apt, archive
 from mpforge.obtain.distro.archive import Archive
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
@@ -170,6 +171,16 @@ def test_old_lists_and_those_of_the_future_are_fetched_again(
     fake_apt.set_back(seconds)
     fake_apt.resolve()
     assert fake_apt.updates == 2
+
+
+@pytest.mark.usefixtures("fake_apt")
+def test_a_pin_of_another_file_of_the_same_version_says_so(tmp_path: Path) -> None:
+    pin = DistroPin(REQUEST, (DistroPackage("libc6", "2.36", "cd" * 32, 7),))
+    with pytest.raises(PinGone) as gone:
+        apt.fetch(pin, state=tmp_path / "state", dest=tmp_path / "tree")
+    assert "has another file of libc6 2.36" in gone.value.what
+    assert gone.value.why == f"its sha256 is {'ab' * 32}, the lock pins {'cd' * 32}"
+    assert "lock --update libc6" in (gone.value.hint or "")
 
 
 def test_another_mirror_s_lists_are_fetched(fake_apt: FakeApt) -> None:

@@ -153,7 +153,13 @@ def _download(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> Non
     missing = _take(apt, missing, kept)
     for package in missing:
         offered = apt.show(f"{package.name}={package.version}").get(package.name)
-        if offered is None or offered.sha256 != package.sha256:
+        if offered is not None and offered.sha256 != package.sha256:
+            raise PinGone(
+                f"{apt.name} has another file of {package.name} {package.version}",
+                why=f"its sha256 is {offered.sha256}, the lock pins {package.sha256}",
+                hint=f"restore the lock, or run: mpforge lock --update {package.name}",
+            )
+        if offered is None:
             raise PinGone(
                 f"{package.name} {package.version} is no longer in {apt.name}",
                 why=_instead(apt.show(package.name).get(package.name)),
