@@ -42,7 +42,7 @@ _CONNECTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.sendto", 
 _STARTS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.exec", "os.fork", "os.system"})
 _USED = re.compile(r"/store/(actions|blobs|packs)/|/tool\.json$")
 """Files of the cache that are kept by their time of last use, which is their mtime."""
-_NOTES = ("hostfiles.json", "hostpythons.jsonl")
+_NOTES = ("hostfiles.json", "hostpythons.jsonl", "portablepythons.jsonl")
 """Notes of the cache: they remember digests of files that are read again, or whose stamps are compared."""
 
 

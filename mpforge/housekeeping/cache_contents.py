@@ -31,7 +31,12 @@ RUNTIMES = "engines"
 PLATFORMS_RUN = f"{RUNTIMES}/platforms.json"
 """The file of how container runtimes run each platform."""
 
-SEALED = (NAME, "hostpythons.jsonl", file_digests.NOTE, PLATFORMS_RUN)
+HOST_PYTHONS = "hostpythons.jsonl"
+"""The file of the host's Pythons."""
+PORTABLE_PYTHONS = "portablepythons.jsonl"
+"""The file of the host's Pythons that need nothing of its distribution."""
+
+SEALED = (NAME, HOST_PYTHONS, PORTABLE_PYTHONS, file_digests.NOTE, PLATFORMS_RUN)
 """The cache's notes (``store.notes``), by their paths in it."""
 
 _NOTES = {*SEALED, STAMP} - {NAME, PLATFORMS_RUN}

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mpforge.errors import HostCannot, NoHostPython
+from mpforge.housekeeping.cache_contents import HOST_PYTHONS, PORTABLE_PYTHONS
 from mpforge.obtain import host_programs
 from mpforge.obtain.base_programs import Base
 from mpforge.obtain.pins import Pins
@@ -136,7 +137,7 @@ class Toolbox:
         """Return the host's CPython of a word. Raises ``NoHostPython``."""
         if word not in self._pythons:
             portable = self.tools.base is not None
-            name = "portablepythons.jsonl" if portable else "hostpythons.jsonl"
+            name = PORTABLE_PYTHONS if portable else HOST_PYTHONS
             found = host_python.find_all(
                 [word], self._workspace.cache / name, install=self._install, portable=portable
             )[word]
