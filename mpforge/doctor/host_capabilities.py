@@ -115,7 +115,7 @@ def image_ability(platform: Platform, host: HostFacts, containers: ContainersFac
     if runtime is None or run is None:
         lack = ImageAbility((), containers.why or strategies.NO_RUNTIME, containers.remedy)
         here = runtime is None and host.roots and isolation().has_root
-        return _without_runtime(platform, host) if here else lack
+        return _without_runtime(platform, host, lack) if here else lack
     if run.how == "no":
         return ImageAbility(
             (), run.why or "the container runtime does not run its programs", run.remedy
@@ -137,19 +137,21 @@ def image_ability(platform: Platform, host: HostFacts, containers: ContainersFac
     return ImageAbility(tuple(able), runs)
 
 
-def _without_runtime(platform: Platform, host: HostFacts) -> ImageAbility:
-    """Return the strategies for images that run in mpforge's sandbox."""
+def _without_runtime(platform: Platform, host: HostFacts, lack: ImageAbility) -> ImageAbility:
+    """Return the strategies for images that run in mpforge's sandbox; ``lack`` says why none answers."""
     runs = root_probe.ask(platform)
     if runs != NATIVE and (found := emulators.host_emulator(platform, static=True)) is not None:
         runs = root_probe.ask(platform, root_probe.emulator(found.path, platform)) or runs
     if not runs:
-        names, lack = packages(), f"this host has no static QEMU for {platform.name}"
-        return ImageAbility((), lack, f"apt-get install {names}" if names else None)
+        names, missing = packages(), f"this host has no static QEMU for {platform.name}"
+        return ImageAbility((), missing, f"apt-get install {names}" if names else None)
     how = "natively" if runs == NATIVE else f"by {runs}"
     able = ("native",) if platform.name == host.platform else ("hybrid", "emulate")
-    # A runtime that is set up is used, even if it does not answer.
-    remedy = 'set runtime = "sandbox" in [build]' if host.container_runtime else None
-    return ImageAbility(able, f"this host runs it {how}, without a container runtime", remedy)
+    why = f"this host runs it {how}, without a container runtime"
+    if host.container_runtime:  # one that is set up is used, even if it does not answer
+        remedy = 'set runtime = "sandbox" in [build]'
+        return ImageAbility((), f"{lack.why}; in mpforge's sandbox, {why}", remedy)
+    return ImageAbility(able, why)
 
 
 def _wanted(platform: Platform) -> strategies.Wanted:

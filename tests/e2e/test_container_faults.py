@@ -458,6 +458,7 @@ def test_a_runtime_that_is_not_there_is_told_with_its_address(boxed: Workspace) 
     assert "no-engine: the container runtime at unix:///nonexistent.sock does not answer" in said
     assert "\n  No such file or directory\n" in said
     assert "start it (sudo systemctl start docker), or set DOCKER_HOST to its socket" in said
+    assert 'or do without one: runtime = "sandbox" in [build]' in said
     said = refused(boxed, "tcp://127.0.0.1:9")
     assert "no-engine: the container runtime at tcp://127.0.0.1:9 does not answer" in said
     assert "\n  Connection refused\n" in said

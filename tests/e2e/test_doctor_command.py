@@ -65,6 +65,8 @@ def test_doctor_answers_programs_and_says_what_would_help_without_a_runtime(tmp_
     images = targets["aarch64"]["images"]
     if found["isolation"]["extent"] in ("mounts", "whole"):
         assert "without a container runtime" in images["why"]
+        assert images["strategies"] == []
+        assert found["containers"]["why"] in images["why"]
         assert images["remedy"] == 'set runtime = "sandbox" in [build]'
     else:
         assert images["strategies"] == []

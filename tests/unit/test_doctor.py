@@ -19,6 +19,9 @@ from mpforge.doctor.diagnosis import (
 )
 from mpforge.doctor.host_capabilities import BuildAbility, ImageAbility, TargetAbility, TestAbility
 from mpforge.obtain.emulators import Emulator
+from mpforge.places.containers import root_probe
+from mpforge.places.containers.runtime_probe import NATIVE
+from mpforge.places.isolation import Isolation
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import DistroRequest, EnvironmentPin, EnvironmentRequest, Lock, Package
 from mpforge.platforms import well_known
@@ -97,6 +100,20 @@ def test_without_a_runtime_or_an_emulator_images_are_of_no_use_and_the_remedy_is
     assert host_capabilities.image_ability(aarch64, INTEL_DOCKER, lacking) == ImageAbility(
         (), "no handler", "register"
     )
+
+
+def test_a_runtime_that_is_set_up_and_does_not_answer_keeps_images_from_the_sandbox(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(host_capabilities, "isolation", lambda: Isolation("whole", "r"))
+    monkeypatch.setattr(root_probe, "ask", lambda *_: NATIVE)
+    own, dead = well_known()["x86_64"], ContainersFact(why="it does not answer", remedy="start it")
+    host = replace(INTEL, roots=True)
+    assert host_capabilities.image_ability(own, host, dead).strategies == ("native",)
+    image = host_capabilities.image_ability(own, replace(host, container_runtime=True), dead)
+    assert image.strategies == ()
+    assert image.why.startswith("it does not answer; in mpforge's sandbox, this host runs it")
+    assert image.remedy == 'set runtime = "sandbox" in [build]'
 
 
 def test_images_are_of_no_use_for_what_is_not_built_here_anyway() -> None:

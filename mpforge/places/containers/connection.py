@@ -23,6 +23,7 @@ from mpforge.platforms import by_machine
 _ANSWER_SECONDS = 600  # a commit of a large layer sends nothing until it is done
 _GREETING_SECONDS = 60
 _SUMMARY = 400
+_WITHOUT = 'or do without one: runtime = "sandbox" in [build]'
 # Errors of runtimes whose own text does not help.
 _HINTS = {
     "container-init binary not found": "Podman runs containers with an init by catatonit: "
@@ -120,12 +121,12 @@ def _no_runtime(address: str, error: Exception) -> NoContainerRuntime:
             f"this user has no permission to connect to the container runtime at {address}",
             why=system.strerror,
             hint=f"run sudo usermod -aG {_group(address)} $USER and log in again; or start Podman's socket, "
-            "which needs no privileges: systemctl --user start podman.socket; or do without one: "
-            'runtime = "sandbox" in [build]',
+            f"which needs no privileges: systemctl --user start podman.socket; {_WITHOUT}",
         )
     hint = "start it (sudo systemctl start docker), or correct DOCKER_HOST"
     if isinstance(system, FileNotFoundError):
         hint = "start it (sudo systemctl start docker), or set DOCKER_HOST to its socket"
+    hint += f"; {_WITHOUT}"
     why = _said(error) if system is None else system.strerror
     return NoContainerRuntime(
         f"the container runtime at {address} does not answer", why=why, hint=hint
