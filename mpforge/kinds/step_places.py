@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from mpforge.errors import NoHostPython
 from mpforge.keys.walk import ABSENT
+from mpforge.kinds import named_paths
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.places.root_contents import STEP
 from mpforge.plan.places import InImage, Machine, OnHost, PlannedPlace
@@ -73,10 +74,11 @@ class ProvidedHost:
         return {}
 
     def program_parts(self, step: Step) -> dict[str, str]:
-        """Return the parts of the programs on a step's PATH, and the step's path in the sandbox."""
+        """Return the parts of a step's programs and named paths, and its path in the sandbox."""
         if step.command.work is Work.FETCH:
             return {}
-        return {"place": STEP} | self.toolbox.programs.parts(step)
+        named = named_paths.parts(step, self.toolbox.tools.host_files)
+        return {"place": STEP} | named | self.toolbox.programs.parts(step)
 
     def hook_parts(self, python: str, *, installed: bool) -> dict[str, str]:
         """Return the parts of the interpreter that calls hooks; if ``installed``, with its packages."""

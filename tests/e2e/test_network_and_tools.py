@@ -480,6 +480,21 @@ def test_a_program_that_no_step_may_call_is_no_part_of_a_key(plain: Workspace, p
     assert BUILD in plain.nox(BUILD, env=seeing(folder)).cached
 
 
+def test_a_file_that_the_spec_names_is_part_of_a_key(plain: Workspace, place: Path) -> None:
+    data = place / "given" / "data"
+    data.parent.mkdir()
+    data.write_text("one")
+    write_plain(plain, "cat $DATA/data > seen.txt")
+    plain.edit("multiplatform.toml", '"out.txt"', '"seen.txt"')
+    spec(plain, f'environment = {{ DATA = "{data.parent}" }}')
+    assert plain.nox(BUILD).code == 0
+    assert BUILD in plain.nox(BUILD).cached
+    data.write_text("two")
+    run = plain.nox(BUILD)
+    assert BUILD in run.did, str(run)
+    assert (plain.dist / HERE / "seen.txt").read_text() == "two"
+
+
 def test_explain_names_the_program_that_changed(plain: Workspace, place: Path) -> None:
     folder = place / "programs"
     program(folder, "yes", "echo one")

@@ -33,6 +33,7 @@ def parts(step: Step) -> dict[str, str]:
     """Those of a step of a project without a checkout, with the tools of this process."""
     nothing = SimpleNamespace(
         programs=SimpleNamespace(parts=lambda _: {}),
+        tools=SimpleNamespace(host_files=None),
         python_parts=lambda _: {},
         rust_parts=lambda *_: {},
         vcs_parts=dict,

@@ -1,21 +1,90 @@
 """Which files of the host a step's programs are shown: those that its texts and its programs name."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mpforge.kinds import visible_files
+from mpforge.keys.walk import ABSENT
+from mpforge.kinds import named_paths
 from mpforge.obtain import host_programs
 from mpforge.places import root_contents
 from mpforge.plan.steps import OutputOf, RepairWheel, Step, Variables
 from mpforge.plan.texts import Placeholder, Text
+from mpforge.store.file_digests import FileDigests
+
+
+def naming(text: Text) -> Step:
+    """A step with a variable of this text."""
+    command = RepairWheel(OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_17")
+    return Step("s", "s", command, variables=Variables(values=(("FLAGS", text),)))
 
 
 def shown(text: Text) -> set[str]:
     """The paths that a step with a variable of this text is shown."""
-    command = RepairWheel(OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_17")
-    step = Step("s", "s", command, variables=Variables(values=(("FLAGS", text),)))
-    return {str(path) for path in visible_files.named_paths(step)}
+    return {str(path) for path in named_paths.mounted(naming(text))}
+
+
+def test_each_change_below_a_path_that_the_spec_names_is_another_key(tmp_path: Path) -> None:
+    given, link = tmp_path / "given", tmp_path / "link"
+    link.symlink_to(given)
+
+    def part() -> str:
+        found = named_paths.parts(naming((f"-L{link}",)), FileDigests(tmp_path / "note.json"))
+        assert [*found] == [f"named.{link}"]
+        return found[f"named.{link}"]
+
+    known = [part()]
+    assert known == [ABSENT]
+    steps: list[Callable[[], object]] = [
+        lambda: (given / "lib").mkdir(parents=True),
+        lambda: (given / "lib/a.so").write_text("1"),
+        lambda: (given / "lib/a.so").write_text("2"),
+        lambda: (given / "lib/a.so").chmod(0o755),
+        lambda: (given / "lib/b.so").symlink_to("a.so"),
+        lambda: os.mkfifo(given / "pipe"),
+        lambda: given.rename(tmp_path / "away"),
+        lambda: given.write_text("a file"),
+    ]
+    for change in steps:
+        change()
+        known.append(part())
+        assert part() == known[-1]
+    assert known.count(ABSENT) == 2  # at first, and renamed
+    assert len({*known}) == len(known) - 1
+
+
+def test_a_digest_of_many_files_is_remembered_until_a_stamp_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(named_paths, "is_old", lambda _: True)
+    given, read = tmp_path / "given", list[Path]()
+    given.mkdir()
+    (given / "a").write_text("1")
+    described = named_paths._described
+
+    def noting(path: Path) -> str:
+        read.append(path)
+        return described(path)
+
+    monkeypatch.setattr(named_paths, "_described", noting)
+
+    def part() -> dict[str, str]:
+        return named_paths.parts(naming((str(given),)), FileDigests(tmp_path / "note.json"))
+
+    first = part()
+    assert read
+    read.clear()
+    assert part() == first
+    assert not read
+    (given / "a").write_text("22")
+    assert part() != first
+
+
+def test_what_the_base_system_has_and_what_is_no_path_is_in_no_key() -> None:
+    text = "/usr/lib /bin/gone https://example.invalid/x s/a/b/ /dev/null /build/x /tmp"
+    assert named_paths.parts(naming((text,)), FileDigests(Path("/nonexistent"))) == {}
 
 
 @pytest.mark.parametrize("words", ["-I{}", "-L{} -lgiven", "-Wl,-rpath,{}", "a:{}:b", "'{}'"])

@@ -1,0 +1,122 @@
+"""The files and directories of this host that the spec's texts name for a step, and their parts of its key.
+
+Naming a path in a command or a variable declares it: that of an installed library, for example. It is mounted
+where the step runs, so its content is in the key.
+"""
+
+import dataclasses
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mpforge.keys.walk import ABSENT
+from mpforge.obtain import host_programs
+from mpforge.places.root_contents import STEP, SYSTEM
+from mpforge.plan.steps import Step
+from mpforge.plan.texts import Argv, Placeholder, ShellLine, symbolic
+from mpforge.store import stamps
+from mpforge.store.file_digests import FileDigests, Tree, is_old
+from mpforge.store.files import entries_below, hash_file
+
+# Not the end of another path ({project}/x, src/x), but glued to an option (-I/opt/include).
+_PATH = re.compile(r"(?:(?<![\w.}/~-])|(?<=-[IL]))/[\w@%+.~/-]+")
+_NEVER = (*map(Path, ("/proc", "/dev", "/sys", "/run", "/var/run", "/etc", STEP)),)
+
+_OWN = (*map(Path, ("/tmp", "/var/tmp")),)  # noqa: S108 - a step has its own, not what this host keeps there
+
+
+def mounted(step: Step) -> set[Path]:
+    """Return the named files and directories that exist and may be mounted."""
+    return set(filter(is_mountable, _named(step)))
+
+
+def is_mountable(path: Path) -> bool:
+    """Return whether a path may be mounted: no home directory, nothing of the kernel, no socket."""
+    return _may_be_mounted(path) and (os.path.isfile(path) or os.path.isdir(path))
+
+
+def parts(step: Step, digests: FileDigests) -> dict[str, str]:
+    """Return ``named.PATH`` with the digest of each named path's content, or its absence.
+
+    Those in the directories of base programs are left out.
+    """
+    found: dict[str, str] = {}
+    for path in sorted(_named(step)):
+        real = Path(os.path.realpath(path))
+        if is_mountable(path):
+            if not _is_in(real, SYSTEM):
+                found[f"named.{path}"] = _content(real, digests)
+            elif not _is_in(path, SYSTEM):
+                found[f"named.{path}"] = f"link to {real}"
+        elif _is_absent(path) and not _is_in(real, SYSTEM):
+            found[f"named.{path}"] = ABSENT
+    return found
+
+
+def _named(step: Step) -> set[Path]:
+    values = [getattr(step.command, field.name) for field in dataclasses.fields(step.command)]
+    texts = _texts((*values, *(text for _, text in step.variables.values)))
+    return {Path(path) for text in texts for path in _PATH.findall(text)}
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield the texts in fields of a command, with placeholders as the spec writes them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, ShellLine | Argv):
+        yield str(value)
+    elif isinstance(value, tuple) and any(isinstance(part, Placeholder) for part in value):
+        yield symbolic(value)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _texts(part)
+
+
+def _may_be_mounted(path: Path) -> bool:
+    return not _is_in(path, _NEVER) and path not in _OWN and not host_programs.is_shared(path)
+
+
+def _is_absent(path: Path) -> bool:
+    """Return whether there is nothing at a path that could be mounted; ``//host/x`` is the end of a URL."""
+    is_path = not str(path).startswith("//") and _may_be_mounted(path)
+    return is_path and len(stamps.stamp(str(path))) == 1
+
+
+def _is_in(path: Path, folders: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
+
+
+def _content(root: Path, digests: FileDigests) -> str:
+    """Return the digest of a file, or of all below a directory; remembered while no stamp changes.
+
+    Links count by their text: a step sees their targets only where those are mounted too.
+    """
+    entries = sorted(["", *(name for name, _ in entries_below(root))])
+    places = [(name, os.path.join(root, name) if name else str(root)) for name in entries]
+    found = [(name, place, stamps.stamp(place)) for name, place in places]
+    seen = repr([(name, numbers) for name, _, numbers in found])
+    stamp = hashlib.sha256(seen.encode("utf-8", "surrogateescape")).hexdigest()
+    key = f"named {root}"
+    known = digests.tree(key)
+    if known is not None and known.stamp == stamp:
+        return known.digest
+    rows = repr([(name, _described(Path(place))) for name, place, _ in found])
+    digest = hashlib.sha256(rows.encode("utf-8", "surrogateescape")).hexdigest()
+    if is_old(stamps.latest(numbers for _, _, numbers in found)):
+        digests.keep_tree(key, Tree([], stamp, digest))
+    return digest
+
+
+def _described(path: Path) -> str:
+    """Return what a step can read at a path: a file's content and mode, a link's text."""
+    if path.is_symlink():
+        return f"link to {os.readlink(path)}"
+    if path.is_dir():
+        return "directory"
+    try:
+        file = hash_file(path)
+    except OSError:  # nor can the step read it: it has the same rights
+        return "not readable"
+    return f"{file.digest}{' executable' if file.executable else ''}"
