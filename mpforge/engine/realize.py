@@ -241,9 +241,7 @@ class Realizer:
     def _run_once(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
         why = self._outdated.get(step.id, "")
         self.emit(StepStarted(self.session, step.id, step.title, str(self.log), why))
-        from mpforge.places.step import StepDirectory
-
-        directory = StepDirectory(self._directory(step))
+        directory, unkept = self._directory_of_run(step)
         start, cpu = time.monotonic(), children_cpu()
         failed = True
         try:
@@ -262,7 +260,9 @@ class Realizer:
                 self.outputs.put_of_failure(step, directory.output)
             else:
                 self._tell(self._made[key][0])
-            if self.kept is not None and failed:
+            if failed and unkept:
+                self.emit(Warned(self.session, unkept))
+            if failed and self.kept is not None and not unkept:
                 self.emit(Warned(self.session, f"kept: {directory.root}"))
             else:
                 remove_tree(directory.root)
@@ -310,6 +310,18 @@ class Realizer:
         remove_tree(place)
         place.mkdir(parents=True)
         return place
+
+    def _directory_of_run(self, step: Step) -> "tuple[StepDirectory, str]":
+        """Return the directory of a step that runs, and why it can't be kept, in words; empty if it can."""
+        from mpforge.places.step import StepDirectory
+
+        try:
+            return StepDirectory(self._directory(step)), ""
+        except OSError as error:
+            if self.kept is None:
+                raise
+            unkept = f"not kept: {self.kept} can't be written: {error.strerror}"
+            return StepDirectory(self.store.work_directory()), unkept
 
     def _saw_secret(self, step: Step) -> bool:
         """Return whether a step sees a secret, directly or through its inputs."""

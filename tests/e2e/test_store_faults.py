@@ -5,6 +5,7 @@ full tmpfs, a read-only mount, permissions taken away, a flock that the system r
 """
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -148,6 +149,15 @@ def test_a_read_only_cache_is_no_worse(quick: Workspace, mount: Callable[..., No
     mount(root, "-o", "remount,bind,ro")
     assert hits(quick).warnings == []
     warns_of(builds(quick, "two\n"), "Read-only file system")
+    quick.write("greeting.txt", "three\n")
+    done = quick.mpforge("run", "--keep", BUILD)
+    assert (done.code, "kept: " in done.output) == (0, False), str(done)
+    quick.write("build.sh", "exit 3\n")
+    done = quick.mpforge("run", "--keep", BUILD)
+    assert done.code == 1, str(done)
+    assert re.search(r"not kept: \S+ can't be written: Read-only file system", done.output), str(
+        done
+    )
 
 
 @pytest.fixture
