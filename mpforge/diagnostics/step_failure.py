@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from mpforge.artifacts import elf
-from mpforge.compiler.programs import declared_as
+from mpforge.compiler.programs import CARRIED, declared_as
 from mpforge.diagnostics import cross_compiling, failed_extensions, first_error, log_patterns
 from mpforge.errors import (
     ForeignFlag,
@@ -33,6 +33,10 @@ MAKE_ROOM = (
 INTO_IMAGE = (
     "install it by before-all in [build] (with the image's package manager and network = true), or "
     "name an image that has it in [build] image"
+)
+BEYOND_BASE = (
+    'set base-programs = "host" in [build] and declare it in [build] tools; or name an image that has it in '
+    "[build] image; or add a package that contains it to [build] requires"
 )
 _NEAR = 60  # lines: the length of a build backend's chained traceback
 # A shell's status for a program not found (POSIX), as Python, make and ninja repeat it: the shell's
@@ -87,7 +91,8 @@ class Ended:
     """A step's failed program: its step, its directory, its exit status.
 
     ``offline``: it had no network. ``table`` is the spec's for this step. ``has`` returns whether the
-    step has a program; ``image`` is the image that it ran in, None on this host.
+    step has a program; ``image`` is the image that it ran in, None on this host. ``pinned``: its
+    base programs are the pinned ones.
     """
 
     title: str
@@ -97,6 +102,7 @@ class Ended:
     offline: bool
     has: Callable[[str], bool]
     image: str | None = None
+    pinned: bool = False
 
 
 def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
@@ -122,8 +128,12 @@ def not_declared(
     why: str,
     *,
     image: str | None = None,
+    pinned: bool = False,
 ) -> ToolNotDeclared:
-    """Return the error of a step that calls a program that it, or its ``image``, does not have."""
+    """Return the error of a step that calls a program that it, or its ``image``, does not have.
+
+    ``pinned``: the step's base programs are the pinned ones, which [build] tools can't add to.
+    """
     what = f"{title}: the step has no program {program}"
     remedy = f'add tools = ["{declared_as(program)}"] to [build], which puts it on the step\'s PATH'
     if image is not None:
@@ -131,6 +141,9 @@ def not_declared(
         remedy = INTO_IMAGE
     elif table == "test":
         remedy = "add a package that contains it to [test] requires"
+    elif pinned and declared_as(program) not in CARRIED:
+        what += ", which is not among the pinned base programs"
+        remedy = BEYOND_BASE
     return ToolNotDeclared(what, why=why, hint=remedy)
 
 
@@ -175,7 +188,9 @@ def _lacks_program(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     found = log_patterns.missing_program(lines, lambda name: not ended.has(name))
     if found is None or found.name is None:
         return None
-    return not_declared(ended.title, ended.table, found.name, found.line, image=ended.image)
+    return not_declared(
+        ended.title, ended.table, found.name, found.line, image=ended.image, pinned=ended.pinned
+    )
 
 
 def _reached_out(ended: Ended, lines: Sequence[str]) -> StepFailed | None:

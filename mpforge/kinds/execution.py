@@ -136,6 +136,7 @@ def start(
         step.table,
         visitor=task.visitor,
         secrets=step.variables.secrets,
+        pinned=provision.toolbox.tools.base is not None,
     )
     return dataclasses.replace(
         plain, environment=build_tools.with_variables(environment, step, plain.fill)

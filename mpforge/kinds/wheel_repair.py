@@ -6,6 +6,7 @@ canonically (``artifacts.canonical_archives``), and the claims of its tag are ch
 log.
 """
 
+import re
 import shutil
 import sys
 import sysconfig
@@ -18,7 +19,7 @@ from mpforge.artifacts.binary_format import Promise
 from mpforge.artifacts.proof import inspected, machine_reasons, prove_wheel, reasons_of, refuse
 from mpforge.diagnostics import cross_compiling, failed_extensions
 from mpforge.diagnostics.step_failure import WITHOUT_LIBRARY
-from mpforge.errors import NoExtension, OutputMissing, WheelRejected
+from mpforge.errors import NoExtension, OutputMissing, StepFailed, WheelRejected
 from mpforge.places.step import StepDirectory, StepRun
 from mpforge.plan.steps import RepairWheel
 from mpforge.platforms import Platform, policy_version, well_known
@@ -26,6 +27,7 @@ from mpforge.platforms.policies import platform_tag
 from mpforge.toolchains import host_reads
 
 _WIDE = 200  # characters of a compiler's line that are shown
+_NOT_LOCATED = re.compile(r'required library "([^"]+)" could not be located')  # auditwheel's words
 _WHEEL = ("-m", "wheel")
 _UNPACKED = "wheel"
 _AUDITWHEEL = """\
@@ -225,7 +227,18 @@ def _audited(run: StepRun, python: str, wheel: Path, command: RepairWheel) -> Pa
     text = _AUDITWHEEL.format(notes=str(notes), unseen=host_reads.UNSEEN)
     script.write_text(text, encoding="utf-8")
     options, output = [*excluded, *command.arguments], run.directory.output
-    _call(run, python, "-P", script, "repair", *options, "-w", output, wheel)
+    try:
+        _call(run, python, "-P", script, "repair", *options, "-w", output, wheel)
+    except StepFailed as error:
+        if (found := _NOT_LOCATED.search(error.why or "")) is None:
+            raise
+        raise WheelRejected(
+            f"{wheel.name} needs {found[1]}, which was not found",
+            why="it is not in the system's directories, nor in a directory of a file's rpath",
+            hint="add `-Wl,-rpath,DIR` with the library's directory to LDFLAGS in [build] environment, and "
+            f'it is copied into the wheel; or set `repair.exclude = ["{found[1]}"]` in [build] if users '
+            "have it",
+        ) from None
     return sole_wheel(run.directory.output)
 
 

@@ -75,7 +75,7 @@ class StepRun:
     ``placeholders`` are the values that the user's commands may refer to. Its programs run in ``place``.
     ``table`` is the spec's for this step. With a ``visitor``, no program runs: they are only recorded, and
     instead of the last one the visitor is called and returns an exit status. ``secrets`` are the variables
-    whose values are written nowhere.
+    whose values are written nowhere. ``pinned``: its base programs are the pinned ones.
     """
 
     title: str
@@ -89,6 +89,7 @@ class StepRun:
     started: float = field(default_factory=time.monotonic)
     visitor: "Callable[[StepRun], int] | None" = None
     secrets: tuple[str, ...] = ()
+    pinned: bool = False
 
     def call(
         self,
@@ -138,7 +139,7 @@ class StepRun:
             return self.place.which(name, path) is not None
 
         root, image, offline = self.directory.root, self.place.image, self.place.offline
-        return Ended(self.title, self.table, root, how, offline, has, image)
+        return Ended(self.title, self.table, root, how, offline, has, image, self.pinned)
 
     def _ended(
         self,
@@ -194,7 +195,7 @@ class StepRun:
         """Return the error for a program that the system could not start."""
         if error.absent:
             why = f"PATH = {environment.get('PATH', '')}"
-            return not_declared(self.title, self.table, program, why)
+            return not_declared(self.title, self.table, program, why, pinned=self.pinned)
         what = f"{self.title}: {program} can't be started: {error.reason}"
         return StepFailed(what, hint=error.hint)
 

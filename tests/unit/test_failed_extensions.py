@@ -1,12 +1,14 @@
 """Extensions that a build went on without are found by its log and the wheel's files."""
 
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from mpforge.diagnostics.failed_extensions import Tried, missing, tried
-from mpforge.errors import NoExtension
+from mpforge.errors import NoExtension, StepFailed, WheelRejected
+from mpforge.kinds import wheel_repair
 from mpforge.kinds.wheel_repair import repair
 from mpforge.places.step import StepDirectory, StepRun
 from mpforge.plan.steps import OutputOf, RepairWheel
@@ -104,6 +106,26 @@ def test_a_wheel_without_the_extensions_of_its_build_is_refused(
     assert what in refused.value.what
     assert refused.value.hint is not None
     assert "[build]" in refused.value.hint
+
+
+def test_a_library_that_auditwheel_does_not_find_is_named_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = (
+        'ValueError: Cannot repair wheel, because required library "libx.so.1" could not be located'
+    )
+
+    def fail(*_: object) -> None:
+        raise StepFailed("the repair failed", why=said)
+
+    monkeypatch.setattr(wheel_repair, "_call", fail)
+    directory = StepDirectory(tmp_path / "step").prepare()
+    command = RepairWheel(OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_17")
+    run = StepRun("repair", directory, BytesIO(), {}, timeout=60.0)
+    with pytest.raises(WheelRejected) as refused:
+        wheel_repair._audited(run, "python", Path("pkg-1-cp311-cp311-linux_x86_64.whl"), command)
+    assert "needs libx.so.1, which was not found" in refused.value.what
+    assert "-Wl,-rpath,DIR" in str(refused.value.hint)
 
 
 def test_compiler_and_linker_errors_are_found_in_a_log_each_once() -> None:

@@ -259,3 +259,16 @@ def test_a_package_without_a_fitting_wheel_cannot_be_pinned() -> None:
     request = EnvironmentRequest("test", "cp313", "aarch64", ("a",))
     with pytest.raises(Unresolvable, match="aarch64, cp313"):
         best_wheel(wheels("a-1-cp313-cp313-win_amd64.whl"), request)
+
+
+def test_uv_runs_without_a_cache_where_the_home_directory_can_t_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def needs_none(**own: str) -> bool:
+        return "UV_NO_CACHE" in environment_for({}, environment=own)
+
+    monkeypatch.setattr("os.access", lambda path, _mode: Path(path) == tmp_path)
+    assert not needs_none(HOME=str(tmp_path))
+    assert needs_none(HOME="/nonexistent")
+    assert not needs_none(HOME="/nonexistent", XDG_CACHE_HOME=str(tmp_path))
+    assert not needs_none(HOME="/nonexistent", UV_CACHE_DIR="/elsewhere")

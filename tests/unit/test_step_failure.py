@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.diagnostics.step_failure import Ended, diagnosed
+from mpforge.diagnostics.step_failure import Ended, diagnosed, not_declared
 from mpforge.errors import IllegalInstruction, StepFailed, ToolNotDeclared
 
 TRACEBACK = ['  File "setuptools/_distutils/cmd.py", line 1, in run_command'] * 70
@@ -22,6 +22,18 @@ def test_a_program_that_a_script_lacked_is_named_above_a_long_traceback(tmp_path
     error = diagnosed(_ended(tmp_path), ["./bundled.sh: 18: cmake: not found", *TRACEBACK, last])
     assert isinstance(error, ToolNotDeclared)
     assert "the step has no program cmake" in error.what
+
+
+@pytest.mark.parametrize(
+    ("program", "remedy"), [("bison", 'base-programs = "host"'), ("cmake", 'tools = ["cmake"]')]
+)
+def test_a_program_that_the_pinned_base_lacks_is_not_told_to_be_declared(
+    program: str, remedy: str
+) -> None:
+    error = not_declared("the wheel", "build", program, "PATH = /bin", pinned=True)
+    assert ("not among the pinned base programs" in error.what) == (program == "bison")
+    assert remedy in str(error.hint)
+    assert (f'"{program}"' in str(error.hint)) == (program == "cmake")
 
 
 def test_a_program_that_was_lacked_long_before_is_not_blamed_for_another_failure(

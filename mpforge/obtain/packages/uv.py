@@ -65,8 +65,19 @@ def environment_for(
         kept.setdefault(name, value)
     if not kept.keys() & {"UV_REQUEST_TIMEOUT", "HTTP_TIMEOUT"}:
         kept.setdefault("UV_HTTP_TIMEOUT", str(read_seconds))
+    if not kept.keys() & {"UV_CACHE_DIR", "UV_NO_CACHE"} and not _can_cache(kept):
+        kept["UV_NO_CACHE"] = "1"  # it would refuse to start
     kept.update(variables)
     return kept
+
+
+def _can_cache(variables: Mapping[str, str]) -> bool:
+    """Return whether uv's default cache directory can be written, or made."""
+    home = variables.get("HOME") or os.path.expanduser("~")
+    folder = os.path.join(variables.get("XDG_CACHE_HOME") or os.path.join(home, ".cache"), "uv")
+    while folder and not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    return os.access(folder or os.curdir, os.W_OK)
 
 
 def uv(

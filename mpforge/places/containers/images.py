@@ -43,6 +43,11 @@ class Image:
     layers: tuple[str, ...] = ()
 
 
+_ONLY_LOCAL = (
+    'an image that only a local container runtime has needs `runtime = "engine"` in [build]'
+)
+
+
 def resolve(runtime: ContainerRuntime | None, request: ImageRequest) -> ImagePin:
     """Return the pin of a name now: of an image that only this runtime has, else from the registry.
 
@@ -65,7 +70,10 @@ def resolve(runtime: ContainerRuntime | None, request: ImageRequest) -> ImagePin
     except (ImageUnknown, RegistryUnreachable) as error:
         if local is not None and isinstance(error, ImageUnknown):
             return _by_id(local, request)
-        if local is not None or runtime is None:
+        if runtime is None:
+            error.hint = "; ".join(filter(None, (error.hint, _ONLY_LOCAL)))
+            raise
+        if local is not None:
             raise
         raise _also_not_here(error, runtime, request.name) from None
 
