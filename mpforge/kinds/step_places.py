@@ -15,7 +15,7 @@ from mpforge.kinds import named_paths
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.places.root_contents import STEP
 from mpforge.plan.places import InImage, Machine, OnHost, PlannedPlace
-from mpforge.plan.steps import AskRequirements, BuildWheel, RunTests, Step, Work
+from mpforge.plan.steps import AskRequirements, BuildWheel, Step, Work
 from mpforge.plan.toolchains import Compilers
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ class ProvidedHost:
             self.toolbox.host_python(command.python)
         if command.compilers is not None:
             self.toolbox.prepare(command.compilers)
-        if isinstance(command, RunTests):
-            self.machines().ready(command.machine, command.python)
+        if (tests := task.step.tests) is not None:
+            self.machines().ready(tests.machine, tests.python)
         yield visible_files.host_place(task.step, task.directory, self.toolbox)
 
 

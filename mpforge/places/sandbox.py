@@ -50,8 +50,8 @@ class Sandbox(HostPlace):
 
     def which(self, program: str, path: str) -> str | None:
         """As ``Place``."""
-        for inside, outside in self.mounted.items():
-            path = path.replace(str(inside), str(outside))
+        for mount_point, tree in self.mounted.items():
+            path = path.replace(str(mount_point), str(tree))
         if self.base == root_contents.HOST:
             return super().which(program, path)
         folders = path.split(os.pathsep)
@@ -100,10 +100,10 @@ class Sandbox(HostPlace):
         for name in dict.fromkeys((own, real)):
             is_mounted = any(Path(name).is_relative_to(place) for place in operations[2::3])
             operations += ("rw", real, name) if is_mounted else ("link", STEP, name)
-        for inside, outside in self.mounted.items():
-            if inside.is_relative_to(self.root):
-                place = self.to_place_paths(str(inside))
-                operations += ("ro", os.path.realpath(outside), place)
+        for mount_point, tree in self.mounted.items():
+            if mount_point.is_relative_to(self.root):
+                place = self.to_place_paths(str(mount_point))
+                operations += ("ro", os.path.realpath(tree), place)
         for path in file_arguments:
             if path.is_dir() and not path.is_relative_to(self.root):
                 operations += ("rw", os.path.realpath(path), str(path))
