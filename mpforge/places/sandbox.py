@@ -94,9 +94,9 @@ class Sandbox(HostPlace):
         own = str(self.root)
         files = [path for path in file_arguments if not path.is_dir()]
         operations = [*root_contents.base_system(self.base, network=self.network)]
-        operations += root_contents.bind_mounts([*self.visible(), *files], self.base)
         real = os.path.realpath(own)
-        operations += ("rw", real, STEP)
+        operations += ("rw", real, STEP)  # first: it would hide what the host has below that path
+        operations += root_contents.bind_mounts([*self.visible(), *files], self.base)
         for name in dict.fromkeys((own, real)):
             is_mounted = any(Path(name).is_relative_to(place) for place in operations[2::3])
             operations += ("rw", real, name) if is_mounted else ("link", STEP, name)
