@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mpforge.keys.walk import ABSENT
@@ -20,8 +20,11 @@ from mpforge.store import stamps
 from mpforge.store.file_digests import FileDigests, Tree, is_old
 from mpforge.store.files import entries_below, hash_file
 
+_PATH_WORD = r"/[\w@%+.~/-]+"
 # Not the end of another path ({project}/x, src/x), but glued to an option (-I/opt/include).
-_PATH = re.compile(r"(?:(?<![\w.}/~-])|(?<=-[IL]))/[\w@%+.~/-]+")
+_PATH = re.compile(rf"(?:(?<![\w.}}/~-])|(?<=-[IL])){_PATH_WORD}")
+# What compilers and auditwheel read there is compared instead, file by file (observed_reads).
+_OBSERVED = re.compile(rf"-(?:I|L|Wl,-rpath(?:-link)?[,=]){_PATH_WORD}")
 _NEVER = (*map(Path, ("/proc", "/dev", "/sys", "/run", "/var/run", "/etc", STEP)),)
 
 _OWN = (*map(Path, ("/tmp", "/var/tmp")),)  # noqa: S108 - a step has its own, not what this host keeps there
@@ -29,7 +32,7 @@ _OWN = (*map(Path, ("/tmp", "/var/tmp")),)  # noqa: S108 - a step has its own, n
 
 def mounted(step: Step) -> set[Path]:
     """Return the named files and directories that exist and may be mounted."""
-    return set(filter(is_mountable, _named(step)))
+    return set(filter(is_mountable, _paths(_of_step(step))))
 
 
 def is_mountable(path: Path) -> bool:
@@ -40,10 +43,10 @@ def is_mountable(path: Path) -> bool:
 def parts(step: Step, digests: FileDigests) -> dict[str, str]:
     """Return ``named.PATH`` with the digest of each named path's content, or its absence.
 
-    Those in the directories of base programs are left out.
+    Those in the directories of base programs are left out, and those that only -I, -L and -Wl,-rpath name.
     """
     found: dict[str, str] = {}
-    for path in sorted(_named(step)):
+    for path in sorted(_paths(_OBSERVED.sub("", text) for text in _of_step(step))):
         real = Path(os.path.realpath(path))
         if is_mountable(path):
             if not _is_in(real, SYSTEM):
@@ -55,9 +58,12 @@ def parts(step: Step, digests: FileDigests) -> dict[str, str]:
     return found
 
 
-def _named(step: Step) -> set[Path]:
+def _of_step(step: Step) -> Iterator[str]:
     values = [getattr(step.command, field.name) for field in dataclasses.fields(step.command)]
-    texts = _texts((*values, *(text for _, text in step.variables.values)))
+    return _texts((*values, *(text for _, text in step.variables.values)))
+
+
+def _paths(texts: Iterable[str]) -> set[Path]:
     return {Path(path) for text in texts for path in _PATH.findall(text)}
 
 

@@ -31,7 +31,9 @@ def test_each_change_below_a_path_that_the_spec_names_is_another_key(tmp_path: P
     link.symlink_to(given)
 
     def part() -> str:
-        found = named_paths.parts(naming((f"-L{link}",)), FileDigests(tmp_path / "note.json"))
+        found = named_paths.parts(
+            naming((f"-L{tmp_path} x:{link}",)), FileDigests(tmp_path / "note.json")
+        )
         assert [*found] == [f"named.{link}"]
         return found[f"named.{link}"]
 
@@ -84,6 +86,7 @@ def test_a_digest_of_many_files_is_remembered_until_a_stamp_changes(
 
 def test_what_the_base_system_has_and_what_is_no_path_is_in_no_key() -> None:
     text = "/usr/lib /bin/gone https://example.invalid/x s/a/b/ /dev/null /build/x /tmp"
+    text += " -L/opt/x -I/opt/y -Wl,-rpath,/opt/x"  # what is read there is compared
     assert named_paths.parts(naming((text,)), FileDigests(Path("/nonexistent"))) == {}
 
 
