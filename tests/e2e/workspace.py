@@ -429,7 +429,8 @@ class Gate:
     def show(self, workspace: "Workspace") -> None:
         """Let a project's build steps see the gate, and this interpreter: its spec names them."""
         spec = workspace.read("multiplatform.toml")
-        named = f'GATE = "{self.folder} {sys.prefix} {sys.base_prefix}"'
+        # As directories of headers: these are mounted, but not part of the key.
+        named = f'GATE = "-I{self.folder} -I{sys.prefix} -I{sys.base_prefix}"'
         empty = "environment = {}"
         old = empty if empty in spec else "[build]"
         new = f"{'' if old == empty else '[build]' + chr(10)}environment = {{ {named} }}"
