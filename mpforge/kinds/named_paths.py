@@ -4,18 +4,15 @@ Naming a path in a command or a variable declares it: that of an installed libra
 where the step runs, so its content is in the key.
 """
 
-import dataclasses
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from mpforge.keys.walk import ABSENT
 from mpforge.obtain import host_programs
 from mpforge.places.root_contents import STEP, SYSTEM
-from mpforge.plan.steps import Step
-from mpforge.plan.texts import Argv, Placeholder, ShellLine, symbolic
 from mpforge.store import stamps
 from mpforge.store.file_digests import FileDigests, Tree, is_old
 from mpforge.store.files import entries_below, hash_file
@@ -30,9 +27,9 @@ _NEVER = (*map(Path, ("/proc", "/dev", "/sys", "/run", "/var/run", "/etc", STEP)
 _OWN = (*map(Path, ("/tmp", "/var/tmp")),)  # noqa: S108 - a step has its own, not what this host keeps there
 
 
-def mounted(step: Step) -> set[Path]:
+def mounted(texts: Iterable[str]) -> set[Path]:
     """Return the named files and directories that exist and may be mounted."""
-    return set(filter(is_mountable, _paths(_of_step(step))))
+    return set(filter(is_mountable, _paths(texts)))
 
 
 def is_mountable(path: Path) -> bool:
@@ -40,13 +37,13 @@ def is_mountable(path: Path) -> bool:
     return _may_be_mounted(path) and (os.path.isfile(path) or os.path.isdir(path))
 
 
-def parts(step: Step, digests: FileDigests) -> dict[str, str]:
+def parts(texts: Iterable[str], digests: FileDigests) -> dict[str, str]:
     """Return ``named.PATH`` with the digest of each named path's content, or its absence.
 
     Those in the directories of base programs are left out, and those that only -I, -L and -Wl,-rpath name.
     """
     found: dict[str, str] = {}
-    for path in sorted(_paths(_OBSERVED.sub("", text) for text in _of_step(step))):
+    for path in sorted(_paths(_OBSERVED.sub("", text) for text in texts)):
         real = Path(os.path.realpath(path))
         if is_mountable(path):
             if not _is_in(real, SYSTEM):
@@ -58,26 +55,8 @@ def parts(step: Step, digests: FileDigests) -> dict[str, str]:
     return found
 
 
-def _of_step(step: Step) -> Iterator[str]:
-    values = [getattr(step.command, field.name) for field in dataclasses.fields(step.command)]
-    return _texts((*values, *(text for _, text in step.variables.values)))
-
-
 def _paths(texts: Iterable[str]) -> set[Path]:
     return {Path(path) for text in texts for path in _PATH.findall(text)}
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Yield the texts in fields of a command, with placeholders as the spec writes them."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, ShellLine | Argv):
-        yield str(value)
-    elif isinstance(value, tuple) and any(isinstance(part, Placeholder) for part in value):
-        yield symbolic(value)
-    elif isinstance(value, tuple):
-        for part in value:
-            yield from _texts(part)
 
 
 def _may_be_mounted(path: Path) -> bool:

@@ -77,7 +77,7 @@ class ProvidedHost:
         """Return the parts of a step's programs and named paths, and its path in the sandbox."""
         if step.command.work is Work.FETCH:
             return {}
-        named = named_paths.parts(step, self.toolbox.tools.host_files)
+        named = named_paths.parts(step.texts(), self.toolbox.tools.host_files)
         return {"place": STEP} | named | self.toolbox.programs.parts(step)
 
     def hook_parts(self, python: str, *, installed: bool) -> dict[str, str]:

@@ -28,7 +28,7 @@ def host_place(step: Step, directory: StepDirectory, toolbox: Toolbox) -> HostPl
 
 def visible(step: Step, directory: StepDirectory, toolbox: Toolbox) -> set[Path]:
     """Return the files and directories that a step's programs may read, as far as known by now."""
-    found = toolbox.visible() | named_paths.mounted(step)
+    found = toolbox.visible() | named_paths.mounted(step.texts())
     return found | set(filter(named_paths.is_mountable, kind_of(step.command).visible(directory)))
 
 

@@ -6,13 +6,14 @@ neither how the user wrote it down nor how a step is run.
 """
 
 import enum
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from mpforge.plan.codec import OneOf
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import ON_HOST, Machine, PlannedPlace
-from mpforge.plan.texts import CommandLine, Text
+from mpforge.plan.texts import CommandLine, Text, written
 from mpforge.plan.toolchains import Compilers
 
 NARROWS = "narrows"
@@ -352,6 +353,11 @@ class Step:
     def installs(self) -> InstallPackages | None:
         """The command of a step that installs packages; None: it is of another kind."""
         return self.command if isinstance(self.command, InstallPackages) else None
+
+    def texts(self) -> Iterator[str]:
+        """Yield the spec's texts in its command and variables, with placeholders as the spec writes them."""
+        values = [getattr(self.command, field.name) for field in fields(self.command)]
+        return written((*values, *(text for _, text in self.variables.values)))
 
     @property
     def tests(self) -> RunTests | None:

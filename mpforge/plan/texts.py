@@ -1,6 +1,7 @@
 """Commands and variables of a plan as texts, with references that are resolved when a step runs."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mpforge.plan.codec import OneOf
@@ -52,3 +53,16 @@ def symbolic(text: Text) -> str:
     return "".join(
         _LITERAL_WORD.sub("#", part) if isinstance(part, str) else str(part) for part in text
     )
+
+
+def written(value: object) -> Iterator[str]:
+    """Yield the texts in a command's field, with placeholders as the spec writes them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, ShellLine | Argv):
+        yield str(value)
+    elif isinstance(value, tuple) and any(isinstance(part, Placeholder) for part in value):
+        yield symbolic(value)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from written(part)

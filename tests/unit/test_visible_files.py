@@ -15,10 +15,10 @@ from mpforge.plan.texts import Placeholder, Text
 from mpforge.store.file_digests import FileDigests
 
 
-def naming(text: Text) -> Step:
-    """A step with a variable of this text."""
+def naming(text: Text) -> list[str]:
+    """The texts of a step with a variable of this text."""
     command = RepairWheel(OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_17")
-    return Step("s", "s", command, variables=Variables(values=(("FLAGS", text),)))
+    return [*Step("s", "s", command, variables=Variables(values=(("FLAGS", text),))).texts()]
 
 
 def shown(text: Text) -> set[str]:
