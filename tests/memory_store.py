@@ -22,7 +22,7 @@ class MemoryStore:
         self.results: dict[str, ActionResult] = {}
         self._scratch = scratch
 
-    def put_bytes(self, data: bytes, *, private: bool = False) -> str:  # noqa: ARG002
+    def put_bytes(self, data: bytes, *, private: bool = False) -> str:
         digest = hashlib.sha256(data).hexdigest()
         self.blobs[digest] = data
         return digest
@@ -36,8 +36,8 @@ class MemoryStore:
         root: Path,
         paths: Iterable[str] | None = None,
         *,
-        packed: bool = False,  # noqa: ARG002
-        private: bool = False,  # noqa: ARG002
+        packed: bool = False,
+        private: bool = False,
         elsewhere: Mapping[str, Path] | None = None,
     ) -> Directory:
         entries: dict[str, FileNode | str] = {}
@@ -104,12 +104,12 @@ class MemoryStore:
     def use(self, name: str, *, at_once: bool = False) -> None:
         """Nobody collects anything."""
 
-    def alone(self, key: str, waits: Callable[[], None]) -> AbstractContextManager[object]:  # noqa: ARG002
+    def alone(self, key: str, waits: Callable[[], None]) -> AbstractContextManager[object]:
         return contextlib.nullcontext()
 
     def work_directory(self) -> Path:
         self._scratch.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=self._scratch))
 
-    def give_up(self, why: str) -> bool:  # noqa: ARG002
+    def give_up(self, why: str) -> bool:
         return False

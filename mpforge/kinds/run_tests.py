@@ -33,7 +33,7 @@ class RunningTests(Kind[RunTests]):
     """Kind of the steps that run tests."""
 
     def seen(self, command: RunTests, source: Directory, inputs: Inputs) -> Directory:
-        """Return the test sources only; where pytest runs them and they have no configuration, with it."""
+        """Return the test sources, with the project's pytest configuration if they have none."""
         found = selected(source, command.sources)
         calls_pytest = any(map(_CALLS_PYTEST.search, map(str, command.commands)))
         if not calls_pytest or found == Directory() or any(map(found.at, _OF_PYTEST)):

@@ -48,7 +48,7 @@ class InImage(OneOf):
         """Its one image."""
         return (self.image,)
 
-    def platform(self, host: str) -> str:  # noqa: ARG002
+    def platform(self, host: str) -> str:
         """The image's."""
         return self.image.platform
 

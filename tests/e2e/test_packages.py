@@ -121,7 +121,7 @@ def records_hold(site: Path) -> bool:
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     asked: ClassVar[list[str]] = []
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002 - theirs
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - theirs
         self.asked.append(self.path)
 
 

@@ -138,7 +138,7 @@ class FakePins(Pins):
         named = (DistroPackage(name, "1.0-1", sha(name), 1000) for name in request.names)
         return DistroPin(request, tuple(named))
 
-    def image(self, request: ImageRequest, resolve: Callable[[], ImagePin]) -> ImagePin:  # noqa: ARG002
+    def image(self, request: ImageRequest, resolve: Callable[[], ImagePin]) -> ImagePin:
         return ImagePin(request, f"sha256:{sha(request.name + request.platform)}", is_local=False)
 
 
@@ -161,7 +161,7 @@ class FakeToolbox(Toolbox):
     def host_python(self, word: str) -> HostPython:
         return python(word)
 
-    def installed(self, word: str) -> Any:  # noqa: ARG002
+    def installed(self, word: str) -> Any:
         parts = {f"installed.{name}": f"1.0 {sha(name)}" for name in ("pip", "setuptools")}
         return SimpleNamespace(parts=lambda: parts)
 
@@ -169,7 +169,7 @@ class FakeToolbox(Toolbox):
 class FakeContainers(Containers):
     host: Host
 
-    def how(self, platform: Platform) -> str:  # noqa: ARG002 - all the same here
+    def how(self, platform: Platform) -> str:
         return self.host.runs
 
 

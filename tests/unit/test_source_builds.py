@@ -23,7 +23,7 @@ class _Building(SourceBuilds):
 
     made: str | StepFailed
 
-    def _wheel(self, package: Package, python: str) -> Path:  # noqa: ARG002 - the real signature
+    def _wheel(self, package: Package, python: str) -> Path:
         if isinstance(self.made, str):
             return Path(self.made)
         raise self.made

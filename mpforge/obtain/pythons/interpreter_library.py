@@ -30,7 +30,7 @@ _ASKING_SECONDS = 60.0
 _UNSEEN = ("site-packages", "dist-packages", "test")
 
 Content = tuple[tuple[str, str], ...]
-"""Files of one origin: each one's name, which is not an absolute path, and its place."""
+"""The files of one origin: the relative name and the path of each."""
 
 
 def of_distribution(found: "Distribution", there: Container[str]) -> Content:

@@ -33,6 +33,7 @@ from mpforge.formats.tar import tarfile
 from mpforge.places.containers import exec_stream
 from mpforge.places.containers.connection import ContainerRuntime, container_gone, speaking
 from mpforge.places.containers.labels import IMAGE_LABEL, LABEL, LAYER, TITLE, own_mark
+from mpforge.places.containers.runs_programs import RunsPrograms
 from mpforge.processes import Ended
 
 _numbers = itertools.count()
@@ -45,7 +46,7 @@ _KILLED = 137  # 128 + 9: the status of a program that is killed with its contai
 _INIT = re.compile(r"^\[\w+ +tini \(\d+\)\] ", re.MULTILINE)
 
 
-class Container:
+class Container(RunsPrograms):
     """A container that runs from its creation to the end of the ``with`` block, which removes it.
 
     ``image`` is the id of an image with ``cat``; ``volumes`` are names of the runtime's own volumes by mount
@@ -271,19 +272,6 @@ class Container:
             yield
         finally:
             watch.cancel()
-
-    def ask(
-        self,
-        argv: Sequence[str],
-        *,
-        environment: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> tuple[int, str]:
-        """Run a short program; return its exit status and output. Raises as ``run``."""
-        with tempfile.TemporaryFile() as log:
-            ended = self.run(argv, environment=environment or {}, cwd="/", log=log, timeout=timeout)
-            log.seek(0)
-            return ended.returncode, log.read().decode("utf-8", "replace")
 
     def commit(self, repository: str, tag: str, key: str) -> None:
         """Commit the container's state as a layer. Raises ``RuntimeRefuses``, ``RuntimeLost``.

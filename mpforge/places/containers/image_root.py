@@ -9,7 +9,6 @@ import itertools
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from mpforge.errors import ArchiveRefused, RuntimeRefuses
 from mpforge.places import root_contents
 from mpforge.places.containers.container import Container
 from mpforge.places.containers.image_tree import ImageTree
+from mpforge.places.containers.runs_programs import RunsPrograms
 from mpforge.places.host import HostPlace
 from mpforge.places.isolation import isolation
 from mpforge.places.place import NotStarted
@@ -44,7 +44,7 @@ class _Start(HostPlace):
         return self.operations
 
 
-class ImageRoot:
+class ImageRoot(RunsPrograms):
     """An image's root file system; the end of the ``with`` block removes its changes.
 
     Has the methods of ``Container``. ``folder`` is a directory of this host for it, created and removed.
@@ -115,19 +115,6 @@ class ImageRoot:
             log.write(f'exec: "{argv[0]}": {_as_runtime(error)}\n'.encode())
             log.flush()
             return Ended(_NOT_STARTED, 0.0, 0.0)
-
-    def ask(
-        self,
-        argv: Sequence[str],
-        *,
-        environment: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> tuple[int, str]:
-        """Run a short program; return its exit status and output. Raises as ``run``."""
-        with tempfile.TemporaryFile() as log:
-            ended = self.run(argv, environment=environment or {}, cwd="/", log=log, timeout=timeout)
-            log.seek(0)
-            return ended.returncode, log.read().decode("utf-8", "replace")
 
     def enter(
         self,
