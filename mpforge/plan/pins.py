@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mpforge.plan.requirements import normal_name
-from mpforge.platforms import policy_version
+from mpforge.platforms import policy_version, well_known
 
 Purpose = Literal["build", "image", "target", "test", "tool"]
 
@@ -42,17 +42,13 @@ def build_request(package: Package, python: str, host: str) -> "EnvironmentReque
     return EnvironmentRequest("build", python, host, package.build_requires)
 
 
-BASE_POLICY = "manylinux_2_28"
-"""Policy of environments without a higher one: PyPA's images, Debian 10."""
-
-
 @dataclass(frozen=True)
 class EnvironmentRequest:
     """The required content of an environment: the key of its pin.
 
     ``python`` is a word like ``cp311``; ``platform`` a target name (the host's for ``build`` and ``tool``,
     the target's for ``test`` and ``target``; for ``image``, build requirements for the Python of an image,
-    that one's), with a policy above ``BASE_POLICY`` appended after a dash (``platform_with``);
+    that one's), with a policy above its ``base_policy`` appended after a dash (``platform_with``);
     ``requirements`` and ``constraints`` are PEP 508 strings, sorted.
     """
 
@@ -70,12 +66,12 @@ class EnvironmentRequest:
     @property
     def policy(self) -> str:
         """Policy of the systems that the packages are for."""
-        return self.platform.partition("-")[2] or BASE_POLICY
+        return self.platform.partition("-")[2] or well_known()[self.target].base_policy
 
 
 def platform_with(target: str, policy: str) -> str:
     """Return the platform of an environment in which a wheel of this policy is installed."""
-    higher = policy_version(policy) > policy_version(BASE_POLICY)
+    higher = policy_version(policy) > policy_version(well_known()[target].base_policy)
     return f"{target}-{policy}" if higher else target
 
 

@@ -20,6 +20,7 @@ Support = Literal["tested", "builds", "not-yet"]
 _TABLE = Path(__file__).with_name("platforms.csv")
 # The size in bytes of each format of long double, if it is not 16.
 _SMALL_LONG_DOUBLES = {"IEEE_DOUBLE_LE": 8, "INTEL_EXTENDED_12_BYTES_LE": 12}
+_BASE_POLICY = "manylinux_2_28"
 _X87 = "INTEL_EXTENDED_"
 
 
@@ -52,7 +53,7 @@ class Platform:
     platform whose processors also run this one's programs. ``gnu_triple`` and ``zig_triple`` lack the glibc
     version; ``gnu_cpus`` are globs of the first word of other compilers' triples. ``multiarch`` is Debian's
     name in paths of libraries, and PEP 3149's in those of extension modules. ``uv_python`` is uv's word in
-    the names of its Pythons; ``uv_platform``: ``uv --python-platform`` has words for it. ``max_align`` is
+    the names of its Pythons. ``max_align`` is
     ``_Alignof(max_align_t)``. ``exit_42`` is machine code of ``exit(42)``. ``qemu`` is the user-mode
     emulator's program name, ``qemu_since`` the oldest major version that works, ``baseline_cpu`` the model
     that tests run on: the oldest that the platform's wheels and distributions support, never ``max``.
@@ -81,7 +82,6 @@ class Platform:
     rust_arch: str
     debian_arch: str | None
     uv_python: str
-    uv_platform: bool
     cpu_family: str
     long_double: str
     max_align: int
@@ -102,6 +102,13 @@ class Platform:
     def default_policy(self) -> str:
         """Default policy to build for, e.g. ``manylinux_2_17``."""
         return self.policies[0]
+
+    @property
+    def base_policy(self) -> str:
+        """Policy of environments without a higher one: with glibc that of PyPA's images, Debian 10."""
+        if self.libc is not GLIBC:
+            return self.default_policy
+        return max(_BASE_POLICY, self.oldest_policy, key=policy_version)
 
     @property
     def available(self) -> bool:

@@ -411,16 +411,46 @@ def test_an_index_that_is_down_is_said_without_its_credentials(
     assert caught.value.exit_code == ExitCode.HOST_CANNOT
 
 
-def test_a_built_wheel_is_installed_as_it_is_and_only_where_it_fits(tmp_path: Path) -> None:
-    tag = "cp313-cp313-manylinux_2_17_aarch64"
-    wheel = make_wheel(tmp_path, "demo", "1.0", tag)
-    install_wheel(wheel, tmp_path / "env", python="cp313", platform="aarch64")
+@pytest.mark.parametrize(
+    ("tag", "platform"),
+    [
+        ("manylinux_2_17_aarch64", "aarch64"),
+        ("manylinux_2_31_armv7l", "armv7l"),
+        ("manylinux_2_36_loongarch64", "loongarch64"),
+        ("musllinux_1_2_i686", "i686_musl"),
+    ],
+)
+def test_a_built_wheel_is_installed_as_it_is_and_only_where_it_fits(
+    tmp_path: Path, tag: str, platform: str
+) -> None:
+    wheel = make_wheel(tmp_path, "demo", "1.0", f"cp313-cp313-{tag}")
+    install_wheel(wheel, tmp_path / "env", python="cp313", platform=platform)
     assert records_hold(tmp_path / "env/lib/python3.13/site-packages")
     assert (tmp_path / "env/share/demo.cfg").is_file()
     assert {path.name for path in (tmp_path / "env/lib").iterdir()} == {"python3.13"}
     assert not list((tmp_path / "env").rglob("direct_url.json"))
     with pytest.raises(WheelRejected, match="x86_64"):
         install_wheel(wheel, tmp_path / "other", python="cp313", platform="x86_64")
+
+
+@pytest.mark.parametrize(
+    ("platform", "tag"), [("s390x", "manylinux_2_28_s390x"), ("i686", "manylinux2014_i686")]
+)
+def test_markers_and_wheels_are_those_of_a_machine_that_uv_has_no_word_for(
+    served: tuple[Path, Index], tmp_path: Path, platform: str, tag: str
+) -> None:
+    root, index = served
+    known = make_wheel(root / "files", "only", "1", f"cp311-cp311-{tag}")
+    requires = (f"only; platform_machine == '{platform}'", "never; platform_machine == 'x86_64'")
+    publish(root, known, make_wheel(root / "files", "demo", "1", requires=requires))
+    pin = resolve(wanted("demo", python="cp311", platform=platform), index)
+    assert [package.name for package in pin.packages] == ["demo", "only"]
+    install_prefix(pin, dest=tmp_path / "env", index=index)
+    assert records_hold(tmp_path / "env/lib/python3.11/site-packages")
+    assert {path.name for path in (tmp_path / "env/bin").iterdir()} == {"demo", "only"}
+    assert (tmp_path / "env/share/only.cfg").is_file()
+    with pytest.raises(Unresolvable, match="only"):
+        resolve(wanted("only", python="cp311", platform="aarch64"), index)
 
 
 def test_a_module_that_is_no_python_does_not_stop_the_others_from_being_compiled(
@@ -436,7 +466,6 @@ def test_a_module_that_is_no_python_does_not_stop_the_others_from_being_compiled
     ("request_", "error"),
     [
         (wanted("demo", python="pp311"), NotAvailableYet),
-        (wanted("demo", platform="s390x"), NotAvailableYet),
         (wanted("demo @ https://x/demo-1-py3-none-any.whl"), NotAvailableYet),
         (wanted("--index-url=https://evil"), Unresolvable),
     ],

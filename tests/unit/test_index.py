@@ -8,8 +8,9 @@ from mpforge.errors import ExitCode, HostCannot, Unresolvable
 from mpforge.obtain.packages import resolve
 from mpforge.obtain.packages.package_index import Index, uv_arguments, without_credentials
 from mpforge.obtain.packages.uv import environment_for, explanation, failure, unreachable
-from mpforge.obtain.packages.wheel_choice import best_wheel, policy_of, uv_platform
-from mpforge.plan.pins import EnvironmentRequest
+from mpforge.obtain.packages.wheel_choice import best_wheel, policy_of
+from mpforge.plan.pins import EnvironmentRequest, platform_with
+from mpforge.platforms import well_known
 from mpforge.processes import Captured
 
 URL = "https://index.example/simple"
@@ -222,37 +223,44 @@ def test_the_wheel_that_is_pinned_is_the_one_that_an_installer_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "taken"),
+    ("target", "policy", "taken"),
     [
-        ("manylinux_2_30", "manylinux_2_28"),  # uv has no word for it
-        ("manylinux_2_34", "manylinux_2_34"),
-        ("manylinux_2_99", "manylinux_2_39"),
+        ("aarch64", "manylinux_2_30", "manylinux_2_30"),
+        ("aarch64", "manylinux_2_34", "manylinux_2_34"),
+        ("s390x", "manylinux_2_99", "manylinux_2_41"),
+        ("riscv64", "manylinux_2_31", "manylinux_2_31"),
+        ("armv7l_musl", "musllinux_1_2", "musllinux_1_2"),
     ],
 )
 def test_what_is_installed_beside_a_wheel_may_be_for_that_wheel_s_policy(
-    policy: str, taken: str
+    target: str, policy: str, taken: str
 ) -> None:
-    request = EnvironmentRequest("test", "cp313", f"aarch64-{policy}", ("a",))
-    offered = wheels(
-        *(f"a-1-cp313-cp313-manylinux_2_{minor}_aarch64.whl" for minor in (28, 30, 34, 39, 41))
-    )
-    assert best_wheel(offered, request).sha256 == f"a-1-cp313-cp313-{taken}_aarch64.whl"
+    request = EnvironmentRequest("test", "cp313", platform_with(target, policy), ("a",))
+    machine = well_known()[target].machine
+    policies = [f"manylinux_2_{minor}" for minor in (28, 30, 31, 34, 39, 41)]
+    policies += ["musllinux_1_1", "musllinux_1_2", "musllinux_1_3"]
+    offered = wheels(*(f"a-1-cp313-cp313-{policy}_{machine}.whl" for policy in policies))
+    assert best_wheel(offered, request).sha256 == f"a-1-cp313-cp313-{taken}_{machine}.whl"
 
 
 @pytest.mark.parametrize(
-    ("filename", "word"),
+    ("target", "filename", "policy"),
     [
-        ("a-1-cp313-cp313-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", "manylinux_2_28"),
-        ("a-1-cp313-cp313-manylinux_2_29_x86_64.manylinux_2_34_x86_64.whl", "manylinux_2_34"),
-        ("a-1-cp313-cp313-manylinux_2_30_x86_64.whl", "manylinux_2_31"),
-        ("a-1-py3-none-any.whl", "manylinux_2_28"),
+        ("x86_64", "a-1-cp313-cp313-manylinux2014_x86_64.whl", "manylinux_2_28"),
+        ("x86_64", "a-1-cp313-cp313-manylinux_2_30_x86_64.whl", "manylinux_2_30"),
+        (
+            "s390x",
+            "a-1-cp313-cp313-manylinux_2_29_s390x.manylinux_2_34_s390x.whl",
+            "manylinux_2_34",
+        ),
+        ("riscv64", "a-1-py3-none-any.whl", "manylinux_2_31"),
+        ("aarch64_musl", "a-1-cp313-cp313-musllinux_1_2_aarch64.whl", "musllinux_1_2"),
     ],
 )
 def test_a_wheel_is_installed_for_a_system_that_has_what_its_name_says(
-    filename: str, word: str
+    target: str, filename: str, policy: str
 ) -> None:
-    found = uv_platform("x86_64", policy_of(filename), at_least=True)
-    assert found == f"x86_64-{word}"
+    assert policy_of(filename, well_known()[target]) == policy
 
 
 def test_a_package_without_a_fitting_wheel_cannot_be_pinned() -> None:

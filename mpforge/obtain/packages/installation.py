@@ -8,18 +8,20 @@ use.
 import contextlib
 import hashlib
 import re
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mpforge.errors import HashMismatch, MpforgeError, PinGone, WheelRejected
 from mpforge.obtain.packages import wheel_choice
+from mpforge.obtain.packages.interpreter_answers import interpreter_for
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.uv import explanation, failure, unexpected, unreachable, uv
 from mpforge.obtain.pythons import virtual_environments
 from mpforge.obtain.pythons.uv_python import library
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
+from mpforge.platforms import Platform, well_known
 from mpforge.processes import Captured
 
 _NO_WHEELS: Mapping[str, Path] = {}
@@ -56,8 +58,9 @@ def install_target(
     ``install_venv`` does.
     """
     dest.mkdir(parents=True, exist_ok=True)
-    where = ["--target", str(dest.absolute()), *_foreign_arguments(pin.request, host_python)]
-    _install(pin, where, site=dest, index=index, wheels=wheels)
+    with _foreign(pin.request, host_python) as where:
+        where += ["--target", str(dest.absolute())]
+        _install(pin, where, site=dest, index=index, wheels=wheels)
     _finish(dest, dest, host_python, compiled=pin.request.purpose != "target")
 
 
@@ -74,33 +77,11 @@ def install_prefix(
     They go to ``lib/pythonX.Y/site-packages``, ``bin``, ``share`` and other directories that a wheel names;
     ``dest`` has no interpreter. The rest is as for ``install_target``.
     """
-    where = ["--prefix", str(dest.absolute()), *_foreign_arguments(pin.request, host_python)]
-    with _prefix(dest, pin.request.python, host_python) as site:
+    site = _site(dest, pin.request.python)
+    with _foreign(pin.request, host_python) as where:
+        where += ["--prefix", str(dest.absolute())]
         _install(pin, where, site=site, index=index, wheels=wheels)
-        _finish(dest, site, host_python)
-
-
-@contextlib.contextmanager
-def _prefix(dest: Path, python: str, host_python: Path | None) -> Iterator[Path]:
-    """Let uv install below ``dest`` for a Python that this host may lack; yield its site-packages.
-
-    uv asks the interpreter that it runs with for the directories' names, so these are links meanwhile.
-    """
-    site = dest.absolute() / "lib" / library(python) / "site-packages"
-    site.mkdir(parents=True, exist_ok=True)
-    free = "t" if "t" in getattr(sys, "abiflags", "") else ""
-    own = f"python{sys.version_info.major}.{sys.version_info.minor}{free}"
-    links = [dest / "lib64"]
-    if host_python is None:
-        links.append(dest / "lib" / own)
-    made = [link for link in links if not link.exists()]
-    for link in made:
-        link.symlink_to("lib" if link.name == "lib64" else library(python))
-    try:
-        yield site
-    finally:
-        for link in made:
-            link.unlink()
+    _finish(dest, site, host_python)
 
 
 def install_wheel(
@@ -120,33 +101,43 @@ def install_wheel(
     """
     arguments = ["pip", "install", "-q", "--no-deps", "--no-index", "--no-cache", "--offline"]
     arguments += ["--link-mode", "copy", "--prefix", str(dest.absolute())]
-    if native:
-        where = ["--python", str(host_python or sys.executable)]
-    else:
-        name = wheel_choice.uv_platform(platform, wheel_choice.policy_of(wheel.name), at_least=True)
-        where = _arguments_for(python, name, host_python)
-    with _prefix(dest, python, host_python) as site:
+    target = well_known()[platform]
+    system = None if native else (target, wheel_choice.policy_of(wheel.name, target))
+    site = _site(dest, python)
+    with _seen_by_uv(python, system, host_python) as where:
         answer = uv([*arguments, *where, str(wheel.absolute())])
-        if answer.returncode != 0:
-            here = " on this host" if native else ""
-            raise WheelRejected(
-                f"{wheel.name} can't be installed for {platform}, {python}{here}",
-                why=explanation(answer),
-            )
-        _finish(dest, site, host_python)
+    if answer.returncode != 0:
+        here = " on this host" if native else ""
+        raise WheelRejected(
+            f"{wheel.name} can't be installed for {platform}, {python}{here}",
+            why=explanation(answer),
+        )
+    _finish(dest, site, host_python)
 
 
-def _foreign_arguments(request: EnvironmentRequest, host_python: Path | None) -> list[str]:
-    platform = wheel_choice.uv_platform(request.target, request.policy)
-    return _arguments_for(request.python, platform, host_python)
+def _foreign(
+    request: EnvironmentRequest, host_python: Path | None
+) -> AbstractContextManager[list[str]]:
+    """Yield arguments that let uv install for a request's Python and platform."""
+    system = well_known()[request.target], request.policy
+    return _seen_by_uv(request.python, system, host_python)
 
 
-def _arguments_for(python: str, platform: str, host_python: Path | None) -> list[str]:
-    return [
-        *("--python", str(host_python or sys.executable)),
-        *("--python-version", wheel_choice.python_version(python)),
-        *("--python-platform", platform),
-    ]
+@contextlib.contextmanager
+def _seen_by_uv(
+    python: str, system: tuple[Platform, str] | None, host_python: Path | None
+) -> Iterator[list[str]]:
+    """Yield arguments that let uv install for a Python on a system; None: on this host."""
+    version = wheel_choice.python_version(python)
+    with interpreter_for(python, system, host_python) as interpreter:
+        yield ["--python", str(interpreter), "--python-version", version]
+
+
+def _site(prefix: Path, python: str) -> Path:
+    """Return the directory of packages below a prefix, which exists then."""
+    site = prefix.absolute() / "lib" / library(python) / "site-packages"
+    site.mkdir(parents=True, exist_ok=True)
+    return site
 
 
 def _finish(dest: Path, site: Path, host_python: Path | None, *, compiled: bool = True) -> None:

@@ -8,7 +8,6 @@ the lock file, nor of an environment's use.
 
 import os
 import re
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,12 +20,13 @@ from mpforge.errors import MpforgeError, NotAvailableYet, Unresolvable
 from mpforge.formats.requirements import requirement
 from mpforge.formats.toml import read_toml
 from mpforge.obtain.packages import sdists, wheel_choice
+from mpforge.obtain.packages.interpreter_answers import interpreter_for
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.uv import explanation, failure, unexpected, unreachable, uv
 from mpforge.obtain.packages.wheel_choice import for_words
-from mpforge.obtain.pythons import host_python
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
 from mpforge.plan.requirements import OwnPackage, depends_on_patch, hashes_of, normal_name, shown
+from mpforge.platforms import well_known
 from mpforge.processes import Captured
 
 _ANSWER_SECONDS = (
@@ -71,13 +71,16 @@ def resolve(
     be resolved for yet.
     """
     version = wheel_choice.python_version(request.python)
-    platform = wheel_choice.uv_platform(request.target, request.policy)
     asked = _Asked(request, local)
     requirements = [asked.line(text) for text in request.requirements]
     constraints = [asked.line(text) for text in request.constraints]
     if not requirements:
         return EnvironmentPin(request, ())
-    with tempfile.TemporaryDirectory(prefix="mpforge-resolve-") as name:
+    system = well_known()[request.target], request.policy
+    with (
+        tempfile.TemporaryDirectory(prefix="mpforge-resolve-") as name,
+        interpreter_for(request.python, system) as interpreter,
+    ):
         work = Path(name)
         (work / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
         (work / "constraints.txt").write_text("\n".join(constraints), encoding="utf-8")
@@ -85,8 +88,7 @@ def resolve(
         if prefer:
             answer_file.write_text(_previous(prefer), encoding="utf-8")
         arguments = ["pip", "compile", "-q", "--no-header", "--format", "pylock.toml"]
-        arguments += ["--python", str(_interpreter(request.python))]
-        arguments += ["--python-version", version, "--python-platform", platform]
+        arguments += ["--python", str(interpreter), "--python-version", version]
         arguments += ["--constraints", str(work / "constraints.txt")]
         arguments += ["--output-file", str(answer_file), str(work / "requirements.txt")]
         arguments += ["--only-binary", ":all:"]
@@ -128,11 +130,6 @@ def _with_sdists(sources: Sequence[str], ask: Ask, *, tries: int) -> Captured:
             break
         allowed |= wheelless
     return answers[0]
-
-
-def _interpreter(word: str) -> Path:
-    """Return the interpreter to resolve with: uv takes free-threaded wheels only for a free-threaded one."""
-    return host_python.find(word).executable if word.endswith("t") else Path(sys.executable)
 
 
 def _previous(packages: Sequence[Package]) -> str:

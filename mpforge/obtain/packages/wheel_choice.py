@@ -15,12 +15,10 @@ from urllib.request import Request, url2pathname, urlopen
 
 from mpforge.artifacts.wheels import installable_tags
 from mpforge.errors import NotAvailableYet, Unresolvable
-from mpforge.plan.pins import BASE_POLICY, EnvironmentRequest
-from mpforge.platforms import legacy_name, policy_version, well_known
+from mpforge.plan.pins import EnvironmentRequest
+from mpforge.platforms import Platform, legacy_name, policy_version, well_known
 
 _HEAD_SECONDS = 4.0
-# The glibc 2.X that uv has names for, from the one of BASE_POLICY on (uv 0.13, --python-platform).
-_KNOWN: tuple[int, ...] = (policy_version(BASE_POLICY)[1], *range(31, 41))
 
 
 @dataclass(frozen=True)
@@ -51,24 +49,10 @@ def python_version(word: str) -> str:
     return f"3.{match.group(1)}"
 
 
-def uv_platform(name: str, policy: str = BASE_POLICY, *, at_least: bool = False) -> str:
-    """Return uv's name for a platform and a policy, or the next lower (``at_least``: higher) one it has.
-
-    Raises ``NotAvailableYet`` for a platform that is not supported.
-    """
-    supported = [one.name for one in well_known().values() if one.uv_platform]
-    if name not in supported:
-        raise NotAvailableYet(
-            f"requirements can't be resolved for {name} yet",
-            why=f"supported: {', '.join(supported)}",
-        )
-    return f"{name}-manylinux_2_{_glibc(policy, at_least=at_least)}"
-
-
-def policy_of(filename: str) -> str:
-    """Return the highest policy in a wheel's name, or ``BASE_POLICY`` if it has none."""
-    tags: list[str] = re.findall(r"manylinux_2_\d+", filename)
-    return max([BASE_POLICY, *tags], key=policy_version)
+def policy_of(filename: str, platform: Platform) -> str:
+    """Return the newest policy in a wheel name, or the platform's ``base_policy`` if that is newer."""
+    tags: list[str] = re.findall(r"(?:many|musl)linux_\d+_\d+", filename)
+    return max([platform.base_policy, *tags], key=policy_version)
 
 
 def for_words(request: EnvironmentRequest) -> str:
@@ -113,24 +97,16 @@ def size_of(wheel: IndexFile) -> int | None:
     return None
 
 
-def _glibc(policy: str, *, at_least: bool = False) -> int:
-    """Return the minor version of a policy's glibc, or the nearest that uv has a name for."""
-    wanted = max(policy_version(policy)[1], _KNOWN[0])
-    if at_least:
-        return next((known for known in _KNOWN if known >= wanted), _KNOWN[-1])
-    return max(known for known in _KNOWN if known <= wanted)
-
-
 def _tag_ranks(request: EnvironmentRequest) -> Mapping[Any, int]:
     """Return the rank of each compatible wheel tag; 0 is the best (PEP 425, PEP 600)."""
     target = well_known()[request.target]
-    machine, oldest = target.machine, policy_version(target.oldest_policy)[1]
+    major, newest = policy_version(request.policy)
+    prefix = f"{request.policy.partition('_')[0]}_{major}"
     platforms = []
-    for minor in range(_glibc(request.policy), oldest - 1, -1):
-        policy = f"manylinux_2_{minor}"
-        names = (policy, legacy_name(policy))
-        platforms += [f"{name}_{machine}" for name in names if name]
-    platforms.append(f"linux_{machine}")
+    for minor in range(newest, policy_version(target.oldest_policy)[1] - 1, -1):
+        names = (f"{prefix}_{minor}", legacy_name(f"{prefix}_{minor}"))
+        platforms += [f"{name}_{target.machine}" for name in names if name]
+    platforms.append(f"linux_{target.machine}")
     ranks: dict[Any, int] = {}
     for rank, tag in enumerate(installable_tags(request.python, platforms)):
         ranks.setdefault(tag, rank)

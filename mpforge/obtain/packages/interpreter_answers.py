@@ -1,0 +1,84 @@
+"""Let uv see an interpreter of another machine or policy: a host's one, with the target's answers.
+
+uv has words (``--python-platform``) for some machines only. It asks an interpreter for its markers, tags and
+directories, by a script that prints JSON; so a program that runs the host's interpreter and replaces some of
+its answers serves for every platform. uv does not cache them: the answer names the host's executable.
+"""
+
+import contextlib
+import json
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mpforge.obtain.pythons.uv_python import library
+from mpforge.platforms import MUSL, Platform, policy_version
+
+# Runs on every Python 3. Answers to other questions than uv's, and failures, pass as they are.
+_PROGRAM = """\
+import json, subprocess, sys
+def replaced(old, new):
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    return {**old, **{name: replaced(old.get(name), value) for name, value in new.items()}}
+answers, *command = sys.argv[1:]
+done = subprocess.run(command, stdout=subprocess.PIPE)
+text = done.stdout
+try:
+    told = json.loads(text)
+    if told["result"] == "success":
+        text = json.dumps(replaced(told, json.loads(answers))).encode()
+except (ValueError, KeyError, TypeError):
+    pass
+sys.stdout.buffer.write(text)
+sys.exit(done.returncode)
+"""
+
+
+@contextlib.contextmanager
+def interpreter_for(
+    python: str, system: tuple[Platform, str] | None, host_python: Path | None = None
+) -> Iterator[Path]:
+    """Write a program that answers uv as ``python`` (``cp311``) does on a system of exactly that policy.
+
+    Without a ``system`` the machine is this one, as ``host_python`` sees it; that interpreter runs below,
+    by default the one that runs mpforge. Its version is the host's: uv is also told ``--python-version``.
+    """
+    answers = json.dumps(_directories(python) | (_machine(*system, python) if system else {}))
+    below = str(host_python or sys.executable)
+    command = shlex.join([below, "-I", "-S", "-c", _PROGRAM, answers, below])
+    with tempfile.TemporaryDirectory(prefix="mpforge-python-") as folder:
+        program = Path(folder) / "python"
+        program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        program.chmod(0o755)
+        yield program
+
+
+def _directories(python: str) -> dict[str, Any]:
+    """Return the directories below a prefix; an interpreter may say ``lib64``, or another version's."""
+    site = f"lib/{library(python)}/site-packages"
+    return {"virtualenv": {"purelib": site, "platlib": site}}
+
+
+def _machine(platform: Platform, policy: str, python: str) -> dict[str, Any]:
+    """Return what is asked of the machine, in the words of uv's get_interpreter_info.py.
+
+    Older versions of uv read ``os`` and ``arch`` from a table ``platform``.
+    """
+    major, minor = policy_version(policy)
+    libc = "musllinux" if platform.libc is MUSL else "manylinux"
+    machine = {
+        "os": {"name": libc, "major": major, "minor": minor},
+        "arch": platform.machine,
+    }
+    unknown = {"platform_release": "", "platform_version": ""}
+    return {
+        **machine,
+        "platform": machine,
+        "markers": {"platform_machine": platform.machine, **unknown},
+        "pointer_size": str(platform.bits),
+        "gil_disabled": python.endswith("t"),
+    }
