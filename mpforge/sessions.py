@@ -140,7 +140,7 @@ def _run(
         )
     except SystemExit as error:
         nox_session.error(f"a library ended the process ({error.code})")
-    if ended.status in ("cached", "not-run"):
+    if ended.status in ("cached", "checked", "not-run"):  # nox says "skipped", never "success"
         nox_session.skip(ended.reason)
     if ended.status == "failed":
         sys.stderr.write(f"{text}\n")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mpforge.errors import NothingSelected
+from mpforge.plan.session_end import Level
 from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.platforms import Platform, hosts, well_known
 
@@ -25,7 +26,8 @@ def ci_host() -> Platform:
 class Job:
     """One job: its sessions in order, its machine, its strategy and its ``level`` (0 runs before 1).
 
-    ``timeout`` is in minutes. ``python`` is None if the job has several.
+    ``timeout`` is in minutes. ``python`` is None if the job has several. ``test_levels`` are those
+    of a test job's sessions on its machine, each once.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Job:
     strategy: str
     level: int
     timeout: int
+    test_levels: tuple[Level, ...] = ()
 
 
 def jobs(plan: Plan, platforms: dict[str, str], *, by: str) -> tuple[Job, ...]:
@@ -68,7 +71,7 @@ def _job(plan: Plan, platforms: dict[str, str], group: list[PlannedSession]) -> 
     first = group[0]
     target = first.target or ""
     phase: Literal["build", "test"] = "test" if first.phase == "test" else "build"
-    runner, strategy = _place(plan, well_known()[platforms[target]], first)
+    runner, strategy = _place(well_known()[platforms[target]], group)
     pythons = {session.python for session in group}
     name = first.name if len(group) == 1 else f"{phase}-{target}"
     return Job(
@@ -81,19 +84,28 @@ def _job(plan: Plan, platforms: dict[str, str], group: list[PlannedSession]) -> 
         strategy=strategy,
         level=0 if phase == "build" else 1,
         timeout=_minutes(plan, group),
+        test_levels=_levels(group, strategy),
     )
 
 
-def _place(plan: Plan, platform: Platform, session: PlannedSession) -> tuple[str, str]:
+def _place(platform: Platform, group: Iterable[PlannedSession]) -> tuple[str, str]:
     """Return the machine of a job and its strategy there."""
-    usual = ci_host().github_runner or ""
-    if session.choice is not None:
-        return usual, session.choice.strategy
-    tests = plan.step(session.result or "").tests
-    if tests is None or not tests.machine.emulated:
-        return usual, "native"
-    own = platform.github_runner
-    return (own, "native") if own is not None else (usual, "emulate")
+    usual, own = ci_host().github_runner or "", platform.github_runner
+    strategies = [session.choice.strategy for session in group if session.choice is not None]
+    levels = {session.level for session in group}
+    if strategies:
+        return usual, strategies[0]
+    if "emulated" in levels:
+        return (own, "native") if own is not None else (usual, "emulate")
+    return usual, "native" if "native" in levels else "static"
+
+
+def _levels(group: Iterable[PlannedSession], strategy: str) -> tuple[Level, ...]:
+    """Return the levels of a job's tests: those of the plan, unless the job has a machine of the target."""
+    found = dict.fromkeys(session.level for session in group if session.level is not None)
+    if strategy == "native":
+        found = dict.fromkeys("static" if level == "static" else "native" for level in found)
+    return tuple(found)
 
 
 def _minutes(plan: Plan, group: Iterable[PlannedSession]) -> int:

@@ -14,6 +14,7 @@ from mpforge.errors import ExitCode, first_of, render
 from mpforge.lock import lock_file
 from mpforge.plan.codec import encode
 from mpforge.plan.pins import Lock
+from mpforge.plan.sessions import NOTHING_RUN
 from mpforge.plan.wants import Want, unpinned
 from mpforge.reports.console import size
 
@@ -73,6 +74,11 @@ def _lines(item: SessionPreview) -> list[str]:
     if choice is not None:
         lines.append(
             f"    {choice.strategy} with {choice.toolchain}, {choice.policy}: {choice.why}"
+        )
+    if item.session.level is not None:
+        static = item.session.level == "static"
+        lines.append(
+            f"    {item.session.level}{f': checked only, not run: {NOTHING_RUN}' * static}"
         )
     if item.session.phase == "deps" and item.state != "cached":
         lines.append(f"    to fetch: {_size(item)}")

@@ -21,7 +21,7 @@ _FLAGS = {
     "no_cache": "run every step, even if its result is stored",
     "keep": "keep a failed step's directory for mpforge shell",
     "locked": "fail if the lock has no pin for something",
-    "strict": "fail if a session can't run or is skipped",
+    "strict": "fail if a session can't run, is skipped or only checked",
 }
 """The options that sessions read from a variable of the same name: ``MPFORGE_NO_CACHE``."""
 _NOXFILE = """\

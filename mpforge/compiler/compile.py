@@ -182,7 +182,7 @@ def _test(decision: Decision, planned: PlannedSession, cpu: str | None) -> Plann
     python, test = decision.python, decision.options.test
     if test.strategy == "skip":
         return replace(planned, not_run="test.strategy is skip")
-    if python is None and test.command == "import":
+    if python is None and test.command == "import" and test.strategy != "static":
         return replace(planned, not_run="test.command is not set")
     refusal = decision.unavailable
     refusal = refusal or availability.test_refusal(platform, cpu)
@@ -195,5 +195,8 @@ def _test(decision: Decision, planned: PlannedSession, cpu: str | None) -> Plann
         )
     if refusal is not None:
         return replace(planned, refusal=refusal)
-    ids = compilation.add(steps.test_steps(decision, cpu))
-    return replace(planned, steps=ids, result=ids[-1])
+    level = decision.level(cpu)
+    static = level == "static"
+    found = (steps.check_step(decision),) if static else steps.test_steps(decision, cpu)
+    ids = compilation.add(found)
+    return replace(planned, steps=ids, result=ids[-1], level=level)

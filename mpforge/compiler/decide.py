@@ -24,6 +24,7 @@ from mpforge.compiler.typed_commands import commands, of_target, text
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.pins import ImageRequest, Lock
 from mpforge.plan.places import ON_HOST, InImage, Machine, PlannedPlace
+from mpforge.plan.session_end import Level
 from mpforge.plan.sessions import Choice, Refusal
 from mpforge.plan.steps import OutputOf, ProjectFiles, Step, Tree
 from mpforge.plan.toolchains import (
@@ -297,6 +298,12 @@ class Decision:
         # A runtime runs an image of its own machine natively, whatever CPU model is requested.
         place = ON_HOST if emulated and self.native else self.place
         return Machine(self.platform.name, emulated, model, place)
+
+    def level(self, cpu: str | None) -> Level:
+        """Return how it is tested, on the CPU model if one is given."""
+        if self.options.test.strategy == "static":
+            return "static"
+        return "emulated" if self.machine(cpu).emulated else "native"
 
 
 def options_digest(compilation: Compilation, build: BuildOptions) -> str:

@@ -6,7 +6,7 @@ Pure: options and choices become typed commands. Knows nothing of hosts.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mpforge.compiler import build_systems, programs, project_checks
+from mpforge.compiler import build_systems, programs, project_checks, purity
 from mpforge.compiler.decide import Compilation, Decision
 from mpforge.compiler.typed_commands import (
     OF_A_TARGET,
@@ -22,6 +22,7 @@ from mpforge.plan.sessions import Choice
 from mpforge.plan.steps import (
     AskRequirements,
     BuildWheel,
+    CheckFiles,
     FetchCrates,
     InstallPackages,
     MakeSdist,
@@ -312,3 +313,20 @@ def test_steps(decision: Decision, cpu: str | None) -> tuple[Step, ...]:
     given, timeout = variables(test), test.timeout
     steps.append(Step(f"test-{suffix}", title, run, given, timeout, test.cache, test.network))
     return tuple(steps)
+
+
+def check_step(decision: Decision) -> Step:
+    """Return the step that checks the shipped files without running them."""
+    build, stem = decision.build, decision.stem
+    check = CheckFiles(
+        shipped=ShippedFiles(f"build-{stem}"),
+        target=decision.platform.name,
+        python=decision.python,
+        policy=purity.NO_POLICY if decision.is_pure else decision.policy,
+        only_pure=decision.is_pure,
+        exclude=tuple(build.repair.exclude),
+        provided=tuple(build.allow_undefined),
+    )
+    return Step(
+        f"test-{stem}", f"static check of {stem}", check, timeout=decision.options.test.timeout
+    )

@@ -34,7 +34,7 @@ _SCHEMA = 1
 _VOLATILE = ("_", "SHLVL", "OLDPWD", "COLUMNS", "LINES", "NOX_CURRENT_SESSION", RUN_ID)
 """Variables that differ between two runs of one command in one shell; they count if the spec names them."""
 _WORD = re.compile(r"\w+")
-_REPEATED = ("StepHit", "Published", "Tested")
+_REPEATED = ("StepHit", "Published", "Tested", "Checked")
 """Events of a cached session that are reported again; after any other it is not kept."""
 _MOST_PATHS = 100_000
 
@@ -81,7 +81,10 @@ class Memo:
         self, selection: "Selection", ended: SessionEnded, events: "Collection[Event]"
     ) -> None:
         """Keep how a full look ended, to be written at the end of the process."""
-        if ended.status not in ("cached", "not-run") or _key(self._workspace) != self._key:
+        if (
+            ended.status not in ("cached", "checked", "not-run")
+            or _key(self._workspace) != self._key
+        ):
             self.give_up()
         said = [(type(event).__name__, asdict(event)) for event in events]
         if all(name in _REPEATED and not fields.get("fresh") for name, fields in said):

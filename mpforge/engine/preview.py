@@ -19,7 +19,8 @@ from mpforge.plan.sessions import PlannedSession
 from mpforge.store import notes
 from mpforge.workspace import Options, Workspace
 
-State = Literal["cached", "would run", "not known", "impossible", "not run"]
+State = Literal["cached", "checked", "would run", "not known", "impossible", "not run"]
+"""``checked``: a static session whose check is stored; its tests have not run."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,10 @@ def _group(found: Compiled, workspace: Workspace, session: PlannedSession) -> tu
     required = [found.plan.session(name) for name in session.requires]
     told = [preview(found, workspace, one) for one in required if one is not None]
     for item in told:
-        if item.state not in ("cached", "not run"):
+        if item.state not in ("cached", "checked", "not run"):
+            return item.state, f"see {item.session.name}"
+    for item in told:
+        if item.state == "checked":
             return item.state, f"see {item.session.name}"
     return "cached", f"{len(told)} of {len(told)}"
 
@@ -108,7 +112,8 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
     steps = _steps(run, session)
     worst = [step for state in ("not known", "would run") for step in steps if step.state == state]
     if not worst:
-        return SessionPreview(session, "cached", "", steps)
+        static = session.level == "static"
+        return SessionPreview(session, "checked" if static else "cached", "", steps)
     first = worst[0]
     return SessionPreview(session, first.state, first.why, steps, unpinned=first.unpinned)
 

@@ -15,12 +15,21 @@ from mpforge.engine.load_plan import Compiled, seen_or_compiled
 from mpforge.engine.realize import NotMade
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
 from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
-from mpforge.errors import Damaged, HostCannot, NoHostPython, StepFailed, UnknownSession
+from mpforge.errors import (
+    Damaged,
+    HostCannot,
+    MpforgeError,
+    NoEmulator,
+    NoHostPython,
+    NoTargetPython,
+    StepFailed,
+    UnknownSession,
+)
 from mpforge.keys.digest import short
 from mpforge.kinds import prepare_tools
-from mpforge.plan.events import Emit, Published, Tested, Warned
+from mpforge.plan.events import Checked, Emit, Published, Tested, Warned
 from mpforge.plan.session_end import SessionEnded
-from mpforge.plan.sessions import PlannedSession
+from mpforge.plan.sessions import NOTHING_RUN, PlannedSession
 from mpforge.store.files import make_way
 from mpforge.store.results import ActionResult
 from mpforge.store.trees import Directory, FileNode
@@ -67,7 +76,7 @@ def run_session(
         from mpforge.housekeeping.cache_directory import tidy
 
         tidy(workspace.cache, environment=os.environ, warn=run.warn)
-    elif ended.status == "cached":
+    elif ended.status in ("cached", "checked"):
         seen[workspace] = found
     return ended
 
@@ -183,28 +192,51 @@ def run_test(run: SessionRun) -> SessionEnded:
     step = run.found.plan.step(session.result or "")
     require_machine(run)
     entries = see_shipped(run)
+    if session.level == "static":
+        return _check(run, entries)
     import_only = step.tests is not None and not step.tests.commands
     run.realizer.outputs.clear()
     try:
         result, tree = run.realizer.realize(step.id)
+    except (NoEmulator, NoTargetPython) as error:
+        remedy = 'set test.strategy = "static" there to have its files checked and nothing run'
+        hint = "; or ".join(filter(None, (error.hint, remedy)))
+        raise type(error)(error.what, why=error.why, hint=hint) from None
     except StepFailed:
         for entry in entries:
             run.shipping.dist.forget_test(entry, session.name)
         raise
     run.realizer.outputs.put(step, tree)
-    facts = {**result.facts, "key": result.key, "passed": result.finished}
+    level = session.level or "native"
+    facts = {**result.facts, "level": level, "key": result.key, "passed": result.finished}
     if not run.posargs:  # a subset of the tests does not count as a test of the shipped files
         for entry in entries:
             run.shipping.dist.record_test(entry, session.name, facts)
     names = ", ".join(entry.path for entry in entries)
     machine, cpu = result.facts["machine"], result.facts.get("cpu")
-    run.emit(Tested(session.name, names, machine, cpu, import_only))
-    reason = f"passed on {machine}" + (f" ({cpu})" if cpu else "")
+    run.emit(Tested(session.name, names, machine, cpu, import_only, level))
+    reason = f"passed on {machine}" + (f" ({cpu})" if cpu else "") + f", {level}"
     if step.id in run.realizer.ran:
         ended = run.end("done", reason)
     else:
         ended = run.end("cached", f"cached: passed {result.finished[:10]}, {short(result.key)}")
-    return replace(ended, import_only=import_only)
+    return replace(ended, import_only=import_only, level=level)
+
+
+def _check(run: SessionRun, entries: tuple[Entry, ...]) -> SessionEnded:
+    """Check the shipped files without running them; this is recorded, but never as a pass."""
+    session = run.session
+    try:
+        result, _ = run.realize(session)
+    except MpforgeError:
+        for entry in entries:
+            run.shipping.dist.forget_test(entry, session.name)
+        raise
+    facts = {"level": "static", "key": result.key, "checked": result.finished}
+    for entry in entries:
+        run.shipping.dist.record_test(entry, session.name, facts)
+    run.emit(Checked(session.name, ", ".join(entry.path for entry in entries), NOTHING_RUN))
+    return replace(run.end("checked", f"checked only, not run: {NOTHING_RUN}"), level="static")
 
 
 # --- parts of the phases ----------------------------------------------------------------------
@@ -219,12 +251,10 @@ def require_machine(run: SessionRun) -> None:
 
 def see_shipped(run: SessionRun) -> tuple[Entry, ...]:
     """Return the files that this test session tests, building them only if they are missing."""
-    tests = run.found.plan.step(run.session.result or "").tests
-    if tests is None:
-        raise TypeError(f"{run.session.name} is no test")
-    build = run.found.plan.session(tests.shipped.session)
+    (name,) = run.session.requires
+    build = run.found.plan.session(name)
     if build is None:
-        raise AssertionError(f"{tests.shipped.session} is no session")
+        raise AssertionError(f"{name} is no session")
     entries = run.shipping.matching(build)
     if not entries or run.options.no_cache:
         if build.refusal is not None:

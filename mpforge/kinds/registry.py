@@ -3,6 +3,7 @@
 from typing import Any
 
 from mpforge.kinds.build_wheel import AskingRequirements, BuildingWheel
+from mpforge.kinds.check_files import CheckingFiles
 from mpforge.kinds.fetch_crates import FetchingCrates
 from mpforge.kinds.install_packages import InstallingPackages
 from mpforge.kinds.kind import Kind
@@ -22,6 +23,7 @@ _KINDS: dict[type[Command], Kind[Any]] = {
     steps.RepairWheel: RepairingWheel(),
     steps.RunCommands: RunningCommands(),
     steps.RunTests: RunningTests(),
+    steps.CheckFiles: CheckingFiles(),
 }
 
 

@@ -6,7 +6,7 @@ Times are seconds, sizes bytes. A renderer decides what is worth a line; nothing
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mpforge.plan.session_end import SessionEnded
+from mpforge.plan.session_end import Level, SessionEnded
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,15 @@ class Tested(_OfSession):
     machine: str
     cpu: str | None
     import_only: bool
+    level: Level
+
+
+@dataclass(frozen=True)
+class Checked(_OfSession):
+    """The files of a test session met the static checks; none of their code ran. ``why`` it did not."""
+
+    files: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,7 @@ Event = (
     | WorkEnded
     | Published
     | Tested
+    | Checked
     | OutputsWritten
     | Warned
     | SessionEnded

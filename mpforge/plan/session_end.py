@@ -3,12 +3,19 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Status = Literal["done", "cached", "not-run", "failed", "interrupted"]
+Status = Literal["done", "cached", "checked", "not-run", "failed", "interrupted"]
+"""``checked``: a test session whose files passed the static checks and were not run."""
+
+Level = Literal["native", "emulated", "static"]
+"""How a test session tests: on a machine of the target, under an emulator, or by reading the files only."""
 
 
 @dataclass(frozen=True)
 class SessionEnded:
-    """A session's end; ``reason`` is nox's word for it, ``error`` and ``exit_code`` are a failure's."""
+    """A session's end; ``reason`` is nox's word for it, ``error`` and ``exit_code`` are a failure's.
+
+    ``level`` is a test's.
+    """
 
     session: str
     phase: str
@@ -18,3 +25,4 @@ class SessionEnded:
     error: str | None = None
     group: bool = False
     import_only: bool = False
+    level: Level | None = None

@@ -4,12 +4,16 @@ import functools
 from dataclasses import dataclass
 from typing import Literal
 
+from mpforge.plan.session_end import Level
 from mpforge.plan.steps import Step
 from mpforge.plan.toolchains import NO_COMPILER, TOOLCHAIN_NAMES, Compilers
 from mpforge.plan.wants import BasePrograms, Want
 
 Phase = Literal["sdist", "deps", "build", "test", "release"]
 Strategy = Literal["native", "cross", "hybrid", "emulate"]
+
+NOTHING_RUN = 'test.strategy is "static"'
+"""The reason why a static session runs nothing of what it tests."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class PlannedSession:
     (docs/contract.md, "Sessions"). ``after`` names the build session whose wheel may serve this one too: the
     lowest Python's (abi3), or the first target's (pure). ``folder`` is the directory of its files below
     ``dist/`` (``gateway/``). ``group``: it only stands for the sessions that it requires. ``asks_sdist``:
-    only its sdist's metadata says whether the project allows this Python.
+    only its sdist's metadata says whether the project allows this Python. ``level`` is a test's.
     """
 
     name: str
@@ -77,6 +81,7 @@ class PlannedSession:
     folder: str = ""
     group: bool = False
     asks_sdist: bool = False
+    level: Level | None = None
 
     @property
     def is_served(self) -> bool:

@@ -279,6 +279,28 @@ class RunTests(OneOf):
         return self.machine.place
 
 
+@dataclass(frozen=True)
+class CheckFiles(OneOf):
+    """Check shipped files as their build did, without running any of their code.
+
+    For ``only_pure``, ``exclude`` and ``provided`` see ``RepairWheel``. ``python`` is None for files that are
+    no wheel.
+    """
+
+    shipped: ShippedFiles
+    target: str
+    python: str | None
+    policy: str
+    only_pure: bool = False
+    exclude: tuple[str, ...] = ()
+    provided: tuple[str, ...] = ()
+
+    work = Work.REPAIR
+    is_main = False
+    place = ON_HOST
+    compilers = rust = None
+
+
 Command = (
     InstallPackages
     | FetchCrates
@@ -288,6 +310,7 @@ Command = (
     | RepairWheel
     | RunCommands
     | RunTests
+    | CheckFiles
 )
 
 

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from mpforge.errors import MpforgeError, render
 from mpforge.plan.events import (
+    Checked,
     Chosen,
     Event,
     OutputsWritten,
@@ -55,7 +56,15 @@ class Console:
                 self._line(f"{event.what}: {duration(event.seconds)}")
             case StepEnded():
                 self._end(event)
-            case Chosen() | StepWaits() | Published() | Tested() | OutputsWritten() | Warned():
+            case (
+                Chosen()
+                | StepWaits()
+                | Published()
+                | Tested()
+                | Checked()
+                | OutputsWritten()
+                | Warned()
+            ):
                 self._line(_told(event))
             case StepHit() | SessionEnded():
                 pass
@@ -149,7 +158,9 @@ class _Spinner:
         self._status.stop()
 
 
-def _told(event: Chosen | StepWaits | Published | Tested | OutputsWritten | Warned) -> str:
+def _told(
+    event: Chosen | StepWaits | Published | Tested | Checked | OutputsWritten | Warned,
+) -> str:
     """Return the line of an event that has one."""
     match event:
         case Chosen():
@@ -158,14 +169,20 @@ def _told(event: Chosen | StepWaits | Published | Tested | OutputsWritten | Warn
             return f"waiting: another process makes {event.step}"
         case Published():
             return f"{'wrote' if event.fresh else 'in place'} {event.path}"
-        case Tested():
-            word = "imported" if event.import_only else "tested"
-            model = f", CPU {event.cpu}" if event.cpu else ""
-            return f"{word} {event.wheel} on {event.machine}{model}"
+        case Tested() | Checked():
+            return _tested(event)
         case OutputsWritten():
             return f"wrote {event.place}/"
         case Warned():
             return f"warning: {event.message}"
+
+
+def _tested(event: Tested | Checked) -> str:
+    if isinstance(event, Checked):
+        return f"checked {event.files} without running it: {event.why}"
+    word = "imported" if event.import_only else "tested"
+    model = f", CPU {event.cpu}" if event.cpu else ""
+    return f"{word} {event.wheel} on {event.machine}{model}, {event.level}"
 
 
 def _chosen(event: Chosen) -> str:

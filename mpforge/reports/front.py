@@ -151,7 +151,7 @@ def _run(call: Call, options: Options, memo: Memo, journal: Journal) -> tuple[Se
 
 def _refuse_idle(session: IndexedSession, ended: SessionEnded, *, strict: bool) -> None:
     """With ``--strict``, fail a session that did not run; an sdist may exist already."""
-    if strict and ended.status == "not-run" and session.phase != "sdist":
+    if strict and ended.status in ("not-run", "checked") and session.phase != "sdist":
         raise StepFailed(f"{session.name}: {ended.reason}", why="--strict: it must run")
 
 
@@ -211,11 +211,14 @@ def group_end(session: IndexedSession, outcomes: Iterable[SessionEnded]) -> Sess
     total = len(session.requires)
     cached = sum(1 for ended in required if ended.status == "cached")
     idle = sum(1 for ended in required if ended.status == "not-run")
+    checked = sum(1 for ended in required if ended.status == "checked")
     status: Status = "not-run"
     if not required:
         reason = "not run: no session that it requires was selected"
     elif idle == total:
         reason = required[0].reason
+    elif checked:  # a group is worth what its weakest member is
+        status, reason = "checked", f"{checked} of {total} checked only, not run"
     elif cached + idle == total:
         status, reason = "cached", f"cached: {cached} of {total}"
     else:

@@ -147,25 +147,38 @@ def failures(outcomes: Iterable[SessionEnded]) -> Iterator[str]:
             yield f"{ended.session}: {ended.reason}"
 
 
+def unproved(outcomes: Iterable[SessionEnded]) -> Iterator[str]:
+    """Yield a line for each test session that ran nothing, and the remedy."""
+    checked = [e for e in outcomes if e.status == "checked" and not e.group]
+    for ended in checked:
+        yield f"{ended.session}: {ended.reason}"
+    if checked:
+        yield "remove test.strategy there to run them; `mpforge doctor` says which targets run here"
+
+
 def last_words(outcomes: Sequence[SessionEnded]) -> str:
-    """Return the report of a run's end: why sessions failed, and the summary."""
-    return "".join(f"mpforge > {line}\n" for line in (*failures(outcomes), summary(outcomes)))
+    """Return the report of a run's end: why sessions failed, which tests ran nothing, and the summary."""
+    lines = (*failures(outcomes), *unproved(outcomes), summary(outcomes))
+    return "".join(f"mpforge > {line}\n" for line in lines)
 
 
 def summary(outcomes: Iterable[SessionEnded]) -> str:
     """Return ``N built, N tested, N import-only, N not run``; failures first if there are any.
 
     A wheel that was already in place counts as built, a stored pass as tested: the present state counts, and
-    the cached number is in brackets.
+    the cached number is in brackets, after those of the levels of tests. A check that ran nothing is no test:
+    ``N checked only``, if there are any.
     """
     single = [ended for ended in outcomes if not ended.group]
     good = [ended for ended in single if ended.status in ("done", "cached")]
     built = [ended for ended in good if ended.phase == "build"]
     tested = [ended for ended in good if ended.phase == "test"]
+    checked = [ended for ended in single if ended.status == "checked"]
     counts = [
         _count("built", built),
         _count("tested", [ended for ended in tested if not ended.import_only]),
         _count("import-only", [ended for ended in tested if ended.import_only]),
+        *([_count("checked only", checked)] if checked else []),
         _count("not run", [e for e in single if e.status == "not-run" and e.phase != "sdist"]),
     ]
     failed = [ended for ended in single if ended.status == "failed"]
@@ -173,5 +186,10 @@ def summary(outcomes: Iterable[SessionEnded]) -> str:
 
 
 def _count(word: str, ended: list[SessionEnded]) -> str:
-    cached = sum(1 for e in ended if e.status == "cached")
-    return f"{len(ended)} {word}" + (f" ({cached} cached)" if cached else "")
+    kinds = [
+        ("native", [e for e in ended if e.level == "native"]),
+        ("emulated", [e for e in ended if e.level == "emulated"]),
+        ("cached", [e for e in ended if e.status == "cached"]),
+    ]
+    told = ", ".join(f"{len(those)} {kind}" for kind, those in kinds if those)
+    return f"{len(ended)} {word}" + (f" ({told})" if told else "")

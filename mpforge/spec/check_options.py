@@ -163,12 +163,12 @@ def _test(case: _Case) -> Iterator[Finding]:
         yield finding_at(
             "conflict", path, f'only a wheel can be imported, but kind = "{kind}" builds none'
         )
-    if test.strategy == "native" and test.cpus:
+    if test.strategy in ("native", "static") and test.cpus:
         path = case.at("test.cpus")
         yield finding_at(
             "conflict",
             path,
-            'CPU models need an emulator, but strategy = "native" uses none',
+            f'CPU models need an emulator, but strategy = "{test.strategy}" uses none',
             "emulate",
         )
 

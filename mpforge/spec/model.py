@@ -26,7 +26,7 @@ from mpforge.spec.values import (
 
 ImageRuntime = Literal["auto", "engine", "sandbox"]
 BuildStrategy = Literal["auto", "native", "cross", "hybrid", "emulate"]
-TestStrategy = Literal["auto", "native", "emulate", "skip"]
+TestStrategy = Literal["auto", "native", "emulate", "static", "skip"]
 Kind = Literal["wheel", "commands", "make", "cmake", "meson", "autotools"]
 LibraryKind = Literal["commands", "make", "cmake", "meson", "autotools"]
 ToolchainKind = Literal["zig", "gcc", "container"]
@@ -215,7 +215,9 @@ class TestOptions(Table):
 
     __test__ = False  # not a test class, whatever pytest makes of its name
 
-    strategy: TestStrategy = Field(default="auto", description="Where the target's code runs.")
+    strategy: TestStrategy = Field(
+        default="auto", description="Where the target's code runs; static: nowhere."
+    )
     command: TestCommand = Field(
         default="import",
         description="import: every extension module of the wheel; else shell lines or argv lists.",

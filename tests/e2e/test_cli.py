@@ -102,11 +102,28 @@ def test_run_keeps_a_failed_steps_directory_when_asked_to(quick: Workspace) -> N
     assert (kept / "here").read_text() == "made\n"
 
 
-def test_strict_takes_a_test_that_is_not_run_as_a_failure(workspace: Workspace) -> None:
-    workspace.edit("multiplatform.toml", "[test]", '[test]\nstrategy = "skip"')
+@pytest.mark.parametrize("strategy", ["skip", "static"])
+def test_strict_takes_a_test_that_is_not_run_as_a_failure(
+    workspace: Workspace, strategy: str
+) -> None:
+    workspace.edit("multiplatform.toml", "[test]", f'[test]\nstrategy = "{strategy}"')
     assert workspace.mpforge("run", TEST).code == 0
     done = workspace.mpforge("run", "--strict", TEST)
     assert done.code == 1, str(done)
+
+
+def test_a_static_test_never_looks_like_a_pass(workspace: Workspace) -> None:
+    workspace.edit("multiplatform.toml", "[test]", '[test]\nstrategy = "static"')
+    for _ in range(2):  # the second time its check is stored
+        done = workspace.mpforge("run", TEST)
+        assert done.code == 0, str(done)
+        assert f"{TEST}: skipped (checked only, not run" in done.output
+        assert "0 tested, 0 import-only, 1 checked only, 0 not run" in done.output
+    (tests,) = (file["tests"] for file in workspace.record().values() if file["tests"])
+    assert tests[TEST].keys() == {"level", "key", "checked"}
+    assert tests[TEST]["level"] == "static"
+    planned = workspace.mpforge("plan", TEST).output
+    assert f"{TEST}: checked\n    static: checked only, not run" in planned
 
 
 def test_run_passes_on_to_tests_alone_what_stands_behind_two_dashes(workspace: Workspace) -> None:

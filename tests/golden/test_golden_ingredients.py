@@ -47,6 +47,7 @@ from mpforge.plan.sessions import Plan
 from mpforge.plan.steps import (
     AskRequirements,
     BuildWheel,
+    CheckFiles,
     Command,
     FetchCrates,
     HostTool,
@@ -315,6 +316,7 @@ CASES: dict[str, Command | Step | tuple[Command, Host]] = {
     "test-emulated-program": run_tests(EMULATED, python=None, environment=None),
     "test-image": run_tests(replace(EMULATED, emulated=False, place=IMAGE)),
     "test-image-emulated": (run_tests(replace(EMULATED, place=IMAGE)), Host(runs="qemu 7.2.0")),
+    "check": CheckFiles(ShippedFiles("build"), *WHEEL_TAG, provided=("Plugin_*",)),
     "variables-and-tools": Step(
         "x",
         "x",

@@ -68,3 +68,17 @@ def test_a_phase_without_jobs_is_warned_of_for_github(matrix: Matrix) -> None:
     assert [len(json.loads(rows[phase])["include"]) for phase in ("build", "test")] == [1, 0]
     assert "there is no test job" in err
     assert "fromJSON(needs.JOB.outputs.test).include[0]" in err
+
+
+def test_a_test_job_says_how_its_sessions_test(matrix: Matrix) -> None:
+    static = '[[overrides]]\nselect = "*-cp313"\ntest = { strategy = "static" }\n'
+    spec = f'python = ["cp311", "cp313"]\ntargets = ["aarch64", "x86_64"]\n{static}'
+    code, out, _ = matrix(spec, "--by", "session")
+    told = {job["name"]: (job["strategy"], job["test_levels"]) for job in json.loads(out)["jobs"]}
+    assert code == 0
+    assert told["build-aarch64-cp311"][1] == []
+    assert told["test-aarch64-cp311"] == ("native", ["native"])  # GitHub has such machines
+    assert told["test-aarch64-cp313"] == ("static", ["static"])
+    _, out, _ = matrix(spec)
+    (levels,) = [j["test_levels"] for j in json.loads(out)["jobs"] if j["name"] == "test-aarch64"]
+    assert levels == ["native", "static"]

@@ -7,6 +7,7 @@ import pytest
 
 from mpforge.errors import StepFailed
 from mpforge.plan.events import (
+    Checked,
     Chosen,
     Event,
     Published,
@@ -92,10 +93,14 @@ def test_hits_and_ends_of_sessions_are_not_worth_a_line() -> None:
         (Published("s", "dist/a.whl", "d", True), "wrote dist/a.whl"),
         (Published("s", "dist/a.whl", "d", False), "in place dist/a.whl"),
         (
-            WasTested("s", "a.whl", "aarch64", "cortex-a53", False),
-            "tested a.whl on aarch64, CPU cortex-a53",
+            WasTested("s", "a.whl", "aarch64", "cortex-a53", False, "emulated"),
+            "tested a.whl on aarch64, CPU cortex-a53, emulated",
         ),
-        (WasTested("s", "a.whl", "x86_64", None, True), "imported a.whl on x86_64"),
+        (
+            WasTested("s", "a.whl", "x86_64", None, True, "native"),
+            "imported a.whl on x86_64, native",
+        ),
+        (Checked("s", "a.whl", "why"), "checked a.whl without running it: why"),
         (Warned("s", "a blob was damaged"), "warning: a blob was damaged"),
     ],
 )

@@ -106,6 +106,14 @@ def test_how_a_target_is_built_is_news_once_a_run(journal: Journal) -> None:
             "2 built (1 cached), 1 tested, 1 import-only (1 cached), 1 not run",
         ),
         (
+            [
+                SessionEnded("test-a", "test", "done", "passed", level="native"),
+                SessionEnded("test-b", "test", "cached", "cached", level="emulated"),
+                SessionEnded("test-c", "test", "checked", "checked only", level="static"),
+            ],
+            "0 built, 2 tested (1 native, 1 emulated, 1 cached), 0 import-only, 1 checked only, 0 not run",
+        ),
+        (
             [_end("build-a", "failed"), _end("build-b", "interrupted")],
             "1 failed, 0 built, 0 tested, 0 import-only, 0 not run",
         ),
@@ -148,6 +156,11 @@ GROUP = IndexedSession("build", "Build", "build", requires=("build-a", "build-b"
             "cached",
             "cached: 1 of 2",
         ),
+        (
+            [_end("build-a"), _end("build-b", "checked")],
+            "checked",
+            "1 of 2 checked only, not run",
+        ),
         ([], "not-run", "not run: no session that it requires was selected"),
     ],
 )
@@ -181,3 +194,12 @@ def test_a_run_ends_with_why_each_session_failed() -> None:
     first, second = last_words(outcomes).splitlines()
     assert first == f"mpforge > build-x: {reason}"
     assert second.startswith("mpforge > 1 failed")
+
+
+def test_a_run_ends_with_which_tests_ran_nothing_and_the_remedy() -> None:
+    checked = SessionEnded(
+        "test-x", "test", "checked", "checked only, not run: why", level="static"
+    )
+    first, remedy, _ = last_words([checked]).splitlines()
+    assert first == "mpforge > test-x: checked only, not run: why"
+    assert "remove test.strategy" in remedy

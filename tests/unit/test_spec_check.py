@@ -139,7 +139,7 @@ CASES = {
         [("unused-key", "build.image")],
     ),
     "CPU models need an emulator": (
-        HEAD + '[test]\nstrategy = "native"\ncpus = ["max"]\n',
+        HEAD + '[test]\nstrategy = "static"\ncpus = ["max"]\n',
         [("conflict", "test.cpus")],
     ),
     "CPU models have session names of their own": (
