@@ -55,8 +55,9 @@ class Platform:
     name in paths of libraries, and PEP 3149's in those of extension modules. ``uv_python`` is uv's word in
     the names of its Pythons. ``max_align`` is
     ``_Alignof(max_align_t)``. ``exit_42`` is machine code of ``exit(42)``. ``qemu`` is the user-mode
-    emulator's program name, ``qemu_since`` the oldest major version that works, ``baseline_cpu`` the model
-    that tests run on: the oldest that the platform's wheels and distributions support, never ``max``.
+    emulator's program name, ``qemu_since`` the oldest major version that works. ``cpu`` is the oldest CPU
+    that the platform's wheels must run on, a row of ``cpus.csv``; ``zig_flags`` compile for it, and
+    ``baseline_cpu`` is the emulator's model that is nearest to it, which tests run on, never ``max``.
     ``oldest_policy`` is the oldest that wheels exist for, ``policies`` are those to build for, from old to
     new. ``cibuildwheel`` are the words of its ``archs`` that include the platform.
     """
@@ -92,6 +93,7 @@ class Platform:
     exit_42: bytes
     qemu: str | None
     qemu_since: int
+    cpu: str | None
     baseline_cpu: str | None
     oldest_policy: str
     policies: tuple[str, ...]

@@ -9,6 +9,7 @@ from elftools.elf.enums import ENUM_E_MACHINE
 
 from mpforge import platforms
 from mpforge.platforms import GLIBC, by_machine, foreign_names, policy_version, well_known
+from mpforge.platforms.cpus import baseline, cpus_of, known_cpus, near_names
 
 LINUX = ["aarch64", "armv7l", "x86_64", "i686", "s390x", "ppc64le", "riscv64", "loongarch64"]
 OTHERS = ["windows_x86_64", "windows_arm64", "macos_arm64", "macos_x86_64"]
@@ -164,3 +165,26 @@ def test_no_module_outside_the_room_writes_a_machines_name() -> None:
         if isinstance(node, ast.Constant) and node.value in words
     ]
     assert found == []
+
+
+# --- CPUs ---------------------------------------------------------------------------------------
+
+
+def test_every_linux_platform_has_an_oldest_cpu_among_those_of_its_machine() -> None:
+    for platform in well_known().values():
+        if platform.os == "linux":
+            assert baseline(platform) in cpus_of(platform), platform.name
+
+
+def test_a_cpu_has_the_extensions_of_those_that_it_is_above() -> None:
+    cpus = known_cpus()
+    assert {"SSE2", "SSE4_2", "AVX2"} <= cpus["x86-64-v3"].features
+    assert "AVX" not in cpus["x86-64-v2"].features
+    assert {"lse", "dotprod"} <= cpus["neoverse-n1"].features
+    assert not {"neon", "idiv"} & cpus["armv7-a"].features
+
+
+def test_a_cpu_s_name_is_found_by_one_like_it() -> None:
+    assert near_names("x86_64_v3", well_known()["x86_64"])[0] == "x86-64-v3"
+    assert near_names("Z13", well_known()["s390x"])[0] == "z13"
+    assert near_names("haswell", well_known()["aarch64"]) == ()

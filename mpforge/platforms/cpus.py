@@ -1,0 +1,67 @@
+"""CPUs by the names that compilers have for them, and the extensions of each: one row of ``cpus.csv``.
+
+Names are GCC's words for ``-march`` and ``-mcpu``. A platform's ``cpu`` is the oldest one that its wheels
+must run on; ``[build] cpu`` names a newer one. docs/platforms.md has the sources.
+"""
+
+import difflib
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.platforms import Platform
+
+_TABLE = Path(__file__).with_name("cpus.csv")
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """A CPU: ``features`` are all of its extensions, by the names that ``artifacts.instructions`` uses.
+
+    ``machines`` are those that it is (``Platform.machine``). ``option`` makes GCC and clang compile for it,
+    ``rust`` is rustc's ``target-cpu``, ``qemu`` the oldest of QEMU's models that has all that it has; None
+    where there is none.
+    """
+
+    name: str
+    machines: tuple[str, ...]
+    features: frozenset[str]
+    option: str
+    rust: str | None
+    qemu: str | None
+
+
+@functools.cache
+def known_cpus() -> Mapping[str, Cpu]:
+    """Return every CPU by name, in the table's order. A row's features include those of the row above it."""
+    found: dict[str, Cpu] = {}
+    for line in _TABLE.read_text(encoding="ascii").splitlines()[1:]:
+        name, machines, above, features, option, rust, qemu = line.split(",")
+        inherited = found[above].features if above else frozenset[str]()
+        found[name] = Cpu(
+            name,
+            tuple(machines.split()),
+            inherited | frozenset(features.split()),
+            option,
+            rust or None,
+            qemu or None,
+        )
+    return found
+
+
+def cpus_of(platform: Platform) -> tuple[Cpu, ...]:
+    """Return the CPUs that a platform's programs may be compiled for, in the table's order."""
+    return tuple(cpu for cpu in known_cpus().values() if platform.machine in cpu.machines)
+
+
+def baseline(platform: Platform) -> Cpu | None:
+    """Return the oldest CPU that the platform's wheels must run on; None if the table has none."""
+    return None if platform.cpu is None else known_cpus()[platform.cpu]
+
+
+def near_names(word: str, platform: Platform) -> tuple[str, ...]:
+    """Return names of the platform's CPUs that are like a word, the most similar first."""
+    names = {cpu.name.lower(): cpu.name for cpu in cpus_of(platform)}
+    near = difflib.get_close_matches(word.lower().replace("_", "-"), names, n=3, cutoff=0.6)
+    return tuple(names[one] for one in near)
