@@ -186,20 +186,23 @@ class _Locking:
                     packages.append(self._look_up(wanted))
         for offers in _rust(plan, release):
             with self._leaving_out():
-                packages += self._best_of(offers, {pin.request for pin in packages})
+                packages += self._best_of(offers, Lock(distribution=tuple(packages)))
 
-    def _best_of(
-        self, offers: tuple[RustRequest, ...], pinned: set[DistroRequest]
-    ) -> list[DistroPin]:
+    def _best_of(self, offers: tuple[RustRequest, ...], known: Lock) -> list[DistroPin]:
         """Return the missing pins for the first offer that the archive has. Raises ``ToolUnavailable``."""
-        if any(pinned.issuperset(offer) for offer in offers):
+        from mpforge.obtain.rust import distribution_rust
+
+        if any(distribution_rust.pinned(known, offer) for offer in offers):
             return []
         for offer in offers:
             try:
-                return [self._look_up(one) for one in offer if one not in pinned]
+                pins = [known.packages_of(one) or self._look_up(one) for one in offer]
+                distribution_rust.check_versions(pins)
             except ToolUnavailable:
                 if offer is offers[-1]:
                     raise
+            else:
+                return [pin for pin in pins if known.packages_of(pin.request) is None]
         return []
 
     def _look_up(self, wanted: DistroRequest) -> DistroPin:

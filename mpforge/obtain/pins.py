@@ -95,20 +95,36 @@ class Pins:
 
     def distribution(self, request: DistroRequest) -> DistroPin:
         """Return the distribution's packages pinned for a request. Raises as ``environment`` does."""
-        archive = f"{request.distribution} {request.suite} {request.architecture}"
+        return self.distributions((request,))[0]
 
-        def resolve() -> DistroPin:
+    def distributions(
+        self,
+        requests: tuple[DistroRequest, ...],
+        check: Callable[[tuple[DistroPin, ...]], None] = lambda _: None,
+    ) -> tuple[DistroPin, ...]:
+        """Return the pins of requests that belong together; missing ones are recorded if ``check`` passes."""
+        first = requests[0]
+        archive = f"{first.distribution} {first.suite} {requests[-1].architecture}"
+
+        def look(lock: Lock) -> tuple[DistroPin, ...] | None:
+            known = [pin for one in requests if (pin := lock.packages_of(one)) is not None]
+            return tuple(known) if len(known) == len(requests) else None
+
+        def resolve() -> tuple[DistroPin, ...]:
             from mpforge.obtain.distro import apt
 
-            return apt.resolve(request, state=self._state)
+            known = ((one, self.lock.packages_of(one)) for one in requests)
+            pins = tuple(pin or apt.resolve(one, state=self._state) for one, pin in known)
+            check(pins)
+            return pins
 
         return self._pinned(
-            request,
-            f"{len(request.names)} packages of {archive}",
+            requests,
+            f"{sum(len(one.names) for one in requests)} packages of {archive}",
             doing=f"looking up packages of {archive}",
-            look=lambda lock: lock.packages_of(request),
+            look=look,
             resolve=resolve,
-            lock_of=lambda found: Lock(distribution=(found,)),
+            lock_of=lambda found: Lock(distribution=found),
         )
 
     def image(self, request: ImageRequest, resolve: Callable[[], ImagePin]) -> ImagePin:
@@ -129,7 +145,7 @@ class Pins:
 
     def _pinned(
         self,
-        request: EnvironmentRequest | DistroRequest | ImageRequest,
+        request: EnvironmentRequest | tuple[DistroRequest, ...] | ImageRequest,
         what: str,
         *,
         doing: str,

@@ -1,12 +1,13 @@
 """Which Rust toolchain of a host serves a project, and what is said where none does."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from mpforge.errors import render
+from mpforge.errors import ToolUnavailable, render
 from mpforge.obtain.rust import distribution_rust, host_rust, rust_toolchain
 from mpforge.obtain.rust.host_rust import HostRust
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest, Lock
@@ -101,27 +102,65 @@ def test_the_channel_is_what_rust_toolchain_toml_says(text: str | None, channel:
     assert host_rust.channel_of(text) == channel
 
 
-def test_debian_is_asked_for_the_newest_compiler_and_the_target_s_library() -> None:
-    first, *_, last = distribution_rust.requests(
+def test_debian_s_own_suite_is_asked_first_for_the_newest_compiler_and_the_target_s_library() -> (
+    None
+):
+    first, newer, *_ = distribution_rust.requests(
         well_known()["x86_64"], well_known()["aarch64"], ("debian", "bookworm")
     )
+    names = ("cargo-web", "libstd-rust-web-dev", "rustc-web")
     assert first == (
-        DistroRequest(
-            "debian",
-            "bookworm-security",
-            "amd64",
-            ("cargo-web", "libstd-rust-web-dev", "rustc-web"),
-            libraries=True,
-        ),
+        DistroRequest("debian", "bookworm-security", "amd64", names, libraries=True),
         DistroRequest("debian", "bookworm-security", "arm64", ("libstd-rust-web-dev",)),
     )
-    assert distribution_rust.names_of(last)[:3] == ("cargo", "libstd-rust-dev", "rustc")
+    assert distribution_rust.names_of(first) == (*names, "libstd-rust-web-dev:arm64")
+    assert [one.suite for one in newer] == ["trixie", "trixie"]
 
 
-def test_natively_only_the_host_s_packages_are_asked_for() -> None:
+def test_programs_of_another_suite_than_the_host_s_come_with_their_c_library() -> None:
     host = well_known()["x86_64"]
-    requests = distribution_rust.requests(host, host, ("debian", "trixie"))
-    assert [len(request) for request in requests] == [1, 1, 1]
+    offers = distribution_rust.requests(host, host, ("debian", "trixie"))
+    assert [len(offer) for offer in offers] == [1] * len(offers), "the host's packages alone"
+    assert {o.suite for (o,) in offers if "libc6" in o.names} == {"sid"}
+
+
+def offered(versions: Mapping[tuple[str, str], str]) -> tuple[str, str]:
+    """The chosen suite and version, of an archive's versions by suite and architecture."""
+
+    def answer(request: DistroRequest) -> DistroPin:
+        version = versions.get((request.suite, request.architecture))
+        if version is None:
+            raise ToolUnavailable("no such package")
+        std = next(name for name in request.names if name.startswith("libstd"))
+        return DistroPin(request, (DistroPackage(std, version, "0" * 64, 1),))
+
+    def together(
+        requests: tuple[DistroRequest, ...], check: Callable[[object], None]
+    ) -> tuple[DistroPin, ...]:
+        pins = tuple(map(answer, requests))
+        check(pins)
+        return pins
+
+    pins = SimpleNamespace(lock=Lock(), distributions=together)
+    offers = distribution_rust.requests(
+        well_known()["x86_64"], well_known()["s390x"], ("debian", "bookworm")
+    )
+    chosen = rust_toolchain.chosen_packages(cast("Any", pins), offers)
+    assert chosen is not None
+    return chosen[0].request.suite, chosen[0].packages[0].version
+
+
+def test_a_suite_serves_if_it_has_compiler_and_library_of_one_version() -> None:
+    """bookworm's security updates lack s390x: its library is the older one of bookworm then."""
+    archive = {
+        ("bookworm-security", "amd64"): "1.96.0+dfsg1-1",
+        ("bookworm-security", "s390x"): "1.85.0+dfsg3-1",
+        ("bookworm", "amd64"): "1.85.0+dfsg3-1",
+        ("bookworm", "s390x"): "1.85.0+dfsg3-1",
+    }
+    assert offered(archive) == ("bookworm", "1.85.0+dfsg3-1")
+    archive |= {("trixie", "amd64"): "1.96.0+dfsg1-1+b1", ("trixie", "s390x"): "1.96.0+dfsg1-1"}
+    assert offered(archive) == ("trixie", "1.96.0+dfsg1-1+b1")
 
 
 # --- what will be downloaded ------------------------------------------------------------------
@@ -150,7 +189,8 @@ def test_packages_that_are_not_there_are_to_be_fetched_as_far_as_the_lock_tells(
     pins = tuple(
         DistroPin(one, (DistroPackage(name, "1", "0" * 64, 1000),))
         for one in asked[-1]
-        for name in one.names[-1:]
+        for name in one.names
+        if name.startswith("libstd")
     )
     assert told(tmp_path, Lock()) is None
     assert told(tmp_path, Lock(distribution=pins)) == pins

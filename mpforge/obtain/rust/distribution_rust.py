@@ -2,7 +2,9 @@
 
 One has the compiler and cargo of the host's architecture with the libraries that they load and the
 host's standard library, another one the standard library of a target. Debian's package for browsers
-(``rustc-web``) is preferred to the plain one: it is newer if both exist. Knows nothing of builds.
+(``rustc-web``) is preferred to the plain one: it is newer if both exist. Where the host's own suite lacks the
+target, both come from a newer one; its programs run with that suite's loader and C library, which are
+unpacked beside them. Knows nothing of builds.
 """
 
 import functools
@@ -17,15 +19,36 @@ from mpforge import processes
 from mpforge.artifacts import elf
 from mpforge.errors import ToolUnavailable
 from mpforge.obtain.distro import apt
-from mpforge.plan.pins import DistroPin, DistroRequest
+from mpforge.plan.pins import DistroPin, DistroRequest, Lock
 from mpforge.platforms import Platform
 from mpforge.store.tool_store import ToolStore
 
-# By distribution: the suite's ending and the packages' infix, the best first.
+# By distribution: suites and the packages' infix, the best first; {own} is the host's suite. Each suite has
+# its own architectures: bookworm's security updates lack s390x, bookworm riscv64, all but sid loong64.
 _OFFERS = {
-    "debian": (("-security", "-web"), ("", "-web"), ("", "")),
-    "ubuntu": (("", ""),),
+    "debian": (
+        ("{own}-security", "-web"),
+        ("trixie", "-web"),
+        ("{own}", "-web"),
+        ("{own}", ""),
+        ("sid", ""),
+    ),
+    "ubuntu": (("{own}", ""),),
 }
+_LIBC = "libc6"
+_LOADERS = "ld-linux*.so.*"
+
+_NAMES = ("cargo", "rustc")
+# Starts a program by its own loader. cargo would take the loader for itself, without CARGO
+# (cargo's `GlobalContext::cargo_exe`).
+_STARTER = """\
+#!/bin/sh
+mpf_self=$(readlink -f "$0") || exit
+mpf_top=${{mpf_self%/bin/*}}
+[ {name} != cargo ] || export CARGO="$mpf_self"
+exec "$mpf_top/{loader}" --argv0 {name} "$mpf_top/bin/{name}.elf" "$@"
+"""
+_PLAIN = {"PATH": os.defpath}
 
 _Fill = Callable[[DistroPin, Path, Path], None]
 _STD = "libstd-rust"
@@ -33,6 +56,8 @@ _STD = "libstd-rust"
 
 RustRequest = tuple[DistroRequest, ...]
 """Requests to the distribution: the host's packages; the target's, unless that is the host."""
+RustPins = tuple[DistroPin, ...]
+"""The packages for a request."""
 
 
 def names_of(request: RustRequest) -> tuple[str, ...]:
@@ -50,14 +75,15 @@ def requests(
     if found is None or host.debian_arch is None or target.debian_arch is None:
         return ()
     name, suite = found
-    made: list[RustRequest] = []
-    for ending, infix in _OFFERS.get(name, ()):
-        std = f"libstd-rust{infix}-dev"
-        programs = tuple(sorted((f"cargo{infix}", std, f"rustc{infix}")))
-        own = DistroRequest(name, suite + ending, host.debian_arch, programs, libraries=True)
-        foreign = DistroRequest(name, suite + ending, target.debian_arch, (std,))
+    made: dict[RustRequest, None] = {}
+    for form, infix in _OFFERS.get(name, ()):
+        offered, std = form.format(own=suite), f"libstd-rust{infix}-dev"
+        libc = () if offered.removesuffix("-security") == suite else (_LIBC,)
+        programs = tuple(sorted((f"cargo{infix}", std, f"rustc{infix}", *libc)))
+        own = DistroRequest(name, offered, host.debian_arch, programs, libraries=True)
+        foreign = DistroRequest(name, offered, target.debian_arch, (std,))
         is_native = host.debian_arch == target.debian_arch
-        made.append((own,) if is_native else (own, foreign))
+        made[(own,) if is_native else (own, foreign)] = None
     return tuple(made)
 
 
@@ -75,7 +101,7 @@ def provide(pins: Sequence[DistroPin], store: ToolStore, state: Path) -> tuple[P
 
     Raises ``ToolUnavailable`` if that is impossible, and the errors of ``apt.fetch``.
     """
-    _check_versions(pins)
+    check_versions(pins)
     made = []
     for pin, fill in zip(pins, (_programs, _library), strict=False):
         tree = store.obtain(
@@ -102,16 +128,31 @@ def _digest(pin: DistroPin, fill: _Fill) -> str:
     return apt.digest_of(pin, fill.__name__, "2")
 
 
-def _check_versions(pins: Sequence[DistroPin]) -> None:
-    """Raise unless all versions agree: a compiler needs the standard library of its own version."""
-    versions = {re.sub(r"\+b\d+$", "", _version(pin)) for pin in pins}
-    if len(versions) > 1:
-        names = next(name for name in pins[0].request.names if name.startswith(_STD))
-        raise ToolUnavailable(
-            f"the lock pins Rust's standard library in {len(versions)} versions",
-            why=", ".join(sorted(versions)),
-            hint=f"mpforge lock --update {names}",
-        )
+def pinned(lock: Lock, request: RustRequest) -> RustPins | None:
+    """Return the lock's packages for a request, if it has all of them and in one version."""
+    pins = tuple(pin for one in request if (pin := lock.packages_of(one)) is not None)
+    return pins if len(pins) == len(request) and agree(pins) else None
+
+
+def agree(pins: Sequence[DistroPin]) -> bool:
+    """Return whether all versions are the same: a compiler needs the standard library of its own version.
+
+    A suite may lack an architecture's newest packages, or all of its security updates.
+    """
+    return len({re.sub(r"\+b\d+$", "", _version(pin)) for pin in pins}) == 1
+
+
+def check_versions(pins: Sequence[DistroPin]) -> None:
+    """Raise ``ToolUnavailable`` unless all versions ``agree``."""
+    if agree(pins):
+        return
+    names = next(name for name in pins[0].request.names if name.startswith(_STD))
+    versions = (f"{_version(pin)} ({pin.request.architecture})" for pin in pins)
+    raise ToolUnavailable(
+        f"Rust's compiler and the target's standard library differ in version: {', '.join(versions)}",
+        why=f"they are those of {pins[0].request.distribution} {pins[0].request.suite}",
+        hint=f"mpforge lock --update {names}",
+    )
 
 
 def _version(pin: DistroPin) -> str:
@@ -134,19 +175,31 @@ def _programs(pin: DistroPin, state: Path, tree: Path) -> None:
     for kept in ("bin", "lib"):
         os.rename(root / "usr" / kept, tree / kept)
     shutil.rmtree(root)
-    folders = [path.name for path in (tree / "lib").glob("*-linux-gnu*")]
-    libraries = [file for name in folders for file in (tree / "lib" / name).glob("*.so*")]
-    for library in libraries:  # LLVM's own path would count instead of rustc's
-        if not library.is_symlink() and elf.read(library).rpaths:
-            _look_beside(library, folders)
-    for name in ("cargo", "rustc"):
-        _look_beside(tree / "bin" / name, folders)
-        answer = processes.capture([str(tree / "bin" / name), "--version"], environment={})
+    _run_in_place(tree, own_loader=_LIBC in pin.request.names)
+    for name in _NAMES:
+        answer = processes.capture([str(tree / "bin" / name), "--version"], environment=_PLAIN)
         if answer.returncode != 0:
             raise ToolUnavailable(
                 f"the {name} of {pin.request.distribution} {pin.request.suite} does not run",
                 why=answer.stderr.strip() or None,
             )
+
+
+def _run_in_place(tree: Path, *, own_loader: bool) -> None:
+    """Make cargo and rustc load the libraries beside them, wherever the tree is."""
+    folders = [path.name for path in (tree / "lib").glob("*-linux-gnu*")]
+    libraries = [file for name in folders for file in (tree / "lib" / name).glob("*.so*")]
+    for library in libraries:  # LLVM's own path would count instead of rustc's
+        if not library.is_symlink() and elf.read(library).rpaths:
+            _look_beside(library, folders)
+    for name in _NAMES:
+        program = tree / "bin" / name
+        _look_beside(program, folders)
+        if own_loader:
+            loader = next(path for f in folders for path in (tree / "lib" / f).glob(_LOADERS))
+            program.rename(tree / "bin" / f"{name}.elf")
+            program.write_text(_STARTER.format(loader=loader.relative_to(tree), name=name), "utf-8")
+            program.chmod(0o755)
 
 
 def _look_beside(file: Path, folders: Sequence[str]) -> None:

@@ -11,15 +11,13 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
+from mpforge.obtain.pins import Pins
 from mpforge.obtain.rust import cargo_configuration, cargo_environment, distribution_rust, host_rust
 from mpforge.obtain.rust.host_rust import HostRust
 from mpforge.obtain.session_tools import SessionTools
 from mpforge.plan.pins import DistroPin
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform, by_machine, well_known
-
-_Packages = tuple[DistroPin, ...]
-"""The distribution's packages for a target."""
 
 
 class Rust:
@@ -59,9 +57,8 @@ class Rust:
         """
         asked = offers(channel, target, self._tools.release)
         for request in asked:
-            pins = [self._tools.pins.lock.packages_of(one) for one in request]
-            known = tuple(pin for pin in pins if pin is not None)
-            if len(known) == len(pins):
+            known = distribution_rust.pinned(self._tools.pins.lock, request)
+            if known is not None:
                 return () if distribution_rust.is_kept(known, self._tools.store) else known
         return None if asked else ()
 
@@ -98,7 +95,7 @@ class Rust:
     # --- the choice ----------------------------------------------------------------------------
 
     @functools.cache  # noqa: B019 - it lives as long as its session
-    def _choice(self, channel: str, target: Platform) -> HostRust | _Packages:
+    def _choice(self, channel: str, target: Platform) -> HostRust | distribution_rust.RustPins:
         triples = _triples(target)
         found = host_rust.find(channel, triples, _environment(self._tools.release))
         if isinstance(found, HostRust):
@@ -108,7 +105,7 @@ class Rust:
                 )
             return found
         asked = offers(channel, target.name, self._tools.release)
-        packages = self._packages(asked)
+        packages = chosen_packages(self._tools.pins, asked)
         if packages is None:
             names = distribution_rust.names_of(asked[0]) if asked else ()
             raise host_rust.missing(channel, triples, found, names)
@@ -117,17 +114,6 @@ class Rust:
                 f"rust-toolchain.toml asks for {channel}; mpforge uses the distribution's Rust"
             )
         return packages
-
-    def _packages(self, asked: tuple[distribution_rust.RustRequest, ...]) -> _Packages | None:
-        """Return the packages of the first request that is in the lock, else of the first in the archive."""
-        lock = self._tools.pins.lock
-        pinned = [r for r in asked if all(lock.packages_of(one) for one in r)]
-        for request in pinned or asked:
-            try:
-                return tuple(self._tools.pins.distribution(one) for one in request)
-            except ToolUnavailable:
-                continue
-        return None
 
     def _checked(self, channel: str, target: Platform, directory: Path) -> tuple[Path, ...]:
         """Return the sysroots. Raises ``HostCannot`` if their cargo reads files above ``directory``."""
@@ -162,6 +148,23 @@ def offers(
     if not host_rust.is_stable(channel):
         return ()
     return distribution_rust.requests(_host(), platform, release)
+
+
+def chosen_packages(
+    pins: Pins, offers: tuple[distribution_rust.RustRequest, ...]
+) -> distribution_rust.RustPins | None:
+    """Return the packages of the first offer that is in the lock, else of the first in the archive."""
+    pinned = [
+        known for one in offers if (known := distribution_rust.pinned(pins.lock, one)) is not None
+    ]
+    if pinned:
+        return pinned[0]
+    for offer in offers:
+        try:
+            return pins.distributions(offer, distribution_rust.check_versions)
+        except ToolUnavailable:
+            continue
+    return None
 
 
 def _environment(release: tuple[str, str] | None) -> Mapping[str, str]:
