@@ -1,14 +1,17 @@
-"""Write what mpforge/platforms/symbol-names holds: the symbols of CPython and glibc that others may use.
+"""Write what mpforge/platforms/symbol-names holds: the symbols of CPython and C libraries for others.
 
     python scripts/make_symbols.py cpython LIBPYTHON… [HEADERS…]
     python scripts/make_symbols.py glibc ABILISTS
+    python scripts/make_symbols.py musl SERIES LIBRARY…
     python scripts/make_symbols.py stable-abi
 
 LIBPYTHON are shared libraries of CPython, of one or more patch releases for each minor version, as
 `libpython3.13.so.1.0`. HEADERS are their directories of headers, as `include/python3.13`: what is declared
 there for Py_GIL_DISABLED is added to the names of the free-threaded version, which few distributions have.
-ABILISTS is the file of zig (lib/libc/glibc/abilists), from the abilists of glibc's own sources. The stable
-ABI is that of the package abi3info, which is made from CPython's Misc/stable_abi.toml.
+ABILISTS is the file of zig (lib/libc/glibc/abilists), from the abilists of glibc's own sources. LIBRARY are
+the libc.so of the first release of a series (1.2: v1.2.0) on several machines, made from musl's sources by
+its own configure with --disable-static and `make lib/libc.so`. The stable ABI is that of the package
+abi3info, which is made from CPython's Misc/stable_abi.toml.
 """
 
 import re
@@ -34,6 +37,8 @@ def main() -> None:
     OUTPUT.mkdir(exist_ok=True)
     if kind == "cpython":
         lines = cpython(map(Path, paths))
+    elif kind == "musl":
+        lines = musl(paths[0], map(Path, paths[1:]))
     else:
         lines = glibc(Path(paths[0]).read_bytes()) if kind == "glibc" else stable_abi()
     text = "".join(f"{line}\n" for line in lines)
@@ -152,6 +157,15 @@ def glibc(data: bytes) -> list[str]:
         major, minor, _ = max(since.values())
         groups.setdefault(max((major, minor), (2, 17)), []).append(name)
     return [f"{a}.{b}: {' '.join(names)}" for (a, b), names in sorted(groups.items())]
+
+
+# --- musl -----------------------------------------------------------------------------------------
+
+
+def musl(series: str, paths: Iterable[Path]) -> list[str]:
+    """A line with the names that a series has since its first release, on any of the machines."""
+    names: set[str] = set().union(*(elf.read(path).exported for path in paths))
+    return [f"{series}: {' '.join(sorted(names))}"]
 
 
 # --- the stable ABI -------------------------------------------------------------------------------

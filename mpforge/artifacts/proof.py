@@ -22,7 +22,7 @@ from mpforge.artifacts.elf import ElfFacts, is_glibc
 from mpforge.artifacts.undefined_symbols import Surroundings, remedy, undefined
 from mpforge.errors import MpforgeError, StableAbiBroken, UndefinedSymbol, WheelRejected
 from mpforge.platforms import Platform, policy_version
-from mpforge.platforms.policies import SystemPolicy
+from mpforge.platforms.policies import MUSL_ITSELF, SystemPolicy, is_musl
 from mpforge.store.files import files_below
 
 _RAISE_POLICY = "raise [build] policy, or change what the build links"
@@ -117,7 +117,7 @@ def _prove_content(
     if name.pure and facts:
         reasons.append("its platform tag is `any`, but it contains compiled code")
     oldest = stable_abi.promised(name, python)
-    suffixes = list(stable_abi.suffix_reasons(facts, name, promise.platform.multiarch))
+    suffixes = list(stable_abi.suffix_reasons(facts, name, promise.platform))
     if reasons or oldest is None:
         _refuse_promise(filename, [*reasons, *suffixes])
     if any(file.is_module for file in facts.values()) and wheels.is_for_purelib(root):
@@ -205,6 +205,8 @@ def examine_elf(root: Path, promise: Promise) -> tuple[Mapping[str, ElfFacts], l
     """Examine as a ``BinaryFormat``. Libraries that are shipped beside the files are allowed too."""
     facts, reasons = inspected(root)
     allowed = promise.system.libraries | set(promise.excluded)
+    if is_musl(promise.policy):
+        allowed |= {MUSL_ITSELF}
     return facts, [*reasons, *reasons_of(facts, promise, allowed)]
 
 
@@ -252,11 +254,7 @@ def _version_reasons(
     file: ElfFacts, system: SystemPolicy, shipped: Mapping[str, list[ElfFacts]]
 ) -> Iterator[str]:
     """Yield a reason for each symbol version that the policy's systems lack, as auditwheel does."""
-    highest = policy_version(system.name)
-    if file.glibc > highest:
-        wanted = ".".join(map(str, file.glibc))
-        why = ", by DT_RELR" if file.relr else ""
-        yield f"needs GLIBC_{wanted}{why}, {system.name} has {highest[0]}.{highest[1]}"
+    yield from _glibc_reasons(file, system.name)
     for version in file.versions:
         if own := shipped.get(version.library):
             lacks = not any(version.name in other.defines for other in own)
@@ -274,6 +272,16 @@ def _version_reasons(
         if library in file.needed and library not in shipped:
             for symbol in sorted(names & {one.name for one in file.undefined}):
                 yield f"needs {symbol}, which {library} lacks on some systems of {system.name}"
+
+
+def _glibc_reasons(file: ElfFacts, policy: str) -> Iterator[str]:
+    highest = policy_version(policy)
+    if is_musl(policy) and file.glibc != (0, 0):
+        yield f"is linked with glibc, the C library of {policy} is musl"
+    elif not is_musl(policy) and file.glibc > highest:
+        wanted = ".".join(map(str, file.glibc))
+        why = ", by DT_RELR" if file.relr else ""
+        yield f"needs GLIBC_{wanted}{why}, {policy} has {highest[0]}.{highest[1]}"
 
 
 def _as_numbers(version: str) -> tuple[int, ...]:
@@ -305,8 +313,9 @@ def tag_reasons(filename: str, platform: Platform, policy: str, python: str) -> 
         if machine or not base or base == tag:
             yield f"the tag {tag} is not for {platform.machine}"
         elif base == "linux":
-            yield f"the tag {tag} is not a manylinux tag; no package index accepts it"
-        elif base.startswith("musl") != policy.startswith("musl"):
+            prefix = "musllinux" if is_musl(policy) else "manylinux"
+            yield f"the tag {tag} is not a {prefix} tag; no package index accepts it"
+        elif is_musl(base) != is_musl(policy):
             yield f"the tag {tag} is for another C library than {policy}"
         elif policy_version(base) > policy_version(policy):
             yield f"the tag {tag} is above the policy {policy}"

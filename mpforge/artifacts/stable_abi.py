@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from mpforge.artifacts.binary_format import Binary
 from mpforge.artifacts.wheels import WheelName
+from mpforge.platforms import Platform
 from mpforge.platforms.symbols import stable_abi
 
 _OF_PYTHON = re.compile(r"_?Py")
@@ -28,7 +29,9 @@ def promised(name: WheelName, python: str) -> tuple[int, int] | None:
     return None
 
 
-def suffix_reasons(files: Mapping[str, Binary], name: WheelName, multiarch: str) -> Iterator[str]:
+def suffix_reasons(
+    files: Mapping[str, Binary], name: WheelName, platform: Platform
+) -> Iterator[str]:
     """Yield a reason for each extension module named for a Python or machine that the wheel's tags lack."""
     lasting = promised(name, "cp32")
     abis = {abi.rstrip("m") for abi in name.abis} - {"none", "abi3"}
@@ -42,8 +45,8 @@ def suffix_reasons(files: Mapping[str, Binary], name: WheelName, multiarch: str)
             yield f"{file} is for {python} alone, the tag is {'.'.join(name.abis)}"
         elif python not in own:
             yield f"{file} is for {python}, the tag is {'.'.join(sorted(own))}"
-        elif match["machine"] != multiarch:
-            yield f"{file} is for {match['machine']}, Python looks for {multiarch}"
+        elif match["machine"] != (expected := platform.extension_platform(int(match["minor"]))):
+            yield f"{file} is for {match['machine']}, Python looks for {expected}"
 
 
 def symbol_reasons(files: Mapping[str, Binary], oldest: tuple[int, int]) -> Iterator[str]:

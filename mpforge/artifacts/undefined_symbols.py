@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from mpforge.artifacts.binary_format import Binary, Promise
-from mpforge.platforms.symbols import cpython_exports, glibc_symbols, may_be_of
+from mpforge.platforms.policies import oldest_libc_symbols
+from mpforge.platforms.symbols import cpython_exports, may_be_of
 
 _OF_PYTHON = re.compile(r"_?Py")
 _REMEDIES: tuple[tuple[str, str], ...] = (
@@ -145,7 +146,6 @@ class _Shipped:
             symbol in self._common
             or any(symbol in other.exported for other in loaded)
             or there.interpreter_has(symbol)
-            or system.glibc is None
-            or symbol in glibc_symbols(system.glibc)
+            or symbol in oldest_libc_symbols(system.name)
             or any(may_be_of(library, symbol) for library in outside & system.libraries)
         )

@@ -21,6 +21,7 @@ _TABLE = Path(__file__).with_name("platforms.csv")
 # The size in bytes of each format of long double, if it is not 16.
 _SMALL_LONG_DOUBLES = {"IEEE_DOUBLE_LE": 8, "INTEL_EXTENDED_12_BYTES_LE": 12}
 _BASE_POLICY = "manylinux_2_28"
+_KNOWS_MUSL = 11  # the minor version of CPython
 _X87 = "INTEL_EXTENDED_"
 
 
@@ -121,6 +122,13 @@ class Platform:
     def docker_architecture(self) -> str:
         """Docker's name of the architecture, e.g. ``arm64``."""
         return (self.docker_platform or "/").split("/")[1]
+
+    def extension_platform(self, minor: int) -> str:
+        """Return the platform in the names of CPython 3.``minor``'s extension modules (PEP 3149).
+
+        Before 3.11 CPython did not tell musl from glibc (bpo-43112).
+        """
+        return self.multiarch.replace("-musl", "-gnu") if minor < _KNOWS_MUSL else self.multiarch
 
     @property
     def long_double_size(self) -> int:

@@ -1,25 +1,48 @@
-"""The libraries and symbol versions of a manylinux policy, from auditwheel's own tables (PEP 600)."""
+"""The libraries and symbols of a manylinux or musllinux policy (PEP 600, PEP 656).
+
+Libraries and symbol versions are from auditwheel's own tables, names of symbols from ``symbols``.
+"""
 
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mpforge.platforms import LEGACY, Platform, legacy_name, policy_version, well_known
+from mpforge.platforms import LEGACY, MUSL, Platform, legacy_name, policy_version, well_known
+from mpforge.platforms.symbols import glibc_symbols, musl_symbols
 
 
 @dataclass(frozen=True)
 class SystemPolicy:
     """``libraries`` are on every system of a policy, with ``versions`` of symbols by prefix (``GLIBCXX``).
 
-    ``glibc`` is None for musl. ``forbidden`` are symbols of a library that differs between systems.
+    ``forbidden`` are symbols of a library that differs between systems.
     """
 
     name: str
-    glibc: tuple[int, int] | None
     libraries: frozenset[str]
     versions: Mapping[str, frozenset[str]]
     forbidden: Mapping[str, frozenset[str]]
+
+    @property
+    def musl(self) -> str | None:
+        """Name by which files need musl (``libc.musl-x86_64.so.1``, Alpine's); None for another C library."""
+        return next((name for name in self.libraries if name.startswith("libc.musl-")), None)
+
+
+def oldest_libc_symbols(policy: str) -> frozenset[str]:
+    """Return the symbols of the oldest C library that a policy promises."""
+    version = policy_version(policy)
+    return musl_symbols(version) if is_musl(policy) else glibc_symbols(version)
+
+
+MUSL_ITSELF = "libc.so"
+"""Another name of musl: its loader takes each library called ``libc.…`` for itself (ldso/dynlink.c)."""
+
+
+def is_musl(policy: str) -> bool:
+    """Return whether a policy is one of musl's: ``musllinux_1_2``."""
+    return policy.startswith(MUSL.policy)
 
 
 def platform_tag(policy: str, platform: Platform) -> str:
@@ -47,7 +70,7 @@ def system_policy(policy: str, platform: Platform) -> SystemPolicy:
     from auditwheel.libc import Libc
     from auditwheel.policy import WheelPolicies
 
-    musl, machine = policy.startswith("musl"), Architecture(platform.machine)
+    musl, machine = is_musl(policy), Architecture(platform.machine)
     libc, musl_policy = (Libc.MUSL, policy) if musl else (Libc.GLIBC, None)
     listed = WheelPolicies(libc=libc, arch=machine, musl_policy=musl_policy)
     wanted = policy_version(policy)
@@ -61,7 +84,6 @@ def system_policy(policy: str, platform: Platform) -> SystemPolicy:
     loader = {PurePosixPath(platform.loader).name} if platform.loader else set()
     return SystemPolicy(
         policy,
-        None if musl else wanted,
         frozenset(loader | (nearest.whitelist if nearest else set())),
         nearest.symbol_versions if nearest else {},
         nearest.blacklist if nearest else {},

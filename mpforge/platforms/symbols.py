@@ -1,4 +1,4 @@
-"""List the symbols that a CPython, a glibc and the libraries of every system export.
+"""List the symbols that a CPython, a C library and the libraries of every system export.
 
 The tables ship with mpforge (``symbol-names/README.md`` names their sources), so an answer is the same on
 every host. Knows nothing of files that need symbols.
@@ -49,6 +49,13 @@ def glibc_symbols(version: tuple[int, int]) -> frozenset[str]:
         if since <= max(version, (2, 17)):
             found.update(names)
     return frozenset(found)
+
+
+@functools.cache
+def musl_symbols(version: tuple[int, int]) -> frozenset[str]:
+    """Return the symbols of the first release of a musl series: 1.2.0's for ``(1, 2)``."""
+    names = (names for since, names in _by_version("musl.txt") if since <= version)
+    return frozenset(name for group in names for name in group)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.platforms import Platform, policy_version
+from mpforge.platforms import MUSL, Platform, policy_version
 from mpforge.toolchains.templates import filled, template
 
 # Debug mode traps on undefined behaviour, and clang says what it thinks of GCC's flags at length.
@@ -19,6 +19,9 @@ _COMMON_FLAGS = (
     "-Wno-unused-command-line-argument",
     "-Wno-ignored-optimization-argument",
 )
+
+# zig links musl statically unless told otherwise, even into an extension module.
+_MUSL_FLAGS = ("-dynamic",)
 
 # What no variable of the environment says is found on PATH by these names; the language of each.
 _DRIVERS = {"cc": "c", "c++": "c++"}
@@ -59,7 +62,8 @@ def zig_target(platform: Platform, policy: str) -> str:
 
 def flags(platform: Platform) -> tuple[str, ...]:
     """Return the arguments of every call of zig beside the target, such as the oldest CPU of its kind."""
-    return (*_COMMON_FLAGS, *platform.zig_flags)
+    libc = _MUSL_FLAGS if platform.libc is MUSL else ()
+    return (*_COMMON_FLAGS, *libc, *platform.zig_flags)
 
 
 def programs(

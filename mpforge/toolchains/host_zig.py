@@ -8,7 +8,7 @@ from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform, by_machine, well_known
 from mpforge.store.tool_store import ToolTree
-from mpforge.toolchains import compiler_wrappers, host_arguments, target_view, zig
+from mpforge.toolchains import compiler_wrappers, host_arguments, musl_library, target_view, zig
 from mpforge.toolchains.ready import (
     COMPILER_NOTES,
     Language,
@@ -128,6 +128,7 @@ class ProvidedZig(ProvidedToolchain):
             compiler_wrappers.zig_target(platform, policy),
             compiler_wrappers.flags(platform),
             zig.runtime_flags(flags),
+            musl_library.musl_library(platform, policy),
         )
 
     def _primed(self, language: Language, runtime: Runtime) -> ToolTree:

@@ -9,7 +9,7 @@ cmake-toolchains(7), https://mesonbuild.com/Cross-compilation.html, Autoconf's m
 import shlex
 from collections.abc import Iterator, Mapping
 
-from mpforge.platforms import Platform
+from mpforge.platforms import MUSL, Platform
 from mpforge.toolchains.templates import filled
 
 _CROSS = """\
@@ -60,6 +60,8 @@ ac_cv_func_calloc_0_nonnull=yes
 ac_cv_func_malloc_0_nonnull=yes
 ac_cv_func_realloc_0_nonnull=yes
 """
+# libtool tries a static link, for which zig would build all of musl in each step.
+_SITE_MUSL = "lt_cv_prog_compiler_static_works=no\n"
 
 CMAKE = "cmake/toolchain.cmake"
 CONFIG_SITE = "autoconf/config.site"
@@ -91,7 +93,8 @@ def texts(platform: Platform, tools: Mapping[str, str] | None = None) -> dict[st
     canonical = platform.gnu_triple.replace("-", "-unknown-", 1)  # as config.sub: with a vendor
     return {
         CMAKE: filled("toolchain.cmake", cmake),
-        CONFIG_SITE: _SITE.format(triple=platform.gnu_triple, canonical=canonical),
+        CONFIG_SITE: _SITE.format(triple=platform.gnu_triple, canonical=canonical)
+        + (_SITE_MUSL if platform.libc is MUSL else ""),
         MESON_CROSS: _CROSS.format(**cross, wrapper=""),
         MESON_EMULATED: _CROSS.format(**cross, wrapper="exe_wrapper = 'mpforge-run'\n"),
         MESON_BUILD: _BUILD if tools is None else _BUILD_ITSELF,

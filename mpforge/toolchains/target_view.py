@@ -48,7 +48,12 @@ _FLAGS = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS")
 
 def soabi(host: Interpreter, platform: Platform) -> str:
     """Return the suffix of the target's extension modules: ``cpython-311-aarch64-linux-gnu``."""
-    return f"cpython-{host.short_version.replace('.', '')}{host.abiflags}-{platform.multiarch}"
+    version = host.short_version.replace(".", "")
+    return f"cpython-{version}{host.abiflags}-{_multiarch(host, platform)}"
+
+
+def _multiarch(host: Interpreter, platform: Platform) -> str:
+    return platform.extension_platform(int(host.short_version.split(".")[1]))
 
 
 @dataclass(frozen=True)
@@ -277,7 +282,7 @@ def target_facts(host: Interpreter, platform: Platform, policy: str) -> dict[str
         "HOST_MULTIARCH": host.multiarch,
         "HEADERS_NAME": host.headers_name,
         "MACHINE": platform.machine,
-        "MULTIARCH": platform.multiarch,
+        "MULTIARCH": _multiarch(host, platform),
         "GNU_TRIPLE": platform.gnu_triple,
         "SOABI": soabi(host, platform),
         "BITS": platform.bits,

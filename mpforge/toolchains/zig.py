@@ -18,6 +18,8 @@ from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.plan.pins import Package
 from mpforge.store.tool_store import ToolStore, ToolTree
+from mpforge.toolchains import musl_library
+from mpforge.toolchains.musl_library import MuslLibrary
 from mpforge.toolchains.ready import Language, digest
 
 _PRIME_SECONDS = 1800.0  # a cold C++ link is a minute of CPU on a good machine
@@ -98,17 +100,20 @@ class Runtime:
 
     ``zig`` is zig's digest, ``triple`` as ``-target`` takes it (``compiler_wrappers.zig_target``),
     ``always`` the flags of every call (``compiler_wrappers.flags``), ``flags`` the result of
-    ``runtime_flags``.
+    ``runtime_flags``, ``musl`` the C library to link against, if it is one.
     """
 
     zig: str
     triple: str
     always: tuple[str, ...]
     flags: tuple[str, ...] = ()
+    musl: MuslLibrary | None = None
 
     def name(self, language: Language) -> tuple[str, str]:
         """Return the cache's name and digest in the tool store."""
-        facts = [self.zig, self.triple, self.always, self.flags, _KINDS]
+        facts: list[object] = [self.zig, self.triple, self.always, self.flags, _KINDS]
+        if self.musl is not None:
+            facts.append(self.musl.facts())
         samples = [_SAMPLES["c"], *([_SAMPLES["c++"]] if language == "c++" else [])]
         name = f"zigcache-{self.triple}-{language.replace('+', 'x')}"
         return name, digest(json.dumps(["zigcache", facts, samples]))
@@ -186,9 +191,10 @@ def _link(zig: Zig, runtime: Runtime, language: Language, cache: Path) -> None:
         "ZIG_GLOBAL_CACHE_DIR": str(cache),
         "ZIG_LOCAL_CACHE_DIR": str(work / "cache"),
     }
-    for kind in _KINDS:
-        called = [str(zig.path), driver, "-target", runtime.triple, *runtime.always]
-        argv = [*called, "-O3", *runtime.flags, *kind, name]
+    called = ["-target", runtime.triple, *runtime.always]
+
+    def run(program: str, *words: str) -> None:
+        argv = [str(zig.path), program, *(called if program in ("cc", "c++") else ()), *words]
         try:
             answer = processes.capture(
                 argv, environment=environment, cwd=work, timeout=_PRIME_SECONDS
@@ -200,6 +206,11 @@ def _link(zig: Zig, runtime: Runtime, language: Language, cache: Path) -> None:
                 f"zig {zig.version} can't link {language} for {runtime.triple}",
                 why=answer.stderr[-2000:],
             )
+
+    for kind in _KINDS:
+        run(driver, "-O3", *runtime.flags, *kind, name)
+    if runtime.musl is not None:
+        musl_library.replace_stubs(runtime.musl, cache, work, run)
 
 
 def _executable(tree: Path) -> Path:

@@ -221,6 +221,59 @@ def test_a_shipped_library_must_have_what_was_linked_with_it(tmp_path: Path) -> 
     assert "undefined symbol f: liba.so does not export it" in (proved(tmp_path, files) or "")
 
 
+MUSL = Promise(well_known()["aarch64_musl"], "musllinux_1_2")
+ITSELF = ("libc.musl-aarch64.so.1",)
+
+
+def musl_proved(
+    root: Path, *symbols: str, needed: tuple[str, ...] = ITSELF, python: str = "cp311"
+) -> str | None:
+    """Return why a musl wheel with one extension module is refused; None: it passes."""
+    words = MUSL.platform.extension_platform(int(python[3:]))
+    file = put(root, {f"it.cpython-{python[2:]}-{words}.so": module(*symbols, needed=needed)})
+    try:
+        prove_wheel(
+            f"it-1-{python}-{python}-musllinux_1_2_aarch64.whl", file, python, MUSL, pure=False
+        )
+    except MpforgeError as error:
+        return f"{error}"
+    return None
+
+
+def test_a_musl_wheel_may_use_what_the_first_musl_of_its_series_has(tmp_path: Path) -> None:
+    assert musl_proved(tmp_path / "1.2.0", "memcpy", "getrandom", "PyLong_FromLong") is None
+    for symbol in ("preadv2", "reallocarray", "qsort_r", "__memcpy_chk"):
+        told = musl_proved(tmp_path / symbol, symbol) or ""
+        assert f"undefined symbol {symbol}" in told
+
+
+@pytest.mark.parametrize(
+    ("needed", "reason"),
+    [
+        (("libc.so",), None),  # zig's name: musl's loader takes it for itself
+        (("libc.so.6",), "needs libc.so.6, which the policy does not allow"),
+        (("libc.musl-x86_64.so.1",), "needs libc.musl-x86_64.so.1, which the policy"),
+    ],
+)
+def test_a_musl_wheel_needs_its_own_machine_s_musl(
+    needed: tuple[str, ...], reason: str | None, tmp_path: Path
+) -> None:
+    told = musl_proved(tmp_path, "memcpy", needed=needed)
+    assert told is None if reason is None else reason in (told or "")
+
+
+def test_a_file_linked_with_glibc_is_not_for_musl_and_the_other_way_round(tmp_path: Path) -> None:
+    told = musl_proved(tmp_path / "glibc", "read@GLIBC_2.17@libc.so.6", needed=LIBC) or ""
+    assert "is linked with glibc, the C library of musllinux_1_2 is musl" in told
+    told = proved(tmp_path / "musl", {f"it.{SUFFIX}": module("memcpy", needed=ITSELF)}) or ""
+    assert "needs libc.musl-aarch64.so.1, which the policy does not allow" in told
+
+
+def test_before_3_11_python_names_musl_s_modules_like_glibc_s(tmp_path: Path) -> None:
+    assert musl_proved(tmp_path, "memcpy", python="cp310") is None
+    assert [path.name for path in tmp_path.iterdir()] == ["it.cpython-310-aarch64-linux-gnu.so"]
+
+
 def test_python_s_names_are_of_a_version_and_a_kind() -> None:
     def exported(name: str) -> list[str]:
         versions = ("cp38", "cp311", "cp313", "cp313t", "cp315")

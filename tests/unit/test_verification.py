@@ -100,6 +100,22 @@ def test_a_tag_that_promises_something_else_is_told(tags: str, reason: str) -> N
     assert reason in told
 
 
+@pytest.mark.parametrize(
+    ("tag", "reason"),
+    [
+        ("musllinux_1_1_aarch64", None),
+        ("musllinux_1_2_aarch64", None),
+        ("musllinux_1_3_aarch64", "above the policy musllinux_1_2"),
+        ("linux_aarch64", "not a musllinux tag"),
+        ("manylinux_2_17_aarch64", "another C library"),
+    ],
+)
+def test_a_musl_target_s_tag_is_one_of_musl_s_policies(tag: str, reason: str | None) -> None:
+    musl = well_known()["aarch64_musl"]
+    told = list(tag_reasons(f"p-1-cp311-cp311-{tag}.whl", musl, "musllinux_1_2", "cp311"))
+    assert told == [] if reason is None else reason in told[0]
+
+
 # --- machines ---------------------------------------------------------------------------------
 
 GOOD = ElfFacts("EM_AARCH64", 64, little=True)
