@@ -46,7 +46,7 @@ def _no_cross() -> str | None:
 
 def _no_emulation() -> str | None:
     """The distribution has the emulator, where none is installed, and always the target's Python."""
-    request = emulators.distro_request()
+    request = emulators.distro_request(well_known()["aarch64"])
     if request is None:
         return "this system has no apt, which target Pythons come from"
     # The end-to-end tests' own lists of packages: they are fetched once.

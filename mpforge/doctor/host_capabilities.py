@@ -73,14 +73,18 @@ class TargetAbility:
 
 def of_targets(host: HostFacts, containers: ContainersFact) -> tuple[TargetAbility, ...]:
     """Return a host's abilities for each well-known target."""
-    request = emulators.distro_request()
     return tuple(
         TargetAbility(
             name=name,
             available=platform.available,
             build=build_ability(platform, host),
             images=image_ability(platform, host, containers),
-            test=test_ability(platform, host, emulators.host_emulator(platform), request),
+            test=test_ability(
+                platform,
+                host,
+                emulators.host_emulator(platform),
+                emulators.distro_request(platform),
+            ),
         )
         for name, platform in well_known().items()
     )
@@ -176,9 +180,6 @@ def test_ability(
     program = (platform.qemu or "").removesuffix("-static")
     if emulator is not None:
         why = f"{program} {emulator.version} of this host"
-        needed = emulators.needs_newer(platform, emulator.version)
-        if needed is not None:
-            return TestAbility("no", f"{why} is too old", remedy=f"QEMU {needed} or newer")
         return TestAbility(
             "emulated", why, emulator=str(emulator.path), version=emulator.version, cpu=cpu
         )

@@ -294,7 +294,7 @@ def _distribution(plan: Plan, release: tuple[str, str] | None) -> Iterator[Distr
         elif (runtime := target_python.runtime_request(platform, host=release)) is not None:
             yield runtime
         if release or emulators.host_emulator(platform) is None:
-            emulator = emulators.distro_request(release)
+            emulator = emulators.distro_request(platform, release)
             yield from (emulator,) if emulator is not None else ()
 
 

@@ -175,7 +175,7 @@ class Machines:
         return None if self._release else emulators.host_emulator(platform)
 
     def _emulator_pin(self, platform: Platform) -> DistroPin:
-        request = emulators.distro_request(self._release)
+        request = emulators.distro_request(platform, self._release)
         if request is None or platform.qemu is None:
             raise emulators.no_emulator(platform)
         return self._pins.distribution(request)

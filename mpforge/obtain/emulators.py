@@ -6,10 +6,12 @@ oldest CPU of its architecture must not pass its tests by luck (docs/architectur
 emulation"). This module does not know which programs run under an emulator.
 """
 
+import contextlib
 import difflib
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,8 @@ _STATIC_SUITES = {
     "debian": ("buster", "bullseye", "bookworm"),
     "ubuntu": ("focal", "jammy", "noble", "oracular"),
 }
+# Suites with a QEMU that works for every platform (10.0); those above have older ones.
+_NEW_SUITES = {"debian": "trixie", "ubuntu": "questing"}
 
 
 @dataclass(frozen=True)
@@ -39,34 +43,40 @@ class Emulator:
 
 
 def host_emulator(platform: Platform, *, static: bool = False) -> Emulator | None:
-    """Return the emulator on PATH for the platform's programs, or None if there is no working one.
+    """Return the emulator on PATH for the platform's programs, or None if none works or is new enough.
 
     ``static``: one that needs no libraries.
     """
+    usable = (e for e in _on_path(platform, static=static) if not needs_newer(platform, e.version))
+    return next(usable, None)
+
+
+def _on_path(platform: Platform, *, static: bool = False) -> Iterator[Emulator]:
+    """Yield the emulators on PATH for the platform that start."""
     for name in program_names(platform):
         found = shutil.which(name)
         if found is not None:
             path = Path(found).resolve()
             if static and not _is_static(path):
                 continue
-            try:
-                return Emulator(
+            with contextlib.suppress(NoEmulator):
+                yield Emulator(
                     path, _version(path), hash_file(path).digest, f"{found} of this host"
                 )
-            except NoEmulator:
-                continue
-    return None
 
 
-def distro_request(host: tuple[str, str] | None = None) -> DistroRequest | None:
-    """Return the request for the package of emulators for this host, or ``None`` without a known apt.
+def distro_request(platform: Platform, host: tuple[str, str] | None = None) -> DistroRequest | None:
+    """Return the request for the package with a platform's emulator, or ``None`` without a known apt.
 
-    ``host`` replaces ``apt.host_distribution()``.
+    It is of a newer suite where the platform needs a newer QEMU than the host's has. ``host`` replaces
+    ``apt.host_distribution()``.
     """
     host = host or apt.host_distribution()
     if host is None:
         return None
     name, suite = host
+    if platform.qemu_since and has_static_package(name, suite):
+        suite = _NEW_SUITES[name]
     machine = by_machine(os.uname().machine)
     if machine is None or machine.debian_arch is None:
         return None
@@ -114,21 +124,27 @@ def provide(platform: Platform, pin: DistroPin, store: ToolStore, state: Path) -
     digest = (tool.path / "sha256").read_text(encoding="ascii")
     origin = f"{package.name} {package.version} of {pin.request.distribution} {pin.request.suite}"
     upstream = re.split(r"[+~-]", package.version.split(":", 1)[-1])[0]  # of 1:7.2+dfsg-7: 7.2
+    if needs_newer(platform, upstream):
+        raise no_emulator(platform, why=f"{origin} is too old")
     return Emulator(tool.path / program, upstream, digest, origin)
 
 
 def no_emulator(platform: Platform, why: str | None = None) -> NoEmulator:
     """Return the error for a host that can't run the platform's programs."""
-    program = platform.qemu or "qemu-user"
+    what = f"programs for {platform.name} can't be run on this host"
     if platform.qemu is None:
-        why = why or "QEMU has no user-mode emulator for it"
-    return NoEmulator(
-        f"programs for {platform.name} can't be run on this host",
-        why=why,
-        hint=f"install qemu-user-static (Debian, Ubuntu) or put {program} on PATH"
-        if platform.qemu
-        else f'set test.strategy = "skip" for {platform.name}, or test on such a machine',
-    )
+        return NoEmulator(
+            what,
+            why=why or "QEMU has no user-mode emulator for it",
+            hint=f'set test.strategy = "skip" for {platform.name}, or test on such a machine',
+        )
+    hint = f"install qemu-user-static (Debian, Ubuntu) or put {platform.qemu} on PATH"
+    if platform.qemu_since:
+        old = [f"{emulator.path} is QEMU {emulator.version}" for emulator in _on_path(platform)]
+        why = why or "; ".join(old) or None
+        hint = f"put {platform.qemu} of QEMU {platform.qemu_since} or newer on PATH"
+        hint += "; Debian 13 and Ubuntu 25.10 have it in the package qemu-user"
+    return NoEmulator(what, why=why, hint=hint)
 
 
 def cpu_models(emulator: Emulator) -> tuple[str, ...]:

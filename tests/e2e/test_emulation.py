@@ -71,7 +71,7 @@ def pin(state: Path) -> Callable[[DistroRequest | None], DistroPin]:
 def emulator(
     store: ToolStore, state: Path, pin: Callable[[DistroRequest | None], DistroPin]
 ) -> Emulator:
-    return emulators.provide(ARM, pin(emulators.distro_request()), store, state)
+    return emulators.provide(ARM, pin(emulators.distro_request(ARM)), store, state)
 
 
 @pytest.fixture(scope="module")

@@ -369,7 +369,7 @@ def _fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcc, "capture", _gcc(tmp_path / "bin"))
     monkeypatch.setattr("mpforge.kinds.image_place.cpu_identity", lambda: "this CPU")
     qemu = DistroRequest("debian", "bookworm", "amd64", ("qemu-user-static",))
-    monkeypatch.setattr(emulators, "distro_request", lambda _: qemu)
+    monkeypatch.setattr(emulators, "distro_request", lambda *_: qemu)
 
 
 def ingredients_of(

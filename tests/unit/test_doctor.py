@@ -148,15 +148,6 @@ def test_without_any_emulator_the_remedy_is_named() -> None:
     assert "qemu-user-static" in (ability.remedy or "")
 
 
-def test_an_emulator_that_is_too_old_is_none() -> None:
-    loongarch = well_known()["loongarch64"]
-    assert host_capabilities.test_ability(loongarch, INTEL, emulator("7.2.22"), PACKAGE).how == "no"
-    assert (
-        host_capabilities.test_ability(loongarch, INTEL, emulator("10.0.2"), PACKAGE).how
-        == "emulated"
-    )
-
-
 def test_windows_programs_have_no_emulator() -> None:
     ability = host_capabilities.test_ability(well_known()["windows_arm64"], INTEL, None, PACKAGE)
     assert ability.how == "no"

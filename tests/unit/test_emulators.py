@@ -1,5 +1,7 @@
 """Emulators: names, models, and what is said where there is none."""
 
+from pathlib import Path
+
 import pytest
 
 from mpforge.obtain import emulators
@@ -36,6 +38,39 @@ def test_a_missing_emulator_is_said_with_what_to_install() -> None:
     assert error.exit_code == 4
     assert error.hint is not None
     assert "qemu-user-static" in error.hint
+
+
+def test_an_emulator_that_is_too_old_is_not_used_and_the_version_needed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    new = well_known()["loongarch64"]
+    for name in ("qemu-loongarch64", "qemu-riscv64"):
+        (tmp_path / name).write_bytes(b"")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(emulators, "_version", lambda _: "7.2.22")
+    assert emulators.host_emulator(well_known()["riscv64"]) is not None
+    assert emulators.host_emulator(new) is None
+    error = emulators.no_emulator(new)
+    assert error.why == f"{tmp_path}/qemu-loongarch64 is QEMU 7.2.22"
+    assert "QEMU 10 or newer" in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "package"),
+    [
+        (("debian", "bookworm"), "s390x", ("bookworm", "qemu-user-static")),
+        (("debian", "bookworm"), "loongarch64", ("trixie", "qemu-user")),
+        (("debian", "trixie"), "loongarch64", ("trixie", "qemu-user")),
+        (("ubuntu", "noble"), "loongarch64", ("questing", "qemu-user")),
+    ],
+)
+def test_an_emulator_is_of_a_newer_suite_if_the_host_s_is_too_old(
+    host: tuple[str, str], target: str, package: tuple[str, str]
+) -> None:
+    request = emulators.distro_request(well_known()[target], host)
+    assert request is not None
+    assert (request.suite, *request.names) == package
 
 
 def test_a_platform_that_qemu_has_no_emulator_for_is_said_to_be_one() -> None:
