@@ -23,6 +23,7 @@ from mpforge.errors import MpforgeError
 from mpforge.obtain import emulators
 from mpforge.obtain.distro import apt
 from mpforge.places.isolation import isolation
+from mpforge.platforms import well_known
 from tests.images.container_runtime import why_no_runtime
 
 TESTS = Path(__file__).parent

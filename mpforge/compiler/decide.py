@@ -190,9 +190,11 @@ class Decision:
         if self.unavailable is not None:
             return ""
         named = self.build.policy
-        return normal_policy(
-            named if named != "auto" else self.platform.default_policy, self.platform
-        )
+        if named == "auto":
+            named = self.platform.default_policy
+            if self.build.strategy == "emulate":  # the image's compiler links with its libraries
+                named = self.platform.image_policy(named) or named
+        return normal_policy(named, self.platform)
 
     @functools.cached_property
     def choice(self) -> Choice | Refusal:
@@ -229,13 +231,16 @@ class Decision:
         return _NO_GCC if of_host and compilation.pinned_base else found
 
     @property
-    def _default_image(self) -> str:
-        """PyPA's image for the policy: ``quay.io/pypa/manylinux2014_aarch64``.
+    def _default_image(self) -> str | None:
+        """PyPA's image for the policy: ``quay.io/pypa/manylinux2014_aarch64``; None if there is none.
 
         Fact: https://github.com/pypa/manylinux. No runtime or registry is asked whether it exists.
         """
-        name = legacy_name(self.policy) if self.platform.libc is GLIBC else None
-        return f"quay.io/pypa/{name or self.policy}_{self.platform.machine}"
+        policy = self.platform.image_policy(self.policy)
+        if policy is None:
+            return None
+        name = legacy_name(policy) if self.platform.libc is GLIBC else None
+        return f"quay.io/pypa/{name or policy}_{self.platform.machine}"
 
     @property
     def is_pure(self) -> bool:

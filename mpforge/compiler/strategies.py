@@ -12,7 +12,7 @@ from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import StrategyPin
 from mpforge.plan.sessions import Choice, Refusal, Strategy
 from mpforge.plan.toolchains import OF_IMAGE
-from mpforge.platforms import Platform
+from mpforge.platforms import Platform, policy_version
 
 # How builds other than wheels learn of the target (``build_systems``, ``toolchains.machine_files``).
 _CROSSED_BY = {
@@ -44,8 +44,8 @@ class Wanted:
     """The request for one target: its platform, the relevant options, the project's backend.
 
     ``backend`` is None if the ``kind`` is not wheel. ``image`` is the
-    target's environment, ``image_given``: the spec names it. ``boxed`` is the image of a
-    toolchain that is a cross compiler in an image. ``runtime`` is what shall run images.
+    target's environment (None: there is none), ``image_given``: the spec names it. ``boxed`` is the
+    image of a toolchain that is a cross compiler in an image. ``runtime`` is what shall run images.
     """
 
     target: str
@@ -54,7 +54,7 @@ class Wanted:
     toolchain: str
     policy: str
     backend: Backend | None
-    image: str = ""
+    image: str | None = ""
     image_given: bool = False
     boxed: str | None = None
     kind: str = "commands"
@@ -68,7 +68,9 @@ def runtime(asked: str, host: HostFacts) -> Literal["engine", "sandbox"]:
 
 
 def _lacks(wanted: Wanted, host: HostFacts) -> str | None:
-    """Return why a host can't run images; None if it can."""
+    """Return why a host can't run the target's image, or there is none; None if it can."""
+    if wanted.boxed is None and wanted.image is None:
+        return f"PyPA keeps no image for {wanted.platform.name}, and [build] image names none"
     if runtime(wanted.runtime, host) == "sandbox":
         return None if host.roots else host.no_roots or NO_RUNTIME
     if host.container_runtime:
@@ -80,8 +82,20 @@ def _lacks(wanted: Wanted, host: HostFacts) -> str | None:
     )
 
 
+def _too_old_for_zig(wanted: Wanted) -> str | None:
+    """Return why zig can't link for the policy, if it is to; else None."""
+    oldest = wanted.platform.zig_policy
+    if wanted.boxed is not None or wanted.toolchain not in ("auto", "zig"):
+        return None
+    if policy_version(wanted.policy) >= policy_version(oldest):
+        return None
+    return f"zig can't link for {wanted.policy} on {wanted.platform.name}: the oldest policy is {oldest}"
+
+
 def native(wanted: Wanted, host: HostFacts) -> Verdict:
     """Return a verdict on a machine of the target's own kind; in an image, if the spec names one."""
+    if (lack := _too_old_for_zig(wanted)) is not None and not wanted.image_given:
+        return Verdict(False, lack)
     if host.platform == wanted.platform.name:
         if wanted.image_given and (lack := _lacks(wanted, host)) is not None:
             return Verdict(False, lack)
@@ -96,6 +110,8 @@ def cross(wanted: Wanted, host: HostFacts) -> Verdict:
     if wanted.toolchain == "gcc":
         return Verdict(False, "the host's gcc builds for this host only")
     if wanted.boxed is not None and (lack := _lacks(wanted, host)) is not None:
+        return Verdict(False, lack)
+    if (lack := _too_old_for_zig(wanted)) is not None:
         return Verdict(False, lack)
     if wanted.backend is None:
         return Verdict(True, _CROSSED_BY[wanted.kind])
@@ -116,7 +132,7 @@ def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
     """Return a verdict on the target's image under emulation, with a compiler of this host put into it."""
     if wanted.toolchain not in ("auto", "zig"):
         return Verdict(False, f"it compiles with zig, but the toolchain is {wanted.toolchain}")
-    if (lack := _lacks(wanted, host)) is not None:
+    if (lack := _too_old_for_zig(wanted) or _lacks(wanted, host)) is not None:
         return Verdict(False, lack)
     return Verdict(True, "the target's own Python runs emulated, the compiler natively")
 
@@ -139,8 +155,6 @@ _VERDICTS: Mapping[Strategy, Callable[[Wanted, HostFacts], Verdict]] = {
     "emulate": emulate,
 }
 """The strategies in the order in which they are tried."""
-_SMALL: tuple[Strategy, ...] = ("native", "hybrid", "cross", "emulate")
-"""The order for 32-bit targets: a script that asks for the word size gets the host's when crossing."""
 
 
 def _toolchain(strategy: Strategy, wanted: Wanted) -> str:
@@ -163,7 +177,7 @@ def choose(wanted: Wanted, host: HostFacts, pin: StrategyPin | None) -> Choice |
         toolchain = pin.toolchain if wanted.toolchain == "auto" else wanted.toolchain
         wanted = replace(wanted, toolchain=toolchain)
     passed: list[tuple[Strategy, str]] = []
-    for strategy in _VERDICTS if wanted.platform.bits == 64 else _SMALL:
+    for strategy in _VERDICTS:
         if asked not in ("auto", strategy):
             continue
         verdict = _VERDICTS[strategy](wanted, host)

@@ -59,8 +59,9 @@ class Platform:
     emulator's program name, ``qemu_since`` the oldest major version that works. ``cpu`` is the oldest CPU
     that the platform's wheels must run on, a row of ``cpus.csv``; ``zig_flags`` compile for it, and
     ``baseline_cpu`` is the emulator's model that is nearest to it, which tests run on, never ``max``.
-    ``oldest_policy`` is the oldest that wheels exist for, ``policies`` are those to build for, from old to
-    new. ``cibuildwheel`` are the words of its ``archs`` that include the platform.
+    ``oldest_policy`` is the oldest that wheels exist for, ``zig_policy`` the oldest that zig links for,
+    ``oldest_image`` the oldest that PyPA keeps an image for, ``policies`` are those to build for, from old
+    to new. ``cibuildwheel`` are the words of its ``archs`` that include the platform.
     """
 
     name: str
@@ -97,6 +98,8 @@ class Platform:
     cpu: str | None
     baseline_cpu: str | None
     oldest_policy: str
+    zig_policy: str
+    oldest_image: str
     policies: tuple[str, ...]
     github_runner: str | None
     cibuildwheel: tuple[str, ...]
@@ -105,6 +108,12 @@ class Platform:
     def default_policy(self) -> str:
         """Default policy to build for, e.g. ``manylinux_2_17``."""
         return self.policies[0]
+
+    def image_policy(self, policy: str) -> str | None:
+        """Return the policy of PyPA's image for builds of a policy; None if the platform has none."""
+        if not self.oldest_image:
+            return None
+        return max(policy, self.oldest_image, key=policy_version)
 
     @property
     def base_policy(self) -> str:

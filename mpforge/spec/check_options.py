@@ -153,6 +153,23 @@ def _policy(case: _Case) -> Iterator[Finding]:
             f"target; give it its own in {dotted(('targets', case.target, 'build', 'policy'))}",
             platform.default_policy,
         )
+    elif _version(policy) < _version(platform.oldest_policy):
+        yield finding_at(
+            "conflict",
+            case.at("build.policy"),
+            f'"{policy}" is too old for {case.target}: its oldest policy is '
+            f"{platform.oldest_policy}; give it its own in "
+            f"{dotted(('targets', case.target, 'build', 'policy'))}",
+            platform.default_policy,
+        )
+
+
+def _version(policy: str) -> tuple[int, int]:
+    """Return a policy's version; a high one for no policy, which is reported elsewhere."""
+    try:
+        return platforms.policy_version(policy)
+    except ValueError:
+        return (99, 0)
 
 
 def _test(case: _Case) -> Iterator[Finding]:

@@ -45,6 +45,24 @@ def test_options_of_one_python_decide_for_that_python_alone() -> None:
     assert foreign.compilers.toolchain.name == OF_IMAGE
 
 
+@pytest.mark.parametrize(
+    ("platform", "strategy", "policy", "image"),
+    [
+        ("armv7l", "hybrid", "manylinux_2_31", "quay.io/pypa/manylinux_2_31_armv7l"),
+        ("ppc64le", "hybrid", "manylinux_2_28", "quay.io/pypa/manylinux_2_28_ppc64le"),
+        ("ppc64le", "emulate", "manylinux_2_28", "quay.io/pypa/manylinux_2_28_ppc64le"),
+        ("s390x", "cross", "manylinux_2_17", None),
+    ],
+)
+def test_the_default_image_is_one_that_is_kept_for_the_policy(
+    platform: str, strategy: str, policy: str, image: str | None
+) -> None:
+    more = f'[targets.own]\nplatform = "{platform}"\nbuild = {{ strategy = "{strategy}" }}\n'
+    choice = _decided(more)["own", "cp313"].choice
+    assert isinstance(choice, Choice)
+    assert (choice.policy, choice.image) == (policy, image)
+
+
 def test_what_this_version_does_not_have_is_why_it_can_t_be_built() -> None:
     decision = _decided('[build]\nimage = "debian"\nfrontend = "uv"\n')["x86_64", "cp313"]
     assert isinstance(decision.choice, Refusal)

@@ -48,6 +48,24 @@ def test_another_target_is_crossed_and_native_is_said_to_be_passed_over() -> Non
     assert choice.passed_over == (("native", "this host is x86_64, not aarch64"),)
 
 
+def test_a_32_bit_target_is_crossed_too_and_no_registry_is_needed() -> None:
+    assert _chosen(_wanted("armv7l"), host=WITH_RUNTIME).strategy == "cross"
+
+
+def test_a_policy_that_zig_can_t_link_for_is_left_to_the_image_s_compiler() -> None:
+    choice = _chosen(replace(_wanted("ppc64le"), image="pypa"), host=WITH_RUNTIME)
+    assert (choice.strategy, choice.toolchain) == ("emulate", "image")
+    assert "manylinux_2_28" in dict(choice.passed_over)["cross"]
+    assert "zig can't link for manylinux_2_17" in (_refused(_wanted("ppc64le")).why or "")
+
+
+def test_a_target_that_no_image_is_kept_for_needs_one_that_the_spec_names() -> None:
+    wanted = replace(_wanted("loongarch64", UNKNOWN), policy="manylinux_2_38")
+    refusal = _refused(replace(wanted, image=None), host=WITH_RUNTIME)
+    assert "PyPA keeps no image for loongarch64" in (refusal.why or "")
+    assert _chosen(replace(wanted, image="own"), host=WITH_RUNTIME).strategy == "hybrid"
+
+
 def test_the_user_s_own_commands_are_crossed() -> None:
     assert _chosen(_wanted("aarch64", None)).strategy == "cross"
 

@@ -115,6 +115,10 @@ CASES = {
         HEAD + '[build]\npolicy = "manylinux_2_28_aarch64"\n',
         [("bad-value", "build.policy")],
     ),
+    "a policy is not older than the target's oldest": (
+        HEAD.replace("x86_64", "riscv64") + '[build]\npolicy = "manylinux2014"\n',
+        [("conflict", "build.policy")],
+    ),
     "a policy fits the target's libc": (
         HEAD.replace("x86_64", "x86_64_musl") + '[build]\npolicy = "manylinux_2_28"\n',
         [("conflict", "build.policy")],
