@@ -10,6 +10,7 @@
  * OPERATION ro, rw: bind the host's path WHAT to the path WHERE; link: make WHERE a link to WHAT;
  *           file: make WHERE a file with the text WHAT;
  *           emulator: let the program WHAT run the programs that WHERE describes (binfmt_misc's text);
+ *           cpu: the emulator gets the CPU model WHAT, whatever environment a program has;
  *           layer: WHAT is a directory of the image, the first one above all others; changes: WHAT has the
  *           directories upper and work of an overlay of them; whole: WHAT is the image's root, instead of these
  *
@@ -48,6 +49,8 @@
 #define SYS_mount_setattr 442 /* one number on every architecture */
 #endif
 #define ID "1000" /* for root too: as user 0, tar fails to give files to other owners */
+#define CPU "/cpu-"
+#define EMULATOR "/dev/emulator"
 #define LONGEST 4096
 #define COUNT(array) (sizeof array / sizeof *array)
 
@@ -56,6 +59,7 @@ enum { READ_ONLY = 1, NO_SUID = 2, NO_DEV = 4, NO_EXEC = 8, OF_TREE = 0x8000 };
 struct attributes { unsigned long long set, clear, propagation, user_namespace; };
 
 static int report = 2;
+static const char *own_path;
 static volatile pid_t child;
 
 static void fail(const char *what, const char *path)
@@ -72,6 +76,15 @@ static void check(int done, const char *what, const char *path)
 {
 	if (done)
 		fail(what, path);
+}
+
+/* Return WHAT of the first operation of this name, or NULL. */
+static const char *operand(char **words, const char *name)
+{
+	for (; *words && strcmp(*words, "--"); words += 3)
+		if (!strcmp(*words, name))
+			return words[1];
+	return NULL;
 }
 
 /* --- files and mounts; "old" is the host's root, "new" the program's ------------------------------------ */
@@ -175,22 +188,37 @@ static void fresh(const char *kind, const char *where, unsigned long flags, cons
 }
 
 /* Let programs of the host run other machines'. This namespace's own handlers hide the host's (Linux 6.7). The
- * kernel opens the emulator now (flag F), so that it need not exist in the new root. */
+ * kernel opens the emulator now (flag F), so that it need not exist in the new root. With a CPU model it opens this
+ * program instead, by a name that has the model: then the emulator must exist there. */
 static void emulate(char **words)
 {
-	char what[LONGEST], line[LONGEST];
+	const char *cpu = operand(words, "cpu");
+	char what[LONGEST], by[LONGEST] = "/emulator", line[LONGEST];
 	for (; *words && strcmp(*words, "--"); words += 3) {
 		if (strcmp(*words, "emulator"))
 			continue;
 		attach(joined(what, "old", words[1]), "emulator", NO_SUID | NO_DEV);
+		if (cpu)
+			attach(joined(what, "old", own_path), joined(by, CPU, cpu), NO_SUID | NO_DEV);
 		check(mount("binfmt_misc", "new/proc/sys/fs/binfmt_misc", "binfmt_misc", MS_NOSUID | MS_NODEV | MS_NOEXEC, ""),
 			"mount", "binfmt_misc");
-		snprintf(line, sizeof line, ":emulator:M:%s:/emulator:POF", words[2]);
+		snprintf(line, sizeof line, ":emulator:M:%s:%s:%s", words[2], by, cpu ? "PF" : "POF");
 		put("new/proc/sys/fs/binfmt_misc/register", line);
 	}
 }
 
-static void make_proc(int own, char **operations)
+/* As the interpreter of a program, called as PATH PROGRAM NAME [ARGUMENT ...]: start the emulator. */
+static int interpret(int count, char **words)
+{
+	char *argv[count + 4], *given[] = {EMULATOR, "-cpu", words[0] + strlen(CPU), "-0", words[2], words[1]};
+	memcpy(argv, given, sizeof given);
+	memcpy(argv + COUNT(given), words + 3, (count - 2) * sizeof *words);
+	execv(EMULATOR, argv);
+	perror(EMULATOR);
+	return 126;
+}
+
+static void make_proc(int own, int nests, char **operations)
 {
 	/* What root's files there let their owner change, capabilities or not. */
 	static const char *const covered[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", "scsi", "acpi", NULL};
@@ -200,13 +228,14 @@ static void make_proc(int own, char **operations)
 	else
 		attach("old/proc", "new/proc", NO_SUID | NO_DEV | NO_EXEC);
 	emulate(operations);
-	put("new/proc/sys/user/max_user_namespaces", "0"); /* in a further one, all capabilities would be back */
+	/* In a further one, all capabilities would be back. */
+	put("new/proc/sys/user/max_user_namespaces", nests ? "1" : "0");
 	for (int i = 0; covered[i]; i++)
 		if (!access(joined(path, "new/proc/", covered[i]), F_OK))
 			attach(path, path, READ_ONLY | NO_SUID | NO_DEV | NO_EXEC);
 }
 
-static void make_dev(void)
+static void make_dev(int has_emulator)
 {
 	static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty", NULL};
 	static const char *const links[][2] = {{"/proc/self/fd", "new/dev/fd"}, {"fd/0", "new/dev/stdin"},
@@ -221,6 +250,8 @@ static void make_dev(void)
 	fresh("tmpfs", "new/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
 	make("new/dev/pts", 1); /* some containers refuse it */
 	mount("devpts", "new/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620");
+	if (has_emulator)
+		attach("emulator", joined(where, "new", EMULATOR), READ_ONLY | NO_SUID | NO_DEV);
 	limit("new/dev", 0, READ_ONLY);
 }
 
@@ -272,7 +303,7 @@ static void mount_image(char **words)
 		}
 }
 
-static void make_root(int own_processes, int of_image, char **operations)
+static void make_root(int own_processes, int of_image, int nests, char **operations)
 {
 	check(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "mount", "/");
 	check(mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"), "mount", "/tmp");
@@ -283,8 +314,8 @@ static void make_root(int own_processes, int of_image, char **operations)
 		mount_image(operations);
 	else
 		fresh("tmpfs", "new/tmp", MS_NOSUID | MS_NODEV, "mode=1777");
-	make_proc(own_processes, operations);
-	make_dev();
+	make_proc(own_processes, nests, operations);
+	make_dev(!!operand(operations, "cpu"));
 	operate(operations);
 	check(umount2("old", MNT_DETACH), "umount", "old");
 	check(chdir("new") || syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH), "pivot_root", "new");
@@ -447,10 +478,13 @@ int main(int count, char **words)
 	uid_t user = geteuid();
 	gid_t group = getegid();
 	int leads = getpgrp() == getpid();
+	if (count > 2 && !strncmp(words[0], CPU, strlen(CPU)))
+		return interpret(count, words);
 	if (count < 7) {
 		fputs("launcher: mpforge calls it\n", stderr);
 		return 2;
 	}
+	own_path = words[0];
 	const char *kinds = words[1];
 	pid_t parent = atoi(words[2]);
 	report = atoi(words[3]);
@@ -460,11 +494,13 @@ int main(int count, char **words)
 		program++;
 	int of_user = !!strchr(kinds, 'u'), of_network = !!strchr(kinds, 'n'), of_processes = !!strchr(kinds, 'p'),
 	    of_root = !!strchr(kinds, 'r'), of_image = !!strchr(kinds, 'i');
+	/* User 0 alone may register an emulator, so the program's user is of a further namespace. */
+	int nests = of_user && of_root && !of_image && operand(operations, "emulator");
 
 	check(unshare((of_user ? CLONE_NEWUSER : 0) | (of_network ? CLONE_NEWNET : 0) | (of_processes ? CLONE_NEWPID : 0)
 		| (of_root ? CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS : 0)), "unshare", "");
 	if (of_user)
-		become_user(of_image ? "0" : ID, user, group);
+		become_user(of_image || nests ? "0" : ID, user, group);
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &former);
 	if (of_processes) {
@@ -491,7 +527,11 @@ int main(int count, char **words)
 		raise_loopback();
 	if (of_root) {
 		check(sethostname("localhost", 9), "sethostname", "");
-		make_root(of_processes, of_image, operations);
+		make_root(of_processes, of_image, nests, operations);
+	}
+	if (nests) {
+		check(unshare(CLONE_NEWUSER), "unshare", "");
+		become_user(ID, 0, 0);
 	}
 	check(chdir(words[4]), "chdir", words[4]);
 	if (of_user)
