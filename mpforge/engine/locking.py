@@ -285,14 +285,18 @@ def _distribution(plan: Plan, release: tuple[str, str] | None) -> Iterator[Distr
     from mpforge.obtain import emulators
     from mpforge.obtain.pythons import target_python
 
+    tests = {session.name for session in plan.sessions if session.phase == "test"}
     for want in plan.wants:
         if not isinstance(want.need, Emulation):
             continue
         platform, python = well_known()[want.need.target], want.need.python
         if python is not None:
             yield from target_python.distro_requests(platform, python, host=release)
-        elif (runtime := target_python.runtime_request(platform, host=release)) is not None:
-            yield runtime
+        else:
+            root = target_python.root_request(platform, host=release)
+            runtime = target_python.runtime_request(platform, host=release)
+            yield from (root,) if root and want.is_of(tests) else ()
+            yield from (runtime,) if runtime and not tests.issuperset(want.sessions) else ()
         if release or emulators.host_emulator(platform) is None:
             emulator = emulators.distro_request(platform, release)
             yield from (emulator,) if emulator is not None else ()

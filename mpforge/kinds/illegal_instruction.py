@@ -213,7 +213,10 @@ def _shown(file: str, known: Surroundings) -> str | None:
     """Return a stack's file as it is shown; None for the target's own library."""
     path = Path(os.path.realpath(file))  # an emulated environment's library is a link
     native = known.sysroot == Path("/")
-    if file.startswith("<frozen ") or (not native and path.is_relative_to(known.sysroot)):
+    in_root = known.sysroot / file.lstrip("/")  # of a place whose root it is
+    ours = path.is_relative_to(known.directory.parent)
+    of_target = path.is_relative_to(known.sysroot) or (not ours and in_root.exists())
+    if file.startswith("<frozen ") or (not native and of_target):
         return None
     for folder in (known.directory, known.site, known.directory.parent):
         if folder is not None and path.is_relative_to(folder):

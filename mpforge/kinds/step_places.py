@@ -78,7 +78,13 @@ class ProvidedHost:
         if step.command.work is Work.FETCH:
             return {}
         named = named_paths.parts(step.texts(), self.toolbox.tools.host_files)
-        return {"place": STEP} | named | self.toolbox.programs.parts(step)
+        programs = {} if self._has_root(step) else self.toolbox.programs.parts(step)
+        return {"place": STEP} | named | programs
+
+    def _has_root(self, step: Step) -> bool:
+        """Return whether a step's programs see a target's root instead of this host's base programs."""
+        tests = step.tests
+        return tests is not None and self.machines().has_root(tests.machine, tests.python)
 
     def hook_parts(self, python: str, *, installed: bool) -> dict[str, str]:
         """Return the parts of the interpreter that calls hooks; if ``installed``, with its packages."""
@@ -111,7 +117,14 @@ class ProvidedHost:
         return isolation()
 
     def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:
-        """Return this host's directories on a step's PATH: base set and declared tools, with ``git`` git."""
+        """Return this host's directories on a step's PATH: base set and declared tools, with ``git`` git.
+
+        For tests in a target's root, the directories of that root.
+        """
+        if self._has_root(step):
+            from mpforge.kinds import target_roots
+
+            return target_roots.PATH
         return self.toolbox.programs.folders(step, git=git)
 
     @contextlib.contextmanager
@@ -139,8 +152,9 @@ class ProvidedHost:
         """Yield the machine for a step's tests, and the place that it is in."""
         from mpforge.kinds import visible_files
 
-        place = visible_files.host_place(task.step, task.directory, self.toolbox)
-        yield self.machines().ready(machine, python), place
+        ready = self.machines().ready(machine, python)
+        place = visible_files.host_place(task.step, task.directory, self.toolbox, root=ready.root)
+        yield ready, place
 
     @contextlib.contextmanager
     def reopened(self, task: "Task") -> "Iterator[Place]":
@@ -149,14 +163,15 @@ class ProvidedHost:
 
         command = task.step.command
         visible_files.show_recorded_tools(task.directory, self.toolbox)
-        self.toolbox.programs.folders(task.step, git=False)
+        self.folders(task.step, git=False)
         if command.python is not None:
             self.toolbox.host_python(command.python)
         if command.compilers is not None:
             self.toolbox.prepare(command.compilers)
+        root = None
         if (tests := task.step.tests) is not None:
-            self.machines().ready(tests.machine, tests.python)
-        yield visible_files.host_place(task.step, task.directory, self.toolbox)
+            root = self.machines().ready(tests.machine, tests.python).root
+        yield visible_files.host_place(task.step, task.directory, self.toolbox, root=root)
 
 
 def python_if_here(toolbox: Toolbox, word: str) -> dict[str, str]:

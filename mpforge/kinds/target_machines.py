@@ -6,10 +6,13 @@ fetches nothing; making it ready may.
 
 import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge.errors import HostCannot, NoTargetPython, PinMissing
+from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
+from mpforge.kinds import target_roots
+from mpforge.kinds.target_roots import TargetRoot
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain import emulators
 from mpforge.obtain.emulators import Emulator
@@ -25,12 +28,17 @@ from mpforge.workspace import Workspace
 
 @dataclass(frozen=True)
 class ReadyMachine:
-    """A machine for a target's programs: ``emulator`` None natively; ``python`` None for other programs."""
+    """A machine for a target's programs: ``python`` None for other programs than Python's.
+
+    ``emulator`` is called by name; None natively, and in a ``root``, where the kernel starts it. ``python``
+    has the paths of that root.
+    """
 
     emulator: Emulator | None
     python: TargetPython | None
     sysroot: Path
     cpu: str | None
+    root: TargetRoot | None = None
 
 
 class Machines:
@@ -40,9 +48,27 @@ class Machines:
         self._distro_state = workspace.cache / "distribution"
         self._pins = pins
         self._toolbox = toolbox
+        self._answers = target_roots.Answers(workspace.cache / PLATFORMS_RUN)
+
+    @functools.cache  # noqa: B019 - it lives as long as its session
+    def has_root(self, machine: Machine, python: str | None) -> bool:
+        """Return whether tests on a machine see the target's root instead of this host's."""
+        platform = well_known()[machine.target]
+        if not machine.emulated:
+            return False
+        if python is None or self._distro_requests(platform, python):
+            there = True
+        else:
+            given = self._target_python(platform, python, (), self._toolbox.store)
+            there = target_roots.is_root(given.sysroot, given.executable)
+        return there and self._answers.can(platform, self._emulator_here(platform))
+
+    def _emulator_here(self, platform: Platform) -> Path | None:
+        found = self._host_emulator(platform)
+        return None if found is None else found.path
 
     def parts(self, machine: Machine, python: str | None) -> dict[str, str]:
-        """Return the parts of a machine, for a key; only pins are looked up."""
+        """Return the parts of a test's machine, for a key; only pins are looked up."""
         platform = well_known()[machine.target]
         parts = {"machine.cpu": machine.cpu or "this host's"}
         if not machine.emulated:
@@ -52,7 +78,8 @@ class Machines:
                 parts["machine.libc"] = os.confstr(GLIBC.version_name or "") or "unknown"
             return parts | (self._toolbox.python_parts(python) if python else {})
         parts |= self._emulator_parts(platform)
-        return parts | self._target_parts(platform, python)
+        parts["machine.root"] = "the target's" if self.has_root(machine, python) else "this host's"
+        return parts | self._target_parts(platform, python, self._distro_requests(platform, python))
 
     def check(self, machine: Machine) -> None:
         """Refuse a CPU model that this host's emulator lacks, before anything is built for it.
@@ -73,8 +100,9 @@ class Machines:
             name, file = f"{package.name} {package.version}", package.sha256
         return {"machine.emulator": name, "machine.emulator.file": file}
 
-    def _target_parts(self, platform: Platform, python: str | None) -> dict[str, str]:
-        requests = self._distro_requests(platform, python)
+    def _target_parts(
+        self, platform: Platform, python: str | None, requests: tuple[DistroRequest, ...]
+    ) -> dict[str, str]:
         if python is not None and not requests:
             provided = self._target_python(platform, python, (), self._toolbox.store)
             return {"target-python": f"{provided.provider} {provided.digest}"}
@@ -90,27 +118,52 @@ class Machines:
         if not machine.emulated:
             native = None if python is None else self._native_python(python)
             return ReadyMachine(None, native, Path("/"), None)
+        has_root = self.has_root(machine, python)
+        if has_root:
+            self._answers.confirm(platform, self._emulator_here(platform))
+        emulator = self._ready_emulator(machine, platform)
+        pins = [self._pins.distribution(r) for r in self._distro_requests(platform, python)]
+        amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
+        how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
+        what = f"the {python or 'base programs'} of {platform.name}{how_much}"
+        store = self._toolbox.store.telling(lambda: self._toolbox.working(what))
+        if python is None:
+            found = None
+            sysroot = target_python.provide_root(
+                platform, pins[0], store=store, state=self._distro_state, emulator=emulator.path
+            )
+        else:
+            found = self._target_python(platform, python, tuple(pins), store, emulator.path)
+            sysroot = found.sysroot
+            self._toolbox.tools.host_paths.add(sysroot)
+        if not has_root:
+            return ReadyMachine(emulator, found, sysroot, machine.cpu)
+        root = target_roots.root(sysroot, platform, emulator, machine.cpu)
+        if found is not None:
+            place = Path("/", found.executable.relative_to(sysroot))
+            found = replace(found, sysroot=Path("/"), executable=place)
+        return ReadyMachine(None, found, sysroot, machine.cpu, root)
+
+    def for_build(self, machine: Machine) -> ReadyMachine | None:
+        """Return the machine on which a build may run its programs; None if this host can't have it."""
+        if self._known(machine) is None:
+            return None
+        platform = well_known()[machine.target]
+        if not machine.emulated:
+            return self.ready(machine, None)
+        emulator = self._ready_emulator(machine, platform)
+        pin = self._pins.distribution(self._runtime_request(platform))
+        sysroot = target_python.provide_runtime(
+            platform, pin, store=self._toolbox.store, state=self._distro_state
+        )
+        return ReadyMachine(emulator, None, sysroot, machine.cpu)
+
+    def _ready_emulator(self, machine: Machine, platform: Platform) -> Emulator:
         emulator = self._emulator(platform)
         self._toolbox.tools.host_paths.add(emulator.path)
         if machine.cpu != platform.baseline_cpu:
             emulators.require_model(emulator, machine.cpu)
-        pins = [self._pins.distribution(r) for r in self._distro_requests(platform, python)]
-        if python is None:
-            sysroot = target_python.provide_runtime(
-                platform, pins[0], store=self._toolbox.store, state=self._distro_state
-            )
-            return ReadyMachine(emulator, None, sysroot, machine.cpu)
-        amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
-        how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
-        what = f"the {python} of {platform.name}{how_much}"
-        store = self._toolbox.store.telling(lambda: self._toolbox.working(what))
-        found = self._target_python(platform, python, tuple(pins), store)
-        self._toolbox.tools.host_paths.add(found.sysroot)
-        return ReadyMachine(emulator, found, found.sysroot, machine.cpu)
-
-    def for_build(self, machine: Machine) -> ReadyMachine | None:
-        """Return the machine on which a build may run its programs; None if this host can't have it."""
-        return None if self._known(machine) is None else self.ready(machine, None)
+        return emulator
 
     def build_parts(self, machine: Machine) -> dict[str, str]:
         """Return its parts, for a key: a build may depend on whether it could run its programs."""
@@ -120,8 +173,12 @@ class Machines:
     @functools.cache  # noqa: B019 - a toolbox lives as long as its session
     def _known(self, machine: Machine) -> dict[str, str] | None:
         """Return the parts of a machine that a build can do without; None, with a warning, if it must."""
+        platform = well_known()[machine.target]
         try:
-            return self.parts(machine, None)
+            if not machine.emulated:
+                return self.parts(machine, None)
+            parts = {"machine.cpu": machine.cpu or "this host's"} | self._emulator_parts(platform)
+            return parts | self._target_parts(platform, None, (self._runtime_request(platform),))
         except (HostCannot, PinMissing) as error:
             self._toolbox.warn_once(
                 f"a build for {machine.target} can't run its own programs: {error.what}"
@@ -142,16 +199,20 @@ class Machines:
     def _distro_requests(self, platform: Platform, python: str | None) -> tuple[DistroRequest, ...]:
         if python is not None:
             return target_python.distro_requests(platform, python, host=self._release)
+        request = target_python.root_request(platform, host=self._release)
+        return (_required(request, platform),)
+
+    def _runtime_request(self, platform: Platform) -> DistroRequest:
         request = target_python.runtime_request(platform, host=self._release)
-        if request is None:
-            raise NoTargetPython(
-                f"the C library of {platform.name} can't be obtained: this host has no apt",
-                hint=f"test on a {platform.name} machine",
-            )
-        return (request,)
+        return _required(request, platform)
 
     def _target_python(
-        self, platform: Platform, python: str, pins: tuple[DistroPin, ...], store: ToolStore
+        self,
+        platform: Platform,
+        python: str,
+        pins: tuple[DistroPin, ...],
+        store: ToolStore,
+        emulator: Path | None = None,
     ) -> TargetPython:
         host = self._toolbox.python_if_here(python)
         return target_python.provide(
@@ -162,6 +223,7 @@ class Machines:
             state=self._distro_state,
             host_python=None if host is None else str(host.executable),
             release=self._release,
+            emulator=emulator,
         )
 
     @property
@@ -194,3 +256,12 @@ class Machines:
         what = f"the emulator for {platform.name}"
         store = self._toolbox.store.telling(lambda: self._toolbox.working(what))
         return emulators.provide(platform, pin, store, self._distro_state)
+
+
+def _required(request: DistroRequest | None, platform: Platform) -> DistroRequest:
+    if request is None:
+        raise NoTargetPython(
+            f"the C library of {platform.name} can't be obtained: this host has no apt",
+            hint=f"test on a {platform.name} machine",
+        )
+    return request

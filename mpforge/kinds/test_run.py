@@ -162,13 +162,13 @@ def _python_environment(scene: Scene, target_python: TargetPython) -> Path:
         python=target_python.python,
         platform=scene.machine.target,
         host_python=scene.compile_with,
-        native=scene.emulator is None and scene.place.shares_files,
+        native=not scene.machine.emulated and scene.place.shares_files,
     )
     python = interpreter_launcher.write_launcher(  # after packages, which may install a python
         environment,
         python=target_python,
         emulator=scene.emulator,
-        cpu=scene.model,
+        cpu=scene.model if scene.emulator or scene.place.emulation(scene.model) else None,
         shown=scene.to_place_path(environment),
     )
     interpreter_launcher.write_entry_points(

@@ -6,16 +6,33 @@ from pathlib import Path
 
 from mpforge.kinds import named_paths
 from mpforge.kinds.registry import kind_of
+from mpforge.kinds.target_roots import TargetRoot
 from mpforge.kinds.toolbox import Toolbox, base_root
 from mpforge.places import recorded_commands, sandbox
 from mpforge.places.host import HostPlace
+from mpforge.places.isolation import isolation
 from mpforge.places.step import StepDirectory
 from mpforge.plan.steps import Step
 from mpforge.store.tool_manifests import TREE
 
 
-def host_place(step: Step, directory: StepDirectory, toolbox: Toolbox) -> HostPlace:
-    """Return the place on this host where a step's programs run. Raises as ``base_root``."""
+def host_place(
+    step: Step, directory: StepDirectory, toolbox: Toolbox, *, root: TargetRoot | None = None
+) -> HostPlace:
+    """Return the place on this host where a step's programs run; in ``root``, if there is one.
+
+    Raises as ``base_root``.
+    """
+    if root is not None:
+        return sandbox.Sandbox(
+            isolation(),
+            step.network,
+            directory.root,
+            functools.partial(_of_step, step, directory),
+            toolbox.mounted,
+            root.path,
+            root.operations,
+        )
     files = functools.partial(visible, step, directory, toolbox)
     return sandbox.on_host(
         directory.root,
@@ -28,7 +45,11 @@ def host_place(step: Step, directory: StepDirectory, toolbox: Toolbox) -> HostPl
 
 def visible(step: Step, directory: StepDirectory, toolbox: Toolbox) -> set[Path]:
     """Return the files and directories that a step's programs may read, as far as known by now."""
-    found = toolbox.visible() | named_paths.mounted(step.texts())
+    return toolbox.visible() | _of_step(step, directory)
+
+
+def _of_step(step: Step, directory: StepDirectory) -> set[Path]:
+    found = named_paths.mounted(step.texts())
     return found | set(filter(named_paths.is_mountable, kind_of(step.command).visible(directory)))
 
 

@@ -67,6 +67,7 @@ _LEFT_OUT = (
     *("usr/lib/git-core/git-http-*", "usr/lib/git-core/git-remote-*"),
     *("usr/lib/git-core/git-imap-send", "usr/lib/systemd", "usr/lib/tmpfiles.d"),
 )
+_OF_PYTHON = "python3*"  # Debian's sitecustomize is a link to a file there
 _SHARE = ("file", "git-core", "misc", "perl5", "pkgconfig", "zoneinfo")
 # Of dpkg's alternatives and diversions, which its scripts make, and of OpenSSL's package.
 _LINKS = {
@@ -79,7 +80,7 @@ _LINKS = {
 }
 # A host's certificates are seen there, by steps with a network.
 _EMPTY = ("usr/share/ca-certificates",)
-_RECIPE = "1"
+RECIPE = "1"
 """Changes with every change of how a tree is made of packages."""
 
 
@@ -100,12 +101,13 @@ def requests(architecture: str, host: tuple[str, str] | None = None) -> tuple[Di
 
 def _requests(name: str, suite: str, architecture: str) -> tuple[DistroRequest, ...]:
     return (
-        DistroRequest(name, suite, architecture, _names(suite), libraries=True),
+        DistroRequest(name, suite, architecture, names(suite), libraries=True),
         DistroRequest(name, suite, architecture, _GIT),
     )
 
 
-def _names(suite: str) -> tuple[str, ...]:
+def names(suite: str) -> tuple[str, ...]:
+    """Return the base's packages in a suite, without git, sorted."""
     return tuple(sorted((*_NAMES, *_OF_SUITE.get(suite, _OF_LATER))))
 
 
@@ -113,7 +115,7 @@ def pinned(lock: Lock, architecture: str) -> tuple[DistroPin, ...]:
     """Return the pins of the lock's base for an architecture, of whatever distribution; else none."""
     for pin in lock.distribution:
         request = pin.request
-        if request.architecture == architecture and request.names == _names(request.suite):
+        if request.architecture == architecture and request.names == names(request.suite):
             wanted = _requests(request.distribution, request.suite, architecture)
             found = [lock.packages_of(one) for one in wanted]
             return tuple(pin for pin in found if pin is not None) if all(found) else ()
@@ -142,7 +144,7 @@ class Base:
         Looks up the pins. Raises what pinning raises.
         """
         words = [package.sha256 for package in self._packages]
-        return hashlib.sha256("\n".join([_RECIPE, *words]).encode()).hexdigest()
+        return hashlib.sha256("\n".join([RECIPE, *words]).encode()).hexdigest()
 
     @functools.cached_property
     def root(self) -> Path:
@@ -221,7 +223,8 @@ def tidy(root: Path) -> None:
     apt.merge_lib(root, ("bin", "sbin", "lib", "lib64"))
     apt.relink(root)
     _remove(path for path in root.iterdir() if path.name not in _ROOT)
-    _remove(path for path in (root / "etc").iterdir() if path.name not in _ETC)
+    etc = (path for path in (root / "etc").iterdir() if path.name not in _ETC)
+    _remove(path for path in etc if not path.match(_OF_PYTHON))
     _remove(path for path in (root / "usr" / "share").iterdir() if path.name not in _SHARE)
     for pattern in _LEFT_OUT:
         _remove(root.glob(pattern))

@@ -31,11 +31,11 @@ def run_prefix(emulator: Emulator | None, *, cpu: str | None, sysroot: Path) -> 
     """Return the words before a target's program that run it here; none natively."""
     if emulator is None:
         return ()
-    model = () if cpu is None else ("-cpu", _model(emulator, cpu))
+    model = () if cpu is None else ("-cpu", qemu_model(emulator, cpu))
     return (str(emulator.path), *model, "-L", str(sysroot))
 
 
-def _model(emulator: Emulator, cpu: str) -> str:
+def qemu_model(emulator: Emulator, cpu: str) -> str:
     """Return the model as QEMU's argument; x86 models without warnings about features that QEMU lacks.
 
     Those go to the stderr of every program: tests that read it would fail.
@@ -118,7 +118,7 @@ def _launcher_script(name: str, python: TargetPython, emulator: Emulator, cpu: s
     command = f"{shlex.join([*prefix, '-0'])} {name} {shlex.quote(str(python.executable))}"
     variables = f"QEMU_LD_PREFIX={shlex.quote(str(python.sysroot))}"
     if cpu is not None:
-        variables += f" QEMU_CPU={shlex.quote(_model(emulator, cpu))}"
+        variables += f" QEMU_CPU={shlex.quote(qemu_model(emulator, cpu))}"
     return f'#!/bin/sh\nexport {variables}\nexec {command} "$@"\n'
 
 

@@ -32,13 +32,14 @@ class Sandbox(HostPlace):
 
     ``visible`` returns the files and directories of this host that programs may read; it is called as each
     one starts. ``mounted`` maps directories of steps to directories of this host that are mounted there.
-    ``base`` is the root with the base programs.
+    ``base`` is the root with the base programs; ``also`` are further operations of the launcher.
     """
 
     root: Path = Path(STEP)
     visible: Callable[[], Iterable[Path]] = no_paths
     mounted: Mapping[Path, Path] = field(default_factory=dict)
     base: Path = root_contents.HOST
+    also: tuple[str, ...] = ()
 
     def to_place_paths(self, text: str) -> str:
         """Replace the step's directory by its path in the sandbox."""
@@ -93,7 +94,7 @@ class Sandbox(HostPlace):
     def _operations(self, file_arguments: Sequence[Path]) -> Sequence[str]:
         own = str(self.root)
         files = [path for path in file_arguments if not path.is_dir()]
-        operations = [*root_contents.base_system(self.base, network=self.network)]
+        operations = [*root_contents.base_system(self.base, network=self.network), *self.also]
         real = os.path.realpath(own)
         operations += ("rw", real, STEP)  # first: it would hide what the host has below that path
         operations += root_contents.bind_mounts([*self.visible(), *files], self.base)

@@ -19,13 +19,17 @@ import pytest
 
 from mpforge import processes
 from mpforge.errors import IndexUnreachable, PinGone, ToolUnavailable
-from mpforge.kinds import test_guard
+from mpforge.kinds import target_roots, test_guard
 from mpforge.obtain import emulators
 from mpforge.obtain.distro import apt, archive
 from mpforge.obtain.emulators import Emulator
 from mpforge.obtain.pythons import target_python, uv_python
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.places import cpu_probe, emulated_uname, interpreter_launcher
+from mpforge.places.containers import root_probe
+from mpforge.places.isolation import isolation
+from mpforge.places.sandbox import Sandbox
+from mpforge.places.step import StepDirectory
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import well_known
 from mpforge.store.tool_store import ToolStore
@@ -76,11 +80,20 @@ def emulator(
 
 @pytest.fixture(scope="module")
 def python(
-    store: ToolStore, state: Path, pin: Callable[[DistroRequest | None], DistroPin]
+    store: ToolStore,
+    state: Path,
+    pin: Callable[[DistroRequest | None], DistroPin],
+    emulator: Emulator,
 ) -> TargetPython:
     (request,) = target_python.distro_requests(ARM, "cp311")
     return target_python.provide(
-        ARM, "cp311", pins=[pin(request)], store=store, state=state, host_python=HOST_PYTHON
+        ARM,
+        "cp311",
+        pins=[pin(request)],
+        store=store,
+        state=state,
+        host_python=HOST_PYTHON,
+        emulator=emulator.path,
     )
 
 
@@ -133,6 +146,53 @@ def test_a_newer_suite_s_python_runs_too_with_its_own_c_library(
     site = interpreter_launcher.site_packages(tmp_path, "cp313")
     test_guard.write_guard(site, evidence=tmp_path / "evidence", modules=(), emulated=True)
     assert run(launched, "-c", MISSING) == "told told"
+
+
+IN_ROOT = """
+import ctypes.util, os, platform, subprocess, sys
+print(sys.executable, sys.base_prefix, os.uname().machine, os.getuid())
+print(ctypes.util.find_library("z"), *platform.libc_ver(), platform.freedesktop_os_release()["ID"])
+print("aarch64-linux-gnu" in os.listdir("/usr/lib"), os.path.exists("/lib/ld-linux-aarch64.so.1"))
+for line in ("uname -m", "env -i /usr/bin/uname -m", "head -c 20 /bin/sh | tail -c 2 | od -An -tu2"):
+    print(subprocess.check_output(line, shell=True, text=True).strip())
+code = "import sys; print(sys.prefix)"
+subprocess.run([sys.executable, "-m", "venv", "--without-pip", "made"], check=True)
+print(subprocess.check_output(["made/bin/python", "-c", code], env={}, text=True).strip())
+"""
+
+
+def test_in_the_target_s_root_tests_see_the_target_as_in_a_container(
+    python: TargetPython, emulator: Emulator, tmp_path: Path
+) -> None:
+    if not root_probe.can_emulate(ARM, emulator.path):
+        pytest.skip("this host has no sandboxes, or no handlers for them (Linux 6.7)")
+    root = target_roots.root(python.sysroot, ARM, emulator, "cortex-a53")
+    step = StepDirectory(tmp_path / "step").prepare()
+    inside = Path("/", python.executable.relative_to(python.sysroot))
+    interpreter_launcher.write_launcher(
+        step.environment,
+        python=dataclasses.replace(python, sysroot=Path("/"), executable=inside),
+        emulator=None,
+        cpu=None,
+        shown=Path("/build/env"),
+    )
+    place = Sandbox(isolation(), root=step.root, base=root.path, also=root.operations)
+    variables = {"PATH": ":".join(target_roots.PATH)}
+    with (tmp_path / "log").open("w+b", buffering=0) as log:
+        probe = shutil.copy2(cpu_probe.__file__, step.root)
+        for words in (["-W", "ignore", "-c", IN_ROOT], [str(probe)]):
+            argv = ["/build/env/bin/python", *words]
+            ended = place.run(argv, environment=variables, cwd=step.output, log=log)
+            assert ended.returncode == 0, (tmp_path / "log").read_text("utf-8")
+    *told, facts = (tmp_path / "log").read_text("utf-8").splitlines()
+    assert told == [
+        "/build/env/bin/python /usr aarch64 1000",
+        "libz.so.1 glibc 2.36 debian",
+        "True True",
+        *("aarch64", "aarch64", str(ARM.elf_number)),
+        "/build/out/made",
+    ]
+    assert cpu_probe.describe(cpu_probe.parse(facts)["bare"]) == "cortex-a53"
 
 
 MISSING = """
@@ -267,15 +327,12 @@ def test_what_was_downloaded_once_needs_no_archive_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     pin: Callable[[DistroRequest | None], DistroPin],
-    python: TargetPython,
 ) -> None:
-    assert python.provider == "distribution"
-    (request,) = target_python.distro_requests(ARM, "cp311")
-    pinned = pin(request)
+    pinned = pin(target_python.runtime_request(ARM))
     apt.fetch(pinned, state=state, dest=tmp_path / "before")
     monkeypatch.setenv(archive.MIRROR_VARIABLE, "http://127.0.0.1:9/debian")
     apt.fetch(pinned, state=state, dest=tmp_path / "again")
-    assert (tmp_path / "again/usr/bin/python3.11").is_file()
+    assert (tmp_path / "again/lib/aarch64-linux-gnu/libc.so.6").is_file()
 
 
 def test_an_archive_that_does_not_answer_is_said_so(

@@ -30,7 +30,7 @@ from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.obtain.rust import host_rust
 from mpforge.obtain.rust.host_rust import HostRust
 from mpforge.obtain.step_programs import Programs
-from mpforge.places.containers import runtime_probe
+from mpforge.places.containers import root_probe, runtime_probe
 from mpforge.plan.pins import (
     DistroPackage,
     DistroPin,
@@ -90,9 +90,10 @@ def sha(word: str) -> str:
 
 @dataclass(frozen=True)
 class Host:
-    """What differs between hosts: has it an emulator, a Rust; how its container runtime runs images."""
+    """What differs between hosts: an emulator, a Rust, roots for tests; how its runtime runs images."""
 
     emulator: bool = True
+    roots: bool = True
     rust: bool = False
     runs: str = runtime_probe.NATIVE
 
@@ -314,6 +315,7 @@ CASES: dict[str, Command | Step | tuple[Command, Host]] = {
     "test-emulated": run_tests(EMULATED, before=(LINE,)),
     "test-emulated-pinned": (run_tests(EMULATED), Host(emulator=False)),
     "test-emulated-program": run_tests(EMULATED, python=None, environment=None),
+    "test-emulated-on-host": (run_tests(EMULATED, before=(LINE,)), Host(roots=False)),
     "test-image": run_tests(replace(EMULATED, emulated=False, place=IMAGE)),
     "test-image-emulated": (run_tests(replace(EMULATED, place=IMAGE)), Host(runs="qemu 7.2.0")),
     "check": CheckFiles(ShippedFiles("build"), *WHEEL_TAG, provided=("Plugin_*",)),
@@ -386,6 +388,7 @@ def ingredients_of(
     monkeypatch.setattr(host_rust, "find", lambda *_: found)
     qemu = Emulator(Path("/usr/bin/qemu"), "7.2.0", sha("qemu"), "PATH")
     monkeypatch.setattr(emulators, "host_emulator", lambda _: qemu if host.emulator else None)
+    monkeypatch.setattr(root_probe, "can_emulate", lambda *_: host.roots)
     pins, workspace = FakePins(), Workspace(place / "multiplatform.toml", place / "cache")
     pins.lock = cast("Any", SimpleNamespace(packages_of=pins.distribution))
     toolbox = FakeToolbox(workspace, pins)

@@ -42,14 +42,16 @@ def test_debian_gives_the_pythons_that_its_suites_carry(
     (request,) = target_python.distro_requests(ARM, python, host=DEBIAN)
     assert (request.suite, request.architecture) == (suite, "arm64")
     assert library in request.names
-    assert set(target_python.RUNTIME) < set(request.names)
+    assert {*target_python.RUNTIME, "dash", "coreutils"} < set(request.names)
+    assert request.libraries
     assert list(request.names) == sorted(request.names)
 
 
 @pytest.mark.parametrize("python", ["cp312", "cp313t", "pp311"])
-def test_other_pythons_come_from_uv_and_need_only_the_distribution_s_libc(python: str) -> None:
+def test_other_pythons_come_from_uv_and_need_the_distribution_s_base_programs(python: str) -> None:
     (request,) = target_python.distro_requests(ARM, python, host=DEBIAN)
-    assert request.names == tuple(sorted(target_python.RUNTIME))
+    assert request == target_python.root_request(ARM, host=DEBIAN)
+    assert {*target_python.RUNTIME, "dash", "coreutils"} < set(request.names)
 
 
 def test_a_musl_target_asks_the_distribution_for_nothing() -> None:

@@ -6,6 +6,7 @@ the Python word, the environment and the host's distribution alone, so it can be
 anything is fetched. Such a Python is started by ``places.interpreter_launcher``.
 """
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge import processes
-from mpforge.errors import NoTargetPython, PinMissing
+from mpforge.errors import NoTargetPython, PinMissing, ToolUnavailable
+from mpforge.obtain import base_programs
 from mpforge.obtain.distro import apt
 from mpforge.obtain.pythons import uv_python
 from mpforge.plan.pins import DistroPin, DistroRequest
@@ -74,7 +76,7 @@ def distro_requests(
     if os.environ.get(path_variable(platform, python)):
         return ()
     host = host or apt.host_distribution()
-    request = _python_request(platform, python, host) or runtime_request(platform, host=host)
+    request = _python_request(platform, python, host) or root_request(platform, host=host)
     return () if request is None else (request,)
 
 
@@ -88,6 +90,17 @@ def runtime_request(
     return DistroRequest(*host, platform.debian_arch, tuple(sorted(RUNTIME)))
 
 
+def root_request(
+    platform: Platform, *, host: tuple[str, str] | None = None
+) -> DistroRequest | None:
+    """Return the same with base programs: the packages of a root in which tests run."""
+    request = runtime_request(platform, host=host)
+    if request is None:
+        return None
+    names = {*RUNTIME, *base_programs.names(request.suite)}
+    return dataclasses.replace(request, names=tuple(sorted(names)), libraries=True)
+
+
 def provide(
     platform: Platform,
     python: str,
@@ -97,12 +110,13 @@ def provide(
     state: Path,
     host_python: str | None,
     release: tuple[str, str] | None = None,
+    emulator: Path | None = None,
 ) -> TargetPython:
     """Return the target's Python, made once in the tool store.
 
     ``pins`` answer ``distro_requests``; ``host_python`` is a host CPython of the same minor version
     that compiles the standard library once (without one every start of the Python is slower). ``release``
-    replaces ``apt.host_distribution()``.
+    replaces ``apt.host_distribution()``; ``emulator`` is the program that runs the target's.
     Raises ``NoTargetPython``, ``PinMissing``, and the errors of ``apt.fetch``.
     """
     given = os.environ.get(path_variable(platform, python))
@@ -111,17 +125,25 @@ def provide(
     host = release or apt.host_distribution()
     request = _python_request(platform, python, host)
     if request is not None:
-        return _of_distribution(python, pin_of(pins, request), store, state, host_python)
-    runtime = runtime_request(platform, host=host)
+        pin = pin_of(pins, request)
+        return _of_distribution(
+            python, pin, store, state, host_python=host_python, emulator=emulator
+        )
+    runtime = root_request(platform, host=host)
     if runtime is None and platform.libc is GLIBC:
         raise NoTargetPython(
             f"no Python {python} for {platform.name} can be obtained on this host",
             why="uv's builds need the target's C library, and this host has no apt to fetch it",
             hint=_path_hint(platform, python),
         )
-    pin = None if runtime is None else pin_of(pins, runtime)
     return provide_by_uv(
-        platform, python, pin=pin, store=store, state=state, host_python=host_python
+        platform,
+        python,
+        pin=None if runtime is None else pin_of(pins, runtime),
+        store=store,
+        state=state,
+        host_python=host_python,
+        emulator=emulator,
     )
 
 
@@ -139,6 +161,19 @@ def provide_runtime(platform: Platform, pin: DistroPin, *, store: ToolStore, sta
     return tree.path
 
 
+def provide_root(
+    platform: Platform, pin: DistroPin, *, store: ToolStore, state: Path, emulator: Path | None
+) -> Path:
+    """Return the same with base programs; ``pin`` answers ``root_request``."""
+    tree = store.obtain(
+        name=f"root-{platform.name}",
+        version=_version_of(pin, "libc6"),
+        digest=apt.digest_of(pin, "root", base_programs.RECIPE, f"cache {emulator is not None}"),
+        make=lambda directory: _make_root(pin, state, directory, emulator),
+    )
+    return tree.path
+
+
 # --- the distribution's packages --------------------------------------------------------------
 
 
@@ -151,25 +186,34 @@ def _python_request(
     if platform.libc is not GLIBC or platform.debian_arch is None:
         return None
     own = (name.format(v=uv_python.minor_of(python)) for name in _PYTHON)
-    names = tuple(sorted({*own, *_LIBRARIES, *_OF_SUITE[suite], *RUNTIME}))
-    return DistroRequest("debian", suite, platform.debian_arch, names)
+    names = {*own, *_LIBRARIES, *_OF_SUITE[suite], *RUNTIME, *base_programs.names(suite)}
+    return DistroRequest(
+        "debian", suite, platform.debian_arch, tuple(sorted(names)), libraries=True
+    )
 
 
 def _of_distribution(
-    python: str, pin: DistroPin, store: ToolStore, state: Path, host_python: str | None
+    python: str,
+    pin: DistroPin,
+    store: ToolStore,
+    state: Path,
+    *,
+    host_python: str | None,
+    emulator: Path | None,
 ) -> TargetPython:
     minor = uv_python.minor_of(python)
     executable = Path("usr", "bin", f"python{minor}")
 
     def make(tree: Path) -> None:
-        _unpack(pin, state, tree)
+        _make_root(pin, state, tree, emulator)
         if not (tree / executable).is_file():
             raise NoTargetPython(
                 f"the packages of {pin.request.suite} do not contain /{executable}"
             )
         _compile(host_python, tree, tree / "usr" / "lib" / f"python{minor}")
 
-    digest = apt.digest_of(pin, f"compiled {host_python is not None}")
+    words = (base_programs.RECIPE, f"cache {emulator is not None}")
+    digest = apt.digest_of(pin, f"compiled {host_python is not None}", *words)
     version = re.split(r"[-+~]", _version_of(pin, f"python{minor}-minimal"))[0]
     name = f"{python}-{pin.request.architecture}"
     tree = store.obtain(name=name, version=version, digest=digest, make=make).path
@@ -180,6 +224,24 @@ def _unpack(pin: DistroPin, state: Path, tree: Path) -> None:
     apt.make_root(pin, state=state, root=tree)
     for part in ("doc", "man", "lintian", "bug"):
         shutil.rmtree(tree / "usr" / "share" / part, ignore_errors=True)
+
+
+def _make_root(pin: DistroPin, state: Path, tree: Path, emulator: Path | None) -> None:
+    """Unpack packages into a root with base programs, and write its cache of libraries (ldconfig(8)).
+
+    The loader does without the cache, ``ctypes.util.find_library`` does not.
+    """
+    apt.fetch(pin, state=state, dest=tree)
+    base_programs.tidy(tree)
+    if emulator is None:
+        return
+    ldconfig = [str(tree / "usr" / "sbin" / "ldconfig"), "-X", "-r", str(tree)]
+    done = processes.capture([str(emulator), *ldconfig])
+    if done.returncode:
+        raise ToolUnavailable(
+            f"ldconfig of {pin.request.suite} for {pin.request.architecture} failed",
+            why=done.stderr.strip() or f"exit status {done.returncode}",
+        )
 
 
 def pin_of(pins: Sequence[DistroPin], request: DistroRequest) -> DistroPin:
@@ -292,6 +354,7 @@ def provide_by_uv(
     store: ToolStore,
     state: Path,
     host_python: str | None,
+    emulator: Path | None = None,
 ) -> TargetPython:
     """Return uv's build in ``opt/python`` of a sysroot made from ``pin`` (None: a musl target needs none).
 
@@ -305,12 +368,13 @@ def provide_by_uv(
 
     def make(tree: Path) -> None:
         if pin is not None:
-            _unpack(pin, state, tree)
+            _make_root(pin, state, tree, emulator)
         uv_python.install(download, tree / home, hint=hint)
         _compile(compiled, tree, tree / library)
 
     words = ("uv", download.key, download.file, f"compiled {compiled is not None}")
-    packages = () if pin is None else (apt.digest_of(pin),)
+    root = base_programs.RECIPE, f"cache {emulator is not None}"
+    packages = () if pin is None else (apt.digest_of(pin, *root),)
     digest = hashlib.sha256("\n".join((*words, *packages)).encode()).hexdigest()
     name = f"{python}-uv-{platform.name}"
     tree = store.obtain(name=name, version=download.version, digest=digest, make=make).path

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mpforge import processes
 from mpforge.places.containers.runtime_probe import EXITS, NAMELESS, NATIVE, program
-from mpforge.places.isolation import isolation
-from mpforge.platforms import Platform
+from mpforge.places.isolation import Isolation, isolation
+from mpforge.platforms import Platform, by_machine
 
 _SECONDS = 30.0
 # elf(5): the ABI's number is any; the type is of a program, or of a shared object.
@@ -37,18 +37,38 @@ def ask(platform: Platform, words: tuple[str, ...] = ()) -> str:
     ``words`` are those of ``emulator``. Raises ``OSError``, ``TimeoutError``.
     """
     with tempfile.TemporaryDirectory(prefix="mpforge-probe-") as folder:
-        path = Path(folder, platform.name)
-        path.write_bytes(program(platform))
-        path.chmod(0o755)
-        argv = isolation().of_image.launched(
-            [f"/{path.name}"],
-            network=False,
-            report=2,
-            cwd="/",
-            operations=("whole", os.path.realpath(folder), "", *words),
-        )
-        variables = {"QEMU_VERSION": "1"}
-        answer = processes.capture(argv, environment=variables, timeout=_SECONDS, brief=True)
+        _write(Path(folder, platform.name), platform)
+        root = ("whole", os.path.realpath(folder), "")
+        answer = _started(isolation().of_image, f"/{platform.name}", (*root, *words))
     if answer.returncode == EXITS:
         return NAMELESS if words else NATIVE
     return answer.stdout.partition("\n")[0].strip() if answer.returncode == 0 else ""
+
+
+def can_emulate(platform: Platform, path: Path | None) -> bool:
+    """Return whether the emulator at ``path`` runs a platform's programs in the sandbox of a step.
+
+    None: any static program. Raises ``OSError``, ``TimeoutError``.
+    """
+    here = by_machine(os.uname().machine)
+    if here is None or platform.machine == here.machine or not isolation().has_root:
+        return False  # a handler for this machine's own programs would start the emulator by itself
+    with tempfile.TemporaryDirectory(prefix="mpforge-probe-") as folder:
+        _write(Path(folder, platform.name), platform)
+        if path is None:
+            _write(path := Path(folder, here.name), here)
+        words = ("ro", os.path.realpath(folder), "/probe", *emulator(path, platform))
+        answer = _started(isolation(), f"/probe/{platform.name}", words)
+    return answer.returncode in (0, EXITS)
+
+
+def _write(path: Path, platform: Platform) -> None:
+    path.write_bytes(program(platform))
+    path.chmod(0o755)
+
+
+def _started(isolated: Isolation, path: str, operations: tuple[str, ...]) -> processes.Captured:
+    """Start a program in a root of these operations, an emulator with the words for its version."""
+    argv = isolated.launched([path], network=False, report=2, cwd="/", operations=operations)
+    variables = {"QEMU_VERSION": "1"}
+    return processes.capture(argv, environment=variables, timeout=_SECONDS, brief=True)
