@@ -25,6 +25,7 @@ from mpforge.errors import (
     ToolNotDeclared,
     UnknownOption,
 )
+from mpforge.obtain.rust import rust_version
 
 MAKE_ROOM = (
     "run `docker system df` to see what takes the space, and `docker system prune` to remove what "
@@ -114,6 +115,7 @@ def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
         or _ran_target_program(ended, near)
         or _lacks_program(ended, lines if any(map(_LACKED.search, near)) else near)
         or _reached_out(ended, lines)
+        or _needs_newer_rust(ended, near)
         or _crossed_badly(ended, near)
         or _without_repository(ended, near)
         or _without_tests(ended, near)
@@ -202,6 +204,10 @@ def _reached_out(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
         why=tried.line,
         hint=f"the step has no network; set [{ended.table}] network = true if it needs one",
     )
+
+
+def _needs_newer_rust(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    return rust_version.too_old(lines, ended.title) if ended.table == "build" else None
 
 
 def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:

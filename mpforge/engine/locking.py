@@ -6,6 +6,7 @@ other kinds, so that CI can run with ``--locked``. Knows nothing of printing.
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -21,11 +22,15 @@ from mpforge.errors import (
 )
 from mpforge.kinds.install_packages import of_tests
 from mpforge.lock import lock_file
+from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.path_packages import PathPackages
+from mpforge.obtain.pins import Pins
 from mpforge.obtain.rust.distribution_rust import RustRequest
 from mpforge.places.containers import connection, images
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import (
+    Crate,
+    CratesPin,
     DistroPin,
     DistroRequest,
     EnvironmentPin,
@@ -38,7 +43,7 @@ from mpforge.plan.pins import (
 )
 from mpforge.plan.requirements import OwnPackage, normal_name, shown
 from mpforge.plan.sessions import Plan
-from mpforge.plan.wants import Emulation, Image, Packages, Rust, ToolWheel, Want, Zig
+from mpforge.plan.wants import Crates, Emulation, Image, Packages, Rust, ToolWheel, Want, Zig
 from mpforge.platforms import hosts as all_hosts
 from mpforge.platforms import well_known
 from mpforge.spec.suggest import close_to
@@ -72,7 +77,12 @@ def lock(
             for pin in old.environments
             if pin not in kept.environments
         }
-    locking = _Locking(workspace, old, kept, preferred, say)
+    crates = {
+        pin.request.manifest: tuple(crate for crate in pin.packages if crate.name != name)
+        for pin in old.crates
+        if name or not update
+    }
+    locking = _Locking(workspace, old, kept, preferred, crates, say)
     found = locking.resolved()
     new = lock_file.update(workspace.lock, lambda _now: found)
     return Locked(lock_file.difference(old, new), tuple(locking.left))
@@ -82,6 +92,7 @@ def _no_pin(name: str, lock: Lock) -> WrongInput:
     """Return the error for a name that no pin contains."""
     known = {package.name for pin in lock.environments for package in pin.packages}
     known |= {package.name for pin in lock.distribution for package in pin.packages}
+    known |= {crate.name for pin in lock.crates for crate in pin.packages}
     known |= {pin.target for pin in lock.strategies} | {pin.request.name for pin in lock.images}
     near = close_to(name, known)
     return WrongInput(
@@ -95,13 +106,14 @@ class _Locking:
     """One run of ``mpforge lock``: ``kept`` are the pins of ``old`` that stay, ``left`` what can't be pinned.
 
     ``preferred`` are the packages to choose again, if possible, where another one of their environment is
-    updated.
+    updated; ``preferred_crates`` likewise, by manifest.
     """
 
     workspace: Workspace
     old: Lock
     kept: Lock
     preferred: Mapping[EnvironmentRequest, tuple[Package, ...]]
+    preferred_crates: Mapping[str, tuple[Crate, ...]]
     say: Callable[[str], None]
     left: list[str] = dataclasses.field(default_factory=list)
 
@@ -118,6 +130,7 @@ class _Locking:
         images = self._images([want for _, plan in plans for want in plan.wants])
         strategies = tuple(_strategies(plans, self.kept))
         pinned = Lock(tuple(environments), tuple(packages), strategies, images)
+        pinned = dataclasses.replace(pinned, crates=self._crates(plans, pinned))
         pythons = {session.python for _, p in plans for session in p.sessions if session.python}
         return lock_file.only_needed(pinned, needed, pythons, targets)
 
@@ -125,11 +138,9 @@ class _Locking:
         self, plans: list[tuple[HostFacts, Plan]]
     ) -> tuple[list[EnvironmentPin], list[EnvironmentRequest]]:
         """Return all environment pins, kept ones first, and the requests of the plans."""
-        from mpforge.obtain.packages.package_index import Index
         from mpforge.obtain.packages.resolve import resolve
 
-        found, given = compiled(self.workspace), plans[0][1].index
-        index = Index(given.url, given.extra, given.username, given.password)
+        found, index = compiled(self.workspace), _index(plans[0][1])
         # The project as a package, as far as its files say what its wheel will require.
         own = project_facts(found.inputs, wheel=False).own
         paths = PathPackages(requirements_base(self.workspace, found.inputs), found.store)
@@ -212,6 +223,55 @@ class _Locking:
         self.say(f"looking up packages of {where}")
         return apt.resolve(wanted, state=self.workspace.cache / "distribution", newest=True)
 
+    def _crates(self, plans: list[tuple[HostFacts, Plan]], pinned: Lock) -> tuple[CratesPin, ...]:
+        """Return the pins of crates for Cargo files without a Cargo.lock; one that can't be updated is kept.
+
+        cargo is that of a ``pinned`` Rust for this host.
+        """
+        needs = [want.need for _, plan in plans for want in plan.wants]
+        channel = next((need.channel for need in needs if isinstance(need, Rust)), None)
+        if channel is None or not any(isinstance(need, Crates) for need in needs):
+            return ()
+        from mpforge.kinds import fetch_crates
+        from mpforge.kinds.toolbox import Toolbox
+        from mpforge.sources import cargo
+
+        found, known = compiled(self.workspace), self._pins(plans[0][1])
+        inputs, pins = found.inputs, list[CratesPin]()
+        known.lock = pinned
+        toolbox = Toolbox(self.workspace, known, session="lock", emit=lambda _: None)
+        source = cargo.manifests(inputs.files, inputs.read)
+        for request in fetch_crates.crate_requests(source, inputs):
+            if (pin := self.kept.crates_of(request)) is not None:
+                pins.append(pin)
+                continue
+            self.say(f"resolving the crates of {request.manifest}")
+            before = self.old.crates_of(request)
+            pins += [before] if before is not None else []
+            with self._leaving_out():
+                resolved = fetch_crates.resolved(
+                    request,
+                    inputs,
+                    found.store,
+                    functools.partial(toolbox.rust.cargo, channel),
+                    prefer=self.preferred_crates.get(request.manifest, ()),
+                )
+                pins.append(resolved)
+        return tuple({pin.request: pin for pin in pins}.values())
+
+    def _pins(self, plan: Plan) -> Pins:
+        """Return pins for tools, which resolve what is missing."""
+        found = compiled(self.workspace)
+        return Pins(
+            self.workspace.lock,
+            index=_index(plan),
+            state=self.workspace.cache / "distribution",
+            locked=False,
+            session="lock",
+            emit=lambda _: None,
+            paths=PathPackages(requirements_base(self.workspace, found.inputs), found.store),
+        )
+
     @contextlib.contextmanager
     def _leaving_out(self) -> Iterator[None]:
         """Note what the block can't pin."""
@@ -244,6 +304,11 @@ class _Locking:
                 what = f"the image {request.name} for {request.platform}"
                 self.left.append(f"{what}{stays}: {error.what}{why}")
         return tuple(pins)
+
+
+def _index(plan: Plan) -> Index:
+    given = plan.index
+    return Index(given.url, given.extra, given.username, given.password)
 
 
 def _runtime() -> connection.ContainerRuntime | None:

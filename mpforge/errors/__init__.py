@@ -63,6 +63,10 @@ class NetworkRefused(StepFailed, code="network-refused"):
     """A step tried to reach the network without declaring it; ``what`` names the address."""
 
 
+class RustTooOld(StepFailed, code="rust-too-old"):
+    """A crate needs a newer Rust than the one that builds it; ``what`` has both versions."""
+
+
 class StepTimeout(StepFailed, code="step-timeout"):
     """A step ran longer than its ``timeout``."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.kinds import target_packages
+from mpforge.kinds.fetch_crates import put_crates
 from mpforge.kinds.inputs import content_differs
 from mpforge.kinds.observed_reads import SOURCE
 from mpforge.kinds.registry import kind_of
@@ -35,18 +36,18 @@ def put_source(task: Task, provision: "Provision", *, vcs: bool) -> None:
     """
     store, inputs = provision.store, provision.inputs
     tree, directory = task.given.trees["source"], task.directory
-    if "crates" in task.given.trees:
-        store.restore(task.given.trees["crates"], directory.root)
-    state = inputs.vcs if vcs else None
+    state, place = inputs.vcs if vcs else None, directory.source
     if state is None:
-        restore_source(store, tree, directory.source)
+        restore_source(store, tree, place)
         if "source" in task.given.keyed:
             _observe(task)
-        return
-    place = git_clone.create(inputs.source.root, state, directory.source)
-    store.restore(tree, place)
-    git_clone.settle(directory.source, state, place, tree)
-    provision.toolbox.tools.host_paths.update(git_clone.borrowed(directory.source))
+    else:
+        place = git_clone.create(inputs.source.root, state, directory.source)
+        store.restore(tree, place)
+        git_clone.settle(directory.source, state, place, tree)
+        provision.toolbox.tools.host_paths.update(git_clone.borrowed(directory.source))
+    if "crates" in task.given.trees:
+        put_crates(store, task.given.trees["crates"], directory.root, place)
 
 
 def _observe(task: Task) -> None:

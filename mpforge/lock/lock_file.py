@@ -16,6 +16,7 @@ from mpforge.errors import LockInvalid, Place, TomlInvalid
 from mpforge.formats.toml import content_of
 from mpforge.lock.lock_format import AGAIN, in_order, parse, render
 from mpforge.plan.pins import (
+    Crate,
     DistroPackage,
     DistroRequest,
     EnvironmentRequest,
@@ -89,6 +90,7 @@ def merged(old: Lock, new: Lock) -> Lock:
             _joined(old.distribution, new.distribution, lambda pin: pin.request),
             _joined(old.strategies, new.strategies, lambda pin: (pin.target, pin.host)),
             _joined(old.images, new.images, lambda pin: pin.request),
+            _joined(old.crates, new.crates, lambda pin: pin.request),
         )
     )
 
@@ -111,6 +113,7 @@ def forget(lock: Lock, name: str) -> Lock:
         tuple(p for p in lock.distribution if not _holds(p.packages, wanted)),
         tuple(p for p in lock.strategies if p.target != name),
         tuple(p for p in lock.images if p.request.name != name),
+        tuple(p for p in lock.crates if not _holds(p.packages, wanted)),
     )
 
 
@@ -141,6 +144,7 @@ def only_needed(
         tuple(pin for pin in lock.distribution if distribution(pin.request)),
         tuple(pin for pin in lock.strategies if pin.target in targets),
         tuple(pin for pin in lock.images if pin.request.platform in platforms),
+        lock.crates,
     )
 
 
@@ -190,15 +194,23 @@ def _versions(lock: Lock) -> _Versions:
         label = f"{where.distribution} {where.suite} {where.architecture}"
         for file in distro.packages:
             add(file.name, label, file.version, (file.sha256,))
+    for crates in lock.crates:
+        for crate in crates.packages:
+            add(crate.name, f"crate of {crates.request.manifest}", crate.version, (crate.checksum,))
+    _add_choices(lock, add)
+    return found
+
+
+def _add_choices(lock: Lock, add: Callable[[str, str, str, Sequence[str]], None]) -> None:
+    """Add what is no package: strategies and images."""
     for choice in lock.strategies:
         words = f"{choice.strategy} with {choice.toolchain}"
         add(choice.target, f"strategy, host {choice.host}", words, ())
     for image in lock.images:
         add(image.request.name, f"image, {image.request.platform}", image.digest[:19], ())
-    return found
 
 
-def _holds(packages: Sequence[Package | DistroPackage], wanted: str) -> bool:
+def _holds(packages: Sequence[Package | DistroPackage | Crate], wanted: str) -> bool:
     return any(normal_name(package.name) == wanted for package in packages)
 
 

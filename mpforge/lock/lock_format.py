@@ -13,6 +13,9 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 from mpforge.errors import UPDATE, LockInvalid, Place, TomlInvalid, written_by_newer
 from mpforge.formats.toml import as_toml, read_toml
 from mpforge.plan.pins import (
+    Crate,
+    CratesPin,
+    CratesRequest,
     DistroPackage,
     DistroPin,
     DistroRequest,
@@ -79,6 +82,7 @@ def parse(content: bytes, file: str) -> Lock:
             every("distribution", _distro_pin),
             every("strategies", lambda entry: _read(StrategyPin, entry)),
             every("images", _image_pin),
+            every("crates", _crates_pin),
         )
     )
 
@@ -96,6 +100,9 @@ def render(lock: Lock) -> str:
         fields = [*_fields(image.request), ("digest", image.digest)]
         fields += [("local", True)] if image.is_local else []
         parts.append(_entry("images", fields))
+    for crates in lock.crates:
+        fields = [*_fields(crates.request), ("format", crates.format)]
+        parts.append(_entry("crates", fields, crates.packages))
     return "\n".join(parts)
 
 
@@ -115,10 +122,11 @@ def in_order(lock: Lock) -> Lock:
         tuple(sorted(lock.distribution, key=_order)),
         tuple(sorted(lock.strategies, key=lambda pin: (pin.target, pin.host))),
         tuple(sorted(lock.images, key=_order)),
+        tuple(sorted(lock.crates, key=_order)),
     )
 
 
-def _order(pin: EnvironmentPin | DistroPin | ImagePin) -> tuple[object, ...]:
+def _order(pin: EnvironmentPin | DistroPin | ImagePin | CratesPin) -> tuple[object, ...]:
     return dataclasses.astuple(pin.request)
 
 
@@ -139,7 +147,7 @@ def _key(field: "dataclasses.Field[Any]") -> str:
 def _entry(
     table: str,
     fields: Sequence[tuple[str, object]],
-    packages: Sequence[Package | DistroPackage] | None = None,
+    packages: Sequence[Package | DistroPackage | Crate] | None = None,
 ) -> str:
     lines = [f"[[{table}]]", *(f"{key} = {as_toml(value)}" for key, value in fields)]
     if packages is not None:
@@ -147,7 +155,7 @@ def _entry(
     return "\n".join(lines) + "\n"
 
 
-def _package(package: Package | DistroPackage) -> str:
+def _package(package: Package | DistroPackage | Crate) -> str:
     return "{ " + ", ".join(f"{key} = {as_toml(value)}" for key, value in _fields(package)) + " }"
 
 
@@ -210,6 +218,15 @@ def _image_pin(entry: Mapping[str, Any]) -> ImagePin:
     return ImagePin(request, digest, _value(entry, "local", bool, default=False))
 
 
+def _crates_pin(entry: Mapping[str, Any]) -> CratesPin:
+    request = _read(CratesRequest, entry)
+    packages = tuple(_read(Crate, table) for table in _tables(entry, "packages"))
+    for package in packages:
+        if package.checksum:
+            _check_sha256(package.checksum, "")
+    return CratesPin(request, _value(entry, "format", int), packages)
+
+
 def _read(kind: type[_T], table: Mapping[str, Any]) -> _T:
     """Return the flat dataclass ``kind`` whose fields are a table's keys. Raises ``_WrongEntry``."""
     definition = cast(Any, kind)
@@ -247,7 +264,7 @@ def _are(kind: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(isinstance(i, kind) for i in value)
 
 
-_SIZE = ("a number of bytes", lambda value: type(value) is int and value >= 0)
+_SIZE = ("a number of at least 0", lambda value: type(value) is int and value >= 0)
 _STRING = ("a string", lambda value: isinstance(value, str))
 _TYPES: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
     str: _STRING,

@@ -18,6 +18,8 @@ from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.pins import (
+    CratesPin,
+    CratesRequest,
     DistroPin,
     DistroRequest,
     EnvironmentPin,
@@ -127,6 +129,17 @@ class Pins:
             lock_of=lambda found: Lock(distribution=found),
         )
 
+    def crates(self, request: CratesRequest, resolve: Callable[[], CratesPin]) -> CratesPin:
+        """Return the crates pinned for Cargo files without a lock. Raises as ``image`` does."""
+        return self._pinned(
+            request,
+            f"the crates of {request.manifest}, which has no Cargo.lock or has changed",
+            doing=f"resolving the crates of {request.manifest}",
+            look=lambda lock: lock.crates_of(request),
+            resolve=resolve,
+            lock_of=lambda found: Lock(crates=(found,)),
+        )
+
     def image(self, request: ImageRequest, resolve: Callable[[], ImagePin]) -> ImagePin:
         """Return the pin of an image's name. Raises ``PinMissing``, and the errors of resolving."""
         return self._pinned(
@@ -145,7 +158,7 @@ class Pins:
 
     def _pinned(
         self,
-        request: EnvironmentRequest | tuple[DistroRequest, ...] | ImageRequest,
+        request: EnvironmentRequest | tuple[DistroRequest, ...] | ImageRequest | CratesRequest,
         what: str,
         *,
         doing: str,

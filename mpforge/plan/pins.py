@@ -143,6 +143,37 @@ class ImagePin:
 
 
 @dataclass(frozen=True)
+class CratesRequest:
+    """The crates that Cargo files without a Cargo.lock require: the key of their pin.
+
+    ``manifest`` is the path of their root in the project, ``digest`` a sha256 of all that they require.
+    """
+
+    manifest: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Crate:
+    """One package of a Cargo.lock; the project's own have neither ``source`` nor ``checksum``."""
+
+    name: str
+    version: str
+    source: str = ""
+    checksum: str = ""
+    dependencies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CratesPin:
+    """A request and the packages of its Cargo.lock; ``format`` is the version of that file's format."""
+
+    request: CratesRequest
+    format: int
+    packages: tuple[Crate, ...]
+
+
+@dataclass(frozen=True)
 class StrategyPin:
     """The strategy that ``auto`` chose for a target on a host of this machine type."""
 
@@ -160,6 +191,7 @@ class Lock:
     distribution: tuple[DistroPin, ...] = field(default=())
     strategies: tuple[StrategyPin, ...] = field(default=())
     images: tuple[ImagePin, ...] = field(default=())
+    crates: tuple[CratesPin, ...] = field(default=())
 
     def environment(self, request: EnvironmentRequest) -> EnvironmentPin | None:
         """Return the pin of exactly this request."""
@@ -168,6 +200,10 @@ class Lock:
     def packages_of(self, request: DistroRequest) -> DistroPin | None:
         """Return the pin of exactly this request for distribution packages."""
         return next((pin for pin in self.distribution if pin.request == request), None)
+
+    def crates_of(self, request: CratesRequest) -> CratesPin | None:
+        """Return the pin of exactly this request for crates."""
+        return next((pin for pin in self.crates if pin.request == request), None)
 
     def image(self, request: ImageRequest) -> ImagePin | None:
         """Return the pin of exactly this request for an image."""

@@ -3,13 +3,14 @@
 Works on trees: nothing is read from disk. Knows nothing of cargo itself.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from mpforge.errors import WrongInput
 from mpforge.formats.toml import table_of
 from mpforge.store.trees import Directory, FileNode, from_entries
 
@@ -22,6 +23,9 @@ _VENDORED = ".cargo-checksum.json"  # beside the manifest of each crate that `ca
 _ROOTS = {"lib.rs", "main.rs", "build.rs"}
 _TARGET_FOLDERS = {"bin", "examples", "benches", "tests"}
 _TABLES = ("dependencies", "build-dependencies", "dev-dependencies")
+# Tables and keys of a manifest that cargo's resolver reads.
+_DECIDING = {*_TABLES, "target", "features", "workspace", "patch", "replace"}
+_DECIDING_OF_PACKAGE = ("name", "version", "rust-version", "edition", "resolver", "links")
 EMPTY = FileNode("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 0)
 """A file without content, by its sha256."""
 
@@ -30,14 +34,19 @@ EMPTY = FileNode("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b8
 class Crates:
     """The crates that a project needs: ``manifests`` are the roots of its workspaces, each with a lock.
 
-    ``vendored``: the project contains them. ``unpinned`` is a manifest that needs external crates
-    and has no lock; ``wanted``: some lock names external crates.
+    ``vendored``: the project contains them; ``wanted``: some lock names external crates. ``unpinned`` are
+    the roots of manifests that need external crates and have no lock.
     """
 
     manifests: tuple[str, ...]
     vendored: bool
     wanted: bool
-    unpinned: str | None
+    unpinned: tuple[str, ...]
+
+    @property
+    def to_lock(self) -> tuple[str, ...]:
+        """The roots for which mpforge's lock must pin crates: no Cargo.lock does, and none are here."""
+        return () if self.vendored or self.wanted else self.unpinned
 
 
 def manifests(tree: Directory, read: Read) -> Directory:
@@ -64,22 +73,31 @@ def crates(tree: Directory, read: Read) -> Crates:
     of = {path.removesuffix(_MANIFEST) for path in paths if PurePosixPath(path).name == _MANIFEST}
     rooted = _topmost(locks & of)
     bare = [f for f in _topmost(of) if not any(f.startswith(root) for root in rooted)]
+    needing = [f for f in of if _needs_others(read(f"{f}{_MANIFEST}"))]
     return Crates(
         manifests=tuple(f"{folder}{_MANIFEST}" for folder in rooted),
         vendored=any(_brings(path, tree, read) for path in paths if path.endswith(_CONFIGS)),
         wanted=any(_has_sources(read(f"{folder}{_LOCK}")) for folder in rooted),
-        unpinned=next(
-            (f"{f}{_MANIFEST}" for f in bare if _needs_others(read(f"{f}{_MANIFEST}"))), None
+        unpinned=tuple(
+            f"{root}{_MANIFEST}" for root in bare if any(f.startswith(root) for f in needing)
         ),
     )
 
 
-def no_lock(manifest: str) -> WrongInput:
-    """Return the error for a project whose crates are not pinned by a lock."""
-    return WrongInput(
-        f"{manifest} needs crates from a registry, and no Cargo.lock pins them",
-        hint="run `cargo generate-lockfile` beside it, and commit Cargo.lock (an sdist must contain it, too)",
-    )
+def requirements_digest(manifest: str, tree: Directory, read: Read) -> str:
+    """Return a sha256 of all that a manifest and those below it require: the rest changes no Cargo.lock."""
+    root = manifest.removesuffix(_MANIFEST)
+    content = []
+    for path, _ in _own(tree):
+        if path.startswith(root) and PurePosixPath(path).name == _MANIFEST:
+            table = table_of(read(path))
+            kept = {key: value for key, value in table.items() if key in _DECIDING}
+            package = table.get("package")
+            if isinstance(package, dict):
+                kept |= {key: package[key] for key in _DECIDING_OF_PACKAGE if key in package}
+            content.append((path, kept))
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _own(tree: Directory, under: str = "") -> Iterator[tuple[str, FileNode | str]]:

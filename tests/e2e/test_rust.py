@@ -1,4 +1,7 @@
-"""A Rust extension module, built for another machine from crates that a registry of the test has."""
+"""A Rust extension module, built for another machine from crates that a registry of the test has.
+
+Its crates are pinned by Cargo.lock, or without one by mpforge's lock.
+"""
 
 import hashlib
 import io
@@ -223,11 +226,14 @@ def test_a_rust_extension_is_cross_built_once_and_again_when_its_source_or_crate
     assert "wheel-aarch64-cp311" in steps
     assert "crates" not in steps
 
-    pin(rusty, "1.1.0", registry.publish("1.1.0", "good morning"))
+    registry.publish("1.1.0", "good morning")
+    (rusty.root / "Cargo.lock").unlink()
     moved = rusty.nox("test-aarch64-cp311")
     assert moved.code == 0, str(moved)
     assert "crates" in rusty.steps()
     assert "good morning! From aarch64" in rusty.log("test-aarch64-cp311")
+    lock = (rusty.root / "multiplatform.lock").read_text(encoding="utf-8")
+    assert '{ name = "greeter", version = "1.1.0"' in lock
 
 
 def test_crates_that_can_not_be_had_are_told_with_remedies(
@@ -237,7 +243,7 @@ def test_crates_that_can_not_be_had_are_told_with_remedies(
     registry.use('registry = "sparse+http://127.0.0.1:9/index/"')
     run = rusty.mpforge("run", "sdist")
     assert run.code == 4, str(run)
-    assert "index-unreachable: the crates of Cargo.lock can't be fetched" in run.output
+    assert "index-unreachable: the project's crates can't be fetched" in run.output
     assert "http://127.0.0.1:9/index/" in run.output
     assert "replace-with" in run.output
     (registry.home / "config.toml").write_text(local, encoding="utf-8")
@@ -249,12 +255,18 @@ def test_crates_that_can_not_be_had_are_told_with_remedies(
     assert "Cargo.lock does not fit Cargo.toml" in run.output
 
     (rusty.root / "Cargo.lock").unlink()
+    run = rusty.mpforge("run", "--locked", "sdist")
+    assert run.code == 2, str(run)
+    assert "pin-missing" in run.output
+    assert "the crates of Cargo.toml" in run.output
+    locked = rusty.mpforge("lock")
+    assert locked.code == 0, str(locked)
+    assert "+ greeter 2.0.0 (crate of Cargo.toml)" in locked.output
+    rusty.edit("Cargo.toml", 'greeter = "2"', 'greeter = "3"')
     run = rusty.mpforge("run", "sdist")
     assert run.code == 2, str(run)
-    assert "no Cargo.lock pins them" in run.output
-    assert "cargo generate-lockfile" in run.output
+    assert "the crates that Cargo.toml requires can't be resolved" in run.output
 
-    assert rusty.mpforge("lock").code == 0
     nowhere = {"MPFORGE_CACHE": str(place / "nothing-yet")}
     run = rusty.mpforge("plan", "deps-aarch64", "--json", env=nowhere)
     (session,) = json.loads(run.output)["sessions"]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 import pytest
 
-from mpforge.errors import render
 from mpforge.sources import cargo
 from mpforge.store.trees import Directory, FileNode, from_entries
 
@@ -33,7 +32,7 @@ def test_a_lock_at_the_top_is_the_one_of_all_manifests_below() -> None:
     found = crates_of(
         {"Cargo.toml": "", "Cargo.lock": LOCKED, "sub/Cargo.toml": '[dependencies]\nb = "1"\n'}
     )
-    assert found == cargo.Crates(("Cargo.toml",), vendored=False, wanted=True, unpinned=None)
+    assert found == cargo.Crates(("Cargo.toml",), vendored=False, wanted=True, unpinned=())
 
 
 def test_a_lock_of_a_project_in_a_folder_is_found() -> None:
@@ -54,15 +53,48 @@ def test_a_lock_that_names_the_project_s_own_packages_alone_wants_nothing() -> N
         '[workspace.dependencies]\nb = "1"\n',
     ],
 )
-def test_a_manifest_that_needs_crates_without_a_lock_is_told(manifest: str) -> None:
-    found = crates_of({"Cargo.toml": manifest})
-    assert found.unpinned == "Cargo.toml"
-    assert "cargo generate-lockfile" in render(cargo.no_lock(found.unpinned))
+def test_the_crates_of_a_manifest_without_a_lock_are_to_be_locked(manifest: str) -> None:
+    assert crates_of({"rust/Cargo.toml": manifest}).to_lock == ("rust/Cargo.toml",)
+
+
+def test_a_workspace_is_locked_at_its_root_though_only_a_member_needs_crates() -> None:
+    files = {
+        "Cargo.toml": '[workspace]\nmembers = ["one"]\n',
+        "one/Cargo.toml": '[dependencies]\nb = "1"\n',
+    }
+    assert crates_of(files).to_lock == ("Cargo.toml",)
+
+
+def test_an_example_without_a_lock_is_left_alone_where_the_project_has_one() -> None:
+    files = {
+        "rust/Cargo.toml": "",
+        "rust/Cargo.lock": LOCKED,
+        "example/Cargo.toml": '[dependencies]\nb = "1"\n',
+    }
+    assert crates_of(files).to_lock == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "matters"),
+    [
+        ('[dependencies]\nb = "2"\n', True),
+        ('[dependencies]\nb = "1"\n[features]\nx = []\n', True),
+        ('[package]\nversion = "2"\n[dependencies]\nb = "1"\n', True),
+        ('[package]\nname = "a"\ndescription = "x"\n[dependencies]\nb = "1"\n[lints]\n', False),
+    ],
+)
+def test_only_what_changes_a_cargo_lock_asks_for_another_one(change: str, *, matters: bool) -> None:
+    def digest(text: str) -> str:
+        files = {"Cargo.toml": text}
+        return cargo.requirements_digest("Cargo.toml", tree_of(files), files.get)
+
+    before = digest('[package]\nname = "a"\n[dependencies]\nb = "1"\n')
+    assert (digest(change) != before) == matters
 
 
 def test_a_manifest_of_paths_alone_needs_no_lock() -> None:
     files = {"Cargo.toml": '[dependencies]\nb = { path = "b" }\n', "b/Cargo.toml": ""}
-    assert crates_of(files).unpinned is None
+    assert crates_of(files).unpinned == ()
 
 
 def test_crates_that_the_project_brings_are_told_by_its_configuration() -> None:

@@ -1,5 +1,6 @@
 """multiplatform.lock: what is written is read back, merges lose nothing, and bad files are placed."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from mpforge.errors import ExitCode, LockInvalid
 from mpforge.lock.lock_file import difference, forget, merge, merged, only_needed, read, update
 from mpforge.lock.lock_format import parse, render
 from mpforge.plan.pins import (
+    Crate,
+    CratesPin,
+    CratesRequest,
     DistroPackage,
     DistroPin,
     DistroRequest,
@@ -52,10 +56,16 @@ BUILT = (
     Package("plugin", "0", (), path="./plug in"),
     Package("vendored", "1", (OTHER,), path="w/vendored-1-py3-none-any.whl"),
 )
+CRATES = CratesPin(
+    CratesRequest("rust/Cargo.toml", "e" * 64),
+    4,
+    (Crate("own", "1.0", dependencies=("libc",)), Crate("libc", "0.2", "registry+x", "f" * 64)),
+)
 FULL = Lock(
     (build(package("cython", "3.1"), package("setuptools", "84", size=None)), build(*BUILT)),
     (DEBS, RUST),
     (CROSS,),
+    crates=(CRATES,),
 )
 
 
@@ -63,6 +73,16 @@ def test_a_lock_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "multiplatform.lock"
     written = merge(path, FULL)
     assert written == read(path) == FULL
+
+
+def test_a_crate_that_is_to_move_is_forgotten_with_those_of_its_lock() -> None:
+    assert forget(FULL, "libc").crates == ()
+    assert forget(FULL, "cython").crates == (CRATES,)
+    moved = dataclasses.replace(CRATES.packages[1], version="0.3")
+    after = Lock(crates=(dataclasses.replace(CRATES, packages=(CRATES.packages[0], moved)),))
+    assert difference(Lock(crates=(CRATES,)), after) == (
+        "libc 0.2 -> 0.3 (crate of rust/Cargo.toml)",
+    )
 
 
 def test_text_that_toml_must_escape_survives() -> None:
