@@ -17,7 +17,6 @@ from mpforge.errors import (
     MpforgeError,
     NoContainerRuntime,
     NotAvailableYet,
-    ToolUnavailable,
     WrongInput,
 )
 from mpforge.kinds.install_packages import of_tests
@@ -200,21 +199,21 @@ class _Locking:
                 packages += self._best_of(offers, Lock(distribution=tuple(packages)))
 
     def _best_of(self, offers: tuple[RustRequest, ...], known: Lock) -> list[DistroPin]:
-        """Return the missing pins for the first offer that the archive has. Raises ``ToolUnavailable``."""
+        """Return the missing pins for the first offer that the archive has."""
         from mpforge.obtain.rust import distribution_rust
+
+        def answer(offer: RustRequest) -> tuple[DistroPin, ...]:
+            pins = tuple(known.packages_of(one) or self._look_up(one) for one in offer)
+            distribution_rust.check_versions(pins)
+            return pins
 
         if any(distribution_rust.pinned(known, offer) for offer in offers):
             return []
-        for offer in offers:
-            try:
-                pins = [known.packages_of(one) or self._look_up(one) for one in offer]
-                distribution_rust.check_versions(pins)
-            except ToolUnavailable:
-                if offer is offers[-1]:
-                    raise
-            else:
-                return [pin for pin in pins if known.packages_of(pin.request) is None]
-        return []
+        found = distribution_rust.choose(offers, answer, self.say)
+        if found is None and offers:
+            names = " ".join(distribution_rust.names_of(offers[0]))
+            self.left.append(f"no suite has Rust for this target: {names}")
+        return [pin for pin in found or () if known.packages_of(pin.request) is None]
 
     def _look_up(self, wanted: DistroRequest) -> DistroPin:
         from mpforge.obtain.distro import apt

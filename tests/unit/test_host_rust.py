@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from mpforge.errors import ToolUnavailable, render
+from mpforge.errors import IndexUnreachable, ToolUnavailable, render
 from mpforge.obtain.rust import distribution_rust, host_rust, rust_toolchain
 from mpforge.obtain.rust.host_rust import HostRust
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest, Lock
@@ -124,10 +124,19 @@ def test_programs_of_another_suite_than_the_host_s_come_with_their_c_library() -
     assert {o.suite for (o,) in offers if "libc6" in o.names} == {"sid"}
 
 
-def offered(versions: Mapping[tuple[str, str], str]) -> tuple[str, str]:
-    """The chosen suite and version, of an archive's versions by suite and architecture."""
+def offered(
+    versions: Mapping[tuple[str, str], str],
+    silent: str = "",
+    warn: Callable[[str], None] = lambda _: None,
+) -> tuple[str, str]:
+    """The chosen suite and version, of an archive's versions by suite and architecture.
+
+    The ``silent`` suite does not answer.
+    """
 
     def answer(request: DistroRequest) -> DistroPin:
+        if request.suite == silent:
+            raise IndexUnreachable(f"{silent} did not answer")
         version = versions.get((request.suite, request.architecture))
         if version is None:
             raise ToolUnavailable("no such package")
@@ -145,7 +154,7 @@ def offered(versions: Mapping[tuple[str, str], str]) -> tuple[str, str]:
     offers = distribution_rust.requests(
         well_known()["x86_64"], well_known()["s390x"], ("debian", "bookworm")
     )
-    chosen = rust_toolchain.chosen_packages(cast("Any", pins), offers)
+    chosen = rust_toolchain.chosen_packages(cast("Any", pins), offers, warn)
     assert chosen is not None
     return chosen[0].request.suite, chosen[0].packages[0].version
 
@@ -161,6 +170,15 @@ def test_a_suite_serves_if_it_has_compiler_and_library_of_one_version() -> None:
     assert offered(archive) == ("bookworm", "1.85.0+dfsg3-1")
     archive |= {("trixie", "amd64"): "1.96.0+dfsg1-1+b1", ("trixie", "s390x"): "1.96.0+dfsg1-1"}
     assert offered(archive) == ("trixie", "1.96.0+dfsg1-1+b1")
+
+
+def test_a_part_of_the_archive_that_does_not_answer_is_left_out_with_a_warning() -> None:
+    archive = dict.fromkeys([("trixie", "amd64"), ("trixie", "s390x")], "1.96.0+dfsg1-1")
+    warnings: list[str] = []
+    assert offered(archive, "bookworm-security", warnings.append)[0] == "trixie"
+    assert warnings == ["bookworm-security did not answer; Rust is pinned from trixie instead"]
+    with pytest.raises(IndexUnreachable):
+        offered({}, "bookworm-security")
 
 
 # --- what will be downloaded ------------------------------------------------------------------

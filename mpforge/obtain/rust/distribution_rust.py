@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mpforge import processes
 from mpforge.artifacts import elf
-from mpforge.errors import ToolUnavailable
+from mpforge.errors import IndexUnreachable, ToolUnavailable
 from mpforge.obtain.distro import apt
 from mpforge.plan.pins import DistroPin, DistroRequest, Lock
 from mpforge.platforms import Platform
@@ -126,6 +126,33 @@ def _name(pin: DistroPin, fill: _Fill) -> str:
 
 def _digest(pin: DistroPin, fill: _Fill) -> str:
     return apt.digest_of(pin, fill.__name__, "2")
+
+
+def choose(
+    offers: Sequence[RustRequest],
+    answer: Callable[[RustRequest], RustPins],
+    warn: Callable[[str], None],
+) -> RustPins | None:
+    """Return the answer to the first offer that the archive has; None if it has none of them.
+
+    ``answer`` raises ``ToolUnavailable`` for another. A part of the archive that does not answer is left out
+    with a warning. Raises its ``IndexUnreachable`` if no other one has the packages.
+    """
+    unreachable = None
+    for offer in offers:
+        try:
+            found = answer(offer)
+        except ToolUnavailable:
+            continue
+        except IndexUnreachable as error:
+            unreachable = unreachable or error
+            continue
+        if unreachable is not None:
+            warn(f"{unreachable.what}; Rust is pinned from {offer[0].suite} instead")
+        return found
+    if unreachable is not None:
+        raise unreachable
+    return None
 
 
 def pinned(lock: Lock, request: RustRequest) -> RustPins | None:

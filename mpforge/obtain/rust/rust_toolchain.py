@@ -6,7 +6,7 @@ choice depends on the host, the lock and the target; naming its parts fetches no
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -105,7 +105,7 @@ class Rust:
                 )
             return found
         asked = offers(channel, target.name, self._tools.release)
-        packages = chosen_packages(self._tools.pins, asked)
+        packages = chosen_packages(self._tools.pins, asked, self._tools.warn)
         if packages is None:
             names = distribution_rust.names_of(asked[0]) if asked else ()
             raise host_rust.missing(channel, triples, found, names)
@@ -151,20 +151,17 @@ def offers(
 
 
 def chosen_packages(
-    pins: Pins, offers: tuple[distribution_rust.RustRequest, ...]
+    pins: Pins, offers: tuple[distribution_rust.RustRequest, ...], warn: Callable[[str], None]
 ) -> distribution_rust.RustPins | None:
-    """Return the packages of the first offer that is in the lock, else of the first in the archive."""
-    pinned = [
-        known for one in offers if (known := distribution_rust.pinned(pins.lock, one)) is not None
-    ]
-    if pinned:
-        return pinned[0]
+    """Return the packages of the first offer that is in the lock, else as ``distribution_rust.choose``."""
     for offer in offers:
-        try:
-            return pins.distributions(offer, distribution_rust.check_versions)
-        except ToolUnavailable:
-            continue
-    return None
+        if (known := distribution_rust.pinned(pins.lock, offer)) is not None:
+            return known
+
+    def answer(offer: distribution_rust.RustRequest) -> distribution_rust.RustPins:
+        return pins.distributions(offer, distribution_rust.check_versions)
+
+    return distribution_rust.choose(offers, answer, warn)
 
 
 def _environment(release: tuple[str, str] | None) -> Mapping[str, str]:
