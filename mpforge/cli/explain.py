@@ -2,19 +2,22 @@
 
 import argparse
 import contextlib
+import dataclasses
 import sys
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mpforge.cli.options import session_of, sessions_of, write_json
-from mpforge.errors import Damaged, ExitCode
+from mpforge.errors import Damaged, ExitCode, StepFailed, WrongInput
 from mpforge.errors.reference import explanation
 from mpforge.plan.codec import encode
 
 if TYPE_CHECKING:
     from mpforge.engine.load_plan import Compiled
     from mpforge.engine.preview import Changes, SessionPreview, StepPreview
+    from mpforge.plan.sessions import PlannedSession
+    from mpforge.workspace import Workspace
 
 DESCRIPTION = "Show why a session is built as it is and what changed, or what an error code means."
 
@@ -34,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="list what each step uses in addition to its source: ingredients of its key, files of this host",
     )
+    parser.add_argument(
+        "--trace",
+        action="store_true",
+        help="with --inputs: run the build once under strace, store nothing, and list the files of this host "
+        "that it read and its key does not have",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -45,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     from mpforge.engine.preview import changes, preview
 
     workspace, found, session = session_of(arguments, "session or error code")
+    if arguments.trace:
+        return _trace(workspace, found, session, arguments)
     sessions = sessions_of(found.plan, [arguments.session], workspace)
     told = [
         preview(found, workspace, one)
@@ -65,6 +76,45 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.DONE
     for item in told:
         sys.stdout.write("\n".join(_lines(item, differing, whole=arguments.all)) + "\n")
+    return ExitCode.DONE
+
+
+def _trace(
+    workspace: "Workspace",
+    found: "Compiled",
+    session: "PlannedSession",
+    arguments: argparse.Namespace,
+) -> int:
+    """Run a session's build under strace and write the files that it read."""
+    import os
+
+    from mpforge.cli.options import show_log_end
+    from mpforge.engine import trace
+    from mpforge.engine.session_run import SessionRun
+    from mpforge.processes.interrupts import watch_interrupts
+    from mpforge.reports.console import Console
+    from mpforge.workspace import Options
+
+    if not arguments.inputs:
+        raise WrongInput("--trace needs --inputs", hint="mpforge explain --inputs --trace SESSION")
+    trace.traceable(found.plan, session)
+    watch_interrupts()
+    console, log = Console(), trace.log_of(workspace, session.name)
+    options = Options.from_environment(os.environ)
+    run = dataclasses.replace(SessionRun(found, session, workspace, options, console.show), log=log)
+    try:
+        traced = trace.trace(run)
+    except StepFailed:
+        console.close()
+        if log.is_file():
+            show_log_end(log)
+        raise
+    finally:
+        console.close()
+    if arguments.json:
+        write_json({"session": session.name, "traced": asdict(traced)})
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in trace.lines(traced))
     return ExitCode.DONE
 
 

@@ -95,8 +95,10 @@ class Realizer:
         return self.store.find(key) is not None
 
     @contextlib.contextmanager
-    def entered(self, identifier: str, visitor: "Callable[[StepRun], int]") -> Iterator[Task]:
-        """Yield the task of a step that a user enters: its inputs are realized, nothing of it is stored.
+    def entered(
+        self, identifier: str, visitor: "Callable[[StepRun], int] | None" = None
+    ) -> Iterator[Task]:
+        """Yield the task of a step that a user enters, or traces: nothing of it is stored.
 
         Its directory is removed when the block ends, unless it is to be kept.
         """

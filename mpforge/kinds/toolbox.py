@@ -83,6 +83,8 @@ class Toolbox:
         self._warned: set[str] = set()
         self.mounted: dict[Path, Path] = {}
         """Directories of steps where trees of the tool store are mounted, and the trees' paths."""
+        self.tracer: tuple[str, ...] = ()
+        """Words before each command line of a step on this host, to trace it."""
         base = None
         if pinned_base:
             base = Base(pins, self.store, workspace.cache / "distribution", self.working)

@@ -40,6 +40,7 @@ def host_place(
         visible=files,
         mounted=toolbox.mounted,
         base=base_root(toolbox.tools.base),
+        by=toolbox.tracer,
     )
 
 

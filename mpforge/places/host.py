@@ -5,7 +5,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,10 +22,14 @@ _NO_PROGRAM = {errno.ENOENT, errno.EACCES, errno.ENOEXEC}
 
 @dataclass(frozen=True)
 class HostPlace:
-    """This host; ``isolation`` is applied to programs, ``network`` lets them use the host's network."""
+    """This host; ``isolation`` is applied to programs, ``network`` lets them use the host's network.
+
+    ``by`` are words before each command line: a program there that starts it.
+    """
 
     isolation: Isolation = NO_ISOLATION
     network: bool = False
+    by: tuple[str, ...] = field(default=(), kw_only=True)
 
     image = None
     shares_files = True
@@ -117,7 +121,7 @@ class HostPlace:
         self, argv: Sequence[str], cwd: Path, file_arguments: Sequence[Path] = ()
     ) -> Iterator["_Start"]:
         """Yield how a program is started. Raises ``NotStarted`` if the block did not start it."""
-        command = [self.to_place_paths(argument) for argument in argv]
+        command = [self.to_place_paths(argument) for argument in (*self.by, *argv)]
         if not self.isolation.cuts_network:
             try:
                 yield _Start(command, cwd)

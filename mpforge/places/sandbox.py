@@ -134,9 +134,11 @@ def on_host(
     visible: Callable[[], Iterable[Path]] = no_paths,
     mounted: Mapping[Path, Path] | None = None,
     base: Path = root_contents.HOST,
+    by: tuple[str, ...] = (),
 ) -> HostPlace:
     """Return the place on this host for the step in ``root``: isolated as far as the host allows."""
     found = isolation()
     if found.has_root:
-        return Sandbox(found, network, root, visible, {} if mounted is None else mounted, base)
-    return HostPlace(found, network)
+        on = {} if mounted is None else mounted
+        return Sandbox(found, network, root, visible, on, base, by=by)
+    return HostPlace(found, network, by=by)

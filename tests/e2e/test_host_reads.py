@@ -140,3 +140,20 @@ def test_a_library_of_the_host_that_zig_linked_is_linked_and_grafted_again_when_
     (after,) = grafted()
     assert after != before, "its name has its digest"
     assert build in unbuilt.nox(build).cached
+
+
+def test_a_traced_build_names_what_it_read_and_its_key_does_not_have_and_stores_nothing(
+    quick: Workspace,
+) -> None:
+    refused = quick.mpforge("explain", "--inputs", "--trace", BUILD, env={"PATH": "/nonexistent"})
+    assert refused.code == 4
+    assert "tool-unavailable: there is no strace on PATH" in refused.output
+    if shutil.which("strace") is None:
+        pytest.skip("this host has no strace")
+    quick.edit("build.sh", "mkdir", "read -r line < /usr/share/common-licenses/MPL-2.0\nmkdir")
+    traced = quick.mpforge("explain", "--inputs", "--trace", BUILD)
+    assert traced.code == 0, str(traced)
+    assert "  base-files\n" in traced.output
+    assert "    /usr/share/common-licenses/MPL-2.0\n" in traced.output
+    assert "/usr/bin/sh" not in traced.output
+    assert "no result is stored" in quick.mpforge("explain", "--inputs", BUILD).output
