@@ -30,6 +30,7 @@ class RunningCommands(Kind[RunCommands]):
 
     def run(self, task: Task, command: RunCommands, provision: "Provision") -> dict[str, str]:
         """Run the commands and prove that the outputs are for the target. Raises ``OutputMissing``."""
+        from mpforge.artifacts import step_paths
         from mpforge.artifacts.binary_format import Promise
         from mpforge.artifacts.declared_outputs import collect
         from mpforge.artifacts.proof import prove_files
@@ -59,4 +60,6 @@ class RunningCommands(Kind[RunCommands]):
         passing = Path(run.place.to_place_paths(str(directory.root)))
         promise = Promise(platform, command.policy, provided=provided, passing=passing)
         prove_files(directory.output, promise)
+        places = (str(passing), str(directory.root))
+        task.warnings.extend(step_paths.warnings(directory.output, places))
         return {}

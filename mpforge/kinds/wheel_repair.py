@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from mpforge.artifacts import canonical_archives, elf, wheels
+from mpforge.artifacts import canonical_archives, elf, step_paths, wheels
 from mpforge.artifacts.binary_format import Promise
 from mpforge.artifacts.proof import inspected, machine_reasons, prove_wheel, reasons_of, refuse
 from mpforge.diagnostics import cross_compiling, failed_extensions
 from mpforge.diagnostics.step_failure import WITHOUT_LIBRARY
 from mpforge.errors import NoExtension, OutputMissing, StepFailed, WheelRejected
+from mpforge.places.root_contents import STEP, STEP_IN_IMAGE
 from mpforge.places.step import StepDirectory, StepRun
 from mpforge.plan.steps import RepairWheel
 from mpforge.platforms import Platform, policy_version, well_known
@@ -106,7 +107,8 @@ def repair(
     promise = Promise(platform, command.policy, command.exclude, command.provided)
     only_pure = command.only_pure is not None
     prove_wheel(made.name, verified, command.python, promise, pure=only_pure)
-    for line in told:
+    steps = dict.fromkeys((run.place.to_place_paths(str(run.directory.root)), STEP, STEP_IN_IMAGE))
+    for line in (*told, *step_paths.warnings(verified, steps)):
         tell(f"{made.name}: {line}")
     return made
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 STEP = "/build"
 """The path of a step's directory in its root."""
+STEP_IN_IMAGE = "/mpforge/step"
+"""The same in a container and in an image's root."""
 HOST = Path("/")
 """The root with this host's base programs."""
 NAME, ID = "mpforge", 1000

@@ -1,5 +1,7 @@
 """What a real compiler and a real backend gave is proved before it ships, whatever kind of build it was."""
 
+import re
+
 import pytest
 
 from tests.e2e.workspace import Workspace
@@ -18,6 +20,7 @@ PLUGIN = """
     mkdir out
     echo 'int host_tell(void); int start(void) { return host_tell(); }' > plugin.c
     $CC -shared -fPIC -o out/plugin.so plugin.c
+    echo "prefix=$PWD" > out/plugin.pc
 """
 LIE = """
     from setuptools import Extension, setup
@@ -40,7 +43,9 @@ def test_a_program_without_section_headers_is_read_as_a_loader_reads_it(quick: W
 
 
 @pytest.mark.gcc
-def test_what_a_plugin_wants_of_its_program_must_be_named(quick: Workspace) -> None:
+def test_what_a_plugin_wants_of_its_program_must_be_named_and_its_build_s_path_is_told(
+    quick: Workspace,
+) -> None:
     quick.write("build.sh", PLUGIN)
     run = quick.mpforge("run", "build")
     assert run.code == 1, str(run)
@@ -50,6 +55,7 @@ def test_what_a_plugin_wants_of_its_program_must_be_named(quick: Workspace) -> N
     spec.write_text(spec.read_text() + 'allow-undefined = ["host_*"]\n')
     run = quick.mpforge("run", "build")
     assert run.code == 0, str(run)
+    assert re.search(r"warning: out/plugin\.pc names /\S+/src, a path of the build", run.output)
 
 
 @pytest.mark.cross

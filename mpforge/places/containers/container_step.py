@@ -13,11 +13,12 @@ from typing import BinaryIO
 
 from mpforge.errors import StepFailed, WrongInput
 from mpforge.places.containers.image_root import AnyContainer
+from mpforge.places.root_contents import STEP_IN_IMAGE
 from mpforge.platforms import Platform
 from mpforge.processes import Ended
 from mpforge.store.files import remove_tree
 
-STEP = "/mpforge/step"
+STEP = STEP_IN_IMAGE
 """The path of a step's directory in a container."""
 
 _LENT = "/mpforge/lent"
