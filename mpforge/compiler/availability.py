@@ -3,7 +3,8 @@
 Such a spec is valid; a session that needs one of these things says so and ends with exit code 4.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mpforge.plan.requirements import name_of
@@ -11,7 +12,7 @@ from mpforge.plan.sessions import Refusal
 from mpforge.platforms import Platform
 
 if TYPE_CHECKING:
-    from mpforge.spec.model import BuildOptions, Toolchain
+    from mpforge.spec.model import BuildOptions, Library, Toolchain
 
 TOOLCHAINS = ("auto", "zig", "gcc")
 _CONTAINED = ("hybrid", "emulate")
@@ -37,12 +38,34 @@ def refusal(
     missing = next(_needed(platform, python, build, boxed=boxed), None)
     if missing is None:
         return None
-    key, what = missing
+    return _not_yet(*missing)
+
+
+def in_image_refusal(strategy: str) -> Refusal:
+    """Return the refusal of native libraries for a build that turns out to need an image."""
+    refusal = _not_yet("build.libraries", f"native libraries with strategy = {strategy!r}")
+    return replace(refusal, hint='set strategy = "cross" or "native"')
+
+
+def _not_yet(key: str, what: str) -> Refusal:
     return Refusal(
         error="not-available-yet",
         what=f"{what} ({key}): not available yet in this version of mpforge",
         hint="leave this target or option out to build the rest; docs/contract.md lists what is available",
     )
+
+
+def library_refusal(build: "BuildOptions", table: "Mapping[str, Library]") -> Refusal | None:
+    """Return the refusal for the first library, in ``table``, of a build that is not available yet."""
+    todo = list(build.libraries)
+    while todo:
+        name = todo.pop()
+        library = table[name]
+        todo += library.needs
+        if library.recipe is not None or library.source is None or library.source.git is not None:
+            key, what = ("recipe", "recipes") if library.recipe else ("source.git", "git sources")
+            return _not_yet(f"libraries.{name}.{key}", f"{what} of libraries")
+    return None
 
 
 def test_refusal(platform: Platform, cpu: str | None) -> Refusal | None:
@@ -81,7 +104,8 @@ def _needed(
             else "target-requires in an image, whose packages are the target's (build.requires)",
         ): in_image and bool(build.target_requires),
         ("build.toolchain", toolchain): build.toolchain not in TOOLCHAINS and not boxed,
-        ("build.libraries", "native libraries"): bool(build.libraries),
+        ("build.libraries", "native libraries for builds in an image"): in_image
+        and bool(build.libraries),
         ("build.isolation", f"kind = {build.kind!r} with isolation = false"): not build.isolation
         and build.kind != "wheel",
         (

@@ -20,6 +20,9 @@ MAKE = ShellLine(("make -j", Placeholder("jobs"), f" {_MAKE_VARIABLES}"))
 
 _TOOLS: Mapping[str, tuple[str, ...]] = {"cmake": ("cmake", "ninja"), "meson": ("meson", "ninja")}
 
+PREFIX = Placeholder("prefix")
+"""The directory that a library is configured for; it is installed below ``{dest_dir}``."""
+
 _JOBS, _TRIPLE = Placeholder("jobs"), Placeholder("triple")
 _PROJECT, _BUILD, _DEST = Placeholder("project"), Placeholder("build_dir"), Placeholder("dest_dir")
 
@@ -68,13 +71,74 @@ def commands_of(build: "BuildOptions", *, cross: bool, here: str) -> tuple[Comma
     return (*commands(build.before_build), *lines)
 
 
-def _cmake(options: list[Text]) -> Iterator[Argv]:
-    """Yield CMake's commands (cmake(1)). It reads CMAKE_TOOLCHAIN_FILE from the environment."""
+def library_commands(
+    build: "BuildOptions", *, shared: bool, cross: bool, here: str
+) -> tuple[CommandLine, ...]:
+    """Return the commands that build a library and install it, static unless it is ``shared``.
+
+    All code is position-independent, because it becomes part of extension modules. For ``here`` see
+    ``commands_of``.
+    """
+    options = [text(option) for option in build.options]
+    lines: Iterable[CommandLine]
+    given: tuple[Text, ...]
+    match build.kind:
+        case "make":
+            lines = _library_make(options)
+        case "cmake":
+            switch = "ON" if shared else "OFF"
+            given = (
+                ("-DCMAKE_INSTALL_PREFIX=", PREFIX),
+                ("-DCMAKE_INSTALL_LIBDIR=lib",),
+                ("-DCMAKE_POSITION_INDEPENDENT_CODE=ON",),
+                (f"-DBUILD_SHARED_LIBS={switch}",),
+            )
+            lines = _cmake([*given, *options], ("env", ("DESTDIR=", _DEST)), ())
+        case "meson":
+            given = (("--prefix=", PREFIX), (f"-Ddefault_library={_kind(shared)}",))
+            lines = _meson([*given, *options], cross=cross)
+        case "autotools":
+            off = "static" if shared else "shared"
+            given = (
+                ("--prefix=", PREFIX),
+                (f"--enable-{_kind(shared)}",),
+                (f"--disable-{off}",),
+                ("--with-pic",),
+            )
+            lines = _autotools([*given, *options], cross=cross, here=here)
+        case "commands" | "wheel":
+            lines = commands(build.commands)
+        case _:
+            assert_never(build.kind)
+    return tuple(lines)
+
+
+def _kind(shared: bool) -> str:  # noqa: FBT001 - a word for it
+    return "shared" if shared else "static"
+
+
+def _library_make(options: list[Text]) -> Iterator[Argv]:
+    """Yield make's commands; a makefile without a configure script has PREFIX or prefix at most."""
+    made = 'exec make CC="$CC -fPIC" CXX="$CXX -fPIC" AR="$AR" RANLIB="$RANLIB" STRIP="$STRIP" "$@"'
+    make = ("/bin/sh", "-c", made, "make")
+    yield _argv(*make, ("-j", _JOBS), *options)
+    yield _argv(*make, "install", ("PREFIX=", _DEST), ("prefix=", _DEST), *options)
+
+
+def _cmake(
+    options: list[Text],
+    before: tuple[str | Text, ...] = (),
+    after: tuple[str | Placeholder, ...] = ("--prefix", _DEST),
+) -> Iterator[Argv]:
+    """Yield CMake's commands (cmake(1)). It reads CMAKE_TOOLCHAIN_FILE from the environment.
+
+    ``before`` and ``after`` are the words around the call that installs.
+    """
     yield _argv(
         "cmake", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", *options, "-S", _PROJECT, "-B", _BUILD
     )
     yield _argv("cmake", "--build", _BUILD, "--parallel", _JOBS)
-    yield _argv("cmake", "--install", _BUILD, "--prefix", _DEST)
+    yield _argv(*before, "cmake", "--install", _BUILD, *after)
 
 
 def _meson(options: list[Text], *, cross: bool) -> Iterator[Argv]:

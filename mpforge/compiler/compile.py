@@ -6,7 +6,7 @@ impossible target stops no other. Pure: the same inputs give the same plan.
 
 from dataclasses import replace
 
-from mpforge.compiler import availability, project_checks, pythons, steps
+from mpforge.compiler import availability, libraries, project_checks, pythons, steps
 from mpforge.compiler.decide import Compilation, Decision, options_digest, sdist_compilers
 from mpforge.compiler.index import compile_index
 from mpforge.compiler.wants import wants_of
@@ -118,8 +118,11 @@ def _deps(
     if not choices:
         refusal = next(d.choice for d in own if isinstance(d.choice, Refusal))
         return replace(planned, refusal=refusal)
+    made = (libraries.steps(decision)[1] for decision in own)
+    ids = dict.fromkeys(step for found in made for step in compilation.add(found))
     return replace(
         planned,
+        steps=(*ids,),
         choice=choices[0],
         compilers=tuple(d.compilers for d in own if d.compilers is not None),
     )

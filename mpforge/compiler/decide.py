@@ -39,8 +39,8 @@ from mpforge.plan.toolchains import (
 )
 from mpforge.platforms import GLIBC, Platform, legacy_name, well_known
 from mpforge.platforms.policies import normal_policy
-from mpforge.spec.model import BuildOptions, Spec
-from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, word
+from mpforge.spec.model import BuildOptions, Library, Spec
+from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, with_needs, word
 
 # Options that say how or where to build, not what: they don't distinguish shipped files. Of the
 # tools only zig's version is one of these: see ``options_digest``.
@@ -181,8 +181,10 @@ class Decision:
     @functools.cached_property
     def unavailable(self) -> Refusal | None:
         """The options, tests' included, that this version does not support, as a refusal."""
-        named = self.compilation.spec.toolchains.get(self.build.toolchain)
-        return availability.refusal(self.platform, self.python, self.build, named)
+        spec = self.compilation.spec
+        named = spec.toolchains.get(self.build.toolchain)
+        refusal = availability.refusal(self.platform, self.python, self.build, named)
+        return refusal or availability.library_refusal(self.build, spec.libraries)
 
     @property
     def policy(self) -> str:
@@ -227,6 +229,8 @@ class Decision:
         )
         pin = compilation.lock.strategy(self.target.name, compilation.host_platform)
         found = strategies.choose(wanted, compilation.host, pin)
+        if isinstance(found, Choice) and found.image is not None and build.libraries:
+            return availability.in_image_refusal(found.strategy)
         of_host = isinstance(found, Choice) and found.toolchain == "gcc" and found.image is None
         return _NO_GCC if of_host and compilation.pinned_base else found
 
@@ -318,11 +322,19 @@ def options_digest(compilation: Compilation, build: BuildOptions) -> str:
     tools = [tool for tool in build.tools if not is_zig(tool)]
     if tools:
         data["tools"] = tools  # a build script may behave differently when it finds one
+    if build.libraries:
+        named = with_needs(build.libraries, compilation.spec.libraries)
+        data["libraries"] = {name: _content_of(compilation.spec.libraries[name]) for name in named}
     project = compilation.project
     data["requires"] = sorted(project.requirements(build.requires))
     data["constraints"] = project.constraints(build.constraints, build.requires)
     told = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _content_of(library: Library) -> dict[str, object]:
+    """Return a library's options, less the addresses of its source, which its digest identifies."""
+    return library.model_dump(exclude={"source": {"url"}})
 
 
 def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:

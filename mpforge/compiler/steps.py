@@ -6,7 +6,7 @@ Pure: options and choices become typed commands. Knows nothing of hosts.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mpforge.compiler import build_systems, programs, project_checks, purity
+from mpforge.compiler import build_systems, libraries, programs, project_checks, purity
 from mpforge.compiler.decide import Compilation, Decision
 from mpforge.compiler.typed_commands import (
     OF_A_TARGET,
@@ -205,6 +205,8 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
     )
     asks_given = given if before else without(given, {"run"})
     crates = _crates_steps(compilers.rust if compilers else None)
+    needed, library_steps = libraries.steps(decision)
+    ask = replace(ask, libraries=needed if asked else ())
     wheel = BuildWheel(
         source=source,
         exclude=exclude,
@@ -218,6 +220,7 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
         crates=OutputOf(crates[0].id) if crates else None,
         target_environment=target_environment,
         wanted=() if build.isolation else request.requirements,
+        libraries=needed,
     )
     repair = RepairWheel(
         wheel=OutputOf(f"wheel-{stem}"),
@@ -231,8 +234,9 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
         exclude=tuple(build.repair.exclude),
         arguments=tuple(build.repair.args),
         target_environment=target_environment,
+        libraries=libraries.shared(needed, library_steps),
     )
-    return _granted(
+    own = _granted(
         build,
         compilation.host_platform,
         *crates,
@@ -241,6 +245,7 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
         Step(f"wheel-{stem}", f"the wheel for {stem}", wheel, given, build.timeout),
         Step(f"repair-{stem}", f"repair and verify {stem}", repair),
     )
+    return (*library_steps, *own)
 
 
 def _target_step(decision: Decision, python: str) -> tuple[Step, ...]:
@@ -257,13 +262,14 @@ def _target_step(decision: Decision, python: str) -> tuple[Step, ...]:
 
 
 def command_steps(decision: Decision) -> tuple[Step, ...]:
-    """Return the one step of a build other than a wheel's."""
+    """Return the steps of a build other than a wheel's: its libraries, and the one that builds."""
     build, compilers, stem = decision.build, decision.compilers, decision.stem
     if compilers is None:
         raise AssertionError(f"{stem}: commands are given a compiler")
     compilation = decision.compilation
     host = compilation.host_platform
     here = well_known()[host].gnu_triple
+    needed, library_steps = libraries.steps(decision)
     run = RunCommands(
         source=ProjectFiles(),
         exclude=tuple(compilation.spec.sdist.exclude),
@@ -274,10 +280,11 @@ def command_steps(decision: Decision) -> tuple[Step, ...]:
         policy=compilers.policy,
         installs=build_systems.configurer(build.kind) is not None,
         provided=tuple(build.allow_undefined),
+        libraries=needed,
     )
     title = f"{build.kind} for {stem}"
     step = Step(f"build-{stem}", title, run, variables(build), build.timeout)
-    return _granted(build, host, step)
+    return (*library_steps, *_granted(build, host, step))
 
 
 def test_steps(decision: Decision, cpu: str | None) -> tuple[Step, ...]:

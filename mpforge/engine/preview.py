@@ -4,7 +4,7 @@ Keys are computed as far as the store and the lock allow. Runs no step, fetches 
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -110,12 +110,16 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
     if session.phase == "test":
         require_machine(run)
     steps = _steps(run, session)
-    worst = [step for state in ("not known", "would run") for step in steps if step.state == state]
-    if not worst:
+    if (first := _first_to_do(steps)) is None:
         static = session.level == "static"
         return SessionPreview(session, "checked" if static else "cached", "", steps)
-    first = worst[0]
     return SessionPreview(session, first.state, first.why, steps, unpinned=first.unpinned)
+
+
+def _first_to_do(steps: Sequence[StepPreview]) -> StepPreview | None:
+    """Return the step that decides a session's state; None if all are cached."""
+    worst = [step for state in ("not known", "would run") for step in steps if step.state == state]
+    return worst[0] if worst else None
 
 
 def _deps(run: SessionRun, session: PlannedSession) -> SessionPreview:
@@ -124,7 +128,11 @@ def _deps(run: SessionRun, session: PlannedSession) -> SessionPreview:
         return SessionPreview(session, "cached", why)
     size, items = run.to_fetch(session)
     ready = all(run.toolbox.is_prepared(compilers) for compilers in session.compilers)
-    return SessionPreview(session, "cached" if ready else "would run", "", (), size, items)
+    steps = _steps(run, session)  # of native libraries
+    state: State = "cached" if ready else "would run"
+    if ready and (first := _first_to_do(steps)) is not None:
+        state = first.state
+    return SessionPreview(session, state, "", steps, size, items)
 
 
 def _steps(run: SessionRun, session: PlannedSession) -> tuple[StepPreview, ...]:

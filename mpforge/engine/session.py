@@ -131,17 +131,21 @@ def _publish_sdist(run: SessionRun, build: PlannedSession) -> None:
 
 
 def run_deps(run: SessionRun) -> SessionEnded:
-    """Prepare a target's tools."""
+    """Prepare a target's tools, and build its native libraries."""
     run.pin_choice(run.session)
     shipped = run.shipping.all_from_elsewhere(run.session.target)
     if shipped:
         return run.cached(digest_of({entry.path: entry.key for entry in shipped}))
     tools = prepare_tools.usable(run.provision, run.session.compilers, run.warn)
     key = digest_of(tools.parts())
-    if tools.is_done(key) and not run.options.no_cache:
+    done = tools.is_done(key) and not run.options.no_cache
+    if not done:
+        run.announce()
+        tools.run(key)
+    for step in run.session.steps:  # native libraries
+        run.realizer.realize(step)
+    if done and not run.realizer.ran:
         return run.cached(key)
-    run.announce()
-    tools.run(key)
     return run.end("done", f"ready: {short(key)}")
 
 

@@ -55,6 +55,10 @@ class LibraryMissing(StepFailed, code="library-missing"):
     """A build needs a header or a library that the target does not have."""
 
 
+class PatchRefused(StepFailed, code="patch-refused"):
+    """A patch does not apply to a library's source."""
+
+
 class RanTargetProgram(StepFailed, code="ran-target-program"):
     """A build runs a program of the target, which this host can't run, or not in this way."""
 

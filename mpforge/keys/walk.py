@@ -15,7 +15,7 @@ from mpforge import __version__
 from mpforge.keys.digest import Ingredient
 from mpforge.plan.codec import encode
 from mpforge.plan.places import Machine, PlannedPlace
-from mpforge.plan.steps import NARROWS, Step, Tree
+from mpforge.plan.steps import BY_NAME, NARROWS, Step, Tree
 from mpforge.plan.texts import symbolic
 from mpforge.plan.toolchains import Compilers
 
@@ -66,7 +66,11 @@ def references(step: Step) -> dict[str, Tree]:
 
 def _fields(step: Step) -> Iterator[tuple[str, object]]:
     for item in dataclasses.fields(step.command):
-        yield item.name, getattr(step.command, item.name)
+        value = getattr(step.command, item.name)
+        if (word := item.metadata.get(BY_NAME)) is None:
+            yield item.name, value
+        else:
+            yield from ((f"{word}.{name}", reference) for name, reference in value)
 
 
 def _text(value: object) -> str:

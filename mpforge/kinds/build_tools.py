@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from mpforge.kinds import library_inputs
 from mpforge.kinds.task import Task
 from mpforge.places.step import StepDirectory
 from mpforge.plan.steps import BuildWheel, Settings, Step
@@ -28,7 +29,7 @@ _CPLUSPLUS_CYTHON = (b"language = c++", b"language=c++", b"language: c++", b"lib
 def make_ready(
     task: Task, provision: "Provision", compilers: Compilers, *, builds: bool = True
 ) -> ReadyCompilers:
-    """Return compilers for a step's build, and an emulator if it may run what it makes.
+    """Return compilers for a step's build, its libraries, and an emulator if it may run what it makes.
 
     Without ``builds`` it compiles nothing: the libraries for its languages and the emulator are left out.
     """
@@ -36,7 +37,15 @@ def make_ready(
 
     wanted = languages(task.given.trees["source"], provision.store) if builds else ()
     flags = compiler_flags(task.step)
-    found = provision.toolbox.compilers(compilers, wanted, task.directory.root, flags)
+    root = task.directory.root
+    found = provision.toolbox.compilers(compilers, wanted, root, flags)
+    found = library_inputs.joined(
+        found, library_inputs.put(task.given.trees, provision.store, root)
+    )
+    if compilers.configurer == "cmake":
+        # CMake 4 refuses projects that ask for a version below 3.5, as many of some age do.
+        old = {"CMAKE_POLICY_VERSION_MINIMUM": "3.5"}
+        found = dataclasses.replace(found, variables={**found.variables, **old})
     if not builds or compilers.emulator is None or found.view is None:
         return found
     machine = provision.machines().for_build(compilers.emulator)
@@ -63,6 +72,7 @@ def placeholders(
         "policy": compilers.policy,
         "target": compilers.target,
     }
+    known |= library_inputs.placeholders(directory.root)
     run = "" if ready is None else ready.variables.get("MPFORGE_RUN", "")
     if run or not compilers.cross:
         known["run"] = run

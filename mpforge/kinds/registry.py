@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from mpforge.kinds.build_library import BuildingLibrary
 from mpforge.kinds.build_wheel import AskingRequirements, BuildingWheel
 from mpforge.kinds.check_files import CheckingFiles
 from mpforge.kinds.fetch_crates import FetchingCrates
+from mpforge.kinds.fetch_source import CopyingFiles, FetchingSource
 from mpforge.kinds.install_packages import InstallingPackages
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.make_sdist import MakingSdist
@@ -17,6 +19,9 @@ from mpforge.plan.steps import Command
 _KINDS: dict[type[Command], Kind[Any]] = {
     steps.InstallPackages: InstallingPackages(),
     steps.FetchCrates: FetchingCrates(),
+    steps.FetchSource: FetchingSource(),
+    steps.CopyFiles: CopyingFiles(),
+    steps.BuildLibrary: BuildingLibrary(),
     steps.AskRequirements: AskingRequirements(),
     steps.MakeSdist: MakingSdist(),
     steps.BuildWheel: BuildingWheel(),

@@ -56,7 +56,13 @@ class RepairingWheel(Kind[RepairWheel]):
 
     def run(self, task: Task, command: RepairWheel, provision: "Provision") -> dict[str, str]:
         """Repair and verify the wheel, with the libraries that it may have been linked with."""
-        from mpforge.kinds import execution, step_inputs, target_packages, wheel_repair
+        from mpforge.kinds import (
+            execution,
+            library_inputs,
+            step_inputs,
+            target_packages,
+            wheel_repair,
+        )
         from mpforge.places.containers import image_libraries
 
         provision.store.restore(task.given.trees["wheel"], task.directory.source)
@@ -65,6 +71,10 @@ class RepairingWheel(Kind[RepairWheel]):
         if command.target_environment is not None:
             packages = step_inputs.put_target_packages(task, provision)
             found += target_packages.library_directories(packages)
+        if command.libraries:
+            root = task.directory.root
+            library_inputs.put(task.given.trees, provision.store, root)
+            found += library_inputs.library_folders(root)
         there = [str(folder) for folder in found if folder.is_dir()]
         variables = {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
         python = sys.executable

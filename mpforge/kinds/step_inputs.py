@@ -19,6 +19,7 @@ from mpforge.places import source_reads
 from mpforge.places.isolation import isolation
 from mpforge.places.step import SOURCE_DATE_EPOCH, StepRun
 from mpforge.sources import git, git_clone
+from mpforge.store.files import files_below
 from mpforge.store.protocols import BlobStore
 from mpforge.store.trees import Directory
 from mpforge.toolchains.ready import ReadyCompilers, digest
@@ -68,10 +69,14 @@ def restore_source(store: BlobStore, tree: Directory, place: Path) -> None:
     Otherwise automake's Makefiles would regenerate their configure script, and Cython its C files.
     """
     store.restore(tree, place)
+    settle_times(place)
+
+
+def settle_times(source: Path) -> None:
+    """Give all files of a source the same time."""
     when = int(SOURCE_DATE_EPOCH)
-    for path, node in tree.walk():
-        if not isinstance(node, str):
-            os.utime(place / path, (when, when))
+    for path in files_below(source):
+        os.utime(source / path, (when, when), follow_symlinks=False)
 
 
 def source_root(task: Task, provision: "Provision", *, vcs: bool) -> Path:

@@ -18,6 +18,8 @@ from mpforge.plan.toolchains import Compilers
 
 NARROWS = "narrows"
 """Marks a field that is not itself an ingredient: the tree or pin that it leads to is one."""
+BY_NAME = "by-name"
+"""Marks a field of named references; its value is the word before each name: ``library.zlib``."""
 
 Hook = Literal["sdist", "wheel"]
 
@@ -50,6 +52,9 @@ class ShippedFiles(OneOf):
 
 
 Tree = ProjectFiles | OutputOf | ShippedFiles
+
+Libraries = tuple[tuple[str, OutputOf], ...]
+"""Native libraries by name, in the order of their needs, each with the step that builds it."""
 
 
 # --- commands: what a step does ----------------------------------------------------------------
@@ -124,6 +129,62 @@ class FetchCrates(OneOf):
 
 
 @dataclass(frozen=True)
+class FetchSource(OneOf):
+    """Fetch and unpack a library's source: an archive with this sha256, from the first address that has it.
+
+    Which addresses these are changes no result.
+    """
+
+    urls: tuple[str, ...] = field(metadata={NARROWS: True})
+    sha256: str
+
+    work = Work.FETCH
+    is_main = False
+    place = ON_HOST
+    compilers = python = rust = None
+    exclude = ()
+
+
+@dataclass(frozen=True)
+class CopyFiles(OneOf):
+    """Copy files beside the spec for a library: a ``source`` (directory or archive), or ``patches``.
+
+    Paths are relative to the project. Their content is in the key, not their names.
+    """
+
+    source: str | None = field(default=None, metadata={NARROWS: True})
+    patches: tuple[str, ...] = field(default=(), metadata={NARROWS: True})
+
+    work = Work.FETCH
+    is_main = False
+    place = ON_HOST
+    compilers = python = rust = None
+    exclude = ()
+
+
+@dataclass(frozen=True)
+class BuildLibrary(_Build):
+    """Build a native library, and install it as a tree that may be put anywhere.
+
+    ``patches`` are applied to its source first. ``shared``: it is a shared library, else a static one.
+    """
+
+    name: str
+    source: OutputOf
+    commands: tuple[CommandLine, ...]
+    compilers: Compilers
+    target: str
+    policy: str
+    patches: OutputOf | None = None
+    shared: bool = False
+    libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
+
+    is_main = False
+    python = rust = None
+    exclude = ()
+
+
+@dataclass(frozen=True)
 class AskRequirements(_Build):
     """Ask the build backend for further requirements (PEP 517 ``get_requires_for_build_*``).
 
@@ -142,6 +203,7 @@ class AskRequirements(_Build):
     before: tuple[CommandLine, ...] = ()
     retry: tuple[CommandLine, ...] = ()
     target_environment: OutputOf | None = None
+    libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
 
     is_main = False
     rust = None
@@ -194,6 +256,7 @@ class BuildWheel(_Build):
     crates: OutputOf | None = None
     target_environment: OutputOf | None = None
     wanted: tuple[str, ...] = ()
+    libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
 
     hook = "wheel"
     is_main = True
@@ -221,6 +284,7 @@ class RepairWheel(OneOf):
     arguments: tuple[str, ...] = ()
     provided: tuple[str, ...] = ()
     target_environment: OutputOf | None = None
+    libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
 
     work = Work.REPAIR
     is_main = False
@@ -245,6 +309,7 @@ class RunCommands(_Build):
     policy: str
     installs: bool = False
     provided: tuple[str, ...] = ()
+    libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
 
     is_main = True
     python = rust = None
@@ -304,6 +369,9 @@ class CheckFiles(OneOf):
 Command = (
     InstallPackages
     | FetchCrates
+    | FetchSource
+    | CopyFiles
+    | BuildLibrary
     | AskRequirements
     | MakeSdist
     | BuildWheel

@@ -219,7 +219,7 @@ def _library(path: Path, library: Library) -> Iterator[Finding]:
 
 
 def _source(path: Path, source: LibrarySource) -> Iterator[Finding]:
-    origins = [key for key in ("url", "path", "git") if getattr(source, key) is not None]
+    origins = [key for key in ("url", "path", "git") if getattr(source, key)]
     if len(origins) != 1:
         yield finding_at(
             "bad-value", path, "expected exactly one of url + sha256, path, git + commit"

@@ -307,7 +307,9 @@ class Toolchain(Table):
 class LibrarySource(Table):
     """A library's source: url + sha256, path, or git + commit."""
 
-    url: Text | None = Field(default=None, description="Address of an archive.")
+    url: Globs = Field(
+        default=(), description="Address of an archive, or the addresses of its mirrors."
+    )
     sha256: Text | None = Field(default=None, description="Digest of the archive.")
     path: Text | None = Field(default=None, description="A directory or archive of the project.")
     git: Text | None = Field(default=None, description="Address of a repository.")
@@ -322,8 +324,13 @@ class Library(Table):
     recipe: Text | None = Field(
         default=None, description="A recipe that mpforge provides, instead of the other keys."
     )
-    options: Texts = Field(default=(), description="Arguments of its configure step.")
+    options: Texts = Field(
+        default=(), description="Arguments of its configure step; with make, of both its calls."
+    )
     commands: Commands = Field(default=(), description='For kind = "commands".')
+    tools: Texts = Field(
+        default=(), description="Programs beyond the base set, as in [build], for this library."
+    )
     patches: Texts = Field(default=(), description="Patch files, applied in order.")
     needs: Texts = Field(default=(), description="Libraries that it needs.")
     shared: Flag = Field(default=False, description="Build a shared library; else a static one.")

@@ -6,14 +6,14 @@ and ``command`` replace; tables merge by key. What depends on the platform or th
 is assumed, see ``load``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from mpforge import platforms
 from mpforge.formats.toml import Path
-from mpforge.spec.model import BuildOptions, RepairOptions, Spec, Table, TestOptions
+from mpforge.spec.model import BuildOptions, Library, RepairOptions, Spec, Table, TestOptions
 
 _Options = TypeVar("_Options", bound=Table)
 
@@ -158,6 +158,14 @@ def platform_name(spec: Spec, target: str) -> str | None:
     if written in known:
         return written
     return platforms.foreign_names().get(written) if "/" in written else None
+
+
+def with_needs(names: Iterable[str], table: Mapping[str, Library]) -> tuple[str, ...]:
+    """Return names of libraries and of all that they need, each after its needs; there are no cycles."""
+    found: dict[str, None] = {}
+    for name in names:
+        found |= dict.fromkeys((*with_needs(table[name].needs, table), name))
+    return tuple(found)
 
 
 def _skipped(spec: Spec, name: str) -> bool:

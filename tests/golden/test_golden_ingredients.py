@@ -46,10 +46,13 @@ from mpforge.plan.requirements import OwnPackage
 from mpforge.plan.sessions import Plan
 from mpforge.plan.steps import (
     AskRequirements,
+    BuildLibrary,
     BuildWheel,
     CheckFiles,
     Command,
+    CopyFiles,
     FetchCrates,
+    FetchSource,
     HostTool,
     InstallPackages,
     MakeSdist,
@@ -119,8 +122,10 @@ class FakePins(Pins):
     """A lock that has an answer to everything: version 1.0 of what was asked for."""
 
     def __init__(self) -> None:
-        paths = SimpleNamespace(files=lambda path: tree(f"{path}/pyproject.toml"))
-        self.paths = cast("Any", paths)
+        files = SimpleNamespace(
+            files=lambda path: tree(f"{path}/pyproject.toml"), wheel=lambda _: HERE
+        )
+        self.paths = cast("Any", files)
 
     def environment(
         self, request: EnvironmentRequest, own: OwnPackage | None = None
@@ -249,6 +254,13 @@ def commands(compilers: Compilers, **more: Any) -> RunCommands:
     )
 
 
+def library(**more: Any) -> BuildLibrary:
+    compilers = replace(ZIG, python=None, configurer="autotools")
+    target = compilers.target, compilers.policy
+    return BuildLibrary("xml", OutputOf("source"), (LINE,), compilers, *target, **more)
+
+
+LIBRARIES = (("zlib", OutputOf("library")),)
 SETTINGS = (("--build-option", ("-v",)),)
 WHEEL_TAG = ("aarch64", "cp311", "manylinux_2_28")
 REPAIRED = RepairWheel(OutputOf("wheel"), *WHEEL_TAG)
@@ -311,6 +323,14 @@ CASES: dict[str, Command | Step | tuple[Command, Host]] = {
     "commands-make-install": commands(
         replace(ZIG, python=None, configurer="autotools"), installs=True
     ),
+    "commands-libraries": commands(replace(ZIG, python=None), libraries=LIBRARIES),
+    "source-fetched": FetchSource(("https://example.org/a.tar.gz",), sha("a.tar.gz")),
+    "source-copied": CopyFiles("vendor/zlib"),
+    "patches": CopyFiles(patches=("a.patch", "b.patch")),
+    "library": library(),
+    "library-options": library(patches=OutputOf("patches"), shared=True, libraries=LIBRARIES),
+    "wheel-libraries": wheel(ZIG, libraries=LIBRARIES),
+    "repair-libraries": replace(REPAIRED, libraries=LIBRARIES),
     "test-native": run_tests(Machine("x86_64", False, None), outputs=("coverage.xml",)),
     "test-emulated": run_tests(EMULATED, before=(LINE,)),
     "test-emulated-pinned": (run_tests(EMULATED), Host(emulator=False)),
@@ -401,6 +421,9 @@ def ingredients_of(
         Step("crates", "", FetchCrates(SOURCE, "stable")),
         Step("sdist", "", MakeSdist(SOURCE, ENVIRONMENT, "cp311")),
         Step("wheel", "", wheel(None)),
+        Step("source", "", CopyFiles("vendor/zlib")),
+        Step("patches", "", CopyFiles(patches=("a.patch",))),
+        Step("library", "", library()),
     )
     outputs = {other.id: tree(f"{other.id}/file") for other in others}
     outputs["sdist"] = from_entries({"tree/setup.py": FileNode(sha("setup.py"), 1, False)})

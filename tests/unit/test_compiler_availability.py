@@ -56,10 +56,14 @@ def _spec(build: str = "", *, target: str = "x86_64", python: str = "cp311", res
         (_spec('toolchain = "boxed"\ntarget-requires = ["numpy"]', rest=BOXED), "target-requires"),
         (
             _spec(
-                'libraries = ["z"]',
+                'libraries = ["z"]\nstrategy = "hybrid"',
                 rest='[libraries.z]\nkind = "make"\nsource = { path = "z" }',
             ),
-            "libraries",
+            "native libraries",
+        ),
+        (
+            _spec('libraries = ["z"]', rest='[libraries.z]\nrecipe = "zlib"'),
+            "libraries.z.recipe",
         ),
     ],
 )

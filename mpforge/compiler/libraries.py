@@ -1,0 +1,118 @@
+"""Compile the steps of native libraries: their sources, and one build for each target and its compilers.
+
+A library is built once for all Pythons of a target, because its compilers have none. Pure: knows nothing of
+hosts.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from mpforge.compiler import build_systems, programs
+from mpforge.compiler.decide import Compilation, Decision
+from mpforge.compiler.typed_commands import variables
+from mpforge.plan.places import Machine
+from mpforge.plan.steps import BuildLibrary, CopyFiles, FetchSource, Libraries, OutputOf, Step
+from mpforge.plan.toolchains import Compilers
+from mpforge.platforms import well_known
+from mpforge.spec.model import BuildOptions, Library
+from mpforge.spec.options import with_needs
+
+
+def steps(decision: Decision) -> tuple[Libraries, tuple[Step, ...]]:
+    """Return the libraries of a build with all that they need, and the steps that make them, in order."""
+    if not decision.build.libraries or decision.compilers is None:
+        return (), ()
+    table = decision.compilation.spec.libraries
+    made: dict[str, OutputOf] = {}
+    found: dict[str, Step] = {}
+    for name in with_needs(decision.build.libraries, table):
+        needed = tuple((other, made[other]) for other in with_needs(table[name].needs, table))
+        own = (*_sources(name, table[name]), _build(decision, name, table[name], needed))
+        found |= {step.id: step for step in own}
+        made[name] = OutputOf(own[-1].id)
+    return tuple(made.items()), tuple(found.values())
+
+
+def shared(needed: Libraries, made: Iterable[Step]) -> Libraries:
+    """Return the libraries that a wheel may still need when it runs: the shared ones."""
+    dynamic = {step.id for step in made if getattr(step.command, "shared", False)}
+    return tuple((name, output) for name, output in needed if output.step in dynamic)
+
+
+def _sources(name: str, library: Library) -> Iterator[Step]:
+    """Yield the steps that obtain a library's source and its patches."""
+    source = library.source
+    if source is None:
+        raise AssertionError(f"{name} has no source")
+    if source.url:
+        fetch = FetchSource(source.url, source.sha256 or "")
+        yield Step(f"source-{name}", f"the source of {name}", fetch)
+    else:
+        yield Step(f"source-{name}", f"the source of {name}", CopyFiles(source.path))
+    if library.patches:
+        copy = CopyFiles(patches=library.patches)
+        yield Step(f"patches-{name}", f"the patches of {name}", copy)
+
+
+def _build(decision: Decision, name: str, library: Library, needed: Libraries) -> Step:
+    """Return the step that builds a library; its id has a Python only if that one's compilers differ."""
+    compilation, build = decision.compilation, _options(library)
+    compilers = _compilers(decision, build)
+    here = well_known()[compilation.host_platform].gnu_triple
+    command = BuildLibrary(
+        name=name,
+        source=OutputOf(f"source-{name}"),
+        commands=build_systems.library_commands(
+            build, shared=library.shared, cross=compilers.cross, here=here
+        ),
+        compilers=compilers,
+        target=compilers.target,
+        policy=compilers.policy,
+        patches=OutputOf(f"patches-{name}") if library.patches else None,
+        shared=library.shared,
+        libraries=needed,
+    )
+    step = Step(
+        f"library-{name}-{decision.target.name}",
+        f"{name} for {decision.target.name}",
+        command,
+        variables(build),
+        compilation.spec.build.timeout,
+        tools=programs.tools(build, compilation.host_platform),
+    )
+    if _is_free(compilation, step):
+        return step
+    return replace(step, id=f"library-{name}-{decision.stem}", title=f"{name} for {decision.stem}")
+
+
+def _is_free(compilation: Compilation, step: Step) -> bool:
+    return compilation.steps.get(step.id, step) == step
+
+
+def _options(library: Library) -> BuildOptions:
+    """Return a library's options as those of a build."""
+    return BuildOptions(
+        kind=library.kind or "commands",
+        options=library.options,
+        commands=library.commands,
+        environment=library.environment,
+        tools=library.tools,
+        libraries=library.needs,
+    )
+
+
+def _compilers(decision: Decision, build: BuildOptions) -> Compilers:
+    """Return the compilers of a decision for a library, which has no Python."""
+    own, configurer = decision.compilers, build_systems.configurer(build.kind)
+    if own is None:
+        raise AssertionError(f"{decision.stem} has no compilers")
+    runs = own.cross and (configurer in ("cmake", "meson") or build_systems.runs_programs(build))
+    emulated = Machine(own.target, True, decision.platform.baseline_cpu)
+    return Compilers(
+        own.toolchain,
+        own.target,
+        own.policy,
+        None,
+        configurer,
+        emulator=emulated if runs else None,
+    )

@@ -1,0 +1,84 @@
+"""Obtain a native library's source: an archive from outside, or files beside the spec; also its patches."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpforge.errors import SourceMissing
+from mpforge.kinds.kind import Kind
+from mpforge.kinds.task import Given, Task
+from mpforge.obtain.pins import Pins
+from mpforge.plan.steps import CopyFiles, FetchSource
+from mpforge.store.files import hash_file
+
+if TYPE_CHECKING:
+    from mpforge.kinds.step_ingredients import Provision
+
+
+class FetchingSource(Kind[FetchSource]):
+    """Kind of the steps that fetch a library's source."""
+
+    def parts(self, command: FetchSource, given: Given, provision: "Provision") -> dict[str, str]:
+        """Return nothing: the archive's digest identifies it."""
+        return {}
+
+    def run(self, task: Task, command: FetchSource, provision: "Provision") -> dict[str, str]:
+        """Fetch and unpack the archive. Raises ``IndexUnreachable``, ``HashMismatch``."""
+        from mpforge.obtain import source_archives
+
+        directory = task.directory.prepare()
+        with provision.toolbox.working(f"fetching {task.step.title}"):
+            archive = source_archives.fetch(
+                command.urls, command.sha256, directory.root, task.step.title
+            )
+        _unpack(archive, directory.root, directory.output)
+        return {}
+
+
+class CopyingFiles(Kind[CopyFiles]):
+    """Kind of the steps that copy a library's source or patches from files beside the spec."""
+
+    def parts(self, command: CopyFiles, given: Given, provision: "Provision") -> dict[str, str]:
+        """Return the digest of each file or directory. Raises ``SourceMissing``."""
+        named = {f"patch.{number}": path for number, path in enumerate(command.patches, start=1)}
+        if command.source is not None:
+            named["files"] = command.source
+        return {name: _digest(path, provision.pins) for name, path in named.items()}
+
+    def run(self, task: Task, command: CopyFiles, provision: "Provision") -> dict[str, str]:
+        """Copy the files; an archive is unpacked. Raises ``SourceMissing``, ``SourceUnreadable``."""
+        directory, paths = task.directory.prepare(), provision.pins.paths
+        for number, patch in enumerate(command.patches, start=1):
+            shutil.copyfile(paths.wheel(patch), directory.output / f"{number:04}.patch")
+        if command.source is not None:
+            if paths.wheel(command.source).is_dir():
+                directory.output.rmdir()
+                paths.copy(command.source, directory.output)
+            else:
+                _unpack(paths.wheel(command.source), directory.root, directory.output)
+        return {}
+
+
+def _digest(path: str, pins: Pins) -> str:
+    place = pins.paths.wheel(path)
+    if place.is_dir():
+        return pins.paths.files(path).digest()
+    if not place.is_file():
+        raise SourceMissing(
+            f"{path}: no such file or directory, but a table of [libraries] names it",
+            hint=f"check the path {place}",
+        )
+    return hash_file(place).digest
+
+
+def _unpack(archive: Path, folder: Path, output: Path) -> None:
+    """Unpack an archive, less its only directory at the top, if it has one."""
+    from mpforge.artifacts import archives
+
+    place = folder / "unpacked"
+    place.mkdir()
+    archives.unpack(archive, place)
+    found = [*place.iterdir()]
+    top = found[0] if len(found) == 1 and found[0].is_dir() else place
+    output.rmdir()
+    top.rename(output)

@@ -1,0 +1,60 @@
+"""Fetch archives of sources from addresses that the spec names, verified by their sha256.
+
+No code of an archive runs.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+from urllib.request import urlopen
+
+from mpforge.errors import HashMismatch, IndexUnreachable
+from mpforge.obtain.packages.package_index import without_credentials
+
+_SECONDS = 60.0
+
+
+def fetch(urls: Sequence[str], sha256: str, folder: Path, what: str) -> Path:
+    """Return the archive with this sha256, from the first address that has it, as a file in ``folder``.
+
+    Raises ``HashMismatch`` if only others were found, ``IndexUnreachable`` if none was; both name all
+    addresses.
+    """
+    told: list[str] = []
+    differs = False
+    for url in urls:
+        place = folder / (unquote(PurePosixPath(urlsplit(url).path).name) or "source")
+        try:
+            found = _download(url, place)
+        except (OSError, ValueError) as error:
+            told.append(f"{without_credentials(url)}: {without_credentials(str(error))}")
+            continue
+        if found == sha256:
+            return place
+        differs = True
+        told.append(f"{without_credentials(url)}: its sha256 is {found}")
+    if differs:
+        raise HashMismatch(
+            f"{what} has another sha256 than the spec gives: {sha256}",
+            why="\n".join(told),
+            hint="someone replaced the file, or the digest in [libraries] is of another one: compare it "
+            "with the one that the project publishes",
+        )
+    raise IndexUnreachable(
+        f"{what} could not be fetched from any of its {len(urls)} addresses"
+        if len(urls) > 1
+        else f"{what} could not be fetched",
+        why="\n".join(told),
+        hint="check the network; behind a proxy, set HTTPS_PROXY; or add a mirror to the list `url`",
+    )
+
+
+def _download(url: str, place: Path) -> str:
+    """Download a file; return its sha256. Raises ``OSError``, ``ValueError``."""
+    if urlsplit(url).scheme not in ("https", "http", "file"):
+        raise ValueError("not an address with https, http or file")
+    with urlopen(url, timeout=_SECONDS) as answer, place.open("wb") as file:  # noqa: S310 - checked
+        shutil.copyfileobj(answer, file)
+    return hashlib.sha256(place.read_bytes()).hexdigest()

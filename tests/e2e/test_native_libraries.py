@@ -1,0 +1,98 @@
+"""Native libraries: built once for a target, given to the builds that name them, and found there."""
+
+import pytest
+
+from tests.e2e.conftest import make_unlike
+from tests.e2e.workspace import Workspace
+
+pytestmark = [pytest.mark.cross, pytest.mark.emulation, pytest.mark.network]
+
+# Without DESTDIR, configure script, or -fPIC, as many a small library is.
+MAKEFILE = """
+CFLAGS = -O1
+libdozen.a: dozen.c
+	$(CC) $(CFLAGS) -Iinclude -c dozen.c
+	$(AR) rcs $@ dozen.o
+install:
+	mkdir -p $(PREFIX)/lib/pkgconfig $(PREFIX)/include
+	cp libdozen.a $(PREFIX)/lib
+	cp include/dozen.h $(PREFIX)/include
+	printf 'prefix=%s\\nName: dozen\\nDescription: a dozen\\nVersion: 12\\n' $(PREFIX) >dozen.pc
+	printf 'Libs: -L$${prefix}/lib -ldozen\\nCflags: -I$${prefix}/include\\n' >>dozen.pc
+	cp dozen.pc $(PREFIX)/lib/pkgconfig
+"""
+PATCH = """
+--- a/dozen.c
++++ b/dozen.c
+@@ -1,2 +1,2 @@
+ #include <dozen.h>
+-int dozen(void) { return 13; }
++int dozen(void) { return 12; }
+"""
+LIBRARY = """
+[libraries.dozen]
+source = { path = "vendor/dozen" }
+kind = "make"
+patches = ["dozen.patch"]
+"""
+SETUP = """
+import subprocess
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+
+class BuildExt(build_ext):
+    def build_extensions(self):
+        call = ["pkg-config", "--cflags", "--libs", "dozen"]
+        words = subprocess.check_output(call, text=True).split()
+        assert "-ldozen" in words and not any("/usr/" in word for word in words), words
+        self.extensions[0].extra_compile_args += [w for w in words if w.startswith("-I")]
+        self.extensions[0].extra_link_args += [w for w in words if w.startswith(("-L", "-l"))]
+        build_ext.build_extensions(self)
+
+
+setup(
+    cmdclass={"build_ext": BuildExt}, ext_modules=[Extension("tiny._tiny", ["tiny/_tiny.c"])]
+)
+"""
+
+
+@pytest.fixture(name="dozen")
+def _dozen(workspace: Workspace, request: pytest.FixtureRequest) -> Workspace:
+    """The small package, with a library of which one function is wrong without a patch."""
+    make_unlike(workspace, request)
+    workspace.write("vendor/dozen/Makefile", MAKEFILE)
+    workspace.write("vendor/dozen/dozen.c", "#include <dozen.h>\nint dozen(void) { return 13; }\n")
+    workspace.write("vendor/dozen/include/dozen.h", "int dozen(void);\n")
+    workspace.write("dozen.patch", PATCH.lstrip())
+    workspace.edit("multiplatform.toml", "environment = {}", 'libraries = ["dozen"]')
+    spec = workspace.read("multiplatform.toml")
+    (workspace.root / "multiplatform.toml").write_text(f"{spec}\n{LIBRARY}", "utf-8")
+    workspace.write("setup.py", SETUP)
+    workspace.edit("tiny/_tiny.c", "#include <Python.h>", "#include <Python.h>\n#include <dozen.h>")
+    workspace.edit("tiny/_tiny.c", "PyLong_FromLong(42)", "PyLong_FromLong(30 + dozen())")
+    return workspace
+
+
+def test_a_library_is_built_for_the_target_once_and_linked_into_the_wheel(dozen: Workspace) -> None:
+    run = dozen.nox("test-aarch64")
+    assert run.code == 0, str(run)
+    assert "test_answer" in dozen.log("test-aarch64-cp311")
+    assert "library-dozen-aarch64" in dozen.steps()
+    again = dozen.nox("test-aarch64")
+    assert again.did == set(), str(again)
+
+    # Another wheel of the same library.
+    dozen.edit("tiny/_tiny.c", "30 + dozen()", "18 + 2 * dozen()")
+    run = dozen.nox("build-aarch64-cp311")
+    assert run.sessions["deps-aarch64"][0] == "skipped", str(run)
+    assert "wheel-aarch64-cp311" in dozen.steps()
+    assert "library-dozen-aarch64" not in dozen.steps()
+
+    # A patch of another version is named, with the program's own words.
+    dozen.edit("vendor/dozen/dozen.c", "return 13", "return 0xd")
+    run = dozen.nox("deps-aarch64")
+    assert run.code == 1, str(run)
+    assert "patch-refused: dozen for aarch64: patch 1" in run.output
+    assert "FAILED" in run.output

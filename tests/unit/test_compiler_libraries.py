@@ -1,0 +1,145 @@
+"""Steps of native libraries in a plan."""
+
+from mpforge.compiler.compile import compile_plan
+from mpforge.plan.facts import HostFacts, ProjectFacts
+from mpforge.plan.pins import Lock
+from mpforge.plan.sessions import Plan
+from mpforge.plan.steps import BuildLibrary, BuildWheel, FetchSource, OutputOf, RepairWheel
+from mpforge.spec.load import load_spec
+
+HOST = HostFacts(platform="x86_64", system="Linux x86_64")
+PROJECT = ProjectFacts("tree", "setuptools.build_meta", False, ("setuptools",))
+SHA = "0" * 64
+LIBRARIES = f"""
+[libraries.zlib]
+source = {{ url = ["https://a.example/z.tar.gz", "https://b.example/z.tar.gz"], sha256 = "{SHA}" }}
+kind = "make"
+options = ["-C", "lib"]
+
+[libraries.xml]
+source = {{ path = "vendor/xml" }}
+kind = "autotools"
+options = ["--with-zlib={{prefix:zlib}}"]
+needs = ["zlib"]
+patches = ["xml.patch"]
+
+[libraries.unused]
+source = {{ path = "vendor/unused" }}
+kind = "cmake"
+"""
+
+
+def _plan(more: str = "", libraries: str = LIBRARIES, python: str = '"cp311", "cp313"') -> Plan:
+    text = f"""
+    schema = 1
+    [project]
+    python = [{python}]
+    targets = ["aarch64"]
+    [build]
+    libraries = ["xml"]
+    {more}
+    """
+    return compile_plan(load_spec(text + libraries, file="m.toml"), HOST, PROJECT, Lock())
+
+
+def _steps(plan: Plan, session: str) -> tuple[str, ...]:
+    found = plan.session(session)
+    assert found is not None
+    assert found.refusal is None
+    return found.steps
+
+
+def test_a_library_is_one_step_for_all_pythons_and_part_of_the_targets_preparation() -> None:
+    plan = _plan()
+    made = [step.id for step in plan.steps if isinstance(step.command, BuildLibrary)]
+    assert made == ["library-zlib-aarch64", "library-xml-aarch64"]
+    assert _steps(plan, "deps-aarch64") == (
+        "source-zlib",
+        "library-zlib-aarch64",
+        "source-xml",
+        "patches-xml",
+        "library-xml-aarch64",
+    )
+    for python in ("cp311", "cp313"):
+        assert set(_steps(plan, "deps-aarch64")) < set(_steps(plan, f"build-aarch64-{python}"))
+        wheel = plan.step(f"wheel-aarch64-{python}").command
+        assert isinstance(wheel, BuildWheel)
+        assert [name for name, _ in wheel.libraries] == [
+            "zlib",
+            "xml",
+        ]  # what it needs is given too
+        repair = plan.step(f"repair-aarch64-{python}").command
+        assert isinstance(repair, RepairWheel)
+        assert repair.libraries == ()  # static ones
+
+
+def test_a_library_is_built_by_the_compilers_of_its_target_without_a_python() -> None:
+    plan = _plan()
+    xml = plan.step("library-xml-aarch64").command
+    assert isinstance(xml, BuildLibrary)
+    assert (xml.compilers.target, xml.compilers.python, xml.compilers.cross) == (
+        "aarch64",
+        None,
+        True,
+    )
+    assert xml.libraries == (("zlib", OutputOf("library-zlib-aarch64")),)
+    words = " ".join(map(str, xml.commands))
+    assert "--enable-static --disable-shared --with-pic --with-zlib={prefix:zlib}" in words
+    zlib = plan.step("library-zlib-aarch64").command
+    assert isinstance(zlib, BuildLibrary)
+    assert [str(line).rpartition(" make ")[2] for line in zlib.commands] == [
+        "-j{jobs} -C lib",
+        "install PREFIX={dest_dir} prefix={dest_dir} -C lib",
+    ]
+    source = plan.step("source-zlib").command
+    assert isinstance(source, FetchSource)
+    assert (len(source.urls), source.sha256) == (2, SHA)
+
+
+def test_pythons_with_other_compilers_get_libraries_of_their_own() -> None:
+    override = """
+    [[overrides]]
+    select = ["*-cp313"]
+    build = { policy = "manylinux_2_28" }
+    """
+    plan = _plan(override)
+    other = plan.step("library-xml-aarch64-cp313").command
+    assert isinstance(other, BuildLibrary)
+    assert other.policy == "manylinux_2_28"
+    assert other.libraries == (("zlib", OutputOf("library-zlib-aarch64-cp313")),)
+    wheel = plan.step("wheel-aarch64-cp313").command
+    assert isinstance(wheel, BuildWheel)
+    assert wheel.libraries[1][1] == OutputOf("library-xml-aarch64-cp313")
+
+
+def test_shared_libraries_are_given_to_the_repair_too() -> None:
+    plan = _plan(libraries=LIBRARIES.replace('needs = ["zlib"]', 'needs = ["zlib"]\nshared = true'))
+    repair = plan.step("repair-aarch64-cp311").command
+    assert isinstance(repair, RepairWheel)
+    assert [name for name, _ in repair.libraries] == ["xml"]
+    xml = plan.step("library-xml-aarch64").command
+    assert isinstance(xml, BuildLibrary)
+    assert "--enable-shared --disable-static" in " ".join(map(str, xml.commands))
+
+
+def test_a_shipped_wheel_is_of_its_libraries_options_wherever_they_come_from() -> None:
+    def options(text: str) -> str:
+        session = _plan(libraries=text).session("build-aarch64-cp311")
+        assert session is not None
+        return session.options
+
+    plain = options(LIBRARIES)
+    assert options(LIBRARIES.replace("b.example", "c.example")) == plain
+    assert options(LIBRARIES.replace('"lib"]', '"lib", "X=1"]')) != plain
+    assert options(LIBRARIES.replace('["xml.patch"]', '["y.patch"]')) != plain
+    assert options(LIBRARIES.replace("vendor/unused", "unused")) == plain
+
+
+def test_every_kind_s_install_goes_below_the_step_s_own_directory() -> None:
+    for kind in ("cmake", "meson", "autotools", "make"):
+        plan = _plan(libraries=LIBRARIES.replace('"autotools"', f'"{kind}"'))
+        command = plan.step("library-xml-aarch64").command
+        assert isinstance(command, BuildLibrary)
+        last = str(command.commands[-1])
+        assert "install" in last
+        assert "{dest_dir}" in last
