@@ -80,6 +80,6 @@ def test_every_ignored_name_is_listed() -> None:
 
 def test_the_examples_are_good_specs() -> None:
     examples = re.findall(r"^```toml\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
-    assert len(examples) == 3
+    assert len(examples) == 4
     for example in examples:
         assert find_problems(example, file="multiplatform.toml") == ()
