@@ -26,9 +26,10 @@ COMMANDS = (
     ("log", "print a session's log"),
     ("shell", "open a shell in the environment of a session's step"),
     ("cache", "show, shrink, check or empty the cache that all projects share"),
+    ("library", "list the recipes for native libraries, or show one"),
     ("schema", "print the spec's JSON schema"),
 )
-_WITHOUT_SPEC = ("cache", "schema")
+_WITHOUT_SPEC = ("cache", "library", "schema")
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:

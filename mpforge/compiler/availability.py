@@ -62,9 +62,8 @@ def library_refusal(build: "BuildOptions", table: "Mapping[str, Library]") -> Re
         name = todo.pop()
         library = table[name]
         todo += library.needs
-        if library.recipe is not None or library.source is None or library.source.git is not None:
-            key, what = ("recipe", "recipes") if library.recipe else ("source.git", "git sources")
-            return _not_yet(f"libraries.{name}.{key}", f"{what} of libraries")
+        if library.source is not None and library.source.git is not None:
+            return _not_yet(f"libraries.{name}.source.git", "git sources of libraries")
     return None
 
 

@@ -39,6 +39,7 @@ from mpforge.plan.toolchains import (
 )
 from mpforge.platforms import GLIBC, Platform, legacy_name, well_known
 from mpforge.platforms.policies import normal_policy
+from mpforge.spec import recipes
 from mpforge.spec.model import BuildOptions, Library, Spec
 from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, with_needs, word
 
@@ -184,7 +185,7 @@ class Decision:
         spec = self.compilation.spec
         named = spec.toolchains.get(self.build.toolchain)
         refusal = availability.refusal(self.platform, self.python, self.build, named)
-        return refusal or availability.library_refusal(self.build, spec.libraries)
+        return refusal or availability.library_refusal(self.build, recipes.libraries(spec))
 
     @property
     def policy(self) -> str:
@@ -323,8 +324,9 @@ def options_digest(compilation: Compilation, build: BuildOptions) -> str:
     if tools:
         data["tools"] = tools  # a build script may behave differently when it finds one
     if build.libraries:
-        named = with_needs(build.libraries, compilation.spec.libraries)
-        data["libraries"] = {name: _content_of(compilation.spec.libraries[name]) for name in named}
+        table = recipes.libraries(compilation.spec)
+        named = with_needs(build.libraries, table)
+        data["libraries"] = {name: _content_of(table[name]) for name in named}
     project = compilation.project
     data["requires"] = sorted(project.requirements(build.requires))
     data["constraints"] = project.constraints(build.constraints, build.requires)

@@ -14,6 +14,7 @@ from mpforge.plan.places import Machine
 from mpforge.plan.steps import BuildLibrary, CopyFiles, FetchSource, Libraries, OutputOf, Step
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
+from mpforge.spec import recipes
 from mpforge.spec.model import BuildOptions, Library
 from mpforge.spec.options import with_needs
 
@@ -22,7 +23,7 @@ def steps(decision: Decision) -> tuple[Libraries, tuple[Step, ...]]:
     """Return the libraries of a build with all that they need, and the steps that make them, in order."""
     if not decision.build.libraries or decision.compilers is None:
         return (), ()
-    table = decision.compilation.spec.libraries
+    table = recipes.libraries(decision.compilation.spec)
     made: dict[str, OutputOf] = {}
     found: dict[str, Step] = {}
     for name in with_needs(decision.build.libraries, table):

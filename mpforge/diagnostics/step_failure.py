@@ -50,8 +50,8 @@ _DESELECTED = (
 )
 _BY_SIGILL = ("signal 4", "exit status 132")  # a shell reports 128 + 4
 WITHOUT_LIBRARY = (
-    "look for an option of the project to use its own copy or to build without it; [libraries] for "
-    "the target are not available yet"
+    "build the library for the target, by a table of [libraries]; or look for an option of the project "
+    "to use its own copy, or to build without it"
 )
 OPENMP = (
     'set target-requires = ["cmeel-libomp"] in [build] to get LLVM\'s runtime, which is then '
@@ -240,9 +240,22 @@ def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
         return LibraryMissing(
             f"{ended.title} failed: it needs {library.name}, which neither the project nor the target has",
             why=library.line,
-            hint=WITHOUT_LIBRARY,
+            hint=_with_recipe(library.name, ended),
         )
     return None
+
+
+def _with_recipe(name: str | None, ended: Ended) -> str:
+    """Return the remedy for a missing library: its recipe, if there is one."""
+    from mpforge.spec.recipes import providing
+
+    recipe = providing(name or "")
+    if recipe is None or ended.image is not None:
+        return WITHOUT_LIBRARY
+    return (
+        f'set libraries = ["{recipe.name}"] in [build]: mpforge has a recipe for {recipe.name} '
+        f"{recipe.version}, and builds it for the target, once"
+    )
 
 
 def _without_repository(ended: Ended, lines: Sequence[str]) -> StepFailed | None:

@@ -4,6 +4,7 @@ No code of an archive runs.
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,8 @@ from urllib.request import urlopen
 from mpforge.errors import HashMismatch, IndexUnreachable
 from mpforge.obtain.packages.package_index import without_credentials
 
+MIRROR_VARIABLE = "MPFORGE_SOURCE_MIRROR"
+"""The variable with a directory, or an address, where sources are looked for first."""
 _SECONDS = 60.0
 
 
@@ -24,7 +27,7 @@ def fetch(urls: Sequence[str], sha256: str, folder: Path, what: str) -> Path:
     """
     told: list[str] = []
     differs = False
-    for url in urls:
+    for url in (*_in_mirror(urls), *urls):
         place = folder / (unquote(PurePosixPath(urlsplit(url).path).name) or "source")
         try:
             found = _download(url, place)
@@ -43,12 +46,23 @@ def fetch(urls: Sequence[str], sha256: str, folder: Path, what: str) -> Path:
             "with the one that the project publishes",
         )
     raise IndexUnreachable(
-        f"{what} could not be fetched from any of its {len(urls)} addresses"
-        if len(urls) > 1
+        f"{what} could not be fetched from any of its {len(told)} addresses"
+        if len(told) > 1
         else f"{what} could not be fetched",
         why="\n".join(told),
-        hint="check the network; behind a proxy, set HTTPS_PROXY; or add a mirror to the list `url`",
+        hint="check the network; behind a proxy, set HTTPS_PROXY; or add a mirror to the list `url`, "
+        f"or set {MIRROR_VARIABLE} to a directory that has the file",
     )
+
+
+def _in_mirror(urls: Sequence[str]) -> tuple[str, ...]:
+    """Return where the environment's mirror has the archive: by the file's name in any address."""
+    given = os.environ.get(MIRROR_VARIABLE)
+    if not given:
+        return ()
+    base = Path(given).absolute().as_uri() if "://" not in given else given.rstrip("/")
+    names = dict.fromkeys(PurePosixPath(urlsplit(url).path).name for url in urls)
+    return tuple(f"{base}/{name}" for name in names)
 
 
 def _download(url: str, place: Path) -> str:

@@ -12,6 +12,7 @@ from mpforge import platforms
 from mpforge.formats.globs import Glob
 from mpforge.formats.toml import Path
 from mpforge.platforms import image_name
+from mpforge.spec import recipes
 from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import BuildOptions, Library, Spec
 from mpforge.spec.options import (
@@ -205,29 +206,36 @@ def _images(spec: Spec) -> Iterator[Finding]:
 
 
 def _libraries(spec: Spec, path: Path, names: tuple[str, ...]) -> Iterator[Finding]:
+    if not names:
+        return
+    known = recipes.libraries(spec)
     for number, name in enumerate(names):
-        if name not in spec.libraries:
-            yield finding_at(
-                "unknown-library",
-                path,
-                f"there is no {dotted_table('libraries', name)}",
-                close_to(name, spec.libraries),
-                item=number,
-            )
+        if name not in known:
+            table = dotted_table("libraries", name)
+            message = f"there is no {table}, and no recipe of that name"
+            yield finding_at("unknown-library", path, message, close_to(name, known), item=number)
 
 
 def _needs(spec: Spec, name: str, library: Library) -> Iterator[Finding]:
     path: Path = ("libraries", name, "needs")
     yield from _libraries(spec, path, library.needs)
-    reached, todo = set[str](), list(library.needs)
+    if library.recipe is not None and library.recipe not in recipes.recipes():
+        yield finding_at(
+            "unknown-library",
+            ("libraries", name, "recipe"),
+            f'there is no recipe "{library.recipe}"; `mpforge library list` shows them',
+            close_to(library.recipe, recipes.recipes()),
+        )
+    table = recipes.libraries(spec)
+    reached, todo = set[str](), list(table[name].needs)
     while todo:
         other = todo.pop()
         if other == name:
             yield finding_at("cycle", path, f"{name} depends on itself")
             return
-        if other in spec.libraries and other not in reached:
+        if other in table and other not in reached:
             reached.add(other)
-            todo += spec.libraries[other].needs
+            todo += table[other].needs
 
 
 def _duplicates(path: Path, words: tuple[str, ...]) -> Iterator[Finding]:

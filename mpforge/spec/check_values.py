@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mpforge.formats.toml import Path
 from mpforge.platforms.policies import policies
+from mpforge.spec import recipes
 from mpforge.spec.check_names import dotted_table
 from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import BuildOptions, Spec, TestOptions
@@ -248,10 +249,13 @@ def _placeholders(spec: Spec, path: Path, text: str) -> Iterator[Finding]:
             near,
         )
     for part in parse(text):
-        if isinstance(part, Placeholder) and part.argument and part.argument not in spec.libraries:
+        if not isinstance(part, Placeholder) or not part.argument:
+            continue
+        known = recipes.libraries(spec)
+        if part.argument not in known:
             yield finding_at(
                 "unknown-library",
                 path,
                 f"there is no {dotted_table('libraries', part.argument)} for {part}",
-                close_to(part.argument, spec.libraries),
+                close_to(part.argument, known),
             )

@@ -62,8 +62,12 @@ def _spec(build: str = "", *, target: str = "x86_64", python: str = "cp311", res
             "native libraries",
         ),
         (
-            _spec('libraries = ["z"]', rest='[libraries.z]\nrecipe = "zlib"'),
-            "libraries.z.recipe",
+            _spec(
+                'libraries = ["z"]',
+                rest='[libraries.z]\nkind = "make"\n'
+                f'source = {{ git = "https://example.org/z", commit = "{"0" * 40}" }}',
+            ),
+            "libraries.z.source.git",
         ),
     ],
 )

@@ -49,3 +49,15 @@ def test_if_no_address_answers_all_are_named_without_their_passwords(tmp_path: P
     assert "its 2 addresses" in caught.value.what
     assert urls[0] in (caught.value.why or "")
     assert "secret" not in (caught.value.why or "")
+
+
+def test_a_mirror_of_the_environment_is_asked_first_and_needs_no_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = _served(tmp_path / "a", "z.tar.gz")
+    monkeypatch.setenv(source_archives.MIRROR_VARIABLE, str(tmp_path / "mirror"))
+    (tmp_path / "step").mkdir()
+    assert source_archives.fetch((url,), SHA, tmp_path / "step", "z").read_bytes() == DATA
+    _served(tmp_path / "mirror", "z.tar.gz")
+    (tmp_path / "a" / "z.tar.gz").unlink()
+    assert source_archives.fetch((url,), SHA, tmp_path / "step", "z").read_bytes() == DATA

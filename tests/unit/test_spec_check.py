@@ -56,7 +56,7 @@ CASES = {
         [("bad-name", "targets.not")],
     ),
     "a name is no Python": (
-        HEAD + '[libraries.cp311]\nrecipe = "x"\n',
+        HEAD + '[libraries.cp311]\nrecipe = "xz"\n',
         [("bad-name", "libraries.cp311")],
     ),
     "nothing is listed twice": (
@@ -91,11 +91,11 @@ CASES = {
         [("unknown-toolchain", "build.toolchain")],
     ),
     "a library exists, in lists and placeholders": (
-        HEAD + '[build]\nlibraries = ["zlib"]\nbefore-build = ["ls {prefix:zlib}"]\n',
+        HEAD + '[build]\nlibraries = ["vendor"]\nbefore-build = ["ls {prefix:vendor}"]\n',
         [("unknown-library", "build.libraries[0]"), ("unknown-library", "build.before-build[0]")],
     ),
     "libraries don't need themselves": (
-        HEAD + '[libraries.a]\nrecipe = "a"\nneeds = ["b"]\n[libraries.b]\nrecipe = "b"\n'
+        HEAD + '[libraries.a]\nrecipe = "xz"\nneeds = ["b"]\n[libraries.b]\nrecipe = "xz"\n'
         'needs = ["a"]\n',
         [("cycle", "libraries.a.needs"), ("cycle", "libraries.b.needs")],
     ),
