@@ -29,6 +29,7 @@ _RAISE_POLICY = "raise [build] policy, or change what the build links"
 _ALLOW = (
     'set `allow-undefined = ["{name}"]` in [build] if the program that loads the file defines it'
 )
+_USE_COMPILERS = "let the build compile by the variables CC and CXX, which are for the target"
 _LINK = "make the link relative (ln -sr) and declare what it leads to in outputs, or copy the file"
 _SHOWN = 12
 _LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loader takes
@@ -43,7 +44,9 @@ def prove_files(root: Path, promise: Promise) -> None:
     links = list(_link_reasons(root))
     _reject(WheelRejected, f"{what} has symlinks that lead out of its outputs", links, _LINK)
     facts, reasons = format_of(promise.platform)(root, promise)
-    _reject(WheelRejected, f"{what} does not meet {promise.policy}", reasons, _RAISE_POLICY)
+    foreign = any(f"not {promise.platform.elf_machine}" in reason for reason in reasons)
+    hint = _USE_COMPILERS if foreign else _RAISE_POLICY
+    _reject(WheelRejected, f"{what} does not meet {promise.policy}", reasons, hint)
     _refuse_undefined(what, facts, Surroundings(promise))
     for wheel in sorted(root.rglob("*.whl")):
         with tempfile.TemporaryDirectory(prefix="mpforge-wheel-") as folder:
