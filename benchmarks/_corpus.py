@@ -17,6 +17,8 @@ HERE = Path(__file__).parent
 PACKAGES = HERE / "corpus.toml"
 RESULTS = HERE / "corpus-results.json"
 PAGE = HERE.parent / "docs" / "corpus.md"
+# The targets whose rows the first lines of the page count; the others are compared with these.
+FIRST = ("aarch64", "x86_64")
 # Where the page's table begins and ends; what stands around it is written by people.
 BEGIN, END = "<!-- corpus: begin -->\n", "<!-- corpus: end -->\n"
 HEAD = ("package", "backend: language", "for", "strategy", "CPU s", "result", "reason")
@@ -144,6 +146,9 @@ def page(packages: Sequence[Package], rows: Sequence[Row], old: str) -> str:
 
 def summary(packages: Sequence[Package], rows: Sequence[Row]) -> str:
     """How many of the compiled packages build: those that need no library of the target first."""
+    others = sorted({row.target for row in rows} - set(FIRST))
+    beside = [_beside(packages, rows, target) for target in others]
+    rows = [row for row in rows if row.target in FIRST]
     tried = {row.package for row in rows}
     good = {name for name in tried if all(r.result == "built" for r in rows if r.package == name)}
     here = [package for package in packages if package.compiled and package.name in tried]
@@ -157,7 +162,24 @@ def summary(packages: Sequence[Package], rows: Sequence[Row]) -> str:
     left = [package.name for package in packages if package.name not in tried]
     if left:
         text.append(f"- Not tried yet: {', '.join(left)}.\n")
-    return "".join(text)
+    return "".join([*text, *beside])
+
+
+def _beside(packages: Sequence[Package], rows: Sequence[Row], target: str) -> str:
+    """How many of the packages that build for aarch64 without foreign libraries build for another target."""
+    own = {package.name for package in packages if package.compiled and not package.needs}
+    built = {
+        place: {r.package for r in rows if r.target == place and r.result == "built"}
+        for place in ("aarch64", target)
+    }
+    wanted = built["aarch64"] & own
+    good = wanted & built[target]
+    share = 100 * len(good) / max(1, len(wanted))
+    tried = wanted & {r.package for r in rows if r.target == target}
+    return (
+        f"- {target}: **{len(good)} of {len(wanted)}** that build for aarch64 without a foreign library "
+        f"({share:.0f} %); {len(wanted) - len(tried)} were not tried.\n"
+    )
 
 
 def _share(what: str, packages: Sequence[Package], good: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """benchmarks/corpus.toml is the corpus that was promised, and docs/corpus.md tells what came of it."""
 
 import runpy
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,15 @@ def test_a_reason_names_no_directory_of_a_machine() -> None:
     told = "STEP/src/a.c:1:2: error: no; package (in 'STEP/src/rust')"
     assert CORPUS["anywhere"](words) == told
     assert not any("/store/work/" in row.reason for row in ROWS)
+
+
+def test_the_page_of_targets_is_made_from_its_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    targets = runpy.run_path(str(ROOT / "benchmarks" / "_targets.py"))
+    rows = targets["load_rows"](targets["RESULTS"].read_text(encoding="utf-8"))
+    old = targets["PAGE"].read_text(encoding="utf-8")
+    assert targets["page"](rows, old) == old
+    assert {row.package.split()[0] for row in rows} <= {
+        package["name"].split("==")[0]
+        for package in tomllib.loads(targets["PACKAGES"].read_text(encoding="utf-8"))["package"]
+    }
