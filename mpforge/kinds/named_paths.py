@@ -56,7 +56,9 @@ def parts(texts: Iterable[str], digests: FileDigests) -> dict[str, str]:
 
 
 def _paths(texts: Iterable[str]) -> set[Path]:
-    return {Path(path) for text in texts for path in _PATH.findall(text)}
+    """Return the paths in texts; ``/`` and ``//`` (of a URL, or Python's operator) name none."""
+    found = {Path(path) for text in texts for path in _PATH.findall(text)}
+    return {path for path in found if path.name}
 
 
 def _may_be_mounted(path: Path) -> bool:

@@ -86,6 +86,7 @@ def test_a_digest_of_many_files_is_remembered_until_a_stamp_changes(
 
 def test_what_the_base_system_has_and_what_is_no_path_is_in_no_key() -> None:
     text = "/usr/lib /bin/gone https://example.invalid/x s/a/b/ /dev/null /build/x /tmp"
+    text += " sqlite:// 7 // 2 ls /"  # no path, and no step sees all of the host
     text += " -L/opt/x -I/opt/y -Wl,-rpath,/opt/x"  # what is read there is compared
     assert named_paths.parts(naming((text,)), FileDigests(Path("/nonexistent"))) == {}
 
@@ -97,6 +98,7 @@ def test_a_path_that_a_text_of_the_spec_names_is_shown(words: str, tmp_path: Pat
 
 def test_the_end_of_another_path_is_none_nor_what_is_not_there(tmp_path: Path) -> None:
     assert shown((Placeholder("project"), str(tmp_path))) == set()
+    assert shown(("ls / 'sqlite://'",)) == set()
     assert shown((f"src{tmp_path} ./{tmp_path} {tmp_path}/gone",)) == set()
 
 
