@@ -25,6 +25,23 @@ def machines(wheel: Path) -> dict[str, str]:
         return {n: ELFFile(BytesIO(archive.read(n)))["e_machine"] for n in compiled}
 
 
+@pytest.mark.parametrize(
+    ("target", "elf", "suffix"),
+    [("s390x", "EM_S390", "s390x-linux-gnu"), ("armv7l", "EM_ARM", "arm-linux-gnueabihf")],
+)
+def test_a_big_endian_and_a_32_bit_machine_are_built_for_and_tested_on(
+    unbuilt: Workspace, target: str, elf: str, suffix: str
+) -> None:
+    unbuilt.edit("multiplatform.toml", 'targets = ["aarch64"]', f'targets = ["{target}"]')
+    run = unbuilt.nox("test")
+    assert run.code == 0, str(run)
+    wheel = unbuilt.wheel()
+    assert machines(wheel) == {f"tiny/_tiny.cpython-311-{suffix}.so": elf}
+    (tests,) = unbuilt.record()[wheel.name]["tests"].values()
+    assert (tests["machine"], tests["level"]) == (target, "emulated")
+    assert f"the child is on {target}" in unbuilt.log(f"test-{target}-cp311")
+
+
 # --- the first run, and the second ----------------------------------------------------------------
 
 

@@ -51,6 +51,8 @@ def test_options_of_one_python_decide_for_that_python_alone() -> None:
         ("armv7l", "hybrid", "manylinux_2_31", "quay.io/pypa/manylinux_2_31_armv7l"),
         ("ppc64le", "hybrid", "manylinux_2_28", "quay.io/pypa/manylinux_2_28_ppc64le"),
         ("ppc64le", "emulate", "manylinux_2_28", "quay.io/pypa/manylinux_2_28_ppc64le"),
+        ("riscv64", "hybrid", "manylinux_2_31", "quay.io/pypa/manylinux_2_39_riscv64"),
+        ("riscv64", "emulate", "manylinux_2_39", "quay.io/pypa/manylinux_2_39_riscv64"),
         ("s390x", "cross", "manylinux_2_17", None),
     ],
 )
