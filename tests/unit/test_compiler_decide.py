@@ -53,6 +53,7 @@ def test_options_of_one_python_decide_for_that_python_alone() -> None:
         ("ppc64le", "emulate", "manylinux_2_28", "quay.io/pypa/manylinux_2_28_ppc64le"),
         ("riscv64", "hybrid", "manylinux_2_31", "quay.io/pypa/manylinux_2_39_riscv64"),
         ("riscv64", "emulate", "manylinux_2_39", "quay.io/pypa/manylinux_2_39_riscv64"),
+        ("loongarch64", "cross", "manylinux_2_36", None),
         ("s390x", "cross", "manylinux_2_17", None),
     ],
 )
