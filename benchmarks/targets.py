@@ -9,6 +9,7 @@ the page alone. MPFORGE_CACHE is the store. Exit status 1: a package failed.
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from _targets import PACKAGES, PAGE, RESULTS, Row, load_rows, page, rows_text, t
 
 from mpforge.migrate.draft import Draft, to_toml
 
+# The policy of a wheel's platform tag, and the machine after it.
+_TAG = re.compile(r"((?:many|musl)linux(?:\d+|_\d+_\d+))_.+")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -56,8 +59,7 @@ def _told(empty: Row, ran: Ran, folder: Path) -> Row:
     record = folder / "dist" / "mpforge.json"
     files = json.loads(record.read_text("utf-8"))["files"] if record.exists() else []
     if files:
-        machine = f"_{files[0]['tags'][0].split('_', 3)[-1]}"
-        policies = tuple(tag.removesuffix(machine) for tag in files[0]["tags"])
+        policies = tuple(_TAG.sub(r"\1", tag) for tag in files[0]["tags"])
         tests = [*files[0]["tests"].values()] or [{"level": "", "cpu": ""}]
         empty = _row(
             empty, policies=policies, level=tests[0]["level"] or "", cpu=tests[0]["cpu"] or ""
