@@ -111,7 +111,6 @@ def _needed(
             "build.target-requires",
             "target-requires without an isolated build environment",
         ): bool(build.target_requires and (build.kind != "wheel" or not build.isolation)),
-        ("build.policy", "musl policies"): build.policy.startswith("musllinux"),
     }
     yield from (what for what, needed in missing.items() if needed)
 

@@ -38,7 +38,12 @@ def compile_plan(spec: Spec, host: HostFacts, project: ProjectFacts, lock: Lock)
             username=spec.index.credentials.username,
             password=spec.index.credentials.password,
         ),
-        wants=wants_of(sessions, compilation.steps, pinned_base=compilation.pinned_base),
+        wants=wants_of(
+            sessions,
+            compilation.steps,
+            host=compilation.host_platform,
+            pinned_base=compilation.pinned_base,
+        ),
     )
 
 

@@ -37,7 +37,7 @@ from mpforge.plan.toolchains import (
     Toolchain,
     ZigInImage,
 )
-from mpforge.platforms import GLIBC, Platform, legacy_name, well_known
+from mpforge.platforms import GLIBC, MUSL, Platform, legacy_name, well_known
 from mpforge.platforms.policies import normal_policy
 from mpforge.spec import recipes
 from mpforge.spec.model import BuildOptions, Library, Spec
@@ -301,9 +301,17 @@ class Decision:
         """The place for the target's own programs: that of its builds, unless they cross-compile."""
         return self.compilers.place if self.compilers and not self.compilers.cross else ON_HOST
 
+    @property
+    def _by_loader(self) -> bool:
+        """True if this host runs the target's programs natively, by their own C library's loader."""
+        host = well_known().get(self.compilation.host_platform)
+        same = host is not None and host.machine == self.platform.machine
+        return same and self.platform.libc is MUSL
+
     def machine(self, cpu: str | None) -> Machine:
         """Return the machine for its tests: of the CPU model if one is given, else native if possible."""
-        emulated = not self.native or self.options.test.strategy == "emulate" or cpu is not None
+        asked = self.options.test.strategy == "emulate" or cpu is not None
+        emulated = not (self.native or self._by_loader) or asked
         model = cpu or (self.platform.baseline_cpu if emulated else None)
         # A runtime runs an image of its own machine natively, whatever CPU model is requested.
         place = ON_HOST if emulated and self.native else self.place

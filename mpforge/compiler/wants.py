@@ -22,16 +22,20 @@ from mpforge.plan.wants import (
 
 
 def wants_of(
-    sessions: Iterable[PlannedSession], steps: Mapping[str, Step], *, pinned_base: bool = False
+    sessions: Iterable[PlannedSession],
+    steps: Mapping[str, Step],
+    *,
+    host: str,
+    pinned_base: bool = False,
 ) -> tuple[Want, ...]:
     """Return each need once, with the sessions that have it, in the order of the sessions.
 
-    ``pinned_base``: steps on this host see pinned base programs.
+    ``host`` is this host's platform. ``pinned_base``: steps on this host see pinned base programs.
     """
     found: dict[Need, dict[str, None]] = {}
     for session in sessions:
         needs = [need for compilers in session.compilers for need in _of_compilers(compilers)]
-        needs += [need for step in session.steps for need in _of_step(steps[step])]
+        needs += [need for step in session.steps for need in _of_step(steps[step], host)]
         if pinned_base and _sees_host(session, steps):
             needs.append(BasePrograms())
         for need in needs:
@@ -57,14 +61,15 @@ def _of_compilers(compilers: Compilers) -> Iterator[Need]:
         yield Rust(compilers.rust, compilers.target)
 
 
-def _of_step(step: Step) -> Iterator[Need]:
+def _of_step(step: Step, host: str) -> Iterator[Need]:
     command = step.command
     yield from (ToolWheel(request) for request in step.tools.wheels)
     yield from map(Image, step.place.images)
     if step.place.sees_host:
         if command.work is Work.BUILD and command.python is not None:
             yield Interpreter(command.python)
-        if (tests := step.tests) is not None and tests.machine.emulated:
+        tests = step.tests
+        if tests is not None and (tests.machine.emulated or tests.machine.target != host):
             yield Emulation(tests.machine.target, tests.python)
     if command.rust is not None:
         if command.work is Work.FETCH:

@@ -12,6 +12,7 @@ from pathlib import Path
 from mpforge.errors import HostCannot, NoTargetPython, PinMissing
 from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
 from mpforge.kinds import target_roots
+from mpforge.kinds.target_compilers import TargetCompilers
 from mpforge.kinds.target_roots import TargetRoot
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain import emulators
@@ -21,7 +22,7 @@ from mpforge.obtain.pythons import target_python
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.plan.places import Machine
-from mpforge.platforms import GLIBC, Platform, by_machine, well_known
+from mpforge.platforms import GLIBC, MUSL, Platform, by_machine, well_known
 from mpforge.store.tool_store import ToolStore
 from mpforge.workspace import Workspace
 
@@ -54,7 +55,7 @@ class Machines:
     def has_root(self, machine: Machine, python: str | None) -> bool:
         """Return whether tests on a machine see the target's root instead of this host's."""
         platform = well_known()[machine.target]
-        if not machine.emulated:
+        if not machine.emulated or platform.libc is MUSL:  # no distribution has programs for musl
             return False
         if python is None or self._distro_requests(platform, python):
             there = True
@@ -74,6 +75,9 @@ class Machines:
         if not machine.emulated:
             host = by_machine(os.uname().machine)
             parts["machine.native"] = f"{host.name if host else os.uname().machine}"
+            if not _is_this_host(platform):
+                requests = self._distro_requests(platform, python)
+                return parts | self._target_parts(platform, python, requests)
             if self._toolbox.tools.base is None:
                 parts["machine.libc"] = os.confstr(GLIBC.version_name or "") or "unknown"
             return parts | (self._toolbox.python_parts(python) if python else {})
@@ -115,13 +119,14 @@ class Machines:
     def ready(self, machine: Machine, python: str | None) -> ReadyMachine:
         """Return a machine that is ready: emulator and Python are fetched if need be."""
         platform = well_known()[machine.target]
-        if not machine.emulated:
+        if not machine.emulated and _is_this_host(platform):
             native = None if python is None else self._native_python(python)
             return ReadyMachine(None, native, Path("/"), None)
         has_root = self.has_root(machine, python)
         if has_root:
             self._answers.confirm(platform, self._emulator_here(platform))
-        emulator = self._ready_emulator(machine, platform)
+        emulator = self._ready_emulator(machine, platform) if machine.emulated else None
+        program = None if emulator is None else emulator.path
         pins = [self._pins.distribution(r) for r in self._distro_requests(platform, python)]
         amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
         how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
@@ -130,12 +135,15 @@ class Machines:
         if python is None:
             found = None
             sysroot = target_python.provide_root(
-                platform, pins[0], store=store, state=self._distro_state, emulator=emulator.path
+                platform, pins[0], store=store, state=self._distro_state, emulator=program
             )
         else:
-            found = self._target_python(platform, python, tuple(pins), store, emulator.path)
+            found = self._target_python(platform, python, tuple(pins), store, program)
             sysroot = found.sysroot
             self._toolbox.tools.host_paths.add(sysroot)
+        if emulator is None:
+            loader = emulators.own_loader(platform, sysroot)
+            return ReadyMachine(loader, found, sysroot, machine.cpu)
         if not has_root:
             return ReadyMachine(emulator, found, sysroot, machine.cpu)
         root = target_roots.root(sysroot, platform, emulator, machine.cpu)
@@ -224,6 +232,7 @@ class Machines:
             host_python=None if host is None else str(host.executable),
             release=self._release,
             emulator=emulator,
+            compilers=TargetCompilers(self._toolbox, platform),
         )
 
     @property
@@ -265,3 +274,7 @@ def _required(request: DistroRequest | None, platform: Platform) -> DistroReques
             hint=f"test on a {platform.name} machine",
         )
     return request
+
+
+def _is_this_host(platform: Platform) -> bool:
+    return platform is by_machine(os.uname().machine)

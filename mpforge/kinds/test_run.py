@@ -84,6 +84,11 @@ class Scene:
     place: Place
 
     @property
+    def runs_by_itself(self) -> bool:
+        """True if programs of the target start as this host's do, without an emulator or a loader."""
+        return not self.machine.emulated and self.emulator is None
+
+    @property
     def model(self) -> str | None:
         """The emulator's CPU model that tests see, or None."""
         return self.machine.cpu if self.machine.emulated else None
@@ -162,7 +167,7 @@ def _python_environment(scene: Scene, target_python: TargetPython) -> Path:
         python=target_python.python,
         platform=scene.machine.target,
         host_python=scene.compile_with,
-        native=not scene.machine.emulated and scene.place.shares_files,
+        native=scene.runs_by_itself and scene.place.shares_files,
     )
     python = interpreter_launcher.write_launcher(  # after packages, which may install a python
         environment,

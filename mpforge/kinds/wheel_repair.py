@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,7 +25,7 @@ from mpforge.places.root_contents import STEP, STEP_IN_IMAGE
 from mpforge.places.step import StepDirectory, StepRun
 from mpforge.plan.steps import RepairWheel
 from mpforge.platforms import Platform, policy_version, well_known
-from mpforge.platforms.policies import platform_tag
+from mpforge.platforms.policies import MUSL_ITSELF, platform_tag
 from mpforge.toolchains import host_reads
 
 _WIDE = 200  # characters of a compiler's line that are shown
@@ -92,6 +93,8 @@ def repair(
     _refuse(command, wheel, facts, pure=pure)
     told = _without_extensions(command, wheel, compiled, content, build_log)
     refuse(wheel.name, [*wheels.format_reasons(wheel.name, content)])
+    promise = Promise(platform, command.policy, command.exclude, command.provided)
+    wheel = _with_musl_s_name(run, python, wheel, facts, promise)
     if any(file.needed for file in facts.values()):
         made = _audited(run, python, wheel, command)
     elif pure:
@@ -104,7 +107,6 @@ def repair(
     wheels.unpack(made, verified)
     wrong = [*wheels.format_reasons(made.name, verified), *wheels.record_reasons(verified)]
     refuse(made.name, wrong)
-    promise = Promise(platform, command.policy, command.exclude, command.provided)
     only_pure = command.only_pure is not None
     prove_wheel(made.name, verified, command.python, promise, pure=only_pure)
     steps = dict.fromkeys((run.place.to_place_paths(str(run.directory.root)), STEP, STEP_IN_IMAGE))
@@ -255,23 +257,48 @@ def _without_absolute_rpaths(run: StepRun, python: str, wheel: Path) -> Path:
 
     auditwheel leaves the rpath of a file as it is if it grafts nothing for it.
     """
-    place = run.directory.root / "unpacked"
-    wheels.unpack(wheel, place / "look")
-    wrong = [path for path in elf.elf_files(place / "look") if _absolute(elf.read(path).rpaths)]
-    if not wrong:
-        return wheel
-    _call(run, python, *_WHEEL, "unpack", "--dest", place, wheel)
-    (folder,) = (path for path in place.iterdir() if path.name != "look")
-    for path in wrong:
-        file = folder / path.relative_to(place / "look")
+    look = run.directory.root / "repaired"
+    wheels.unpack(wheel, look)
+    changes = {}
+    for path in elf.elf_files(look):
         rpaths = elf.read(path).rpaths
-        run.note(f"removed from {path.name}'s rpath: {' '.join(_absolute(rpaths))}")
-        kept = ":".join(entry for entry in rpaths if entry not in _absolute(rpaths))
-        change = ["--set-rpath", kept] if kept else ["--remove-rpath"]
-        _call(run, "patchelf", *change, file)
+        if wrong := _absolute(rpaths):
+            run.note(f"removed from {path.name}'s rpath: {' '.join(wrong)}")
+            kept = ":".join(entry for entry in rpaths if entry not in wrong)
+            change = ("--set-rpath", kept) if kept else ("--remove-rpath",)
+            changes[path.relative_to(look).as_posix()] = change
+    return _patched(run, python, wheel, changes)
+
+
+def _with_musl_s_name(
+    run: StepRun, python: str, wheel: Path, facts: Mapping[str, elf.ElfFacts], promise: Promise
+) -> Path:
+    """Let files need musl by the policy's name for it, by which auditwheel knows it.
+
+    A link with flags that its libraries were not made for in advance finds zig's own stub, ``libc.so``.
+    """
+    name = promise.system.musl
+    if name is None:
+        return wheel
+    change = ("--replace-needed", MUSL_ITSELF, name)
+    wrong = [path for path, file in facts.items() if MUSL_ITSELF in file.needed]
+    return _patched(run, python, wheel, dict.fromkeys(wrong, change))
+
+
+def _patched(
+    run: StepRun, python: str, wheel: Path, changes: Mapping[str, tuple[str, ...]]
+) -> Path:
+    """Change files of a wheel in place by patchelf; ``changes`` are its options by the files' names."""
+    if not changes:
+        return wheel
+    place = Path(tempfile.mkdtemp(prefix="patched-", dir=run.directory.root))
+    _call(run, python, *_WHEEL, "unpack", "--dest", place, wheel)
+    (folder,) = place.iterdir()
+    for name, options in changes.items():
+        _call(run, "patchelf", *options, folder / name)
     wheel.unlink()
-    _call(run, python, *_WHEEL, "pack", "--dest-dir", run.directory.output, folder)
-    return sole_wheel(run.directory.output)
+    _call(run, python, *_WHEEL, "pack", "--dest-dir", wheel.parent, folder)
+    return sole_wheel(wheel.parent)
 
 
 def _absolute(rpaths: tuple[str, ...]) -> list[str]:

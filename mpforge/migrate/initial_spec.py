@@ -282,7 +282,7 @@ class _Translation:
             )
         ]
         if self.all and musl:
-            reason = f"{_NOT_YET}; they will be the targets {', '.join(musl)}"
+            reason = f"add the targets {', '.join(musl)} to project.targets to build them"
             self.remarks.append(Remark("musllinux wheels", reason))
         others = [name for name in _OTHER_PLATFORMS if self.all.get(name)]
         if others:

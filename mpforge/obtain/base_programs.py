@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mpforge.errors import ToolUnavailable
-from mpforge.obtain.distro import apt
+from mpforge.obtain.distro import apt, roots
 from mpforge.obtain.host_programs import ASKING_SECONDS, version_in
 from mpforge.obtain.pins import Pins
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest, Lock
@@ -220,8 +220,8 @@ class Base:
 
 def tidy(root: Path) -> None:
     """Turn unpacked packages into the base: what programs need to run, with equal modes everywhere."""
-    apt.merge_lib(root, ("bin", "sbin", "lib", "lib64"))
-    apt.relink(root)
+    roots.merge_lib(root, ("bin", "sbin", "lib", "lib64"))
+    roots.relink(root)
     _remove(path for path in root.iterdir() if path.name not in _ROOT)
     etc = (path for path in (root / "etc").iterdir() if path.name not in _ETC)
     _remove(path for path in etc if not path.match(_OF_PYTHON))

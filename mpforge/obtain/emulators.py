@@ -32,14 +32,32 @@ _STATIC_SUITES = {
 _NEW_SUITES = {"debian": "trixie", "ubuntu": "questing"}
 
 
+LOADER = "ld-"
+"""How the names of loaders begin."""
+
+
 @dataclass(frozen=True)
 class Emulator:
-    """An emulator: ``path`` of the executable, its version, the sha256 of its bytes, and its origin."""
+    """An emulator, or a loader in its place.
+
+    ``path`` is the executable, ``digest`` the sha256 of its bytes; ``version`` and ``origin`` are for people.
+    """
 
     path: Path
     version: str
     digest: str
     origin: str
+
+    @property
+    def is_loader(self) -> bool:
+        """True for the target's own loader, on a host whose processors run its programs."""
+        return self.path.name.startswith(LOADER)
+
+
+def own_loader(platform: Platform, sysroot: Path) -> Emulator:
+    """Return the loader in a root of the target's libraries, for programs that this host's CPU runs."""
+    loader = sysroot / str(platform.loader).lstrip("/")
+    return Emulator(loader, "", "", "the target's loader")
 
 
 def host_emulator(platform: Platform, *, static: bool = False) -> Emulator | None:

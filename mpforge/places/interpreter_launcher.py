@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 
-from mpforge.obtain.emulators import Emulator
+from mpforge.obtain.emulators import LOADER, Emulator
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.obtain.pythons.uv_python import library
 from mpforge.platforms import glibc_platforms
@@ -31,8 +31,15 @@ def run_prefix(emulator: Emulator | None, *, cpu: str | None, sysroot: Path) -> 
     """Return the words before a target's program that run it here; none natively."""
     if emulator is None:
         return ()
+    if emulator.is_loader:
+        return (str(emulator.path),)
     model = () if cpu is None else ("-cpu", qemu_model(emulator, cpu))
     return (str(emulator.path), *model, "-L", str(sysroot))
+
+
+def _name_option(prefix: Sequence[str]) -> str:
+    """Return the option of an emulator, or of a loader, for the name that a program sees as its own."""
+    return "--argv0" if Path(prefix[0]).name.startswith(LOADER) else "-0"
 
 
 def qemu_model(emulator: Emulator, cpu: str) -> str:
@@ -115,7 +122,10 @@ def _launcher_script(name: str, python: TargetPython, emulator: Emulator, cpu: s
     programs that the host's binfmt handlers start.
     """
     prefix = run_prefix(emulator, cpu=cpu, sysroot=python.sysroot)
-    command = f"{shlex.join([*prefix, '-0'])} {name} {shlex.quote(str(python.executable))}"
+    words = shlex.join([*prefix, _name_option(prefix)])
+    command = f"{words} {name} {shlex.quote(str(python.executable))}"
+    if emulator.is_loader:
+        return f'#!/bin/sh\nexec {command} "$@"\n'
     variables = f"QEMU_LD_PREFIX={shlex.quote(str(python.sysroot))}"
     if cpu is not None:
         variables += f" QEMU_CPU={shlex.quote(qemu_model(emulator, cpu))}"
@@ -175,7 +185,7 @@ def _is_elf(file: Path) -> bool:
 
 def _write_starter(path: Path, name: Path, program: Path, run: Sequence[str]) -> Path:
     """Write a script that starts a program by a name, its own."""
-    command = shlex.join([*run, "-0", str(name), str(program)])
+    command = shlex.join([*run, _name_option(run), str(name), str(program)])
     return _write_program(path, f'#!/bin/sh\nexec {command} "$@"\n')
 
 

@@ -104,7 +104,7 @@ class DistroRequest:
 
     ``distribution`` and ``suite`` as in os-release and the archive (``debian``, ``bookworm``; a suite that
     ends in ``-security`` is the plain one with its security updates); ``architecture`` is the distribution's
-    word (``arm64``); ``names`` sorted. ``libraries``: include the libraries that they depend on.
+    word (``arm64``), or ``source``; ``names`` sorted. ``libraries``: include libraries that they depend on.
     """
 
     distribution: str

@@ -4,6 +4,7 @@ Libraries and symbol versions are from auditwheel's own tables, names of symbols
 """
 
 import functools
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -70,10 +71,16 @@ def system_policy(policy: str, platform: Platform) -> SystemPolicy:
     from auditwheel.libc import Libc
     from auditwheel.policy import WheelPolicies
 
-    musl, machine = is_musl(policy), Architecture(platform.machine)
-    libc, musl_policy = (Libc.MUSL, policy) if musl else (Libc.GLIBC, None)
-    listed = WheelPolicies(libc=libc, arch=machine, musl_policy=musl_policy)
-    wanted = policy_version(policy)
+    logging.getLogger("auditwheel").setLevel(
+        logging.ERROR
+    )  # it tells of musl's name, which nox prints
+    machine, wanted = Architecture(platform.machine), policy_version(policy)
+    if is_musl(policy):
+        own = (platform.oldest_policy, *platform.policies)
+        nearest_musl = max((p for p in own if policy_version(p) <= wanted), default=own[0])
+        listed = WheelPolicies(libc=Libc.MUSL, arch=machine, musl_policy=nearest_musl)
+    else:
+        listed = WheelPolicies(libc=Libc.GLIBC, arch=machine)
     known = [
         (policy_version(word), one)
         for one in listed

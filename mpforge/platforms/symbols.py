@@ -53,9 +53,10 @@ def glibc_symbols(version: tuple[int, int]) -> frozenset[str]:
 
 @functools.cache
 def musl_symbols(version: tuple[int, int]) -> frozenset[str]:
-    """Return the symbols of the first release of a musl series: 1.2.0's for ``(1, 2)``."""
-    names = (names for since, names in _by_version("musl.txt") if since <= version)
-    return frozenset(name for group in names for name in group)
+    """Return the symbols of the first release of a musl series: 1.2.0's for ``(1, 2)`` and older ones."""
+    wanted = max(version, (1, 2))
+    groups = (names for since, names in _by_version("musl.txt") if since <= wanted)
+    return frozenset(name for names in groups for name in names)
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mpforge import platforms
 from mpforge.formats.toml import Path
+from mpforge.platforms.policies import is_musl
 from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import Library, LibrarySource, Spec, Toolchain
 from mpforge.spec.options import (
@@ -160,6 +161,13 @@ def _policy(case: _Case) -> Iterator[Finding]:
             f'"{policy}" is too old for {case.target}: its oldest policy is '
             f"{platform.oldest_policy}; give it its own in "
             f"{dotted(('targets', case.target, 'build', 'policy'))}",
+            platform.default_policy,
+        )
+    elif is_musl(policy) and policy not in platform.policies:
+        yield finding_at(
+            "conflict",
+            case.at("build.policy"),
+            f'"{policy}" can not be built for: {case.target} has {", ".join(platform.policies)}',
             platform.default_policy,
         )
 

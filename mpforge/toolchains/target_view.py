@@ -17,7 +17,7 @@ from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython, Interpreter
-from mpforge.platforms import GLIBC, Platform, policy_version
+from mpforge.platforms import GLIBC, MUSL, Platform, policy_version
 from mpforge.store.tool_store import ToolStore
 from mpforge.toolchains import compiler_wrappers, machine_files
 from mpforge.toolchains.ready import digest
@@ -34,6 +34,8 @@ _EMPTY_VARIABLES = (
     *("CONFIGURE_CFLAGS_NODIST", "CONFIGURE_LDFLAGS_NODIST", "PY_CFLAGS_NODIST"),
     *("LIBS", "BLDLIBRARY", "LDLIBRARY", "LIBRARY", "LINKFORSHARED", "RUNSHARED", "LIBPYTHON"),
 )
+# musl's time_t has 64 bits everywhere, since 1.2.0.
+_MUSL_PYCONFIG = "\n#undef SIZEOF_TIME_T\n#define SIZEOF_TIME_T 8\n"
 _PROGRAMS = {
     "CC": "cc",
     "CXX": "c++",
@@ -247,7 +249,8 @@ def _texts(view: View) -> dict[str, str]:
         texts |= machine_files.texts(platform, view.tools)
     if view.cross and host is not None:
         texts |= {f"site/{module}": text for module, text in _site(host, view).items()}
-        texts[f"include/{headers}/pyconfig.h"] = template("pyconfig_overlay.h")
+        later = _MUSL_PYCONFIG if platform.libc is MUSL else ""
+        texts[f"include/{headers}/pyconfig.h"] = template("pyconfig_overlay.h") + later
     return texts
 
 
@@ -297,10 +300,11 @@ def target_facts(host: Interpreter, platform: Platform, policy: str) -> dict[str
 def _sizes(platform: Platform) -> dict[str, int]:
     """Return the variables that pyconfig_overlay.h takes from the compiler, for scripts that ask Python."""
     word = platform.bits // 8
-    words = ("LONG", "VOID_P", "SIZE_T", "UINTPTR_T", "PTHREAD_T", "TIME_T")
+    words = ("LONG", "VOID_P", "SIZE_T", "UINTPTR_T", "PTHREAD_T")
     big = int(platform.endian == "big")
     return {
         **{f"SIZEOF_{name}": word for name in words},
+        "SIZEOF_TIME_T": 8 if platform.libc is MUSL else word,
         "SIZEOF_LONG_DOUBLE": platform.long_double_size,
         "SIZEOF_WCHAR_T": 4,
         "ALIGNOF_LONG": word,

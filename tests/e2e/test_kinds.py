@@ -3,11 +3,12 @@
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
-from elftools.elf.elffile import ELFFile
 
+from mpforge.artifacts import elf
 from mpforge.obtain.pythons import host_python, installed_pythons
 from tests.e2e.workspace import Cache, Workspace
 
@@ -58,6 +59,19 @@ def test_a_limited_api_wheel_is_tagged_abi3(unbuilt: Workspace) -> None:
     run = unbuilt.nox("build-aarch64")
     assert run.code == 0, str(run)
     assert "-cp311-abi3-" in unbuilt.wheel().name
+
+
+def test_a_musl_wheel_and_its_modules_are_named_for_musl(unbuilt: Workspace) -> None:
+    unbuilt.edit("multiplatform.toml", 'targets = ["aarch64"]', 'targets = ["x86_64_musl"]')
+    unbuilt.edit("multiplatform.toml", "[test]", '[test]\nstrategy = "static"')
+    run = unbuilt.nox("test")
+    assert run.code == 0, str(run)
+    assert "1 checked only" in run.output
+    wheel = unbuilt.wheel()
+    assert wheel.name.endswith("-cp311-cp311-musllinux_1_2_x86_64.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        (module,) = (name for name in packed.namelist() if name.endswith(".so"))
+        assert module.endswith(".cpython-311-x86_64-linux-musl.so")
 
 
 def test_a_free_threaded_wheel_is_built_where_the_host_has_such_a_python_else_it_is_asked_for(
@@ -195,22 +209,29 @@ def test_a_sdist_made_in_a_git_checkout_has_what_git_tracks(unbuilt: Workspace) 
 
 @pytest.mark.emulation
 @pytest.mark.make
-def test_the_make_example_is_built_and_tested_for_both_machines(
+def test_the_make_example_is_built_and_tested_for_both_machines_and_musl(
     built: Workspace, place: Path
 ) -> None:
+    """The C library of musl's target is its own: its loader starts the program, no emulator."""
     root = place / "project"
     shutil.copytree(ROOT / "examples" / "hello-make", root)
     example = Workspace(root, built.cache)
+    example.edit("multiplatform.toml", '"x86_64"]', '"x86_64", "x86_64_musl"]')
     run = example.nox("test")
     assert run.code == 0, str(run)
     machines = {}
-    for target in ("aarch64", "x86_64"):
+    for target in ("aarch64", "x86_64", "x86_64_musl"):
         program = example.dist / target / "hello"
         assert os.access(program, os.X_OK)
-        with program.open("rb") as file:
-            machines[target] = ELFFile(file)["e_machine"]
-        assert f"self-test passed on {target}" in example.log(f"test-{target}")
-    assert machines == {"aarch64": "EM_AARCH64", "x86_64": "EM_X86_64"}
+        facts = elf.read(program)
+        machines[target] = facts.machine, facts.interpreter, facts.needed
+        machine = target.removesuffix("_musl")
+        assert f"self-test passed on {machine}" in example.log(f"test-{target}")
+    assert machines == {
+        "aarch64": ("EM_AARCH64", "/lib/ld-linux-aarch64.so.1", ("libc.so.6",)),
+        "x86_64": ("EM_X86_64", "/lib64/ld-linux-x86-64.so.2", ("libc.so.6",)),
+        "x86_64_musl": ("EM_X86_64", "/lib/ld-musl-x86_64.so.1", ("libc.musl-x86_64.so.1",)),
+    }
     again = example.nox("test")
     assert again.did == set()
     assert again.reason("test-x86_64").startswith("cached: passed ")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 
-from mpforge.obtain.distro import apt
+from mpforge.obtain.distro import apt, roots
 from mpforge.obtain.packages import installation
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.resolve import resolve
@@ -70,7 +70,7 @@ def make_tree(recipe: Recipe, root: Path, *, state: Path) -> None:
         *SUITE, architecture, tuple(sorted(set(recipe.packages))), libraries=True
     )
     _unpack(request, root, state=state)
-    apt.merge_lib(root, folders=_MERGED)
+    roots.merge_lib(root, folders=_MERGED)
     _remove_unused(root)
     _configure(root)
     if recipe.wheels:

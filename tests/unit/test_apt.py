@@ -1,8 +1,10 @@
 """Packages of the distribution: the parts that read texts and trees."""
 
+import hashlib
 import os
 import platform
 import shutil
+import tarfile
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from mpforge import processes
 from mpforge.errors import PinGone
-from mpforge.obtain.distro import apt, archive
+from mpforge.obtain.distro import apt, archive, roots
 from mpforge.obtain.distro.archive import Archive
 from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
 from mpforge.processes import Captured
@@ -78,15 +80,15 @@ def test_a_tree_from_before_the_merge_gets_lib_as_a_link_and_keeps_every_file(
     (tmp_path / "lib" / "triple" / "libc.so").write_text("c")
     (tmp_path / "usr" / "lib" / "triple").mkdir(parents=True)
     (tmp_path / "usr" / "lib" / "triple" / "libz.so").write_text("z")
-    apt.merge_lib(tmp_path)
+    roots.merge_lib(tmp_path)
     assert (tmp_path / "lib").is_symlink()
     assert sorted(p.name for p in (tmp_path / "lib" / "triple").iterdir()) == ["libc.so", "libz.so"]
 
 
 def test_a_merged_tree_gets_the_link_that_its_loader_is_asked_for_by(tmp_path: Path) -> None:
     (tmp_path / "usr" / "lib").mkdir(parents=True)
-    apt.merge_lib(tmp_path)
-    apt.merge_lib(tmp_path)
+    roots.merge_lib(tmp_path)
+    roots.merge_lib(tmp_path)
     assert (tmp_path / "lib").resolve() == tmp_path / "usr" / "lib"
 
 
@@ -95,7 +97,7 @@ def test_an_absolute_link_of_a_tree_stays_inside_it(tmp_path: Path) -> None:
     (tmp_path / "etc" / "conf").write_text("inside")
     (tmp_path / "usr" / "lib").mkdir(parents=True)
     (tmp_path / "usr" / "lib" / "conf").symlink_to("/etc/conf")
-    apt.relink(tmp_path)
+    roots.relink(tmp_path)
     assert (tmp_path / "usr" / "lib" / "conf").read_text() == "inside"
 
 
@@ -171,6 +173,55 @@ def test_old_lists_and_those_of_the_future_are_fetched_again(
     fake_apt.set_back(seconds)
     fake_apt.resolve()
     assert fake_apt.updates == 2
+
+
+SOURCES = f"""\
+Package: zlib
+Binary: zlib1g, zlib1g-dev
+Version: {{version}}
+Checksums-Sha256:
+ {"cd" * 32} 2774 zlib_1.3.dsc
+ {"ef" * 32} 21 zlib_1.3.orig.tar.gz
+ {"ab" * 32} 21 zlib_1.3.orig.tar.gz.asc
+Directory: pool/main/z/zlib
+"""
+
+
+def test_a_source_package_is_pinned_by_its_authors_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def answer(argv: list[str], **_: object) -> Captured:
+        asked.append(argv)
+        stanzas = (SOURCES.format(version=version) for version in ("1:1.3-1", "1:1.3-2"))
+        return Captured(0, "\n".join(stanzas) if "showsrc" in argv else "", "")
+
+    monkeypatch.setattr(processes, "capture", answer)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setenv(archive.MIRROR_VARIABLE, "http://mirror.test/debian")
+    request = DistroRequest("debian", "trixie", apt.SOURCE, ("zlib",))
+    pin = apt.resolve(request, state=tmp_path)
+    assert pin.packages == (DistroPackage("zlib", "1:1.3-2", "ef" * 32, 21),)
+    (listed,) = tmp_path.glob("*/etc/sources.list")
+    assert listed.read_text().startswith("deb-src ")
+    assert not any("APT::Architecture" in word for argv in asked for word in argv)
+
+
+def test_sources_are_unpacked_without_the_directory_that_they_are_in(tmp_path: Path) -> None:
+    (tmp_path / "zlib-1.3").mkdir()
+    (tmp_path / "zlib-1.3" / "zlib.h").write_text("int z;")
+    packed = tmp_path / "packed"
+    with tarfile.open(packed, "w:gz") as written:
+        written.add(tmp_path / "zlib-1.3", "zlib-1.3")
+    digest = hashlib.sha256(packed.read_bytes()).hexdigest()
+    kept = tmp_path / "state" / "downloads"
+    kept.mkdir(parents=True)
+    packed.rename(kept / f"zlib-{digest}.deb")
+    request = DistroRequest("debian", "trixie", apt.SOURCE, ("zlib",))
+    pin = DistroPin(request, (DistroPackage("zlib", "1:1.3-2", digest, 21),))
+    apt.fetch(pin, state=tmp_path / "state", dest=tmp_path / "out")
+    assert (tmp_path / "out" / "zlib" / "zlib.h").read_text() == "int z;"
 
 
 @pytest.mark.usefixtures("fake_apt")

@@ -35,7 +35,7 @@ def _spec(build: str = "", *, target: str = "x86_64", python: str = "cp311", res
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        (_spec(target="aarch64_musl"), "aarch64_musl"),
+        (_spec(target="loongarch64_musl"), "loongarch64_musl"),
         (_spec(target="windows_x86_64"), "windows_x86_64"),
         (_spec(python="pp311"), "pp311"),
         (_spec('strategy = "hybrid"\nisolation = false'), "isolation"),

@@ -9,6 +9,7 @@ from mpforge.plan.pins import (
     ImageRequest,
     Lock,
 )
+from mpforge.plan.places import Machine
 from mpforge.plan.sessions import Plan, Refusal
 from mpforge.plan.wants import (
     BasePrograms,
@@ -55,6 +56,15 @@ def test_each_need_stands_once_with_every_session_that_has_it() -> None:
     assert _users(plan, Packages(BUILD)) == ("sdist", "build-aarch64-cp311")
     assert _users(plan, Interpreter("cp313")) == ("build-aarch64-cp313",)
     assert _users(plan, Emulation("aarch64", "cp313")) == ("test-aarch64-cp313",)
+
+
+def test_a_musl_target_of_this_machine_is_tested_natively_in_a_python_of_its_own() -> None:
+    plan = _plan(ONE.replace("aarch64", "x86_64_musl"))
+    assert _users(plan, Emulation("x86_64_musl", "cp311")) == ("test-x86_64_musl-cp311",)
+    session = plan.session("test-x86_64_musl-cp311")
+    assert session is not None
+    machines = [tests.machine for step in session.steps if (tests := plan.step(step).tests)]
+    assert machines == [Machine("x86_64_musl", emulated=False, cpu=None)]
 
 
 def test_pinned_base_programs_are_a_need_of_sessions_that_run_programs_here() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.obtain.emulators import Emulator
+from mpforge.obtain.emulators import Emulator, own_loader
 from mpforge.obtain.pythons.target_python import TargetPython
 from mpforge.places import interpreter_launcher
+from mpforge.platforms import well_known
 
 QEMU = Emulator(Path("/tools/qemu-aarch64"), "7.2", "d" * 64, "a test")
 SYSROOT = Path("/tools/root")
@@ -34,6 +35,18 @@ def test_an_emulated_python_is_a_script_that_fixes_model_root_and_name(tmp_path:
         "exec /tools/qemu-aarch64 -cpu cortex-a53 -L /tools/root"
         f' -0 {python} /tools/root/usr/bin/python3.11 "$@"'
     )
+
+
+def test_a_python_of_another_c_library_is_started_by_its_own_loader(tmp_path: Path) -> None:
+    loader = own_loader(well_known()["x86_64_musl"], SYSROOT)
+    python = interpreter_launcher.write_launcher(tmp_path, python=PYTHON, emulator=loader, cpu=None)
+    command = f'--argv0 {python} /tools/root/usr/bin/python3.11 "$@"'
+    assert python.read_text() == f"#!/bin/sh\nexec /tools/root/lib/ld-musl-x86_64.so.1 {command}\n"
+    run = interpreter_launcher.run_prefix(loader, cpu=None, sysroot=SYSROOT)
+    assert run == ("/tools/root/lib/ld-musl-x86_64.so.1",)
+    (tmp_path / "bin/tool").write_bytes(b"\x7fELF")
+    interpreter_launcher.write_entry_points(tmp_path, run=run)
+    assert " --argv0 " in (tmp_path / "bin/tool").read_text()
 
 
 def test_other_names_of_the_interpreter_lead_to_the_launcher(tmp_path: Path) -> None:

@@ -123,6 +123,11 @@ CASES = {
         HEAD.replace("x86_64", "x86_64_musl") + '[build]\npolicy = "manylinux_2_28"\n',
         [("conflict", "build.policy")],
     ),
+    "musl has the policies that it can be built for": (
+        HEAD.replace("x86_64", "x86_64_musl")
+        + '[targets.x86_64_musl.build]\npolicy = "musllinux_1_1"\n',
+        [("conflict", "targets.x86_64_musl.build.policy")],
+    ),
     "before-all needs an image": (
         HEAD + '[build]\nstrategy = "cross"\nbefore-all = "x"\n',
         [("conflict", "build.before-all")],

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import NoTargetPython, PinMissing
-from mpforge.obtain.pythons import target_python, uv_python
+from mpforge.obtain.pythons import cpython_build, source_python, target_python, uv_python
 from mpforge.platforms import well_known
 from mpforge.store.tool_store import ToolStore
+from tests.unit.elfmaker import PROGRAM, X86_64, Elf
 
 ARM = well_known()["aarch64"]
 DEBIAN = ("debian", "bookworm")
@@ -19,7 +20,7 @@ def root(tmp_path: Path) -> Path:
     """A root directory with an interpreter, a loader and one library module."""
     for folder in ("usr/bin", "lib", "usr/lib/python3.11"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "usr/bin/python3.11").write_bytes(b"\x7fELF\0" + b"3.11.2\0")
+    (tmp_path / "usr/bin/python3.11").write_bytes(Elf(kind=PROGRAM).data + b"\0" + b"3.11.2\0")
     (tmp_path / "lib/ld-linux-aarch64.so.1").write_bytes(b"loader")
     (tmp_path / "usr/lib/python3.11/os.py").write_text("name = 'posix'\n")
     return tmp_path
@@ -52,11 +53,6 @@ def test_other_pythons_come_from_uv_and_need_the_distribution_s_base_programs(py
     (request,) = target_python.distro_requests(ARM, python, host=DEBIAN)
     assert request == target_python.root_request(ARM, host=DEBIAN)
     assert {*target_python.RUNTIME, "dash", "coreutils"} < set(request.names)
-
-
-def test_a_musl_target_asks_the_distribution_for_nothing() -> None:
-    musl = well_known()["aarch64_musl"]
-    assert target_python.distro_requests(musl, "cp311", host=DEBIAN) == ()
 
 
 def test_a_given_path_comes_first_and_asks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,3 +137,59 @@ def test_uv_s_newest_build_is_known_by_its_key_and_its_file() -> None:
 def test_a_word_that_names_no_python_is_an_error() -> None:
     with pytest.raises(NoTargetPython, match="jython"):
         uv_python.minor_of("jython")
+
+
+@pytest.mark.parametrize(
+    ("elf", "reason"),
+    [
+        (Elf(kind=PROGRAM, machine=X86_64), "it is for EM_X86_64, not EM_AARCH64"),
+        (Elf(kind=PROGRAM, bits=32), "it is 32-bit, not 64-bit"),
+        (Elf(kind=PROGRAM, little=False), "it has the wrong byte order for aarch64"),
+        (
+            Elf(kind=PROGRAM, interpreter="/lib/ld-musl-aarch64.so.1"),
+            "its loader is /lib/ld-musl-aarch64.so.1; that of glibc is /lib/ld-linux-aarch64.so.1",
+        ),
+    ],
+)
+def test_a_given_python_of_another_machine_or_c_library_is_refused(
+    elf: Elf, reason: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(root))
+    (root / "usr/bin/python3.11").write_bytes(elf.data)
+    with pytest.raises(NoTargetPython, match=f"{VARIABLE}.* is not for aarch64") as caught:
+        provide(root)
+    assert caught.value.why == reason
+
+
+# --- from source ----------------------------------------------------------------------------------
+
+
+def test_a_musl_python_is_built_from_debian_s_sources_beside_its_musl(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    musl = well_known()["aarch64_musl"]
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    sources, runtime = target_python.distro_requests(musl, "cp311", host=DEBIAN)
+    assert (sources.suite, sources.architecture) == ("bookworm", "source")
+    assert sources.names == ("libffi", "python3.11", "zlib")
+    assert (runtime.architecture, runtime.names) == ("arm64", ("musl",))
+    (alone,) = target_python.distro_requests(musl, "cp312", host=DEBIAN)
+    assert alone == runtime, "uv has it"
+    monkeypatch.setenv("MPFORGE_TARGET_PYTHONS", "uv")
+    assert target_python.distro_requests(musl, "cp311", host=DEBIAN) == (runtime,)
+
+
+def test_a_python_is_built_by_one_of_its_own_version() -> None:
+    with pytest.raises(NoTargetPython, match=r"without CPython .* on this host"):
+        source_python.require_host(well_known()["aarch64_musl"], "cp313t", None)
+
+
+def test_modules_that_an_old_cpython_finds_by_its_setup_py_become_the_interpreter_s_own() -> None:
+    setup = (
+        "*shared*\narray arraymodule.c\n*@MODULE_BUILDTYPE@*\n#_ctypes _ctypes/_ctypes.c\n"
+        "_crypt _cryptmodule.c -lcrypt\nzlib zlibmodule.c -lz\n"
+    )
+    lines = list(cpython_build.static_modules(setup))
+    assert lines[:-1] == ["*static*", "array arraymodule.c", "*static*", "zlib zlibmodule.c -lz"]
+    assert lines[-1].startswith("_ctypes _ctypes/_ctypes.c ")
+    assert "=" not in lines[-1], "makesetup would take it for a variable"

@@ -3,8 +3,8 @@
 apt gets a private state (its own lists, status and cache) for each suite and architecture, so the
 host's package database is neither read nor written. Downloaded packages are kept by sha256: a later
 run needs no network. Only named packages are fetched, with the libraries that they depend on where a
-request says so. Unpacked packages become a root that programs can run from, wherever it is. This module does
-not know a package's purpose.
+request says so. A request for the architecture ``source`` is for the sources as their authors released them.
+This module does not know a package's purpose.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -33,8 +33,15 @@ _KEYRING = "/usr/share/keyrings/{distribution}-archive-keyring.gpg"
 _LIBRARY = re.compile(r"(?!libc6$)lib.+(?<!-dev)(?<!-data)(?<!-bin)(?<!-common)")
 _DEPENDS = ("depends", "pre-depends")
 
+SOURCE = "source"
+"""The word for an architecture of requests for source packages."""
+
+# A line of a Checksums-Sha256 field (deb-src-control(5)) that is for the authors' own archive.
+_ORIGINAL = re.compile(r"^ ([0-9a-f]{64}) (\d+) \S+\.orig\.tar\.\w+$", re.MULTILINE)
+
 _FETCHED = "fetched"
 _FRESH_SECONDS = 3600.0
+_ARCHITECTURES = ("APT::Architecture", "APT::Architectures")
 
 
 def host_distribution() -> tuple[str, str] | None:
@@ -114,11 +121,26 @@ def fetch(pin: DistroPin, *, state: Path, dest: Path) -> None:
     dest.mkdir(parents=True, exist_ok=True)
     for package in pin.packages:
         file = _kept_file(kept, package)
+        if pin.request.architecture == SOURCE:
+            _unpack_sources(file, dest / package.name)
+            continue
         unpacked = processes.capture(["dpkg-deb", "-x", str(file), str(dest)])
         if unpacked.returncode != 0:
             raise ToolUnavailable(
                 f"the package {package.name} could not be unpacked", why=last_lines(unpacked.stderr)
             )
+
+
+def _unpack_sources(file: Path, dest: Path) -> None:
+    """Unpack an archive of sources, without the directory in which they are."""
+    from mpforge.formats.tar import tarfile
+
+    with tarfile.open(file) as archive:
+        archive.extractall(dest, filter="data")
+    (top,) = dest.iterdir()
+    for entry in [*top.iterdir()]:
+        entry.rename(dest / entry.name)
+    top.rmdir()
 
 
 def _writable(state: Path) -> Path:
@@ -180,7 +202,8 @@ def _take(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> tuple[D
     """Download packages into ``kept``; return those that are missing or have another sha256."""
     with contextlib.closing(Home(kept / ".arriving")) as arriving:
         apt.download(packages, arriving.path)
-        arrived = {hash_file(file).digest: file for file in arriving.path.glob("*.deb")}
+        files = (file for glob in ("*.deb", "*.orig.tar.*") for file in arriving.path.glob(glob))
+        arrived = {hash_file(file).digest: file for file in files}
         for package in packages:
             if package.sha256 in arrived:
                 os.replace(arrived[package.sha256], _kept_file(kept, package))
@@ -202,6 +225,7 @@ class _Apt:
         self.last_error: str | None = None
         self._root = state.absolute() / f"{distribution}-{suite}-{request.architecture}"
         self._request = request
+        self._of_sources = request.architecture == SOURCE
         self._archives = [(suite.removesuffix(_SECURITY), host_archive(distribution))]
         if suite.endswith(_SECURITY):
             self._archives.append((suite, host_archive(distribution, security=True)))
@@ -235,11 +259,14 @@ class _Apt:
 
     def _age(self) -> float:
         """Return the age of the lists in seconds; infinite if they are missing or from the future."""
-        is_there = any((self._root / "lists").glob("*Packages*"))
+        kind = "*Sources*" if self._of_sources else "*Packages*"
+        is_there = any((self._root / "lists").glob(kind))
         return seconds_since_written(self._root / _FETCHED) if is_there else math.inf
 
     def show(self, *specs: str) -> Mapping[str, DistroPackage]:
         """Return packages as the lists have them (``NAME``: the newest, or ``NAME=VERSION``), by name."""
+        if self._of_sources:
+            return dict(_sources(self._run("apt-cache", "showsrc", *specs).stdout))
         return {name: _package_of(name, fields) for name, fields in self._stanzas(specs).items()}
 
     def libraries_of(self, names: Sequence[str]) -> tuple[DistroPackage, ...]:
@@ -268,11 +295,12 @@ class _Apt:
     def download(self, packages: Sequence[DistroPackage], into: Path) -> None:
         """Download exact versions into a directory; after a failure the file is missing."""
         specs = [f"{package.name}={package.version}" for package in packages]
-        done = self._run("apt-get", "-qq", "download", *specs, cwd=into)
+        get = ("source", "--download-only") if self._of_sources else ("download",)
+        done = self._run("apt-get", "-qq", *get, *specs, cwd=into)
         if done.returncode != 0:
             self.last_error = last_lines(done.stderr)
             for spec in specs if len(specs) > 1 else ():
-                self._run("apt-get", "-qq", "download", spec, cwd=into)
+                self._run("apt-get", "-qq", *get, spec, cwd=into)
 
     def _lay_out(self) -> bool:
         """Write apt's state; return whether it is for the same archive as before."""
@@ -294,10 +322,11 @@ class _Apt:
         options += ["trusted=yes"] if archive.trusted else []
         brackets = f"[{' '.join(options)}] " if options else ""
         components = _COMPONENTS.get(distribution, "main")
-        return f"deb {brackets}{archive.address} {suite} {components}\n"
+        kind = "deb-src" if self._of_sources else "deb"
+        return f"{kind} {brackets}{archive.address} {suite} {components}\n"
 
     def _run(self, program: str, *words: str, cwd: Path | None = None) -> processes.Captured:
-        root, architecture = self._root, self._request.architecture
+        root = self._root
         options = {
             "Dir::State": root,
             "Dir::State::lists": root / "lists",
@@ -306,18 +335,29 @@ class _Apt:
             "Dir::Cache::pkgcache": "pkgcache.bin",  # images for containers turn it off
             "Dir::Etc::sourcelist": root / "etc" / "sources.list",
             "Dir::Etc::sourceparts": "/dev/null",
-            "APT::Architecture": architecture,
-            "APT::Architectures": architecture,
             "APT::Sandbox::User": "",
             "APT::Update::Error-Mode": "any",
             "Acquire::Languages": "none",
             "Acquire::Retries": "2",
             "Acquire::http::Timeout": "30",
         }
+        if not self._of_sources:
+            options |= dict.fromkeys(_ARCHITECTURES, self._request.architecture)
         given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         # apt's messages are quoted to the user, never parsed; C keeps them in the log's language.
         environment = {**os.environ, "LC_ALL": "C"}
         return processes.capture([program, *given, *words], environment=environment, cwd=cwd)
+
+
+def _sources(text: str) -> Iterator[tuple[str, DistroPackage]]:
+    """Yield the source packages of ``apt-cache showsrc`` by name, from old to new, as the lists have them."""
+    for stanza in re.split(r"\n\s*\n", text):
+        (fields,) = parse_stanzas(stanza) or ({},)
+        listed = stanza.partition("\nChecksums-Sha256:")[2]
+        original = _ORIGINAL.search(re.split(r"^\S", listed, maxsplit=1, flags=re.MULTILINE)[0])
+        if original is not None and "package" in fields:
+            name, sha256, size = fields["package"], original[1], int(original[2])
+            yield name, DistroPackage(name, fields["version"], sha256, size)
 
 
 def _package_of(name: str, fields: Mapping[str, str]) -> DistroPackage:
@@ -328,50 +368,3 @@ def digest_of(pin: DistroPin, *words: str) -> str:
     """Return the identity of a tool made from a pin: names, versions, hashes, and how it was made."""
     lines = [f"{p.name} {p.version} {p.sha256}" for p in pin.packages]
     return hashlib.sha256("\n".join([*lines, *words]).encode()).hexdigest()
-
-
-# --- a root of unpacked packages ----------------------------------------------------------------
-
-
-def make_root(pin: DistroPin, *, state: Path, root: Path) -> None:
-    """Unpack the pinned packages as ``fetch`` does, into a root that programs can run from."""
-    fetch(pin, state=state, dest=root)
-    merge_lib(root)
-    relink(root)
-
-
-def merge_lib(root: Path, folders: Sequence[str] = ("lib", "lib64")) -> None:
-    """Make ``lib`` a link to ``usr/lib`` in an unpacked tree, as installed systems have it.
-
-    Packages older than the merge carry both folders, newer ones ``usr/lib`` alone, while every
-    program asks for its loader as ``/lib/ld-linux…``. ``folders`` are the folders that get such a link.
-    """
-    for name in folders:
-        old, new = root / name, root / "usr" / name
-        new_existed = new.is_dir()
-        if old.is_symlink() or not (old.is_dir() or new_existed):
-            continue
-        new.mkdir(parents=True, exist_ok=True)
-        if old.is_dir():
-            _move_into(old, new)
-        old.symlink_to(Path("usr") / name)
-
-
-def _move_into(source: Path, target: Path) -> None:
-    """Move everything of ``source`` into ``target``, folder by folder, and remove ``source``."""
-    for entry in sorted(source.iterdir()):
-        there = target / entry.name
-        if entry.is_dir() and not entry.is_symlink() and there.is_dir():
-            _move_into(entry, there)
-        else:
-            os.replace(entry, there)
-    source.rmdir()
-
-
-def relink(root: Path) -> None:
-    """Make absolute symlinks of an unpacked tree relative, so that none leads out to the host."""
-    for folder, folders, files in os.walk(root):
-        for path in (Path(folder, name) for name in (*folders, *files)):
-            if path.is_symlink() and (target := os.readlink(path)).startswith("/"):
-                path.unlink()
-                path.symlink_to(os.path.relpath(root / target.lstrip("/"), folder))

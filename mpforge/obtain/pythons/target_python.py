@@ -1,9 +1,9 @@
-"""A target's own Python and C libraries for running tests: three providers behind one interface.
+"""A target's own Python and C libraries for running tests: four providers behind one interface.
 
-In order: a path given by the environment, the distribution's packages of the target's architecture,
-and uv's builds with the distribution's libc beside them. The choice depends on the platform,
-the Python word, the environment and the host's distribution alone, so it can be planned before
-anything is fetched. Such a Python is started by ``places.interpreter_launcher``.
+In order: a path given by the environment, the distribution's packages of the target's architecture, for
+musl a build from source, and uv's builds with the distribution's libc beside them. The choice depends on
+the platform, the Python word, the environment and the host's distribution alone, so it can be planned
+before anything is fetched. Such a Python is started by ``places.interpreter_launcher``.
 """
 
 import dataclasses
@@ -18,10 +18,13 @@ from pathlib import Path
 from mpforge import processes
 from mpforge.errors import NoTargetPython, PinMissing, ToolUnavailable
 from mpforge.obtain import base_programs
-from mpforge.obtain.distro import apt
-from mpforge.obtain.pythons import uv_python
+from mpforge.obtain.distro import apt, roots
+from mpforge.obtain.pythons import source_python, uv_python
+from mpforge.obtain.pythons.given_program import require_program_of
+from mpforge.obtain.pythons.source_python import CrossCompilers, SourceBuild
+from mpforge.obtain.pythons.standard_library import compile_library
 from mpforge.plan.pins import DistroPin, DistroRequest
-from mpforge.platforms import GLIBC, Platform
+from mpforge.platforms import GLIBC, MUSL, Platform
 from mpforge.store.files import digest_of_files
 from mpforge.store.tool_store import ToolStore
 
@@ -30,6 +33,7 @@ _SUITES: Mapping[str, str] = {"cp311": "bookworm", "cp313": "trixie"}
 
 # Packages for the target's programs: loader, libc and the libraries that manylinux wheels may expect.
 RUNTIME = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g")
+_MUSL_RUNTIME = ("musl",)
 
 # A CPython without its documentation, pip and test suite, and the libraries of its extensions.
 _PYTHON = ("python{v}-minimal", "libpython{v}-minimal", "libpython{v}-stdlib")
@@ -49,7 +53,7 @@ class TargetPython:
 
     ``python`` is the word (``cp311``), ``version`` the full version, ``sysroot`` the root of the
     target's libraries, ``executable`` the interpreter, ``digest`` its identity in keys,
-    ``provider`` is ``path``, ``distribution``, ``uv``, ``host`` or ``image``.
+    ``provider`` is ``path``, ``distribution``, ``source``, ``uv``, ``host`` or ``image``.
     """
 
     python: str
@@ -77,7 +81,8 @@ def distro_requests(
         return ()
     host = host or apt.host_distribution()
     request = _python_request(platform, python, host) or root_request(platform, host=host)
-    return () if request is None else (request,)
+    sources = source_python.request(platform, python, host)
+    return tuple(one for one in (sources, request) if one is not None)
 
 
 def runtime_request(
@@ -85,18 +90,19 @@ def runtime_request(
 ) -> DistroRequest | None:
     """Return the packages of a target's C libraries; ``None`` if the host's distribution has none."""
     host = host or apt.host_distribution()
-    if host is None or platform.libc is not GLIBC or platform.debian_arch is None:
+    if host is None or platform.debian_arch is None:
         return None
-    return DistroRequest(*host, platform.debian_arch, tuple(sorted(RUNTIME)))
+    names = _MUSL_RUNTIME if platform.libc is MUSL else RUNTIME
+    return DistroRequest(*host, platform.debian_arch, tuple(sorted(names)))
 
 
 def root_request(
     platform: Platform, *, host: tuple[str, str] | None = None
 ) -> DistroRequest | None:
-    """Return the same with base programs: the packages of a root in which tests run."""
+    """Return the same with base programs: the packages of a root in which tests run. musl has none."""
     request = runtime_request(platform, host=host)
-    if request is None:
-        return None
+    if request is None or platform.libc is MUSL:
+        return request
     names = {*RUNTIME, *base_programs.names(request.suite)}
     return dataclasses.replace(request, names=tuple(sorted(names)), libraries=True)
 
@@ -111,12 +117,14 @@ def provide(
     host_python: str | None,
     release: tuple[str, str] | None = None,
     emulator: Path | None = None,
+    compilers: CrossCompilers | None = None,
 ) -> TargetPython:
     """Return the target's Python, made once in the tool store.
 
     ``pins`` answer ``distro_requests``; ``host_python`` is a host CPython of the same minor version
     that compiles the standard library once (without one every start of the Python is slower). ``release``
-    replaces ``apt.host_distribution()``; ``emulator`` is the program that runs the target's.
+    replaces ``apt.host_distribution()``; ``emulator`` is the program that runs the target's, ``compilers``
+    compile for it.
     Raises ``NoTargetPython``, ``PinMissing``, and the errors of ``apt.fetch``.
     """
     given = os.environ.get(path_variable(platform, python))
@@ -130,6 +138,13 @@ def provide(
             python, pin, store, state, host_python=host_python, emulator=emulator
         )
     runtime = root_request(platform, host=host)
+    sources = source_python.request(platform, python, host)
+    if sources is not None and runtime is not None and compilers is not None:
+        built_by = source_python.require_host(platform, python, host_python)
+        pinned = pin_of(pins, sources), pin_of(pins, runtime)
+        return _of_sources(
+            SourceBuild(platform, python, *pinned, compilers, built_by, state), store
+        )
     if runtime is None and platform.libc is GLIBC:
         raise NoTargetPython(
             f"no Python {python} for {platform.name} can be obtained on this host",
@@ -154,7 +169,7 @@ def provide_runtime(platform: Platform, pin: DistroPin, *, store: ToolStore, sta
     """
     tree = store.obtain(
         name=f"runtime-{platform.name}",
-        version=_version_of(pin, "libc6"),
+        version=pin.packages[0].version,
         digest=apt.digest_of(pin, "runtime"),
         make=lambda directory: _unpack(pin, state, directory),
     )
@@ -165,6 +180,8 @@ def provide_root(
     platform: Platform, pin: DistroPin, *, store: ToolStore, state: Path, emulator: Path | None
 ) -> Path:
     """Return the same with base programs; ``pin`` answers ``root_request``."""
+    if platform.libc is MUSL:
+        return provide_runtime(platform, pin, store=store, state=state)
     tree = store.obtain(
         name=f"root-{platform.name}",
         version=_version_of(pin, "libc6"),
@@ -210,7 +227,7 @@ def _of_distribution(
             raise NoTargetPython(
                 f"the packages of {pin.request.suite} do not contain /{executable}"
             )
-        _compile(host_python, tree, tree / "usr" / "lib" / f"python{minor}")
+        compile_library(host_python, tree, tree / "usr" / "lib" / f"python{minor}")
 
     words = (base_programs.RECIPE, f"cache {emulator is not None}")
     digest = apt.digest_of(pin, f"compiled {host_python is not None}", *words)
@@ -220,8 +237,21 @@ def _of_distribution(
     return TargetPython(python, version, tree, tree / executable, digest, "distribution")
 
 
+def _of_sources(build: SourceBuild, store: ToolStore) -> TargetPython:
+    """Return a Python built from source, beside the target's C library."""
+
+    def make(tree: Path) -> None:
+        _unpack(build.runtime, build.state, tree)
+        compile_library(build.host_python, tree, build.make(tree))
+
+    name = f"{build.python}-source-{build.platform.name}"
+    tree = store.obtain(name=name, version=build.version, digest=build.digest, make=make).path
+    executable = tree / "opt" / "python" / "bin" / build.program
+    return TargetPython(build.python, build.version, tree, executable, build.digest, "source")
+
+
 def _unpack(pin: DistroPin, state: Path, tree: Path) -> None:
-    apt.make_root(pin, state=state, root=tree)
+    roots.make_root(pin, state=state, root=tree)
     for part in ("doc", "man", "lintian", "bug"):
         shutil.rmtree(tree / "usr" / "share" / part, ignore_errors=True)
 
@@ -262,24 +292,6 @@ def _version_of(pin: DistroPin, name: str) -> str:
     return versions[0].split(":", 1)[-1] if versions else "unknown"
 
 
-def _compile(host_python: str | None, tree: Path, library: Path) -> None:
-    """Compile the standard library with a host CPython of the same minor version.
-
-    ``unchecked-hash``, because the sources never change and their times mean nothing here.
-    """
-    if host_python is None:
-        return
-    options = ["-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/"]
-    options += ["-x", r"/(lib2to3/tests|test|idlelib|turtledemo)/"]
-    argv = [host_python, "-I", "-S", "-m", "compileall", *options, str(library)]
-    # Its exit status also counts deliberately bad test data, so the result is checked instead.
-    done = processes.capture(argv)
-    tag = library.name.removeprefix("python").replace(".", "")
-    if not any((library / "__pycache__").glob(f"os.*-{tag}*.pyc")):
-        why = done.stderr.strip() or f"it writes no .pyc files for python{tag}"
-        raise NoTargetPython(f"{host_python} can't compile the target's library", why=why)
-
-
 # --- a given path -----------------------------------------------------------------------------
 
 
@@ -293,6 +305,7 @@ def _given(platform: Platform, python: str, path: Path) -> TargetPython:
             f"{path} ({variable}) has no {name}",
             hint=f"set it to a root directory with bin/{name}, or to an interpreter in one",
         )
+    require_program_of(platform, executable, variable=variable)
     sysroot = path if path.is_dir() else root_of(executable)
     version, digest = _identity(executable, sysroot, name)
     return TargetPython(python, version, sysroot, executable, digest, "path")
@@ -370,7 +383,7 @@ def provide_by_uv(
         if pin is not None:
             _make_root(pin, state, tree, emulator)
         uv_python.install(download, tree / home, hint=hint)
-        _compile(compiled, tree, tree / library)
+        compile_library(compiled, tree, tree / library)
 
     words = ("uv", download.key, download.file, f"compiled {compiled is not None}")
     root = base_programs.RECIPE, f"cache {emulator is not None}"

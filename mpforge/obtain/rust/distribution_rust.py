@@ -18,7 +18,7 @@ from pathlib import Path
 from mpforge import processes
 from mpforge.artifacts import elf
 from mpforge.errors import IndexUnreachable, ToolUnavailable
-from mpforge.obtain.distro import apt
+from mpforge.obtain.distro import apt, roots
 from mpforge.plan.pins import DistroPin, DistroRequest, Lock
 from mpforge.platforms import Platform
 from mpforge.store.tool_store import ToolStore
@@ -189,7 +189,7 @@ def _version(pin: DistroPin) -> str:
 def _library(pin: DistroPin, state: Path, tree: Path) -> None:
     """Unpack the standard library of a target into ``tree``."""
     root = tree / "unpacked"
-    apt.make_root(pin, state=state, root=root)
+    roots.make_root(pin, state=state, root=root)
     (tree / "lib").mkdir()
     os.rename(root / "usr" / "lib" / "rustlib", tree / "lib" / "rustlib")
     shutil.rmtree(root)
@@ -198,7 +198,7 @@ def _library(pin: DistroPin, state: Path, tree: Path) -> None:
 def _programs(pin: DistroPin, state: Path, tree: Path) -> None:
     """Unpack the programs, their shared libraries and the host's standard library into ``tree``."""
     root = tree / "unpacked"
-    apt.make_root(pin, state=state, root=root)
+    roots.make_root(pin, state=state, root=root)
     for kept in ("bin", "lib"):
         os.rename(root / "usr" / kept, tree / kept)
     shutil.rmtree(root)
