@@ -37,9 +37,9 @@ _EXPLAINED = (StepFailed, LibraryMissing)
 _DEPTH, _SHOWN = 4, 3
 _LARGEST = 1_000_000
 _REMEDY = (
-    "build without it (by an option, environment variable or config setting of the project), use "
-    "the project's own copy, or patch the line in [build] before-build: this host's files can't be "
-    "used for {target}, and [libraries] for the target are not available yet"
+    "this host's files can't be used for {target}: build the library for it, by `libraries` in [build], "
+    "and keep the project from naming the host's (by an option, environment variable or config setting "
+    "of the project, or a patch in [build] before-build)"
 )
 
 

@@ -5,21 +5,34 @@ that are known only when it runs (a file that a step makes, the path of a tool) 
 neither how the user wrote it down nor how a step is run.
 """
 
-import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from mpforge.plan.codec import OneOf
+from mpforge.plan.command_parts import (
+    BY_NAME,
+    NARROWS,
+    BuildCommand,
+    Libraries,
+    OutputOf,
+    ProjectFiles,
+    ShippedFiles,
+    Tree,
+    Work,
+)
+from mpforge.plan.library_commands import BuildLibrary, CopyFiles, FetchSource
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import ON_HOST, Machine, PlannedPlace
 from mpforge.plan.texts import CommandLine, Text, written
 from mpforge.plan.toolchains import Compilers
 
-NARROWS = "narrows"
-"""Marks a field that is not itself an ingredient: the tree or pin that it leads to is one."""
-BY_NAME = "by-name"
-"""Marks a field of named references; its value is the word before each name: ``library.zlib``."""
+# fmt: off
+__all__ = [  # of what is defined elsewhere
+    "BY_NAME", "NARROWS", "BuildLibrary", "CopyFiles", "FetchSource", "Libraries",
+    "OutputOf", "ProjectFiles", "ShippedFiles", "Tree", "Work",
+]
+# fmt: on
 
 Hook = Literal["sdist", "wheel"]
 
@@ -27,64 +40,13 @@ Settings = tuple[tuple[str, tuple[str, ...]], ...]
 """Config settings (PEP 517), each with its values."""
 
 
-# --- references: resolved at run time ----------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ProjectFiles(OneOf):
-    """The project's own files (docs/contract.md, "Spec"); with ``vcs`` also git's state."""
-
-    vcs: bool = False
-
-
-@dataclass(frozen=True)
-class OutputOf(OneOf):
-    """The output tree of another step of this plan."""
-
-    step: str
-
-
-@dataclass(frozen=True)
-class ShippedFiles(OneOf):
-    """The files in ``dist/`` for a target and a Python: the wheel, or the target's other files."""
-
-    session: str
-
-
-Tree = ProjectFiles | OutputOf | ShippedFiles
-
-Libraries = tuple[tuple[str, OutputOf], ...]
-"""Native libraries by name, in the order of their needs, each with the step that builds it."""
-
-
 # --- commands: what a step does ----------------------------------------------------------------
-
-
-class Work(enum.Enum):
-    """The owner of a step's programs: fetching, the build, mpforge's own on a wheel, the tests."""
-
-    FETCH = enum.auto()
-    BUILD = enum.auto()
-    REPAIR = enum.auto()
-    TEST = enum.auto()
 
 
 # Each kind of command has the same properties, as a field or for all steps of its kind: `work`; `is_main`,
 # true for a session's main step, which `mpforge shell` enters; its `compilers`; the `place` where its
 # programs run; the `python` that runs in it; the globs that are no input (`exclude`); the channel of the
 # `rust` that it calls for no target.
-
-
-class _Build(OneOf):
-    """A command with programs of the build: they run where its compilers are called, if it has some."""
-
-    compilers: Compilers | None
-    work = Work.BUILD
-
-    @property
-    def place(self) -> PlannedPlace:
-        """The place where its programs run."""
-        return self.compilers.place if self.compilers else ON_HOST
 
 
 @dataclass(frozen=True)
@@ -129,63 +91,7 @@ class FetchCrates(OneOf):
 
 
 @dataclass(frozen=True)
-class FetchSource(OneOf):
-    """Fetch and unpack a library's source: an archive with this sha256, from the first address that has it.
-
-    Which addresses these are changes no result.
-    """
-
-    urls: tuple[str, ...] = field(metadata={NARROWS: True})
-    sha256: str
-
-    work = Work.FETCH
-    is_main = False
-    place = ON_HOST
-    compilers = python = rust = None
-    exclude = ()
-
-
-@dataclass(frozen=True)
-class CopyFiles(OneOf):
-    """Copy files beside the spec for a library: a ``source`` (directory or archive), or ``patches``.
-
-    Paths are relative to the project. Their content is in the key, not their names.
-    """
-
-    source: str | None = field(default=None, metadata={NARROWS: True})
-    patches: tuple[str, ...] = field(default=(), metadata={NARROWS: True})
-
-    work = Work.FETCH
-    is_main = False
-    place = ON_HOST
-    compilers = python = rust = None
-    exclude = ()
-
-
-@dataclass(frozen=True)
-class BuildLibrary(_Build):
-    """Build a native library, and install it as a tree that may be put anywhere.
-
-    ``patches`` are applied to its source first. ``shared``: it is a shared library, else a static one.
-    """
-
-    name: str
-    source: OutputOf
-    commands: tuple[CommandLine, ...]
-    compilers: Compilers
-    target: str
-    policy: str
-    patches: OutputOf | None = None
-    shared: bool = False
-    libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
-
-    is_main = False
-    python = rust = None
-    exclude = ()
-
-
-@dataclass(frozen=True)
-class AskRequirements(_Build):
+class AskRequirements(BuildCommand):
     """Ask the build backend for further requirements (PEP 517 ``get_requires_for_build_*``).
 
     It sees the source that the build will see, after ``before`` has been run in it: see ``BuildWheel`` for
@@ -211,7 +117,7 @@ class AskRequirements(_Build):
 
 
 @dataclass(frozen=True)
-class MakeSdist(_Build):
+class MakeSdist(BuildCommand):
     """Make the source distribution (PEP 517 ``build_sdist``).
 
     ``compilers`` are this host's, for a backend that configures the project first. A Rust project's backend
@@ -236,7 +142,7 @@ class MakeSdist(_Build):
 
 
 @dataclass(frozen=True)
-class BuildWheel(_Build):
+class BuildWheel(BuildCommand):
     """Build one wheel (PEP 517 ``build_wheel``); without ``compilers`` one that needs none.
 
     ``exclude`` are globs of files that are no input; ``tests`` neither, unless the sdist installs them.
@@ -293,7 +199,7 @@ class RepairWheel(OneOf):
 
 
 @dataclass(frozen=True)
-class RunCommands(_Build):
+class RunCommands(BuildCommand):
     """Run build commands and collect the declared outputs.
 
     ``installs``: outputs are looked for below ``{dest_dir}``, where the last command installs; else in the

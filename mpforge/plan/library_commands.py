@@ -1,0 +1,68 @@
+"""Commands of a plan for native libraries: obtain a source, and build it.
+
+They have the properties of every command (``steps``).
+"""
+
+from dataclasses import dataclass, field
+
+from mpforge.plan.codec import OneOf
+from mpforge.plan.command_parts import BY_NAME, NARROWS, BuildCommand, Libraries, OutputOf, Work
+from mpforge.plan.places import ON_HOST
+from mpforge.plan.texts import CommandLine
+from mpforge.plan.toolchains import Compilers
+
+
+@dataclass(frozen=True)
+class FetchSource(OneOf):
+    """Fetch and unpack a library's source: an archive with this sha256, from the first address that has it.
+
+    Which addresses these are changes no result.
+    """
+
+    urls: tuple[str, ...] = field(metadata={NARROWS: True})
+    sha256: str
+
+    work = Work.FETCH
+    is_main = False
+    place = ON_HOST
+    compilers = python = rust = None
+    exclude = ()
+
+
+@dataclass(frozen=True)
+class CopyFiles(OneOf):
+    """Copy files beside the spec for a library: a ``source`` (directory or archive), or ``patches``.
+
+    Paths are relative to the project. Their content is in the key, not their names.
+    """
+
+    source: str | None = field(default=None, metadata={NARROWS: True})
+    patches: tuple[str, ...] = field(default=(), metadata={NARROWS: True})
+
+    work = Work.FETCH
+    is_main = False
+    place = ON_HOST
+    compilers = python = rust = None
+    exclude = ()
+
+
+@dataclass(frozen=True)
+class BuildLibrary(BuildCommand):
+    """Build a native library, and install it as a tree that may be put anywhere.
+
+    ``patches`` are applied to its source first. ``shared``: it is a shared library, else a static one.
+    """
+
+    name: str
+    source: OutputOf
+    commands: tuple[CommandLine, ...]
+    compilers: Compilers
+    target: str
+    policy: str
+    patches: OutputOf | None = None
+    shared: bool = False
+    libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
+
+    is_main = False
+    python = rust = None
+    exclude = ()
