@@ -185,7 +185,9 @@ class Decision:
         spec = self.compilation.spec
         named = spec.toolchains.get(self.build.toolchain)
         refusal = availability.refusal(self.platform, self.python, self.build, named)
-        return refusal or availability.library_refusal(self.build, recipes.libraries(spec))
+        if refusal is not None or not self.build.libraries:
+            return refusal
+        return availability.library_refusal(self.build, recipes.libraries(spec))
 
     @property
     def policy(self) -> str:
