@@ -89,7 +89,8 @@ def library_commands(
             switch = "ON" if shared else "OFF"
             given = (
                 ("-DCMAKE_INSTALL_PREFIX=", PREFIX),
-                ("-DCMAKE_INSTALL_LIBDIR=lib",),
+                # With a type, or a project that caches it as a path makes it absolute.
+                ("-DCMAKE_INSTALL_LIBDIR:STRING=lib",),
                 ("-DCMAKE_POSITION_INDEPENDENT_CODE=ON",),
                 (f"-DBUILD_SHARED_LIBS={switch}",),
             )
