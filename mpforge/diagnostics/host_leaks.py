@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 from mpforge.diagnostics.step_failure import OPENMP
 from mpforge.errors import HostLeak, LibraryMissing, StepFailed
-from mpforge.platforms import well_known
+from mpforge.platforms import Platform, well_known
 from mpforge.toolchains.compiler_wrappers import WrapperNote
 
 _INPUT = re.compile(r"\.(?:c|cc|cpp|cxx|c\+\+|C|m|s|S|o|obj|lo|pic\.o)$")
@@ -35,6 +36,10 @@ _MORE_SCRIPTS = ("Makefile*", "makefile*", "GNUmakefile*", "*.mk", "configure*",
 # Errors that a refused call may cause.
 _EXPLAINED = (StepFailed, LibraryMissing)
 _DEPTH, _SHOWN = 4, 3
+_LAYOUT = (
+    "name size and order in the format ('<I'), let the compiler decide, or set "
+    'strategy = "hybrid" to run the script in the target\'s own Python'
+)
 _LARGEST = 1_000_000
 _REMEDY = (
     "this host's files can't be used for {target}: build the library for it, by `libraries` in [build], "
@@ -72,14 +77,14 @@ class Refused:
 class Build:
     """A build to examine: its title, its target, its directory, its source.
 
-    ``host_bits`` is the word size of this host's programs, if it builds for another machine.
+    ``builder`` is the platform of this host, if it builds for another machine.
     """
 
     title: str
     target: str
     root: Path
     source: Path
-    host_bits: int | None = None
+    builder: Platform | None = None
 
     def shown(self, text: str) -> str:
         """Return a call or a file without paths of this run."""
@@ -155,9 +160,14 @@ def warnings(build: Build, notes: Sequence[WrapperNote], log: str) -> list[str]:
     if checks:
         named = ", ".join(dict.fromkeys(flag for call in checks for flag in call.flags))
         lines.append(f"configure checks that name this host's files failed: {named}")
-    if build.host_bits is not None:
-        bits = well_known()[build.target].bits
-        lines += asked(build.source, same_bits=bits == build.host_bits)
+    lines += [
+        f"{note.instead}: {note.flag} gets this machine's sizes and byte order, which {build.target} does "
+        f"not have: {_LAYOUT}"
+        for note in notes
+        if note.kind == "layout"
+    ]
+    if build.builder is not None:
+        lines += asked(build.source, build.builder, well_known()[build.target])
     return [f"{build.title}: {line}" for line in lines]
 
 
@@ -215,13 +225,13 @@ def _all_scripts(source: Path) -> Iterable[Path]:
 class _Question:
     """A question's pattern in files of these names, and whose answer it gets.
 
-    ``bits``: the answer differs only if the word sizes differ.
+    ``of``: the answer differs only if the word sizes, or the byte orders, differ.
     """
 
     files: tuple[str, ...]
     pattern: re.Pattern[str]
     answer: str
-    bits: bool = False
+    of: Literal["", "bits", "endian"] = ""
 
 
 _PYTHON = ("setup.py", "build.py", "_build.py", "*_build.py", "build_*.py", "*_backend.py")
@@ -239,9 +249,23 @@ _QUESTIONS = (
     ),
     _Question(
         _PYTHON,
-        re.compile(r"\bsizeof\(\s*(?:ctypes\.)?c_(?:void_p|s?size_t|long)\b"),
-        "this Python's word size",
-        bits=True,
+        re.compile(
+            r"\bdtype\(\s*['\"](?:[pPlLnN]|u?intp|u?long)['\"]|\bnp\.u?intp\b|\barray\(\s*['\"][lL]['\"]"
+        ),
+        f"this machine's word size: {_LAYOUT}",
+        of="bits",
+    ),
+    _Question(
+        _PYTHON,
+        re.compile(r"\.(?:tofile|tobytes)\("),
+        f"bytes in this machine's order, unless it was given: {_LAYOUT}",
+        of="endian",
+    ),
+    _Question(
+        (*_PYTHON, *_MAKE),
+        re.compile(r"\bgetconf\b['\", ]+(?:LONG|WORD)_BIT\b"),
+        "this machine's word size",
+        of="bits",
     ),
     _Question(
         (*_PYTHON, *_MAKE),
@@ -256,15 +280,17 @@ _QUESTIONS = (
 )
 
 
-def asked(source: Path, *, same_bits: bool) -> list[str]:
+def asked(source: Path, builder: Platform, target: Platform) -> list[str]:
     """Return each question with its place, ``setup.py:12 (find_library() gets this machine's libraries``.
 
-    Only top-level scripts are read, and each is listed once for a question.
+    Only top-level scripts are read, and each is listed once for a question. Questions about what ``builder``
+    and ``target`` have in common are left out.
     """
+    same = {of for of in ("bits", "endian") if getattr(builder, of) == getattr(target, of)}
     return [
         f"{path.name}:{number} ({text}) gets {question.answer}"
         for question in _QUESTIONS
-        if not (question.bits and same_bits)
+        if question.of not in same
         for path in _scripts(source, question.files)
         for number, text in _lines_with(path, question.pattern)[:1]
     ]

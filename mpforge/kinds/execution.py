@@ -7,7 +7,6 @@ an error is raised. Knows nothing of keys and hits.
 import dataclasses
 import json
 import os
-import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from mpforge.places.host import HostPlace
 from mpforge.places.isolation import FACT
 from mpforge.places.step import StepRun, base_environment
 from mpforge.plan.steps import Step, Work
+from mpforge.platforms import by_machine
 from mpforge.toolchains import host_reads
 from mpforge.toolchains.compiler_wrappers import WrapperNote, read_notes
 from mpforge.toolchains.ready import COMPILER_NOTES
@@ -149,8 +149,8 @@ def _as_built(task: Task) -> host_leaks.Build | None:
     if compilers is None:
         return None
     title, directory = task.step.title, task.directory
-    bits = 8 * struct.calcsize("P") if compilers.cross else None
-    return host_leaks.Build(title, compilers.target, directory.root, directory.source, bits)
+    builder = by_machine(os.uname().machine) if compilers.cross else None
+    return host_leaks.Build(title, compilers.target, directory.root, directory.source, builder)
 
 
 def _notes(task: Task) -> tuple[WrapperNote, ...]:

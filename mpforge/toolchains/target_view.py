@@ -270,6 +270,7 @@ def _site(host: Interpreter, view: View) -> dict[str, str]:
         "_mpforge_target.py": "\n".join(lines) + "\n",
         f"{_sysconfigdata_name(host, platform)}.py": template("sysconfigdata.py"),
         "sitecustomize.py": template("sitecustomize.py"),
+        "_mpforge_layout.py": template("layout.py"),
     }
 
 
@@ -289,6 +290,9 @@ def target_facts(host: Interpreter, platform: Platform, policy: str) -> dict[str
         "GNU_TRIPLE": platform.gnu_triple,
         "SOABI": soabi(host, platform),
         "BITS": platform.bits,
+        "ENDIAN": platform.endian,
+        "ALIGN_OF_8": 4 if platform.x86 and platform.bits == 32 else 8,  # in a struct, of double
+        "LONG_DOUBLE": platform.long_double_size,
         "LIBC": (libc, version),
         "CFLAGS": CFLAGS,
         "FLAG_VARIABLES": _FLAG_VARIABLES,

@@ -650,21 +650,58 @@ def test_a_host_python_describes_the_target(
     assert sorted(view.rglob("*")) == before, "a hook wrote into the tool store"
 
 
-def test_a_host_python_tells_a_32_bit_target_s_word_size(tmp_path: Path, host: HostPython) -> None:
-    view = tmp_path / "view"
-    view.mkdir()
-    shown = View(well_known()["armv7l"], "manylinux_2_31", cross=True, host=host)
-    target_view.make_view(view, shown)
-    environment = {"PATH": PATH, "PYTHONPATH": str(view / "site")}
-    ask = """
-import platform, struct, sys
-from itertools import islice
-print(sys.maxsize, struct.calcsize("P"), struct.calcsize("q"), platform.architecture()[0])
-print(len(list(islice("abc", sys.maxsize))))
+LAYOUT = """
+import ctypes, struct, sys
+from fractions import Fraction
+sizes = [struct.calcsize(form) for form in ("P", "l", "cd", "=l", "3sq")]
+print(sys.maxsize, sys.byteorder, sys.hash_info.width, *sizes)
+print(ctypes.sizeof(ctypes.c_void_p), ctypes.sizeof(ctypes.c_longdouble))
+struct.pack("=I", 1); struct.pack("<Q", 1); struct.pack("l", 1); ctypes.sizeof(ctypes.c_long)
+print(hash(Fraction(1, 3)))
 """
-    argv = [str(host.executable), "-c", ask]
-    answer = processes.capture(argv, environment=environment)
-    assert answer.stdout == "2147483647 4 8 32bit\n3\n", answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "sizes", "noted"),
+    [
+        # struct's sizes are those of CPython on that machine, an i686's double has the alignment of 4
+        (
+            "armv7l",
+            "2147483647 little 32 4 4 16 4 16",
+            "4 8",
+            ["struct.pack('l')", "ctypes.sizeof(c_long)"],
+        ),
+        (
+            "i686",
+            "2147483647 little 32 4 4 12 4 12",
+            "4 12",
+            ["struct.pack('l')", "ctypes.sizeof(c_long)"],
+        ),
+        (
+            "s390x",
+            "9223372036854775807 big 64 8 8 16 4 16",
+            "8 16",
+            ["struct.pack('=I')", "struct.pack('l')"],
+        ),
+    ],
+)
+def test_a_host_python_tells_a_target_s_word_size_and_byte_order_to_the_project_s_scripts(
+    tmp_path: Path, host: HostPython, target: str, words: str, sizes: str, noted: list[str]
+) -> None:
+    view, script, notes = tmp_path / "view", tmp_path / "setup.py", tmp_path / "notes"
+    view.mkdir()
+    platform = well_known()[target]
+    shown = View(platform, platform.default_policy, cross=True, host=host)
+    target_view.make_view(view, shown)
+    script.write_text(LAYOUT, "utf-8")
+    told = {"PATH": PATH, "PYTHONPATH": str(view / "site"), "MPFORGE_WRAPPER_LOG": str(notes)}
+    answer = processes.capture([str(host.executable), str(script)], environment=told)
+    own = processes.capture([str(host.executable), str(script)], environment={"PATH": PATH})
+    said = answer.stdout.splitlines()
+    assert said[:2] == [words, sizes], answer.stderr
+    assert said[2] == own.stdout.splitlines()[2], "the library computes with this machine's numbers"
+    rows = [line.split("\t") for line in notes.read_text().splitlines()]
+    assert [row[:3] for row in rows] == [["layout", what, "setup.py:7"] for what in noted]
 
 
 def test_an_extension_module_compiles_against_the_view(

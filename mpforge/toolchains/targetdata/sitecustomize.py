@@ -1,9 +1,8 @@
 """Makes a host interpreter describe the target to what runs in a build hook.
 
 On PYTHONPATH of build hooks only. It answers what build backends and setup scripts ask: os.uname,
-platform, the multiarch name, where headers are, the C library, and the word size where it differs
-(sys.maxsize, struct.calcsize("P")). Not faked, because they must stay true: ctypes.sizeof, and
-importlib's suffixes (the hook itself loads extension modules of the host: Cython, cffi).
+platform, the multiarch name, where headers are, the C library, and word size and byte order where they
+differ. importlib's suffixes stay true: the hook itself loads extension modules of the host (Cython, cffi).
 """
 
 import os
@@ -44,19 +43,6 @@ def _confstr(name):
     return _host_confstr(name)
 
 
-def _describe_word_size():
-    """Scripts take it from these two; the interpreter itself does not read them."""
-    import struct
-
-    host_calcsize, words = struct.calcsize, {"P", "@P", b"P", b"@P"}
-
-    def calcsize(format, /):  # noqa: A002 (its own name)
-        return target.BITS // 8 if format in words else host_calcsize(format)
-
-    sys.maxsize = 2 ** (target.BITS - 1) - 1
-    struct.calcsize = calcsize
-
-
 def _describe_target():
     os.uname = _uname
     os.confstr = _confstr
@@ -64,8 +50,10 @@ def _describe_target():
     platform.machine = platform.processor = lambda: target.MACHINE
     platform.architecture = _architecture
     platform.libc_ver = _libc_ver
-    if sys.maxsize.bit_length() + 1 != target.BITS:
-        _describe_word_size()
+    if (sys.maxsize.bit_length() + 1, sys.byteorder) != (target.BITS, target.ENDIAN):
+        import _mpforge_layout
+
+        _mpforge_layout.describe()
     sys.implementation._multiarch = target.MULTIARCH  # noqa: SLF001 (there is no public way)
     for scheme in sysconfig._INSTALL_SCHEMES.values():  # noqa: SLF001
         for name in ("include", "platinclude"):
@@ -73,12 +61,24 @@ def _describe_target():
                 scheme[name] = _HEADERS
 
 
+def _command_line():
+    if hasattr(sys, "orig_argv"):  # since CPython 3.10
+        return sys.orig_argv
+    with open("/proc/self/cmdline", "rb") as file:
+        return os.fsdecode(file.read()).split("\0")
+
+
 def _knows_both():
     """Whether this is Meson, which asks for the machine that builds and is told of the target."""
-    words = [os.path.basename(word) for word in sys.orig_argv[1:3]]
+    words = [os.path.basename(word) for word in _command_line()[1:3]]
     return not {"meson", "meson.py", "mesonbuild.mesonmain"}.isdisjoint(words)
 
 
 # A build may start an interpreter of another version: that one is not for the target.
 if sys.version_info[:2] == target.PYTHON and sys.abiflags == target.ABIFLAGS and not _knows_both():
-    _describe_target()
+    try:
+        _describe_target()
+    except Exception as error:  # Python itself would only print it, and go on as the host
+        raise SystemExit(
+            f"mpforge can't describe {target.MACHINE} to this Python: {error!r}"
+        ) from error
