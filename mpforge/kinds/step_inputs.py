@@ -18,6 +18,7 @@ from mpforge.kinds.task import Task
 from mpforge.places import source_reads
 from mpforge.places.isolation import isolation
 from mpforge.places.step import SOURCE_DATE_EPOCH, StepRun
+from mpforge.platforms import by_machine, well_known
 from mpforge.sources import git, git_clone
 from mpforge.store.files import files_below
 from mpforge.store.protocols import BlobStore
@@ -105,6 +106,10 @@ def put_environment(task: Task, provision: "Provision", word: str, wanted: tuple
         _mount_environment(task, provision, word, tree)
     else:
         _make_environment(provision, word, tree, environment)
+        if _has_other_sizes(task):
+            from mpforge.obtain.pythons.virtual_environments import site_packages
+
+            target_packages.ask_compiler_for_sizes(site_packages(environment))
     return environment / "bin" / "python"
 
 
@@ -114,7 +119,14 @@ def _is_read_only(task: Task) -> bool:
     writes = "target_environment" in task.given.trees or kind_of(command).writes_environment(
         command
     )
-    return isolation().has_root and not writes and not task.keeps
+    return isolation().has_root and not (writes or task.keeps or _has_other_sizes(task))
+
+
+def _has_other_sizes(task: Task) -> bool:
+    """Return whether a build is for a machine whose C types have other sizes than this one's."""
+    compilers, here = task.step.command.compilers, by_machine(os.uname().machine)
+    there = None if compilers is None else well_known()[compilers.target]
+    return here is not None and there is not None and here.bits != there.bits
 
 
 def _mount_environment(task: Task, provision: "Provision", word: str, tree: Directory) -> None:

@@ -23,6 +23,21 @@ _LIBRARY = re.compile(r"lib[^/]+\.so(\.[0-9.]+)?$")
 _GRAFTED = ".libs"
 # A .pc file must find its prefix by itself; a run path into a build's directory is meaningless.
 _ABSOLUTE_PREFIX = re.compile(r"^prefix\s*=\s*/.*$", re.MULTILINE)
+# Sizes that a package's headers note of the machine that it was built on (numpy's _numpyconfig.h), and what
+# the compiler knows them by. Other sizes are the same on all targets.
+_NOTED_SIZE = re.compile(rb"^([ \t]*#[ \t]*define[ \t]+\w*SIZEOF_(\w+)[ \t]+)(\d+)\b", re.MULTILINE)
+_COMPILER_S = {
+    b"LONG": b"__SIZEOF_LONG__",
+    b"WCHAR_T": b"__SIZEOF_WCHAR_T__",
+    **dict.fromkeys(
+        (b"VOID_P", b"SIZE_T", b"INTP", b"UINTP", b"PY_INTPTR_T", b"INTPTR_T", b"UINTPTR_T"),
+        b"__SIZEOF_POINTER__",
+    ),
+    **dict.fromkeys((b"LONGDOUBLE", b"LONG_DOUBLE"), b"__SIZEOF_LONG_DOUBLE__"),
+    **dict.fromkeys(
+        (b"COMPLEX_LONGDOUBLE", b"COMPLEX_LONG_DOUBLE"), b"(2 * __SIZEOF_LONG_DOUBLE__)"
+    ),
+}
 _RUN_PATH = re.compile(r"\s-Wl,-rpath[,=]\S+")
 
 
@@ -48,6 +63,19 @@ def graft(target: Path, site: Path) -> tuple[Path, ...]:
         if path.suffix == ".pc":
             place.write_text(relocated(path.read_text("utf-8", "replace")), "utf-8")
     return tuple(dict.fromkeys(aside))
+
+
+def ask_compiler_for_sizes(site: Path) -> None:
+    """Let headers of host packages ask the compiler for the sizes that they note of another machine.
+
+    Beside these and what a compiler answers in them already, numpy's headers are the same on all of Debian's
+    machines.
+    """
+    for path in sorted(site.rglob("*.h")):
+        text = path.read_bytes()
+        fitted = _NOTED_SIZE.sub(lambda m: m[1] + _COMPILER_S.get(m[2], m[3]), text)
+        if fitted != text:
+            path.write_bytes(fitted)
 
 
 def descriptions(site: Path) -> tuple[Path, ...]:

@@ -6,6 +6,7 @@ import pytest
 
 from mpforge.errors import OutputMissing
 from mpforge.kinds.target_packages import (
+    ask_compiler_for_sizes,
     descriptions,
     graft,
     leave_for_compilers,
@@ -114,3 +115,20 @@ def test_openmp_is_there_where_a_package_has_its_header_and_library(site: Path) 
     assert openmp(site) is None
     write(site, **{"whole/lib/libomp_DOT_so": ""})
     assert openmp(site) == site / "whole"
+
+
+def test_sizes_that_headers_note_of_this_machine_are_asked_of_the_compiler(site: Path) -> None:
+    write(
+        site,
+        numpy__config_DOT_h="#define NPY_SIZEOF_SHORT 2\n# define NPY_SIZEOF_LONG 8\n"
+        "#define NPY_SIZEOF_COMPLEX_LONGDOUBLE 32\n#define NPY_SIZEOF_INTP 8 /* bytes */\n",
+        numpy__mod_DOT_py="#define NPY_SIZEOF_LONG 8\n",
+    )
+    ask_compiler_for_sizes(site)
+    assert files(site)["numpy/config.h"].splitlines() == [
+        "#define NPY_SIZEOF_SHORT 2",
+        "# define NPY_SIZEOF_LONG __SIZEOF_LONG__",
+        "#define NPY_SIZEOF_COMPLEX_LONGDOUBLE (2 * __SIZEOF_LONG_DOUBLE__)",
+        "#define NPY_SIZEOF_INTP __SIZEOF_POINTER__ /* bytes */",
+    ]
+    assert files(site)["numpy/mod.py"] == "#define NPY_SIZEOF_LONG 8\n"

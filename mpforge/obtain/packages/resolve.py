@@ -276,6 +276,11 @@ def _not_resolved(answer: Captured, request: EnvironmentRequest, index: Index) -
             f"allow a version of {', '.join(names)} that has a wheel for {for_words(request)}, or "
             f"name an index that has one in [index]"
         )
+    if request.purpose == "target":
+        hint = (
+            f"{hint}; or leave to build-system.requires what the build needs only for its headers: the sizes "
+            "that they name are the compiler's"
+        )
     if request.constraints:
         table = "test" if request.purpose == "test" else "build"
         hint = f"{hint}; or relax [{table}] constraints: {', '.join(request.constraints)}"
