@@ -1,16 +1,19 @@
-"""What a wheel for aarch64 costs by every way: native, cross, in an image, hybrid, emulated; by cibuildwheel.
+"""What a wheel for aarch64 costs by every way, in an image with an engine and without; by cibuildwheel.
 
-``python benchmarks/containers.py [--package NAME]... [--directory DIR]`` builds markupsafe and msgpack from
-their sdists by specs that differ in ``[build]`` only, each twice: with an empty store (tools, images and
-the lock are in place), and again. Then cibuildwheel does so, in the same image. Prints CPU seconds, user
-and system, of the programs here and in containers, as Markdown. It checks that all wheels hold the same
-files, that nothing is done twice, and that each is imported on its machine, by QEMU where that is another.
-Exit status 1: something of that was not so.
+``python benchmarks/containers.py [--package NAME]... [--directory DIR]`` builds markupsafe, msgpack and
+kiwisolver (C++) from their sdists by specs that differ in ``[build]`` only, each twice: with an empty store
+(tools, images and the lock are in place), and again. Then cibuildwheel does so, in the same image. Prints CPU
+seconds, user and system, of the programs here and in containers, as Markdown. It checks that all wheels hold
+the same files, that those made without a container engine have the bytes of those made with one, that nothing
+is done twice, and that each is imported on its machine, by QEMU where that is another. Exit status 1:
+something of that was not so.
 
-The runtime has the images once ``nox -s tests`` was run. What the runtime itself uses is not counted.
+The runtime has the images once ``nox -s tests`` was run; a registry on loopback (Debian's docker-registry)
+gives the image to builds without an engine. What the runtime itself uses is not counted.
 """
 
 import argparse
+import hashlib
 import os
 import shutil
 import statistics
@@ -18,7 +21,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +35,11 @@ if TYPE_CHECKING:
     from mpforge.places.containers.connection import ContainerRuntime
 
 PYTHON = _cibuildwheel.PYTHON
-PACKAGES = ("markupsafe", "msgpack")
+PACKAGES = ("markupsafe", "msgpack", "kiwisolver==1.4.8")
 IMAGE = "mpforge-test/manylinux-aarch64:1"
 CROSS_IMAGE = "mpforge-test/cross-aarch64:1"
+REGISTRY_PORT = "REGISTRY"  # replaced by the address of the run's registry
+NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent.sock"}
 CIBUILDWHEEL = "cibuildwheel"
 WITH_UV = "cibuildwheel, `build[uv]`"
 FRONTENDS = {CIBUILDWHEEL: "build", WITH_UV: "build[uv]"}
@@ -59,14 +64,18 @@ print(platform.machine())
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Way:
-    """A way to build: its name, the target, the strategy that mpforge shall say, lines of ``[build]``."""
+    """A way to build: its name, the target, the strategy that mpforge shall say, lines of ``[build]``.
+
+    ``variables`` are of its environment; without them its containers are counted too.
+    """
 
     name: str
     target: str
     strategy: str
     build: str
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def session(self) -> str:
@@ -82,6 +91,7 @@ class Cost:
     again: float
     wheel: str
     files: tuple[str, ...]
+    sha256: str
     step: float | None = None
     asking: float | None = None
 
@@ -93,6 +103,15 @@ HYBRID = Way("hybrid", "aarch64", "hybrid", f'strategy = "hybrid"\nimage = "{IMA
 EMULATE = Way(
     "emulate", "aarch64", "emulate", f'strategy = "emulate"\nimage = "{IMAGE}"\n{_POLICY}'
 )
+
+
+def _without_engine(way: Way) -> Way:
+    build = way.build.replace(f'"{IMAGE}"', f'"{REGISTRY_PORT}/{IMAGE}"')
+    build += 'runtime = "sandbox"\n'
+    return Way(f"{way.name}, no engine", way.target, way.strategy, build, NO_ENGINE)
+
+
+WITHOUT_ENGINE = {way: _without_engine(way) for way in (HYBRID, EMULATE)}
 WAYS = (
     NATIVE,
     Way("cross, zig", "aarch64", "cross", 'strategy = "cross"\n'),
@@ -104,14 +123,16 @@ WAYS = (
     ),
     HYBRID,
     EMULATE,
+    *WITHOUT_ENGINE.values(),
 )
 
 
 class Bench:
     """A run of it: where its files are, the runtime, cibuildwheel, and what was found wrong."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, registry: str) -> None:
         self.directory = directory
+        self.registry = registry
         self.runtime: ContainerRuntime = connection.connect(os.environ)
         self.cibuildwheel = _cibuildwheel.provide(directory / "cibuildwheel")
         self.image = _cibuildwheel.image_for(self.runtime, IMAGE, directory / "uv")
@@ -133,14 +154,15 @@ class Bench:
                 sys.exit(f"{package} can't be fetched: see {self.directory / 'pip.log'}")
             for way in WAYS:
                 folder = self._folder(package, way)
-                lay_out(source, folder, SPEC.format(PYTHON, way.target, way.build))
+                build = way.build.replace(REGISTRY_PORT, self.registry)
+                lay_out(source, folder, SPEC.format(PYTHON, way.target, build))
                 self._prepare(package, way)
                 yield way.name, self._measure(way, folder)
             for name, frontend in FRONTENDS.items():
                 yield name, self._measure_cibuildwheel(source, frontend)
 
     def _folder(self, package: str, way: Way) -> Path:
-        return self.directory / f"{package}-{WAYS.index(way)}"
+        return self.directory / f"{package.partition('==')[0]}-{WAYS.index(way)}"
 
     def _prepare(self, package: str, way: Way) -> None:
         """Obtain tools and pins: by a build, but what is emulated needs what hybrid has got already."""
@@ -148,7 +170,7 @@ class Bench:
         if way is EMULATE:
             shutil.copy(self._folder(package, HYBRID) / "multiplatform.lock", folder)
             session = f"deps-{way.target}"
-        _good(nox(folder, self.tools, session))
+        _good(nox(folder, self.tools, session, **way.variables))
 
     def _measure(self, way: Way, folder: Path) -> Cost:
         store = self.directory / "store"
@@ -158,29 +180,37 @@ class Bench:
         for name in TOOLS:
             if (self.tools / name).exists():
                 (store / name).symlink_to(self.tools / name)
-        _good(nox(folder, store, f"deps-{way.target}"))  # a tool too, where it is kept as a result
-        first = _good(nox_and_containers(folder, store, way.session))
+        # deps: a tool too, where it is kept as a result
+        _good(nox(folder, store, f"deps-{way.target}", **way.variables))
+        first = self._build(way, folder, store)
         self._expect(f"{way.target}: {way.strategy} (" in first.said, f"{folder.name}: other way")
         self.bare.append(nox(self.directory / "bare", store, "empty").cpu_seconds)
-        again = _good(nox_and_containers(folder, store, way.session))
+        again = self._build(way, folder, store)
         self._expect(not _steps(again, ""), f"{folder.name}: the second run did something")
         (wheel,) = (folder / "dist").glob("*.whl")
-        tested = nox(folder, store, f"test-{way.target}-{PYTHON}")
+        tested = nox(folder, store, f"test-{way.target}-{PYTHON}", **way.variables)
         self._expect(tested.returncode == 0, f"{wheel.name} is not imported:\n{tested.said}")
         return Cost(
             first.cpu_seconds,
             again.cpu_seconds,
             wheel.name,
             _files(wheel),
+            _sha256(wheel),
             sum(_steps(first, "wheel-")),
             sum(_steps(first, "requirements-")),
         )
+
+    def _build(self, way: Way, folder: Path, store: Path) -> Ran:
+        if way.variables:
+            return _good(nox(folder, store, way.session, **way.variables))
+        return _good(nox_and_containers(folder, store, way.session))
 
     def _measure_cibuildwheel(self, source: Path, frontend: str) -> Cost:
         first, again = (self._by_cibuildwheel(source, frontend, run) for run in ("first", "again"))
         machine, name = self._imported(again.wheel), again.wheel.name
         self._expect(machine == "aarch64", f"{name} is not imported:\n{machine}")
-        return Cost(first.cpu_seconds, again.cpu_seconds, name, _files(again.wheel))
+        files, sha256 = _files(again.wheel), _sha256(again.wheel)
+        return Cost(first.cpu_seconds, again.cpu_seconds, name, files, sha256)
 
     def _by_cibuildwheel(self, source: Path, frontend: str, run: str) -> _cibuildwheel.Built:
         output = self.directory / f"{source.name}-cibuildwheel-{run}"
@@ -213,7 +243,7 @@ class Bench:
     def compare(self, costs: Mapping[str, Cost]) -> None:
         """All wheels hold the same files; those of the target have mpforge's tags, cibuildwheel's one more.
 
-        auditwheel in the image adds the policy that the image is of.
+        auditwheel in the image adds the policy that the image is of. An engine makes no difference.
         """
         names = {
             cost.wheel for name, cost in costs.items() if name not in (NATIVE.name, *FRONTENDS)
@@ -221,6 +251,9 @@ class Bench:
         files = {cost.files for cost in costs.values()}
         self._expect(len(names) == 1, f"not one name: {', '.join(sorted(names))}")
         self._expect(len(files) == 1, f"not the same files: {files}")
+        for way, other in WITHOUT_ENGINE.items():
+            same = costs[way.name].sha256 == costs[other.name].sha256
+            self._expect(same, f"{way.name}: other bytes without an engine")
         wanted = set.union(*map(_tags, names))
         for frontend in FRONTENDS:
             wheel = costs[frontend].wheel
@@ -246,6 +279,10 @@ def _steps(ran: Ran, prefix: str) -> list[float]:
 def _tags(wheel: str) -> set[str]:
     """The platform tags in a wheel's name."""
     return set(wheel.removesuffix(".whl").rpartition("-")[2].split("."))
+
+
+def _sha256(wheel: Path) -> str:
+    return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
 def _files(wheel: Path) -> tuple[str, ...]:
@@ -280,18 +317,25 @@ def main() -> int:
     given = parser.parse_args()
     directory: Path = given.directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    bench, before = Bench(directory), _load()
+    before = _load()
     packages: Sequence[str] = given.package or PACKAGES
-    for package in packages:
-        costs = {}
-        for name, cost in bench.costs(package):
-            sys.stderr.write(
-                f"{package}, {name}: {cost.first:.1f}, {cost.again:.2f}; {cost.wheel}\n"
-            )
-            costs[name] = cost
-        bench.compare(costs)
-        sys.stdout.write(f"\n{package}, {PYTHON}, CPU seconds\n\n{table(costs)}")
-        sys.stdout.flush()
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+    from tests.images.container_runtime import ContainerRuntime as Runtime
+    from tests.images.registry import push_image, serving
+
+    with serving(directory / "registry") as address:
+        push_image(Runtime(), IMAGE, address, *IMAGE.split(":"))
+        bench = Bench(directory, address)
+        for package in packages:
+            costs = {}
+            for name, cost in bench.costs(package):
+                sys.stderr.write(
+                    f"{package}, {name}: {cost.first:.1f}, {cost.again:.2f}; {cost.wheel}\n"
+                )
+                costs[name] = cost
+            bench.compare(costs)
+            sys.stdout.write(f"\n{package}, {PYTHON}, CPU seconds\n\n{table(costs)}")
+            sys.stdout.flush()
     bare = statistics.median(bench.bare)
     sys.stdout.write(f"\nbare nox: {bare:.2f} s; load before {before}, after {_load()}\n")
     sys.stdout.writelines(f"wrong: {wrong}\n" for wrong in bench.wrong)

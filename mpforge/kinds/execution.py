@@ -31,7 +31,7 @@ from mpforge.toolchains.ready import COMPILER_NOTES
 _LACKS = {
     "mounts": "isolates steps from its files and network, but can't hide its processes from them",
     "network": "isolates steps from its network, but not from its files and processes",
-    "none": "can't isolate steps from the network",
+    "none": "can't isolate steps from its network, files and processes",
 }
 """The gap of an incomplete isolation, by its extent."""
 
