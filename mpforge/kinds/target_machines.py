@@ -57,6 +57,8 @@ class Machines:
         platform = well_known()[machine.target]
         if not machine.emulated or platform.libc is MUSL:  # no distribution has programs for musl
             return False
+        if self._host_emulator(platform) is None:
+            self._emulator_pin(platform)  # a host without any is told so first
         if python is None or self._distro_requests(platform, python):
             there = True
         else:
