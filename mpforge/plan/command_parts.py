@@ -4,8 +4,6 @@ import enum
 from dataclasses import dataclass
 
 from mpforge.plan.codec import OneOf
-from mpforge.plan.places import ON_HOST, PlannedPlace
-from mpforge.plan.toolchains import Compilers
 
 NARROWS = "narrows"
 """Marks a field that is not itself an ingredient: the tree or pin that it leads to is one."""
@@ -47,15 +45,3 @@ class Work(enum.Enum):
     BUILD = enum.auto()
     REPAIR = enum.auto()
     TEST = enum.auto()
-
-
-class BuildCommand(OneOf):
-    """A command with programs of the build: they run where its compilers are called, if it has some."""
-
-    compilers: Compilers | None
-    work = Work.BUILD
-
-    @property
-    def place(self) -> PlannedPlace:
-        """The place where its programs run."""
-        return self.compilers.place if self.compilers else ON_HOST

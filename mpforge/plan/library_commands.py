@@ -6,8 +6,8 @@ They have the properties of every command (``steps``).
 from dataclasses import dataclass, field
 
 from mpforge.plan.codec import OneOf
-from mpforge.plan.command_parts import BY_NAME, NARROWS, BuildCommand, Libraries, OutputOf, Work
-from mpforge.plan.places import ON_HOST
+from mpforge.plan.command_parts import BY_NAME, NARROWS, Libraries, OutputOf, Work
+from mpforge.plan.places import ON_HOST, PlannedPlace
 from mpforge.plan.texts import CommandLine
 from mpforge.plan.toolchains import Compilers
 
@@ -47,7 +47,7 @@ class CopyFiles(OneOf):
 
 
 @dataclass(frozen=True)
-class BuildLibrary(BuildCommand):
+class BuildLibrary(OneOf):
     """Build a native library, and install it as a tree that may be put anywhere.
 
     ``patches`` are applied to its source first. ``shared``: it is a shared library, else a static one.
@@ -63,6 +63,12 @@ class BuildLibrary(BuildCommand):
     shared: bool = False
     libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
 
+    work = Work.BUILD
     is_main = False
     python = rust = None
     exclude = ()
+
+    @property
+    def place(self) -> PlannedPlace:
+        """The place where its compilers are called."""
+        return self.compilers.place

@@ -13,7 +13,6 @@ from mpforge.plan.codec import OneOf
 from mpforge.plan.command_parts import (
     BY_NAME,
     NARROWS,
-    BuildCommand,
     Libraries,
     OutputOf,
     ProjectFiles,
@@ -47,6 +46,18 @@ Settings = tuple[tuple[str, tuple[str, ...]], ...]
 # true for a session's main step, which `mpforge shell` enters; its `compilers`; the `place` where its
 # programs run; the `python` that runs in it; the globs that are no input (`exclude`); the channel of the
 # `rust` that it calls for no target.
+
+
+class _Build(OneOf):
+    """A command with programs of the build: they run where its compilers are called, if it has some."""
+
+    compilers: Compilers | None
+    work = Work.BUILD
+
+    @property
+    def place(self) -> PlannedPlace:
+        """The place where its programs run."""
+        return self.compilers.place if self.compilers else ON_HOST
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ class FetchCrates(OneOf):
 
 
 @dataclass(frozen=True)
-class AskRequirements(BuildCommand):
+class AskRequirements(_Build):
     """Ask the build backend for further requirements (PEP 517 ``get_requires_for_build_*``).
 
     It sees the source that the build will see, after ``before`` has been run in it: see ``BuildWheel`` for
@@ -117,7 +128,7 @@ class AskRequirements(BuildCommand):
 
 
 @dataclass(frozen=True)
-class MakeSdist(BuildCommand):
+class MakeSdist(_Build):
     """Make the source distribution (PEP 517 ``build_sdist``).
 
     ``compilers`` are this host's, for a backend that configures the project first. A Rust project's backend
@@ -142,7 +153,7 @@ class MakeSdist(BuildCommand):
 
 
 @dataclass(frozen=True)
-class BuildWheel(BuildCommand):
+class BuildWheel(_Build):
     """Build one wheel (PEP 517 ``build_wheel``); without ``compilers`` one that needs none.
 
     ``exclude`` are globs of files that are no input; ``tests`` neither, unless the sdist installs them.
@@ -199,7 +210,7 @@ class RepairWheel(OneOf):
 
 
 @dataclass(frozen=True)
-class RunCommands(BuildCommand):
+class RunCommands(_Build):
     """Run build commands and collect the declared outputs.
 
     ``installs``: outputs are looked for below ``{dest_dir}``, where the last command installs; else in the
