@@ -124,6 +124,13 @@ def test_programs_of_another_suite_than_the_host_s_come_with_their_c_library() -
     assert {o.suite for (o,) in offers if "libc6" in o.names} == {"sid"}
 
 
+def test_the_library_of_a_musl_target_is_rustup_s_alone() -> None:
+    host, target = well_known()["x86_64"], well_known()["aarch64_musl"]
+    assert distribution_rust.requests(host, target, ("debian", "bookworm")) == ()
+    error = host_rust.missing("stable", [host.rust_triple, target.rust_triple], ["…"], ())
+    assert error.hint == "rustup target add aarch64-unknown-linux-musl"
+
+
 def offered(
     versions: Mapping[tuple[str, str], str],
     silent: str = "",

@@ -20,7 +20,7 @@ from mpforge.artifacts import elf
 from mpforge.errors import IndexUnreachable, ToolUnavailable
 from mpforge.obtain.distro import apt, roots
 from mpforge.plan.pins import DistroPin, DistroRequest, Lock
-from mpforge.platforms import Platform
+from mpforge.platforms import GLIBC, Platform
 from mpforge.store.tool_store import ToolStore
 
 # By distribution: suites and the packages' infix, the best first; {own} is the host's suite. Each suite has
@@ -70,9 +70,17 @@ def names_of(request: RustRequest) -> tuple[str, ...]:
 def requests(
     host: Platform, target: Platform, found: tuple[str, str] | None = None
 ) -> tuple[RustRequest, ...]:
-    """Return possible requests to the host's distribution, the best first; none without an apt."""
+    """Return possible requests to the host's distribution, the best first; none without an apt.
+
+    No distribution of these has the standard library of another C library than its own: none for musl.
+    """
     found = found or apt.host_distribution()
-    if found is None or host.debian_arch is None or target.debian_arch is None:
+    if (
+        found is None
+        or target.libc is not GLIBC
+        or host.debian_arch is None
+        or not target.debian_arch
+    ):
         return ()
     name, suite = found
     made: dict[RustRequest, None] = {}
