@@ -55,6 +55,9 @@ _LIBRARY = compiled(
     r"(?<!-- )Could NOT find (?P<name>\w+) \(missing: \w*(?:LIBRAR|INCLUDE)",
     r"make sure (?:the )?(?P<name>[\w.+-]+)\b.* development packages are installed",
     r"headers or library files could not be found for (?P<name>[\w.+-]+)",
+    # the crates openssl-sys and pkg-config
+    r"Could not find directory of (?P<name>OpenSSL) installation",
+    r"system library `(?P<name>[^`]+)` required by crate",
     r"(?P<name>(?!pkg-)\w+[-_]config)\b(?: executable)?(?: is)? not found",
     r"(?P<name>[\w./+-]+\.(?:so|a|o))\S* is incompatible with",
 )

@@ -139,6 +139,8 @@ def test_what_only_another_cpu_has_is_named(line: str, name: str) -> None:
             "libxml2",
         ),
         ("Error: pg_config executable not found.", "pg_config"),
+        ("  Could not find directory of OpenSSL installation, and this `-sys` crate", "OpenSSL"),
+        ("  The system library `libpq` required by crate `pq-sys` was not found.", "libpq"),
         ("The headers or library files could not be found for jpeg,", "jpeg"),
         ("ld.lld: error: env/lib/libnpymath.a(x.o) is incompatible with x", "env/lib/libnpymath.a"),
     ],
