@@ -27,10 +27,9 @@ HEAD = ("package", "backend: language", "for", "strategy", "CPU s", "result", "r
 _STEP = re.compile(r"[^\s'\"=:(]*/store/work/[^/\s]+/\d+(?=/)")
 
 Result = Literal["built", "check failed", "import failed", "not built"]
-Fault = Literal["library", "registry", "project", "ours", ""]
+Fault = Literal["library", "project", "ours", ""]
 WHOSE: Mapping[Fault, str] = {
     "library": "needs a library of the target",
-    "registry": "its crates' registry can't be reached here",
     "project": "the project's own",
     "ours": "ours",
     "": "cause not found yet",
@@ -153,10 +152,8 @@ def summary(packages: Sequence[Package], rows: Sequence[Row]) -> str:
     good = {name for name in tried if all(r.result == "built" for r in rows if r.package == name)}
     here = [package for package in packages if package.compiled and package.name in tried]
     own = [package for package in here if not package.needs]
-    reached = [p for p in own if p.name in good or p.fault != "registry"]
     text = [
         _share("need no foreign library", own, good),
-        _share("need none, and whose crates, if any, can be had here", reached, good),
         _share("need a foreign library", [p for p in here if p.needs], good),
     ]
     left = [package.name for package in packages if package.name not in tried]
