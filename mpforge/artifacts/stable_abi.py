@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping
 
 from mpforge.artifacts.binary_format import Binary
 from mpforge.artifacts.wheels import WheelName
-from mpforge.platforms import Platform
+from mpforge.platforms import Platform, python_words
 from mpforge.platforms.symbols import stable_abi
 
 _OF_PYTHON = re.compile(r"_?Py")
-# PEP 3149: NAME.cpython-311-x86_64-linux-gnu.so
-_SUFFIX = re.compile(r"\.cpython-3(?P<minor>\d+)(?P<flags>[a-z]*)-(?P<machine>[\w-]+)\.so$")
+# PEP 3149: NAME.cpython-311-x86_64-linux-gnu.so, NAME.pypy311-pp73-x86_64-linux-gnu.so
+_SUFFIX = re.compile(
+    r"\.(?:cpython-3(?P<minor>\d+)(?P<flags>[a-z]*)|(?P<pypy>pypy3(?P<own>\d+)-pp\d+))"
+    r"-(?P<machine>[\w-]+)\.so$"
+)
 
 
 def promised(name: WheelName, python: str) -> tuple[int, int] | None:
@@ -25,7 +28,7 @@ def promised(name: WheelName, python: str) -> tuple[int, int] | None:
         minors = [int(word[3:]) for word in name.pythons if re.fullmatch(r"cp3\d+", word)]
         return 3, min(minors, default=2)
     if "none" in name.abis and any(word.startswith("py") for word in name.pythons):
-        return 3, int(python.removeprefix("cp3").rstrip("t"))
+        return 3, python_words.parse(python).minor
     return None
 
 
@@ -40,12 +43,14 @@ def suffix_reasons(
         match = _SUFFIX.search(file)
         if match is None:
             continue
-        python = f"cp3{match['minor']}{'t' if 't' in match['flags'] else ''}"
+        python = match["pypy"].replace("-", "_") if match["pypy"] else f"cp3{match['minor']}"
+        minor = int(match["minor"] or match["own"])
+        python += "t" if "t" in (match["flags"] or "") else ""
         if lasting is not None:
             yield f"{file} is for {python} alone, the tag is {'.'.join(name.abis)}"
         elif python not in own:
             yield f"{file} is for {python}, the tag is {'.'.join(sorted(own))}"
-        elif match["machine"] != (expected := platform.extension_platform(int(match["minor"]))):
+        elif match["machine"] != (expected := platform.extension_platform(minor)):
             yield f"{file} is for {match['machine']}, Python looks for {expected}"
 
 

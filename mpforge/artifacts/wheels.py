@@ -23,6 +23,7 @@ from typing import Any
 
 from mpforge.artifacts.archives import damage_told, unreadable
 from mpforge.errors import SourceUnreadable, WheelRejected
+from mpforge.platforms import python_words
 
 # A bomb: larger than this, and so many times the wheel's own size. Deflate gives 1,000 at most.
 _MUCH = 2**27
@@ -64,11 +65,15 @@ def wheel_name(filename: str) -> WheelName:
 
 def installable_tags(python: str, platforms: Sequence[str]) -> list[Any]:
     """Return the tags that an installer for a Python (``cp311``) takes, the best first (PEP 425, PEP 703)."""
-    from packaging.tags import compatible_tags, cpython_tags
+    from packaging.tags import compatible_tags, cpython_tags, generic_tags
 
-    plain = python.removesuffix("t")
-    version = 3, int(plain[3:])
-    own = cpython_tags(version, [python], platforms) if python.startswith("cp") else ()
+    word, plain = python_words.parse(python), python.removesuffix("t")
+    version = 3, word.minor
+    own = (
+        generic_tags(python, [word.tag], platforms)
+        if word.is_pypy
+        else cpython_tags(version, [python], platforms)
+    )
     return [*own, *compatible_tags(version, plain, platforms)]
 
 

@@ -75,7 +75,7 @@ def sections(found: Diagnosis) -> Iterator[Section]:
             (p.python, p.version or "-", p.executable or _with(p.why or "", p.remedy))
             for p in found.host_pythons
         ),
-        ("If a build needs one that is missing, mpforge tries `uv python install`.",)
+        ("A build that needs a missing one tries `uv python install`, then Debian's packages.",)
         if any(p.version is None for p in found.host_pythons)
         else (),
     )
@@ -86,7 +86,7 @@ def sections(found: Diagnosis) -> Iterator[Section]:
             for p in found.target_pythons
         ),
         ("They are fetched when first needed; mpforge did not check that their sources answer.",)
-        if any(p.provider in ("distribution", "uv") for p in found.target_pythons)
+        if any(p.provider not in (None, "path", "host") for p in found.target_pythons)
         else (),
     )
     yield Section("Host", tuple(_host(found)))

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from mpforge.plan.requirements import name_of
 from mpforge.plan.sessions import Refusal
-from mpforge.platforms import Platform
+from mpforge.platforms import Platform, python_words
 
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, Library, Toolchain
 
 TOOLCHAINS = ("auto", "zig", "gcc")
+PYPYS = ("pp311",)
+"""The PyPys whose headers can be had (``obtain.pythons.pypy_headers``)."""
 _CONTAINED = ("hybrid", "emulate")
 # QEMU's models of x86-64-v4 machines; its code generator lacks AVX-512 (7.2 warns of it, and raises
 # an illegal instruction).
@@ -88,11 +90,13 @@ def _needed(
     """
     if not platform.available:
         yield "project.targets", f"the target {platform.name}"
-    if python is not None and not python.startswith("cp"):
-        yield "project.python", f"the Python {python}"
+    pypy = python is not None and python_words.parse(python).is_pypy
     in_image = build.strategy in _CONTAINED or build.image != "auto" or boxed
     toolchain = f"the toolchain {build.toolchain!r} of [toolchains]"
     missing = {
+        ("project.python", f"{python} with a compiler in an image, or another one than zig"): pypy
+        and (in_image or build.toolchain not in ("auto", "zig") or build.strategy == "native"),
+        ("project.python", f"the Python {python}"): pypy and python not in PYPYS,
         ("build.kind", f"kind = {build.kind!r} in an image"): in_image and build.kind != "wheel",
         ("build.isolation", "isolation = false in an image"): in_image and not build.isolation,
         ("build.frontend", "uv as the frontend in an image"): in_image and build.frontend == "uv",

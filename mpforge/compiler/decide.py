@@ -37,7 +37,7 @@ from mpforge.plan.toolchains import (
     Toolchain,
     ZigInImage,
 )
-from mpforge.platforms import GLIBC, MUSL, Platform, legacy_name, well_known
+from mpforge.platforms import GLIBC, MUSL, Platform, legacy_name, python_words, well_known
 from mpforge.platforms.policies import normal_policy
 from mpforge.spec import recipes
 from mpforge.spec.model import BuildOptions, Library, Spec
@@ -220,7 +220,7 @@ class Decision:
         wanted = strategies.Wanted(
             target=self.target.name,
             platform=self.platform,
-            strategy=build.strategy,
+            strategy="cross" if self.is_pypy else build.strategy,
             toolchain=build.toolchain,
             policy=self.policy,
             backend=backend,
@@ -248,6 +248,11 @@ class Decision:
             return None
         name = legacy_name(policy) if self.platform.libc is GLIBC else None
         return f"quay.io/pypa/{name or policy}_{self.platform.machine}"
+
+    @property
+    def is_pypy(self) -> bool:
+        """True for PyPy, for which a CPython of this host builds, also where the host is the target."""
+        return self.python is not None and python_words.parse(self.python).is_pypy
 
     @property
     def is_pure(self) -> bool:
@@ -313,7 +318,8 @@ class Decision:
     def machine(self, cpu: str | None) -> Machine:
         """Return the machine for its tests: of the CPU model if one is given, else native if possible."""
         asked = self.options.test.strategy == "emulate" or cpu is not None
-        emulated = not (self.native or self._by_loader) or asked
+        # Hosts have no PyPy to test with.
+        emulated = not (self.native or self._by_loader) or asked or self.is_pypy
         model = cpu or (self.platform.baseline_cpu if emulated else None)
         # A runtime runs an image of its own machine natively, whatever CPU model is requested.
         place = ON_HOST if emulated and self.native else self.place

@@ -39,7 +39,7 @@ from mpforge.plan.steps import (
 )
 from mpforge.plan.texts import CommandLine
 from mpforge.plan.toolchains import NO_COMPILER, Compilers
-from mpforge.platforms import well_known
+from mpforge.platforms import python_words, well_known
 from mpforge.spec.model import BuildOptions
 
 
@@ -79,7 +79,8 @@ def _build_request(
     wanted = {*project.requires, *own, *build.target_requires}
     constraints = project.constraints(build.constraints, build.requires)
     if compilers is None or compilers.place.sees_host:
-        return EnvironmentRequest("build", python, host, tuple(sorted(wanted)), constraints)
+        word = python_words.parse(python).builder
+        return EnvironmentRequest("build", word, host, tuple(sorted(wanted)), constraints)
     platform = compilers.place.platform(host)
     carried = programs.tools(build, platform).wheels
     wanted |= {requirement for request in carried for requirement in request.requirements}

@@ -16,14 +16,15 @@ from mpforge import __version__
 from mpforge.doctor import container_runtime
 from mpforge.doctor.host_capabilities import TargetAbility, of_targets
 from mpforge.engine.host_facts import host_facts
-from mpforge.errors import HostCannot, LockInvalid, NoHostPython
+from mpforge.errors import LockInvalid, MpforgeError, NoHostPython
 from mpforge.lock import lock_file
 from mpforge.obtain import host_programs
 from mpforge.obtain.distro import apt
-from mpforge.obtain.pythons import host_python, target_python, uv_python
+from mpforge.obtain.pythons import host_python, providers
+from mpforge.obtain.pythons.target_python import Wanted, path_variable
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.pins import Lock
-from mpforge.platforms import GLIBC, Platform, available, well_known
+from mpforge.platforms import Platform, available, well_known
 from mpforge.store.files import size_below
 from mpforge.store.tool_store import ToolStore
 from mpforge.workspace import cache_directory
@@ -49,7 +50,7 @@ class TargetPythonFact:
 
     target: str
     python: str
-    provider: Literal["host", "path", "distribution", "uv"] | None
+    provider: str | None
     origin: str
     remedy: str | None = None
 
@@ -166,28 +167,18 @@ def _target_pythons(host: HostFacts, distro: tuple[str, str] | None) -> Iterator
 def target_python_fact(
     platform: Platform, word: str, distro: tuple[str, str] | None
 ) -> TargetPythonFact:
-    """Return where ``target_python.provide`` would get a Python from, by its rules; fetches nothing."""
-    variable = target_python.path_variable(platform, word)
-    if given := os.environ.get(variable):
-        there = Path(given).exists()
-        remedy = None if there else f"{given} does not exist: correct {variable}"
-        return TargetPythonFact(platform.name, word, "path", f"{variable}={given}", remedy)
-    hint = f"set {variable}=ROOT"
-    requests = target_python.distro_requests(platform, word, host=distro) if distro else ()
-    minor = uv_python.minor_of(word)
-    for request in requests:
-        if f"python{minor}-minimal" in request.names:
-            origin = f"{request.distribution} {request.suite}, {request.architecture}"
-            return TargetPythonFact(platform.name, word, "distribution", origin)
-    if not requests and platform.libc is GLIBC:
-        why = "this host has no apt to fetch the target's C library"
-        return TargetPythonFact(platform.name, word, None, why, hint)
+    """Return where a Python to test with would come from; fetches nothing."""
+    wanted = Wanted(platform, word, distro)
     try:
-        download = uv_python.find(platform, word, hint=hint)
-    except HostCannot as error:
-        return TargetPythonFact(platform.name, word, None, error.what, error.hint)
-    libc = f", with libc of {requests[0].distribution} {requests[0].suite}" if requests else ""
-    return TargetPythonFact(platform.name, word, "uv", f"{download.key}{libc}")
+        provider = providers.choose(wanted)
+        origin = provider.origin(wanted)
+    except MpforgeError as error:
+        return TargetPythonFact(platform.name, word, None, error.why or error.what, error.hint)
+    variable = path_variable(platform, word)
+    given = os.environ.get(variable)
+    missing = given and not Path(given).exists()
+    remedy = f"{given} does not exist: correct {variable}" if missing else None
+    return TargetPythonFact(platform.name, word, provider.name, origin, remedy)
 
 
 # --- programs ---------------------------------------------------------------------------------

@@ -42,9 +42,19 @@ from mpforge.plan.pins import (
 )
 from mpforge.plan.requirements import OwnPackage, normal_name, shown
 from mpforge.plan.sessions import Plan
-from mpforge.plan.wants import Crates, Emulation, Image, Packages, Rust, ToolWheel, Want, Zig
+from mpforge.plan.wants import (
+    Crates,
+    Emulation,
+    Image,
+    Interpreter,
+    Packages,
+    Rust,
+    ToolWheel,
+    Want,
+    Zig,
+)
+from mpforge.platforms import by_machine, python_words, well_known
 from mpforge.platforms import hosts as all_hosts
-from mpforge.platforms import well_known
 from mpforge.spec.suggest import close_to
 from mpforge.workspace import Workspace
 
@@ -190,10 +200,17 @@ class _Locking:
         self, plan: Plan, packages: list[DistroPin], release: tuple[str, str] | None
     ) -> None:
         """Add the missing pins of the distribution's packages that this host needs."""
-        for wanted in dict.fromkeys(_distribution(plan, release)):
-            if self.kept.packages_of(wanted) is None:
-                with self._leaving_out():
-                    packages.append(self._look_up(wanted))
+        pinned = {pin.request for pin in packages}
+        tests = {session.name for session in plan.sessions if session.phase == "test"}
+        for want in plan.wants:
+            requests: list[DistroRequest] = []
+            with self._leaving_out():
+                requests += _distribution(want, tests, release)
+            for wanted in requests:
+                if self.kept.packages_of(wanted) is None and wanted not in pinned:
+                    pinned.add(wanted)
+                    with self._leaving_out():
+                        packages.append(self._look_up(wanted))
         for offers in _rust(plan, release):
             with self._leaving_out():
                 packages += self._best_of(offers, Lock(distribution=tuple(packages)))
@@ -341,29 +358,39 @@ def _requests(plan: Plan, own: OwnPackage | None) -> Iterator[EnvironmentRequest
                 yield request
 
 
-def _distribution(plan: Plan, release: tuple[str, str] | None) -> Iterator[DistroRequest]:
-    """Yield the emulators, target Pythons and C libraries that this host needs for other machines.
+def _distribution(
+    want: Want, tests: set[str], release: tuple[str, str] | None
+) -> Iterator[DistroRequest]:
+    """Yield PyPy's headers, or the emulator, target Python or C libraries for another machine.
 
-    ``release`` is that of pinned base programs, which hide this host's emulators.
+    ``tests`` are the sessions that run tests: these see a root with base programs. ``release`` is that of
+    pinned base programs, which hide this host's emulators. Raises ``NoTargetPython``, ``NoHostPython``.
     """
-    from mpforge.obtain import emulators
-    from mpforge.obtain.pythons import target_python
+    need = want.need
+    if isinstance(need, Interpreter) and python_words.parse(need.python).is_pypy:
+        from mpforge.obtain.distro import apt
+        from mpforge.obtain.pythons import pypy_headers
 
-    tests = {session.name for session in plan.sessions if session.phase == "test"}
-    for want in plan.wants:
-        if not isinstance(want.need, Emulation):
-            continue
-        platform, python = well_known()[want.need.target], want.need.python
-        if python is not None:
-            yield from target_python.distro_requests(platform, python, host=release)
-        else:
-            root = target_python.root_request(platform, host=release)
-            runtime = target_python.runtime_request(platform, host=release)
-            yield from (root,) if root and want.is_of(tests) else ()
-            yield from (runtime,) if runtime and not tests.issuperset(want.sessions) else ()
-        if release or emulators.host_emulator(platform) is None:
-            emulator = emulators.distro_request(platform, release)
-            yield from (emulator,) if emulator is not None else ()
+        host = by_machine(os.uname().machine)
+        if host is not None:
+            yield pypy_headers.request(need.python, host, release or apt.host_distribution())
+    if not isinstance(need, Emulation):
+        return
+    from mpforge.obtain import emulators
+    from mpforge.obtain.pythons import providers, target_libraries
+
+    platform = well_known()[need.target]
+    if release or emulators.host_emulator(platform) is None:
+        emulator = emulators.distro_request(platform, release)
+        yield from (emulator,) if emulator is not None else ()
+    if need.python is not None:
+        wanted = providers.wanted(platform, need.python, release=release)
+        yield from providers.choose(wanted).requests(wanted)
+    else:
+        root = target_libraries.root_request(platform, host=release)
+        runtime = target_libraries.runtime_request(platform, host=release)
+        yield from (root,) if root and want.is_of(tests) else ()
+        yield from (runtime,) if runtime and not tests.issuperset(want.sessions) else ()
 
 
 def _rust(plan: Plan, release: tuple[str, str] | None) -> Iterator[tuple[RustRequest, ...]]:

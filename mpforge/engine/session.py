@@ -5,7 +5,7 @@ The engine knows nothing of nox, terminals or JSON lines; it emits events and re
 
 import contextlib
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,11 +201,8 @@ def run_test(run: SessionRun) -> SessionEnded:
     import_only = step.tests is not None and not step.tests.commands
     run.realizer.outputs.clear()
     try:
-        result, tree = run.realizer.realize(step.id)
-    except (NoEmulator, NoTargetPython) as error:
-        remedy = 'set test.strategy = "static" there to have its files checked and nothing run'
-        hint = "; or ".join(filter(None, (error.hint, remedy)))
-        raise type(error)(error.what, why=error.why, hint=hint) from None
+        with _static_as_remedy():
+            result, tree = run.realizer.realize(step.id)
     except StepFailed:
         for entry in entries:
             run.shipping.dist.forget_test(entry, session.name)
@@ -247,10 +244,22 @@ def _check(run: SessionRun, entries: tuple[Entry, ...]) -> SessionEnded:
 
 
 def require_machine(run: SessionRun) -> None:
-    """Refuse an unknown CPU model before anything is built for the test."""
+    """Refuse an unknown CPU model, or a Python that can't be had, before anything is built for the test."""
     tests = run.found.plan.step(run.session.result or "").tests
     if tests is not None:
-        run.machines.check(tests.machine)
+        with _static_as_remedy():
+            run.machines.check(tests.machine, tests.python)
+
+
+@contextlib.contextmanager
+def _static_as_remedy() -> Iterator[None]:
+    """Add to the hint of a missing emulator or Python that a test may be static."""
+    try:
+        yield
+    except (NoEmulator, NoTargetPython) as error:
+        remedy = 'set test.strategy = "static" there to have its files checked and nothing run'
+        hint = "; or ".join(filter(None, (error.hint, remedy)))
+        raise type(error)(error.what, why=error.why, hint=hint) from None
 
 
 def see_shipped(run: SessionRun) -> tuple[Entry, ...]:

@@ -18,8 +18,8 @@ from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain import emulators
 from mpforge.obtain.emulators import Emulator
 from mpforge.obtain.pins import Pins
-from mpforge.obtain.pythons import target_python
-from mpforge.obtain.pythons.target_python import TargetPython
+from mpforge.obtain.pythons import providers, target_libraries
+from mpforge.obtain.pythons.target_python import Supplies, TargetPython, Wanted
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.plan.places import Machine
 from mpforge.platforms import GLIBC, MUSL, Platform, by_machine, well_known
@@ -59,10 +59,9 @@ class Machines:
             return False
         if self._host_emulator(platform) is None:
             self._emulator_pin(platform)  # a host without any is told so first
-        if python is None or self._distro_requests(platform, python):
-            there = True
-        else:
-            given = self._target_python(platform, python, (), self._toolbox.store)
+        there = True
+        if python is not None and not self._distro_requests(platform, python):
+            given = self._target_python(self._wanted(platform, python))
             there = target_roots.is_root(given.sysroot, given.executable)
         return there and self._answers.can(platform, self._emulator_here(platform))
 
@@ -78,21 +77,31 @@ class Machines:
             host = by_machine(os.uname().machine)
             parts["machine.native"] = f"{host.name if host else os.uname().machine}"
             if not _is_this_host(platform):
-                requests = self._distro_requests(platform, python)
-                return parts | self._target_parts(platform, python, requests)
+                return parts | self._target_parts(platform, python)
             if self._toolbox.tools.base is None:
                 parts["machine.libc"] = os.confstr(GLIBC.version_name or "") or "unknown"
             return parts | (self._toolbox.python_parts(python) if python else {})
         parts |= self._emulator_parts(platform)
         parts["machine.root"] = "the target's" if self.has_root(machine, python) else "this host's"
-        return parts | self._target_parts(platform, python, self._distro_requests(platform, python))
+        return parts | self._target_parts(platform, python)
 
-    def check(self, machine: Machine) -> None:
-        """Refuse a CPU model that this host's emulator lacks, before anything is built for it.
+    def _target_parts(self, platform: Platform, python: str | None) -> dict[str, str]:
+        if python is None:
+            return self._library_parts(self._root_request(platform))
+        wanted = self._wanted(platform, python)
+        return dict(providers.choose(wanted).parts(wanted, self._python_pins(wanted)))
 
-        Raises ``UnknownCpu``. An emulator that is not fetched yet is asked by ``ready``.
+    def check(self, machine: Machine, python: str | None) -> None:
+        """Refuse a CPU model that this host's emulator lacks, or a Python that no provider can have.
+
+        Raises ``UnknownCpu``, ``NoTargetPython``. An emulator that is not fetched yet is asked by ``ready``.
         """
         platform = well_known()[machine.target]
+        if machine.emulated and self._host_emulator(platform) is None:
+            self._emulator_request(platform)  # a host without any is told so first
+        away = machine.emulated or not _is_this_host(platform)
+        if away and machine.place.sees_host and python is not None:
+            providers.choose(self._wanted(platform, python))
         if machine.emulated and machine.cpu != platform.baseline_cpu:
             found = self._host_emulator(platform)
             if found is not None:
@@ -106,17 +115,9 @@ class Machines:
             name, file = f"{package.name} {package.version}", package.sha256
         return {"machine.emulator": name, "machine.emulator.file": file}
 
-    def _target_parts(
-        self, platform: Platform, python: str | None, requests: tuple[DistroRequest, ...]
-    ) -> dict[str, str]:
-        if python is not None and not requests:
-            provided = self._target_python(platform, python, (), self._toolbox.store)
-            return {"target-python": f"{provided.provider} {provided.digest}"}
-        pins = [self._pins.distribution(request) for request in requests]
-        files = {
-            f"target.{p.name}": f"{p.version} {p.sha256}" for pin in pins for p in pin.packages
-        }
-        return {"target-python": python or "none", **files}
+    def _library_parts(self, request: DistroRequest) -> dict[str, str]:
+        pins = [self._pins.distribution(request)]
+        return {"target-python": "none", **target_libraries.key_parts(pins)}
 
     def ready(self, machine: Machine, python: str | None) -> ReadyMachine:
         """Return a machine that is ready: emulator and Python are fetched if need be."""
@@ -129,18 +130,18 @@ class Machines:
             self._answers.confirm(platform, self._emulator_here(platform))
         emulator = self._ready_emulator(machine, platform) if machine.emulated else None
         program = None if emulator is None else emulator.path
-        pins = [self._pins.distribution(r) for r in self._distro_requests(platform, python)]
-        amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
-        how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
-        what = f"the {python or 'base programs'} of {platform.name}{how_much}"
-        store = self._toolbox.store.telling(lambda: self._toolbox.working(what))
         if python is None:
             found = None
-            sysroot = target_python.provide_root(
-                platform, pins[0], store=store, state=self._distro_state, emulator=program
+            pin = self._pins.distribution(self._root_request(platform))
+            sysroot = target_libraries.provide_root(
+                platform,
+                pin,
+                store=self._telling("base programs", platform, (pin,)),
+                state=self._distro_state,
+                emulator=program,
             )
         else:
-            found = self._target_python(platform, python, tuple(pins), store, program)
+            found = self._target_python(self._wanted(platform, python), program)
             sysroot = found.sysroot
             self._toolbox.tools.host_paths.add(sysroot)
         if emulator is None:
@@ -163,7 +164,7 @@ class Machines:
             return self.ready(machine, None)
         emulator = self._ready_emulator(machine, platform)
         pin = self._pins.distribution(self._runtime_request(platform))
-        sysroot = target_python.provide_runtime(
+        sysroot = target_libraries.provide_runtime(
             platform, pin, store=self._toolbox.store, state=self._distro_state
         )
         return ReadyMachine(emulator, None, sysroot, machine.cpu)
@@ -188,7 +189,7 @@ class Machines:
             if not machine.emulated:
                 return self.parts(machine, None)
             parts = {"machine.cpu": machine.cpu or "this host's"} | self._emulator_parts(platform)
-            return parts | self._target_parts(platform, None, (self._runtime_request(platform),))
+            return parts | self._library_parts(self._runtime_request(platform))
         except (HostCannot, PinMissing) as error:
             self._toolbox.warn_once(
                 f"a build for {machine.target} can't run its own programs: {error.what}"
@@ -206,36 +207,43 @@ class Machines:
             provider="host",
         )
 
-    def _distro_requests(self, platform: Platform, python: str | None) -> tuple[DistroRequest, ...]:
-        if python is not None:
-            return target_python.distro_requests(platform, python, host=self._release)
-        request = target_python.root_request(platform, host=self._release)
-        return (_required(request, platform),)
+    def _distro_requests(self, platform: Platform, python: str) -> tuple[DistroRequest, ...]:
+        wanted = self._wanted(platform, python)
+        return providers.choose(wanted).requests(wanted)
+
+    def _root_request(self, platform: Platform) -> DistroRequest:
+        return _required(target_libraries.root_request(platform, host=self._release), platform)
 
     def _runtime_request(self, platform: Platform) -> DistroRequest:
-        request = target_python.runtime_request(platform, host=self._release)
-        return _required(request, platform)
+        return _required(target_libraries.runtime_request(platform, host=self._release), platform)
 
-    def _target_python(
-        self,
-        platform: Platform,
-        python: str,
-        pins: tuple[DistroPin, ...],
-        store: ToolStore,
-        emulator: Path | None = None,
-    ) -> TargetPython:
-        host = self._toolbox.python_if_here(python)
-        return target_python.provide(
-            platform,
-            python,
-            pins=pins,
-            store=store,
+    def _wanted(self, platform: Platform, python: str) -> Wanted:
+        return providers.wanted(platform, python, release=self._release)
+
+    def _python_pins(self, wanted: Wanted) -> tuple[DistroPin, ...]:
+        requests = providers.choose(wanted).requests(wanted)
+        return tuple(self._pins.distribution(request) for request in requests)
+
+    def _telling(self, what: str, platform: Platform, pins: tuple[DistroPin, ...]) -> ToolStore:
+        """Return the tool store, which reports what is fetched."""
+        amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
+        how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
+        text = f"the {what} of {platform.name}{how_much}"
+        return self._toolbox.store.telling(lambda: self._toolbox.working(text))
+
+    def _target_python(self, wanted: Wanted, emulator: Path | None = None) -> TargetPython:
+        """Return a target's Python; it is fetched if need be."""
+        pins = self._python_pins(wanted)
+        host = self._toolbox.python_if_here(wanted.python)
+        supplies = Supplies(
+            pins,
+            store=self._telling(wanted.python, wanted.platform, pins),
             state=self._distro_state,
             host_python=None if host is None else str(host.executable),
-            release=self._release,
             emulator=emulator,
-            compilers=TargetCompilers(self._toolbox, platform),
+            compilers=TargetCompilers(self._toolbox, wanted.platform),
         )
+        return providers.choose(wanted).provide(wanted, supplies)
 
     @property
     def _release(self) -> tuple[str, str] | None:
@@ -248,10 +256,13 @@ class Machines:
         return None if self._release else emulators.host_emulator(platform)
 
     def _emulator_pin(self, platform: Platform) -> DistroPin:
+        return self._pins.distribution(self._emulator_request(platform))
+
+    def _emulator_request(self, platform: Platform) -> DistroRequest:
         request = emulators.distro_request(platform, self._release)
         if request is None or platform.qemu is None:
             raise emulators.no_emulator(platform)
-        return self._pins.distribution(request)
+        return request
 
     def static_emulator(self, platform: Platform) -> Emulator:
         """Return an emulator that needs no libraries: this host's, else the distribution's, fetched."""

@@ -282,7 +282,7 @@ def extension_modules(wheel: Path) -> tuple[tuple[str, str], ...]:
     for name in names:
         *folders, file = name.split("/")
         stem, _, rest = file.partition(".")
-        tagged = rest.startswith(("cpython-", "abi3")) and rest.endswith("so")
+        tagged = rest.startswith(("cpython-", "pypy", "abi3")) and rest.endswith("so")
         plain = rest == "so" and (not folders or f"{'/'.join(folders)}/__init__.py" in names)
         if (tagged or plain) and stem.isidentifier() and all(f.isidentifier() for f in folders):
             package = stem == "__init__" and folders

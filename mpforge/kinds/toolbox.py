@@ -24,8 +24,10 @@ from mpforge.places import root_contents
 from mpforge.places.isolation import require_root
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.toolchains import Compilers
+from mpforge.platforms import python_words
 from mpforge.store.file_digests import FileDigests
 from mpforge.store.tool_store import ToolStore
+from mpforge.toolchains.host_zig import this_machine
 from mpforge.toolchains.ready import Language, ProvidedToolchain, ReadyCompilers
 from mpforge.workspace import Workspace
 
@@ -79,6 +81,7 @@ class Toolbox:
         self._session = session
         self._emit = emit
         self._pythons = {} if pythons is None else pythons
+        self._pypys: dict[str, HostPython] = {}
         self._installed: dict[str, Installed] = {}
         self._warned: set[str] = set()
         self.mounted: dict[Path, Path] = {}
@@ -136,21 +139,48 @@ class Toolbox:
     # --- host interpreters ---------------------------------------------------------------------
 
     def host_python(self, word: str) -> HostPython:
-        """Return the host's CPython of a word. Raises ``NoHostPython``."""
+        """Return the host's CPython of a word, for a PyPy the one that builds for it.
+
+        Raises ``NoHostPython``.
+        """
+        if python_words.parse(word).is_pypy:
+            return self._pypy_builder(word)
         if word not in self._pythons:
-            portable = self.tools.base is not None
-            name = PORTABLE_PYTHONS if portable else HOST_PYTHONS
-            found = host_python.find_all(
-                [word], self._workspace.cache / name, install=self._install, portable=portable
-            )[word]
-            if isinstance(found, NoHostPython):
-                raise found
-            self._pythons[word] = found.with_library(
-                _library(found.path, found.patched, self.tools.host_files)
-            )
+            found = self._found(word)
+            library = _library(found.path, found.patched, self.tools.host_files)
+            self._pythons[word] = found.with_part("library", library)
         python = self._pythons[word]
         self.tools.host_paths.update(host_programs.files_of(str(python.executable)), python.files)
         return python
+
+    def _found(self, word: str) -> HostPython:
+        """Return an interpreter: remembered, else pinned in the lock, else of this host, else fetched.
+
+        uv's build is preferred to the distribution's, which moves.
+        """
+        portable, fetch = self.tools.base is not None, self._install
+        note = self._workspace.cache / (PORTABLE_PYTHONS if portable else HOST_PYTHONS)
+        if (kept := host_python.remembered(word, note)) is not None:
+            return kept
+        from mpforge.obtain.pythons.distribution_host_python import HostDistribution
+
+        packaged = HostDistribution(word, this_machine(), self.tools)
+        if (pinned := packaged.pinned(fetch=fetch)) is not None:
+            return pinned
+        found = host_python.find_all([word], note, install=fetch, portable=portable)[word]
+        if isinstance(found, HostPython):
+            return found
+        return packaged.found(otherwise=found, fetch=fetch)
+
+    def _pypy_builder(self, word: str) -> HostPython:
+        from mpforge.obtain.pythons import pypy_headers
+
+        if word not in self._pypys:
+            host = self.host_python(python_words.parse(word).builder)
+            self._pypys[word] = pypy_headers.builder(
+                word, host, this_machine(), self.tools, fetch=self._install
+            )
+        return self._pypys[word]
 
     def visible(self) -> set[Path]:
         """Return the tools that were provided so far: files and directories that programs may read."""

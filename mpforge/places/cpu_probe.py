@@ -159,8 +159,12 @@ def probe_bare() -> dict[str, Any]:
     """Return the facts of a child of this interpreter with an empty environment (as ``env -i``)."""
     here, there = os.pipe()
     argv = [sys.executable, os.path.abspath(__file__), "--bare"]
-    actions = [(os.POSIX_SPAWN_DUP2, there, 1)]
-    child = os.posix_spawn(sys.executable, argv, {}, file_actions=actions)
+    if hasattr(os, "posix_spawn"):
+        actions = [(os.POSIX_SPAWN_DUP2, there, 1)]
+        child = os.posix_spawn(sys.executable, argv, {}, file_actions=actions)
+    elif not (child := os.fork()):  # PyPy has no posix_spawn
+        os.dup2(there, 1)
+        os.execve(sys.executable, argv, {})  # noqa: S606 - that is what the probe is for
     os.close(there)
     with os.fdopen(here, encoding="utf-8") as answer:
         text = answer.read()

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from mpforge.obtain.emulators import LOADER, Emulator
 from mpforge.obtain.pythons.target_python import TargetPython
-from mpforge.obtain.pythons.uv_python import library
-from mpforge.platforms import glibc_platforms
+from mpforge.platforms import glibc_platforms, python_words
 
 # Kernels before 5.1 read no more of a script's first line (execve(2)).
 _SHEBANG_BYTES = 127
@@ -134,7 +133,7 @@ def _launcher_script(name: str, python: TargetPython, emulator: Emulator, cpu: s
 
 def site_packages(venv: Path, python: str) -> Path:
     """Return the directory of a virtual environment's packages, for a Python word."""
-    return venv / "lib" / library(python) / "site-packages"
+    return venv / "lib" / python_words.parse(python).program / "site-packages"
 
 
 def write_entry_points(

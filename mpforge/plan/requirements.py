@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.errors import UnknownExtra, WrongInput
 from mpforge.formats.requirements import requirement
-from mpforge.platforms import well_known
+from mpforge.platforms import python_words, well_known
 
 if TYPE_CHECKING:
     from packaging.markers import Marker
@@ -71,12 +71,13 @@ def depends_on_patch(text: str, *, target: str, python: str, extras: Sequence[st
 
 def _answers(marker: "Marker", *, target: str, python: str, extras: Sequence[str]) -> list[bool]:
     """Return a marker's value for each patch version that can make a difference."""
-    version = f"3.{python.removeprefix('cp3').removesuffix('t')}"
+    word = python_words.parse(python)
+    version = word.version
     of_target = {
         "platform_machine": well_known()[target].machine,
         "python_version": version,
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
+        "implementation_name": word.implementation,
+        "platform_python_implementation": word.name,
         "sys_platform": "linux",
         "platform_system": "Linux",
         "os_name": "posix",

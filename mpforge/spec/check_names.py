@@ -12,6 +12,7 @@ from mpforge import platforms
 from mpforge.formats.globs import Glob
 from mpforge.formats.toml import Path
 from mpforge.platforms import image_name
+from mpforge.platforms import python_words as pythons
 from mpforge.spec import recipes
 from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import BuildOptions, Library, Spec
@@ -25,13 +26,9 @@ from mpforge.spec.options import (
     word,
 )
 from mpforge.spec.suggest import (
-    NEWEST,
-    OLDEST,
     close_to,
-    is_python_word,
     nearest_name,
     nearest_platform,
-    nearest_python,
     nearest_target,
 )
 
@@ -72,13 +69,12 @@ def _pythons(spec: Spec) -> Iterator[Finding]:
     for path, words in lists:
         yield from _duplicates(path, words)
         for number, python in enumerate(words):
-            if not is_python_word(python):
+            if python not in pythons.known():
                 yield finding_at(
                     "unknown-python",
                     path,
-                    f'"{python}" is no supported Python: expected cp3{OLDEST} to '
-                    f"cp3{NEWEST}, cp313t to cp3{NEWEST}t or pp3{OLDEST} to pp3{NEWEST}",
-                    nearest_python(python),
+                    f'"{python}" is no supported Python: expected {", ".join(pythons.known())}',
+                    pythons.nearest(python),
                     item=number,
                 )
     for name in target_names(spec):

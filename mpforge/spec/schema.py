@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from mpforge import platforms
+from mpforge.platforms import python_words
 from mpforge.spec.model import Spec
 
-_PYTHON = r"^((cp|pp)31[0-6]|cp31[3-6]t)$"
 _NAME = r"^[a-z][a-z0-9_]*$"
 _POLICY = r"^(auto|(many|musl)linux_\d+_\d+|manylinux(1|2010|2014))$"
 
@@ -18,7 +18,7 @@ def json_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) of ``multiplatform.toml``."""
     schema = Spec.model_json_schema(by_alias=True)
     tables = schema["$defs"]
-    python = {"type": "string", "pattern": _PYTHON}
+    python = {"enum": list(python_words.known())}
     tables["Project"]["properties"]["python"]["items"] = python
     tables["Project"]["properties"]["targets"]["items"] = {
         "anyOf": [{"enum": list(platforms.well_known())}, {"type": "string", "pattern": _NAME}]

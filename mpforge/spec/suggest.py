@@ -164,29 +164,6 @@ def nearest_platform(name: str) -> str | None:
     return close_to(name, {word for word in docker if word is not None})
 
 
-OLDEST, NEWEST = 10, 16
-"""The first and the last minor version of Python 3 that a spec may name."""
-
-
-def nearest_python(name: str) -> str | None:
-    """Return our word for ``3.11``, ``cp311-*`` or ``python3.13t``."""
-    match = re.search(r"3[._-]?(?P<minor>\d{1,2})(?P<threads>t?)", name.lower())
-    if match is None:
-        return None
-    implementation = "pp" if re.match(r"pp|pypy", name.lower()) else "cp"
-    word = f"{implementation}3{min(max(int(match['minor']), OLDEST), NEWEST)}"
-    return next((w for w in (word + match["threads"], word) if is_python_word(w)), None)
-
-
-def is_python_word(word: str) -> bool:
-    """Return whether ``word`` is ``cp3XY``, ``cp3XYt`` (from 3.13 on) or ``pp3XY``, of a known version."""
-    match = re.fullmatch(r"(?:cp3(?P<minor>\d+)(?P<threads>t?)|pp3(?P<pypy>\d+))", word)
-    if match is None:
-        return False
-    oldest = 13 if match["threads"] else OLDEST
-    return oldest <= int(match["minor"] or match["pypy"]) <= NEWEST
-
-
 def nearest_name(name: str) -> str | None:
     """Return ``name`` respelt so that it is valid for a target, toolchain or library."""
     word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -17,7 +17,7 @@ from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython, Interpreter
-from mpforge.platforms import GLIBC, MUSL, Platform, policy_version
+from mpforge.platforms import GLIBC, MUSL, Platform, policy_version, python_words
 from mpforge.store.tool_store import ToolStore
 from mpforge.toolchains import compiler_wrappers, machine_files
 from mpforge.toolchains.ready import digest
@@ -50,8 +50,7 @@ _FLAGS = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS")
 
 def soabi(host: Interpreter, platform: Platform) -> str:
     """Return the suffix of the target's extension modules: ``cpython-311-aarch64-linux-gnu``."""
-    version = host.short_version.replace(".", "")
-    return f"cpython-{version}{host.abiflags}-{_multiarch(host, platform)}"
+    return python_words.parse(host.python).soabi(_multiarch(host, platform))
 
 
 def _multiarch(host: Interpreter, platform: Platform) -> str:
@@ -264,12 +263,14 @@ def _site(host: Interpreter, view: View) -> dict[str, str]:
     facts = target_facts(host, platform, view.policy)
     named = (*_PROGRAMS, "LDSHARED", "LDCXXSHARED")
     facts["TOOLS"] = {n: view.tools[n] for n in named if n in view.tools} if view.tools else {}
+    pypy = python_words.parse(host.python).is_pypy
+    own = {"_mpforge_pypy.py": template("pypy.py")} if pypy else {}
     lines = ['"""The target, for the modules beside this one. Written by mpforge."""\n']
     lines += [f"{name} = {value!r}" for name, value in facts.items()]
-    return {
+    return own | {
         "_mpforge_target.py": "\n".join(lines) + "\n",
         f"{_sysconfigdata_name(host, platform)}.py": template("sysconfigdata.py"),
-        "sitecustomize.py": template("sitecustomize.py"),
+        "sitecustomize.py": template("sitecustomize.py") + "\nimport _mpforge_pypy\n" * pypy,
         "_mpforge_layout.py": template("layout.py"),
     }
 

@@ -23,8 +23,10 @@ from mpforge.kinds import target_roots, test_guard
 from mpforge.obtain import emulators
 from mpforge.obtain.distro import apt, archive
 from mpforge.obtain.emulators import Emulator
-from mpforge.obtain.pythons import target_python, uv_python
-from mpforge.obtain.pythons.target_python import TargetPython
+from mpforge.obtain.pythons import providers, target_libraries, uv_python
+from mpforge.obtain.pythons.distribution_python import DistributionPython
+from mpforge.obtain.pythons.target_python import Supplies, TargetPython, Wanted
+from mpforge.obtain.pythons.uv_python import UvPython
 from mpforge.places import cpu_probe, emulated_uname, interpreter_launcher
 from mpforge.places.containers import root_probe
 from mpforge.places.isolation import isolation
@@ -78,6 +80,11 @@ def emulator(
     return emulators.provide(ARM, pin(emulators.distro_request(ARM)), store, state)
 
 
+def distribution(wanted: Wanted) -> DistroRequest:
+    (request,) = DistributionPython().requests(wanted)
+    return request
+
+
 @pytest.fixture(scope="module")
 def python(
     store: ToolStore,
@@ -85,16 +92,11 @@ def python(
     pin: Callable[[DistroRequest | None], DistroPin],
     emulator: Emulator,
 ) -> TargetPython:
-    (request,) = target_python.distro_requests(ARM, "cp311")
-    return target_python.provide(
-        ARM,
-        "cp311",
-        pins=[pin(request)],
-        store=store,
-        state=state,
-        host_python=HOST_PYTHON,
-        emulator=emulator.path,
+    wanted = providers.wanted(ARM, "cp311")
+    supplies = Supplies(
+        [pin(distribution(wanted))], store, state, HOST_PYTHON, emulator=emulator.path
     )
+    return DistributionPython().provide(wanted, supplies)
 
 
 @pytest.fixture
@@ -132,10 +134,9 @@ def test_a_newer_suite_s_python_runs_too_with_its_own_c_library(
     emulator: Emulator,
     tmp_path: Path,
 ) -> None:
-    (request,) = target_python.distro_requests(ARM, "cp313")
-    found = target_python.provide(
-        ARM, "cp313", pins=[pin(request)], store=store, state=state, host_python=None
-    )
+    wanted = providers.wanted(ARM, "cp313")
+    supplies = Supplies([pin(distribution(wanted))], store, state, None)
+    found = DistributionPython().provide(wanted, supplies)
     launched = interpreter_launcher.write_launcher(
         tmp_path, python=found, emulator=emulator, cpu="cortex-a53"
     )
@@ -315,8 +316,8 @@ def test_a_program_that_is_not_python_runs_by_the_prefix(
     pin: Callable[[DistroRequest | None], DistroPin],
     emulator: Emulator,
 ) -> None:
-    pinned = pin(target_python.runtime_request(ARM))
-    sysroot = target_python.provide_runtime(ARM, pinned, store=store, state=state)
+    pinned = pin(target_libraries.runtime_request(ARM))
+    sysroot = target_libraries.provide_runtime(ARM, pinned, store=store, state=state)
     prefix = interpreter_launcher.run_prefix(emulator, cpu="cortex-a53", sysroot=sysroot)
     loader = sysroot / "lib" / "ld-linux-aarch64.so.1"
     assert "aarch64" in run(*prefix, loader, "--help")
@@ -328,7 +329,7 @@ def test_what_was_downloaded_once_needs_no_archive_again(
     monkeypatch: pytest.MonkeyPatch,
     pin: Callable[[DistroRequest | None], DistroPin],
 ) -> None:
-    pinned = pin(target_python.runtime_request(ARM))
+    pinned = pin(target_libraries.runtime_request(ARM))
     apt.fetch(pinned, state=state, dest=tmp_path / "before")
     monkeypatch.setenv(archive.MIRROR_VARIABLE, "http://127.0.0.1:9/debian")
     apt.fetch(pinned, state=state, dest=tmp_path / "again")
@@ -370,14 +371,10 @@ def test_uv_s_build_comes_from_a_mirror_and_runs_with_the_distribution_s_libc(
     emulator: Emulator,
 ) -> None:
     _mirror(tmp_path / "mirror", python, monkeypatch)
-    found = target_python.provide_by_uv(
-        ARM,
-        "cp311",
-        pin=pin(target_python.runtime_request(ARM)),
-        store=ToolStore(tmp_path / "tools"),
-        state=state,
-        host_python=HOST_PYTHON,
-    )
+    wanted = providers.wanted(ARM, "cp311")
+    (request,) = UvPython().requests(wanted)
+    supplies = Supplies([pin(request)], ToolStore(tmp_path / "tools"), state, HOST_PYTHON)
+    found = UvPython().provide(wanted, supplies)
     assert (found.version, found.provider) == ("3.11.2", "uv")
     launched = interpreter_launcher.write_launcher(
         tmp_path / "venv", python=found, emulator=emulator, cpu="cortex-a53"
@@ -390,7 +387,7 @@ def test_a_mirror_that_lacks_uv_s_build_is_said_with_both_remedies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", "http://127.0.0.1:9/pythons")
-    build = uv_python.find(ARM, "cp312", hint="")
+    build = uv_python.find(ARM, "cp312")
     with pytest.raises(IndexUnreachable, match="UV_PYTHON_INSTALL_MIRROR"):
         uv_python.install(build, tmp_path / "opt" / "python", hint="give one")
 

@@ -54,11 +54,16 @@ def has(word: str) -> bool:
 # --- wheels ---------------------------------------------------------------------------------------
 
 
-def test_a_limited_api_wheel_is_tagged_abi3(unbuilt: Workspace) -> None:
+def test_a_limited_api_wheel_is_built_once_and_checked_for_each_python(unbuilt: Workspace) -> None:
     unbuilt.write("setup.py", ABI3)
-    run = unbuilt.nox("build-aarch64")
+    unbuilt.edit("multiplatform.toml", '["cp311"]', '["cp311", "cp313"]')
+    unbuilt.edit("multiplatform.toml", "[test]", '[test]\nstrategy = "static"')
+    run = unbuilt.nox("test-aarch64")
     assert run.code == 0, str(run)
     assert "-cp311-abi3-" in unbuilt.wheel().name
+    assert [step for step in unbuilt.steps() if step.startswith("wheel")] == ["wheel-aarch64-cp311"]
+    checked = {name for name, (_, why) in run.sessions.items() if why.startswith("checked only")}
+    assert {"test-aarch64-cp311", "test-aarch64-cp313"} <= checked
 
 
 def test_a_musl_wheel_and_its_modules_are_named_for_musl(unbuilt: Workspace) -> None:

@@ -465,7 +465,6 @@ def test_a_module_that_is_no_python_does_not_stop_the_others_from_being_compiled
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
-        (wanted("demo", python="pp311"), NotAvailableYet),
         (wanted("demo @ https://x/demo-1-py3-none-any.whl"), NotAvailableYet),
         (wanted("--index-url=https://evil"), Unresolvable),
     ],

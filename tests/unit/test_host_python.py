@@ -193,7 +193,7 @@ def test_uvs_interpreter_is_the_same_wherever_it_is_installed(
         installed(folder / "cpython-3.11.7-linux-x86_64-gnu")
         found = host_python.find("cp311")
         library = interpreter_library.of_builds(found.path, digests, without=found.patched)
-        identities.add(found.with_library(library).digest)
+        identities.add(found.with_part("library", library).digest)
     assert len(identities) == 1
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(pythons))  # uv's no more
     monkeypatch.setenv("PYENV_ROOT", str(pythons / "pyenv"))

@@ -314,6 +314,17 @@ def test_a_wheel_that_commands_made_is_looked_into(tmp_path: Path) -> None:
         prove_files(tmp_path, PROMISE)
 
 
+def test_a_wheel_for_pypy_has_pypy_s_modules(tmp_path: Path) -> None:
+    name, module = "it-1-pp311-pypy311_pp73-manylinux_2_17_aarch64.whl", Elf(undefined=["PyPy_X"])
+    files = {"it.pypy311-pp73-aarch64-linux-gnu.so": module.data}
+    prove_wheel(name, put(tmp_path, files), "pp311", PROMISE, pure=False)
+    put(tmp_path, {f"other.{SUFFIX}": module.data})
+    with pytest.raises(WheelRejected, match="is for cp311, the tag is pypy311_pp73"):
+        prove_wheel(name, tmp_path, "pp311", PROMISE, pure=False)
+    pure = "it-1-py3-none-any.whl"
+    prove_wheel(pure, put(tmp_path / "pure", {"it.py": b""}), "pp311", PROMISE, pure=True)
+
+
 # --- the stable ABI -------------------------------------------------------------------------------
 
 
@@ -365,6 +376,7 @@ def test_a_wheel_for_many_pythons_that_is_right_passes(tmp_path: Path) -> None:
     [
         ("cpython-312-aarch64-linux-gnu.so", "is for cp312, the tag is cp311"),
         ("cpython-311t-aarch64-linux-gnu.so", "is for cp311t, the tag is cp311"),
+        ("pypy311-pp73-aarch64-linux-gnu.so", "is for pypy311_pp73, the tag is cp311"),
         (
             "cpython-311-x86_64-linux-gnu.so",
             "is for x86_64-linux-gnu, Python looks for aarch64-linux-gnu",

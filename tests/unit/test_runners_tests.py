@@ -60,6 +60,7 @@ def test_extension_modules_are_told_from_other_shared_objects(tmp_path: Path) ->
         "p/__init__.py",
         "p/_speedups.cpython-311-aarch64-linux-gnu.so",
         "p/limited.abi3.so",
+        "p/other.pypy311-pp73-aarch64-linux-gnu.so",
         "p/compiled/__init__.cpython-311-aarch64-linux-gnu.so",
         "p/plain.so",
         "p/__init__.pyi",
@@ -76,6 +77,7 @@ def test_extension_modules_are_told_from_other_shared_objects(tmp_path: Path) ->
         "p._speedups",
         "p.compiled",
         "p.limited",
+        "p.other",
         "p.plain",
         "top",
     ]

@@ -4,15 +4,53 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.errors import NoTargetPython, PinMissing
-from mpforge.obtain.pythons import cpython_build, source_python, target_python, uv_python
+from mpforge.errors import NoTargetPython, PinMissing, WrongInput
+from mpforge.obtain.pythons import (
+    cpython_build,
+    providers,
+    source_python,
+    target_libraries,
+    uv_python,
+)
+from mpforge.obtain.pythons.target_python import Supplies, TargetPython, Wanted
+from mpforge.plan.pins import DistroRequest
 from mpforge.platforms import well_known
 from mpforge.store.tool_store import ToolStore
-from tests.unit.elfmaker import PROGRAM, X86_64, Elf
+from tests.unit.elfmaker import AARCH64, X86_64, Elf
+from tests.unit.elfmaker import PROGRAM as KIND_PROGRAM
 
 ARM = well_known()["aarch64"]
 DEBIAN = ("debian", "bookworm")
 VARIABLE = "MPFORGE_TARGET_PYTHON_AARCH64_CP311"
+
+
+def program(machine: int = AARCH64, *, little: bool = True, libc: str = "linux-aarch64") -> bytes:
+    loader = f"/lib/ld-{libc}.so.1"
+    return Elf(machine=machine, little=little, kind=KIND_PROGRAM, interpreter=loader).data
+
+
+PROGRAM = program() + b"\0" + b"3.11.2\0"
+
+
+DOWNLOAD = uv_python.Download("cpython-3.12.9-linux-aarch64-musl", "3.12.9", "a.tgz")
+
+
+class Listed:
+    """uv's list in a test: of one Python alone."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def __call__(
+        self, wanted: str, _variables: object
+    ) -> tuple[uv_python.Download | None, str | None]:
+        own = uv_python.request(ARM, self.word)
+        return (uv_python.Download(own, "3.0", "a.tgz"), None) if wanted == own else (None, "no")
+
+
+@pytest.fixture(autouse=True)
+def _uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uv_python, "_listed", Listed("cp312"))
 
 
 @pytest.fixture
@@ -20,44 +58,89 @@ def root(tmp_path: Path) -> Path:
     """A root directory with an interpreter, a loader and one library module."""
     for folder in ("usr/bin", "lib", "usr/lib/python3.11"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "usr/bin/python3.11").write_bytes(Elf(kind=PROGRAM).data + b"\0" + b"3.11.2\0")
+    (tmp_path / "usr/bin/python3.11").write_bytes(PROGRAM)
     (tmp_path / "lib/ld-linux-aarch64.so.1").write_bytes(b"loader")
     (tmp_path / "usr/lib/python3.11/os.py").write_text("name = 'posix'\n")
     return tmp_path
 
 
-def provide(tmp_path: Path) -> target_python.TargetPython:
-    store = ToolStore(tmp_path / "store")
-    return target_python.provide(
-        ARM, "cp311", pins=(), store=store, state=tmp_path / "state", host_python=None
-    )
+def want(python: str = "cp311", target: str = "aarch64") -> Wanted:
+    return Wanted(well_known()[target], python, DEBIAN)
+
+
+def requests(python: str, target: str = "aarch64") -> tuple[DistroRequest, ...]:
+    wanted = want(python, target)
+    return providers.choose(wanted).requests(wanted)
+
+
+def provide(tmp_path: Path, python: str = "cp311") -> TargetPython:
+    supplies = Supplies((), ToolStore(tmp_path / "store"), tmp_path / "state", None)
+    return providers.choose(want(python)).provide(want(python), supplies)
 
 
 @pytest.mark.parametrize(
-    ("python", "suite", "library"),
-    [("cp311", "bookworm", "libssl3"), ("cp313", "trixie", "libssl3t64")],
+    ("python", "target", "suite", "library"),
+    [
+        ("cp311", "aarch64", "bookworm", "libssl3"),
+        ("cp313", "aarch64", "trixie", "libssl3t64"),
+        ("cp313", "riscv64", "trixie", "libzstd1"),
+        ("cp313", "s390x", "forky", "libzstd1"),
+        ("cp314", "armv7l", "forky", "libzstd1"),
+    ],
 )
-def test_debian_gives_the_pythons_that_its_suites_carry(
-    python: str, suite: str, library: str
+def test_debian_gives_the_pythons_that_its_suites_have_for_the_architecture(
+    python: str, target: str, suite: str, library: str
 ) -> None:
-    (request,) = target_python.distro_requests(ARM, python, host=DEBIAN)
-    assert (request.suite, request.architecture) == (suite, "arm64")
+    (request,) = requests(python, target)
+    assert (request.suite, request.architecture) == (suite, well_known()[target].debian_arch)
     assert library in request.names
-    assert {*target_python.RUNTIME, "dash", "coreutils"} < set(request.names)
+    assert {*target_libraries.RUNTIME, "dash", "coreutils"} < set(request.names)
     assert request.libraries
     assert list(request.names) == sorted(request.names)
 
 
-@pytest.mark.parametrize("python", ["cp312", "cp313t", "pp311"])
-def test_other_pythons_come_from_uv_and_need_the_distribution_s_base_programs(python: str) -> None:
-    (request,) = target_python.distro_requests(ARM, python, host=DEBIAN)
-    assert request == target_python.root_request(ARM, host=DEBIAN)
-    assert {*target_python.RUNTIME, "dash", "coreutils"} < set(request.names)
+def test_other_pythons_come_from_uv_and_need_the_distribution_s_base_programs() -> None:
+    (request,) = requests("cp312")
+    assert request == target_libraries.root_request(ARM, host=DEBIAN)
+    assert {*target_libraries.RUNTIME, "dash", "coreutils"} < set(request.names)
+
+
+def test_a_python_that_cannot_be_had_names_what_each_provider_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(NoTargetPython) as caught:
+        requests("cp311", "riscv64")
+    assert caught.value.why == (
+        "path: MPFORGE_TARGET_PYTHON_RISCV64_CP311 is not set\n"
+        "distribution: Debian has no cp311 for riscv64:"
+        " trixie has cp313, pp311; forky has cp313, cp314, cp315\n"
+        "source: only Pythons for musl are built from source\n"
+        "uv: no"
+    )
+    monkeypatch.setenv(providers.VARIABLE, "uv")
+    with pytest.raises(NoTargetPython) as caught:
+        requests("cp311")
+    assert "distribution" not in str(caught.value.why)
+
+
+def test_a_provider_that_does_not_exist_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(providers.VARIABLE, "uv, pyenv")
+    with pytest.raises(
+        WrongInput, match="MPFORGE_TARGET_PYTHONS names no provider of Pythons: pyenv"
+    ):
+        requests("cp311")
+
+
+def test_without_apt_only_a_path_remains() -> None:
+    with pytest.raises(NoTargetPython, match="cp311 for aarch64") as caught:
+        providers.choose(Wanted(ARM, "cp311", None))
+    assert "no apt to fetch it" in str(caught.value.why)
+    assert f"set {VARIABLE}=ROOT" in str(caught.value.hint)
 
 
 def test_a_given_path_comes_first_and_asks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "/somewhere")
-    assert target_python.distro_requests(ARM, "cp311", host=DEBIAN) == ()
+    assert requests("cp311") == ()
 
 
 def test_a_given_root_directory_is_the_sysroot_of_its_interpreter(
@@ -74,10 +157,8 @@ def test_a_given_free_threaded_python_is_told_by_its_name(
 ) -> None:
     monkeypatch.setenv(VARIABLE.replace("CP311", "CP313T"), str(root))
     (root / "usr/bin/python3.13").touch()
-    (root / "usr/bin/python3.13t").touch()
-    found = target_python.provide(
-        ARM, "cp313t", pins=(), store=ToolStore(tmp_path), state=tmp_path, host_python=None
-    )
+    (root / "usr/bin/python3.13t").write_bytes(program())
+    found = provide(tmp_path, "cp313t")
     assert (found.executable, found.version) == (root / "usr/bin/python3.13t", "3.13t")
 
 
@@ -105,9 +186,31 @@ def test_a_given_path_without_a_python_is_an_error_that_names_the_variable(
         provide(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (program(X86_64), "it is for EM_X86_64, not EM_AARCH64"),
+        (program(little=False), "it has the wrong byte order for aarch64"),
+        (
+            program(libc="musl-aarch64"),
+            "its loader is /lib/ld-musl-aarch64.so.1; that of glibc is /lib/ld-linux-aarch64.so.1",
+        ),
+        (Elf(bits=32, kind=KIND_PROGRAM).data, "it is 32-bit, not 64-bit"),
+    ],
+)
+def test_a_given_python_for_another_machine_or_libc_is_refused(
+    root: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, why: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(root))
+    (root / "usr/bin/python3.11").write_bytes(content)
+    with pytest.raises(NoTargetPython, match=f"{VARIABLE}.* is not for aarch64") as caught:
+        provide(root)
+    assert caught.value.why == why
+
+
 def test_packages_that_the_lock_does_not_pin_are_asked_for_by_name() -> None:
     with pytest.raises(PinMissing, match="debian trixie"):
-        target_python.pin_of((), target_python.distro_requests(ARM, "cp313", host=DEBIAN)[0])
+        target_libraries.pin_of((), requests("cp313")[0])
 
 
 @pytest.mark.parametrize(
@@ -134,49 +237,21 @@ def test_uv_s_newest_build_is_known_by_its_key_and_its_file() -> None:
     assert uv_python.parse_list("[]") is None
 
 
-def test_a_word_that_names_no_python_is_an_error() -> None:
-    with pytest.raises(NoTargetPython, match="jython"):
-        uv_python.minor_of("jython")
-
-
-@pytest.mark.parametrize(
-    ("elf", "reason"),
-    [
-        (Elf(kind=PROGRAM, machine=X86_64), "it is for EM_X86_64, not EM_AARCH64"),
-        (Elf(kind=PROGRAM, bits=32), "it is 32-bit, not 64-bit"),
-        (Elf(kind=PROGRAM, little=False), "it has the wrong byte order for aarch64"),
-        (
-            Elf(kind=PROGRAM, interpreter="/lib/ld-musl-aarch64.so.1"),
-            "its loader is /lib/ld-musl-aarch64.so.1; that of glibc is /lib/ld-linux-aarch64.so.1",
-        ),
-    ],
-)
-def test_a_given_python_of_another_machine_or_c_library_is_refused(
-    elf: Elf, reason: str, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(VARIABLE, str(root))
-    (root / "usr/bin/python3.11").write_bytes(elf.data)
-    with pytest.raises(NoTargetPython, match=f"{VARIABLE}.* is not for aarch64") as caught:
-        provide(root)
-    assert caught.value.why == reason
-
-
 # --- from source ----------------------------------------------------------------------------------
 
 
 def test_a_musl_python_is_built_from_debian_s_sources_beside_its_musl(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    musl = well_known()["aarch64_musl"]
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    sources, runtime = target_python.distro_requests(musl, "cp311", host=DEBIAN)
+    sources, runtime = requests("cp311", "aarch64_musl")
     assert (sources.suite, sources.architecture) == ("bookworm", "source")
     assert sources.names == ("libffi", "python3.11", "zlib")
     assert (runtime.architecture, runtime.names) == ("arm64", ("musl",))
-    (alone,) = target_python.distro_requests(musl, "cp312", host=DEBIAN)
-    assert alone == runtime, "uv has it"
-    monkeypatch.setenv("MPFORGE_TARGET_PYTHONS", "uv")
-    assert target_python.distro_requests(musl, "cp311", host=DEBIAN) == (runtime,)
+    monkeypatch.setattr(uv_python, "_listed", lambda *_: (DOWNLOAD, None))
+    assert requests("cp312", "aarch64_musl") == (runtime,), "uv has it"
+    monkeypatch.setenv(providers.VARIABLE, "uv")
+    assert requests("cp311", "aarch64_musl") == (runtime,)
 
 
 def test_a_python_is_built_by_one_of_its_own_version() -> None:

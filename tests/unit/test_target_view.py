@@ -86,9 +86,23 @@ def test_extension_modules_are_named_as_the_targets_own_python_names_them(
 
 
 def test_a_free_threaded_module_is_named_so(host: HostPython) -> None:
-    threaded = replace(host, version="3.13.0", abiflags="t")
+    threaded = replace(host, python="cp313t", version="3.13.0", abiflags="t")
     expected = "cpython-313t-aarch64-linux-gnu"
     assert target_view.soabi(threaded, platform("aarch64")) == expected
+
+
+def test_a_pypy_s_hooks_are_told_its_name_by_a_cpython_that_builds_for_it(
+    host: HostPython,
+) -> None:
+    pypy = replace(host, python="pp311", version="3.11.7")
+    view = target_view.View(platform("aarch64"), "manylinux_2_17", cross=True, host=pypy)
+    assert target_view.soabi(pypy, view.platform) == "pypy311-pp73-aarch64-linux-gnu"
+    texts = target_view._texts(view)
+    assert 'sys.implementation.name = "pypy"' in texts["site/_mpforge_pypy.py"]
+    assert texts["site/sitecustomize.py"].endswith("import _mpforge_pypy\n")
+    assert "include/pypy3.11/pyconfig.h" in texts
+    plain = target_view._texts(replace(view, host=host))
+    assert "pypy" not in plain["site/sitecustomize.py"]
 
 
 def test_sizes_and_byte_order_are_the_targets(host: HostPython) -> None:

@@ -48,12 +48,12 @@ def test_a_wheel_s_name_is_taken_apart_and_compressed_tags_are_told_one_by_one()
         ("cp311-abi3-manylinux_2_17_aarch64", ["cp311", "cp313"]),
         ("cp313-abi3-manylinux_2_17_aarch64", ["cp313"]),
         ("cp39-cp39-manylinux_2_17_aarch64", ["cp39"]),
-        ("py3-none-any", ["cp39", "cp311", "cp313", "cp313t"]),
-        ("py2.py3-none-any", ["cp39", "cp311", "cp313", "cp313t"]),
-        ("py311-none-any", ["cp311", "cp313", "cp313t"]),
-        ("py3-none-manylinux_2_17_aarch64", ["cp39", "cp311", "cp313", "cp313t"]),
+        ("py3-none-any", ["cp39", "cp311", "cp313", "cp313t", "pp311"]),
+        ("py2.py3-none-any", ["cp39", "cp311", "cp313", "cp313t", "pp311"]),
+        ("py311-none-any", ["cp311", "cp313", "cp313t", "pp311"]),
+        ("py3-none-manylinux_2_17_aarch64", ["cp39", "cp311", "cp313", "cp313t", "pp311"]),
         ("py2-none-any", []),
-        ("pp311-pypy311_pp73-manylinux_2_17_aarch64", []),
+        ("pp311-pypy311_pp73-manylinux_2_17_aarch64", ["pp311"]),
         ("cp313-cp313-manylinux_2_17_aarch64", ["cp313"]),
         ("cp313-cp313t-manylinux_2_17_aarch64", ["cp313t"]),
         ("cp313-none-manylinux_2_17_aarch64", ["cp313", "cp313t"]),
@@ -62,7 +62,7 @@ def test_a_wheel_s_name_is_taken_apart_and_compressed_tags_are_told_one_by_one()
 def test_a_wheel_serves_the_pythons_that_pip_would_install_it_on(
     tags: str, served: list[str]
 ) -> None:
-    pythons = ["cp39", "cp311", "cp313", "cp313t"]
+    pythons = ["cp39", "cp311", "cp313", "cp313t", "pp311"]
     assert [python for python in pythons if serves(f"p-1-{tags}.whl", python)] == served
 
 

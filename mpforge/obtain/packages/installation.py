@@ -19,9 +19,8 @@ from mpforge.obtain.packages.interpreter_answers import interpreter_for
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.uv import explanation, failure, unexpected, unreachable, uv
 from mpforge.obtain.pythons import virtual_environments
-from mpforge.obtain.pythons.uv_python import library
 from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, Package
-from mpforge.platforms import Platform, well_known
+from mpforge.platforms import Platform, python_words, well_known
 from mpforge.processes import Captured
 
 _NO_WHEELS: Mapping[str, Path] = {}
@@ -135,7 +134,7 @@ def _seen_by_uv(
 
 def _site(prefix: Path, python: str) -> Path:
     """Return the directory of packages below a prefix, which exists then."""
-    site = prefix.absolute() / "lib" / library(python) / "site-packages"
+    site = prefix.absolute() / "lib" / python_words.parse(python).program / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
     return site
 

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mpforge.obtain.pythons.uv_python import library
-from mpforge.platforms import MUSL, Platform, policy_version
+from mpforge.platforms import MUSL, Platform, policy_version, python_words
 
 # Runs on every Python 3. Answers to other questions than uv's, and failures, pass as they are.
 _PROGRAM = """\
@@ -59,7 +58,7 @@ def interpreter_for(
 
 def _directories(python: str) -> dict[str, Any]:
     """Return the directories below a prefix; an interpreter may say ``lib64``, or another version's."""
-    site = f"lib/{library(python)}/site-packages"
+    site = f"lib/{python_words.parse(python).program}/site-packages"
     return {"virtualenv": {"purelib": site, "platlib": site}}
 
 
@@ -74,11 +73,19 @@ def _machine(platform: Platform, policy: str, python: str) -> dict[str, Any]:
         "os": {"name": libc, "major": major, "minor": minor},
         "arch": platform.machine,
     }
+    word = python_words.parse(python)
     unknown = {"platform_release": "", "platform_version": ""}
+    # The ABI that uv takes from PyPy's version; CPython's is the language's.
+    abi = {"implementation_version": "7.3.0"} if word.is_pypy else {}
+    implementation = {
+        **abi,
+        "implementation_name": word.implementation,
+        "platform_python_implementation": word.name,
+    }
     return {
         **machine,
         "platform": machine,
-        "markers": {"platform_machine": platform.machine, **unknown},
+        "markers": {"platform_machine": platform.machine, **unknown, **implementation},
         "pointer_size": str(platform.bits),
-        "gil_disabled": python.endswith("t"),
+        "gil_disabled": word.threaded,
     }

@@ -14,9 +14,9 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import Request, url2pathname, urlopen
 
 from mpforge.artifacts.wheels import installable_tags
-from mpforge.errors import NotAvailableYet, Unresolvable
+from mpforge.errors import Unresolvable
 from mpforge.plan.pins import EnvironmentRequest
-from mpforge.platforms import Platform, legacy_name, policy_version, well_known
+from mpforge.platforms import Platform, legacy_name, policy_version, python_words, well_known
 
 _HEAD_SECONDS = 4.0
 
@@ -40,13 +40,8 @@ def index_file(table: Mapping[str, Any]) -> IndexFile:
 
 
 def python_version(word: str) -> str:
-    """Return a CPython's version: ``cp311`` → ``3.11``, ``cp313t`` → ``3.13``. Raises ``NotAvailableYet``."""
-    match = re.fullmatch(r"cp3(\d+)t?", word)
-    if match is None:
-        raise NotAvailableYet(
-            f"requirements can't be resolved for {word} yet", why="only CPython 3.X is supported"
-        )
-    return f"3.{match.group(1)}"
+    """Return a Python's version: ``cp311`` → ``3.11``, ``cp313t`` → ``3.13``."""
+    return python_words.parse(word).version
 
 
 def policy_of(filename: str, platform: Platform) -> str:

@@ -22,6 +22,7 @@ from mpforge.errors import NoHostPython
 from mpforge.obtain.host_programs import is_shared
 from mpforge.obtain.pythons import installed_pythons
 from mpforge.plan import codec
+from mpforge.platforms import python_words
 from mpforge.store import notes
 from mpforge.store.files import digest_of_files, hash_file
 from mpforge.store.stamps import Stamp, stamp
@@ -86,7 +87,7 @@ class Interpreter:
     @property
     def headers_name(self) -> str:
         """Return ``python3.11`` or ``python3.13t``, the name of its directory of headers."""
-        return f"python{self.short_version}{self.abiflags}"
+        return python_words.parse(self.python).program
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,9 @@ class HostPython(Interpreter):
         is_managed = installed_pythons.is_managed(self.executable)
         return self.sysconfigdata_name if is_managed else ""
 
-    def with_library(self, library: str) -> "HostPython":
-        """Return a copy whose identity includes its library, which has this digest."""
-        parts = (*self.parts, ("library", library))
+    def with_part(self, name: str, digest: str) -> "HostPython":
+        """Return a copy whose identity includes something, which has this digest."""
+        parts = (*self.parts, (name, digest))
         return replace(self, parts=parts, digest=_digest(parts))
 
 
@@ -157,6 +158,14 @@ def find(python: str, *, install: bool = True, portable: bool = False) -> HostPy
     return found
 
 
+def at(python: str, executable: Path) -> HostPython:
+    """Return the CPython of a word at a path. Raises ``NoHostPython`` if it is none, or lacks headers."""
+    found = _first(python, [executable], [])
+    if found is None:
+        raise NoHostPython(f"{executable} is no {python} with its headers")
+    return found
+
+
 def find_all(
     words: Iterable[str], remembered: Path, *, install: bool = True, portable: bool = False
 ) -> dict[str, HostPython | NoHostPython]:
@@ -180,6 +189,12 @@ def find_all(
     if (install or not portable) and any(known.get(word) != host for word, host in fresh.items()):
         _keep(remembered, known | fresh)
     return answer
+
+
+def remembered(python: str, note: Path) -> HostPython | None:
+    """Return the interpreter that ``find_all`` remembered in a file, if it is unchanged."""
+    kept = _load(note).get(python)
+    return kept if kept is not None and still_valid(kept) else None
 
 
 def to_json(host: HostPython) -> dict[str, object]:
@@ -269,7 +284,7 @@ def word_of(answer: Mapping[str, object]) -> str | None:
 def unseen(word: str) -> Interpreter:
     """Return an interpreter of which only the word is known; a view of it has the same content."""
     threads = "t" if word.endswith("t") else ""
-    version = f"3.{word.removeprefix('cp3').removesuffix('t')}.0"
+    version = f"{python_words.parse(word).version}.0"
     return Interpreter(word, version, "", threads, "", "", ())
 
 

@@ -1,0 +1,38 @@
+"""Debian's suites with Pythons to test with: the rows of ``debian-suites.csv``.
+
+Of trixie's s390x and ppc64el, the archive lacks some files (libc6, zlib1g). forky is the suite
+that is tested now: its versions still move. Its PyPy has another ABI (pp80) than the index's wheels (pp73).
+Source: the archive's Packages files of 2026-11-30.
+"""
+
+import csv
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+_TABLE = Path(__file__).with_name("debian-suites.csv")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite: its Pythons, its architectures, and the libraries of a Python that only it calls so."""
+
+    name: str
+    pythons: tuple[str, ...]
+    architectures: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+
+@functools.cache
+def suites() -> tuple[Suite, ...]:
+    """Return the suites in the order in which they are asked."""
+    with _TABLE.open(encoding="ascii", newline="") as file:
+        return tuple(
+            Suite(
+                row["suite"],
+                tuple(row["pythons"].split()),
+                tuple(row["architectures"].split()),
+                tuple(row["libraries"].split()),
+            )
+            for row in csv.DictReader(file)
+        )
