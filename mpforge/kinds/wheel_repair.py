@@ -277,11 +277,11 @@ def _with_musl_s_name(
 
     A link with flags that its libraries were not made for in advance finds zig's own stub, ``libc.so``.
     """
-    name = promise.system.musl
+    wrong = [path for path, file in facts.items() if MUSL_ITSELF in file.needed]
+    name = promise.system.musl if wrong else None  # a pure wheel's policy is none of a system
     if name is None:
         return wheel
     change = ("--replace-needed", MUSL_ITSELF, name)
-    wrong = [path for path, file in facts.items() if MUSL_ITSELF in file.needed]
     return _patched(run, python, wheel, dict.fromkeys(wrong, change))
 
 
