@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from mpforge.engine import lock_requests
 from mpforge.engine.host_facts import host_facts
 from mpforge.engine.load_plan import compiled, plan_on, requirements_base
 from mpforge.engine.project_facts import project_facts
@@ -19,7 +20,6 @@ from mpforge.errors import (
     NotAvailableYet,
     WrongInput,
 )
-from mpforge.kinds.install_packages import of_tests
 from mpforge.lock import lock_file
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.path_packages import PathPackages
@@ -37,24 +37,17 @@ from mpforge.plan.pins import (
     ImagePin,
     Lock,
     Package,
-    StrategyPin,
     build_request,
 )
-from mpforge.plan.requirements import OwnPackage, normal_name, shown
+from mpforge.plan.requirements import normal_name, shown
 from mpforge.plan.sessions import Plan
 from mpforge.plan.wants import (
     Crates,
-    Emulation,
     Image,
-    Interpreter,
-    Packages,
     Rust,
-    ToolWheel,
     Want,
-    Zig,
 )
-from mpforge.platforms import by_machine, python_words, well_known
-from mpforge.platforms import hosts as all_hosts
+from mpforge.platforms import well_known
 from mpforge.spec.suggest import close_to
 from mpforge.workspace import Workspace
 
@@ -129,7 +122,7 @@ class _Locking:
     def resolved(self) -> Lock:
         """Return the kept pins and the missing ones, of all that the plans need."""
         _, targets = plan_on(self.workspace, host_facts())
-        plans = list(_plans(self.workspace, targets))
+        plans = list(lock_requests.plans_of_hosts(self.workspace, targets))
         environments, needed = self._environments(plans)
         here, plan = plans[0]
         packages = list(self.kept.distribution)
@@ -137,7 +130,7 @@ class _Locking:
         if here == host_facts():
             self._add_distribution(plan, packages, release)
         images = self._images([want for _, plan in plans for want in plan.wants])
-        strategies = tuple(_strategies(plans, self.kept))
+        strategies = tuple(lock_requests.strategy_pins(plans, self.kept))
         pinned = Lock(tuple(environments), tuple(packages), strategies, images)
         pinned = dataclasses.replace(pinned, crates=self._crates(plans, pinned))
         pythons = {session.python for _, p in plans for session in p.sessions if session.python}
@@ -155,7 +148,11 @@ class _Locking:
         paths = PathPackages(requirements_base(self.workspace, found.inputs), found.store)
         hosts = sorted({host.platform for host, _ in plans if host.platform is not None})
         pins = list(self.kept.environments)
-        pending = list(dict.fromkeys(r for _, plan in plans for r in _requests(plan, own)))
+        pending = list(
+            dict.fromkeys(
+                r for _, plan in plans for r in lock_requests.environment_requests(plan, own)
+            )
+        )
         for request in pending:  # it grows: what has no wheel is built with packages of its own
             pin = self.kept.environment(request)
             if request.requirements and pin is None:
@@ -205,13 +202,13 @@ class _Locking:
         for want in plan.wants:
             requests: list[DistroRequest] = []
             with self._leaving_out():
-                requests += _distribution(want, tests, release)
+                requests += lock_requests.distribution_requests(want, tests, release)
             for wanted in requests:
                 if self.kept.packages_of(wanted) is None and wanted not in pinned:
                     pinned.add(wanted)
                     with self._leaving_out():
                         packages.append(self._look_up(wanted))
-        for offers in _rust(plan, release):
+        for offers in lock_requests.rust_offers(plan, release):
             with self._leaving_out():
                 packages += self._best_of(offers, Lock(distribution=tuple(packages)))
 
@@ -332,86 +329,3 @@ def _runtime() -> connection.ContainerRuntime | None:
         return connection.connect(os.environ)
     except NoContainerRuntime:
         return None
-
-
-def _plans(workspace: Workspace, targets: Mapping[str, str]) -> Iterator[tuple[HostFacts, Plan]]:
-    """Yield the plan for each kind of host, this one first; others are assumed to have a runtime."""
-    here = host_facts()
-    wanted = set(targets.values())
-    known = all_hosts()
-    hosts = [host for host in known if host in wanted or host == here.platform] or [known[0]]
-    for host in sorted(hosts, key=lambda h: h != here.platform):
-        other = HostFacts(host, f"Linux {host}", container_runtime=True, roots=True)
-        facts = here if host == here.platform else other
-        yield facts, plan_on(workspace, facts)[0]
-    if here.platform in hosts and not (here.container_runtime and here.roots):
-        facts = dataclasses.replace(here, container_runtime=True, roots=True)
-        yield facts, plan_on(workspace, facts)[0]
-
-
-def _requests(plan: Plan, own: OwnPackage | None) -> Iterator[EnvironmentRequest]:
-    for want in plan.wants:
-        match want.need:
-            case Packages(request, more, extras):
-                yield of_tests(request, own, extras) if more == "wheel" and own else request
-            case ToolWheel(request) | Zig(request):
-                yield request
-
-
-def _distribution(
-    want: Want, tests: set[str], release: tuple[str, str] | None
-) -> Iterator[DistroRequest]:
-    """Yield PyPy's headers, or the emulator, target Python or C libraries for another machine.
-
-    ``tests`` are the sessions that run tests: these see a root with base programs. ``release`` is that of
-    pinned base programs, which hide this host's emulators. Raises ``NoTargetPython``, ``NoHostPython``.
-    """
-    need = want.need
-    if isinstance(need, Interpreter) and python_words.parse(need.python).is_pypy:
-        from mpforge.obtain.distro import apt
-        from mpforge.obtain.pythons import pypy_headers
-
-        host = by_machine(os.uname().machine)
-        if host is not None:
-            yield pypy_headers.request(need.python, host, release or apt.host_distribution())
-    if not isinstance(need, Emulation):
-        return
-    from mpforge.obtain import emulators
-    from mpforge.obtain.pythons import providers, target_libraries
-
-    platform = well_known()[need.target]
-    if release or emulators.host_emulator(platform) is None:
-        emulator = emulators.distro_request(platform, release)
-        yield from (emulator,) if emulator is not None else ()
-    if need.python is not None:
-        wanted = providers.wanted(platform, need.python, release=release)
-        yield from providers.choose(wanted).requests(wanted)
-    else:
-        root = target_libraries.root_request(platform, host=release)
-        runtime = target_libraries.runtime_request(platform, host=release)
-        yield from (root,) if root and want.is_of(tests) else ()
-        yield from (runtime,) if runtime and not tests.issuperset(want.sessions) else ()
-
-
-def _rust(plan: Plan, release: tuple[str, str] | None) -> Iterator[tuple[RustRequest, ...]]:
-    """Yield, for each target, the requests for Rust packages of the distribution, the best first."""
-    from mpforge.obtain.rust import rust_toolchain
-
-    needs = [want.need for want in plan.wants if isinstance(want.need, Rust)]
-    for need in sorted(needs, key=repr):
-        yield rust_toolchain.offers(need.channel, need.target, release)
-
-
-def _strategies(plans: list[tuple[HostFacts, Plan]], kept: Lock) -> Iterator[StrategyPin]:
-    """Yield the kept strategies, and what ``auto`` chooses for each other target on each host."""
-    yield from kept.strategies
-    seen: set[tuple[str, str]] = set()
-    each = [(h.platform, s) for h, plan in plans if h.platform for s in plan.sessions]
-    for host, session in each:
-        choice, target = session.choice, session.target
-        if session.phase != "deps" or choice is None or target is None or not choice.is_kept:
-            continue
-        of = (target, host)
-        if kept.strategy(*of) is None and of not in seen:
-            seen.add(of)
-            yield StrategyPin(*of, choice.strategy, choice.toolchain)
