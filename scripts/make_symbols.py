@@ -1,4 +1,4 @@
-"""Write what mpforge/platforms/symbol-names holds: the symbols of CPython and C libraries for others.
+"""Write the tables of mpforge/platforms/symbol-names: the symbols that CPython and C libraries export.
 
     python scripts/make_symbols.py cpython LIBPYTHON… [HEADERS…]
     python scripts/make_symbols.py glibc ABILISTS

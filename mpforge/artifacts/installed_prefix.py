@@ -138,7 +138,7 @@ def _outside_quotes(text: str) -> str:
 
 
 def _with_private(text: str) -> str:
-    """Return a .pc file whose public fields have the private ones too: who links statically needs both."""
+    """Return a .pc file whose public fields have the private ones too: static linking needs both."""
     fields: dict[str, str] = dict(re.findall(r"(?m)^([\w.]+):[ \t]*(.*)$", text))
     for private, public in _PRIVATE.items():
         more, known = fields.get(private, "").strip(), fields.get(public, "").strip()

@@ -1,5 +1,6 @@
 """Fetch archives of sources from addresses that the spec names, verified by their sha256.
 
+``debian:pool/…`` is a path in Debian's archive: its mirror is this host's own, by apt's configuration.
 No code of an archive runs.
 """
 
@@ -11,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
-from mpforge.errors import HashMismatch, IndexUnreachable
+from mpforge.errors import HashMismatch, IndexUnreachable, ToolUnavailable
+from mpforge.obtain.distro import archive
 from mpforge.obtain.packages.package_index import without_credentials
 
 MIRROR_VARIABLE = "MPFORGE_SOURCE_MIRROR"
@@ -30,7 +32,7 @@ def fetch(urls: Sequence[str], sha256: str, folder: Path, what: str) -> Path:
     for url in (*_in_mirror(urls), *urls):
         place = folder / (unquote(PurePosixPath(urlsplit(url).path).name) or "source")
         try:
-            found = _download(url, place)
+            found = _download(_address(url), place)
         except (OSError, ValueError) as error:
             told.append(f"{without_credentials(url)}: {without_credentials(str(error))}")
             continue
@@ -63,6 +65,17 @@ def _in_mirror(urls: Sequence[str]) -> tuple[str, ...]:
     base = Path(given).absolute().as_uri() if "://" not in given else given.rstrip("/")
     names = dict.fromkeys(PurePosixPath(urlsplit(url).path).name for url in urls)
     return tuple(f"{base}/{name}" for name in names)
+
+
+def _address(url: str) -> str:
+    """Return a path of Debian's archive on this host's mirror; others unchanged. Raises ``OSError``."""
+    scheme, _, path = url.partition(":")
+    if scheme != "debian":
+        return url
+    try:
+        return f"{archive.host_archive('debian').address}/{path}"
+    except ToolUnavailable as error:
+        raise OSError(f"{error.what}: {error.hint}") from None
 
 
 def _download(url: str, place: Path) -> str:

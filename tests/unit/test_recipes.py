@@ -40,7 +40,7 @@ def test_a_recipe_is_a_good_table_of_the_spec_and_says_what_it_is(name: str) -> 
     assert all((recipe.what, recipe.version, recipe.licence, recipe.provides))
     source = recipe.library.source
     assert source is not None
-    assert all(url.startswith("https://") for url in source.url)
+    assert all(url.startswith(("https://", "debian:pool/")) for url in source.url)
     assert recipe.version in source.url[0]
     lines = "\n".join(
         f"{key} = {value!r}" for key, value in {"recipe": name, "options": ["--x"]}.items()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.errors import HashMismatch, IndexUnreachable
+from mpforge.errors import HashMismatch, IndexUnreachable, ToolUnavailable
 from mpforge.obtain import source_archives
+from mpforge.obtain.distro import archive
 
 DATA = b"an archive"
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -61,3 +62,27 @@ def test_a_mirror_of_the_environment_is_asked_first_and_needs_no_trust(
     _served(tmp_path / "mirror", "z.tar.gz")
     (tmp_path / "a" / "z.tar.gz").unlink()
     assert source_archives.fetch((url,), SHA, tmp_path / "step", "z").read_bytes() == DATA
+
+
+def test_a_path_in_debian_s_archive_is_fetched_from_this_host_s_mirror(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    _served(mirror / "pool", "z.tar.gz")
+    monkeypatch.setenv(archive.MIRROR_VARIABLE, mirror.as_uri())
+    found = source_archives.fetch(("debian:pool/z.tar.gz",), SHA, tmp_path, "z")
+    assert (found.name, found.read_bytes()) == ("z.tar.gz", DATA)
+
+
+def test_no_mirror_of_debian_s_archive_is_told_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_: str) -> archive.Archive:
+        raise ToolUnavailable("the host's apt has no archive", hint="set MPFORGE_DISTRO_MIRROR")
+
+    monkeypatch.setattr(archive, "host_archive", none)
+    with pytest.raises(IndexUnreachable, match="z could not be fetched") as caught:
+        source_archives.fetch(("debian:pool/z.tar.gz",), SHA, tmp_path, "z")
+    assert "debian:pool/z.tar.gz: the host's apt has no archive" in (caught.value.why or "")
+    assert "MPFORGE_DISTRO_MIRROR" in (caught.value.why or "")

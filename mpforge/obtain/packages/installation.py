@@ -133,7 +133,7 @@ def _seen_by_uv(
 
 
 def _site(prefix: Path, python: str) -> Path:
-    """Return the directory of packages below a prefix, which exists then."""
+    """Return the directory of packages below a prefix; make it if it is missing."""
     site = prefix.absolute() / "lib" / python_words.parse(python).program / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
     return site

@@ -278,8 +278,8 @@ def _not_resolved(answer: Captured, request: EnvironmentRequest, index: Index) -
         )
     if request.purpose == "target":
         hint = (
-            f"{hint}; or leave to build-system.requires what the build needs only for its headers: the sizes "
-            "that they name are the compiler's"
+            f"{hint}; or, if the build needs only headers, leave them to build-system.requires: "
+            "their sizes are then those of the compiler's target"
         )
     if request.constraints:
         table = "test" if request.purpose == "test" else "build"
