@@ -1,6 +1,7 @@
 """docs/errors.md explains every error code, and ``mpforge explain CODE`` prints what it says."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def test_every_code_has_an_entry_and_no_entry_is_left_over() -> None:
     others = {"bad-value", "wrong-type"}
     assert set(_problem_codes()) >= {"unknown-key", "toml-syntax", "conflict"}
     assert set(entries()) == {*_codes(), *_problem_codes(), *others}
+    page = (PACKAGE.parent / "docs" / "errors.md").read_text("utf-8")
+    assert sorted(entries()) == sorted(re.findall(r"^### ([a-z][a-z0-9-]*)$", page, re.MULTILINE))
 
 
 @pytest.mark.parametrize("code", entries())
