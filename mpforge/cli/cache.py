@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from mpforge.cli import cache_archives
 from mpforge.cli.options import write_json
 from mpforge.errors import ExitCode
 from mpforge.housekeeping.audit import Finding
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument(
                 "--age", metavar="AGE", help="12h, 30d (default: MPFORGE_CACHE_AGE, or 30d)"
             )
+    cache_archives.add_actions(actions)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from mpforge.engine.load_index import load_index
 from mpforge.errors import UnknownSession
-from mpforge.workspace import Workspace, open_workspace
+from mpforge.workspace import SPEC_NAME, Workspace, open_workspace
 
 if TYPE_CHECKING:
     from mpforge.engine.load_plan import Compiled
     from mpforge.plan.sessions import Plan, PlannedSession
+
+
+def add_spec(parser: argparse.ArgumentParser) -> None:
+    """Add ``--spec`` to a command's arguments."""
+    parser.add_argument(
+        "--spec",
+        type=Path,
+        default=Path(SPEC_NAME),
+        metavar="FILE",
+        help="the spec (default: %(default)s)",
+    )
 
 
 def workspace_of(arguments: argparse.Namespace) -> Workspace:

@@ -39,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", nargs="*", help="sessions, as `nox -l` lists them")
     for flag, text in _FLAGS.items():
         parser.add_argument(f"--{flag.replace('_', '-')}", action="store_true", help=text)
+    parser.add_argument(
+        "--from",
+        dest="archive",
+        type=Path,
+        metavar="ARCHIVE",
+        help="first take over the results and the files of `mpforge cache export`",
+    )
     parser.add_argument("-j", type=int, metavar="N", default=1, help="run N sessions in parallel")
 
 
@@ -54,6 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     absent = [name for name in selected if name not in known]
     if own and absent:
         raise unknown(absent[0], workspace)
+    if arguments.archive is not None:
+        from mpforge.cli.cache_archives import take_over
+
+        take_over(arguments.archive, workspace)
     begin(workspace.state)
     os.environ.pop(RUN_ID, None)
     environment = {**os.environ, RUN_ID: run_id()}

@@ -328,14 +328,14 @@ def _read(dist: Path) -> tuple[Entry, ...] | None:
                 written_by_newer(f"{dist.name}/{RECORD}", data["schema"], SCHEMA),
                 hint=f"{UPDATE}, or move {dist.name}/ away",
             )
-        return tuple(_entry(item) for item in data["files"])
+        return tuple(from_json(item) for item in data["files"])
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _entry(item: dict[str, Any]) -> Entry:
+def from_json(item: Mapping[str, Any]) -> Entry:
     """Parse one file's entry, which may come from another machine.
 
     Raises ``ValueError``, ``KeyError`` or ``TypeError`` for a bad one.
@@ -353,13 +353,14 @@ def _write(dist: Path, making: Path, entries: Sequence[Entry]) -> None:
 
     A crash leaves nothing beside the published files.
     """
-    files = [_data(entry) for entry in sorted(entries, key=lambda entry: entry.path)]
+    files = [to_json(entry) for entry in sorted(entries, key=lambda entry: entry.path)]
     text = json.dumps({"schema": SCHEMA, "files": files}, indent=1, sort_keys=True) + "\n"
     write_atomically(dist / RECORD, text.encode(), below=making)
     with contextlib.suppress(OSError):
         making.rmdir()
 
 
-def _data(entry: Entry) -> dict[str, Any]:
+def to_json(entry: Entry) -> dict[str, Any]:
+    """Return a file's entry as the record has it."""
     data = encode(entry)
     return {**data.pop("unknown"), **data}

@@ -213,6 +213,14 @@ class SessionNameTaken(WrongInput, code="session-name-taken"):
     """The noxfile defines a session that ``register()`` would define too."""
 
 
+class NotStored(WrongInput, code="not-stored"):
+    """A session that is to be exported has no stored result."""
+
+
+class ArchiveInvalid(WrongInput, code="archive-invalid"):
+    """An archive to import is damaged, incomplete, or was not written by `mpforge cache export`."""
+
+
 class ImageNameWrong(WrongInput, code="image-name-wrong"):
     """An image name in the spec is malformed."""
 

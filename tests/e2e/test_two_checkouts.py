@@ -48,3 +48,22 @@ def test_two_stores_in_two_directories_give_the_same_bytes(
     shutil.rmtree(second.dist)
     assert second.nox("build-aarch64").code == 0
     assert published(second) == published(built)
+
+
+@pytest.mark.emulation
+def test_another_machine_s_results_are_taken_over_from_an_archive(
+    built: Workspace, place: Path, empty_cache: Cache
+) -> None:
+    archive = str(place / "build.tar.gz")
+    exported = built.mpforge("cache", "export", "-o", archive, "test-aarch64")
+    assert exported.code == 0, str(exported)
+    assert "2 files of dist/, for test-aarch64" in exported.output
+    second = elsewhere(built, place / "second", empty_cache)
+    run = second.mpforge("run", "--from", archive, "test-aarch64")
+    assert run.code == 0, str(run)
+    assert run.did == set(), str(run)
+    assert "cached: passed" in run.output
+    assert published(second) == published(built)
+    shutil.rmtree(second.dist)  # the results are in the store as well
+    assert second.nox("build-aarch64").code == 0
+    assert published(second) == published(built)
