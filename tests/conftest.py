@@ -14,9 +14,12 @@ import sys
 import sysconfig
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import tomli
+from packaging.requirements import Requirement
 
 from mpforge import processes
 from mpforge.errors import MpforgeError
@@ -90,6 +93,24 @@ _PROBES: Mapping[str, Callable[[], str | None]] = {
 @functools.cache
 def _lacking(tier: str) -> str | None:
     return _PROBES[tier]()
+
+
+def pytest_configure() -> None:
+    """End at once in an environment that was made before a dependency was added."""
+    project = tomli.loads((TESTS.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    missing = []
+    for text in project["dependencies"]:
+        wanted = Requirement(text)
+        try:
+            found = metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
+            found = None
+        applies = wanted.marker is None or wanted.marker.evaluate()
+        if applies and (found is None or not wanted.specifier.contains(found, prereleases=True)):
+            missing.append(f'"{wanted.name}{wanted.specifier}"')
+    if missing:
+        add = f"{sys.executable} -m pip install {' '.join(missing)}"
+        pytest.exit(f"this environment lacks dependencies of pyproject.toml: {add}", returncode=2)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
