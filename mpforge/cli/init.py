@@ -12,9 +12,10 @@ from mpforge.artifacts.core_metadata import requires_python
 from mpforge.compiler.backends import recognise
 from mpforge.errors import ExitCode, SourceMissing, SpecInvalid, WrongInput
 from mpforge.formats.pyproject import build_system
-from mpforge.migrate.initial_spec import InitialSpec, initial_spec
+from mpforge.migrate.files import CI_FILES, PROJECT_FILES, ProjectFiles
+from mpforge.migrate.initial_spec import initial_spec
+from mpforge.migrate.report import summary
 from mpforge.plan.facts import ProjectFacts
-from mpforge.platforms import available
 from mpforge.spec.load import find_problems
 from mpforge.store.files import write_atomically
 
@@ -24,6 +25,8 @@ _IMPORTS = {
     ("mpforge.sessions", "register"): "",
 }
 """What follows the name that an import gives, to call ``register``: by its module and what it imports."""
+_LARGEST = 1_000_000
+"""In bytes: a longer file is no configuration."""
 NOXFILE_LINES = ("import mpforge.sessions", "mpforge.sessions.register()")
 
 DESCRIPTION = (
@@ -41,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     if os.path.lexists(path):
         raise _there_already(path)
     pyproject = _pyproject(path.parent)
-    initial = initial_spec(pyproject, available=available(), pkg_info=_requires_python(path.parent))
+    initial = initial_spec(read_files(path.parent, pyproject))
     problems = find_problems(initial.text, file=path.name)
     if any(not problem.warning for problem in problems):
         raise SpecInvalid(problems)
@@ -79,6 +82,20 @@ def _pyproject(folder: Path) -> str | None:
     return None
 
 
+def read_files(folder: Path, pyproject: str | None) -> ProjectFiles:
+    """Return the texts of the files that ``init`` reads, also of packages in folders of the project."""
+    texts: dict[str, str] = {} if pyproject is None else {"pyproject.toml": pyproject}
+    names = [name for name in PROJECT_FILES if name not in texts]
+    for glob in (*names, *(f"*/{name}" for name in PROJECT_FILES), *CI_FILES):
+        for path in sorted(folder.glob(glob)):
+            with contextlib.suppress(OSError):
+                if path.is_file() and path.stat().st_size <= _LARGEST:
+                    texts[path.relative_to(folder).as_posix()] = path.read_text("utf-8", "replace")
+    return ProjectFiles(
+        texts, lambda path: (folder / path).exists(), pkg_info=_requires_python(folder)
+    )
+
+
 def _requires_python(folder: Path) -> str | None:
     """Return Requires-Python from the PKG-INFO of an unpacked sdist."""
     text = None
@@ -113,17 +130,6 @@ def _name_it(written: Path, path: Path) -> None:
         if os.path.lexists(path):
             raise _there_already(path) from None
         os.replace(written, path)
-
-
-def summary(initial: InitialSpec, name: str) -> str:
-    """Return the summary of the written spec, with what it leaves out."""
-    lines = [f"wrote {name}: {' '.join(initial.pythons)} for {', '.join(initial.targets)}"]
-    if initial.translated:
-        lines.append(f"from [tool.cibuildwheel]: {', '.join(dict.fromkeys(initial.translated))}")
-    if initial.remarks:
-        lines.append("not translated (listed at the end of the file, too):")
-        lines += [f"  {remark.key}: {remark.reason}" for remark in initial.remarks]
-    return "\n".join(lines)
 
 
 def _backend(pyproject: str | None) -> str:

@@ -169,6 +169,10 @@ class TomlInvalid(WrongInput, code="toml-invalid"):
     """A file is not valid TOML, or is beyond the limits of its readers."""
 
 
+class YamlInvalid(WrongInput, code="yaml-invalid"):
+    """A file is not valid YAML, or is beyond the limits of its reader."""
+
+
 class SpecNotFound(WrongInput, code="spec-not-found"):
     """The spec does not exist."""
 

@@ -1,23 +1,28 @@
-"""Draft a project's first spec from its ``pyproject.toml``: ``initial_spec``.
+"""Draft a project's first spec from its own files: ``initial_spec``.
 
-``[project]`` and ``[tool.cibuildwheel]`` are translated as far as this version of mpforge
-supports them; everything else becomes a remark with its reason. Pure: reads and writes no files.
+The project's ``pyproject.toml``, ``setup.cfg`` and ``setup.py``, cibuildwheel's options and the files of CI
+services come in as texts; a valid spec and an account of every option come out. Reads and writes no files.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from mpforge import platforms
 from mpforge.errors import WrongInput
+from mpforge.formats.pyproject import NAME as PYPROJECT
 from mpforge.formats.pyproject import read_pyproject
 from mpforge.formats.requirements import specifier
-from mpforge.migrate import cibuildwheel_syntax as text_of
-from mpforge.migrate.cibuildwheel import read_level
+from mpforge.formats.toml import read_toml
+from mpforge.migrate.account import Account
+from mpforge.migrate.ci.services import read_ci_files
+from mpforge.migrate.cibuildwheel.options import Table, read_table
 from mpforge.migrate.draft import Draft, Remark, comment, to_toml, validated
-
-# The released CPythons that build and test environments can be made for.
-PYTHONS = ("cp311", "cp312", "cp313", "cp314")
+from mpforge.migrate.factor import factored, selecting
+from mpforge.migrate.files import ProjectFiles
+from mpforge.migrate.outcomes import explain_rest
+from mpforge.migrate.project_pythons import RequiresPython, requires_python
+from mpforge.migrate.run import Found, Run
+from mpforge.migrate.wheels import Wheels, collect
+from mpforge.platforms import python_words
 
 _HEAD = """\
 What is shipped, for which Pythons and targets. `mpforge check` finds mistakes in it, `mpforge plan`
@@ -27,308 +32,202 @@ Without a test command, every extension module of a wheel is imported. With pyte
 [test]
 requires = ["pytest"]
 command = ["{python} -m pytest {posargs}"]"""
-_NOT_YET = "not available yet in this version of mpforge"
-_OTHER_PLATFORMS = ("android", "ios", "macos", "pyodide", "windows")
 
 
 @dataclass(frozen=True)
 class InitialSpec:
-    """A spec to write, and remarks about the options that it leaves out.
+    """A spec to write, the wheels that it builds beside cibuildwheel's, and the account of every option.
 
-    ``translated`` are the options of cibuildwheel that it includes.
+    ``problems`` are places and texts about files or calls that could not be read.
     """
 
     text: str
-    pythons: tuple[str, ...]
-    targets: tuple[str, ...]
-    translated: tuple[str, ...]
+    wheels: Wheels
+    account: Account
     remarks: tuple[Remark, ...]
+    problems: tuple[tuple[str, str], ...]
+    runs: tuple[Run, ...]
+    requires_python: RequiresPython | None
+
+    @property
+    def pythons(self) -> tuple[str, ...]:
+        """Return the Pythons that the spec builds for."""
+        found = {python for _, python in self.wheels.leaves}
+        return tuple(word for word in python_words.known() if word in found)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return the spec's targets."""
+        return tuple(self.wheels.matrix)
 
 
-def initial_spec(
-    pyproject: str | None, *, available: Sequence[str], pkg_info: str | None = None
-) -> InitialSpec:
-    """Return a project's first spec; ``pyproject`` is the file's text, None if there is none.
+def initial_spec(files: ProjectFiles) -> InitialSpec:
+    """Return a project's first spec.
 
-    ``available`` are the targets that this version builds, ``pkg_info`` is the Requires-Python of an
-    unpacked sdist's PKG-INFO, used if pyproject.toml has none. Raises ``WrongInput`` for a file
-    that is not TOML, and if no Python is left.
+    Raises ``WrongInput`` for a pyproject.toml that is not TOML or a Requires-Python that is no specifier, and
+    if no wheel is left.
     """
-    work = _Translation(read_pyproject(pyproject), tuple(available), pkg_info)
-    work.project()
-    work.options()
-    work.overrides()
-    work.elsewhere()
-    remarks = (*work.remarks, *validated(work.draft))
-    texts = [comment(_HEAD), to_toml(work.draft)]
-    if "command" not in work.draft.document.get("test", {}):
-        texts.append(comment(_NO_COMMAND))
-    notes = [f"{r.key}: {' '.join(r.reason.split())}" for r in remarks]
-    if notes:
-        texts.append(comment("\n".join(["Not translated:", *(f"- {note}" for note in notes)])))
+    found = read_ci_files(files)
+    runs = tuple(found.runs) or (Run(),)
+    package = _package(runs, files, found)
+    pyproject = read_pyproject(files.text(f"{package}{PYPROJECT}"))
+    account = Account()
+    tables = _tables(runs, package, files, found)
+    for table in tables.values():
+        account.expect(table.settings())
+    account.expect(found.settings)
+    required = requires_python(
+        pyproject,
+        setup_cfg=files.text(f"{package}setup.cfg"),
+        setup_py=files.text(f"{package}setup.py"),
+        pkg_info=files.pkg_info,
+    )
+    _check(required)
+    wheels = collect(
+        runs,
+        tables,
+        requires_python=required.text if required else None,
+        exists=lambda path: files.exists(f"{package}{path}"),
+        account=account,
+    )
+    uses = bool(account.found or found.runs)
+    if not uses:
+        wheels.leaves = {pair: {} for pair in wheels.leaves}
+    if not wheels.leaves:
+        raise _no_wheel(required, wheels)
+    draft = _draft(wheels, required, package)
+    remarks = validated(draft)
+    explain_rest(account, found)
     return InitialSpec(
-        text="\n".join([texts[0], *(f"{text.rstrip()}\n" for text in texts[1:])]),
-        pythons=tuple(work.draft.table("project")["python"]),
-        targets=tuple(work.draft.table("project")["targets"]),
-        translated=tuple(work.translated),
+        text=_text(draft, account, remarks),
+        wheels=wheels,
+        account=account,
         remarks=remarks,
+        problems=tuple(found.problems),
+        runs=tuple(found.runs),
+        requires_python=required,
     )
 
 
-@dataclass
-class _Translation:
-    """A translation in progress: ``matrix`` has the Pythons of each target."""
-
-    pyproject: dict[str, Any]
-    available: tuple[str, ...]
-    pkg_info: str | None
-    draft: Draft = field(default_factory=Draft)
-    remarks: list[Remark] = field(default_factory=list)
-    translated: list[str] = field(default_factory=list)
-    matrix: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.all = _table(_table(self.pyproject, "tool"), "cibuildwheel")
-        others = {"linux", "overrides", *_OTHER_PLATFORMS}
-        own = {key: value for key, value in self.all.items() if key not in others}
-        self.table = {**own, **_table(self.all, "linux")}
-        self.base = read_level(self.table)
-
-    # --- [project] -----------------------------------------------------------------------------
-
-    def project(self) -> None:
-        """Draft the ``[project]`` table."""
-        self.draft.document["schema"] = 1
-        pythons, why = self._pythons()
-        targets = self._targets()
-        build, skip = (text_of.globs(self.table.get(key)) for key in ("build", "skip"))
-        for target in targets:
-            names = {python: _identifier(python, target) for python in pythons}
-            found = tuple(p for p in pythons if text_of.is_selected(names[p], build, skip))
-            if found:
-                self.matrix[target] = found
-        if not self.matrix:
-            self._nothing_selected(pythons, targets)
-        else:
-            self.translated += [key for key in ("build", "skip") if self.table.get(key)]
-        every = [p for p in pythons if any(p in found for found in self.matrix.values())]
-        project = self.draft.table("project")
-        project["python"] = every
-        project["targets"] = list(self.matrix)
-        self.draft.comments["project", "python"] = why
-        left = [(t, p) for t, found in self.matrix.items() for p in every if p not in found]
-        if left:
-            project["skip"] = _words(left, {target: tuple(every) for target in self.matrix})
-
-    def _pythons(self) -> tuple[list[str], str]:
-        """Return the Pythons that the project allows, and the source of that."""
-        project = _table(self.pyproject, "project")
-        allowed, why = self._allowed(project.get("requires-python"))
-        if text_of.globs(self.table.get("build")) not in ([], ["*"]):
-            return allowed, why
-        classifiers = project.get("classifiers", ())
-        known = "Programming Language :: Python :: 3."
-        named = [p for p in allowed if f"{known}{p.removeprefix('cp3')}" in classifiers]
-        if named and named != allowed:
-            return named, f"{why}, and the classifiers"
-        return allowed, why
-
-    def _allowed(self, requires: object) -> tuple[list[str], str]:
-        where, short = "pyproject.toml: requires-python", "requires-python"
-        if requires is None and self.pkg_info is not None:
-            requires = self.pkg_info
-            where = short = "PKG-INFO's Requires-Python"
-        if not isinstance(requires, str):
-            reason = "pyproject.toml does not declare it: all known Pythons were written"
-            self.remarks.append(Remark("requires-python", reason))
-            return list(PYTHONS), "leave out those that the project does not run on"
+def _check(required: RequiresPython | None) -> None:
+    if required is not None:
         try:
-            limits = specifier(requires)
+            specifier(required.text)
         except ValueError:
             raise WrongInput(
-                f"{where} = {requires!r} is not a version specifier",
+                f"{required.source} = {required.text!r} is not a version specifier",
                 hint='such as ">=3.11"',
             ) from None
-        versions = {word: f"3.{word.removeprefix('cp3')}" for word in PYTHONS}
-        allowed = [
-            word
-            for word, version in versions.items()
-            if limits.contains(f"{version}.99") or limits.contains(f"{version}.0")
-        ]
-        if not allowed:
-            raise WrongInput(
-                f"{where} = {requires!r} leaves no Python to build for",
-                why=f"mpforge init knows {', '.join(PYTHONS)}",
+
+
+def _no_wheel(required: RequiresPython | None, wheels: Wheels) -> WrongInput:
+    if wheels.left_out:
+        reasons = sorted(set(wheels.left_out.values()))
+        return WrongInput(
+            "mpforge builds none of the wheels that cibuildwheel builds here",
+            why="\n".join(reasons),
+        )
+    if required is not None and not wheels.all:
+        return WrongInput(
+            f"{required.source} = {required.text!r} and cibuildwheel's build and skip leave no wheel",
+            hint=f"mpforge builds for {python_words.known()[0]} and later",
+        )
+    return WrongInput(
+        "cibuildwheel's options select no wheel for Linux", hint="check its build, skip and archs"
+    )
+
+
+# --- the project's directory and its tables ---------------------------------------------------
+
+
+def _package(runs: tuple[Run, ...], files: ProjectFiles, found: Found) -> str:
+    """Return the directory of the package with a slash, empty for the project's own."""
+    given = [run.text("package-dir").removeprefix("./").strip("/") for run in runs]
+    known = [
+        path
+        for path in given
+        if path in ("", ".")
+        or files.exists(f"{path}/{PYPROJECT}")
+        or files.exists(f"{path}/setup.py")
+    ]
+    chosen = max(set(known), key=known.count) if known else ""
+    for run, path in zip(runs, given, strict=True):
+        if path not in ("", ".", chosen):
+            text = f"package-dir {path} is not read: " + (
+                f"the spec is for {chosen or 'the project'}"
+                if path in known
+                else "the project has no such directory with a pyproject.toml"
             )
-        return allowed, f'{short} = "{requires}"'
+            found.problems.append((run.where, text))
+    return "" if chosen in ("", ".") else f"{chosen}/"
 
-    def _targets(self) -> list[str]:
-        listed = text_of.words(self.table.get("archs"))
-        named = [name for word in listed for name in (*_archs(word), word)]
-        linux = [name for name in dict.fromkeys(named) if name in _archs("all")]
-        if not linux:
-            return _archs("auto")
-        self.translated.append("archs")
-        later = [name for name in linux if name not in self.available]
-        if later:
-            self.remarks.append(Remark(f"archs: {', '.join(later)}", _NOT_YET))
-        return [name for name in linux if name in self.available] or linux
 
-    def _nothing_selected(self, pythons: list[str], targets: list[str]) -> None:
-        """Use our oldest Python if cibuildwheel builds only for older ones (an abi3 wheel, say)."""
-        reason = f"it selects none of {', '.join(pythons)} for {', '.join(targets)}"
-        kept = pythons[:1]
-        self.remarks.append(Remark("build, skip", f"{reason}; wrote {kept[0]} instead"))
-        self.matrix = {target: tuple(kept) for target in targets}
-
-    # --- [build] and [test] --------------------------------------------------------------------
-
-    def options(self) -> None:
-        """Draft the options for all builds, and each target's policy."""
-        level = self.base
-        policies = {t: p for t, p in level.policies.items() if t in self.matrix}
-        same = len(set(policies.values())) == 1 and len(policies) == len(self.matrix)
-        if same:
-            level.build.setdefault("policy", next(iter(policies.values())))
-        for name, options in (("build", level.build), ("test", level.test)):
-            if options:
-                self.draft.table(name).update(options)
-        self.remarks += level.remarks
-        self.translated += level.translated
-        if not same:
-            for target, policy in policies.items():
-                self.draft.table("targets", target, "build")["policy"] = policy
-
-    # --- [[overrides]] -------------------------------------------------------------------------
-
-    def overrides(self) -> None:
-        """Draft the overrides, and the skipped tests."""
-        found: list[dict[str, Any]] = []
-        tables = [t for t in text_of.as_list(self.all.get("overrides")) if isinstance(t, dict)]
-        for number, table in enumerate(tables):
-            where = f"overrides[{number}]"
-            select = text_of.globs(table.get("select"))
-            matched = self._matched(select)
-            if not matched:
-                reason = f"{' '.join(select)}: selects nothing that this spec builds"
-                self.remarks.append(Remark(where, reason))
-                continue
-            override = self._override(table, f"{where}.")
-            if override:
-                found.append({"select": self._selecting(matched), **override})
-        skipped = text_of.globs(self.table.get("test-skip"))
-        if matched := self._matched(skipped):
-            path = ("overrides", len(found))
-            self.draft.comments[path] = (
-                f"cibuildwheel's test-skip, {' '.join(skipped)}; without this, tests are emulated."
+def _tables(
+    runs: tuple[Run, ...], package: str, files: ProjectFiles, found: Found
+) -> dict[str, Table]:
+    """Return the options by the name of their file as the runs give it; empty is pyproject.toml."""
+    tables: dict[str, Table] = {}
+    for name in dict.fromkeys(["", *(run.text("config-file") for run in runs)]):
+        path = name.replace("{package}/", package).removeprefix("./") or f"{package}{PYPROJECT}"
+        text = files.text(path)
+        if name and text is None:
+            found.problems.append(
+                ("", f"config-file {name} does not exist: the options of {PYPROJECT} are used")
             )
-            found.append({"select": self._selecting(matched), "test": {"strategy": "skip"}})
-        if skipped:
-            self.translated.append("test-skip")
-        if found:
-            self.draft.document["overrides"] = found
-
-    def _override(self, table: Mapping[str, Any], where: str) -> dict[str, Any]:
-        inherited = _inherited(self.table, table)
-        sources = self.base.test.get("sources", self.base.sources)
-        level = read_level(inherited, where=where, sources=sources)
-        for machine, policy in level.policies.items():
-            if machine in self.matrix:
-                level.build["policy"] = policy
-        self.remarks += level.remarks
-        self.translated += level.translated
-        for name, options, base in (
-            ("build", level.build, self.base.build),
-            ("test", level.test, self.base.test),
-        ):
-            for key in ("environment", "config-settings"):
-                stays = [k for k in base.get(key, ()) if k not in options.get(key, {})]
-                if key in options and stays and key not in _table(table, "inherit"):
-                    reason = f"tables merge: {', '.join(stays)} of [{name}] stays"
-                    self.remarks.append(Remark(f"{where}{key}", reason))
-        return {k: v for k, v in (("build", level.build), ("test", level.test)) if v}
-
-    def _matched(self, patterns: Sequence[str]) -> list[tuple[str, str]]:
-        return [
-            (target, python)
-            for target, pythons in self.matrix.items()
-            for python in pythons
-            if text_of.matches(_identifier(python, target), patterns)
-        ]
-
-    def _selecting(self, matched: list[tuple[str, str]]) -> str | list[str]:
-        found = _words(matched, self.matrix)
-        return found[0] if len(found) == 1 else found
-
-    # --- other platforms -----------------------------------------------------------------------
-
-    def elsewhere(self) -> None:
-        """Add remarks about targets that cibuildwheel builds and this version of mpforge does not."""
-        build, skip = (text_of.globs(self.table.get(key)) for key in ("build", "skip"))
-        enabled = text_of.words(self.table.get("enable"))
-        asked = " ".join([*build, *enabled])
-        if "pypy" in asked or any(glob.startswith("pp") for glob in build):
-            self.remarks.append(Remark("PyPy", _NOT_YET))
-        free = self.table.get("free-threaded-support") or "cpython-freethreading" in enabled
-        if free or any(glob.startswith("cp3") and "t-" in glob for glob in build):
-            reason = "name them in project.python (cp313t): the host must have such a CPython"
-            self.remarks.append(Remark("free-threaded Pythons", reason))
-        musl = [
-            f"{target}_musl"
-            for target in self.matrix
-            if any(
-                text_of.is_selected(f"{python}-musllinux_{target}", build, skip)
-                for python in PYTHONS
-            )
-        ]
-        if self.all and musl:
-            reason = f"add the targets {', '.join(musl)} to project.targets to build them"
-            self.remarks.append(Remark("musllinux wheels", reason))
-        others = [name for name in _OTHER_PLATFORMS if self.all.get(name)]
-        if others:
-            self.remarks.append(Remark(", ".join(others), _NOT_YET))
-
-
-def _table(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
-    found = holder.get(key, {})
-    return found if isinstance(found, dict) else {}
-
-
-def _archs(word: str) -> list[str]:
-    """Return the targets that a word of cibuildwheel's ``archs`` includes."""
-    known = platforms.well_known()
-    return [name for name, platform in known.items() if word in platform.cibuildwheel]
-
-
-def _identifier(python: str, target: str) -> str:
-    libc = platforms.well_known()[target].libc
-    return f"{python}-{libc.policy if libc else ''}_{target}"
-
-
-def _words(chosen: Sequence[tuple[str, str]], matrix: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the shortest globs over TARGET-PYTHON that select exactly ``chosen`` of ``matrix``."""
-    wanted = set(chosen)
-    pairs = [(target, python) for target, found in matrix.items() for python in found]
-    if wanted >= set(pairs):
-        return ["*"]
-    pythons = dict.fromkeys(python for _, python in pairs)
-    whole = [t for t, found in matrix.items() if all((t, p) in wanted for p in found)]
-    across = [p for p in pythons if all(pair in wanted for pair in pairs if pair[1] == p)]
-    if all(target in whole for target, _ in wanted):
-        return [f"{target}-*" for target in whole]
-    if all(python in across for _, python in wanted):
-        return [f"*-{python}" for python in across]
-    return [f"{target}-{python}" for target, python in pairs if (target, python) in wanted]
-
-
-def _inherited(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an override's options, each with its inherited value prepended or appended."""
-    found = dict(override)
-    for key, how in _table(override, "inherit").items():
-        mine, theirs = override.get(key), base.get(key)
-        if how == "none" or not mine or not theirs or isinstance(mine, dict):
+            tables[name] = tables[""]
             continue
-        as_list = text_of.commands if key.endswith(("command", "build", "test")) else text_of.words
-        one, other = as_list(theirs), as_list(mine)
-        found[key] = [*one, *other] if how == "append" else [*other, *one]
-    return found
+        tables[name] = read_cibuildwheel_table(text, path)
+    return tables
+
+
+def read_cibuildwheel_table(text: str | None, file: str) -> Table:
+    """Return ``[tool.cibuildwheel]`` of a file. Raises ``TomlInvalid``."""
+    document: Any = read_toml(text or "", file)
+    for key in ("tool", "cibuildwheel"):
+        document = document.get(key, {}) if isinstance(document, dict) else {}
+    if not isinstance(document, dict) or not document:
+        return Table()
+    from mpforge.formats.toml_places import key_places
+
+    lines = {path: place[0] for path, place in key_places(text or "").items()}
+    return read_table(document, file=file, lines=lines, prefix=("tool", "cibuildwheel"))
+
+
+# --- the spec ---------------------------------------------------------------------------------
+
+
+def _draft(wheels: Wheels, required: RequiresPython | None, package: str) -> Draft:
+    draft = Draft()
+    draft.document["schema"] = 1
+    matrix = wheels.matrix
+    every = [p for p in python_words.known() if any(p in found for found in matrix.values())]
+    project = draft.table("project")
+    if package:
+        project["source"] = package.rstrip("/")
+    project["python"] = every
+    if required is not None:
+        draft.comments["project", "python"] = f"{required.source} is {required.text}"
+    project["targets"] = list(matrix)
+    left = [(t, p) for t, found in matrix.items() for p in every if p not in found]
+    if left:
+        project["skip"] = selecting(left, dict.fromkeys(matrix, every))
+    base, overrides = factored(wheels.leaves)
+    draft.document.update(base)
+    if overrides:
+        draft.document["overrides"] = overrides
+    return draft
+
+
+def _text(draft: Draft, account: Account, remarks: tuple[Remark, ...]) -> str:
+    texts = [comment(_HEAD), to_toml(draft)]
+    if "command" not in draft.document.get("test", {}) and not draft.document.get("overrides"):
+        texts.append(comment(_NO_COMMAND))
+    refused = [
+        f"{entry.setting.place} {entry.setting.name}: {' '.join(entry.text.split())}"
+        for entry in account.entries()
+        if entry.outcome == "refused"
+    ]
+    notes = [*refused, *(f"{r.key}: {' '.join(r.reason.split())}" for r in remarks)]
+    if notes:
+        texts.append(comment("\n".join(["Not translated:", *(f"- {note}" for note in notes)])))
+    return "\n".join([texts[0], *(f"{text.rstrip()}\n" for text in texts[1:])])

@@ -207,14 +207,16 @@ def _is_variable(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
 
 
-def _reserved(path: Path, name: str) -> Iterator[Finding]:
+def why_reserved(name: str) -> str | None:
+    """Return why a spec can't set a variable; None if it can."""
     if name in _COMPILERS:
-        why = "the toolchain sets it; define one in [toolchains] and name it in `build.toolchain`"
-    elif name in _OURS:
-        why = _OURS[name]
-    else:
-        return
-    yield finding_at("reserved-variable", path, f"{name} can't be given here: {why}")
+        return "the toolchain sets it; define one in [toolchains] and name it in `build.toolchain`"
+    return _OURS.get(name)
+
+
+def _reserved(path: Path, name: str) -> Iterator[Finding]:
+    if (why := why_reserved(name)) is not None:
+        yield finding_at("reserved-variable", path, f"{name} can't be given here: {why}")
 
 
 def _value(spec: Spec, path: Path, value: str) -> Iterator[Finding]:

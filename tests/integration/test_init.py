@@ -39,8 +39,9 @@ def project(empty: Checkout) -> Checkout:
 def test_init_writes_a_spec_that_check_finds_good(project: Checkout) -> None:
     done = project.mpforge("init")
     assert done.code == 0, str(done)
-    assert "wrote multiplatform.toml: cp311 cp312 cp313 cp314 for x86_64, aarch64" in done.output
-    assert "before-all: " in done.output
+    assert "wrote multiplatform.toml: 28 wheels for x86_64, aarch64, x86_64_musl" in done.output
+    assert "  x86_64_musl   cp311-cp315 cp314t-cp315t  the same\n" in done.output
+    assert "  pyproject.toml:11 before-all -> build.libraries\n" in done.output
     assert "  import mpforge.sessions\n  mpforge.sessions.register()\n" in done.output
     names = sorted(path.name for path in project.root.iterdir())
     assert names == ["multiplatform.toml", "pyproject.toml"]
@@ -74,7 +75,7 @@ def test_init_reads_an_unpacked_sdist_s_requires_python(empty: Checkout) -> None
     empty.write("setup.py", "from setuptools import setup\nsetup()\n")
     metadata = "Metadata-Version: 2.1\nName: p\nVersion: 1\nRequires-Python: >=3.13\n"
     empty.write("PKG-INFO", metadata)
-    assert "wrote multiplatform.toml: cp313 cp314 for" in empty.mpforge("init").output
+    assert "aarch64_musl  cp313-cp315 cp314t-cp315t  the same" in empty.mpforge("init").output
 
 
 def test_init_says_which_backend_does_not_cross(project: Checkout) -> None:

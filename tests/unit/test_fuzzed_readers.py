@@ -25,6 +25,7 @@ from mpforge.errors import ArchiveRefused, MpforgeError, SpecInvalid
 from mpforge.formats.toml import decoded, read_toml
 from mpforge.kinds.inputs import Inputs
 from mpforge.lock import lock_format
+from mpforge.migrate.files import ProjectFiles
 from mpforge.migrate.initial_spec import initial_spec
 from mpforge.obtain.packages import package_index
 from mpforge.obtain.rust import host_rust
@@ -249,7 +250,7 @@ def test_a_pyproject_is_read_or_refused(tmp_path: Path) -> None:
     def read(content: bytes) -> None:
         path.write_bytes(content)
         with contextlib.suppress(UnicodeDecodeError):
-            initial_spec(content.decode(), available=("x86_64",))
+            initial_spec(ProjectFiles({"pyproject.toml": content.decode()}))
         facts = project_facts(inputs, wheel=True)
         for text in facts.requires:
             depends_on_patch(text, target="x86_64", python="cp311")

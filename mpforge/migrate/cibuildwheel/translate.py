@@ -1,302 +1,283 @@
-"""Translate cibuildwheel's options into mpforge's, one level at a time.
+"""Translate the options that cibuildwheel uses for one wheel into mpforge's ``build`` and ``test``.
 
-``read_level`` turns options (``[tool.cibuildwheel]`` with its ``linux`` table, or one override) into
-ours, with a remark for each that has no equivalent. Facts: cibuildwheel's options reference and its
-JSON schema, 1.x to 3.x. The caller selects targets and Pythons.
+``translate`` gives both tables, and says of every option what became of it.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from mpforge.migrate.cibuildwheel_syntax import (
-    INSTALLS_SYSTEM_PACKAGES,
-    PIP_INSTALL,
-    as_list,
-    commands,
-    pip_requirements,
-    quoted,
-    with_our_placeholders,
-    words,
-)
-from mpforge.migrate.draft import Remark
+from mpforge.migrate.cibuildwheel import syntax
+from mpforge.migrate.cibuildwheel.environment import APPENDED, JOBS, evaluated
+from mpforge.migrate.cibuildwheel.packages import installed, installs, without_installs
+from mpforge.migrate.cibuildwheel.repair import repair, use_image
+from mpforge.migrate.cibuildwheel.syntax import commands, pip_requirements, quoted
+from mpforge.migrate.cibuildwheel.translation import Translation
+from mpforge.spec.check_values import why_reserved
 
 TEST_SOURCES = ("tests", "test", "conftest.py", "pytest.ini")
 
-# Options without an equivalent, and the alternative; the caller handles `archs`, `build` and so on.
-_REASONS: Mapping[str, str] = {
+_NOT_NEEDED: Mapping[str, str] = {
     "audit-command": "every wheel is audited by mpforge itself",
     "audit-requires": "every wheel is audited by mpforge itself",
-    "before-all": 'builds run in an image only on request: set strategy = "hybrid" and before-all '
-    "in [build]; otherwise a native library that it installs is missing",
-    "build-verbosity": "not needed: each session's whole log is kept, see `mpforge log SESSION`",
-    "container-engine": "not needed: mpforge finds the container runtime by DOCKER_HOST or its socket",
-    "dependency-versions": "not needed: multiplatform.lock pins every tool and requirement",
+    "build-verbosity": "each session's whole log is kept: `mpforge log SESSION`",
+    "container-engine": "mpforge finds the container runtime itself, or does without one",
+    "dependency-versions": "multiplatform.lock pins every tool and requirement",
     "output-dir": "results are always in dist/",
-    "pyodide-version": "Pyodide is not a target",
-    "test-runtime": "it concerns other platforms",
-    "xbuild-tools": "it concerns other platforms; programs for a step go into build.tools",
+    "pyodide-version": "it concerns Pyodide only",
+    "test-runtime": "it concerns other platforms only",
+    "xbuild-files": "it concerns other platforms only",
+    "xbuild-tools": "it concerns other platforms only",
 }
-_SILENT = re.compile(r"select|inherit|musllinux-.*-image|manylinux-pypy_.*-image")
-_POLICY = re.compile(r"manylinux(?:_(\d+)_(\d+)|1|2010|2014)(?!\d)")
+_SETTING = re.compile(r"(?:-C|--config-settings?=?)(?P<text>.*)")
+_ISOLATED = ("--no-isolation", "-n", "-nx", "--no-build-isolation")
+_WITHOUT_EFFECT = (
+    *("--skip-dependency-check", "-x", "--wheel", "-w", "--no-deps", "--installer=uv"),
+    *("-v", "-vv", "--verbose"),
+)
+# Of the build alone; a test neither compiles nor links.
+_BUILD_ONLY = APPENDED - {"PYTHONPATH"} | {
+    "ARFLAGS",
+    "RUSTFLAGS",
+    "LD_LIBRARY_PATH",
+    "LIBRARY_PATH",
+    "CPATH",
+}
+_CONSTRAINTS = frozenset(
+    {"PIP_CONSTRAINT", "UV_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "UV_BUILD_CONSTRAINT"}
+)
 
 
-@dataclass
-class Level:
-    """One level of translated options: ``build`` and ``test`` by our keys.
-
-    ``policies`` are by machine; ``where`` is the prefix of remarks; ``sources`` are the files that the level
-    below copies for tests.
-    """
-
-    where: str = ""
-    sources: tuple[str, ...] = TEST_SOURCES
-    build: dict[str, Any] = field(default_factory=dict)
-    test: dict[str, Any] = field(default_factory=dict)
-    policies: dict[str, str] = field(default_factory=dict)
-    remarks: list[Remark] = field(default_factory=list)
-    translated: list[str] = field(default_factory=list)
-
-    def table(self, section: str) -> dict[str, Any]:
-        """Return the options of ``build`` or ``test``."""
-        return self.build if section == "build" else self.test
-
-    def remark(self, key: str, reason: str) -> None:
-        """Record that an option, or a part of it, is not in the spec."""
-        self.remarks.append(Remark(f"{self.where}{key}", reason))
+def translate(values: Mapping[str, Any], *, exists: Callable[[str], bool]) -> Translation:
+    """Translate the values that one wheel has, by option, except those that select wheels."""
+    found = Translation(exists)
+    tested = bool(values.get("test-command"))
+    for option in sorted(values, key=lambda name: _ORDER.index(name) if name in _ORDER else 99):
+        reader = _READERS.get(option)
+        if not tested and option.startswith(("test-", "before-test")) and option in _READERS:
+            found.drop(option, "without a test-command, every extension module is imported")
+        elif reader is not None:
+            reader(found, option, values[option])
+        elif option.endswith("-image"):
+            use_image(found, option, str(values[option]))
+        elif option in _NOT_NEEDED:
+            found.drop(option, _NOT_NEEDED[option])
+        else:
+            found.refuse(option, "mpforge does not know this option")
+    if not tested:
+        found.test = {}
+    return found
 
 
-def read_level(
-    table: Mapping[str, Any], *, where: str = "", sources: Sequence[str] = TEST_SOURCES
-) -> Level:
-    """Translate the options of ``table``, except those that select builds, which the caller handles."""
-    level = Level(where, tuple(sources))
-    for key, value in table.items():
-        if value in ("", [], {}, None) and key != "repair-wheel-command":
-            continue
-        before = len(level.remarks)
-        reader = _READERS.get(key)
-        if reader is not None:
-            reader(level, key, value)
-        elif key.startswith("manylinux-") and not _SILENT.fullmatch(key):
-            _image(level, key, value)
-        elif key in _REASONS:
-            level.remark(key, _REASONS[key])
-        elif not _SILENT.fullmatch(key) and key not in SELECTING and not isinstance(value, dict):
-            level.remark(key, "mpforge does not know this option")
-        if len(level.remarks) == before and not _SILENT.fullmatch(key) and key not in SELECTING:
-            level.translated.append(f"{where}{key}")
-    return level
+# --- commands ---------------------------------------------------------------------------------
 
 
-# Options that select wheels; read by ``initial_spec``.
-SELECTING = frozenset({"archs", "build", "skip", "test-skip", "enable", "free-threaded-support"})
-SELECTING |= {"overrides", "project-requires-python"}
-
-
-# --- one reader for each option ---------------------------------------------------------------
-
-
-def _without_pip(level: Level, key: str, lines: list[str]) -> tuple[list[str], list[str]]:
-    """Return lines without their ``pip install`` parts, and the requirements of those."""
+def _split(found: Translation, option: str, lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return lines without what installs packages, and the requirements of ``pip install``."""
     kept, requirements = [], []
     for line in lines:
         rest = []
         for part in line.split("&&"):
-            pip = PIP_INSTALL.fullmatch(part.strip())
+            pip = syntax.PIP_INSTALL.fullmatch(part.strip())
             if pip is not None:
-                found, others = pip_requirements(words(pip["words"]))
-                requirements += found
+                entries, others = pip_requirements(syntax.words(pip["words"]))
+                requirements += entries
                 if others:
                     what = quoted(" ".join(others))
-                    level.remark(key, f"{what} of pip install is not a requirement")
-            elif INSTALLS_SYSTEM_PACKAGES.search(part):
-                level.remark(key, f"{quoted(part)}: a step can't install system packages")
+                    found.refuse(option, f"{what} of pip install is not a requirement")
+            elif installs(part):
+                if left := _packages(found, option, part):
+                    rest.append(left)
             else:
                 rest.append(part)
-        if rest:
-            kept.append("&&".join(rest).strip())
+        if text := "&&".join(rest).strip():
+            kept.append(text)
     return kept, requirements
 
 
-def _before_build(level: Level, key: str, value: object) -> None:
-    kept, required = _without_pip(level, key, commands(value))
+def _packages(found: Translation, option: str, line: str) -> str:
+    """Translate the packages that a line installs; return what else it does."""
+    for package in installed(line):
+        if package.kind == "library":
+            found.extend(option, "build", "libraries", [package.ours])
+        elif package.kind == "tool":
+            found.extend(option, "build", "tools", [package.ours])
+        elif package.kind == "there":
+            found.drop(option, f"steps have {package.name}, or what it is for")
+        else:
+            found.refuse(
+                option,
+                f"{quoted(line)}: mpforge has no recipe for {package.name}; add a [libraries] table "
+                "or a tool of [build] tools if the build needs it",
+            )
+    return without_installs(line)
+
+
+def _before_all(found: Translation, option: str, lines: list[str]) -> None:
+    for line in lines:
+        rest = _packages(found, option, line) if installs(line) else line
+        if rest:
+            found.refuse(
+                option,
+                f'{quoted(rest)}: runs only in an image: set strategy = "hybrid" and before-all in '
+                "[build]; or make a native library that it builds a [libraries] table",
+            )
+
+
+def _before_build(found: Translation, option: str, lines: list[str]) -> None:
+    kept, required = _split(found, option, commands(lines))
     if kept:
-        level.build["before-build"] = kept
+        found.build["before-build"] = kept
+        found.done(option, "build.before-build")
     own = [entry for entry in required if re.fullmatch(r"(-e )?\.(\[.*\])?/?", entry)]
     if own:
-        level.remark(key, f"{quoted(own[0])}: the project can't be installed before it is built")
-    _require(level.build, [entry for entry in required if entry not in own])
+        found.refuse(option, f"{quoted(own[0])}: the project can't be installed before it is built")
+    _require(found, option, "build", [entry for entry in required if entry not in own])
 
 
-def _before_test(level: Level, key: str, value: object) -> None:
-    kept, required = _without_pip(level, key, commands(value))
+def _before_test(found: Translation, option: str, lines: list[str]) -> None:
+    kept, required = _split(found, option, commands(lines))
     if kept:
-        level.test["before"] = kept
-    _require(level.test, required)
+        found.test["before"] = kept
+        found.done(option, "test.before")
+    _require(found, option, "test", required)
 
 
-def _require(table: dict[str, Any], entries: list[str]) -> None:
+def _require(found: Translation, option: str, section: str, entries: list[str]) -> None:
     constraints = [entry for entry in entries if entry.startswith(("-c", "--constraint"))]
-    requirements = [entry for entry in entries if entry not in constraints]
-    for key, found in (("requires", requirements), ("constraints", constraints)):
-        if found:
-            table[key] = list(dict.fromkeys([*table.get(key, ()), *found]))
+    found.extend(option, section, "requires", [e for e in entries if e not in constraints])
+    found.extend(option, section, "constraints", constraints)
 
 
-def _test_command(level: Level, _key: str, value: object) -> None:
-    lines = commands(value)
-    level.test["command"] = lines
-    used = re.findall(r"\{(?:project|package)\}/([\w.*/-]+)", " ".join(lines))
-    known = level.test.get("sources", list(level.sources))
-    paths = dict.fromkeys(path.strip("/.") for path in used)
-    more = [path for path in paths if path and not _covered(path, known)]
+# --- tests ------------------------------------------------------------------------------------
+
+
+def _test_command(found: Translation, option: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    found.test["command"] = commands(lines)
+    found.done(option, "test.command")
+    used = re.findall(r"\{(?:project|package)\}/([\w.*/-]+)", " ".join(found.test["command"]))
+    _add_sources(found, [path.strip("/.") for path in used])
+
+
+def _add_sources(found: Translation, paths: Sequence[str]) -> None:
+    known = found.test.get("sources", list(TEST_SOURCES))
+    more = [path for path in dict.fromkeys(paths) if path and not _covered(path, known)]
     if more:
-        level.test["sources"] = [*known, *more]
+        found.test["sources"] = [*known, *more]
 
 
 def _covered(path: str, sources: Sequence[str]) -> bool:
-    return any(path == source or path.startswith(f"{source}/") for source in sources)
+    return "**" in sources or any(path == s or path.startswith(f"{s}/") for s in sources)
 
 
-def _test_sources(level: Level, _key: str, value: object) -> None:
-    listed = ["**" if source == "." else source.rstrip("/") for source in words(value)]
-    given = level.test.get("sources", ())
-    more = [path for path in given if path not in level.sources and not _covered(path, listed)]
-    level.test["sources"] = [*listed, *more]
+def _test_sources(found: Translation, option: str, paths: list[str]) -> None:
+    if paths:
+        found.test["sources"] = ["**" if path == "." else path.rstrip("/") for path in paths]
+        found.done(option, "test.sources")
 
 
-def _test_requires(level: Level, key: str, value: object) -> None:
-    entries, others = pip_requirements(words(value))
+def _test_requires(found: Translation, option: str, words: list[str]) -> None:
+    entries, others = pip_requirements(words)
     for text in others:
-        level.remark(
-            key, f"{quoted(text)}: only requirements, paths and requirements files are supported"
+        found.refuse(
+            option, f"{quoted(text)}: only requirements, paths and requirements files are supported"
         )
-    _require(level.test, entries)
+    _require(found, option, "test", entries)
 
 
-def _listed(level: Level, _key: str, value: object, *, section: str, ours: str) -> None:
-    level.table(section)[ours] = [name for word in words(value) for name in word.split(",") if name]
+def _listed(found: Translation, option: str, names: list[str], *, sections: str, key: str) -> None:
+    for section in sections.split():
+        found.extend(option, section, key, names)
 
 
-def _environment(level: Level, key: str, value: object, *, section: str) -> None:
-    kept = {}
-    given = value if isinstance(value, dict) else dict(_pairs(value))
-    for name, text in ((str(name), str(text)) for name, text in given.items()):
-        if "$" in text or "`" in text:
-            level.remark(
-                f"{key}.{name}", f"{quoted(text)}: values are literal; no shell expands them"
+# --- builds -----------------------------------------------------------------------------------
+
+
+def _environment(
+    found: Translation, option: str, pairs: list[tuple[str, str]], *, sections: str
+) -> None:
+    for name, text, reason in evaluated(pairs):
+        reserved = why_reserved(name)
+        if text is None or reserved:
+            found.refuse(option, f"{name}: {reserved or reason}")
+        elif name in _CONSTRAINTS:
+            _constrained(found, option, name, text)
+        elif name.startswith(("PIP_", "UV_", "CIBW_")):
+            found.drop(
+                option, f"{name}: neither pip, uv nor cibuildwheel runs in a step; see [index]"
             )
-        elif name.startswith(("PIP_", "CIBW_")):
-            level.remark(f"{key}.{name}", "neither pip nor cibuildwheel runs here")
         else:
-            kept[name] = with_our_placeholders(text)
-    if kept:
-        level.table(section)["environment"] = kept
+            for section in sections.split():
+                if section == "build" or name not in _BUILD_ONLY:
+                    table = found.table(section).setdefault("environment", {})
+                    table[name] = syntax.with_our_placeholders(text).replace(JOBS, "{jobs}")
+            found.done(option, f"{sections.split(maxsplit=1)[0]}.environment.{name}")
 
 
-def _pairs(value: object) -> list[tuple[str, str]]:
-    """Return the words ``NAME=TEXT`` of a value as pairs."""
-    parts = [word.partition("=") for word in words(value)]
-    return [(name, text) for name, equals, text in parts if equals]
+def _constrained(found: Translation, option: str, name: str, text: str) -> None:
+    for path in text.split():
+        local = re.sub(r"^(\{project\}/|\./)", "", path)
+        if "://" in local or not found.exists(local):
+            found.refuse(option, f"{name}: {quoted(path)} is not a file of the project")
+            continue
+        sections = ("build",) if "BUILD" in name else ("build", "test")
+        for section in sections:
+            found.extend(option, section, "constraints", [f"-c {local}"])
 
 
-def _config_settings(level: Level, key: str, value: object) -> None:
+def _config_settings(found: Translation, option: str, table: dict[str, Any]) -> None:
+    if table:
+        found.build["config-settings"] = {**found.build.get("config-settings", {}), **table}
+        found.done(option, "build.config-settings")
+
+
+def _frontend(found: Translation, option: str, value: object) -> None:
     if isinstance(value, dict):
-        level.build[key] = {
-            name: [str(v) for v in some] if isinstance(some, list) else str(some)
-            for name, some in value.items()
-        }
-        return
-    found: dict[str, list[str]] = {}
-    for name, text in _pairs(value):
-        found.setdefault(name, []).append(text)
-    level.build[key] = {n: some[0] if len(some) == 1 else some for n, some in found.items()}
-
-
-def _frontend(level: Level, key: str, value: object) -> None:
-    if isinstance(value, dict):
-        name, arguments = str(value.get("name", "")), words(value.get("args", []))
+        name, args = str(value.get("name", "")), value.get("args", [])
+        arguments = [str(word) for word in args] if isinstance(args, list) else syntax.words(args)
     else:
         name, _, rest = str(value).partition(";")
-        arguments = words(rest.strip().removeprefix("args:"))
-    if name.strip() == "uv":
-        level.build["frontend"] = "uv"
-    for argument in arguments:
-        if argument in ("--no-isolation", "-n", "--no-build-isolation", "-nx"):
-            level.remark(key, f"{argument}: builds without isolation are not available yet")
-        else:
-            level.remark(key, f"{argument}: the frontend takes no arguments; see config-settings")
-
-
-def _repair(level: Level, key: str, value: object) -> None:
-    lines = [value] if isinstance(value, str) else [str(line) for line in as_list(value)]
-    argv = words(lines[0]) if len(lines) == 1 else []
-    if not any(line.strip() for line in lines):
-        level.remark(key, "every wheel is repaired and verified, or is not shipped")
-        return
-    if argv[:2] != ["auditwheel", "repair"] or "&&" in argv or "|" in argv:
-        level.remark(key, f"{quoted(' && '.join(lines))}: mpforge runs auditwheel itself")
-        return
-    repair: dict[str, Any] = {}
-    rest = iter(argv[2:])
-    for word in rest:
-        name, equals, text = word.partition("=")
-        if name in ("-w", "--wheel-dir") or word == "{wheel}":
-            _ = text if equals or word == "{wheel}" else next(rest, "")
-        elif name == "--exclude":
-            repair.setdefault("exclude", []).append(text if equals else next(rest, ""))
-        elif name == "--strip":
-            repair["strip"] = True
-        elif name == "--plat":
-            _platform(level, key, text if equals else next(rest, ""))
-        else:
-            repair.setdefault("args", []).append(word)
-    if repair:
-        level.build["repair"] = repair
-
-
-def _platform(level: Level, key: str, value: str) -> None:
-    policy = _policy(value)
-    if policy is None:
-        level.remark(key, f"--plat {value}: the tag is the lowest that the audit proves")
+        arguments = syntax.words(rest.strip().removeprefix("args:"))
+    name = name.strip().removeprefix("name:").strip()
+    if name == "uv":
+        found.build["frontend"] = "uv"
+        found.done(option, "build.frontend")
     else:
-        level.build["policy"] = policy
+        found.drop(option, f"{name}: mpforge calls the backend by `build`, and installs by uv")
+    left = iter(arguments)
+    for argument in left:
+        if (setting := _SETTING.fullmatch(argument)) is not None:
+            text = setting["text"] or next(left, "")
+            _config_settings(found, option, dict([text.partition("=")[::2]]) if text else {})
+        elif argument in _ISOLATED:
+            found.drop(option, f"{argument}: builds are isolated, with what before-build installs")
+        elif argument in _WITHOUT_EFFECT:
+            found.drop(option, f"{argument}: it changes nothing here")
+        else:
+            found.refuse(
+                option, f"{argument}: the frontend takes no arguments; see config-settings"
+            )
 
 
-def _image(level: Level, key: str, value: object) -> None:
-    machine = key.removeprefix("manylinux-").removesuffix("-image")
-    policy = _policy(str(value))
-    if policy is None:
-        level.remark(key, f'{quoted(str(value))}: with strategy = "hybrid" it is [build] image')
-    else:
-        level.policies[machine] = policy
+Reader = Callable[[Translation, str, Any], None]
 
-
-def _policy(text: str) -> str | None:
-    """Return the policy in an image's or a platform's name; at least manylinux_2_17."""
-    match = _POLICY.search(text)
-    if match is None or ("/" in text and "pypa/" not in text):
-        return None
-    if match[1] is None or (int(match[1]), int(match[2])) < (2, 17):
-        return "manylinux_2_17"
-    return match.group()
-
-
-_READERS: Mapping[str, Callable[[Level, str, object], None]] = {
+_READERS: Mapping[str, Reader] = {
+    "test-sources": _test_sources,
+    "test-command": _test_command,
+    "environment": partial(_environment, sections="build test"),
+    "test-environment": partial(_environment, sections="test"),
+    "environment-pass": partial(_listed, sections="build test", key="pass-environment"),
+    "before-all": _before_all,
     "before-build": _before_build,
     "before-test": _before_test,
     "build-frontend": _frontend,
     "config-settings": _config_settings,
-    "environment": partial(_environment, section="build"),
-    "environment-pass": partial(_listed, section="build", ours="pass-environment"),
-    "repair-wheel-command": _repair,
-    "test-command": _test_command,
-    "test-environment": partial(_environment, section="test"),
-    "test-extras": partial(_listed, section="test", ours="extras"),
-    "test-groups": partial(_listed, section="test", ours="groups"),
+    "repair-wheel-command": repair,
+    "test-extras": partial(_listed, sections="test", key="extras"),
+    "test-groups": partial(_listed, sections="test", key="groups"),
     "test-requires": _test_requires,
-    "test-sources": _test_sources,
 }
+_ORDER = list(_READERS)

@@ -1,0 +1,377 @@
+"""Find the runs of cibuildwheel in GitHub's workflows.
+
+Each job is read once for each combination of its matrix, a reusable workflow once for each call, as for the
+release of a tag. What else is not known before a job runs is unresolved, never guessed.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mpforge.formats.toml import Path
+from mpforge.formats.yaml_text import Yaml
+from mpforge.migrate.ci.calls import (
+    assigned,
+    calls,
+    defined,
+    exported,
+    version_in,
+    written_whole,
+)
+from mpforge.migrate.ci.expressions import (
+    HOLE,
+    UNKNOWN,
+    Partial,
+    Unknown,
+    as_text,
+    condition,
+    interpolated,
+    with_holes,
+)
+from mpforge.migrate.ci.matrix import combinations
+from mpforge.migrate.ci.runners import UNKNOWN_RUNNER, Runner, runner_of
+from mpforge.migrate.cibuildwheel.options import Setting
+from mpforge.migrate.cibuildwheel.versions import NEWEST, Version, parse_version
+from mpforge.migrate.run import Found, Run
+
+_ACTION = re.compile(r"pypa/cibuildwheel@(?P<ref>\S+)")
+_UPLOADS = re.compile(r"pypa/gh-action-pypi-publish|twine upload|uv publish|upload\.pypi")
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A workflow: its path, its text and its content."""
+
+    path: str
+    text: str
+    document: Yaml
+
+    @property
+    def jobs(self) -> Mapping[str, Any]:
+        """Return its jobs that are tables."""
+        return {
+            name: job
+            for name, job in _table(self.document.value, "jobs").items()
+            if isinstance(job, dict)
+        }
+
+    def setting(self, name: str, value: Any, path: Path, more: int = 0) -> Setting:
+        """Return a setting at a path of the document, ``more`` lines below it."""
+        return Setting(name, value, self.path, self.document.line(path) + more)
+
+
+def _table(value: Any, key: str) -> Mapping[str, Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def read_workflows(workflows: Mapping[str, Workflow], found: Found) -> None:
+    """Add the runs and settings of all workflows to ``found``."""
+    for workflow in workflows.values():
+        for setting in _all_settings(workflow):
+            found.settings[setting] = None
+        callers = list(_callers(workflows, workflow))
+        for contexts in callers:
+            _read(workflow, contexts, found, publishes=_publishes(workflows.values()))
+        if not callers or _triggers(workflow) - {"workflow_call"}:
+            _read(workflow, _contexts(workflow), found, publishes=_publishes([workflow]))
+
+
+def _publishes(workflows: Any) -> bool:
+    return any(_UPLOADS.search(workflow.text) for workflow in workflows)
+
+
+def _triggers(workflow: Workflow) -> set[str]:
+    triggers = (
+        workflow.document.value.get("on") if isinstance(workflow.document.value, dict) else None
+    )
+    return {str(name) for name in (triggers if isinstance(triggers, dict | list) else [triggers])}
+
+
+def _contexts(workflow: Workflow) -> dict[str, Any]:
+    """Return what a workflow's expressions know before it runs: as for the release of a tag."""
+    event = "release" if "release" in _triggers(workflow) else "push"
+    github = _Open({"event_name": event, "ref": "refs/tags/v0", "ref_type": "tag"})
+    return {"inputs": _defaults(workflow), "github": github}
+
+
+class _Open(dict[str, Any]):
+    """A context of which only some members are known."""
+
+    otherwise = UNKNOWN
+
+
+def _defaults(workflow: Workflow) -> dict[str, Any]:
+    """Return the inputs by their defaults; those without one are unknown."""
+    triggers = _table(workflow.document.value, "on")
+    found: dict[str, Any] = {}
+    for event in ("workflow_dispatch", "workflow_call"):
+        for name, declared in _table(triggers.get(event), "inputs").items():
+            default = declared.get("default", UNKNOWN) if isinstance(declared, dict) else UNKNOWN
+            found[name] = default
+    return found
+
+
+def _callers(workflows: Mapping[str, Workflow], called: Workflow) -> Iterator[dict[str, Any]]:
+    """Yield the contexts of each call of a reusable workflow by another one of the project."""
+    for caller in workflows.values():
+        for job in caller.jobs.values():
+            uses = job.get("uses")
+            if isinstance(uses, str) and posixpath.normpath(uses) == called.path:
+                contexts = _contexts(caller)
+                for matrix in combinations(job.get("strategy"), contexts):
+                    given = _table(job, "with")
+                    inside = {**contexts, "matrix": matrix}
+                    values = {name: interpolated(value, inside) for name, value in given.items()}
+                    yield {**contexts, "inputs": {**_defaults(called), **values}}
+
+
+def _read(workflow: Workflow, contexts: dict[str, Any], found: Found, *, publishes: bool) -> None:
+    for name, job in workflow.jobs.items():
+        path: Path = ("jobs", name)
+        for matrix in combinations(job.get("strategy"), contexts):
+            _Job(workflow, path, job, {**contexts, "matrix": matrix}, found, publishes).read()
+
+
+@dataclass
+class _Job:
+    """One job with one combination of its matrix."""
+
+    workflow: Workflow
+    path: Path
+    job: Mapping[str, Any]
+    contexts: dict[str, Any]
+    found: Found
+    publishes: bool
+    variables: dict[str, Setting] = field(default_factory=dict)
+    version: Version | None = None
+
+    def read(self) -> None:
+        """Add the job's runs."""
+        runner = self._runner()
+        if runner is not UNKNOWN_RUNNER:
+            self.contexts["runner"] = {"os": runner.other or "Linux"}
+        environment: dict[str, Any] = {}
+        document = self.workflow.document.value
+        self._set(_table(document, "env"), ("env",), environment)
+        self._set(_table(self.job, "env"), (*self.path, "env"), environment)
+        if condition(self.job.get("if"), {**self.contexts, "env": environment}) is False:
+            self._skip(self.variables, "the job never runs")
+            return
+        before = len(self.found.runs)
+        skipped = len(self.found.notes)
+        steps = self.job.get("steps")
+        for number, step in enumerate(steps if isinstance(steps, list) else ()):
+            if isinstance(step, dict):
+                self._step(step, (*self.path, "steps", number), dict(environment), runner)
+        nothing = len(self.found.runs) == before and len(self.found.notes) == skipped
+        own = [name for name in _table(self.job, "env") if name.startswith("CIBW_")]
+        if nothing and own:
+            self._run(self.path, dict(self.variables), {}, runner, None)
+
+    def _runner(self) -> Runner:
+        wanted = self.job.get("runs-on")
+        if isinstance(wanted, dict):
+            wanted = wanted.get("labels")
+        value = interpolated(wanted, self.contexts)
+        labels = [
+            interpolated(label, self.contexts)
+            for label in (value if isinstance(value, list) else [value])
+        ]
+        if any(isinstance(label, Unknown) or label is None for label in labels):
+            # Its name may tell: jobs for other systems are often called so.
+            other = runner_of([self.path[-1], self.job.get("name")]).other
+            return Runner(other) if other else UNKNOWN_RUNNER
+        return runner_of(labels)
+
+    def _set(
+        self, table: Mapping[str, Any], path: Path, environment: dict[str, Any]
+    ) -> dict[str, Setting]:
+        """Evaluate variables of one level; return those for cibuildwheel."""
+        inside = {**self.contexts, "env": environment}
+        values = {name: interpolated(value, inside) for name, value in table.items()}
+        environment |= values
+        found = {
+            name: self.workflow.setting(name, _variable(value), (*path, name))
+            for name, value in values.items()
+            if name.startswith("CIBW_")
+        }
+        self.variables = {**self.variables, **found}
+        return found
+
+    def _step(
+        self, step: Mapping[str, Any], path: Path, environment: dict[str, Any], runner: Runner
+    ) -> None:
+        outside = self.variables
+        own = self._set(_table(step, "env"), (*path, "env"), environment)
+        variables, self.variables = self.variables, outside
+        applies = condition(step.get("if"), {**self.contexts, "env": environment})
+        if applies is False:
+            self._skip(own, "the step never runs with this matrix")
+            return
+        uses, script = step.get("uses"), step.get("run")
+        action = _ACTION.fullmatch(uses) if isinstance(uses, str) else None
+        if action is not None:
+            inputs = self._inputs(_table(step, "with"), path, environment)
+            version = self._pinned(action["ref"], (*path, "uses"))
+            self._run(path, variables, inputs, runner, version)
+        elif isinstance(script, str):
+            self._script(
+                script, path, environment, variables, runner, sure=applies is True, own=own
+            )
+        elif own:
+            self._run(path, variables, {}, runner, None)
+
+    def _inputs(
+        self, table: Mapping[str, Any], path: Path, environment: Mapping[str, Any]
+    ) -> dict[str, Setting]:
+        inside = {**self.contexts, "env": environment}
+        return {
+            name: self.workflow.setting(
+                name, _variable(interpolated(value, inside)), (*path, "with", name)
+            )
+            for name, value in table.items()
+        }
+
+    def _script(
+        self,
+        script: str,
+        path: Path,
+        environment: Mapping[str, Any],
+        variables: dict[str, Setting],
+        runner: Runner,
+        *,
+        sure: bool,
+        own: Mapping[str, Setting],
+    ) -> None:
+        text = with_holes(script, {**self.contexts, "env": environment})
+        below = self._lines_below(path)
+        self.version = version_in(text) or self.version
+        inside = dict(variables)
+        for name, value, line in exported(text):
+            inside[name] = self._in_script(name, value, path, line + below)
+        called = False
+        for call in calls(text):
+            called = True
+            inputs = {
+                name: self._in_script(
+                    name, None if HOLE in value or "$" in value else value, path, call.line + below
+                )
+                for name, value in call.arguments.items()
+            }
+            special = {
+                name: self._in_script(name, value, path, call.line + below)
+                for name, value in call.variables.items()
+            }
+            self._run(path, {**inside, **special}, inputs, runner, self.version)
+        for name, value, line in assigned(text):
+            setting = self._in_script(name, value if sure else None, path, line + below)
+            self.variables = {**self.variables, name: setting}
+        whole = environment.get(written_whole(text) or "")
+        if isinstance(whole, str | Partial):
+            for name, value in defined(whole.text if isinstance(whole, Partial) else whole):
+                setting = self._in_script(name, value, path, below)
+                self.variables = {**self.variables, name: setting}
+        if own and not called:
+            self._run(path, inside, {}, runner, self.version)
+
+    def _lines_below(self, path: Path) -> int:
+        """Return 1 if a step's script begins on the line below its key."""
+        line = self.workflow.text.splitlines()[self.workflow.document.line((*path, "run")) - 1]
+        return 1 if re.search(r"[|>][-+]?\s*$", line) else 0
+
+    def _in_script(self, name: str, value: str | None, path: Path, line: int) -> Setting:
+        setting = self.workflow.setting(
+            name, UNKNOWN if value is None else value, (*path, "run"), line
+        )
+        self.found.settings[setting] = None
+        return setting
+
+    def _pinned(self, ref: str, path: Path) -> Version | None:
+        """Return the version of a tag, or of the comment beside a commit."""
+        line = self.workflow.text.splitlines()[self.workflow.document.line(path) - 1]
+        comment = re.search(r"#.*?\bv?(\d+\.\d+(?:\.\d+)?)\b", line)
+        return parse_version(ref) or (parse_version(comment[1]) if comment else None)
+
+    def _run(
+        self,
+        path: Path,
+        variables: dict[str, Setting],
+        inputs: dict[str, Setting],
+        runner: Runner,
+        version: Version | None,
+    ) -> None:
+        where = f"{self.workflow.path}:{self.workflow.document.line(path)}"
+        settings = {**inputs, **variables}
+        unresolved = tuple(s for s in settings.values() if isinstance(s.value, Unknown))
+        platform = inputs.get("platform") or variables.get("CIBW_PLATFORM")
+        wanted = (
+            "" if platform is None or isinstance(platform.value, Unknown) else str(platform.value)
+        )
+        if wanted not in ("", "auto", "linux"):
+            self._skip(settings, f"the job builds for {wanted}")
+            return
+        if runner.other and wanted != "linux":
+            self._skip(settings, f"the job runs on {runner.other}")
+            return
+        only = inputs.get("only")
+        if (
+            only is not None
+            and isinstance(only.value, str)
+            and only.value
+            and "linux" not in only.value
+        ):
+            self._skip(settings, f"the job builds {only.value}")
+            return
+        self.found.runs.append(
+            Run(
+                where=where,
+                version=version or NEWEST,
+                version_known=version is not None,
+                machines=runner.machines,
+                variables=_known(variables),
+                inputs=_known(inputs),
+                lists="print-build-identifiers" in inputs,
+                publishes=self.publishes,
+                unresolved=unresolved,
+            )
+        )
+
+    def _skip(self, settings: Mapping[str, Setting], reason: str) -> None:
+        for setting in settings.values():
+            self.found.notes.setdefault(setting, reason)
+
+
+def _known(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    return {
+        name: setting
+        for name, setting in settings.items()
+        if not isinstance(setting.value, Unknown)
+    }
+
+
+def _variable(value: Any) -> Any:
+    return value if isinstance(value, Unknown) else as_text(value)
+
+
+def _all_settings(workflow: Workflow) -> Iterator[Setting]:
+    """Yield every variable of cibuildwheel in a workflow's tables, and every input of its action."""
+
+    def walk(value: Any, path: Path) -> Iterator[Setting]:
+        if isinstance(value, list):
+            for number, item in enumerate(value):
+                yield from walk(item, (*path, number))
+        elif isinstance(value, dict):
+            own = isinstance(value.get("uses"), str) and _ACTION.fullmatch(value["uses"])
+            for key, inner in value.items():
+                if path[-1:] in (("env",), ("variables",)) and key.startswith("CIBW_"):
+                    yield workflow.setting(key, inner, (*path, key))
+                elif own and key == "with" and isinstance(inner, dict):
+                    for name, text in inner.items():
+                        yield workflow.setting(name, text, (*path, "with", name))
+                else:
+                    yield from walk(inner, (*path, key))
+
+    yield from walk(workflow.document.value, ())

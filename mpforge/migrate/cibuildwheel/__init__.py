@@ -1,0 +1,1 @@
+"""What cibuildwheel does with its options, and the same in mpforge's words."""

@@ -1,0 +1,199 @@
+"""Bring together the wheels of all runs of cibuildwheel, and the options of each, in mpforge's words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mpforge import platforms
+from mpforge.migrate.account import Account
+from mpforge.migrate.cibuildwheel.options import KINDS, Options, Table, Value, image_options
+from mpforge.migrate.cibuildwheel.selection import Invocation, Wheel, select, skipped_tests
+from mpforge.migrate.cibuildwheel.syntax import matches
+from mpforge.migrate.cibuildwheel.translate import translate
+from mpforge.migrate.cibuildwheel.versions import default_policy
+from mpforge.migrate.factor import Leaves, Pair, leaves_of
+from mpforge.migrate.run import Run
+from mpforge.platforms import python_words
+
+SELECTING = frozenset({"archs", "build", "skip", "enable", "free-threaded-support"})
+PYPYS = ("pp311",)
+
+
+@dataclass
+class Wheels:
+    """The wheels of all runs.
+
+    ``all`` are cibuildwheel's, with the run that builds each first; ``leaves`` are the options of those that
+    mpforge builds, too; ``left_out`` are the others, with the reason.
+    """
+
+    all: dict[Wheel, Run] = field(default_factory=dict)
+    leaves: dict[Pair, Leaves] = field(default_factory=dict)
+    left_out: dict[Wheel, str] = field(default_factory=dict)
+    differing: dict[str, list[Wheel]] = field(default_factory=dict)
+
+    @property
+    def matrix(self) -> Mapping[str, Sequence[str]]:
+        """Return the Pythons of each target, both in the order of their tables."""
+        order = {word: n for n, word in enumerate(python_words.known())}
+        found: dict[str, list[str]] = {}
+        for target in platforms.well_known():
+            pythons = [python for name, python in self.leaves if name == target]
+            if pythons:
+                found[target] = sorted(pythons, key=lambda word: order[word])
+        return found
+
+
+def collect(
+    runs: Sequence[Run],
+    tables: Mapping[str, Table],
+    *,
+    requires_python: str | None,
+    exists: Callable[[str], bool],
+    account: Account,
+) -> Wheels:
+    """Return the wheels of ``runs``; ``tables`` are the options by the name of their file.
+
+    Where runs build the same wheel, the first one's options are used, of files that upload wheels first.
+    """
+    wheels = Wheels()
+    for run in sorted(_those_that_build(runs), key=lambda run: not run.publishes):
+        options = Options(tables.get(run.text("config-file"), Table()), run.variables)
+        _account_selection(run, options, account)
+        selected = select(options, _invocation(run), requires_python)
+        one = _Run(run, options, exists, account)
+        for wheel in selected:
+            _add(wheels, wheel, one)
+    return wheels
+
+
+def _invocation(run: Run) -> Invocation:
+    return Invocation(
+        run.version,
+        run.machines or platforms.hosts(),
+        run.text("only") or None,
+        run.text("archs") or None,
+        tuple(run.text("enable").split()),
+    )
+
+
+def _those_that_build(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs that build; those that print identifiers stand for jobs whose matrix they make."""
+    lists = [run for run in runs if run.lists]
+    builds = [run for run in runs if not run.lists]
+    if not lists:
+        return builds
+    return [*lists, *(run for run in builds if not _is_matrix_of_a_list(run))]
+
+
+def _is_matrix_of_a_list(run: Run) -> bool:
+    return any(setting.name == "only" for setting in run.unresolved)
+
+
+def _add(wheels: Wheels, wheel: Wheel, run: "_Run") -> None:
+    known = wheel in wheels.all
+    wheels.all.setdefault(wheel, run.run)
+    reason = _why_not(wheel)
+    if reason is not None:
+        wheels.left_out[wheel] = reason
+        return
+    leaves = run.leaves(wheel)
+    pair = (wheel.target, wheel.python)
+    if not known:
+        wheels.leaves[pair] = leaves
+    elif wheels.leaves[pair] != leaves:
+        wheels.differing.setdefault(run.run.where, []).append(wheel)
+
+
+_INPUTS = {
+    "only": "project.python",
+    "archs": "project.targets",
+    "enable": "project.python",
+    "package-dir": "project.source",
+    "config-file": "the file's options",
+}
+_VARIABLES = ("CIBW_PLATFORM", "CIBW_PROJECT_REQUIRES_PYTHON", "CIBW_PRERELEASE_PYTHONS")
+_LATE = "its text is known only when the job runs; cibuildwheel's default is used instead"
+
+
+def _account_selection(run: Run, options: Options, account: Account) -> None:
+    """Record what became of the settings that select wheels, and of those that are not known."""
+    for name in sorted(SELECTING):
+        if (value := options.value(name)) is not None:
+            key = "project.targets" if name == "archs" else "project.python"
+            account.translated(value.settings, key)
+    for name, setting in run.inputs.items():
+        if name in _INPUTS and run.text(name):
+            account.translated([setting], _INPUTS[name])
+    for name in _VARIABLES:
+        if name in run.variables:
+            account.translated([run.variables[name]], "project.python")
+    account.add(run.unresolved, "refused", _LATE)
+
+
+class _Run:
+    """A run, and the options of each of its wheels in our words; equal options are translated once."""
+
+    def __init__(
+        self, run: Run, options: Options, exists: Callable[[str], bool], account: Account
+    ) -> None:
+        self.run, self._options, self._exists, self._account = run, options, exists, account
+        self._skipped = skipped_tests(options)
+        self._names = [n for n in (*KINDS, *image_options()) if n not in SELECTING | {"test-skip"}]
+        self._memo: dict[str, Leaves] = {}
+
+    def leaves(self, wheel: Wheel) -> Leaves:
+        """Return the options of a wheel, with what cibuildwheel does by default.
+
+        That is the image of its version, and its own variable.
+        """
+        leaves = dict(self._translated(self._values(wheel)))
+        platform = platforms.well_known()[wheel.target]
+        policy = default_policy(platform, self.run.version)
+        if policy not in (None, platform.default_policy):
+            leaves.setdefault(("build", "policy"), policy)
+        leaves["build", "environment", "CIBUILDWHEEL"] = "1"
+        if ("test", "command") in leaves:
+            leaves["test", "environment", "CIBUILDWHEEL"] = "1"
+        if matches(wheel.identifier, self._skipped):
+            leaves = {path: value for path, value in leaves.items() if path[0] != "test"}
+            leaves["test", "strategy"] = "skip"
+            if (value := self._options.value("test-skip")) is not None:
+                self._account.translated(value.settings, "test.strategy")
+        return leaves
+
+    def _values(self, wheel: Wheel) -> dict[str, Value]:
+        pypy = "pypy_" if wheel.python.startswith("pp") else ""
+        image = f"{wheel.libc}-{pypy}{wheel.machine}-image"
+        found = {}
+        for name in self._names:
+            if name.endswith("-image") and name != image:
+                continue
+            if (value := self._options.value(name, wheel.identifier)) is not None:
+                found[name] = value
+        return found
+
+    def _translated(self, values: Mapping[str, Value]) -> Leaves:
+        key = repr([(name, value) for name, value in values.items()])
+        if key not in self._memo:
+            contents: dict[str, Any] = {name: value.content for name, value in values.items()}
+            translation = translate(contents, exists=self._exists)
+            for option, outcome, text in translation.outcomes:
+                self._account.add(values[option].settings, outcome, text)
+            self._memo[key] = leaves_of({"build": translation.build, "test": translation.test})
+        return self._memo[key]
+
+
+def _why_not(wheel: Wheel) -> str | None:
+    """Return why mpforge builds no such wheel; None if it does."""
+    platform = platforms.well_known().get(wheel.target)
+    if platform is None or not platform.available:
+        return f"{wheel.target} is not a target of this version of mpforge"
+    if wheel.python.startswith("gp"):
+        return "GraalPy is not built"
+    if wheel.python.startswith("pp") and wheel.python not in PYPYS:
+        return f"of PyPy, only {', '.join(PYPYS)} is built"
+    if wheel.python not in python_words.known():
+        oldest = python_words.known()[0]
+        return f"{wheel.python} is older than {oldest}, the oldest that is built"
+    return None
