@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         result = found.store.find(step.key) if step.state == "cached" and step.key else None
         if result is not None:
             sys.stdout.write(found.store.read(result.log).decode("utf-8", "replace"))
-    if session.phase == "deps":
+    if session.phase == "deps" and not session.steps:
         raise WrongInput(
             f"{arguments.session} has no log: it obtains tools, and runs nothing of the project",
             hint="before-all is in the log of the first build or test that runs it",

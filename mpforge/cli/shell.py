@@ -19,18 +19,26 @@ _NOT_FOUND = 127
 
 DESCRIPTION = (
     "Open a shell (bash, else sh, from the step's PATH) exactly where a session's "
-    "main step runs its programs: the sdist, the wheel, the commands, the tests. It has the "
-    "step's files, variables, compilers and network, and nothing else. Nothing is stored. A "
-    "program after -- runs instead of a shell. The exit code is that of the shell or program."
+    "main step runs its programs: the sdist, the wheel, a library, the commands, the "
+    "tests. It has the step's files, variables, compilers and network, and nothing else. "
+    "Nothing is stored. A program after -- runs instead of a shell. The exit code is that "
+    "of the shell or program."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's own arguments."""
     parser.usage = (
-        "mpforge shell [-h] [--spec FILE] [--fresh] [--keep] session [-- PROGRAM [ARGUMENT …]]"
+        "mpforge shell [-h] [--spec FILE] [--library NAME] [--fresh] [--keep] session "
+        "[-- PROGRAM [ARGUMENT …]]"
     )
-    parser.add_argument("session", help="sdist, a build session or a test session")
+    parser.add_argument("session", help="sdist, or a deps, build or test session")
+    parser.add_argument(
+        "--library",
+        metavar="NAME",
+        help="of a deps session: the native library to enter (default: the one that failed with --keep, "
+        "or the last)",
+    )
     parser.add_argument(
         "--fresh",
         action="store_true",
@@ -56,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     given = Options.from_environment(os.environ)
     options = replace(given, keep=given.keep or arguments.keep)
-    visit = Visit(tuple(arguments.posargs), arguments.fresh, welcome)
+    visit = Visit(tuple(arguments.posargs), arguments.fresh, welcome, arguments.library)
     try:
         return enter(SessionRun(found, session, workspace, options, console.show), visit)
     except ToolNotDeclared as error:

@@ -27,7 +27,10 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's own arguments."""
-    parser.add_argument("session", help="sdist or a build session; a group verifies all of its own")
+    parser.add_argument(
+        "session",
+        help="sdist, a build session, or a deps session with libraries; a group verifies all of its own",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -71,6 +71,7 @@ def _build(decision: Decision, name: str, library: Library, needed: Libraries) -
         policy=compilers.policy,
         patches=OutputOf(f"patches-{name}") if library.patches else None,
         shared=library.shared,
+        directory=library.directory or "",
         libraries=needed,
     )
     step = Step(

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from mpforge.artifacts import elf
 from mpforge.compiler.programs import CARRIED, declared_as
@@ -97,13 +96,22 @@ class Ended:
     """
 
     title: str
-    table: Literal["build", "test"]
+    table: str
     root: Path
     how: str
     offline: bool
     has: Callable[[str], bool]
     image: str | None = None
     pinned: bool = False
+
+    @property
+    def of_library(self) -> bool:
+        """True if the step builds a native library."""
+        return self.table.startswith("libraries.")
+
+    def is_given(self, library: str) -> bool:
+        """Return whether the step was given this native library."""
+        return (self.root / "libraries" / library).is_dir()
 
 
 def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
@@ -125,7 +133,7 @@ def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
 
 def not_declared(
     title: str,
-    table: Literal["build", "test"],
+    table: str,
     program: str,
     why: str,
     *,
@@ -137,7 +145,9 @@ def not_declared(
     ``pinned``: the step's base programs are the pinned ones, which [build] tools can't add to.
     """
     what = f"{title}: the step has no program {program}"
-    remedy = f'add tools = ["{declared_as(program)}"] to [build], which puts it on the step\'s PATH'
+    remedy = (
+        f'add tools = ["{declared_as(program)}"] to [{table}], which puts it on the step\'s PATH'
+    )
     if image is not None:
         what = f"{title}: the image {image} has no program {program}"
         remedy = INTO_IMAGE
@@ -202,16 +212,19 @@ def _reached_out(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     return NetworkRefused(
         f"{ended.title} failed ({ended.how}): it tried to reach {tried.name or 'the network'}",
         why=tried.line,
-        hint=f"the step has no network; set [{ended.table}] network = true if it needs one",
+        hint="a library is built without network: put the file into its source, or look for an option of the "
+        f"library to do without it, for `options` in [{ended.table}]"
+        if ended.of_library
+        else f"the step has no network; set [{ended.table}] network = true if it needs one",
     )
 
 
 def _needs_newer_rust(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
-    return rust_version.too_old(lines, ended.title) if ended.table == "build" else None
+    return rust_version.too_old(lines, ended.title) if ended.table != "test" else None
 
 
 def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
-    if ended.table != "build":
+    if ended.table == "test":
         return None
     lines = failed_extensions.without_checks(lines)
     if flag := cross_compiling.foreign_flag(lines):
@@ -252,15 +265,22 @@ def _with_recipe(name: str | None, ended: Ended) -> str:
     recipe = providing(name or "")
     if recipe is None or ended.image is not None:
         return WITHOUT_LIBRARY
+    if ended.is_given(recipe.name):
+        return (
+            f"it is given {recipe.name}, but did not look there, or needs another version or more of it: "
+            f"name its directory, {{prefix:{recipe.name}}}, to the build (by environment or options in "
+            f"[{ended.table}]), or change the recipe by a table [libraries.{recipe.name}]"
+        )
+    key = "needs" if ended.of_library else "libraries"
     return (
-        f'set libraries = ["{recipe.name}"] in [build]: mpforge has a recipe for {recipe.name} '
+        f'set {key} = ["{recipe.name}"] in [{ended.table}]: mpforge has a recipe for {recipe.name} '
         f"{recipe.version}, and builds it for the target, once"
     )
 
 
 def _without_repository(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     sign = log_patterns.last(lines, log_patterns.WANTS_REPOSITORY)
-    if sign is None or ended.table != "build":
+    if sign is None or ended.table == "test":
         return None
     return StepFailed(
         f"{ended.title} failed: it needs a git repository", why=sign.line, hint=_COMMIT_IT
@@ -292,7 +312,7 @@ def _without_tests(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
 
 def _complaint(ended: Ended, lines: Sequence[str]) -> str | None:
     """Return the line that explains a failed build; for tests, only an error of a build tool."""
-    if ended.table == "build":
+    if ended.table != "test":
         return first_error.complaint(lines, str(ended.root))
     return cross_compiling.failed_check(lines)
 

@@ -43,12 +43,14 @@ class Scene:
 class Visit:
     """A user's request: run ``argv`` (empty: a shell); ``fresh`` ignores a kept directory.
 
-    ``welcome`` is called before it starts.
+    ``welcome`` is called before it starts. ``library`` chooses one of a target's preparation; else it is the
+    one that a failed run left, or the last.
     """
 
     argv: tuple[str, ...]
     fresh: bool
     welcome: Callable[[Scene], None]
+    library: str | None = None
 
 
 def enterable(plan: Plan, session: PlannedSession) -> PlannedSession:
@@ -81,9 +83,7 @@ def log_of(workspace: Workspace, session: str) -> Path:
 def enter(run: SessionRun, visit: Visit) -> int:
     """Enter a session's main step; return the program's exit status. Raises what realizing raises."""
     found, session, workspace = run.found, run.session, run.workspace
-    step = found.plan.main_step(session)
-    if step is None:
-        raise AssertionError(f"{session.name} has no step to enter")
+    step = _chosen(run, visit)
     kept = StepDirectory(workspace.kept / step.id)
     log = log_of(workspace, session.name)
     if not visit.fresh and recorded_commands.read(kept.root):
@@ -92,6 +92,24 @@ def enter(run: SessionRun, visit: Visit) -> int:
     found.store.listen(run.warn)
     log.unlink(missing_ok=True)
     return _enter_new(replace(run, log=log), step, visit)
+
+
+def _chosen(run: SessionRun, visit: Visit) -> Step:
+    """Return the step to enter. Raises ``WrongInput`` for an unknown library."""
+    plan, session, kept = run.found.plan, run.session, run.workspace.kept
+    libraries = plan.libraries(session)
+    if visit.library is not None:
+        if (step := libraries.get(visit.library)) is None:
+            raise WrongInput(
+                f"{session.name} builds no library {visit.library}",
+                hint=f"it builds {' '.join(libraries)}" if libraries else "name a deps session",
+            )
+        return step
+    left = [step for step in libraries.values() if recorded_commands.read(kept / step.id)]
+    step = left[0] if left else plan.main_step(session)
+    if step is None:
+        raise AssertionError(f"{session.name} has no step to enter")
+    return step
 
 
 def _enter_kept(

@@ -69,7 +69,7 @@ def verifiable(plan: Plan, session: PlannedSession) -> tuple[PlannedSession, ...
 
     Raises ``WrongInput`` for a session of another phase, or if there is nothing to build.
     """
-    if session.phase not in _PHASES:
+    if session.phase not in _PHASES and not plan.libraries(session):
         raise WrongInput(
             f"{session.name} can't be verified: it builds nothing",
             hint="name an sdist or build session: "
@@ -142,12 +142,20 @@ def _build(run: SessionRun, below: Path, number: int) -> _Built:
         log=logs_of(run.workspace, session.name)[number],
         keys=place / "keys",
     )
+    output = _output(found.plan, session, realizer)
+    run.emit(WorkEnded(session.name, what, time.monotonic() - start))
+    return _Built(output, realizer, place)
+
+
+def _output(plan: Plan, session: PlannedSession, realizer: Realizer) -> Directory:
+    """Return what a session builds: its published files, or a directory for each native library."""
+    if libraries := plan.libraries(session):
+        trees = {name: realizer.realize(step.id)[1] for name, step in libraries.items()}
+        return Directory(directories=trees)
     if session.result is None:
         raise AssertionError(f"{session.name} has no result")
     _, tree = realizer.realize(session.result)
-    run.emit(WorkEnded(session.name, what, time.monotonic() - start))
-    output = tree.directories["archive"] if session.phase == "sdist" else tree
-    return _Built(output, realizer, place)
+    return tree.directories["archive"] if session.phase == "sdist" else tree
 
 
 def _compared(run: SessionRun, first: _Built, second: _Built, known: Circumstances) -> Verdict:

@@ -18,6 +18,9 @@ _FLAGS = {"CFLAGS": "-O2 -fPIC", "CXXFLAGS": "-O2 -fPIC"}
 """Flags for builds that have none of their own; CMake's and Meson's builds have."""
 
 
+_SHOWN = 5
+
+
 def configured(name: str) -> str:
     """Return the directory that a library is configured for, which exists nowhere.
 
@@ -50,12 +53,14 @@ class BuildingLibrary(Kind[BuildLibrary]):
         installed = directory.root / "installed"
         placeholders = build_tools.placeholders(compilers, directory, ready)
         placeholders |= {"dest_dir": str(installed), "prefix": configured(command.name)}
+        source = directory.source / command.directory
+        placeholders["project"] = placeholders["package"] = str(source)
         own = compilers.configurer in ("cmake", "meson")
         variables = {**ready.variables, **({} if own else _FLAGS)}
         run = execution.start(task, provision, variables, ready.path, placeholders=placeholders)
         _apply_patches(task, run, provision)
         for line in command.commands:
-            run.command(line, cwd=directory.source)
+            run.command(line, cwd=source)
         run.let_in()
         _put_in_place(task, command, run, installed)
         passing = Path(run.place.to_place_paths(str(directory.root)))
@@ -77,13 +82,21 @@ def _apply_patches(task: Task, run: "StepRun", provision: "Provision") -> None:
             run.call(["patch", "-p1", "--batch", "-i", str(patch)], cwd=task.directory.source)
         except StepFailed as error:
             raise PatchRefused(
-                f"{task.step.title}: patch {number} of its table does not apply",
+                f"{task.step.title}: patch {number} of its `patches` does not apply",
                 why=error.why,
                 hint="it is applied with `patch -p1` at the top of the source, after those before it; "
                 "make it from this version of the source",
             ) from None
     # Equal times again, or make would generate what a patched file's neighbours are made from.
     step_inputs.settle_times(task.directory.source)
+
+
+def _outside(installed: Path, root: Path) -> list[str]:
+    """Return the paths of installed files that are not below ``root``, the library's own prefix."""
+    if root == installed:
+        return []
+    files = (path for path in sorted(installed.rglob("*")) if not path.is_relative_to(root))
+    return [f"/{path.relative_to(installed)}" for path in files if not path.is_dir()]
 
 
 def _put_in_place(task: Task, command: BuildLibrary, run: "StepRun", installed: Path) -> None:
@@ -99,6 +112,13 @@ def _put_in_place(task: Task, command: BuildLibrary, run: "StepRun", installed: 
             f"{task.step.title}: the build succeeded, but installed nothing",
             hint="install into {dest_dir}, for the prefix {prefix}: `make install DESTDIR={dest_dir}` "
             "after `./configure --prefix={prefix}`",
+        )
+    outside = _outside(installed, root)
+    if outside:
+        task.warnings.append(
+            f"{task.step.title}: it installed files outside of its prefix {prefix}, which are left out: "
+            + " ".join(outside[:_SHOWN])
+            + (f" and {len(outside) - _SHOWN} more" if len(outside) > _SHOWN else "")
         )
     directory.output.rmdir()
     os.rename(root, directory.output)

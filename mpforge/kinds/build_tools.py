@@ -35,13 +35,13 @@ def make_ready(
     """
     from mpforge.toolchains import target_view
 
-    wanted = languages(task.given.trees["source"], provision.store) if builds else ()
-    flags = compiler_flags(task.step)
     root = task.directory.root
-    found = provision.toolbox.compilers(compilers, wanted, root, flags)
-    found = library_inputs.joined(
-        found, library_inputs.put(task.given.trees, provision.store, root)
-    )
+    libraries = library_inputs.put(task.given.trees, provision.store, root)
+    wanted = languages(task.given.trees["source"], provision.store) if builds else ()
+    if wanted and library_inputs.is_cplusplus(libraries):
+        wanted = ("c", "c++")
+    found = provision.toolbox.compilers(compilers, wanted, root, compiler_flags(task.step))
+    found = library_inputs.joined(found, libraries)
     if compilers.configurer == "cmake":
         # CMake 4 refuses projects that ask for a version below 3.5, as many of some age do.
         old = {"CMAKE_POLICY_VERSION_MINIMUM": "3.5"}

@@ -6,6 +6,7 @@ Each has a directory of its own, ``libraries/NAME`` of the step's. Compilers, pk
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from mpforge.toolchains.ready import ReadyCompilers
 
 FOLDER = "libraries"
 _FIELD = "library."
+_CPLUSPLUS = re.compile(
+    rb"__gxx_personality_v0|__cxa_guard_acquire|_Zn[aw][jm]|_ZNK?St|_ZTVN10__cxxabiv"
+)
+"""Symbols that programs in C++ take from its runtime (Itanium C++ ABI)."""
 
 
 def trees(given: Mapping[str, Directory]) -> dict[str, Directory]:
@@ -53,6 +58,8 @@ def joined(ready: ReadyCompilers, found: Mapping[str, Path]) -> ReadyCompilers:
     """Return compilers that find these libraries, in builds and in build hooks."""
     if not found:
         return ready
+    static = [*_archives(found)]
+    runtime = ["-lstdc++"] if is_cplusplus(found) else []
     headers = _list(found, "include")
     links = " ".join(f"-L{folder}" for folder in _there(found, "lib", "lib64"))
     known = {**ready.variables, **ready.hooks}
@@ -65,6 +72,7 @@ def joined(ready: ReadyCompilers, found: Mapping[str, Path]) -> ReadyCompilers:
         "CMAKE_PREFIX_PATH": os.pathsep.join(map(str, found.values())),
         "PKG_CONFIG_LIBDIR": _list(found, "lib/pkgconfig", "lib64/pkgconfig", "share/pkgconfig"),
         "PKG_CONFIG_PATH": "",
+        "MPFORGE_LIBRARIES": " ".join([*map(str, static), *runtime]),
     }
     programs = tuple(map(str, _there(found, "bin")))
     return dataclasses.replace(
@@ -73,6 +81,18 @@ def joined(ready: ReadyCompilers, found: Mapping[str, Path]) -> ReadyCompilers:
         hooks={**ready.hooks, **more} if ready.hooks else {},
         path=(*ready.path, *programs),
     )
+
+
+def is_cplusplus(found: Mapping[str, Path]) -> bool:
+    """Return whether one of these static libraries needs the runtime of C++, which C compilers don't link."""
+    return any(_CPLUSPLUS.search(path.read_bytes()) for path in _archives(found))
+
+
+def _archives(found: Mapping[str, Path]) -> Iterator[Path]:
+    """Yield the static libraries below prefixes, those that need others first."""
+    for prefix in [*found.values()][::-1]:
+        for folder in ("lib", "lib64"):
+            yield from sorted((prefix / folder).glob("*.a"))
 
 
 def _list(found: Mapping[str, Path], *names: str) -> str:

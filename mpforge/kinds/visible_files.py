@@ -8,7 +8,7 @@ from mpforge.kinds import named_paths
 from mpforge.kinds.registry import kind_of
 from mpforge.kinds.target_roots import TargetRoot
 from mpforge.kinds.toolbox import Toolbox, base_root
-from mpforge.places import recorded_commands, sandbox
+from mpforge.places import recorded_commands, root_contents, sandbox
 from mpforge.places.host import HostPlace
 from mpforge.places.isolation import isolation
 from mpforge.places.step import StepDirectory
@@ -39,9 +39,21 @@ def host_place(
         network=step.network,
         visible=files,
         mounted=toolbox.mounted,
-        base=base_root(toolbox.tools.base),
+        base=(base := base_root(toolbox.tools.base)),
+        also=_hidden(step, directory, base),
         by=toolbox.tracer,
     )
+
+
+def _hidden(step: Step, directory: StepDirectory, base: Path) -> tuple[str, ...]:
+    """Return the operations for a build that is given native libraries: it finds none of this host's.
+
+    The host's gcc needs the host's headers.
+    """
+    compilers, given = step.command.compilers, getattr(step.command, "libraries", ())
+    if not given or compilers is None or compilers.toolchain.name != "zig":
+        return ()
+    return root_contents.without_headers(base, directory.root / "no-headers")
 
 
 def visible(step: Step, directory: StepDirectory, toolbox: Toolbox) -> set[Path]:

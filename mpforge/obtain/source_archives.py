@@ -34,7 +34,8 @@ def fetch(urls: Sequence[str], sha256: str, folder: Path, what: str) -> Path:
         try:
             found = _download(_address(url), place)
         except (OSError, ValueError) as error:
-            told.append(f"{without_credentials(url)}: {without_credentials(str(error))}")
+            why = getattr(error, "reason", None) or error  # urllib wraps the system's error
+            told.append(f"{without_credentials(url)}: {without_credentials(str(why))}")
             continue
         if found == sha256:
             return place

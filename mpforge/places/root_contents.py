@@ -26,6 +26,7 @@ _SETTINGS = (
     *("ssl/openssl.cnf", "pki/tls/openssl.cnf", "crypto-policies", "services", "protocols"),
     *("os-release", "debian_version", "lsb-release", "redhat-release", "fedora-release"),
 )
+_HEADERS = ("usr/include", "usr/local/include")
 _OF_PYTHON = "python3*"  # Debian's sitecustomize is a link to a file there
 _CERTIFICATES = "/usr/share/ca-certificates"  # Debian's /etc/ssl/certs are links to files there
 _OF_NETWORK = ("resolv.conf", "hosts", "gai.conf", "ssl/certs", "pki/tls/certs", "pki/ca-trust")
@@ -108,6 +109,25 @@ def bind_mounts(paths: Iterable[Path], root: Path = HOST) -> tuple[str, ...]:
         if not _is_below(place, _base_folders(root)) and not _is_below(place, kept):
             operations += ("ro", places[place], place)
             kept.append(place)
+    return tuple(operations)
+
+
+def without_headers(root: Path, empty: Path) -> tuple[str, ...]:
+    """Return the operations that leave the host's headers out of ``root``, except for Python's.
+
+    ``empty`` is an empty directory, which is mounted in their place.
+    """
+    operations: list[str] = []
+    for number, name in enumerate(_HEADERS):
+        headers, place = root / name, empty / str(number)
+        if not headers.is_dir():
+            continue
+        place.mkdir(parents=True, exist_ok=True)
+        operations += ("ro", str(place), f"/{name}")
+        for pythons in (*headers.glob(_OF_PYTHON), *headers.glob(f"*/{_OF_PYTHON}")):
+            below = pythons.relative_to(headers)
+            (place / below).mkdir(parents=True, exist_ok=True)
+            operations += ("ro", os.path.realpath(pythons), f"/{name}/{below}")
     return tuple(operations)
 
 

@@ -32,7 +32,7 @@ class Sandbox(HostPlace):
 
     ``visible`` returns the files and directories of this host that programs may read; it is called as each
     one starts. ``mounted`` maps directories of steps to directories of this host that are mounted there.
-    ``base`` is the root with the base programs; ``also`` are further operations of the launcher.
+    ``base`` is the root with the base programs; ``also`` are further operations of the launcher, after it.
     """
 
     root: Path = Path(STEP)
@@ -134,11 +134,12 @@ def on_host(
     visible: Callable[[], Iterable[Path]] = no_paths,
     mounted: Mapping[Path, Path] | None = None,
     base: Path = root_contents.HOST,
+    also: tuple[str, ...] = (),
     by: tuple[str, ...] = (),
 ) -> HostPlace:
     """Return the place on this host for the step in ``root``: isolated as far as the host allows."""
     found = isolation()
     if found.has_root:
         on = {} if mounted is None else mounted
-        return Sandbox(found, network, root, visible, on, base, by=by)
+        return Sandbox(found, network, root, visible, on, base, also, by=by)
     return HostPlace(found, network, by=by)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from mpforge import processes
 from mpforge.diagnostics import cross_compiling
@@ -85,7 +85,7 @@ class StepRun:
     timeout: float
     placeholders: Mapping[str, str] = field(default_factory=dict)
     place: Place = _UNCONFINED
-    table: Literal["build", "test"] = "build"
+    table: str = "build"
     started: float = field(default_factory=time.monotonic)
     visitor: "Callable[[StepRun], int] | None" = None
     secrets: tuple[str, ...] = ()

@@ -50,7 +50,8 @@ class CopyFiles(OneOf):
 class BuildLibrary(OneOf):
     """Build a native library, and install it as a tree that may be put anywhere.
 
-    ``patches`` are applied to its source first. ``shared``: it is a shared library, else a static one.
+    ``patches`` are applied to its source first; its commands run in ``directory`` of it. ``shared``: it is a
+    shared library, else a static one.
     """
 
     name: str
@@ -61,12 +62,18 @@ class BuildLibrary(OneOf):
     policy: str
     patches: OutputOf | None = None
     shared: bool = False
+    directory: str = ""
     libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
 
     work = Work.BUILD
     is_main = False
     python = rust = None
     exclude = ()
+
+    @property
+    def table(self) -> str:
+        """The table of the spec with its settings."""
+        return f"libraries.{self.name}"
 
     @property
     def place(self) -> PlannedPlace:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mpforge.plan.session_end import Level
-from mpforge.plan.steps import Step
+from mpforge.plan.steps import BuildLibrary, Step
 from mpforge.plan.toolchains import NO_COMPILER, TOOLCHAIN_NAMES, Compilers
 from mpforge.plan.wants import BasePrograms, Want
 
@@ -123,9 +123,21 @@ class Plan:
         return any(isinstance(want.need, BasePrograms) for want in self.wants)
 
     def main_step(self, session: PlannedSession) -> Step | None:
-        """Return the step of a session's own work: the sdist, the wheel, the commands, the tests."""
+        """Return the step of a session's own work: the sdist, the wheel, the commands, the tests.
+
+        That of a target's preparation is its last library's.
+        """
         steps = (self.step(identifier) for identifier in reversed(session.steps))
-        return next((step for step in steps if step.command.is_main), None)
+        libraries = [*self.libraries(session).values()]
+        found = next((step for step in steps if step.command.is_main), None)
+        return found or (libraries[-1] if libraries else None)
+
+    def libraries(self, session: PlannedSession) -> dict[str, Step]:
+        """Return the steps of a target's preparation that build native libraries, by the library's name."""
+        if session.phase != "deps":
+            return {}
+        steps = map(self.step, session.steps)
+        return {s.command.name: s for s in steps if isinstance(s.command, BuildLibrary)}
 
     def step(self, identifier: str) -> Step:
         """Return the step of that id; every id in a plan has one."""

@@ -353,9 +353,9 @@ class Step:
         return self.command.place
 
     @property
-    def table(self) -> Literal["build", "test"]:
-        """The table of the spec with the settings for its programs."""
-        return "test" if self.command.work is Work.TEST else "build"
+    def table(self) -> str:
+        """The table of the spec with the settings for its programs: build, test, or ``libraries.NAME``."""
+        return "test" if self.command.work is Work.TEST else getattr(self.command, "table", "build")
 
     @property
     def installs(self) -> InstallPackages | None:

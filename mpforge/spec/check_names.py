@@ -223,15 +223,21 @@ def _needs(spec: Spec, name: str, library: Library) -> Iterator[Finding]:
             close_to(library.recipe, recipes.recipes()),
         )
     table = recipes.libraries(spec)
-    reached, todo = set[str](), list(table[name].needs)
-    while todo:
-        other = todo.pop()
-        if other == name:
-            yield finding_at("cycle", path, f"{name} depends on itself")
+    ways: list[tuple[str, ...]] = [(name, other) for other in table[name].needs]
+    reached = set[str]()
+    while ways:
+        way = ways.pop()
+        last = way[-1]
+        if last == name:
+            if name == min(set(way) & set(spec.libraries)):  # once for each cycle
+                words = ", which needs ".join(way[1:])
+                yield finding_at(
+                    "cycle", path, f"{name} needs {words}: libraries can't need each other"
+                )
             return
-        if other in table and other not in reached:
-            reached.add(other)
-            todo += table[other].needs
+        if last in table and last not in reached:
+            reached.add(last)
+            ways += [(*way, other) for other in table[last].needs]
 
 
 def _duplicates(path: Path, words: tuple[str, ...]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mpforge import platforms
 from mpforge.formats.toml import Path
 from mpforge.platforms.policies import is_musl
+from mpforge.spec import recipes
 from mpforge.spec.finding import Finding, dotted, finding_at
 from mpforge.spec.model import Library, LibrarySource, Spec, Toolchain
 from mpforge.spec.options import (
@@ -211,11 +212,19 @@ def _toolchain(path: Path, toolchain: Toolchain) -> Iterator[Finding]:
 
 
 def _library(path: Path, library: Library) -> Iterator[Finding]:
+    if library.directory is not None and {"..", ""} & {*library.directory.split("/")}:
+        yield finding_at("bad-value", (*path, "directory"), "expected a path inside of the source")
     if library.recipe is not None:
-        for key in ("source", "kind", "commands"):
+        for key in ("kind", "commands"):
             if key in library.model_fields_set:
                 yield finding_at("conflict", (*path, key), f"a recipe brings its own `{key}`")
+        if library.source is not None:
+            yield from _source((*path, "source"), library.source)
+        else:
+            yield from _version_of_recipe(path, library)
         return
+    if library.version is not None:
+        yield _unused((*path, "version"), "a source of its own, whose digest says it")
     if library.source is None:
         yield _needed((*path, "source"), "a library needs a source, or a recipe")
     else:
@@ -224,6 +233,17 @@ def _library(path: Path, library: Library) -> Iterator[Finding]:
         yield _needed((*path, "kind"), "a library needs a kind, or a recipe")
     if library.kind == "commands" and not library.commands:
         yield _needed((*path, "commands"), 'kind = "commands" needs commands')
+
+
+def _version_of_recipe(path: Path, library: Library) -> Iterator[Finding]:
+    recipe = recipes.recipes().get(library.recipe or "")
+    if recipe is None or library.version in (None, recipe.version):
+        return
+    message = (
+        f"mpforge's recipe {recipe.name} is version {recipe.version}; for {library.version}, give its "
+        "`source` too, with url and sha256"
+    )
+    yield finding_at("bad-value", (*path, "version"), message, recipe.version)
 
 
 def _source(path: Path, source: LibrarySource) -> Iterator[Finding]:

@@ -324,6 +324,12 @@ class Library(Table):
     recipe: Text | None = Field(
         default=None, description="A recipe that mpforge provides, instead of the other keys."
     )
+    version: Text | None = Field(
+        default=None, description="The recipe's version, or that of a source given beside it."
+    )
+    directory: Text | None = Field(
+        default=None, description="The directory of its source in which it is built."
+    )
     options: Texts = Field(
         default=(), description="Arguments of its configure step; with make, of both its calls."
     )

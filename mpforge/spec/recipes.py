@@ -54,12 +54,14 @@ def _completed(own: Library) -> Library:
     base = recipe.library
     return base.model_copy(
         update={
+            "source": own.source or base.source,
+            "directory": own.directory or base.directory,
             "options": (*base.options, *own.options),
             "patches": own.patches,
             "needs": tuple(dict.fromkeys((*base.needs, *own.needs))),
             "tools": (*base.tools, *own.tools),
             "environment": {**base.environment, **own.environment},
-            "shared": own.shared,
+            "shared": own.shared if "shared" in own.model_fields_set else base.shared,
         }
     )
 

@@ -48,6 +48,11 @@ if [ -n "${{MPFORGE_READS:-}}" ]; then
 	export LD_PRELOAD="$MPFORGE_READS_LIBRARY${{LD_PRELOAD:+:$LD_PRELOAD}}"
 	case " $*" in *=native* | *" @"*) echo +{cpu} >>"$MPFORGE_READS" ;; esac
 fi
+case " $* " in
+*" -c "* | *" -E "* | *" -S "* | *" -M"*) ;;
+*" -l"* | *".a "*) # a static library needs others, which not every build knows
+	[ -z "${{MPFORGE_LIBRARIES:-}}" ] || set -- "$@" -Wl,--start-group $MPFORGE_LIBRARIES -Wl,--end-group ;;
+esac
 exec {place} "-ffile-prefix-map=${{MPFORGE_STEP_DIR:?}}=." "$@"
 """
 

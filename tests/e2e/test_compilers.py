@@ -41,7 +41,9 @@ def told(tmp_path: Path) -> Told:
     zig.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n", encoding="utf-8")
     zig.chmod(0o755)
 
-    def call(*arguments: str, target: str = "aarch64") -> tuple[list[str], list[WrapperNote]]:
+    def call(
+        *arguments: str, target: str = "aarch64", **variables: str
+    ) -> tuple[list[str], list[WrapperNote]]:
         tree, log = tmp_path / target, tmp_path / "notes"
         log.unlink(missing_ok=True)
         if not tree.exists():
@@ -51,6 +53,7 @@ def told(tmp_path: Path) -> Told:
             "MPFORGE_ZIG": str(zig),
             "MPFORGE_WRAPPER_LOG": str(log),
             "ZIG_GLOBAL_CACHE_DIR": str(tmp_path),
+            **variables,
         }
         answer = processes.capture([str(tree / "bin" / "cc"), *arguments], environment=environment)
         assert answer.returncode == 0, answer.stderr
@@ -188,12 +191,26 @@ def test_what_the_target_understands_is_kept(told: Told, flag: str) -> None:
 
 def test_a_cpu_of_x86_is_said_in_zigs_words(told: Told) -> None:
     arguments, _ = told("-O2", "-march=x86-64-v2", "-mtune=generic", "a.c", target="x86_64")
-    assert arguments == ["-O2", "-mcpu=x86_64_v2", "a.c"]
+    assert arguments == ["-O2", "a.c", "-mcpu=x86_64_v2"]
 
 
-def test_a_link_without_a_mode_is_one_of_those_made_beforehand(told: Told) -> None:
-    assert told("-shared", "a.o", "-o", "a.so")[0] == ["-shared", "a.o", "-o", "a.so", "-O3"]
+def test_a_link_without_a_mode_or_with_a_cpu_is_one_of_those_made_beforehand(told: Told) -> None:
+    words = ["-shared", "a.o", "-o", "a.so"]
+    assert told(*words)[0] == [*words, "-O3"]
+    assert told(*words, "-march=armv8-a+crc")[0] == [*words, "-O3"]
     assert told("-c", "a.c")[0] == ["-c", "a.c"]
+
+
+def test_a_link_of_one_static_library_that_is_given_gets_the_others(told: Told) -> None:
+    given = "/l/png/lib/libpng.a /l/zlib/lib/libz.a -lstdc++"
+    words = ["-O2", "-shared", "a.o"]
+    for name in ("-lpng", "-lz", "/l/zlib/lib/libz.a"):
+        arguments, _ = told(*words, name, MPFORGE_LIBRARIES=given)
+        assert arguments == [*words, name, *given.split()]
+    for name in ("-lpn", "-lm", "./libz.a"):
+        assert told(*words, name, MPFORGE_LIBRARIES=given)[0] == [*words, name]
+    compiling = ["-O2", "-lpng", "-c", "a.c"]
+    assert told(*compiling, MPFORGE_LIBRARIES=given)[0] == compiling
 
 
 # --- what is of the host ----------------------------------------------------------------------

@@ -21,6 +21,7 @@ install:
 	printf 'Libs: -L$${prefix}/lib -ldozen\\nCflags: -I$${prefix}/include\\n' >>dozen.pc
 	cp dozen.pc $(PREFIX)/lib/pkgconfig
 """
+DEPS = "deps-aarch64"
 PATCH = """
 --- a/dozen.c
 +++ b/dozen.c
@@ -82,6 +83,18 @@ def test_a_library_is_built_for_the_target_once_and_linked_into_the_wheel(dozen:
     assert "library-dozen-aarch64" in dozen.steps()
     again = dozen.nox("test-aarch64")
     assert again.did == set(), str(again)
+
+    # Commands about a session know its libraries.
+    assert "== library-dozen-aarch64: dozen for aarch64" in dozen.mpforge("log", DEPS).output
+    explained = dozen.mpforge("explain", DEPS).output
+    assert "library-dozen-aarch64: dozen for aarch64: cached" in explained
+    entered = dozen.mpforge("shell", DEPS, "--", "sh", "-c", "cat dozen.c; ls /usr/include")
+    assert "return 12;" not in entered.output  # before its patches
+    assert "return 13;" in entered.output
+    assert "stdio.h" in entered.output
+    assert "deps-aarch64: built twice, identical results" in dozen.mpforge("verify", DEPS).output
+    entered = dozen.mpforge("shell", "build-aarch64-cp311", "--", "ls", "/usr/include")
+    assert "stdio.h" not in entered.output  # none of this host's
 
     # Another wheel of the same library.
     dozen.edit("tiny/_tiny.c", "30 + dozen()", "18 + 2 * dozen()")

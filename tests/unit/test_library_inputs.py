@@ -39,6 +39,7 @@ def test_a_build_finds_its_libraries_and_none_of_the_host(tmp_path: Path) -> Non
         assert variables["C_INCLUDE_PATH"] == f"{xml}/include:{zlib}/include"
         assert variables["CMAKE_PREFIX_PATH"] == f"{xml}:{zlib}"
     assert ready.variables["CC"] == "cc"
+    assert ready.variables["MPFORGE_LIBRARIES"] == f"{zlib}/lib/libz.a {xml}/lib64/libxml.a"
     assert library_inputs.placeholders(step) == {
         "prefix:zlib": str(zlib),
         "prefix:xml": str(xml),
@@ -54,3 +55,12 @@ def test_a_build_without_libraries_is_told_nothing(tmp_path: Path) -> None:
     )
     assert library_inputs.placeholders(tmp_path) == {}
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_library_that_needs_the_runtime_of_cplusplus_brings_it(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    for symbol, needs in ((b"deflate", False), (b"_ZNSt3__16vectorE", True), (b"_Znwm", True)):
+        (tmp_path / "lib/liba.a").write_bytes(b"!<arch>\n" + symbol)
+        assert library_inputs.is_cplusplus({"a": tmp_path}) == needs
+        ready = library_inputs.joined(ReadyCompilers({}, {}), {"a": tmp_path})
+        assert ready.variables["MPFORGE_LIBRARIES"].endswith(" -lstdc++") == needs

@@ -72,6 +72,29 @@ def test_a_table_with_a_recipe_adds_to_it() -> None:
     assert isinstance(plan.step("source-xml").command, FetchSource)
 
 
+def test_a_recipe_is_of_the_version_that_is_expected_or_has_another_source() -> None:
+    def table(rest: str) -> str:
+        return _spec('["libxml2"]', f'[libraries.libxml2]\nrecipe = "libxml2"\n{rest}')
+
+    known = recipes()["libxml2"].version
+    assert _problems(table(f'version = "{known}"')) == []
+    assert _problems(table('version = "2.14.6"')) == [("bad-value", known)]
+    own = f'version = "2.14.6"\nsource = {{ url = "https://a.example/x.tar.xz", sha256 = "{"0" * 64}" }}'
+    assert _problems(table(own)) == []
+    plan = compile_plan(load_spec(table(own), file="m.toml"), HOST, PROJECT, Lock())
+    fetch = plan.step("source-libxml2").command
+    assert isinstance(fetch, FetchSource)
+    assert fetch.urls == ("https://a.example/x.tar.xz",)
+    assert "--without-python" in " ".join(map(str, _library(table(own), "libxml2").commands))
+
+
+def test_a_library_is_built_in_a_directory_of_its_source() -> None:
+    own = '[libraries.x]\nrecipe = "zlib"\ndirectory = "{}"'
+    text = _spec('["x"]', own.format("build/cmake"))
+    assert _library(text, "x").directory == "build/cmake"
+    assert _problems(_spec('["x"]', own.format("../x"))) == [("bad-value", None)]
+
+
 def test_an_unknown_name_is_answered_with_the_nearest_recipe() -> None:
     assert _problems(_spec('["libxlst"]')) == [("unknown-library", "libxslt")]
     wrong = '[libraries.x]\nrecipe = "zlb"'
@@ -104,6 +127,22 @@ def test_a_build_that_lacks_a_library_is_told_the_line_to_add(tmp_path: Path) ->
     assert 'libraries = ["libyaml"] in [build]' in (error.hint or "")
     error = diagnosed(ended, ["a.c:1:10: fatal error: 'vendor.h' file not found"])
     assert "[libraries]" in (error.hint or "")
+    (tmp_path / "libraries/libyaml").mkdir(parents=True)
+    error = diagnosed(ended, ["a.c:1:10: fatal error: 'yaml.h' file not found"])
+    assert "is given libyaml, but did not look there" in (error.hint or "")
+    assert "{prefix:libyaml}" in (error.hint or "")
+
+
+def test_a_library_s_build_is_told_the_keys_of_its_own_table(tmp_path: Path) -> None:
+    plan = compile_plan(load_spec(_spec('["libpng"]'), file="m.toml"), HOST, PROJECT, Lock())
+    table = plan.step("library-libpng-aarch64").table
+    ended = Ended("libpng", table, tmp_path, "exit status 1", True, lambda _: False)
+    for line, remedy in {
+        "a.c:1:10: fatal error: 'bzlib.h' file not found": 'needs = ["bzip2"] in [libraries.libpng]',
+        "./x.sh: 1: tclsh: not found": 'tools = ["tclsh"] to [libraries.libpng]',
+        "curl: (6) Could not resolve host: a.example": "`options` in [libraries.libpng]",
+    }.items():
+        assert remedy in (diagnosed(ended, [line]).hint or "")
 
 
 def test_the_command_lists_and_shows_recipes(capsys: pytest.CaptureFixture[str]) -> None:

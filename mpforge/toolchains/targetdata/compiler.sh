@@ -24,6 +24,8 @@ mpf_c_std= mpf_cxx_std= mpf_c= mpf_cxx= # the last -std= of each language; wheth
 mpf_sources= # what is compiled, each before a newline
 mpf_inputs= # whether there is anything to compile or link
 mpf_parallel= # whether OpenMP's runtime is wanted
+mpf_mcpu=  # the last CPU that is said, in zig's words
+mpf_given= # whether one of the native libraries that the build is given is linked
 mpf_line_end='
 '
 
@@ -185,7 +187,7 @@ for mpf_a do
 		mpf_cpu "${mpf_a#*=}"
 		if [ -n "$mpf_said" ]; then
 			[ "$mpf_said" = "${mpf_a#*=}" ] || mpf_tell translated "$mpf_a" "-mcpu=$mpf_said"
-			set -- "$@" "-mcpu=$mpf_said"
+			mpf_mcpu=-mcpu=$mpf_said
 		else
 			mpf_tell dropped "$mpf_a"
 		fi
@@ -292,8 +294,13 @@ for mpf_a do
 		esac
 		set -- "$@" "$mpf_a"
 		;;
+	-l*)
+		case "${MPFORGE_LIBRARIES:-} " in *"/lib${mpf_a#-l}.a "*) mpf_given=1 ;; esac
+		set -- "$@" "$mpf_a"
+		;;
 	*.so | *.so.[0-9]* | *.a | *.o | *.lo | *.obj)
 		mpf_inputs=1
+		case " ${MPFORGE_LIBRARIES:-} " in *" $mpf_a "*) mpf_given=1 ;; esac
 		mpf_library '' "$mpf_a"
 		set -- "$@" "$mpf_a"
 		;;
@@ -316,6 +323,8 @@ fi
 if [ "$*" = -v ]; then mpf_plain=1; fi
 if [ -n "$mpf_plain" ]; then exec "$MPFORGE_ZIG" @MODE@ -target '@PLAIN_TARGET@' "$@"; fi
 
+# Of a link alone, zig would compile its own libraries for this CPU, which may be newer than the target's.
+if [ -n "$mpf_mcpu" ] && [ -n "$mpf_compiles" ]; then set -- "$@" "$mpf_mcpu"; fi
 # A link alone takes zig's C library and runtime from the mode that was made beforehand.
 if [ -z "$mpf_optimised$mpf_compiles" ]; then set -- "$@" -O3; fi
 if [ -z "${MPFORGE_DEBUG:-}" ]; then
@@ -330,6 +339,8 @@ if [ -n "$mpf_parallel" ]; then
 	[ -n "$mpf_objects" ] || set -- "$@" "-L$MPFORGE_OPENMP/lib" -lomp
 fi
 if [ -z "$mpf_objects" ] && [ -n "$mpf_inputs" ]; then
+	# A static library needs others, which not every build knows; what is not needed is not linked.
+	[ -z "$mpf_given" ] || set -- "$@" $MPFORGE_LIBRARIES
 	# GNU ld's defaults, not zig's: a version script may name what is not there, and a section stays that is
 	# known by its begin and end only (a list of plugins).
 	[ -z "$mpf_script" ] || set -- -Wl,--undefined-version "$@"
