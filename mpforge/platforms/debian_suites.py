@@ -36,3 +36,15 @@ def suites() -> tuple[Suite, ...]:
             )
             for row in csv.DictReader(file)
         )
+
+
+def with_architecture(architecture: str, release: tuple[str, str]) -> str:
+    """Return a release's suite; of Debian's, instead of one without this architecture, the first with it.
+
+    ``release`` is (id, codename). A suite that is not in the table is taken to have every architecture.
+    """
+    name, own = release
+    known = {suite.name: suite.architectures for suite in suites()}
+    if name != "debian" or architecture in known.get(own, (architecture,)):
+        return own
+    return next((suite for suite, found in known.items() if architecture in found), own)

@@ -105,6 +105,25 @@ def test_other_pythons_come_from_uv_and_need_the_distribution_s_base_programs() 
     assert {*target_libraries.RUNTIME, "dash", "coreutils"} < set(request.names)
 
 
+@pytest.mark.parametrize(
+    ("target", "host", "suite"),
+    [
+        ("aarch64", ("debian", "bookworm"), "bookworm"),
+        ("riscv64", ("debian", "bookworm"), "trixie"),
+        ("loongarch64", ("debian", "bookworm"), "forky"),
+        ("s390x", ("debian", "trixie"), "bookworm"),
+        ("riscv64", ("debian", "sid"), "sid"),
+        ("riscv64", ("ubuntu", "noble"), "noble"),
+    ],
+)
+def test_the_c_library_comes_from_a_suite_that_is_built_for_the_target(
+    target: str, host: tuple[str, str], suite: str
+) -> None:
+    request = target_libraries.runtime_request(well_known()[target], host=host)
+    assert request is not None
+    assert (request.distribution, request.suite) == (host[0], suite)
+
+
 def test_a_python_that_cannot_be_had_names_what_each_provider_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,7 +10,7 @@ from mpforge.errors import PinMissing, ToolUnavailable
 from mpforge.obtain import base_programs
 from mpforge.obtain.distro import apt, roots
 from mpforge.plan.pins import DistroPin, DistroRequest
-from mpforge.platforms import MUSL, Platform
+from mpforge.platforms import MUSL, Platform, debian_suites
 from mpforge.store.tool_store import ToolStore
 
 # Packages for the target's programs: loader, libc and the libraries that manylinux wheels may expect.
@@ -23,13 +23,14 @@ def runtime_request(
 ) -> DistroRequest | None:
     """Return the packages of a target's C libraries; ``None`` if the host's distribution has none.
 
-    ``host`` replaces ``apt.host_distribution()``.
+    They are of the host's suite, if it is built for the target. ``host`` replaces ``apt.host_distribution()``.
     """
     host = host or apt.host_distribution()
     if host is None or platform.debian_arch is None:
         return None
+    suite = debian_suites.with_architecture(platform.debian_arch, host)
     names = _MUSL_RUNTIME if platform.libc is MUSL else RUNTIME
-    return DistroRequest(*host, platform.debian_arch, tuple(sorted(names)))
+    return DistroRequest(host[0], suite, platform.debian_arch, tuple(sorted(names)))
 
 
 def root_request(
