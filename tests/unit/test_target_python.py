@@ -227,6 +227,30 @@ def test_a_given_python_for_another_machine_or_libc_is_refused(
     assert caught.value.why == why
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"root:x:0:0::/root:/bin/sh\n", "is no program: neither an ELF file nor a script"),
+        (program() + b"\0003.45.1\0003.13.5\0", "is Python 3.13.5, not 3.11"),
+    ],
+)
+def test_a_given_file_that_is_no_python_of_this_version_is_refused(
+    root: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, what: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(root / "usr/bin/python3.11"))
+    (root / "usr/bin/python3.11").write_bytes(content)
+    with pytest.raises(NoTargetPython, match=f"{VARIABLE}.* {what}"):
+        provide(root)
+
+
+def test_a_given_python_may_have_other_versions_in_it_than_its_own(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(root))
+    (root / "usr/bin/python3.11").write_bytes(program() + b"\0003.12.0\0003.11.2\0")
+    assert provide(root).version == "3.11.2"
+
+
 def test_packages_that_the_lock_does_not_pin_are_asked_for_by_name() -> None:
     with pytest.raises(PinMissing, match="debian trixie"):
         target_libraries.pin_of((), requests("cp313")[0])

@@ -10,18 +10,26 @@ from mpforge.artifacts.proof import machine_reasons
 from mpforge.errors import NoTargetPython
 from mpforge.platforms import Platform
 
+_SCRIPT = b"#!"
+
 
 def require_program_of(platform: Platform, executable: Path, *, variable: str) -> None:
-    """Raise ``NoTargetPython`` for a program of another machine or C library; scripts pass.
+    """Raise ``NoTargetPython`` for a program of another machine or C library, or no program; scripts pass.
 
     ``variable`` is what the path was given by.
     """
-    program = executable.resolve()
-    if elf.is_elf(program) and (wrong := list(_wrong(program, platform))):
+    program, hint = executable.resolve(), f"set it to a Python of {platform.gnu_triple}"
+    if elf.starts_with(program, _SCRIPT):
+        return
+    if not elf.is_elf(program):
+        raise NoTargetPython(
+            f"{executable} ({variable}) is no program: neither an ELF file nor a script", hint=hint
+        )
+    if wrong := list(_wrong(program, platform)):
         raise NoTargetPython(
             f"{executable} ({variable}) is not for {platform.name}",
             why="\n".join(wrong),
-            hint=f"set it to a Python of {platform.gnu_triple}",
+            hint=hint,
         )
 
 

@@ -53,8 +53,17 @@ def _given(wanted: Wanted) -> TargetPython:
         )
     require_program_of(wanted.platform, executable, variable=variable)
     sysroot = path if path.is_dir() else root_of(executable)
-    version, digest = _identity(executable, sysroot, name)
-    return TargetPython(wanted.python, version, sysroot, executable, digest, "path")
+    expected, found = python_words.parse(wanted.python).version, _versions(executable)
+    own = [version for version in found if version.startswith(f"{expected}.")]
+    if found and not own:
+        raise NoTargetPython(
+            f"{executable} ({variable}) is Python {found[0]}, not {expected}",
+            hint=f"set it to a Python {expected} of {wanted.platform.gnu_triple}",
+        )
+    version = own[0] if own else re.sub(r"^[a-z]+", "", name)
+    return TargetPython(
+        wanted.python, version, sysroot, executable, _digest(executable, sysroot, name), "path"
+    )
 
 
 def _interpreter(path: Path, name: str) -> Path | None:
@@ -76,12 +85,11 @@ def root_of(executable: Path) -> Path:
     return executable.parent.parent
 
 
-def _identity(executable: Path, sysroot: Path, name: str) -> tuple[str, str]:
-    """Return (version, digest) of an interpreter; the digest covers its bytes and all of its files."""
+def _digest(executable: Path, sysroot: Path, name: str) -> str:
+    """Return the digest of an interpreter: of its bytes and all of its files."""
     library = executable.parent.parent / "lib" / name
     files = sorted({executable, *_identifying(executable.parent.parent, sysroot, library)})
-    digest = digest_of_files((os.path.relpath(file, sysroot), file) for file in files)
-    return _patch_level(executable) or re.sub(r"^[a-z]+", "", name), digest
+    return digest_of_files((os.path.relpath(file, sysroot), file) for file in files)
 
 
 def _identifying(prefix: Path, sysroot: Path, library: Path) -> Iterator[Path]:
@@ -92,11 +100,14 @@ def _identifying(prefix: Path, sysroot: Path, library: Path) -> Iterator[Path]:
         yield from (file for file in library.glob(pattern) if file.is_file())
 
 
-def _patch_level(executable: Path) -> str | None:
-    """Return ``3.11.2`` from the version string in the executable or its libpython, without running it."""
+def _versions(executable: Path) -> list[str]:
+    """Return what may be the version (``3.11.2``) in an executable or its libpython, without running it.
+
+    Libraries that are linked into it have such texts too; SQLite's and OpenSSL's minor versions are others.
+    """
     prefix = executable.parent.parent
-    for file in (executable, *sorted(prefix.glob("lib/**/libpython3.*.so*"))):
-        match = re.search(rb"\0(3\.\d+\.\d+[a-z0-9+]*)\0", file.read_bytes())
-        if match:
-            return match.group(1).decode()
-    return None
+    return [
+        match.group(1).decode()
+        for file in (executable, *sorted(prefix.glob("lib/**/libpython3.*.so*")))
+        for match in re.finditer(rb"\0(3\.(?:[6-9]|1\d)\.\d+[a-z0-9+]*)(?=\0)", file.read_bytes())
+    ]

@@ -23,7 +23,7 @@ def runtime_request(
 ) -> DistroRequest | None:
     """Return the packages of a target's C libraries; ``None`` if the host's distribution has none.
 
-    They are of the host's suite, if it is built for the target. ``host`` replaces ``apt.host_distribution()``.
+    They are of the host's suite, if that is built for it. ``host`` replaces ``apt.host_distribution()``.
     """
     host = host or apt.host_distribution()
     if host is None or platform.debian_arch is None:
