@@ -195,7 +195,7 @@ def _test(decision: Decision, planned: PlannedSession, cpu: str | None) -> Plann
     refusal = decision.unavailable
     refusal = refusal or availability.test_refusal(platform, cpu)
     refusal = refusal or project_checks.test_refusal(compilation.project, test)
-    if refusal is None and test.strategy == "native" and not decision.native:
+    if refusal is None and test.strategy == "native" and not decision.runs_natively:
         refusal = Refusal(
             "host-cannot",
             f"{planned.name}: test.strategy is native and this host is {compilation.host.system}",

@@ -309,17 +309,18 @@ class Decision:
         return self.compilers.place if self.compilers and not self.compilers.cross else ON_HOST
 
     @property
-    def _by_loader(self) -> bool:
-        """True if this host runs the target's programs natively, by their own C library's loader."""
+    def runs_natively(self) -> bool:
+        """True if this host's processor runs the target's programs: it is of its kind, or runs that too."""
         host = well_known().get(self.compilation.host_platform)
         same = host is not None and host.machine == self.platform.machine
-        return same and self.platform.libc is MUSL
+        by_loader = same and self.platform.libc is MUSL
+        return self.native or by_loader or self.platform.name in self.compilation.host.also_runs
 
     def machine(self, cpu: str | None) -> Machine:
         """Return the machine for its tests: of the CPU model if one is given, else native if possible."""
         asked = self.options.test.strategy == "emulate" or cpu is not None
         # Hosts have no PyPy to test with.
-        emulated = not (self.native or self._by_loader) or asked or self.is_pypy
+        emulated = not self.runs_natively or asked or self.is_pypy
         model = cpu or (self.platform.baseline_cpu if emulated else None)
         # A runtime runs an image of its own machine natively, whatever CPU model is requested.
         place = ON_HOST if emulated and self.native else self.place

@@ -123,9 +123,9 @@ class Diagnosis:
 
 def diagnose(lock: Path, environment: Mapping[str, str]) -> Diagnosis:
     """Diagnose this host; ``lock`` is the path of the spec's lock, which may not exist."""
-    host = host_facts()
-    found = apt.host_distribution()
     cache = cache_directory(environment)
+    host = host_facts(cache)
+    found = apt.host_distribution()
     tools = tuple(kept.label for kept in ToolStore(cache / "tools").trees() if kept.label)
     containers = container_runtime.look(cache, environment)
     return Diagnosis(

@@ -3,16 +3,26 @@
 import os
 import platform
 import sys
+from pathlib import Path
 
+from mpforge.housekeeping.cache_contents import ALSO_RUN
 from mpforge.places.containers import endpoint
 from mpforge.places.isolation import NO_ROOTS, Isolation, isolation
 from mpforge.plan.facts import HostFacts
-from mpforge.platforms import GLIBC, by_machine
+from mpforge.platforms import GLIBC, Platform, by_machine, glibc_platforms
+from mpforge.store import notes
+from mpforge.store.stamps import boot_id
 from mpforge.workspace import host_system
 
+_RUNS_I386 = Path("/proc/sys/abi/vsyscall32")
+"""A setting of kernels that are built with what 32-bit programs of x86 need (IA32_EMULATION)."""
 
-def host_facts() -> HostFacts:
-    """Return the facts about this host. Only Linux with glibc has a platform that can build."""
+
+def host_facts(cache: Path) -> HostFacts:
+    """Return the facts about this host. Only Linux with glibc has a platform that can build.
+
+    What took a program to find out is remembered in the cache, until the next boot.
+    """
     machine = os.uname().machine if hasattr(os, "uname") else platform.machine()
     found = by_machine(machine) if sys.platform == "linux" else None
     glibc = hasattr(os, "confstr") and _has_glibc()
@@ -25,7 +35,28 @@ def host_facts() -> HostFacts:
         container_runtime=has_runtime,
         roots=apart is None or apart.has_root,
         no_roots="" if apart is None or apart.has_root else f"{NO_ROOTS}: {_refusal(apart)}",
+        also_runs=() if found is None else _also_runs(found, cache / ALSO_RUN),
     )
+
+
+def _also_runs(here: Platform, remembered: Path, setting: Path = _RUNS_I386) -> tuple[str, ...]:
+    """Return the other platforms of x86 whose programs run here in a sandbox.
+
+    Arm's are left out: on 64-bit kernels uname(2) calls the small machine armv8l, which no wheel is for.
+    """
+    others = [one for one in glibc_platforms() if one.native_on == here.name and one.x86]
+    if not others or not setting.exists():
+        return ()
+    noted, boot = notes.load(remembered), boot_id()
+    if not isinstance(noted, dict) or noted.get("boot") != boot:
+        from mpforge.places.containers.root_probe import ask
+        from mpforge.places.containers.runtime_probe import NATIVE
+
+        able = isolation().has_root
+        runs = [one.name for one in others if able and ask(one) == NATIVE]
+        noted = {"boot": boot, "platforms": runs}
+        notes.keep(remembered, noted)
+    return tuple(noted["platforms"])
 
 
 def _refusal(apart: Isolation) -> str:

@@ -76,10 +76,11 @@ def compiled(workspace: Workspace) -> Compiled:
     text = text_of(data, workspace)
     store = opened(workspace.cache / "store")
     inputs = source_of(workspace, text, store)
-    key = _key(data, lock, inputs)
+    host = host_facts(workspace.cache)
+    key = _key(data, lock, inputs, host)
     plan = _kept_plan(workspace, key, requirements_base(workspace, inputs))
     if plan is None:
-        plan, _, read = _compile(workspace, text, inputs, host_facts())
+        plan, _, read = _compile(workspace, text, inputs, host)
         noted = {"schema": 4, "key": key, "plan": encode(plan), "read": read}
         notes.keep(workspace.state / PLAN, noted)
     return Compiled(plan, inputs, store, lock)
@@ -179,10 +180,10 @@ def _source_word(text: str, workspace: Workspace) -> str:
     return load_spec(text, file=workspace.spec.name).project.source
 
 
-def _key(data: bytes, lock: bytes | None, inputs: Inputs) -> str:
+def _key(data: bytes, lock: bytes | None, inputs: Inputs, host: HostFacts) -> str:
     source = inputs.source
     parts: list[str | None] = [own_version(), data.hex(), (lock or b"").hex()]
-    parts += [repr(host_facts()), source.form]
+    parts += [repr(host), source.form]
     if source.form == "packed-sdist":
         parts.append(hash_file(source.root).digest)
     else:

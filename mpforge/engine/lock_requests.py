@@ -25,7 +25,7 @@ def plans_of_hosts(
     workspace: Workspace, targets: Mapping[str, str]
 ) -> Iterator[tuple[HostFacts, Plan]]:
     """Yield the plan for each kind of host, this one first; others are assumed to have a runtime."""
-    here = host_facts()
+    here = host_facts(workspace.cache)
     wanted = set(targets.values())
     known = all_hosts()
     hosts = [host for host in known if host in wanted or host == here.platform] or [known[0]]

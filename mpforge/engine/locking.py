@@ -121,13 +121,13 @@ class _Locking:
 
     def resolved(self) -> Lock:
         """Return the kept pins and the missing ones, of all that the plans need."""
-        _, targets = plan_on(self.workspace, host_facts())
+        _, targets = plan_on(self.workspace, host_facts(self.workspace.cache))
         plans = list(lock_requests.plans_of_hosts(self.workspace, targets))
         environments, needed = self._environments(plans)
         here, plan = plans[0]
         packages = list(self.kept.distribution)
         release = self._add_base(plans, packages)
-        if here == host_facts():
+        if here == host_facts(self.workspace.cache):
             self._add_distribution(plan, packages, release)
         images = self._images([want for _, plan in plans for want in plan.wants])
         strategies = tuple(lock_requests.strategy_pins(plans, self.kept))

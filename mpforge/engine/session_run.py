@@ -193,7 +193,7 @@ class SessionRun:
         """Record in the lock what ``auto`` chose for a target, if it chose."""
         choice, target = deps.choice, deps.target
         if choice is not None and choice.is_kept and target is not None:
-            host = host_facts().platform or platform.machine()
+            host = host_facts(self.workspace.cache).platform or platform.machine()
             self.pins.strategy(StrategyPin(target, host, choice.strategy, choice.toolchain))
 
     def to_fetch(self, deps: PlannedSession) -> tuple[int | None, tuple[str, ...]]:

@@ -31,15 +31,18 @@ RUNTIMES = "engines"
 PLATFORMS_RUN = f"{RUNTIMES}/platforms.json"
 """The file of how container runtimes run each platform."""
 
+ALSO_RUN = f"{RUNTIMES}/also-run.json"
+"""The file of the other platforms whose programs this host runs."""
+
 HOST_PYTHONS = "hostpythons.jsonl"
 """The file of the host's Pythons."""
 PORTABLE_PYTHONS = "portablepythons.jsonl"
 """The file of the host's Pythons that need nothing of its distribution."""
 
-SEALED = (NAME, HOST_PYTHONS, PORTABLE_PYTHONS, file_digests.NOTE, PLATFORMS_RUN)
+SEALED = (NAME, HOST_PYTHONS, PORTABLE_PYTHONS, file_digests.NOTE, PLATFORMS_RUN, ALSO_RUN)
 """The cache's notes (``store.notes``), by their paths in it."""
 
-_NOTES = {*SEALED, STAMP} - {NAME, PLATFORMS_RUN}
+_NOTES = {*SEALED, STAMP} - {NAME, PLATFORMS_RUN, ALSO_RUN}
 _NEW_NOTE = re.compile(r"\.(new|probe)-.*|\.name\.lock")
 _NEW_SECONDS = 3600.0  # nobody writes a note for so long
 _TOOL = re.compile(r"[^.].*-[0-9a-f]{16}")

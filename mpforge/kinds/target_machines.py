@@ -26,6 +26,10 @@ from mpforge.platforms import GLIBC, MUSL, Platform, by_machine, well_known
 from mpforge.store.tool_store import ToolStore
 from mpforge.workspace import Workspace
 
+_TARGETS_ROOT = "the target's"
+# Starts a program of a root as it is, where this host's processor runs it.
+_AS_IT_IS = Path("/usr/bin/env")
+
 
 @dataclass(frozen=True)
 class ReadyMachine:
@@ -53,16 +57,26 @@ class Machines:
 
     @functools.cache  # noqa: B019 - it lives as long as its session
     def has_root(self, machine: Machine, python: str | None) -> bool:
-        """Return whether tests on a machine see the target's root instead of this host's."""
+        """Return whether tests on a machine see the target's root instead of this host's.
+
+        Raises ``NoTargetPython`` for a given Python without a root, where its programs run natively.
+        """
         platform = well_known()[machine.target]
-        if not machine.emulated or platform.libc is MUSL:  # no distribution has programs for musl
-            return False
-        if self._host_emulator(platform) is None:
+        if platform.libc is MUSL or (not machine.emulated and _is_this_host(platform)):
+            return False  # no distribution has programs for musl
+        if machine.emulated and self._host_emulator(platform) is None:
             self._emulator_pin(platform)  # a host without any is told so first
         there = True
         if python is not None and not self._distro_requests(platform, python):
             given = self._target_python(self._wanted(platform, python))
             there = target_roots.is_root(given.sysroot, given.executable)
+            if not there and not machine.emulated:
+                raise NoTargetPython(
+                    f"{given.sysroot} is no root with /bin/sh, in which tests of {platform.name} run here",
+                    hint='set strategy = "emulate" in [test] for it, or give a whole root',
+                )
+        if not machine.emulated:
+            return True
         return there and self._answers.can(platform, self._emulator_here(platform))
 
     def _emulator_here(self, platform: Platform) -> Path | None:
@@ -76,13 +90,15 @@ class Machines:
         if not machine.emulated:
             host = by_machine(os.uname().machine)
             parts["machine.native"] = f"{host.name if host else os.uname().machine}"
+            if self.has_root(machine, python):
+                parts["machine.root"] = _TARGETS_ROOT
             if not _is_this_host(platform):
                 return parts | self._target_parts(platform, python)
             if self._toolbox.tools.base is None:
                 parts["machine.libc"] = os.confstr(GLIBC.version_name or "") or "unknown"
             return parts | (self._toolbox.python_parts(python) if python else {})
         parts |= self._emulator_parts(platform)
-        parts["machine.root"] = "the target's" if self.has_root(machine, python) else "this host's"
+        parts["machine.root"] = _TARGETS_ROOT if self.has_root(machine, python) else "this host's"
         return parts | self._target_parts(platform, python)
 
     def _target_parts(self, platform: Platform, python: str | None) -> dict[str, str]:
@@ -129,7 +145,7 @@ class Machines:
         if has_root:
             self._answers.confirm(platform, self._emulator_here(platform))
         emulator = self._ready_emulator(machine, platform) if machine.emulated else None
-        program = None if emulator is None else emulator.path
+        program = (_AS_IT_IS if has_root else None) if emulator is None else emulator.path
         if python is None:
             found = None
             pin = self._pins.distribution(self._root_request(platform))
@@ -144,11 +160,9 @@ class Machines:
             found = self._target_python(self._wanted(platform, python), program)
             sysroot = found.sysroot
             self._toolbox.tools.host_paths.add(sysroot)
-        if emulator is None:
-            loader = emulators.own_loader(platform, sysroot)
-            return ReadyMachine(loader, found, sysroot, machine.cpu)
         if not has_root:
-            return ReadyMachine(emulator, found, sysroot, machine.cpu)
+            started_by = emulator or emulators.own_loader(platform, sysroot)
+            return ReadyMachine(started_by, found, sysroot, machine.cpu)
         root = target_roots.root(sysroot, platform, emulator, machine.cpu)
         if found is not None:
             place = Path("/", found.executable.relative_to(sysroot))

@@ -84,11 +84,6 @@ class Scene:
     place: Place
 
     @property
-    def runs_by_itself(self) -> bool:
-        """True if programs of the target start as this host's do, without an emulator or a loader."""
-        return not self.machine.emulated and self.emulator is None
-
-    @property
     def model(self) -> str | None:
         """The emulator's CPU model that tests see, or None."""
         return self.machine.cpu if self.machine.emulated else None
@@ -167,7 +162,7 @@ def _python_environment(scene: Scene, target_python: TargetPython) -> Path:
         python=target_python.python,
         platform=scene.machine.target,
         host_python=scene.compile_with,
-        native=scene.runs_by_itself and scene.place.shares_files,
+        native=target_python.provider == "host",
     )
     python = interpreter_launcher.write_launcher(  # after packages, which may install a python
         environment,

@@ -25,6 +25,10 @@ _PAGE = mmap.PAGESIZE
 _READ_MIDR = bytes.fromhex("000038d5 c0035fd6")
 # push rbx; eax, ecx = edi, esi; r8 = rdx; cpuid; r8[0..3] = eax, ebx, ecx, edx; pop rbx; ret
 _CPUID = bytes.fromhex("53 89f8 89f1 4989d0 0fa2 418900 41895804 41894808 4189500c 5b c3")
+# push ebx, edi; eax, ecx, edi = the arguments; cpuid; edi[0..3] = eax, ebx, ecx, edx; pop edi, ebx; ret
+_CPUID_32 = bytes.fromhex(
+    "53 57 8b44240c 8b4c2410 8b7c2414 0fa2 8907 895f04 894f08 89570c 5f 5b c3"
+)
 
 # Implementer and part number of MIDR_EL1 (Arm's and Fujitsu's manuals); QEMU's `max` has none.
 ARM_MODELS: Mapping[str, tuple[int, int]] = {
@@ -45,6 +49,7 @@ ARM_MODELS: Mapping[str, tuple[int, int]] = {
 # How the brand string of cpuid begins, in QEMU's models.
 X86_MODELS: Mapping[str, str] = {
     "qemu64": "QEMU Virtual CPU",
+    "qemu32": "QEMU Virtual CPU",
     "max": "QEMU TCG CPU",
     "Nehalem": "Intel Core i7 9xx (Nehalem",
     "Westmere": "Westmere",
@@ -114,7 +119,9 @@ def probe() -> dict[str, Any]:
     if machine == "aarch64" and bits == 64 and hwcap & _HWCAP_CPUID:
         facts["midr"] = _midr()
     if machine == "x86_64" and bits == 64:
-        facts["brand"] = _brand()
+        facts["brand"] = _brand(_CPUID)
+    if machine == "i686" and bits == 32:
+        facts["brand"] = _brand(_CPUID_32)
     return {name: value for name, value in facts.items() if value is not None}
 
 
@@ -140,9 +147,9 @@ def _midr() -> int | None:
     return int(ctypes.CFUNCTYPE(ctypes.c_uint64)(start)())
 
 
-def _brand() -> str | None:
+def _brand(code: bytes) -> str | None:
     """Return the brand string of cpuid's leaves 0x80000002 to 4 (Intel and AMD manuals)."""
-    memory = _code(_CPUID)
+    memory = _code(code)
     if memory is None:
         return None
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))

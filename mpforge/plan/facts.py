@@ -14,6 +14,7 @@ class HostFacts:
     """This machine: ``platform`` is a target name (``x86_64``) or None if builds can't run.
 
     ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``).
+    ``also_runs`` are platforms whose programs its processor runs in a sandbox as well (i686 on x86-64).
     ``container_runtime`` is True if a socket or a setting of the user names one; it may not answer.
     ``roots`` is True if images can run here without one, else ``no_roots`` is the reason.
     """
@@ -23,6 +24,7 @@ class HostFacts:
     container_runtime: bool = False
     roots: bool = False
     no_roots: str = ""
+    also_runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

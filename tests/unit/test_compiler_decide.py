@@ -16,9 +16,9 @@ TWO = 'schema = 1\n[project]\npython = ["cp311", "cp313"]\ntargets = ["aarch64",
 
 
 def _decided(
-    more: str = "", platform: str | None = "x86_64"
+    more: str = "", platform: str | None = "x86_64", also_runs: tuple[str, ...] = ()
 ) -> Mapping[tuple[str, str | None], Decision]:
-    host = HostFacts(platform=platform, system="here", container_runtime=True)
+    host = HostFacts(platform, "here", container_runtime=True, also_runs=also_runs)
     spec = load_spec(TWO + more, file="m.toml")
     return Compilation(spec, host, PROJECT, Lock()).decisions
 
@@ -91,3 +91,23 @@ def test_tests_run_in_the_image_of_the_build_unless_it_would_run_natively(
     machine = _decided(more)[target, "cp313"].machine(cpu)
     assert (machine.emulated, bool(machine.place.images)) == (emulated, in_image)
     assert machine.cpu is None if not emulated else machine.cpu == cpu or cpu is None
+
+
+@pytest.mark.parametrize(
+    ("also_runs", "strategy", "cpu", "level"),
+    [
+        (("i686",), "auto", None, "native"),
+        (("i686",), "native", None, "native"),
+        (("i686",), "emulate", None, "emulated"),
+        (("i686",), "auto", "pentium3", "emulated"),
+        ((), "auto", None, "emulated"),
+    ],
+)
+def test_tests_run_natively_on_a_processor_that_runs_the_target_s_programs_too(
+    also_runs: tuple[str, ...], strategy: str, cpu: str | None, level: str
+) -> None:
+    more = f'[targets.own]\nplatform = "i686"\ntest = {{ strategy = "{strategy}" }}\n'
+    decision = _decided(more, also_runs=also_runs)["own", "cp313"]
+    machine = decision.machine(cpu)
+    assert decision.level(cpu) == level
+    assert machine.cpu == (None if level == "native" else cpu or "qemu32")

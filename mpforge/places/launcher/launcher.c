@@ -11,12 +11,14 @@
  *           file: make WHERE a file with the text WHAT;
  *           emulator: let the program WHAT run the programs that WHERE describes (binfmt_misc's text);
  *           cpu: the emulator gets the CPU model WHAT, whatever environment a program has;
+ *           linux32: uname(2) tells the 32-bit machine's name;
  *           layer: WHAT is a directory of the image, the first one above all others; changes: WHAT has the
  *           directories upper and work of an overlay of them; whole: WHAT is the image's root, instead of these
  *
  * Three processes:  outer (waits, ends as the program ended)  ->  init (PID 1, reaps)  ->  the program.
  * Facts: namespaces(7), user_namespaces(7), pid_namespaces(7), pivot_root(2), mount_setattr(2), prctl(2),
- *        openat2(2), seccomp(2), https://docs.kernel.org/filesystems/overlayfs.html, .../admin-guide/binfmt-misc.html.
+ *        openat2(2), seccomp(2), personality(2), https://docs.kernel.org/filesystems/overlayfs.html,
+ *        .../admin-guide/binfmt-misc.html.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -37,6 +39,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -534,6 +537,8 @@ int main(int count, char **words)
 		become_user(ID, 0, 0);
 	}
 	check(chdir(words[4]), "chdir", words[4]);
+	if (operand(operations, "linux32"))
+		check(personality(PER_LINUX32) < 0, "personality", "");
 	if (of_user)
 		drop_capabilities(of_image);
 	if (of_image)
