@@ -189,7 +189,11 @@ def _download(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> Non
             )
     if missing:
         names = ", ".join(package.name for package in missing)
-        raise IndexUnreachable(f"{apt.name} did not deliver {names}", why=apt.last_error)
+        raise IndexUnreachable(
+            f"{apt.name} did not deliver {names}",
+            why=apt.last_error,
+            hint=f"run it again later, or set {MIRROR_VARIABLE} to a mirror that has it",
+        )
 
 
 def _instead(newest: DistroPackage | None) -> str:
