@@ -149,6 +149,16 @@ def refuse(filename: str, reasons: list[str]) -> None:
     _reject(WheelRejected, f"{filename} is not a valid wheel", reasons, hint)
 
 
+def refuse_damaged(filename: str, reasons: list[str]) -> None:
+    """Raise ``WheelRejected`` for a wheel with compiled files that no loader would accept."""
+    hint = (
+        "the linker wrote them so, or a program that the build runs on them (strip, patchelf): build "
+        'without that program, with another zig (tools = ["ziglang==VERSION"] in [build]), or with the '
+        'gcc of an image (strategy = "emulate")'
+    )
+    _reject(WheelRejected, f"{filename} has damaged compiled files", reasons, hint)
+
+
 def _refuse_undefined(what: str, facts: Mapping[str, Binary], there: Surroundings) -> None:
     lacking = list(undefined(facts, there))
     if lacking:

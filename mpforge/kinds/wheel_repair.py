@@ -17,7 +17,14 @@ from pathlib import Path
 
 from mpforge.artifacts import canonical_archives, elf, step_paths, wheels
 from mpforge.artifacts.binary_format import Promise
-from mpforge.artifacts.proof import inspected, machine_reasons, prove_wheel, reasons_of, refuse
+from mpforge.artifacts.proof import (
+    inspected,
+    machine_reasons,
+    prove_wheel,
+    reasons_of,
+    refuse,
+    refuse_damaged,
+)
 from mpforge.diagnostics import cross_compiling, failed_extensions
 from mpforge.diagnostics.step_failure import WITHOUT_LIBRARY
 from mpforge.errors import NoExtension, OutputMissing, StepFailed, WheelRejected
@@ -88,7 +95,7 @@ def repair(
     content = run.directory.root / _UNPACKED
     wheels.unpack(wheel, content)
     facts, damaged = inspected(content)
-    refuse(wheel.name, damaged)
+    refuse_damaged(wheel.name, damaged)
     compiled = [content / name for name in facts if (content / name).is_file()]
     _refuse(command, wheel, facts, pure=pure)
     told = _without_extensions(command, wheel, compiled, content, build_log)

@@ -12,7 +12,8 @@ from mpforge.artifacts import elf
 from mpforge.artifacts.binary_format import Symbol, Version
 from mpforge.artifacts.elf import facts_of
 from mpforge.artifacts.file_parts import anatomy
-from mpforge.artifacts.proof import inspected
+from mpforge.artifacts.proof import inspected, refuse_damaged
+from mpforge.errors import WheelRejected
 from tests.unit.elfmaker import AARCH64, ARM, OBJECT, PROGRAM, S390, X86_64, Elf, header
 
 
@@ -138,6 +139,9 @@ def test_a_damaged_file_is_told_with_what_is_wrong(data: bytes, why: str, tmp_pa
     facts, (reason,) = inspected(tmp_path)
     assert facts == {}
     assert reason.startswith("it.so is damaged: ")
+    with pytest.raises(WheelRejected, match="has damaged compiled files") as caught:
+        refuse_damaged("it-1-cp311-cp311-linux_s390x.whl", [reason])
+    assert "the linker wrote them so" in str(caught.value.hint)
 
 
 def test_a_dynamic_table_and_tables_of_versions_without_an_end_are_refused() -> None:
