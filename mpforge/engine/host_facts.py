@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -9,19 +10,21 @@ from mpforge.housekeeping.cache_contents import ALSO_RUN
 from mpforge.places.containers import endpoint
 from mpforge.places.isolation import NO_ROOTS, Isolation, isolation
 from mpforge.plan.facts import HostFacts
-from mpforge.platforms import GLIBC, Platform, by_machine, glibc_platforms
+from mpforge.platforms import GLIBC, Platform, by_machine, foreign_names, glibc_platforms
 from mpforge.store import notes
 from mpforge.store.stamps import boot_id
 from mpforge.workspace import host_system
 
 _RUNS_I386 = Path("/proc/sys/abi/vsyscall32")
 """A setting of kernels that are built with what 32-bit programs of x86 need (IA32_EMULATION)."""
+_WORD = re.compile(r"[\w/-]+")
 
 
-def host_facts(cache: Path) -> HostFacts:
+def host_facts(cache: Path, spec: str = "") -> HostFacts:
     """Return the facts about this host. Only Linux with glibc has a platform that can build.
 
-    What took a program to find out is remembered in the cache, until the next boot.
+    ``spec`` is the text of the spec: whether this host runs another platform's programs is asked for those
+    that it names. That takes a program, so the answer is remembered in the cache, until the next boot.
     """
     machine = os.uname().machine if hasattr(os, "uname") else platform.machine()
     found = by_machine(machine) if sys.platform == "linux" else None
@@ -35,16 +38,20 @@ def host_facts(cache: Path) -> HostFacts:
         container_runtime=has_runtime,
         roots=apart is None or apart.has_root,
         no_roots="" if apart is None or apart.has_root else f"{NO_ROOTS}: {_refusal(apart)}",
-        also_runs=() if found is None else _also_runs(found, cache / ALSO_RUN),
+        also_runs=() if found is None else _also_runs(found, spec, cache / ALSO_RUN),
     )
 
 
-def _also_runs(here: Platform, remembered: Path, setting: Path = _RUNS_I386) -> tuple[str, ...]:
-    """Return the other platforms of x86 whose programs run here in a sandbox.
+def _also_runs(
+    here: Platform, spec: str, remembered: Path, setting: Path = _RUNS_I386
+) -> tuple[str, ...]:
+    """Return the other platforms of x86 that a spec names and whose programs run here in a sandbox.
 
     Arm's are left out: on 64-bit kernels uname(2) calls the small machine armv8l, which no wheel is for.
     """
-    others = [one for one in glibc_platforms() if one.native_on == here.name and one.x86]
+    able = [one for one in glibc_platforms() if one.native_on == here.name and one.x86]
+    words = {foreign_names().get(word, word) for word in _WORD.findall(spec)}
+    others = [one for one in able if one.name in words]
     if not others or not setting.exists():
         return ()
     noted, boot = notes.load(remembered), boot_id()
@@ -52,8 +59,8 @@ def _also_runs(here: Platform, remembered: Path, setting: Path = _RUNS_I386) -> 
         from mpforge.places.containers.root_probe import ask
         from mpforge.places.containers.runtime_probe import NATIVE
 
-        able = isolation().has_root
-        runs = [one.name for one in others if able and ask(one) == NATIVE]
+        has_root = isolation().has_root
+        runs = [one.name for one in others if has_root and ask(one) == NATIVE]
         noted = {"boot": boot, "platforms": runs}
         notes.keep(remembered, noted)
     return tuple(noted["platforms"])

@@ -76,7 +76,7 @@ def compiled(workspace: Workspace) -> Compiled:
     text = text_of(data, workspace)
     store = opened(workspace.cache / "store")
     inputs = source_of(workspace, text, store)
-    host = host_facts(workspace.cache)
+    host = host_facts(workspace.cache, text)
     key = _key(data, lock, inputs, host)
     plan = _kept_plan(workspace, key, requirements_base(workspace, inputs))
     if plan is None:
@@ -84,6 +84,11 @@ def compiled(workspace: Workspace) -> Compiled:
         noted = {"schema": 4, "key": key, "plan": encode(plan), "read": read}
         notes.keep(workspace.state / PLAN, noted)
     return Compiled(plan, inputs, store, lock)
+
+
+def facts_here(workspace: Workspace) -> HostFacts:
+    """Return the facts about this host that the workspace's spec asks for."""
+    return host_facts(workspace.cache, text_of(content(workspace), workspace))
 
 
 def _digest(path: Path) -> str:

@@ -7,8 +7,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 
-from mpforge.engine.host_facts import host_facts
-from mpforge.engine.load_plan import plan_on
+from mpforge.engine.load_plan import facts_here, plan_on
 from mpforge.kinds.install_packages import of_tests
 from mpforge.obtain.rust.distribution_rust import RustRequest
 from mpforge.plan.facts import HostFacts
@@ -25,7 +24,7 @@ def plans_of_hosts(
     workspace: Workspace, targets: Mapping[str, str]
 ) -> Iterator[tuple[HostFacts, Plan]]:
     """Yield the plan for each kind of host, this one first; others are assumed to have a runtime."""
-    here = host_facts(workspace.cache)
+    here = facts_here(workspace)
     wanted = set(targets.values())
     known = all_hosts()
     hosts = [host for host in known if host in wanted or host == here.platform] or [known[0]]

@@ -11,8 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mpforge.engine import lock_requests
-from mpforge.engine.host_facts import host_facts
-from mpforge.engine.load_plan import compiled, plan_on, requirements_base
+from mpforge.engine.load_plan import compiled, facts_here, plan_on, requirements_base
 from mpforge.engine.project_facts import project_facts
 from mpforge.errors import (
     MpforgeError,
@@ -121,13 +120,13 @@ class _Locking:
 
     def resolved(self) -> Lock:
         """Return the kept pins and the missing ones, of all that the plans need."""
-        _, targets = plan_on(self.workspace, host_facts(self.workspace.cache))
+        _, targets = plan_on(self.workspace, facts_here(self.workspace))
         plans = list(lock_requests.plans_of_hosts(self.workspace, targets))
         environments, needed = self._environments(plans)
         here, plan = plans[0]
         packages = list(self.kept.distribution)
         release = self._add_base(plans, packages)
-        if here == host_facts(self.workspace.cache):
+        if here == facts_here(self.workspace):
             self._add_distribution(plan, packages, release)
         images = self._images([want for _, plan in plans for want in plan.wants])
         strategies = tuple(lock_requests.strategy_pins(plans, self.kept))
