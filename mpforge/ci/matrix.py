@@ -1,10 +1,10 @@
 """Turn a plan's sessions into the jobs of a CI matrix, with separate build and test jobs.
 
 Jobs are planned for x86-64 Linux, where CI's machines are cheapest; a test runs on a machine of its
-target if GitHub has one, else under emulation. Knows nothing of files or output.
+target if the service has one, else under emulation. Knows nothing of files or output.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,18 +42,27 @@ class Job:
     test_levels: tuple[Level, ...] = ()
 
 
-def jobs(plan: Plan, platforms: dict[str, str], *, by: str) -> tuple[Job, ...]:
+def github_runners() -> dict[str, str]:
+    """Return GitHub's hosted machines by platform."""
+    return {name: one.github_runner for name, one in well_known().items() if one.github_runner}
+
+
+def jobs(
+    plan: Plan, platforms: dict[str, str], *, by: str, runners: Mapping[str, str] | None = None
+) -> tuple[Job, ...]:
     """Return the jobs of every session that can run, one for each target or for each session.
 
-    ``platforms`` are the targets' platform names. Sessions that can't run get no job.
+    ``platforms`` are the targets' platform names, ``runners`` the service's machines by platform (GitHub's).
+    Sessions that can't run get no job.
     """
+    machines = github_runners() if runners is None else runners
     single = [s for s in plan.sessions if not s.group and s.phase in ("build", "test")]
     able = [s for s in single if s.refusal is None and s.not_run is None]
     groups: dict[tuple[str, ...], list[PlannedSession]] = {}
     for session in able:
         key = (session.phase, session.target or "", *([session.name] if by == "session" else []))
         groups.setdefault(key, []).append(session)
-    return tuple(_job(plan, platforms, group) for group in groups.values())
+    return tuple(_job(plan, platforms, group, machines) for group in groups.values())
 
 
 def nothing_to_do(plan: Plan) -> NothingSelected:
@@ -67,11 +76,16 @@ def nothing_to_do(plan: Plan) -> NothingSelected:
     )
 
 
-def _job(plan: Plan, platforms: dict[str, str], group: list[PlannedSession]) -> Job:
+def _job(
+    plan: Plan,
+    platforms: dict[str, str],
+    group: list[PlannedSession],
+    runners: Mapping[str, str],
+) -> Job:
     first = group[0]
     target = first.target or ""
     phase: Literal["build", "test"] = "test" if first.phase == "test" else "build"
-    runner, strategy = _place(well_known()[platforms[target]], group)
+    runner, strategy = _place(platforms[target], group, runners)
     pythons = {session.python for session in group}
     name = first.name if len(group) == 1 else f"{phase}-{target}"
     return Job(
@@ -88,9 +102,11 @@ def _job(plan: Plan, platforms: dict[str, str], group: list[PlannedSession]) -> 
     )
 
 
-def _place(platform: Platform, group: Iterable[PlannedSession]) -> tuple[str, str]:
+def _place(
+    platform: str, group: Iterable[PlannedSession], runners: Mapping[str, str]
+) -> tuple[str, str]:
     """Return the machine of a job and its strategy there."""
-    usual, own = ci_host().github_runner or "", platform.github_runner
+    usual, own = runners.get(ci_host().name, ""), runners.get(platform)
     strategies = [session.choice.strategy for session in group if session.choice is not None]
     levels = {session.level for session in group}
     if strategies:

@@ -145,6 +145,10 @@ class RuntimeFull(StepFailed, code="engine-full"):
     """The disk on which the container runtime keeps images and containers is full."""
 
 
+class CiFileOutdated(MpforgeError, code="ci-file-outdated"):
+    """A CI file is not what the spec asks for now."""
+
+
 # --- the spec, the lock or the command line: exit 2, or 3 where nothing is selected -----------
 
 
@@ -223,6 +227,14 @@ class NotStored(WrongInput, code="not-stored"):
 
 class ArchiveInvalid(WrongInput, code="archive-invalid"):
     """An archive to import is damaged, incomplete, or was not written by `mpforge cache export`."""
+
+
+class CiFileEdited(WrongInput, code="ci-file-edited"):
+    """mpforge's part of a CI file was edited by hand."""
+
+
+class CiFileForeign(WrongInput, code="ci-file-foreign"):
+    """There is a CI file that mpforge did not write."""
 
 
 class ImageNameWrong(WrongInput, code="image-name-wrong"):

@@ -55,6 +55,6 @@ def test_a_usage_line_has_the_arguments_of_the_parser() -> None:
     for name, command in _commands():
         wanted = [action for action in command._actions if not action.option_strings]
         words = re.findall(
-            r"\b(SESSION\S*|RECIPE|ARCHIVE)", re.sub(r"\[-[^]]*\]", "", _usages()[name])
+            r"\b(SESSION\S*|RECIPE|ARCHIVE|SERVICE)", re.sub(r"\[-[^]]*\]", "", _usages()[name])
         )
         assert len(wanted) == len(words), name

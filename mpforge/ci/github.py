@@ -1,0 +1,51 @@
+"""Write a pipeline as a workflow of GitHub Actions."""
+
+import json
+from collections.abc import Iterable
+
+from mpforge import __version__
+from mpforge.ci.matrix import ci_host, github_runners
+from mpforge.ci.pins import pins
+from mpforge.ci.pipeline import MAIN_PYTHON, Pipeline, Row
+from mpforge.ci.publishing import COLLECT, UPLOAD
+from mpforge.ci.template import fill, sections
+
+MOST_MINUTES = 360
+"""The longest job on GitHub's machines (its documentation of usage limits)."""
+
+
+def workflow(pipeline: Pipeline) -> str:
+    """Return the workflow's text."""
+    parts = sections("github.yml")
+    words = {
+        **pins(),
+        **{name: parts[name] for name in ("start", "restore", "allow", "save", "logs")},
+        "title": pipeline.title,
+        "spec": pipeline.spec,
+        "version": __version__,
+        "host": github_runners()[ci_host().name],
+        "python": json.dumps(MAIN_PYTHON),
+        "needs": ", ".join(["build", *(["test"] if pipeline.test else [])]),
+        "publish": f"      - run: |\n{_lines(COLLECT)}\n      - run: |\n{_lines(UPLOAD)}",
+    }
+    text = [fill(parts["settings"], words)]
+    for name, rows in (("build", pipeline.build), ("test", pipeline.test)):
+        if rows:
+            text.append(fill(parts[name], words | {"rows": _rows(rows)}))
+    if pipeline.ships_wheels:
+        text.append(fill(parts["release"], words))
+    return "".join(text)
+
+
+def _rows(rows: Iterable[Row]) -> str:
+    """Return the rows of a matrix, each on one line."""
+    return "\n".join(
+        f"          - {{name: {row.name}, target: {row.target}, runner: {row.runner}, "
+        f"minutes: {row.minutes}, python: {json.dumps(chr(10).join(row.pythons))}, "
+        f"sessions: {json.dumps(row.sessions)}}}"
+        for row in rows
+    )
+
+
+def _lines(commands: Iterable[str]) -> str:
+    return "\n".join(f"          {line}" for line in commands)

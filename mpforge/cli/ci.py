@@ -1,0 +1,169 @@
+"""``mpforge ci``: write the file of a CI service from the plan, or check that it is up to date."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mpforge.ci.ci_file import CiFile
+from mpforge.ci.matrix import ci_host, nothing_to_do
+from mpforge.ci.pipeline import Pipeline, pipeline
+from mpforge.ci.services import SERVICES, Service, service
+from mpforge.cli.options import workspace_of
+from mpforge.engine.load_plan import plan_on
+from mpforge.errors import (
+    CiFileForeign,
+    CiFileOutdated,
+    ExitCode,
+    NothingSelected,
+    Place,
+    WrongInput,
+    render,
+)
+from mpforge.plan.facts import HostFacts
+from mpforge.sources import git
+from mpforge.store.files import write_atomically
+from mpforge.workspace import SPEC_NAME, Workspace
+
+DESCRIPTION = "Write the file of a CI service from the spec, or check it."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's own arguments."""
+    parser.add_argument(
+        "service",
+        nargs="?",
+        metavar="SERVICE",
+        help=f"{', '.join(SERVICES)}; with --check: all whose file exists",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if it would change"
+    )
+    parser.add_argument("--force", action="store_true", help="discard edits of mpforge's part")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a service's file, or compare it with what would be written."""
+    workspace = workspace_of(arguments)
+    if not arguments.service and not arguments.check:
+        raise WrongInput("which CI service?", hint=f"one of: {' '.join(SERVICES)}")
+    chosen = [service(arguments.service)] if arguments.service else _present(workspace)
+    _require_top(workspace)
+    wrong = ExitCode.DONE
+    for one in chosen:
+        jobs = _pipeline(workspace, one)
+        if arguments.check:
+            wrong = _check(workspace, one, jobs) or wrong
+        else:
+            _write(workspace, one, jobs, force=arguments.force)
+    return wrong
+
+
+def _stem(workspace: Workspace) -> str:
+    """Return the word for a second spec, an empty text for the usual one."""
+    return "" if workspace.spec.name == SPEC_NAME else workspace.spec.stem
+
+
+def _present(workspace: Workspace) -> list[Service]:
+    """Return the services whose file mpforge has written. Raises ``NothingSelected`` without one."""
+    found = []
+    for one in SERVICES.values():
+        file = one.file(_stem(workspace))
+        text = _text(workspace.root / file.name)
+        if text is not None and file.is_written_in(text):
+            found.append(one)
+    if not found:
+        raise NothingSelected(
+            "there is no CI file that mpforge has written",
+            hint=f"`mpforge ci {next(iter(SERVICES))}`",
+        )
+    return found
+
+
+def _require_top(workspace: Workspace) -> None:
+    """Refuse a spec below the checkout's top, where no service looks. Raises ``WrongInput``."""
+    top = git.top_level(workspace.root)
+    if top is not None and top.resolve() != workspace.root.resolve():
+        raise WrongInput(
+            f"{workspace.spec.name} is not at the top of its repository, {top}",
+            why="CI services read their files there, and the jobs would run there",
+            hint='move the spec to the top, and name the project by `[project] source = "DIRECTORY"`',
+        )
+
+
+def _pipeline(workspace: Workspace, one: Service) -> Pipeline:
+    """Return the jobs of the plan on a service's machines. Raises ``NothingSelected`` if there are none."""
+    host = ci_host()
+    facts = HostFacts(host.name, f"Linux {host.machine}", container_runtime=True, roots=True)
+    plan, platforms = plan_on(workspace, facts)
+    spec = workspace.spec.name if _stem(workspace) else ""
+    found = pipeline(
+        plan, platforms, runners=one.runners(), spec=spec, most_minutes=one.most_minutes
+    )
+    if not found.build:
+        raise nothing_to_do(plan)
+    if not found.test:
+        _warn("the spec has no tests that a job could run: what is released is not tested")
+    return found
+
+
+def _write(workspace: Workspace, one: Service, jobs: Pipeline, *, force: bool) -> None:
+    file = one.file(_stem(workspace))
+    path = workspace.root / file.name
+    old = _text(path)
+    new = _new_text(file, old, one.written(jobs), force=force)
+    if new == old:
+        sys.stdout.write(f"{file.name} is up to date\n")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, new.encode())
+    names = ", ".join(row.name for row in (*jobs.build, *jobs.test))
+    sys.stdout.write(f"wrote {file.name}: {names}\n")
+    if not workspace.lock.exists():
+        _warn(
+            f"there is no {workspace.lock.name}, and CI adds no pins: run `mpforge lock`, and commit it"
+        )
+
+
+def _check(workspace: Workspace, one: Service, jobs: Pipeline) -> ExitCode:
+    """Say that a file is up to date, or print why not to stderr. Raises ``CiFileEdited``, ``WrongInput``."""
+    file = one.file(_stem(workspace))
+    old = _text(workspace.root / file.name)
+    if old is None:
+        raise WrongInput(f"there is no {file.name}", hint=f"`mpforge ci {one.name}` writes it")
+    new = _new_text(file, old, one.written(jobs))
+    if new == old:
+        sys.stdout.write(f"{file.name} is up to date\n")
+        return ExitCode.DONE
+    lines = zip(old.splitlines(), new.splitlines(), strict=False)
+    # The first marker line has a digest of the others.
+    differing = [n for n, (a, b) in enumerate(lines, 1) if a != b and ">>> mpforge ci" not in a]
+    line = next(iter(differing), len(old.splitlines()))
+    sys.stderr.write(
+        render(
+            CiFileOutdated(
+                "the file is out of date: it is not what the spec asks for now",
+                hint=f"`mpforge ci {one.name}`",
+                place=Place(file.name, line),
+            )
+        )
+        + "\n"
+    )
+    return ExitCode.STEP_FAILED
+
+
+def _new_text(file: CiFile, old: str | None, middle: str, *, force: bool = False) -> str:
+    return file.written(middle) if old is None else file.updated(old, middle, force=force)
+
+
+def _text(path: Path) -> str | None:
+    """Return a file's text with line ends of Unix; None if there is none. Raises ``CiFileForeign``."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (IsADirectoryError, UnicodeDecodeError):
+        raise CiFileForeign(f"{path} is not a text file", hint="move it away") from None
+
+
+def _warn(words: str) -> None:
+    sys.stderr.write(f"mpforge > warning: {words}\n")

@@ -1,0 +1,196 @@
+"""What ``mpforge ci`` writes for each service, and what it says of files that it would not write."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mpforge.ci.services import SERVICES
+from mpforge.cli.main import main
+
+Ci = Callable[..., tuple[int, str, str]]
+
+GITHUB = ".github/workflows/wheels.yml"
+SPEC = """\
+schema = 1
+
+[project]
+python = ["cp310", "cp313", "cp313t", "pp311"]
+targets = ["x86_64", "aarch64", "s390x"]
+"""
+
+
+@pytest.fixture
+def ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ci:
+    """Run the command; its exit code, what it prints, what it says. The spec is a word of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPFORGE_CACHE", str(tmp_path / "cache"))
+    Path("pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\n')
+    Path("multiplatform.toml").write_text(SPEC)
+    Path("multiplatform.lock").write_text("schema = 1\n")
+
+    def call(*words: str) -> tuple[int, str, str]:
+        code = main(["ci", *words])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return call
+
+
+def jobs(path: str = GITHUB) -> Any:
+    """Return the jobs of a workflow."""
+    return yaml.safe_load(Path(path).read_text())["jobs"]
+
+
+def rows(job: str) -> dict[str, Any]:
+    """Return the rows of a job's matrix by name."""
+    return {row["name"]: row for row in jobs()[job]["strategy"]["matrix"]["include"]}
+
+
+def test_github_has_a_build_and_a_test_job_for_each_target_on_its_own_machine(ci: Ci) -> None:
+    assert ci("github")[0] == 0
+    builds, tests = rows("build"), rows("test")
+    assert set(builds) == {"build-x86_64", "build-aarch64", "build-s390x"}
+    assert {row["runner"] for row in builds.values()} == {"ubuntu-24.04"}
+    assert {name: row["runner"] for name, row in tests.items()} == {
+        "test-x86_64": "ubuntu-24.04",
+        "test-aarch64": "ubuntu-24.04-arm",
+        "test-s390x": "ubuntu-24.04",
+    }
+    assert tests["test-s390x"]["sessions"] == "--strict test-s390x"
+
+
+def test_a_job_gets_a_python_for_each_of_its_sessions_and_mpforge_runs_on_the_last(ci: Ci) -> None:
+    ci("github")
+    assert rows("build")["build-x86_64"]["python"].split() == ["3.10", "3.11", "3.13t", "3.13"]
+
+
+def test_every_job_that_is_needed_exists(ci: Ci) -> None:
+    ci("github")
+    found = jobs()
+    needed = [job.get("needs", []) for job in found.values()]
+    names = {name for one in needed for name in ([one] if isinstance(one, str) else one)}
+    assert names == {"plan", "build", "test"}
+    assert names < set(found)
+
+
+def test_only_jobs_that_must_write_may_write_and_nothing_of_a_fork_is_saved(ci: Ci) -> None:
+    ci("github")
+    found = jobs()
+    writing = {
+        n: job["permissions"] for n, job in found.items() if "write" in str(job["permissions"])
+    }
+    assert writing == {"release": {"id-token": "write"}}
+    saves = [s for job in found.values() for s in job["steps"] if "cache/save" in s.get("uses", "")]
+    assert len(saves) == 2
+    assert all("github.event_name == 'push'" in step["if"] for step in saves)
+    assert all("default_branch" in step["if"] for step in saves)
+
+
+def test_every_action_is_pinned_by_a_commit(ci: Ci) -> None:
+    ci("github")
+    uses = {step["uses"] for job in jobs().values() for step in job["steps"] if "uses" in step}
+    assert len(uses) == 6
+    assert all(len(one.partition("@")[2]) == 40 for one in uses)
+
+
+def test_a_static_test_is_not_strict_and_a_spec_without_tests_has_no_test_job(ci: Ci) -> None:
+    Path("multiplatform.toml").write_text(f'{SPEC}[test]\nstrategy = "static"\n')
+    assert ci("github")[0] == 0
+    assert rows("test")["test-aarch64"]["sessions"] == "test-aarch64"
+    Path("multiplatform.toml").write_text(f'{SPEC}[test]\nstrategy = "skip"\n')
+    code, _, said = ci("github")
+    assert code == 0
+    assert "the spec has no tests that a job could run: what is released is not tested" in said
+    assert set(jobs()) == {"plan", "build", "release"}
+    assert jobs()["release"]["needs"] == ["build"]
+
+
+def test_only_wheels_are_released(ci: Ci) -> None:
+    commands = '[build]\nkind = "commands"\ncommands = ["true"]\noutputs = ["x"]\n'
+    Path("multiplatform.toml").write_text(
+        f'schema = 1\n[project]\ntargets = ["x86_64"]\n{commands}'
+    )
+    assert ci("github")[0] == 0
+    assert set(jobs()) == {"plan", "build"}
+
+
+def test_sessions_that_cannot_run_are_left_out_of_a_job(ci: Ci) -> None:
+    Path("multiplatform.toml").write_text(SPEC.replace('"cp310"', '"cp310", "pp310"'))
+    ci("github")
+    assert rows("build")["build-aarch64"]["sessions"].split() == [
+        *(f"build-aarch64-{word}" for word in ("cp310", "cp313", "cp313t", "pp311")),
+    ]
+
+
+def test_a_second_spec_has_a_file_of_its_own_and_its_commands_name_it(ci: Ci) -> None:
+    Path("multiplatform.toml").rename("agent.toml")
+    assert ci("github", "--spec", "agent.toml")[0] == 0
+    text = Path(".github/workflows/wheels-agent.yml").read_text()
+    assert "name: wheels of agent.toml\n" in text
+    assert "mpforge run --spec agent.toml $SESSIONS" in text
+    assert ci("--spec", "agent.toml", "--check")[0] == 0
+
+
+def test_check_names_the_first_line_that_is_out_of_date_and_writing_mends_it(ci: Ci) -> None:
+    ci("github")
+    assert ci("--check") == (0, f"{GITHUB} is up to date\n", "")
+    Path("multiplatform.toml").write_text(SPEC.replace(', "s390x"', ""))
+    before = Path(GITHUB).read_text()
+    code, out, said = ci("--check")
+    assert (code, out) == (1, "")
+    line = next(n for n, text in enumerate(before.splitlines(), 1) if "build-s390x" in text)
+    assert said.startswith(f"{GITHUB}:{line}:1: ci-file-outdated: ")
+    assert said.endswith("  -> `mpforge ci github`\n")
+    assert Path(GITHUB).read_text() == before
+    ci("github")
+    assert ci("github", "--check")[0] == 0
+    assert ci("github") == (0, f"{GITHUB} is up to date\n", "")
+
+
+def test_an_edited_file_is_refused_by_both_and_stays(ci: Ci) -> None:
+    ci("github")
+    text = Path(GITHUB).read_text().replace("mpforge check", "mpforge doctor")
+    Path(GITHUB).write_text(text)
+    for words in (["github"], ["--check"]):
+        code, _, said = ci(*words)
+        assert code == 2
+        assert "ci-file-edited: this line was edited by hand" in said
+    assert Path(GITHUB).read_text() == text
+    assert ci("github", "--force")[0] == 0
+    assert "mpforge doctor" not in Path(GITHUB).read_text()
+
+
+def test_a_file_that_is_not_mpforges_is_refused_and_stays(ci: Ci) -> None:
+    Path(GITHUB).parent.mkdir(parents=True)
+    Path(GITHUB).write_text("on: push\n")
+    for words in (["github"], ["github", "--force"], ["github", "--check"]):
+        code, _, said = ci(*words)
+        assert code == 2
+        assert f"ci-file-foreign: {GITHUB} was not written by mpforge" in said
+    assert Path(GITHUB).read_text() == "on: push\n"
+    assert ci("--check")[0] == 3
+
+
+def test_an_unknown_service_is_an_error_with_the_nearest_name(ci: Ci) -> None:
+    assert "did you mean github?" in ci("githib")[2]
+    assert f"services: {' '.join(SERVICES)}" in ci("drone")[2]
+    code, _, said = ci()
+    assert code == 2
+    assert "which CI service?" in said
+
+
+def test_a_spec_below_the_top_of_its_repository_is_refused(
+    ci: Ci, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mpforge.sources.git.top_level", lambda root: root.parent)
+    code, _, said = ci("github")
+    assert code == 2
+    assert "multiplatform.toml is not at the top of its repository" in said
+
+
+def test_a_missing_lock_is_warned_of(ci: Ci) -> None:
+    Path("multiplatform.lock").unlink()
+    assert "there is no multiplatform.lock, and CI adds no pins" in ci("github")[2]
