@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from mpforge.platforms import Platform
+from mpforge.platforms.cpus import Cpu, baseline, known_cpus
 from mpforge.platforms.policies import SystemPolicy, system_policy
 
 
@@ -65,7 +66,8 @@ class Promise:
     """The systems that a result must run on: all of a policy. The globs are those of the spec.
 
     ``excluded`` are libraries that the user has, ``provided`` symbols that the loading program defines.
-    ``passing`` is the build's temporary directory, which exists on no other machine.
+    ``passing`` is the build's temporary directory, which exists on no other machine. ``raised`` names a newer
+    CPU than the platform's oldest; ``newer`` are files that run only on CPUs that have what they need.
     """
 
     platform: Platform
@@ -73,6 +75,15 @@ class Promise:
     excluded: tuple[str, ...] = ()
     provided: tuple[str, ...] = ()
     passing: Path | None = None
+    raised: str | None = None
+    newer: tuple[str, ...] = ()
+
+    @property
+    def cpu(self) -> Cpu | None:
+        """The oldest CPU that the result must run on; None if the table has none for the platform."""
+        if self.raised is not None:
+            return known_cpus()[self.raised]
+        return baseline(self.platform, self.policy)
 
     @property
     def system(self) -> SystemPolicy:

@@ -26,6 +26,7 @@ class Tag:
     """``d_tag`` values that are read here (gABI; the GNU extensions are in glibc's ``elf.h``)."""
 
     NULL, NEEDED, PLTRELSZ, HASH, STRTAB, SYMTAB, RELA, RELASZ = 0, 1, 2, 4, 5, 6, 7, 8
+    INIT, INIT_ARRAY, INIT_ARRAYSZ = 12, 25, 27
     STRSZ, SYMENT, SONAME, RPATH, REL, RELSZ, PLTREL, JMPREL = 10, 11, 14, 15, 17, 18, 20, 23
     RUNPATH, RELR = 29, 36
     GNU_HASH, VERSYM, VERDEF, VERNEED = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE
@@ -214,6 +215,17 @@ class Image:
             found.update(row[1] >> shift for row in self._rows(form, address, count))
         found.discard(0)
         return found
+
+    def words(self, address: int, size: int) -> list[int]:
+        """Return the addresses in a table."""
+        return [word for (word,) in self._rows(self._word, address, size * 8 // self.bits)]
+
+    def addends(self, address: int, size: int) -> Iterator[tuple[int, int, int]]:
+        """Yield place, kind and addend of each relocation of a table with addends."""
+        kinds = 0xFFFFFFFF if self.bits == 64 else 0xFF
+        count = size // struct.calcsize("<" + 3 * self._word)
+        for place, info, addend in self._rows(3 * self._word, address, count):
+            yield place, info & kinds, addend
 
     def version_indexes(self, address: int, indexes: Sequence[int] | range) -> dict[int, int]:
         """Return the version index of each symbol, without the hidden bit."""

@@ -19,13 +19,26 @@ from elftools.common.exceptions import ELFError
 from mpforge.artifacts import elf, stable_abi, wheels
 from mpforge.artifacts.binary_format import Binary, BinaryFormat, Promise
 from mpforge.artifacts.elf import ElfFacts, is_glibc
+from mpforge.artifacts.instructions import newer_instructions
 from mpforge.artifacts.undefined_symbols import Surroundings, remedy, undefined
-from mpforge.errors import MpforgeError, StableAbiBroken, UndefinedSymbol, WheelRejected
+from mpforge.errors import (
+    MpforgeError,
+    NewerCpuNeeded,
+    StableAbiBroken,
+    UndefinedSymbol,
+    WheelRejected,
+)
 from mpforge.platforms import Platform, policy_version
+from mpforge.platforms.cpus import cpus_of
 from mpforge.platforms.policies import MUSL_ITSELF, SystemPolicy, is_musl
 from mpforge.store.files import files_below
 
 _RAISE_POLICY = "raise [build] policy, or change what the build links"
+_NEWER_CPU = (
+    "leave out the compiler's option for it (-march=…, -mavx2, target-cpu=…), or give it only to functions "
+    "that the program chooses at run time (__builtin_cpu_supports, getauxval). If it chooses whole files by "
+    "other means, name them in `allow-newer-cpu` of [build]"
+)
 _ALLOW = (
     'set `allow-undefined = ["{name}"]` in [build] if the program that loads the file defines it'
 )
@@ -35,10 +48,11 @@ _SHOWN = 12
 _LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loader takes
 
 
-def prove_files(root: Path, promise: Promise) -> None:
+def prove_files(root: Path, promise: Promise) -> list[str]:
     """Check the files of a build other than a wheel; wheels among them are checked for their own Python.
 
-    Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
+    Returns notes for the log. Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``,
+    ``NewerCpuNeeded``.
     """
     what = f"the build for {promise.platform.name}"
     links = list(_link_reasons(root))
@@ -48,9 +62,11 @@ def prove_files(root: Path, promise: Promise) -> None:
     hint = _USE_COMPILERS if foreign else _RAISE_POLICY
     _reject(WheelRejected, f"{what} does not meet {promise.policy}", reasons, hint)
     _refuse_undefined(what, facts, Surroundings(promise))
+    notes = _refuse_newer(what, root, facts, promise)
     for wheel in sorted(root.rglob("*.whl")):
         with tempfile.TemporaryDirectory(prefix="mpforge-wheel-") as folder:
-            _prove_among_files(wheel, Path(folder) / "content", promise)
+            notes += _prove_among_files(wheel, Path(folder) / "content", promise)
+    return notes
 
 
 def _link_reasons(root: Path) -> Iterator[str]:
@@ -71,7 +87,7 @@ def _link_reasons(root: Path) -> Iterator[str]:
             yield f"{name} leads to {target}, which is not among the outputs"
 
 
-def _prove_among_files(wheel: Path, content: Path, promise: Promise) -> None:
+def _prove_among_files(wheel: Path, content: Path, promise: Promise) -> list[str]:
     """Check a wheel that commands made; a tag without a policy stands for the spec's policy."""
     from packaging.utils import InvalidWheelFilename
 
@@ -87,27 +103,31 @@ def _prove_among_files(wheel: Path, content: Path, promise: Promise) -> None:
     own = [abi for abi in (*name.abis, *name.pythons) if re.fullmatch(r"cp3\d+t?", abi)]
     python = min(own, default="cp311")  # one for every Python 3 may be checked for any
     if name.platforms == (f"linux_{promise.platform.machine}",):
-        _prove_content(wheel.name, content, python, promise, [])
-    else:
-        prove_wheel(wheel.name, content, python, promise, pure=False)
+        return _prove_content(wheel.name, content, python, promise, [])
+    return prove_wheel(wheel.name, content, python, promise, pure=False)
 
 
-def prove_wheel(filename: str, root: Path, python: str, promise: Promise, *, pure: bool) -> None:
+def prove_wheel(
+    filename: str, root: Path, python: str, promise: Promise, *, pure: bool
+) -> list[str]:
     """Check a wheel by its name and its unpacked content; ``pure``: it must hold no compiled files.
 
-    Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``.
+    Returns notes for the log. Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``,
+    ``NewerCpuNeeded``.
     """
     name = wheels.wheel_name(filename)
     reasons = list(tag_reasons(filename, promise.platform, promise.policy, python))
     if not reasons and not name.pure:  # it is checked against its own tag
         promised = [tag.removesuffix(f"_{promise.platform.machine}") for tag in name.platforms]
-        promise = replace(promise, policy=min(promised, key=policy_version))
-    _prove_content(filename, root, python, None if pure else promise, reasons)
+        # The audit may add an older policy to the tag than the one that it was compiled for.
+        cpu = promise.cpu.name if promise.cpu else None
+        promise = replace(promise, policy=min(promised, key=policy_version), raised=cpu)
+    return _prove_content(filename, root, python, None if pure else promise, reasons)
 
 
 def _prove_content(
     filename: str, root: Path, python: str, promise: Promise | None, reasons: list[str]
-) -> None:
+) -> list[str]:
     """Check what a wheel's tag promises of its compiled files, beside ``reasons`` against the tag itself.
 
     Without a ``promise`` only ``reasons`` count.
@@ -115,7 +135,7 @@ def _prove_content(
     name = wheels.wheel_name(filename)
     if reasons or promise is None:
         _refuse_promise(filename, reasons)
-        return
+        return []
     facts, reasons = format_of(promise.platform)(root, promise)
     if name.pure and facts:
         reasons.append("its platform tag is `any`, but it contains compiled code")
@@ -137,6 +157,7 @@ def _prove_content(
     shares = any(map(_loads_globally, root.rglob("*.py")))
     there = Surroundings(promise, python, stable=oldest is not None, shares=shares)
     _refuse_undefined(filename, facts, there)
+    return _refuse_newer(filename, root, facts, promise)
 
 
 def _refuse_promise(filename: str, reasons: list[str]) -> None:
@@ -165,6 +186,21 @@ def _refuse_undefined(what: str, facts: Mapping[str, Binary], there: Surrounding
         names = {symbol for symbol, _ in lacking}
         hint = f"{remedy(names)}; or {_ALLOW.format(name=min(names))}"
         _reject(UndefinedSymbol, f"{what} has undefined symbols", [why for _, why in lacking], hint)
+
+
+def _refuse_newer(
+    what: str, root: Path, facts: Mapping[str, Binary], promise: Promise
+) -> list[str]:
+    """Refuse instructions that the oldest CPU lacks; return notes about those that are chosen at run time."""
+    found = newer_instructions(root, facts, promise)
+    if found.refused and promise.cpu is not None:
+        hint = _NEWER_CPU
+        above = [one.name for one in cpus_of(promise.platform) if found.features <= one.features]
+        if above:
+            hint += f'; or set `cpu = "{above[0]}"` in [build], if all users have one'
+        needed = f"{what} needs a newer CPU than {promise.cpu.name}, and does not ask for one"
+        _reject(NewerCpuNeeded, needed, found.refused, hint)
+    return list(found.chosen)
 
 
 def _reject(error: type[MpforgeError], what: str, reasons: Iterable[str], hint: str) -> None:

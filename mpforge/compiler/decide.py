@@ -38,6 +38,7 @@ from mpforge.plan.toolchains import (
     ZigInImage,
 )
 from mpforge.platforms import GLIBC, MUSL, Platform, legacy_name, python_words, well_known
+from mpforge.platforms.cpus import Cpu, known_cpus
 from mpforge.platforms.policies import normal_policy
 from mpforge.spec import recipes
 from mpforge.spec.model import BuildOptions, Library, Spec
@@ -273,7 +274,7 @@ class Decision:
         if build.kind == "wheel":
             configurer = backends.recognise(self.compilation.project).configurer
         runs = configurer in ("cmake", "meson") or build_systems.runs_programs(build)
-        emulated = Machine(target, True, self.platform.baseline_cpu)  # the oldest CPU model
+        emulated = Machine(target, True, self._baseline)  # the oldest CPU model
         return Compilers(
             toolchain,
             target,
@@ -304,6 +305,16 @@ class Decision:
         raise ValueError(f"there is no image for the toolchain {choice.toolchain!r}")
 
     @property
+    def raised(self) -> Cpu | None:
+        """The oldest CPU that it is built for and tested on, if the spec names one."""
+        return known_cpus()[self.build.cpu] if self.build.cpu else None
+
+    @property
+    def _baseline(self) -> str | None:
+        """The emulator's model of the oldest CPU; ``max`` if it has none for the CPU that the spec names."""
+        return self.platform.baseline_cpu if self.raised is None else self.raised.qemu or "max"
+
+    @property
     def place(self) -> PlannedPlace:
         """The place for the target's own programs: that of its builds, unless they cross-compile."""
         return self.compilers.place if self.compilers and not self.compilers.cross else ON_HOST
@@ -321,7 +332,7 @@ class Decision:
         asked = self.options.test.strategy == "emulate" or cpu is not None
         # Hosts have no PyPy to test with.
         emulated = not self.runs_natively or asked or self.is_pypy
-        model = cpu or (self.platform.baseline_cpu if emulated else None)
+        model = cpu or (self._baseline if emulated else None)
         # A runtime runs an image of its own machine natively, whatever CPU model is requested.
         place = ON_HOST if emulated and self.native else self.place
         return Machine(self.platform.name, emulated, model, place)

@@ -11,6 +11,7 @@ from mpforge.compiler.decide import Compilation, Decision
 from mpforge.compiler.typed_commands import (
     OF_A_TARGET,
     commands,
+    compiled_for,
     texts_of,
     uses,
     variables,
@@ -181,7 +182,7 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
     # Tests are left out of a wheel's inputs, so that editing a test rebuilds nothing.
     tests = tuple(s for s in decision.options.test.sources if normal(s) != "**")
     request = _build_request(compilation, build, python, compilers)
-    given = variables(build)
+    given = compiled_for(decision.raised, variables(build))
     if build.repair.strip and choice.toolchain not in ("zig", NO_COMPILER):
         given = _stripped(given)
     config = settings(build.config_settings)
@@ -232,6 +233,8 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
         only_pure=choice.why if compilers is None else None,
         optional=tuple(build.optional_extensions),
         provided=tuple(build.allow_undefined),
+        cpu=build.cpu,
+        newer=tuple(build.allow_newer_cpu),
         exclude=tuple(build.repair.exclude),
         arguments=tuple(build.repair.args),
         target_environment=target_environment,
@@ -281,10 +284,13 @@ def command_steps(decision: Decision) -> tuple[Step, ...]:
         policy=compilers.policy,
         installs=build_systems.configurer(build.kind) is not None,
         provided=tuple(build.allow_undefined),
+        cpu=build.cpu,
+        newer=tuple(build.allow_newer_cpu),
         libraries=needed,
     )
     title = f"{build.kind} for {stem}"
-    step = Step(f"build-{stem}", title, run, variables(build), build.timeout)
+    given = compiled_for(decision.raised, variables(build))
+    step = Step(f"build-{stem}", title, run, given, build.timeout)
     return (*library_steps, *_granted(build, host, step))
 
 
@@ -334,6 +340,8 @@ def check_step(decision: Decision) -> Step:
         only_pure=decision.is_pure,
         exclude=tuple(build.repair.exclude),
         provided=tuple(build.allow_undefined),
+        cpu=build.cpu,
+        newer=tuple(build.allow_newer_cpu),
     )
     return Step(
         f"test-{stem}", f"static check of {stem}", check, timeout=decision.options.test.timeout

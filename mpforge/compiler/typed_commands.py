@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.plan.steps import Variables
 from mpforge.plan.texts import Argv, CommandLine, Placeholder, ShellLine, Text
+from mpforge.platforms.cpus import Cpu
 from mpforge.spec.placeholders import parse
 
 if TYPE_CHECKING:
@@ -44,6 +45,19 @@ def variables(options: "BuildOptions | TestOptions") -> Variables:
     """Return a step's environment from the spec."""
     values = ((name, text(str(value))) for name, value in sorted(options.environment.items()))
     return Variables(tuple(values), tuple(options.pass_environment), tuple(options.secrets))
+
+
+def compiled_for(cpu: Cpu | None, given: Variables) -> Variables:
+    """Return a build's variables with the options that make C, C++ and Rust compilers build for a CPU."""
+    if cpu is None:
+        return given
+    options = dict.fromkeys(("CFLAGS", "CXXFLAGS"), cpu.option)
+    if cpu.rust is not None:
+        options["RUSTFLAGS"] = f"-C target-cpu={cpu.rust}"
+    values = dict(given.values)
+    for name, option in options.items():
+        values[name] = text(f"{option} ") + values[name] if name in values else text(option)
+    return replace(given, values=tuple(sorted(values.items())))
 
 
 def without(given: Variables, placeholders: Collection[str]) -> Variables:

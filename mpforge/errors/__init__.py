@@ -95,6 +95,10 @@ class UndefinedSymbol(StepFailed, code="undefined-symbol"):
     """A result has a symbol that nothing on the target defines; ``why`` has files and symbols."""
 
 
+class NewerCpuNeeded(StepFailed, code="newer-cpu-needed"):
+    """A result has instructions that the oldest promised CPU lacks; ``why`` lists them."""
+
+
 class StableAbiBroken(StepFailed, code="abi3-violation"):
     """A wheel for many Pythons has files or symbols for only one; ``why`` lists them."""
 

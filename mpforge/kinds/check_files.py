@@ -26,7 +26,14 @@ class CheckingFiles(Kind[CheckFiles]):
         shipped = task.directory.prepare().source
         provision.store.restore(task.given.trees["shipped"], shipped)
         platform = well_known()[command.target]
-        promise = Promise(platform, command.policy, command.exclude, command.provided)
+        promise = Promise(
+            platform,
+            command.policy,
+            command.exclude,
+            command.provided,
+            raised=command.cpu,
+            newer=command.newer,
+        )
         if command.python is None:
             proof.prove_files(shipped, promise)
             return {}

@@ -58,8 +58,16 @@ class RunningCommands(Kind[RunCommands]):
             )
         platform, provided = well_known()[command.target], command.provided
         passing = Path(run.place.to_place_paths(str(directory.root)))
-        promise = Promise(platform, command.policy, provided=provided, passing=passing)
-        prove_files(directory.output, promise)
+        promise = Promise(
+            platform,
+            command.policy,
+            provided=provided,
+            passing=passing,
+            raised=command.cpu,
+            newer=command.newer,
+        )
+        for note in prove_files(directory.output, promise):
+            run.note(note)
         places = (str(passing), str(directory.root))
         task.warnings.extend(step_paths.warnings(directory.output, places))
         return {}

@@ -100,7 +100,14 @@ def repair(
     _refuse(command, wheel, facts, pure=pure)
     told = _without_extensions(command, wheel, compiled, content, build_log)
     refuse(wheel.name, [*wheels.format_reasons(wheel.name, content)])
-    promise = Promise(platform, command.policy, command.exclude, command.provided)
+    promise = Promise(
+        platform,
+        command.policy,
+        command.exclude,
+        command.provided,
+        raised=command.cpu,
+        newer=command.newer,
+    )
     wheel = _with_musl_s_name(run, python, wheel, facts, promise)
     if any(file.needed for file in facts.values()):
         made = _audited(run, python, wheel, command)
@@ -115,7 +122,8 @@ def repair(
     wrong = [*wheels.format_reasons(made.name, verified), *wheels.record_reasons(verified)]
     refuse(made.name, wrong)
     only_pure = command.only_pure is not None
-    prove_wheel(made.name, verified, command.python, promise, pure=only_pure)
+    for line in prove_wheel(made.name, verified, command.python, promise, pure=only_pure):
+        run.note(line)
     steps = dict.fromkeys((run.place.to_place_paths(str(run.directory.root)), STEP, STEP_IN_IMAGE))
     for line in (*told, *step_paths.warnings(verified, steps)):
         tell(f"{made.name}: {line}")

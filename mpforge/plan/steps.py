@@ -186,8 +186,9 @@ class RepairWheel(OneOf):
 
     ``pure``: a wheel without compiled code is allowed. ``only_pure``: the reason why no other is.
     ``optional``: globs over names of extensions that may be missing. ``provided``: globs over symbols that
-    the program which loads its files defines. ``target_environment``: packages with libraries that it may
-    have been linked with.
+    the program which loads its files defines. ``cpu`` is the oldest CPU if it is newer than the platform's;
+    ``newer``: globs over files that choose their CPU themselves. ``target_environment``: packages with
+    libraries that it may have been linked with.
     """
 
     wheel: OutputOf
@@ -200,6 +201,8 @@ class RepairWheel(OneOf):
     exclude: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     provided: tuple[str, ...] = ()
+    cpu: str | None = None
+    newer: tuple[str, ...] = ()
     target_environment: OutputOf | None = None
     libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
 
@@ -214,7 +217,8 @@ class RunCommands(_Build):
     """Run build commands and collect the declared outputs.
 
     ``installs``: outputs are looked for below ``{dest_dir}``, where the last command installs; else in the
-    source. ``provided``: globs over symbols that the program which loads them defines.
+    source. ``provided``: globs over symbols that the program which loads them defines. For ``cpu`` and
+    ``newer`` see ``RepairWheel``.
     """
 
     source: Tree
@@ -226,6 +230,8 @@ class RunCommands(_Build):
     policy: str
     installs: bool = False
     provided: tuple[str, ...] = ()
+    cpu: str | None = None
+    newer: tuple[str, ...] = ()
     libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
 
     is_main = True
@@ -265,8 +271,8 @@ class RunTests(OneOf):
 class CheckFiles(OneOf):
     """Check shipped files as their build did, without running any of their code.
 
-    For ``only_pure``, ``exclude`` and ``provided`` see ``RepairWheel``. ``python`` is None for files that are
-    no wheel.
+    For ``only_pure``, ``exclude``, ``provided``, ``cpu`` and ``newer`` see ``RepairWheel``. ``python`` is
+    None for files that are no wheel.
     """
 
     shipped: ShippedFiles
@@ -276,6 +282,8 @@ class CheckFiles(OneOf):
     only_pure: bool = False
     exclude: tuple[str, ...] = ()
     provided: tuple[str, ...] = ()
+    cpu: str | None = None
+    newer: tuple[str, ...] = ()
 
     work = Work.REPAIR
     is_main = False

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.platforms import Platform
+from mpforge.platforms import Platform, policy_version
+from mpforge.platforms.policies import is_musl
 
 _TABLE = Path(__file__).with_name("cpus.csv")
 
@@ -30,6 +31,7 @@ class Cpu:
     option: str
     rust: str | None
     qemu: str | None
+    images: str | None
 
 
 @functools.cache
@@ -37,7 +39,7 @@ def known_cpus() -> Mapping[str, Cpu]:
     """Return every CPU by name, in the table's order. A row's features include those of the row above it."""
     found: dict[str, Cpu] = {}
     for line in _TABLE.read_text(encoding="ascii").splitlines()[1:]:
-        name, machines, above, features, option, rust, qemu = line.split(",")
+        name, machines, above, features, option, rust, qemu, images = line.split(",")
         inherited = found[above].features if above else frozenset[str]()
         found[name] = Cpu(
             name,
@@ -46,6 +48,7 @@ def known_cpus() -> Mapping[str, Cpu]:
             option,
             rust or None,
             qemu or None,
+            images or None,
         )
     return found
 
@@ -55,9 +58,17 @@ def cpus_of(platform: Platform) -> tuple[Cpu, ...]:
     return tuple(cpu for cpu in known_cpus().values() if platform.machine in cpu.machines)
 
 
-def baseline(platform: Platform) -> Cpu | None:
-    """Return the oldest CPU that the platform's wheels must run on; None if the table has none."""
-    return None if platform.cpu is None else known_cpus()[platform.cpu]
+def baseline(platform: Platform, policy: str) -> Cpu | None:
+    """Return the oldest CPU that wheels of a policy must run on; None if the table has none."""
+    if platform.cpu is None:
+        return None
+    newer = [one for one in cpus_of(platform) if _compiled_for(one, policy)]
+    return newer[-1] if newer else known_cpus()[platform.cpu]
+
+
+def _compiled_for(cpu: Cpu, policy: str) -> bool:
+    same = cpu.images is not None and is_musl(cpu.images) == is_musl(policy)
+    return same and policy_version(str(cpu.images)) <= policy_version(policy)
 
 
 def near_names(word: str, platform: Platform) -> tuple[str, ...]:

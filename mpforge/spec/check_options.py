@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mpforge import platforms
 from mpforge.formats.toml import Path
+from mpforge.platforms.cpus import cpus_of, near_names
 from mpforge.platforms.policies import is_musl
 from mpforge.spec import recipes
 from mpforge.spec.finding import Finding, dotted, finding_at
@@ -69,6 +70,7 @@ def check_options(spec: Spec) -> Iterator[Finding]:
         yield from _kind(case)
         yield from _strategy(case)
         yield from _policy(case)
+        yield from _cpu(case)
         yield from _test(case)
     for name, toolchain in spec.toolchains.items():
         yield from _toolchain(("toolchains", name), toolchain)
@@ -179,6 +181,21 @@ def _version(policy: str) -> tuple[int, int]:
         return platforms.policy_version(policy)
     except ValueError:
         return (99, 0)
+
+
+def _cpu(case: _Case) -> Iterator[Finding]:
+    cpu = case.options.build.cpu
+    platform = platforms.well_known().get(platform_name(case.spec, case.target) or "")
+    if cpu is None or platform is None:
+        return
+    known = [one.name for one in cpus_of(platform)]
+    if cpu not in known:
+        yield finding_at(
+            "bad-value",
+            case.at("build.cpu"),
+            f'"{cpu}" is not a CPU of {case.target}; known are {", ".join(known)}',
+            next(iter(near_names(cpu, platform)), None),
+        )
 
 
 def _test(case: _Case) -> Iterator[Finding]:

@@ -153,6 +153,16 @@ class BuildOptions(Table):
         description="Symbols that the program which loads a shared library defines, by name or glob, "
         'e.g. "lua_*"; any other undefined symbol is an error.',
     )
+    cpu: Text | None = Field(
+        default=None,
+        description="The oldest CPU to build for and to test on, if not the target's own, by GCC's name "
+        '(-march, -mcpu), e.g. "x86-64-v3".',
+    )
+    allow_newer_cpu: Globs = Field(
+        default=(),
+        description="Files with instructions that the oldest CPU lacks, which run only where it has them, "
+        'by path or glob, e.g. "package/_avx2.*"; any other such file is an error.',
+    )
     frontend: Frontend = Field(default="build", description="The PEP 517 frontend.")
     isolation: Flag = Field(default=True, description="Build in an isolated environment (PEP 517).")
     requires: Texts = Field(

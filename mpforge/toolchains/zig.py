@@ -53,9 +53,8 @@ _KINDS = (
 _PARTS = ("h", "o", "b")
 
 # Flags that zig's own libraries are made with too. -O1 to -O3 and -O0 give the same ones.
-_OWN_FLAGS = re.compile(
-    r"-(O[sz]|march=.+|mcpu=.+|flto(=full|=thin)?|fomit-frame-pointer|funwind-tables)"
-)
+_CPU = re.compile(r"-m(arch|cpu)=")
+_OWN_FLAGS = re.compile(r"-(O[sz]|flto(=full|=thin)?|fomit-frame-pointer|funwind-tables)")
 _OTHER_MODE = re.compile(r"-O.*|-fno-(lto|omit-frame-pointer|unwind-tables)")
 
 
@@ -124,11 +123,27 @@ def runtime_flags(texts: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for word in " ".join(texts).split():
         kind = word[:2] if word.startswith("-O") else word.replace("-fno-", "-f").partition("=")[0]
-        if _OWN_FLAGS.fullmatch(word):
+        if _CPU.match(word):
+            if said := _cpu_in_zig_s_words(word.partition("=")[2]):
+                found["-mcpu"] = f"-mcpu={said}"
+        elif _OWN_FLAGS.fullmatch(word):
             found[kind] = word
         elif _OTHER_MODE.fullmatch(word):
             found.pop(kind, None)
     return tuple(sorted(found.values()))
+
+
+def _cpu_in_zig_s_words(cpu: str) -> str | None:
+    """Return zig's name of a CPU as the compiler wrappers do (``cpu_names.sh``); None if it has none.
+
+    Libraries for a CPU with extensions (``armv8-a+crc``) are not made beforehand: zig makes them in the step.
+    """
+    if match := re.fullmatch(r"armv([89])\.(\d)-a", cpu):
+        return f"generic+v{match[1]}_{match[2]}a"
+    if re.search(r"[+.]", cpu) or cpu.startswith(("native", "generic", "armv", "rv", "loongarch")):
+        return None
+    named = {"core-avx2": "haswell"}.get(cpu, cpu.replace("-", "_"))
+    return f"pwr{named[5:]}" if named.startswith("power") else named
 
 
 def prime(

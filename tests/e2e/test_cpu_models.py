@@ -22,22 +22,25 @@ SPEC = """
     command = ["{{python}} -m unittest discover -s tests"]
     cpus = {cpus}
 """
-# Both add 1 to a number. The first needs Armv8.1's atomics, the second AVX2.
+# Both add 1 to a number. The first needs Armv8.1's atomics, the second AVX2. They ask for the CPU's features
+# and do not heed the answer, so the static check takes them to choose.
 LSE = """
+    #include <sys/auxv.h>
     __attribute__((noinline, visibility("default"))) long
     newer(long *number)
     {
-        long old;
+        long old = (long)getauxval(AT_HWCAP);
         __asm__ volatile(".arch armv8.1-a\\n ldadd %2, %0, [%1]"
                          : "=r"(old) : "r"(number), "r"(1L) : "memory");
         return old + 1;
     }
 """
 AVX2 = """
+    #include <sys/auxv.h>
     static __attribute__((noinline)) long
     newer(long *number)
     {
-        long sum;
+        long sum = (long)getauxval(AT_HWCAP);
         __asm__ volatile("vmovq %1, %%xmm0\\n vpcmpeqq %%ymm1, %%ymm1, %%ymm1\\n"
                          "vpsubq %%ymm1, %%ymm0, %%ymm0\\n vmovq %%xmm0, %0\\n vzeroupper"
                          : "=r"(sum) : "r"(*number) : "xmm0", "xmm1");
@@ -131,6 +134,18 @@ def test_an_illegal_instruction_of_a_child_of_pytest_s_is_found_through_the_shel
 
 @pytest.mark.skipif(NATIVE != "x86_64", reason="x86-64 models natively need an x86-64 host")
 def test_models_of_the_host_s_own_platform_are_emulated(project: Workspace) -> None:
+    original = project.read("tiny/_tiny.c")
+    careless = AVX2.replace(" = (long)getauxval(AT_HWCAP)", "")
+    needing(project, careless, target="x86_64", cpus=[])
+    run = project.nox("build-x86_64")
+    assert "newer-cpu-needed: tiny-" in run.output, str(run)
+    assert "needs a newer CPU than x86-64, and does not ask for one" in run.output
+    assert "tiny/_tiny.cpython-311-x86_64-linux-gnu.so: at 0x" in run.output
+    assert "bytes after PyInit__tiny: vmovq %rax,%xmm0 needs AVX (and 4 more)" in run.output
+    assert 'set `cpu = "x86-64-v3"` in [build]' in run.output
+    project.edit("multiplatform.toml", "[test]", '[build]\ncpu = "x86-64-v3"\n\n[test]')
+    assert project.nox("build-x86_64").code == 0
+    project.write("tiny/_tiny.c", original)
     needing(
         project, AVX2, target="x86_64", cpus=["qemu64", "Haswell", "Skylake-Server", "Hasswell"]
     )

@@ -176,7 +176,7 @@ def test_no_module_outside_the_room_writes_a_machines_name() -> None:
 def test_every_linux_platform_has_an_oldest_cpu_among_those_of_its_machine() -> None:
     for platform in well_known().values():
         if platform.os == "linux":
-            assert baseline(platform) in cpus_of(platform), platform.name
+            assert baseline(platform, platform.default_policy) in cpus_of(platform), platform.name
 
 
 def test_a_cpu_has_the_extensions_of_those_that_it_is_above() -> None:

@@ -207,7 +207,7 @@ def test_a_problem_in_toml_1_1_has_its_place() -> None:
         ("build", "manylinux-aarch64-image", "build.image"),
         ("build", "repair-wheel-command", "build.repair"),
         ("build", "config_settings", "build.config-settings"),
-        ("build", "cpus", "test.cpus"),
+        ("build", "groups", "test.groups"),
         ("test", "test-requires", "test.requires"),
         ("test", "deps", "test.requires"),
         ("test", "commands", "test.command"),
