@@ -18,6 +18,7 @@ COMMANDS = (
     ("check", "report every problem of the spec"),
     ("plan", "show what would run, how and why, and what is cached"),
     ("run", "run sessions with nox"),
+    ("release", "upload the recorded wheels and sdist to a package index"),
     ("explain", "show why a session is built as it is, or what an error code means"),
     ("verify", "build twice from scratch and show what differs"),
     ("lock", "pin everything that builds fetch, for all targets"),

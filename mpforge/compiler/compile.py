@@ -54,7 +54,7 @@ def _session(
         entry.name, entry.phase, entry.target, entry.python, entry.requires, group=entry.group
     )
     if entry.phase == "release":
-        return replace(planned, refusal=_not_yet("uploading ([release])"))
+        return replace(planned, refusal=_UPLOADING)
     if entry.group:
         return planned
     refusal = _refusal(compilation, target)
@@ -76,6 +76,11 @@ def _refusal(compilation: Compilation, target: ResolvedTarget | None) -> Refusal
     if compilation.host.platform is None:
         return _foreign_host(compilation.host)
     return compilation.excluded if target is None or target.pythons else None
+
+
+_UPLOADING = Refusal(
+    "not-available-yet", "uploading is a command, not yet a session: run `mpforge release`"
+)
 
 
 def _not_yet(what: str) -> Refusal:

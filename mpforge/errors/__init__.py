@@ -129,6 +129,30 @@ class DistConflict(StepFailed, code="dist-conflict"):
     enterable = False
 
 
+class ReleaseIncomplete(StepFailed, code="release-incomplete"):
+    """``dist/`` lacks files of the plan, or has outdated, changed or untested ones; ``why`` has each."""
+
+    enterable = False
+
+
+class ReleaseRejected(StepFailed, code="release-rejected"):
+    """A file of ``dist/`` that no index would take; ``why`` has each reason."""
+
+    enterable = False
+
+
+class UploadConflict(StepFailed, code="upload-conflict"):
+    """The index has files of the same names with other contents."""
+
+    enterable = False
+
+
+class UploadFailed(StepFailed, code="upload-failed"):
+    """The index did not take a file; ``why`` is its answer."""
+
+    enterable = False
+
+
 class Damaged(StepFailed, code="store-damaged"):
     """A blob or an entry of the store is corrupt or gone; treated as a miss and made again."""
 

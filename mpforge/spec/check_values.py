@@ -109,6 +109,7 @@ def _index(spec: Spec) -> Iterator[Finding]:
     addresses: list[tuple[Path, str | None]] = [
         (("index", "url"), spec.index.url),
         (("release", "index"), spec.release.index if spec.release else None),
+        (("release", "check-url"), spec.release.check_url if spec.release else None),
     ]
     addresses += [(("index", "extra", n), url) for n, url in enumerate(spec.index.extra)]
     for path, address in addresses:
@@ -117,12 +118,14 @@ def _index(spec: Spec) -> Iterator[Finding]:
                 "secret-in-spec",
                 path,
                 f"`{dotted(path)}` contains credentials; name the variables that hold them in "
-                "`index.credentials`",
+                f"`{path[0]}.credentials`",
             )
-    for key, name in spec.index.credentials.model_dump(exclude_none=True).items():
-        if not _is_variable(name):
-            where = ("index", "credentials", key)
-            yield finding_at("bad-name", where, "expected the name of a variable, not a value")
+    for table, owner in (("index", spec.index), ("release", spec.release)):
+        given = owner.credentials.model_dump(exclude_none=True) if owner is not None else {}
+        for key, name in given.items():
+            if not _is_variable(name):
+                where = (table, "credentials", key)
+                yield finding_at("bad-name", where, "expected the name of a variable, not a value")
 
 
 def _policy(path: Path, policy: str) -> Iterator[Finding]:

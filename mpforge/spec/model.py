@@ -356,7 +356,18 @@ class Library(Table):
 class Release(Table):
     """The destination of a release."""
 
-    index: Text | None = Field(default=None, description="The index that is uploaded to.")
+    index: Text | None = Field(
+        default=None, description="The address that is uploaded to; default: PyPI's."
+    )
+    check_url: Text | None = Field(
+        default=None,
+        alias="check-url",
+        description="The address at which that index lists its files, as for `pip install -i`.",
+    )
+    credentials: Credentials = Field(
+        default=Credentials(),
+        description="Names of the variables that hold the credentials; a password alone is a token.",
+    )
 
 
 class Spec(Table):
