@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mpforge.plan.facts import HostFacts
 from mpforge.plan.requirements import name_of
 from mpforge.plan.sessions import Refusal
 from mpforge.platforms import Platform, python_words
+from mpforge.platforms.cpus import Cpu, lacking_features
 
 if TYPE_CHECKING:
     from mpforge.spec.model import BuildOptions, Library, Toolchain
@@ -78,6 +80,21 @@ def test_refusal(platform: Platform, cpu: str | None) -> Refusal | None:
         what=f"{cpu} (test.cpus) has AVX-512, which QEMU does not emulate: tests on it would prove nothing",
         hint="name a model of level v3 or lower, such as Haswell, Skylake-Client, EPYC or max; "
         'AVX-512 needs a real machine and test.strategy = "native"',
+    )
+
+
+def older_host_refusal(host: HostFacts, cpu: Cpu | None) -> Refusal | None:
+    """Return why a host can't run what is built for a CPU: it lacks some of its extensions."""
+    if cpu is None or host.cpu_features is None:
+        return None
+    lacking = sorted(lacking_features(cpu, host.cpu_features))
+    if not lacking:
+        return None
+    return Refusal(
+        error="host-cannot",
+        what=f"this host can't run what is built for {cpu.name} (build.cpu)",
+        why=f"its processor lacks {', '.join(lacking)}",
+        hint='set test.strategy = "emulate", or run the test on a machine with such a CPU',
     )
 
 

@@ -163,6 +163,7 @@ def _build(decision: Decision, planned: PlannedSession) -> PlannedSession:
         after=after,
         folder=decision.folder,
         asks_sdist=asks_sdist,
+        cpu=None if compilers is None else decision.oldest_cpu(compilers.policy),
     )
 
 
@@ -206,9 +207,11 @@ def _test(decision: Decision, planned: PlannedSession, cpu: str | None) -> Plann
             f"{planned.name}: test.strategy is native and this host is {compilation.host.system}",
             hint=f"run it on a machine of type {platform.name}, or set test.strategy = 'auto'",
         )
+    level = decision.level(cpu)
+    if refusal is None and level == "native":
+        refusal = availability.older_host_refusal(compilation.host, decision.raised)
     if refusal is not None:
         return replace(planned, refusal=refusal)
-    level = decision.level(cpu)
     static = level == "static"
     found = (steps.check_step(decision),) if static else steps.test_steps(decision, cpu)
     ids = compilation.add(found)

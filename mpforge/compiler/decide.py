@@ -38,7 +38,7 @@ from mpforge.plan.toolchains import (
     ZigInImage,
 )
 from mpforge.platforms import GLIBC, MUSL, Platform, legacy_name, python_words, well_known
-from mpforge.platforms.cpus import Cpu, known_cpus
+from mpforge.platforms.cpus import Cpu, baseline, known_cpus
 from mpforge.platforms.policies import normal_policy
 from mpforge.spec import recipes
 from mpforge.spec.model import BuildOptions, Library, Spec
@@ -308,6 +308,11 @@ class Decision:
     def raised(self) -> Cpu | None:
         """The oldest CPU that it is built for and tested on, if the spec names one."""
         return known_cpus()[self.build.cpu] if self.build.cpu else None
+
+    def oldest_cpu(self, policy: str) -> str | None:
+        """Return the oldest CPU that files built for a policy run on; None if the platform has none."""
+        oldest = self.raised or baseline(self.platform, policy)
+        return oldest.name if oldest else None
 
     @property
     def _baseline(self) -> str | None:

@@ -34,7 +34,8 @@ class Entry:
 
     ``path`` is relative to ``dist/``; ``session`` of ``spec`` made it, ``users`` are the other sessions that
     use it. ``source`` and ``options`` are digests of its source and of the options of its build, ``recipe``
-    of everything known before the build; ``store`` identifies the store (and machine) it came from.
+    of everything known before the build; ``store`` identifies the store (and machine) it came from. ``cpu``
+    is the oldest CPU that it runs on, by GCC's name.
     ``observed`` are the keys under which the store keeps the files of the host that its build read. ``tests``
     maps a test session to its result. A ``symlink`` is recorded with its target; ``digest`` is that of the
     target's bytes. ``unknown`` are fields written by a newer mpforge.
@@ -58,6 +59,7 @@ class Entry:
     observed: tuple[str, ...] = ()
     executable: bool = False
     symlink: str | None = None
+    cpu: str | None = None
     tests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
 

@@ -10,13 +10,21 @@ from mpforge.housekeeping.cache_contents import ALSO_RUN
 from mpforge.places.containers import endpoint
 from mpforge.places.isolation import NO_ROOTS, Isolation, isolation
 from mpforge.plan.facts import HostFacts
-from mpforge.platforms import GLIBC, Platform, by_machine, foreign_names, glibc_platforms
+from mpforge.platforms import (
+    GLIBC,
+    Platform,
+    by_machine,
+    cpus,
+    foreign_names,
+    glibc_platforms,
+)
 from mpforge.store import notes
 from mpforge.store.stamps import boot_id
 from mpforge.workspace import host_system
 
 _RUNS_I386 = Path("/proc/sys/abi/vsyscall32")
 """A setting of kernels that are built with what 32-bit programs of x86 need (IA32_EMULATION)."""
+_CPUINFO = Path("/proc/cpuinfo")
 _WORD = re.compile(r"[\w/-]+")
 
 
@@ -39,6 +47,7 @@ def host_facts(cache: Path, spec: str = "") -> HostFacts:
         roots=apart is None or apart.has_root,
         no_roots="" if apart is None or apart.has_root else f"{NO_ROOTS}: {_refusal(apart)}",
         also_runs=() if found is None else _also_runs(found, spec, cache / ALSO_RUN),
+        cpu_features=_cpu_features() if "cpu" in spec else None,
     )
 
 
@@ -64,6 +73,14 @@ def _also_runs(
         noted = {"boot": boot, "platforms": runs}
         notes.keep(remembered, noted)
     return tuple(noted["platforms"])
+
+
+def _cpu_features() -> frozenset[str] | None:
+    try:
+        text = _CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return cpus.features_of(text) or None
 
 
 def _refusal(apart: Isolation) -> str:

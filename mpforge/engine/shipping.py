@@ -240,6 +240,7 @@ class Shipping:
             host=self.found.plan.host,
             spec=self.workspace.spec.name,
             observed=observed,
+            cpu=session.cpu,
         )
 
 

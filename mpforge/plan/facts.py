@@ -16,6 +16,7 @@ class HostFacts:
     ``system`` is the word for messages (``Linux x86_64``, ``macOS arm64``).
     ``also_runs`` are platforms whose programs its processor runs in a sandbox as well (i686 on x86-64).
     ``container_runtime`` is True if a socket or a setting of the user names one; it may not answer.
+    ``cpu_features`` are its processor's extensions (``platforms.cpus``), None if they were not read.
     ``roots`` is True if images can run here without one, else ``no_roots`` is the reason.
     """
 
@@ -25,6 +26,7 @@ class HostFacts:
     roots: bool = False
     no_roots: str = ""
     also_runs: tuple[str, ...] = ()
+    cpu_features: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

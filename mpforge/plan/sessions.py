@@ -62,7 +62,8 @@ class PlannedSession:
     (docs/contract.md, "Sessions"). ``after`` names the build session whose wheel may serve this one too: the
     lowest Python's (abi3), or the first target's (pure). ``folder`` is the directory of its files below
     ``dist/`` (``gateway/``). ``group``: it only stands for the sessions that it requires. ``asks_sdist``:
-    only its sdist's metadata says whether the project allows this Python. ``level`` is a test's.
+    only its sdist's metadata says whether the project allows this Python. ``level`` is a test's, ``cpu`` the
+    oldest CPU that a build's compiled files run on (a row of ``cpus.csv``).
     """
 
     name: str
@@ -82,6 +83,7 @@ class PlannedSession:
     group: bool = False
     asks_sdist: bool = False
     level: Level | None = None
+    cpu: str | None = None
 
     @property
     def is_served(self) -> bool:

@@ -6,7 +6,9 @@ must run on; ``[build] cpu`` names a newer one. docs/platforms.md has the source
 
 import difflib
 import functools
+import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +71,37 @@ def baseline(platform: Platform, policy: str) -> Cpu | None:
 def _compiled_for(cpu: Cpu, policy: str) -> bool:
     same = cpu.images is not None and is_musl(cpu.images) == is_musl(policy)
     return same and policy_version(str(cpu.images)) <= policy_version(policy)
+
+
+# What /proc/cpuinfo calls an extension, where it is another word than that of cpus.csv (Linux,
+# arch/x86/include/asm/cpufeatures.h, Documentation/arch/arm64/elf_hwcaps.rst).
+_OF_LINUX = {
+    "pni": "SSE3",
+    "cx16": "CMPXCHG16B",
+    "abm": "LZCNT",
+    "sha_ni": "SHA",
+    "crc32": "crc",
+    "atomics": "lse",
+    "asimdrdm": "rdm",
+    "lrcpc": "rcpc",
+    "asimddp": "dotprod",
+    "fphp": "fp16",
+}
+_UNTOLD = frozenset(("pan",))  # Linux keeps these to itself
+
+
+def features_of(cpuinfo: str) -> frozenset[str]:
+    """Return the extensions of a processor of x86 or aarch64, by the text of ``/proc/cpuinfo``."""
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, re.MULTILINE)
+    words = found[1].split() if found else []
+    return frozenset(
+        name for word in words for name in (word, word.upper(), _OF_LINUX.get(word, word))
+    )
+
+
+def lacking_features(cpu: Cpu, features: AbstractSet[str]) -> frozenset[str]:
+    """Return the extensions of a CPU that a processor with some ``features_of`` lacks."""
+    return cpu.features - features - _UNTOLD
 
 
 def near_names(word: str, platform: Platform) -> tuple[str, ...]:

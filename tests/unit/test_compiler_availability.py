@@ -10,6 +10,7 @@ from mpforge.plan.pins import Lock
 from mpforge.plan.places import Machine
 from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.plan.steps import RunTests
+from mpforge.platforms.cpus import known_cpus
 from mpforge.spec.load import load_spec
 from mpforge.spec.options import cpu_word
 
@@ -136,3 +137,23 @@ def test_an_x86_model_with_avx_512_is_refused_on_every_host(model: str) -> None:
         assert model in session.refusal.what
         assert "AVX-512" in session.refusal.what
         assert "Haswell" in (session.refusal.hint or "")
+
+
+def test_what_is_built_for_a_newer_cpu_is_not_tested_on_an_older_host() -> None:
+    """Its tests are emulated if that is asked for, and the build says which CPU its files need."""
+    older = replace(HOST, cpu_features=known_cpus()["x86-64-v2"].features)
+    plan = _plan(_spec('cpu = "x86-64-v3"'), older)
+    session = _session(plan, "test-x86_64-cp311")
+    assert session.refusal is not None
+    assert session.refusal.error == "host-cannot"
+    assert "x86-64-v3 (build.cpu)" in session.refusal.what
+    assert "lacks AVX, AVX2" in (session.refusal.why or "")
+    assert _session(plan, "build-x86_64-cp311").cpu == "x86-64-v3"
+    assert _session(_plan(_spec(), older), "build-x86_64-cp311").cpu == "x86-64"
+    unknown = _plan(_spec('cpu = "x86-64-v3"'))
+    emulated = _plan(_spec('cpu = "x86-64-v3"', rest='[test]\nstrategy = "emulate"'), older)
+    for found in (unknown, emulated):
+        assert _session(found, "test-x86_64-cp311").refusal is None
+    step = emulated.step(_session(emulated, "test-x86_64-cp311").result or "")
+    assert isinstance(step.command, RunTests)
+    assert step.command.machine.cpu == "Haswell"

@@ -9,7 +9,14 @@ from elftools.elf.enums import ENUM_E_MACHINE
 
 from mpforge import platforms
 from mpforge.platforms import GLIBC, by_machine, foreign_names, policy_version, well_known
-from mpforge.platforms.cpus import baseline, cpus_of, known_cpus, near_names
+from mpforge.platforms.cpus import (
+    baseline,
+    cpus_of,
+    features_of,
+    known_cpus,
+    lacking_features,
+    near_names,
+)
 
 LINUX = ["aarch64", "armv7l", "x86_64", "i686", "s390x", "ppc64le", "riscv64", "loongarch64"]
 OTHERS = ["windows_x86_64", "windows_arm64", "macos_arm64", "macos_x86_64"]
@@ -185,6 +192,16 @@ def test_a_cpu_has_the_extensions_of_those_that_it_is_above() -> None:
     assert "AVX" not in cpus["x86-64-v2"].features
     assert {"lse", "dotprod"} <= cpus["neoverse-n1"].features
     assert not {"neon", "idiv"} & cpus["armv7-a"].features
+
+
+def test_linux_s_words_for_extensions_are_known() -> None:
+    here = "processor\t: 0\nflags\t\t: fpu cx8 cmov fxsr mmx sse sse2 pni ssse3 cx16 sse4_1 sse4_2 popcnt\n"
+    cpus = known_cpus()
+    assert not lacking_features(cpus["x86-64-v2"], features_of(here))
+    assert {"AVX2", "LZCNT"} <= lacking_features(cpus["x86-64-v3"], features_of(here))
+    arm = "Features\t: fp asimd aes pmull crc32 atomics asimdrdm lrcpc dcpop asimddp fphp\n"
+    assert not lacking_features(cpus["neoverse-n1"], features_of(arm))
+    assert features_of("cpu\t: POWER9") == frozenset()
 
 
 def test_a_cpu_s_name_is_found_by_one_like_it() -> None:
