@@ -5,14 +5,9 @@ A few patterns from the manuals, not a disassembler: other instructions have no 
 
 from dataclasses import dataclass
 
-# Arm Architecture Reference Manual, "A64 instruction set encoding": mask, value, name.
-_ARM = (
-    (0x3F20_0C00, 0x3820_0000, "an LSE atomic (Armv8.1)"),
-    (0x3FA0_7C00, 0x08A0_7C00, "an LSE compare and swap (Armv8.1)"),
-    (0xBFA0_7C00, 0x0820_7C00, "an LSE compare and swap (Armv8.1)"),
-    (0x9F20_FC00, 0x0E00_9400, "a dot product (Armv8.2)"),
-    (0x1E00_0000, 0x0400_0000, "SVE (Armv8.2 and later)"),
-)
+from mpforge.platforms import well_known
+from mpforge.platforms.encodings import instruction_sets
+
 # Intel's manual, volume 2, "Instruction format": prefixes of an opcode.
 _PREFIXES = b"\x66\xf2\xf3\x2e\x36\x3e\x26\x64\x65\x67\xf0"
 _REX = bytes(range(0x40, 0x50))
@@ -41,20 +36,27 @@ class Instruction:
 
 
 def describe(machine: str, code: bytes) -> Instruction | None:
-    """Return the instruction at the start of some bytes; None for an unsupported machine."""
-    if machine == "EM_AARCH64" and len(code) >= 4:
-        return _arm(int.from_bytes(code[:4], "little"))
+    """Return the instruction at the start of some bytes; None for an unsupported machine (``EM_…``).
+
+    32-bit Arm is unsupported: its two instruction sets can't be told apart by a few bytes.
+    """
     if machine == "EM_X86_64" and code:
         return _x86(code)
-    return None
-
-
-def _arm(word: int) -> Instruction:
-    digits = f"{word:08x}"
-    if word >> 16 == 0:
-        return Instruction(digits, "udf, a trap", trap=True)
-    names = [name for mask, value, name in _ARM if word & mask == value]
-    return Instruction(digits, names[0] if names else None)
+    platform = next((one for one in well_known().values() if one.elf_machine == machine), None)
+    sets = {} if platform is None else instruction_sets(platform.machine, platform.endian)
+    if len(sets) != 1:
+        return None
+    (known,) = sets.values()
+    match = known.layout.split.match(code)
+    if match is None:
+        return None
+    first = match[0]
+    if machine == "EM_AARCH64" and first[2:] == b"\0\0":
+        return Instruction(known.digits(first), "udf, a trap", trap=True)
+    found = known.find(first)
+    return Instruction(
+        known.digits(first), f"{found.name} needs {found.feature}" if found else None
+    )
 
 
 def _x86(code: bytes) -> Instruction:

@@ -65,6 +65,11 @@ ILLEGAL_INSTRUCTION = re.compile(
     r"uncaught target signal 4 \(|Fatal Python error: Illegal instruction|died with <Signals\.SIGILL"
     r"|^Illegal instruction(?: \(core dumped\))?$|: line \d+: +\d+ Illegal instruction\b"
 )
+# The same of SIGFPE
+FLOATING_POINT = re.compile(
+    r"uncaught target signal 8 \(|Fatal Python error: Floating-point exception|died with <Signals\.SIGFPE"
+    r"|\((?:signal 8|exit status 136)\)"
+)
 # meson dist
 WANTS_REPOSITORY = re.compile(r"^Dist currently only works with Git or Mercurial repos$")
 # pytest, unittest (3.12). pytest prints the first for a wrong call too.

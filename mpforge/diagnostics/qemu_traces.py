@@ -12,7 +12,11 @@ _OPEN = re.compile(r'open(?:at2?)?\([^"]*"(?P<path>[^"]+)".*\) = (?P<descriptor>
 _MAP = re.compile(
     r"mmap2?\([^,]+,(?P<size>\w+),.*,(?P<descriptor>-?\d+),(?P<offset>\w+)\) = (?P<start>0x[0-9a-f]+)"
 )
-_FAULT = re.compile(r"--- SIGILL \{.*si_addr=(?P<address>0x[0-9a-f]+)")
+# QEMU's z900 reports a vector instruction as SIGFPE, with the code of a signal that a program sends, but an
+# address; a real one has another code (1: division by zero).
+_FAULT = re.compile(
+    r"--- (?:SIGILL \{|SIGFPE \{si_signo=SIGFPE, si_code=SI_USER, ).*si_addr=(?P<address>0x[0-9a-f]+)"
+)
 _CALL = re.compile(r"^(?P<process>\d+) (?P<name>\w+)\(")
 
 

@@ -12,19 +12,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge.artifacts import elf, wheels
-from mpforge.diagnostics import instructions, qemu_traces
-from mpforge.errors import IllegalInstruction, StepFailed
+from mpforge.diagnostics import instructions, log_patterns, qemu_traces
+from mpforge.errors import IllegalInstruction, StepFailed, TestsFailed
 from mpforge.kinds.task import since
 from mpforge.places.step import StepRun
 from mpforge.platforms import by_machine
 
 _FRAMES = 3
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$')
-_STACK = re.compile(r"^Fatal Python error: Illegal instruction$")
+_STACK = re.compile(r"^Fatal Python error: (?:Illegal instruction|Floating-point exception)$")
 _UNFOUND = "its location could not be found"
 _LESS = (
     "Compile for the oldest CPU (no -march=native, no newer -march), or let the code choose at run time "
     "(ifunc, __builtin_cpu_supports, getauxval)"
+)
+_SIGFPE = (
+    "look for an integer division by zero: QEMU also ends programs so for instructions that its model lacks "
+    "(z13's vectors on a z900), but its trace has none"
 )
 _TRAP = (
     "find the bug that leads there (__builtin_trap, __builtin_unreachable, a failed check of "
@@ -73,10 +77,26 @@ class Found:
     lost: str = ""
 
 
+def suspected(error: StepFailed, *, emulated: bool) -> TestsFailed | None:
+    """Return the error of a test that may have met an illegal instruction; None if it met none.
+
+    Of SIGFPE under QEMU only a trace can tell, so its error is that of any failed test.
+    """
+    if isinstance(error, IllegalInstruction):
+        return error
+    by_sigfpe = log_patterns.FLOATING_POINT.search(f"{error.what}\n{error.why}")
+    if not (emulated and by_sigfpe):
+        return None
+    return TestsFailed(error.what, why=error.why, hint=error.hint or _SIGFPE)
+
+
 def located(
-    error: IllegalInstruction, step: StepRun, again: Callable[[StepRun], None], known: Surroundings
-) -> IllegalInstruction:
-    """Return the error with the place, as far as it can be found: ``again`` runs the failed command."""
+    error: TestsFailed, step: StepRun, again: Callable[[StepRun], None], known: Surroundings
+) -> TestsFailed:
+    """Return the error with the place, as far as it can be found: ``again`` runs the failed command.
+
+    One that is only suspected is returned as it is if no illegal instruction is found.
+    """
     folder = step.directory.root / "traces"
     folder.mkdir(exist_ok=True)
     given = {**step.environment, **qemu_traces.variables(str(folder)), "PYTHONFAULTHANDLER": "1"}
@@ -94,6 +114,8 @@ def located(
             step.place.to_host_paths(trace.read_text("utf-8", "replace")), encoding="utf-8"
         )
     culprits = sorted(_culprits(folder, known), key=lambda culprit: not culprit.ours)
+    if not culprits and not isinstance(error, IllegalInstruction):
+        return error
     said = since(Path(step.log.name), begin).decode("utf-8", "replace")
     found = Found(
         culprits[0] if culprits else None,
@@ -103,9 +125,7 @@ def located(
     return report(error, step.title, known, found)
 
 
-def report(
-    error: IllegalInstruction, title: str, known: Surroundings, found: Found
-) -> IllegalInstruction:
+def report(error: TestsFailed, title: str, known: Surroundings, found: Found) -> IllegalInstruction:
     """Return the error with its text."""
     culprit = found.culprit
     rows = [*_rows(culprit)] if culprit else [found.lost or _UNFOUND, *filter(None, [error.why])]

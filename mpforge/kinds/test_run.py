@@ -14,7 +14,6 @@ from pathlib import Path
 
 from mpforge.artifacts import wheels
 from mpforge.errors import (
-    IllegalInstruction,
     ImportedElsewhere,
     RuntimeFull,
     RuntimeLost,
@@ -208,7 +207,12 @@ def _try(step: StepRun, scene: Scene, call: Callable[[StepRun], None]) -> None:
     """Run one of the tests' commands. Raises as ``run``."""
     try:
         call(step)
-    except IllegalInstruction as error:
+    except (StepTimeout, RuntimeFull, RuntimeLost):
+        raise
+    except StepFailed as error:
+        failed = illegal_instruction.suspected(error, emulated=scene.machine.emulated)
+        if failed is None:
+            raise TestsFailed(error.what, why=error.why, hint=error.hint) from None
         known = illegal_instruction.Surroundings(
             cpu=scene.model,
             machine=scene.platform.machine,
@@ -217,11 +221,7 @@ def _try(step: StepRun, scene: Scene, call: Callable[[StepRun], None]) -> None:
             wheel=next(scene.shipped.rglob("*.whl"), None),
             site=None if scene.python is None else scene.site,
         )
-        raise illegal_instruction.located(error, step, call, known) from None
-    except (StepTimeout, RuntimeFull, RuntimeLost):
-        raise
-    except StepFailed as error:
-        raise TestsFailed(error.what, why=error.why, hint=error.hint) from None
+        raise illegal_instruction.located(failed, step, call, known) from None
 
 
 def with_posargs(commands: tuple[CommandLine, ...], posargs: tuple[str, ...]) -> list[CommandLine]:

@@ -7,7 +7,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from mpforge.artifacts import elf
-from mpforge.errors import IllegalInstruction
+from mpforge.errors import IllegalInstruction, StepFailed
 from mpforge.kinds import illegal_instruction
 from mpforge.kinds.illegal_instruction import Culprit, Found, Surroundings
 
@@ -48,7 +48,7 @@ def test_the_object_the_place_the_instruction_and_python_s_stack_are_told() -> N
     assert first.endswith("pkg/_ext.so that a cortex-a53 does not have")
     assert rows == [
         "  at 0x490, in newer+0x4",
-        "  the instruction: f8280008, an LSE atomic (Armv8.1)",
+        "  the instruction: f8280008, ldadd needs lse",
         "  Python was at",
         "    tests/test_a.py:12, in test_add",
     ]
@@ -62,6 +62,17 @@ def test_a_function_whose_symbol_was_stripped_is_said_to_have_none() -> None:
         text = report(Found(Culprit("the wheel's pkg/_ext.so", True, place)))
         assert "in a function without a name: symbols are stripped" in text
         assert near in text
+
+
+def test_a_floating_point_exception_is_suspected_under_qemu_only() -> None:
+    for what, why in (("failed (signal 8)", None), ("failed", "died with <Signals.SIGFPE: 8>")):
+        found = illegal_instruction.suspected(StepFailed(what, why=why), emulated=True)
+        assert found is not None
+        assert found.code == "tests-failed"
+        assert "division by zero" in str(found.hint)
+        assert illegal_instruction.suspected(StepFailed(what, why=why), emulated=False) is None
+    assert illegal_instruction.suspected(StepFailed("failed (signal 11)"), emulated=True) is None
+    assert illegal_instruction.suspected(ERROR, emulated=False) is ERROR
 
 
 def test_what_was_not_found_is_said_with_what_the_log_has() -> None:

@@ -8,12 +8,12 @@ from mpforge.diagnostics import instructions
 @pytest.mark.parametrize(
     ("word", "name"),
     [
-        (0xF8280008, "LSE atomic"),  # ldadd x8, x8, [x0]
-        (0xB8E18000, "LSE atomic"),  # swpal w1, w0, [x0]
-        (0x88E17C02, "LSE compare"),  # casal? w1, w2, [x0]
-        (0x48207C82, "LSE compare"),  # casp x0, x1, x2, x3, [x4]
-        (0x4E829420, "dot product"),  # sdot v0.4s, v1.16b, v2.16b
-        (0x04A00000, "SVE"),  # add z0.s, z0.s, z0.s
+        (0xF8280008, "ldadd needs lse"),  # ldadd x8, x8, [x0]
+        (0xB8E18000, "swp needs lse"),  # swpal w1, w0, [x0]
+        (0x88E17C02, "cas needs lse"),  # casal? w1, w2, [x0]
+        (0x48207C82, "casp needs lse"),  # casp x0, x1, x2, x3, [x4]
+        (0x4E829420, "sdot needs dotprod"),  # sdot v0.4s, v1.16b, v2.16b
+        (0x04A00000, "SVE needs sve"),  # add z0.s, z0.s, z0.s
         (0xD503201F, None),  # nop
         (0x8B010000, None),  # add x0, x0, x1
         (0xC85F7C00, None),  # ldxr x0, [x0]
@@ -53,5 +53,7 @@ def test_a_trap_is_told_from_an_instruction_of_another_cpu() -> None:
         found = instructions.describe(machine, bytes.fromhex(code))
         assert found is not None
         assert found.trap
-    assert instructions.describe("EM_S390", b"\0\0\0\0") is None
+    vector = instructions.describe("EM_S390", bytes.fromhex("e70020000006 07fe"))
+    assert str(vector) == "e7 00 20 00 00 06, vl needs z13"
+    assert instructions.describe("EM_ARM", bytes.fromhex("90fbf1f0")) is None
     assert instructions.describe("EM_AARCH64", b"\0") is None

@@ -34,6 +34,15 @@ def test_a_later_mapping_hides_an_earlier_one_and_memory_is_no_file() -> None:
     assert _last(FAULT) == Fault(0x5500EB0300)
 
 
+def test_a_vector_instruction_on_a_z900_is_told_from_a_division_by_zero() -> None:
+    vector = FAULT.replace("SIGILL", "SIGFPE").replace("si_code=2", "si_code=SI_USER")
+    assert _last(MAPPED + vector) == Fault(0x5500EB0300, "/env/pkg/_ext.so", 0x1300)
+    assert (
+        _last(MAPPED + FAULT.replace("SIGILL", "SIGFPE").replace("si_code=2", "si_code=1")) is None
+    )
+    assert _last(MAPPED + RAISED.replace("SIGILL", "SIGFPE").replace("TKILL", "USER")) is None
+
+
 def test_an_instruction_that_was_only_tried_out_is_no_fault_unless_a_fork_met_it() -> None:
     assert _last(MAPPED) is None
     assert _last(MAPPED + FAULT + "7 exit_group(0)\n") is None
