@@ -4,7 +4,7 @@ A library is built once for all Pythons of a target, because its compilers have 
 hosts.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mpforge.compiler import build_systems, programs
@@ -40,6 +40,24 @@ def shared(needed: Libraries, made: Iterable[Step]) -> Libraries:
     return tuple((name, output) for name, output in needed if output.step in dynamic)
 
 
+def with_exports(decision: Decision) -> BuildOptions:
+    """Return the options of a build with the variables of its libraries, which its own replace."""
+    build, table = decision.build, recipes.libraries(decision.compilation.spec)
+    if not build.libraries or decision.compilers is None:
+        return build
+    given = _exports(build.libraries, table)
+    return build.model_copy(update={"environment": {**given, **build.environment}})
+
+
+def _exports(names: Sequence[str], table: Mapping[str, Library]) -> dict[str, str]:
+    """Return the variables that libraries, and all that they need, give to a build."""
+    return {
+        variable: str(value).replace("{prefix}", f"{{prefix:{name}}}")
+        for name in with_needs(names, table)
+        for variable, value in table[name].exports.items()
+    }
+
+
 def _sources(name: str, library: Library) -> Iterator[Step]:
     """Yield the steps that obtain a library's source and its patches."""
     source = library.source
@@ -57,7 +75,8 @@ def _sources(name: str, library: Library) -> Iterator[Step]:
 
 def _build(decision: Decision, name: str, library: Library, needed: Libraries) -> Step:
     """Return the step that builds a library; its id has a Python only if that one's compilers differ."""
-    compilation, build = decision.compilation, _options(library)
+    compilation = decision.compilation
+    build = _options(library, recipes.libraries(compilation.spec))
     compilers = _compilers(decision, build)
     here = well_known()[compilation.host_platform].gnu_triple
     command = BuildLibrary(
@@ -91,13 +110,13 @@ def _is_free(compilation: Compilation, step: Step) -> bool:
     return compilation.steps.get(step.id, step) == step
 
 
-def _options(library: Library) -> BuildOptions:
+def _options(library: Library, table: Mapping[str, Library]) -> BuildOptions:
     """Return a library's options as those of a build."""
     return BuildOptions(
         kind=library.kind or "commands",
         options=library.options,
         commands=library.commands,
-        environment=library.environment,
+        environment={**_exports(library.needs, table), **library.environment},
         tools=library.tools,
         libraries=library.needs,
     )

@@ -182,7 +182,7 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
     # Tests are left out of a wheel's inputs, so that editing a test rebuilds nothing.
     tests = tuple(s for s in decision.options.test.sources if normal(s) != "**")
     request = _build_request(compilation, build, python, compilers)
-    given = compiled_for(decision.raised, variables(build))
+    given = compiled_for(decision.raised, variables(libraries.with_exports(decision)))
     if build.repair.strip and choice.toolchain not in ("zig", NO_COMPILER):
         given = _stripped(given)
     config = settings(build.config_settings)
@@ -289,7 +289,7 @@ def command_steps(decision: Decision) -> tuple[Step, ...]:
         libraries=needed,
     )
     title = f"{build.kind} for {stem}"
-    given = compiled_for(decision.raised, variables(build))
+    given = compiled_for(decision.raised, variables(libraries.with_exports(decision)))
     step = Step(f"build-{stem}", title, run, given, build.timeout)
     return (*library_steps, *_granted(build, host, step))
 

@@ -72,6 +72,7 @@ def joined(ready: ReadyCompilers, found: Mapping[str, Path]) -> ReadyCompilers:
         "CMAKE_PREFIX_PATH": os.pathsep.join(map(str, found.values())),
         "PKG_CONFIG_LIBDIR": _list(found, "lib/pkgconfig", "lib64/pkgconfig", "share/pkgconfig"),
         "PKG_CONFIG_PATH": "",
+        "PKG_CONFIG_ALLOW_CROSS": "1",  # the Rust crate pkg-config asks nothing for another machine
         "MPFORGE_LIBRARIES": " ".join([*map(str, static), *runtime]),
     }
     programs = tuple(map(str, _there(found, "bin")))

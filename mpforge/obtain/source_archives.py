@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
@@ -30,17 +31,12 @@ def fetch(urls: Sequence[str], sha256: str, folder: Path, what: str) -> Path:
     told: list[str] = []
     differs = False
     for url in (*_in_mirror(urls), *urls):
-        place = folder / (unquote(PurePosixPath(urlsplit(url).path).name) or "source")
-        try:
-            found = _download(_address(url), place)
-        except (OSError, ValueError) as error:
-            why = getattr(error, "reason", None) or error  # urllib wraps the system's error
-            told.append(f"{without_credentials(url)}: {without_credentials(str(why))}")
-            continue
-        if found == sha256:
+        place = _place(folder, url)
+        answer, why = look(url, sha256, folder)
+        if answer == "found":
             return place
-        differs = True
-        told.append(f"{without_credentials(url)}: its sha256 is {found}")
+        differs = differs or answer == "differs"
+        told.append(f"{without_credentials(url)}: {why}")
     if differs:
         raise HashMismatch(
             f"{what} has another sha256 than the spec gives: {sha256}",
@@ -56,6 +52,22 @@ def fetch(urls: Sequence[str], sha256: str, folder: Path, what: str) -> Path:
         hint="check the network; behind a proxy, set HTTPS_PROXY; or add a mirror to the list `url`, "
         f"or set {MIRROR_VARIABLE} to a directory that has the file",
     )
+
+
+def look(
+    url: str, sha256: str, folder: Path
+) -> tuple[Literal["found", "differs", "unreachable"], str]:
+    """Fetch an archive from one address into ``folder``; return whether it is the one, and why not."""
+    try:
+        found = _download(_address(url), _place(folder, url))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "reason", None) or error  # urllib wraps the system's error
+        return "unreachable", without_credentials(str(why))
+    return ("found", "") if found == sha256 else ("differs", f"its sha256 is {found}")
+
+
+def _place(folder: Path, url: str) -> Path:
+    return folder / (unquote(PurePosixPath(urlsplit(url).path).name) or "source")
 
 
 def _in_mirror(urls: Sequence[str]) -> tuple[str, ...]:

@@ -101,6 +101,7 @@ def _elsewhere(spec: Spec) -> Iterator[Finding]:
         yield from _texts(spec, ("libraries", name, "commands"), library.commands)
         yield from _texts(spec, ("libraries", name, "options"), library.options)
         yield from _environment(spec, ("libraries", name, "environment"), library.environment)
+        yield from _environment(spec, ("libraries", name, "exports"), library.exports)
     yield from _index(spec)
 
 

@@ -351,6 +351,10 @@ class Library(Table):
     needs: Texts = Field(default=(), description="Libraries that it needs.")
     shared: Flag = Field(default=False, description="Build a shared library; else a static one.")
     environment: Environment = Field(default={}, description="Literals and placeholders, no shell.")
+    exports: Environment = Field(
+        default={},
+        description="Variables for the builds that are given it; {prefix} is its directory.",
+    )
 
 
 class Release(Table):

@@ -61,6 +61,7 @@ def _completed(own: Library) -> Library:
             "needs": tuple(dict.fromkeys((*base.needs, *own.needs))),
             "tools": (*base.tools, *own.tools),
             "environment": {**base.environment, **own.environment},
+            "exports": {**base.exports, **own.exports},
             "shared": own.shared if "shared" in own.model_fields_set else base.shared,
         }
     )

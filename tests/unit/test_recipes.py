@@ -1,5 +1,6 @@
 """Recipes: libraries that mpforge knows how to build."""
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,41 @@ def test_the_command_lists_and_shows_recipes(capsys: pytest.CaptureFixture[str])
     assert "[libyaml]" not in shown
     assert main(["library", "show", "libfi"]) == 2
     assert "did you mean libffi?" in capsys.readouterr().err
+
+
+def test_the_variables_of_a_library_are_given_to_the_builds_that_use_it() -> None:
+    def environment(rest: str = "", step: str = "wheel-aarch64-cp311") -> dict[str, str]:
+        text = _spec(
+            '["b"]', f'{rest}\n[libraries.a]\nrecipe = "zlib"\nexports = {{ A = "{{prefix}}/x" }}'
+        )
+        text += '\n[libraries.b]\nrecipe = "libpng"\nneeds = ["a"]\nexports = { B = "1" }'
+        plan = compile_plan(load_spec(text, file="m.toml"), HOST, PROJECT, Lock())
+        return {name: "".join(map(str, value)) for name, value in plan.step(step).variables.values}
+
+    assert environment() == {"A": "{prefix:a}/x", "B": "1"}
+    assert environment('environment = { B = "2" }')["B"] == "2"
+    assert environment(step="library-b-aarch64") == {"A": "{prefix:a}/x"}
+    assert environment(step="library-a-aarch64") == {}
+    assert environment('environment = { C = "3" }', step="sdist") == {"C": "3"}
+
+
+def test_the_sources_of_recipes_are_looked_for_at_every_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MPFORGE_DISTRO_MIRROR", tmp_path.as_uri())
+    assert main(["library", "check", "zlib"]) == 1
+    assert "zlib 1.2.13: unreachable: debian:pool/" in capsys.readouterr().out
+    archive = tmp_path / "pool/main/z/zlib/zlib_1.2.13.dfsg.orig.tar.bz2"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(b"other")
+    assert main(["library", "check", "zlib"]) == 1
+    assert "differs: debian:pool/" in capsys.readouterr().out
+    assert main(["library", "check", "zlb"]) == 2
+    assert "did you mean zlib?" in capsys.readouterr().err
+
+
+def test_the_page_of_the_recipes_tells_what_was_built() -> None:
+    built = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "_recipes.py"))
+    rows, old = built["load_rows"](), built["PAGE"].read_text(encoding="utf-8")
+    assert built["page"](recipes(), rows, old) == old
+    assert {row.name for row in rows} == set(recipes())  # a new one is built before it is shipped
