@@ -14,7 +14,6 @@ from mpforge.errors import ExitCode, first_of, render
 from mpforge.lock import lock_file
 from mpforge.plan.codec import encode
 from mpforge.plan.pins import Lock
-from mpforge.plan.sessions import NOTHING_RUN
 from mpforge.plan.wants import Want, unpinned
 from mpforge.reports.console import size
 
@@ -76,10 +75,8 @@ def _lines(item: SessionPreview) -> list[str]:
             f"    {choice.strategy} with {choice.toolchain}, {choice.policy}: {choice.why}"
         )
     if item.session.level is not None:
-        static = item.session.level == "static"
-        lines.append(
-            f"    {item.session.level}{f': checked only, not run: {NOTHING_RUN}' * static}"
-        )
+        static = f": checked only, not run: {item.static}" if item.static else ""
+        lines.append(f"    {item.session.level}{static}")
     if item.session.phase == "deps" and item.state != "cached":
         lines.append(f"    to fetch: {_size(item)}")
     for step in item.steps:
@@ -118,4 +115,5 @@ def _data(item: SessionPreview) -> dict[str, Any]:
     session = encode(item.session)
     steps = [step.to_json() for step in item.steps]
     fetch = {"bytes": item.fetch, "items": list(item.items)}
-    return {**session, "state": item.state, "why": item.why, "steps": steps, "fetch": fetch}
+    more = {"state": item.state, "why": item.why, "static": item.static}
+    return {**session, **more, "steps": steps, "fetch": fetch}

@@ -215,4 +215,5 @@ def _test(decision: Decision, planned: PlannedSession, cpu: str | None) -> Plann
     static = level == "static"
     found = (steps.check_step(decision),) if static else steps.test_steps(decision, cpu)
     ids = compilation.add(found)
-    return replace(planned, steps=ids, result=ids[-1], level=level)
+    unused = decision.machine(cpu) if static else None
+    return replace(planned, steps=ids, result=ids[-1], level=level, unused=unused)

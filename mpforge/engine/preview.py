@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mpforge.engine.load_plan import Compiled
 from mpforge.engine.realize import NotMade
-from mpforge.engine.session import refuse_excluded, require_machine, see_shipped
+from mpforge.engine.session import refuse_excluded, require_machine, see_shipped, why_static
 from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
 from mpforge.errors import MpforgeError, PinMissing
 from mpforge.keys.digest import Difference, differences
@@ -48,7 +48,8 @@ class StepPreview:
 class SessionPreview:
     """State of a session; ``fetch`` are the bytes to download (None: not known) and the names.
 
-    ``unpinned`` as for a step; ``error`` is the error that an impossible session would end with.
+    ``unpinned`` as for a step; ``error`` is the error that an impossible session would end with. ``static``
+    is why a static test runs nothing.
     """
 
     session: PlannedSession
@@ -59,6 +60,7 @@ class SessionPreview:
     items: tuple[str, ...] = ()
     unpinned: str | None = None
     error: MpforgeError | None = None
+    static: str = ""
 
 
 def preview(found: Compiled, workspace: Workspace, session: PlannedSession) -> SessionPreview:
@@ -110,10 +112,12 @@ def _preview(run: SessionRun, session: PlannedSession) -> SessionPreview:
     if session.phase == "test":
         require_machine(run)
     steps = _steps(run, session)
+    static = why_static(run) if session.level == "static" else ""
     if (first := _first_to_do(steps)) is None:
-        static = session.level == "static"
-        return SessionPreview(session, "checked" if static else "cached", "", steps)
-    return SessionPreview(session, first.state, first.why, steps, unpinned=first.unpinned)
+        return SessionPreview(session, "checked" if static else "cached", "", steps, static=static)
+    return SessionPreview(
+        session, first.state, first.why, steps, unpinned=first.unpinned, static=static
+    )
 
 
 def _first_to_do(steps: Sequence[StepPreview]) -> StepPreview | None:

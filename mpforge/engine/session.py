@@ -236,8 +236,22 @@ def _check(run: SessionRun, entries: tuple[Entry, ...]) -> SessionEnded:
     facts = {"level": "static", "key": result.key, "checked": result.finished}
     for entry in entries:
         run.shipping.dist.record_test(entry, session.name, facts)
-    run.emit(Checked(session.name, ", ".join(entry.path for entry in entries), NOTHING_RUN))
-    return replace(run.end("checked", f"checked only, not run: {NOTHING_RUN}"), level="static")
+    why = why_static(run)
+    run.emit(Checked(session.name, ", ".join(entry.path for entry in entries), why))
+    return replace(run.end("checked", f"checked only, not run: {why}"), level="static")
+
+
+def why_static(run: SessionRun) -> str:
+    """Return why a static session runs no tests, and whether this host could."""
+    machine = run.session.unused
+    if machine is None:
+        return NOTHING_RUN
+    try:
+        run.machines.check(machine, run.session.python)
+    except MpforgeError as error:
+        return f"{NOTHING_RUN}; this host could not run them: {error.what}"
+    how = "under QEMU" if machine.emulated else "natively"
+    return f"{NOTHING_RUN}; this host could run them {how}"
 
 
 # --- parts of the phases ----------------------------------------------------------------------

@@ -4,6 +4,7 @@ import functools
 from dataclasses import dataclass
 from typing import Literal
 
+from mpforge.plan.places import Machine
 from mpforge.plan.session_end import Level
 from mpforge.plan.steps import BuildLibrary, Step
 from mpforge.plan.toolchains import NO_COMPILER, TOOLCHAIN_NAMES, Compilers
@@ -63,7 +64,8 @@ class PlannedSession:
     lowest Python's (abi3), or the first target's (pure). ``folder`` is the directory of its files below
     ``dist/`` (``gateway/``). ``group``: it only stands for the sessions that it requires. ``asks_sdist``:
     only its sdist's metadata says whether the project allows this Python. ``level`` is a test's, ``cpu`` the
-    oldest CPU that a build's compiled files run on (a row of ``cpus.csv``).
+    oldest CPU that a build's compiled files run on (a row of ``cpus.csv``), ``unused`` the machine on which a
+    static test's commands would run.
     """
 
     name: str
@@ -84,6 +86,7 @@ class PlannedSession:
     asks_sdist: bool = False
     level: Level | None = None
     cpu: str | None = None
+    unused: Machine | None = None
 
     @property
     def is_served(self) -> bool:

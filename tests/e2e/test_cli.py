@@ -117,13 +117,14 @@ def test_a_static_test_never_looks_like_a_pass(workspace: Workspace) -> None:
     for _ in range(2):  # the second time its check is stored
         done = workspace.mpforge("run", TEST)
         assert done.code == 0, str(done)
-        assert f"{TEST}: skipped (checked only, not run" in done.output
+        why = 'test.strategy is "static"; this host could run them'
+        assert f"{TEST}: skipped (checked only, not run: {why}" in done.output
         assert "0 tested, 0 import-only, 1 checked only, 0 not run" in done.output
     (tests,) = (file["tests"] for file in workspace.record().values() if file["tests"])
     assert tests[TEST].keys() == {"level", "key", "checked"}
     assert tests[TEST]["level"] == "static"
     planned = workspace.mpforge("plan", TEST).output
-    assert f"{TEST}: checked\n    static: checked only, not run" in planned
+    assert f"{TEST}: checked\n    static: checked only, not run: {why}" in planned
 
 
 def test_run_passes_on_to_tests_alone_what_stands_behind_two_dashes(workspace: Workspace) -> None:
