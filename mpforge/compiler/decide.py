@@ -339,7 +339,7 @@ class Decision:
         emulated = not self.runs_natively or asked or self.is_pypy
         model = cpu or (self._baseline if emulated else None)
         # A runtime runs an image of its own machine natively, whatever CPU model is requested.
-        place = ON_HOST if emulated and self.native else self.place
+        place = ON_HOST if emulated and self.runs_natively else self.place
         return Machine(self.platform.name, emulated, model, place)
 
     def level(self, cpu: str | None) -> Level:

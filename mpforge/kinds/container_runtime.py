@@ -32,7 +32,7 @@ from mpforge.plan.pins import ImagePin, ImageRequest
 from mpforge.plan.places import InImage
 from mpforge.plan.texts import ShellLine, Text
 from mpforge.plan.toolchains import Compilers
-from mpforge.platforms import Platform
+from mpforge.platforms import Platform, well_known
 from mpforge.store.locks import alone
 from mpforge.toolchains import native_shell
 from mpforge.workspace import Workspace
@@ -52,6 +52,7 @@ class ImageInRuntime:
     containers: "Containers"
     found: Image
     name: str
+    platform: Platform
 
     @property
     def id(self) -> str:
@@ -69,7 +70,7 @@ class ImageInRuntime:
 
     def asked(self) -> Container:
         """Open a container in which the image is asked for its contents."""
-        return self.containers.asked(self.found, self.name)
+        return self.containers.asked(self.found, self.name, self.platform)
 
     def opened(self, task: Task, zig: "ProvidedZigInImage | None") -> Container:
         """Open a container for a step."""
@@ -80,6 +81,7 @@ class ImageInRuntime:
             volumes={} if zig is None else self.containers.volumes(zig, self.found),
             title=str(task.directory.root),
             called=self.name,
+            linux32=self.containers.linux32(self.platform),
         )
 
     def with_layer(self, task: Task, place: InImage, target: Platform) -> "ImageInRuntime":
@@ -114,7 +116,7 @@ class Containers:
     def image(self, request: ImageRequest) -> ImageInRuntime:
         """Return the image, pulled if the runtime lacks it. As ``images.obtain``."""
         found = images.obtain(self.runtime, self.pin(request), self._toolbox.working)
-        return ImageInRuntime(self, found, request.name)
+        return ImageInRuntime(self, found, request.name, well_known()[request.platform])
 
     def how(self, platform: Platform) -> str:
         """Return ``native``, or QEMU's version, for a platform. Raises ``RuntimeCannotRun``."""
@@ -158,9 +160,14 @@ class Containers:
         )
         return {ZIG: volume}
 
-    def asked(self, image: Image, name: str) -> Container:
+    def linux32(self, platform: Platform) -> bool:
+        """Return whether uname(2) must be told to name the platform's 32-bit machine (personality(2))."""
+        return platform.is_small and self.how(platform) == runtime_probe.NATIVE
+
+    def asked(self, image: Image, name: str, platform: Platform) -> Container:
         """Open a container in which an image is asked for its contents."""
-        return Container(self.runtime, image.id, title=str(self._cache), called=name)
+        small = self.linux32(platform)
+        return Container(self.runtime, image.id, title=str(self._cache), called=name, linux32=small)
 
     def with_layer(self, task: Task, image: Image, place: InImage, target: Platform) -> Image:
         """Return the image with the layer of ``before-all``; one session makes it, others wait.
@@ -178,6 +185,7 @@ class Containers:
                 network=place.network,
                 title=str(task.directory.root),
                 called=place.image.name,
+                linux32=self.linux32(well_known()[place.image.platform]),
             )
             try:
                 with self._toolbox.working(f"before-all of {place.image.name}, once"):

@@ -145,7 +145,12 @@ class ImageRoots:
         return self._way(platform).partition(" ")[2]
 
     def emulator(self, platform: Platform) -> tuple[str, ...]:
-        """Return the launcher's arguments for the platform's emulator, if mpforge's own handler starts it."""
+        """Return the launcher's arguments for the platform's emulator, if mpforge's own handler starts it.
+
+        Natively, for the name of its machine.
+        """
+        if platform.is_small and self.how(platform) == NATIVE:
+            return root_probe.LINUX32
         if self._way(platform).partition(" ")[0] != _OWN:
             return ()
         return root_probe.emulator(self._machines.static_emulator(platform).path, platform)

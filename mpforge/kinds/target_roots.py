@@ -36,13 +36,11 @@ class TargetRoot:
     operations: tuple[str, ...]
 
 
-_NATIVE = ("linux32", "", "")
-"""The launcher's operation by which uname(2) names the 32-bit machine."""
-
-
 def root(path: Path, platform: Platform, emulator: Emulator | None, cpu: str | None) -> TargetRoot:
     """Return the sysroot at ``path`` as a root whose programs run on a CPU model; natively, on this CPU."""
-    operations = _NATIVE if emulator is None else root_probe.emulator(emulator.path, platform)
+    operations = (
+        root_probe.LINUX32 if emulator is None else root_probe.emulator(emulator.path, platform)
+    )
     if emulator is not None and cpu is not None:
         operations += ("cpu", qemu_model(emulator, cpu), "")
     if (path / _OPT).is_dir():

@@ -45,6 +45,9 @@ MUSL = Libc("musl", "musllinux", None, versioned=False)
 LIBCS: Mapping[str, Libc] = {libc.name: libc for libc in (GLIBC, MUSL)}
 
 
+_SMALL = 32
+
+
 @dataclass(frozen=True)
 class Platform:
     """One row of the table; docs/platforms.md describes every column.
@@ -143,6 +146,11 @@ class Platform:
     def long_double_size(self) -> int:
         """``sizeof(long double)`` in bytes."""
         return _SMALL_LONG_DOUBLES.get(self.long_double, 16)
+
+    @property
+    def is_small(self) -> bool:
+        """True for a 32-bit machine: where a 64-bit kernel runs its programs, uname(2) names another one."""
+        return self.bits == _SMALL
 
     @property
     def x86(self) -> bool:

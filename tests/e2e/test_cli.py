@@ -114,10 +114,10 @@ def test_strict_takes_a_test_that_is_not_run_as_a_failure(
 
 def test_a_static_test_never_looks_like_a_pass(workspace: Workspace) -> None:
     workspace.edit("multiplatform.toml", "[test]", '[test]\nstrategy = "static"')
+    why = 'test.strategy is "static"; this host could run them'
     for _ in range(2):  # the second time its check is stored
         done = workspace.mpforge("run", TEST)
         assert done.code == 0, str(done)
-        why = 'test.strategy is "static"; this host could run them'
         assert f"{TEST}: skipped (checked only, not run: {why}" in done.output
         assert "0 tested, 0 import-only, 1 checked only, 0 not run" in done.output
     (tests,) = (file["tests"] for file in workspace.record().values() if file["tests"])

@@ -43,6 +43,7 @@ _GREETING = b"mpforge\n"
 _START_SECONDS = 120.0
 _GOING_SECONDS = 2.0
 _KILLED = 137  # 128 + 9: the status of a program that is killed with its container
+_LINUX32 = ("linux32",)
 _INIT = re.compile(r"^\[\w+ +tini \(\d+\)\] ", re.MULTILINE)
 
 
@@ -51,7 +52,8 @@ class Container(RunsPrograms):
 
     ``image`` is the id of an image with ``cat``; ``volumes`` are names of the runtime's own volumes by mount
     point, read-only unless ``writable``; ``title`` describes its purpose for people, ``called`` is their name
-    of the image. Without ``network`` its programs see loopback only. ``environment`` are the image's own
+    of the image. Without ``network`` its programs see loopback only; with ``linux32`` the image's setarch(8)
+    starts them, and uname(2) names the 32-bit machine. ``environment`` are the image's own
     variables, ``id`` is the runtime's of it, empty once it is removed. Raises ``ImageUnfit``,
     ``RuntimeRefuses``, ``RuntimeFull``, ``RuntimeLost``.
     """
@@ -66,8 +68,10 @@ class Container(RunsPrograms):
         writable: bool = False,
         title: str = "",
         called: str = "",
+        linux32: bool = False,
     ) -> None:
         self.runtime = runtime
+        self._before = _LINUX32 * linux32
         self.called = called or image
         self.shared = False
         self.offline = not network
@@ -207,7 +211,11 @@ class Container(RunsPrograms):
         start = time.monotonic()
         with speaking(f"run {argv[0]} in a container"):
             made = self._api.exec_create(
-                self.id, list(argv), environment=dict(environment), workdir=cwd, user="0:0"
+                self.id,
+                [*self._before, *argv],
+                environment=dict(environment),
+                workdir=cwd,
+                user="0:0",
             )
             self._copy_output(made["Id"], log, timeout)
             code = self._status(made["Id"])
@@ -294,7 +302,9 @@ class Container(RunsPrograms):
         from mpforge.places.containers import runtime_client
 
         variables = {"environment": environment, "secrets": secrets}
-        return runtime_client.enter(self.runtime, self.id, argv, **variables, cwd=cwd)
+        return runtime_client.enter(
+            self.runtime, self.id, [*self._before, *argv], **variables, cwd=cwd
+        )
 
     # --- files ---------------------------------------------------------------------------------
 

@@ -17,6 +17,9 @@ _SECONDS = 30.0
 # elf(5): the ABI's number is any; the type is of a program, or of a shared object.
 _MASK = bytes([*[0xFF] * 7, 0, *[0xFF] * 8])
 
+LINUX32 = ("linux32", "", "")
+"""The launcher's operation for a 32-bit machine's programs that run natively: uname(2) names that machine."""
+
 
 def handler(platform: Platform) -> str:
     """Return the kernel's description of a platform's programs (binfmt_misc): offset, magic, mask."""
