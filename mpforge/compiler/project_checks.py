@@ -12,9 +12,10 @@ from mpforge.formats.toml import Path
 from mpforge.plan.facts import ProjectFacts
 from mpforge.plan.requirements import choices, hashes_of, named, normal_name
 from mpforge.plan.sessions import Refusal
+from mpforge.platforms import python_words
 from mpforge.spec.finding import Finding, finding_at
 from mpforge.spec.model import BuildOptions, Spec, TestOptions
-from mpforge.spec.options import all_levels, all_pythons, targets
+from mpforge.spec.options import all_levels, targets
 from mpforge.spec.suggest import close_to
 
 _CYCLE = "a project can't be its own build requirement"
@@ -91,13 +92,13 @@ def _of_pythons(spec: Spec, project: ProjectFacts) -> Iterator[Finding]:
         return
     paths: list[tuple[Path, tuple[str, ...]]] = [(("project", "python"), spec.project.python)]
     paths += [
-        (("targets", name, "python"), all_pythons(spec, name))
+        (("targets", name, "python"), target.python)
         for name, target in spec.targets.items()
         if target.python is not None
     ]
     for path, words in paths:
         for number, python in enumerate(words):
-            reason = exclusion(project, python)
+            reason = None if python == python_words.AUTO else exclusion(project, python)
             if reason is not None:
                 message = f"{python} will not run: {reason}"
                 yield Finding("python-excluded", (*path, number), message, warning=True)

@@ -1,6 +1,6 @@
 """Compile the index of a workspace, or load it from ``.mpforge/``: all that ``nox -l`` needs.
 
-Every ``nox`` reads it, so this module imports nothing else of the engine.
+Every ``nox`` reads it, so this module imports little else of the engine.
 """
 
 import codecs
@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mpforge import __version__
+from mpforge.engine.auto_pythons import digest, narrowed_to
 from mpforge.errors import SpecInvalid, TomlInvalid
 from mpforge.formats.toml import content_of, decoded
 from mpforge.plan.codec import decode, encode
@@ -29,15 +30,18 @@ def load_index(workspace: Workspace) -> Index:
     kept = workspace.state / "index.json"
     with contextlib.suppress(ValueError, TypeError):
         index = decode(Index, notes.load(kept))
-        if index.key == key:
+        if index.key == key and all(digest(workspace.root / p) == d for p, d in index.read):
             return index
     from mpforge.compiler.index import compile_index
     from mpforge.spec.load import find_problems, load_spec
 
     text, file = text_of(data, workspace), workspace.spec.name
-    index = compile_index(load_spec(text, file=file), key)
+    spec = load_spec(text, file=file)
+    named, read = narrowed_to(spec, workspace.root / spec.project.source)
+    index = compile_index(named, key)
     doubtful = find_problems(text, file=file)
-    index = replace(index, warnings=tuple(map(str, doubtful)))
+    files = tuple((f"{spec.project.source}/{name}", sum_) for name, sum_ in read.items())
+    index = replace(index, warnings=tuple(map(str, doubtful)), read=files)
     notes.keep(kept, encode(index))
     workspace.ignore_state()
     return index

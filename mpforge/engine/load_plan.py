@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpforge.engine.auto_pythons import narrowed_to
 from mpforge.engine.host_facts import host_facts
 from mpforge.engine.load_index import content, own_version, text_of
 from mpforge.errors import SpecInvalid, TomlInvalid, WrongInput
@@ -161,6 +162,7 @@ def _compile(
     from mpforge.spec.options import targets
 
     spec = load_spec(text, file=workspace.spec.name)
+    spec, _ = narrowed_to(spec, requirements_base(workspace, inputs))
     every = targets(spec)
     wheel = any(target.pythons for target in every)
     project, listing = facts_of(workspace, spec, inputs, wheel=wheel)

@@ -7,6 +7,7 @@ services come in as texts; a valid spec and an account of every option come out.
 from dataclasses import dataclass
 from typing import Any
 
+from mpforge.compiler.pythons import allows
 from mpforge.errors import WrongInput
 from mpforge.formats.pyproject import NAME as PYPROJECT
 from mpforge.formats.pyproject import read_pyproject
@@ -204,18 +205,36 @@ def _draft(wheels: Wheels, required: RequiresPython | None, package: str) -> Dra
     project = draft.table("project")
     if package:
         project["source"] = package.rstrip("/")
-    project["python"] = every
+    project["python"], stands_for = _pythons(every, required, named=wheels.named)
     if required is not None:
         draft.comments["project", "python"] = f"{required.source} is {required.text}"
     project["targets"] = list(matrix)
-    left = [(t, p) for t, found in matrix.items() for p in every if p not in found]
+    left = [(t, p) for t, found in matrix.items() for p in stands_for if p not in found]
     if left:
-        project["skip"] = selecting(left, dict.fromkeys(matrix, every))
+        project["skip"] = selecting(left, dict.fromkeys(matrix, stands_for))
     base, overrides = factored(wheels.leaves)
     draft.document.update(base)
     if overrides:
         draft.document["overrides"] = overrides
     return draft
+
+
+def _pythons(
+    every: list[str], required: RequiresPython | None, *, named: bool
+) -> tuple[str | list[str], list[str]]:
+    """Return the Pythons for the spec, and what they stand for.
+
+    That is ``auto`` if the options name none, and if it adds at most free-threaded ones, which are skipped.
+    """
+    allowed = [
+        word for word in python_words.automatic() if required is None or allows(required.text, word)
+    ]
+    added = set(allowed) - set(every)
+    if named or not all(word.endswith("t") for word in added):
+        return every, every
+    others = [word for word in every if word not in allowed]
+    stands_for = [word for word in python_words.known() if word in {*allowed, *others}]
+    return [python_words.AUTO, *others] if others else python_words.AUTO, stands_for
 
 
 def _text(draft: Draft, account: Account, remarks: tuple[Remark, ...]) -> str:

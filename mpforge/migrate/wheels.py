@@ -24,13 +24,15 @@ class Wheels:
     """The wheels of all runs.
 
     ``all`` are cibuildwheel's, with the run that builds each first; ``leaves`` are the options of those that
-    mpforge builds, too; ``left_out`` are the others, with the reason.
+    mpforge builds, too; ``left_out`` are the others, with the reason. ``differing`` are those for which a
+    later run has other options, by its place. ``named``: the options name the Pythons.
     """
 
     all: dict[Wheel, Run] = field(default_factory=dict)
     leaves: dict[Pair, Leaves] = field(default_factory=dict)
     left_out: dict[Wheel, str] = field(default_factory=dict)
     differing: dict[str, list[Wheel]] = field(default_factory=dict)
+    named: bool = False
 
     @property
     def matrix(self) -> Mapping[str, Sequence[str]]:
@@ -60,6 +62,8 @@ def collect(
     for run in sorted(_those_that_build(runs), key=lambda run: not run.publishes):
         options = Options(tables.get(run.text("config-file"), Table()), run.variables)
         _account_selection(run, options, account)
+        build = options.value("build")
+        wheels.named |= bool(run.text("only") or (build and build.content not in ([], ["*"])))
         selected = select(options, _invocation(run), requires_python)
         one = _Run(run, options, exists, account)
         for wheel in selected:

@@ -1,7 +1,7 @@
 """The index: session names, requirements and tags, all that nox needs to know.
 
-It depends on the spec and on mpforge's version alone, is kept in ``.mpforge/`` and is read by every ``nox
--l``, so this module imports nothing heavy.
+It depends on the spec, on mpforge's version, and with ``python = "auto"`` on the project's files. It is kept
+in ``.mpforge/`` and read by every ``nox -l``, so this module imports nothing heavy.
 """
 
 from dataclasses import dataclass
@@ -32,10 +32,11 @@ class Index:
     """All sessions of a spec, in nox's order; ``key`` is the digest of the index's inputs.
 
     ``left_out`` are the names that ``project.skip`` removes, ``warnings`` the doubtful entries of the spec,
-    each with its place.
+    each with its place. ``read`` are the files that the Pythons depend on, with their digests.
     """
 
     key: str
     sessions: tuple[IndexedSession, ...]
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    read: tuple[tuple[str, str], ...] = ()

@@ -80,6 +80,21 @@ def known() -> tuple[str, ...]:
     )
 
 
+AUTO = "auto"
+"""Stands in a spec for ``automatic()``, as far as the project's Requires-Python allows them."""
+_THREADS_SUPPORTED_SINCE = 14  # PEP 779
+
+
+@functools.cache
+def automatic() -> tuple[str, ...]:
+    """Return every CPython that a spec may name, without the GIL from the version that supports it on."""
+    return tuple(
+        word
+        for word, parts in ((word, parse(word)) for word in known())
+        if not parts.is_pypy and (not parts.threaded or parts.minor >= _THREADS_SUPPORTED_SINCE)
+    )
+
+
 def nearest(text: str) -> str | None:
     """Return the word for ``3.11``, ``cp311-*``, ``py311`` or ``python3.13t``."""
     match = re.search(r"3[._-]?(?P<minor>\d{1,2})(?P<threads>t?)", text.lower())

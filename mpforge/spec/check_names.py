@@ -69,7 +69,7 @@ def _pythons(spec: Spec) -> Iterator[Finding]:
     for path, words in lists:
         yield from _duplicates(path, words)
         for number, python in enumerate(words):
-            if python not in pythons.known():
+            if python not in (*pythons.known(), pythons.AUTO):
                 yield finding_at(
                     "unknown-python",
                     path,
@@ -84,7 +84,9 @@ def _pythons(spec: Spec) -> Iterator[Finding]:
             if own is not None and own.python is not None:
                 path = ("targets", name, "python")
             yield finding_at(
-                "missing-key", path, 'kind = "wheel" needs at least one Python, such as ["cp311"]'
+                "missing-key",
+                path,
+                'kind = "wheel" needs at least one Python, such as "cp311" or "auto"',
             )
 
 

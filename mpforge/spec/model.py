@@ -49,7 +49,11 @@ class Project(Table):
     """The project to ship, with its Pythons and targets."""
 
     source: Text = Field(default=".", description="A directory with a pyproject.toml, or an sdist.")
-    python: Texts = Field(default=(), description="Pythons to build for: cp3XY, cp3XYt, pp3XY.")
+    python: Globs = Field(
+        default=(),
+        description="Pythons to build for: cp3XY, cp3XYt, pp3XY; auto: every CPython that the project's "
+        "Requires-Python allows.",
+    )
     targets: Texts = Field(
         default=(), description="Well-known target names; [targets.X] adds others or adjusts these."
     )
@@ -282,7 +286,7 @@ class Target(Table):
         description="A well-known target name or a docker platform (linux/arm/v7); needed where "
         "the target's own name is not well-known.",
     )
-    python: Texts | None = Field(default=None, description="Instead of project.python.")
+    python: Globs | None = Field(default=None, description="Instead of project.python.")
     dist: Text | None = Field(
         default=None,
         description="Folder below dist/; needed where two targets would give the same wheel names.",

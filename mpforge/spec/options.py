@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from mpforge import platforms
 from mpforge.formats.toml import Path
+from mpforge.platforms import python_words as python_names
 from mpforge.spec.model import BuildOptions, Library, RepairOptions, Spec, Table, TestOptions
 
 _Options = TypeVar("_Options", bound=Table)
@@ -132,7 +133,32 @@ def all_pythons(spec: Spec, target: str) -> tuple[str, ...]:
     if not is_wheel(spec, target):
         return ()
     own = spec.targets.get(target)
-    return spec.project.python if own is None or own.python is None else own.python
+    return expanded(spec.project.python if own is None or own.python is None else own.python)
+
+
+def expanded(words: Iterable[str], allowed: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Return Pythons with ``auto`` replaced by ``allowed``, by default by all that it may stand for."""
+    stands_for = python_names.automatic() if allowed is None else tuple(allowed)
+    found = (stands_for if word == python_names.AUTO else (word,) for word in words)
+    return tuple(dict.fromkeys(word for some in found for word in some))
+
+
+def is_automatic(spec: Spec) -> bool:
+    """Return whether a spec leaves some of its Pythons to the project's Requires-Python."""
+    lists = [spec.project.python, *(t.python for t in spec.targets.values() if t.python)]
+    return any(python_names.AUTO in words for words in lists)
+
+
+def narrowed(spec: Spec, allowed: Iterable[str]) -> Spec:
+    """Return a spec in which ``auto`` is replaced by the Pythons that the project allows."""
+    words = tuple(allowed)
+    own = {
+        name: target.model_copy(update={"python": expanded(target.python, words)})
+        for name, target in spec.targets.items()
+        if target.python
+    }
+    project = spec.project.model_copy(update={"python": expanded(spec.project.python, words)})
+    return spec.model_copy(update={"project": project, "targets": {**spec.targets, **own}})
 
 
 def is_wheel(spec: Spec, target: str) -> bool:

@@ -333,7 +333,7 @@ def test_warnings_are_reported_among_the_problems() -> None:
 
 
 NO_CONSEQUENCES: Mapping[str, list[str]] = {
-    'schema = 1\n[project]\npython = "cp311"\ntargets = ["aarch64"]\n': ["project.python"],
+    'schema = 1\n[project]\npython = 311\ntargets = ["aarch64"]\n': ["project.python"],
     'schema = 1\n[project]\npython = ["cp311"]\ntargets = [1]\n': ["project.targets[0]"],
     'schema = 1\n[project]\ntargets = ["aarch64"]\n[build]\nkind = "mak"\noutputs = ["x"]\n': [
         "build.kind"
