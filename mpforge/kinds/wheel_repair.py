@@ -28,6 +28,8 @@ from mpforge.artifacts.proof import (
 from mpforge.diagnostics import cross_compiling, failed_extensions
 from mpforge.diagnostics.step_failure import WITHOUT_LIBRARY
 from mpforge.errors import NoExtension, OutputMissing, StepFailed, WheelRejected
+from mpforge.kinds import wheel_libraries
+from mpforge.kinds.wheel_libraries import GivenLibrary
 from mpforge.places.root_contents import STEP, STEP_IN_IMAGE
 from mpforge.places.step import StepDirectory, StepRun
 from mpforge.plan.steps import RepairWheel
@@ -73,12 +75,15 @@ def repair(
     run: StepRun,
     command: RepairWheel,
     build_log: str,
+    *,
     tell: Callable[[str], object] = str,
     python: str = sys.executable,
+    libraries: Mapping[str, GivenLibrary] | None = None,
 ) -> Path:
     """Repair the one wheel in the step's source directory; the result is in its output directory.
 
-    ``tell`` is called with warnings for the user; ``python`` runs auditwheel. Raises ``NoExtension`` with the
+    ``tell`` is called with warnings for the user; ``python`` runs auditwheel. ``libraries`` are the native
+    ones that the wheel records. Raises ``NoExtension`` with the
     errors of ``build_log`` for a wheel that lacks extensions which failed to build, and what the proof
     raises.
     """
@@ -116,7 +121,11 @@ def repair(
     else:
         made = _tagged(run, python, wheel, command, platform)
     made = _without_absolute_rpaths(run, python, made)
-    canonical_archives.rewrite_wheel(made, mtime=canonical_archives.epoch_of(run.environment))
+    canonical_archives.rewrite_wheel(
+        made,
+        mtime=canonical_archives.epoch_of(run.environment),
+        changes=_recorded(run, made, content, libraries or {}),
+    )
     verified = run.directory.root / "verified"
     wheels.unpack(made, verified)
     wrong = [*wheels.format_reasons(made.name, verified), *wheels.record_reasons(verified)]
@@ -283,6 +292,18 @@ def _without_absolute_rpaths(run: StepRun, python: str, wheel: Path) -> Path:
             change = ("--set-rpath", kept) if kept else ("--remove-rpath",)
             changes[path.relative_to(look).as_posix()] = change
     return _patched(run, python, wheel, changes)
+
+
+def _recorded(
+    run: StepRun, wheel: Path, before: Path, libraries: Mapping[str, GivenLibrary]
+) -> dict[str, bytes | None]:
+    """Return the files by which a wheel says which native libraries are in it."""
+    if not libraries:
+        return {}
+    after = run.directory.root / "recorded"
+    wheels.unpack(wheel, after)
+    copied, _ = host_reads.looked_for(run.directory.root / host_reads.NOTES)
+    return wheel_libraries.record(wheel.name, before, after, libraries, copied)
 
 
 def _with_musl_s_name(

@@ -8,7 +8,7 @@ from mpforge.plan.codec import OneOf
 NARROWS = "narrows"
 """Marks a field that is not itself an ingredient: the tree or pin that it leads to is one."""
 BY_NAME = "by-name"
-"""Marks a field of named references; its value is the word before each name: ``library.zlib``."""
+"""Marks a field of named values; its value is the word before each name: ``library.zlib``."""
 
 
 @dataclass(frozen=True)

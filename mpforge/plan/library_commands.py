@@ -13,6 +13,27 @@ from mpforge.plan.toolchains import Compilers
 
 
 @dataclass(frozen=True)
+class Identity(OneOf):
+    """The identity of a native library, for the record in a wheel that contains it.
+
+    ``license`` is an SPDX expression. ``url`` is where its source can be had, ``sha256`` the digest of that
+    archive, ``patched`` says that patches were applied to it. ``needs`` are names of other libraries.
+    """
+
+    version: str | None = None
+    license: str | None = None
+    url: str | None = None
+    sha256: str | None = None
+    patched: bool = False
+    shared: bool = False
+    needs: tuple[str, ...] = ()
+
+
+Identities = tuple[tuple[str, Identity], ...]
+"""The identities of native libraries by name, in the order of their needs."""
+
+
+@dataclass(frozen=True)
 class FetchSource(OneOf):
     """Fetch and unpack a library's source: an archive with this sha256, from the first address that has it.
 
@@ -52,6 +73,7 @@ class BuildLibrary(OneOf):
 
     ``patches`` are applied to its source first; its commands run in ``directory`` of it. ``shared``: it is a
     shared library, else a static one.
+    ``license_files``: globs of its source's files that are kept as its licence; none: the usual names.
     """
 
     name: str
@@ -63,6 +85,7 @@ class BuildLibrary(OneOf):
     patches: OutputOf | None = None
     shared: bool = False
     directory: str = ""
+    license_files: tuple[str, ...] = ()
     libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
 
     work = Work.BUILD

@@ -20,7 +20,7 @@ from mpforge.plan.command_parts import (
     Tree,
     Work,
 )
-from mpforge.plan.library_commands import BuildLibrary, CopyFiles, FetchSource
+from mpforge.plan.library_commands import BuildLibrary, CopyFiles, FetchSource, Identities, Identity
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import ON_HOST, Machine, PlannedPlace
 from mpforge.plan.texts import CommandLine, Text, written
@@ -28,8 +28,8 @@ from mpforge.plan.toolchains import Compilers
 
 # fmt: off
 __all__ = [  # of what is defined elsewhere
-    "BY_NAME", "NARROWS", "BuildLibrary", "CopyFiles", "FetchSource", "Libraries",
-    "OutputOf", "ProjectFiles", "ShippedFiles", "Tree", "Work",
+    "BY_NAME", "NARROWS", "BuildLibrary", "CopyFiles", "FetchSource",
+    "Identities", "Identity", "Libraries", "OutputOf", "ProjectFiles", "ShippedFiles", "Tree", "Work",
 ]
 # fmt: on
 
@@ -188,7 +188,8 @@ class RepairWheel(OneOf):
     ``optional``: globs over names of extensions that may be missing. ``provided``: globs over symbols that
     the program which loads its files defines. ``cpu`` is the oldest CPU if it is newer than the platform's;
     ``newer``: globs over files that choose their CPU themselves. ``target_environment``: packages with
-    libraries that it may have been linked with.
+    libraries that it may have been linked with. ``libraries`` are the native ones that its build was given,
+    ``identities`` say which they are.
     """
 
     wheel: OutputOf
@@ -205,6 +206,7 @@ class RepairWheel(OneOf):
     newer: tuple[str, ...] = ()
     target_environment: OutputOf | None = None
     libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
+    identities: Identities = field(default=(), metadata={BY_NAME: "identity"})
 
     work = Work.REPAIR
     is_main = False

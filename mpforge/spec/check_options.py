@@ -240,8 +240,6 @@ def _library(path: Path, library: Library) -> Iterator[Finding]:
         else:
             yield from _version_of_recipe(path, library)
         return
-    if library.version is not None:
-        yield _unused((*path, "version"), "a source of its own, whose digest says it")
     if library.source is None:
         yield _needed((*path, "source"), "a library needs a source, or a recipe")
     else:

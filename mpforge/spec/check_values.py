@@ -102,7 +102,20 @@ def _elsewhere(spec: Spec) -> Iterator[Finding]:
         yield from _texts(spec, ("libraries", name, "options"), library.options)
         yield from _environment(spec, ("libraries", name, "environment"), library.environment)
         yield from _environment(spec, ("libraries", name, "exports"), library.exports)
+        yield from _inside(("libraries", name, "license-files"), library.license_files)
+        yield from _license(("libraries", name, "license"), library.license)
     yield from _index(spec)
+
+
+def _license(path: Path, expression: str | None) -> Iterator[Finding]:
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    if expression is not None:
+        try:
+            canonicalize_license_expression(expression)
+        except InvalidLicenseExpression:
+            expected = "expected an SPDX licence expression such as MIT or `Zlib AND BSD-3-Clause`"
+            yield finding_at("bad-value", path, f'{expected}, got "{expression}"')
 
 
 def _index(spec: Spec) -> Iterator[Finding]:

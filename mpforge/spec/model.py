@@ -339,7 +339,7 @@ class Library(Table):
         default=None, description="A recipe that mpforge provides, instead of the other keys."
     )
     version: Text | None = Field(
-        default=None, description="The recipe's version, or that of a source given beside it."
+        default=None, description="Its version; with a recipe, the expected one."
     )
     directory: Text | None = Field(
         default=None, description="The directory of its source in which it is built."
@@ -354,6 +354,10 @@ class Library(Table):
     patches: Texts = Field(default=(), description="Patch files, applied in order.")
     needs: Texts = Field(default=(), description="Libraries that it needs.")
     shared: Flag = Field(default=False, description="Build a shared library; else a static one.")
+    license: Text | None = Field(default=None, description="Its licence, an SPDX expression.")
+    license_files: Globs = Field(
+        default=(), description="Its licence's files, relative to its source; default: usual names."
+    )
     environment: Environment = Field(default={}, description="Literals and placeholders, no shell.")
     exports: Environment = Field(
         default={},

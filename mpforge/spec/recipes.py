@@ -37,7 +37,8 @@ def _recipe(name: str, table: dict[str, object]) -> Recipe:
     provides = table.pop("provides")
     if not isinstance(provides, list):
         raise TypeError(f"{name}: provides is a list")
-    return Recipe(name, what, version, licence, tuple(provides), Library.model_validate(table))
+    library = Library.model_validate({**table, "version": version, "license": licence})
+    return Recipe(name, what, version, licence, tuple(provides), library)
 
 
 def libraries(spec: Spec) -> Mapping[str, Library]:
@@ -55,6 +56,9 @@ def _completed(own: Library) -> Library:
     return base.model_copy(
         update={
             "source": own.source or base.source,
+            "version": own.version if own.source else base.version,
+            "license": own.license or base.license,
+            "license_files": own.license_files or base.license_files,
             "directory": own.directory or base.directory,
             "options": (*base.options, *own.options),
             "patches": own.patches,

@@ -1,6 +1,11 @@
 """Native libraries: built once for a target, given to the builds that name them, and found there."""
 
+import json
+import zipfile
+
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.e2e.conftest import make_unlike
 from tests.e2e.workspace import Workspace
@@ -35,6 +40,7 @@ LIBRARY = """
 source = { path = "vendor/dozen" }
 kind = "make"
 patches = ["dozen.patch"]
+license = "0BSD"
 """
 SETUP = """
 import subprocess
@@ -66,6 +72,7 @@ def _dozen(workspace: Workspace, request: pytest.FixtureRequest) -> Workspace:
     workspace.write("vendor/dozen/Makefile", MAKEFILE)
     workspace.write("vendor/dozen/dozen.c", "#include <dozen.h>\nint dozen(void) { return 13; }\n")
     workspace.write("vendor/dozen/include/dozen.h", "int dozen(void);\n")
+    workspace.write("vendor/dozen/COPYING", "Count what you like.\n")
     workspace.write("dozen.patch", PATCH.lstrip())
     workspace.edit("multiplatform.toml", "environment = {}", 'libraries = ["dozen"]')
     spec = workspace.read("multiplatform.toml")
@@ -81,6 +88,18 @@ def test_a_library_is_built_for_the_target_once_and_linked_into_the_wheel(dozen:
     assert run.code == 0, str(run)
     assert "test_answer" in dozen.log("test-aarch64-cp311")
     assert "library-dozen-aarch64" in dozen.steps()
+    (wheel,) = dozen.root.glob("dist/*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (bill,) = (name for name in archive.namelist() if name.endswith("mpforge.cdx.json"))
+        told = archive.read(bill).decode()
+        text = archive.read(
+            bill.replace("sboms/mpforge.cdx.json", "licenses/libraries/dozen/COPYING")
+        )
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(told) is None
+    (component,) = json.loads(told)["components"]
+    assert (component["name"], component["version"]) == ("dozen", "12")
+    assert component["licenses"] == [{"license": {"id": "0BSD"}}]
+    assert text == b"Count what you like.\n"
     again = dozen.nox("test-aarch64")
     assert again.did == set(), str(again)
 

@@ -1,10 +1,21 @@
 """Steps of native libraries in a plan."""
 
+import json
+
+import pytest
+
 from mpforge.compiler.compile import compile_plan
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.pins import Lock
 from mpforge.plan.sessions import Plan
-from mpforge.plan.steps import BuildLibrary, BuildWheel, FetchSource, OutputOf, RepairWheel
+from mpforge.plan.steps import (
+    BuildLibrary,
+    BuildWheel,
+    FetchSource,
+    Identity,
+    OutputOf,
+    RepairWheel,
+)
 from mpforge.spec.load import load_spec
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
@@ -70,7 +81,7 @@ def test_a_library_is_one_step_for_all_pythons_and_part_of_the_targets_preparati
         ]  # what it needs is given too
         repair = plan.step(f"repair-aarch64-{python}").command
         assert isinstance(repair, RepairWheel)
-        assert repair.libraries == ()  # static ones
+        assert repair.libraries == wheel.libraries
 
 
 def test_a_library_is_built_by_the_compilers_of_its_target_without_a_python() -> None:
@@ -112,14 +123,37 @@ def test_pythons_with_other_compilers_get_libraries_of_their_own() -> None:
     assert wheel.libraries[1][1] == OutputOf("library-xml-aarch64-cp313")
 
 
-def test_shared_libraries_are_given_to_the_repair_too() -> None:
-    plan = _plan(libraries=LIBRARIES.replace('needs = ["zlib"]', 'needs = ["zlib"]\nshared = true'))
+def test_the_repair_is_told_which_libraries_the_build_was_given() -> None:
+    more = 'needs = ["zlib"]\nshared = true\nversion = "2"\nlicense = "MIT"'
+    plan = _plan(libraries=LIBRARIES.replace('needs = ["zlib"]', more))
     repair = plan.step("repair-aarch64-cp311").command
     assert isinstance(repair, RepairWheel)
-    assert [name for name, _ in repair.libraries] == ["xml"]
+    assert dict(repair.identities) == {
+        "zlib": Identity(url="https://a.example/z.tar.gz", sha256=SHA),
+        "xml": Identity("2", "MIT", patched=True, shared=True, needs=("zlib",)),
+    }
     xml = plan.step("library-xml-aarch64").command
     assert isinstance(xml, BuildLibrary)
     assert "--enable-shared --disable-static" in " ".join(map(str, xml.commands))
+
+
+@pytest.mark.parametrize(
+    ("urls", "public"),
+    [
+        (("file:///srv/z.tgz", "debian:pool/z.tgz"), "debian:pool/z.tgz"),
+        (("https://me:secret@a.example/z.tgz", "http://b.example/z.tgz"), "http://b.example/z.tgz"),
+        (("debian:pool/z.tgz", "https://a.example/z.tgz"), "https://a.example/z.tgz"),
+        (("file:///srv/z.tgz",), None),
+    ],
+)
+def test_a_wheel_is_told_only_an_address_that_anyone_may_know(
+    urls: tuple[str, ...], public: str | None
+) -> None:
+    old = '["https://a.example/z.tar.gz", "https://b.example/z.tar.gz"]'
+    plan = _plan(libraries=LIBRARIES.replace(old, json.dumps(urls)))
+    repair = plan.step("repair-aarch64-cp311").command
+    assert isinstance(repair, RepairWheel)
+    assert dict(repair.identities)["zlib"].url == public
 
 
 def test_a_shipped_wheel_is_of_its_libraries_options_wherever_they_come_from() -> None:

@@ -21,6 +21,8 @@ from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.steps import (
     NARROWS,
     Command,
+    Identities,
+    Identity,
     Libraries,
     OutputOf,
     ProjectFiles,
@@ -63,8 +65,8 @@ TEXTS = st.lists(LITERALS | PLACEHOLDERS, max_size=3).map(_joined)
 def like(hint: Any) -> st.SearchStrategy[Any]:
     """Values of a type of the plan."""
     known: dict[Any, st.SearchStrategy[Any]] = {Text: TEXTS, str: WORDS, bool: st.booleans()}
-    if hint == Libraries:
-        named = st.dictionaries(WORDS, like(OutputOf), max_size=2)
+    if (of := {Libraries: OutputOf, Identities: Identity}.get(hint)) is not None:
+        named = st.dictionaries(WORDS, like(of), max_size=2)
         return named.map(lambda table: tuple(table.items()))
     if hint in known:
         return known[hint]

@@ -111,6 +111,11 @@ CASES = {
         HEAD + '[libraries.a]\nkind = "make"\nsource = { git = "x", path = "y" }\n',
         [("bad-value", "libraries.a.source")],
     ),
+    "a library's licence is an SPDX expression, its files are of its source": (
+        HEAD + '[libraries.a]\nkind = "make"\nsource = { path = "a" }\n'
+        'license = "Apache 2"\nlicense-files = ["../COPYING"]\n',
+        [("bad-value", "libraries.a.license"), ("bad-value", "libraries.a.license-files[0]")],
+    ),
     "a policy has no architecture": (
         HEAD + '[build]\npolicy = "manylinux_2_28_aarch64"\n',
         [("bad-value", "build.policy")],
