@@ -1,14 +1,32 @@
 """The CI services that mpforge writes a file for: where it is, and what it has."""
 
+import csv
 import difflib
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from mpforge.ci import github
+from mpforge.ci import github, gitlab
 from mpforge.ci.ci_file import CiFile
 from mpforge.ci.matrix import github_runners
 from mpforge.ci.pipeline import Pipeline
 from mpforge.errors import WrongInput
+from mpforge.platforms import well_known
+
+_RUNNERS = Path(__file__).with_name("runners.csv")
+
+
+def _runners(service: str) -> Mapping[str, str]:
+    """Return a service's machines by platform, from ``runners.csv``; an empty text is the usual machine."""
+    with _RUNNERS.open(encoding="ascii", newline="") as file:
+        machines = {
+            row["machine"]: row["runner"]
+            for row in csv.DictReader(file)
+            if row["service"] == service
+        }
+    linux = ((name, one.machine) for name, one in well_known().items() if one.os == "linux")
+    return {name: machines[machine] for name, machine in linux if machine in machines}
 
 
 @dataclass(frozen=True)
@@ -36,6 +54,13 @@ SERVICES: Mapping[str, Service] = {
             github.workflow,
             github_runners,
             github.MOST_MINUTES,
+        ),
+        Service(
+            "gitlab",
+            ".gitlab-ci{}.yml",
+            gitlab.pipeline_file,
+            functools.partial(_runners, "gitlab"),
+            gitlab.MOST_MINUTES,
         ),
     )
 }

@@ -1,7 +1,16 @@
-"""The files of `mpforge ci` are valid for their services, and GitHub's auditor finds nothing in them."""
+"""The files of `mpforge ci`: valid for their services, audited, and GitHub's run by act.
 
+act (nektos/act) runs the workflow on this machine without containers. Stand-ins for GitHub's actions
+(``tests/e2e/actions``) keep its cache and artifacts in directories, and a script stands in for mpforge: what
+is tried here is what a job does before, after and instead of another.
+"""
+
+import json
+import os
+import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,6 +18,8 @@ import pytest
 from mpforge.cli.main import main
 
 PROGRAMS = Path(sys.executable).parent
+ACTIONS = Path(__file__).with_name("actions")
+WORKFLOW = ".github/workflows/wheels.yml"
 SPEC = """\
 schema = 1
 
@@ -16,15 +27,35 @@ schema = 1
 python = ["cp311", "cp313"]
 targets = ["x86_64", "aarch64"]
 """
+# Builds what the store lacks; a test needs the wheel, and fails where the project says so.
+MPFORGE = """\
+#!/bin/bash
+echo "mpforge $*"
+[ "$1" = run ] || exit 0
+for name in "${@:2}"; do
+  target=${name#*-}
+  case $name in
+    build-*)
+      mkdir -p dist "$MPFORGE_CACHE"
+      [ -e "$MPFORGE_CACHE/$target" ] || echo "built $target" | tee "$MPFORGE_CACHE/$target"
+      cp "$MPFORGE_CACHE/$target" dist/$target.whl
+      echo sdist > dist/x-1.tar.gz;;
+    test-*) mkdir -p "$MPFORGE_CACHE"; [ -e dist/$target.whl ] && [ ! -e fails-$target ];;
+  esac || exit 1
+done
+"""
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a spec, and no file of a CI service."""
-    monkeypatch.chdir(tmp_path)
+    made = tmp_path / "project"
+    made.mkdir()
+    monkeypatch.chdir(made)
     monkeypatch.setenv("MPFORGE_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\n')
-    (tmp_path / "multiplatform.toml").write_text(SPEC)
+    (made / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\n')
+    (made / "multiplatform.toml").write_text(SPEC)
+    return made
 
 
 def run(program: str, *words: str) -> None:
@@ -33,12 +64,108 @@ def run(program: str, *words: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+SCHEMAS = {
+    "github": ("vendor.github-workflows", WORKFLOW),
+    "gitlab": ("vendor.gitlab-ci", ".gitlab-ci.yml"),
+}
+
+
 @pytest.mark.usefixtures("project")
-@pytest.mark.parametrize("service", ["github"])
-def test_the_file_has_the_form_that_its_service_asks_for(service: str) -> None:
-    assert main(["ci", service]) == 0
-    schemas = {"github": ("vendor.github-workflows", ".github/workflows/wheels.yml")}
-    schema, path = schemas[service]
-    run("check-jsonschema", "--builtin-schema", schema, path)
-    if service == "github":
-        run("zizmor", "--offline", "--no-progress", "--min-severity", "low", path)
+def test_the_files_have_the_form_that_their_services_ask_for_and_zizmor_finds_nothing() -> None:
+    for service, (schema, path) in SCHEMAS.items():
+        assert main(["ci", service]) == 0
+        run("check-jsonschema", "--builtin-schema", schema, path)
+    run("zizmor", "--offline", "--no-progress", "--min-severity", "low", WORKFLOW)
+
+
+@dataclass(frozen=True)
+class GitHub:
+    """GitHub's cache and artifacts for a project, as directories of ``service``."""
+
+    service: Path
+    project: Path
+
+    def runs(self, event: str, ref: str) -> tuple[set[str], set[str], str]:
+        """Run the workflow; return the jobs that ran, those with a failed step, and what was printed."""
+        uses = set(re.findall(r"uses: (\S+)", (self.project / WORKFLOW).read_text()))
+        repositories = {(one.split("@")[0].split("/")[1], one.split("@")[1]) for one in uses}
+        payload = self.service / "event.json"
+        payload.write_text(json.dumps({"ref": ref, "repository": {"default_branch": "main"}}))
+        words: list[str | Path] = [
+            PROGRAMS / "act",
+            event,
+            "--eventpath",
+            payload,
+            "--no-cache-server",
+            "--env",
+            f"SERVICE={self.service}",
+        ]
+        for runner in ("ubuntu-24.04", "ubuntu-24.04-arm"):
+            words += ["--platform", f"{runner}=-self-hosted"]
+        for name, commit in repositories:
+            words += ["--local-repository", f"actions/{name}@{commit}={ACTIONS / name}"]
+        done = subprocess.run(
+            words,
+            cwd=self.project,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.service)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        # act gives all jobs of a matrix one result, so that a step's failure says more.
+        ran, failed = (
+            set(re.findall(rf"\[[^/]+/(\S+?)(?:-\d)?\s*\] +{mark}", done.stdout))
+            for mark in ("🏁", "❌")
+        )
+        return ran, failed, done.stdout
+
+    def kept(self, folder: str) -> set[str]:
+        """Return the names in the cache, or of artifacts, without the commit."""
+        return {
+            re.sub("-[0-9a-f]{40}$", "", path.name) for path in (self.service / folder).glob("*")
+        }
+
+
+@pytest.fixture
+def github(project: Path, tmp_path: Path) -> GitHub:
+    """The project at GitHub, with its workflow."""
+    service = tmp_path / "service"
+    (service / "bin").mkdir(parents=True)
+    (service / "project").symlink_to(project)
+    scripts = {"mpforge": MPFORGE, "pip": "#!/bin/sh\n", "uv": '#!/bin/sh\necho "uv $*"\n'}
+    for name, text in scripts.items():
+        (service / "bin" / name).write_text(text)
+        (service / "bin" / name).chmod(0o755)
+    assert main(["ci", "github"]) == 0
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *words], check=True)
+    return GitHub(service, project)
+
+
+JOBS = {"plan", "build-x86_64", "build-aarch64", "test-x86_64", "test-aarch64"}
+
+
+def test_github_runs_the_workflow_for_forks_pushes_failures_and_releases(github: GitHub) -> None:
+    # A fork's pull request builds, and saves nothing.
+    ran, failed, said = github.runs("pull_request", "refs/pull/1/merge")
+    assert (ran, failed) == (JOBS, set()), said
+    assert said.count("| built ") == 2
+    assert github.kept("caches") == set()
+    # The default branch saves, and its second run builds nothing; a failing test fails its job only.
+    assert github.runs("push", "refs/heads/main")[:2] == (JOBS, set())
+    (github.project / "fails-x86_64").touch()
+    ran, failed, said = github.runs("push", "refs/heads/main")
+    assert (ran, failed) == (JOBS, {"test-x86_64"}), said
+    assert "| built " not in said
+    assert len(github.kept("caches")) == 4
+    assert github.kept("artifacts") >= {"dist-x86_64", "dist-aarch64"}
+    # A tag releases all, or nothing.
+    assert "uv publish" not in github.runs("push", "refs/tags/v1")[2]
+    (github.project / "fails-x86_64").unlink()
+    ran, failed, said = github.runs("push", "refs/tags/v1")
+    assert (ran, failed) == (JOBS | {"release"}, set()), said
+    published = re.search(r"\| uv publish --trusted-publishing always (.*)", said)
+    assert published
+    assert published[1].split() == ["dist/aarch64.whl", "dist/x-1.tar.gz", "dist/x86_64.whl"]

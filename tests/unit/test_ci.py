@@ -13,6 +13,7 @@ from mpforge.cli.main import main
 Ci = Callable[..., tuple[int, str, str]]
 
 GITHUB = ".github/workflows/wheels.yml"
+GITLAB = ".gitlab-ci.yml"
 SPEC = """\
 schema = 1
 
@@ -60,6 +61,24 @@ def test_github_has_a_build_and_a_test_job_for_each_target_on_its_own_machine(ci
         "test-s390x": "ubuntu-24.04",
     }
     assert tests["test-s390x"]["sessions"] == "--strict test-s390x"
+
+
+def test_gitlab_has_a_job_for_each_session_group_and_tests_arm_on_arm(ci: Ci) -> None:
+    assert ci("gitlab")[0] == 0
+    found = yaml.safe_load(Path(GITLAB).read_text())
+    names = {f"{phase}-{t}" for phase in ("build", "test") for t in ("x86_64", "aarch64", "s390x")}
+    assert names | {"plan", "release"} < set(found)
+    assert {name: found[name].get("tags") for name in names if found[name].get("tags")} == {
+        "test-aarch64": ["saas-linux-small-arm64"]
+    }
+    assert found["test-s390x"]["needs"] == ["build-s390x"]
+    assert found["test-s390x"]["variables"]["SESSIONS"] == "--strict test-s390x"
+    needed = {name for job in found.values() if "needs" in job for name in job["needs"]}
+    assert needed < set(found)
+    # A tag that anyone may push would be released from the store that anyone may write.
+    assert found["release"]["rules"] == [
+        {"if": '$CI_COMMIT_TAG && $CI_COMMIT_REF_PROTECTED == "true"'}
+    ]
 
 
 def test_a_job_gets_a_python_for_each_of_its_sessions_and_mpforge_runs_on_the_last(ci: Ci) -> None:
@@ -136,10 +155,11 @@ def test_a_second_spec_has_a_file_of_its_own_and_its_commands_name_it(ci: Ci) ->
 
 def test_check_names_the_first_line_that_is_out_of_date_and_writing_mends_it(ci: Ci) -> None:
     ci("github")
-    assert ci("--check") == (0, f"{GITHUB} is up to date\n", "")
+    ci("gitlab")
+    assert ci("--check") == (0, f"{GITHUB} is up to date\n{GITLAB} is up to date\n", "")
     Path("multiplatform.toml").write_text(SPEC.replace(', "s390x"', ""))
     before = Path(GITHUB).read_text()
-    code, out, said = ci("--check")
+    code, out, said = ci("github", "--check")
     assert (code, out) == (1, "")
     line = next(n for n, text in enumerate(before.splitlines(), 1) if "build-s390x" in text)
     assert said.startswith(f"{GITHUB}:{line}:1: ci-file-outdated: ")
