@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from mpforge.ci.cibuildwheel import WheelRow
 from mpforge.ci.matrix import jobs
 from mpforge.plan.sessions import Plan
 from mpforge.platforms.python_words import parse
@@ -31,7 +32,8 @@ class Row:
 class Pipeline:
     """A plan's jobs. ``spec`` is an option for each command: empty for multiplatform.toml.
 
-    ``title`` is a name for the whole; ``ships_wheels``: there is something for a package index.
+    ``others`` are jobs of cibuildwheel. ``title`` is a name for the whole. ``ships_wheels``: there is
+    something for a package index.
     """
 
     title: str
@@ -39,6 +41,13 @@ class Pipeline:
     build: tuple[Row, ...]
     test: tuple[Row, ...]
     ships_wheels: bool
+    others: tuple[WheelRow, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all jobs that make or test something."""
+        own = (row.name for row in (*self.build, *self.test))
+        return (*own, *(row.name for row in self.others))
 
 
 def pipeline(

@@ -2,13 +2,16 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mpforge.ci.ci_file import CiFile
+from mpforge.ci.cibuildwheel import WheelJobs, wheel_jobs
 from mpforge.ci.matrix import ci_host, nothing_to_do
 from mpforge.ci.pipeline import Pipeline, pipeline
 from mpforge.ci.services import SERVICES, Service, service
 from mpforge.cli.options import workspace_of
+from mpforge.engine.load_index import content, text_of
 from mpforge.engine.load_plan import plan_on
 from mpforge.errors import (
     CiFileForeign,
@@ -19,8 +22,12 @@ from mpforge.errors import (
     WrongInput,
     render,
 )
+from mpforge.formats.pyproject import read_pyproject
 from mpforge.plan.facts import HostFacts
+from mpforge.plan.sessions import Plan
+from mpforge.platforms import well_known
 from mpforge.sources import git
+from mpforge.spec.load import load_spec
 from mpforge.store.files import write_atomically
 from mpforge.workspace import SPEC_NAME, Workspace
 
@@ -96,14 +103,39 @@ def _pipeline(workspace: Workspace, one: Service) -> Pipeline:
     facts = HostFacts(host.name, f"Linux {host.machine}", container_runtime=True, roots=True)
     plan, platforms = plan_on(workspace, facts)
     spec = workspace.spec.name if _stem(workspace) else ""
+    wheels = _wheel_jobs(workspace, one, plan, platforms)
     found = pipeline(
         plan, platforms, runners=one.runners(), spec=spec, most_minutes=one.most_minutes
     )
-    if not found.build:
+    found = replace(found, others=wheels.rows)
+    if not found.names:
         raise nothing_to_do(plan)
-    if not found.test:
+    for remark in wheels.remarks:
+        _warn(f"not in cibuildwheel's jobs: {remark}")
+    if found.build and not found.test:
         _warn("the spec has no tests that a job could run: what is released is not tested")
     return found
+
+
+def _wheel_jobs(
+    workspace: Workspace, one: Service, plan: Plan, platforms: dict[str, str]
+) -> WheelJobs:
+    """Return the jobs of targets that mpforge does not build; the spec is read only if there are some."""
+    if all(well_known()[name].os == "linux" for name in platforms.values()):
+        return WheelJobs()
+    spec = load_spec(text_of(content(workspace), workspace), file=workspace.spec.name)
+    source = workspace.root / spec.project.source
+    text = _text(source / "pyproject.toml") if source.is_dir() else None
+    table = read_pyproject(text).get("project", {})
+    name = table.get("name") if isinstance(table, dict) else None
+    return wheel_jobs(
+        spec,
+        plan,
+        platforms,
+        runners=one.runners(),
+        project=name if isinstance(name, str) else None,
+        exists=lambda path: (source / path).exists(),
+    )
 
 
 def _write(workspace: Workspace, one: Service, jobs: Pipeline, *, force: bool) -> None:
@@ -116,8 +148,7 @@ def _write(workspace: Workspace, one: Service, jobs: Pipeline, *, force: bool) -
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, new.encode())
-    names = ", ".join(row.name for row in (*jobs.build, *jobs.test))
-    sys.stdout.write(f"wrote {file.name}: {names}\n")
+    sys.stdout.write(f"wrote {file.name}: {', '.join(jobs.names)}\n")
     if not workspace.lock.exists():
         _warn(
             f"there is no {workspace.lock.name}, and CI adds no pins: run `mpforge lock`, and commit it"

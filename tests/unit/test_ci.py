@@ -115,6 +115,62 @@ def test_every_action_is_pinned_by_a_commit(ci: Ci) -> None:
     assert all(len(one.partition("@")[2]) == 40 for one in uses)
 
 
+OTHERS = """\
+schema = 1
+[project]
+python = ["cp311", "cp313t", "cp314t", "pp311"]
+targets = ["x86_64", "windows_x86_64", "macos_arm64"]
+skip = ["macos_arm64-cp314t"]
+[build]
+before-build = ["echo {project} {arch}"]
+environment = { A = "x y", B = "{policy}" }
+libraries = ["zlib"]
+[test]
+requires = ["pytest >= 8; python_version > '3'"]
+sources = ["tests", "missing", "data/*.txt"]
+command = ["{python} -m pytest {project}/tests {posargs}"]
+[targets.macos_arm64.test]
+command = "import"
+[[overrides]]
+select = "windows*-pp311"
+build = { environment = { A = "z" } }
+"""
+
+
+def test_windows_and_macos_become_jobs_of_cibuildwheel_with_the_same_options(ci: Ci) -> None:
+    Path("multiplatform.toml").write_text(OTHERS)
+    Path("tests").mkdir()
+    code, _, said = ci("github")
+    assert code == 0, said
+    found = rows("cibuildwheel")
+    assert found["windows_x86_64-cp311"] == {
+        "name": "windows_x86_64-cp311",
+        "runner": "windows-2025",
+        "CIBW_BUILD": "cp311-win_amd64 cp314t-win_amd64",
+        "CIBW_ARCHS": "AMD64",
+        "CIBW_BUILD_FRONTEND": "build",
+        "CIBW_BEFORE_BUILD": "echo {project} AMD64",
+        "CIBW_ENVIRONMENT": "A='x y'",
+        "CIBW_TEST_COMMAND": "python -m pytest ./tests",
+        "CIBW_TEST_REQUIRES": "pytest>=8;python_version>'3'",
+        "CIBW_TEST_SOURCES": "tests",
+    }
+    assert found["windows_x86_64-pp311"]["CIBW_ENVIRONMENT"] == "A=z"
+    assert found["windows_x86_64-pp311"]["CIBW_ENABLE"] == "pypy"
+    macos = found["macos_arm64"]
+    assert macos["CIBW_BUILD"] == "cp311-macosx_arm64 pp311-macosx_arm64"
+    assert "for f in m.files('x') if f.suffix in ('.so', '.pyd')" in macos["CIBW_TEST_COMMAND"]
+    assert jobs()["release"]["needs"] == ["build", "test", "cibuildwheel"]
+    for left_out in (
+        "windows_x86_64-cp313t: cibuildwheel has no such Python",
+        "windows_x86_64: build.environment.B uses {policy}, which cibuildwheel lacks: left out",
+        "windows_x86_64: build.libraries is only for mpforge's own builds",
+        "windows_x86_64: test.sources: data/*.txt is a pattern, and cibuildwheel takes paths",
+    ):
+        assert f"not in cibuildwheel's jobs: {left_out}\n" in said
+    assert "not in cibuildwheel's jobs: macos_arm64: no machine for it" in ci("gitlab")[2]
+
+
 def test_a_static_test_is_not_strict_and_a_spec_without_tests_has_no_test_job(ci: Ci) -> None:
     Path("multiplatform.toml").write_text(f'{SPEC}[test]\nstrategy = "static"\n')
     assert ci("github")[0] == 0
