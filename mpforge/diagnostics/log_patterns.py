@@ -70,6 +70,10 @@ FLOATING_POINT = re.compile(
     r"uncaught target signal 8 \(|Fatal Python error: Floating-point exception|died with <Signals\.SIGFPE"
     r"|\((?:signal 8|exit status 136)\)"
 )
+BUS_ERROR = re.compile(
+    r"uncaught target signal 7 \(|Fatal Python error: Bus error|died with <Signals\.SIGBUS"
+    r"|^Bus error(?: \(core dumped\))?$|: line \d+: +\d+ Bus error\b"
+)
 # meson dist
 WANTS_REPOSITORY = re.compile(r"^Dist currently only works with Git or Mercurial repos$")
 # pytest, unittest (3.12). pytest prints the first for a wrong call too.

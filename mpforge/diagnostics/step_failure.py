@@ -48,6 +48,12 @@ _DESELECTED = (
     "deselect every test"
 )
 _BY_SIGILL = ("signal 4", "exit status 132")  # a shell reports 128 + 4
+_BY_SIGBUS = ("signal 7", "exit status 135")
+_ALIGN_IT = (
+    "it read or wrote memory at an address that is no multiple of the access's size, which this "
+    "instruction needs (on Arm: ldm, stm, ldrd, vldr); C code casts a pointer to one of a wider type "
+    "there, where memcpy() is right. Or it mapped a file that became shorter"
+)
 WITHOUT_LIBRARY = (
     "build the library for the target, by a table of [libraries]; or look for an option of the project "
     "to use its own copy, or to build without it"
@@ -120,6 +126,7 @@ def diagnosed(ended: Ended, lines: Sequence[str]) -> StepFailed:
     return (
         _filled_disk(ended, near)
         or _met_illegal_instruction(ended, lines)
+        or _met_bus_error(ended, lines)
         or _ran_target_program(ended, near)
         or _lacks_program(ended, lines if any(map(_LACKED.search, near)) else near)
         or _reached_out(ended, lines)
@@ -194,6 +201,15 @@ def _met_illegal_instruction(ended: Ended, lines: Sequence[str]) -> StepFailed |
     return IllegalInstruction(
         f"{ended.title} failed: an illegal instruction ({ended.how})", why=why
     )
+
+
+def _met_bus_error(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
+    """Return the error of a test's program that SIGBUS ended, or one that it started."""
+    found = log_patterns.last(lines, log_patterns.BUS_ERROR)
+    if ended.table != "test" or (found is None and ended.how not in _BY_SIGBUS):
+        return None
+    why = None if found is None else found.line
+    return StepFailed(f"{ended.title} failed: a bus error ({ended.how})", why=why, hint=_ALIGN_IT)
 
 
 def _lacks_program(ended: Ended, lines: Sequence[str]) -> StepFailed | None:

@@ -61,6 +61,20 @@ def test_a_test_that_ended_by_an_illegal_instruction_is_told_from_one_that_faile
     assert not isinstance(diagnosed(replace(test, table="build"), lines), IllegalInstruction)
 
 
+@pytest.mark.parametrize(
+    ("how", "lines"),
+    [("signal 7", []), ("exit status 1", ["qemu: uncaught target signal 7 (Bus error)"])],
+)
+def test_a_test_that_ended_by_a_bus_error_is_told_of_unaligned_reads(
+    tmp_path: Path, how: str, lines: list[str]
+) -> None:
+    test = replace(_ended(tmp_path), table="test", how=how)
+    error = diagnosed(test, lines)
+    assert f"a bus error ({how})" in error.what
+    assert "memcpy() is right" in str(error.hint)
+    assert "bus error" not in diagnosed(replace(test, table="build"), lines).what
+
+
 def test_meson_dist_without_git_says_what_to_do(tmp_path: Path) -> None:
     lines = ["Dist currently only works with Git or Mercurial repos", *TRACEBACK[:20]]
     error = diagnosed(_ended(tmp_path), lines)
