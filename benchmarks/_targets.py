@@ -1,9 +1,10 @@
 """The targets as data: packages (targets.toml), what came of them (targets-results.json), the page of both.
 
-Starts nothing. The page is made from the two files alone, so a test can tell that it is theirs.
+Starts nothing. The page is made from these files alone, so a test can tell that it is theirs.
 """
 
 import json
+import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,12 +68,24 @@ def summary(rows: Sequence[Row]) -> str:
     return f"Tests passed for {len(tested)} pairs of a target and a Python: {', '.join(tested)}.\n"
 
 
+def causes() -> dict[tuple[str, str], str]:
+    """Why a package, with its version, fails on a target, as targets.toml has it."""
+    packages = tomllib.loads(PACKAGES.read_text(encoding="utf-8"))["package"]
+    return {
+        (one["name"].replace("==", " "), target): text
+        for one in packages
+        for target, text in one.get("causes", {}).items()
+    }
+
+
 def table(rows: Sequence[Row]) -> str:
     """A line for each row, by target and Python."""
-    text = line(HEAD) + line(["---"] * len(HEAD))
+    known, text = causes(), line(HEAD) + line(["---"] * len(HEAD))
     for row in sorted(rows, key=lambda row: row.place):
         policies = " ".join(row.policies)
         result = f"{row.result}: {row.said}" if row.said else row.result
+        if row.said and (cause := known.get((row.package, row.target))):
+            result += f". {cause}"
         cells = (row.target, row.python, row.package, policies, row.level, row.cpu, result)
         text += line(cells)
     return text
