@@ -191,3 +191,7 @@ def _sum_up(workspace: Workspace, process: int) -> None:
     outcomes = journal_of(workspace).outcomes() if os.getpid() == process else ()
     if outcomes:
         sys.stderr.write(last_words(outcomes))
+        if "GITHUB_STEP_SUMMARY" in os.environ:
+            from mpforge.reports.markdown import add_to_job_summary
+
+            add_to_job_summary(outcomes, workspace.spec.name)

@@ -25,6 +25,7 @@ COMMANDS = (
     ("doctor", "show what this host can do for each target"),
     ("matrix", "print the sessions as CI jobs"),
     ("ci", "write the file of a CI service, or check it"),
+    ("report", "write a run as JUnit XML, an HTML page or a Markdown table"),
     ("log", "print a session's log"),
     ("shell", "open a shell in the environment of a session's step"),
     ("cache", "show, shrink, check or empty the cache that all projects share"),

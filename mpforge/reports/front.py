@@ -110,6 +110,7 @@ def _run(call: Call, options: Options, memo: Memo, journal: Journal) -> tuple[Se
             _warned.add(event.message)
         console.show(event)
 
+    journal.append("SessionStarted", {"session": session.name})
     if call.since not in _seen:
         _seen.clear()
     text = ""

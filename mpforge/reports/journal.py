@@ -78,7 +78,7 @@ class Journal:
         """Return this run's sessions, each with its last outcome, in the order of their ends."""
         found: dict[str, SessionEnded] = {}
         for record in self._records():
-            ended = _ended(record)
+            ended = ended_of(record)
             if ended is not None:
                 found.pop(ended.session, None)
                 found[ended.session] = ended
@@ -132,7 +132,7 @@ def begin(state: Path) -> None:
         return
 
 
-def _ended(record: dict[str, Any]) -> SessionEnded | None:
+def ended_of(record: dict[str, Any]) -> SessionEnded | None:
     """Return a session's end, if the record is a complete one."""
     names = SessionEnded.__dataclass_fields__
     if record.get("event") != "SessionEnded" or not names.keys() <= record.keys():
