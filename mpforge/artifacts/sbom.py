@@ -26,7 +26,7 @@ class Part:
 
     ``linkage`` is ``static`` or ``shared``, ``evidence`` says how it is known to be there. ``license`` is an
     SPDX expression, ``license_files`` are names of files in the wheel. ``url`` and ``sha256`` are of its
-    source. ``needs`` are names of other parts.
+    source, ``package`` is the name of its package on an index. ``needs`` are names of other parts.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Part:
     license_files: tuple[str, ...] = ()
     url: str | None = None
     sha256: str | None = None
+    package: str | None = None
     patched: bool = False
     needs: tuple[str, ...] = ()
 
@@ -118,7 +119,11 @@ def _component(part: Part) -> "Component":
         hashes=digest,
     )
     checksum = {"checksum": f"sha256:{part.sha256}"} if part.sha256 else None
-    purl = PackageURL("generic", name=part.name, version=part.version, qualifiers=checksum)
+    purl = (
+        PackageURL("pypi", name=part.package, version=part.version)
+        if part.package
+        else PackageURL("generic", name=part.name, version=part.version, qualifiers=checksum)
+    )
     told = [("linkage", part.linkage), ("evidence", part.evidence)]
     told += [("license-file", name) for name in part.license_files]
     patches = [Patch(type=PatchClassification.UNOFFICIAL)]

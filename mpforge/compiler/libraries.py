@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mpforge.compiler import build_systems, programs
-from mpforge.compiler.decide import Compilation, Decision
+from mpforge.compiler.decide import Decision
 from mpforge.compiler.typed_commands import variables
+from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import Machine
 from mpforge.plan.steps import (
     BuildLibrary,
@@ -18,15 +19,20 @@ from mpforge.plan.steps import (
     FetchSource,
     Identities,
     Identity,
+    InstallPackages,
     Libraries,
     OutputOf,
     Step,
+    TakeLibrary,
 )
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
 from mpforge.spec import recipes
 from mpforge.spec.model import BuildOptions, Library
 from mpforge.spec.options import with_needs
+
+_ANY_PYTHON = "cp311"
+"""The Python whose wheels with libraries are taken where a build has none; most are for any."""
 
 
 def steps(decision: Decision) -> tuple[Libraries, tuple[Step, ...]]:
@@ -38,10 +44,28 @@ def steps(decision: Decision) -> tuple[Libraries, tuple[Step, ...]]:
     found: dict[str, Step] = {}
     for name in with_needs(decision.build.libraries, table):
         needed = tuple((other, made[other]) for other in with_needs(table[name].needs, table))
-        own = (*_sources(name, table[name]), _build(decision, name, table[name], needed))
+        own = _own(decision, name, table[name], needed)
         found |= {step.id: step for step in own}
         made[name] = OutputOf(own[-1].id)
     return tuple(made.items()), tuple(found.values())
+
+
+def _own(decision: Decision, name: str, library: Library, needed: Libraries) -> tuple[Step, ...]:
+    """Return the steps of one library; their ids have a Python only if that one's differ from the others'."""
+    if library.wheel is None:
+        build = _build(decision, name, library, needed)
+        return (*_sources(name, library), _free(decision, name, build))
+    compilers = _compilers(decision, BuildOptions())
+    target, policy = compilers.target, compilers.policy
+    lowest = well_known()[target].base_policy
+    platform = target if policy == lowest else f"{target}-{policy}"
+    python = decision.python or _ANY_PYTHON
+    request = EnvironmentRequest("library", python, platform, (library.wheel,))
+    own = f"wheel-{name}-{target}-{python}"
+    fetch = Step(own, f"the wheel with {name} for {target}", InstallPackages(request))
+    take = TakeLibrary(name, OutputOf(own), target, policy)
+    step = Step(f"library-{name}-{decision.target.name}", f"{name} for {target}", take)
+    return fetch, _free(decision, name, step)
 
 
 def identities(decision: Decision, needed: Libraries) -> Identities:
@@ -58,7 +82,7 @@ def _identity(library: Library) -> Identity:
         url=_public(source.url) if source else None,
         sha256=source.sha256 if source else None,
         patched=bool(library.patches),
-        shared=library.shared,
+        shared=library.shared or library.wheel is not None,
         needs=library.needs,
     )
 
@@ -105,7 +129,7 @@ def _sources(name: str, library: Library) -> Iterator[Step]:
 
 
 def _build(decision: Decision, name: str, library: Library, needed: Libraries) -> Step:
-    """Return the step that builds a library; its id has a Python only if that one's compilers differ."""
+    """Return the step that builds a library."""
     compilation = decision.compilation
     build = _options(library, recipes.libraries(compilation.spec))
     compilers = _compilers(decision, build)
@@ -125,7 +149,7 @@ def _build(decision: Decision, name: str, library: Library, needed: Libraries) -
         license_files=library.license_files,
         libraries=needed,
     )
-    step = Step(
+    return Step(
         f"library-{name}-{decision.target.name}",
         f"{name} for {decision.target.name}",
         command,
@@ -133,13 +157,13 @@ def _build(decision: Decision, name: str, library: Library, needed: Libraries) -
         compilation.spec.build.timeout,
         tools=programs.tools(build, compilation.host_platform),
     )
-    if _is_free(compilation, step):
+
+
+def _free(decision: Decision, name: str, step: Step) -> Step:
+    """Return a library's step, with an id of its own if another one has its id."""
+    if decision.compilation.steps.get(step.id, step) == step:
         return step
     return replace(step, id=f"library-{name}-{decision.stem}", title=f"{name} for {decision.stem}")
-
-
-def _is_free(compilation: Compilation, step: Step) -> bool:
-    return compilation.steps.get(step.id, step) == step
 
 
 def _options(library: Library, table: Mapping[str, Library]) -> BuildOptions:

@@ -13,6 +13,7 @@ from mpforge.kinds.make_sdist import MakingSdist
 from mpforge.kinds.repair_wheel import RepairingWheel
 from mpforge.kinds.run_commands import RunningCommands
 from mpforge.kinds.run_tests import RunningTests
+from mpforge.kinds.take_library import TakingLibrary
 from mpforge.plan import steps
 from mpforge.plan.steps import Command
 
@@ -22,6 +23,7 @@ _KINDS: dict[type[Command], Kind[Any]] = {
     steps.FetchSource: FetchingSource(),
     steps.CopyFiles: CopyingFiles(),
     steps.BuildLibrary: BuildingLibrary(),
+    steps.TakeLibrary: TakingLibrary(),
     steps.AskRequirements: AskingRequirements(),
     steps.MakeSdist: MakingSdist(),
     steps.BuildWheel: BuildingWheel(),

@@ -5,11 +5,13 @@ The licence files are in ``.dist-info/licenses/libraries``. METADATA does not li
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from email.parser import BytesHeaderParser
 from pathlib import Path, PurePosixPath
 
 from mpforge.artifacts import elf, licenses, sbom, wheels
@@ -22,6 +24,8 @@ from mpforge.store.trees import Directory, FileNode
 _AUDITWHEEL, _OURS = "auditwheel.cdx.json", "mpforge.cdx.json"
 _GIVEN = "the build was given it; which of its code was linked is not known"
 _COPIED = "its file was copied into the wheel"
+METADATA = "METADATA"
+"""The file beside licence files with the metadata of the package that a library was taken from."""
 _HASH = re.compile(r"-[0-9a-f]{8}(?=\.|$)")
 """The part of a file's name by which auditwheel makes it unique."""
 _VERSION = re.compile(r"(?m)^Version:[ \t]*(\S+)[ \t]*$")
@@ -31,13 +35,15 @@ _VERSION = re.compile(r"(?m)^Version:[ \t]*(\S+)[ \t]*$")
 class GivenLibrary:
     """A native library that a wheel's build was given.
 
-    ``licenses`` are its licence files by name. ``archives`` says that it has code for static links.
+    ``licenses`` are its licence files by name; ``package`` is the name of the package that it was taken from.
+    ``archives`` says that it has code for static links.
     """
 
     identity: Identity
     version: str | None = None
     licenses: Mapping[str, bytes] = field(default_factory=dict)
     archives: bool = True
+    package: str | None = None
 
 
 def given_libraries(
@@ -46,14 +52,21 @@ def given_libraries(
     """Return the libraries of a wheel's build by name. Raises ``Damaged``."""
     trees = library_inputs.trees(given)
     return {
-        name: GivenLibrary(
-            identity,
-            identity.version or _described(trees[name], store),
-            {path: store.read(node.digest) for path, node in _licenses(name, trees[name])},
-            any(path.endswith(".a") for path, _ in trees[name].walk()),
-        )
-        for name, identity in command.identities
+        name: _given(name, identity, trees[name], store) for name, identity in command.identities
     }
+
+
+def _given(name: str, identity: Identity, tree: Directory, store: BlobStore) -> GivenLibrary:
+    texts = {path: store.read(node.digest) for path, node in _licenses(name, tree)}
+    package = BytesHeaderParser().parsebytes(texts.pop(METADATA, b""))
+    license_ = identity.license or package.get("License-Expression")
+    return GivenLibrary(
+        dataclasses.replace(identity, license=license_),
+        identity.version or package.get("Version") or _described(tree, store),
+        texts,
+        any(path.endswith(".a") for path, _ in tree.walk()),
+        package.get("Name"),
+    )
 
 
 def _licenses(name: str, tree: Directory) -> Iterator[tuple[str, FileNode]]:
@@ -146,6 +159,7 @@ def _part(
         license_files=license_files,
         url=known.url,
         sha256=known.sha256,
+        package=library.package,
         patched=known.patched,
         needs=known.needs,
     )

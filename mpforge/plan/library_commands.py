@@ -68,6 +68,22 @@ class CopyFiles(OneOf):
 
 
 @dataclass(frozen=True)
+class TakeLibrary(OneOf):
+    """Take a native library from installed ``packages`` of the target, as a tree that may be put anywhere."""
+
+    name: str
+    packages: OutputOf
+    target: str
+    policy: str
+
+    work = Work.REPAIR
+    is_main = False
+    place = ON_HOST
+    compilers = python = rust = None
+    exclude = ()
+
+
+@dataclass(frozen=True)
 class BuildLibrary(OneOf):
     """Build a native library, and install it as a tree that may be put anywhere.
 

@@ -10,7 +10,7 @@ from typing import Literal
 from mpforge.plan.requirements import normal_name
 from mpforge.platforms import policy_version, well_known
 
-Purpose = Literal["build", "image", "target", "test", "tool"]
+Purpose = Literal["build", "image", "library", "target", "test", "tool"]
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class EnvironmentRequest:
     """The required content of an environment: the key of its pin.
 
     ``python`` is a word like ``cp311``; ``platform`` a target name (the host's for ``build`` and ``tool``,
-    the target's for ``test`` and ``target``; for ``image``, build requirements for the Python of an image,
-    that one's), with a policy above its ``base_policy`` appended after a dash (``platform_with``);
+    the target's for ``test``, ``target`` and ``library``; for ``image``, build requirements for the Python
+    of an image, that one's), with a policy above its ``base_policy``, for a ``library`` with any other one,
+    appended after a dash (``platform_with``);
     ``requirements`` and ``constraints`` are PEP 508 strings, sorted.
     """
 

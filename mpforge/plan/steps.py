@@ -20,7 +20,14 @@ from mpforge.plan.command_parts import (
     Tree,
     Work,
 )
-from mpforge.plan.library_commands import BuildLibrary, CopyFiles, FetchSource, Identities, Identity
+from mpforge.plan.library_commands import (
+    BuildLibrary,
+    CopyFiles,
+    FetchSource,
+    Identities,
+    Identity,
+    TakeLibrary,
+)
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import ON_HOST, Machine, PlannedPlace
 from mpforge.plan.texts import CommandLine, Text, written
@@ -28,8 +35,8 @@ from mpforge.plan.toolchains import Compilers
 
 # fmt: off
 __all__ = [  # of what is defined elsewhere
-    "BY_NAME", "NARROWS", "BuildLibrary", "CopyFiles", "FetchSource",
-    "Identities", "Identity", "Libraries", "OutputOf", "ProjectFiles", "ShippedFiles", "Tree", "Work",
+    "BY_NAME", "NARROWS", "BuildLibrary", "CopyFiles", "FetchSource", "Identities", "Identity",
+    "Libraries", "OutputOf", "ProjectFiles", "ShippedFiles", "TakeLibrary", "Tree", "Work",
 ]
 # fmt: on
 
@@ -299,6 +306,7 @@ Command = (
     | FetchSource
     | CopyFiles
     | BuildLibrary
+    | TakeLibrary
     | AskRequirements
     | MakeSdist
     | BuildWheel

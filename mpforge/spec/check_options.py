@@ -229,6 +229,9 @@ def _toolchain(path: Path, toolchain: Toolchain) -> Iterator[Finding]:
 
 
 def _library(path: Path, library: Library) -> Iterator[Finding]:
+    if library.wheel is not None:
+        yield from _taken(path, library)
+        return
     if library.directory is not None and {"..", ""} & {*library.directory.split("/")}:
         yield finding_at("bad-value", (*path, "directory"), "expected a path inside of the source")
     if library.recipe is not None:
@@ -241,13 +244,19 @@ def _library(path: Path, library: Library) -> Iterator[Finding]:
             yield from _version_of_recipe(path, library)
         return
     if library.source is None:
-        yield _needed((*path, "source"), "a library needs a source, or a recipe")
+        yield _needed((*path, "source"), "a library needs a source, a wheel, or a recipe")
     else:
         yield from _source((*path, "source"), library.source)
     if library.kind is None:
         yield _needed((*path, "kind"), "a library needs a kind, or a recipe")
     if library.kind == "commands" and not library.commands:
         yield _needed((*path, "commands"), 'kind = "commands" needs commands')
+
+
+def _taken(path: Path, library: Library) -> Iterator[Finding]:
+    for key in sorted(library.model_fields_set - {"wheel", "license", "exports"}):
+        name = key.replace("_", "-")
+        yield finding_at("conflict", (*path, name), f"a wheel is taken as it is, without `{name}`")
 
 
 def _version_of_recipe(path: Path, library: Library) -> Iterator[Finding]:

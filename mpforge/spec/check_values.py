@@ -5,6 +5,7 @@ Each value is checked by itself and the names that the spec defines; levels are 
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from mpforge.formats.toml import Path
 from mpforge.platforms.policies import policies
@@ -103,6 +104,8 @@ def _elsewhere(spec: Spec) -> Iterator[Finding]:
         yield from _environment(spec, ("libraries", name, "environment"), library.environment)
         yield from _environment(spec, ("libraries", name, "exports"), library.exports)
         yield from _inside(("libraries", name, "license-files"), library.license_files)
+        if library.wheel is not None:
+            yield from _one_requirement(("libraries", name, "wheel"), library.wheel)
         yield from _license(("libraries", name, "license"), library.license)
     yield from _index(spec)
 
@@ -162,6 +165,11 @@ def _requirements(
             read(text)
         except ValueError as error:
             yield finding_at("bad-requirement", path, str(error), item=number)
+
+
+def _one_requirement(path: Path, text: str) -> Iterator[Finding]:
+    for finding in _requirements(path, (text,), read=_of_an_index):
+        yield replace(finding, path=path)
 
 
 def _of_an_index(text: str) -> None:

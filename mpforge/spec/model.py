@@ -334,6 +334,10 @@ class Library(Table):
     """A native dependency: built once for each target, cached, and given to the builds that name it."""
 
     source: LibrarySource | None = Field(default=None, description="Where its source comes from.")
+    wheel: Text | None = Field(
+        default=None,
+        description="A package whose wheel for the target has it, instead of a source.",
+    )
     kind: LibraryKind | None = Field(default=None, description="What builds it.")
     recipe: Text | None = Field(
         default=None, description="A recipe that mpforge provides, instead of the other keys."

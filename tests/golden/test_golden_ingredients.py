@@ -64,6 +64,7 @@ from mpforge.plan.steps import (
     RunTests,
     ShippedFiles,
     Step,
+    TakeLibrary,
     Tools,
     Variables,
 )
@@ -330,6 +331,8 @@ CASES: dict[str, Command | Step | tuple[Command, Host]] = {
     "patches": CopyFiles(patches=("a.patch", "b.patch")),
     "library": library(),
     "library-options": library(patches=OutputOf("patches"), shared=True, libraries=LIBRARIES),
+    "library-taken": TakeLibrary("blas", OutputOf("environment"), "aarch64", "manylinux_2_28"),
+    "install-library": InstallPackages(packages("library", "numpy", platform="aarch64")),
     "wheel-libraries": wheel(ZIG, libraries=LIBRARIES),
     "repair-libraries": replace(
         REPAIRED, libraries=LIBRARIES, identities=(("zlib", Identity("1.3", "Zlib", shared=True)),)

@@ -6,16 +6,19 @@ import pytest
 
 from mpforge.compiler.compile import compile_plan
 from mpforge.plan.facts import HostFacts, ProjectFacts
-from mpforge.plan.pins import Lock
+from mpforge.plan.pins import EnvironmentRequest, Lock
 from mpforge.plan.sessions import Plan
 from mpforge.plan.steps import (
     BuildLibrary,
     BuildWheel,
     FetchSource,
     Identity,
+    InstallPackages,
     OutputOf,
     RepairWheel,
+    TakeLibrary,
 )
+from mpforge.plan.wants import Packages
 from mpforge.spec.load import load_spec
 
 HOST = HostFacts(platform="x86_64", system="Linux x86_64")
@@ -177,3 +180,32 @@ def test_every_kind_s_install_goes_below_the_step_s_own_directory() -> None:
         last = str(command.commands[-1])
         assert "install" in last
         assert "{dest_dir}" in last
+
+
+def test_a_library_from_a_wheel_is_pinned_for_the_builds_policy_and_not_built() -> None:
+    wheel = """
+    [libraries.xml]
+    wheel = "xml-dev==2.*"
+    license = "MIT"
+    """
+    plan = _plan('policy = "manylinux_2_34"', wheel, python='"cp311"')
+    assert _steps(plan, "deps-aarch64") == ("wheel-xml-aarch64-cp311", "library-xml-aarch64")
+    install = plan.step("wheel-xml-aarch64-cp311").command
+    assert isinstance(install, InstallPackages)
+    request = EnvironmentRequest("library", "cp311", "aarch64-manylinux_2_34", ("xml-dev==2.*",))
+    assert install.request == request
+    assert any(want.need == Packages(request) for want in plan.wants)
+    take = plan.step("library-xml-aarch64").command
+    assert take == TakeLibrary(
+        "xml", OutputOf("wheel-xml-aarch64-cp311"), "aarch64", "manylinux_2_34"
+    )
+    repair = plan.step("repair-aarch64-cp311").command
+    assert isinstance(repair, RepairWheel)
+    assert dict(repair.identities) == {"xml": Identity(license="MIT", shared=True)}
+
+    # Each Python has a wheel of its own, and so a step.
+    plan = _plan(libraries=wheel)
+    assert "library-xml-aarch64-cp313" in _steps(plan, "build-aarch64-cp313")
+    install = plan.step("wheel-xml-aarch64-cp313").command
+    assert isinstance(install, InstallPackages)
+    assert install.request.policy == "manylinux_2_17"

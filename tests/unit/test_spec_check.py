@@ -111,6 +111,10 @@ CASES = {
         HEAD + '[libraries.a]\nkind = "make"\nsource = { git = "x", path = "y" }\n',
         [("bad-value", "libraries.a.source")],
     ),
+    "a wheel is taken as it is, by one requirement": (
+        HEAD + '[libraries.a]\nwheel = "x=="\nkind = "make"\n[libraries.b]\nwheel = "x==1"\n',
+        [("bad-requirement", "libraries.a.wheel"), ("conflict", "libraries.a.kind")],
+    ),
     "a library's licence is an SPDX expression, its files are of its source": (
         HEAD + '[libraries.a]\nkind = "make"\nsource = { path = "a" }\n'
         'license = "Apache 2"\nlicense-files = ["../COPYING"]\n',

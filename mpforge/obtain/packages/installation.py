@@ -51,8 +51,8 @@ def install_target(
 ) -> None:
     """Install the pinned packages in the plain directory ``dest``, for the pin's own Python and platform.
 
-    ``host_python``, of the same minor version, compiles them, unless only compilers read them (purpose
-    ``target``); without one they are not compiled.
+    ``host_python``, of the same minor version, compiles them, unless only compilers read them (purposes
+    ``library`` and ``target``); without one they are not compiled.
     Scripts land in ``dest/bin`` and start the ``python`` that is put beside them. Raises as
     ``install_venv`` does.
     """
@@ -60,7 +60,8 @@ def install_target(
     with _foreign(pin.request, host_python) as where:
         where += ["--target", str(dest.absolute())]
         _install(pin, where, site=dest, index=index, wheels=wheels)
-    _finish(dest, dest, host_python, compiled=pin.request.purpose != "target")
+    compiled = pin.request.purpose not in {"library", "target"}
+    _finish(dest, dest, host_python, compiled=compiled)
 
 
 def install_prefix(
