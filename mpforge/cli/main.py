@@ -29,6 +29,7 @@ COMMANDS = (
     ("log", "print a session's log"),
     ("shell", "open a shell in the environment of a session's step"),
     ("cache", "show, shrink, check or empty the cache that all projects share"),
+    ("readiness", "show which packages the index lacks for each target"),
     ("library", "list the recipes for native libraries, or show one"),
     ("schema", "print the spec's JSON schema"),
 )

@@ -62,7 +62,7 @@ def best_wheel(entry: Mapping[str, Any], request: EnvironmentRequest) -> IndexFi
     """
     from packaging.utils import parse_wheel_filename  # not on the cached path
 
-    ranks = _tag_ranks(request)
+    ranks = tag_ranks(request)
     fitting: list[tuple[int, IndexFile]] = []
     for table in entry.get("wheels", []):
         wheel = index_file(table)
@@ -92,7 +92,7 @@ def size_of(wheel: IndexFile) -> int | None:
     return None
 
 
-def _tag_ranks(request: EnvironmentRequest) -> Mapping[Any, int]:
+def tag_ranks(request: EnvironmentRequest) -> Mapping[Any, int]:
     """Return the rank of each compatible wheel tag; 0 is the best (PEP 425, PEP 600)."""
     target = well_known()[request.target]
     major, newest = policy_version(request.policy)

@@ -1,0 +1,230 @@
+"""``mpforge readiness``: which packages a project needs, and which of them keep it from a target."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mpforge.cli.options import workspace_of, write_json
+from mpforge.errors import ExitCode, FileTrouble, NothingSelected, WrongInput
+from mpforge.obtain.packages.package_index import Index
+from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.requirements import normal_name
+from mpforge.plan.sessions import Plan
+from mpforge.plan.wants import Packages
+from mpforge.platforms import available, python_words, well_known
+from mpforge.readiness.survey import Survey, survey
+from mpforge.store.files import write_atomically
+from mpforge.workspace import cache_directory
+
+DESCRIPTION = (
+    "Show for each target and Python whether the index has a wheel of each package that the project and its "
+    "tests need, since which version, and which packages stand in the way. Builds nothing."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's own arguments."""
+    parser.add_argument(
+        "--requirements",
+        "-r",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file of requirements, instead of the project's; needs no spec with --target and --python",
+    )
+    parser.add_argument(
+        "--target", action="append", default=[], metavar="T", help="a target (default: the spec's)"
+    )
+    parser.add_argument(
+        "--python", action="append", default=[], metavar="P", help="cp313 (default: the spec's)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write an HTML page")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the survey; packages that stand in the way are no error."""
+    from mpforge.store.local import opened
+
+    _check(arguments)
+    index = Index()
+    if arguments.requirements and arguments.target and arguments.python:
+        requests = _requests(arguments.target, arguments.python)
+    else:
+        requests, index = _of_project(arguments)
+    store = opened(cache_directory(os.environ) / "store")
+
+    def tell(words: str) -> None:
+        sys.stderr.write(f"mpforge > {words}\n")
+
+    found = survey(requests, index, store, files=arguments.requirements, tell=tell)
+    _show(found, arguments)
+    return ExitCode.DONE
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Raise ``WrongInput`` for an unknown target or Python, ``FileTrouble`` for a file that can't be read."""
+    for target in arguments.target:
+        if target not in well_known():
+            raise WrongInput(
+                f"there is no target {target}", hint=f"targets: {' '.join(available())}"
+            )
+    for python in arguments.python:
+        try:
+            python_words.parse(python)
+        except ValueError:
+            raise WrongInput(
+                f"{python!r} is no Python", hint="such as cp313, cp313t, pp311"
+            ) from None
+    for file in arguments.requirements:
+        try:
+            file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise FileTrouble(f"{file} can't be read", why=str(error)) from None
+
+
+def _requests(
+    targets: Iterable[str], pythons: Sequence[str], requirements: Sequence[str] = ()
+) -> list[EnvironmentRequest]:
+    return [
+        EnvironmentRequest("test", python, target, tuple(sorted(requirements)))
+        for target in targets
+        for python in pythons
+    ]
+
+
+def _of_project(arguments: argparse.Namespace) -> tuple[list[EnvironmentRequest], Index]:
+    """Return the environments of the project's tests, or those of its targets for files of requirements."""
+    from mpforge.engine.load_plan import compiled
+    from mpforge.engine.project_facts import project_facts
+
+    found = compiled(workspace_of(arguments))
+    given = found.plan.index
+    index = Index(given.url, given.extra, given.username, given.password)
+    facts = project_facts(found.inputs, wheel=False)
+    own = facts.own
+    wanted = [
+        request
+        for request in _environments(found.plan)
+        if not arguments.target or request.target in arguments.target
+        if not arguments.python or request.python in arguments.python
+    ]
+    if not wanted:
+        raise NothingSelected(
+            "the spec has no such target and Python that is tested",
+            hint="name both: --target aarch64 --python cp313, with -r FILE for other requirements",
+        )
+    if arguments.requirements:
+        return [replace(one, requirements=(), constraints=()) for one in wanted], index
+    needs = [text for text in (own.requires if own else ()) if "extra ==" not in text]
+    names = {normal_name(own.name)} if own else set()
+    return [
+        replace(one, requirements=_joined(needs, one.requirements, names), constraints=())
+        for one in wanted
+    ], index
+
+
+def _joined(needs: Iterable[str], tests: Iterable[str], own: set[str]) -> tuple[str, ...]:
+    """Return the project's requirements and its tests', without itself."""
+    from mpforge.plan.requirements import name_of
+
+    return tuple(sorted({text for text in (*needs, *tests) if name_of(text) not in own}))
+
+
+def _environments(plan: Plan) -> list[EnvironmentRequest]:
+    """Return the test environments of a plan, one for each target and Python."""
+    needs = [want.need for want in plan.wants if isinstance(want.need, Packages)]
+    requests = [need.request for need in needs if need.request.purpose == "test"]
+    return list({(one.target, one.python): one for one in requests}.values())
+
+
+# --- output ---------------------------------------------------------------------------------------
+
+
+def _show(found: Survey, arguments: argparse.Namespace) -> None:
+    if arguments.html is not None:
+        from mpforge.reports.readiness_page import readiness_page
+
+        try:
+            write_atomically(arguments.html, readiness_page(found).encode("utf-8", "replace"))
+        except OSError as error:
+            raise FileTrouble(f"{arguments.html} can't be written: {error.strerror}") from None
+        sys.stderr.write(f"mpforge > wrote {arguments.html}\n")
+    if arguments.json:
+        write_json(_data(found))
+    elif arguments.html is None:
+        sys.stdout.writelines(f"{line}\n" for line in _lines(found))
+
+
+def _data(found: Survey) -> dict[str, Any]:
+    looks = {
+        key: {
+            "verdict": look.verdict,
+            "backend": look.backend,
+            "pure": bool(look.pure_by),
+            "crosses": look.crosses,
+            "libraries": list(look.libraries),
+            "recipes": list(look.known),
+        }
+        for key, look in found.looks.items()
+    }
+    return {
+        "environments": [
+            {
+                "target": column.target,
+                "python": column.python,
+                "policy": column.policy,
+                "trouble": column.trouble or None,
+                "blocked_by": column.blocked,
+                "packages": [
+                    {
+                        "name": name,
+                        "version": cell.package.version,
+                        "state": cell.answer.state,
+                        "blocks": cell.answer.blocks,
+                        "wheels_since": cell.answer.since or None,
+                        "last_wheel": cell.answer.last or None,
+                        "sdist": looks.get((name, cell.package.version)),
+                    }
+                    for name, cell in column.cells.items()
+                ],
+            }
+            for column in found.columns
+        ]
+    }
+
+
+def _lines(found: Survey) -> Iterable[str]:
+    for column in found.columns:
+        name = f"{column.target}, {column.python} ({column.policy})"
+        if column.trouble:
+            yield f"{name}: can't be resolved: {column.trouble}"
+            continue
+        ready = len(column.cells) - len(column.blocked)
+        yield f"{name}: {ready} of {len(column.cells)} packages ready"
+        for package in column.blocked:
+            cell = column.cells[package]
+            look = found.looks.get((package, cell.package.version))
+            yield f"  {package} {cell.package.version}: no wheel{cell.answer.past}"
+            yield f"    {look.verdict if look is not None else 'the index has no sdist of it'}"
+    yield from _since(found)
+
+
+def _since(found: Survey) -> Iterable[str]:
+    """Yield since which version there are wheels, for packages that not every target has had for ever."""
+    rows = []
+    for name in sorted({name for column in found.columns for name in column.cells}):
+        told = []
+        for column in found.columns:
+            cell = column.cells.get(name)
+            if cell is not None and cell.answer.state == "wheel":
+                told.append(f"{column.target} {column.python}: {cell.answer.since}")
+        rows += [f"  {name}: {', '.join(told)}"] if told else []
+    if rows:
+        yield "compiled packages have had wheels since"
+        yield from rows

@@ -1,0 +1,67 @@
+"""Resolve requirements as an installer on a target would: the newest versions, with or without a wheel."""
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpforge.errors import Unresolvable
+from mpforge.obtain.packages.interpreter_answers import interpreter_for
+from mpforge.obtain.packages.package_index import Index
+from mpforge.obtain.packages.uv import explanation, failure, unreachable, uv
+from mpforge.plan.pins import EnvironmentRequest
+from mpforge.platforms import python_words, well_known
+
+_LINE = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==(\S+)\s*(?:;.*)?$")
+_FROM = re.compile(r"^\s+# from (\S+)$")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A package that is needed: its version, and the index that has it (empty: a file or directory)."""
+
+    name: str
+    version: str
+    index: str
+
+
+def resolve(
+    request: EnvironmentRequest, index: Index, files: Sequence[Path] = ()
+) -> tuple[Resolved, ...]:
+    """Return the packages for a request's Python and platform, and for files of requirements, by name.
+
+    uv may run build scripts of packages without a wheel, to learn their requirements. Raises
+    ``Unresolvable``, ``IndexUnreachable``.
+    """
+    system = well_known()[request.target], request.policy
+    with (
+        tempfile.TemporaryDirectory(prefix="mpforge-readiness-") as name,
+        interpreter_for(request.python, system) as interpreter,
+    ):
+        given, answer = Path(name) / "requirements.in", Path(name) / "requirements.txt"
+        given.write_text("\n".join(request.requirements), encoding="utf-8")
+        words = ["pip", "compile", "-q", "--no-header", "--no-annotate", "--emit-index-annotation"]
+        words += ["--python", str(interpreter), "--output-file", str(answer)]
+        words += ["--python-version", python_words.parse(request.python).version]
+        done = uv([*words, str(given), *(str(file.absolute()) for file in files)], index=index)
+        if done.returncode != 0:
+            if failure(done) == "unreachable":
+                raise unreachable(done, index)
+            raise Unresolvable(
+                f"the requirements can't be resolved for {request.platform}, {request.python}",
+                why=explanation(done),
+            )
+        return tuple(parse(answer.read_text("utf-8")))
+
+
+def parse(text: str) -> list[Resolved]:
+    """Return the packages in uv's answer; those that come from a file or an address have no index."""
+    found: list[Resolved] = []
+    for line in text.splitlines():
+        if named := _LINE.match(line):
+            found.append(Resolved(named[1], named[2], ""))
+        elif (origin := _FROM.match(line)) and found:
+            last = found.pop()
+            found.append(Resolved(last.name, last.version, origin[1]))
+    return found

@@ -1,0 +1,126 @@
+"""Look into an sdist without running it: its backend, whether it compiles, the libraries that it asks for."""
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+from mpforge.artifacts import archives
+from mpforge.compiler.backends import recognise
+from mpforge.engine.project_facts import project_facts
+from mpforge.errors import MpforgeError
+from mpforge.kinds.inputs import Inputs
+from mpforge.obtain.packages.index_pages import Account, Offer, request
+from mpforge.sources.project import Project
+from mpforge.spec.recipes import providing
+from mpforge.store.protocols import BlobStore
+
+_LARGEST = 80_000_000
+_SECONDS = 120.0
+_SCRIPTS = {"meson": "meson.build", "cmake": "CMakeLists.txt", "cargo": "Cargo.lock"}
+"""The files in which a configurer's builds name libraries; ``setup.py`` counts at the top only."""
+_MOST_SCRIPTS = 60
+_ASKS = (
+    re.compile(r"dependency\(\s*['\"]([\w.+-]+)['\"]"),  # Meson
+    re.compile(r"find_package\(\s*([\w.+-]+)", re.IGNORECASE),  # CMake
+    re.compile(
+        r"pkg_(?:check|search)_modules?\(\s*\w+\s+(?:REQUIRED\s+|IMPORTED_TARGET\s+)*([\w.+-]+)"
+    ),
+    re.compile(r"libraries\s*[=+]+\s*\[\s*['\"]([\w.+-]+)['\"]"),  # setuptools
+)
+_SYS_CRATE = re.compile(r'^name = "(?:lib)?([\w-]+)-sys"$', re.MULTILINE)
+_OF_EVERY_SYSTEM = {
+    *("m", "c", "pthread", "dl", "rt", "util", "threads", "stdc++", "python", "python3", "numpy"),
+    *(
+        "pybind11",
+        "nanobind",
+        "cython",
+        "openmp",
+        "git",
+        "pkgconfig",
+        "py",
+        "python-embed",
+        "gtest",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a source distribution says of its build.
+
+    ``libraries`` are foreign ones that it may ask for, ``known`` those of them with a recipe, by its name.
+    ``trouble`` says why it could not be looked at.
+    """
+
+    backend: str = ""
+    crosses: bool = False
+    pure_by: str = ""
+    libraries: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Its looks in words; ``seems``: nothing was built."""
+        if self.trouble:
+            return f"can't be looked at: {self.trouble}"
+        if self.pure_by:
+            return f"pure Python ({self.pure_by}): installers build it anywhere"
+        lacking = [name for name in self.libraries if name not in self.known]
+        told = f"compiled, {self.backend}"
+        if not self.crosses:
+            return f"{told}: mpforge does not know this backend; emulate it"
+        if lacking:
+            return f"{told}: may need {', '.join(lacking)}, for which there is no recipe"
+        if self.known:
+            return f"{told}: seems buildable with [build] libraries = [{', '.join(self.known)}]"
+        return f"{told}: seems buildable here"
+
+
+def look(offer: Offer, account: Account | None, store: BlobStore) -> Look:
+    """Fetch a source distribution and read its files. It runs nothing of it, and raises nothing."""
+    if offer.size is not None and offer.size > _LARGEST:
+        return Look(trouble=f"it has {offer.size // 1_000_000} MB")
+    try:
+        with tempfile.TemporaryDirectory(prefix="mpforge-sdist-") as name:
+            folder = Path(name)
+            archive = folder / Path(offer.filename).name
+            with urlopen(request(offer.address, account), timeout=_SECONDS) as answer:  # noqa: S310 - see request
+                archive.write_bytes(answer.read(_LARGEST + 1))
+            (folder / "files").mkdir()
+            archives.unpack(archive, folder / "files")
+            return look_at(archives.sole_directory(folder / "files"), store)
+    except MpforgeError as error:
+        return Look(trouble=error.what)
+    except (OSError, ValueError) as error:
+        return Look(trouble=str(error))
+
+
+def look_at(root: Path, store: BlobStore) -> Look:
+    """Return what the files of an unpacked source distribution say. Raises ``MpforgeError``."""
+    facts = project_facts(Inputs(Project(root, "unpacked-sdist", ()), store), wheel=True)
+    backend = recognise(facts)
+    if facts.pure_by is not None:
+        return Look(backend.name, backend.crosses, pure_by=facts.pure_by)
+    found = dict.fromkeys(_asked_for(root, _SCRIPTS.get(backend.configurer or "", "")))
+    recipes = {name: recipe.name for name in found if (recipe := providing(name)) is not None}
+    return Look(
+        backend.name,
+        backend.crosses,
+        libraries=tuple(recipes.get(name, name) for name in found),
+        known=tuple(dict.fromkeys(recipes.values())),
+    )
+
+
+def _asked_for(root: Path, script: str) -> list[str]:
+    """Return the libraries that build scripts name, lower case, without those of every system."""
+    scripts = [root / "setup.py", *(sorted(root.rglob(script))[:_MOST_SCRIPTS] if script else ())]
+    found: list[str] = []
+    for path in filter(Path.is_file, scripts):
+        text = path.read_text("utf-8", "replace")
+        found += [name.lower() for pattern in _ASKS for name in pattern.findall(text)]
+        # Most -sys crates are of the system, or bring their library's source.
+        found += [name for name in _SYS_CRATE.findall(text) if providing(name) is not None]
+    return [name for name in found if name not in _OF_EVERY_SYSTEM]
