@@ -5,6 +5,7 @@ The same libraries give the same bytes: the document has no serial number and no
 
 import contextlib
 import json
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ def document(name: str, version: str, parts: Sequence[Part], others: Iterable[by
     The components of ``others``, bills of the same wheel as JSON, are added to ``parts``. Raises
     ``ValueError`` for others that are no CycloneDX documents.
     """
+    logging.getLogger("py_serializable").setLevel(logging.WARNING)  # nox shows all messages
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component
     from cyclonedx.model.tool import ToolRepository

@@ -88,6 +88,7 @@ def test_a_library_is_built_for_the_target_once_and_linked_into_the_wheel(dozen:
     assert run.code == 0, str(run)
     assert "test_answer" in dozen.log("test-aarch64-cp311")
     assert "library-dozen-aarch64" in dozen.steps()
+    assert "py_serializable" not in run.output
     (wheel,) = dozen.root.glob("dist/*.whl")
     with zipfile.ZipFile(wheel) as archive:
         (bill,) = (name for name in archive.namelist() if name.endswith("mpforge.cdx.json"))
