@@ -5,6 +5,7 @@ says its instruction set, else many of its words: most of A32's begin with the c
 what instructions load from the code (literal pools, branch tables).
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -12,6 +13,10 @@ from mpforge.artifacts.elf_code import Code, Section
 
 _AROUND = 128  # bytes
 _NEON = b"\xf2\xf3\xf4"
+# bx lr with any condition; Thumb's looks otherwise.
+_A32_RETURN = re.compile(
+    rb"\x1e\xff\x2f[\x01\x11\x21\x31\x41\x51\x61\x71\x81\x91\xa1\xb1\xc1\xd1\xe1]"
+)
 _KINDS = {"a": "4", "t": "thumb"}
 
 
@@ -62,8 +67,10 @@ def agrees(region: Region, address: int) -> bool:
 
 
 def _is_a32(code: bytes, address: int) -> bool:
-    """Return whether many aligned words are A32's: always executed (0xe…), three of four, or NEON's."""
+    """Return whether code returns as A32 does, or many aligned words are always executed (0xe…) or NEON's."""
     words = code[3 + -address % 4 :: 4]
+    if any((address + one.start()) % 4 == 0 for one in _A32_RETURN.finditer(code)):
+        return True
     return 5 * sum(high >> 4 == 0xE or high in _NEON for high in words) > 2 * len(words)
 
 

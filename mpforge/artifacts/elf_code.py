@@ -86,7 +86,8 @@ class Code:
         """Return at most ``size`` bytes of code from an address on."""
         found = (one for one in self.sections if 0 <= address - one.address < len(one.code))
         section = next(found, Section(address, b""))
-        return section.code[address - section.address :][:size]
+        begin = address - section.address
+        return section.code[begin : begin + size]
 
     def _size(self, function: Function) -> int:
         """Return a function's size; one of unknown size reaches to the next."""

@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from mpforge import processes
+from mpforge.artifacts import elf
+from mpforge.artifacts.binary_format import Promise
+from mpforge.artifacts.instructions import newer_instructions
 from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython
-from mpforge.platforms import well_known
+from mpforge.platforms import Platform, well_known
 from mpforge.processes import Captured
 from mpforge.store.tool_store import ToolStore, ToolTree
 from mpforge.toolchains import compiler_wrappers, target_view
@@ -495,6 +498,47 @@ def machine_and_glibc(path: Path) -> tuple[str, tuple[int, ...]]:
         return elf["e_machine"], max(versions, default=(0,))
 
 
+def needing_a_newer_cpu(library: Path, platform: Platform) -> tuple[str, ...]:
+    """The reasons why a library does not run on a platform's oldest CPU."""
+    promise = Promise(platform, platform.default_policy)
+    files = {library.name: elf.read(library)}
+    return newer_instructions(library.parent, files, promise).refused
+
+
+LOOPS = """
+double f(const double *p, int n) {
+  double a[24] = {0};
+  for (; n--; p += 24) for (int i = 0; i < 24; i++) a[i] += a[(i + 7) % 24] * p[i];
+  double sum = 0;
+  for (int i = 0; i < 24; i++) sum += a[i];
+  return sum;
+}
+int g(int *p, int n) { int s = 0; for (int i = 0; i < n; i++) s += p[i] ^ n; return s / n; }
+long h(long *p) { return __atomic_add_fetch(p, 1, __ATOMIC_SEQ_CST); }
+"""
+
+
+def test_loops_are_compiled_for_each_target_s_oldest_cpu_unless_a_newer_one_is_named(
+    tmp_path: Path, zig: tuple[Zig, ToolTree]
+) -> None:
+    """Vectors, integer division and 32 registers of doubles, where the oldest CPU lacks them."""
+    (tmp_path / "a.c").write_text(LOOPS, encoding="utf-8")
+    caches = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
+    environment = {"PATH": PATH} | dict.fromkeys(caches, str(tmp_path / "cache"))
+    newer = {"x86_64": "haswell", "armv7l": "cortex_a7", "s390x": "z13"}
+    for platform in filter(lambda one: one.available, well_known().values()):
+        for cpu in {None, newer.get(platform.name)}:
+            target = compiler_wrappers.zig_target(platform, platform.default_policy)
+            flags = [*compiler_wrappers.flags(platform), *([f"-mcpu={cpu}"] if cpu else [])]
+            link = ["-O3", "-shared", "-fPIC", "-nostdlib", "a.c", "-o", "a.so"]
+            argv = [str(zig[0].path), "cc", "-target", target, *flags, *link]
+            answer = processes.capture(argv, environment=environment, cwd=tmp_path)
+            assert answer.returncode == 0, answer.stderr
+            found = needing_a_newer_cpu(tmp_path / "a.so", platform)
+            assert bool(found) == (cpu is not None), (platform.name, cpu, found)
+            assert all(reason.startswith(("a.so: f+0x", "a.so: g+0x")) for reason in found)
+
+
 @pytest.mark.parametrize(
     ("variable", "name", "text"), [("CC", "a b.c", C), ("CXX", "a b.cc", CXX)], ids=["c", "c++"]
 )
@@ -512,6 +556,8 @@ def test_two_directories_give_the_same_bytes_for_the_target(
         linked = step.directory / "a b.so"
         assert machine_and_glibc(linked)[0] == "EM_AARCH64"
         assert (2, 0) < machine_and_glibc(linked)[1] <= (2, 17)
+        # libunwind, which zig links into C++, has some of SVE.
+        assert needing_a_newer_cpu(linked, AARCH64) == ()
         results.append((linked.read_bytes(), (step.directory / "a b.o").read_bytes()))
     assert results[0] == results[1]
     assert not [blob for blob in results[0] if str(tmp_path).encode() in blob]

@@ -119,6 +119,13 @@ def test_code_of_the_oldest_cpu_passes(tmp_path: Path) -> None:
         assert found(tmp_path, target, {"plain": code}).refused == (), target
 
 
+def test_a_stripped_function_that_returns_as_a32_does_is_not_read_as_thumb(tmp_path: Path) -> None:
+    """Of Rust's __ashldi3: `bxne lr` is like NEON's instructions in Thumb."""
+    conditional = bytes.fromhex("1f100212 101100a0 1000a013 1eff2f11 1f300212")
+    result = found(tmp_path, "armv7l", {"PyInit_m": NOPS + BX, "": 3 * conditional})
+    assert result.refused == ()
+
+
 def test_what_libunwind_runs_only_in_frames_that_have_sve_or_sme_is_passed_over(
     tmp_path: Path,
 ) -> None:
