@@ -46,6 +46,7 @@ class Package:
     languages: tuple[str, ...]
     check: str
     needs: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
     heavy: bool = False
     beyond: str = ""
     spec: Mapping[str, Any] = field(default_factory=dict)
@@ -100,6 +101,8 @@ def spec(package: Package, target: str, python: str, *, check: bool) -> str:
     document: dict[str, Any] = {"schema": 1, "project": {"python": [python], "targets": [target]}}
     for key, value in package.spec.items():
         document[key] = {**document.get(key, {}), **value}
+    if package.libraries:
+        document["build"] = {"libraries": [*package.libraries], **document.get("build", {})}
     if check:
         test = document.get("test", {})
         document["test"] = {**test, "command": [["python", "-c", package.check]]}
@@ -207,7 +210,10 @@ def _cells(package: Package, row: Row) -> tuple[str, ...]:
 def _reason(package: Package, row: Row) -> str:
     """The cause that was found of a failure, after what mpforge said; else what the spec had to add."""
     if row.result == "built":
-        return f"with {package.spec_why}" if package.spec_why else ""
+        own = f"`libraries = {json.dumps([*package.libraries])}`" if package.libraries else ""
+        return "; ".join(
+            filter(None, (own, f"with {package.spec_why}" if package.spec_why else ""))
+        )
     code = f"`{row.code}`: " if row.code else ""
     return f"{code}{package.cause or row.reason} ({WHOSE[package.fault]})"
 

@@ -27,6 +27,7 @@ class Prefix:
 
     ``configured`` are the directories that its files name as its own, ``passing`` the paths of the build's
     directory, which no one else has, ``beside`` the names of the libraries that it was built with, by path.
+    Errors call it by its ``title``.
     """
 
     root: Path
@@ -34,6 +35,7 @@ class Prefix:
     passing: tuple[str, ...]
     beside: Mapping[str, str]
     shared: bool
+    title: str = "the library"
 
     def relocate(self) -> list[str]:
         """Make the tree relocatable; return the names of files that still have a path of the build.
@@ -73,7 +75,7 @@ class Prefix:
                 continue
             if not path.with_name(f"{match[1]}.a").exists():
                 raise OutputMissing(
-                    f"the build made {path.name}, but no static library {match[1]}.a",
+                    f"{self.title}: the build made {path.name}, but no static library {match[1]}.a",
                     hint="give it the option for a static library, or set shared = true in its table",
                 )
             path.unlink()  # a linker would prefer it

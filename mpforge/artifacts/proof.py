@@ -48,13 +48,13 @@ _SHOWN = 12
 _LINUX = (0, 3, 64, 97)  # EI_OSABI: none, GNU, and ARM's two, which glibc's loader takes
 
 
-def prove_files(root: Path, promise: Promise) -> list[str]:
+def prove_files(root: Path, promise: Promise, title: str | None = None) -> list[str]:
     """Check the files of a build other than a wheel; wheels among them are checked for their own Python.
 
-    Returns notes for the log. Raises ``WheelRejected``, ``StableAbiBroken``, ``UndefinedSymbol``,
-    ``NewerCpuNeeded``.
+    ``title`` is what errors call the build. Returns notes for the log. Raises ``WheelRejected``,
+    ``StableAbiBroken``, ``UndefinedSymbol``, ``NewerCpuNeeded``.
     """
-    what = f"the build for {promise.platform.name}"
+    what = title or f"the build for {promise.platform.name}"
     links = list(_link_reasons(root))
     _reject(WheelRejected, f"{what} has symlinks that lead out of its outputs", links, _LINK)
     facts, reasons = format_of(promise.platform)(root, promise)

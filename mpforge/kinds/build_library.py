@@ -71,7 +71,7 @@ class BuildingLibrary(Kind[BuildLibrary]):
             place.write_bytes(data)
         passing = Path(run.place.to_place_paths(str(directory.root)))
         promise = Promise(well_known()[command.target], command.policy, passing=passing)
-        prove_files(directory.output, promise)
+        prove_files(directory.output, promise, task.step.title)
         return {}
 
 
@@ -152,6 +152,7 @@ def _put_in_place(task: Task, command: BuildLibrary, run: "StepRun", installed: 
         tuple(dict.fromkeys(passing)),
         beside,
         command.shared,
+        task.step.title,
     )
     left = found.relocate()
     if left:
