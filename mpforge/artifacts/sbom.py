@@ -26,8 +26,9 @@ class Part:
     """A library in a wheel.
 
     ``linkage`` is ``static`` or ``shared``, ``evidence`` says how it is known to be there. ``license`` is an
-    SPDX expression, ``license_files`` are names of files in the wheel. ``url`` and ``sha256`` are of its
-    source, ``package`` is the name of its package on an index. ``needs`` are names of other parts.
+    SPDX expression, ``license_files`` are names of files in the wheel. ``url`` and ``sha256`` or
+    ``commit`` are of its source, ``package`` is the name of its package on an index. ``needs`` are names of
+    other parts.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Part:
     license_files: tuple[str, ...] = ()
     url: str | None = None
     sha256: str | None = None
+    commit: str | None = None
     package: str | None = None
     patched: bool = False
     needs: tuple[str, ...] = ()
@@ -115,12 +117,15 @@ def _component(part: Part) -> "Component":
     from packageurl import PackageURL
 
     digest = [HashType(alg=HashAlgorithm.SHA_256, content=part.sha256)] if part.sha256 else []
+    kind = ExternalReferenceType
     source = ExternalReference(
-        type=ExternalReferenceType.SOURCE_DISTRIBUTION,
+        type=kind.VCS if part.commit else kind.SOURCE_DISTRIBUTION,
         url=XsUri(quote(part.url or "", safe="/:+%")),
         hashes=digest,
     )
     checksum = {"checksum": f"sha256:{part.sha256}"} if part.sha256 else None
+    if part.commit:
+        checksum = {"vcs_url": f"git+{part.url or ''}@{part.commit}"}
     purl = (
         PackageURL("pypi", name=part.package, version=part.version)
         if part.package

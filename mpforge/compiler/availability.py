@@ -3,7 +3,7 @@
 Such a spec is valid; a session that needs one of these things says so and ends with exit code 4.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from mpforge.platforms import Platform, python_words
 from mpforge.platforms.cpus import Cpu, lacking_features
 
 if TYPE_CHECKING:
-    from mpforge.spec.model import BuildOptions, Library, Toolchain
+    from mpforge.spec.model import BuildOptions, Toolchain
 
 TOOLCHAINS = ("auto", "zig", "gcc")
 PYPYS = ("pp311",)
@@ -57,18 +57,6 @@ def _not_yet(key: str, what: str) -> Refusal:
         what=f"{what} ({key}): not available yet in this version of mpforge",
         hint="leave this target or option out to build the rest; docs/contract.md lists what is available",
     )
-
-
-def library_refusal(build: "BuildOptions", table: "Mapping[str, Library]") -> Refusal | None:
-    """Return the refusal for the first library, in ``table``, of a build that is not available yet."""
-    todo = list(build.libraries)
-    while todo:
-        name = todo.pop()
-        library = table[name]
-        todo += library.needs
-        if library.source is not None and library.source.git is not None:
-            return _not_yet(f"libraries.{name}.source.git", "git sources of libraries")
-    return None
 
 
 def test_refusal(platform: Platform, cpu: str | None) -> Refusal | None:

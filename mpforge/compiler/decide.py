@@ -185,10 +185,7 @@ class Decision:
         """The options, tests' included, that this version does not support, as a refusal."""
         spec = self.compilation.spec
         named = spec.toolchains.get(self.build.toolchain)
-        refusal = availability.refusal(self.platform, self.python, self.build, named)
-        if refusal is not None or not self.build.libraries:
-            return refusal
-        return availability.library_refusal(self.build, recipes.libraries(spec))
+        return availability.refusal(self.platform, self.python, self.build, named)
 
     @property
     def policy(self) -> str:

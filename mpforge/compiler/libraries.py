@@ -16,6 +16,7 @@ from mpforge.plan.places import Machine
 from mpforge.plan.steps import (
     BuildLibrary,
     CopyFiles,
+    FetchCommit,
     FetchSource,
     Identities,
     Identity,
@@ -79,8 +80,9 @@ def _identity(library: Library) -> Identity:
     return Identity(
         version=library.version,
         license=library.license,
-        url=_public(source.url) if source else None,
+        url=_public((source.git,) if source.git else source.url) if source else None,
         sha256=source.sha256 if source else None,
+        commit=source.commit if source else None,
         patched=bool(library.patches),
         shared=library.shared or library.wheel is not None,
         needs=library.needs,
@@ -121,6 +123,9 @@ def _sources(name: str, library: Library) -> Iterator[Step]:
     if source.url:
         fetch = FetchSource(source.url, source.sha256 or "")
         yield Step(f"source-{name}", f"the source of {name}", fetch)
+    elif source.git is not None:
+        commit = FetchCommit(source.git, source.commit or "")
+        yield Step(f"source-{name}", f"the source of {name}", commit)
     else:
         yield Step(f"source-{name}", f"the source of {name}", CopyFiles(source.path))
     if library.patches:

@@ -8,7 +8,7 @@ from mpforge.errors import SourceMissing
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.task import Given, Task
 from mpforge.obtain.pins import Pins
-from mpforge.plan.steps import CopyFiles, FetchSource
+from mpforge.plan.steps import CopyFiles, FetchCommit, FetchSource
 from mpforge.store.files import hash_file
 
 if TYPE_CHECKING:
@@ -35,6 +35,24 @@ class FetchingSource(Kind[FetchSource]):
         return {}
 
 
+class FetchingCommit(Kind[FetchCommit]):
+    """Kind of the steps that fetch a library's source from a git repository."""
+
+    def parts(self, command: FetchCommit, given: Given, provision: "Provision") -> dict[str, str]:
+        """Return nothing: the commit's hash identifies it."""
+        return {}
+
+    def run(self, task: Task, command: FetchCommit, provision: "Provision") -> dict[str, str]:
+        """Fetch the commit's files. Raises ``IndexUnreachable``, ``ToolUnavailable``."""
+        from mpforge.obtain import git_commits
+
+        directory, title = task.directory.prepare(), task.step.title
+        directory.output.rmdir()
+        with provision.toolbox.working(f"fetching {title}"):
+            git_commits.fetch(command.url, command.commit, directory.output, title)
+        return {}
+
+
 class CopyingFiles(Kind[CopyFiles]):
     """Kind of the steps that copy a library's source or patches from files beside the spec."""
 
@@ -53,7 +71,7 @@ class CopyingFiles(Kind[CopyFiles]):
         if command.source is not None:
             if paths.wheel(command.source).is_dir():
                 directory.output.rmdir()
-                paths.copy(command.source, directory.output)
+                paths.copy(command.source, directory.output, released=True)
             else:
                 _unpack(paths.wheel(command.source), directory.root, directory.output)
         return {}
@@ -62,7 +80,7 @@ class CopyingFiles(Kind[CopyFiles]):
 def _digest(path: str, pins: Pins) -> str:
     place = pins.paths.wheel(path)
     if place.is_dir():
-        return pins.paths.files(path).digest()
+        return pins.paths.files(path, released=True).digest()
     if not place.is_file():
         raise SourceMissing(
             f"{path}: no such file or directory, but a table of [libraries] names it",

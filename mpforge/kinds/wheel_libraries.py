@@ -159,6 +159,7 @@ def _part(
         license_files=license_files,
         url=known.url,
         sha256=known.sha256,
+        commit=known.commit,
         package=library.package,
         patched=known.patched,
         needs=known.needs,

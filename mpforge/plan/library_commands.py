@@ -17,13 +17,15 @@ class Identity(OneOf):
     """The identity of a native library, for the record in a wheel that contains it.
 
     ``license`` is an SPDX expression. ``url`` is where its source can be had, ``sha256`` the digest of that
-    archive, ``patched`` says that patches were applied to it. ``needs`` are names of other libraries.
+    archive, ``commit`` the hash of a commit of that repository. ``patched`` says that patches were applied
+    to it. ``needs`` are names of other libraries.
     """
 
     version: str | None = None
     license: str | None = None
     url: str | None = None
     sha256: str | None = None
+    commit: str | None = None
     patched: bool = False
     shared: bool = False
     needs: tuple[str, ...] = ()
@@ -42,6 +44,23 @@ class FetchSource(OneOf):
 
     urls: tuple[str, ...] = field(metadata={NARROWS: True})
     sha256: str
+
+    work = Work.FETCH
+    is_main = False
+    place = ON_HOST
+    compilers = python = rust = None
+    exclude = ()
+
+
+@dataclass(frozen=True)
+class FetchCommit(OneOf):
+    """Fetch a library's source: the files of this commit and its submodules, from a git repository.
+
+    Its address changes no result.
+    """
+
+    url: str = field(metadata={NARROWS: True})
+    commit: str
 
     work = Work.FETCH
     is_main = False

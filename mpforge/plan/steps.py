@@ -23,6 +23,7 @@ from mpforge.plan.command_parts import (
 from mpforge.plan.library_commands import (
     BuildLibrary,
     CopyFiles,
+    FetchCommit,
     FetchSource,
     Identities,
     Identity,
@@ -35,8 +36,8 @@ from mpforge.plan.toolchains import Compilers
 
 # fmt: off
 __all__ = [  # of what is defined elsewhere
-    "BY_NAME", "NARROWS", "BuildLibrary", "CopyFiles", "FetchSource", "Identities", "Identity",
-    "Libraries", "OutputOf", "ProjectFiles", "ShippedFiles", "TakeLibrary", "Tree", "Work",
+    "BY_NAME", "NARROWS", "BuildLibrary", "CopyFiles", "FetchCommit", "FetchSource", "Identities",
+    "Identity", "Libraries", "OutputOf", "ProjectFiles", "ShippedFiles", "TakeLibrary", "Tree", "Work",
 ]
 # fmt: on
 
@@ -304,6 +305,7 @@ Command = (
     InstallPackages
     | FetchCrates
     | FetchSource
+    | FetchCommit
     | CopyFiles
     | BuildLibrary
     | TakeLibrary

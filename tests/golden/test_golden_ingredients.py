@@ -51,6 +51,7 @@ from mpforge.plan.steps import (
     CheckFiles,
     Command,
     CopyFiles,
+    FetchCommit,
     FetchCrates,
     FetchSource,
     HostTool,
@@ -125,7 +126,7 @@ class FakePins(Pins):
 
     def __init__(self) -> None:
         files = SimpleNamespace(
-            files=lambda path: tree(f"{path}/pyproject.toml"), wheel=lambda _: HERE
+            files=lambda path, **_: tree(f"{path}/pyproject.toml"), wheel=lambda _: HERE
         )
         self.paths = cast("Any", files)
 
@@ -327,6 +328,7 @@ CASES: dict[str, Command | Step | tuple[Command, Host]] = {
     ),
     "commands-libraries": commands(replace(ZIG, python=None), libraries=LIBRARIES),
     "source-fetched": FetchSource(("https://example.org/a.tar.gz",), sha("a.tar.gz")),
+    "source-commit": FetchCommit("https://example.org/a.git", "5" * 40),
     "source-copied": CopyFiles("vendor/zlib"),
     "patches": CopyFiles(patches=("a.patch", "b.patch")),
     "library": library(),

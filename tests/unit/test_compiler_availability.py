@@ -62,14 +62,6 @@ def _spec(build: str = "", *, target: str = "x86_64", python: str = "cp311", res
             ),
             "native libraries",
         ),
-        (
-            _spec(
-                'libraries = ["z"]',
-                rest='[libraries.z]\nkind = "make"\n'
-                f'source = {{ git = "https://example.org/z", commit = "{"0" * 40}" }}',
-            ),
-            "libraries.z.source.git",
-        ),
     ],
 )
 def test_a_build_that_is_not_available_is_refused_by_name_and_so_is_its_test(

@@ -11,6 +11,7 @@ from mpforge.plan.sessions import Plan
 from mpforge.plan.steps import (
     BuildLibrary,
     BuildWheel,
+    FetchCommit,
     FetchSource,
     Identity,
     InstallPackages,
@@ -209,3 +210,15 @@ def test_a_library_from_a_wheel_is_pinned_for_the_builds_policy_and_not_built() 
     install = plan.step("wheel-xml-aarch64-cp313").command
     assert isinstance(install, InstallPackages)
     assert install.request.policy == "manylinux_2_17"
+
+
+def test_a_library_s_source_may_be_a_commit() -> None:
+    commit = "5" * 40
+    old = 'source = { path = "vendor/xml" }'
+    new = f'source = {{ git = "https://a.example/xml.git", commit = "{commit}" }}'
+    plan = _plan(libraries=LIBRARIES.replace(old, new))
+    url = "https://a.example/xml.git"
+    assert plan.step("source-xml").command == FetchCommit(url, commit)
+    repair = plan.step("repair-aarch64-cp311").command
+    assert isinstance(repair, RepairWheel)
+    assert dict(repair.identities)["xml"].commit == commit

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import SourceMissing
+from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.sources import project
 from mpforge.sources.project import Project, locate
+from tests.memory_store import MemoryStore
 
 
 def _write(root: Path, *paths: str) -> None:
@@ -120,3 +122,16 @@ def test_what_is_no_file_is_no_source(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe")
     assert _files(locate(tmp_path, ".", "m.toml")) == ["a/b"]
+
+
+def test_a_library_s_source_without_git_keeps_its_build_directory(tmp_path: Path) -> None:
+    for name in ("build/cmake/CMakeLists.txt", "lib/zstd.h", "x.pyc"):
+        path = tmp_path / "zstd" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    paths = PathPackages(tmp_path, MemoryStore(tmp_path / "scratch"))
+    kept = [name for name, _ in paths.files("zstd", released=True).walk()]
+    assert kept == ["build/cmake/CMakeLists.txt", "lib/zstd.h"]
+    assert [name for name, _ in paths.files("zstd").walk()] == ["lib/zstd.h"]  # a Python project
+    paths.copy("zstd", tmp_path / "copy", released=True)
+    assert (tmp_path / "copy" / "build" / "cmake" / "CMakeLists.txt").is_file()

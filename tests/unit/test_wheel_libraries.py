@@ -100,6 +100,17 @@ def test_a_wheel_lists_a_static_library_that_its_build_was_given(tmp_path: Path)
     assert record(WHEEL, content, content, {"zlib": ZLIB}, ()) == files
 
 
+def test_a_source_in_a_repository_is_named_by_its_commit(tmp_path: Path) -> None:
+    content = put(tmp_path, "it/_it.so", f"{INFO}/METADATA")
+    identity = Identity("1", url="https://x.example/x.git", commit="5" * 40)
+    x = component(
+        bill(record(WHEEL, content, content, {"x": GivenLibrary(identity, "1")}, ())), "x"
+    )
+    assert x["purl"].startswith("pkg:generic/x@1?vcs_url=git%2Bhttps://x.example/x.git%40555")
+    (source,) = x["externalReferences"]
+    assert (source["type"], source["url"]) == ("vcs", "https://x.example/x.git")
+
+
 def test_a_wheel_lists_shared_libraries_only_if_they_were_copied_into_it(tmp_path: Path) -> None:
     before = put(tmp_path / "before", "it/_it.so", f"{INFO}/METADATA")
     assert "xml" not in {

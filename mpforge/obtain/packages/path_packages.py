@@ -1,6 +1,7 @@
 """Packages that the spec's requirements name by a path: wheels, and source directories."""
 
 import contextlib
+import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,24 +19,30 @@ class PathPackages:
     def __init__(self, base: Path, store: BlobStore) -> None:
         self._base = base
         self._store = store
-        self._found: dict[str, project.Files] = {}
+        self._found: dict[tuple[str, bool], project.Files] = {}
 
     def wheel(self, path: str) -> Path:
         """Return a wheel's absolute path."""
         return self._base / path
 
-    def files(self, path: str) -> Directory:
-        """Return the source files of a directory: those that git lists, or all but tools' leftovers."""
-        return self._files(path).tree
+    def files(self, path: str, *, released: bool = False) -> Directory:
+        """Return the source files of a directory: those that git lists, or all but tools' leftovers.
 
-    def _files(self, path: str) -> project.Files:
-        if path not in self._found:
-            self._found[path] = project.files(project.locate(self._base, path, SPEC_NAME))
-        return self._found[path]
+        ``released``: it is a release of other software, whose own files may have such names (``build``).
+        """
+        return self._files(path, released=released).tree
 
-    def copy(self, path: str, destination: Path) -> None:
+    def _files(self, path: str, *, released: bool = False) -> project.Files:
+        if (path, released) not in self._found:
+            found = project.locate(self._base, path, SPEC_NAME)
+            if released and found.form == "directory":
+                found = dataclasses.replace(found, form="unpacked-sdist")
+            self._found[path, released] = project.files(found)
+        return self._found[path, released]
+
+    def copy(self, path: str, destination: Path, *, released: bool = False) -> None:
         """Copy a directory's source files. Raises ``SourceUnreadable`` if they change meanwhile."""
-        found = self._files(path)
+        found = self._files(path, released=released)
         root, paths = (self._base / path).resolve(), [name for name, _ in found.tree.walk()]
         stored = self._store.put_directory(root, paths, elsewhere=found.elsewhere)
         if stored.digest() != found.tree.digest():
