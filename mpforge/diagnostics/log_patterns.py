@@ -67,7 +67,7 @@ ILLEGAL_INSTRUCTION = re.compile(
 )
 # The same of SIGFPE
 FLOATING_POINT = re.compile(
-    r"uncaught target signal 8 \(|Fatal Python error: Floating-point exception|died with <Signals\.SIGFPE"
+    r"uncaught target signal 8 \(|Fatal Python error: Floating[- ]point exception|died with <Signals\.SIGFPE"
     r"|\((?:signal 8|exit status 136)\)"
 )
 BUS_ERROR = re.compile(

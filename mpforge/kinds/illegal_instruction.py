@@ -20,7 +20,7 @@ from mpforge.platforms import by_machine
 
 _FRAMES = 3
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$')
-_STACK = re.compile(r"^Fatal Python error: (?:Illegal instruction|Floating-point exception)$")
+_STACK = re.compile(r"^Fatal Python error: (?:Illegal instruction|Floating[- ]point exception)$")
 _UNFOUND = "its location could not be found"
 _LESS = (
     "Compile for the oldest CPU (no -march=native, no newer -march), or let the code choose at run time "

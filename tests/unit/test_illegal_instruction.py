@@ -65,7 +65,11 @@ def test_a_function_whose_symbol_was_stripped_is_said_to_have_none() -> None:
 
 
 def test_a_floating_point_exception_is_suspected_under_qemu_only() -> None:
-    for what, why in (("failed (signal 8)", None), ("failed", "died with <Signals.SIGFPE: 8>")):
+    for what, why in (
+        ("failed (signal 8)", None),
+        ("failed", "died with <Signals.SIGFPE: 8>"),
+        ("failed", "Fatal Python error: Floating point exception"),
+    ):
         found = illegal_instruction.suspected(StepFailed(what, why=why), emulated=True)
         assert found is not None
         assert found.code == "tests-failed"
