@@ -11,6 +11,8 @@ from mpforge.artifacts.wheels import WheelName
 from mpforge.platforms import Platform, python_words
 from mpforge.platforms.symbols import stable_abi
 
+# PEP 384, PEP 803: a wheel for both kinds of CPython has the tag cp315-abi3.abi3t.
+_STABLE = frozenset({"abi3", "abi3t"})
 _OF_PYTHON = re.compile(r"_?Py")
 # PEP 3149: NAME.cpython-311-x86_64-linux-gnu.so, NAME.pypy311-pp73-x86_64-linux-gnu.so
 _SUFFIX = re.compile(
@@ -24,7 +26,7 @@ def promised(name: WheelName, python: str) -> tuple[int, int] | None:
 
     A wheel for every Python (``py3-none``) is taken to promise those from the session's on.
     """
-    if "abi3" in name.abis:
+    if not _STABLE.isdisjoint(name.abis):
         minors = [int(word[3:]) for word in name.pythons if re.fullmatch(r"cp3\d+", word)]
         return 3, min(minors, default=2)
     if "none" in name.abis and any(word.startswith("py") for word in name.pythons):
@@ -37,9 +39,11 @@ def suffix_reasons(
 ) -> Iterator[str]:
     """Yield a reason for each extension module named for a Python or machine that the wheel's tags lack."""
     lasting = promised(name, "cp32")
-    abis = {abi.rstrip("m") for abi in name.abis} - {"none", "abi3"}
+    abis = {abi.rstrip("m") for abi in name.abis} - {"none", *_STABLE}
     own = abis or set(name.pythons)
     for file in files:
+        if "abi3t" in name.abis and file.endswith(".abi3.so"):
+            yield f"{file} is not found by a free-threaded Python, which looks for .abi3t.so"
         match = _SUFFIX.search(file)
         if match is None:
             continue

@@ -35,7 +35,7 @@ IGNORED_NAMES = [
     *TOOLS_FOLDERS,
     *("*.pyc", "*.pyo", ".venv", "venv", ".env", ".coverage", ".idea", ".vscode", ".DS_Store"),
 ]
-IGNORED_IN_DIRECTORY = ["*.cpython-*.so", "*.abi3.so"]
+IGNORED_IN_DIRECTORY = ["*.cpython-*.so", "*.abi3.so", "*.abi3t.so"]
 IGNORED_AT_TOP = ["build", "*.egg-info", ".eggs"]
 _DISTUTILS_LEFTOVER = re.compile(r"(lib|temp|bdist)\.")
 

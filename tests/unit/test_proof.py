@@ -328,10 +328,10 @@ def test_a_wheel_for_pypy_has_pypy_s_modules(tmp_path: Path) -> None:
 # --- the stable ABI -------------------------------------------------------------------------------
 
 
-def abi3(root: Path, tag: str, files: dict[str, bytes]) -> None:
+def abi3(root: Path, tag: str, files: dict[str, bytes], python: str = "cp311") -> None:
     promise = Promise(ARM, "manylinux_2_17")
     name = f"it-1-{tag}-manylinux_2_17_aarch64.whl"
-    prove_wheel(name, put(root, files), "cp311", promise, pure=False)
+    prove_wheel(name, put(root, files), python, promise, pure=False)
 
 
 @pytest.mark.parametrize(
@@ -361,6 +361,17 @@ def test_a_wheel_for_many_pythons_holds_what_all_of_them_have(
         abi3(tmp_path, tag, {file: module(symbol)})
     assert told in f"{refused.value}"
     assert refused.value.code == "abi3-violation"
+
+
+@pytest.mark.parametrize("tag", ["cp315-abi3t", "cp315-abi3.abi3t"])
+def test_a_wheel_for_many_free_threaded_pythons_is_checked_alike(tag: str, tmp_path: Path) -> None:
+    """PEP 803; CPython 3.15's importlib."""
+    stable = module("PyLong_FromLong")
+    abi3(tmp_path, tag, {"it.abi3t.so": stable}, "cp315t")
+    with pytest.raises(StableAbiBroken, match=r"it\.abi3\.so is not found by"):
+        abi3(tmp_path / "gil", tag, {"it.abi3.so": stable}, "cp315t")
+    with pytest.raises(StableAbiBroken, match="uses _PyLong_Sign, which is not in the stable ABI"):
+        abi3(tmp_path / "private", tag, {"it.abi3t.so": module("_PyLong_Sign")}, "cp315t")
 
 
 def test_a_wheel_for_many_pythons_that_is_right_passes(tmp_path: Path) -> None:

@@ -44,25 +44,30 @@ def test_a_wheel_s_name_is_taken_apart_and_compressed_tags_are_told_one_by_one()
     ("tags", "served"),
     [
         ("cp311-cp311-manylinux_2_17_aarch64", ["cp311"]),
-        ("cp39-abi3-manylinux_2_17_aarch64", ["cp39", "cp311", "cp313"]),
-        ("cp311-abi3-manylinux_2_17_aarch64", ["cp311", "cp313"]),
-        ("cp313-abi3-manylinux_2_17_aarch64", ["cp313"]),
+        ("cp39-abi3-manylinux_2_17_aarch64", ["cp39", "cp311", "cp313", "cp315"]),
+        ("cp311-abi3-manylinux_2_17_aarch64", ["cp311", "cp313", "cp315"]),
+        ("cp313-abi3-manylinux_2_17_aarch64", ["cp313", "cp315"]),
         ("cp39-cp39-manylinux_2_17_aarch64", ["cp39"]),
-        ("py3-none-any", ["cp39", "cp311", "cp313", "cp313t", "pp311"]),
-        ("py2.py3-none-any", ["cp39", "cp311", "cp313", "cp313t", "pp311"]),
-        ("py311-none-any", ["cp311", "cp313", "cp313t", "pp311"]),
-        ("py3-none-manylinux_2_17_aarch64", ["cp39", "cp311", "cp313", "cp313t", "pp311"]),
+        ("py3-none-any", ["cp39", "cp311", "cp313", "cp313t", "pp311", "cp315", "cp315t"]),
+        ("py2.py3-none-any", ["cp39", "cp311", "cp313", "cp313t", "pp311", "cp315", "cp315t"]),
+        ("py311-none-any", ["cp311", "cp313", "cp313t", "pp311", "cp315", "cp315t"]),
+        (
+            "py3-none-manylinux_2_17_aarch64",
+            ["cp39", "cp311", "cp313", "cp313t", "pp311", "cp315", "cp315t"],
+        ),
         ("py2-none-any", []),
         ("pp311-pypy311_pp73-manylinux_2_17_aarch64", ["pp311"]),
         ("cp313-cp313-manylinux_2_17_aarch64", ["cp313"]),
         ("cp313-cp313t-manylinux_2_17_aarch64", ["cp313t"]),
         ("cp313-none-manylinux_2_17_aarch64", ["cp313", "cp313t"]),
+        ("cp315-abi3t-manylinux_2_17_aarch64", ["cp315t"]),
+        ("cp315-abi3.abi3t-manylinux_2_17_aarch64", ["cp315", "cp315t"]),
     ],
 )
 def test_a_wheel_serves_the_pythons_that_pip_would_install_it_on(
     tags: str, served: list[str]
 ) -> None:
-    pythons = ["cp39", "cp311", "cp313", "cp313t", "pp311"]
+    pythons = ["cp39", "cp311", "cp313", "cp313t", "pp311", "cp315", "cp315t"]
     assert [python for python in pythons if serves(f"p-1-{tags}.whl", python)] == served
 
 
