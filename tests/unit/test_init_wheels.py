@@ -1,5 +1,6 @@
 """Which wheels the first spec builds: those that cibuildwheel builds for Linux."""
 
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -12,6 +13,7 @@ from mpforge.migrate.cibuildwheel.options import Options, Setting
 from mpforge.migrate.cibuildwheel.selection import Invocation, select
 from mpforge.migrate.cibuildwheel.versions import parse_version
 from mpforge.migrate.initial_spec import read_cibuildwheel_table
+from mpforge.platforms import well_known
 from tests.unit.initial_specs import ALL, PROJECT, spec_of, table, written
 
 RECORDED = json.loads(Path(__file__).with_name("cibuildwheel_identifiers.json").read_text("utf-8"))
@@ -107,7 +109,12 @@ def test_pypy_is_built_where_mpforge_has_it() -> None:
     assert set(initial.wheels.left_out.values()) == {"of PyPy, only pp311 is built"}
 
 
-def test_a_target_that_is_not_built_yet_is_left_out_with_its_reason() -> None:
+def test_a_target_that_is_not_built_yet_is_left_out_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = dataclasses.replace(well_known()["riscv64_musl"], support="not-yet")
+    known = {**well_known(), "riscv64_musl": later}
+    monkeypatch.setattr("mpforge.platforms.well_known", lambda: known)
     initial = written(table('archs = ["riscv64"]\nbuild = "cp311-*"'))
     assert initial.targets == ("riscv64",)
     assert list(initial.wheels.left_out.values()) == [
