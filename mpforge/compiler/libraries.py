@@ -136,7 +136,7 @@ def _sources(name: str, library: Library) -> Iterator[Step]:
 def _build(decision: Decision, name: str, library: Library, needed: Libraries) -> Step:
     """Return the step that builds a library."""
     compilation = decision.compilation
-    build = _options(library, recipes.libraries(compilation.spec))
+    build = build_options(library, recipes.libraries(compilation.spec))
     compilers = _compilers(decision, build)
     here = well_known()[compilation.host_platform].gnu_triple
     command = BuildLibrary(
@@ -171,7 +171,7 @@ def _free(decision: Decision, name: str, step: Step) -> Step:
     return replace(step, id=f"library-{name}-{decision.stem}", title=f"{name} for {decision.stem}")
 
 
-def _options(library: Library, table: Mapping[str, Library]) -> BuildOptions:
+def build_options(library: Library, table: Mapping[str, Library]) -> BuildOptions:
     """Return a library's options as those of a build."""
     return BuildOptions(
         kind=library.kind or "commands",

@@ -1,5 +1,7 @@
 """A target's Python: which provider answers, and for what packages it asks."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -8,13 +10,14 @@ from mpforge.errors import NoTargetPython, PinMissing, WrongInput
 from mpforge.obtain.pythons import (
     cpython_build,
     providers,
+    recipe_libraries,
     source_python,
     target_libraries,
     uv_python,
 )
 from mpforge.obtain.pythons.target_python import Supplies, TargetPython, Wanted
-from mpforge.plan.pins import DistroRequest
-from mpforge.platforms import well_known
+from mpforge.plan.pins import DistroPackage, DistroPin, DistroRequest
+from mpforge.platforms import by_machine, well_known
 from mpforge.store.tool_store import ToolStore
 from tests.unit.elfmaker import AARCH64, X86_64, Elf
 from tests.unit.elfmaker import PROGRAM as KIND_PROGRAM
@@ -99,6 +102,18 @@ def test_debian_gives_the_pythons_that_its_suites_have_for_the_architecture(
     assert list(request.names) == sorted(request.names)
 
 
+@pytest.mark.parametrize(
+    ("target", "suite"),
+    [("aarch64_musl", "bookworm"), ("riscv64_musl", "trixie"), ("loongarch64_musl", "forky")],
+)
+def test_a_c_library_is_of_the_host_s_suite_or_the_first_that_has_the_architecture(
+    target: str, suite: str
+) -> None:
+    request = target_libraries.runtime_request(well_known()[target], host=DEBIAN)
+    assert request is not None
+    assert (request.suite, request.names) == (suite, ("musl",))
+
+
 def test_other_pythons_come_from_uv_and_need_the_distribution_s_base_programs() -> None:
     (request,) = requests("cp312")
     assert request == target_libraries.root_request(ARM, host=DEBIAN)
@@ -133,7 +148,7 @@ def test_a_python_that_cannot_be_had_names_what_each_provider_said(
         "path: MPFORGE_TARGET_PYTHON_RISCV64_CP311 is not set\n"
         "distribution: Debian has no cp311 for riscv64:"
         " trixie has cp313, pp311; forky has cp313, cp314, cp315\n"
-        "source: only Pythons for musl are built from source\n"
+        "source: only CPythons for musl, and free-threaded ones, are built from source\n"
         "uv: no"
     )
     monkeypatch.setenv(providers.VARIABLE, "uv")
@@ -283,23 +298,97 @@ def test_uv_s_newest_build_is_known_by_its_key_and_its_file() -> None:
 # --- from source ----------------------------------------------------------------------------------
 
 
-def test_a_musl_python_is_built_from_debian_s_sources_beside_its_musl(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("python", "suite", "program"),
+    [("cp311", "bookworm", "python3.11"), ("cp313", "trixie", "python3.13")],
+)
+def test_a_musl_python_is_built_from_debian_s_sources_by_the_suite_s_own_of_that_version(
+    python: str, suite: str, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    sources, runtime = requests("cp311", "aarch64_musl")
-    assert (sources.suite, sources.architecture) == ("bookworm", "source")
-    assert sources.names == ("libffi", "python3.11", "zlib")
+    sources, runtime, own = requests(python, "aarch64_musl")
+    assert (sources.suite, sources.architecture, sources.names) == (suite, "source", (program,))
     assert (runtime.architecture, runtime.names) == ("arm64", ("musl",))
+    host = by_machine(os.uname().machine)
+    assert host is not None
+    assert (own.suite, own.architecture) == (suite, host.debian_arch)
+    assert f"{program}-minimal" in own.names
+
+
+def test_a_musl_python_that_no_suite_has_or_that_is_wanted_from_uv_is_uv_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(uv_python, "_listed", lambda *_: (DOWNLOAD, None))
-    assert requests("cp312", "aarch64_musl") == (runtime,), "uv has it"
+    libc = target_libraries.runtime_request(well_known()["aarch64_musl"], host=DEBIAN)
+    assert requests("cp312", "aarch64_musl") == (libc,)
     monkeypatch.setenv(providers.VARIABLE, "uv")
-    assert requests("cp311", "aarch64_musl") == (runtime,)
+    assert requests("cp311", "aarch64_musl") == (libc,)
 
 
-def test_a_python_is_built_by_one_of_its_own_version() -> None:
-    with pytest.raises(NoTargetPython, match=r"without CPython .* on this host"):
-        source_python.require_host(well_known()["aarch64_musl"], "cp313t", None)
+class NoCompilers:
+    """Compilers of a test, which calls none."""
+
+    def parts(self) -> Mapping[str, str]:
+        return {}
+
+    def environment(self, directory: Path) -> Mapping[str, str]:
+        raise AssertionError(directory)
+
+
+def test_a_python_is_built_by_one_of_its_own_patch_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPython's library of 3.13.5 crashes in a CPython 3.13.0, which its build would run it with."""
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    wanted = want("cp313", "aarch64_musl")
+    pins = [
+        DistroPin(request, (DistroPackage(name, version, "0" * 64, 1),))
+        for request, name, version in zip(
+            source_python.SourcePython().requests(wanted),
+            ("python3.13", "musl", "python3.13-minimal"),
+            ("3.13.5-2+deb13u5", "1.2.3-1", "3.13.9-1"),
+            strict=True,
+        )
+    ]
+    store = ToolStore(tmp_path / "store")
+    supplies = Supplies(pins, store, tmp_path, None, compilers=NoCompilers())
+    with pytest.raises(NoTargetPython) as caught:
+        source_python.SourcePython().provide(wanted, supplies)
+    assert caught.value.what == ("the lock has CPython 3.13.9 to build the sources of 3.13.5 with")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_free_threaded_python_is_built_for_glibc_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    sources, root, own = requests("cp313t")
+    assert (sources.suite, sources.names) == ("trixie", ("python3.13",))
+    assert root == target_libraries.root_request(ARM, host=DEBIAN)
+    assert "python3.13-minimal" in own.names
+
+
+def test_libraries_are_built_by_the_commands_of_their_recipes() -> None:
+    told = {
+        name: " ".join(map(str, recipe_libraries.source(name, "x86_64-build-linux-musl").commands))
+        for name in recipe_libraries.NAMES
+    }
+    assert all("{dest_dir}" in text for text in told.values()), told
+    assert "--host={triple}" in told["libffi"]
+    assert all(len(digest) == 64 for digest in recipe_libraries.parts().values())
+
+
+def test_a_module_that_a_built_python_lacks_says_so_when_it_is_imported() -> None:
+    with pytest.raises(ModuleNotFoundError, match="mpforge built for tests, has no OpenSSL") as no:
+        exec(cpython_build.absent_module("_ssl", "OpenSSL"), {})
+    assert no.value.name == "_ssl"
+
+
+def test_a_built_python_knows_no_directory_of_its_build(tmp_path: Path) -> None:
+    file = tmp_path / "_sysconfigdata_t_linux_x.py"
+    file.write_text(
+        "{'CC': '/v/bin/cc', 'LDSHARED': '/v/bin/cc -shared -L/l/lib ', 'I': '-I/l/include'}"
+    )
+    cpython_build.forget_places(tmp_path, "/l", "/v/bin")
+    assert file.read_text() == "{'CC': 'cc', 'LDSHARED': 'cc -shared ', 'I': ''}"
 
 
 def test_modules_that_an_old_cpython_finds_by_its_setup_py_become_the_interpreter_s_own() -> None:

@@ -1,8 +1,7 @@
-"""Cross-compile a CPython that tests can run, from the sources of CPython, libffi and zlib.
+"""Cross-compile a CPython that tests can run, with the libraries of recipes for its standard modules.
 
-Each comes with a configure script and a makefile, which are used as they are; ``compilers`` says how the
-target is compiled for. What standard modules of the result lack is what needs more libraries: ssl, sqlite3,
-bz2, lzma, readline, curses, dbm, uuid. Knows nothing of where the sources come from.
+Its configure script and makefile are used as they are. Modules that need more libraries (ssl, readline,
+curses, dbm) say so when they are imported. Knows nothing of where the sources come from.
 """
 
 import os
@@ -12,15 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge import processes
-from mpforge.errors import NoTargetPython
+from mpforge.obtain.pythons.build_log import BuildLog, machine_that_builds
 
-RECIPE = "1"
+RECIPE = "3"
 """The version of this recipe, for keys: another one makes another Python."""
 
-_SECONDS = 7200.0
-_LOG_LINES = 12
-_WIDE = 200
 # Tests wait for it less than for its compilation; zig takes a date in the code (getbuildinfo.c) for an error.
 _FLAGS = "-O1 -w -Wno-date-time -Wno-error=date-time"
 
@@ -39,6 +34,24 @@ _OPTIONS = (
     "--without-readline",
     "--with-pkg-config=no",
 )
+# configure's name of each library that modules need, and what a link to it is told.
+_LIBRARIES = {
+    "BZIP2": "-lbz2",
+    "LIBFFI": "-lffi",
+    "LIBLZMA": "-llzma -lpthread",
+    "LIBSQLITE3": "-lsqlite3 -lm -ldl -lpthread",
+    "ZLIB": "-lz",
+}
+# Modules that need another library, which a build for tests is not worth.
+_ABSENT = {
+    "_curses": "ncurses",
+    "_curses_panel": "ncurses",
+    "_dbm": "ndbm",
+    "_gdbm": "gdbm",
+    "_ssl": "OpenSSL",
+    "_tkinter": "Tk",
+    "readline": "readline",
+}
 # Modules that need what no musl has, or headers that zig does not bring.
 _LEFT_OUT = ("_crypt", "spwd", "nis", "ossaudiodev")
 _CTYPES = ("_ctypes", "callbacks", "callproc", "stgdict", "cfield")
@@ -47,19 +60,10 @@ _PRUNED = ("test", "idlelib", "turtledemo", "ensurepip", "lib2to3/tests", "confi
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Directories with unpacked sources, in which this may write."""
-
-    cpython: Path
-    libffi: Path
-    zlib: Path
-
-
-@dataclass(frozen=True)
 class Kind:
     """What is built: ``triple`` is the target's GNU triple, ``threaded`` is without the GIL.
 
-    ``python`` is a host CPython of the same minor version.
+    ``python`` is a host CPython of the same version, patch level included: it runs the source's library.
     """
 
     triple: str
@@ -67,97 +71,52 @@ class Kind:
     threaded: bool = False
 
 
-def build(sources: Sources, kind: Kind, *, environment: Mapping[str, str], dest: Path) -> None:
-    """Build CPython and install it below ``dest`` (``opt/python``).
+def build(
+    source: Path, kind: Kind, libraries: Path, *, environment: Mapping[str, str], dest: Path
+) -> None:
+    """Build the CPython of ``source`` and install it below ``dest`` (``opt/python``).
 
-    ``environment`` names the compilers of the target (``CC``) and has the PATH of the build. Raises
-    ``NoTargetPython`` with the end of the log.
+    ``libraries`` has ``include`` and ``lib`` (``recipe_libraries``). ``environment`` names the compilers of
+    the target (``CC``) and has the PATH of the build. Raises ``NoTargetPython`` with the end of the log.
     """
-    work = sources.cpython.parent
-    made = work / "made"
-    run = _Run(dict(environment), work)
-    _build_zlib(run, sources.zlib, kind.triple, made)
-    _build_libffi(run, sources.libffi, kind.triple, made)
-    _build_cpython(run, sources.cpython, kind, made)
-    run("make", "install", f"DESTDIR={dest}", cwd=sources.cpython / "build")
-    _prune(dest)
+    log = BuildLog(environment, source.parent)
+    _configure(log, source, kind, libraries, environment["CC"])
+    folder = source / "build"
+    log.run("make", f"-j{os.cpu_count() or 1}", cwd=folder)
+    # The library is compiled once it is pruned (``standard_library``); here it would be three times.
+    log.run("make", "install", f"DESTDIR={dest}", "PYTHON_FOR_BUILD=true", cwd=folder)
+    library = next((dest / "opt" / "python" / "lib").glob("python3.*"))
+    _prune(library)
+    forget_places(library, str(libraries), str(Path(environment["CC"]).parent))
+    for name, needed in _ABSENT.items():
+        (library / f"{name}.py").write_text(absent_module(name, needed), encoding="utf-8")
 
 
-class _Run:
-    """Runs programs, each with its output in one log."""
-
-    def __init__(self, environment: dict[str, str], work: Path) -> None:
-        self.environment = environment
-        self._log = work / "log"
-
-    def __call__(self, *argv: str, cwd: Path, **more: str) -> None:
-        answer = processes.capture(
-            argv, environment=self.environment | more, cwd=cwd, timeout=_SECONDS
-        )
-        said = answer.stdout + answer.stderr
-        with self._log.open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(argv)}\n{said}\n")
-        if answer.returncode != 0:
-            lines = [line[:_WIDE] for line in said.strip().splitlines()]
-            errors = [line for line in lines if re.search(r"(^|\W)\w*[eE]rror\b: |\*\*\*", line)]
-            name = cwd.relative_to(self._log.parent).parts[0]
-            raise NoTargetPython(
-                f"{name} can't be built for the target: {' '.join(argv[:2])} failed",
-                why="\n".join((errors or lines)[-_LOG_LINES:]),
-            )
-
-    def make(self, *targets: str, cwd: Path) -> None:
-        """Run make with the target's compilers, on as many processors as there are."""
-        self("make", f"-j{os.cpu_count() or 1}", *targets, cwd=cwd)
-
-
-def _build_zlib(run: _Run, source: Path, triple: str, made: Path) -> None:
-    run("./configure", "--static", f"--prefix={made}", cwd=source, CHOST=triple)
-    run.make("libz.a", cwd=source)
-    for name in ("zlib.h", "zconf.h"):
-        _put(source / name, made / "include")
-    _put(source / "libz.a", made / "lib")
-
-
-def _put(file: Path, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(file, folder)
-
-
-def _build_libffi(run: _Run, source: Path, triple: str, made: Path) -> None:
-    kind = ("--disable-shared", "--enable-static", "--with-pic", "--disable-docs")
-    # The code of 3.4's static trampolines calls a function that it does not declare, which clang refuses.
-    left_out = ("--disable-exec-static-tramp", "--disable-multi-os-directory")
-    where = (f"--host={triple}", f"--prefix={made}", f"--libdir={made}/lib")
-    run("./configure", *kind, *left_out, *where, cwd=source, CXX="no")
-    run.make(cwd=source)
-    run.make("install", cwd=source)
-
-
-def _build_cpython(run: _Run, source: Path, kind: Kind, made: Path) -> None:
+def _configure(log: BuildLog, source: Path, kind: Kind, libraries: Path, cc: str) -> None:
     variables = {
+        # Since 3.13 it knows musl by this macro of its stdarg.h, but zig's own stdarg.h comes first.
+        "CPP": f"{cc} -E -D__DEFINED_va_list",
         "PKG_CONFIG": "/bin/false",
         "CFLAGS": _FLAGS,
         "READELF": "true",  # configure insists on one, and does not use it
-        "CPPFLAGS": f"-I{made}/include",
-        "LDFLAGS": f"-L{made}/lib",
-        **{f"{name}_CFLAGS": f"-I{made}/include" for name in ("ZLIB", "LIBFFI")},
-        "ZLIB_LIBS": f"-L{made}/lib -lz",
-        "LIBFFI_LIBS": f"-L{made}/lib -lffi",
+        "CPPFLAGS": f"-I{libraries}/include",
+        "LDFLAGS": f"-L{libraries}/lib",
     }
+    for name, link in _LIBRARIES.items():
+        variables |= {
+            f"{name}_CFLAGS": f"-I{libraries}/include",
+            f"{name}_LIBS": f"-L{libraries}/lib {link}",
+        }
     folder = source / "build"
     folder.mkdir()
-    # CPython wants to know the machine that builds by a triple unlike the target's, and its libc alike.
-    where = (f"--host={kind.triple}", f"--build={os.uname().machine}-build-linux-musl")
-    words = [*where, f"--with-build-python={kind.python}", *_OPTIONS, *_ANSWERS]
-    if kind.threaded:
-        words.append("--disable-gil")
-    run("../configure", "-q", *words, cwd=folder, **variables)
-    setup = folder / "Modules" / "Setup.stdlib"
+    here = machine_that_builds(kind.triple)
+    words = [f"--host={kind.triple}", f"--build={here}", f"--with-build-python={kind.python}"]
+    words += [*_OPTIONS, *_ANSWERS, *(("--disable-gil",) if kind.threaded else ())]
+    log.run("../configure", "-q", *words, cwd=folder, **variables)
     if _is_by_setup_py(source):
+        setup = folder / "Modules" / "Setup.stdlib"
         lines = "".join(f"{line}\n" for line in static_modules(setup.read_text("utf-8")))
         (folder / "Modules" / "Setup.local").write_text(lines, "utf-8")
-    run.make(cwd=folder)
 
 
 def _is_by_setup_py(source: Path) -> bool:
@@ -178,9 +137,25 @@ def static_modules(setup: str) -> Iterator[str]:
     yield f"_ctypes {files} -DPy_BUILD_CORE_MODULE {has} -lffi -ldl"
 
 
-def _prune(dest: Path) -> None:
-    library = next((dest / "opt" / "python" / "lib").glob("python3.*"))
+def absent_module(name: str, library: str) -> str:
+    """Return the text of a module that says why it can't be imported, which Python itself could not."""
+    why = (
+        f"no module named {name!r}: this Python, which mpforge built for tests, has no {library};"
+        " name another one by MPFORGE_TARGET_PYTHON_TARGET_PYTHON (docs/configuration.md)"
+    )
+    return f"raise ModuleNotFoundError({why!r}, name={name!r})\n"
+
+
+def forget_places(library: Path, libraries: str, programs: str) -> None:
+    """Remove the directories of this build from the build variables that Python knows of itself."""
+    for file in library.glob("_sysconfigdata_*.py"):
+        text = file.read_text("utf-8")
+        text = re.sub(rf"-[IL]{re.escape(libraries)}/\w+ ?", "", text)
+        file.write_text(text.replace(f"{programs}/", ""), "utf-8")
+
+
+def _prune(library: Path) -> None:
     for pattern in _PRUNED:
         for found in [*library.glob(pattern), *library.glob(f"**/{pattern}")]:
             shutil.rmtree(found, ignore_errors=True)
-    shutil.rmtree(dest / "opt" / "python" / "share", ignore_errors=True)
+    shutil.rmtree(library.parents[1] / "share", ignore_errors=True)

@@ -75,22 +75,11 @@ class HostDistribution:
             return None
 
         def make(tree: Path) -> None:
-            (tree / "bin").mkdir()
-            for name in ("lib", "include"):
-                (tree / name).symlink_to(root / "usr" / name)
-            script = tree / "bin" / program
-            script.write_text(self._text(root, program), encoding="utf-8")
-            script.chmod(0o755)
+            lay_out(root, self._host, program, tree)
 
         own = hashlib.sha256(f"{digest} {root}".encode()).hexdigest()
         tree = self._obtain(f"host-{self._python}-{architecture}", pin, own, make, fetch=fetch)
         return None if tree is None else tree / "bin" / program
-
-    def _text(self, root: Path, program: str) -> str:
-        libraries = root / "usr" / "lib" / self._host.multiarch
-        words = [f"{root}{self._host.loader}", "--library-path", str(libraries), "--argv0"]
-        elf = shlex.quote(str(root / "usr" / "bin" / program))
-        return f'#!/bin/sh\nexec {shlex.join(words)} "$0" {elf} "$@"\n'
 
     def _obtain(
         self, name: str, pin: DistroPin, digest: str, make: Callable[[Path], None], *, fetch: bool
@@ -104,6 +93,20 @@ class HostDistribution:
         what = f"the {self._python} of this host"
         store = self._tools.store.telling(lambda: self._tools.working(what))
         return store.obtain(name=name, version=version, digest=digest, make=make).path
+
+
+def lay_out(root: Path, host: Platform, program: str, folder: Path) -> Path:
+    """Write a script that starts ``program`` of an unpacked root, in ``folder`` as its prefix; return it."""
+    (folder / "bin").mkdir(parents=True)
+    for name in ("lib", "include"):
+        (folder / name).symlink_to(root / "usr" / name)
+    libraries = root / "usr" / "lib" / host.multiarch
+    words = [f"{root}{host.loader}", "--library-path", str(libraries), "--argv0"]
+    elf = shlex.quote(str(root / "usr" / "bin" / program))
+    script = folder / "bin" / program
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$0" {elf} "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    return script
 
 
 def request(python: str, host: Platform, release: tuple[str, str] | None) -> DistroRequest | None:

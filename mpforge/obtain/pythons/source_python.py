@@ -1,9 +1,11 @@
-"""A target Python that is cross-compiled here, once, from the sources that Debian has of CPython.
+"""A Python that is compiled here, once, from the sources that Debian has of CPython.
 
-It serves musl targets, for which no distribution that mpforge fetches packages from has a Python.
+It serves musl targets, and free-threaded Pythons, of which no distribution that mpforge fetches packages from
+has any.
 """
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -12,67 +14,105 @@ from pathlib import Path
 
 from mpforge.errors import NoTargetPython
 from mpforge.obtain.distro import apt
-from mpforge.obtain.pythons import cpython_build, target_libraries
+from mpforge.obtain.pythons import (
+    cpython_build,
+    distribution_python,
+    recipe_libraries,
+    target_libraries,
+)
+from mpforge.obtain.pythons.distribution_host_python import lay_out
 from mpforge.obtain.pythons.standard_library import compile_library
 from mpforge.obtain.pythons.target_python import CrossCompilers, Supplies, TargetPython, Wanted
 from mpforge.plan.pins import DistroPin, DistroRequest
-from mpforge.platforms import MUSL, Platform
+from mpforge.platforms import MUSL, Platform, by_machine, python_words
+from mpforge.platforms.python_words import PythonWord
+from mpforge.store.tool_store import ToolTree
 
-# Debian's suites with the sources of a CPython, by its word. Of trixie's libffi there is no configure script.
-_SUITES: Mapping[str, str] = {"cp311": "bookworm"}
 _WORK = ".work"
 
 
 @dataclass(frozen=True)
 class SourceBuild:
-    """What a Python is built from: pinned sources, the target's C library and compilers.
+    """What a Python is built from.
 
-    ``python`` is the word, ``host_python`` a host CPython of the same minor version, ``state`` apt's
-    directory.
+    ``sources`` are CPython's, ``runtime`` is a root with the target's C library, ``own`` are the packages of
+    the same CPython for this machine. ``compilers`` are for the target.
     """
 
     platform: Platform
     python: str
     sources: DistroPin
     runtime: DistroPin
+    own: DistroPin
     compilers: CrossCompilers
-    host_python: str
-    state: Path
+    supplies: Supplies
 
     @property
-    def program(self) -> str:
-        """Name of the interpreter: ``python3.13t``."""
-        return f"{_package(self.python)}{'t' if self.python.endswith('t') else ''}"
+    def word(self) -> PythonWord:
+        """The word, taken apart."""
+        return python_words.parse(self.python)
 
     @property
     def version(self) -> str:
         """Version of CPython: ``3.11.2``."""
-        found = {package.name: package.version for package in self.sources.packages}
-        return re.split(r"[-+~]", found[_package(self.python)])[0]
+        return _upstream(target_libraries.version_of(self.sources, _package(self.python)))
 
     @property
     def digest(self) -> str:
         """The digest of everything that it is built from."""
         pins = map(apt.digest_of, (self.sources, self.runtime))
-        facts = [cpython_build.RECIPE, self.python, *pins]
-        facts += [f"{name} {value}" for name, value in sorted(self.compilers.parts().items())]
+        parts = {**_recipe(), **self.compilers.parts()}
+        root = () if self.platform.libc is MUSL else target_libraries.recipe(self.supplies.emulator)
+        facts = [
+            self.python,
+            *pins,
+            *root,
+            *(f"{name} {value}" for name, value in sorted(parts.items())),
+        ]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
-    def make(self, tree: Path) -> Path:
-        """Build it in ``opt/python`` of ``tree``; return the directory of its library."""
-        work = tree / _WORK
-        apt.fetch(self.sources, state=self.state, dest=work)
-        folders = [work / name for name in (_package(self.python), "libffi", "zlib")]
+    @property
+    def name(self) -> str:
+        """Name in the tool store."""
+        return f"{self.python}-source-{self.platform.name}"
+
+    def of(self, tree: ToolTree) -> TargetPython:
+        """Return the Python in its tree of the tool store."""
+        executable = tree.path / "opt" / "python" / "bin" / self.word.program
+        return TargetPython(
+            self.python, self.version, tree.path, executable, self.digest, SourcePython.name
+        )
+
+    def make(self, tree: Path) -> None:
+        """Build it in ``opt/python`` of ``tree``, a root with the target's C library."""
+        state, work = self.supplies.state, tree / _WORK
+        if self.platform.libc is MUSL:
+            target_libraries.unpack(self.runtime, state, tree)
+        else:
+            target_libraries.make_root(self.runtime, state, tree, self.supplies.emulator)
+        apt.fetch(self.sources, state=state, dest=work)
+        target_libraries.unpack(self.own, state, work / "host")
+        host = lay_out(work / "host", _host(), _package(self.python), work / "prefix")
         cpython_build.build(
-            cpython_build.Sources(folders[0], libffi=folders[1], zlib=folders[2]),
-            cpython_build.Kind(
-                self.platform.gnu_triple, self.host_python, threaded=self.python.endswith("t")
-            ),
+            work / _package(self.python),
+            cpython_build.Kind(self.platform.gnu_triple, str(host), threaded=self.word.threaded),
+            recipe_libraries.provide(self.platform, self.compilers, self.supplies.store),
             environment=self.compilers.environment(work),
             dest=tree,
         )
+        compile_library(str(host), tree, tree / "opt" / "python" / "lib" / self.word.program)
         shutil.rmtree(work)
-        return tree / "opt" / "python" / "lib" / self.program
+
+    def require_own_version(self) -> None:
+        """Raise ``NoTargetPython`` if this machine's CPython is of another version than the sources."""
+        package = f"{_package(self.python)}-minimal"
+        version = _upstream(target_libraries.version_of(self.own, package))
+        if version != self.version:
+            raise NoTargetPython(
+                f"the lock has CPython {version} to build the sources of {self.version} with",
+                why=f"{self.python} for {self.platform.name} is built by one of exactly its own version",
+                hint=f"mpforge lock --update {_package(self.python)} --update {package}",
+            )
 
 
 class SourcePython:
@@ -81,88 +121,95 @@ class SourcePython:
     name = "source"
 
     def lack(self, wanted: Wanted) -> str | None:
-        """Return that it is for glibc, or what is missing of sources, C library and make."""
+        """Return that others have it, or what is missing of sources, C library and make."""
         found = _offer(wanted)
         return found if isinstance(found, str) else None
 
     def origin(self, wanted: Wanted) -> str:
         """Return the suite of its sources."""
-        sources, _ = _requests(wanted)
+        sources = _requests(wanted)[0]
         return f"built from the sources of {sources.distribution} {sources.suite}"
 
     def requests(self, wanted: Wanted) -> tuple[DistroRequest, ...]:
-        """Return the requests for the sources and the C library."""
+        """Return the requests for the sources, the C library, and the CPython that runs the build."""
         return _requests(wanted)
 
     def parts(self, wanted: Wanted, pins: Sequence[DistroPin]) -> Mapping[str, str]:
-        """Return the pinned sources and C library."""
-        return {"target-python": wanted.python, **target_libraries.key_parts(pins)}
+        """Return the pinned sources and C library, and the recipe."""
+        sources, runtime = (target_libraries.pin_of(pins, one) for one in _requests(wanted)[:2])
+        own = target_libraries.key_parts((sources, runtime))
+        return {"target-python": wanted.python, **own, **_recipe()}
 
     def provide(self, wanted: Wanted, supplies: Supplies) -> TargetPython:
-        """Return the Python, built once. Raises ``NoTargetPython`` without a host's one of its version."""
-        sources, runtime = (
-            target_libraries.pin_of(supplies.pins, one) for one in _requests(wanted)
-        )
-        if supplies.compilers is None:
-            raise NoTargetPython(f"no Python {wanted} can be built without compilers for it")
-        host = require_host(wanted.platform, wanted.python, supplies.host_python)
-        build = SourceBuild(
-            wanted.platform,
-            wanted.python,
-            sources,
-            runtime,
-            supplies.compilers,
-            host,
-            supplies.state,
-        )
-
-        def make(tree: Path) -> None:
-            target_libraries.unpack(build.runtime, build.state, tree)
-            compile_library(build.host_python, tree, build.make(tree))
-
-        name = f"{build.python}-source-{build.platform.name}"
+        """Return the Python, built once. Raises ``NoTargetPython``."""
+        build = _build(wanted, supplies)
+        build.require_own_version()
         tree = supplies.store.obtain(
-            name=name, version=build.version, digest=build.digest, make=make
-        ).path
-        executable = tree / "opt" / "python" / "bin" / build.program
-        return TargetPython(build.python, build.version, tree, executable, build.digest, self.name)
+            name=build.name, version=build.version, digest=build.digest, make=build.make
+        )
+        return build.of(tree)
+
+    def kept(self, wanted: Wanted, supplies: Supplies) -> TargetPython | None:
+        """Return the Python if it was built before."""
+        build = _build(wanted, supplies)
+        tree = supplies.store.find(build.name, build.digest)
+        return None if tree is None else build.of(tree)
 
 
-def _requests(wanted: Wanted) -> tuple[DistroRequest, DistroRequest]:
+def _build(wanted: Wanted, supplies: Supplies) -> SourceBuild:
+    sources, runtime, own = (
+        target_libraries.pin_of(supplies.pins, one) for one in _requests(wanted)
+    )
+    if supplies.compilers is None:
+        raise NoTargetPython(f"no Python {wanted} can be built without compilers for it")
+    return SourceBuild(
+        wanted.platform, wanted.python, sources, runtime, own, supplies.compilers, supplies
+    )
+
+
+def _requests(wanted: Wanted) -> tuple[DistroRequest, DistroRequest, DistroRequest]:
     found = _offer(wanted)
     if isinstance(found, str):
         raise NoTargetPython(f"no Python {wanted} can be built here", why=found)
     return found
 
 
-def _offer(wanted: Wanted) -> tuple[DistroRequest, DistroRequest] | str:
-    """Return the requests for the sources and the C library of a Python, or why it is not built here."""
-    python, release = wanted.python, wanted.release
-    if wanted.platform.libc is not MUSL:
-        return "only Pythons for musl are built from source"
+def _offer(wanted: Wanted) -> tuple[DistroRequest, DistroRequest, DistroRequest] | str:
+    """Return the requests of ``requests`` for a Python, or why it is not built here."""
+    word, release = python_words.parse(wanted.python), wanted.release
+    if word.is_pypy or not (wanted.platform.libc is MUSL or word.threaded):
+        return "only CPythons for musl, and free-threaded ones, are built from source"
     if release is None or release[0] != "debian":
         return "the sources are Debian's, and this host has no apt for them"
-    if (suite := _SUITES.get(python)) is None:
-        return f"of {python} no sources are known, of {', '.join(_SUITES)} they are"
+    try:
+        own = distribution_python.packages(Wanted(_host(), f"cp3{word.minor}", release))
+    except NoTargetPython as error:
+        return f"it is built by its own version on this host, but {error.why}"
     if shutil.which("make") is None:
         return "this host has no make to build it with"
-    runtime = target_libraries.runtime_request(wanted.platform, host=release)
+    runtime = target_libraries.root_request(wanted.platform, host=release)
     if runtime is None:
         return f"Debian has no C library of {wanted.platform.name}"
-    sources = DistroRequest("debian", suite, apt.SOURCE, ("libffi", _package(python), "zlib"))
-    return sources, runtime
+    sources = DistroRequest("debian", own.suite, apt.SOURCE, (_package(wanted.python),))
+    return sources, runtime, own
 
 
-def require_host(platform: Platform, python: str, host_python: str | None) -> str:
-    """Return the host's CPython of the same minor version. Raises ``NoTargetPython`` without one."""
-    if host_python is None:
-        version = _package(python).removeprefix("python")
-        raise NoTargetPython(
-            f"{python} for {platform.name} can't be built without CPython {version} on this host",
-            hint=f"install CPython {version}, or set MPFORGE_TARGET_PYTHONS=uv",
-        )
-    return host_python
+def _recipe() -> Mapping[str, str]:
+    return {"recipe": cpython_build.RECIPE, **recipe_libraries.parts()}
+
+
+def _host() -> Platform:
+    machine = os.uname().machine
+    found = by_machine(machine)
+    if found is None:
+        raise NoTargetPython(f"no Python can be built on this machine, a {machine}")
+    return found
+
+
+def _upstream(version: str) -> str:
+    """Return the version that a package's version begins with, its authors' own."""
+    return re.split(r"[-+~]", version)[0]
 
 
 def _package(python: str) -> str:
-    return f"python3.{python.removeprefix('cp3').rstrip('t')}"
+    return f"python{python_words.parse(python).version}"
