@@ -8,7 +8,7 @@ from mpforge.ci.cibuildwheel import WheelRow
 from mpforge.ci.matrix import ci_host, github_runners
 from mpforge.ci.pins import pins
 from mpforge.ci.pipeline import MAIN_PYTHON, Pipeline, Row
-from mpforge.ci.publishing import COLLECT, UPLOAD
+from mpforge.ci.publishing import commands
 from mpforge.ci.template import fill, sections
 
 MOST_MINUTES = 360
@@ -35,7 +35,7 @@ def workflow(pipeline: Pipeline) -> str:
             )
             if rows
         ),
-        "publish": f"      - run: |\n{_lines(COLLECT)}\n      - run: |\n{_lines(UPLOAD)}",
+        "publish": f"      - run: |\n{_lines(commands(pipeline))}",
     }
     text = [fill(parts["settings"], words)]
     for name, rows in (("build", pipeline.build), ("test", pipeline.test)):
@@ -71,5 +71,5 @@ def _wheel_rows(rows: Iterable[WheelRow]) -> str:
     )
 
 
-def _lines(commands: Iterable[str]) -> str:
-    return "\n".join(f"          {line}" for line in commands)
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(f"          {line}" for line in lines)

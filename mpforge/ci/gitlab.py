@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from mpforge import __version__
 from mpforge.ci.pipeline import MAIN_PYTHON, Pipeline
-from mpforge.ci.publishing import COLLECT, UPLOAD
+from mpforge.ci.publishing import commands
 from mpforge.ci.template import fill, sections
 
 MOST_MINUTES = 180
@@ -20,8 +20,7 @@ def pipeline_file(pipeline: Pipeline) -> str:
         "spec": pipeline.spec,
         "version": __version__,
         "python": MAIN_PYTHON,
-        "collect": _lines(COLLECT),
-        "upload": _lines(UPLOAD),
+        "publish": _lines(commands(pipeline)),
     }
     text = [fill(parts["settings"], words)]
     for name, rows in (("build", pipeline.build), ("test", pipeline.test)):
@@ -41,5 +40,5 @@ def pipeline_file(pipeline: Pipeline) -> str:
     return "".join(text)
 
 
-def _lines(commands: Iterable[str]) -> str:
-    return "\n".join(f"      {line}" for line in commands)
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(f"      {line}" for line in lines)

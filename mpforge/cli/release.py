@@ -2,12 +2,15 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from mpforge.cli.options import tell_doubts, workspace_of, write_json
+from mpforge.engine.dist import Dist
 from mpforge.engine.load_index import content, text_of
 from mpforge.engine.load_plan import compiled
 from mpforge.errors import ExitCode
 from mpforge.obtain.packages.package_index import without_credentials
+from mpforge.release.collected import collect
 from mpforge.release.destination import PYPI_UPLOAD, Destination, destination
 from mpforge.release.file_checks import check
 from mpforge.release.release_set import places, release_set
@@ -40,6 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--token", metavar="NAME", help="the variable that holds the token: its name, not the token"
     )
+    parser.add_argument(
+        "--from",
+        dest="collected",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="DIRECTORY",
+        help="first collect the files of these dist/ directories, as CI's jobs leave them",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -48,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     workspace = workspace_of(arguments)
     tell_doubts(workspace)
     target = _destination(arguments, workspace)
+    dist = Dist(workspace.dist, workspace.shared_state, workspace.spec.name)
+    collect(dist, arguments.collected)
     made = release_set(compiled(workspace), workspace)
     made.require(workspace, allow_untested=arguments.allow_untested)
     files = places(made, workspace.dist)

@@ -133,7 +133,7 @@ def github(project: Path, tmp_path: Path) -> GitHub:
     service = tmp_path / "service"
     (service / "bin").mkdir(parents=True)
     (service / "project").symlink_to(project)
-    scripts = {"mpforge": MPFORGE, "pip": "#!/bin/sh\n", "uv": '#!/bin/sh\necho "uv $*"\n'}
+    scripts = {"mpforge": MPFORGE, "pip": "#!/bin/sh\n"}
     for name, text in scripts.items():
         (service / "bin" / name).write_text(text)
         (service / "bin" / name).chmod(0o755)
@@ -162,10 +162,13 @@ def test_github_runs_the_workflow_for_forks_pushes_failures_and_releases(github:
     assert len(github.kept("caches")) == 4
     assert github.kept("artifacts") >= {"dist-x86_64", "dist-aarch64"}
     # A tag releases all, or nothing.
-    assert "uv publish" not in github.runs("push", "refs/tags/v1")[2]
+    assert "| mpforge release" not in github.runs("push", "refs/tags/v1")[2]
     (github.project / "fails-x86_64").unlink()
     ran, failed, said = github.runs("push", "refs/tags/v1")
     assert (ran, failed) == (JOBS | {"release"}, set()), said
-    published = re.search(r"\| uv publish --trusted-publishing always (.*)", said)
-    assert published
-    assert published[1].split() == ["dist/aarch64.whl", "dist/x-1.tar.gz", "dist/x86_64.whl"]
+    released = re.search(r"\| mpforge release --from (.*)", said)
+    assert released
+    folders = [
+        f"dist-{target}{tested}" for target in ("aarch64", "x86_64") for tested in ("", "-tested")
+    ]
+    assert released[1].split() == [f".mpforge/incoming/{name}" for name in folders]

@@ -101,7 +101,7 @@ def test_only_jobs_that_must_write_may_write_and_nothing_of_a_fork_is_saved(ci: 
     writing = {
         n: job["permissions"] for n, job in found.items() if "write" in str(job["permissions"])
     }
-    assert writing == {"release": {"id-token": "write"}}
+    assert writing == {"release": {"contents": "read", "id-token": "write"}}
     saves = [s for job in found.values() for s in job["steps"] if "cache/save" in s.get("uses", "")]
     assert len(saves) == 2
     assert all("github.event_name == 'push'" in step["if"] for step in saves)
@@ -161,6 +161,7 @@ def test_windows_and_macos_become_jobs_of_cibuildwheel_with_the_same_options(ci:
     assert macos["CIBW_BUILD"] == "cp311-macosx_arm64 pp311-macosx_arm64"
     assert "for f in m.files('x') if f.suffix in ('.so', '.pyd')" in macos["CIBW_TEST_COMMAND"]
     assert jobs()["release"]["needs"] == ["build", "test", "cibuildwheel"]
+    assert "uv publish" in jobs()["release"]["steps"][-1]["run"]
     for left_out in (
         "windows_x86_64-cp313t: cibuildwheel has no such Python",
         "windows_x86_64: build.environment.B uses {policy}, which cibuildwheel lacks: left out",
@@ -175,6 +176,8 @@ def test_a_static_test_is_not_strict_and_a_spec_without_tests_has_no_test_job(ci
     Path("multiplatform.toml").write_text(f'{SPEC}[test]\nstrategy = "static"\n')
     assert ci("github")[0] == 0
     assert rows("test")["test-aarch64"]["sessions"] == "test-aarch64"
+    release = "mpforge release --from .mpforge/incoming/* --allow-untested"
+    assert jobs()["release"]["steps"][-1]["run"].strip() == release
     Path("multiplatform.toml").write_text(f'{SPEC}[test]\nstrategy = "skip"\n')
     code, _, said = ci("github")
     assert code == 0
