@@ -14,7 +14,11 @@ from mpforge.plan.sessions import PlannedSession
 from mpforge.workspace import SPEC_NAME, Options, open_workspace
 from tests.integration.checkout import Checkout
 
-METADATA = "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
+# A summary that is longer than a line of an e-mail: it is one line still.
+METADATA = (
+    "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
+    "Summary: says which machine its compiled code was made for and what that machine can do\n"
+)
 _WHEEL = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: false\nTag: {tag}\n"
 
 

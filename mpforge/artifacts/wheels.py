@@ -98,10 +98,15 @@ def names(wheel: Path) -> list[str]:
 
 def metadata(wheel: Path) -> Message:
     """Return the headers of a wheel's own METADATA. Raises ``WheelRejected``."""
+    return BytesHeaderParser().parsebytes(metadata_bytes(wheel))
+
+
+def metadata_bytes(wheel: Path) -> bytes:
+    """Return the content of a wheel's own METADATA. Raises ``WheelRejected``."""
     with opened(wheel) as archive:
         name = next(filter(_OWN.fullmatch, archive.namelist()), None)
         if name is not None:
-            return BytesHeaderParser().parsebytes(archive.read(name))
+            return archive.read(name)
     raise WheelRejected(f"{wheel.name} has no METADATA")
 
 

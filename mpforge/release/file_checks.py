@@ -60,7 +60,7 @@ def _check(file: Path, faults: list[str], *, public: bool) -> _Told:
     """Add a file's faults to ``faults``; return what it says that it is."""
     if file.name.endswith(".whl"):
         name = wheels.wheel_name(file.name)
-        told, text = _Told(normal_name(name.name), name.version), wheels.metadata(file).as_bytes()
+        told, text = _Told(normal_name(name.name), name.version), wheels.metadata_bytes(file)
         odd = [tag for tag in name.platforms if not tag.startswith(_PLATFORMS)]
         faults += [f"{file.name}: PyPI refuses the platform tag {tag}" for tag in odd if public]
     else:
