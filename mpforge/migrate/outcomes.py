@@ -32,6 +32,9 @@ _INPUTS: Mapping[str, str] = {
 def explain_rest(account: Account, found: Found) -> None:
     """Record an outcome for every setting that has none."""
     for setting in account.without_outcome():
+        if (keys := _of_override(account, setting)) is not None:
+            account.translated([setting], keys)
+            continue
         outcome, text = _variable(setting) or _noted(setting, found) or _option(setting)
         account.add([setting], outcome, text)
 
@@ -51,6 +54,20 @@ def _variable(setting: Setting) -> tuple[Outcome, str] | None:
     return "refused", f"cibuildwheel has no such variable{hint}"
 
 
+def _of_override(account: Account, select: Setting) -> str | None:
+    """Return our keys of an override, for its ``select``; None for anything else."""
+    if not (select.name.startswith("overrides.") and select.name.endswith(".select")):
+        return None
+    stem = select.name.removesuffix("select")
+    used = any(
+        outcome == "translated"
+        for setting, outcomes in account.found.items()
+        if setting.file == select.file and setting.name.startswith(stem)
+        for outcome, _ in outcomes
+    )
+    return "overrides" if used else None
+
+
 def _noted(setting: Setting, found: Found) -> tuple[Outcome, str] | None:
     note = found.notes.get(setting)
     return None if note is None else ("not needed", note)
@@ -65,7 +82,7 @@ def _option(setting: Setting) -> tuple[Outcome, str]:
     if parts[0] in PLATFORMS[1:]:
         return "not needed", _ELSEWHERE
     if parts[0] == "overrides":
-        return "not needed", "it selects no wheel of the spec, or another place sets the option"
+        return "not needed", "it selects no wheel of the spec, or its options are not needed"
     if not known:
         return "refused", "cibuildwheel has no such option"
     empty = setting.value in ("", [], {})

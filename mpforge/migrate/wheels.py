@@ -1,7 +1,7 @@
 """Bring together the wheels of all runs of cibuildwheel, and the options of each, in mpforge's words."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mpforge import platforms
@@ -10,7 +10,7 @@ from mpforge.migrate.cibuildwheel.options import KINDS, Options, Table, Value, i
 from mpforge.migrate.cibuildwheel.selection import Invocation, Wheel, select, skipped_tests
 from mpforge.migrate.cibuildwheel.syntax import matches
 from mpforge.migrate.cibuildwheel.translate import translate
-from mpforge.migrate.cibuildwheel.versions import default_policy
+from mpforge.migrate.cibuildwheel.versions import LAST_WITH, NEWEST, Version, default_policy
 from mpforge.migrate.factor import Leaves, Pair, leaves_of
 from mpforge.migrate.run import Run
 from mpforge.platforms import python_words
@@ -59,8 +59,9 @@ def collect(
     Where runs build the same wheel, the first one's options are used, of files that upload wheels first.
     """
     wheels = Wheels()
-    for run in sorted(_those_that_build(runs), key=lambda run: not run.publishes):
-        options = Options(tables.get(run.text("config-file"), Table()), run.variables)
+    for found in sorted(_those_that_build(runs), key=lambda run: not run.publishes):
+        options = Options(tables.get(found.text("config-file"), Table()), found.variables)
+        run = found if found.version_known else replace(found, version=_assumed(options))
         _account_selection(run, options, account)
         build = options.value("build")
         wheels.named |= bool(run.text("only") or (build and build.content not in ([], ["*"])))
@@ -69,6 +70,13 @@ def collect(
         for wheel in selected:
             _add(wheels, wheel, one)
     return wheels
+
+
+def _assumed(options: Options) -> Version:
+    """Return the newest version that knows the groups of ``enable``, for a run without a pinned one."""
+    value = options.value("enable")
+    groups = value.content if value is not None else []
+    return min((LAST_WITH[group] for group in groups if group in LAST_WITH), default=NEWEST)
 
 
 def _invocation(run: Run) -> Invocation:

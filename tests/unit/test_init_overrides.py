@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mpforge.migrate.factor import factored, selecting
-from tests.unit.initial_specs import spec_of
+from tests.unit.initial_specs import outcomes, spec_of, table, written
 
 TWO = 'build = ["cp311-*", "cp313-*"]\nskip = "*-musllinux_*"\n'
 OVERRIDE = "[[tool.cibuildwheel.overrides]]\n"
@@ -28,6 +28,13 @@ def overrides(options: str) -> list[dict[str, Any]]:
 def test_an_override_selects_in_our_words(select: str, ours: str) -> None:
     options = f'{OVERRIDE}select = "{select}"\nbefore-build = "make x"'
     assert overrides(options) == [{"select": ours, "build": {"before-build": ["make x"]}}]
+
+
+def test_an_override_that_is_used_is_translated_with_its_select() -> None:
+    override = 'select = "cp313-*"\nbefore-build = "make x"'
+    found = outcomes(written(table(f"{TWO}{OVERRIDE}{override}")))
+    assert "overrides.0.select translated: overrides" in found
+    assert "overrides.0.before-build translated: build.before-build" in found
 
 
 def test_an_override_for_other_wheels_leaves_no_table() -> None:

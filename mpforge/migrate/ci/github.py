@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mpforge.formats.toml import Path
-from mpforge.formats.yaml_text import Yaml
 from mpforge.migrate.ci.calls import (
     assigned,
     calls,
@@ -20,6 +19,7 @@ from mpforge.migrate.ci.calls import (
     version_in,
     written_whole,
 )
+from mpforge.migrate.ci.document import Document
 from mpforge.migrate.ci.expressions import (
     HOLE,
     UNKNOWN,
@@ -30,36 +30,15 @@ from mpforge.migrate.ci.expressions import (
     interpolated,
     with_holes,
 )
-from mpforge.migrate.ci.matrix import combinations
+from mpforge.migrate.ci.matrix import OpenContext, combinations
 from mpforge.migrate.ci.runners import UNKNOWN_RUNNER, Runner, runner_of
+from mpforge.migrate.ci.runs import add_run, skip
 from mpforge.migrate.cibuildwheel.options import Setting
-from mpforge.migrate.cibuildwheel.versions import NEWEST, Version, parse_version
-from mpforge.migrate.run import Found, Run
+from mpforge.migrate.cibuildwheel.versions import Version, parse_version
+from mpforge.migrate.run import Found
 
 _ACTION = re.compile(r"pypa/cibuildwheel@(?P<ref>\S+)")
 _UPLOADS = re.compile(r"pypa/gh-action-pypi-publish|twine upload|uv publish|upload\.pypi")
-
-
-@dataclass(frozen=True)
-class Workflow:
-    """A workflow: its path, its text and its content."""
-
-    path: str
-    text: str
-    document: Yaml
-
-    @property
-    def jobs(self) -> Mapping[str, Any]:
-        """Return its jobs that are tables."""
-        return {
-            name: job
-            for name, job in _table(self.document.value, "jobs").items()
-            if isinstance(job, dict)
-        }
-
-    def setting(self, name: str, value: Any, path: Path, more: int = 0) -> Setting:
-        """Return a setting at a path of the document, ``more`` lines below it."""
-        return Setting(name, value, self.path, self.document.line(path) + more)
 
 
 def _table(value: Any, key: str) -> Mapping[str, Any]:
@@ -67,7 +46,12 @@ def _table(value: Any, key: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def read_workflows(workflows: Mapping[str, Workflow], found: Found) -> None:
+def _jobs(workflow: Document) -> list[tuple[str, Mapping[str, Any]]]:
+    jobs = _table(workflow.value, "jobs")
+    return [(name, job) for name, job in jobs.items() if isinstance(job, dict)]
+
+
+def read_workflows(workflows: Mapping[str, Document], found: Found) -> None:
     """Add the runs and settings of all workflows to ``found``."""
     for workflow in workflows.values():
         for setting in _all_settings(workflow):
@@ -83,29 +67,21 @@ def _publishes(workflows: Any) -> bool:
     return any(_UPLOADS.search(workflow.text) for workflow in workflows)
 
 
-def _triggers(workflow: Workflow) -> set[str]:
-    triggers = (
-        workflow.document.value.get("on") if isinstance(workflow.document.value, dict) else None
-    )
+def _triggers(workflow: Document) -> set[str]:
+    triggers = workflow.value.get("on") if isinstance(workflow.value, dict) else None
     return {str(name) for name in (triggers if isinstance(triggers, dict | list) else [triggers])}
 
 
-def _contexts(workflow: Workflow) -> dict[str, Any]:
+def _contexts(workflow: Document) -> dict[str, Any]:
     """Return what a workflow's expressions know before it runs: as for the release of a tag."""
     event = "release" if "release" in _triggers(workflow) else "push"
-    github = _Open({"event_name": event, "ref": "refs/tags/v0", "ref_type": "tag"})
+    github = OpenContext({"event_name": event, "ref": "refs/tags/v0", "ref_type": "tag"})
     return {"inputs": _defaults(workflow), "github": github}
 
 
-class _Open(dict[str, Any]):
-    """A context of which only some members are known."""
-
-    otherwise = UNKNOWN
-
-
-def _defaults(workflow: Workflow) -> dict[str, Any]:
+def _defaults(workflow: Document) -> dict[str, Any]:
     """Return the inputs by their defaults; those without one are unknown."""
-    triggers = _table(workflow.document.value, "on")
+    triggers = _table(workflow.value, "on")
     found: dict[str, Any] = {}
     for event in ("workflow_dispatch", "workflow_call"):
         for name, declared in _table(triggers.get(event), "inputs").items():
@@ -114,10 +90,10 @@ def _defaults(workflow: Workflow) -> dict[str, Any]:
     return found
 
 
-def _callers(workflows: Mapping[str, Workflow], called: Workflow) -> Iterator[dict[str, Any]]:
+def _callers(workflows: Mapping[str, Document], called: Document) -> Iterator[dict[str, Any]]:
     """Yield the contexts of each call of a reusable workflow by another one of the project."""
     for caller in workflows.values():
-        for job in caller.jobs.values():
+        for _, job in _jobs(caller):
             uses = job.get("uses")
             if isinstance(uses, str) and posixpath.normpath(uses) == called.path:
                 contexts = _contexts(caller)
@@ -128,8 +104,8 @@ def _callers(workflows: Mapping[str, Workflow], called: Workflow) -> Iterator[di
                     yield {**contexts, "inputs": {**_defaults(called), **values}}
 
 
-def _read(workflow: Workflow, contexts: dict[str, Any], found: Found, *, publishes: bool) -> None:
-    for name, job in workflow.jobs.items():
+def _read(workflow: Document, contexts: dict[str, Any], found: Found, *, publishes: bool) -> None:
+    for name, job in _jobs(workflow):
         path: Path = ("jobs", name)
         for matrix in combinations(job.get("strategy"), contexts):
             _Job(workflow, path, job, {**contexts, "matrix": matrix}, found, publishes).read()
@@ -139,7 +115,7 @@ def _read(workflow: Workflow, contexts: dict[str, Any], found: Found, *, publish
 class _Job:
     """One job with one combination of its matrix."""
 
-    workflow: Workflow
+    workflow: Document
     path: Path
     job: Mapping[str, Any]
     contexts: dict[str, Any]
@@ -154,11 +130,14 @@ class _Job:
         if runner is not UNKNOWN_RUNNER:
             self.contexts["runner"] = {"os": runner.other or "Linux"}
         environment: dict[str, Any] = {}
-        document = self.workflow.document.value
+        document = self.workflow.value
         self._set(_table(document, "env"), ("env",), environment)
         self._set(_table(self.job, "env"), (*self.path, "env"), environment)
-        if condition(self.job.get("if"), {**self.contexts, "env": environment}) is False:
-            self._skip(self.variables, "the job never runs")
+        if (
+            condition(self.job.get("if"), {**self.contexts, "env": OpenContext(environment)})
+            is False
+        ):
+            skip(self.found, self.variables, "the job never runs")
             return
         before = len(self.found.runs)
         skipped = len(self.found.notes)
@@ -190,7 +169,7 @@ class _Job:
         self, table: Mapping[str, Any], path: Path, environment: dict[str, Any]
     ) -> dict[str, Setting]:
         """Evaluate variables of one level; return those for cibuildwheel."""
-        inside = {**self.contexts, "env": environment}
+        inside = {**self.contexts, "env": OpenContext(environment)}
         values = {name: interpolated(value, inside) for name, value in table.items()}
         environment |= values
         found = {
@@ -207,9 +186,9 @@ class _Job:
         outside = self.variables
         own = self._set(_table(step, "env"), (*path, "env"), environment)
         variables, self.variables = self.variables, outside
-        applies = condition(step.get("if"), {**self.contexts, "env": environment})
+        applies = condition(step.get("if"), {**self.contexts, "env": OpenContext(environment)})
         if applies is False:
-            self._skip(own, "the step never runs with this matrix")
+            skip(self.found, own, "the step never runs with this matrix")
             return
         uses, script = step.get("uses"), step.get("run")
         action = _ACTION.fullmatch(uses) if isinstance(uses, str) else None
@@ -227,7 +206,7 @@ class _Job:
     def _inputs(
         self, table: Mapping[str, Any], path: Path, environment: Mapping[str, Any]
     ) -> dict[str, Setting]:
-        inside = {**self.contexts, "env": environment}
+        inside = {**self.contexts, "env": OpenContext(environment)}
         return {
             name: self.workflow.setting(
                 name, _variable(interpolated(value, inside)), (*path, "with", name)
@@ -246,7 +225,7 @@ class _Job:
         sure: bool,
         own: Mapping[str, Setting],
     ) -> None:
-        text = with_holes(script, {**self.contexts, "env": environment})
+        text = with_holes(script, {**self.contexts, "env": OpenContext(environment)})
         below = self._lines_below(path)
         self.version = version_in(text) or self.version
         inside = dict(variables)
@@ -279,7 +258,7 @@ class _Job:
 
     def _lines_below(self, path: Path) -> int:
         """Return 1 if a step's script begins on the line below its key."""
-        line = self.workflow.text.splitlines()[self.workflow.document.line((*path, "run")) - 1]
+        line = self.workflow.text_of_line((*path, "run"))
         return 1 if re.search(r"[|>][-+]?\s*$", line) else 0
 
     def _in_script(self, name: str, value: str | None, path: Path, line: int) -> Setting:
@@ -291,7 +270,7 @@ class _Job:
 
     def _pinned(self, ref: str, path: Path) -> Version | None:
         """Return the version of a tag, or of the comment beside a commit."""
-        line = self.workflow.text.splitlines()[self.workflow.document.line(path) - 1]
+        line = self.workflow.text_of_line(path)
         comment = re.search(r"#.*?\bv?(\d+\.\d+(?:\.\d+)?)\b", line)
         return parse_version(ref) or (parse_version(comment[1]) if comment else None)
 
@@ -303,60 +282,22 @@ class _Job:
         runner: Runner,
         version: Version | None,
     ) -> None:
-        where = f"{self.workflow.path}:{self.workflow.document.line(path)}"
-        settings = {**inputs, **variables}
-        unresolved = tuple(s for s in settings.values() if isinstance(s.value, Unknown))
-        platform = inputs.get("platform") or variables.get("CIBW_PLATFORM")
-        wanted = (
-            "" if platform is None or isinstance(platform.value, Unknown) else str(platform.value)
+        add_run(
+            self.found,
+            where=f"{self.workflow.path}:{self.workflow.line(path)}",
+            variables=variables,
+            inputs=inputs,
+            runner=runner,
+            version=version,
+            publishes=self.publishes,
         )
-        if wanted not in ("", "auto", "linux"):
-            self._skip(settings, f"the job builds for {wanted}")
-            return
-        if runner.other and wanted != "linux":
-            self._skip(settings, f"the job runs on {runner.other}")
-            return
-        only = inputs.get("only")
-        if (
-            only is not None
-            and isinstance(only.value, str)
-            and only.value
-            and "linux" not in only.value
-        ):
-            self._skip(settings, f"the job builds {only.value}")
-            return
-        self.found.runs.append(
-            Run(
-                where=where,
-                version=version or NEWEST,
-                version_known=version is not None,
-                machines=runner.machines,
-                variables=_known(variables),
-                inputs=_known(inputs),
-                lists="print-build-identifiers" in inputs,
-                publishes=self.publishes,
-                unresolved=unresolved,
-            )
-        )
-
-    def _skip(self, settings: Mapping[str, Setting], reason: str) -> None:
-        for setting in settings.values():
-            self.found.notes.setdefault(setting, reason)
-
-
-def _known(settings: Mapping[str, Setting]) -> dict[str, Setting]:
-    return {
-        name: setting
-        for name, setting in settings.items()
-        if not isinstance(setting.value, Unknown)
-    }
 
 
 def _variable(value: Any) -> Any:
     return value if isinstance(value, Unknown) else as_text(value)
 
 
-def _all_settings(workflow: Workflow) -> Iterator[Setting]:
+def _all_settings(workflow: Document) -> Iterator[Setting]:
     """Yield every variable of cibuildwheel in a workflow's tables, and every input of its action."""
 
     def walk(value: Any, path: Path) -> Iterator[Setting]:
@@ -374,4 +315,4 @@ def _all_settings(workflow: Workflow) -> Iterator[Setting]:
                 else:
                     yield from walk(inner, (*path, key))
 
-    yield from walk(workflow.document.value, ())
+    yield from walk(workflow.value, ())

@@ -13,25 +13,25 @@ MOST = 256
 """GitHub's own limit."""
 
 
-class OpenMatrix(dict[str, Any]):
-    """A combination of a matrix that is made when the job runs: every member is unknown."""
+class OpenContext(dict[str, Any]):
+    """A context that has more than is known: every other member is unknown."""
 
     otherwise = UNKNOWN
 
 
 def combinations(strategy: Any, contexts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the values of ``matrix`` for each job; one empty combination without a matrix."""
+    """Return the values of ``matrix`` for each job; without a matrix, one whose members are unknown."""
     strategy = interpolated(strategy, contexts)
     matrix = strategy.get("matrix") if isinstance(strategy, dict) else None
     matrix = _evaluated(matrix, contexts)
     if isinstance(strategy, Unknown) or isinstance(matrix, Unknown):
-        return [OpenMatrix()]
+        return [OpenContext()]
     if not isinstance(matrix, dict) or not matrix:
-        return [{}]
+        return [OpenContext()]
     include, exclude = matrix.get("include", []), matrix.get("exclude", [])
     axes = {name: values for name, values in matrix.items() if name not in ("include", "exclude")}
     if isinstance(include, Unknown) and not axes:
-        return [OpenMatrix()]
+        return [OpenContext()]
     found = _product(axes)
     found = [one for one in found if not any(_excludes(rule, one) for rule in _tables(exclude))]
     return _included(found, _tables(include), tuple(axes))[:MOST]

@@ -8,7 +8,7 @@ of their own before 3.2. Older versions count as 2.0.
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +103,10 @@ def default_policy(platform: Platform, version: Version) -> str | None:
     is_i686 = platform.native_on is not None and platform.x86
     since = (3, 1, 0) if is_i686 else (3, 0, 0)
     return platform.image_policy("manylinux_2_28" if version >= since else "manylinux_2_17")
+
+
+LAST_WITH: Mapping[str, Version] = {"cpython-freethreading": (3, _LATEST, 0)}
+"""The last version that knows a group of ``enable``, of those that newer ones refuse."""
 
 
 def identifier(python: str, libc: str, machine: str) -> str:
