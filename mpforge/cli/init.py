@@ -30,9 +30,18 @@ _LARGEST = 1_000_000
 NOXFILE_LINES = ("import mpforge.sessions", "mpforge.sessions.register()")
 
 DESCRIPTION = (
-    "Write multiplatform.toml from the pyproject.toml beside it and its "
-    "[tool.cibuildwheel], and list what could not be translated. Overwrites nothing."
+    "Write multiplatform.toml from the project's files, cibuildwheel's options and CI services' "
+    "files. List what became of each option. Overwrites nothing."
 )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's own arguments."""
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="write nothing; compare the spec with what an installed cibuildwheel prints",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,13 +50,18 @@ def run(arguments: argparse.Namespace) -> int:
     Raises ``WrongInput`` if one exists already, ``SourceMissing`` without a project.
     """
     path = Path(arguments.spec).absolute()
-    if os.path.lexists(path):
+    if os.path.lexists(path) and not arguments.compare:
         raise _there_already(path)
     pyproject = _pyproject(path.parent)
     initial = initial_spec(read_files(path.parent, pyproject))
     problems = find_problems(initial.text, file=path.name)
     if any(not problem.warning for problem in problems):
         raise SpecInvalid(problems)
+    if arguments.compare:
+        from mpforge.cli.init_compare import compared
+
+        sys.stdout.writelines(f"{line}\n" for line in compared(initial, path.parent))
+        return ExitCode.DONE
     write_new(path, initial.text)
     sys.stdout.write(f"{summary(initial, path.name)}\n{_backend(pyproject)}")
     register = "" if path.name == "multiplatform.toml" else repr(path.name)

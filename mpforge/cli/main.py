@@ -14,7 +14,7 @@ from mpforge.errors import ExitCode, FileTrouble, MpforgeError, render
 from mpforge.workspace import SPEC_NAME
 
 COMMANDS = (
-    ("init", "write multiplatform.toml from pyproject.toml and [tool.cibuildwheel]"),
+    ("init", "write multiplatform.toml from the project's and cibuildwheel's files"),
     ("check", "report every problem of the spec"),
     ("plan", "show what would run, how and why, and what is cached"),
     ("run", "run sessions with nox"),

@@ -96,6 +96,9 @@ def initial_spec(files: ProjectFiles) -> InitialSpec:
         wheels.leaves = {pair: {} for pair in wheels.leaves}
     if not wheels.leaves:
         raise _no_wheel(required, wheels)
+    if wheels.instead is not None:
+        text = f"no wheel that cibuildwheel builds can be built here; the spec has {wheels.instead} instead"
+        found.problems.append(("", text))
     draft = _draft(wheels, required, package)
     remarks = validated(draft)
     explain_rest(account, found)

@@ -5,9 +5,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mpforge import platforms
+from mpforge.compiler.pythons import allows
 from mpforge.migrate.account import Account
 from mpforge.migrate.cibuildwheel.options import KINDS, Options, Table, Value, image_options
-from mpforge.migrate.cibuildwheel.selection import Invocation, Wheel, select, skipped_tests
+from mpforge.migrate.cibuildwheel.selection import (
+    Invocation,
+    Wheel,
+    machines_of,
+    select,
+    skipped_tests,
+)
 from mpforge.migrate.cibuildwheel.syntax import matches
 from mpforge.migrate.cibuildwheel.translate import translate
 from mpforge.migrate.cibuildwheel.versions import LAST_WITH, NEWEST, Version, default_policy
@@ -26,6 +33,8 @@ class Wheels:
     ``all`` are cibuildwheel's, with the run that builds each first; ``leaves`` are the options of those that
     mpforge builds, too; ``left_out`` are the others, with the reason. ``differing`` are those for which a
     later run has other options, by its place. ``named``: the options name the Pythons.
+    ``instead`` is the oldest Python, which the spec has because none of cibuildwheel's wheels can be built.
+    ``runs`` are the runs that build, with their machines.
     """
 
     all: dict[Wheel, Run] = field(default_factory=dict)
@@ -33,6 +42,8 @@ class Wheels:
     left_out: dict[Wheel, str] = field(default_factory=dict)
     differing: dict[str, list[Wheel]] = field(default_factory=dict)
     named: bool = False
+    instead: str | None = None
+    runs: list[tuple[Run, tuple[str, ...]]] = field(default_factory=list)
 
     @property
     def matrix(self) -> Mapping[str, Sequence[str]]:
@@ -59,9 +70,11 @@ def collect(
     Where runs build the same wheel, the first one's options are used, of files that upload wheels first.
     """
     wheels = Wheels()
+    every: list[_Run] = []
     for found in sorted(_those_that_build(runs), key=lambda run: not run.publishes):
         options = Options(tables.get(found.text("config-file"), Table()), found.variables)
         run = found if found.version_known else replace(found, version=_assumed(options))
+        wheels.runs.append((run, machines_of(options, _invocation(run))))
         _account_selection(run, options, account)
         build = options.value("build")
         wheels.named |= bool(run.text("only") or (build and build.content not in ([], ["*"])))
@@ -69,7 +82,22 @@ def collect(
         one = _Run(run, options, exists, account)
         for wheel in selected:
             _add(wheels, wheel, one)
+        every.append(one)
+    if not wheels.leaves:
+        _add_oldest(wheels, every, requires_python)
     return wheels
+
+
+def _add_oldest(wheels: Wheels, runs: "list[_Run]", requires_python: str | None) -> None:
+    """Add wheels of the oldest Python in place of older ones: an abi3 wheel serves all later Pythons."""
+    words = python_words.automatic()
+    oldest = next((w for w in words if requires_python is None or allows(requires_python, w)), None)
+    for run in runs if oldest is not None else ():
+        for machine in machines_of(run.options, _invocation(run.run)):
+            wheel = Wheel(str(oldest), "manylinux", machine)
+            if _why_not(wheel) is None:
+                wheels.leaves.setdefault((wheel.target, wheel.python), run.leaves(wheel))
+                wheels.instead, wheels.named = oldest, True
 
 
 def _assumed(options: Options) -> Version:
@@ -149,7 +177,7 @@ class _Run:
     def __init__(
         self, run: Run, options: Options, exists: Callable[[str], bool], account: Account
     ) -> None:
-        self.run, self._options, self._exists, self._account = run, options, exists, account
+        self.run, self.options, self._exists, self._account = run, options, exists, account
         self._skipped = skipped_tests(options)
         self._names = [n for n in (*KINDS, *image_options()) if n not in SELECTING | {"test-skip"}]
         self._memo: dict[str, Leaves] = {}
@@ -170,7 +198,7 @@ class _Run:
         if matches(wheel.identifier, self._skipped):
             leaves = {path: value for path, value in leaves.items() if path[0] != "test"}
             leaves["test", "strategy"] = "skip"
-            if (value := self._options.value("test-skip")) is not None:
+            if (value := self.options.value("test-skip")) is not None:
                 self._account.translated(value.settings, "test.strategy")
         return leaves
 
@@ -181,7 +209,7 @@ class _Run:
         for name in self._names:
             if name.endswith("-image") and name != image:
                 continue
-            if (value := self._options.value(name, wheel.identifier)) is not None:
+            if (value := self.options.value(name, wheel.identifier)) is not None:
                 found[name] = value
         return found
 

@@ -125,13 +125,20 @@ def test_a_target_that_is_not_built_yet_is_left_out_with_its_reason(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ('build = "cp38-*"', "leave no wheel"),
-        ('archs = "x86_64"\nbuild = "gp*"\nenable = "graalpy"', "none of the wheels"),
+        ('archs = "arm64"', "leave no wheel"),
+        ('archs = "arm64"\nbuild = "*"', "leave no wheel"),
     ],
 )
 def test_a_project_without_a_wheel_that_can_be_built_is_an_error(options: str, said: str) -> None:
     with pytest.raises(WrongInput, match=said):
         written(table(options))
+
+
+def test_a_limited_api_wheel_of_an_older_python_is_built_by_the_oldest_there_is() -> None:
+    initial = written(table('build = "cp38-*"\nenvironment = "A=1"'))
+    assert initial.wheels.matrix == {"x86_64": ["cp39"], "aarch64": ["cp39"]}
+    assert tomllib.loads(initial.text)["build"]["environment"]["A"] == "1"
+    assert "the spec has cp39 instead" in initial.problems[0][1]
 
 
 def test_a_bad_requires_python_is_an_error() -> None:

@@ -54,7 +54,7 @@ def select(options: Options, invocation: Invocation, requires_python: str | None
     """Return the wheels of a run, in the order of the Pythons. Raises ``ValueError`` for a bad specifier."""
     version, only = invocation.version, invocation.only
     build, skip = _globs(options, "build") or ["*"], _globs(options, "skip")
-    machines = _machines(options, invocation)
+    machines = machines_of(options, invocation)
     groups = _groups(options, invocation)
     if only:
         build, skip, groups = [only], [], ("all",)
@@ -95,7 +95,8 @@ def _groups(options: Options, invocation: Invocation) -> tuple[str, ...]:
     return tuple(groups)
 
 
-def _machines(options: Options, invocation: Invocation) -> tuple[str, ...]:
+def machines_of(options: Options, invocation: Invocation) -> tuple[str, ...]:
+    """Return the machines that a run builds for."""
     value = options.value("archs")
     written = invocation.archs or (" ".join(value.content) if value else "") or "auto"
     words = [word for word in re.split(r"[\s,]+", written) if word]

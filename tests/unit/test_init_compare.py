@@ -1,0 +1,68 @@
+"""`mpforge init --compare`: an installed cibuildwheel's identifiers beside the spec."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from mpforge.cli.init_compare import command, compared, pair_of
+from mpforge.errors import HostCannot
+from mpforge.migrate.initial_spec import InitialSpec
+from mpforge.processes import Captured
+from tests.unit.initial_specs import in_workflow, table, written
+
+HERE = Path("/p")
+
+
+def lines(initial: InitialSpec, printed: str, code: int = 0) -> list[str]:
+    def call(argv: Sequence[str], variables: Mapping[str, str]) -> Captured:
+        assert argv[0] == "cibuildwheel"
+        assert all(name.startswith("CIBW_") for name in variables)
+        return Captured(code, printed, "Traceback\nbad archs\n" if code else "")
+
+    return list(compared(initial, HERE, call))
+
+
+def test_equal_sets_are_one_line() -> None:
+    initial = written(table('build = "cp311-many*"\narchs = "x86_64"'))
+    assert lines(initial, "cp311-manylinux_x86_64\n") == [
+        "cibuildwheel --print-build-identifiers: 1 for Linux, 1 of them in the spec"
+    ]
+
+
+def test_every_difference_is_a_line_with_its_reason() -> None:
+    initial = written(table('build = "cp311-many* pp310*"\nenable = "pypy-eol"\narchs = "x86_64"'))
+    assert lines(initial, "cp312-manylinux_x86_64\npp310-manylinux_x86_64\n")[1:] == [
+        "  only cibuildwheel: cp312-manylinux_x86_64: another version, or options that only the job knows",
+        "  only cibuildwheel: pp310-manylinux_x86_64: of PyPy, only pp311 is built",
+        "  only the spec: x86_64-cp311",
+    ]
+
+
+def test_options_that_cibuildwheel_refuses_are_told() -> None:
+    (refused, *_) = lines(written(), "", 2)
+    assert refused == "cibuildwheel: cibuildwheel refuses these options: bad archs"
+
+
+def test_cibuildwheel_sees_what_the_run_sees() -> None:
+    step = (
+        "runs-on: ubuntu-24.04-arm\nsteps:\n  - uses: pypa/cibuildwheel@v4.2.0\n    env:\n"
+        "      CIBW_BUILD: cp311-*\n    with: {config-file: x.toml}"
+    )
+    ((run, machines),) = in_workflow(step).wheels.runs
+    argv, variables = command(run, machines, HERE)
+    assert " ".join(argv[1:]) == (
+        "--print-build-identifiers --platform linux --archs aarch64 --config-file x.toml /p"
+    )
+    assert variables == {"CIBW_BUILD": "cp311-*"}
+
+
+def test_without_cibuildwheel_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(HostCannot, match="cibuildwheel is not on PATH"):
+        list(compared(written(), HERE))
+
+
+@pytest.mark.parametrize("text", ["cp311-macosx_arm64", "cp311", "", "cp311-manylinux"])
+def test_identifiers_of_other_platforms_are_left_out(text: str) -> None:
+    assert pair_of(text) is None
