@@ -225,6 +225,14 @@ def test_wheels_of_several_runs_are_joined_and_other_options_are_told() -> None:
     assert tomllib.loads(initial.text)["overrides"][0]["test"]["command"] == ["pytest"]
 
 
+def test_a_variable_in_a_script_that_is_not_read_is_noted_with_its_line() -> None:
+    script = "run: |\n  # CIBW_SKIP\n  python -c \"import os; os.environ['CIBW_BUILD']\""
+    initial = in_workflow(job(script, ACTION))
+    assert initial.problems == (
+        (f"{WORKFLOW}:10", "CIBW_BUILD is named in a text that is not read"),
+    )
+
+
 def test_a_workflow_that_is_no_yaml_is_a_problem_with_its_place() -> None:
     initial = written(PROJECT, {WORKFLOW: "jobs: [\n"})
     assert initial.problems == ((f"{WORKFLOW}:2:1", initial.problems[0][1]),)

@@ -1,5 +1,7 @@
 """Read the files of all CI services that a project has."""
 
+import re
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from mpforge.errors import YamlInvalid
@@ -28,4 +30,16 @@ def read_ci_files(files: ProjectFiles) -> Found:
     for path, document in documents.items():
         if path not in github and "cibuildwheel" in document.text:
             read_pipeline(document, found)
+    for document in documents.values():
+        found.problems += _only_mentioned(document, found)
     return found
+
+
+def _only_mentioned(document: Document, found: Found) -> Iterator[tuple[str, str]]:
+    """Yield the variables of cibuildwheel that a file names where they are not read."""
+    read = {setting.name for setting in found.settings if setting.file == document.path}
+    for number, line in enumerate(document.text.splitlines(), 1):
+        for name in re.findall(r"\bCIBW_[A-Z0-9_]+\b", line.split("#", 1)[0]):
+            if name not in read:
+                read.add(name)
+                yield f"{document.path}:{number}", f"{name} is named in a text that is not read"
