@@ -108,17 +108,13 @@ def _of_project(arguments: argparse.Namespace) -> tuple[list[EnvironmentRequest]
     index = Index(given.url, given.extra, given.username, given.password)
     facts = project_facts(found.inputs, wheel=False)
     own = facts.own
-    wanted = [
-        request
-        for request in _environments(found.plan)
-        if not arguments.target or request.target in arguments.target
-        if not arguments.python or request.python in arguments.python
-    ]
-    if not wanted:
+    tested = _environments(found.plan)
+    if not tested:
         raise NothingSelected(
-            "the spec has no such target and Python that is tested",
-            hint="name both: --target aarch64 --python cp313, with -r FILE for other requirements",
+            "the spec has no target and Python that is tested",
+            hint="name both, and requirements: -r FILE --target aarch64 --python cp313",
         )
+    wanted = _selected(tested, arguments.target, arguments.python)
     if arguments.requirements:
         return [replace(one, requirements=(), constraints=()) for one in wanted], index
     needs = [text for text in (own.requires if own else ()) if "extra ==" not in text]
@@ -127,6 +123,26 @@ def _of_project(arguments: argparse.Namespace) -> tuple[list[EnvironmentRequest]
         replace(one, requirements=_joined(needs, one.requirements, names), constraints=())
         for one in wanted
     ], index
+
+
+def _selected(
+    tested: Sequence[EnvironmentRequest], targets: Sequence[str], pythons: Sequence[str]
+) -> list[EnvironmentRequest]:
+    """Return the environments of these targets and Pythons; a new one needs what the nearest one does."""
+
+    def needs(target: str, python: str) -> EnvironmentRequest:
+        def distance(one: EnvironmentRequest) -> tuple[bool, bool]:
+            return one.python != python, one.target != target
+
+        nearest = min(tested, key=distance)
+        known = (nearest.target, nearest.python) == (target, python)
+        return nearest if known else replace(nearest, platform=target, python=python)
+
+    if not targets and not pythons:
+        return list(tested)
+    every = targets or dict.fromkeys(one.target for one in tested)
+    words = pythons or dict.fromkeys(one.python for one in tested)
+    return [needs(target, python) for target in every for python in words]
 
 
 def _joined(needs: Iterable[str], tests: Iterable[str], own: set[str]) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from mpforge.errors import ExitCode, NothingSelected, first_of, render
 from mpforge.plan.session_end import SessionEnded
 from mpforge.processes.terminal import foreground
 from mpforge.reports.journal import begin, journal_of, last_words
-from mpforge.reports.markdown import add_to_job_summary
 from mpforge.workspace import RUN_ID, SPEC_NAME, Workspace, run_id
 
 _FLAGS = {
@@ -79,7 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     outcomes = journal_of(workspace).outcomes()
     if outcomes:
         sys.stderr.write(last_words(outcomes))
-        add_to_job_summary(outcomes, workspace.spec.name)
+        if "GITHUB_STEP_SUMMARY" in os.environ:
+            from mpforge.reports.markdown import add_to_job_summary
+
+            add_to_job_summary(outcomes, workspace.spec.name)
     if code == ExitCode.NOTHING_SELECTED:
         sys.stderr.writelines(f"{render(unknown(name, workspace))}\n" for name in absent)
     return _exit_code(code, outcomes)

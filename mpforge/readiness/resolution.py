@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.errors import Unresolvable
+from mpforge.errors import Unresolvable, WrongInput
 from mpforge.obtain.packages.interpreter_answers import interpreter_for
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.uv import explanation, failure, unreachable, uv
@@ -14,6 +14,7 @@ from mpforge.plan.pins import EnvironmentRequest
 from mpforge.platforms import python_words, well_known
 
 _LINE = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==(\S+)\s*(?:;.*)?$")
+_MALFORMED = re.compile(r"Couldn't parse|failed to read from file|Unsupported requirement")
 _FROM = re.compile(r"^\s+# from (\S+)$")
 
 
@@ -32,7 +33,7 @@ def resolve(
     """Return the packages for a request's Python and platform, and for files of requirements, by name.
 
     uv may run build scripts of packages without a wheel, to learn their requirements. Raises
-    ``Unresolvable``, ``IndexUnreachable``.
+    ``Unresolvable``, ``IndexUnreachable``, ``WrongInput`` for a file that is none of requirements.
     """
     system = well_known()[request.target], request.policy
     with (
@@ -48,6 +49,8 @@ def resolve(
         if done.returncode != 0:
             if failure(done) == "unreachable":
                 raise unreachable(done, index)
+            if _MALFORMED.search(done.stderr):
+                raise WrongInput("the requirements can't be read", why=explanation(done))
             raise Unresolvable(
                 f"the requirements can't be resolved for {request.platform}, {request.python}",
                 why=explanation(done),

@@ -58,7 +58,7 @@ def survey(
     files: Sequence[Path] = (),
     tell: Callable[[str], None] = lambda _words: None,
 ) -> Survey:
-    """Return the survey of these environments. Raises ``IndexUnreachable``."""
+    """Return the survey of these environments. Raises ``IndexUnreachable``, ``WrongInput``."""
     columns = []
     known: dict[Resolved, tuple[Offer, ...]] = {}
     accounts = _Accounts(index)

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from mpforge.cli.main import main
+from mpforge.cli.readiness import _selected
+from mpforge.errors import Unresolvable, WrongInput
 from mpforge.obtain.packages.index_pages import Offer
+from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.wheel_choice import tag_ranks
 from mpforge.plan.pins import EnvironmentRequest
-from mpforge.readiness import survey
+from mpforge.processes import Captured
+from mpforge.readiness import resolution, survey
 from mpforge.readiness.offered import Answer, judge
 from mpforge.readiness.resolution import Resolved, parse
 from mpforge.readiness.sdist_look import Look, look_at
@@ -191,6 +195,32 @@ def test_the_page_has_a_cell_for_each_package_and_target(index: Path) -> None:
     assert "://" not in text
     odd = survey.Survey((survey.Column("x", "cp313", "p", trouble="<script>"),), {})
     assert "&lt;script&gt;" in readiness_page(odd)
+
+
+def test_a_target_that_the_spec_does_not_have_needs_what_the_others_do() -> None:
+    new = EnvironmentRequest("test", "cp312", "aarch64", ("a",))
+    old = EnvironmentRequest("test", "cp38", "aarch64", ("b",))
+    found = _selected([old, new], ["riscv64", "aarch64"], [])
+    assert [(one.target, one.python, one.requirements) for one in found] == [
+        ("riscv64", "cp38", ("b",)),
+        ("riscv64", "cp312", ("a",)),
+        ("aarch64", "cp38", ("b",)),
+        ("aarch64", "cp312", ("a",)),
+    ]
+    assert _selected([old, new], [], ["cp313"])[0].python == "cp313"
+    assert _selected([old, new], [], []) == [old, new]
+
+
+def test_a_file_that_is_none_of_requirements_is_wrong_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = Captured(2, "", "error: Couldn't parse requirement in `r.txt` at position 0\n")
+    monkeypatch.setattr(resolution, "uv", lambda _words, **_named: said)
+    with pytest.raises(WrongInput, match="the requirements can't be read"):
+        resolution.resolve(RISCV, Index())
+    said = Captured(1, "", "error: No solution found when resolving dependencies:\n  no\n")
+    with pytest.raises(Unresolvable):
+        resolution.resolve(RISCV, Index())
 
 
 @pytest.mark.parametrize(
