@@ -29,6 +29,12 @@ _ASKS = (
     ),
     re.compile(r"libraries\s*[=+]+\s*\[\s*['\"]([\w.+-]+)['\"]"),  # setuptools
 )
+_SOURCES = {".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".pyx", ".pxd", ".pxi"}
+_MOST_SOURCES, _MOST_BYTES = 1000, 300_000
+_INCLUDE = re.compile(
+    r"""^[ \t]*(?:\#[ \t]*include[ \t]*[<"]|cdef[ \t]+extern[ \t]+from[ \t]*["'])([\w./+-]+)""",
+    re.MULTILINE,
+)
 _SYS_CRATE = re.compile(r'^name = "(?:lib)?([\w-]+)-sys"$', re.MULTILINE)
 _OF_EVERY_SYSTEM = {
     *("m", "c", "pthread", "dl", "rt", "util", "threads", "stdc++", "python", "python3", "numpy"),
@@ -104,12 +110,13 @@ def look_at(root: Path, store: BlobStore) -> Look:
     backend = recognise(facts)
     if facts.pure_by is not None:
         return Look(backend.name, backend.crosses, pure_by=facts.pure_by)
-    found = dict.fromkeys(_asked_for(root, _SCRIPTS.get(backend.configurer or "", "")))
+    names = [*_asked_for(root, _SCRIPTS.get(backend.configurer or "", "")), *_included(root)]
+    found = dict.fromkeys(names)
     recipes = {name: recipe.name for name in found if (recipe := providing(name)) is not None}
     return Look(
         backend.name,
         backend.crosses,
-        libraries=tuple(recipes.get(name, name) for name in found),
+        libraries=tuple(dict.fromkeys(recipes.get(name, name) for name in found)),
         known=tuple(dict.fromkeys(recipes.values())),
     )
 
@@ -124,3 +131,16 @@ def _asked_for(root: Path, script: str) -> list[str]:
         # Most -sys crates are of the system, or bring their library's source.
         found += [name for name in _SYS_CRATE.findall(text) if providing(name) is not None]
     return [name for name in found if name not in _OF_EVERY_SYSTEM]
+
+
+def _included(root: Path) -> list[str]:
+    """Return the recipes whose headers C or Cython sources include and the sdist does not bring, by name."""
+    files = [path for path in sorted(root.rglob("*")) if path.suffix in _SOURCES and path.is_file()]
+    brought = {path.name for path in files}
+    headers: dict[str, None] = {}
+    for path in files[:_MOST_SOURCES]:
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES).decode("utf-8", "replace")
+        headers |= dict.fromkeys(_INCLUDE.findall(text))
+    needed = [name for name in headers if name.rpartition("/")[2] not in brought]
+    return [recipe.name for name in needed if (recipe := providing(name)) is not None]

@@ -114,6 +114,16 @@ EXTENSION = "from setuptools import Extension, setup\nsetup(ext_modules=[Extensi
         ),
         (
             {
+                "pyproject.toml": SETUPTOOLS,
+                "setup.py": f"{EXTENSION})])",
+                "x.pxd": 'cdef extern from "libxml/tree.h":\n    pass\n',
+                "x.c": '#include "zlib.h"\n# include <stdio.h>\n',
+                "vendored/zlib.h": "",
+            },
+            "seems buildable with [build] libraries = [libxml2]",
+        ),
+        (
+            {
                 "pyproject.toml": _backend("meson-python", "mesonpy"),
                 "src/meson.build": "dep = dependency('Frob')\nimport('python')\ndependency('threads')",
             },
