@@ -18,9 +18,6 @@ PIP_INSTALL = re.compile(
 _PIP_FLAGS = frozenset(
     {"-U", "--upgrade", "-q", "--quiet", "--no-cache-dir", "--prefer-binary", "-v", "--verbose"}
 )
-INSTALLS_SYSTEM_PACKAGES = re.compile(
-    r"\b(?:yum|dnf|apt|apt-get|apk|brew|choco|vcpkg|conan)\s+(?:-\S+\s+)*install\b|\bapk\s+add\b"
-)
 _BEFORE_A_VALUE = frozenset(
     {"-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-f", "-i"}
     | {"--find-links", "--index-url", "--extra-index-url"}
@@ -46,11 +43,6 @@ def globs(value: object) -> list[str]:
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
     apart = re.findall(r"(?:\{[^}]*\}|[^\s{])+", text)  # split at white space outside braces
     return [glob for word in apart for glob in _expanded(word)]
-
-
-def is_selected(identifier: str, build: Sequence[str], skip: Sequence[str]) -> bool:
-    """Return whether cibuildwheel would build an identifier such as ``cp311-manylinux_x86_64``."""
-    return matches(identifier, build or ["*"]) and not matches(identifier, skip)
 
 
 def matches(identifier: str, patterns: Sequence[str]) -> bool:
