@@ -19,7 +19,7 @@ from mpforge.places.place import NotStarted
 from mpforge.platforms import well_known
 from tests.e2e.conftest import NATIVE
 
-PROGRAMS = ("sh", "cat", "cp", "chown", "id", "ln", "ls", "mkdir", "rm", "touch")
+PROGRAMS = ("sh", "cat", "cp", "chown", "id", "ln", "ls", "mkdir", "rm", "touch", "uname")
 
 pytestmark = pytest.mark.skipif(not isolation().has_root, reason="this host gives no roots")
 
@@ -73,6 +73,13 @@ def test_changes_last_as_long_as_the_root_and_are_not_the_image_s(
     root.write_to(tmp_path / "written")
     assert (tmp_path / "written/tmp/new").read_text("utf-8") == "new\n"
     assert not (tmp_path / "written/etc/kept").exists()
+
+
+def test_the_kernel_names_the_32_bit_machine_for_programs_of_one(
+    tree: ImageTree, tmp_path: Path
+) -> None:
+    with ImageRoot(tree, tmp_path / "root", emulator=root_probe.LINUX32) as root:
+        assert sh(root, "uname -m").strip() in ("i686", "armv8l")
 
 
 def test_its_user_is_0_and_may_seem_to_give_files_away(root: ImageRoot) -> None:
