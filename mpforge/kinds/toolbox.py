@@ -162,27 +162,15 @@ class Toolbox:
         note = self._workspace.cache / (PORTABLE_PYTHONS if portable else HOST_PYTHONS)
         if (kept := host_python.remembered(word, note)) is not None:
             return kept
-        from mpforge.kinds.target_compilers import TargetCompilers
         from mpforge.obtain.pythons.distribution_host_python import HostDistribution
-        from mpforge.obtain.pythons.source_host_python import SourceHostPython
 
         packaged = HostDistribution(word, this_machine(), self.tools)
         if (pinned := packaged.pinned(fetch=fetch)) is not None:
             return pinned
-        built = SourceHostPython(
-            word, this_machine(), self.tools, TargetCompilers(self, this_machine())
-        )
-        if (made := built.kept()) is not None:
-            return made
         found = host_python.find_all([word], note, install=fetch, portable=portable)[word]
         if isinstance(found, HostPython):
             return found
-        try:
-            return packaged.found(otherwise=found, fetch=fetch)
-        except NoHostPython:
-            if fetch:
-                return built.found(otherwise=found)
-            raise
+        return packaged.found(otherwise=found, fetch=fetch)
 
     def _pypy_builder(self, word: str) -> HostPython:
         from mpforge.obtain.pythons import pypy_headers

@@ -148,7 +148,7 @@ def test_a_python_that_cannot_be_had_names_what_each_provider_said(
         "path: MPFORGE_TARGET_PYTHON_RISCV64_CP311 is not set\n"
         "distribution: Debian has no cp311 for riscv64:"
         " trixie has cp313, pp311; forky has cp313, cp314, cp315\n"
-        "source: only CPythons for musl, and free-threaded ones, are built from source\n"
+        "source: only cp311 and cp313 for musl are built from source\n"
         "uv: no"
     )
     monkeypatch.setenv(providers.VARIABLE, "uv")
@@ -356,14 +356,6 @@ def test_a_python_is_built_by_one_of_its_own_patch_level(
         source_python.SourcePython().provide(wanted, supplies)
     assert caught.value.what == ("the lock has CPython 3.13.9 to build the sources of 3.13.5 with")
     assert not (tmp_path / "store").exists()
-
-
-def test_a_free_threaded_python_is_built_for_glibc_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    sources, root, own = requests("cp313t")
-    assert (sources.suite, sources.names) == ("trixie", ("python3.13",))
-    assert root == target_libraries.root_request(ARM, host=DEBIAN)
-    assert "python3.13-minimal" in own.names
 
 
 def test_libraries_are_built_by_the_commands_of_their_recipes() -> None:

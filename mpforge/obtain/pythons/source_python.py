@@ -1,7 +1,6 @@
-"""A Python that is compiled here, once, from the sources that Debian has of CPython.
+"""A target Python that is cross-compiled here, once, from the sources that Debian has of CPython.
 
-It serves musl targets, and free-threaded Pythons, of which no distribution that mpforge fetches packages from
-has any.
+It serves musl targets, for which no distribution that mpforge fetches packages from has a Python.
 """
 
 import hashlib
@@ -26,8 +25,9 @@ from mpforge.obtain.pythons.target_python import CrossCompilers, Supplies, Targe
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import MUSL, Platform, by_machine, python_words
 from mpforge.platforms.python_words import PythonWord
-from mpforge.store.tool_store import ToolTree
 
+# Those that were built so; others are uv's.
+_PYTHONS = ("cp311", "cp313")
 _WORK = ".work"
 
 
@@ -35,7 +35,7 @@ _WORK = ".work"
 class SourceBuild:
     """What a Python is built from.
 
-    ``sources`` are CPython's, ``runtime`` is a root with the target's C library, ``own`` are the packages of
+    ``sources`` are CPython's, ``runtime`` is the target's C library, ``own`` are the packages of
     the same CPython for this machine. ``compilers`` are for the target.
     """
 
@@ -62,34 +62,17 @@ class SourceBuild:
         """The digest of everything that it is built from."""
         pins = map(apt.digest_of, (self.sources, self.runtime))
         parts = {**_recipe(), **self.compilers.parts()}
-        root = () if self.platform.libc is MUSL else target_libraries.recipe(self.supplies.emulator)
         facts = [
             self.python,
             *pins,
-            *root,
             *(f"{name} {value}" for name, value in sorted(parts.items())),
         ]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
-    @property
-    def name(self) -> str:
-        """Name in the tool store."""
-        return f"{self.python}-source-{self.platform.name}"
-
-    def of(self, tree: ToolTree) -> TargetPython:
-        """Return the Python in its tree of the tool store."""
-        executable = tree.path / "opt" / "python" / "bin" / self.word.program
-        return TargetPython(
-            self.python, self.version, tree.path, executable, self.digest, SourcePython.name
-        )
-
     def make(self, tree: Path) -> None:
         """Build it in ``opt/python`` of ``tree``, a root with the target's C library."""
         state, work = self.supplies.state, tree / _WORK
-        if self.platform.libc is MUSL:
-            target_libraries.unpack(self.runtime, state, tree)
-        else:
-            target_libraries.make_root(self.runtime, state, tree, self.supplies.emulator)
+        target_libraries.unpack(self.runtime, state, tree)
         apt.fetch(self.sources, state=state, dest=work)
         target_libraries.unpack(self.own, state, work / "host")
         host = lay_out(work / "host", _host(), _package(self.python), work / "prefix")
@@ -142,29 +125,21 @@ class SourcePython:
 
     def provide(self, wanted: Wanted, supplies: Supplies) -> TargetPython:
         """Return the Python, built once. Raises ``NoTargetPython``."""
-        build = _build(wanted, supplies)
-        build.require_own_version()
-        tree = supplies.store.obtain(
-            name=build.name, version=build.version, digest=build.digest, make=build.make
+        sources, runtime, own = (
+            target_libraries.pin_of(supplies.pins, one) for one in _requests(wanted)
         )
-        return build.of(tree)
-
-    def kept(self, wanted: Wanted, supplies: Supplies) -> TargetPython | None:
-        """Return the Python if it was built before."""
-        build = _build(wanted, supplies)
-        tree = supplies.store.find(build.name, build.digest)
-        return None if tree is None else build.of(tree)
-
-
-def _build(wanted: Wanted, supplies: Supplies) -> SourceBuild:
-    sources, runtime, own = (
-        target_libraries.pin_of(supplies.pins, one) for one in _requests(wanted)
-    )
-    if supplies.compilers is None:
-        raise NoTargetPython(f"no Python {wanted} can be built without compilers for it")
-    return SourceBuild(
-        wanted.platform, wanted.python, sources, runtime, own, supplies.compilers, supplies
-    )
+        if supplies.compilers is None:
+            raise NoTargetPython(f"no Python {wanted} can be built without compilers for it")
+        build = SourceBuild(
+            wanted.platform, wanted.python, sources, runtime, own, supplies.compilers, supplies
+        )
+        build.require_own_version()
+        name = f"{build.python}-source-{build.platform.name}"
+        tree = supplies.store.obtain(
+            name=name, version=build.version, digest=build.digest, make=build.make
+        ).path
+        executable = tree / "opt" / "python" / "bin" / build.word.program
+        return TargetPython(build.python, build.version, tree, executable, build.digest, self.name)
 
 
 def _requests(wanted: Wanted) -> tuple[DistroRequest, DistroRequest, DistroRequest]:
@@ -177,8 +152,8 @@ def _requests(wanted: Wanted) -> tuple[DistroRequest, DistroRequest, DistroReque
 def _offer(wanted: Wanted) -> tuple[DistroRequest, DistroRequest, DistroRequest] | str:
     """Return the requests of ``requests`` for a Python, or why it is not built here."""
     word, release = python_words.parse(wanted.python), wanted.release
-    if word.is_pypy or not (wanted.platform.libc is MUSL or word.threaded):
-        return "only CPythons for musl, and free-threaded ones, are built from source"
+    if wanted.platform.libc is not MUSL or wanted.python not in _PYTHONS:
+        return f"only {' and '.join(_PYTHONS)} for musl are built from source"
     if release is None or release[0] != "debian":
         return "the sources are Debian's, and this host has no apt for them"
     try:
@@ -187,7 +162,7 @@ def _offer(wanted: Wanted) -> tuple[DistroRequest, DistroRequest, DistroRequest]
         return f"it is built by its own version on this host, but {error.why}"
     if shutil.which("make") is None:
         return "this host has no make to build it with"
-    runtime = target_libraries.root_request(wanted.platform, host=release)
+    runtime = target_libraries.runtime_request(wanted.platform, host=release)
     if runtime is None:
         return f"Debian has no C library of {wanted.platform.name}"
     sources = DistroRequest("debian", own.suite, apt.SOURCE, (_package(wanted.python),))
