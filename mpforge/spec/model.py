@@ -372,13 +372,9 @@ class Library(Table):
 class Release(Table):
     """The destination of a release."""
 
-    index: Text | None = Field(
-        default=None, description="The address that is uploaded to; default: PyPI's."
-    )
+    index: Text | None = Field(default=None, description="Where to upload; default: PyPI.")
     check_url: Text | None = Field(
-        default=None,
-        alias="check-url",
-        description="The address at which that index lists its files, as for `pip install -i`.",
+        default=None, alias="check-url", description="Where that index lists its files."
     )
     credentials: Credentials = Field(
         default=Credentials(),
