@@ -41,7 +41,8 @@ from mpforge.platforms import GLIBC, MUSL, Platform, legacy_name, python_words, 
 from mpforge.platforms.cpus import Cpu, baseline, known_cpus
 from mpforge.platforms.policies import normal_policy
 from mpforge.spec import recipes
-from mpforge.spec.model import BuildOptions, Library, Spec
+from mpforge.spec.library_tables import Library
+from mpforge.spec.model import BuildOptions, Spec
 from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, with_needs, word
 
 # Options that say how or where to build, not what: they don't distinguish shipped files. Of the

@@ -29,7 +29,8 @@ from mpforge.plan.steps import (
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import well_known
 from mpforge.spec import recipes
-from mpforge.spec.model import BuildOptions, Library
+from mpforge.spec.library_tables import Library
+from mpforge.spec.model import BuildOptions
 from mpforge.spec.options import with_needs
 
 _ANY_PYTHON = "cp311"

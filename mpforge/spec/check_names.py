@@ -15,7 +15,8 @@ from mpforge.platforms import image_name
 from mpforge.platforms import python_words as pythons
 from mpforge.spec import recipes
 from mpforge.spec.finding import Finding, dotted, finding_at
-from mpforge.spec.model import BuildOptions, Library, Spec
+from mpforge.spec.library_tables import Library
+from mpforge.spec.model import BuildOptions, Spec
 from mpforge.spec.options import (
     all_levels,
     all_pythons,

@@ -13,7 +13,8 @@ from mpforge.platforms.cpus import cpus_of, near_names
 from mpforge.platforms.policies import is_musl
 from mpforge.spec import recipes
 from mpforge.spec.finding import Finding, dotted, finding_at
-from mpforge.spec.model import Library, LibrarySource, Spec, Toolchain
+from mpforge.spec.library_tables import Library, LibrarySource
+from mpforge.spec.model import Spec, Toolchain
 from mpforge.spec.options import (
     Options,
     all_levels,

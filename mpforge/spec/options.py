@@ -14,7 +14,9 @@ from typing import TypeVar
 from mpforge import platforms
 from mpforge.formats.toml import Path
 from mpforge.platforms import python_words as python_names
-from mpforge.spec.model import BuildOptions, Library, RepairOptions, Spec, Table, TestOptions
+from mpforge.spec.library_tables import Library
+from mpforge.spec.model import BuildOptions, RepairOptions, Spec, TestOptions
+from mpforge.spec.table import Table
 
 _Options = TypeVar("_Options", bound=Table)
 

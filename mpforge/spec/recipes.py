@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from importlib import resources
 
 from mpforge.formats.toml import read_toml
-from mpforge.spec.model import Library, Spec
+from mpforge.spec.library_tables import Library
+from mpforge.spec.model import Spec
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ import pytest
 from mpforge import platforms
 from mpforge.sources import project
 from mpforge.spec import model
+from mpforge.spec.library_tables import Library
 from mpforge.spec.load import find_problems
 from mpforge.spec.placeholders import KNOWN
+from mpforge.spec.table import Table
 from mpforge.spec.translate import keys_of
 
 TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
-TABLES: dict[str, type[model.Table]] = {
+TABLES: dict[str, type[Table]] = {
     "[project]": model.Project,
     "[sdist]": model.Sdist,
     "[index]": model.Index,
@@ -23,7 +25,7 @@ TABLES: dict[str, type[model.Table]] = {
     "[targets.NAME]": model.Target,
     "[[overrides]]": model.Override,
     "[toolchains.NAME]": model.Toolchain,
-    "[libraries.NAME]": model.Library,
+    "[libraries.NAME]": Library,
     "[release]": model.Release,
 }
 
@@ -35,9 +37,7 @@ def section(name: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "table"), TABLES.items())
-def test_every_key_of_a_table_has_a_row_and_no_other_has(
-    name: str, table: type[model.Table]
-) -> None:
+def test_every_key_of_a_table_has_a_row_and_no_other_has(name: str, table: type[Table]) -> None:
     rows = set(re.findall(r"^\| `([a-z-]+)[.`]", section(name), re.MULTILINE))
     assert rows == set(keys_of(table))
 
