@@ -113,11 +113,6 @@ def test_nine_files_reach_an_index_although_the_upload_breaks_off_and_pip_instal
         assert run.code == 130, str(run)
     assert len(list(there.iterdir())) == 4
     to = ("--check-url", simple, "--publish-url", f"http://127.0.0.1:{port}/")
-    wrong = {"UV_PUBLISH_PASSWORD": "guessed"}
-    run = Checkout.mpforge(checkout, "release", *to, env=wrong)
-    assert run.code == 1
-    assert "refused (403)" in run.output, str(run)
-    assert "guessed" not in run.output
     run = checkout.mpforge("release", *to)
     assert run.code == 0, str(run)
     assert "5 uploaded, 4 there already" in run.output
