@@ -82,7 +82,9 @@ def newer_instructions(root: Path, files: Mapping[str, Binary], promise: Promise
             continue
         code = elf_code.read(data)
         if how := _asks(file, data, code, needs):
-            chosen.append(f"{name}: {_listed(lacking)} are taken to be chosen at run time ({how})")
+            chosen.append(
+                f"{name}: {_listed(lacking)} are assumed to be selected at run time ({how})"
+            )
             code = code.run_at_load()  # nothing can be asked before these
         uses = [
             use
@@ -99,7 +101,7 @@ def _chosen_whole(name: str, promise: Promise) -> str | None:
     if any(fnmatchcase(name, glob) for glob in promise.newer):
         return "allow-newer-cpu of [build] names it"
     word = _NAMED_FOR.search(PurePosixPath(name).name)
-    return f"{word[1]} in its name says where it is loaded" if word else None
+    return f"{word[1]} in its name says which CPUs load it" if word else None
 
 
 def _is_data(use: Use, code: Code) -> bool:

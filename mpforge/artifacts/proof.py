@@ -35,9 +35,9 @@ from mpforge.store.files import files_below
 
 _RAISE_POLICY = "raise [build] policy, or change what the build links"
 _NEWER_CPU = (
-    "leave out the compiler's option for it (-march=…, -mavx2, target-cpu=…), or give it only to functions "
-    "that the program chooses at run time (__builtin_cpu_supports, getauxval). If it chooses whole files by "
-    "other means, name them in `allow-newer-cpu` of [build]"
+    "remove the compiler option that enables it (-march=…, -mavx2, target-cpu=…), or use it only for "
+    "functions that the program selects at run time (__builtin_cpu_supports, getauxval). If the program "
+    "selects whole files in another way, name them in `allow-newer-cpu` in [build]"
 )
 _ALLOW = (
     'set `allow-undefined = ["{name}"]` in [build] if the program that loads the file defines it'
@@ -173,9 +173,9 @@ def refuse(filename: str, reasons: list[str]) -> None:
 def refuse_damaged(filename: str, reasons: list[str]) -> None:
     """Raise ``WheelRejected`` for a wheel with compiled files that no loader would accept."""
     hint = (
-        "the linker wrote them so, or a program that the build runs on them (strip, patchelf): build "
-        'without that program, with another zig (tools = ["ziglang==VERSION"] in [build]), or with the '
-        'gcc of an image (strategy = "emulate")'
+        "the linker, or a program that the build runs on them (strip, patchelf), damaged them: build "
+        'without that program, with another version of zig (tools = ["ziglang==VERSION"] in [build]), '
+        'or with the gcc of an image (strategy = "emulate")'
     )
     _reject(WheelRejected, f"{filename} has damaged compiled files", reasons, hint)
 
@@ -197,8 +197,8 @@ def _refuse_newer(
         hint = _NEWER_CPU
         above = [one.name for one in cpus_of(promise.platform) if found.features <= one.features]
         if above:
-            hint += f'; or set `cpu = "{above[0]}"` in [build], if all users have one'
-        needed = f"{what} needs a newer CPU than {promise.cpu.name}, and does not ask for one"
+            hint += f'; or set `cpu = "{above[0]}"` in [build], if all your users have such a CPU'
+        needed = f"{what} needs a newer CPU than {promise.cpu.name}, and does not check for one"
         _reject(NewerCpuNeeded, needed, found.refused, hint)
     return list(found.chosen)
 

@@ -43,7 +43,7 @@ def suffix_reasons(
     own = abis or set(name.pythons)
     for file in files:
         if "abi3t" in name.abis and file.endswith(".abi3.so"):
-            yield f"{file} is not found by a free-threaded Python, which looks for .abi3t.so"
+            yield f"a free-threaded Python does not find {file}: it looks for .abi3t.so"
         match = _SUFFIX.search(file)
         if match is None:
             continue

@@ -54,9 +54,9 @@ class CiFile:
         begin = re.search(rf"^{comment} >>> mpforge ci {self.service} (\S*)\n", text, re.MULTILINE)
         if begin is None:
             raise CiFileForeign(
-                f"{self.name} was not written by mpforge and stays as it is",
-                hint=f"rename it, run `mpforge ci {self.service}`, and move what you need of it below the "
-                "last line of the new file",
+                f"mpforge did not write {self.name}, and leaves it unchanged",
+                hint=f"rename it, run `mpforge ci {self.service}`, and copy the jobs that you still need "
+                "to the end of the new file, below mpforge's last line",
             )
         end = re.compile(rf"^{comment} <<< mpforge ci {self.service}$\n?", re.MULTILINE)
         last = end.search(text, begin.end())
@@ -96,8 +96,8 @@ class CiFile:
         for name, number, lines in _own(edited):
             if name not in new and any(line.strip() for line in lines):
                 raise CiFileEdited(
-                    f"the own part `{name}` has no place any more",
-                    why="the spec asks for no such job now",
+                    f"the new file has no place for your own part `{name}`",
+                    why="the spec no longer asks for its job",
                     hint="move its lines below mpforge's last line, or remove them",
                     place=Place(self.name, first + number),
                 )

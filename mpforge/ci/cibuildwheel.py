@@ -94,11 +94,15 @@ def wheel_jobs(
             continue
         if platform not in runners or session.python is None:
             reason = (
-                "only wheels are built there" if session.python is None else "no machine for it"
+                "cibuildwheel builds only wheels"
+                if session.python is None
+                else "the CI service has no machine for it"
             )
             remarks.append(f"{target}: {reason}")
         elif not _is_known(session.python, platform):
-            remarks.append(f"{target}-{session.python}: cibuildwheel has no such Python")
+            remarks.append(
+                f"{target}-{session.python}: cibuildwheel does not build for this Python"
+            )
         else:
             options = resolve(spec, target=target, python=session.python)
             job = _Options(well_known()[platform], project, exists)
@@ -167,7 +171,7 @@ class _Options:
         for table, names in ((build, _BUILD_ONLY_HERE), (test, _TEST_ONLY_HERE)):
             section = "build" if table is build else "test"
             self.remarks += [
-                f"{section}.{name} is only for mpforge's own builds"
+                f"{section}.{name} applies only to mpforge's own builds"
                 for name in names
                 if getattr(table, name.replace("-", "_"))
             ]
@@ -225,7 +229,7 @@ class _Options:
         """Return the test sources that exist; missing ones are an error for cibuildwheel."""
         globs = [path for path in test.sources if _GLOB.search(path)]
         self.remarks += [
-            f"test.sources: {glob} is a pattern, and cibuildwheel takes paths" for glob in globs
+            f"test.sources: {glob} is a glob, but cibuildwheel accepts only paths" for glob in globs
         ]
         paths = (path for path in test.sources if path not in globs and self._exists(path))
         return " ".join(shlex.quote(path) for path in paths)
@@ -236,6 +240,8 @@ class _Options:
         unknown = {match[1] for match in _PLACEHOLDER.finditer(text)} - set(own)
         if unknown:
             names = ", ".join(f"{{{name}}}" for name in sorted(unknown))
-            self.remarks.append(f"{key} uses {names}, which cibuildwheel lacks: left out")
+            self.remarks.append(
+                f"{key} uses {names}, which cibuildwheel does not support: left out"
+            )
             return ""
         return _PLACEHOLDER.sub(lambda match: own[match[1]], text).strip()

@@ -72,5 +72,5 @@ def service(name: str) -> Service:
     if found is None:
         near = difflib.get_close_matches(name.lower(), SERVICES, n=1)
         hint = f"did you mean {near[0]}?" if near else f"services: {' '.join(SERVICES)}"
-        raise WrongInput(f"mpforge writes no CI for {name!r}", hint=hint)
+        raise WrongInput(f"mpforge does not support the CI service {name!r}", hint=hint)
     return found

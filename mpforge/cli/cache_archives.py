@@ -20,12 +20,12 @@ OUTPUT = "mpforge-cache.tar.gz"
 
 def add_actions(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add both actions to ``mpforge cache``."""
-    text = "write what sessions need or made to one file, for another machine"
+    text = "write what sessions need and their results to one file, for another machine"
     action = actions.add_parser(
         "export",
         help=text,
-        description="Write what these sessions, and those that they require, need or made: results of the "
-        "store, by key, and their files of dist/. Runs nothing.",
+        description="Write one file with the results of these sessions and of the sessions that they "
+        "require, all that they need from the store, and their files in dist/. Runs nothing.",
     )
     add_spec(action)
     action.add_argument("session", nargs="+", metavar="SESSION", help="sessions that have run")
@@ -40,11 +40,13 @@ def add_actions(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     action.set_defaults(func=_export)
     action = actions.add_parser(
         "import",
-        help="add the results of such a file to the store, after checking all of it",
-        description="Add the results of an archive to the store, after checking all of it. `mpforge run "
-        "--from ARCHIVE` also puts its files in dist/.",
+        help="check a file of `cache export`, and add its results to the store",
+        description="Check all of an archive, and add its results to the store. `mpforge run --from ARCHIVE` "
+        "also puts its files in dist/.",
     )
-    action.add_argument("archive", type=Path, metavar="ARCHIVE", help="a file of `cache export`")
+    action.add_argument(
+        "archive", type=Path, metavar="ARCHIVE", help="a file that `cache export` wrote"
+    )
     action.set_defaults(func=_import)
 
 

@@ -40,12 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "service",
         nargs="?",
         metavar="SERVICE",
-        help=f"{', '.join(SERVICES)}; with --check: all whose file exists",
+        help=f"{', '.join(SERVICES)}; with --check: all services whose file exists",
     )
     parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail if it would change"
+        "--check", action="store_true", help="write nothing; fail if the file is out of date"
     )
-    parser.add_argument("--force", action="store_true", help="discard edits of mpforge's part")
+    parser.add_argument("--force", action="store_true", help="overwrite edits in mpforge's part")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,7 +80,7 @@ def _present(workspace: Workspace) -> list[Service]:
             found.append(one)
     if not found:
         raise NothingSelected(
-            "there is no CI file that mpforge has written",
+            "mpforge has not written a CI file here",
             hint=f"`mpforge ci {next(iter(SERVICES))}`",
         )
     return found
@@ -113,7 +113,7 @@ def _pipeline(workspace: Workspace, one: Service) -> Pipeline:
     for remark in wheels.remarks:
         _warn(f"not in cibuildwheel's jobs: {remark}")
     if found.build and not found.test:
-        _warn("the spec has no tests that a job could run: what is released is not tested")
+        _warn("no CI job can run tests of this spec: wheels are released untested")
     return found
 
 
@@ -172,7 +172,7 @@ def _check(workspace: Workspace, one: Service, jobs: Pipeline) -> ExitCode:
     sys.stderr.write(
         render(
             CiFileOutdated(
-                "the file is out of date: it is not what the spec asks for now",
+                "the file is out of date: it differs from what the spec asks for",
                 hint=f"`mpforge ci {one.name}`",
                 place=Place(file.name, line),
             )

@@ -12,7 +12,7 @@ from mpforge.migrate.run import Run
 from mpforge.processes import Captured
 
 PROGRAM = "cibuildwheel"
-_UNKNOWN = "another version, or options that only the job knows"
+_UNKNOWN = "another version of cibuildwheel, or options that are known only in the job"
 Pair = tuple[str, str]
 
 
@@ -28,7 +28,7 @@ def compared(initial: InitialSpec, folder: Path, call: Caller | None = None) -> 
         if shutil.which(PROGRAM) is None:
             raise HostCannot(
                 f"{PROGRAM} is not on PATH",
-                hint=f"`pip install {PROGRAM}`, of the version that you use",
+                hint=f"install the version that you use: `pip install {PROGRAM}==VERSION`",
             )
         call = _called
     theirs: dict[Pair, str] = {}
@@ -36,7 +36,7 @@ def compared(initial: InitialSpec, folder: Path, call: Caller | None = None) -> 
         argv, variables = command(run, machines, folder)
         printed = call(argv, variables)
         if printed.returncode:
-            reason = (printed.stderr.strip().splitlines() or ["it says nothing"])[-1]
+            reason = (printed.stderr.strip().splitlines() or ["it gives no reason"])[-1]
             yield f"{run.where or PROGRAM}: cibuildwheel refuses these options: {reason}"
         for identifier in printed.stdout.split():
             if (pair := pair_of(identifier)) is not None:

@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a file of requirements, instead of the project's; needs no spec with --target and --python",
+        help="a requirements file, instead of the project's requirements; with --target and --python, no "
+        "spec is needed",
     )
     parser.add_argument(
         "--target", action="append", default=[], metavar="T", help="a target (default: the spec's)"
@@ -79,7 +80,8 @@ def _check(arguments: argparse.Namespace) -> None:
             python_words.parse(python)
         except ValueError:
             raise WrongInput(
-                f"{python!r} is no Python", hint="such as cp313, cp313t, pp311"
+                f"{python!r} is not a supported Python",
+                hint="name one such as cp313, cp313t or pp311",
             ) from None
     for file in arguments.requirements:
         try:
@@ -111,7 +113,7 @@ def _of_project(arguments: argparse.Namespace) -> tuple[list[EnvironmentRequest]
     tested = _environments(found.plan)
     if not tested:
         raise NothingSelected(
-            "the spec has no target and Python that is tested",
+            "the spec has no test sessions, so no target and Python to look at",
             hint="name both, and requirements: -r FILE --target aarch64 --python cp313",
         )
     wanted = _selected(tested, arguments.target, arguments.python)
@@ -242,5 +244,5 @@ def _since(found: Survey) -> Iterable[str]:
                 told.append(f"{column.target} {column.python}: {cell.answer.since}")
         rows += [f"  {name}: {', '.join(told)}"] if told else []
     if rows:
-        yield "compiled packages have had wheels since"
+        yield "the first versions of compiled packages with wheels:"
         yield from rows

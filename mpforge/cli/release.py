@@ -20,7 +20,7 @@ from mpforge.workspace import Workspace
 
 DESCRIPTION = (
     "Upload the wheels and the sdist that dist/mpforge.json records to a package index. Builds nothing; "
-    "called again after a broken upload, it continues."
+    "If an upload was interrupted, run it again to continue."
 )
 
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="DIRECTORY",
-        help="first collect the files of these dist/ directories, as CI's jobs leave them",
+        help="first collect the files from these dist/ directories, such as those of CI jobs",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -70,7 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     for fault in made.faults:  # allowed ones
         sys.stderr.write(f"mpforge > warning: {fault.session}: {fault.what}\n")
     for path in made.others:
-        sys.stderr.write(f"mpforge > dist/{path} is no wheel or sdist, and is not uploaded\n")
+        sys.stderr.write(
+            f"mpforge > dist/{path} is neither a wheel nor an sdist, and is not uploaded\n"
+        )
     project = files[0].name.partition("-")[0]
 
     def tell(done: Upload) -> None:

@@ -21,9 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write an HTML page")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a Markdown table")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--run", metavar="ID", help="the run of that id in report.jsonl")
+    which.add_argument("--run", metavar="ID", help="the run with this id in report.jsonl")
     which.add_argument(
-        "--all", action="store_true", help="all runs in report.jsonl; of a session, the last counts"
+        "--all",
+        action="store_true",
+        help="all runs in report.jsonl; for each session, its last result",
     )
 
 

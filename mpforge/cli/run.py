@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="archive",
         type=Path,
         metavar="ARCHIVE",
-        help="first take over the results and the files of `mpforge cache export`",
+        help="first import the results and files of an archive of `mpforge cache export`",
     )
     parser.add_argument("-j", type=int, metavar="N", default=1, help="run N sessions in parallel")
 

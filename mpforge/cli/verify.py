@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's own arguments."""
     parser.add_argument(
         "session",
-        help="sdist, a build session, or a deps session with libraries; a group verifies all of its own",
+        help="sdist, a build session, or a deps session with libraries; a group verifies all of its sessions",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -80,7 +80,7 @@ def older_host_refusal(host: HostFacts, cpu: Cpu | None) -> Refusal | None:
         return None
     return Refusal(
         error="host-cannot",
-        what=f"this host can't run what is built for {cpu.name} (build.cpu)",
+        what=f"this host can't run programs built for {cpu.name} (build.cpu)",
         why=f"its processor lacks {', '.join(lacking)}",
         hint='set test.strategy = "emulate", or run the test on a machine with such a CPU',
     )

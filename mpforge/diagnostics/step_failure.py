@@ -50,9 +50,9 @@ _DESELECTED = (
 _BY_SIGILL = ("signal 4", "exit status 132")  # a shell reports 128 + 4
 _BY_SIGBUS = ("signal 7", "exit status 135")
 _ALIGN_IT = (
-    "it read or wrote memory at an address that is no multiple of the access's size, which this "
-    "instruction needs (on Arm: ldm, stm, ldrd, vldr); C code casts a pointer to one of a wider type "
-    "there, where memcpy() is right. Or it mapped a file that became shorter"
+    "look for C code that casts a pointer to one of a wider type, and use memcpy() there: this "
+    "instruction needs an aligned address (on Arm: ldm, stm, ldrd, vldr). A memory-mapped file that "
+    "became shorter is another possible cause"
 )
 WITHOUT_LIBRARY = (
     "build the library for the target, by a table of [libraries]; or look for an option of the project "
@@ -228,8 +228,8 @@ def _reached_out(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
     return NetworkRefused(
         f"{ended.title} failed ({ended.how}): it tried to reach {tried.name or 'the network'}",
         why=tried.line,
-        hint="a library is built without network: put the file into its source, or look for an option of the "
-        f"library to do without it, for `options` in [{ended.table}]"
+        hint="libraries are built without network access: put the file into the library's source, or find a "
+        f"build option that makes it unnecessary and add it to `options` in [{ended.table}]"
         if ended.of_library
         else f"the step has no network; set [{ended.table}] network = true if it needs one",
     )
@@ -283,14 +283,14 @@ def _with_recipe(name: str | None, ended: Ended) -> str:
         return WITHOUT_LIBRARY
     if ended.is_given(recipe.name):
         return (
-            f"it is given {recipe.name}, but did not look there, or needs another version or more of it: "
-            f"name its directory, {{prefix:{recipe.name}}}, to the build (by environment or options in "
-            f"[{ended.table}]), or change the recipe by a table [libraries.{recipe.name}]"
+            f"the build gets {recipe.name}, but does not look for it there, or needs another version or more "
+            f"parts of it: pass its directory, {{prefix:{recipe.name}}}, to the build (by environment or "
+            f"options in [{ended.table}]), or override the recipe in a table [libraries.{recipe.name}]"
         )
     key = "needs" if ended.of_library else "libraries"
     return (
         f'set {key} = ["{recipe.name}"] in [{ended.table}]: mpforge has a recipe for {recipe.name} '
-        f"{recipe.version}, and builds it for the target, once"
+        f"{recipe.version}, and builds it once for the target"
     )
 
 

@@ -51,7 +51,8 @@ def export(
     if lacking:
         raise NotStored(
             f"neither the store nor dist/ has a result of {', '.join(lacking)}",
-            why="a session is exported after it has run; results of steps that see secrets are never kept",
+            why="a session can be exported only after it has run; results of steps that see secrets are "
+            "never stored",
             hint=f"mpforge run {' '.join(map(workspace.called, lacking))}",
         )
     _add_inputs(collected, found.store)

@@ -101,7 +101,7 @@ def _chosen(run: SessionRun, visit: Visit) -> Step:
     if visit.library is not None:
         if (step := libraries.get(visit.library)) is None:
             raise WrongInput(
-                f"{session.name} builds no library {visit.library}",
+                f"{session.name} does not build the library {visit.library}",
                 hint=f"it builds {' '.join(libraries)}" if libraries else "name a deps session",
             )
         return step

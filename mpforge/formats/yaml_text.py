@@ -58,7 +58,7 @@ def read_yaml(text: str, file: str) -> Yaml:
 def _not_yaml(error: "MarkedYAMLError", file: str) -> YamlInvalid:
     mark = error.problem_mark or error.context_mark
     place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-    return YamlInvalid(error.problem or "it is not YAML", place=place)
+    return YamlInvalid(error.problem or "it is not valid YAML", place=place)
 
 
 class _Walk:
@@ -71,7 +71,7 @@ class _Walk:
         self._values += 1
         line = node.start_mark.line + 1
         if self._values > _MAX_VALUES or len(path) > _MAX_DEPTH:
-            what = "its aliases repeat too much, or it is nested too deeply"
+            what = "it has too many aliases, or is nested too deeply"
             raise YamlInvalid(what, place=Place(self._file, line))
         self.lines.setdefault(path, line)
         if node.id == "mapping":
@@ -86,7 +86,7 @@ class _Walk:
         for key_node, value_node in node.value:
             if key_node.id != "scalar":
                 place = Place(self._file, key_node.start_mark.line + 1)
-                raise YamlInvalid("a key is not a text", place=place)
+                raise YamlInvalid("a key is not a string", place=place)
             key = str(key_node.value)
             if key == "<<" and key_node.style is None:
                 found = self.value(value_node, path)

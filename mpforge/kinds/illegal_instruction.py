@@ -27,8 +27,8 @@ _LESS = (
     "(ifunc, __builtin_cpu_supports, getauxval)"
 )
 _SIGFPE = (
-    "look for an integer division by zero: QEMU also ends programs so for instructions that its model lacks "
-    "(z13's vectors on a z900), but its trace has none"
+    "look for an integer division by zero. QEMU ends programs in the same way for instructions that its "
+    "CPU model lacks (z13's vectors on a z900), but its trace shows none"
 )
 _TRAP = (
     "find the bug that leads there (__builtin_trap, __builtin_unreachable, a failed check of "

@@ -59,9 +59,9 @@ def _root(packages: Path, title: str) -> Path:
         names = ", ".join(str(root.relative_to(packages)) for root in roots)
         raise OutputMissing(
             f"{title}: its wheel has {f'several prefixes: {names}' if roots else 'no library'}",
-            why="a library is taken from the one directory with `include` and `lib` in a wheel",
-            hint="build it: `recipe`, or `source` and `kind` in its table; for headers of a package that is "
-            "imported too, use `target-requires` in [build]",
+            why="mpforge uses the directory with `include` and `lib` in the wheel; there must be only one",
+            hint="build the library instead: set `recipe`, or `source` and `kind`, in its table. For headers "
+            "of a package that the build also imports, use `target-requires` in [build]",
         )
     return next(iter(roots))
 

@@ -72,8 +72,8 @@ class Machines:
             there = target_roots.is_root(given.sysroot, given.executable)
             if not there and not machine.emulated:
                 raise NoTargetPython(
-                    f"{given.sysroot} is no root with /bin/sh, in which tests of {platform.name} run here",
-                    hint='set strategy = "emulate" in [test] for it, or give a whole root',
+                    f"tests of {platform.name} need a complete root here, but {given.sysroot} has no /bin/sh",
+                    hint='set strategy = "emulate" in [test] for it, or name a Python in a complete root',
                 )
         if not machine.emulated:
             return True

@@ -22,7 +22,7 @@ _INPUTS: Mapping[str, str] = {
     "package-dir": "it is the project's directory",
     "platform": "the spec is for Linux",
     "print-build-identifiers": "the identifiers are in the spec",
-    "allow-empty": "mpforge has no such case",
+    "allow-empty": "mpforge has no equivalent",
     "debug-traceback": "mpforge has logs: `mpforge log SESSION`",
     "clean-cache": "mpforge has `mpforge cache`",
     "only": "the job builds for other platforms",

@@ -78,7 +78,7 @@ def _family(word: str) -> tuple[str, bool]:
 _TITLES: Mapping[str, str] = {
     "translated": "translated",
     "not needed": "not needed",
-    "refused": "not translated (listed at the end of the file, too)",
+    "refused": "not translated (also listed at the end of the file)",
 }
 
 

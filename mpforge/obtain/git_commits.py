@@ -40,8 +40,8 @@ def _call(place: Path, words: list[str], what: str, url: str, more: Mapping[str,
         raise IndexUnreachable(
             f"{what} could not be fetched from {without_credentials(url)}",
             why=without_credentials(done.stderr.strip()),
-            hint="check the network, the address, and that the repository has the commit; git asks for no "
-            "password here: let a credential helper or an ssh agent answer",
+            hint="check the network, the address, and that the repository has the commit; git can't ask "
+            "for a password here: use a credential helper or an ssh agent",
         )
 
 
@@ -53,6 +53,6 @@ def _git(place: Path, words: list[str], more: Mapping[str, str]) -> Captured:
         return capture(argv, environment={**kept, **own, **more})
     except FileNotFoundError:
         raise ToolUnavailable(
-            "git is not on PATH, and a library's source is in a git repository",
+            "git is not on PATH; it is needed to fetch a library's source",
             hint="install git (on Debian: apt-get install git)",
         ) from None

@@ -71,15 +71,15 @@ class Look:
     def verdict(self) -> str:
         """Its looks in words; ``seems``: nothing was built."""
         if self.trouble:
-            return f"can't be looked at: {self.trouble}"
+            return f"its sdist can't be inspected: {self.trouble}"
         if self.pure_by:
             return f"pure Python ({self.pure_by}): installers build it anywhere"
         lacking = [name for name in self.libraries if name not in self.known]
         told = f"compiled, {self.backend}"
         if not self.crosses:
-            return f"{told}: mpforge does not know this backend; emulate it"
+            return f'{told}: mpforge does not know this backend; use strategy = "emulate"'
         if lacking:
-            return f"{told}: may need {', '.join(lacking)}, for which there is no recipe"
+            return f"{told}: may need {', '.join(lacking)}, for which mpforge has no recipe"
         if self.known:
             return f"{told}: seems buildable with [build] libraries = [{', '.join(self.known)}]"
         return f"{told}: seems buildable here"
@@ -88,7 +88,7 @@ class Look:
 def look(offer: Offer, account: Account | None, store: BlobStore) -> Look:
     """Fetch a source distribution and read its files. It runs nothing of it, and raises nothing."""
     if offer.size is not None and offer.size > _LARGEST:
-        return Look(trouble=f"it has {offer.size // 1_000_000} MB")
+        return Look(trouble=f"it is {offer.size // 1_000_000} MB")
     try:
         with tempfile.TemporaryDirectory(prefix="mpforge-sdist-") as name:
             folder = Path(name)

@@ -45,9 +45,9 @@ def _check(entry: Entry, known: Entry | None, other: Dist) -> None:
         )
     if known is not None and known.digest != entry.digest:
         raise DistConflict(
-            f"{other.root / entry.path} is another file than the one of that name that was collected before",
+            f"{other.root / entry.path} differs from the file of this name that was collected before",
             why=f"made by {known.session} and by {entry.session}",
-            hint=f"`mpforge verify {entry.session}` shows why its build does not repeat",
+            hint=f"`mpforge verify {entry.session}` shows why its build is not reproducible",
         )
 
 

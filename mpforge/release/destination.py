@@ -68,9 +68,9 @@ def destination(
             )
     if upload is not None and index is None:
         raise WrongInput(
-            f"it is unknown where {upload} lists its files",
-            why="without it mpforge can't tell which files are there already, after a broken upload",
-            hint="[release] check-url in the spec, or --check-url URL: the address for `pip install -i`",
+            f"mpforge does not know where {upload} lists its files",
+            why="the list shows which files were uploaded before an upload was interrupted",
+            hint="set check-url in [release], or --check-url URL, to the address for `pip install -i`",
         )
     given = _named(username, password, environment)
     own = {name: environment[name] for name in _UV if environment.get(name)}

@@ -32,7 +32,9 @@ def check(files: Sequence[Path], *, public: bool) -> list[str]:
     names: set[str] = set()
     for file in files:
         if file.name in names:
-            faults.append(f"{file.name}: dist/ has two files of this name, and an index has one")
+            faults.append(
+                f"{file.name}: dist/ has two files with this name, and an index accepts only one"
+            )
         names.add(file.name)
         try:
             told.setdefault(_check(file, faults, public=public), file.name)
@@ -41,17 +43,17 @@ def check(files: Sequence[Path], *, public: bool) -> list[str]:
             faults.append(f"{file.name}: it can't be read: {why}")
     if len(told) > 1:
         words = (f"{one.name} {one.version} ({file})" for one, file in told.items())
-        faults.append(f"they are of different versions: {', '.join(words)}")
+        faults.append(f"their names or versions differ: {', '.join(words)}")
     if faults:
         raise ReleaseRejected(
-            "a package index would not take these files; nothing was uploaded",
+            "a package index would reject these files; nothing was uploaded",
             why="\n".join(faults),
-            hint="mend the project's metadata, or the spec's targets, and build again",
+            hint="correct the project's metadata, or the spec's targets, and build again",
         )
     large = [file for file in files if public and file.stat().st_size > _PYPI_LIMIT]
     return [
-        f"{file.name} has {file.stat().st_size / 1e6:.0f} MB; PyPI takes 100 MB unless the project has asked "
-        "for more"
+        f"{file.name} is {file.stat().st_size / 1e6:.0f} MB; PyPI's limit is 100 MB, unless it granted the "
+        "project more"
         for file in large
     ]
 
@@ -95,6 +97,6 @@ def _of_metadata(text: bytes, told: _Told, *, public: bool) -> Iterator[str]:
             yield f"metadata: {field}{error}"
         return
     if (normal_name(metadata.name), str(metadata.version)) != (told.name, told.version):
-        yield f"its metadata is of {metadata.name} {metadata.version}"
+        yield f"its metadata says {metadata.name} {metadata.version}"
     if public and metadata.version.local:
         yield f"PyPI refuses the version {metadata.version}: a local part is for private builds"

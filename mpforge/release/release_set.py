@@ -45,7 +45,7 @@ class ReleaseSet:
             if all(fault.untested for fault in faults):
                 remedy += "; or `mpforge release --allow-untested`"
             raise ReleaseIncomplete(
-                f"dist/ is not what {workspace.spec.name} says must ship; nothing was uploaded",
+                f"dist/ does not match what {workspace.spec.name} asks to release; nothing was uploaded",
                 why="\n".join(f"{fault.session}: {fault.what}" for fault in faults),
                 hint=remedy,
             )
@@ -122,7 +122,7 @@ def _of_sources(made: ReleaseSet) -> Iterator[Fault]:
     sdists = [entry for entry in made.entries.values() if not entry.path.endswith(".whl")]
     for entry in made.entries.values():
         if sdists and entry.source != sdists[0].source:
-            what = f"dist/{entry.path} and dist/{sdists[0].path} come from two states of the source"
+            what = f"dist/{entry.path} and dist/{sdists[0].path} come from different states of the source"
             if not any(f.session == entry.session and entry.path in f.what for f in made.faults):
                 yield Fault(entry.session, what)
 

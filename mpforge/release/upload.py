@@ -26,7 +26,7 @@ _STATUS = re.compile(r"status code (\d\d\d)")
 _LINES, _LONGEST = 12, 300
 
 
-_TAKEN = "the index has, or had, a file of this name and takes no other: release another version"
+_TAKEN = "the index has, or had, a file of this name and accepts no other: release another version"
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def upload(
         raise UploadConflict(
             f"{without_credentials(destination.index)} has other files of these names; nothing was uploaded",
             why="\n".join(other),
-            hint="a file of an index is never replaced: release another version; if they come from another "
-            "build of this version, put that build's files and record in dist/",
+            hint="a file on an index is never replaced: release another version; if the files come from "
+            "another build of this version, put that build's files and record in dist/",
         )
     done: list[Upload] = []
     for file in files:
@@ -142,19 +142,19 @@ def _code(answer: Captured) -> str:
 
 def _said(answer: Captured) -> str:
     code = _code(answer)
-    return f"refused ({code})" if code.startswith("4") else "did not take"
+    return f"refused ({code})" if code.startswith("4") else "did not accept"
 
 
 def _remedy(answer: Captured, destination: Destination) -> str:
     """Return what to do, by the index's answer."""
-    again = "the same command continues with the files that are not there yet"
+    again = "run the same command again to upload the remaining files"
     code, text = _code(answer), answer.stderr
     if code == "409" or (code == "400" and "exist" in text.lower()):
         return _TAKEN
     match code:
         case "401" | "403":
             remedy = (
-                "check the token: whether it is of this index and project, and may upload; name its variable "
+                "check that the token is for this index and project, and may upload; name its variable "
                 "in [release] credentials, or set UV_PUBLISH_TOKEN"
             )
             if destination.identity:
@@ -164,7 +164,7 @@ def _remedy(answer: Captured, destination: Destination) -> str:
                 )
             return f"{remedy}; {again}"
         case "400":
-            return f"mend what the index says about the file, build again, then release; {again}"
+            return f"fix what the index reports about the file, build again, then {again}"
         case "" if "Missing credentials" in text:
             return (
                 "name the variable with the token in [release] credentials or by --token, or set "

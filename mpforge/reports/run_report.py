@@ -105,7 +105,7 @@ def read(workspace: Workspace, *, run: str | None = None, every: bool = False) -
     records = [record for record in records if record.get("run") in wanted]
     if not records:
         raise NothingSelected(
-            f"no run {run} is reported here" if run else "no run is reported here",
+            f"this checkout has no run {run}" if run else "this checkout has no recorded runs",
             why=f"{workspace.state / REPORT} has every run of this checkout",
             hint="mpforge run SESSION" + (f"; known runs: {' '.join(runs[-5:])}" if runs else ""),
         )
@@ -221,7 +221,7 @@ def _changes(workspace: Workspace, step: str, started: float) -> tuple[str, ...]
     except OSError:
         return ()
     if not of_this_run:
-        return ("its result was not in the store any more",)
+        return ("its result was no longer in the store",)
     found = changes(workspace, StepPreview(step, "", "cached"))
     if found is None:
         return ("it had not run in this checkout",)

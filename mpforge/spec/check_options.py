@@ -194,7 +194,7 @@ def _cpu(case: _Case) -> Iterator[Finding]:
         yield finding_at(
             "bad-value",
             case.at("build.cpu"),
-            f'"{cpu}" is not a CPU of {case.target}; known are {", ".join(known)}',
+            f'"{cpu}" is not a CPU of {case.target}; known CPUs: {", ".join(known)}',
             next(iter(near_names(cpu, platform)), None),
         )
 
@@ -234,7 +234,7 @@ def _library(path: Path, library: Library) -> Iterator[Finding]:
         yield from _taken(path, library)
         return
     if library.directory is not None and {"..", ""} & {*library.directory.split("/")}:
-        yield finding_at("bad-value", (*path, "directory"), "expected a path inside of the source")
+        yield finding_at("bad-value", (*path, "directory"), "expected a path inside the source")
     if library.recipe is not None:
         for key in ("kind", "commands"):
             if key in library.model_fields_set:
@@ -257,7 +257,11 @@ def _library(path: Path, library: Library) -> Iterator[Finding]:
 def _taken(path: Path, library: Library) -> Iterator[Finding]:
     for key in sorted(library.model_fields_set - {"wheel", "license", "exports"}):
         name = key.replace("_", "-")
-        yield finding_at("conflict", (*path, name), f"a wheel is taken as it is, without `{name}`")
+        yield finding_at(
+            "conflict",
+            (*path, name),
+            f"`wheel` takes a built library as it is; remove `{name}`",
+        )
 
 
 def _version_of_recipe(path: Path, library: Library) -> Iterator[Finding]:

@@ -241,7 +241,7 @@ def why_reserved(name: str) -> str | None:
 
 def _reserved(path: Path, name: str) -> Iterator[Finding]:
     if (why := why_reserved(name)) is not None:
-        yield finding_at("reserved-variable", path, f"{name} can't be given here: {why}")
+        yield finding_at("reserved-variable", path, f"{name} can't be set here: {why}")
 
 
 def _value(spec: Spec, path: Path, value: str) -> Iterator[Finding]:

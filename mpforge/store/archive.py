@@ -149,7 +149,9 @@ def read(place: Path, root: Path, understand: Callable[[Mapping[str, Any]], T]) 
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise FileTrouble(f"{error.strerror}: {error.filename or place}") from None
-        raise _invalid(place, f"it is damaged, incomplete, or no such archive: {error}") from None
+        raise _invalid(
+            place, f"it is damaged, incomplete, or not an archive of mpforge: {error}"
+        ) from None
 
 
 _DAMAGE = (
@@ -160,7 +162,7 @@ _DAMAGE = (
 
 def _invalid(place: Path, why: str) -> ArchiveInvalid:
     return ArchiveInvalid(
-        f"{place.name} can't be imported, and nothing of it was",
+        f"{place.name} can't be imported; the store is unchanged",
         why=why,
         hint="export it again (`mpforge cache export`), or copy it again",
     )
@@ -212,7 +214,7 @@ class _Reader:
     def _take(self, name: str, size: int, file: Any) -> None:
         found = _MEMBER.fullmatch(name)
         if found is None:
-            raise ValueError(f"{name!r} does not belong there")
+            raise ValueError(f"{name!r} is not a valid name in an archive")
         if key := found["key"]:
             self.results[key] = from_bytes(_text(size, file), key)
         elif found["kind"] == "trees":
@@ -262,7 +264,7 @@ class _Reader:
 def _regular(tar: Any) -> Iterator[Any]:
     for member in tar:
         if not member.isreg():
-            raise ValueError(f"{member.name!r} is no regular file")
+            raise ValueError(f"{member.name!r} is not a regular file")
         yield member
 
 

@@ -95,9 +95,11 @@ def test_a_broken_upload_is_continued(checkout: Checkout, index: Index) -> None:
     index.fails = lambda name: "error: dns error" if name.endswith(".tar.gz") else ""
     done = checkout.mpforge("release", *TO)
     assert done.code == 1
-    assert f"upload-failed: http://127.0.0.1:1/ did not take {paths['sdist'].name}; " in done.output
+    assert (
+        f"upload-failed: http://127.0.0.1:1/ did not accept {paths['sdist'].name}; " in done.output
+    )
     assert f"uploaded before it: {paths[BUILD].name}" in done.output
-    assert "the same command continues" in done.output
+    assert "run the same command again" in done.output
     index.fails = lambda _name: ""
     done = checkout.mpforge("release", *TO)
     assert done.code == 0
@@ -119,11 +121,11 @@ def test_another_file_of_the_name_is_refused_before_anything_is_uploaded(
 @pytest.mark.parametrize(
     ("status", "said", "told"),
     [
-        ("403 Forbidden", "Invalid authentication", "check the token"),
+        ("403 Forbidden", "Invalid authentication", "check that the token"),
         ("400 Bad Request", "File already exists", "release another version"),
         ("409 Conflict", "taken", "release another version"),
-        ("400 Bad Request", "unknown license", "mend what the index says"),
-        ("500 Oh", "later", "the same command continues"),
+        ("400 Bad Request", "unknown license", "fix what the index reports"),
+        ("500 Oh", "later", "run the same command again"),
     ],
 )
 def test_what_an_index_answers_is_said_without_its_html_and_without_secrets(
@@ -202,7 +204,10 @@ def test_what_is_not_the_plan_s_set_is_named_with_the_session_that_mends_it(
     change(checkout)
     done = checkout.mpforge("release", "--allow-untested", *TO)
     assert done.code == 1
-    assert "release-incomplete: dist/ is not what multiplatform.toml says must ship" in done.output
+    assert (
+        "release-incomplete: dist/ does not match what multiplatform.toml asks to release"
+        in done.output
+    )
     (line,) = [ln for ln in done.output.splitlines() if ln.startswith(f"  {session}: ")]
     assert told in line
     assert session in done.output.splitlines()[-1]
@@ -234,7 +239,7 @@ def test_untested_wheels_need_a_switch(
 @pytest.mark.parametrize(
     ("metadata", "told"),
     [
-        (METADATA.replace("1.0\n", "1.1\n"), "its metadata is of tiny 1.1"),
+        (METADATA.replace("1.0\n", "1.1\n"), "its metadata says tiny 1.1"),
         (METADATA + "Requires-Python: three\n", "metadata: requires-python: "),
         (METADATA + "Description-Content-Type: text/odd\n", "metadata: description-content-type: "),
         (METADATA.replace("Name: tiny\n", ""), "metadata: name: "),
@@ -267,7 +272,7 @@ def test_metadata_that_no_index_takes_is_refused(
         (
             ("--publish-url", "http://127.0.0.1:1/"),
             2,
-            "it is unknown where http://127.0.0.1:1/ lists",
+            "mpforge does not know where http://127.0.0.1:1/ lists",
         ),
         (("--publish-url", "http://me:AgEIsecret@127.0.0.1:1/"), 2, "has no credentials"),
         (("--publish-url", "dist.example"), 2, "begins with http:// or https://"),

@@ -163,13 +163,16 @@ def test_windows_and_macos_become_jobs_of_cibuildwheel_with_the_same_options(ci:
     assert jobs()["release"]["needs"] == ["build", "test", "cibuildwheel"]
     assert "uv publish" in jobs()["release"]["steps"][-1]["run"]
     for left_out in (
-        "windows_x86_64-cp313t: cibuildwheel has no such Python",
-        "windows_x86_64: build.environment.B uses {policy}, which cibuildwheel lacks: left out",
-        "windows_x86_64: build.libraries is only for mpforge's own builds",
-        "windows_x86_64: test.sources: data/*.txt is a pattern, and cibuildwheel takes paths",
+        "windows_x86_64-cp313t: cibuildwheel does not build for this Python",
+        "windows_x86_64: build.environment.B uses {policy}, which cibuildwheel does not support: left out",
+        "windows_x86_64: build.libraries applies only to mpforge's own builds",
+        "windows_x86_64: test.sources: data/*.txt is a glob, but cibuildwheel accepts only paths",
     ):
         assert f"not in cibuildwheel's jobs: {left_out}\n" in said
-    assert "not in cibuildwheel's jobs: macos_arm64: no machine for it" in ci("gitlab")[2]
+    assert (
+        "not in cibuildwheel's jobs: macos_arm64: the CI service has no machine for it"
+        in ci("gitlab")[2]
+    )
 
 
 def test_a_static_test_is_not_strict_and_a_spec_without_tests_has_no_test_job(ci: Ci) -> None:
@@ -181,7 +184,7 @@ def test_a_static_test_is_not_strict_and_a_spec_without_tests_has_no_test_job(ci
     Path("multiplatform.toml").write_text(f'{SPEC}[test]\nstrategy = "skip"\n')
     code, _, said = ci("github")
     assert code == 0
-    assert "the spec has no tests that a job could run: what is released is not tested" in said
+    assert "no CI job can run tests of this spec: wheels are released untested" in said
     assert set(jobs()) == {"plan", "build", "release"}
     assert jobs()["release"]["needs"] == ["build"]
 
@@ -248,7 +251,7 @@ def test_a_file_that_is_not_mpforges_is_refused_and_stays(ci: Ci) -> None:
     for words in (["github"], ["github", "--force"], ["github", "--check"]):
         code, _, said = ci(*words)
         assert code == 2
-        assert f"ci-file-foreign: {GITHUB} was not written by mpforge" in said
+        assert f"ci-file-foreign: mpforge did not write {GITHUB}" in said
     assert Path(GITHUB).read_text() == "on: push\n"
     assert ci("--check")[0] == 3
 

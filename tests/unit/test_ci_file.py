@@ -70,7 +70,7 @@ def test_a_newer_pin_of_an_action_is_kept_and_an_older_one_is_replaced() -> None
 
 
 def test_a_file_of_someone_else_is_refused() -> None:
-    with pytest.raises(CiFileForeign, match=r"ci\.yml was not written by mpforge"):
+    with pytest.raises(CiFileForeign, match=r"mpforge did not write ci\.yml"):
         FILE.updated("jobs: {}\n", MIDDLE)
 
 
@@ -83,7 +83,7 @@ def test_an_own_part_that_has_no_place_any_more_is_not_lost() -> None:
     step = "    # own: build steps\n    - run: apt-get install swig\n"
     text = FILE.written(MIDDLE).replace("    # own: build steps\n", step)
     without = MIDDLE.replace("    # own: build steps\n    # end of own\n", "")
-    with pytest.raises(CiFileEdited, match="`build steps` has no place") as caught:
+    with pytest.raises(CiFileEdited, match="no place for your own part `build steps`") as caught:
         FILE.updated(text, without)
     assert str(caught.value.place) == "ci.yml:8:1"
     # An empty one goes without a word.

@@ -121,11 +121,11 @@ def test_files_of_another_index_are_not_its_own(server: Server) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"files": [{}]}', '{"files": 1}', "[" * 100_000])
 def test_a_page_that_is_no_index_s_is_an_error(server: Server, text: str) -> None:
     server.kind, server.text = "application/json", text
-    with pytest.raises(IndexUnreachable, match="its page of tiny can't be read"):
+    with pytest.raises(IndexUnreachable, match="its page for tiny can't be read"):
         offers(INDEX, "tiny")
 
 
 @pytest.mark.parametrize("url", ["file:///etc", "ftp://127.0.0.1/simple", "simple"])
 def test_only_the_web_is_asked(url: str) -> None:
-    with pytest.raises(IndexUnreachable, match="is not an address of the web"):
+    with pytest.raises(IndexUnreachable, match="is not an http:// or https:// address"):
         offers(url, "tiny")

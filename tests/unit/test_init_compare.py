@@ -33,7 +33,10 @@ def test_equal_sets_are_one_line() -> None:
 def test_every_difference_is_a_line_with_its_reason() -> None:
     initial = written(table('build = "cp311-many* pp310*"\nenable = "pypy-eol"\narchs = "x86_64"'))
     assert lines(initial, "cp312-manylinux_x86_64\npp310-manylinux_x86_64\n")[1:] == [
-        "  only cibuildwheel: cp312-manylinux_x86_64: another version, or options that only the job knows",
+        (
+            "  only cibuildwheel: cp312-manylinux_x86_64: "
+            "another version of cibuildwheel, or options that are known only in the job"
+        ),
         "  only cibuildwheel: pp310-manylinux_x86_64: of PyPy, only pp311 is built",
         "  only the spec: x86_64-cp311",
     ]

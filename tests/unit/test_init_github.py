@@ -229,14 +229,14 @@ def test_a_variable_in_a_script_that_is_not_read_is_noted_with_its_line() -> Non
     script = "run: |\n  # CIBW_SKIP\n  python -c \"import os; os.environ['CIBW_BUILD']\""
     initial = in_workflow(job(script, ACTION))
     assert initial.problems == (
-        (f"{WORKFLOW}:10", "CIBW_BUILD is named in a text that is not read"),
+        (f"{WORKFLOW}:10", "CIBW_BUILD is named in a part of the file that mpforge does not read"),
     )
 
 
 def test_a_workflow_that_is_no_yaml_is_a_problem_with_its_place() -> None:
     initial = written(PROJECT, {WORKFLOW: "jobs: [\n"})
     assert initial.problems == ((f"{WORKFLOW}:2:1", initial.problems[0][1]),)
-    assert "it is not read: expected the node content" in initial.problems[0][1]
+    assert "mpforge can't read it: expected the node content" in initial.problems[0][1]
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,10 @@ def test_build_options_are_ours(options: str, build: dict[str, Any]) -> None:
             'with strategy = "hybrid" it is [build] image',
         ),
         ('build-frontend = "build; args: --odd"', "the frontend takes no arguments"),
-        ('environment = { LIBS = "$(pkg-config --libs x)" }', "no command runs to get a value"),
+        (
+            'environment = { LIBS = "$(pkg-config --libs x)" }',
+            "mpforge runs no command to get a value",
+        ),
         ('environment = { P = "$HOME/x" }', "`$HOME` is not a variable of this option"),
         (
             'environment = "PIP_CONSTRAINT=missing.txt"',

@@ -179,7 +179,7 @@ def test_a_file_that_asks_for_features_may_choose_at_run_time(
     result = found(tmp_path, "x86_64", {"kernel": AVX2 + RET, **functions}, calls=calls)
     assert result.refused == ()
     assert result.chosen == (
-        f"m.so: instructions of AVX2 are taken to be chosen at run time ({how})",
+        f"m.so: instructions of AVX2 are assumed to be selected at run time ({how})",
     )
 
 

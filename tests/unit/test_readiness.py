@@ -110,7 +110,7 @@ EXTENSION = "from setuptools import Extension, setup\nsetup(ext_modules=[Extensi
         ),
         (
             {"pyproject.toml": SETUPTOOLS, "setup.py": f"{EXTENSION}libraries=['frobnicate'])])"},
-            "may need frobnicate, for which there is no recipe",
+            "may need frobnicate, for which mpforge has no recipe",
         ),
         (
             {
@@ -180,8 +180,8 @@ def test_the_command_names_what_stands_in_the_way(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == (
         "riscv64, cp313 (manylinux_2_31): 2 of 3 packages ready\n"
         "  lacking 3.0: no wheel of any version\n"
-        "    compiled, setuptools: may need frob, for which there is no recipe\n"
-        "compiled packages have had wheels since\n"
+        "    compiled, setuptools: may need frob, for which mpforge has no recipe\n"
+        "the first versions of compiled packages with wheels:\n"
         "  ready: riscv64 cp313: 1.0\n"
     )
     assert main(["readiness", *TO, "--target", "aarch64", "--json"]) == 0
@@ -238,7 +238,7 @@ def test_a_file_that_is_none_of_requirements_is_wrong_input(
     [
         (["-r", "nope.txt"], 4, "nope.txt can't be read"),
         (["--target", "z80"], 2, "there is no target z80"),
-        (["--python", "py3"], 2, "'py3' is no Python"),
+        (["--python", "py3"], 2, "'py3' is not a supported Python"),
         ([], 2, "there is no multiplatform.toml"),
     ],
 )

@@ -130,7 +130,7 @@ def test_a_build_that_lacks_a_library_is_told_the_line_to_add(tmp_path: Path) ->
     assert "[libraries]" in (error.hint or "")
     (tmp_path / "libraries/libyaml").mkdir(parents=True)
     error = diagnosed(ended, ["a.c:1:10: fatal error: 'yaml.h' file not found"])
-    assert "is given libyaml, but did not look there" in (error.hint or "")
+    assert "the build gets libyaml, but does not look for it there" in (error.hint or "")
     assert "{prefix:libyaml}" in (error.hint or "")
 
 

@@ -62,7 +62,7 @@ def test_files_users_and_tests_of_all_jobs_come_together(tmp_path: Path) -> None
 def test_two_sdists_that_differ_are_refused(tmp_path: Path) -> None:
     one, other = job(tmp_path, "one", SDIST), job(tmp_path, "other", SDIST, text="other")
     dist = Dist(tmp_path / "dist", tmp_path / "state")
-    with pytest.raises(DistConflict, match=r"other/x-1\.tar\.gz is another file"):
+    with pytest.raises(DistConflict, match=r"other/x-1\.tar\.gz differs from the file"):
         collect(dist, [one.root, other.root])
     assert (dist.root / "x-1.tar.gz").read_text() == "x-1.tar.gz"
 

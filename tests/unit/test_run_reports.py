@@ -217,7 +217,7 @@ def test_runs_are_chosen_by_id_or_taken_together(workspace: Workspace) -> None:
     assert [session.name for session in read(workspace, run="0").sessions] == ["build-old"]
     both = [session.name for session in read(workspace, every=True).sessions]
     assert {"build-old", "build-a"} < set(both)
-    with pytest.raises(NothingSelected, match="no run 7 is reported here"):
+    with pytest.raises(NothingSelected, match="this checkout has no run 7"):
         read(workspace, run="7")
 
 
@@ -237,7 +237,7 @@ def test_the_command_writes_the_files_it_is_asked_for(
     monkeypatch.chdir(workspace.root)
     monkeypatch.setenv("MPFORGE_CACHE", str(workspace.cache))
     assert main(["report"]) == 3
-    assert "no run is reported here" in capsys.readouterr().err
+    assert "this checkout has no recorded runs" in capsys.readouterr().err
     _write(workspace, _ended("build-a", "done", "built"))
     assert main(["report", "--junit", "out/a.xml", "--html", "out/a.html"]) == 0
     assert ET.parse(workspace.root / "out" / "a.xml").getroot().get("tests") == "1"

@@ -71,7 +71,7 @@ def test_a_test_that_ended_by_a_bus_error_is_told_of_unaligned_reads(
     test = replace(_ended(tmp_path), table="test", how=how)
     error = diagnosed(test, lines)
     assert f"a bus error ({how})" in error.what
-    assert "memcpy() is right" in str(error.hint)
+    assert "use memcpy() there" in str(error.hint)
     assert "bus error" not in diagnosed(replace(test, table="build"), lines).what
 
 

@@ -112,7 +112,7 @@ def test_wherever_an_archive_is_cut_off_nothing_of_it_is_stored(
 ) -> None:
     for size in {0, 1, 20, *range(100, len(data), 97), len(data) - 8, len(data) - 1}:
         written.write_bytes(data[:size])
-        with pytest.raises(ArchiveInvalid, match="nothing of it was"):
+        with pytest.raises(ArchiveInvalid, match="the store is unchanged"):
             _read(written, tmp_path / "second")
     assert _entries(tmp_path / "second") == []
 
@@ -222,7 +222,7 @@ def test_an_archive_that_was_changed_on_purpose_stores_nothing(
 ) -> None:
     members = _members(written)
     change(members)
-    with pytest.raises(ArchiveInvalid, match="nothing of it was"):
+    with pytest.raises(ArchiveInvalid, match="the store is unchanged"):
         _read(_pack(written, members), tmp_path / "second")
     assert _entries(tmp_path / "second") == []
     assert not list(tmp_path.rglob("escaped"))
@@ -234,7 +234,7 @@ def test_a_link_in_an_archive_is_refused(tmp_path: Path) -> None:
         member = tarfile.TarInfo("export.json")
         member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(member)
-    with pytest.raises(ArchiveInvalid, match="nothing of it was"):
+    with pytest.raises(ArchiveInvalid, match="the store is unchanged"):
         _read(place, tmp_path / "second")
 
 

@@ -245,7 +245,10 @@ def test_a_given_python_for_another_machine_or_libc_is_refused(
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"root:x:0:0::/root:/bin/sh\n", "is no program: neither an ELF file nor a script"),
+        (
+            b"root:x:0:0::/root:/bin/sh\n",
+            "is not a program: it is neither an ELF file nor a script",
+        ),
         (program() + b"\0003.45.1\0003.13.5\0", "is Python 3.13.5, not 3.11"),
     ],
 )
@@ -354,7 +357,9 @@ def test_a_python_is_built_by_one_of_its_own_patch_level(
     supplies = Supplies(pins, store, tmp_path, None, compilers=NoCompilers())
     with pytest.raises(NoTargetPython) as caught:
         source_python.SourcePython().provide(wanted, supplies)
-    assert caught.value.what == ("the lock has CPython 3.13.9 to build the sources of 3.13.5 with")
+    assert caught.value.what == (
+        "the lock pins CPython 3.13.9, which can't build the sources of 3.13.5"
+    )
     assert not (tmp_path / "store").exists()
 
 

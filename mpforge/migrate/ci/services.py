@@ -24,7 +24,9 @@ def read_ci_files(files: ProjectFiles) -> Found:
             try:
                 documents[path] = Document(path, text, read_yaml(text, path))
             except YamlInvalid as error:
-                found.problems.append((str(error.place or path), f"it is not read: {error.what}"))
+                found.problems.append(
+                    (str(error.place or path), f"mpforge can't read it: {error.what}")
+                )
     github = {path: document for path, document in documents.items() if path.startswith(_GITHUB)}
     read_workflows(github, found)
     for path, document in documents.items():
@@ -42,4 +44,7 @@ def _only_mentioned(document: Document, found: Found) -> Iterator[tuple[str, str
         for name in re.findall(r"\bCIBW_[A-Z0-9_]+\b", line.split("#", 1)[0]):
             if name not in read:
                 read.add(name)
-                yield f"{document.path}:{number}", f"{name} is named in a text that is not read"
+                yield (
+                    f"{document.path}:{number}",
+                    f"{name} is named in a part of the file that mpforge does not read",
+                )

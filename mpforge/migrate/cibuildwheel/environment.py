@@ -72,7 +72,7 @@ def _part(name: str, match: re.Match[str], known: dict[str, str]) -> tuple[str |
     """Return the text of one part of a value, or None and the reason."""
     command = match["command"] if match["command"] is not None else match["ticks"]
     if command is not None:
-        reason = "no command runs to get a value; write the text that it prints"
+        reason = "mpforge runs no command to get a value; write the text that the command prints"
         return _KNOWN.get(f"${command.strip()}"), f"`{match.group()}`: {reason}"
     if match["odd"] is not None:
         return None, f"`{match.group()}`: only $NAME and ${{NAME}} are expanded; write the text"
@@ -81,4 +81,4 @@ def _part(name: str, match: re.Match[str], known: dict[str, str]) -> tuple[str |
         return match["escaped"] or match["text"], ""
     own = {name: ""} if name in APPENDED else {}
     text = {**_KNOWN, **own, **known}.get(used)
-    return text, f"`${used}` is not a variable of this option; write its text"
+    return text, f"`${used}` is not a variable of this option; write its value"

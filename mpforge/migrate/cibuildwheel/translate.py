@@ -22,7 +22,7 @@ _NOT_NEEDED: Mapping[str, str] = {
     "audit-command": "every wheel is audited by mpforge itself",
     "audit-requires": "every wheel is audited by mpforge itself",
     "build-verbosity": "each session's whole log is kept: `mpforge log SESSION`",
-    "container-engine": "mpforge finds the container runtime itself, or does without one",
+    "container-engine": "mpforge finds the container runtime itself, or runs without one",
     "dependency-versions": "multiplatform.lock pins every tool and requirement",
     "output-dir": "results are always in dist/",
     "pyodide-version": "it concerns Pyodide only",
@@ -104,7 +104,7 @@ def _packages(found: Translation, option: str, line: str) -> str:
         elif package.kind == "tool":
             found.extend(option, "build", "tools", [package.ours])
         elif package.kind == "there":
-            found.drop(option, f"steps have {package.name}, or what it is for")
+            found.drop(option, f"steps already have {package.name} or a replacement")
         else:
             found.refuse(
                 option,
@@ -246,7 +246,7 @@ def _frontend(found: Translation, option: str, value: object) -> None:
         found.build["frontend"] = "uv"
         found.done(option, "build.frontend")
     else:
-        found.drop(option, f"{name}: mpforge calls the backend by `build`, and installs by uv")
+        found.drop(option, f"{name}: mpforge builds with `build`, and installs with uv")
     left = iter(arguments)
     for argument in left:
         if (setting := _SETTING.fullmatch(argument)) is not None:
@@ -255,7 +255,7 @@ def _frontend(found: Translation, option: str, value: object) -> None:
         elif argument in _ISOLATED:
             found.drop(option, f"{argument}: builds are isolated, with what before-build installs")
         elif argument in _WITHOUT_EFFECT:
-            found.drop(option, f"{argument}: it changes nothing here")
+            found.drop(option, f"{argument}: it has no effect in mpforge")
         else:
             found.refuse(
                 option, f"{argument}: the frontend takes no arguments; see config-settings"

@@ -190,7 +190,7 @@ def _download(apt: "_Apt", packages: Sequence[DistroPackage], kept: Path) -> Non
     if missing:
         names = ", ".join(package.name for package in missing)
         raise IndexUnreachable(
-            f"{apt.name} did not deliver {names}",
+            f"{apt.name} did not download {names}",
             why=apt.last_error,
             hint=f"run it again later, or set {MIRROR_VARIABLE} to a mirror that has it",
         )

@@ -69,7 +69,7 @@ def offers(
             return tuple(_from_json(item, address) for item in json.loads(data)["files"])
         return _from_html(data.decode("utf-8", "replace"), address)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise _unreachable(index, f"its page of {name} can't be read: {error}") from None
+        raise _unreachable(index, f"its page for {name} can't be read: {error}") from None
 
 
 def request(address: str, account: Account | None = None, *, accept: str = "*/*") -> Request:
@@ -79,7 +79,7 @@ def request(address: str, account: Account | None = None, *, accept: str = "*/*"
     """
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"}:
-        raise ValueError(f"{without_credentials(address)} is not an address of the web")
+        raise ValueError(f"{without_credentials(address)} is not an http:// or https:// address")
     if parts.username is not None:
         account = Account(unquote(parts.username), unquote(parts.password or ""))
     headers = {"Accept": accept, "User-Agent": "mpforge"}

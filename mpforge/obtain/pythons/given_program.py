@@ -18,12 +18,13 @@ def require_program_of(platform: Platform, executable: Path, *, variable: str) -
 
     ``variable`` is what the path was given by.
     """
-    program, hint = executable.resolve(), f"set it to a Python of {platform.gnu_triple}"
+    program, hint = executable.resolve(), f"set it to a Python for {platform.gnu_triple}"
     if elf.starts_with(program, _SCRIPT):
         return
     if not elf.is_elf(program):
         raise NoTargetPython(
-            f"{executable} ({variable}) is no program: neither an ELF file nor a script", hint=hint
+            f"{executable} ({variable}) is not a program: it is neither an ELF file nor a script",
+            hint=hint,
         )
     if wrong := list(_wrong(program, platform)):
         raise NoTargetPython(

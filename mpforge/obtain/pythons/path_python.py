@@ -58,7 +58,7 @@ def _given(wanted: Wanted) -> TargetPython:
     if found and not own:
         raise NoTargetPython(
             f"{executable} ({variable}) is Python {found[0]}, not {expected}",
-            hint=f"set it to a Python {expected} of {wanted.platform.gnu_triple}",
+            hint=f"set it to a Python {expected} for {wanted.platform.gnu_triple}",
         )
     version = own[0] if own else re.sub(r"^[a-z]+", "", name)
     return TargetPython(

@@ -92,8 +92,8 @@ class SourceBuild:
         version = _upstream(target_libraries.version_of(self.own, package))
         if version != self.version:
             raise NoTargetPython(
-                f"the lock has CPython {version} to build the sources of {self.version} with",
-                why=f"{self.python} for {self.platform.name} is built by one of exactly its own version",
+                f"the lock pins CPython {version}, which can't build the sources of {self.version}",
+                why=f"{self.python} for {self.platform.name} must be built by a CPython of the same version",
                 hint=f"mpforge lock --update {_package(self.python)} --update {package}",
             )
 
@@ -159,7 +159,7 @@ def _offer(wanted: Wanted) -> tuple[DistroRequest, DistroRequest, DistroRequest]
     try:
         own = distribution_python.packages(Wanted(_host(), f"cp3{word.minor}", release))
     except NoTargetPython as error:
-        return f"it is built by its own version on this host, but {error.why}"
+        return f"it must be built by a CPython of its own version on this host, but {error.why}"
     if shutil.which("make") is None:
         return "this host has no make to build it with"
     runtime = target_libraries.runtime_request(wanted.platform, host=release)
@@ -177,7 +177,7 @@ def _host() -> Platform:
     machine = os.uname().machine
     found = by_machine(machine)
     if found is None:
-        raise NoTargetPython(f"no Python can be built on this machine, a {machine}")
+        raise NoTargetPython(f"mpforge can't build a Python on this kind of machine, {machine}")
     return found
 
 
