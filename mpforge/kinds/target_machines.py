@@ -238,26 +238,30 @@ class Machines:
         requests = providers.choose(wanted).requests(wanted)
         return tuple(self._pins.distribution(request) for request in requests)
 
-    def _telling(self, what: str, platform: Platform, pins: tuple[DistroPin, ...]) -> ToolStore:
-        """Return the tool store, which reports what is fetched."""
+    def _telling(
+        self, what: str, platform: Platform, pins: tuple[DistroPin, ...], how: str = "fetched"
+    ) -> ToolStore:
+        """Return the tool store, which reports what is fetched or built."""
         amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
-        how_much = f" ({amount:.0f} MB, fetched once)" if amount else ""
+        how_much = f" ({amount:.0f} MB, {how} once)" if amount else ""
         text = f"the {what} of {platform.name}{how_much}"
         return self._toolbox.store.telling(lambda: self._toolbox.working(text))
 
     def _target_python(self, wanted: Wanted, emulator: Path | None = None) -> TargetPython:
         """Return a target's Python; it is fetched if need be."""
         pins = self._python_pins(wanted)
+        provider = providers.choose(wanted)
+        how = "fetched and compiled" if provider.name == "source" else "fetched"
         host = self._toolbox.python_if_here(wanted.python)
         supplies = Supplies(
             pins,
-            store=self._telling(wanted.python, wanted.platform, pins),
+            store=self._telling(wanted.python, wanted.platform, pins, how),
             state=self._distro_state,
             host_python=None if host is None else str(host.executable),
             emulator=emulator,
             compilers=TargetCompilers(self._toolbox, wanted.platform),
         )
-        return providers.choose(wanted).provide(wanted, supplies)
+        return provider.provide(wanted, supplies)
 
     @property
     def _release(self) -> tuple[str, str] | None:

@@ -171,7 +171,7 @@ def _policy(case: _Case) -> Iterator[Finding]:
         yield finding_at(
             "conflict",
             case.at("build.policy"),
-            f'"{policy}" can not be built for: {case.target} has {", ".join(platform.policies)}',
+            f'wheels for "{policy}" can\'t be built: {case.target} has {", ".join(platform.policies)}',
             platform.default_policy,
         )
 
@@ -194,7 +194,8 @@ def _cpu(case: _Case) -> Iterator[Finding]:
         yield finding_at(
             "bad-value",
             case.at("build.cpu"),
-            f'"{cpu}" is not a CPU of {case.target}; known CPUs: {", ".join(known)}',
+            f'"{cpu}" is not a CPU of {case.target}, which has {", ".join(known)}; give it its own in '
+            f"{dotted(('targets', case.target, 'build', 'cpu'))}",
             next(iter(near_names(cpu, platform)), None),
         )
 
