@@ -160,7 +160,7 @@ def _package(runs: tuple[Run, ...], files: ProjectFiles, found: Found) -> str:
             text = f"package-dir {path} is not read: " + (
                 f"the spec is for {chosen or 'the project'}"
                 if path in known
-                else "the project has no such directory with a pyproject.toml"
+                else f"the project has no pyproject.toml in {path}"
             )
             found.problems.append((run.where, text))
     return "" if chosen in ("", ".") else f"{chosen}/"

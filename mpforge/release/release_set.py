@@ -109,12 +109,12 @@ def _of_tests(found: Compiled, made: ReleaseSet) -> Iterator[Fault]:
                 continue
             result = entry.tests.get(session.name, {})
             if "checked" in result:
-                what = "was only checked: none of its tests have run"
+                what = "it was only checked, none of its tests have run"
             elif "passed" not in result:
                 what = "its tests have not run, or failed"
             else:
                 continue
-            yield Fault(session.name, f"dist/{entry.path} {what}", untested=True)
+            yield Fault(session.name, f"dist/{entry.path}: {what}", untested=True)
 
 
 def _of_sources(made: ReleaseSet) -> Iterator[Fault]:
