@@ -3,14 +3,22 @@
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import sys
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mpforge.cli.options import session_of, sessions_of, write_json
-from mpforge.errors import Damaged, ExitCode, StepFailed, WrongInput
-from mpforge.errors.reference import explanation
+from mpforge.errors import (
+    Damaged,
+    ExitCode,
+    SpecNotFound,
+    StepFailed,
+    UnknownSession,
+    WrongInput,
+)
+from mpforge.errors.reference import entries, explanation
 from mpforge.plan.codec import encode
 
 if TYPE_CHECKING:
@@ -53,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.DONE
     from mpforge.engine.preview import changes, preview
 
-    workspace, found, session = session_of(arguments, "session or error code")
+    workspace, found, session = _session(arguments)
     if arguments.trace:
         return _trace(workspace, found, session, arguments)
     sessions = sessions_of(found.plan, [arguments.session], workspace)
@@ -77,6 +85,26 @@ def run(arguments: argparse.Namespace) -> int:
     for item in told:
         sys.stdout.write("\n".join(_lines(item, differing, whole=arguments.all)) + "\n")
     return ExitCode.DONE
+
+
+def _session(
+    arguments: argparse.Namespace,
+) -> "tuple[Workspace, Compiled, PlannedSession]":
+    """Return what ``session_of`` does; the error without a spec speaks of error codes too."""
+    name = arguments.session
+    codes = difflib.get_close_matches(name, entries(), n=1, cutoff=0.75)
+    try:
+        return session_of(arguments, "session or error code")
+    except UnknownSession as error:
+        if not codes:
+            raise
+        raise UnknownSession(error.what, hint=f"did you mean {codes[0]}?") from error
+    except SpecNotFound as error:
+        near = f"did you mean {codes[0]}? " if codes else ""
+        raise SpecNotFound(
+            f"there is no error code {name}, and {error.what}",
+            hint=f"{near}To explain a session, {error.hint}",
+        ) from error
 
 
 def _trace(

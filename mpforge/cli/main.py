@@ -5,12 +5,13 @@ Start-up must be fast: a command's module is imported only for that command.
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mpforge import __version__
-from mpforge.errors import ExitCode, FileTrouble, MpforgeError, render
+from mpforge.errors import ExitCode, FileTrouble, MpforgeError, WrongInput, render
 from mpforge.workspace import SPEC_NAME
 
 COMMANDS = (
@@ -91,11 +92,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return ExitCode.DONE
     except OSError as error:
-        # Read-only, no permission, a file in the way, a working directory that has been deleted.
-        trouble = FileTrouble(
-            f"{error.strerror}: {error.filename or 'this directory'}",
-            hint="this user must be able to read the project's files and to write to its directory and to "
-            "MPFORGE_CACHE",
-        )
+        trouble = _trouble(error, arguments)
         sys.stderr.write(f"{render(trouble)}\n")
         return trouble.exit_code
+
+
+def _trouble(error: OSError, arguments: argparse.Namespace) -> MpforgeError:
+    """Return the error for a path of the command line, or for any other file."""
+    where = Path(os.fsdecode(error.filename)) if error.filename else None
+    given = [one for value in vars(arguments).values() for one in _paths(value)]
+    if where in given:
+        return WrongInput(
+            f"{where} can't be used: {error.strerror}", hint="correct this path on the command line"
+        )
+    # Read-only, no permission, a file in the way, a working directory that has been deleted.
+    return FileTrouble(
+        f"{error.strerror}: {where or 'this directory'}",
+        hint="this user must be able to read the project's files and to write to its directory and to "
+        "MPFORGE_CACHE",
+    )
+
+
+def _paths(value: object) -> list[Path]:
+    values = value if isinstance(value, list | tuple) else [value]
+    return [one for one in values if isinstance(one, Path)]

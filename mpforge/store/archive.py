@@ -138,7 +138,8 @@ def read(place: Path, root: Path, understand: Callable[[Mapping[str, Any]], T]) 
     """Verify an archive and add all of it to the store at ``root``, or nothing.
 
     Return what ``understand`` makes of its head, for which a ``KeyError``, ``TypeError`` or ``ValueError``
-    is a damaged archive. Raises ``ArchiveInvalid``, and ``FileTrouble`` if a file can't be read or written.
+    is a damaged archive. Raises ``ArchiveInvalid``, ``OSError``, and ``FileTrouble``
+    for a store of another version.
     """
     problem = layout_problem(root)
     if problem is not None:
@@ -148,7 +149,7 @@ def read(place: Path, root: Path, understand: Callable[[Mapping[str, Any]], T]) 
             return understand(_Reader(place, batch).read(raw))
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise FileTrouble(f"{error.strerror}: {error.filename or place}") from None
+            raise
         raise _invalid(
             place, f"it is damaged, incomplete, or not an archive of mpforge: {error}"
         ) from None

@@ -135,12 +135,20 @@ def test_a_session_that_no_command_can_take_is_told_which_it_takes(checkout: Che
         (("log", "deps-aarch64"), "deps-aarch64 has no log: it obtains tools"),
         (("log", "test-aarch64"), "name one of test-aarch64-cp311"),
         (("explain", "E999"), "there is no session or error code E999"),
+        (("explain", "host-lek"), "did you mean host-leak?"),
         (("verify", "test-aarch64-cp311"), f"name an sdist or build session: sdist {BUILD}"),
         (("verify", "deps-aarch64"), "deps-aarch64 can't be verified"),
         (("verify", "build-nothing"), "there is no session build-nothing"),
     ):
         run = checkout.mpforge(*words)
         refused(run, said, 2)
+
+
+def test_a_file_of_the_command_line_that_is_not_there_is_named(checkout: Checkout) -> None:
+    run = checkout.mpforge("cache", "import", "taken.tar")
+    refused(run, "wrong-input: taken.tar can't be used: No such file or directory", 2)
+    (checkout.root / "multiplatform.toml").unlink()
+    refused(checkout.mpforge("explain", "E999"), "there is no error code E999, and there is no", 2)
 
 
 def test_without_a_session_run_lists_them_with_an_exit_code_of_its_own(checkout: Checkout) -> None:
