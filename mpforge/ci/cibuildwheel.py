@@ -175,6 +175,11 @@ class _Options:
                 for name in names
                 if getattr(table, name.replace("-", "_"))
             ]
+        self.remarks += [
+            f"build.repair.{name} applies only to mpforge's own builds"
+            for name in ("command", "check")
+            if getattr(build.repair, name)
+        ]
         if test.strategy in ("skip", "static"):
             return {key: value for key, value in found.items() if value}
         found |= {

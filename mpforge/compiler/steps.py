@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mpforge.compiler import build_systems, libraries, programs, project_checks, purity
 from mpforge.compiler.decide import Compilation, Decision
+from mpforge.compiler.own_repair import own_steps
 from mpforge.compiler.typed_commands import (
     OF_A_TARGET,
     commands,
@@ -224,8 +225,9 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
         wanted=() if build.isolation else request.requirements,
         libraries=needed,
     )
+    by_user = own_steps(decision, python, needed, target_environment)
     repair = RepairWheel(
-        wheel=OutputOf(f"wheel-{stem}"),
+        wheel=by_user.changed or OutputOf(f"wheel-{stem}"),
         target=decision.platform.name,
         python=python,
         policy=choice.policy,
@@ -240,6 +242,7 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
         target_environment=target_environment,
         libraries=needed,
         identities=libraries.identities(decision, needed),
+        built=f"wheel-{stem}" if by_user.changed else None,
     )
     own = _granted(
         build,
@@ -248,7 +251,9 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
         *_environment_steps(build, request, ask, asks_given, ids=f"{{}}-{stem}"),
         *targets,
         Step(f"wheel-{stem}", f"the wheel for {stem}", wheel, given, build.timeout),
+        *by_user.before,
         Step(f"repair-{stem}", f"repair and verify {stem}", repair),
+        *by_user.after,
     )
     return (*library_steps, *own)
 

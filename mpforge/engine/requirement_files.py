@@ -174,6 +174,7 @@ def _entries(spec: Spec) -> Iterator[tuple[KeyPath, str]]:
         for kind, key, entries in (
             ("build", "requires", level.build.requires),
             ("build", "constraints", level.build.constraints),
+            ("build", "repair.requires", level.build.repair.requires),
             ("test", "requires", level.test.requires),
             ("test", "constraints", level.test.constraints),
         ):

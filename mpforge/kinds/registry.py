@@ -12,6 +12,7 @@ from mpforge.kinds.kind import Kind
 from mpforge.kinds.make_sdist import MakingSdist
 from mpforge.kinds.repair_wheel import RepairingWheel
 from mpforge.kinds.run_commands import RunningCommands
+from mpforge.kinds.run_on_wheel import RunningOnWheel
 from mpforge.kinds.run_tests import RunningTests
 from mpforge.kinds.take_library import TakingLibrary
 from mpforge.plan import steps
@@ -28,6 +29,7 @@ _KINDS: dict[type[Command], Kind[Any]] = {
     steps.AskRequirements: AskingRequirements(),
     steps.MakeSdist: MakingSdist(),
     steps.BuildWheel: BuildingWheel(),
+    steps.RunOnWheel: RunningOnWheel(),
     steps.RepairWheel: RepairingWheel(),
     steps.RunCommands: RunningCommands(),
     steps.RunTests: RunningTests(),

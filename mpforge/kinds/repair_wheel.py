@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ class RepairingWheel(Kind[RepairWheel]):
         realize: "Realize",
     ) -> Given:
         """Return its trees, and the log of the wheel's build; a fault of the store costs only the log."""
-        result, _ = realize(command.wheel.step)
+        result, _ = realize(command.built or command.wheel.step)
         with contextlib.suppress(Damaged):
             log = provision.store.read(result.log).decode("utf-8", "replace")
             return Given(trees, build_log=log)
@@ -58,30 +58,11 @@ class RepairingWheel(Kind[RepairWheel]):
 
     def run(self, task: Task, command: RepairWheel, provision: "Provision") -> dict[str, str]:
         """Repair and verify the wheel, with the libraries that it may have been linked with."""
-        from mpforge.kinds import (
-            execution,
-            library_inputs,
-            step_inputs,
-            target_packages,
-            wheel_libraries,
-            wheel_repair,
-        )
-        from mpforge.places.containers import image_libraries
+        from mpforge.kinds import execution, wheel_libraries, wheel_repair
 
         provision.store.restore(task.given.trees["wheel"], task.directory.source)
-        # The image's libraries, if it was built in one.
-        found = [task.directory.source / image_libraries.FOLDER]
-        if command.target_environment is not None:
-            packages = step_inputs.put_target_packages(task, provision)
-            found += target_packages.library_directories(packages)
         shared = {f"library.{name}" for name, library in command.identities if library.shared}
-        if shared:
-            root = task.directory.root
-            trees = {name: tree for name, tree in task.given.trees.items() if name in shared}
-            library_inputs.put(trees, provision.store, root)
-            found += library_inputs.library_folders(root)
-        there = [str(folder) for folder in found if folder.is_dir()]
-        variables = {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
+        variables = library_path(task, provision, task.directory.source, shared)
         python = sys.executable
         if provision.toolbox.tools.base is not None:
             python = str(provision.toolbox.programs.interpreter())
@@ -97,6 +78,30 @@ class RepairingWheel(Kind[RepairWheel]):
             libraries=libraries,
         )
         return {"wheel": made.name}
+
+
+def library_path(
+    task: Task, provision: "Provision", wheel: Path, shared: Collection[str]
+) -> dict[str, str]:
+    """Return LD_LIBRARY_PATH with the directories of the libraries that a wheel may be linked with.
+
+    ``wheel`` is its directory, which has the libraries of the image that it was built in; ``shared`` are the
+    inputs that are shared libraries.
+    """
+    from mpforge.kinds import library_inputs, step_inputs, target_packages
+    from mpforge.places.containers import image_libraries
+
+    found = [wheel / image_libraries.FOLDER]
+    if "target_environment" in task.given.trees:
+        packages = step_inputs.put_target_packages(task, provision)
+        found += target_packages.library_directories(packages)
+    if shared:
+        root = task.directory.root
+        trees = {name: tree for name, tree in task.given.trees.items() if name in shared}
+        library_inputs.put(trees, provision.store, root)
+        found += library_inputs.library_folders(root)
+    there = [str(folder) for folder in found if folder.is_dir()]
+    return {"LD_LIBRARY_PATH": os.pathsep.join(there)} if there else {}
 
 
 def log_parts(given: Given) -> dict[str, str]:

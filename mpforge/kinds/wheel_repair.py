@@ -40,7 +40,7 @@ from mpforge.toolchains import host_reads
 _WIDE = 200  # characters of a compiler's line that are shown
 _NOT_LOCATED = re.compile(r'required library "([^"]+)" could not be located')  # auditwheel's words
 _WHEEL = ("-m", "wheel")
-_UNPACKED = "wheel"
+UNPACKED = "wheel"
 _AUDITWHEEL = """\
 # auditwheel, which also notes the libraries of this host that it puts into a wheel, and the links to them.
 import os, sys
@@ -97,7 +97,7 @@ def repair(
             f"{wheel.name} is not a valid wheel file name", why=str(error)
         ) from None
     platform = well_known()[command.target]
-    content = run.directory.root / _UNPACKED
+    content = run.directory.root / UNPACKED
     wheels.unpack(wheel, content)
     facts, damaged = inspected(content)
     refuse_damaged(wheel.name, damaged)
@@ -250,10 +250,7 @@ def _tagged(
 
 def _audited(run: StepRun, python: str, wheel: Path, command: RepairWheel) -> Path:
     excluded = [word for library in command.exclude for word in ("--exclude", library)]
-    script = run.directory.root / "repair_wheel.py"
-    notes = run.directory.root / host_reads.NOTES
-    text = _AUDITWHEEL.format(notes=str(notes), unseen=host_reads.UNSEEN)
-    script.write_text(text, encoding="utf-8")
+    script = auditwheel(run.directory)
     options, output = [*excluded, *command.arguments], run.directory.output
     try:
         _call(run, python, "-P", script, "repair", *options, "-w", output, wheel)
@@ -270,9 +267,18 @@ def _audited(run: StepRun, python: str, wheel: Path, command: RepairWheel) -> Pa
     return sole_wheel(run.directory.output)
 
 
+def auditwheel(directory: StepDirectory) -> Path:
+    """Write a script that is auditwheel; it needs mpforge's own packages, and patchelf on PATH."""
+    script = directory.root / "repair_wheel.py"
+    notes = directory.root / host_reads.NOTES
+    text = _AUDITWHEEL.format(notes=str(notes), unseen=host_reads.UNSEEN)
+    script.write_text(text, encoding="utf-8")
+    return script
+
+
 def rpaths(directory: StepDirectory) -> set[Path]:
     """Return the directories of this host that the files of an unpacked wheel take libraries from."""
-    files = elf.elf_files(directory.root / _UNPACKED)
+    files = elf.elf_files(directory.root / UNPACKED)
     return {Path(entry) for path in files for entry in _absolute(elf.read(path).rpaths)}
 
 

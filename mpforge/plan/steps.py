@@ -33,11 +33,13 @@ from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import ON_HOST, Machine, PlannedPlace
 from mpforge.plan.texts import CommandLine, Text, written
 from mpforge.plan.toolchains import Compilers
+from mpforge.plan.wheel_commands import RunOnWheel
 
 # fmt: off
 __all__ = [  # of what is defined elsewhere
     "BY_NAME", "NARROWS", "BuildLibrary", "CopyFiles", "FetchCommit", "FetchSource", "Identities",
-    "Identity", "Libraries", "OutputOf", "ProjectFiles", "ShippedFiles", "TakeLibrary", "Tree", "Work",
+    "Identity", "Libraries", "OutputOf", "ProjectFiles", "RunOnWheel", "ShippedFiles", "TakeLibrary", "Tree",
+    "Work",
 ]
 # fmt: on
 
@@ -197,7 +199,7 @@ class RepairWheel(OneOf):
     the program which loads its files defines. ``cpu`` is the oldest CPU if it is newer than the platform's;
     ``newer``: globs over files that choose their CPU themselves. ``target_environment``: packages with
     libraries that it may have been linked with. ``libraries`` are the native ones that its build was given,
-    ``identities`` say which they are.
+    ``identities`` say which they are. ``built``: the step with the build's log, if others changed the wheel.
     """
 
     wheel: OutputOf
@@ -215,6 +217,7 @@ class RepairWheel(OneOf):
     target_environment: OutputOf | None = None
     libraries: Libraries = field(default=(), metadata={BY_NAME: "library"})
     identities: Identities = field(default=(), metadata={BY_NAME: "identity"})
+    built: str | None = field(default=None, metadata={NARROWS: True})
 
     work = Work.REPAIR
     is_main = False
@@ -312,6 +315,7 @@ Command = (
     | AskRequirements
     | MakeSdist
     | BuildWheel
+    | RunOnWheel
     | RepairWheel
     | RunCommands
     | RunTests

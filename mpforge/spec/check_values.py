@@ -69,7 +69,10 @@ def _build(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
     )
     for key, texts in lists:
         yield from _texts(spec, (*path, key), texts)
-    yield from _texts(spec, (*path, "repair", "args"), build.repair.args)
+    repair = build.repair
+    for key, texts in (("args", repair.args), ("command", repair.command), ("check", repair.check)):
+        yield from _texts(spec, (*path, "repair", key), texts)
+    yield from _requirements((*path, "repair", "requires"), repair.requires)
     for key, setting in build.config_settings.items():
         yield from _texts(spec, (*path, "config-settings", key), setting)
 

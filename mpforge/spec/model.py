@@ -96,6 +96,15 @@ class RepairOptions(Table):
         default=(), description="Shared libraries that are not copied into the wheel."
     )
     args: Texts = Field(default=(), description="More arguments for the repair tool.")
+    command: Commands = Field(
+        default=(),
+        description="Commands that make of {wheel} another one in {dest_dir}, which is then repaired and "
+        "verified like any other.",
+    )
+    check: Commands = Field(
+        default=(), description="Commands that check the repaired {wheel}; they can't change it."
+    )
+    requires: Texts = Field(default=(), description="Requirements of `command` and `check`.")
 
 
 class BuildOptions(Table):

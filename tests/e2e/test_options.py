@@ -19,6 +19,10 @@ SPEC = f'''
     [build]
     constraints = ["setuptools<80"]
     before-build = ["""{{python}} -c "import sys; open('{{project}}/by', 'w').write(sys.version)" """]
+    [build.repair]
+    requires = ["packaging"]
+    command = "python repair.py {{wheel}} {{dest_dir}}"
+    check = "python -c 'import sys, packaging; print(sys.argv[1:])' {{wheel}} {{arch}}"
     [test]
     command = "exit 1"
     [targets.{OTHER}]
@@ -33,10 +37,17 @@ SPEC = f'''
 '''
 
 
-def test_skip_own_pythons_overrides_constraints_and_before_build_hold_in_a_build(
+REPAIR = """\
+import subprocess, sys, packaging
+subprocess.run(["auditwheel", "repair", "-w", sys.argv[2], sys.argv[1]], check=True)
+"""
+
+
+def test_skip_own_pythons_overrides_constraints_and_own_commands_hold_in_a_build(
     unbuilt: Workspace,
 ) -> None:
     unbuilt.write("multiplatform.toml", SPEC)
+    unbuilt.write("repair.py", REPAIR)
     unbuilt.edit("tiny/_tiny.c", "FromLong(42)", "FromLong(ANSWER)")
     # Every hook of the backend needs what before-build writes, the first one and the sdist's too.
     script = unbuilt.read("setup.py")
@@ -46,10 +57,14 @@ def test_skip_own_pythons_overrides_constraints_and_before_build_hold_in_a_build
     run = unbuilt.nox(f"test-{NATIVE}")
     assert run.code == 0, str(run)
     assert "\n43\n" in unbuilt.log(f"test-{NATIVE}-cp311")
+    log = unbuilt.log(f"build-{NATIVE}-cp311")
+    assert "manylinux" in log[log.index("== own-repair-") : log.index(f"== repair-{NATIVE}-")]
+    assert re.search(r"/tiny-\S+manylinux\S+\.whl', '" + NATIVE, log[log.index("== own-check-") :])
     lock = unbuilt.read("multiplatform.lock")
-    (entry,) = re.findall(
+    entries = re.findall(
         r'constraints = \["setuptools<80"\]\npackages = \[\n(.*?)\n\]', lock, re.DOTALL
     )
+    (entry,) = (entry for entry in entries if '"setuptools"' in entry)
     version = re.search(r'name = "setuptools", version = "(\d+)', entry)
     assert version is not None
     assert int(version[1]) < 80

@@ -62,6 +62,7 @@ from mpforge.plan.steps import (
     ProjectFiles,
     RepairWheel,
     RunCommands,
+    RunOnWheel,
     RunTests,
     ShippedFiles,
     Step,
@@ -267,6 +268,18 @@ LIBRARIES = (("zlib", OutputOf("library")),)
 SETTINGS = (("--build-option", ("-v",)),)
 WHEEL_TAG = ("aarch64", "cp311", "manylinux_2_28")
 REPAIRED = RepairWheel(OutputOf("wheel"), *WHEEL_TAG)
+OWN = RunOnWheel(
+    OutputOf("wheel"),
+    ProjectFiles(),
+    ("docs/**",),
+    (LINE,),
+    replaces=True,
+    target="aarch64",
+    python="cp311",
+    environment=OutputOf("environment"),
+    target_environment=OutputOf("environment"),
+    libraries=LIBRARIES,
+)
 
 CASES: dict[str, Command | Step | tuple[Command, Host]] = {
     "install-build": InstallPackages(packages("build", "setuptools", "wheel")),
@@ -339,6 +352,8 @@ CASES: dict[str, Command | Step | tuple[Command, Host]] = {
     "repair-libraries": replace(
         REPAIRED, libraries=LIBRARIES, identities=(("zlib", Identity("1.3", "Zlib", shared=True)),)
     ),
+    "own-repair": OWN,
+    "own-check": replace(OWN, replaces=False, target_environment=None, libraries=()),
     "test-native": run_tests(Machine("x86_64", False, None), outputs=("coverage.xml",)),
     "test-emulated": run_tests(EMULATED, before=(LINE,)),
     "test-emulated-pinned": (run_tests(EMULATED), Host(emulator=False)),

@@ -20,6 +20,7 @@ from mpforge.plan.steps import (
     ProjectFiles,
     RepairWheel,
     RunCommands,
+    RunOnWheel,
     RunTests,
 )
 from mpforge.plan.texts import Argv, Placeholder, ShellLine
@@ -168,6 +169,35 @@ def test_target_requirements_are_resolved_for_the_target_and_belong_to_the_host_
     repair = steps[-1].command
     assert isinstance(repair, RepairWheel)
     assert repair.target_environment == given
+
+
+def test_own_commands_run_before_the_repair_and_after_it_and_the_last_step_is_the_result() -> None:
+    repair = '[build.repair]\ncommand = "fix {wheel}"\ncheck = "look {wheel}"\nrequires = ["abi3audit"]\n'
+    plan = _plan(f"{ONE}{repair}")
+    stem = "aarch64-cp313"
+    steps = _session(plan, f"build-{stem}").steps
+    assert steps[-5:] == (
+        f"wheel-{stem}",
+        f"repair-environment-{stem}",
+        f"own-repair-{stem}",
+        f"repair-{stem}",
+        f"own-check-{stem}",
+    )
+    install, own, proven, check = (plan.step(step).command for step in steps[-4:])
+    assert isinstance(install, InstallPackages)
+    assert install.request == EnvironmentRequest("build", "cp313", "x86_64", ("abi3audit",))
+    assert isinstance(own, RunOnWheel)
+    assert (own.wheel, own.replaces) == (OutputOf(f"wheel-{stem}"), True)
+    assert isinstance(proven, RepairWheel)
+    assert (proven.wheel, proven.built) == (OutputOf(f"own-repair-{stem}"), f"wheel-{stem}")
+    assert isinstance(check, RunOnWheel)
+    assert (check.wheel, check.replaces) == (OutputOf(f"repair-{stem}"), False)
+
+
+def test_a_check_alone_leaves_the_wheel_s_repair_as_it_is() -> None:
+    plan = _plan(f'{ONE}[build.repair]\ncheck = "look {{wheel}}"\n')
+    (with_check, plain) = (found.step("repair-aarch64-cp313") for found in (plan, _plan()))
+    assert with_check == plain
 
 
 def test_without_isolation_nothing_is_installed_and_what_must_be_there_is_named() -> None:
