@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from mpforge.store.trees import FileNode
+if TYPE_CHECKING:
+    from mpforge.store.trees import FileNode
 
 _PROBE_BYTES = 1 << 20
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -121,8 +122,10 @@ def seconds_since_written(path: Path) -> float:
     return age if age >= 0 else math.inf
 
 
-def hash_file(path: Path) -> FileNode:
+def hash_file(path: Path) -> "FileNode":
     """Hash a file in place and return its node."""
+    from mpforge.store.trees import FileNode
+
     with regular(path) as file:
         executable = bool(os.fstat(file.fileno()).st_mode & 0o111)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
