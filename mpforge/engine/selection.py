@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpforge.plan.sessions import Plan, PlannedSession
+    from mpforge.plan.toolchains import Compilers
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,13 @@ class Selection:
     def usable_by(self, session: "PlannedSession", plan: "Plan") -> "list[PlannedSession]":
         """Return the sessions of this run that require a session and can still succeed."""
         return [user for user, why in self._users(session, plan, ()) if why is None]
+
+    def compilers_of(self, session: "PlannedSession", plan: "Plan") -> "tuple[Compilers, ...]":
+        """Return the compilers of a session that those requiring it use in this run; all if it is named."""
+        if session.name in self.named:
+            return session.compilers
+        used = {each for user in self.usable_by(session, plan) for each in user.compilers}
+        return tuple(each for each in session.compilers if each in used) or session.compilers
 
     def needless(
         self, session: "PlannedSession", plan: "Plan", failed: Collection[str] = ()

@@ -131,12 +131,13 @@ def _publish_sdist(run: SessionRun, build: PlannedSession) -> None:
 
 
 def run_deps(run: SessionRun) -> SessionEnded:
-    """Prepare a target's tools, and build its native libraries."""
+    """Prepare the tools that a target's builds in this run use, and build its native libraries."""
     run.pin_choice(run.session)
     shipped = run.shipping.all_from_elsewhere(run.session.target)
     if shipped:
         return run.cached(digest_of({entry.path: entry.key for entry in shipped}))
-    tools = prepare_tools.usable(run.provision, run.session.compilers, run.warn)
+    compilers = run.selection.compilers_of(run.session, run.found.plan)
+    tools = prepare_tools.usable(run.provision, compilers, run.warn)
     key = digest_of(tools.parts())
     done = tools.is_done(key) and not run.options.no_cache
     if not done:

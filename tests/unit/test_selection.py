@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 
 from mpforge.engine.selection import NOTHING_KNOWN, Selection
+from mpforge.plan.pins import ImageRequest
+from mpforge.plan.places import InImage
 from mpforge.plan.sessions import IndexSettings, Plan, PlannedSession, Refusal
+from mpforge.plan.toolchains import Compilers, ImageCompiler
 
 NO_MUSL = Refusal("not-available-yet", "no musl")
 
@@ -79,3 +82,18 @@ def test_a_group_goes_on_with_what_has_not_failed() -> None:
 
 def test_a_session_that_runs_by_itself_is_needed() -> None:
     assert all(NOTHING_KNOWN.needless(session, PLAN) is None for session in SESSIONS)
+
+
+def test_a_run_prepares_only_the_compilers_of_its_own_builds() -> None:
+    image = ImageCompiler(InImage(ImageRequest("an/image", "x"), (), network=False))
+    one, two = (Compilers(image, "x", "manylinux_2_28", word) for word in ("cp311", "cp313"))
+    deps = replace(_session("deps-x"), compilers=(one, two))
+    builds = [
+        replace(_session(f"build-x-{each.python}", "deps-x"), compilers=(each,))
+        for each in (one, two)
+    ]
+    plan = replace(PLAN, sessions=(deps, *builds))
+    run = frozenset({"deps-x", "build-x-cp313"})
+    assert Selection(run, frozenset({"build-x-cp313"})).compilers_of(deps, plan) == (two,)
+    assert Selection(run, frozenset({"deps-x"})).compilers_of(deps, plan) == (one, two)
+    assert NOTHING_KNOWN.compilers_of(deps, plan) == (one, two)
