@@ -23,7 +23,7 @@ class OwnSteps:
 
 
 def own_steps(
-    decision: Decision, python: str, needed: Libraries, targets: OutputOf | None
+    decision: Decision, policy: str, python: str, needed: Libraries, targets: OutputOf | None
 ) -> OwnSteps:
     """Return the steps of a wheel's ``command`` and ``check``; ``targets`` has packages of the target."""
     build, stem, compilation = decision.build, decision.stem, decision.compilation
@@ -49,6 +49,7 @@ def own_steps(
             commands=commands(lines),
             replaces=replaces,
             target=decision.platform.name,
+            policy=policy,
             python=word,
             environment=OutputOf(install.id),
             target_environment=targets if replaces else None,

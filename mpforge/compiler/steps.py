@@ -225,7 +225,7 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
         wanted=() if build.isolation else request.requirements,
         libraries=needed,
     )
-    by_user = own_steps(decision, python, needed, target_environment)
+    by_user = own_steps(decision, choice.policy, python, needed, target_environment)
     repair = RepairWheel(
         wheel=by_user.changed or OutputOf(f"wheel-{stem}"),
         target=decision.platform.name,

@@ -63,12 +63,18 @@ class RunningOnWheel(Kind[RunOnWheel]):
         wheels.unpack(wheel, directory.root / wheel_repair.UNPACKED)
         python = step_inputs.put_environment(task, provision, command.python, ())
         shared = {f"library.{name}" for name, _ in command.libraries}
-        variables = repair_wheel.library_path(task, provision, folder, shared)
         platform = well_known()[command.target]
+        variables = repair_wheel.library_path(task, provision, folder, shared)
+        variables |= {  # as in PyPA's images
+            "AUDITWHEEL_ARCH": platform.machine,
+            "AUDITWHEEL_PLAT": f"{command.policy}_{platform.machine}",
+            "AUDITWHEEL_POLICY": command.policy,
+        }
         placeholders = {
             "target": platform.name,
             "arch": platform.machine,
             "triple": platform.gnu_triple,
+            "policy": command.policy,
             "python": str(python),
             "project": str(directory.source),
             "package": str(directory.source),

@@ -25,6 +25,7 @@ class RunOnWheel(OneOf):
     commands: tuple[CommandLine, ...]
     replaces: bool
     target: str
+    policy: str
     python: str
     environment: OutputOf
     target_environment: OutputOf | None = None

@@ -275,6 +275,7 @@ OWN = RunOnWheel(
     (LINE,),
     replaces=True,
     target="aarch64",
+    policy="manylinux_2_28",
     python="cp311",
     environment=OutputOf("environment"),
     target_environment=OutputOf("environment"),

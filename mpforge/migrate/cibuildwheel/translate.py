@@ -11,7 +11,7 @@ from typing import Any
 from mpforge.migrate.cibuildwheel import syntax
 from mpforge.migrate.cibuildwheel.environment import APPENDED, JOBS, evaluated
 from mpforge.migrate.cibuildwheel.packages import installed, installs, without_installs
-from mpforge.migrate.cibuildwheel.repair import repair, use_image
+from mpforge.migrate.cibuildwheel.repair import check, check_requires, repair, use_image
 from mpforge.migrate.cibuildwheel.syntax import commands, pip_requirements, quoted
 from mpforge.migrate.cibuildwheel.translation import Translation
 from mpforge.spec.check_values import why_reserved
@@ -19,8 +19,6 @@ from mpforge.spec.check_values import why_reserved
 TEST_SOURCES = ("tests", "test", "conftest.py", "pytest.ini")
 
 _NOT_NEEDED: Mapping[str, str] = {
-    "audit-command": "every wheel is audited by mpforge itself",
-    "audit-requires": "every wheel is audited by mpforge itself",
     "build-verbosity": "each session's whole log is kept: `mpforge log SESSION`",
     "container-engine": "mpforge finds the container runtime itself, or runs without one",
     "dependency-versions": "multiplatform.lock pins every tool and requirement",
@@ -276,6 +274,8 @@ _READERS: Mapping[str, Reader] = {
     "build-frontend": _frontend,
     "config-settings": _config_settings,
     "repair-wheel-command": repair,
+    "audit-command": check,
+    "audit-requires": check_requires,
     "test-extras": partial(_listed, sections="test", key="extras"),
     "test-groups": partial(_listed, sections="test", key="groups"),
     "test-requires": _test_requires,
