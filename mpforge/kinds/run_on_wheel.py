@@ -65,9 +65,9 @@ class RunningOnWheel(Kind[RunOnWheel]):
         shared = {f"library.{name}" for name, _ in command.libraries}
         platform = well_known()[command.target]
         variables = repair_wheel.library_path(task, provision, folder, shared)
-        variables |= {  # as in PyPA's images
+        variables |= {  # as PyPA's images have them; auditwheel knows no tag of another machine
             "AUDITWHEEL_ARCH": platform.machine,
-            "AUDITWHEEL_PLAT": f"{command.policy}_{platform.machine}",
+            "AUDITWHEEL_PLAT": "auto",
             "AUDITWHEEL_POLICY": command.policy,
         }
         placeholders = {

@@ -174,7 +174,8 @@ def test_constraints_of_pip_and_uv_are_constraints_of_ours() -> None:
          {"repair": {"command": ["python fix.py {wheel} {dest_dir}"]}}),
         # What is installed comes before; the options also hold for mpforge's own repair.
         (('repair-wheel-command = ["pip install foo", '
-          '"auditwheel repair --exclude x.so -w {dest_dir} {wheel}", "uvx twine check {dest_dir}/*.whl", "uvx abi3audit {wheel}"]'),
+          '"auditwheel repair --exclude x.so -w {dest_dir} {wheel}", '
+          '"uvx twine check {dest_dir}/*.whl", "uvx abi3audit {wheel}"]'),
          {"repair": {"requires": ["foo", "twine"], "exclude": ["x.so"], "command": [
              "auditwheel repair --exclude x.so -w {dest_dir} {wheel} && twine check {dest_dir}/*.whl"]}}),
         ('audit-command = "abi3audit --strict {abi3_wheel}"\naudit-requires = "abi3audit"', None),
