@@ -5,7 +5,7 @@ and the oldest C library that the policy allows, drop or translate what it refus
 such flag. They hold no path: zig's is in ``MPFORGE_ZIG``. This module knows nothing of Python.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,16 @@ def flags(platform: Platform) -> tuple[str, ...]:
     return (*_COMMON_FLAGS, *libc, *platform.zig_flags)
 
 
+def own_libraries(words: Iterable[str]) -> str:
+    """Return clang's CCC_OVERRIDE_OPTIONS for zig's own libraries; "" if none of every call's words matters.
+
+    zig compiles them without the caller's ``-mabi=``: for ppc64le they would call the ``printf`` family of
+    glibc 2.32 for another ``long double``. clang appends each word after a ``+``; ``#`` keeps it quiet.
+    """
+    added = [f"+{word}" for word in words if word.startswith("-mabi=")]
+    return " ".join(["#", *added]) if added else ""
+
+
 def programs(
     platform: Platform,
     policy: str,
@@ -100,7 +110,9 @@ def _drivers(
     platform: Platform, policy: str, *, cross: bool, headers_name: str | None, image_headers: bool
 ) -> dict[str, str]:
     """Return the wrappers ``cc`` and ``c++``."""
+    own = own_libraries(flags(platform))
     values = {
+        "OWN": f"export CCC_OVERRIDE_OPTIONS='{own}'\n" if own else "",
         "TRIPLE": platform.gnu_triple,
         "ARCH": platform.zig_triple.partition("-")[0],
         "TARGET": zig_target(platform, policy),

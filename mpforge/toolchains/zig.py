@@ -19,6 +19,7 @@ from mpforge.errors import ToolUnavailable
 from mpforge.plan.pins import Package
 from mpforge.store.tool_store import ToolStore, ToolTree
 from mpforge.toolchains import musl_library
+from mpforge.toolchains.compiler_wrappers import own_libraries
 from mpforge.toolchains.musl_library import MuslLibrary
 from mpforge.toolchains.ready import Language, digest
 
@@ -113,6 +114,8 @@ class Runtime:
         facts: list[object] = [self.zig, self.triple, self.always, self.flags, _KINDS]
         if self.musl is not None:
             facts.append(self.musl.facts())
+        if own := own_libraries(self.always):
+            facts.append(own)
         samples = [_SAMPLES["c"], *([_SAMPLES["c++"]] if language == "c++" else [])]
         name = f"zigcache-{self.triple}-{language.replace('+', 'x')}"
         return name, digest(json.dumps(["zigcache", facts, samples]))
@@ -206,6 +209,8 @@ def _link(zig: Zig, runtime: Runtime, language: Language, cache: Path) -> None:
         "ZIG_GLOBAL_CACHE_DIR": str(cache),
         "ZIG_LOCAL_CACHE_DIR": str(work / "cache"),
     }
+    if own := own_libraries(runtime.always):
+        environment["CCC_OVERRIDE_OPTIONS"] = own
     called = ["-target", runtime.triple, *runtime.always]
 
     def run(program: str, *words: str) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.platforms import well_known
+from mpforge.toolchains import compiler_wrappers
 from mpforge.toolchains.musl_library import musl_library, replace_stubs
 from mpforge.toolchains.zig import Runtime, runtime_flags
 from tests.unit.elfmaker import Elf
@@ -58,6 +59,14 @@ def test_zig_s_musl_is_replaced_by_one_without_newer_symbols(tmp_path: Path) -> 
     assert "memcpy:" in assembly
     assert "preadv2" not in assembly
     assert calls[1][:4] == ("ld.lld", "-shared", "-soname", "libc.musl-armv7.so.1")
+
+
+def test_zig_compiles_its_own_libraries_for_the_long_double_of_the_target() -> None:
+    """Else libc++ for ppc64le calls ``__vfprintfieee128`` of glibc 2.32, which older ones lack."""
+    programs = compiler_wrappers.programs(well_known()["ppc64le"], "manylinux_2_28", cross=True)
+    assert "export CCC_OVERRIDE_OPTIONS='# +-mabi=ibmlongdouble'\n" in programs["cc"]
+    programs = compiler_wrappers.programs(well_known()["s390x"], "manylinux_2_17", cross=True)
+    assert "CCC_OVERRIDE_OPTIONS" not in programs["cc"]
 
 
 def test_zig_s_libraries_are_known_by_all_that_they_are_made_from() -> None:

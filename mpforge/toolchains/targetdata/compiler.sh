@@ -353,7 +353,7 @@ if [ -z "$mpf_objects" ] && [ -n "$mpf_inputs" ]; then
 else
 	mpf_carried=
 fi
-set -- @MODE@ -target '@TARGET@' @FLAGS@ @INCLUDE@ \
+@OWN@set -- @MODE@ -target '@TARGET@' @FLAGS@ @INCLUDE@ \
 	${mpf_step:+"-ffile-prefix-map=$mpf_step=."} \
 	"-ffile-prefix-map=$mpf_view=/mpforge/view" "-ffile-prefix-map=${MPFORGE_ZIG%/*}=/mpforge/zig" "$@"
 [ -z "$mpf_carried" ] || mpf_link_again "$@"
