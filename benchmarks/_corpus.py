@@ -96,17 +96,24 @@ def _value(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def spec(package: Package, target: str, python: str, *, check: bool) -> str:
-    """The smallest spec, with what corpus.toml says that the package needs, and its check if asked for."""
+def spec(
+    package: Package, target: str, python: str, *, check: bool, wheels: Sequence[str] = ()
+) -> str:
+    """The smallest spec, with what corpus.toml says that the package needs, and its check if asked for.
+
+    ``wheels`` are paths of test requirements that the index has no wheel of.
+    """
     document: dict[str, Any] = {"schema": 1, "project": {"python": [python], "targets": [target]}}
     for key, value in package.spec.items():
         document[key] = {**document.get(key, {}), **value}
     if package.libraries:
         document["build"] = {"libraries": [*package.libraries], **document.get("build", {})}
+    test = dict(document.get("test", {}))
+    if wheels:
+        test["requires"] = [*test.get("requires", ()), *wheels]
     if check:
-        test = document.get("test", {})
-        document["test"] = {**test, "command": [["python", "-c", package.check]]}
-    return to_toml(Draft(document))
+        test["command"] = [["python", "-c", package.check]]
+    return to_toml(Draft({**document, "test": test} if test else document))
 
 
 def load_rows(text: str) -> tuple[Row, ...]:
@@ -211,9 +218,8 @@ def _reason(package: Package, row: Row) -> str:
     """The cause that was found of a failure, after what mpforge said; else what the spec had to add."""
     if row.result == "built":
         own = f"`libraries = {json.dumps([*package.libraries])}`" if package.libraries else ""
-        return "; ".join(
-            filter(None, (own, f"with {package.spec_why}" if package.spec_why else ""))
-        )
+        more = f"with {package.spec_why}" if package.spec_why else ""
+        return "; ".join(filter(None, (own, more, row.reason)))
     code = f"`{row.code}`: " if row.code else ""
     return f"{code}{package.cause or row.reason} ({WHOSE[package.fault]})"
 

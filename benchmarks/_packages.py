@@ -5,6 +5,7 @@ Knows nothing of what is measured or told of them.
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from mpforge import processes
 
 NOXFILE = "import mpforge.sessions\n\nmpforge.sessions.register()\n"
 _COUNTED = Path(__file__).with_name("_counted.py")
+_NO_WHEEL = re.compile(r"requirement-not-built: (\S+) \S+ has no wheel")
 
 
 def fetch(requirement: str, folder: Path, log: Path) -> Path | None:
@@ -59,6 +61,20 @@ def lay_out(source: Path, folder: Path, spec: str) -> None:
     shutil.copytree(source, folder, symlinks=True, dirs_exist_ok=True)
     (folder / "multiplatform.toml").write_text(spec, encoding="utf-8")
     (folder / "noxfile.py").write_text(NOXFILE, encoding="utf-8")
+
+
+def keep_wheels(folder: Path, wheels: Path) -> None:
+    """Put the wheels in a package's dist/ where other packages' tests may want them."""
+    wheels.mkdir(parents=True, exist_ok=True)
+    for wheel in (folder / "dist").glob("*.whl"):
+        shutil.copyfile(wheel, wheels / wheel.name)
+
+
+def missing_wheels(reason: str, wheels: Path, folder: Path) -> tuple[str, ...]:
+    """The kept wheels, as paths from ``folder``, of the requirement that a failure says has no wheel."""
+    found = _NO_WHEEL.match(reason)
+    files = wheels.glob(f"{found[1].replace('-', '_')}-*.whl") if found else ()
+    return tuple(os.path.relpath(file, folder) for file in sorted(files))
 
 
 @dataclass(frozen=True)

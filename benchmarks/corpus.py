@@ -35,7 +35,7 @@ from _corpus import (
     table,
     with_row,
 )
-from _packages import Ran, fetch, lay_out, nox
+from _packages import Ran, fetch, keep_wheels, lay_out, missing_wheels, nox
 
 # Steps that make an environment of build requirements, which packages share.
 ENVIRONMENTS = ("base-", "requirements-", "environment-")
@@ -47,7 +47,7 @@ _ERROR = re.compile(
 
 def measure(package: Package, target: str, python: str, directory: Path) -> Row:
     """Fetch, build, import and check one package for one target and Python."""
-    empty = Row(package.name, package.version, target, python, "not built")
+    row = empty = Row(package.name, package.version, target, python, "not built")
     source = directory / "sources" / f"{package.name}-{package.version}"
     log = directory / "logs" / f"{package.name}.pip.log"
     if not source.exists():
@@ -56,20 +56,31 @@ def measure(package: Package, target: str, python: str, directory: Path) -> Row:
             return _row(empty, code="not-fetched", reason=f"{log.name} has pip's words")
     folder = directory / "work" / f"{package.name}-{target}-{python}"
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     cache = Path(os.environ.get("MPFORGE_CACHE") or directory / "cache")
     session = f"test-{target}-{python}"
-    lay_out(source, folder, spec(package, target, python, check=False))
+    wheels = directory / "wheels" / f"{target}-{python}"
     lock, kept = folder / "multiplatform.lock", directory / "multiplatform.lock"
     if kept.exists():
         shutil.copyfile(kept, lock)
-    ran = nox(folder, cache, session)
-    row = _told(empty, ran, folder)
+    given: tuple[str, ...] = ()
+    while True:
+        lay_out(source, folder, spec(package, target, python, check=False, wheels=given))
+        ran = nox(folder, cache, session)
+        row = _told(row, ran, folder)
+        missing = missing_wheels(f"{row.code}: {row.reason}", wheels, folder)
+        if not missing or {*missing} <= {*given}:
+            break
+        given += missing
+        named = ", ".join(" ".join(Path(wheel).name.split("-")[:2]) for wheel in given)
+        row = _row(row, code="", reason=f"tested with {named} of this table: no index has a wheel")
     if row.result != "built":
         return row
+    keep_wheels(folder, wheels)
     kept.write_text(tools_alone(lock.read_text(encoding="utf-8")), encoding="utf-8")
     if any(e["event"] == "Working" and e["what"].startswith("making zig's") for e in ran.events):
         row = _row(row, cpu_seconds=None)  # most of it was zig's own libraries, made once
-    lay_out(source, folder, spec(package, target, python, check=True))
+    lay_out(source, folder, spec(package, target, python, check=True, wheels=given))
     checked = nox(folder, cache, session)
     if checked.returncode:
         return _row(_told(row, checked, folder), result="check failed")

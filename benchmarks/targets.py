@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from _packages import Ran, fetch, lay_out, nox
+from _packages import Ran, fetch, lay_out, missing_wheels, nox
 from _targets import PACKAGES, PAGE, RESULTS, Row, load_rows, page, rows_text, table, with_row
 
 from mpforge.migrate.draft import Draft, to_toml
@@ -28,8 +28,10 @@ _TAG = re.compile(r"((?:many|musl)linux(?:\d+|_\d+_\d+))_.+")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def measure(package: Mapping[str, Any], target: str, python: str, directory: Path) -> Row:
-    """Build and test one package for one target and Python."""
+def measure(
+    package: Mapping[str, Any], target: str, python: str, *, directory: Path, wheels: Path
+) -> Row:
+    """Build and test one package for one target and Python; ``wheels`` is as the corpus keeps it."""
     name = str(package["name"])
     empty = Row(name.replace("==", " "), target, python, "failed")
     source = _source(name, directory)
@@ -39,9 +41,16 @@ def measure(package: Mapping[str, Any], target: str, python: str, directory: Pat
     shutil.rmtree(folder, ignore_errors=True)
     document = {"schema": 1, "project": {"python": [python], "targets": [target]}}
     tables = {key: package[key] for key in ("build", "test") if key in package}
-    lay_out(source, folder, to_toml(Draft({**document, **tables})))
     cache = Path(os.environ.get("MPFORGE_CACHE") or directory / "cache")
-    return _told(empty, nox(folder, cache, f"test-{target}-{python}"), folder)
+    given: tuple[str, ...] = ()
+    while True:
+        test = {**package["test"], "requires": [*package["test"].get("requires", ()), *given]}
+        lay_out(source, folder, to_toml(Draft({**document, **tables, "test": test})))
+        row = _told(empty, nox(folder, cache, f"test-{target}-{python}"), folder)
+        missing = missing_wheels(row.said, wheels / f"{target}-{python}", folder)
+        if not missing or {*missing} <= {*given}:
+            return row
+        given += missing
 
 
 def _source(name: str, directory: Path) -> Path | None:
@@ -90,6 +99,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--write", action="store_true", help="keep the rows, make docs/targets.md")
     parser.add_argument("--page", action="store_true", help="only make docs/targets.md anew")
     parser.add_argument("--directory", type=Path, default=default, help="kept between calls")
+    parser.add_argument(
+        "--wheels",
+        type=Path,
+        default=Path("wheels"),
+        help="TARGET-PYTHON/*.whl, as corpus.py keeps them: for test requirements without a wheel",
+    )
     return parser.parse_args()
 
 
@@ -109,7 +124,9 @@ def main() -> int:
     for target in given.targets:
         for python in given.python:
             for package in wanted:
-                row = measure(package, target, python, directory)
+                row = measure(
+                    package, target, python, directory=directory, wheels=given.wheels.resolve()
+                )
                 bad += row.result == "failed"
                 sys.stdout.write(table((row,)).splitlines()[-1] + "\n")
                 sys.stdout.flush()
