@@ -35,8 +35,18 @@ Identities = tuple[tuple[str, Identity], ...]
 """The identities of native libraries by name, in the order of their needs."""
 
 
+class _Fetch(OneOf):
+    """Obtain a library's source on this host, before anything is compiled."""
+
+    work = Work.FETCH
+    is_main = False
+    place = ON_HOST
+    compilers = python = rust = None
+    exclude = ()
+
+
 @dataclass(frozen=True)
-class FetchSource(OneOf):
+class FetchSource(_Fetch):
     """Fetch and unpack a library's source: an archive with this sha256, from the first address that has it.
 
     Which addresses these are changes no result.
@@ -45,15 +55,9 @@ class FetchSource(OneOf):
     urls: tuple[str, ...] = field(metadata={NARROWS: True})
     sha256: str
 
-    work = Work.FETCH
-    is_main = False
-    place = ON_HOST
-    compilers = python = rust = None
-    exclude = ()
-
 
 @dataclass(frozen=True)
-class FetchCommit(OneOf):
+class FetchCommit(_Fetch):
     """Fetch a library's source: the files of this commit and its submodules, from a git repository.
 
     Its address changes no result.
@@ -62,15 +66,9 @@ class FetchCommit(OneOf):
     url: str = field(metadata={NARROWS: True})
     commit: str
 
-    work = Work.FETCH
-    is_main = False
-    place = ON_HOST
-    compilers = python = rust = None
-    exclude = ()
-
 
 @dataclass(frozen=True)
-class CopyFiles(OneOf):
+class CopyFiles(_Fetch):
     """Copy files beside the spec for a library: a ``source`` (directory or archive), or ``patches``.
 
     Paths are relative to the project. Their content is in the key, not their names.
@@ -78,12 +76,6 @@ class CopyFiles(OneOf):
 
     source: str | None = field(default=None, metadata={NARROWS: True})
     patches: tuple[str, ...] = field(default=(), metadata={NARROWS: True})
-
-    work = Work.FETCH
-    is_main = False
-    place = ON_HOST
-    compilers = python = rust = None
-    exclude = ()
 
 
 @dataclass(frozen=True)
