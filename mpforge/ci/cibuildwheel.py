@@ -96,7 +96,7 @@ def wheel_jobs(
             reason = (
                 "cibuildwheel builds only wheels"
                 if session.python is None
-                else "the CI service has no machine for it"
+                else "its job is only in GitHub's file, by `mpforge ci github`"
             )
             remarks.append(f"{target}: {reason}")
         elif not _is_known(session.python, platform):

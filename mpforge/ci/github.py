@@ -20,6 +20,7 @@ def workflow(pipeline: Pipeline) -> str:
     parts = sections("github.yml")
     words = {
         **pins(),
+        **sections("shell.sh"),
         **{name: parts[name] for name in ("start", "restore", "allow", "save", "logs")},
         "title": pipeline.title,
         "spec": pipeline.spec,
@@ -35,7 +36,7 @@ def workflow(pipeline: Pipeline) -> str:
             )
             if rows
         ),
-        "publish": f"      - run: |\n{_lines(commands(pipeline))}",
+        "publish": "\n".join(commands(pipeline)),
     }
     text = [fill(parts["settings"], words)]
     for name, rows in (("build", pipeline.build), ("test", pipeline.test)):
@@ -69,7 +70,3 @@ def _wheel_rows(rows: Iterable[WheelRow]) -> str:
         + "\n".join(f"            {key}: {json.dumps(value)}" for key, value in given.items())
         for name, given in options.items()
     )
-
-
-def _lines(lines: Iterable[str]) -> str:
-    return "\n".join(f"          {line}" for line in lines)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpforge.ci import github, gitlab
+from mpforge.ci import github
 from mpforge.ci.ci_file import CiFile
+from mpforge.ci.job_list import job_list
 from mpforge.ci.matrix import github_runners
 from mpforge.ci.pipeline import Pipeline
 from mpforge.errors import WrongInput
@@ -45,6 +46,20 @@ class Service:
         return CiFile(self.path.format(f"-{spec}" if spec else ""), self.name, self.comment)
 
 
+def _job_list(
+    name: str, path: str, template: str, most_minutes: int, comment: str = "#"
+) -> Service:
+    """Return a service whose file lists each job."""
+    return Service(
+        name,
+        path,
+        functools.partial(job_list, template),
+        functools.partial(_runners, name),
+        most_minutes,
+        comment,
+    )
+
+
 SERVICES: Mapping[str, Service] = {
     service.name: service
     for service in (
@@ -55,13 +70,13 @@ SERVICES: Mapping[str, Service] = {
             github_runners,
             github.MOST_MINUTES,
         ),
-        Service(
-            "gitlab",
-            ".gitlab-ci{}.yml",
-            gitlab.pipeline_file,
-            functools.partial(_runners, "gitlab"),
-            gitlab.MOST_MINUTES,
-        ),
+        # The longest jobs are those of each service's own machines, by its documentation.
+        _job_list("gitlab", ".gitlab-ci{}.yml", "gitlab.yml", 180),
+        _job_list("azure", "azure-pipelines{}.yml", "azure.yml", 360),
+        _job_list("circleci", ".circleci/config{}.yml", "circleci.yml", 300),
+        _job_list("buildkite", ".buildkite/pipeline{}.yml", "buildkite.yml", 240),
+        _job_list("travis", ".travis{}.yml", "travis.yml", 120),
+        _job_list("jenkins", "Jenkinsfile{}", "Jenkinsfile", 600, "//"),
     )
 }
 

@@ -2,11 +2,13 @@
 
 import functools
 import re
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("templates")
 _SECTION = re.compile(r"^%% (\S+)\n", re.MULTILINE)
+_LINE = re.compile(r"^( *)@([a-z/-]+)@\n", re.MULTILINE)
 _WORD = re.compile(r"@([a-z/-]+)@")
 
 
@@ -18,7 +20,18 @@ def sections(name: str) -> Mapping[str, str]:
 
 
 def fill(text: str, words: Mapping[str, str]) -> str:
-    """Replace the words of a section; the words' own texts may have words. Raises ``KeyError``."""
+    """Replace the words of a section; the words' own texts may have words. Raises ``KeyError``.
+
+    A word alone on its line stands for lines, which get its indentation: an empty one leaves no line.
+    """
     while _WORD.search(text):
-        text = _WORD.sub(lambda match: words[match[1]].rstrip("\n"), text)
+        if _LINE.search(text):
+            text = _LINE.sub(lambda match: _lines(words[match[2]], match[1]), text)
+        else:
+            text = _WORD.sub(lambda match: words[match[1]].rstrip("\n"), text)
     return text
+
+
+def _lines(text: str, indentation: str) -> str:
+    lines = text.rstrip("\n")
+    return textwrap.indent(f"{lines}\n", indentation) if lines else ""

@@ -1,10 +1,11 @@
-"""The files of `mpforge ci`: valid for their services, audited, and GitHub's run by act.
+"""The files of `mpforge ci`: audited, parsed, GitHub's run by act, and scripts of others by a shell.
 
 act (nektos/act) runs the workflow on this machine without containers. Stand-ins for GitHub's actions
 (``tests/e2e/actions``) keep its cache and artifacts in directories, and a script stands in for mpforge: what
 is tried here is what a job does before, after and instead of another.
 """
 
+import importlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mpforge.cli.main import main
 
@@ -58,24 +60,96 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def run(program: str, *words: str) -> None:
-    """Run a program of the tests' environment; it must end with 0."""
-    done = subprocess.run([PROGRAMS / program, *words], capture_output=True, text=True, check=False)
+@pytest.mark.usefixtures("project")
+def test_zizmor_finds_nothing_in_github_s_file() -> None:
+    assert main(["ci", "github"]) == 0
+    words = [
+        str(PROGRAMS / "zizmor"),
+        "--offline",
+        "--no-progress",
+        "--min-severity",
+        "low",
+        WORKFLOW,
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-SCHEMAS = {
-    "github": ("vendor.github-workflows", WORKFLOW),
-    "gitlab": ("vendor.gitlab-ci", ".gitlab-ci.yml"),
-}
-
-
 @pytest.mark.usefixtures("project")
-def test_the_files_have_the_form_that_their_services_ask_for_and_zizmor_finds_nothing() -> None:
-    for service, (schema, path) in SCHEMAS.items():
-        assert main(["ci", service]) == 0
-        run("check-jsonschema", "--builtin-schema", schema, path)
-    run("zizmor", "--offline", "--no-progress", "--min-severity", "low", WORKFLOW)
+def test_the_jenkinsfile_is_groovy() -> None:
+    # By name, because the grammar has no types.
+    tree_sitter, groovy = map(importlib.import_module, ("tree_sitter", "tree_sitter_groovy"))
+    parser = tree_sitter.Parser(tree_sitter.Language(groovy.language()))
+    for tests in ("", '[test]\nstrategy = "skip"\n'):
+        Path("multiplatform.toml").write_text(SPEC + tests)
+        assert main(["ci", "jenkins"]) == 0
+        text = Path("Jenkinsfile").read_text()
+        assert not parser.parse(text.encode()).root_node.has_error
+        assert parser.parse(text.replace("{", "", 1).encode()).root_node.has_error
+
+
+def script_of(service: str) -> str:
+    """Return what a service's file runs in the job test-x86_64."""
+    assert main(["ci", service]) == 0
+    if service == "buildkite":
+        steps = yaml.safe_load(Path(".buildkite/pipeline.yml").read_text())["steps"]
+        script = next(step["command"] for step in steps if step["key"] == "test-x86_64")
+        return str(script.replace("$$", "$"))
+    text = Path("Jenkinsfile").read_text().partition("stage('test-x86_64')")[2]
+    return text.split("'''")[1].replace("python3 -m venv", "echo")
+
+
+@pytest.mark.parametrize(
+    ("service", "trusted", "foreign"),
+    [
+        (
+            "buildkite",
+            {"BUILDKITE_PULL_REQUEST": "false", "BUILDKITE_BRANCH": "main"},
+            {"BUILDKITE_PULL_REQUEST": "7", "BUILDKITE_BRANCH": "main"},
+        ),
+        ("jenkins", {"BRANCH_IS_PRIMARY": "true"}, {"CHANGE_ID": "7"}),
+    ],
+)
+def test_on_a_machine_s_own_disk_only_the_default_branch_writes_the_store(
+    project: Path, tmp_path: Path, service: str, trusted: dict[str, str], foreign: dict[str, str]
+) -> None:
+    """A failed test keeps its wheels, too."""
+    script = script_of(service)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in {"mpforge": MPFORGE, "pip": "", "buildkite-agent": ""}.items():
+        (programs / name).write_text(text or "#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    store = project / ".mpforge-cache" if service == "buildkite" else tmp_path / ".cache/mpforge"
+    incoming = project / ".mpforge/incoming"
+    (incoming / "build-x86_64").mkdir(parents=True)
+    (incoming / "build-x86_64/x86_64.whl").write_text("built")
+    store.mkdir(parents=True)
+    (store / "old").touch()
+    script = script.replace(
+        "mpforge run", 'ls "$MPFORGE_CACHE"; touch "$MPFORGE_CACHE/new"; mpforge run'
+    )
+    both = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "WORKSPACE_TMP": str(tmp_path / "temporary"),
+        "BUILDKITE_PIPELINE_DEFAULT_BRANCH": "main",
+    }
+    (tmp_path / "temporary").mkdir()
+    (project / "fails-x86_64").touch()
+    for variables, seen in ((foreign, False), (trusted, True)):
+        shell = ["bash", "-e"] if service == "buildkite" else ["sh", "-xe"]
+        done = subprocess.run(
+            [*shell, "-c", script],
+            env=both | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1, done.stderr
+        assert "old" in done.stdout
+        assert (store / "new").exists() == seen
+        assert (incoming / "test-x86_64/x86_64.whl").read_text() == "built"
 
 
 @dataclass(frozen=True)
