@@ -288,7 +288,8 @@ class Decision:
         boxed = self.compilation.spec.toolchains.get(choice.toolchain)
         image = ImageRequest(choice.image or "", self.target.platform if boxed is None else host)
         runtime = strategies.runtime(build.runtime, self.compilation.host)
-        place = InImage(image, commands(build.before_all), build.network, runtime=runtime)
+        before, sources = commands(build.before_all), tuple(build.before_all_sources)
+        place = InImage(image, before, build.network, runtime=runtime, sources=sources)
         if boxed is not None:
             variables = sorted(boxed.environment.items())
             environment = tuple((name, text(str(value))) for name, value in variables)

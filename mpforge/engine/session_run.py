@@ -120,7 +120,11 @@ class SessionRun:
     def places(self) -> Places:
         """The places of this session's steps."""
         return Places(
-            self.toolbox, lambda: self.machines, lambda: self.containers, lambda: self.roots
+            self.toolbox,
+            lambda: self.machines,
+            lambda: self.containers,
+            lambda: self.roots,
+            self.found.inputs,
         )
 
     @functools.cached_property

@@ -1,36 +1,28 @@
 """Provide a session's container runtime: how it runs platforms, its images, and what containers are given.
 
-The commands of ``before-all`` run once in an image, and the result is kept as a layer on top of it. The
-layer's key is the image, the commands and their environment; files that they fetch are in no key. Knows
-nothing of what a step does in a container.
+Knows nothing of what a step does in a container.
 """
 
 import functools
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpforge.diagnostics.step_failure import Ended, diagnosed
-from mpforge.errors import RuntimeCannotRun, StepFailed, StepTimeout, ToolNotDeclared, WrongInput
+from mpforge.errors import RuntimeCannotRun
 from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
+from mpforge.kinds.before_all import BeforeAll
 from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.pins import Pins
 from mpforge.places.containers import connection, endpoint, images, runtime_probe, volumes
 from mpforge.places.containers.container import Container
-from mpforge.places.containers.container_step import which
 from mpforge.places.containers.image_root import AnyContainer
 from mpforge.places.containers.images import Image
 from mpforge.places.containers.labels import reap
 from mpforge.places.isolation import Isolation
-from mpforge.places.step import said_since
 from mpforge.plan.pins import ImagePin, ImageRequest
-from mpforge.plan.places import InImage
-from mpforge.plan.texts import ShellLine, Text
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform, well_known
 from mpforge.store.locks import alone
@@ -40,7 +32,6 @@ from mpforge.workspace import Workspace
 if TYPE_CHECKING:
     from mpforge.toolchains.zig_in_image import ProvidedZigInImage
 
-_SHELL = "/bin/sh"
 ZIG = "/mpforge/zig"
 """The place of zig in a container."""
 
@@ -84,10 +75,9 @@ class ImageInRuntime:
             linux32=self.containers.linux32(self.platform),
         )
 
-    def with_layer(self, task: Task, place: InImage, target: Platform) -> "ImageInRuntime":
+    def with_layer(self, task: Task, before: BeforeAll) -> "ImageInRuntime":
         """Return the image with the layer of ``before-all``. As ``Containers.with_layer``."""
-        found = self.containers.with_layer(task, self.found, place, target)
-        return replace(self, found=found)
+        return replace(self, found=self.containers.with_layer(task, self.found, before))
 
 
 class Containers:
@@ -169,12 +159,12 @@ class Containers:
         small = self.linux32(platform)
         return Container(self.runtime, image.id, title=str(self._cache), called=name, linux32=small)
 
-    def with_layer(self, task: Task, image: Image, place: InImage, target: Platform) -> Image:
+    def with_layer(self, task: Task, image: Image, before: BeforeAll) -> Image:
         """Return the image with the layer of ``before-all``; one session makes it, others wait.
 
         Raises ``StepTimeout``, and as ``diagnosed`` says.
         """
-        key = layer_key(image.id, place, target)
+        place, key = before.place, before.key(image.id)
         if key in self._layers:
             return self._layers[key]
 
@@ -189,7 +179,7 @@ class Containers:
             )
             try:
                 with self._toolbox.working(f"before-all of {place.image.name}, once"):
-                    run_before_all(container, task, place, target)
+                    before.run(container, task)
             except BaseException:
                 container.close()
                 raise
@@ -221,84 +211,3 @@ def put_zig(
         (provided.view() / "bin", native_shell.BIN),
         (provided.zig().path.parent, ZIG),
     )
-
-
-# --- before-all -------------------------------------------------------------------------------
-
-
-def layer_key(image: str, place: InImage, target: Platform) -> str:
-    """Return the key of the layer of ``before-all`` on an image's id. Raises ``WrongInput``."""
-    given, lines = added(place, target), _lines(place, target)
-    words = [image, lines, place.network, *sorted(given.items())]
-    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
-
-
-def run_before_all(container: AnyContainer, task: Task, place: InImage, target: Platform) -> None:
-    """Run the commands of ``before-all``. Raises ``StepTimeout``, and as ``diagnosed`` says."""
-    task.log.write(f"-- before-all, once for {place.image.name}\n".encode())
-    given = added(place, target)
-    for argv in _lines(place, target):
-        _run(container, argv, task, given)
-
-
-def added(place: InImage, target: Platform) -> dict[str, str]:
-    """Return the variables that a toolchain of the spec adds to the image's. Raises ``WrongInput``."""
-    return {name: _filled(value, target) for name, value in place.environment}
-
-
-def _lines(place: InImage, target: Platform) -> list[list[str]]:
-    """Return the commands of ``before-all``, each as a program and its arguments. Raises ``WrongInput``."""
-    return [
-        [_SHELL, "-e", "-c", _filled(line.text, target)]
-        if isinstance(line, ShellLine)
-        else [_filled(word, target) for word in line.words]
-        for line in place.before
-    ]
-
-
-def _filled(text: Text, target: Platform) -> str:
-    """Fill the placeholders in a text that belongs to an image, not to a step."""
-    known = {
-        "{triple}": target.gnu_triple,
-        "{arch}": target.machine,
-        "{target}": target.name,
-    }
-    for part in text:
-        if not isinstance(part, str) and str(part) not in known:
-            raise WrongInput(
-                f"{part} has no value in before-all, nor in a toolchain's environment",
-                hint=f"use one of {' '.join(sorted(known))}",
-            )
-    return "".join(part if isinstance(part, str) else known[str(part)] for part in text)
-
-
-def _run(container: AnyContainer, argv: list[str], task: Task, given: Mapping[str, str]) -> None:
-    """Run a command of ``before-all``. Raises ``StepTimeout``, and as ``diagnosed`` says."""
-    line, limit = " ".join(argv).removeprefix(f"{_SHELL} -e -c "), task.step.timeout
-    task.log.write(f"$ {line}\n".encode())
-    begin = task.log.tell()
-    ended = container.run(argv, environment=given, cwd="/", log=task.log, timeout=limit)
-    error: StepFailed | None = None
-    if ended.timed_out:
-        error = StepTimeout(
-            f"before-all ran longer than {limit:.0f} s: {line}",
-            hint="raise `timeout`, or see the log for where it hangs",
-        )
-    elif ended.returncode:
-        badly = Ended(
-            title=f"before-all ({line})",
-            table="build",
-            root=task.directory.root,
-            how=f"exit status {ended.returncode}",
-            offline=container.offline,
-            has=lambda name: which(container, name, given.get("PATH")) is not None,
-            image=container.called,
-        )
-        error = diagnosed(badly, said_since(task.log, begin))
-        if isinstance(error, ToolNotDeclared):  # only another image can have it
-            error.hint = "name an image that has it in [build] image"
-        if type(error) is StepFailed and container.offline:
-            error.hint = "set [build] network = true if it needs the network"
-    if error is not None:
-        error.enterable = False  # it was not a step's container, and is removed
-        raise error

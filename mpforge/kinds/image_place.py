@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mpforge.diagnostics.step_failure import INTO_IMAGE
 from mpforge.errors import HostCannot, ImageUnfit, MpforgeError, NoHostPython, StepFailed
-from mpforge.kinds import build_tools, image_contents, step_inputs
-from mpforge.kinds.container_runtime import (
-    Containers,
-    ImageInRuntime,
-    added,
-    put_zig,
-    zig_of,
-)
+from mpforge.kinds import before_all, build_tools, image_contents, step_inputs
+from mpforge.kinds.container_runtime import Containers, ImageInRuntime, put_zig, zig_of
 from mpforge.kinds.image_roots import ImageHere, ImageRoots
+from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.step_places import python_if_here
 from mpforge.kinds.target_machines import ReadyMachine
 from mpforge.kinds.task import Task
@@ -58,6 +53,7 @@ class ProvidedImage:
     place: InImage
     containers: Containers | ImageRoots
     toolbox: Toolbox
+    inputs: Inputs
 
     # --- for keys ------------------------------------------------------------------------------
 
@@ -72,7 +68,9 @@ class ProvidedImage:
         The runtime is asked for values that are not remembered.
         """
         pin, how = self.containers.pin(self.place.image), self.containers.how(self._platform)
-        return {"image": pin.digest, "image.runs": how}
+        files = before_all.seen(self.place, self.inputs)
+        sources = {} if files is None else {"image.sources": files.digest()}
+        return {"image": pin.digest, "image.runs": how} | sources
 
     def program_parts(self, step: Step) -> dict[str, str]:
         """Return the declared tools: the image's digest covers their files."""
@@ -131,14 +129,17 @@ class ProvidedImage:
         if not self.place.before:
             return image
         target = well_known()[compilers.target] if compilers else self._platform
-        return image.with_layer(task, self.place, target)
+        if self.place.sources:
+            self.inputs.stored()
+        files, store = before_all.seen(self.place, self.inputs), self.inputs.store
+        return image.with_layer(task, before_all.BeforeAll(self.place, target, files, store))
 
     def _crossing(self, compilers: Compilers, image: AnyImage) -> ReadyCompilers:
         """Return an image's own cross compiler, and the view of the target for its Python."""
         from mpforge.toolchains.cross_image import ProvidedCrossImage
 
         platform = well_known()[compilers.target]
-        given = added(self.place, platform)
+        given = before_all.added(self.place, platform)
         variables = dict(image.environment)
         for name, value in given.items():
             variables[name] = build_tools.joined(variables, name, value)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from mpforge.errors import HostCannot, NoContainerRuntime, PinMissing, RuntimeCannotRun
 from mpforge.housekeeping.cache_contents import PLATFORMS_RUN
-from mpforge.kinds.container_runtime import ZIG, layer_key, run_before_all
+from mpforge.kinds.before_all import BeforeAll
+from mpforge.kinds.container_runtime import ZIG
 from mpforge.kinds.target_machines import Machines
 from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import Toolbox
@@ -25,7 +26,6 @@ from mpforge.places.containers.image_tree import ImageTree
 from mpforge.places.containers.runtime_probe import NATIVE, THIS_HOST
 from mpforge.places.isolation import NO_ROOTS, Isolation, isolation
 from mpforge.plan.pins import ImagePin, ImageRequest
-from mpforge.plan.places import InImage
 from mpforge.platforms import Platform, well_known
 from mpforge.store.process_homes import Home
 from mpforge.store.stamps import stamp
@@ -71,13 +71,13 @@ class ImageHere:
             root.show(zig.zig().path.parent, ZIG)
         return root
 
-    def with_layer(self, task: Task, place: InImage, target: Platform) -> "ImageHere":
+    def with_layer(self, task: Task, before: BeforeAll) -> "ImageHere":
         """Return the image with the changes of ``before-all``; one session makes them, others wait."""
-        key = layer_key(self.id, place, target)
+        key = before.key(self.id)
 
         def make(folder: Path) -> None:
-            with self._root(network=place.network) as root:
-                run_before_all(root, task, place, target)
+            with self._root(network=before.place.network) as root:
+                before.run(root, task)
                 made = image_tree.write(folder, f"sha256:{key}", self.environment)
                 root.write_to(made)
 

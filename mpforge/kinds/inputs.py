@@ -36,7 +36,7 @@ class Inputs:
 
     def __init__(self, source: Project, store: BlobStore, record: Path | None = None) -> None:
         self.source = source
-        self._store = store
+        self.store = store
         self._record = record
         self._settled = False
 
@@ -83,7 +83,7 @@ class Inputs:
         self.__dict__["_listed"] = now
         paths = [path for path, _ in now.tree.walk()]
         try:
-            return self._store.put_directory(self.source.root, paths, elsewhere=now.elsewhere)
+            return self.store.put_directory(self.source.root, paths, elsewhere=now.elsewhere)
         except FileNotFoundError:
             if tries == 1:
                 raise
@@ -119,12 +119,12 @@ class Inputs:
             full = self.source.root / path
             return content_of(full, path) if full.is_file() else None
         node = self.files.get(path)
-        return None if node is None else self._store.read(node.digest)
+        return None if node is None else self.store.read(node.digest)
 
     def _unpacked(self) -> Directory:
         with tempfile.TemporaryDirectory(prefix="mpforge-sdist-") as folder:
             archives.unpack(self.source.root, Path(folder))
-            return self._store.put_directory(archives.sole_directory(Path(folder)))
+            return self.store.put_directory(archives.sole_directory(Path(folder)))
 
 
 def pruned(tree: Directory, exclude: Sequence[str]) -> Directory:

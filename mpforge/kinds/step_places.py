@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 from mpforge.errors import NoHostPython
 from mpforge.keys.walk import ABSENT
 from mpforge.kinds import named_paths
+from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.places.root_contents import STEP
 from mpforge.plan.places import InImage, Machine, OnHost, PlannedPlace
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from mpforge.places.place import Place
 
 
-def _no_roots() -> "ImageRoots":
-    raise AssertionError("no step here runs an image without a container runtime")
-
-
 ProvidedPlace: TypeAlias = "ProvidedHost | ProvidedImage"
 
 
@@ -44,7 +41,8 @@ class Places:
     toolbox: Toolbox
     machines: "Callable[[], Machines]"
     containers: "Callable[[], Containers]"
-    roots: "Callable[[], ImageRoots]" = _no_roots
+    roots: "Callable[[], ImageRoots]"
+    inputs: Inputs
 
     def of(self, place: PlannedPlace) -> ProvidedPlace:
         """Return a planned place as this session provides it."""
@@ -54,10 +52,8 @@ class Places:
             case InImage():
                 from mpforge.kinds.image_place import ProvidedImage
 
-                here = place.runtime == "sandbox"
-                return ProvidedImage(
-                    place, self.roots() if here else self.containers(), self.toolbox
-                )
+                images = self.roots() if place.runtime == "sandbox" else self.containers()
+                return ProvidedImage(place, images, self.toolbox, self.inputs)
             case never:
                 assert_never(never)
 

@@ -31,8 +31,9 @@ class OnHost(OneOf):
 class InImage(OneOf):
     """An image, after ``before`` has been run in it; ``runtime`` runs it: a container runtime, or this host.
 
-    ``network`` says that those commands may see more than loopback. ``environment`` are the variables that a
-    toolchain of the spec adds to the image's.
+    ``network`` says that those commands may see more than loopback, ``sources`` are globs over the files of
+    the project that they see. ``environment`` are the variables that a toolchain of the spec adds to the
+    image's.
     """
 
     image: ImageRequest
@@ -40,6 +41,7 @@ class InImage(OneOf):
     network: bool = False
     environment: tuple[tuple[str, Text], ...] = ()
     runtime: Literal["engine", "sandbox"] = "engine"
+    sources: tuple[str, ...] = ()
 
     sees_host = False
 
@@ -54,9 +56,13 @@ class InImage(OneOf):
 
     @property
     def in_key(self) -> Mapping[str, Any]:
-        """Its fields without the image's name and its runtime: the image's digest is a part."""
+        """Its fields without the image's name and its runtime: the image's digest is a part.
+
+        So is the digest of the files that its commands see.
+        """
         fields = encode(replace(self, image=ImageRequest("", self.image.platform)))
-        return {name: value for name, value in fields.items() if name not in ("kind", "runtime")}
+        others = ("kind", "runtime", "sources")
+        return {name: value for name, value in fields.items() if name not in others}
 
 
 PlannedPlace = OnHost | InImage

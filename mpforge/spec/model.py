@@ -194,6 +194,10 @@ class BuildOptions(Table):
     before_all: Commands = Field(
         default=(), description="Run once in the image and kept as a layer; needs an image."
     )
+    before_all_sources: Globs = Field(
+        default=(),
+        description='Globs of the project\'s files that before-all sees in {project}, e.g. ["ci/**"].',
+    )
     before_build: Commands = Field(
         default=(), description="Run in the build's own copy of the source, for each wheel."
     )

@@ -86,8 +86,15 @@ def test_the_toolchains_variables_and_before_all_are_there_for_the_build(
     place: Path, empty_cache: Cache, cross_aarch64_image: str
 ) -> None:
     build = """
-    before-all = ['echo "$LIBRARIES {arch} #{arch}" > /made-before-all', ["touch", "/a file"]]
-    before-build = ["cat /made-before-all", 'test -d "$CROSS_ROOT" && test -f "/a file"']
+    before-all = [
+        'echo "$LIBRARIES {arch} #{arch}" > /made-before-all',
+        ["cp", "{project}/tiny/_tiny.c", "/a file"],
+    ]
+    before-all-sources = ["tiny/*.c"]
+    before-build = [
+        "cat /made-before-all",
+        'test -d "$CROSS_ROOT" && test -f "/a file" -a ! -e /project/tiny',
+    ]
     environment = { CFLAGS = "-DOF_THE_SPEC" }
     """
     toolchain = 'environment = { LIBRARIES = "/opt/{triple}", CFLAGS = "-DOF_THE_TOOLCHAIN" }'

@@ -315,6 +315,9 @@ CASES: dict[str, Command | Step | tuple[Command, Host]] = {
     "wheel-rust": wheel(replace(ZIG, configurer="cargo", rust="stable"), crates=OutputOf("crates")),
     "wheel-host-rust": (wheel(replace(NATIVE_ZIG, rust="stable")), Host(rust=True)),
     "wheel-image": wheel(compilers_of_image(IMAGE)),
+    "wheel-image-sources": wheel(
+        compilers_of_image(replace(IMAGE, before=(LINE,), sources=("src/**",)))
+    ),
     "wheel-image-emulated": (wheel(compilers_of_image(IMAGE)), Host(runs="qemu 7.2.0")),
     "wheel-before-all": wheel(compilers_of_image(LAYER)),
     "wheel-cross-image": wheel(compilers_of_image(CROSS_IMAGE, cross=True)),
@@ -462,7 +465,9 @@ def ingredients_of(
         pins=pins,
         inputs=FakeInputs(),
         machines=lambda: machines,
-        places=Places(toolbox, lambda: machines, lambda: containers),
+        places=Places(
+            toolbox, lambda: machines, lambda: containers, cast("Any", None), FakeInputs()
+        ),
         posargs=("-x",),
         shipped={"build": shipped},
     )

@@ -39,7 +39,7 @@ class Scene:
         containers = Containers(workspace, cast("Any", None), cast("Any", toolbox))
         monkeypatch.setattr(containers, "how", lambda _: how)
         monkeypatch.setattr(image_contents, "bytecode", self._provide)
-        self._place = ProvidedImage(PLACE, containers, cast("Any", toolbox))
+        self._place = ProvidedImage(PLACE, containers, cast("Any", toolbox), cast("Any", None))
 
     def _python(self, word: str) -> str:
         if self.no_python:

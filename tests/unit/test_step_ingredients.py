@@ -46,7 +46,7 @@ def parts(step: Step) -> dict[str, str]:
         pins=anything,
         inputs=anything,
         machines=anything,
-        places=Places(anything, anything, anything),
+        places=Places(anything, anything, anything, anything, anything),
     )
     return provision._parts(step, Given({}))
 
@@ -113,7 +113,7 @@ def test_the_python_that_compiles_an_emulated_one_s_library_is_in_the_key(comman
             pins=anything,
             inputs=anything,
             machines=anything,
-            places=Places(anything, anything, lambda: anything),
+            places=Places(anything, anything, lambda: anything, anything, anything),
         )
         return {
             item
