@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpforge.cli.options import workspace_of, write_json
-from mpforge.errors import ExitCode, FileTrouble, NothingSelected, WrongInput
+from mpforge.errors import ExitCode, FileTrouble, NothingSelected, SpecNotFound, WrongInput
 from mpforge.obtain.packages.package_index import Index
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.requirements import normal_name
@@ -57,7 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.requirements and arguments.target and arguments.python:
         requests = _requests(arguments.target, arguments.python)
     else:
-        requests, index = _of_project(arguments)
+        try:
+            requests, index = _of_project(arguments)
+        except SpecNotFound as error:
+            hint = f"{error.hint}; without a spec: -r FILE --target aarch64 --python cp313"
+            raise SpecNotFound(error.what, hint=hint) from None
     store = opened(cache_directory(os.environ) / "store")
 
     def tell(words: str) -> None:
@@ -202,8 +206,9 @@ def _data(found: Survey) -> dict[str, Any]:
                 "packages": [
                     {
                         "name": name,
-                        "version": cell.package.version,
+                        "version": cell.package.version or None,
                         "state": cell.answer.state,
+                        "reason": cell.answer.why or None,
                         "blocks": cell.answer.blocks,
                         "wheels_since": cell.answer.since or None,
                         "last_wheel": cell.answer.last or None,
@@ -227,6 +232,10 @@ def _lines(found: Survey) -> Iterable[str]:
         yield f"{name}: {ready} of {len(column.cells)} packages ready"
         for package in column.blocked:
             cell = column.cells[package]
+            if cell.answer.why:
+                yield f"  {package}: no usable version"
+                yield f"    {cell.answer.why}"
+                continue
             look = found.looks.get((package, cell.package.version))
             yield f"  {package} {cell.package.version}: no wheel{cell.answer.past}"
             yield f"    {look.verdict if look is not None else 'the index has no sdist of it'}"

@@ -16,7 +16,7 @@ class Answer:
 
     ``since`` is the first version from which on all releases up to this one have a fitting wheel;
     ``last`` is the newest older version that has one, if this one has none. ``compiled`` is False if the
-    package is known to need no compiler.
+    package is known to need no compiler. ``why`` is the reason if not even a version can be had.
     """
 
     state: State
@@ -24,6 +24,7 @@ class Answer:
     last: str = ""
     compiled: bool = True
     sdist: Offer | None = None
+    why: str = ""
 
     @property
     def blocks(self) -> bool:

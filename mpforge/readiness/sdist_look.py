@@ -51,6 +51,35 @@ _OF_EVERY_SYSTEM = {
     ),
 }
 
+_OF_OTHER_SYSTEMS = {
+    *(
+        "advapi32",
+        "iphlpapi",
+        "kernel32",
+        "netapi32",
+        "ole32",
+        "pdh",
+        "powrprof",
+        "psapi",
+        "shell32",
+    ),
+    *(
+        "user32",
+        "winmm",
+        "ws2_32",
+        "wtsapi32",
+        "devstat",
+        "kvm",
+        "kstat",
+        "perfstat",
+        "nsl",
+        "socket",
+    ),
+}
+"""Libraries of Windows, the BSDs, Solaris and AIX, which a build for Linux does not use."""
+_ASIDE = {"benchmarks", "doc", "docs", "examples", "test", "test cases", "testing", "tests"}
+"""Directories whose scripts do not build what is installed."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -123,14 +152,19 @@ def look_at(root: Path, store: BlobStore) -> Look:
 
 def _asked_for(root: Path, script: str) -> list[str]:
     """Return the libraries that build scripts name, lower case, without those of every system."""
-    scripts = [root / "setup.py", *(sorted(root.rglob(script))[:_MOST_SCRIPTS] if script else ())]
+    own = [
+        path
+        for path in (sorted(root.rglob(script)) if script else ())
+        if _ASIDE.isdisjoint(path.relative_to(root).parts)
+    ]
+    scripts = [root / "setup.py", *own[:_MOST_SCRIPTS]]
     found: list[str] = []
     for path in filter(Path.is_file, scripts):
         text = path.read_text("utf-8", "replace")
         found += [name.lower() for pattern in _ASKS for name in pattern.findall(text)]
         # Most -sys crates are of the system, or bring their library's source.
         found += [name for name in _SYS_CRATE.findall(text) if providing(name) is not None]
-    return [name for name in found if name not in _OF_EVERY_SYSTEM]
+    return [name for name in found if name not in _OF_EVERY_SYSTEM | _OF_OTHER_SYSTEMS]
 
 
 def _included(root: Path) -> list[str]:

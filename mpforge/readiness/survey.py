@@ -67,7 +67,7 @@ def survey(
         columns.append(column)
         tell(f"{column.target}, {column.python} …")
         try:
-            packages = resolve(request, index, files)
+            packages, missing = resolve(request, index, files)
         except Unresolvable as error:
             column.trouble = (error.why or error.what).splitlines()[0]
             continue
@@ -77,6 +77,8 @@ def survey(
             if package.index:
                 answer = judge(known[_page(package)], package.version, ranks)
                 column.cells[package.name] = Cell(package, answer)
+        for name, why in missing.items():
+            column.cells[name] = Cell(Resolved(name, "", ""), Answer("nothing", why=why))
     return Survey(tuple(columns), _looks(columns, accounts, store, tell))
 
 

@@ -54,6 +54,8 @@ def _cell(cell: Cell | None) -> Element | str:
     if cell is None:
         return tag("span", "not needed", class_="idle")
     answer = cell.answer
+    if answer.why:
+        return tag("span", "no version", class_="bad", title=answer.why)
     if answer.state == "sdist" and not answer.compiled:
         return tag("span", f"{cell.package.version}: pure sdist", class_="good")
     words = {"pure": "pure", "wheel": f"since {answer.since}", "nothing": "nothing"}

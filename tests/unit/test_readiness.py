@@ -105,6 +105,17 @@ EXTENSION = "from setuptools import Extension, setup\nsetup(ext_modules=[Extensi
         ({"pyproject.toml": _backend("flit-core", "flit_core.buildapi")}, "pure Python ("),
         ({"pyproject.toml": SETUPTOOLS, "setup.py": f"{EXTENSION})])"}, "seems buildable here"),
         (
+            {"pyproject.toml": SETUPTOOLS, "setup.py": f"{EXTENSION}libraries=['kvm'])])"},
+            "seems buildable here",
+        ),
+        (
+            {
+                "pyproject.toml": _backend("meson-python", "mesonpy"),
+                "vendored/test cases/1/meson.build": "dependency('frob')",
+            },
+            "seems buildable here",
+        ),
+        (
             {"pyproject.toml": SETUPTOOLS, "setup.py": f"{EXTENSION}libraries=['z', 'm'])])"},
             "seems buildable with [build] libraries = [zlib]",
         ),
@@ -161,7 +172,7 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     }
     versions = {"pure": "2.0", "ready": "1.0", "lacking": "3.0"}
     packages = [Resolved(name, versions[name], "https://index.example/simple") for name in pages]
-    monkeypatch.setattr(survey, "resolve", lambda _request, _index, _files: tuple(packages))
+    monkeypatch.setattr(survey, "resolve", lambda _request, _index, _files: (tuple(packages), {}))
     monkeypatch.setattr(survey, "offers", lambda _index, name, _account: tuple(pages[name]))
     look = Look("setuptools", crosses=True, libraries=("frob",))
     monkeypatch.setattr(survey, "look", lambda _offer, _account, _store: look)
@@ -234,12 +245,57 @@ def test_a_file_that_is_none_of_requirements_is_wrong_input(
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "Because ghost was not found in the package registry and you require ghost",
+        "Because there is no version of ghost[all]==9 and you require ghost[all]==9",
+        "Because only ghost>=2 is available and x==1 depends on ghost<2",
+        "Because the requested Python version (>=3.9) is not >=3.11 and ghost==2 depends on Python>=3.11",
+        "Failed to build `ghost==0.6.2`",
+    ],
+)
+def test_the_others_are_resolved_without_a_package_that_has_no_version(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    excluded: list[str] = []
+
+    def uv(words: list[str], index: Index) -> Captured:
+        assert index == Index()
+        if "--excludes" not in words:
+            text = f"error: No solution found\n  cause: {said}, we can conclude that no.\n"
+            return Captured(1, "", text)
+        excluded.append(Path(words[words.index("--excludes") + 1]).read_text())
+        Path(words[words.index("--output-file") + 1]).write_text("here==1\n    # from https://i/\n")
+        return Captured(0, "", "")
+
+    monkeypatch.setattr(resolution, "uv", uv)
+    found, missing = resolution.resolve(RISCV, Index())
+    assert found == (Resolved("here", "1", "https://i/"),)
+    assert missing == {"ghost": said}
+    assert excluded == ["ghost"]
+
+
+@pytest.mark.usefixtures("index")
+def test_a_package_without_a_version_is_a_row_that_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(survey, "resolve", lambda _r, _i, _f: ((), {"ghost": "it was not found"}))
+    assert main(["readiness", *TO]) == 0
+    assert capsys.readouterr().out == (
+        "riscv64, cp313 (manylinux_2_31): 0 of 1 packages ready\n"
+        "  ghost: no usable version\n    it was not found\n"
+    )
+    assert main(["readiness", *TO, "--html", "r.html"]) == 0
+    assert 'title="it was not found"' in Path("r.html").read_text()
+
+
+@pytest.mark.parametrize(
     ("words", "code", "told"),
     [
         (["-r", "nope.txt"], 4, "nope.txt can't be read"),
         (["--target", "z80"], 2, "there is no target z80"),
         (["--python", "py3"], 2, "'py3' is not a supported Python"),
-        ([], 2, "there is no multiplatform.toml"),
+        ([], 2, "without a spec: -r FILE --target aarch64 --python cp313"),
     ],
 )
 @pytest.mark.usefixtures("index")

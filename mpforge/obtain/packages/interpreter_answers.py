@@ -39,14 +39,21 @@ sys.exit(done.returncode)
 
 @contextlib.contextmanager
 def interpreter_for(
-    python: str, system: tuple[Platform, str] | None, host_python: Path | None = None
+    python: str,
+    system: tuple[Platform, str] | None,
+    host_python: Path | None = None,
+    *,
+    builds: bool = False,
 ) -> Iterator[Path]:
     """Write a program that answers uv as ``python`` (``cp311``) does on a system of exactly that policy.
 
     Without a ``system`` the machine is this one, as ``host_python`` sees it; that interpreter runs below,
     by default the one that runs mpforge. Its version is the host's: uv is also told ``--python-version``.
+    With ``builds`` it keeps the host's directories: uv makes environments of it, to ask sdists for their
+    requirements, and what it installs there is found only where the host's interpreter looks.
     """
-    answers = json.dumps(_directories(python) | (_machine(*system, python) if system else {}))
+    directories = {} if builds else _directories(python)
+    answers = json.dumps(directories | (_machine(*system, python) if system else {}))
     below = str(host_python or sys.executable)
     command = shlex.join([below, "-I", "-S", "-c", _PROGRAM, answers, below])
     with tempfile.TemporaryDirectory(prefix="mpforge-python-") as folder:
