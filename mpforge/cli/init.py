@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from mpforge.artifacts.core_metadata import requires_python
@@ -106,8 +107,20 @@ def read_files(folder: Path, pyproject: str | None) -> ProjectFiles:
                 if path.is_file() and path.stat().st_size <= _LARGEST:
                     texts[path.relative_to(folder).as_posix()] = path.read_text("utf-8", "replace")
     return ProjectFiles(
-        texts, lambda path: (folder / path).exists(), pkg_info=_requires_python(folder)
+        texts,
+        lambda path: (folder / path).exists(),
+        pkg_info=_requires_python(folder),
+        names=lambda path: os.listdir(folder / path),
+        scripts=lambda path: _scripts(folder / path),
     )
+
+
+def _scripts(path: Path) -> Iterator[str]:
+    """Yield the texts of the Python files at a path or below it."""
+    for script in [path] if path.is_file() else path.rglob("*.py"):
+        with contextlib.suppress(OSError):
+            if script.suffix == ".py" and script.stat().st_size <= _LARGEST:
+                yield script.read_text("utf-8", "replace")
 
 
 def _requires_python(folder: Path) -> str | None:

@@ -1,6 +1,7 @@
 """The files of a project that ``init`` reads, as texts by their path."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 PROJECT_FILES = ("pyproject.toml", "setup.cfg", "setup.py", "cibuildwheel.toml")
@@ -21,13 +22,28 @@ CI_FILES = (
 """Globs of CI services' files."""
 
 
+_PYTEST = {
+    "pyproject.toml": re.compile(r"^\[tool\.pytest\b", re.MULTILINE),
+    "setup.cfg": re.compile(r"^\[tool:pytest\]", re.MULTILINE),
+    "tox.ini": re.compile(r"^\[pytest\]", re.MULTILINE),
+}
+"""The files with a configuration of pytest, and the table that it is in."""
+_QUOTED = re.compile(r"""["'](?:\.{0,2}/)*([\w.-]+)(?=["'/])""")
+_NO_INPUTS = frozenset({"build", "dist", "src", "lib"})
+
+
 @dataclass(frozen=True)
 class ProjectFiles:
-    """Texts by path, whether a path exists in the project, and Requires-Python of an unpacked sdist."""
+    """Texts by path, whether a path exists in the project, and Requires-Python of an unpacked sdist.
+
+    ``names`` returns the names in a folder, ``scripts`` the texts of the Python files at a path or below it.
+    """
 
     texts: Mapping[str, str] = field(default_factory=dict)
     exists_also: Callable[[str], bool] = field(default=lambda _path: False)
     pkg_info: str | None = None
+    names: Callable[[str], Iterable[str]] = field(default=lambda _folder: ())
+    scripts: Callable[[str], Iterable[str]] = field(default=lambda _path: ())
 
     def text(self, path: str) -> str | None:
         """Return a file's text; None if there is no such file."""
@@ -36,3 +52,35 @@ class ProjectFiles:
     def exists(self, path: str) -> bool:
         """Return whether the project has a file or directory."""
         return path in self.texts or self.exists_also(path)
+
+    def within(self, folder: str) -> "ProjectFiles":
+        """Return those of a folder, given with a slash at its end; all of them for an empty one."""
+        if not folder:
+            return self
+        texts = {p.removeprefix(folder): t for p, t in self.texts.items() if p.startswith(folder)}
+        return ProjectFiles(
+            texts,
+            lambda path: self.exists(f"{folder}{path}"),
+            self.pkg_info,
+            lambda path: self.names(f"{folder}{path}"),
+            lambda path: self.scripts(f"{folder}{path}"),
+        )
+
+    def used_by_tests(self, sources: Iterable[str]) -> list[str]:
+        """Return what tests in ``sources`` use of the project beside themselves and its packages.
+
+        That is pytest's configuration, and files and folders at the top whose names are in their code.
+        """
+        found = [name for name, table in _PYTEST.items() if table.search(self.text(name) or "")]
+        quoted = {
+            name
+            for path in sources
+            for text in self.scripts(path)
+            for name in _QUOTED.findall(text)
+        }
+        for name in sorted(self.names("")):
+            package = self.exists(f"{name}/__init__.py") or name in _NO_INPUTS
+            hidden = name.startswith(".") or name.endswith(".egg-info")
+            if name in quoted and not (package or hidden):
+                found.append(name)
+        return list(dict.fromkeys(found))

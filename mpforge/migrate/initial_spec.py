@@ -88,7 +88,7 @@ def initial_spec(files: ProjectFiles) -> InitialSpec:
         runs,
         tables,
         requires_python=required.text if required else None,
-        exists=lambda path: files.exists(f"{package}{path}"),
+        files=files.within(package),
         account=account,
     )
     uses = bool(account.found or found.runs)

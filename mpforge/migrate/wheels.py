@@ -1,6 +1,6 @@
 """Bring together the wheels of all runs of cibuildwheel, and the options of each, in mpforge's words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from mpforge.migrate.cibuildwheel.syntax import matches
 from mpforge.migrate.cibuildwheel.translate import translate
 from mpforge.migrate.cibuildwheel.versions import LAST_WITH, NEWEST, Version, default_policy
 from mpforge.migrate.factor import Leaves, Pair, leaves_of
+from mpforge.migrate.files import ProjectFiles
 from mpforge.migrate.run import Run
 from mpforge.platforms import python_words
 
@@ -62,10 +63,12 @@ def collect(
     tables: Mapping[str, Table],
     *,
     requires_python: str | None,
-    exists: Callable[[str], bool],
+    files: ProjectFiles,
     account: Account,
 ) -> Wheels:
     """Return the wheels of ``runs``; ``tables`` are the options by the name of their file.
+
+    ``files`` are the package's.
 
     Where runs build the same wheel, the first one's options are used, of files that upload wheels first.
     """
@@ -79,7 +82,7 @@ def collect(
         build = options.value("build")
         wheels.named |= bool(run.text("only") or (build and build.content not in ([], ["*"])))
         selected = select(options, _invocation(run), requires_python)
-        one = _Run(run, options, exists, account)
+        one = _Run(run, options, files, account)
         for wheel in selected:
             _add(wheels, wheel, one)
         every.append(one)
@@ -174,10 +177,8 @@ def _account_selection(run: Run, options: Options, account: Account) -> None:
 class _Run:
     """A run, and the options of each of its wheels in our words; equal options are translated once."""
 
-    def __init__(
-        self, run: Run, options: Options, exists: Callable[[str], bool], account: Account
-    ) -> None:
-        self.run, self.options, self._exists, self._account = run, options, exists, account
+    def __init__(self, run: Run, options: Options, files: ProjectFiles, account: Account) -> None:
+        self.run, self.options, self._files, self._account = run, options, files, account
         self._skipped = skipped_tests(options)
         self._names = [n for n in (*KINDS, *image_options()) if n not in SELECTING | {"test-skip"}]
         self._memo: dict[str, Leaves] = {}
@@ -217,7 +218,7 @@ class _Run:
         key = repr([(name, value) for name, value in values.items()])
         if key not in self._memo:
             contents: dict[str, Any] = {name: value.content for name, value in values.items()}
-            translation = translate(contents, exists=self._exists)
+            translation = translate(contents, files=self._files)
             for option, outcome, text in translation.outcomes:
                 self._account.add(values[option].settings, outcome, text)
             self._memo[key] = leaves_of({"build": translation.build, "test": translation.test})

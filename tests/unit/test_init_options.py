@@ -1,9 +1,13 @@
 """cibuildwheel's options in mpforge's words, one at a time."""
 
+import tomllib
 from typing import Any
 
 import pytest
 
+from mpforge.migrate.cibuildwheel.translate import TEST_SOURCES
+from mpforge.migrate.files import ProjectFiles
+from mpforge.migrate.initial_spec import initial_spec
 from tests.unit.initial_specs import outcomes_of, spec_of, table, written
 
 ONE = 'build = "cp311-*"\narchs = "x86_64"\nskip = "*-musllinux_*"\n'
@@ -255,3 +259,18 @@ def test_what_mpforge_needs_not_is_listed(option: str) -> None:
 def test_text_that_is_quoted_in_comments_stays_in_comments() -> None:
     options = 'before-all = "x\\n[build]"\nenvironment.A = "$\\nb = 1"'
     assert set(spec_of(ONE + options)) == {"schema", "project", "build"}
+
+
+def test_what_tests_use_of_the_whole_project_is_beside_them() -> None:
+    files = ProjectFiles(
+        {"pyproject.toml": table('test-command = "pytest {project}/tests"') + "[tool.pytest]\n"},
+        {"pkg/__init__.py"}.__contains__,
+        names=lambda _: [".git", "docs", "notes", "pkg", "src", "tests", "tools", "x.egg-info"],
+        scripts=lambda path: (
+            ['TOP / "tools" / "docs.py"', "open('../notes/a'), 'pkg', 'src', '.git', 'tests'"]
+            if path == "tests"
+            else []
+        ),
+    )
+    spec = tomllib.loads(initial_spec(files).text)
+    assert spec["test"]["sources"] == [*TEST_SOURCES, "pyproject.toml", "notes", "tools"]

@@ -14,6 +14,7 @@ from mpforge.migrate.cibuildwheel.packages import installed, installs, without_i
 from mpforge.migrate.cibuildwheel.repair import check, check_requires, repair, use_image
 from mpforge.migrate.cibuildwheel.syntax import commands, pip_requirements, quoted
 from mpforge.migrate.cibuildwheel.translation import Translation
+from mpforge.migrate.files import ProjectFiles
 from mpforge.spec.check_values import why_reserved
 
 TEST_SOURCES = ("tests", "test", "conftest.py", "pytest.ini")
@@ -47,9 +48,9 @@ _CONSTRAINTS = frozenset(
 )
 
 
-def translate(values: Mapping[str, Any], *, exists: Callable[[str], bool]) -> Translation:
+def translate(values: Mapping[str, Any], *, files: ProjectFiles) -> Translation:
     """Translate the values that one wheel has, by option, except those that select wheels."""
-    found = Translation(exists)
+    found = Translation(files)
     tested = bool(values.get("test-command"))
     for option in sorted(values, key=lambda name: _ORDER.index(name) if name in _ORDER else 99):
         reader = _READERS.get(option)
@@ -156,8 +157,12 @@ def _test_command(found: Translation, option: str, lines: list[str]) -> None:
         return
     found.test["command"] = commands(lines)
     found.done(option, "test.command")
-    used = re.findall(r"\{(?:project|package)\}/([\w.*/-]+)", " ".join(found.test["command"]))
-    _add_sources(found, [path.strip("/.") for path in used])
+    text = " ".join(found.test["command"])
+    if re.search(r"\{(?:project|package)\}", text):  # the whole project is there
+        paths = re.findall(r"\{(?:project|package)\}/([\w.*/-]+)", text)
+        _add_sources(found, [path.strip("/.") for path in paths])
+        sources = found.test.get("sources", TEST_SOURCES)
+        _add_sources(found, found.files.used_by_tests(sources))
 
 
 def _add_sources(found: Translation, paths: Sequence[str]) -> None:
@@ -218,7 +223,7 @@ def _environment(
 def _constrained(found: Translation, option: str, name: str, text: str) -> None:
     for path in text.split():
         local = re.sub(r"^(\{project\}/|\./)", "", path)
-        if "://" in local or not found.exists(local):
+        if "://" in local or not found.files.exists(local):
             found.refuse(option, f"{name}: {quoted(path)} is not a file of the project")
             continue
         sections = ("build",) if "BUILD" in name else ("build", "test")

@@ -1,8 +1,10 @@
 """The translated options of one wheel, and what became of each option."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from mpforge.migrate.files import ProjectFiles
 
 Outcome = Literal["translated", "refused", "not needed"]
 
@@ -11,10 +13,10 @@ Outcome = Literal["translated", "refused", "not needed"]
 class Translation:
     """Translated options: ``build`` and ``test`` by our keys, and each option's outcomes with their texts.
 
-    ``exists`` says whether the project has a file.
+    ``files`` are the package's.
     """
 
-    exists: Callable[[str], bool]
+    files: ProjectFiles
     build: dict[str, Any] = field(default_factory=dict)
     test: dict[str, Any] = field(default_factory=dict)
     outcomes: list[tuple[str, Outcome, str]] = field(default_factory=list)
