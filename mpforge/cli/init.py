@@ -116,10 +116,10 @@ def read_files(folder: Path, pyproject: str | None) -> ProjectFiles:
 
 
 def _scripts(path: Path) -> Iterator[str]:
-    """Yield the texts of the Python files at a path or below it."""
+    """Yield the text of a file, or those of the Python files below a folder."""
     for script in [path] if path.is_file() else path.rglob("*.py"):
         with contextlib.suppress(OSError):
-            if script.suffix == ".py" and script.stat().st_size <= _LARGEST:
+            if script.is_file() and script.stat().st_size <= _LARGEST:
                 yield script.read_text("utf-8", "replace")
 
 

@@ -29,6 +29,8 @@ _PYTEST = {
 }
 """The files with a configuration of pytest, and the table that it is in."""
 _QUOTED = re.compile(r"""["'](?:\.{0,2}/)*([\w.-]+)(?=["'/])""")
+_PATH = re.compile(r"(?<![\w/.])(?:\{(?:project|package)\}/|\./)?([\w.-]+(?:/[\w.-]+)+)")
+_WORD = re.compile(r"[\w.-]+")
 _NO_INPUTS = frozenset({"build", "dist", "src", "lib"})
 
 
@@ -36,7 +38,8 @@ _NO_INPUTS = frozenset({"build", "dist", "src", "lib"})
 class ProjectFiles:
     """Texts by path, whether a path exists in the project, and Requires-Python of an unpacked sdist.
 
-    ``names`` returns the names in a folder, ``scripts`` the texts of the Python files at a path or below it.
+    ``names`` returns the names in a folder, ``scripts`` the text of a file, or those of a folder's Python
+    files.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -84,3 +87,12 @@ class ProjectFiles:
             if name in quoted and not (package or hidden):
                 found.append(name)
         return list(dict.fromkeys(found))
+
+    def used_by_script(self, text: str) -> list[str]:
+        """Return the files and folders at the top that a shell script names, or the files that it calls."""
+        found: dict[str, None] = {}
+        called = [path.removeprefix("./") for path in _PATH.findall(text)]
+        texts = [text, *(one for path in called if self.exists(path) for one in self.scripts(path))]
+        words = {word for one in texts for word in _WORD.findall(one)}
+        found |= dict.fromkeys(name for name in sorted(self.names("")) if name in words)
+        return [name for name in found if not name.startswith(".")]

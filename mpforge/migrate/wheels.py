@@ -174,6 +174,12 @@ def _account_selection(run: Run, options: Options, account: Account) -> None:
     account.add(run.unresolved, "refused", _LATE)
 
 
+_IN_IMAGE = frozenset(
+    ("build", key) for key in ("strategy", "network", "image", "before-all", "before-all-sources")
+)
+"""The paths of options that make a build one in an image."""
+
+
 class _Run:
     """A run, and the options of each of its wheels in our words; equal options are translated once."""
 
@@ -196,6 +202,11 @@ class _Run:
         leaves["build", "environment", "CIBUILDWHEEL"] = "1"
         if ("test", "command") in leaves:
             leaves["test", "environment", "CIBUILDWHEEL"] = "1"
+        if wheel.python.startswith("pp") and ("build", "before-all") in leaves:
+            leaves = {path: value for path, value in leaves.items() if path not in _IN_IMAGE}
+            if (before := self.options.value("before-all", wheel.identifier)) is not None:
+                text = f"{wheel.python}: it runs only in an image, where mpforge builds no PyPy"
+                self._account.add(before.settings, "refused", text)
         if matches(wheel.identifier, self._skipped):
             leaves = {path: value for path, value in leaves.items() if path[0] != "test"}
             leaves["test", "strategy"] = "skip"

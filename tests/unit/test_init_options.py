@@ -7,8 +7,8 @@ import pytest
 
 from mpforge.migrate.cibuildwheel.translate import TEST_SOURCES
 from mpforge.migrate.files import ProjectFiles
-from mpforge.migrate.initial_spec import initial_spec
-from tests.unit.initial_specs import outcomes_of, spec_of, table, written
+from mpforge.migrate.initial_spec import InitialSpec, initial_spec
+from tests.unit.initial_specs import outcomes, outcomes_of, spec_of, table, written
 
 ONE = 'build = "cp311-*"\narchs = "x86_64"\nskip = "*-musllinux_*"\n'
 
@@ -201,7 +201,6 @@ def test_build_options_are_ours(options: str, build: dict[str, Any] | None) -> N
         ('before-build = "pip install -e {project}/"', "can't be installed before it is built"),
         ('before-test = "pip install --pre numpy"', "`--pre` of pip install is not a requirement"),
         ('before-build = "yum install -y libfoo-devel"', "mpforge has no recipe for libfoo-devel"),
-        ('before-all = "./build_deps.sh"', "runs only in an image"),
         ('test-requires = "git+https://x/y"', "only requirements, paths and requirements files"),
         ('repair-wheel-command = ""', "every wheel is repaired and verified"),
         ('repair-wheel-command = "echo done"', "it writes no wheel to {dest_dir}"),
@@ -274,3 +273,44 @@ def test_what_tests_use_of_the_whole_project_is_beside_them() -> None:
     )
     spec = tomllib.loads(initial_spec(files).text)
     assert spec["test"]["sources"] == [*TEST_SOURCES, "pyproject.toml", "notes", "tools"]
+
+
+SCRIPTS = {"ci/deps.sh": "cd tools/lib && make install"}
+
+
+def with_scripts(options: str, project: str = "") -> tuple[InitialSpec, dict[str, Any]]:
+    """The spec of a project with scripts, and its options of builds for every wheel."""
+    texts = {"pyproject.toml": table(f'archs = "x86_64"\n{options}') + project}
+    names = [".git", "ci", "src", "tools"]
+    files = ProjectFiles(
+        texts,
+        SCRIPTS.__contains__,
+        names=lambda _: names,
+        scripts=lambda path: [SCRIPTS[path]] if path in SCRIPTS else [],
+    )
+    initial = initial_spec(files)
+    return initial, tomllib.loads(initial.text).get("build", {})
+
+
+def test_a_script_before_all_runs_in_the_image_with_what_it_names_and_the_variables() -> None:
+    _, build = with_scripts(
+        'before-all = ["yum install -y zlib-devel", "bash {project}/ci/deps.sh"]\n'
+        'environment = { PREFIX = "/opt/a b", J = "$(nproc)" }'
+    )
+    (line,) = build["before-all"]
+    assert line.startswith("export CIBUILDWHEEL=1 PREFIX='/opt/a b' && yum install -y zlib-devel")
+    assert line.endswith(" && bash {project}/ci/deps.sh")
+    assert build["before-all-sources"] == ["ci", "tools"]
+    assert (build["strategy"], build["network"], "libraries" in build) == ("hybrid", True, False)
+
+
+def test_before_all_is_left_out_where_no_image_builds() -> None:
+    rust = '[build-system]\nrequires = ["maturin>=1"]\n'
+    initial, build = with_scripts('before-all = "ci/deps.sh"', rust)
+    assert "strategy" not in build
+    assert any("where mpforge builds no Rust" in line for line in outcomes(initial))
+    initial, _ = with_scripts('before-all = "ci/deps.sh"\nbuild = "pp311-*"\nenable = "pypy"')
+    assert "hybrid" not in initial.text
+    assert any("where mpforge builds no PyPy" in line for line in outcomes(initial))
+    _, build = with_scripts('before-all = "curl https://sh.rustup.rs | sh -s -- -y"')
+    assert "before-all" not in build

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from mpforge.migrate.cibuildwheel.syntax import quoted
+from mpforge.migrate.cibuildwheel.translation import Translation
 from mpforge.spec.recipes import recipes
 
 _INSTALL = re.compile(
@@ -102,6 +104,24 @@ def without_installs(line: str) -> str:
     """Return what else a shell line does; empty if it only installs packages."""
     rest = _PREPARES.sub("", _INSTALL.sub("", line))
     return "" if not _GLUE.sub("", rest) else rest.strip()
+
+
+def packages(found: Translation, option: str, line: str) -> str:
+    """Translate the packages that a line installs; return what else it does."""
+    for package in installed(line):
+        if package.kind == "library":
+            found.extend(option, "build", "libraries", [package.ours])
+        elif package.kind == "tool":
+            found.extend(option, "build", "tools", [package.ours])
+        elif package.kind == "there":
+            found.drop(option, f"steps already have {package.name} or a replacement")
+        else:
+            found.refuse(
+                option,
+                f"{quoted(line)}: mpforge has no recipe for {package.name}; add a [libraries] table "
+                "or a tool of [build] tools if the build needs it",
+            )
+    return without_installs(line)
 
 
 def _package(name: str) -> Package:

@@ -130,7 +130,10 @@ def use_image(found: Translation, option: str, value: str) -> None:
             found.refuse(option, f"{quoted(value)}: wheels for musl are built for musllinux_1_2")
         return
     policy = _policy(value)
-    if policy is None:
+    if policy is None and found.build.get("strategy") == "hybrid":
+        found.build["image"] = value
+        found.done(option, "build.image")
+    elif policy is None:
         found.refuse(option, f'{quoted(value)}: with strategy = "hybrid" it is [build] image')
     else:
         found.build["policy"] = policy

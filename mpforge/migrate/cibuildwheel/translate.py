@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from mpforge.migrate.cibuildwheel import syntax
+from mpforge.migrate.cibuildwheel.before_all import before_all
 from mpforge.migrate.cibuildwheel.environment import APPENDED, JOBS, evaluated
-from mpforge.migrate.cibuildwheel.packages import installed, installs, without_installs
+from mpforge.migrate.cibuildwheel.packages import installs, packages
 from mpforge.migrate.cibuildwheel.repair import check, check_requires, repair, use_image
 from mpforge.migrate.cibuildwheel.syntax import commands, pip_requirements, quoted
 from mpforge.migrate.cibuildwheel.translation import Translation
@@ -85,43 +86,14 @@ def _split(found: Translation, option: str, lines: Sequence[str]) -> tuple[list[
                 if others:
                     what = quoted(" ".join(others))
                     found.refuse(option, f"{what} of pip install is not a requirement")
-            elif installs(part):
-                if left := _packages(found, option, part):
+            elif installs(part) and "before-all" not in found.build:  # else it is an image's
+                if left := packages(found, option, part):
                     rest.append(left)
             else:
                 rest.append(part)
         if text := "&&".join(rest).strip():
             kept.append(text)
     return kept, requirements
-
-
-def _packages(found: Translation, option: str, line: str) -> str:
-    """Translate the packages that a line installs; return what else it does."""
-    for package in installed(line):
-        if package.kind == "library":
-            found.extend(option, "build", "libraries", [package.ours])
-        elif package.kind == "tool":
-            found.extend(option, "build", "tools", [package.ours])
-        elif package.kind == "there":
-            found.drop(option, f"steps already have {package.name} or a replacement")
-        else:
-            found.refuse(
-                option,
-                f"{quoted(line)}: mpforge has no recipe for {package.name}; add a [libraries] table "
-                "or a tool of [build] tools if the build needs it",
-            )
-    return without_installs(line)
-
-
-def _before_all(found: Translation, option: str, lines: list[str]) -> None:
-    for line in lines:
-        rest = _packages(found, option, line) if installs(line) else line
-        if rest:
-            found.refuse(
-                option,
-                f'{quoted(rest)}: runs only in an image: set strategy = "hybrid" and before-all in '
-                "[build]; or make a native library that it builds a [libraries] table",
-            )
 
 
 def _before_build(found: Translation, option: str, lines: list[str]) -> None:
@@ -245,7 +217,9 @@ def _frontend(found: Translation, option: str, value: object) -> None:
         name, _, rest = str(value).partition(";")
         arguments = syntax.words(rest.strip().removeprefix("args:"))
     name = name.strip().removeprefix("name:").strip()
-    if name == "uv":
+    if name == "uv" and "before-all" in found.build:
+        found.drop(option, "uv: mpforge builds with `build` in an image")
+    elif name == "uv":
         found.build["frontend"] = "uv"
         found.done(option, "build.frontend")
     else:
@@ -273,7 +247,7 @@ _READERS: Mapping[str, Reader] = {
     "environment": partial(_environment, sections="build test"),
     "test-environment": partial(_environment, sections="test"),
     "environment-pass": partial(_listed, sections="build test", key="pass-environment"),
-    "before-all": _before_all,
+    "before-all": before_all,
     "before-build": _before_build,
     "before-test": _before_test,
     "build-frontend": _frontend,
