@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from mpforge.cli.options import add_spec, sessions_of, workspace_of
 from mpforge.errors import ExitCode
 from mpforge.reports.console import size
-from mpforge.workspace import Workspace, cache_directory
+from mpforge.sources import project
+from mpforge.workspace import STATE_NAME, Workspace, cache_directory
 
 if TYPE_CHECKING:
     from mpforge.engine.exports import Import
@@ -33,9 +34,8 @@ def add_actions(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--output",
         "-o",
         type=Path,
-        default=Path(OUTPUT),
         metavar="FILE",
-        help="default: %(default)s",
+        help=f"default: {STATE_NAME}/{OUTPUT}",
     )
     action.set_defaults(func=_export)
     action = actions.add_parser(
@@ -60,12 +60,21 @@ def _export(arguments: argparse.Namespace) -> int:
     groups = {s.name: s.requires for s in every if s.group}
     names = _without_groups(arguments.session, groups)
     named = [session for session in every if session.name in names]
-    collected, written = export(found, workspace, named, every, arguments.output)
+    place = arguments.output or workspace.state / OUTPUT
+    if arguments.output is None:
+        workspace.state.mkdir(parents=True, exist_ok=True)
+        workspace.ignore_state()
+    collected, written = export(found, workspace, named, every, place)
     files = len(collected.entries)
     sys.stdout.write(
-        f"wrote {arguments.output} ({size(written)}): {_counted(len(collected.results), 'result')}, "
+        f"wrote {place} ({size(written)}): {_counted(len(collected.results), 'result')}, "
         f"{_counted(files, 'file')} of dist/, for {', '.join(arguments.session)}\n"
     )
+    if project.has(found.inputs.source, place):
+        sys.stderr.write(
+            f"mpforge > warning: {place} is a file of the source now, so the next build starts anew: move it "
+            f"to {STATE_NAME}/ or out of the project\n"
+        )
     return ExitCode.DONE
 
 

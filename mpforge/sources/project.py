@@ -90,6 +90,16 @@ def looked_at_again(project: Project) -> Project:
     return replace(project, listing=git.listing(project.root)) if project.listing else project
 
 
+def has(project: Project, path: Path) -> bool:
+    """Return whether a file is one of the source's, in a directory or checkout as it is now."""
+    place = Path(os.path.realpath(path))
+    if project.form == "packed-sdist" or not place.is_relative_to(project.root):
+        return False
+    folder = place.relative_to(project.root).parent.as_posix()
+    names = _names(looked_at_again(project))
+    return place.name in names.get("" if folder == "." else folder, ())
+
+
 @dataclass(frozen=True)
 class Files:
     """A source's files; ``elsewhere`` has the real paths of those that replace a symlink.
@@ -109,15 +119,7 @@ def files(project: Project, *, record: Path | None = None) -> Files:
 
     ``record`` is the path of the file with remembered digests.
     """
-    if project.listing is not None:
-        names = project.listing.names
-    else:
-        names = git.by_folder(_files_without_git(project))
-    mine = {
-        folder: inside if folder else [name for name in inside if name not in project.own]
-        for folder, inside in names.items()
-        if folder.partition("/")[0] not in project.own
-    }
+    mine = _names(project)
     leaving: list[str] = []
 
     def keeps(path: str, target: str) -> bool:
@@ -130,6 +132,19 @@ def files(project: Project, *, record: Path | None = None) -> Files:
     if not leaving:
         return Files(tree, {})
     return _with_followed(project, tree, leaving, mine, record)
+
+
+def _names(project: Project) -> dict[str, list[str]]:
+    """Return the names of the source's files by folder (empty: the top), without mpforge's own."""
+    if project.listing is not None:
+        names = project.listing.names
+    else:
+        names = git.by_folder(_files_without_git(project))
+    return {
+        folder: list(inside) if folder else [name for name in inside if name not in project.own]
+        for folder, inside in names.items()
+        if folder.partition("/")[0] not in project.own
+    }
 
 
 def _with_followed(

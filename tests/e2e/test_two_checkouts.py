@@ -58,6 +58,7 @@ def test_another_machine_s_results_are_taken_over_from_an_archive(
     exported = built.mpforge("cache", "export", "-o", archive, "test-aarch64")
     assert exported.code == 0, str(exported)
     assert "2 files of dist/, for test-aarch64" in exported.output
+    assert "is a file of the source now" not in exported.output
     second = elsewhere(built, place / "second", empty_cache)
     run = second.mpforge("run", "--from", archive, "test-aarch64")
     assert run.code == 0, str(run)

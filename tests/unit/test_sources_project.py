@@ -135,3 +135,12 @@ def test_a_library_s_source_without_git_keeps_its_build_directory(tmp_path: Path
     assert [name for name, _ in paths.files("zstd").walk()] == ["lib/zstd.h"]  # a Python project
     paths.copy("zstd", tmp_path / "copy", released=True)
     assert (tmp_path / "copy" / "build" / "cmake" / "CMakeLists.txt").is_file()
+
+
+def test_a_new_file_of_a_directory_is_one_of_its_source_s_but_not_below_our_own(
+    tmp_path: Path,
+) -> None:
+    source = locate(tmp_path, ".", "multiplatform.toml")
+    _write(tmp_path, "x.tgz", "a/x.tgz", "dist/x.tgz", ".mpforge/x.tgz", "__pycache__/x.tgz")
+    places = ("x.tgz", "a/x.tgz", "dist/x.tgz", ".mpforge/x.tgz", "__pycache__/x.tgz", "../x.tgz")
+    assert [name for name in places if project.has(source, tmp_path / name)] == ["x.tgz", "a/x.tgz"]
