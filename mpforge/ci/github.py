@@ -36,7 +36,7 @@ def workflow(pipeline: Pipeline) -> str:
             )
             if rows
         ),
-        "publish": "\n".join(commands(pipeline)),
+        "publish": "\n".join(commands(pipeline, identity=True)),
     }
     text = [fill(parts["settings"], words)]
     for name, rows in (("build", pipeline.build), ("test", pipeline.test)):

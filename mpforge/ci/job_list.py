@@ -17,8 +17,8 @@ from mpforge.ci.template import fill, sections
 _OPTIONAL = ("builds", "builds-end", "tests", "tests-end", "end", "machine")
 
 
-def job_list(template: str, pipeline: Pipeline) -> str:
-    """Return the text of a service's file."""
+def job_list(template: str, pipeline: Pipeline, *, identity: bool = False) -> str:
+    """Return the text of a service's file; ``identity`` is what ``commands`` needs to know of it."""
     parts = {**dict.fromkeys(_OPTIONAL, ""), **sections(template)}
     words = {
         **sections("shell.sh"),
@@ -27,7 +27,7 @@ def job_list(template: str, pipeline: Pipeline) -> str:
         "spec": pipeline.spec,
         "version": __version__,
         "python": MAIN_PYTHON,
-        "publish": "\n".join(commands(pipeline)),
+        "publish": "\n".join(commands(pipeline, identity=identity)),
         "jobs": ", ".join(pipeline.names),
         "ids": ", ".join(map(_identifier, pipeline.names)),
         "quoted": ", ".join(f"'{name}'" for name in pipeline.names),

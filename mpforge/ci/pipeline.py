@@ -34,7 +34,7 @@ class Pipeline:
     """A plan's jobs. ``spec`` is an option for each command: empty for multiplatform.toml.
 
     ``others`` are jobs of cibuildwheel. ``title`` is a name for the whole. ``ships_wheels``: there is
-    something for a package index.
+    something for a package index. ``on_pypi``: that is PyPI.
     """
 
     title: str
@@ -43,6 +43,7 @@ class Pipeline:
     test: tuple[Row, ...]
     ships_wheels: bool
     others: tuple[WheelRow, ...] = ()
+    on_pypi: bool = True
 
     @property
     def has_static_tests(self) -> bool:

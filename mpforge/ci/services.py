@@ -47,13 +47,19 @@ class Service:
 
 
 def _job_list(
-    name: str, path: str, template: str, most_minutes: int, comment: str = "#"
+    name: str,
+    path: str,
+    template: str,
+    most_minutes: int,
+    comment: str = "#",
+    *,
+    identity: bool = False,
 ) -> Service:
     """Return a service whose file lists each job."""
     return Service(
         name,
         path,
-        functools.partial(job_list, template),
+        functools.partial(job_list, template, identity=identity),
         functools.partial(_runners, name),
         most_minutes,
         comment,
@@ -71,7 +77,7 @@ SERVICES: Mapping[str, Service] = {
             github.MOST_MINUTES,
         ),
         # The longest jobs are those of each service's own machines, by its documentation.
-        _job_list("gitlab", ".gitlab-ci{}.yml", "gitlab.yml", 180),
+        _job_list("gitlab", ".gitlab-ci{}.yml", "gitlab.yml", 180, identity=True),
         _job_list("azure", "azure-pipelines{}.yml", "azure.yml", 360),
         _job_list("circleci", ".circleci/config{}.yml", "circleci.yml", 300),
         _job_list("buildkite", ".buildkite/pipeline{}.yml", "buildkite.yml", 240),

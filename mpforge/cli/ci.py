@@ -26,8 +26,10 @@ from mpforge.formats.pyproject import read_pyproject
 from mpforge.plan.facts import HostFacts
 from mpforge.plan.sessions import Plan
 from mpforge.platforms import well_known
+from mpforge.release.destination import PYPI_UPLOAD
 from mpforge.sources import git
 from mpforge.spec.load import load_spec
+from mpforge.spec.model import Spec
 from mpforge.store.files import write_atomically
 from mpforge.workspace import SPEC_NAME, Workspace
 
@@ -103,11 +105,13 @@ def _pipeline(workspace: Workspace, one: Service) -> Pipeline:
     facts = HostFacts(host.name, f"Linux {host.machine}", container_runtime=True, roots=True)
     plan, platforms = plan_on(workspace, facts)
     spec = workspace.spec.name if _stem(workspace) else ""
-    wheels = _wheel_jobs(workspace, one, plan, platforms)
+    loaded = load_spec(text_of(content(workspace), workspace), file=workspace.spec.name)
+    wheels = _wheel_jobs(workspace, one, plan, platforms, loaded)
     found = pipeline(
         plan, platforms, runners=one.runners(), spec=spec, most_minutes=one.most_minutes
     )
-    found = replace(found, others=wheels.rows)
+    on_pypi = loaded.release is None or loaded.release.index in (None, PYPI_UPLOAD)
+    found = replace(found, others=wheels.rows, on_pypi=on_pypi)
     if not found.names:
         raise nothing_to_do(plan)
     for remark in wheels.remarks:
@@ -118,12 +122,11 @@ def _pipeline(workspace: Workspace, one: Service) -> Pipeline:
 
 
 def _wheel_jobs(
-    workspace: Workspace, one: Service, plan: Plan, platforms: dict[str, str]
+    workspace: Workspace, one: Service, plan: Plan, platforms: dict[str, str], spec: Spec
 ) -> WheelJobs:
-    """Return the jobs of targets that mpforge does not build; the spec is read only if there are some."""
+    """Return the jobs of targets that mpforge does not build."""
     if all(well_known()[name].os == "linux" for name in platforms.values()):
         return WheelJobs()
-    spec = load_spec(text_of(content(workspace), workspace), file=workspace.spec.name)
     source = workspace.root / spec.project.source
     text = _text(source / "pyproject.toml") if source.is_dir() else None
     table = read_pyproject(text).get("project", {})

@@ -33,6 +33,7 @@ targets = ["x86_64", "aarch64"]
 MPFORGE = """\
 #!/bin/bash
 echo "mpforge $*"
+[ "$1" = release ] && mkdir -p dist && touch dist/x.whl
 [ "$1" = run ] || exit 0
 for name in "${@:2}"; do
   target=${name#*-}
@@ -45,6 +46,11 @@ for name in "${@:2}"; do
     test-*) mkdir -p "$MPFORGE_CACHE"; [ -e dist/$target.whl ] && [ ! -e fails-$target ];;
   esac || exit 1
 done
+"""
+
+ATTEST = """\
+#!/bin/sh
+echo "attested $*"
 """
 
 
@@ -207,7 +213,7 @@ def github(project: Path, tmp_path: Path) -> GitHub:
     service = tmp_path / "service"
     (service / "bin").mkdir(parents=True)
     (service / "project").symlink_to(project)
-    scripts = {"mpforge": MPFORGE, "pip": "#!/bin/sh\n"}
+    scripts = {"mpforge": MPFORGE, "pip": "#!/bin/sh\n", "pypi-attestations": ATTEST}
     for name, text in scripts.items():
         (service / "bin" / name).write_text(text)
         (service / "bin" / name).chmod(0o755)
@@ -240,6 +246,7 @@ def test_github_runs_the_workflow_for_forks_pushes_failures_and_releases(github:
     (github.project / "fails-x86_64").unlink()
     ran, failed, said = github.runs("push", "refs/tags/v1")
     assert (ran, failed) == (JOBS | {"release"}, set()), said
+    assert "| attested sign dist/x.whl" in said
     released = re.search(r"\| mpforge release --from (.*)", said)
     assert released
     folders = [

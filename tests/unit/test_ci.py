@@ -161,13 +161,41 @@ def test_a_static_test_is_not_strict_and_a_spec_without_tests_has_no_test_job(ci
     assert ci("github")[0] == 0
     assert rows("test")["test-aarch64"]["sessions"] == "test-aarch64"
     release = "mpforge release --from .mpforge/incoming/* --allow-untested"
-    assert jobs()["release"]["steps"][-1]["run"].strip() == release
+    assert jobs()["release"]["steps"][-1]["run"].splitlines()[-1] == release
     Path("multiplatform.toml").write_text(f'{SPEC}[test]\nstrategy = "skip"\n')
     code, _, said = ci("github")
     assert code == 0
     assert "no CI job can run tests of this spec: wheels are released untested" in said
     assert set(jobs()) == {"plan", "build", "release"}
     assert jobs()["release"]["needs"] == ["build"]
+
+
+@pytest.mark.parametrize("spec", [SPEC, SPEC.replace('"aarch64"', '"windows_x86_64"')])
+def test_files_for_pypi_are_attested_before_their_upload_and_others_are_not(
+    ci: Ci, spec: str
+) -> None:
+    """An attestation is public, so that a private index's files get none."""
+    Path("multiplatform.toml").write_text(spec)
+    ci("github")
+    lines = jobs()["release"]["steps"][-1]["run"].splitlines()
+    *before, sign, publish = lines
+    assert "pypi-attestations==" in before[-1]
+    assert sign.startswith("find dist -maxdepth 1 ")
+    assert sign.endswith(" -exec pypi-attestations sign {} +")
+    assert publish.startswith("uv publish" if "windows" in spec else "mpforge release --from")
+    assert before[0].startswith(
+        "mkdir" if "windows" in spec else "mpforge release --dry-run --from"
+    )
+    ci("gitlab")
+    gitlab = yaml.safe_load(Path(GITLAB).read_text())["release"]
+    assert "pypi-attestations sign" in gitlab["script"][0]
+    assert gitlab["id_tokens"]["SIGSTORE_ID_TOKEN"] == {"aud": "sigstore"}
+    private = (
+        '[release]\nindex = "https://index.example/"\ncheck-url = "https://index.example/simple/"\n'
+    )
+    Path("multiplatform.toml").write_text(spec + private)
+    ci("github")
+    assert "attest" not in jobs()["release"]["steps"][-1]["run"]
 
 
 def test_only_wheels_are_released(ci: Ci) -> None:

@@ -186,8 +186,9 @@ def test_only_tags_are_released_and_gitlab_s_must_be_protected(written: Written)
         "jenkins": "when { beforeAgent true; tag 'v*' }",
     }.items():
         assert condition in released[service]
-    for text in released.values():
+    for service, text in released.items():
         assert text.count("mpforge release --from .mpforge/incoming/*") == 1
+        assert ("pypi-attestations sign" in text) == (service in {"github", "gitlab"})
 
 
 @pytest.mark.parametrize("service", SERVICES)
