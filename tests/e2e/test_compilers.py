@@ -106,6 +106,7 @@ def test_a_flag_that_zig_refuses_is_dropped_and_noted(told: Told, flag: str) -> 
         (["-Wp,-D_FORTIFY_SOURCE=2,-DX"], ["-D_FORTIFY_SOURCE=2", "-DX"]),
         (["-Wl,--undefined=f"], ["-Wl,-u,f"]),
         (["-Wl,-h,libx.so"], ["-Wl,-soname,libx.so"]),
+        (["-Wl,-version-script", "-Wl,x.map"], ["-Wl,--undefined-version", "-Wl,--version-script", "-Wl,x.map"]),
         (["-mfix-cortex-a53-843419"], []),  # the linker's
     ],
 )
@@ -334,6 +335,15 @@ def test_what_is_the_builds_own_passes_however_it_is_named(
     elsewhere: Place, words: list[str]
 ) -> None:
     assert elsewhere.note(*(w.replace("ROOT", str(elsewhere.root)) for w in words)) == []
+
+
+@pytest.mark.parametrize("option", ["-I/usr/include", "-I/usr/local/include", "-L/usr/lib"])
+def test_a_build_that_is_given_its_libraries_does_without_the_host_s(
+    elsewhere: Place, option: str
+) -> None:
+    for words in ([option], [option[:2], option[2:]]):
+        ((kind, flag),) = elsewhere.note("-c", "a.c", *words, MPFORGE_LIBRARIES="")
+        assert (kind, flag.replace(" ", "")) == ("dropped", option)
 
 
 def test_the_directory_of_a_call_is_looked_at_too(elsewhere: Place) -> None:

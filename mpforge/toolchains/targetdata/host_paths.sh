@@ -66,12 +66,16 @@ mpf_refuse() { # OPTION PATH: what is this host's can't serve another one; the c
 mpf_directory() { # OPTION PATH: false where the option is not to be passed on
 	[ -n '@CROSS@' ] || return 0
 	mpf_ours "$2" && return 0
-	case $1$2 in
+	case ${1% }$2 in
 	# The view's own Python.h is found first, and the host's libpython is never linked.
 	*/include/python[23]* | */include/*/python[23]*) ;;
 	*-L/usr/* | *-L/lib*)
 		# Where a build is given its libraries, it finds none of this host's: a missing one is an error of its own.
 		if [ -z "${MPFORGE_LIBRARIES+given}" ] && mpf_has "$2" 'lib*.so*' 'lib*.a'; then mpf_refuse "$1" "$2"; fi
+		;;
+	-I/usr/include | -I/usr/local/include | -isystem/usr/include | -isystem/usr/local/include | -I/usr/include/ | -I/usr/local/include/)
+		# The same, and gcc ignores such options too: these directories are searched last in any case.
+		if [ -z "${MPFORGE_LIBRARIES+given}" ] && mpf_has "$2" '*'; then mpf_refuse "$1" "$2"; fi
 		;;
 	*-L*) if ! mpf_has "$2" 'libpython3*' && mpf_has "$2" 'lib*.so*' 'lib*.a'; then mpf_refuse "$1" "$2"; fi ;;
 	*) if mpf_has "$2" '*'; then mpf_refuse "$1" "$2"; fi ;;

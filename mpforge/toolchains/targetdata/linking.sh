@@ -84,6 +84,13 @@ mpf_linker() { # ARGUMENT
 		mpf_tell translated "-Wl,$1" "-Wl,-u,${1#*=}"
 		mpf_kept=$mpf_kept,-u,${1#*=}
 		;;
+	# GNU ld takes a long option with one dash too, and libtool writes some so.
+	-version-script | -version-script=* | -no-undefined | -as-needed | -no-as-needed | -whole-archive | \
+		-no-whole-archive | -gc-sections | -no-gc-sections | -start-group | -end-group | -hash-style=* | \
+		-enable-new-dtags | -disable-new-dtags | -dynamic-list | -dynamic-list=* | -retain-symbols-file)
+		mpf_tell translated "-Wl,$1" "-Wl,-$1"
+		mpf_linker "-$1"
+		;;
 	--Bsymbolic) mpf_kept=$mpf_kept,-Bsymbolic ;;
 	# What holds for the libraries behind it.
 	--push-state | -push-state) mpf_states=$mpf_state$mpf_states ;;
