@@ -47,6 +47,7 @@ _OPTION = compiled(
 )
 _LIBRARY = compiled(
     r"fatal error: '(?P<name>[^']+)' file not found",
+    r"fatal error: (?P<name>[\w./+-]+\.h\w*): No such file or directory",  # gcc
     r"unable to find (?:dynamic system |static system )?library ['\"]?(?:-l)?(?P<name>[\w.+-]+)",
     r"cannot find -l(?P<name>[\w.+-]+)",
     r"[Nn]o package '(?P<name>[^']+)' found",

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from mpforge.artifacts import elf
 from mpforge.compiler.programs import CARRIED, declared_as
-from mpforge.diagnostics import cross_compiling, failed_extensions, first_error, log_patterns
+from mpforge.diagnostics import (
+    cross_compiling,
+    failed_extensions,
+    first_error,
+    library_remedy,
+    log_patterns,
+)
 from mpforge.errors import (
     ForeignFlag,
     IllegalInstruction,
@@ -53,10 +59,6 @@ _ALIGN_IT = (
     "look for C code that casts a pointer to one of a wider type, and use memcpy() there: this "
     "instruction needs an aligned address (on Arm: ldm, stm, ldrd, vldr). A memory-mapped file that "
     "became shorter is another possible cause"
-)
-WITHOUT_LIBRARY = (
-    "build the library for the target, by a table of [libraries]; or look for an option of the project "
-    "to use its own copy, or to build without it"
 )
 OPENMP = (
     'set target-requires = ["cmeel-libomp"] in [build] to get LLVM\'s runtime, which is then '
@@ -269,28 +271,16 @@ def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
         return LibraryMissing(
             f"{ended.title} failed: it needs {library.name}, which neither the project nor the target has",
             why=library.line,
-            hint=_with_recipe(library.name, ended),
+            hint=_library_remedy(library.name, ended),
         )
     return None
 
 
-def _with_recipe(name: str | None, ended: Ended) -> str:
-    """Return the remedy for a missing library: its recipe, if there is one."""
-    from mpforge.spec.recipes import providing
-
-    recipe = providing(name or "")
-    if recipe is None or ended.image is not None:
-        return WITHOUT_LIBRARY
-    if ended.is_given(recipe.name):
-        return (
-            f"the build gets {recipe.name}, but does not look for it there, or needs another version or more "
-            f"parts of it: pass its directory, {{prefix:{recipe.name}}}, to the build (by environment or "
-            f"options in [{ended.table}]), or override the recipe in a table [libraries.{recipe.name}]"
-        )
-    key = "needs" if ended.of_library else "libraries"
-    return (
-        f'set {key} = ["{recipe.name}"] in [{ended.table}]: mpforge has a recipe for {recipe.name} '
-        f"{recipe.version}, and builds it once for the target"
+def _library_remedy(name: str | None, ended: Ended) -> str:
+    if ended.image is not None:
+        return library_remedy.WITHOUT_RECIPE
+    return library_remedy.remedy(
+        name, ended.is_given, table=ended.table, of_library=ended.of_library
     )
 
 

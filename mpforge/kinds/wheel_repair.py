@@ -11,7 +11,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -25,8 +25,7 @@ from mpforge.artifacts.proof import (
     refuse,
     refuse_damaged,
 )
-from mpforge.diagnostics import cross_compiling, failed_extensions
-from mpforge.diagnostics.step_failure import WITHOUT_LIBRARY
+from mpforge.diagnostics import cross_compiling, failed_extensions, library_remedy
 from mpforge.errors import NoExtension, OutputMissing, StepFailed, WheelRejected
 from mpforge.kinds import wheel_libraries
 from mpforge.kinds.wheel_libraries import GivenLibrary
@@ -103,7 +102,7 @@ def repair(
     refuse_damaged(wheel.name, damaged)
     compiled = [content / name for name in facts if (content / name).is_file()]
     _refuse(command, wheel, facts, pure=pure)
-    told = _without_extensions(command, wheel, compiled, content, build_log)
+    told = _without_extensions(command, wheel, compiled, content, build_log, given=libraries or ())
     refuse(wheel.name, [*wheels.format_reasons(wheel.name, content)])
     promise = Promise(
         platform,
@@ -178,7 +177,13 @@ def _refuse(
 
 
 def _without_extensions(
-    command: RepairWheel, wheel: Path, compiled: list[Path], content: Path, build_log: str
+    command: RepairWheel,
+    wheel: Path,
+    compiled: list[Path],
+    content: Path,
+    build_log: str,
+    *,
+    given: Collection[str],
 ) -> list[str]:
     """Return warnings for the user about missing extensions. Raises ``NoExtension``."""
     if command.only_pure is not None:
@@ -194,14 +199,14 @@ def _without_extensions(
         raise NoExtension(
             f"{wheel.name} lacks {' and '.join(refused)}, which failed to build",
             why=_after_errors(log.errors),
-            hint=_remedy(refused, build_log),
+            hint=_remedy(refused, build_log, given),
         )
     if not compiled and not allowed and (log.of_source or not pure):
         claims = "claims to run anywhere" if pure else f"is for {command.target}"
         raise NoExtension(
             f"{wheel.name} {claims} but contains no compiled code",
             why=_after_errors(log.errors),
-            hint=_remedy([], build_log),
+            hint=_remedy([], build_log, given),
         )
     if lost:
         by = "pure = true" if refused else "optional-extensions"
@@ -223,14 +228,16 @@ def _after_errors(errors: tuple[str, ...]) -> str:
     return "\n".join(["the build went on after these errors:", *shown])
 
 
-def _remedy(refused: list[str], build_log: str) -> str:
+def _remedy(refused: list[str], build_log: str, given: Collection[str]) -> str:
     remedy = "`pure = true` in [build] if the wheel may do without compiled code"
     if refused:
         named = ", ".join(f'"{name}"' for name in refused)
         what = "it" if len(refused) == 1 else "them"
         remedy = f"`optional-extensions = [{named}]` in [build] if the wheel may do without {what}"
-    if cross_compiling.missing_library(build_log.splitlines()) is not None:
-        return f"{WITHOUT_LIBRARY}; or set {remedy}"
+    lines = failed_extensions.without_checks(build_log.splitlines())
+    if missing := cross_compiling.missing_library(lines):
+        own = library_remedy.remedy(missing.name, given.__contains__)
+        return f"{own}; or set {remedy}"
     return f"fix the errors, or set {remedy}"
 
 

@@ -106,7 +106,10 @@ def test_a_flag_that_zig_refuses_is_dropped_and_noted(told: Told, flag: str) -> 
         (["-Wp,-D_FORTIFY_SOURCE=2,-DX"], ["-D_FORTIFY_SOURCE=2", "-DX"]),
         (["-Wl,--undefined=f"], ["-Wl,-u,f"]),
         (["-Wl,-h,libx.so"], ["-Wl,-soname,libx.so"]),
-        (["-Wl,-version-script", "-Wl,x.map"], ["-Wl,--undefined-version", "-Wl,--version-script", "-Wl,x.map"]),
+        (
+            ["-Wl,-version-script", "-Wl,x.map"],
+            ["-Wl,--undefined-version", "-Wl,--version-script", "-Wl,x.map"],
+        ),
         (["-mfix-cortex-a53-843419"], []),  # the linker's
     ],
 )

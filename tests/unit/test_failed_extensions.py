@@ -80,21 +80,28 @@ def test_an_extension_is_known_by_its_name_wherever_it_is_packed(
 
 
 @pytest.mark.parametrize(
-    ("tag", "log", "what"),
+    ("tag", "log", "what", "remedy"),
     [
-        ("py3-none-any", SETUPTOOLS, "lacks pkg._core and pkg._fast, which failed to build"),
-        ("py3-none-any", LINK, "lacks pkg._core and pkg._fast, which failed to build"),
-        ("py3-none-any", CYTHON, "lacks pkg._fast, which failed to build"),
+        ("py3-none-any", SETUPTOOLS, "lacks pkg._core and pkg._fast, which failed to build", "]"),
+        ("py3-none-any", LINK, "lacks pkg._core and pkg._fast, which failed to build", "]"),
+        ("py3-none-any", CYTHON, "lacks pkg._fast, which failed to build", "]"),
         (
             "py3-none-any",
             "fast.c:4:76: error: no",
             "claims to run anywhere but contains no compiled",
+            "fix the errors, or set `pure = true`",
         ),
-        ("cp311-cp311-linux_aarch64", "", "is for aarch64 but contains no compiled code"),
+        (
+            "py3-none-any",
+            "building 'pkg._yaml' extension\n_yaml.h:2:10: fatal error: 'yaml.h' file not found",
+            "lacks pkg._yaml",
+            'set libraries = ["libyaml"] in [build]: mpforge has a recipe',
+        ),
+        ("cp311-cp311-linux_aarch64", "", "is for aarch64 but contains no compiled code", "]"),
     ],
 )
 def test_a_wheel_without_the_extensions_of_its_build_is_refused(
-    tmp_path: Path, tag: str, log: str, what: str
+    tmp_path: Path, tag: str, log: str, what: str, remedy: str
 ) -> None:
     directory = StepDirectory(tmp_path / "step").prepare()
     directory.source.mkdir()
@@ -106,6 +113,7 @@ def test_a_wheel_without_the_extensions_of_its_build_is_refused(
     assert what in refused.value.what
     assert refused.value.hint is not None
     assert "[build]" in refused.value.hint
+    assert remedy in refused.value.hint
 
 
 def test_a_library_that_auditwheel_does_not_find_is_named_with_the_remedy(
