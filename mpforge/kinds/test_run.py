@@ -36,6 +36,8 @@ from mpforge.platforms import Platform, well_known
 # An extension module in a package of tests is loaded without that package if the package needs what
 # only tests need (greenlet.tests needs psutil): it may not be installed. A file that is named as
 # an extension module and has no init function is a library that the package itself loads (pycryptodome's).
+# One that wants a module of the standard library which this Python was made without (tkinter of Debian's)
+# is loaded with all its symbols, which is as much as this Python can tell of it.
 _IMPORT = """\
 import ctypes, importlib, importlib.util, os, sys
 print("importing on", os.uname().machine, "with Python", sys.version.split()[0])
@@ -61,6 +63,11 @@ for name, path in {modules!r}.items():
         shipped = error.name is None or error.name.partition(".")[0] in {tops!r}
         if shipped:
             raise
+        if path and error.name.partition(".")[0] in getattr(sys, "stdlib_module_names", ()):
+            ctypes.CDLL(os.path.join({site!r}, path), mode=os.RTLD_NOW)
+            wants = "it wants " + error.name + ", which this Python lacks"
+            print("loaded", name + ", but did not import it:", wants)
+            continue
         if not {{"tests", "test"}} & set(package.split(".")):
             what = "which neither the wheel nor [test] requires"
             print(name, "wants", error.name + ",", what, file=sys.stderr)

@@ -13,6 +13,7 @@ SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
 def _imported(tmp_path: Path, **files: str | bytes) -> Captured:
     """Run the program for a wheel of these files, installed; what stands for an extension is Python."""
+    tmp_path.mkdir(exist_ok=True)
     wheel, site = tmp_path / "p-1-py3-none-any.whl", tmp_path / "site"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, text in files.items():
@@ -56,12 +57,26 @@ def test_a_package_that_wants_what_is_not_installed_fails(tmp_path: Path) -> Non
     assert "p._ext wants not_installed, which neither the wheel nor [test] requires" in done.stderr
 
 
+def _a_library() -> bytes:
+    mapped = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    return next(Path(line.split()[-1]) for line in mapped if "/libc.so" in line).read_bytes()
+
+
+def test_an_extension_that_wants_a_part_of_python_which_is_missing_is_loaded(
+    tmp_path: Path,
+) -> None:
+    lacks = "raise ModuleNotFoundError('No module named tkinter', name='tkinter.ttk')"
+    files = {"p/__init__.py": lacks, "p/_tk.abi3.so": _a_library() + b"PyInit__tk"}
+    done = _imported(tmp_path / "good", **files)
+    assert done.returncode == 0, done.stderr
+    assert "loaded p._tk, but did not import it: it wants tkinter.ttk" in done.stdout
+    assert _imported(tmp_path / "bad", **{**files, "p/_tk.abi3.so": "PyInit__tk"}).returncode != 0
+
+
 def test_a_library_that_is_only_named_as_an_extension_module_is_loaded_and_not_imported(
     tmp_path: Path,
 ) -> None:
-    mapped = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
-    library = next(Path(line.split()[-1]) for line in mapped if "/libc.so" in line)
-    files = {"p/__init__.py": b"", "p/_lib.abi3.so": library.read_bytes()}
+    files = {"p/__init__.py": b"", "p/_lib.abi3.so": _a_library()}
     done = _imported(tmp_path, **files)
     assert done.returncode == 0, done.stderr
     assert "loaded p/_lib.abi3.so which is no module" in done.stdout
