@@ -66,11 +66,14 @@ def test_an_extension_that_wants_a_part_of_python_which_is_missing_is_loaded(
     tmp_path: Path,
 ) -> None:
     lacks = "raise ModuleNotFoundError('No module named tkinter', name='tkinter.ttk')"
-    files = {"p/__init__.py": lacks, "p/_tk.abi3.so": _a_library() + b"PyInit__tk"}
-    done = _imported(tmp_path / "good", **files)
+    done = _imported(
+        tmp_path / "good",
+        **{"p/__init__.py": lacks.encode(), "p/_tk.abi3.so": _a_library() + b"PyInit__tk"},
+    )
     assert done.returncode == 0, done.stderr
     assert "loaded p._tk, but did not import it: it wants tkinter.ttk" in done.stdout
-    assert _imported(tmp_path / "bad", **{**files, "p/_tk.abi3.so": "PyInit__tk"}).returncode != 0
+    bad = _imported(tmp_path / "bad", **{"p/__init__.py": lacks, "p/_tk.abi3.so": "PyInit__tk"})
+    assert bad.returncode != 0
 
 
 def test_a_library_that_is_only_named_as_an_extension_module_is_loaded_and_not_imported(
