@@ -5,19 +5,26 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from mpforge import processes
+from mpforge.compiler.typed_commands import commands
 from mpforge.errors import ArchiveRefused, RuntimeRefuses
+from mpforge.kinds.before_all import BeforeAll
 from mpforge.places.containers import root_probe
 from mpforge.places.containers.image_root import ImageRoot
 from mpforge.places.containers.image_tree import ImageTree
 from mpforge.places.containers.runtime_probe import NAMELESS, program
 from mpforge.places.isolation import isolation
 from mpforge.places.place import NotStarted
+from mpforge.plan.pins import ImageRequest
+from mpforge.plan.places import InImage
 from mpforge.platforms import well_known
 from tests.e2e.conftest import NATIVE
+from tests.memory_store import MemoryStore
 
 PROGRAMS = ("sh", "cat", "cp", "chown", "id", "ln", "ls", "mkdir", "rm", "touch", "uname")
 
@@ -73,6 +80,24 @@ def test_changes_last_as_long_as_the_root_and_are_not_the_image_s(
     root.write_to(tmp_path / "written")
     assert (tmp_path / "written/tmp/new").read_text("utf-8") == "new\n"
     assert not (tmp_path / "written/etc/kept").exists()
+
+
+def test_the_project_that_before_all_sees_is_not_in_the_layer(
+    root: ImageRoot, tmp_path: Path
+) -> None:
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "ci/version").write_text("1.2\n", "utf-8")
+    store = MemoryStore(tmp_path)
+    place = InImage(ImageRequest("an/image", NATIVE), commands("cp {project}/ci/version /tmp"))
+    files = store.put_directory(tmp_path, ["ci/version"])
+    before = BeforeAll(place, well_known()[NATIVE], files, cast("Any", store))
+    with (tmp_path / "log").open("w+b") as log:
+        step = SimpleNamespace(timeout=60)
+        task = SimpleNamespace(log=log, directory=SimpleNamespace(root=tmp_path), step=step)
+        before.run(root, cast("Any", task))
+    root.write_to(tmp_path / "written")
+    assert (tmp_path / "written/tmp/version").read_text("utf-8") == "1.2\n"
+    assert not (tmp_path / "written/project/ci").exists()
 
 
 def test_the_kernel_names_the_32_bit_machine_for_programs_of_one(
