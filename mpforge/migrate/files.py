@@ -39,7 +39,7 @@ class ProjectFiles:
     """Texts by path, whether a path exists in the project, and Requires-Python of an unpacked sdist.
 
     ``names`` returns the names in a folder, ``scripts`` the text of a file, or those of a folder's Python
-    files.
+    files. ``folder``, with a slash at its end, is where these files are in the repository.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -47,6 +47,7 @@ class ProjectFiles:
     pkg_info: str | None = None
     names: Callable[[str], Iterable[str]] = field(default=lambda _folder: ())
     scripts: Callable[[str], Iterable[str]] = field(default=lambda _path: ())
+    folder: str = ""
 
     def text(self, path: str) -> str | None:
         """Return a file's text; None if there is no such file."""
@@ -67,6 +68,7 @@ class ProjectFiles:
             self.pkg_info,
             lambda path: self.names(f"{folder}{path}"),
             lambda path: self.scripts(f"{folder}{path}"),
+            folder,
         )
 
     def used_by_tests(self, sources: Iterable[str]) -> list[str]:

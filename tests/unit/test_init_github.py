@@ -1,5 +1,6 @@
 """cibuildwheel's options in GitHub's workflows: every level of variables, matrices, actions and scripts."""
 
+import textwrap
 import tomllib
 
 import pytest
@@ -250,3 +251,28 @@ def test_a_workflow_that_is_no_yaml_is_a_problem_with_its_place() -> None:
 )
 def test_a_workflow_of_another_shape_is_no_traceback(text: str) -> None:
     assert written(PROJECT, {WORKFLOW: text}).runs == ()
+
+
+def test_commands_of_a_package_below_the_top_name_its_own_files_and_no_others() -> None:
+    step = """
+        steps:
+        - uses: pypa/cibuildwheel@v3.0.0
+          with: {package-dir: src/pkg}
+          env:
+            CIBW_BEFORE_BUILD: python {project}/bin/write.py
+            CIBW_TEST_COMMAND: python {project}/src/pkg/test/run.py
+    """
+    job = f"runs-on: ubuntu-latest\n{textwrap.dedent(step)}"
+    lines = "\n".join(f"    {line}" for line in job.splitlines())
+    files = {
+        WORKFLOW: f"on: [push]\njobs:\n  wheels:\n{lines}\n",
+        "src/pkg/pyproject.toml": PROJECT,
+    }
+    initial = written(None, files)
+    spec = tomllib.loads(initial.text)
+    assert (spec["project"]["source"], spec["test"]["command"]) == (
+        "src/pkg",
+        ["python {package}/test/run.py"],
+    )
+    said = [line for line in outcomes(initial) if "refused" in line]
+    assert ["`{project}/bin/write.py`" in line for line in said] == [True]

@@ -123,6 +123,7 @@ def test_packages_that_a_command_installs_become_libraries_and_tools() -> None:
         ("$X/${X} x", "1/1 x"),
         ("$(pwd)/d", "{project}/d"),
         ("-j$(nproc)", "-j{jobs}"),
+        ("$(echo 'a  b' c)`echo d`", "a  b cd"),
         ("\\\\$ORIGIN", "$ORIGIN"),
     ],
 )
@@ -209,6 +210,11 @@ def test_build_options_are_ours(options: str, build: dict[str, Any] | None) -> N
             'with strategy = "hybrid" it is [build] image',
         ),
         ('build-frontend = "build; args: --odd"', "the frontend takes no arguments"),
+        (
+            'container-engine = "docker; create_args: --gpus=all"',
+            "made without options of the user",
+        ),
+        ('environment = { A = "$(echo $B)" }', "mpforge runs no command to get a value"),
         (
             'environment = { LIBS = "$(pkg-config --libs x)" }',
             "mpforge runs no command to get a value",

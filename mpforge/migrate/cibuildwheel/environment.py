@@ -6,6 +6,7 @@ those to which mpforge appends. Anything else is a reason why the variable can't
 """
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 APPENDED = frozenset(
@@ -72,6 +73,8 @@ def _part(name: str, match: re.Match[str], known: dict[str, str]) -> tuple[str |
     """Return the text of one part of a value, or None and the reason."""
     command = match["command"] if match["command"] is not None else match["ticks"]
     if command is not None:
+        if (echoed := _echoed(command)) is not None:
+            return echoed, ""
         reason = "mpforge runs no command to get a value; write the text that the command prints"
         return _KNOWN.get(f"${command.strip()}"), f"`{match.group()}`: {reason}"
     if match["odd"] is not None:
@@ -82,3 +85,14 @@ def _part(name: str, match: re.Match[str], known: dict[str, str]) -> tuple[str |
     own = {name: ""} if name in APPENDED else {}
     text = {**_KNOWN, **own, **known}.get(used)
     return text, f"`${used}` is not a variable of this option; write its value"
+
+
+def _echoed(command: str) -> str | None:
+    """Return what ``echo`` of literal words prints; None for any other command."""
+    if not command.startswith("echo ") or re.search(r"[$`|;&<>*?\\(){}\[\]~#!]", command):
+        return None
+    try:
+        words = shlex.split(command)[1:]
+    except ValueError:
+        return None
+    return None if words[:1] and words[0].startswith("-") else " ".join(words)

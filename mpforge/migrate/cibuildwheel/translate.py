@@ -11,6 +11,7 @@ from typing import Any
 from mpforge.migrate.cibuildwheel import syntax
 from mpforge.migrate.cibuildwheel.before_all import before_all
 from mpforge.migrate.cibuildwheel.environment import APPENDED, JOBS, evaluated
+from mpforge.migrate.cibuildwheel.options import KINDS
 from mpforge.migrate.cibuildwheel.packages import installs, packages
 from mpforge.migrate.cibuildwheel.repair import check, check_requires, repair, use_image
 from mpforge.migrate.cibuildwheel.syntax import commands, pip_requirements, quoted
@@ -22,7 +23,6 @@ TEST_SOURCES = ("tests", "test", "conftest.py", "pytest.ini")
 
 _NOT_NEEDED: Mapping[str, str] = {
     "build-verbosity": "each session's whole log is kept: `mpforge log SESSION`",
-    "container-engine": "mpforge finds the container runtime itself, or runs without one",
     "dependency-versions": "multiplatform.lock pins every tool and requirement",
     "output-dir": "results are always in dist/",
     "pyodide-version": "it concerns Pyodide only",
@@ -58,7 +58,7 @@ def translate(values: Mapping[str, Any], *, files: ProjectFiles) -> Translation:
         if not tested and option.startswith(("test-", "before-test")) and option in _READERS:
             found.drop(option, "without a test-command, every extension module is imported")
         elif reader is not None:
-            reader(found, option, values[option])
+            reader(found, option, _in_package(found, option, values[option]))
         elif option.endswith("-image"):
             use_image(found, option, str(values[option]))
         elif option in _NOT_NEEDED:
@@ -68,6 +68,21 @@ def translate(values: Mapping[str, Any], *, files: ProjectFiles) -> Translation:
     if not tested:
         found.test = {}
     return found
+
+
+def _in_package(found: Translation, option: str, value: Any) -> Any:
+    """Return commands with ``{package}`` for its path in the repository, outside of which nothing is."""
+    folder = found.files.folder
+    if not folder or option not in _COMMANDS:
+        return value
+    lines = [line.replace(f"{{project}}/{folder}", "{package}/") for line in value]
+    for path in re.findall(r"\{project\}/[\w./-]+", " ".join(lines)):
+        found.refuse(
+            option,
+            f"{quoted(path)}: the spec is for {folder.rstrip('/')}, and steps see no file outside of it; "
+            "move it there",
+        )
+    return lines
 
 
 # --- commands ---------------------------------------------------------------------------------
@@ -239,6 +254,14 @@ def _frontend(found: Translation, option: str, value: object) -> None:
             )
 
 
+def _container_engine(found: Translation, option: str, value: object) -> None:
+    match = re.search(r"create[_-]args['\"]?\s*:\s*(.*)", str(value))
+    if match is not None:
+        found.refuse(option, f"{quoted(match[0])}: containers are made without options of the user")
+    else:
+        found.drop(option, "mpforge finds the container runtime itself, or runs without one")
+
+
 Reader = Callable[[Translation, str, Any], None]
 
 _READERS: Mapping[str, Reader] = {
@@ -251,6 +274,7 @@ _READERS: Mapping[str, Reader] = {
     "before-build": _before_build,
     "before-test": _before_test,
     "build-frontend": _frontend,
+    "container-engine": _container_engine,
     "config-settings": _config_settings,
     "repair-wheel-command": repair,
     "audit-command": check,
@@ -260,3 +284,4 @@ _READERS: Mapping[str, Reader] = {
     "test-requires": _test_requires,
 }
 _ORDER = list(_READERS)
+_COMMANDS = frozenset(name for name, kind in KINDS.items() if kind == "commands")
