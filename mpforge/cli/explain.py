@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         step.id: change
         for item in told
         for step in item.steps
-        if (change := changes(workspace, step)) is not None
+        if (change := changes(workspace, step.id, step.record)) is not None
     }
     if arguments.inputs:
         _write_inputs(found, told, arguments)
@@ -159,7 +159,7 @@ def _write_inputs(
             result = None
             with contextlib.suppress(Damaged):
                 result = found.store.find(step.key) if step.key else None
-            known.append((step, inputs_of(found.plan.step(step.id), step, result)))
+            known.append((step, inputs_of(step.step, step, result)))
         data.append(
             {"session": item.session.name, "steps": [{"id": s.id, **asdict(i)} for s, i in known]}
         )

@@ -4,6 +4,7 @@ Facts: docs/architecture.md, "Backends", and docs/corpus.md; measured with real 
 of hosts.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from mpforge.plan.facts import ProjectFacts
@@ -53,6 +54,12 @@ _TABLE = (
     Backend("flit", "it builds pure Python only", "flit_core", "flit-core"),
     Backend("uv", "it builds pure Python only", "uv_build", "uv-build"),
 )
+
+
+def configurer_of(requires: Iterable[str]) -> Configurer | None:
+    """Return the program that configures builds of a package for the target, by its build requirements."""
+    wanted = set(map(name_of, requires))
+    return next((known.configurer for known in _TABLE if known.package in wanted), None)
 
 
 def recognise(project: ProjectFacts) -> Backend:

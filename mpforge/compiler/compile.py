@@ -6,7 +6,14 @@ impossible target stops no other. Pure: the same inputs give the same plan.
 
 from dataclasses import replace
 
-from mpforge.compiler import availability, libraries, project_checks, pythons, steps
+from mpforge.compiler import (
+    availability,
+    libraries,
+    missing_wheels,
+    project_checks,
+    pythons,
+    steps,
+)
 from mpforge.compiler.decide import Compilation, Decision, options_digest, sdist_compilers
 from mpforge.compiler.index import compile_index
 from mpforge.compiler.wants import wants_of
@@ -214,6 +221,8 @@ def _test(decision: Decision, planned: PlannedSession, cpu: str | None) -> Plann
         return replace(planned, refusal=refusal)
     static = level == "static"
     found = (steps.check_step(decision),) if static else steps.test_steps(decision, cpu)
+    if python is not None and not static:
+        compilation.add(missing_wheels.library_steps(decision))
     ids = compilation.add(found)
     unused = decision.machine(cpu) if static else None
     return replace(planned, steps=ids, result=ids[-1], level=level, unused=unused)

@@ -39,33 +39,42 @@ _ANY_PYTHON = "cp311"
 
 def steps(decision: Decision) -> tuple[Libraries, tuple[Step, ...]]:
     """Return the libraries of a build with all that they need, and the steps that make them, in order."""
-    if not decision.build.libraries or decision.compilers is None:
+    return steps_of(decision, decision.build.libraries, decision.compilers)
+
+
+def steps_of(
+    decision: Decision, names: Sequence[str], compilers: Compilers | None
+) -> tuple[Libraries, tuple[Step, ...]]:
+    """Return the libraries of that name with all that they need, and the steps that make them, in order."""
+    if not names or compilers is None:
         return (), ()
     table = recipes.libraries(decision.compilation.spec)
     made: dict[str, OutputOf] = {}
     found: dict[str, Step] = {}
-    for name in with_needs(decision.build.libraries, table):
+    for name in with_needs(names, table):
         needed = tuple((other, made[other]) for other in with_needs(table[name].needs, table))
-        own = _own(decision, name, table[name], needed)
+        own = _own(decision, compilers, name, table[name], needed)
         found |= {step.id: step for step in own}
         made[name] = OutputOf(own[-1].id)
     return tuple(made.items()), tuple(found.values())
 
 
-def _own(decision: Decision, name: str, library: Library, needed: Libraries) -> tuple[Step, ...]:
+def _own(
+    decision: Decision, own: Compilers, name: str, library: Library, needed: Libraries
+) -> tuple[Step, ...]:
     """Return the steps of one library; their ids have a Python only if that one's differ from the others'."""
     if library.wheel is None:
-        build = _build(decision, name, library, needed)
+        build = _build(decision, own, name, library, needed)
         return (*_sources(name, library), _free(decision, name, build))
-    compilers = _compilers(decision, BuildOptions())
+    compilers = _compilers(decision, own, BuildOptions())
     target, policy = compilers.target, compilers.policy
     lowest = well_known()[target].base_policy
     platform = target if policy == lowest else f"{target}-{policy}"
     python = decision.python or _ANY_PYTHON
     request = EnvironmentRequest("library", python, platform, (library.wheel,))
-    own = f"wheel-{name}-{target}-{python}"
-    fetch = Step(own, f"the wheel with {name} for {target}", InstallPackages(request))
-    take = TakeLibrary(name, OutputOf(own), target, policy)
+    wheel = f"wheel-{name}-{target}-{python}"
+    fetch = Step(wheel, f"the wheel with {name} for {target}", InstallPackages(request))
+    take = TakeLibrary(name, OutputOf(wheel), target, policy)
     step = Step(f"library-{name}-{decision.target.name}", f"{name} for {target}", take)
     return fetch, _free(decision, name, step)
 
@@ -100,11 +109,16 @@ def _public(urls: Iterable[str]) -> str | None:
 
 def with_exports(decision: Decision) -> BuildOptions:
     """Return the options of a build with the variables of its libraries, which its own replace."""
-    build, table = decision.build, recipes.libraries(decision.compilation.spec)
+    build = decision.build
     if not build.libraries or decision.compilers is None:
         return build
-    given = _exports(build.libraries, table)
+    given = exports(decision, build.libraries)
     return build.model_copy(update={"environment": {**given, **build.environment}})
+
+
+def exports(decision: Decision, names: Sequence[str]) -> dict[str, str]:
+    """Return the variables that the spec's libraries, and all that they need, give to a build."""
+    return _exports(names, recipes.libraries(decision.compilation.spec))
 
 
 def _exports(names: Sequence[str], table: Mapping[str, Library]) -> dict[str, str]:
@@ -134,11 +148,13 @@ def _sources(name: str, library: Library) -> Iterator[Step]:
         yield Step(f"patches-{name}", f"the patches of {name}", copy)
 
 
-def _build(decision: Decision, name: str, library: Library, needed: Libraries) -> Step:
+def _build(
+    decision: Decision, own: Compilers, name: str, library: Library, needed: Libraries
+) -> Step:
     """Return the step that builds a library."""
     compilation = decision.compilation
     build = build_options(library, recipes.libraries(compilation.spec))
-    compilers = _compilers(decision, build)
+    compilers = _compilers(decision, own, build)
     here = well_known()[compilation.host_platform].gnu_triple
     command = BuildLibrary(
         name=name,
@@ -184,11 +200,9 @@ def build_options(library: Library, table: Mapping[str, Library]) -> BuildOption
     )
 
 
-def _compilers(decision: Decision, build: BuildOptions) -> Compilers:
-    """Return the compilers of a decision for a library, which has no Python."""
-    own, configurer = decision.compilers, build_systems.configurer(build.kind)
-    if own is None:
-        raise AssertionError(f"{decision.stem} has no compilers")
+def _compilers(decision: Decision, own: Compilers, build: BuildOptions) -> Compilers:
+    """Return a build's compilers for a library, which has no Python."""
+    configurer = build_systems.configurer(build.kind)
     runs = own.cross and (configurer in ("cmake", "meson") or build_systems.runs_programs(build))
     emulated = Machine(own.target, True, decision.platform.baseline_cpu)
     return Compilers(

@@ -6,7 +6,15 @@ Pure: options and choices become typed commands. Knows nothing of hosts.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mpforge.compiler import build_systems, libraries, programs, project_checks, purity
+from mpforge.compiler import (
+    build_environments,
+    build_systems,
+    libraries,
+    missing_wheels,
+    programs,
+    project_checks,
+    purity,
+)
 from mpforge.compiler.decide import Compilation, Decision
 from mpforge.compiler.own_repair import own_steps
 from mpforge.compiler.typed_commands import (
@@ -140,35 +148,22 @@ def sdist_steps(
         build,
         compilation.host_platform,
         *crates,
-        *_environment_steps(build, request, ask, given, ids="sdist-{}"),
+        *_environment(build, request, ask, given, "sdist-{}"),
         Step("sdist", "the source distribution", sdist, given, build.timeout),
     )
 
 
-def _environment_steps(
+def _environment(
     build: BuildOptions,
     request: EnvironmentRequest,
     ask: AskRequirements,
     given: Variables,
-    *,
     ids: str,
 ) -> tuple[Step, ...]:
-    """Return the steps to an isolated build environment, also with what the backend asks for (PEP 517).
-
-    ``ids`` is the format of their ids.
-    """
+    """Return the steps to an isolated build environment, if it is one; ``ids`` is the format of their ids."""
     if not build.isolation:
         return ()
-    asking, python = ids.format("requirements"), ask.python
-    title = (
-        f"{'before-build, and ' if ask.before else ''}build requirements reported by the backend"
-    )
-    install = InstallPackages(request, OutputOf(asking))
-    return (
-        Step(ids.format("base"), f"build requirements ({python})", InstallPackages(request)),
-        Step(asking, title, ask, given, build.timeout),
-        Step(ids.format("environment"), f"build environment ({python})", install),
-    )
+    return build_environments.steps(request, ask, given, build.timeout, ids)
 
 
 def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, ...]:
@@ -248,7 +243,7 @@ def wheel_steps(decision: Decision, choice: Choice, python: str) -> tuple[Step, 
         build,
         compilation.host_platform,
         *crates,
-        *_environment_steps(build, request, ask, asks_given, ids=f"{{}}-{stem}"),
+        *_environment(build, request, ask, asks_given, f"{{}}-{stem}"),
         *targets,
         Step(f"wheel-{stem}", f"the wheel for {stem}", wheel, given, build.timeout),
         *by_user.before,
@@ -313,7 +308,8 @@ def test_steps(decision: Decision, cpu: str | None) -> tuple[Step, ...]:
         constraints = project.constraints(test.constraints, test.requires)
         platform = platform_with(decision.platform.name, decision.policy)
         request = EnvironmentRequest("test", python, platform, wanted, constraints)
-        install = InstallPackages(request, shipped, tuple(test.extras))
+        missing = missing_wheels.missing_wheels(decision)
+        install = InstallPackages(request, shipped, tuple(test.extras), missing)
         steps.append(Step(f"test-environment-{stem}", f"test requirements ({stem})", install))
         environment = OutputOf(f"test-environment-{stem}")
     imports = test.command == "import"

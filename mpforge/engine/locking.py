@@ -167,6 +167,8 @@ class _Locking:
                     self.left.append(error.what)
             for package in pin.packages if pin is not None else ():
                 needed = [build_request(package, request.python, host) for host in hosts]
+                if package.sdist and request.purpose == "test":
+                    needed += _compilers(plans, request.target)
                 pending += [r for r in needed if package.is_built and r not in pending]
         return pins, pending
 
@@ -316,6 +318,22 @@ class _Locking:
                 what = f"the image {request.name} for {request.platform}"
                 self.left.append(f"{what}{stays}: {error.what}{why}")
         return tuple(pins)
+
+
+def _compilers(
+    plans: Iterable[tuple[HostFacts, Plan]], target: str
+) -> Iterator[EnvironmentRequest]:
+    """Yield the requests for zig, other programs and libraries that build a target's test requirements."""
+    for step in (step for _, plan in plans for step in plan.steps):
+        installs = step.installs
+        if installs is None or installs.request.target != target:
+            continue
+        if installs.request.purpose == "library":
+            yield installs.request
+        if installs.missing is not None:
+            zig = installs.missing.compilers.toolchain.zig
+            yield from (zig,) if zig is not None else ()
+            yield from installs.missing.tools
 
 
 def _index(plan: Plan) -> Index:

@@ -16,6 +16,7 @@ from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
 from mpforge.errors import MpforgeError, PinMissing
 from mpforge.keys.digest import Difference, differences
 from mpforge.plan.sessions import PlannedSession
+from mpforge.plan.steps import Step
 from mpforge.store import notes
 from mpforge.workspace import Options, Workspace
 
@@ -30,13 +31,22 @@ class StepPreview:
     ``unpinned`` names the missing pin, if that is the reason.
     """
 
-    id: str
-    title: str
+    step: Step
     state: State
     why: str = ""
     key: str | None = None
     record: Mapping[str, Any] | None = None
     unpinned: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The step's id."""
+        return self.step.id
+
+    @property
+    def title(self) -> str:
+        """The step's title."""
+        return self.step.title
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON data, without its ingredients."""
@@ -146,12 +156,13 @@ def _steps(run: SessionRun, session: PlannedSession) -> tuple[StepPreview, ...]:
         except (NotMade, MpforgeError):
             step = run.found.plan.step(session.result or session.steps[-1])
             why = "its build has not run yet"
-            return (StepPreview(step.id, step.title, "would run", why),)
-    return tuple(_step(run, identifier) for identifier in session.steps)
+            return (StepPreview(step, "would run", why),)
+    own = [_step(run, identifier) for identifier in session.steps]
+    return (*(_step(run, identifier) for identifier in run.provision.added), *own)
 
 
 def _step(run: SessionRun, identifier: str) -> StepPreview:
-    step = run.found.plan.step(identifier)
+    step = run.provision.step(identifier)
     state: State = "cached"
     why, unpinned = "", None
     try:
@@ -165,7 +176,7 @@ def _step(run: SessionRun, identifier: str) -> StepPreview:
     if not step.cache:
         state, why, unpinned = "would run", "test.cache = false", None
     key, record = run.realizer.listed.get(identifier, (None, None))
-    return StepPreview(identifier, step.title, state, why, key, record, unpinned)
+    return StepPreview(step, state, why, key, record, unpinned)
 
 
 @dataclass(frozen=True)
@@ -176,16 +187,17 @@ class Changes:
     differences: tuple[Difference, ...]
 
 
-def changes(workspace: Workspace, step: StepPreview) -> Changes | None:
-    """Return what changed since the last run; if nothing did, between the run before and the last one."""
+def changes(
+    workspace: Workspace, step: str, now: Mapping[str, Any] | None = None
+) -> Changes | None:
+    """Return what changed in a step's key from the last run to ``now``, else in the last run."""
     folder = workspace.state / "keys"
-    last = _read(folder / f"{step.id}.json")
+    last = _read(folder / f"{step}.json")
     if last is None:
         return None
-    now = step.record
     if now is not None and (found := differences(last, now)):
         return Changes("since the last run", found)
-    before = _read(folder / f"{step.id}.previous.json")
+    before = _read(folder / f"{step}.previous.json")
     if before is None or not (found := differences(before, last)):
         return None
     return Changes("between the last run and the one before", found)

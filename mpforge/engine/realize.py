@@ -20,6 +20,7 @@ from mpforge.errors import Damaged
 from mpforge.keys.digest import to_json
 from mpforge.keys.walk import references
 from mpforge.kinds import observed_reads
+from mpforge.kinds.registry import kind_of
 from mpforge.kinds.step_ingredients import Provision, files
 from mpforge.kinds.task import WARNINGS, Given, Task
 from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
@@ -72,13 +73,15 @@ class Realizer:
     def realize(self, identifier: str) -> tuple[ActionResult, Directory]:
         """Return the result of a step and its output tree. Raises what the step raises."""
         if identifier not in self._done:
-            self._done[identifier] = self._mending(self.plan.step(identifier), self._found_or_made)
+            self._done[identifier] = self._mending(
+                self.provision.step(identifier), self._found_or_made
+            )
         return self._done[identifier]
 
     def observed(self, identifier: str) -> tuple[str, ...]:
         """Return the ``observed.key_with`` of each result, up to this step's, whose step read host files."""
         found: dict[str, None] = {}
-        for name in _made_before(self.plan.step(identifier)):
+        for name in _made_before(self.provision.step(identifier)):
             found |= dict.fromkeys(self.observed(name))
         result, _ = self.realize(identifier)
         if any(name.startswith(observed_reads.HOST) for name in result.observed):
@@ -104,7 +107,7 @@ class Realizer:
         """
         from mpforge.places.step import StepDirectory
 
-        step = self.plan.step(identifier)
+        step = self.provision.step(identifier)
         given = self._mending(step, self._settled)
         directory = StepDirectory(self._directory(step))
         try:
@@ -284,7 +287,8 @@ class Realizer:
     ) -> tuple[ActionResult, Directory]:
         """Store the outcome of a step: its files and log, then the result."""
         secret = self._saw_secret(step)
-        packed = step.command.work is Work.FETCH
+        kind = kind_of(step.command)
+        packed = step.command.work is Work.FETCH and not kind.files_are_read
         tree = self.store.put_directory(directory.output, packed=packed, private=secret)
         result = ActionResult(
             key=key,
@@ -327,7 +331,7 @@ class Realizer:
 
     def _saw_secret(self, step: Step) -> bool:
         """Return whether a step sees a secret, directly or through its inputs."""
-        below = map(self.plan.step, _made_before(step))
+        below = map(self.provision.step, _made_before(step))
         return bool(step.variables.secrets) or any(map(self._saw_secret, below))
 
     def _remember(self, identifier: str) -> None:

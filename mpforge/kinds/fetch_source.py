@@ -1,4 +1,4 @@
-"""Obtain a native library's source: an archive from outside, or files beside the spec; also its patches."""
+"""Obtain sources: a package's sdist; a native library's archive, commit or files, and its patches."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ from mpforge.errors import SourceMissing
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.task import Given, Task
 from mpforge.obtain.pins import Pins
-from mpforge.plan.steps import CopyFiles, FetchCommit, FetchSource
+from mpforge.plan.steps import CopyFiles, FetchCommit, FetchSdist, FetchSource
 from mpforge.store.files import hash_file
 
 if TYPE_CHECKING:
@@ -30,6 +30,30 @@ class FetchingSource(Kind[FetchSource]):
         with provision.toolbox.working(f"fetching {task.step.title}"):
             archive = source_archives.fetch(
                 command.urls, command.sha256, directory.root, task.step.title
+            )
+        _unpack(archive, directory.root, directory.output)
+        return {}
+
+
+class FetchingSdist(Kind[FetchSdist]):
+    """Kind of the steps that fetch the sdist of a package."""
+
+    files_are_read: bool = True
+
+    def parts(self, command: FetchSdist, given: Given, provision: "Provision") -> dict[str, str]:
+        """Return nothing: the archive's digest identifies it."""
+        return {}
+
+    def run(self, task: Task, command: FetchSdist, provision: "Provision") -> dict[str, str]:
+        """Fetch and unpack the sdist. Raises ``PinGone``, ``HashMismatch``, ``IndexUnreachable``."""
+        from mpforge.obtain.packages import sdists
+        from mpforge.plan.pins import Package
+
+        directory = task.directory.prepare()
+        package = Package(command.name, command.version, (command.sha256,), sdist=True)
+        with provision.toolbox.working(f"fetching {task.step.title}"):
+            archive = sdists.obtain(
+                package, directory.root, provision.pins.index, python=command.asked_for
             )
         _unpack(archive, directory.root, directory.output)
         return {}

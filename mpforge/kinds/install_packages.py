@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.kinds.kind import Kind
@@ -28,8 +29,18 @@ class InstallingPackages(Kind[InstallPackages]):
         provision: "Provision",
         realize: "Realize",
     ) -> Given:
-        """Return the pin of its packages. Raises ``UnknownExtra``, and what resolving raises."""
-        return Given({}, packages=_packages(command, provision, realize))
+        """Return the pin of its packages, and the wheels that are built for it (``wheel.NAME``).
+
+        Raises ``UnknownExtra``, ``RequirementNotBuilt``, and what resolving raises.
+        """
+        pin = _packages(command, provision, realize)
+        if command.missing is None or not any(package.sdist for package in pin.packages):
+            return Given({}, packages=pin)
+        from mpforge.kinds import requirement_wheels
+
+        return Given(
+            requirement_wheels.made(command.missing, pin, provision, realize), packages=pin
+        )
 
     def keyed(self, command: InstallPackages, given: Given) -> InstallPackages:
         """Return the command with its completed request alone: the same packages are the same tree."""
@@ -41,10 +52,12 @@ class InstallingPackages(Kind[InstallPackages]):
         """Return the parts: packages, the sources of those without a wheel, and their interpreter."""
         known = given.packages or provision.pins.environment(command.request)
         parts = package_parts(known)
-        if any(package.is_built for package in known.packages):
+        parts |= {f"package.{name}": tree.digest() for name, tree in given.trees.items()}
+        left = _without(given.trees, known)
+        if any(package.is_built for package in left.packages):
             from mpforge.kinds import source_builds
 
-            parts |= source_builds.parts(provision.pins, known)
+            parts |= source_builds.parts(provision.pins, left)
         request = command.request
         if request.purpose == "image":  # an image's packages are compiled if this host can
             return parts | python_if_here(provision.toolbox, request.python)
@@ -113,9 +126,22 @@ def _packages(
     return pins.environment(dataclasses.replace(request, requirements=wanted))
 
 
-def _built_wheels(task: Task, pin: EnvironmentPin, provision: "Provision") -> "Wheels":
-    if not any(package.is_built or package.path for package in pin.packages):
-        return {}
-    from mpforge.kinds.source_builds import SourceBuilds
+def _without(wheels: Mapping[str, Directory], pin: EnvironmentPin) -> EnvironmentPin:
+    """Return a pin without the packages whose wheels other steps have made (``wheel.NAME``)."""
+    left = tuple(package for package in pin.packages if f"wheel.{package.name}" not in wheels)
+    return dataclasses.replace(pin, packages=left)
 
-    return SourceBuilds(task, provision.toolbox, provision.pins).wheels(pin)
+
+def _built_wheels(task: Task, pin: EnvironmentPin, provision: "Provision") -> "Wheels":
+    """Return the wheels of packages that come from no index: made by other steps, built here, or of paths."""
+    found: dict[str, Path] = {}
+    for name, tree in task.given.trees.items():
+        place = task.directory.root / name
+        provision.store.restore(tree, place)
+        found[name.removeprefix("wheel.")] = next(place.glob("*.whl"))
+    left = _without(task.given.trees, pin)
+    if any(package.is_built or package.path for package in left.packages):
+        from mpforge.kinds.source_builds import SourceBuilds
+
+        found |= SourceBuilds(task, provision.toolbox, provision.pins).wheels(left)
+    return found

@@ -24,11 +24,13 @@ class Kind(Protocol[C]):
     """The steps of one command class, with the behaviour that most kinds share.
 
     ``reads_host``: its programs read files of this host that no key can foresee, so they are observed.
-    ``sees_less``: a build that may fail because its source lacks files of the project.
+    ``sees_less``: a build that may fail because its source lacks files of the project. ``files_are_read``:
+    later steps read single files of its output in the store.
     """
 
     reads_host: bool = False
     sees_less: bool = False
+    files_are_read: bool = False
 
     def seen(self, command: C, source: Directory, inputs: Inputs) -> Directory:
         """Return the part of a source that a step sees: of the project's files, or of an unpacked sdist."""

@@ -6,7 +6,12 @@ from mpforge.kinds.build_library import BuildingLibrary
 from mpforge.kinds.build_wheel import AskingRequirements, BuildingWheel
 from mpforge.kinds.check_files import CheckingFiles
 from mpforge.kinds.fetch_crates import FetchingCrates
-from mpforge.kinds.fetch_source import CopyingFiles, FetchingCommit, FetchingSource
+from mpforge.kinds.fetch_source import (
+    CopyingFiles,
+    FetchingCommit,
+    FetchingSdist,
+    FetchingSource,
+)
 from mpforge.kinds.install_packages import InstallingPackages
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.make_sdist import MakingSdist
@@ -22,6 +27,7 @@ _KINDS: dict[type[Command], Kind[Any]] = {
     steps.InstallPackages: InstallingPackages(),
     steps.FetchCrates: FetchingCrates(),
     steps.FetchSource: FetchingSource(),
+    steps.FetchSdist: FetchingSdist(),
     steps.FetchCommit: FetchingCommit(),
     steps.CopyFiles: CopyingFiles(),
     steps.BuildLibrary: BuildingLibrary(),

@@ -25,11 +25,14 @@ from mpforge.platforms import by_machine
 _DEEP = 5
 
 
-def _remedy(package: Package) -> str:
-    return (
+def _remedy(package: Package, request: EnvironmentRequest | None = None) -> str:
+    remedy = (
         f"require a version of {package.name} that has a wheel, or give the path of a wheel of it: "
         f'requires = ["./wheels/{package.name.replace("-", "_")}-….whl"]'
     )
+    if package.sdist and request is not None and request.purpose == "test":
+        return f"set build-missing-wheels = true in [test], and it is compiled for the target; or {remedy}"
+    return remedy
 
 
 def host_platform() -> str:
@@ -88,14 +91,14 @@ class SourceBuilds:
             raise RequirementNotBuilt(
                 f"{named} has no wheel for {request.platform}, {request.python}, and can't be built",
                 why=f"{error.what}\n{error.why or ''}",
-                hint=f"{_remedy(package)}; mpforge builds requirements without a compiler, so only "
+                hint=f"{_remedy(package, request)}; mpforge builds requirements without a compiler, so only "
                 "pure Python works",
             ) from error
         if not wheel.name.endswith("-none-any.whl"):
             raise RequirementNotBuilt(
                 f"{named} has compiled code, but no wheel for {request.platform}, {request.python}",
                 why=f"its build produced {wheel.name}",
-                hint=_remedy(package),
+                hint=_remedy(package, request),
             )
         return wheel
 

@@ -68,6 +68,12 @@ class Provision:
     places: Places
     posargs: tuple[str, ...] = ()
     shipped: Mapping[str, Shipped] = field(default_factory=dict)
+    added: dict[str, Step] = field(default_factory=dict)
+    """Steps that the plan could not know: builds of requirements without a wheel."""
+
+    def step(self, identifier: str) -> Step:
+        """Return the step of that id."""
+        return self.added.get(identifier) or self.plan.step(identifier)
 
     def given(self, step: Step, realize: Realize) -> Given:
         """Return a step's inputs. Raises what making them raises, and ``Damaged``."""
@@ -80,7 +86,7 @@ class Provision:
                 tree = self.shipped[value.session].tree
             else:
                 _, output = realize(value.step)
-                tree = kind_of(self.plan.step(value.step).command).source_in(output)
+                tree = kind_of(self.step(value.step).command).source_in(output)
             trees[name] = kind.seen(command, tree, self.inputs) if name == "source" else tree
         return kind.given(command, trees, self, realize)
 

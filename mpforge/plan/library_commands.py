@@ -1,4 +1,4 @@
-"""Commands of a plan for native libraries: obtain a source, and build it.
+"""Commands of a plan that obtain a source from outside, and those for native libraries.
 
 They have the properties of every command (``steps``).
 """
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from mpforge.plan.codec import OneOf
 from mpforge.plan.command_parts import BY_NAME, NARROWS, Libraries, OutputOf, Work
+from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.places import ON_HOST, PlannedPlace
-from mpforge.plan.texts import CommandLine
+from mpforge.plan.texts import CommandLine, Text
 from mpforge.plan.toolchains import Compilers
 
 
@@ -57,6 +58,19 @@ class FetchSource(_Fetch):
 
 
 @dataclass(frozen=True)
+class FetchSdist(_Fetch):
+    """Fetch and unpack a package's sdist from the index.
+
+    ``asked_for`` is a Python that it is for (``cp311``); it, name and version change no result.
+    """
+
+    name: str = field(metadata={NARROWS: True})
+    version: str = field(metadata={NARROWS: True})
+    sha256: str
+    asked_for: str = field(metadata={NARROWS: True})
+
+
+@dataclass(frozen=True)
 class FetchCommit(_Fetch):
     """Fetch a library's source: the files of this commit and its submodules, from a git repository.
 
@@ -92,6 +106,22 @@ class TakeLibrary(OneOf):
     place = ON_HOST
     compilers = python = rust = None
     exclude = ()
+
+
+@dataclass(frozen=True)
+class MissingWheels:
+    """The means to build packages that have no wheel for the target, from their sdists.
+
+    The compilers know nothing of a package's own backend. ``libraries`` are native ones that all these builds
+    are given, with their ``identities``, the variables that they export, and ``tools``: packages of programs
+    that the builds call.
+    """
+
+    compilers: Compilers
+    libraries: Libraries = ()
+    identities: Identities = ()
+    exports: tuple[tuple[str, Text], ...] = ()
+    tools: tuple[EnvironmentRequest, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mpforge.plan.requirements import normal_name
-from mpforge.platforms import policy_version, well_known
+from mpforge.platforms import policy_version, python_words, well_known
 
 Purpose = Literal["build", "image", "library", "target", "test", "tool"]
 
@@ -39,7 +39,8 @@ class Package:
 
 def build_request(package: Package, python: str, host: str) -> "EnvironmentRequest":
     """Return the build environment of a package that is built here, on a host."""
-    return EnvironmentRequest("build", python, host, package.build_requires)
+    builder = python_words.parse(python).builder
+    return EnvironmentRequest("build", builder, host, package.build_requires)
 
 
 @dataclass(frozen=True)

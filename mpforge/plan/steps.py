@@ -24,9 +24,11 @@ from mpforge.plan.library_commands import (
     BuildLibrary,
     CopyFiles,
     FetchCommit,
+    FetchSdist,
     FetchSource,
     Identities,
     Identity,
+    MissingWheels,
     TakeLibrary,
 )
 from mpforge.plan.pins import EnvironmentRequest
@@ -37,9 +39,9 @@ from mpforge.plan.wheel_commands import RunOnWheel
 
 # fmt: off
 __all__ = [  # of what is defined elsewhere
-    "BY_NAME", "NARROWS", "BuildLibrary", "CopyFiles", "FetchCommit", "FetchSource", "Identities",
-    "Identity", "Libraries", "OutputOf", "ProjectFiles", "RunOnWheel", "ShippedFiles", "TakeLibrary", "Tree",
-    "Work",
+    "BY_NAME", "NARROWS", "BuildLibrary", "CopyFiles", "FetchCommit", "FetchSdist", "FetchSource",
+    "Identities", "Identity", "Libraries", "MissingWheels", "OutputOf", "ProjectFiles", "RunOnWheel",
+    "ShippedFiles", "TakeLibrary", "Tree", "Work",
 ]
 # fmt: on
 
@@ -48,9 +50,7 @@ Hook = Literal["sdist", "wheel"]
 Settings = tuple[tuple[str, tuple[str, ...]], ...]
 """Config settings (PEP 517), each with its values."""
 
-
 # --- commands: what a step does ----------------------------------------------------------------
-
 
 # Each kind of command has the same properties, as a field or for all steps of its kind: `work`; `is_main`,
 # true for a session's main step, which `mpforge shell` enters; its `compilers`; the `place` where its
@@ -75,12 +75,13 @@ class InstallPackages(OneOf):
     """Install pinned packages into a tree of their own.
 
     ``request`` is complete unless ``extra`` names a step that returns further requirements, or a wheel whose
-    own requirements (and ``extras``) belong to it.
+    own requirements (and ``extras``) belong to it. ``missing``: how packages without a wheel are built.
     """
 
     request: EnvironmentRequest
     extra: OutputOf | ShippedFiles | None = None
     extras: tuple[str, ...] = ()
+    missing: MissingWheels | None = field(default=None, metadata={NARROWS: True})
 
     work = Work.FETCH
     is_main = False
@@ -308,6 +309,7 @@ Command = (
     InstallPackages
     | FetchCrates
     | FetchSource
+    | FetchSdist
     | FetchCommit
     | CopyFiles
     | BuildLibrary

@@ -213,7 +213,7 @@ def _test(record: Mapping[str, Any]) -> str:
 
 def _changes(workspace: Workspace, step: str, started: float) -> tuple[str, ...]:
     """Return what changed in a step's key before it ran, as far as that is still recorded."""
-    from mpforge.engine.preview import StepPreview, changes
+    from mpforge.engine.preview import changes
 
     place = workspace.state / "keys" / f"{step}.json"
     try:
@@ -222,7 +222,7 @@ def _changes(workspace: Workspace, step: str, started: float) -> tuple[str, ...]
         return ()
     if not of_this_run:
         return ("its result was no longer in the store",)
-    found = changes(workspace, StepPreview(step, "", "cached"))
+    found = changes(workspace, step)
     if found is None:
         return ("it had not run in this checkout",)
     return tuple(str(difference) for difference in found.differences)

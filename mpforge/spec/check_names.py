@@ -56,6 +56,7 @@ def check_names(spec: Spec) -> Iterator[Finding]:
     yield from _images(spec)
     for level in all_levels(spec):
         yield from _used(spec, (*level.path, "build"), level.build)
+        yield from _libraries(spec, (*level.path, "test", "libraries"), level.test.libraries)
     for name, library in spec.libraries.items():
         yield from _needs(spec, name, library)
 
@@ -190,7 +191,6 @@ def _used(spec: Spec, path: Path, build: BuildOptions) -> Iterator[Finding]:
             f'expected "auto", "zig", "gcc" or a name from [toolchains], got "{build.toolchain}"',
             close_to(build.toolchain, {*_TOOLCHAINS, *spec.toolchains}),
         )
-    yield from _duplicates((*path, "libraries"), build.libraries)
     yield from _libraries(spec, (*path, "libraries"), build.libraries)
 
 
@@ -207,6 +207,7 @@ def _images(spec: Spec) -> Iterator[Finding]:
 def _libraries(spec: Spec, path: Path, names: tuple[str, ...]) -> Iterator[Finding]:
     if not names:
         return
+    yield from _duplicates(path, names)
     known = recipes.libraries(spec)
     for number, name in enumerate(names):
         if name not in known:

@@ -250,6 +250,14 @@ class TestOptions(Table):
     constraints: Texts = Field(
         default=(), description="Constraints on what tests require; also files of them."
     )
+    build_missing_wheels: Flag = Field(
+        default=True,
+        description="Build requirements that have no wheel for the target, from their sdists.",
+    )
+    libraries: Texts = Field(
+        default=(),
+        description="Native libraries for these builds: recipes, or names of [libraries].",
+    )
     extras: Texts = Field(default=(), description="Extras of the wheel to install.")
     groups: Texts = Field(default=(), description="Dependency groups of pyproject.toml to install.")
     before: Commands = Field(default=(), description="Run before the tests.")

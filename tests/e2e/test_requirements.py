@@ -44,21 +44,21 @@ PLUGIN = """
 def test_tests_get_what_files_paths_and_own_extras_ask_for(
     quick: Workspace, empty_cache: Cache
 ) -> None:
-    """docopt has an sdist only; nobody has `tiny-of-nobody`, which the plugin requires."""
+    """crc16 has an sdist only, with C; nobody has `tiny-of-nobody`, which the plugin requires."""
     quick.cache = empty_cache
     quick.write("pyproject.toml", PROJECT)
     quick.write("tiny/__init__.py", '"""Tiny."""')
     quick.write("multiplatform.toml", SPEC)
     quick.write("requirements/test.txt", "./plugin\n-r more.txt\n")
-    quick.write("requirements/more.txt", "docopt==0.6.2\n")
+    quick.write("requirements/more.txt", "crc16==0.1.1\n")
     quick.write("plugin/pyproject.toml", PLUGIN)
     quick.write("plugin/plugin.py", "X = 1")
-    quick.write("tests/check.py", "import docopt, plugin, six, tiny\nassert plugin.X == 1")
+    quick.write("tests/check.py", "import crc16._crc16, plugin, six, tiny\nassert plugin.X == 1")
     run = quick.nox("test")
     assert run.code == 0, str(run)
     assert quick.nox("test").did == set()
     lock = quick.read("multiplatform.lock")
-    assert 'name = "docopt", version = "0.6.2"' in lock
+    assert 'name = "crc16", version = "0.1.1"' in lock
     assert 'name = "tiny' not in lock
 
     quick.write("plugin/plugin.py", "X = 2")

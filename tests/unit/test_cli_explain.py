@@ -9,9 +9,11 @@ from mpforge.keys.walk import ABSENT
 from mpforge.plan.steps import OutputOf, RepairWheel, Step
 from mpforge.store.results import ActionResult
 
+BUILD = Step(
+    "wheel", "the wheel", RepairWheel(OutputOf("made"), "x86_64", "cp311", "manylinux_2_28")
+)
 STEP = StepPreview(
-    "wheel",
-    "the wheel",
+    BUILD,
     "cached",
     key="a" * 64,
     record={"ingredients": {"program.sh": "1", "host": "Linux", "program.make": "2"}},
@@ -28,9 +30,6 @@ def test_ingredients_are_counted_and_listed_when_asked_for() -> None:
 
 # --- what it takes from this host -----------------------------------------------------------------
 
-BUILD = Step(
-    "wheel", "the wheel", RepairWheel(OutputOf("made"), "x86_64", "cp311", "manylinux_2_28")
-)
 RESULT = ActionResult(
     "a" * 64,
     tree="b" * 64,
