@@ -22,12 +22,6 @@ CI_FILES = (
 """Globs of CI services' files."""
 
 
-_PYTEST = {
-    "pyproject.toml": re.compile(r"^\[tool\.pytest\b", re.MULTILINE),
-    "setup.cfg": re.compile(r"^\[tool:pytest\]", re.MULTILINE),
-    "tox.ini": re.compile(r"^\[pytest\]", re.MULTILINE),
-}
-"""The files with a configuration of pytest, and the table that it is in."""
 _QUOTED = re.compile(r"""["'](?:\.{0,2}/)*([\w.-]+)(?=["'/])""")
 _PATH = re.compile(r"(?<![\w/.])(?:\{(?:project|package)\}/|\./)?([\w.-]+(?:/[\w.-]+)+)")
 _WORD = re.compile(r"[\w.-]+")
@@ -74,9 +68,9 @@ class ProjectFiles:
     def used_by_tests(self, sources: Iterable[str]) -> list[str]:
         """Return what tests in ``sources`` use of the project beside themselves and its packages.
 
-        That is pytest's configuration, and files and folders at the top whose names are in their code.
+        These are the files and folders at the top whose names are in their code.
         """
-        found = [name for name, table in _PYTEST.items() if table.search(self.text(name) or "")]
+        found = []
         quoted = {
             name
             for path in sources
@@ -88,7 +82,7 @@ class ProjectFiles:
             hidden = name.startswith(".") or name.endswith(".egg-info")
             if name in quoted and not (package or hidden):
                 found.append(name)
-        return list(dict.fromkeys(found))
+        return found
 
     def used_by_script(self, text: str) -> list[str]:
         """Return the files and folders at the top that a shell script names, or the files that it calls."""

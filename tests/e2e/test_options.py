@@ -33,7 +33,9 @@ SPEC = f'''
     [[overrides]]
     select = "{NATIVE}-*"
     build = {{ environment = {{ CFLAGS = "-DANSWER=43" }} }}
-    test = {{ command = "{{python}} -c 'from tiny._tiny import answer; print(answer())'" }}
+    [overrides.test]
+    before = "{{python}} -c 'import tiny; print(tiny.__name__)' > made"
+    command = ["cat made", "{{python}} -c 'from tiny._tiny import answer; print(answer())'"]
 '''
 
 
@@ -56,7 +58,9 @@ def test_skip_own_pythons_overrides_constraints_and_own_commands_hold_in_a_build
     assert listed == {f"build-{OTHER}-cp311", f"build-{NATIVE}-cp311"}
     run = unbuilt.nox(f"test-{NATIVE}")
     assert run.code == 0, str(run)
-    assert "\n43\n" in unbuilt.log(f"test-{NATIVE}-cp311")
+    log = unbuilt.log(f"test-{NATIVE}-cp311")
+    assert "\n43\n" in log
+    assert "\ntiny\n" in log
     log = unbuilt.log(f"build-{NATIVE}-cp311")
     assert "manylinux" in log[log.index("== own-repair-") : log.index(f"== repair-{NATIVE}-")]
     assert re.search(r"/tiny-\S+manylinux\S+\.whl', '" + NATIVE, log[log.index("== own-check-") :])

@@ -268,7 +268,7 @@ def test_text_that_is_quoted_in_comments_stays_in_comments() -> None:
 
 def test_what_tests_use_of_the_whole_project_is_beside_them() -> None:
     files = ProjectFiles(
-        {"pyproject.toml": table('test-command = "pytest {project}/tests"') + "[tool.pytest]\n"},
+        {"pyproject.toml": table('test-command = "pytest {project}/tests"')},
         {"pkg/__init__.py"}.__contains__,
         names=lambda _: [".git", "docs", "notes", "pkg", "src", "tests", "tools", "x.egg-info"],
         scripts=lambda path: (
@@ -278,7 +278,7 @@ def test_what_tests_use_of_the_whole_project_is_beside_them() -> None:
         ),
     )
     spec = tomllib.loads(initial_spec(files).text)
-    assert spec["test"]["sources"] == [*TEST_SOURCES, "pyproject.toml", "notes", "tools"]
+    assert spec["test"]["sources"] == [*TEST_SOURCES, "notes", "tools"]
 
 
 SCRIPTS = {"ci/deps.sh": "cd tools/lib && make install"}
