@@ -14,7 +14,7 @@ from mpforge.ci.pipeline import MAIN_PYTHON, Pipeline, Row
 from mpforge.ci.publishing import commands
 from mpforge.ci.template import fill, sections
 
-_OPTIONAL = ("builds", "builds-end", "tests", "tests-end", "end", "machine")
+_OPTIONAL = ("builds", "builds-end", "tests", "tests-end", "end", "machine", "working")
 
 
 def job_list(template: str, pipeline: Pipeline, *, identity: bool = False) -> str:
@@ -23,8 +23,9 @@ def job_list(template: str, pipeline: Pipeline, *, identity: bool = False) -> st
     words = {
         **sections("shell.sh"),
         **parts,
+        **({} if pipeline.directory else {"working": "", "tagged": ""}),
         "title": json.dumps(pipeline.title),
-        "spec": pipeline.spec,
+        **pipeline.words,
         "version": __version__,
         "python": MAIN_PYTHON,
         "publish": "\n".join(commands(pipeline, identity=identity)),

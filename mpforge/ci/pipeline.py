@@ -31,19 +31,39 @@ class Row:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A plan's jobs. ``spec`` is an option for each command: empty for multiplatform.toml.
+    """A plan's jobs. ``others`` are jobs of cibuildwheel.
 
-    ``others`` are jobs of cibuildwheel. ``title`` is a name for the whole. ``ships_wheels``: there is
-    something for a package index. ``on_pypi``: that is PyPI.
+    ``ships_wheels``: there is something for a package index. ``on_pypi``: that is PyPI. ``spec`` is an option
+    for each command: empty for multiplatform.toml. ``directory`` is the spec's in the repository (empty: the
+    top), ``word`` what tells it from other specs there, ``file`` the path of the service's file.
     """
 
-    title: str
-    spec: str
     build: tuple[Row, ...]
     test: tuple[Row, ...]
     ships_wheels: bool
-    others: tuple[WheelRow, ...] = ()
     on_pypi: bool = True
+    others: tuple[WheelRow, ...] = ()
+    spec: str = ""
+    directory: str = ""
+    word: str = ""
+    file: str = ""
+
+    @property
+    def title(self) -> str:
+        """A name for the whole."""
+        return f"wheels of {self.word}" if self.word else "wheels"
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The words of every service's template that tell one spec of a repository from another."""
+        return {
+            "spec": self.spec,
+            "directory": self.directory,
+            "folder": f"{self.directory}/" if self.directory else "",
+            "file": self.file,
+            "word": f"-{self.word}" if self.word else "",
+            "tag": f"{self.word}-" if self.directory else "",
+        }
 
     @property
     def has_static_tests(self) -> bool:
@@ -62,12 +82,11 @@ def pipeline(
     platforms: Mapping[str, str],
     *,
     runners: Mapping[str, str],
-    spec: str,
     most_minutes: int,
 ) -> Pipeline:
     """Return the jobs of a plan, one for each phase and target.
 
-    ``runners`` are a service's machines by platform, ``spec`` is the spec's name if it is not the usual one.
+    ``runners`` are a service's machines by platform.
     """
     rows: dict[str, list[Row]] = {"build": [], "test": []}
     for job in jobs(plan, dict(platforms), by="target", runners=runners):
@@ -86,8 +105,6 @@ def pipeline(
             row = replace(row, sessions=f"{_STRICT} {row.sessions}")
         rows[job.phase].append(row)
     return Pipeline(
-        title=f"wheels of {spec}" if spec else "wheels",
-        spec=f" --spec {spec}" if spec else "",
         build=tuple(rows["build"]),
         test=tuple(rows["test"]),
         ships_wheels=any(s.phase == "build" and s.python for s in plan.sessions),

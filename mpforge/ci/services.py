@@ -32,7 +32,10 @@ def _runners(service: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Service:
-    """One service: ``path`` has ``{}`` for a word of a second spec; ``runners`` are machines by platform."""
+    """One service: ``path`` has ``{}`` for a word of a second spec; ``runners`` are machines by platform.
+
+    ``directories``: its jobs can work in a directory of the repository, where the spec is.
+    """
 
     name: str
     path: str
@@ -40,10 +43,11 @@ class Service:
     runners: Callable[[], Mapping[str, str]]
     most_minutes: int
     comment: str = "#"
+    directories: bool = False
 
-    def file(self, spec: str) -> CiFile:
-        """Return the service's file for a spec, whose stem is given if it is not the usual one."""
-        return CiFile(self.path.format(f"-{spec}" if spec else ""), self.name, self.comment)
+    def file(self, word: str) -> CiFile:
+        """Return the service's file for a spec, with the word that tells it from the usual one."""
+        return CiFile(self.path.format(f"-{word}" if word else ""), self.name, self.comment)
 
 
 def _job_list(
@@ -54,6 +58,7 @@ def _job_list(
     comment: str = "#",
     *,
     identity: bool = False,
+    directories: bool = False,
 ) -> Service:
     """Return a service whose file lists each job."""
     return Service(
@@ -63,6 +68,7 @@ def _job_list(
         functools.partial(_runners, name),
         most_minutes,
         comment,
+        directories,
     )
 
 
@@ -75,9 +81,10 @@ SERVICES: Mapping[str, Service] = {
             github.workflow,
             github_runners,
             github.MOST_MINUTES,
+            directories=True,
         ),
         # The longest jobs are those of each service's own machines, by its documentation.
-        _job_list("gitlab", ".gitlab-ci{}.yml", "gitlab.yml", 180, identity=True),
+        _job_list("gitlab", ".gitlab-ci{}.yml", "gitlab.yml", 180, identity=True, directories=True),
         _job_list("azure", "azure-pipelines{}.yml", "azure.yml", 360),
         _job_list("circleci", ".circleci/config{}.yml", "circleci.yml", 300),
         _job_list("buildkite", ".buildkite/pipeline{}.yml", "buildkite.yml", 240),

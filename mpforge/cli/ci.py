@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpforge.ci.ci_file import CiFile
@@ -55,29 +55,45 @@ def run(arguments: argparse.Namespace) -> int:
     workspace = workspace_of(arguments)
     if not arguments.service and not arguments.check:
         raise WrongInput("which CI service?", hint=f"one of: {' '.join(SERVICES)}")
-    chosen = [service(arguments.service)] if arguments.service else _present(workspace)
-    _require_top(workspace)
+    place = _place(workspace)
+    chosen = [service(arguments.service)] if arguments.service else _present(place)
     wrong = ExitCode.DONE
     for one in chosen:
-        jobs = _pipeline(workspace, one)
+        _require_top(place, one)
+        jobs = _pipeline(workspace, place, one)
         if arguments.check:
-            wrong = _check(workspace, one, jobs) or wrong
+            wrong = _check(place, one, jobs) or wrong
         else:
-            _write(workspace, one, jobs, force=arguments.force)
+            _write(workspace, place, one, jobs, force=arguments.force)
     return wrong
 
 
-def _stem(workspace: Workspace) -> str:
-    """Return the word for a second spec, an empty text for the usual one."""
-    return "" if workspace.spec.name == SPEC_NAME else workspace.spec.stem
+@dataclass(frozen=True)
+class _Place:
+    """The ``top`` of a repository, and the spec's ``directory`` in it (empty: the top).
+
+    ``word`` tells a spec from the usual one at the top, for which it is empty.
+    """
+
+    top: Path
+    directory: str
+    word: str
 
 
-def _present(workspace: Workspace) -> list[Service]:
+def _place(workspace: Workspace) -> _Place:
+    root = workspace.root.resolve()
+    top = (git.top_level(root) or root).resolve()
+    folders = root.relative_to(top).parts
+    stem = () if workspace.spec.name == SPEC_NAME else (workspace.spec.stem,)
+    return _Place(top, "/".join(folders), "-".join((*folders, *stem)))
+
+
+def _present(place: _Place) -> list[Service]:
     """Return the services whose file mpforge has written. Raises ``NothingSelected`` without one."""
     found = []
     for one in SERVICES.values():
-        file = one.file(_stem(workspace))
-        text = _text(workspace.root / file.name)
+        file = one.file(place.word)
+        text = _text(place.top / file.name)
         if text is not None and file.is_written_in(text):
             found.append(one)
     if not found:
@@ -88,30 +104,33 @@ def _present(workspace: Workspace) -> list[Service]:
     return found
 
 
-def _require_top(workspace: Workspace) -> None:
-    """Refuse a spec below the checkout's top, where no service looks. Raises ``WrongInput``."""
-    top = git.top_level(workspace.root)
-    if top is not None and top.resolve() != workspace.root.resolve():
+def _require_top(place: _Place, one: Service) -> None:
+    """Refuse a spec below the top for a service whose file can't have that. Raises ``WrongInput``."""
+    if place.directory and not one.directories:
+        able = " and ".join(name for name, other in SERVICES.items() if other.directories)
         raise WrongInput(
-            f"{workspace.spec.name} is not at the top of its repository, {top}",
-            why="CI services read their files there, and the jobs would run there",
+            f"the file for {one.name} needs a spec at the top of its repository, {place.top}",
+            why=f"this one is in {place.directory}; only files for {able} can work in a directory",
             hint='move the spec to the top, and name the project by `[project] source = "DIRECTORY"`',
         )
 
 
-def _pipeline(workspace: Workspace, one: Service) -> Pipeline:
+def _pipeline(workspace: Workspace, place: _Place, one: Service) -> Pipeline:
     """Return the jobs of the plan on a service's machines. Raises ``NothingSelected`` if there are none."""
     host = ci_host()
     facts = HostFacts(host.name, f"Linux {host.machine}", container_runtime=True, roots=True)
     plan, platforms = plan_on(workspace, facts)
-    spec = workspace.spec.name if _stem(workspace) else ""
     loaded = load_spec(text_of(content(workspace), workspace), file=workspace.spec.name)
     wheels = _wheel_jobs(workspace, one, plan, platforms, loaded)
-    found = pipeline(
-        plan, platforms, runners=one.runners(), spec=spec, most_minutes=one.most_minutes
+    found = replace(
+        pipeline(plan, platforms, runners=one.runners(), most_minutes=one.most_minutes),
+        spec=f" --spec {workspace.spec.name}" if workspace.spec.name != SPEC_NAME else "",
+        directory=place.directory,
+        word=place.word,
+        file=one.file(place.word).name,
+        others=wheels.rows,
+        on_pypi=loaded.release is None or loaded.release.index in (None, PYPI_UPLOAD),
     )
-    on_pypi = loaded.release is None or loaded.release.index in (None, PYPI_UPLOAD)
-    found = replace(found, others=wheels.rows, on_pypi=on_pypi)
     if not found.names:
         raise nothing_to_do(plan)
     for remark in wheels.remarks:
@@ -141,9 +160,11 @@ def _wheel_jobs(
     )
 
 
-def _write(workspace: Workspace, one: Service, jobs: Pipeline, *, force: bool) -> None:
-    file = one.file(_stem(workspace))
-    path = workspace.root / file.name
+def _write(
+    workspace: Workspace, place: _Place, one: Service, jobs: Pipeline, *, force: bool
+) -> None:
+    file = one.file(place.word)
+    path = place.top / file.name
     old = _text(path)
     new = _new_text(file, old, one.written(jobs), force=force)
     if new == old:
@@ -158,10 +179,10 @@ def _write(workspace: Workspace, one: Service, jobs: Pipeline, *, force: bool) -
         )
 
 
-def _check(workspace: Workspace, one: Service, jobs: Pipeline) -> ExitCode:
+def _check(place: _Place, one: Service, jobs: Pipeline) -> ExitCode:
     """Say that a file is up to date, or print why not to stderr. Raises ``CiFileEdited``, ``WrongInput``."""
-    file = one.file(_stem(workspace))
-    old = _text(workspace.root / file.name)
+    file = one.file(place.word)
+    old = _text(place.top / file.name)
     if old is None:
         raise WrongInput(f"there is no {file.name}", hint=f"`mpforge ci {one.name}` writes it")
     new = _new_text(file, old, one.written(jobs))

@@ -219,7 +219,7 @@ def test_a_second_spec_has_a_file_of_its_own_and_its_commands_name_it(ci: Ci) ->
     Path("multiplatform.toml").rename("agent.toml")
     assert ci("github", "--spec", "agent.toml")[0] == 0
     text = Path(".github/workflows/wheels-agent.yml").read_text()
-    assert "name: wheels of agent.toml\n" in text
+    assert "name: wheels of agent\n" in text
     assert "mpforge run --spec agent.toml $SESSIONS" in text
     assert ci("--spec", "agent.toml", "--check")[0] == 0
 
@@ -273,13 +273,41 @@ def test_an_unknown_service_is_an_error_with_the_nearest_name(ci: Ci) -> None:
     assert "which CI service?" in said
 
 
-def test_a_spec_below_the_top_of_its_repository_is_refused(
-    ci: Ci, monkeypatch: pytest.MonkeyPatch
+def test_a_spec_below_the_top_has_a_file_there_whose_jobs_work_in_its_directory(
+    ci: Ci, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mpforge.sources.git.top_level", lambda root: root.parent)
-    code, _, said = ci("github")
+    monkeypatch.setattr("mpforge.sources.git.top_level", lambda _root: tmp_path)
+    monkeypatch.setattr("mpforge.sources.git.listing", lambda _root: None)
+    (tmp_path / "packages" / "a").mkdir(parents=True)
+    for name in ("pyproject.toml", "multiplatform.toml"):
+        (tmp_path / name).rename(tmp_path / "packages" / "a" / name)
+    monkeypatch.chdir(tmp_path / "packages" / "a")
+    assert ci("github")[0] == 0
+    assert ci("gitlab")[0] == 0
+    assert ci("--check")[0] == 0
+    workflow = yaml.safe_load(
+        (tmp_path / ".github/workflows/wheels-packages-a.yml")
+        .read_text()
+        .replace("on:", "when:", 1)
+    )
+    assert workflow["defaults"] == {"run": {"working-directory": "packages/a"}}
+    paths = ["packages/a/**", ".github/workflows/wheels-packages-a.yml"]
+    assert workflow["when"]["pull_request"] == {"paths": paths}
+    assert workflow["when"]["push"]["tags"] == ["packages-a-v*"]
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    kept = [step["with"]["path"] for step in steps if "artifact@" in step.get("uses", "")]
+    assert all(line.startswith("packages/a/") for path in kept for line in path.splitlines())
+    keys = {step["with"]["key"] for step in steps if "cache/" in step.get("uses", "")}
+    assert all(key.startswith("mpforge-packages-a-$") for key in keys)
+    gitlab = yaml.safe_load((tmp_path / ".gitlab-ci-packages-a.yml").read_text())
+    assert gitlab[".mpforge"]["before_script"][1] == "cd packages/a"
+    run = gitlab[".mpforge-run"]
+    assert run["cache"]["key"] == "mpforge-packages-a-$CI_JOB_NAME"
+    assert all(path.startswith("packages/a/") for path in run["artifacts"]["paths"])
+    assert "$CI_COMMIT_TAG =~ /^packages-a-/ &&" in gitlab["release"]["rules"][0]["if"]
+    code, _, said = ci("azure")
     assert code == 2
-    assert "multiplatform.toml is not at the top of its repository" in said
+    assert f"the file for azure needs a spec at the top of its repository, {tmp_path}" in said
 
 
 def test_a_missing_lock_is_warned_of(ci: Ci) -> None:
