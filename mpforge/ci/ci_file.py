@@ -82,8 +82,8 @@ class CiFile:
             return  # only the digest was edited
         number = found[same][0] if same < len(found) else len(edited.splitlines())
         raise CiFileEdited(
-            "this line was edited by hand",
-            why="mpforge writes it from the spec, and would overwrite the edit",
+            "mpforge's part of the file was edited by hand",
+            why="the edit would be overwritten; this is the first line that differs from what mpforge writes",
             hint="undo the edit, or move it into a part marked `own` or below mpforge's last line; "
             f"`mpforge ci {self.service} --force` discards it",
             place=Place(self.name, first + number),

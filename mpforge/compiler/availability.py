@@ -38,8 +38,13 @@ def refusal(
 
     ``toolchain`` is the one of ``[toolchains]`` that the build names.
     """
+    if not platform.available:
+        here = _not_yet("project.targets", f"the target {platform.name}")
+        if platform.os == "linux":
+            return here
+        return replace(here, hint="`mpforge ci github` writes a job of cibuildwheel that builds it")
     boxed = toolchain is not None and toolchain.kind == "container"
-    missing = next(_needed(platform, python, build, boxed=boxed), None)
+    missing = next(_needed(python, build, boxed=boxed), None)
     if missing is None:
         return None
     return _not_yet(*missing)
@@ -86,15 +91,11 @@ def older_host_refusal(host: HostFacts, cpu: Cpu | None) -> Refusal | None:
     )
 
 
-def _needed(
-    platform: Platform, python: str | None, build: "BuildOptions", *, boxed: bool
-) -> Iterator[tuple[str, str]]:
+def _needed(python: str | None, build: "BuildOptions", *, boxed: bool) -> Iterator[tuple[str, str]]:
     """Yield the keys that a build needs and this version does not support, each with a description.
 
     ``boxed``: its compiler is in a container image.
     """
-    if not platform.available:
-        yield "project.targets", f"the target {platform.name}"
     pypy = python is not None and python_words.parse(python).is_pypy
     in_image = build.strategy in _CONTAINED or build.image != "auto" or boxed
     toolchain = f"the toolchain {build.toolchain!r} of [toolchains]"

@@ -86,7 +86,7 @@ def _refusal(compilation: Compilation, target: ResolvedTarget | None) -> Refusal
 
 
 _UPLOADING = Refusal(
-    "not-available-yet", "there is no session for uploads yet: run `mpforge release`"
+    "not-available-yet", "uploading is a command, not a session: run `mpforge release`"
 )
 
 

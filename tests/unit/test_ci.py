@@ -248,7 +248,7 @@ def test_an_edited_file_is_refused_by_both_and_stays(ci: Ci) -> None:
     for words in (["github"], ["--check"]):
         code, _, said = ci(*words)
         assert code == 2
-        assert "ci-file-edited: this line was edited by hand" in said
+        assert "ci-file-edited: mpforge's part of the file was edited by hand" in said
     assert Path(GITHUB).read_text() == text
     assert ci("github", "--force")[0] == 0
     assert "mpforge doctor" not in Path(GITHUB).read_text()

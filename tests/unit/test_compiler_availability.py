@@ -77,6 +77,12 @@ def test_a_build_that_is_not_available_is_refused_by_name_and_so_is_its_test(
         assert session.steps == ()
 
 
+def test_a_target_of_another_system_is_refused_with_the_command_that_writes_its_job() -> None:
+    refusal = _session(_plan(_spec(target="macos_arm64")), "build-macos_arm64-cp311").refusal
+    assert refusal is not None
+    assert "`mpforge ci github`" in (refusal.hint or "")
+
+
 @pytest.mark.parametrize("tool", ["ziglang", "ziglang==0.15.2", "Ziglang >= 0.15"])
 def test_a_version_of_zig_may_be_asked_for_and_is_what_is_pinned(tool: str) -> None:
     plan = _plan(_spec(f'tools = ["{tool}"]'))
