@@ -100,7 +100,7 @@ def script_of(service: str) -> str:
     if service == "buildkite":
         steps = yaml.safe_load(Path(".buildkite/pipeline.yml").read_text())["steps"]
         script = next(step["command"] for step in steps if step["key"] == "test-x86_64")
-        return str(script.replace("$$", "$"))
+        return str(script.replace("$$", "$").replace("/tmp/mpforge-store", '"$HOME/store"'))
     text = Path("Jenkinsfile").read_text().partition("stage('test-x86_64')")[2]
     return text.split("'''")[1].replace("python3 -m venv", "echo")
 
@@ -126,7 +126,7 @@ def test_on_a_machine_s_own_disk_only_the_default_branch_writes_the_store(
     for name, text in {"mpforge": MPFORGE, "pip": "", "buildkite-agent": ""}.items():
         (programs / name).write_text(text or "#!/bin/sh\n")
         (programs / name).chmod(0o755)
-    store = project / ".mpforge-cache" if service == "buildkite" else tmp_path / ".cache/mpforge"
+    store = tmp_path / ("store" if service == "buildkite" else ".cache/mpforge")
     incoming = project / ".mpforge/incoming"
     (incoming / "build-x86_64").mkdir(parents=True)
     (incoming / "build-x86_64/x86_64.whl").write_text("built")
@@ -139,6 +139,7 @@ def test_on_a_machine_s_own_disk_only_the_default_branch_writes_the_store(
         "PATH": f"{programs}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "WORKSPACE_TMP": str(tmp_path / "temporary"),
+        "TMPDIR": str(tmp_path / "temporary"),
         "BUILDKITE_PIPELINE_DEFAULT_BRANCH": "main",
     }
     (tmp_path / "temporary").mkdir()
