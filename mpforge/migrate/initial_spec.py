@@ -185,11 +185,15 @@ def _tables(
 
 
 def read_cibuildwheel_table(text: str | None, file: str) -> Table:
-    """Return ``[tool.cibuildwheel]`` of a file. Raises ``TomlInvalid``."""
+    """Return ``[tool.cibuildwheel]`` of a file. Raises ``TomlInvalid``, ``WrongInput`` if it is no table."""
     document: Any = read_toml(text or "", file)
-    for key in ("tool", "cibuildwheel"):
-        document = document.get(key, {}) if isinstance(document, dict) else {}
-    if not isinstance(document, dict) or not document:
+    for name in ("tool", "cibuildwheel"):
+        document = document.get(name, {})
+        if not isinstance(document, dict):
+            raise WrongInput(
+                f"`{name}` in {file} is not a table", hint="[tool.cibuildwheel] is one"
+            )
+    if not document:
         return Table()
     from mpforge.formats.toml_places import key_places
 

@@ -8,6 +8,8 @@ from mpforge.migrate.cibuildwheel.options import (
     PLATFORMS,
     Setting,
     kind_of,
+    misfit,
+    nearest_option,
     nearest_variable,
     option_of,
 )
@@ -81,9 +83,13 @@ def _option(setting: Setting) -> tuple[Outcome, str]:
         return "not needed", _INPUTS[setting.name]
     if parts[0] in PLATFORMS[1:]:
         return "not needed", _ELSEWHERE
-    if parts[0] == "overrides":
+    if parts[0] == "overrides" and misfit(parts[-1], setting.value) is None:
         return "not needed", "it selects no wheel of the spec, or its options are not needed"
     if not known:
-        return "refused", "cibuildwheel has no such option"
+        near = nearest_option(parts[-1])
+        hint = f"; did they mean {near}?" if near else ""
+        return "refused", f"cibuildwheel has no such option{hint}"
+    if (reason := misfit(parts[-1], setting.value)) is not None:
+        return "refused", reason
     empty = setting.value in ("", [], {})
     return "not needed", "it is empty" if empty else _UNUSED

@@ -14,6 +14,7 @@ from mpforge.migrate.cibuildwheel.selection import (
     machines_of,
     select,
     skipped_tests,
+    unknown_words,
 )
 from mpforge.migrate.cibuildwheel.syntax import matches
 from mpforge.migrate.cibuildwheel.translate import translate
@@ -165,6 +166,8 @@ def _account_selection(run: Run, options: Options, account: Account) -> None:
         if (value := options.value(name)) is not None:
             key = "project.targets" if name == "archs" else "project.python"
             account.translated(value.settings, key)
+            for word in unknown_words(name, value.content):
+                account.add(value.settings, "refused", f"cibuildwheel has no `{word}` for {name}")
     for name, setting in run.inputs.items():
         if name in _INPUTS and run.text(name):
             account.translated([setting], _INPUTS[name])

@@ -237,7 +237,7 @@ def test_a_variable_in_a_script_that_is_not_read_is_noted_with_its_line() -> Non
 def test_a_workflow_that_is_no_yaml_is_a_problem_with_its_place() -> None:
     initial = written(PROJECT, {WORKFLOW: "jobs: [\n"})
     assert initial.problems == ((f"{WORKFLOW}:2:1", initial.problems[0][1]),)
-    assert "mpforge can't read it: expected the node content" in initial.problems[0][1]
+    assert "so its options are not in the spec: expected the node content" in initial.problems[0][1]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from mpforge.migrate.cibuildwheel.selection import Invocation, select
 from mpforge.migrate.cibuildwheel.versions import parse_version
 from mpforge.migrate.initial_spec import read_cibuildwheel_table
 from mpforge.platforms import well_known
-from tests.unit.initial_specs import ALL, PROJECT, spec_of, table, written
+from tests.unit.initial_specs import ALL, PROJECT, outcomes, spec_of, table, written
 
 RECORDED = json.loads(Path(__file__).with_name("cibuildwheel_identifiers.json").read_text("utf-8"))
 
@@ -157,10 +157,29 @@ def test_a_pyproject_that_is_no_toml_is_an_error(text: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        "cibuildwheel = 1",
         "cibuildwheel = { linux = 3, overrides = 4 }",
         "cibuildwheel = { skip = [[1]], test-command = 2, environment = [3], test-requires = {} }",
     ],
 )
 def test_a_table_of_another_shape_is_no_traceback(options: str) -> None:
     assert len(written(f"{PROJECT}[tool]\n{options}\n").targets) == 4
+
+
+def test_a_value_that_is_not_a_table_is_an_error() -> None:
+    with pytest.raises(WrongInput, match=r"`cibuildwheel` in pyproject\.toml is not a table"):
+        written(f"{PROJECT}[tool]\ncibuildwheel = 1\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("before-all = true", "before-all refused: expected a text or a list of texts, got True"),
+        ("build = 5", "build refused: expected a text or a list of texts, got 5"),
+        ('environment = ["A"]', "environment refused: expected a text or a table, got ['A']"),
+        ('enable = ["pypi"]', "enable refused: cibuildwheel has no `pypi` for enable"),
+        ('archs = "x86_64 aarch46"', "archs refused: cibuildwheel has no `aarch46` for archs"),
+        ('bulid = "cp311-*"', "cibuildwheel has no such option; did they mean build?"),
+    ],
+)
+def test_values_and_names_that_cibuildwheel_refuses_are_told(options: str, said: str) -> None:
+    assert any(said in line for line in outcomes(written(table(options))))

@@ -24,9 +24,8 @@ def read_ci_files(files: ProjectFiles) -> Found:
             try:
                 documents[path] = Document(path, text, read_yaml(text, path))
             except YamlInvalid as error:
-                found.problems.append(
-                    (str(error.place or path), f"mpforge can't read it: {error.what}")
-                )
+                why = f"mpforge can't read it, so its options are not in the spec: {error.what}"
+                found.problems.append((str(error.place or path), why))
     github = {path: document for path, document in documents.items() if path.startswith(_GITHUB)}
     read_workflows(github, found)
     for path, document in documents.items():

@@ -123,6 +123,11 @@ def option_of(variable_name: str) -> tuple[str, str | None] | None:
     return None
 
 
+def nearest_option(name: str) -> str | None:
+    """Return the option that a misspelt one was meant to be."""
+    return next(iter(difflib.get_close_matches(name, (*KINDS, *image_options()), 1, 0.8)), None)
+
+
 def nearest_variable(name: str) -> str | None:
     """Return the variable that a misspelt one was meant to be."""
     known = [variable(option) for option in (*KINDS, *image_options())]
@@ -145,6 +150,21 @@ def kind_of(name: str) -> Kind | None:
     return "text" if name in image_options() else KINDS.get(name)
 
 
+def misfit(name: str, raw: Any) -> str | None:
+    """Return why cibuildwheel takes no such value for an option; None if it takes it."""
+    kind = kind_of(name)
+    if kind is None or raw is None or isinstance(raw, str):
+        return None
+    if kind == "text":
+        fits, expected = isinstance(raw, dict | int | float), "a text"
+    elif kind in ("environment", "table"):
+        fits, expected = isinstance(raw, dict), "a text or a table"
+    else:
+        fits = isinstance(raw, list) and all(isinstance(item, str) for item in raw)
+        expected = "a text or a list of texts"
+    return None if fits else f"expected {expected}, got {raw!r}"
+
+
 @dataclass(frozen=True)
 class Options:
     """The options of one run: its table, and the variables that it sees, by name."""
@@ -160,6 +180,8 @@ class Options:
         found: Value | None = None
         for setting, rule in self._levels(name, identifier):
             if setting.value is None or (not setting.value and _IGNORE_EMPTY.fullmatch(name)):
+                continue
+            if misfit(name, setting.value):  # it is refused in the end
                 continue
             content = read_value(kind, setting.value)
             if rule == "none" or found is None or not found.content:

@@ -11,10 +11,21 @@ from mpforge.formats.requirements import specifier
 from mpforge.migrate.cibuildwheel.options import Options
 from mpforge.migrate.cibuildwheel.syntax import globs, matches
 from mpforge.migrate.cibuildwheel.versions import Version, groups_of, identifier, rows_of
-from mpforge.platforms import Platform, by_machine, glibc_platforms
+from mpforge.platforms import Platform, by_machine, glibc_platforms, well_known
 
 _SINCE_AUTO_IS_64_BITS: Version = (3, 0, 0)
 _ON = frozenset({"1", "true", "yes", "on", "y", "t"})
+
+_ARCHS = frozenset(
+    {"auto", "auto32", "auto64", "native", "all", "universal2"}
+    | {platform.machine.lower() for platform in well_known().values()}
+)
+_GROUPS = frozenset(
+    {
+        *("all", "cpython-prerelease", "cpython-freethreading", "cpython-experimental-riscv64"),
+        *("pypy", "pypy-eol", "graalpy", "pyodide-prerelease", "pyodide-eol"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,14 @@ def select(options: Options, invocation: Invocation, requires_python: str | None
 def _globs(options: Options, name: str) -> list[str]:
     value = options.value(name)
     return [] if value is None else globs(value.content)
+
+
+def unknown_words(name: str, words: Sequence[str]) -> list[str]:
+    """Return the words of ``archs`` or ``enable`` that cibuildwheel does not know."""
+    if name == "archs":
+        split = [word for text in words for word in re.split(r",", text) if word]
+        return [word for word in split if word.lower() not in _ARCHS]
+    return [word for word in words if word not in _GROUPS] if name == "enable" else []
 
 
 def _groups(options: Options, invocation: Invocation) -> tuple[str, ...]:
