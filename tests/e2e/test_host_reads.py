@@ -105,14 +105,17 @@ def test_where_it_can_t_be_seen_what_gcc_reads_its_results_are_used_once(
 def test_a_library_of_the_host_that_zig_linked_is_linked_and_grafted_again_when_it_changed(
     unbuilt: Workspace, place: Path
 ) -> None:
+    """It needs one of a distribution's package, which the wheel names."""
     host = place / "host"
     host.mkdir()
 
     def library(version: int) -> None:
         (host / "given.c").write_text(f"int given(void) {{ return {version}; }}\n")
         made = host / f"libgiven.so.1.{version}"
-        name = "-Wl,-soname,libgiven.so.1"
-        subprocess.run(["gcc", "-shared", "-fPIC", name, "-o", made, host / "given.c"], check=True)
+        words = ["-Wl,-soname,libgiven.so.1", "-Wl,--no-as-needed", "-l:libbz2.so.1.0"]
+        subprocess.run(
+            ["gcc", "-shared", "-fPIC", "-o", made, host / "given.c", *words], check=True
+        )
         for link in ("libgiven.so.1", "libgiven.so"):
             (host / link).unlink(missing_ok=True)
             (host / link).symlink_to(made.name)
@@ -133,6 +136,9 @@ def test_a_library_of_the_host_that_zig_linked_is_linked_and_grafted_again_when_
     library(1)
     assert build in unbuilt.nox(build).did
     (before,) = grafted()
+    wheel = zipfile.ZipFile(unbuilt.wheel())
+    (bill,) = [name for name in wheel.namelist() if name.endswith("/sboms/auditwheel.cdx.json")]
+    assert "pkg:deb/debian/libbz2-1.0@" in wheel.read(bill).decode()
     library(2)
     output = unbuilt.nox(build).output
     for title in (f"the wheel for {NATIVE}-cp311", f"repair and verify {NATIVE}-cp311"):

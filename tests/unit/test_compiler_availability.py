@@ -72,6 +72,8 @@ def test_a_build_that_is_not_available_is_refused_by_name_and_so_is_its_test(
     assert {session.phase for session in refused} == {"build", "test"}
     for session in refused:
         assert session.refusal is not None
+        if named == "native libraries":
+            assert "install the library in the image, by before-all" in (session.refusal.hint or "")
         assert session.refusal.error == "not-available-yet"
         assert named in session.refusal.what
         assert session.steps == ()
