@@ -83,6 +83,11 @@ def _row(row: Row, **fields: Any) -> Row:
     return Row(**{**vars(row), **fields})
 
 
+def known_rows() -> tuple[Row, ...]:
+    """The rows that are kept."""
+    return load_rows(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else ()
+
+
 def write(rows: tuple[Row, ...]) -> None:
     """Keep the rows, and make docs/targets.md anew from them."""
     RESULTS.write_text(rows_text(rows), encoding="utf-8")
@@ -111,9 +116,8 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Build what is asked for; each row is kept as soon as it is known, so a run can be ended early."""
     given = arguments()
-    rows = load_rows(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else ()
     if given.page:
-        write(rows)
+        write(known_rows())
         return 0
     directory: Path = given.directory.resolve()
     for name in ("sources", "work", "logs"):
@@ -130,9 +134,8 @@ def main() -> int:
                 bad += row.result == "failed"
                 sys.stdout.write(table((row,)).splitlines()[-1] + "\n")
                 sys.stdout.flush()
-                rows = with_row(rows, row)
                 if given.write:
-                    write(rows)
+                    write(with_row(known_rows(), row))
     return int(bool(bad))
 
 
