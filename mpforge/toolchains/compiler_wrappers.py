@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.platforms import MUSL, Platform, policy_version
+from mpforge.toolchains import double_double
 from mpforge.toolchains.templates import filled, template
 
 # Debug mode traps on undefined behaviour, and clang says what it thinks of GCC's flags at length.
@@ -113,6 +114,7 @@ def _drivers(
     own = own_libraries(flags(platform))
     values = {
         "OWN": f"export CCC_OVERRIDE_OPTIONS='{own}'\n" if own else "",
+        "MORE": _long_double() if double_double.source(platform.zig_flags) else "",
         "TRIPLE": platform.gnu_triple,
         "ARCH": platform.zig_triple.partition("-")[0],
         "TARGET": zig_target(platform, policy),
@@ -129,6 +131,12 @@ def _drivers(
         name: filled("compiler.sh", {**parts, **values, "MODE": name, "LANGUAGE": language})
         for name, language in _DRIVERS.items()
     }
+
+
+def _long_double() -> str:
+    """Return the line by which a link takes what it needs of ``double_double``."""
+    library = f'"$ZIG_GLOBAL_CACHE_DIR/{double_double.LIBRARY}"'
+    return f'\t[ ! -f {library} ] || set -- "$@" {library}\n'
 
 
 def _headers_of_image(platform: Platform) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from mpforge import processes
 from mpforge.errors import ToolUnavailable
 from mpforge.plan.pins import Package
 from mpforge.store.tool_store import ToolStore, ToolTree
-from mpforge.toolchains import musl_library
+from mpforge.toolchains import double_double, musl_library
 from mpforge.toolchains.compiler_wrappers import own_libraries
 from mpforge.toolchains.musl_library import MuslLibrary
 from mpforge.toolchains.ready import Language, digest
@@ -116,6 +116,8 @@ class Runtime:
             facts.append(self.musl.facts())
         if own := own_libraries(self.always):
             facts.append(own)
+        if text := double_double.source(self.always):
+            facts.append(text)
         samples = [_SAMPLES["c"], *([_SAMPLES["c++"]] if language == "c++" else [])]
         name = f"zigcache-{self.triple}-{language.replace('+', 'x')}"
         return name, digest(json.dumps(["zigcache", facts, samples]))
@@ -231,6 +233,8 @@ def _link(zig: Zig, runtime: Runtime, language: Language, cache: Path) -> None:
         run(driver, "-O3", *runtime.flags, *kind, name)
     if runtime.musl is not None:
         musl_library.replace_stubs(runtime.musl, cache, work, run)
+    if source := double_double.source(runtime.always):
+        double_double.make(source, cache, work, run)
 
 
 def _executable(tree: Path) -> Path:

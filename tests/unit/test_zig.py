@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.platforms import well_known
-from mpforge.toolchains import compiler_wrappers
+from mpforge.toolchains import compiler_wrappers, double_double
 from mpforge.toolchains.musl_library import musl_library, replace_stubs
 from mpforge.toolchains.zig import Runtime, runtime_flags
 from tests.unit.elfmaker import Elf
@@ -65,8 +65,28 @@ def test_zig_compiles_its_own_libraries_for_the_long_double_of_the_target() -> N
     """Else libc++ for ppc64le calls ``__vfprintfieee128`` of glibc 2.32, which older ones lack."""
     programs = compiler_wrappers.programs(well_known()["ppc64le"], "manylinux_2_28", cross=True)
     assert "export CCC_OVERRIDE_OPTIONS='# +-mabi=ibmlongdouble'\n" in programs["cc"]
+    assert 'set -- "$@" "$ZIG_GLOBAL_CACHE_DIR/o/double-double.a"' in programs["cc"]
     programs = compiler_wrappers.programs(well_known()["s390x"], "manylinux_2_17", cross=True)
     assert "CCC_OVERRIDE_OPTIONS" not in programs["cc"]
+    assert "double-double" not in programs["cc"]
+
+
+def test_the_arithmetic_of_ppc64le_s_long_double_is_made_once(tmp_path: Path) -> None:
+    text = double_double.source(well_known()["ppc64le"].zig_flags)
+    assert text is not None
+    assert double_double.source(well_known()["s390x"].zig_flags) is None
+    calls: list[tuple[str, ...]] = []
+
+    def zig(*words: str) -> None:
+        calls.append(words)
+        if words[0] == "ar":
+            Path(words[2]).write_bytes(b"!<arch>\n")
+
+    (tmp_path / "o").mkdir()
+    for _ in range(2):
+        double_double.make(text, tmp_path, tmp_path, zig)
+    assert [call[0] for call in calls] == ["cc", "ar"]
+    assert "-fvisibility=hidden" in calls[0]
 
 
 def test_zig_s_libraries_are_known_by_all_that_they_are_made_from() -> None:

@@ -341,7 +341,7 @@ fi
 if [ -z "$mpf_objects" ] && [ -n "$mpf_inputs" ]; then
 	# A static library needs others, which not every build knows; what is not needed is not linked.
 	[ -z "$mpf_given" ] || set -- "$@" $MPFORGE_LIBRARIES
-	# GNU ld's defaults, not zig's: a version script may name what is not there, and a section stays that is
+@MORE@	# GNU ld's defaults, not zig's: a version script may name what is not there, and a section stays that is
 	# known by its begin and end only (a list of plugins).
 	[ -z "$mpf_script" ] || set -- -Wl,--undefined-version "$@"
 	case ${mpf_collects}@LANGUAGE@ in
