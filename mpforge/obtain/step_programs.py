@@ -4,6 +4,7 @@ Their ingredients of a key, by digest, and the directories for PATH. The build e
 toolchain are not part of it.
 """
 
+import functools
 import hashlib
 import re
 import sys
@@ -114,6 +115,11 @@ class Programs:
 
     def _python(self) -> str:
         """Return the identity of the interpreter that starts programs from wheels."""
+        return self._own_python
+
+    @functools.cached_property
+    def _own_python(self) -> str:
+        """Its identity, computed once per session: it has the digest of a whole standard library."""
         if self._tools.base is not None:
             return self._tools.host_python(host_python.own_word()).digest
         path = str(own_interpreter())
