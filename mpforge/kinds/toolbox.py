@@ -24,7 +24,7 @@ from mpforge.places import root_contents
 from mpforge.places.isolation import require_root
 from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.toolchains import Compilers
-from mpforge.platforms import python_words
+from mpforge.platforms import Platform, python_words
 from mpforge.store.file_digests import FileDigests
 from mpforge.store.tool_store import ToolStore
 from mpforge.toolchains.host_zig import this_machine
@@ -32,6 +32,7 @@ from mpforge.toolchains.ready import Language, ProvidedToolchain, ReadyCompilers
 from mpforge.workspace import Workspace
 
 if TYPE_CHECKING:
+    from mpforge.kinds.target_compilers import TargetCompilers
     from mpforge.obtain.pythons.installed_packages import Installed
     from mpforge.obtain.rust.rust_toolchain import Rust
 
@@ -107,7 +108,7 @@ class Toolbox:
         """The Rust toolchains; not imported for projects without Rust."""
         from mpforge.obtain.rust.rust_toolchain import Rust
 
-        return Rust(self.tools)
+        return Rust(self.tools, lambda place: self._compilers(this_machine()).environment(place))
 
     def rust_parts(self, channel: str | None, compilers: Compilers | None) -> dict[str, str]:
         """Return the ingredients of a key for Rust of this channel; empty without a channel.
@@ -170,7 +171,28 @@ class Toolbox:
         found = host_python.find_all([word], note, install=fetch, portable=portable)[word]
         if isinstance(found, HostPython):
             return found
-        return packaged.found(otherwise=found, fetch=fetch)
+        try:
+            return packaged.found(otherwise=found, fetch=fetch)
+        except NoHostPython:
+            return self._built(word, found)
+
+    def _built(self, word: str, otherwise: NoHostPython) -> HostPython:
+        from mpforge.obtain.pythons import source_host_python
+
+        host = this_machine()
+        return source_host_python.provide(
+            word,
+            host,
+            self.tools,
+            self._compilers(host),
+            otherwise=otherwise,
+            build=self._install,
+        )
+
+    def _compilers(self, platform: Platform) -> "TargetCompilers":
+        from mpforge.kinds.target_compilers import TargetCompilers
+
+        return TargetCompilers(self, platform)
 
     def _pypy_builder(self, word: str) -> HostPython:
         from mpforge.obtain.pythons import pypy_headers

@@ -57,3 +57,20 @@ def test_cargo_looks_no_higher_than_the_directory_of_a_step(tmp_path: Path) -> N
         ).variables,
     )
     assert {variables["__CARGO_TEST_ROOT"] for variables in told} == {str(step.resolve())}
+
+
+def test_an_extension_for_musl_links_its_shared_library_whatever_else_a_project_asks_for(
+    tmp_path: Path,
+) -> None:
+    """Rust's own default for musl is to link it statically, and then it makes no extension modules."""
+    known = well_known()
+    host = known["x86_64"]
+    for name, dynamic in {"aarch64_musl": True, "aarch64": False}.items():
+        place, target = tmp_path / name, known[name]
+        compilers = dict.fromkeys((host, target), cargo_environment.Programs("cc", "c++", "ar"))
+        setup = cargo_environment.building(
+            place, [tmp_path], host=host, target=target, compilers=compilers, python=None
+        )
+        wrapper = Path(setup.variables["RUSTC_WRAPPER"]).read_text("utf-8")
+        added = f'in *" --target {target.rust_triple} "*) set -- "$@" -C target-feature=-crt-static'
+        assert (added in wrapper) == dynamic

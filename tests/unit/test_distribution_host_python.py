@@ -1,6 +1,7 @@
-"""A host CPython from the distribution's packages: which ones, and when it is asked for."""
+"""A host CPython from the distribution's packages or sources: which ones, and when it is asked for."""
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from mpforge.obtain.distro import apt
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.pins import Pins
+from mpforge.obtain.pythons import source_host_python
 from mpforge.obtain.pythons.distribution_host_python import HostDistribution, request
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.obtain.session_tools import SessionTools
@@ -66,5 +68,26 @@ def test_what_no_suite_has_or_the_lock_does_not_pin_is_told_as_missing(
     assert not packaged.is_pinned
     with pytest.raises(NoHostPython) as caught:
         packaged.found(otherwise=MISSING, fetch=fetch)
+    assert caught.value is MISSING
+    assert not (tools.cache / "tools").exists()
+
+
+class NoCompilers:
+    """Compilers of a test, which calls none."""
+
+    def parts(self) -> Mapping[str, str]:
+        return {}
+
+    def environment(self, directory: Path) -> Mapping[str, str]:
+        raise AssertionError(directory)
+
+
+@pytest.mark.parametrize("word", ["cp313t", "cp314t"])
+@pytest.mark.parametrize("build", [False, True])
+def test_a_free_threaded_python_is_built_only_with_pins_and_is_else_told_as_missing(
+    tools: SessionTools, word: str, *, build: bool
+) -> None:
+    with pytest.raises(NoHostPython) as caught:
+        source_host_python.provide(word, HOST, tools, NoCompilers(), otherwise=MISSING, build=build)
     assert caught.value is MISSING
     assert not (tools.cache / "tools").exists()

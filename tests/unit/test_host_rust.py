@@ -124,9 +124,23 @@ def test_programs_of_another_suite_than_the_host_s_come_with_their_c_library() -
     assert {o.suite for (o,) in offers if "libc6" in o.names} == {"sid"}
 
 
-def test_the_library_of_a_musl_target_is_rustup_s_alone() -> None:
+def test_the_library_of_a_musl_target_is_compiled_from_debian_s_source_if_rustup_lacks_it(
+    tmp_path: Path,
+) -> None:
     host, target = well_known()["x86_64"], well_known()["aarch64_musl"]
-    assert distribution_rust.requests(host, target, ("debian", "bookworm")) == ()
+    first, *_ = offers = distribution_rust.requests(host, target, ("debian", "bookworm"))
+    own = DistroRequest("debian", "bookworm-security", "amd64", ("rust-web-src",))
+    assert first[1] == own
+    assert all(offer[1].names == own.names for offer in offers), "the plain source lacks crates"
+    assert distribution_rust.requests(host, target, ("ubuntu", "noble")) == ()
+    pins = [
+        DistroPin(one, (DistroPackage(name, "1.96.0+dfsg1-1~deb12u2", "0" * 64, 1),))
+        for one, name in zip(first, ("libstd-rust-web-dev", "rust-web-src"), strict=True)
+    ]
+    assert distribution_rust.agree(pins)
+    assert "rust.library" in distribution_rust.parts(pins)
+    store = ToolStore(tmp_path)
+    assert not distribution_rust.is_kept(pins, target, store)
     error = host_rust.missing("stable", [host.rust_triple, target.rust_triple], ["…"], ())
     assert error.hint == "rustup target add aarch64-unknown-linux-musl"
 
@@ -199,7 +213,7 @@ def told(tmp_path: Path, lock: Lock) -> tuple[DistroPin, ...] | None:
         cache=tmp_path,
         release=None,
     )
-    found = rust_toolchain.Rust(cast("Any", tools))
+    found = rust_toolchain.Rust(cast("Any", tools), lambda _place: {})
     return found.to_fetch("stable", "aarch64")
 
 

@@ -12,6 +12,7 @@ from mpforge.obtain.pythons import (
     providers,
     recipe_libraries,
     source_python,
+    standard_library,
     target_libraries,
     uv_python,
 )
@@ -148,7 +149,7 @@ def test_a_python_that_cannot_be_had_names_what_each_provider_said(
         "path: MPFORGE_TARGET_PYTHON_RISCV64_CP311 is not set\n"
         "distribution: Debian has no cp311 for riscv64:"
         " trixie has cp313, pp311; forky has cp313, cp314, cp315\n"
-        "source: only cp311 and cp313 for musl are built from source\n"
+        "source: mpforge builds only cp311, cp313, cp313t, and only for musl\n"
         "uv: no"
     )
     monkeypatch.setenv(providers.VARIABLE, "uv")
@@ -326,6 +327,35 @@ def test_a_musl_python_that_no_suite_has_or_that_is_wanted_from_uv_is_uv_s(
     assert requests("cp312", "aarch64_musl") == (libc,)
     monkeypatch.setenv(providers.VARIABLE, "uv")
     assert requests("cp311", "aarch64_musl") == (libc,)
+
+
+def test_a_free_threaded_python_is_uv_s_unless_source_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(uv_python, "_listed", lambda *_: (DOWNLOAD, None))
+    libc = target_libraries.runtime_request(well_known()["aarch64_musl"], host=DEBIAN)
+    assert requests("cp313t", "aarch64_musl") == (libc,)
+    monkeypatch.setenv(providers.VARIABLE, "source")
+    sources, runtime, own = requests("cp313t", "aarch64_musl")
+    assert (sources.suite, sources.names) == ("trixie", ("python3.13",))
+    assert runtime == libc
+    assert "python3.13-minimal" in own.names
+
+
+def test_a_library_without_the_gil_is_compiled_by_a_python_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their bytecode is the same, and so is the name of its files (sys.implementation.cache_tag)."""
+    library = tmp_path / "lib" / "python3.13t"
+
+    def capture(argv: list[str]) -> None:
+        (library / "__pycache__").mkdir(parents=True)
+        (library / "__pycache__" / "os.cpython-313.pyc").touch()
+        assert argv[-1] == str(library)
+
+    monkeypatch.setattr("mpforge.processes.capture", capture)
+    standard_library.compile_library("python3.13", tmp_path, library)
 
 
 class NoCompilers:

@@ -2,6 +2,7 @@ import platform
 import struct
 import subprocess
 import sys
+import sysconfig
 
 import mpforge_hello
 
@@ -22,6 +23,10 @@ def test_compiled_code_and_interpreter_agree_on_the_layout_of_memory():
 def test_the_cpu_has_what_its_abi_promises():
     promised = BASELINE.get(mpforge_hello.machine())
     assert promised is None or promised in mpforge_hello.features()
+
+
+def test_a_free_threaded_interpreter_stays_one():
+    assert not (sysconfig.get_config_var("Py_GIL_DISABLED") and sys._is_gil_enabled())  # noqa: SLF001 - it has no other name
 
 
 def test_a_child_process_runs_on_the_same_machine():

@@ -95,7 +95,7 @@ def build(
 def _configure(log: BuildLog, source: Path, kind: Kind, libraries: Path, cc: str) -> None:
     variables = {
         # Since 3.13 it knows musl by this macro of its stdarg.h, but zig's own stdarg.h comes first.
-        "CPP": f"{cc} -E -D__DEFINED_va_list",
+        "CPP": f"{cc} -E{' -D__DEFINED_va_list' if 'musl' in kind.triple else ''}",
         "PKG_CONFIG": "/bin/false",
         "CFLAGS": _FLAGS,
         "READELF": "true",  # configure insists on one, and does not use it

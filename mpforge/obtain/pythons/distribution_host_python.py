@@ -75,7 +75,7 @@ class HostDistribution:
             return None
 
         def make(tree: Path) -> None:
-            lay_out(root, self._host, program, tree)
+            lay_out(root / "usr", self._host, program, tree)
 
         own = hashlib.sha256(f"{digest} {root}".encode()).hexdigest()
         tree = self._obtain(f"host-{self._python}-{architecture}", pin, own, make, fetch=fetch)
@@ -95,14 +95,18 @@ class HostDistribution:
         return store.obtain(name=name, version=version, digest=digest, make=make).path
 
 
-def lay_out(root: Path, host: Platform, program: str, folder: Path) -> Path:
-    """Write a script that starts ``program`` of an unpacked root, in ``folder`` as its prefix; return it."""
+def lay_out(home: Path, host: Platform, program: str, folder: Path) -> Path:
+    """Write a script that starts a ``program`` in ``folder`` as its prefix; return it.
+
+    ``home`` is its prefix in an unpacked root: ``usr``, or ``opt/python``.
+    """
+    root = next(place for place in home.parents if (place / "usr" / "lib").is_dir())
     (folder / "bin").mkdir(parents=True)
     for name in ("lib", "include"):
-        (folder / name).symlink_to(root / "usr" / name)
+        (folder / name).symlink_to(home / name)
     libraries = root / "usr" / "lib" / host.multiarch
     words = [f"{root}{host.loader}", "--library-path", str(libraries), "--argv0"]
-    elf = shlex.quote(str(root / "usr" / "bin" / program))
+    elf = shlex.quote(str(home / "bin" / program))
     script = folder / "bin" / program
     script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$0" {elf} "$@"\n', encoding="utf-8")
     script.chmod(0o755)

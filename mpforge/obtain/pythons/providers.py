@@ -21,7 +21,9 @@ from mpforge.obtain.pythons.uv_python import UvPython
 from mpforge.platforms import Platform
 
 ALL: tuple[Provider, ...] = (PathPython(), DistributionPython(), SourcePython(), UvPython())
-"""Every provider, in the order in which they are asked."""
+"""Every provider, in the order in which they are asked; for a free-threaded Python source comes last."""
+
+_LAST = "source"  # fetching uv's takes seconds, compiling minutes
 
 VARIABLE = "MPFORGE_TARGET_PYTHONS"
 """The variable with the names of the providers to ask instead, in that order."""
@@ -35,7 +37,7 @@ def wanted(platform: Platform, python: str, *, release: tuple[str, str] | None =
 def choose(want: Wanted) -> Provider:
     """Return the first provider that can have a Python; ``NoTargetPython`` names the lack of each."""
     lacks = []
-    for provider in _asked():
+    for provider in _asked(want):
         lack = provider.lack(want)
         if lack is None:
             return provider
@@ -57,7 +59,7 @@ def lack(platform: Platform, python: str) -> str | None:
     return None
 
 
-def _asked() -> Iterator[Provider]:
+def _asked(want: Wanted) -> Iterator[Provider]:
     names = os.environ.get(VARIABLE, "").replace(",", " ").split()
     known = {provider.name: provider for provider in ALL}
     yield ALL[0]  # a path is given for one Python of one target
@@ -67,4 +69,5 @@ def _asked() -> Iterator[Provider]:
                 f"{VARIABLE} names no provider of Pythons: {name}",
                 hint=f"the providers are {', '.join(known)}",
             )
-    yield from (known[name] for name in names or known if known[name] is not ALL[0])
+    own = sorted(known, key=_LAST.__eq__) if want.python.endswith("t") else known
+    yield from (known[name] for name in names or own if known[name] is not ALL[0])

@@ -1,6 +1,7 @@
 """A target Python that is cross-compiled here, once, from the sources that Debian has of CPython.
 
-It serves musl targets, for which no distribution that mpforge fetches packages from has a Python.
+It serves musl targets, for which no distribution that mpforge fetches packages from has a Python, and
+the free-threaded one of this host, of which Debian has the sources.
 """
 
 import hashlib
@@ -23,11 +24,11 @@ from mpforge.obtain.pythons.distribution_host_python import lay_out
 from mpforge.obtain.pythons.standard_library import compile_library
 from mpforge.obtain.pythons.target_python import CrossCompilers, Supplies, TargetPython, Wanted
 from mpforge.plan.pins import DistroPin, DistroRequest
-from mpforge.platforms import MUSL, Platform, by_machine, python_words
+from mpforge.platforms import GLIBC, MUSL, Platform, by_machine, python_words
 from mpforge.platforms.python_words import PythonWord
 
 # Those that were built so; others are uv's.
-_PYTHONS = ("cp311", "cp313")
+_PYTHONS = {MUSL: ("cp311", "cp313", "cp313t"), GLIBC: ("cp313t",)}
 _WORK = ".work"
 
 
@@ -53,6 +54,11 @@ class SourceBuild:
         return python_words.parse(self.python)
 
     @property
+    def name(self) -> str:
+        """Name of the tool: ``cp313t-source-aarch64_musl``."""
+        return f"{self.python}-source-{self.platform.name}"
+
+    @property
     def version(self) -> str:
         """Version of CPython: ``3.11.2``."""
         return _upstream(target_libraries.version_of(self.sources, _package(self.python)))
@@ -75,7 +81,7 @@ class SourceBuild:
         target_libraries.unpack(self.runtime, state, tree)
         apt.fetch(self.sources, state=state, dest=work)
         target_libraries.unpack(self.own, state, work / "host")
-        host = lay_out(work / "host", _host(), _package(self.python), work / "prefix")
+        host = lay_out(work / "host" / "usr", _host(), _package(self.python), work / "prefix")
         cpython_build.build(
             work / _package(self.python),
             cpython_build.Kind(self.platform.gnu_triple, str(host), threaded=self.word.threaded),
@@ -131,29 +137,46 @@ class SourcePython:
         if supplies.compilers is None:
             raise NoTargetPython(f"no Python {wanted} can be built without compilers for it")
         build = SourceBuild(
-            wanted.platform, wanted.python, sources, runtime, own, supplies.compilers, supplies
+            wanted.platform,
+            wanted.python,
+            sources,
+            runtime,
+            own,
+            supplies.compilers,
+            supplies,
         )
         build.require_own_version()
-        name = f"{build.python}-source-{build.platform.name}"
         tree = supplies.store.obtain(
-            name=name, version=build.version, digest=build.digest, make=build.make
+            name=build.name, version=build.version, digest=build.digest, make=build.make
         ).path
         executable = tree / "opt" / "python" / "bin" / build.word.program
         return TargetPython(build.python, build.version, tree, executable, build.digest, self.name)
 
 
-def _requests(wanted: Wanted) -> tuple[DistroRequest, DistroRequest, DistroRequest]:
+SourceRequests = tuple[DistroRequest, DistroRequest, DistroRequest]
+"""Requests for the sources, the target's C library, and the CPython of this machine that runs the build."""
+
+
+def _requests(wanted: Wanted) -> SourceRequests:
     found = _offer(wanted)
     if isinstance(found, str):
         raise NoTargetPython(f"no Python {wanted} can be built here", why=found)
     return found
 
 
-def _offer(wanted: Wanted) -> tuple[DistroRequest, DistroRequest, DistroRequest] | str:
-    """Return the requests of ``requests`` for a Python, or why it is not built here."""
+def _offer(wanted: Wanted) -> SourceRequests | str:
+    if wanted.platform.libc is not MUSL:
+        return f"mpforge builds only {', '.join(_PYTHONS[MUSL])}, and only for musl"
+    return offer(wanted)
+
+
+def offer(wanted: Wanted) -> SourceRequests | str:
+    """Return the requests for a Python's build, or why it is not built here."""
     word, release = python_words.parse(wanted.python), wanted.release
-    if wanted.platform.libc is not MUSL or wanted.python not in _PYTHONS:
-        return f"only {' and '.join(_PYTHONS)} for musl are built from source"
+    libc = wanted.platform.libc
+    if libc is None or wanted.python not in _PYTHONS[libc]:
+        known = "; ".join(f"{', '.join(words)} for {one.name}" for one, words in _PYTHONS.items())
+        return f"mpforge builds only {known}"
     if release is None or release[0] != "debian":
         return "the sources are Debian's, and this host has no apt for them"
     try:

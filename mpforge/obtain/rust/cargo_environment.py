@@ -11,11 +11,14 @@ from importlib import resources
 from pathlib import Path
 
 from mpforge.obtain.rust import cargo_configuration
-from mpforge.platforms import Platform
+from mpforge.platforms import MUSL, Platform
 
 # Facts: doc.rust-lang.org/cargo, "Environment variables" and "Configuration"; the cc crate's README;
 # PyO3's guide, "Cross compiling"; maturin's and setuptools-rust's own sources.
 
+# An extension module is loaded by a Python that has musl's shared library; Rust would link it statically.
+_DYNAMIC = """
+case " $* " in *" --target {triple} "*) set -- "$@" -C target-feature=-crt-static ;; esac"""
 _ASKED = r"target_\(arch\|endian\|pointer_width\)[[:space:]]*="
 
 
@@ -152,6 +155,7 @@ def _wrapper(target: Platform, *, cross: bool) -> str:
         "CROSS": "1" if cross else "",
         "ARCH": arch,
         "ASKED": _ASKED,
+        "DYNAMIC": _DYNAMIC.format(triple=target.rust_triple) if target.libc is MUSL else "",
         "ANSWERS": " ".join(
             f"--cfg 'mpforge_target_{name}=\"{value}\"'" for name, value in answers.items()
         ),

@@ -1,7 +1,8 @@
 """A Rust toolchain from the distribution's packages, without root, as trees of the tool store.
 
 One has the compiler and cargo of the host's architecture with the libraries that they load and the
-host's standard library, another one the standard library of a target. Debian's package for browsers
+host's standard library, another one the standard library of a target; for musl, which no distribution has one
+of, that is compiled from the distribution's source. Debian's package for browsers
 (``rustc-web``) is preferred to the plain one: it is newer if both exist. Where the host's own suite lacks the
 target, both come from a newer one; its programs run with that suite's loader and C library, which are
 unpacked beside them. Knows nothing of builds.
@@ -12,13 +13,14 @@ import os
 import re
 import shutil
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mpforge import processes
 from mpforge.artifacts import elf
 from mpforge.errors import IndexUnreachable, ToolUnavailable
 from mpforge.obtain.distro import apt, roots
+from mpforge.obtain.rust import compiled_library
 from mpforge.plan.pins import DistroPin, DistroRequest, Lock
 from mpforge.platforms import GLIBC, Platform
 from mpforge.store.tool_store import ToolStore
@@ -51,7 +53,11 @@ exec "$mpf_top/{loader}" --argv0 {name} "$mpf_top/bin/{name}.elf" "$@"
 _PLAIN = {"PATH": os.defpath}
 
 _Fill = Callable[[DistroPin, Path, Path], None]
+HostCompilers = Callable[[Path], Mapping[str, str]]
+"""Returns the variables of a program that compiles in a directory for this machine, ``CC`` among them."""
 _STD = "libstd-rust"
+# With the crates that the library needs, which the sources of the plain package lack.
+_SOURCE = "rust-web-src"
 
 
 RustRequest = tuple[DistroRequest, ...]
@@ -72,15 +78,10 @@ def requests(
 ) -> tuple[RustRequest, ...]:
     """Return possible requests to the host's distribution, the best first; none without an apt.
 
-    No distribution of these has the standard library of another C library than its own: none for musl.
+    No distribution of these has the standard library of musl: it is Debian's source of it then.
     """
     found = found or apt.host_distribution()
-    if (
-        found is None
-        or target.libc is not GLIBC
-        or host.debian_arch is None
-        or not target.debian_arch
-    ):
+    if found is None or target.libc is None or host.debian_arch is None or not target.debian_arch:
         return ()
     name, suite = found
     made: dict[RustRequest, None] = {}
@@ -89,6 +90,10 @@ def requests(
         libc = () if offered.removesuffix("-security") == suite else (_LIBC,)
         programs = tuple(sorted((f"cargo{infix}", std, f"rustc{infix}", *libc)))
         own = DistroRequest(name, offered, host.debian_arch, programs, libraries=True)
+        if target.libc is not GLIBC:
+            if infix == "-web":
+                made[own, DistroRequest(name, offered, host.debian_arch, (_SOURCE,))] = None
+            continue
         foreign = DistroRequest(name, offered, target.debian_arch, (std,))
         is_native = host.debian_arch == target.debian_arch
         made[(own,) if is_native else (own, foreign)] = None
@@ -97,35 +102,66 @@ def requests(
 
 def parts(pins: Sequence[DistroPin]) -> dict[str, str]:
     """Return the toolchain's ingredients of a key."""
-    return {
+    recipe = {"rust.library": compiled_library.RECIPE} if any(map(_is_source, pins)) else {}
+    return recipe | {
         f"rust.{package.name}.{pin.request.architecture}": f"{package.version} {package.sha256}"
         for pin in pins
         for package in pin.packages
     }
 
 
-def provide(pins: Sequence[DistroPin], store: ToolStore, state: Path) -> tuple[Path, ...]:
+def provide(
+    pins: Sequence[DistroPin],
+    target: Platform,
+    store: ToolStore,
+    state: Path,
+    compilers: HostCompilers,
+) -> tuple[Path, ...]:
     """Return the sysroots, each with ``lib/rustlib``, the first with ``bin`` too; ``pins`` answer a request.
 
-    Raises ``ToolUnavailable`` if that is impossible, and the errors of ``apt.fetch``.
+    ``compilers`` returns the variables of this machine's, which a standard library is compiled with. Raises
+    ``ToolUnavailable`` if that is impossible, and the errors of ``apt.fetch``.
     """
     check_versions(pins)
-    made = []
-    for pin, fill in zip(pins, (_programs, _library), strict=False):
+    made: list[Path] = []
+
+    def compiled(pin: DistroPin, state: Path, tree: Path) -> None:
+        compiled_library.build(pin, target.rust_triple, made[0], compilers, state=state, tree=tree)
+
+    for index, pin in enumerate(pins):
+        name, digest = _identity(pins, index, target)
+        fill = compiled if _is_source(pin) else _FILLS[index]
         tree = store.obtain(
-            name=_name(pin, fill),
+            name=name,
             version=_version(pin).split("+")[0],
-            digest=_digest(pin, fill),
+            digest=digest,
             make=functools.partial(fill, pin, state),
         )
         made.append(tree.path)
     return tuple(made)
 
 
-def is_kept(pins: Sequence[DistroPin], store: ToolStore) -> bool:
+def is_kept(pins: Sequence[DistroPin], target: Platform, store: ToolStore) -> bool:
     """Return whether ``provide`` has nothing to do."""
-    made = zip(pins, (_programs, _library), strict=False)
-    return all(store.find(_name(pin, fill), _digest(pin, fill)) for pin, fill in made)
+    return all(store.find(*_identity(pins, index, target)) for index in range(len(pins)))
+
+
+def compiles(pins: Sequence[DistroPin]) -> bool:
+    """Return whether ``provide`` compiles the target's standard library, which takes minutes."""
+    return any(map(_is_source, pins))
+
+
+def _is_source(pin: DistroPin) -> bool:
+    return pin.request.names == (_SOURCE,)
+
+
+def _identity(pins: Sequence[DistroPin], index: int, target: Platform) -> tuple[str, str]:
+    """Return the name and digest of a request's tree in the tool store."""
+    pin = pins[index]
+    if _is_source(pin):
+        words = (apt.digest_of(pins[0]), target.rust_triple, compiled_library.RECIPE)
+        return f"rust-{target.rust_triple}-std", apt.digest_of(pin, *words)
+    return _name(pin, _FILLS[index]), _digest(pin, _FILLS[index])
 
 
 def _name(pin: DistroPin, fill: _Fill) -> str:
@@ -191,7 +227,7 @@ def check_versions(pins: Sequence[DistroPin]) -> None:
 
 
 def _version(pin: DistroPin) -> str:
-    return next(p.version for p in pin.packages if p.name.startswith(_STD))
+    return next(p.version for p in pin.packages if p.name.startswith((_STD, _SOURCE)))
 
 
 def _library(pin: DistroPin, state: Path, tree: Path) -> None:
@@ -245,3 +281,7 @@ def _look_beside(file: Path, folders: Sequence[str]) -> None:
     done = processes.capture([str(patchelf), "--force-rpath", "--set-rpath", path, str(file)])
     if done.returncode != 0:
         raise ToolUnavailable(f"{file.name} can't be made to run in place", why=done.stderr)
+
+
+# By the place of the packages in a request.
+_FILLS = (_programs, _library)

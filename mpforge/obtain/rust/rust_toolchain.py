@@ -24,11 +24,14 @@ class Rust:
     """Rust for the steps of a session.
 
     A ``channel`` is the one that the project's rust-toolchain.toml names. ``compilers`` None: for a step that
-    compiles nothing.
+    compiles nothing. ``host_compilers`` are for a standard library that is compiled here.
     """
 
-    def __init__(self, tools: SessionTools) -> None:
+    def __init__(
+        self, tools: SessionTools, host_compilers: distribution_rust.HostCompilers
+    ) -> None:
         self._tools = tools
+        self._host_compilers = host_compilers
 
     def parts(self, channel: str, compilers: Compilers | None) -> dict[str, str]:
         """Return the toolchain's ingredients of a key. Raises ``ToolUnavailable``, and as pinning does."""
@@ -47,8 +50,10 @@ class Rust:
 
     def is_prepared(self, channel: str, compilers: Compilers | None) -> bool:
         """Return whether ``prepare`` has nothing to do."""
-        found = self._choice(channel, _target(compilers))
-        return isinstance(found, HostRust) or distribution_rust.is_kept(found, self._tools.store)
+        target = _target(compilers)
+        found = self._choice(channel, target)
+        store = self._tools.store
+        return isinstance(found, HostRust) or distribution_rust.is_kept(found, target, store)
 
     def to_fetch(self, channel: str, target: str | None) -> tuple[DistroPin, ...] | None:
         """Return the distribution's packages that will be downloaded; None if the lock lacks them.
@@ -59,7 +64,8 @@ class Rust:
         for request in asked:
             known = distribution_rust.pinned(self._tools.pins.lock, request)
             if known is not None:
-                return () if distribution_rust.is_kept(known, self._tools.store) else known
+                wanted = _host() if target is None else well_known()[target]
+                return () if distribution_rust.is_kept(known, wanted, self._tools.store) else known
         return None if asked else ()
 
     def cargo(self, channel: str, directory: Path) -> Path:
@@ -127,12 +133,15 @@ class Rust:
             self._tools.host_paths.add(found.sysroot)
             return (found.sysroot,)
         working: AbstractContextManager[None] = nullcontext()
-        if not distribution_rust.is_kept(found, self._tools.store):
+        if not distribution_rust.is_kept(found, target, self._tools.store):
             amount = sum(package.size for pin in found for package in pin.packages) / 1_000_000
-            working = self._tools.working(f"Rust for {target.name} ({amount:.0f} MB, fetched once)")
+            how = "fetched and compiled" if distribution_rust.compiles(found) else "fetched"
+            working = self._tools.working(f"Rust for {target.name} ({amount:.0f} MB, {how} once)")
         state = self._tools.cache / "distribution"
         with working:
-            return distribution_rust.provide(found, self._tools.store, state)
+            return distribution_rust.provide(
+                found, target, self._tools.store, state, self._host_compilers
+            )
 
 
 def offers(

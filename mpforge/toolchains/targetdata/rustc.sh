@@ -7,7 +7,7 @@
 
 mpf_rustc=$1 mpf_step=${MPFORGE_STEP_DIR:?is not set: this compiler runs within a step of mpforge}
 shift
-set -- ${MPFORGE_RUST_LIBRARIES:+--sysroot "$MPFORGE_RUST_LIBRARIES"} "$@" "--remap-path-prefix=$mpf_step=."
+set -- ${MPFORGE_RUST_LIBRARIES:+--sysroot "$MPFORGE_RUST_LIBRARIES"} "$@" "--remap-path-prefix=$mpf_step=."@DYNAMIC@
 
 # What is built is for every machine of its kind, as it is with C.
 for mpf_a do
