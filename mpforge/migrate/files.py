@@ -25,6 +25,9 @@ CI_FILES = (
 _QUOTED = re.compile(r"""["'](?:\.{0,2}/)*([\w.-]+)(?=["'/])""")
 _PATH = re.compile(r"(?<![\w/.])(?:\{(?:project|package)\}/|\./)?([\w.-]+(?:/[\w.-]+)+)")
 _WORD = re.compile(r"[\w.-]+")
+_PYTEST_FILES = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+_PYTHON_PATH = re.compile(r"^pythonpath[ \t]*=(.*(?:\n[ \t]+\S.*)*)", re.MULTILINE)
+_FIRST = re.compile(r"""(?:^|[\s"'])(?:\./)*([\w-][\w.-]*)""")
 _NO_INPUTS = frozenset({"build", "dist", "src", "lib"})
 
 
@@ -68,7 +71,8 @@ class ProjectFiles:
     def used_by_tests(self, sources: Iterable[str]) -> list[str]:
         """Return what tests in ``sources`` use of the project beside themselves and its packages.
 
-        These are the files and folders at the top whose names are in their code.
+        These are the files and folders at the top whose names are in their code, or in pytest's option
+        ``pythonpath``.
         """
         found = []
         quoted = {
@@ -76,13 +80,19 @@ class ProjectFiles:
             for path in sources
             for text in self.scripts(path)
             for name in _QUOTED.findall(text)
-        }
+        } | self._python_path()
         for name in sorted(self.names("")):
             package = self.exists(f"{name}/__init__.py") or name in _NO_INPUTS
             hidden = name.startswith(".") or name.endswith(".egg-info")
             if name in quoted and not (package or hidden):
                 found.append(name)
         return found
+
+    def _python_path(self) -> set[str]:
+        """Return the names at the top that pytest's ``pythonpath`` names, in whichever file it is set."""
+        texts = (text for name in _PYTEST_FILES for text in self.scripts(name))
+        values = (match[1] for text in texts for match in _PYTHON_PATH.finditer(text))
+        return {word for value in values for word in _FIRST.findall(value)}
 
     def used_by_script(self, text: str) -> list[str]:
         """Return the files and folders at the top that a shell script names, or the files that it calls."""

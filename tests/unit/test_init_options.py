@@ -281,6 +281,27 @@ def test_what_tests_use_of_the_whole_project_is_beside_them() -> None:
     assert spec["test"]["sources"] == [*TEST_SOURCES, "notes", "tools"]
 
 
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("pytest.ini", "[pytest]\npythonpath = ./packaging/ src\n"),
+        ("pytest.ini", "[pytest]\npythonpath =\n  packaging/backend\n  .\ntestpaths = docs\n"),
+        (
+            "pyproject.toml",
+            '[tool.pytest.ini_options]\npythonpath = [\n  "src",\n  "packaging"\n]\n',
+        ),
+    ],
+)
+def test_what_pytest_adds_to_the_python_path_is_beside_the_tests(name: str, config: str) -> None:
+    files = ProjectFiles(
+        {"pyproject.toml": table('test-command = "pytest {project}/tests"')},
+        names=lambda _: ["docs", "packaging", "src", "tests"],
+        scripts=lambda path: [config] if path == name else [],
+    )
+    spec = tomllib.loads(initial_spec(files).text)
+    assert spec["test"]["sources"] == [*TEST_SOURCES, "packaging"]
+
+
 SCRIPTS = {"ci/deps.sh": "cd tools/lib && make install"}
 
 
