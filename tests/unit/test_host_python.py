@@ -228,5 +228,7 @@ def test_a_library_of_links_to_another_installation_is_seen_with_their_ends(tmp_
     module = written(tmp_path / "original" / "json.py")
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "json.py").symlink_to(module)
-    python = replace(interpreter(written(tmp_path / "python3.11")), path=(str(tmp_path / "lib"),))
+    path = str(tmp_path / "lib"), str(tmp_path / "python311.zip")
+    python = replace(interpreter(written(tmp_path / "python3.11")), path=path)
     assert {tmp_path / "lib", tmp_path / "original"} <= python.files
+    assert tmp_path / "python311.zip" not in python.files  # there is none, and it can't be mounted

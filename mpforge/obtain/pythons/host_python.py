@@ -107,8 +107,12 @@ class HostPython(Interpreter):
 
     @functools.cached_property
     def files(self) -> frozenset[Path]:
-        """Its directories, and what it uses outside of them: libpython, and the ends of links."""
-        folders = {*map(Path, self.path), *self.includes}
+        """Its directories, and what it uses outside of them: libpython, and the ends of links.
+
+        Its path also names a ``pythonXY.zip``, which hardly any Python has.
+        """
+        named = (*map(Path, self.path), *self.includes)
+        folders = {folder for folder in named if folder.exists()}
         entries = (entry for folder in folders if folder.is_dir() for entry in folder.iterdir())
         ends = {entry.resolve() for entry in entries if entry.is_symlink()}
         beside = {end if is_shared(end.parent) else end.parent for end in ends}
