@@ -257,7 +257,10 @@ def test_an_image_that_nobody_has_is_named_with_the_address(
     use(project, f"{registry}/nothing:1")
     run = project.mpforge(*DEPS)
     assert run.code == 4, str(run)
-    assert f"image-unknown: {registry} has no image {registry}/nothing:1" in run.output
+    assert "image-unknown: " in run.output
+    assert (
+        f"{registry} has no image {registry}/nothing:1" in run.output
+    )  # the runtime may have one of a similar name
 
     project.edit("multiplatform.toml", f"{registry}/nothing:1", "https://example.org/Tiny")
     run = project.mpforge(*DEPS)
