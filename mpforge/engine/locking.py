@@ -168,7 +168,7 @@ class _Locking:
             for package in pin.packages if pin is not None else ():
                 needed = [build_request(package, request.python, host) for host in hosts]
                 if package.sdist and request.purpose == "test":
-                    needed += _compilers(plans, request.target)
+                    needed += of_missing_wheels(plans, request.target)
                 pending += [r for r in needed if package.is_built and r not in pending]
         return pins, pending
 
@@ -320,11 +320,11 @@ class _Locking:
         return tuple(pins)
 
 
-def _compilers(
+def of_missing_wheels(
     plans: Iterable[tuple[HostFacts, Plan]], target: str
 ) -> Iterator[EnvironmentRequest]:
     """Yield the requests for zig, other programs and libraries that build a target's test requirements."""
-    for step in (step for _, plan in plans for step in plan.steps):
+    for each, step in ((plan, step) for _, plan in plans for step in plan.steps):
         installs = step.installs
         if installs is None or installs.request.target != target:
             continue
@@ -334,6 +334,8 @@ def _compilers(
             zig = installs.missing.compilers.toolchain.zig
             yield from (zig,) if zig is not None else ()
             yield from installs.missing.tools
+            for _, library in installs.missing.libraries:
+                yield from each.step(library.step).tools.wheels
 
 
 def _index(plan: Plan) -> Index:

@@ -7,6 +7,7 @@ import pytest
 
 from mpforge.compiler import requirement_builds
 from mpforge.compiler.compile import compile_plan
+from mpforge.engine import locking
 from mpforge.errors import Damaged, LibraryMissing, RequirementNotBuilt, StepFailed, render
 from mpforge.kinds.install_packages import InstallingPackages
 from mpforge.kinds.step_ingredients import Provision
@@ -60,6 +61,14 @@ def _built(plan: Plan, package: Package = YAML) -> dict[str, Any]:
     assert missing is not None
     steps = requirement_builds.steps(package, REQUEST, missing, "x86_64")
     return {step.id: step.command for step in steps}
+
+
+def test_the_lock_pins_the_tools_that_build_their_libraries() -> None:
+    plan = _plan('libraries = ["libyaml"]')
+    installs = plan.step("test-environment-armv7l-cp311").installs
+    assert installs is not None
+    pinned = [*locking.of_missing_wheels([(HOST, plan)], installs.request.target)]
+    assert {"ziglang", "cmake"} <= {name for request in pinned for name in request.requirements}
 
 
 def test_its_sdist_is_built_as_any_wheel_is_and_checked_for_the_target() -> None:
